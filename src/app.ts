@@ -1,0 +1,61 @@
+/** What a hub is put together from: as a plugin of any Fastify application, and as an application of its own. */
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import auth from './plugins/auth.js'
+import bodies from './plugins/bodies.js'
+import cors from './plugins/cors.js'
+import errors, { toProblem } from './plugins/errors.js'
+import eventStream from './plugins/event-stream.js'
+import hub from './plugins/hub.js'
+import publish from './routes/publish.js'
+import status from './routes/status.js'
+import subscribe from './routes/subscribe.js'
+import { resolveSettings, type ProcessSettings, type Settings } from './settings.js'
+
+/** What a plugin can be told: every setting is optional but the key; `prefix` is what its routes start with. */
+export type FanfareOptions = Partial<Settings> & { prefix?: string }
+
+/**
+ * The hub as a plugin: decorates the application with `hub`, and serves its routes below `prefix`.
+ * @throws SettingsError when an option is unknown or there is no key
+ */
+export const fanfare = fp<FanfareOptions>(async (app, { prefix = '', ...options }) => {
+  const settings = resolveSettings(options)
+  await app.register(hub, settings)
+  await app.register(async (scope) => {
+    scope.setValidatorCompiler(TypeBoxValidatorCompiler)
+    await scope.register(eventStream, settings)
+    await scope.register(errors, { prefix })
+    await scope.register(cors, settings)
+    await scope.register(bodies)
+    await scope.register(auth, settings)
+    await scope.register(publish, settings)
+    await scope.register(subscribe, settings)
+    await scope.register(status)
+  }, { prefix })
+}, { name: 'fanfare', fastify: '5.x' })
+
+/** The longest topic, each of its characters percent-encoded. */
+const MAX_PARAM_LENGTH = 600
+
+/** The hub as an application of its own. */
+export async function buildApp(settings: ProcessSettings, logger: FastifyBaseLogger | false): Promise<FastifyInstance> {
+  const { host: _host, port: _port, logLevel: _logLevel, trustProxy, ...options } = settings
+  const app = Fastify({
+    ...(logger ? { loggerInstance: logger } : { logger }),
+    logController: new LogController({ disableRequestLogging: true }), // two lines a request cost more than publishing does; refusals are logged
+    trustProxy,
+    return503OnClosing: false, // refusals say why, also then
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    frameworkErrors: answerFrameworkError,
+  })
+  await app.register(fanfare, options)
+  return app
+}
+
+/** A URL that cannot be routed does not reach the error handler. */
+function answerFrameworkError(err: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = toProblem(err)
+  void reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem.toBody('', request.id))
+}

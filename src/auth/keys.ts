@@ -1,0 +1,50 @@
+/** The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it. */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { VerifyOptions } from '@fastify/jwt'
+import { SettingsError } from '../settings.js'
+
+type Algorithm = NonNullable<VerifyOptions['algorithms']>[number]
+
+/** A key and the algorithms (RFC 7518, 3.1; RFC 8037) that go with it. */
+export interface VerificationKey {
+  key: string
+  algorithms: Algorithm[]
+}
+
+const EC_ALGORITHMS: Record<string, Algorithm> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
+
+/** A shared secret: HS256 alone. */
+export function fromSecret(secret: string): VerificationKey {
+  return { key: secret, algorithms: ['HS256'] }
+}
+
+/**
+ * A public key in PEM, in which line ends may be written as `\n`.
+ * @throws SettingsError when it is none, or a private one
+ */
+export function fromPublicKey(text: string): VerificationKey {
+  const pem = text.replaceAll('\\n', '\n').trim()
+  if (pem.includes('PRIVATE KEY')) throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds a private key: the hub needs only the public one, and should not have the other.')
+  let key: KeyObject
+  try {
+    key = createPublicKey(pem)
+  } catch (err) {
+    throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds no public key in PEM ("-----BEGIN PUBLIC KEY-----").', { cause: err })
+  }
+  return { key: pem, algorithms: algorithmsOf(key) }
+}
+
+function algorithmsOf(key: KeyObject): Algorithm[] {
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+    case 'ed25519':
+    case 'ed448':
+      return ['EdDSA']
+    case 'ec': {
+      const algorithm = EC_ALGORITHMS[key.asymmetricKeyDetails?.namedCurve ?? '']
+      if (algorithm) return [algorithm]
+    }
+  }
+  throw new SettingsError('FANFARE_JWT_PUBLIC_KEY is of a kind that tokens are not signed with: use RSA, EC (P-256, P-384, P-521) or Ed25519.')
+}

@@ -1,0 +1,86 @@
+/** Who makes a request, and what they may do. */
+import { Compile } from 'typebox/compile'
+import { Problem } from '../errors.js'
+import { quote } from '../hub/quote.js'
+import { covers, isReserved, resolveGrant } from '../hub/topic.js'
+import { Claims, GrantClaims } from '../schemas/claims.js'
+
+/** What a grant is for. */
+export type Action = 'subscribe' | 'publish' | 'presence'
+
+/** The bearer of a token, or nobody in particular. */
+export interface Principal {
+  /** Whether there was no token. */
+  anonymous: boolean
+  subject: string | undefined
+  tokenId: string | undefined
+  /** When the token ends, in milliseconds since the epoch of Unix. */
+  expiresAt: number | undefined
+  admin: boolean
+  info: unknown
+  grants: Record<Action, readonly string[]>
+}
+
+const registered = Compile(Claims)
+const granting = Compile(GrantClaims)
+
+/** Somebody without a token, who may subscribe to what anybody may. */
+export function anonymous(subscribe: readonly string[]): Principal {
+  return { anonymous: true, subject: undefined, tokenId: undefined, expiresAt: undefined, admin: false, info: undefined, grants: { subscribe, publish: [], presence: [] } }
+}
+
+/**
+ * Reads the claims of a token whose signature has been checked.
+ * @param claimName which claim holds the grants
+ * @param subscribeToo what anybody may subscribe to
+ * @throws Problem `invalid-claims` naming the claim that is not as it should be
+ */
+export function readClaims(claims: Record<string, unknown>, claimName: string, subscribeToo: readonly string[]): Principal {
+  const granted = claims[claimName] ?? {}
+  if (!registered.Check(claims)) throw invalidClaims(registered.Errors(claims)[0], '')
+  if (!granting.Check(granted)) throw invalidClaims(granting.Errors(granted)[0], `/${claimName}`)
+  const { sub, exp, jti } = claims
+  const read = (action: Action) => (granted[action] ?? []).map((grant) => readGrant(grant, sub, `${claimName}.${action}`)).filter((grant) => grant !== undefined)
+  return {
+    anonymous: false,
+    subject: sub,
+    tokenId: jti,
+    expiresAt: exp === undefined ? undefined : exp * 1_000,
+    admin: granted.admin ?? false,
+    info: granted.info,
+    grants: { subscribe: [...read('subscribe'), ...subscribeToo], publish: read('publish'), presence: read('presence') },
+  }
+}
+
+/** A grant with `{sub}` is void when the subject is not one plain segment; any other that is no pattern is a mistake. */
+function readGrant(grant: string, sub: string | undefined, where: string): string | undefined {
+  const pattern = resolveGrant(grant, sub)
+  if (pattern === undefined && resolveGrant(grant, 'subject') === undefined) {
+    throw new Problem('invalid-claims', `The token's claim ${where} holds ${quote(grant)}, which is no topic or pattern.`)
+  }
+  return pattern
+}
+
+function invalidClaims(error: { instancePath: string; message: string } | undefined, prefix: string): Problem {
+  const claim = `${prefix}${error?.instancePath ?? ''}`.slice(1).replaceAll('/', '.')
+  return new Problem('invalid-claims', `The token's claim ${quote(claim)} is not as it should be: ${error?.message ?? 'it has the wrong type'}.`)
+}
+
+/**
+ * Checks that a principal may do something with every one of `patterns`: each must be covered whole by one grant. The
+ * hub's own topics are for admins.
+ * @throws Problem `not-granted` naming the pattern that is not covered, `missing-token` where there was no token
+ */
+export function authorize(principal: Principal, action: Action, patterns: Iterable<string>): void {
+  for (const pattern of patterns) {
+    if (isReserved(pattern) ? principal.admin : principal.grants[action].some((grant) => covers(grant, pattern))) continue
+    if (principal.anonymous) throw missingToken(action, pattern)
+    throw new Problem('not-granted', isReserved(pattern)
+      ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
+      : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.`)
+  }
+}
+
+function missingToken(action: Action, pattern: string): Problem {
+  return new Problem('missing-token', `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed; none was found in the header "Authorization: Bearer …".`)
+}

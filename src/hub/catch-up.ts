@@ -1,0 +1,126 @@
+/**
+ * Brings a subscriber from its cursor to the present: reads the log in batches until the feed's frames reach back to
+ * where it stands. The batch from one place is read and encoded once for all who stand there.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
+import type { EventLog } from '../log/log.js'
+import { BATCH_BYTES, type Feed } from './feed.js'
+import type { Fanout } from './fanout.js'
+import type { Encoder, GapReason } from './sse.js'
+import type { Subscriber } from './subscriber.js'
+
+/** The most events that are read at once. */
+const BATCH_EVENTS = 1_000
+/** How many bytes of batches are kept for others who come to the same place. */
+const SHARED_BYTES = 16 * 1024 * 1024
+
+/** How long catching up may hold the event loop, in milliseconds. */
+const SLICE = 4
+
+/** What is missing. */
+export interface KnownGap {
+  /** `undefined`: nothing that was asked for, so nothing is told. */
+  reason: GapReason | undefined
+  /** The cursor that the subscriber gave. */
+  after: string
+}
+
+/** What the log holds behind a place. */
+interface PastBatch {
+  bytes: Buffer
+  events: number
+  /** The sequence up to which it is complete. */
+  position: number
+  /** Something in between has been trimmed. */
+  gap: boolean
+  /** The sequence of its first event. */
+  oldest: number | undefined
+}
+
+export class CatchUp {
+  readonly #log: EventLog
+  readonly #encoder: Encoder
+  readonly #fanout: Fanout
+  readonly #head: () => number
+  readonly #shared = new LRUCache<string, PastBatch>({ maxSize: SHARED_BYTES, sizeCalculation: ({ bytes }) => bytes.length + 200 })
+  readonly #reading = new Map<string, Promise<PastBatch>>()
+  readonly #feedIds = new WeakMap<Feed, number>()
+  #lastFeedId = 0
+  #pauseAt = 0
+
+  /** @param head the newest sequence that has been given to the fanout */
+  constructor(log: EventLog, encoder: Encoder, fanout: Fanout, head: () => number) {
+    this.#log = log
+    this.#encoder = encoder
+    this.#fanout = fanout
+    this.#head = head
+  }
+
+  /**
+   * Sends what the subscriber lacks until it is live, waits for its sink, or is closed.
+   * @param gap what is known to be missing before anything is read
+   * @throws HubError `log-unavailable`
+   */
+  async run(subscriber: Subscriber, gap?: KnownGap): Promise<void> {
+    subscriber.state = 'catching-up'
+    subscriber.place = undefined
+    while (gap || !this.#join(subscriber)) {
+      const batch = await this.#past(subscriber.feed, subscriber.sequence)
+      await this.#breathe()
+      if (subscriber.state !== 'catching-up') return
+      const missing = gap ?? (batch.gap ? { reason: 'expired' as const, after: this.#encoder.cursor(subscriber.sequence) } : undefined)
+      gap = undefined
+      const told = !missing?.reason || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
+      subscriber.sequence = batch.position
+      const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events)
+      if (!told || !sent) return
+    }
+  }
+
+  /** Makes a subscriber live as soon as its feed's frames reach back to where it stands. */
+  #join(subscriber: Subscriber): boolean {
+    const { feed, sequence, origin } = subscriber
+    const place = sequence < origin.sequence ? undefined : feed.placeAfter(sequence, origin.place)
+    if (place === undefined) return false
+    if (subscriber.announceLive) {
+      subscriber.announceLive = false
+      subscriber.place = place
+      if (!subscriber.send(this.#encoder.live(sequence))) return true // goes live when its sink has drained
+    }
+    this.#fanout.join(subscriber, place)
+    return true
+  }
+
+  /** Gives the event loop a turn when catching up, of all who do, has held it for a slice. */
+  async #breathe(): Promise<void> {
+    if (performance.now() < this.#pauseAt) return
+    await setImmediate()
+    this.#pauseAt = performance.now() + SLICE
+  }
+
+  #past(feed: Feed, after: number): Promise<PastBatch> | PastBatch {
+    const key = `${this.#idOf(feed)}:${after}`
+    const shared = this.#shared.get(key)
+    if (shared) return shared
+    let reading = this.#reading.get(key)
+    if (!reading) {
+      reading = this.#read(feed, after).finally(() => this.#reading.delete(key))
+      this.#reading.set(key, reading)
+      reading.then((batch) => this.#shared.set(key, batch), () => undefined)
+    }
+    return reading
+  }
+
+  async #read(feed: Feed, after: number): Promise<PastBatch> {
+    const page = await this.#log.read(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
+    const blocks = page.events.map((event) => this.#encoder.event(event, feed.wire, event.sequence, event.time, this.#encoder.cursor(event.sequence)))
+    return { bytes: Buffer.concat(blocks), events: blocks.length, position: page.position, gap: page.gap, oldest: page.events[0]?.sequence }
+  }
+
+  #idOf(feed: Feed): number {
+    let id = this.#feedIds.get(feed)
+    if (id === undefined) this.#feedIds.set(feed, (id = ++this.#lastFeedId))
+    return id
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Cursors: positions in a log, written `<epoch>-<sequence>`. The epoch is drawn when a log is created, so a cursor of
+ * another log is recognised; sequences are ordered within one epoch.
+ */
+import { randomInt } from 'node:crypto'
+
+/** A position in the log: everything up to and including `sequence` lies before it. */
+export interface Cursor {
+  epoch: string
+  sequence: number
+}
+
+const EPOCH_ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
+const EPOCH_LENGTH = 8
+
+/** The syntax of a cursor, as the source of a regular expression. */
+export const CURSOR_SYNTAX = `^[a-z0-9]{${String(EPOCH_LENGTH)}}-(?:0|[1-9][0-9]{0,19})$`
+
+const syntax = new RegExp(CURSOR_SYNTAX)
+
+/** Draws the epoch of a new log: 8 characters of `a-z 0-9`. */
+export function drawEpoch(): string {
+  return Array.from({ length: EPOCH_LENGTH }, () => EPOCH_ALPHABET[randomInt(EPOCH_ALPHABET.length)]).join('')
+}
+
+/** Reads a cursor; `undefined` when `text` is none. A sequence beyond any log's is read as the largest there can be. */
+export function parseCursor(text: string): Cursor | undefined {
+  if (!syntax.test(text)) return undefined
+  return {
+    epoch: text.slice(0, EPOCH_LENGTH),
+    sequence: Math.min(Number(text.slice(EPOCH_LENGTH + 1)), Number.MAX_SAFE_INTEGER),
+  }
+}
+
+/** Prints a cursor. */
+export function printCursor(epoch: string, sequence: number): string {
+  return `${epoch}-${String(sequence)}`
+}

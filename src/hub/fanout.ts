@@ -1,0 +1,178 @@
+/**
+ * Who is subscribed to what, and the sweep that sends what is new to everyone who is due: in one write per subscriber,
+ * however much has been published since the last one.
+ */
+import { Feed } from './feed.js'
+import type { Frame } from './frame.js'
+import type { Selection } from './selection.js'
+import type { Wire } from './sse.js'
+import type { Subscriber } from './subscriber.js'
+import { TopicIndex } from './topic-index.js'
+
+/** How long a sweep may hold the event loop, in milliseconds, before publishers and everybody else get a turn. */
+const SLICE = 4
+/** After how many subscribers the clock is looked at. */
+const CLOCK_EVERY = 16
+/**
+ * Frames are kept for those who wait for their sockets while no more than about twice this many bytes have been
+ * published since: a short stall then costs no read of the log, and loses no ephemeral event.
+ */
+const RECENT_BYTES = 4 * 1024 * 1024
+
+/** A feed in the middle of being swept. */
+interface Round {
+  feed: Feed
+  remaining: Iterator<Subscriber>
+  /** The feed's end when the round began: everybody gets at least that far. */
+  target: number
+}
+
+export class Fanout {
+  readonly #feeds = new Map<string, Feed>()
+  readonly #index = new TopicIndex<Feed>()
+  #due: Feed[] = []
+  #round: Round | undefined
+  #scheduled = false
+  /** Feeds that keep frames for somebody who waits. */
+  readonly #holding = new Set<Feed>()
+  /** Frames of an order before this are too old to be kept. */
+  #recent = 0
+  #generation = { start: 0, bytes: 0 }
+
+  /** The feed for a selection in a format; made when nobody has asked for it yet. */
+  feed(selection: Selection, wire: Wire, head: number): Feed {
+    const key = feedKey(selection, wire)
+    let feed = this.#feeds.get(key)
+    if (!feed) {
+      feed = new Feed(selection, wire, head)
+      this.#feeds.set(key, feed)
+      for (const pattern of selection.patterns) this.#index.add(pattern, feed)
+    }
+    return feed
+  }
+
+  /** Takes a subscriber off its feed. */
+  leave(subscriber: Subscriber): void {
+    const { feed } = subscriber
+    feed.live.delete(subscriber)
+    feed.size--
+    if (feed.size > 0) return
+    this.#holding.delete(feed)
+    this.#feeds.delete(feedKey(feed.selection, feed.wire))
+    for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
+  }
+
+  /** Makes a subscriber live that has read everything before `place`, which its feed holds. */
+  join(subscriber: Subscriber, place: number): void {
+    subscriber.state = 'live'
+    subscriber.place = place
+    subscriber.feed.live.add(subscriber)
+    this.#send(subscriber)
+  }
+
+  /** Gives a frame to everyone who asked for it, in the next sweep. */
+  dispatch(frame: Frame): void {
+    const { topic, type } = frame.event
+    let taken = false
+    this.#index.each(topic, (feed) => {
+      if (!feed.selection.hasType(type) || !feed.push(frame)) return
+      taken = true
+      if (feed.due) return
+      feed.due = true
+      this.#due.push(feed)
+    })
+    if (!taken) return
+    this.#age(frame)
+    this.#schedule()
+  }
+
+  /** How many subscribers an event of this topic and type goes to. */
+  count(topic: string, type: string | undefined): number {
+    const feeds = new Set<Feed>()
+    let count = 0
+    this.#index.each(topic, (feed) => {
+      if (feeds.has(feed) || !feed.selection.hasType(type)) return
+      feeds.add(feed)
+      count += feed.size
+    })
+    return count
+  }
+
+  /** Lets go of old frames in feeds that get no new ones. */
+  releaseOld(): void {
+    for (const feed of this.#holding) if (!feed.due) this.#settle(feed)
+  }
+
+  /** Counts what has been published in two generations: when one is full, what is older than the one before it goes. */
+  #age(frame: Frame): void {
+    this.#generation.bytes += frame.event.payload.length
+    if (this.#generation.bytes < RECENT_BYTES) return
+    this.#recent = this.#generation.start
+    this.#generation = { start: frame.order + 1, bytes: 0 }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#sweep)
+  }
+
+  readonly #sweep = (): void => {
+    this.#scheduled = false
+    const deadline = performance.now() + SLICE
+    let steps = 0
+    for (let round = this.#nextRound(); round; round = this.#nextRound()) {
+      for (let next = round.remaining.next(); !next.done; next = round.remaining.next()) {
+        this.#send(next.value)
+        if (++steps % CLOCK_EVERY === 0 && performance.now() > deadline) {
+          this.#schedule()
+          return
+        }
+      }
+      this.#endRound(round)
+    }
+  }
+
+  #nextRound(): Round | undefined {
+    if (this.#round) return this.#round
+    const feed = this.#due.shift()
+    if (feed) this.#round = { feed, remaining: feed.live.values(), target: feed.end }
+    return this.#round
+  }
+
+  /** What came while the round was going on has reached only those who came late in it: then there is another. */
+  #endRound({ feed, target }: Round): void {
+    this.#round = undefined
+    if (feed.end > target) {
+      this.#due.push(feed)
+      return
+    }
+    feed.due = false
+    this.#settle(feed)
+  }
+
+  /** Keeps of a feed's frames only what somebody who is not live may still want, and not for long. */
+  #settle(feed: Feed): void {
+    if (feed.live.size === feed.size) {
+      feed.releaseAll()
+      this.#holding.delete(feed)
+    } else {
+      feed.releaseOlder(this.#recent)
+      this.#holding.add(feed)
+    }
+  }
+
+  #send(subscriber: Subscriber): void {
+    const { feed } = subscriber
+    while (subscriber.place !== undefined && subscriber.place < feed.end) {
+      const batch = feed.batch(subscriber.place)
+      subscriber.place = batch.to
+      if (batch.sequence !== undefined) subscriber.sequence = batch.sequence
+      if (!subscriber.send(batch.bytes, batch.events)) return
+    }
+  }
+}
+
+function feedKey(selection: Selection, wire: Wire): string {
+  return `${wire.format} ${selection.key}`
+}

@@ -1,0 +1,136 @@
+/**
+ * A feed is what all subscribers read who asked for the same events in the same format. It holds the frames that not
+ * every one of them has been sent yet, and joins what one place lacks into one batch for all who stand there.
+ */
+import type { Frame } from './frame.js'
+import type { Selection } from './selection.js'
+import type { Wire } from './sse.js'
+import type { Subscriber } from './subscriber.js'
+
+/** Bytes for one write. */
+export interface Batch {
+  bytes: Buffer
+  /** How many events it has. */
+  events: number
+  /** The sequence of its last stored event; `undefined`: it has only ephemeral ones. */
+  sequence: number | undefined
+  /** The place in the feed behind it. */
+  to: number
+  /** It is as large as a batch may be, and more follows. */
+  full: boolean
+}
+
+/**
+ * The most bytes of a batch, though always one event: what a stalled reader keeps in memory is one batch, and this
+ * many bytes are written at the cost of very few system calls.
+ */
+export const BATCH_BYTES = 128 * 1024
+
+export class Feed {
+  readonly selection: Selection
+  readonly wire: Wire
+  /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */
+  readonly live = new Set<Subscriber>()
+  /** How many subscribers read this feed. */
+  size = 0
+  /** Whether a sweep is to come for this feed. */
+  due = false
+  /** Every event that matches and lies behind this sequence is in the frames. */
+  #floor: number
+  #frames: Frame[] = []
+  /** The place of the first frame; places are counted from the feed's beginning. */
+  #start = 0
+  /** The batch that was built last, and where it begins. */
+  #batch: Batch | undefined
+  #batchFrom = -1
+
+  /** @param head the newest sequence: the feed begins behind it */
+  constructor(selection: Selection, wire: Wire, head: number) {
+    this.selection = selection
+    this.wire = wire
+    this.#floor = head
+  }
+
+  /** The place behind the newest frame. */
+  get end(): number {
+    return this.#start + this.#frames.length
+  }
+
+  /** Whether `place` can still be read from. */
+  holds(place: number): boolean {
+    return place >= this.#start
+  }
+
+  /** Takes a frame, unless it just did: an event can match by several patterns. */
+  push(frame: Frame): boolean {
+    if (this.#frames.at(-1) === frame) return false
+    this.#frames.push(frame)
+    return true
+  }
+
+  /**
+   * The place from which somebody reads on who has read everything up to `sequence`.
+   * @param since where the feed's end was when they came: ephemeral events before it are not for them, and `sequence`
+   * is at least what the newest stored event was then
+   * @returns `undefined` when the frames do not reach back that far
+   */
+  placeAfter(sequence: number, since: number): number | undefined {
+    if (sequence < this.#floor) return undefined
+    let index = this.#frames.length
+    for (; index > 0; index--) {
+      const at = this.#frames[index - 1]!.sequence
+      if (at !== undefined && at <= sequence) break
+    }
+    return Math.max(this.#start + index, since)
+  }
+
+  /** What follows `from`, a place that is held and not the end. */
+  batch(from: number): Batch {
+    if (this.#batchFrom === from && this.#batch && (this.#batch.full || this.#batch.to === this.end)) return this.#batch
+    this.#batchFrom = from
+    this.#batch = this.#build(from)
+    return this.#batch
+  }
+
+  #build(from: number): Batch {
+    const parts: Buffer[] = []
+    let length = 0
+    let sequence: number | undefined
+    let index = from - this.#start
+    for (; index < this.#frames.length; index++) {
+      const frame = this.#frames[index]!
+      const bytes = frame.bytes(this.wire)
+      if (parts.length > 0 && length + bytes.length > BATCH_BYTES) break
+      parts.push(bytes)
+      length += bytes.length
+      if (frame.sequence !== undefined) sequence = frame.sequence
+    }
+    const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts, length)
+    return { bytes, events: parts.length, sequence, to: this.#start + index, full: index < this.#frames.length }
+  }
+
+  /** Lets go of every frame. Whoever has not read them reads them from the log. */
+  releaseAll(): void {
+    this.#release(this.#frames.length)
+  }
+
+  /** Lets go of the frames that are older than the frame of that order. */
+  releaseOlder(order: number): void {
+    let count = 0
+    while (count < this.#frames.length && this.#frames[count]!.order < order) count++
+    this.#release(count)
+  }
+
+  #release(count: number): void {
+    if (count === 0) return
+    for (let index = count - 1; index >= 0; index--) {
+      const { sequence } = this.#frames[index]!
+      if (sequence === undefined) continue
+      this.#floor = Math.max(this.#floor, sequence)
+      break
+    }
+    this.#frames = count === this.#frames.length ? [] : this.#frames.slice(count)
+    this.#start += count
+    this.#batch = undefined
+  }
+}

@@ -1,0 +1,43 @@
+/** An event on its way to subscribers, encoded at most once for each way in which it can look. */
+import type { NewEvent } from './event.js'
+import type { Encoder, Wire } from './sse.js'
+
+export class Frame {
+  readonly event: NewEvent
+  /** Its place in the log; `undefined` for an ephemeral event. */
+  readonly sequence: number | undefined
+  /** Its place among all frames of the hub. */
+  readonly order: number
+  readonly #time: number
+  readonly #id: string
+  readonly #encoder: Encoder
+  #raw: Buffer | undefined
+  #rawWithTopic: Buffer | undefined
+  #cloud: Buffer | undefined
+  #cloudWithTopic: Buffer | undefined
+
+  /**
+   * @param time when it was published, in milliseconds since the epoch of Unix
+   * @param id what a CloudEvent has as its id
+   */
+  constructor(encoder: Encoder, event: NewEvent, sequence: number | undefined, order: number, time: number, id: string) {
+    this.#encoder = encoder
+    this.event = event
+    this.sequence = sequence
+    this.order = order
+    this.#time = time
+    this.#id = id
+  }
+
+  /** The block to send: one Buffer, shared by everyone who reads it in this way. */
+  bytes(wire: Wire): Buffer {
+    if (wire.format === 'raw') {
+      return wire.topicLine ? (this.#rawWithTopic ??= this.#encode(wire)) : (this.#raw ??= this.#encode(wire))
+    }
+    return wire.topicLine ? (this.#cloudWithTopic ??= this.#encode(wire)) : (this.#cloud ??= this.#encode(wire))
+  }
+
+  #encode(wire: Wire): Buffer {
+    return this.#encoder.event(this.event, wire, this.sequence, this.#time, this.#id)
+  }
+}

@@ -1,0 +1,22 @@
+/** What the hub refuses, by a stable code. The words for HTTP stand in `src/errors.ts`. */
+export type HubErrorCode =
+  | 'invalid-topic'
+  | 'reserved-topic'
+  | 'invalid-pattern'
+  | 'invalid-event'
+  | 'event-too-large'
+  | 'log-unavailable'
+  | 'hub-closed'
+
+/** An error of the hub itself, with a stable `code` and a message that says what to do. */
+export class HubError extends Error {
+  override name = 'HubError'
+  readonly code: HubErrorCode
+  /** Which of several events was refused, from 0. */
+  index: number | undefined
+
+  constructor(code: HubErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

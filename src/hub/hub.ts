@@ -1,0 +1,273 @@
+/** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
+import type { EventLog, LogStats, Page } from '../log/log.js'
+import { CatchUp, type KnownGap } from './catch-up.js'
+import { checkEvent, type CheckedEvent, type EventInput, type StoredEvent } from './event.js'
+import { Fanout } from './fanout.js'
+import { Frame } from './frame.js'
+import { HubError } from './hub-error.js'
+import type { Selection } from './selection.js'
+import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
+import { locate, type Start, type StartRequest } from './start.js'
+import { Subscriber, type Sink, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+
+/** What became of a published event. */
+export interface Receipt {
+  /** Its cursor; `null` for an ephemeral event. */
+  id: string | null
+  topic: string
+  /** Nothing was stored: an event with this publisher id is there already. */
+  duplicate: boolean
+  /** How many subscribers of this hub it is being sent to. */
+  subscribers: number
+}
+
+export interface HubOptions {
+  /** After how long without a write a stream gets a heartbeat, in milliseconds. */
+  heartbeat: number
+  /** After what time a stream is ended, in milliseconds; 0: never. */
+  maxAge: number
+  /** The most bytes that the payload of an event may have. */
+  maxEventSize: number
+  /** Told of what went wrong where nobody waits for an answer. */
+  onError?: (err: unknown, message: string) => void
+}
+
+/** A stream to be opened. */
+export interface Subscription {
+  info: SubscriberInfo
+  selection: Selection
+  wire: Wire
+  start: Start
+  sink: Sink
+}
+
+/** How often expiry and heartbeats are looked at, in milliseconds: a stream ends within a second of its token's end. */
+const TICK = 250
+/** How long after one group of streams the next is ended when the hub drains, in milliseconds. */
+const DRAIN_STEP = 50
+
+export class Hub implements SubscriberOwner {
+  readonly #log: EventLog
+  readonly #encoder: Encoder
+  readonly #fanout = new Fanout()
+  readonly #catchUp: CatchUp
+  readonly #subscribers = new Map<string, Subscriber>()
+  readonly #heartbeat: number
+  readonly #maxAge: number
+  readonly #maxEventSize: number
+  readonly #onError: (err: unknown, message: string) => void
+  readonly #unfollow: () => void
+  readonly #timer: NodeJS.Timeout
+  /** The newest sequence that the fanout has been given. */
+  #head: number
+  #frames = 0
+  #state: 'open' | 'draining' | 'closed' = 'open'
+
+  constructor(log: EventLog, { heartbeat, maxAge, maxEventSize, onError = () => undefined }: HubOptions) {
+    this.#log = log
+    this.#head = log.head
+    this.#encoder = new Encoder(log.epoch)
+    this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
+    this.#heartbeat = heartbeat
+    this.#maxAge = maxAge
+    this.#maxEventSize = maxEventSize
+    this.#onError = onError
+    this.#unfollow = log.follow((events) => this.#dispatch(events))
+    this.#timer = setInterval(() => this.#tick(), TICK).unref()
+  }
+
+  /** Whether streams are being ended because the hub is about to stop. */
+  get draining(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /** How many streams are open. */
+  get connections(): number {
+    return this.#subscribers.size
+  }
+
+  /** The epoch of its log. */
+  get epoch(): string {
+    return this.#log.epoch
+  }
+
+  /** The newest sequence that subscribers may have been sent. */
+  get head(): number {
+    return this.#head
+  }
+
+  /** The cursor of a sequence. */
+  cursor(sequence: number): string {
+    return this.#encoder.cursor(sequence)
+  }
+
+  /** How much the log holds. */
+  stats(): LogStats {
+    return this.#log.stats()
+  }
+
+  /**
+   * Publishes one event. Resolves when it is durable.
+   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `log-unavailable`
+   */
+  async publish(topic: string, input: EventInput): Promise<Receipt> {
+    const [receipt] = await this.publishChecked([this.check(topic, input)])
+    return receipt!
+  }
+
+  /**
+   * Publishes events, all or none: each is checked before any is stored. Resolves when they are durable.
+   * @throws HubError as `publish`; its `index` is that of the event that was refused
+   */
+  async publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
+    const events = inputs.map((input, index) => {
+      try {
+        return this.check(input.topic, input)
+      } catch (err) {
+        if (err instanceof HubError) err.index = index
+        throw err
+      }
+    })
+    return this.publishChecked(events)
+  }
+
+  /**
+   * Checks an event that is to be published.
+   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`
+   */
+  check(topic: string, input: EventInput): CheckedEvent {
+    return checkEvent(topic, input, this.#maxEventSize)
+  }
+
+  /**
+   * Publishes events that have been checked, all or none. The sequences of those that are stored are consecutive;
+   * ephemeral ones are sent after them.
+   * @throws HubError `log-unavailable`
+   */
+  async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
+    const kept = events.filter(({ ephemeral }) => !ephemeral)
+    const appended = kept.length > 0 ? await this.#log.append(kept) : []
+    let next = 0
+    return events.map((event) => (event.ephemeral ? this.#sendEphemeral(event) : this.#receipt(event, appended[next++]!)))
+  }
+
+  /** Finds where a stream would begin. */
+  locate(selection: Selection, request: StartRequest): Promise<Start> {
+    return locate(this.#log, this.#head, selection, request)
+  }
+
+  /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
+  subscribe({ info, selection, wire, start, sink }: Subscription): Subscriber {
+    if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+    const feed = this.#fanout.feed(selection, wire, this.#head)
+    feed.size++
+    const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this)
+    subscriber.announceLive = start.past
+    this.#subscribers.set(info.id, subscriber)
+    subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
+    if (!subscriber.isClosed) this.#run(subscriber, start.gap)
+    return subscriber
+  }
+
+  /** The sequence before the newest `count` events of a selection. */
+  before(selection: Selection, count: number): Promise<number> {
+    return this.#log.before(selection, count)
+  }
+
+  /** Reads history. */
+  read(selection: Selection, options: { after: number; events: number }): Promise<Page> {
+    return this.#log.read(selection, { ...options, until: this.#head })
+  }
+
+  /** The part of a subscriber's sink: it has room again. */
+  resume(subscriber: Subscriber): void {
+    const { feed, place } = subscriber
+    if (place !== undefined && feed.holds(place)) this.#fanout.join(subscriber, place)
+    else this.#run(subscriber)
+  }
+
+  /** The part of a subscriber: it has ended. */
+  leave(subscriber: Subscriber): void {
+    if (this.#subscribers.delete(subscriber.info.id)) this.#fanout.leave(subscriber)
+  }
+
+  /**
+   * Ends every stream in small groups, spread over a time, so that not everybody reconnects at once.
+   * @param time in milliseconds
+   */
+  async drain(time: number): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'draining'
+    const deadline = performance.now() + time
+    for (;;) {
+      const left = deadline - performance.now()
+      const group = Math.ceil(this.#subscribers.size / Math.max(1, Math.floor(left / DRAIN_STEP)))
+      this.#end(group, 'drain')
+      if (this.#subscribers.size === 0) return
+      await new Promise((resolve) => setTimeout(resolve, Math.min(DRAIN_STEP, Math.max(0, left))))
+    }
+  }
+
+  /** Ends every stream that is still open, and closes the log. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.endStreams()
+    this.#state = 'closed'
+    clearInterval(this.#timer)
+    this.#unfollow()
+    await this.#log.close()
+  }
+
+  /** Ends every stream at once, and opens no more. */
+  endStreams(): void {
+    if (this.#state === 'open') this.#state = 'draining'
+    this.#end(this.#subscribers.size, 'drain')
+  }
+
+  #end(count: number, reason: CloseReason): void {
+    for (const subscriber of this.#subscribers.values()) {
+      if (count-- <= 0) return
+      subscriber.end(reason)
+    }
+  }
+
+  #run(subscriber: Subscriber, gap?: KnownGap): void {
+    this.#catchUp.run(subscriber, gap).catch((err: unknown) => {
+      this.#onError(err, 'a stream could not be served from the log')
+      subscriber.end('busy')
+    })
+  }
+
+  #dispatch(events: readonly StoredEvent[]): void {
+    for (const event of events) {
+      this.#head = event.sequence
+      this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time, this.cursor(event.sequence)))
+    }
+  }
+
+  #sendEphemeral(event: CheckedEvent): Receipt {
+    const order = ++this.#frames
+    this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, Date.now(), `${this.cursor(this.#head)}-ephemeral-${order}`))
+    return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }
+  }
+
+  #receipt(event: CheckedEvent, { sequence, duplicate }: { sequence: number; duplicate: boolean }): Receipt {
+    const subscribers = duplicate ? 0 : this.#fanout.count(event.topic, event.type)
+    return { id: this.cursor(sequence), topic: event.topic, duplicate, subscribers }
+  }
+
+  /** The one timer of all streams: ends those whose tokens have, and keeps the quiet ones open. */
+  #tick(): void {
+    const now = Date.now()
+    this.#fanout.releaseOld()
+    for (const subscriber of this.#subscribers.values()) {
+      const { info, feed } = subscriber
+      if (info.expiresAt !== undefined && now >= info.expiresAt) subscriber.end('expired')
+      else if (this.#maxAge > 0 && now - subscriber.since >= this.#maxAge) subscriber.end('lifetime')
+      else if (now - subscriber.lastWrite >= this.#heartbeat && subscriber.state === 'live' && !feed.due) {
+        subscriber.sequence = this.#head
+        subscriber.send(this.#encoder.heartbeat(this.#head))
+      }
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** What a subscriber asked for: topics, patterns and, perhaps, only some event types. */
+import { isExact, matches } from './topic.js'
+
+/** Which events of the log somebody wants. Immutable; two selections of the same things have the same `key`. */
+export class Selection {
+  /** Every topic and pattern, sorted, each once. */
+  readonly patterns: readonly string[]
+  /** Those that stand for exactly one topic. */
+  readonly topics: readonly string[]
+  /** Those that have a wildcard. */
+  readonly wildcards: readonly string[]
+  /** The event types wanted; `undefined`: all, also events without a type. */
+  readonly types: ReadonlySet<string> | undefined
+  readonly key: string
+
+  /**
+   * @param patterns topics and patterns, at least one
+   * @param types event types; none: all
+   */
+  constructor(patterns: Iterable<string>, types: Iterable<string> = []) {
+    this.patterns = [...new Set(patterns)].sort()
+    this.topics = this.patterns.filter(isExact)
+    this.wildcards = this.patterns.filter((pattern) => !isExact(pattern))
+    const wanted = [...new Set(types)].sort()
+    this.types = wanted.length > 0 ? new Set(wanted) : undefined
+    this.key = JSON.stringify([this.patterns, wanted])
+  }
+
+  /** Whether this is one plain topic, so that nobody needs to be told which topic an event is from. */
+  get isSingleTopic(): boolean {
+    return this.patterns.length === 1 && this.topics.length === 1
+  }
+
+  /** Whether `topic` is one of those asked for. */
+  hasTopic(topic: string): boolean {
+    return this.topics.includes(topic) || this.wildcards.some((pattern) => matches(pattern, topic))
+  }
+
+  /** Whether events of this type are wanted. */
+  hasType(type: string | undefined): boolean {
+    return this.types === undefined || (type !== undefined && this.types.has(type))
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The Server-Sent Events wire format: every block that a stream of the hub is made of.
+ * Source: WHATWG HTML, "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting an event stream).
+ */
+import { printCursor } from './cursor.js'
+import type { NewEvent } from './event.js'
+
+/** How events look on a stream. `topicLine`: each names its topic in an extra field, which EventSource ignores. */
+export interface Wire {
+  format: 'raw' | 'cloudevents'
+  topicLine: boolean
+}
+
+/** Why a subscriber did not get events that it asked for. */
+export type GapReason = 'expired' | 'epoch' | 'future' | 'invalid' | 'skipped'
+
+/** Why the hub ended a stream. */
+export type CloseReason = 'expired' | 'revoked' | 'drain' | 'slow' | 'lifetime' | 'replaced' | 'busy'
+
+/** The blocks of one hub: those that carry cursors need its log's epoch. */
+export class Encoder {
+  readonly #epoch: string
+
+  constructor(epoch: string) {
+    this.#epoch = epoch
+  }
+
+  /**
+   * One event.
+   * @param sequence its place in the log; `undefined` for an ephemeral event, which has no `id:` line
+   * @param time when it was published, in milliseconds since the epoch of Unix
+   * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
+   */
+  event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): Buffer {
+    let block = sequence === undefined ? '' : `id: ${id}\n`
+    if (event.type !== undefined) block += `event: ${event.type}\n`
+    if (wire.topicLine) block += `topic: ${event.topic}\n`
+    const data = wire.format === 'cloudevents' ? cloudEvent(event, time, id) : event.kind === 'json' ? event.payload : splitLines(event.payload)
+    return Buffer.from(`${block}data: ${data}\n\n`)
+  }
+
+  /** The cursor of a place in the log. */
+  cursor(sequence: number): string {
+    return printCursor(this.#epoch, sequence)
+  }
+
+  /** The first block of a stream. `retry` is in milliseconds. */
+  open(sequence: number, connection: string, topics: readonly string[], retry: number): Buffer {
+    return Buffer.from(`retry: ${retry}\nid: ${this.cursor(sequence)}\nevent: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
+  }
+
+  /**
+   * Tells that events are missing.
+   * @param after the cursor that the subscriber asked to go on from, as it was given
+   * @param oldest the sequence of the oldest event that is still there, or `undefined` when nothing is
+   */
+  gap(reason: GapReason, after: string, oldest: number | undefined): Buffer {
+    return Buffer.from(`event: fanfare.gap\ndata: ${JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })}\n\n`)
+  }
+
+  /** Tells that replay or resume is over. */
+  live(sequence: number): Buffer {
+    return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.live\ndata: {}\n\n`)
+  }
+
+  /** Keeps the connection open, and moves the cursor of a quiet stream forward. */
+  heartbeat(sequence: number): Buffer {
+    return Buffer.from(`: \nid: ${this.cursor(sequence)}\n\n`)
+  }
+}
+
+/** The last block of a stream that the hub ends. `retry` is in milliseconds. */
+export function closeBlock(reason: CloseReason, retry: number): Buffer {
+  return Buffer.from(`retry: ${retry}\nevent: fanfare.close\ndata: ${JSON.stringify({ reason })}\n\n`)
+}
+
+const RETRY = { min: 2_000, max: 4_000 }
+const RETRY_BUSY = { min: 5_000, max: 15_000 }
+
+/** Draws the time after which a client comes back, in milliseconds, so that not all of them do at once. */
+export function drawRetry(busy = false): number {
+  const { min, max } = busy ? RETRY_BUSY : RETRY
+  return min + Math.floor(Math.random() * (max - min + 1))
+}
+
+/** CR, LF and CRLF each end a line of an event stream, so each starts a new `data:` line. */
+function splitLines(text: string): string {
+  return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
+}
+
+/** A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line. */
+function cloudEvent(event: NewEvent, time: number, id: string): string {
+  const isJson = event.kind === 'json'
+  const attributes = JSON.stringify({
+    specversion: '1.0',
+    id,
+    source: `/topics/${event.topic}`,
+    type: event.type ?? 'message', // required by CloudEvents; what EventSource calls an event without a type
+    time: new Date(time).toISOString(),
+    subject: event.topic,
+    datacontenttype: isJson ? 'application/json' : 'text/plain',
+  })
+  return `${attributes.slice(0, -1)},"data":${isJson ? event.payload : JSON.stringify(event.payload)}}`
+}

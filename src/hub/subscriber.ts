@@ -1,0 +1,120 @@
+/** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
+import type { Feed } from './feed.js'
+import { closeBlock, drawRetry, type CloseReason } from './sse.js'
+
+/** Where a subscriber's bytes go: a socket, or something like one. */
+export interface Sink {
+  /** Who is told what happens to the sink. */
+  reader: SinkReader | undefined
+  /** Sends bytes. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows. */
+  write(bytes: Buffer): boolean
+  /** Sends the last bytes and closes, at once or when the peer has taken them, but does not wait for it for long. */
+  end(bytes: Buffer): void
+}
+
+/** What a sink tells. */
+export interface SinkReader {
+  /** A sink that was full has room again. */
+  drained(): void
+  /** A sink that was full has made no progress for as long as is allowed. */
+  stalled(): void
+  /** The peer has gone, or `end` is done. */
+  closed(): void
+}
+
+/**
+ * - `catching-up`: is being sent what the log holds behind its cursor
+ * - `live`: is sent what its feed gets
+ * - `waiting`: its sink is full
+ * - `closed`: no longer there
+ */
+export type SubscriberState = 'catching-up' | 'live' | 'waiting' | 'closed'
+
+/** What a subscriber asks of the hub when its sink has something to tell. */
+export interface SubscriberOwner {
+  resume(subscriber: Subscriber): void
+  leave(subscriber: Subscriber): void
+}
+
+/** What is known of a subscriber beside what it reads. */
+export interface SubscriberInfo {
+  /** Its connection's id. */
+  id: string
+  /** The subject of its token. */
+  subject: string | undefined
+  /** When its token ends, in milliseconds since the epoch of Unix. */
+  expiresAt: number | undefined
+}
+
+export class Subscriber implements SinkReader {
+  readonly info: SubscriberInfo
+  readonly feed: Feed
+  /** Its cursor: everything that it asked for, up to this sequence, has been handed to its sink. */
+  sequence: number
+  /** The place in its feed from which it reads on; `undefined`: it reads the log. */
+  place: number | undefined
+  /** Where its feed, and the log, ended when it came. */
+  readonly origin: { place: number; sequence: number }
+  state: SubscriberState = 'catching-up'
+  /** Whether it is told once that it is live: after a replay or a resume. */
+  announceLive = false
+  /** When something was last sent to it, in milliseconds since the epoch of Unix. */
+  lastWrite: number
+  /** When it connected, in milliseconds since the epoch of Unix. */
+  readonly since: number
+  readonly sent = { events: 0, bytes: 0 }
+  readonly #sink: Sink
+  readonly #owner: SubscriberOwner
+
+  /**
+   * @param sequence everything up to here it has, or does not want
+   * @param head the newest sequence that its feed may have been given
+   */
+  constructor(info: SubscriberInfo, feed: Feed, sequence: number, head: number, sink: Sink, owner: SubscriberOwner) {
+    this.info = info
+    this.feed = feed
+    this.sequence = sequence
+    this.origin = { place: feed.end, sequence: head }
+    this.since = this.lastWrite = Date.now()
+    this.#sink = sink
+    this.#owner = owner
+    sink.reader = this
+  }
+
+  get isClosed(): boolean {
+    return this.state === 'closed'
+  }
+
+  /** Sends bytes. `false`: its sink is full now, and it waits. */
+  send(bytes: Buffer, events = 0): boolean {
+    this.sent.events += events
+    this.sent.bytes += bytes.length
+    this.lastWrite = Date.now()
+    if (this.#sink.write(bytes)) return true
+    this.feed.live.delete(this)
+    if (!this.isClosed) this.state = 'waiting'
+    return false
+  }
+
+  /** Ends the stream, with the reason as its last block. */
+  end(reason: CloseReason): void {
+    if (this.isClosed) return
+    this.state = 'closed'
+    this.#sink.end(closeBlock(reason, drawRetry()))
+    this.#owner.leave(this)
+  }
+
+  drained(): void {
+    if (this.state === 'waiting') this.#owner.resume(this)
+  }
+
+  stalled(): void {
+    this.end('slow')
+  }
+
+  closed(): void {
+    if (this.isClosed) return
+    this.state = 'closed'
+    this.#owner.leave(this)
+  }
+}

@@ -1,0 +1,87 @@
+/** Finds who is interested in a topic: exact topics in a map, patterns in a tree of segments. */
+import { isExact, isReserved } from './topic.js'
+
+interface Node<T> {
+  children: Map<string, Node<T>>
+  /** Values whose pattern ends here. */
+  here: Set<T>
+  /** Values whose pattern ends here with `**`. */
+  rest: Set<T>
+}
+
+/** A set of values, each under topics and patterns. Looking a topic up costs its segments, not the number of patterns. */
+export class TopicIndex<T> {
+  readonly #exact = new Map<string, Set<T>>()
+  readonly #root: Node<T> = createNode()
+  #wildcards = 0
+
+  /** Puts `value` under a topic or pattern. */
+  add(pattern: string, value: T): void {
+    if (isExact(pattern)) {
+      const values = this.#exact.get(pattern)
+      if (values) values.add(value)
+      else this.#exact.set(pattern, new Set([value]))
+      return
+    }
+    const values = this.#place(pattern)
+    if (!values.has(value)) this.#wildcards++
+    values.add(value)
+  }
+
+  /** Takes `value` away from a topic or pattern that it was put under. */
+  delete(pattern: string, value: T): void {
+    if (isExact(pattern)) {
+      const values = this.#exact.get(pattern)
+      if (values?.delete(value) && values.size === 0) this.#exact.delete(pattern)
+      return
+    }
+    if (this.#place(pattern).delete(value)) this.#wildcards--
+    prune(this.#root, pattern.split('.'), 0)
+  }
+
+  /** Calls `visit` with every value under a topic or pattern that stands for `topic`; twice if it is there by two. */
+  each(topic: string, visit: (value: T) => void): void {
+    const values = this.#exact.get(topic)
+    if (values) for (const value of values) visit(value)
+    if (this.#wildcards > 0) walk(this.#root, topic.split('.'), 0, isReserved(topic), visit)
+  }
+
+  #place(pattern: string): Set<T> {
+    let node = this.#root
+    for (const segment of pattern.split('.')) {
+      if (segment === '**') return node.rest
+      let child = node.children.get(segment)
+      if (!child) node.children.set(segment, (child = createNode()))
+      node = child
+    }
+    return node.here
+  }
+}
+
+function createNode<T>(): Node<T> {
+  return { children: new Map(), here: new Set(), rest: new Set() }
+}
+
+/** `literal`: the first segment may not be matched by a wildcard, since the topic is one of the hub's own. */
+function walk<T>(node: Node<T>, segments: string[], depth: number, literal: boolean, visit: (value: T) => void): void {
+  const segment = segments[depth]
+  if (segment === undefined) {
+    for (const value of node.here) visit(value)
+    return
+  }
+  const child = node.children.get(segment)
+  if (child) walk(child, segments, depth + 1, false, visit)
+  if (literal) return
+  for (const value of node.rest) visit(value)
+  const star = node.children.get('*')
+  if (star) walk(star, segments, depth + 1, false, visit)
+}
+
+/** Removes the branch of `segments` where nothing is left on it, so that patterns that come and go leave no trace. */
+function prune<T>(node: Node<T>, segments: string[], depth: number): void {
+  const segment = segments[depth]
+  const child = segment === undefined ? undefined : node.children.get(segment)
+  if (segment === undefined || !child) return
+  prune(child, segments, depth + 1)
+  if (child.children.size === 0 && child.here.size === 0 && child.rest.size === 0) node.children.delete(segment)
+}

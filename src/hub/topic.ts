@@ -1,0 +1,97 @@
+/**
+ * Topics and patterns. A topic is 1 to 16 segments joined by `.`; a pattern is a topic in which a whole segment may be
+ * `*` (exactly one segment) and the last may be `**` (one or more segments).
+ */
+
+import { HubError } from './hub-error.js'
+import { quote } from './quote.js'
+
+const SEGMENT = '[A-Za-z0-9_~:@-]{1,64}'
+const MAX_LENGTH = 200
+const RESERVED = 'fanfare'
+
+/** The syntax of a topic, as the source of a regular expression; its length is limited besides. */
+export const TOPIC_SYNTAX = `^${SEGMENT}(?:\\.${SEGMENT}){0,15}$`
+/** The syntax of a pattern, as the source of a regular expression; its length is limited besides. */
+export const PATTERN_SYNTAX = `^(?:\\*\\*|(?:\\*|${SEGMENT})(?:\\.(?:\\*|${SEGMENT})){0,14}(?:\\.(?:\\*\\*|\\*|${SEGMENT}))?)$`
+/** The most characters that a topic or a pattern may have. */
+export const TOPIC_MAX_LENGTH = MAX_LENGTH
+
+const topicSyntax = new RegExp(TOPIC_SYNTAX)
+const patternSyntax = new RegExp(PATTERN_SYNTAX)
+const segmentSyntax = new RegExp(`^${SEGMENT}$`)
+
+/** Whether `text` is a topic. */
+export function isTopic(text: string): boolean {
+  return text.length <= MAX_LENGTH && topicSyntax.test(text)
+}
+
+/** Whether `text` is a pattern. Every topic is one. */
+export function isPattern(text: string): boolean {
+  return text.length <= MAX_LENGTH && patternSyntax.test(text)
+}
+
+/** Whether a pattern stands for exactly one topic. */
+export function isExact(pattern: string): boolean {
+  return !pattern.includes('*')
+}
+
+/** Whether a topic or pattern belongs to the hub's own topics. A wildcard never reaches into these. */
+export function isReserved(pattern: string): boolean {
+  return pattern.startsWith(RESERVED) && (pattern.length === RESERVED.length || pattern[RESERVED.length] === '.')
+}
+
+/** Whether `topic` is one of those that `pattern` stands for. */
+export function matches(pattern: string, topic: string): boolean {
+  return covers(pattern, topic)
+}
+
+/** Whether every topic that `asked` (a topic or pattern) stands for is one that `grant` stands for. */
+export function covers(grant: string, asked: string): boolean {
+  if (grant === asked) return true
+  if (isReserved(asked) && !isReserved(grant)) return false
+  const granted = grant.split('.')
+  const wanted = asked.split('.')
+  for (let i = 0; i < granted.length; i++) {
+    const segment = granted[i]
+    const want = wanted[i]
+    if (want === undefined) return false
+    if (segment === '**') return true
+    if (want === '**' || (segment !== '*' && segment !== want)) return false
+  }
+  return granted.length === wanted.length
+}
+
+/**
+ * The pattern that a grant stands for when the token's subject is `sub`: `{sub}` as a whole segment is replaced.
+ * @returns `undefined` when the subject is missing or is not exactly one plain segment (a dot or a star in it would
+ * widen the grant), or when the result is no pattern.
+ */
+export function resolveGrant(grant: string, sub: string | undefined): string | undefined {
+  let pattern = grant
+  if (grant.includes('{sub}')) {
+    if (sub === undefined || !segmentSyntax.test(sub)) return undefined
+    pattern = grant.split('.').map((segment) => (segment === '{sub}' ? sub : segment)).join('.')
+  }
+  return isPattern(pattern) ? pattern : undefined
+}
+
+/**
+ * Checks that events can be published to a topic.
+ * @throws HubError `invalid-topic`, or `reserved-topic` for the hub's own
+ */
+export function requireTopic(topic: string): void {
+  if (!isTopic(topic)) {
+    throw new HubError('invalid-topic', `${quote(topic)} is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`)
+  }
+  if (isReserved(topic)) throw new HubError('reserved-topic', `${quote(topic)} is one of the hub's own topics: nobody else publishes there.`)
+}
+
+/**
+ * Checks that somebody can subscribe to something.
+ * @throws HubError `invalid-pattern`
+ */
+export function requirePattern(pattern: string): void {
+  if (isPattern(pattern)) return
+  throw new HubError('invalid-pattern', `${quote(pattern)} is no topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and "**" in the last place.`)
+}

@@ -1,0 +1,9 @@
+/** What the package `fanfare` offers to Fastify applications. */
+import { fanfare } from './app.js'
+
+export default fanfare
+export { buildApp, type FanfareOptions } from './app.js'
+export { Hub, type Receipt } from './hub/hub.js'
+export { HubError, type HubErrorCode } from './hub/hub-error.js'
+export type { EventInput } from './hub/event.js'
+export { loadSettings, SettingsError, type ProcessSettings, type Settings } from './settings.js'

@@ -1,0 +1,93 @@
+/**
+ * What the hub needs of a place where events are kept. Every implementation passes the one suite in
+ * `test/contract/log.ts`.
+ */
+import type { NewEvent, StoredEvent } from '../hub/event.js'
+import type { Selection } from '../hub/selection.js'
+
+/** What became of an event that was appended. */
+export interface Appended {
+  /** Its place in the log; a duplicate's is that of the first event with its id. */
+  sequence: number
+  /** Nothing was stored, because an event with this publisher id is already there, or was a short while ago. */
+  duplicate: boolean
+}
+
+/** How much of the log to read. */
+export interface ReadOptions {
+  /** Only events behind this sequence. */
+  after: number
+  /** Only events up to and including this sequence; default: the head. */
+  until?: number
+  /** At most so many events. */
+  events: number
+  /** No further event once so many bytes of payload are there; default: no limit. */
+  bytes?: number
+}
+
+/** A part of the log. */
+export interface Page {
+  /** Events that match, in order of their sequences. */
+  events: StoredEvent[]
+  /** Every event that matches, up to this sequence, is in this page or before it. */
+  position: number
+  /** There are further events that match, up to `until`. */
+  more: boolean
+  /** Something that matches the topics asked for, behind `after`, has been trimmed. */
+  gap: boolean
+}
+
+/** How much a log holds. */
+export interface LogStats {
+  topics: number
+  events: number
+  /** What the events take, in bytes, near enough for retention. */
+  bytes: number
+}
+
+/** Called with events in the order of their sequences, only after they are durable. */
+export type FollowListener = (events: readonly StoredEvent[]) => void
+
+/** An ordered log of events with retention. */
+export interface EventLog {
+  /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
+  readonly epoch: string
+  /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
+  readonly head: number
+
+  /**
+   * Stores events, all or none. Resolves when they are durable, and after every follower has been called with them.
+   * The sequences of those that are no duplicates are consecutive and in the order of `events`.
+   * @throws HubError `log-unavailable`, with nothing stored
+   */
+  append(events: readonly NewEvent[]): Promise<Appended[]>
+
+  /** Calls `listener` with every event from now on, each exactly once, whoever appended it. Returns how to stop. */
+  follow(listener: FollowListener): () => void
+
+  /** Reads retained events in order. */
+  read(selection: Selection, options: ReadOptions): Promise<Page>
+
+  /**
+   * Where to start in order to read the newest `count` events of a selection.
+   * @returns the sequence before the first of them (0 when there are no more than `count` events at all)
+   */
+  before(selection: Selection, count: number): Promise<number>
+
+  stats(): LogStats
+
+  /** Makes everything acknowledged durable and releases what the log holds. */
+  close(): Promise<void>
+}
+
+/** What a log keeps. */
+export interface Retention {
+  /** The most events of one topic. */
+  events: number
+  /** The greatest age of an event, in milliseconds. */
+  age: number
+  /** The most bytes of the whole log. */
+  bytes: number
+  /** For how long a publisher id is remembered after its event has been trimmed, in milliseconds. */
+  dedupWindow: number
+}

@@ -1,0 +1,268 @@
+/** A log in memory: for tests, and for hubs that keep nothing beyond their own life. */
+import TinyQueue from 'tinyqueue'
+import { drawEpoch } from '../hub/cursor.js'
+import type { NewEvent, StoredEvent } from '../hub/event.js'
+import type { Selection } from '../hub/selection.js'
+import { EventQueue } from './event-queue.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Retention } from './log.js'
+
+/** How often age and publisher ids are looked at, in milliseconds. */
+const TRIM_INTERVAL = 1_000
+/** How many events one step of trimming may take, so that an append never waits long. */
+const TRIM_STEP = 1_000
+/** Of how many topics without events it is still known what was trimmed; of older ones a gap is told on suspicion. */
+const FORGOTTEN_TOPICS = 100_000
+/** What an event costs beside its characters: the object, its place in the queue. */
+const EVENT_OVERHEAD = 150
+
+interface TopicLog {
+  name: string
+  events: EventQueue
+  /** The newest sequence that has been trimmed; 0: none. */
+  trimmed: number
+  /** The publishers' ids that are remembered, oldest first. */
+  ids: Map<string, { sequence: number; time: number }>
+  /** Whether `#byAge` has an entry for it. */
+  queued: boolean
+}
+
+/** A topic and the sequence that its oldest event had when it was queued. */
+interface Oldest {
+  sequence: number
+  topic: TopicLog
+}
+
+export class MemoryLog implements EventLog {
+  readonly epoch = drawEpoch()
+  #head = 0
+  #events = 0
+  #bytes = 0
+  readonly #retention: Retention
+  readonly #now: () => number
+  readonly #topics = new Map<string, TopicLog>()
+  readonly #followers = new Set<FollowListener>()
+  /** Every topic that has events, the one with the oldest event first. An entry whose event is gone is put back in its place when it comes up. */
+  readonly #byAge = new TinyQueue<Oldest>([], (a, b) => a.sequence - b.sequence)
+  /** Topics that have no events left: the newest sequence trimmed of each, in the order in which they were emptied. */
+  readonly #emptied = new Map<string, number>()
+  /** The newest sequence of what `#emptied` had to forget. */
+  #forgotten = 0
+  /** The newest sequence that was trimmed of any topic. */
+  #trimmed = 0
+  #tidying = this.#topics.values()
+  readonly #timer: NodeJS.Timeout
+
+  /** @param now the clock, in milliseconds; for tests */
+  constructor(retention: Retention, now: () => number = Date.now) {
+    this.#retention = retention
+    this.#now = now
+    this.#timer = setInterval(() => this.trim(), TRIM_INTERVAL).unref()
+  }
+
+  get head(): number {
+    return this.#head
+  }
+
+  async append(events: readonly NewEvent[]): Promise<Appended[]> {
+    const time = this.#now()
+    const stored: StoredEvent[] = []
+    const appended = events.map((event): Appended => {
+      const topic = this.#topic(event.topic)
+      const first = event.id === undefined ? undefined : this.#remembered(topic, event.id, time)
+      if (first !== undefined) return { sequence: first, duplicate: true }
+      const sequence = ++this.#head
+      const { type, id, kind, payload } = event
+      this.#store(topic, { sequence, time, topic: event.topic, type, id, kind, payload }, stored)
+      return { sequence, duplicate: false }
+    })
+    this.#trimBytes()
+    if (stored.length > 0) for (const follower of this.#followers) follower(stored)
+    return appended
+  }
+
+  follow(listener: FollowListener): () => void {
+    this.#followers.add(listener)
+    return () => void this.#followers.delete(listener)
+  }
+
+  async read(selection: Selection, { after, until = this.#head, events: limit, bytes = Infinity }: ReadOptions): Promise<Page> {
+    const gap = this.#hasTrimmed(selection, after)
+    const cursors = this.#selected(selection)
+      .map((topic) => ({ events: topic.events, index: topic.events.indexAfter(after) }))
+      .filter(({ events, index }) => index < events.length)
+    const next = (cursor: { events: EventQueue; index: number }) => cursor.events.at(cursor.index)!
+    const merge = new TinyQueue(cursors, (a, b) => next(a).sequence - next(b).sequence)
+    const events: StoredEvent[] = []
+    let size = 0
+    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
+      const event = next(cursor)
+      if (event.sequence > until) break
+      if (selection.hasType(event.type)) {
+        if (events.length >= limit || size >= bytes) return { events, position: events.at(-1)?.sequence ?? after, more: true, gap }
+        events.push(event)
+        size += event.payload.length
+      }
+      if (++cursor.index < cursor.events.length) merge.push(cursor)
+    }
+    return { events, position: Math.max(after, until), more: false, gap }
+  }
+
+  async before(selection: Selection, count: number): Promise<number> {
+    if (count === 0) return this.#head
+    const cursors = this.#selected(selection)
+      .map((topic) => ({ events: topic.events, index: topic.events.length - 1 }))
+      .filter(({ index }) => index >= 0)
+    const next = (cursor: { events: EventQueue; index: number }) => cursor.events.at(cursor.index)!
+    const merge = new TinyQueue(cursors, (a, b) => next(b).sequence - next(a).sequence)
+    let found = 0
+    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
+      const event = next(cursor)
+      if (selection.hasType(event.type) && ++found === count) return event.sequence - 1
+      if (--cursor.index >= 0) merge.push(cursor)
+    }
+    return 0
+  }
+
+  stats(): LogStats {
+    return { topics: this.#topics.size, events: this.#events, bytes: this.#bytes }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#followers.clear()
+  }
+
+  /** Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to do. */
+  trim(): boolean {
+    const tooOld = this.#now() - this.#retention.age
+    let steps = 0
+    for (let topic = this.#oldestTopic(); topic && topic.events.oldest!.time < tooOld; topic = this.#oldestTopic()) {
+      if (++steps > TRIM_STEP) {
+        setImmediate(() => this.trim())
+        return true
+      }
+      this.#trimOne(topic)
+    }
+    this.#tidy()
+    return false
+  }
+
+  /** Looks at some of the topics, in turn: forgets publisher ids, and topics that have nothing left. */
+  #tidy(): void {
+    for (let steps = 0; steps < TRIM_STEP; steps++) {
+      const next = this.#tidying.next()
+      if (next.done) {
+        this.#tidying = this.#topics.values()
+        return
+      }
+      if (next.value.ids.size > 0) this.#forgetIds(next.value)
+      this.#dropIfEmpty(next.value)
+    }
+  }
+
+  #topic(name: string): TopicLog {
+    let topic = this.#topics.get(name)
+    if (!topic) {
+      topic = { name, events: new EventQueue(), trimmed: this.#emptied.get(name) ?? this.#forgotten, ids: new Map(), queued: false }
+      this.#topics.set(name, topic)
+      this.#emptied.delete(name)
+    }
+    return topic
+  }
+
+  /** The topics of a selection that are there. */
+  #selected(selection: Selection): TopicLog[] {
+    if (selection.wildcards.length > 0) return [...this.#topics.values()].filter((topic) => selection.hasTopic(topic.name))
+    return selection.topics.map((name) => this.#topics.get(name)).filter((topic) => topic !== undefined)
+  }
+
+  #store(topic: TopicLog, event: StoredEvent, stored: StoredEvent[]): void {
+    topic.events.push(event)
+    if (event.id !== undefined) topic.ids.set(event.id, { sequence: event.sequence, time: event.time })
+    if (!topic.queued) {
+      topic.queued = true
+      this.#byAge.push({ sequence: event.sequence, topic })
+    }
+    this.#events++
+    this.#bytes += sizeOf(event)
+    stored.push(event)
+    if (topic.events.length > this.#retention.events) this.#trimOne(topic)
+  }
+
+  #remembered(topic: TopicLog, id: string, time: number): number | undefined {
+    const first = topic.ids.get(id)
+    if (!first) return undefined
+    if (first.sequence > topic.trimmed || time - first.time < this.#retention.dedupWindow) return first.sequence
+    topic.ids.delete(id)
+    return undefined
+  }
+
+  /** Forgets publisher ids whose events are trimmed and whose window is over. */
+  #forgetIds(topic: TopicLog): void {
+    const over = this.#now() - this.#retention.dedupWindow
+    for (const [id, { sequence, time }] of topic.ids) {
+      if (sequence > topic.trimmed || time > over) break
+      topic.ids.delete(id)
+    }
+  }
+
+  #trimOne(topic: TopicLog): void {
+    const event = topic.events.shift()
+    if (!event) return
+    topic.trimmed = event.sequence
+    this.#trimmed = Math.max(this.#trimmed, event.sequence)
+    this.#events--
+    this.#bytes -= sizeOf(event)
+    if (topic.ids.size > 0) this.#forgetIds(topic)
+  }
+
+  #trimBytes(): void {
+    while (this.#bytes > this.#retention.bytes) {
+      const topic = this.#oldestTopic()
+      if (!topic) return
+      this.#trimOne(topic)
+    }
+  }
+
+  /** The topic that has the oldest event of all. */
+  #oldestTopic(): TopicLog | undefined {
+    for (let entry = this.#byAge.peek(); entry; entry = this.#byAge.peek()) {
+      const oldest = entry.topic.events.oldest
+      if (oldest?.sequence === entry.sequence) return entry.topic
+      this.#byAge.pop()
+      if (oldest) this.#byAge.push({ sequence: oldest.sequence, topic: entry.topic })
+      else entry.topic.queued = false
+    }
+    return undefined
+  }
+
+  #dropIfEmpty(topic: TopicLog): void {
+    if (topic.events.length > 0 || topic.ids.size > 0 || topic.queued) return
+    this.#topics.delete(topic.name)
+    this.#emptied.set(topic.name, topic.trimmed)
+    if (this.#emptied.size > FORGOTTEN_TOPICS) {
+      const [name, sequence] = this.#emptied.entries().next().value!
+      this.#emptied.delete(name)
+      this.#forgotten = Math.max(this.#forgotten, sequence)
+    }
+  }
+
+  /** Whether anything that may have matched, behind `after`, has been trimmed. */
+  #hasTrimmed(selection: Selection, after: number): boolean {
+    if (after >= this.#trimmed) return false
+    if (selection.topics.some((name) => this.#trimmedOf(name) > after)) return true
+    if (selection.wildcards.length === 0) return false
+    if (this.#forgotten > after) return true
+    for (const topic of this.#topics.values()) if (topic.trimmed > after && selection.hasTopic(topic.name)) return true
+    for (const [name, sequence] of this.#emptied) if (sequence > after && selection.hasTopic(name)) return true
+    return false
+  }
+
+  #trimmedOf(name: string): number {
+    return this.#topics.get(name)?.trimmed ?? this.#emptied.get(name) ?? this.#forgotten
+  }
+}
+
+function sizeOf(event: StoredEvent): number {
+  return event.payload.length + event.topic.length + (event.type?.length ?? 0) + EVENT_OVERHEAD
+}

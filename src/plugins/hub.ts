@@ -1,0 +1,29 @@
+/** The hub of an application. */
+import fp from 'fastify-plugin'
+import { Hub } from '../hub/hub.js'
+import { MemoryLog } from '../log/memory.js'
+import type { Settings } from '../settings.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    hub: Hub
+  }
+}
+
+export default fp<Settings>(async (app, settings) => {
+  const log = new MemoryLog({
+    events: settings.retainEvents,
+    age: settings.retainAge,
+    bytes: settings.retainBytes,
+    dedupWindow: settings.dedupWindow,
+  })
+  const hub = new Hub(log, {
+    heartbeat: settings.heartbeat,
+    maxAge: settings.maxConnectionAge,
+    maxEventSize: settings.maxEventSize,
+    onError: (err, message) => app.log.error({ err }, message),
+  })
+  app.decorate('hub', hub)
+  app.addHook('preClose', async () => hub.endStreams()) // an open stream would keep the server from closing
+  app.addHook('onClose', () => hub.close())
+}, { name: 'fanfare-hub', fastify: '5.x' })

@@ -1,0 +1,66 @@
+/** Publishing: one event, a batch, or a stream of them. */
+import { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { authorize } from '../auth/principal.js'
+import { Problem } from '../errors.js'
+import { requireTopic } from '../hub/topic.js'
+import { TopicParams } from '../schemas/common.js'
+import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceipt } from '../schemas/event.js'
+import type { Settings } from '../settings.js'
+import { publishLines } from './ndjson.js'
+
+/** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
+const BATCH_BODY = 64
+
+const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async (app, { maxEventSize }) => {
+  app.post('/topics/:topic/events', {
+    onRequest: app.authenticate,
+    bodyLimit: maxEventSize,
+    schema: {
+      params: TopicParams,
+      querystring: PublishQuery,
+      body: { content: { 'application/json': { schema: EventBody } } },
+      response: { 200: Receipt, 201: Receipt, 202: Receipt },
+    },
+  }, async (request, reply) => {
+    const { topic } = request.params
+    requireTopic(topic)
+    authorize(request.principal!, 'publish', [topic])
+    const body = request.body as EventBody | string | Readable
+    if (body instanceof Readable) throw new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.')
+    const event: EventBody = typeof body === 'string' ? { text: body, ...(request.query.type === undefined ? {} : { type: request.query.type }) } : body
+    const receipt = await app.hub.publish(topic, { ...event, id: idOf(event, request.headers['idempotency-key']) })
+    reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
+    return receipt
+  })
+
+  app.post('/events', {
+    onRequest: app.authenticate,
+    bodyLimit: maxEventSize * BATCH_BODY,
+    schema: {
+      body: { content: { 'application/json': { schema: BatchBody } } },
+      response: { 200: StreamReceipt, 201: BatchReceipt },
+    },
+  }, async (request, reply) => {
+    const principal = request.principal!
+    const body = request.body as BatchBody | string | Readable
+    if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize)
+    if (typeof body === 'string') throw new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.')
+    for (const { topic } of body.events) requireTopic(topic)
+    authorize(principal, 'publish', body.events.map(({ topic }) => topic))
+    const events = await app.hub.publishAll(body.events)
+    reply.code(201)
+    return { events }
+  })
+}
+
+export default publish
+
+/** The publisher's id of an event: its own, or the header `Idempotency-Key`, which means the same. */
+function idOf(event: { id?: string }, key: string | string[] | undefined): string | undefined {
+  const fromHeader = Array.isArray(key) ? key[0] : key
+  if (event.id !== undefined && fromHeader !== undefined && event.id !== fromHeader) {
+    throw new Problem('conflicting-ids', 'The event has an "id", and the header "Idempotency-Key" says another: send one of them, or both the same.')
+  }
+  return event.id ?? fromHeader
+}

@@ -1,0 +1,26 @@
+/** How the hub is: for people, and for what decides where requests go. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Problem } from '../errors.js'
+import { Health, Status } from '../schemas/status.js'
+import { version } from '../version.js'
+
+const status: FastifyPluginAsyncTypebox = async (app) => {
+  const started = performance.now()
+
+  app.get('/status', { schema: { response: { 200: Status } } }, async () => ({
+    status: 'ok' as const,
+    clients: app.hub.connections,
+    topics: app.hub.stats().topics,
+    uptime: Math.round(performance.now() - started) / 1_000,
+    version,
+  }))
+
+  app.get('/health/live', { schema: { response: { 200: Health } } }, async () => ({ status: 'ok' as const }))
+
+  app.get('/health/ready', { schema: { response: { 200: Health } } }, async () => {
+    if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop.')
+    return { status: 'ok' as const }
+  })
+}
+
+export default status

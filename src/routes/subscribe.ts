@@ -1,0 +1,99 @@
+/** Subscribing: an event stream, or the same events as a page of history. */
+import { randomBytes } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import accepts from 'accepts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { authorize } from '../auth/principal.js'
+import { Problem } from '../errors.js'
+import { Selection } from '../hub/selection.js'
+import type { StartRequest } from '../hub/start.js'
+import { requirePattern } from '../hub/topic.js'
+import { listOf, TopicParams } from '../schemas/common.js'
+import { EventsQuery, TopicQuery } from '../schemas/stream.js'
+import type { Settings } from '../settings.js'
+import { readHistory } from './history.js'
+
+/** The most topics and patterns of one stream. */
+const MAX_PATTERNS = 100
+/** The most retained events that can be asked for by number. */
+const MAX_REPLAY = 1_000
+/** The most event types that can be asked for. */
+const MAX_TYPES = 100
+
+const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = async (app, { maxConnections }) => {
+  const route = { onRequest: app.authenticate, config: { eventStream: true } }
+
+  app.get('/topics/:topic/events', { ...route, schema: { params: TopicParams, querystring: TopicQuery } }, (request, reply) =>
+    answer(request, reply, [request.params.topic], request.query))
+
+  app.get('/events', { ...route, schema: { querystring: EventsQuery } }, (request, reply) =>
+    answer(request, reply, listOf(request.query.topic), request.query))
+
+  async function answer(request: FastifyRequest, reply: FastifyReply, patterns: string[], query: EventsQuery) {
+    const selection = select(request, patterns, query)
+    vary(reply)
+    switch (accepts(request.raw).type(['text/event-stream', 'application/json'])) {
+      case 'text/event-stream':
+        return stream(request, reply, selection, query)
+      case 'application/json':
+        return readHistory(app.hub, selection, query)
+      default:
+        throw new Problem('not-acceptable', 'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).')
+    }
+  }
+
+  async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
+    const { hub } = app
+    const start = await hub.locate(selection, readStart(request, query))
+    refuseWhileBusy()
+    const id = randomBytes(12).toString('base64url')
+    const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
+    const principal = request.principal!
+    const sink = reply.eventStream(head)
+    if (request.method === 'HEAD') sink.end(Buffer.alloc(0))
+    else {
+      hub.subscribe({
+        info: { id, subject: principal.subject, expiresAt: principal.expiresAt },
+        selection,
+        wire: { format: query.format ?? 'raw', topicLine: !selection.isSingleTopic },
+        start,
+        sink,
+      })
+    }
+    return reply
+  }
+
+  function refuseWhileBusy(): void {
+    if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop: connect again, and another will answer.')
+    if (app.hub.connections >= maxConnections) throw new Problem('too-many-connections', `There are ${maxConnections} streams, as many as there may be (FANFARE_MAX_CONNECTIONS).`)
+  }
+}
+
+export default subscribe
+
+/** What is asked for, if it may be. */
+function select(request: FastifyRequest, patterns: string[], query: EventsQuery): Selection {
+  if (patterns.length === 0 || patterns.length > MAX_PATTERNS) {
+    throw new Problem('invalid-request', `A stream has 1 to ${MAX_PATTERNS} topics or patterns, each as ?topic=…; here are ${patterns.length}.`)
+  }
+  const types = listOf(query.type)
+  if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
+  patterns.forEach(requirePattern)
+  authorize(request.principal!, 'subscribe', patterns)
+  return new Selection(patterns, types)
+}
+
+/** The answer depends on `Accept`, besides what it depends on already. */
+function vary(reply: FastifyReply): void {
+  const already = reply.getHeader('vary')
+  reply.header('vary', already === undefined ? 'Accept' : `${String(already)}, Accept`)
+}
+
+function readStart(request: FastifyRequest, query: EventsQuery): StartRequest {
+  const header = request.headers['last-event-id']
+  const replay = query.replay === undefined || query.replay === 'all' ? query.replay : Number(query.replay)
+  if (typeof replay === 'number' && replay > MAX_REPLAY) {
+    throw new Problem('invalid-request', `replay is a number up to ${MAX_REPLAY.toLocaleString('en')}, or "all".`)
+  }
+  return { lastEventId: (Array.isArray(header) ? header[0] : header) ?? query.lastEventId, replay }
+}

@@ -1,0 +1,42 @@
+/** What is published, and what is answered. */
+import Type, { type Static } from 'typebox'
+import { PUBLISHER_ID_SYNTAX, TYPE_SYNTAX } from '../hub/event.js'
+import { Cursor, Topic } from './common.js'
+
+const members = {
+  data: Type.Optional(Type.Unknown({ description: 'any JSON value; exactly one of data and text' })),
+  text: Type.Optional(Type.String({ description: 'a text; exactly one of data and text' })),
+  type: Type.Optional(Type.String({ pattern: TYPE_SYNTAX, description: 'becomes the event: field; 1 to 128 characters, no control characters, not starting with "fanfare."' })),
+  id: Type.Optional(Type.String({ pattern: PUBLISHER_ID_SYNTAX, description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once" })),
+  ephemeral: Type.Optional(Type.Boolean({ description: 'sent to the subscribers connected now, never stored' })),
+}
+
+/** The most events of one batch. */
+export const BATCH_MAX = 1_000
+
+export const EventBody = Type.Object(members, { additionalProperties: false })
+export const BatchEvent = Type.Object({ topic: Topic, ...members }, { additionalProperties: false })
+export const BatchBody = Type.Object({ events: Type.Array(BatchEvent, { minItems: 1, maxItems: BATCH_MAX }) }, { additionalProperties: false })
+export type EventBody = Static<typeof EventBody>
+export type BatchEvent = Static<typeof BatchEvent>
+export type BatchBody = Static<typeof BatchBody>
+
+export const PublishQuery = Type.Object({ type: Type.Optional(Type.String({ description: 'the type of an event that is published as text/plain' })) })
+
+export const Receipt = Type.Object({
+  id: Type.Union([Cursor, Type.Null()], { description: 'null for an ephemeral event' }),
+  topic: Type.String(),
+  duplicate: Type.Boolean(),
+  subscribers: Type.Integer({ minimum: 0, description: 'those on this node that it is being sent to' }),
+})
+
+export const BatchReceipt = Type.Object({
+  events: Type.Array(Type.Object({ id: Type.Union([Cursor, Type.Null()]), topic: Type.String(), duplicate: Type.Boolean() })),
+})
+
+export const StreamReceipt = Type.Object({
+  accepted: Type.Integer({ minimum: 0 }),
+  duplicates: Type.Integer({ minimum: 0 }),
+  lastId: Type.Union([Cursor, Type.Null()], { description: 'null when nothing was stored' }),
+})
+export type StreamReceipt = Static<typeof StreamReceipt>

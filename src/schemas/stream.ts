@@ -1,0 +1,40 @@
+/** What is asked of a stream or of history, and a page of history. */
+import Type, { type Static } from 'typebox'
+import { Cursor, Repeatable } from './common.js'
+
+const digits = (description: string) => Type.String({ pattern: '^[0-9]{1,9}$', description })
+
+const reading = {
+  type: Type.Optional(Repeatable),
+  lastEventId: Type.Optional(Type.String({ description: 'as the header Last-Event-ID, which wins' })),
+  replay: Type.Optional(Type.String({ pattern: '^(all|[0-9]{1,9})$', description: 'how many retained events come first: up to 1,000, or all' })),
+  format: Type.Optional(Type.Union([Type.Literal('raw'), Type.Literal('cloudevents')])),
+  after: Type.Optional(Type.String({ description: 'history: only events behind this cursor' })),
+  limit: Type.Optional(digits('history: 1 to 1,000 events, default 100')),
+  last: Type.Optional(digits('history: the newest so many events, 1 to 1,000')),
+}
+
+export const TopicQuery = Type.Object(reading)
+export const EventsQuery = Type.Object({ topic: Type.Optional(Repeatable), ...reading })
+export type EventsQuery = Static<typeof EventsQuery>
+
+export const HistoryEvent = Type.Object({
+  id: Cursor,
+  topic: Type.String(),
+  type: Type.Optional(Type.String()),
+  time: Type.String({ format: 'date-time' }),
+  data: Type.Optional(Type.Unknown()),
+  text: Type.Optional(Type.String()),
+})
+export type HistoryEvent = Static<typeof HistoryEvent>
+
+export const History = Type.Object({
+  events: Type.Array(HistoryEvent),
+  cursor: Cursor,
+  more: Type.Boolean(),
+  gap: Type.Union([
+    Type.Null(),
+    Type.Object({ reason: Type.Union([Type.Literal('expired'), Type.Literal('epoch'), Type.Literal('future')]), oldest: Type.Union([Cursor, Type.Null()]) }),
+  ]),
+})
+export type History = Static<typeof History>

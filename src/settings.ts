@@ -1,0 +1,212 @@
+/** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
+import leven from 'leven'
+import Type, { type StaticDecode, type TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { isPattern } from './hub/topic.js'
+import { parseDuration, parseSize } from './units.js'
+
+/** Says how a setting is written, for messages and for the docs. */
+interface Form {
+  default?: string
+  description: string
+  /** How it is written, as it stands after "must be". */
+  expects: string
+}
+
+function setting<T>(form: Form, parse: (text: string) => T | undefined) {
+  return Type.Codec(Type.String({ ...form }))
+    .Decode((text): T => {
+      const value = parse(text)
+      if (value === undefined) throw new Error(`must be ${form.expects}`)
+      return value
+    })
+    .Encode(() => {
+      throw new Error('settings are only read')
+    })
+}
+
+const duration = (fallback: string, description: string) =>
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h' }, parseDuration)
+const durationOrOff = (description: string) =>
+  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)))
+const size = (fallback: string, description: string) =>
+  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB' }, parseSize)
+const count = (fallback: string, description: string) =>
+  setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d{0,14}$/.test(text.replaceAll('_', '')) ? Number(text.replaceAll('_', '')) : undefined))
+const flag = (description: string) =>
+  setting({ default: 'false', description, expects: 'true or false' }, (text) => ({ true: true, false: false })[text])
+const text = (description: string, fallback?: string) =>
+  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => value)
+const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
+  setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
+const list = (description: string, expects: string, isItem: (item: string) => boolean) =>
+  setting({ default: '', description, expects: `${expects}, separated by commas` }, (value) => {
+    const items = value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+    return items.every(isItem) ? items : undefined
+  })
+
+const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
+
+const Environment = Type.Object({
+  HOST: text('The address to listen on.', '127.0.0.1'),
+  PORT: setting({ default: '3000', description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
+    /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+  LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),
+  FANFARE_LOG: oneOf(['memory'], 'memory', 'Where events are kept.'),
+  FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
+  FANFARE_RETAIN_AGE: duration('24h', 'For how long events are kept.'),
+  FANFARE_RETAIN_BYTES: size('1GiB', 'How large the whole log may grow.'),
+  FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
+  FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
+  FANFARE_JWT_PUBLIC_KEY: optional(text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.')),
+  FANFARE_JWT_ISSUER: optional(text('The `iss` that tokens must have.')),
+  FANFARE_JWT_AUDIENCE: optional(text('The `aud` that tokens must have.')),
+  FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
+  FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
+  FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', isPattern),
+  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub; `*`: all, without cookies.', 'origins such as https://app.example.com, or *', isOrigin),
+  FANFARE_HEARTBEAT: duration('15s', 'After how long without a write a stream gets a heartbeat.'),
+  FANFARE_SLOW_TIMEOUT: duration('30s', 'After how long without progress a stalled stream is ended.'),
+  FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
+  FANFARE_MAX_CONNECTION_AGE: durationOrOff('After how long a stream is ended, so that it is opened anew.'),
+  FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
+  FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
+  FANFARE_TRUST_PROXY: flag('Whether X-Forwarded-* headers are believed.'),
+})
+
+type Environment = StaticDecode<typeof Environment>
+
+/** What a hub can be told. Times are in milliseconds, sizes in bytes. */
+export interface Settings {
+  log: Environment['FANFARE_LOG']
+  retainEvents: number
+  retainAge: number
+  retainBytes: number
+  dedupWindow: number
+  /** Exactly one of `jwtSecret` and `jwtPublicKey` is needed. */
+  jwtSecret: string | undefined
+  jwtPublicKey: string | undefined
+  jwtIssuer: string | undefined
+  jwtAudience: string | undefined
+  jwtClaim: string
+  queryToken: boolean
+  anonymousSubscribe: string[]
+  corsOrigins: string[]
+  heartbeat: number
+  slowTimeout: number
+  maxConnections: number
+  /** 0: no limit. */
+  maxConnectionAge: number
+  maxEventSize: number
+  drain: number
+}
+
+/** What a process needs besides. */
+export interface ProcessSettings extends Settings {
+  host: string
+  port: number
+  logLevel: Environment['LOG_LEVEL']
+  trustProxy: boolean
+}
+
+/** A setting that is wrong, unknown or missing. */
+export class SettingsError extends Error {
+  override name = 'SettingsError'
+}
+
+/**
+ * Reads the settings from an environment. An empty variable is as if it were not set.
+ * @throws SettingsError naming every variable that is wrong, and the nearest name of one that is unknown
+ */
+export function loadSettings(env: Record<string, string | undefined>): ProcessSettings {
+  const known = Object.keys(Environment.properties) as (keyof Environment)[]
+  const faults = Object.keys(env)
+    .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment))
+    .map((name) => `${name} is unknown; did you mean ${nearest(name, known)}?`)
+  const values: Record<string, unknown> = {}
+  for (const name of known) {
+    const schema: TSchema = Environment.properties[name]
+    const written = env[name] === undefined || env[name] === '' ? formOf(schema).default : env[name]
+    if (written === undefined) continue
+    try {
+      values[name] = Value.Decode(schema, written)
+    } catch (err) {
+      faults.push(`${name}=${isSecret(name) ? '…' : JSON.stringify(written)}: ${causeOf(err)}`)
+    }
+  }
+  if (faults.length > 0) throw new SettingsError(faults.join('\n'))
+  return fromEnvironment(values as Environment)
+}
+
+/** The settings of those who embed the hub: what they say, and the defaults for the rest. */
+export function resolveSettings(given: Partial<Settings>): Settings {
+  const { host: _host, port: _port, logLevel: _logLevel, trustProxy: _trustProxy, ...defaults } = loadSettings({})
+  const known = Object.keys(defaults)
+  const said = Object.entries(given).filter(([, value]) => value !== undefined)
+  const unknown = said.find(([name]) => !known.includes(name))
+  if (unknown) throw new SettingsError(`The option ${unknown[0]} is unknown; did you mean ${nearest(unknown[0], known)}?`)
+  const settings: Settings = { ...defaults, ...Object.fromEntries(said) }
+  if (settings.jwtSecret !== undefined && settings.jwtPublicKey !== undefined) {
+    throw new SettingsError('There is a secret and a public key to verify tokens with: set one of them (FANFARE_JWT_SECRET or FANFARE_JWT_PUBLIC_KEY).')
+  }
+  return settings
+}
+
+/** Every variable with its default and its words, for the docs. */
+export function describeSettings(): { name: string; default: string | undefined; description: string; expects: string }[] {
+  return Object.entries(Environment.properties).map(([name, schema]) => {
+    const { default: fallback, description, expects } = formOf(schema)
+    return { name, default: fallback, description, expects }
+  })
+}
+
+function fromEnvironment(env: Environment): ProcessSettings {
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    logLevel: env.LOG_LEVEL,
+    trustProxy: env.FANFARE_TRUST_PROXY,
+    log: env.FANFARE_LOG,
+    retainEvents: env.FANFARE_RETAIN_EVENTS,
+    retainAge: env.FANFARE_RETAIN_AGE,
+    retainBytes: env.FANFARE_RETAIN_BYTES,
+    dedupWindow: env.FANFARE_DEDUP_WINDOW,
+    jwtSecret: env.FANFARE_JWT_SECRET,
+    jwtPublicKey: env.FANFARE_JWT_PUBLIC_KEY,
+    jwtIssuer: env.FANFARE_JWT_ISSUER,
+    jwtAudience: env.FANFARE_JWT_AUDIENCE,
+    jwtClaim: env.FANFARE_JWT_CLAIM,
+    queryToken: env.FANFARE_QUERY_TOKEN,
+    anonymousSubscribe: env.FANFARE_ANONYMOUS_SUBSCRIBE,
+    corsOrigins: env.FANFARE_CORS_ORIGINS,
+    heartbeat: env.FANFARE_HEARTBEAT,
+    slowTimeout: env.FANFARE_SLOW_TIMEOUT,
+    maxConnections: env.FANFARE_MAX_CONNECTIONS,
+    maxConnectionAge: env.FANFARE_MAX_CONNECTION_AGE,
+    maxEventSize: env.FANFARE_MAX_EVENT_SIZE,
+    drain: env.FANFARE_DRAIN,
+  }
+}
+
+/** How a setting is written: the words that its schema carries. */
+function formOf(schema: TSchema): Form {
+  return schema as TSchema & Form
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  return known.reduce((best, candidate) => (leven(name, candidate) < leven(name, best) ? candidate : best))
+}
+
+function isOrigin(item: string): boolean {
+  return item === '*' || (URL.canParse(item) && new URL(item).origin === item)
+}
+
+function isSecret(name: string): boolean {
+  return /SECRET|KEY/.test(name)
+}
+
+/** What the parser of a setting said; the decoder wraps it. */
+function causeOf(err: unknown): string {
+  for (let cause = err; cause instanceof Error; cause = cause.cause) if (cause.message.startsWith('must be')) return cause.message
+  return err instanceof Error ? err.message : String(err)
+}

@@ -1,0 +1,21 @@
+/** Durations and sizes as people write them. */
+
+const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const BYTES: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 }
+
+/** Reads a duration such as `250ms`, `15s`, `24h`, in milliseconds; `undefined` when it is none. */
+export function parseDuration(text: string): number | undefined {
+  return parse(text, MILLISECONDS)
+}
+
+/** Reads a size such as `256KiB`, `1GiB`, in bytes; `undefined` when it is none. */
+export function parseSize(text: string): number | undefined {
+  return parse(text, BYTES)
+}
+
+function parse(text: string, units: Record<string, number>): number | undefined {
+  const [, number, unit] = /^(\d{1,15}(?:\.\d{1,6})?)([A-Za-z]{1,3})$/.exec(text) ?? []
+  const factor = unit !== undefined && Object.hasOwn(units, unit) ? units[unit] : undefined
+  const value = factor === undefined ? NaN : Math.round(Number(number) * factor)
+  return Number.isSafeInteger(value) ? value : undefined
+}
