@@ -11,7 +11,7 @@ import hub from './plugins/hub.js'
 import publish from './routes/publish.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
-import { resolveSettings, type ProcessSettings, type Settings } from './settings.js'
+import { resolveSettings, type Settings } from './settings.js'
 
 /** What a plugin can be told: every setting is optional but the key; `prefix` is what its routes start with. */
 export type FanfareOptions = Partial<Settings> & { prefix?: string }
@@ -39,18 +39,20 @@ export const fanfare = fp<FanfareOptions>(async (app, { prefix = '', ...options 
 /** The longest topic, each of its characters percent-encoded. */
 const MAX_PARAM_LENGTH = 600
 
+/** What the application can be told besides. */
+export type AppSettings = Partial<Settings> & { trustProxy?: boolean }
+
 /** The hub as an application of its own. */
-export async function buildApp(settings: ProcessSettings, logger: FastifyBaseLogger | false): Promise<FastifyInstance> {
-  const { host: _host, port: _port, logLevel: _logLevel, trustProxy, ...options } = settings
+export async function buildApp({ trustProxy, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
     logController: new LogController({ disableRequestLogging: true }), // two lines a request cost more than publishing does; refusals are logged
-    trustProxy,
+    trustProxy: trustProxy ?? false,
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: answerFrameworkError,
   })
-  await app.register(fanfare, options)
+  await app.register(fanfare, settings)
   return app
 }
 

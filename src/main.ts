@@ -20,20 +20,20 @@ try {
   process.exitCode = 1
 }
 
-async function start(settings: ProcessSettings): Promise<void> {
+async function start({ host, port, logLevel, trustProxy, hub }: ProcessSettings): Promise<void> {
   const terminal = process.stdout.isTTY
-  const key = settings.jwtSecret === undefined && settings.jwtPublicKey === undefined ? developmentKey() : undefined
-  const logger = createLogger(settings.logLevel, terminal)
-  const app = await buildApp(key ? { ...settings, jwtSecret: key.secret } : settings, logger)
+  const key = hub.jwtSecret === undefined && hub.jwtPublicKey === undefined ? developmentKey() : undefined
+  const logger = createLogger(logLevel, terminal)
+  const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
 
-  closeWithGrace({ delay: settings.drain + CLOSE_GRACE, logger }, async ({ err, signal }) => {
+  closeWithGrace({ delay: hub.drain + CLOSE_GRACE, logger }, async ({ err, signal }) => {
     if (err) logger.fatal({ err }, 'stopping after an error')
     else logger.info({ signal, streams: app.hub.connections }, 'stopping')
-    await app.hub.drain(err ? 0 : settings.drain)
+    await app.hub.drain(err ? 0 : hub.drain)
     await app.close()
   })
 
-  const address = await app.listen({ host: settings.host, port: settings.port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
+  const address = await app.listen({ host, port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
   tell(address, key, logger, terminal)
 }
 

@@ -101,12 +101,13 @@ export interface Settings {
   drain: number
 }
 
-/** What a process needs besides. */
-export interface ProcessSettings extends Settings {
+/** The settings of a process: those of its hub, and what it needs besides. */
+export interface ProcessSettings {
   host: string
   port: number
   logLevel: Environment['LOG_LEVEL']
   trustProxy: boolean
+  hub: Settings
 }
 
 /** A setting that is wrong, unknown or missing. */
@@ -140,7 +141,7 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
 
 /** The settings of those who embed the hub: what they say, and the defaults for the rest. */
 export function resolveSettings(given: Partial<Settings>): Settings {
-  const { host: _host, port: _port, logLevel: _logLevel, trustProxy: _trustProxy, ...defaults } = loadSettings({})
+  const defaults = loadSettings({}).hub
   const known = Object.keys(defaults)
   const said = Object.entries(given).filter(([, value]) => value !== undefined)
   const unknown = said.find(([name]) => !known.includes(name))
@@ -166,25 +167,27 @@ function fromEnvironment(env: Environment): ProcessSettings {
     port: env.PORT,
     logLevel: env.LOG_LEVEL,
     trustProxy: env.FANFARE_TRUST_PROXY,
-    log: env.FANFARE_LOG,
-    retainEvents: env.FANFARE_RETAIN_EVENTS,
-    retainAge: env.FANFARE_RETAIN_AGE,
-    retainBytes: env.FANFARE_RETAIN_BYTES,
-    dedupWindow: env.FANFARE_DEDUP_WINDOW,
-    jwtSecret: env.FANFARE_JWT_SECRET,
-    jwtPublicKey: env.FANFARE_JWT_PUBLIC_KEY,
-    jwtIssuer: env.FANFARE_JWT_ISSUER,
-    jwtAudience: env.FANFARE_JWT_AUDIENCE,
-    jwtClaim: env.FANFARE_JWT_CLAIM,
-    queryToken: env.FANFARE_QUERY_TOKEN,
-    anonymousSubscribe: env.FANFARE_ANONYMOUS_SUBSCRIBE,
-    corsOrigins: env.FANFARE_CORS_ORIGINS,
-    heartbeat: env.FANFARE_HEARTBEAT,
-    slowTimeout: env.FANFARE_SLOW_TIMEOUT,
-    maxConnections: env.FANFARE_MAX_CONNECTIONS,
-    maxConnectionAge: env.FANFARE_MAX_CONNECTION_AGE,
-    maxEventSize: env.FANFARE_MAX_EVENT_SIZE,
-    drain: env.FANFARE_DRAIN,
+    hub: {
+      log: env.FANFARE_LOG,
+      retainEvents: env.FANFARE_RETAIN_EVENTS,
+      retainAge: env.FANFARE_RETAIN_AGE,
+      retainBytes: env.FANFARE_RETAIN_BYTES,
+      dedupWindow: env.FANFARE_DEDUP_WINDOW,
+      jwtSecret: env.FANFARE_JWT_SECRET,
+      jwtPublicKey: env.FANFARE_JWT_PUBLIC_KEY,
+      jwtIssuer: env.FANFARE_JWT_ISSUER,
+      jwtAudience: env.FANFARE_JWT_AUDIENCE,
+      jwtClaim: env.FANFARE_JWT_CLAIM,
+      queryToken: env.FANFARE_QUERY_TOKEN,
+      anonymousSubscribe: env.FANFARE_ANONYMOUS_SUBSCRIBE,
+      corsOrigins: env.FANFARE_CORS_ORIGINS,
+      heartbeat: env.FANFARE_HEARTBEAT,
+      slowTimeout: env.FANFARE_SLOW_TIMEOUT,
+      maxConnections: env.FANFARE_MAX_CONNECTIONS,
+      maxConnectionAge: env.FANFARE_MAX_CONNECTION_AGE,
+      maxEventSize: env.FANFARE_MAX_EVENT_SIZE,
+      drain: env.FANFARE_DRAIN,
+    },
   }
 }
 

@@ -68,7 +68,7 @@ export class CatchUp {
     while (gap || !this.#join(subscriber)) {
       const batch = await this.#past(subscriber.feed, subscriber.sequence)
       await this.#breathe()
-      if (subscriber.state !== 'catching-up') return
+      if (subscriber.isClosed) return
       const missing = gap ?? (batch.gap ? { reason: 'expired' as const, after: this.#encoder.cursor(subscriber.sequence) } : undefined)
       gap = undefined
       const told = !missing?.reason || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))

@@ -73,17 +73,13 @@ export class Fanout {
   /** Gives a frame to everyone who asked for it, in the next sweep. */
   dispatch(frame: Frame): void {
     const { topic, type } = frame.event
-    let taken = false
     this.#index.each(topic, (feed) => {
-      if (!feed.selection.hasType(type) || !feed.push(frame)) return
-      taken = true
-      if (feed.due) return
+      if (!feed.selection.hasType(type) || !feed.push(frame) || feed.due) return
       feed.due = true
       this.#due.push(feed)
     })
-    if (!taken) return
     this.#age(frame)
-    this.#schedule()
+    if (this.#due.length > 0) this.#schedule()
   }
 
   /** How many subscribers an event of this topic and type goes to. */

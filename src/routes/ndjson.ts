@@ -40,14 +40,14 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
 
   async function store(lines: Buffer[]): Promise<void> {
     const events: CheckedEvent[] = []
-    let refusal: unknown
+    let refusal: Error | undefined
     for (const bytes of lines) {
       line++
       if (isBlank(bytes)) continue
       try {
         events.push(check(bytes))
       } catch (err) {
-        refusal = err
+        refusal = err as Error
         break
       }
     }
@@ -56,7 +56,7 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
       if (duplicate) receipt.duplicates++
       receipt.lastId = id ?? receipt.lastId
     }
-    if (refusal !== undefined) throw refusal
+    if (refusal) throw refusal
   }
 
   try {
