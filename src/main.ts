@@ -1,54 +1,28 @@
 #!/usr/bin/env node
-/** The process: settings, application, listen, graceful close. The only file that touches `process`. */
-import closeWithGrace from 'close-with-grace'
-import type { Logger } from 'pino'
-import { buildApp } from './app.js'
-import { drawDevelopmentKey, firstMinute, type DevelopmentKey } from './first-minute.js'
-import { createLogger } from './logger.js'
-import { loadSettings, SettingsError, type ProcessSettings } from './settings.js'
+/** The process: which command runs, and what becomes of its errors. The only file that touches `process`. */
+import { backup } from './commands/backup.js'
+import { UsageError, type Process } from './commands/command.js'
+import { inspect } from './commands/inspect.js'
+import { start } from './commands/start.js'
+import { StoreError } from './log/file/store.js'
+import { SettingsError } from './settings.js'
 
-/** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */
-const BACKLOG = 4_096
-/** How long what is in flight may take to be answered once every stream has ended, in milliseconds. */
-const CLOSE_GRACE = 5_000
+const commands: Record<string, (args: string[], process: Process) => Promise<void>> = { start, inspect, backup }
 
+const USAGE = `Usage:
+  fanfare [start]                            start a hub; it is told what to do by its environment (docs/settings.md)
+  fanfare inspect <folder> [--topic <topic>] what a log holds, or the events of a topic as NDJSON
+  fanfare backup <folder> <to>               a consistent copy of a log, also of one that is in use
+`
+
+const [name = 'start', ...args] = process.argv.slice(2)
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 try {
-  await start(loadSettings(process.env))
+  if (!command) throw new UsageError(`There is no command ${name}.`)
+  await command(args, process)
 } catch (err) {
-  if (!(err instanceof SettingsError)) throw err
-  console.error(err.message)
+  if (err instanceof UsageError) console.error(`${err.message}\n\n${USAGE}`)
+  else if (err instanceof SettingsError || err instanceof StoreError) console.error(err.message)
+  else throw err
   process.exitCode = 1
-}
-
-async function start({ host, port, logLevel, trustProxy, hub }: ProcessSettings): Promise<void> {
-  const terminal = process.stdout.isTTY
-  const key = hub.jwtSecret === undefined && hub.jwtPublicKey === undefined ? developmentKey() : undefined
-  const logger = createLogger(logLevel, terminal)
-  const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
-
-  closeWithGrace({ delay: hub.drain + CLOSE_GRACE, logger }, async ({ err, signal }) => {
-    if (err) logger.fatal({ err }, 'stopping after an error')
-    else logger.info({ signal, streams: app.hub.connections }, 'stopping')
-    await app.hub.drain(err ? 0 : hub.drain)
-    await app.close()
-  })
-
-  const address = await app.listen({ host, port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
-  tell(address, key, logger, terminal)
-}
-
-function developmentKey(): DevelopmentKey {
-  if (process.env.NODE_ENV === 'production') {
-    throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET or FANFARE_JWT_PUBLIC_KEY. (Only outside production the hub draws a secret by itself.)')
-  }
-  return drawDevelopmentKey()
-}
-
-/** Says where the hub is and, in development, how to use it right away: to a person in a terminal, else in the log. */
-function tell(address: string, key: DevelopmentKey | undefined, logger: Logger, terminal: boolean): void {
-  logger.info({ address }, `listening on ${address}`)
-  if (!key) return
-  const { text, ...fields } = firstMinute(address, key)
-  if (terminal) console.log(text)
-  else logger.warn(fields, 'no key is set: a secret was drawn for this run, and this token is good for as long')
 }

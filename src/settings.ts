@@ -3,6 +3,8 @@ import leven from 'leven'
 import Type, { type StaticDecode, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { isPattern } from './hub/topic.js'
+import type { Durability } from './log/file/store.js'
+import { isLogAddress, type LogAddress } from './log/open.js'
 import { parseDuration, parseSize } from './units.js'
 
 /** Says how a setting is written, for messages and for the docs. */
@@ -52,7 +54,8 @@ const Environment = Type.Object({
   PORT: setting({ default: '3000', description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
     /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),
-  FANFARE_LOG: oneOf(['memory'], 'memory', 'Where events are kept.'),
+  FANFARE_LOG: setting({ default: 'memory', description: 'Where events are kept.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),
+  FANFARE_DURABILITY: oneOf(['sync', 'commit'], 'sync', 'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.'),
   FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
   FANFARE_RETAIN_AGE: duration('24h', 'For how long events are kept.'),
   FANFARE_RETAIN_BYTES: size('1GiB', 'How large the whole log may grow.'),
@@ -78,7 +81,9 @@ type Environment = StaticDecode<typeof Environment>
 
 /** What a hub can be told. Times are in milliseconds, sizes in bytes. */
 export interface Settings {
-  log: Environment['FANFARE_LOG']
+  /** `memory`, or `file:<folder>`. */
+  log: LogAddress
+  durability: Durability
   retainEvents: number
   retainAge: number
   retainBytes: number
@@ -169,6 +174,7 @@ function fromEnvironment(env: Environment): ProcessSettings {
     trustProxy: env.FANFARE_TRUST_PROXY,
     hub: {
       log: env.FANFARE_LOG,
+      durability: env.FANFARE_DURABILITY,
       retainEvents: env.FANFARE_RETAIN_EVENTS,
       retainAge: env.FANFARE_RETAIN_AGE,
       retainBytes: env.FANFARE_RETAIN_BYTES,

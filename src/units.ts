@@ -13,6 +13,14 @@ export function parseSize(text: string): number | undefined {
   return parse(text, BYTES)
 }
 
+/** Prints a size with the unit that suits it. */
+export function printSize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let power = 0
+  while (bytes >= 1024 ** (power + 1) && power < units.length - 1) power++
+  return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]!}`
+}
+
 function parse(text: string, units: Record<string, number>): number | undefined {
   const [, number, unit] = /^(\d{1,15}(?:\.\d{1,6})?)([A-Za-z]{1,3})$/.exec(text) ?? []
   const factor = unit !== undefined && Object.hasOwn(units, unit) ? units[unit] : undefined

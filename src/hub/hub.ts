@@ -1,5 +1,6 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
 import type { EventLog, LogStats, Page } from '../log/log.js'
+import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp, type KnownGap } from './catch-up.js'
 import { checkEvent, type CheckedEvent, type EventInput, type StoredEvent } from './event.js'
 import { Fanout } from './fanout.js'
@@ -39,6 +40,8 @@ export interface Subscription {
   wire: Wire
   start: Start
   sink: Sink
+  /** The bookmark that stays where this stream is. */
+  bookmark?: BookmarkName | undefined
 }
 
 /** How often expiry and heartbeats are looked at, in milliseconds: a stream ends within a second of its token's end. */
@@ -51,6 +54,7 @@ export class Hub implements SubscriberOwner {
   readonly #encoder: Encoder
   readonly #fanout = new Fanout()
   readonly #catchUp: CatchUp
+  readonly #bookmarks: Bookmarks
   readonly #subscribers = new Map<string, Subscriber>()
   readonly #heartbeat: number
   readonly #maxAge: number
@@ -68,6 +72,7 @@ export class Hub implements SubscriberOwner {
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
+    this.#bookmarks = new Bookmarks(log.records, (sequence) => this.cursor(sequence), onError)
     this.#heartbeat = heartbeat
     this.#maxAge = maxAge
     this.#maxEventSize = maxEventSize
@@ -79,6 +84,11 @@ export class Hub implements SubscriberOwner {
   /** Whether streams are being ended because the hub is about to stop. */
   get draining(): boolean {
     return this.#state !== 'open'
+  }
+
+  /** Why nothing can be published at the moment; `undefined` while all is well. */
+  get failure(): Error | undefined {
+    return this.#log.failure
   }
 
   /** How many streams are open. */
@@ -151,19 +161,24 @@ export class Hub implements SubscriberOwner {
     return events.map((event) => (event.ephemeral ? this.#sendEphemeral(event) : this.#receipt(event, appended[next++]!)))
   }
 
-  /** Finds where a stream would begin. */
-  locate(selection: Selection, request: StartRequest): Promise<Start> {
-    return locate(this.#log, this.#head, selection, request)
+  /**
+   * Finds where a stream would begin.
+   * @param bookmark where it goes on from, when the request names no last event id
+   */
+  locate(selection: Selection, request: StartRequest, bookmark?: BookmarkName): Promise<Start> {
+    const lastEventId = request.lastEventId ?? (bookmark && this.#bookmarks.find(bookmark))
+    return locate(this.#log, this.#head, selection, { ...request, lastEventId })
   }
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, wire, start, sink }: Subscription): Subscriber {
+  subscribe({ info, selection, wire, start, sink, bookmark }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const feed = this.#fanout.feed(selection, wire, this.#head)
     feed.size++
     const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this)
     subscriber.announceLive = start.past
     this.#subscribers.set(info.id, subscriber)
+    if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber, start.gap)
     return subscriber
@@ -188,7 +203,9 @@ export class Hub implements SubscriberOwner {
 
   /** The part of a subscriber: it has ended. */
   leave(subscriber: Subscriber): void {
-    if (this.#subscribers.delete(subscriber.info.id)) this.#fanout.leave(subscriber)
+    if (!this.#subscribers.delete(subscriber.info.id)) return
+    this.#fanout.leave(subscriber)
+    this.#bookmarks.leave(subscriber)
   }
 
   /**
@@ -215,6 +232,7 @@ export class Hub implements SubscriberOwner {
     this.#state = 'closed'
     clearInterval(this.#timer)
     this.#unfollow()
+    await this.#bookmarks.close()
     await this.#log.close()
   }
 
@@ -260,6 +278,7 @@ export class Hub implements SubscriberOwner {
   #tick(): void {
     const now = Date.now()
     this.#fanout.releaseOld()
+    this.#bookmarks.tick(now)
     for (const subscriber of this.#subscribers.values()) {
       const { info, feed } = subscriber
       if (info.expiresAt !== undefined && now >= info.expiresAt) subscriber.end('expired')

@@ -27,7 +27,7 @@ const REPEATED_AT_MOST = 128
 
 /** Finds where a stream of `selection` begins. */
 export async function locate(log: EventLog, head: number, selection: Selection, { lastEventId, replay = 0 }: StartRequest): Promise<Start> {
-  if (lastEventId !== undefined && lastEventId !== '') return resume(log.epoch, head, lastEventId)
+  if (lastEventId !== undefined) return resume(log.epoch, head, lastEventId)
   if (replay === 0) return { sequence: head, gap: undefined, past: false }
   const sequence = replay === 'all' ? 0 : await log.before(selection, replay)
   return { sequence, gap: { reason: undefined, after: '' }, past: true }

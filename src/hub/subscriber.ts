@@ -85,12 +85,16 @@ export class Subscriber implements SinkReader {
     return this.state === 'closed'
   }
 
+  /** Whether its sink takes no more at the moment, or did not when it was closed. */
+  isFull = false
+
   /** Sends bytes. `false`: its sink is full now, and it waits. */
   send(bytes: Buffer, events = 0): boolean {
     this.sent.events += events
     this.sent.bytes += bytes.length
     this.lastWrite = Date.now()
     if (this.#sink.write(bytes)) return true
+    this.isFull = true
     this.feed.live.delete(this)
     if (!this.isClosed) this.state = 'waiting'
     return false
@@ -105,6 +109,7 @@ export class Subscriber implements SinkReader {
   }
 
   drained(): void {
+    this.isFull = false
     if (this.state === 'waiting') this.#owner.resume(this)
   }
 

@@ -48,12 +48,25 @@ export interface LogStats {
 /** Called with events in the order of their sequences, only after they are durable. */
 export type FollowListener = (events: readonly StoredEvent[]) => void
 
+/** Small things that are kept beside the events, by key: they are durable as the events are, and never trimmed. */
+export interface Records {
+  get(key: string): unknown
+  /** Every key that begins with `prefix`, and its value, in order. */
+  list(prefix: string): { key: string; value: unknown }[]
+  /** Stores a value that JSON can carry. Resolves when it is durable. */
+  put(key: string, value: unknown): Promise<void>
+  delete(key: string): Promise<void>
+}
+
 /** An ordered log of events with retention. */
 export interface EventLog {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
   readonly epoch: string
   /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
   readonly head: number
+  /** Why nothing can be stored at the moment; `undefined` while all is well. */
+  readonly failure: Error | undefined
+  readonly records: Records
 
   /**
    * Stores events, all or none. Resolves when they are durable, and after every follower has been called with them.
@@ -79,6 +92,17 @@ export interface EventLog {
   /** Makes everything acknowledged durable and releases what the log holds. */
   close(): Promise<void>
 }
+
+/** What an event costs beside its characters: its place in indexes and tables. */
+const EVENT_OVERHEAD = 150
+
+/** What an event counts for in retention by bytes. */
+export function sizeOf(event: NewEvent): number {
+  return event.payload.length + event.topic.length + (event.type?.length ?? 0) + EVENT_OVERHEAD
+}
+
+/** Of how many topics without events it is remembered what was trimmed; of older ones a gap is told on suspicion. */
+export const REMEMBERED_TOPICS = 100_000
 
 /** What a log keeps. */
 export interface Retention {

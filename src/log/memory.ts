@@ -4,17 +4,12 @@ import { drawEpoch } from '../hub/cursor.js'
 import type { NewEvent, StoredEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
 import { EventQueue } from './event-queue.js'
-import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Retention } from './log.js'
+import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention } from './log.js'
 
 /** How often age and publisher ids are looked at, in milliseconds. */
 const TRIM_INTERVAL = 1_000
 /** How many events one step of trimming may take, so that an append never waits long. */
 const TRIM_STEP = 1_000
-/** Of how many topics without events it is still known what was trimmed; of older ones a gap is told on suspicion. */
-const FORGOTTEN_TOPICS = 100_000
-/** What an event costs beside its characters: the object, its place in the queue. */
-const EVENT_OVERHEAD = 150
-
 interface TopicLog {
   name: string
   events: EventQueue
@@ -34,6 +29,8 @@ interface Oldest {
 
 export class MemoryLog implements EventLog {
   readonly epoch = drawEpoch()
+  readonly failure = undefined
+  readonly records: Records = new MemoryRecords()
   #head = 0
   #events = 0
   #bytes = 0
@@ -240,7 +237,7 @@ export class MemoryLog implements EventLog {
     if (topic.events.length > 0 || topic.ids.size > 0 || topic.queued) return
     this.#topics.delete(topic.name)
     this.#emptied.set(topic.name, topic.trimmed)
-    if (this.#emptied.size > FORGOTTEN_TOPICS) {
+    if (this.#emptied.size > REMEMBERED_TOPICS) {
       const [name, sequence] = this.#emptied.entries().next().value!
       this.#emptied.delete(name)
       this.#forgotten = Math.max(this.#forgotten, sequence)
@@ -263,6 +260,24 @@ export class MemoryLog implements EventLog {
   }
 }
 
-function sizeOf(event: StoredEvent): number {
-  return event.payload.length + event.topic.length + (event.type?.length ?? 0) + EVENT_OVERHEAD
+class MemoryRecords implements Records {
+  readonly #values = new Map<string, string>()
+
+  get(key: string): unknown {
+    const json = this.#values.get(key)
+    return json === undefined ? undefined : JSON.parse(json)
+  }
+
+  list(prefix: string): { key: string; value: unknown }[] {
+    const keys = [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort()
+    return keys.map((key) => ({ key, value: this.get(key) }))
+  }
+
+  async put(key: string, value: unknown): Promise<void> {
+    this.#values.set(key, JSON.stringify(value))
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#values.delete(key)
+  }
 }

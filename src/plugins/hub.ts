@@ -1,7 +1,7 @@
 /** The hub of an application. */
 import fp from 'fastify-plugin'
 import { Hub } from '../hub/hub.js'
-import { MemoryLog } from '../log/memory.js'
+import { openLog } from '../log/open.js'
 import type { Settings } from '../settings.js'
 
 declare module 'fastify' {
@@ -11,7 +11,7 @@ declare module 'fastify' {
 }
 
 export default fp<Settings>(async (app, settings) => {
-  const log = new MemoryLog({
+  const log = await openLog(settings.log, settings.durability, {
     events: settings.retainEvents,
     age: settings.retainAge,
     bytes: settings.retainBytes,

@@ -24,7 +24,7 @@ export async function readHistory(hub: Hub, selection: Selection, { after, limit
   const reason = start.reason ?? (after !== undefined && page.gap ? 'expired' : undefined)
   const oldest = page.events[0]
   return {
-    events: page.events.map((event) => toHistory(hub, event)),
+    events: page.events.map((event) => toHistory(event, hub.cursor(event.sequence))),
     cursor: hub.cursor(page.position),
     more: page.more,
     gap: reason === undefined ? null : { reason, oldest: oldest ? hub.cursor(oldest.sequence) : null },
@@ -47,8 +47,9 @@ function readCount(name: string, text: string | undefined): number | undefined {
   return count
 }
 
-function toHistory(hub: Hub, { sequence, topic, type, time, kind, payload }: StoredEvent): HistoryEvent {
-  const event: HistoryEvent = { id: hub.cursor(sequence), topic, time: new Date(time).toISOString() }
+/** An event as history shows it. */
+export function toHistory({ topic, type, time, kind, payload }: StoredEvent, id: string): HistoryEvent {
+  const event: HistoryEvent = { id, topic, time: new Date(time).toISOString() }
   if (type !== undefined) event.type = type
   if (kind === 'text') event.text = payload
   else event.data = JSON.parse(payload)

@@ -19,6 +19,7 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/health/ready', { schema: { response: { 200: Health } } }, async () => {
     if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop.')
+    if (app.hub.failure) throw new Problem('log-unavailable', 'Nothing can be stored at the moment: the disk is full, or cannot be written.', {}, { cause: app.hub.failure })
     return { status: 'ok' as const }
   })
 }

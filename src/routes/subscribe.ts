@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import accepts from 'accepts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { authorize } from '../auth/principal.js'
+import { authorize, type Principal } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import type { BookmarkName } from '../hub/bookmarks.js'
 import { Selection } from '../hub/selection.js'
 import type { StartRequest } from '../hub/start.js'
 import { requirePattern } from '../hub/topic.js'
@@ -44,11 +45,12 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
 
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
-    const start = await hub.locate(selection, readStart(request, query))
+    const principal = request.principal!
+    const bookmark = readBookmark(principal, query)
+    const start = await hub.locate(selection, readStart(request, query), bookmark)
     refuseWhileBusy()
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
-    const principal = request.principal!
     const sink = reply.eventStream(head)
     if (request.method === 'HEAD') sink.end(Buffer.alloc(0))
     else {
@@ -58,6 +60,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
         wire: { format: query.format ?? 'raw', topicLine: !selection.isSingleTopic },
         start,
         sink,
+        bookmark,
       })
     }
     return reply
@@ -89,11 +92,19 @@ function vary(reply: FastifyReply): void {
   reply.header('vary', already === undefined ? 'Accept' : `${String(already)}, Accept`)
 }
 
+/** The named cursor that the stream goes on from, when it has one. */
+function readBookmark({ subject }: Principal, { cursor }: EventsQuery): BookmarkName | undefined {
+  if (cursor === undefined) return undefined
+  if (subject === undefined) throw new Problem('invalid-request', 'A named cursor belongs to a subject: the token needs a "sub".')
+  return { subject, name: cursor }
+}
+
 function readStart(request: FastifyRequest, query: EventsQuery): StartRequest {
   const header = request.headers['last-event-id']
   const replay = query.replay === undefined || query.replay === 'all' ? query.replay : Number(query.replay)
   if (typeof replay === 'number' && replay > MAX_REPLAY) {
     throw new Problem('invalid-request', `replay is a number up to ${MAX_REPLAY.toLocaleString('en')}, or "all".`)
   }
-  return { lastEventId: (Array.isArray(header) ? header[0] : header) ?? query.lastEventId, replay }
+  const lastEventId = (Array.isArray(header) ? header[0] : header) ?? query.lastEventId
+  return { lastEventId: lastEventId === '' ? undefined : lastEventId, replay }
 }

@@ -9,6 +9,7 @@ const reading = {
   lastEventId: Type.Optional(Type.String({ description: 'as the header Last-Event-ID, which wins' })),
   replay: Type.Optional(Type.String({ pattern: '^(all|[0-9]{1,9})$', description: 'how many retained events come first: up to 1,000, or all' })),
   format: Type.Optional(Type.Union([Type.Literal('raw'), Type.Literal('cloudevents')])),
+  cursor: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: "with no last event id: start where this token's sub last was under this name" })),
   after: Type.Optional(Type.String({ description: 'history: only events behind this cursor' })),
   limit: Type.Optional(digits('history: 1 to 1,000 events, default 100')),
   last: Type.Optional(digits('history: the newest so many events, 1 to 1,000')),

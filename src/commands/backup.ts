@@ -1,0 +1,28 @@
+/** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { drawEpoch } from '../hub/cursor.js'
+import { checkFolder, openStore, StoreError } from '../log/file/store.js'
+import { UsageError, type Process } from './command.js'
+
+/**
+ * Copies a log into a new folder. The copy has an epoch of its own: when it takes the original's place, what was
+ * published after it was made is missing, and nobody may take the sequences that are then used again for the old ones.
+ */
+export async function backup(args: string[], { stdout }: Process): Promise<void> {
+  const [folder, to, ...others] = args
+  if (folder === undefined || to === undefined || others.length > 0) throw new UsageError('backup takes a folder, and the folder that the copy goes to.')
+  if (existsSync(to) && readdirSync(to).length > 0) throw new StoreError(`${to} is not empty: a copy goes into a folder of its own.`)
+  checkFolder(folder, true)
+  const tables = openStore(folder, { durability: 'sync', readOnly: true })
+  try {
+    mkdirSync(to, { recursive: true })
+    await tables.root.backup(to, true)
+  } finally {
+    await tables.root.close()
+  }
+  const copy = openStore(to, { durability: 'sync' })
+  const epoch = drawEpoch()
+  await copy.root.transaction(() => copy.meta.putSync('epoch', epoch))
+  await copy.root.close()
+  stdout.write(`${folder} was copied to ${to} (epoch ${epoch}).\n`)
+}

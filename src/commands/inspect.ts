@@ -1,0 +1,81 @@
+/** `fanfare inspect`: what a log holds, read beside whoever writes it. */
+import { parseArgs } from 'node:util'
+import { printCursor } from '../hub/cursor.js'
+import { Selection } from '../hub/selection.js'
+import { isTopic } from '../hub/topic.js'
+import { Reader } from '../log/file/reader.js'
+import { State, type Topic } from '../log/file/state.js'
+import { checkFolder, openStore, type Tables } from '../log/file/store.js'
+import { toHistory } from '../routes/history.js'
+import { printSize } from '../units.js'
+import { UsageError, type Process } from './command.js'
+
+/** How many events are read at once. */
+const PAGE = 1_000
+
+/** Prints a summary of a log or, with `--topic`, the events of a topic as NDJSON. */
+export async function inspect(args: string[], { stdout }: Process): Promise<void> {
+  const { folder, topic } = parse(args)
+  checkFolder(folder, true)
+  const tables = openStore(folder, { durability: 'sync', readOnly: true })
+  try {
+    if (topic === undefined) for (const line of summarize(folder, tables)) stdout.write(`${line}\n`)
+    else for (const event of eventsOf(tables, topic)) stdout.write(`${JSON.stringify(event)}\n`)
+  } finally {
+    await tables.root.close()
+  }
+}
+
+function parse(args: string[]): { folder: string; topic: string | undefined } {
+  try {
+    const { values, positionals } = parseArgs({ args, options: { topic: { type: 'string' } }, allowPositionals: true })
+    const [folder, ...others] = positionals
+    if (folder === undefined || others.length > 0) throw new UsageError('inspect takes one folder.')
+    if (values.topic !== undefined && !isTopic(values.topic)) throw new UsageError(`${JSON.stringify(values.topic)} is no topic.`)
+    return { folder, topic: values.topic }
+  } catch (err) {
+    throw err instanceof UsageError ? err : new UsageError(err instanceof Error ? err.message : String(err))
+  }
+}
+
+function* summarize(folder: string, tables: Tables): Generator<string> {
+  const state = new State(tables)
+  const epoch = tables.meta.get('epoch') as string
+  const { head, events, bytes } = state.totals
+  yield `folder  ${folder}`
+  yield `epoch   ${epoch}`
+  yield `head    ${printCursor(epoch, head)}`
+  yield `events  ${events} in ${state.topics.size} topics, ${printSize(bytes)}`
+  yield ''
+  const rows = [...state.topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((topic) => row(tables, topic))
+  yield* table([['topic', 'events', 'bytes', 'oldest', 'newest'], ...rows])
+}
+
+function row(tables: Tables, topic: Topic): string[] {
+  const [oldest] = tables.index.getKeys({ start: [topic.id, 0], end: [topic.id, Infinity], limit: 1 })
+  return [topic.name, String(topic.events), printSize(topic.bytes), timeOf(tables, oldest?.[1]), timeOf(tables, topic.newest)]
+}
+
+function timeOf(tables: Tables, sequence: number | undefined): string {
+  const event = sequence === undefined ? undefined : tables.events.get(sequence)
+  return event ? new Date(event[1]).toISOString() : '-'
+}
+
+/** Lines with their columns under one another. */
+function table(rows: string[][]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
+  return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd())
+}
+
+function* eventsOf(tables: Tables, topic: string): Generator {
+  const reader = new Reader(tables, new State(tables))
+  const epoch = tables.meta.get('epoch') as string
+  const selection = new Selection([topic])
+  let after = 0
+  for (let more = true; more; ) {
+    const page = reader.read(selection, { after, events: PAGE })
+    for (const event of page.events) yield toHistory(event, printCursor(epoch, event.sequence))
+    after = page.position
+    more = page.more
+  }
+}

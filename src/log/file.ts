@@ -1,0 +1,137 @@
+/** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
+import type { NewEvent } from '../hub/event.js'
+import type { Selection } from '../hub/selection.js'
+import { FolderLock } from './file/lock.js'
+import { Reader } from './file/reader.js'
+import { State } from './file/state.js'
+import { checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
+import { Trimmer } from './file/trimmer.js'
+import { Writer } from './file/writer.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention } from './log.js'
+
+/** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
+const TICK = 500
+
+export interface FileLogOptions {
+  /** The folder; made when it is not there. */
+  folder: string
+  durability: Durability
+  retention: Retention
+  /** The clock, in milliseconds; for tests. */
+  now?: () => number
+}
+
+export class FileLog implements EventLog {
+  readonly epoch: string
+  readonly records: Records
+  readonly #lock: FolderLock
+  readonly #tables: Tables
+  readonly #state: State
+  readonly #reader: Reader
+  readonly #writer: Writer
+  readonly #followers = new Set<FollowListener>()
+  readonly #timer: NodeJS.Timeout
+  #closing: Promise<void> | undefined
+
+  /**
+   * Opens the log in a folder.
+   * @throws StoreError when another process uses it, or it is damaged, of a newer format, or cannot be written
+   */
+  static async open(options: FileLogOptions): Promise<FileLog> {
+    checkFolder(options.folder)
+    const lock = await FolderLock.take(options.folder)
+    try {
+      return new FileLog(lock, openStore(options.folder, options), options)
+    } catch (err) {
+      await lock.release()
+      throw err
+    }
+  }
+
+  private constructor(lock: FolderLock, tables: Tables, { durability, retention, now = Date.now }: FileLogOptions) {
+    this.#lock = lock
+    this.#tables = tables
+    this.epoch = tables.meta.get('epoch') as string
+    this.#state = new State(tables)
+    this.#reader = new Reader(tables, this.#state)
+    const trimmer = new Trimmer(tables, this.#state, retention, now)
+    this.#writer = new Writer(tables, this.#state, trimmer, {
+      durability,
+      retention,
+      now,
+      onStored: (events) => {
+        for (const follower of this.#followers) follower(events)
+      },
+    })
+    this.records = new FileRecords(tables.records, this.#writer)
+    this.#timer = setInterval(() => this.#writer.tick(), TICK).unref()
+  }
+
+  get head(): number {
+    return this.#state.totals.head
+  }
+
+  get failure(): Error | undefined {
+    return this.#writer.failure
+  }
+
+  append(events: readonly NewEvent[]): Promise<Appended[]> {
+    return this.#writer.append(events)
+  }
+
+  follow(listener: FollowListener): () => void {
+    this.#followers.add(listener)
+    return () => void this.#followers.delete(listener)
+  }
+
+  async read(selection: Selection, options: ReadOptions): Promise<Page> {
+    return this.#reader.read(selection, options)
+  }
+
+  async before(selection: Selection, count: number): Promise<number> {
+    return this.#reader.before(selection, count)
+  }
+
+  stats(): LogStats {
+    const { events, bytes } = this.#state.totals
+    return { topics: this.#state.topics.size, events, bytes }
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#writer.close()
+    this.#followers.clear()
+    await closeStore(this.#tables)
+    await this.#lock.release()
+  }
+}
+
+class FileRecords implements Records {
+  readonly #table: Tables['records']
+  readonly #writer: Writer
+
+  constructor(table: Tables['records'], writer: Writer) {
+    this.#table = table
+    this.#writer = writer
+  }
+
+  get(key: string): unknown {
+    return this.#table.get(key)
+  }
+
+  list(prefix: string): { key: string; value: unknown }[] {
+    return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({ key, value }))
+  }
+
+  put(key: string, value: unknown): Promise<void> {
+    return this.#writer.change(() => this.#table.putSync(key, value))
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#writer.change(() => this.#table.removeSync(key))
+  }
+}

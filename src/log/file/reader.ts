@@ -1,0 +1,132 @@
+/** Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order. */
+import TinyQueue from 'tinyqueue'
+import type { StoredEvent } from '../../hub/event.js'
+import type { Selection } from '../../hub/selection.js'
+import type { Page, ReadOptions } from '../log.js'
+import { toEvent } from './rows.js'
+import type { State, Topic } from './state.js'
+import type { Tables } from './store.js'
+
+/** A page looks at no more events than this, however few of them match: it is then short, and says that there is more. */
+const LOOKED_AT = 20_000
+/** Of more topics than this it can be cheaper to read the log from end to end than to merge their indexes. */
+const MERGED_TOPICS = 100
+/** That is so when at least one event in so many matches. */
+const SCAN_DENSITY = 20
+
+/** Sequences that match, one after the other. */
+type Sequences = Iterator<number>
+
+export class Reader {
+  readonly #tables: Tables
+  readonly #state: State
+
+  constructor(tables: Tables, state: State) {
+    this.#tables = tables
+    this.#state = state
+  }
+
+  read(selection: Selection, { after, until = this.#state.totals.head, events: limit, bytes = Infinity }: ReadOptions): Page {
+    const gap = this.#hasTrimmed(selection, after)
+    const topics = this.#selected(selection).filter((topic) => topic.newest > after)
+    const scan = this.#isDense(topics)
+    const sequences = scan ? this.#scan(after, until) : this.#merge(topics, after, until)
+    const events: StoredEvent[] = []
+    let size = 0
+    let position = after
+    try {
+      let looked = 0
+      for (let next = sequences.next(); !next.done; next = sequences.next()) {
+        if (events.length >= limit || size >= bytes || looked++ >= LOOKED_AT) return { events, position, more: true, gap }
+        const row = this.#tables.events.get(next.value)
+        if (row && selection.hasType(row[3] ?? undefined) && (!scan || selection.hasTopic(row[0]))) {
+          events.push(toEvent(next.value, row))
+          size += row[5].length
+        }
+        position = next.value
+      }
+    } finally {
+      sequences.return?.()
+    }
+    return { events, position: Math.max(after, until), more: false, gap }
+  }
+
+  /** The sequence before the newest `count` events that match. */
+  before(selection: Selection, count: number): number {
+    const { head } = this.#state.totals
+    if (count === 0) return head
+    const sequences = this.#mergeBackwards(this.#selected(selection), head)
+    let found = 0
+    try {
+      for (let next = sequences.next(); !next.done; next = sequences.next()) {
+        if (selection.types && !selection.hasType(this.#tables.events.get(next.value)?.[3] ?? undefined)) continue
+        if (++found === count) return next.value - 1
+      }
+    } finally {
+      sequences.return?.()
+    }
+    return 0
+  }
+
+  #selected(selection: Selection): Topic[] {
+    const { topics } = this.#state
+    if (selection.wildcards.length > 0) return [...topics.values()].filter(({ name }) => selection.hasTopic(name))
+    return selection.topics.map((name) => topics.get(name)).filter((topic) => topic !== undefined)
+  }
+
+  #isDense(topics: Topic[]): boolean {
+    if (topics.length <= MERGED_TOPICS) return false
+    return topics.reduce((sum, { events }) => sum + events, 0) * SCAN_DENSITY >= this.#state.totals.events
+  }
+
+  #scan(after: number, until: number): Sequences {
+    return this.#tables.events.getKeys({ start: after + 1, end: until + 1 })[Symbol.iterator]()
+  }
+
+  #merge(topics: Topic[], after: number, until: number): Sequences {
+    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, after + 1], end: [id, until + 1] })[Symbol.iterator]())
+    return merge(ranges, (a, b) => a - b)
+  }
+
+  #mergeBackwards(topics: Topic[], head: number): Sequences {
+    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, head], end: [id, 0], reverse: true })[Symbol.iterator]())
+    return merge(ranges, (a, b) => b - a)
+  }
+
+  /** Whether anything that may have matched, behind `after`, has been trimmed. */
+  #hasTrimmed(selection: Selection, after: number): boolean {
+    const { totals, topics } = this.#state
+    if (after >= totals.trimmed) return false
+    if (selection.topics.some((name) => (topics.get(name)?.trimmed ?? this.#tables.emptied.get(name)?.[1] ?? totals.forgotten) > after)) return true
+    if (selection.wildcards.length === 0) return false
+    if (totals.forgotten > after) return true
+    for (const topic of topics.values()) if (topic.trimmed > after && selection.hasTopic(topic.name)) return true
+    for (const { value } of this.#tables.emptiedBySequence.getRange({ start: after + 1 })) if (selection.hasTopic(value)) return true
+    return false
+  }
+}
+
+/** Merges ranges of index keys, each in order, into one sequence in that order. */
+function* merge(ranges: Iterator<[number, number]>[], compare: (a: number, b: number) => number): Generator<number, undefined> {
+  interface Head {
+    sequence: number
+    rest: Iterator<[number, number]>
+  }
+  const heads: Head[] = []
+  try {
+    for (const rest of ranges) {
+      const first = rest.next()
+      if (!first.done) heads.push({ sequence: first.value[1], rest })
+    }
+    const queue = new TinyQueue(heads, (a, b) => compare(a.sequence, b.sequence))
+    for (let head = queue.pop(); head; head = queue.pop()) {
+      yield head.sequence
+      const next = head.rest.next()
+      if (next.done) continue
+      head.sequence = next.value[1]
+      queue.push(head)
+    }
+  } finally {
+    for (const range of ranges) range.return?.()
+  }
+}

@@ -1,0 +1,181 @@
+/** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { open, type Database, type RootDatabase } from 'lmdb'
+import { drawEpoch } from '../../hub/cursor.js'
+
+/** `sync`: acknowledged means flushed to disk. `commit`: it survives the process, not the power. */
+export type Durability = 'sync' | 'commit'
+
+/** The layout of the tables; a store with a greater one is refused. */
+const FORMAT = 1
+const DATA_FILE = 'data.mdb'
+/** LMDB's mark (`MDB_MAGIC`), somewhere in the header of its first page. */
+const LMDB_MAGIC = 0xbeefc0de
+const HEADER_BYTES = 64
+
+/** A folder that cannot be used as a log, with words for whoever has to do something about it. */
+export class StoreError extends Error {
+  override name = 'StoreError'
+}
+
+/** An event as it is stored: topic, time, whether it is text, type, publisher id, payload. */
+export type EventRow = [topic: string, time: number, isText: boolean, type: string | null, id: string | null, payload: string]
+/** A topic as it is stored: its id, how many events and bytes it has, its newest sequence, the newest that was trimmed. */
+export type TopicRow = [id: number, events: number, bytes: number, newest: number, trimmed: number]
+/** The whole log: newest sequence, events, bytes, newest topic id, newest sequence trimmed, newest that was forgotten of topics without events. */
+export type TotalsRow = [head: number, events: number, bytes: number, topicIds: number, trimmed: number, forgotten: number]
+
+/** The tables. All of them are changed in one transaction, so each is always what the others say. */
+export interface Tables {
+  root: RootDatabase
+  /** `format`, `epoch`, `totals`, `session`. */
+  meta: Database<unknown, string>
+  /** Sequence → event. */
+  events: Database<EventRow, number>
+  /** [topic id, sequence]: which events a topic has. */
+  index: Database<number, [number, number]>
+  /** Topic → what it has. */
+  topics: Database<TopicRow, string>
+  /** [topic id, publisher id] → [sequence, time]. */
+  ids: Database<[number, number], [number, string]>
+  /** [time, topic id, publisher id] → sequence: ids whose events are trimmed, and when they may be forgotten. */
+  orphanIds: Database<number, [number, number, string]>
+  /** Topic that has no events left → [topic id, newest sequence trimmed]. */
+  emptied: Database<[number, number], string>
+  /** The same by sequence. */
+  emptiedBySequence: Database<string, number>
+  /** Whatever else is kept. */
+  records: Database<unknown, string>
+}
+
+/** What the store was last used for. */
+interface Session {
+  durability: Durability
+  bootId: string
+  closed: boolean
+}
+
+export interface OpenOptions {
+  durability: Durability
+  readOnly?: boolean
+}
+
+/**
+ * Opens a folder's tables, and makes them when there are none.
+ * @throws StoreError when the folder cannot be used, naming it and what to do
+ */
+export function openStore(folder: string, { durability, readOnly = false }: OpenOptions): Tables {
+  let tables: Tables
+  try {
+    tables = openTables(folder, durability, readOnly)
+  } catch (err) {
+    throw new StoreError(`The log in ${folder} cannot be opened (${messageOf(err)}). Check the folder's owner and the disk; if it is damaged, restore a backup or move the folder away to begin with an empty log.`, { cause: err })
+  }
+  try {
+    checkFormat(folder, tables.meta)
+    if (!readOnly) beginSession(folder, tables, durability)
+  } catch (err) {
+    void tables.root.close()
+    throw err
+  }
+  return tables
+}
+
+/** Notes that everything was written, and closes. */
+export async function closeStore(tables: Tables): Promise<void> {
+  const session = tables.meta.get('session') as Session | undefined
+  await tables.root.transaction(() => {
+    tables.meta.putSync('session', { ...session, closed: true })
+  }).catch(() => undefined) // a disk that is full: it is then as if the process had been killed
+  await tables.root.close()
+}
+
+function openTables(folder: string, durability: Durability, readOnly: boolean): Tables {
+  const root = open({
+    path: folder,
+    noSubdir: false,
+    maxDbs: 16,
+    readOnly,
+    overlappingSync: false, // a transaction is done when it is flushed, not before
+    noSync: durability === 'commit',
+  })
+  return {
+    root,
+    meta: root.openDB({ name: 'meta' }),
+    events: root.openDB({ name: 'events' }),
+    index: root.openDB({ name: 'index' }),
+    topics: root.openDB({ name: 'topics' }),
+    ids: root.openDB({ name: 'ids' }),
+    orphanIds: root.openDB({ name: 'orphan-ids' }),
+    emptied: root.openDB({ name: 'emptied' }),
+    emptiedBySequence: root.openDB({ name: 'emptied-by-sequence' }),
+    records: root.openDB({ name: 'records' }),
+  }
+}
+
+/**
+ * Makes the folder when it is not there, and looks at what is in it: LMDB maps its file into memory, and what is no LMDB
+ * file must not get that far.
+ * @throws StoreError
+ */
+export function checkFolder(folder: string, readOnly = false): void {
+  const file = join(folder, DATA_FILE)
+  try {
+    if (!readOnly) mkdirSync(folder, { recursive: true })
+    if (!existsSync(file)) {
+      if (readOnly) throw new StoreError(`There is no log in ${folder}.`)
+      return
+    }
+    const header = Buffer.alloc(HEADER_BYTES)
+    const descriptor = openSync(file, 'r')
+    const length = readSync(descriptor, header, 0, HEADER_BYTES, 0)
+    closeSync(descriptor)
+    if (length === 0) return
+    for (let offset = 0; offset + 4 <= length; offset += 4) if (header.readUInt32LE(offset) === LMDB_MAGIC) return
+  } catch (err) {
+    if (err instanceof StoreError) throw err
+    throw new StoreError(`The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`, { cause: err })
+  }
+  throw new StoreError(`${file} is no log, or is damaged. Restore a backup, or move the folder away to begin with an empty log.`)
+}
+
+function checkFormat(folder: string, meta: Tables['meta']): void {
+  const format = meta.get('format')
+  if (format === undefined || format === FORMAT) return
+  throw new StoreError(`The log in ${folder} has format ${JSON.stringify(format)}, and this version of Fanfare knows ${FORMAT}. Use the version that wrote it, or a newer one.`)
+}
+
+/**
+ * A new store gets its epoch. So does one that was used with `commit` when the machine stopped: what had been
+ * acknowledged may be gone, and its sequences must not be used again, so every cursor is of another epoch.
+ */
+function beginSession(folder: string, tables: Tables, durability: Durability): void {
+  const { meta, root } = tables
+  const bootId = readBootId()
+  const last = meta.get('session') as Session | undefined
+  const mayLackEvents = last?.durability === 'commit' && !last.closed && last.bootId !== bootId
+  try {
+    root.transactionSync(() => {
+      meta.putSync('format', FORMAT)
+      if (meta.get('epoch') === undefined || mayLackEvents) meta.putSync('epoch', drawEpoch())
+      if (meta.get('totals') === undefined) meta.putSync('totals', [0, 0, 0, 0, 0, 0] satisfies TotalsRow)
+      meta.putSync('session', { durability, bootId, closed: false } satisfies Session)
+    })
+  } catch (err) {
+    throw new StoreError(`The log in ${folder} cannot be written (${messageOf(err)}). Check the folder's owner and the room on its disk.`, { cause: err })
+  }
+}
+
+/** Changes when the machine starts anew; where there is none, every start counts as one. */
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return `unknown-${Date.now()}`
+  }
+}
+
+function messageOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err)
+}

@@ -1,0 +1,132 @@
+/** Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction. */
+import { REMEMBERED_TOPICS, sizeOf, type Retention } from '../log.js'
+import type { Change, State, Topic } from './state.js'
+import { toEvent } from './rows.js'
+import type { Tables } from './store.js'
+
+export class Trimmer {
+  readonly #tables: Tables
+  readonly #state: State
+  readonly #retention: Retention
+  readonly #now: () => number
+  /** Topics that may have more events than are kept. */
+  readonly #crowded = new Set<string>()
+  #hasOld = false
+  #hasOrphans = false
+  #hasForgettable = false
+
+  constructor(tables: Tables, state: State, retention: Retention, now: () => number) {
+    this.#tables = tables
+    this.#state = state
+    this.#retention = retention
+    this.#now = now
+    for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
+  }
+
+  /** Says that a topic has got events. */
+  noticed({ name, events }: { name: string; events: number }): void {
+    if (events > this.#retention.events) this.#crowded.add(name)
+  }
+
+  /** Looks at what time alone makes due. It costs reads of the tables, so not every transaction does it. */
+  look(): void {
+    const now = this.#now()
+    const { events, orphanIds, emptied } = this.#tables
+    const [oldest] = events.getRange({ limit: 1 })
+    const [orphan] = orphanIds.getKeys({ limit: 1 })
+    this.#hasOld = oldest !== undefined && oldest.value[1] < now - this.#retention.age
+    this.#hasOrphans = orphan !== undefined && orphan[0] <= now
+    this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
+  }
+
+  /** Whether there is something to take out. */
+  get isDue(): boolean {
+    return this.#crowded.size > 0 || this.#isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+  }
+
+  get #isTooLarge(): boolean {
+    return this.#state.totals.bytes > this.#retention.bytes
+  }
+
+  /**
+   * Takes out at most about `limit` events; within a transaction.
+   * @returns what to do once the transaction is durable
+   */
+  step(change: Change, limit: number): () => void {
+    const roomy: string[] = []
+    let left = limit
+    for (const name of this.#crowded) {
+      if (left <= 0) break
+      const topic = change.topic(name)
+      left -= this.#trimTopic(change, topic, left)
+      if (topic.events <= this.#retention.events) roomy.push(name)
+    }
+    if (this.#hasOld || this.#isTooLarge) left -= this.#trimOldest(change, left)
+    if (this.#hasOrphans) this.#forgetIds(Math.max(1, left))
+    if (this.#hasForgettable) this.#forgetTopics(change, Math.max(1, left))
+    return () => {
+      for (const name of roomy) if ((this.#state.topics.get(name)?.events ?? 0) <= this.#retention.events) this.#crowded.delete(name)
+      if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.look()
+    }
+  }
+
+  #trimTopic(change: Change, topic: Topic, limit: number): number {
+    const count = Math.min(topic.events - this.#retention.events, limit)
+    if (count <= 0) return 0
+    const keys = [...this.#tables.index.getKeys({ start: [topic.id, 0], end: [topic.id, Infinity], limit: count })]
+    for (const [, sequence] of keys) this.#remove(change, topic, sequence)
+    return keys.length
+  }
+
+  #trimOldest(change: Change, limit: number): number {
+    const tooOld = this.#now() - this.#retention.age
+    const due: [number, string][] = []
+    let { bytes } = change.totals
+    for (const { key, value } of this.#tables.events.getRange()) {
+      if (due.length >= limit || (value[1] >= tooOld && bytes <= this.#retention.bytes)) break
+      due.push([key, value[0]])
+      bytes -= sizeOf(toEvent(key, value))
+    }
+    for (const [sequence, name] of due) this.#remove(change, change.topic(name), sequence)
+    return due.length
+  }
+
+  #remove(change: Change, topic: Topic, sequence: number): void {
+    const { events, index, ids, orphanIds } = this.#tables
+    const row = events.get(sequence)
+    index.removeSync([topic.id, sequence])
+    if (!row) return
+    const event = toEvent(sequence, row)
+    const size = sizeOf(event)
+    events.removeSync(sequence)
+    topic.events--
+    topic.bytes -= size
+    topic.trimmed = Math.max(topic.trimmed, sequence)
+    change.totals.events--
+    change.totals.bytes -= size
+    change.totals.trimmed = Math.max(change.totals.trimmed, sequence)
+    if (event.id === undefined) return
+    const until = event.time + this.#retention.dedupWindow
+    if (until > this.#now()) orphanIds.putSync([until, topic.id, event.id], sequence)
+    else if (ids.get([topic.id, event.id])?.[0] === sequence) ids.removeSync([topic.id, event.id])
+  }
+
+  /** Forgets publisher ids whose events are gone and whose window is over. */
+  #forgetIds(limit: number): void {
+    const { ids, orphanIds } = this.#tables
+    for (const { key, value } of [...orphanIds.getRange({ end: [this.#now(), 0, ''], limit })]) {
+      const [, topicId, id] = key
+      orphanIds.removeSync(key)
+      if (ids.get([topicId, id])?.[0] === value) ids.removeSync([topicId, id]) // else it has been published anew
+    }
+  }
+
+  #forgetTopics(change: Change, limit: number): void {
+    const { emptied, emptiedBySequence } = this.#tables
+    for (const { key, value } of [...emptiedBySequence.getRange({ limit })]) {
+      emptied.removeSync(value)
+      emptiedBySequence.removeSync(key)
+      change.totals.forgotten = Math.max(change.totals.forgotten, key)
+    }
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Group commit: one transaction at a time, and everything that was asked for while it was being flushed goes into the
+ * next one together. What is to be trimmed goes along.
+ */
+import { HubError } from '../../hub/hub-error.js'
+import type { NewEvent, StoredEvent } from '../../hub/event.js'
+import { sizeOf, type Appended, type Retention } from '../log.js'
+import { toEvent, toRow } from './rows.js'
+import { Change, type State } from './state.js'
+import type { Durability, Tables } from './store.js'
+import type { Trimmer } from './trimmer.js'
+
+/** No further append joins a transaction that has so many events: writing them holds the event loop. */
+const GROUP_EVENTS = 1_000
+/** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
+const TRIM_STEP = 200
+
+interface PendingAppend {
+  events: readonly NewEvent[]
+  resolve: (appended: Appended[]) => void
+  reject: (err: Error) => void
+}
+
+interface PendingRecord {
+  write: () => void
+  resolve: () => void
+  reject: (err: Error) => void
+}
+
+/** What a transaction did. */
+interface Outcome {
+  stored: StoredEvent[]
+  appended: Appended[][]
+  /** Makes it the state. */
+  apply: () => void
+}
+
+export interface WriterOptions {
+  durability: Durability
+  retention: Retention
+  now: () => number
+  /** Called with what was stored, in order, once it is durable. */
+  onStored: (events: readonly StoredEvent[]) => void
+}
+
+export class Writer {
+  /** Why the last transaction failed; `undefined` when it did not. */
+  failure: Error | undefined
+  readonly #tables: Tables
+  readonly #state: State
+  readonly #trimmer: Trimmer
+  readonly #options: WriterOptions
+  #appends: PendingAppend[] = []
+  #records: PendingRecord[] = []
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
+    this.#tables = tables
+    this.#state = state
+    this.#trimmer = trimmer
+    this.#options = options
+  }
+
+  /** @throws HubError `log-unavailable`, with nothing stored */
+  append(events: readonly NewEvent[]): Promise<Appended[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#refuse(reject)) return
+      this.#appends.push({ events, resolve, reject })
+      this.#start()
+    })
+  }
+
+  /** Changes a table of its own, in the next transaction. */
+  change(write: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#refuse(reject)) return
+      this.#records.push({ write, resolve, reject })
+      this.#start()
+    })
+  }
+
+  /** Trims a step, or finds out whether the disk can be written again. */
+  tick(): void {
+    if (this.#closed) return
+    this.#trimmer.look()
+    if (this.failure || this.#trimmer.isDue) this.#start(true)
+  }
+
+  /** Resolves when nothing is being written any more; nothing is taken after it. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+  }
+
+  #refuse(reject: (err: Error) => void): boolean {
+    if (this.#closed) reject(new HubError('log-unavailable', 'The log is closed.'))
+    return this.#closed
+  }
+
+  /** Runs transactions until there is nothing to do; the first one takes everything that this turn asks for. */
+  #start(evenIfIdle = false): void {
+    this.#running ??= this.#run(evenIfIdle).finally(() => (this.#running = undefined))
+  }
+
+  async #run(evenIfIdle: boolean): Promise<void> {
+    await Promise.resolve()
+    for (let due = evenIfIdle; due || this.#appends.length > 0 || this.#records.length > 0; due = !this.failure && !this.#closed && this.#trimmer.isDue) {
+      await this.#commit(this.#takeAppends(), this.#records.splice(0))
+    }
+  }
+
+  #takeAppends(): PendingAppend[] {
+    let count = 0
+    let taken = 0
+    while (taken < this.#appends.length && (taken === 0 || count < GROUP_EVENTS)) count += this.#appends[taken++]!.events.length
+    return this.#appends.splice(0, taken)
+  }
+
+  async #commit(appends: PendingAppend[], records: PendingRecord[]): Promise<void> {
+    let outcome: Outcome
+    try {
+      outcome = await this.#transaction(() => this.#write(appends, records))
+      this.failure = undefined
+    } catch (err) {
+      this.failure = err as Error
+      const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause: err })
+      for (const { reject } of [...appends, ...records]) reject(refusal)
+      return
+    }
+    outcome.apply()
+    if (outcome.stored.length > 0) this.#options.onStored(outcome.stored)
+    appends.forEach(({ resolve }, index) => resolve(outcome.appended[index]!))
+    for (const { resolve } of records) resolve()
+  }
+
+  /** What flushes runs outside the event loop, which an fsync would stop; what does not flush costs less within it. */
+  #transaction<T>(write: () => T): Promise<T> | T {
+    const { root } = this.#tables
+    return this.#options.durability === 'sync' ? root.transaction(write) : root.transactionSync(write)
+  }
+
+  #write(appends: PendingAppend[], records: PendingRecord[]): Outcome {
+    const change = new Change(this.#state, this.#tables)
+    const time = this.#options.now()
+    const stored: StoredEvent[] = []
+    const appended = appends.map(({ events }) => events.map((event) => this.#append(change, event, time, stored)))
+    const trimmed = this.#trimmer.step(change, TRIM_STEP + 2 * stored.length)
+    for (const { write } of records) write()
+    change.write()
+    return {
+      stored,
+      appended,
+      apply: () => {
+        change.apply()
+        for (const { topic } of stored) {
+          const known = this.#state.topics.get(topic)
+          if (known) this.#trimmer.noticed(known)
+        }
+        trimmed()
+      },
+    }
+  }
+
+  #append(change: Change, event: NewEvent, time: number, stored: StoredEvent[]): Appended {
+    const { events, index, ids } = this.#tables
+    const topic = change.topic(event.topic)
+    if (event.id !== undefined) {
+      const first = ids.get([topic.id, event.id])
+      const window = this.#options.retention.dedupWindow
+      if (first && (first[0] > topic.trimmed || time - first[1] < window)) return { sequence: first[0], duplicate: true }
+    }
+    const sequence = ++change.totals.head
+    const row = toRow(event, time)
+    events.putSync(sequence, row)
+    index.putSync([topic.id, sequence], 0)
+    if (event.id !== undefined) ids.putSync([topic.id, event.id], [sequence, time])
+    const size = sizeOf(event)
+    topic.events++
+    topic.bytes += size
+    topic.newest = sequence
+    change.totals.events++
+    change.totals.bytes += size
+    stored.push(toEvent(sequence, row))
+    return { sequence, duplicate: false }
+  }
+}

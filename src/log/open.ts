@@ -1,0 +1,19 @@
+/** Opens the log that the settings name. */
+import { FileLog } from './file.js'
+import type { Durability } from './file/store.js'
+import type { EventLog, Retention } from './log.js'
+import { MemoryLog } from './memory.js'
+
+/** Where events are kept: `memory`, or `file:<folder>`. */
+export type LogAddress = 'memory' | `file:${string}`
+
+/** Whether a text names a log. */
+export function isLogAddress(text: string): text is LogAddress {
+  return text === 'memory' || (text.startsWith('file:') && text.length > 'file:'.length)
+}
+
+/** @throws StoreError when a folder cannot be used */
+export async function openLog(address: LogAddress, durability: Durability, retention: Retention): Promise<EventLog> {
+  if (address === 'memory') return new MemoryLog(retention)
+  return FileLog.open({ folder: address.slice('file:'.length), durability, retention })
+}
