@@ -98,6 +98,7 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
     maxDbs: 16,
     readOnly,
     overlappingSync: false, // a transaction is done when it is flushed, not before
+    eventTurnBatching: false, // the writer groups by itself; and with it, a failed commit rejects a promise that nobody can catch
     noSync: durability === 'commit',
   })
   return {

@@ -134,10 +134,18 @@ export class Writer {
     for (const { resolve } of records) resolve()
   }
 
-  /** What flushes runs outside the event loop, which an fsync would stop; what does not flush costs less within it. */
-  #transaction<T>(write: () => T): Promise<T> | T {
+  /**
+   * What flushes runs outside the event loop, which an fsync would stop; what does not flush costs less within it. As a
+   * child transaction nothing of it is left when `write` throws.
+   */
+  async #transaction<T>(write: () => T): Promise<T> {
     const { root } = this.#tables
-    return this.#options.durability === 'sync' ? root.transaction(write) : root.transactionSync(write)
+    if (this.#options.durability === 'commit') return root.transactionSync(write)
+    try {
+      return await root.childTransaction(write)
+    } catch (err) {
+      throw await reasonOf(err)
+    }
   }
 
   #write(appends: PendingAppend[], records: PendingRecord[]): Outcome {
@@ -184,4 +192,10 @@ export class Writer {
     stored.push(toEvent(sequence, row))
     return { sequence, duplicate: false }
   }
+}
+
+/** lmdb says why a commit failed by a promise of its own. */
+async function reasonOf(err: unknown): Promise<unknown> {
+  if (!(err instanceof Error) || !('commitError' in err)) return err
+  return Promise.resolve(err.commitError).then(() => err, (reason: unknown) => reason)
 }
