@@ -19,6 +19,8 @@ export interface FileLogOptions {
   retention: Retention
   /** The clock, in milliseconds; for tests. */
   now?: () => number
+  /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
+  onHealth?: (failure: Error | undefined) => void
 }
 
 export class FileLog implements EventLog {
@@ -48,7 +50,7 @@ export class FileLog implements EventLog {
     }
   }
 
-  private constructor(lock: FolderLock, tables: Tables, { durability, retention, now = Date.now }: FileLogOptions) {
+  private constructor(lock: FolderLock, tables: Tables, { durability, retention, now = Date.now, onHealth = () => undefined }: FileLogOptions) {
     this.#lock = lock
     this.#tables = tables
     this.epoch = tables.meta.get('epoch') as string
@@ -59,6 +61,7 @@ export class FileLog implements EventLog {
       durability,
       retention,
       now,
+      onHealth,
       onStored: (events) => {
         for (const follower of this.#followers) follower(events)
       },

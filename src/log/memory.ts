@@ -38,6 +38,8 @@ export class MemoryLog implements EventLog {
   readonly #now: () => number
   readonly #topics = new Map<string, TopicLog>()
   readonly #followers = new Set<FollowListener>()
+  /** What the followers are being told, and what was appended meanwhile. */
+  readonly #untold: StoredEvent[][] = []
   /** Every topic that has events, the one with the oldest event first. An entry whose event is gone is put back in its place when it comes up. */
   readonly #byAge = new TinyQueue<Oldest>([], (a, b) => a.sequence - b.sequence)
   /** Topics that have no events left: the newest sequence trimmed of each, in the order in which they were emptied. */
@@ -73,8 +75,18 @@ export class MemoryLog implements EventLog {
       return { sequence, duplicate: false }
     })
     this.#trimBytes()
-    if (stored.length > 0) for (const follower of this.#followers) follower(stored)
+    if (stored.length > 0) this.#tell(stored)
     return appended
+  }
+
+  /** Tells the followers, one after the other also when one of them appends. */
+  #tell(stored: StoredEvent[]): void {
+    this.#untold.push(stored)
+    if (this.#untold.length > 1) return
+    for (let events = this.#untold[0]; events; events = this.#untold[0]) {
+      for (const follower of this.#followers) follower(events)
+      this.#untold.shift()
+    }
   }
 
   follow(listener: FollowListener): () => void {

@@ -1,7 +1,6 @@
 /** Opens the log that the settings name. */
-import { FileLog } from './file.js'
-import type { Durability } from './file/store.js'
-import type { EventLog, Retention } from './log.js'
+import { FileLog, type FileLogOptions } from './file.js'
+import type { EventLog } from './log.js'
 import { MemoryLog } from './memory.js'
 
 /** Where events are kept: `memory`, or `file:<folder>`. */
@@ -13,7 +12,7 @@ export function isLogAddress(text: string): text is LogAddress {
 }
 
 /** @throws StoreError when a folder cannot be used */
-export async function openLog(address: LogAddress, durability: Durability, retention: Retention): Promise<EventLog> {
-  if (address === 'memory') return new MemoryLog(retention)
-  return FileLog.open({ folder: address.slice('file:'.length), durability, retention })
+export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
+  if (address === 'memory') return new MemoryLog(options.retention)
+  return FileLog.open({ folder: address.slice('file:'.length), ...options })
 }

@@ -11,11 +11,10 @@ declare module 'fastify' {
 }
 
 export default fp<Settings>(async (app, settings) => {
-  const log = await openLog(settings.log, settings.durability, {
-    events: settings.retainEvents,
-    age: settings.retainAge,
-    bytes: settings.retainBytes,
-    dedupWindow: settings.dedupWindow,
+  const log = await openLog(settings.log, {
+    durability: settings.durability,
+    retention: { events: settings.retainEvents, age: settings.retainAge, bytes: settings.retainBytes, dedupWindow: settings.dedupWindow },
+    onHealth: (err) => (err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again')),
   })
   const hub = new Hub(log, {
     heartbeat: settings.heartbeat,

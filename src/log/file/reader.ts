@@ -37,9 +37,10 @@ export class Reader {
     try {
       let looked = 0
       for (let next = sequences.next(); !next.done; next = sequences.next()) {
-        if (events.length >= limit || size >= bytes || looked++ >= LOOKED_AT) return { events, position, more: true, gap }
+        if (looked++ >= LOOKED_AT) return { events, position, more: true, gap }
         const row = this.#tables.events.get(next.value)
         if (row && selection.hasType(row[3] ?? undefined) && (!scan || selection.hasTopic(row[0]))) {
+          if (events.length >= limit || size >= bytes) return { events, position, more: true, gap }
           events.push(toEvent(next.value, row))
           size += row[5].length
         }

@@ -41,6 +41,8 @@ export interface WriterOptions {
   now: () => number
   /** Called with what was stored, in order, once it is durable. */
   onStored: (events: readonly StoredEvent[]) => void
+  /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
+  onHealth: (failure: Error | undefined) => void
 }
 
 export class Writer {
@@ -100,7 +102,7 @@ export class Writer {
 
   /** Runs transactions until there is nothing to do; the first one takes everything that this turn asks for. */
   #start(evenIfIdle = false): void {
-    this.#running ??= this.#run(evenIfIdle).finally(() => (this.#running = undefined))
+    this.#running ??= this.#run(evenIfIdle)
   }
 
   async #run(evenIfIdle: boolean): Promise<void> {
@@ -108,6 +110,7 @@ export class Writer {
     for (let due = evenIfIdle; due || this.#appends.length > 0 || this.#records.length > 0; due = !this.failure && !this.#closed && this.#trimmer.isDue) {
       await this.#commit(this.#takeAppends(), this.#records.splice(0))
     }
+    this.#running = undefined // in the same turn in which nothing was found to do: who comes later starts anew
   }
 
   #takeAppends(): PendingAppend[] {
@@ -121,9 +124,9 @@ export class Writer {
     let outcome: Outcome
     try {
       outcome = await this.#transaction(() => this.#write(appends, records))
-      this.failure = undefined
+      this.#setFailure(undefined)
     } catch (err) {
-      this.failure = err as Error
+      this.#setFailure(err as Error)
       const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause: err })
       for (const { reject } of [...appends, ...records]) reject(refusal)
       return
@@ -132,6 +135,12 @@ export class Writer {
     if (outcome.stored.length > 0) this.#options.onStored(outcome.stored)
     appends.forEach(({ resolve }, index) => resolve(outcome.appended[index]!))
     for (const { resolve } of records) resolve()
+  }
+
+  #setFailure(failure: Error | undefined): void {
+    const changed = (failure === undefined) !== (this.failure === undefined)
+    this.failure = failure
+    if (changed) this.#options.onHealth(failure)
   }
 
   /**
