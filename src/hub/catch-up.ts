@@ -7,6 +7,7 @@ import { LRUCache } from 'lru-cache'
 import type { EventLog } from '../log/log.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Fanout } from './fanout.js'
+import { Slice } from './slice.js'
 import type { Encoder, GapReason } from './sse.js'
 import type { Subscriber } from './subscriber.js'
 
@@ -14,9 +15,6 @@ import type { Subscriber } from './subscriber.js'
 const BATCH_EVENTS = 1_000
 /** How many bytes of batches are kept for others who come to the same place. */
 const SHARED_BYTES = 16 * 1024 * 1024
-
-/** How long catching up may hold the event loop, in milliseconds. */
-const SLICE = 4
 
 /** What is missing. */
 export interface KnownGap {
@@ -47,7 +45,7 @@ export class CatchUp {
   readonly #reading = new Map<string, Promise<PastBatch>>()
   readonly #feedIds = new WeakMap<Feed, number>()
   #lastFeedId = 0
-  #pauseAt = 0
+  #slice = new Slice(1)
 
   /** @param head the newest sequence that has been given to the fanout */
   constructor(log: EventLog, encoder: Encoder, fanout: Fanout, head: () => number) {
@@ -94,9 +92,9 @@ export class CatchUp {
 
   /** Gives the event loop a turn when catching up, of all who do, has held it for a slice. */
   async #breathe(): Promise<void> {
-    if (performance.now() < this.#pauseAt) return
+    if (!this.#slice.isOver) return
     await setImmediate()
-    this.#pauseAt = performance.now() + SLICE
+    this.#slice = new Slice(1)
   }
 
   #past(feed: Feed, after: number): Promise<PastBatch> | PastBatch {

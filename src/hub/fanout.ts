@@ -5,14 +5,11 @@
 import { Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Selection } from './selection.js'
+import { Slice } from './slice.js'
 import type { Wire } from './sse.js'
 import type { Subscriber } from './subscriber.js'
 import { TopicIndex } from './topic-index.js'
 
-/** How long a sweep may hold the event loop, in milliseconds, before publishers and everybody else get a turn. */
-const SLICE = 4
-/** After how many subscribers the clock is looked at. */
-const CLOCK_EVERY = 16
 /**
  * Frames are kept for those who wait for their sockets while no more than about twice this many bytes have been
  * published since: a short stall then costs no read of the log, and loses no ephemeral event.
@@ -115,12 +112,11 @@ export class Fanout {
 
   readonly #sweep = (): void => {
     this.#scheduled = false
-    const deadline = performance.now() + SLICE
-    let steps = 0
+    const slice = new Slice()
     for (let round = this.#nextRound(); round; round = this.#nextRound()) {
       for (let next = round.remaining.next(); !next.done; next = round.remaining.next()) {
         this.#send(next.value)
-        if (++steps % CLOCK_EVERY === 0 && performance.now() > deadline) {
+        if (slice.isOver) {
           this.#schedule()
           return
         }

@@ -10,6 +10,7 @@ import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { Subscriber, type Sink, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { Upkeep, type UpkeepOptions } from './upkeep.js'
 
 /** What became of a published event. */
 export interface Receipt {
@@ -22,11 +23,7 @@ export interface Receipt {
   subscribers: number
 }
 
-export interface HubOptions {
-  /** After how long without a write a stream gets a heartbeat, in milliseconds. */
-  heartbeat: number
-  /** After what time a stream is ended, in milliseconds; 0: never. */
-  maxAge: number
+export interface HubOptions extends UpkeepOptions {
   /** The most bytes that the payload of an event may have. */
   maxEventSize: number
   /** Told of what went wrong where nobody waits for an answer. */
@@ -44,8 +41,6 @@ export interface Subscription {
   bookmark?: BookmarkName | undefined
 }
 
-/** How often expiry and heartbeats are looked at, in milliseconds: a stream ends within a second of its token's end. */
-const TICK = 250
 /** How long after one group of streams the next is ended when the hub drains, in milliseconds. */
 const DRAIN_STEP = 50
 
@@ -56,29 +51,28 @@ export class Hub implements SubscriberOwner {
   readonly #catchUp: CatchUp
   readonly #bookmarks: Bookmarks
   readonly #subscribers = new Map<string, Subscriber>()
-  readonly #heartbeat: number
-  readonly #maxAge: number
+  readonly #upkeep: Upkeep
   readonly #maxEventSize: number
   readonly #onError: (err: unknown, message: string) => void
   readonly #unfollow: () => void
-  readonly #timer: NodeJS.Timeout
   /** The newest sequence that the fanout has been given. */
   #head: number
   #frames = 0
   #state: 'open' | 'draining' | 'closed' = 'open'
 
-  constructor(log: EventLog, { heartbeat, maxAge, maxEventSize, onError = () => undefined }: HubOptions) {
+  constructor(log: EventLog, { maxEventSize, onError = () => undefined, ...upkeep }: HubOptions) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
     this.#bookmarks = new Bookmarks(log.records, (sequence) => this.cursor(sequence), onError)
-    this.#heartbeat = heartbeat
-    this.#maxAge = maxAge
     this.#maxEventSize = maxEventSize
     this.#onError = onError
     this.#unfollow = log.follow((events) => this.#dispatch(events))
-    this.#timer = setInterval(() => this.#tick(), TICK).unref()
+    this.#upkeep = new Upkeep(this.#subscribers, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
+      this.#fanout.releaseOld()
+      this.#bookmarks.tick(now)
+    })
   }
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -230,7 +224,7 @@ export class Hub implements SubscriberOwner {
     if (this.#state === 'closed') return
     this.endStreams()
     this.#state = 'closed'
-    clearInterval(this.#timer)
+    this.#upkeep.stop()
     this.#unfollow()
     await this.#bookmarks.close()
     await this.#log.close()
@@ -247,6 +241,12 @@ export class Hub implements SubscriberOwner {
       if (count-- <= 0) return
       subscriber.end(reason)
     }
+  }
+
+  /** A stream that is live and has nothing to come has seen everything up to the head. */
+  #beat(subscriber: Subscriber): void {
+    subscriber.sequence = this.#head
+    subscriber.send(this.#encoder.heartbeat(this.#head))
   }
 
   #run(subscriber: Subscriber, gap?: KnownGap): void {
@@ -272,21 +272,5 @@ export class Hub implements SubscriberOwner {
   #receipt(event: CheckedEvent, { sequence, duplicate }: { sequence: number; duplicate: boolean }): Receipt {
     const subscribers = duplicate ? 0 : this.#fanout.count(event.topic, event.type)
     return { id: this.cursor(sequence), topic: event.topic, duplicate, subscribers }
-  }
-
-  /** The one timer of all streams: ends those whose tokens have, and keeps the quiet ones open. */
-  #tick(): void {
-    const now = Date.now()
-    this.#fanout.releaseOld()
-    this.#bookmarks.tick(now)
-    for (const subscriber of this.#subscribers.values()) {
-      const { info, feed } = subscriber
-      if (info.expiresAt !== undefined && now >= info.expiresAt) subscriber.end('expired')
-      else if (this.#maxAge > 0 && now - subscriber.since >= this.#maxAge) subscriber.end('lifetime')
-      else if (now - subscriber.lastWrite >= this.#heartbeat && subscriber.state === 'live' && !feed.due) {
-        subscriber.sequence = this.#head
-        subscriber.send(this.#encoder.heartbeat(this.#head))
-      }
-    }
   }
 }

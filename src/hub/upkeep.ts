@@ -1,0 +1,64 @@
+/** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
+import { Slice } from './slice.js'
+import type { Subscriber } from './subscriber.js'
+
+/** How often every stream is looked at, in milliseconds: a stream ends within a second of its token's end. */
+const INTERVAL = 250
+
+export interface UpkeepOptions {
+  /** After how long without a write a stream gets a heartbeat, in milliseconds. */
+  heartbeat: number
+  /** After what time a stream is ended, in milliseconds; 0: never. */
+  maxAge: number
+}
+
+export class Upkeep {
+  readonly #subscribers: Map<string, Subscriber>
+  readonly #options: UpkeepOptions
+  readonly #beat: (subscriber: Subscriber) => void
+  readonly #timer: NodeJS.Timeout
+  /** Those whom the round that is going on has not come to. */
+  #remaining: Iterator<Subscriber> | undefined
+
+  /**
+   * @param beat sends a heartbeat
+   * @param onRound called before each round, with the time
+   */
+  constructor(subscribers: Map<string, Subscriber>, options: UpkeepOptions, beat: (subscriber: Subscriber) => void, onRound: (now: number) => void) {
+    this.#subscribers = subscribers
+    this.#options = options
+    this.#beat = beat
+    this.#timer = setInterval(() => {
+      onRound(Date.now())
+      if (this.#remaining) return // the last round is still going on
+      this.#remaining = this.#subscribers.values()
+      this.#continue()
+    }, INTERVAL).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#remaining = undefined
+  }
+
+  /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
+  #continue(): void {
+    const slice = new Slice()
+    const now = Date.now()
+    for (let next = this.#remaining?.next(); next && !next.done; next = this.#remaining?.next()) {
+      this.#look(next.value, now)
+      if (!slice.isOver) continue
+      setImmediate(() => this.#continue())
+      return
+    }
+    this.#remaining = undefined
+  }
+
+  #look(subscriber: Subscriber, now: number): void {
+    const { expiresAt } = subscriber.info
+    const { heartbeat, maxAge } = this.#options
+    if (expiresAt !== undefined && now >= expiresAt) subscriber.end('expired')
+    else if (maxAge > 0 && now - subscriber.since >= maxAge) subscriber.end('lifetime')
+    else if (now - subscriber.lastWrite >= heartbeat && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
+  }
+}
