@@ -34,6 +34,8 @@ interface PastBatch {
   gap: boolean
   /** The sequence of its first event. */
   oldest: number | undefined
+  /** What `EventLog.trims` was when it was read: when it has changed, some of this may be gone, and not told. */
+  trims: number
 }
 
 export class CatchUp {
@@ -100,20 +102,23 @@ export class CatchUp {
   #past(feed: Feed, after: number): Promise<PastBatch> | PastBatch {
     const key = `${this.#idOf(feed)}:${after}`
     const shared = this.#shared.get(key)
-    if (shared) return shared
+    if (shared?.trims === this.#log.trims) return shared
     let reading = this.#reading.get(key)
     if (!reading) {
       reading = this.#read(feed, after).finally(() => this.#reading.delete(key))
       this.#reading.set(key, reading)
-      reading.then((batch) => this.#shared.set(key, batch), () => undefined)
+      reading.then((batch) => {
+        if (batch.events > 0) this.#shared.set(key, batch) // where nothing was, something may be soon
+      }, () => undefined)
     }
     return reading
   }
 
   async #read(feed: Feed, after: number): Promise<PastBatch> {
+    const { trims } = this.#log
     const page = await this.#log.read(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
     const blocks = page.events.map((event) => this.#encoder.event(event, feed.wire, event.sequence, event.time, this.#encoder.cursor(event.sequence)))
-    return { bytes: Buffer.concat(blocks), events: blocks.length, position: page.position, gap: page.gap, oldest: page.events[0]?.sequence }
+    return { bytes: Buffer.concat(blocks), events: blocks.length, position: page.position, gap: page.gap, oldest: page.events[0]?.sequence, trims }
   }
 
   #idOf(feed: Feed): number {

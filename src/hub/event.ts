@@ -88,7 +88,13 @@ function toJson(data: unknown): string {
     throw new HubError('invalid-event', 'The data cannot be written as JSON.', { cause: err })
   }
   if (json === undefined) throw new HubError('invalid-event', 'The data cannot be written as JSON.')
+  if (json.includes('null') && hasInfinity(data)) throw new HubError('invalid-event', 'The data has a number that is too large for JSON in JavaScript (RFC 8259, 6), and would become null.')
   return json
+}
+
+function hasInfinity(value: unknown): boolean {
+  if (typeof value === 'number') return !Number.isFinite(value)
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasInfinity)
 }
 
 /** `undefined` for what JSON has no word for, such as a function; TypeScript's own declaration does not say so. */

@@ -104,7 +104,7 @@ export class Subscriber implements SinkReader {
   end(reason: CloseReason): void {
     if (this.isClosed) return
     this.state = 'closed'
-    this.#sink.end(closeBlock(reason, drawRetry()))
+    this.#sink.end(closeBlock(reason, drawRetry(reason === 'busy')))
     this.#owner.leave(this)
   }
 

@@ -74,6 +74,10 @@ export class FileLog implements EventLog {
     return this.#state.totals.head
   }
 
+  get trims(): number {
+    return this.#state.trims
+  }
+
   get failure(): Error | undefined {
     return this.#writer.failure
   }

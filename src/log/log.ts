@@ -64,6 +64,8 @@ export interface EventLog {
   readonly epoch: string
   /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
   readonly head: number
+  /** Changes whenever something has been trimmed: what was read before may be gone. */
+  readonly trims: number
   /** Why nothing can be stored at the moment; `undefined` while all is well. */
   readonly failure: Error | undefined
   readonly records: Records

@@ -30,6 +30,7 @@ interface Oldest {
 export class MemoryLog implements EventLog {
   readonly epoch = drawEpoch()
   readonly failure = undefined
+  trims = 0
   readonly records: Records = new MemoryRecords()
   #head = 0
   #events = 0
@@ -219,6 +220,7 @@ export class MemoryLog implements EventLog {
     const event = topic.events.shift()
     if (!event) return
     topic.trimmed = event.sequence
+    this.trims++
     this.#trimmed = Math.max(this.#trimmed, event.sequence)
     this.#events--
     this.#bytes -= sizeOf(event)

@@ -23,6 +23,8 @@ export interface Totals {
 
 export class State {
   totals: Totals
+  /** Changes whenever something has been trimmed. */
+  trims = 0
   readonly topics = new Map<string, Topic>()
 
   constructor({ meta, topics }: Tables) {
@@ -41,6 +43,7 @@ export class State {
  */
 export class Change {
   readonly totals: Totals
+  hasTrimmed = false
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
@@ -80,6 +83,7 @@ export class Change {
 
   /** Makes the change the state; after the transaction. */
   apply(): void {
+    if (this.hasTrimmed) this.#state.trims++
     this.#state.totals = this.totals
     for (const topic of this.#topics.values()) {
       if (topic.events > 0) this.#state.topics.set(topic.name, topic)

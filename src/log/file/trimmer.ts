@@ -99,6 +99,7 @@ export class Trimmer {
     const event = toEvent(sequence, row)
     const size = sizeOf(event)
     events.removeSync(sequence)
+    change.hasTrimmed = true
     topic.events--
     topic.bytes -= size
     topic.trimmed = Math.max(topic.trimmed, sequence)
