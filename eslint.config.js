@@ -14,7 +14,6 @@ export default defineConfig(
       '@typescript-eslint/no-non-null-assertion': 'off', // noUncheckedIndexedAccess asks for them in hot loops
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/require-await': 'off', // async is how a Fastify plugin is written
-      '@typescript-eslint/no-floating-promises': ['error', { allowForKnownSafeCalls: [{ from: 'package', package: 'tap', name: 'test' }] }],
     },
   },
   { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },

@@ -1,0 +1,335 @@
+/**
+ * Promises 2, 3 and 4 against a hub that is killed at any moment: what was acknowledged is delivered to whoever resumes, in order and once, and what is not is
+ * told as a gap.
+ *
+ * `CRASH_KILLS` says how often the hub is killed in all, `CRASH_SECONDS` for how long it goes on at least, `CRASH_SEED` repeats the choices of a run.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { within } from '../helper/deadline.js'
+import { post, request, type Answer, type History, type Published } from '../helper/http.js'
+import { ndjson } from '../helper/ndjson.js'
+import { difference, due, inLogOrder, matches, sequence, type Logged } from '../helper/oracle.js'
+import { random, type Random } from '../helper/random.js'
+import { revivingHub, type RevivingHub } from '../helper/reviving-hub.js'
+import { openStream, streamUrl, type EventStream, type StreamEvent } from '../helper/stream.js'
+import { anyTopic } from '../helper/token.js'
+
+const KILLS = fromEnvironment('CRASH_KILLS', 50)
+const SECONDS = fromEnvironment('CRASH_SECONDS', 0)
+const SEED = fromEnvironment('CRASH_SEED', Date.now() % 1_000_000)
+
+/** The longest time that the hub lives, in milliseconds. */
+const LIFE = 700
+/** How long what is left over may take when the last kill is done. */
+const END = 90_000
+const PUBLISHERS = 3
+const TOPICS = ['shop.orders.1', 'shop.orders.2', 'shop.stock', 'users.1', 'users.2']
+const SELECTIONS = [['**'], ['shop.orders.1'], ['shop.**'], ['users.*', 'shop.stock'], ['*.orders.*', 'users.2', 'users.1']]
+
+const bearer = anyTopic()
+
+t.setTimeout(SECONDS * 1_000 + KILLS * 10_000 + END)
+t.comment(`${KILLS} kills, CRASH_SEED=${SEED}`)
+
+/** An event that a publisher wants to see stored: its data says who it is, and its id is the same whenever it is sent. */
+interface Wanted {
+  topic: string
+  id: string
+  data: string
+}
+
+await t.test('sync: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'sync', 0.45))
+await t.test('commit: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'commit', 0.2))
+await t.test('where little is retained, every loss is told as a gap, and no gap is told without one', (t) => testLossesAreTold(t, 0.35))
+
+async function testNothingIsLost(t: Test, durability: string, share: number): Promise<void> {
+  const numbers = random(SEED)
+  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DURABILITY: durability, FANFARE_RETAIN_EVENTS: '1000000', FANFARE_RETAIN_BYTES: '10GiB' })
+  const epoch = await epochOf(hub)
+  const { acknowledged, uploaded, retried, readers } = await crash(t, hub, share, numbers, { uploads: true, away: false })
+
+  const log = await readLog(hub)
+  t.equal(await epochOf(hub), epoch, 'the epoch stays')
+  t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, index) => index + 1), 'sequences are consecutive')
+  const byData = new Map(log.map((event) => [event.data, event]))
+  t.equal(byData.size, log.length, `each event is stored once, also those of ${retried} requests whose answers were lost`)
+  t.strictSame(acknowledged.filter((event) => !isSame(event, byData.get(event.data))), [], 'every acknowledged event is where the answer said')
+  t.strictSame(uploaded.filter(({ data, topic }) => byData.get(data)?.topic !== topic), [], 'and every uploaded one is there')
+  t.equal(log.length, acknowledged.length + uploaded.length, 'and nothing besides')
+
+  for (const reader of readers) {
+    const told = reader.blocks.filter(({ type }) => type === 'fanfare.gap')
+    t.strictSame(told.map(({ data }) => data), [], `${reader.name} is told of no gap`)
+    t.equal(difference(eventsOf(reader.blocks), due(log, reader.topics)), 'none', `${reader.name} has everything, in ${reader.connections} connections`)
+  }
+  t.comment(`${log.length} events, ${hub.kills} kills, ${retried} requests retried`)
+}
+
+async function testLossesAreTold(t: Test, share: number): Promise<void> {
+  const numbers = random(SEED + 1)
+  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_RETAIN_EVENTS: '15' })
+  const { acknowledged, retried, readers } = await crash(t, hub, share, numbers, { uploads: false, away: true })
+  const log = inLogOrder(acknowledged)
+  t.equal(new Set(log.map(({ id }) => id)).size, log.length, 'no sequence was given to two events')
+
+  let gaps = 0
+  for (const reader of readers) {
+    const wrong = falsehoods(reader.blocks, due(log, reader.topics))
+    t.strictSame(wrong.slice(0, 3), [], `${reader.name} is told the truth, in ${reader.connections} connections`)
+    gaps += reader.blocks.filter(({ type }) => type === 'fanfare.gap').length
+  }
+  t.ok(gaps > 0, `there were ${gaps} gaps`)
+  t.comment(`${log.length} events, ${hub.kills} kills, ${retried} requests retried`)
+}
+
+interface Kind {
+  /** Publishers upload NDJSON, too: of its events they are not told where they are. */
+  uploads: boolean
+  /** Readers stay away for a while. */
+  away: boolean
+}
+
+interface Run {
+  acknowledged: Logged[]
+  uploaded: Wanted[]
+  /** How many requests had to be sent again. */
+  retried: number
+  readers: Reader[]
+}
+
+/** Publishers and readers against a hub that is killed this share of all kills; returns when every reader has read the last event. */
+async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, kind: Kind): Promise<Run> {
+  const run: Run = { acknowledged: [], uploaded: [], retried: 0, readers: [] }
+  let isOver = false
+  let publish: () => void = () => undefined // wakes who waits for more to be published
+
+  const readers = SELECTIONS.map((topics, n) => new Reader(t, hub, topics, random(SEED + 100 + n)))
+  run.readers = readers
+  const away = async (events: number): Promise<void> => {
+    const until = run.acknowledged.length + events
+    while (!isOver && run.acknowledged.length < until) {
+      await new Promise<void>((resolve) => {
+        const others = publish
+        publish = () => {
+          others()
+          resolve()
+        }
+      })
+    }
+  }
+  const reading = readers.map((reader) => reader.run(kind.away ? away : undefined))
+  for (const promise of reading) promise.catch(() => undefined) // awaited below
+  await within(Promise.race([Promise.all(readers.map(({ opened }) => opened)), ...reading]), () => 'the readers do not begin')
+
+  async function send(events: Wanted[], asUpload: boolean): Promise<void> {
+    let sent = 0
+    const answer = await insist(hub, () => {
+      sent++
+      return asUpload ? upload(hub, events) : events.length === 1 ? single(hub, events[0]!) : batch(hub, events)
+    })
+    run.retried += sent - 1
+    if (asUpload) run.uploaded.push(...events)
+    else receiptsOf(answer).forEach(({ id, topic }, index) => run.acknowledged.push({ id, topic, data: JSON.stringify(events[index]!.data) }))
+    const wake = publish
+    publish = () => undefined
+    wake()
+  }
+
+  async function publisher(name: number): Promise<void> {
+    const choose = random(SEED + 1_000 + name)
+    for (let n = 0; !isOver; ) {
+      const how = choose.below(10)
+      const count = how < 6 ? 1 : 1 + choose.below(12)
+      const events = Array.from({ length: count }, () => ({ topic: choose.pick(TOPICS), id: `${name}/${n}`, data: `${name}/${n++} ${'.'.repeat(choose.below(200))}` }))
+      await send(events, kind.uploads && how === 9)
+    }
+  }
+  const publishing = Promise.all(Array.from({ length: PUBLISHERS }, (_, name) => publisher(name)))
+  publishing.catch(() => undefined) // awaited below
+
+  const kills = Math.round(KILLS * share)
+  const end = performance.now() + SECONDS * share * 1_000
+  for (let kill = 1; kill <= kills || performance.now() < end; kill++) {
+    await delay(numbers.below(LIFE)) // the moment itself is what is tried
+    await hub.kill()
+    for (; numbers.below(6) === 0; kill++) await hub.startAndKill(numbers.below(500))
+    await hub.start()
+  }
+
+  isOver = true
+  publish()
+  await within(publishing, () => 'the publishers do not come to an end', END)
+  await send(TOPICS.map((topic) => ({ topic, id: 'end', data: `end of ${topic}` })), false)
+  await within(Promise.all(reading), () => readers.map((reader) => reader.describe()).join('\n'), END)
+  return run
+}
+
+/** A client that comes back, with the last id that it has read, until it has read the end. */
+class Reader {
+  readonly topics: readonly string[]
+  readonly name: string
+  /** Everything that it was sent, whatever the connection. */
+  readonly blocks: StreamEvent[] = []
+  connections = 0
+  /** Settles when it has been answered for the first time. */
+  readonly opened: Promise<void>
+  readonly #t: Test
+  readonly #hub: RevivingHub
+  readonly #random: Random
+  #lastId: string | undefined
+  #stream: EventStream | undefined
+  #begin: () => void = () => undefined
+
+  constructor(t: Test, hub: RevivingHub, topics: readonly string[], numbers: Random) {
+    this.#t = t
+    this.#hub = hub
+    this.topics = topics
+    this.name = `the reader of ${topics.join(' and ')}`
+    this.#random = numbers
+    this.opened = new Promise((resolve) => (this.#begin = resolve))
+  }
+
+  /** @param away waits until so many events more have been published; without it, the reader comes back at once */
+  async run(away?: (events: number) => Promise<void>): Promise<void> {
+    while (!this.#isAtEnd()) {
+      await this.#hub.listening()
+      const stream = await this.#connect()
+      if (!stream) continue
+      this.#stream = stream
+      this.connections++
+      // Sometimes it goes away by itself; it is told so by nobody.
+      const enough = this.#random.below(4) === 0 ? this.#random.below(100) : Infinity
+      await stream.until(() => stream.lastId !== undefined, END).then(this.#begin, () => undefined)
+      await stream.until(() => stream.events.length >= enough || this.#isAtEnd(stream), 10 * END).catch((err: unknown) => {
+        if (!stream.isClosed) throw err
+      })
+      stream.destroy()
+      this.blocks.push(...stream.all)
+      this.#stream = undefined
+      this.#lastId = stream.lastId ?? this.#lastId
+      if (away && this.#random.below(2) === 0) await away(this.#random.below(150))
+    }
+  }
+
+  describe(): string {
+    return `${this.name}, last id ${this.#lastId ?? '(none)'}: ${this.#stream?.describe() ?? 'not connected'}`
+  }
+
+  async #connect(): Promise<EventStream | undefined> {
+    const lastEventId = this.#lastId === undefined ? {} : { lastEventId: this.#lastId }
+    return openStream(this.#t, streamUrl(this.#hub, this.topics), { token: bearer, ...lastEventId }).catch((err: unknown) => {
+      if (isConnectionLost(err)) return undefined
+      throw err
+    })
+  }
+
+  #isAtEnd(stream?: EventStream): boolean {
+    const wanted = TOPICS.filter((topic) => matches(this.topics, topic)).length
+    const read = [...this.blocks.slice(-50), ...(stream?.all.slice(-50) ?? [])]
+    return read.filter(({ data }) => data.startsWith('"end of ')).length === wanted
+  }
+}
+
+/** Sends a request until it is answered with a success. */
+async function insist(hub: RevivingHub, send: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    await hub.listening()
+    try {
+      const answer = await send()
+      if (answer.status < 300) return answer
+      throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`)
+    } catch (err) {
+      if (!isConnectionLost(err)) throw err
+    }
+  }
+}
+
+/** Whether this is what a client sees when the hub is killed. */
+function isConnectionLost(err: unknown): boolean {
+  for (let cause = err; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(cause.code))) return true
+    if (cause.message === 'terminated') return true // what fetch calls an answer that was cut off
+  }
+  return false
+}
+
+function single(hub: RevivingHub, { topic, ...event }: Wanted): Promise<Answer> {
+  return post(`${hub.url}/topics/${topic}/events`, event, bearer)
+}
+
+function batch(hub: RevivingHub, events: Wanted[]): Promise<Answer> {
+  return post(`${hub.url}/events`, { events }, bearer)
+}
+
+function upload(hub: RevivingHub, events: Wanted[]): Promise<Answer> {
+  return post(`${hub.url}/events`, ndjson(events), bearer, { 'content-type': 'application/x-ndjson' })
+}
+
+function receiptsOf({ body }: Answer): Published[] {
+  return (body as { events?: Published[] }).events ?? [body as Published]
+}
+
+/** All that the hub holds, by its history. */
+async function readLog(hub: RevivingHub): Promise<Logged[]> {
+  const log: Logged[] = []
+  for (let after: string | undefined, more = true; more; ) {
+    const url = streamUrl(hub, ['**'], { limit: '1000', ...(after === undefined ? {} : { after }) })
+    const { body } = await request<History>(url, { headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+    log.push(...body.events.map(({ id, topic, data }) => ({ id, topic, data: JSON.stringify(data) })))
+    after = body.cursor
+    more = body.more
+  }
+  return log
+}
+
+async function epochOf(hub: RevivingHub): Promise<string> {
+  const { body } = await request<History>(streamUrl(hub, ['**'], { limit: '1' }), { headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+  return body.cursor.split('-', 1)[0]!
+}
+
+function isSame(a: Logged, b: Logged | undefined): boolean {
+  return a.id === b?.id && a.topic === b.topic && a.data === b.data
+}
+
+function eventsOf(blocks: readonly StreamEvent[]): StreamEvent[] {
+  return blocks.filter(({ type }) => type?.startsWith('fanfare.') !== true)
+}
+
+/**
+ * What is not true of what a reader was sent, in words: events that were not published so, that come twice or out of order, that are missing without a gap, gaps
+ * that nothing is missing from.
+ */
+function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEvent[]): string[] {
+  const wrong: string[] = []
+  const known = new Map(expected.map((event) => [event.id, JSON.stringify(event)]))
+  const received = new Set(eventsOf(blocks).map(({ id }) => id))
+  const missing = expected.flatMap(({ id }) => (received.has(id) ? [] : [sequence(id!)]))
+  let last = 0
+  let isTold = false
+  for (const block of blocks) {
+    if (block.type === 'fanfare.gap') {
+      const { reason, after, oldest } = JSON.parse(block.data) as { reason: string; after: string; oldest: string | null }
+      const end = oldest === null ? Infinity : sequence(oldest)
+      if (reason !== 'expired') wrong.push(`a gap because of ${reason}`)
+      if (!missing.some((at) => at > sequence(after) && at < end)) wrong.push(`nothing is missing from the gap ${block.data}`)
+      isTold = true
+    } else if (block.type?.startsWith('fanfare.') !== true) {
+      const at = sequence(block.id!)
+      if (known.get(block.id) !== JSON.stringify(block)) wrong.push(`read ${JSON.stringify(block)}, published was ${known.get(block.id) ?? 'nothing'}`)
+      if (at <= last) wrong.push(`${at} came after ${last}`)
+      const lost = missing.filter((sequence) => sequence > last && sequence < at)
+      if (lost.length > 0 && !isTold) wrong.push(`${lost.join(', ')} are missing before ${at}, and no gap was told`)
+      last = at
+      isTold = false
+    }
+  }
+  return wrong
+}
+
+function fromEnvironment(name: string, fallback: number): number {
+  const text = process.env[name]
+  if (text === undefined || text === '') return fallback
+  if (!/^\d+$/.test(text)) throw new Error(`${name}=${text} is no whole number`)
+  return Number(text)
+}

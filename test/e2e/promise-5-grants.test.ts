@@ -1,0 +1,108 @@
+/** Promise 5: nobody receives an event of a topic that the token does not grant, nor beyond the token's expiry. */
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { within } from '../helper/deadline.js'
+import { history, publish, request } from '../helper/http.js'
+import { difference, due, inLogOrder, matches, publishConcurrently } from '../helper/oracle.js'
+import { startHub } from '../helper/process.js'
+import { random } from '../helper/random.js'
+import { PATTERNS, PUBLISHERS, TOPICS } from '../helper/readers.js'
+import { openLive, streamUrl } from '../helper/stream.js'
+import { token } from '../helper/token.js'
+
+/** What a busy machine may add until this process has seen the end of a stream, in milliseconds. */
+const LAG = 250
+
+await t.test('nobody receives an event of a topic that the token does not grant', async (t) => {
+  const hub = await startHub(t)
+  const numbers = random(7)
+  const publisher = token({ publish: ['**'] })
+  const topics = [...TOPICS, 'users.u1.inbox', 'users.u2.inbox', 'users.u3.inbox', 'users.u1', 'users.u1.inbox.unread']
+
+  const readers = await Promise.all(
+    Array.from({ length: 120 }, async (_, n) => {
+      const sub = `u${1 + (n % 4)}`
+      const own = `users.${sub}.inbox`
+      const grants = [numbers.pick(TOPICS), numbers.pick(PATTERNS.slice(1)), 'users.{sub}.inbox']
+      const asked = n % 2 === 0 ? [grants[0]!, grants[1]!, own] : [own]
+      const stream = await openLive(t, streamUrl(hub, asked), { token: token({ sub, subscribe: grants }) })
+      return { asked, stream }
+    }),
+  )
+  const log = await publishConcurrently(hub, { publishers: PUBLISHERS, each: 60, topics, random: random(8), token: publisher })
+  const last = await Promise.all(topics.map(async (topic) => ({ ...(await publish(hub, topic, { data: 'end' }, publisher)), data: '"end"' })))
+  log.push(...inLogOrder(last))
+  for (const { asked, stream } of readers) {
+    const expected = due(log, asked)
+    if (expected.length > 0) await stream.until(() => stream.events.at(-1)?.id === expected.at(-1)?.id)
+    t.equal(difference(stream.events, expected), 'none', asked.join(' '))
+  }
+
+  await t.test('and what is not covered whole is refused by its name', async (t) => {
+    const bearer = token({ sub: 'u1', subscribe: ['shop1.*.*', 'users.{sub}.inbox', 'open.**'] })
+    for (const topic of ['shop2.orders.2', 'users.u2.inbox', 'users.{sub}.inbox', 'shop1.**', '*.orders.1', '**', 'open', 'users.*.inbox']) {
+      const headers = { accept: 'text/event-stream', authorization: `Bearer ${bearer}` }
+      const answer = await request<{ detail?: string }>(streamUrl(hub, [topic]), { headers })
+      if (topic.includes('{')) t.equal(answer.status, 400, `${topic} is no pattern to ask for`)
+      else {
+        t.equal(answer.status, 403, topic)
+        t.ok(answer.body.detail?.includes(topic), `the answer names it: ${answer.body.detail ?? ''}`)
+      }
+      const one = await request<{ detail?: string }>(streamUrl(hub, ['shop1.orders.1', topic]), { headers })
+      t.equal(one.status, topic.includes('{') ? 400 : 403, `${topic} beside one that is granted`)
+    }
+    for (const topic of ['shop1.orders.1', 'shop1.*.*', 'shop1.orders.*', 'users.u1.inbox', 'open.**', 'open.a.*']) {
+      await openLive(t, streamUrl(hub, [topic]), { token: bearer })
+      t.pass(`${topic} is covered`)
+    }
+  })
+
+  await t.test('nor by history', async (t) => {
+    const bearer = token({ subscribe: ['shop1.*.*'] })
+    t.equal((await history(hub, 'shop2.orders.2', 'last=10', bearer)).status, 403)
+    t.equal((await history(hub, '**', 'last=10', bearer)).status, 403)
+    const { status, body } = await history(hub, 'shop1.orders.*', 'last=1000', bearer)
+    t.equal(status, 200)
+    t.strictSame(body.events.map(({ id }) => id), log.filter(({ topic }) => matches(['shop1.orders.*'], topic)).map(({ id }) => id))
+  })
+})
+
+await t.test('a stream ends within a second of its token’s expiry', async (t) => {
+  const hub = await startHub(t)
+  const publisher = token({ publish: ['**'] })
+  const expiring = (n: number, exp: number): string => token({ subscribe: ['**'], publish: ['**'], exp, sub: `u${n}` })
+  const now = Date.now()
+  const expiries = Array.from({ length: 60 }, (_, n) => Math.ceil(now / 1000) + 1 + (n % 3))
+  const streams = await Promise.all(
+    expiries.map(async (exp, n) => ({
+      exp,
+      stream: await openLive(t, streamUrl(hub, ['news']), { token: expiring(n, exp) }),
+    })),
+  )
+  const forever = await openLive(t, streamUrl(hub, ['news']), { token: token({ subscribe: ['**'] }) })
+
+  const stopped = new AbortController()
+  const publishing = (async () => {
+    for (let n = 0; !stopped.signal.aborted; n++) {
+      await publish(hub, 'news', { data: n }, publisher)
+      await delay(20) // the rate of publishing
+    }
+  })()
+  for (const { exp, stream } of streams) {
+    const closed = performance.timeOrigin + (await within(stream.closed, () => stream.describe()))
+    t.ok(closed >= exp * 1000 - 50, 'not before it')
+    t.ok(closed <= exp * 1000 + 1000 + LAG, `within a second of it: after ${Math.round(closed - exp * 1000)} ms`)
+    t.equal(stream.all.at(-1)?.type, 'fanfare.close')
+    t.strictSame(JSON.parse(stream.all.at(-1)!.data), { reason: 'expired' })
+  }
+  stopped.abort()
+  await publishing
+  const { id } = await publish(hub, 'news', { data: 'last' }, publisher)
+  await forever.until(() => forever.lastId === id)
+  t.notOk(forever.isClosed, 'a token without expiry goes on')
+
+  const headers = { authorization: `Bearer ${expiring(0, expiries[0]!)}`, 'content-type': 'application/json' }
+  const resumed = await request(streamUrl(hub, ['news']), { headers: { ...headers, 'last-event-id': streams[0]!.stream.lastId! } })
+  t.equal(resumed.status, 401, 'the token that was good before is checked again when a client resumes')
+  t.equal((await request(streamUrl(hub, ['news']), { method: 'POST', headers, body: '{"data":1}' })).status, 401, 'and when it publishes')
+})

@@ -1,0 +1,189 @@
+/** A hub that is asked to stop sends its readers away in small groups, answers what is in flight, and ends. */
+import http from 'node:http'
+import t, { type Test } from 'tap'
+import { poll, within } from '../helper/deadline.js'
+import { publish, request } from '../helper/http.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
+import { anyTopic, token } from '../helper/token.js'
+
+const bearer = anyTopic()
+/** What counts as at once, in milliseconds: on a busy machine, and beside a drain of 30 seconds. */
+const PROMPT = 5_000
+
+/** Opens streams a hundred at a time. */
+async function openMany(t: Test, hub: Hub, count: number): Promise<EventStream[]> {
+  const streams: EventStream[] = []
+  while (streams.length < count) {
+    const opening = Array.from({ length: Math.min(100, count - streams.length) }, (_, n) =>
+      openLive(t, streamUrl(hub, [`news.${n}`]), { token: token({ subscribe: ['**'], sub: `u${streams.length + n}` }) }),
+    )
+    streams.push(...(await Promise.all(opening)))
+  }
+  return streams
+}
+
+async function readiness(hub: Hub): Promise<number> {
+  return (await request(`${hub.url}/health/ready`)).status
+}
+
+/** Sends SIGTERM and waits until the hub says that it is not ready. */
+async function beginDrain(hub: Hub): Promise<void> {
+  hub.signal('SIGTERM')
+  await poll(async () => ((await readiness(hub)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
+}
+
+interface Upload {
+  line: (event: object) => void
+  end: () => Promise<{ status: number; body: unknown }>
+}
+
+/** An NDJSON upload that is sent line by line. */
+function upload(hub: Hub): Upload {
+  const sending = http.request(`${hub.url}/events`, {
+    method: 'POST',
+    agent: false,
+    headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/x-ndjson' },
+  })
+  const answer = new Promise<{ status: number; body: unknown }>((resolve, reject) => {
+    sending.on('error', reject)
+    sending.once('response', (response) => {
+      response
+        .setEncoding('utf8')
+        .reduce<string>((text, part: string) => text + part, '')
+        .then((text) => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) }))
+        .catch(reject)
+    })
+  })
+  answer.catch(() => undefined) // awaited by `end`
+  return {
+    line: (event) => void sending.write(`${JSON.stringify(event)}\n`),
+    end: () => {
+      sending.end()
+      return within(answer, () => 'the upload is not answered')
+    },
+  }
+}
+
+await t.test('1,000 streams and a SIGTERM', async (t) => {
+  const DRAIN = 2_000
+  const hub = await startHub(t, { FANFARE_DRAIN: `${DRAIN}ms` })
+  const streams = await openMany(t, hub, 1_000)
+  t.equal(await readiness(hub), 200)
+  const { line, end } = upload(hub)
+  for (let n = 0; n < 5; n++) line({ topic: 'news.99', data: n })
+  await streams[99]!.count(5)
+
+  const began = performance.now()
+  await beginDrain(hub)
+  t.pass('readiness is off')
+  t.equal((await request(`${hub.url}/health/live`)).status, 200, 'liveness is not')
+
+  const late = await openStream(t, streamUrl(hub, ['news.0']), { token: bearer })
+  await within(late.closed, () => late.describe())
+  t.equal(late.status, 200, 'a new stream is answered so that EventSource comes back')
+  t.match(late.headers['content-type'], /^text\/event-stream\b/)
+  t.strictSame(late.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: '{"reason":"busy"}' }])
+  t.equal(late.retries.length, 1)
+  t.ok(late.retries[0]! >= 5_000 && late.retries[0]! <= 15_000, `after 5 to 15 seconds: ${late.retries[0] ?? '-'} ms`)
+
+  for (let n = 5; n < 10; n++) line({ topic: 'news.99', data: n })
+  const answer = await end()
+  t.equal(answer.status, 200, 'an upload in flight is answered')
+  t.match(answer.body, { accepted: 10, duplicates: 0 })
+
+  const closed = await Promise.all(streams.map((stream) => within(stream.closed, () => stream.describe())))
+  const ended = closed.map((at) => at - began).sort((a, b) => a - b)
+  const wrong = streams.filter(({ all }) => all.at(-1)?.type !== 'fanfare.close' || all.at(-1)?.data !== '{"reason":"drain"}')
+  t.strictSame(wrong.map((stream) => stream.describe()), [], 'each one is told why')
+  const lastRead = streams.flatMap(({ events }) => events.slice(-1))
+  t.equal(lastRead.length, 10, 'each stream of the topic has been sent what was published')
+  t.ok(lastRead.some(({ data }) => data === '9'), 'up to the last of it, where the stream was still open')
+
+  const retries = streams.map((stream) => stream.retries.at(-1)!)
+  t.ok(retries.every((ms) => ms >= 2_000 && ms <= 4_000), `told to come back after 2 to 4 seconds: ${Math.min(...retries)} to ${Math.max(...retries)} ms`)
+  t.ok(new Set(retries).size > 500, 'at different times')
+  t.ok(Math.max(...retries) - Math.min(...retries) > 1_500, 'spread over all of them')
+
+  t.comment(`ended ${[0, 0.1, 0.25, 0.5, 0.75, 0.9, 1].map((part) => `${Math.round(ended[Math.round(part * 999)]!)} ms`).join(', ')} after the signal`)
+  t.ok(ended[899]! - ended[99]! >= DRAIN * 0.4, 'the streams end spread over the drain')
+  const largest = Math.max(...ended.map((from) => ended.filter((at) => at >= from && at < from + DRAIN / 10).length))
+  t.ok(largest <= 400, `never many at once: at the most ${largest} in a tenth of the drain`)
+  t.ok(ended[999]! <= DRAIN + 1_500, 'all of them in time')
+
+  t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+  t.ok(performance.now() - began <= DRAIN + 3_000, 'and then the hub ends')
+})
+
+await t.test('an upload in flight is answered, though the last stream has ended', async (t) => {
+  const hub = await startHub(t, { FANFARE_DRAIN: '5s' })
+  const stream = await openLive(t, streamUrl(hub, ['news']), { token: bearer })
+  const { line, end } = upload(hub)
+  for (let n = 0; n < 5; n++) line({ topic: 'news', data: n })
+  await stream.count(5)
+
+  hub.signal('SIGTERM')
+  await within(stream.closed, () => stream.describe())
+  t.strictSame(await stream.told('close'), { reason: 'drain' })
+  for (let n = 5; n < 10; n++) line({ topic: 'news', data: n })
+  const { status, body } = await end()
+  t.equal(status, 200)
+  t.match(body, { accepted: 10, duplicates: 0 })
+  t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+})
+
+await t.test('a second signal ends it at once', async (t) => {
+  for (const second of ['SIGTERM', 'SIGINT'] as const) {
+    const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
+    const streams = await openMany(t, hub, 50)
+    const { line } = upload(hub) // never finished
+    line({ topic: 'news', data: 1 })
+    await beginDrain(hub)
+    const began = performance.now()
+    hub.signal(second)
+    await within(hub.exited, () => 'the hub goes on')
+    t.ok(performance.now() - began < PROMPT, `${second} after SIGTERM: ${Math.round(performance.now() - began)} ms`)
+    await Promise.all(streams.map(({ closed }) => closed))
+  }
+})
+
+await t.test('who never reads or never finishes does not hold it for long', async (t) => {
+  const DRAIN = 1_000
+  // What is in flight when the drain is over has a few seconds more.
+  const ALLOWED = DRAIN + 8_000
+
+  async function stalledReaders(): Promise<void> {
+    const hub = await startHub(t, { FANFARE_DRAIN: `${DRAIN}ms` })
+    const streams = await openMany(t, hub, 10)
+    for (const stream of streams) stream.pause()
+    const text = 'x'.repeat(200_000)
+    for (let n = 0; n < 400; n++) await publish(hub, `news.${n % 10}`, { text }, bearer)
+    const began = performance.now()
+    t.equal(await hub.stop(), 0, 'stalled readers are nothing out of the ordinary')
+    t.ok(performance.now() - began < ALLOWED, `with stalled readers after ${Math.round(performance.now() - began)} ms`)
+  }
+
+  async function unfinishedUpload(): Promise<void> {
+    const hub = await startHub(t, { FANFARE_DRAIN: `${DRAIN}ms` })
+    const stream = await openLive(t, streamUrl(hub, ['news']), { token: bearer })
+    const { line } = upload(hub)
+    line({ topic: 'news', data: 1 })
+    await stream.count(1)
+    const began = performance.now()
+    await hub.stop()
+    t.ok(performance.now() - began < ALLOWED, `with an unfinished upload after ${Math.round(performance.now() - began)} ms`)
+  }
+
+  await Promise.all([stalledReaders(), unfinishedUpload()])
+})
+
+await t.test('without streams it ends promptly', async (t) => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
+    // Its connection stays open: an idle one holds nothing up either.
+    await publish(hub, 'news', { data: 1 }, bearer)
+    const began = performance.now()
+    t.equal(await hub.stop(signal), 0, signal)
+    t.ok(performance.now() - began < PROMPT, `${Math.round(performance.now() - began)} ms`)
+  }
+})

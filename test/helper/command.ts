@@ -1,0 +1,61 @@
+/** The built `fanfare` run as a command of its own: what it prints, and how it ends. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { within } from './deadline.js'
+import type { Exit } from './process.js'
+import { SECRET } from './token.js'
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+export interface CommandOptions {
+  env?: Record<string, string>
+  /** As whom it runs; only root can choose. */
+  user?: number
+}
+
+export interface Command {
+  readonly pid: number | undefined
+  readonly stdout: Readable
+  readonly stderr: Readable
+  readonly exited: Promise<Exit>
+  kill(signal: NodeJS.Signals): void
+}
+
+/** What a command has done. */
+export interface Outcome extends Exit {
+  stdout: string
+  stderr: string
+}
+
+/** Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment reaches it but PATH. */
+export function startCommand(t: Test, args: readonly string[], { env = {}, user }: CommandOptions = {}): Command {
+  if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env },
+    ...(user === undefined ? {} : { uid: user, gid: user }),
+  })
+  const exited = new Promise<Exit>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal }))
+    child.once('error', () => resolve({ code: null, signal: null }))
+  })
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    child.stdout.resume()
+    child.stderr.resume()
+    await exited
+  })
+  return { pid: child.pid, stdout: child.stdout, stderr: child.stderr, exited, kill: (signal) => void child.kill(signal) }
+}
+
+/** Runs `fanfare` with these arguments to its end. */
+export async function runCommand(t: Test, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
+  const command = startCommand(t, args, options)
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) command[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
+  const exit = await within(command.exited, () => `fanfare ${args.join(' ')} goes on:\n${output.stdout}${output.stderr}`)
+  return { ...exit, ...output }
+}

@@ -1,0 +1,59 @@
+import { spawn, spawnSync } from 'node:child_process'
+import type { Test } from 'tap'
+import { DEADLINE, within } from './deadline.js'
+
+/** Why tests by `curl` are left out, or `false`: only where there is no curl and nobody relies on the result. */
+export const skipCurl: string | false =
+  process.env['CI'] === undefined && spawnSync('curl', ['--version']).error !== undefined ? 'curl is not installed' : false
+
+export interface Curl {
+  /** What it has printed. */
+  readonly output: () => string
+  /** Waits until what it has printed satisfies the predicate. */
+  readonly until: (predicate: (output: string) => boolean) => Promise<string>
+  /** Waits until it has ended by itself, and answers all it has printed. */
+  readonly ended: () => Promise<string>
+}
+
+/** Runs curl with these arguments; it is killed when the test is over. */
+export function curl(t: Test, ...args: string[]): Curl {
+  const child = spawn('curl', ['--silent', '--show-error', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.teardown(() => void child.kill('SIGKILL'))
+  let output = ''
+  let isOver = false
+  let look: () => void = () => undefined
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    look()
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
+  const over = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      output += error.message
+      resolve()
+    })
+    child.once('close', resolve)
+  }).then(() => {
+    isOver = true
+    look()
+  })
+
+  async function until(predicate: (output: string) => boolean): Promise<string> {
+    const satisfied = new Promise<void>((resolve, reject) => {
+      look = () => {
+        if (predicate(output)) resolve()
+        else if (isOver) reject(new Error(`curl has ended: ${output}`))
+      }
+      look()
+    })
+    await within(satisfied, () => `curl has printed: ${output}`, DEADLINE)
+    return output
+  }
+
+  async function ended(): Promise<string> {
+    await within(over, () => `curl goes on: ${output}`, DEADLINE)
+    return output
+  }
+
+  return { output: () => output, until, ended }
+}

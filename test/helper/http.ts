@@ -1,0 +1,82 @@
+import type { Hub } from './process.js'
+
+/** The answer to a request: its status, its headers and its body, parsed when it is JSON of any kind. */
+export interface Answer<Body = unknown> {
+  status: number
+  headers: Headers
+  body: Body
+}
+
+export interface Published {
+  id: string
+  topic: string
+  duplicate: boolean
+  subscribers: number
+}
+
+export interface StoredEvent {
+  id: string
+  topic: string
+  type?: string
+  time: string
+  data?: unknown
+  text?: string
+}
+
+export interface History {
+  events: StoredEvent[]
+  cursor: string
+  more: boolean
+  gap: null | { reason: string; oldest: string | null }
+}
+
+/** Sends one request and reads all of its answer. */
+export async function request<Body = unknown>(url: string, init: RequestInit = {}): Promise<Answer<Body>> {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
+  return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body }
+}
+
+/** Posts a body: a string or bytes as they are, anything else as JSON. */
+export async function post<Body = unknown>(
+  url: string,
+  body: unknown,
+  token: string,
+  headers: Record<string, string> = {},
+): Promise<Answer<Body>> {
+  return request<Body>(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
+    body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+  })
+}
+
+/**
+ * Publishes one event.
+ *
+ * @throws if the hub does not take it
+ */
+export async function publish(hub: Hub, topic: string, event: object, token: string): Promise<Published> {
+  const answer = await post<Published>(`${hub.url}/topics/${encodeURIComponent(topic)}/events`, event, token)
+  if (answer.status >= 300) throw new Error(`publishing to ${topic}: ${answer.status} ${JSON.stringify(answer.body)}`)
+  return answer.body
+}
+
+/**
+ * Publishes several events at once.
+ *
+ * @throws if the hub does not take them
+ */
+export async function publishBatch(hub: Hub, events: object[], token: string): Promise<Published[]> {
+  const answer = await post<{ events: Published[] }>(`${hub.url}/events`, { events }, token)
+  if (answer.status !== 201) throw new Error(`publishing a batch: ${answer.status} ${JSON.stringify(answer.body)}`)
+  return answer.body.events
+}
+
+/** A page of history. `query` as in the contract: `after`, `limit`, `last`. */
+export async function history(hub: Hub, topic: string, query: string, token: string): Promise<Answer<History>> {
+  return request<History>(`${hub.url}/topics/${encodeURIComponent(topic)}/events?${query}`, {
+    headers: { accept: 'application/json', authorization: `Bearer ${token}` },
+  })
+}

@@ -1,0 +1,72 @@
+/** A hub that is killed again and again, and comes back at the same address with the same folder. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { startCommand } from './command.js'
+import { startHub, type Hub } from './process.js'
+
+export interface RevivingHub {
+  readonly url: string
+  /** The process that runs now. */
+  readonly hub: Hub
+  /** How often it has been killed. */
+  readonly kills: number
+  /** Resolves while the hub listens: now, or when it does again. */
+  listening(): Promise<void>
+  /** Ends it the hard way, at once. */
+  kill(): Promise<void>
+  start(): Promise<void>
+  /** Starts it, and kills it so many milliseconds later, most likely before it listens. */
+  startAndKill(after: number): Promise<void>
+}
+
+/** Starts a hub on a port that it keeps. `env` names its folder. */
+export async function revivingHub(t: Test, env: Record<string, string>): Promise<RevivingHub> {
+  const settings = { ...env, PORT: String(await freePort()) }
+  let hub = await startHub(t, settings)
+  let isUp = Promise.resolve()
+  let wake: () => void = () => undefined
+  let kills = 0
+
+  return {
+    url: hub.url,
+    get hub() {
+      return hub
+    },
+    get kills() {
+      return kills
+    },
+    listening: () => isUp,
+    async kill() {
+      isUp = new Promise((resolve) => (wake = resolve))
+      kills++
+      await hub.kill()
+    },
+    async start() {
+      hub = await startHub(t, settings)
+      wake()
+    },
+    async startAndKill(after) {
+      const command = startCommand(t, [], { env: settings })
+      for (const output of [command.stdout, command.stderr]) output.resume()
+      await delay(after) // the moment itself is what is tried
+      command.kill('SIGKILL')
+      kills++
+      await command.exited
+    },
+  }
+}
+
+/** A port below those that the system gives to clients, or a client could have it when the hub comes back (ip_local_port_range, ip(7)). */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 15_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(() => true, () => false)
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}

@@ -1,0 +1,69 @@
+/** File systems of a few megabytes in memory, to be filled to the last byte. */
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+/** Why tests that mount something are left out, or `false`. Where it has to be possible (CI, as root) they fail instead. */
+export const skipMount: string | false = whyNot()
+
+export interface Tmpfs {
+  readonly folder: string
+  /** Takes every byte that is left, or as many as are given. */
+  fill(bytes?: number): void
+  /** Gives back what `fill` has taken. */
+  free(): void
+  setReadOnly(readOnly: boolean): void
+}
+
+/** Mounts a tmpfs on a folder of its own. It is unmounted when the test is over, after what was started in it has been stopped. */
+export function mountTmpfs(t: Test, megabytes: number): Tmpfs {
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-tmpfs-'))
+  mount('-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0755`, 'fanfare-test', folder)
+  t.teardown(() => {
+    const { status, stderr } = spawnSync('umount', [folder], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`umount ${folder}: ${stderr}`)
+    rmdirSync(folder)
+  })
+  const ballast = join(folder, 'ballast')
+  return {
+    folder,
+    fill: (bytes = Infinity) => fillFile(ballast, bytes),
+    free: () => rmSync(ballast, { force: true }),
+    setReadOnly: (readOnly) => mount('-o', `remount,${readOnly ? 'ro' : 'rw'}`, folder),
+  }
+}
+
+function fillFile(path: string, bytes: number): void {
+  const chunk = Buffer.alloc(64 * 1024)
+  const file = openSync(path, 'a')
+  try {
+    for (let left = bytes; left > 0; ) left -= writeSync(file, chunk, 0, Math.min(left, chunk.length))
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'ENOSPC') throw err
+  } finally {
+    closeSync(file)
+  }
+}
+
+function mount(...args: string[]): void {
+  const { status, stderr, error } = spawnSync('mount', args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`mount ${args.join(' ')}: ${error?.message ?? stderr}`)
+}
+
+function whyNot(): string | false {
+  const isRoot = process.getuid?.() === 0
+  if (isRoot && process.env['CI'] === 'true') return false
+  if (!isRoot) return 'only root can mount a file system of its own'
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-tmpfs-'))
+  try {
+    mount('-t', 'tmpfs', '-o', 'size=1m', 'fanfare-test', folder)
+    spawnSync('umount', [folder])
+    return false
+  } catch (err) {
+    return `no file system can be mounted here: ${(err as Error).message.trim()}`
+  } finally {
+    rmdirSync(folder)
+  }
+}
