@@ -2,16 +2,19 @@
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { answerClientError } from './client-error.js'
+import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import cors from './plugins/cors.js'
-import errors, { toProblem } from './plugins/errors.js'
+import errorHandling, { toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import hub from './plugins/hub.js'
+import errors from './routes/errors.js'
 import publish from './routes/publish.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
-import { resolveSettings, type Settings } from './settings.js'
+import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
 /** What a plugin can be told: every setting is optional but the key; `prefix` is what its routes start with. */
 export type FanfareOptions = Partial<Settings> & { prefix?: string }
@@ -20,40 +23,51 @@ export type FanfareOptions = Partial<Settings> & { prefix?: string }
  * The hub as a plugin: decorates the application with `hub`, and serves its routes below `prefix`.
  * @throws SettingsError when an option is unknown or there is no key
  */
-export const fanfare = fp<FanfareOptions>(async (app, { prefix = '', ...options }) => {
+export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, { prefix = '', ownsRoot = false, ...options }) => {
   const settings = resolveSettings(options)
+  warnOfShortParams(app)
   await app.register(hub, settings)
   await app.register(async (scope) => {
     scope.setValidatorCompiler(TypeBoxValidatorCompiler)
     await scope.register(eventStream, settings)
-    await scope.register(errors, { prefix })
+    await scope.register(errorHandling, { prefix, handleNotFound: ownsRoot || prefix !== '' })
     await scope.register(cors, settings)
     await scope.register(bodies)
     await scope.register(auth, settings)
     await scope.register(publish, settings)
     await scope.register(subscribe, settings)
     await scope.register(status)
+    await scope.register(errors)
   }, { prefix })
 }, { name: 'fanfare', fastify: '5.x' })
 
 /** The longest topic, each of its characters percent-encoded. */
-const MAX_PARAM_LENGTH = 600
+const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
+/** Fastify's own. */
+const DEFAULT_MAX_PARAM_LENGTH = 100
 
 /** What the application can be told besides. */
-export type AppSettings = Partial<Settings> & { trustProxy?: boolean }
+export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy }
 
 /** The hub as an application of its own. */
 export async function buildApp({ trustProxy, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
     logController: new LogController({ disableRequestLogging: true }), // two lines a request cost more than publishing does; refusals are logged
-    trustProxy: trustProxy ?? false,
+    trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : (trustProxy ?? false),
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: answerFrameworkError,
+    clientErrorHandler: answerClientError,
   })
-  await app.register(fanfare, settings)
+  await app.register(fanfare, { ...settings, ownsRoot: true })
   return app
+}
+
+/** In somebody else's application long topics may not get as far as the hub. */
+function warnOfShortParams({ initialConfig, log }: FastifyInstance): void {
+  const longest = initialConfig.routerOptions?.maxParamLength ?? DEFAULT_MAX_PARAM_LENGTH
+  if (longest < TOPIC_MAX_LENGTH) log.warn(`topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`)
 }
 
 /** A URL that cannot be routed does not reach the error handler. */

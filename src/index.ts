@@ -1,5 +1,6 @@
 /** What the package `fanfare` offers to Fastify applications. */
 import { fanfare } from './app.js'
+import './plugins/hub.js' // declares `app.hub`
 
 export default fanfare
 export { buildApp, type FanfareOptions } from './app.js'

@@ -1,4 +1,5 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
+import { isIP } from 'node:net'
 import leven from 'leven'
 import Type, { type StaticDecode, type TSchema } from 'typebox'
 import { Value } from 'typebox/value'
@@ -15,24 +16,23 @@ interface Form {
   expects: string
 }
 
-function setting<T>(form: Form, parse: (text: string) => T | undefined) {
+/** @param print writes a value as it would be written in the environment */
+function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (value: T) => string = String) {
   return Type.Codec(Type.String({ ...form }))
     .Decode((text): T => {
       const value = parse(text)
       if (value === undefined) throw new Error(`must be ${form.expects}`)
       return value
     })
-    .Encode(() => {
-      throw new Error('settings are only read')
-    })
+    .Encode((value): string => print(value))
 }
 
 const duration = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h' }, parseDuration)
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h' }, parseDuration, printDuration)
 const durationOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)))
+  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
 const size = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB' }, parseSize)
+  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB' }, parseSize, (bytes) => `${bytes}B`)
 const count = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d{0,14}$/.test(text.replaceAll('_', '')) ? Number(text.replaceAll('_', '')) : undefined))
 const flag = (description: string) =>
@@ -46,6 +46,8 @@ const list = (description: string, expects: string, isItem: (item: string) => bo
     const items = value.split(',').map((item) => item.trim()).filter((item) => item !== '')
     return items.every(isItem) ? items : undefined
   })
+
+const printDuration = (milliseconds: number) => `${milliseconds}ms`
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 
@@ -74,7 +76,7 @@ const Environment = Type.Object({
   FANFARE_MAX_CONNECTION_AGE: durationOrOff('After how long a stream is ended, so that it is opened anew.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
-  FANFARE_TRUST_PROXY: flag('Whether X-Forwarded-* headers are believed.'),
+  FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: 'false, true, a number of proxies, or addresses and networks separated by commas' }, parseTrust),
 })
 
 type Environment = StaticDecode<typeof Environment>
@@ -106,14 +108,41 @@ export interface Settings {
   drain: number
 }
 
+/** Whose X-Forwarded-* headers are believed: everybody's or nobody's, those of so many proxies, or of addresses. */
+export type TrustProxy = boolean | number | string
+
 /** The settings of a process: those of its hub, and what it needs besides. */
 export interface ProcessSettings {
   host: string
   port: number
   logLevel: Environment['LOG_LEVEL']
-  trustProxy: boolean
+  trustProxy: TrustProxy
   hub: Settings
 }
+
+/** The variable of each option. */
+const VARIABLES = {
+  log: 'FANFARE_LOG',
+  durability: 'FANFARE_DURABILITY',
+  retainEvents: 'FANFARE_RETAIN_EVENTS',
+  retainAge: 'FANFARE_RETAIN_AGE',
+  retainBytes: 'FANFARE_RETAIN_BYTES',
+  dedupWindow: 'FANFARE_DEDUP_WINDOW',
+  jwtSecret: 'FANFARE_JWT_SECRET',
+  jwtPublicKey: 'FANFARE_JWT_PUBLIC_KEY',
+  jwtIssuer: 'FANFARE_JWT_ISSUER',
+  jwtAudience: 'FANFARE_JWT_AUDIENCE',
+  jwtClaim: 'FANFARE_JWT_CLAIM',
+  queryToken: 'FANFARE_QUERY_TOKEN',
+  anonymousSubscribe: 'FANFARE_ANONYMOUS_SUBSCRIBE',
+  corsOrigins: 'FANFARE_CORS_ORIGINS',
+  heartbeat: 'FANFARE_HEARTBEAT',
+  slowTimeout: 'FANFARE_SLOW_TIMEOUT',
+  maxConnections: 'FANFARE_MAX_CONNECTIONS',
+  maxConnectionAge: 'FANFARE_MAX_CONNECTION_AGE',
+  maxEventSize: 'FANFARE_MAX_EVENT_SIZE',
+  drain: 'FANFARE_DRAIN',
+} as const satisfies Record<keyof Settings, keyof Environment>
 
 /** A setting that is wrong, unknown or missing. */
 export class SettingsError extends Error {
@@ -127,7 +156,7 @@ export class SettingsError extends Error {
 export function loadSettings(env: Record<string, string | undefined>): ProcessSettings {
   const known = Object.keys(Environment.properties) as (keyof Environment)[]
   const faults = Object.keys(env)
-    .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment))
+    .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment) && !isInjected(name, env))
     .map((name) => `${name} is unknown; did you mean ${nearest(name, known)}?`)
   const values: Record<string, unknown> = {}
   for (const name of known) {
@@ -144,18 +173,36 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
   return fromEnvironment(values as Environment)
 }
 
-/** The settings of those who embed the hub: what they say, and the defaults for the rest. */
+/**
+ * The settings of those who embed the hub: what they say, as values or as it would be written in the environment, and the
+ * defaults for the rest.
+ * @throws SettingsError naming the option that is wrong or unknown
+ */
 export function resolveSettings(given: Partial<Settings>): Settings {
-  const defaults = loadSettings({}).hub
-  const known = Object.keys(defaults)
-  const said = Object.entries(given).filter(([, value]) => value !== undefined)
-  const unknown = said.find(([name]) => !known.includes(name))
-  if (unknown) throw new SettingsError(`The option ${unknown[0]} is unknown; did you mean ${nearest(unknown[0], known)}?`)
-  const settings: Settings = { ...defaults, ...Object.fromEntries(said) }
-  if (settings.jwtSecret !== undefined && settings.jwtPublicKey !== undefined) {
+  const settings: Record<string, unknown> = { ...loadSettings({}).hub }
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown; did you mean ${nearest(option, Object.keys(VARIABLES))}?`)
+    settings[option] = checkOption(option, value)
+  }
+  const resolved = settings as unknown as Settings
+  if (resolved.jwtSecret !== undefined && resolved.jwtPublicKey !== undefined) {
     throw new SettingsError('There is a secret and a public key to verify tokens with: set one of them (FANFARE_JWT_SECRET or FANFARE_JWT_PUBLIC_KEY).')
   }
-  return settings
+  return resolved
+}
+
+function isOption(name: string): name is keyof Settings {
+  return Object.hasOwn(VARIABLES, name)
+}
+
+function checkOption(option: keyof Settings, value: unknown): unknown {
+  const schema: TSchema = Environment.properties[VARIABLES[option]]
+  try {
+    return Value.Decode(schema, typeof value === 'string' ? value : Value.Encode(schema, value))
+  } catch (err) {
+    throw new SettingsError(`The option ${option}: ${isSecret(VARIABLES[option]) ? 'it' : JSON.stringify(value)} ${causeOf(err)}`)
+  }
 }
 
 /** Every variable with its default and its words, for the docs. */
@@ -167,39 +214,25 @@ export function describeSettings(): { name: string; default: string | undefined;
 }
 
 function fromEnvironment(env: Environment): ProcessSettings {
-  return {
-    host: env.HOST,
-    port: env.PORT,
-    logLevel: env.LOG_LEVEL,
-    trustProxy: env.FANFARE_TRUST_PROXY,
-    hub: {
-      log: env.FANFARE_LOG,
-      durability: env.FANFARE_DURABILITY,
-      retainEvents: env.FANFARE_RETAIN_EVENTS,
-      retainAge: env.FANFARE_RETAIN_AGE,
-      retainBytes: env.FANFARE_RETAIN_BYTES,
-      dedupWindow: env.FANFARE_DEDUP_WINDOW,
-      jwtSecret: env.FANFARE_JWT_SECRET,
-      jwtPublicKey: env.FANFARE_JWT_PUBLIC_KEY,
-      jwtIssuer: env.FANFARE_JWT_ISSUER,
-      jwtAudience: env.FANFARE_JWT_AUDIENCE,
-      jwtClaim: env.FANFARE_JWT_CLAIM,
-      queryToken: env.FANFARE_QUERY_TOKEN,
-      anonymousSubscribe: env.FANFARE_ANONYMOUS_SUBSCRIBE,
-      corsOrigins: env.FANFARE_CORS_ORIGINS,
-      heartbeat: env.FANFARE_HEARTBEAT,
-      slowTimeout: env.FANFARE_SLOW_TIMEOUT,
-      maxConnections: env.FANFARE_MAX_CONNECTIONS,
-      maxConnectionAge: env.FANFARE_MAX_CONNECTION_AGE,
-      maxEventSize: env.FANFARE_MAX_EVENT_SIZE,
-      drain: env.FANFARE_DRAIN,
-    },
-  }
+  const hub = Object.fromEntries(Object.entries(VARIABLES).map(([option, variable]) => [option, env[variable]]))
+  return { host: env.HOST, port: env.PORT, logLevel: env.LOG_LEVEL, trustProxy: env.FANFARE_TRUST_PROXY, hub: hub as unknown as Settings }
 }
 
 /** How a setting is written: the words that its schema carries. */
 function formOf(schema: TSchema): Form {
   return schema as TSchema & Form
+}
+
+/** Kubernetes tells every container of a Service named fanfare by variables of its own. */
+function isInjected(name: string, env: Record<string, string | undefined>): boolean {
+  return env.FANFARE_SERVICE_HOST !== undefined && /^FANFARE_(SERVICE|PORT)(_|$)/.test(name)
+}
+
+function parseTrust(text: string): TrustProxy | undefined {
+  if (text === 'true' || text === 'false') return text === 'true'
+  if (/^[1-9]\d?$/.test(text)) return Number(text)
+  const networks = text.split(',').map((network) => network.trim())
+  return networks.every((network) => isIP(network.replace(/\/\d{1,3}$/, '')) !== 0) ? networks.join(',') : undefined
 }
 
 function nearest(name: string, known: readonly string[]): string {

@@ -13,8 +13,12 @@ export interface VerificationKey {
 
 const EC_ALGORITHMS: Record<string, Algorithm> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
 
-/** A shared secret: HS256 alone. */
+/**
+ * A shared secret: HS256 alone.
+ * @throws SettingsError when it is a key of another kind
+ */
 export function fromSecret(secret: string): VerificationKey {
+  if (secret.includes('-----BEGIN')) throw new SettingsError('FANFARE_JWT_SECRET holds a key in PEM: a public key belongs in FANFARE_JWT_PUBLIC_KEY.')
   return { key: secret, algorithms: ['HS256'] }
 }
 

@@ -2,6 +2,7 @@
  * Named cursors: where a subject's stream of a name last was, so that it goes on from there on any device. What a socket
  * has taken the peer may never have read, so only what was sent a while ago counts: events come at least once.
  */
+import { createHash } from 'node:crypto'
 import type { Records } from '../log/log.js'
 import type { Subscriber } from './subscriber.js'
 
@@ -97,5 +98,5 @@ function advance({ places }: Trail, subscriber: Subscriber | undefined, now: num
 }
 
 function keyOf({ subject, name }: BookmarkName): string {
-  return `cursor/${encodeURIComponent(subject)}/${name}`
+  return `cursor/${createHash('sha256').update(subject).digest('base64url')}/${name}` // a subject may be longer than a key
 }

@@ -18,8 +18,7 @@ const SHARED_BYTES = 16 * 1024 * 1024
 
 /** What is missing. */
 export interface KnownGap {
-  /** `undefined`: nothing that was asked for, so nothing is told. */
-  reason: GapReason | undefined
+  reason: GapReason
   /** The cursor that the subscriber gave. */
   after: string
 }
@@ -69,13 +68,18 @@ export class CatchUp {
       const batch = await this.#past(subscriber.feed, subscriber.sequence)
       await this.#breathe()
       if (subscriber.isClosed) return
-      const missing = gap ?? (batch.gap ? { reason: 'expired' as const, after: this.#encoder.cursor(subscriber.sequence) } : undefined)
+      const missing = gap ?? this.#missing(subscriber, batch)
       gap = undefined
-      const told = !missing?.reason || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
+      const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
       subscriber.sequence = batch.position
       const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events)
       if (!told || !sent) return
     }
+  }
+
+  #missing({ feed, sequence, replayedAt }: Subscriber, batch: PastBatch): KnownGap | undefined {
+    if (!batch.gap || (replayedAt !== undefined && !this.#log.hasTrimmed(feed.selection, sequence, replayedAt))) return undefined
+    return { reason: 'expired', after: this.#encoder.cursor(sequence) }
   }
 
   /** Makes a subscriber live as soon as its feed's frames reach back to where it stands. */

@@ -146,9 +146,10 @@ export class Hub implements SubscriberOwner {
   /**
    * Publishes events that have been checked, all or none. The sequences of those that are stored are consecutive;
    * ephemeral ones are sent after them.
-   * @throws HubError `log-unavailable`
+   * @throws HubError `log-unavailable`, `hub-closed`
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
+    if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#log.append(kept) : []
     let next = 0
@@ -171,6 +172,7 @@ export class Hub implements SubscriberOwner {
     feed.size++
     const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this)
     subscriber.announceLive = start.past
+    subscriber.replayedAt = start.replayedAt
     this.#subscribers.set(info.id, subscriber)
     if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))

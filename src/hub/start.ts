@@ -3,6 +3,7 @@ import type { EventLog } from '../log/log.js'
 import type { KnownGap } from './catch-up.js'
 import { parseCursor } from './cursor.js'
 import type { Selection } from './selection.js'
+import type { GapReason } from './sse.js'
 
 /** What a client asks for. */
 export interface StartRequest {
@@ -16,8 +17,10 @@ export interface StartRequest {
 export interface Start {
   /** The sequence before whatever follows. */
   sequence: number
-  /** What is known to be missing, or that it is not missed. */
+  /** What is known to be missing. */
   gap: KnownGap | undefined
+  /** A replay: `EventLog.trims` at its beginning. What had been trimmed by then was not asked for. */
+  replayedAt?: number
   /** Whether something of the past comes first, at the end of which the client is told. */
   past: boolean
 }
@@ -29,15 +32,14 @@ const REPEATED_AT_MOST = 128
 export async function locate(log: EventLog, head: number, selection: Selection, { lastEventId, replay = 0 }: StartRequest): Promise<Start> {
   if (lastEventId !== undefined) return resume(log.epoch, head, lastEventId)
   if (replay === 0) return { sequence: head, gap: undefined, past: false }
+  const replayedAt = log.trims
   const sequence = replay === 'all' ? 0 : await log.before(selection, replay)
-  return { sequence, gap: { reason: undefined, after: '' }, past: true }
+  return { sequence, gap: undefined, replayedAt, past: true }
 }
 
 function resume(epoch: string, head: number, lastEventId: string): Start {
-  const after = lastEventId.slice(0, REPEATED_AT_MOST)
   const cursor = parseCursor(lastEventId)
-  if (!cursor) return { sequence: 0, gap: { reason: 'invalid', after }, past: true }
-  if (cursor.epoch !== epoch) return { sequence: 0, gap: { reason: 'epoch', after }, past: true }
-  if (cursor.sequence > head) return { sequence: 0, gap: { reason: 'future', after }, past: true }
-  return { sequence: cursor.sequence, gap: undefined, past: true }
+  const reason: GapReason | undefined = !cursor ? 'invalid' : cursor.epoch !== epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
+  const gap = reason && { reason, after: lastEventId.slice(0, REPEATED_AT_MOST) }
+  return { sequence: cursor && !gap ? cursor.sequence : 0, gap, past: true }
 }

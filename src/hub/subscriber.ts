@@ -56,6 +56,8 @@ export class Subscriber implements SinkReader {
   /** Where its feed, and the log, ended when it came. */
   readonly origin: { place: number; sequence: number }
   state: SubscriberState = 'catching-up'
+  /** It began with a replay: what had been trimmed when `EventLog.trims` was this it did not ask for. */
+  replayedAt: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
   announceLive = false
   /** When something was last sent to it, in milliseconds since the epoch of Unix. */

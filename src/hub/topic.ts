@@ -93,5 +93,5 @@ export function requireTopic(topic: string): void {
  */
 export function requirePattern(pattern: string): void {
   if (isPattern(pattern)) return
-  throw new HubError('invalid-pattern', `${quote(pattern)} is no topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and "**" in the last place.`)
+  throw new HubError('invalid-pattern', `${quote(pattern)} is no topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and "**" in the last place; 200 characters at most.`)
 }

@@ -4,7 +4,7 @@ import type { Selection } from '../hub/selection.js'
 import { FolderLock } from './file/lock.js'
 import { Reader } from './file/reader.js'
 import { State } from './file/state.js'
-import { checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
+import { asStoreError, beginSession, checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
 import { Trimmer } from './file/trimmer.js'
 import { Writer } from './file/writer.js'
 import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention } from './log.js'
@@ -40,13 +40,18 @@ export class FileLog implements EventLog {
    * @throws StoreError when another process uses it, or it is damaged, of a newer format, or cannot be written
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
-    checkFolder(options.folder)
-    const lock = await FolderLock.take(options.folder)
+    const { folder, durability } = options
+    checkFolder(folder)
+    const tables = openStore(folder, { durability })
+    let lock: FolderLock | undefined
     try {
-      return new FileLog(lock, openStore(options.folder, options), options)
+      lock = await FolderLock.take(folder, tables)
+      beginSession(folder, tables, durability)
+      return new FileLog(lock, tables, options)
     } catch (err) {
-      await lock.release()
-      throw err
+      await tables.root.close()
+      await lock?.release()
+      throw asStoreError(folder, err)
     }
   }
 
@@ -99,6 +104,10 @@ export class FileLog implements EventLog {
     return this.#reader.before(selection, count)
   }
 
+  hasTrimmed(selection: Selection, after: number, since: number): boolean {
+    return this.#reader.hasTrimmed(selection, after, since)
+  }
+
   stats(): LogStats {
     const { events, bytes } = this.#state.totals
     return { topics: this.#state.topics.size, events, bytes }
@@ -117,6 +126,9 @@ export class FileLog implements EventLog {
   }
 }
 
+/** The most bytes that LMDB takes for a key are 1,978. */
+const MAX_KEY = 1_024
+
 class FileRecords implements Records {
   readonly #table: Tables['records']
   readonly #writer: Writer
@@ -134,7 +146,8 @@ class FileRecords implements Records {
     return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({ key, value }))
   }
 
-  put(key: string, value: unknown): Promise<void> {
+  async put(key: string, value: unknown): Promise<void> {
+    if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`) // it would fail the whole transaction
     return this.#writer.change(() => this.#table.putSync(key, value))
   }
 

@@ -64,7 +64,7 @@ export interface EventLog {
   readonly epoch: string
   /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
   readonly head: number
-  /** Changes whenever something has been trimmed: what was read before may be gone. */
+  /** Grows whenever something has been trimmed: what was read before may be gone. */
   readonly trims: number
   /** Why nothing can be stored at the moment; `undefined` while all is well. */
   readonly failure: Error | undefined
@@ -88,6 +88,12 @@ export interface EventLog {
    * @returns the sequence before the first of them (0 when there are no more than `count` events at all)
    */
   before(selection: Selection, count: number): Promise<number>
+
+  /**
+   * Whether something that matches the topics asked for, behind `after`, has been trimmed since `trims` had the value
+   * `since`.
+   */
+  hasTrimmed(selection: Selection, after: number, since: number): boolean
 
   stats(): LogStats
 

@@ -10,11 +10,17 @@ import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowLis
 const TRIM_INTERVAL = 1_000
 /** How many events one step of trimming may take, so that an append never waits long. */
 const TRIM_STEP = 1_000
-interface TopicLog {
-  name: string
-  events: EventQueue
+/** How far something has been trimmed. */
+interface Trimmed {
   /** The newest sequence that has been trimmed; 0: none. */
   trimmed: number
+  /** What `trims` was when that was. */
+  trimmedAt: number
+}
+
+interface TopicLog extends Trimmed {
+  name: string
+  events: EventQueue
   /** The publishers' ids that are remembered, oldest first. */
   ids: Map<string, { sequence: number; time: number }>
   /** Whether `#byAge` has an entry for it. */
@@ -43,10 +49,10 @@ export class MemoryLog implements EventLog {
   readonly #untold: StoredEvent[][] = []
   /** Every topic that has events, the one with the oldest event first. An entry whose event is gone is put back in its place when it comes up. */
   readonly #byAge = new TinyQueue<Oldest>([], (a, b) => a.sequence - b.sequence)
-  /** Topics that have no events left: the newest sequence trimmed of each, in the order in which they were emptied. */
-  readonly #emptied = new Map<string, number>()
-  /** The newest sequence of what `#emptied` had to forget. */
-  #forgotten = 0
+  /** Topics that have no events left, in the order in which they were emptied. */
+  readonly #emptied = new Map<string, Trimmed>()
+  /** The newest of what `#emptied` had to forget. */
+  #forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
   /** The newest sequence that was trimmed of any topic. */
   #trimmed = 0
   #tidying = this.#topics.values()
@@ -96,7 +102,7 @@ export class MemoryLog implements EventLog {
   }
 
   async read(selection: Selection, { after, until = this.#head, events: limit, bytes = Infinity }: ReadOptions): Promise<Page> {
-    const gap = this.#hasTrimmed(selection, after)
+    const gap = this.hasTrimmed(selection, after)
     const cursors = this.#selected(selection)
       .map((topic) => ({ events: topic.events, index: topic.events.indexAfter(after) }))
       .filter(({ events, index }) => index < events.length)
@@ -131,6 +137,17 @@ export class MemoryLog implements EventLog {
       if (--cursor.index >= 0) merge.push(cursor)
     }
     return 0
+  }
+
+  hasTrimmed(selection: Selection, after: number, since = -1): boolean {
+    if (after >= this.#trimmed) return false
+    const isGone = ({ trimmed, trimmedAt }: Trimmed) => trimmed > after && trimmedAt > since
+    if (selection.topics.some((name) => isGone(this.#topics.get(name) ?? this.#emptied.get(name) ?? this.#forgotten))) return true
+    if (selection.wildcards.length === 0) return false
+    if (isGone(this.#forgotten)) return true
+    for (const topic of this.#topics.values()) if (isGone(topic) && selection.hasTopic(topic.name)) return true
+    for (const [name, trimmed] of this.#emptied) if (isGone(trimmed) && selection.hasTopic(name)) return true
+    return false
   }
 
   stats(): LogStats {
@@ -173,7 +190,8 @@ export class MemoryLog implements EventLog {
   #topic(name: string): TopicLog {
     let topic = this.#topics.get(name)
     if (!topic) {
-      topic = { name, events: new EventQueue(), trimmed: this.#emptied.get(name) ?? this.#forgotten, ids: new Map(), queued: false }
+      const { trimmed, trimmedAt } = this.#emptied.get(name) ?? this.#forgotten
+      topic = { name, events: new EventQueue(), trimmed, trimmedAt, ids: new Map(), queued: false }
       this.#topics.set(name, topic)
       this.#emptied.delete(name)
     }
@@ -220,7 +238,7 @@ export class MemoryLog implements EventLog {
     const event = topic.events.shift()
     if (!event) return
     topic.trimmed = event.sequence
-    this.trims++
+    topic.trimmedAt = ++this.trims
     this.#trimmed = Math.max(this.#trimmed, event.sequence)
     this.#events--
     this.#bytes -= sizeOf(event)
@@ -250,28 +268,14 @@ export class MemoryLog implements EventLog {
   #dropIfEmpty(topic: TopicLog): void {
     if (topic.events.length > 0 || topic.ids.size > 0 || topic.queued) return
     this.#topics.delete(topic.name)
-    this.#emptied.set(topic.name, topic.trimmed)
+    this.#emptied.set(topic.name, { trimmed: topic.trimmed, trimmedAt: topic.trimmedAt })
     if (this.#emptied.size > REMEMBERED_TOPICS) {
-      const [name, sequence] = this.#emptied.entries().next().value!
+      const [name, { trimmed }] = this.#emptied.entries().next().value!
       this.#emptied.delete(name)
-      this.#forgotten = Math.max(this.#forgotten, sequence)
+      this.#forgotten = { trimmed: Math.max(this.#forgotten.trimmed, trimmed), trimmedAt: ++this.trims }
     }
   }
 
-  /** Whether anything that may have matched, behind `after`, has been trimmed. */
-  #hasTrimmed(selection: Selection, after: number): boolean {
-    if (after >= this.#trimmed) return false
-    if (selection.topics.some((name) => this.#trimmedOf(name) > after)) return true
-    if (selection.wildcards.length === 0) return false
-    if (this.#forgotten > after) return true
-    for (const topic of this.#topics.values()) if (topic.trimmed > after && selection.hasTopic(topic.name)) return true
-    for (const [name, sequence] of this.#emptied) if (sequence > after && selection.hasTopic(name)) return true
-    return false
-  }
-
-  #trimmedOf(name: string): number {
-    return this.#topics.get(name)?.trimmed ?? this.#emptied.get(name) ?? this.#forgotten
-  }
 }
 
 class MemoryRecords implements Records {

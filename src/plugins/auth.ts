@@ -28,6 +28,8 @@ declare module '@fastify/jwt' {
 
 /** How many characters of tokens are remembered. */
 const CACHE_SIZE = 8 * 1024 * 1024
+/** How long a secret for HS256 has to be (RFC 7518, 3.2). */
+const SECRET_BYTES = 32
 /** Names under which tokens are put into URLs by mistake. */
 const QUERY_NAMES = ['token', 'access_token', 'authorization', 'jwt']
 
@@ -48,8 +50,19 @@ type Options = Pick<Settings, 'jwtSecret' | 'jwtPublicKey' | 'jwtIssuer' | 'jwtA
 export default fp<Options>(async (app, options) => {
   const { key, algorithms } = options.jwtPublicKey === undefined ? fromSecret(required(options.jwtSecret)) : fromPublicKey(options.jwtPublicKey)
   const verify: Partial<VerifyOptions> = { algorithms, cache: false }
-  if (options.jwtIssuer !== undefined) verify.allowedIss = options.jwtIssuer
-  if (options.jwtAudience !== undefined) verify.allowedAud = options.jwtAudience
+  const requiredClaims: string[] = [] // what is only allowed may be missing
+  if (options.jwtIssuer !== undefined) {
+    verify.allowedIss = options.jwtIssuer
+    requiredClaims.push('iss')
+  }
+  if (options.jwtAudience !== undefined) {
+    verify.allowedAud = options.jwtAudience
+    requiredClaims.push('aud')
+  }
+  verify.requiredClaims = requiredClaims
+  if (options.jwtSecret !== undefined && Buffer.byteLength(options.jwtSecret) < SECRET_BYTES) {
+    app.log.warn(`the secret for tokens has fewer than ${SECRET_BYTES} bytes, and can be guessed (RFC 7518, 3.2)`)
+  }
   await app.register(jwt, {
     namespace: 'fanfare', // the application that embeds the hub may use @fastify/jwt itself
     secret: options.jwtPublicKey === undefined ? key : { public: key, private: '' },

@@ -2,10 +2,11 @@
 import accepts from 'accepts'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { codeForStatus, Problem, type ProblemCode, type ProblemDetail } from '../errors.js'
+import { codeForStatus, Problem, type ProblemCode } from '../errors.js'
 import { HubError } from '../hub/hub-error.js'
 import { closeBlock, drawRetry } from '../hub/sse.js'
 import { pathOf } from '../logger.js'
+import { describeErrors, summarize } from '../validation.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -14,20 +15,31 @@ declare module 'fastify' {
   }
 }
 
-/** What Fastify's own errors are called here. */
-const CODES: Record<string, ProblemCode> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid-json',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid-request',
+/** What Fastify's own errors are called here, and their words where Fastify has few. */
+const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'The body is larger than this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid-request'],
 }
 
-export default fp<{ prefix: string }>(async (app, { prefix }) => {
+export interface ErrorsOptions {
+  prefix: string
+  /** Whether requests that no route takes are ours to answer: below a prefix, or where nobody else is. */
+  handleNotFound: boolean
+}
+
+export default fp<ErrorsOptions>(async (app, { prefix, handleNotFound }) => {
+  const routes = new RouteMethods()
+  app.addHook('onRoute', ({ url, method }) => routes.add(url, method))
   app.setErrorHandler((err: FastifyError, request, reply) => answer(toProblem(err), request, reply))
-  app.setNotFoundHandler((request, reply) => {
-    return answer(new Problem('not-found', `There is no ${request.method} ${pathOf(request)}.`), request, reply)
-  })
+  if (handleNotFound) {
+    app.setNotFoundHandler((request, reply) => {
+      const allowed = routes.of(pathOf(request))
+      if (allowed.length === 0) return answer(new Problem('not-found', `There is no ${pathOf(request)}.`), request, reply)
+      reply.header('allow', allowed.join(', '))
+      return answer(new Problem('method-not-allowed', `${pathOf(request)} takes ${allowed.join(', ')}, not ${request.method}.`), request, reply)
+    })
+  }
 
   function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     log(problem, request)
@@ -45,6 +57,21 @@ export default fp<{ prefix: string }>(async (app, { prefix }) => {
   }
 }, { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream'] })
 
+/** Which methods each path takes. */
+class RouteMethods {
+  readonly #routes: { path: RegExp; methods: string[] }[] = []
+
+  add(url: string, method: string | string[]): void {
+    const source = url.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))).join('/')
+    this.#routes.push({ path: new RegExp(`^${source}$`), methods: [method].flat() })
+  }
+
+  of(path: string): string[] {
+    const methods = this.#routes.filter((route) => route.path.test(path)).flatMap((route) => route.methods)
+    return [...new Set(methods)].sort()
+  }
+}
+
 /** Whether an event stream is what the client would be given. */
 export function wantsStream(request: FastifyRequest): boolean {
   return accepts(request.raw).type(['text/event-stream', 'application/json']) === 'text/event-stream'
@@ -56,24 +83,19 @@ export function toProblem(err: FastifyError): Problem {
   if (err instanceof HubError) return fromHub(err)
   if (err.validation) {
     const where = err.validationContext ?? 'request'
-    const errors = err.validation.map(({ instancePath, message }): ProblemDetail => ({ path: instancePath, message: message ?? 'is not valid' }))
-    return new Problem('invalid-request', `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${describe(errors)}`, { errors })
+    const errors = describeErrors(err.validation)
+    return new Problem('invalid-request', `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${summarize(errors)}`, { errors })
   }
   const status = err.statusCode ?? 500
-  const code = CODES[err.code] ?? codeForStatus(status)
+  const [code, words] = FRAMEWORK_ERRORS[err.code] ?? [codeForStatus(status)]
   if (status < 400 || status >= 500) return new Problem('internal-error', 'The request could not be carried out; the log of the hub says why.', {}, { cause: err })
-  return new Problem(code, err.message)
+  return new Problem(code, words ?? err.message)
 }
 
 function fromHub(err: HubError): Problem {
   if (err.code === 'hub-closed') return new Problem('draining', err.message)
   const errors = err.index === undefined ? {} : { errors: [{ path: `/events/${err.index}`, message: err.message }] }
   return new Problem(err.code, err.message, errors, { cause: err })
-}
-
-function describe(errors: ProblemDetail[]): string {
-  const [first] = errors.filter(({ message }) => message !== 'schema is false') // what a member that is not known gives besides
-  return first ? `${first.path === '' ? 'it' : first.path} ${first.message}.` : 'it has a member that is not known.'
 }
 
 /** RFC 6750, 3: what a client needs to be given access. */
@@ -85,7 +107,7 @@ function challenge(problem: Problem): string {
 
 function log(problem: Problem, request: FastifyRequest): void {
   const { code, status } = problem
-  const fields = { code, status, method: request.method, path: pathOf(request) }
+  const fields = { code, status, method: request.method, path: pathOf(request), remoteAddress: request.ip }
   if (status >= 500 && !problem.isTemporary) request.log.error({ ...fields, err: problem.cause ?? problem }, 'request failed')
   else request.log.info({ ...fields, detail: problem.message }, 'request refused')
 }

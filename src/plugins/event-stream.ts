@@ -3,9 +3,9 @@
  * put on the reply; the body is delimited by the end of the connection (RFC 9112, 6.3), so that the same bytes go to
  * every subscriber's socket without any framing of their own.
  */
-import { Http2ServerResponse } from 'node:http2'
+import { ServerResponse } from 'node:http'
+import { Http2ServerResponse, type Http2Stream } from 'node:http2'
 import { Socket } from 'node:net'
-import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Sink, SinkReader } from '../hub/subscriber.js'
@@ -39,10 +39,8 @@ export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) =>
   })
 }, { name: 'fanfare-event-stream', fastify: '5.x' })
 
-/** What both a socket and an HTTP/2 stream are. */
-interface StreamBody extends Writable {
-  setTimeout?: (milliseconds: number) => unknown
-}
+/** Where a stream's blocks go: a socket, an HTTP/2 stream or, where a request was injected, the response itself. */
+type StreamBody = Socket | Http2Stream | ServerResponse
 
 /** Writes the head; returns where the body goes. Head and first block leave in one write. */
 function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamBody {
@@ -56,7 +54,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamB
   raw.removeHeader('transfer-encoding') // not chunked: the body ends with the connection
   raw.shouldKeepAlive = false
   const { socket } = raw
-  const body: StreamBody = socket instanceof Socket ? socket : raw // a request that was injected has no socket
+  const body = socket instanceof Socket ? socket : raw
   body.cork()
   process.nextTick(() => body.uncork())
   raw.writeHead(200, head)
@@ -85,21 +83,26 @@ class StreamSink implements Sink {
     // The stream says that it is full also when the kernel has taken everything at once; then nothing is left in it.
     if (!this.#full) {
       this.#full = true
-      this.#body.setTimeout?.(this.#slowTimeout)
+      this.#setTimeout(this.#slowTimeout)
     }
     return false
   }
 
   end(bytes: Buffer): void {
     this.#full = false
-    this.#body.setTimeout?.(END_GRACE)
+    this.#setTimeout(END_GRACE)
     this.#body.end(bytes)
+  }
+
+  /** @param time in milliseconds; 0: none */
+  #setTimeout(time: number): void {
+    if (!(this.#body instanceof ServerResponse)) this.#body.setTimeout(time)
   }
 
   #drained(): void {
     if (!this.#full) return
     this.#full = false
-    this.#body.setTimeout?.(0)
+    this.#setTimeout(0)
     this.reader?.drained()
   }
 

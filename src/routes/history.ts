@@ -5,6 +5,7 @@ import type { StoredEvent } from '../hub/event.js'
 import type { Hub } from '../hub/hub.js'
 import { quote } from '../hub/quote.js'
 import type { Selection } from '../hub/selection.js'
+import { readCount } from './counts.js'
 import type { EventsQuery, History, HistoryEvent } from '../schemas/stream.js'
 
 const DEFAULT_LIMIT = 100
@@ -18,7 +19,7 @@ export async function readHistory(hub: Hub, selection: Selection, { after, limit
   if (last !== undefined && (after !== undefined || limit !== undefined)) {
     throw new Problem('invalid-request', 'Ask for the newest events (last) or for those behind a cursor (after, limit), not for both.')
   }
-  const count = readCount('limit', limit) ?? readCount('last', last) ?? DEFAULT_LIMIT
+  const count = last === undefined ? readCount('limit', limit ?? String(DEFAULT_LIMIT), 1, MAX_LIMIT) : readCount('last', last, 1, MAX_LIMIT)
   const start = last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
   const page = await hub.read(selection, { after: start.sequence, events: count })
   const reason = start.reason ?? (after !== undefined && page.gap ? 'expired' : undefined)
@@ -38,13 +39,6 @@ function startAfter(hub: Hub, after: string | undefined): { sequence: number; re
   if (cursor.epoch !== hub.epoch) return { sequence: 0, reason: 'epoch' }
   if (cursor.sequence > hub.head) return { sequence: 0, reason: 'future' }
   return { sequence: cursor.sequence, reason: undefined }
-}
-
-function readCount(name: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const count = Number(text)
-  if (count < 1 || count > MAX_LIMIT) throw new Problem('invalid-request', `${name} is 1 to ${MAX_LIMIT.toLocaleString('en')}.`)
-  return count
 }
 
 /** An event as history shows it. */

@@ -1,10 +1,10 @@
 /** Events as newline-delimited JSON: read as they come, stored in batches, no faster than the log takes them. */
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
-import { parse } from 'secure-json-parse'
 import { Compile } from 'typebox/compile'
 import { authorize, type Principal } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import { describeErrors, summarize } from '../validation.js'
 import type { CheckedEvent } from '../hub/event.js'
 import { HubError } from '../hub/hub-error.js'
 import type { Hub } from '../hub/hub.js'
@@ -104,13 +104,13 @@ function isBlank(bytes: Buffer): boolean {
 function parseLine(text: string): BatchEvent {
   let value: unknown
   try {
-    value = parse(text)
+    value = JSON.parse(text)
   } catch (err) {
     throw new Problem('invalid-json', `The line is not JSON: ${err instanceof Error ? err.message : String(err)}`)
   }
   if (eventShape.Check(value)) return value
-  const errors = eventShape.Errors(value).map(({ instancePath, message }) => ({ path: instancePath, message }))
-  throw new Problem('invalid-line', 'The line is no event: {"topic", "data" or "text", "type"?, "id"?, "ephemeral"?}.', { errors })
+  const errors = describeErrors(eventShape.Errors(value))
+  throw new Problem('invalid-line', `The line is no event: ${summarize(errors)}`, { errors })
 }
 
 /** Says which line was refused, and how many events are stored. */

@@ -9,13 +9,15 @@ import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceip
 import type { Settings } from '../settings.js'
 import { publishLines } from './ndjson.js'
 
+/** What a body may have beside the payload of its event. */
+const ENVELOPE = 4 * 1024
 /** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
 const BATCH_BODY = 64
 
 const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async (app, { maxEventSize }) => {
   app.post('/topics/:topic/events', {
     onRequest: app.authenticate,
-    bodyLimit: maxEventSize,
+    bodyLimit: maxEventSize + ENVELOPE,
     schema: {
       params: TopicParams,
       querystring: PublishQuery,
@@ -26,7 +28,8 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
     const { topic } = request.params
     requireTopic(topic)
     authorize(request.principal!, 'publish', [topic])
-    const body = request.body as EventBody | string | Readable
+    const body = request.body as EventBody | string | Readable | undefined
+    if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
     if (body instanceof Readable) throw new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.')
     const event: EventBody = typeof body === 'string' ? { text: body, ...(request.query.type === undefined ? {} : { type: request.query.type }) } : body
     const receipt = await app.hub.publish(topic, { ...event, id: idOf(event, request.headers['idempotency-key']) })
@@ -43,7 +46,8 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
     },
   }, async (request, reply) => {
     const principal = request.principal!
-    const body = request.body as BatchBody | string | Readable
+    const body = request.body as BatchBody | string | Readable | undefined
+    if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
     if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize)
     if (typeof body === 'string') throw new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.')
     for (const { topic } of body.events) requireTopic(topic)

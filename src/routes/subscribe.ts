@@ -7,17 +7,20 @@ import { authorize, type Principal } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { BookmarkName } from '../hub/bookmarks.js'
 import { Selection } from '../hub/selection.js'
+import type { Wire } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import { requirePattern } from '../hub/topic.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import type { Settings } from '../settings.js'
+import { readCount } from './counts.js'
 import { readHistory } from './history.js'
 
 /** The most topics and patterns of one stream. */
 const MAX_PATTERNS = 100
 /** The most retained events that can be asked for by number. */
 const MAX_REPLAY = 1_000
+const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 /** The most event types that can be asked for. */
 const MAX_TYPES = 100
 
@@ -46,6 +49,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
     const principal = request.principal!
+    const format = readFormat(query.format)
     const bookmark = readBookmark(principal, query)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
     refuseWhileBusy()
@@ -57,7 +61,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
       hub.subscribe({
         info: { id, subject: principal.subject, expiresAt: principal.expiresAt },
         selection,
-        wire: { format: query.format ?? 'raw', topicLine: !selection.isSingleTopic },
+        wire: { format, topicLine: !selection.isSingleTopic },
         start,
         sink,
         bookmark,
@@ -95,16 +99,19 @@ function vary(reply: FastifyReply): void {
 /** The named cursor that the stream goes on from, when it has one. */
 function readBookmark({ subject }: Principal, { cursor }: EventsQuery): BookmarkName | undefined {
   if (cursor === undefined) return undefined
+  if (!CURSOR_NAME.test(cursor)) throw new Problem('invalid-request', 'A named cursor is called by 1 to 64 of letters, digits, "-" and "_".')
   if (subject === undefined) throw new Problem('invalid-request', 'A named cursor belongs to a subject: the token needs a "sub".')
   return { subject, name: cursor }
 }
 
+function readFormat(format = 'raw'): Wire['format'] {
+  if (format === 'raw' || format === 'cloudevents') return format
+  throw new Problem('invalid-request', 'format is "raw" or "cloudevents".')
+}
+
 function readStart(request: FastifyRequest, query: EventsQuery): StartRequest {
   const header = request.headers['last-event-id']
-  const replay = query.replay === undefined || query.replay === 'all' ? query.replay : Number(query.replay)
-  if (typeof replay === 'number' && replay > MAX_REPLAY) {
-    throw new Problem('invalid-request', `replay is a number up to ${MAX_REPLAY.toLocaleString('en')}, or "all".`)
-  }
+  const replay = query.replay === undefined || query.replay === 'all' ? query.replay : readCount('replay', query.replay, 0, MAX_REPLAY)
   const lastEventId = (Array.isArray(header) ? header[0] : header) ?? query.lastEventId
   return { lastEventId: lastEventId === '' ? undefined : lastEventId, replay }
 }

@@ -12,3 +12,9 @@ export const Problem = Type.Object({
   line: Type.Optional(Type.Integer({ description: 'NDJSON: the line that was refused, from 1' })),
   accepted: Type.Optional(Type.Integer({ description: 'NDJSON: how many events before it are stored' })),
 })
+
+export const Refusal = Type.Object({
+  code: Type.String(),
+  status: Type.Integer(),
+  title: Type.String(),
+})

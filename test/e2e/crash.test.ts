@@ -39,10 +39,6 @@ interface Wanted {
   data: string
 }
 
-await t.test('sync: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'sync', 0.45))
-await t.test('commit: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'commit', 0.2))
-await t.test('where little is retained, every loss is told as a gap, and no gap is told without one', (t) => testLossesAreTold(t, 0.35))
-
 async function testNothingIsLost(t: Test, durability: string, share: number): Promise<void> {
   const numbers = random(SEED)
   const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DURABILITY: durability, FANFARE_RETAIN_EVENTS: '1000000', FANFARE_RETAIN_BYTES: '10GiB' })
@@ -54,8 +50,8 @@ async function testNothingIsLost(t: Test, durability: string, share: number): Pr
   t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, index) => index + 1), 'sequences are consecutive')
   const byData = new Map(log.map((event) => [event.data, event]))
   t.equal(byData.size, log.length, `each event is stored once, also those of ${retried} requests whose answers were lost`)
-  t.strictSame(acknowledged.filter((event) => !isSame(event, byData.get(event.data))), [], 'every acknowledged event is where the answer said')
-  t.strictSame(uploaded.filter(({ data, topic }) => byData.get(data)?.topic !== topic), [], 'and every uploaded one is there')
+  t.strictSame(acknowledged.filter((event) => !isSame(event, byData.get(event.data))).slice(0, 3), [], 'every acknowledged event is where the answer said')
+  t.strictSame(uploaded.filter(({ data, topic }) => byData.get(JSON.stringify(data))?.topic !== topic).slice(0, 3), [], 'and every uploaded one is there')
   t.equal(log.length, acknowledged.length + uploaded.length, 'and nothing besides')
 
   for (const reader of readers) {
@@ -298,7 +294,7 @@ function eventsOf(blocks: readonly StreamEvent[]): StreamEvent[] {
 
 /**
  * What is not true of what a reader was sent, in words: events that were not published so, that come twice or out of order, that are missing without a gap, gaps
- * that nothing is missing from.
+ * that nothing is missing from. A gap says that something is missing from what follows it up to where the stream is live, for topics are trimmed one by one.
  */
 function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEvent[]): string[] {
   const wrong: string[] = []
@@ -307,21 +303,22 @@ function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEve
   const missing = expected.flatMap(({ id }) => (received.has(id) ? [] : [sequence(id!)]))
   let last = 0
   let isTold = false
-  for (const block of blocks) {
-    if (block.type === 'fanfare.gap') {
-      const { reason, after, oldest } = JSON.parse(block.data) as { reason: string; after: string; oldest: string | null }
-      const end = oldest === null ? Infinity : sequence(oldest)
+  for (const [index, block] of blocks.entries()) {
+    if (block.type === 'fanfare.open' || block.type === 'fanfare.live') isTold = false
+    else if (block.type === 'fanfare.gap') {
+      const { reason, after } = JSON.parse(block.data) as { reason: string; after: string }
+      const end = blocks.slice(index).find(({ type }) => type === 'fanfare.live' || type === 'fanfare.open')
+      const upTo = end?.type === 'fanfare.live' ? sequence(end.id!) : Infinity
       if (reason !== 'expired') wrong.push(`a gap because of ${reason}`)
-      if (!missing.some((at) => at > sequence(after) && at < end)) wrong.push(`nothing is missing from the gap ${block.data}`)
+      if (!missing.some((at) => at > sequence(after) && at <= upTo)) wrong.push(`nothing is missing from the gap ${block.data}`)
       isTold = true
-    } else if (block.type?.startsWith('fanfare.') !== true) {
+    } else {
       const at = sequence(block.id!)
       if (known.get(block.id) !== JSON.stringify(block)) wrong.push(`read ${JSON.stringify(block)}, published was ${known.get(block.id) ?? 'nothing'}`)
       if (at <= last) wrong.push(`${at} came after ${last}`)
       const lost = missing.filter((sequence) => sequence > last && sequence < at)
       if (lost.length > 0 && !isTold) wrong.push(`${lost.join(', ')} are missing before ${at}, and no gap was told`)
       last = at
-      isTold = false
     }
   }
   return wrong
@@ -333,3 +330,7 @@ function fromEnvironment(name: string, fallback: number): number {
   if (!/^\d+$/.test(text)) throw new Error(`${name}=${text} is no whole number`)
   return Number(text)
 }
+
+await t.test('sync: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'sync', 0.45))
+await t.test('commit: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'commit', 0.2))
+await t.test('where little is retained, every loss is told as a gap, and no gap is told without one', (t) => testLossesAreTold(t, 0.35))

@@ -33,9 +33,10 @@ export interface Outcome extends Exit {
 /** Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment reaches it but PATH. */
 export function startCommand(t: Test, args: readonly string[], { env = {}, user }: CommandOptions = {}): Command {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const variables = Object.entries({ PATH: process.env['PATH'] ?? '', HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env })
+  // By `env -i`: the test runner adds its own to the environment of whatever is started.
+  const child = spawn('env', ['-i', ...variables.map(([name, value]) => `${name}=${value}`), process.execPath, MAIN, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env },
     ...(user === undefined ? {} : { uid: user, gid: user }),
   })
   const exited = new Promise<Exit>((resolve) => {

@@ -1,10 +1,28 @@
+/** The log in a folder: the contract, and what only a log that outlives its process can promise. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
+import { open } from 'lmdb'
 import t, { type Test } from 'tap'
+import { Selection } from '../../src/hub/selection.js'
 import { FileLog } from '../../src/log/file.js'
-import type { Durability } from '../../src/log/file/store.js'
+import { Reader } from '../../src/log/file/reader.js'
+import { State } from '../../src/log/file/state.js'
+import { openStore, StoreError, type Durability, type Tables } from '../../src/log/file/store.js'
+import { Trimmer } from '../../src/log/file/trimmer.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
-import { testLog } from '../contract/log.js'
+import { event, testLog } from '../contract/log.js'
+import { poll, within } from '../helper/deadline.js'
+import { publish } from '../helper/http.js'
+import { startHub } from '../helper/process.js'
+import { killedCopy, makeStore, PAGE, spoil } from '../helper/store.js'
+import { anyTopic } from '../helper/token.js'
 
-for (const durability of ['sync', 'commit'] as const) await testFileLog(t, durability)
+const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
+const EVERYTHING = new Selection(['**'])
+const DURABILITIES: Durability[] = ['sync', 'commit']
+
+for (const durability of DURABILITIES) await testFileLog(t, durability)
 
 /** The contract, on a folder for each log. */
 async function testFileLog(t: Test, durability: Durability): Promise<void> {
@@ -12,7 +30,7 @@ async function testFileLog(t: Test, durability: Durability): Promise<void> {
   const root = t.testdir({ [durability]: {} })
   let count = 0
 
-  async function open(folder: string, retention: Retention, now: () => number): Promise<EventLog> {
+  async function start(folder: string, retention: Retention, now: () => number): Promise<EventLog> {
     const log = await FileLog.open({ folder, durability, retention, now })
     folders.set(log, folder)
     return log
@@ -21,10 +39,450 @@ async function testFileLog(t: Test, durability: Durability): Promise<void> {
   await testLog(
     t,
     `the file log (${durability})`,
-    (retention, clock) => open(`${root}/${durability}/${++count}`, retention, clock),
+    (retention, clock) => start(`${root}/${durability}/${++count}`, retention, clock),
     async (log, retention, clock) => {
       await log.close()
-      return open(folders.get(log)!, retention, clock)
+      return start(folders.get(log)!, retention, clock)
     },
   )
+}
+
+interface Opening {
+  durability?: Durability
+  retention?: Partial<Retention>
+  now?: () => number
+}
+
+/** Opens a folder as a log, which is closed when the test is over. */
+async function openLog(t: Test, folder: string, { durability = 'commit', retention = {}, now = Date.now }: Opening = {}): Promise<FileLog> {
+  const log = await FileLog.open({ folder, durability, retention: { ...KEEP_ALL, ...retention }, now })
+  t.teardown(() => log.close())
+  return log
+}
+
+/** The error of something that must not work. */
+async function refusal(promise: Promise<unknown>): Promise<Error> {
+  return promise.then(
+    () => {
+      throw new Error('it was not refused')
+    },
+    (err: unknown) => err as Error,
+  )
+}
+
+async function refusesToOpen(t: Test, folder: string, words: RegExp): Promise<void> {
+  const err = await refusal(FileLog.open({ folder, durability: 'sync', retention: KEEP_ALL }))
+  t.ok(err instanceof StoreError, `${err.name}: ${err.message}`)
+  t.match(err.message, words)
+  t.ok(err.message.includes(folder), 'the folder is named')
+}
+
+await t.test('opened again after a kill', async (t) => {
+  for (const durability of DURABILITIES) {
+    await t.test(`(${durability}) everything acknowledged is there, and nothing is used twice`, async (t) => {
+      const clock = { now: 1_700_000_000_000 }
+      const options: Opening = { durability, retention: { events: 3, age: 60_000, dedupWindow: 90_000 }, now: () => clock.now }
+      const folder = t.testdir({})
+      const log = await openLog(t, folder, options)
+      await log.append([event('emptied', { id: 'gone' })])
+      clock.now += 70_000
+      await log.append([event('a', { id: '1', type: 'x' }), event('b'), event('a'), event('a'), event('a', { id: '5' })])
+      await log.records.put('cursor/u/phone', 'somewhere')
+      await log.records.put('cursor/u/old', 'elsewhere')
+      await log.records.delete('cursor/u/old')
+      await poll(async () => (log.stats().events === 4 ? true : undefined), () => `nothing is trimmed: ${JSON.stringify(log.stats())}`)
+      await log.append([event('b', { payload: 'last' })])
+
+      const again = await openLog(t, killedCopy(folder), options)
+      t.equal(again.epoch, log.epoch)
+      t.equal(again.head, 7)
+      t.strictSame(again.stats(), log.stats())
+      t.strictSame(await readAll(again), await readAll(log))
+      t.strictSame(again.records.list(''), [{ key: 'cursor/u/phone', value: 'somewhere' }])
+      for (const [topic, after, gap] of [['emptied', 0, true], ['emptied', 1, false], ['a', 1, true], ['a', 2, false], ['b', 0, false], ['*', 1, true], ['*', 2, false], ['never', 0, false]] as const) {
+        t.equal((await readAll(again, topic, after)).gap, gap, `a gap of ${topic} after ${after}`)
+      }
+      const answers = await again.append([event('emptied', { id: 'gone' }), event('a', { id: '1' }), event('a', { id: '5' }), event('a')])
+      t.strictSame(answers.map(({ sequence, duplicate }) => [sequence, duplicate]), [[1, true], [2, true], [6, true], [8, false]])
+    })
+  }
+
+  await t.test('publisher ids go when their window is over, also those of before the kill', async (t) => {
+    const clock = { now: 1_700_000_000_000 }
+    const options: Opening = { retention: { events: 1, dedupWindow: 10_000 }, now: () => clock.now }
+    const folder = t.testdir({})
+    const log = await openLog(t, folder, options)
+    for (let n = 0; n < 50; n++) await log.append([event('a', { id: String(n) })])
+    await poll(async () => (log.stats().events === 1 ? true : undefined), () => 'nothing is trimmed')
+    const copy = killedCopy(folder)
+    clock.now += 20_000
+    const again = await openLog(t, copy, options)
+    const ids = () => {
+      const tables = openStore(copy, { durability: 'commit', readOnly: true })
+      const count = [...tables.ids.getKeys()].length + [...tables.orphanIds.getKeys()].length
+      void tables.root.close()
+      return count
+    }
+    await poll(async () => (ids() === 1 ? true : undefined), () => `${ids()} publisher ids are still kept, of one event`)
+    t.match(await again.append([event('a', { id: '3' })]), [{ sequence: 51, duplicate: false }])
+  })
+})
+
+await t.test('the epoch', async (t) => {
+  /** Closes a store, or kills its process, and lets the machine start anew. */
+  async function epochs(t: Test, durability: Durability, how: 'closed' | 'killed', reboot: boolean): Promise<[before: string, after: string]> {
+    const folder = t.testdir({ [`${durability}-${how}-${reboot}`]: {} })
+    let store = `${folder}/${durability}-${how}-${reboot}`
+    const log = await openLog(t, store, { durability })
+    await log.append([event('a')])
+    if (how === 'killed') store = killedCopy(store)
+    else await log.close()
+    if (reboot) {
+      const root = open({ path: store, noSubdir: false })
+      const meta = root.openDB<Record<string, unknown>, string>({ name: 'meta' })
+      await meta.put('session', { ...meta.get('session'), bootId: 'of another start' })
+      await root.close()
+    }
+    return [log.epoch, (await openLog(t, store, { durability })).epoch]
+  }
+
+  for (const [durability, how, reboot] of [['sync', 'closed', false], ['sync', 'killed', false], ['sync', 'killed', true], ['commit', 'closed', true], ['commit', 'killed', false]] as const) {
+    const [before, after] = await epochs(t, durability, how, reboot)
+    t.equal(after, before, `stays when ${durability} was ${how}${reboot ? ' and the machine started anew' : ''}`)
+  }
+  const [before, after] = await epochs(t, 'commit', 'killed', true)
+  t.not(after, before, 'is new when commit was killed and the machine started anew: acknowledged events may be missing')
+})
+
+await t.test('a folder belongs to one process', async (t) => {
+  await t.test('a second log in this process is refused', async (t) => {
+    const folder = t.testdir({})
+    const log = await openLog(t, folder)
+    await refusesToOpen(t, folder, new RegExp(`in use by another process \\(pid ${process.pid}\\)`))
+    t.match(await log.append([event('a')]), [{ sequence: 1 }], 'the first is not disturbed')
+    await log.close()
+    t.equal((await openLog(t, folder)).head, 1, 'once it is closed, the folder is free')
+  })
+
+  await t.test('a log of another process is refused, until it is killed', async (t) => {
+    const folder = t.testdir({})
+    const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
+    const { id } = await publish(hub, 'a', { data: 1 }, anyTopic())
+    await refusesToOpen(t, folder, new RegExp(`in use by another process \\(pid ${hub.pid}\\)`))
+    hub.signal('SIGSTOP')
+    await refusesToOpen(t, folder, /in use by another process/)
+    hub.signal('SIGCONT')
+    await publish(hub, 'a', { data: 2 }, anyTopic())
+    await hub.kill()
+    const log = await openLog(t, folder)
+    t.equal(`${log.epoch}-${log.head}`, id.replace(/1$/, '2'), 'then it opens at once')
+    const err = await refusal(startHub(t, { FANFARE_LOG: `file:${folder}` }))
+    t.match(err.message, new RegExp(`ended before it listened \\(1\\):\\s+The log in .* is in use by another process \\(pid ${process.pid}\\)`))
+  })
+
+  await t.test('of many that want it at once after a kill, one gets it', async (t) => {
+    const root = t.testdir({})
+    for (let round = 0; round < 10; round++) {
+      const folder = `${root}/${round}`
+      await (await openLog(t, folder)).close()
+      leaveLock(folder)
+      const answers = await Promise.allSettled(Array.from({ length: 6 }, () => FileLog.open({ folder, durability: 'commit', retention: KEEP_ALL })))
+      const opened = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+      t.equal(opened.length, 1, `${opened.length} have opened it`)
+      for (const answer of answers) if (answer.status === 'rejected') t.match(answer.reason, { name: 'StoreError', message: /in use/ })
+      await Promise.all(opened.map((log) => log.close()))
+    }
+  })
+
+  await t.test('a path may be longer than a socket’s', async (t) => {
+    const folder = `${t.testdir({})}/${'long/'.repeat(40)}`
+    await openLog(t, folder)
+    await refusesToOpen(t, folder, /in use/)
+  })
+
+  /** A lock as a process leaves it that is killed. */
+  function leaveLock(folder: string): void {
+    const script = 'process.chdir(process.argv[1]); require("net").createServer().listen("lock.sock", () => process.kill(process.pid, "SIGKILL"))'
+    spawnSync(process.execPath, ['-e', script, folder])
+    if (!existsSync(`${folder}/lock.sock`)) throw new Error('no lock is left')
+  }
+})
+
+await t.test('a store that cannot be read is refused', async (t) => {
+  await t.test('of a newer format', async (t) => {
+    const folder = t.testdir({})
+    const log = await openLog(t, folder)
+    await log.close()
+    const root = open({ path: folder, noSubdir: false })
+    await root.openDB({ name: 'meta' }).put('format', 2)
+    await root.close()
+    await refusesToOpen(t, folder, /format 2.* knows 1/)
+  })
+
+  await t.test('a page that has been wiped is never taken for events that are not there', async (t) => {
+    const folder = `${t.testdir({})}/store`
+    const events = 400
+    await makeStore(folder, events)
+    const intact = statSync(`${folder}/data.mdb`).size / PAGE
+    const silent: string[] = []
+    const unnamed: string[] = []
+    for (let page = 0; page < intact; page++) {
+      const copy = killedCopy(folder)
+      spoil(copy, (bytes) => bytes.fill(0, page * PAGE, (page + 1) * PAGE))
+      const log = await FileLog.open({ folder: copy, durability: 'commit', retention: KEEP_ALL }).catch((err: unknown) => err as Error)
+      if (log instanceof Error) {
+        if (!(log instanceof StoreError && log.message.includes(copy))) unnamed.push(`page ${page}: ${log.message}`)
+        continue
+      }
+      const read = await readAll(log).catch((err: unknown) => err as Error)
+      if (!(read instanceof Error) && read.events.length < events && !read.gap) silent.push(`page ${page}: ${read.events.length} of ${events} events`)
+      await log.close().catch(() => undefined)
+    }
+    t.strictSame(silent, [], 'nothing is missing silently')
+    t.strictSame(unnamed, [], 'what is refused is refused with words that name the folder')
+  })
+})
+
+await t.test('what fails for one caller does not fail for others', async (t) => {
+  for (const durability of DURABILITIES) {
+    const log = await openLog(t, t.testdir({ [durability]: {} }), { durability })
+    const [record, appended] = await Promise.allSettled([log.records.put(`cursor/${'x'.repeat(5_000)}/a`, 1), log.append([event('a')])])
+    t.match(appended, { status: 'fulfilled' }, `${durability}: an append, beside a record with a key that is too long`)
+    t.ok(record.status === 'fulfilled' || (record.reason as Error).message.length > 0)
+    t.equal(log.failure, undefined, 'and nobody is told that the disk has failed')
+    await log.close()
+  }
+})
+
+await t.test('a gap is never missed while events are being trimmed', async (t) => {
+  for (const durability of DURABILITIES) {
+    const log = await openLog(t, t.testdir({ [durability]: {} }), { durability, retention: { events: 5 } })
+    const only = new Selection(['a'])
+    const missed: string[] = []
+    let isOver = false
+    let seed = 1
+    async function read(): Promise<number> {
+      let reads = 0
+      for (; !isOver; reads++) {
+        await turn()
+        const { head } = log
+        seed = (seed * 48_271) % 2_147_483_647
+        const after = Math.max(0, head - 1 - (seed % 12))
+        const { events, gap } = await log.read(only, { after, until: head, events: 1_000 })
+        if (events.length < head - after && !gap) missed.push(`${events.length} of ${head - after} after ${after}`)
+        if (events.length === head - after && gap) missed.push(`a gap after ${after}, of nothing`)
+      }
+      return reads
+    }
+    const reading = read()
+    for (let n = 0; n < 1_000; n++) {
+      await log.append(Array.from({ length: 1 + (n % 3) }, () => event('a')))
+      await turn()
+    }
+    isOver = true
+    t.comment(`${durability}: ${await reading} reads`)
+    t.strictSame(missed.slice(0, 3), [], durability)
+    await log.close()
+  }
+})
+
+await t.test('a store that is closed is flushed', { skip: spawnSync('strace', ['-V']).error !== undefined && 'strace is not installed' }, async (t) => {
+  for (const durability of DURABILITIES) {
+    const folder = t.testdir({ [durability]: {} })
+    const script = `
+      import { FileLog } from ${JSON.stringify(new URL('../../dist/log/file.js', import.meta.url).href)}
+      const log = await FileLog.open({ folder: process.argv[1], durability: process.argv[2], retention: ${JSON.stringify(KEEP_ALL)} })
+      await log.append([{ topic: 'a', kind: 'text', payload: 'x' }])
+      await log.close()`
+    const { stderr, status } = spawnSync('strace', ['-f', '-y', '-e', 'trace=openat,pwrite64,pwritev,fsync,fdatasync', process.execPath, '--input-type=module', '-e', script, `${folder}/${durability}`, durability], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(stderr.slice(-2_000))
+    const calls = stderr.split('\n').filter((line) => line.includes('data.mdb'))
+    const written = calls.findLastIndex((line) => /pwrite/.test(line))
+    const isDirect = new RegExp(`openat\\(.*data\\.mdb", .*O_DSYNC.* = ${/pwrite\w+\((\d+)</.exec(calls[written]!)?.[1] ?? '-'}\\b`)
+    const isFlushed = calls.slice(written).some((line) => /f(data)?sync\(/.test(line)) || calls.some((line) => isDirect.test(line))
+    t.ok(isFlushed, `${durability}: nothing is written to the store that is not flushed before it is closed`)
+  }
+})
+
+await t.test('work', async (t) => {
+  /** Counts what is taken out of tables. */
+  function count(tables: Tables): { tables: Tables; taken: () => number } {
+    let taken = 0
+    function* counting<T>(items: Iterable<T>): Generator<T> {
+      for (const item of items) {
+        taken++
+        yield item
+      }
+    }
+    const counted = Object.fromEntries(Object.entries(tables).map(([name, table]: [string, object]) => [name, new Proxy(table, {
+      get(target, property) {
+        const value = Reflect.get(target, property, target) as unknown
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]): unknown => {
+          const answer = Reflect.apply(value, target, args) as unknown
+          if (property === 'getRange' || property === 'getKeys') return counting(answer as Iterable<unknown>)
+          if (property === 'get') taken++
+          return answer
+        }
+      },
+    })])) as unknown as Tables
+    return { tables: counted, taken: () => taken }
+  }
+
+  const EVENTS = 200_000
+  const folder = t.testdir({})
+  const log = await openLog(t, folder, { retention: { events: 1_000_000 } })
+  await log.append(Array.from({ length: 5 }, (_, n) => event('quiet.early', { payload: String(n) })))
+  for (let n = 0; n < EVENTS; n += 2_000) {
+    await log.append(Array.from({ length: 2_000 }, (_, m) => event(`busy.${(n + m) % 40}`, { payload: String(n + m) })))
+    await turn()
+  }
+  await log.append(Array.from({ length: 5 }, (_, n) => event('quiet.late', { payload: String(n), type: 'rare' })))
+  const { head } = log
+  await log.close()
+
+  function reader(): { reader: Reader; taken: () => number } {
+    const raw = openStore(folder, { durability: 'commit', readOnly: true })
+    t.teardown(() => raw.root.close())
+    const { tables, taken } = count(raw)
+    const reader = new Reader(tables, new State(raw))
+    return { reader, taken }
+  }
+
+  await t.test('starting does not look at events', async (t) => {
+    const raw = openStore(folder, { durability: 'commit', readOnly: true })
+    const { tables, taken } = count(raw)
+    const state = new State(tables)
+    new Trimmer(tables, state, KEEP_ALL, Date.now).look()
+    t.equal(state.totals.events, EVENTS + 10)
+    t.ok(taken() < 100, `${taken()} rows of ${EVENTS} events in ${state.topics.size} topics are looked at`)
+    await raw.root.close()
+  })
+
+  for (const [what, patterns, after, events] of [
+    ['a quiet topic', ['quiet.late'], 0, 5],
+    ['a quiet topic, from long ago', ['quiet.early'], 0, 5],
+    ['a quiet topic that has nothing new', ['quiet.early'], 5, 0],
+    ['a pattern of quiet topics', ['quiet.*'], 0, 10],
+    ['several topics', ['quiet.early', 'quiet.late', 'nobody'], 3, 7],
+    ['a busy topic, near the head', ['busy.7'], head - 100, 2],
+    ['everything, near the head', ['**'], head - 20, 20],
+    ['a busy topic, a page', ['busy.7'], 0, 1_000],
+  ] as const) {
+    await t.test(`resuming ${what} costs what it gives`, async (t) => {
+      const { reader: log, taken } = reader()
+      const page = log.read(new Selection(patterns), { after, events: 1_000 })
+      t.equal(page.events.length, events)
+      t.ok(taken() <= 4 * events + 200, `${taken()} rows are looked at for ${events} events`)
+    })
+  }
+
+  await t.test('finding the newest events costs what it gives', async (t) => {
+    for (const [patterns, events] of [[['quiet.late'], 3], [['quiet.*'], 8], [['**'], 10], [['busy.*'], 100]] as const) {
+      const { reader: log, taken } = reader()
+      const start = log.before(new Selection(patterns), events)
+      t.ok(taken() <= 4 * events + 200, `${taken()} rows for the newest ${events} of ${patterns.join(' ')}`)
+      t.equal(log.read(new Selection(patterns), { after: start, events: 1_000 }).events.length, events)
+    }
+  })
+
+  await t.test('a page of events that are rarely of the type asked for is short', async (t) => {
+    const { reader: log, taken } = reader()
+    const selection = new Selection(['**'], ['rare'])
+    const found: string[] = []
+    let after = 0
+    for (let more = true; more; ) {
+      const before = taken()
+      const page = log.read(selection, { after, events: 1_000 })
+      t.ok(taken() - before < 100_000, 'it does not look at everything at once')
+      found.push(...page.events.map(({ topic }) => topic))
+      after = page.position
+      more = page.more
+    }
+    t.equal(after, head)
+    t.strictSame(found, Array(5).fill('quiet.late'))
+  })
+
+  for (const durability of DURABILITIES) {
+    await t.test(`trimming much goes on in small steps (${durability})`, async (t) => {
+      const copy = killedCopy(folder)
+      const log = await openLog(t, copy, { durability, retention: { events: 4_000 } })
+      let largest = 0
+      for (let before = log.stats().events; before > 4_000 * 40 + 10; ) {
+        await turn()
+        const { events } = log.stats()
+        largest = Math.max(largest, before - events)
+        before = events
+      }
+      t.ok(largest <= 2_000, `at most ${largest} events are trimmed in one turn of the event loop`)
+      await log.close()
+    })
+  }
+})
+
+await t.test('the file does not grow without end', async (t) => {
+  interface Load {
+    /** How many characters the n-th event has. */
+    size: (n: number) => number
+    retention: Partial<Retention>
+    events: number
+  }
+
+  /** Sizes of the file under constant load, in megabytes: at a quarter, a half, three quarters and the end of it. */
+  async function sizes(t: Test, folder: string, { size, retention, events }: Load, between: (quarter: number) => Promise<void> = async () => undefined): Promise<number[]> {
+    const clock = { now: 1_700_000_000_000 }
+    const log = await openLog(t, folder, { retention, now: () => clock.now })
+    const megabytes: number[] = []
+    for (let n = 0; n < events; n += 100) {
+      clock.now += 100
+      await log.append(Array.from({ length: 100 }, (_, m) => event(`t.${(n + m) % 20}`, { payload: 'x'.repeat(size(n + m)), id: String(n + m) })))
+      if (n % 1_000 === 0) await turn()
+      if ((n + 100) % (events / 4) === 0) {
+        megabytes.push(statSync(`${folder}/data.mdb`).size / 1e6)
+        await between(megabytes.length)
+      }
+    }
+    await log.close()
+    return megabytes
+  }
+
+  function plateaus(t: Test, [quarter, ...rest]: number[], what: string): void {
+    t.ok(rest.every((size) => size <= quarter! * 1.3), `${what}: ${[quarter!, ...rest].map((size) => size.toFixed(1)).join(', ')} MB`)
+  }
+
+  await t.test('under a constant load of small events', async (t) => {
+    plateaus(t, await sizes(t, t.testdir({}), { size: () => 40, retention: { events: 1_000, dedupWindow: 10_000 }, events: 200_000 }), '20 topics of 1,000 events')
+  })
+
+  await t.test('under a constant load of events of all sizes', async (t) => {
+    const size = (n: number): number => [10, 300, 5_000, 40, 30_000][(n * 7_919) % 5]! + ((n * 104_729) % 1_000)
+    plateaus(t, await sizes(t, t.testdir({}), { size, retention: { bytes: 10e6, dedupWindow: 1_000 }, events: 20_000 }), '10 MB of events')
+  })
+
+  await t.test('also after a process that was reading it has been killed', async (t) => {
+    const folder = t.testdir({})
+    const script = `
+      import { openStore } from ${JSON.stringify(new URL('../../dist/log/file/store.js', import.meta.url).href)}
+      const { root, events } = openStore(process.argv[1], { durability: 'sync', readOnly: true })
+      events.get(1, { transaction: root.useReadTransaction() })
+      process.kill(process.pid, 'SIGKILL')`
+    const killReader = async (quarter: number): Promise<void> => {
+      if (quarter !== 1) return
+      const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, folder], { encoding: 'utf8' })
+      if (signal !== 'SIGKILL') throw new Error(stderr)
+    }
+    plateaus(t, await sizes(t, folder, { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 }, killReader), '20 topics of 100 events')
+  })
+})
+
+await t.test('close may be called twice, and what comes after it is refused', async (t) => {
+  const log = await openLog(t, t.testdir({}))
+  await Promise.all([log.close(), log.close()])
+  t.match(await refusal(log.append([event('a')])), { name: 'HubError', code: 'log-unavailable' })
+  t.match(await refusal(log.records.put('a', 1)), { code: 'log-unavailable' })
+  await within(log.close(), () => 'it does not close')
+})
+
+async function readAll(log: EventLog, pattern = '**', after = 0) {
+  return log.read(pattern === '**' ? EVERYTHING : new Selection([pattern]), { after, events: 1_000_000 })
 }

@@ -1,13 +1,13 @@
 /**
- * One process at a time uses a folder. The lock is a socket that listens in it: the kernel closes it when the process
- * ends, however it ends, and whoever finds it can ask whose it is.
+ * One process at a time uses a folder. Whoever does listens on a socket in it, and has put the socket's name into the
+ * store: the kernel closes the socket when the process ends, however it ends, and of several that find it closed only one
+ * can put its own name there.
  */
-import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { StoreError } from './store.js'
-
-const SOCKET = 'lock.sock'
+import { StoreError, type Tables } from './store.js'
 
 /** A folder that is ours. */
 export class FolderLock {
@@ -20,22 +20,28 @@ export class FolderLock {
   }
 
   /** @throws StoreError when another process uses the folder */
-  static async take(folder: string): Promise<FolderLock> {
+  static async take(folder: string, { meta, root }: Pick<Tables, 'meta' | 'root'>): Promise<FolderLock> {
     const descriptor = openSync(folder, 'r')
-    const path = shortPath(folder, descriptor)
+    const place = shortPath(folder, descriptor)
+    const name = `lock-${randomBytes(6).toString('hex')}.sock`
+    const lock = new FolderLock(await listen(join(place, name), folder), descriptor)
     try {
-      return new FolderLock(await listen(path), descriptor)
-    } catch (err) {
-      const owner = isInUse(err) ? await askOwner(path) : undefined
-      if (owner !== undefined || !isInUse(err)) {
-        closeSync(descriptor)
-        throw new StoreError(owner === undefined
-          ? `The folder ${folder} cannot be locked (${err instanceof Error ? err.message : String(err)}): it has to be on a file system that takes sockets.`
-          : `The log in ${folder} is in use by another process (${owner}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`)
+      for (let taken = false; !taken; ) {
+        const owner = meta.get('owner') as string | undefined
+        const answer = owner === undefined ? undefined : await askOwner(join(place, owner))
+        if (answer !== undefined) throw new StoreError(`The log in ${folder} is in use by another process (${answer}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`)
+        taken = root.transactionSync(() => {
+          if (meta.get('owner') !== owner) return false
+          meta.putSync('owner', name)
+          return true
+        })
+        if (taken && owner !== undefined) rmSync(join(place, owner), { force: true }) // left by a process that was killed
       }
+      return lock
+    } catch (err) {
+      await lock.release()
+      throw err
     }
-    unlinkSync(path) // left by a process that was killed
-    return new FolderLock(await listen(path), descriptor)
   }
 
   /** Lets go of the folder. */
@@ -48,16 +54,16 @@ export class FolderLock {
 /** The path of a socket may have 107 bytes; through the open folder it is always short enough. */
 function shortPath(folder: string, descriptor: number): string {
   const through = `/proc/self/fd/${descriptor}`
-  return join(existsSync(through) ? through : folder, SOCKET)
+  return existsSync(through) ? through : folder
 }
 
-function listen(path: string): Promise<Server> {
+function listen(path: string, folder: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined)
       socket.end(`pid ${process.pid}`)
     })
-    server.once('error', reject)
+    server.once('error', (err) => reject(new StoreError(`The folder ${folder} cannot be locked (${err.message}): it has to be writable, and on a file system that takes sockets.`, { cause: err })))
     server.listen(path, () => {
       server.unref()
       resolve(server)
@@ -77,8 +83,4 @@ function askOwner(path: string): Promise<string | undefined> {
     socket.on('error', () => undefined)
     socket.on('close', () => resolve(answer === '' ? undefined : answer))
   })
-}
-
-function isInUse(err: unknown): boolean {
-  return err instanceof Error && 'code' in err && err.code === 'EADDRINUSE'
 }

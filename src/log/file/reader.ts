@@ -27,7 +27,7 @@ export class Reader {
   }
 
   read(selection: Selection, { after, until = this.#state.totals.head, events: limit, bytes = Infinity }: ReadOptions): Page {
-    const gap = this.#hasTrimmed(selection, after)
+    const gap = this.hasTrimmed(selection, after)
     const topics = this.#selected(selection).filter((topic) => topic.newest > after)
     const scan = this.#isDense(topics)
     const sequences = scan ? this.#scan(after, until) : this.#merge(topics, after, until)
@@ -94,16 +94,26 @@ export class Reader {
     return merge(ranges, (a, b) => b - a)
   }
 
-  /** Whether anything that may have matched, behind `after`, has been trimmed. */
-  #hasTrimmed(selection: Selection, after: number): boolean {
+  /** Whether anything that may have matched, behind `after`, has been trimmed since `trims` had a value. */
+  hasTrimmed(selection: Selection, after: number, since = -1): boolean {
     const { totals, topics } = this.#state
     if (after >= totals.trimmed) return false
-    if (selection.topics.some((name) => (topics.get(name)?.trimmed ?? this.#tables.emptied.get(name)?.[1] ?? totals.forgotten) > after)) return true
+    const isGone = (trimmed: number, trimmedAt: number) => trimmed > after && trimmedAt > since
+    if (selection.topics.some((name) => isGone(...this.#trimmedOf(name)))) return true
     if (selection.wildcards.length === 0) return false
-    if (totals.forgotten > after) return true
-    for (const topic of topics.values()) if (topic.trimmed > after && selection.hasTopic(topic.name)) return true
-    for (const { value } of this.#tables.emptiedBySequence.getRange({ start: after + 1 })) if (selection.hasTopic(value)) return true
+    if (isGone(totals.forgotten, this.#state.forgottenAt)) return true
+    for (const topic of topics.values()) if (isGone(topic.trimmed, topic.trimmedAt) && selection.hasTopic(topic.name)) return true
+    for (const { key, value } of this.#tables.emptiedBySequence.getRange({ start: after + 1 })) {
+      if (isGone(key, this.#state.emptiedAt.get(value) ?? 0) && selection.hasTopic(value)) return true
+    }
     return false
+  }
+
+  #trimmedOf(name: string): [trimmed: number, trimmedAt: number] {
+    const topic = this.#state.topics.get(name)
+    if (topic) return [topic.trimmed, topic.trimmedAt]
+    const emptied = this.#tables.emptied.get(name)
+    return emptied ? [emptied[1], this.#state.emptiedAt.get(name) ?? 0] : [this.#state.totals.forgotten, this.#state.forgottenAt]
   }
 }
 

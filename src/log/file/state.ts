@@ -1,4 +1,6 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
+import { LRUCache } from 'lru-cache'
+import { REMEMBERED_TOPICS } from '../log.js'
 import type { Tables, TopicRow, TotalsRow } from './store.js'
 
 export interface Topic {
@@ -10,6 +12,8 @@ export interface Topic {
   newest: number
   /** The newest sequence that has been trimmed; 0: none. */
   trimmed: number
+  /** What `State.trims` was when that was; 0: before this process. */
+  trimmedAt: number
 }
 
 export interface Totals {
@@ -23,8 +27,12 @@ export interface Totals {
 
 export class State {
   totals: Totals
-  /** Changes whenever something has been trimmed. */
+  /** Grows whenever something has been trimmed. */
   trims = 0
+  /** What it was when topics were emptied that have not come back; of the oldest it is not known any more. */
+  readonly emptiedAt = new LRUCache<string, number>({ max: REMEMBERED_TOPICS })
+  /** What it was when topics were forgotten that have no events. */
+  forgottenAt = 0
   readonly topics = new Map<string, Topic>()
 
   constructor({ meta, topics }: Tables) {
@@ -32,7 +40,7 @@ export class State {
     this.totals = { head, events, bytes, topicIds, trimmed, forgotten }
     for (const { key, value } of topics.getRange()) {
       const [id, count, size, newest, gone] = value
-      this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed: gone })
+      this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed: gone, trimmedAt: 0 })
     }
   }
 }
@@ -43,7 +51,8 @@ export class State {
  */
 export class Change {
   readonly totals: Totals
-  hasTrimmed = false
+  /** What `State.trims` will be. */
+  trims: number
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
@@ -52,6 +61,7 @@ export class Change {
     this.#state = state
     this.#tables = tables
     this.totals = { ...state.totals }
+    this.trims = state.trims
   }
 
   /** A topic, to be read and changed; made when it is not there. */
@@ -83,11 +93,15 @@ export class Change {
 
   /** Makes the change the state; after the transaction. */
   apply(): void {
-    if (this.hasTrimmed) this.#state.trims++
+    if (this.totals.forgotten > this.#state.totals.forgotten) this.#state.forgottenAt = this.trims
+    this.#state.trims = this.trims
     this.#state.totals = this.totals
     for (const topic of this.#topics.values()) {
       if (topic.events > 0) this.#state.topics.set(topic.name, topic)
-      else this.#state.topics.delete(topic.name)
+      else {
+        this.#state.topics.delete(topic.name)
+        this.#state.emptiedAt.set(topic.name, topic.trimmedAt)
+      }
     }
   }
 
@@ -95,10 +109,10 @@ export class Change {
   #revive(name: string): Topic {
     const { emptied, emptiedBySequence } = this.#tables
     const gone = emptied.get(name)
-    if (!gone) return { name, id: ++this.totals.topicIds, events: 0, bytes: 0, newest: 0, trimmed: this.totals.forgotten }
+    if (!gone) return { name, id: ++this.totals.topicIds, events: 0, bytes: 0, newest: 0, trimmed: this.totals.forgotten, trimmedAt: this.#state.forgottenAt }
     const [id, trimmed] = gone
     emptied.removeSync(name)
     emptiedBySequence.removeSync(trimmed)
-    return { name, id, events: 0, bytes: 0, newest: 0, trimmed }
+    return { name, id, events: 0, bytes: 0, newest: 0, trimmed, trimmedAt: this.#state.emptiedAt.get(name) ?? 0 }
   }
 }

@@ -29,7 +29,7 @@ export type TotalsRow = [head: number, events: number, bytes: number, topicIds: 
 /** The tables. All of them are changed in one transaction, so each is always what the others say. */
 export interface Tables {
   root: RootDatabase
-  /** `format`, `epoch`, `totals`, `session`. */
+  /** `format`, `epoch`, `totals`, `session`, `owner`. */
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: Database<EventRow, number>
@@ -70,16 +70,21 @@ export function openStore(folder: string, { durability, readOnly = false }: Open
   try {
     tables = openTables(folder, durability, readOnly)
   } catch (err) {
-    throw new StoreError(`The log in ${folder} cannot be opened (${messageOf(err)}). Check the folder's owner and the disk; if it is damaged, restore a backup or move the folder away to begin with an empty log.`, { cause: err })
+    throw asStoreError(folder, err)
   }
   try {
     checkFormat(folder, tables.meta)
-    if (!readOnly) beginSession(folder, tables, durability)
   } catch (err) {
     void tables.root.close()
-    throw err
+    throw asStoreError(folder, err)
   }
   return tables
+}
+
+/** Says of any error which folder it is about, and what to do. */
+export function asStoreError(folder: string, err: unknown): StoreError {
+  if (err instanceof StoreError) return err
+  return new StoreError(`The log in ${folder} cannot be opened (${messageOf(err)}). Check the folder's owner and the disk; if it is damaged, restore a backup or move the folder away to begin with an empty log.`, { cause: err })
 }
 
 /** Notes that everything was written, and closes. */
@@ -123,7 +128,7 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
 export function checkFolder(folder: string, readOnly = false): void {
   const file = join(folder, DATA_FILE)
   try {
-    if (!readOnly) mkdirSync(folder, { recursive: true })
+    if (!readOnly) mkdirSync(folder, { recursive: true, mode: 0o700 })
     if (!existsSync(file)) {
       if (readOnly) throw new StoreError(`There is no log in ${folder}.`)
       return
@@ -150,8 +155,9 @@ function checkFormat(folder: string, meta: Tables['meta']): void {
 /**
  * A new store gets its epoch. So does one that was used with `commit` when the machine stopped: what had been
  * acknowledged may be gone, and its sequences must not be used again, so every cursor is of another epoch.
+ * @throws StoreError when the store cannot be written
  */
-function beginSession(folder: string, tables: Tables, durability: Durability): void {
+export function beginSession(folder: string, tables: Tables, durability: Durability): void {
   const { meta, root } = tables
   const bootId = readBootId()
   const last = meta.get('session') as Session | undefined

@@ -99,10 +99,10 @@ export class Trimmer {
     const event = toEvent(sequence, row)
     const size = sizeOf(event)
     events.removeSync(sequence)
-    change.hasTrimmed = true
     topic.events--
     topic.bytes -= size
     topic.trimmed = Math.max(topic.trimmed, sequence)
+    topic.trimmedAt = ++change.trims
     change.totals.events--
     change.totals.bytes -= size
     change.totals.trimmed = Math.max(change.totals.trimmed, sequence)
@@ -128,6 +128,7 @@ export class Trimmer {
       emptied.removeSync(value)
       emptiedBySequence.removeSync(key)
       change.totals.forgotten = Math.max(change.totals.forgotten, key)
+      change.trims++
     }
   }
 }

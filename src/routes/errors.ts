@@ -1,0 +1,28 @@
+/** What the `type` of a problem leads to: the same words for everybody who meets it (RFC 9457, 3.1.1). */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { Problem, refusals, type ProblemCode } from '../errors.js'
+import { quote } from '../hub/quote.js'
+import { Refusal } from '../schemas/problem.js'
+
+const errors: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/errors', { schema: { response: { 200: Type.Object({ errors: Type.Array(Refusal) }) } } }, async () => ({
+    errors: (Object.keys(refusals) as ProblemCode[]).map(describe),
+  }))
+
+  app.get('/errors/:code', { schema: { params: Type.Object({ code: Type.String() }), response: { 200: Refusal } } }, async ({ params: { code } }) => {
+    if (!isCode(code)) throw new Problem('not-found', `There is no error ${quote(code)}.`)
+    return describe(code)
+  })
+}
+
+export default errors
+
+function isCode(text: string): text is ProblemCode {
+  return Object.hasOwn(refusals, text)
+}
+
+function describe(code: ProblemCode) {
+  const { status, title } = refusals[code]
+  return { code, status, title }
+}

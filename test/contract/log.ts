@@ -1,0 +1,717 @@
+/**
+ * What every log has to pass: the promises of `src/log/log.ts`, and nothing that only one kind of log does. Trimming may be done in the
+ * background, so what is trimmed is waited for.
+ */
+import { deepStrictEqual as same } from 'node:assert'
+import { setTimeout as delay } from 'node:timers/promises'
+import fc from 'fast-check'
+import type { Test } from 'tap'
+import type { NewEvent, StoredEvent } from '../../src/hub/event.js'
+import { Selection } from '../../src/hub/selection.js'
+import type { EventLog, Page, ReadOptions, Retention } from '../../src/log/log.js'
+
+/** Opens a new, empty log. It is closed by the suite. */
+export type OpenLog = (retention: Retention, clock: () => number) => Promise<EventLog>
+
+/** Closes a log and opens what it has stored anew; for logs that outlive a process. */
+export type ReopenLog = (log: EventLog, retention: Retention, clock: () => number) => Promise<EventLog>
+
+/** How long a condition may take to come true. */
+const DEADLINE = 10_000
+
+const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
+const EVERYTHING = new Selection(['**'])
+
+/** Runs the suite. `open` is called for each test. */
+export async function testLog(t: Test, name: string, open: OpenLog, reopen?: ReopenLog): Promise<void> {
+  /** A log with a clock that stands still until it is moved. */
+  async function start(t: Test, retention: Partial<Retention> = {}) {
+    const clock = { now: 1_700_000_000_000 }
+    const log = await open({ ...KEEP_ALL, ...retention }, () => clock.now)
+    t.teardown(() => log.close())
+    return { log, clock }
+  }
+
+  await t.test(name, async (t) => {
+    await t.test('a new log is empty and has an epoch of its own', async (t) => {
+      const { log } = await start(t)
+      const { log: other } = await start(t)
+      t.match(log.epoch, /^[a-z0-9]{8}$/)
+      t.not(log.epoch, other.epoch)
+      t.equal(log.head, 0)
+      t.strictSame(await readAll(log), { events: [], position: 0, more: false, gap: false })
+      t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
+    })
+
+    await t.test('sequences are consecutive, in the order of the batch', async (t) => {
+      const { log } = await start(t)
+      t.strictSame(await log.append([event('a'), event('b'), event('a')]), [stored(1), stored(2), stored(3)])
+      t.equal(log.head, 3)
+      t.strictSame(await log.append([event('b')]), [stored(4)])
+      t.equal(log.head, 4)
+      t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4])
+    })
+
+    await t.test('appends that overlap each get consecutive sequences', async (t) => {
+      const { log } = await start(t)
+      const batches = await Promise.all(
+        Array.from({ length: 40 }, (_, n) => log.append(Array.from({ length: 1 + (n % 5) }, (_, m) => event(`t.${m}`, { payload: `${n}/${m}` })))),
+      )
+      for (const batch of batches) t.strictSame(batch.map(({ sequence }) => sequence), range(batch[0]!.sequence, batch.length))
+      const { events } = await readAll(log)
+      t.strictSame(events.map(({ sequence }) => sequence), range(1, batches.flat().length))
+      batches.forEach((batch, n) => batch.forEach(({ sequence }, m) => t.equal(events[sequence - 1]?.payload, `${n}/${m}`)))
+    })
+
+    await t.test('a batch is there whole or not at all, whenever it is looked at', async (t) => {
+      const { log } = await start(t)
+      const seen: Promise<number>[] = []
+      for (let n = 0; n < 20; n++) {
+        const appends = [log.append(manyEvents(7)), log.append(manyEvents(7))]
+        for (let look = 0; look < 5; look++) {
+          seen.push(readAll(log).then(({ events }) => events.length))
+          await delay(0)
+        }
+        await Promise.all(appends)
+      }
+      t.strictSame((await Promise.all(seen)).filter((count) => count % 7 !== 0), [])
+    })
+
+    await t.test('what is read is what was appended', async (t) => {
+      await t.resolves(fc.assert(
+        fc.asyncProperty(fc.array(anyEvent(), { minLength: 1, maxLength: 8 }), async (events) => {
+          const clock = { now: 1_650_000_000_123 }
+          const log = await open(KEEP_ALL, () => clock.now)
+          try {
+            const told: StoredEvent[] = []
+            log.follow((events) => void told.push(...events))
+            await log.append(events)
+            const expected = events.map((event, index) => ({ ...event, sequence: index + 1, time: clock.now }))
+            same((await readAll(log)).events.map(plain), expected.map(plain))
+            same(told.map(plain), expected.map(plain))
+          } finally {
+            await log.close()
+          }
+        }),
+        { numRuns: 50 },
+      ))
+    })
+
+    await t.test('followers are told of every event, in order, exactly once, before append resolves', async (t) => {
+      const { log } = await start(t)
+      const told: number[][] = [[], []]
+      for (const list of told) log.follow((events) => void list.push(...events.map(({ sequence }) => sequence)))
+      const check = async (append: Promise<{ sequence: number }[]>) => {
+        const last = (await append).at(-1)!.sequence
+        for (const list of told) t.ok(list.includes(last), `${last} has been told when its append resolves`)
+      }
+      await Promise.all(Array.from({ length: 50 }, (_, n) => check(log.append(manyEvents(1 + (n % 3))))))
+      for (const list of told) t.strictSame(list, range(1, log.head))
+    })
+
+    await t.test('what a follower is told of is there to be read', async (t) => {
+      const { log } = await start(t)
+      const reads: Promise<void>[] = []
+      log.follow((events) => {
+        const { sequence } = events.at(-1)!
+        t.ok(log.head >= sequence)
+        reads.push(readAll(log).then(({ events }) => void t.ok(events.some((event) => event.sequence === sequence))))
+      })
+      for (let n = 0; n < 5; n++) await log.append(manyEvents(2))
+      await Promise.all(reads)
+      t.ok(reads.length > 0)
+    })
+
+    await t.test('a follower that appends does not disturb the order in which the others are told', async (t) => {
+      const { log } = await start(t)
+      const told: number[] = []
+      const answers: Promise<unknown>[] = []
+      log.follow(([first]) => {
+        if (first?.topic === 'question') answers.push(log.append([event('answer')]))
+      })
+      log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+      await log.append([event('question')])
+      await Promise.all(answers)
+      t.strictSame(told, [1, 2])
+    })
+
+    await t.test('a follower is told of nothing before it came or after it has stopped', async (t) => {
+      const { log } = await start(t)
+      const told: number[] = []
+      await log.append([event('a')])
+      const stop = log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+      await log.append([event('a')])
+      stop()
+      await log.append([event('a')])
+      t.strictSame(told, [2])
+    })
+
+    await t.test('a follower may stop while it is told', async (t) => {
+      const { log } = await start(t)
+      const told: string[] = []
+      const stop = log.follow(() => {
+        told.push('first')
+        stop()
+      })
+      log.follow(() => void told.push('second'))
+      await log.append([event('a')])
+      await log.append([event('a')])
+      t.strictSame(told, ['first', 'second', 'second'])
+    })
+
+    await t.test('publisher ids', async (t) => {
+      await t.test('an id is stored once a topic, and a duplicate is answered with the first', async (t) => {
+        const { log } = await start(t)
+        const told: number[] = []
+        log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+        t.strictSame(await log.append([event('a', { id: 'x', payload: 'first' })]), [stored(1)])
+        t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
+        t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
+        t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id')
+        t.equal(log.head, 3)
+        t.strictSame(told, [1, 2, 3], 'followers are not told of duplicates')
+        t.strictSame((await readAll(log)).events.map(({ payload }) => payload), ['first', 'b', 'a'])
+      })
+
+      await t.test('an id is stored once within a batch, and the others stay consecutive', async (t) => {
+        const { log } = await start(t)
+        const ids = ['x', 'y', 'x', undefined, 'y', 'z', undefined]
+        t.strictSame(await log.append(ids.map((id) => event('a', { id }))), [
+          stored(1), stored(2), duplicate(1), stored(3), duplicate(2), stored(4), stored(5),
+        ])
+        t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4, 5])
+      })
+
+      await t.test('an id is stored once by appends that overlap', async (t) => {
+        const { log } = await start(t)
+        const answers = (await Promise.all(Array.from({ length: 20 }, () => log.append([event('a', { id: 'x' })])))).flat()
+        t.strictSame(answers.filter((answer) => !answer.duplicate), [stored(1)])
+        t.ok(answers.every(({ sequence }) => sequence === 1))
+        t.equal(log.head, 1)
+      })
+
+      await t.test('a batch of nothing but duplicates stores nothing', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('a', { id: 'x' })])
+        let told = 0
+        log.follow((events) => void (told += events.length))
+        t.strictSame(await log.append([event('a', { id: 'x' }), event('a', { id: 'x' })]), [duplicate(1), duplicate(1)])
+        t.equal(told, 0)
+        t.equal(log.head, 1)
+      })
+
+      await t.test('an id is remembered while its event is retained, however long ago that was', async (t) => {
+        const { log, clock } = await start(t, { dedupWindow: 1_000 })
+        await log.append([event('a', { id: 'x' })])
+        clock.now += 1e9
+        await log.append(manyEvents(3))
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(1)])
+      })
+
+      await t.test('an id is remembered within the window when its event has been trimmed', async (t) => {
+        const { log, clock } = await start(t, { events: 2, dedupWindow: 10_000 })
+        await log.append([event('a', { id: 'x' })])
+        clock.now += 5_000
+        await log.append([event('a'), event('a', { id: 'y' }), event('a')])
+        await until(async () => (await readAll(log)).gap)
+        clock.now += 4_999
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(1)])
+        t.strictSame(await log.append([event('a', { id: 'y' })]), [duplicate(3)])
+      })
+
+      await t.test('an id is forgotten when its event has been trimmed and the window is over', async (t) => {
+        const { log, clock } = await start(t, { events: 2, dedupWindow: 10_000 })
+        await log.append([event('a', { id: 'x' }), event('a'), event('a')])
+        await until(async () => !sequences(await readAll(log)).includes(1))
+        clock.now += 20_001
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [stored(4)])
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(4)], 'and remembered anew')
+      })
+    })
+
+    await t.test('reading', async (t) => {
+      await t.test('by topic, several topics, pattern and type', async (t) => {
+        const { log } = await start(t)
+        await log.append([
+          event('a.1', { type: 'x' }), event('a.2'), event('b.1', { type: 'y' }), event('a.1.z', { type: 'x' }), event('a.1', { type: 'y' }), event('a.2', { type: 'x' }),
+        ])
+        const read = async (patterns: string[], types: string[] = []) => sequences(await readAll(log, new Selection(patterns, types)))
+        t.strictSame(await read(['a.1']), [1, 5])
+        t.strictSame(await read(['nobody']), [])
+        t.strictSame(await read(['a.1', 'b.1']), [1, 3, 5])
+        t.strictSame(await read(['a.*']), [1, 2, 5, 6])
+        t.strictSame(await read(['a.**']), [1, 2, 4, 5, 6])
+        t.strictSame(await read(['*.1', 'a.1', '**']), [1, 2, 3, 4, 5, 6], 'each once, by however many patterns it matches')
+        t.strictSame(await read(['**'], ['x']), [1, 4, 6])
+        t.strictSame(await read(['a.*'], ['x', 'y']), [1, 5, 6])
+        t.strictSame(await read(['**'], ['X']), [])
+      })
+
+      await t.test('answers what a simple model answers, page after page', async (t) => {
+        await t.resolves(fc.assert(
+          fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
+            const log = await open(KEEP_ALL, () => 1)
+            try {
+              for (const batch of batches) await log.append(batch)
+              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
+              for (const read of reads) await checkRead(log, all, read)
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 60 },
+        ))
+      })
+
+      await t.test('a page ends at its number of events, and says whether there are more', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('a'), event('b'), event('a'), event('b'), event('a')])
+        const a = new Selection(['a'])
+        t.match(await log.read(a, { after: 0, events: 2 }), { events: [{ sequence: 1 }, { sequence: 3 }], more: true, gap: false })
+        t.match(await log.read(a, { after: 3, events: 2 }), { events: [{ sequence: 5 }], position: 5, more: false })
+        t.match(await log.read(a, { after: 0, events: 3 }), { position: 5, more: false }, 'a full page that is the last')
+        t.match(await log.read(a, { after: 0, until: 4, events: 2 }), { position: 4, more: false }, 'a full page that is the last up to where it may go')
+        t.match(await log.read(new Selection(['b']), { after: 0, events: 10 }), { position: 5, more: false }, 'and everything up to the head has been looked at')
+        t.match(await log.read(a, { after: 5, events: 10 }), { events: [], position: 5, more: false })
+      })
+
+      await t.test('a page ends when it has so many bytes, but has one event at least', async (t) => {
+        const { log } = await start(t)
+        await log.append(['1234', '1234', '1234', '12345678'].map((payload) => event('a', { payload })))
+        const read = async (after: number, bytes: number) => log.read(EVERYTHING, { after, events: 100, bytes })
+        t.match(await read(0, 1), { events: { length: 1 }, more: true })
+        t.match(await read(0, 4), { events: { length: 1 }, more: true })
+        t.match(await read(0, 5), { events: { length: 2 }, more: true })
+        t.match(await read(0, 20), { events: { length: 4 }, more: false })
+        t.match(await read(3, 1), { events: { length: 1 }, position: 4, more: false })
+      })
+
+      await t.test('goes on while events are appended, and misses none', async (t) => {
+        const { log } = await start(t)
+        await log.append(manyEvents(50))
+        const read: number[] = []
+        const appends: Promise<unknown>[] = []
+        for (let after = 0, page: Page | undefined; page?.more !== false; after = page.position) {
+          page = await log.read(EVERYTHING, { after, events: 7 })
+          read.push(...sequences(page))
+          if (read.length < 100) appends.push(log.append(manyEvents(3)))
+        }
+        await Promise.all(appends)
+        read.push(...sequences(await log.read(EVERYTHING, { after: read.at(-1)!, events: 1_000 })))
+        t.strictSame(read, range(1, log.head))
+      })
+    })
+
+    await t.test('before', async (t) => {
+      await t.test('says where the newest events of a selection begin', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('a'), event('b', { type: 'x' }), event('a', { type: 'x' }), event('b'), event('c')])
+        const newest = async (count: number, patterns: string[], types: string[] = []) => {
+          const selection = new Selection(patterns, types)
+          return sequences(await readAll(log, selection, await log.before(selection, count)))
+        }
+        t.strictSame(await newest(1, ['a']), [3])
+        t.strictSame(await newest(2, ['a']), [1, 3])
+        t.strictSame(await newest(3, ['a']), [1, 3])
+        t.strictSame(await newest(1_000, ['nobody']), [])
+        t.strictSame(await newest(3, ['a', 'b']), [2, 3, 4])
+        t.strictSame(await newest(2, ['*']), [4, 5])
+        t.strictSame(await newest(1, ['*'], ['x']), [3])
+        t.strictSame(await newest(9, ['*'], ['x']), [2, 3])
+        t.strictSame(await newest(0, ['**']), [])
+        t.equal(await log.before(new Selection(['a']), 3), 0, 'there are no more than that')
+      })
+
+      await t.test('agrees with a simple model', async (t) => {
+        await t.resolves(fc.assert(
+          fc.asyncProperty(anyAppends(), anySelection(), fc.nat(12), async (batches, selection, count) => {
+            const log = await open(KEEP_ALL, () => 1)
+            try {
+              for (const batch of batches) await log.append(batch)
+              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 })).filter(isOf(selection))
+              const expected = count === 0 ? [] : all.slice(-count).map(({ sequence }) => sequence)
+              same(sequences(await readAll(log, selection, await log.before(selection, count))), expected)
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 50 },
+        ))
+      })
+
+      await t.test('knows what has been trimmed', async (t) => {
+        const { log } = await start(t, { events: 3 })
+        await log.append(manyEvents(10, 'a'))
+        await until(async () => log.stats().events === 3)
+        t.strictSame(sequences(await readAll(log, EVERYTHING, await log.before(EVERYTHING, 2))), [9, 10])
+        t.strictSame(sequences(await readAll(log, EVERYTHING, await log.before(EVERYTHING, 7))), [8, 9, 10])
+      })
+    })
+
+    await t.test('retention', async (t) => {
+      await t.test('by count: each topic keeps its newest events', async (t) => {
+        const { log } = await start(t, { events: 5 })
+        await log.append([...manyEvents(2, 'quiet'), ...manyEvents(12, 'busy')])
+        for (let n = 0; n < 8; n++) await log.append(manyEvents(1, 'busy'))
+        await until(async () => log.stats().events === 7)
+        t.strictSame(sequences(await readAll(log, new Selection(['busy']))), [18, 19, 20, 21, 22])
+        t.strictSame(sequences(await readAll(log, new Selection(['quiet']))), [1, 2])
+      })
+
+      await t.test('by age: what is older goes, what is younger stays', async (t) => {
+        const { log, clock } = await start(t, { age: 10_000 })
+        await log.append([event('a'), event('b')])
+        clock.now += 6_000
+        await log.append([event('a'), event('a')])
+        clock.now += 6_000
+        await until(async () => (await readAll(log)).events.length === 2)
+        t.strictSame(sequences(await readAll(log)), [3, 4])
+        t.match(await readAll(log, new Selection(['b'])), { events: [], gap: true })
+        clock.now += 6_000
+        await until(async () => (await readAll(log)).events.length === 0)
+        t.equal(log.head, 4, 'a sequence is never used twice')
+        t.strictSame(await log.append([event('b')]), [stored(5)])
+      })
+
+      await t.test('by bytes: the log as a whole keeps its newest events', async (t) => {
+        const limit = 200_000
+        const { log } = await start(t, { bytes: limit })
+        const payload = 'x'.repeat(5_000)
+        for (let n = 0; n < 20; n++) await log.append(Array.from({ length: 5 }, (_, m) => event(`t.${m}`, { payload })))
+        await until(async () => log.stats().bytes <= limit)
+        const kept = sequences(await readAll(log))
+        t.strictSame(kept, range(101 - kept.length, kept.length), 'the newest of all topics')
+        t.ok(kept.length * payload.length >= limit / 2, `${kept.length} are kept, no fewer than have to go`)
+        t.equal((await readAll(log)).gap, true)
+      })
+
+      await t.test('an event that is larger than the whole log passes through it', async (t) => {
+        const { log } = await start(t, { bytes: 10_000 })
+        const told: number[] = []
+        log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+        await log.append([event('a'), event('a', { payload: 'x'.repeat(20_000) }), event('b')])
+        t.strictSame(told, [1, 2, 3])
+        await until(async () => !sequences(await readAll(log)).includes(2))
+        t.match(await readAll(log, new Selection(['a']), 1), { events: [], gap: true })
+      })
+    })
+
+    await t.test('a gap', async (t) => {
+      await t.test('is told per topic, from where something is missing', async (t) => {
+        const { log } = await start(t, { events: 2 })
+        await log.append([event('a'), event('b'), event('a'), event('a'), event('c'), event('a')]) // a: 1 3 4 6
+        await until(async () => log.stats().events === 4)
+        const gap = async (patterns: string[], after: number) => (await readAll(log, new Selection(patterns), after)).gap
+        t.equal(await gap(['a'], 0), true)
+        t.equal(await gap(['a'], 2), true)
+        t.equal(await gap(['a'], 3), false, '3 was the last of what is gone')
+        t.equal(await gap(['b', 'c', 'nobody'], 0), false)
+        t.equal(await gap(['b', 'a'], 0), true)
+        t.equal(await gap(['*'], 1), true)
+        t.equal(await gap(['*'], 3), false)
+        t.equal(await gap(['*.*', 'b'], 0), false)
+      })
+
+      await t.test('is remembered of a topic that has nothing left', async (t) => {
+        const { log, clock } = await start(t, { age: 1_000, dedupWindow: 0 })
+        await log.append([event('gone'), event('gone')])
+        clock.now += 5_000
+        await log.append([event('other')])
+        await until(async () => (await readAll(log)).events.length === 1)
+        t.match(await readAll(log, new Selection(['gone'])), { events: [], gap: true })
+        t.match(await readAll(log, new Selection(['gone']), 1), { events: [], gap: true })
+        t.match(await readAll(log, new Selection(['gone']), 2), { events: [], gap: false })
+        t.match(await readAll(log, new Selection(['other'])), { gap: false })
+        await log.append([event('gone')])
+        t.match(await readAll(log, new Selection(['gone']), 1), { events: [{ sequence: 4 }], gap: true }, 'also when it is used again')
+        t.match(await readAll(log, new Selection(['gone']), 3), { events: [{ sequence: 4 }], gap: false })
+      })
+
+      await t.test('is never false and never missed', async (t) => {
+        const change = fc.oneof(
+          { weight: 5, arbitrary: fc.record({ append: fc.array(smallEvent(), { minLength: 1, maxLength: 4 }) }) },
+          { weight: 1, arbitrary: fc.record({ later: fc.integer({ min: 1, max: 900 }) }) },
+        )
+        const look = fc.tuple(anySelection(false), fc.double({ min: 0, max: 1, noNaN: true }))
+        const limits = fc.record({
+          events: fc.integer({ min: 1, max: 4 }),
+          age: fc.constantFrom(500, 1e9),
+          bytes: fc.constantFrom(1_000, 1e9),
+          dedupWindow: fc.constantFrom(0, 1_000),
+        })
+        await t.resolves(fc.assert(
+          fc.asyncProperty(limits, fc.array(fc.tuple(change, look), { minLength: 1, maxLength: 25 }), async (retention, steps) => {
+            const clock = { now: 1_000 }
+            const log = await open(retention, () => clock.now)
+            const all: (NewEvent & { sequence: number })[] = []
+            try {
+              for (const [change, [selection, part]] of steps) {
+                if ('later' in change) clock.now += change.later
+                else {
+                  const appended = await log.append(change.append)
+                  for (const [index, { sequence, duplicate }] of appended.entries()) if (!duplicate) all.push({ ...change.append[index]!, sequence })
+                }
+                const after = Math.round(part * log.head)
+                const { events, gap } = await readAll(log, selection, after)
+                const asked = all.filter(isOf(selection)).filter(({ sequence }) => sequence > after)
+                const kept = new Set(events.map(({ sequence }) => sequence))
+                same([...kept].filter((sequence) => !asked.some((event) => event.sequence === sequence)), [])
+                same({ after, gap, kept }, { after, gap: asked.some(({ sequence }) => !kept.has(sequence)), kept })
+              }
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 80 },
+        ))
+      })
+    })
+
+    await t.test('stats say how much there is', async (t) => {
+      const { log } = await start(t, { events: 10 })
+      await log.append([...manyEvents(5, 'a'), ...manyEvents(5, 'b')])
+      const before = log.stats()
+      t.match(before, { topics: 2, events: 10 })
+      await log.append([event('a', { payload: 'x'.repeat(10_000) })])
+      t.ok(log.stats().bytes >= before.bytes + 10_000)
+      await log.append(manyEvents(20, 'a'))
+      await until(async () => log.stats().events === 15)
+      t.ok(log.stats().bytes < 10_000, 'what is trimmed takes nothing')
+    })
+
+    await t.test('records are kept beside the events, by key', async (t) => {
+      const { log } = await start(t, { events: 1 })
+      const { records } = log
+      t.equal(records.get('a/1'), undefined)
+      t.strictSame(records.list('a/'), [])
+      const value = { text: 'zwölf\n€ 𝄞\0', list: [1, null, { x: true }] }
+      await Promise.all([records.put('a/2', 2), records.put('a/1', value), records.put('ab', 'other'), records.put('b/1', false), records.put('a/10', '10')])
+      t.strictSame(records.get('a/1'), value)
+      t.strictSame(records.list('a/'), [{ key: 'a/1', value }, { key: 'a/10', value: '10' }, { key: 'a/2', value: 2 }])
+      t.strictSame(records.list('').map(({ key }) => key), ['a/1', 'a/10', 'a/2', 'ab', 'b/1'])
+      await records.put('a/2', 'again')
+      await records.delete('a/10')
+      await records.delete('never')
+      await log.append(manyEvents(5, 'a'))
+      t.strictSame(records.list('a/'), [{ key: 'a/1', value }, { key: 'a/2', value: 'again' }])
+      t.equal(log.head, 5, 'a record is no event')
+    })
+
+    await t.test('a record is a value of its own', async (t) => {
+      const { log } = await start(t)
+      const value = { list: [1] }
+      await log.records.put('a', value)
+      value.list.push(2)
+      const got = log.records.get('a') as typeof value
+      t.strictSame(got, { list: [1] })
+      got.list.push(3)
+      t.strictSame(log.records.get('a'), { list: [1] })
+    })
+
+    await t.test('a healthy log has no failure', async (t) => {
+      const { log } = await start(t)
+      await log.append([event('a')])
+      t.equal(log.failure, undefined)
+    })
+
+    await t.test('close waits for what is being appended', async (t) => {
+      const { log } = await start(t)
+      const appends = [log.append(manyEvents(3)), log.append(manyEvents(3))]
+      await log.close()
+      t.strictSame((await Promise.all(appends)).flat().map(({ sequence }) => sequence), [1, 2, 3, 4, 5, 6])
+    })
+
+    if (reopen) {
+      await t.test('opened again', async (t) => {
+        /** A log that is closed and opened again by `again`. */
+        async function startOver(t: Test, limits: Partial<Retention> = {}) {
+          const retention = { ...KEEP_ALL, ...limits }
+          const clock = { now: 1_700_000_000_000 }
+          let log = await open(retention, () => clock.now)
+          t.teardown(() => log.close())
+          return { clock, log: () => log, again: async () => (log = await reopen!(log, retention, () => clock.now)) }
+        }
+
+        await t.test('it holds what it held, in the same epoch', async (t) => {
+          const { log, again } = await startOver(t)
+          const { epoch } = log()
+          await log().append([event('a', { type: 'x', id: '1' }), event('b', { payload: 'zwölf\n€ 𝄞' })])
+          const before = (await readAll(log())).events
+          const stats = log().stats()
+          await again()
+          t.equal(log().epoch, epoch)
+          t.equal(log().head, 2)
+          t.strictSame((await readAll(log())).events.map(plain), before.map(plain))
+          t.strictSame(log().stats(), stats)
+          t.strictSame(await log().append([event('a')]), [stored(3)])
+        })
+
+        await t.test('a sequence is not used twice, though everything has been trimmed', async (t) => {
+          const { log, clock, again } = await startOver(t, { age: 1_000 })
+          await log().append(manyEvents(3))
+          clock.now += 5_000
+          await until(async () => (await readAll(log())).events.length === 0)
+          await again()
+          t.equal(log().head, 3)
+          t.strictSame(await log().append([event('a')]), [stored(4)])
+        })
+
+        await t.test('it knows what has been trimmed', async (t) => {
+          const { log, again } = await startOver(t, { events: 1 })
+          await log().append([event('a'), event('b'), event('a')])
+          await until(async () => log().stats().events === 2)
+          await again()
+          t.match(await readAll(log(), new Selection(['a'])), { gap: true })
+          t.match(await readAll(log(), new Selection(['a']), 1), { gap: false })
+          t.match(await readAll(log(), new Selection(['b'])), { gap: false })
+        })
+
+        await t.test('it has its records', async (t) => {
+          const { log, again } = await startOver(t)
+          await Promise.all([log().records.put('a', { x: 1 }), log().records.put('b', 2)])
+          await log().records.delete('b')
+          await again()
+          t.strictSame(log().records.list(''), [{ key: 'a', value: { x: 1 } }])
+        })
+
+        await t.test('it remembers publisher ids', async (t) => {
+          const { log, clock, again } = await startOver(t, { events: 1, dedupWindow: 10_000 })
+          await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })])
+          await until(async () => log().stats().events === 1)
+          await again()
+          clock.now += 9_000
+          t.strictSame(await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })]), [duplicate(1), duplicate(2)])
+        })
+      })
+    }
+  })
+}
+
+/** An event for the log; its payload is its topic's name unless it says otherwise. */
+export function event(topic: string, { payload = topic, type, id, kind = 'text' }: Partial<NewEvent> = {}): NewEvent {
+  return { topic, type, id, kind, payload }
+}
+
+function manyEvents(count: number, topic?: string): NewEvent[] {
+  return Array.from({ length: count }, (_, n) => event(topic ?? `t.${n % 3}`))
+}
+
+function stored(sequence: number) {
+  return { sequence, duplicate: false }
+}
+
+function duplicate(sequence: number) {
+  return { sequence, duplicate: true }
+}
+
+/** An event as an object whose members are always the same, `undefined` or not. */
+function plain({ sequence, time, topic, type, id, kind, payload }: StoredEvent): StoredEvent {
+  return { sequence, time, topic, type, id, kind, payload }
+}
+
+function range(start: number, length: number): number[] {
+  return Array.from({ length }, (_, index) => start + index)
+}
+
+function sequences(page: Page): number[] {
+  return page.events.map(({ sequence }) => sequence)
+}
+
+async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promise<Page> {
+  return log.read(selection, { after, events: 1_000_000 })
+}
+
+function isOf(selection: Selection): (event: NewEvent) => boolean {
+  return ({ topic, type }) => selection.hasTopic(topic) && selection.hasType(type)
+}
+
+/** Reads page after page, and compares each with what a model of the log says. */
+async function checkRead(log: EventLog, all: readonly (NewEvent & { sequence: number })[], { selection, after, until, events, bytes }: AnyRead): Promise<void> {
+  const end = Math.min(until ?? log.head, log.head)
+  for (let position = Math.min(after, end); ; ) {
+    const options: ReadOptions = { after: position, events }
+    if (until !== undefined) options.until = end
+    if (bytes !== undefined) options.bytes = bytes
+    const page = await log.read(selection, options)
+    const wanted = all.filter(isOf(selection)).filter(({ sequence }) => sequence > position && sequence <= end)
+    let size = 0
+    const expected = wanted.filter(({ payload }, index) => {
+      const fits = index < events && size < (bytes ?? Infinity)
+      size += payload.length
+      return fits
+    })
+    same(page.events.map(({ sequence, topic, type, payload }) => [sequence, topic, type, payload]), expected.map(({ sequence, topic, type, payload }) => [sequence, topic, type, payload]))
+    same({ more: page.more, gap: page.gap }, { more: expected.length < wanted.length, gap: false })
+    const passed = wanted.filter(({ sequence }) => sequence <= page.position).length
+    same(passed, expected.length) // what lies up to the position has been given, and no less
+    if (!page.more) {
+      same(page.position, end) // or the reader would read on for ever
+      return
+    }
+    position = page.position
+  }
+}
+
+interface AnyRead {
+  selection: Selection
+  after: number
+  until: number | undefined
+  events: number
+  bytes: number | undefined
+}
+
+const TOPICS = ['a', 'b', 'a.b', 'a.c', 'b.c', 'a.b.c']
+const PATTERNS = [...TOPICS, '*', '**', 'a.*', '*.c', 'a.**', 'nobody', '*.b.*']
+
+function smallEvent(): fc.Arbitrary<NewEvent> {
+  return fc.record({
+    topic: fc.constantFrom(...TOPICS),
+    type: fc.constantFrom(undefined, undefined, 'x', 'y'),
+    id: fc.option(fc.constantFrom('1', '2', '3'), { nil: undefined, freq: 4 }),
+    kind: fc.constant('text' as const),
+    payload: fc.integer({ min: 1, max: 20 }).map((length) => 'p'.repeat(length)),
+  })
+}
+
+/** Batches without publisher ids, so that the n-th event has the sequence n. */
+function anyAppends(): fc.Arbitrary<NewEvent[][]> {
+  return fc.array(fc.array(smallEvent().map((event) => ({ ...event, id: undefined })), { minLength: 1, maxLength: 6 }), { maxLength: 8 })
+}
+
+function anySelection(types = true): fc.Arbitrary<Selection> {
+  return fc
+    .tuple(fc.uniqueArray(fc.constantFrom(...PATTERNS), { minLength: 1, maxLength: 3 }), fc.array(fc.constantFrom('x', 'y', 'z'), { maxLength: types ? 2 : 0 }))
+    .map(([patterns, types]) => new Selection(patterns, types))
+}
+
+function anyReads(): fc.Arbitrary<AnyRead[]> {
+  const read = fc.record({
+    selection: anySelection(),
+    after: fc.nat(40),
+    until: fc.option(fc.nat(40), { nil: undefined }),
+    events: fc.integer({ min: 1, max: 10 }),
+    bytes: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined }),
+  })
+  return fc.array(read, { minLength: 1, maxLength: 5 })
+}
+
+/** Anything that `checkEvent` lets pass. */
+function anyEvent(): fc.Arbitrary<NewEvent> {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.array(fc.constantFrom('\0', '\r', '\n', '\u2028', '\u2029', '\u0085', '\ufeff', ' ', ':', '𝄞', 'é'), { maxLength: 20 }).map((parts) => parts.join('')),
+  )
+  return fc.oneof(
+    fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.option(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), { nil: undefined }), id: fc.constant(undefined), kind: fc.constant('text' as const), payload: text }),
+    fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.constant(undefined), id: fc.uuid(), kind: fc.constant('json' as const), payload: fc.json() }),
+  )
+}
+
+/** Waits for what happens in the background. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + DEADLINE
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`not within ${DEADLINE} ms`)
+    await delay(5)
+  }
+}

@@ -1,0 +1,261 @@
+/** Named cursors: a stream goes on where the last one of its subject and name stopped. What was sent comes at least once. */
+import t, { type Test } from 'tap'
+import { poll } from '../helper/deadline.js'
+import { publish, publishBatch, request } from '../helper/http.js'
+import { difference, due, sequence, type Logged } from '../helper/oracle.js'
+import { checkProblem } from '../helper/problem.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { openStream, streamUrl, type EventStream } from '../helper/stream.js'
+import { token } from '../helper/token.js'
+
+const ada = token({ sub: 'ada', subscribe: ['**'], publish: ['**'] })
+const grace = token({ sub: 'grace', subscribe: ['**'] })
+
+/** A topic of a hub, and what was published to it. */
+interface Inbox {
+  readonly log: Logged[]
+  readonly publish: (hub: Hub, count: number) => Promise<void>
+}
+
+function inbox(topic = 'inbox.ada'): Inbox {
+  const log: Logged[] = []
+  return {
+    log,
+    publish: async (hub, count) => {
+      for (let n = 0; n < count; n++) {
+        const data = log.length
+        log.push({ ...(await publish(hub, topic, { data }, ada)), data: String(data) })
+      }
+    },
+  }
+}
+
+function open(t: Test, hub: Hub, name: string, bearer = ada, query: Record<string, string> = {}, lastEventId?: string): Promise<EventStream> {
+  return openStream(t, streamUrl(hub, ['inbox.ada'], { cursor: name, ...query }), { token: bearer, ...(lastEventId === undefined ? {} : { lastEventId }) })
+}
+
+/** Goes away, and waits until the hub has noticed. */
+async function leave(hub: Hub, ...streams: EventStream[]): Promise<void> {
+  const clients = async (): Promise<number> => (await request<{ clients: number }>(`${hub.url}/status`)).body.clients
+  const before = await clients()
+  for (const stream of streams) stream.destroy()
+  await poll(async () => ((await clients()) <= before - streams.length ? true : undefined), () => 'the hub does not notice that a client has gone')
+}
+
+/** Reads on until the newest event, and says what was read. */
+async function readToEnd(stream: EventStream, log: readonly Logged[]): Promise<number[]> {
+  await stream.until(() => stream.lastId !== undefined && sequence(stream.lastId) >= sequence(log.at(-1)!.id))
+  return stream.events.map(({ data }) => Number(data))
+}
+
+/** What is wrong with what a stream was sent that goes on from a cursor: it may repeat, but it may not miss. */
+function missing(stream: EventStream, log: readonly Logged[], from: number): string {
+  const first = Math.min(from, Number(stream.events[0]?.data ?? log.length))
+  return difference(stream.events, due(log.slice(first), ['inbox.ada']))
+}
+
+/** Waits until a new stream of this name would begin at or behind this place. */
+async function untilWritten(t: Test, hub: Hub, name: string, at: number): Promise<void> {
+  await poll(async () => {
+    const head = await fetch(streamUrl(hub, ['inbox.ada'], { cursor: name }), { method: 'HEAD', headers: { authorization: `Bearer ${ada}` } })
+    return sequence(head.headers.get('last-event-id') ?? '') >= at ? true : undefined
+  }, () => `the cursor ${name} does not come to ${at}`)
+  t.pass(`the cursor ${name} has come to ${at}`)
+}
+
+/** They wait for the hub most of the time. */
+t.jobs = 4
+const tests: Promise<unknown>[] = []
+
+tests.push(t.test('the first time it starts from the head', async (t) => {
+  const hub = await startHub(t)
+  const { log, publish } = inbox()
+  await publish(hub, 3)
+  const stream = await open(t, hub, 'phone')
+  await stream.told('open')
+  t.equal(stream.ids[0]?.id, log[2]!.id)
+  await publish(hub, 2)
+  await stream.count(2)
+  t.equal(difference(stream.events, due(log.slice(3), ['inbox.ada'])), 'none')
+}))
+
+for (const where of ['memory', 'file']) {
+  tests.push(t.test(`(${where}) another connection goes on where the last one stopped`, async (t) => {
+    const hub = await startHub(t, { FANFARE_LOG: where === 'file' ? `file:${t.testdir({})}` : where })
+    const { log, publish } = inbox()
+    const first = await open(t, hub, 'phone')
+    await first.told('open')
+    await publish(hub, 5)
+    await first.count(5)
+    await untilWritten(t, hub, 'phone', 5) // a while after they were sent
+    await publish(hub, 1)
+    await first.count(6)
+    await leave(hub, first)
+    await publish(hub, 4)
+
+    const second = await open(t, hub, 'phone')
+    const read = await readToEnd(second, log)
+    t.equal(missing(second, log, 6), 'none', `with ${read.join(', ')} nothing is missing`)
+    t.ok(read[0]! >= 5, 'and nothing comes again that was sent long before')
+    t.strictSame(second.all.filter(({ type }) => type === 'fanfare.gap'), [])
+  }))
+}
+
+tests.push(t.test('a stream that has ended long after its last event goes on exactly there', async (t) => {
+  const hub = await startHub(t, { FANFARE_HEARTBEAT: '300ms' })
+  const { log, publish } = inbox()
+  const first = await open(t, hub, 'phone')
+  await first.told('open')
+  await publish(hub, 3)
+  await untilWritten(t, hub, 'phone', 3)
+  await leave(hub, first)
+  await publish(hub, 2)
+  const second = await open(t, hub, 'phone')
+  t.strictSame(await readToEnd(second, log), [3, 4], 'once each')
+}))
+
+tests.push(t.test('it is kept over a restart', async (t) => {
+  const settings = { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DRAIN: '100ms' }
+  const { log, publish } = inbox()
+  const before = await startHub(t, settings)
+  const first = await open(t, before, 'phone')
+  await first.told('open')
+  await publish(before, 4)
+  await first.count(4)
+  t.equal(await before.stop(), 0)
+  const hub = await startHub(t, settings)
+  await publish(hub, 3)
+  const second = await open(t, hub, 'phone')
+  await readToEnd(second, log)
+  t.equal(missing(second, log, 4), 'none')
+}))
+
+tests.push(t.test('after a kill nothing is missing', async (t) => {
+  const settings = { FANFARE_LOG: `file:${t.testdir({})}` }
+  const { log, publish } = inbox()
+  for (let round = 0; round < 4; round++) {
+    const hub = await startHub(t, settings)
+    const stream = await open(t, hub, 'phone')
+    const from = log.length // everything up to here has been read, or is still to come
+    await stream.told('open')
+    await publish(hub, 5)
+    if (round === 2) await untilWritten(t, hub, 'phone', log.length)
+    await readToEnd(stream, log)
+    t.equal(missing(stream, log, round === 0 ? 0 : from), 'none', `round ${round}: ${stream.events.map(({ data }) => data).join(' ')}`)
+    await hub.kill()
+  }
+}))
+
+tests.push(t.test('another subject and another name are on their own', async (t) => {
+  const hub = await startHub(t)
+  const { log, publish } = inbox()
+  const first = await open(t, hub, 'phone')
+  await first.told('open')
+  await publish(hub, 3)
+  await untilWritten(t, hub, 'phone', 3)
+  await leave(hub, first)
+  await publish(hub, 2)
+  for (const [what, name, bearer] of [['another name', 'laptop', ada], ['a name that differs in case', 'Phone', ada], ['another subject', 'phone', grace]] as const) {
+    const stream = await open(t, hub, name, bearer)
+    await stream.told('open')
+    t.equal(stream.ids[0]?.id, log.at(-1)!.id, `${what} starts from the head`)
+  }
+  const again = await open(t, hub, 'phone')
+  t.strictSame(await readToEnd(again, log), [3, 4], 'the first goes on')
+}))
+
+tests.push(t.test('subjects of any characters are kept apart', async (t) => {
+  const hub = await startHub(t, { FANFARE_LOG: `file:${t.testdir({})}` })
+  const { log, publish } = inbox()
+  await publish(hub, 1)
+  const subjects = ['a', 'a/phone', 'a%2Fphone', 'ä', 'a b', '../a', '\u0000', '𝄞', '\ud800', 'x'.repeat(256), 'é'.repeat(256), '中'.repeat(256), '𝄞'.repeat(128), '𝄞'.repeat(256)]
+  for (const sub of subjects) {
+    const name = `${JSON.stringify(sub.slice(0, 20))} of ${sub.length}`
+    const url = streamUrl(hub, ['inbox.ada'], { cursor: 'phone' })
+    const headers = { authorization: `Bearer ${token({ sub, subscribe: ['**'] })}` }
+    const answer = await fetch(url, { headers })
+    const head = log.at(-1)!.id
+    const reading = answer.body?.getReader()
+    await reading?.read()
+    await publish(hub, 1)
+    t.equal((await request(`${hub.url}/health/ready`)).status, 200, 'the hub is ready')
+    await reading?.cancel()
+    if (answer.status === 200) {
+      t.equal(answer.headers.get('last-event-id'), head, `${name} starts from the head`)
+      t.equal((await fetch(url, { method: 'HEAD', headers })).headers.get('last-event-id'), head, 'and goes on from there')
+    } else t.ok([400, 401].includes(answer.status), `${name} is refused: ${answer.status}`)
+  }
+}))
+
+tests.push(t.test('a last event id wins', async (t) => {
+  const hub = await startHub(t)
+  const { log, publish } = inbox()
+  await publish(hub, 2)
+  const first = await open(t, hub, 'phone')
+  await first.told('open')
+  await publish(hub, 3)
+  await untilWritten(t, hub, 'phone', 5)
+  await leave(hub, first)
+  const byHeader = await open(t, hub, 'phone', ada, {}, log[0]!.id)
+  t.strictSame(await readToEnd(byHeader, log), [1, 2, 3, 4])
+  const byQuery = await open(t, hub, 'phone', ada, { lastEventId: log[2]!.id })
+  t.strictSame(await readToEnd(byQuery, log), [3, 4])
+  await leave(hub, byHeader, byQuery)
+  const known = await open(t, hub, 'phone', ada, { replay: 'all' })
+  await known.told('open')
+  t.ok(sequence(known.ids[0]!.id) >= 1, 'a cursor that is known wins over replay')
+}))
+
+tests.push(t.test('what has been trimmed meanwhile is told as a gap', async (t) => {
+  const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3', FANFARE_LOG: `file:${t.testdir({})}` })
+  const { log, publish } = inbox()
+  const first = await open(t, hub, 'phone')
+  await first.told('open')
+  await publish(hub, 2)
+  await untilWritten(t, hub, 'phone', 2)
+  await leave(hub, first)
+  await publish(hub, 10)
+  const second = await open(t, hub, 'phone')
+  t.match(await second.told('gap'), { reason: 'expired', after: log[1]!.id })
+  t.strictSame((await readToEnd(second, log)).slice(-3), [9, 10, 11])
+}))
+
+tests.push(t.test('what cannot be is refused', async (t) => {
+  const hub = await startHub(t)
+  const get = (name: string, bearer: string) =>
+    request(streamUrl(hub, ['inbox.ada'], { cursor: name }), { headers: { accept: 'text/event-stream', authorization: `Bearer ${bearer}` } })
+  const problem = checkProblem(t, await get('phone', token({ subscribe: ['**'] })), 400, 'a token without a subject')
+  t.match(problem.detail, /sub/)
+  for (const name of ['', 'a b', 'a.b', 'a/b', 'ä', 'x'.repeat(65), 'a\n', '*']) checkProblem(t, await get(name, ada), 400, `the name ${JSON.stringify(name)}`)
+  const twice = await request(`${streamUrl(hub, ['inbox.ada'])}?cursor=a&cursor=b`, { headers: { accept: 'text/event-stream', authorization: `Bearer ${ada}` } })
+  checkProblem(t, twice, 400, 'two names')
+  for (const name of ['a', 'x'.repeat(64), 'A-Za_z-09']) {
+    const stream = await open(t, hub, name)
+    t.equal(stream.status, 200, name)
+    stream.destroy()
+  }
+}))
+
+tests.push(t.test('an anonymous subscriber has no cursor', async (t) => {
+  const hub = await startHub(t, { FANFARE_ANONYMOUS_SUBSCRIBE: 'inbox.ada' })
+  const answer = await request(streamUrl(hub, ['inbox.ada'], { cursor: 'phone' }), { headers: { accept: 'text/event-stream' } })
+  checkProblem(t, answer, 400, 'without a token')
+}))
+
+tests.push(t.test('it spans the topics of its stream', async (t) => {
+  const hub = await startHub(t)
+  const url = streamUrl(hub, ['news.*', 'inbox.ada'], { cursor: 'all' })
+  const first = await openStream(t, url, { token: ada })
+  await first.told('open')
+  const batch = (name: string) => publishBatch(hub, ['news.1', 'inbox.ada', 'elsewhere', 'news.2'].map((topic) => ({ topic, data: name })), ada)
+  await batch('one')
+  await first.count(3)
+  await untilWritten(t, hub, 'all', 4)
+  await leave(hub, first)
+  const published = await batch('two')
+  const second = await openStream(t, url, { token: ada })
+  await second.until(() => second.lastId === published.at(-1)!.id)
+  t.strictSame(second.events.map(({ topic, data }) => [topic, data]), [['news.1', '"two"'], ['inbox.ada', '"two"'], ['news.2', '"two"']])
+}))
+
+await Promise.all(tests)

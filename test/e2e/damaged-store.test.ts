@@ -1,0 +1,58 @@
+/** A store that is damaged is refused with words that name its folder, by whatever opens it; the process is not taken down by the system. */
+import { randomBytes } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { runCommand } from '../helper/command.js'
+import { killedCopy, makeStore, PAGE, spoil } from '../helper/store.js'
+import { startHub } from '../helper/process.js'
+
+const COMMANDS: [command: string, ...args: string[]][] = [['inspect'], ['start']]
+
+/** What has happened to the file of a store. */
+const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
+  ['a file of one byte', (bytes) => bytes.subarray(0, 1)],
+  ['a file that ends within the header', (bytes) => bytes.subarray(0, 64)],
+  ['a file that ends within the first page', (bytes) => bytes.subarray(0, 2_000)],
+  ['a file that ends after the first page', (bytes) => bytes.subarray(0, PAGE)],
+  ['a file that ends after the second page', (bytes) => bytes.subarray(0, 2 * PAGE)],
+  ['a file that ends after the third page', (bytes) => bytes.subarray(0, 3 * PAGE)],
+  ['the first half of a file', (bytes) => bytes.subarray(0, bytes.length / 2)],
+  ['nine tenths of a file', (bytes) => bytes.subarray(0, Math.floor(bytes.length * 0.9))],
+  ['a text', () => Buffer.from('these are not the bytes you are looking for\n'.repeat(500))],
+  ['random bytes', (bytes) => randomBytes(bytes.length)],
+  ['zeroes', (bytes) => bytes.fill(0)],
+  ['random bytes behind the first page', (bytes) => Buffer.concat([bytes.subarray(0, PAGE), randomBytes(bytes.length - PAGE)])],
+  ['random bytes behind the second page', (bytes) => Buffer.concat([bytes.subarray(0, 2 * PAGE), randomBytes(bytes.length - 2 * PAGE)])],
+  ['zeroes behind the second page', (bytes) => bytes.fill(0, 2 * PAGE)],
+]
+
+await t.test('is refused', async (t) => {
+  const folder = `${t.testdir({})}/store`
+  await makeStore(folder, 2_000)
+  for (const [what, change] of DAMAGES) {
+    await t.test(what, async (t) => {
+      const copy = killedCopy(folder)
+      spoil(copy, change)
+      for (const [command, ...args] of COMMANDS) await refuses(t, command, args, copy)
+    })
+  }
+})
+
+await t.test('an empty file is no log for those who only read, and a new one for a hub', async (t) => {
+  const folder = `${t.testdir({})}/store`
+  await makeStore(folder, 1)
+  spoil(folder, (bytes) => bytes.subarray(0, 0))
+  await refuses(t, 'inspect', [], folder)
+  await refuses(t, 'backup', [`${folder}-backup`], folder)
+  const started = await startHub(t, { FANFARE_LOG: `file:${folder}` }).catch((err: unknown) => (err as Error).message)
+  if (typeof started === 'string') t.ok(/ended before it listened \(1\)/.test(started) && started.includes(folder), started)
+  else t.equal(await started.stop(), 0)
+})
+
+async function refuses(t: Test, command: string, args: string[], folder: string): Promise<void> {
+  const isStart = command === 'start'
+  const outcome = await runCommand(t, isStart ? [command] : [command, folder, ...args], isStart ? { env: { FANFARE_LOG: `file:${folder}` } } : {})
+  const { code, signal, stderr } = outcome
+  t.strictSame({ code, signal }, { code: 1, signal: null }, `${command} ends with 1`)
+  t.ok(stderr.includes(folder), `${command} names the folder: ${stderr.slice(0, 500)}`)
+  t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+}

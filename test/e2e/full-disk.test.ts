@@ -1,0 +1,222 @@
+/** A disk that is full, and has room again: nothing is half-stored, streams stay up, and the hub recovers by itself. A folder that cannot be used is refused. */
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { runCommand } from '../helper/command.js'
+import { poll } from '../helper/deadline.js'
+import { history, post, publish, request, type Answer, type Published } from '../helper/http.js'
+import { ndjson } from '../helper/ndjson.js'
+import { difference, due, sequence, type Logged } from '../helper/oracle.js'
+import { checkProblem } from '../helper/problem.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { openLive, streamUrl, type StreamEvent } from '../helper/stream.js'
+import { mountTmpfs, skipMount, type Tmpfs } from '../helper/tmpfs.js'
+import { anyTopic } from '../helper/token.js'
+import { upload } from '../helper/upload.js'
+
+/** The size of the file system, in megabytes, and what is kept of it to be given back. */
+const DISK = 8
+const RESERVE = 3 * 1024 * 1024
+const HEARTBEAT = '500ms'
+const NOBODY = 65_534
+
+const bearer = anyTopic()
+
+await t.test('sync: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'sync'))
+await t.test('commit: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'commit'))
+
+async function testFullDisk(t: Test, durability: string): Promise<void> {
+  const disk = mountTmpfs(t, DISK)
+  const env = { FANFARE_LOG: `file:${disk.folder}/log`, FANFARE_DURABILITY: durability, FANFARE_HEARTBEAT: HEARTBEAT, FANFARE_RETAIN_EVENTS: '1000000' }
+  disk.fill(RESERVE)
+  const hub = await startHub(t, env)
+  const log: Logged[] = []
+  const small = { token: bearer, keep: shorten }
+  const early = await openLive(t, streamUrl(hub, ['news']), small)
+
+  await t.test('full: publishing is refused, whatever its form', async (t) => {
+    const refused = await fill(hub, disk, log)
+    const problem = checkProblem(t, refused, 503, 'one event')
+    t.equal(problem.code, 'log-unavailable')
+    t.match(refused.headers.get('retry-after'), /^[1-9]\d*$/)
+    t.ok(log.length > 10, `${log.length} events had room`)
+
+    const batch = await post(`${hub.url}/events`, { events: large(40).map((event) => ({ topic: 'news', ...event })) }, bearer)
+    checkProblem(t, batch, 503, 'a batch')
+    t.match(batch.headers.get('retry-after'), /^[1-9]\d*$/)
+    const uploaded = await upload(hub.url, ndjson(large(40).map((event) => ({ topic: 'news', ...event }))), bearer)
+    t.equal(checkProblem(t, uploaded, 503, 'an upload').accepted, 0, 'of which nothing is stored')
+    t.match(uploaded.headers.get('retry-after'), /^[1-9]\d*$/)
+  })
+
+  await t.test('full: readiness is off, and stays so while nothing can be published', async (t) => {
+    const answers: number[] = []
+    for (let round = 0; round < 4; round++) {
+      const beats = early.comments.length
+      await early.until(() => early.comments.length >= beats + 2) // meanwhile it has looked whether it can write again
+      const ready = await request(`${hub.url}/health/ready`)
+      answers.push(ready.status)
+      if (round === 0) t.equal(checkProblem(t, ready, 503, 'readiness').code, 'log-unavailable')
+      t.equal((await post(`${hub.url}/topics/news/events`, large(1)[0], bearer)).status, 503, 'what has no room is refused')
+    }
+    t.strictSame(answers, [503, 503, 503, 503])
+    t.equal((await request(`${hub.url}/health/live`)).status, 200, 'it is alive')
+    t.equal((await request(`${hub.url}/status`)).status, 200)
+  })
+
+  await t.test('full: streams stay up, and new ones can replay', async (t) => {
+    const beats = early.comments.length
+    await early.until(() => early.comments.length >= beats + 2)
+    t.notOk(early.isClosed, 'heartbeats go on')
+    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has what was acknowledged')
+    const late = await openLive(t, streamUrl(hub, ['news'], { replay: 'all' }), small)
+    t.equal(difference(late.events, due(log, ['news'])), 'none', 'a new stream replays it')
+    t.strictSame(late.all.filter(({ type }) => type === 'fanfare.gap'), [])
+    const resumed = await openLive(t, streamUrl(hub, ['news']), { ...small, lastEventId: log[4]!.id })
+    t.equal(difference(resumed.events, due(log.slice(5), ['news'])), 'none', 'another resumes')
+    const { body } = await history(hub, 'news', 'limit=3', bearer)
+    t.strictSame(body.events.map(({ id }) => id), log.slice(0, 3).map(({ id }) => id), 'history is read')
+    await resumed.until(() => resumed.comments.length >= 2)
+    for (const stream of [late, resumed]) stream.destroy()
+  })
+
+  await t.test('full: an ephemeral event is sent all the same', async (t) => {
+    const answer = await post(`${hub.url}/topics/now/events`, { data: 1, ephemeral: true }, bearer)
+    t.equal(answer.status, 202)
+  })
+
+  await t.test('freed: it recovers without a restart, and by itself', async (t) => {
+    disk.free()
+    await poll(async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined), () => 'readiness stays off')
+    t.pass('readiness is on, though nothing was published')
+    const once = { ...large(1)[0]!, id: 'refused before' }
+    const first = await post<Published>(`${hub.url}/topics/news/events`, once, bearer)
+    t.match(first, { status: 201, body: { duplicate: false } })
+    log.push({ id: first.body.id, topic: 'news', data: shortened(once.text) })
+    const batch = await post<{ events: Published[] }>(`${hub.url}/events`, { events: large(10).map((event) => ({ topic: 'news', ...event })) }, bearer)
+    t.equal(batch.status, 201)
+    log.push(...batch.body.events.map(({ id }, n) => ({ id, topic: 'news', data: shortened(large(10)[n]!.text) })))
+    await early.until(() => early.lastId === log.at(-1)!.id)
+    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream that was there all the time has everything, once')
+  })
+
+  await t.test('killed while it is full: what was acknowledged is there', async (t) => {
+    disk.fill(RESERVE / 4)
+    await fill(hub, disk, log)
+    await hub.kill()
+    const onFullDisk = await startHub(t, env).catch((err: unknown) => (err as Error).message)
+    if (typeof onFullDisk === 'string') t.ok(onFullDisk.includes(`${disk.folder}/log`), `a start is refused with words that name the folder: ${onFullDisk}`)
+    else {
+      const stream = await openLive(t, streamUrl(onFullDisk, ['news'], { replay: 'all' }), small)
+      t.equal(difference(stream.events, due(log, ['news'])), 'none', 'also when it is started while the disk is full')
+      await onFullDisk.kill()
+    }
+    disk.free()
+    const again = await startHub(t, env)
+    const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
+    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'nothing is missing, nothing is half-stored')
+    t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, n) => n + 1), 'no sequence was used twice')
+    t.strictSame(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'the epoch stayed')
+    const next = await publish(again, 'news', { text: 'next' }, bearer)
+    t.equal(sequence(next.id), log.length + 1)
+    t.equal(await again.stop(), 0)
+  })
+}
+
+await t.test('a hub on a full disk is stopped as any other', { skip: skipMount }, async (t) => {
+  for (const durability of ['sync', 'commit']) {
+    const disk = mountTmpfs(t, DISK)
+    disk.fill(RESERVE)
+    const log: Logged[] = []
+    const env = { FANFARE_LOG: `file:${disk.folder}/log`, FANFARE_DURABILITY: durability, FANFARE_DRAIN: '100ms', FANFARE_RETAIN_EVENTS: '1000000' }
+    const hub = await startHub(t, env)
+    await fill(hub, disk, log)
+    t.equal(await hub.stop(), 0, durability)
+    disk.free()
+    const again = await startHub(t, env)
+    const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), { token: bearer, keep: shorten })
+    t.equal(difference(stream.events, due(log, ['news'])), 'none')
+    await again.kill()
+  }
+})
+
+await t.test('a folder that cannot be used stops the start with words that name it', async (t) => {
+  const folder = t.testdir({ file: 'not a folder', mine: {} })
+
+  async function refuses(t: Test, log: string, user?: number): Promise<void> {
+    const { code, signal, stdout, stderr } = await runCommand(t, [], { env: { FANFARE_LOG: `file:${log}` }, ...(user === undefined ? {} : { user }) })
+    t.strictSame({ code, signal }, { code: 1, signal: null })
+    t.ok(stderr.includes(log), `${JSON.stringify(stderr)} names the folder`)
+    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stdout, /listening/)
+  }
+
+  await t.test('a file in place of the folder', async (t) => {
+    await refuses(t, join(folder, 'file'))
+    await refuses(t, join(folder, 'file', 'below'))
+  })
+
+  await t.test('a file system that is read-only', { skip: skipMount }, async (t) => {
+    const disk = mountTmpfs(t, 1)
+    mkdirSync(join(disk.folder, 'empty'))
+    const used = join(disk.folder, 'used')
+    await (await startHub(t, { FANFARE_LOG: `file:${used}` })).stop()
+    disk.setReadOnly(true)
+    for (const log of [join(disk.folder, 'empty'), join(disk.folder, 'new'), used]) await refuses(t, log)
+  })
+
+  await t.test('a folder of somebody else', { skip: await whyNotAsNobody(t) }, async (t) => {
+    const mine = join(folder, 'mine')
+    for (const mode of [0o755, 0o700]) {
+      chmodSync(mine, mode)
+      await refuses(t, mine, NOBODY)
+    }
+    t.strictSame(readdirSync(mine), [], 'nothing was put there')
+    await refuses(t, join(folder, 'new'), NOBODY)
+  })
+
+  await t.test('a store of somebody else', { skip: await whyNotAsNobody(t) }, async (t) => {
+    const theirs = join(folder, 'theirs')
+    await (await startHub(t, { FANFARE_LOG: `file:${theirs}` })).stop()
+    for (const mode of [0o755, 0o777]) {
+      chmodSync(theirs, mode)
+      await refuses(t, theirs, NOBODY)
+    }
+    chmodSync(join(theirs, 'data.mdb'), 0o000)
+    await refuses(t, theirs, NOBODY)
+  })
+})
+
+/** Publishes until it is refused, and takes what room is left then. Answers the refusal. */
+async function fill(hub: Hub, disk: Tmpfs, log: Logged[]): Promise<Answer> {
+  for (let n = log.length; ; n++) {
+    const { text } = large(1)[0]!
+    const answer = await post<Published>(`${hub.url}/topics/news/events`, { text: `${n} ${text}` }, bearer)
+    if (answer.status === 201) log.push({ id: answer.body.id, topic: 'news', data: shortened(`${n} ${text}`) })
+    else {
+      disk.fill()
+      return answer
+    }
+  }
+}
+
+/** Events that take much room. */
+function large(count: number): { text: string }[] {
+  return Array.from({ length: count }, (_, n) => ({ text: `${n} `.padEnd(100_000, 'x') }))
+}
+
+function shorten(event: StreamEvent): StreamEvent {
+  return { ...event, data: shortened(event.data) }
+}
+
+/** The beginning of a text and its length stand for it. */
+function shortened(text: string): string {
+  return `${text.slice(0, 12)} ${text.length}`
+}
+
+/** Why no hub can be run as somebody who may nothing, or `false`. */
+async function whyNotAsNobody(t: Test): Promise<string | false> {
+  if (process.getuid?.() !== 0) return 'only root can run a hub as somebody else'
+  const { code, stderr } = await runCommand(t, ['inspect'], { user: NOBODY })
+  return code === 1 && /inspect/.test(stderr) ? false : `nobody cannot run the hub here: ${stderr.trim().split('\n', 1)[0] ?? ''}`
+}

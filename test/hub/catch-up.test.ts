@@ -1,0 +1,195 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { MemoryLog } from '../../src/log/memory.js'
+import { settle, until } from './fake-sink.js'
+import { openHub, openHubOn } from './open-hub.js'
+
+const KEEP_ALL = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
+
+/** A memory log that counts how often it is read, and that can be held up. */
+class WatchedLog extends MemoryLog {
+  reads = 0
+  /** What reads wait for. */
+  hold: Promise<unknown> | undefined
+
+  override async read(...args: Parameters<MemoryLog['read']>) {
+    this.reads++
+    const page = await super.read(...args)
+    await this.hold
+    return page
+  }
+}
+
+function range(length: number, from = 0): string[] {
+  return Array.from({ length }, (_, n) => String(from + n))
+}
+
+function events(topic: string, texts: string[], size = 0) {
+  return texts.map((text) => ({ topic, data: Number(text), text: undefined, ...(size > 0 ? { data: undefined, text: text.padEnd(size, '.') } : {}) }))
+}
+
+await t.test('more than one batch is read and sent in order, then the stream is live', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  await hub.publishAll(events('a', range(3_500)))
+  const reader = await subscribe(['a'], { replay: 'all' })
+  await until(() => reader.told('live').length === 1)
+  t.strictSame(reader.data, range(3_500))
+  await hub.publish('a', { data: 3_500 })
+  await until(() => reader.data.length === 3_501)
+  t.equal(reader.told('live').length, 1)
+})
+
+await t.test('large events are sent in batches of bounded size', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  await hub.publishAll(events('a', range(100), 20_000))
+  const reader = await subscribe(['a'], { replay: 'all' })
+  await until(() => reader.told('live').length === 1)
+  t.equal(reader.data.length, 100)
+  t.ok(reader.writes.every(({ length }) => length < 200_000))
+})
+
+await t.test('what is published meanwhile comes after it, nothing is missing and nothing doubled', async (t) => {
+  const log = new WatchedLog(KEEP_ALL)
+  const { hub, subscribe } = openHubOn(t, log)
+  await hub.publishAll(events('a', range(2_500)))
+  const reader = await subscribe(['a'], { replay: 'all' })
+  for (let n = 2_500; n < 2_600; n++) {
+    await hub.publish('a', { data: n })
+    await turn()
+  }
+  await until(() => reader.data.length >= 2_600)
+  await settle()
+  t.strictSame(reader.data, range(2_600))
+  t.equal(reader.told('live').length, 1)
+})
+
+await t.test('many who come back to the same place cost one read', async (t) => {
+  const log = new WatchedLog(KEEP_ALL)
+  const { hub, subscribe } = openHubOn(t, log)
+  await hub.publishAll(events('a', range(2_000)))
+  log.reads = 0
+  let release: (() => void) | undefined
+  log.hold = new Promise<void>((resolve) => (release = resolve))
+  const readers = await Promise.all(Array.from({ length: 50 }, () => subscribe(['a'], { lastEventId: `${hub.epoch}-1000` })))
+  await settle()
+  log.hold = undefined
+  release!()
+  await until(() => readers.every((reader) => reader.told('live').length === 1))
+  t.ok(log.reads <= 2, `${log.reads} reads`)
+  for (const reader of readers) t.strictSame(reader.data, range(1_000, 1_000))
+})
+
+await t.test('whoever goes away while the log is read is sent nothing more', async (t) => {
+  const log = new WatchedLog(KEEP_ALL)
+  const { hub, subscribe } = openHubOn(t, log)
+  await hub.publishAll(events('a', range(5_000)))
+  let release: (() => void) | undefined
+  log.hold = new Promise<void>((resolve) => (release = resolve))
+  const [gone, ended, stays] = [await subscribe(['a'], { replay: 'all' }), await subscribe(['a'], { replay: 'all' }), await subscribe(['a'], { replay: 'all' })]
+  gone.close()
+  ended.subscriber.end('revoked')
+  release!()
+  log.hold = undefined
+  await until(() => stays.told('live').length === 1)
+  for (const reader of [gone, ended]) {
+    t.strictSame(reader.data, [])
+    t.equal(reader.late, 0)
+  }
+  t.strictSame(ended.told('close'), [{ reason: 'revoked' }])
+})
+
+await t.test('whoever is full in the middle goes on from there', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  await hub.publishAll(events('a', range(100), 20_000))
+  const reader = await subscribe(['a'], { replay: 'all' })
+  reader.stall(2)
+  await until(() => reader.isFull)
+  const { length } = reader.data
+  t.ok(length < 100)
+  for (let n = 0; n < 5; n++) {
+    await hub.publish('a', { text: String(n) })
+    await settle(1)
+  }
+  t.equal(reader.data.length, length)
+  t.equal(reader.overflow, 0)
+  reader.drain()
+  await until(() => reader.data.length === 105)
+  t.strictSame(reader.data.map((text) => text.replace(/\.*$/, '')), [...range(100), ...range(5)])
+  t.equal(reader.told('live').length, 1)
+})
+
+await t.test('catching up lets others have their turns', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (let n = 0; n < 20; n++) await hub.publishAll(events(`t.${n}`, range(1_000)))
+  const readers = await Promise.all(Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })))
+  let longest = 0
+  let last = performance.now()
+  await until(() => {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+    return readers.every(({ subscriber }) => subscriber.state === 'live')
+  })
+  t.ok(longest < 500, `the event loop was held for ${Math.round(longest)} ms`)
+  for (const reader of readers) t.equal(reader.data.length, 20_000)
+})
+
+await t.test('a replay of an empty log takes nothing from those who ask for one later', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const first = await subscribe(['a'], { replay: 'all' })
+  await until(() => first.told('live').length === 1)
+  await hub.publishAll(events('a', range(3)))
+  const second = await subscribe(['a'], { replay: 'all' })
+  await until(() => second.told('live').length === 1, () => 'the second stream never becomes live')
+  t.strictSame(second.data, range(3))
+  t.strictSame(first.data, range(3))
+})
+
+await t.test('a replay has what is retained, not what was when somebody else asked', async (t) => {
+  const { hub, subscribe } = openHub(t, {}, { events: 5 })
+  await hub.publishAll(events('a', range(5)))
+  const first = await subscribe(['a'], { replay: 'all' })
+  await until(() => first.told('live').length === 1)
+  await hub.publishAll(events('a', range(20, 5)))
+  const second = await subscribe(['a'], { replay: 'all' })
+  await until(() => second.told('live').length === 1)
+  t.strictSame(second.data, range(5, 20))
+  t.strictSame(second.told('gap'), [])
+})
+
+await t.test('a gap names the oldest event that is left, also when somebody asked before there was any', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  await hub.publish('b', { data: 0 })
+  const first = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
+  await until(() => first.told('live').length === 1)
+  await hub.publish('a', { data: 1 })
+  const second = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
+  await until(() => second.told('live').length === 1)
+  t.strictSame(second.data, ['1'])
+  t.match(second.told('gap'), [{ reason: 'epoch', oldest: `${hub.epoch}-2` }])
+})
+
+await t.test('a replay of several batches tells of no gap that was there before it began', async (t) => {
+  const { hub, subscribe } = openHub(t, {}, { events: 10 })
+  await hub.publishAll(events('quiet', range(10), 20_000))
+  await hub.publishAll(events('busy', range(50), 20_000))
+  const reader = await subscribe(['quiet', 'busy'], { replay: 'all' })
+  await until(() => reader.told('live').length === 1)
+  t.equal(reader.data.length, 20)
+  t.strictSame(reader.told('gap'), [], 'what is retained was asked for, and nothing else')
+})
+
+await t.test('what goes while somebody catches up is told as a gap', async (t) => {
+  const { hub, subscribe } = openHub(t, {}, { events: 20 })
+  await hub.publishAll(events('a', range(20), 20_000))
+  const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
+  reader.stall(2)
+  await until(() => reader.isFull)
+  await hub.publishAll(events('a', range(400, 20), 20_000))
+  reader.drain()
+  await until(() => reader.told('live').length === 1)
+  const ids = reader.blocks.flatMap(({ id, event }) => (event?.type === 'message' ? [Number(id!.slice(9))] : []))
+  const before = ids.filter((id) => id <= 20)
+  t.strictSame(ids, [...before, ...range(20, 401).map(Number)])
+  t.strictSame(reader.told('gap'), [{ reason: 'expired', after: `${hub.epoch}-${before.length}`, oldest: `${hub.epoch}-401` }])
+})

@@ -1,0 +1,231 @@
+import t from 'tap'
+import { Fanout } from '../../src/hub/fanout.js'
+import { Frame } from '../../src/hub/frame.js'
+import { Selection } from '../../src/hub/selection.js'
+import { Encoder } from '../../src/hub/sse.js'
+import { Subscriber, type SubscriberOwner } from '../../src/hub/subscriber.js'
+import { FakeSink, settle, until } from './fake-sink.js'
+
+const encoder = new Encoder('8f3kq0zt')
+
+/** A fanout with a log of its own: what is dispatched gets the next sequence. */
+function open() {
+  const fanout = new Fanout()
+  let head = 0
+  let orders = 0
+  const owner: SubscriberOwner = {
+    resume: (subscriber) => {
+      if (subscriber.place !== undefined && subscriber.feed.holds(subscriber.place)) fanout.join(subscriber, subscriber.place)
+      else missed.push(subscriber)
+    },
+    leave: (subscriber) => fanout.leave(subscriber),
+  }
+  /** Those for whom the frames do not reach back far enough any more. */
+  const missed: Subscriber[] = []
+
+  function dispatch(topic: string, text: string, { type, ephemeral = false }: { type?: string; ephemeral?: boolean } = {}): void {
+    const sequence = ephemeral ? undefined : ++head
+    fanout.dispatch(new Frame(encoder, { topic, type, id: undefined, kind: 'text', payload: text }, sequence, ++orders, 0, encoder.cursor(head)))
+  }
+
+  function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Subscriber } {
+    const selection = new Selection(patterns, types)
+    const feed = fanout.feed(selection, { format: 'raw', topicLine: !selection.isSingleTopic }, head)
+    feed.size++
+    const sink = new FakeSink()
+    const subscriber = new Subscriber({ id: '', subject: undefined, expiresAt: undefined }, feed, head, head, sink, owner)
+    fanout.join(subscriber, feed.end)
+    return Object.assign(sink, { subscriber })
+  }
+
+  return { fanout, dispatch, subscribe, missed }
+}
+
+function range(length: number): string[] {
+  return Array.from({ length }, (_, n) => String(n))
+}
+
+/** Keeps the event loop for longer than a slice of a sweep. */
+function dawdle(): void {
+  const end = performance.now() + 6
+  while (performance.now() < end);
+}
+
+await t.test('everyone gets what they asked for, once, in order, however it matches', async (t) => {
+  const { dispatch, subscribe } = open()
+  const readers = {
+    a: subscribe(['a.1']), any: subscribe(['**']), several: subscribe(['a.*', 'a.1', '*.1', '**']), typed: subscribe(['**'], ['x']), nothing: subscribe(['c']),
+  }
+  dispatch('a.1', '1')
+  dispatch('b.1', '2', { type: 'x' })
+  dispatch('a.1', '3', { type: 'y' })
+  dispatch('a.1', '4', { ephemeral: true, type: 'x' })
+  await until(() => readers.any.data.length === 4)
+  await settle()
+  t.strictSame(readers.a.data, ['1', '3', '4'])
+  t.strictSame(readers.any.data, ['1', '2', '3', '4'])
+  t.strictSame(readers.several.data, ['1', '2', '3', '4'])
+  t.strictSame(readers.typed.data, ['2', '4'])
+  t.strictSame(readers.nothing.writes, [])
+})
+
+await t.test('nothing is written before the publisher had its turn, then everything in one write', async (t) => {
+  const { dispatch, subscribe } = open()
+  const reader = subscribe(['**'])
+  for (const text of range(100)) dispatch('a', text)
+  t.equal(reader.writes.length, 0)
+  await until(() => reader.data.length === 100)
+  t.equal(reader.writes.length, 1)
+  t.strictSame(reader.data, range(100))
+})
+
+await t.test('count tells how many an event goes to, each once', (t) => {
+  const { fanout, subscribe } = open()
+  subscribe(['a', '*'])
+  subscribe(['a'])
+  const third = subscribe(['a'], ['x'])
+  t.equal(fanout.count('a', undefined), 2)
+  t.equal(fanout.count('a', 'x'), 3)
+  t.equal(fanout.count('b', 'x'), 1)
+  t.equal(fanout.count('b.c', 'x'), 0)
+  third.close()
+  t.equal(fanout.count('a', 'x'), 2)
+  t.end()
+})
+
+await t.test('those who are full are passed over, and get the rest in order when they have drained', async (t) => {
+  const { dispatch, subscribe } = open()
+  const readers = Array.from({ length: 20 }, () => subscribe(['a']))
+  readers.forEach((reader, n) => n % 3 === 0 && reader.stall(1 + (n % 4)))
+  for (let n = 0; n < 30; n++) {
+    dispatch('a', String(n))
+    await settle(1)
+  }
+  await until(() => readers.every((reader, n) => n % 3 === 0 || reader.data.length === 30))
+  for (const reader of readers.filter(({ isFull }) => isFull)) {
+    t.ok(reader.data.length < 30)
+    t.equal(reader.overflow, 0)
+    reader.drain()
+  }
+  await until(() => readers.every((reader) => reader.data.length === 30))
+  for (const reader of readers) t.strictSame(reader.data, range(30))
+})
+
+await t.test('those whose sinks close in the middle of a sweep, their own or by the hand of another, are no trouble', async (t) => {
+  const { fanout, dispatch, subscribe } = open()
+  const readers = Array.from({ length: 12 }, () => subscribe(['a']))
+  readers[2]!.onWrite = () => readers[2]!.close()
+  readers[5]!.onWrite = () => {
+    readers[5]!.onWrite = undefined
+    for (const n of [4, 5, 6, 7]) readers[n]!.close() // two that were written to, two that were not
+  }
+  for (const text of range(3)) dispatch('a', text)
+  await until(() => readers[11]!.data.length === 3)
+  for (const text of ['3', '4']) dispatch('a', text)
+  await until(() => readers[11]!.data.length === 5)
+  const closed = [2, 4, 5, 6, 7]
+  readers.forEach((reader, n) => {
+    if (!closed.includes(n)) t.strictSame(reader.data, range(5), `reader ${n}`)
+    t.equal(reader.late, 0, `nothing is written to reader ${n} when it has closed`)
+  })
+  t.strictSame(readers[6]!.data, [])
+  t.equal(fanout.count('a', undefined), 7)
+})
+
+await t.test('whoever joins in the middle of a sweep gets everything that comes after, once', async (t) => {
+  const { dispatch, subscribe } = open()
+  const readers = Array.from({ length: 4 }, () => subscribe(['a']))
+  const joined: ReturnType<typeof subscribe>[] = []
+  readers[1]!.onWrite = () => {
+    readers[1]!.onWrite = undefined
+    joined.push(subscribe(['a']), subscribe(['**']), subscribe(['a']))
+  }
+  for (const text of range(3)) dispatch('a', text)
+  await until(() => readers[3]!.data.length === 3)
+  for (const text of ['3', '4']) dispatch('a', text)
+  await until(() => readers[3]!.data.length === 5)
+  for (const reader of readers) t.strictSame(reader.data, range(5))
+  for (const reader of joined) t.strictSame(reader.data, ['3', '4'])
+})
+
+await t.test('what is published in the middle of a sweep reaches those whom it has passed', async (t) => {
+  const { dispatch, subscribe } = open()
+  const readers = Array.from({ length: 6 }, () => subscribe(['a']))
+  let published = 1
+  for (const reader of readers.slice(2, 4)) {
+    reader.onWrite = () => {
+      if (published < 5) dispatch('a', String(published++))
+    }
+  }
+  dispatch('a', '0')
+  await until(() => readers.every(({ data }) => data.length === 5))
+  for (const reader of readers) t.strictSame(reader.data, range(5))
+})
+
+await t.test('a sweep that takes long lets others have their turns, and leaves nobody out', async (t) => {
+  const { dispatch, subscribe } = open()
+  const readers = Array.from({ length: 100 }, () => subscribe(['a']))
+  for (const reader of readers) reader.onWrite = () => (reader.writes.length === 1 ? dawdle() : undefined)
+  dispatch('a', '0')
+  let turns = 0
+  while (readers.some(({ data }) => data.length === 0)) {
+    await settle(1)
+    turns++
+    if (turns < 5) dispatch('a', String(turns)) // in the middle of the sweep
+  }
+  t.ok(turns > 3, `${turns} turns of the event loop`)
+  await until(() => readers.every(({ data }) => data.length >= 5))
+  for (const reader of readers) t.strictSame(reader.data, range(5))
+})
+
+await t.test('several topics of one stream stay in order, also when a sweep is interrupted', async (t) => {
+  const { dispatch, subscribe } = open()
+  const slow = Array.from({ length: 40 }, () => subscribe(['a']))
+  for (const reader of slow) reader.onWrite = () => (reader.writes.length === 1 ? dawdle() : undefined)
+  const all = subscribe(['**'])
+  for (let n = 0; n < 60; n++) {
+    dispatch(n % 3 === 0 ? 'a' : `b.${n % 5}`, String(n))
+    if (n % 7 === 0) await settle(1)
+  }
+  await until(() => all.data.length === 60)
+  t.strictSame(all.data, range(60))
+  await until(() => slow.every(({ data }) => data.length === 20))
+})
+
+await t.test('nothing is kept for those who keep up, and not much for those who do not', async (t) => {
+  const { fanout, dispatch, subscribe, missed } = open()
+  const quick = subscribe(['a'])
+  const slow = subscribe(['a'])
+  const { feed } = quick.subscriber
+  const text = 'x'.repeat(500_000)
+  dispatch('a', text)
+  await until(() => quick.data.length === 1)
+  t.equal(feed.holds(feed.end - 1), false, 'everybody has it')
+  slow.stall()
+  for (let n = 2; n <= 40; n++) {
+    dispatch('a', text)
+    await until(() => quick.data.length === n)
+  }
+  let held = 0
+  while (feed.holds(feed.end - held - 1)) held++
+  t.ok(held > 0 && held < 25, `${held} frames are held`)
+  slow.drain()
+  t.strictSame(missed, [slow.subscriber], 'it has to go on from the log')
+  slow.close()
+  fanout.releaseOld()
+  t.equal(feed.holds(feed.end - 1), false)
+})
+
+await t.test('a feed is gone when its last subscriber is, and begins anew for the next', async (t) => {
+  const { dispatch, subscribe } = open()
+  const first = subscribe(['a.*'])
+  dispatch('a.1', '0')
+  first.close()
+  await settle()
+  t.strictSame(first.data, [])
+  const second = subscribe(['a.*'])
+  t.not(second.subscriber.feed, first.subscriber.feed)
+  dispatch('a.1', '1')
+  await until(() => second.data.length === 1)
+  t.strictSame(second.data, ['1'])
+})

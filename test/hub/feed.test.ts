@@ -1,0 +1,152 @@
+import { deepStrictEqual as same } from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import { BATCH_BYTES, Feed } from '../../src/hub/feed.js'
+import { Frame } from '../../src/hub/frame.js'
+import { Selection } from '../../src/hub/selection.js'
+import { Encoder, type Wire } from '../../src/hub/sse.js'
+import { parseStream } from './reference-parser.js'
+
+const RAW: Wire = { format: 'raw', topicLine: false }
+const encoder = new Encoder('8f3kq0zt')
+
+/** Frames as a hub makes them: `sequence` is `undefined` for an ephemeral event. */
+function frame(sequence: number | undefined, order: number, text = String(order)): Frame {
+  const event = { topic: 'a', type: undefined, id: undefined, kind: 'text' as const, payload: text }
+  return new Frame(encoder, event, sequence, order, 0, sequence === undefined ? '' : encoder.cursor(sequence))
+}
+
+function texts(bytes: Buffer): string[] {
+  return parseStream(bytes).map(({ event }) => event!.data)
+}
+
+function newFeed(head = 0): Feed {
+  return new Feed(new Selection(['a']), RAW, head)
+}
+
+await t.test('everything from a place to the end is one batch, the same for all who stand there', (t) => {
+  const feed = newFeed()
+  for (const n of [1, 2, 3]) feed.push(frame(n, n))
+  const batch = feed.batch(1)
+  t.match({ ...batch, bytes: texts(batch.bytes) }, { bytes: ['2', '3'], events: 2, sequence: 3, to: 3, full: false })
+  t.equal(feed.batch(1), batch)
+  feed.push(frame(4, 4))
+  t.match({ ...feed.batch(1), bytes: texts(feed.batch(1).bytes) }, { bytes: ['2', '3', '4'], sequence: 4, to: 4 }, 'and anew when there is more')
+  t.strictSame(texts(feed.batch(3).bytes), ['4'])
+  t.end()
+})
+
+await t.test('a batch of one event is the bytes of the event themselves', (t) => {
+  const feed = newFeed()
+  const one = frame(1, 1)
+  feed.push(one)
+  t.equal(feed.batch(0).bytes, one.bytes(RAW))
+  t.end()
+})
+
+await t.test('a batch has no more bytes than allowed, but one event at least', (t) => {
+  const feed = newFeed()
+  const text = 'x'.repeat(BATCH_BYTES * 0.4)
+  for (const n of [1, 2, 3]) feed.push(frame(n, n, text))
+  feed.push(frame(4, 4, 'x'.repeat(BATCH_BYTES * 2)))
+  t.match(feed.batch(0), { events: 2, sequence: 2, to: 2, full: true })
+  t.match(feed.batch(2), { events: 1, sequence: 3, to: 3, full: true })
+  t.match(feed.batch(3), { events: 1, sequence: 4, to: 4, full: false })
+  feed.push(frame(5, 5))
+  t.match(feed.batch(0), { events: 2, to: 2 }, 'what is full stays as it was')
+  t.end()
+})
+
+await t.test('a batch of nothing but ephemeral events has no sequence', (t) => {
+  const feed = newFeed()
+  feed.push(frame(undefined, 1))
+  t.match(feed.batch(0), { events: 1, sequence: undefined })
+  feed.push(frame(7, 2))
+  feed.push(frame(undefined, 3))
+  t.match(feed.batch(0), { events: 3, sequence: 7 })
+  t.end()
+})
+
+await t.test('a frame that comes twice, by two patterns, is taken once', (t) => {
+  const feed = newFeed()
+  const one = frame(1, 1)
+  t.equal(feed.push(one), true)
+  t.equal(feed.push(one), false)
+  t.equal(feed.end, 1)
+  t.end()
+})
+
+await t.test('a place is found for whoever has read up to a sequence, as long as the frames reach back', (t) => {
+  const feed = newFeed(10)
+  t.equal(feed.placeAfter(10, 0), 0, 'nothing has come since')
+  t.equal(feed.placeAfter(9, 0), undefined, 'what came before the feed is not in it')
+  feed.push(frame(12, 1))
+  feed.push(frame(undefined, 2))
+  feed.push(frame(15, 3))
+  t.equal(feed.placeAfter(10, 0), 0)
+  t.equal(feed.placeAfter(11, 0), 0)
+  t.equal(feed.placeAfter(12, 0), 1)
+  t.equal(feed.placeAfter(14, 0), 1)
+  t.equal(feed.placeAfter(15, 0), 3)
+  t.equal(feed.placeAfter(99, 0), 3)
+  t.equal(feed.placeAfter(12, 2), 2, 'ephemeral events from before somebody came are not for them')
+  t.end()
+})
+
+await t.test('what is released can no longer be read from', (t) => {
+  const feed = newFeed()
+  for (const n of [1, 2, 3, 4]) feed.push(frame(n * 10, n))
+  feed.releaseOlder(3)
+  t.equal(feed.holds(1), false)
+  t.equal(feed.holds(2), true)
+  t.equal(feed.end, 4)
+  t.equal(feed.placeAfter(19, 0), undefined)
+  t.equal(feed.placeAfter(20, 0), 2)
+  t.strictSame(texts(feed.batch(2).bytes), ['3', '4'])
+  feed.releaseAll()
+  t.equal(feed.holds(3), false)
+  t.equal(feed.holds(4), true)
+  t.equal(feed.placeAfter(39, 0), undefined)
+  t.equal(feed.placeAfter(40, 0), 4)
+  t.end()
+})
+
+await t.test('whoever reads from a place to the end, batch after batch, gets every frame that is held', (t) => {
+  const step = fc.oneof(
+    fc.record({ push: fc.constantFrom(1, 1_000, BATCH_BYTES / 2, BATCH_BYTES * 2), ephemeral: fc.boolean() }),
+    fc.record({ release: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    fc.record({ read: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  )
+  t.doesNotThrow(() => fc.assert(
+    fc.property(fc.array(step, { maxLength: 30, size: 'max' }), (steps) => {
+      const feed = newFeed()
+      const frames: Frame[] = []
+      let released = 0
+      let sequence = 0
+      for (const step of steps) {
+        if ('push' in step) {
+          const next = frame(step.ephemeral ? undefined : (sequence += 3), frames.length, 'x'.repeat(step.push))
+          feed.push(next)
+          frames.push(next)
+        } else if ('release' in step) {
+          released = Math.max(released, Math.round(step.release * frames.length))
+          feed.releaseOlder(released)
+        } else {
+          const from = released + Math.round(step.read * (frames.length - released))
+          const parts: Buffer[] = []
+          for (let place = from; place < feed.end; ) {
+            const { bytes, to, sequence: last, events } = feed.batch(place)
+            same(events, to - place)
+            same(last, frames.slice(place, to).findLast((frame) => frame.sequence !== undefined)?.sequence)
+            parts.push(bytes)
+            place = to
+          }
+          same(Buffer.concat(parts).equals(Buffer.concat(frames.slice(from).map((frame) => frame.bytes(RAW)))), true)
+        }
+        same(feed.end, frames.length)
+      }
+    }),
+    { numRuns: 60 },
+  ))
+  t.end()
+})

@@ -1,0 +1,356 @@
+/**
+ * A hub with random publishers and subscribers, against what it promises: (1) the last id that a client has read is a safe place to resume, (2) events arrive in log
+ * order and at most once, and a resume misses and repeats none, (4) a gap is never silent, nor told without a reason.
+ */
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import { Hub, type Receipt } from '../../src/hub/hub.js'
+import { Selection } from '../../src/hub/selection.js'
+import { MemoryLog } from '../../src/log/memory.js'
+import { FakeSink, settle, until } from './fake-sink.js'
+import { parseStream, type Block } from './reference-parser.js'
+
+const TOPICS = ['a', 'b', 'a.x', 'b.x', 'c']
+const SELECTIONS: [patterns: string[], types: string[]][] = [
+  [['a'], []], [['a'], []], [['b'], []], [['a', 'b'], []], [['**'], []], [['*.x'], []], [['a', 'a.*', '**'], []], [['c', 'b.*'], []], [['**'], ['t']], [['a'], ['t', 'u']],
+]
+const CLIENTS = 5
+
+/** A counterexample is not made ever smaller for longer than this. */
+const BOUNDED = { interruptAfterTimeLimit: 6_000 }
+
+interface Plan {
+  topic: string
+  type: string | undefined
+  size: number
+  ephemeral: boolean
+}
+
+interface Published extends Plan {
+  payload: string
+}
+
+type Step =
+  | { do: 'publish'; events: Plan[] }
+  | { do: 'connect'; client: number; selection: number; replay: number | 'all' }
+  | { do: 'disconnect'; client: number; read: number }
+  | { do: 'resume'; client: number }
+  | { do: 'stall'; client: number; writes: number }
+  | { do: 'drain'; client: number }
+  | { do: 'turns'; turns: number }
+
+function steps(large: boolean): fc.Arbitrary<Step[]> {
+  const client = fc.nat(CLIENTS - 1)
+  const event = fc.record({
+    topic: fc.constantFrom(...TOPICS),
+    type: fc.constantFrom(undefined, undefined, 't', 'u'),
+    size: large ? fc.constantFrom(0, 70_000, 1_700_000) : fc.constantFrom(0, 3_000),
+    ephemeral: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
+  })
+  const step = fc.oneof(
+    { weight: 8, arbitrary: fc.record({ do: fc.constant('publish' as const), events: fc.array(event, { minLength: 1, maxLength: 5 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('connect' as const), client, selection: fc.nat(SELECTIONS.length - 1), replay: fc.constantFrom(0, 1, 3, 'all' as const) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('disconnect' as const), client, read: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), client }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('stall' as const), client, writes: fc.integer({ min: 1, max: 3 }) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('drain' as const), client }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 4 }) }) },
+  )
+  return fc.array(step, { minLength: 1, maxLength: 80, size: 'max' })
+}
+
+/** One connection of a client. */
+interface Connection {
+  sink: FakeSink
+  selection: Selection
+  /** The sequence that it asked to go on after; `undefined`: it was its first. */
+  after: number | undefined
+  replay: number | 'all'
+  /** What has been published when it was opened, and when it was closed. */
+  opened: number
+  closed: number
+  /** It was never full and never closed, so that it is sent everything ephemeral. */
+  undisturbed: boolean
+  /** The part of its bytes that its client has read. */
+  read: number
+  /** The log's head when it was opened, and at each write. */
+  head: number
+  heads: number[]
+}
+
+interface Client {
+  connection: Connection | undefined
+  selection: Selection | undefined
+  lastId: string | undefined
+}
+
+/** A hub in the hands of a random story. */
+class Story {
+  readonly log: MemoryLog
+  readonly hub: Hub
+  readonly clients = Array.from({ length: CLIENTS }, (): Client => ({ connection: undefined, selection: undefined, lastId: undefined }))
+  readonly connections: Connection[] = []
+  readonly published: (Published & { receipt: Promise<Receipt> })[] = []
+  #ids = 0
+
+  constructor(retain: number) {
+    this.log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+    this.hub = new Hub(this.log, { heartbeat: 1e9, maxAge: 0, maxEventSize: 1e9, onError: (err) => void this.errors.push(err) })
+  }
+
+  readonly errors: unknown[] = []
+
+  async run(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) await this.#step(step)
+    for (const client of this.clients) {
+      client.connection?.sink.drain()
+      if (!client.connection && client.lastId !== undefined) await this.#open(client, client.lastId, 0)
+    }
+  }
+
+  async #step(step: Step): Promise<void> {
+    if (step.do === 'turns') return settle(step.turns)
+    if (step.do === 'publish') return this.#publish(step.events)
+    const client = this.clients[step.client]!
+    const { connection } = client
+    switch (step.do) {
+      case 'connect':
+        this.#disconnect(client, 1)
+        client.selection = new Selection(...SELECTIONS[step.selection]!)
+        client.lastId = undefined
+        return this.#open(client, undefined, step.replay)
+      case 'resume':
+        if (!connection && client.lastId !== undefined) return this.#open(client, client.lastId, 0)
+        return
+      case 'disconnect':
+        return this.#disconnect(client, step.read)
+      case 'stall':
+        if (connection) connection.undisturbed = false
+        return connection?.sink.stall(step.writes)
+      case 'drain':
+        return connection?.sink.drain()
+    }
+  }
+
+  #publish(plans: Plan[]): void {
+    const events = plans.map((plan, index) => ({ ...plan, payload: `${this.published.length + index}${'.'.repeat(plan.size)}` }))
+    const batch = this.hub.publishAll(events.map(({ topic, type, payload, ephemeral }) => ({ topic, type, text: payload, ephemeral })))
+    events.forEach((event, index) => this.published.push({ ...event, receipt: batch.then((receipts) => receipts[index]!) }))
+  }
+
+  async #open(client: Client, lastId: string | undefined, replay: number | 'all'): Promise<void> {
+    const selection = client.selection!
+    const start = await this.hub.locate(selection, { lastEventId: lastId, replay })
+    const sink = new FakeSink()
+    const connection: Connection = { sink, selection, after: lastId === undefined ? undefined : sequenceOf(lastId), replay, opened: this.published.length, closed: Infinity, undisturbed: true, read: 1, head: this.log.head, heads: [] }
+    sink.onWrite = () => void connection.heads.push(this.log.head)
+    client.connection = connection
+    this.connections.push(connection)
+    const id = `c${++this.#ids}`
+    this.hub.subscribe({ info: { id, subject: undefined, expiresAt: undefined }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
+  }
+
+  /** @param read which part of what was sent to it the client has read */
+  #disconnect(client: Client, read: number): void {
+    const { connection } = client
+    if (!connection) return
+    connection.read = read
+    connection.closed = this.published.length
+    connection.sink.close()
+    client.connection = undefined
+    client.lastId = readBlocks(connection).findLast(({ id }) => id !== undefined)?.id ?? client.lastId
+  }
+}
+
+interface ReadBlock extends Block {
+  /** The log's head when it was sent. */
+  head: number
+}
+
+/** What the client of a connection has read, block by block. */
+function readBlocks({ sink, read, heads }: Connection): ReadBlock[] {
+  let left = Math.round(sink.bytes.length * read)
+  return sink.writes.flatMap((bytes, index) => {
+    assert.ok(sink.isClosed || bytes.subarray(-2).toString() === '\n\n', 'a write has whole blocks')
+    const blocks = parseStream(bytes.subarray(0, Math.max(0, left)))
+    left -= bytes.length
+    return blocks.map((block) => ({ ...block, head: heads[index]! }))
+  })
+}
+
+function sequenceOf(cursor: string): number {
+  return Number(cursor.slice(9))
+}
+
+interface Logged extends Published {
+  sequence: number
+}
+
+/**
+ * What a connection has read, block by block, against everything that was stored.
+ * @param trimmedAt the log's head when an event was trimmed
+ */
+function check(connection: Connection, log: readonly Logged[], trimmedAt: (sequence: number) => number): void {
+  const { selection, after, head } = connection
+  const blocks = readBlocks(connection)
+  if (blocks.length === 0) return
+  const ofTopics = log.filter(({ topic }) => selection.hasTopic(topic))
+  const wanted = ofTopics.filter(({ type }) => selection.hasType(type))
+  const [open] = blocks
+  assert.equal(open!.event?.type, 'fanfare.open')
+  assert.deepEqual((JSON.parse(open!.event.data) as { topics: string[] }).topics, selection.patterns)
+  assert.ok(open!.retry! >= 2_000 && open!.retry! <= 4_000)
+  let position = sequenceOf(open!.id!)
+  if (after !== undefined) assert.equal(position, after, 'it goes on where it was')
+  /** A replay is of what is retained, and nothing else was asked for. */
+  const isReplay = after === undefined && connection.replay !== 0
+  let live = after === undefined && connection.replay === 0
+  let gap: { after: number; oldest: number | undefined; head: number } | undefined
+  let isGapNew = false
+  const seen = new Set<number>()
+
+  for (const { event, id, extra, head: sentAt } of blocks.slice(1)) {
+    assert.ok(event, 'there are no heartbeats here')
+    if (event.type === 'fanfare.gap') {
+      assert.equal(id, undefined, 'a gap has no id')
+      assert.equal(isGapNew, false, 'a gap is told once')
+      const { reason, after: told, oldest } = JSON.parse(event.data) as { reason: string; after: string; oldest: string | null }
+      assert.equal(reason, 'expired')
+      assert.ok(sequenceOf(told) >= position, 'a gap begins where the client is, or behind what does not concern it')
+      assert.ok(ofTopics.some(({ sequence }) => sequence > position && trimmedAt(sequence) <= sentAt), 'a gap is told only where there is one')
+      gap = { after: sequenceOf(told), oldest: oldest === null ? undefined : sequenceOf(oldest), head: sentAt }
+      isGapNew = true
+      continue
+    }
+    if (id === undefined) continue // ephemeral: looked at elsewhere
+    const sequence = sequenceOf(id)
+    assert.ok(sequence >= position, 'ids never go back')
+    const isLive = event.type === 'fanfare.live'
+    for (const { sequence: missing } of wanted) {
+      if (missing <= position || (isLive ? missing > sequence : missing >= sequence)) continue
+      const isTold = gap !== undefined && missing > gap.after && trimmedAt(missing) <= gap.head
+      const isUnasked = isReplay && trimmedAt(missing) <= head
+      assert.ok(isTold || isUnasked, `${missing} is not left out without a gap`)
+    }
+    if (isLive) {
+      assert.equal(live, false, 'live is told once, where something of the past was asked for')
+      live = true
+      if (isGapNew) assert.equal(gap!.oldest, undefined, 'nothing is left')
+    } else {
+      const logged = wanted.find((logged) => logged.sequence === sequence)
+      assert.ok(logged, 'it was asked for')
+      assert.deepEqual({ data: event.data, type: event.type, topic: extra['topic'] }, { data: logged.payload, type: logged.type ?? 'message', topic: selection.isSingleTopic ? undefined : logged.topic })
+      assert.equal(seen.has(sequence), false, 'at most once')
+      seen.add(sequence)
+      if (isGapNew) assert.equal(gap!.oldest, sequence, 'the oldest that is left comes next')
+      if (isReplay && !live) assert.ok(trimmedAt(sequence) > head, 'a replay is of what is retained')
+    }
+    isGapNew = false
+    position = sequence
+  }
+  if (connection.closed === Infinity) {
+    assert.equal(live, true, 'in the end it is live')
+    assert.equal(wanted.some(({ sequence }) => sequence > position), false, 'in the end it has everything')
+  }
+}
+
+/** Ephemeral events have no id; each is told apart by its place among what was published. */
+function checkEphemeral(connection: Connection, published: readonly Published[]): void {
+  const { selection, opened, closed, undisturbed, read } = connection
+  const got: string[] = []
+  for (const { event, id, extra } of readBlocks(connection)) {
+    if (id === undefined && event && !event.type.startsWith('fanfare.')) got.push(`${extra['topic'] ?? selection.topics[0]!} ${event.type} ${event.data}`)
+  }
+  const due = published
+    .map((event, index) => ({ ...event, index }))
+    .filter(({ ephemeral, topic, type, index }) => ephemeral && selection.hasTopic(topic) && selection.hasType(type) && index < closed)
+    .map(({ topic, type, payload, index }) => ({ text: `${topic} ${type ?? 'message'} ${payload}`, index }))
+  // What was published just before it connected may still have been on its way.
+  let next = 0
+  for (const text of got) {
+    while (next < due.length && due[next]!.text !== text) next++
+    assert.ok(next < due.length, `${text} was published, and comes at most once`)
+    next++
+  }
+  const isWatched = undisturbed && read === 1 && closed === Infinity && connection.replay === 0 && connection.after === undefined
+  if (isWatched) assert.deepEqual(got, due.filter(({ index }) => index >= opened).map(({ text }) => text), 'whoever is connected and keeps up gets every one')
+}
+
+/** When each event was trimmed, as the head of the log at that time, if each topic keeps so many. */
+function trimming(log: readonly Logged[], retain: number): (sequence: number) => number {
+  const heads = new Map<number, number>()
+  const topics = new Map<string, number[]>()
+  for (const { topic, sequence } of log) {
+    const kept = topics.get(topic) ?? []
+    topics.set(topic, kept)
+    kept.push(sequence)
+    if (kept.length > retain) heads.set(kept.shift()!, sequence)
+  }
+  return (sequence) => heads.get(sequence) ?? Infinity
+}
+
+async function tell(steps: readonly Step[], retain: number): Promise<void> {
+  const story = new Story(retain)
+  try {
+    await story.run(steps)
+    const receipts = await Promise.all(story.published.map(({ receipt }) => receipt))
+    const log = story.published
+      .map((event, index) => ({ ...event, id: receipts[index]!.id }))
+      .filter(({ id }) => id !== null)
+      .map((event): Logged => ({ ...event, sequence: sequenceOf(event.id!) }))
+      .sort((a, b) => a.sequence - b.sequence)
+    assert.deepEqual(log.map(({ sequence }) => sequence), log.map((_, index) => index + 1))
+
+    const open = story.connections.filter(({ closed }) => closed === Infinity)
+    const isDone = ({ sink, selection }: Connection) => {
+      const last = log.findLast(({ topic, type }) => selection.hasTopic(topic) && selection.hasType(type))
+      return !last || sequenceOf(sink.lastEventId ?? '') >= last.sequence
+    }
+    await until(() => open.every(isDone), () => 'somebody is still waiting for events that were published')
+    await settle(5)
+    const trimmedAt = trimming(log, retain)
+    for (const connection of story.connections) {
+      check(connection, log, trimmedAt)
+      assert.equal(connection.sink.last, undefined, 'nobody was sent away')
+      assert.ok(connection.sink.overflow <= LARGEST_WRITE, 'a sink that is full is sent no more than one batch')
+    }
+    assert.deepEqual(story.errors, [])
+    assert.equal(story.hub.connections, open.length)
+  } finally {
+    await story.hub.close()
+  }
+}
+
+/** A batch, or one event of any size, and the blocks of the hub around it. */
+const LARGEST_WRITE = 2_000_000
+
+await t.test('whatever happens, every client reads what the log has, in order, once', async (t) => {
+  await t.resolves(fc.assert(fc.asyncProperty(steps(false), (steps) => tell(steps, 1e6)), { numRuns: 250, ...BOUNDED }))
+})
+
+await t.test('with little retention every loss is told as a gap, and nothing else is', async (t) => {
+  await t.resolves(fc.assert(fc.asyncProperty(steps(false), fc.integer({ min: 1, max: 4 }), tell), { numRuns: 250, ...BOUNDED }))
+})
+
+await t.test('with events so large that nothing is kept for those who wait', async (t) => {
+  await t.resolves(fc.assert(fc.asyncProperty(steps(true), fc.constantFrom(2, 1e6), tell), { numRuns: 15, ...BOUNDED }))
+})
+
+await t.test('ephemeral events come at most once, in order, and to everyone who keeps up', async (t) => {
+  await t.resolves(fc.assert(
+    fc.asyncProperty(steps(false), async (steps) => {
+      const story = new Story(1e6)
+      try {
+        await story.run(steps.map((step) => (step.do === 'publish' ? { ...step, events: step.events.map((event) => ({ ...event, ephemeral: true })) } : step)))
+        await Promise.all(story.published.map(({ receipt }) => receipt))
+        await settle(10)
+        for (const connection of story.connections) checkEphemeral(connection, story.published)
+        assert.equal(story.log.stats().events, 0)
+      } finally {
+        await story.hub.close()
+      }
+    }),
+    { numRuns: 150, ...BOUNDED },
+  ))
+})

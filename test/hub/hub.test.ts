@@ -1,0 +1,420 @@
+import t from 'tap'
+import { Hub } from '../../src/hub/hub.js'
+import { HubError } from '../../src/hub/hub-error.js'
+import { MemoryLog } from '../../src/log/memory.js'
+import { FakeSink, settle, until } from './fake-sink.js'
+import { openHub, openHubOn } from './open-hub.js'
+
+await t.test('publishing', async (t) => {
+  await t.test('a receipt has the cursor, and how many subscribers the event is sent to', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    await subscribe(['a'])
+    await subscribe(['a', '*'])
+    await subscribe(['**'], { types: ['x'] })
+    await subscribe(['b'])
+    t.strictSame(await hub.publish('a', { data: 1 }), { id: `${hub.epoch}-1`, topic: 'a', duplicate: false, subscribers: 2 })
+    t.strictSame(await hub.publish('a', { data: 1, type: 'x' }), { id: `${hub.epoch}-2`, topic: 'a', duplicate: false, subscribers: 3 })
+    t.strictSame(await hub.publish('nobody.here', { text: '' }), { id: `${hub.epoch}-3`, topic: 'nobody.here', duplicate: false, subscribers: 0 })
+    t.equal(hub.head, 3)
+    t.equal(hub.cursor(3), `${hub.epoch}-3`)
+    t.equal(hub.connections, 4)
+  })
+
+  await t.test('a duplicate is answered with the first, and sent to nobody', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['a'])
+    await hub.publish('a', { data: 'first', id: 'x' })
+    t.strictSame(await hub.publish('a', { data: 'second', id: 'x' }), { id: `${hub.epoch}-1`, topic: 'a', duplicate: true, subscribers: 0 })
+    await hub.publish('a', { data: 'last' })
+    await until(() => reader.data.includes('"last"'))
+    t.strictSame(reader.data, ['"first"', '"last"'])
+  })
+
+  await t.test('an ephemeral event is sent, has no id, and is not stored', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['a'])
+    t.strictSame(await hub.publish('a', { data: 1, ephemeral: true }), { id: null, topic: 'a', duplicate: false, subscribers: 1 })
+    await hub.publish('a', { data: 2 })
+    await until(() => reader.data.length === 2)
+    t.match(reader.blocks.slice(1), [{ id: undefined, event: { data: '1' } }, { id: `${hub.epoch}-1`, event: { data: '2' } }])
+    t.equal(hub.stats().events, 1)
+    const late = await subscribe(['a'], { replay: 'all' })
+    await until(() => late.told('live').length === 1)
+    t.strictSame(late.data, ['2'])
+  })
+
+  await t.test('a batch gets consecutive sequences, its ephemeral events come after it', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['**'])
+    const receipts = await hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 2, ephemeral: true }, { topic: 'b', data: 3, id: 'x' }, { topic: 'b', data: 4, id: 'x' }, { topic: 'a', text: '5' }])
+    t.strictSame(receipts.map(({ id }) => id), [`${hub.epoch}-1`, null, `${hub.epoch}-2`, `${hub.epoch}-2`, `${hub.epoch}-3`])
+    t.strictSame(receipts.map(({ duplicate }) => duplicate), [false, false, false, true, false])
+    await until(() => reader.data.length === 4)
+    t.strictSame(reader.data, ['1', '3', '5', '2'])
+  })
+
+  await t.test('one event that is refused refuses the batch, and says which it was', async (t) => {
+    const { hub, subscribe } = openHub(t, { maxEventSize: 100 })
+    const reader = await subscribe(['**'])
+    const good = { topic: 'a', data: 1 }
+    for (const [bad, code] of [[{ topic: 'a.*', data: 1 }, 'invalid-topic'], [{ topic: 'fanfare.x', data: 1 }, 'reserved-topic'], [{ topic: 'a' }, 'invalid-event'], [{ topic: 'a', text: 'x'.repeat(101) }, 'event-too-large']] as const) {
+      await t.rejects(hub.publishAll([good, good, bad, good]), { name: 'HubError', code, index: 2 })
+    }
+    await settle()
+    t.equal(hub.head, 0)
+    t.strictSame(reader.data, [])
+    t.strictSame(await hub.publishAll([]), [])
+  })
+
+  await t.test('what cannot be stored is refused, and sent to nobody', async (t) => {
+    const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+    log.append = () => Promise.reject(new HubError('log-unavailable', 'the disk is full'))
+    const { hub, subscribe } = openHubOn(t, log)
+    const reader = await subscribe(['a'])
+    await t.rejects(hub.publish('a', { data: 1 }), { code: 'log-unavailable' })
+    await t.rejects(hub.publishAll([{ topic: 'a', data: 1, ephemeral: true }, { topic: 'a', data: 2 }]), { code: 'log-unavailable' })
+    await settle()
+    t.strictSame(reader.data, [], 'not even what is ephemeral: all or nothing')
+  })
+
+  await t.test('what is appended by others is sent as well', async (t) => {
+    const { hub, log, subscribe } = openHub(t)
+    const reader = await subscribe(['a'])
+    await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'from elsewhere' }])
+    await until(() => reader.data.length === 1)
+    t.strictSame(reader.data, ['from elsewhere'])
+    t.equal(hub.head, 1)
+  })
+})
+
+await t.test('streams', async (t) => {
+  await t.test('the first block is sent at once, and has the place before whatever follows', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    await hub.publish('a', { data: 1 })
+    const reader = await subscribe(['b.*', 'a'], { id: 'c-1' })
+    t.equal(reader.writes.length, 1)
+    t.match(reader.blocks, [{ id: `${hub.epoch}-1`, event: { type: 'fanfare.open' } }])
+    t.strictSame(reader.told('open'), [{ connection: 'c-1', topics: ['a', 'b.*'] }])
+    t.ok(reader.blocks[0]!.retry! >= 2_000 && reader.blocks[0]!.retry! <= 4_000)
+    await settle()
+    t.strictSame(reader.told('live'), [], 'it was live from the beginning')
+  })
+
+  await t.test('a replay is followed by the news, with live between them', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (const data of [1, 2, 3]) await hub.publish('a', { data })
+    const reader = await subscribe(['a'], { replay: 2 })
+    await until(() => reader.told('live').length === 1)
+    await hub.publish('a', { data: 4 })
+    await until(() => reader.data.length === 3)
+    t.match(reader.blocks.map(({ event, id }) => [event?.type, event?.type === 'message' ? event.data : '', id]), [
+      ['fanfare.open', '', `${hub.epoch}-1`], ['message', '2', `${hub.epoch}-2`], ['message', '3', `${hub.epoch}-3`], ['fanfare.live', '', `${hub.epoch}-3`], ['message', '4', `${hub.epoch}-4`],
+    ])
+  })
+
+  await t.test('what is published between two turns of the event loop leaves in one write', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['*'])
+    for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
+    await until(() => reader.data.length === 10)
+    t.equal(reader.writes.length, 2)
+    t.strictSame(reader.data, Array.from({ length: 10 }, (_, n) => String(n)))
+  })
+
+  await t.test('those who ask for the same in the same format are sent the same bytes', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const readers = [await subscribe(['a', 'b']), await subscribe(['b', 'a', 'b']), await subscribe(['a', 'b'], { format: 'cloudevents' })]
+    await hub.publish('a', { data: 1 })
+    await until(() => readers.every((reader) => reader.data.length === 1))
+    t.equal(readers[0]!.writes[1], readers[1]!.writes[1], 'one buffer')
+    t.not(readers[0]!.writes[1], readers[2]!.writes[1])
+    t.match(JSON.parse(readers[2]!.data[0]!), { specversion: '1.0', data: 1 })
+  })
+
+  await t.test('only the types that were asked for are sent, live and from the log', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const publishAll = () => hub.publishAll([{ topic: 'a', data: 1, type: 'x' }, { topic: 'a', data: 2 }, { topic: 'a', data: 3, type: 'y' }, { topic: 'a', data: 4, type: 'z' }])
+    await publishAll()
+    const reader = await subscribe(['a'], { types: ['x', 'y'], replay: 'all' })
+    await until(() => reader.told('live').length === 1)
+    await publishAll()
+    await until(() => reader.data.length === 4)
+    t.strictSame(reader.data, ['1', '3', '1', '3'])
+  })
+
+  await t.test('a gap is told with its reason, the cursor that was given, and what is left', async (t) => {
+    const { hub, subscribe } = openHub(t, {}, { events: 2 })
+    for (const data of [1, 2, 3, 4]) await hub.publish('a', { data })
+    const table: [lastEventId: string, reason: string][] = [[`${hub.epoch}-1`, 'expired'], [`${hub.epoch}-9`, 'future'], ['zzzzzzzz-1', 'epoch'], ['nonsense', 'invalid']]
+    for (const [lastEventId, reason] of table) {
+      const reader = await subscribe(['a'], { lastEventId })
+      await until(() => reader.told('live').length === 1)
+      t.strictSame(reader.told('gap'), [{ reason, after: lastEventId, oldest: `${hub.epoch}-3` }], reason)
+      t.strictSame(reader.data, ['3', '4'], 'what is retained follows')
+      const order = reader.blocks.map(({ event }) => event?.type)
+      t.strictSame(order, ['fanfare.open', 'fanfare.gap', 'message', 'message', 'fanfare.live'])
+    }
+    const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-2` })
+    await until(() => reader.told('live').length === 1)
+    t.strictSame(reader.told('gap'), [], 'whoever has read what is gone misses nothing')
+  })
+
+  await t.test('a gap behind which nothing is left has no oldest event', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    await hub.publish('b', { data: 1 })
+    const reader = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
+    await until(() => reader.told('live').length === 1)
+    t.strictSame(reader.told('gap'), [{ reason: 'epoch', after: 'zzzzzzzz-1', oldest: null }])
+  })
+
+  await t.test('a stream is no longer counted when its peer has gone', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const readers = [await subscribe(['a']), await subscribe(['a'])]
+    readers[0]!.close()
+    t.equal(hub.connections, 1)
+    t.match(await hub.publish('a', { data: 1 }), { subscribers: 1 })
+    await until(() => readers[1]!.data.length === 1)
+    t.equal(readers[0]!.late, 0)
+    t.strictSame(readers[0]!.data, [])
+  })
+
+  await t.test('a sink that closes while the first block is written leaves nothing behind', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const sink = new FakeSink()
+    sink.onWrite = () => sink.close()
+    await subscribe(['a'], { sink, replay: 'all' })
+    t.equal(hub.connections, 0)
+    t.match(await hub.publish('a', { data: 1 }), { subscribers: 0 })
+    await settle()
+    t.equal(sink.late, 0)
+  })
+})
+
+await t.test('slow readers', async (t) => {
+  await t.test('a full sink is sent nothing more until it has drained, and then everything', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
+    slow.stall()
+    for (let n = 0; n < 50; n++) {
+      await hub.publish('a', { data: n })
+      await settle(1)
+    }
+    await until(() => quick.data.length === 50)
+    t.equal(slow.overflow, 0)
+    t.ok(slow.data.length < 10)
+    slow.drain()
+    await until(() => slow.data.length === 50)
+    t.strictSame(slow.data, quick.data)
+    await hub.publish('a', { data: 'news' })
+    await until(() => slow.data.length === 51)
+  })
+
+  await t.test('a full sink costs a batch of memory, not everything that it has not read', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const slow = await subscribe(['a'])
+    slow.stall()
+    const text = 'x'.repeat(50_000)
+    for (let n = 0; n < 200; n++) {
+      await hub.publish('a', { text })
+      await settle(1)
+    }
+    t.ok(slow.bytes.length < 300_000, `${slow.bytes.length} bytes were written`)
+    for (let n = 0; slow.data.length < 200; n++) {
+      slow.drain(1)
+      await until(() => slow.isFull || slow.data.length === 200)
+    }
+    t.equal(slow.data.length, 200)
+    t.ok(slow.writes.every(({ length }) => length < 300_000))
+    t.equal(slow.overflow, 0)
+  })
+
+  await t.test('a sink that is full from the first block on gets what it asked for when it drains', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (let n = 0; n < 5; n++) await hub.publish('a', { text: 'x'.repeat(100_000) })
+    const sink = new FakeSink()
+    sink.stall()
+    await subscribe(['a'], { sink, replay: 'all' })
+    await settle()
+    t.ok(sink.overflow <= 300_000, `${sink.overflow} bytes were written to a full sink`)
+    while (sink.told('live').length === 0) {
+      sink.drain(1)
+      await until(() => sink.isFull)
+    }
+    t.equal(sink.data.length, 5)
+    sink.drain()
+    await hub.publish('a', { text: 'news' })
+    await until(() => sink.data.at(-1) === 'news')
+  })
+
+  await t.test('a short stall loses no ephemeral event', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const slow = await subscribe(['a'])
+    slow.stall()
+    for (let n = 0; n < 10; n++) {
+      await hub.publish('a', { data: n, ephemeral: n % 2 === 0 })
+      await settle(1)
+    }
+    slow.drain()
+    await until(() => slow.data.length === 10)
+    t.strictSame(slow.data, Array.from({ length: 10 }, (_, n) => String(n)))
+  })
+
+  await t.test('a sink that makes no progress is ended as slow', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const slow = await subscribe(['a'])
+    slow.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => slow.isFull)
+    slow.reader!.stalled()
+    t.strictSame(slow.told('close'), [{ reason: 'slow' }])
+    t.equal(hub.connections, 0)
+  })
+})
+
+await t.test('time', async (t) => {
+  await t.test('a stream ends within a second of its token, and not before', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const expiresAt = Date.now() + 300
+    const reader = await subscribe(['a'], { expiresAt })
+    const other = await subscribe(['a'], { expiresAt: expiresAt + 60_000 })
+    await until(() => reader.isClosed)
+    const late = Date.now() - expiresAt
+    t.ok(late >= 0 && late < 1_000, `${late} ms after`)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+    t.ok(reader.blocks.at(-1)!.retry! >= 2_000)
+    await hub.publish('a', { data: 1 })
+    await until(() => other.data.length === 1)
+    t.strictSame(reader.data, [])
+    t.equal(other.isClosed, false)
+  })
+
+  await t.test('a stalled stream ends with its token, too', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['a'], { expiresAt: Date.now() + 100 })
+    reader.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+  })
+
+  await t.test('a stream ends when it is as old as it may be', async (t) => {
+    const { subscribe } = openHub(t, { maxAge: 200 })
+    const reader = await subscribe(['a'])
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'lifetime' }])
+  })
+
+  await t.test('a quiet stream gets heartbeats with the head of the log, from where it can resume', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const reader = await subscribe(['quiet'])
+    for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
+    await until(() => reader.blocks.some(({ comments }) => comments.length > 0))
+    t.match(reader.blocks.at(-1), { event: undefined, comments: [' '], id: `${hub.epoch}-3` })
+    await hub.publish('quiet', { data: 'news' })
+    await until(() => reader.data.length === 1)
+    t.match(reader.blocks.at(-1), { id: `${hub.epoch}-4`, event: { data: '"news"' } })
+    await until(() => reader.blocks.at(-1)!.comments.length > 0)
+    const resumed = await subscribe(['quiet'], { lastEventId: reader.lastEventId! })
+    await until(() => resumed.told('live').length === 1)
+    t.strictSame(resumed.data, [])
+    t.strictSame(resumed.told('gap'), [])
+  })
+
+  await t.test('a stalled stream gets no heartbeats', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
+    slow.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => slow.isFull)
+    const { length } = slow.writes
+    await until(() => quick.blocks.filter(({ comments }) => comments.length > 0).length >= 2)
+    t.equal(slow.writes.length, length)
+    slow.drain()
+    await until(() => slow.blocks.some(({ comments }) => comments.length > 0))
+  })
+})
+
+await t.test('stopping', async (t) => {
+  await t.test('draining ends every stream, in groups spread over the time', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const readers = await Promise.all(Array.from({ length: 40 }, () => subscribe(['a'])))
+    const left: number[] = []
+    for (const reader of readers) Object.assign(reader, { onWrite: () => void left.push(hub.connections) })
+    t.equal(hub.draining, false)
+    const begun = performance.now()
+    const drained = hub.drain(600)
+    t.equal(hub.draining, true)
+    await until(() => readers.some(({ isClosed }) => isClosed))
+    t.ok(readers.filter(({ isClosed }) => isClosed).length < 40, 'not all at once')
+    await drained
+    t.ok(performance.now() - begun < 2_000)
+    t.equal(hub.connections, 0)
+    for (const reader of readers) {
+      t.strictSame(reader.told('close'), [{ reason: 'drain' }])
+      t.ok(reader.blocks.at(-1)!.retry! >= 2_000 && reader.blocks.at(-1)!.retry! <= 4_000)
+    }
+    t.ok(new Set(readers.map((reader) => reader.blocks.at(-1)!.retry)).size > 10, 'each comes back at another time')
+  })
+
+  await t.test('draining in no time ends them at once, and while it lasts events go on', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['a'])
+    await hub.drain(0)
+    t.strictSame(reader.told('close'), [{ reason: 'drain' }])
+    t.match(await hub.publish('a', { data: 1 }), { duplicate: false, subscribers: 0 })
+    await hub.drain(0)
+  })
+
+  await t.test('what was published is sent before the end', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const readers = await Promise.all(Array.from({ length: 5 }, () => subscribe(['a'])))
+    const drained = hub.drain(200)
+    await hub.publish('a', { data: 'late' })
+    await drained
+    for (const reader of readers.filter(({ data }) => data.length > 0)) t.strictSame(reader.data, ['"late"'])
+    t.ok(readers.every(({ isClosed }) => isClosed))
+  })
+
+  await t.test('closing ends every stream, also a stalled one, and opens no more', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const [quick, slow] = [await subscribe(['a']), await subscribe(['a'])]
+    slow.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => slow.isFull)
+    await hub.close()
+    for (const reader of [quick, slow]) t.strictSame(reader.told('close'), [{ reason: 'drain' }])
+    t.equal(hub.connections, 0)
+    await t.rejects(subscribe(['a']), { code: 'hub-closed' })
+    await hub.close()
+  })
+})
+
+await t.test('a log that cannot be read ends the stream as busy, and the hub is told why', async (t) => {
+  const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+  const { hub, errors, subscribe } = openHubOn(t, log)
+  await hub.publish('a', { data: 1 })
+  const failure = new HubError('log-unavailable', 'the disk is gone')
+  log.read = () => Promise.reject(failure)
+  const reader = await subscribe(['a'], { replay: 'all' })
+  await until(() => reader.isClosed)
+  t.strictSame(reader.told('close'), [{ reason: 'busy' }])
+  t.strictSame(errors, [failure])
+  t.equal(hub.connections, 0)
+})
+
+await t.test('a hub goes on where its log is', async (t) => {
+  const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+  await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'old' }])
+  const { hub, subscribe } = openHubOn(t, log)
+  t.equal(hub.head, 1)
+  const reader = await subscribe(['a'], { lastEventId: `${log.epoch}-0` })
+  await until(() => reader.told('live').length === 1)
+  t.strictSame(reader.data, ['old'])
+})
+
+await t.test('a hub that nobody listens to for errors does not mind them', async (t) => {
+  const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, maxEventSize: 100 })
+  t.teardown(() => hub.close())
+  await t.rejects(hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
+})

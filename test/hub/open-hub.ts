@@ -1,0 +1,44 @@
+import type { Test } from 'tap'
+import { Hub, type HubOptions } from '../../src/hub/hub.js'
+import { Selection } from '../../src/hub/selection.js'
+import type { StartRequest } from '../../src/hub/start.js'
+import type { Subscriber, SubscriberInfo } from '../../src/hub/subscriber.js'
+import type { EventLog, Retention } from '../../src/log/log.js'
+import { MemoryLog } from '../../src/log/memory.js'
+import { FakeSink } from './fake-sink.js'
+
+export interface Asking extends StartRequest, Partial<SubscriberInfo> {
+  types?: string[]
+  format?: 'raw' | 'cloudevents'
+  sink?: FakeSink
+}
+
+export interface OpenHub {
+  hub: Hub
+  log: EventLog
+  /** What the hub has told nobody else. */
+  errors: unknown[]
+  /** Opens a stream, as a route does. */
+  subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { subscriber: Subscriber }>
+}
+
+/** A hub on a memory log, without heartbeats unless they are asked for; closed when the test is over. */
+export function openHub(t: Test, options: Partial<HubOptions> = {}, retention: Partial<Retention> = {}): OpenHub {
+  return openHubOn(t, new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6, ...retention }), options)
+}
+
+export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): OpenHub {
+  const errors: unknown[] = []
+  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, maxEventSize: 1e9, onError: (err) => void errors.push(err), ...options })
+  t.teardown(() => hub.close())
+  let ids = 0
+
+  async function subscribe(patterns: string[], { types = [], format = 'raw', sink = new FakeSink(), id = `c${++ids}`, subject, expiresAt, ...request }: Asking = {}) {
+    const selection = new Selection(patterns, types)
+    const start = await hub.locate(selection, request)
+    const subscriber = hub.subscribe({ info: { id, subject, expiresAt }, selection, wire: { format, topicLine: !selection.isSingleTopic }, start, sink })
+    return Object.assign(sink, { subscriber })
+  }
+
+  return { hub, log, errors, subscribe }
+}

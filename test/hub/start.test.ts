@@ -1,0 +1,53 @@
+import t, { type Test } from 'tap'
+import { Selection } from '../../src/hub/selection.js'
+import { locate } from '../../src/hub/start.js'
+import { MemoryLog } from '../../src/log/memory.js'
+import { event } from '../contract/log.js'
+
+async function start(t: Test) {
+  const log = new MemoryLog({ events: 4, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+  t.teardown(() => log.close())
+  await log.append(Array.from({ length: 10 }, (_, n) => event(n % 2 === 0 ? 'a' : 'b'))) // a: 3 5 7 9, b: 4 6 8 10
+  return { log, locate: (request: Parameters<typeof locate>[3], ...patterns: string[]) => locate(log, log.head, new Selection(patterns.length > 0 ? patterns : ['a']), request) }
+}
+
+await t.test('without a wish a stream begins at the head, and has no past', async (t) => {
+  const { locate } = await start(t)
+  t.strictSame(await locate({}), { sequence: 10, gap: undefined, past: false })
+  t.strictSame(await locate({ replay: 0 }), { sequence: 10, gap: undefined, past: false })
+})
+
+await t.test('it goes on after the last event id, which wins over replay', async (t) => {
+  const { log, locate } = await start(t)
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-7` }), { sequence: 7, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-7`, replay: 'all' }), { sequence: 7, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-10` }), { sequence: 10, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-0` }), { sequence: 0, gap: undefined, past: true })
+})
+
+await t.test('a cursor that is of no use begins at the oldest event, and says why', async (t) => {
+  const { log, locate } = await start(t)
+  const table: [lastEventId: string, reason: string][] = [
+    [`${log.epoch}-11`, 'future'], [`${log.epoch}-99999999999999999999`, 'future'], ['zzzzzzzz-3', 'epoch'], ['zzzzzzzz-99', 'epoch'],
+    ['42', 'invalid'], ['a\nb', 'invalid'], [`${log.epoch}-07`, 'invalid'], [' ', 'invalid'],
+  ]
+  for (const [lastEventId, reason] of table) {
+    t.strictSame(await locate({ lastEventId }), { sequence: 0, gap: { reason, after: lastEventId }, past: true })
+  }
+})
+
+await t.test('no more than 128 characters of a cursor that cannot be read are repeated', async (t) => {
+  const { locate } = await start(t)
+  t.equal((await locate({ lastEventId: 'x'.repeat(10_000) })).gap?.after, 'x'.repeat(128))
+})
+
+await t.test('a replay begins so many retained events before the head, over all topics asked for', async (t) => {
+  const { locate } = await start(t)
+  const sequence = async (replay: number | 'all', ...patterns: string[]) => (await locate({ replay }, ...patterns)).sequence
+  t.ok(await sequence(1) >= 7 && await sequence(1) < 9)
+  t.ok(await sequence(2) >= 5 && await sequence(2) < 7)
+  t.ok(await sequence(3, 'a', 'b') >= 7 && await sequence(3, '*') < 8)
+  t.equal(await sequence('all'), 0)
+  t.equal(await sequence(1_000), 0)
+  t.match(await locate({ replay: 1 }), { past: true, gap: undefined, replayedAt: Number }, 'what is gone is not missed')
+})
