@@ -1,5 +1,4 @@
 /** What a hub is put together from: as a plugin of any Fastify application, and as an application of its own. */
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { answerClientError } from './client-error.js'
@@ -14,6 +13,7 @@ import errors from './routes/errors.js'
 import publish from './routes/publish.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
+import { compileValidator } from './validation.js'
 import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
 /** What a plugin can be told: every setting is optional but the key; `prefix` is what its routes start with. */
@@ -28,7 +28,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
   warnOfShortParams(app)
   await app.register(hub, settings)
   await app.register(async (scope) => {
-    scope.setValidatorCompiler(TypeBoxValidatorCompiler)
+    scope.setValidatorCompiler(compileValidator)
     await scope.register(eventStream, settings)
     await scope.register(errorHandling, { prefix, handleNotFound: ownsRoot || prefix !== '' })
     await scope.register(cors, settings)

@@ -1,5 +1,17 @@
-/** What a validator found wrong with a request, in words. */
+/** Validates requests, and says in words what is wrong with them. */
+import type { FastifySchemaCompiler } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
 import type { ProblemDetail } from './errors.js'
+
+/**
+ * Compiles a schema. Values are taken as they are: that of the type provider converts those of a query first, by an
+ * interpreter that costs a publish a tenth of its time.
+ */
+export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => {
+  const validator = Compile(schema)
+  return (value) => (validator.Check(value) ? { value } : { error: validator.Errors(value) })
+}
 
 /** What TypeBox and Ajv say of a value. */
 export interface ValidationError {

@@ -68,14 +68,19 @@ function table(rows: string[][]): string[] {
 }
 
 function* eventsOf(tables: Tables, topic: string): Generator {
+  const snapshot = tables.root.useReadTransaction()
   const reader = new Reader(tables, new State(tables))
   const epoch = tables.meta.get('epoch') as string
   const selection = new Selection([topic])
   let after = 0
-  for (let more = true; more; ) {
-    const page = reader.read(selection, { after, events: PAGE })
-    for (const event of page.events) yield toHistory(event, printCursor(epoch, event.sequence))
-    after = page.position
-    more = page.more
+  try {
+    for (let more = true; more; ) {
+      const page = reader.read(snapshot, selection, { after, events: PAGE })
+      for (const event of page.events) yield toHistory(event, printCursor(epoch, event.sequence))
+      after = page.position
+      more = page.more
+    }
+  } finally {
+    snapshot.done()
   }
 }

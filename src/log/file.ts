@@ -1,4 +1,5 @@
 /** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
+import type { Transaction } from 'lmdb'
 import type { NewEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
 import { FolderLock } from './file/lock.js'
@@ -26,6 +27,7 @@ export interface FileLogOptions {
 export class FileLog implements EventLog {
   readonly epoch: string
   readonly records: Records
+  readonly #folder: string
   readonly #lock: FolderLock
   readonly #tables: Tables
   readonly #state: State
@@ -55,7 +57,8 @@ export class FileLog implements EventLog {
     }
   }
 
-  private constructor(lock: FolderLock, tables: Tables, { durability, retention, now = Date.now, onHealth = () => undefined }: FileLogOptions) {
+  private constructor(lock: FolderLock, tables: Tables, { folder, durability, retention, now = Date.now, onHealth = () => undefined }: FileLogOptions) {
+    this.#folder = folder
     this.#lock = lock
     this.#tables = tables
     this.epoch = tables.meta.get('epoch') as string
@@ -96,12 +99,28 @@ export class FileLog implements EventLog {
     return () => void this.#followers.delete(listener)
   }
 
-  async read(selection: Selection, options: ReadOptions): Promise<Page> {
-    return this.#reader.read(selection, options)
+  read(selection: Selection, options: ReadOptions): Promise<Page> {
+    return this.#look((snapshot) => this.#reader.read(snapshot, selection, options))
   }
 
-  async before(selection: Selection, count: number): Promise<number> {
-    return this.#reader.before(selection, count)
+  before(selection: Selection, count: number): Promise<number> {
+    return this.#look((snapshot) => this.#reader.before(snapshot, selection, count))
+  }
+
+  /**
+   * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment before
+   * it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
+   */
+  async #look<T>(read: (snapshot: Transaction) => T): Promise<T> {
+    for (;;) {
+      const snapshot = this.#tables.root.useReadTransaction()
+      try {
+        if (this.#state.isSnapshot(this.#tables, snapshot)) return read(snapshot)
+      } finally {
+        snapshot.done()
+      }
+      await this.#writer.settled()
+    }
   }
 
   hasTrimmed(selection: Selection, after: number, since: number): boolean {
@@ -121,7 +140,7 @@ export class FileLog implements EventLog {
     clearInterval(this.#timer)
     await this.#writer.close()
     this.#followers.clear()
-    await closeStore(this.#tables)
+    await closeStore(this.#folder, this.#tables)
     await this.#lock.release()
   }
 }

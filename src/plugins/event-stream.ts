@@ -10,6 +10,7 @@ import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Sink, SinkReader } from '../hub/subscriber.js'
 import type { Settings } from '../settings.js'
+import { detach } from './detach.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -59,6 +60,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamB
   process.nextTick(() => body.uncork())
   raw.writeHead(200, head)
   raw.flushHeaders()
+  if (socket instanceof Socket) detach(reply.request.raw, raw, socket)
   return body
 }
 

@@ -1,4 +1,5 @@
 /** Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order. */
+import type { Transaction } from 'lmdb'
 import TinyQueue from 'tinyqueue'
 import type { StoredEvent } from '../../hub/event.js'
 import type { Selection } from '../../hub/selection.js'
@@ -26,11 +27,11 @@ export class Reader {
     this.#state = state
   }
 
-  read(selection: Selection, { after, until = this.#state.totals.head, events: limit, bytes = Infinity }: ReadOptions): Page {
+  read(transaction: Transaction, selection: Selection, { after, until = this.#state.totals.head, events: limit, bytes = Infinity }: ReadOptions): Page {
     const gap = this.hasTrimmed(selection, after)
     const topics = this.#selected(selection).filter((topic) => topic.newest > after)
     const scan = this.#isDense(topics)
-    const sequences = scan ? this.#scan(after, until) : this.#merge(topics, after, until)
+    const sequences = scan ? this.#scan(transaction, after, until) : this.#merge(transaction, topics, after, until)
     const events: StoredEvent[] = []
     let size = 0
     let position = after
@@ -38,7 +39,7 @@ export class Reader {
       let looked = 0
       for (let next = sequences.next(); !next.done; next = sequences.next()) {
         if (looked++ >= LOOKED_AT) return { events, position, more: true, gap }
-        const row = this.#tables.events.get(next.value)
+        const row = this.#tables.events.get(next.value, { transaction })
         if (row && selection.hasType(row[3] ?? undefined) && (!scan || selection.hasTopic(row[0]))) {
           if (events.length >= limit || size >= bytes) return { events, position, more: true, gap }
           events.push(toEvent(next.value, row))
@@ -53,14 +54,14 @@ export class Reader {
   }
 
   /** The sequence before the newest `count` events that match. */
-  before(selection: Selection, count: number): number {
+  before(transaction: Transaction, selection: Selection, count: number): number {
     const { head } = this.#state.totals
     if (count === 0) return head
-    const sequences = this.#mergeBackwards(this.#selected(selection), head)
+    const sequences = this.#mergeBackwards(transaction, this.#selected(selection), head)
     let found = 0
     try {
       for (let next = sequences.next(); !next.done; next = sequences.next()) {
-        if (selection.types && !selection.hasType(this.#tables.events.get(next.value)?.[3] ?? undefined)) continue
+        if (selection.types && !selection.hasType(this.#tables.events.get(next.value, { transaction })?.[3] ?? undefined)) continue
         if (++found === count) return next.value - 1
       }
     } finally {
@@ -80,17 +81,17 @@ export class Reader {
     return topics.reduce((sum, { events }) => sum + events, 0) * SCAN_DENSITY >= this.#state.totals.events
   }
 
-  #scan(after: number, until: number): Sequences {
-    return this.#tables.events.getKeys({ start: after + 1, end: until + 1 })[Symbol.iterator]()
+  #scan(transaction: Transaction, after: number, until: number): Sequences {
+    return this.#tables.events.getKeys({ start: after + 1, end: until + 1, transaction })[Symbol.iterator]()
   }
 
-  #merge(topics: Topic[], after: number, until: number): Sequences {
-    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, after + 1], end: [id, until + 1] })[Symbol.iterator]())
+  #merge(transaction: Transaction, topics: Topic[], after: number, until: number): Sequences {
+    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, after + 1], end: [id, until + 1], transaction })[Symbol.iterator]())
     return merge(ranges, (a, b) => a - b)
   }
 
-  #mergeBackwards(topics: Topic[], head: number): Sequences {
-    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, head], end: [id, 0], reverse: true })[Symbol.iterator]())
+  #mergeBackwards(transaction: Transaction, topics: Topic[], head: number): Sequences {
+    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, head], end: [id, 0], reverse: true, transaction })[Symbol.iterator]())
     return merge(ranges, (a, b) => b - a)
   }
 

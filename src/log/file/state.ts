@@ -1,4 +1,5 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
+import type { Transaction } from 'lmdb'
 import { LRUCache } from 'lru-cache'
 import { REMEMBERED_TOPICS } from '../log.js'
 import type { Tables, TopicRow, TotalsRow } from './store.js'
@@ -42,6 +43,13 @@ export class State {
       const [id, count, size, newest, gone] = value
       this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed: gone, trimmedAt: 0 })
     }
+  }
+
+  /** Whether a snapshot of the tables is what this says. */
+  isSnapshot({ meta }: Tables, transaction: Transaction): boolean {
+    const [head, events, , , trimmed, forgotten] = meta.get('totals', { transaction }) as TotalsRow
+    const { totals } = this
+    return head === totals.head && events === totals.events && trimmed === totals.trimmed && forgotten === totals.forgotten
   }
 }
 

@@ -1,5 +1,6 @@
 /** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
+import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { drawEpoch } from '../../hub/cursor.js'
@@ -87,13 +88,15 @@ export function asStoreError(folder: string, err: unknown): StoreError {
   return new StoreError(`The log in ${folder} cannot be opened (${messageOf(err)}). Check the folder's owner and the disk; if it is damaged, restore a backup or move the folder away to begin with an empty log.`, { cause: err })
 }
 
-/** Notes that everything was written, and closes. */
-export async function closeStore(tables: Tables): Promise<void> {
+/** Notes that everything was written, closes, and flushes what `commit` has not. */
+export async function closeStore(folder: string, tables: Tables): Promise<void> {
   const session = tables.meta.get('session') as Session | undefined
   await tables.root.transaction(() => {
     tables.meta.putSync('session', { ...session, closed: true })
   }).catch(() => undefined) // a disk that is full: it is then as if the process had been killed
   await tables.root.close()
+  const file = await openFile(join(folder, DATA_FILE)).catch(() => undefined) // a folder that was taken away keeps nothing
+  await file?.sync().finally(() => file.close())
 }
 
 function openTables(folder: string, durability: Durability, readOnly: boolean): Tables {

@@ -2,6 +2,7 @@
  * Group commit: one transaction at a time, and everything that was asked for while it was being flushed goes into the
  * next one together. What is to be trimmed goes along.
  */
+import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../hub/hub-error.js'
 import type { NewEvent, StoredEvent } from '../../hub/event.js'
 import { sizeOf, type Appended, type Retention } from '../log.js'
@@ -55,6 +56,7 @@ export class Writer {
   #appends: PendingAppend[] = []
   #records: PendingRecord[] = []
   #running: Promise<void> | undefined
+  #committing: Promise<void> | undefined
   #closed = false
 
   constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
@@ -89,6 +91,11 @@ export class Writer {
     if (this.failure || this.#trimmer.isDue) this.#start(true)
   }
 
+  /** Resolves, soon, when the transaction that is under way has become the state. */
+  async settled(): Promise<void> {
+    await (this.#committing ?? setImmediate())
+  }
+
   /** Resolves when nothing is being written any more; nothing is taken after it. */
   async close(): Promise<void> {
     this.#closed = true
@@ -108,7 +115,8 @@ export class Writer {
   async #run(evenIfIdle: boolean): Promise<void> {
     await Promise.resolve()
     for (let due = evenIfIdle; due || this.#appends.length > 0 || this.#records.length > 0; due = !this.failure && !this.#closed && this.#trimmer.isDue) {
-      await this.#commit(this.#takeAppends(), this.#records.splice(0))
+      await (this.#committing = this.#commit(this.#takeAppends(), this.#records.splice(0)))
+      this.#committing = undefined
     }
     this.#running = undefined // in the same turn in which nothing was found to do: who comes later starts anew
   }

@@ -1,0 +1,60 @@
+/** What a load process can be told, and what it answers. */
+import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
+import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
+import { Subscribers, type Connected, type Received, type SubscribePlan } from './subscribers.js'
+
+const groups = new Map<string, Subscribers>()
+let publishers: Publishers | undefined
+
+export const commands = {
+  /** Opens the streams of a group of subscribers. */
+  subscribe(plan: SubscribePlan): Promise<Connected> {
+    const subscribers = new Subscribers(plan)
+    groups.set(plan.group, subscribers)
+    return subscribers.connect()
+  },
+
+  /** The group stops reading. */
+  async pause({ group }: { group: string }): Promise<void> {
+    groupOf(group).pause()
+  },
+
+  /** The group reads on. */
+  async resume({ group }: { group: string }): Promise<void> {
+    groupOf(group).resume()
+  },
+
+  /** Forgets what a group has received, but not where its streams are. */
+  async clear({ group }: { group: string }): Promise<void> {
+    groupOf(group).clear()
+  },
+
+  /** Waits until a group has received so many events, or none for `quiet` milliseconds. */
+  receive({ group, expected, quiet }: { group: string; expected: number; quiet: number }): Promise<Received> {
+    return groupOf(group).receive(expected, quiet)
+  },
+
+  async connectPublishers(plan: PublisherPlan): Promise<void> {
+    publishers?.close()
+    publishers = new Publishers(plan)
+    await publishers.connect()
+  },
+
+  publish(plan: PublishPlan): Promise<Published> {
+    if (!publishers) throw new Error('there are no publishers')
+    return publishers.publish(plan)
+  },
+
+  publishLines(plan: LinesPlan): Promise<LinesPublished> {
+    return publishLines(plan)
+  },
+}
+
+export type Commands = typeof commands
+export type CommandName = keyof Commands
+
+function groupOf(name: string): Subscribers {
+  const group = groups.get(name)
+  if (!group) throw new Error(`there is no group ${name}`)
+  return group
+}

@@ -1,0 +1,186 @@
+/** Publishers on keep-alive connections: each has its request ready, and changes only the digits in it. */
+import { connect, type Socket } from 'node:net'
+import { createToken } from '../token.js'
+import { now } from './clock.js'
+import { blankPayload, writeDigits, writeMark } from './mark.js'
+import { Responses } from './responses.js'
+import { TOPIC_DIGITS, topicName } from './topic.js'
+
+export interface PublisherPlan {
+  port: number
+  publishers: number
+  /** They publish to so many topics, in turn. */
+  topics: number
+  /** The size of an event's data, in bytes. */
+  payload: number
+}
+
+export interface PublishPlan {
+  /** How many events they publish, all together. */
+  events: number
+  /** Events a second, all together; `undefined`: each publishes its next event as soon as the last is answered. */
+  rate?: number
+}
+
+export interface Published {
+  /** How many were answered with success. */
+  published: number
+  startedAt: number
+  /** From the first write to the last answer. */
+  seconds: number
+}
+
+export class Publishers {
+  readonly #connections: Connection[]
+
+  constructor(plan: PublisherPlan) {
+    this.#connections = Array.from({ length: plan.publishers }, (_, index) => new Connection(plan, index))
+  }
+
+  async connect(): Promise<void> {
+    await Promise.all(this.#connections.map((connection) => connection.connect()))
+  }
+
+  /** @throws Error when an event is refused or a connection ends */
+  async publish({ events, rate }: PublishPlan): Promise<Published> {
+    const startedAt = now()
+    const before = this.#answered()
+    await (rate === undefined ? this.#closedLoop(events) : this.#paced(events, rate, startedAt))
+    return { published: this.#answered() - before, startedAt, seconds: (now() - startedAt) / 1e6 }
+  }
+
+  close(): void {
+    for (const connection of this.#connections) connection.close()
+  }
+
+  async #closedLoop(events: number): Promise<void> {
+    const share = Math.floor(events / this.#connections.length)
+    const rest = events % this.#connections.length
+    await Promise.all(this.#connections.map((connection, index) => connection.publishInTurn(share + (index < rest ? 1 : 0))))
+  }
+
+  /** Publishes by the clock, whether or not the last event is answered. */
+  async #paced(events: number, rate: number, startedAt: number): Promise<void> {
+    for (let sent = 0; sent < events; sent++) {
+      const wait = startedAt + (sent * 1e6) / rate - now()
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait / 1e3))
+      this.#connections[sent % this.#connections.length]!.publish()
+    }
+    await Promise.all(this.#connections.map((connection) => connection.answered()))
+  }
+
+  #answered(): number {
+    return this.#connections.reduce((sum, { count }) => sum + count, 0)
+  }
+}
+
+class Connection {
+  readonly #plan: PublisherPlan
+  readonly #index: number
+  readonly #request: Buffer
+  readonly #topicAt: number
+  readonly #markAt: number
+  readonly #responses = new Responses()
+  /** How many events have been published to each topic. */
+  readonly #numbers: Uint32Array
+  /** The topic of the next event. */
+  #topic: number
+  #socket: Socket | undefined
+  #sent = 0
+  /** How many are still to be sent as soon as those before are answered. */
+  #inTurn = 0
+  #waiting: { resolve: () => void; reject: (err: Error) => void } | undefined
+
+  constructor(plan: PublisherPlan, index: number) {
+    this.#plan = plan
+    this.#index = index
+    this.#topic = index % plan.topics
+    this.#numbers = new Uint32Array(plan.topics)
+    this.#request = requestOf(plan, index)
+    this.#topicAt = this.#request.indexOf('/events') - TOPIC_DIGITS
+    this.#markAt = this.#request.indexOf('~', this.#request.indexOf('\r\n\r\n'))
+  }
+
+  /** How many responses have come. */
+  get count(): number {
+    return this.#responses.count
+  }
+
+  async connect(): Promise<void> {
+    const buffer = Buffer.alloc(16 * 1024)
+    const onread = { buffer, callback: (length: number) => this.#read(buffer, length) }
+    await new Promise<void>((resolve, reject) => {
+      this.#socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true, onread }, resolve)
+      this.#socket.on('error', (err) => (reject(err), this.#fail(err)))
+      this.#socket.on('close', () => this.#fail(new Error('the connection of a publisher was closed')))
+    })
+  }
+
+  /** Publishes so many events, one after the other. */
+  publishInTurn(events: number): Promise<void> {
+    if (events === 0) return Promise.resolve()
+    this.#inTurn = events - 1
+    this.#send(this.#request) // in place: nothing is in flight when the next is written
+    return this.answered()
+  }
+
+  /** Publishes one event, whatever is in flight. */
+  publish(): void {
+    this.#send(Buffer.from(this.#request))
+  }
+
+  /** Resolves when everything is answered that was to be sent. */
+  answered(): Promise<void> {
+    if (this.#responses.failure !== undefined) return Promise.reject(new Error(`an event was refused: ${this.#responses.failure}`))
+    if (this.#isIdle()) return Promise.resolve()
+    return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
+  }
+
+  close(): void {
+    this.#socket?.removeAllListeners('close').destroy()
+  }
+
+  #send(request: Buffer): void {
+    const { topics, publishers } = this.#plan
+    writeDigits(request, this.#topicAt, TOPIC_DIGITS, this.#topic)
+    writeMark(request, this.#markAt, this.#index, this.#numbers[this.#topic]!++, now())
+    this.#topic = (this.#topic + publishers) % topics
+    this.#sent++
+    this.#socket!.write(request)
+  }
+
+  #read(bytes: Buffer, length: number): boolean {
+    this.#responses.read(bytes, length)
+    if (this.#responses.failure !== undefined) this.#fail(new Error(`an event was refused: ${this.#responses.failure}`))
+    else if (this.#inTurn > 0) {
+      this.#inTurn--
+      this.#send(this.#request)
+    } else if (this.#isIdle()) {
+      this.#waiting?.resolve()
+      this.#waiting = undefined
+    }
+    return true
+  }
+
+  #isIdle(): boolean {
+    return this.#inTurn === 0 && this.#responses.count === this.#sent
+  }
+
+  #fail(err: Error): void {
+    this.#waiting?.reject(err)
+    this.#waiting = undefined
+  }
+}
+
+function requestOf({ payload }: PublisherPlan, index: number): Buffer {
+  const body = JSON.stringify({ data: blankPayload(payload) })
+  return Buffer.from([
+    `POST /topics/${topicName(0)}/events HTTP/1.1`,
+    'host: localhost',
+    `authorization: Bearer ${createToken(`publisher-${index}`)}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    '',
+    body,
+  ].join('\r\n'))
+}

@@ -1,0 +1,186 @@
+/**
+ * Many subscribers on raw sockets. All read into one buffer, so that nothing is allocated for what comes.
+ */
+import { connect, type Socket } from 'node:net'
+import { createToken } from '../token.js'
+import { now } from './clock.js'
+import { MAX_KEPT, Scanner } from './scanner.js'
+import { topicName } from './topic.js'
+
+export interface SubscribePlan {
+  port: number
+  /** What these subscribers are called in later commands. */
+  group: string
+  count: number
+  /** The first subscriber reads the first topic, and so on; when there are fewer topics than subscribers, they go round. */
+  topics: number
+  /** At most so many connect at a time. */
+  atOnce: number
+  lastEventId?: string
+}
+
+export interface Connected {
+  /** From the first connect to the first block of the last stream, in seconds. */
+  seconds: number
+  /** When the first connect was, in microseconds. */
+  startedAt: number
+}
+
+/** What subscribers have received since they connected, or since the last `clear`. */
+export interface Received {
+  delivered: number
+  disordered: number
+  misplaced: number
+  /** How many streams have ended. */
+  closed: number
+  /** When the newest event came, in microseconds. */
+  lastAt: number
+  /** In milliseconds, from just before the publisher's write. */
+  latency: { p50: number; p99: number; max: number }
+}
+
+const READ_BYTES = 256 * 1024
+/** The buffer that every subscriber of this process reads into; what is kept of its stream is put before it. */
+const memory = Buffer.alloc(MAX_KEPT + READ_BYTES)
+const readBuffer = memory.subarray(MAX_KEPT)
+
+/** How long a stream may take to begin, in milliseconds. */
+const CONNECT_TIMEOUT = 60_000
+
+export class Subscribers {
+  readonly #plan: SubscribePlan
+  readonly #requests: string[]
+  readonly #scanner: Scanner
+  readonly #sockets: Socket[] = []
+  /** The end of what has come, when an event goes on in what comes next. */
+  readonly #kept: (Buffer | undefined)[] = []
+  /** What has come of a stream's beginning; `undefined` once its first block is there. */
+  readonly #beginning: (string | undefined)[] = []
+  #begun = 0
+  #closed = 0
+  #settle: { done: () => void; fail: (err: Error) => void } | undefined
+
+  constructor(plan: SubscribePlan) {
+    this.#plan = plan
+    this.#scanner = new Scanner(plan.count)
+    this.#requests = Array.from({ length: plan.count }, (_, index) => requestOf(plan, index))
+  }
+
+  /** @throws Error when one is refused, or does not get its first block within a minute */
+  async connect(): Promise<Connected> {
+    const startedAt = now()
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => this.#settle?.fail(new Error(`only ${this.#begun} of ${this.#plan.count} streams have begun`)), CONNECT_TIMEOUT)
+      this.#settle = {
+        done: () => (clearTimeout(timer), resolve()),
+        fail: (err) => (clearTimeout(timer), reject(err)),
+      }
+      const first = Math.min(this.#plan.atOnce, this.#plan.count)
+      for (let index = 0; index < first; index++) this.#open(index)
+    })
+    return { seconds: (now() - startedAt) / 1e6, startedAt }
+  }
+
+  /** Stops reading. */
+  pause(): void {
+    for (const socket of this.#sockets) socket.pause()
+  }
+
+  /** Reads on. */
+  resume(): void {
+    for (const socket of this.#sockets) socket.resume()
+  }
+
+  clear(): void {
+    this.#scanner.clear()
+  }
+
+  /** Resolves when so many events have come, or none for `quiet` milliseconds. */
+  async receive(expected: number, quiet: number): Promise<Received> {
+    let seen = this.#scanner.delivered
+    for (let since = now(); seen < expected && now() - since < quiet * 1e3;) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      if (this.#scanner.delivered === seen) continue
+      seen = this.#scanner.delivered
+      since = now()
+    }
+    const { delivered, disordered, misplaced, lastAt, latency } = this.#scanner
+    return {
+      delivered, disordered, misplaced, lastAt,
+      closed: this.#closed,
+      latency: { p50: latency.quantile(0.5) / 1e3, p99: latency.quantile(0.99) / 1e3, max: latency.max / 1e3 },
+    }
+  }
+
+  #open(index: number): void {
+    const onread = {
+      buffer: readBuffer,
+      callback: (length: number) => {
+        this.#read(index, length)
+        return true
+      },
+    }
+    const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true, onread })
+    this.#sockets.push(socket)
+    this.#beginning[index] = ''
+    socket.on('error', (err) => this.#settle?.fail(err))
+    socket.on('close', () => {
+      this.#closed++
+      this.#settle?.fail(new Error(`stream ${index} was closed: ${this.#beginning[index] ?? ''}`))
+    })
+    socket.write(this.#requests[index]!)
+  }
+
+  #read(index: number, length: number): void {
+    const at = now()
+    if (this.#beginning[index] !== undefined) {
+      this.#begin(index, readBuffer.toString('latin1', 0, length), at)
+      return
+    }
+    const kept = this.#kept[index]
+    let from = MAX_KEPT
+    if (kept) {
+      from -= kept.length
+      memory.set(kept, from)
+    }
+    this.#scan(index, memory, from, MAX_KEPT + length, at)
+  }
+
+  #scan(index: number, bytes: Buffer, from: number, to: number, at: number): void {
+    const keep = this.#scanner.scan(index, bytes, from, to, at)
+    this.#kept[index] = keep < to ? Buffer.from(bytes.subarray(keep, to)) : undefined
+  }
+
+  /** The head of the response, and the first block. */
+  #begin(index: number, text: string, at: number): void {
+    const beginning = this.#beginning[index]! + text
+    this.#beginning[index] = beginning
+    const head = beginning.indexOf('\r\n\r\n')
+    const block = head === -1 ? -1 : beginning.indexOf('\n\n', head + 4)
+    if (block === -1) return
+    if (!beginning.startsWith('HTTP/1.1 200 ') || beginning.includes('event: fanfare.close', head)) {
+      this.#settle?.fail(new Error(`stream ${index} was refused: ${beginning.slice(0, 1_000)}`))
+      return
+    }
+    this.#beginning[index] = undefined
+    const rest = Buffer.from(beginning.slice(block + 2), 'latin1')
+    if (rest.length > 0) this.#scan(index, rest, 0, rest.length, at)
+    this.#begun++
+    if (this.#begun === this.#plan.count) {
+      this.#settle?.done()
+      this.#settle = undefined
+    } else if (this.#sockets.length < this.#plan.count) this.#open(this.#sockets.length)
+  }
+}
+
+/** Every subscriber has a token of its own, as different people have. */
+function requestOf({ topics, lastEventId }: SubscribePlan, index: number): string {
+  return [
+    `GET /topics/${topicName(index % topics)}/events HTTP/1.1`,
+    'host: localhost',
+    'accept: text/event-stream',
+    `authorization: Bearer ${createToken(`subscriber-${index}`)}`,
+    ...(lastEventId === undefined ? [] : [`last-event-id: ${lastEventId}`]),
+    '\r\n',
+  ].join('\r\n')
+}

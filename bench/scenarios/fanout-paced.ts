@@ -1,0 +1,34 @@
+/** One topic that a thousand people read, a steady 50 events a second: what a delivery costs, and how late it is. */
+import { measurePublishing } from '../measure.js'
+import { Stage } from '../stage.js'
+import type { Scenario } from './scenario.js'
+
+const SUBSCRIBERS = 1_000
+const RATE = 50
+const MAX_CPU = 7
+const MAX_P99 = 12
+
+export const fanoutPaced: Scenario = {
+  name: 'fanout-paced',
+  openFiles: SUBSCRIBERS,
+  run: (options) =>
+    Stage.withHub(options, {}, async (stage) => {
+      await stage.subscribe({ count: SUBSCRIBERS })
+      const measured = await measurePublishing(stage, {
+        publishers: 4,
+        payload: 100,
+        events: RATE * (options.quick ? 5 : 20),
+        rate: RATE,
+        streamsPerEvent: SUBSCRIBERS,
+        warmUp: RATE * 2,
+      })
+      const { cpuPerDelivery, latency } = measured
+      return [{
+        scenario: 'fanout-paced',
+        figure: `${cpuPerDelivery.toFixed(1)} µs CPU a delivery, p99 ${latency.p99.toFixed(1)} ms`,
+        target: `<= ${MAX_CPU} µs, p99 <= ${MAX_P99} ms`,
+        reached: Number.isNaN(cpuPerDelivery) ? undefined : cpuPerDelivery <= MAX_CPU && latency.p99 <= MAX_P99,
+        ...measured,
+      }]
+    }),
+}

@@ -1,0 +1,34 @@
+/** Ten thousand people who read and hear nothing: what each of them costs in memory. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { faultsOf, receive } from '../measure.js'
+import { residentKiB } from '../procfs.js'
+import { EVERYBODY, Stage } from '../stage.js'
+import type { Scenario } from './scenario.js'
+
+const CLIENTS = 10_000
+const MAX_KIB = 10
+/** How long they have been there when the memory is looked at, in milliseconds. */
+const SETTLE = 2_000
+
+export const idle: Scenario = {
+  name: 'idle',
+  openFiles: CLIENTS,
+  run: (options) =>
+    Stage.withHub(options, { FANFARE_MAX_CONNECTIONS: String(CLIENTS) }, async (stage) => {
+      const { pid } = stage.server
+      await sleep(SETTLE)
+      const before = residentKiB(pid)
+      await stage.subscribe({ count: CLIENTS })
+      await sleep(SETTLE)
+      const after = residentKiB(pid)
+      const each = (after - before) / CLIENTS
+      return [{
+        scenario: 'idle',
+        figure: `${each.toFixed(1)} KiB a subscriber of ${CLIENTS.toLocaleString('en')}`,
+        target: `<= ${MAX_KIB} KiB`,
+        reached: Number.isNaN(each) ? undefined : each <= MAX_KIB,
+        memory: after / 1024,
+        faults: faultsOf(await receive(stage, EVERYBODY, 0), 0),
+      }]
+    }),
+}

@@ -1,0 +1,12 @@
+/** Every scenario, in the order in which they are run. */
+import { connectStorm } from './connect-storm.js'
+import { fanoutFlood } from './fanout-flood.js'
+import { fanoutPaced } from './fanout-paced.js'
+import { idle } from './idle.js'
+import { manyTopics } from './many-topics.js'
+import { ndjson } from './ndjson.js'
+import { resumeStorm } from './resume-storm.js'
+import type { Scenario } from './scenario.js'
+import { stalled } from './stalled.js'
+
+export const scenarios: Scenario[] = [fanoutPaced, fanoutFlood, manyTopics, ndjson, resumeStorm, connectStorm, idle, stalled]

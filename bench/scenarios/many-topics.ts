@@ -1,0 +1,51 @@
+/**
+ * A thousand topics with one reader each, and publishers that publish as fast as they are answered: what a publish
+ * costs. Beside it, in the same run, the least that a Fastify application can do for the same requests.
+ */
+import { fileURLToPath } from 'node:url'
+import { measurePublishing, type Measured } from '../measure.js'
+import type { Options } from '../options.js'
+import { Stage } from '../stage.js'
+import type { Scenario } from './scenario.js'
+
+const TOPICS = 1_000
+const PUBLISHERS = 8
+const BARE_FASTIFY = fileURLToPath(new URL('../bare-fastify.ts', import.meta.url))
+
+export const manyTopics: Scenario = {
+  name: 'many-topics',
+  openFiles: TOPICS,
+  async run(options) {
+    const bare = await Stage.withServer(BARE_FASTIFY, (stage) => measure(stage, options))
+    const hub = await Stage.withHub(options, {}, (stage) => measure(stage, options))
+    const target = targetOf(options)
+    return [
+      {
+        scenario: 'many-topics',
+        figure: `${Math.round(hub.publishesPerSecond).toLocaleString('en')} publishes/s, ${(hub.publishesPerSecond / bare.publishesPerSecond).toFixed(2)} of bare Fastify`,
+        target: `>= ${target.toLocaleString('en')}/s`,
+        reached: hub.publishesPerSecond >= target,
+        ...hub,
+      },
+      { scenario: '', figure: '(bare Fastify, no token, nothing kept)', target: '', reached: undefined, ...bare },
+    ]
+  },
+}
+
+async function measure(stage: Stage, { quick }: Options): Promise<Measured> {
+  await stage.subscribe({ count: TOPICS, topics: TOPICS })
+  return measurePublishing(stage, {
+    publishers: PUBLISHERS,
+    topics: TOPICS,
+    payload: 100,
+    events: quick ? 20_000 : 100_000,
+    streamsPerEvent: 1,
+    warmUp: 10_000,
+  })
+}
+
+/** In publishes a second; what a disk does is part of it. */
+function targetOf({ log, durability }: Options): number {
+  if (log === 'memory') return 15_000
+  return durability === 'commit' ? 13_000 : 7_500
+}

@@ -1,0 +1,72 @@
+/** A hundred people read, and a hundred have stopped reading: what those cost, and whether they get everything once they read on. */
+import { faultsOf, receive, startClock } from '../measure.js'
+import type { Options } from '../options.js'
+import { residentKiB } from '../procfs.js'
+import { Stage } from '../stage.js'
+import type { Scenario } from './scenario.js'
+
+const READERS = 100
+const STALLED = 100
+const RATE = 50
+const PAYLOAD = 50_000
+const MAX_RISE = 50
+const MAX_P99 = 25
+
+/** Everything is kept, and nobody is ended for being slow. */
+const KEEP = { FANFARE_RETAIN_EVENTS: '10000', FANFARE_SLOW_TIMEOUT: '10m' }
+
+export const stalled: Scenario = {
+  name: 'stalled',
+  openFiles: READERS + STALLED,
+  run: (options) =>
+    Stage.withHub(options, KEEP, async (stage) => {
+      const events = options.quick ? 200 : 2_000
+      const { subscribers, publishers, server } = stage
+      await stage.subscribe({ group: 'readers', count: READERS })
+      await stage.subscribe({ group: 'stalled', count: STALLED })
+      await subscribers.tell('pause', { group: 'stalled' })
+      await publishers.tell('connectPublishers', { port: server.port, publishers: 4, topics: 1, payload: PAYLOAD })
+
+      const clock = startClock(stage)
+      const peak = watchMemory(server.pid)
+      const { published, seconds } = await publishers.tell('publish', { events, rate: RATE })
+      const reading = await receive(stage, 'readers', READERS * published)
+      const used = clock(reading.delivered)
+      await subscribers.tell('resume', { group: 'stalled' })
+      const resumed = performance.now()
+      const late = await receive(stage, 'stalled', STALLED * published)
+      const caughtUp = (performance.now() - resumed) / 1e3
+      const rise = peak()
+
+      const { p99 } = reading.latency
+      return [{
+        scenario: 'stalled',
+        figure: `memory +${rise.toFixed(0)} MiB, the readers' p99 ${p99.toFixed(1)} ms`,
+        ...judge(options, rise, p99),
+        ...used,
+        delivered: reading.delivered + late.delivered,
+        expected: (READERS + STALLED) * published,
+        publishesPerSecond: published / seconds,
+        latency: reading.latency,
+        notes: [`the stalled got ${late.delivered} of ${STALLED * published} once they read on, in ${caughtUp.toFixed(1)} s`],
+        faults: [...faultsOf(reading, READERS * published), ...faultsOf(late, STALLED * published)],
+      }]
+    }),
+}
+
+/** A log in memory holds all the events, so the target for memory is not for it. */
+function judge({ log }: Options, rise: number, p99: number): { target: string; reached: boolean } {
+  if (log === 'memory') return { target: `n/a, p99 <= ${MAX_P99} ms`, reached: p99 <= MAX_P99 }
+  return { target: `<= ${MAX_RISE} MiB, p99 <= ${MAX_P99} ms`, reached: rise <= MAX_RISE && p99 <= MAX_P99 }
+}
+
+/** Looks at a process's memory until the function that it returns is called, which says by how many MiB it rose at the most. */
+function watchMemory(pid: number): () => number {
+  const before = residentKiB(pid)
+  let most = before
+  const timer = setInterval(() => (most = Math.max(most, residentKiB(pid))), 100)
+  return () => {
+    clearInterval(timer)
+    return (most - before) / 1024
+  }
+}

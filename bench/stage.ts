@@ -1,0 +1,64 @@
+/** What a scenario is played on: a hub, a process of subscribers and one of publishers. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { LoadProcess } from './load/load-process.js'
+import type { Connected, SubscribePlan } from './load/subscribers.js'
+import type { Options } from './options.js'
+import { Server } from './server.js'
+import { SECRET } from './token.js'
+
+const HUB_MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+
+/** The group that subscribers are in when a scenario has only one. */
+export const EVERYBODY = 'everybody'
+
+type Subscribing = Pick<SubscribePlan, 'count'> & Partial<Omit<SubscribePlan, 'port'>>
+
+export class Stage {
+  readonly server: Server
+  readonly subscribers = LoadProcess.start()
+  readonly publishers = LoadProcess.start()
+  readonly #directory: string | undefined
+
+  private constructor(server: Server, directory?: string) {
+    this.server = server
+    this.#directory = directory
+  }
+
+  /** Plays a scenario with a hub of its own, and clears up. */
+  static async withHub<T>(options: Options, env: Record<string, string>, play: (stage: Stage) => Promise<T>): Promise<T> {
+    const directory = options.log === 'file' ? mkdtempSync(join(tmpdir(), 'fanfare-bench-')) : undefined
+    const server = await Server.start([HUB_MAIN], {
+      PORT: '0',
+      HOST: '127.0.0.1',
+      FANFARE_JWT_SECRET: SECRET,
+      FANFARE_LOG: directory === undefined ? options.log : `file:${directory}`,
+      ...(options.durability === undefined ? {} : { FANFARE_DURABILITY: options.durability }),
+      ...env,
+    })
+    return new Stage(server, directory).#play(play)
+  }
+
+  /** Plays a scenario with another server than the hub: a Node program that takes the same requests. */
+  static async withServer<T>(program: string, play: (stage: Stage) => Promise<T>): Promise<T> {
+    return new Stage(await Server.start([...process.execArgv, program], {})).#play(play)
+  }
+
+  /** Opens streams: of one topic, a few hundred at a time, when nothing else is said. */
+  subscribe(plan: Subscribing): Promise<Connected> {
+    return this.subscribers.tell('subscribe', { port: this.server.port, group: EVERYBODY, topics: 1, atOnce: 200, ...plan })
+  }
+
+  async #play<T>(play: (stage: Stage) => Promise<T>): Promise<T> {
+    try {
+      return await play(this)
+    } finally {
+      this.subscribers.stop()
+      this.publishers.stop()
+      await this.server.stop()
+      if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true })
+    }
+  }
+}
