@@ -53,7 +53,7 @@ function* summarize(folder: string, tables: Tables): Generator<string> {
 
 function row(tables: Tables, topic: Topic): string[] {
   const [oldest] = tables.index.getKeys({ start: [topic.id, 0], end: [topic.id, Infinity], limit: 1 })
-  return [topic.name, String(topic.events), printSize(topic.bytes), timeOf(tables, oldest?.[1]), timeOf(tables, topic.newest)]
+  return [topic.name, String(topic.events), printSize(topic.bytes), timeOf(tables, oldest?.[1] ?? topic.recent[0]), timeOf(tables, topic.newest)]
 }
 
 function timeOf(tables: Tables, sequence: number | undefined): string {

@@ -467,6 +467,36 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
     })
 
+    await t.test('trims grows whenever something has been trimmed, and only then', async (t) => {
+      const { log } = await start(t, { events: 2 })
+      const { trims } = log
+      await log.append([event('a'), event('a'), event('b')])
+      await readAll(log)
+      t.equal(log.trims, trims)
+      for (let n = 1, last = trims; n <= 3; n++, last = log.trims) {
+        await log.append([event('a')])
+        await until(async () => log.stats().events === 3)
+        t.ok(log.trims > last)
+      }
+    })
+
+    await t.test('what has been trimmed since some time is told per topic', async (t) => {
+      const { log } = await start(t, { events: 2 })
+      const [a, b, any] = [new Selection(['a']), new Selection(['b', 'nobody']), new Selection(['*'])]
+      const before = log.trims
+      await log.append([event('a'), event('b'), event('a'), event('a'), event('a')]) // a: 1 and 3 go
+      await until(async () => log.stats().events === 3)
+      const between = log.trims
+      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, before)), [true, false, true])
+      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 2, before)), [true, false, true], '3 lies behind 2')
+      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 3, before)), [false, false, false], '3 was the last')
+      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, between)), [false, false, false], 'nothing since')
+      await log.append([event('b'), event('b')]) // b: 2 goes
+      await until(async () => log.stats().events === 4)
+      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, between)), [false, true, true])
+      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, log.trims)), [false, false, false])
+    })
+
     await t.test('stats say how much there is', async (t) => {
       const { log } = await start(t, { events: 10 })
       await log.append([...manyEvents(5, 'a'), ...manyEvents(5, 'b')])

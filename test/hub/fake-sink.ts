@@ -3,7 +3,7 @@ import type { Sink, SinkReader } from '../../src/hub/subscriber.js'
 import { parseStream, type Block } from './reference-parser.js'
 
 /** How many turns of the event loop, and milliseconds, something has to have taken before a test gives up. */
-const PATIENCE = { turns: 100, time: 2_000 }
+const PATIENCE = { turns: 100, time: 8_000 }
 
 /** A sink that keeps what it is sent, and is full, drains and closes when it is told to. */
 export class FakeSink implements Sink {

@@ -320,6 +320,29 @@ await t.test('time', async (t) => {
     t.strictSame(resumed.told('gap'), [])
   })
 
+  await t.test('a heartbeat does not run ahead of events that are on their way', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 0 })
+    const reader = await subscribe(['a', 'b'])
+    const publish = () => {
+      void hub.publish('a', { data: 1 })
+      const end = performance.now() + 1
+      while (performance.now() < end); // so that the timers of heartbeats and of this are due together
+    }
+    const timers = [setInterval(publish, 1), setInterval(publish, 2), setInterval(publish, 5)]
+    t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
+    const beats = () => reader.writes.filter((bytes) => bytes[0] === 0x3a).length
+    await until(() => beats() >= 4)
+    timers.forEach((timer) => clearInterval(timer))
+    let last = 0
+    let behind = 0
+    for (const { event, id } of reader.blocks) {
+      const sequence = Number(id!.slice(9))
+      if (sequence < last || (event?.type === 'message' && sequence === last)) behind++
+      last = sequence
+    }
+    t.equal(behind, 0, 'nothing that precedes an id is still to come')
+  })
+
   await t.test('a stalled stream gets no heartbeats', async (t) => {
     const { hub, subscribe } = openHub(t, { heartbeat: 50 })
     const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
@@ -398,6 +421,7 @@ await t.test('a log that cannot be read ends the stream as busy, and the hub is 
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.isClosed)
   t.strictSame(reader.told('close'), [{ reason: 'busy' }])
+  t.ok(reader.blocks.at(-1)!.retry! >= 5_000, 'it comes back later than usual')
   t.strictSame(errors, [failure])
   t.equal(hub.connections, 0)
 })

@@ -86,13 +86,13 @@ export class Reader {
   }
 
   #merge(transaction: Transaction, topics: Topic[], after: number, until: number): Sequences {
-    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, after + 1], end: [id, until + 1], transaction })[Symbol.iterator]())
-    return merge(ranges, (a, b) => a - b)
+    const { index } = this.#tables
+    return merge(topics.map((topic) => forwards(index.getKeys({ start: [topic.id, after + 1], end: [topic.id, until + 1], transaction }), topic, after, until)), (a, b) => a - b)
   }
 
   #mergeBackwards(transaction: Transaction, topics: Topic[], head: number): Sequences {
-    const ranges = topics.map(({ id }) => this.#tables.index.getKeys({ start: [id, head], end: [id, 0], reverse: true, transaction })[Symbol.iterator]())
-    return merge(ranges, (a, b) => b - a)
+    const { index } = this.#tables
+    return merge(topics.map((topic) => backwards(index.getKeys({ start: [topic.id, head], end: [topic.id, 0], reverse: true, transaction }), topic)), (a, b) => b - a)
   }
 
   /** Whether anything that may have matched, behind `after`, has been trimmed since `trims` had a value. */
@@ -118,27 +118,38 @@ export class Reader {
   }
 }
 
-/** Merges ranges of index keys, each in order, into one sequence in that order. */
-function* merge(ranges: Iterator<[number, number]>[], compare: (a: number, b: number) => number): Generator<number, undefined> {
+/** The sequences of a topic: those in the index, then those that are not there yet. */
+function* forwards(indexed: Iterable<[number, number]>, { recent }: Topic, after: number, until: number): Generator<number, undefined> {
+  for (const [, sequence] of indexed) yield sequence
+  for (const sequence of recent) if (sequence > after && sequence <= until) yield sequence
+}
+
+function* backwards(indexed: Iterable<[number, number]>, { recent }: Topic): Generator<number, undefined> {
+  for (let i = recent.length - 1; i >= 0; i--) yield recent[i]!
+  for (const [, sequence] of indexed) yield sequence
+}
+
+/** Merges sequences, each list in order, into one in that order. */
+function* merge(lists: Sequences[], compare: (a: number, b: number) => number): Generator<number, undefined> {
   interface Head {
     sequence: number
-    rest: Iterator<[number, number]>
+    rest: Sequences
   }
   const heads: Head[] = []
   try {
-    for (const rest of ranges) {
+    for (const rest of lists) {
       const first = rest.next()
-      if (!first.done) heads.push({ sequence: first.value[1], rest })
+      if (!first.done) heads.push({ sequence: first.value, rest })
     }
     const queue = new TinyQueue(heads, (a, b) => compare(a.sequence, b.sequence))
     for (let head = queue.pop(); head; head = queue.pop()) {
       yield head.sequence
       const next = head.rest.next()
       if (next.done) continue
-      head.sequence = next.value[1]
+      head.sequence = next.value
       queue.push(head)
     }
   } finally {
-    for (const range of ranges) range.return?.()
+    for (const list of lists) list.return?.()
   }
 }

@@ -1,7 +1,8 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
 import { LRUCache } from 'lru-cache'
-import { REMEMBERED_TOPICS } from '../log.js'
+import { REMEMBERED_TOPICS, sizeOf } from '../log.js'
+import { toEvent } from './rows.js'
 import type { Tables, TopicRow, TotalsRow } from './store.js'
 
 export interface Topic {
@@ -15,6 +16,14 @@ export interface Topic {
   trimmed: number
   /** What `State.trims` was when that was; 0: before this process. */
   trimmedAt: number
+  /** The sequences of its events that are not in the index yet, in order. Every copy of a topic has the same list. */
+  readonly recent: number[]
+}
+
+/** An event that is not in the index yet. */
+interface Unindexed {
+  sequence: number
+  topic: string
 }
 
 export interface Totals {
@@ -24,10 +33,14 @@ export interface Totals {
   topicIds: number
   trimmed: number
   forgotten: number
+  /** Everything up to this sequence is in the index. */
+  indexed: number
 }
 
 export class State {
   totals: Totals
+  /** What is not in the index yet, in order. */
+  readonly unindexed: Unindexed[] = []
   /** Grows whenever something has been trimmed. */
   trims = 0
   /** What it was when topics were emptied that have not come back; of the oldest it is not known any more. */
@@ -36,21 +49,34 @@ export class State {
   forgottenAt = 0
   readonly topics = new Map<string, Topic>()
 
-  constructor({ meta, topics }: Tables) {
-    const [head, events, bytes, topicIds, trimmed, forgotten] = (meta.get('totals') as TotalsRow | undefined) ?? [0, 0, 0, 0, 0, 0]
-    this.totals = { head, events, bytes, topicIds, trimmed, forgotten }
+  /** Reads the tables; what had not been indexed is read again event by event, and is little. */
+  constructor({ meta, topics, events }: Tables) {
+    this.totals = toTotals(meta.get('totals') as TotalsRow | undefined)
     for (const { key, value } of topics.getRange()) {
-      const [id, count, size, newest, gone] = value
-      this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed: gone, trimmedAt: 0 })
+      const [id, count, size, newest, trimmed] = value
+      this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed, trimmedAt: 0, recent: [] })
+    }
+    for (const { key: sequence, value } of events.getRange({ start: this.totals.indexed + 1 })) {
+      const topic = this.topics.get(value[0])
+      if (!topic) continue // a topic is written with its first event
+      topic.recent.push(sequence)
+      this.unindexed.push({ sequence, topic: topic.name })
+      if (sequence <= topic.newest) continue // it was counted when the topic was written last
+      topic.events++
+      topic.bytes += sizeOf(toEvent(sequence, value))
+      topic.newest = sequence
     }
   }
 
   /** Whether a snapshot of the tables is what this says. */
   isSnapshot({ meta }: Tables, transaction: Transaction): boolean {
-    const [head, events, , , trimmed, forgotten] = meta.get('totals', { transaction }) as TotalsRow
-    const { totals } = this
-    return head === totals.head && events === totals.events && trimmed === totals.trimmed && forgotten === totals.forgotten
+    const stored = toTotals(meta.get('totals', { transaction }) as TotalsRow)
+    return (Object.keys(stored) as (keyof Totals)[]).every((name) => stored[name] === this.totals[name])
   }
+}
+
+function toTotals([head, events, bytes, topicIds, trimmed, forgotten, indexed]: TotalsRow = [0, 0, 0, 0, 0, 0, 0]): Totals {
+  return { head, events, bytes, topicIds, trimmed, forgotten, indexed }
 }
 
 /**
@@ -64,6 +90,11 @@ export class Change {
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
+  /** Topics whose rows have to be written now; what was only appended to others is found again in the events. */
+  readonly #dirty = new Set<Topic>()
+  readonly #appended: Unindexed[] = []
+  /** How many of the events that were not in the index are now. */
+  #indexed = 0
 
   constructor(state: State, tables: Tables) {
     this.#state = state
@@ -83,12 +114,46 @@ export class Change {
     return topic
   }
 
+  /** Counts an event that was put into the events. */
+  append(topic: Topic, sequence: number, size: number): void {
+    topic.events++
+    topic.bytes += size
+    topic.newest = sequence
+    this.totals.events++
+    this.totals.bytes += size
+    this.#appended.push({ sequence, topic: topic.name })
+  }
+
+  /** Counts an event that was taken out of the events and the index. */
+  trim(topic: Topic, sequence: number, size: number): void {
+    topic.events--
+    topic.bytes -= size
+    topic.trimmed = Math.max(topic.trimmed, sequence)
+    topic.trimmedAt = ++this.trims
+    this.totals.events--
+    this.totals.bytes -= size
+    this.totals.trimmed = Math.max(this.totals.trimmed, sequence)
+    this.#dirty.add(topic)
+  }
+
+  /** Puts the oldest events that are not in the index into it. */
+  index(limit: number): void {
+    const due = this.#state.unindexed.slice(0, limit)
+    for (const { sequence, topic: name } of due) {
+      const topic = this.topic(name)
+      this.#tables.index.putSync([topic.id, sequence], 0)
+      this.#dirty.add(topic)
+    }
+    this.#indexed = due.length
+    this.totals.indexed = due.at(-1)?.sequence ?? this.totals.indexed
+  }
+
   /** Writes what has changed; within the transaction. */
   write(): void {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
-    const { head, events, bytes, topicIds, trimmed, forgotten } = this.totals
-    meta.putSync('totals', [head, events, bytes, topicIds, trimmed, forgotten] satisfies TotalsRow)
-    for (const topic of this.#topics.values()) {
+    const { head, events, bytes, topicIds, trimmed, forgotten, indexed } = this.totals
+    meta.putSync('totals', [head, events, bytes, topicIds, trimmed, forgotten, indexed] satisfies TotalsRow)
+    for (const topic of this.#dirty) {
       if (topic.events > 0) {
         topics.putSync(topic.name, [topic.id, topic.events, topic.bytes, topic.newest, topic.trimmed] satisfies TopicRow)
       } else if (topic.trimmed > 0) {
@@ -104,6 +169,11 @@ export class Change {
     if (this.totals.forgotten > this.#state.totals.forgotten) this.#state.forgottenAt = this.trims
     this.#state.trims = this.trims
     this.#state.totals = this.totals
+    for (const { topic } of this.#state.unindexed.splice(0, this.#indexed)) this.#topics.get(topic)!.recent.shift()
+    for (const event of this.#appended) {
+      this.#state.unindexed.push(event)
+      this.#topics.get(event.topic)!.recent.push(event.sequence)
+    }
     for (const topic of this.#topics.values()) {
       if (topic.events > 0) this.#state.topics.set(topic.name, topic)
       else {
@@ -113,14 +183,23 @@ export class Change {
     }
   }
 
+  /** The topics that have changed. */
+  get changed(): Iterable<Topic> {
+    return this.#topics.values()
+  }
+
   /** A topic that is new, or has been without events: then it keeps its id, by which publishers' ids are remembered. */
   #revive(name: string): Topic {
     const { emptied, emptiedBySequence } = this.#tables
     const gone = emptied.get(name)
-    if (!gone) return { name, id: ++this.totals.topicIds, events: 0, bytes: 0, newest: 0, trimmed: this.totals.forgotten, trimmedAt: this.#state.forgottenAt }
-    const [id, trimmed] = gone
-    emptied.removeSync(name)
-    emptiedBySequence.removeSync(trimmed)
-    return { name, id, events: 0, bytes: 0, newest: 0, trimmed, trimmedAt: this.#state.emptiedAt.get(name) ?? 0 }
+    if (gone) {
+      emptied.removeSync(name)
+      emptiedBySequence.removeSync(gone[1])
+    }
+    const [id, trimmed] = gone ?? [++this.totals.topicIds, this.totals.forgotten]
+    const trimmedAt = gone ? (this.#state.emptiedAt.get(name) ?? 0) : this.#state.forgottenAt
+    const topic: Topic = { name, id, events: 0, bytes: 0, newest: 0, trimmed, trimmedAt, recent: [] }
+    this.#dirty.add(topic)
+    return topic
   }
 }

@@ -24,8 +24,11 @@ export class StoreError extends Error {
 export type EventRow = [topic: string, time: number, isText: boolean, type: string | null, id: string | null, payload: string]
 /** A topic as it is stored: its id, how many events and bytes it has, its newest sequence, the newest that was trimmed. */
 export type TopicRow = [id: number, events: number, bytes: number, newest: number, trimmed: number]
-/** The whole log: newest sequence, events, bytes, newest topic id, newest sequence trimmed, newest that was forgotten of topics without events. */
-export type TotalsRow = [head: number, events: number, bytes: number, topicIds: number, trimmed: number, forgotten: number]
+/**
+ * The whole log: newest sequence, events, bytes, newest topic id, newest sequence trimmed, newest that was forgotten of
+ * topics without events, and up to where events are indexed and counted by topic.
+ */
+export type TotalsRow = [head: number, events: number, bytes: number, topicIds: number, trimmed: number, forgotten: number, indexed: number]
 
 /** The tables. All of them are changed in one transaction, so each is always what the others say. */
 export interface Tables {
@@ -34,9 +37,9 @@ export interface Tables {
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: Database<EventRow, number>
-  /** [topic id, sequence]: which events a topic has. */
+  /** [topic id, sequence]: which events a topic has, up to what `totals` says; the few behind that are in memory. */
   index: Database<number, [number, number]>
-  /** Topic → what it has. */
+  /** Topic → what it had when this was written: at the latest when its events were indexed. */
   topics: Database<TopicRow, string>
   /** [topic id, publisher id] → [sequence, time]. */
   ids: Database<[number, number], [number, string]>
@@ -96,7 +99,8 @@ export async function closeStore(folder: string, tables: Tables): Promise<void> 
   }).catch(() => undefined) // a disk that is full: it is then as if the process had been killed
   await tables.root.close()
   const file = await openFile(join(folder, DATA_FILE)).catch(() => undefined) // a folder that was taken away keeps nothing
-  await file?.sync().finally(() => file.close())
+  await file?.sync()
+  await file?.close()
 }
 
 function openTables(folder: string, durability: Durability, readOnly: boolean): Tables {
@@ -169,7 +173,7 @@ export function beginSession(folder: string, tables: Tables, durability: Durabil
     root.transactionSync(() => {
       meta.putSync('format', FORMAT)
       if (meta.get('epoch') === undefined || mayLackEvents) meta.putSync('epoch', drawEpoch())
-      if (meta.get('totals') === undefined) meta.putSync('totals', [0, 0, 0, 0, 0, 0] satisfies TotalsRow)
+      if (meta.get('totals') === undefined) meta.putSync('totals', [0, 0, 0, 0, 0, 0, 0] satisfies TotalsRow)
       meta.putSync('session', { durability, bootId, closed: false } satisfies Session)
     })
   } catch (err) {

@@ -23,9 +23,14 @@ export class Trimmer {
     for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
   }
 
-  /** Says that a topic has got events. */
-  noticed({ name, events }: { name: string; events: number }): void {
-    if (events > this.#retention.events) this.#crowded.add(name)
+  /** Says that a topic has changed. Only what is indexed can be trimmed. */
+  noticed(topic: Topic): void {
+    if (this.#excess(topic) > 0) this.#crowded.add(topic.name)
+    else this.#crowded.delete(topic.name)
+  }
+
+  #excess({ events, recent }: Topic): number {
+    return Math.min(events - this.#retention.events, events - recent.length)
   }
 
   /** Looks at what time alone makes due. It costs reads of the tables, so not every transaction does it. */
@@ -34,17 +39,18 @@ export class Trimmer {
     const { events, orphanIds, emptied } = this.#tables
     const [oldest] = events.getRange({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
-    this.#hasOld = oldest !== undefined && oldest.value[1] < now - this.#retention.age
+    this.#hasOld = oldest !== undefined && oldest.key <= this.#state.totals.indexed && oldest.value[1] < now - this.#retention.age
     this.#hasOrphans = orphan !== undefined && orphan[0] <= now
     this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
   }
 
   /** Whether there is something to take out. */
   get isDue(): boolean {
-    return this.#crowded.size > 0 || this.#isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+    return this.#crowded.size > 0 || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
   }
 
-  get #isTooLarge(): boolean {
+  /** Whether the whole log has more bytes than are kept. */
+  get isTooLarge(): boolean {
     return this.#state.totals.bytes > this.#retention.bytes
   }
 
@@ -53,25 +59,22 @@ export class Trimmer {
    * @returns what to do once the transaction is durable
    */
   step(change: Change, limit: number): () => void {
-    const roomy: string[] = []
     let left = limit
     for (const name of this.#crowded) {
       if (left <= 0) break
-      const topic = change.topic(name)
-      left -= this.#trimTopic(change, topic, left)
-      if (topic.events <= this.#retention.events) roomy.push(name)
+      left -= this.#trimTopic(change, change.topic(name), left)
     }
-    if (this.#hasOld || this.#isTooLarge) left -= this.#trimOldest(change, left)
+    if (this.#hasOld || this.isTooLarge) left -= this.#trimOldest(change, left)
     if (this.#hasOrphans) this.#forgetIds(Math.max(1, left))
     if (this.#hasForgettable) this.#forgetTopics(change, Math.max(1, left))
     return () => {
-      for (const name of roomy) if ((this.#state.topics.get(name)?.events ?? 0) <= this.#retention.events) this.#crowded.delete(name)
+      for (const topic of change.changed) this.noticed(topic)
       if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.look()
     }
   }
 
   #trimTopic(change: Change, topic: Topic, limit: number): number {
-    const count = Math.min(topic.events - this.#retention.events, limit)
+    const count = Math.min(this.#excess(topic), limit)
     if (count <= 0) return 0
     const keys = [...this.#tables.index.getKeys({ start: [topic.id, 0], end: [topic.id, Infinity], limit: count })]
     for (const [, sequence] of keys) this.#remove(change, topic, sequence)
@@ -83,7 +86,7 @@ export class Trimmer {
     const due: [number, string][] = []
     let { bytes } = change.totals
     for (const { key, value } of this.#tables.events.getRange()) {
-      if (due.length >= limit || (value[1] >= tooOld && bytes <= this.#retention.bytes)) break
+      if (due.length >= limit || key > this.#state.totals.indexed || (value[1] >= tooOld && bytes <= this.#retention.bytes)) break
       due.push([key, value[0]])
       bytes -= sizeOf(toEvent(key, value))
     }
@@ -97,15 +100,8 @@ export class Trimmer {
     index.removeSync([topic.id, sequence])
     if (!row) return
     const event = toEvent(sequence, row)
-    const size = sizeOf(event)
     events.removeSync(sequence)
-    topic.events--
-    topic.bytes -= size
-    topic.trimmed = Math.max(topic.trimmed, sequence)
-    topic.trimmedAt = ++change.trims
-    change.totals.events--
-    change.totals.bytes -= size
-    change.totals.trimmed = Math.max(change.totals.trimmed, sequence)
+    change.trim(topic, sequence, sizeOf(event))
     if (event.id === undefined) return
     const until = event.time + this.#retention.dedupWindow
     if (until > this.#now()) orphanIds.putSync([until, topic.id, event.id], sequence)

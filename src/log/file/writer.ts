@@ -13,8 +13,16 @@ import type { Trimmer } from './trimmer.js'
 
 /** No further append joins a transaction that has so many events: writing them holds the event loop. */
 const GROUP_EVENTS = 1_000
+/** The longest that a transaction waits for appends to join it, in milliseconds. */
+const MAX_PATIENCE = 1
 /** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
 const TRIM_STEP = 200
+
+/**
+ * An append touches only the end of the events. The index, where each topic's entries are in a place of their own, is
+ * written for so many events at once, and soon: a page of it for every event would be most of what is flushed.
+ */
+const INDEX_STEP = 4_000
 
 interface PendingAppend {
   events: readonly NewEvent[]
@@ -58,6 +66,8 @@ export class Writer {
   #running: Promise<void> | undefined
   #committing: Promise<void> | undefined
   #closed = false
+  /** Whether the index is being brought up to date. */
+  #indexing = false
 
   constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
     this.#tables = tables
@@ -84,11 +94,12 @@ export class Writer {
     })
   }
 
-  /** Trims a step, or finds out whether the disk can be written again. */
+  /** Indexes and trims, or finds out whether the disk can be written again. */
   tick(): void {
     if (this.#closed) return
     this.#trimmer.look()
-    if (this.failure || this.#trimmer.isDue) this.#start(true)
+    this.#indexing ||= this.#state.unindexed.length > 0
+    if (this.failure || this.#isDue) this.#start(true)
   }
 
   /** Resolves, soon, when the transaction that is under way has become the state. */
@@ -113,12 +124,32 @@ export class Writer {
   }
 
   async #run(evenIfIdle: boolean): Promise<void> {
-    await Promise.resolve()
-    for (let due = evenIfIdle; due || this.#appends.length > 0 || this.#records.length > 0; due = !this.failure && !this.#closed && this.#trimmer.isDue) {
-      await (this.#committing = this.#commit(this.#takeAppends(), this.#records.splice(0)))
+    await setImmediate() // everything that is published in one turn goes into one transaction
+    for (let due = evenIfIdle; due || this.#appends.length > 0 || this.#records.length > 0; due = !this.failure && !this.#closed && this.#isDue) {
+      const appends = this.#takeAppends()
+      const began = performance.now()
+      await (this.#committing = this.#commit(appends, this.#records.splice(0)))
       this.#committing = undefined
+      await this.#gather(this.#appends.length + appends.length, performance.now() - began)
     }
     this.#running = undefined // in the same turn in which nothing was found to do: who comes later starts anew
+  }
+
+  /**
+   * Waits for those who have been answered to publish again, so that they, and those who came while they were waiting, go
+   * into one transaction and not forever into every second one.
+   * @param expected how many appends there would be then
+   * @param patience for how long, in milliseconds: at most as long as a transaction takes
+   */
+  async #gather(expected: number, patience: number): Promise<void> {
+    const end = performance.now() + Math.min(patience, MAX_PATIENCE)
+    do await setImmediate()
+    while (expected > 1 && this.#appends.length < expected && performance.now() < end)
+  }
+
+  /** Whether there is something to do that nobody waits for. */
+  get #isDue(): boolean {
+    return this.#indexing || this.#trimmer.isDue
   }
 
   #takeAppends(): PendingAppend[] {
@@ -170,6 +201,7 @@ export class Writer {
     const time = this.#options.now()
     const stored: StoredEvent[] = []
     const appended = appends.map(({ events }) => events.map((event) => this.#append(change, event, time, stored)))
+    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.isTooLarge) change.index(INDEX_STEP)
     const trimmed = this.#trimmer.step(change, TRIM_STEP + 2 * stored.length)
     for (const { write } of records) write()
     change.write()
@@ -178,17 +210,14 @@ export class Writer {
       appended,
       apply: () => {
         change.apply()
-        for (const { topic } of stored) {
-          const known = this.#state.topics.get(topic)
-          if (known) this.#trimmer.noticed(known)
-        }
+        this.#indexing &&= this.#state.unindexed.length > INDEX_STEP
         trimmed()
       },
     }
   }
 
   #append(change: Change, event: NewEvent, time: number, stored: StoredEvent[]): Appended {
-    const { events, index, ids } = this.#tables
+    const { events, ids } = this.#tables
     const topic = change.topic(event.topic)
     if (event.id !== undefined) {
       const first = ids.get([topic.id, event.id])
@@ -198,14 +227,8 @@ export class Writer {
     const sequence = ++change.totals.head
     const row = toRow(event, time)
     events.putSync(sequence, row)
-    index.putSync([topic.id, sequence], 0)
     if (event.id !== undefined) ids.putSync([topic.id, event.id], [sequence, time])
-    const size = sizeOf(event)
-    topic.events++
-    topic.bytes += size
-    topic.newest = sequence
-    change.totals.events++
-    change.totals.bytes += size
+    change.append(topic, sequence, sizeOf(event))
     stored.push(toEvent(sequence, row))
     return { sequence, duplicate: false }
   }

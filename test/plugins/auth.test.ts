@@ -1,0 +1,262 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import t, { type Test } from 'tap'
+import { buildApp, type AppSettings } from '../../src/app.js'
+import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
+import { poll } from '../helper/deadline.js'
+import { anyTopic, SECRET, sign, token } from '../helper/token.js'
+import { isProblem, openApp, type OpenApp } from '../routes/open-app.js'
+
+const CLAIMS = { sub: 'u1', fanfare: { subscribe: ['a'] } }
+
+/** Asks for history of a topic, with this token. */
+function ask({ send }: OpenApp, bearer: string | null, url = '/topics/a/events') {
+  return send({ method: 'GET', url, headers: { accept: 'application/json', authorization: bearer === null ? null : `Bearer ${bearer}` } })
+}
+
+async function isAccepted(t: Test, hub: OpenApp, bearer: string, what: string): Promise<void> {
+  t.equal((await ask(hub, bearer)).statusCode, 200, what)
+}
+
+async function isRefused(t: Test, hub: OpenApp, bearer: string, code: string, what = code): Promise<void> {
+  const response = await ask(hub, bearer)
+  const { detail } = isProblem(t, response, 401, code, what)
+  t.match(response.headers['www-authenticate'], /^Bearer realm="fanfare", error="invalid_token"/)
+  t.notMatch(detail, bearer)
+}
+
+function pemOf(key: KeyObject): string {
+  return key.export({ type: 'spki', format: 'pem' }).toString()
+}
+
+const keys = {
+  rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  otherRsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  p256: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  otherP256: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  p384: generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+  p521: generateKeyPairSync('ec', { namedCurve: 'P-521' }),
+  ed25519: generateKeyPairSync('ed25519'),
+  otherEd25519: generateKeyPairSync('ed25519'),
+}
+
+await t.test('a secret', async (t) => {
+  const hub = await openApp(t)
+  await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'HS256')
+  await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'and again, from memory')
+  await isRefused(t, hub, signWithSecret('another secret, just as long as the first', CLAIMS), 'invalid-signature')
+  for (const alg of ['HS384', 'HS512']) await isRefused(t, hub, sign({ alg, typ: 'JWT' }, CLAIMS, SECRET), 'invalid-algorithm', alg)
+  await isRefused(t, hub, signWith(keys.rsa.privateKey, 'RS256', CLAIMS), 'invalid-algorithm', 'RS256')
+
+  const [header, payload, signature] = signWithSecret(SECRET, CLAIMS).split('.') as [string, string, string]
+  const wider = Buffer.from(JSON.stringify({ ...CLAIMS, fanfare: { subscribe: ['**'] } })).toString('base64url')
+  await isRefused(t, hub, `${header}.${wider}.${signature}`, 'invalid-signature', 'changed claims')
+  await isRefused(t, hub, `${header}.${payload}.${signature.slice(0, -2)}`, 'invalid-signature', 'a signature that was cut')
+})
+
+await t.test('no signature at all', async (t) => {
+  for (const settings of [{}, { jwtPublicKey: pemOf(keys.rsa.publicKey) }, { jwtPublicKey: pemOf(keys.ed25519.publicKey) }]) {
+    const hub = await openApp(t, settings)
+    for (const alg of ['none', 'None', 'NONE', 'nOnE', '']) {
+      for (const end of ['', 'AAAA']) {
+        const response = await ask(hub, `${sign({ alg, typ: 'JWT' }, CLAIMS, '')}${end}`)
+        t.equal(response.statusCode, 401, `${alg} ${end}`)
+        t.match(response.json<{ code: string }>().code, /^(invalid-algorithm|invalid-signature|malformed-token)$/)
+      }
+    }
+    const [header, payload] = signWithSecret(SECRET, CLAIMS).split('.') as [string, string]
+    t.equal((await ask(hub, `${header}.${payload}.`)).statusCode, 401, 'an empty signature')
+    t.equal((await ask(hub, `${header}.${payload}`)).statusCode, 401, 'two parts')
+  }
+})
+
+await t.test('a public key', async (t) => {
+  const table: [pair: keyof typeof keys, right: Algorithm[], other: [keyof typeof keys, Algorithm][]][] = [
+    ['rsa', ['RS256', 'RS384', 'RS512', 'PS256'], [['otherRsa', 'RS256'], ['p256', 'ES256'], ['ed25519', 'EdDSA']]],
+    ['p256', ['ES256'], [['otherP256', 'ES256'], ['p384', 'ES384'], ['rsa', 'RS256']]],
+    ['p384', ['ES384'], [['p256', 'ES256']]],
+    ['p521', ['ES512'], [['p256', 'ES256']]],
+    ['ed25519', ['EdDSA'], [['otherEd25519', 'EdDSA'], ['rsa', 'RS256'], ['p256', 'ES256']]],
+  ]
+  for (const [pair, right, wrong] of table) {
+    const pem = pemOf(keys[pair].publicKey)
+    const hub = await openApp(t, { jwtPublicKey: pem })
+    for (const algorithm of right) await isAccepted(t, hub, signWith(keys[pair].privateKey, algorithm, CLAIMS), `${pair} ${algorithm}`)
+    for (const [other, algorithm] of wrong) {
+      const code = keys[other].publicKey.asymmetricKeyType === keys[pair].publicKey.asymmetricKeyType && right.includes(algorithm) ? 'invalid-signature' : 'invalid-algorithm'
+      await isRefused(t, hub, signWith(keys[other].privateKey, algorithm, CLAIMS), code, `${pair}: ${other} ${algorithm}`)
+    }
+    // The public key is no secret: who signs with it by HMAC must not be believed (CVE-2015-9235).
+    for (const secret of [pem, pem.trim(), pem.trim().replaceAll('\n', '\\n'), keys[pair].publicKey.export({ type: 'spki', format: 'der' })]) {
+      await isRefused(t, hub, signWithSecret(secret, CLAIMS), 'invalid-algorithm', `${pair}: HS256 with the public key`)
+      t.equal((await ask(hub, signWithSecret(secret, CLAIMS, { alg: right[0] }))).statusCode, 401, `${pair}: HMAC under the name ${right[0]!}`)
+    }
+  }
+})
+
+await t.test('a key of the token itself is not looked at', async (t) => {
+  const hub = await openApp(t, { jwtPublicKey: pemOf(keys.rsa.publicKey) })
+  const jwk = keys.otherRsa.publicKey.export({ format: 'jwk' })
+  await isRefused(t, hub, signWith(keys.otherRsa.privateKey, 'RS256', CLAIMS, { jwk, kid: '../../dev/null', jku: 'http://127.0.0.1/', x5c: [] }), 'invalid-signature')
+})
+
+await t.test('an extension that has to be understood and is not', async (t) => {
+  const hub = await openApp(t)
+  t.equal((await ask(hub, signWithSecret(SECRET, CLAIMS, { crit: ['unheard-of'], 'unheard-of': 1 }))).statusCode, 401, 'RFC 7515, 4.1.11')
+})
+
+await t.test('what is no token', async (t) => {
+  const hub = await openApp(t)
+  const table = ['x', 'a.b', 'a.b.c', '..', 'e30.e30.', 'eyJhbGciOiJIUzI1NiJ9..', 'x'.repeat(5_000), `${signWithSecret(SECRET, CLAIMS)}.x`]
+  for (const text of table) {
+    const response = await ask(hub, text)
+    t.equal(response.statusCode, 401, text.slice(0, 40))
+    t.match(response.json<{ code: string }>().code, /^(malformed-token|invalid-algorithm|invalid-signature)$/, text.slice(0, 40))
+  }
+  for (const claims of ['text', [], null, 7]) t.equal((await ask(hub, signWithSecret(SECRET, claims))).statusCode, 401, JSON.stringify(claims))
+  for (const authorization of ['Bearer', 'Bearer ', 'Basic dTpw', 'Bearer a b', anyTopic(), 'Token x', '']) {
+    isProblem(t, await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization, accept: 'application/json' } }), 401, 'malformed-token', authorization.slice(0, 20))
+  }
+  for (const scheme of ['bearer', 'BEARER', 'Bearer  ']) {
+    t.equal((await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `${scheme} ${anyTopic()}`, accept: 'application/json' } })).statusCode, 200, scheme)
+  }
+})
+
+await t.test('time', async (t) => {
+  const hub = await openApp(t)
+  const now = Date.now() / 1_000
+  const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
+  await isAccepted(t, hub, as({ exp: now + 60 }), 'exp to come')
+  await isRefused(t, hub, as({ exp: now - 1 }), 'expired-token')
+  await isRefused(t, hub, as({ exp: 0 }), 'expired-token')
+  await isRefused(t, hub, as({ exp: -1 }), 'expired-token')
+  await isAccepted(t, hub, as({ nbf: now - 1 }), 'nbf that has been')
+  await isRefused(t, hub, as({ nbf: now + 60 }), 'inactive-token')
+  for (const claims of [{ exp: 'never' }, { exp: null }, { exp: String(now + 60) }, { nbf: 'now' }]) await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
+})
+
+await t.test('a token that is remembered is not remembered beyond its end', async (t) => {
+  const hub = await openApp(t)
+  const exp = (Date.now() + 400) / 1_000
+  const bearer = signWithSecret(SECRET, { ...CLAIMS, exp })
+  await isAccepted(t, hub, bearer, 'before its end')
+  await poll(async () => {
+    const { statusCode } = await ask(hub, bearer)
+    const over = Date.now() / 1_000 >= exp
+    return statusCode === 401 ? true : over && (await ask(hub, bearer)).statusCode === 200 ? false : undefined
+  }, () => 'it is still accepted').then((refused) => t.equal(refused, true, 'at its end'))
+  t.ok(Date.now() / 1_000 >= exp, 'and not before')
+  await isRefused(t, hub, bearer, 'expired-token')
+})
+
+await t.test('a token that was not valid yet is accepted when it is', async (t) => {
+  const hub = await openApp(t)
+  const bearer = signWithSecret(SECRET, { ...CLAIMS, nbf: (Date.now() + 300) / 1_000 })
+  await isRefused(t, hub, bearer, 'inactive-token')
+  await poll(async () => ((await ask(hub, bearer)).statusCode === 200 ? true : undefined), () => 'it is still refused', 5_000)
+})
+
+await t.test('issuer and audience', async (t) => {
+  const hub = await openApp(t, { jwtIssuer: 'https://id.example.com', jwtAudience: 'hub' })
+  const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
+  await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: 'hub' }), 'both')
+  await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: ['other', 'hub'] }), 'one of several')
+  for (const claims of [{}, { iss: 'https://id.example.com' }, { aud: 'hub' }, { iss: 'https://id.example.com', aud: 'other' }, { iss: 'https://other', aud: 'hub' }, { iss: 'https://id.example.com', aud: [] }, { iss: 'https://id.example.com', aud: 'hubs' }, { iss: 'https://id.example.com/', aud: 'hub' }]) {
+    await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
+  }
+  const any = await openApp(t)
+  await isAccepted(t, any, as({ iss: 'anybody', aud: ['whoever'] }), 'where none is asked for, any will do')
+})
+
+await t.test('claims of the wrong shape are named', async (t) => {
+  const hub = await openApp(t)
+  for (const [claims, named] of [[{ fanfare: { subscribe: 'a' } }, 'fanfare.subscribe'], [{ fanfare: { subscribe: ['a..b'] } }, 'fanfare.subscribe'], [{ sub: 7 }, 'sub'], [{ fanfare: 'x' }, 'fanfare']] as const) {
+    t.match(isProblem(t, await ask(hub, signWithSecret(SECRET, claims)), 401, 'invalid-claims').detail, named)
+  }
+})
+
+await t.test('grants', async (t) => {
+  const hub = await openApp(t)
+  const status = async (claims: object, topic: string) => (await ask(hub, signWithSecret(SECRET, claims), `/topics/${topic}/events`)).statusCode
+  t.equal(await status({}, 'a'), 403, 'a token without grants')
+  t.equal(await status({ sub: 'u1', fanfare: { subscribe: ['users.{sub}.**'] } }, 'users.u1.x'), 200)
+  t.equal(await status({ sub: 'u1', fanfare: { subscribe: ['users.{sub}.**'] } }, 'users.u2.x'), 403)
+  for (const sub of ['u1.admin', '*', '**', 'u1.**', '{sub}']) {
+    for (const topic of ['users.u1.x', 'users.u1.admin.x', 'users.*.x', 'users.**']) t.equal(await status({ sub, fanfare: { subscribe: ['users.{sub}.**'] } }, topic), 403, `${sub} ${topic}`)
+  }
+  const other = await openApp(t, { jwtClaim: 'https://example.com/hub' })
+  t.equal((await ask(other, signWithSecret(SECRET, { 'https://example.com/hub': { subscribe: ['a'] } }))).statusCode, 200, 'under another name')
+  t.equal((await ask(other, signWithSecret(SECRET, CLAIMS))).statusCode, 403)
+  const response = await ask(hub, token({ subscribe: ['b'] }))
+  isProblem(t, response, 403, 'not-granted')
+  t.match(response.headers['www-authenticate'], /error="insufficient_scope"/)
+})
+
+await t.test('without a token', async (t) => {
+  const hub = await openApp(t, { anonymousSubscribe: ['public.*', 'news'] })
+  for (const topic of ['public.1', 'public.*', 'news']) t.equal((await ask(hub, null, `/topics/${topic}/events`)).statusCode, 200, topic)
+  for (const topic of ['public', 'public.**', 'a', '**']) {
+    const response = await ask(hub, null, `/topics/${topic}/events`)
+    isProblem(t, response, 401, 'missing-token', topic)
+    t.equal(response.headers['www-authenticate'], 'Bearer realm="fanfare"', 'RFC 6750, 3.1: no error code where there was no token')
+  }
+  isProblem(t, await hub.send({ method: 'POST', url: '/topics/public.1/events', payload: { data: 1 }, headers: { authorization: null } }), 401, 'missing-token')
+  t.equal((await ask(hub, token({ subscribe: ['a'] }), '/events?topic=a&topic=public.1')).statusCode, 200, 'a token may that as well')
+  isProblem(t, await ask(hub, 'x', '/topics/public.1/events'), 401, 'malformed-token', 'a bad token is not as good as none')
+})
+
+await t.test('a token in a URL', async (t) => {
+  const bearer = anyTopic()
+  await t.test('is refused, with a hint, and not repeated', async (t) => {
+    const hub = await openApp(t, { anonymousSubscribe: ['**'] })
+    for (const name of ['token', 'access_token', 'jwt', 'authorization']) {
+      for (const url of [`/topics/a/events?${name}=${bearer}`, `/events?topic=a&${name}=${bearer}`, `/topics/a/events?${name}=`, `/topics/a/events?${name}=a&${name}=b`]) {
+        const response = await ask(hub, null, url)
+        t.match(isProblem(t, response, 400, 'token-in-query', url.slice(0, 40)).detail, /ticket/)
+        t.notMatch(response.body, bearer)
+      }
+    }
+    const response = await hub.send({ method: 'POST', url: `/topics/a/events?access_token=${bearer}`, payload: { data: 1 } })
+    isProblem(t, response, 400, 'token-in-query', 'though there is another in the header')
+  })
+
+  await t.test('is accepted where that is allowed, after the header', async (t) => {
+    const hub = await openApp(t, { queryToken: true })
+    t.equal((await ask(hub, null, `/topics/a/events?token=${bearer}`)).statusCode, 200)
+    t.equal((await ask(hub, token({ subscribe: ['b'] }), `/topics/a/events?token=${bearer}`)).statusCode, 403, 'the header wins')
+    isProblem(t, await ask(hub, null, '/topics/a/events?token=x'), 401, 'malformed-token')
+    isProblem(t, await ask(hub, null, `/topics/a/events?access_token=${bearer}`), 400, 'token-in-query')
+  })
+})
+
+await t.test('no token and no query string is ever logged', async (t) => {
+  const lines: string[] = []
+  const logger = pino({ level: 'trace' }, new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString())
+      done()
+    },
+  }))
+  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, queryToken: true }, logger)
+  t.teardown(() => app.close())
+  const secret = token({ subscribe: ['b'], sub: 'u1' })
+  for (const url of [`/topics/a/events?token=${secret}`, `/topics/a/events?access_token=${secret}`, `/topics/a..b/events?token=${secret}`, `/nothing?token=${secret}`, `/topics/%zz/events?token=${secret}`]) {
+    await app.inject({ url, headers: { accept: 'application/json' } })
+    await app.inject({ url: url.split('?')[0]!, headers: { accept: 'application/json', authorization: `Bearer ${secret}` } })
+    await app.inject({ url: url.split('?')[0]!, headers: { accept: 'application/json', authorization: `Bearer x${secret}` } })
+  }
+  const text = lines.join('')
+  t.ok(lines.length > 5, 'there is a log')
+  t.notOk(text.includes(secret.split('.')[2]!), 'no signature')
+  t.notOk(text.includes(secret.split('.')[1]!), 'no claims')
+  t.notOk(text.includes('token='), 'no query')
+})
+
+await t.test('a hub without a key, with two, or with one of no use does not start', async (t) => {
+  const start = (settings: AppSettings) => buildApp({ log: 'memory', ...settings }).then((app) => app.close())
+  await t.rejects(start({}), { name: 'SettingsError', message: /FANFARE_JWT_SECRET/ })
+  await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), { name: 'SettingsError' })
+  await t.rejects(start({ jwtPublicKey: 'x' }), { name: 'SettingsError', message: /FANFARE_JWT_PUBLIC_KEY/ })
+  await t.rejects(start({ jwtPublicKey: keys.rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }), { name: 'SettingsError', message: /private key/ })
+})

@@ -1,0 +1,109 @@
+import http from 'node:http'
+import t, { type Test } from 'tap'
+import type { AppSettings } from '../../src/app.js'
+import { openStream } from '../helper/stream.js'
+import { anyTopic } from '../helper/token.js'
+import { listen, openApp } from '../routes/open-app.js'
+
+const ORIGIN = 'https://app.example.com'
+const OTHER = 'https://evil.example'
+
+function names(header: http.OutgoingHttpHeader | undefined): string[] {
+  return [header ?? ''].flat().join().toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '').sort()
+}
+
+async function start(t: Test, settings: AppSettings = { corsOrigins: [ORIGIN, 'http://localhost:8080'] }) {
+  const hub = await openApp(t, settings)
+  const get = (origin: string, url = '/topics/a/events', headers: Record<string, string | null> = {}) => hub.send({ method: 'GET', url, headers: { origin, accept: 'application/json', ...headers } })
+  const preflight = (origin: string, url: string, method: string, asked: string) =>
+    hub.send({ method: 'OPTIONS', url, headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': asked, authorization: null } })
+  return { ...hub, get, preflight }
+}
+
+await t.test('without origins no page may use the hub', async (t) => {
+  const { get, preflight } = await start(t, {})
+  const response = await get(ORIGIN)
+  t.equal(response.statusCode, 200)
+  t.equal(response.headers['access-control-allow-origin'], undefined)
+  t.equal((await preflight(ORIGIN, '/topics/a/events', 'POST', 'authorization')).headers['access-control-allow-origin'], undefined)
+})
+
+await t.test('a page of an allowed origin may read answers, with credentials', async (t) => {
+  const { get } = await start(t)
+  for (const origin of [ORIGIN, 'http://localhost:8080']) {
+    const { headers } = await get(origin)
+    t.match(headers, { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' })
+    t.ok(names(headers['vary']).includes('origin'), 'a cache must not give it to another')
+    t.ok(names(headers['vary']).includes('accept'))
+    for (const name of ['fanfare-connection', 'last-event-id']) t.ok(names(headers['access-control-expose-headers']).includes(name), `${name} is exposed`)
+  }
+})
+
+await t.test('a page of another origin may not', async (t) => {
+  const { get, preflight } = await start(t)
+  for (const origin of [OTHER, `${ORIGIN}.evil.example`, `${ORIGIN}:8443`, 'http://app.example.com', 'null', `${ORIGIN}/`, 'https://sub.app.example.com']) {
+    t.equal((await get(origin)).headers['access-control-allow-origin'], undefined, origin)
+    const { headers } = await preflight(origin, '/topics/a/events', 'POST', 'authorization')
+    t.not(headers['access-control-allow-origin'], origin)
+  }
+})
+
+await t.test('a preflight is answered without a token, and allows what clients send', async (t) => {
+  const { preflight } = await start(t)
+  for (const [url, method, asked] of [
+    ['/topics/a/events', 'GET', 'authorization,last-event-id'], ['/events?topic=a', 'GET', 'last-event-id'], ['/topics/a/events', 'POST', 'authorization,content-type,idempotency-key'], ['/events', 'POST', 'content-type'],
+  ] as const) {
+    const { statusCode, headers, body } = await preflight(ORIGIN, url, method, asked)
+    t.equal(statusCode, 204, `${method} ${url}`)
+    t.equal(body, '')
+    t.match(headers, { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'access-control-max-age': /^\d+$/ })
+    t.ok(names(headers['access-control-allow-methods']).includes(method.toLowerCase()))
+    for (const name of names(asked)) t.ok(names(headers['access-control-allow-headers']).includes(name), `${name} is allowed`)
+  }
+})
+
+await t.test('refusals can be read as well, or nobody would know why', async (t) => {
+  const { get } = await start(t)
+  for (const [url, headers, status] of [
+    ['/topics/a/events', { authorization: null }, 401], ['/topics/a..b/events', {}, 400], ['/topics/fanfare.stats/events', {}, 403], ['/topics/a/events', { accept: 'text/html' }, 406], ['/nothing', {}, 404],
+  ] as const) {
+    const response = await get(ORIGIN, url, headers)
+    t.equal(response.statusCode, status)
+    t.match(response.headers, { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true' }, `${status} ${url}`)
+    t.ok(names(response.headers['access-control-expose-headers']).includes('www-authenticate'))
+  }
+})
+
+await t.test('* allows any page, but without credentials', async (t) => {
+  const { get, preflight } = await start(t, { corsOrigins: ['*'] })
+  for (const origin of [ORIGIN, OTHER, 'null']) {
+    const { headers } = await get(origin)
+    t.equal(headers['access-control-allow-origin'], '*')
+    t.equal(headers['access-control-allow-credentials'], undefined)
+    t.match((await preflight(origin, '/topics/a/events', 'GET', 'authorization')).headers, { 'access-control-allow-origin': '*' })
+  }
+})
+
+await t.test('a stream over a real socket has the headers, too', async (t) => {
+  const { app } = await start(t)
+  const url = await listen(app)
+  const allowed = await openStream(t, `${url}/topics/a/events`, { token: anyTopic(), headers: { origin: ORIGIN } })
+  t.match(allowed.headers, {
+    'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform', 'fanfare-connection': /./, 'last-event-id': /./,
+  })
+  t.strictSame(names(allowed.headers['vary']), ['accept', 'origin'])
+  t.ok(names(allowed.headers['access-control-expose-headers']).includes('last-event-id'))
+  const refused = await openStream(t, `${url}/topics/a/events`, { token: anyTopic(), headers: { origin: OTHER } })
+  t.equal(refused.headers['access-control-allow-origin'], undefined)
+  t.match(refused.headers['vary'], /origin/i)
+})
+
+await t.test('so has one that ends at once because the hub is busy', async (t) => {
+  const { app } = await start(t)
+  const url = await listen(app)
+  await app.hub.drain(0)
+  const headers = await new Promise<http.IncomingHttpHeaders>((resolve, reject) => {
+    http.get(`${url}/topics/a/events`, { headers: { origin: ORIGIN, authorization: `Bearer ${anyTopic()}` } }, (response) => resolve(response.resume().headers)).on('error', reject)
+  })
+  t.match(headers, { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'content-type': 'text/event-stream' })
+})

@@ -1,0 +1,168 @@
+import net from 'node:net'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import t from 'tap'
+import { buildApp } from '../../src/app.js'
+import { refusals } from '../../src/errors.js'
+import { anyTopic, SECRET } from '../helper/token.js'
+import { isProblem, listen, openApp } from '../routes/open-app.js'
+
+await t.test('every code has a status, and words', (t) => {
+  for (const [code, { status, title }] of Object.entries(refusals)) {
+    t.match(code, /^[a-z]+(-[a-z]+)*$/)
+    t.ok(status >= 400 && status < 600)
+    t.match(title, /^[A-Z].*[^.]$/)
+  }
+  t.end()
+})
+
+await t.test('a refusal is problem details, with words for the person and a code for the program', async (t) => {
+  const { send } = await openApp(t)
+  const response = await send({ method: 'GET', url: '/topics/a..b/events', headers: { accept: 'application/json' } })
+  const problem = isProblem(t, response, 400, 'invalid-pattern')
+  t.equal(problem.title, refusals['invalid-pattern'].title)
+  t.strictSame(Object.keys(problem).sort(), ['code', 'detail', 'requestId', 'status', 'title', 'type'])
+  const again = isProblem(t, await send({ method: 'GET', url: '/topics/a..b/events' }), 400, 'invalid-pattern')
+  t.not(problem.requestId, again.requestId)
+})
+
+await t.test('what is not there', async (t) => {
+  const { send } = await openApp(t)
+  for (const [method, url] of [['GET', '/nothing'], ['POST', '/nothing'], ['GET', '/topics/a/events/'], ['GET', '/topics/a/b/events'], ['GET', '/']] as const) {
+    isProblem(t, await send({ method, url }), 404, 'not-found', `${method} ${url}`)
+  }
+  t.notMatch((await send({ method: 'GET', url: '/nothing?token=secret' })).body, /secret/)
+})
+
+await t.test('what is there, but not for this method', async (t) => {
+  const { send } = await openApp(t)
+  for (const [method, url, allowed] of [['PUT', '/topics/a/events', ['GET', 'HEAD', 'POST']], ['PATCH', '/events?topic=a', ['GET', 'HEAD', 'POST']], ['POST', '/status', ['GET', 'HEAD']]] as const) {
+    const response = await send({ method, url })
+    isProblem(t, response, 405, 'method-not-allowed', `${method} ${url}`)
+    t.strictSame(String(response.headers['allow']).split(', ').sort(), allowed, 'RFC 9110, 15.5.6')
+  }
+})
+
+await t.test('a URL that cannot be read', async (t) => {
+  const { send } = await openApp(t)
+  for (const url of ['/topics/%zz/events', '/topics/%/events', '/topics/%c3%28/events']) {
+    isProblem(t, await send({ method: 'GET', url }), 400, 'invalid-request', url)
+    t.notMatch((await send({ method: 'GET', url: `${url}?token=secret` })).body, /secret/, 'a query string is not repeated')
+  }
+})
+
+await t.test('a URL that is too long', async (t) => {
+  const { send } = await openApp(t)
+  const response = await send({ method: 'GET', url: `/topics/${'x'.repeat(700)}/events?token=secret` })
+  isProblem(t, response, 414, 'uri-too-long', 'the URL')
+  t.notMatch(response.body, /secret/, 'a query string is not repeated')
+})
+
+await t.test('a request that is no HTTP', async (t) => {
+  const { app } = await openApp(t)
+  const port = Number(new URL(await listen(app)).port)
+  for (const [text, status, code] of [['nonsense\r\n\r\n', 400, 'invalid-request'], ['GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n', 400, 'invalid-request'], [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`, 431, 'headers-too-large']] as const) {
+    const socket = net.connect(port, '127.0.0.1')
+    t.teardown(() => void socket.destroy())
+    socket.on('error', () => undefined)
+    socket.write(text)
+    let answer = ''
+    socket.on('data', (chunk: Buffer) => void (answer += chunk.toString()))
+    await new Promise((resolve) => socket.once('close', resolve))
+    t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `))
+    t.match(answer.toLowerCase(), /\r\ncontent-type: application\/problem\+json/, `${status} ${code}`)
+    t.match(answer, code)
+  }
+})
+
+await t.test('an unexpected error keeps its words in the log', async (t) => {
+  const lines: Record<string, unknown>[] = []
+  const logger = pino({ level: 'info' }, new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    },
+  }))
+  const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
+  t.teardown(() => app.close())
+  await app.ready()
+  t.intercept(app.hub, 'stats', {
+    value: () => {
+      throw Object.assign(new Error('the password is hunter2'), { statusCode: 500 })
+    },
+  })
+  const response = await app.inject({ url: '/status', headers: { 'x-request-id': 'x' } })
+  const problem = isProblem(t, response, 500, 'internal-error')
+  t.notMatch(response.body, /hunter2/)
+  t.notMatch(response.body, /src\//, 'no stack')
+  t.match(lines, [{ level: 50, reqId: problem.requestId, code: 'internal-error', err: { message: /hunter2/, stack: /status/ } }], 'and there with the id of the request')
+})
+
+await t.test('an error of another kind than Error is no less an error', async (t) => {
+  const { app, send } = await openApp(t)
+  for (const thrown of ['text', 7, { message: 'hunter2' }]) {
+    const stats = t.intercept(app.hub, 'stats', {
+      value: () => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- some library will
+        throw thrown
+      },
+    })
+    const response = await send({ method: 'GET', url: '/status' })
+    t.equal(response.statusCode, 500, typeof thrown)
+    t.match(response.headers['content-type'], 'application/problem+json')
+    t.notMatch(response.body, /hunter2/)
+    stats.restore()
+  }
+})
+
+await t.test('refusals are logged, briefly', async (t) => {
+  const lines: Record<string, unknown>[] = []
+  const logger = pino({ level: 'info' }, new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    },
+  }))
+  const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
+  t.teardown(() => app.close())
+  await app.inject({ url: '/topics/a..b/events?x=1', headers: { authorization: `Bearer ${anyTopic()}` } })
+  t.match(lines, [{ level: 30, code: 'invalid-pattern', status: 400, method: 'GET', path: '/topics/a..b/events' }])
+  t.equal(lines.length, 1)
+})
+
+await t.test('what is final is answered as it is, also to a stream', async (t) => {
+  const { send } = await openApp(t)
+  for (const [url, headers, status, code] of [
+    ['/topics/a/events', { authorization: null }, 401, 'missing-token'], ['/topics/a..b/events', {}, 400, 'invalid-pattern'], ['/topics/fanfare.x/events', {}, 403, 'not-granted'], ['/nothing', {}, 404, 'not-found'],
+  ] as const) {
+    isProblem(t, await send({ method: 'GET', url, headers: { accept: 'text/event-stream', ...headers } }), status, code)
+  }
+})
+
+await t.test('what is temporary has Retry-After', async (t) => {
+  const { app, send } = await openApp(t)
+  await app.hub.drain(0)
+  const response = await send({ method: 'GET', url: '/health/ready', headers: { accept: 'text/event-stream' } })
+  isProblem(t, response, 503, 'draining', 'and a route that has no streams answers no stream')
+  t.match(response.headers['retry-after'], /^[1-9]\d*$/)
+})
+
+await t.test('bodies', async (t) => {
+  const { send } = await openApp(t, { maxEventSize: 1_000 })
+  const post = (payload: string, type: string) => send({ method: 'POST', url: '/topics/a/events', payload, headers: { 'content-type': type } })
+  isProblem(t, await post('<a/>', 'application/xml'), 415, 'unsupported-media-type')
+  isProblem(t, await post('x'.repeat(1_001), 'text/plain'), 413, 'event-too-large')
+  isProblem(t, await post('x'.repeat(10_000), 'text/plain'), 413, 'body-too-large')
+  isProblem(t, await post('{"data":', 'application/json'), 400, 'invalid-json')
+  const { errors } = isProblem(t, await post('{"data":1,"type":7,"id":8}', 'application/json'), 400, 'invalid-request')
+  t.strictSame(errors?.map(({ path }) => path).sort(), ['/id', '/type'], 'everything that is wrong is named')
+})
+
+await t.test('what the type of a problem leads to', async (t) => {
+  const { send } = await openApp(t)
+  const { type, title } = isProblem(t, await send({ method: 'GET', url: '/topics/a..b/events' }), 400, 'invalid-pattern')
+  const response = await send({ method: 'GET', url: type, headers: { authorization: null } })
+  t.strictSame(response.json(), { code: 'invalid-pattern', status: 400, title })
+  t.equal((await send({ method: 'GET', url: '/errors' })).json<{ errors: unknown[] }>().errors.length, Object.keys(refusals).length)
+  for (const code of ['unheard-of', 'constructor', '__proto__']) isProblem(t, await send({ method: 'GET', url: `/errors/${code}` }), 404, 'not-found', code)
+})

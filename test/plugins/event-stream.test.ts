@@ -1,0 +1,280 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import http2 from 'node:http2'
+import https from 'node:https'
+import type { Socket } from 'node:net'
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import fanfare from '../../src/index.js'
+import type { Settings } from '../../src/settings.js'
+import { within } from '../helper/deadline.js'
+import { anyTopic, SECRET } from '../helper/token.js'
+import { parseStream } from '../hub/reference-parser.js'
+import { until } from '../routes/open-app.js'
+import { selfSigned } from './certificate.js'
+
+const URL = '/topics/a/events'
+const { key, cert } = selfSigned()
+const authorization = `Bearer ${anyTopic()}`
+
+/** A stream from the other side, whatever it comes by. Of events only the beginning of their data is kept: some are large. */
+interface Reader {
+  headers: Record<string, unknown>
+  /** The data of what was published. */
+  events: string[]
+  /** The data of the hub's own events, by kind: `open`, `close` and so on. */
+  told: Record<string, string[]>
+  /** How many characters have come. */
+  length: number
+  isClosed: boolean
+  pause: () => void
+  resume: () => void
+  destroy: () => void
+}
+
+/** A server, and how to open a stream on it. */
+interface Transport {
+  app: FastifyInstance
+  open: (url?: string, method?: string) => Promise<Reader>
+}
+
+type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInstance) => void) => Promise<Transport>
+
+const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET }
+
+function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Reader {
+  const reader: Reader = {
+    headers, events: [], told: {}, length: 0, isClosed: false, pause: () => void stream.pause(), resume: () => void stream.resume(), destroy: () => void stream.destroy(),
+  }
+  let rest = ''
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    reader.length += chunk.length
+    const blocks = (rest + chunk).split('\n\n')
+    rest = blocks.pop()!
+    for (const { event } of blocks.flatMap((block) => parseStream(Buffer.from(`${block}\n\n`)))) {
+      const [, own] = /^fanfare\.(.+)$/.exec(event?.type ?? '') ?? []
+      if (own !== undefined) (reader.told[own] ??= []).push(event!.data)
+      else if (event) reader.events.push(event.data.slice(0, 40))
+    }
+  })
+  stream.on('error', () => undefined)
+  stream.on('close', () => (reader.isClosed = true))
+  return reader
+}
+
+/** Opens streams by HTTP/1.1. */
+function byHttp1(app: FastifyInstance, get: typeof https.request) {
+  return async (url = URL, method = 'GET'): Promise<Reader> => {
+    const request = get(`${app.listeningOrigin}${url}`, { method, agent: false, headers: { authorization, accept: 'text/event-stream' }, rejectUnauthorized: false })
+    request.on('error', () => undefined).end()
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    return read(response, { ':status': response.statusCode, ...response.headers })
+  }
+}
+
+/** Opens streams by HTTP/2, all on one session, which is closed as a client does that has no stream left. */
+function byHttp2(t: Test, app: FastifyInstance) {
+  let session: http2.ClientHttp2Session | undefined
+  let streams = 0
+  t.teardown(() => session?.destroy())
+  return async (url = URL, method = 'GET'): Promise<Reader> => {
+    if (!session || session.closed) session = http2.connect(app.listeningOrigin, { rejectUnauthorized: false }).on('error', () => undefined)
+    const stream = session.request({ ':path': url, ':method': method, authorization, accept: 'text/event-stream' })
+    streams++
+    stream.on('close', () => {
+      if (--streams === 0) session?.close()
+    })
+    stream.on('error', () => undefined).end()
+    const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
+    return read(stream, headers)
+  }
+}
+
+async function start(t: Test, app: FastifyInstance, settings: Partial<Settings>, prepare: (app: FastifyInstance) => void): Promise<void> {
+  prepare(app)
+  t.teardown(() => app.close())
+  await app.register(fanfare, { ...SETTINGS, ...settings })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+}
+
+const nothing = () => undefined
+
+const transports: Record<string, Start> = {
+  'HTTP/1.1': async (t, settings = {}, prepare = nothing) => {
+    const app = Fastify()
+    await start(t, app, settings, prepare)
+    return { app, open: byHttp1(app, http.request) }
+  },
+  'HTTP/1.1 with TLS': async (t, settings = {}, prepare = nothing) => {
+    const app = Fastify({ https: { key, cert } })
+    await start(t, app, settings, prepare)
+    return { app, open: byHttp1(app, https.request) }
+  },
+  'HTTP/2': async (t, settings = {}, prepare = nothing) => {
+    const app = Fastify({ http2: true, https: { key, cert } }) as unknown as FastifyInstance
+    await start(t, app, settings, prepare)
+    return { app, open: byHttp2(t, app) }
+  },
+  'HTTP/2 without TLS': async (t, settings = {}, prepare = nothing) => {
+    const app = Fastify({ http2: true }) as unknown as FastifyInstance
+    await start(t, app, settings, prepare)
+    return { app, open: byHttp2(t, app) }
+  },
+  'HTTP/1.1 on a server of HTTP/2': async (t, settings = {}, prepare = nothing) => {
+    const app = Fastify({ http2: true, https: { allowHTTP1: true, key, cert } }) as unknown as FastifyInstance
+    await start(t, app, settings, prepare)
+    return { app, open: byHttp1(app, https.request) }
+  },
+}
+
+/** The hub's own events of one kind, as they were read. */
+function told(reader: Reader, name: string): unknown[] {
+  return (reader.told[name] ?? []).map((data) => JSON.parse(data) as unknown)
+}
+
+for (const [name, start] of Object.entries(transports)) {
+  const isHttp2 = name.startsWith('HTTP/2')
+
+  await t.test(name, async (t) => {
+    await t.test('head and first block come at once, then events as they are published', async (t) => {
+      const { app, open } = await start(t)
+      const reader = await open()
+      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /./, 'last-event-id': /./ })
+      await until(() => told(reader, 'open').length === 1)
+      t.equal(reader.headers['transfer-encoding'], undefined)
+      t.equal(reader.headers['content-length'], undefined)
+      t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: there is no such header in HTTP/2')
+      for (let n = 0; n < 20; n++) await app.hub.publish('a', { data: `zwölf €${n}` })
+      await until(() => reader.events.length === 20)
+      t.strictSame(reader.events, Array.from({ length: 20 }, (_, n) => JSON.stringify(`zwölf €${n}`)))
+      t.equal(app.hub.connections, 1)
+      reader.destroy()
+      await until(() => app.hub.connections === 0)
+    })
+
+    await t.test('headers that others have put on the reply survive', async (t) => {
+      const { open } = await start(t, {}, (app) => {
+        app.addHook('onRequest', async (_request, reply) => {
+          void reply.headers({ 'x-request-source': 'test', vary: 'X-Other' }).header('set-cookie', ['a=1', 'b=2'])
+        })
+        app.addHook('onRequest', async (_request, reply) => void reply.raw.setHeader('x-raw', 'kept'))
+      })
+      const { headers } = await open()
+      t.match(headers, { 'x-request-source': 'test', 'set-cookie': ['a=1', 'b=2'], 'x-raw': 'kept', vary: /X-Other.*Accept/i, 'content-type': 'text/event-stream' })
+    })
+
+    await t.test('HEAD answers the head and ends', async (t) => {
+      const { app, open } = await start(t)
+      const reader = await open(URL, 'HEAD')
+      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream', 'last-event-id': `${app.hub.epoch}-0` })
+      await until(() => reader.isClosed)
+      t.equal(reader.length, 0)
+      t.equal(app.hub.connections, 0)
+    })
+
+    await t.test('a stream that ends at once says so', async (t) => {
+      const { app, open } = await start(t)
+      await app.hub.drain(0)
+      const reader = await open()
+      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream' })
+      await until(() => reader.isClosed)
+      t.strictSame(told(reader, 'close'), [{ reason: 'busy' }])
+    })
+
+    await t.test('a reader that stalls costs little, and loses nothing when it reads on', async (t) => {
+      const sockets: Socket[] = []
+      const { app, open } = await start(t, {}, (app) => void app.server.on(isHttp2 || name.includes('TLS') ? 'secureConnection' : 'connection', (socket: Socket) => void sockets.push(socket)))
+      const slow = await open()
+      await until(() => told(slow, 'open').length === 1)
+      slow.pause()
+      const text = 'x'.repeat(50_000)
+      let waiting = 0
+      for (let n = 0; n < 300; n++) {
+        await app.hub.publish('a', { text: `${n} ${text}` })
+        await turn()
+        waiting = Math.max(waiting, ...sockets.map(({ writableLength }) => writableLength))
+      }
+      t.ok(waiting < 2_000_000, `${waiting} bytes wait in the process`)
+      t.equal(app.hub.connections, 1)
+      slow.resume()
+      await until(() => slow.events.length === 300)
+      t.strictSame(slow.events.map((data) => Number(data.split(' ', 1)[0])), Array.from({ length: 300 }, (_, n) => n))
+    })
+
+    await t.test('a reader that stalls for too long is sent away', async (t) => {
+      const { app, open } = await start(t, { slowTimeout: 300 })
+      const slow = await open()
+      await until(() => told(slow, 'open').length === 1)
+      slow.pause()
+      for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+      t.equal(app.hub.connections, 1)
+      await until(() => app.hub.connections === 0)
+      slow.resume()
+      await until(() => slow.isClosed)
+      t.strictSame(told(slow, 'close'), [{ reason: 'slow' }], 'if it reads on at once it is told why')
+    })
+
+    await t.test('the server closes in spite of open streams, which are told', async (t) => {
+      const { app, open } = await start(t)
+      const readers = [await open(), await open('/events?topic=a&topic=b')]
+      await until(() => readers.every((reader) => told(reader, 'open').length === 1))
+      for (let n = 0; n < 100; n++) await app.hub.publish('a', { text: 'x'.repeat(10_000) })
+      await until(() => readers.every((reader) => reader.events.length === 100))
+      const begun = performance.now()
+      await app.close()
+      t.ok(performance.now() - begun < 2_000, `${Math.round(performance.now() - begun)} ms`)
+      await until(() => readers.every(({ isClosed }) => isClosed))
+      for (const reader of readers) t.strictSame(told(reader, 'close'), [{ reason: 'drain' }])
+    })
+  })
+}
+
+await t.test('a reader that is slow, but reads, is not sent away', async (t) => {
+  await Promise.all(['HTTP/1.1', 'HTTP/2'].map(async (name) => {
+    const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
+    const slow = await open()
+    await until(() => told(slow, 'open').length === 1)
+    for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+    const begun = performance.now()
+    while (performance.now() - begun < 1_500 && app.hub.connections > 0) {
+      slow.pause()
+      await delay(50)
+      slow.resume()
+      await delay(3)
+    }
+    await until(() => slow.events.length === 200 || slow.isClosed)
+    t.equal(slow.events.length, 200, name)
+    t.strictSame(told(slow, 'close'), [], name)
+  }))
+})
+
+await t.test('a stalled stream does not keep the server from closing', async (t) => {
+  await Promise.all(['HTTP/1.1', 'HTTP/2'].map(async (name) => {
+    const { app, open } = await transports[name]!(t)
+    const slow = await open()
+    await until(() => told(slow, 'open').length === 1)
+    slow.pause()
+    for (let n = 0; n < 100; n++) {
+      await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+      await turn()
+    }
+    await t.resolves(within(app.close(), () => 'it does not close', 10_000), name)
+    t.equal(app.hub.connections, 0)
+  }))
+})
+
+await t.test('a request that is injected gets its stream, and closing waits for nothing', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close().catch(() => undefined))
+  await app.register(fanfare, { ...SETTINGS, jwtSecret: SECRET })
+  const response = await app.inject({ url: URL, headers: { authorization }, payloadAsStream: true })
+  t.equal(response.statusCode, 200)
+  let text = ''
+  const stream = response.stream().on('data', (chunk: Buffer) => void (text += chunk.toString()))
+  stream.on('error', () => undefined)
+  await app.hub.publish('a', { data: 1 })
+  await until(() => text.includes('data: 1\n\n'))
+  await t.resolves(app.close())
+  await until(() => text.includes('fanfare.close'))
+})

@@ -1,0 +1,132 @@
+import t, { type Test } from 'tap'
+import type { AppSettings } from '../../src/app.js'
+import { token } from '../helper/token.js'
+import { isProblem, openApp } from './open-app.js'
+
+interface Page {
+  events: { id: string; topic: string; type?: string; time: string; data?: unknown; text?: string }[]
+  cursor: string
+  more: boolean
+  gap: null | { reason: string; oldest: string | null }
+}
+
+/** A hub with events 1 to `count`, the odd ones on `a`, the even ones on `b`, whose data are their numbers. */
+async function start(t: Test, count: number, settings: AppSettings = {}) {
+  const { app, send } = await openApp(t, settings)
+  for (let n = 1; n <= count; n += 500) {
+    await app.hub.publishAll(Array.from({ length: Math.min(500, count + 1 - n) }, (_, m) => ({ topic: (n + m) % 2 === 1 ? 'a' : 'b', data: n + m })))
+  }
+  const get = (url: string, headers: Record<string, string> = {}) => send({ method: 'GET', url, headers: { accept: 'application/json', ...headers } })
+  const page = async (url: string): Promise<Page & { numbers: unknown[] }> => {
+    const response = await get(url)
+    t.equal(response.statusCode, 200, url)
+    const page = response.json<Page>()
+    return { ...page, numbers: page.events.map(({ data }) => data) }
+  }
+  const cursor = (sequence: number) => `${app.hub.epoch}-${sequence}`
+  return { app, get, page, cursor }
+}
+
+await t.test('an event has its cursor, topic, time, type if any, and data or text', async (t) => {
+  const { app, page, cursor } = await start(t, 0)
+  const before = Date.now()
+  await app.hub.publish('a', { data: { total: 12 }, type: 'created', id: 'x' })
+  await app.hub.publish('a', { data: null })
+  await app.hub.publish('a', { text: 'x\r\ny' })
+  await app.hub.publish('a', { text: '', ephemeral: true })
+  const { events, cursor: position, more, gap } = await page('/topics/a/events')
+  t.strictSame({ position, more, gap }, { position: cursor(3), more: false, gap: null })
+  const [time] = events.map(({ time }) => time)
+  t.strictSame(events.map((event) => ({ ...event, time })), [
+    { id: cursor(1), topic: 'a', type: 'created', time, data: { total: 12 } }, { id: cursor(2), topic: 'a', time, data: null }, { id: cursor(3), topic: 'a', time, text: 'x\r\ny' },
+  ])
+  for (const { time } of events) {
+    t.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    t.ok(Date.parse(time) >= before && Date.parse(time) <= Date.now())
+  }
+})
+
+await t.test('it is of one topic, several, patterns and types', async (t) => {
+  const { app, page } = await start(t, 6)
+  await app.hub.publish('a.b', { data: 7, type: 'x' })
+  await app.hub.publish('a', { data: 8, type: 'y' })
+  t.strictSame((await page('/topics/a/events')).numbers, [1, 3, 5, 8])
+  t.strictSame((await page('/topics/*/events')).numbers, [1, 2, 3, 4, 5, 6, 8])
+  t.strictSame((await page('/topics/**/events')).numbers, [1, 2, 3, 4, 5, 6, 7, 8])
+  t.strictSame((await page('/topics/nobody/events')).numbers, [])
+  t.strictSame((await page('/events?topic=b&topic=a.*')).numbers, [2, 4, 6, 7])
+  t.strictSame((await page('/topics/**/events?type=x')).numbers, [7])
+  t.strictSame((await page('/events?topic=**&type=x&type=y')).numbers, [7, 8])
+})
+
+await t.test('without a wish it is the oldest 100, and there may be more', async (t) => {
+  const { page, cursor } = await start(t, 250)
+  const first = await page('/events?topic=**')
+  t.match(first, { numbers: { length: 100, 0: 1 }, cursor: cursor(100), more: true, gap: null })
+})
+
+await t.test('page after page, each after the cursor of the last, there is everything once', async (t) => {
+  const { page } = await start(t, 250)
+  const numbers: unknown[] = []
+  let after = ''
+  for (let more = true; more; ) {
+    const next = await page(`/topics/a/events?limit=30${after}`)
+    t.ok(next.events.length <= 30)
+    t.equal(next.gap, null)
+    numbers.push(...next.numbers)
+    more = next.more
+    after = `&after=${next.cursor}`
+  }
+  t.strictSame(numbers, Array.from({ length: 125 }, (_, n) => 2 * n + 1))
+})
+
+await t.test('the cursor of the last page is where the news begin', async (t) => {
+  const { app, page, cursor } = await start(t, 6)
+  const last = await page('/topics/a/events')
+  t.equal(last.cursor, cursor(6))
+  t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)), { events: [], cursor: cursor(6), more: false, gap: null, numbers: [] })
+  await app.hub.publish('a', { data: 7 })
+  t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)).numbers, [7])
+})
+
+await t.test('last is the newest so many', async (t) => {
+  const { page, cursor } = await start(t, 20)
+  t.match(await page('/topics/a/events?last=3'), { numbers: [15, 17, 19], more: false, gap: null, cursor: cursor(20) })
+  t.strictSame((await page('/events?topic=a&topic=b&last=3')).numbers, [18, 19, 20])
+  t.strictSame((await page('/topics/a/events?last=1000')).numbers, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19])
+  t.strictSame((await page('/topics/nobody/events?last=1')), { events: [], cursor: cursor(20), more: false, gap: null, numbers: [] })
+})
+
+await t.test('a gap is told, with its reason and the oldest event that is left', async (t) => {
+  const { page, cursor } = await start(t, 20, { retainEvents: 3 }) // left: a 15 17 19, b 16 18 20
+  t.match(await page(`/topics/a/events?after=${cursor(2)}`), { numbers: [15, 17, 19], gap: { reason: 'expired', oldest: cursor(15) } })
+  t.match(await page(`/topics/a/events?after=${cursor(13)}`), { numbers: [15, 17, 19], gap: null }, 'whoever has read what is gone misses nothing')
+  t.match(await page(`/events?topic=*&after=${cursor(13)}`), { gap: { reason: 'expired', oldest: cursor(15) } }, 'of b, 14 is gone')
+  t.match(await page(`/topics/a/events?after=${cursor(999)}`), { numbers: [15, 17, 19], gap: { reason: 'future', oldest: cursor(15) } })
+  t.match(await page('/topics/a/events?after=zzzzzzzz-17'), { numbers: [15, 17, 19], gap: { reason: 'epoch', oldest: cursor(15) } })
+  t.match(await page('/topics/nobody/events?after=zzzzzzzz-17'), { numbers: [], gap: { reason: 'epoch', oldest: null } })
+  t.match(await page('/topics/a/events'), { numbers: [15, 17, 19], gap: null }, 'whoever asks for what is retained misses nothing')
+  t.match(await page('/topics/a/events?last=10'), { numbers: [15, 17, 19], gap: null })
+})
+
+await t.test('what is refused', async (t) => {
+  const { get, cursor } = await start(t, 3)
+  for (const query of ['limit=0', 'limit=1001', 'limit=-1', 'limit=x', 'limit=1.5', 'limit=', 'limit=1&limit=2', 'last=0', 'last=1001', 'last=all', `last=1&after=${cursor(1)}`, 'last=1&limit=1']) {
+    isProblem(t, await get(`/topics/a/events?${query}`), 400, 'invalid-request', query)
+  }
+  for (const after of ['x', '1', '', `${cursor(1)}x`, cursor(1).toUpperCase(), '%0A']) isProblem(t, await get(`/topics/a/events?after=${after}`), 400, 'invalid-cursor', after)
+  for (const topic of ['a..b', 'a.**.b', '***', 'a%20b', '%C3%A9']) t.match(isProblem(t, await get(`/topics/${topic}/events`), 400, 'invalid-pattern', topic).detail, /is no topic or pattern/)
+  isProblem(t, await get('/events'), 400, 'invalid-request')
+  isProblem(t, await get('/events?topic=a&topic=a..b'), 400, 'invalid-pattern')
+  isProblem(t, await get(`/events?${Array.from({ length: 101 }, (_, n) => `topic=t${n}`).join('&')}`), 400, 'invalid-request')
+  t.equal((await get(`/events?${Array.from({ length: 100 }, (_, n) => `topic=t${n}`).join('&')}`)).statusCode, 200)
+})
+
+await t.test('it is for those who may subscribe', async (t) => {
+  const { get } = await start(t, 3, { anonymousSubscribe: ['a'] })
+  const grants = (subscribe: string[]) => ({ authorization: `Bearer ${token({ subscribe, publish: ['**'] })}` })
+  t.equal((await get('/topics/b/events', grants(['b']))).statusCode, 200)
+  t.match(isProblem(t, await get('/events?topic=a&topic=b', grants(['a', 'b.*'])), 403, 'not-granted').detail, /"b"/)
+  isProblem(t, await get('/topics/**/events', grants(['*', '*.**'])), 403, 'not-granted', 'one grant has to cover the whole pattern')
+  t.equal((await get('/topics/a/events', grants(['b']))).statusCode, 200, 'what anybody may read')
+})

@@ -1,0 +1,157 @@
+import http from 'node:http'
+import { Readable } from 'node:stream'
+import fc from 'fast-check'
+import t from 'tap'
+import { Selection } from '../../src/hub/selection.js'
+import { anyTopic, token } from '../helper/token.js'
+import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
+
+const NDJSON = { 'content-type': 'application/x-ndjson' }
+const everything = new Selection(['**'])
+
+function post({ send }: OpenApp, payload: string | Buffer | Readable, headers: Record<string, string | null> = {}) {
+  return send({ method: 'POST', url: '/events', payload, headers: { ...NDJSON, ...headers } })
+}
+
+function line(topic: string, data: unknown, members: object = {}): string {
+  return JSON.stringify({ topic, data, ...members })
+}
+
+async function stored({ send }: OpenApp): Promise<unknown[]> {
+  const { events } = (await send({ method: 'GET', url: '/events?topic=**&limit=1000', headers: { accept: 'application/json' } })).json<{ events: { data?: unknown; text?: unknown }[] }>()
+  return events.map(({ data, text }) => data ?? text)
+}
+
+await t.test('every line is stored, in order: 200', async (t) => {
+  const hub = await openApp(t)
+  const { epoch } = hub.app.hub
+  const response = await post(hub, [line('a', 1), line('b', 2, { type: 't', id: 'x' }), line('b', 3, { id: 'x' }), '{"topic":"a","text":"zwölf\\n€ 𝄞"}', line('a', 4, { ephemeral: true }), ''].join('\n'))
+  t.equal(response.statusCode, 200)
+  t.match(response.headers['content-type'], /^application\/json\b/)
+  t.strictSame(response.json(), { accepted: 5, duplicates: 1, lastId: `${epoch}-3` })
+  t.strictSame(await stored(hub), [1, 2, 'zwölf\n€ 𝄞'])
+})
+
+await t.test('blank lines, CRLF, spaces and a missing last line end do not matter', async (t) => {
+  for (const body of ['\n\n{"topic":"a","data":1}\n\n\r\n  \t\n {"topic":"a","data":2} \n\n', '{"topic":"a","data":1}\r\n{"topic":"a","data":2}\r\n', '{"topic":"a","data":1}\n{"topic":"a","data":2}']) {
+    const hub = await openApp(t)
+    t.match((await post(hub, body)).json(), { accepted: 2, duplicates: 0 }, JSON.stringify(body))
+    t.strictSame(await stored(hub), [1, 2])
+  }
+})
+
+await t.test('nothing, or nothing to be stored, has no last id', async (t) => {
+  const hub = await openApp(t)
+  for (const body of ['', '\n', '\r\n\n']) t.strictSame((await post(hub, body)).json(), { accepted: 0, duplicates: 0, lastId: null }, JSON.stringify(body))
+  t.strictSame((await post(hub, line('a', 1, { ephemeral: true }))).json(), { accepted: 1, duplicates: 0, lastId: null })
+})
+
+await t.test('a bad line ends it: what stands before is stored, and the answer says which line it was', async (t) => {
+  const table: [bad: string, status: number, code: string][] = [
+    ['{', 400, 'invalid-json'], ['{"topic":"a","data":1}}', 400, 'invalid-json'], ['not json', 400, 'invalid-json'], ['[]', 400, 'invalid-line'], ['null', 400, 'invalid-line'], ['"text"', 400, 'invalid-line'],
+    ['{"data":1}', 400, 'invalid-line'], ['{"topic":"a.*","data":1}', 400, 'invalid-topic'], ['{"topic":"a","data":1,"more":1}', 400, 'invalid-line'], ['{"topic":"a","data":1,"type":"fanfare.open"}', 400, 'invalid-event'],
+    ['{"topic":"a","data":1,"type":"a\\nb"}', 400, 'invalid-event'], ['{"topic":7,"data":1}', 400, 'invalid-line'], ['{"topic":"a"}', 400, 'invalid-event'], ['{"topic":"a","data":1,"text":"x"}', 400, 'invalid-event'],
+    ['{"topic":"fanfare.stats","data":1}', 400, 'reserved-topic'], [line('a', 'x'.repeat(1_000)), 413, 'event-too-large'], [line('a', 'x'.repeat(10_000)), 413, 'event-too-large'],
+  ]
+  for (const [bad, status, code] of table) {
+    const hub = await openApp(t, { maxEventSize: 1_000 })
+    const what = bad.slice(0, 60)
+    const problem = isProblem(t, await post(hub, [line('a', 1), '', line('a', 2), bad, line('a', 4), ''].join('\n')), status, code, what)
+    t.match(problem, { line: 4, accepted: 2 }, what)
+    t.match(problem.detail, /\b4\b/)
+    t.strictSame(await stored(hub), [1, 2], what)
+  }
+})
+
+await t.test('a line that is not UTF-8 is refused', async (t) => {
+  const hub = await openApp(t)
+  const body = Buffer.concat([Buffer.from(`${line('a', 1)}\n{"topic":"a","text":"`), Buffer.from([0xf6]), Buffer.from('"}\n')])
+  t.match(isProblem(t, await post(hub, body), 400, 'invalid-encoding'), { line: 2, accepted: 1 })
+  t.strictSame(await stored(hub), [1])
+})
+
+await t.test('a line for a topic that is not granted is refused, with the topic', async (t) => {
+  const hub = await openApp(t)
+  const authorization = `Bearer ${token({ publish: ['a', 'b.*'] })}`
+  const problem = isProblem(t, await post(hub, [line('a', 1), line('b.1', 2), line('c', 3), line('a', 4)].join('\n'), { authorization }), 403, 'not-granted')
+  t.match(problem, { line: 3, accepted: 2, detail: /"c"/ })
+  t.strictSame(await stored(hub), [1, 2])
+  isProblem(t, await post(hub, line('a', 1), { authorization: null }), 401, 'missing-token')
+})
+
+await t.test('a line without an end is refused before all of it has been read', async (t) => {
+  const hub = await openApp(t, { maxEventSize: 1_000 })
+  let read = 0
+  const endless = new Readable({
+    read() {
+      read += 1_000
+      this.push(read < 1e8 ? Buffer.alloc(1_000, 'x') : null)
+    },
+  })
+  t.match(isProblem(t, await post(hub, endless), 413, 'event-too-large'), { line: 1, accepted: 0 })
+  t.ok(read < 1e6, `${read} bytes were read`)
+})
+
+await t.test('however the body is cut into pieces, it is the same', async (t) => {
+  const hub = await openApp(t)
+  const texts = ['a', 'zwölf', '€ 𝄞', '', 'x\ny\r\n']
+  const body = Buffer.from(texts.map((text, n) => `${JSON.stringify({ topic: 'a', text })}${n % 2 === 0 ? '\r\n' : '\n\n'}`).join(''))
+  let count = 0
+  await t.resolves(fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 30, size: 'max' }), async (cuts) => {
+      const places = [0, ...cuts.sort((a, b) => a - b), body.length]
+      const pieces = places.slice(1).map((end, index) => body.subarray(places[index], end)).filter(({ length }) => length > 0)
+      const before = hub.app.hub.head
+      const response = await post(hub, Readable.from(pieces))
+      if (response.statusCode !== 200 || response.json<{ accepted: number }>().accepted !== texts.length) throw new Error(response.body)
+      const { events } = await hub.app.hub.read(everything, { after: before, events: 99 })
+      if (JSON.stringify(events.map(({ payload }) => payload)) !== JSON.stringify(texts)) throw new Error(JSON.stringify(events))
+      count++
+    }),
+    { numRuns: 60 },
+  ))
+  t.equal(hub.app.hub.head, count * texts.length)
+})
+
+await t.test('lines are stored as they come, before the body has ended', async (t) => {
+  const hub = await openApp(t)
+  const reader = await hub.subscribe('a')
+  const body = new Readable({ read: () => undefined })
+  const answer = post(hub, body)
+  body.push(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a",`)
+  await until(() => reader.data.length === 2)
+  t.equal(hub.app.hub.head, 2)
+  body.push('"data":3}\n')
+  await until(() => reader.data.length === 3)
+  body.push(null)
+  t.match((await answer).json(), { accepted: 3 })
+})
+
+await t.test('many thousand lines are stored in order, and not read faster than they are', async (t) => {
+  const hub = await openApp(t, { retainEvents: 100_000 })
+  let ahead = 0
+  let lines = 0
+  const body = new Readable({
+    highWaterMark: 16 * 1024,
+    read() {
+      ahead = Math.max(ahead, lines - hub.app.hub.head)
+      this.push(lines < 20_000 ? Array.from({ length: 100 }, () => `${line('a', lines++, { type: 't' })}\n`).join('') : null)
+    },
+  })
+  t.match((await post(hub, body)).json(), { accepted: 20_000, duplicates: 0, lastId: `${hub.app.hub.epoch}-20000` })
+  t.ok(ahead < 5_000, `${ahead} lines were read ahead`)
+  const { events } = await hub.app.hub.read(everything, { after: 0, events: 1e6 })
+  t.strictSame(events.map(({ payload }) => payload), Array.from({ length: 20_000 }, (_, n) => String(n)))
+})
+
+await t.test('what a client has sent before it went away is stored, and the hub goes on', async (t) => {
+  const hub = await openApp(t)
+  const request = http.request(`${await listen(hub.app)}/events`, { method: 'POST', headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })
+  request.on('error', () => undefined)
+  request.write(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a"`)
+  await until(() => hub.app.hub.head === 2)
+  request.destroy()
+  t.match((await post(hub, line('a', 3))).json(), { accepted: 1 })
+  t.strictSame(await stored(hub), [1, 2, 3])
+})
+

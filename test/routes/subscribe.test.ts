@@ -1,0 +1,271 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import net from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { Selection } from '../../src/hub/selection.js'
+import { openStream } from '../helper/stream.js'
+import { anyTopic, token } from '../helper/token.js'
+import { parseStream, type Block } from '../hub/reference-parser.js'
+import { isProblem, listen, openApp, until } from './open-app.js'
+
+const URL = '/topics/orders.42/events'
+
+interface Opened {
+  statusCode: number
+  headers: http.IncomingHttpHeaders
+  text: string
+  blocks: Block[]
+}
+
+/** The head of an answer, and what has come of its body when that is enough or the answer has ended; then it is closed. */
+async function open(app: FastifyInstance, url: string, headers: Record<string, string> = {}, enough: (text: string) => boolean = (text) => text.includes('\n\n')): Promise<Opened> {
+  const origin = app.server.listening ? app.listeningOrigin : await listen(app)
+  const request = http.get(`${origin}${url}`, { headers: { authorization: `Bearer ${anyTopic()}`, ...headers } })
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  let text = ''
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    text += chunk.toString()
+    if (enough(text)) break
+  }
+  request.destroy()
+  return { statusCode: response.statusCode!, headers: response.headers, text, blocks: parseStream(Buffer.from(text)) }
+}
+
+await t.test('a stream has the headers that keep it a stream', async (t) => {
+  const { app } = await openApp(t)
+  await app.hub.publish('a', { data: 1 })
+  const { statusCode, headers, blocks } = await open(app, URL)
+  t.equal(statusCode, 200)
+  t.match(headers, {
+    'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /^[\w-]{8,}$/, 'last-event-id': `${app.hub.epoch}-1`,
+  })
+  t.notOk('content-length' in headers)
+  t.match(headers['vary'], /\baccept\b/i)
+  t.match(blocks[0], { id: `${app.hub.epoch}-1`, event: { type: 'fanfare.open' } })
+  t.strictSame(JSON.parse(blocks[0]!.event!.data), { connection: headers['fanfare-connection'], topics: ['orders.42'] })
+})
+
+await t.test('what is accepted decides: an event stream, a page of history, or neither', async (t) => {
+  const { app } = await openApp(t)
+  const table: [accept: string | undefined, type: 'stream' | 'json' | 406][] = [
+    [undefined, 'stream'], ['*/*', 'stream'], ['text/event-stream', 'stream'], ['text/*', 'stream'], ['TEXT/EVENT-STREAM', 'stream'], ['text/event-stream, */*', 'stream'],
+    ['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'stream'],
+    ['application/json', 'json'], ['application/*', 'json'], ['application/json, text/plain, */*', 'json'], // the last is what axios sends
+    ['application/json;q=0.9, text/event-stream;q=0.1', 'json'], ['application/json;q=0.1, text/event-stream;q=0.9', 'stream'], ['application/json;q=0.5, */*;q=0.1', 'json'], ['text/event-stream;q=0, */*', 'json'],
+    ['text/event-stream;q=0, application/json', 'json'], ['application/json;q=0, */*', 'stream'], ['text/html, application/json', 'json'],
+    ['text/html', 406], ['text/plain', 406], ['image/*', 406], ['application/xml, text/html;q=0.9', 406], ['text/event-stream;q=0', 406], ['application/cloudevents+json', 406],
+  ]
+  for (const [accept, type] of table) {
+    const headers = accept === undefined ? {} : { accept }
+    const { statusCode, headers: answered } = await open(app, `${URL}?topic=x`, headers, (text) => text.includes('\n\n'))
+    const got = statusCode === 406 ? 406 : String(answered['content-type']).startsWith('text/event-stream') ? 'stream' : String(answered['content-type']).startsWith('application/json') ? 'json' : answered['content-type']
+    t.equal(got, type, String(accept))
+    t.match(answered['vary'], /\baccept\b/i)
+  }
+  isProblem(t, await app.inject({ url: URL, headers: { accept: 'text/html', authorization: `Bearer ${anyTopic()}` } }), 406, 'not-acceptable')
+})
+
+await t.test('where it begins: last event id by header or query, replay, or now', async (t) => {
+  const { app } = await openApp(t)
+  for (const data of [1, 2, 3, 4]) await app.hub.publish('a', { data })
+  const cursor = (sequence: number) => `${app.hub.epoch}-${sequence}`
+  const read = async (query: string, headers: Record<string, string> = {}) => {
+    const { headers: answered, blocks } = await open(app, `/topics/a/events?${query}`, headers, (text) => text.includes('fanfare.live') && text.endsWith('\n\n'))
+    t.equal(answered['last-event-id'], blocks[0]!.id, 'the header is the id of the first block')
+    return blocks.flatMap(({ event }) => (event?.type === 'message' ? [Number(event.data)] : []))
+  }
+  t.strictSame(await read('', { 'last-event-id': cursor(2) }), [3, 4])
+  t.strictSame(await read(`lastEventId=${cursor(2)}`), [3, 4])
+  t.strictSame(await read(`lastEventId=${cursor(2)}`, { 'last-event-id': cursor(3) }), [4], 'the header wins')
+  t.strictSame(await read(`lastEventId=${cursor(3)}&replay=all`), [4], 'it wins over replay')
+  t.strictSame(await read('replay=3'), [2, 3, 4])
+  t.strictSame(await read('replay=1000'), [1, 2, 3, 4])
+  t.strictSame(await read('replay=all'), [1, 2, 3, 4])
+  t.strictSame(await read('lastEventId=&replay=1'), [4], 'an empty one is none')
+  const { headers, blocks } = await open(app, '/topics/a/events?replay=0')
+  t.equal(headers['last-event-id'], cursor(4))
+  t.equal(blocks.length, 1)
+})
+
+await t.test('a last event id that is of no use is no error, but a gap', async (t) => {
+  const { app } = await openApp(t)
+  await app.hub.publish('a', { data: 1 })
+  for (const [lastEventId, reason] of [['nonsense', 'invalid'], ['zzzzzzzz-1', 'epoch'], [`${app.hub.epoch}-99`, 'future']] as const) {
+    const { statusCode, blocks } = await open(app, '/topics/a/events', { 'last-event-id': lastEventId }, (text) => text.includes('fanfare.live'))
+    t.equal(statusCode, 200)
+    const gap = blocks.find(({ event }) => event?.type === 'fanfare.gap')
+    t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${app.hub.epoch}-1` })
+  }
+})
+
+await t.test('several topics, patterns, types and CloudEvents', async (t) => {
+  const { app } = await openApp(t)
+  await app.hub.publish('a', { data: 1, type: 'x' })
+  await app.hub.publish('b.1', { data: 2 })
+  await app.hub.publish('c', { data: 3, type: 'y' })
+  const read = async (url: string) => {
+    const { blocks } = await open(app, url, {}, (text) => text.includes('fanfare.live'))
+    return blocks.filter(({ event }) => event && !event.type.startsWith('fanfare.')).map(({ event, extra }) => [event!.type, event!.data, extra['topic']])
+  }
+  t.strictSame(await read('/events?topic=a&topic=b.*&replay=all'), [['x', '1', 'a'], ['message', '2', 'b.1']])
+  t.strictSame(await read('/events?topic=a&replay=all'), [['x', '1', undefined]], 'one topic needs no name')
+  t.strictSame(await read('/topics/**/events?replay=all&type=x&type=y'), [['x', '1', 'a'], ['y', '3', 'c']])
+  const [[, data] = []] = await read('/topics/a/events?replay=all&format=cloudevents')
+  t.match(JSON.parse(data!), { specversion: '1.0', id: `${app.hub.epoch}-1`, source: '/topics/a', type: 'x', subject: 'a', data: 1 })
+})
+
+await t.test('what is refused', async (t) => {
+  const { app, send } = await openApp(t)
+  const get = (url: string, headers: Record<string, string | null> = {}) => send({ method: 'GET', url, headers: { accept: 'text/event-stream', ...headers } })
+  for (const query of ['replay=1001', 'replay=-1', 'replay=x', 'replay=', 'format=xml', 'format=', 'replay=1&replay=2', 'cursor=', 'cursor=a.b', `cursor=${'x'.repeat(65)}`]) {
+    isProblem(t, await get(`${URL}?${query}`), 400, 'invalid-request', query)
+  }
+  for (const pattern of ['a..b', '**.a', 'a%20b', '%C3%A9', 'x'.repeat(65), 'a%0D%0Ab']) isProblem(t, await get(`/topics/${pattern}/events`), 400, 'invalid-pattern', pattern)
+  isProblem(t, await get('/events'), 400, 'invalid-request', 'no topic')
+  isProblem(t, await get('/events?topic='), 400, 'invalid-pattern')
+  isProblem(t, await get(`/events?${Array.from({ length: 101 }, (_, n) => `topic=t${n}`).join('&')}`), 400, 'invalid-request', '101 topics')
+  const unauthorized = await get(URL, { authorization: null })
+  isProblem(t, unauthorized, 401, 'missing-token')
+  t.match(unauthorized.headers['www-authenticate'], /^Bearer\b/)
+  const narrow = { authorization: `Bearer ${token({ sub: 'u1', subscribe: ['orders.*', 'users.{sub}.**'] })}` }
+  t.match(isProblem(t, await get('/topics/orders.**/events', narrow), 403, 'not-granted').detail, /"orders\.\*\*"/)
+  t.match(isProblem(t, await get('/events?topic=orders.1&topic=users.u2.x', narrow), 403, 'not-granted').detail, /"users\.u2\.x"/)
+  isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', "the hub's own topics")
+  t.equal(app.hub.connections, 0)
+})
+
+await t.test('whoever may, may', async (t) => {
+  const { app } = await openApp(t, { anonymousSubscribe: ['public.*'] })
+  const as = (grants: Parameters<typeof token>[0]) => ({ authorization: `Bearer ${token(grants)}` })
+  for (const [url, headers] of [
+    ['/topics/orders.*/events', as({ subscribe: ['orders.*'] })], ['/topics/users.u1.x/events', as({ sub: 'u1', subscribe: ['users.{sub}.**'] })], ['/topics/public.1/events', as({})],
+    ['/topics/fanfare.stats/events', as({ admin: true })],
+  ] as const) {
+    t.equal((await open(app, url, headers)).statusCode, 200, url)
+  }
+  const nobody = await openStream(t, `${app.listeningOrigin}/topics/public.*/events`)
+  t.equal(nobody.status, 200, 'without a token')
+  isProblem(t, await app.inject({ url: '/topics/public.1.2/events' }), 401, 'missing-token')
+})
+
+await t.test('HEAD answers the head and ends', async (t) => {
+  const { app, send } = await openApp(t)
+  await app.hub.publish('orders.42', { data: 1 })
+  const url = await listen(app)
+
+  await t.test('of a stream', async (t) => {
+    const response = await fetch(`${url}${URL}`, { method: 'HEAD', headers: { authorization: `Bearer ${anyTopic()}` } })
+    t.equal(response.status, 200)
+    t.match(Object.fromEntries(response.headers), { 'content-type': 'text/event-stream', 'last-event-id': `${app.hub.epoch}-1`, 'fanfare-connection': /./, 'cache-control': 'no-store, no-transform' })
+    t.equal(await response.text(), '')
+    t.equal(app.hub.connections, 0)
+  })
+
+  await t.test('of a page of history', async (t) => {
+    const response = await fetch(`${url}${URL}`, { method: 'HEAD', headers: { accept: 'application/json', authorization: `Bearer ${anyTopic()}` } })
+    t.equal(response.status, 200)
+    t.match(response.headers.get('content-type'), /^application\/json/)
+    t.equal(await response.text(), '')
+  })
+
+  await t.test('of a refusal', async (t) => {
+    t.equal((await fetch(`${url}${URL}`, { method: 'HEAD' })).status, 401)
+    t.equal((await fetch(`${url}/topics/a..b/events`, { method: 'HEAD', headers: { authorization: `Bearer ${anyTopic()}` } })).status, 400)
+    t.equal((await send({ method: 'HEAD', url: URL, headers: { accept: 'text/html' } })).statusCode, 406)
+  })
+})
+
+await t.test('what is temporary does not stop an EventSource', async (t) => {
+  /** Checks that a stream ends at once, and tells its reader to come back. */
+  async function isBusy(t: Test, app: FastifyInstance) {
+    const { statusCode, headers, text, blocks } = await open(app, URL, { accept: 'text/event-stream' }, () => false)
+    t.equal(statusCode, 200)
+    t.match(headers['content-type'], 'text/event-stream')
+    t.match(text, /^retry: \d+\n/)
+    t.match(blocks, [{ event: { type: 'fanfare.close', data: '{"reason":"busy"}' } }])
+    t.ok(blocks[0]!.retry! >= 5_000 && blocks[0]!.retry! <= 15_000)
+    return blocks[0]!.retry
+  }
+
+  await t.test('too many streams', async (t) => {
+    const { app, send, subscribe } = await openApp(t, { maxConnections: 2 })
+    const sinks = [await subscribe('a'), await subscribe('a')]
+    const retries = new Set<unknown>()
+    for (let n = 0; n < 5; n++) retries.add(await isBusy(t, app))
+    t.ok(retries.size > 1, 'each is told another time')
+    t.equal((await send({ method: 'GET', url: URL, headers: { accept: 'application/json' } })).statusCode, 200, 'history is no stream')
+    sinks[0]!.close()
+    t.match((await open(app, URL)).blocks[0], { event: { type: 'fanfare.open' } })
+  })
+
+  await t.test('a hub that is about to stop', async (t) => {
+    const { app } = await openApp(t)
+    await app.hub.drain(0)
+    await isBusy(t, app)
+    await isBusy(t, app)
+  })
+
+  await t.test('HEAD then has no body either', async (t) => {
+    const { app } = await openApp(t)
+    const port = Number(new globalThis.URL(await listen(app)).port)
+    await app.hub.drain(0)
+    const socket = net.connect(port, '127.0.0.1')
+    t.teardown(() => void socket.destroy())
+    socket.write(`HEAD ${URL} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${anyTopic()}\r\n\r\n`)
+    let text = ''
+    for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString()
+    t.match(text, /^HTTP\/1\.1 200 /)
+    t.equal(text.slice(text.indexOf('\r\n\r\n') + 4), '', 'RFC 9110, 9.3.2')
+  })
+
+  await t.test('but what is final does', async (t) => {
+    const { app, send } = await openApp(t)
+    await app.hub.drain(0)
+    isProblem(t, await send({ method: 'GET', url: URL, headers: { authorization: 'Bearer x', accept: 'text/event-stream' } }), 401, 'malformed-token')
+  })
+})
+
+await t.test('over a socket', async (t) => {
+  const { app } = await openApp(t)
+  const url = await listen(app)
+
+  await t.test('head and first block come at once, before there is any event', async (t) => {
+    const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
+    t.match(await stream.told('open'), { topics: ['orders.42'] })
+    t.equal(stream.headers['transfer-encoding'], undefined, 'the body ends with the connection')
+    t.equal(app.hub.connections, 1)
+    stream.destroy()
+    await until(() => app.hub.connections === 0)
+  })
+
+  await t.test('it works for HTTP/1.0, and for a request that stands in line behind another', async (t) => {
+    const { port } = new globalThis.URL(url)
+    for (const [version, prelude] of [['1.0', ''], ['1.1', `GET /status HTTP/1.1\r\nhost: x\r\n\r\n`]] as const) {
+      const socket = net.connect(Number(port), '127.0.0.1')
+      t.teardown(() => void socket.destroy())
+      let text = ''
+      socket.on('data', (chunk: Buffer) => void (text += chunk.toString()))
+      socket.write(`${prelude}GET ${URL} HTTP/${version}\r\nhost: x\r\nauthorization: Bearer ${anyTopic()}\r\n\r\n`)
+      await until(() => text.includes('fanfare.open'))
+      await app.hub.publish('orders.42', { data: `for ${version}` })
+      await until(() => text.includes(`data: "for ${version}"\n\n`))
+      t.match(text, /HTTP\/1\.1 200 OK/)
+      t.match(text, /retry: \d+\nid: \S+\nevent: fanfare\.open\n/)
+      socket.destroy()
+      await until(() => app.hub.connections === 0)
+    }
+  })
+
+  await t.test('a stream whose reader has gone is forgotten, and its events are still there for the next', async (t) => {
+    const selection = new Selection(['orders.42'])
+    const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
+    request.on('error', () => undefined)
+    await until(() => app.hub.connections === 1)
+    request.destroy()
+    await until(() => app.hub.connections === 0)
+    const { head } = app.hub
+    t.match(await app.hub.publish('orders.42', { data: 1 }), { subscribers: 0 })
+    t.equal((await app.hub.read(selection, { after: head, events: 9 })).events.length, 1)
+  })
+})

@@ -1,0 +1,194 @@
+import t from 'tap'
+import { describeSettings, loadSettings, resolveSettings, SettingsError, type Settings } from '../src/settings.js'
+
+/** The message of the refusal, line by line. */
+function faults(env: Record<string, string>): string[] {
+  try {
+    loadSettings(env)
+  } catch (err) {
+    if (err instanceof SettingsError) return err.message.split('\n')
+    throw err
+  }
+  return []
+}
+
+await t.test('every setting has a default', (t) => {
+  t.match(loadSettings({}), {
+    host: '127.0.0.1',
+    port: 3_000,
+    logLevel: 'info',
+    trustProxy: false,
+    hub: {
+      durability: 'sync',
+      retainEvents: 1_000,
+      retainAge: 24 * 3_600_000,
+      retainBytes: 1024 ** 3,
+      dedupWindow: 120_000,
+      jwtSecret: undefined,
+      jwtPublicKey: undefined,
+      jwtIssuer: undefined,
+      jwtAudience: undefined,
+      jwtClaim: 'fanfare',
+      queryToken: false,
+      anonymousSubscribe: [],
+      corsOrigins: [],
+      heartbeat: 15_000,
+      slowTimeout: 30_000,
+      maxConnections: 10_000,
+      maxConnectionAge: 0,
+      maxEventSize: 256 * 1024,
+      drain: 10_000,
+    },
+  })
+  t.end()
+})
+
+/** Each variable, something that it may be, and what that means. */
+const values: [name: string, written: string, read: object][] = [
+  ['HOST', '0.0.0.0', { host: '0.0.0.0' }],
+  ['HOST', '::', { host: '::' }],
+  ['PORT', '0', { port: 0 }],
+  ['PORT', '65535', { port: 65_535 }],
+  ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
+  ['FANFARE_TRUST_PROXY', 'true', { trustProxy: true }],
+  ['FANFARE_TRUST_PROXY', '2', { trustProxy: 2 }],
+  ['FANFARE_TRUST_PROXY', '10.0.0.0/8, ::1', { trustProxy: '10.0.0.0/8,::1' }],
+  ['FANFARE_LOG', 'memory', { hub: { log: 'memory' } }],
+  ['FANFARE_LOG', 'file:./data', { hub: { log: 'file:./data' } }],
+  ['FANFARE_DURABILITY', 'commit', { hub: { durability: 'commit' } }],
+  ['FANFARE_RETAIN_EVENTS', '1', { hub: { retainEvents: 1 } }],
+  ['FANFARE_RETAIN_EVENTS', '1_000_000', { hub: { retainEvents: 1e6 } }],
+  ['FANFARE_RETAIN_AGE', '7d', { hub: { retainAge: 7 * 86_400_000 } }],
+  ['FANFARE_RETAIN_BYTES', '512MiB', { hub: { retainBytes: 512 * 1024 ** 2 } }],
+  ['FANFARE_DEDUP_WINDOW', '90s', { hub: { dedupWindow: 90_000 } }],
+  ['FANFARE_JWT_SECRET', 'a secret', { hub: { jwtSecret: 'a secret' } }],
+  ['FANFARE_JWT_PUBLIC_KEY', 'a key', { hub: { jwtPublicKey: 'a key' } }],
+  ['FANFARE_JWT_ISSUER', 'https://id.example.com', { hub: { jwtIssuer: 'https://id.example.com' } }],
+  ['FANFARE_JWT_AUDIENCE', 'hub', { hub: { jwtAudience: 'hub' } }],
+  ['FANFARE_JWT_CLAIM', 'https://example.com/hub', { hub: { jwtClaim: 'https://example.com/hub' } }],
+  ['FANFARE_QUERY_TOKEN', 'true', { hub: { queryToken: true } }],
+  ['FANFARE_QUERY_TOKEN', 'false', { hub: { queryToken: false } }],
+  ['FANFARE_ANONYMOUS_SUBSCRIBE', 'news, public.**,,', { hub: { anonymousSubscribe: ['news', 'public.**'] } }],
+  ['FANFARE_CORS_ORIGINS', 'https://a.example,http://localhost:8080', { hub: { corsOrigins: ['https://a.example', 'http://localhost:8080'] } }],
+  ['FANFARE_CORS_ORIGINS', '*', { hub: { corsOrigins: ['*'] } }],
+  ['FANFARE_HEARTBEAT', '250ms', { hub: { heartbeat: 250 } }],
+  ['FANFARE_SLOW_TIMEOUT', '1m', { hub: { slowTimeout: 60_000 } }],
+  ['FANFARE_MAX_CONNECTIONS', '1', { hub: { maxConnections: 1 } }],
+  ['FANFARE_MAX_CONNECTION_AGE', 'off', { hub: { maxConnectionAge: 0 } }],
+  ['FANFARE_MAX_CONNECTION_AGE', '1h', { hub: { maxConnectionAge: 3_600_000 } }],
+  ['FANFARE_MAX_EVENT_SIZE', '1MiB', { hub: { maxEventSize: 1024 ** 2 } }],
+  ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
+]
+
+await t.test('every setting can be set', (t) => {
+  for (const [name, written, read] of values) t.match(loadSettings({ [name]: written }), read, `${name}=${written}`)
+  const tested = new Set(values.map(([name]) => name))
+  for (const { name } of describeSettings()) t.ok(tested.has(name), `${name} is in the table of this test`)
+  t.end()
+})
+
+await t.test('what is empty is as if it were not set', (t) => {
+  t.strictSame(loadSettings(Object.fromEntries(describeSettings().map(({ name }) => [name, '']))), loadSettings({}))
+  t.end()
+})
+
+await t.test('a bad value is refused, with the name of the variable and what is expected', (t) => {
+  const wrong: [name: string, written: string, expected: RegExp][] = [
+    ...['-1', '65536', '80a', '3000.5', ' 3000', '0x50'].map((written): [string, string, RegExp] => ['PORT', written, /a port, 0 to 65535/]),
+    ...['loud', 'INFO'].map((written): [string, string, RegExp] => ['LOG_LEVEL', written, /one of fatal, error, warn, info, debug, trace, silent/]),
+    ...['disk', 'file', 'file:', 'Memory'].map((written): [string, string, RegExp] => ['FANFARE_LOG', written, /memory/]),
+    ['FANFARE_DURABILITY', 'none', /one of sync, commit/],
+    ...['0', '-1', '1.5', 'many', '1e3', '1 000'].flatMap((written) => ['FANFARE_RETAIN_EVENTS', 'FANFARE_MAX_CONNECTIONS'].map((name): [string, string, RegExp] => [name, written, /a whole number, 1 or more/])),
+    ...['15', '15 s', '-1s', 'soon', '24 hours', '1KiB', 'off'].flatMap((written) =>
+      ['FANFARE_RETAIN_AGE', 'FANFARE_DEDUP_WINDOW', 'FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_DRAIN'].map((name): [string, string, RegExp] => [name, written, /a duration such as 250ms, 15s or 24h/])),
+    ...['never', '1'].map((written): [string, string, RegExp] => ['FANFARE_MAX_CONNECTION_AGE', written, /"off" or a duration/]),
+    ...['1', '1 KiB', '1kib', 'big', '1s'].flatMap((written) => ['FANFARE_RETAIN_BYTES', 'FANFARE_MAX_EVENT_SIZE'].map((name): [string, string, RegExp] => [name, written, /a size such as 256KiB or 1GiB/])),
+    ...['yes', '1', 'TRUE', 'constructor'].map((written): [string, string, RegExp] => ['FANFARE_QUERY_TOKEN', written, /true or false/]),
+    ...['yes', '0', 'TRUE', 'proxy.example.com', '10.0.0.0/8;::1', '-1'].map((written): [string, string, RegExp] => ['FANFARE_TRUST_PROXY', written, /false, true, a number of proxies, or addresses and networks/]),
+    ...['a..b', 'news,**.a', 'a b'].map((written): [string, string, RegExp] => ['FANFARE_ANONYMOUS_SUBSCRIBE', written, /topics or patterns, separated by commas/]),
+    ...['app.example.com', 'https://app.example.com/', 'https://a.example;https://b.example', 'https://a.example/path', 'null'].map((written): [string, string, RegExp] => ['FANFARE_CORS_ORIGINS', written, /origins such as https:\/\/app\.example\.com/]),
+  ]
+  for (const [name, written, expected] of wrong) {
+    const [fault, ...rest] = faults({ [name]: written })
+    t.strictSame(rest, [])
+    t.ok(fault?.startsWith(`${name}=${JSON.stringify(written)}: must be `), `${name}=${written}: ${String(fault)}`)
+    t.match(fault, expected)
+  }
+  t.end()
+})
+
+await t.test('everything that is wrong is told at once', (t) => {
+  const lines = faults({ PORT: 'x', FANFARE_HEARTBEAT: 'x', FANFARE_HEARTBEET: '1s', PATH: '/bin', HOST: '::1' })
+  t.equal(lines.length, 3)
+  for (const name of ['PORT', 'FANFARE_HEARTBEAT', 'FANFARE_HEARTBEET']) t.ok(lines.some((line) => line.startsWith(name)), name)
+  t.end()
+})
+
+await t.test('an unknown FANFARE_* is refused, with the nearest name; any other name is none of its business', (t) => {
+  const table: [name: string, nearest: string][] = [
+    ['FANFARE_HEARTBEET', 'FANFARE_HEARTBEAT'], ['FANFARE_JWT_SECRETS', 'FANFARE_JWT_SECRET'], ['FANFARE_CORS_ORIGIN', 'FANFARE_CORS_ORIGINS'], ['FANFARE_RETAIN_EVENT', 'FANFARE_RETAIN_EVENTS'],
+    ['FANFARE_MAX_CONECTIONS', 'FANFARE_MAX_CONNECTIONS'], ['FANFARE_heartbeat', 'FANFARE_HEARTBEAT'], ['FANFARE_LOGS', 'FANFARE_LOG'],
+  ]
+  for (const [name, nearest] of table) {
+    const [fault = ''] = faults({ [name]: 'x' })
+    t.ok(fault.startsWith(`${name} is unknown`), fault)
+    t.ok(fault.includes(`${nearest}?`), fault)
+  }
+  t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also when it is empty')
+  t.strictSame(faults({ PATH: '/bin', fanfare_heartbeat: 'x', NODE_ENV: 'production', PORTS: 'x' }), [])
+  t.end()
+})
+
+await t.test('a secret is not repeated', (t) => {
+  const texts = [...faults({ FANFARE_JWT_SECRET: 'hunter2', PORT: 'x' }), ...faults({ FANFARE_JWT_SECERT: 'hunter2' }), ...faults({ FANFARE_JWT_PUBLIC_KEY: 'hunter2', PORT: 'x' })]
+  t.equal(texts.length, 3)
+  for (const text of texts) t.notMatch(text, /hunter2/)
+  t.end()
+})
+
+await t.test('what Kubernetes tells the containers of a Service that is called fanfare is no setting', (t) => {
+  const injected = { FANFARE_SERVICE_HOST: '10.0.0.1', FANFARE_SERVICE_PORT: '3000', FANFARE_SERVICE_PORT_HTTP: '3000', FANFARE_PORT: 'tcp://10.0.0.1:3000', FANFARE_PORT_3000_TCP: 'tcp://10.0.0.1:3000', FANFARE_PORT_3000_TCP_ADDR: '10.0.0.1' }
+  t.strictSame(loadSettings(injected), loadSettings({}))
+  t.equal(faults({ FANFARE_PORT: '3000' }).length, 1, 'alone it is a mistake')
+  t.end()
+})
+
+await t.test('whoever embeds the hub says what differs, as values or as they would be written', (t) => {
+  const defaults = resolveSettings({})
+  t.strictSame(defaults, loadSettings({}).hub)
+  t.strictSame(resolveSettings({ heartbeat: 1_000, corsOrigins: ['https://a.example', '*'], jwtSecret: 'x', queryToken: true }), { ...defaults, heartbeat: 1_000, corsOrigins: ['https://a.example', '*'], jwtSecret: 'x', queryToken: true })
+  t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, *', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', '*'], maxConnectionAge: 0 })
+  t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined is as if it were not said')
+  t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'no list is shared')
+  for (const [name, values] of Object.entries({ heartbeat: [0, 1, 1e9], retainBytes: [1, 1e12], maxConnectionAge: [0, 5_000], maxConnections: [1, 1e6], log: ['memory', 'file:/x'] })) {
+    for (const value of values) t.match(resolve({ [name]: value }), { [name]: value }, `${name}: ${value}`)
+  }
+  t.end()
+})
+
+/** Options of any kind, as JavaScript may have them. */
+function resolve(options: Record<string, unknown>): Settings {
+  return resolveSettings(options)
+}
+
+await t.test('options that are unknown or wrong are refused by name', (t) => {
+  t.throws(() => resolve({ heartBeat: 1 }), { name: 'SettingsError', message: 'The option heartBeat is unknown; did you mean heartbeat?' })
+  t.throws(() => resolve({ host: 'x' }), { name: 'SettingsError', message: /host/ })
+  t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), { name: 'SettingsError', message: /set one of them/ })
+  const wrong: [option: string, value: unknown][] = [
+    ['heartbeat', 'soon'], ['heartbeat', NaN], ['heartbeat', -1], ['heartbeat', Infinity], ['heartbeat', null], ['heartbeat', {}], ['maxConnections', 0], ['maxConnections', 1.5], ['retainEvents', '0'], ['maxEventSize', '1'],
+    ['corsOrigins', ['app.example.com']], ['corsOrigins', 'https://a.example/'], ['anonymousSubscribe', ['a..b']], ['queryToken', 'no'], ['queryToken', 1], ['log', 'disk'], ['durability', 'none'], ['jwtSecret', ''], ['jwtPublicKey', ''], ['jwtSecret', 7],
+  ]
+  for (const [option, value] of wrong) t.throws(() => resolve({ [option]: value }), { name: 'SettingsError', message: option }, `${option}: ${JSON.stringify(value)}`)
+  t.end()
+})
+
+await t.test('every variable is described, for the docs', (t) => {
+  for (const { name, description, expects, default: fallback } of describeSettings()) {
+    t.match(name, /^(HOST|PORT|LOG_LEVEL|FANFARE_[A-Z_]+)$/)
+    t.match(description, /^[A-Z].*\.$/)
+    t.match(expects, /./)
+    if (fallback !== undefined && fallback !== '') t.strictSame(loadSettings({ [name]: fallback }), loadSettings({}), `the default of ${name} is what it is without`)
+  }
+  t.end()
+})
