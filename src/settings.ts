@@ -36,9 +36,15 @@ const size = (fallback: string, description: string) =>
 const count = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d{0,14}$/.test(text.replaceAll('_', '')) ? Number(text.replaceAll('_', '')) : undefined))
 const flag = (description: string) =>
-  setting({ default: 'false', description, expects: 'true or false' }, (text) => ({ true: true, false: false })[text])
+  setting({ default: 'false', description, expects: 'true or false' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
 const text = (description: string, fallback?: string) =>
-  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => value)
+  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value), requireText)
+/** @throws when an option that has to be text is something else */
+function requireText(value: unknown): string {
+  if (typeof value !== 'string') throw new Error('must be some text')
+  return value
+}
+
 const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
   setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
 const list = (description: string, expects: string, isItem: (item: string) => boolean) =>
@@ -56,7 +62,7 @@ const Environment = Type.Object({
   PORT: setting({ default: '3000', description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
     /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),
-  FANFARE_LOG: setting({ default: 'memory', description: 'Where events are kept.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),
+  FANFARE_LOG: setting({ default: 'file:./data', description: 'Where events are kept: in a folder, or in memory alone.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),
   FANFARE_DURABILITY: oneOf(['sync', 'commit'], 'sync', 'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.'),
   FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
   FANFARE_RETAIN_AGE: duration('24h', 'For how long events are kept.'),
@@ -236,7 +242,8 @@ function parseTrust(text: string): TrustProxy | undefined {
 }
 
 function nearest(name: string, known: readonly string[]): string {
-  return known.reduce((best, candidate) => (leven(name, candidate) < leven(name, best) ? candidate : best))
+  const distance = (candidate: string) => leven(name.toUpperCase(), candidate.toUpperCase())
+  return known.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best))
 }
 
 function isOrigin(item: string): boolean {

@@ -120,6 +120,6 @@ export interface Retention {
   age: number
   /** The most bytes of the whole log. */
   bytes: number
-  /** For how long a publisher id is remembered after its event has been trimmed, in milliseconds. */
+  /** For how long a publisher id is remembered at least, also when its event has been trimmed, in milliseconds. */
   dedupWindow: number
 }

@@ -12,10 +12,10 @@ import { SettingsError } from '../settings.js'
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who makes this request; routes that use the hook `app.authenticate` have it. */
-    principal: Principal | null
+    fanfarePrincipal: Principal | null
   }
   interface FastifyInstance {
-    /** An `onRequest` hook that sets `request.principal`, or refuses the request with 401. */
+    /** An `onRequest` hook that sets `request.fanfarePrincipal`, or refuses the request with 401. */
     authenticate: (request: FastifyRequest) => Promise<void>
   }
 }
@@ -92,10 +92,10 @@ export default fp<Options>(async (app, options) => {
     }
   }
 
-  app.decorateRequest('principal', null)
+  app.decorateRequest('fanfarePrincipal', null)
   app.decorate('authenticate', async (request: FastifyRequest) => {
     const found = findToken(request, options.queryToken)
-    request.principal = found ? principalOf(found.token, found.where) : nobody
+    request.fanfarePrincipal = found ? principalOf(found.token, found.where) : nobody
   })
 }, { name: 'fanfare-auth', fastify: '5.x' })
 

@@ -1,13 +1,14 @@
 /** Which origins' pages may use the hub. */
 import cors from '@fastify/cors'
 import fp from 'fastify-plugin'
-import type { Settings } from '../settings.js'
+import { SettingsError, type Settings } from '../settings.js'
 
 /** How long a browser may remember the answer to a preflight, in seconds: what Chromium caps it at. */
 const PREFLIGHT_MAX_AGE = 7_200
 
 export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) => {
   if (corsOrigins.length === 0) return
+  if (app.hasRequestDecorator('corsPreflightEnabled')) throw new SettingsError('The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.')
   const anywhere = corsOrigins.includes('*')
   await app.register(cors, {
     origin: anywhere ? '*' : corsOrigins,

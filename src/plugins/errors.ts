@@ -19,6 +19,7 @@ declare module 'fastify' {
 const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'The body is larger than this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.'],
+  FST_ERR_BAD_URL: ['invalid-request', 'The path of the URL is not percent-encoded UTF-8.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid-request'],
 }
 
@@ -44,7 +45,7 @@ export default fp<ErrorsOptions>(async (app, { prefix, handleNotFound }) => {
   function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     log(problem, request)
     if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
-      reply.endedEventStream(closeBlock('busy', drawRetry(true)))
+      reply.endedFanfareStream(request.method === 'HEAD' ? Buffer.alloc(0) : closeBlock('busy', drawRetry(true)))
       return reply
     }
     if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter)

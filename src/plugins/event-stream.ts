@@ -4,7 +4,7 @@
  * every subscriber's socket without any framing of their own.
  */
 import { ServerResponse } from 'node:http'
-import { Http2ServerResponse, type Http2Stream } from 'node:http2'
+import { Http2ServerResponse, type Http2Session, type Http2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
@@ -15,9 +15,9 @@ import { detach } from './detach.js'
 declare module 'fastify' {
   interface FastifyReply {
     /** Sends the head of an event stream at once, and returns where its blocks go. The reply is not to be used after that. */
-    eventStream: (headers: Record<string, string>) => Sink
+    fanfareStream: (headers: Record<string, string>) => Sink
     /** Sends the head of an event stream and one block, and ends it. */
-    endedEventStream: (block: Buffer) => void
+    endedFanfareStream: (block: Buffer) => void
   }
 }
 
@@ -31,12 +31,23 @@ const HEADERS = {
 const END_GRACE = 2_000
 
 export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
-  app.decorateReply('eventStream', function (this: FastifyReply, headers: Record<string, string>) {
+  const sessions = new Set<Http2Session>()
+  // An HTTP/2 session outlives its streams, and an idle one would keep the server from closing until its time-out.
+  app.addHook('preClose', async () => {
+    for (const session of sessions) session.close()
+  })
+
+  app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
     this.hijack()
+    const session = this.raw instanceof Http2ServerResponse ? this.raw.stream.session : undefined
+    if (session && !sessions.has(session)) {
+      sessions.add(session)
+      session.once('close', () => sessions.delete(session))
+    }
     return new StreamSink(sendHead(this, headers), slowTimeout)
   })
-  app.decorateReply('endedEventStream', function (this: FastifyReply, block: Buffer) {
-    this.eventStream({}).end(block)
+  app.decorateReply('endedFanfareStream', function (this: FastifyReply, block: Buffer) {
+    this.fanfareStream({}).end(block)
   })
 }, { name: 'fanfare-event-stream', fastify: '5.x' })
 

@@ -27,7 +27,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
   }, async (request, reply) => {
     const { topic } = request.params
     requireTopic(topic)
-    authorize(request.principal!, 'publish', [topic])
+    authorize(request.fanfarePrincipal!, 'publish', [topic])
     const body = request.body as EventBody | string | Readable | undefined
     if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
     if (body instanceof Readable) throw new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.')
@@ -45,7 +45,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
       response: { 200: StreamReceipt, 201: BatchReceipt },
     },
   }, async (request, reply) => {
-    const principal = request.principal!
+    const principal = request.fanfarePrincipal!
     const body = request.body as BatchBody | string | Readable | undefined
     if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
     if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize)

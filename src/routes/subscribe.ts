@@ -48,14 +48,14 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
 
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
-    const principal = request.principal!
+    const principal = request.fanfarePrincipal!
     const format = readFormat(query.format)
     const bookmark = readBookmark(principal, query)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
     refuseWhileBusy()
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
-    const sink = reply.eventStream(head)
+    const sink = reply.fanfareStream(head)
     if (request.method === 'HEAD') sink.end(Buffer.alloc(0))
     else {
       hub.subscribe({
@@ -86,7 +86,7 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
   const types = listOf(query.type)
   if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
-  authorize(request.principal!, 'subscribe', patterns)
+  authorize(request.fanfarePrincipal!, 'subscribe', patterns)
   return new Selection(patterns, types)
 }
 
