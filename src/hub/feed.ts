@@ -24,7 +24,7 @@ export interface Batch {
  * The most bytes of a batch, though always one event: what a stalled reader keeps in memory is one batch, and this
  * many bytes are written at the cost of very few system calls.
  */
-export const BATCH_BYTES = 128 * 1024
+export const BATCH_BYTES = 64 * 1024
 
 export class Feed {
   readonly selection: Selection
