@@ -9,6 +9,12 @@ import { SettingsError } from './settings.js'
 
 const commands: Record<string, (args: string[], process: Process) => Promise<void>> = { start, inspect, backup }
 
+// Whoever reads only the beginning of what is printed, such as `head`, has enough.
+process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+  if (err.code !== 'EPIPE') throw err
+  process.exit()
+})
+
 const USAGE = `Usage:
   fanfare [start]                            start a hub; it is told what to do by its environment (docs/settings.md)
   fanfare inspect <folder> [--topic <topic>] what a log holds, or the events of a topic as NDJSON

@@ -62,6 +62,7 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
   try {
     for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD)) await store(lines)
   } catch (err) {
+    body.resume() // the rest is read and dropped, so that the answer arrives and the connection can be used again
     throw locate(err, line, receipt.accepted)
   }
   return receipt
@@ -71,7 +72,7 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
 async function* readLines(body: Readable, maxLength: number): AsyncGenerator<Buffer[]> {
   let rest: Buffer[] = []
   let length = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     const last = chunk.lastIndexOf(NEWLINE)
     if (last === -1) {
       rest.push(chunk)

@@ -1,5 +1,5 @@
 /** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
@@ -11,9 +11,9 @@ export type Durability = 'sync' | 'commit'
 /** The layout of the tables; a store with a greater one is refused. */
 const FORMAT = 1
 const DATA_FILE = 'data.mdb'
-/** LMDB's mark (`MDB_MAGIC`), somewhere in the header of its first page. */
+/** LMDB's mark (`MDB_MAGIC`), and where it and what else is needed lie in each of the two pages that a file begins with. */
 const LMDB_MAGIC = 0xbeefc0de
-const HEADER_BYTES = 64
+const META_PAGE = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152, bytes: 160 }
 
 /** A folder that cannot be used as a log, with words for whoever has to do something about it. */
 export class StoreError extends Error {
@@ -33,7 +33,7 @@ export type TotalsRow = [head: number, events: number, bytes: number, topicIds: 
 /** The tables. All of them are changed in one transaction, so each is always what the others say. */
 export interface Tables {
   root: RootDatabase
-  /** `format`, `epoch`, `totals`, `session`, `owner`. */
+  /** `format`, `epoch`, `totals`, `session`, `owner`, `probe`. */
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: Database<EventRow, number>
@@ -140,17 +140,41 @@ export function checkFolder(folder: string, readOnly = false): void {
       if (readOnly) throw new StoreError(`There is no log in ${folder}.`)
       return
     }
-    const header = Buffer.alloc(HEADER_BYTES)
-    const descriptor = openSync(file, 'r')
-    const length = readSync(descriptor, header, 0, HEADER_BYTES, 0)
-    closeSync(descriptor)
-    if (length === 0) return
-    for (let offset = 0; offset + 4 <= length; offset += 4) if (header.readUInt32LE(offset) === LMDB_MAGIC) return
+    const needed = neededSize(file) // before the size is looked at: somebody may be writing
+    const { size } = statSync(file)
+    if (needed === undefined ? size === 0 && !readOnly : needed <= size) return
   } catch (err) {
     if (err instanceof StoreError) throw err
     throw new StoreError(`The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`, { cause: err })
   }
   throw new StoreError(`${file} is no log, or is damaged. Restore a backup, or move the folder away to begin with an empty log.`)
+}
+
+/**
+ * How long a file has to be at least: what its latest transaction says. Of a file that is shorter, pages are missing, and
+ * reading where they were would end the process.
+ * @returns `undefined` when it is no LMDB file
+ */
+function neededSize(file: string): number | undefined {
+  const descriptor = openSync(file, 'r')
+  try {
+    const first = readMeta(descriptor, 0)
+    const second = first && readMeta(descriptor, first.pageSize)
+    const latest = second && second.transaction > first.transaction ? second : first
+    return latest && second && (latest.lastPage + 1) * latest.pageSize
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function readMeta(descriptor: number, offset: number): { pageSize: number; lastPage: number; transaction: number } | undefined {
+  const page = Buffer.alloc(META_PAGE.bytes)
+  if (readSync(descriptor, page, 0, page.length, offset) < page.length || page.readUInt32LE(META_PAGE.magic) !== LMDB_MAGIC) return undefined
+  return {
+    pageSize: page.readUInt32LE(META_PAGE.pageSize),
+    lastPage: Number(page.readBigUInt64LE(META_PAGE.lastPage)),
+    transaction: Number(page.readBigUInt64LE(META_PAGE.transaction)),
+  }
 }
 
 function checkFormat(folder: string, meta: Tables['meta']): void {

@@ -4,6 +4,9 @@ import type { Change, State, Topic } from './state.js'
 import { toEvent } from './rows.js'
 import type { Tables } from './store.js'
 
+/** How many times the events that are kept a topic may have before it is trimmed at once. */
+const OVERFULL = 2
+
 export class Trimmer {
   readonly #tables: Tables
   readonly #state: State
@@ -11,6 +14,8 @@ export class Trimmer {
   readonly #now: () => number
   /** Topics that may have more events than are kept. */
   readonly #crowded = new Set<string>()
+  /** Topics that have many more, of which some are not in the index. */
+  readonly #overfull = new Set<string>()
   #hasOld = false
   #hasOrphans = false
   #hasForgettable = false
@@ -27,6 +32,13 @@ export class Trimmer {
   noticed(topic: Topic): void {
     if (this.#excess(topic) > 0) this.#crowded.add(topic.name)
     else this.#crowded.delete(topic.name)
+    if (topic.recent.length > 0 && topic.events > OVERFULL * this.#retention.events) this.#overfull.add(topic.name)
+    else this.#overfull.delete(topic.name)
+  }
+
+  /** Whether the index has to be written now, so that what is too much can be trimmed. */
+  get needsIndex(): boolean {
+    return this.#overfull.size > 0 || this.isTooLarge
   }
 
   #excess({ events, recent }: Topic): number {
@@ -36,7 +48,8 @@ export class Trimmer {
   /** Looks at what time alone makes due. It costs reads of the tables, so not every transaction does it. */
   look(): void {
     const now = this.#now()
-    const { events, orphanIds, emptied } = this.#tables
+    const { root, events, orphanIds, emptied } = this.#tables
+    root.readerCheck() // a process that was reading and was killed would keep every page that it saw
     const [oldest] = events.getRange({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
     this.#hasOld = oldest !== undefined && oldest.key <= this.#state.totals.indexed && oldest.value[1] < now - this.#retention.age

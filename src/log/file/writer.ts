@@ -15,6 +15,8 @@ import type { Trimmer } from './trimmer.js'
 const GROUP_EVENTS = 1_000
 /** The longest that a transaction waits for appends to join it, in milliseconds. */
 const MAX_PATIENCE = 1
+/** How much is stored to find out whether a disk has room again, in bytes: an event of the greatest size. */
+const PROBE = 256 * 1024
 /** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
 const TRIM_STEP = 200
 
@@ -66,6 +68,7 @@ export class Writer {
   #running: Promise<void> | undefined
   #committing: Promise<void> | undefined
   #closed = false
+  #hasProbe = false
   /** Whether the index is being brought up to date. */
   #indexing = false
 
@@ -149,7 +152,7 @@ export class Writer {
 
   /** Whether there is something to do that nobody waits for. */
   get #isDue(): boolean {
-    return this.#indexing || this.#trimmer.isDue
+    return this.#indexing || this.#trimmer.needsIndex || this.#trimmer.isDue
   }
 
   #takeAppends(): PendingAppend[] {
@@ -201,9 +204,10 @@ export class Writer {
     const time = this.#options.now()
     const stored: StoredEvent[] = []
     const appended = appends.map(({ events }) => events.map((event) => this.#append(change, event, time, stored)))
-    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.isTooLarge) change.index(INDEX_STEP)
+    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex) change.index(INDEX_STEP)
     const trimmed = this.#trimmer.step(change, TRIM_STEP + 2 * stored.length)
     for (const { write } of records) write()
+    this.#probe()
     change.write()
     return {
       stored,
@@ -214,6 +218,17 @@ export class Writer {
         trimmed()
       },
     }
+  }
+
+  /**
+   * While nothing can be stored, every transaction tries to store as much as what failed: a disk that is full may still
+   * take a transaction that is smaller.
+   */
+  #probe(): void {
+    const { meta } = this.#tables
+    if (this.failure) meta.putSync('probe', 'x'.repeat(PROBE))
+    else if (this.#hasProbe) meta.removeSync('probe')
+    this.#hasProbe = this.failure !== undefined
   }
 
   #append(change: Change, event: NewEvent, time: number, stored: StoredEvent[]): Appended {
