@@ -1,5 +1,5 @@
 /** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { drawEpoch } from '../hub/cursor.js'
 import { checkFolder, openStore, StoreError } from '../log/file/store.js'
 import { UsageError, type Process } from './command.js'
@@ -13,9 +13,9 @@ export async function backup(args: string[], { stdout }: Process): Promise<void>
   if (folder === undefined || to === undefined || others.length > 0) throw new UsageError('backup takes a folder, and the folder that the copy goes to.')
   if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0)) throw new StoreError(`${to} is not an empty folder: a copy goes into a folder of its own.`)
   checkFolder(folder, true)
+  checkFolder(to)
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
   try {
-    mkdirSync(to, { recursive: true })
     await tables.root.backup(to, true)
   } finally {
     await tables.root.close()

@@ -1,11 +1,15 @@
 /** A store that is damaged is refused with words that name its folder, by whatever opens it; the process is not taken down by the system. */
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { runCommand } from '../helper/command.js'
 import { killedCopy, makeStore, PAGE, spoil } from '../helper/store.js'
 import { startHub } from '../helper/process.js'
 
 const COMMANDS: [command: string, ...args: string[]][] = [['inspect'], ['start']]
+
+const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
 /** What has happened to the file of a store. */
 const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
@@ -35,6 +39,39 @@ await t.test('is refused', async (t) => {
       for (const [command, ...args] of COMMANDS) await refuses(t, command, args, copy)
     })
   }
+})
+
+await t.test('a page that has been wiped is never taken for events that are not there', async (t) => {
+  const folder = `${t.testdir({})}/store`
+  const events = 60
+  await makeStore(folder, events)
+  // In a process of its own: LMDB ends it when some pages make no sense, which at least is not silent.
+  const script = `
+    import { FileLog } from ${JSON.stringify(new URL('../../dist/log/file.js', import.meta.url).href)}
+    import { Selection } from ${JSON.stringify(new URL('../../dist/hub/selection.js', import.meta.url).href)}
+    const log = await FileLog.open({ folder: process.argv[1], durability: 'commit', retention: ${JSON.stringify(RETENTION)} }).catch((err) => err)
+    if (log instanceof Error) console.log(JSON.stringify({ refused: log.name + ': ' + log.message }))
+    else {
+      const page = await log.read(new Selection(['**']), { after: 0, events: 1e6 }).catch((err) => err)
+      console.log(JSON.stringify(page instanceof Error ? { failed: page.message } : { events: page.events.length, gap: page.gap }))
+    }
+    process.exit()`
+  const silent: string[] = []
+  const unnamed: string[] = []
+  const ended: string[] = []
+  for (let page = 2; page < statSync(`${folder}/data.mdb`).size / PAGE; page++) {
+    const copy = killedCopy(folder)
+    spoil(copy, (bytes) => bytes.fill(0, page * PAGE, (page + 1) * PAGE))
+    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script, copy], { encoding: 'utf8' })
+    const line = stdout.split('\n').find((line) => line.startsWith('{'))
+    const said = JSON.parse(line ?? '{}') as { refused?: string; failed?: string; events?: number; gap?: boolean }
+    if (signal) ended.push(`page ${page}: ${signal}`)
+    else if (said.refused !== undefined && !(said.refused.startsWith('StoreError') && said.refused.includes(copy))) unnamed.push(`page ${page}: ${said.refused}`)
+    else if (said.events !== undefined && said.events < events && said.gap !== true) silent.push(`page ${page}: ${said.events} of ${events} events`)
+  }
+  t.strictSame(silent, [], 'nothing is missing silently')
+  t.strictSame(unnamed, [], 'what is refused is refused with words that name the folder')
+  t.comment(`ended by LMDB: ${ended.join(', ') || 'none'}`)
 })
 
 await t.test('an empty file is no log for those who only read, and a new one for a hub', async (t) => {

@@ -4,8 +4,8 @@ import type { Change, State, Topic } from './state.js'
 import { toEvent } from './rows.js'
 import type { Tables } from './store.js'
 
-/** How many times the events that are kept a topic may have before it is trimmed at once. */
-const OVERFULL = 2
+/** How many times the events that are kept a topic may have before it is indexed and trimmed at once. */
+const OVERFULL = 1.1
 
 export class Trimmer {
   readonly #tables: Tables
