@@ -15,6 +15,8 @@ const eventShape = Compile(BatchEvent)
 /** What a line may have beside its payload: topic, type, id and JSON's own characters, escapes included. */
 const LINE_OVERHEAD = 4 * 1024
 const NEWLINE = 0x0a
+/** How much is read, in bytes, of what follows a line that was refused. */
+const DROPPED_AT_MOST = 512 * 1024
 
 /**
  * Publishes one event a line. What is stored stays stored when a later line is refused.
@@ -62,10 +64,19 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
   try {
     for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD)) await store(lines)
   } catch (err) {
-    body.resume() // the rest is read and dropped, so that the answer arrives and the connection can be used again
+    dropRest(body)
     throw locate(err, line, receipt.accepted)
   }
   return receipt
+}
+
+/** Reads and drops what is left of a body, so that the answer arrives and the connection can be used again; but not for ever. */
+function dropRest(body: Readable): void {
+  let left = DROPPED_AT_MOST
+  body.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) body.destroy()
+  })
 }
 
 /** Splits a body into lines, as many at a time as have come. A line that is too long is given as far as it has come. */

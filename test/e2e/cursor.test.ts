@@ -63,6 +63,9 @@ async function untilWritten(t: Test, hub: Hub, name: string, at: number): Promis
   t.pass(`the cursor ${name} has come to ${at}`)
 }
 
+/** On a busy machine it takes longer than a test file usually may. */
+t.setTimeout(300_000)
+
 /** They wait for the hub most of the time. */
 t.jobs = 4
 const tests: Promise<unknown>[] = []

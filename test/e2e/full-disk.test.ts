@@ -22,6 +22,9 @@ const NOBODY = 65_534
 
 const bearer = anyTopic()
 
+/** On a busy machine it takes longer than a test file usually may. */
+t.setTimeout(300_000)
+
 await t.test('sync: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'sync'))
 await t.test('commit: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'commit'))
 

@@ -19,6 +19,9 @@ const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 
 const EVERYTHING = new Selection(['**'])
 const DURABILITIES: Durability[] = ['sync', 'commit']
 
+/** On a busy machine it takes longer than a test file usually may. */
+t.setTimeout(300_000)
+
 for (const durability of DURABILITIES) await testFileLog(t, durability)
 
 /** The contract, on a folder for each log. */
