@@ -14,7 +14,7 @@ import type { Subscriber } from './subscriber.js'
 /** The most events that are read at once. */
 const BATCH_EVENTS = 1_000
 /** How many bytes of batches are kept for others who come to the same place. */
-const SHARED_BYTES = 8 * 1024 * 1024
+const SHARED_BYTES = 2 * 1024 * 1024
 
 /** What is missing. */
 export interface KnownGap {

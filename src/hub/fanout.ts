@@ -14,7 +14,7 @@ import { TopicIndex } from './topic-index.js'
  * Frames are kept for those who wait for their sockets while no more than about twice this many bytes have been
  * published since: a short stall then costs no read of the log, and loses no ephemeral event.
  */
-const RECENT_BYTES = 4 * 1024 * 1024
+const RECENT_BYTES = 1024 * 1024
 
 /** A feed in the middle of being swept. */
 interface Round {

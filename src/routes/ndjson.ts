@@ -9,14 +9,15 @@ import type { CheckedEvent } from '../hub/event.js'
 import { HubError } from '../hub/hub-error.js'
 import type { Hub } from '../hub/hub.js'
 import { BatchEvent, type StreamReceipt } from '../schemas/event.js'
+import { dropRest, isBlank, readLines } from './lines.js'
 
 const eventShape = Compile(BatchEvent)
 
 /** What a line may have beside its payload: topic, type, id and JSON's own characters, escapes included. */
 const LINE_OVERHEAD = 4 * 1024
-const NEWLINE = 0x0a
-/** How much is read, in bytes, of what follows a line that was refused. */
-const DROPPED_AT_MOST = 512 * 1024
+/** How much may wait while other events are being stored; the first of the two that is reached counts. */
+const WAITING_EVENTS = 1_000
+const WAITING_BYTES = 512 * 1024
 
 /**
  * Publishes one event a line. What is stored stays stored when a later line is refused.
@@ -24,8 +25,8 @@ const DROPPED_AT_MOST = 512 * 1024
  * @throws Problem with the members `line` (from 1) and `accepted`
  */
 export async function publishLines(hub: Hub, principal: Principal, body: Readable, maxEventSize: number): Promise<StreamReceipt> {
-  const receipt: StreamReceipt = { accepted: 0, duplicates: 0, lastId: null }
   const granted = new Set<string>()
+  const storing = new Storing(hub)
   let line = 0
 
   function check(bytes: Buffer): CheckedEvent {
@@ -40,77 +41,78 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
     return event
   }
 
-  async function store(lines: Buffer[]): Promise<void> {
-    const events: CheckedEvent[] = []
-    let refusal: Error | undefined
-    for (const bytes of lines) {
-      line++
-      if (isBlank(bytes)) continue
-      try {
-        events.push(check(bytes))
-      } catch (err) {
-        refusal = err as Error
-        break
-      }
-    }
-    for (const { id, duplicate } of await hub.publishChecked(events)) {
-      receipt.accepted++
-      if (duplicate) receipt.duplicates++
-      receipt.lastId = id ?? receipt.lastId
-    }
-    if (refusal) throw refusal
-  }
-
   try {
-    for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD)) await store(lines)
+    try {
+      for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD)) {
+        for (const bytes of lines) {
+          line++
+          if (!isBlank(bytes)) storing.add(check(bytes), line, bytes.length)
+        }
+        await storing.room()
+      }
+    } finally {
+      await storing.end()
+    }
   } catch (err) {
     dropRest(body)
-    throw locate(err, line, receipt.accepted)
+    throw locate(err, storing.failedAt ?? line, storing.receipt.accepted)
   }
-  return receipt
+  return storing.receipt
 }
 
-/** Reads and drops what is left of a body, so that the answer arrives and the connection can be used again; but not for ever. */
-function dropRest(body: Readable): void {
-  let left = DROPPED_AT_MOST
-  body.on('data', (chunk: Buffer) => {
-    left -= chunk.length
-    if (left < 0) body.destroy()
-  })
-}
+/** Stores events in the order in which they are added: those that come while others are being stored are stored together. */
+class Storing {
+  readonly receipt: StreamReceipt = { accepted: 0, duplicates: 0, lastId: null }
+  /** The line of the first event that could not be stored. */
+  failedAt: number | undefined
+  readonly #hub: Hub
+  #waiting: CheckedEvent[] = []
+  #bytes = 0
+  /** The line of the first event that waits. */
+  #line = 0
+  #running: Promise<void> | undefined
 
-/** Splits a body into lines, as many at a time as have come. A line that is too long is given as far as it has come. */
-async function* readLines(body: Readable, maxLength: number): AsyncGenerator<Buffer[]> {
-  let rest: Buffer[] = []
-  let length = 0
-  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    const last = chunk.lastIndexOf(NEWLINE)
-    if (last === -1) {
-      rest.push(chunk)
-      length += chunk.length
-      if (length > maxLength) yield [Buffer.concat(rest)]
-      continue
+  constructor(hub: Hub) {
+    this.#hub = hub
+  }
+
+  add(event: CheckedEvent, line: number, bytes: number): void {
+    if (this.#waiting.length === 0) this.#line = line
+    this.#waiting.push(event)
+    this.#bytes += bytes
+  }
+
+  /** Begins to store what waits; resolves when more may come. Rejects when something could not be stored. */
+  async room(): Promise<void> {
+    if (this.#waiting.length === 0) return
+    this.#running ??= this.#run()
+    this.#running.catch(() => undefined) // who waits for it next is told
+    if (this.failedAt !== undefined || this.#waiting.length >= WAITING_EVENTS || this.#bytes >= WAITING_BYTES) await this.#running
+  }
+
+  /** Resolves when everything is stored. Rejects when something could not be stored. */
+  async end(): Promise<void> {
+    await (this.#running ?? this.#run())
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#store(this.#waiting.splice(0), this.#line)
+    this.#running = undefined
+  }
+
+  async #store(events: CheckedEvent[], line: number): Promise<void> {
+    this.#bytes = 0
+    try {
+      for (const { id, duplicate } of await this.#hub.publishChecked(events)) {
+        this.receipt.accepted++
+        if (duplicate) this.receipt.duplicates++
+        this.receipt.lastId = id ?? this.receipt.lastId
+      }
+    } catch (err) {
+      this.failedAt = line
+      throw err
     }
-    yield split(Buffer.concat([...rest, chunk.subarray(0, last)]))
-    rest = [chunk.subarray(last + 1)]
-    length = chunk.length - last - 1
   }
-  if (length > 0) yield [Buffer.concat(rest)]
-}
-
-function split(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = []
-  let start = 0
-  for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
-    lines.push(bytes.subarray(start, end))
-    start = end + 1
-  }
-  lines.push(bytes.subarray(start))
-  return lines
-}
-
-function isBlank(bytes: Buffer): boolean {
-  return bytes.length === 0 || (bytes.length < 80 && bytes.toString('latin1').trim() === '')
 }
 
 function parseLine(text: string): BatchEvent {

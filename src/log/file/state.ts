@@ -1,6 +1,7 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
 import { LRUCache } from 'lru-cache'
+import type { NewEvent } from '../../hub/event.js'
 import { REMEMBERED_TOPICS, sizeOf } from '../log.js'
 import { toEvent } from './rows.js'
 import type { Tables, TopicRow, TotalsRow } from './store.js'
@@ -24,6 +25,8 @@ export interface Topic {
 interface Unindexed {
   sequence: number
   topic: string
+  /** What the index will say of it. */
+  trimSize: number
 }
 
 export interface Totals {
@@ -60,10 +63,11 @@ export class State {
       const topic = this.topics.get(value[0])
       if (!topic) continue // a topic is written with its first event
       topic.recent.push(sequence)
-      this.unindexed.push({ sequence, topic: topic.name })
+      const event = toEvent(sequence, value)
+      this.unindexed.push({ sequence, topic: topic.name, trimSize: trimSizeOf(event) })
       if (sequence <= topic.newest) continue // it was counted when the topic was written last
       topic.events++
-      topic.bytes += sizeOf(toEvent(sequence, value))
+      topic.bytes += sizeOf(event)
       topic.newest = sequence
     }
   }
@@ -73,6 +77,11 @@ export class State {
     const stored = toTotals(meta.get('totals', { transaction }) as TotalsRow)
     return (Object.keys(stored) as (keyof Totals)[]).every((name) => stored[name] === this.totals[name])
   }
+}
+
+/** What the index says of an event, so that trimming need not read it: its size, or 0 when its publisher's id is to be forgotten with it. */
+function trimSizeOf(event: NewEvent): number {
+  return event.id === undefined ? sizeOf(event) : 0
 }
 
 function toTotals([head, events, bytes, topicIds, trimmed, forgotten, indexed]: TotalsRow = [0, 0, 0, 0, 0, 0, 0]): Totals {
@@ -115,13 +124,14 @@ export class Change {
   }
 
   /** Counts an event that was put into the events. */
-  append(topic: Topic, sequence: number, size: number): void {
+  append(topic: Topic, sequence: number, event: NewEvent): void {
+    const size = sizeOf(event)
     topic.events++
     topic.bytes += size
     topic.newest = sequence
     this.totals.events++
     this.totals.bytes += size
-    this.#appended.push({ sequence, topic: topic.name })
+    this.#appended.push({ sequence, topic: topic.name, trimSize: trimSizeOf(event) })
   }
 
   /** Counts an event that was taken out of the events and the index. */
@@ -139,9 +149,9 @@ export class Change {
   /** Puts the oldest events that are not in the index into it. */
   index(limit: number): void {
     const due = this.#state.unindexed.slice(0, limit)
-    for (const { sequence, topic: name } of due) {
+    for (const { sequence, topic: name, trimSize } of due) {
       const topic = this.topic(name)
-      this.#tables.index.putSync([topic.id, sequence], 0)
+      this.#tables.index.putSync([topic.id, sequence], trimSize)
       this.#dirty.add(topic)
     }
     this.#indexed = due.length

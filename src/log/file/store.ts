@@ -37,7 +37,10 @@ export interface Tables {
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: Database<EventRow, number>
-  /** [topic id, sequence]: which events a topic has, up to what `totals` says; the few behind that are in memory. */
+  /**
+   * [topic id, sequence] → size, or 0 when the event has a publisher's id: which events a topic has, up to what `totals`
+   * says; the few behind that are in memory.
+   */
   index: Database<number, [number, number]>
   /** Topic → what it had when this was written: at the latest when its events were indexed. */
   topics: Database<TopicRow, string>

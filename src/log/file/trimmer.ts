@@ -89,9 +89,9 @@ export class Trimmer {
   #trimTopic(change: Change, topic: Topic, limit: number): number {
     const count = Math.min(this.#excess(topic), limit)
     if (count <= 0) return 0
-    const keys = [...this.#tables.index.getKeys({ start: [topic.id, 0], end: [topic.id, Infinity], limit: count })]
-    for (const [, sequence] of keys) this.#remove(change, topic, sequence)
-    return keys.length
+    const oldest = [...this.#tables.index.getRange({ start: [topic.id, 0], end: [topic.id, Infinity], limit: count })]
+    for (const { key: [, sequence], value: size } of oldest) this.#remove(change, topic, sequence, size)
+    return oldest.length
   }
 
   #trimOldest(change: Change, limit: number): number {
@@ -103,22 +103,27 @@ export class Trimmer {
       due.push([key, value[0]])
       bytes -= sizeOf(toEvent(key, value))
     }
-    for (const [sequence, name] of due) this.#remove(change, change.topic(name), sequence)
+    for (const [sequence, name] of due) this.#remove(change, change.topic(name), sequence, 0)
     return due.length
   }
 
-  #remove(change: Change, topic: Topic, sequence: number): void {
-    const { events, index, ids, orphanIds } = this.#tables
-    const row = events.get(sequence)
+  /** @param size the event's, or 0 when it has to be looked at */
+  #remove(change: Change, topic: Topic, sequence: number, size: number): void {
+    const { events, index } = this.#tables
+    const row = size > 0 ? undefined : events.get(sequence)
+    const event = row && toEvent(sequence, row)
     index.removeSync([topic.id, sequence])
-    if (!row) return
-    const event = toEvent(sequence, row)
     events.removeSync(sequence)
-    change.trim(topic, sequence, sizeOf(event))
-    if (event.id === undefined) return
-    const until = event.time + this.#retention.dedupWindow
-    if (until > this.#now()) orphanIds.putSync([until, topic.id, event.id], sequence)
-    else if (ids.get([topic.id, event.id])?.[0] === sequence) ids.removeSync([topic.id, event.id])
+    change.trim(topic, sequence, event ? sizeOf(event) : size)
+    if (event?.id !== undefined) this.#orphan(topic, sequence, event.id, event.time)
+  }
+
+  /** An event is gone: its publisher's id is remembered until its window is over. */
+  #orphan(topic: Topic, sequence: number, id: string, time: number): void {
+    const { ids, orphanIds } = this.#tables
+    const until = time + this.#retention.dedupWindow
+    if (until > this.#now()) orphanIds.putSync([until, topic.id, id], sequence)
+    else if (ids.get([topic.id, id])?.[0] === sequence) ids.removeSync([topic.id, id])
   }
 
   /** Forgets publisher ids whose events are gone and whose window is over. */

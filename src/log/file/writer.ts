@@ -5,7 +5,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../hub/hub-error.js'
 import type { NewEvent, StoredEvent } from '../../hub/event.js'
-import { sizeOf, type Appended, type Retention } from '../log.js'
+import type { Appended, Retention } from '../log.js'
 import { toEvent, toRow } from './rows.js'
 import { Change, type State } from './state.js'
 import type { Durability, Tables } from './store.js'
@@ -243,7 +243,7 @@ export class Writer {
     const row = toRow(event, time)
     events.putSync(sequence, row)
     if (event.id !== undefined) ids.putSync([topic.id, event.id], [sequence, time])
-    change.append(topic, sequence, sizeOf(event))
+    change.append(topic, sequence, event)
     stored.push(toEvent(sequence, row))
     return { sequence, duplicate: false }
   }
