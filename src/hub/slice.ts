@@ -1,5 +1,5 @@
 /** How long one piece of work may hold the event loop, in milliseconds, before publishers and everybody else get a turn. */
-const SLICE = 4
+const SLICE = 1.5
 /** After how many small steps the clock is looked at: that costs about as much as one of them. */
 const CLOCK_EVERY = 16
 

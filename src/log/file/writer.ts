@@ -15,6 +15,8 @@ import type { Trimmer } from './trimmer.js'
 const GROUP_EVENTS = 1_000
 /** The longest that a transaction waits for appends to join it, in milliseconds. */
 const MAX_PATIENCE = 1
+/** In so many turns of the event loop at least they can join it: beside a sweep over many subscribers each of them is longer than that. */
+const MIN_TURNS = 2
 /** How much is stored to find out whether a disk has room again, in bytes: an event of the greatest size. */
 const PROBE = 256 * 1024
 /** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
@@ -146,8 +148,9 @@ export class Writer {
    */
   async #gather(expected: number, patience: number): Promise<void> {
     const end = performance.now() + Math.min(patience, MAX_PATIENCE)
+    let turns = 0
     do await setImmediate()
-    while (expected > 1 && this.#appends.length < expected && performance.now() < end)
+    while (expected > 1 && this.#appends.length < expected && (++turns < MIN_TURNS || performance.now() < end))
   }
 
   /** Whether there is something to do that nobody waits for. */
