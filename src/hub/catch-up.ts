@@ -121,8 +121,8 @@ export class CatchUp {
   async #read(feed: Feed, after: number): Promise<PastBatch> {
     const { trims } = this.#log
     const page = await this.#log.read(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    const blocks = page.events.map((event) => this.#encoder.event(event, feed.wire, event.sequence, event.time, this.#encoder.cursor(event.sequence)))
-    return { bytes: Buffer.concat(blocks), events: blocks.length, position: page.position, gap: page.gap, oldest: page.events[0]?.sequence, trims }
+    const bytes = this.#encoder.events(page.events, feed.wire)
+    return { bytes, events: page.events.length, position: page.position, gap: page.gap, oldest: page.events[0]?.sequence, trims }
   }
 
   #idOf(feed: Feed): number {

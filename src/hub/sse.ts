@@ -3,7 +3,7 @@
  * Source: WHATWG HTML, "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting an event stream).
  */
 import { printCursor } from './cursor.js'
-import type { NewEvent } from './event.js'
+import type { NewEvent, StoredEvent } from './event.js'
 
 /** How events look on a stream. `topicLine`: each names its topic in an extra field, which EventSource ignores. */
 export interface Wire {
@@ -32,11 +32,24 @@ export class Encoder {
    * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
    */
   event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): Buffer {
+    return Buffer.from(this.#text(event, wire, sequence, time, id))
+  }
+
+  /** Events of the log, one after the other: in one Buffer, without any for each of them. */
+  events(events: readonly StoredEvent[], wire: Wire): Buffer {
+    const texts = events.map((event) => this.#text(event, wire, event.sequence, event.time, this.cursor(event.sequence)))
+    const bytes = Buffer.allocUnsafeSlow(texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0))
+    let end = 0
+    for (const text of texts) end += bytes.write(text, end)
+    return bytes
+  }
+
+  #text(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): string {
     let block = sequence === undefined ? '' : `id: ${id}\n`
     if (event.type !== undefined) block += `event: ${event.type}\n`
     if (wire.topicLine) block += `topic: ${event.topic}\n`
     const data = wire.format === 'cloudevents' ? cloudEvent(event, time, id) : event.kind === 'json' ? event.payload : splitLines(event.payload)
-    return Buffer.from(`${block}data: ${data}\n\n`)
+    return `${block}data: ${data}\n\n`
   }
 
   /** The cursor of a place in the log. */
