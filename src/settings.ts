@@ -35,6 +35,8 @@ const size = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB' }, parseSize, (bytes) => `${bytes}B`)
 const count = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d{0,14}$/.test(text.replaceAll('_', '')) ? Number(text.replaceAll('_', '')) : undefined))
+const countOrOff = (description: string) =>
+  setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
 const flag = (description: string) =>
   setting({ default: 'false', description, expects: 'true or false' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
 const text = (description: string, fallback?: string) =>
@@ -70,16 +72,22 @@ const Environment = Type.Object({
   FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
   FANFARE_JWT_PUBLIC_KEY: optional(text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.')),
+  FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
   FANFARE_JWT_ISSUER: optional(text('The `iss` that tokens must have.')),
   FANFARE_JWT_AUDIENCE: optional(text('The `aud` that tokens must have.')),
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
   FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', isPattern),
+  FANFARE_TICKET_TTL: duration('60s', 'For how long a ticket opens streams.'),
   FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub; `*`: all, without cookies.', 'origins such as https://app.example.com, or *', isOrigin),
   FANFARE_HEARTBEAT: duration('15s', 'After how long without a write a stream gets a heartbeat.'),
   FANFARE_SLOW_TIMEOUT: duration('30s', 'After how long without progress a stalled stream is ended.'),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
+  FANFARE_MAX_CONNECTIONS_PER_SUBJECT: count('100', 'How many streams one subject may have open.'),
+  FANFARE_MAX_CONNECTIONS_PER_ADDRESS: countOrOff('How many streams may be open from one address.'),
   FANFARE_MAX_CONNECTION_AGE: durationOrOff('After how long a stream is ended, so that it is opened anew.'),
+  FANFARE_PRESENCE_GRACE: duration('5s', 'For how long a subject without a stream is still present, so that a reload is not a leave.'),
+  FANFARE_PUBLISH_RATE: countOrOff('How many requests that publish a subject may make in a second.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
   FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: 'false, true, a number of proxies, or addresses and networks separated by commas' }, parseTrust),
@@ -96,20 +104,28 @@ export interface Settings {
   retainAge: number
   retainBytes: number
   dedupWindow: number
-  /** Exactly one of `jwtSecret` and `jwtPublicKey` is needed. */
+  /** Exactly one of `jwtSecret`, `jwtPublicKey` and `jwksUrl` is needed. */
   jwtSecret: string | undefined
   jwtPublicKey: string | undefined
+  jwksUrl: string | undefined
   jwtIssuer: string | undefined
   jwtAudience: string | undefined
   jwtClaim: string
   queryToken: boolean
   anonymousSubscribe: string[]
+  ticketTtl: number
   corsOrigins: string[]
   heartbeat: number
   slowTimeout: number
   maxConnections: number
+  maxConnectionsPerSubject: number
+  /** 0: no limit. */
+  maxConnectionsPerAddress: number
   /** 0: no limit. */
   maxConnectionAge: number
+  presenceGrace: number
+  /** Requests a second; 0: no limit. */
+  publishRate: number
   maxEventSize: number
   drain: number
 }
@@ -136,16 +152,22 @@ const VARIABLES = {
   dedupWindow: 'FANFARE_DEDUP_WINDOW',
   jwtSecret: 'FANFARE_JWT_SECRET',
   jwtPublicKey: 'FANFARE_JWT_PUBLIC_KEY',
+  jwksUrl: 'FANFARE_JWKS_URL',
   jwtIssuer: 'FANFARE_JWT_ISSUER',
   jwtAudience: 'FANFARE_JWT_AUDIENCE',
   jwtClaim: 'FANFARE_JWT_CLAIM',
   queryToken: 'FANFARE_QUERY_TOKEN',
   anonymousSubscribe: 'FANFARE_ANONYMOUS_SUBSCRIBE',
+  ticketTtl: 'FANFARE_TICKET_TTL',
   corsOrigins: 'FANFARE_CORS_ORIGINS',
   heartbeat: 'FANFARE_HEARTBEAT',
   slowTimeout: 'FANFARE_SLOW_TIMEOUT',
   maxConnections: 'FANFARE_MAX_CONNECTIONS',
+  maxConnectionsPerSubject: 'FANFARE_MAX_CONNECTIONS_PER_SUBJECT',
+  maxConnectionsPerAddress: 'FANFARE_MAX_CONNECTIONS_PER_ADDRESS',
   maxConnectionAge: 'FANFARE_MAX_CONNECTION_AGE',
+  presenceGrace: 'FANFARE_PRESENCE_GRACE',
+  publishRate: 'FANFARE_PUBLISH_RATE',
   maxEventSize: 'FANFARE_MAX_EVENT_SIZE',
   drain: 'FANFARE_DRAIN',
 } as const satisfies Record<keyof Settings, keyof Environment>
@@ -192,8 +214,8 @@ export function resolveSettings(given: Partial<Settings>): Settings {
     settings[option] = checkOption(option, value)
   }
   const resolved = settings as unknown as Settings
-  if (resolved.jwtSecret !== undefined && resolved.jwtPublicKey !== undefined) {
-    throw new SettingsError('There is a secret and a public key to verify tokens with: set one of them (FANFARE_JWT_SECRET or FANFARE_JWT_PUBLIC_KEY).')
+  if ([resolved.jwtSecret, resolved.jwtPublicKey, resolved.jwksUrl].filter((key) => key !== undefined).length > 1) {
+    throw new SettingsError('There is more than one key to verify tokens with: set one of them (FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL).')
   }
   return resolved
 }
@@ -250,8 +272,12 @@ function isOrigin(item: string): boolean {
   return item === '*' || (URL.canParse(item) && new URL(item).origin === item)
 }
 
+function isHttp(value: string): boolean {
+  return URL.canParse(value) && ['http:', 'https:'].includes(new URL(value).protocol)
+}
+
 function isSecret(name: string): boolean {
-  return /SECRET|KEY/.test(name)
+  return /SECRET|KEY$/.test(name)
 }
 
 /** What the parser of a setting said; the decoder wraps it. */

@@ -1,25 +1,10 @@
 /** Who makes a request, and what they may do. */
 import { Compile } from 'typebox/compile'
 import { Problem } from '../errors.js'
+import type { Action, Principal } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { covers, isReserved, resolveGrant } from '../hub/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
-
-/** What a grant is for. */
-export type Action = 'subscribe' | 'publish' | 'presence'
-
-/** The bearer of a token, or nobody in particular. */
-export interface Principal {
-  /** Whether there was no token. */
-  anonymous: boolean
-  subject: string | undefined
-  tokenId: string | undefined
-  /** When the token ends, in milliseconds since the epoch of Unix. */
-  expiresAt: number | undefined
-  admin: boolean
-  info: unknown
-  grants: Record<Action, readonly string[]>
-}
 
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)

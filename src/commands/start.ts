@@ -16,13 +16,13 @@ const CLOSE_GRACE = 5_000
 export async function start(_args: string[], { env, stdout }: Process): Promise<void> {
   const { host, port, logLevel, trustProxy, hub } = loadSettings(env)
   const terminal = stdout.isTTY ?? false
-  const key = hub.jwtSecret === undefined && hub.jwtPublicKey === undefined ? developmentKey(env) : undefined
+  const key = [hub.jwtSecret, hub.jwtPublicKey, hub.jwksUrl].every((known) => known === undefined) ? developmentKey(env) : undefined
   const logger = createLogger(logLevel, terminal)
   const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
 
   closeWithGrace({ delay: hub.drain + CLOSE_GRACE, logger }, async ({ err, signal }) => {
     if (err) logger.fatal({ err }, 'stopping after an error')
-    else logger.info({ signal, streams: app.hub.connections }, 'stopping')
+    else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
     await app.hub.drain(err ? 0 : hub.drain)
     await app.close()
   })
@@ -33,7 +33,7 @@ export async function start(_args: string[], { env, stdout }: Process): Promise<
 
 function developmentKey(env: Process['env']): DevelopmentKey {
   if (env.NODE_ENV === 'production') {
-    throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET or FANFARE_JWT_PUBLIC_KEY. (Only outside production the hub draws a secret by itself.)')
+    throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (Only outside production the hub draws a secret by itself.)')
   }
   return drawDevelopmentKey()
 }

@@ -3,6 +3,7 @@ import type { EventLog, LogStats, Page } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp, type KnownGap } from './catch-up.js'
 import { checkEvent, type CheckedEvent, type EventInput, type StoredEvent } from './event.js'
+import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
 import { HubError } from './hub-error.js'
@@ -50,7 +51,8 @@ export class Hub implements SubscriberOwner {
   readonly #fanout = new Fanout()
   readonly #catchUp: CatchUp
   readonly #bookmarks: Bookmarks
-  readonly #subscribers = new Map<string, Subscriber>()
+  /** The streams that are open. */
+  readonly connections = new Connections()
   readonly #upkeep: Upkeep
   readonly #maxEventSize: number
   readonly #onError: (err: unknown, message: string) => void
@@ -69,7 +71,7 @@ export class Hub implements SubscriberOwner {
     this.#maxEventSize = maxEventSize
     this.#onError = onError
     this.#unfollow = log.follow((events) => this.#dispatch(events))
-    this.#upkeep = new Upkeep(this.#subscribers, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
+    this.#upkeep = new Upkeep(this.connections, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
       this.#fanout.releaseOld()
       this.#bookmarks.tick(now)
     })
@@ -83,11 +85,6 @@ export class Hub implements SubscriberOwner {
   /** Why nothing can be published at the moment; `undefined` while all is well. */
   get failure(): Error | undefined {
     return this.#log.failure
-  }
-
-  /** How many streams are open. */
-  get connections(): number {
-    return this.#subscribers.size
   }
 
   /** The epoch of its log. */
@@ -173,7 +170,7 @@ export class Hub implements SubscriberOwner {
     const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this)
     subscriber.announceLive = start.past
     subscriber.replayedAt = start.replayedAt
-    this.#subscribers.set(info.id, subscriber)
+    this.connections.add(subscriber)
     if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber, start.gap)
@@ -199,7 +196,7 @@ export class Hub implements SubscriberOwner {
 
   /** The part of a subscriber: it has ended. */
   leave(subscriber: Subscriber): void {
-    if (!this.#subscribers.delete(subscriber.info.id)) return
+    if (!this.connections.delete(subscriber)) return
     this.#fanout.leave(subscriber)
     this.#bookmarks.leave(subscriber)
   }
@@ -214,9 +211,9 @@ export class Hub implements SubscriberOwner {
     const deadline = performance.now() + time
     for (;;) {
       const left = deadline - performance.now()
-      const group = Math.ceil(this.#subscribers.size / Math.max(1, Math.floor(left / DRAIN_STEP)))
+      const group = Math.ceil(this.connections.size / Math.max(1, Math.floor(left / DRAIN_STEP)))
       this.#end(group, 'drain')
-      if (this.#subscribers.size === 0) return
+      if (this.connections.size === 0) return
       await new Promise((resolve) => setTimeout(resolve, Math.min(DRAIN_STEP, Math.max(0, left))))
     }
   }
@@ -235,11 +232,11 @@ export class Hub implements SubscriberOwner {
   /** Ends every stream at once, and opens no more. */
   endStreams(): void {
     if (this.#state === 'open') this.#state = 'draining'
-    this.#end(this.#subscribers.size, 'drain')
+    this.#end(this.connections.size, 'drain')
   }
 
   #end(count: number, reason: CloseReason): void {
-    for (const subscriber of this.#subscribers.values()) {
+    for (const subscriber of this.connections.values()) {
       if (count-- <= 0) return
       subscriber.end(reason)
     }

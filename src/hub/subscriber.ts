@@ -1,5 +1,6 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
 import type { Feed } from './feed.js'
+import type { Principal } from './principal.js'
 import { closeBlock, drawRetry, type CloseReason } from './sse.js'
 
 /** Where a subscriber's bytes go: a socket, or something like one. */
@@ -40,10 +41,10 @@ export interface SubscriberOwner {
 export interface SubscriberInfo {
   /** Its connection's id. */
   id: string
-  /** The subject of its token. */
-  subject: string | undefined
-  /** When its token ends, in milliseconds since the epoch of Unix. */
-  expiresAt: number | undefined
+  /** The address that it came from. */
+  address: string
+  /** Whose it is; another token of the same subject may take the place of the first. */
+  principal: Principal
 }
 
 export class Subscriber implements SinkReader {

@@ -1,5 +1,6 @@
 /** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
 import { Slice } from './slice.js'
+import type { Connections } from './connections.js'
 import type { Subscriber } from './subscriber.js'
 
 /** How often every stream is looked at, in milliseconds: a stream ends within a second of its token's end. */
@@ -13,7 +14,7 @@ export interface UpkeepOptions {
 }
 
 export class Upkeep {
-  readonly #subscribers: Map<string, Subscriber>
+  readonly #subscribers: Connections
   readonly #options: UpkeepOptions
   readonly #beat: (subscriber: Subscriber) => void
   readonly #timer: NodeJS.Timeout
@@ -24,7 +25,7 @@ export class Upkeep {
    * @param beat sends a heartbeat
    * @param onRound called before each round, with the time
    */
-  constructor(subscribers: Map<string, Subscriber>, options: UpkeepOptions, beat: (subscriber: Subscriber) => void, onRound: (now: number) => void) {
+  constructor(subscribers: Connections, options: UpkeepOptions, beat: (subscriber: Subscriber) => void, onRound: (now: number) => void) {
     this.#subscribers = subscribers
     this.#options = options
     this.#beat = beat
@@ -55,7 +56,7 @@ export class Upkeep {
   }
 
   #look(subscriber: Subscriber, now: number): void {
-    const { expiresAt } = subscriber.info
+    const { expiresAt } = subscriber.info.principal
     const { heartbeat, maxAge } = this.#options
     if (expiresAt !== undefined && now >= expiresAt) subscriber.end('expired')
     else if (maxAge > 0 && now - subscriber.since >= maxAge) subscriber.end('lifetime')

@@ -9,7 +9,7 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/status', { schema: { response: { 200: Status } } }, async () => ({
     status: 'ok' as const,
-    clients: app.hub.connections,
+    clients: app.hub.connections.size,
     topics: app.hub.stats().topics,
     uptime: Math.round(performance.now() - started) / 1_000,
     version,

@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import accepts from 'accepts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { authorize, type Principal } from '../auth/principal.js'
+import { authorize } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { BookmarkName } from '../hub/bookmarks.js'
+import type { Principal } from '../hub/principal.js'
 import { Selection } from '../hub/selection.js'
 import type { Wire } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
@@ -59,7 +60,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
     if (request.method === 'HEAD') sink.end(Buffer.alloc(0))
     else {
       hub.subscribe({
-        info: { id, subject: principal.subject, expiresAt: principal.expiresAt },
+        info: { id, address: request.ip, principal },
         selection,
         wire: { format, topicLine: !selection.isSingleTopic },
         start,
@@ -72,7 +73,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
 
   function refuseWhileBusy(): void {
     if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop: connect again, and another will answer.')
-    if (app.hub.connections >= maxConnections) throw new Problem('too-many-connections', `There are ${maxConnections} streams, as many as there may be (FANFARE_MAX_CONNECTIONS).`)
+    if (app.hub.connections.size >= maxConnections) throw new Problem('too-many-connections', `There are ${maxConnections} streams, as many as there may be (FANFARE_MAX_CONNECTIONS).`)
   }
 }
 

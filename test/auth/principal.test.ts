@@ -1,5 +1,6 @@
 import t from 'tap'
-import { anonymous, authorize, readClaims, type Principal } from '../../src/auth/principal.js'
+import { anonymous, authorize, readClaims } from '../../src/auth/principal.js'
+import type { Principal } from '../../src/hub/principal.js'
 
 function bearer(fanfare: unknown, claims: object = {}): Principal {
   return readClaims({ ...claims, fanfare }, 'fanfare', [])

@@ -4,6 +4,7 @@ import { Frame } from '../../src/hub/frame.js'
 import { Selection } from '../../src/hub/selection.js'
 import { Encoder } from '../../src/hub/sse.js'
 import { Subscriber, type SubscriberOwner } from '../../src/hub/subscriber.js'
+import { anybody } from './anybody.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 
 const encoder = new Encoder('8f3kq0zt')
@@ -33,7 +34,7 @@ function open() {
     const feed = fanout.feed(selection, { format: 'raw', topicLine: !selection.isSingleTopic }, head)
     feed.size++
     const sink = new FakeSink()
-    const subscriber = new Subscriber({ id: '', subject: undefined, expiresAt: undefined }, feed, head, head, sink, owner)
+    const subscriber = new Subscriber({ id: '', address: '', principal: anybody }, feed, head, head, sink, owner)
     fanout.join(subscriber, feed.end)
     return Object.assign(sink, { subscriber })
   }

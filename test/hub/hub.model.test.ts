@@ -8,6 +8,7 @@ import t from 'tap'
 import { Hub, type Receipt } from '../../src/hub/hub.js'
 import { Selection } from '../../src/hub/selection.js'
 import { MemoryLog } from '../../src/log/memory.js'
+import { anybody } from './anybody.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 import { parseStream, type Block } from './reference-parser.js'
 
@@ -148,7 +149,7 @@ class Story {
     client.connection = connection
     this.connections.push(connection)
     const id = `c${++this.#ids}`
-    this.hub.subscribe({ info: { id, subject: undefined, expiresAt: undefined }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
+    this.hub.subscribe({ info: { id, address: '', principal: anybody }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
   }
 
   /** @param read which part of what was sent to it the client has read */
@@ -317,7 +318,7 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
       assert.ok(connection.sink.overflow <= LARGEST_WRITE, 'a sink that is full is sent no more than one batch')
     }
     assert.deepEqual(story.errors, [])
-    assert.equal(story.hub.connections, open.length)
+    assert.equal(story.hub.connections.size, open.length)
   } finally {
     await story.hub.close()
   }

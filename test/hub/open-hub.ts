@@ -1,13 +1,16 @@
 import type { Test } from 'tap'
 import { Hub, type HubOptions } from '../../src/hub/hub.js'
+import type { Principal } from '../../src/hub/principal.js'
 import { Selection } from '../../src/hub/selection.js'
 import type { StartRequest } from '../../src/hub/start.js'
-import type { Subscriber, SubscriberInfo } from '../../src/hub/subscriber.js'
+import type { Subscriber } from '../../src/hub/subscriber.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory.js'
+import { anybody } from './anybody.js'
 import { FakeSink } from './fake-sink.js'
 
-export interface Asking extends StartRequest, Partial<SubscriberInfo> {
+export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' | 'expiresAt'>> {
+  id?: string
   types?: string[]
   format?: 'raw' | 'cloudevents'
   sink?: FakeSink
@@ -36,7 +39,7 @@ export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> =
   async function subscribe(patterns: string[], { types = [], format = 'raw', sink = new FakeSink(), id = `c${++ids}`, subject, expiresAt, ...request }: Asking = {}) {
     const selection = new Selection(patterns, types)
     const start = await hub.locate(selection, request)
-    const subscriber = hub.subscribe({ info: { id, subject, expiresAt }, selection, wire: { format, topicLine: !selection.isSingleTopic }, start, sink })
+    const subscriber = hub.subscribe({ info: { id, address: '127.0.0.1', principal: { ...anybody, subject, expiresAt } }, selection, wire: { format, topicLine: !selection.isSingleTopic }, start, sink })
     return Object.assign(sink, { subscriber })
   }
 

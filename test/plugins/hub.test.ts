@@ -57,7 +57,7 @@ await t.test('a stream that comes while the application closes does not keep it 
   await app.close()
   coming.isOver = true
   await opening
-  t.equal(app.hub.connections, 0)
+  t.equal(app.hub.connections.size, 0)
 })
 
 await t.test('what is in flight is answered', async (t) => {

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
+import { anybody } from '../hub/anybody.js'
 import { FakeSink } from '../hub/fake-sink.js'
 import { Selection } from '../../src/hub/selection.js'
 import { anyTopic, SECRET } from '../helper/token.js'
@@ -33,7 +34,7 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Open
       const sink = new FakeSink()
       const selection = new Selection(patterns)
       const start = await app.hub.locate(selection, {})
-      app.hub.subscribe({ info: { id: `c${++ids}`, subject: undefined, expiresAt: undefined }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
+      app.hub.subscribe({ info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
       return sink
     },
   }

@@ -132,7 +132,7 @@ await t.test('what is refused', async (t) => {
   t.match(isProblem(t, await get('/topics/orders.**/events', narrow), 403, 'not-granted').detail, /"orders\.\*\*"/)
   t.match(isProblem(t, await get('/events?topic=orders.1&topic=users.u2.x', narrow), 403, 'not-granted').detail, /"users\.u2\.x"/)
   isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', "the hub's own topics")
-  t.equal(app.hub.connections, 0)
+  t.equal(app.hub.connections.size, 0)
 })
 
 await t.test('whoever may, may', async (t) => {
@@ -159,7 +159,7 @@ await t.test('HEAD answers the head and ends', async (t) => {
     t.equal(response.status, 200)
     t.match(Object.fromEntries(response.headers), { 'content-type': 'text/event-stream', 'last-event-id': `${app.hub.epoch}-1`, 'fanfare-connection': /./, 'cache-control': 'no-store, no-transform' })
     t.equal(await response.text(), '')
-    t.equal(app.hub.connections, 0)
+    t.equal(app.hub.connections.size, 0)
   })
 
   await t.test('of a page of history', async (t) => {
@@ -234,9 +234,9 @@ await t.test('over a socket', async (t) => {
     const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
     t.match(await stream.told('open'), { topics: ['orders.42'] })
     t.equal(stream.headers['transfer-encoding'], undefined, 'the body ends with the connection')
-    t.equal(app.hub.connections, 1)
+    t.equal(app.hub.connections.size, 1)
     stream.destroy()
-    await until(() => app.hub.connections === 0)
+    await until(() => app.hub.connections.size === 0)
   })
 
   await t.test('it works for HTTP/1.0, and for a request that stands in line behind another', async (t) => {
@@ -253,7 +253,7 @@ await t.test('over a socket', async (t) => {
       t.match(text, /HTTP\/1\.1 200 OK/)
       t.match(text, /retry: \d+\nid: \S+\nevent: fanfare\.open\n/)
       socket.destroy()
-      await until(() => app.hub.connections === 0)
+      await until(() => app.hub.connections.size === 0)
     }
   })
 
@@ -261,9 +261,9 @@ await t.test('over a socket', async (t) => {
     const selection = new Selection(['orders.42'])
     const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
     request.on('error', () => undefined)
-    await until(() => app.hub.connections === 1)
+    await until(() => app.hub.connections.size === 1)
     request.destroy()
-    await until(() => app.hub.connections === 0)
+    await until(() => app.hub.connections.size === 0)
     const { head } = app.hub
     t.match(await app.hub.publish('orders.42', { data: 1 }), { subscribers: 0 })
     t.equal((await app.hub.read(selection, { after: head, events: 9 })).events.length, 1)

@@ -1,0 +1,12 @@
+import type { Principal } from '../../src/hub/principal.js'
+
+/** Somebody who may read and publish everything. */
+export const anybody: Principal = {
+  anonymous: false,
+  subject: undefined,
+  tokenId: undefined,
+  expiresAt: undefined,
+  admin: false,
+  info: undefined,
+  grants: { subscribe: ['**'], publish: ['**'], presence: ['**'] },
+}
