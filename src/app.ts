@@ -9,7 +9,9 @@ import cors from './plugins/cors.js'
 import errorHandling, { toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import hub from './plugins/hub.js'
+import connections from './routes/connections.js'
 import errors from './routes/errors.js'
+import presence from './routes/presence.js'
 import publish from './routes/publish.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
@@ -36,6 +38,8 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
     await scope.register(auth, settings)
     await scope.register(publish, settings)
     await scope.register(subscribe, settings)
+    await scope.register(connections)
+    await scope.register(presence)
     await scope.register(status)
     await scope.register(errors)
   }, { prefix })

@@ -58,12 +58,28 @@ function invalidClaims(error: { instancePath: string; message: string } | undefi
  */
 export function authorize(principal: Principal, action: Action, patterns: Iterable<string>): void {
   for (const pattern of patterns) {
-    if (isReserved(pattern) ? principal.admin : principal.grants[action].some((grant) => covers(grant, pattern))) continue
+    if (isGranted(principal, action, pattern)) continue
     if (principal.anonymous) throw missingToken(action, pattern)
     throw new Problem('not-granted', isReserved(pattern)
       ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
       : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.`)
   }
+}
+
+/** Whether a principal may do something with a pattern: with all that it stands for. */
+export function isGranted(principal: Principal, action: Action, pattern: string): boolean {
+  return isReserved(pattern) ? principal.admin : principal.grants[action].some((grant) => covers(grant, pattern))
+}
+
+/**
+ * Checks that a principal is an admin.
+ * @param what what they want to do
+ * @throws Problem `not-granted`, or `missing-token` where there was no token
+ */
+export function authorizeAdmin(principal: Principal, what: string): void {
+  if (principal.admin) return
+  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed; none was found in the header "Authorization: Bearer …".`)
+  throw new Problem('not-granted', `To ${what} the token needs "admin": true.`)
 }
 
 function missingToken(action: Action, pattern: string): Problem {

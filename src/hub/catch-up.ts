@@ -8,20 +8,13 @@ import type { EventLog } from '../log/log.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Fanout } from './fanout.js'
 import { Slice } from './slice.js'
-import type { Encoder, GapReason } from './sse.js'
-import type { Subscriber } from './subscriber.js'
+import { drawRetry, type Encoder } from './sse.js'
+import type { KnownGap, Replay, Subscriber } from './subscriber.js'
 
 /** The most events that are read at once. */
 const BATCH_EVENTS = 1_000
 /** How many bytes of batches are kept for others who come to the same place. */
 const SHARED_BYTES = 2 * 1024 * 1024
-
-/** What is missing. */
-export interface KnownGap {
-  reason: GapReason
-  /** The cursor that the subscriber gave. */
-  after: string
-}
 
 /** What the log holds behind a place. */
 interface PastBatch {
@@ -58,23 +51,72 @@ export class CatchUp {
 
   /**
    * Sends what the subscriber lacks until it is live, waits for its sink, or is closed.
-   * @param gap what is known to be missing before anything is read
    * @throws HubError `log-unavailable`
    */
-  async run(subscriber: Subscriber, gap?: KnownGap): Promise<void> {
+  async run(subscriber: Subscriber): Promise<void> {
     subscriber.state = 'catching-up'
     subscriber.place = undefined
-    while (gap || !this.#join(subscriber)) {
-      const batch = await this.#past(subscriber.feed, subscriber.sequence)
-      await this.#breathe()
-      if (subscriber.isClosed) return
-      const missing = gap ?? this.#missing(subscriber, batch)
-      gap = undefined
-      const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
-      subscriber.sequence = batch.position
-      const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events)
-      if (!told || !sent) return
-    }
+    while (await this.#step(subscriber));
+  }
+
+  /** @returns whether there is more to do now */
+  async #step(subscriber: Subscriber): Promise<boolean> {
+    if (subscriber.hasMoved) return this.#tellTopics(subscriber)
+    if (subscriber.replays?.[0]) return this.#replay(subscriber, subscriber.replays, subscriber.replays[0])
+    if (subscriber.stall) return this.#skip(subscriber, subscriber.stall)
+    if (!subscriber.gap && this.#join(subscriber)) return false
+    return this.#readOn(subscriber)
+  }
+
+  /** Sends the next batch of what the log holds. */
+  async #readOn(subscriber: Subscriber): Promise<boolean> {
+    const { feed } = subscriber
+    const batch = await this.#past(feed, subscriber.sequence)
+    await this.#breathe()
+    if (subscriber.isClosed) return false
+    if (subscriber.feed !== feed) return true // it has been given other topics meanwhile
+    const missing = subscriber.gap ?? this.#missing(subscriber, batch)
+    subscriber.gap = undefined
+    const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
+    subscriber.sequence = batch.position
+    const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events)
+    return told && sent
+  }
+
+  #tellTopics(subscriber: Subscriber): boolean {
+    subscriber.hasMoved = false
+    return subscriber.send(this.#encoder.open(subscriber.sequence, subscriber.info.id, subscriber.feed.selection.patterns, drawRetry()))
+  }
+
+  /** Sends some of the past of topics that it was given, without ids: its cursor is beyond them. */
+  async #replay(subscriber: Subscriber, replays: Replay[], replay: Replay): Promise<boolean> {
+    const { selection, after, until, except } = replay
+    const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
+    await this.#breathe()
+    if (subscriber.isClosed) return false
+    if (subscriber.hasMoved) return true // which topics it has now is told first
+    replay.after = page.position
+    if (!page.more) replays.shift()
+    const { selection: held, wire } = subscriber.feed
+    const events = page.events.filter(({ topic }) => held.hasTopic(topic) && !except.hasTopic(topic))
+    return events.length === 0 || subscriber.send(this.#encoder.events(events, wire, false), events.length)
+  }
+
+  /** Sends of each topic the newest event, to somebody who was live and fell behind. */
+  async #skip(subscriber: Subscriber, stall: { told: boolean }): Promise<boolean> {
+    const { feed, sequence: after } = subscriber
+    const page = await this.#log.newest(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
+    const all = await this.#log.read(feed.selection, { after, until: page.position, events: page.events.length + 1 })
+    await this.#breathe()
+    if (subscriber.isClosed) return false
+    if (subscriber.feed !== feed) return true
+    const isSkipped = all.gap || all.events.length > page.events.length
+    const told = !isSkipped || stall.told || subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))
+    stall.told ||= isSkipped
+    subscriber.sequence = page.position
+    const sent = page.events.length === 0 || subscriber.send(this.#encoder.events(page.events, feed.wire), page.events.length)
+    if (!page.more) subscriber.stall = undefined
+    return told && sent
   }
 
   #missing({ feed, sequence, replayedAt }: Subscriber, batch: PastBatch): KnownGap | undefined {

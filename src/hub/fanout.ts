@@ -67,6 +67,11 @@ export class Fanout {
     this.#send(subscriber)
   }
 
+  /** Sends a live subscriber what its feed holds for it, without waiting for the sweep. */
+  flush(subscriber: Subscriber): void {
+    if (subscriber.state === 'live') this.#send(subscriber)
+  }
+
   /** Gives a frame to everyone who asked for it, in the next sweep. */
   dispatch(frame: Frame): void {
     const { topic, type } = frame.event

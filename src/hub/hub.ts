@@ -1,16 +1,17 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
 import type { EventLog, LogStats, Page } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
-import { CatchUp, type KnownGap } from './catch-up.js'
-import { checkEvent, type CheckedEvent, type EventInput, type StoredEvent } from './event.js'
+import { CatchUp } from './catch-up.js'
+import { checkEvent, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
 import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
 import { HubError } from './hub-error.js'
+import { Presence, type Present } from './presence.js'
 import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
-import { Subscriber, type Sink, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
 
 /** What became of a published event. */
@@ -27,6 +28,8 @@ export interface Receipt {
 export interface HubOptions extends UpkeepOptions {
   /** The most bytes that the payload of an event may have. */
   maxEventSize: number
+  /** For how long a subject without a stream is still present, in milliseconds. */
+  presenceGrace: number
   /** Told of what went wrong where nobody waits for an answer. */
   onError?: (err: unknown, message: string) => void
 }
@@ -40,6 +43,7 @@ export interface Subscription {
   sink: Sink
   /** The bookmark that stays where this stream is. */
   bookmark?: BookmarkName | undefined
+  slow?: SlowPolicy
 }
 
 /** How long after one group of streams the next is ended when the hub drains, in milliseconds. */
@@ -51,6 +55,7 @@ export class Hub implements SubscriberOwner {
   readonly #fanout = new Fanout()
   readonly #catchUp: CatchUp
   readonly #bookmarks: Bookmarks
+  readonly #presence: Presence
   /** The streams that are open. */
   readonly connections = new Connections()
   readonly #upkeep: Upkeep
@@ -62,11 +67,12 @@ export class Hub implements SubscriberOwner {
   #frames = 0
   #state: 'open' | 'draining' | 'closed' = 'open'
 
-  constructor(log: EventLog, { maxEventSize, onError = () => undefined, ...upkeep }: HubOptions) {
+  constructor(log: EventLog, { maxEventSize, presenceGrace, onError = () => undefined, ...upkeep }: HubOptions) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
+    this.#presence = new Presence(presenceGrace, (type, change) => this.#sendEphemeral({ topic: change.topic, type, id: undefined, kind: 'json', payload: JSON.stringify(change) }))
     this.#bookmarks = new Bookmarks(log.records, (sequence) => this.cursor(sequence), onError)
     this.#maxEventSize = maxEventSize
     this.#onError = onError
@@ -74,6 +80,7 @@ export class Hub implements SubscriberOwner {
     this.#upkeep = new Upkeep(this.connections, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
       this.#fanout.releaseOld()
       this.#bookmarks.tick(now)
+      this.#presence.tick(now)
     })
   }
 
@@ -163,18 +170,55 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, wire, start, sink, bookmark }: Subscription): Subscriber {
+  subscribe({ info, selection, wire, start, sink, bookmark, slow }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const feed = this.#fanout.feed(selection, wire, this.#head)
     feed.size++
-    const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this)
+    const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this, slow)
+    subscriber.gap = start.gap
     subscriber.announceLive = start.past
     subscriber.replayedAt = start.replayedAt
     this.connections.add(subscriber)
     if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
+    this.#presence.moved(info.principal, undefined, selection)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
-    if (!subscriber.isClosed) this.#run(subscriber, start.gap)
+    if (!subscriber.isClosed) this.#run(subscriber)
     return subscriber
+  }
+
+  /**
+   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. It is told so by a
+   * block of its own.
+   * @param replay what it gets of the past of topics that it did not have
+   */
+  move(subscriber: Subscriber, selection: Selection, replay?: { selection: Selection; after: number }): void {
+    this.#fanout.flush(subscriber)
+    if (subscriber.isClosed) return
+    const { selection: before, wire } = subscriber.feed
+    const isLive = subscriber.state === 'live'
+    if (isLive) subscriber.sequence = this.#head // it has been sent everything
+    const feed = this.#fanout.feed(selection, { ...wire, topicLine: wire.topicLine || !selection.isSingleTopic }, this.#head)
+    feed.size++
+    this.#fanout.leave(subscriber)
+    subscriber.moveTo(feed, this.#head)
+    if (replay) (subscriber.replays ??= []).push({ ...replay, until: subscriber.sequence, except: before })
+    this.#presence.moved(subscriber.info.principal, before, selection)
+    if (isLive) this.#run(subscriber)
+  }
+
+  /** How many events of the log a stream may still lack. */
+  lag({ state, sequence, feed, place }: Subscriber): number {
+    return state === 'live' && place === feed.end ? 0 : this.#head - sequence
+  }
+
+  /** Where a stream is: the cursor from which it would go on. */
+  positionOf(subscriber: Subscriber): string {
+    return this.cursor(this.#head - (this.lag(subscriber)))
+  }
+
+  /** The subjects that are present on a topic. */
+  present(topic: string): Present[] {
+    return this.#presence.on(topic)
   }
 
   /** The sequence before the newest `count` events of a selection. */
@@ -189,8 +233,8 @@ export class Hub implements SubscriberOwner {
 
   /** The part of a subscriber's sink: it has room again. */
   resume(subscriber: Subscriber): void {
-    const { feed, place } = subscriber
-    if (place !== undefined && feed.holds(place)) this.#fanout.join(subscriber, place)
+    const { feed, place, stall } = subscriber
+    if (place !== undefined && !stall && feed.holds(place)) this.#fanout.join(subscriber, place)
     else this.#run(subscriber)
   }
 
@@ -198,6 +242,7 @@ export class Hub implements SubscriberOwner {
   leave(subscriber: Subscriber): void {
     if (!this.connections.delete(subscriber)) return
     this.#fanout.leave(subscriber)
+    this.#presence.moved(subscriber.info.principal, subscriber.feed.selection, undefined)
     this.#bookmarks.leave(subscriber)
   }
 
@@ -248,8 +293,8 @@ export class Hub implements SubscriberOwner {
     subscriber.send(this.#encoder.heartbeat(this.#head))
   }
 
-  #run(subscriber: Subscriber, gap?: KnownGap): void {
-    this.#catchUp.run(subscriber, gap).catch((err: unknown) => {
+  #run(subscriber: Subscriber): void {
+    this.#catchUp.run(subscriber).catch((err: unknown) => {
       this.#onError(err, 'a stream could not be served from the log')
       subscriber.end('busy')
     })
@@ -262,7 +307,7 @@ export class Hub implements SubscriberOwner {
     }
   }
 
-  #sendEphemeral(event: CheckedEvent): Receipt {
+  #sendEphemeral(event: NewEvent): Receipt {
     const order = ++this.#frames
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, Date.now(), `${this.cursor(this.#head)}-ephemeral-${order}`))
     return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }

@@ -1,4 +1,5 @@
 /** What a subscriber asked for: topics, patterns and, perhaps, only some event types. */
+import { isPresenceType } from './presence.js'
 import { isExact, matches } from './topic.js'
 
 /** Which events of the log somebody wants. Immutable; two selections of the same things have the same `key`. */
@@ -11,19 +12,23 @@ export class Selection {
   readonly wildcards: readonly string[]
   /** The event types wanted; `undefined`: all, also events without a type. */
   readonly types: ReadonlySet<string> | undefined
+  /** Whether the events that tell who comes and goes are wanted too. */
+  readonly presence: boolean
   readonly key: string
 
   /**
-   * @param patterns topics and patterns, at least one
+   * @param patterns topics and patterns
    * @param types event types; none: all
+   * @param presence whether the events that tell who comes and goes are wanted too
    */
-  constructor(patterns: Iterable<string>, types: Iterable<string> = []) {
+  constructor(patterns: Iterable<string>, types: Iterable<string> = [], presence = false) {
     this.patterns = [...new Set(patterns)].sort()
     this.topics = this.patterns.filter(isExact)
     this.wildcards = this.patterns.filter((pattern) => !isExact(pattern))
     const wanted = [...new Set(types)].sort()
     this.types = wanted.length > 0 ? new Set(wanted) : undefined
-    this.key = JSON.stringify([this.patterns, wanted])
+    this.presence = presence
+    this.key = JSON.stringify([this.patterns, wanted, presence])
   }
 
   /** Whether this is one plain topic, so that nobody needs to be told which topic an event is from. */
@@ -36,8 +41,14 @@ export class Selection {
     return this.topics.includes(topic) || this.wildcards.some((pattern) => matches(pattern, topic))
   }
 
+  /** The same of other topics and patterns. */
+  of(patterns: Iterable<string>, presence = this.presence): Selection {
+    return new Selection(patterns, this.types ?? [], presence)
+  }
+
   /** Whether events of this type are wanted. */
   hasType(type: string | undefined): boolean {
+    if (isPresenceType(type)) return this.presence
     return this.types === undefined || (type !== undefined && this.types.has(type))
   }
 }

@@ -35,9 +35,12 @@ export class Encoder {
     return Buffer.from(this.#text(event, wire, sequence, time, id))
   }
 
-  /** Events of the log, one after the other: in one Buffer, without any for each of them. */
-  events(events: readonly StoredEvent[], wire: Wire): Buffer {
-    const texts = events.map((event) => this.#text(event, wire, event.sequence, event.time, this.cursor(event.sequence)))
+  /**
+   * Events of the log, one after the other: in one Buffer, without any for each of them.
+   * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
+   */
+  events(events: readonly StoredEvent[], wire: Wire, withIds = true): Buffer {
+    const texts = events.map((event) => this.#text(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence)))
     const bytes = Buffer.allocUnsafeSlow(texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0))
     let end = 0
     for (const text of texts) end += bytes.write(text, end)

@@ -1,6 +1,6 @@
 /** Where a stream begins: what a client says it has read, or how much of the past it wants. */
 import type { EventLog } from '../log/log.js'
-import type { KnownGap } from './catch-up.js'
+import type { KnownGap } from './subscriber.js'
 import { parseCursor } from './cursor.js'
 import type { Selection } from './selection.js'
 import type { GapReason } from './sse.js'

@@ -1,7 +1,8 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
 import type { Feed } from './feed.js'
 import type { Principal } from './principal.js'
-import { closeBlock, drawRetry, type CloseReason } from './sse.js'
+import type { Selection } from './selection.js'
+import { closeBlock, drawRetry, type CloseReason, type GapReason } from './sse.js'
 
 /** Where a subscriber's bytes go: a socket, or something like one. */
 export interface Sink {
@@ -31,6 +32,28 @@ export interface SinkReader {
  */
 export type SubscriberState = 'catching-up' | 'live' | 'waiting' | 'closed'
 
+/**
+ * What a reader that stalls gets once it reads again: everything (`resume`), or of each topic the newest event
+ * (`latest`).
+ */
+export type SlowPolicy = 'resume' | 'latest'
+
+/** What a subscriber is missing. */
+export interface KnownGap {
+  reason: GapReason
+  /** The cursor that the subscriber gave. */
+  after: string
+}
+
+/** Events of the past, to be sent without ids: they lie before the reader's cursor. */
+export interface Replay {
+  selection: Selection
+  after: number
+  until: number
+  /** What the reader had already: events of its topics are not sent again. */
+  except: Selection
+}
+
 /** What a subscriber asks of the hub when its sink has something to tell. */
 export interface SubscriberOwner {
   resume(subscriber: Subscriber): void
@@ -43,20 +66,30 @@ export interface SubscriberInfo {
   id: string
   /** The address that it came from. */
   address: string
-  /** Whose it is; another token of the same subject may take the place of the first. */
+  /** Whose it is; another token of the same subject may take the place of the one that it was opened with. */
   principal: Principal
 }
 
 export class Subscriber implements SinkReader {
   readonly info: SubscriberInfo
-  readonly feed: Feed
+  feed: Feed
   /** Its cursor: everything that it asked for, up to this sequence, has been handed to its sink. */
   sequence: number
   /** The place in its feed from which it reads on; `undefined`: it reads the log. */
   place: number | undefined
   /** Where its feed, and the log, ended when it came. */
-  readonly origin: { place: number; sequence: number }
+  origin: { place: number; sequence: number }
   state: SubscriberState = 'catching-up'
+  /** What it gets when its sink was full while it was live. */
+  readonly policy: SlowPolicy
+  /** What is missing, and has not been told yet. */
+  gap: KnownGap | undefined
+  /** It has been given other topics, and has not been told yet. */
+  hasMoved = false
+  /** What it asked for of the past of topics that it was given later. */
+  replays: Replay[] | undefined
+  /** It was live and fell behind, and wants only what counts now; whether it has been told that something was skipped. */
+  stall: { told: boolean } | undefined
   /** It began with a replay: what had been trimmed when `EventLog.trims` was this it did not ask for. */
   replayedAt: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
@@ -73,15 +106,24 @@ export class Subscriber implements SinkReader {
    * @param sequence everything up to here it has, or does not want
    * @param head the newest sequence that its feed may have been given
    */
-  constructor(info: SubscriberInfo, feed: Feed, sequence: number, head: number, sink: Sink, owner: SubscriberOwner) {
+  constructor(info: SubscriberInfo, feed: Feed, sequence: number, head: number, sink: Sink, owner: SubscriberOwner, policy: SlowPolicy = 'resume') {
     this.info = info
     this.feed = feed
     this.sequence = sequence
     this.origin = { place: feed.end, sequence: head }
+    this.policy = policy
     this.since = this.lastWrite = Date.now()
     this.#sink = sink
     this.#owner = owner
     sink.reader = this
+  }
+
+  /** Reads another feed from now on, from the same cursor. */
+  moveTo(feed: Feed, head: number): void {
+    this.feed = feed
+    this.place = undefined
+    this.origin = { place: feed.end, sequence: head }
+    this.hasMoved = true
   }
 
   get isClosed(): boolean {
@@ -99,6 +141,7 @@ export class Subscriber implements SinkReader {
     if (this.#sink.write(bytes)) return true
     this.isFull = true
     this.feed.live.delete(this)
+    if (this.state === 'live' && this.policy === 'latest') this.stall ??= { told: false }
     if (!this.isClosed) this.state = 'waiting'
     return false
   }
@@ -116,8 +159,9 @@ export class Subscriber implements SinkReader {
     if (this.state === 'waiting') this.#owner.resume(this)
   }
 
+  /** Whoever wants only what counts now may take any time: nothing is kept for them meanwhile. */
   stalled(): void {
-    this.end('slow')
+    if (this.policy === 'resume') this.end('slow')
   }
 
   closed(): void {

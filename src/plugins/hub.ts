@@ -20,6 +20,7 @@ export default fp<Settings>(async (app, settings) => {
     heartbeat: settings.heartbeat,
     maxAge: settings.maxConnectionAge,
     maxEventSize: settings.maxEventSize,
+    presenceGrace: settings.presenceGrace,
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('hub', hub)

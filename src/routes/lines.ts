@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 
 const NEWLINE = 0x0a
 /** How much is read, in bytes, of a body of which nothing more is wanted. */
-const DROPPED_AT_MOST = 512 * 1024
+const DROPPED_AT_MOST = 16 * 1024 * 1024
 
 /** Splits a body into lines, as many at a time as have come. A line that is too long is given as far as it has come. */
 export async function* readLines(body: Readable, maxLength: number): AsyncGenerator<Buffer[]> {

@@ -10,6 +10,7 @@ import type { Principal } from '../hub/principal.js'
 import { Selection } from '../hub/selection.js'
 import type { Wire } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
+import type { SlowPolicy } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
@@ -18,7 +19,7 @@ import { readCount } from './counts.js'
 import { readHistory } from './history.js'
 
 /** The most topics and patterns of one stream. */
-const MAX_PATTERNS = 100
+export const MAX_PATTERNS = 100
 /** The most retained events that can be asked for by number. */
 const MAX_REPLAY = 1_000
 const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
@@ -52,6 +53,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
     const principal = request.fanfarePrincipal!
     const format = readFormat(query.format)
     const bookmark = readBookmark(principal, query)
+    const slow = readPolicy(query.slow)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
     refuseWhileBusy()
     const id = randomBytes(12).toString('base64url')
@@ -66,6 +68,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
         start,
         sink,
         bookmark,
+        slow,
       })
     }
     return reply
@@ -88,7 +91,9 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
   if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
   authorize(request.fanfarePrincipal!, 'subscribe', patterns)
-  return new Selection(patterns, types)
+  const presence = readFlag('presence', query.presence)
+  if (presence) authorize(request.fanfarePrincipal!, 'presence', patterns)
+  return new Selection(patterns, types, presence)
 }
 
 /** The answer depends on `Accept`, besides what it depends on already. */
@@ -108,6 +113,16 @@ function readBookmark({ subject }: Principal, { cursor }: EventsQuery): Bookmark
 function readFormat(format = 'raw'): Wire['format'] {
   if (format === 'raw' || format === 'cloudevents') return format
   throw new Problem('invalid-request', 'format is "raw" or "cloudevents".')
+}
+
+function readPolicy(slow = 'resume'): SlowPolicy {
+  if (slow === 'resume' || slow === 'latest') return slow
+  throw new Problem('invalid-request', 'slow is "resume" or "latest".')
+}
+
+function readFlag(name: string, value = 'false'): boolean {
+  if (value === 'true' || value === 'false') return value === 'true'
+  throw new Problem('invalid-request', `${name} is "true" or "false".`)
 }
 
 function readStart(request: FastifyRequest, query: EventsQuery): StartRequest {

@@ -32,7 +32,7 @@ export function openHub(t: Test, options: Partial<HubOptions> = {}, retention: P
 
 export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): OpenHub {
   const errors: unknown[] = []
-  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, maxEventSize: 1e9, onError: (err) => void errors.push(err), ...options })
+  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, maxEventSize: 1e9, presenceGrace: 0, onError: (err) => void errors.push(err), ...options })
   t.teardown(() => hub.close())
   let ids = 0
 

@@ -1,0 +1,102 @@
+/**
+ * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a pattern
+ * looks on, and is not present on all that it may match.
+ */
+import type { Principal } from './principal.js'
+import type { Selection } from './selection.js'
+import { isReserved } from './topic.js'
+
+/** The type of an event that tells who came or went. */
+export type PresenceType = 'fanfare.join' | 'fanfare.leave'
+
+/** A subject on a topic. */
+export interface Present {
+  subject: string
+  /** How many streams of the topic it has; 0: it had one a moment ago, and may come back. */
+  connections: number
+  /** When it came, in milliseconds since the epoch of Unix. */
+  since: number
+  /** What its token says that others are told. */
+  info: unknown
+}
+
+/** What a join or a leave says. */
+export interface PresenceChange {
+  topic: string
+  subject: string
+  info: unknown
+  /** How many subjects are there now. */
+  subjects: number
+}
+
+export function isPresenceType(type: string | undefined): type is PresenceType {
+  return type === 'fanfare.join' || type === 'fanfare.leave'
+}
+
+export class Presence {
+  readonly #grace: number
+  readonly #announce: (type: PresenceType, change: PresenceChange) => void
+  readonly #topics = new Map<string, Map<string, Present>>()
+  /** Those without a stream, in the order in which their time is over: everybody gets the same. */
+  readonly #leaving = new Map<Present, { topic: string; until: number }>()
+
+  /** @param grace for how long a subject without a stream is still present, in milliseconds */
+  constructor(grace: number, announce: (type: PresenceType, change: PresenceChange) => void) {
+    this.#grace = grace
+    this.#announce = announce
+  }
+
+  /** Who is present on a topic, in the order in which they came. */
+  on(topic: string): Present[] {
+    return [...(this.#topics.get(topic)?.values() ?? [])]
+  }
+
+  /**
+   * A stream has opened, ended, or changed its topics.
+   * @param before what it read; `undefined`: it has opened
+   * @param after what it reads; `undefined`: it has ended
+   */
+  moved(principal: Principal, before: Selection | undefined, after: Selection | undefined): void {
+    const { subject, info } = principal
+    if (subject === undefined) return
+    for (const topic of after?.topics ?? []) if (!before?.topics.includes(topic) && !isReserved(topic)) this.#enter(topic, subject, info)
+    for (const topic of before?.topics ?? []) if (!after?.topics.includes(topic)) this.#leave(topic, subject)
+  }
+
+  /** Tells of those whose time is over. To be called a few times in a second. */
+  tick(now: number): void {
+    for (const [present, { topic, until }] of this.#leaving) {
+      if (until > now) return
+      this.#leaving.delete(present)
+      this.#remove(topic, present)
+    }
+  }
+
+  #enter(topic: string, subject: string, info: unknown): void {
+    let subjects = this.#topics.get(topic)
+    if (!subjects) this.#topics.set(topic, (subjects = new Map<string, Present>()))
+    const present = subjects.get(subject)
+    if (present) {
+      present.connections++
+      present.info = info
+      this.#leaving.delete(present)
+      return
+    }
+    subjects.set(subject, { subject, connections: 1, since: Date.now(), info })
+    this.#announce('fanfare.join', { topic, subject, info: info ?? null, subjects: subjects.size })
+  }
+
+  #leave(topic: string, subject: string): void {
+    const present = this.#topics.get(topic)?.get(subject)
+    if (!present || --present.connections > 0) return
+    if (this.#grace === 0) this.#remove(topic, present)
+    else this.#leaving.set(present, { topic, until: Date.now() + this.#grace })
+  }
+
+  #remove(topic: string, { subject, info }: Present): void {
+    const subjects = this.#topics.get(topic)
+    if (!subjects?.delete(subject)) return
+    if (subjects.size === 0) this.#topics.delete(topic)
+    this.#announce('fanfare.leave', { topic, subject, info: info ?? null, subjects: subjects.size })
+  }
+}

@@ -1,0 +1,128 @@
+/** Streams that are open: looked at, changed without being opened anew, and ended. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
+import { Problem } from '../errors.js'
+import { quote } from '../hub/quote.js'
+import { Selection } from '../hub/selection.js'
+import type { Subscriber } from '../hub/subscriber.js'
+import { requirePattern } from '../hub/topic.js'
+import { Closed, Connection, ConnectionParams, ConnectionsPage, ConnectionsQuery, HeldTopics, RenewedToken, SubjectQuery, TopicsChange } from '../schemas/connection.js'
+import { readCount } from './counts.js'
+import { MAX_PATTERNS } from './subscribe.js'
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 1_000
+/** How many replays of topics that were added may wait for a stream to be read. */
+const MAX_REPLAYS = 10
+
+const connections: FastifyPluginAsyncTypebox = async (app) => {
+  const { hub } = app
+  const onRequest = app.authenticate
+
+  app.get('/connections/:id', { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } }, async (request) =>
+    describe(own(request, request.params.id)))
+
+  app.get('/connections', { onRequest, schema: { querystring: ConnectionsQuery, response: { 200: ConnectionsPage } } }, async (request) => {
+    authorizeAdmin(request.fanfarePrincipal!, 'see who is connected')
+    const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = request.query
+    const count = readCount('limit', limit, 1, MAX_LIMIT)
+    if (topic !== undefined) requirePattern(topic)
+    const meant = [...hub.connections.values()]
+      .filter(({ info, feed: { selection } }) => info.id > after
+        && (subject === undefined || info.principal.subject === subject)
+        && (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)))
+      .sort((a, b) => (a.info.id < b.info.id ? -1 : 1))
+    const page = meant.slice(0, count)
+    return { connections: page.map(describe), more: meant.length > count, cursor: page.at(-1)?.info.id ?? null }
+  })
+
+  app.patch('/connections/:id', { onRequest, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
+    const { subscribe = [], unsubscribe = [], replay = 0 } = request.body
+    const { id } = request.params
+    const subscriber = own(request, id);
+    [...subscribe, ...unsubscribe].forEach(requirePattern)
+    authorizeChange(request, subscriber, subscribe)
+    const { selection: before } = subscriber.feed
+    const past = replay > 0 ? await pastOf(before.of(subscribe.filter((pattern) => !before.patterns.includes(pattern)), false), replay) : undefined
+    own(request, id) // it may have ended, or been given another token, while the log was read
+    authorizeChange(request, subscriber, subscribe)
+    const { selection } = subscriber.feed
+    const topics = new Set([...selection.patterns, ...subscribe])
+    for (const pattern of unsubscribe) topics.delete(pattern)
+    if (topics.size > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`)
+    if (past && (subscriber.replays?.length ?? 0) >= MAX_REPLAYS) throw new Problem('rate-limited', `The stream is not being read: ${MAX_REPLAYS} replays are waiting for that.`)
+    hub.move(subscriber, selection.of(topics), past)
+    return { topics: [...subscriber.feed.selection.patterns] }
+  })
+
+  app.put('/connections/:id/token', { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } }, async (request) => {
+    const principal = request.fanfarePrincipal!
+    const subscriber = own(request, request.params.id)
+    const { info, feed: { selection } } = subscriber
+    if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
+      throw new Problem('not-granted', 'The new token is of another subject than the stream: its "sub" has to be the same.')
+    }
+    if (request.headers.authorization === undefined) throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
+    info.principal = principal
+    const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
+    const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
+    if (granted.length < selection.patterns.length || presence !== selection.presence) hub.move(subscriber, selection.of(granted, presence))
+    return { topics: granted, expiresAt: timeOf(principal.expiresAt) }
+  })
+
+  app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
+    own(request, request.params.id).end('revoked')
+    return reply.code(204).send()
+  })
+
+  app.delete('/connections', { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } }, async (request) => {
+    authorizeAdmin(request.fanfarePrincipal!, "end other subjects' streams")
+    const { subject } = request.query
+    return { closed: hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
+  })
+
+  /** The stream of an id, if it is the bearer's own, or the bearer an admin. */
+  function own(request: FastifyRequest, id: string): Subscriber {
+    const { anonymous, admin, subject } = request.fanfarePrincipal!
+    if (anonymous) authorizeAdmin(request.fanfarePrincipal!, 'see or change a stream')
+    const subscriber = hub.connections.get(id)
+    if (!subscriber) throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
+    if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
+    throw new Problem('not-granted', subject === undefined
+      ? 'The token has no "sub": a stream belongs to the subject of its token.'
+      : 'The stream is another subject\'s: the token needs the same "sub", or "admin": true.')
+  }
+
+  /** What is added has to be granted to the stream itself, by the token that it has now, and to whoever asks. */
+  function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
+    const asking = request.fanfarePrincipal!
+    if (!asking.admin) authorize(asking, 'subscribe', added)
+    authorize(info.principal, 'subscribe', added)
+    if (feed.selection.presence) authorize(info.principal, 'presence', added)
+  }
+
+  async function pastOf(selection: Selection, count: number): Promise<{ selection: Selection; after: number } | undefined> {
+    return selection.patterns.length === 0 ? undefined : { selection, after: await hub.before(selection, count) }
+  }
+
+  function describe(subscriber: Subscriber): Connection {
+    const { info: { id, principal }, feed, since, sent } = subscriber
+    return {
+      id,
+      subject: principal.subject ?? null,
+      topics: [...feed.selection.patterns],
+      since: new Date(since).toISOString(),
+      cursor: hub.positionOf(subscriber),
+      expiresAt: timeOf(principal.expiresAt),
+      sent: { ...sent },
+      lag: hub.lag(subscriber),
+    }
+  }
+}
+
+export default connections
+
+function timeOf(milliseconds: number | undefined): string | null {
+  return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
+}

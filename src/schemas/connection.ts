@@ -1,0 +1,44 @@
+/** Streams that are open: what is told of them, and how they are changed. */
+import Type, { type Static } from 'typebox'
+import { Cursor } from './common.js'
+
+export const ConnectionParams = Type.Object({ id: Type.String({ description: 'as in the header fanfare-connection and in fanfare.open' }) })
+
+const Patterns = Type.Array(Type.String({ description: 'a topic or a pattern' }))
+
+export const Connection = Type.Object({
+  id: Type.String(),
+  subject: Type.Union([Type.String(), Type.Null()], { description: 'the "sub" of its token' }),
+  topics: Patterns,
+  since: Type.String({ format: 'date-time' }),
+  cursor: Cursor,
+  expiresAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description: 'when its token ends' }),
+  sent: Type.Object({ events: Type.Integer({ minimum: 0 }), bytes: Type.Integer({ minimum: 0 }) }),
+  lag: Type.Integer({ minimum: 0, description: 'how many events of the log it may still lack' }),
+})
+export type Connection = Static<typeof Connection>
+
+export const ConnectionsQuery = Type.Object({
+  topic: Type.Optional(Type.String({ description: 'only streams that get the events of this topic, or hold this pattern' })),
+  subject: Type.Optional(Type.String({ description: 'only streams of this subject' })),
+  limit: Type.Optional(Type.String({ description: '1 to 1,000, default 100' })),
+  after: Type.Optional(Type.String({ description: 'the cursor of the page before' })),
+})
+
+export const ConnectionsPage = Type.Object({
+  connections: Type.Array(Connection),
+  more: Type.Boolean(),
+  cursor: Type.Union([Type.String(), Type.Null()], { description: 'where the next page begins; null when this one is empty' }),
+})
+
+export const TopicsChange = Type.Object({
+  subscribe: Type.Optional(Patterns),
+  unsubscribe: Type.Optional(Patterns),
+  replay: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000, description: 'how many retained events of the added topics come first' })),
+}, { additionalProperties: false })
+
+export const HeldTopics = Type.Object({ topics: Patterns })
+export const RenewedToken = Type.Object({ topics: Patterns, expiresAt: Connection.properties.expiresAt })
+
+export const SubjectQuery = Type.Object({ subject: Type.String({ minLength: 1 }) })
+export const Closed = Type.Object({ closed: Type.Integer({ minimum: 0 }) })
