@@ -1,4 +1,5 @@
 /** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Transaction } from 'lmdb'
 import type { NewEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
@@ -8,7 +9,7 @@ import { State } from './file/state.js'
 import { asStoreError, beginSession, checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
 import { Trimmer } from './file/trimmer.js'
 import { Writer } from './file/writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention } from './log.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, TopicsOptions, TopicsPage, TopicStats } from './log.js'
 
 /** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
 const TICK = 500
@@ -105,6 +106,42 @@ export class FileLog implements EventLog {
 
   before(selection: Selection, count: number): Promise<number> {
     return this.#look((snapshot) => this.#reader.before(snapshot, selection, count))
+  }
+
+  async newest(selection: Selection, { until = this.head, ...options }: ReadOptions): Promise<Page> {
+    const end = Math.min(until, this.head)
+    const search = this.#reader.newest(selection, { ...options, until: end })
+    for (;;) {
+      const page = await this.#look((snapshot): Page | undefined => {
+        search.step(snapshot)
+        if (!search.isDone) return undefined
+        const { events, more } = search.read(snapshot)
+        const position = more ? (events.at(-1)?.sequence ?? options.after) : Math.max(options.after, end)
+        return { events, position, more, gap: this.#reader.hasTrimmed(selection, options.after) }
+      })
+      if (page) return page
+      await nextTurn()
+    }
+  }
+
+  topic(name: string): Promise<TopicStats | undefined> {
+    return this.#look((snapshot) => this.#reader.topic(snapshot, name))
+  }
+
+  async topics({ limit, ...options }: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
+    const found: TopicStats[] = []
+    let after: string | undefined = options.after
+    for (;;) {
+      const part = await this.#look((snapshot) => this.#reader.topics(snapshot, { ...options, after, limit: limit - found.length }, accepts))
+      found.push(...part.topics)
+      after = part.seen
+      if (after === undefined) return { topics: found.slice(0, limit), more: found.length > limit }
+      await nextTurn()
+    }
+  }
+
+  purge(topic: string): Promise<number> {
+    return this.#writer.purge(topic)
   }
 
   /**

@@ -37,6 +37,36 @@ export interface Page {
   gap: boolean
 }
 
+/** What a log holds of one topic. */
+export interface TopicStats {
+  topic: string
+  events: number
+  /** As `LogStats.bytes`. */
+  bytes: number
+  /** The sequence of its oldest event that is retained. */
+  first: number
+  /** The sequence of its newest event that is retained. */
+  last: number
+}
+
+/** Which topics to list. */
+export interface TopicsOptions {
+  /** Only topics whose names begin with this. */
+  prefix?: string | undefined
+  /** Only topics whose names come after this one. */
+  after?: string | undefined
+  /** At most so many topics. */
+  limit: number
+}
+
+/** A part of the list of topics. */
+export interface TopicsPage {
+  /** In the order of their names. */
+  topics: TopicStats[]
+  /** There are further topics behind the last one. */
+  more: boolean
+}
+
 /** How much a log holds. */
 export interface LogStats {
   topics: number
@@ -88,6 +118,29 @@ export interface EventLog {
    * @returns the sequence before the first of them (0 when there are no more than `count` events at all)
    */
   before(selection: Selection, count: number): Promise<number>
+
+  /**
+   * Reads of each topic of a selection only its newest event that matches, in order: for a reader who wants what counts
+   * now, and not how it came to be. Of a topic that is in a page, or before it, nothing older follows.
+   */
+  newest(selection: Selection, options: ReadOptions): Promise<Page>
+
+  /** What is retained of a topic; `undefined`: nothing. */
+  topic(name: string): Promise<TopicStats | undefined>
+
+  /**
+   * Lists the topics of which something is retained.
+   * @param accepts names that it says no to are left out; default: none
+   */
+  topics(options: TopicsOptions, accepts?: (name: string) => boolean): Promise<TopicsPage>
+
+  /**
+   * Takes out every event of a topic that is retained now, as if it had been trimmed. Events that are appended meanwhile
+   * stay.
+   * @returns how many events that were
+   * @throws HubError `log-unavailable`; some of them may be gone then
+   */
+  purge(topic: string): Promise<number>
 
   /**
    * Whether something that matches the topics asked for, behind `after`, has been trimmed since `trims` had the value

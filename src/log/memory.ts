@@ -1,10 +1,11 @@
 /** A log in memory: for tests, and for hubs that keep nothing beyond their own life. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import TinyQueue from 'tinyqueue'
 import { drawEpoch } from '../hub/cursor.js'
 import type { NewEvent, StoredEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
 import { EventQueue } from './event-queue.js'
-import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention } from './log.js'
+import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 
 /** How often age and publisher ids are looked at, in milliseconds. */
 const TRIM_INTERVAL = 1_000
@@ -21,6 +22,7 @@ interface Trimmed {
 interface TopicLog extends Trimmed {
   name: string
   events: EventQueue
+  bytes: number
   /** The publishers' ids that are remembered, oldest first. */
   ids: Map<string, { sequence: number; time: number }>
   /** Whether `#byAge` has an entry for it. */
@@ -139,6 +141,57 @@ export class MemoryLog implements EventLog {
     return 0
   }
 
+  async newest(selection: Selection, { after, until = this.#head, events: limit, bytes = Infinity }: ReadOptions): Promise<Page> {
+    const end = Math.min(until, this.#head)
+    const gap = this.hasTrimmed(selection, after)
+    const newest = this.#selected(selection)
+      .map(({ events }) => newestOf(events, selection, after, end))
+      .filter((event) => event !== undefined)
+      .sort((a, b) => a.sequence - b.sequence)
+    let size = 0
+    let count = 0
+    for (; count < newest.length && count < limit && size < bytes; count++) size += newest[count]!.payload.length
+    const more = count < newest.length
+    const events = newest.slice(0, count)
+    return { events, position: more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more, gap }
+  }
+
+  async topic(name: string): Promise<TopicStats | undefined> {
+    const topic = this.#topics.get(name)
+    return topic && statsOf(topic)
+  }
+
+  async topics({ prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
+    // of all that are meant only the first are kept, the last of them on top
+    const first = new TinyQueue<TopicStats>([], (a, b) => (a.topic < b.topic ? 1 : -1))
+    for (const topic of this.#topics.values()) {
+      const { name } = topic
+      if (name <= after || !name.startsWith(prefix)) continue
+      if (first.length > limit && name > first.peek()!.topic) continue
+      const stats = statsOf(topic)
+      if (!stats || !accepts(name)) continue
+      first.push(stats)
+      if (first.length > limit + 1) first.pop()
+    }
+    const topics = first.data.sort((a, b) => (a.topic < b.topic ? -1 : 1))
+    return { topics: topics.slice(0, limit), more: topics.length > limit }
+  }
+
+  async purge(name: string): Promise<number> {
+    const until = this.#head
+    let purged = 0
+    for (let topic = this.#topics.get(name); topic; topic = this.#topics.get(name)) {
+      for (let step = 0; step < TRIM_STEP; step++) {
+        const { oldest } = topic.events
+        if (!oldest || oldest.sequence > until) return purged
+        this.#trimOne(topic)
+        purged++
+      }
+      await nextTurn()
+    }
+    return purged
+  }
+
   hasTrimmed(selection: Selection, after: number, since = -1): boolean {
     if (after >= this.#trimmed) return false
     const isGone = ({ trimmed, trimmedAt }: Trimmed) => trimmed > after && trimmedAt > since
@@ -191,7 +244,7 @@ export class MemoryLog implements EventLog {
     let topic = this.#topics.get(name)
     if (!topic) {
       const { trimmed, trimmedAt } = this.#emptied.get(name) ?? this.#forgotten
-      topic = { name, events: new EventQueue(), trimmed, trimmedAt, ids: new Map(), queued: false }
+      topic = { name, events: new EventQueue(), bytes: 0, trimmed, trimmedAt, ids: new Map(), queued: false }
       this.#topics.set(name, topic)
       this.#emptied.delete(name)
     }
@@ -211,8 +264,10 @@ export class MemoryLog implements EventLog {
       topic.queued = true
       this.#byAge.push({ sequence: event.sequence, topic })
     }
+    const size = sizeOf(event)
     this.#events++
-    this.#bytes += sizeOf(event)
+    this.#bytes += size
+    topic.bytes += size
     stored.push(event)
     if (topic.events.length > this.#retention.events) this.#trimOne(topic)
   }
@@ -240,8 +295,10 @@ export class MemoryLog implements EventLog {
     topic.trimmed = event.sequence
     topic.trimmedAt = ++this.trims
     this.#trimmed = Math.max(this.#trimmed, event.sequence)
+    const size = sizeOf(event)
     this.#events--
-    this.#bytes -= sizeOf(event)
+    this.#bytes -= size
+    topic.bytes -= size
     if (topic.ids.size > 0) this.#forgetIds(topic)
   }
 
@@ -275,7 +332,21 @@ export class MemoryLog implements EventLog {
       this.#forgotten = { trimmed: Math.max(this.#forgotten.trimmed, trimmed), trimmedAt: ++this.trims }
     }
   }
+}
 
+function newestOf(events: EventQueue, selection: Selection, after: number, until: number): StoredEvent | undefined {
+  for (let index = events.indexAfter(until) - 1; index >= 0; index--) {
+    const event = events.at(index)!
+    if (event.sequence <= after) return undefined
+    if (selection.hasType(event.type)) return event
+  }
+  return undefined
+}
+
+/** What there is of a topic; `undefined`: nothing but what is remembered of it. */
+function statsOf({ name, events, bytes }: TopicLog): TopicStats | undefined {
+  const { length, oldest } = events
+  return oldest && { topic: name, events: length, bytes, first: oldest.sequence, last: events.at(length - 1)!.sequence }
 }
 
 class MemoryRecords implements Records {

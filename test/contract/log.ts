@@ -348,6 +348,217 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
     })
 
+    await t.test('newest', async (t) => {
+      await t.test('is of each topic the one event that counts now', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('a', { type: 'x' }), event('b'), event('a'), event('c', { type: 'x' }), event('b', { type: 'y' }), event('a', { type: 'y' })])
+        const newest = async (patterns: string[], types: string[] = [], options: Partial<ReadOptions> = {}) =>
+          sequences(await log.newest(new Selection(patterns, types), { after: 0, events: 100, ...options }))
+        t.strictSame(await newest(['a']), [6])
+        t.strictSame(await newest(['*']), [4, 5, 6], 'in log order')
+        t.strictSame(await newest(['nobody']), [])
+        t.strictSame(await newest(['*', 'a']), [4, 5, 6], 'each once, by however many patterns it matches')
+        t.strictSame(await newest(['*'], ['x']), [1, 4], 'of those that have the type')
+        t.strictSame(await newest(['*'], ['x', 'y']), [4, 5, 6])
+        t.strictSame(await newest(['*'], [], { after: 4 }), [5, 6])
+        t.strictSame(await newest(['*'], ['x'], { after: 1 }), [4])
+        t.strictSame(await newest(['*'], [], { until: 4 }), [2, 3, 4])
+        t.strictSame(await newest(['*'], [], { after: 2, until: 3 }), [3])
+        t.match(await log.newest(EVERYTHING, { after: 0, events: 2 }), { events: [{ sequence: 4 }, { sequence: 5 }], position: 5, more: true, gap: false })
+        t.match(await log.newest(EVERYTHING, { after: 5, events: 2 }), { events: [{ sequence: 6 }], position: 6, more: false })
+        t.match(await log.newest(new Selection(['c']), { after: 0, events: 2 }), { position: 6, more: false }, 'everything up to the head has been looked at')
+      })
+
+      await t.test('agrees with a simple model, page after page', async (t) => {
+        await t.resolves(fc.assert(
+          fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
+            const log = await open(KEEP_ALL, () => 1)
+            try {
+              for (const batch of batches) await log.append(batch)
+              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
+              for (const { selection, after, until, events, bytes } of reads) {
+                const end = Math.min(until ?? log.head, log.head)
+                const newest = new Map(all.filter(isOf(selection)).filter(({ sequence }) => sequence > after && sequence <= end).map((event) => [event.topic, event.sequence]))
+                const read: number[] = []
+                for (let position = Math.min(after, end), more = true; more; ) {
+                  const page = await log.newest(selection, { after: position, until: end, events, ...(bytes === undefined ? {} : { bytes }) })
+                  read.push(...sequences(page))
+                  same(page.events.length <= events && page.events.slice(0, -1).reduce((sum, { payload }) => sum + payload.length, 0) < (bytes ?? Infinity), true)
+                  same(page.position > position || !page.more, true)
+                  ;({ position, more } = page)
+                  if (!more) same(position, end)
+                }
+                same(read, [...newest.values()].sort((a, b) => a - b))
+              }
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 60 },
+        ))
+      })
+
+      await t.test('knows what has been trimmed', async (t) => {
+        const { log } = await start(t, { events: 2 })
+        await log.append([event('b'), ...manyEvents(10, 'a')])
+        await until(async () => log.stats().events === 3)
+        t.match(await log.newest(EVERYTHING, { after: 0, events: 9 }), { events: [{ sequence: 1 }, { sequence: 11 }], gap: true })
+        t.match(await log.newest(new Selection(['b']), { after: 0, events: 9 }), { gap: false })
+        t.match(await log.newest(EVERYTHING, { after: 9, events: 9 }), { events: [{ sequence: 11 }], gap: false })
+        t.match(await log.newest(EVERYTHING, { after: 0, until: 5, events: 9 }), { events: [{ sequence: 1 }], position: 5 }, 'what is gone is not given')
+      })
+
+      await t.test('of many topics and types is found while others are served', async (t) => {
+        const { log } = await start(t)
+        for (let n = 0; n < 20; n++) await log.append(Array.from({ length: 500 }, (_, m) => event(`t.${m}`, { type: n === 0 ? 'first' : 'other' })))
+        t.strictSame(sequences(await log.newest(new Selection(['t.*'], ['first']), { after: 0, events: 1_000 })), range(1, 500))
+        t.strictSame(sequences(await log.newest(new Selection(['t.*']), { after: 0, events: 1_000 })), range(9_501, 500))
+      })
+    })
+
+    await t.test('topics', async (t) => {
+      await t.test('say what there is of each', async (t) => {
+        const { log } = await start(t, { events: 3 })
+        t.equal(await log.topic('a'), undefined)
+        await log.append([event('a'), event('b', { payload: 'x'.repeat(5_000) }), event('a'), event('a')])
+        t.match(await log.topic('a'), { topic: 'a', events: 3, first: 1, last: 4 })
+        t.match(await log.topic('b'), { topic: 'b', events: 1, first: 2, last: 2 })
+        t.ok((await log.topic('b'))!.bytes > 5_000)
+        t.equal((await log.topic('a'))!.bytes + (await log.topic('b'))!.bytes, log.stats().bytes)
+        await log.append([event('a'), event('a')])
+        await until(async () => log.stats().events === 4)
+        t.match(await log.topic('a'), { events: 3, first: 4, last: 6 }, 'what is trimmed does not count')
+        t.equal(await log.topic('nobody'), undefined)
+        for (const name of ['__proto__', 'constructor', 'hasOwnProperty']) t.equal(await log.topic(name), undefined)
+      })
+
+      await t.test('are listed by name, page after page', async (t) => {
+        const { log } = await start(t)
+        const names = ['a', 'b.1', 'B', 'b', '__proto__', 'b.2', 'constructor', '0', 'b-1', '~', 'b.1.x']
+        await log.append(names.map((name) => event(name)))
+        const sorted = [...names].sort()
+        const list = async (prefix?: string, after?: string, limit = 100) => {
+          const { topics, more } = await log.topics({ prefix, after, limit })
+          for (const topic of topics) t.strictSame(topic, await log.topic(topic.topic))
+          return { names: topics.map(({ topic }) => topic), more }
+        }
+        t.strictSame(await list(), { names: sorted, more: false })
+        t.strictSame(await list('b'), { names: ['b', 'b-1', 'b.1', 'b.1.x', 'b.2'], more: false })
+        t.strictSame(await list('b.1'), { names: ['b.1', 'b.1.x'], more: false })
+        t.strictSame(await list('b', 'b.1'), { names: ['b.1.x', 'b.2'], more: false })
+        t.strictSame(await list('b', 'a', 2), { names: ['b', 'b-1'], more: true })
+        t.strictSame(await list('b', 'c'), { names: [], more: false })
+        t.strictSame(await list('zwölf'), { names: [], more: false })
+        for (let limit = 1; limit <= names.length + 1; limit++) {
+          const read: string[] = []
+          for (let page = await list('', undefined, limit); ; page = await list('', read.at(-1), limit)) {
+            read.push(...page.names)
+            t.equal(page.more, read.length < names.length)
+            if (!page.more) break
+          }
+          t.strictSame(read, sorted)
+        }
+      })
+
+      await t.test('that somebody may not see are left out, and nothing tells of them', async (t) => {
+        const { log } = await start(t)
+        await log.append(['a', 'b', 'c', 'd', 'e'].map((name) => event(name)))
+        const list = async (accepted: string, limit: number, after?: string) => {
+          const { topics, more } = await log.topics({ limit, after }, (name) => accepted.includes(name))
+          return [topics.map(({ topic }) => topic).join(''), more]
+        }
+        t.strictSame(await list('bd', 1), ['b', true])
+        t.strictSame(await list('bd', 1, 'b'), ['d', false], 'there are others behind it, but not for them')
+        t.strictSame(await list('', 9), ['', false])
+      })
+
+      await t.test('are listed when there are many', async (t) => {
+        const { log } = await start(t)
+        const names = Array.from({ length: 12_000 }, (_, n) => `t.${String(n).padStart(5, '0')}`)
+        await log.append(names.map((name) => event(name)))
+        const { topics, more } = await log.topics({ limit: 2, after: 't.00003' }, (name) => name.endsWith('999'))
+        t.strictSame([topics.map(({ topic }) => topic), more], [['t.00999', 't.01999'], true])
+        const last = await log.topics({ limit: 2 }, (name) => name === 't.11999')
+        t.strictSame([last.topics.map(({ topic }) => topic), last.more], [['t.11999'], false])
+      })
+    })
+
+    await t.test('a purge', async (t) => {
+      await t.test('takes out what a topic has, and nothing else', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('a'), event('b'), event('a', { type: 'x' }), event('a.b'), event('a')])
+        const { trims } = log
+        t.equal(await log.purge('a'), 3)
+        t.strictSame(sequences(await readAll(log)), [2, 4])
+        t.match(log.stats(), { events: 2 })
+        t.equal(await log.topic('a'), undefined)
+        t.strictSame((await log.topics({ limit: 9 })).topics.map(({ topic }) => topic), ['a.b', 'b'])
+        t.ok(log.trims > trims, 'what was read before may be gone')
+        t.equal(await log.purge('a'), 0)
+        t.equal(await log.purge('nobody'), 0)
+        t.strictSame(await log.append([event('a')]), [stored(6)], 'a sequence is not used twice')
+        t.match(await log.topic('a'), { events: 1, first: 6, last: 6 })
+        t.equal(await log.purge('a'), 1)
+        t.equal(await log.purge('b'), 1)
+        t.equal(await log.purge('a.b'), 1)
+        t.match(log.stats(), { events: 0, bytes: 0 })
+      })
+
+      await t.test('is a gap for those who had not read everything, and for nobody else', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('a'), event('b'), event('a'), event('b')])
+        const between = log.trims
+        await log.purge('a')
+        const gap = async (patterns: string[], after: number) => (await readAll(log, new Selection(patterns), after)).gap
+        t.strictSame([await gap(['a'], 0), await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 4)], [true, true, false, false])
+        t.strictSame([await gap(['*'], 2), await gap(['*'], 3), await gap(['b'], 0), await gap(['nobody'], 0)], [true, false, false, false])
+        t.strictSame([log.hasTrimmed(new Selection(['a']), 0, between), log.hasTrimmed(new Selection(['a']), 3, between)], [true, false])
+        await log.append([event('a')])
+        t.strictSame([await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 5)], [true, false, false], 'also when the topic is used again')
+      })
+
+      await t.test('does not forget publisher ids within their window', async (t) => {
+        const { log, clock } = await start(t, { dedupWindow: 10_000 })
+        await log.append([event('a', { id: 'x' }), event('a', { id: 'y' })])
+        await log.purge('a')
+        clock.now += 5_000
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(1)])
+        clock.now += 5_001
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [stored(3)])
+      })
+
+      await t.test('of many events lets others append, and keeps what is appended meanwhile', async (t) => {
+        const { log } = await start(t)
+        for (let n = 0; n < 5; n++) await log.append([...manyEvents(1_000, 'a'), ...manyEvents(100, 'b')])
+        const until = log.head
+        const purge = log.purge('a')
+        let isOver = false
+        void purge.finally(() => (isOver = true))
+        const meanwhile: number[] = []
+        const seen: Page[] = []
+        while (!isOver) {
+          meanwhile.push((await log.append([event('a')]))[0]!.sequence)
+          seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
+          await delay(0)
+        }
+        t.ok(meanwhile.length > 1, `${meanwhile.length} appends were answered before it was done`)
+        t.equal(await purge, 5_000)
+        t.strictSame(sequences(await readAll(log, new Selection(['a']))), meanwhile)
+        t.equal((await readAll(log, new Selection(['b']))).events.length, 500)
+        t.ok(seen.every(({ events, gap }) => gap === events.length < 5_000), 'whatever is missing, a gap is told')
+        t.match(log.stats(), { events: 500 + meanwhile.length })
+      })
+
+      await t.test('of topics that are being trimmed, and of several at once', async (t) => {
+        const { log } = await start(t, { events: 20 })
+        await log.append(Array.from({ length: 300 }, (_, n) => event(`t.${n % 5}`)))
+        const answers = await Promise.all([log.purge('t.0'), log.purge('t.1'), log.purge('t.1'), log.purge('t.2'), log.append([event('t.3')])])
+        t.ok(answers.slice(0, 4).every((purged) => (purged as number) <= 60))
+        await until(async () => log.stats().events === 40)
+        t.strictSame((await log.topics({ limit: 9 })).topics.map(({ topic, events }) => [topic, events]), [['t.3', 20], ['t.4', 20]])
+      })
+    })
+
     await t.test('retention', async (t) => {
       await t.test('by count: each topic keeps its newest events', async (t) => {
         const { log } = await start(t, { events: 5 })
@@ -594,6 +805,18 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.match(await readAll(log(), new Selection(['a'])), { gap: true })
           t.match(await readAll(log(), new Selection(['a']), 1), { gap: false })
           t.match(await readAll(log(), new Selection(['b'])), { gap: false })
+        })
+
+        await t.test('it knows what has been purged', async (t) => {
+          const { log, again } = await startOver(t, { dedupWindow: 10_000 })
+          await log().append([event('a', { id: 'x' }), event('b'), event('a')])
+          t.equal(await log().purge('a'), 2)
+          await again()
+          t.strictSame(sequences(await readAll(log())), [2])
+          t.match(log().stats(), { topics: 1, events: 1 })
+          t.match(await readAll(log(), new Selection(['a']), 2), { gap: true })
+          t.match(await readAll(log(), new Selection(['a']), 3), { gap: false })
+          t.strictSame(await log().append([event('a', { id: 'x' }), event('a')]), [duplicate(1), stored(4)])
         })
 
         await t.test('it has its records', async (t) => {

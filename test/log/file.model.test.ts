@@ -1,5 +1,5 @@
 /**
- * The file log against a simple model in memory: whatever is appended, read, trimmed, closed or killed, a sequence is used once, what was acknowledged is kept for
+ * The file log against a simple model in memory: whatever is appended, read, trimmed, purged, closed or killed, a sequence is used once, what was acknowledged is kept for
  * as long as retention says, and a gap is told when, and only when, something is missing.
  *
  * `MODEL_RUNS` says how many sequences of steps are tried for each durability.
@@ -30,6 +30,8 @@ type Step =
   | { do: 'append'; events: NewEvent[]; wait: boolean }
   | { do: 'read'; selection: Selection; part: number; events: number; bytes: number }
   | { do: 'before'; selection: Selection; count: number }
+  | { do: 'newest'; selection: Selection; part: number }
+  | { do: 'purge'; topic: string; wait: boolean }
   | { do: 'record'; key: string; value: string | undefined }
   | { do: 'later'; time: number }
   | { do: 'turns'; turns: number }
@@ -69,6 +71,8 @@ function anySteps(): fc.Arbitrary<Step[]> {
       }),
     },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('before' as const), selection: anySelection(), count: fc.nat(8) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('newest' as const), selection: anySelection(), part: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('purge' as const), topic: fc.constantFrom(...TOPICS, 'nobody'), wait: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('record' as const), key: fc.constantFrom('k/1', 'k/2'), value: fc.constantFrom(undefined, 'v', 'w') }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('later' as const), time: fc.integer({ min: 1, max: 900 }) }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 6 }) }) },
@@ -103,8 +107,13 @@ class Model {
   /** Topic and publisher id → the sequences stored under them. */
   readonly #ids = new Map<string, number[]>()
   readonly #records = new Map<string, string>()
+  /** Topic → up to where it has been purged, or is being. */
+  readonly #purged = new Map<string, number>()
   /** Appends that are not known to be stored, in order; they have no publisher ids. */
   #pending: { events: NewEvent[]; done: Promise<void> }[] = []
+
+  /** Purges that are not known to be done. */
+  readonly #purges = new Set<Promise<void>>()
 
   constructor(folder: string, durability: Durability, retention: Retention) {
     this.#folder = folder
@@ -126,6 +135,8 @@ class Model {
       case 'append': return this.#append(step.events, step.wait)
       case 'read': return this.#read(step.selection, Math.round(step.part * this.#log.head), step.events, step.bytes)
       case 'before': return this.#before(step.selection, step.count)
+      case 'newest': return this.#newest(step.selection, Math.round(step.part * this.#log.head))
+      case 'purge': return this.#purge(step.topic, step.wait)
       case 'record': return this.#record(step.key, step.value)
       case 'turns':
         for (let n = 0; n < step.turns; n++) await turn()
@@ -179,6 +190,7 @@ class Model {
   }
 
   async #answered(): Promise<void> {
+    await Promise.all(this.#purges)
     await Promise.all(this.#pending.map(({ done }) => done))
   }
 
@@ -254,14 +266,36 @@ class Model {
     same(events.filter(({ sequence }) => sequence > start), newest)
   }
 
+  async #newest(selection: Selection, after: number): Promise<void> {
+    const [page, { events }] = await Promise.all([this.#log.newest(selection, { after, events: 1e9 }), this.#log.read(selection, { after, events: 1e9 })])
+    const newest = [...new Map(events.map((event) => [event.topic, event])).values()]
+    same(page.events, newest.sort((a, b) => a.sequence - b.sequence))
+  }
+
+  async #purge(topic: string, wait: boolean): Promise<void> {
+    const { head } = this.#log
+    const log = this.#log
+    const kept = (await this.#retained(new Selection([topic]))).size
+    this.#purged.set(topic, head)
+    const done = log.purge(topic).then(async (count) => {
+      ok(count <= kept, `${count} of ${kept} are purged`)
+      if (log !== this.#log) return // it was killed meanwhile
+      const { events } = await log.read(new Selection([topic]), { after: 0, until: head, events: 1e9 })
+      same(events, [])
+    })
+    if (wait) return done
+    this.#purges.add(done)
+    done.then(() => this.#purges.delete(done), () => undefined) // awaited by `answered`
+  }
+
   async #record(key: string, value: string | undefined): Promise<void> {
     await (value === undefined ? this.#log.records.delete(key) : this.#log.records.put(key, value))
     if (value === undefined) this.#records.delete(key)
     else this.#records.set(key, value)
   }
 
-  async #retained(): Promise<Set<number>> {
-    const { events } = await this.#log.read(EVERYTHING, { after: 0, events: 1e9 })
+  async #retained(selection = EVERYTHING): Promise<Set<number>> {
+    const { events } = await this.#log.read(selection, { after: 0, events: 1e9 })
     return new Set(events.map(({ sequence }) => sequence))
   }
 
@@ -297,7 +331,7 @@ class Model {
     this.#folder = copy
     await this.open()
     await old.close()
-    await Promise.allSettled(pending.map(({ done }) => done))
+    await Promise.allSettled([...this.#purges, ...pending.map(({ done }) => done)])
     ok(this.#log.head >= acknowledged, 'what was acknowledged is there')
     // Of the appends that were not answered some may be stored: whole, and in order.
     for (const { events } of pending) {
@@ -314,6 +348,7 @@ class Model {
     const event = this.#all[sequence - 1]!
     const behind = this.#all.slice(sequence)
     const { events, age, bytes } = this.#retention
+    if (sequence <= (this.#purged.get(event.topic) ?? 0)) return true
     if (behind.filter(({ topic }) => topic === event.topic).length >= events) return true
     if (event.time < this.#now - age) return true
     return behind.reduce((sum, other) => sum + sizeOf(other), sizeOf(event)) > bytes

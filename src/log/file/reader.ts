@@ -1,22 +1,22 @@
 /** Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order. */
 import type { Transaction } from 'lmdb'
-import TinyQueue from 'tinyqueue'
 import type { StoredEvent } from '../../hub/event.js'
 import type { Selection } from '../../hub/selection.js'
-import type { Page, ReadOptions } from '../log.js'
+import type { Page, ReadOptions, TopicsOptions, TopicStats } from '../log.js'
+import { NewestSearch } from './newest.js'
 import { toEvent } from './rows.js'
+import { backwards, forwards, merge, type Sequences } from './sequences.js'
 import type { State, Topic } from './state.js'
 import type { Tables } from './store.js'
 
 /** A page looks at no more events than this, however few of them match: it is then short, and says that there is more. */
 const LOOKED_AT = 20_000
+/** As many names of topics are looked at in one turn of the event loop. */
+const LOOKED_AT_NAMES = 5_000
 /** Of more topics than this it can be cheaper to read the log from end to end than to merge their indexes. */
 const MERGED_TOPICS = 100
 /** That is so when at least one event in so many matches. */
 const SCAN_DENSITY = 20
-
-/** Sequences that match, one after the other. */
-type Sequences = Iterator<number>
 
 export class Reader {
   readonly #tables: Tables
@@ -70,6 +70,38 @@ export class Reader {
     return 0
   }
 
+  /** Looks for the newest event of each topic of a selection. */
+  newest(selection: Selection, { after, until, events, bytes = Infinity }: ReadOptions & { until: number }): NewestSearch {
+    const topics = this.#selected(selection).filter(({ newest }) => newest > after).map(({ name }) => name)
+    return new NewestSearch(this.#tables, this.#state, selection, topics, { after, until, events, bytes })
+  }
+
+  /** What there is of a topic. */
+  topic(transaction: Transaction, name: string): TopicStats | undefined {
+    const topic = this.#state.topics.get(name)
+    if (!topic) return undefined
+    const { id, events, bytes, newest, recent } = topic
+    const [oldest] = this.#tables.index.getKeys({ start: [id, 0], end: [id, Infinity], limit: 1, transaction })
+    return { topic: name, events, bytes, first: oldest?.[1] ?? recent[0] ?? newest, last: newest }
+  }
+
+  /**
+   * Lists topics in the order of their names, and looks at no more than so many names.
+   * @returns the topics, one more than the limit when there are more; and the name that was looked at last, when there are
+   * names left to look at
+   */
+  topics(transaction: Transaction, { prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): { topics: TopicStats[]; seen: string | undefined } {
+    const topics: TopicStats[] = []
+    let looked = 0
+    for (const name of this.#tables.topics.getKeys({ start: after > prefix ? after : prefix, transaction })) {
+      if (name === after) continue
+      if (!name.startsWith(prefix) || topics.length > limit) break
+      if (accepts(name)) topics.push(this.topic(transaction, name)!)
+      if (++looked >= LOOKED_AT_NAMES) return { topics, seen: name }
+    }
+    return { topics, seen: undefined }
+  }
+
   #selected(selection: Selection): Topic[] {
     const { topics } = this.#state
     if (selection.wildcards.length > 0) return [...topics.values()].filter(({ name }) => selection.hasTopic(name))
@@ -87,12 +119,12 @@ export class Reader {
 
   #merge(transaction: Transaction, topics: Topic[], after: number, until: number): Sequences {
     const { index } = this.#tables
-    return merge(topics.map((topic) => forwards(index.getKeys({ start: [topic.id, after + 1], end: [topic.id, until + 1], transaction }), topic, after, until)), (a, b) => a - b)
+    return merge(topics.map((topic) => forwards(index, transaction, topic, after, until)), (a, b) => a - b)
   }
 
   #mergeBackwards(transaction: Transaction, topics: Topic[], head: number): Sequences {
     const { index } = this.#tables
-    return merge(topics.map((topic) => backwards(index.getKeys({ start: [topic.id, head], end: [topic.id, 0], reverse: true, transaction }), topic)), (a, b) => b - a)
+    return merge(topics.map((topic) => backwards(index, transaction, topic, head)), (a, b) => b - a)
   }
 
   /** Whether anything that may have matched, behind `after`, has been trimmed since `trims` had a value. */
@@ -115,41 +147,5 @@ export class Reader {
     if (topic) return [topic.trimmed, topic.trimmedAt]
     const emptied = this.#tables.emptied.get(name)
     return emptied ? [emptied[1], this.#state.emptiedAt.get(name) ?? 0] : [this.#state.totals.forgotten, this.#state.forgottenAt]
-  }
-}
-
-/** The sequences of a topic: those in the index, then those that are not there yet. */
-function* forwards(indexed: Iterable<[number, number]>, { recent }: Topic, after: number, until: number): Generator<number, undefined> {
-  for (const [, sequence] of indexed) yield sequence
-  for (const sequence of recent) if (sequence > after && sequence <= until) yield sequence
-}
-
-function* backwards(indexed: Iterable<[number, number]>, { recent }: Topic): Generator<number, undefined> {
-  for (let i = recent.length - 1; i >= 0; i--) yield recent[i]!
-  for (const [, sequence] of indexed) yield sequence
-}
-
-/** Merges sequences, each list in order, into one in that order. */
-function* merge(lists: Sequences[], compare: (a: number, b: number) => number): Generator<number, undefined> {
-  interface Head {
-    sequence: number
-    rest: Sequences
-  }
-  const heads: Head[] = []
-  try {
-    for (const rest of lists) {
-      const first = rest.next()
-      if (!first.done) heads.push({ sequence: first.value, rest })
-    }
-    const queue = new TinyQueue(heads, (a, b) => compare(a.sequence, b.sequence))
-    for (let head = queue.pop(); head; head = queue.pop()) {
-      yield head.sequence
-      const next = head.rest.next()
-      if (next.done) continue
-      head.sequence = next.value
-      queue.push(head)
-    }
-  } finally {
-    for (const list of lists) list.return?.()
   }
 }

@@ -86,10 +86,21 @@ export class Trimmer {
     }
   }
 
+  /**
+   * Takes out the oldest events of a topic, up to a sequence; within a transaction.
+   * @returns how many that were; fewer than `limit` when no further one is in the index
+   */
+  purge(change: Change, topic: Topic, until: number, limit: number): number {
+    return this.#removeOldest(change, topic, Math.min(until, this.#state.totals.indexed), limit)
+  }
+
   #trimTopic(change: Change, topic: Topic, limit: number): number {
     const count = Math.min(this.#excess(topic), limit)
-    if (count <= 0) return 0
-    const oldest = [...this.#tables.index.getRange({ start: [topic.id, 0], end: [topic.id, Infinity], limit: count })]
+    return count <= 0 ? 0 : this.#removeOldest(change, topic, Infinity, count)
+  }
+
+  #removeOldest(change: Change, topic: Topic, until: number, limit: number): number {
+    const oldest = [...this.#tables.index.getRange({ start: [topic.id, 0], end: [topic.id, until + 1], limit })]
     for (const { key: [, sequence], value: size } of oldest) this.#remove(change, topic, sequence, size)
     return oldest.length
   }

@@ -21,6 +21,8 @@ const MIN_TURNS = 2
 const PROBE = 256 * 1024
 /** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
 const TRIM_STEP = 200
+/** How many events a transaction takes out of topics that are purged: then it holds the event loop for some milliseconds. */
+const PURGE_STEP = 500
 
 /**
  * An append touches only the end of the events. The index, where each topic's entries are in a place of their own, is
@@ -40,10 +42,22 @@ interface PendingRecord {
   reject: (err: Error) => void
 }
 
+interface PendingPurge {
+  topic: string
+  /** What lies behind this sequence stays. */
+  until: number
+  /** How many events have been taken out so far. */
+  purged: number
+  resolve: (purged: number) => void
+  reject: (err: Error) => void
+}
+
 /** What a transaction did. */
 interface Outcome {
   stored: StoredEvent[]
   appended: Appended[][]
+  /** Purges that are done. */
+  purged: PendingPurge[]
   /** Makes it the state. */
   apply: () => void
 }
@@ -67,6 +81,7 @@ export class Writer {
   readonly #options: WriterOptions
   #appends: PendingAppend[] = []
   #records: PendingRecord[] = []
+  readonly #purges = new Set<PendingPurge>()
   #running: Promise<void> | undefined
   #committing: Promise<void> | undefined
   #closed = false
@@ -95,6 +110,18 @@ export class Writer {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
       this.#records.push({ write, resolve, reject })
+      this.#start()
+    })
+  }
+
+  /**
+   * Takes out what a topic has, in as many transactions as it needs.
+   * @throws HubError `log-unavailable`
+   */
+  purge(topic: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#refuse(reject)) return
+      this.#purges.add({ topic, until: this.#state.totals.head, purged: 0, resolve, reject })
       this.#start()
     })
   }
@@ -130,10 +157,10 @@ export class Writer {
 
   async #run(evenIfIdle: boolean): Promise<void> {
     await setImmediate() // everything that is published in one turn goes into one transaction
-    for (let due = evenIfIdle; due || this.#appends.length > 0 || this.#records.length > 0; due = !this.failure && !this.#closed && this.#isDue) {
+    for (let due = evenIfIdle; due || this.#isAsked; due = !this.failure && !this.#closed && this.#isDue) {
       const appends = this.#takeAppends()
       const began = performance.now()
-      await (this.#committing = this.#commit(appends, this.#records.splice(0)))
+      await (this.#committing = this.#commit(appends, this.#records.splice(0), [...this.#purges]))
       this.#committing = undefined
       await this.#gather(this.#appends.length + appends.length, performance.now() - began)
     }
@@ -153,6 +180,11 @@ export class Writer {
     while (expected > 1 && this.#appends.length < expected && (++turns < MIN_TURNS || performance.now() < end))
   }
 
+  /** Whether there is something to do that somebody waits for. */
+  get #isAsked(): boolean {
+    return this.#appends.length > 0 || this.#records.length > 0 || this.#purges.size > 0
+  }
+
   /** Whether there is something to do that nobody waits for. */
   get #isDue(): boolean {
     return this.#indexing || this.#trimmer.needsIndex || this.#trimmer.isDue
@@ -165,21 +197,30 @@ export class Writer {
     return this.#appends.splice(0, taken)
   }
 
-  async #commit(appends: PendingAppend[], records: PendingRecord[]): Promise<void> {
+  async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<void> {
     let outcome: Outcome
     try {
-      outcome = await this.#transaction(() => this.#write(appends, records))
+      outcome = await this.#transaction(() => this.#write(appends, records, purges))
       this.#setFailure(undefined)
     } catch (err) {
       this.#setFailure(err as Error)
       const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause: err })
       for (const { reject } of [...appends, ...records]) reject(refusal)
+      const refusedPurge = new HubError('log-unavailable', 'Not all events could be taken out: the disk is full, or cannot be written. Try again later.', { cause: err })
+      for (const purge of purges) {
+        this.#purges.delete(purge)
+        purge.reject(refusedPurge)
+      }
       return
     }
     outcome.apply()
     if (outcome.stored.length > 0) this.#options.onStored(outcome.stored)
     appends.forEach(({ resolve }, index) => resolve(outcome.appended[index]!))
     for (const { resolve } of records) resolve()
+    for (const purge of outcome.purged) {
+      this.#purges.delete(purge)
+      purge.resolve(purge.purged)
+    }
   }
 
   #setFailure(failure: Error | undefined): void {
@@ -202,12 +243,13 @@ export class Writer {
     }
   }
 
-  #write(appends: PendingAppend[], records: PendingRecord[]): Outcome {
+  #write(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Outcome {
     const change = new Change(this.#state, this.#tables)
     const time = this.#options.now()
     const stored: StoredEvent[] = []
     const appended = appends.map(({ events }) => events.map((event) => this.#append(change, event, time, stored)))
-    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex) change.index(INDEX_STEP)
+    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex || purges.some((purge) => this.#isUnindexed(purge))) change.index(INDEX_STEP)
+    const steps = this.#purge(change, purges)
     const trimmed = this.#trimmer.step(change, TRIM_STEP + 2 * stored.length)
     for (const { write } of records) write()
     this.#probe()
@@ -215,12 +257,32 @@ export class Writer {
     return {
       stored,
       appended,
+      purged: steps.filter(({ done }) => done).map(({ purge }) => purge),
       apply: () => {
         change.apply()
+        for (const { purge, count } of steps) purge.purged += count
         this.#indexing &&= this.#state.unindexed.length > INDEX_STEP
         trimmed()
       },
     }
+  }
+
+  /** Takes out the next events of topics that are purged. What is not in the index yet is for the next transaction. */
+  #purge(change: Change, purges: PendingPurge[]): { purge: PendingPurge; count: number; done: boolean }[] {
+    let left = PURGE_STEP
+    return purges.map((purge) => {
+      if (!this.#state.topics.has(purge.topic)) return { purge, count: 0, done: true } // there was nothing when it was asked for, or there is not any more
+      if (left === 0) return { purge, count: 0, done: false }
+      const count = this.#trimmer.purge(change, change.topic(purge.topic), purge.until, left)
+      left -= count
+      return { purge, count, done: left > 0 && !this.#isUnindexed(purge) }
+    })
+  }
+
+  /** Whether something that is to be purged is not in the index yet. */
+  #isUnindexed({ topic, until }: PendingPurge): boolean {
+    const [oldest] = this.#state.topics.get(topic)?.recent ?? []
+    return oldest !== undefined && oldest <= until
   }
 
   /**
