@@ -11,8 +11,11 @@ import eventStream from './plugins/event-stream.js'
 import hub from './plugins/hub.js'
 import errors from './routes/errors.js'
 import publish from './routes/publish.js'
+import revocations from './routes/revocations.js'
+import sessions from './routes/sessions.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
+import tickets from './routes/tickets.js'
 import { compileValidator } from './validation.js'
 import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
@@ -36,6 +39,9 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
     await scope.register(auth, settings)
     await scope.register(publish, settings)
     await scope.register(subscribe, settings)
+    await scope.register(sessions, settings)
+    await scope.register(tickets)
+    await scope.register(revocations)
     await scope.register(status)
     await scope.register(errors)
   }, { prefix })

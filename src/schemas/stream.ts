@@ -10,6 +10,7 @@ const reading = {
   replay: Type.Optional(Type.String({ description: 'how many retained events come first: up to 1,000, or all' })),
   format: Type.Optional(Type.String({ description: 'raw or cloudevents' })),
   cursor: Type.Optional(Type.String({ description: "with no last event id: start where this token's sub last was under this name" })),
+  ticket: Type.Optional(text('a ticket from POST /tickets, which stands for a token; streams only')),
   after: Type.Optional(Type.String({ description: 'history: only events behind this cursor' })),
   limit: Type.Optional(text('history: 1 to 1,000 events, default 100')),
   last: Type.Optional(text('history: the newest so many events, 1 to 1,000')),
