@@ -13,8 +13,11 @@ import connections from './routes/connections.js'
 import errors from './routes/errors.js'
 import presence from './routes/presence.js'
 import publish from './routes/publish.js'
+import revocations from './routes/revocations.js'
+import sessions from './routes/sessions.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
+import tickets from './routes/tickets.js'
 import { compileValidator } from './validation.js'
 import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
@@ -40,6 +43,9 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
     await scope.register(subscribe, settings)
     await scope.register(connections)
     await scope.register(presence)
+    await scope.register(sessions, settings)
+    await scope.register(tickets)
+    await scope.register(revocations)
     await scope.register(status)
     await scope.register(errors)
   }, { prefix })

@@ -4,10 +4,11 @@ import { backup } from './commands/backup.js'
 import { UsageError, type Process } from './commands/command.js'
 import { inspect } from './commands/inspect.js'
 import { start } from './commands/start.js'
+import { token } from './commands/token.js'
 import { StoreError } from './log/file/store.js'
 import { SettingsError } from './settings.js'
 
-const commands: Record<string, (args: string[], process: Process) => Promise<void>> = { start, inspect, backup }
+const commands: Record<string, (args: string[], process: Process) => Promise<void>> = { start, inspect, backup, token }
 
 // Whoever reads only the beginning of what is printed, such as `head`, has enough.
 process.stdout.on('error', (err: NodeJS.ErrnoException) => {
@@ -19,6 +20,11 @@ const USAGE = `Usage:
   fanfare [start]                            start a hub; it is told what to do by its environment (docs/settings.md)
   fanfare inspect <folder> [--topic <topic>] what a log holds, or the events of a topic as NDJSON
   fanfare backup <folder> <to>               a consistent copy of a log, also of one that is in use
+  fanfare token [--sub <subject>] [--subscribe <patterns>] [--publish <patterns>] [--presence <patterns>] [--admin]
+                [--info <json>] [--expires 1h] [--jti <id>] [--issuer <iss>] [--audience <aud>]
+                [--secret-file <file> | --key-file <file> [--kid <id>]]
+                                             a token, signed with FANFARE_JWT_SECRET or with what a file holds
+  fanfare token --explain <token>            what a token allows, and why a hub would refuse it; -: from standard input
 `
 
 const [name = 'start', ...args] = process.argv.slice(2)

@@ -1,9 +1,7 @@
 /** The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import type { VerifyOptions } from '@fastify/jwt'
+import type { Algorithm } from 'fast-jwt'
 import { SettingsError } from '../settings.js'
-
-type Algorithm = NonNullable<VerifyOptions['algorithms']>[number]
 
 /** A key and the algorithms (RFC 7518, 3.1; RFC 8037) that go with it. */
 export interface VerificationKey {
@@ -36,6 +34,11 @@ export function fromPublicKey(text: string): VerificationKey {
     throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds no public key in PEM ("-----BEGIN PUBLIC KEY-----").', { cause: err })
   }
   return { key: pem, algorithms: algorithmsOf(key) }
+}
+
+/** A public key of a key set. */
+export function fromKeyObject(key: KeyObject): VerificationKey {
+  return { key: key.export({ type: 'spki', format: 'pem' }).toString(), algorithms: algorithmsOf(key) }
 }
 
 function algorithmsOf(key: KeyObject): Algorithm[] {

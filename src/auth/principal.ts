@@ -83,5 +83,15 @@ export function authorizeAdmin(principal: Principal, what: string): void {
 }
 
 function missingToken(action: Action, pattern: string): Problem {
-  return new Problem('missing-token', `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed; none was found in the header "Authorization: Bearer …".`)
+  return new Problem('missing-token', `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed.`)
+}
+
+/**
+ * Checks that somebody may administer the hub.
+ * @throws Problem `not-granted`, or `missing-token` where there was no token
+ */
+export function requireAdmin({ admin, anonymous }: Principal): void {
+  if (admin) return
+  if (anonymous) throw new Problem('missing-token', "To do this an admin's token is needed.")
+  throw new Problem('not-granted', 'This is for admins: among its grants the token needs "admin": true.')
 }

@@ -1,5 +1,5 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
-import type { EventLog, LogStats, Page } from '../log/log.js'
+import type { EventLog, LogStats, Page, Records } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
 import { checkEvent, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
@@ -107,6 +107,11 @@ export class Hub implements SubscriberOwner {
   /** The cursor of a sequence. */
   cursor(sequence: number): string {
     return this.#encoder.cursor(sequence)
+  }
+
+  /** Small things that are kept beside the events. */
+  get records(): Records {
+    return this.#log.records
   }
 
   /** How much the log holds. */

@@ -1,12 +1,36 @@
 /** Which origins' pages may use the hub. */
 import cors from '@fastify/cors'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
+import { isAllowedOrigin } from '../auth/origin.js'
 import { SettingsError, type Settings } from '../settings.js'
 
 /** How long a browser may remember the answer to a preflight, in seconds: what Chromium caps it at. */
 const PREFLIGHT_MAX_AGE = 7_200
+/** How many origins, and for how long in milliseconds, it is remembered of that a refusal has been logged. */
+const TOLD_ORIGINS = 100
+const TOLD_AGE = 3_600_000
+/** How much of an origin is logged: a host name has 253 characters at most. */
+const MAX_ORIGIN = 300
 
 export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) => {
+  const told = new LRUCache<string, true>({ max: TOLD_ORIGINS, ttl: TOLD_AGE })
+
+  /** The browser tells its user nothing but "CORS error", and the page not even that. */
+  function tellOfRefusal(request: FastifyRequest): void {
+    const { origin } = request.headers
+    if (origin === undefined || corsOrigins.includes('*') || isAllowedOrigin(request, corsOrigins) || told.has(origin)) return
+    if (told.size >= TOLD_ORIGINS) told.purgeStale()
+    if (told.size >= TOLD_ORIGINS || (corsOrigins.length === 0 && app.hasRequestDecorator('corsPreflightEnabled'))) return
+    told.set(origin, true)
+    request.log.info({ origin: origin.slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' }, 'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it')
+  }
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    tellOfRefusal(request)
+    done()
+  })
   if (corsOrigins.length === 0) return
   if (app.hasRequestDecorator('corsPreflightEnabled')) throw new SettingsError('The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.')
   const anywhere = corsOrigins.includes('*')

@@ -32,7 +32,7 @@ export interface ErrorsOptions {
 export default fp<ErrorsOptions>(async (app, { prefix, handleNotFound }) => {
   const routes = new RouteMethods()
   app.addHook('onRoute', ({ url, method }) => routes.add(url, method))
-  app.setErrorHandler((err: FastifyError, request, reply) => answer(toProblem(err), request, reply))
+  app.setErrorHandler((err: FastifyError, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
   if (handleNotFound) {
     app.setNotFoundHandler((request, reply) => {
       const allowed = routes.of(pathOf(request))
@@ -91,6 +91,12 @@ export function toProblem(err: FastifyError): Problem {
   const [code, words] = FRAMEWORK_ERRORS[err.code] ?? [codeForStatus(status)]
   if (status < 400 || status >= 500) return new Problem('internal-error', 'The request could not be carried out; the log of the hub says why.', {}, { cause: err })
   return new Problem(code, words ?? err.message)
+}
+
+/** Whoever is refused is told where their token was found, or where it was looked for. */
+function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
+  if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem
+  return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, { cause: problem.cause })
 }
 
 function fromHub(err: HubError): Problem {

@@ -55,6 +55,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
     const bookmark = readBookmark(principal, query)
     const slow = readPolicy(query.slow)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
+    app.revocations.refuse(principal) // it may have happened meanwhile
     refuseWhileBusy()
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }

@@ -12,6 +12,7 @@ const reading = {
   cursor: Type.Optional(Type.String({ description: "with no last event id: start where this token's sub last was under this name" })),
   slow: Type.Optional(Type.String({ description: 'what a reader that stalls gets: resume, everything; latest, of each topic the newest event' })),
   presence: Type.Optional(Type.String({ description: 'true: also who comes and goes on these topics' })),
+  ticket: Type.Optional(text('a ticket from POST /tickets, which stands for a token; streams only')),
   after: Type.Optional(Type.String({ description: 'history: only events behind this cursor' })),
   limit: Type.Optional(text('history: 1 to 1,000 events, default 100')),
   last: Type.Optional(text('history: the newest so many events, 1 to 1,000')),

@@ -14,6 +14,8 @@ export interface CommandOptions {
   env?: Record<string, string>
   /** As whom it runs; only root can choose. */
   user?: number
+  /** What it reads from standard input; without it, there is nothing. */
+  input?: string
 }
 
 export interface Command {
@@ -31,14 +33,15 @@ export interface Outcome extends Exit {
 }
 
 /** Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment reaches it but PATH. */
-export function startCommand(t: Test, args: readonly string[], { env = {}, user }: CommandOptions = {}): Command {
+export function startCommand(t: Test, args: readonly string[], { env = {}, user, input }: CommandOptions = {}): Command {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
   const variables = Object.entries({ PATH: process.env['PATH'] ?? '', HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env })
   // By `env -i`: the test runner adds its own to the environment of whatever is started.
   const child = spawn('env', ['-i', ...variables.map(([name, value]) => `${name}=${value}`), process.execPath, MAIN, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     ...(user === undefined ? {} : { uid: user, gid: user }),
   })
+  child.stdin.on('error', () => undefined).end(input) // it may have ended without reading it
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))

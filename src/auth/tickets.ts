@@ -1,0 +1,131 @@
+/**
+ * Tickets: what stands in a URL where a token must not. A ticket opens event streams and does nothing else, for a short
+ * time, so one that turns up in a log is of no use to whoever finds it there.
+ *
+ * It is a JWT of the hub's own: its key is kept in the log's records, so that a ticket outlives a restart, and its `typ` and
+ * `aud` (RFC 8725, 3.11 and 3.12) keep it from passing as a token, and a token from passing as a ticket, whatever their keys.
+ */
+import { randomBytes } from 'node:crypto'
+import { createSigner, createVerifier } from 'fast-jwt'
+import { Problem } from '../errors.js'
+import type { Principal } from '../hub/principal.js'
+import type { Records } from '../log/log.js'
+import { readClaims } from './principal.js'
+
+const TYPE = 'fanfare-ticket+jwt'
+const AUDIENCE = 'fanfare-ticket'
+const KEY_RECORD = 'ticket-key'
+/** As long as the hash (RFC 7518, 3.2). */
+const KEY_BYTES = 32
+const GRANTS = 'fanfare'
+
+/** What a ticket says: until when it is good, and the claims of the token that it was made with. */
+interface TicketClaims {
+  token: Record<string, unknown>
+}
+
+export interface Ticket {
+  ticket: string
+  /** In milliseconds since the epoch of Unix. */
+  expiresAt: number
+}
+
+type VerifyTicket = (ticket: string) => TicketClaims
+
+/** Whether a JWT's header says that it is a ticket. The prefix may be left out (RFC 7515, 4.1.9). */
+export function isTicketType(typ: unknown): boolean {
+  return typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === TYPE
+}
+
+export class Tickets {
+  readonly #records: Records
+  readonly #ttl: number
+  readonly #subscribeToo: readonly string[]
+  #drawing: Promise<string> | undefined
+  #verify: VerifyTicket | undefined
+
+  /**
+   * @param ttl for how long a ticket is good, in milliseconds
+   * @param subscribeToo what anybody may subscribe to
+   */
+  constructor(records: Records, ttl: number, subscribeToo: readonly string[]) {
+    this.#records = records
+    this.#ttl = ttl
+    this.#subscribeToo = subscribeToo
+  }
+
+  /**
+   * Makes a ticket that is good for what a token is, but not for longer.
+   * @throws HubError `log-unavailable` when the first ticket's key cannot be kept
+   */
+  async issue(principal: Principal): Promise<Ticket> {
+    const key = this.#key ?? await this.#drawKey()
+    const expiresAt = Math.min(Date.now() + this.#ttl, principal.expiresAt ?? Infinity)
+    const sign = createSigner({ key, algorithm: 'HS256', header: { alg: 'HS256', typ: TYPE }, noTimestamp: true })
+    return { ticket: sign({ aud: AUDIENCE, exp: expiresAt / 1_000, token: toClaims(principal) }), expiresAt }
+  }
+
+  /**
+   * Whose ticket it is. What they may do ends with their token, not with the ticket.
+   * @throws Problem `invalid-ticket`
+   */
+  read(ticket: string): Principal {
+    const verify = this.#verifier()
+    if (!verify) throw new Problem('invalid-ticket', 'The ticket was not issued by this hub.')
+    let claims: TicketClaims
+    try {
+      claims = verify(ticket)
+    } catch (err) {
+      throw new Problem('invalid-ticket', wordsFor(err), {}, { cause: err })
+    }
+    return readClaims(claims.token, GRANTS, this.#subscribeToo)
+  }
+
+  get #key(): string | undefined {
+    return this.#records.get(KEY_RECORD) as string | undefined
+  }
+
+  /** The first ticket of a log has its key drawn; those who ask meanwhile wait for the same one. */
+  async #drawKey(): Promise<string> {
+    this.#drawing ??= (async () => {
+      const key = randomBytes(KEY_BYTES).toString('base64url')
+      await this.#records.put(KEY_RECORD, key)
+      return key
+    })().finally(() => (this.#drawing = undefined))
+    return this.#drawing
+  }
+
+  #verifier(): VerifyTicket | undefined {
+    const key = this.#verify ? undefined : this.#key
+    if (key !== undefined) {
+      this.#verify = createVerifier({ key, algorithms: ['HS256'], checkTyp: TYPE, allowedAud: AUDIENCE, requiredClaims: ['aud', 'exp', 'token'], cache: false }) as VerifyTicket
+    }
+    return this.#verify
+  }
+}
+
+/** The grants are those that the token came to: `{sub}` is resolved, and the claim has its usual name. */
+function toClaims({ subject, tokenId, expiresAt, admin, info, grants }: Principal): Record<string, unknown> {
+  return {
+    ...(subject === undefined ? {} : { sub: subject }),
+    ...(tokenId === undefined ? {} : { jti: tokenId }),
+    ...(expiresAt === undefined ? {} : { exp: expiresAt / 1_000 }),
+    [GRANTS]: {
+      ...(admin ? { admin } : {}),
+      ...(info === undefined ? {} : { info }),
+      ...Object.fromEntries(Object.entries(grants).filter(([, patterns]) => patterns.length > 0)),
+    },
+  }
+}
+
+function wordsFor(err: unknown): string {
+  switch (err instanceof Error && 'code' in err ? err.code : undefined) {
+    case 'FAST_JWT_EXPIRED':
+      return 'The ticket has expired: get a new one (POST /tickets) right before each stream.'
+    case 'FAST_JWT_INVALID_SIGNATURE':
+    case 'FAST_JWT_INVALID_ALGORITHM':
+      return 'The ticket was not issued by this hub, or has been changed. A token is no ticket: POST /tickets makes one of it.'
+    default:
+      return 'This is no ticket: POST /tickets makes one of a token.'
+  }
+}

@@ -1,0 +1,61 @@
+/** Where the token of a request is looked for. What is found first counts, so a request has one bearer. */
+import type { FastifyRequest } from 'fastify'
+import { Problem } from '../errors.js'
+import { readSession } from './session-cookie.js'
+
+export type TokenSource = 'header' | 'ticket' | 'cookie' | 'query'
+
+/** What came of looking for a token. */
+export interface TokenSearch {
+  /** Where it was; `undefined`: there was none. */
+  source: TokenSource | undefined
+  token: string
+  /** The same for whoever is refused: where it was found or, when there is none, where it was looked for. */
+  words: string
+}
+
+/** Names under which tokens are put into URLs by mistake. */
+const QUERY_NAMES = ['token', 'access_token', 'authorization', 'jwt']
+
+const FOUND: Record<TokenSource, string> = {
+  header: 'The token was found in the header "Authorization".',
+  ticket: 'The ticket was found in the query, as "ticket".',
+  cookie: 'The token was found in the cookie "fanfare_token".',
+  query: 'The token was found in the query, as "token".',
+}
+
+/**
+ * Looks for the token of a request.
+ * @param inQuery whether it may be `?token=`
+ * @throws Problem `token-in-query`, `malformed-token`, `invalid-ticket`
+ */
+export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearch {
+  const query = request.query as Record<string, unknown>
+  const named = QUERY_NAMES.find((name) => query[name] !== undefined)
+  if (named !== undefined && !(inQuery && named === 'token')) {
+    throw new Problem('token-in-query', `The query has "${named}". URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`)
+  }
+  const { authorization } = request.headers
+  if (authorization !== undefined) return found('header', bearerOf(authorization))
+  if (query.ticket !== undefined) return found('ticket', single(query.ticket, 'invalid-ticket', 'ticket'))
+  const session = readSession(request.headers.cookie)
+  if (session !== undefined) return found('cookie', session)
+  if (query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
+  const words = `No token was found: it was looked for in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
+  return { source: undefined, token: '', words }
+}
+
+function found(source: TokenSource, token: string): TokenSearch {
+  return { source, token, words: FOUND[source] }
+}
+
+function bearerOf(authorization: string): string {
+  const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization) ?? []
+  if (token === undefined) throw new Problem('malformed-token', 'The header "Authorization" has to be "Bearer", a space and a token.')
+  return token
+}
+
+function single(value: unknown, code: 'invalid-ticket' | 'malformed-token', name: string): string {
+  if (typeof value !== 'string' || value === '') throw new Problem(code, `The query has "${name}" without a value, or more than once.`)
+  return value
+}

@@ -1,0 +1,106 @@
+/** Verifies tokens: signature, times, issuer, audience. The key decides which algorithm is right; the token has no say in it. */
+import type { KeyObject } from 'node:crypto'
+import { createDecoder, createVerifier, type VerifierOptions } from 'fast-jwt'
+import { Problem, type ProblemCode } from '../errors.js'
+import { SettingsError, type Settings } from '../settings.js'
+import { KeySet, type KeySetOptions } from './key-set.js'
+import { fromKeyObject, fromPublicKey, fromSecret, type VerificationKey } from './keys.js'
+import { isTicketType } from './tickets.js'
+
+/** The claims of a token that has been verified. */
+export type TokenClaims = Record<string, unknown>
+
+export type VerifierSettings = Pick<Settings, 'jwtSecret' | 'jwtPublicKey' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience'>
+
+/** What the JWT library's codes are called here. */
+const CODES: Record<string, [ProblemCode, string]> = {
+  FAST_JWT_EXPIRED: ['expired-token', 'The token has expired: its "exp" is in the past.'],
+  FAST_JWT_INACTIVE: ['inactive-token', 'The token is not valid yet: its "nbf" is in the future.'],
+  FAST_JWT_INVALID_ALGORITHM: ['invalid-algorithm', 'The token is signed with another algorithm than the key of this hub is for.'],
+  FAST_JWT_INVALID_KEY: ['invalid-algorithm', 'The token is signed with another algorithm than the key of this hub is for.'],
+  FAST_JWT_INVALID_SIGNATURE: ['invalid-signature', 'The signature does not fit: the token was signed with another key, or changed.'],
+  FAST_JWT_MISSING_SIGNATURE: ['invalid-algorithm', 'The token is not signed.'],
+  FAST_JWT_MALFORMED: ['malformed-token', 'The token is not a JSON Web Token.'],
+  FAST_JWT_INVALID_TYPE: ['malformed-token', 'The token is not a JSON Web Token.'],
+}
+
+type VerifyWithKey = (token: string) => TokenClaims
+
+export class TokenVerifier {
+  readonly #checks: Partial<VerifierOptions>
+  readonly #fixed: VerifyWithKey | undefined
+  readonly #keySet: KeySet | undefined
+  readonly #byKey = new WeakMap<KeyObject, VerifyWithKey>()
+  readonly #decode = createDecoder({ complete: true }) as (token: string) => { header: Record<string, unknown> }
+
+  /** @throws SettingsError when there is no key, or one that is of no use */
+  constructor(settings: VerifierSettings, keySetOptions?: KeySetOptions) {
+    this.#checks = claimChecks(settings)
+    const key = keyOf(settings)
+    if (key) this.#fixed = this.#withKey(key)
+    else this.#keySet = new KeySet(requireUrl(settings.jwksUrl), keySetOptions)
+  }
+
+  /** Fetches keys that are published elsewhere, so that the first token need not wait for them. */
+  async prepare(): Promise<void> {
+    await this.#keySet?.refresh()
+  }
+
+  /**
+   * Checks a token.
+   * @throws Problem saying what is wrong with it
+   */
+  async verify(token: string): Promise<TokenClaims> {
+    try {
+      const { header } = this.#decode(token)
+      if (isTicketType(header.typ)) throw new Problem('invalid-ticket', 'This is a ticket, which is no token: it stands in the query of a stream, as "ticket".')
+      const verify = this.#fixed ?? await this.#withPublished(header)
+      return verify(token)
+    } catch (err) {
+      if (err instanceof Problem) throw err
+      const code = err instanceof Error && 'code' in err ? String(err.code) : ''
+      const [problem, words] = CODES[code] ?? ['invalid-claims', `The token is not accepted: ${err instanceof Error ? err.message : String(err)}`]
+      throw new Problem(problem, words, {}, { cause: err })
+    }
+  }
+
+  async #withPublished({ alg, kid }: Record<string, unknown>): Promise<VerifyWithKey> {
+    if (typeof alg !== 'string' || !PUBLISHED_ALGORITHMS.has(alg)) throw new Problem('invalid-algorithm', 'The token is not signed with a private key whose public half the hub could fetch.')
+    const key = await this.#keySet!.find({ alg, kid })
+    let verify = this.#byKey.get(key)
+    // jose gives an RSA key that names no algorithm as another object for each, so the token's is that of the key
+    if (!verify) this.#byKey.set(key, (verify = this.#withKey({ ...fromKeyObject(key), algorithms: [alg as VerificationKey['algorithms'][number]] })))
+    return verify
+  }
+
+  #withKey({ key, algorithms }: VerificationKey): VerifyWithKey {
+    return createVerifier({ ...this.#checks, key, algorithms }) as VerifyWithKey
+  }
+}
+
+/** Those of RFC 7518, 3.1 and RFC 8037 that are not symmetric. */
+const PUBLISHED_ALGORITHMS: ReadonlySet<string> = new Set(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])
+
+function claimChecks({ jwtIssuer, jwtAudience }: VerifierSettings): Partial<VerifierOptions> {
+  const checks: Partial<VerifierOptions> = { cache: false }
+  const requiredClaims: string[] = [] // what is only allowed may be missing
+  if (jwtIssuer !== undefined) {
+    checks.allowedIss = jwtIssuer
+    requiredClaims.push('iss')
+  }
+  if (jwtAudience !== undefined) {
+    checks.allowedAud = jwtAudience
+    requiredClaims.push('aud')
+  }
+  return { ...checks, requiredClaims }
+}
+
+function keyOf({ jwtSecret, jwtPublicKey }: VerifierSettings): VerificationKey | undefined {
+  if (jwtPublicKey !== undefined) return fromPublicKey(jwtPublicKey)
+  return jwtSecret === undefined ? undefined : fromSecret(jwtSecret)
+}
+
+function requireUrl(url: string | undefined): string {
+  if (url === undefined) throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL (as a plugin: jwtSecret, jwtPublicKey or jwksUrl).')
+  return url
+}

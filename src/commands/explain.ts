@@ -1,0 +1,100 @@
+/** A token in plain words: what it says, and what a hub with these settings makes of it. */
+import { createDecoder } from 'fast-jwt'
+import { readClaims } from '../auth/principal.js'
+import { TokenVerifier } from '../auth/verifier.js'
+import { Problem } from '../errors.js'
+import type { Action } from '../hub/principal.js'
+import { quote } from '../hub/quote.js'
+import { resolveGrant } from '../hub/topic.js'
+import { SettingsError, type Settings } from '../settings.js'
+
+export interface Explanation {
+  lines: string[]
+  accepted: boolean
+}
+
+type Claims = Record<string, unknown>
+
+const ACTIONS: readonly Action[] = ['subscribe', 'publish', 'presence']
+
+/** Explains a token, which may stand behind the word `Bearer`. Whether it has been revoked only a hub knows. */
+export async function explain(text: string, settings: Settings): Promise<Explanation> {
+  const token = text.trim().replace(/^Bearer +/i, '')
+  const claims = decode(token)
+  const refusal = await refusalOf(token, settings)
+  return {
+    lines: [
+      ...(claims ? describe(claims, settings.jwtClaim) : []),
+      refusal === undefined ? 'A hub with these settings accepts it, unless it has been revoked.' : `A hub with these settings refuses it: ${refusal}`,
+    ],
+    accepted: refusal === undefined,
+  }
+}
+
+function decode(token: string): Claims | undefined {
+  try {
+    return createDecoder()(token) as Claims
+  } catch {
+    return undefined // the refusal says why
+  }
+}
+
+async function refusalOf(token: string, settings: Settings): Promise<string | undefined> {
+  try {
+    readClaims(await new TokenVerifier(settings).verify(token), settings.jwtClaim, [])
+    return undefined
+  } catch (err) {
+    if (err instanceof SettingsError) return err.message
+    if (err instanceof Problem) return `${err.message} (${err.status} ${err.code})`
+    throw err
+  }
+}
+
+function describe(claims: Claims, claimName: string): string[] {
+  const { sub, jti, iss, aud } = claims
+  const granted = isObject(claims[claimName]) ? claims[claimName] : {}
+  const rows: [string, string | undefined][] = [
+    ['subject', print(sub) ?? 'none'],
+    ['token id', print(jti)],
+    ['issuer', print(iss)],
+    ['audience', print(aud)],
+    ['not before', printTime(claims.nbf)],
+    ['expires', printTime(claims.exp) ?? 'never'],
+    ...ACTIONS.flatMap((action) => grantRows(action, granted[action], typeof sub === 'string' ? sub : undefined)),
+    ['admin', granted.admin === true ? 'yes' : 'no'],
+    ['info', print(granted.info)],
+  ]
+  return [
+    ...rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(10)}  ${value}`])),
+    ...(claims[claimName] === undefined ? [`It has no claim ${quote(claimName)}, so it grants nothing.`] : []),
+    '',
+  ]
+}
+
+/** A row for what is granted, one for each grant that is void. */
+function grantRows(action: Action, granted: unknown, sub: string | undefined): [string, string | undefined][] {
+  if (granted === undefined) return [[action, 'nothing']]
+  if (!Array.isArray(granted) || !granted.every((grant) => typeof grant === 'string')) return [[action, print(granted)]]
+  const resolved = granted.map((grant) => ({ grant, pattern: resolveGrant(grant, sub) }))
+  const patterns = resolved.flatMap(({ pattern }) => pattern ?? [])
+  const voids = resolved.filter(({ pattern }) => pattern === undefined)
+  return [[action, patterns.length === 0 ? 'nothing' : patterns.join(', ')], ...voids.map(({ grant }): [string, string] => ['', `${print(grant)!} is void: ${reasonOf(grant)}`])]
+}
+
+function reasonOf(grant: string): string {
+  return resolveGrant(grant, 'subject') === undefined ? 'it is no topic or pattern.' : 'there is no subject that is a single segment of a topic.'
+}
+
+/** As JSON, in which nothing speaks to a terminal: it escapes the other control characters itself. */
+function print(value: unknown): string | undefined {
+  return value === undefined ? undefined : JSON.stringify(value).replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
+}
+
+function printTime(seconds: unknown): string | undefined {
+  const time = typeof seconds === 'number' ? new Date(seconds * 1_000) : undefined
+  return time && !Number.isNaN(time.getTime()) ? time.toISOString() : print(seconds)
+}
+
+function isObject(value: unknown): value is Claims {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,134 @@
+/** `fanfare token`: makes a token, or says in plain words what one allows and whether a hub with these settings takes it. */
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { createSigner } from 'fast-jwt'
+import { fromSecret } from '../auth/keys.js'
+import { resolveGrant } from '../hub/topic.js'
+import { loadSettings, SettingsError, type Settings } from '../settings.js'
+import { parseDuration } from '../units.js'
+import { UsageError, type Process } from './command.js'
+import { explain } from './explain.js'
+
+const OPTIONS = {
+  sub: { type: 'string' },
+  subscribe: { type: 'string', multiple: true },
+  publish: { type: 'string', multiple: true },
+  presence: { type: 'string', multiple: true },
+  admin: { type: 'boolean' },
+  info: { type: 'string' },
+  expires: { type: 'string' },
+  jti: { type: 'string' },
+  issuer: { type: 'string' },
+  audience: { type: 'string' },
+  kid: { type: 'string' },
+  'secret-file': { type: 'string' },
+  'key-file': { type: 'string' },
+  explain: { type: 'string' },
+} as const satisfies ParseArgsConfig['options']
+
+type Values = ReturnType<typeof parse>
+
+/** Prints a token, or what `--explain` finds; the exit code is 1 where the token would be refused. */
+export async function token(args: string[], process: Process): Promise<void> {
+  const values = parse(args)
+  const { hub } = loadSettings(process.env)
+  if (values.explain === undefined) process.stdout.write(`${make(values, hub)}\n`)
+  else if (Object.keys(values).length > 1) throw new UsageError('--explain goes with no other option.')
+  else {
+    const { lines, accepted } = await explain(values.explain === '-' ? await readAll(process.stdin) : values.explain, hub)
+    for (const line of lines) process.stdout.write(`${line}\n`)
+    if (!accepted) process.exitCode = 1
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values
+  } catch (err) {
+    throw new UsageError(err instanceof Error ? err.message : String(err))
+  }
+}
+
+function make(values: Values, settings: Settings): string {
+  const { sub } = values
+  const grants = {
+    ...grantsOf('subscribe', values.subscribe, sub),
+    ...grantsOf('publish', values.publish, sub),
+    ...grantsOf('presence', values.presence, sub),
+    ...(values.admin ? { admin: true } : {}),
+    ...(values.info === undefined ? {} : { info: readInfo(values.info) }),
+  }
+  const claims = {
+    iss: values.issuer ?? settings.jwtIssuer,
+    aud: values.audience ?? settings.jwtAudience,
+    sub,
+    jti: values.jti,
+    exp: values.expires === undefined ? undefined : Math.floor((Date.now() + readDuration(values.expires)) / 1_000),
+    [settings.jwtClaim]: grants,
+  }
+  const header = values.kid === undefined ? {} : { kid: values.kid }
+  try {
+    return createSigner({ ...signingKey(values, settings), ...header })(JSON.parse(JSON.stringify(claims)) as object) // without what is undefined
+  } catch (err) {
+    if (err instanceof UsageError || err instanceof SettingsError) throw err
+    throw new SettingsError(`Nothing can be signed with this key: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+  }
+}
+
+/** A grant may be several, separated by commas. One that no hub would honour is refused here. */
+function grantsOf(action: string, given: string[] | undefined, sub: string | undefined): Record<string, string[]> {
+  const grants = (given ?? []).flatMap((text) => text.split(',')).map((grant) => grant.trim()).filter((grant) => grant !== '')
+  for (const grant of grants) {
+    if (resolveGrant(grant, 'subject') === undefined) throw new UsageError(`--${action}: ${JSON.stringify(grant)} is no topic or pattern.`)
+    if (resolveGrant(grant, sub) === undefined) throw new UsageError(`--${action}: ${JSON.stringify(grant)} is void without a --sub that is a single segment of a topic.`)
+  }
+  return grants.length === 0 ? {} : { [action]: grants }
+}
+
+function readInfo(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (err) {
+    throw new UsageError(`--info is JSON: ${err instanceof Error ? err.message : String(err)}`)
+  }
+}
+
+function readDuration(text: string): number {
+  const duration = parseDuration(text)
+  if (duration === undefined) throw new UsageError('--expires is a duration such as 15m, 1h or 30d.')
+  return duration
+}
+
+/** The key's kind decides the algorithm, as it does where tokens are verified. */
+function signingKey(values: Values, { jwtSecret }: Settings): { key: string; algorithm?: 'HS256' } {
+  const [keyFile, secretFile] = [values['key-file'], values['secret-file']]
+  if (keyFile !== undefined && secretFile !== undefined) throw new UsageError('A token is signed with one key: --secret-file or --key-file.')
+  if (keyFile !== undefined) return { key: readPrivateKey(keyFile) }
+  const secret = secretFile === undefined ? jwtSecret : readFile(secretFile).replace(/\r?\n$/, '')
+  if (secret === undefined || secret === '') throw new SettingsError('There is nothing to sign with: set FANFARE_JWT_SECRET, or name a file with --secret-file (a secret) or --key-file (a private key in PEM).')
+  return { key: fromSecret(secret).key, algorithm: 'HS256' }
+}
+
+function readPrivateKey(path: string): string {
+  const pem = readFile(path)
+  try {
+    return createPrivateKey(pem).export({ type: 'pkcs8', format: 'pem' }).toString()
+  } catch (err) {
+    throw new SettingsError(`${path} holds no private key in PEM ("-----BEGIN PRIVATE KEY-----") without a passphrase.`, { cause: err })
+  }
+}
+
+function readFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (err) {
+    throw new SettingsError(`${path} cannot be read: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+  }
+}
+
+async function readAll(stdin: Process['stdin']): Promise<string> {
+  let text = ''
+  for await (const chunk of stdin) text += String(chunk)
+  return text
+}

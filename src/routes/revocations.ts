@@ -1,0 +1,52 @@
+/** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { requireAdmin } from '../auth/principal.js'
+import type { Revocation, Revoked } from '../auth/revocations.js'
+import { Problem } from '../errors.js'
+import { quote } from '../hub/quote.js'
+import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
+
+const revocations: FastifyPluginAsyncTypebox = async (app) => {
+  const { connections } = app.hub
+  const known = app.revocations
+
+  app.post('/revocations', { onRequest: app.authenticate, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
+    requireAdmin(request.fanfarePrincipal!)
+    const { until, ...members } = request.body
+    const revocation = await known.add(revokedBy(members), readFuture(until), () => connections.end('revoked', ({ info }) => known.includes(info.principal)))
+    reply.code(201)
+    return show(revocation)
+  })
+
+  app.get('/revocations', { onRequest: app.authenticate, schema: { response: { 200: RevocationList } } }, async (request) => {
+    requireAdmin(request.fanfarePrincipal!)
+    return { revocations: known.list().map(show) }
+  })
+
+  app.delete('/revocations/:id', { onRequest: app.authenticate, schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
+    requireAdmin(request.fanfarePrincipal!)
+    const { id } = request.params
+    if (!await known.delete(id)) throw new Problem('not-found', `There is no revocation ${quote(id)}, or no longer.`)
+    return reply.code(204).send()
+  })
+}
+
+export default revocations
+
+function revokedBy({ subject, jti }: Omit<RevocationBody, 'until'>): Revoked {
+  if (subject !== undefined && jti === undefined) return { subject }
+  if (jti !== undefined && subject === undefined) return { jti }
+  throw new Problem('invalid-request', 'What is revoked are the tokens of a subject, or the one with a jti: send exactly one of "subject" and "jti".')
+}
+
+/** @throws Problem `invalid-request` when it is no moment (a leap second is none either), or not to come */
+function readFuture(text: string): number {
+  const time = Date.parse(text)
+  if (time > Date.now()) return time
+  throw new Problem('invalid-request', `"until" has to be a time in the future, such as "2026-12-31T23:59:59Z"; ${quote(text)} is none.`, { errors: [{ path: '/until', message: 'is not a time in the future' }] })
+}
+
+function show({ until, ...rest }: Revocation) {
+  return { ...rest, until: new Date(until).toISOString() }
+}
