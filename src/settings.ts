@@ -29,12 +29,14 @@ function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (
 
 const duration = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h' }, parseDuration, printDuration)
+const someTime = (fallback: string, description: string) =>
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, more than nothing' }, (text) => positive(parseDuration(text)), printDuration)
 const durationOrOff = (description: string) =>
   setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
 const size = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB' }, parseSize, (bytes) => `${bytes}B`)
+  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
 const count = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d{0,14}$/.test(text.replaceAll('_', '')) ? Number(text.replaceAll('_', '')) : undefined))
+  setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
 const countOrOff = (description: string) =>
   setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
 const flag = (description: string) =>
@@ -55,6 +57,10 @@ const list = (description: string, expects: string, isItem: (item: string) => bo
     return items.every(isItem) ? items : undefined
   })
 
+function positive(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value
+}
+
 const printDuration = (milliseconds: number) => `${milliseconds}ms`
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
@@ -67,7 +73,7 @@ const Environment = Type.Object({
   FANFARE_LOG: setting({ default: 'file:./data', description: 'Where events are kept: in a folder, or in memory alone.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),
   FANFARE_DURABILITY: oneOf(['sync', 'commit'], 'sync', 'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.'),
   FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
-  FANFARE_RETAIN_AGE: duration('24h', 'For how long events are kept.'),
+  FANFARE_RETAIN_AGE: someTime('24h', 'For how long events are kept.'),
   FANFARE_RETAIN_BYTES: size('1GiB', 'How large the whole log may grow.'),
   FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
@@ -78,10 +84,10 @@ const Environment = Type.Object({
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
   FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', isPattern),
-  FANFARE_TICKET_TTL: duration('60s', 'For how long a ticket opens streams.'),
+  FANFARE_TICKET_TTL: someTime('60s', 'For how long a ticket opens streams.'),
   FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub; `*`: all, without cookies.', 'origins such as https://app.example.com, or *', isOrigin),
-  FANFARE_HEARTBEAT: duration('15s', 'After how long without a write a stream gets a heartbeat.'),
-  FANFARE_SLOW_TIMEOUT: duration('30s', 'After how long without progress a stalled stream is ended.'),
+  FANFARE_HEARTBEAT: someTime('15s', 'After how long without a write a stream gets a heartbeat.'),
+  FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended.'),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
   FANFARE_MAX_CONNECTIONS_PER_SUBJECT: count('100', 'How many streams one subject may have open.'),
   FANFARE_MAX_CONNECTIONS_PER_ADDRESS: countOrOff('How many streams may be open from one address.'),
@@ -264,6 +270,8 @@ function parseTrust(text: string): TrustProxy | undefined {
 }
 
 function nearest(name: string, known: readonly string[]): string {
+  const bare = known.find((candidate) => `FANFARE_${candidate}` === name)
+  if (bare !== undefined) return bare
   const distance = (candidate: string) => leven(name.toUpperCase(), candidate.toUpperCase())
   return known.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best))
 }

@@ -1,5 +1,6 @@
 /** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { drawEpoch } from '../hub/cursor.js'
 import { checkFolder, openStore, StoreError } from '../log/file/store.js'
 import { UsageError, type Process } from './command.js'
@@ -17,6 +18,9 @@ export async function backup(args: string[], { stdout }: Process): Promise<void>
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
   try {
     await tables.root.backup(to, true)
+  } catch (err) {
+    rmSync(join(to, 'data.mdb'), { force: true })
+    throw new StoreError(`${folder} could not be copied to ${to}: ${err instanceof Error ? err.message : String(err)}.`, { cause: err })
   } finally {
     await tables.root.close()
   }

@@ -41,5 +41,6 @@ export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) =>
     allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID'],
     exposedHeaders: ['Fanfare-Connection', 'Last-Event-ID', 'Retry-After', 'WWW-Authenticate'],
     maxAge: PREFLIGHT_MAX_AGE,
+    strictPreflight: false, // OPTIONS by hand is answered too
   })
 }, { name: 'fanfare-cors', fastify: '5.x' })

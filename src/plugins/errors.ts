@@ -1,11 +1,11 @@
 /** Answers every refusal as problem details, or, on a stream and where it may pass, so that a browser comes back. */
-import accepts from 'accepts'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { codeForStatus, Problem, type ProblemCode } from '../errors.js'
 import { HubError } from '../hub/hub-error.js'
 import { closeBlock, drawRetry } from '../hub/sse.js'
 import { pathOf } from '../logger.js'
+import { preferredType } from '../negotiation.js'
 import { describeErrors, summarize } from '../validation.js'
 
 declare module 'fastify' {
@@ -75,7 +75,7 @@ class RouteMethods {
 
 /** Whether an event stream is what the client would be given. */
 export function wantsStream(request: FastifyRequest): boolean {
-  return accepts(request.raw).type(['text/event-stream', 'application/json']) === 'text/event-stream'
+  return preferredType(request) === 'text/event-stream'
 }
 
 /** What any error is to the client. Words of an unexpected one stay in the log. */

@@ -1,4 +1,5 @@
 /** The hub of an application. */
+import type { Server } from 'node:http'
 import fp from 'fastify-plugin'
 import { Hub } from '../hub/hub.js'
 import { openLog } from '../log/open.js'
@@ -9,6 +10,14 @@ declare module 'fastify' {
     hub: Hub
   }
 }
+
+/** A server for HTTP/2, which an application may have, ends its idle sessions itself. */
+function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void {
+  server.closeIdleConnections?.()
+}
+
+/** How often connections are ended that have become idle while the application closes, in milliseconds. */
+const CLOSE_IDLE_INTERVAL = 50
 
 export default fp<Settings>(async (app, settings) => {
   const log = await openLog(settings.log, {
@@ -24,6 +33,14 @@ export default fp<Settings>(async (app, settings) => {
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('hub', hub)
-  app.addHook('preClose', async () => hub.endStreams()) // an open stream would keep the server from closing
-  app.addHook('onClose', () => hub.close())
+  let closingIdle: NodeJS.Timeout | undefined
+  app.addHook('preClose', async () => {
+    hub.endStreams() // an open stream would keep the server from closing
+    // and so would a connection whose last request is answered after the server has looked for idle ones
+    closingIdle = setInterval(() => closeIdle(app.server), CLOSE_IDLE_INTERVAL).unref()
+  })
+  app.addHook('onClose', async () => {
+    clearInterval(closingIdle)
+    await hub.close()
+  })
 }, { name: 'fanfare-hub', fastify: '5.x' })

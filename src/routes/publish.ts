@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import { HubError } from '../hub/hub-error.js'
 import { requireTopic } from '../hub/topic.js'
 import { TopicParams } from '../schemas/common.js'
 import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceipt } from '../schemas/event.js'
@@ -50,8 +51,11 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
     if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
     if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize)
     if (typeof body === 'string') throw new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.')
-    for (const { topic } of body.events) requireTopic(topic)
-    authorize(principal, 'publish', body.events.map(({ topic }) => topic))
+    if (request.headers['idempotency-key'] !== undefined) throw new Problem('invalid-request', 'The header "Idempotency-Key" is for one event; in a batch each has an "id" of its own.')
+    body.events.forEach(({ topic }, index) => naming(index, () => {
+      requireTopic(topic)
+      authorize(principal, 'publish', [topic])
+    }))
     const events = await app.hub.publishAll(body.events)
     reply.code(201)
     return { events }
@@ -59,6 +63,17 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
 }
 
 export default publish
+
+/** Has a refusal name the event of a batch that it is about. */
+function naming(index: number, check: () => void): void {
+  try {
+    check()
+  } catch (err) {
+    if (err instanceof HubError) err.index = index
+    if (err instanceof Problem) throw new Problem(err.code, err.message, { ...err.extensions, errors: [{ path: `/events/${index}`, message: err.message }] })
+    throw err
+  }
+}
 
 /** The publisher's id of an event: its own, or the header `Idempotency-Key`, which means the same. */
 function idOf(event: { id?: string }, key: string | string[] | undefined): string | undefined {

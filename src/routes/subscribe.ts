@@ -1,7 +1,6 @@
 /** Subscribing: an event stream, or the same events as a page of history. */
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import accepts from 'accepts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { authorize } from '../auth/principal.js'
 import { Problem } from '../errors.js'
@@ -12,6 +11,7 @@ import type { Wire } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import type { SlowPolicy } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
+import { preferredType } from '../negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import type { Settings } from '../settings.js'
@@ -38,7 +38,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
   async function answer(request: FastifyRequest, reply: FastifyReply, patterns: string[], query: EventsQuery) {
     const selection = select(request, patterns, query)
     vary(reply)
-    switch (accepts(request.raw).type(['text/event-stream', 'application/json'])) {
+    switch (preferredType(request)) {
       case 'text/event-stream':
         return stream(request, reply, selection, query)
       case 'application/json':

@@ -159,6 +159,14 @@ await t.test('a folder that cannot be used stops the start with words that name 
     await refuses(t, join(folder, 'file', 'below'))
   })
 
+  await t.test('a disk without room for a new log', { skip: skipMount }, async (t) => {
+    const disk = mountTmpfs(t, 1)
+    disk.fill()
+    await refuses(t, join(disk.folder, 'new'))
+    disk.free()
+    t.equal(await (await startHub(t, { FANFARE_LOG: `file:${disk.folder}/new` })).stop(), 0, 'once there is room it is begun')
+  })
+
   await t.test('a file system that is read-only', { skip: skipMount }, async (t) => {
     const disk = mountTmpfs(t, 1)
     mkdirSync(join(disk.folder, 'empty'))

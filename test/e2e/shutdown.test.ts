@@ -187,3 +187,22 @@ await t.test('without streams it ends promptly', async (t) => {
     t.ok(performance.now() - began < PROMPT, `${Math.round(performance.now() - began)} ms`)
   }
 })
+
+await t.test('a connection that its client keeps open does not keep the hub from ending', async (t) => {
+  const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
+  const agent = new http.Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const body = JSON.stringify({ data: 'in flight' })
+  const sending = http.request(`${hub.url}/topics/a/events`, { method: 'POST', agent, headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', 'content-length': body.length } })
+  const answer = new Promise<http.IncomingMessage>((resolve, reject) => sending.once('response', resolve).once('error', reject))
+  sending.write(body.slice(0, 5))
+  await request(`${hub.url}/status`) // what was written before this is there
+  hub.signal('SIGTERM')
+  await poll(async () => (hub.logs().some(({ msg }) => msg === 'stopping') ? true : undefined), () => 'it does not stop')
+  sending.end(body.slice(5))
+  const response = await within(answer, () => 'what is in flight is not answered')
+  response.resume()
+  t.equal(response.statusCode, 201)
+  const { code } = await within(hub.exited, () => 'it does not end', PROMPT)
+  t.equal(code, 0)
+})

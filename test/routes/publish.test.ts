@@ -266,7 +266,7 @@ await t.test('a batch', async (t) => {
     const table: [bad: object, status: number, code: string, path: string | undefined][] = [
       [{ topic: 'a' }, 400, 'invalid-event', '/events/2'], [{ topic: 'a', data: 1, text: '' }, 400, 'invalid-event', '/events/2'], [{ topic: 'a', text: 'x'.repeat(1_001) }, 413, 'event-too-large', '/events/2'],
       [{ data: 1 }, 400, 'invalid-request', '/events/2'], [{ topic: 'a.*', data: 1 }, 400, 'invalid-topic', undefined], [{ topic: 'a', data: 1, x: 1 }, 400, 'invalid-request', '/events/2'],
-      [{ topic: 'a', data: 1, id: '' }, 400, 'invalid-event', '/events/2'], [{ topic: 'a', data: 1, type: 'a\nb' }, 400, 'invalid-event', '/events/2'], [{ topic: 7, data: 1 }, 400, 'invalid-request', '/events/2/topic'], [{ topic: 'fanfare.stats', data: 1 }, 400, 'reserved-topic', undefined],
+      [{ topic: 'a', data: 1, id: '' }, 400, 'invalid-event', '/events/2'], [{ topic: 'a', data: 1, type: 'a\nb' }, 400, 'invalid-event', '/events/2'], [{ topic: 7, data: 1 }, 400, 'invalid-request', '/events/2/topic'], [{ topic: 'fanfare.stats', data: 1 }, 400, 'reserved-topic', '/events/2'],
     ]
     for (const [bad, status, code, path] of table) {
       const response = await hub.send({ method: 'POST', url: '/events', payload: { events: [good, good, bad, good] } })

@@ -54,6 +54,7 @@ await t.test('what is accepted decides: an event stream, a page of history, or n
     ['application/json', 'json'], ['application/*', 'json'], ['application/json, text/plain, */*', 'json'], // the last is what axios sends
     ['application/json;q=0.9, text/event-stream;q=0.1', 'json'], ['application/json;q=0.1, text/event-stream;q=0.9', 'stream'], ['application/json;q=0.5, */*;q=0.1', 'json'], ['text/event-stream;q=0, */*', 'json'],
     ['text/event-stream;q=0, application/json', 'json'], ['application/json;q=0, */*', 'stream'], ['text/html, application/json', 'json'],
+    ['text/event-stream; charset=utf-8', 'stream'], ['text/event-stream;charset="UTF-8"', 'stream'], ['application/json; charset=utf-8', 'json'],
     ['text/html', 406], ['text/plain', 406], ['image/*', 406], ['application/xml, text/html;q=0.9', 406], ['text/event-stream;q=0', 406], ['application/cloudevents+json', 406],
   ]
   for (const [accept, type] of table) {

@@ -28,7 +28,7 @@ export class Reader {
   }
 
   read(transaction: Transaction, selection: Selection, { after, until = this.#state.totals.head, events: limit, bytes = Infinity }: ReadOptions): Page {
-    const gap = this.hasTrimmed(selection, after)
+    let gap = this.hasTrimmed(selection, after)
     const topics = this.#selected(selection).filter((topic) => topic.newest > after)
     const scan = this.#isDense(topics)
     const sequences = scan ? this.#scan(transaction, after, until) : this.#merge(transaction, topics, after, until)
@@ -40,6 +40,7 @@ export class Reader {
       for (let next = sequences.next(); !next.done; next = sequences.next()) {
         if (looked++ >= LOOKED_AT) return { events, position, more: true, gap }
         const row = this.#tables.events.get(next.value, { transaction })
+        gap ||= row === undefined // a damaged file: what the index names is not there
         if (row && selection.hasType(row[3] ?? undefined) && (!scan || selection.hasTopic(row[0]))) {
           if (events.length >= limit || size >= bytes) return { events, position, more: true, gap }
           events.push(toEvent(next.value, row))

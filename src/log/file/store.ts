@@ -1,5 +1,5 @@
 /** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
@@ -11,6 +11,11 @@ export type Durability = 'sync' | 'commit'
 /** The layout of the tables; a store with a greater one is refused. */
 const FORMAT = 1
 const DATA_FILE = 'data.mdb'
+const LOCK_FILE = 'lock.mdb'
+/** What a new log takes at least, in bytes. */
+const ROOM = 128 * 1024
+/** The unit of `Stats.blocks`, in bytes. */
+const BLOCK = 512
 /** LMDB's mark (`MDB_MAGIC`), and where it and what else is needed lie in each of the two pages that a file begins with. */
 const LMDB_MAGIC = 0xbeefc0de
 const META_PAGE = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152, bytes: 160 }
@@ -141,8 +146,10 @@ export function checkFolder(folder: string, readOnly = false): void {
     if (!readOnly) mkdirSync(folder, { recursive: true, mode: 0o700 })
     if (!existsSync(file)) {
       if (readOnly) throw new StoreError(`There is no log in ${folder}.`)
+      requireRoom(folder)
       return
     }
+    if (!readOnly && isSparse(join(folder, LOCK_FILE))) requireRoom(folder)
     const needed = neededSize(file) // before the size is looked at: somebody may be writing
     const { size } = statSync(file)
     if (needed === undefined ? size === 0 && !readOnly : needed <= size) return
@@ -151,6 +158,26 @@ export function checkFolder(folder: string, readOnly = false): void {
     throw new StoreError(`The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`, { cause: err })
   }
   throw new StoreError(`${file} is no log, or is damaged. Restore a backup, or move the folder away to begin with an empty log.`)
+}
+
+/**
+ * LMDB maps its lock file into memory before there is anything in it: where a disk has no room for that, the process is
+ * ended by a signal.
+ * @throws when so much cannot be written
+ */
+function requireRoom(folder: string): void {
+  const file = join(folder, 'room')
+  try {
+    writeFileSync(file, Buffer.alloc(ROOM), { flush: true })
+  } finally {
+    rmSync(file, { force: true })
+  }
+}
+
+/** Whether a file is missing, or some of it has not been given room on the disk. */
+function isSparse(file: string): boolean {
+  const stats = statSync(file, { throwIfNoEntry: false })
+  return !stats || stats.blocks * BLOCK < stats.size
 }
 
 /**
