@@ -13,6 +13,7 @@ import errors from './routes/errors.js'
 import publish from './routes/publish.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
+import topics from './routes/topics.js'
 import { compileValidator } from './validation.js'
 import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
@@ -36,6 +37,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
     await scope.register(auth, settings)
     await scope.register(publish, settings)
     await scope.register(subscribe, settings)
+    await scope.register(topics)
     await scope.register(status)
     await scope.register(errors)
   }, { prefix })

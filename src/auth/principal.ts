@@ -66,6 +66,17 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
   }
 }
 
+/**
+ * Checks that a principal is an admin.
+ * @param what the thing that only admins do, as it stands after "To"
+ * @throws Problem `not-granted`, `missing-token` where there was no token
+ */
+export function authorizeAdmin(principal: Principal, what: string): void {
+  if (principal.admin) return
+  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed; none was found in the header "Authorization: Bearer …".`)
+  throw new Problem('not-granted', `To ${what} the token needs "admin": true.`)
+}
+
 function missingToken(action: Action, pattern: string): Problem {
   return new Problem('missing-token', `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed; none was found in the header "Authorization: Bearer …".`)
 }
