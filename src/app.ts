@@ -18,6 +18,7 @@ import sessions from './routes/sessions.js'
 import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
+import topics from './routes/topics.js'
 import { compileValidator } from './validation.js'
 import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
@@ -46,6 +47,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
     await scope.register(sessions, settings)
     await scope.register(tickets)
     await scope.register(revocations)
+    await scope.register(topics)
     await scope.register(status)
     await scope.register(errors)
   }, { prefix })

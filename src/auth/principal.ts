@@ -73,25 +73,15 @@ export function isGranted(principal: Principal, action: Action, pattern: string)
 
 /**
  * Checks that a principal is an admin.
- * @param what what they want to do
- * @throws Problem `not-granted`, or `missing-token` where there was no token
+ * @param what the thing that only admins do, as it stands after "To"
+ * @throws Problem `not-granted`, `missing-token` where there was no token
  */
 export function authorizeAdmin(principal: Principal, what: string): void {
   if (principal.admin) return
-  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed; none was found in the header "Authorization: Bearer …".`)
+  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed.`)
   throw new Problem('not-granted', `To ${what} the token needs "admin": true.`)
 }
 
 function missingToken(action: Action, pattern: string): Problem {
   return new Problem('missing-token', `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed.`)
-}
-
-/**
- * Checks that somebody may administer the hub.
- * @throws Problem `not-granted`, or `missing-token` where there was no token
- */
-export function requireAdmin({ admin, anonymous }: Principal): void {
-  if (admin) return
-  if (anonymous) throw new Problem('missing-token', "To do this an admin's token is needed.")
-  throw new Problem('not-granted', 'This is for admins: among its grants the token needs "admin": true.')
 }

@@ -86,10 +86,19 @@ export class Fanout {
 
   /** How many subscribers an event of this topic and type goes to. */
   count(topic: string, type: string | undefined): number {
+    return this.#count(topic, ({ selection }) => selection.hasType(type))
+  }
+
+  /** How many subscribers a topic has, whatever types they want. */
+  subscribers(topic: string): number {
+    return this.#count(topic, () => true)
+  }
+
+  #count(topic: string, isMeant: (feed: Feed) => boolean): number {
     const feeds = new Set<Feed>()
     let count = 0
     this.#index.each(topic, (feed) => {
-      if (feeds.has(feed) || !feed.selection.hasType(type)) return
+      if (feeds.has(feed) || !isMeant(feed)) return
       feeds.add(feed)
       count += feed.size
     })

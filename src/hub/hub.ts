@@ -1,5 +1,5 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
-import type { EventLog, LogStats, Page, Records } from '../log/log.js'
+import type { EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
 import { checkEvent, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
@@ -12,6 +12,7 @@ import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { requireTopic, requireTopicName } from './topic.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
 
 /** What became of a published event. */
@@ -23,6 +24,20 @@ export interface Receipt {
   duplicate: boolean
   /** How many subscribers of this hub it is being sent to. */
   subscribers: number
+}
+
+/** What there is of a topic. */
+export interface TopicInfo {
+  topic: string
+  /** How many streams have it among their topics and patterns. */
+  subscribers: number
+  /** How many of its events are retained. */
+  events: number
+  /** What they count for in retention by bytes. */
+  bytes: number
+  /** The cursors of the oldest and the newest of them; `null`: there are none. */
+  firstId: string | null
+  lastId: string | null
 }
 
 export interface HubOptions extends UpkeepOptions {
@@ -236,6 +251,35 @@ export class Hub implements SubscriberOwner {
     return this.#log.read(selection, { ...options, until: this.#head })
   }
 
+  /**
+   * What there is of a topic. Every topic exists by name, so there is an answer for each.
+   * @throws HubError `invalid-topic`
+   */
+  async topic(topic: string): Promise<TopicInfo> {
+    requireTopicName(topic)
+    const stats = await this.#log.topic(topic)
+    return stats ? this.#describe(stats) : { topic, subscribers: this.#fanout.subscribers(topic), events: 0, bytes: 0, firstId: null, lastId: null }
+  }
+
+  /**
+   * Lists the topics of which the log holds something, by name.
+   * @param accepts names that it says no to are left out
+   */
+  async topics(options: TopicsOptions, accepts: (topic: string) => boolean): Promise<{ topics: TopicInfo[]; more: boolean }> {
+    const { topics, more } = await this.#log.topics(options, accepts)
+    return { topics: topics.map((stats) => this.#describe(stats)), more }
+  }
+
+  /**
+   * Takes every event of a topic out of the log. Streams that have not been sent them yet are told of a gap.
+   * @returns how many events that were
+   * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
+   */
+  async purge(topic: string): Promise<number> {
+    requireTopic(topic)
+    return this.#log.purge(topic)
+  }
+
   /** The part of a subscriber's sink: it has room again. */
   resume(subscriber: Subscriber): void {
     const { feed, place, stall } = subscriber
@@ -312,7 +356,8 @@ export class Hub implements SubscriberOwner {
     }
   }
 
-  #sendEphemeral(event: NewEvent): Receipt {
+import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { requireTopic, requireTopicName } from './topic.js'
     const order = ++this.#frames
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, Date.now(), `${this.cursor(this.#head)}-ephemeral-${order}`))
     return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }

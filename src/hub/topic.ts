@@ -77,13 +77,20 @@ export function resolveGrant(grant: string, sub: string | undefined): string | u
 }
 
 /**
+ * Checks that something is the name of a topic.
+ * @throws HubError `invalid-topic`
+ */
+export function requireTopicName(topic: string): void {
+  if (isTopic(topic)) return
+  throw new HubError('invalid-topic', `${quote(topic)} is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`)
+}
+
+/**
  * Checks that events can be published to a topic.
  * @throws HubError `invalid-topic`, or `reserved-topic` for the hub's own
  */
 export function requireTopic(topic: string): void {
-  if (!isTopic(topic)) {
-    throw new HubError('invalid-topic', `${quote(topic)} is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`)
-  }
+  requireTopicName(topic)
   if (isReserved(topic)) throw new HubError('reserved-topic', `${quote(topic)} is one of the hub's own topics: nobody else publishes there.`)
 }
 

@@ -1,7 +1,7 @@
 /** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
-import { requireAdmin } from '../auth/principal.js'
+import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../hub/quote.js'
@@ -12,7 +12,7 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const known = app.revocations
 
   app.post('/revocations', { onRequest: app.authenticate, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
-    requireAdmin(request.fanfarePrincipal!)
+    authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
     const { until, ...members } = request.body
     const revocation = await known.add(revokedBy(members), readFuture(until), () => connections.end('revoked', ({ info }) => known.includes(info.principal)))
     reply.code(201)
@@ -20,12 +20,12 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
   })
 
   app.get('/revocations', { onRequest: app.authenticate, schema: { response: { 200: RevocationList } } }, async (request) => {
-    requireAdmin(request.fanfarePrincipal!)
+    authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
     return { revocations: known.list().map(show) }
   })
 
   app.delete('/revocations/:id', { onRequest: app.authenticate, schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
-    requireAdmin(request.fanfarePrincipal!)
+    authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
     const { id } = request.params
     if (!await known.delete(id)) throw new Problem('not-found', `There is no revocation ${quote(id)}, or no longer.`)
     return reply.code(204).send()

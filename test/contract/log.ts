@@ -532,11 +532,11 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         for (let n = 0; n < 5; n++) await log.append([...manyEvents(1_000, 'a'), ...manyEvents(100, 'b')])
         const until = log.head
         const purge = log.purge('a')
-        let isOver = false
-        void purge.finally(() => (isOver = true))
+        const going = new Set([purge])
+        void purge.finally(() => going.delete(purge))
         const meanwhile: number[] = []
         const seen: Page[] = []
-        while (!isOver) {
+        while (going.size > 0) {
           meanwhile.push((await log.append([event('a')]))[0]!.sequence)
           seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
           await delay(0)

@@ -36,7 +36,7 @@ await t.test('what is not there', async (t) => {
 
 await t.test('what is there, but not for this method', async (t) => {
   const { send } = await openApp(t)
-  for (const [method, url, allowed] of [['PUT', '/topics/a/events', ['GET', 'HEAD', 'POST']], ['PATCH', '/events?topic=a', ['GET', 'HEAD', 'POST']], ['POST', '/status', ['GET', 'HEAD']]] as const) {
+  for (const [method, url, allowed] of [['PUT', '/topics/a/events', ['DELETE', 'GET', 'HEAD', 'POST']], ['PATCH', '/events?topic=a', ['GET', 'HEAD', 'POST']], ['POST', '/status', ['GET', 'HEAD']]] as const) {
     const response = await send({ method, url })
     isProblem(t, response, 405, 'method-not-allowed', `${method} ${url}`)
     t.strictSame(String(response.headers['allow']).split(', ').sort(), allowed, 'RFC 9110, 15.5.6')

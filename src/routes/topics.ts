@@ -1,0 +1,55 @@
+/** Topics: which there are, what there is of each, and taking its events out. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { authorize, authorizeAdmin } from '../auth/principal.js'
+import { Problem } from '../errors.js'
+import type { Principal } from '../hub/principal.js'
+import { TopicIndex } from '../hub/topic-index.js'
+import { requireTopicName } from '../hub/topic.js'
+import { TopicParams } from '../schemas/common.js'
+import { Purged, TopicInfo, Topics, TopicsQuery } from '../schemas/topic.js'
+import { readCount } from './counts.js'
+
+const DEFAULT_LIMIT = '100'
+const MAX_LIMIT = 1_000
+
+const topics: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/topics', { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } }, async ({ query, fanfarePrincipal }) => {
+    const { prefix, after, limit = DEFAULT_LIMIT } = query
+    const page = await app.hub.topics({ prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) }, whatIsVisibleTo(fanfarePrincipal!))
+    return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
+  })
+
+  app.get('/topics/:topic', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicInfo } } }, async ({ params: { topic }, fanfarePrincipal }) => {
+    requireTopicName(topic)
+    if (!fanfarePrincipal!.admin) authorize(fanfarePrincipal!, 'subscribe', [topic])
+    return app.hub.topic(topic)
+  })
+
+  app.delete('/topics/:topic/events', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Purged } } }, async ({ params: { topic }, fanfarePrincipal, log }) => {
+    authorizeAdmin(fanfarePrincipal!, 'purge a topic')
+    const purged = await app.hub.purge(topic)
+    log.info({ topic, purged, subject: fanfarePrincipal!.subject }, 'topic purged')
+    return { purged }
+  })
+}
+
+export default topics
+
+/**
+ * Which topics somebody is told of: those that they could subscribe to. The grants are put into an index, since a list of
+ * many topics is compared with all of them.
+ * @throws Problem `missing-token` where there was no token, and nothing is for everybody
+ */
+function whatIsVisibleTo({ admin, anonymous, grants }: Principal): (topic: string) => boolean {
+  if (admin) return () => true
+  if (anonymous && grants.subscribe.length === 0) {
+    throw new Problem('missing-token', 'To list topics a token is needed; none was found in the header "Authorization: Bearer …".')
+  }
+  const granted = new TopicIndex<true>()
+  for (const grant of grants.subscribe) granted.add(grant, true)
+  return (topic) => {
+    let isVisible = false
+    granted.each(topic, () => (isVisible = true))
+    return isVisible
+  }
+}

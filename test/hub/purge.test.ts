@@ -1,0 +1,41 @@
+/** What streams are told when a topic is purged while they read it. */
+import t from 'tap'
+import { until } from './fake-sink.js'
+import { openHub } from './open-hub.js'
+
+const LARGE = 'x'.repeat(100_000)
+
+await t.test('a stream that is catching up is told of what it does not get any more', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (let n = 1; n <= 20; n++) await hub.publish(n % 2 === 0 ? 'a' : 'b', { data: `${n} ${LARGE}` })
+  const slow = await subscribe(['a', 'b'], { replay: 'all' })
+  slow.stall(2)
+  await until(() => slow.isFull)
+  const got = slow.data.length
+  t.ok(got > 0 && got < 10)
+  t.equal(await hub.purge('a'), 10)
+  slow.drain()
+  await until(() => slow.told('live').length === 1)
+  t.match(slow.told('gap')[0], { reason: 'expired' })
+  t.strictSame(slow.data.slice(got).map((data) => parseInt(data.slice(1))).filter((n) => n % 2 === 0), [], 'what was purged is not sent from what was read before')
+  t.equal(slow.data.filter((data) => parseInt(data.slice(1)) % 2 === 1).length, 10, 'everything else is')
+})
+
+await t.test('what others have read lately is not taken from memory after a purge', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  await hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'a', data: 2 }])
+  const first = await subscribe(['a'], { lastEventId: hub.cursor(0) })
+  await until(() => first.told('live').length === 1)
+  t.strictSame(first.data, ['1', '2'])
+  await hub.purge('a')
+  const second = await subscribe(['a'], { lastEventId: hub.cursor(0) })
+  await until(() => second.told('live').length === 1)
+  t.strictSame(second.data, [])
+  t.match(second.told('gap'), [{ reason: 'expired', after: hub.cursor(0), oldest: null }])
+  const third = await subscribe(['a'], { lastEventId: hub.cursor(2) })
+  await until(() => third.told('live').length === 1)
+  t.strictSame(third.told('gap'), [], 'who had read everything is told of no gap')
+  await hub.publish('a', { data: 3 })
+  await until(() => [first, second, third].every((sink) => sink.data.at(-1) === '3'))
+  t.strictSame(first.told('gap'), [], 'nor is who was there all the time')
+})
