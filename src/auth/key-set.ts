@@ -100,7 +100,7 @@ export class KeySet {
 
   async #fetch(): Promise<void> {
     try {
-      const response = await fetch(this.#url, { headers: { accept: 'application/jwk-set+json, application/json' }, signal: AbortSignal.timeout(TIMEOUT) })
+      const response = await fetch(this.#url, { headers: { accept: 'application/jwk-set+json, application/json' }, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) })
       const text = await response.text()
       if (!response.ok) throw new Error(`the key server answered ${response.status}`)
       if (text !== this.#text) this.#replace(text)

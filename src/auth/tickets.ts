@@ -21,6 +21,8 @@ const GRANTS = 'fanfare'
 
 /** What a ticket says: until when it is good, and the claims of the token that it was made with. */
 interface TicketClaims {
+  /** In milliseconds since the epoch of Unix: `exp` would be whole seconds, and a ticket may not have many. */
+  until: number
   token: Record<string, unknown>
 }
 
@@ -62,7 +64,7 @@ export class Tickets {
     const key = this.#key ?? await this.#drawKey()
     const expiresAt = Math.min(Date.now() + this.#ttl, principal.expiresAt ?? Infinity)
     const sign = createSigner({ key, algorithm: 'HS256', header: { alg: 'HS256', typ: TYPE }, noTimestamp: true })
-    return { ticket: sign({ aud: AUDIENCE, exp: expiresAt / 1_000, token: toClaims(principal) }), expiresAt }
+    return { ticket: sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(principal) } satisfies TicketClaims & { aud: string }), expiresAt }
   }
 
   /**
@@ -78,6 +80,7 @@ export class Tickets {
     } catch (err) {
       throw new Problem('invalid-ticket', wordsFor(err), {}, { cause: err })
     }
+    if (claims.until <= Date.now()) throw new Problem('invalid-ticket', 'The ticket has expired: get a new one (POST /tickets) right before each stream.')
     return readClaims(claims.token, GRANTS, this.#subscribeToo)
   }
 
@@ -98,7 +101,7 @@ export class Tickets {
   #verifier(): VerifyTicket | undefined {
     const key = this.#verify ? undefined : this.#key
     if (key !== undefined) {
-      this.#verify = createVerifier({ key, algorithms: ['HS256'], checkTyp: TYPE, allowedAud: AUDIENCE, requiredClaims: ['aud', 'exp', 'token'], cache: false }) as VerifyTicket
+      this.#verify = createVerifier({ key, algorithms: ['HS256'], checkTyp: TYPE, allowedAud: AUDIENCE, requiredClaims: ['aud', 'until', 'token'], cache: false }) as VerifyTicket
     }
     return this.#verify
   }
@@ -120,8 +123,6 @@ function toClaims({ subject, tokenId, expiresAt, admin, info, grants }: Principa
 
 function wordsFor(err: unknown): string {
   switch (err instanceof Error && 'code' in err ? err.code : undefined) {
-    case 'FAST_JWT_EXPIRED':
-      return 'The ticket has expired: get a new one (POST /tickets) right before each stream.'
     case 'FAST_JWT_INVALID_SIGNATURE':
     case 'FAST_JWT_INVALID_ALGORITHM':
       return 'The ticket was not issued by this hub, or has been changed. A token is no ticket: POST /tickets makes one of it.'

@@ -356,8 +356,11 @@ export class Hub implements SubscriberOwner {
     }
   }
 
-import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
-import { requireTopic, requireTopicName } from './topic.js'
+  #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {
+    return { topic, subscribers: this.#fanout.subscribers(topic), events, bytes, firstId: this.cursor(first), lastId: this.cursor(last) }
+  }
+
+  #sendEphemeral(event: NewEvent): Receipt {
     const order = ++this.#frames
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, Date.now(), `${this.cursor(this.#head)}-ephemeral-${order}`))
     return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }

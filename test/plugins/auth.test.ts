@@ -3,6 +3,7 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
+import { jwk, startKeyServer } from '../auth/key-server.js'
 import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
 import { poll } from '../helper/deadline.js'
 import { anyTopic, SECRET, sign, token } from '../helper/token.js'
@@ -230,6 +231,36 @@ await t.test('a token in a URL', async (t) => {
   })
 })
 
+await t.test('whoever is refused is told where their token was looked for, and found', async (t) => {
+  const hub = await openApp(t, { queryToken: true })
+  const bearer = token({ subscribe: ['b'] })
+  const detail = async (url: string, headers: Record<string, string>, status: number, code: string) => {
+    const response = await hub.send({ method: 'GET', url, headers: { authorization: null, accept: 'application/json', ...headers } })
+    t.notMatch(response.body, bearer)
+    return isProblem(t, response, status, code).detail
+  }
+  t.match(await detail('/topics/a/events', {}, 401, 'missing-token'), /"a" a token is needed.*looked for in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/)
+  t.match(await detail('/topics/a/events', { authorization: `Bearer ${bearer}` }, 403, 'not-granted'), /subscribe grants do not cover "a".*in the header/)
+  t.match(await detail('/topics/a/events', { cookie: `fanfare_token=${bearer}` }, 403, 'not-granted'), /in the cookie/)
+  t.match(await detail(`/topics/a/events?token=${bearer}`, {}, 403, 'not-granted'), /in the query, as "token"/)
+  t.match(await detail('/topics/a/events', { authorization: `Bearer ${token({ exp: 1 })}` }, 401, 'expired-token'), /"exp".*in the header/)
+  t.match(await detail('/topics/a/events', { cookie: `fanfare_token=${token({ sub: 'x'.repeat(300) })}` }, 401, 'invalid-claims'), /"sub".*in the cookie/)
+  t.notMatch(await detail('/topics/a/events', { authorization: `Bearer ${token({ subscribe: ['others.secret'] })}` }, 403, 'not-granted'), /others/, 'what the token grants is not listed')
+  const other = await openApp(t)
+  t.notMatch(isProblem(t, await other.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: null, accept: 'application/json' } }), 401, 'missing-token').detail, /as "token"/, 'where it may not be')
+})
+
+await t.test('a key that is withdrawn takes with it the tokens that are remembered', async (t) => {
+  const server = await startKeyServer(t, [jwk(keys.p256, { kid: 'k1' })])
+  const hub = await openApp(t, { jwksUrl: server.url })
+  const bearer = signWith(keys.p256.privateKey, 'ES256', CLAIMS, { kid: 'k1' })
+  await isAccepted(t, hub, bearer, 'before')
+  server.keys = [jwk(keys.otherP256, { kid: 'k2' })]
+  const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k2' })
+  await poll(async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined), () => 'the new key is not fetched')
+  await isRefused(t, hub, bearer, 'invalid-signature')
+})
+
 await t.test('no token and no query string is ever logged', async (t) => {
   const lines: string[] = []
   const logger = pino({ level: 'trace' }, new Writable({
@@ -255,7 +286,7 @@ await t.test('no token and no query string is ever logged', async (t) => {
 
 await t.test('a hub without a key, with two, or with one of no use does not start', async (t) => {
   const start = (settings: AppSettings) => buildApp({ log: 'memory', ...settings }).then((app) => app.close())
-  await t.rejects(start({}), { name: 'SettingsError', message: /FANFARE_JWT_SECRET/ })
+  await t.rejects(start({}), { name: 'SettingsError', message: /FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL/ })
   await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), { name: 'SettingsError' })
   await t.rejects(start({ jwtPublicKey: 'x' }), { name: 'SettingsError', message: /FANFARE_JWT_PUBLIC_KEY/ })
   await t.rejects(start({ jwtPublicKey: keys.rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }), { name: 'SettingsError', message: /private key/ })

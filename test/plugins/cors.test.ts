@@ -1,8 +1,9 @@
 import http from 'node:http'
+import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import type { AppSettings } from '../../src/app.js'
+import { buildApp, type AppSettings } from '../../src/app.js'
 import { openStream } from '../helper/stream.js'
-import { anyTopic } from '../helper/token.js'
+import { anyTopic, SECRET } from '../helper/token.js'
 import { listen, openApp } from '../routes/open-app.js'
 
 const ORIGIN = 'https://app.example.com'
@@ -106,4 +107,23 @@ await t.test('so has one that ends at once because the hub is busy', async (t) =
     http.get(`${url}/topics/a/events`, { headers: { origin: ORIGIN, authorization: `Bearer ${anyTopic()}` } }, (response) => resolve(response.resume().headers)).on('error', reject)
   })
   t.match(headers, { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'content-type': 'text/event-stream' })
+})
+
+await t.test('a page that is kept out is told of in the log, once', async (t) => {
+  const logged = async (settings: AppSettings, requests: [origin: string, headers?: Record<string, string>][]) => {
+    const lines: { msg: string; origin?: string; setting?: string; level: number }[] = []
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(JSON.parse(line) as (typeof lines)[number]) })
+    const app = await buildApp({ log: 'memory', jwtSecret: SECRET, ...settings }, logger)
+    t.teardown(() => app.close())
+    for (const [origin, headers] of requests) await app.inject({ url: '/status', headers: { origin, ...headers } })
+    return lines.filter(({ setting }) => setting === 'FANFARE_CORS_ORIGINS')
+  }
+  const [line, ...more] = await logged({ corsOrigins: [ORIGIN] }, [[OTHER], [OTHER], [ORIGIN], ['http://localhost'], ['http://hub:3000', { host: 'hub:3000' }]])
+  t.match(line, { level: 30, origin: OTHER, msg: /FANFARE_CORS_ORIGINS does not list it/ })
+  t.strictSame(more, [], 'nor are those that are not kept out')
+  t.equal((await logged({}, [[OTHER], [ORIGIN]])).length, 2, 'also where no page is allowed')
+  t.equal((await logged({ corsOrigins: ['*'] }, [[OTHER]])).length, 0)
+  const flood = await logged({}, Array.from({ length: 300 }, (_, n): [string] => [`https://${n}.example`]))
+  t.equal(flood.length, 100, 'and a flood of origins is no flood of lines')
+  t.equal((await logged({}, [['x'.repeat(5_000)]]))[0]!.origin!.length, 300)
 })

@@ -17,7 +17,7 @@ export interface OpenApp {
 
 /** The application on a memory log, with the secret of the tests' tokens; closed when the test is over. */
 export async function openApp(t: Test, settings: AppSettings = {}): Promise<OpenApp> {
-  const key = settings.jwtPublicKey === undefined ? { jwtSecret: SECRET } : {}
+  const key = settings.jwtPublicKey === undefined && settings.jwksUrl === undefined ? { jwtSecret: SECRET } : {}
   const app = await buildApp({ log: 'memory', ...key, ...settings })
   t.teardown(() => app.close())
   await app.ready()

@@ -1,0 +1,126 @@
+import { EventEmitter, once } from 'node:events'
+import t, { type Test } from 'tap'
+import { openStream } from '../helper/stream.js'
+import { token } from '../helper/token.js'
+import { isProblem, listen, openApp, type OpenApp } from './open-app.js'
+
+const admin = `Bearer ${token({ admin: true })}`
+const until = '2999-01-01T00:00:00Z'
+
+interface Shown {
+  id: string
+  subject?: string
+  jti?: string
+  until: string
+}
+
+function revoke({ send }: OpenApp, payload: object | string, authorization: string | null = admin) {
+  return send({ method: 'POST', url: '/revocations', headers: { authorization, 'content-type': 'application/json' }, payload })
+}
+
+async function list({ send }: OpenApp): Promise<Shown[]> {
+  return (await send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{ revocations: Shown[] }>().revocations
+}
+
+function ask({ send }: OpenApp, bearer: string) {
+  return send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+}
+
+async function isRevoked(t: Test, hub: OpenApp, bearer: string, what: string): Promise<void> {
+  const response = await ask(hub, bearer)
+  isProblem(t, response, 401, 'revoked-token', what)
+  t.match(response.headers['www-authenticate'], /error="invalid_token"/)
+}
+
+await t.test('all tokens of a subject are refused, also those that are known', async (t) => {
+  const hub = await openApp(t)
+  const bearer = token({ sub: 'u1', subscribe: ['a'] })
+  t.equal((await ask(hub, bearer)).statusCode, 200, 'before')
+  const response = await revoke(hub, { subject: 'u1', until })
+  t.equal(response.statusCode, 201)
+  const { id, ...rest } = response.json<Shown>()
+  t.strictSame(rest, { subject: 'u1', until: '2999-01-01T00:00:00.000Z' })
+  await isRevoked(t, hub, bearer, 'one that is known')
+  await isRevoked(t, hub, token({ sub: 'u1', subscribe: ['a'], jti: 'new' }), 'one that is new')
+  t.equal((await ask(hub, token({ sub: 'u2', subscribe: ['a'] }))).statusCode, 200, 'not those of another')
+  t.equal((await ask(hub, token({ subscribe: ['a'] }))).statusCode, 200, 'nor those of nobody')
+  t.strictSame(await list(hub), [{ id, ...rest }])
+  t.equal((await hub.send({ method: 'DELETE', url: `/revocations/${id}`, headers: { authorization: admin } })).statusCode, 204)
+  t.equal((await ask(hub, bearer)).statusCode, 200, 'after it has been lifted')
+  t.strictSame(await list(hub), [])
+  isProblem(t, await hub.send({ method: 'DELETE', url: `/revocations/${id}`, headers: { authorization: admin } }), 404, 'not-found')
+})
+
+await t.test('or one token', async (t) => {
+  const hub = await openApp(t)
+  t.match((await revoke(hub, { jti: 'j1', until: '2999-01-01t00:00:00+02:00' })).json<Shown>(), { jti: 'j1', until: '2998-12-31T22:00:00.000Z', subject: undefined })
+  await isRevoked(t, hub, token({ sub: 'u1', jti: 'j1', subscribe: ['a'] }), 'the one')
+  t.equal((await ask(hub, token({ sub: 'u1', jti: 'j2', subscribe: ['a'] }))).statusCode, 200)
+})
+
+await t.test('its streams end at once, and its tickets open none', async (t) => {
+  const hub = await openApp(t)
+  const url = await listen(hub.app)
+  const bearer = token({ sub: 'u1', subscribe: ['a'] })
+  const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${bearer}` } })).json<{ ticket: string }>()
+  const streams = await Promise.all([openStream(t, `${url}/topics/a/events`, { token: bearer }), openStream(t, `${url}/topics/a/events?ticket=${ticket}`)])
+  const other = await openStream(t, `${url}/topics/a/events`, { token: token({ sub: 'u2', subscribe: ['a'] }) })
+  await Promise.all([...streams, other].map((stream) => stream.told('open')))
+  t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
+  t.equal(hub.app.hub.connections.size, 1, 'before it is answered')
+  for (const stream of streams) t.strictSame(await stream.told('close'), { reason: 'revoked' })
+  await hub.app.hub.publish('a', { data: 1 })
+  await other.count(1)
+  isProblem(t, await hub.send({ method: 'GET', url: `/topics/a/events?ticket=${ticket}`, headers: { authorization: null, accept: 'text/event-stream' } }), 401, 'revoked-token')
+})
+
+await t.test('a stream that is being opened meanwhile does not slip through', async (t) => {
+  const hub = await openApp(t)
+  const events = new EventEmitter()
+  const locate = hub.app.hub.locate.bind(hub.app.hub)
+  hub.app.hub.locate = async (...args) => {
+    const released = once(events, 'release')
+    events.emit('held')
+    await released
+    return locate(...args)
+  }
+  const held = once(events, 'held')
+  const opening = hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${token({ sub: 'u1', subscribe: ['a'] })}`, accept: 'text/event-stream' } })
+  await held
+  t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
+  events.emit('release')
+  isProblem(t, await opening, 401, 'revoked-token')
+  t.equal(hub.app.hub.connections.size, 0)
+})
+
+await t.test('it survives a restart', async (t) => {
+  const folder = t.testdir({})
+  const first = await openApp(t, { log: `file:${folder}` })
+  await revoke(first, { subject: 'u1', until })
+  const before = await list(first)
+  await first.app.close()
+  const second = await openApp(t, { log: `file:${folder}` })
+  await isRevoked(t, second, token({ sub: 'u1', subscribe: ['a'] }), 'after it')
+  t.strictSame(await list(second), before)
+})
+
+await t.test('what cannot be revoked', async (t) => {
+  const hub = await openApp(t)
+  for (const body of [
+    {}, { until }, { subject: 'u1' }, { subject: 'u1', jti: 'j1', until }, { subject: '', until }, { jti: '', until }, { subject: 7, until }, { subject: 'x'.repeat(257), until }, { subject: 'u1', until, more: 1 },
+    { subject: 'u1', until: '2000-01-01T00:00:00Z' }, { subject: 'u1', until: 'tomorrow' }, { subject: 'u1', until: '2999-01-01' }, { subject: 'u1', until: '2999-01-01T00:00:00' }, { subject: 'u1', until: '2999-02-30T00:00:00Z' },
+    { subject: 'u1', until: '2016-12-31T23:59:60Z' }, { subject: 'u1', until: 4_000_000_000 }, { subject: 'u1', until: null }, [], '"text"', 'null',
+  ]) isProblem(t, await revoke(hub, body), 400, 'invalid-request', JSON.stringify(body).slice(0, 60))
+  isProblem(t, await hub.send({ method: 'POST', url: '/revocations', headers: { authorization: admin } }), 400, 'invalid-request', 'no body')
+  t.strictSame(await list(hub), [])
+})
+
+await t.test('only admins may', async (t) => {
+  const hub = await openApp(t)
+  for (const [method, url] of [['POST', '/revocations'], ['GET', '/revocations'], ['DELETE', '/revocations/x']] as const) {
+    const send = (authorization: string | null) => hub.send({ method, url, headers: { authorization }, ...(method === 'POST' ? { payload: { subject: 'u1', until } } : {}) })
+    t.match(isProblem(t, await send(`Bearer ${token({ sub: 'u1', subscribe: ['**'], publish: ['**'] })}`), 403, 'not-granted', `${method}: no admin`).detail, /"admin": true.*header "Authorization"/)
+    t.match(isProblem(t, await send(null), 401, 'missing-token', `${method}: nobody`).detail, /looked for in .*Authorization.*ticket.*fanfare_token/)
+  }
+  t.strictSame(await list(hub), [])
+})
