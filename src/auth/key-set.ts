@@ -32,6 +32,8 @@ export class KeySet {
   readonly #options: KeySetOptions
   readonly #cooldown: number
   readonly #maxAge: number
+  /** Keys as Node has them, by what jose gives. */
+  readonly #objects = new WeakMap<object, KeyObject>()
   #keys: LocalJWKSet | undefined
   #text = ''
   #fetching: Promise<void> | undefined
@@ -89,8 +91,6 @@ export class KeySet {
       throw new Problem('keys-unavailable', 'The key server (FANFARE_JWKS_URL) has a key of the token\'s "kid" that cannot be used.', {}, { cause: err })
     }
   }
-
-  readonly #objects = new WeakMap<object, KeyObject>()
 
   #toKeyObject(key: Awaited<ReturnType<LocalJWKSet>>): KeyObject {
     let object = this.#objects.get(key)

@@ -18,6 +18,5 @@ export const RevocationBody = Type.Object({ ...revoked, until: moment('until whe
 export type RevocationBody = Static<typeof RevocationBody>
 
 export const Revocation = Type.Object({ id: Type.String(), ...revoked, until: moment('until when its tokens are refused') })
-export type Revocation = Static<typeof Revocation>
 
 export const RevocationList = Type.Object({ revocations: Type.Array(Revocation) })
