@@ -1,4 +1,6 @@
 /** Authentication: who makes a request. A token is checked once and remembered, since checking costs more than publishing. */
+import { randomBytes } from 'node:crypto'
+import jwt from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
@@ -28,6 +30,12 @@ declare module 'fastify' {
   }
 }
 
+declare module '@fastify/jwt' {
+  interface JWT {
+    fanfare: { verify: (token: string, options: object) => Record<string, unknown> }
+  }
+}
+
 /** How many characters of tokens are remembered. */
 const CACHE_SIZE = 8 * 1024 * 1024
 /** For how long a token is remembered, in milliseconds: the key that it was verified with may be withdrawn. */
@@ -41,7 +49,11 @@ type Options = VerifierSettings & Pick<Settings, 'jwtClaim' | 'queryToken' | 'an
 
 export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
   const known = new LRUCache<string, Principal>({ maxSize: CACHE_SIZE, sizeCalculation: (_principal, token) => token.length + 500, ttl: CACHE_AGE })
-  const verifier = new TokenVerifier(options, {
+  await app.register(jwt, {
+    namespace: 'fanfare', // the application that embeds the hub may use @fastify/jwt itself
+    secret: randomBytes(32).toString('base64url'), // nobody's: each token is verified with the key that is found for it
+  })
+  const verifier = new TokenVerifier(options, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {
     onHealth: (err) => (err ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'the keys for tokens cannot be fetched') : app.log.info('the keys for tokens can be fetched again')),
     onChange: () => known.clear(),
   })
