@@ -14,9 +14,11 @@ const ENVELOPE = 4 * 1024
 /** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
 const BATCH_BODY = 64
 
-const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async (app, { maxEventSize }) => {
+const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'> & { patience: number }> = async (app, { maxEventSize, patience }) => {
+  const onRequest = [app.authenticate, ...app.limitPublishing]
+
   app.post('/topics/:topic/events', {
-    onRequest: app.authenticate,
+    onRequest,
     bodyLimit: maxEventSize + ENVELOPE,
     schema: {
       params: TopicParams,
@@ -38,7 +40,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
   })
 
   app.post('/events', {
-    onRequest: app.authenticate,
+    onRequest,
     bodyLimit: maxEventSize * BATCH_BODY,
     schema: {
       body: { content: { 'application/json': { schema: BatchBody } } },
@@ -48,7 +50,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
     const principal = request.fanfarePrincipal!
     const body = request.body as BatchBody | string | Readable | undefined
     if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
-    if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize)
+    if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize, patience)
     if (typeof body === 'string') throw new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.')
     for (const { topic } of body.events) requireTopic(topic)
     authorize(principal, 'publish', body.events.map(({ topic }) => topic))
