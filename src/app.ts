@@ -3,12 +3,15 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type
 import fp from 'fastify-plugin'
 import { answerClientError } from './client-error.js'
 import { TOPIC_MAX_LENGTH } from './hub/topic.js'
+import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import cors from './plugins/cors.js'
 import errorHandling, { toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import hub from './plugins/hub.js'
+import limits from './plugins/limits.js'
+import slowRequests from './plugins/slow-requests.js'
 import connections from './routes/connections.js'
 import errors from './routes/errors.js'
 import presence from './routes/presence.js'
@@ -29,7 +32,7 @@ export type FanfareOptions = Partial<Settings> & { prefix?: string }
  * The hub as a plugin: decorates the application with `hub`, and serves its routes below `prefix`.
  * @throws SettingsError when an option is unknown or there is no key
  */
-export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, { prefix = '', ownsRoot = false, ...options }) => {
+export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Patience }>(async (app, { prefix = '', ownsRoot = false, patience: { body: patience } = PATIENCE, ...options }) => {
   const settings = resolveSettings(options)
   warnOfShortParams(app)
   await app.register(hub, settings)
@@ -38,9 +41,11 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean }>(async (app, {
     await scope.register(eventStream, settings)
     await scope.register(errorHandling, { prefix, handleNotFound: ownsRoot || prefix !== '' })
     await scope.register(cors, settings)
-    await scope.register(bodies)
+    await scope.register(slowRequests, { patience })
+    await scope.register(bodies, { patience })
     await scope.register(auth, settings)
-    await scope.register(publish, settings)
+    await scope.register(limits, settings)
+    await scope.register(publish, { ...settings, patience })
     await scope.register(subscribe, settings)
     await scope.register(connections)
     await scope.register(presence)
@@ -59,20 +64,21 @@ const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
 const DEFAULT_MAX_PARAM_LENGTH = 100
 
 /** What the application can be told besides. */
-export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy }
+export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For tests. */ patience?: Patience }
 
 /** The hub as an application of its own. */
-export async function buildApp({ trustProxy, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
+export async function buildApp({ trustProxy, patience = PATIENCE, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
     logController: new LogController({ disableRequestLogging: true }), // two lines a request cost more than publishing does; refusals are logged
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : (trustProxy ?? false),
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3 }, // bodies have patience of their own: an upload may last
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientError,
   })
-  await app.register(fanfare, { ...settings, ownsRoot: true })
+  await app.register(fanfare, { ...settings, ownsRoot: true, patience })
   return app
 }
 

@@ -7,10 +7,15 @@ const CODES: Record<string, [ProblemCode, string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.'],
 }
 
+/** For how long a peer that was answered may keep its side of the connection open, in milliseconds. */
+const END_GRACE = 2_000
+
 export function answerClientError(err: Error & { code?: string }, socket: Socket): void {
   if (err.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
   const [code, words] = CODES[err.code ?? ''] ?? ['invalid-request', 'What was sent is no HTTP request.']
   const problem = new Problem(code, words)
   const body = JSON.stringify(problem.toBody('', ''))
   socket.end(`HTTP/1.1 ${problem.status} ${reasonPhrase(problem.status)}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+  const timer = setTimeout(() => socket.destroy(), END_GRACE).unref()
+  socket.once('close', () => clearTimeout(timer))
 }

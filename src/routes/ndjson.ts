@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { Compile } from 'typebox/compile'
 import { authorize } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import { Waiting } from '../patience.js'
 import { describeErrors, summarize } from '../validation.js'
 import type { CheckedEvent } from '../hub/event.js'
 import { HubError } from '../hub/hub-error.js'
@@ -23,11 +24,13 @@ const WAITING_BYTES = 512 * 1024
 /**
  * Publishes one event a line. What is stored stays stored when a later line is refused.
  * @param maxEventSize the most bytes that the payload of an event may have
+ * @param patience how long is waited for an event, in milliseconds: a pipe may live on, but not on blank lines
  * @throws Problem with the members `line` (from 1) and `accepted`
  */
-export async function publishLines(hub: Hub, principal: Principal, body: Readable, maxEventSize: number): Promise<StreamReceipt> {
+export async function publishLines(hub: Hub, principal: Principal, body: Readable, maxEventSize: number, patience: number): Promise<StreamReceipt> {
   const granted = new Set<string>()
   const storing = new Storing(hub)
+  const waiting = new Waiting(patience, 'An event')
   let line = 0
 
   function check(bytes: Buffer): CheckedEvent {
@@ -44,10 +47,12 @@ export async function publishLines(hub: Hub, principal: Principal, body: Readabl
 
   try {
     try {
-      for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD)) {
+      for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD, waiting)) {
         for (const bytes of lines) {
           line++
-          if (!isBlank(bytes)) storing.add(check(bytes), line, bytes.length)
+          if (isBlank(bytes)) continue
+          storing.add(check(bytes), line, bytes.length)
+          waiting.renew()
         }
         await storing.room()
       }

@@ -15,9 +15,11 @@ const ENVELOPE = 4 * 1024
 /** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
 const BATCH_BODY = 64
 
-const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async (app, { maxEventSize }) => {
+const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'> & { patience: number }> = async (app, { maxEventSize, patience }) => {
+  const onRequest = [app.authenticate, ...app.limitPublishing]
+
   app.post('/topics/:topic/events', {
-    onRequest: app.authenticate,
+    onRequest,
     bodyLimit: maxEventSize + ENVELOPE,
     schema: {
       params: TopicParams,
@@ -39,7 +41,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
   })
 
   app.post('/events', {
-    onRequest: app.authenticate,
+    onRequest,
     bodyLimit: maxEventSize * BATCH_BODY,
     schema: {
       body: { content: { 'application/json': { schema: BatchBody } } },
@@ -49,7 +51,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'>> = async
     const principal = request.fanfarePrincipal!
     const body = request.body as BatchBody | string | Readable | undefined
     if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
-    if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize)
+    if (body instanceof Readable) return publishLines(app.hub, principal, body, maxEventSize, patience)
     if (typeof body === 'string') throw new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.')
     if (request.headers['idempotency-key'] !== undefined) throw new Problem('invalid-request', 'The header "Idempotency-Key" is for one event; in a batch each has an "id" of its own.')
     body.events.forEach(({ topic }, index) => naming(index, () => {

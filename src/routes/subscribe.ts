@@ -14,7 +14,7 @@ import { requirePattern } from '../hub/topic.js'
 import { preferredType } from '../negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
-import type { Settings } from '../settings.js'
+import { refuseWhileBusy, type StreamLimits } from './busy.js'
 import { readCount } from './counts.js'
 import { readHistory } from './history.js'
 
@@ -26,7 +26,7 @@ const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 /** The most event types that can be asked for. */
 const MAX_TYPES = 100
 
-const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = async (app, { maxConnections }) => {
+const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) => {
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
 
   app.get('/topics/:topic/events', { ...route, schema: { params: TopicParams, querystring: TopicQuery } }, (request, reply) =>
@@ -56,7 +56,7 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
     const slow = readPolicy(query.slow)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
     app.revocations.refuse(principal) // it may have happened meanwhile
-    refuseWhileBusy()
+    refuseWhileBusy(hub, limits, { address: request.ip, principal })
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
     const sink = reply.fanfareStream(head)
@@ -73,11 +73,6 @@ const subscribe: FastifyPluginAsyncTypebox<Pick<Settings, 'maxConnections'>> = a
       })
     }
     return reply
-  }
-
-  function refuseWhileBusy(): void {
-    if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop: connect again, and another will answer.')
-    if (app.hub.connections.size >= maxConnections) throw new Problem('too-many-connections', `There are ${maxConnections} streams, as many as there may be (FANFARE_MAX_CONNECTIONS).`)
   }
 }
 

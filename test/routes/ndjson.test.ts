@@ -85,11 +85,11 @@ await t.test('a line without an end is refused before all of it has been read', 
   const endless = new Readable({
     read() {
       read += 1_000
-      this.push(read < 1e9 ? Buffer.alloc(1_000, 'x') : null)
+      this.push(read < 1e8 ? Buffer.alloc(1_000, 'x') : null)
     },
   })
   t.match(isProblem(t, await post(hub, endless), 413, 'event-too-large'), { line: 1, accepted: 0 })
-  t.ok(read < 2e7, `${read} bytes were read`)
+  t.ok(read < 1e6, `${read} bytes were read`)
 })
 
 await t.test('however the body is cut into pieces, it is the same', async (t) => {

@@ -1,0 +1,101 @@
+/** How long a request may take to arrive: who sends it byte by byte would keep a connection for as long as they like. */
+import type { Readable } from 'node:stream'
+import { Problem } from './errors.js'
+
+/** How long is waited for what a client sends, in milliseconds. */
+export interface Patience {
+  /** For the whole head of a request. */
+  head: number
+  /** For a body, or for the next part of it. */
+  body: number
+}
+
+export const PATIENCE: Patience = { head: 15_000, body: 30_000 }
+
+/** So many bytes of a large body have to come within the time, else it would have to arrive whole: about 280 kbit/s. */
+const PART = 1024 * 1024
+
+/**
+ * Reads a body to its end, which has to come in time.
+ * @param limit the most bytes that it may have
+ * @param done is called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
+ */
+export function readBody(body: Readable & { complete?: boolean }, limit: number, patience: number, done: (err: Error | null, bytes: Buffer) => void): void {
+  const chunks: Buffer[] = []
+  let length = 0
+  let seen = 0
+  // most bodies are there with the head, and need no timer
+  const timer = body.complete === true ? undefined : setTimeout(() => {
+    if (length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(patience)}`))
+    seen = length
+    timer?.refresh()
+  }, patience).unref()
+
+  const onData = (chunk: Buffer) => {
+    length += chunk.length
+    if (length > limit) finish(tooLarge(limit))
+    else chunks.push(chunk)
+  }
+  const onEnd = () => finish(null)
+  const onError = () => finish(new Problem('invalid-request', 'The request ended before its body was complete.'))
+  body.on('data', onData).on('end', onEnd).on('error', onError)
+  body.resume()
+
+  function finish(err: Error | null): void {
+    clearTimeout(timer)
+    body.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', onError)
+    done(err, err ? Buffer.alloc(0) : Buffer.concat(chunks, length))
+  }
+}
+
+/** Waits for the parts of a body that is read for as long as it lasts. Only the time counts in which there is nothing to do but wait. */
+export class Waiting {
+  readonly #patience: number
+  readonly #awaited: string
+  #left: number
+
+  /** @param awaited what has to come, for the message */
+  constructor(patience: number, awaited: string) {
+    this.#patience = this.#left = patience
+    this.#awaited = awaited
+  }
+
+  /** Whether it was in vain. */
+  get isOver(): boolean {
+    return this.#left <= 0
+  }
+
+  /** What was waited for has come; now the next is waited for. */
+  renew(): void {
+    this.#left = this.#patience
+  }
+
+  /** @throws Problem `request-timeout` when the time is over */
+  async for<T>(next: Promise<T>): Promise<T> {
+    const began = performance.now()
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#patience)}`)), Math.max(0, this.#left)).unref()
+    })
+    next.catch(() => undefined) // nobody may be waiting any more when it fails
+    try {
+      return await Promise.race([next, tooLate])
+    } finally {
+      clearTimeout(timer)
+      this.#left -= performance.now() - began
+    }
+  }
+}
+
+/** The refusal of a body that is larger than a route takes. */
+export function tooLarge(limit: number): Problem {
+  return new Problem('body-too-large', `The body has more than the ${limit} bytes that this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.`)
+}
+
+function tooSlow(what: string): Problem {
+  return new Problem('request-timeout', `${what}.`)
+}
+
+function inSeconds(time: number): string {
+  return `${time / 1_000} s`
+}

@@ -1,0 +1,75 @@
+import t, { type Test } from 'tap'
+import type { AppSettings } from '../../src/app.js'
+import { refuseWhileBusy } from '../../src/routes/busy.js'
+import { anybody } from '../hub/anybody.js'
+import { openLive, openStream } from '../helper/stream.js'
+import { token } from '../helper/token.js'
+import { isProblem, listen, openApp, until } from './open-app.js'
+
+const bearer = (sub?: string) => token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })
+
+/** An application that listens, and what asks it for streams as `EventSource` and as others do. */
+async function start(t: Test, settings: AppSettings) {
+  const { app, send } = await openApp(t, settings)
+  const url = `${await listen(app)}/topics/a/events`
+  return {
+    app,
+    open: (token: string, headers: Record<string, string> = {}) => openLive(t, url, { token, headers }),
+    /** The reason for which a stream is ended at once. */
+    refusal: async (token: string, headers: Record<string, string> = {}) => {
+      const stream = await openStream(t, url, { token, headers })
+      await stream.until(() => stream.all.some(({ type }) => type === 'fanfare.close'))
+      t.equal(stream.all.length, 1, 'nothing else is sent')
+      return stream.all[0]!.data
+    },
+    send,
+  }
+}
+
+await t.test('a subject may have so many streams', async (t) => {
+  const { app, open, refusal } = await start(t, { maxConnectionsPerSubject: 2 })
+  const first = await open(bearer('u1'))
+  await open(bearer('u1'))
+  t.equal(await refusal(bearer('u1')), '{"reason":"busy"}')
+  await open(bearer('u2'))
+  for (let n = 0; n < 3; n++) await open(bearer()) // nobody in particular
+  first.destroy()
+  await until(() => app.hub.connections.ofSubject('u1') === 1)
+  await open(bearer('u1'))
+  t.equal(app.hub.connections.size, 6)
+})
+
+await t.test('there may be so many streams from one address, when that is limited', async (t) => {
+  const { app, open, refusal } = await start(t, { maxConnectionsPerAddress: 2 })
+  await open(bearer('u1'))
+  const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
+  t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), '{"reason":"busy"}', 'a header that nobody vouches for changes nothing')
+  second.destroy()
+  await until(() => app.hub.connections.size === 1)
+  await open(bearer('u3'))
+
+  const proxied = await start(t, { maxConnectionsPerAddress: 1, trustProxy: 1 })
+  await proxied.open(bearer(), { 'x-forwarded-for': '192.0.2.1' })
+  await proxied.open(bearer(), { 'x-forwarded-for': '192.0.2.2' })
+  t.equal(await proxied.refusal(bearer(), { 'x-forwarded-for': '192.0.2.1' }), '{"reason":"busy"}')
+})
+
+await t.test('the refusal names the setting', async (t) => {
+  const { app, subscribe } = await openApp(t)
+  await subscribe('a')
+  const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
+  const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
+  t.doesNotThrow(() => refuseWhileBusy(app.hub, limits, somebody))
+  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnections: 1 }, somebody), { code: 'too-many-connections', status: 503, retryAfter: 10 })
+  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnections: 1 }, somebody), /FANFARE_MAX_CONNECTIONS\b/)
+  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnectionsPerAddress: 1 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/)
+  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnectionsPerSubject: 0 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/)
+  t.doesNotThrow(() => refuseWhileBusy(app.hub, { ...limits, maxConnectionsPerAddress: 0 }, somebody), '0: no limit')
+})
+
+await t.test('a page of history is no stream', async (t) => {
+  const { open, send } = await start(t, { maxConnectionsPerSubject: 1 })
+  await open(bearer('u1'))
+  t.equal((await send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json', authorization: `Bearer ${bearer('u1')}` } })).statusCode, 200)
+  isProblem(t, await send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'text/html', authorization: `Bearer ${bearer('u1')}` } }), 406, 'not-acceptable')
+})
