@@ -78,6 +78,7 @@ export class CatchUp {
     const missing = subscriber.gap ?? this.#missing(subscriber, batch)
     subscriber.gap = undefined
     const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
+    if (missing) subscriber.knownTrims = batch.trims // what else is gone need not be told again with every batch
     subscriber.sequence = batch.position
     const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events)
     return told && sent
@@ -119,8 +120,8 @@ export class CatchUp {
     return told && sent
   }
 
-  #missing({ feed, sequence, replayedAt }: Subscriber, batch: PastBatch): KnownGap | undefined {
-    if (!batch.gap || (replayedAt !== undefined && !this.#log.hasTrimmed(feed.selection, sequence, replayedAt))) return undefined
+  #missing({ feed, sequence, knownTrims }: Subscriber, batch: PastBatch): KnownGap | undefined {
+    if (!batch.gap || (knownTrims !== undefined && !this.#log.hasTrimmed(feed.selection, sequence, knownTrims))) return undefined
     return { reason: 'expired', after: this.#encoder.cursor(sequence) }
   }
 

@@ -197,7 +197,7 @@ export class Hub implements SubscriberOwner {
     const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this, slow)
     subscriber.gap = start.gap
     subscriber.announceLive = start.past
-    subscriber.replayedAt = start.replayedAt
+    subscriber.knownTrims = start.replayedAt
     this.connections.add(subscriber)
     if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
     this.#presence.moved(info.principal, undefined, selection)

@@ -90,8 +90,8 @@ export class Subscriber implements SinkReader {
   replays: Replay[] | undefined
   /** It was live and fell behind, and wants only what counts now; whether it has been told that something was skipped. */
   stall: { told: boolean } | undefined
-  /** It began with a replay: what had been trimmed when `EventLog.trims` was this it did not ask for. */
-  replayedAt: number | undefined
+  /** What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been told. */
+  knownTrims: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
   announceLive = false
   /** When something was last sent to it, in milliseconds since the epoch of Unix. */
