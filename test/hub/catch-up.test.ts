@@ -197,9 +197,9 @@ await t.test('what goes while somebody catches up is told as a gap', async (t) =
 await t.test('what is gone is told once, however many batches are read after it', async (t) => {
   const { hub, subscribe } = openHub(t, {}, { events: 1_500 })
   for (let n = 0; n < 3_000; n++) await hub.publish('a', { data: n })
-  for (let n = 0; n < 3_000; n++) await hub.publish(`b.${n % 3}`, { data: n })
-  const reader = await subscribe(['a', 'b.*'], { lastEventId: hub.cursor(1) })
+  for (let n = 0; n < 3_000; n++) await hub.publish('b', { data: n })
+  const reader = await subscribe(['a', 'b'], { lastEventId: hub.cursor(1) })
   await until(() => reader.told('live').length === 1)
-  t.equal(reader.data.length, 4_500)
+  t.equal(reader.data.length, 3_000)
   t.match(reader.told('gap'), [{ reason: 'expired', after: hub.cursor(1), oldest: hub.cursor(1_501) }])
 })
