@@ -115,7 +115,10 @@ export class KeySet {
   }
 
   #replace(text: string): void {
-    this.#keys = createLocalJWKSet(JSON.parse(text) as JSONWebKeySet) // which checks that it is one
+    const set = JSON.parse(text) as JSONWebKeySet
+    const keys = createLocalJWKSet(set) // which checks that it is one
+    if (set.keys.length === 0) throw new Error('the key server has no keys') // which would lock everybody out
+    this.#keys = keys
     if (this.#text !== '') this.#options.onChange?.()
     this.#text = text
   }

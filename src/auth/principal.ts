@@ -6,6 +6,9 @@ import { quote } from '../hub/quote.js'
 import { covers, isReserved, resolveGrant } from '../hub/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
 
+/** The last time that a `Date` can be (ECMA-262, 21.4.1.1), in milliseconds since the epoch of Unix: a token that ends after it never ends. */
+const LAST_DATE = 8.64e15
+
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)
 
@@ -30,7 +33,7 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
     anonymous: false,
     subject: sub,
     tokenId: jti,
-    expiresAt: exp === undefined ? undefined : exp * 1_000,
+    expiresAt: exp === undefined || exp * 1_000 > LAST_DATE ? undefined : exp * 1_000,
     admin: granted.admin ?? false,
     info: granted.info,
     grants: { subscribe: [...read('subscribe'), ...subscribeToo], publish: read('publish'), presence: read('presence') },

@@ -8,6 +8,7 @@ import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
 import { HubError } from './hub-error.js'
 import { Presence, type Present } from './presence.js'
+import type { Principal } from './principal.js'
 import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
@@ -224,6 +225,12 @@ export class Hub implements SubscriberOwner {
     if (replay) (subscriber.replays ??= []).push({ ...replay, until: subscriber.sequence, except: before })
     this.#presence.moved(subscriber.info.principal, before, selection)
     if (isLive) this.#run(subscriber)
+  }
+
+  /** Puts another token of its subject in the place of the one that a stream has. */
+  renew({ info, feed }: Subscriber, principal: Principal): void {
+    info.principal = principal
+    this.#presence.renewed(principal, feed.selection)
   }
 
   /** How many events of the log a stream may still lack. */

@@ -64,7 +64,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
       throw new Problem('not-granted', 'The new token is of another subject than the stream: its "sub" has to be the same.')
     }
     if (request.headers.authorization === undefined) throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
-    info.principal = principal
+    hub.renew(subscriber, principal)
     const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
     const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
     if (granted.length < selection.patterns.length || presence !== selection.presence) hub.move(subscriber, selection.of(granted, presence))
@@ -98,8 +98,10 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
     const asking = request.fanfarePrincipal!
     if (!asking.admin) authorize(asking, 'subscribe', added)
-    authorize(info.principal, 'subscribe', added)
-    if (feed.selection.presence) authorize(info.principal, 'presence', added)
+    for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
+      const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
+      if (refused !== undefined) throw new Problem('not-granted', `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}. PUT /connections/{id}/token gives it a new one.`)
+    }
   }
 
   async function pastOf(selection: Selection, count: number): Promise<{ selection: Selection; after: number } | undefined> {
