@@ -4,6 +4,7 @@
  */
 import { Feed } from './feed.js'
 import type { Frame } from './frame.js'
+import type { Latency } from './latency.js'
 import type { Selection } from './selection.js'
 import { Slice } from './slice.js'
 import type { Wire } from './sse.js'
@@ -35,6 +36,10 @@ export class Fanout {
   /** Frames of an order before this are too old to be kept. */
   #recent = 0
   #generation = { start: 0, bytes: 0 }
+  /** How many rounds there have been. */
+  #rounds = 0
+  /** Measures the way of events, while somebody wants to know. */
+  latency: Latency | undefined
 
   /** The feed for a selection in a format; made when nobody has asked for it yet. */
   feed(selection: Selection, wire: Wire, head: number): Feed {
@@ -82,6 +87,15 @@ export class Fanout {
     })
     this.#age(frame)
     if (this.#due.length > 0) this.#schedule()
+  }
+
+  /**
+   * Measures how long it takes what has been dispatched just now.
+   * @param since when it was published, on the clock of `performance.now()`
+   */
+  measure(since: number): void {
+    const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due once more, behind the others
+    this.latency?.begin(since, this.#rounds + this.#due.length + again)
   }
 
   /** How many subscribers an event of this topic and type goes to. */
@@ -137,6 +151,7 @@ export class Fanout {
       }
       this.#endRound(round)
     }
+    this.latency?.passed(Infinity)
   }
 
   #nextRound(): Round | undefined {
@@ -149,6 +164,8 @@ export class Fanout {
   /** What came while the round was going on has reached only those who came late in it: then there is another. */
   #endRound({ feed, target }: Round): void {
     this.#round = undefined
+    this.#rounds++
+    this.latency?.passed(this.#rounds)
     if (feed.end > target) {
       this.#due.push(feed)
       return

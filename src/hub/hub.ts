@@ -12,6 +12,8 @@ import type { Principal } from './principal.js'
 import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
+import { STATS_TOPIC, StatsMeter } from './stats.js'
+import { CONNECTIONS_TOPIC, describeStream, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
 import { requireTopic, requireTopicName } from './topic.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
@@ -72,6 +74,7 @@ export class Hub implements SubscriberOwner {
   readonly #catchUp: CatchUp
   readonly #bookmarks: Bookmarks
   readonly #presence: Presence
+  readonly #stats: StatsMeter
   /** The streams that are open. */
   readonly connections = new Connections()
   readonly #upkeep: Upkeep
@@ -89,6 +92,12 @@ export class Hub implements SubscriberOwner {
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
     this.#presence = new Presence(presenceGrace, (type, change) => this.#sendEphemeral({ topic: change.topic, type, id: undefined, kind: 'json', payload: JSON.stringify(change) }))
+    this.#stats = new StatsMeter({
+      connections: this.connections,
+      log: () => log.stats(),
+      measure: (latency) => (this.#fanout.latency = latency),
+      tell: (stats) => this.#tell(STATS_TOPIC, stats),
+    })
     this.#bookmarks = new Bookmarks(log.records, (sequence) => this.cursor(sequence), onError)
     this.#maxEventSize = maxEventSize
     this.#onError = onError
@@ -175,10 +184,13 @@ export class Hub implements SubscriberOwner {
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+    const since = this.#stats.isMeasuring ? performance.now() : undefined
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#log.append(kept) : []
     let next = 0
-    return events.map((event) => (event.ephemeral ? this.#sendEphemeral(event) : this.#receipt(event, appended[next++]!)))
+    const receipts = events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : this.#receipt(event, appended[next++]!)))
+    if (since !== undefined && receipts.some(({ subscribers }) => subscribers > 0)) this.#fanout.measure(since)
+    return receipts
   }
 
   /**
@@ -201,6 +213,8 @@ export class Hub implements SubscriberOwner {
     subscriber.knownTrims = start.replayedAt
     this.connections.add(subscriber)
     if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
+    this.#look()
+    this.#tellOf(subscriber, 'opened')
     this.#presence.moved(info.principal, undefined, selection)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
@@ -225,6 +239,19 @@ export class Hub implements SubscriberOwner {
     if (replay) (subscriber.replays ??= []).push({ ...replay, until: subscriber.sequence, except: before })
     this.#presence.moved(subscriber.info.principal, before, selection)
     if (isLive) this.#run(subscriber)
+    this.#look()
+    this.#tellOf(subscriber, 'changed')
+  }
+
+  /** Gives an open stream another token of the same subject; what it reads stays. */
+  renew(subscriber: Subscriber, principal: Principal): void {
+    subscriber.info.principal = principal
+    this.#tellOf(subscriber, 'changed')
+  }
+
+  /** What is told of an open stream. */
+  describe(subscriber: Subscriber): StreamInfo {
+    return describeStream(subscriber, this.positionOf(subscriber), this.lag(subscriber))
   }
 
   /** Puts another token of its subject in the place of the one that a stream has. */
@@ -235,7 +262,7 @@ export class Hub implements SubscriberOwner {
 
   /** How many events of the log a stream may still lack. */
   lag({ state, sequence, feed, place }: Subscriber): number {
-    return state === 'live' && place === feed.end ? 0 : this.#head - sequence
+    return (state === 'live' || state === 'closed') && place === feed.end ? 0 : this.#head - sequence
   }
 
   /** Where a stream is: the cursor from which it would go on. */
@@ -295,9 +322,12 @@ export class Hub implements SubscriberOwner {
   }
 
   /** The part of a subscriber: it has ended. */
-  leave(subscriber: Subscriber): void {
+  leave(subscriber: Subscriber, reason?: CloseReason): void {
     if (!this.connections.delete(subscriber)) return
     this.#fanout.leave(subscriber)
+    this.#stats.ended(subscriber)
+    this.#look()
+    this.#tellOf(subscriber, 'closed', reason ?? 'gone')
     this.#presence.moved(subscriber.info.principal, subscriber.feed.selection, undefined)
     this.#bookmarks.leave(subscriber)
   }
@@ -325,6 +355,7 @@ export class Hub implements SubscriberOwner {
     this.endStreams()
     this.#state = 'closed'
     this.#upkeep.stop()
+    this.#stats.stop()
     this.#unfollow()
     await this.#bookmarks.close()
     await this.#log.close()
@@ -359,12 +390,33 @@ export class Hub implements SubscriberOwner {
   #dispatch(events: readonly StoredEvent[]): void {
     for (const event of events) {
       this.#head = event.sequence
+      if (this.#stats.isMeasuring) this.#stats.published(event)
       this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time, this.cursor(event.sequence)))
     }
   }
 
   #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {
     return { topic, subscribers: this.#fanout.subscribers(topic), events, bytes, firstId: this.cursor(first), lastId: this.cursor(last) }
+  }
+
+  #publishEphemeral(event: NewEvent): Receipt {
+    if (this.#stats.isMeasuring) this.#stats.published(event)
+    return this.#sendEphemeral(event)
+  }
+
+  /** Sends something on one of the hub's own topics. */
+  #tell(topic: string, data: object): void {
+    this.#sendEphemeral({ topic, type: undefined, id: undefined, kind: 'json', payload: JSON.stringify(data) })
+  }
+
+  /** Measures while somebody listens: to be called whenever streams have come, gone or changed their topics. */
+  #look(): void {
+    this.#stats.listen(this.#fanout.subscribers(STATS_TOPIC) > 0)
+  }
+
+  #tellOf(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+    if (this.#fanout.subscribers(CONNECTIONS_TOPIC) === 0) return
+    this.#tell(CONNECTIONS_TOPIC, { change, reason, ...this.describe(subscriber) } satisfies ConnectionChange)
   }
 
   #sendEphemeral(event: NewEvent): Receipt {

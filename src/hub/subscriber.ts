@@ -57,7 +57,8 @@ export interface Replay {
 /** What a subscriber asks of the hub when its sink has something to tell. */
 export interface SubscriberOwner {
   resume(subscriber: Subscriber): void
-  leave(subscriber: Subscriber): void
+  /** @param reason why the hub ended it; `undefined`: the peer has gone */
+  leave(subscriber: Subscriber, reason?: CloseReason): void
 }
 
 /** What is known of a subscriber beside what it reads. */
@@ -157,7 +158,7 @@ export class Subscriber implements SinkReader {
     if (this.isClosed) return
     this.state = 'closed'
     this.#sink.end(closeBlock(reason, drawRetry(reason === 'busy')))
-    this.#owner.leave(this)
+    this.#owner.leave(this, reason)
   }
 
   drained(): void {

@@ -5,6 +5,7 @@ import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../hub/quote.js'
 import { Selection } from '../hub/selection.js'
+import { rfc3339 } from '../hub/stream-info.js'
 import type { Subscriber } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
 import { Closed, Connection, ConnectionParams, ConnectionsPage, ConnectionsQuery, HeldTopics, RenewedToken, SubjectQuery, TopicsChange } from '../schemas/connection.js'
@@ -21,7 +22,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   const onRequest = app.authenticate
 
   app.get('/connections/:id', { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } }, async (request) =>
-    describe(own(request, request.params.id)))
+    hub.describe(own(request, request.params.id)))
 
   app.get('/connections', { onRequest, schema: { querystring: ConnectionsQuery, response: { 200: ConnectionsPage } } }, async (request) => {
     authorizeAdmin(request.fanfarePrincipal!, 'see who is connected')
@@ -34,7 +35,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
         && (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)))
       .sort((a, b) => (a.info.id < b.info.id ? -1 : 1))
     const page = meant.slice(0, count)
-    return { connections: page.map(describe), more: meant.length > count, cursor: page.at(-1)?.info.id ?? null }
+    return { connections: page.map((subscriber) => hub.describe(subscriber)), more: meant.length > count, cursor: page.at(-1)?.info.id ?? null }
   })
 
   app.patch('/connections/:id', { onRequest, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
@@ -68,7 +69,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
     const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
     if (granted.length < selection.patterns.length || presence !== selection.presence) hub.move(subscriber, selection.of(granted, presence))
-    return { topics: granted, expiresAt: timeOf(principal.expiresAt) }
+    return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
   })
 
   app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
@@ -107,24 +108,6 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   async function pastOf(selection: Selection, count: number): Promise<{ selection: Selection; after: number } | undefined> {
     return selection.patterns.length === 0 ? undefined : { selection, after: await hub.before(selection, count) }
   }
-
-  function describe(subscriber: Subscriber): Connection {
-    const { info: { id, principal }, feed, since, sent } = subscriber
-    return {
-      id,
-      subject: principal.subject ?? null,
-      topics: [...feed.selection.patterns],
-      since: new Date(since).toISOString(),
-      cursor: hub.positionOf(subscriber),
-      expiresAt: timeOf(principal.expiresAt),
-      sent: { ...sent },
-      lag: hub.lag(subscriber),
-    }
-  }
 }
 
 export default connections
-
-function timeOf(milliseconds: number | undefined): string | null {
-  return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
-}

@@ -1,0 +1,47 @@
+/** What is told of an open stream: to whoever asks for it, and on `fanfare.connections`. */
+import type { CloseReason } from './sse.js'
+import type { Subscriber } from './subscriber.js'
+
+/** The topic on which it is told that streams open, change and end. */
+export const CONNECTIONS_TOPIC = 'fanfare.connections'
+
+/** Times are as in RFC 3339. */
+export interface StreamInfo {
+  id: string
+  subject: string | null
+  topics: string[]
+  since: string
+  /** From where it would go on. */
+  cursor: string
+  /** When its token ends. */
+  expiresAt: string | null
+  sent: { events: number; bytes: number }
+  /** How many events of the log it may still lack. */
+  lag: number
+}
+
+/** What an event on `fanfare.connections` says. */
+export interface ConnectionChange extends StreamInfo {
+  /** `changed`: it has other topics or another token. */
+  change: 'opened' | 'changed' | 'closed'
+  /** Why it was closed; `gone`: the client has, or the network between. */
+  reason: CloseReason | 'gone' | undefined
+}
+
+export function describeStream({ info: { id, principal }, feed, since, sent }: Subscriber, cursor: string, lag: number): StreamInfo {
+  return {
+    id,
+    subject: principal.subject ?? null,
+    topics: [...feed.selection.patterns],
+    since: new Date(since).toISOString(),
+    cursor,
+    expiresAt: rfc3339(principal.expiresAt),
+    sent: { ...sent },
+    lag,
+  }
+}
+
+/** A time in milliseconds since the epoch of Unix, as in RFC 3339. */
+export function rfc3339(milliseconds: number | undefined): string | null {
+  return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
+}
