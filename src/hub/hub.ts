@@ -246,18 +246,13 @@ export class Hub implements SubscriberOwner {
   /** Gives an open stream another token of the same subject; what it reads stays. */
   renew(subscriber: Subscriber, principal: Principal): void {
     subscriber.info.principal = principal
+    this.#presence.renewed(principal, subscriber.feed.selection)
     this.#tellOf(subscriber, 'changed')
   }
 
   /** What is told of an open stream. */
   describe(subscriber: Subscriber): StreamInfo {
     return describeStream(subscriber, this.positionOf(subscriber), this.lag(subscriber))
-  }
-
-  /** Puts another token of its subject in the place of the one that a stream has. */
-  renew({ info, feed }: Subscriber, principal: Principal): void {
-    info.principal = principal
-    this.#presence.renewed(principal, feed.selection)
   }
 
   /** How many events of the log a stream may still lack. */
