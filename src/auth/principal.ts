@@ -6,8 +6,8 @@ import { quote } from '../hub/quote.js'
 import { covers, isReserved, resolveGrant } from '../hub/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
 
-/** The last time that a `Date` can be (ECMA-262, 21.4.1.1), in milliseconds since the epoch of Unix: a token that ends after it never ends. */
-const LAST_DATE = 8.64e15
+/** The last time that can be written down (RFC 3339), in milliseconds since the epoch of Unix: a token that ends after it never ends. */
+const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)

@@ -101,7 +101,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     if (!asking.admin) authorize(asking, 'subscribe', added)
     for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
       const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
-      if (refused !== undefined) throw new Problem('not-granted', `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}. PUT /connections/{id}/token gives it a new one.`)
+      if (refused !== undefined) throw new Problem('not-granted', `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`)
     }
   }
 
