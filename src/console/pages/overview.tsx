@@ -7,13 +7,16 @@ import { Chart, type ChartProps } from '../parts/chart.js'
 import { Figures } from '../parts/figures.js'
 import { TryIt } from '../parts/try-it.js'
 
+/** Bytes are divided by powers of two, since they are written so. */
+const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power)
+
 const CHARTS: ChartProps[] = [
   { title: 'Connections', format: formatNumber, lines: [{ name: 'open', of: ({ connections }) => connections }, { name: 'lagging', of: ({ lagging }) => lagging }] },
   { title: 'Events per second', format: formatNumber, lines: [{ name: 'in', of: ({ events }) => events.in }, { name: 'out', of: ({ events }) => events.out }] },
   { title: 'Latency', format: formatMilliseconds, lines: [{ name: 'p50', of: ({ latency }) => latency.p50 }, { name: 'p99', of: ({ latency }) => latency.p99 }] },
-  { title: 'Bytes per second', format: formatBytes, lines: [{ name: 'in', of: ({ bytes }) => bytes.in }, { name: 'out', of: ({ bytes }) => bytes.out }] },
-  { title: 'Memory', format: formatBytes, lines: [{ name: 'resident', of: ({ memory }) => memory }] },
-  { title: 'Log', format: formatBytes, lines: [{ name: 'size', of: ({ log }) => log.bytes }] },
+  { title: 'Bytes per second', format: formatBytes, steps: BINARY, lines: [{ name: 'in', of: ({ bytes }) => bytes.in }, { name: 'out', of: ({ bytes }) => bytes.out }] },
+  { title: 'Memory', format: formatBytes, steps: BINARY, lines: [{ name: 'resident', of: ({ memory }) => memory }] },
+  { title: 'Log', format: formatBytes, steps: BINARY, lines: [{ name: 'size', of: ({ log }) => log.bytes }] },
 ]
 
 export function OverviewPage() {

@@ -15,12 +15,16 @@ export interface ChartProps {
   title: string
   lines: Line[]
   format: (value: number) => string
+  /** By what its axis may be divided; without it, by round decimal numbers. */
+  steps?: number[]
 }
 
 const HEIGHT = 150
+/** How much time it shows at the beginning, in seconds: a few figures would be a speck in five minutes. */
+const FIRST_WINDOW = 60
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
-export function Chart({ title, lines, format }: ChartProps) {
+export function Chart({ title, lines, format, steps }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<UPlot | undefined>(undefined)
   const stats = history.value
@@ -31,7 +35,7 @@ export function Chart({ title, lines, format }: ChartProps) {
     if (!current) return
     const draw = () => {
       chart.current?.destroy()
-      chart.current = new UPlot(optionsOf(lines, format, current.clientWidth), dataOf(lines, history.peek()), current)
+      chart.current = new UPlot(optionsOf({ title, lines, format, ...(steps ? { steps } : {}) }, current.clientWidth), dataOf(lines, history.peek()), current)
     }
     const fit = new ResizeObserver(() => chart.current?.setSize({ width: current.clientWidth, height: HEIGHT }))
     draw()
@@ -69,7 +73,7 @@ function dataOf(lines: Line[], stats: readonly Stats[]): UPlot.AlignedData {
   return [stats.map(({ time }) => Date.parse(time) / 1_000), ...lines.map(({ of }) => stats.map(of))]
 }
 
-function optionsOf(lines: Line[], format: (value: number) => string, width: number): UPlot.Options {
+function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.Options {
   const style = getComputedStyle(document.documentElement)
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
   const axis = { stroke: color('muted'), font: `11px ${style.fontFamily}`, grid: { stroke: color('line'), width: 1 }, ticks: { show: false } }
@@ -80,12 +84,12 @@ function optionsOf(lines: Line[], format: (value: number) => string, width: numb
     legend: { show: false },
     cursor: { show: false },
     scales: {
-      x: { range: (_chart, _min, max) => [max - WINDOW, max] },
+      x: { range: (_chart, min, max) => [max - Math.max(FIRST_WINDOW, Math.min(WINDOW, max - min)), max] },
       y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
     },
     axes: [
-      { ...axis, size: 24, space: 70, values: [[1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]] },
-      { ...axis, size: 64, space: 34, values: (_chart, ticks) => ticks.map(format) },
+      { ...axis, size: 24, space: 44, values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{mm}:{ss}', null, null, null, null, null, null, 1]] },
+      { ...axis, ...(steps ? { incrs: steps } : {}), size: 64, space: 34, values: (_chart, ticks) => ticks.map(format) },
     ],
     series: [{}, ...lines.map((_line, index) => ({ stroke: color(`line-${index}`), width: 2, points: { show: false } }))],
   }

@@ -24,6 +24,7 @@ export function HistoryCard({ topic }: { topic: string }) {
   const query: Record<string, string> = at === 'newest' ? { last: String(PAGE) } : { limit: String(PAGE), ...(after ? { after } : {}) }
   const { value, error, refresh } = useResource<History>(topicPath(topic, '/events'), query)
   const page = value.value
+  const events = at === 'newest' ? page?.events.toReversed() : page?.events
   return (
     <section class="card" aria-labelledby="history">
       <div class="head">
@@ -40,7 +41,7 @@ export function HistoryCard({ topic }: { topic: string }) {
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
       {page?.gap && <Notice tone="warning">Some of what was here is no longer kept ({page.gap.reason}).</Notice>}
       {page?.events.length === 0 && <p class="muted">The log holds nothing of it.</p>}
-      {page && <EventList name="History" events={page.events.map(({ id, type, time, data, text }) => ({ key: id, id, type, time, data: text ?? data, isText: text !== undefined }))} />}
+      {events && <EventList name="History" events={events.map(({ id, type, time, data, text }) => ({ key: id, id, type, time, data: text ?? data, isText: text !== undefined }))} />}
     </section>
   )
 }

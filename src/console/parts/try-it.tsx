@@ -33,12 +33,12 @@ function Snippet({ name, text, shown }: { name: string; text: string; shown: str
     void copyText(withToken(text)).then((isCopied) => (outcome.value = isCopied ? 'Copied.' : 'The browser does not let this page copy: select the text.'))
   }
   return (
-    <section class="snippet" aria-labelledby={heading}>
+    <div class="snippet">
       <h3 id={heading}>{name}</h3>
-      <button type="button" class="quiet" onClick={copy} aria-label={`Copy ${name} with the token`}>Copy with token</button>
+      <button type="button" class="quiet" onClick={copy}>Copy {name} with token</button>
       <span role="status" class="muted">{outcome}</span>
-      <pre tabIndex={0} aria-labelledby={heading}><code>{shown}</code></pre>
-    </section>
+      <pre tabIndex={0} role="group" aria-labelledby={heading}><code>{shown}</code></pre>
+    </div>
   )
 }
 
