@@ -1,11 +1,13 @@
 /** The web console in a real browser, on a hub that runs as a process of its own. */
-import t, { type Test } from 'tap'
+import Fastify from 'fastify'
 import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import fanfare from '../../src/index.js'
 import { publish, publishBatch } from '../helper/http.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { revivingHub } from '../helper/reviving-hub.js'
 import { openLive, streamUrl } from '../helper/stream.js'
-import { token } from '../helper/token.js'
+import { SECRET, token } from '../helper/token.js'
 import { findChromium, skipWithout, startChromium } from './chromium.js'
 import { accessibilityFaults, openPage, screenshot, type PageOptions } from './page.js'
 
@@ -39,7 +41,7 @@ async function shownIds(page: Page): Promise<string[]> {
 
 /** A hub with something in it, and somebody connected. */
 async function busyHub(t: Test): Promise<Hub> {
-  const hub = await startHub(t, { HOST: '127.0.0.1' })
+  const hub = await startHub(t)
   await publishBatch(hub, Array.from({ length: 60 }, (_, n) => ({ topic: `orders.${n % 5}`, type: 'created', data: { number: n, items: ['a', 'b'] } })), ann)
   await publish(hub, 'news', { text: 'first line\nsecond line' }, ann)
   await openLive(t, streamUrl(hub, ['orders.*', 'news']), { token: ann })
@@ -91,6 +93,20 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await page.getByRole('alert').filter({ hasText: '"admin": true' }).waitFor()
     await page.getByRole('link', { name: 'Topics' }).click()
     await page.getByRole('link', { name: 'orders.1' }).waitFor()
+  })
+
+  await t.test('below the prefix of an application it works as well', async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(fanfare, { prefix: '/live/hub', log: 'memory', jwtSecret: SECRET })
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    const page = await openPage(t, browser, `${url}/live/hub#token=${admin}`)
+    await isLive(page)
+    t.equal(page.url(), `${url}/live/hub/`)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('list', { name: 'Live events' }).getByText('{"total":12}').waitFor()
   })
 
   await t.test('the overview moves', async (t) => {
