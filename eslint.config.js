@@ -6,7 +6,7 @@ export default defineConfig(
   globalIgnores(['dist/', 'node_modules/', '.tap/', 'coverage/']),
   js.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [ts.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {

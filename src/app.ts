@@ -6,6 +6,7 @@ import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
+import webConsole from './plugins/console.js'
 import cors from './plugins/cors.js'
 import errorHandling, { toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
@@ -55,6 +56,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Pati
     await scope.register(topics)
     await scope.register(status)
     await scope.register(errors)
+    if (options.console ?? (ownsRoot || prefix !== '')) await scope.register(webConsole) // elsewhere `/` is the application's
   }, { prefix })
 }, { name: 'fanfare', fastify: '5.x' })
 

@@ -16,10 +16,11 @@ export function drawDevelopmentKey(): DevelopmentKey {
 }
 
 /** The words, and the same as fields for the log. */
-export function firstMinute(address: string, { token }: DevelopmentKey): { token: string; subscribe: string; publish: string; text: string } {
+export function firstMinute(address: string, { token }: DevelopmentKey, hasConsole: boolean): { token: string; console?: string; subscribe: string; publish: string; text: string } {
   const authorization = `-H "Authorization: Bearer ${token}"`
   const subscribe = `curl -N ${authorization} "${address}/topics/orders.42/events?replay=all"`
   const publish = `curl ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${address}/topics/orders.42/events`
+  const link = `${address}/#token=${token}`
   const text = `
 Fanfare listens on ${address}
 
@@ -35,6 +36,10 @@ Subscribe, in one terminal:
 Publish, in another:
 
   ${publish}
-`
-  return { token, subscribe, publish, text }
+${hasConsole ? `
+See what goes on, in a browser:
+
+  ${link}
+` : ''}`
+  return { token, ...(hasConsole ? { console: link } : {}), subscribe, publish, text }
 }

@@ -39,8 +39,8 @@ const count = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
 const countOrOff = (description: string) =>
   setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
-const flag = (description: string) =>
-  setting({ default: 'false', description, expects: 'true or false' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
+const flag = (description: string, fallback: 'true' | 'false' = 'false') =>
+  setting({ default: fallback, description, expects: 'true or false' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
 const text = (description: string, fallback?: string) =>
   setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value), requireText)
 /** @throws when an option that has to be text is something else */
@@ -95,6 +95,7 @@ const Environment = Type.Object({
   FANFARE_PRESENCE_GRACE: duration('5s', 'For how long a subject without a stream is still present, so that a reload is not a leave.'),
   FANFARE_PUBLISH_RATE: countOrOff('How many requests that publish a subject may make in a second.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
+  FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
   FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
   FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: 'false, true, a number of proxies, or addresses and networks separated by commas' }, parseTrust),
 })
@@ -133,6 +134,7 @@ export interface Settings {
   /** Requests a second; 0: no limit. */
   publishRate: number
   maxEventSize: number
+  console: boolean
   drain: number
 }
 
@@ -175,6 +177,7 @@ const VARIABLES = {
   presenceGrace: 'FANFARE_PRESENCE_GRACE',
   publishRate: 'FANFARE_PUBLISH_RATE',
   maxEventSize: 'FANFARE_MAX_EVENT_SIZE',
+  console: 'FANFARE_CONSOLE',
   drain: 'FANFARE_DRAIN',
 } as const satisfies Record<keyof Settings, keyof Environment>
 

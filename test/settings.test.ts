@@ -43,6 +43,7 @@ await t.test('every setting has a default', (t) => {
       presenceGrace: 5_000,
       publishRate: 0,
       maxEventSize: 256 * 1024,
+      console: true,
       drain: 10_000,
     },
   })
@@ -90,6 +91,7 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_MAX_CONNECTION_AGE', 'off', { hub: { maxConnectionAge: 0 } }],
   ['FANFARE_MAX_CONNECTION_AGE', '1h', { hub: { maxConnectionAge: 3_600_000 } }],
   ['FANFARE_MAX_EVENT_SIZE', '1MiB', { hub: { maxEventSize: 1024 ** 2 } }],
+  ['FANFARE_CONSOLE', 'false', { hub: { console: false } }],
   ['FANFARE_DRAIN', '0s', { hub: { drain: 0 } }],
 ]
 

@@ -28,7 +28,7 @@ export async function start(_args: string[], { env, stdout }: Process): Promise<
   })
 
   const address = await app.listen({ host, port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
-  tell(address, key, logger, terminal ? stdout : undefined)
+  tell(address, key, hub.console, logger, terminal ? stdout : undefined)
 }
 
 function developmentKey(env: Process['env']): DevelopmentKey {
@@ -39,10 +39,10 @@ function developmentKey(env: Process['env']): DevelopmentKey {
 }
 
 /** Says where the hub is and, in development, how to use it right away: to a person in a terminal, else in the log. */
-function tell(address: string, key: DevelopmentKey | undefined, logger: Logger, terminal: Process['stdout'] | undefined): void {
+function tell(address: string, key: DevelopmentKey | undefined, hasConsole: boolean, logger: Logger, terminal: Process['stdout'] | undefined): void {
   logger.info({ address }, `listening on ${address}`)
   if (!key) return
-  const { text, ...fields } = firstMinute(address, key)
+  const { text, ...fields } = firstMinute(address, key, hasConsole)
   if (terminal) terminal.write(text)
   else logger.warn(fields, 'no key is set: a secret was drawn for this run, and this token is good for as long')
 }

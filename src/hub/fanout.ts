@@ -96,6 +96,7 @@ export class Fanout {
   measure(since: number): void {
     const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due once more, behind the others
     this.latency?.begin(since, this.#rounds + this.#due.length + again)
+    if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep was faster
   }
 
   /** How many subscribers an event of this topic and type goes to. */

@@ -18,6 +18,10 @@ const INTERVAL = 1_000
 /** How often the event loop is asked whether it is late, in milliseconds: Node's own default. */
 const DELAY_RESOLUTION = 10
 
+/** Of how many topics it is told what was published to them; and of how many it is counted in a second. */
+const BUSIEST = 50
+const COUNTED_TOPICS = 10_000
+
 /** What came in from publishers, and what went out to streams. */
 interface Traffic {
   in: number
@@ -32,6 +36,8 @@ export interface Stats {
   /** Topics of which the log holds something. */
   topics: number
   events: Traffic
+  /** Those of the topics with the most, by topic; the busiest first. */
+  busiest: { topic: string; rate: number }[]
   /** Payloads that came in; all that went out. */
   bytes: Traffic
   /** From publishing to the sockets of all who are live. */
@@ -67,6 +73,8 @@ interface Measuring {
   latency: Latency
   delay: IntervalHistogram
   before: Counts
+  /** How many events came in since then, by topic. */
+  byTopic: Map<string, number>
 }
 
 export class StatsMeter {
@@ -100,9 +108,12 @@ export class StatsMeter {
   }
 
   /** An event was published. To be told only while it is measured. */
-  published({ payload }: NewEvent): void {
+  published({ topic, payload }: NewEvent): void {
     this.#in.events++
     this.#in.bytes += Buffer.byteLength(payload)
+    const { byTopic } = this.#measuring!
+    const count = byTopic.get(topic)
+    if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)
   }
 
   /** A stream has ended. */
@@ -116,13 +127,13 @@ export class StatsMeter {
     const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION })
     delay.enable()
     const timer = setInterval(() => this.#tell(), INTERVAL).unref()
-    this.#measuring = { timer, latency, delay, before: this.#count() }
+    this.#measuring = { timer, latency, delay, before: this.#count(), byTopic: new Map() }
     this.#source.measure(latency)
   }
 
   #tell(): void {
     if (!this.#measuring) return
-    const { latency, delay, before } = this.#measuring
+    const { latency, delay, before, byTopic } = this.#measuring
     const now = (this.#measuring.before = this.#count())
     const seconds = (now.time - before.time) / 1_000
     const rate = (name: 'events' | 'bytes'): Traffic => ({
@@ -136,6 +147,7 @@ export class StatsMeter {
       connections: connections.size,
       topics,
       events: rate('events'),
+      busiest: busiestOf(byTopic, seconds),
       bytes: rate('bytes'),
       latency: latency.take(),
       lagging: [...connections.values()].filter(({ state }) => state !== 'live').length,
@@ -144,6 +156,7 @@ export class StatsMeter {
       eventLoopDelay: lateness(delay),
     })
     delay.reset()
+    byTopic.clear()
   }
 
   #count(): Counts {
@@ -154,6 +167,11 @@ export class StatsMeter {
     }
     return { time: performance.now(), events: { in: this.#in.events, out: out.events }, bytes: { in: this.#in.bytes, out: out.bytes } }
   }
+}
+
+function busiestOf(byTopic: Map<string, number>, seconds: number): Stats['busiest'] {
+  const most = [...byTopic].sort(([, a], [, b]) => b - a).slice(0, BUSIEST)
+  return most.map(([topic, count]) => ({ topic, rate: perSecond(count, seconds) }))
 }
 
 function perSecond(count: number, seconds: number): number {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Fanout } from '../../src/hub/fanout.js'
 import { Frame } from '../../src/hub/frame.js'
+import { Latency } from '../../src/hub/latency.js'
 import { Selection } from '../../src/hub/selection.js'
 import { Encoder } from '../../src/hub/sse.js'
 import { Subscriber, type SubscriberOwner } from '../../src/hub/subscriber.js'
@@ -229,4 +230,19 @@ await t.test('a feed is gone when its last subscriber is, and begins anew for th
   dispatch('a.1', '1')
   await until(() => second.data.length === 1)
   t.strictSame(second.data, ['1'])
+})
+
+await t.test('the way of an event is measured when everybody has it, also when that was before it was asked', async (t) => {
+  const { fanout, dispatch, subscribe } = open()
+  const latency = (fanout.latency = new Latency())
+  const readers = Array.from({ length: 3 }, (_, n) => subscribe([`t.${n}`]))
+  const since = performance.now() - 50
+  for (let n = 0; n < 3; n++) dispatch(`t.${n}`, 'x')
+  fanout.measure(since)
+  t.strictSame(latency.take(), { p50: 0, p99: 0 }, 'nobody has it yet')
+  await until(() => readers.every(({ data }) => data.length === 1))
+  t.ok(latency.take().p50 >= 50)
+  fanout.measure(performance.now() - 30)
+  const { p50 } = latency.take()
+  t.ok(p50 >= 30, `${p50}`)
 })

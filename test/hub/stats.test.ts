@@ -30,6 +30,7 @@ await t.test('what goes through the hub is told once a second', async (t) => {
   t.match(first, { connections: 4, topics: 2, lagging: 1, log: { events: 11 } })
   const seconds = first!.events.in > 0 ? 12 / first!.events.in : NaN
   t.ok(seconds > 0.9 && seconds < 3, `12 events in ${seconds} s`)
+  t.strictSame(first!.busiest.map(({ topic, rate }) => [topic, Math.round(rate * seconds)]), [['a', 11], ['b', 1]])
   t.ok(Math.abs(first!.bytes.in * seconds - (10 * 2 + 1 + 9)) < 3, 'the bytes of their payloads, in UTF-8')
   // 11 to each reader and the stalled one's first write, 1 of b; nothing of the stats yet
   t.ok(first!.events.out * seconds >= 24, `${first!.events.out} out`)
@@ -40,7 +41,7 @@ await t.test('what goes through the hub is told once a second', async (t) => {
 
   for (const reader of readers) reader.close()
   await until(() => console.data.length > 1)
-  t.match(statsOf(console)[1], { connections: 2, events: { in: 0 }, latency: { p50: 0, p99: 0 } }, 'what ended takes nothing back')
+  t.match(statsOf(console)[1], { connections: 2, events: { in: 0 }, busiest: [], latency: { p50: 0, p99: 0 } }, 'what ended takes nothing back')
   t.ok(statsOf(console)[1]!.events.out >= 0)
   t.notOk(console.lastEventId?.includes('ephemeral'), 'they are ephemeral')
 })

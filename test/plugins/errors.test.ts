@@ -28,7 +28,7 @@ await t.test('a refusal is problem details, with words for the person and a code
 
 await t.test('what is not there', async (t) => {
   const { send } = await openApp(t)
-  for (const [method, url] of [['GET', '/nothing'], ['POST', '/nothing'], ['GET', '/topics/a/events/'], ['GET', '/topics/a/b/events'], ['GET', '/']] as const) {
+  for (const [method, url] of [['GET', '/nothing'], ['POST', '/nothing'], ['GET', '/topics/a/events/'], ['GET', '/topics/a/b/events'], ['GET', '/index']] as const) {
     isProblem(t, await send({ method, url }), 404, 'not-found', `${method} ${url}`)
   }
   t.notMatch((await send({ method: 'GET', url: '/nothing?token=secret' })).body, /secret/)

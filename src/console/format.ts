@@ -1,0 +1,27 @@
+/** Numbers, sizes and times for people. */
+
+const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 })
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+
+export function formatNumber(value: number): string {
+  return value < 100_000 ? number.format(value) : compact.format(value)
+}
+
+export function formatBytes(bytes: number): string {
+  const unit = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10))
+  const value = bytes / 1024 ** unit
+  return `${value.toLocaleString('en', { maximumFractionDigits: value < 10 && unit > 0 ? 1 : 0 })} ${UNITS[unit]!}`
+}
+
+export function formatMilliseconds(value: number): string {
+  return `${value.toLocaleString('en', { maximumFractionDigits: value < 10 ? 2 : 0 })} ms`
+}
+
+export function formatTime(time: string): string {
+  return new Date(time).toLocaleTimeString('en', { hour12: false, hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
+}
+
+export function formatDateTime(time: string): string {
+  return new Date(time).toLocaleString('en', { hour12: false, dateStyle: 'medium', timeStyle: 'medium' })
+}

@@ -1,0 +1,153 @@
+/**
+ * An event stream that comes back by itself, from the last id that it has read. It is read with `fetch` and not with
+ * `EventSource`, which hears only types of events that it was told of by name: whoever looks on does not know them all.
+ */
+import { signal, type Signal } from '@preact/signals'
+import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { CloseReason, GapReason } from '../../hub/sse.js'
+import { addressOf } from './address.js'
+import { Refusal, refusalOf } from './api.js'
+import { token } from './session.js'
+
+/** An event as it comes on a stream. */
+export interface LiveEvent {
+  /** `undefined`: it is ephemeral. */
+  id: string | undefined
+  topic: string
+  type: string | undefined
+  time: string
+  data: unknown
+  isText: boolean
+}
+
+/**
+ * - `connecting`: nothing has come yet
+ * - `catching-up`: it is being sent what it missed
+ * - `live`: what comes is new
+ * - `down`: it has ended, and comes back
+ * - `refused`: it does not come back; `detail` says why
+ */
+export interface StreamState {
+  phase: 'connecting' | 'catching-up' | 'live' | 'down' | 'refused'
+  detail?: string
+}
+
+export interface StreamOptions {
+  topics: string[]
+  query?: Record<string, string>
+  onEvent: (event: LiveEvent) => void
+  /** After how long without a byte the connection counts as lost, in milliseconds; without it, never. */
+  silence?: number
+}
+
+const CLOSED: Record<CloseReason, string> = {
+  expired: 'the token has ended',
+  revoked: 'it was ended, or its token revoked',
+  drain: 'the hub is stopping',
+  slow: 'it was read too slowly',
+  lifetime: 'its time was over',
+  replaced: 'another took its place',
+  busy: 'the hub is busy',
+}
+const GAPS: Record<GapReason, string> = {
+  expired: 'what came meanwhile is no longer kept',
+  epoch: 'the hub has begun a new log',
+  future: 'the hub knows nothing of what was last read',
+  invalid: 'the hub does not know the last id',
+  skipped: 'some events were skipped',
+}
+
+/** How long after the end of a stream it is opened again unless the hub says otherwise, in milliseconds. */
+const RETRY = 2_000
+
+export class LiveStream {
+  readonly state: Signal<StreamState> = signal({ phase: 'connecting' })
+  /** What is missing, in words; it stays until it is dismissed. */
+  readonly gap = signal<string | undefined>(undefined)
+  readonly #options: StreamOptions
+  #lastId: string | undefined
+  #retry = RETRY
+  #detail = ''
+  #attempt = new AbortController()
+  #timer: number | undefined
+  #silence: number | undefined
+
+  constructor(options: StreamOptions) {
+    this.#options = options
+    void this.#run()
+  }
+
+  /** Ends it for good. */
+  close(): void {
+    window.clearTimeout(this.#timer)
+    window.clearTimeout(this.#silence)
+    this.#attempt.abort()
+  }
+
+  async #run(): Promise<void> {
+    const attempt = (this.#attempt = new AbortController())
+    this.#detail = 'the hub cannot be reached'
+    try {
+      await this.#read(attempt)
+    } catch (err) {
+      if (err instanceof Refusal && err.status >= 400 && err.status < 500) {
+        this.state.value = { phase: 'refused', detail: err.message }
+        return
+      }
+    } finally {
+      window.clearTimeout(this.#silence)
+    }
+    if (attempt !== this.#attempt || (attempt.signal.aborted && attempt.signal.reason !== 'silence')) return
+    this.state.value = { phase: 'down', detail: this.#detail }
+    this.#timer = window.setTimeout(() => void this.#run(), this.#retry)
+  }
+
+  /** Resolves when the stream has ended. */
+  async #read(attempt: AbortController): Promise<void> {
+    const { topics, query = {} } = this.#options
+    const resume = this.#lastId === undefined ? {} : { lastEventId: this.#lastId }
+    const response = await fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...query, ...resume }), {
+      headers: { accept: 'text/event-stream', authorization: `Bearer ${token.value ?? ''}` },
+      cache: 'no-store',
+      signal: attempt.signal,
+    })
+    if (!response.ok || !response.body) throw await refusalOf(response, true)
+    const hasPast = this.#lastId !== undefined || query.replay !== undefined
+    const parser = createParser({ onEvent: (message) => this.#take(message, hasPast), onRetry: (retry) => (this.#retry = retry) })
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    this.#detail = 'the connection was lost'
+    for (;;) {
+      this.#watch(attempt)
+      const { done, value } = await reader.read()
+      if (done) return
+      parser.feed(value)
+    }
+  }
+
+  #take({ id, event: type, data }: EventSourceMessage, hasPast: boolean): void {
+    if (id !== undefined) this.#lastId = id
+    switch (type) {
+      case 'fanfare.open':
+        this.state.value = { phase: hasPast ? 'catching-up' : 'live' }
+        return
+      case 'fanfare.live':
+        this.state.value = { phase: 'live' }
+        return
+      case 'fanfare.gap':
+        this.gap.value = GAPS[(JSON.parse(data) as { reason: GapReason }).reason]
+        return
+      case 'fanfare.close':
+        this.#detail = CLOSED[(JSON.parse(data) as { reason: CloseReason }).reason]
+        return
+    }
+    const event = JSON.parse(data) as { subject: string; time: string; datacontenttype: string; data: unknown }
+    this.#options.onEvent({ id, topic: event.subject, type, time: event.time, data: event.data, isText: event.datacontenttype === 'text/plain' })
+  }
+
+  /** A connection can be lost without either end being told. */
+  #watch(attempt: AbortController): void {
+    const { silence } = this.#options
+    window.clearTimeout(this.#silence)
+    if (silence !== undefined) this.#silence = window.setTimeout(() => attempt.abort('silence'), silence)
+  }
+}

@@ -1,0 +1,73 @@
+/** One connection: where it is, what it reads, and a way to end it. */
+import { useSignal } from '@preact/signals'
+import type { Connection } from '../../schemas/connection.js'
+import { formatBytes, formatDateTime, formatNumber } from '../format.js'
+import { addressOf } from '../hub/address.js'
+import { call, messageOf } from '../hub/api.js'
+import { useResource } from '../hub/resource.js'
+import { Figures } from '../parts/figures.js'
+import { Notice } from '../parts/notice.js'
+import { TryIt } from '../parts/try-it.js'
+import { linkTo } from '../route.js'
+
+const INTERVAL = 1_000
+
+export function ConnectionPage({ id }: { id: string }) {
+  const path = `connections/${encodeURIComponent(id)}`
+  const { value, error, isMissing, refresh } = useResource<Connection>(path, {}, INTERVAL)
+  const failure = useSignal<string | undefined>(undefined)
+  const end = () => {
+    call(path, { method: 'DELETE' }).then(refresh, (err: unknown) => (failure.value = messageOf(err)))
+  }
+  const connection = value.value
+  return (
+    <>
+      <h1 class="name">Connection {id}</h1>
+      {isMissing.value
+        ? <Notice tone="warning">It has ended{connection ? '; this is the last that is known of it' : ''}.</Notice>
+        : error.value !== undefined && <Notice tone="error">{error}</Notice>}
+      {failure.value !== undefined && <Notice tone="error">{failure}</Notice>}
+      {connection && (
+        <>
+          <Figures
+            figures={[
+              ['Subject', connection.subject ?? 'none'],
+              ['Since', formatDateTime(connection.since)],
+              ['Its token ends', connection.expiresAt === null ? 'never' : formatDateTime(connection.expiresAt)],
+              ['Cursor', <code>{connection.cursor}</code>],
+              ['Lag', `${formatNumber(connection.lag)} events`],
+              ['Sent', `${formatNumber(connection.sent.events)} events, ${formatBytes(connection.sent.bytes)}`],
+            ]}
+          />
+          <section class="card" aria-labelledby="reads">
+            <h2 id="reads">Topics</h2>
+            <ul class="plain">
+              {connection.topics.map((topic) => (
+                <li key={topic}>{topic.includes('*') ? <code>{topic}</code> : <a href={linkTo({ page: 'topic', topic })}>{topic}</a>}</li>
+              ))}
+            </ul>
+          </section>
+          <button type="button" class="danger" onClick={end} disabled={isMissing.value}>End this connection</button>
+          <p class="muted">A client that may still connect comes back by itself.</p>
+        </>
+      )}
+      <TryIt title="look at it, and end it" {...requests(addressOf(path))} />
+    </>
+  )
+}
+
+function requests(url: string): { curl: string; script: string } {
+  return {
+    curl: `curl -H "Authorization: Bearer $TOKEN" "${url}"
+curl -X DELETE -H "Authorization: Bearer $TOKEN" "${url}"`,
+    script: `const url = '${url}'
+const headers = { Authorization: 'Bearer $TOKEN' }
+
+const answer = await fetch(url, { headers })
+const connection = await answer.json()
+console.log(connection.topics, connection.lag)
+
+const { status } = await fetch(url, { method: 'DELETE', headers })
+console.log(status)`,
+  }
+}

@@ -1,0 +1,45 @@
+/** Where a token is asked for. It is tried before it is kept. */
+import { useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { call, messageOf } from '../hub/api.js'
+import { refusal, signIn } from '../hub/session.js'
+import { Notice } from '../parts/notice.js'
+
+export function SignIn() {
+  const input = useRef<HTMLInputElement>(null)
+  const error = useSignal<string | undefined>(undefined)
+  const isBusy = useSignal(false)
+  useEffect(() => input.current?.focus(), [])
+
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault()
+    const bearer = input.current?.value.trim() ?? ''
+    if (!/^[\x21-\x7e]+$/.test(bearer)) {
+      error.value = 'That is no token: it has characters that no token has.'
+      return
+    }
+    isBusy.value = true
+    call('topics', { query: { limit: '1' }, bearer }).then(
+      () => signIn(bearer),
+      (err: unknown) => {
+        error.value = messageOf(err)
+        isBusy.value = false
+        input.current?.focus()
+      },
+    )
+  }
+
+  const message = error.value ?? refusal.value
+  return (
+    <main class="sign-in">
+      <form class="card" onSubmit={submit}>
+        <h1>Fanfare</h1>
+        <label for="token">Token</label>
+        <input ref={input} id="token" type="password" autocomplete="off" spellcheck={false} required aria-describedby="about-token" aria-invalid={message !== undefined} />
+        <p id="about-token" class="muted">A JSON Web Token that this hub accepts; an admin's sees everything. It stays in this tab and is forgotten when the tab is closed.</p>
+        {message !== undefined && <Notice tone="error">{message}</Notice>}
+        <button type="submit" disabled={isBusy.value}>Sign in</button>
+      </form>
+    </main>
+  )
+}

@@ -1,0 +1,82 @@
+/** One topic: what comes, what came, who is there, and something to publish. */
+import type { Static } from 'typebox'
+import type { TopicInfo } from '../../schemas/topic.js'
+import { formatBytes, formatNumber } from '../format.js'
+import { addressOf, topicPath } from '../hub/address.js'
+import { useResource } from '../hub/resource.js'
+import { Figures } from '../parts/figures.js'
+import { HistoryCard } from '../parts/history-card.js'
+import { LiveCard } from '../parts/live-card.js'
+import { Notice } from '../parts/notice.js'
+import { PresenceCard } from '../parts/presence-card.js'
+import { PublishForm } from '../parts/publish-form.js'
+import { TryIt } from '../parts/try-it.js'
+
+const INTERVAL = 2_000
+
+export function TopicPage({ topic }: { topic: string }) {
+  const { value, error } = useResource<Static<typeof TopicInfo>>(topicPath(topic), {}, INTERVAL)
+  const info = value.value
+  return (
+    <>
+      <h1 class="name">{topic}</h1>
+      {error.value !== undefined && <Notice tone="error">{error}</Notice>}
+      {info && (
+        <Figures
+          figures={[
+            ['Subscribers', formatNumber(info.subscribers)],
+            ['Events kept', formatNumber(info.events)],
+            ['Size', formatBytes(info.bytes)],
+            ['Newest', <code>{info.lastId ?? '–'}</code>],
+          ]}
+        />
+      )}
+      <div class="columns">
+        <div>
+          <LiveCard topic={topic} />
+          <HistoryCard topic={topic} />
+        </div>
+        <div>
+          <PublishForm topic={topic} />
+          <PresenceCard topic={topic} />
+        </div>
+      </div>
+      <TryIt title="subscribe" {...subscribing(topic)} />
+      <TryIt title="publish" {...publishing(topic)} />
+    </>
+  )
+}
+
+function subscribing(topic: string): { curl: string; script: string } {
+  const url = addressOf(topicPath(topic, '/events'), { replay: '10' })
+  return {
+    curl: `curl -N -H "Authorization: Bearer $TOKEN" "${url}"`,
+    script: `const answer = await fetch('${addressOf('tickets')}', {
+  method: 'POST',
+  headers: { Authorization: 'Bearer $TOKEN' },
+})
+const { ticket } = await answer.json()
+
+const events = new EventSource('${url}&ticket=' + ticket)
+events.onmessage = ({ data, lastEventId }) => { // events with a type: events.addEventListener(type, …)
+  console.log(lastEventId, data)
+}`,
+  }
+}
+
+function publishing(topic: string): { curl: string; script: string } {
+  const url = addressOf(topicPath(topic, '/events'))
+  return {
+    curl: `curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+  -d '{"type":"created","data":{"total":12}}' "${url}"`,
+    script: `const answer = await fetch('${url}', {
+  method: 'POST',
+  headers: {
+    Authorization: 'Bearer $TOKEN',
+    'Content-Type': 'application/json',
+  },
+  body: JSON.stringify({ type: 'created', data: { total: 12 } }),
+})
+console.log(answer.status, await answer.json())`,
+  }
+}

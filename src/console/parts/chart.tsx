@@ -1,0 +1,96 @@
+/** A moving chart of the last minutes. */
+import { useEffect, useRef } from 'preact/hooks'
+import UPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+import type { Stats } from '../../hub/stats.js'
+import { history, WINDOW } from '../hub/monitor.js'
+
+/** One line of a chart. */
+export interface Line {
+  name: string
+  of: (stats: Stats) => number
+}
+
+export interface ChartProps {
+  title: string
+  lines: Line[]
+  format: (value: number) => string
+  /** By what its axis may be divided; without it, by round decimal numbers. */
+  steps?: number[]
+}
+
+const HEIGHT = 150
+/** How much time it shows at the beginning, in seconds: a few figures would be a speck in five minutes. */
+const FIRST_WINDOW = 60
+const dark = matchMedia('(prefers-color-scheme: dark)')
+
+export function Chart({ title, lines, format, steps }: ChartProps) {
+  const place = useRef<HTMLDivElement>(null)
+  const chart = useRef<UPlot | undefined>(undefined)
+  const stats = history.value
+  const latest = stats.at(-1)
+
+  useEffect(() => {
+    const { current } = place
+    if (!current) return
+    const draw = () => {
+      chart.current?.destroy()
+      chart.current = new UPlot(optionsOf({ title, lines, format, ...(steps ? { steps } : {}) }, current.clientWidth), dataOf(lines, history.peek()), current)
+    }
+    const fit = new ResizeObserver(() => chart.current?.setSize({ width: current.clientWidth, height: HEIGHT }))
+    draw()
+    fit.observe(current)
+    dark.addEventListener('change', draw) // a canvas does not follow the style sheet
+    return () => {
+      dark.removeEventListener('change', draw)
+      fit.disconnect()
+      chart.current?.destroy()
+      chart.current = undefined
+    }
+  }, [])
+
+  useEffect(() => chart.current?.setData(dataOf(lines, stats)), [stats])
+
+  const values = lines.map(({ name, of }) => ({ name, value: latest ? format(of(latest)) : '–' }))
+  return (
+    <section class="card chart">
+      <h2>{title}</h2>
+      <dl class="legend">
+        {values.map(({ name, value }, index) => (
+          <div key={name}>
+            <dt class={`line-${index}`}>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <div ref={place} role="img" aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}`} />
+    </section>
+  )
+}
+
+/** Times, and a column for each line. */
+function dataOf(lines: Line[], stats: readonly Stats[]): UPlot.AlignedData {
+  return [stats.map(({ time }) => Date.parse(time) / 1_000), ...lines.map(({ of }) => stats.map(of))]
+}
+
+function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.Options {
+  const style = getComputedStyle(document.documentElement)
+  const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
+  const axis = { stroke: color('muted'), font: `11px ${style.fontFamily}`, grid: { stroke: color('line'), width: 1 }, ticks: { show: false } }
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { show: false },
+    scales: {
+      x: { range: (_chart, min, max) => [max - Math.max(FIRST_WINDOW, Math.min(WINDOW, max - min)), max] },
+      y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
+    },
+    axes: [
+      { ...axis, size: 24, space: 44, values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{mm}:{ss}', null, null, null, null, null, null, 1]] },
+      { ...axis, ...(steps ? { incrs: steps } : {}), size: 64, space: 34, values: (_chart, ticks) => ticks.map(format) },
+    ],
+    series: [{}, ...lines.map((_line, index) => ({ stroke: color(`line-${index}`), width: 2, points: { show: false } }))],
+  }
+}

@@ -1,0 +1,57 @@
+/** Publishes one event to a topic, and says what became of it. */
+import { useSignal } from '@preact/signals'
+import type { Receipt } from '../../hub/hub.js'
+import { topicPath } from '../hub/address.js'
+import { call, messageOf } from '../hub/api.js'
+import { Notice } from './notice.js'
+
+export function PublishForm({ topic }: { topic: string }) {
+  const type = useSignal('')
+  const kind = useSignal<'data' | 'text'>('data')
+  const payload = useSignal('{"total": 12}')
+  const isEphemeral = useSignal(false)
+  const outcome = useSignal<{ tone: 'success' | 'error'; message: string } | undefined>(undefined)
+
+  const publish = async () => {
+    const content = kind.value === 'text' ? { text: payload.value } : { data: parse(payload.value) }
+    const body = { ...content, ...(type.value === '' ? {} : { type: type.value }), ...(isEphemeral.value ? { ephemeral: true } : {}) }
+    const { id, subscribers } = await call<Receipt>(topicPath(topic, '/events'), { method: 'POST', body })
+    return `${id === null ? 'Sent' : `Published as ${id}, sent`} to ${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}.`
+  }
+
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault()
+    publish().then(
+      (message) => (outcome.value = { tone: 'success', message }),
+      (err: unknown) => (outcome.value = { tone: 'error', message: messageOf(err) }),
+    )
+  }
+
+  return (
+    <form class="card" onSubmit={submit} aria-labelledby="publish">
+      <h2 id="publish">Publish</h2>
+      <label>
+        Type <span class="muted">(may be empty)</span>
+        <input name="type" value={type} onInput={({ currentTarget }) => (type.value = currentTarget.value)} maxLength={128} spellcheck={false} autocapitalize="none" autocomplete="off" placeholder="created" />
+      </label>
+      <fieldset>
+        <legend>Payload</legend>
+        <label><input type="radio" name="kind" checked={kind.value === 'data'} onChange={() => (kind.value = 'data')} /> JSON</label>
+        <label><input type="radio" name="kind" checked={kind.value === 'text'} onChange={() => (kind.value = 'text')} /> Text</label>
+      </fieldset>
+      <textarea name="payload" rows={5} aria-label="Payload" value={payload} onInput={({ currentTarget }) => (payload.value = currentTarget.value)} spellcheck={false} />
+      <label><input type="checkbox" checked={isEphemeral.value} onChange={({ currentTarget }) => (isEphemeral.value = currentTarget.checked)} /> Ephemeral <span class="muted">(not stored)</span></label>
+      <button type="submit">Publish</button>
+      {outcome.value && <Notice tone={outcome.value.tone}>{outcome.value.message}</Notice>}
+    </form>
+  )
+}
+
+/** @throws with what the browser says is wrong with it */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (err) {
+    throw new Error(`The payload is no JSON: ${messageOf(err)}`, { cause: err })
+  }
+}

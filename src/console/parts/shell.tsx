@@ -1,0 +1,57 @@
+/** What surrounds every page: where one can go, how the console's own stream is, and the way out. */
+import type { ComponentChildren } from 'preact'
+import { useEffect } from 'preact/hooks'
+import { monitor, watchHub } from '../hub/monitor.js'
+import { signOut } from '../hub/session.js'
+import { ConnectionPage } from '../pages/connection.js'
+import { ConnectionsPage } from '../pages/connections.js'
+import { OverviewPage } from '../pages/overview.js'
+import { TopicPage } from '../pages/topic.js'
+import { TopicsPage } from '../pages/topics.js'
+import { linkTo, route, type Route } from '../route.js'
+import { StreamBadge, StreamNotices } from './stream-state.js'
+
+const LINKS: { page: 'overview' | 'topics' | 'connections'; name: string }[] = [
+  { page: 'overview', name: 'Overview' },
+  { page: 'topics', name: 'Topics' },
+  { page: 'connections', name: 'Connections' },
+]
+
+export function Shell() {
+  useEffect(watchHub, [])
+  const { page } = route.value
+  const stream = monitor.value
+  return (
+    <>
+      <header class="bar">
+        <span class="brand">Fanfare</span>
+        <nav aria-label="Pages">
+          {LINKS.map((link) => (
+            <a key={link.page} href={linkTo({ page: link.page })} aria-current={page.startsWith(link.page.replace(/s$/, '')) ? 'page' : undefined}>{link.name}</a>
+          ))}
+        </nav>
+        {stream && <StreamBadge stream={stream} what="the hub" />}
+        <button type="button" class="quiet" onClick={() => signOut()}>Sign out</button>
+      </header>
+      <main>
+        {stream && <StreamNotices stream={stream} what="What the hub tells of itself" />}
+        {pageOf(route.value)}
+      </main>
+    </>
+  )
+}
+
+function pageOf(target: Route): ComponentChildren {
+  switch (target.page) {
+    case 'overview':
+      return <OverviewPage />
+    case 'topics':
+      return <TopicsPage />
+    case 'topic':
+      return <TopicPage key={target.topic} topic={target.topic} />
+    case 'connections':
+      return <ConnectionsPage />
+    case 'connection':
+      return <ConnectionPage key={target.id} id={target.id} />
+  }
+}

@@ -1,0 +1,54 @@
+/** The requests behind a page, to be pasted elsewhere. The token is left out until somebody asks for it. */
+import { useSignal } from '@preact/signals'
+import { useId } from 'preact/hooks'
+import { token } from '../hub/session.js'
+
+/** `$TOKEN` in them stands for the token. */
+export interface TryItProps {
+  /** What they are for, as it stands after "Try it:". */
+  title: string
+  curl: string
+  script?: string
+}
+
+export function TryIt({ title, curl, script }: TryItProps) {
+  const isRevealed = useSignal(false)
+  const shown = (text: string) => (isRevealed.value ? withToken(text) : text)
+  return (
+    <details class="card">
+      <summary>Try it: {title}</summary>
+      <Snippet name="curl" text={curl} shown={shown(curl)} />
+      {script !== undefined && <Snippet name="JavaScript" text={script} shown={shown(script)} />}
+      <button type="button" class="quiet" aria-pressed={isRevealed.value} onClick={() => (isRevealed.value = !isRevealed.value)}>
+        {isRevealed.value ? 'Hide the token' : 'Show the token'}
+      </button>
+    </details>
+  )
+}
+
+function Snippet({ name, text, shown }: { name: string; text: string; shown: string }) {
+  const heading = useId()
+  const outcome = useSignal('')
+  const copy = () => {
+    void copyText(withToken(text)).then((isCopied) => (outcome.value = isCopied ? 'Copied.' : 'The browser does not let this page copy: select the text.'))
+  }
+  return (
+    <div class="snippet">
+      <h3 id={heading}>{name}</h3>
+      <button type="button" class="quiet" onClick={copy}>Copy {name} with token</button>
+      <span role="status" class="muted">{outcome}</span>
+      <pre tabIndex={0} role="group" aria-labelledby={heading}><code>{shown}</code></pre>
+    </div>
+  )
+}
+
+function withToken(text: string): string {
+  return text.replaceAll('$TOKEN', token.value ?? '')
+}
+
+/** The clipboard is there only on pages that came by TLS or from this machine. */
+async function copyText(text: string): Promise<boolean> {
+  const { clipboard } = navigator as { clipboard?: Clipboard }
+  if (!clipboard) return false
+  return clipboard.writeText(text).then(() => true, () => false)
+}

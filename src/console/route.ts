@@ -1,0 +1,43 @@
+/** Which page is shown: it stands in the fragment, so the hub needs no routes for it and a prefix does not matter. */
+import { signal } from '@preact/signals'
+
+export type Route =
+  | { page: 'overview' }
+  | { page: 'topics' }
+  | { page: 'topic'; topic: string }
+  | { page: 'connections' }
+  | { page: 'connection'; id: string }
+
+export const route = signal<Route>(read())
+
+window.addEventListener('hashchange', () => (route.value = read()))
+
+export function linkTo(target: Route): string {
+  switch (target.page) {
+    case 'overview':
+      return '#/'
+    case 'topics':
+    case 'connections':
+      return `#/${target.page}`
+    case 'topic':
+      return `#/topics/${encodeURIComponent(target.topic)}`
+    case 'connection':
+      return `#/connections/${encodeURIComponent(target.id)}`
+  }
+}
+
+function read(): Route {
+  const [, page, name] = /^#\/(topics|connections)(?:\/(.+))?$/.exec(location.hash) ?? []
+  if (page === 'topics') return name === undefined ? { page } : { page: 'topic', topic: decode(name) }
+  if (page === 'connections') return name === undefined ? { page } : { page: 'connection', id: decode(name) }
+  return { page: 'overview' }
+}
+
+/** What somebody typed into the address may be anything. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

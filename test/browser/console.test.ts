@@ -1,0 +1,286 @@
+/** The web console in a real browser, on a hub that runs as a process of its own. */
+import Fastify from 'fastify'
+import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import fanfare from '../../src/index.js'
+import { publish, publishBatch } from '../helper/http.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { revivingHub } from '../helper/reviving-hub.js'
+import { openLive, streamUrl } from '../helper/stream.js'
+import { SECRET, token } from '../helper/token.js'
+import { findChromium, skipWithout, startChromium } from './chromium.js'
+import { accessibilityFaults, openPage, screenshot, type PageOptions } from './page.js'
+
+const admin = token({ sub: 'root', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true })
+const ann = token({ sub: 'ann', subscribe: ['**'], publish: ['**'], info: { name: 'Ann' } })
+
+/** A browser may have to be installed first. */
+const TIMEOUT = 400_000
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+/** Opens the console by the link that a development start prints. */
+function open(t: Test, browser: Browser, { url }: { url: string }, options?: PageOptions): Promise<Page> {
+  return openPage(t, browser, `${url}/#token=${admin}`, options)
+}
+
+async function isLive(page: Page): Promise<void> {
+  await page.locator('header .badge.live').waitFor()
+}
+
+/** Goes to a page of the console as a link in it would. */
+async function go(page: Page, fragment: string): Promise<void> {
+  await page.evaluate((hash) => void (location.hash = hash), fragment)
+}
+
+/** The ids of the events that the card "Live" shows, oldest first. */
+async function shownIds(page: Page): Promise<string[]> {
+  const ids = await page.getByRole('list', { name: 'Live events' }).locator('li').evaluateAll((items) => items.map((item) => item.getAttribute('data-id') ?? ''))
+  return ids.reverse()
+}
+
+/** A hub with something in it, and somebody connected. */
+async function busyHub(t: Test): Promise<Hub> {
+  const hub = await startHub(t)
+  await publishBatch(hub, Array.from({ length: 60 }, (_, n) => ({ topic: `orders.${n % 5}`, type: 'created', data: { number: n, items: ['a', 'b'] } })), ann)
+  await publish(hub, 'news', { text: 'first line\nsecond line' }, ann)
+  await openLive(t, streamUrl(hub, ['orders.*', 'news']), { token: ann })
+  return hub
+}
+
+await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+
+  await t.test('somebody signs in by form, and out again', async (t) => {
+    const hub = await startHub(t)
+    const page = await openPage(t, browser, hub.url)
+    const field = page.getByLabel('Token')
+    t.ok(await field.evaluate((element) => element === document.activeElement), 'the field has the focus')
+    for (const [wrong, words] of [['nonsense', /token/i], [token({ subscribe: ['**'], exp: 1 }), /expired/], ['ü', /no token/]] as const) {
+      await field.fill(wrong)
+      await page.keyboard.press('Enter')
+      await page.getByRole('alert').filter({ hasText: words }).waitFor()
+    }
+    await field.fill(admin)
+    await page.keyboard.press('Enter')
+    await isLive(page)
+    await page.reload()
+    await isLive(page)
+    const other = await page.context().newPage()
+    await other.goto(hub.url)
+    await other.getByLabel('Token').waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Token').waitFor()
+    await page.reload()
+    await page.getByLabel('Token').waitFor()
+    t.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0, 'nothing is left of it')
+  })
+
+  await t.test('the link of a development start signs in, and its token leaves the address at once', async (t) => {
+    const hub = await startHub(t, { FANFARE_JWT_SECRET: '' })
+    const link = hub.logs().map((line) => line['console']).find((value) => typeof value === 'string')
+    t.match(link, new RegExp(`^${hub.url}/#token=`))
+    const page = await openPage(t, browser, link!)
+    await isLive(page)
+    t.equal(page.url(), `${hub.url}/`)
+    await page.goBack().catch(() => null)
+    t.notMatch(page.url(), /token/)
+  })
+
+  await t.test('a token that is no admin’s is told what it lacks, and sees the rest', async (t) => {
+    const hub = await busyHub(t)
+    const page = await openPage(t, browser, `${hub.url}/#token=${ann}`)
+    await page.getByRole('alert').filter({ hasText: '"admin": true' }).waitFor()
+    await page.getByRole('link', { name: 'Topics' }).click()
+    await page.getByRole('link', { name: 'orders.1' }).waitFor()
+  })
+
+  await t.test('below the prefix of an application it works as well', async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(fanfare, { prefix: '/live/hub', log: 'memory', jwtSecret: SECRET })
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    const page = await openPage(t, browser, `${url}/live/hub#token=${admin}`)
+    await isLive(page)
+    t.equal(page.url(), `${url}/live/hub/`)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('list', { name: 'Live events' }).getByText('{"total":12}').waitFor()
+  })
+
+  await t.test('the overview moves', async (t) => {
+    const hub = await busyHub(t)
+    const page = await open(t, browser, hub)
+    const open1 = page.locator('.chart', { hasText: 'Connections' }).locator('dd').first()
+    await page.locator('.chart canvas').first().waitFor()
+    await open1.filter({ hasText: /^2$/ }).waitFor() // somebody, and the console
+    await openLive(t, streamUrl(hub, ['news']), { token: ann })
+    await open1.filter({ hasText: /^3$/ }).waitFor()
+    const publishing = setInterval(() => void publish(hub, 'orders.1', { data: 1 }, ann).catch(() => undefined), 20)
+    t.teardown(() => clearInterval(publishing))
+    await page.locator('.chart', { hasText: 'Events per second' }).locator('dd').first().filter({ hasText: /^[1-9]/ }).waitFor()
+    await page.getByRole('link', { name: 'orders.1' }).waitFor() // among the busiest
+    const drawn = await page.locator('.chart canvas').first().evaluate((canvas: HTMLCanvasElement) => canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0))
+    t.ok(drawn, 'something is drawn')
+  })
+
+  await t.test('what is published on a topic’s page arrives there', async (t) => {
+    const hub = await busyHub(t)
+    const page = await open(t, browser, hub)
+    await page.getByRole('link', { name: 'Topics' }).click()
+    await page.getByLabel('Begins with').fill('orders.')
+    await page.getByRole('link', { name: 'news' }).waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Topic', exact: true }).click()
+    t.equal(await page.locator('tbody a').first().textContent(), 'orders.4', 'sorted the other way round')
+    await page.getByRole('link', { name: 'orders.1' }).click()
+    const live = page.getByRole('list', { name: 'Live events' })
+    await page.locator('#live ~ .badge.live').waitFor()
+    await page.getByLabel('Type').fill('a type of its own')
+    await page.getByRole('textbox', { name: 'Payload' }).fill('{"hello": "wörld"}')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await live.getByText('{"hello":"wörld"}').waitFor()
+    await live.getByText('a type of its own').waitFor()
+    await page.getByText(/^Published as \S+, sent to 2 subscribers\.$/).waitFor()
+
+    await page.getByLabel('Text').check()
+    await page.getByLabel('Ephemeral').check()
+    await page.getByRole('textbox', { name: 'Payload' }).fill('gone at once')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await live.locator('li', { hasText: 'gone at once' }).getByText('ephemeral').waitFor()
+
+    await page.getByLabel('JSON').check()
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('alert').filter({ hasText: 'no JSON' }).waitFor()
+    await page.getByRole('textbox', { name: 'Payload' }).fill('1')
+    await page.getByLabel('Type').fill('fanfare.mine')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('alert').filter({ hasText: /type/ }).waitFor()
+
+    await page.getByRole('button', { name: 'Newest' }).click()
+    const history = page.getByRole('list', { name: 'History' })
+    await history.getByText('{"hello":"wörld"}').waitFor()
+    t.equal(await history.locator('li').count(), 13)
+    for (let n = 0; n < 30; n++) await publish(hub, 'orders.1', { data: `page ${n}` }, ann)
+    await page.getByRole('button', { name: 'Oldest' }).click()
+    await history.getByText('"number":1,').waitFor()
+    t.equal(await history.locator('li').count(), 20)
+    await page.getByRole('button', { name: 'Next' }).click()
+    await history.getByText('"page 7"').waitFor()
+    await page.getByRole('button', { name: 'Previous' }).click()
+    await history.getByText('"number":1,').waitFor()
+    await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
+    await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
+  })
+
+  await t.test('the token is shown only to whoever asks for it', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const panel = page.locator('details', { hasText: 'Try it: publish' })
+    await panel.locator('summary').click()
+    const curl = panel.locator('pre').first()
+    t.match(await curl.textContent(), new RegExp(`Bearer \\$TOKEN.*${hub.url}/topics/orders.1/events`, 's'))
+    t.notMatch(await page.content(), new RegExp(admin))
+    await panel.getByRole('button', { name: 'Show the token' }).click()
+    t.match(await curl.textContent(), new RegExp(`Bearer ${admin}`))
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await panel.getByRole('button', { name: 'Copy curl' }).click()
+    await panel.getByText('Copied.').waitFor()
+    const copied = await page.evaluate(() => navigator.clipboard.readText())
+    t.ok(copied.includes(`Bearer ${admin}`))
+  })
+
+  await t.test('a connection is ended', async (t) => {
+    const hub = await busyHub(t)
+    const stream = await openLive(t, streamUrl(hub, ['orders.1']), { token: token({ sub: 'bob', subscribe: ['**'] }) })
+    const id = String(stream.headers['fanfare-connection'])
+    const page = await open(t, browser, hub)
+    await page.getByRole('link', { name: 'Connections' }).click()
+    await page.getByLabel('Subject').fill('bob')
+    await page.locator('tbody tr').nth(1).waitFor({ state: 'detached' })
+    await page.locator('tbody').getByRole('link', { name: id }).click()
+    await page.locator('.figures', { hasText: 'bob' }).waitFor()
+    await page.getByRole('button', { name: 'End this connection' }).click()
+    t.match(await stream.told('close'), { reason: 'revoked' })
+    await page.getByText(/It has ended/).waitFor()
+    await page.getByRole('link', { name: 'Connections' }).click()
+    await page.locator('li', { hasText: id }).filter({ hasText: 'closed (revoked)' }).waitFor()
+  })
+
+  await t.test('the hub is killed and comes back: the page says so, and catches up with nothing missing or doubled', async (t) => {
+    const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    const published: string[] = []
+    const add = async (count: number) => {
+      for (let n = 0; n < count; n++) published.push((await publish(hub.hub, 'orders.1', { data: n, ...(n % 2 ? { type: `type-${n}` } : {}) }, ann)).id)
+    }
+    await add(5)
+    for (let kill = 0; kill < 2; kill++) {
+      await page.locator('[aria-label="Live events"] li').nth(published.length - 1).waitFor()
+      await hub.kill()
+      await page.locator('header .badge.down').waitFor()
+      await page.getByRole('alert').filter({ hasText: 'This topic: the stream is down' }).waitFor()
+      await hub.start()
+      await add(10)
+    }
+    await page.locator('[aria-label="Live events"] li').nth(published.length - 1).waitFor()
+    await page.locator('#live ~ .badge.live').waitFor()
+    await isLive(page)
+    t.strictSame(await shownIds(page), published)
+    t.equal(await page.getByText(/there is a gap/).count(), 0)
+  })
+
+  await t.test('a gap is told', async (t) => {
+    const hub = await revivingHub(t, { FANFARE_LOG: 'memory' })
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await hub.kill()
+    await page.locator('#live ~ .badge.down').waitFor()
+    await hub.start()
+    await page.getByText('This topic: there is a gap, the hub has begun a new log.').waitFor()
+    await page.getByRole('button', { name: 'Dismiss' }).last().click()
+    await page.getByText('This topic: there is a gap').waitFor({ state: 'detached' })
+  })
+
+  for (const [scheme, widths] of [['light', [1280, 390]], ['dark', [1280]]] as const) {
+    await t.test(`every page can be used by everybody (${scheme})`, async (t) => {
+      const hub = await busyHub(t)
+      const { headers } = await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
+      const publishing = setInterval(() => void publish(hub, 'orders.1', { data: { total: 12 }, type: 'created' }, ann).catch(() => undefined), 100)
+      t.teardown(() => clearInterval(publishing))
+      for (const width of widths) {
+        const out = await openPage(t, browser, hub.url, { scheme, width })
+        await out.getByLabel('Token').fill('nonsense')
+        await out.keyboard.press('Enter')
+        await out.getByRole('alert').waitFor()
+        await check(t, out, `sign-in-${scheme}-${width}`)
+        const page = await open(t, browser, hub, { scheme, width })
+        await isLive(page)
+        const pages: [name: string, fragment: string, ready: string][] = [
+          ['topics', '#/topics', 'tbody tr'],
+          ['topic', '#/topics/orders.1', '[aria-label="Live events"] li:nth-child(5)'],
+          ['connections', '#/connections', 'tbody tr'],
+          ['connection', `#/connections/${String(headers['fanfare-connection'])}`, '.figures'],
+          ['overview', '#/', '.figures'],
+        ]
+        for (const [name, fragment, ready] of pages) {
+          await go(page, fragment)
+          await page.locator(ready).first().waitFor()
+          for (const summary of await page.locator('summary').all()) await summary.click()
+          await check(t, page, `${name}-${scheme}-${width}`)
+        }
+      }
+    })
+  }
+
+  async function check(t: Test, page: Page, name: string): Promise<void> {
+    t.strictSame(await accessibilityFaults(page), [], name)
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    t.equal(overflow, 0, `${name} is not wider than the screen`)
+    await screenshot(page, name)
+  }
+})

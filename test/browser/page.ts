@@ -1,0 +1,43 @@
+/** A page of the console, as somebody has it in front of them. */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import type { AxeResults } from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import type { Test } from 'tap'
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+const SCREENSHOTS = fileURLToPath(new URL('./screenshots/', import.meta.url))
+
+export interface PageOptions {
+  scheme?: 'light' | 'dark'
+  width?: number
+  height?: number
+}
+
+/** Opens an address in a tab of its own; whatever goes wrong in the page fails the test. */
+export async function openPage(t: Test, browser: Browser, url: string, { scheme = 'light', width = 1280, height = 900 }: PageOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce' })
+  t.teardown(() => context.close())
+  const page = await context.newPage()
+  page.setDefaultTimeout(30_000)
+  page.on('pageerror', (err) => t.fail(`the page: ${err.message}`))
+  page.on('console', (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) t.fail(`the page: ${message.text()}`)
+  })
+  await page.goto(url)
+  return page
+}
+
+/** What axe-core says is wrong with a page (WCAG 2.2 A and AA, and what it calls best practices), a line each. */
+export async function accessibilityFaults(page: Page): Promise<string[]> {
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(`${readFileSync(AXE, 'utf8')};0`) // not as a script of the page: its policy forbids that
+  const { violations } = await page.evaluate<AxeResults>('axe.run()')
+  return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html, any }) => `${id}: ${help}: ${html.slice(0, 120)} ${any[0]?.message ?? ''}`))
+}
+
+/** Keeps what a page looks like, for people. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(SCREENSHOTS, { recursive: true })
+  await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage: true })
+}
