@@ -30,6 +30,10 @@ const USAGE = `Usage:
 const [name = 'start', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 try {
+  if (process.argv.slice(2).some((arg) => ['--help', '-h'].includes(arg))) {
+    process.stdout.write(USAGE)
+    process.exit()
+  }
   if (!command) throw new UsageError(`There is no command ${name}.`)
   await command(args, process)
 } catch (err) {

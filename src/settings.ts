@@ -87,7 +87,7 @@ const Environment = Type.Object({
   FANFARE_TICKET_TTL: someTime('60s', 'For how long a ticket opens streams.'),
   FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub; `*`: all, without cookies.', 'origins such as https://app.example.com, or *', isOrigin),
   FANFARE_HEARTBEAT: someTime('15s', 'After how long without a write a stream gets a heartbeat.'),
-  FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended.'),
+  FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.'),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
   FANFARE_MAX_CONNECTIONS_PER_SUBJECT: count('100', 'How many streams one subject may have open.'),
   FANFARE_MAX_CONNECTIONS_PER_ADDRESS: countOrOff('How many streams may be open from one address.'),

@@ -13,6 +13,8 @@ const MAX_AGE = 600_000
 const COOLDOWN = 5_000
 /** How long the key server may take, in milliseconds. */
 const TIMEOUT = 5_000
+/** The kinds of keys that have a public half (RFC 7518, 6.1; RFC 8037). */
+const PUBLIC_KEYS = ['RSA', 'EC', 'OKP']
 /** Names of keys are hashes, dates or URLs; what is longer is none. */
 const KID_MAX_LENGTH = 256
 
@@ -115,7 +117,10 @@ export class KeySet {
   }
 
   #replace(text: string): void {
-    this.#keys = createLocalJWKSet(JSON.parse(text) as JSONWebKeySet) // which checks that it is one
+    const set = JSON.parse(text) as JSONWebKeySet
+    const keys = createLocalJWKSet(set) // which checks that it is one
+    if (!set.keys.some(({ kty }) => PUBLIC_KEYS.includes(kty ?? ''))) throw new Error('the key server has no public keys') // which would lock everybody out
+    this.#keys = keys
     if (this.#text !== '') this.#options.onChange?.()
     this.#text = text
   }

@@ -6,6 +6,9 @@ import { quote } from '../hub/quote.js'
 import { covers, isReserved, resolveGrant } from '../hub/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
 
+/** The last time that can be written down (RFC 3339), in milliseconds since the epoch of Unix: no token ends later. */
+const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)
 
@@ -30,7 +33,7 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
     anonymous: false,
     subject: sub,
     tokenId: jti,
-    expiresAt: exp === undefined ? undefined : exp * 1_000,
+    expiresAt: exp === undefined ? undefined : Math.min(exp * 1_000, LAST_DATE),
     admin: granted.admin ?? false,
     info: granted.info,
     grants: { subscribe: [...read('subscribe'), ...subscribeToo], publish: read('publish'), presence: read('presence') },

@@ -64,7 +64,7 @@ export class Tickets {
     const key = this.#key ?? await this.#drawKey()
     const expiresAt = Math.min(Date.now() + this.#ttl, principal.expiresAt ?? Infinity)
     const sign = createSigner({ key, algorithm: 'HS256', header: { alg: 'HS256', typ: TYPE }, noTimestamp: true })
-    return { ticket: sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(principal) } satisfies TicketClaims & { aud: string }), expiresAt }
+    return { ticket: sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(principal, this.#subscribeToo) } satisfies TicketClaims & { aud: string }), expiresAt }
   }
 
   /**
@@ -107,8 +107,12 @@ export class Tickets {
   }
 }
 
-/** The grants are those that the token came to: `{sub}` is resolved, and the claim has its usual name. */
-function toClaims({ subject, tokenId, expiresAt, admin, info, grants }: Principal): Record<string, unknown> {
+/**
+ * The grants are those that the token came to: `{sub}` is resolved, and the claim has its usual name.
+ * @param subscribeToo what anybody may subscribe to, which is added when the ticket is read
+ */
+function toClaims({ subject, tokenId, expiresAt, admin, info, grants }: Principal, subscribeToo: readonly string[]): Record<string, unknown> {
+  const own = { ...grants, subscribe: grants.subscribe.filter((pattern) => !subscribeToo.includes(pattern)) }
   return {
     ...(subject === undefined ? {} : { sub: subject }),
     ...(tokenId === undefined ? {} : { jti: tokenId }),
@@ -116,7 +120,7 @@ function toClaims({ subject, tokenId, expiresAt, admin, info, grants }: Principa
     [GRANTS]: {
       ...(admin ? { admin } : {}),
       ...(info === undefined ? {} : { info }),
-      ...Object.fromEntries(Object.entries(grants).filter(([, patterns]) => patterns.length > 0)),
+      ...Object.fromEntries(Object.entries(own).filter(([, patterns]) => patterns.length > 0)),
     },
   }
 }

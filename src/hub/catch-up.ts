@@ -63,7 +63,7 @@ export class CatchUp {
   async #step(subscriber: Subscriber): Promise<boolean> {
     if (subscriber.hasMoved) return this.#tellTopics(subscriber)
     if (subscriber.replays?.[0]) return this.#replay(subscriber, subscriber.replays, subscriber.replays[0])
-    if (subscriber.stall) return this.#skip(subscriber, subscriber.stall)
+    if (subscriber.stall && !subscriber.gap) return this.#skip(subscriber, subscriber.stall)
     if (!subscriber.gap && this.#join(subscriber)) return false
     return this.#readOn(subscriber)
   }
@@ -103,7 +103,7 @@ export class CatchUp {
     return events.length === 0 || subscriber.send(this.#encoder.events(events, wire, false), events.length)
   }
 
-  /** Sends of each topic the newest event, to somebody who was live and fell behind. */
+  /** Sends of each topic the newest event, to somebody who stopped reading for a while. */
   async #skip(subscriber: Subscriber, stall: { told: boolean }): Promise<boolean> {
     const { feed, sequence: after } = subscriber
     const page = await this.#log.newest(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })

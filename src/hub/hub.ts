@@ -246,6 +246,7 @@ export class Hub implements SubscriberOwner {
   /** Gives an open stream another token of the same subject; what it reads stays. */
   renew(subscriber: Subscriber, principal: Principal): void {
     subscriber.info.principal = principal
+    this.#presence.renewed(principal, subscriber.feed.selection)
     this.#tellOf(subscriber, 'changed')
   }
 

@@ -63,6 +63,15 @@ export class Presence {
     for (const topic of before?.topics ?? []) if (!after?.topics.includes(topic)) this.#leave(topic, subject)
   }
 
+  /** A stream has another token, which may say something else of its subject. */
+  renewed({ subject, info }: Principal, { topics }: Selection): void {
+    if (subject === undefined) return
+    for (const topic of topics) {
+      const present = this.#topics.get(topic)?.get(subject)
+      if (present) present.info = info
+    }
+  }
+
   /** Tells of those whose time is over. To be called a few times in a second. */
   tick(now: number): void {
     for (const [present, { topic, until }] of this.#leaving) {

@@ -71,6 +71,9 @@ export interface SubscriberInfo {
   principal: Principal
 }
 
+/** After how long without room somebody who is catching up counts as having stalled, in milliseconds. */
+const STALL = 1_000
+
 export class Subscriber implements SinkReader {
   readonly info: SubscriberInfo
   feed: Feed
@@ -89,7 +92,7 @@ export class Subscriber implements SinkReader {
   hasMoved = false
   /** What it asked for of the past of topics that it was given later. */
   replays: Replay[] | undefined
-  /** It was live and fell behind, and wants only what counts now; whether it has been told that something was skipped. */
+  /** It stopped reading, and wants only what counts now; whether it has been told that something was skipped. */
   stall: { told: boolean } | undefined
   /** What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been told. */
   knownTrims: number | undefined
@@ -100,6 +103,8 @@ export class Subscriber implements SinkReader {
   /** When it connected, in milliseconds since the epoch of Unix. */
   readonly since: number
   readonly sent = { events: 0, bytes: 0 }
+  /** Since when its sink has been full, in milliseconds since the epoch of Unix. */
+  #fullSince = 0
   readonly #sink: Sink
   readonly #owner: SubscriberOwner
 
@@ -143,6 +148,7 @@ export class Subscriber implements SinkReader {
     this.isFull = true
     this.feed.live.delete(this)
     if (this.state === 'live' && this.policy === 'latest') this.stall ??= { told: false }
+    this.#fullSince = this.lastWrite
     if (!this.isClosed) this.state = 'waiting'
     return false
   }
@@ -157,6 +163,8 @@ export class Subscriber implements SinkReader {
 
   drained(): void {
     this.isFull = false
+    // what comes from the log fills any socket for moments; who takes nothing for longer has stopped reading
+    if (this.policy === 'latest' && Date.now() - this.#fullSince > STALL) this.stall ??= { told: false }
     if (this.state === 'waiting') this.#owner.resume(this)
   }
 

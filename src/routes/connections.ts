@@ -99,8 +99,10 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
     const asking = request.fanfarePrincipal!
     if (!asking.admin) authorize(asking, 'subscribe', added)
-    authorize(info.principal, 'subscribe', added)
-    if (feed.selection.presence) authorize(info.principal, 'presence', added)
+    for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
+      const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
+      if (refused !== undefined) throw new Problem('not-granted', `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`)
+    }
   }
 
   async function pastOf(selection: Selection, count: number): Promise<{ selection: Selection; after: number } | undefined> {

@@ -90,3 +90,15 @@ await t.test('a key that cannot be used is the key server\'s fault', async (t) =
   const keys = new KeySet(server.url)
   for (const kid of ['broken', 'private']) await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'keys-unavailable' }, kid)
 })
+
+await t.test('a set without keys locks out nobody', async (t) => {
+  const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
+  const keys = new KeySet(server.url, { cooldown: 0, maxAge: 0 })
+  await keys.find({ alg: 'ES256', kid: 'k1' })
+  for (const useless of [[], [{ kty: 'oct', kid: 'k1', k: 'AAAA' }]]) {
+    server.keys = useless
+    await keys.refresh()
+    t.ok((await keys.find({ alg: 'ES256', kid: 'k1' })).equals(first.publicKey))
+  }
+  await t.rejects(keys.find({ alg: 'ES256', kid: 'k2' }), { code: 'keys-unavailable' })
+})

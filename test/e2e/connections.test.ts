@@ -133,6 +133,7 @@ await t.test('a change is refused as a whole', async (t) => {
     const problem = checkProblem(t, await patch(stream, body, limited), status, JSON.stringify(body).slice(0, 60))
     t.equal(problem.code, code, problem.detail)
   }
+  t.match(checkProblem(t, await patch(stream, { subscribe: ['mine.**'] }, admin), 403, 'by an admin').detail, /The token that the stream has/)
   t.equal((await patch(stream, { subscribe: ['mine.**'] }, admin)).status, 403, "nor does an admin's token widen what the stream's own allows")
   t.equal((await patch(stream, { subscribe: ['other.a'] }, token({ sub: 'ann', subscribe: ['**'] }))).status, 403, 'nor another token of the subject, unless it takes its place')
   t.match((await call<Connection>('GET', `/connections/${idOf(stream)}`, limited)).body, { topics: ['mine.a'] })
@@ -162,6 +163,15 @@ await t.test('another token of the subject extends a stream or narrows it', asyn
   t.match(await put(token({ sub: 'ann', exp: Math.floor(Date.now() / 1_000) + 1 })), { status: 200, body: { topics: [] } })
   await stream.closed
   t.match(await stream.told('close'), { reason: 'expired' }, 'a token may also shorten it')
+})
+
+await t.test('a token may be good for ever', async (t) => {
+  const stream = await open(t, ['ever.a'], token({ sub: 'ann', subscribe: ['**'], exp: Number.MAX_SAFE_INTEGER }))
+  t.match(await call('GET', `/connections/${idOf(stream)}`, admin), { status: 200, body: { expiresAt: '9999-12-31T23:59:59.999Z' } })
+  for (const exp of [1e300, 1e12, 253_402_300_800]) {
+    t.match(await call('PUT', `/connections/${idOf(stream)}/token`, token({ sub: 'ann', subscribe: ['**'], exp })), { status: 200, body: { expiresAt: '9999-12-31T23:59:59.999Z' } })
+  }
+  t.equal((await call('GET', '/connections', admin)).status, 200)
 })
 
 await t.test('streams are ended within a second, by their subject or by an admin', async (t) => {

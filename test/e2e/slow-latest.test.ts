@@ -59,9 +59,7 @@ await t.test('what it asked for of the past comes as a whole, though it takes lo
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
   for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
   const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), { token: bearer, keep })
-  stream.pause()
   await publish(hub, 'past', { text: 'end' }, bearer)
-  stream.resume()
   await stream.told('live')
   await stream.until(() => stream.events.at(-1)?.data === 'end')
   t.equal(stream.events.length, MANY + 1)
@@ -71,4 +69,18 @@ await t.test('another policy is refused', async (t) => {
   const hub = await startHub(t)
   const headers = { authorization: `Bearer ${bearer}`, accept: 'text/event-stream' }
   t.equal(checkProblem(t, await request(streamUrl(hub, ['a'], { slow: 'drop' }), { headers }), 400, 'drop').code, 'invalid-request')
+})
+
+await t.test('who stops reading what it asked for of the past gets the newest, too', async (t) => {
+  const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
+  for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
+  const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), { token: bearer, keep })
+  stream.pause()
+  const stalled = performance.now()
+  await poll(async () => (performance.now() - stalled > 1_500 ? true : undefined), () => 'time stands still')
+  stream.resume()
+  await stream.told('live')
+  t.equal(stream.events.at(-1)!.data, `${MANY - 1} `)
+  t.ok(stream.events.length < MANY, `${stream.events.length} of ${MANY}`)
+  t.match(stream.all.filter(({ type }) => type === 'fanfare.gap').map(({ data }) => JSON.parse(data) as unknown), [{ reason: 'skipped' }])
 })

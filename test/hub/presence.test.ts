@@ -132,3 +132,13 @@ await t.test('who is told of is exact, whoever comes, reloads and vanishes', (t)
   }), { numRuns: 300 })
   t.end()
 })
+
+await t.test('another token may say something else of its subject', (t) => {
+  const { presence, told } = open(0)
+  presence.moved(bearer('u1', 'at work'), undefined, room)
+  presence.renewed(bearer('u1', 'away'), room)
+  presence.renewed(bearer('u2', 'nobody'), room)
+  t.match(presence.on('room'), [{ subject: 'u1', info: 'away' }])
+  t.equal(told.length, 1)
+  t.end()
+})

@@ -1,5 +1,5 @@
 /** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
@@ -18,7 +18,13 @@ const ROOM = 128 * 1024
 const BLOCK = 512
 /** LMDB's mark (`MDB_MAGIC`), and where it and what else is needed lie in each of the two pages that a file begins with. */
 const LMDB_MAGIC = 0xbeefc0de
-const META_PAGE = { magic: 24, pageSize: 48, lastPage: 144, transaction: 152, bytes: 160 }
+const META_PAGE = { magic: 24, pageSize: 48, roots: [88, 136], lastPage: 144, transaction: 152, bytes: 160 }
+/** Where a page says which one it is, and of what kind; a table begins with a branch or a leaf, or has no page at all. */
+const PAGE = { number: 0, flags: 18, bytes: 20 }
+const TREE_PAGES = [0x01, 0x02]
+const NO_PAGE = 0xffff_ffff_ffff_ffffn
+/** How often the file is looked at again when somebody has written it meanwhile. */
+const ATTEMPTS = 20
 
 /** A folder that cannot be used as a log, with words for whoever has to do something about it. */
 export class StoreError extends Error {
@@ -150,9 +156,7 @@ export function checkFolder(folder: string, readOnly = false): void {
       return
     }
     if (!readOnly && isSparse(join(folder, LOCK_FILE))) requireRoom(folder)
-    const needed = neededSize(file) // before the size is looked at: somebody may be writing
-    const { size } = statSync(file)
-    if (needed === undefined ? size === 0 && !readOnly : needed <= size) return
+    if (statSync(file).size === 0 ? !readOnly : isSound(file)) return
   } catch (err) {
     if (err instanceof StoreError) throw err
     throw new StoreError(`The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`, { cause: err })
@@ -181,30 +185,55 @@ function isSparse(file: string): boolean {
 }
 
 /**
- * How long a file has to be at least: what its latest transaction says. Of a file that is shorter, pages are missing, and
- * reading where they were would end the process.
- * @returns `undefined` when it is no LMDB file
+ * Whether a file is LMDB's, has all the pages that its latest transaction says, and its two main tables begin where that
+ * says. LMDB would end the process where a page is missing, or makes no sense.
  */
-function neededSize(file: string): number | undefined {
+function isSound(file: string): boolean {
   const descriptor = openSync(file, 'r')
   try {
-    const first = readMeta(descriptor, 0)
-    const second = first && readMeta(descriptor, first.pageSize)
-    const latest = second && second.transaction > first.transaction ? second : first
-    return latest && second && (latest.lastPage + 1) * latest.pageSize
+    let looked: bigint | undefined
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const meta = latestMeta(descriptor)
+      if (!meta) return false
+      if (fstatSync(descriptor).size >= (meta.lastPage + 1) * meta.pageSize && meta.roots.every((root) => beginsTable(descriptor, root, meta.pageSize))) return true
+      if (meta.transaction === looked) return false
+      looked = meta.transaction // else somebody is writing, who may have used a page again
+    }
+    return false
   } finally {
     closeSync(descriptor)
   }
 }
 
-function readMeta(descriptor: number, offset: number): { pageSize: number; lastPage: number; transaction: number } | undefined {
+interface Meta {
+  pageSize: number
+  roots: bigint[]
+  lastPage: number
+  transaction: bigint
+}
+
+function latestMeta(descriptor: number): Meta | undefined {
+  const first = readMeta(descriptor, 0)
+  const second = first && readMeta(descriptor, first.pageSize)
+  return second && (second.transaction > first.transaction ? second : first)
+}
+
+function readMeta(descriptor: number, offset: number): Meta | undefined {
   const page = Buffer.alloc(META_PAGE.bytes)
   if (readSync(descriptor, page, 0, page.length, offset) < page.length || page.readUInt32LE(META_PAGE.magic) !== LMDB_MAGIC) return undefined
   return {
     pageSize: page.readUInt32LE(META_PAGE.pageSize),
+    roots: META_PAGE.roots.map((at) => page.readBigUInt64LE(at)),
     lastPage: Number(page.readBigUInt64LE(META_PAGE.lastPage)),
-    transaction: Number(page.readBigUInt64LE(META_PAGE.transaction)),
+    transaction: page.readBigUInt64LE(META_PAGE.transaction),
   }
+}
+
+function beginsTable(descriptor: number, root: bigint, pageSize: number): boolean {
+  if (root === NO_PAGE) return true
+  const page = Buffer.alloc(PAGE.bytes)
+  if (readSync(descriptor, page, 0, page.length, root * BigInt(pageSize)) < page.length) return false
+  return page.readBigUInt64LE(PAGE.number) === root && TREE_PAGES.includes(page.readUInt16LE(PAGE.flags))
 }
 
 function checkFormat(folder: string, meta: Tables['meta']): void {

@@ -1,0 +1,182 @@
+/**
+ * Two thousand streams that are changed, revoked, reloaded and published to at random: nothing of them is left in the
+ * end. `SOAK_SECONDS` says for how long, two minutes by default.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { poll } from '../helper/deadline.js'
+import { post, request } from '../helper/http.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { random } from '../helper/random.js'
+import { token } from '../helper/token.js'
+
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 120)
+const STREAMS = 2_000
+const SUBJECTS = 400
+const TOPICS = 200
+/** How much more memory may be held in the end than in the beginning. */
+const GROWTH = 1.1
+/** What is done in one round, of which there are some in a second. */
+const ROUND = { publishes: 10, actions: 25, pause: 100 }
+
+const draw = random(Number(process.env['SOAK_SEED'] ?? Date.now() % 1e6))
+const admin = token({ sub: 'root', subscribe: ['**'], publish: ['**'], admin: true })
+const topic = () => `room.${draw.below(TOPICS)}`
+const bearerOf = (subject: string) => token({ sub: subject, subscribe: ['room.*'], presence: ['room.*'], info: { name: subject } })
+
+t.setTimeout((SECONDS + 180) * 1_000)
+
+/** A stream of which nothing is read but its id and how much has come. */
+class Reader {
+  readonly subject: string
+  readonly bearer: string
+  readonly #socket: Socket
+  #head = ''
+  isClosed = false
+
+  constructor(hub: Hub, subject: string) {
+    this.subject = subject
+    this.bearer = bearerOf(subject)
+    const query = new URLSearchParams([['topic', topic()], ['topic', topic()]])
+    if (draw.below(4) === 0) query.set('presence', 'true')
+    if (draw.below(4) === 0) query.set('slow', 'latest')
+    if (draw.below(4) === 0) query.set('replay', '5')
+    this.#socket = connect(hub.port, '127.0.0.1')
+    this.#socket.on('error', () => undefined)
+    this.#socket.once('close', () => (this.isClosed = true))
+    this.#socket.setEncoding('latin1').on('data', (text: string) => {
+      if (this.#head.length < 2_000) this.#head += text
+    })
+    this.#socket.write(`GET /events?${query.toString()} HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\nauthorization: Bearer ${this.bearer}\r\n\r\n`)
+  }
+
+  /** Its connection's id, once the head of the answer is there and is 200. */
+  get id(): string | undefined {
+    return /^fanfare-connection: (\S+)\r$/im.exec(this.#head)?.[1]
+  }
+
+  /** Stops reading for a while. */
+  stall(time: number): void {
+    this.#socket.pause()
+    setTimeout(() => this.#socket.resume(), time).unref()
+  }
+
+  end(): void {
+    if (draw.below(2) === 0) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
+  }
+}
+
+interface Probe {
+  resources: Record<string, number>
+  listeners: number
+  memory: number
+}
+
+async function probe(hub: Hub, file: string): Promise<Probe> {
+  const lines = () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [])
+  const before = lines().length
+  hub.signal('SIGWINCH')
+  const line = await poll(async () => lines()[before], () => 'the process does not say what it holds')
+  return JSON.parse(line) as Probe
+}
+
+await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (t) => {
+  const folder = t.testdir({})
+  const file = join(folder, 'probes')
+  const hub = await startHub(t, {
+    FANFARE_LOG: `file:${folder}/log`,
+    FANFARE_RETAIN_EVENTS: '20',
+    FANFARE_PRESENCE_GRACE: '300ms',
+    FANFARE_MAX_CONNECTIONS: '5000',
+    PROBE_FILE: file,
+    NODE_OPTIONS: `--import ${new URL('../helper/probe.mjs', import.meta.url).href}`,
+  })
+  const readers = new Set<Reader>()
+  const open = () => readers.add(new Reader(hub, `u${draw.below(SUBJECTS)}`))
+  const calls = { made: 0, unexpected: [] as string[] }
+
+  async function call(method: string, path: string, bearer: string, body: unknown, expected: number[]): Promise<void> {
+    const headers: Record<string, string> = { authorization: `Bearer ${bearer}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+    const { status } = await request(`${hub.url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    calls.made++
+    if (!expected.includes(status)) calls.unexpected.push(`${method} ${path}: ${status}`)
+  }
+
+  /** Does something to a stream. It may have ended meanwhile (404), or its subject may be barred (401). */
+  async function act(reader: Reader): Promise<void> {
+    const { id, subject, bearer } = reader
+    if (id === undefined || reader.isClosed) {
+      if (reader.isClosed) readers.delete(reader)
+      return
+    }
+    switch (draw.below(8)) {
+      case 0:
+      case 1:
+        return call('PATCH', `/connections/${id}`, bearer, { subscribe: [topic()], ...(draw.below(3) === 0 ? { replay: 3 } : {}) }, [200, 401, 403, 404]) // its token may grant less by now
+      case 2:
+        return call('PATCH', `/connections/${id}`, bearer, { unsubscribe: Array.from({ length: 20 }, topic) }, [200, 401, 404])
+      case 3:
+        return call('PUT', `/connections/${id}/token`, draw.below(2) === 0 ? bearer : token({ sub: subject, subscribe: [topic()] }), undefined, [200, 401, 404])
+      case 4:
+        return call('DELETE', `/connections/${id}`, bearer, undefined, [204, 401, 404])
+      case 5:
+        reader.stall(1_000)
+        return
+      case 6:
+        if (draw.below(10) > 0) return
+        return call('POST', '/revocations', admin, { subject, until: new Date(Date.now() + 1_500).toISOString() }, [201])
+      default:
+        reader.end()
+        readers.delete(reader)
+        open()
+    }
+  }
+
+  async function live(seconds: number): Promise<void> {
+    const end = performance.now() + seconds * 1_000
+    while (performance.now() < end) {
+      for (let n = 0; n < 100 && readers.size < STREAMS; n++) open()
+      const all = [...readers]
+      const publishing = Array.from({ length: ROUND.publishes }, () => call('POST', `/topics/${topic()}/events`, admin, { data: 'x'.repeat(draw.below(2_000)) }, [201]))
+      await Promise.all([...publishing, ...Array.from({ length: ROUND.actions }, () => act(draw.pick(all)))])
+      for (const reader of readers) if (reader.isClosed) readers.delete(reader)
+      await delay(ROUND.pause) // the load is so much in a second, not as much as there can be
+    }
+  }
+
+  async function endAll(): Promise<void> {
+    for (const reader of readers) reader.end()
+    readers.clear()
+    await poll(async () => ((await request<{ clients: number }>(`${hub.url}/status`)).body.clients === 0 ? true : undefined), () => 'streams are left')
+    const { body } = await post<{ closed: number }>(`${hub.url}/revocations`, { subject: 'nobody', until: new Date(Date.now() + 1_000).toISOString() }, admin)
+    t.ok(body)
+    const barred = async () => (await request<{ revocations: unknown[] }>(`${hub.url}/revocations`, { headers: { authorization: `Bearer ${admin}` } })).body.revocations.length
+    await poll(async () => ((await barred()) === 0 ? true : undefined), () => 'somebody is still barred')
+    const here = async (name: string) => (await request<{ subjects: unknown[] }>(`${hub.url}/topics/${name}/presence`, { headers: { authorization: `Bearer ${token({ sub: 'eye', presence: ['**'] })}` } })).body.subjects.length
+    for (let n = 0; n < TOPICS; n++) await poll(async () => ((await here(`room.${n}`)) === 0 ? true : undefined), () => 'somebody is still present')
+  }
+
+  await live(Math.min(20, SECONDS / 4)) // until the code is compiled and the caches have what they keep
+  await endAll()
+  const before = await probe(hub, file)
+  await live(SECONDS)
+  t.ok(readers.size > STREAMS / 2, `${readers.size} streams are open`)
+  await endAll()
+  const after = await probe(hub, file)
+  t.comment(`${calls.made} requests; memory ${(before.memory / 1e6).toFixed(1)} MB before, ${(after.memory / 1e6).toFixed(1)} MB after`)
+  t.strictSame(calls.unexpected, [])
+  t.ok(calls.made > SECONDS * 10)
+  t.ok(after.memory < before.memory * GROWTH, `memory is ${((after.memory / before.memory - 1) * 100).toFixed(1)} % more than in the beginning`)
+  t.equal(after.listeners, before.listeners, 'listeners')
+  for (const name of new Set([...Object.keys(before.resources), ...Object.keys(after.resources)])) {
+    const [was, is] = [before.resources[name] ?? 0, after.resources[name] ?? 0]
+    // connections that a client keeps open for its next request come and go
+    if (name === 'TCPSocketWrap') t.ok(is < 100, `${is} sockets`)
+    else t.ok(is <= was + 2, `${name}: ${was} before, ${is} after`)
+  }
+  t.equal(await hub.stop(), 0)
+})
