@@ -40,7 +40,7 @@ async function renewed(page: Page, count: number): Promise<void> {
 
 await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  const example = await startExample(t, 'notifications', { speed: 10 })
+  const example = await startExample(t, 'notifications', { speed: 6 }) // a token is good for five seconds
   const page = await visit(t, browser, example)
   let published = 0
 
