@@ -6,6 +6,7 @@ import { Value } from 'typebox/value'
 import { isPattern } from './hub/topic.js'
 import type { Durability } from './log/file/store.js'
 import { isLogAddress, type LogAddress } from './log/open.js'
+import { SettingsError } from './settings-error.js'
 import { parseDuration, parseSize } from './units.js'
 
 /** Says how a setting is written, for messages and for the docs. */
@@ -180,11 +181,6 @@ const VARIABLES = {
   console: 'FANFARE_CONSOLE',
   drain: 'FANFARE_DRAIN',
 } as const satisfies Record<keyof Settings, keyof Environment>
-
-/** A setting that is wrong, unknown or missing. */
-export class SettingsError extends Error {
-  override name = 'SettingsError'
-}
 
 /**
  * Reads the settings from an environment. An empty variable is as if it were not set.

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { describeSettings, loadSettings, resolveSettings, SettingsError, type Settings } from '../src/settings.js'
+import { SettingsError } from '../src/settings-error.js'
+import { describeSettings, loadSettings, resolveSettings, type Settings } from '../src/settings.js'
 
 /** The message of the refusal, line by line. */
 function faults(env: Record<string, string>): string[] {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { bareNode } from './bare-node.js'
 import { DEADLINE, within } from './deadline.js'
 import { SECRET } from './token.js'
 
@@ -41,18 +42,8 @@ export interface LogLine extends Record<string, unknown> {
  */
 export async function startHub(t: Test, env: Record<string, string> = {}): Promise<Hub> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
-  const child = spawn(process.execPath, [MAIN], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOST: '127.0.0.1',
-      PORT: '0',
-      LOG_LEVEL: 'info',
-      FANFARE_LOG: 'memory',
-      FANFARE_JWT_SECRET: SECRET,
-      ...env,
-    },
-  })
+  const settings = { HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, ...env }
+  const child = spawn(...bareNode([MAIN], settings), { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))
