@@ -1,0 +1,32 @@
+/** Publishes the server's time every few seconds, numbered, and goes on counting where it was. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Example, ExampleContext } from '../shared/example.js'
+
+export interface Tick {
+  number: number
+  /** RFC 3339 */
+  time: string
+}
+
+/** Between two ticks, in milliseconds. */
+const EVERY = 2_000
+
+export default {
+  settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'clock' },
+  serve(app, context) {
+    run(context).catch((err: unknown) => {
+      if (!context.ending.aborted) app.log.error(err, 'the clock has stopped')
+    })
+  },
+} satisfies Example
+
+/** A tick that the hub cannot take yet waits for it: none is missing, and none is there twice. */
+async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void> {
+  const waiting = { patience: Infinity, signal }
+  const [last] = await hub.last('clock', 1, waiting)
+  for (let number = last ? (last.data as Tick).number + 1 : 1; ; number++) {
+    const data: Tick = { number, time: new Date().toISOString() }
+    await hub.publish('clock', { data }, waiting)
+    await delay(EVERY / speed, undefined, { signal })
+  }
+}

@@ -1,0 +1,69 @@
+/** An example that runs beside a hub which can be killed, and its page in a browser. */
+import type { Browser, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { loadExample, type ExampleName } from '../../examples/shared/example.js'
+import { HubClient } from '../../examples/shared/hub-client.js'
+import { buildExample } from '../../examples/shared/serve.js'
+import { networkTo, type Network } from '../helper/network.js'
+import { revivingHub, type RevivingHub } from '../helper/reviving-hub.js'
+import { SECRET } from '../helper/token.js'
+import { accessibilityFaults, openPage, screenshot } from './page.js'
+
+export interface RunningExample {
+  /** Where its page is. */
+  readonly url: string
+  readonly hub: RevivingHub
+  /** What is between browsers and the hub; the example's server reaches the hub without it. */
+  readonly network: Network
+  /** For publishing past the example's own server. */
+  readonly client: HubClient
+}
+
+/** Starts a hub that keeps its log in a folder of the test, and the example's server. Both end with the test. */
+export async function startExample(t: Test, name: ExampleName, { speed = 1 } = {}): Promise<RunningExample> {
+  const { settings } = await loadExample(name)
+  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: '*', ...settings })
+  const network = await networkTo(t, hub.url)
+  const client = new HubClient(hub.url, SECRET, network.url)
+  const app = await buildExample(name, client, speed)
+  t.teardown(() => app.close())
+  return { url: await app.listen({ host: '127.0.0.1', port: 0 }), hub, network, client }
+}
+
+/** Waits until the page says how its stream is doing, as its element with `role="status"` shows it. */
+export async function hasStatus(page: Page, status: 'Live' | 'Reconnecting…' | 'Not connected'): Promise<void> {
+  await page.getByRole('status').filter({ hasText: status }).first().waitFor()
+}
+
+/** Takes a page off the network, and brings it back. `setOffline` alone leaves a stream that is open as it is. */
+export async function goOffline(page: Page, { network }: RunningExample): Promise<void> {
+  await page.context().setOffline(true)
+  network.cut()
+}
+
+export async function goOnline(page: Page, { network }: RunningExample): Promise<void> {
+  network.mend()
+  await page.context().setOffline(false)
+}
+
+/** Keeps a page as it is now as a picture, light and dark, wide and on a phone; it has to be usable by everybody in each. */
+export async function looksWell(t: Test, page: Page, name: string): Promise<void> {
+  const size = page.viewportSize()!
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: size.height })
+      t.strictSame(await accessibilityFaults(page), [], `${name}, ${colorScheme}, ${width} pixels wide`)
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      t.equal(overflow, 0, `${name} is not wider than the screen`)
+      await screenshot(page, `${name}-${colorScheme}-${width}`)
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' })
+  await page.setViewportSize(size)
+}
+
+/** Opens an example's page in a browser of its own (cookies, storage), as another person would. */
+export function visit(t: Test, browser: Browser, { url }: RunningExample): Promise<Page> {
+  return openPage(t, browser, url)
+}

@@ -1,0 +1,80 @@
+/** The example "clock", as a person uses it. */
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { findChromium, skipWithout, startChromium } from '../chromium.js'
+import { goOffline, goOnline, hasStatus, looksWell, startExample, visit } from '../example.js'
+
+/** A browser may have to be installed first. */
+const TIMEOUT = 400_000
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+/** The numbers that a page shows, oldest first. */
+async function numbers(page: Page): Promise<number[]> {
+  return (await page.locator('#ticks td:first-child').allTextContents()).map(Number).reverse()
+}
+
+/** Waits for so many ticks more than are shown. */
+async function more(page: Page, count: number): Promise<void> {
+  const last = (await numbers(page)).at(-1) ?? 0
+  await page.waitForFunction((least) => Number(document.querySelector('#ticks td')?.textContent) >= least, last + count)
+}
+
+function isWhole(shown: number[]): boolean {
+  return shown.length > 0 && shown.every((number, index) => number === shown[0]! + index)
+}
+
+await t.test('clock', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+  const example = await startExample(t, 'clock', { speed: 10 })
+  const page = await visit(t, browser, example)
+
+  await t.test('it ticks', async (t) => {
+    await hasStatus(page, 'Live')
+    await more(page, 3)
+    t.ok(isWhole(await numbers(page)))
+    await looksWell(t, page, 'clock')
+  })
+
+  await t.test('stopped and started again it has missed nothing', async (t) => {
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await hasStatus(page, 'Not connected')
+    const stopped = await numbers(page)
+    const other = await visit(t, browser, example)
+    await more(other, 5)
+    t.strictSame(await numbers(page), stopped)
+    await looksWell(t, page, 'clock-stopped')
+    await page.getByRole('button', { name: 'Start' }).click()
+    await more(page, 5)
+    t.ok(isWhole(await numbers(page)), (await numbers(page)).join())
+  })
+
+  await t.test('a second tab and a reload show the last ticks', async (t) => {
+    const tab = await page.context().newPage()
+    await tab.goto(example.url)
+    await more(tab, 6) // five of the past, and one
+    await tab.reload()
+    await more(tab, 6)
+    t.ok(isWhole(await numbers(tab)))
+    await tab.close()
+  })
+
+  await t.test('the hub is killed and comes back: no tick is missing, and none is there twice', async (t) => {
+    await example.hub.kill()
+    await hasStatus(page, 'Reconnecting…')
+    await looksWell(t, page, 'clock-reconnecting')
+    await example.hub.start()
+    await hasStatus(page, 'Live')
+    await more(page, 3)
+    t.ok(isWhole(await numbers(page)), (await numbers(page)).join())
+  })
+
+  await t.test('it goes offline and comes back', async (t) => {
+    await goOffline(page, example)
+    await hasStatus(page, 'Reconnecting…')
+    await goOnline(page, example)
+    await hasStatus(page, 'Live')
+    await more(page, 3)
+    t.ok(isWhole(await numbers(page)), (await numbers(page)).join())
+  })
+})

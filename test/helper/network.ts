@@ -1,0 +1,46 @@
+/** The network between a browser and a server, which can be cut. */
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Test } from 'tap'
+
+export interface Network {
+  /** Where the server is reached through it. */
+  readonly url: string
+  /** Ends all connections, and every new one at once. */
+  cut(): void
+  mend(): void
+}
+
+/** Puts a network before a server on the loopback interface, which need not listen yet. */
+export async function networkTo(t: Test, url: string): Promise<Network> {
+  const { hostname, port } = new URL(url)
+  const sockets = new Set<Socket>()
+  let isCut = false
+  const server = createServer((near) => {
+    if (isCut) {
+      near.destroy()
+      return
+    }
+    const far = connect({ host: hostname, port: Number(port) })
+    for (const [socket, other] of [[near, far], [far, near]] as const) {
+      sockets.add(socket)
+      socket.on('error', () => undefined) // 'close' follows
+      socket.once('close', () => {
+        sockets.delete(socket)
+        other.destroy()
+      })
+      socket.pipe(other)
+    }
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+
+  function cut(): void {
+    isCut = true
+    for (const socket of sockets) socket.destroy()
+  }
+  t.teardown(() => {
+    cut()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut, mend: () => void (isCut = false) }
+}
