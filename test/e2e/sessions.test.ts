@@ -28,6 +28,8 @@ async function login(t: Test, { url }: Pick<Hub, 'url'>, bearer: string, headers
 }
 
 const hub = await startHub(t)
+const listed = await startHub(t, { FANFARE_CORS_ORIGINS: `${ORIGIN}, http://localhost:8080`, FANFARE_QUERY_TOKEN: 'true' })
+const anywhere = await startHub(t, { FANFARE_CORS_ORIGINS: '*', FANFARE_TRUST_PROXY: '1' })
 
 await t.test('POST /sessions answers 204 and puts the token into a cookie that no script reads', async (t) => {
   t.strictSame({ ...await login(t, hub, ann) }, { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, sameSite: 'lax' }, 'until the browser is closed, as the token has no end')
@@ -35,17 +37,21 @@ await t.test('POST /sessions answers 204 and puts the token into a cookie that n
 
 await t.test('Secure, and SameSite=None (partitioned) where pages of other origins are allowed, when the request came by TLS', async (t) => {
   const tls = { 'x-forwarded-proto': 'https' }
-  const table: [env: Record<string, string>, headers: Record<string, string>, expected: Partial<SetCookie>][] = [
-    [{ FANFARE_TRUST_PROXY: 'true' }, tls, { secure: true, sameSite: 'lax' }],
-    [{ FANFARE_TRUST_PROXY: '127.0.0.1', FANFARE_CORS_ORIGINS: ORIGIN }, tls, { secure: true, sameSite: 'none', partitioned: true }],
-    [{ FANFARE_TRUST_PROXY: '1', FANFARE_CORS_ORIGINS: '*' }, tls, { secure: true, sameSite: 'lax' }],
-    [{ FANFARE_TRUST_PROXY: 'true', FANFARE_CORS_ORIGINS: ORIGIN }, {}, { sameSite: 'lax' }],
-    [{ FANFARE_TRUST_PROXY: '10.0.0.0/8', FANFARE_CORS_ORIGINS: ORIGIN }, tls, { sameSite: 'lax' }],
-    [{ FANFARE_CORS_ORIGINS: ORIGIN }, tls, { sameSite: 'lax' }],
+  const [own, proxied, elsewhere] = await Promise.all([
+    startHub(t, { FANFARE_TRUST_PROXY: 'true' }),
+    startHub(t, { FANFARE_TRUST_PROXY: '127.0.0.1', FANFARE_CORS_ORIGINS: ORIGIN }),
+    startHub(t, { FANFARE_TRUST_PROXY: '10.0.0.0/8', FANFARE_CORS_ORIGINS: ORIGIN }),
+  ])
+  const table: [what: string, hub: Hub, headers: Record<string, string>, expected: Partial<SetCookie>][] = [
+    ['no other origins', own, tls, { secure: true, sameSite: 'lax' }],
+    ['other origins', proxied, tls, { secure: true, sameSite: 'none', partitioned: true }],
+    ['every origin', anywhere, tls, { secure: true, sameSite: 'lax' }],
+    ['no TLS', proxied, {}, { sameSite: 'lax' }],
+    ['from a proxy that is not trusted', elsewhere, tls, { sameSite: 'lax' }],
+    ['from nobody who is trusted', listed, tls, { sameSite: 'lax' }],
   ]
-  for (const [env, headers, expected] of table) {
-    const cookie = await login(t, await startHub(t, env), ann, headers)
-    t.strictSame({ ...cookie }, { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, ...expected }, JSON.stringify([env, headers]))
+  for (const [what, hub, headers, expected] of table) {
+    t.strictSame({ ...await login(t, hub, ann, headers) }, { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, ...expected }, what)
   }
 })
 
@@ -75,11 +81,10 @@ await t.test('it authorises GET, with the grants of its token, and needs no orig
 })
 
 await t.test('what changes something needs an Origin on the list', async (t) => {
-  const hub = await startHub(t, { FANFARE_CORS_ORIGINS: `${ORIGIN}, http://localhost:8080` })
   const session = token({ sub: 'ann', subscribe: ['**'], publish: ['**'], admin: true })
-  const open = async () => `/connections/${String((await openLive(t, streamUrl(hub, ['a']), { token: session })).headers['fanfare-connection'])}`
+  const open = async () => `/connections/${String((await openLive(t, streamUrl(listed, ['a']), { token: session })).headers['fanfare-connection'])}`
   const own = await open()
-  const { body: { id } } = await send<{ id: string }>(hub, 'POST', '/revocations', { token: session, body: { subject: 'eve', until: '2999-01-01T00:00:00Z' } })
+  const { body: { id } } = await send<{ id: string }>(listed, 'POST', '/revocations', { token: session, body: { subject: 'eve', until: '2999-01-01T00:00:00Z' } })
   const table: [method: string, path: string, allowed: number, sending?: Sending][] = [
     ['POST', '/topics/a/events', 201, { body: { data: 1 } }],
     ['POST', '/topics/a/events', 201, { body: 'text', headers: { 'content-type': 'text/plain' } }],
@@ -96,50 +101,47 @@ await t.test('what changes something needs an Origin on the list', async (t) => 
   ]
   for (const [method, path, allowed, sending] of table) {
     for (const origin of [undefined, 'https://evil.example', `${ORIGIN}:8443`, 'http://localhost', 'null', '*']) {
-      const { code, detail } = checkProblem(t, await send(hub, method, path, { ...sending, session, origin }), 403, `${method} ${path} from ${origin ?? 'nowhere'}`)
+      const { code, detail } = checkProblem(t, await send(listed, method, path, { ...sending, session, origin }), 403, `${method} ${path} from ${origin ?? 'nowhere'}`)
       t.equal(code, 'foreign-origin')
       t.match(detail, /FANFARE_CORS_ORIGINS/)
     }
-    t.equal((await send(hub, method, path, { ...sending, session, origin: ORIGIN })).status, allowed, `${method} ${path} from an origin on the list`)
+    t.equal((await send(listed, method, path, { ...sending, session, origin: ORIGIN })).status, allowed, `${method} ${path} from an origin on the list`)
   }
-  for (const origin of ['http://localhost:8080', hub.url]) t.equal((await send(hub, 'POST', '/tickets', { session, origin })).status, 201, `${origin}, the second of the list and the hub's own`)
-  t.equal((await send(hub, 'POST', '/tickets', { token: session, session, origin: 'https://evil.example' })).status, 201, 'with the token in the header it may come from anywhere')
+  for (const origin of ['http://localhost:8080', listed.url]) t.equal((await send(listed, 'POST', '/tickets', { session, origin })).status, 201, `${origin}, the second of the list and the hub's own`)
+  t.equal((await send(listed, 'POST', '/tickets', { token: session, session, origin: 'https://evil.example' })).status, 201, 'with the token in the header it may come from anywhere')
 })
 
 await t.test('"*" is no origin on the list', async (t) => {
-  const hub = await startHub(t, { FANFARE_CORS_ORIGINS: '*' })
-  for (const origin of [ORIGIN, '*']) t.equal(checkProblem(t, await send(hub, 'POST', '/topics/a/events', { session: ann, origin, body: { data: 1 } }), 403, origin).code, 'foreign-origin')
-  t.equal((await send(hub, 'GET', '/topics/a/events', { session: ann, origin: ORIGIN, headers: PAGE })).headers.get('access-control-allow-credentials'), null, 'and no page is given what a cookie reads')
+  for (const origin of [ORIGIN, '*']) t.equal(checkProblem(t, await send(anywhere, 'POST', '/topics/a/events', { session: ann, origin, body: { data: 1 } }), 403, origin).code, 'foreign-origin')
+  t.equal((await send(anywhere, 'GET', '/topics/a/events', { session: ann, origin: ORIGIN, headers: PAGE })).headers.get('access-control-allow-credentials'), null, 'and no page is given what a cookie reads')
 })
 
 await t.test('DELETE /sessions clears it, whatever its token has become', async (t) => {
-  const hub = await startHub(t, { FANFARE_CORS_ORIGINS: ORIGIN })
   for (const session of [ann, token({ ...grants, exp: 1 }), 'x']) {
-    const answer = await send(hub, 'DELETE', '/sessions', { session, origin: ORIGIN })
+    const answer = await send(listed, 'DELETE', '/sessions', { session, origin: ORIGIN })
     t.match(answer, { status: 204, body: '' })
     t.match(cookieOf(t, answer), { name: 'fanfare_token', value: '', path: '/', maxAge: 0, httpOnly: true, sameSite: 'lax' })
   }
   for (const origin of [undefined, 'https://evil.example']) {
-    const answer = await send(hub, 'DELETE', '/sessions', { session: ann, origin })
+    const answer = await send(listed, 'DELETE', '/sessions', { session: ann, origin })
     t.equal(checkProblem(t, answer, 403, origin ?? 'nowhere').code, 'foreign-origin')
     t.strictSame(answer.headers.getSetCookie(), [])
   }
-  t.equal((await send(hub, 'DELETE', '/sessions')).status, 204, 'without one')
+  t.equal((await send(listed, 'DELETE', '/sessions')).status, 204, 'without one')
 })
 
 await t.test('it is begun with a token in the header, and with no other', async (t) => {
-  const hub = await startHub(t, { FANFARE_QUERY_TOKEN: 'true', FANFARE_CORS_ORIGINS: ORIGIN })
-  const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: ann })).body
+  const { ticket } = (await send<{ ticket: string }>(listed, 'POST', '/tickets', { token: ann })).body
   const table: [sending: Sending, query: string, code: string][] = [
     [{}, '', 'missing-token'], [{ session: ann, origin: ORIGIN }, '', 'missing-token'], [{}, `?token=${ann}`, 'missing-token'], [{}, `?ticket=${ticket}`, 'invalid-ticket'], [{ token: ticket }, '', 'invalid-ticket'],
     [{ token: 'x' }, '', 'malformed-token'],
   ]
   for (const [sending, query, code] of table) {
-    const answer = await send(hub, 'POST', `/sessions${query}`, sending)
+    const answer = await send(listed, 'POST', `/sessions${query}`, sending)
     t.equal(checkProblem(t, answer, 401, code).code, code)
     t.strictSame(answer.headers.getSetCookie(), [])
   }
-  const large = await send(hub, 'POST', '/sessions', { token: token({ ...grants, info: 'x'.repeat(4_000) }) })
+  const large = await send(listed, 'POST', '/sessions', { token: token({ ...grants, info: 'x'.repeat(4_000) }) })
   t.match(checkProblem(t, large, 400, 'larger than browsers take').detail, /too large for a cookie/)
 })
 

@@ -31,6 +31,7 @@ async function refusal(t: Test, hub: Hub, ticket: string, status = 401, topic = 
 }
 
 const hub = await startHub(t)
+const listed = await startHub(t, { FANFARE_CORS_ORIGINS: ORIGIN, FANFARE_QUERY_TOKEN: 'true' })
 
 await t.test('a ticket opens streams for 60 s, as often as it is used', async (t) => {
   const before = Date.now()
@@ -85,10 +86,9 @@ await t.test('its own end (FANFARE_TICKET_TTL) closes the door, and no stream', 
 })
 
 await t.test('it is of no use elsewhere', async (t) => {
-  const hub = await startHub(t, { FANFARE_CORS_ORIGINS: ORIGIN })
   const all: Grants = { sub: 'ann', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
-  const { ticket } = await issue(t, hub, all)
-  const stream = await openLive(t, streamUrl(hub, ['a'], { ticket }))
+  const { ticket } = await issue(t, listed, all)
+  const stream = await openLive(t, streamUrl(listed, ['a'], { ticket }))
   const own = `/connections/${String(stream.headers['fanfare-connection'])}`
   const table: [method: string, path: string, sending?: Sending][] = [
     ['GET', '/topics/a/events', { headers: { accept: 'application/json' } }], ['POST', '/topics/a/events', { body: { data: 1 } }], ['POST', '/events', { body: { events: [{ topic: 'a', data: 1 }] } }], ['GET', '/topics'], ['GET', '/topics/a'],
@@ -97,22 +97,21 @@ await t.test('it is of no use elsewhere', async (t) => {
   ]
   for (const [method, path, sending] of table) {
     const inQuery = `${path}${path.includes('?') ? '&' : '?'}ticket=${ticket}`
-    t.match(checkProblem(t, await send(hub, method, inQuery, { ...sending, origin: ORIGIN }), 401, `${method} ${path}`), { code: 'invalid-ticket', detail: /opens event streams .* nothing else/ })
-    t.equal(checkProblem(t, await send(hub, method, path, { ...sending, token: ticket }), 401, `${method} ${path}, as Bearer`).code, 'invalid-ticket')
-    t.equal(checkProblem(t, await send(hub, method, path, { ...sending, session: ticket, origin: ORIGIN }), 401, `${method} ${path}, as a cookie`).code, 'invalid-ticket')
+    t.match(checkProblem(t, await send(listed, method, inQuery, { ...sending, origin: ORIGIN }), 401, `${method} ${path}`), { code: 'invalid-ticket', detail: /opens event streams .* nothing else/ })
+    t.equal(checkProblem(t, await send(listed, method, path, { ...sending, token: ticket }), 401, `${method} ${path}, as Bearer`).code, 'invalid-ticket')
+    t.equal(checkProblem(t, await send(listed, method, path, { ...sending, session: ticket, origin: ORIGIN }), 401, `${method} ${path}, as a cookie`).code, 'invalid-ticket')
   }
-  t.equal((await refusal(t, hub, token(all))).code, 'invalid-ticket', 'nor is a token a ticket')
+  t.equal((await refusal(t, listed, token(all))).code, 'invalid-ticket', 'nor is a token a ticket')
   t.notOk(stream.isClosed)
-  t.match(await send(hub, 'PATCH', own, { token: token(all), body: { subscribe: ['b'] } }), { status: 200, body: { topics: ['a', 'b'] } }, 'what it opened, its token changes')
+  t.match(await send(listed, 'PATCH', own, { token: token(all), body: { subscribe: ['b'] } }), { status: 200, body: { topics: ['a', 'b'] } }, 'what it opened, its token changes')
 })
 
 await t.test('it is made of a token in the header or in the cookie', async (t) => {
-  const hub = await startHub(t, { FANFARE_CORS_ORIGINS: ORIGIN, FANFARE_QUERY_TOKEN: 'true' })
   const bearer = token({ subscribe: ['a'] })
-  t.equal((await send(hub, 'POST', '/tickets', { session: bearer, origin: ORIGIN })).status, 201)
+  t.equal((await send(listed, 'POST', '/tickets', { session: bearer, origin: ORIGIN })).status, 201)
   for (const [path, sending, status, code] of [
     ['/tickets', {}, 401, 'missing-token'], [`/tickets?token=${bearer}`, {}, 401, 'missing-token'], ['/tickets', { session: bearer }, 403, 'foreign-origin'], ['/tickets', { token: token({ exp: 1 }) }, 401, 'expired-token'],
-  ] as const) t.equal(checkProblem(t, await send(hub, 'POST', path, sending), status, code).code, code)
+  ] as const) t.equal(checkProblem(t, await send(listed, 'POST', path, sending), status, code).code, code)
 })
 
 await t.test('it survives a restart with the log that it was issued by', async (t) => {
@@ -128,7 +127,7 @@ await t.test('it survives a restart with the log that it was issued by', async (
 })
 
 await t.test('but not with another, nor with the memory', async (t) => {
-  const { ticket } = await issue(t, await startHub(t))
+  const { ticket } = await issue(t, hub)
   const other = await startHub(t)
   t.match(await refusal(t, other, ticket), { code: 'invalid-ticket', detail: /not issued by this hub/ }, 'a hub that has issued none')
   await issue(t, other)
