@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { loadExample, type ExampleName } from '../../examples/shared/example.js'
 import { HubClient } from '../../examples/shared/hub-client.js'
 import { buildExample } from '../../examples/shared/serve.js'
+import { freePort } from '../helper/free-port.js'
 import { networkTo, type Network } from '../helper/network.js'
 import { revivingHub, type RevivingHub } from '../helper/reviving-hub.js'
 import { SECRET } from '../helper/token.js'
@@ -22,12 +23,15 @@ export interface RunningExample {
 /** Starts a hub that keeps its log in a folder of the test, and the example's server. Both end with the test. */
 export async function startExample(t: Test, name: ExampleName, { speed = 1 } = {}): Promise<RunningExample> {
   const { settings } = await loadExample(name)
-  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: '*', ...settings })
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...settings })
   const network = await networkTo(t, hub.url)
   const client = new HubClient(hub.url, SECRET, network.url)
   const app = await buildExample(name, client, speed)
   t.teardown(() => app.close())
-  return { url: await app.listen({ host: '127.0.0.1', port: 0 }), hub, network, client }
+  await app.listen({ host: '127.0.0.1', port })
+  return { url, hub, network, client }
 }
 
 /** Waits until the page says how its stream is doing, as its element with `role="status"` shows it. */
