@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { post } from '../shared/post.js'
+import { ask } from '../shared/ask.js'
 import { Empty, Page, show } from '../shared/react/page.js'
 import { useEventStream } from '../shared/react/use-event-stream.js'
 import type { Message } from './server.js'
@@ -14,7 +14,7 @@ function Messages() {
 
   async function send(): Promise<void> {
     try {
-      await post('message')
+      await ask('message')
       setError('')
     } catch (err) {
       setError((err as Error).message)

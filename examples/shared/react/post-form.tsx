@@ -1,6 +1,6 @@
 /** A form whose fields are posted to the example's server as JSON, by their names. */
 import { useRef, useState, type FormEvent, type ReactNode } from 'react'
-import { post } from '../post.js'
+import { ask } from '../ask.js'
 
 interface PostFormProps {
   /** The path that takes it. */
@@ -16,14 +16,15 @@ export function PostForm({ to, button, children }: PostFormProps) {
   const pending = useRef({ json: '', key: '' })
 
   async function submit(form: HTMLFormElement): Promise<void> {
-    const json = jsonOf(form)
+    const body = valuesOf(form)
+    const json = JSON.stringify(body)
     if (pending.current.json !== json) pending.current = { json, key: crypto.randomUUID() }
     setSending(true)
     try {
-      await post(to, json, pending.current.key)
+      await ask(to, { body, key: pending.current.key })
       pending.current = { json: '', key: '' }
       setError('')
-      if (jsonOf(form) === json) form.reset() // what was typed meanwhile stays
+      if (JSON.stringify(valuesOf(form)) === json) form.reset() // what was typed meanwhile stays
       fieldsOf(form)[0]?.focus()
     } catch (err) {
       setError((err as Error).message)
@@ -52,7 +53,7 @@ function fieldsOf(form: HTMLFormElement): Field[] {
   return [...form.querySelectorAll<Field>('input, textarea')]
 }
 
-/** A number that is missing is `null` there. */
-function jsonOf(form: HTMLFormElement): string {
-  return JSON.stringify(Object.fromEntries(fieldsOf(form).map((field) => [field.name, field.type === 'number' ? (field as HTMLInputElement).valueAsNumber : field.value])))
+/** A number that is missing is `NaN`, in JSON `null`. */
+function valuesOf(form: HTMLFormElement): Record<string, string | number> {
+  return Object.fromEntries(fieldsOf(form).map((field) => [field.name, field.type === 'number' ? (field as HTMLInputElement).valueAsNumber : field.value]))
 }
