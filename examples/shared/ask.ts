@@ -3,6 +3,8 @@
 export interface Question {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
+  /** For the header `Idempotency-Key`: what is sent again under the same key is there once. */
+  key?: string
   /** For the header `Authorization`. */
   token?: string
   /** `include`: cookies are sent and taken, also where the server has another origin than the page. */
@@ -13,9 +15,10 @@ export interface Question {
  * Answers what the server does.
  * @throws Error that says in a person's words why it was refused, or that nobody was there
  */
-export async function ask<Answer = unknown>(url: string, { method = 'POST', body, token, credentials = 'same-origin' }: Question = {}): Promise<Answer> {
+export async function ask<Answer = unknown>(url: string, { method = 'POST', body, key, token, credentials = 'same-origin' }: Question = {}): Promise<Answer> {
   const headers = new Headers({ accept: 'application/json' })
   if (body !== undefined) headers.set('content-type', 'application/json')
+  if (key !== undefined) headers.set('idempotency-key', key)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   const response = await fetch(url, { method, headers, credentials, body: body === undefined ? null : JSON.stringify(body) }).catch(() => {
     throw new Error('The server cannot be reached.')

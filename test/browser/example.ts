@@ -1,4 +1,5 @@
 /** An example that runs beside a hub which can be killed, and its page in a browser. */
+import type { FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { loadExample, type ExampleName } from '../../examples/shared/example.js'
@@ -18,6 +19,10 @@ export interface RunningExample {
   readonly network: Network
   /** For publishing past the example's own server. */
   readonly client: HubClient
+  /** Ends the example's server, and nothing else. */
+  stop(): Promise<void>
+  /** Starts it anew at the same address. */
+  start(): Promise<void>
 }
 
 export interface ExampleOptions {
@@ -34,10 +39,15 @@ export async function startExample(t: Test, name: ExampleName, { speed = 1, sett
   const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...example.settings, ...settings })
   const network = await networkTo(t, hub.url)
   const client = new HubClient(hub.url, SECRET, network.url)
-  const app = await buildExample(name, client, speed)
-  t.teardown(() => app.close())
-  await app.listen({ host: '127.0.0.1', port })
-  return { url, hub, network, client }
+  let app: FastifyInstance | undefined
+  const stop = async () => app?.close()
+  t.teardown(stop)
+  async function start(): Promise<void> {
+    app = await buildExample(name, client, speed)
+    await app.listen({ host: '127.0.0.1', port })
+  }
+  await start()
+  return { url, hub, network, client, stop, start }
 }
 
 /** Waits until the page says how its stream is doing, as its element with `role="status"` shows it. */
