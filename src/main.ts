@@ -1,14 +1,18 @@
 #!/usr/bin/env node
 /** The process: which command runs, and what becomes of its errors. The only file that touches `process`. */
-import { backup } from './commands/backup.js'
 import { UsageError, type Process } from './commands/command.js'
-import { inspect } from './commands/inspect.js'
-import { start } from './commands/start.js'
-import { token } from './commands/token.js'
-import { StoreError } from './log/file/store.js'
-import { SettingsError } from './settings.js'
+import { StoreError } from './log/file/store-error.js'
+import { SettingsError } from './settings-error.js'
 
-const commands: Record<string, (args: string[], process: Process) => Promise<void>> = { start, inspect, backup, token }
+type Command = (args: string[], process: Process) => Promise<void>
+
+/** How each command is loaded, with no more than it needs: whoever wants a token does not wait for a server. */
+const commands: Record<string, () => Promise<Command>> = {
+  start: async () => (await import('./commands/start.js')).start,
+  inspect: async () => (await import('./commands/inspect.js')).inspect,
+  backup: async () => (await import('./commands/backup.js')).backup,
+  token: async () => (await import('./commands/token.js')).token,
+}
 
 // Whoever reads only the beginning of what is printed, such as `head`, has enough.
 process.stdout.on('error', (err: NodeJS.ErrnoException) => {
@@ -28,13 +32,14 @@ const USAGE = `Usage:
 `
 
 const [name = 'start', ...args] = process.argv.slice(2)
-const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+const load = Object.hasOwn(commands, name) ? commands[name] : undefined
 try {
   if (process.argv.slice(2).some((arg) => ['--help', '-h'].includes(arg))) {
     process.stdout.write(USAGE)
     process.exit()
   }
-  if (!command) throw new UsageError(`There is no command ${name}.`)
+  if (!load) throw new UsageError(`There is no command ${name}.`)
+  const command = await load()
   await command(args, process)
 } catch (err) {
   if (err instanceof UsageError) console.error(`${err.message}\n\n${USAGE}`)

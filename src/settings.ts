@@ -6,6 +6,7 @@ import { Value } from 'typebox/value'
 import { isPattern } from './hub/topic.js'
 import type { Durability } from './log/file/store.js'
 import { isLogAddress, type LogAddress } from './log/open.js'
+import { SettingsError } from './settings-error.js'
 import { parseDuration, parseSize } from './units.js'
 
 /** Says how a setting is written, for messages and for the docs. */
@@ -78,7 +79,7 @@ const Environment = Type.Object({
   FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
   FANFARE_JWT_PUBLIC_KEY: optional(text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.')),
-  FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
+  FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address without user and password such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
   FANFARE_JWT_ISSUER: optional(text('The `iss` that tokens must have.')),
   FANFARE_JWT_AUDIENCE: optional(text('The `aud` that tokens must have.')),
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
@@ -181,11 +182,6 @@ const VARIABLES = {
   drain: 'FANFARE_DRAIN',
 } as const satisfies Record<keyof Settings, keyof Environment>
 
-/** A setting that is wrong, unknown or missing. */
-export class SettingsError extends Error {
-  override name = 'SettingsError'
-}
-
 /**
  * Reads the settings from an environment. An empty variable is as if it were not set.
  * @throws SettingsError naming every variable that is wrong, and the nearest name of one that is unknown
@@ -283,12 +279,16 @@ function isOrigin(item: string): boolean {
   return item === '*' || (URL.canParse(item) && new URL(item).origin === item)
 }
 
+/** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */
 function isHttp(value: string): boolean {
-  return URL.canParse(value) && ['http:', 'https:'].includes(new URL(value).protocol)
+  if (!URL.canParse(value)) return false
+  const { protocol, username, password } = new URL(value)
+  return ['http:', 'https:'].includes(protocol) && username === '' && password === ''
 }
 
+/** Whether a value is not to be repeated: it is a secret, or may hold one. */
 function isSecret(name: string): boolean {
-  return /SECRET|KEY$/.test(name)
+  return /SECRET|KEY$|URL$/.test(name)
 }
 
 /** What the parser of a setting said; the decoder wraps it. */

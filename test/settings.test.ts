@@ -1,5 +1,6 @@
 import t from 'tap'
-import { describeSettings, loadSettings, resolveSettings, SettingsError, type Settings } from '../src/settings.js'
+import { SettingsError } from '../src/settings-error.js'
+import { describeSettings, loadSettings, resolveSettings, type Settings } from '../src/settings.js'
 
 /** The message of the refusal, line by line. */
 function faults(env: Record<string, string>): string[] {
@@ -131,6 +132,14 @@ await t.test('a bad value is refused, with the name of the variable and what is 
     t.strictSame(rest, [])
     t.ok(fault?.startsWith(`${name}=${JSON.stringify(written)}: must be `), `${name}=${written}: ${String(fault)}`)
     t.match(fault, expected)
+  }
+  t.end()
+})
+
+await t.test('an address with a user and a password is refused, and not repeated', (t) => {
+  for (const url of ['https://user:hunter2@login.example.com/jwks', 'https://hunter2@login.example.com/jwks', 'ftp://user:hunter2@login.example.com/jwks']) {
+    t.strictSame(faults({ FANFARE_JWKS_URL: url }), ['FANFARE_JWKS_URL=…: must be an address without user and password such as https://login.example.com/.well-known/jwks.json'])
+    t.throws(() => resolveSettings({ jwksUrl: url }), { message: /^The option jwksUrl: it must be/ })
   }
   t.end()
 })

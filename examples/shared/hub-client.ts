@@ -86,6 +86,14 @@ export class HubPublisher {
     return events
   }
 
+  /**
+   * How the hub is, and how many streams are open (`clients`). It is not waited for.
+   * @throws HubRefusal
+   */
+  status(): Promise<{ clients: number }> {
+    return this.#ask('status', { headers: {} }, { patience: 0 })
+  }
+
   async #ask<Answer>(path: string, init: { method?: string; body?: string; headers: Record<string, string> }, { patience = PATIENCE, signal }: Waiting = {}): Promise<Answer> {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
     const until = Date.now() + patience

@@ -8,7 +8,8 @@
  */
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'ended'
 
-const WORDS: Record<Status, string> = {
+/** A status in words. */
+export const WORDS: Record<Status, string> = {
   connecting: 'Connecting…',
   live: 'Live',
   reconnecting: 'Reconnecting…',

@@ -1,7 +1,7 @@
 /** The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Algorithm } from 'fast-jwt'
-import { SettingsError } from '../settings.js'
+import { SettingsError } from '../settings-error.js'
 
 /** A key and the algorithms (RFC 7518, 3.1; RFC 8037) that go with it. */
 export interface VerificationKey {

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { drawEpoch } from '../hub/cursor.js'
-import { checkFolder, openStore, StoreError } from '../log/file/store.js'
+import { StoreError } from '../log/file/store-error.js'
+import { checkFolder, openStore } from '../log/file/store.js'
 import { UsageError, type Process } from './command.js'
 
 /**

@@ -6,7 +6,8 @@ import { Problem } from '../errors.js'
 import type { Action } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { resolveGrant } from '../hub/topic.js'
-import { SettingsError, type Settings } from '../settings.js'
+import { SettingsError } from '../settings-error.js'
+import type { Settings } from '../settings.js'
 
 export interface Explanation {
   lines: string[]

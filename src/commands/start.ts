@@ -4,7 +4,8 @@ import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
 import { drawDevelopmentKey, firstMinute, type DevelopmentKey } from '../first-minute.js'
 import { createLogger } from '../logger.js'
-import { loadSettings, SettingsError } from '../settings.js'
+import { SettingsError } from '../settings-error.js'
+import { loadSettings } from '../settings.js'
 import type { Process } from './command.js'
 
 /** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */

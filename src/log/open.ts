@@ -1,5 +1,5 @@
 /** Opens the log that the settings name. */
-import { FileLog, type FileLogOptions } from './file.js'
+import type { FileLogOptions } from './file.js'
 import type { EventLog } from './log.js'
 import { MemoryLog } from './memory.js'
 
@@ -14,5 +14,6 @@ export function isLogAddress(text: string): text is LogAddress {
 /** @throws StoreError when a folder cannot be used */
 export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
   if (address === 'memory') return new MemoryLog(options.retention)
+  const { FileLog } = await import('./file.js') // the database is loaded only where it is used
   return FileLog.open({ folder: address.slice('file:'.length), ...options })
 }

@@ -4,7 +4,8 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { isAllowedOrigin } from '../auth/origin.js'
-import { SettingsError, type Settings } from '../settings.js'
+import { SettingsError } from '../settings-error.js'
+import type { Settings } from '../settings.js'
 
 /** How long a browser may remember the answer to a preflight, in seconds: what Chromium caps it at. */
 const PREFLIGHT_MAX_AGE = 7_200

@@ -25,12 +25,18 @@ export interface RunningExample {
   start(): Promise<void>
 }
 
+export interface ExampleOptions {
+  speed?: number
+  /** Settings of the hub, beside the example's own. */
+  settings?: Record<string, string>
+}
+
 /** Starts a hub that keeps its log in a folder of the test, and the example's server. Both end with the test. */
-export async function startExample(t: Test, name: ExampleName, { speed = 1 } = {}): Promise<RunningExample> {
-  const { settings } = await loadExample(name)
+export async function startExample(t: Test, name: ExampleName, { speed = 1, settings = {} }: ExampleOptions = {}): Promise<RunningExample> {
+  const example = await loadExample(name)
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...settings })
+  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...example.settings, ...settings })
   const network = await networkTo(t, hub.url)
   const client = new HubClient(hub.url, SECRET, network.url)
   let app: FastifyInstance | undefined

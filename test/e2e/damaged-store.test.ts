@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { bareNode } from '../helper/bare-node.js'
 import { runCommand } from '../helper/command.js'
 import { killedCopy, makeStore, PAGE, spoil } from '../helper/store.js'
 import { startHub } from '../helper/process.js'
@@ -64,7 +65,7 @@ await t.test('a page that has been wiped is never taken for events that are not 
   for (let page = 2; page < statSync(`${folder}/data.mdb`).size / PAGE; page++) {
     const copy = killedCopy(folder)
     spoil(copy, (bytes) => bytes.fill(0, page * PAGE, (page + 1) * PAGE))
-    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script, copy], { encoding: 'utf8' })
+    const { stdout, signal } = spawnSync(...bareNode(['--input-type=module', '-e', script, copy]), { encoding: 'utf8' })
     const line = stdout.split('\n').find((line) => line.startsWith('{'))
     const said = JSON.parse(line ?? '{}') as { refused?: string; failed?: string; events?: number; gap?: boolean }
     if (signal) ended.push(`page ${page}: ${signal}`)

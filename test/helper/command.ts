@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { bareNode } from './bare-node.js'
 import { within } from './deadline.js'
 import type { Exit } from './process.js'
 import { SECRET } from './token.js'
@@ -35,9 +36,7 @@ export interface Outcome extends Exit {
 /** Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment reaches it but PATH. */
 export function startCommand(t: Test, args: readonly string[], { env = {}, user, input }: CommandOptions = {}): Command {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
-  const variables = Object.entries({ PATH: process.env['PATH'] ?? '', HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env })
-  // By `env -i`: the test runner adds its own to the environment of whatever is started.
-  const child = spawn('env', ['-i', ...variables.map(([name, value]) => `${name}=${value}`), process.execPath, MAIN, ...args], {
+  const child = spawn(...bareNode([MAIN, ...args], { HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env }), {
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(user === undefined ? {} : { uid: user, gid: user }),
   })

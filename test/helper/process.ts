@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { bareNode } from './bare-node.js'
 import { DEADLINE, within } from './deadline.js'
 import { SECRET } from './token.js'
 
@@ -20,6 +21,8 @@ export interface Hub {
   readonly pid: number
   /** The lines of its log so far, parsed; a line that is not JSON as `{ msg: line }`. */
   logs(): LogLine[]
+  /** All that it has written so far, on stdout and on stderr. */
+  output(): string
   /** Settles when the process is gone. */
   readonly exited: Promise<Exit>
   signal(signal: NodeJS.Signals): void
@@ -41,18 +44,8 @@ export interface LogLine extends Record<string, unknown> {
  */
 export async function startHub(t: Test, env: Record<string, string> = {}): Promise<Hub> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
-  const child = spawn(process.execPath, [MAIN], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOST: '127.0.0.1',
-      PORT: '0',
-      LOG_LEVEL: 'info',
-      FANFARE_LOG: 'memory',
-      FANFARE_JWT_SECRET: SECRET,
-      ...env,
-    },
-  })
+  const settings = { HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, ...env }
+  const child = spawn(...bareNode([MAIN], settings), { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))
@@ -87,6 +80,7 @@ export async function startHub(t: Test, env: Record<string, string> = {}): Promi
     port: Number(new URL(url).port),
     pid,
     logs: () => parseLog(stdout),
+    output: () => stdout + stderr,
     exited,
     signal: (signal) => void child.kill(signal),
     async stop(signal = 'SIGTERM') {

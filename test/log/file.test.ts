@@ -6,9 +6,11 @@ import { open } from 'lmdb'
 import t, { type Test } from 'tap'
 import { Selection } from '../../src/hub/selection.js'
 import { FileLog } from '../../src/log/file.js'
-import { openStore, StoreError, type Durability } from '../../src/log/file/store.js'
+import { StoreError } from '../../src/log/file/store-error.js'
+import { openStore, type Durability } from '../../src/log/file/store.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
 import { event, testLog } from '../contract/log.js'
+import { bareNode } from '../helper/bare-node.js'
 import { poll, within } from '../helper/deadline.js'
 import { publish } from '../helper/http.js'
 import { startHub } from '../helper/process.js'
@@ -287,7 +289,7 @@ await t.test('a store that is closed is flushed', { skip: spawnSync('strace', ['
       const log = await FileLog.open({ folder: process.argv[1], durability: process.argv[2], retention: ${JSON.stringify(KEEP_ALL)} })
       await log.append([{ topic: 'a', kind: 'text', payload: 'x' }])
       await log.close()`
-    const { stderr, status } = spawnSync('strace', ['-f', '-y', '-e', 'trace=openat,pwrite64,pwritev,fsync,fdatasync', process.execPath, '--input-type=module', '-e', script, `${folder}/${durability}`, durability], { encoding: 'utf8' })
+    const { stderr, status } = spawnSync('strace', ['-f', '-y', '-e', 'trace=openat,pwrite64,pwritev,fsync,fdatasync', ...bareNode(['--input-type=module', '-e', script, `${folder}/${durability}`, durability]).flat()], { encoding: 'utf8' })
     if (status !== 0) throw new Error(stderr.slice(-2_000))
     const calls = stderr.split('\n').filter((line) => line.includes('data.mdb'))
     const written = calls.findLastIndex((line) => /pwrite/.test(line))
@@ -463,7 +465,7 @@ await t.test('the file does not grow without end', async (t) => {
       process.kill(process.pid, 'SIGKILL')`
     const killReader = async (quarter: number): Promise<void> => {
       if (quarter !== 1) return
-      const { signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script, folder], { encoding: 'utf8' })
+      const { signal, stderr } = spawnSync(...bareNode(['--input-type=module', '-e', script, folder]), { encoding: 'utf8' })
       if (signal !== 'SIGKILL') throw new Error(stderr)
     }
     const [, ...after] = await sizes(t, folder, { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 }, killReader)

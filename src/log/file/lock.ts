@@ -7,7 +7,8 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { StoreError, type Tables } from './store.js'
+import { StoreError } from './store-error.js'
+import type { Tables } from './store.js'
 
 /** A folder that is ours. */
 export class FolderLock {

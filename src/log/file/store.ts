@@ -4,6 +4,7 @@ import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
 import { drawEpoch } from '../../hub/cursor.js'
+import { StoreError } from './store-error.js'
 
 /** `sync`: acknowledged means flushed to disk. `commit`: it survives the process, not the power. */
 export type Durability = 'sync' | 'commit'
@@ -25,11 +26,6 @@ const TREE_PAGES = [0x01, 0x02]
 const NO_PAGE = 0xffff_ffff_ffff_ffffn
 /** How often the file is looked at again when somebody has written it meanwhile. */
 const ATTEMPTS = 20
-
-/** A folder that cannot be used as a log, with words for whoever has to do something about it. */
-export class StoreError extends Error {
-  override name = 'StoreError'
-}
 
 /** An event as it is stored: topic, time, whether it is text, type, publisher id, payload. */
 export type EventRow = [topic: string, time: number, isText: boolean, type: string | null, id: string | null, payload: string]

@@ -16,7 +16,7 @@ import { openStream, streamUrl, type EventStream, type StreamEvent } from '../he
 import { anyTopic } from '../helper/token.js'
 
 const KILLS = fromEnvironment('CRASH_KILLS', 50)
-const SECONDS = fromEnvironment('CRASH_SECONDS', 0)
+const SECONDS = fromEnvironment('CRASH_SECONDS', 60)
 const SEED = fromEnvironment('CRASH_SEED', Date.now() % 1_000_000)
 
 /** The longest time that the hub lives, in milliseconds. */

@@ -1,0 +1,4 @@
+/** A setting that is wrong, unknown or missing. */
+export class SettingsError extends Error {
+  override name = 'SettingsError'
+}
