@@ -1,4 +1,5 @@
 /** Serves an example: its page, built with Vite, and its own routes. */
+import { setMaxListeners } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import staticFiles from '@fastify/static'
 import Fastify, { type FastifyInstance, type FastifySchemaValidationError } from 'fastify'
@@ -24,6 +25,7 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
   app.get('/hub', async () => ({ url: hub.publicUrl }))
   const example = await loadExample(name)
   const ending = new AbortController()
+  setMaxListeners(0, ending.signal) // many things may wait for the end, and that is no leak
   app.addHook('preClose', async () => ending.abort())
   await example.serve(app, { hub, speed, ending: ending.signal })
   return app
