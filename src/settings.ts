@@ -79,7 +79,7 @@ const Environment = Type.Object({
   FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
   FANFARE_JWT_PUBLIC_KEY: optional(text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.')),
-  FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
+  FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address without user and password such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
   FANFARE_JWT_ISSUER: optional(text('The `iss` that tokens must have.')),
   FANFARE_JWT_AUDIENCE: optional(text('The `aud` that tokens must have.')),
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
@@ -279,12 +279,16 @@ function isOrigin(item: string): boolean {
   return item === '*' || (URL.canParse(item) && new URL(item).origin === item)
 }
 
+/** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */
 function isHttp(value: string): boolean {
-  return URL.canParse(value) && ['http:', 'https:'].includes(new URL(value).protocol)
+  if (!URL.canParse(value)) return false
+  const { protocol, username, password } = new URL(value)
+  return ['http:', 'https:'].includes(protocol) && username === '' && password === ''
 }
 
+/** Whether a value is not to be repeated: it is a secret, or may hold one. */
 function isSecret(name: string): boolean {
-  return /SECRET|KEY$/.test(name)
+  return /SECRET|KEY$|URL$/.test(name)
 }
 
 /** What the parser of a setting said; the decoder wraps it. */

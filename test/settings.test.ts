@@ -136,6 +136,14 @@ await t.test('a bad value is refused, with the name of the variable and what is 
   t.end()
 })
 
+await t.test('an address with a user and a password is refused, and not repeated', (t) => {
+  for (const url of ['https://user:hunter2@login.example.com/jwks', 'https://hunter2@login.example.com/jwks', 'ftp://user:hunter2@login.example.com/jwks']) {
+    t.strictSame(faults({ FANFARE_JWKS_URL: url }), ['FANFARE_JWKS_URL=…: must be an address without user and password such as https://login.example.com/.well-known/jwks.json'])
+    t.throws(() => resolveSettings({ jwksUrl: url }), { message: /^The option jwksUrl: it must be/ })
+  }
+  t.end()
+})
+
 await t.test('everything that is wrong is told at once', (t) => {
   const lines = faults({ PORT: 'x', FANFARE_HEARTBEAT: 'x', FANFARE_HEARTBEET: '1s', PATH: '/bin', HOST: '::1' })
   t.equal(lines.length, 3)

@@ -53,28 +53,18 @@ export interface Waiting {
 /** How long is waited before the next try, in milliseconds. */
 const RETRY = 250
 const PATIENCE = 5_000
+/** How long the server's own token is good, in milliseconds. */
+const DAY = 24 * 60 * 60_000
 
-export class HubClient {
+/** A hub, and a token for it: enough to publish. */
+export class HubPublisher {
   readonly url: string
-  /** Where browsers find the hub. */
-  readonly publicUrl: string
-  readonly #sign: (payload: object, lifetime: number) => string
   readonly #bearer: string
 
   /** @param url without a slash at the end */
-  constructor(url: string, secret: string, publicUrl = url) {
+  constructor(url: string, bearer: string) {
     this.url = url
-    this.publicUrl = publicUrl
-    this.#sign = (payload, lifetime) => createSigner({ key: secret, algorithm: 'HS256', expiresIn: lifetime })(payload)
-    this.#bearer = this.token({ subscribe: ['**'], publish: ['**'] }, 24 * 60 * 60_000)
-  }
-
-  /**
-   * A token for a visitor.
-   * @param lifetime in milliseconds
-   */
-  token({ sub, ...fanfare }: Grants, lifetime = 60 * 60_000): string {
-    return this.#sign({ ...(sub === undefined ? {} : { sub }), fanfare }, lifetime)
+    this.#bearer = bearer
   }
 
   /**
@@ -96,21 +86,56 @@ export class HubClient {
     return events
   }
 
+  /**
+   * How the hub is, and how many streams are open (`clients`). It is not waited for.
+   * @throws HubRefusal
+   */
+  status(): Promise<{ clients: number }> {
+    return this.#ask('status', { headers: {} }, { patience: 0 })
+  }
+
   async #ask<Answer>(path: string, init: { method?: string; body?: string; headers: Record<string, string> }, { patience = PATIENCE, signal }: Waiting = {}): Promise<Answer> {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
     const until = Date.now() + patience
     for (;;) {
       const response = await fetch(`${this.url}/${path}`, { ...init, headers }).catch(() => undefined)
-      if (response?.ok) return (await response.json()) as Answer
-      const detail = response ? await detailOf(response) : 'The hub cannot be reached.'
-      if (response && response.status !== 429 && response.status !== 503) throw new HubRefusal(response.status, detail)
+      const answer: unknown = await response?.json().catch(() => undefined) // it may break off
+      if (response?.ok && answer !== undefined) return answer as Answer
+      const detail = response && !response.ok ? detailOf(response, answer) : 'The hub cannot be reached.'
+      if (response && !response.ok && response.status !== 429 && response.status !== 503) throw new HubRefusal(response.status, detail)
       if (Date.now() > until) throw new HubRefusal(503, detail)
       await delay(RETRY, undefined, signal ? { signal } : {})
     }
   }
 }
 
-async function detailOf(response: Response): Promise<string> {
-  const problem = (await response.json().catch(() => ({}))) as { detail?: string }
-  return problem.detail ?? `The hub answered ${response.status}.`
+/** A hub, and its secret: it can give tokens to others. */
+export class HubClient extends HubPublisher {
+  /** Where browsers find the hub. */
+  readonly publicUrl: string
+  readonly #secret: string
+
+  /** @param url without a slash at the end */
+  constructor(url: string, secret: string, publicUrl = url) {
+    super(url, sign(secret, { subscribe: ['**'], publish: ['**'] }, DAY))
+    this.publicUrl = publicUrl
+    this.#secret = secret
+  }
+
+  /**
+   * A token for a visitor.
+   * @param lifetime in milliseconds
+   */
+  token(grants: Grants, lifetime = 60 * 60_000): string {
+    return sign(this.#secret, grants, lifetime)
+  }
+}
+
+function sign(key: string, { sub, ...fanfare }: Grants, expiresIn: number): string {
+  return createSigner({ key, algorithm: 'HS256', expiresIn })({ ...(sub === undefined ? {} : { sub }), fanfare })
+}
+
+/** What a refusal says for people (RFC 9457). */
+function detailOf({ status }: Response, problem: unknown): string {
+  return (problem as { detail?: string } | undefined)?.detail ?? `The hub answered ${status}.`
 }

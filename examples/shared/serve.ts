@@ -1,7 +1,7 @@
 /** Serves an example: its page, built with Vite, and its own routes. */
 import { fileURLToPath } from 'node:url'
 import staticFiles from '@fastify/static'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifySchemaValidationError } from 'fastify'
 import { build } from 'vite'
 import { loadExample, type ExampleName } from './example.js'
 import type { HubClient } from './hub-client.js'
@@ -19,7 +19,7 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
     base: './',
     build: { outDir: folder, emptyOutDir: true, target: 'es2022' },
   })
-  const app = Fastify({ logger: { level: 'warn' }, forceCloseConnections: true })
+  const app = Fastify({ logger: { level: 'warn' }, forceCloseConnections: true, ajv: { customOptions: { verbose: true } }, schemaErrorFormatter: wordsOf })
   await app.register(staticFiles, { root: folder })
   app.get('/hub', async () => ({ url: hub.publicUrl }))
   const example = await loadExample(name)
@@ -27,4 +27,10 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
   app.addHook('preClose', async () => ending.abort())
   await example.serve(app, { hub, speed, ending: ending.signal })
   return app
+}
+
+/** Why a body is refused: what its schema says of the member, if it does (`verbose` hands the schema over). */
+function wordsOf([error]: FastifySchemaValidationError[]): Error {
+  const { instancePath, message = 'is not valid', parentSchema } = error as FastifySchemaValidationError & { parentSchema?: { description?: string } }
+  return new Error(parentSchema?.description ?? `${instancePath.slice(1) || 'The body'} ${message}.`)
 }

@@ -8,7 +8,8 @@
  */
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'ended'
 
-const WORDS: Record<Status, string> = {
+/** A status in words. */
+export const WORDS: Record<Status, string> = {
   connecting: 'Connecting…',
   live: 'Live',
   reconnecting: 'Reconnecting…',
@@ -28,8 +29,11 @@ export function show(element: HTMLElement, status: Status): void {
   element.textContent = WORDS[status]
 }
 
-/** Where the hub is, as the example's server says (`GET /hub`). */
+/**
+ * Where the hub is, as the example's server says (`GET /hub`). Browsers take 127.0.0.1 and localhost for two sites, and keep the cookies of one from pages of
+ * the other: the hub is called by the page's own name where both are this machine.
+ */
 export async function hubUrl(): Promise<string> {
   const { url } = (await (await fetch('hub')).json()) as { url: string }
-  return url
+  return location.hostname === 'localhost' ? url.replace('//127.0.0.1:', '//localhost:') : url
 }

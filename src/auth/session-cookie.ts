@@ -44,6 +44,7 @@ export function clearSession(scope: CookieScope): string {
   return stringifySetCookie({ ...attributes(scope), value: '', maxAge: 0, expires: new Date(0) })
 }
 
+/** For pages of other sites it is partitioned (CHIPS), since more and more browsers block any other cookie there: each of these sites has its own. */
 function attributes({ path, secure, crossSite }: CookieScope): Omit<SetCookie, 'value'> {
-  return { name: SESSION_COOKIE, path, httpOnly: true, secure, sameSite: crossSite ? 'none' : 'lax' }
+  return { name: SESSION_COOKIE, path, httpOnly: true, secure, sameSite: crossSite ? 'none' : 'lax', partitioned: crossSite }
 }

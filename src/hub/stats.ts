@@ -117,9 +117,9 @@ export class StatsMeter {
   }
 
   /** A stream has ended. */
-  ended({ sent }: Subscriber): void {
-    this.#ended.events += sent.events
-    this.#ended.bytes += sent.bytes
+  ended({ sentEvents, sentBytes }: Subscriber): void {
+    this.#ended.events += sentEvents
+    this.#ended.bytes += sentBytes
   }
 
   #start(): void {
@@ -161,9 +161,9 @@ export class StatsMeter {
 
   #count(): Counts {
     const out = { ...this.#ended }
-    for (const { sent } of this.#source.connections.values()) {
-      out.events += sent.events
-      out.bytes += sent.bytes
+    for (const { sentEvents, sentBytes } of this.#source.connections.values()) {
+      out.events += sentEvents
+      out.bytes += sentBytes
     }
     return { time: performance.now(), events: { in: this.#in.events, out: out.events }, bytes: { in: this.#in.bytes, out: out.bytes } }
   }

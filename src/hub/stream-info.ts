@@ -28,7 +28,7 @@ export interface ConnectionChange extends StreamInfo {
   reason: CloseReason | 'gone' | undefined
 }
 
-export function describeStream({ info: { id, principal }, feed, since, sent }: Subscriber, cursor: string, lag: number): StreamInfo {
+export function describeStream({ info: { id, principal }, feed, since, sentEvents, sentBytes }: Subscriber, cursor: string, lag: number): StreamInfo {
   return {
     id,
     subject: principal.subject ?? null,
@@ -36,7 +36,7 @@ export function describeStream({ info: { id, principal }, feed, since, sent }: S
     since: new Date(since).toISOString(),
     cursor,
     expiresAt: rfc3339(principal.expiresAt),
-    sent: { ...sent },
+    sent: { events: sentEvents, bytes: sentBytes },
     lag,
   }
 }

@@ -75,12 +75,20 @@ export interface SubscriberInfo {
 const STALL = 1_000
 
 export class Subscriber implements SinkReader {
-  readonly info: SubscriberInfo
+  // What each write touches stands together at the beginning: with a thousand subscribers every line of it comes from afar.
   feed: Feed
   /** Its cursor: everything that it asked for, up to this sequence, has been handed to its sink. */
   sequence: number
   /** The place in its feed from which it reads on; `undefined`: it reads the log. */
   place: number | undefined
+  /** How many events have been handed to its sink, and how many bytes. */
+  sentEvents = 0
+  sentBytes = 0
+  readonly #sink: Sink
+  #hasWritten = false
+  #lastWrite: number
+
+  readonly info: SubscriberInfo
   /** Where its feed, and the log, ended when it came. */
   origin: { place: number; sequence: number }
   state: SubscriberState = 'catching-up'
@@ -98,14 +106,10 @@ export class Subscriber implements SinkReader {
   knownTrims: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
   announceLive = false
-  /** When something was last sent to it, in milliseconds since the epoch of Unix. */
-  lastWrite: number
   /** When it connected, in milliseconds since the epoch of Unix. */
   readonly since: number
-  readonly sent = { events: 0, bytes: 0 }
   /** Since when its sink has been full, in milliseconds since the epoch of Unix. */
   #fullSince = 0
-  readonly #sink: Sink
   readonly #owner: SubscriberOwner
 
   /**
@@ -118,7 +122,7 @@ export class Subscriber implements SinkReader {
     this.sequence = sequence
     this.origin = { place: feed.end, sequence: head }
     this.policy = policy
-    this.since = this.lastWrite = Date.now()
+    this.since = this.#lastWrite = Date.now()
     this.#sink = sink
     this.#owner = owner
     sink.reader = this
@@ -141,16 +145,28 @@ export class Subscriber implements SinkReader {
 
   /** Sends bytes. `false`: its sink is full now, and it waits. */
   send(bytes: Buffer, events = 0): boolean {
-    this.sent.events += events
-    this.sent.bytes += bytes.length
-    this.lastWrite = Date.now()
+    this.sentEvents += events
+    this.sentBytes += bytes.length
+    this.#hasWritten = true
     if (this.#sink.write(bytes)) return true
     this.isFull = true
     this.feed.live.delete(this)
     if (this.state === 'live' && this.policy === 'latest') this.stall ??= { told: false }
-    this.#fullSince = this.lastWrite
+    this.#fullSince = Date.now()
     if (!this.isClosed) this.state = 'waiting'
     return false
+  }
+
+  /**
+   * For how long nothing has been sent to it, in milliseconds, as exact as this is asked often: a write reads no clock.
+   * @param now in milliseconds since the epoch of Unix
+   */
+  quietFor(now: number): number {
+    if (this.#hasWritten) {
+      this.#hasWritten = false
+      this.#lastWrite = now
+    }
+    return now - this.#lastWrite
   }
 
   /** Ends the stream, with the reason as its last block. */

@@ -58,8 +58,9 @@ export class Upkeep {
   #look(subscriber: Subscriber, now: number): void {
     const { expiresAt } = subscriber.info.principal
     const { heartbeat, maxAge } = this.#options
+    const isQuiet = subscriber.quietFor(now) >= heartbeat
     if (expiresAt !== undefined && now >= expiresAt) subscriber.end('expired')
     else if (maxAge > 0 && now - subscriber.since >= maxAge) subscriber.end('lifetime')
-    else if (now - subscriber.lastWrite >= heartbeat && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
+    else if (isQuiet && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
   }
 }

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { codeForStatus, Problem, type ProblemCode } from '../errors.js'
 import { HubError } from '../hub/hub-error.js'
 import { closeBlock, drawRetry } from '../hub/sse.js'
-import { pathOf } from '../logger.js'
+import { pathOf, withoutTokens } from '../logger.js'
 import { preferredType } from '../negotiation.js'
 import { describeErrors, summarize } from '../validation.js'
 
@@ -115,7 +115,7 @@ function challenge(problem: Problem): string {
 
 function log(problem: Problem, request: FastifyRequest): void {
   const { code, status } = problem
-  const fields = { code, status, method: request.method, path: pathOf(request), remoteAddress: request.ip }
+  const fields = { code, status, method: request.method, path: withoutTokens(pathOf(request)), remoteAddress: request.ip }
   if (status >= 500 && !problem.isTemporary) request.log.error({ ...fields, err: problem.cause ?? problem }, 'request failed')
-  else request.log.info({ ...fields, detail: problem.message }, 'request refused')
+  else request.log.info({ ...fields, detail: withoutTokens(problem.message) }, 'request refused')
 }

@@ -3,14 +3,14 @@
  * put on the reply; the body is delimited by the end of the connection (RFC 9112, 6.3), so that the same bytes go to
  * every subscriber's socket without any framing of their own.
  */
-import { ServerResponse } from 'node:http'
-import { Http2ServerResponse, type Http2Session, type Http2Stream } from 'node:http2'
+import { Http2ServerResponse, type Http2Session } from 'node:http2'
 import { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Sink, SinkReader } from '../hub/subscriber.js'
+import type { Sink } from '../hub/subscriber.js'
 import type { Settings } from '../settings.js'
 import { detach } from './detach.js'
+import { openSink, type StreamBody } from './stream-sink.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -27,9 +27,6 @@ const HEADERS = {
   'x-accel-buffering': 'no', // nginx would keep the events back
 }
 
-/** How long a peer may take, without progress, to receive the end of its stream, in milliseconds. */
-const END_GRACE = 2_000
-
 export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
   const sessions = new Set<Http2Session>()
   // An HTTP/2 session outlives its streams, and an idle one would keep the server from closing until its time-out.
@@ -44,15 +41,12 @@ export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) =>
       sessions.add(session)
       session.once('close', () => sessions.delete(session))
     }
-    return new StreamSink(sendHead(this, headers), slowTimeout)
+    return openSink(sendHead(this, headers), slowTimeout)
   })
   app.decorateReply('endedFanfareStream', function (this: FastifyReply, block: Buffer) {
     this.fanfareStream({}).end(block)
   })
 }, { name: 'fanfare-event-stream', fastify: '5.x' })
-
-/** Where a stream's blocks go: a socket, an HTTP/2 stream or, where a request was injected, the response itself. */
-type StreamBody = Socket | Http2Stream | ServerResponse
 
 /** Writes the head; returns where the body goes. Head and first block leave in one write. */
 function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamBody {
@@ -73,55 +67,4 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamB
   raw.flushHeaders()
   if (socket instanceof Socket) detach(reply.request.raw, raw, socket)
   return body
-}
-
-/** A sink that is a socket, or something like one. */
-class StreamSink implements Sink {
-  reader: SinkReader | undefined
-  readonly #body: StreamBody
-  readonly #slowTimeout: number
-  #full = false
-
-  constructor(body: StreamBody, slowTimeout: number) {
-    this.#body = body
-    this.#slowTimeout = slowTimeout
-    body.on('drain', () => this.#drained())
-    body.once('close', () => this.reader?.closed())
-    body.on('timeout', () => this.#timedOut())
-    body.on('error', () => undefined) // a reset by the peer; 'close' follows
-  }
-
-  write(bytes: Buffer): boolean {
-    if (this.#body.write(bytes) || this.#body.writableLength === 0) return true
-    // The stream says that it is full also when the kernel has taken everything at once; then nothing is left in it.
-    if (!this.#full) {
-      this.#full = true
-      this.#setTimeout(this.#slowTimeout)
-    }
-    return false
-  }
-
-  end(bytes: Buffer): void {
-    this.#full = false
-    this.#setTimeout(END_GRACE)
-    this.#body.end(bytes)
-  }
-
-  /** @param time in milliseconds; 0: none */
-  #setTimeout(time: number): void {
-    if (!(this.#body instanceof ServerResponse)) this.#body.setTimeout(time)
-  }
-
-  #drained(): void {
-    if (!this.#full) return
-    this.#full = false
-    this.#setTimeout(0)
-    this.reader?.drained()
-  }
-
-  /** Node counts as progress what the kernel takes of what is written, so a slow reader is no stalled one. */
-  #timedOut(): void {
-    if (this.#full) this.reader?.stalled()
-    else this.#body.destroy()
-  }
 }

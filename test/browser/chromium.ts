@@ -19,11 +19,11 @@ export function skipWithout(path: string | undefined): string | false {
   return path === undefined && process.env['CI'] === undefined ? `there is no browser: ${INSTALL}` : false
 }
 
-/** Starts the browser; it is closed when the test is over. */
-export async function startChromium(t: Test, executablePath: string | undefined): Promise<Browser> {
+/** Starts the browser, with further arguments of its own; it is closed when the test is over. */
+export async function startChromium(t: Test, executablePath: string | undefined, more: string[] = []): Promise<Browser> {
   if (executablePath === undefined) throw new Error(`there is no browser: ${INSTALL}`)
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [] // chromium refuses to run as root with it
-  const browser = await chromium.launch({ executablePath, args: [...args, '--disable-dev-shm-usage'] })
+  const browser = await chromium.launch({ executablePath, args: [...args, '--disable-dev-shm-usage', ...more] })
   t.teardown(() => browser.close())
   return browser
 }

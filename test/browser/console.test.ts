@@ -1,6 +1,6 @@
 /** The web console in a real browser, on a hub that runs as a process of its own. */
 import Fastify from 'fastify'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Page, Request } from 'playwright-core'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import { publish, publishBatch } from '../helper/http.js'
@@ -107,6 +107,26 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await page.locator('#live ~ .badge.live').waitFor()
     await page.getByRole('button', { name: 'Publish' }).click()
     await page.getByRole('list', { name: 'Live events' }).getByText('{"total":12}').waitFor()
+  })
+
+  await t.test('a ticket opens each of its streams', async (t) => {
+    const hub = await startHub(t)
+    const page = await openPage(t, browser, hub.url)
+    const streams: Request[] = []
+    page.on('request', (request) => {
+      if (new URL(request.url()).pathname === '/events') streams.push(request)
+    })
+    await page.getByLabel('Token').fill(admin)
+    await page.keyboard.press('Enter')
+    await isLive(page)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    t.equal(streams.length, 2)
+    for (const request of streams) {
+      t.match(new URL(request.url()).searchParams.get('ticket'), /^ey/)
+      t.equal(await request.headerValue('authorization'), null)
+      t.notOk(request.url().includes(admin))
+    }
   })
 
   await t.test('the overview moves', async (t) => {

@@ -1,9 +1,11 @@
 /** An example that runs beside a hub which can be killed, and its page in a browser. */
+import type { FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { loadExample, type ExampleName } from '../../examples/shared/example.js'
 import { HubClient } from '../../examples/shared/hub-client.js'
 import { buildExample } from '../../examples/shared/serve.js'
+import { freePort } from '../helper/free-port.js'
 import { networkTo, type Network } from '../helper/network.js'
 import { revivingHub, type RevivingHub } from '../helper/reviving-hub.js'
 import { SECRET } from '../helper/token.js'
@@ -17,17 +19,35 @@ export interface RunningExample {
   readonly network: Network
   /** For publishing past the example's own server. */
   readonly client: HubClient
+  /** Ends the example's server, and nothing else. */
+  stop(): Promise<void>
+  /** Starts it anew at the same address. */
+  start(): Promise<void>
+}
+
+export interface ExampleOptions {
+  speed?: number
+  /** Settings of the hub, beside the example's own. */
+  settings?: Record<string, string>
 }
 
 /** Starts a hub that keeps its log in a folder of the test, and the example's server. Both end with the test. */
-export async function startExample(t: Test, name: ExampleName, { speed = 1 } = {}): Promise<RunningExample> {
-  const { settings } = await loadExample(name)
-  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: '*', ...settings })
+export async function startExample(t: Test, name: ExampleName, { speed = 1, settings = {} }: ExampleOptions = {}): Promise<RunningExample> {
+  const example = await loadExample(name)
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...example.settings, ...settings })
   const network = await networkTo(t, hub.url)
   const client = new HubClient(hub.url, SECRET, network.url)
-  const app = await buildExample(name, client, speed)
-  t.teardown(() => app.close())
-  return { url: await app.listen({ host: '127.0.0.1', port: 0 }), hub, network, client }
+  let app: FastifyInstance | undefined
+  const stop = async () => app?.close()
+  t.teardown(stop)
+  async function start(): Promise<void> {
+    app = await buildExample(name, client, speed)
+    await app.listen({ host: '127.0.0.1', port })
+  }
+  await start()
+  return { url, hub, network, client, stop, start }
 }
 
 /** Waits until the page says how its stream is doing, as its element with `role="status"` shows it. */

@@ -186,6 +186,7 @@ await t.test('streams are ended within a second, by their subject or by an admin
   t.match(await call('DELETE', '/connections?subject=bob', admin), { status: 200, body: { closed: 2 } })
   t.match(await call('DELETE', '/connections?subject=bob', admin), { status: 200, body: { closed: 0 } })
   for (const stream of streams) t.ok((await stream.closed) - before < 1_000)
+  for (const stream of streams.slice(2)) t.match(await stream.told('close'), { reason: 'revoked' })
   t.equal((await call('GET', `/connections/${idOf(streams[0])}`, ann)).status, 404)
 })
 

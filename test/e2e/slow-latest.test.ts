@@ -5,9 +5,10 @@ import { poll } from '../helper/deadline.js'
 import { checkProblem } from '../helper/problem.js'
 import { startHub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type StreamEvent } from '../helper/stream.js'
-import { anyTopic } from '../helper/token.js'
+import { anyTopic, token } from '../helper/token.js'
 
 const bearer = anyTopic()
+const admin = token({ admin: true })
 const LARGE = 'x'.repeat(60_000)
 /** More of a topic than the sockets of both ends hold. */
 const MANY = 300
@@ -76,8 +77,13 @@ await t.test('who stops reading what it asked for of the past gets the newest, t
   for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
   const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), { token: bearer, keep })
   stream.pause()
-  const stalled = performance.now()
-  await poll(async () => (performance.now() - stalled > 1_500 ? true : undefined), () => 'time stands still')
+  const connection = `${hub.url}/connections/${String(stream.headers['fanfare-connection'])}`
+  let sent = { bytes: -1, since: 0 }
+  await poll(async () => {
+    const { bytes } = (await request<{ sent: { bytes: number } }>(connection, { headers: { authorization: `Bearer ${admin}` } })).body.sent
+    if (bytes !== sent.bytes) sent = { bytes, since: performance.now() }
+    return performance.now() - sent.since > 1_500 ? true : undefined // by then it counts as stalled
+  }, () => 'it is sent more and more')
   stream.resume()
   await stream.told('live')
   t.equal(stream.events.at(-1)!.data, `${MANY - 1} `)

@@ -1,3 +1,4 @@
+import { DEADLINE } from './deadline.js'
 import type { Hub } from './process.js'
 
 /** The answer to a request: its status, its headers and its body, parsed when it is JSON of any kind. */
@@ -30,12 +31,40 @@ export interface History {
   gap: null | { reason: string; oldest: string | null }
 }
 
-/** Sends one request and reads all of its answer. */
+/** Sends one request and reads all of its answer, which has no body when it is to HEAD. */
 export async function request<Body = unknown>(url: string, init: RequestInit = {}): Promise<Answer<Body>> {
   const response = await fetch(url, init)
   const text = await response.text()
   const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
-  return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as Body }
+  return { status: response.status, headers: response.headers, body: (isJson && text !== '' ? JSON.parse(text) : text) as Body }
+}
+
+/** How somebody shows who they are, and what they send. */
+export interface Sending {
+  /** As `Authorization: Bearer`. */
+  token?: string | undefined
+  /** The token that a session's cookie holds. */
+  session?: string | undefined
+  origin?: string | undefined
+  headers?: Record<string, string>
+  /** Goes as JSON. */
+  body?: unknown
+}
+
+/** Sends a request of any method to a hub. For answers that end: a stream fails it after a while. */
+export async function send<Body = unknown>({ url }: { url: string }, method: string, path: string, { token, session, origin, headers, body }: Sending = {}): Promise<Answer<Body>> {
+  return request<Body>(url + path, {
+    method,
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(session === undefined ? {} : { cookie: `theme=dark; fanfare_token=${session}` }),
+      ...(origin === undefined ? {} : { origin }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(DEADLINE),
+  })
 }
 
 /** Posts a body: a string or bytes as they are, anything else as JSON. */

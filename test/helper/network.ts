@@ -8,6 +8,8 @@ export interface Network {
   readonly url: string
   /** Ends all connections, and every new one at once. */
   cut(): void
+  /** Lets nothing more through to those that are connected, and leaves them connected. */
+  stall(): void
   mend(): void
 }
 
@@ -15,6 +17,8 @@ export interface Network {
 export async function networkTo(t: Test, url: string): Promise<Network> {
   const { hostname, port } = new URL(url)
   const sockets = new Set<Socket>()
+  /** From where to where the server's answers go. */
+  const flows = new Map<Socket, Socket>()
   let isCut = false
   const server = createServer((near) => {
     if (isCut) {
@@ -22,6 +26,8 @@ export async function networkTo(t: Test, url: string): Promise<Network> {
       return
     }
     const far = connect({ host: hostname, port: Number(port) })
+    flows.set(far, near)
+    near.once('close', () => flows.delete(far))
     for (const [socket, other] of [[near, far], [far, near]] as const) {
       sockets.add(socket)
       socket.on('error', () => undefined) // 'close' follows
@@ -38,9 +44,16 @@ export async function networkTo(t: Test, url: string): Promise<Network> {
     isCut = true
     for (const socket of sockets) socket.destroy()
   }
+  function stall(): void {
+    for (const [far, near] of flows) far.unpipe(near)
+  }
+  function mend(): void {
+    isCut = false
+    for (const [far, near] of flows) far.unpipe(near).pipe(near)
+  }
   t.teardown(() => {
     cut()
     server.close()
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut, mend: () => void (isCut = false) }
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut, stall, mend }
 }

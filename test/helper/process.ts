@@ -21,6 +21,8 @@ export interface Hub {
   readonly pid: number
   /** The lines of its log so far, parsed; a line that is not JSON as `{ msg: line }`. */
   logs(): LogLine[]
+  /** All that it has written so far, on stdout and on stderr. */
+  output(): string
   /** Settles when the process is gone. */
   readonly exited: Promise<Exit>
   signal(signal: NodeJS.Signals): void
@@ -78,6 +80,7 @@ export async function startHub(t: Test, env: Record<string, string> = {}): Promi
     port: Number(new URL(url).port),
     pid,
     logs: () => parseLog(stdout),
+    output: () => stdout + stderr,
     exited,
     signal: (signal) => void child.kill(signal),
     async stop(signal = 'SIGTERM') {

@@ -1,9 +1,8 @@
 /** A hub that is killed again and again, and comes back at the same address with the same folder. */
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { startCommand } from './command.js'
+import { freePort } from './free-port.js'
 import { startHub, type Hub } from './process.js'
 
 export interface RevivingHub {
@@ -55,18 +54,5 @@ export async function revivingHub(t: Test, env: Record<string, string>): Promise
       kills++
       await command.exited
     },
-  }
-}
-
-/** A port below those that the system gives to clients, or a client could have it when the hub comes back (ip_local_port_range, ip(7)). */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 15_000 + Math.floor(Math.random() * 15_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(() => true, () => false)
-    if (!isFree) continue
-    server.close()
-    await once(server, 'close')
-    return port
   }
 }

@@ -123,11 +123,11 @@ await t.test('catching up lets others have their turns', async (t) => {
   for (let n = 0; n < 20; n++) await hub.publishAll(events(`t.${n}`, range(1_000)))
   const readers = await Promise.all(Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })))
   let longest = 0
-  let last = performance.now()
+  let last = process.cpuUsage()
   await until(() => {
-    const now = performance.now()
-    longest = Math.max(longest, now - last)
-    last = now
+    const { user, system } = process.cpuUsage(last) // not the clock: on a busy machine it goes on without us
+    longest = Math.max(longest, (user + system) / 1_000)
+    last = process.cpuUsage()
     return readers.every(({ subscriber }) => subscriber.state === 'live')
   })
   t.ok(longest < 500, `the event loop was held for ${Math.round(longest)} ms`)

@@ -43,9 +43,9 @@ await t.test('it ends with the token', async (t) => {
 await t.test('TLS', async (t) => {
   const tls = { 'x-forwarded-proto': 'https' }
   const table: [settings: AppSettings, headers: Record<string, string>, expected: object][] = [
-    [{ trustProxy: true }, tls, { secure: true, sameSite: 'lax' }],
-    [{ trustProxy: true, corsOrigins: [ORIGIN] }, tls, { secure: true, sameSite: 'none' }],
-    [{ trustProxy: true, corsOrigins: ['*'] }, tls, { secure: true, sameSite: 'lax' }],
+    [{ trustProxy: true }, tls, { secure: true, sameSite: 'lax', partitioned: undefined }],
+    [{ trustProxy: true, corsOrigins: [ORIGIN] }, tls, { secure: true, sameSite: 'none', partitioned: true }],
+    [{ trustProxy: true, corsOrigins: ['*'] }, tls, { secure: true, sameSite: 'lax', partitioned: undefined }],
     [{ trustProxy: true, corsOrigins: [ORIGIN] }, {}, { secure: undefined, sameSite: 'lax' }],
     [{ corsOrigins: [ORIGIN] }, tls, { secure: undefined, sameSite: 'lax' }],
   ]

@@ -96,7 +96,7 @@ await t.test('it ends: after its time, and with its token', async (t) => {
 })
 
 await t.test('a stream goes on when its ticket has ended', async (t) => {
-  const hub = await openApp(t, { ticketTtl: 100 })
+  const hub = await openApp(t, { ticketTtl: 2_000 })
   const { ticket, expiresAt } = await issue(t, hub)
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)
   await stream.told('open')

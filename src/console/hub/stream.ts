@@ -1,13 +1,13 @@
 /**
- * An event stream that comes back by itself, from the last id that it has read. It is read with `fetch` and not with
- * `EventSource`, which hears only types of events that it was told of by name: whoever looks on does not know them all.
+ * An event stream that comes back by itself, from the last id that it has read. A ticket of its own opens it each time, so
+ * the token is in no stream's request. It is read with `fetch` and not with `EventSource`, which hears only types of events
+ * that it was told of by name: whoever looks on does not know them all.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import type { CloseReason, GapReason } from '../../hub/sse.js'
 import { addressOf } from './address.js'
-import { Refusal, refusalOf } from './api.js'
-import { token } from './session.js'
+import { call, Refusal, refusalOf } from './api.js'
 
 /** An event as it comes on a stream. */
 export interface LiveEvent {
@@ -106,8 +106,10 @@ export class LiveStream {
   async #read(attempt: AbortController): Promise<void> {
     const { topics, query = {} } = this.#options
     const resume = this.#lastId === undefined ? {} : { lastEventId: this.#lastId }
-    const response = await fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...query, ...resume }), {
-      headers: { accept: 'text/event-stream', authorization: `Bearer ${token.value ?? ''}` },
+    this.#watch(attempt)
+    const { ticket } = await call<{ ticket: string }>('tickets', { method: 'POST', signal: attempt.signal })
+    const response = await fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...query, ...resume, ticket }), {
+      headers: { accept: 'text/event-stream' },
       cache: 'no-store',
       signal: attempt.signal,
     })

@@ -1,0 +1,103 @@
+import { hubUrl, show } from '../shared/status.js'
+import type { Reading } from './server.js'
+import { TopicStream } from './topic-stream.js'
+import { NOTICE, topicOf, WIDGETS, type Value, type Widget, type WidgetName } from './widgets.js'
+
+const error = document.querySelector<HTMLElement>('#error')!
+const empty = document.querySelector<HTMLElement>('#empty')!
+
+/** What is switched on at the first visit. */
+const FIRST: WidgetName[] = ['temperature', 'departures', 'headline']
+
+/** The switch of a widget, and what shows its value. */
+interface Parts {
+  input: HTMLInputElement
+  card: HTMLElement
+  value: HTMLElement
+  time: HTMLTimeElement
+}
+
+const parts = new Map<string, Parts>(WIDGETS.map((widget) => [widget.name, build(widget)]))
+
+const stream = new TopicStream(await hubUrl(), topicOf(NOTICE), {
+  onSource(source) {
+    source.addEventListener(NOTICE, (event: MessageEvent<string>) => tell('notice', event.data))
+    for (const widget of WIDGETS) {
+      source.addEventListener(widget.name, (event: MessageEvent<string>) => update(widget, JSON.parse(event.data) as Reading))
+    }
+  },
+  onStatus: (status) => show(document.querySelector<HTMLElement>('#status')!, status),
+  onConnection({ id, topics, changes }) {
+    tell('connection', id)
+    tell('changes', changes === 1 ? 'once' : `${changes} times`)
+    tell('topics', String(topics.size))
+  },
+  onTrouble: (reason) => (error.textContent = reason ?? ''),
+  onRefusal(topics, reason) {
+    error.textContent = reason
+    for (const { name } of WIDGETS) if (topics.includes(topicOf(name))) turn(name, false)
+  },
+})
+
+const asked = new URLSearchParams(location.search).get('on')?.split(',') ?? FIRST
+for (const { name } of WIDGETS) turn(name, asked.includes(name))
+
+/** Switches a widget on or off. What is on stands in the page's address: a reload and a bookmark keep it. */
+function turn(name: string, isOn: boolean): void {
+  const { input, card, value, time } = parts.get(name)!
+  input.checked = isOn
+  card.hidden = !isOn
+  if (isOn) stream.add(topicOf(name))
+  else {
+    stream.remove(topicOf(name))
+    value.textContent = 'Waiting…'
+    time.textContent = ''
+  }
+  const on = WIDGETS.filter((widget) => parts.get(widget.name)!.input.checked)
+  empty.hidden = on.length > 0
+  history.replaceState(null, '', `?on=${on.map((widget) => widget.name).join(',')}`)
+}
+
+function update(widget: Widget, { value, time }: Reading): void {
+  const { input, value: place, time: when } = parts.get(widget.name)!
+  if (!input.checked) return // it was on its way when the widget was switched off
+  place.replaceChildren(...contentOf(widget, value))
+  when.dateTime = time
+  when.textContent = new Date(time).toLocaleTimeString()
+}
+
+function contentOf({ unit, digits = 0 }: Widget, value: Value): (string | Node)[] {
+  if (typeof value === 'number') return [`${value.toLocaleString(undefined, { minimumFractionDigits: digits })}${unit === undefined ? '' : ` ${unit}`}`]
+  if (typeof value === 'string') return [value]
+  const list = element('ul', { className: 'list' })
+  list.append(...value.map((text) => element('li', { textContent: text })))
+  return [list]
+}
+
+function build({ name, title }: Widget): Parts {
+  const input = element('input', { type: 'checkbox' })
+  input.setAttribute('role', 'switch')
+  input.addEventListener('change', () => {
+    error.textContent = ''
+    turn(name, input.checked)
+  })
+  const label = element('label', {})
+  label.append(input, title)
+  document.querySelector('#switches')!.append(label)
+
+  const card = element('article', { className: 'card', hidden: true })
+  card.setAttribute('aria-label', title)
+  const value = element('div', { className: 'value number', textContent: 'Waiting…' })
+  const time = element('time', { className: 'muted number' })
+  card.append(element('h3', { textContent: title }), value, time)
+  document.querySelector('#widgets')!.append(card)
+  return { input, card, value, time }
+}
+
+function element<Name extends keyof HTMLElementTagNameMap>(name: Name, properties: Partial<HTMLElementTagNameMap[Name]>): HTMLElementTagNameMap[Name] {
+  return Object.assign(document.createElement(name), properties)
+}
+
+function tell(id: string, text: string): void {
+  document.querySelector(`#${id}`)!.textContent = text
+}

@@ -1,0 +1,25 @@
+/** Signs tokens for whoever names themselves. Everything else goes between the pages and the hub. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { Example } from '../shared/example.js'
+import { Name } from '../shared/name.js'
+
+/** What `POST /login` answers. */
+export interface Login {
+  token: string
+}
+
+export default {
+  settings: { FANFARE_MAX_EVENT_SIZE: '1KiB' }, // pages publish by themselves, so it is the hub that refuses what is too long
+  serve(app, { hub }) {
+    app.withTypeProvider<TypeBoxTypeProvider>().post('/login', { schema: { body: Type.Object({ name: Name }) } }, async ({ body: { name } }): Promise<Login> => ({
+      token: hub.token({
+        sub: name,
+        info: { name },
+        subscribe: ['rooms.**'],
+        presence: ['rooms.**'],
+        publish: ['rooms.*.{sub}'], // in every room under one's own name, and under no other
+      }),
+    }))
+  },
+} satisfies Example

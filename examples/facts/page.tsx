@@ -1,0 +1,38 @@
+import { memo } from 'react'
+import { Empty, Page, show } from '../shared/react/page.js'
+import { PostForm } from '../shared/react/post-form.js'
+import { useClients } from '../shared/react/use-clients.js'
+import { useEventStream } from '../shared/react/use-event-stream.js'
+import type { Fact } from './server.js'
+
+function Facts() {
+  const stream = useEventStream<Fact>('facts', 'all')
+  const clients = useClients(stream.status)
+  return (
+    <Page title="Facts" intro="A fact, and who says so. Everybody reads it at once." stream={stream} clients={clients}>
+      <PostForm to="fact" button="Post the fact">
+        <label className="info">Fact<textarea name="info" required maxLength={500} rows={2} /></label>
+        <label>Source<input name="source" required maxLength={100} autoComplete="off" /></label>
+      </PostForm>
+      {stream.events?.length ? (
+        <ul className="list" aria-label="Facts">{stream.events.map(({ id, data }) => <Quote key={id} fact={data} />)}</ul>
+      ) : (
+        <Empty stream={stream}>Nobody has posted a fact yet.</Empty>
+      )}
+    </Page>
+  )
+}
+
+/** Of a thousand facts only the new one is drawn. */
+const Quote = memo(function Quote({ fact: { info, source } }: { fact: Fact }) {
+  return (
+    <li>
+      <figure className="card">
+        <blockquote>{info}</blockquote>
+        <figcaption className="muted">— {source}</figcaption>
+      </figure>
+    </li>
+  )
+})
+
+show(<Facts />)

@@ -1,0 +1,37 @@
+/** Signs the users' tokens, and publishes what they send to each other. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Type, { type Static } from 'typebox'
+import type { Example } from '../shared/example.js'
+import { Name } from '../shared/name.js'
+
+/** What `POST /login` answers. */
+export interface Login {
+  token: string
+}
+
+const NewMessage = Type.Object({
+  from: Name,
+  to: Name,
+  text: Type.String({ minLength: 1, maxLength: 1_000, description: 'A message has 1 to 1,000 characters.' }),
+  id: Type.String({ format: 'uuid', description: 'A message has an id, a UUID: the same for each try to send it.' }),
+})
+
+/** The data of a message. */
+export type Message = Pick<Static<typeof NewMessage>, 'from' | 'text'> & { time: string }
+
+export default {
+  settings: { FANFARE_RETAIN_AGE: '7d' }, // for so long a message waits
+  serve(app, { hub }) {
+    const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+
+    routes.post('/login', { schema: { body: Type.Object({ user: Name }) } }, async ({ body: { user } }): Promise<Login> => ({
+      token: hub.token({ sub: user, subscribe: ['inbox.{sub}'] }),
+    }))
+
+    routes.post('/messages', { schema: { body: NewMessage } }, async ({ body: { to, from, text, id } }, reply) => {
+      const data: Message = { from, text, time: new Date().toISOString() }
+      await hub.publish(`inbox.${to}`, { data, id })
+      return reply.code(204).send()
+    })
+  },
+} satisfies Example

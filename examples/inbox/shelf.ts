@@ -1,0 +1,38 @@
+/**
+ * What a device has received. The hub hands a message out and moves the cursor on, so it is the device that keeps it. The
+ * cursor is written now and then, so that a message may come again: each is put here by its id, once.
+ */
+import type { Message } from './server.js'
+
+export interface Kept extends Message {
+  /** Its event's id. */
+  id: string
+}
+
+/** How many messages are kept: the older ones make room. */
+const MOST = 200
+
+export class Shelf {
+  readonly #key: string
+  readonly #kept: Kept[]
+
+  /** Opens what a user's device has in this browser's storage. */
+  constructor(user: string, device: string) {
+    this.#key = `inbox/${user}/${device}`
+    this.#kept = JSON.parse(localStorage.getItem(this.#key) ?? '[]') as Kept[]
+  }
+
+  /** Oldest first. */
+  get messages(): readonly Kept[] {
+    return this.#kept
+  }
+
+  /** Keeps a message; `false`: it is there already. */
+  put(message: Kept): boolean {
+    if (this.#kept.some(({ id }) => id === message.id)) return false
+    this.#kept.push(message)
+    if (this.#kept.length > MOST) this.#kept.shift()
+    localStorage.setItem(this.#key, JSON.stringify(this.#kept))
+    return true
+  }
+}

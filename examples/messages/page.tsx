@@ -1,0 +1,47 @@
+import { useState } from 'react'
+import { post } from '../shared/post.js'
+import { Empty, Page, show } from '../shared/react/page.js'
+import { useEventStream } from '../shared/react/use-event-stream.js'
+import type { Message } from './server.js'
+
+/** How many messages are shown; all of them are counted. */
+const SHOWN = 20
+
+function Messages() {
+  const stream = useEventStream<Message>('messages', SHOWN)
+  const [error, setError] = useState('')
+  const { events } = stream
+
+  async function send(): Promise<void> {
+    try {
+      await post('message')
+      setError('')
+    } catch (err) {
+      setError((err as Error).message)
+    }
+  }
+
+  return (
+    <Page title="Messages" intro="Every press of the button is a message that everybody gets, and all of them are counted." stream={stream}>
+      <section className="card" aria-label="Total">
+        <p className="number big"><span id="total">{events ? (events[0]?.data.number ?? 0) : '–'}</span> <small className="muted">in all</small></p>
+        <button type="button" onClick={() => void send()}>Send a message</button>
+        <p className="error" role="alert">{error}</p>
+      </section>
+      <section className="card" aria-labelledby="messages-title">
+        <h2 id="messages-title">Newest messages</h2>
+        {events?.length ? (
+          <ol className="list">
+            {events.map(({ id, data: { number, text } }) => (
+              <li key={id}><span className="number muted">{number}</span> {text}</li>
+            ))}
+          </ol>
+        ) : (
+          <Empty stream={stream}>No message has been sent yet.</Empty>
+        )}
+      </section>
+    </Page>
+  )
+}
+
+show(<Messages />)

@@ -1,0 +1,40 @@
+/** Publishes a message whenever somebody asks for one, and numbers them. */
+import type { Example } from '../shared/example.js'
+import type { HubClient } from '../shared/hub-client.js'
+
+export interface Message {
+  /** How many there have been, this one included. */
+  number: number
+  text: string
+}
+
+const TEXTS = ['Hello!', 'How are you?', 'What a day.', 'Is anybody there?', 'Coffee, anyone?', 'See you later.', 'It works!', 'Once more, please.']
+
+/** For how long a request waits for the hub, in milliseconds. */
+const PATIENCE = 5_000
+
+export default {
+  settings: {
+    FANFARE_ANONYMOUS_SUBSCRIBE: 'messages',
+    FANFARE_RETAIN_AGE: '3650d', // the newest message knows how many there were: it has to stay
+  },
+  serve(app, { hub }) {
+    // One at a time, or two would get the same number.
+    let previous: Promise<unknown> = Promise.resolve()
+    app.post('/message', async (_request, reply) => {
+      const until = Date.now() + PATIENCE // waiting for the one before counts
+      const message = previous.then(() => publishNext(hub, until))
+      previous = message.catch(() => undefined)
+      return reply.code(201).send(await message)
+    })
+  },
+} satisfies Example
+
+/** The number is read from the hub each time: after a failure nobody else knows whether the last one was stored. */
+async function publishNext(hub: HubClient, until: number): Promise<Message> {
+  const [last] = await hub.last('messages', 1, { patience: until - Date.now() })
+  const number = last ? (last.data as Message).number + 1 : 1
+  const message = { number, text: TEXTS[Math.floor(Math.random() * TEXTS.length)]! }
+  await hub.publish('messages', { data: message }, { patience: until - Date.now() })
+  return message
+}

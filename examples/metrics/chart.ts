@@ -1,0 +1,68 @@
+/** A line that moves with time, and the same in words. */
+import UPlot from 'uplot'
+import 'uplot/dist/uPlot.min.css'
+
+/** A value at a time (in milliseconds). `null`: something is missing there, and the line is interrupted. */
+export interface Point {
+  time: number
+  value: number | null
+}
+
+export interface Scale {
+  /** The upper end of the axis, whose lower end is 0. */
+  max: number
+  format: (value: number) => string
+}
+
+/** How much time is shown, in seconds; less at the beginning, when a few points would be a speck in it. */
+export const WINDOW = 300
+const FIRST_WINDOW = 60
+const HEIGHT = 180
+const dark = matchMedia('(prefers-color-scheme: dark)')
+
+/** Puts a chart into an element with `role="img"`. Answers how it is given its points. */
+export function drawChart(place: HTMLElement, title: string, scale: Scale): (points: Point[]) => void {
+  let data: UPlot.AlignedData = [[], []]
+  let chart: UPlot | undefined
+  const draw = () => {
+    chart?.destroy()
+    chart = new UPlot(optionsOf(place.clientWidth, scale), data, place)
+  }
+  dark.addEventListener('change', draw) // a canvas does not follow the style sheet
+  new ResizeObserver(() => chart?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place)
+  draw()
+  return (points) => {
+    data = [points.map(({ time }) => time / 1_000), points.map(({ value }) => value)]
+    chart?.setData(data)
+    place.setAttribute('aria-label', inWords(title, points, scale))
+  }
+}
+
+function inWords(title: string, points: Point[], { format }: Scale): string {
+  const values = points.flatMap(({ value }) => value ?? [])
+  const holes = points.length - values.length
+  return `${title}: now ${format(values.at(-1) ?? 0)}; between ${format(Math.min(...values))} and ${format(Math.max(...values))} in the last ${WINDOW / 60} minutes`
+    + (holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : '')
+}
+
+function optionsOf(width: number, { max, format }: Scale): UPlot.Options {
+  const style = getComputedStyle(document.documentElement)
+  const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
+  const axis = { stroke: color('muted'), font: `12px ${style.fontFamily}`, grid: { stroke: color('line'), width: 1 }, ticks: { show: false } }
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { show: false },
+    scales: {
+      x: { range: (_chart, from, to) => [to - Math.max(FIRST_WINDOW, Math.min(WINDOW, to - from)), to] },
+      y: { range: [0, max] },
+    },
+    axes: [
+      { ...axis, size: 26, space: (_chart, _axis, from, to) => (to - from > 120 ? 44 : 64), values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]] },
+      { ...axis, size: 72, splits: [0, max / 4, max / 2, (max * 3) / 4, max], values: (_chart, ticks) => ticks.map(format) },
+    ],
+    series: [{}, { stroke: color('accent'), fill: `${color('accent')}1f`, width: 2, points: { show: false } }],
+  }
+}

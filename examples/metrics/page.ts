@@ -1,0 +1,90 @@
+import { hubUrl, show, watch } from '../shared/status.js'
+import { drawChart, WINDOW, type Point } from './chart.js'
+import type { Sample } from './server.js'
+
+const status = document.querySelector<HTMLElement>('#status')!
+const empty = document.querySelector<HTMLElement>('#empty')!
+const measured = document.querySelector<HTMLElement>('#measured')!
+const table = document.querySelector<HTMLTableSectionElement>('#samples')!
+
+/** As many samples as fill the charts, when one comes every two seconds. */
+const REPLAY = WINDOW / 2
+
+/** What is shown, oldest first. Without a sample: some are missing there. */
+let moments: { time: number; sample: Sample | null }[] = []
+let drawCpu: ((points: Point[]) => void) | undefined
+let drawMemory: ((points: Point[]) => void) | undefined
+let isGap = false
+
+const hub = await hubUrl()
+const source = new EventSource(`${hub}/topics/metrics/events?${new URLSearchParams({ replay: String(REPLAY), slow: 'latest' })}`)
+watch(source, (now) => show(status, now))
+// Something was left out: the page was too slow for it, or away for longer than it is kept.
+source.addEventListener('fanfare.gap', () => (isGap = true))
+source.addEventListener('message', (event: MessageEvent<string>) => add(JSON.parse(event.data) as Sample))
+
+function add(sample: Sample): void {
+  const last = moments.at(-1)?.time
+  if (last !== undefined && sample.time <= last) moments = [] // the machine's clock was put back: there is no going on from here
+  else if (last !== undefined && (isGap || last < sample.time - 1.5 * sample.span)) moments.push({ time: sample.time - sample.span / 2, sample: null })
+  isGap = false
+  moments.push({ time: sample.time, sample })
+  moments = moments.filter(({ time }) => time >= sample.time - WINDOW * 1_000)
+  if (moments[0]!.sample === null) moments.shift()
+  write(sample)
+}
+
+function write(sample: Sample): void {
+  empty.hidden = true
+  measured.hidden = false
+  tell('cpu', percent(sample.cpu))
+  tell('load', `${sample.load.toFixed(2)} on ${sample.cores} ${sample.cores === 1 ? 'core' : 'cores'}`)
+  tell('memory', `${inGib(sample.memory.used)} of ${gibibytes(sample.memory.total)}`)
+  tell('uptime', duration(sample.uptime))
+  tell('time', clock(sample.time))
+  drawCpu ??= drawChart(document.querySelector<HTMLElement>('#cpu-chart')!, 'CPU', { max: 100, format: percent })
+  drawMemory ??= drawChart(document.querySelector<HTMLElement>('#memory-chart')!, 'Memory in use', { max: sample.memory.total, format: gibibytes })
+  drawCpu(moments.map((moment) => ({ time: moment.time, value: moment.sample?.cpu ?? null })))
+  drawMemory(moments.map((moment) => ({ time: moment.time, value: moment.sample?.memory.used ?? null })))
+  table.replaceChildren(...moments.toReversed().map(rowOf))
+}
+
+function rowOf({ time, sample }: (typeof moments)[number]): HTMLTableRowElement {
+  const row = document.createElement('tr')
+  const cells = sample === null ? ['Nothing is known of the time between.'] : [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
+  for (const text of cells) {
+    const cell = row.insertCell()
+    cell.className = sample === null ? 'muted' : 'number'
+    cell.colSpan = sample === null ? 4 : 1
+    cell.textContent = text
+  }
+  return row
+}
+
+function tell(id: string, text: string): void {
+  document.querySelector(`#${id}`)!.textContent = text
+}
+
+function percent(value: number): string {
+  return `${Math.round(value)} %`
+}
+
+function gibibytes(bytes: number): string {
+  return `${inGib(bytes)} GiB`
+}
+
+function inGib(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1)
+}
+
+function clock(time: number): string {
+  return new Date(time).toLocaleTimeString()
+}
+
+/** @param seconds how long something has lasted */
+function duration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60)
+  const hours = Math.floor(minutes / 60)
+  if (hours >= 24) return `${Math.floor(hours / 24)} d ${hours % 24} h`
+  return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min ${Math.floor(seconds % 60)} s`
+}

@@ -1,0 +1,53 @@
+/** Signs the users' tokens, which are good for a short while, and publishes what is to be told to them. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Type, { type Static } from 'typebox'
+import type { Example } from '../shared/example.js'
+import { Name } from '../shared/name.js'
+
+/** What `POST /login` answers. */
+export interface Login {
+  token: string
+  /** For how long it is good, in milliseconds. */
+  lifetime: number
+}
+
+const NewNotification = Type.Object({
+  from: Name,
+  to: Name,
+  text: Type.String({ minLength: 1, maxLength: 500, description: 'A notification has 1 to 500 characters.' }),
+})
+/** What a user is doing. */
+const Activity = Type.Union([Type.Literal('available'), Type.Literal('busy'), Type.Literal('away')])
+const NewUpdate = Type.Object({ user: Name, activity: Activity })
+
+/** The data of a `notification`. */
+export type Notification = Omit<Static<typeof NewNotification>, 'to'> & { time: string }
+/** The data of a `userUpdate`. */
+export type UserUpdate = Omit<Static<typeof NewUpdate>, 'user'> & { time: string }
+
+/** For how long a token is good, in milliseconds: short, so that its end can be seen. */
+const LIFETIME = 30_000
+
+export default {
+  settings: {},
+  serve(app, { hub, speed }) {
+    const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+
+    routes.post('/login', { schema: { body: Type.Object({ user: Name }) } }, async ({ body: { user } }): Promise<Login> => {
+      const lifetime = LIFETIME / speed
+      return { token: hub.token({ sub: user, subscribe: ['users.{sub}.**'] }, lifetime), lifetime }
+    })
+
+    routes.post('/notifications', { schema: { body: NewNotification } }, async ({ body: { to, from, text } }, reply) => {
+      const data: Notification = { from, text, time: new Date().toISOString() }
+      await hub.publish(`users.${to}.notifications`, { type: 'notification', data })
+      return reply.code(204).send()
+    })
+
+    routes.post('/updates', { schema: { body: NewUpdate } }, async ({ body: { user, activity } }, reply) => {
+      const data: UserUpdate = { activity, time: new Date().toISOString() }
+      await hub.publish(`users.${user}.profile`, { type: 'userUpdate', data })
+      return reply.code(204).send()
+    })
+  },
+} satisfies Example

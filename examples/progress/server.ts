@@ -1,0 +1,112 @@
+/** Starts jobs, each in a worker process, and tells of those whose worker cannot do it any more. */
+import { fork, type ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { Example, ExampleContext } from '../shared/example.js'
+import { NewJob, topicOf, type Job, type JobEvent } from './job.js'
+import type { Order } from './worker.js'
+
+/** How many jobs may run at once. */
+const MOST = 3
+/** How long a step takes, in milliseconds. */
+const PACE = 500
+/** How long a worker may publish, in milliseconds: its work, and a hub that is away for a while. */
+const TOKEN_LIFETIME = 24 * 60 * 60_000
+
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
+
+/** What is said when a member is not as the schema wants it. */
+const REFUSALS: Record<string, string> = {
+  name: 'A job needs a name, of 60 characters at most.',
+  steps: 'A job has 1 to 100 steps, a whole number.',
+}
+
+/** A job that was accepted. It has no worker until the hub knows of it. */
+interface Running {
+  worker?: ChildProcess
+  isCancelled: boolean
+}
+
+export default {
+  settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'jobs.*' },
+  async serve(app, { hub, speed, ending }) {
+    const routes = app.withTypeProvider<TypeBoxTypeProvider>()
+    const running = new Map<string, Running>()
+    await failOrphans(hub, ending)
+
+    routes.post('/jobs', {
+      schema: { body: NewJob },
+      schemaErrorFormatter: ([error]) => new Error(REFUSALS[error?.instancePath.slice(1) || String(error?.params['missingProperty'])] ?? 'A job is a name, and a number of steps.'),
+    }, async (request, reply) => {
+      if (running.size >= MOST) return reply.code(409).send({ message: `${MOST} jobs are running, and no more may run at once. Wait for one, or cancel one.` })
+      const job: Job = { id: randomUUID(), name: request.body.name.trim(), steps: request.body.steps }
+      const entry: Running = { isCancelled: false }
+      running.set(job.id, entry)
+      try {
+        await tell({ ...job, state: 'running', step: 0 })
+        if (!ending.aborted) entry.worker = start(job)
+      } catch (err) {
+        running.delete(job.id)
+        throw err
+      }
+      return reply.code(201).send(job)
+    })
+
+    routes.delete('/jobs/:id', { schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
+      const job = running.get(request.params.id)
+      if (!job?.worker) return reply.code(404).send({ message: 'There is no such job that is running.' })
+      job.isCancelled = true
+      job.worker.kill('SIGTERM')
+      return reply.code(204).send()
+    })
+
+    // `ending` has ended the workers; the example is over when they are gone.
+    app.addHook('onClose', async () => {
+      await Promise.all([...running.values()].flatMap(({ worker }) => worker ? new Promise((resolve) => worker.once('exit', resolve)) : []))
+    })
+
+    function start(job: Job): ChildProcess {
+      const worker = fork(WORKER, { execArgv: ['--import', import.meta.resolve('tsx')], signal: ending, killSignal: 'SIGKILL' })
+      worker.on('error', (err) => {
+        if (!ending.aborted) app.log.error(err, 'a worker')
+      })
+      worker.once('exit', (code, signal) => {
+        ended(job, code, signal).catch((err: unknown) => {
+          if (!ending.aborted) app.log.error(err, 'nobody is told that a job has failed')
+        })
+      })
+      const order: Order = { job, hub: hub.url, token: hub.token({ publish: [topicOf(job.id)] }, TOKEN_LIFETIME), pace: PACE / speed }
+      worker.send(order)
+      return worker
+    }
+
+    async function ended(job: Job, code: number | null, signal: string | null): Promise<void> {
+      const { isCancelled } = running.get(job.id)!
+      running.delete(job.id)
+      if (code === 0 || ending.aborted) return // it has told of its end itself; or `failOrphans` does
+      const reason = signal === null ? `Its worker ended with code ${String(code)}.` : `Its worker was ended by ${signal}.`
+      await tell({ ...job, ...(isCancelled ? { state: 'cancelled' } : { state: 'failed', reason }) }, Infinity)
+    }
+
+    async function tell(data: JobEvent, patience?: number): Promise<void> {
+      await hub.publish(topicOf(data.id), { data }, { signal: ending, ...(patience === undefined ? {} : { patience }) })
+    }
+  },
+} satisfies Example
+
+/** Jobs that ran when the server last ended have no worker any more. */
+async function failOrphans(hub: ExampleContext['hub'], signal: AbortSignal): Promise<void> {
+  const waiting = { patience: Infinity, signal }
+  const jobs = new Map<string, JobEvent>()
+  for (const { data } of await hub.last('jobs.*', 1_000, waiting)) {
+    const event = data as JobEvent
+    const known = jobs.get(event.id)
+    if (!known || known.state === 'running') jobs.set(event.id, event)
+  }
+  for (const job of jobs.values()) {
+    if (job.state !== 'running') continue
+    await hub.publish(topicOf(job.id), { data: { ...job, state: 'failed', reason: 'The server ended while it was running.' } satisfies JobEvent }, waiting)
+  }
+}

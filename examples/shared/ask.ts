@@ -1,0 +1,45 @@
+/** Asking a server something from a page, in JSON. */
+
+export interface Question {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  body?: unknown
+  /** For the header `Authorization`. */
+  token?: string
+  /** `include`: cookies are sent and taken, also where the server has another origin than the page. */
+  credentials?: RequestCredentials
+}
+
+/**
+ * Answers what the server does.
+ * @throws Error that says in a person's words why it was refused, or that nobody was there
+ */
+export async function ask<Answer = unknown>(url: string, { method = 'POST', body, token, credentials = 'same-origin' }: Question = {}): Promise<Answer> {
+  const headers = new Headers({ accept: 'application/json' })
+  if (body !== undefined) headers.set('content-type', 'application/json')
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+  const response = await fetch(url, { method, headers, credentials, body: body === undefined ? null : JSON.stringify(body) }).catch(() => {
+    throw new Error('The server cannot be reached.')
+  })
+  const answer: unknown = await response.json().catch(() => undefined) // 204 has none
+  if (response.ok) return answer as Answer
+  const { detail, message } = (answer ?? {}) as { detail?: string; message?: string } // RFC 9457 of the hub, Fastify's own of the example's server
+  throw new Error(detail ?? message ?? `The server answered ${response.status}.`)
+}
+
+/**
+ * What a form does when it is submitted. Why it failed is shown in its element with `role="alert"`, and what was typed
+ * stays; it is submitted once at a time.
+ */
+export function onSubmit(form: HTMLFormElement, send: () => Promise<void>): void {
+  const alert = form.querySelector<HTMLElement>('[role="alert"]')!
+  let isBusy = false
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    if (isBusy) return
+    isBusy = true
+    alert.textContent = ''
+    send()
+      .catch((err: unknown) => void (alert.textContent = err instanceof Error ? err.message : String(err)))
+      .finally(() => void (isBusy = false))
+  })
+}

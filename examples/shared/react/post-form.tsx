@@ -1,0 +1,58 @@
+/** A form whose fields are posted to the example's server as JSON, by their names. */
+import { useRef, useState, type FormEvent, type ReactNode } from 'react'
+import { post } from '../post.js'
+
+interface PostFormProps {
+  /** The path that takes it. */
+  to: string
+  button: string
+  children: ReactNode
+}
+
+export function PostForm({ to, button, children }: PostFormProps) {
+  const [isSending, setSending] = useState(false)
+  const [error, setError] = useState('')
+  /** What was sent and not acknowledged. The same sent again is the same event, so it is not there twice. */
+  const pending = useRef({ json: '', key: '' })
+
+  async function submit(form: HTMLFormElement): Promise<void> {
+    const json = jsonOf(form)
+    if (pending.current.json !== json) pending.current = { json, key: crypto.randomUUID() }
+    setSending(true)
+    try {
+      await post(to, json, pending.current.key)
+      pending.current = { json: '', key: '' }
+      setError('')
+      if (jsonOf(form) === json) form.reset() // what was typed meanwhile stays
+      fieldsOf(form)[0]?.focus()
+    } catch (err) {
+      setError((err as Error).message)
+    } finally {
+      setSending(false)
+    }
+  }
+
+  function onSubmit(event: FormEvent<HTMLFormElement>): void {
+    event.preventDefault()
+    if (!isSending) void submit(event.currentTarget)
+  }
+
+  return (
+    <form className="card" onSubmit={onSubmit}>
+      {children}
+      <button aria-disabled={isSending}>{button}</button>
+      <p className="error" role="alert">{error}</p>
+    </form>
+  )
+}
+
+type Field = HTMLInputElement | HTMLTextAreaElement
+
+function fieldsOf(form: HTMLFormElement): Field[] {
+  return [...form.querySelectorAll<Field>('input, textarea')]
+}
+
+/** A number that is missing is `null` there. */
+function jsonOf(form: HTMLFormElement): string {
+  return JSON.stringify(Object.fromEntries(fieldsOf(form).map((field) => [field.name, field.type === 'number' ? (field as HTMLInputElement).valueAsNumber : field.value])))
+}

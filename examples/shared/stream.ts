@@ -1,0 +1,92 @@
+/**
+ * A stream that outlives its address. An `EventSource` comes back by itself, always with the URL that it was given. When
+ * that is refused (its ticket or its session is over) it stops for good; then a new one is opened here, by a new URL, from
+ * the last id that was read. So it is when the token has ended that the stream began with.
+ */
+import type { Status } from './status.js'
+
+export interface StreamOptions {
+  /** Answers the URL of the next `EventSource`. Where it is rejected, it is asked again after a while. */
+  url: () => Promise<string>
+  /** Whether the hub's cookie is sent. */
+  withCredentials?: boolean
+  /** What is done with events, by type. */
+  on: Record<string, (event: MessageEvent<string>) => void>
+  /** @param reason why there is no stream, where that is known */
+  onStatus: (status: Status, reason?: string) => void
+}
+
+export interface Stream {
+  /** Ends it; nothing of `options` is called any more. */
+  close(): void
+}
+
+/** The longest wait before the first try and before any, in milliseconds: it doubles with each, and is drawn at random (full jitter). */
+const WAIT = { first: 1_000, most: 15_000 }
+/** The hub's own events that carry an id. */
+const MARKS = ['fanfare.open', 'fanfare.live']
+
+export function openStream({ url, withCredentials = false, on, onStatus }: StreamOptions): Stream {
+  let source: EventSource | undefined
+  let lastId = ''
+  let failures = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let isClosed = false
+
+  async function open(): Promise<void> {
+    const address = new URL(await url())
+    if (isClosed) return
+    if (lastId !== '') address.searchParams.set('lastEventId', lastId)
+    const opened = (source = new EventSource(address, { withCredentials }))
+    for (const type of new Set([...MARKS, ...Object.keys(on)])) {
+      opened.addEventListener(type, (event: MessageEvent<string>) => {
+        lastId = event.lastEventId
+        on[type]?.(event)
+      })
+    }
+    opened.addEventListener('fanfare.close', ({ data }: MessageEvent<string>) => {
+      if ((JSON.parse(data) as { reason: string }).reason !== 'expired') return
+      opened.close() // its URL would be refused
+      again()
+    })
+    opened.addEventListener('open', () => {
+      failures = 0
+      onStatus('live')
+    })
+    opened.addEventListener('error', () => {
+      if (opened.readyState === EventSource.CLOSED) again()
+      else onStatus('reconnecting')
+    })
+  }
+
+  function again(reason?: string): void {
+    if (isClosed) return
+    onStatus('reconnecting', reason)
+    timer = setTimeout(start, Math.random() * Math.min(WAIT.most, WAIT.first * 2 ** failures++))
+  }
+
+  function start(): void {
+    open().catch((err: unknown) => again(err instanceof Error ? err.message : String(err)))
+  }
+
+  onStatus('connecting')
+  start()
+  return {
+    close() {
+      isClosed = true
+      clearTimeout(timer)
+      source?.close()
+    },
+  }
+}
+
+const GAPS: Record<string, string> = {
+  expired: 'Something is missing here: it is older than what the hub keeps.',
+  epoch: 'Something may be missing here: the hub has begun a new log.',
+}
+
+/** What `fanfare.gap` means, in words for people. */
+export function wordsOfGap({ data }: MessageEvent<string>): string {
+  const { reason } = JSON.parse(data) as { reason: string }
+  return GAPS[reason] ?? 'Something may be missing here.'
+}

@@ -1,0 +1,164 @@
+/** The example "chat", as people use it. */
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { findChromium, skipWithout, startChromium } from '../chromium.js'
+import { goOffline, goOnline, hasStatus, looksWell, startExample, visit } from '../example.js'
+
+/** A browser may have to be installed first. */
+const TIMEOUT = 400_000
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+async function comeIn(page: Page, name: string): Promise<void> {
+  await page.getByLabel('Your name').fill(name)
+  await page.keyboard.press('Enter')
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Message', { exact: true }).fill(text)
+  await page.keyboard.press('Enter')
+}
+
+async function goTo(page: Page, room: string): Promise<void> {
+  await page.getByRole('navigation').getByText(room).click()
+  await page.getByRole('heading', { name: room }).waitFor()
+}
+
+/** What has been said, as a page shows it: `name: text`. */
+async function said(page: Page): Promise<string[]> {
+  return page.locator('#log p:not(.note)').evaluateAll((lines) => lines.map((line) => `${line.querySelector('strong')!.textContent}: ${line.querySelector('span')!.textContent}`))
+}
+
+async function shows(page: Page, text: string): Promise<void> {
+  await page.getByRole('log').getByText(text, { exact: true }).waitFor()
+}
+
+async function hasPeople(page: Page, ...names: string[]): Promise<void> {
+  await page.waitForFunction((expected) => [...document.querySelectorAll('#people li')].map((item) => item.textContent).join() === expected, names.join())
+}
+
+await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+  // A ticket is over before a lost stream comes back.
+  const example = await startExample(t, 'chat', { settings: { FANFARE_TICKET_TTL: '1s', FANFARE_PRESENCE_GRACE: '4s' } })
+  const [ann, bob] = [await visit(t, browser, example), await visit(t, browser, example)]
+  const messages: string[] = []
+
+  async function saysBob(text: string): Promise<void> {
+    await say(bob, text)
+    await shows(bob, text)
+    messages.push(`bob: ${text}`)
+  }
+
+  await t.test('somebody comes in; a name that cannot be one is refused', async (t) => {
+    await comeIn(ann, 'Ann Lee')
+    await ann.getByRole('alert').filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
+    t.equal(await ann.getByLabel('Your name').inputValue(), 'Ann Lee')
+    await looksWell(t, ann, 'chat-sign-in')
+    await comeIn(ann, 'ann')
+    await hasStatus(ann, 'Live')
+    await hasPeople(ann, 'ann')
+    await ann.getByText('Nobody has said anything here yet.').waitFor()
+    await looksWell(t, ann, 'chat-empty')
+  })
+
+  await t.test('who comes in is seen', async () => {
+    await comeIn(bob, 'bob')
+    await shows(ann, 'bob has come in.')
+    for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob')
+  })
+
+  await t.test('who is typing is seen, until it has been said', async (t) => {
+    await bob.getByLabel('Message', { exact: true }).pressSequentially('he')
+    await ann.getByText('bob is typing…').waitFor()
+    await saysBob('<b>hello</b>\nAnn')
+    await shows(ann, '<b>hello</b>\nAnn')
+    await ann.getByText('bob is typing…').waitFor({ state: 'detached' })
+    await say(ann, 'hello Bob')
+    messages.push('ann: hello Bob')
+    await shows(bob, 'hello Bob')
+    for (const page of [ann, bob]) t.strictSame(await said(page), messages)
+  })
+
+  await t.test('what cannot be said is refused, and stays where it was typed', async (t) => {
+    const alert = ann.locator('#say').getByRole('alert')
+    await say(ann, 'x'.repeat(1_025))
+    await alert.filter({ hasText: 'at most 1024 are allowed' }).waitFor()
+    t.equal((await ann.getByLabel('Message', { exact: true }).inputValue()).length, 1_025)
+    await ann.getByLabel('Another room').fill('no room')
+    await ann.keyboard.press('Enter')
+    await ann.locator('#go').getByRole('alert').filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
+    await looksWell(t, ann, 'chat-refused')
+  })
+
+  await t.test('nobody speaks in another’s name', async (t) => {
+    const [request] = await Promise.all([
+      bob.waitForRequest(/\/topics\//),
+      saysBob('it is me'),
+    ])
+    const { authorization = '' } = await request.allHeaders()
+    const { status } = await fetch(`${example.hub.url}/topics/rooms.lobby.ann/events`, {
+      method: 'POST', headers: { authorization, 'content-type': 'application/json' }, body: '{"type":"message","text":"no"}',
+    })
+    t.equal(status, 403)
+    await shows(ann, 'it is me')
+  })
+
+  await t.test('rooms are apart, and whoever comes back sees what was said', async (t) => {
+    await goTo(ann, 'garden')
+    await hasPeople(ann, 'ann')
+    t.strictSame(await said(ann), [])
+    await saysBob('are you gone?')
+    await shows(bob, 'ann has left.')
+    await hasPeople(bob, 'bob')
+    await ann.getByLabel('Another room').fill('lobby')
+    await ann.keyboard.press('Enter')
+    await shows(ann, 'are you gone?')
+    t.strictSame(await said(ann), messages)
+    await hasPeople(bob, 'ann', 'bob')
+  })
+
+  await t.test('a reload is no leave, and a second tab no second person', async (t) => {
+    await ann.reload()
+    await shows(ann, 'are you gone?')
+    const tab = await ann.context().newPage()
+    await tab.goto(example.url)
+    await comeIn(tab, 'ann')
+    await shows(tab, 'are you gone?')
+    await hasPeople(tab, 'ann', 'bob')
+    t.strictSame(await said(tab), messages)
+    await tab.close()
+    await hasPeople(bob, 'ann', 'bob')
+  })
+
+  await t.test('it goes offline and comes back, with a new ticket', async (t) => {
+    await goOffline(ann, example)
+    await Promise.all([hasStatus(ann, 'Reconnecting…'), hasStatus(bob, 'Reconnecting…')]) // the network is everybody's
+    await example.client.publish('rooms.lobby.bob', { type: 'message', text: 'into the void' })
+    messages.push('bob: into the void')
+    await goOnline(ann, example)
+    for (const page of [ann, bob]) {
+      await shows(page, 'into the void')
+      t.strictSame(await said(page), messages)
+    }
+  })
+
+  await t.test('the hub is killed: what is said fails, and is said again when it is back', async (t) => {
+    await example.hub.kill()
+    await hasStatus(ann, 'Reconnecting…')
+    await say(ann, 'is anybody here?')
+    await ann.locator('#say').getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
+    t.equal(await ann.getByLabel('Message', { exact: true }).inputValue(), 'is anybody here?')
+    await looksWell(t, ann, 'chat-reconnecting')
+    await example.hub.start()
+    await ann.getByRole('button', { name: 'Send' }).click()
+    messages.push('ann: is anybody here?')
+    for (const page of [ann, bob]) {
+      await shows(page, 'is anybody here?')
+      await hasStatus(page, 'Live')
+      t.strictSame(await said(page), messages)
+      await hasPeople(page, 'ann', 'bob')
+    }
+    await looksWell(t, ann, 'chat')
+  })
+})

@@ -1,0 +1,172 @@
+/** The example "inbox", as people use it. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Browser, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { findChromium, skipWithout, startChromium } from '../chromium.js'
+import { goOffline, goOnline, hasStatus, looksWell, startExample, visit, type RunningExample } from '../example.js'
+
+/** A browser may have to be installed first. */
+const TIMEOUT = 400_000
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+/** Signs in on a device; `each`: with a cursor of its own. */
+async function switchOn(page: Page, user: string, device: string, { each = false } = {}): Promise<void> {
+  await page.getByLabel('Your name').fill(user)
+  await page.getByLabel('This device').fill(device)
+  if (each) await page.getByLabel('comes on each of my devices').check()
+  await page.getByRole('button', { name: 'Switch on' }).click()
+}
+
+async function switchOff(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Switch off' }).click()
+  await page.getByLabel('Your name').waitFor()
+}
+
+/** A device that is switched on and connected. */
+async function device(t: Test, browser: Browser, example: RunningExample, user: string, name: string, options?: { each: boolean }): Promise<Page> {
+  const page = await visit(t, browser, example)
+  await switchOn(page, user, name, options)
+  await hasStatus(page, 'Live')
+  return page
+}
+
+async function send(page: Page, to: string, ...texts: string[]): Promise<void> {
+  for (const text of texts) {
+    await page.getByLabel('To', { exact: true }).fill(to)
+    await page.getByLabel('Text').fill(text)
+    await page.keyboard.press('Enter')
+    await page.getByText(`Sent to ${to}.`).waitFor()
+  }
+}
+
+async function shows(page: Page, text: string): Promise<void> {
+  await page.locator('#messages').getByText(text, { exact: true }).waitFor()
+}
+
+/** The texts of the messages that a page shows, oldest first. */
+async function texts(page: Page): Promise<string[]> {
+  return (await page.locator('#messages p').allTextContents()).reverse()
+}
+
+await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+  const example = await startExample(t, 'inbox', { settings: { FANFARE_TICKET_TTL: '1s' } }) // over before a lost stream comes back
+  const bob = await visit(t, browser, example)
+
+  await t.test('somebody switches a device on; what cannot be a name is refused', async (t) => {
+    await switchOn(bob, 'Bob Lee', 'laptop')
+    await bob.getByRole('alert').filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
+    t.equal(await bob.getByLabel('Your name').inputValue(), 'Bob Lee')
+    await looksWell(t, bob, 'inbox-sign-in')
+    await switchOn(bob, 'bob', 'laptop')
+    await hasStatus(bob, 'Live')
+    await bob.getByText('No message has come yet.').waitFor()
+    await looksWell(t, bob, 'inbox-empty')
+  })
+
+  await t.test('what cannot be sent is refused, and stays where it was typed', async (t) => {
+    const alert = bob.locator('#send').getByRole('alert')
+    await bob.getByLabel('To', { exact: true }).fill('Ann Lee')
+    await bob.getByLabel('Text').fill('x'.repeat(1_001))
+    await bob.keyboard.press('Enter')
+    await alert.filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
+    await bob.getByLabel('To', { exact: true }).fill('ann')
+    await bob.keyboard.press('Enter')
+    await alert.filter({ hasText: 'A message has 1 to 1,000 characters.' }).waitFor()
+    t.equal((await bob.getByLabel('Text').inputValue()).length, 1_001)
+  })
+
+  await t.test('what was sent before anybody was there comes to the first device, and waits for the next', async (t) => {
+    await send(bob, 'ann', 'one', '<b>two</b>')
+    const phone = await device(t, browser, example, 'ann', 'phone')
+    await shows(phone, '<b>two</b>')
+    t.strictSame(await texts(phone), ['one', '<b>two</b>'])
+    await switchOff(phone)
+
+    await send(bob, 'ann', 'three')
+    const laptop = await device(t, browser, example, 'ann', 'laptop')
+    await shows(laptop, 'three')
+
+    await send(bob, 'ann', 'four')
+    await shows(laptop, 'four')
+    await switchOn(phone, 'ann', 'phone')
+    await hasStatus(phone, 'Live')
+    await send(bob, 'ann', 'five')
+    for (const page of [phone, laptop]) await shows(page, 'five')
+    t.strictSame((await texts(phone)).slice(0, 2), ['one', '<b>two</b>'], 'it has kept what it had')
+    t.strictSame((await texts(laptop)).slice(-3), ['three', 'four', 'five'])
+    t.strictSame(await texts(bob), [], 'it is nobody else’s')
+  })
+
+  await t.test('messages that come twice are shown once', async (t) => {
+    const phone = await device(t, browser, example, 'eve', 'phone')
+    const sent: string[] = []
+    const ending = new AbortController()
+    const sending = (async () => {
+      while (!ending.signal.aborted) {
+        const text = `number ${sent.length + 1}`
+        await example.client.publish('inbox.eve', { data: { from: 'bob', text, time: new Date().toISOString() } })
+        sent.push(text)
+        await delay(100)
+      }
+    })()
+    await shows(phone, 'number 5')
+    await phone.reload() // the hub cannot know yet that the last ones have been read
+    await phone.locator('#doubles', { hasText: /[1-9]/ }).waitFor()
+    ending.abort()
+    await sending
+    await shows(phone, sent.at(-1)!)
+    t.strictSame(await texts(phone), sent)
+  })
+
+  await t.test('with a cursor of its own each device gets everything', async (t) => {
+    const phone = await device(t, browser, example, 'dan', 'phone', { each: true })
+    await send(bob, 'dan', 'one')
+    await shows(phone, 'one')
+    const laptop = await phone.context().newPage() // a second tab is another device, in the same browser
+    await laptop.goto(example.url)
+    await switchOn(laptop, 'dan', 'laptop', { each: true })
+    await shows(laptop, 'one')
+    await laptop.close()
+    await send(bob, 'dan', 'two', 'three')
+    await shows(phone, 'three')
+    const again = await phone.context().newPage()
+    await again.goto(example.url)
+    await switchOn(again, 'dan', 'laptop', { each: true })
+    await shows(again, 'three')
+    for (const page of [phone, again]) t.strictSame(await texts(page), ['one', 'two', 'three'])
+  })
+
+  await t.test('the hub is killed and comes back: what was sent meanwhile is there, once', async (t) => {
+    const phone = await device(t, browser, example, 'fay', 'phone')
+    await send(bob, 'fay', 'before')
+    await shows(phone, 'before')
+    await example.hub.kill()
+    for (const page of [phone, bob]) await hasStatus(page, 'Reconnecting…')
+    await bob.getByLabel('Text').fill('meanwhile')
+    await bob.keyboard.press('Enter')
+    await bob.getByRole('alert').filter({ hasText: 'The hub cannot be reached.' }).waitFor()
+    t.equal(await bob.getByLabel('Text').inputValue(), 'meanwhile')
+    await looksWell(t, bob, 'inbox-reconnecting')
+    await example.hub.start()
+    await bob.getByRole('button', { name: 'Send' }).click()
+    await shows(phone, 'meanwhile')
+    t.strictSame(await texts(phone), ['before', 'meanwhile'])
+    t.equal(await phone.locator('#doubles').textContent(), '0', 'the stream goes on by id')
+
+    await goOffline(phone, example)
+    await hasStatus(phone, 'Reconnecting…')
+    await send(bob, 'fay', 'offline')
+    await goOnline(phone, example)
+    await shows(phone, 'offline')
+    t.strictSame(await texts(phone), ['before', 'meanwhile', 'offline'])
+
+    await phone.reload()
+    await hasStatus(phone, 'Live')
+    t.strictSame(await texts(phone), ['before', 'meanwhile', 'offline'])
+    await send(phone, 'bob', 'Thank you.')
+    await shows(bob, 'Thank you.')
+    await looksWell(t, phone, 'inbox')
+  })
+})
