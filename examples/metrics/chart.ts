@@ -52,7 +52,7 @@ function optionsOf(width: number, { max, format }: Scale): UPlot.Options {
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0], // half of a label of the time axis
     legend: { show: false },
     cursor: { show: false },
     scales: {
