@@ -53,8 +53,6 @@ export interface Waiting {
 /** How long is waited before the next try, in milliseconds. */
 const RETRY = 250
 const PATIENCE = 5_000
-/** How long the server's own token is good, in milliseconds. */
-const DAY = 24 * 60 * 60_000
 
 /** A hub, and a token for it: enough to publish. */
 export class HubPublisher {
@@ -117,7 +115,7 @@ export class HubClient extends HubPublisher {
 
   /** @param url without a slash at the end */
   constructor(url: string, secret: string, publicUrl = url) {
-    super(url, sign(secret, { subscribe: ['**'], publish: ['**'] }, DAY))
+    super(url, sign(secret, { subscribe: ['**'], publish: ['**'] })) // good for as long as the secret is
     this.publicUrl = publicUrl
     this.#secret = secret
   }
@@ -131,8 +129,8 @@ export class HubClient extends HubPublisher {
   }
 }
 
-function sign(key: string, { sub, ...fanfare }: Grants, expiresIn: number): string {
-  return createSigner({ key, algorithm: 'HS256', expiresIn })({ ...(sub === undefined ? {} : { sub }), fanfare })
+function sign(key: string, { sub, ...fanfare }: Grants, expiresIn?: number): string {
+  return createSigner({ key, algorithm: 'HS256', ...(expiresIn === undefined ? {} : { expiresIn }) })({ ...(sub === undefined ? {} : { sub }), fanfare })
 }
 
 /** What a refusal says for people (RFC 9457). */
