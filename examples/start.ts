@@ -20,6 +20,7 @@ const secret = randomBytes(32).toString('base64url')
 const { settings } = await loadExample(name)
 const hub = spawn(process.execPath, [MAIN], {
   stdio: 'inherit',
+  detached: true, // Ctrl-C is for us alone: a second signal would end the hub at once
   env: {
     ...process.env,
     HOST: '127.0.0.1',
@@ -32,14 +33,16 @@ const hub = spawn(process.execPath, [MAIN], {
   },
 })
 hub.once('exit', (code) => process.exit(code ?? 1))
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void hub.kill('SIGTERM')) // and its end is ours
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM')) // and its end is ours
 
 const app = await buildExample(name, new HubClient(`http://127.0.0.1:${hubPort}`, secret))
-await app.listen({ host: '127.0.0.1', port }).catch((err: unknown) => {
+try {
+  await app.listen({ host: '127.0.0.1', port })
+  console.log(`\nThe example "${name}": http://127.0.0.1:${port}\n`)
+} catch (err) {
   console.error(err instanceof Error ? err.message : err)
   hub.kill('SIGTERM')
-})
-console.log(`\nThe example "${name}": http://127.0.0.1:${port}\n`)
+}
 
 function isExample(word: string): word is ExampleName {
   return (NAMES as readonly string[]).includes(word)

@@ -47,6 +47,7 @@ function start(name: string): void {
   })
 
   let draft = { text: '', id: '' }
+  let toldAt = 0
   const form = element('say', 'form')
   onSubmit(form, async () => {
     const said = text.value.trim()
@@ -55,13 +56,13 @@ function start(name: string): void {
     await room?.say(said, draft.id)
     draft = { text: '', id: '' }
     text.value = ''
+    toldAt = 0 // what was said has ended it for the others
   })
   text.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
     event.preventDefault()
     form.requestSubmit()
   })
-  let toldAt = 0
   text.addEventListener('input', () => {
     if (Date.now() - toldAt < TYPING.told) return
     toldAt = Date.now()

@@ -60,7 +60,7 @@ function optionsOf(width: number, { max, format }: Scale): UPlot.Options {
       y: { range: [0, max] },
     },
     axes: [
-      { ...axis, size: 26, space: (_chart, _axis, from, to) => (to - from > 120 ? 44 : 64), values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]] },
+      { ...axis, size: 26, space: 80, values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]] },
       { ...axis, size: 72, splits: [0, max / 4, max / 2, (max * 3) / 4, max], values: (_chart, ticks) => ticks.map(format) },
     ],
     series: [{}, { stroke: color('accent'), fill: `${color('accent')}1f`, width: 2, points: { show: false } }],

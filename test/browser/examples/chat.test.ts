@@ -74,6 +74,8 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await saysBob('<b>hello</b>\nAnn')
     await shows(ann, '<b>hello</b>\nAnn')
     await ann.getByText('bob is typing…').waitFor({ state: 'detached' })
+    await bob.getByLabel('Message', { exact: true }).pressSequentially('a') // at once the next one
+    await ann.getByText('bob is typing…').waitFor()
     await say(ann, 'hello Bob')
     messages.push('ann: hello Bob')
     await shows(bob, 'hello Bob')
