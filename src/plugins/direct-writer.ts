@@ -12,12 +12,14 @@ interface Handle {
    * @returns 0, or the number of an error
    */
   writeBuffer(request: WriteRequest, bytes: Buffer): number
-  /** How many bytes are in the queue. */
+  /** How many bytes are in the queue. None is no sign that the request is done: it may still have to be told. */
   readonly writeQueueSize: number
 }
 
 /** A write in progress. One that is done at once leaves no trace in it, and it can be used again. */
 interface WriteRequest {
+  /** -1 as long as libuv has nothing to do with it. */
+  getAsyncId(): number
   /** What is being written, lest it be collected. */
   buffer?: Buffer
   /** @param status 0, or the number of an error */
@@ -33,6 +35,7 @@ export interface DirectWriter {
   write(bytes: Buffer): boolean
 }
 
+const UNUSED = -1
 const WriteRequest = findWriteRequest()
 let spare = WriteRequest && new WriteRequest()
 
@@ -40,7 +43,7 @@ let spare = WriteRequest && new WriteRequest()
 export function writerTo(socket: Socket): DirectWriter | undefined {
   const { _handle: handle } = socket as { _handle?: Partial<Handle> | null }
   const isKnown = typeof handle?.writeBuffer === 'function' && typeof handle.writeQueueSize === 'number'
-  return isKnown && spare ? new HandleWriter(socket, handle as Handle) : undefined
+  return isKnown && spare?.getAsyncId() === UNUSED ? new HandleWriter(socket, handle as Handle) : undefined
 }
 
 class HandleWriter implements DirectWriter {
@@ -64,7 +67,7 @@ class HandleWriter implements DirectWriter {
       this.#socket.destroy()
       return false
     }
-    if (this.#handle.writeQueueSize === 0) return true
+    if (request.getAsyncId() === UNUSED) return true
     spare = new WriteRequest!()
     request.buffer = bytes
     request.oncomplete = (status) => {

@@ -1,9 +1,11 @@
 /** What a socket is written past Node's streams, seen from the other end of real connections. */
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { writerTo, type DirectWriter } from '../../src/plugins/direct-writer.js'
+import { bareNode } from '../helper/bare-node.js'
 import { within } from '../helper/deadline.js'
 
 interface Pair {
@@ -12,21 +14,30 @@ interface Pair {
   peer: Socket
 }
 
-async function connected(t: Test): Promise<Pair> {
+async function listening(t: Test): Promise<{ server: Server; port: number }> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const peer = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => server.close())
+  return { server, port: (server.address() as AddressInfo).port }
+}
+
+function writerOf(socket: Socket): DirectWriter {
+  const writer = writerTo(socket)
+  if (!writer) throw new Error(`Node ${process.version} is not as it is known`)
+  return writer
+}
+
+async function connected(t: Test): Promise<Pair> {
+  const { server, port } = await listening(t)
+  const peer = connect(port, '127.0.0.1')
   const [socket] = (await once(server, 'connection')) as [Socket]
   peer.on('error', () => undefined)
   socket.on('error', () => undefined)
   t.teardown(() => {
     peer.destroy()
     socket.destroy()
-    server.close()
   })
-  const writer = writerTo(socket)
-  if (!writer) throw new Error(`Node ${process.version} is not as it is known`)
-  return { socket, writer, peer }
+  return { socket, writer: writerOf(socket), peer }
 }
 
 /** Resolves with the digest of so many bytes, or of all until the end. */
@@ -83,6 +94,27 @@ await t.test('what it does not take waits, is told when it is gone, and comes wh
   const whole = once(peer, 'digest')
   socket.end(last)
   t.equal((await within(whole, () => 'no end'))[0], hash.digest('hex'))
+})
+
+await t.test('what is taken only at the second try, by a peer that reads as fast as it can, is told later and not taken for done', async (t) => {
+  const { server, port } = await listening(t)
+  const [program, args] = bareNode(['-e', `let length = 0
+    require('net').connect(${port}, '127.0.0.1').on('data', (chunk) => length += chunk.length).on('end', () => console.log(length))`])
+  const peer = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => peer.kill('SIGKILL'))
+  const told = once(peer.stdout.setEncoding('utf8'), 'data')
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const writer = writerOf(socket)
+  let length = 0
+  for (let waits = 0; waits < 1_000;) {
+    const bytes = Buffer.alloc(100_000 + (length % 200_000))
+    length += bytes.length
+    if (writer.write(bytes)) continue
+    waits++
+    await within(new Promise<void>((resolve) => (writer.onDrain = resolve)), () => 'no drain')
+  }
+  socket.end()
+  t.strictSame(await within(told, () => 'no end'), [`${length}\n`])
 })
 
 await t.test('what waits comes before what the stream writes behind it', async (t) => {
