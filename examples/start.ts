@@ -33,7 +33,8 @@ const hub = spawn(process.execPath, [MAIN], {
   },
 })
 hub.once('exit', (code) => process.exit(code ?? 1))
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM')) // and its end is ours
+process.once('exit', () => hub.kill('SIGTERM')) // of an error: it would go on without us
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM')) // and its end is ours
 
 const app = await buildExample(name, new HubClient(`http://127.0.0.1:${hubPort}`, secret))
 try {

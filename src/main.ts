@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The process: which command runs, and what becomes of its errors. The only file that touches `process`. */
+/** The process: which command runs, and what becomes of its errors. Only it and `commands/stop.ts` touch `process`. */
 import { UsageError, type Process } from './commands/command.js'
 import { StoreError } from './log/file/store-error.js'
 import { SettingsError } from './settings-error.js'

@@ -1,5 +1,4 @@
 /** `fanfare start`: settings, application, listen, graceful close. */
-import closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
 import { drawDevelopmentKey, firstMinute, type DevelopmentKey } from '../first-minute.js'
@@ -7,6 +6,7 @@ import { createLogger } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
 import { loadSettings } from '../settings.js'
 import type { Process } from './command.js'
+import { stopWhenTold } from './stop.js'
 
 /** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */
 const BACKLOG = 4_096
@@ -21,11 +21,16 @@ export async function start(_args: string[], { env, stdout }: Process): Promise<
   const logger = createLogger(logLevel, terminal)
   const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
 
-  closeWithGrace({ delay: hub.drain + CLOSE_GRACE, logger }, async ({ err, signal }) => {
-    if (err) logger.fatal({ err }, 'stopping after an error')
-    else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
-    await app.hub.drain(err ? 0 : hub.drain)
-    await app.close()
+  stopWhenTold({
+    delay: hub.drain + CLOSE_GRACE,
+    logger,
+    async close({ err, signal }) {
+      if (err) logger.fatal({ err }, 'stopping after an error')
+      else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
+      await app.hub.drain(err ? 0 : hub.drain)
+      await app.close()
+    },
+    halt: () => app.hub.halt(),
   })
 
   const address = await app.listen({ host, port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })

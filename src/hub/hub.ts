@@ -344,6 +344,14 @@ export class Hub implements SubscriberOwner {
     }
   }
 
+  /**
+   * Has the log begin to write nothing more. When it resolves, the process can exit; while the log writes, `process.exit()`
+   * may wait forever.
+   */
+  halt(): Promise<void> {
+    return this.#log.halt()
+  }
+
   /** Ends every stream that is still open, and closes the log. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return

@@ -169,6 +169,10 @@ export class FileLog implements EventLog {
     return { topics: this.#state.topics.size, events, bytes }
   }
 
+  halt(): Promise<void> {
+    return this.#writer.halt()
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }

@@ -150,6 +150,9 @@ export interface EventLog {
 
   stats(): LogStats
 
+  /** Begins to write nothing more, whoever waits for it. Resolves when nothing is being written: then the process can exit. */
+  halt(): Promise<void>
+
   /** Makes everything acknowledged durable and releases what the log holds. */
   close(): Promise<void>
 }

@@ -207,6 +207,10 @@ export class MemoryLog implements EventLog {
     return { topics: this.#topics.size, events: this.#events, bytes: this.#bytes }
   }
 
+  async halt(): Promise<void> {
+    // it writes nothing
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#followers.clear()

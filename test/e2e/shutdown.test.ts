@@ -1,5 +1,6 @@
 /** A hub that is asked to stop sends its readers away in small groups, answers what is in flight, and ends. */
 import http from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
 import { publish, request } from '../helper/http.js'
@@ -145,6 +146,42 @@ await t.test('a second signal ends it at once', async (t) => {
     t.ok(performance.now() - began < PROMPT, `${second} after SIGTERM: ${Math.round(performance.now() - began)} ms`)
     await Promise.all(streams.map(({ closed }) => closed))
   }
+})
+
+await t.test('a second signal in the middle of a transaction', async (t) => {
+  // A thread of Node's pool has the transaction then, and waits for the event loop: an exit that waits for the thread never ends.
+  const folder = t.testdir({})
+
+  async function idle(round: number): Promise<void> {
+    const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/idle-${round}` })
+    hub.signal('SIGTERM')
+    await delay(1)
+    hub.signal('SIGTERM')
+    const { code, signal } = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT)
+    t.ok(signal === null && (code === 0 || code === 1), `at rest: ${code ?? signal ?? '-'}`) // 0: it had already ended in good order
+  }
+
+  async function busy(round: number, told: 'twice' | 'once'): Promise<void> {
+    const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/${told}-${round}`, FANFARE_DRAIN: told === 'twice' ? '30s' : '1ms' })
+    const { line } = upload(hub) // never finished, and never quiet
+    const sending = setInterval(() => line({ topic: 'news', data: 'x' }))
+    try {
+      await poll(async () => ((await request(`${hub.url}/topics/news`, { headers: { authorization: `Bearer ${bearer}` } })).status === 200 ? true : undefined), () => 'nothing is stored')
+      hub.signal('SIGTERM')
+      if (told === 'twice') {
+        await delay(20 + round)
+        hub.signal('SIGTERM')
+      }
+      const exit = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT + (told === 'once' ? 5_000 : 0))
+      t.strictSame(exit, { code: 1, signal: null }, told)
+    } finally {
+      clearInterval(sending)
+    }
+  }
+
+  for (let round = 0; round < 5; round++) await idle(round)
+  for (let round = 0; round < 3; round++) await busy(round, 'twice')
+  await Promise.all([0, 1, 2].map((round) => busy(round, 'once')))
 })
 
 await t.test('who never reads or never finishes does not hold it for long', async (t) => {

@@ -104,9 +104,12 @@ export function asStoreError(folder: string, err: unknown): StoreError {
 /** Notes that everything was written, closes, and flushes what `commit` has not. */
 export async function closeStore(folder: string, tables: Tables): Promise<void> {
   const session = tables.meta.get('session') as Session | undefined
-  await tables.root.transaction(() => {
-    tables.meta.putSync('session', { ...session, closed: true })
-  }).catch(() => undefined) // a disk that is full: it is then as if the process had been killed
+  try {
+    // in this thread: a process that is told meanwhile to exit at once can do so after it
+    tables.root.transactionSync(() => tables.meta.putSync('session', { ...session, closed: true }))
+  } catch {
+    // a disk that is full: it is then as if the process had been killed
+  }
   await tables.root.close()
   const file = await openFile(join(folder, DATA_FILE)).catch(() => undefined) // a folder that was taken away keeps nothing
   await file?.sync()

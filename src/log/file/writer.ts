@@ -85,6 +85,7 @@ export class Writer {
   #running: Promise<void> | undefined
   #committing: Promise<void> | undefined
   #closed = false
+  #halted = false
   #hasProbe = false
   /** Whether the index is being brought up to date. */
   #indexing = false
@@ -145,6 +146,13 @@ export class Writer {
     await this.#running
   }
 
+  /** Begins no other transaction; resolves when the one that is under way is over. */
+  async halt(): Promise<void> {
+    this.#closed = true
+    this.#halted = true
+    await this.#committing
+  }
+
   #refuse(reject: (err: Error) => void): boolean {
     if (this.#closed) reject(new HubError('log-unavailable', 'The log is closed.'))
     return this.#closed
@@ -157,7 +165,7 @@ export class Writer {
 
   async #run(evenIfIdle: boolean): Promise<void> {
     await setImmediate() // everything that is published in one turn goes into one transaction
-    for (let due = evenIfIdle; due || this.#isAsked; due = !this.failure && !this.#closed && this.#isDue) {
+    for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = !this.failure && !this.#closed && this.#isDue) {
       const appends = this.#takeAppends()
       const began = performance.now()
       await (this.#committing = this.#commit(appends, this.#records.splice(0), [...this.#purges]))
