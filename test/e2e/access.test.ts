@@ -42,9 +42,20 @@ await t.test('of several tokens the first found counts: header, ticket, cookie, 
 await t.test('the scheme is "Bearer", in letters of any case', async (t) => {
   const bearer = token({ subscribe: ['a'] })
   for (const authorization of [`Bearer ${bearer}`, `bearer ${bearer}`, `BEARER  ${bearer}`]) t.equal((await page(hub, ['a'], { headers: { authorization } })).status, 200)
-  for (const authorization of [bearer, `Basic ${bearer}`, 'Bearer', `Bearer ${bearer} ${bearer}`]) {
-    t.equal(checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, authorization.slice(0, 10)).code, 'malformed-token')
+  for (const [authorization, code] of [[bearer, 'missing-token'], [`Basic ${bearer}`, 'missing-token'], ['Bearer', 'malformed-token'], [`Bearer ${bearer} ${bearer}`, 'malformed-token']] as const) {
+    t.equal(checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, authorization.slice(0, 10)).code, code)
   }
+})
+
+await t.test('the basic authentication of a proxy before the hub hides neither ticket nor cookie', async (t) => {
+  const bearer = token({ sub: 'ann', subscribe: ['a'] })
+  const authorization = 'Basic dTpw'
+  const stream = await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, bearer) }), { headers: { authorization } })
+  t.equal((await page(hub, ['a'], { session: bearer, headers: { authorization } })).status, 200)
+  const { detail } = checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, 'alone')
+  t.match(detail, /has the scheme "Basic", and has to be "Bearer"/)
+  const path = `/connections/${String(stream.headers['fanfare-connection'])}/token`
+  t.equal(checkProblem(t, await send(hub, 'PUT', path, { session: bearer, origin: hub.url, headers: { authorization } }), 400, 'nor is it the new token of a stream').code, 'invalid-request')
 })
 
 await t.test('no token, or a bad one, is 401 and says what is wanted', async (t) => {
