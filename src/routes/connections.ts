@@ -64,7 +64,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
       throw new Problem('not-granted', 'The new token is of another subject than the stream: its "sub" has to be the same.')
     }
-    if (request.headers.authorization === undefined) throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
+    if (request.fanfareToken!.source !== 'header') throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
     hub.renew(subscriber, principal)
     const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
     const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
