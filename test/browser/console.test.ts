@@ -193,6 +193,28 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
   })
 
+  await t.test('the snippets of a topic’s page fit each other: what the one publishes the other one hears', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const script = async (title: string) => {
+      const panel = page.locator('details', { hasText: `Try it: ${title}` })
+      await panel.locator('summary').click()
+      await panel.getByRole('button', { name: 'Show the token' }).click()
+      return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
+    }
+    const logged: string[] = []
+    page.on('console', (message) => logged.push(message.text()))
+    await page.evaluate(await script('subscribe'))
+    const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
+    await page.evaluate(await script('publish'))
+    t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
+    const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await plain
+    t.match(logged.join('\n'), /^201 /m)
+  })
+
   await t.test('the token is shown only to whoever asks for it', async (t) => {
     const hub = await startHub(t)
     const page = await open(t, browser, hub)

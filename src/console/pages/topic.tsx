@@ -58,9 +58,9 @@ function subscribing(topic: string): { curl: string; script: string } {
 const { ticket } = await answer.json()
 
 const events = new EventSource('${url}&ticket=' + ticket)
-events.onmessage = ({ data, lastEventId }) => { // events with a type: events.addEventListener(type, …)
-  console.log(lastEventId, data)
-}`,
+const show = ({ type, data, lastEventId }) => console.log(type, lastEventId, data)
+events.addEventListener('message', show) // events without a type
+events.addEventListener('created', show) // of this type; a line like it for each other type that you want`,
   }
 }
 
