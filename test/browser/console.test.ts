@@ -215,6 +215,55 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     t.match(logged.join('\n'), /^201 /m)
   })
 
+  await t.test('history that could not be had is there once the hub is, and what was empty does not stay so', async (t) => {
+    const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
+    await publish(hub.hub, 'orders.1', { data: 'kept' }, ann)
+    const page = await open(t, browser, hub)
+    await isLive(page)
+    await hub.kill()
+    await go(page, '#/topics/orders.1')
+    const card = page.getByRole('region', { name: 'History' })
+    await card.getByRole('alert').filter({ hasText: 'The hub cannot be reached.' }).waitFor()
+    await hub.start()
+    await card.getByText('"kept"').waitFor()
+    t.equal(await card.getByRole('alert').count(), 0)
+
+    await go(page, '#/topics/orders.2')
+    await card.getByText('The log holds nothing of it.').waitFor()
+    await publish(hub.hub, 'orders.2', { data: 'the first' }, ann)
+    await card.getByText('"the first"').waitFor()
+    t.equal(await card.getByText('The log holds nothing of it.').count(), 0)
+  })
+
+  await t.test('a hub that hangs is told of everywhere, and what is only quiet is not', async (t) => {
+    const hub = await startHub(t, { FANFARE_HEARTBEAT: '1h' })
+    t.teardown(() => hub.signal('SIGCONT'))
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const badge = page.locator('#live ~ .badge')
+    const badgeSays = (words: RegExp) => badge.filter({ hasText: words }).waitFor({ timeout: 60_000 })
+    await badgeSays(/: Live$/)
+    await page.evaluate(() => {
+      const seen: string[] = []
+      new MutationObserver(() => seen.push(document.querySelector('#live ~ .badge')?.className ?? 'none')).observe(document.querySelector('#live')!.parentElement!, { subtree: true, childList: true, characterData: true, attributes: true })
+      Object.assign(globalThis, { seen })
+    })
+    const renewed = await page.waitForRequest((request) => /\/events\?topic=orders/.test(request.url()), { timeout: 60_000 })
+    t.match(new URL(renewed.url()).searchParams.get('lastEventId'), /-0$/)
+    await badgeSays(/: Live$/)
+    t.notMatch(await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen.join()), /down/)
+
+    hub.signal('SIGSTOP')
+    await page.getByRole('main').getByRole('alert').filter({ hasText: /^The hub does not answer\.$/ }).first().waitFor()
+    await badgeSays(/: Down$/)
+    hub.signal('SIGCONT')
+    await badgeSays(/: Live$/)
+    await page.getByText('The hub does not answer.').first().waitFor({ state: 'detached' })
+    await isLive(page)
+    await publish(hub, 'orders.1', { data: 'after it' }, ann)
+    await page.getByRole('list', { name: 'Live events' }).getByText('"after it"').waitFor()
+  })
+
   await t.test('the token is shown only to whoever asks for it', async (t) => {
     const hub = await startHub(t)
     const page = await open(t, browser, hub)

@@ -34,7 +34,7 @@ export function TopicPage({ topic }: { topic: string }) {
       <div class="columns">
         <div>
           <LiveCard topic={topic} />
-          <HistoryCard topic={topic} />
+          <HistoryCard topic={topic} newest={info?.lastId} />
         </div>
         <div>
           <PublishForm topic={topic} />

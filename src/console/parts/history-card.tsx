@@ -1,5 +1,6 @@
 /** What the log holds of a topic, page by page. */
 import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
 import { topicPath } from '../hub/address.js'
 import { useResource } from '../hub/resource.js'
 import { EventList } from './event-list.js'
@@ -17,13 +18,18 @@ interface History {
 /** Where the page begins: with the newest, or behind each of these cursors, of which the last one counts (`''`: at the beginning). */
 type Place = 'newest' | readonly string[]
 
-export function HistoryCard({ topic }: { topic: string }) {
+/** @param newest the id of the newest event that is kept, as far as that is known */
+export function HistoryCard({ topic, newest }: { topic: string; newest: string | null | undefined }) {
   const place = useSignal<Place>('newest')
   const at = place.value
   const after = at === 'newest' ? undefined : at.at(-1)
   const query: Record<string, string> = at === 'newest' ? { last: String(PAGE) } : { limit: String(PAGE), ...(after ? { after } : {}) }
   const { value, error, refresh } = useResource<History>(topicPath(topic, '/events'), query)
   const page = value.value
+  const isEmpty = page?.events.length === 0
+  useEffect(() => {
+    if (isEmpty && newest) refresh()
+  }, [isEmpty, newest])
   const events = at === 'newest' ? page?.events.toReversed() : page?.events
   return (
     <section class="card" aria-labelledby="history">
@@ -40,7 +46,7 @@ export function HistoryCard({ topic }: { topic: string }) {
       </div>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
       {page?.gap && <Notice tone="warning">Some of what was here is no longer kept ({page.gap.reason}).</Notice>}
-      {page?.events.length === 0 && <p class="muted">The log holds nothing of it.</p>}
+      {isEmpty && <p class="muted">The log holds nothing of it.</p>}
       {events && <EventList name="History" events={events.map(({ id, type, time, data, text }) => ({ key: id, id, type, time, data: text ?? data, isText: text !== undefined }))} />}
     </section>
   )
