@@ -185,9 +185,9 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await page.getByRole('button', { name: 'Oldest' }).click()
     await history.getByText('"number":1,').waitFor()
     t.equal(await history.locator('li').count(), 20)
-    await page.getByRole('button', { name: 'Next' }).click()
+    await page.getByRole('button', { name: 'Newer' }).click()
     await history.getByText('"page 7"').waitFor()
-    await page.getByRole('button', { name: 'Previous' }).click()
+    await page.getByRole('button', { name: 'Older' }).click()
     await history.getByText('"number":1,').waitFor()
     await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
     await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
@@ -233,6 +233,51 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await publish(hub.hub, 'orders.2', { data: 'the first' }, ann)
     await card.getByText('"the first"').waitFor()
     t.equal(await card.getByText('The log holds nothing of it.').count(), 0)
+  })
+
+  await t.test('history is paged back from the newest and forth again, while more comes', async (t) => {
+    const hub = await startHub(t)
+    const add = (first: number, count: number) => publishBatch(hub, Array.from({ length: count }, (_, n) => ({ topic: 'orders.1', data: first + n })), ann)
+    await add(1, 130)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const shows = async (newest: number, oldest: number) => {
+      const list = page.getByRole('list', { name: 'History' }).locator('pre')
+      await list.first().getByText(String(newest), { exact: true }).waitFor()
+      t.strictSame(await list.allTextContents(), Array.from({ length: newest - oldest + 1 }, (_, n) => String(newest - n)))
+    }
+    const button = (name: string) => page.getByRole('button', { name, exact: true })
+    await shows(130, 111)
+    t.ok(await button('Newer').isDisabled())
+    await add(131, 50)
+    for (let newest = 110; newest >= 30; newest -= 20) {
+      await button('Older').click()
+      await shows(newest, newest - 19)
+    }
+    await button('Older').click()
+    await shows(10, 1)
+    t.ok(await button('Older').isDisabled())
+    await button('Newer').click()
+    await shows(30, 11)
+    await button('Newest').click()
+    await shows(180, 161)
+    await button('Oldest').click()
+    await shows(20, 1)
+    t.ok(await button('Older').isDisabled())
+    await button('Newer').click()
+    await shows(40, 21)
+    await button('Older').click()
+    await shows(20, 1)
+
+    await add(181, 1_000)
+    await button('Newest').click()
+    for (let newest = 1180; newest > 200; newest -= 20) {
+      await shows(newest, newest - 19)
+      await button('Older').click()
+    }
+    await shows(200, 181)
+    await page.getByText('what is older is found from the oldest').waitFor()
+    t.ok(await button('Older').isDisabled())
   })
 
   await t.test('a hub that hangs is told of everywhere, and what is only quiet is not', async (t) => {

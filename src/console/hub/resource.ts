@@ -8,6 +8,8 @@ const RETRY = 3_000
 
 export interface Resource<T> {
   value: Signal<T | undefined>
+  /** Whether the value is the answer to what is asked now, and not to what was asked before. */
+  isCurrent: boolean
   /** Why it could not be had. */
   error: Signal<string | undefined>
   /** Whether the hub says that there is no such thing (any more). */
@@ -22,6 +24,7 @@ export interface Resource<T> {
  */
 export function useResource<T>(path: string | undefined, query: Record<string, string> = {}, every?: number): Resource<T> {
   const value = useSignal<T | undefined>(undefined)
+  const answered = useSignal<string | undefined>(undefined)
   const error = useSignal<string | undefined>(undefined)
   const isMissing = useSignal(false)
   const key = JSON.stringify([path, query])
@@ -44,6 +47,7 @@ export function useResource<T>(path: string | undefined, query: Record<string, s
         const body = await call<T>(path, { query, signal: left.signal })
         if (left.signal.aborted) return
         value.value = body
+        answered.value = key
         error.value = undefined
         isMissing.value = false
       } catch (err) {
@@ -65,5 +69,5 @@ export function useResource<T>(path: string | undefined, query: Record<string, s
   }, [key, every])
 
   const refresh = useCallback(() => ask.current(), [])
-  return { value, error, isMissing, refresh }
+  return { value, isCurrent: answered.value === key, error, isMissing, refresh }
 }
