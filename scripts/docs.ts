@@ -44,7 +44,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'event-too-large': 'Publish less: a reference instead of the thing itself; or raise `FANFARE_MAX_EVENT_SIZE`.',
   'uri-too-long': 'Send a topic of at most 200 characters. In an application of your own see [embedding](embedding.md).',
   'unsupported-media-type': 'Send `application/json`, `text/plain` (one event) or `application/x-ndjson` (`POST /events`), in UTF-8.',
-  'rate-limited': 'Wait for `Retry-After` seconds; publish many events in one request; or raise `FANFARE_PUBLISH_RATE`.',
+  'rate-limited': 'Wait for `Retry-After` seconds; publish many events in one request, or raise `FANFARE_PUBLISH_RATE`. Where the detail speaks of replays: read the stream first.',
   'headers-too-large': 'Send shorter headers: a token with fewer grants.',
   'internal-error': "It is the hub's fault: its log has the error, with the same `requestId`.",
   draining: 'Connect again after `Retry-After`; behind a load balancer another hub answers.',

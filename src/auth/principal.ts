@@ -9,12 +9,14 @@ import { Claims, GrantClaims } from '../schemas/claims.js'
 /** The last time that can be written down (RFC 3339), in milliseconds since the epoch of Unix: no token ends later. */
 const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
+const NO_GRANTS: Principal['grants'] = { subscribe: [], publish: [], presence: [] }
+
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)
 
 /** Somebody without a token, who may subscribe to what anybody may. */
 export function anonymous(subscribe: readonly string[]): Principal {
-  return { anonymous: true, subject: undefined, tokenId: undefined, expiresAt: undefined, admin: false, info: undefined, grants: { subscribe, publish: [], presence: [] } }
+  return { anonymous: true, subject: undefined, tokenId: undefined, expiresAt: undefined, admin: false, info: undefined, grants: { ...NO_GRANTS, subscribe }, missingClaim: undefined, voidGrants: NO_GRANTS }
 }
 
 /**
@@ -25,10 +27,12 @@ export function anonymous(subscribe: readonly string[]): Principal {
  */
 export function readClaims(claims: Record<string, unknown>, claimName: string, subscribeToo: readonly string[]): Principal {
   const granted = claims[claimName] ?? {}
+  const missingClaim = claims[claimName] === undefined ? claimName : undefined
   if (!registered.Check(claims)) throw invalidClaims(registered.Errors(claims)[0], '')
   if (!granting.Check(granted)) throw invalidClaims(granting.Errors(granted)[0], `/${claimName}`)
   const { sub, exp, jti } = claims
   const read = (action: Action) => (granted[action] ?? []).map((grant) => readGrant(grant, sub, `${claimName}.${action}`)).filter((grant) => grant !== undefined)
+  const voids = (action: Action) => (granted[action] ?? []).filter((grant) => resolveGrant(grant, sub) === undefined)
   return {
     anonymous: false,
     subject: sub,
@@ -37,6 +41,8 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
     admin: granted.admin ?? false,
     info: granted.info,
     grants: { subscribe: [...read('subscribe'), ...subscribeToo], publish: read('publish'), presence: read('presence') },
+    missingClaim,
+    voidGrants: { subscribe: voids('subscribe'), publish: voids('publish'), presence: voids('presence') },
   }
 }
 
@@ -63,9 +69,9 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
   for (const pattern of patterns) {
     if (isGranted(principal, action, pattern)) continue
     if (principal.anonymous) throw missingToken(action, pattern)
-    throw new Problem('not-granted', isReserved(pattern)
+    throw new Problem('not-granted', (isReserved(pattern)
       ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
-      : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.`)
+      : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.${wordsForVoids(principal, action, pattern)}`) + wordsForClaim(principal))
   }
 }
 
@@ -82,7 +88,26 @@ export function isGranted(principal: Principal, action: Action, pattern: string)
 export function authorizeAdmin(principal: Principal, what: string): void {
   if (principal.admin) return
   if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed.`)
-  throw new Problem('not-granted', `To ${what} the token needs "admin": true.`)
+  throw new Problem('not-granted', `To ${what} the token needs "admin": true.${wordsForClaim(principal)}`)
+}
+
+/** What is wrong with a token without the claim for grants. */
+export function lacksClaim(name: string): string {
+  return `The token has no claim ${quote(name)} (the setting FANFARE_JWT_CLAIM says what it is called), so it grants nothing.`
+}
+
+/** Why grants with `{sub}` are void for a subject that is not one segment of a topic. */
+export function whyVoid(sub: string | undefined): string {
+  return sub === undefined ? 'the token has no "sub".' : 'the token\'s "sub" is not a single segment of a topic.'
+}
+
+function wordsForClaim({ missingClaim }: Principal): string {
+  return missingClaim === undefined ? '' : ` ${lacksClaim(missingClaim)}`
+}
+
+/** Said only where some subject's grant would cover what is asked for; neither grant nor subject is repeated. */
+function wordsForVoids({ subject, voidGrants }: Principal, action: Action, pattern: string): string {
+  return voidGrants[action].some((grant) => covers(grant.replaceAll('{sub}', '*'), pattern)) ? ` A grant with {sub} may be meant for it, and is void: ${whyVoid(subject)}` : ''
 }
 
 function missingToken(action: Action, pattern: string): Problem {

@@ -108,11 +108,15 @@ export class Tickets {
 }
 
 /**
- * The grants are those that the token came to: `{sub}` is resolved, and the claim has its usual name.
+ * The grants are those that the token came to: `{sub}` is resolved, or void again, and the claim has its usual name.
  * @param subscribeToo what anybody may subscribe to, which is added when the ticket is read
  */
-function toClaims({ subject, tokenId, expiresAt, admin, info, grants }: Principal, subscribeToo: readonly string[]): Record<string, unknown> {
-  const own = { ...grants, subscribe: grants.subscribe.filter((pattern) => !subscribeToo.includes(pattern)) }
+function toClaims({ subject, tokenId, expiresAt, admin, info, grants, voidGrants }: Principal, subscribeToo: readonly string[]): Record<string, unknown> {
+  const own = {
+    subscribe: [...grants.subscribe.filter((pattern) => !subscribeToo.includes(pattern)), ...voidGrants.subscribe],
+    publish: [...grants.publish, ...voidGrants.publish],
+    presence: [...grants.presence, ...voidGrants.presence],
+  }
   return {
     ...(subject === undefined ? {} : { sub: subject }),
     ...(tokenId === undefined ? {} : { jti: tokenId }),

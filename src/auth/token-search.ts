@@ -14,6 +14,11 @@ export interface TokenSearch {
   words: string
 }
 
+/** A header of the scheme Bearer, whatever follows. */
+const BEARER = /^Bearer(?!\S)/i
+/** A scheme before its credentials (RFC 9110, 11.4). What is longer than any in use may be a token that stands there alone. */
+const SCHEME = /^([\w-]{1,20}) +\S/
+
 /** Names under which tokens are put into URLs by mistake. */
 const QUERY_NAMES = ['token', 'access_token', 'authorization', 'jwt']
 
@@ -25,7 +30,7 @@ const FOUND: Record<TokenSource, string> = {
 }
 
 /**
- * Looks for the token of a request.
+ * Looks for the token of a request. A header of another scheme than Bearer is no token: a proxy may ask for it, and pass it on.
  * @param inQuery whether it may be `?token=`
  * @throws Problem `token-in-query`, `malformed-token`, `invalid-ticket`
  */
@@ -36,13 +41,13 @@ export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearc
     throw new Problem('token-in-query', `The query has "${named}". URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`)
   }
   const { authorization } = request.headers
-  if (authorization !== undefined) return found('header', bearerOf(authorization))
+  if (authorization !== undefined && BEARER.test(authorization)) return found('header', bearerOf(authorization))
   if (query.ticket !== undefined) return found('ticket', single(query.ticket, 'invalid-ticket', 'ticket'))
   const session = readSession(request.headers.cookie)
   if (session !== undefined) return found('cookie', session)
   if (query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
   const words = `No token was found: it was looked for in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
-  return { source: undefined, token: '', words }
+  return { source: undefined, token: '', words: authorization === undefined ? words : `${words} ${wordsForScheme(authorization)}` }
 }
 
 function found(source: TokenSource, token: string): TokenSearch {
@@ -53,6 +58,12 @@ function bearerOf(authorization: string): string {
   const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization) ?? []
   if (token === undefined) throw new Problem('malformed-token', 'The header "Authorization" has to be "Bearer", a space and a token.')
   return token
+}
+
+/** What is wrong with a header of another scheme, without its credentials. */
+function wordsForScheme(authorization: string): string {
+  const [, scheme] = SCHEME.exec(authorization) ?? []
+  return `The header "Authorization" has ${scheme === undefined ? 'no scheme' : `the scheme "${scheme}"`}, and has to be "Bearer", a space and a token.`
 }
 
 function single(value: unknown, code: 'invalid-ticket' | 'malformed-token', name: string): string {

@@ -1,10 +1,9 @@
 /** A token in plain words: what it says, and what a hub with these settings makes of it. */
 import { createDecoder } from 'fast-jwt'
-import { readClaims } from '../auth/principal.js'
+import { lacksClaim, readClaims, whyVoid } from '../auth/principal.js'
 import { TokenVerifier } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
 import type { Action } from '../hub/principal.js'
-import { quote } from '../hub/quote.js'
 import { resolveGrant } from '../hub/topic.js'
 import { SettingsError } from '../settings-error.js'
 import type { Settings } from '../settings.js'
@@ -67,7 +66,7 @@ function describe(claims: Claims, claimName: string): string[] {
   ]
   return [
     ...rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(10)}  ${value}`])),
-    ...(claims[claimName] === undefined ? [`It has no claim ${quote(claimName)}, so it grants nothing.`] : []),
+    ...(claims[claimName] === undefined ? [lacksClaim(claimName)] : []),
     '',
   ]
 }
@@ -79,11 +78,11 @@ function grantRows(action: Action, granted: unknown, sub: string | undefined): [
   const resolved = granted.map((grant) => ({ grant, pattern: resolveGrant(grant, sub) }))
   const patterns = resolved.flatMap(({ pattern }) => pattern ?? [])
   const voids = resolved.filter(({ pattern }) => pattern === undefined)
-  return [[action, patterns.length === 0 ? 'nothing' : patterns.join(', ')], ...voids.map(({ grant }): [string, string] => ['', `${print(grant)!} is void: ${reasonOf(grant)}`])]
+  return [[action, patterns.length === 0 ? 'nothing' : patterns.join(', ')], ...voids.map(({ grant }): [string, string] => ['', `${print(grant)!} is void: ${reasonOf(grant, sub)}`])]
 }
 
-function reasonOf(grant: string): string {
-  return resolveGrant(grant, 'subject') === undefined ? 'it is no topic or pattern.' : 'there is no subject that is a single segment of a topic.'
+function reasonOf(grant: string, sub: string | undefined): string {
+  return resolveGrant(grant, 'subject') === undefined ? 'it is no topic or pattern.' : whyVoid(sub)
 }
 
 /** As JSON, in which nothing speaks to a terminal: it escapes the other control characters itself. */

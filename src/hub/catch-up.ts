@@ -91,7 +91,7 @@ export class CatchUp {
 
   /** Sends some of the past of topics that it was given, without ids: its cursor is beyond them. */
   async #replay(subscriber: Subscriber, replays: Replay[], replay: Replay): Promise<boolean> {
-    const { selection, after, until, except } = replay
+    const { selection, after, until, seen } = replay
     const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     await this.#breathe()
     if (subscriber.isClosed) return false
@@ -99,7 +99,7 @@ export class CatchUp {
     replay.after = page.position
     if (!page.more) replays.shift()
     const { selection: held, wire } = subscriber.feed
-    const events = page.events.filter(({ topic }) => held.hasTopic(topic) && !except.hasTopic(topic))
+    const events = page.events.filter(({ topic, sequence }) => held.hasTopic(topic) && !seen.has(topic, sequence))
     return events.length === 0 || subscriber.send(this.#encoder.events(events, wire, false), events.length)
   }
 

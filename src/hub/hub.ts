@@ -9,6 +9,7 @@ import { Frame } from './frame.js'
 import { HubError } from './hub-error.js'
 import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
+import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
@@ -207,7 +208,8 @@ export class Hub implements SubscriberOwner {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const feed = this.#fanout.feed(selection, wire, this.#head)
     feed.size++
-    const subscriber = new Subscriber(info, feed, start.sequence, this.#head, sink, this, slow)
+    const seen = Seen.since(selection, start.isResumed ? 0 : start.sequence)
+    const subscriber = new Subscriber(info, feed, start.sequence, this.#head, seen, sink, this, slow)
     subscriber.gap = start.gap
     subscriber.announceLive = start.past
     subscriber.knownTrims = start.replayedAt
@@ -236,7 +238,8 @@ export class Hub implements SubscriberOwner {
     feed.size++
     this.#fanout.leave(subscriber)
     subscriber.moveTo(feed, this.#head)
-    if (replay) (subscriber.replays ??= []).push({ ...replay, until: subscriber.sequence, except: before })
+    if (replay) (subscriber.replays ??= []).push({ ...replay, until: subscriber.sequence, seen: subscriber.seen })
+    subscriber.seen = subscriber.seen.moved(subscriber.sequence, selection, replay)
     this.#presence.moved(subscriber.info.principal, before, selection)
     if (isLive) this.#run(subscriber)
     this.#look()
@@ -273,6 +276,11 @@ export class Hub implements SubscriberOwner {
   /** The sequence before the newest `count` events of a selection. */
   before(selection: Selection, count: number): Promise<number> {
     return this.#log.before(selection, count)
+  }
+
+  /** The sequence before the newest `count` events of a selection that a stream has not seen. */
+  beforeUnseen(selection: Selection, count: number, { seen }: Subscriber): Promise<number> {
+    return this.#log.before(selection, count, (topic, sequence) => seen.newestUnseen(topic, sequence))
   }
 
   /** Reads history. */

@@ -16,4 +16,8 @@ export interface Principal {
   info: unknown
   /** Topics and patterns. */
   grants: Record<Action, readonly string[]>
+  /** The name of the claim for grants where the token has none. */
+  missingClaim: string | undefined
+  /** Grants with `{sub}` that count for nothing, since the subject is not one segment of a topic. */
+  voidGrants: Record<Action, readonly string[]>
 }

@@ -1,6 +1,7 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
 import type { Feed } from './feed.js'
 import type { Principal } from './principal.js'
+import type { Seen } from './seen.js'
 import type { Selection } from './selection.js'
 import { closeBlock, drawRetry, type CloseReason, type GapReason } from './sse.js'
 
@@ -50,8 +51,8 @@ export interface Replay {
   selection: Selection
   after: number
   until: number
-  /** What the reader had already: events of its topics are not sent again. */
-  except: Selection
+  /** What the reader had seen before it asked. */
+  seen: Seen
 }
 
 /** What a subscriber asks of the hub when its sink has something to tell. */
@@ -98,6 +99,8 @@ export class Subscriber implements SinkReader {
   gap: KnownGap | undefined
   /** It has been given other topics, and has not been told yet. */
   hasMoved = false
+  /** What it has seen of the log. */
+  seen: Seen
   /** What it asked for of the past of topics that it was given later. */
   replays: Replay[] | undefined
   /** It stopped reading, and wants only what counts now; whether it has been told that something was skipped. */
@@ -115,12 +118,14 @@ export class Subscriber implements SinkReader {
   /**
    * @param sequence everything up to here it has, or does not want
    * @param head the newest sequence that its feed may have been given
+   * @param seen what it has seen of the log
    */
-  constructor(info: SubscriberInfo, feed: Feed, sequence: number, head: number, sink: Sink, owner: SubscriberOwner, policy: SlowPolicy = 'resume') {
+  constructor(info: SubscriberInfo, feed: Feed, sequence: number, head: number, seen: Seen, sink: Sink, owner: SubscriberOwner, policy: SlowPolicy = 'resume') {
     this.info = info
     this.feed = feed
     this.sequence = sequence
     this.origin = { place: feed.end, sequence: head }
+    this.seen = seen
     this.policy = policy
     this.since = this.#lastWrite = Date.now()
     this.#sink = sink

@@ -9,7 +9,7 @@ import { State } from './file/state.js'
 import { asStoreError, beginSession, checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
 import { Trimmer } from './file/trimmer.js'
 import { Writer } from './file/writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, TopicsOptions, TopicsPage, TopicStats } from './log.js'
+import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, TopicsOptions, TopicsPage, TopicStats } from './log.js'
 
 /** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
 const TICK = 500
@@ -104,8 +104,8 @@ export class FileLog implements EventLog {
     return this.#look((snapshot) => this.#reader.read(snapshot, selection, options))
   }
 
-  before(selection: Selection, count: number): Promise<number> {
-    return this.#look((snapshot) => this.#reader.before(snapshot, selection, count))
+  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {
+    return this.#look((snapshot) => this.#reader.before(snapshot, selection, count, newestWanted))
   }
 
   async newest(selection: Selection, { until = this.head, ...options }: ReadOptions): Promise<Page> {

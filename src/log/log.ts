@@ -88,6 +88,9 @@ export interface Records {
   delete(key: string): Promise<void>
 }
 
+/** For a topic and a sequence: the newest sequence, not beyond it, that somebody wants; 0: none. */
+export type NewestWanted = (topic: string, sequence: number) => number
+
 /** An ordered log of events with retention. */
 export interface EventLog {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
@@ -115,9 +118,10 @@ export interface EventLog {
 
   /**
    * Where to start in order to read the newest `count` events of a selection.
+   * @param newestWanted for a topic and a sequence: the newest sequence, not beyond it, that counts (0: none)
    * @returns the sequence before the first of them (0 when there are no more than `count` events at all)
    */
-  before(selection: Selection, count: number): Promise<number>
+  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number>
 
   /**
    * Reads of each topic of a selection only its newest event that matches, in order: for a reader who wants what counts

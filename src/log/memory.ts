@@ -5,7 +5,7 @@ import { drawEpoch } from '../hub/cursor.js'
 import type { NewEvent, StoredEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
 import { EventQueue } from './event-queue.js'
-import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
+import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type NewestWanted, type Page, type ReadOptions, type Records, type Retention, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 
 /** How often age and publisher ids are looked at, in milliseconds. */
 const TRIM_INTERVAL = 1_000
@@ -125,18 +125,33 @@ export class MemoryLog implements EventLog {
     return { events, position: Math.max(after, until), more: false, gap }
   }
 
-  async before(selection: Selection, count: number): Promise<number> {
+  async before(selection: Selection, count: number, newestWanted: NewestWanted = (_topic, sequence) => sequence): Promise<number> {
     if (count === 0) return this.#head
+    interface Cursor {
+      name: string
+      events: EventQueue
+      index: number
+    }
+    /** Goes to the newest event that is wanted, from the one at `index` backwards. */
+    const moveTo = (cursor: Cursor, index: number): boolean => {
+      cursor.index = index
+      for (let event = cursor.events.at(cursor.index); cursor.index >= 0 && event; event = cursor.events.at(cursor.index)) {
+        const wanted = newestWanted(cursor.name, event.sequence)
+        if (wanted === event.sequence) return true
+        cursor.index = cursor.events.indexAfter(wanted) - 1
+      }
+      return false
+    }
     const cursors = this.#selected(selection)
-      .map((topic) => ({ events: topic.events, index: topic.events.length - 1 }))
-      .filter(({ index }) => index >= 0)
-    const next = (cursor: { events: EventQueue; index: number }) => cursor.events.at(cursor.index)!
+      .map(({ name, events }): Cursor => ({ name, events, index: 0 }))
+      .filter((cursor) => moveTo(cursor, cursor.events.length - 1))
+    const next = (cursor: Cursor) => cursor.events.at(cursor.index)!
     const merge = new TinyQueue(cursors, (a, b) => next(b).sequence - next(a).sequence)
     let found = 0
     for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
       const event = next(cursor)
       if (selection.hasType(event.type) && ++found === count) return event.sequence - 1
-      if (--cursor.index >= 0) merge.push(cursor)
+      if (moveTo(cursor, cursor.index - 1)) merge.push(cursor)
     }
     return 0
   }

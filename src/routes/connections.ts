@@ -4,7 +4,6 @@ import type { FastifyRequest } from 'fastify'
 import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../hub/quote.js'
-import { Selection } from '../hub/selection.js'
 import { rfc3339 } from '../hub/stream-info.js'
 import type { Subscriber } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
@@ -45,7 +44,8 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     [...subscribe, ...unsubscribe].forEach(requirePattern)
     authorizeChange(request, subscriber, subscribe)
     const { selection: before } = subscriber.feed
-    const past = replay > 0 ? await pastOf(before.of(subscribe.filter((pattern) => !before.patterns.includes(pattern)), false), replay) : undefined
+    const added = before.of(subscribe.filter((pattern) => !before.patterns.includes(pattern)), false)
+    const past = replay > 0 && added.patterns.length > 0 ? { selection: added, after: await hub.beforeUnseen(added, replay, subscriber) } : undefined
     own(request, id) // it may have ended, or been given another token, while the log was read
     authorizeChange(request, subscriber, subscribe)
     const { selection } = subscriber.feed
@@ -64,7 +64,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
       throw new Problem('not-granted', 'The new token is of another subject than the stream: its "sub" has to be the same.')
     }
-    if (request.headers.authorization === undefined) throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
+    if (request.fanfareToken!.source !== 'header') throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
     hub.renew(subscriber, principal)
     const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
     const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
@@ -103,10 +103,6 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
       const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
       if (refused !== undefined) throw new Problem('not-granted', `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`)
     }
-  }
-
-  async function pastOf(selection: Selection, count: number): Promise<{ selection: Selection; after: number } | undefined> {
-    return selection.patterns.length === 0 ? undefined : { selection, after: await hub.before(selection, count) }
   }
 }
 

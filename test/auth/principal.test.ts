@@ -1,5 +1,5 @@
 import t from 'tap'
-import { anonymous, authorize, readClaims } from '../../src/auth/principal.js'
+import { anonymous, authorize, authorizeAdmin, readClaims } from '../../src/auth/principal.js'
 import type { Principal } from '../../src/hub/principal.js'
 
 function bearer(fanfare: unknown, claims: object = {}): Principal {
@@ -12,6 +12,7 @@ await t.test('claims say who it is, until when, and what for', (t) => {
     {
       anonymous: false, subject: 'u1', tokenId: 'j', expiresAt: 1_700_000_000_500, admin: true, info: { name: 'x' },
       grants: { subscribe: ['a.*', 'users.u1.**', 'public.**'], publish: ['b'], presence: ['c'] },
+      missingClaim: undefined, voidGrants: { subscribe: [], publish: [], presence: [] },
     },
   )
   t.match(readClaims({}, 'fanfare', ['x']), { anonymous: false, subject: undefined, expiresAt: undefined, admin: false, grants: { subscribe: ['x'], publish: [], presence: [] } })
@@ -49,6 +50,27 @@ await t.test('a pattern has to be covered whole by one grant', (t) => {
   t.throws(() => authorize(principal, 'publish', ['orders.43']), { code: 'not-granted', message: /publish/ })
   t.throws(() => authorize(principal, 'presence', ['orders.42']), { code: 'not-granted', message: /presence/ })
   t.throws(() => authorize(bearer({ subscribe: ['a.b', 'a.c'] }), 'subscribe', ['a.*']), { code: 'not-granted' }, 'several grants together do not count')
+  t.end()
+})
+
+await t.test('whoever is refused is told which claim is missing', (t) => {
+  const refusal = (principal: Principal, pattern: string) => {
+    try {
+      authorize(principal, 'subscribe', [pattern])
+    } catch (err) {
+      return (err as Error).message
+    }
+    return ''
+  }
+  const none = readClaims({ grants: {} }, 'hub', [])
+  for (const pattern of ['a', 'fanfare.stats']) t.match(refusal(none, pattern), /no claim "hub".*FANFARE_JWT_CLAIM/)
+  t.throws(() => authorizeAdmin(none, 'purge a topic'), { code: 'not-granted', message: /no claim "hub"/ })
+  t.notMatch(refusal(bearer({}), 'a'), /no claim/)
+  const grants = { subscribe: ['users.{sub}.**', 'secret'], publish: ['rooms.{sub}'] }
+  t.match(refusal(bearer(grants), 'users.u1.x'), /void: the token has no "sub"/)
+  for (const sub of ['u.secret', '*']) t.match(refusal(bearer(grants, { sub }), 'users.u1.x'), /void: the token's "sub" is not a single segment/)
+  for (const [claims, pattern] of [[{ sub: 'u2' }, 'users.u1.x'], [{}, 'rooms.u1'], [{}, 'users.**']] as const) t.notMatch(refusal(bearer(grants, claims), pattern), /void/, 'where that would not help')
+  t.notMatch(refusal(bearer(grants, { sub: 'u.secret' }), 'users.u1.x'), /secret/, 'neither grants nor subject are repeated')
   t.end()
 })
 

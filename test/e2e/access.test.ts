@@ -42,9 +42,20 @@ await t.test('of several tokens the first found counts: header, ticket, cookie, 
 await t.test('the scheme is "Bearer", in letters of any case', async (t) => {
   const bearer = token({ subscribe: ['a'] })
   for (const authorization of [`Bearer ${bearer}`, `bearer ${bearer}`, `BEARER  ${bearer}`]) t.equal((await page(hub, ['a'], { headers: { authorization } })).status, 200)
-  for (const authorization of [bearer, `Basic ${bearer}`, 'Bearer', `Bearer ${bearer} ${bearer}`]) {
-    t.equal(checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, authorization.slice(0, 10)).code, 'malformed-token')
+  for (const [authorization, code] of [[bearer, 'missing-token'], [`Basic ${bearer}`, 'missing-token'], ['Bearer', 'malformed-token'], [`Bearer ${bearer} ${bearer}`, 'malformed-token']] as const) {
+    t.equal(checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, authorization.slice(0, 10)).code, code)
   }
+})
+
+await t.test('the basic authentication of a proxy before the hub hides neither ticket nor cookie', async (t) => {
+  const bearer = token({ sub: 'ann', subscribe: ['a'] })
+  const authorization = 'Basic dTpw'
+  const stream = await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, bearer) }), { headers: { authorization } })
+  t.equal((await page(hub, ['a'], { session: bearer, headers: { authorization } })).status, 200)
+  const { detail } = checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, 'alone')
+  t.match(detail, /has the scheme "Basic", and has to be "Bearer"/)
+  const path = `/connections/${String(stream.headers['fanfare-connection'])}/token`
+  t.equal(checkProblem(t, await send(hub, 'PUT', path, { session: bearer, origin: hub.url, headers: { authorization } }), 400, 'nor is it the new token of a stream').code, 'invalid-request')
 })
 
 await t.test('no token, or a bad one, is 401 and says what is wanted', async (t) => {
@@ -108,6 +119,14 @@ await t.test('{sub} in a grant stands for the subject, and for nothing where the
   for (const claims of [{}, { sub: '*' }, { sub: '**' }, { sub: 'ann.x' }]) t.strictSame(await outcome(token({ ...claims, ...grants }), 'ann'), [403, 403, 403], JSON.stringify(claims))
 })
 
+await t.test('a grant with {sub} that is void is told of, also by a ticket', async (t) => {
+  const bearer = token({ subscribe: ['users.{sub}.**'] })
+  const why = /void: the token has no "sub"/
+  t.match(checkProblem(t, await page(hub, ['users.ann.inbox'], { token: bearer }), 403, 'a token').detail, why)
+  const path = streamUrl(hub, ['users.ann.inbox'], { ticket: await ticketFor(hub, bearer) }).slice(hub.url.length)
+  t.match(checkProblem(t, await send(hub, 'GET', path, { headers: STREAM }), 403, 'a ticket').detail, why)
+})
+
 await t.test('FANFARE_ANONYMOUS_SUBSCRIBE', async (t) => {
   const hub = await startHub(t, { FANFARE_ANONYMOUS_SUBSCRIBE: 'news.*, weather' })
   const publisher = token({ publish: ['**'] })
@@ -139,7 +158,7 @@ await t.test('the claim that holds the grants is a setting', async (t) => {
   const hub = await startHub(t, { FANFARE_JWT_CLAIM: 'https://example.com/hub' })
   const signed = (claim: string) => sign({ alg: 'HS256', typ: 'JWT' }, { sub: 'ann', [claim]: { subscribe: ['a'] } }, SECRET)
   t.equal((await page(hub, ['a'], { token: signed('https://example.com/hub') })).status, 200)
-  t.equal((await page(hub, ['a'], { token: signed('fanfare') })).status, 403, 'another claim says nothing')
+  t.match(checkProblem(t, await page(hub, ['a'], { token: signed('fanfare') }), 403, 'another claim says nothing').detail, /no claim "https:\/\/example\.com\/hub" \(the setting FANFARE_JWT_CLAIM/)
   await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, signed('https://example.com/hub')) }))
 })
 

@@ -113,6 +113,19 @@ await t.test('what was retained of an added topic comes first when it is asked f
   t.equal(stream.events.length, 4)
 })
 
+await t.test('what a pattern stood for comes first when it is asked for by name, unless the stream has had it', async (t) => {
+  for (let n = 0; n < 3; n++) await publish(hub, 'orders.43', { data: n }, publisher)
+  const stream = await open(t, ['orders.*'])
+  t.strictSame((await patch(stream, { subscribe: ['orders.43'], unsubscribe: ['orders.*'], replay: 5 })).body, { topics: ['orders.43'] })
+  await stream.count(3)
+  await publish(hub, 'orders.44', { data: 'another' }, publisher)
+  t.equal((await patch(stream, { subscribe: ['orders.*'], replay: 4 })).status, 200)
+  await stream.count(4)
+  await publish(hub, 'orders.43', { data: 'live' }, publisher)
+  await stream.until(() => stream.events.at(-1)?.data === '"live"')
+  t.strictSame(stream.events.map(({ data }) => data), ['0', '1', '2', '"another"', '"live"'])
+})
+
 await t.test('a change is refused as a whole', async (t) => {
   const limited = token({ sub: 'ann', subscribe: ['mine.*'] })
   const stream = await open(t, ['mine.a'], limited)

@@ -3,22 +3,35 @@
  * `PROBE_FILE` that says what the process holds.
  */
 import { appendFileSync } from 'node:fs'
+import { Socket } from 'node:net'
 import process from 'node:process'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { setImmediate as turn } from 'node:timers/promises'
 import v8 from 'node:v8'
 import vm from 'node:vm'
+import { Subscriber } from '../../dist/hub/subscriber.js' // the hub's own: a module is loaded once
 
 v8.setFlagsFromString('--expose-gc')
 const gc = vm.runInNewContext('gc')
+
+const timer = setTimeout(() => undefined)
+clearTimeout(timer)
+
+/**
+ * What is counted in the heap, since Node's list of active resources leaves out whatever is unref'd, and a listener can
+ * be on anything: one that was made for a stream is a function more.
+ */
+const CLASSES = { subscribers: Subscriber, sockets: Socket, timers: timer.constructor, functions: Function }
 
 process.on('SIGWINCH', async () => {
   for (let n = 0; n < 5; n++) {
     gc()
     await turn() // finalizers run in between
   }
-  const resources = {}
-  for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1
-  const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
+  const heap = {}
+  for (const [name, ctor] of Object.entries(CLASSES)) heap[name] = v8.queryObjects(ctor, { format: 'count' })
+  const active = {}
+  for (const name of process.getActiveResourcesInfo()) active[name] = (active[name] ?? 0) + 1
   const { heapUsed, external } = process.memoryUsage()
-  appendFileSync(process.env.PROBE_FILE, `${JSON.stringify({ resources, listeners, memory: heapUsed + external })}\n`)
+  appendFileSync(process.env.PROBE_FILE, `${JSON.stringify({ heap, active, memory: heapUsed + external })}\n`)
 })

@@ -9,4 +9,6 @@ export const anybody: Principal = {
   admin: false,
   info: undefined,
   grants: { subscribe: ['**'], publish: ['**'], presence: ['**'] },
+  missingClaim: undefined,
+  voidGrants: { subscribe: [], publish: [], presence: [] },
 }

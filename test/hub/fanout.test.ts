@@ -2,6 +2,7 @@ import t from 'tap'
 import { Fanout } from '../../src/hub/fanout.js'
 import { Frame } from '../../src/hub/frame.js'
 import { Latency } from '../../src/hub/latency.js'
+import { Seen } from '../../src/hub/seen.js'
 import { Selection } from '../../src/hub/selection.js'
 import { Encoder } from '../../src/hub/sse.js'
 import { Subscriber, type SubscriberOwner } from '../../src/hub/subscriber.js'
@@ -35,7 +36,7 @@ function open() {
     const feed = fanout.feed(selection, { format: 'raw', topicLine: !selection.isSingleTopic }, head)
     feed.size++
     const sink = new FakeSink()
-    const subscriber = new Subscriber({ id: '', address: '', principal: anybody }, feed, head, head, sink, owner)
+    const subscriber = new Subscriber({ id: '', address: '', principal: anybody }, feed, head, head, Seen.since(selection, head), sink, owner)
     fanout.join(subscriber, feed.end)
     return Object.assign(sink, { subscriber })
   }

@@ -11,7 +11,7 @@ import { openHub } from './open-hub.js'
 async function change(hub: Hub, subscriber: Subscriber, { add = [], drop = [], replay = 0 }: { add?: string[]; drop?: string[]; replay?: number }): Promise<void> {
   const before = subscriber.feed.selection
   const added = before.of(add.filter((pattern) => !before.patterns.includes(pattern)))
-  const past = replay > 0 && added.patterns.length > 0 ? { selection: added, after: await hub.before(added, replay) } : undefined
+  const past = replay > 0 && added.patterns.length > 0 ? { selection: added, after: await hub.beforeUnseen(added, replay, subscriber) } : undefined
   const topics = [...subscriber.feed.selection.patterns, ...add].filter((pattern) => !drop.includes(pattern))
   hub.move(subscriber, subscriber.feed.selection.of(topics), past)
 }
@@ -39,14 +39,41 @@ await t.test('an added topic is there from the cursor of the change on, a droppe
 await t.test('the newest events of what was added come first when asked for, without ids, and only of what is new', async (t) => {
   const { hub, subscribe } = openHub(t)
   for (let n = 0; n < 5; n++) for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })
-  const reader = await subscribe(['room.a'])
+  const reader = await subscribe(['room.a'], { replay: 1 })
+  await until(() => reader.data.length === 1)
   await change(hub, reader.subscriber, { add: ['room.*'], replay: 4 })
   await hub.publish('room.b', { data: 'live' })
   await until(() => reader.data.includes('"live"'))
-  t.strictSame(reader.data, ['"room.b 3"', '"room.b 4"', '"live"'], 'two of the four are of a topic that it had')
+  t.strictSame(reader.data, ['"room.a 4"', '"room.b 2"', '"room.a 3"', '"room.b 3"', '"room.b 4"', '"live"'], 'four that it has not seen')
   const ids = reader.blocks.flatMap(({ event, id }) => (event && !event.type.startsWith('fanfare.') ? [id] : []))
-  t.strictSame(ids, [undefined, undefined, hub.cursor(11)])
+  t.strictSame(ids, [hub.cursor(9), undefined, undefined, undefined, undefined, hub.cursor(11)])
   t.equal(reader.lastEventId, hub.cursor(11))
+})
+
+await t.test('what it had by a pattern but never saw comes, too, when it is asked for by name', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (let n = 0; n < 3; n++) await hub.publish('orders.43', { data: n })
+  const reader = await subscribe(['orders.*'])
+  await hub.publish('orders.43', { data: 'live' })
+  await change(hub, reader.subscriber, { add: ['orders.43'], drop: ['orders.*'], replay: 5 })
+  await until(() => reader.data.length === 4)
+  await change(hub, reader.subscriber, { add: ['orders.*'], drop: ['orders.43'], replay: 5 })
+  await change(hub, reader.subscriber, { drop: ['orders.*'] })
+  await hub.publish('orders.43', { data: 'between' })
+  await change(hub, reader.subscriber, { add: ['orders.*'], replay: 5 })
+  await until(() => reader.data.length === 5)
+  await settle()
+  t.strictSame(reader.data, ['"live"', '0', '1', '2', '"between"'], 'each once')
+})
+
+await t.test('who has resumed has read what lies before', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (const topic of ['x.a', 'x.b', 'x.a', 'x.b']) await hub.publish(topic, { data: topic })
+  const reader = await subscribe(['x.a'], { lastEventId: hub.cursor(3) })
+  await change(hub, reader.subscriber, { add: ['x.*'], replay: 5 })
+  await until(() => reader.data.length === 2)
+  await settle()
+  t.strictSame(reader.data, ['"x.b"', '"x.b"'])
 })
 
 await t.test('a stream may lose every topic and get others', async (t) => {

@@ -2,10 +2,10 @@
 import type { Transaction } from 'lmdb'
 import type { StoredEvent } from '../../hub/event.js'
 import type { Selection } from '../../hub/selection.js'
-import type { Page, ReadOptions, TopicsOptions, TopicStats } from '../log.js'
+import type { NewestWanted, Page, ReadOptions, TopicsOptions, TopicStats } from '../log.js'
 import { NewestSearch } from './newest.js'
 import { toEvent } from './rows.js'
-import { backwards, forwards, merge, type Sequences } from './sequences.js'
+import { backwards, forwards, merge, wantedOf, type Sequences } from './sequences.js'
 import type { State, Topic } from './state.js'
 import type { Tables } from './store.js'
 
@@ -55,10 +55,10 @@ export class Reader {
   }
 
   /** The sequence before the newest `count` events that match. */
-  before(transaction: Transaction, selection: Selection, count: number): number {
+  before(transaction: Transaction, selection: Selection, count: number, newestWanted?: NewestWanted): number {
     const { head } = this.#state.totals
     if (count === 0) return head
-    const sequences = this.#mergeBackwards(transaction, this.#selected(selection), head)
+    const sequences = this.#mergeBackwards(transaction, this.#selected(selection), head, newestWanted)
     let found = 0
     try {
       for (let next = sequences.next(); !next.done; next = sequences.next()) {
@@ -123,9 +123,13 @@ export class Reader {
     return merge(topics.map((topic) => forwards(index, transaction, topic, after, until)), (a, b) => a - b)
   }
 
-  #mergeBackwards(transaction: Transaction, topics: Topic[], head: number): Sequences {
+  #mergeBackwards(transaction: Transaction, topics: Topic[], head: number, newestWanted?: NewestWanted): Sequences {
     const { index } = this.#tables
-    return merge(topics.map((topic) => backwards(index, transaction, topic, head)), (a, b) => b - a)
+    const lists = topics.map((topic) => {
+      const from = (until: number) => backwards(index, transaction, topic, until)
+      return newestWanted ? wantedOf(from, (sequence) => newestWanted(topic.name, sequence), head) : from(head)
+    })
+    return merge(lists, (a, b) => b - a)
   }
 
   /** Whether anything that may have matched, behind `after`, has been trimmed since `trims` had a value. */

@@ -19,6 +19,28 @@ export function* backwards(index: Tables['index'], transaction: Transaction, { i
   for (const [, sequence] of index.getKeys({ start: [id, until], end: [id, 0], reverse: true, transaction })) yield sequence
 }
 
+/**
+ * What is wanted of a topic's sequences, newest first: what is not wanted is jumped over.
+ * @param from the topic's sequences from a sequence on, newest first
+ * @param newestWanted the newest that is wanted, not beyond a sequence; 0: none
+ */
+export function* wantedOf(from: (until: number) => Iterable<number>, newestWanted: (sequence: number) => number, head: number): Generator<number, undefined> {
+  let until: number | undefined = newestWanted(head)
+  while (until !== undefined && until > 0) {
+    let jump: number | undefined
+    for (const sequence of from(until)) {
+      const wanted = newestWanted(sequence)
+      if (wanted === sequence) {
+        yield sequence
+        continue
+      }
+      jump = wanted
+      break
+    }
+    until = jump
+  }
+}
+
 /** Merges sequences, each list in order, into one in that order. */
 export function* merge(lists: Sequences[], compare: (a: number, b: number) => number): Generator<number, undefined> {
   interface Head {
