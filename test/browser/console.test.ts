@@ -185,12 +185,128 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await page.getByRole('button', { name: 'Oldest' }).click()
     await history.getByText('"number":1,').waitFor()
     t.equal(await history.locator('li').count(), 20)
-    await page.getByRole('button', { name: 'Next' }).click()
+    await page.getByRole('button', { name: 'Newer' }).click()
     await history.getByText('"page 7"').waitFor()
-    await page.getByRole('button', { name: 'Previous' }).click()
+    await page.getByRole('button', { name: 'Older' }).click()
     await history.getByText('"number":1,').waitFor()
     await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
     await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
+  })
+
+  await t.test('the snippets of a topic’s page fit each other: what the one publishes the other one hears', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const script = async (title: string) => {
+      const panel = page.locator('details', { hasText: `Try it: ${title}` })
+      await panel.locator('summary').click()
+      await panel.getByRole('button', { name: 'Show the token' }).click()
+      return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
+    }
+    const logged: string[] = []
+    page.on('console', (message) => logged.push(message.text()))
+    await page.evaluate(await script('subscribe'))
+    const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
+    await page.evaluate(await script('publish'))
+    t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
+    const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await plain
+    t.match(logged.join('\n'), /^201 /m)
+  })
+
+  await t.test('history that could not be had is there once the hub is, and what was empty does not stay so', async (t) => {
+    const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
+    await publish(hub.hub, 'orders.1', { data: 'kept' }, ann)
+    const page = await open(t, browser, hub)
+    await isLive(page)
+    await hub.kill()
+    await go(page, '#/topics/orders.1')
+    const card = page.getByRole('region', { name: 'History' })
+    await card.getByRole('alert').filter({ hasText: 'The hub cannot be reached.' }).waitFor()
+    await hub.start()
+    await card.getByText('"kept"').waitFor()
+    t.equal(await card.getByRole('alert').count(), 0)
+
+    await go(page, '#/topics/orders.2')
+    await card.getByText('The log holds nothing of it.').waitFor()
+    await publish(hub.hub, 'orders.2', { data: 'the first' }, ann)
+    await card.getByText('"the first"').waitFor()
+    t.equal(await card.getByText('The log holds nothing of it.').count(), 0)
+  })
+
+  await t.test('history is paged back from the newest and forth again, while more comes', async (t) => {
+    const hub = await startHub(t)
+    const add = (first: number, count: number) => publishBatch(hub, Array.from({ length: count }, (_, n) => ({ topic: 'orders.1', data: first + n })), ann)
+    await add(1, 130)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const shows = async (newest: number, oldest: number) => {
+      const list = page.getByRole('list', { name: 'History' }).locator('pre')
+      await list.first().getByText(String(newest), { exact: true }).waitFor()
+      t.strictSame(await list.allTextContents(), Array.from({ length: newest - oldest + 1 }, (_, n) => String(newest - n)))
+    }
+    const button = (name: string) => page.getByRole('button', { name, exact: true })
+    await shows(130, 111)
+    t.ok(await button('Newer').isDisabled())
+    await add(131, 50)
+    for (let newest = 110; newest >= 30; newest -= 20) {
+      await button('Older').click()
+      await shows(newest, newest - 19)
+    }
+    await button('Older').click()
+    await shows(10, 1)
+    t.ok(await button('Older').isDisabled())
+    await button('Newer').click()
+    await shows(30, 11)
+    await button('Newest').click()
+    await shows(180, 161)
+    await button('Oldest').click()
+    await shows(20, 1)
+    t.ok(await button('Older').isDisabled())
+    await button('Newer').click()
+    await shows(40, 21)
+    await button('Older').click()
+    await shows(20, 1)
+
+    await add(181, 1_000)
+    await button('Newest').click()
+    for (let newest = 1180; newest > 200; newest -= 20) {
+      await shows(newest, newest - 19)
+      await button('Older').click()
+    }
+    await shows(200, 181)
+    await page.getByText('what is older is found from the oldest').waitFor()
+    t.ok(await button('Older').isDisabled())
+  })
+
+  await t.test('a hub that hangs is told of everywhere, and what is only quiet is not', async (t) => {
+    const hub = await startHub(t, { FANFARE_HEARTBEAT: '1h' })
+    t.teardown(() => hub.signal('SIGCONT'))
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const badge = page.locator('#live ~ .badge')
+    const badgeSays = (words: RegExp) => badge.filter({ hasText: words }).waitFor({ timeout: 60_000 })
+    await badgeSays(/: Live$/)
+    await page.evaluate(() => {
+      const seen: string[] = []
+      new MutationObserver(() => seen.push(document.querySelector('#live ~ .badge')?.className ?? 'none')).observe(document.querySelector('#live')!.parentElement!, { subtree: true, childList: true, characterData: true, attributes: true })
+      Object.assign(globalThis, { seen })
+    })
+    const renewed = await page.waitForRequest((request) => /\/events\?topic=orders/.test(request.url()), { timeout: 60_000 })
+    t.match(new URL(renewed.url()).searchParams.get('lastEventId'), /-0$/)
+    await badgeSays(/: Live$/)
+    t.notMatch(await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen.join()), /down/)
+
+    hub.signal('SIGSTOP')
+    await page.getByRole('main').getByRole('alert').filter({ hasText: /^The hub does not answer\.$/ }).first().waitFor()
+    await badgeSays(/: Down$/)
+    hub.signal('SIGCONT')
+    await badgeSays(/: Live$/)
+    await page.getByText('The hub does not answer.').first().waitFor({ state: 'detached' })
+    await isLive(page)
+    await publish(hub, 'orders.1', { data: 'after it' }, ann)
+    await page.getByRole('list', { name: 'Live events' }).getByText('"after it"').waitFor()
   })
 
   await t.test('the token is shown only to whoever asks for it', async (t) => {

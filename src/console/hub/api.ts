@@ -2,6 +2,9 @@
 import { addressOf } from './address.js'
 import { signOut, token } from './session.js'
 
+/** How long an answer may take, in milliseconds. */
+const PATIENCE = 10_000
+
 export class Refusal extends Error {
   override name = 'Refusal'
   readonly status: number
@@ -10,6 +13,11 @@ export class Refusal extends Error {
   constructor(status: number, message: string) {
     super(message)
     this.status = status
+  }
+
+  /** Whether the hub would say the same again. */
+  get isFinal(): boolean {
+    return this.status >= 400 && this.status < 500
   }
 }
 
@@ -29,11 +37,20 @@ export interface Call {
 export async function call<Body>(path: string, { method = 'GET', query = {}, body, signal, bearer }: Call = {}): Promise<Body> {
   const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${bearer ?? token.value ?? ''}` }
   if (body !== undefined) headers['content-type'] = 'application/json'
-  const response = await fetch(addressOf(path, query), { method, headers, signal: signal ?? null, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }).catch((err: unknown) => {
-    throw signal?.aborted ? err : new Refusal(0, 'The hub cannot be reached.')
-  })
-  if (!response.ok) throw await refusalOf(response, bearer === undefined)
-  return (response.status === 204 ? undefined : await response.json()) as Body
+  const tooLong = AbortSignal.timeout(PATIENCE)
+  try {
+    const response = await fetch(addressOf(path, query), {
+      method,
+      headers,
+      signal: signal ? AbortSignal.any([signal, tooLong]) : tooLong,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    if (!response.ok) throw await refusalOf(response, bearer === undefined)
+    return (response.status === 204 ? undefined : await response.json()) as Body
+  } catch (err) {
+    if (err instanceof Refusal || signal?.aborted) throw err
+    throw new Refusal(0, tooLong.aborted ? 'The hub does not answer.' : 'The hub cannot be reached.')
+  }
 }
 
 /** What the hub said when it refused something (RFC 9457). */

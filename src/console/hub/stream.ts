@@ -21,7 +21,7 @@ export interface LiveEvent {
 }
 
 /**
- * - `connecting`: nothing has come yet
+ * - `connecting`: nothing has come yet, or nothing any more: it is opened anew
  * - `catching-up`: it is being sent what it missed
  * - `live`: what comes is new
  * - `down`: it has ended, and comes back
@@ -36,7 +36,7 @@ export interface StreamOptions {
   topics: string[]
   query?: Record<string, string>
   onEvent: (event: LiveEvent) => void
-  /** After how long without a byte the connection counts as lost, in milliseconds; without it, never. */
+  /** After how long without a byte the connection counts as lost, in milliseconds; without it, the stream is then renewed, which is right however rare the heartbeats are. */
   silence?: number
 }
 
@@ -59,6 +59,8 @@ const GAPS: Record<GapReason, string> = {
 
 /** How long after the end of a stream it is opened again unless the hub says otherwise, in milliseconds. */
 const RETRY = 2_000
+/** After how long without a byte a stream is renewed: longer than the hub's heartbeats are apart by default, in milliseconds. */
+const QUIET = 20_000
 
 export class LiveStream {
   readonly state: Signal<StreamState> = signal({ phase: 'connecting' })
@@ -90,12 +92,16 @@ export class LiveStream {
     try {
       await this.#read(attempt)
     } catch (err) {
-      if (err instanceof Refusal && err.status >= 400 && err.status < 500) {
+      if (err instanceof Refusal && err.isFinal) {
         this.state.value = { phase: 'refused', detail: err.message }
         return
       }
     } finally {
       window.clearTimeout(this.#silence)
+    }
+    if (attempt.signal.reason === 'quiet') {
+      this.state.value = { phase: 'connecting' }
+      return this.#run()
     }
     if (attempt !== this.#attempt || (attempt.signal.aborted && attempt.signal.reason !== 'silence')) return
     this.state.value = { phase: 'down', detail: this.#detail }
@@ -104,9 +110,9 @@ export class LiveStream {
 
   /** Resolves when the stream has ended. */
   async #read(attempt: AbortController): Promise<void> {
-    const { topics, query = {} } = this.#options
+    const { topics, query = {}, silence } = this.#options
     const resume = this.#lastId === undefined ? {} : { lastEventId: this.#lastId }
-    this.#watch(attempt)
+    this.#watch(attempt, 'silence')
     const { ticket } = await call<{ ticket: string }>('tickets', { method: 'POST', signal: attempt.signal })
     const response = await fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...query, ...resume, ticket }), {
       headers: { accept: 'text/event-stream' },
@@ -119,7 +125,7 @@ export class LiveStream {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
     this.#detail = 'the connection was lost'
     for (;;) {
-      this.#watch(attempt)
+      this.#watch(attempt, silence === undefined ? 'quiet' : 'silence')
       const { done, value } = await reader.read()
       if (done) return
       parser.feed(value)
@@ -147,9 +153,8 @@ export class LiveStream {
   }
 
   /** A connection can be lost without either end being told. */
-  #watch(attempt: AbortController): void {
-    const { silence } = this.#options
+  #watch(attempt: AbortController, reason: 'silence' | 'quiet'): void {
     window.clearTimeout(this.#silence)
-    if (silence !== undefined) this.#silence = window.setTimeout(() => attempt.abort('silence'), silence)
+    this.#silence = window.setTimeout(() => attempt.abort(reason), this.#options.silence ?? QUIET)
   }
 }

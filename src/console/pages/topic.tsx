@@ -34,7 +34,7 @@ export function TopicPage({ topic }: { topic: string }) {
       <div class="columns">
         <div>
           <LiveCard topic={topic} />
-          <HistoryCard topic={topic} />
+          <HistoryCard topic={topic} newest={info?.lastId} />
         </div>
         <div>
           <PublishForm topic={topic} />
@@ -58,9 +58,9 @@ function subscribing(topic: string): { curl: string; script: string } {
 const { ticket } = await answer.json()
 
 const events = new EventSource('${url}&ticket=' + ticket)
-events.onmessage = ({ data, lastEventId }) => { // events with a type: events.addEventListener(type, …)
-  console.log(lastEventId, data)
-}`,
+const show = ({ type, data, lastEventId }) => console.log(type, lastEventId, data)
+events.addEventListener('message', show) // events without a type
+events.addEventListener('created', show) // of this type; a line like it for each other type that you want`,
   }
 }
 

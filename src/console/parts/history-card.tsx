@@ -1,11 +1,16 @@
 /** What the log holds of a topic, page by page. */
 import { useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { formatNumber } from '../format.js'
 import { topicPath } from '../hub/address.js'
 import { useResource } from '../hub/resource.js'
 import { EventList } from './event-list.js'
 import { Notice } from './notice.js'
 
+/** How many events are shown at once. */
 const PAGE = 20
+/** The most that the hub answers at once. */
+const MAX = 1_000
 
 interface History {
   events: { id: string; type?: string; time: string; data?: unknown; text?: string }[]
@@ -14,34 +19,105 @@ interface History {
   gap: { reason: string } | null
 }
 
-/** Where the page begins: with the newest, or behind each of these cursors, of which the last one counts (`''`: at the beginning). */
-type Place = 'newest' | readonly string[]
+/**
+ * Where the page is, as the way there, step by step. The hub pages forwards only, so from the newest the way back leads
+ * through the newest so many: behind each of these events, the one before.
+ */
+type Place =
+  | { from: 'newest'; before: readonly string[] }
+  /** Behind each of these cursors (`''`: at the beginning), of which the last one counts. */
+  | { from: 'oldest'; after: readonly string[] }
 
-export function HistoryCard({ topic }: { topic: string }) {
-  const place = useSignal<Place>('newest')
+/** What is shown. */
+interface View {
+  at: Place
+  /** Oldest first. */
+  events: History['events']
+  older: Place | undefined
+  newer: Place | undefined
+  /** Whether there is more than can be had in this way. */
+  isEnd?: boolean
+}
+
+/** The same, where more may have to be asked for first. */
+interface Found extends Omit<View, 'events'> {
+  events: View['events'] | undefined
+  isShort?: boolean
+}
+
+const NEWEST: Place = { from: 'newest', before: [] }
+const OLDEST: Place = { from: 'oldest', after: [''] }
+
+/** @param newest the id of the newest event that is kept, as far as that is known */
+export function HistoryCard({ topic, newest }: { topic: string; newest: string | null | undefined }) {
+  const place = useSignal<Place>(NEWEST)
+  const last = useSignal(2 * PAGE)
   const at = place.value
-  const after = at === 'newest' ? undefined : at.at(-1)
-  const query: Record<string, string> = at === 'newest' ? { last: String(PAGE) } : { limit: String(PAGE), ...(after ? { after } : {}) }
-  const { value, error, refresh } = useResource<History>(topicPath(topic, '/events'), query)
-  const page = value.value
-  const events = at === 'newest' ? page?.events.toReversed() : page?.events
+  const after = at.from === 'oldest' ? at.after.at(-1)! : ''
+  const query: Record<string, string> = at.from === 'newest' ? { last: String(last.value) } : { limit: String(PAGE), ...(after === '' ? {} : { after }) }
+  const { value, error, isCurrent, refresh } = useResource<History>(topicPath(topic, '/events'), query)
+  const page = isCurrent ? value.value : undefined
+  const isEmpty = page?.events.length === 0
+  useEffect(() => {
+    if (isEmpty && newest) refresh()
+  }, [isEmpty, newest])
+
+  const found: Found | undefined = page && (at.from === 'newest' ? backwards(page, at, last.value) : forwards(page, at))
+  // what was there stays until there is something else
+  const kept = useRef<View | undefined>(undefined)
+  const view = found?.events ? (kept.current = found as View) : kept.current
+  useEffect(() => {
+    if (found?.isShort) last.value = Math.min(2 * last.value, MAX)
+  }, [found?.isShort, last.value])
+
+  const toNewest = () => {
+    place.value = NEWEST
+    last.value = 2 * PAGE
+    refresh()
+  }
+  const step = (to: Place | undefined) => {
+    if (to && view?.at === at) place.value = to
+  }
   return (
     <section class="card" aria-labelledby="history">
       <div class="head">
         <h2 id="history">History</h2>
-        <button type="button" class="quiet" onClick={() => (at === 'newest' ? refresh() : (place.value = 'newest'))}>Newest</button>
-        <button type="button" class="quiet" onClick={() => (place.value = [''])}>Oldest</button>
-        {at !== 'newest' && (
-          <>
-            <button type="button" class="quiet" disabled={at.length < 2} onClick={() => (place.value = at.slice(0, -1))}>Previous</button>
-            <button type="button" class="quiet" disabled={!page?.more} onClick={() => page && (place.value = [...at, page.cursor])}>Next</button>
-          </>
-        )}
+        <button type="button" class="quiet" onClick={toNewest}>Newest</button>
+        <button type="button" class="quiet" disabled={!view?.newer} onClick={() => step(view?.newer)}>Newer</button>
+        <button type="button" class="quiet" disabled={!view?.older} onClick={() => step(view?.older)}>Older</button>
+        <button type="button" class="quiet" onClick={() => (place.value = OLDEST)}>Oldest</button>
       </div>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
       {page?.gap && <Notice tone="warning">Some of what was here is no longer kept ({page.gap.reason}).</Notice>}
-      {page?.events.length === 0 && <p class="muted">The log holds nothing of it.</p>}
-      {events && <EventList name="History" events={events.map(({ id, type, time, data, text }) => ({ key: id, id, type, time, data: text ?? data, isText: text !== undefined }))} />}
+      {isEmpty && <p class="muted">The log holds nothing of it.</p>}
+      {view?.isEnd && <p class="muted">From the newest the way back ends after {formatNumber(MAX)} events; what is older is found from the oldest.</p>}
+      {view && <EventList name="History" events={view.events.toReversed().map(({ id, type, time, data, text }) => ({ key: id, id, type, time, data: text ?? data, isText: text !== undefined }))} />}
     </section>
   )
+}
+
+function forwards({ events, more, cursor }: History, at: Place & { from: 'oldest' }): View {
+  return {
+    at,
+    events,
+    older: at.after.length > 1 ? { ...at, after: at.after.slice(0, -1) } : undefined,
+    newer: more ? { ...at, after: [...at.after, cursor] } : undefined,
+  }
+}
+
+/** The part of the newest `last` events that is meant. */
+function backwards({ events }: History, at: Place & { from: 'newest' }, last: number): Found {
+  const end = at.before.length === 0 ? events.length : events.findIndex(({ id }) => id === at.before.at(-1))
+  const start = Math.max(0, end - PAGE)
+  const isAll = events.length < last
+  const canGrow = !isAll && last < MAX
+  const isThere = end > 0 || !canGrow
+  return {
+    at,
+    events: isThere ? events.slice(start, Math.max(0, end)) : undefined,
+    older: end > 0 && (start > 0 || canGrow) ? { ...at, before: [...at.before, events[start]!.id] } : undefined,
+    newer: at.before.length > 0 ? { ...at, before: at.before.slice(0, -1) } : undefined,
+    isEnd: start === 0 && !isAll && !canGrow,
+    isShort: start < PAGE && canGrow, // one page further than what is shown
+  }
 }
