@@ -303,4 +303,25 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     t.equal(overflow, 0, `${name} is not wider than the screen`)
     await screenshot(page, name)
   }
+
+  await t.test('tables fit the screen, however long a name is', async (t) => {
+    const hub = await busyHub(t)
+    const long = `a.${'long-name-of-a-topic.'.repeat(9)}`.slice(0, 190)
+    await publish(hub, long, { data: 1 }, ann)
+    await openLive(t, streamUrl(hub, [long, 'orders.1', 'news']), { token: token({ sub: `somebody-${'long'.repeat(20)}`, subscribe: ['**'] }) })
+    for (const width of [390, 900, 1280]) {
+      const page = await open(t, browser, hub, { width })
+      await isLive(page)
+      for (const [name, text] of [['topics', long], ['connections', 'somebody-long']] as const) {
+        await go(page, `#/${name}`)
+        await page.locator('tbody tr', { hasText: text }).waitFor()
+        const outside = await page.locator('td').evaluateAll((cells) => cells.filter((cell) => {
+          const { left, right } = cell.getBoundingClientRect()
+          return left < 0 || right > innerWidth || cell.scrollWidth > cell.clientWidth
+        }).map((cell) => cell.getAttribute('data-label')))
+        t.strictSame(outside, [], `${name}, ${width} pixels wide`)
+        await check(t, page, `${name}-long-${width}`)
+      }
+    }
+  })
 })

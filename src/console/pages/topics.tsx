@@ -18,7 +18,7 @@ const BUSIEST = 50
 type Row = Static<typeof TopicInfo> & { rate: number | undefined }
 
 const COLUMNS: Column<Row>[] = [
-  { name: 'Topic', value: ({ topic }) => topic, show: ({ topic }) => <a href={linkTo({ page: 'topic', topic })}>{topic}</a> },
+  { name: 'Topic', value: ({ topic }) => topic, show: ({ topic }) => <a class="long" href={linkTo({ page: 'topic', topic })}>{topic}</a> },
   { name: 'Events/s', value: ({ rate }) => rate ?? 0, show: ({ rate }) => (rate === undefined ? '–' : formatNumber(rate)), isNumber: true },
   { name: 'Subscribers', value: ({ subscribers }) => subscribers, show: ({ subscribers }) => formatNumber(subscribers), isNumber: true },
   { name: 'Events kept', value: ({ events }) => events, show: ({ events }) => formatNumber(events), isNumber: true },
