@@ -15,8 +15,8 @@ const INTERVAL = 2_000
 
 const COLUMNS: Column<Connection>[] = [
   { name: 'Connection', value: ({ id }) => id, show: ({ id }) => <a href={linkTo({ page: 'connection', id })}><code>{id}</code></a> },
-  { name: 'Subject', value: ({ subject }) => subject ?? '', show: ({ subject }) => subject ?? <span class="muted">none</span> },
-  { name: 'Topics', value: ({ topics }) => topics.join(' '), show: ({ topics }) => <span class="topics">{topics.join(' ')}</span> },
+  { name: 'Subject', value: ({ subject }) => subject ?? '', show: ({ subject }) => (subject === null ? <span class="muted">none</span> : <span class="long">{subject}</span>) },
+  { name: 'Topics', value: ({ topics }) => topics.join(' '), show: ({ topics }) => <span class="long">{topics.join(' ')}</span> },
   { name: 'Since', value: ({ since }) => since, show: ({ since }) => formatDateTime(since) },
   { name: 'Events', value: ({ sent }) => sent.events, show: ({ sent }) => formatNumber(sent.events), isNumber: true },
   { name: 'Bytes', value: ({ sent }) => sent.bytes, show: ({ sent }) => formatBytes(sent.bytes), isNumber: true },

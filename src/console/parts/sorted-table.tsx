@@ -39,7 +39,7 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
         </thead>
         <tbody>
           {sorted.map((row) => (
-            <tr key={keyOf(row)}>{columns.map(({ name, show, isNumber }) => <td key={name} class={isNumber ? 'number' : ''}>{show(row)}</td>)}</tr>
+            <tr key={keyOf(row)}>{columns.map(({ name, show, isNumber }) => <td key={name} class={isNumber ? 'number' : ''} data-label={name}>{show(row)}</td>)}</tr>
           ))}
         </tbody>
       </table>
