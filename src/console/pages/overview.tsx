@@ -1,6 +1,6 @@
 /** How the hub is, over the last minutes. */
 import { addressOf } from '../hub/address.js'
-import { history, monitor } from '../hub/monitor.js'
+import { latest, monitor } from '../hub/monitor.js'
 import { formatBytes, formatMilliseconds, formatNumber } from '../format.js'
 import { linkTo } from '../route.js'
 import { Chart, type ChartProps } from '../parts/chart.js'
@@ -20,7 +20,7 @@ const CHARTS: ChartProps[] = [
 ]
 
 export function OverviewPage() {
-  const now = history.value.at(-1)
+  const now = latest.value
   return (
     <>
       <h1>Overview</h1>

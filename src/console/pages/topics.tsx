@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals'
 import type { Static } from 'typebox'
 import type { TopicInfo, Topics } from '../../schemas/topic.js'
 import { formatBytes, formatNumber } from '../format.js'
-import { history } from '../hub/monitor.js'
+import { latest } from '../hub/monitor.js'
 import { useResource } from '../hub/resource.js'
 import { Notice } from '../parts/notice.js'
 import { SortedTable, type Column } from '../parts/sorted-table.js'
@@ -47,7 +47,7 @@ export function TopicsPage() {
 
 /** The hub tells the rates of the busiest topics: whichever is not among them has none, unless the list was too short for all. */
 function ratesOf(): (topic: string) => number | undefined {
-  const busiest = history.value.at(-1)?.busiest
+  const busiest = latest.value?.busiest
   if (!busiest) return () => undefined
   const known = new Map(busiest.map(({ topic, rate }) => [topic, rate]))
   const isComplete = busiest.length < BUSIEST

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import type { Stats } from '../../hub/stats.js'
-import { history, WINDOW } from '../hub/monitor.js'
+import { history, latest, WINDOW, type Moment } from '../hub/monitor.js'
 
 /** One line of a chart. */
 export interface Line {
@@ -27,8 +27,8 @@ const dark = matchMedia('(prefers-color-scheme: dark)')
 export function Chart({ title, lines, format, steps }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<UPlot | undefined>(undefined)
-  const stats = history.value
-  const latest = stats.at(-1)
+  const moments = history.value
+  const now = latest.value
 
   useEffect(() => {
     const { current } = place
@@ -49,9 +49,10 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
     }
   }, [])
 
-  useEffect(() => chart.current?.setData(dataOf(lines, stats)), [stats])
+  useEffect(() => chart.current?.setData(dataOf(lines, moments)), [moments])
 
-  const values = lines.map(({ name, of }) => ({ name, value: latest ? format(of(latest)) : '–' }))
+  const values = lines.map(({ name, of }) => ({ name, value: now ? format(of(now)) : '–' }))
+  const holes = moments.filter(({ stats }) => stats === null).length
   return (
     <section class="card chart">
       <h2>{title}</h2>
@@ -63,14 +64,14 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
           </div>
         ))}
       </dl>
-      <div ref={place} role="img" aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}`} />
+      <div ref={place} role="img" aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}${holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : ''}`} />
     </section>
   )
 }
 
-/** Times, and a column for each line. */
-function dataOf(lines: Line[], stats: readonly Stats[]): UPlot.AlignedData {
-  return [stats.map(({ time }) => Date.parse(time) / 1_000), ...lines.map(({ of }) => stats.map(of))]
+/** Times, and a column for each line, which is interrupted where something is missing. */
+function dataOf(lines: Line[], moments: readonly Moment[]): UPlot.AlignedData {
+  return [moments.map(({ time }) => time / 1_000), ...lines.map(({ of }) => moments.map(({ stats }) => stats && of(stats)))]
 }
 
 function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.Options {
@@ -80,7 +81,7 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0], // half of a label of the time axis
     legend: { show: false },
     cursor: { show: false },
     scales: {
