@@ -435,6 +435,27 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     await page.getByRole('alert').filter({ hasText: 'This topic: the stream is refused.' }).waitFor()
     await checkBoth(t, page, 'topic-refused')
   })
+
+  await t.test('every page has a title of its own', async (t) => {
+    const page = await openPage(t, browser, (await startHub(t)).url)
+    await page.getByLabel('Token').fill(admin)
+    t.equal(await page.title(), 'Sign in · Fanfare')
+    await page.keyboard.press('Enter')
+    for (const [fragment, title] of [
+      ['#/', 'Overview'],
+      ['#/topics', 'Topics'],
+      ['#/topics/orders.1', 'orders.1'],
+      ['#/connections', 'Connections'],
+      ['#/connections/one', 'Connection one'],
+    ] as const) {
+      await go(page, fragment)
+      await page.getByRole('heading', { level: 1, name: title, exact: true }).waitFor()
+      await page.waitForFunction((wanted) => document.title === wanted, `${title} · Fanfare`)
+    }
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Token').waitFor()
+    t.equal(await page.title(), 'Sign in · Fanfare')
+  })
 })
 
 /** In a page, before its own scripts: what is wrong with any label that is ever drawn on a canvas. */
