@@ -26,6 +26,22 @@ export function linkTo(target: Route): string {
   }
 }
 
+/** What a browser calls it, in its tabs and its history. */
+export function titleOf(target: Route): string {
+  switch (target.page) {
+    case 'overview':
+      return 'Overview'
+    case 'topics':
+      return 'Topics'
+    case 'topic':
+      return target.topic
+    case 'connections':
+      return 'Connections'
+    case 'connection':
+      return `Connection ${target.id}`
+  }
+}
+
 function read(): Route {
   const [, page, name] = /^#\/(topics|connections)(?:\/(.+))?$/.exec(location.hash) ?? []
   if (page === 'topics') return name === undefined ? { page } : { page: 'topic', topic: decode(name) }

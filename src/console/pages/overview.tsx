@@ -34,7 +34,7 @@ export function OverviewPage() {
           ]}
         />
       )}
-      <div class="charts">{CHARTS.map((chart) => <Chart key={chart.title} {...chart} />)}</div>
+      {now && <div class="charts">{CHARTS.map((chart) => <Chart key={chart.title} {...chart} />)}</div>}
       {now && now.busiest.length > 0 && (
         <section class="card">
           <h2>Busiest topics</h2>

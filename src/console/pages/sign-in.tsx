@@ -9,7 +9,10 @@ export function SignIn() {
   const input = useRef<HTMLInputElement>(null)
   const error = useSignal<string | undefined>(undefined)
   const isBusy = useSignal(false)
-  useEffect(() => input.current?.focus(), [])
+  useEffect(() => {
+    document.title = 'Sign in · Fanfare'
+    input.current?.focus()
+  }, [])
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault()

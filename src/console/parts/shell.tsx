@@ -8,7 +8,7 @@ import { ConnectionsPage } from '../pages/connections.js'
 import { OverviewPage } from '../pages/overview.js'
 import { TopicPage } from '../pages/topic.js'
 import { TopicsPage } from '../pages/topics.js'
-import { linkTo, route, type Route } from '../route.js'
+import { linkTo, route, titleOf, type Route } from '../route.js'
 import { StreamBadge, StreamNotices } from './stream-state.js'
 
 const LINKS: { page: 'overview' | 'topics' | 'connections'; name: string }[] = [
@@ -19,6 +19,7 @@ const LINKS: { page: 'overview' | 'topics' | 'connections'; name: string }[] = [
 
 export function Shell() {
   useEffect(watchHub, [])
+  useEffect(() => void (document.title = `${titleOf(route.value)} · Fanfare`), [route.value])
   const { page } = route.value
   const stream = monitor.value
   return (
