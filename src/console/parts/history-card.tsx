@@ -111,7 +111,7 @@ function backwards({ events }: History, at: Place & { from: 'newest' }, last: nu
   const start = Math.max(0, end - PAGE)
   const isAll = events.length < last
   const canGrow = !isAll && last < MAX
-  const isThere = end > 0 || !canGrow
+  const isThere = end >= PAGE || !canGrow // a part of a page would do for the whole
   return {
     at,
     events: isThere ? events.slice(start, Math.max(0, end)) : undefined,
