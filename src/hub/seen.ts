@@ -2,38 +2,48 @@
  * What a stream has been given of the log, or has said that it has: what it asks for of the past, when it is given other
  * topics, brings none of that again.
  */
-import { Selection } from './selection.js'
+import type { Selection } from './selection.js'
+import { matches } from './topic.js'
 
-/** Everything of a selection behind one sequence and up to another. */
+/** Everything behind one sequence and up to another. */
 interface Span {
-  selection: Selection
   after: number
   until: number
 }
 
-/** More than this are joined, and their patterns up to a limit: then more counts as seen than was. */
-const MAX_SPANS = 32
-const MAX_PATTERNS = 200
+/** The most spans of a pattern. Of more the oldest two are joined, and then what lies between them counts as seen, too. */
+const MAX_SPANS = 1_000
+/** The most patterns that are remembered beside those that the stream has; of more, those that it had first are forgotten. */
+const MAX_PATTERNS = 1_000
 
-/** Immutable. */
+/** Immutable. Of a pattern that stays while others come and go there is one span, however often that is. */
 export class Seen {
-  readonly #spans: readonly Span[]
+  /** By pattern, oldest first. */
+  readonly #spans: ReadonlyMap<string, readonly Span[]>
 
-  private constructor(spans: readonly Span[]) {
+  private constructor(spans: ReadonlyMap<string, readonly Span[]>) {
     this.#spans = spans
   }
 
   /** A stream that has had one selection since `after`. */
-  static since(selection: Selection, after: number): Seen {
-    return new Seen([{ selection, after, until: Infinity }])
+  static since({ patterns }: Selection, after: number): Seen {
+    return new Seen(new Map(patterns.map((pattern) => [pattern, [{ after, until: Infinity }]])))
   }
 
   /** From `at` on it has another selection, and of `past` what lies between `past.after` and `at`. */
-  moved(at: number, selection: Selection, past?: { selection: Selection; after: number }): Seen {
-    const spans = this.#spans.map((span) => ({ ...span, until: Math.min(span.until, at) }))
-    if (past) spans.push({ ...past, until: at })
-    spans.push({ selection, after: at, until: Infinity })
-    while (spans.length > MAX_SPANS) spans.unshift(join(spans.shift()!, spans.shift()!))
+  moved(at: number, { patterns }: Selection, past?: { selection: Selection; after: number }): Seen {
+    const spans = new Map(this.#spans)
+    const held = new Set(patterns)
+    for (const [pattern, list] of this.#spans) {
+      const last = list.at(-1)!
+      if (last.until === Infinity && !held.has(pattern)) spans.set(pattern, list.with(-1, { ...last, until: at }))
+    }
+    for (const pattern of past?.selection.patterns ?? []) spans.set(pattern, withSpan(spans.get(pattern), { after: past!.after, until: at }))
+    for (const pattern of patterns) spans.set(pattern, withSpan(spans.get(pattern), { after: at, until: Infinity }))
+    for (const pattern of spans.keys()) {
+      if (spans.size <= held.size + MAX_PATTERNS) break
+      if (!held.has(pattern)) spans.delete(pattern)
+    }
     return new Seen(spans)
   }
 
@@ -43,18 +53,28 @@ export class Seen {
 
   /** The newest sequence up to this one that, if it is of the topic, it has not seen; 0: there is none. */
   newestUnseen(topic: string, sequence: number): number {
+    const lists = [...this.#spans].flatMap(([pattern, list]) => (matches(pattern, topic) ? [list] : []))
     let newest = sequence
     let span: Span | undefined
     do {
-      span = this.#spans.find(({ selection, after, until }) => newest > after && newest <= until && selection.hasTopic(topic))
+      for (const list of lists) {
+        span = list.findLast(({ after, until }) => newest > after && newest <= until)
+        if (span) break
+      }
       if (span) newest = span.after
     } while (span)
     return newest
   }
 }
 
-function join(a: Span, b: Span): Span {
-  const patterns = new Set([...a.selection.patterns, ...b.selection.patterns])
-  const selection = new Selection(patterns.size > MAX_PATTERNS ? ['**'] : patterns)
-  return { selection, after: Math.min(a.after, b.after), until: Math.max(a.until, b.until) }
+/** Joins what touches or overlaps. */
+function withSpan(list: readonly Span[] = [], { after, until }: Span): Span[] {
+  const apart = list.filter((span) => span.until < after || span.after > until)
+  const touching = list.filter((span) => !apart.includes(span))
+  const spans = [...apart, {
+    after: Math.min(after, ...touching.map((span) => span.after)),
+    until: Math.max(until, ...touching.map((span) => span.until)),
+  }].sort((a, b) => a.after - b.after)
+  if (spans.length > MAX_SPANS) spans.splice(0, 2, { after: spans[0]!.after, until: spans[1]!.until })
+  return spans
 }

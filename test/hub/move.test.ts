@@ -66,6 +66,20 @@ await t.test('what it had by a pattern but never saw comes, too, when it is aske
   t.strictSame(reader.data, ['"live"', '0', '1', '2', '"between"'], 'each once')
 })
 
+await t.test('what was missed still comes after very many changes', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const reader = await subscribe(['z'])
+  await hub.publish('a', { data: 'old' })
+  await change(hub, reader.subscriber, { add: ['a'] })
+  await hub.publish('a', { data: 'live' })
+  await change(hub, reader.subscriber, { drop: ['a'] })
+  await hub.publish('a', { data: 'missed' })
+  for (let n = 0; n < 100; n++) await change(hub, reader.subscriber, n % 2 ? { add: ['b'], replay: 1 } : { drop: ['b'] })
+  await change(hub, reader.subscriber, { add: ['a'], replay: 1_000 })
+  await until(() => reader.data.length === 3)
+  t.strictSame(reader.data, ['"live"', '"old"', '"missed"'])
+})
+
 await t.test('who has resumed has read what lies before', async (t) => {
   const { hub, subscribe } = openHub(t)
   for (const topic of ['x.a', 'x.b', 'x.a', 'x.b']) await hub.publish(topic, { data: topic })
