@@ -20,7 +20,6 @@ const secret = randomBytes(32).toString('base64url')
 const { settings } = await loadExample(name)
 const hub = spawn(process.execPath, [MAIN], {
   stdio: 'inherit',
-  detached: true, // Ctrl-C is for us alone: a second signal would end the hub at once
   env: {
     ...process.env,
     HOST: '127.0.0.1',
@@ -34,7 +33,8 @@ const hub = spawn(process.execPath, [MAIN], {
 })
 hub.once('exit', (code) => process.exit(code ?? 1))
 process.once('exit', () => hub.kill('SIGTERM')) // of an error: it would go on without us
-for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM')) // and its end is ours
+process.on('SIGINT', () => undefined) // Ctrl-C is for the hub, too; a second signal would end it at once
+for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM')) // and its end is ours
 
 const app = await buildExample(name, new HubClient(`http://127.0.0.1:${hubPort}`, secret))
 try {
