@@ -31,7 +31,7 @@ async function readiness(hub: Hub): Promise<number> {
 /** Sends SIGTERM and waits until the hub says that it is not ready. */
 async function beginDrain(hub: Hub): Promise<void> {
   hub.signal('SIGTERM')
-  await poll(async () => ((await readiness(hub)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
+  await poll(async () => ((await readiness(hub).catch(() => 503)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
 }
 
 interface Upload {
