@@ -65,7 +65,7 @@ export class Bookmarks {
     if (!trail) return
     this.#trails.delete(subscriber)
     const now = Date.now()
-    if (subscriber.quietFor(now) >= IN_FLIGHT && !subscriber.isFull) trail.places = [{ time: now, sequence: subscriber.sequence }]
+    if (now - subscriber.lastWrite >= IN_FLIGHT && !subscriber.isFull) trail.places = [{ time: now, sequence: subscriber.sequence }]
     else advance(trail, undefined, now)
     this.#write(trail, now)
   }

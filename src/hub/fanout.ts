@@ -144,7 +144,7 @@ export class Fanout {
     const slice = new Slice()
     for (let round = this.#nextRound(); round; round = this.#nextRound()) {
       for (let next = round.remaining.next(); !next.done; next = round.remaining.next()) {
-        this.#send(next.value)
+        this.#send(next.value, slice.now)
         if (slice.isOver) {
           this.#schedule()
           return
@@ -186,13 +186,13 @@ export class Fanout {
     }
   }
 
-  #send(subscriber: Subscriber): void {
+  #send(subscriber: Subscriber, now?: number): void {
     const { feed } = subscriber
     while (subscriber.place !== undefined && subscriber.place < feed.end) {
       const batch = feed.batch(subscriber.place)
       subscriber.place = batch.to
       if (batch.sequence !== undefined) subscriber.sequence = batch.sequence
-      if (!subscriber.send(batch.bytes, batch.events)) return
+      if (!subscriber.send(batch.bytes, batch.events, now)) return
     }
   }
 }

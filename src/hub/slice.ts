@@ -5,6 +5,8 @@ const CLOCK_EVERY = 16
 
 /** Measures a slice of work: `isOver` is to be asked after every step. */
 export class Slice {
+  /** When it began, in milliseconds since the epoch of Unix. */
+  readonly now = Date.now()
   readonly #end = performance.now() + SLICE
   readonly #clockEvery: number
   #steps = 0

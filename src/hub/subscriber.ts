@@ -86,8 +86,8 @@ export class Subscriber implements SinkReader {
   sentEvents = 0
   sentBytes = 0
   readonly #sink: Sink
-  #hasWritten = false
-  #lastWrite: number
+  /** When something was last sent to it, in milliseconds since the epoch of Unix. */
+  lastWrite: number
 
   readonly info: SubscriberInfo
   /** Where its feed, and the log, ended when it came. */
@@ -127,7 +127,7 @@ export class Subscriber implements SinkReader {
     this.origin = { place: feed.end, sequence: head }
     this.seen = seen
     this.policy = policy
-    this.since = this.#lastWrite = Date.now()
+    this.since = this.lastWrite = Date.now()
     this.#sink = sink
     this.#owner = owner
     sink.reader = this
@@ -148,30 +148,21 @@ export class Subscriber implements SinkReader {
   /** Whether its sink takes no more at the moment, or did not when it was closed. */
   isFull = false
 
-  /** Sends bytes. `false`: its sink is full now, and it waits. */
-  send(bytes: Buffer, events = 0): boolean {
+  /**
+   * Sends bytes. `false`: its sink is full now, and it waits.
+   * @param now in milliseconds since the epoch of Unix: who sends to many looks at the clock once for all of them
+   */
+  send(bytes: Buffer, events = 0, now = Date.now()): boolean {
     this.sentEvents += events
     this.sentBytes += bytes.length
-    this.#hasWritten = true
+    this.lastWrite = now
     if (this.#sink.write(bytes)) return true
     this.isFull = true
     this.feed.live.delete(this)
     if (this.state === 'live' && this.policy === 'latest') this.stall ??= { told: false }
-    this.#fullSince = Date.now()
+    this.#fullSince = now
     if (!this.isClosed) this.state = 'waiting'
     return false
-  }
-
-  /**
-   * For how long nothing has been sent to it, in milliseconds, as exact as this is asked often: a write reads no clock.
-   * @param now in milliseconds since the epoch of Unix
-   */
-  quietFor(now: number): number {
-    if (this.#hasWritten) {
-      this.#hasWritten = false
-      this.#lastWrite = now
-    }
-    return now - this.#lastWrite
   }
 
   /** Ends the stream, with the reason as its last block. */

@@ -45,9 +45,8 @@ export class Upkeep {
   /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
   #continue(): void {
     const slice = new Slice()
-    const now = Date.now()
     for (let next = this.#remaining?.next(); next && !next.done; next = this.#remaining?.next()) {
-      this.#look(next.value, now)
+      this.#look(next.value, slice.now)
       if (!slice.isOver) continue
       setImmediate(() => this.#continue())
       return
@@ -58,7 +57,7 @@ export class Upkeep {
   #look(subscriber: Subscriber, now: number): void {
     const { expiresAt } = subscriber.info.principal
     const { heartbeat, maxAge } = this.#options
-    const isQuiet = subscriber.quietFor(now) >= heartbeat
+    const isQuiet = now - subscriber.lastWrite >= heartbeat
     if (expiresAt !== undefined && now >= expiresAt) subscriber.end('expired')
     else if (maxAge > 0 && now - subscriber.since >= maxAge) subscriber.end('lifetime')
     else if (isQuiet && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)

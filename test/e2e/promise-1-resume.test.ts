@@ -110,5 +110,5 @@ await t.test('a heartbeat that falls into a sweep does not overtake the events',
     t.equal(early, -1, early === -1 ? 'no id is ahead of what is still to come' : `${ids[early - 1]!} came before ${ids[early]!}`)
     t.equal(difference(stream.events, due(log, topics)), 'none', topics.join(' '))
   }
-  t.ok(heartbeats > 0, `there were heartbeats: ${heartbeats}`)
+  t.ok(heartbeats > readers.length, `there were heartbeats: ${heartbeats}`)
 })
