@@ -1,10 +1,11 @@
+import { element } from '../shared/element.js'
 import { hubUrl, show } from '../shared/status.js'
 import type { Reading } from './server.js'
 import { TopicStream } from './topic-stream.js'
 import { NOTICE, topicOf, WIDGETS, type Value, type Widget, type WidgetName } from './widgets.js'
 
-const error = document.querySelector<HTMLElement>('#error')!
-const empty = document.querySelector<HTMLElement>('#empty')!
+const error = element('error')
+const empty = element('empty')
 
 /** What is switched on at the first visit. */
 const FIRST: WidgetName[] = ['temperature', 'departures', 'headline']
@@ -19,20 +20,22 @@ interface Parts {
 
 const parts = new Map<string, Parts>(WIDGETS.map((widget) => [widget.name, build(widget)]))
 
-const stream = new TopicStream(await hubUrl(), topicOf(NOTICE), {
-  onSource(source) {
-    source.addEventListener(NOTICE, (event: MessageEvent<string>) => tell('notice', event.data))
-    for (const widget of WIDGETS) {
-      source.addEventListener(widget.name, (event: MessageEvent<string>) => update(widget, JSON.parse(event.data) as Reading))
-    }
+const stream = new TopicStream({
+  hub: await hubUrl(),
+  always: topicOf(NOTICE),
+  on: {
+    [NOTICE]: ({ data }) => void (element('notice').textContent = data),
+    ...Object.fromEntries(WIDGETS.map((widget) => [widget.name, ({ data }: MessageEvent<string>) => update(widget, JSON.parse(data) as Reading)])),
   },
-  onStatus: (status) => show(document.querySelector<HTMLElement>('#status')!, status),
+  onStatus(status, reason = '') {
+    show(element('status'), status)
+    error.textContent = reason
+  },
   onConnection({ id, topics, changes }) {
-    tell('connection', id)
-    tell('changes', changes === 1 ? 'once' : `${changes} times`)
-    tell('topics', String(topics.size))
+    element('connection').textContent = id
+    element('changes').textContent = changes === 1 ? 'once' : `${changes} times`
+    element('topics').textContent = String(topics.size)
   },
-  onTrouble: (reason) => (error.textContent = reason ?? ''),
   onRefusal(topics, reason) {
     error.textContent = reason
     for (const { name } of WIDGETS) if (topics.includes(topicOf(name))) turn(name, false)
@@ -69,35 +72,31 @@ function update(widget: Widget, { value, time }: Reading): void {
 function contentOf({ unit, digits = 0 }: Widget, value: Value): (string | Node)[] {
   if (typeof value === 'number') return [`${value.toLocaleString(undefined, { minimumFractionDigits: digits })}${unit === undefined ? '' : ` ${unit}`}`]
   if (typeof value === 'string') return [value]
-  const list = element('ul', { className: 'list' })
-  list.append(...value.map((text) => element('li', { textContent: text })))
+  const list = create('ul', { className: 'list' })
+  list.append(...value.map((text) => create('li', { textContent: text })))
   return [list]
 }
 
 function build({ name, title }: Widget): Parts {
-  const input = element('input', { type: 'checkbox' })
+  const input = create('input', { type: 'checkbox' })
   input.setAttribute('role', 'switch')
   input.addEventListener('change', () => {
     error.textContent = ''
     turn(name, input.checked)
   })
-  const label = element('label', {})
+  const label = create('label', {})
   label.append(input, title)
-  document.querySelector('#switches')!.append(label)
+  element('switches').append(label)
 
-  const card = element('article', { className: 'card', hidden: true })
+  const card = create('article', { className: 'card', hidden: true })
   card.setAttribute('aria-label', title)
-  const value = element('div', { className: 'value number', textContent: 'Waiting…' })
-  const time = element('time', { className: 'muted number' })
-  card.append(element('h3', { textContent: title }), value, time)
-  document.querySelector('#widgets')!.append(card)
+  const value = create('div', { className: 'value number', textContent: 'Waiting…' })
+  const time = create('time', { className: 'muted number' })
+  card.append(create('h3', { textContent: title }), value, time)
+  element('widgets').append(card)
   return { input, card, value, time }
 }
 
-function element<Name extends keyof HTMLElementTagNameMap>(name: Name, properties: Partial<HTMLElementTagNameMap[Name]>): HTMLElementTagNameMap[Name] {
+function create<Name extends keyof HTMLElementTagNameMap>(name: Name, properties: Partial<HTMLElementTagNameMap[Name]>): HTMLElementTagNameMap[Name] {
   return Object.assign(document.createElement(name), properties)
-}
-
-function tell(id: string, text: string): void {
-  document.querySelector(`#${id}`)!.textContent = text
 }

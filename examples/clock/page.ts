@@ -1,12 +1,13 @@
+import { element } from '../shared/element.js'
 import { hubUrl, show, watch } from '../shared/status.js'
 import type { Tick } from './server.js'
 
-const status = document.querySelector<HTMLElement>('#status')!
-const time = document.querySelector<HTMLElement>('#time')!
-const ticks = document.querySelector<HTMLTableSectionElement>('#ticks')!
-const empty = document.querySelector<HTMLElement>('#empty')!
-const startButton = document.querySelector<HTMLButtonElement>('#start')!
-const stopButton = document.querySelector<HTMLButtonElement>('#stop')!
+const status = element('status')
+const time = element('time')
+const ticks = element('ticks', 'tbody')
+const empty = element('empty')
+const startButton = element('start', 'button')
+const stopButton = element('stop', 'button')
 
 /** How many ticks are shown: the older ones make room. */
 const SHOWN = 50

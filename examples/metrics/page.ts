@@ -1,11 +1,12 @@
+import { element } from '../shared/element.js'
 import { hubUrl, show, watch } from '../shared/status.js'
 import { drawChart, WINDOW, type Point } from './chart.js'
 import type { Sample } from './server.js'
 
-const status = document.querySelector<HTMLElement>('#status')!
-const empty = document.querySelector<HTMLElement>('#empty')!
-const measured = document.querySelector<HTMLElement>('#measured')!
-const table = document.querySelector<HTMLTableSectionElement>('#samples')!
+const status = element('status')
+const empty = element('empty')
+const measured = element('measured')
+const table = element('samples', 'tbody')
 
 /** As many samples as fill the charts, when one comes every two seconds. */
 const REPLAY = WINDOW / 2
@@ -37,13 +38,13 @@ function add(sample: Sample): void {
 function write(sample: Sample): void {
   empty.hidden = true
   measured.hidden = false
-  tell('cpu', percent(sample.cpu))
-  tell('load', `${sample.load.toFixed(2)} on ${sample.cores} ${sample.cores === 1 ? 'core' : 'cores'}`)
-  tell('memory', `${inGib(sample.memory.used)} of ${gibibytes(sample.memory.total)}`)
-  tell('uptime', duration(sample.uptime))
-  tell('time', clock(sample.time))
-  drawCpu ??= drawChart(document.querySelector<HTMLElement>('#cpu-chart')!, 'CPU', { max: 100, format: percent })
-  drawMemory ??= drawChart(document.querySelector<HTMLElement>('#memory-chart')!, 'Memory in use', { max: sample.memory.total, format: gibibytes })
+  element('cpu').textContent = percent(sample.cpu)
+  element('load').textContent = `${sample.load.toFixed(2)} on ${sample.cores} ${sample.cores === 1 ? 'core' : 'cores'}`
+  element('memory').textContent = `${inGib(sample.memory.used)} of ${gibibytes(sample.memory.total)}`
+  element('uptime').textContent = duration(sample.uptime)
+  element('time').textContent = clock(sample.time)
+  drawCpu ??= drawChart(element('cpu-chart'), 'CPU', { max: 100, format: percent })
+  drawMemory ??= drawChart(element('memory-chart'), 'Memory in use', { max: sample.memory.total, format: gibibytes })
   drawCpu(moments.map((moment) => ({ time: moment.time, value: moment.sample?.cpu ?? null })))
   drawMemory(moments.map((moment) => ({ time: moment.time, value: moment.sample?.memory.used ?? null })))
   table.replaceChildren(...moments.toReversed().map(rowOf))
@@ -59,10 +60,6 @@ function rowOf({ time, sample }: (typeof moments)[number]): HTMLTableRowElement 
     cell.textContent = text
   }
   return row
-}
-
-function tell(id: string, text: string): void {
-  document.querySelector(`#${id}`)!.textContent = text
 }
 
 function percent(value: number): string {

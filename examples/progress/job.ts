@@ -2,9 +2,9 @@
 import Type, { type Static } from 'typebox'
 
 export const NewJob = Type.Object({
-  name: Type.String({ maxLength: 60, pattern: '\\S' }),
-  steps: Type.Integer({ minimum: 1, maximum: 100 }),
-})
+  name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
+  steps: Type.Integer({ minimum: 1, maximum: 100, description: 'A job has 1 to 100 steps, a whole number.' }),
+}, { description: 'A job is a name, and a number of steps.' })
 export type NewJob = Static<typeof NewJob>
 
 /** All but `running` are for good. */

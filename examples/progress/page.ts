@@ -1,13 +1,14 @@
+import { element } from '../shared/element.js'
 import { hubUrl, show, watch } from '../shared/status.js'
 import type { JobEvent, JobState } from './job.js'
 
-const status = document.querySelector<HTMLElement>('#status')!
-const form = document.querySelector<HTMLFormElement>('#form')!
-const submit = document.querySelector<HTMLButtonElement>('#submit')!
-const error = document.querySelector<HTMLElement>('#error')!
-const list = document.querySelector<HTMLOListElement>('#jobs')!
-const empty = document.querySelector<HTMLElement>('#empty')!
-const template = document.querySelector<HTMLTemplateElement>('#job')!
+const status = element('status')
+const form = element('form', 'form')
+const submit = element('submit', 'button')
+const error = element('error')
+const list = element('jobs', 'ol')
+const empty = element('empty')
+const template = element('job', 'template')
 
 const WORDS: Record<JobState, string> = { running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' }
 

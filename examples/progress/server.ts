@@ -17,12 +17,6 @@ const TOKEN_LIFETIME = 24 * 60 * 60_000
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
-/** What is said when a member is not as the schema wants it. */
-const REFUSALS: Record<string, string> = {
-  name: 'A job needs a name, of 60 characters at most.',
-  steps: 'A job has 1 to 100 steps, a whole number.',
-}
-
 /** A job that was accepted. It has no worker until the hub knows of it. */
 interface Running {
   worker?: ChildProcess
@@ -36,10 +30,7 @@ export default {
     const running = new Map<string, Running>()
     await failOrphans(hub, ending)
 
-    routes.post('/jobs', {
-      schema: { body: NewJob },
-      schemaErrorFormatter: ([error]) => new Error(REFUSALS[error?.instancePath.slice(1) || String(error?.params['missingProperty'])] ?? 'A job is a name, and a number of steps.'),
-    }, async (request, reply) => {
+    routes.post('/jobs', { schema: { body: NewJob } }, async (request, reply) => {
       if (running.size >= MOST) return reply.code(409).send({ message: `${MOST} jobs are running, and no more may run at once. Wait for one, or cancel one.` })
       const job: Job = { id: randomUUID(), name: request.body.name.trim(), steps: request.body.steps }
       const entry: Running = { isCancelled: false }

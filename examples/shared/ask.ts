@@ -1,7 +1,7 @@
 /** Asking a server something from a page, in JSON. */
 
 export interface Question {
-  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
   /** For the header `Idempotency-Key`: what is sent again under the same key is there once. */
   key?: string
@@ -11,9 +11,19 @@ export interface Question {
   credentials?: RequestCredentials
 }
 
+/** The server's answer was no. */
+export class Refusal extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
 /**
  * Answers what the server does.
- * @throws Error that says in a person's words why it was refused, or that nobody was there
+ * @throws Refusal that says in a person's words why; Error when nobody was there
  */
 export async function ask<Answer = unknown>(url: string, { method = 'POST', body, key, token, credentials = 'same-origin' }: Question = {}): Promise<Answer> {
   const headers = new Headers({ accept: 'application/json' })
@@ -26,7 +36,7 @@ export async function ask<Answer = unknown>(url: string, { method = 'POST', body
   const answer: unknown = await response.json().catch(() => undefined) // 204 has none
   if (response.ok) return answer as Answer
   const { detail, message } = (answer ?? {}) as { detail?: string; message?: string } // RFC 9457 of the hub, Fastify's own of the example's server
-  throw new Error(detail ?? message ?? `The server answered ${response.status}.`)
+  throw new Refusal(response.status, detail ?? message ?? `The server answered ${response.status}.`)
 }
 
 /**

@@ -20,7 +20,13 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
     base: './',
     build: { outDir: folder, emptyOutDir: true, target: 'es2022' },
   })
-  const app = Fastify({ logger: { level: 'warn' }, forceCloseConnections: true, ajv: { customOptions: { verbose: true } }, schemaErrorFormatter: wordsOf })
+  const app = Fastify({
+    logger: { level: 'warn' },
+    forceCloseConnections: true,
+    // Nothing is converted (`null` to 0, say) or dropped; `verbose` hands the schema to `wordsOf`.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, verbose: true } },
+    schemaErrorFormatter: wordsOf,
+  })
   await app.register(staticFiles, { root: folder })
   app.get('/hub', async () => ({ url: hub.publicUrl }))
   const example = await loadExample(name)
@@ -31,8 +37,15 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
   return app
 }
 
-/** Why a body is refused: what its schema says of the member, if it does (`verbose` hands the schema over). */
+/** What `verbose` adds to an error. */
+interface Verbose {
+  /** The schema that the value does not fit: a member's, or the body's where a member is missing or is one too many. */
+  parentSchema?: { description?: string; properties?: Record<string, { description?: string }> }
+}
+
+/** Why a body is refused, in the words of its schema: the `description` of the member, or of the whole. */
 function wordsOf([error]: FastifySchemaValidationError[]): Error {
-  const { instancePath, message = 'is not valid', parentSchema } = error as FastifySchemaValidationError & { parentSchema?: { description?: string } }
-  return new Error(parentSchema?.description ?? `${instancePath.slice(1) || 'The body'} ${message}.`)
+  const { keyword, instancePath, message, params, parentSchema } = error as FastifySchemaValidationError & Verbose
+  const wanted = keyword === 'required' ? parentSchema?.properties?.[String(params['missingProperty'])] : parentSchema
+  return new Error(wanted?.description ?? `${instancePath.slice(1) || 'The body'} ${message ?? 'is not valid'}.`)
 }

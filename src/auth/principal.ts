@@ -31,8 +31,8 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
   if (!registered.Check(claims)) throw invalidClaims(registered.Errors(claims)[0], '')
   if (!granting.Check(granted)) throw invalidClaims(granting.Errors(granted)[0], `/${claimName}`)
   const { sub, exp, jti } = claims
-  const read = (action: Action) => (granted[action] ?? []).map((grant) => readGrant(grant, sub, `${claimName}.${action}`)).filter((grant) => grant !== undefined)
-  const voids = (action: Action) => (granted[action] ?? []).filter((grant) => resolveGrant(grant, sub) === undefined)
+  const read = (action: Action) => readGrants(granted[action], sub, `${claimName}.${action}`)
+  const [subscribe, publish, presence] = [read('subscribe'), read('publish'), read('presence')]
   return {
     anonymous: false,
     subject: sub,
@@ -40,19 +40,23 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
     expiresAt: exp === undefined ? undefined : Math.min(exp * 1_000, LAST_DATE),
     admin: granted.admin ?? false,
     info: granted.info,
-    grants: { subscribe: [...read('subscribe'), ...subscribeToo], publish: read('publish'), presence: read('presence') },
+    grants: { subscribe: [...subscribe.patterns, ...subscribeToo], publish: publish.patterns, presence: presence.patterns },
     missingClaim,
-    voidGrants: { subscribe: voids('subscribe'), publish: voids('publish'), presence: voids('presence') },
+    voidGrants: { subscribe: subscribe.voids, publish: publish.voids, presence: presence.voids },
   }
 }
 
 /** A grant with `{sub}` is void when the subject is not one plain segment; any other that is no pattern is a mistake. */
-function readGrant(grant: string, sub: string | undefined, where: string): string | undefined {
-  const pattern = resolveGrant(grant, sub)
-  if (pattern === undefined && resolveGrant(grant, 'subject') === undefined) {
-    throw new Problem('invalid-claims', `The token's claim ${where} holds ${quote(grant)}, which is no topic or pattern.`)
+function readGrants(grants: readonly string[] = [], sub: string | undefined, where: string): { patterns: string[]; voids: string[] } {
+  const patterns: string[] = []
+  const voids: string[] = []
+  for (const grant of grants) {
+    const pattern = resolveGrant(grant, sub)
+    if (pattern !== undefined) patterns.push(pattern)
+    else if (resolveGrant(grant, 'subject') !== undefined) voids.push(grant)
+    else throw new Problem('invalid-claims', `The token's claim ${where} holds ${quote(grant)}, which is no topic or pattern.`)
   }
-  return pattern
+  return { patterns, voids }
 }
 
 function invalidClaims(error: { instancePath: string; message: string } | undefined, prefix: string): Problem {

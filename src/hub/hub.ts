@@ -7,14 +7,14 @@ import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
 import { HubError } from './hub-error.js'
+import { OwnTopics } from './own-topics.js'
 import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
 import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
-import { STATS_TOPIC, StatsMeter } from './stats.js'
-import { CONNECTIONS_TOPIC, describeStream, type ConnectionChange, type StreamInfo } from './stream-info.js'
+import { describeStream, type StreamInfo } from './stream-info.js'
 import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
 import { requireTopic, requireTopicName } from './topic.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
@@ -75,7 +75,7 @@ export class Hub implements SubscriberOwner {
   readonly #catchUp: CatchUp
   readonly #bookmarks: Bookmarks
   readonly #presence: Presence
-  readonly #stats: StatsMeter
+  readonly #ownTopics: OwnTopics
   /** The streams that are open. */
   readonly connections = new Connections()
   readonly #upkeep: Upkeep
@@ -92,12 +92,13 @@ export class Hub implements SubscriberOwner {
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
-    this.#presence = new Presence(presenceGrace, (type, change) => this.#sendEphemeral({ topic: change.topic, type, id: undefined, kind: 'json', payload: JSON.stringify(change) }))
-    this.#stats = new StatsMeter({
+    this.#presence = new Presence(presenceGrace, (type, change) => this.#tell(change.topic, change, type))
+    this.#ownTopics = new OwnTopics({
       connections: this.connections,
+      fanout: this.#fanout,
       log: () => log.stats(),
-      measure: (latency) => (this.#fanout.latency = latency),
-      tell: (stats) => this.#tell(STATS_TOPIC, stats),
+      describe: (subscriber) => this.describe(subscriber),
+      tell: (topic, data) => this.#tell(topic, data),
     })
     this.#bookmarks = new Bookmarks(log.records, (sequence) => this.cursor(sequence), onError)
     this.#maxEventSize = maxEventSize
@@ -185,7 +186,7 @@ export class Hub implements SubscriberOwner {
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
-    const since = this.#stats.isMeasuring ? performance.now() : undefined
+    const since = this.#ownTopics.clock()
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#log.append(kept) : []
     let next = 0
@@ -204,19 +205,18 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, wire, start, sink, bookmark, slow }: Subscription): Subscriber {
+  subscribe({ info, selection, wire, start, sink, bookmark, slow: policy }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const feed = this.#fanout.feed(selection, wire, this.#head)
     feed.size++
     const seen = Seen.since(selection, start.isResumed ? 0 : start.sequence)
-    const subscriber = new Subscriber(info, feed, start.sequence, this.#head, seen, sink, this, slow)
+    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, seen, sink, owner: this, policy })
     subscriber.gap = start.gap
     subscriber.announceLive = start.past
     subscriber.knownTrims = start.replayedAt
     this.connections.add(subscriber)
     if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
-    this.#look()
-    this.#tellOf(subscriber, 'opened')
+    this.#ownTopics.changed(subscriber, 'opened')
     this.#presence.moved(info.principal, undefined, selection)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
@@ -242,15 +242,14 @@ export class Hub implements SubscriberOwner {
     subscriber.seen = subscriber.seen.moved(subscriber.sequence, selection, replay)
     this.#presence.moved(subscriber.info.principal, before, selection)
     if (isLive) this.#run(subscriber)
-    this.#look()
-    this.#tellOf(subscriber, 'changed')
+    this.#ownTopics.changed(subscriber, 'changed')
   }
 
   /** Gives an open stream another token of the same subject; what it reads stays. */
   renew(subscriber: Subscriber, principal: Principal): void {
     subscriber.info.principal = principal
     this.#presence.renewed(principal, subscriber.feed.selection)
-    this.#tellOf(subscriber, 'changed')
+    this.#ownTopics.changed(subscriber, 'changed')
   }
 
   /** What is told of an open stream. */
@@ -265,7 +264,7 @@ export class Hub implements SubscriberOwner {
 
   /** Where a stream is: the cursor from which it would go on. */
   positionOf(subscriber: Subscriber): string {
-    return this.cursor(this.#head - (this.lag(subscriber)))
+    return this.cursor(this.#head - this.lag(subscriber))
   }
 
   /** The subjects that are present on a topic. */
@@ -328,9 +327,7 @@ export class Hub implements SubscriberOwner {
   leave(subscriber: Subscriber, reason?: CloseReason): void {
     if (!this.connections.delete(subscriber)) return
     this.#fanout.leave(subscriber)
-    this.#stats.ended(subscriber)
-    this.#look()
-    this.#tellOf(subscriber, 'closed', reason ?? 'gone')
+    this.#ownTopics.changed(subscriber, 'closed', reason ?? 'gone')
     this.#presence.moved(subscriber.info.principal, subscriber.feed.selection, undefined)
     this.#bookmarks.leave(subscriber)
   }
@@ -366,7 +363,7 @@ export class Hub implements SubscriberOwner {
     this.endStreams()
     this.#state = 'closed'
     this.#upkeep.stop()
-    this.#stats.stop()
+    this.#ownTopics.stop()
     this.#unfollow()
     await this.#bookmarks.close()
     await this.#log.close()
@@ -401,7 +398,7 @@ export class Hub implements SubscriberOwner {
   #dispatch(events: readonly StoredEvent[]): void {
     for (const event of events) {
       this.#head = event.sequence
-      if (this.#stats.isMeasuring) this.#stats.published(event)
+      this.#ownTopics.published(event)
       this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time, this.cursor(event.sequence)))
     }
   }
@@ -411,23 +408,13 @@ export class Hub implements SubscriberOwner {
   }
 
   #publishEphemeral(event: NewEvent): Receipt {
-    if (this.#stats.isMeasuring) this.#stats.published(event)
+    this.#ownTopics.published(event)
     return this.#sendEphemeral(event)
   }
 
-  /** Sends something on one of the hub's own topics. */
-  #tell(topic: string, data: object): void {
-    this.#sendEphemeral({ topic, type: undefined, id: undefined, kind: 'json', payload: JSON.stringify(data) })
-  }
-
-  /** Measures while somebody listens: to be called whenever streams have come, gone or changed their topics. */
-  #look(): void {
-    this.#stats.listen(this.#fanout.subscribers(STATS_TOPIC) > 0)
-  }
-
-  #tellOf(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
-    if (this.#fanout.subscribers(CONNECTIONS_TOPIC) === 0) return
-    this.#tell(CONNECTIONS_TOPIC, { change, reason, ...this.describe(subscriber) } satisfies ConnectionChange)
+  /** Sends something of the hub's own. */
+  #tell(topic: string, data: object, type?: string): void {
+    this.#sendEphemeral({ topic, type, id: undefined, kind: 'json', payload: JSON.stringify(data) })
   }
 
   #sendEphemeral(event: NewEvent): Receipt {

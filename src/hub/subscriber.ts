@@ -72,6 +72,21 @@ export interface SubscriberInfo {
   principal: Principal
 }
 
+/** What a subscriber begins with. */
+export interface SubscriberOptions {
+  info: SubscriberInfo
+  feed: Feed
+  /** Everything up to here it has, or does not want. */
+  sequence: number
+  /** The newest sequence that its feed may have been given. */
+  head: number
+  /** What it has seen of the log. */
+  seen: Seen
+  sink: Sink
+  owner: SubscriberOwner
+  policy?: SlowPolicy | undefined
+}
+
 /** After how long without room somebody who is catching up counts as having stalled, in milliseconds. */
 const STALL = 1_000
 
@@ -115,12 +130,7 @@ export class Subscriber implements SinkReader {
   #fullSince = 0
   readonly #owner: SubscriberOwner
 
-  /**
-   * @param sequence everything up to here it has, or does not want
-   * @param head the newest sequence that its feed may have been given
-   * @param seen what it has seen of the log
-   */
-  constructor(info: SubscriberInfo, feed: Feed, sequence: number, head: number, seen: Seen, sink: Sink, owner: SubscriberOwner, policy: SlowPolicy = 'resume') {
+  constructor({ info, feed, sequence, head, seen, sink, owner, policy = 'resume' }: SubscriberOptions) {
     this.info = info
     this.feed = feed
     this.sequence = sequence

@@ -45,7 +45,7 @@ class StreamSink implements Sink {
     if (this.#isDirect ? this.#writer!.write(bytes) : this.#writeToStream(bytes)) return true
     if (!this.#full) {
       this.#full = true
-      this.#waiting = this.#isDirect ? this.#writer!.waiting : 0
+      this.#waiting = this.#unsent()
       this.#setTimeout(this.#slowTimeout)
     }
     return false
@@ -77,13 +77,18 @@ class StreamSink implements Sink {
     this.reader?.drained()
   }
 
-  /** What the kernel takes of what waits is progress, so a slow reader is no stalled one. Of its own writes Node has looked. */
+  /** How many bytes a direct write has left waiting; Node looks after its own. */
+  #unsent(): number {
+    return this.#isDirect ? this.#writer!.waiting : 0
+  }
+
+  /** What the kernel takes of what waits is progress, so a slow reader is no stalled one. */
   #timedOut(): void {
     if (!this.#full) {
       this.#body.destroy()
       return
     }
-    const waiting = this.#isDirect ? this.#writer!.waiting : 0
+    const waiting = this.#unsent()
     if (waiting >= this.#waiting) {
       this.reader?.stalled()
       return

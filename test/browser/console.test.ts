@@ -190,7 +190,8 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
     t.equal(await history.locator('li').count(), 13)
     for (let n = 0; n < 30; n++) await publish(hub, 'orders.1', { data: `page ${n}` }, ann)
     await page.getByRole('button', { name: 'Oldest' }).click()
-    await history.getByText('"number":1,').waitFor()
+    await history.getByText('"page 6"').waitFor() // the twentieth; what is first was shown before, too
+    t.match(await history.locator('li').last().textContent(), '"number":1,')
     t.equal(await history.locator('li').count(), 20)
     await page.getByRole('button', { name: 'Newer' }).click()
     await history.getByText('"page 7"').waitFor()
@@ -471,9 +472,9 @@ await t.test('the console', { skip: skipWithout(path), timeout: TIMEOUT }, async
       await page.getByRole('img', { name: /^Memory/ }).locator('canvas').waitFor()
       opened.push([width, page])
     }
-    await delay(3_000) // there is something to see before the outage
+    await delay(3_000) // no wait for anything, but what is looked at: so long a line before the outage
     hub.signal('SIGSTOP')
-    await delay(6_000) // the outage
+    await delay(6_000) // and so long a hole
     hub.signal('SIGCONT')
     for (const [width, page] of opened) {
       const memory = page.getByRole('img', { name: /^Memory.*; interrupted once$/ })

@@ -36,7 +36,7 @@ function open() {
     const feed = fanout.feed(selection, { format: 'raw', topicLine: !selection.isSingleTopic }, head)
     feed.size++
     const sink = new FakeSink()
-    const subscriber = new Subscriber({ id: '', address: '', principal: anybody }, feed, head, head, Seen.since(selection, head), sink, owner)
+    const subscriber = new Subscriber({ info: { id: '', address: '', principal: anybody }, feed, sequence: head, head, seen: Seen.since(selection, head), sink, owner })
     fanout.join(subscriber, feed.end)
     return Object.assign(sink, { subscriber })
   }

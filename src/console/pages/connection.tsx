@@ -2,12 +2,12 @@
 import { useSignal } from '@preact/signals'
 import type { Connection } from '../../schemas/connection.js'
 import { formatBytes, formatDateTime, formatNumber } from '../format.js'
-import { addressOf } from '../hub/address.js'
 import { call, messageOf } from '../hub/api.js'
 import { useResource } from '../hub/resource.js'
 import { Figures } from '../parts/figures.js'
 import { Notice } from '../parts/notice.js'
 import { TryIt } from '../parts/try-it.js'
+import { managing } from '../snippets.js'
 import { linkTo } from '../route.js'
 
 const INTERVAL = 1_000
@@ -51,23 +51,7 @@ export function ConnectionPage({ id }: { id: string }) {
           <p class="muted">A client that may still connect comes back by itself.</p>
         </>
       )}
-      <TryIt title="look at it, and end it" {...requests(addressOf(path))} />
+      <TryIt title="look at it, and end it" {...managing(path)} />
     </>
   )
-}
-
-function requests(url: string): { curl: string; script: string } {
-  return {
-    curl: `curl -H "Authorization: Bearer $TOKEN" "${url}"
-curl -X DELETE -H "Authorization: Bearer $TOKEN" "${url}"`,
-    script: `const url = '${url}'
-const headers = { Authorization: 'Bearer $TOKEN' }
-
-const answer = await fetch(url, { headers })
-const connection = await answer.json()
-console.log(connection.topics, connection.lag)
-
-const { status } = await fetch(url, { method: 'DELETE', headers })
-console.log(status)`,
-  }
 }

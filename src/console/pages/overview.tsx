@@ -1,11 +1,11 @@
 /** How the hub is, over the last minutes. */
-import { addressOf } from '../hub/address.js'
 import { latest, monitor } from '../hub/monitor.js'
 import { formatBytes, formatMilliseconds, formatNumber } from '../format.js'
 import { linkTo } from '../route.js'
 import { Chart, type ChartProps } from '../parts/chart.js'
 import { Figures } from '../parts/figures.js'
 import { TryIt } from '../parts/try-it.js'
+import { subscribing } from '../snippets.js'
 
 /** Bytes are divided by powers of two, since they are written so. */
 const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power)
@@ -18,6 +18,10 @@ const CHARTS: ChartProps[] = [
   { title: 'Memory', format: formatBytes, steps: BINARY, lines: [{ name: 'resident', of: ({ memory }) => memory }] },
   { title: 'Log', format: formatBytes, steps: BINARY, lines: [{ name: 'size', of: ({ log }) => log.bytes }] },
 ]
+
+const SHOW_FIGURES = `events.onmessage = ({ data }) => {
+  console.log(JSON.parse(data))
+}`
 
 export function OverviewPage() {
   const now = latest.value
@@ -45,24 +49,7 @@ export function OverviewPage() {
           </ul>
         </section>
       )}
-      <TryIt title="the same figures" {...requests()} />
+      <TryIt title="the same figures" {...subscribing('fanfare.stats', {}, SHOW_FIGURES)} />
     </>
   )
-}
-
-function requests(): { curl: string; script: string } {
-  const url = addressOf('topics/fanfare.stats/events')
-  return {
-    curl: `curl -N -H "Authorization: Bearer $TOKEN" "${url}"`,
-    script: `const answer = await fetch('${addressOf('tickets')}', {
-  method: 'POST',
-  headers: { Authorization: 'Bearer $TOKEN' },
-})
-const { ticket } = await answer.json()
-
-const events = new EventSource('${url}?ticket=' + ticket)
-events.onmessage = ({ data }) => {
-  console.log(JSON.parse(data))
-}`,
-  }
 }

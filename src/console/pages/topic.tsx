@@ -2,7 +2,7 @@
 import type { Static } from 'typebox'
 import type { TopicInfo } from '../../schemas/topic.js'
 import { formatBytes, formatNumber } from '../format.js'
-import { addressOf, topicPath } from '../hub/address.js'
+import { topicPath } from '../hub/address.js'
 import { useResource } from '../hub/resource.js'
 import { Figures } from '../parts/figures.js'
 import { HistoryCard } from '../parts/history-card.js'
@@ -11,8 +11,13 @@ import { Notice } from '../parts/notice.js'
 import { PresenceCard } from '../parts/presence-card.js'
 import { PublishForm } from '../parts/publish-form.js'
 import { TryIt } from '../parts/try-it.js'
+import { publishing, subscribing } from '../snippets.js'
 
 const INTERVAL = 2_000
+
+const SHOW_EVENTS = `const show = ({ type, data, lastEventId }) => console.log(type, lastEventId, data)
+events.addEventListener('message', show) // events without a type
+events.addEventListener('created', show) // of this type; a line like it for each other type that you want`
 
 export function TopicPage({ topic }: { topic: string }) {
   const { value, error } = useResource<Static<typeof TopicInfo>>(topicPath(topic), {}, INTERVAL)
@@ -41,42 +46,8 @@ export function TopicPage({ topic }: { topic: string }) {
           <PresenceCard topic={topic} />
         </div>
       </div>
-      <TryIt title="subscribe" {...subscribing(topic)} />
+      <TryIt title="subscribe" {...subscribing(topic, { replay: '10' }, SHOW_EVENTS)} />
       <TryIt title="publish" {...publishing(topic)} />
     </>
   )
-}
-
-function subscribing(topic: string): { curl: string; script: string } {
-  const url = addressOf(topicPath(topic, '/events'), { replay: '10' })
-  return {
-    curl: `curl -N -H "Authorization: Bearer $TOKEN" "${url}"`,
-    script: `const answer = await fetch('${addressOf('tickets')}', {
-  method: 'POST',
-  headers: { Authorization: 'Bearer $TOKEN' },
-})
-const { ticket } = await answer.json()
-
-const events = new EventSource('${url}&ticket=' + ticket)
-const show = ({ type, data, lastEventId }) => console.log(type, lastEventId, data)
-events.addEventListener('message', show) // events without a type
-events.addEventListener('created', show) // of this type; a line like it for each other type that you want`,
-  }
-}
-
-function publishing(topic: string): { curl: string; script: string } {
-  const url = addressOf(topicPath(topic, '/events'))
-  return {
-    curl: `curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
-  -d '{"type":"created","data":{"total":12}}' "${url}"`,
-    script: `const answer = await fetch('${url}', {
-  method: 'POST',
-  headers: {
-    Authorization: 'Bearer $TOKEN',
-    'Content-Type': 'application/json',
-  },
-  body: JSON.stringify({ type: 'created', data: { total: 12 } }),
-})
-console.log(answer.status, await answer.json())`,
-  }
 }

@@ -2,13 +2,11 @@
 import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import { token } from '../hub/session.js'
+import type { Snippets } from '../snippets.js'
 
-/** `$TOKEN` in them stands for the token. */
-export interface TryItProps {
+export interface TryItProps extends Snippets {
   /** What they are for, as it stands after "Try it:". */
   title: string
-  curl: string
-  script?: string
 }
 
 export function TryIt({ title, curl, script }: TryItProps) {

@@ -142,7 +142,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   await t.test('the hub cannot be reached when the page is opened: it says so, and goes on when it can', async (t) => {
     await example.hub.kill()
     const late = await visit(t, browser, { ...example, url: `${example.url}/?on=queue` })
-    await late.getByRole('alert').filter({ hasText: 'The hub cannot be reached.' }).waitFor()
+    await late.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
     await looksWell(t, late, 'board-unreachable')
     await example.hub.start()
     await shows(late, 'Queue length', '46')
