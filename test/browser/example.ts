@@ -9,7 +9,7 @@ import { freePort } from '../helper/free-port.js'
 import { networkTo, type Network } from '../helper/network.js'
 import { revivingHub, type RevivingHub } from '../helper/reviving-hub.js'
 import { SECRET } from '../helper/token.js'
-import { accessibilityFaults, openPage, screenshot } from './page.js'
+import { checkPage, openPage } from './page.js'
 
 export interface RunningExample {
   /** Where its page is. */
@@ -73,10 +73,7 @@ export async function looksWell(t: Test, page: Page, name: string): Promise<void
     await page.emulateMedia({ colorScheme })
     for (const width of [1280, 390]) {
       await page.setViewportSize({ width, height: size.height })
-      t.strictSame(await accessibilityFaults(page), [], `${name}, ${colorScheme}, ${width} pixels wide`)
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-      t.equal(overflow, 0, `${name} is not wider than the screen`)
-      await screenshot(page, `${name}-${colorScheme}-${width}`)
+      await checkPage(t, page, `${name}-${colorScheme}-${width}`)
     }
   }
   await page.emulateMedia({ colorScheme: 'light' })

@@ -30,14 +30,22 @@ export async function openPage(t: Test, browser: Browser, url: string, { scheme 
 }
 
 /** What axe-core says is wrong with a page (WCAG 2.2 A and AA, and what it calls best practices), a line each. */
-export async function accessibilityFaults(page: Page): Promise<string[]> {
+async function accessibilityFaults(page: Page): Promise<string[]> {
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(`${readFileSync(AXE, 'utf8')};0`) // not as a script of the page: its policy forbids that
   const { violations } = await page.evaluate<AxeResults>('axe.run()')
   return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html, any }) => `${id}: ${help}: ${html.slice(0, 120)} ${any[0]?.message ?? ''}`))
 }
 
 /** Keeps what a page looks like, for people. */
-export async function screenshot(page: Page, name: string): Promise<void> {
+async function screenshot(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true })
   await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage: true })
+}
+
+/** Everybody can use a page as it is now, and it fits the screen; a picture of it is kept. */
+export async function checkPage(t: Test, page: Page, name: string): Promise<void> {
+  t.strictSame(await accessibilityFaults(page), [], name)
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  t.equal(overflow, 0, `${name} is not wider than the screen`)
+  await screenshot(page, name)
 }

@@ -1,6 +1,6 @@
 /** Where a token is asked for. It is tried before it is kept. */
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { call, messageOf } from '../hub/api.js'
 import { refusal, signIn } from '../hub/session.js'
 import { Notice } from '../parts/notice.js'
@@ -9,7 +9,7 @@ export function SignIn() {
   const input = useRef<HTMLInputElement>(null)
   const error = useSignal<string | undefined>(undefined)
   const isBusy = useSignal(false)
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = 'Sign in · Fanfare'
     input.current?.focus()
   }, [])

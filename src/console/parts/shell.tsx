@@ -1,6 +1,6 @@
 /** What surrounds every page: where one can go, how the console's own stream is, and the way out. */
 import type { ComponentChildren } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useLayoutEffect } from 'preact/hooks'
 import { monitor, watchHub } from '../hub/monitor.js'
 import { signOut } from '../hub/session.js'
 import { ConnectionPage } from '../pages/connection.js'
@@ -19,7 +19,7 @@ const LINKS: { page: 'overview' | 'topics' | 'connections'; name: string }[] = [
 
 export function Shell() {
   useEffect(watchHub, [])
-  useEffect(() => void (document.title = `${titleOf(route.value)} · Fanfare`), [route.value])
+  useLayoutEffect(() => void (document.title = `${titleOf(route.value)} · Fanfare`), [route.value])
   const { page } = route.value
   const stream = monitor.value
   return (

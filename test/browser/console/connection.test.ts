@@ -1,0 +1,31 @@
+/** A connection’s page; in a real browser, on a hub that runs as a process of its own. */
+import t from 'tap'
+import { openLive, streamUrl } from '../../helper/stream.js'
+import { token } from '../../helper/token.js'
+import { findChromium, skipWithout, startChromium } from '../chromium.js'
+import { busyHub, checkBoth, open, TIMEOUT } from './console.js'
+
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+await t.test('a connection’s page', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+
+  await t.test('a connection is ended', async (t) => {
+    const hub = await busyHub(t)
+    const stream = await openLive(t, streamUrl(hub, ['orders.1']), { token: token({ sub: 'bob', subscribe: ['**'] }) })
+    const id = String(stream.headers['fanfare-connection'])
+    const page = await open(t, browser, hub)
+    await page.getByRole('link', { name: 'Connections' }).click()
+    await page.getByLabel('Subject').fill('bob')
+    await page.locator('tbody tr').nth(1).waitFor({ state: 'detached' })
+    await page.locator('tbody').getByRole('link', { name: id }).click()
+    await page.locator('.figures', { hasText: 'bob' }).waitFor()
+    await page.getByRole('button', { name: 'End this connection' }).click()
+    t.match(await stream.told('close'), { reason: 'revoked' })
+    await page.getByText(/It has ended/).waitFor()
+    await checkBoth(t, page, 'connection-ended')
+    await page.getByRole('link', { name: 'Connections' }).click()
+    await page.locator('li', { hasText: id }).filter({ hasText: 'closed (revoked)' }).waitFor()
+  })
+})

@@ -1,0 +1,124 @@
+/** Signing in, what a token may do in the console, and where it is kept; in a real browser, on a hub that runs as a process of its own. */
+import Fastify from 'fastify'
+import type { Request } from 'playwright-core'
+import t from 'tap'
+import fanfare from '../../../src/index.js'
+import { startHub } from '../../helper/process.js'
+import { SECRET, token } from '../../helper/token.js'
+import { findChromium, skipWithout, startChromium } from '../chromium.js'
+import { openPage } from '../page.js'
+import { admin, ann, busyHub, checkBoth, go, isLive, open, TIMEOUT } from './console.js'
+
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+
+  await t.test('somebody signs in by form, and out again', async (t) => {
+    const hub = await startHub(t)
+    const page = await openPage(t, browser, hub.url)
+    const field = page.getByLabel('Token')
+    t.ok(await field.evaluate((element) => element === document.activeElement), 'the field has the focus')
+    for (const [wrong, words] of [['nonsense', /token/i], [token({ subscribe: ['**'], exp: 1 }), /expired/], ['ü', /no token/]] as const) {
+      await field.fill(wrong)
+      await page.keyboard.press('Enter')
+      await page.getByRole('alert').filter({ hasText: words }).waitFor()
+    }
+    await field.fill(admin)
+    await page.keyboard.press('Enter')
+    await isLive(page)
+    await page.reload()
+    await isLive(page)
+    const other = await page.context().newPage()
+    await other.goto(hub.url)
+    await other.getByLabel('Token').waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Token').waitFor()
+    await page.reload()
+    await page.getByLabel('Token').waitFor()
+    t.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0, 'nothing is left of it')
+  })
+
+  await t.test('the link of a development start signs in, and its token leaves the address at once', async (t) => {
+    const hub = await startHub(t, { FANFARE_JWT_SECRET: '' })
+    const link = hub.logs().map((line) => line['console']).find((value) => typeof value === 'string')
+    t.match(link, new RegExp(`^${hub.url}/#token=`))
+    const page = await openPage(t, browser, link!)
+    await isLive(page)
+    t.equal(page.url(), `${hub.url}/`)
+    await page.goBack().catch(() => null)
+    t.notMatch(page.url(), /token/)
+  })
+
+  await t.test('a token that is no admin’s is told what it lacks, and sees the rest', async (t) => {
+    const hub = await busyHub(t)
+    const page = await openPage(t, browser, `${hub.url}/#token=${ann}`)
+    await page.getByRole('alert').filter({ hasText: '"admin": true' }).waitFor()
+    await checkBoth(t, page, 'refused')
+    await page.getByRole('link', { name: 'Topics' }).click()
+    await page.getByRole('link', { name: 'orders.1' }).waitFor()
+  })
+
+  await t.test('below the prefix of an application it works as well', async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(fanfare, { prefix: '/live/hub', log: 'memory', jwtSecret: SECRET })
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    const page = await openPage(t, browser, `${url}/live/hub#token=${admin}`)
+    await isLive(page)
+    t.equal(page.url(), `${url}/live/hub/`)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('list', { name: 'Live events' }).getByText('{"total":12}').waitFor()
+  })
+
+  await t.test('a ticket opens each of its streams', async (t) => {
+    const hub = await startHub(t)
+    const page = await openPage(t, browser, hub.url)
+    const streams: Request[] = []
+    page.on('request', (request) => {
+      if (new URL(request.url()).pathname === '/events') streams.push(request)
+    })
+    await page.getByLabel('Token').fill(admin)
+    await page.keyboard.press('Enter')
+    await isLive(page)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    t.equal(streams.length, 2)
+    for (const request of streams) {
+      t.match(new URL(request.url()).searchParams.get('ticket'), /^ey/)
+      t.equal(await request.headerValue('authorization'), null)
+      t.notOk(request.url().includes(admin))
+    }
+  })
+
+  await t.test('the token is shown only to whoever asks for it', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const panel = page.locator('details', { hasText: 'Try it: publish' })
+    await panel.locator('summary').click()
+    const curl = panel.locator('pre').first()
+    t.match(await curl.textContent(), new RegExp(`Bearer \\$TOKEN.*${hub.url}/topics/orders.1/events`, 's'))
+    t.notMatch(await page.content(), new RegExp(admin))
+    await panel.getByRole('button', { name: 'Show the token' }).click()
+    t.match(await curl.textContent(), new RegExp(`Bearer ${admin}`))
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await panel.getByRole('button', { name: 'Copy curl' }).click()
+    await panel.getByText('Copied.').waitFor()
+    const copied = await page.evaluate(() => navigator.clipboard.readText())
+    t.ok(copied.includes(`Bearer ${admin}`))
+  })
+
+  await t.test('a token that grants nothing is told so', async (t) => {
+    const hub = await busyHub(t)
+    const page = await openPage(t, browser, `${hub.url}/#token=${token({ sub: 'guest' })}`)
+    await page.locator('header .badge.refused').waitFor()
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.refused').waitFor()
+    await page.getByRole('alert').filter({ hasText: 'This topic: the stream is refused.' }).waitFor()
+    await checkBoth(t, page, 'topic-refused')
+  })
+})

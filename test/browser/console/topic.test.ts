@@ -1,0 +1,100 @@
+/** A topic’s page: what comes, what came, and what is published on it; in a real browser, on a hub that runs as a process of its own. */
+import t from 'tap'
+import { publish } from '../../helper/http.js'
+import { startHub } from '../../helper/process.js'
+import { revivingHub } from '../../helper/reviving-hub.js'
+import { openLive, streamUrl } from '../../helper/stream.js'
+import { findChromium, skipWithout, startChromium } from '../chromium.js'
+import { ann, busyHub, checkBoth, go, open, TIMEOUT } from './console.js'
+
+t.setTimeout(TIMEOUT)
+const path = findChromium()
+
+await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+
+  await t.test('what is published on a topic’s page arrives there', async (t) => {
+    const hub = await busyHub(t)
+    const page = await open(t, browser, hub)
+    await page.getByRole('link', { name: 'Topics' }).click()
+    await page.getByLabel('Begins with').fill('orders.')
+    await page.getByRole('link', { name: 'news' }).waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Topic', exact: true }).click()
+    t.equal(await page.locator('tbody a').first().textContent(), 'orders.4', 'sorted the other way round')
+    await page.getByRole('link', { name: 'orders.1' }).click()
+    const live = page.getByRole('list', { name: 'Live events' })
+    await page.locator('#live ~ .badge.live').waitFor()
+    await page.getByLabel('Type').fill('a type of its own')
+    await page.getByRole('textbox', { name: 'Payload' }).fill('{"hello": "wörld"}')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await live.getByText('{"hello":"wörld"}').waitFor()
+    await live.getByText('a type of its own').waitFor()
+    await page.getByText(/^Published as \S+, sent to 2 subscribers\.$/).waitFor()
+
+    await page.getByLabel('Text').check()
+    await page.getByLabel('Ephemeral').check()
+    await page.getByRole('textbox', { name: 'Payload' }).fill('gone at once')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await live.locator('li', { hasText: 'gone at once' }).getByText('ephemeral').waitFor()
+
+    await page.getByLabel('JSON').check()
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('alert').filter({ hasText: 'no JSON' }).waitFor()
+    await page.getByRole('textbox', { name: 'Payload' }).fill('1')
+    await page.getByLabel('Type').fill('fanfare.mine')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await page.getByRole('alert').filter({ hasText: /type/ }).waitFor()
+
+    await page.getByRole('button', { name: 'Newest' }).click()
+    const history = page.getByRole('list', { name: 'History' })
+    await history.getByText('{"hello":"wörld"}').waitFor()
+    t.equal(await history.locator('li').count(), 13)
+    for (let n = 0; n < 30; n++) await publish(hub, 'orders.1', { data: `page ${n}` }, ann)
+    await page.getByRole('button', { name: 'Oldest' }).click()
+    await history.getByText('"page 6"').waitFor() // the twentieth; what is first was shown before, too
+    t.match(await history.locator('li').last().textContent(), '"number":1,')
+    t.equal(await history.locator('li').count(), 20)
+    await page.getByRole('button', { name: 'Newer' }).click()
+    await history.getByText('"page 7"').waitFor()
+    await page.getByRole('button', { name: 'Older' }).click()
+    await history.getByText('"number":1,').waitFor()
+    await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
+    await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
+  })
+
+  await t.test('the snippets of a topic’s page fit each other: what the one publishes the other one hears', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const script = async (title: string) => {
+      const panel = page.locator('details', { hasText: `Try it: ${title}` })
+      await panel.locator('summary').click()
+      await panel.getByRole('button', { name: 'Show the token' }).click()
+      return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
+    }
+    const logged: string[] = []
+    page.on('console', (message) => logged.push(message.text()))
+    await page.evaluate(await script('subscribe'))
+    const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
+    await page.evaluate(await script('publish'))
+    t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
+    const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await plain
+    t.match(logged.join('\n'), /^201 /m)
+  })
+
+  await t.test('a gap is told', async (t) => {
+    const hub = await revivingHub(t, { FANFARE_LOG: 'memory' })
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await hub.kill()
+    await page.locator('#live ~ .badge.down').waitFor()
+    await hub.start()
+    await page.getByText('This topic: there is a gap, the hub has begun a new log.').waitFor()
+    await checkBoth(t, page, 'gap')
+    await page.getByRole('button', { name: 'Dismiss' }).last().click()
+    await page.getByText('This topic: there is a gap').waitFor({ state: 'detached' })
+  })
+})
