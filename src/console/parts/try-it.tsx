@@ -1,4 +1,4 @@
-/** The requests behind a page, to be pasted elsewhere. The token is left out until somebody asks for it. */
+/** The requests behind a page, to be pasted elsewhere. The token is in them while the panel is open, unless somebody hides it. */
 import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import { token } from '../hub/session.js'
@@ -10,15 +10,16 @@ export interface TryItProps extends Snippets {
 }
 
 export function TryIt({ title, curl, script }: TryItProps) {
-  const isRevealed = useSignal(false)
-  const shown = (text: string) => (isRevealed.value ? withToken(text) : text)
+  const isOpen = useSignal(false)
+  const isHidden = useSignal(false)
+  const shown = (text: string) => (isOpen.value && !isHidden.value ? withToken(text) : text)
   return (
-    <details class="card">
+    <details class="card" onToggle={({ currentTarget }) => (isOpen.value = currentTarget.open)}>
       <summary>Try it: {title}</summary>
       <Snippet name="curl" text={curl} shown={shown(curl)} />
       {script !== undefined && <Snippet name="JavaScript" text={script} shown={shown(script)} />}
-      <button type="button" class="quiet" aria-pressed={isRevealed.value} onClick={() => (isRevealed.value = !isRevealed.value)}>
-        {isRevealed.value ? 'Hide the token' : 'Show the token'}
+      <button type="button" class="quiet" onClick={() => (isHidden.value = !isHidden.value)}>
+        {isHidden.value ? 'Show the token' : 'Hide the token'}
       </button>
     </details>
   )

@@ -69,7 +69,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     const script = async (title: string) => {
       const panel = page.locator('details', { hasText: `Try it: ${title}` })
       await panel.locator('summary').click()
-      await panel.getByRole('button', { name: 'Show the token' }).click()
+      await panel.getByRole('group', { name: 'JavaScript' }).filter({ hasNotText: '$TOKEN' }).waitFor()
       return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
     }
     const logged: string[] = []
