@@ -182,9 +182,10 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   opened = 0
   await live(SECONDS)
   t.ok(readers.size > STREAMS / 2, `${readers.size} streams are open`)
+  const meanwhile = await probe(hub, file)
   await endAll()
   const after = await probe(hub, file)
-  for (const [when, { heap, memory }] of Object.entries({ 'just started': fresh, 'after the warm-up': before, 'in the end': after })) {
+  for (const [when, { heap, memory }] of Object.entries({ 'just started': fresh, 'after the warm-up': before, 'while streams are open': meanwhile, 'in the end': after })) {
     t.comment(`${when}: ${(memory / 1e6).toFixed(1)} MB, ${JSON.stringify(heap)}`)
   }
   t.comment(`${calls.made} requests; ${opened} streams after the warm-up`)
@@ -192,6 +193,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   t.ok(calls.made > SECONDS * 10)
   t.ok(after.memory < before.memory * GROWTH, `memory is ${((after.memory / before.memory - 1) * 100).toFixed(1)} % more than after the warm-up`)
   const more = (name: keyof Probe['heap']) => after.heap[name] - before.heap[name]
+  for (const name of ['subscribers', 'sockets'] as const) t.ok(meanwhile.heap[name] > STREAMS / 2, `the probe finds the ${name} that there are: ${meanwhile.heap[name]}`)
   t.equal(after.heap.subscribers, 0, 'subscribers')
   t.ok(more('sockets') <= SPARE, `${more('sockets')} more sockets`)
   t.ok(more('timers') <= SPARE, `${more('timers')} more timers`)
