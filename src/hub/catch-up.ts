@@ -62,7 +62,7 @@ export class CatchUp {
   /** @returns whether there is more to do now */
   async #step(subscriber: Subscriber): Promise<boolean> {
     if (subscriber.hasMoved) return this.#tellTopics(subscriber)
-    if (subscriber.replays?.[0]) return this.#replay(subscriber, subscriber.replays, subscriber.replays[0])
+    if (subscriber.replays[0]) return this.#replay(subscriber, subscriber.replays[0])
     if (subscriber.stall && !subscriber.gap) return this.#skip(subscriber, subscriber.stall)
     if (!subscriber.gap && this.#join(subscriber)) return false
     return this.#readOn(subscriber)
@@ -90,17 +90,22 @@ export class CatchUp {
   }
 
   /** Sends some of the past of topics that it was given, without ids: its cursor is beyond them. */
-  async #replay(subscriber: Subscriber, replays: Replay[], replay: Replay): Promise<boolean> {
-    const { selection, after, until, seen } = replay
+  async #replay(subscriber: Subscriber, replay: Replay): Promise<boolean> {
+    const { selection, after, until } = replay
+    const { trims } = this.#log
     const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     await this.#breathe()
     if (subscriber.isClosed) return false
     if (subscriber.hasMoved) return true // which topics it has now is told first
-    replay.after = page.position
-    if (!page.more) replays.shift()
-    const { selection: held, wire } = subscriber.feed
-    const events = page.events.filter(({ topic, sequence }) => held.hasTopic(topic) && !seen.has(topic, sequence))
-    return events.length === 0 || subscriber.send(this.#encoder.events(events, wire, false), events.length)
+    const isGone = page.gap && this.#log.hasTrimmed(selection, after, replay.trims)
+    const events = page.events.filter(({ topic, sequence }) => !subscriber.seen.has(topic, sequence))
+    replay.trims = trims
+    replay.after = page.more ? page.position : until
+    subscriber.seen = subscriber.seen.given(selection.patterns, after, replay.after)
+    if (!page.more) subscriber.replays.shift()
+    const told = !isGone || subscriber.send(this.#encoder.gap('expired', this.#encoder.cursor(after), page.events[0]?.sequence))
+    const sent = events.length === 0 || subscriber.send(this.#encoder.events(events, subscriber.feed.wire, false), events.length)
+    return told && sent
   }
 
   /** Sends of each topic the newest event, to somebody who stopped reading for a while. */
@@ -114,6 +119,7 @@ export class CatchUp {
     const isSkipped = all.gap || all.events.length > page.events.length
     const told = !isSkipped || stall.told || subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))
     stall.told ||= isSkipped
+    if (isSkipped) subscriber.seen = subscriber.seen.skipped(after, page.position, page.events)
     subscriber.sequence = page.position
     const sent = page.events.length === 0 || subscriber.send(this.#encoder.events(page.events, feed.wire), page.events.length)
     if (!page.more) subscriber.stall = undefined
@@ -130,6 +136,7 @@ export class CatchUp {
     const { feed, sequence, origin } = subscriber
     const place = sequence < origin.sequence ? undefined : feed.placeAfter(sequence, origin.place)
     if (place === undefined) return false
+    if (!this.#sendCarried(subscriber)) return true // joins when its sink has drained
     if (subscriber.announceLive) {
       subscriber.announceLive = false
       subscriber.place = place
@@ -137,6 +144,15 @@ export class CatchUp {
     }
     this.#fanout.join(subscriber, place)
     return true
+  }
+
+  /** @returns whether its sink still has room */
+  #sendCarried(subscriber: Subscriber): boolean {
+    const { feed: { selection, wire }, carried } = subscriber
+    if (carried.length === 0) return true
+    subscriber.carried = []
+    const blocks = carried.filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type)).map((frame) => frame.bytes(wire))
+    return blocks.length === 0 || subscriber.send(Buffer.concat(blocks), blocks.length)
   }
 
   /** Gives the event loop a turn when catching up, of all who do, has held it for a slice. */

@@ -84,6 +84,11 @@ export class Feed {
     return Math.max(this.#start + index, since)
   }
 
+  /** The ephemeral events that it holds from a place on. */
+  ephemeralSince(place: number): Frame[] {
+    return this.#frames.slice(Math.max(0, place - this.#start)).filter(({ sequence }) => sequence === undefined)
+  }
+
   /** What follows `from`, a place that is held and not the end. */
   batch(from: number): Batch {
     if (this.#batchFrom === from && this.#batch && (this.#batch.full || this.#batch.to === this.end)) return this.#batch

@@ -15,7 +15,7 @@ import type { Selection } from './selection.js'
 import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
-import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { Subscriber, type Replay, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
 import { requireTopic, requireTopicName } from './topic.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
 
@@ -64,6 +64,9 @@ export interface Subscription {
   bookmark?: BookmarkName | undefined
   slow?: SlowPolicy
 }
+
+/** What a stream gets of the past of topics that it is given. */
+export type ReplayStart = Omit<Replay, 'until'>
 
 /** How long after one group of streams the next is ended when the hub drains, in milliseconds. */
 const DRAIN_STEP = 50
@@ -226,9 +229,9 @@ export class Hub implements SubscriberOwner {
   /**
    * Gives an open stream other topics: from its cursor on it gets the events of these and no others. It is told so by a
    * block of its own.
-   * @param replay what it gets of the past of topics that it did not have
+   * @param replay what it gets of the past of these topics
    */
-  move(subscriber: Subscriber, selection: Selection, replay?: { selection: Selection; after: number }): void {
+  move(subscriber: Subscriber, selection: Selection, replay?: ReplayStart): void {
     this.#fanout.flush(subscriber)
     if (subscriber.isClosed) return
     const { selection: before, wire } = subscriber.feed
@@ -237,19 +240,22 @@ export class Hub implements SubscriberOwner {
     const feed = this.#fanout.feed(selection, { ...wire, topicLine: wire.topicLine || !selection.isSingleTopic }, this.#head)
     feed.size++
     this.#fanout.leave(subscriber)
+    if (replay) subscriber.replays.push({ ...replay, until: subscriber.sequence })
     subscriber.moveTo(feed, this.#head)
-    if (replay) (subscriber.replays ??= []).push({ ...replay, until: subscriber.sequence, seen: subscriber.seen })
-    subscriber.seen = subscriber.seen.moved(subscriber.sequence, selection, replay)
     this.#presence.moved(subscriber.info.principal, before, selection)
     if (isLive) this.#run(subscriber)
     this.#ownTopics.changed(subscriber, 'changed')
   }
 
-  /** Gives an open stream another token of the same subject; what it reads stays. */
-  renew(subscriber: Subscriber, principal: Principal): void {
+  /**
+   * Gives an open stream another token of the same subject.
+   * @param selection what it may still read
+   */
+  renew(subscriber: Subscriber, principal: Principal, selection?: Selection): void {
     subscriber.info.principal = principal
     this.#presence.renewed(principal, subscriber.feed.selection)
-    this.#ownTopics.changed(subscriber, 'changed')
+    if (selection) this.move(subscriber, selection)
+    else this.#ownTopics.changed(subscriber, 'changed')
   }
 
   /** What is told of an open stream. */
@@ -277,9 +283,11 @@ export class Hub implements SubscriberOwner {
     return this.#log.before(selection, count)
   }
 
-  /** The sequence before the newest `count` events of a selection that a stream has not seen. */
-  beforeUnseen(selection: Selection, count: number, { seen }: Subscriber): Promise<number> {
-    return this.#log.before(selection, count, (topic, sequence) => seen.newestUnseen(topic, sequence))
+  /** Where the newest `count` events of a selection begin that a stream has not seen, and is not about to be sent. */
+  async locateUnseen(selection: Selection, count: number, { seen, replays }: Subscriber): Promise<ReplayStart> {
+    const { trims } = this.#log
+    const expected = replays.reduce((sum, replay) => sum.given(replay.selection.patterns, replay.after, replay.until), seen)
+    return { selection, trims, after: await this.#log.before(selection, count, (topic, sequence) => expected.newestUnseen(topic, sequence)) }
   }
 
   /** Reads history. */

@@ -30,20 +30,37 @@ export class Seen {
     return new Seen(new Map(patterns.map((pattern) => [pattern, [{ after, until: Infinity }]])))
   }
 
-  /** From `at` on it has another selection, and of `past` what lies between `past.after` and `at`. */
-  moved(at: number, { patterns }: Selection, past?: { selection: Selection; after: number }): Seen {
+  /** From `at` on it has another selection. */
+  moved(at: number, { patterns }: Selection): Seen {
     const spans = new Map(this.#spans)
     const held = new Set(patterns)
     for (const [pattern, list] of this.#spans) {
       const last = list.at(-1)!
       if (last.until === Infinity && !held.has(pattern)) spans.set(pattern, list.with(-1, { ...last, until: at }))
     }
-    for (const pattern of past?.selection.patterns ?? []) spans.set(pattern, withSpan(spans.get(pattern), { after: past!.after, until: at }))
     for (const pattern of patterns) spans.set(pattern, withSpan(spans.get(pattern), { after: at, until: Infinity }))
     for (const pattern of spans.keys()) {
       if (spans.size <= held.size + MAX_PATTERNS) break
       if (!held.has(pattern)) spans.delete(pattern)
     }
+    return new Seen(spans)
+  }
+
+  /** It was given, of some patterns, what lies behind `after` and up to `until`. */
+  given(patterns: readonly string[], after: number, until: number): Seen {
+    const spans = new Map(this.#spans)
+    for (const pattern of patterns) spans.set(pattern, withSpan(spans.get(pattern), { after, until }))
+    return new Seen(spans)
+  }
+
+  /** Of what it has, it was given nothing of what lies behind `after` and up to `until`, but for these events. */
+  skipped(after: number, until: number, sent: readonly { topic: string; sequence: number }[]): Seen {
+    const spans = new Map(this.#spans)
+    for (const [pattern, list] of this.#spans) {
+      const last = list.at(-1)!
+      if (last.until === Infinity) spans.set(pattern, bounded([...list.slice(0, -1), ...(last.after < after ? [{ after: last.after, until: after }] : []), { after: until, until: Infinity }]))
+    }
+    for (const { topic, sequence } of sent) spans.set(topic, withSpan(spans.get(topic), { after: sequence - 1, until: sequence }))
     return new Seen(spans)
   }
 
@@ -75,6 +92,10 @@ function withSpan(list: readonly Span[] = [], { after, until }: Span): Span[] {
     after: Math.min(after, ...touching.map((span) => span.after)),
     until: Math.max(until, ...touching.map((span) => span.until)),
   }].sort((a, b) => a.after - b.after)
+  return bounded(spans)
+}
+
+function bounded(spans: Span[]): Span[] {
   if (spans.length > MAX_SPANS) spans.splice(0, 2, { after: spans[0]!.after, until: spans[1]!.until })
   return spans
 }

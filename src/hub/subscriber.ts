@@ -1,5 +1,6 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
-import type { Feed } from './feed.js'
+import { BATCH_BYTES, type Feed } from './feed.js'
+import type { Frame } from './frame.js'
 import type { Principal } from './principal.js'
 import type { Seen } from './seen.js'
 import type { Selection } from './selection.js'
@@ -49,10 +50,11 @@ export interface KnownGap {
 /** Events of the past, to be sent without ids: they lie before the reader's cursor. */
 export interface Replay {
   selection: Selection
+  /** What lies behind this sequence is still to be sent, unless it has been seen. */
   after: number
   until: number
-  /** What the reader had seen before it asked. */
-  seen: Seen
+  /** `EventLog.trims` when it was asked for; what had been trimmed by then was not. */
+  trims: number
 }
 
 /** What a subscriber asks of the hub when its sink has something to tell. */
@@ -117,7 +119,9 @@ export class Subscriber implements SinkReader {
   /** What it has seen of the log. */
   seen: Seen
   /** What it asked for of the past of topics that it was given later. */
-  replays: Replay[] | undefined
+  replays: Replay[] = []
+  /** Ephemeral events of topics that it has kept, from feeds that it left before they could be sent. */
+  carried: Frame[] = []
   /** It stopped reading, and wants only what counts now; whether it has been told that something was skipped. */
   stall: { told: boolean } | undefined
   /** What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been told. */
@@ -143,12 +147,29 @@ export class Subscriber implements SinkReader {
     sink.reader = this
   }
 
-  /** Reads another feed from now on, from the same cursor. */
+  /**
+   * Reads another feed from now on, from the same cursor. What it was to get of the past of topics that it has no longer,
+   * it does not get.
+   */
   moveTo(feed: Feed, head: number): void {
+    if (this.state !== 'live') this.#carry(this.feed.ephemeralSince(this.place ?? this.feed.placeAfter(this.sequence, this.origin.place) ?? this.origin.place))
+    this.replays = this.replays.flatMap((replay) => {
+      const selection = replay.selection.of(replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)))
+      return selection.patterns.length > 0 ? [{ ...replay, selection }] : []
+    })
+    this.seen = this.seen.moved(this.sequence, feed.selection)
     this.feed = feed
     this.place = undefined
     this.origin = { place: feed.end, sequence: head }
     this.hasMoved = true
+  }
+
+  /** Whoever stops reading keeps no more than a batch of them: the newest. */
+  #carry(frames: readonly Frame[]): void {
+    this.carried.push(...frames)
+    let bytes = 0
+    const first = this.carried.findLastIndex(({ event }) => (bytes += event.payload.length) > BATCH_BYTES)
+    this.carried.splice(0, first + 1)
   }
 
   get isClosed(): boolean {

@@ -45,14 +45,14 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     authorizeChange(request, subscriber, subscribe)
     const { selection: before } = subscriber.feed
     const added = before.of(subscribe.filter((pattern) => !before.patterns.includes(pattern)), false)
-    const past = replay > 0 && added.patterns.length > 0 ? { selection: added, after: await hub.beforeUnseen(added, replay, subscriber) } : undefined
+    const past = replay > 0 && added.patterns.length > 0 ? await hub.locateUnseen(added, replay, subscriber) : undefined
     own(request, id) // it may have ended, or been given another token, while the log was read
     authorizeChange(request, subscriber, subscribe)
     const { selection } = subscriber.feed
     const topics = new Set([...selection.patterns, ...subscribe])
     for (const pattern of unsubscribe) topics.delete(pattern)
     if (topics.size > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`)
-    if (past && (subscriber.replays?.length ?? 0) >= MAX_REPLAYS) throw new Problem('rate-limited', `The stream is not being read: ${MAX_REPLAYS} replays are waiting for that.`)
+    if (past && subscriber.replays.length >= MAX_REPLAYS) throw new Problem('rate-limited', `The stream is not being read: ${MAX_REPLAYS} replays are waiting for that.`)
     hub.move(subscriber, selection.of(topics), past)
     return { topics: [...subscriber.feed.selection.patterns] }
   })
@@ -65,10 +65,10 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
       throw new Problem('not-granted', 'The new token is of another subject than the stream: its "sub" has to be the same.')
     }
     if (request.fanfareToken!.source !== 'header') throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
-    hub.renew(subscriber, principal)
     const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
     const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
-    if (granted.length < selection.patterns.length || presence !== selection.presence) hub.move(subscriber, selection.of(granted, presence))
+    const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
+    hub.renew(subscriber, principal, isNarrower ? selection.of(granted, presence) : undefined)
     return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
   })
 

@@ -11,7 +11,7 @@ import { openHub } from './open-hub.js'
 async function change(hub: Hub, subscriber: Subscriber, { add = [], drop = [], replay = 0 }: { add?: string[]; drop?: string[]; replay?: number }): Promise<void> {
   const before = subscriber.feed.selection
   const added = before.of(add.filter((pattern) => !before.patterns.includes(pattern)))
-  const past = replay > 0 && added.patterns.length > 0 ? { selection: added, after: await hub.beforeUnseen(added, replay, subscriber) } : undefined
+  const past = replay > 0 && added.patterns.length > 0 ? await hub.locateUnseen(added, replay, subscriber) : undefined
   const topics = [...subscriber.feed.selection.patterns, ...add].filter((pattern) => !drop.includes(pattern))
   hub.move(subscriber, subscriber.feed.selection.of(topics), past)
 }
@@ -120,6 +120,183 @@ await t.test('a stream that stalls is told what has changed once it reads again'
   await until(() => reader.data.includes('2'))
   t.strictSame(reader.data, ['1', '"past"', '2'])
   t.equal(reader.told('open').length, 2)
+})
+
+/** So large that a batch has only one or two of them. */
+const LARGE = 'x'.repeat(40_000)
+
+/** The numbers of the events that came, in order. */
+function numbers({ data }: { data: string[] }): number[] {
+  return data.map((text) => (JSON.parse(text) as { n: number }).n)
+}
+
+await t.test('a replay that is dropped before it is over can be asked for again', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (let n = 1; n <= 10; n++) await hub.publish('b', { data: { n, LARGE } })
+  const reader = await subscribe(['a'])
+  await settle()
+  reader.stall(3) // the new topics, and two batches
+  await change(hub, reader.subscriber, { add: ['b'], replay: 10 })
+  await until(() => reader.isFull)
+  t.ok(numbers(reader).length < 10)
+  await change(hub, reader.subscriber, { drop: ['b'] })
+  reader.drain()
+  await settle()
+  const before = numbers(reader)
+  await change(hub, reader.subscriber, { add: ['b'], replay: 10 })
+  await until(() => reader.data.length >= 10)
+  await settle()
+  t.ok(before.length < 10, 'it was not over')
+  t.strictSame(numbers(reader), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+})
+
+await t.test('what is added and dropped at once is not sent, and can be asked for again', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
+  const reader = await subscribe(['z'])
+  await change(hub, reader.subscriber, { add: ['a'], drop: ['a'], replay: 5 })
+  await settle()
+  t.strictSame(reader.data, [])
+  await change(hub, reader.subscriber, { add: ['a'], replay: 5 })
+  await until(() => reader.data.length === 3)
+})
+
+await t.test('a replay that counts on another one brings what that does not, once it is dropped', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (let n = 1; n <= 10; n++) await hub.publish('a.1', { data: { n, LARGE } })
+  const reader = await subscribe(['z'])
+  await settle()
+  reader.stall(2)
+  await change(hub, reader.subscriber, { add: ['a.*'], replay: 10 })
+  await until(() => reader.isFull)
+  await change(hub, reader.subscriber, { add: ['a.1'], replay: 10 })
+  await change(hub, reader.subscriber, { drop: ['a.*'] })
+  reader.drain()
+  await hub.publish('a.1', { data: { n: 11 } })
+  await until(() => reader.data.length >= 11 || numbers(reader).includes(11))
+  t.same(new Set(numbers(reader)).size, reader.data.length, 'nothing twice')
+  await change(hub, reader.subscriber, { add: ['a.*'], replay: 10 })
+  await until(() => reader.data.length === 11)
+  t.strictSame(numbers(reader).sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+})
+
+await t.test('a replay tells of what is purged before it is read, and not of what was gone when it was asked for', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  for (const topic of ['b', 'c']) for (let n = 1; n <= 10; n++) await hub.publish(topic, { data: { n, LARGE } })
+  await hub.purge('c')
+  const reader = await subscribe(['a'])
+  await change(hub, reader.subscriber, { add: ['c'], replay: 10 })
+  await settle()
+  t.strictSame(reader.told('gap'), [])
+  reader.stall(2)
+  await change(hub, reader.subscriber, { add: ['b'], replay: 10 })
+  await until(() => reader.isFull)
+  await hub.purge('b')
+  reader.drain()
+  await hub.publish('a', { data: { n: 0 } })
+  await until(() => numbers(reader).includes(0))
+  t.match(reader.told('gap'), [{ reason: 'expired', oldest: null }])
+  t.ok(numbers(reader).length < 11)
+})
+
+await t.test('ephemeral events of what it keeps are not lost when a stream that does not read, or is not live yet, is changed', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const publish = (topic: string, n: number) => hub.publish(topic, { data: { n }, ephemeral: true })
+  const reader = await subscribe(['e', 'gone'])
+  await settle()
+  reader.stall()
+  await publish('e', 0)
+  await until(() => reader.isFull)
+  await publish('e', 1)
+  await publish('gone', 2)
+  await change(hub, reader.subscriber, { add: ['f'], drop: ['gone'] })
+  await publish('f', 3)
+  await change(hub, reader.subscriber, { add: ['g'] })
+  await publish('e', 4)
+  reader.drain()
+  await until(() => numbers(reader).includes(4))
+  t.strictSame(numbers(reader), [0, 1, 3, 4])
+
+  for (let n = 0; n < 5; n++) await hub.publish('past', { data: { n: -1, LARGE } })
+  const late = await subscribe(['past'], { replay: 'all' })
+  await publish('past', 5)
+  await change(hub, late.subscriber, { add: ['f'] })
+  await until(() => numbers(late).includes(5))
+  t.strictSame(numbers(late), [-1, -1, -1, -1, -1, 5])
+})
+
+await t.test('ephemeral events do not add up for a stream that does not read', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const reader = await subscribe(['e'])
+  await settle()
+  reader.stall()
+  await hub.publish('e', { data: { n: 0 }, ephemeral: true })
+  await until(() => reader.isFull)
+  for (let n = 1; n <= 20; n++) {
+    await hub.publish('e', { data: { n, LARGE }, ephemeral: true })
+    await change(hub, reader.subscriber, { add: [`other${n}`] })
+  }
+  t.ok(reader.subscriber.carried.length <= 1, `${reader.subscriber.carried.length} are kept`)
+  reader.drain()
+  await until(() => numbers(reader).includes(20))
+})
+
+await t.test('what a stream that wants only what counts now has skipped can be asked for', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const reader = await subscribe(['a'], { slow: 'latest' })
+  await settle()
+  reader.stall()
+  await hub.publish('a', { data: { n: 1 } })
+  await until(() => reader.isFull)
+  for (let n = 2; n <= 6; n++) await hub.publish('a', { data: { n } })
+  reader.drain()
+  await until(() => numbers(reader).includes(6))
+  const live = numbers(reader)
+  t.match(reader.told('gap'), [{ reason: 'skipped' }])
+  await change(hub, reader.subscriber, { drop: ['a'] })
+  await change(hub, reader.subscriber, { add: ['a'], replay: 10 })
+  await until(() => reader.data.length >= 6)
+  await settle()
+  t.ok(live.length < 6)
+  t.strictSame(numbers(reader).sort(), [1, 2, 3, 4, 5, 6], 'and nothing that was sent comes again')
+})
+
+await t.test('whatever was added, dropped and replayed: what is asked for in the end makes it whole, and nothing comes twice', async (t) => {
+  const topics = ['a.x', 'a.y', 'b.x', 'c']
+  const patterns = fc.subarray(['a.x', 'a.*', 'a.y', 'b.x', '*.x', 'c', '**'])
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ publish: fc.constantFrom(...topics), isLarge: fc.boolean() }) },
+    { weight: 4, arbitrary: fc.record({ add: patterns, drop: patterns, replay: fc.constantFrom(0, 1, 3, 1_000) }) },
+    { weight: 1, arbitrary: fc.record({ stall: fc.integer({ min: 1, max: 3 }) }) },
+    { weight: 2, arbitrary: fc.record({ drain: fc.integer({ min: 1, max: 3 }) }) },
+    { weight: 1, arbitrary: fc.record({ turns: fc.integer({ min: 1, max: 3 }) }) },
+  )
+  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.constantFrom('resume', 'latest'), async (steps, slow) => {
+    const { hub, subscribe, errors } = openHub(t)
+    let published = 0
+    const publish = (topic: string, isLarge = false) => hub.publish(topic, { data: { n: ++published, ...(isLarge && { LARGE }) } })
+    for (let n = 0; n < 6; n++) await publish(topics[n % 2]!, true)
+    const reader = await subscribe(['a.x', 'c'], { slow })
+    for (const one of steps) {
+      if ('publish' in one) await publish(one.publish, one.isLarge)
+      else if ('add' in one) await change(hub, reader.subscriber, one)
+      else if ('stall' in one) reader.stall(one.stall)
+      else if ('drain' in one) reader.drain(one.drain)
+      else await settle(one.turns)
+    }
+    reader.drain()
+    await change(hub, reader.subscriber, { add: ['end'] })
+    await publish('end') // what was asked for before is there by then
+    await until(() => numbers(reader).at(-1) === published)
+    await change(hub, reader.subscriber, { drop: ['**'] })
+    await change(hub, reader.subscriber, { add: ['**'], replay: 1_000 })
+    await publish('c')
+    await until(() => numbers(reader).at(-1) === published, () => `the end does not come: ${reader.data.length} of ${published}`)
+    const sorted = numbers(reader).sort((a, b) => a - b)
+    if (sorted.some((n, index) => n !== index + 1) || sorted.length !== published) throw new Error(`of ${published} came ${sorted.join(' ')}`)
+    if (errors.length > 0) throw errors[0]
+    await hub.close()
+  }), { numRuns: 200 })
 })
 
 await t.test('whatever is published and changed, in whatever state the stream is', async (t) => {

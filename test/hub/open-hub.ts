@@ -3,7 +3,7 @@ import { Hub, type HubOptions } from '../../src/hub/hub.js'
 import type { Principal } from '../../src/hub/principal.js'
 import { Selection } from '../../src/hub/selection.js'
 import type { StartRequest } from '../../src/hub/start.js'
-import type { Subscriber } from '../../src/hub/subscriber.js'
+import type { SlowPolicy, Subscriber } from '../../src/hub/subscriber.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { anybody } from './anybody.js'
@@ -14,6 +14,7 @@ export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' 
   types?: string[]
   format?: 'raw' | 'cloudevents'
   sink?: FakeSink
+  slow?: SlowPolicy
 }
 
 export interface OpenHub {
@@ -36,10 +37,10 @@ export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> =
   t.teardown(() => hub.close())
   let ids = 0
 
-  async function subscribe(patterns: string[], { types = [], format = 'raw', sink = new FakeSink(), id = `c${++ids}`, subject, expiresAt, ...request }: Asking = {}) {
+  async function subscribe(patterns: string[], { types = [], format = 'raw', sink = new FakeSink(), id = `c${++ids}`, subject, expiresAt, slow = 'resume', ...request }: Asking = {}) {
     const selection = new Selection(patterns, types)
     const start = await hub.locate(selection, request)
-    const subscriber = hub.subscribe({ info: { id, address: '127.0.0.1', principal: { ...anybody, subject, expiresAt } }, selection, wire: { format, topicLine: !selection.isSingleTopic }, start, sink })
+    const subscriber = hub.subscribe({ info: { id, address: '127.0.0.1', principal: { ...anybody, subject, expiresAt } }, selection, wire: { format, topicLine: !selection.isSingleTopic }, start, sink, slow })
     return Object.assign(sink, { subscriber })
   }
 

@@ -26,7 +26,8 @@ function play(moves: Move[], start: number): { seen: Seen; given: Set<string>; h
     const replay = past ? { selection: new Selection(past.patterns), after: Math.max(0, at - past.back) } : undefined
     if (replay) give(replay.after, at, of(replay.selection))
     selection = new Selection(patterns)
-    seen = seen.moved(at, selection, replay)
+    if (replay) seen = seen.given(replay.selection.patterns, replay.after, at)
+    seen = seen.moved(at, selection)
   }
   give(at, at + 5, of(selection))
   return { seen, given, head: at + 5 }
