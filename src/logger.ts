@@ -18,8 +18,8 @@ export function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0]!
 }
 
-/** A JSON Web Token, a ticket or the beginning of one: its header is JSON, `{"` in base64url (RFC 7515, 3.1). */
-const TOKEN = /eyJ[\w.-]{16,}/g
+/** A JSON Web Token, a ticket or the beginning of one, perhaps percent-encoded: its header is JSON, `{"` in base64url (RFC 7515, 3.1). */
+const TOKEN = /eyJ[\w.%-]{16,}/g
 
 /** A text that is logged, without the tokens that whoever sent it may have put there by mistake. */
 export function withoutTokens(text: string): string {

@@ -18,6 +18,8 @@ const KEY_RECORD = 'ticket-key'
 /** As long as the hash (RFC 7518, 3.2). */
 const KEY_BYTES = 32
 const GRANTS = 'fanfare'
+/** How long a ticket may be: of the 16 KiB that a request's head may have (Node's `maxHeaderSize`) the rest needs some. */
+const MAX_LENGTH = 12_000
 
 /** What a ticket says: until when it is good, and the claims of the token that it was made with. */
 interface TicketClaims {
@@ -58,13 +60,16 @@ export class Tickets {
 
   /**
    * Makes a ticket that is good for what a token is, but not for longer.
+   * @throws Problem `invalid-request` when it would be too long for a URL
    * @throws HubError `log-unavailable` when the first ticket's key cannot be kept
    */
   async issue(principal: Principal): Promise<Ticket> {
     const key = this.#key ?? await this.#drawKey()
     const expiresAt = Math.min(Date.now() + this.#ttl, principal.expiresAt ?? Infinity)
     const sign = createSigner({ key, algorithm: 'HS256', header: { alg: 'HS256', typ: TYPE }, noTimestamp: true })
-    return { ticket: sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(principal, this.#subscribeToo) } satisfies TicketClaims & { aud: string }), expiresAt }
+    const ticket = sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(principal, this.#subscribeToo) } satisfies TicketClaims & { aud: string })
+    if (ticket.length > MAX_LENGTH) throw new Problem('invalid-request', `The token grants too much for a ticket: it would have ${ticket.length} characters, and ${MAX_LENGTH} may stand in a URL. Issue a token with fewer grants; one pattern can stand for many topics.`)
+    return { ticket, expiresAt }
   }
 
   /**
@@ -108,13 +113,12 @@ export class Tickets {
 }
 
 /**
- * The grants are those that the token came to: `{sub}` is resolved, or void again, and the claim has its usual name.
+ * Nothing is published with a ticket. The other grants are those that the token came to: `{sub}` is resolved, or void again, and the claim has its usual name.
  * @param subscribeToo what anybody may subscribe to, which is added when the ticket is read
  */
 function toClaims({ subject, tokenId, expiresAt, admin, info, grants, voidGrants }: Principal, subscribeToo: readonly string[]): Record<string, unknown> {
   const own = {
     subscribe: [...grants.subscribe.filter((pattern) => !subscribeToo.includes(pattern)), ...voidGrants.subscribe],
-    publish: [...grants.publish, ...voidGrants.publish],
     presence: [...grants.presence, ...voidGrants.presence],
   }
   return {

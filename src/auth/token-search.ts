@@ -1,6 +1,7 @@
 /** Where the token of a request is looked for. What is found first counts, so a request has one bearer. */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
+import { quote } from '../hub/quote.js'
 import { readSession } from './session-cookie.js'
 
 export type TokenSource = 'header' | 'ticket' | 'cookie' | 'query'
@@ -19,7 +20,7 @@ const BEARER = /^Bearer(?!\S)/i
 /** A scheme before its credentials (RFC 9110, 11.4). What is longer than any in use may be a token that stands there alone. */
 const SCHEME = /^([\w-]{1,20}) +\S/
 
-/** Names under which tokens are put into URLs by mistake. */
+/** Names under which tokens are put into URLs by mistake, in lower case. */
 const QUERY_NAMES = ['token', 'access_token', 'authorization', 'jwt']
 
 const FOUND: Record<TokenSource, string> = {
@@ -30,22 +31,29 @@ const FOUND: Record<TokenSource, string> = {
 }
 
 /**
+ * Refuses a request whose URL has a token, whether it needs one or not.
+ * @param inQuery whether it may be `?token=`
+ * @throws Problem `token-in-query`
+ */
+export function refuseTokenInQuery(request: FastifyRequest, inQuery: boolean): void {
+  const named = Object.keys(request.query as object).find((name) => QUERY_NAMES.includes(name.toLowerCase()))
+  if (named === undefined || (inQuery && named === 'token')) return
+  throw new Problem('token-in-query', `The query has ${quote(named)}. URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`)
+}
+
+/**
  * Looks for the token of a request. A header of another scheme than Bearer is no token: a proxy may ask for it, and pass it on.
  * @param inQuery whether it may be `?token=`
- * @throws Problem `token-in-query`, `malformed-token`, `invalid-ticket`
+ * @throws Problem `malformed-token`, `invalid-ticket`
  */
 export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearch {
   const query = request.query as Record<string, unknown>
-  const named = QUERY_NAMES.find((name) => query[name] !== undefined)
-  if (named !== undefined && !(inQuery && named === 'token')) {
-    throw new Problem('token-in-query', `The query has "${named}". URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`)
-  }
   const { authorization } = request.headers
   if (authorization !== undefined && BEARER.test(authorization)) return found('header', bearerOf(authorization))
   if (query.ticket !== undefined) return found('ticket', single(query.ticket, 'invalid-ticket', 'ticket'))
   const session = readSession(request.headers.cookie)
   if (session !== undefined) return found('cookie', session)
-  if (query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
+  if (inQuery && query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
   const words = `No token was found: it was looked for in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
   return { source: undefined, token: '', words: authorization === undefined ? words : `${words} ${wordsForScheme(authorization)}` }
 }

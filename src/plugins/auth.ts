@@ -8,7 +8,7 @@ import { requireAllowedOrigin } from '../auth/origin.js'
 import { anonymous, readClaims } from '../auth/principal.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
-import { findToken, type TokenSearch } from '../auth/token-search.js'
+import { findToken, refuseTokenInQuery, type TokenSearch } from '../auth/token-search.js'
 import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
 import type { Principal } from '../hub/principal.js'
@@ -86,6 +86,10 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
   app.decorate('revocations', revocations)
   app.decorateRequest('fanfarePrincipal', null)
   app.decorateRequest('fanfareToken', null)
+  app.addHook('onRequest', (request, _reply, done) => {
+    refuseTokenInQuery(request, queryToken)
+    done()
+  })
   app.decorate('authenticate', async (request: FastifyRequest) => {
     const search = request.fanfareToken = findToken(request, queryToken)
     if (search.source === 'cookie' && !SAFE_METHODS.includes(request.method)) requireAllowedOrigin(request, corsOrigins)

@@ -9,8 +9,23 @@ import fp from 'fastify-plugin'
 import { Problem } from '../errors.js'
 import { readBody, tooLarge } from '../patience.js'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What is published may also be a text, or many events, one a line. */
+    publishes?: boolean
+  }
+}
+
 export default fp<{ patience: number }>(async (app, { patience }) => {
   app.removeAllContentTypeParsers()
+
+  // Clients that name a type with every request do so also where there is no body to have it.
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { headers, routeOptions: { config, schema } } = request
+    const isEmpty = (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined
+    if (isEmpty && !config.publishes && schema?.body === undefined) delete headers['content-type']
+    done()
+  })
 
   app.addContentTypeParser('application/json', (request, body, done) => read(request, body, done, (text) => {
     try {
@@ -20,10 +35,13 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
     }
   }))
 
-  app.addContentTypeParser('text/plain', (request, body, done) => read(request, body, done, (text) => text))
+  app.addContentTypeParser('text/plain', (request, body, done) => {
+    if (!request.routeOptions.config.publishes) return done(notJson())
+    read(request, body, done, (text) => text)
+  })
 
   // read by the route, as it comes
-  app.addContentTypeParser('application/x-ndjson', (_request, body, done) => done(null, body))
+  app.addContentTypeParser('application/x-ndjson', (request, body, done) => (request.routeOptions.config.publishes ? done(null, body) : done(notJson())))
 
   function read(request: FastifyRequest, body: IncomingMessage, done: (err: Error | null, body?: unknown) => void, parse: (text: string) => unknown): void {
     const { bodyLimit } = request.routeOptions
@@ -40,6 +58,10 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
     })
   }
 }, { name: 'fanfare-bodies', fastify: '5.x' })
+
+function notJson(): Problem {
+  return new Problem('unsupported-media-type', 'The header "Content-Type" has to be application/json.')
+}
 
 function decode(request: FastifyRequest, body: Buffer): string {
   const [, charset] = /;\s*charset="?([^\s";]+)/i.exec(request.headers['content-type'] ?? '') ?? []

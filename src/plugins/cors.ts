@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { isAllowedOrigin } from '../auth/origin.js'
+import { withoutTokens } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
 import type { Settings } from '../settings.js'
 
@@ -33,7 +34,7 @@ export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) =>
       return
     }
     told.set(origin, true)
-    request.log.info({ origin: origin.slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' }, 'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it')
+    request.log.info({ origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' }, 'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it')
   }
 
   app.addHook('onRequest', (request, _reply, done) => {

@@ -20,6 +20,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'> & { pati
 
   app.post('/topics/:topic/events', {
     onRequest,
+    config: { publishes: true },
     bodyLimit: maxEventSize + ENVELOPE,
     schema: {
       params: TopicParams,
@@ -42,6 +43,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize'> & { pati
 
   app.post('/events', {
     onRequest,
+    config: { publishes: true },
     bodyLimit: maxEventSize * BATCH_BODY,
     schema: {
       body: { content: { 'application/json': { schema: BatchBody } } },

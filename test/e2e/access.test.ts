@@ -166,8 +166,9 @@ await t.test('a token in the query is refused, and the answer names the ticket',
   const bearer = token({ subscribe: ['**'], publish: ['**'], admin: true })
   for (const [method, path, sending] of [
     ['GET', '/topics/a/events', { headers: STREAM }], ['GET', '/topics/a/events', { headers: PAGE }], ['POST', '/topics/a/events', { body: { data: 1 } }], ['GET', '/topics', {}], ['POST', '/tickets', {}], ['GET', '/connections', {}],
+    ['GET', '/status', {}], ['GET', '/health/live', {}], ['DELETE', '/sessions', {}], ['GET', '/', {}],
   ] as const) {
-    for (const name of ['token', 'access_token']) {
+    for (const name of ['token', 'access_token', 'Token', 'JWT']) {
       const { code, detail } = checkProblem(t, await send(hub, method, `${path}?${name}=${bearer}`, sending), 400, `${method} ${path}?${name}=`)
       t.equal(code, 'token-in-query')
       t.match(detail, /a ticket \(POST \/tickets\)/)
@@ -208,6 +209,7 @@ async function tryEverywhere(t: Test, hub: Hub, text: string): Promise<void> {
   const places: [query: string, sending: Sending][] = [
     ['', { token: text }], ['', { headers: { authorization: text } }], ['', { headers: { authorization: `Basic ${text}` } }], ['', { session: text, origin: ORIGIN }], ['', { session: text, origin: 'https://evil.example' }],
     [`?ticket=${text}`, {}], [`?token=${text}`, {}], [`?access_token=${text}`, {}], [`%3Fticket=${text}`, {}], [`/${text}`, {}], [`?lastEventId=${text}`, {}], [`?topic=${text}`, {}],
+    [`/${text.replaceAll('.', '%2E')}`, {}], ['', { origin: `https://${text}` }],
   ]
   for (const [query, sending] of places) {
     for (const [method, path, body] of [['GET', '/topics/a/events'], ['GET', '/events'], ['POST', '/topics/b/events', { data: 1 }], ['DELETE', '/sessions'], ['GET', '/nothing'], ['PUT', '/status'], ['GET', '/topics/a..b/events']] as const) {

@@ -1,7 +1,7 @@
 /** What is refused gets a problem that says so, and changes nothing. */
 import { generateKeyPairSync } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { history, post, publish, publishBatch, request, type Answer, type Published } from '../helper/http.js'
+import { history, post, publish, publishBatch, request, send, type Answer, type Published } from '../helper/http.js'
 import { ndjson } from '../helper/ndjson.js'
 import { checkProblem } from '../helper/problem.js'
 import { startHub, type Hub } from '../helper/process.js'
@@ -183,6 +183,12 @@ await t.test('a bad event', async (t) => {
     }
     checkProblem(t, await post(address, ndjson([{ topic: 'a', data: 1 }]), bearer, { 'content-type': 'application/x-ndjson' }), 415, 'NDJSON to one topic')
     checkProblem(t, await post(`${hub.url}/events`, 'text', bearer, { 'content-type': 'text/plain' }), 415, 'plain text to no topic')
+    for (const [method, path] of [['PATCH', '/connections/x'], ['POST', '/revocations'], ['POST', '/sessions'], ['PUT', '/connections/x/token']] as const) {
+      for (const type of ['text/plain', 'application/x-ndjson', 'application/xml']) {
+        const answer = await send(hub, method, path, { token: bearer, headers: { 'content-type': type }, body: {} })
+        t.match(checkProblem(t, answer, 415, `${type} to ${method} ${path}`).detail, /application\/json/)
+      }
+    }
     const noType = await request(address, { method: 'POST', headers: { authorization: `Bearer ${bearer}` }, body: new Uint8Array([1, 2]) })
     checkProblem(t, noType, 415, 'no content type')
 

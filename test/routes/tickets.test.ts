@@ -59,9 +59,19 @@ await t.test('it has what its token has', async (t) => {
   const { ticket } = await issue(t, hub, { sub: 'u1', jti: 'j1', exp, admin: true, info: { name: 'x' }, subscribe: ['a'], publish: ['b'], presence: ['c'] })
   await (await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)).told('open')
   t.match([...hub.app.hub.connections.values()][0]!.info.principal, {
-    anonymous: false, subject: 'u1', tokenId: 'j1', expiresAt: exp * 1_000, admin: true, info: { name: 'x' }, grants: { subscribe: ['a', 'public'], publish: ['b'], presence: ['c'] },
-  })
+    anonymous: false, subject: 'u1', tokenId: 'j1', expiresAt: exp * 1_000, admin: true, info: { name: 'x' }, grants: { subscribe: ['a', 'public'], publish: [], presence: ['c'] },
+  }, 'but for what it publishes, which a ticket does not')
   t.equal((await hub.send({ method: 'HEAD', url: `/topics/fanfare.stats/events?ticket=${ticket}`, headers: STREAM })).statusCode, 200)
+})
+
+await t.test('a token that grants too much for a URL is told so, and what is not refused can be used', async (t) => {
+  const hub = await openApp(t)
+  const tokenWith = (count: number) => token({ sub: 'u'.repeat(64), subscribe: Array.from({ length: count }, (_, n) => `{sub}.${n}`) })
+  const refused = await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${tokenWith(200)}` } })
+  t.match(isProblem(t, refused, 400, 'invalid-request').detail, /fewer grants/)
+  const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${tokenWith(100)}` } })).json<{ ticket: string }>()
+  t.ok(ticket.length > 8_000)
+  await (await openStream(t, `${await listen(hub.app)}/topics/${'u'.repeat(64)}.1/events?ticket=${ticket}`)).told('open')
 })
 
 await t.test('it does nothing else', async (t) => {

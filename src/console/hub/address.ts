@@ -10,5 +10,10 @@ export function addressOf(path: string, query: Record<string, string | string[]>
 }
 
 export function topicPath(topic: string, rest = ''): string {
-  return `topics/${encodeURIComponent(topic)}${rest}`
+  return `topics/${encodeSegment(topic)}${rest}`
+}
+
+/** As `encodeURIComponent`, and what that leaves alone though it means something in a shell or in JavaScript, where addresses are pasted. */
+export function encodeSegment(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 }

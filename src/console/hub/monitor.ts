@@ -53,7 +53,7 @@ export function watchHub(): () => void {
   return () => {
     unwatch()
     stream.close()
-    monitor.value = undefined
+    if (monitor.value === stream) monitor.value = undefined // whoever has signed in meanwhile has another one
   }
 }
 

@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals'
 import type { Connection } from '../../schemas/connection.js'
 import { formatBytes, formatDateTime, formatNumber } from '../format.js'
+import { encodeSegment } from '../hub/address.js'
 import { call, messageOf } from '../hub/api.js'
 import { useResource } from '../hub/resource.js'
 import { Figures } from '../parts/figures.js'
@@ -13,7 +14,7 @@ import { linkTo } from '../route.js'
 const INTERVAL = 1_000
 
 export function ConnectionPage({ id }: { id: string }) {
-  const path = `connections/${encodeURIComponent(id)}`
+  const path = `connections/${encodeSegment(id)}`
   const { value, error, isMissing, refresh } = useResource<Connection>(path, {}, INTERVAL)
   const failure = useSignal<string | undefined>(undefined)
   const end = () => {

@@ -10,6 +10,7 @@ export function PublishForm({ topic }: { topic: string }) {
   const kind = useSignal<'data' | 'text'>('data')
   const payload = useSignal('{"total": 12}')
   const isEphemeral = useSignal(false)
+  const isBusy = useSignal(false)
   const outcome = useSignal<{ tone: 'success' | 'error'; message: string } | undefined>(undefined)
 
   const publish = async () => {
@@ -21,10 +22,16 @@ export function PublishForm({ topic }: { topic: string }) {
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault()
+    if (isBusy.value) return
+    isBusy.value = true
     publish().then(
       (message) => (outcome.value = { tone: 'success', message }),
       (err: unknown) => (outcome.value = { tone: 'error', message: messageOf(err) }),
-    )
+    ).finally(() => (isBusy.value = false))
+  }
+  /** A double click is meant once, however fast the hub has answered the first. */
+  const once = (event: MouseEvent) => {
+    if (event.detail > 1) event.preventDefault()
   }
 
   return (
@@ -41,7 +48,7 @@ export function PublishForm({ topic }: { topic: string }) {
       </fieldset>
       <textarea name="payload" rows={5} aria-label="Payload" value={payload} onInput={({ currentTarget }) => (payload.value = currentTarget.value)} spellcheck={false} />
       <label><input type="checkbox" checked={isEphemeral.value} onChange={({ currentTarget }) => (isEphemeral.value = currentTarget.checked)} /> Ephemeral <span class="muted">(not stored)</span></label>
-      <button type="submit">Publish</button>
+      <button type="submit" onClick={once}>Publish</button>
       {outcome.value && <Notice tone={outcome.value.tone}>{outcome.value.message}</Notice>}
     </form>
   )

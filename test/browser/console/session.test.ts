@@ -51,6 +51,17 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     t.notMatch(page.url(), /token/)
   })
 
+  await t.test('another link in the same tab signs in anew, and what the hub says of itself goes on', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await isLive(page)
+    await go(page, `#token=${token({ sub: 'other', subscribe: ['**'], admin: true })}`)
+    await page.waitForFunction(() => !location.hash.includes('token'))
+    await isLive(page)
+    await hub.kill()
+    await page.locator('header .badge.down').waitFor()
+  })
+
   await t.test('a token that is no admin’s is told what it lacks, and sees the rest', async (t) => {
     const hub = await busyHub(t)
     const page = await openPage(t, browser, `${hub.url}/#token=${ann}`)

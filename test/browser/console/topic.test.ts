@@ -84,6 +84,30 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     t.match(logged.join('\n'), /^201 /m)
   })
 
+  await t.test('a double click publishes once', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await page.getByRole('button', { name: 'Publish' }).dblclick()
+    await page.getByText(/^Published as/).waitFor()
+    await publish(hub, 'orders.1', { data: 'after' }, ann)
+    const live = page.getByRole('list', { name: 'Live events' })
+    await live.getByText('"after"').waitFor()
+    t.equal(await live.locator('li').count(), 2)
+  })
+
+  await t.test('a name in the address stays a name in what can be pasted', async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, `#/topics/${encodeURIComponent('\'-alert(1)-\'$(id)`"')}`)
+    const panel = page.locator('details', { hasText: 'Try it: subscribe' })
+    await panel.locator('summary').click()
+    const text = (await panel.getByRole('group').allTextContents()).join('\n')
+    t.match(text, '/topics/%27-alert%281%29-%27%24%28id%29%60%22/events')
+    t.notMatch(text, 'alert(1)')
+  })
+
   await t.test('a gap is told', async (t) => {
     const hub = await revivingHub(t, { FANFARE_LOG: 'memory' })
     const page = await open(t, browser, hub)
