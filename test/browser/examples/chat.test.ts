@@ -163,4 +163,19 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     }
     await looksWell(t, ann, 'chat')
   })
+
+  await t.test('the hub hangs: what is said fails, and is said once when it goes on', async (t) => {
+    const text = 'can you hear me?'
+    example.hub.hub.signal('SIGSTOP')
+    await say(ann, text)
+    await ann.locator('#say').getByRole('alert').filter({ hasText: 'The server does not answer.' }).waitFor()
+    t.equal(await ann.getByLabel('Message', { exact: true }).inputValue(), text)
+    example.hub.hub.signal('SIGCONT')
+    await ann.getByRole('button', { name: 'Send' }).click()
+    messages.push(`ann: ${text}`)
+    await shows(bob, text)
+    await saysBob('yes')
+    await shows(ann, 'yes')
+    for (const page of [ann, bob]) t.strictSame(await said(page), messages)
+  })
 })
