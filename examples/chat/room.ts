@@ -3,7 +3,7 @@
  * publishes. A token grants its own name only, so the topic tells who wrote; CloudEvents bring it to the page, with
  * the hub's time.
  */
-import { ask } from '../shared/ask.js'
+import { ask, Refusal, type Question } from '../shared/ask.js'
 import type { Status } from '../shared/status.js'
 import { openStream, type Stream } from '../shared/stream.js'
 import type { Login } from './server.js'
@@ -102,15 +102,31 @@ export class Room {
 
   /** A ticket is good for a minute, so each URL has its own; a new token costs little, and lasts while people stay. */
   async #url(): Promise<string> {
-    this.#token = (await ask<Login>('login', { body: { name: this.#name } })).token
+    await this.#login()
     const { ticket } = await ask<{ ticket: string }>(`${this.#hub}/tickets`, { token: this.#token })
     const query = new URLSearchParams({ ticket, presence: 'true', format: 'cloudevents', replay: String(REPLAY) })
     for (const topic of [this.#topic, `${this.#topic}.*`]) query.append('topic', topic)
     return `${this.#hub}/events?${query}`
   }
 
+  async #login(): Promise<void> {
+    this.#token = (await ask<Login>('login', { body: { name: this.#name } })).token
+  }
+
+  /** Asks something about a topic. The stream may have outlived its token (the hub has another secret by now): where that is refused it is asked once more with a new one. */
+  async #ask<Answer>(path: string, question: Question): Promise<Answer> {
+    const again = () => ask<Answer>(`${this.#hub}/topics/${path}`, { ...question, token: this.#token })
+    try {
+      return await again()
+    } catch (err) {
+      if (!(err instanceof Refusal && err.status === 401)) throw err
+      await this.#login()
+      return again()
+    }
+  }
+
   async #publish(event: object): Promise<void> {
-    await ask(`${this.#hub}/topics/${this.#topic}.${this.#name}/events`, { token: this.#token, body: event })
+    await this.#ask(`${this.#topic}.${this.#name}/events`, { body: event })
   }
 
   #connected(): void {
@@ -133,7 +149,7 @@ export class Room {
   /** Asks who is here, until that is answered. Joins and leaves that come meanwhile are applied to the answer as well. */
   async #count(): Promise<void> {
     const changes: (() => void)[] = (this.#changes = [])
-    const answer = await ask<{ subjects: Present[] }>(`${this.#hub}/topics/${this.#topic}/presence`, { method: 'GET', token: this.#token }).catch(() => undefined)
+    const answer = await this.#ask<{ subjects: Present[] }>(`${this.#topic}/presence`, { method: 'GET' }).catch(() => undefined)
     if (changes !== this.#changes) return // the stream is another one, or none
     if (!answer) {
       setTimeout(() => changes === this.#changes && void this.#count(), RETRY)

@@ -187,7 +187,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
 
 await t.test('streams that are lost together', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  const example = await startExample(t, 'chat', { settings: { FANFARE_PRESENCE_GRACE: '1s' } })
+  const example = await startExample(t, 'chat', { settings: { FANFARE_PRESENCE_GRACE: '1s', FANFARE_TICKET_TTL: '10m' } })
 
   /** Somebody who has come in. */
   async function person(name: string): Promise<Page> {
@@ -224,5 +224,17 @@ await t.test('streams that are lost together', { skip: skipWithout(path), timeou
     await shows(ann, 'fay has left.') // at once, by the hub's own word
     await shows(bob, 'eve has left.')
     t.notOk((await notes(bob)).includes('ann has come in.'))
+  })
+
+  await t.test('hub and server come back with another secret: the old ticket is still good, and the token is replaced', async (t) => {
+    const presence = '**/presence'
+    await bob.route(presence, (route) => route.abort()) // so that it is what is said that needs the new token first
+    await example.restartWith('another secret, at least thirty-two characters long')
+    for (const page of [ann, bob]) await hasStatus(page, 'Live')
+    await say(bob, 'here again')
+    for (const page of [ann, bob]) await shows(page, 'here again')
+    t.equal(await bob.locator('#say [role="alert"]').textContent(), '')
+    await bob.unroute(presence)
+    for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob')
   })
 })
