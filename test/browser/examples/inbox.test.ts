@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { publishBatch } from '../../helper/http.js'
+import { anyTopic } from '../../helper/token.js'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
 import { goOffline, goOnline, hasStatus, looksWell, startExample, visit, type RunningExample } from '../example.js'
 
@@ -117,6 +119,18 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     ending.abort()
     await sending
     await shows(phone, sent.at(-1)!)
+    t.strictSame(await texts(phone), sent)
+  })
+
+  await t.test('many messages wait: all of them come, and are there after a reload', async (t) => {
+    const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
+    const time = new Date().toISOString()
+    await publishBatch(example.hub.hub, sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })), anyTopic())
+    const phone = await device(t, browser, example, 'gil', 'phone')
+    await shows(phone, sent.at(-1)!)
+    t.strictSame(await texts(phone), sent)
+    await phone.reload()
+    await hasStatus(phone, 'Live')
     t.strictSame(await texts(phone), sent)
   })
 
