@@ -122,7 +122,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.strictSame(await texts(phone), sent)
   })
 
-  await t.test('many messages wait: all of them come, and are there after a reload', async (t) => {
+  await t.test('many messages wait: all of them come, and are there after a reload; the form stands before them', async (t) => {
     const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
     const time = new Date().toISOString()
     await publishBatch(example.hub.hub, sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })), anyTopic())
@@ -132,6 +132,9 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await phone.reload()
     await hasStatus(phone, 'Live')
     t.strictSame(await texts(phone), sent)
+    await phone.setViewportSize({ width: 390, height: 844 })
+    const [form, messages] = [await phone.locator('#send').boundingBox(), await phone.locator('#messages').boundingBox()]
+    t.ok(form!.y + form!.height < messages!.y)
   })
 
   await t.test('with a cursor of its own each device gets everything', async (t) => {
