@@ -21,12 +21,16 @@ export const MAKERS: Record<WidgetName, Maker> = {
   coffee: { every: 4_000, next: walk(2.6, 0.1, 1.8, 4.2, 2) },
   wind: { every: 5_000, next: () => `${Math.round(Math.random() * 40)} km/h from the ${pick(DIRECTIONS)}` },
   battery: { every: 3_000, next: (before) => (typeof before === 'number' && before > 0 ? before - 1 : 100) },
-  orders: { every: 3_000, next: (before) => [`${pick(GOODS)}, ${1 + Math.floor(Math.random() * 9)} pieces`, ...(Array.isArray(before) ? before : [])].slice(0, 3) },
+  orders: { every: 3_000, next: (before) => [`${pick(GOODS)}, ${pieces(1 + Math.floor(Math.random() * 9))}`, ...(Array.isArray(before) ? before : [])].slice(0, 3) },
   door: { every: 7_000, next: (before) => (before === 'Closed' ? 'Open' : 'Closed') },
 }
 
 function pick(texts: string[]): string {
   return texts[Math.floor(Math.random() * texts.length)]!
+}
+
+function pieces(count: number): string {
+  return count === 1 ? '1 piece' : `${count} pieces`
 }
 
 /** A number that changes a little each time. */

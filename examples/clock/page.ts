@@ -1,5 +1,6 @@
 import { element } from '../shared/element.js'
 import { hubUrl, show, watch } from '../shared/status.js'
+import { wordsOfGap } from '../shared/stream.js'
 import type { Tick } from './server.js'
 
 const status = element('status')
@@ -9,7 +10,7 @@ const empty = element('empty')
 const startButton = element('start', 'button')
 const stopButton = element('stop', 'button')
 
-/** How many ticks are shown: the older ones make room. */
+/** How many lines are shown: the older ones make room. */
 const SHOWN = 50
 
 const hub = await hubUrl()
@@ -24,6 +25,8 @@ function start(): void {
     lastId = event.lastEventId
     add(JSON.parse(event.data) as Tick, lastId)
   })
+  // It was stopped for longer than the hub keeps ticks: that some are missing stands where they would.
+  source.addEventListener('fanfare.gap', (event: MessageEvent<string>) => addRow(wordsOfGap(event)))
   watch(source, (now) => show(status, now))
   startButton.disabled = true
   stopButton.disabled = false
@@ -39,11 +42,17 @@ function stop(): void {
 function add(tick: Tick, id: string): void {
   const clock = new Date(tick.time).toLocaleTimeString()
   time.textContent = clock
+  addRow(String(tick.number), clock, id)
+}
+
+/** Adds a line: a tick, or a note, which is as wide as the table. */
+function addRow(...texts: [number: string, time: string, id: string] | [note: string]): void {
   empty.hidden = true
   const row = ticks.insertRow(0)
-  for (const text of [String(tick.number), clock, id]) {
+  for (const text of texts) {
     const cell = row.insertCell()
-    cell.className = 'number'
+    cell.className = texts.length === 1 ? 'muted' : 'number'
+    cell.colSpan = texts.length === 1 ? 3 : 1
     cell.textContent = text
   }
   if (ticks.rows.length > SHOWN) ticks.deleteRow(-1)

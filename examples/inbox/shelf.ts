@@ -9,8 +9,8 @@ export interface Kept extends Message {
   id: string
 }
 
-/** How many messages are kept: the older ones make room. */
-const MOST = 200
+/** How many messages are kept, as many as the hub keeps of a topic (`FANFARE_RETAIN_EVENTS`): the older ones make room. */
+const MOST = 1_000
 
 export class Shelf {
   readonly #key: string

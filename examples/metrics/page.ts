@@ -74,8 +74,9 @@ function inGib(bytes: number): string {
   return (bytes / 2 ** 30).toFixed(1)
 }
 
+/** In 24 hours, as the axes of the charts. */
 function clock(time: number): string {
-  return new Date(time).toLocaleTimeString()
+  return new Date(time).toLocaleTimeString(undefined, { hourCycle: 'h23' })
 }
 
 /** @param seconds how long something has lasted */

@@ -33,7 +33,12 @@ function Nests() {
 
 /** Of a thousand rows only the new one is drawn. */
 const Row = memo(function Row({ nest: { momma, eggs, temperature } }: { nest: Nest }) {
-  return <tr><td>{momma}</td><td className="number">{eggs}</td><td className="number">{temperature} °C</td></tr>
+  return <tr><td>{momma}</td><td className="number">{eggs}</td><td className="number">{degrees(temperature)} °C</td></tr>
 })
+
+/** As people write it: neither `1e-7` nor `-0`. */
+function degrees(temperature: number): string {
+  return temperature.toLocaleString(undefined, { signDisplay: 'negative' })
+}
 
 show(<Nests />)

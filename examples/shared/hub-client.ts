@@ -46,12 +46,13 @@ export interface StoredEvent {
 export interface Waiting {
   /** In milliseconds, 5,000 unless said otherwise. */
   patience?: number
-  /** Ends the waiting: what is waited for is rejected with an AbortError. */
+  /** Ends the waiting, after the try that is under way: what is waited for is rejected with an AbortError. */
   signal?: AbortSignal
 }
 
-/** How long is waited before the next try, in milliseconds. */
+/** How long is waited before the next try, and how long a try may take, in milliseconds: a hub that hangs is as good as none. */
 const RETRY = 250
+const LIMIT = 2_000
 const PATIENCE = 5_000
 
 /** A hub, and a token for it: enough to publish. */
@@ -96,7 +97,8 @@ export class HubPublisher {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
     const until = Date.now() + patience
     for (;;) {
-      const response = await fetch(`${this.url}/${path}`, { ...init, headers }).catch(() => undefined)
+      // Not `AbortSignal.any` with `signal` too: in Node.js 20 a timeout that only such a signal knows of is collected before its time.
+      const response = await fetch(`${this.url}/${path}`, { ...init, headers, signal: AbortSignal.timeout(LIMIT) }).catch(() => undefined)
       const answer: unknown = await response?.json().catch(() => undefined) // it may break off
       if (response?.ok && answer !== undefined) return answer as Answer
       const detail = response && !response.ok ? detailOf(response, answer) : 'The hub cannot be reached.'

@@ -23,6 +23,8 @@ export interface RunningExample {
   stop(): Promise<void>
   /** Starts it anew at the same address. */
   start(): Promise<void>
+  /** Ends hub and server, and starts both with another secret, as `npm run example` draws one each time. */
+  restartWith(secret: string): Promise<void>
 }
 
 export interface ExampleOptions {
@@ -38,7 +40,8 @@ export async function startExample(t: Test, name: ExampleName, { speed = 1, sett
   const url = `http://127.0.0.1:${port}`
   const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...example.settings, ...settings })
   const network = await networkTo(t, hub.url)
-  const client = new HubClient(hub.url, SECRET, network.url)
+  const clientWith = (secret: string) => new HubClient(hub.url, secret, network.url)
+  let client = clientWith(SECRET)
   let app: FastifyInstance | undefined
   const stop = async () => app?.close()
   t.teardown(stop)
@@ -46,8 +49,24 @@ export async function startExample(t: Test, name: ExampleName, { speed = 1, sett
     app = await buildExample(name, client, speed)
     await app.listen({ host: '127.0.0.1', port })
   }
+  async function restartWith(secret: string): Promise<void> {
+    await Promise.all([stop(), hub.kill()])
+    client = clientWith(secret)
+    await hub.start({ FANFARE_JWT_SECRET: secret })
+    await start()
+  }
   await start()
-  return { url, hub, network, client, stop, start }
+  return {
+    url,
+    hub,
+    network,
+    get client() {
+      return client
+    },
+    stop,
+    start,
+    restartWith,
+  }
 }
 
 /** Waits until the page says how its stream is doing, as its element with `role="status"` shows it. */

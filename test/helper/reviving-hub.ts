@@ -15,7 +15,8 @@ export interface RevivingHub {
   listening(): Promise<void>
   /** Ends it the hard way, at once. */
   kill(): Promise<void>
-  start(): Promise<void>
+  /** @param changed settings that it has from now on */
+  start(changed?: Record<string, string>): Promise<void>
   /** Starts it, and kills it so many milliseconds later, most likely before it listens. */
   startAndKill(after: number): Promise<void>
 }
@@ -42,7 +43,8 @@ export async function revivingHub(t: Test, env: Record<string, string>): Promise
       kills++
       await hub.kill()
     },
-    async start() {
+    async start(changed) {
+      Object.assign(settings, changed)
       hub = await startHub(t, settings)
       wake()
     },

@@ -1,6 +1,7 @@
 /** The example "board", as a person uses it. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
+import { MAKERS } from '../../../examples/board/values.js'
 import type { Value } from '../../../examples/board/widgets.js'
 import { request } from '../../helper/http.js'
 import { token } from '../../helper/token.js'
@@ -161,6 +162,12 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.strictSame(await on(tab), ['Queue length'])
     await looksWell(t, tab, 'board-refused')
   })
+})
+
+await t.test('of one piece an order says so', async (t) => {
+  const orders = Array.from({ length: 300 }, () => MAKERS.orders.next(undefined)).flat().map(String) // drawn at random: so many that one piece is among them
+  t.ok(orders.some((order) => order.endsWith(', 1 piece')))
+  t.notOk(orders.some((order) => order.endsWith(', 1 pieces')))
 })
 
 await t.test('values come by themselves', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {

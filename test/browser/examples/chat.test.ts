@@ -33,6 +33,11 @@ async function shows(page: Page, text: string): Promise<void> {
   await page.getByRole('log').getByText(text, { exact: true }).waitFor()
 }
 
+/** Who came and who left, as a page tells it. */
+async function notes(page: Page): Promise<string[]> {
+  return page.locator('#log .note span').allTextContents()
+}
+
 async function hasPeople(page: Page, ...names: string[]): Promise<void> {
   await page.waitForFunction((expected) => [...document.querySelectorAll('#people li')].map((item) => item.textContent).join() === expected, names.join())
 }
@@ -162,5 +167,74 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
       await hasPeople(page, 'ann', 'bob')
     }
     await looksWell(t, ann, 'chat')
+  })
+
+  await t.test('the hub hangs: what is said fails, and is said once when it goes on', async (t) => {
+    const text = 'can you hear me?'
+    example.hub.hub.signal('SIGSTOP')
+    await say(ann, text)
+    await ann.locator('#say').getByRole('alert').filter({ hasText: 'The server does not answer.' }).waitFor()
+    t.equal(await ann.getByLabel('Message', { exact: true }).inputValue(), text)
+    example.hub.hub.signal('SIGCONT')
+    await ann.getByRole('button', { name: 'Send' }).click()
+    messages.push(`ann: ${text}`)
+    await shows(bob, text)
+    await saysBob('yes')
+    await shows(ann, 'yes')
+    for (const page of [ann, bob]) t.strictSame(await said(page), messages)
+  })
+})
+
+await t.test('streams that are lost together', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+  const browser = await startChromium(t, path)
+  const example = await startExample(t, 'chat', { settings: { FANFARE_PRESENCE_GRACE: '1s', FANFARE_TICKET_TTL: '10m' } })
+
+  /** Somebody who has come in. */
+  async function person(name: string): Promise<Page> {
+    const page = await visit(t, browser, example)
+    await comeIn(page, name)
+    await hasStatus(page, 'Live')
+    return page
+  }
+
+  const ann = await person('ann')
+  await hasPeople(ann, 'ann')
+  const [bob, eve] = [await person('bob'), await person('eve')]
+  for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob', 'eve')
+  t.strictSame(await notes(ann), ['bob has come in.', 'eve has come in.'])
+
+  await t.test('the hub is killed: who comes back, also a moment later, has not left; who does not, has', async (t) => {
+    await example.hub.kill()
+    await hasStatus(ann, 'Reconnecting…')
+    await eve.context().close()
+    await bob.context().setOffline(true)
+    await ann.clock.install()
+    await ann.clock.pauseAt(Date.now() + 60_000) // its page waits for the others for as long as the test does
+    await example.hub.start()
+    await hasPeople(ann, 'ann')
+    await bob.context().setOffline(false)
+    const fay = await person('fay')
+    for (const page of [ann, bob, fay]) await hasPeople(page, 'ann', 'bob', 'fay')
+    t.equal((await notes(ann)).length, 2, 'nobody is told of yet')
+    await ann.clock.fastForward(10_000)
+    await ann.clock.resume()
+    await shows(ann, 'fay has come in.')
+    t.strictSame((await notes(ann)).slice(2), ['eve has left.', 'fay has come in.'])
+    await fay.context().close()
+    await shows(ann, 'fay has left.') // at once, by the hub's own word
+    await shows(bob, 'eve has left.')
+    t.notOk((await notes(bob)).includes('ann has come in.'))
+  })
+
+  await t.test('hub and server come back with another secret: the old ticket is still good, and the token is replaced', async (t) => {
+    const presence = '**/presence'
+    await bob.route(presence, (route) => route.abort()) // so that it is what is said that needs the new token first
+    await example.restartWith('another secret, at least thirty-two characters long')
+    for (const page of [ann, bob]) await hasStatus(page, 'Live')
+    await say(bob, 'here again')
+    for (const page of [ann, bob]) await shows(page, 'here again')
+    t.equal(await bob.locator('#say [role="alert"]').textContent(), '')
+    await bob.unroute(presence)
+    for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob')
   })
 })

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { publishBatch } from '../../helper/http.js'
+import { anyTopic } from '../../helper/token.js'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
 import { goOffline, goOnline, hasStatus, looksWell, startExample, visit, type RunningExample } from '../example.js'
 
@@ -120,6 +122,21 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.strictSame(await texts(phone), sent)
   })
 
+  await t.test('many messages wait: all of them come, and are there after a reload; the form stands before them', async (t) => {
+    const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
+    const time = new Date().toISOString()
+    await publishBatch(example.hub.hub, sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })), anyTopic())
+    const phone = await device(t, browser, example, 'gil', 'phone')
+    await shows(phone, sent.at(-1)!)
+    t.strictSame(await texts(phone), sent)
+    await phone.reload()
+    await hasStatus(phone, 'Live')
+    t.strictSame(await texts(phone), sent)
+    await phone.setViewportSize({ width: 390, height: 844 })
+    const [form, messages] = [await phone.locator('#send').boundingBox(), await phone.locator('#messages').boundingBox()]
+    t.ok(form!.y + form!.height < messages!.y)
+  })
+
   await t.test('with a cursor of its own each device gets everything', async (t) => {
     const phone = await device(t, browser, example, 'dan', 'phone', { each: true })
     await send(bob, 'dan', 'one')
@@ -168,5 +185,21 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await send(phone, 'bob', 'Thank you.')
     await shows(bob, 'Thank you.')
     await looksWell(t, phone, 'inbox')
+  })
+
+  await t.test('the hub hangs: the form says so, and what was sent is there once when it goes on', async (t) => {
+    const phone = await device(t, browser, example, 'hal', 'phone')
+    example.hub.hub.signal('SIGSTOP')
+    await bob.getByLabel('To', { exact: true }).fill('hal')
+    await bob.getByLabel('Text').fill('are you there?')
+    await bob.keyboard.press('Enter')
+    await bob.getByRole('alert').filter({ hasText: 'The hub cannot be reached.' }).waitFor()
+    t.equal(await bob.getByLabel('Text').inputValue(), 'are you there?')
+    example.hub.hub.signal('SIGCONT')
+    await bob.getByRole('button', { name: 'Send' }).click()
+    await bob.getByText('Sent to hal.').waitFor()
+    await send(bob, 'hal', 'the last one')
+    await shows(phone, 'the last one')
+    t.strictSame(await texts(phone), ['are you there?', 'the last one'])
   })
 })

@@ -59,6 +59,12 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
   await t.test('messages that are asked for at once have a number each', async (t) => {
     t.strictSame(await sendAtOnce(20), Array.from({ length: 20 }, (_, index) => 4 + index))
     await counts(t, page, 23)
+    const starts = await page.locator('ol li').evaluateAll((items) => items.map((item) => {
+      const text = document.createRange()
+      text.selectNodeContents(item.lastChild!)
+      return text.getBoundingClientRect().left
+    }))
+    t.equal(new Set(starts).size, 1, 'the texts begin below each other, behind numbers of one and of two digits')
   })
 
   await t.test('the hub is killed while messages are asked for: each is there once', async (t) => {

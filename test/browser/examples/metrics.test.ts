@@ -31,8 +31,8 @@ async function publish({ client }: RunningExample, ...numbers: number[]): Promis
 
 /** The table's rows, oldest first: what the CPU had to do, or `null` for a hole. */
 async function shown(page: Page): Promise<(number | null)[]> {
-  const rows = await page.locator('#samples tr').allTextContents()
-  return rows.map((row) => (row.includes(HOLE) ? null : Number(/([0-9]+) %/.exec(row)?.[1]))).reverse()
+  const rows = await page.locator('#samples tr').evaluateAll((rows: HTMLTableRowElement[]) => rows.map(({ cells }) => [...cells].map(({ textContent }) => textContent)))
+  return rows.map(([first, cpu]) => (first === HOLE ? null : Number(/^([0-9]+) %$/.exec(cpu!)?.[1]))).reverse()
 }
 
 /** Waits until a sample is the newest that is shown. */
@@ -80,6 +80,7 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await page.getByRole('img', { name: 'CPU: now 40 %; between 1 % and 40 % in the last 5 minutes' }).waitFor()
     await page.getByRole('img', { name: 'Memory in use: now 2.5 GiB; between 0.5 GiB and 2.5 GiB' }).waitFor()
     t.equal(await page.locator('#uptime').textContent(), '2 h 4 min')
+    for (const clock of ['#time', '#samples tr:first-child td:first-child']) t.match(await page.locator(clock).textContent(), /^[0-9]{2}:[0-9]{2}:[0-9]{2}$/, 'as on the axes')
     await looksWell(t, page, 'metrics')
   })
 

@@ -66,6 +66,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await post(other, '<b>Wren</b>', '0', '-1')
     await shows(t, page, found)
     await shows(t, other, found)
+    t.strictSame(await page.locator('tbody td:last-child').allTextContents(), ['-1 °C', '38.5 °C'])
     await looksWell(t, page, 'nests')
     await other.context().close()
     await hasClients(page, '1 client')
@@ -105,9 +106,10 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.equal(await page.getByLabel('Momma').inputValue(), 'Magpie')
     await page.getByRole('button', { name: 'Add the nest' }).click()
     await isAccepted(page)
-    await post(page, 'Owl')
+    await post(page, 'Owl', '3', '-1e-7')
     found.push('Magpie', 'Owl')
     await shows(t, page, found)
+    t.equal(await page.locator('tbody td:last-child').first().textContent(), '0 °C')
   })
 
   await t.test('a second tab and a reload have the full table at once', async (t) => {
