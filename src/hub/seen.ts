@@ -11,6 +11,9 @@ interface Span {
   until: number
 }
 
+/** By pattern, oldest first. */
+type Spans = ReadonlyMap<string, readonly Span[]>
+
 /** The most spans of a pattern. Of more the oldest two are joined, and then what lies between them counts as seen, too. */
 const MAX_SPANS = 1_000
 /** The most patterns that are remembered beside those that the stream has; of more, those that it had first are forgotten. */
@@ -18,16 +21,20 @@ const MAX_PATTERNS = 1_000
 
 /** Immutable. Of a pattern that stays while others come and go there is one span, however often that is. */
 export class Seen {
-  /** By pattern, oldest first. */
-  readonly #spans: ReadonlyMap<string, readonly Span[]>
+  #known: Spans | (() => Spans)
 
-  private constructor(spans: ReadonlyMap<string, readonly Span[]>) {
-    this.#spans = spans
+  private constructor(spans: Spans | (() => Spans)) {
+    this.#known = spans
   }
 
   /** A stream that has had one selection since `after`. */
   static since({ patterns }: Selection, after: number): Seen {
-    return new Seen(new Map(patterns.map((pattern) => [pattern, [{ after, until: Infinity }]])))
+    return new Seen(() => new Map(patterns.map((pattern) => [pattern, [{ after, until: Infinity }]])))
+  }
+
+  /** Made when they are first asked for: most streams never have other topics than at first. */
+  get #spans(): Spans {
+    return typeof this.#known === 'function' ? (this.#known = this.#known()) : this.#known
   }
 
   /** From `at` on it has another selection. */
