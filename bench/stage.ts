@@ -17,20 +17,22 @@ export const EVERYBODY = 'everybody'
 type Subscribing = Pick<SubscribePlan, 'count'> & Partial<Omit<SubscribePlan, 'port'>>
 
 export class Stage {
-  readonly server: Server
   readonly subscribers = LoadProcess.start()
   readonly publishers = LoadProcess.start()
   readonly #directory: string | undefined
+  readonly #start: () => Promise<Server>
+  #server: Server
 
-  private constructor(server: Server, directory?: string) {
-    this.server = server
+  private constructor(server: Server, start: () => Promise<Server>, directory?: string) {
+    this.#server = server
+    this.#start = start
     this.#directory = directory
   }
 
   /** Plays a scenario with a hub of its own, and clears up. */
   static async withHub<T>(options: Options, env: Record<string, string>, play: (stage: Stage) => Promise<T>): Promise<T> {
     const directory = options.log === 'file' ? mkdtempSync(join(tmpdir(), 'fanfare-bench-')) : undefined
-    const server = await Server.start([HUB_MAIN], {
+    const start = () => Server.start([HUB_MAIN], {
       PORT: '0',
       HOST: '127.0.0.1',
       FANFARE_JWT_SECRET: SECRET,
@@ -38,12 +40,25 @@ export class Stage {
       ...(options.durability === undefined ? {} : { FANFARE_DURABILITY: options.durability }),
       ...env,
     })
-    return new Stage(server, directory).#play(play)
+    return new Stage(await start(), start, directory).#play(play)
   }
 
   /** Plays a scenario with another server than the hub: a Node program that takes the same requests. */
   static async withServer<T>(program: string, play: (stage: Stage) => Promise<T>): Promise<T> {
-    return new Stage(await Server.start([...process.execArgv, program], {})).#play(play)
+    const start = () => Server.start([...process.execArgv, program], {})
+    return new Stage(await start(), start).#play(play)
+  }
+
+  get server(): Server {
+    return this.#server
+  }
+
+  /** Kills the server and starts it again, on another port. Answers after how many seconds it listens. */
+  async restart(): Promise<number> {
+    await this.#server.stop()
+    const startedAt = performance.now()
+    this.#server = await this.#start()
+    return (performance.now() - startedAt) / 1e3
   }
 
   /** Opens streams: of one topic, a few hundred at a time, when nothing else is said. */

@@ -1,4 +1,5 @@
 /** What a load process can be told, and what it answers. */
+import { publishBatches, type BatchesPlan } from './batches.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
 import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
 import { Subscribers, type Connected, type Received, type SubscribePlan } from './subscribers.js'
@@ -47,6 +48,10 @@ export const commands = {
 
   publishLines(plan: LinesPlan): Promise<LinesPublished> {
     return publishLines(plan)
+  },
+
+  publishBatches(plan: BatchesPlan): Promise<number> {
+    return publishBatches(plan)
   },
 }
 

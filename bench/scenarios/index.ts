@@ -5,8 +5,10 @@ import { fanoutPaced } from './fanout-paced.js'
 import { idle } from './idle.js'
 import { manyTopics } from './many-topics.js'
 import { ndjson } from './ndjson.js'
+import { publish } from './publish.js'
 import { resumeStorm } from './resume-storm.js'
 import type { Scenario } from './scenario.js'
 import { stalled } from './stalled.js'
+import { startUp } from './start-up.js'
 
-export const scenarios: Scenario[] = [fanoutPaced, fanoutFlood, manyTopics, ndjson, resumeStorm, connectStorm, idle, stalled]
+export const scenarios: Scenario[] = [fanoutPaced, fanoutFlood, manyTopics, publish, ndjson, startUp, resumeStorm, connectStorm, idle, stalled]

@@ -1,0 +1,63 @@
+/** Publishers of batches, on keep-alive connections: each sends its next batch when the last is answered. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { createToken } from '../token.js'
+import { now } from './clock.js'
+import { blankPayload } from './mark.js'
+import { Responses } from './responses.js'
+import { topicName } from './topic.js'
+
+export interface BatchesPlan {
+  port: number
+  publishers: number
+  /** How many batches they publish, all together. */
+  batches: number
+  /** How many events a batch has; they go to as many topics. */
+  size: number
+  /** The size of an event's data, in bytes. */
+  payload: number
+}
+
+/**
+ * Answers how many seconds it took, from the first write to the last answer.
+ * @throws Error when a batch is refused
+ */
+export async function publishBatches({ publishers, batches, ...plan }: BatchesPlan): Promise<number> {
+  const startedAt = now()
+  let left = batches
+  await Promise.all(Array.from({ length: publishers }, () => publishInTurn(plan, () => left-- > 0)))
+  return (now() - startedAt) / 1e6
+}
+
+/** @param isMore whether there is another batch to publish */
+async function publishInTurn({ port, size, payload }: Omit<BatchesPlan, 'publishers' | 'batches'>, isMore: () => boolean): Promise<void> {
+  const request = requestOf(size, payload)
+  const responses = new Responses()
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  await once(socket, 'connect')
+  try {
+    while (isMore()) {
+      socket.write(request)
+      for (let complete = 0; complete === 0; ) {
+        const [bytes] = (await once(socket, 'data')) as [Buffer]
+        complete = responses.read(bytes, bytes.length)
+      }
+      if (responses.failure !== undefined) throw new Error(`a batch was refused: ${responses.failure}`)
+    }
+  } finally {
+    socket.destroy()
+  }
+}
+
+function requestOf(size: number, payload: number): Buffer {
+  const body = JSON.stringify({ events: Array.from({ length: size }, (_, index) => ({ topic: topicName(index), data: blankPayload(payload) })) })
+  return Buffer.from([
+    'POST /events HTTP/1.1',
+    'host: localhost',
+    `authorization: Bearer ${createToken('publisher')}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    '',
+    body,
+  ].join('\r\n'))
+}
