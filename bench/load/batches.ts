@@ -1,9 +1,9 @@
 /** Publishers of batches, on keep-alive connections: each sends its next batch when the last is answered. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { createToken } from '../token.js'
 import { now } from './clock.js'
 import { blankPayload } from './mark.js'
+import { postRequest } from './request.js'
 import { Responses } from './responses.js'
 import { topicName } from './topic.js'
 
@@ -31,7 +31,8 @@ export async function publishBatches({ publishers, batches, ...plan }: BatchesPl
 
 /** @param isMore whether there is another batch to publish */
 async function publishInTurn({ port, size, payload }: Omit<BatchesPlan, 'publishers' | 'batches'>, isMore: () => boolean): Promise<void> {
-  const request = requestOf(size, payload)
+  const events = Array.from({ length: size }, (_, index) => ({ topic: topicName(index), data: blankPayload(payload) }))
+  const request = postRequest('/events', 'publisher', { events })
   const responses = new Responses()
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')
@@ -47,17 +48,4 @@ async function publishInTurn({ port, size, payload }: Omit<BatchesPlan, 'publish
   } finally {
     socket.destroy()
   }
-}
-
-function requestOf(size: number, payload: number): Buffer {
-  const body = JSON.stringify({ events: Array.from({ length: size }, (_, index) => ({ topic: topicName(index), data: blankPayload(payload) })) })
-  return Buffer.from([
-    'POST /events HTTP/1.1',
-    'host: localhost',
-    `authorization: Bearer ${createToken('publisher')}`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    '',
-    body,
-  ].join('\r\n'))
 }

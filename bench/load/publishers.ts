@@ -1,8 +1,8 @@
 /** Publishers on keep-alive connections: each has its request ready, and changes only the digits in it. */
 import { connect, type Socket } from 'node:net'
-import { createToken } from '../token.js'
 import { now } from './clock.js'
 import { blankPayload, writeDigits, writeMark } from './mark.js'
+import { postRequest } from './request.js'
 import { Responses } from './responses.js'
 import { TOPIC_DIGITS, topicName } from './topic.js'
 
@@ -96,7 +96,7 @@ class Connection {
     this.#index = index
     this.#topic = index % plan.topics
     this.#numbers = new Uint32Array(plan.topics)
-    this.#request = requestOf(plan, index)
+    this.#request = postRequest(`/topics/${topicName(0)}/events`, `publisher-${index}`, { data: blankPayload(plan.payload) })
     this.#topicAt = this.#request.indexOf('/events') - TOPIC_DIGITS
     this.#markAt = this.#request.indexOf('~', this.#request.indexOf('\r\n\r\n'))
   }
@@ -170,17 +170,4 @@ class Connection {
     this.#waiting?.reject(err)
     this.#waiting = undefined
   }
-}
-
-function requestOf({ payload }: PublisherPlan, index: number): Buffer {
-  const body = JSON.stringify({ data: blankPayload(payload) })
-  return Buffer.from([
-    `POST /topics/${topicName(0)}/events HTTP/1.1`,
-    'host: localhost',
-    `authorization: Bearer ${createToken(`publisher-${index}`)}`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    '',
-    body,
-  ].join('\r\n'))
 }

@@ -1,5 +1,6 @@
 /** Publishing that nobody reads: single events, and batches. */
-import { startClock } from '../measure.js'
+import { startClock, type Measured } from '../measure.js'
+import type { Row } from '../row.js'
 import { Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'
 
@@ -18,31 +19,20 @@ export const publish: Scenario = {
       const events = options.quick ? 10_000 : 50_000
       const singles = startClock(stage)
       const { published, seconds } = await stage.publishers.tell('publish', { events })
-      const one = singles(0)
-      const single = {
-        scenario: 'publish',
-        figure: `${whole(published / seconds)} single events/s`,
-        target: '', reached: undefined,
-        publishesPerSecond: published / seconds,
-        hubShare: one.hubShare, loadShare: one.loadShare, memory: one.memory,
-        faults: published === events ? [] : [`${events} events were published, ${published} were accepted`],
-      }
+      const single = rowOf(`${whole(published / seconds)} single events/s`, published / seconds, singles(0))
+      if (published !== events) single.faults.push(`${events} events were published, ${published} were accepted`)
 
       const plan = { port, publishers: PUBLISHERS, size: BATCH, payload: PAYLOAD }
       await stage.publishers.tell('publishBatches', { ...plan, batches: 200 })
       const batches = options.quick ? 500 : 3_000
       const several = startClock(stage)
       const took = await stage.publishers.tell('publishBatches', { ...plan, batches })
-      const many = several(0)
-      return [single, {
-        scenario: 'publish',
-        figure: `${whole((batches * BATCH) / took)} events/s, ${BATCH} a batch`,
-        target: '', reached: undefined,
-        publishesPerSecond: batches / took,
-        hubShare: many.hubShare, loadShare: many.loadShare, memory: many.memory,
-        faults: [],
-      }]
+      return [single, rowOf(`${whole((batches * BATCH) / took)} events/s, ${BATCH} a batch`, batches / took, several(0))]
     }),
+}
+
+function rowOf(figure: string, publishesPerSecond: number, { hubShare, loadShare, memory }: Pick<Measured, 'hubShare' | 'loadShare' | 'memory'>): Row {
+  return { scenario: 'publish', figure, target: '', reached: undefined, publishesPerSecond, hubShare, loadShare, memory, faults: [] }
 }
 
 function whole(value: number): string {

@@ -21,9 +21,9 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
 
   // Clients that name a type with every request do so also where there is no body to have it.
   app.addHook('onRequest', (request, _reply, done) => {
-    const { headers, routeOptions: { config, schema } } = request
+    const { headers } = request
     const isEmpty = (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined
-    if (isEmpty && !config.publishes && schema?.body === undefined) delete headers['content-type']
+    if (isEmpty && headers['content-type'] !== undefined && !takesBody(request)) delete headers['content-type']
     done()
   })
 
@@ -58,6 +58,11 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
     })
   }
 }, { name: 'fanfare-bodies', fastify: '5.x' })
+
+/** Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs something. */
+function takesBody({ routeOptions: { config, schema } }: FastifyRequest): boolean {
+  return config.publishes === true || schema?.body !== undefined
+}
 
 function notJson(): Problem {
   return new Problem('unsupported-media-type', 'The header "Content-Type" has to be application/json.')
