@@ -16,5 +16,10 @@ export default defineConfig(
       '@typescript-eslint/require-await': 'off', // async is how a Fastify plugin is written
     },
   },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/typebox.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['typebox', 'typebox/*'], message: 'Import it from src/typebox.ts, which is bundled: its files take long to load.' }] }] },
+  },
   { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },
 )

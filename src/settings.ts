@@ -1,12 +1,11 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
 import { isIP } from 'node:net'
 import leven from 'leven'
-import Type, { type StaticDecode, type TSchema } from 'typebox'
-import { Value } from 'typebox/value'
 import { isPattern } from './hub/topic.js'
 import type { Durability } from './log/file/store.js'
 import { isLogAddress, type LogAddress } from './log/open.js'
 import { SettingsError } from './settings-error.js'
+import { Type, Value, type StaticDecode, type TSchema } from './typebox.js'
 import { parseDuration, parseSize } from './units.js'
 
 /** Says how a setting is written, for messages and for the docs. */

@@ -1,8 +1,7 @@
 /** Validates requests, and says in words what is wrong with them. */
 import type { FastifySchemaCompiler } from 'fastify'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
 import type { ProblemDetail } from './errors.js'
+import { Compile, type TSchema } from './typebox.js'
 
 /**
  * Compiles a schema. Values are taken as they are: that of the type provider converts those of a query first, by an

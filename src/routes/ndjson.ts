@@ -1,10 +1,10 @@
 /** Events as newline-delimited JSON: read as they come, stored in batches, no faster than the log takes them. */
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
-import { Compile } from 'typebox/compile'
 import { authorize } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { Waiting } from '../patience.js'
+import { Compile } from '../typebox.js'
 import { describeErrors, summarize } from '../validation.js'
 import type { CheckedEvent } from '../hub/event.js'
 import { HubError } from '../hub/hub-error.js'

@@ -1,11 +1,11 @@
 /** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
 import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../hub/quote.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
+import { Type } from '../typebox.js'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const { connections } = app.hub

@@ -1,5 +1,5 @@
 /** What is published, and what is answered. What a string may hold, the hub checks, which has better words for it. */
-import Type, { type Static } from 'typebox'
+import { Type, type Static } from '../typebox.js'
 import { Cursor } from './common.js'
 
 const members = {

@@ -1,5 +1,5 @@
 /** Who is present on a topic. */
-import Type from 'typebox'
+import { Type } from '../typebox.js'
 
 export const Presence = Type.Object({
   topic: Type.String(),
