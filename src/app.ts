@@ -1,6 +1,7 @@
 /** What a hub is put together from: as a plugin of any Fastify application, and as an application of its own. */
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { acceptFirst } from './arrivals.js'
 import { answerClientError } from './client-error.js'
 import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import { PATIENCE, type Patience } from './patience.js'
@@ -80,6 +81,7 @@ export async function buildApp({ trustProxy, patience = PATIENCE, ...settings }:
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientError,
   })
+  acceptFirst(app.server)
   await app.register(fanfare, { ...settings, ownsRoot: true, patience })
   return app
 }

@@ -28,7 +28,7 @@ export function detach(request: IncomingMessage, response: ServerResponse, socke
     const [close] = httpListeners(socket, 'close')
     if (socket.destroyed || !close) return
     response.detachSocket(socket)
-    close.call(socket) // what Node does itself when a connection ends: takes the parser off the socket and frees it
+    withoutStackTraces(() => close.call(socket)) // what Node does itself when a connection ends: takes the parser off the socket and frees it
     for (const event of Object.keys(HTTP_LISTENERS)) {
       for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
     }
@@ -37,6 +37,17 @@ export function detach(request: IncomingMessage, response: ServerResponse, socke
     socket.resume()
   })
   request.resume()
+}
+
+/** Node makes an error, for a request that is over: where it was made says nothing, and costs as much as all the rest here. */
+function withoutStackTraces(run: () => void): void {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    run()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }
 
 type Listener = (this: Socket, ...args: unknown[]) => void
