@@ -40,10 +40,6 @@ export function acceptFirst(server: Server & { pauseOnConnect?: boolean }): void
 
   function begin(socket: Socket): void {
     if (socket.destroyed) return
-    if (!server.listening) {
-      socket.destroy()
-      return
-    }
     for (const listener of serve) listener.call(server, socket)
     socket.resume()
   }

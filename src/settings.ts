@@ -66,7 +66,7 @@ const printDuration = (milliseconds: number) => `${milliseconds}ms`
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 
 const Environment = Type.Object({
-  HOST: text('The address to listen on.', '127.0.0.1'),
+  HOST: text('The address to listen on; of a name, its first.', '127.0.0.1'),
   PORT: setting({ default: '3000', description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
     /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),

@@ -1,4 +1,5 @@
 /** `fanfare start`: settings, application, listen, graceful close. */
+import { lookup } from 'node:dns/promises'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
 import { drawDevelopmentKey, firstMinute, type DevelopmentKey } from '../first-minute.js'
@@ -33,8 +34,13 @@ export async function start(_args: string[], { env, stdout }: Process): Promise<
     halt: () => app.hub.halt(),
   })
 
-  const address = await app.listen({ host, port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
+  const address = await app.listen({ host: await oneAddressOf(host), port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
   tell(address, key, hub.console, logger, terminal ? stdout : undefined)
+}
+
+/** Fastify gives each address of `localhost` a server of its own, and answers on the first alone what is in flight when it closes. */
+async function oneAddressOf(host: string): Promise<string> {
+  return host === 'localhost' ? (await lookup(host)).address : host
 }
 
 function developmentKey(env: Process['env']): DevelopmentKey {

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { Hub } from '../hub/hub.js'
 import { openLog } from '../log/open.js'
 import type { Settings } from '../settings.js'
+import { LOOK_INTERVAL, SilentConnections } from './silent-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -15,9 +16,6 @@ declare module 'fastify' {
 function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void {
   server.closeIdleConnections?.()
 }
-
-/** How often connections are ended that have become idle while the application closes, in milliseconds. */
-const CLOSE_IDLE_INTERVAL = 50
 
 export default fp<Settings>(async (app, settings) => {
   const log = await openLog(settings.log, {
@@ -33,11 +31,15 @@ export default fp<Settings>(async (app, settings) => {
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('hub', hub)
+  const silent = new SilentConnections(app)
   let closingIdle: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     hub.endStreams() // an open stream would keep the server from closing
     // and so would a connection whose last request is answered after the server has looked for idle ones
-    closingIdle = setInterval(() => closeIdle(app.server), CLOSE_IDLE_INTERVAL).unref()
+    closingIdle = setInterval(() => {
+      closeIdle(app.server)
+      silent.end()
+    }, LOOK_INTERVAL).unref()
   })
   app.addHook('onClose', async () => {
     clearInterval(closingIdle)

@@ -1,5 +1,7 @@
 /** A hub that is asked to stop sends its readers away in small groups, answers what is in flight, and ends. */
+import { once } from 'node:events'
 import http from 'node:http'
+import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -242,4 +244,34 @@ await t.test('a connection that its client keeps open does not keep the hub from
   t.equal(response.statusCode, 201)
   const { code } = await within(hub.exited, () => 'it does not end', PROMPT)
   t.equal(code, 0)
+})
+
+await t.test('who has connected and sends nothing, or half a head, does not keep the hub from ending', async (t) => {
+  const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
+  const opening = ['', '', 'GET /status HTTP/1.1\r\nHost: hub\r\n'].map(async (head) => {
+    const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
+    t.teardown(() => socket.destroy())
+    await once(socket, 'connect')
+    socket.write(head)
+  })
+  await Promise.all(opening)
+  await request(`${hub.url}/status`) // they are accepted
+  hub.signal('SIGTERM')
+  t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
+})
+
+await t.test('requests that have come are answered, though the hub is told to end when it has just accepted them', async (t) => {
+  const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
+  const answers = Array.from({ length: 300 }, () => new Promise<string>((resolve) => {
+    const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
+    t.teardown(() => socket.destroy())
+    let answer = ''
+    socket.on('data', (bytes) => (answer += String(bytes)))
+    socket.once('close', () => resolve(answer))
+    socket.write('GET /status HTTP/1.1\r\nHost: hub\r\n\r\n')
+  }))
+  await request(`${hub.url}/status`)
+  hub.signal('SIGTERM')
+  for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1.1 (200|401) /)
+  t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
 })
