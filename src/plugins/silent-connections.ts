@@ -23,7 +23,7 @@ export class SilentConnections {
       looks.delete(this)
     }
     const isSecure = server instanceof HttpsServer
-    if (!isSecure && !(server instanceof HttpServer)) return // HTTP/2 has sessions, and ends them itself
+    if (!isSecure && !(server instanceof HttpServer)) return // an HTTP/2 server has sessions
     server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
       looks.set(socket, 0)
       socket.on('close', forget)
@@ -36,9 +36,18 @@ export class SilentConnections {
   /** Ends those that still send nothing, or no more than half a head. */
   end(): void {
     for (const [socket, looks] of this.#looks) {
-      if (socket.isPaused()) continue // it is accepted, and what it has sent is still to be read
+      if (socket.isPaused() || isTaken(socket)) continue // it is accepted, and what it has sent is still to be read; or somebody has it
       if (looks >= (socket.bytesRead === 0 ? 1 : LOOKS_AT_HEAD)) socket.destroy()
       else this.#looks.set(socket, looks + 1)
     }
   }
+}
+
+/**
+ * Whether a request has come of which there was no event `request`: somebody takes over what is upgraded, or answers
+ * `Expect` by themselves. Node's HTTP has let go of the socket then, or has a response for it (lib/_http_server.js).
+ */
+function isTaken(socket: Socket): boolean {
+  const { parser, _httpMessage: response } = socket as Socket & { parser?: unknown; _httpMessage?: unknown }
+  return !parser || Boolean(response)
 }

@@ -1,0 +1,46 @@
+import { once } from 'node:events'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import fanfare from '../../src/index.js'
+import { within } from '../helper/deadline.js'
+
+async function listen(t: Test): Promise<FastifyInstance> {
+  const app = Fastify()
+  await app.register(fanfare, { prefix: '/realtime', jwtSecret: 'a-secret-of-more-than-32-characters', log: 'memory' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  return app
+}
+
+function open(t: Test, app: FastifyInstance, text: string): Socket {
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1').on('error', () => undefined)
+  t.teardown(() => socket.destroy())
+  socket.write(text)
+  return socket
+}
+
+void t.test('an application that closes does not wait for connections without a request', async (t) => {
+  const app = await listen(t)
+  const accepted = [once(app.server, 'connection')]
+  const sockets = [open(t, app, ''), open(t, app, 'GET / HTTP/1.1\r\nHo')]
+  const ends = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+  await Promise.all([...accepted, ...sockets.map((socket) => once(socket, 'connect'))])
+  await within(app.close(), () => 'the application does not close', 5_000)
+  await Promise.all(ends)
+  t.pass('and has ended them')
+})
+
+void t.test('who was upgraded is left to the application', async (t) => {
+  const app = await listen(t)
+  app.server.on('upgrade', (_request, socket: Socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
+    setTimeout(() => socket.end('farewell'), 1_000) // longer than half a head may take
+  })
+  const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+  let text = ''
+  socket.on('data', (bytes) => (text += String(bytes)))
+  await once(socket, 'data')
+  await app.close()
+  t.match(text, /farewell$/)
+})
