@@ -1,8 +1,9 @@
 /**
- * Connections on which no request has come yet. Node waits for them when a server closes, as if they were at work: each
- * browser that has connected in advance would keep an application from closing until its time for a head is over.
+ * Connections on which no request is at work. When a server closes, Node waits for each that has sent nothing yet, or half
+ * a head, as if it were: a browser that has connected in advance would keep an application from closing until its time for
+ * a head is over.
  */
-import { Server as HttpServer, type IncomingMessage } from 'node:http'
+import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -14,7 +15,7 @@ const LOOKS_AT_HEAD = 10
 
 /** What there is of them on an application's server. */
 export class SilentConnections {
-  /** How often each has been looked at. */
+  /** How often each connection has been found silent. */
   readonly #looks = new Map<Socket, number>()
 
   constructor({ server }: Pick<FastifyInstance, 'server'>) {
@@ -28,15 +29,12 @@ export class SilentConnections {
       looks.set(socket, 0)
       socket.on('close', forget)
     })
-    server.on('request', ({ socket }: IncomingMessage) => {
-      if (looks.delete(socket)) socket.off('close', forget)
-    })
   }
 
   /** Ends those that still send nothing, or no more than half a head. */
   end(): void {
     for (const [socket, looks] of this.#looks) {
-      if (socket.isPaused() || isTaken(socket)) continue // it is accepted, and what it has sent is still to be read; or somebody has it
+      if (isAtWork(socket)) continue
       if (looks >= (socket.bytesRead === 0 ? 1 : LOOKS_AT_HEAD)) socket.destroy()
       else this.#looks.set(socket, looks + 1)
     }
@@ -44,10 +42,10 @@ export class SilentConnections {
 }
 
 /**
- * Whether a request has come of which there was no event `request`: somebody takes over what is upgraded, or answers
- * `Expect` by themselves. Node's HTTP has let go of the socket then, or has a response for it (lib/_http_server.js).
+ * A connection that is accepted, and what it has sent is still to be read, is paused. One that is answered has a response
+ * with Node's HTTP, and one that is a stream now, or was upgraded, no parser any more (lib/_http_server.js).
  */
-function isTaken(socket: Socket): boolean {
+function isAtWork(socket: Socket): boolean {
   const { parser, _httpMessage: response } = socket as Socket & { parser?: unknown; _httpMessage?: unknown }
-  return !parser || Boolean(response)
+  return socket.isPaused() || !parser || Boolean(response)
 }

@@ -31,6 +31,18 @@ void t.test('an application that closes does not wait for connections without a 
   t.pass('and has ended them')
 })
 
+void t.test('nor for one that was answered, and has sent half of another head', async (t) => {
+  const app = await listen(t)
+  const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n')
+  await once(socket, 'data')
+  const more = once(app.server, 'connection')
+  socket.write('GET / HTTP/1.1\r\nHo')
+  open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n') // when this one is there, so is the half head
+  await more
+  await within(app.close(), () => 'the application does not close', 5_000)
+  t.pass()
+})
+
 void t.test('who was upgraded is left to the application', async (t) => {
   const app = await listen(t)
   app.server.on('upgrade', (_request, socket: Socket) => {
