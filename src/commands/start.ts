@@ -7,6 +7,7 @@ import { createLogger } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
 import { loadSettings } from '../settings.js'
 import type { Process } from './command.js'
+import { keepYoungObjectsYoung } from './memory.js'
 import { stopWhenTold } from './stop.js'
 
 /** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */
@@ -16,6 +17,7 @@ const CLOSE_GRACE = 5_000
 
 /** Starts a hub, which then lives until it is told to stop. */
 export async function start(_args: string[], { env, stdout }: Process): Promise<void> {
+  keepYoungObjectsYoung()
   const { host, port, logLevel, trustProxy, hub } = loadSettings(env)
   const terminal = stdout.isTTY ?? false
   const key = [hub.jwtSecret, hub.jwtPublicKey, hub.jwksUrl].every((known) => known === undefined) ? developmentKey(env) : undefined

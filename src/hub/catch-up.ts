@@ -1,45 +1,26 @@
 /**
  * Brings a subscriber from its cursor to the present: reads the log in batches until the feed's frames reach back to
- * where it stands. The batch from one place is read and encoded once for all who stand there.
+ * where it stands.
  */
-import { setImmediate } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import type { EventLog } from '../log/log.js'
-import { BATCH_BYTES, type Feed } from './feed.js'
+import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
-import { Slice } from './slice.js'
+import type { PastBatch } from './past-batch.js'
+import { PastBatches } from './past-batches.js'
 import { drawRetry, type Encoder } from './sse.js'
 import type { KnownGap, Replay, Subscriber } from './subscriber.js'
+import { Turns } from './turns.js'
 
-/** The most events that are read at once. */
+/** The most events that are read at once of what is not shared. */
 const BATCH_EVENTS = 1_000
-/** How many bytes of batches are kept for others who come to the same place. */
-const SHARED_BYTES = 2 * 1024 * 1024
-
-/** What the log holds behind a place. */
-interface PastBatch {
-  bytes: Buffer
-  events: number
-  /** The sequence up to which it is complete. */
-  position: number
-  /** Something in between has been trimmed. */
-  gap: boolean
-  /** The sequence of its first event. */
-  oldest: number | undefined
-  /** What `EventLog.trims` was when it was read: when it has changed, some of this may be gone, and not told. */
-  trims: number
-}
 
 export class CatchUp {
   readonly #log: EventLog
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #head: () => number
-  readonly #shared = new LRUCache<string, PastBatch>({ maxSize: SHARED_BYTES, sizeCalculation: ({ bytes }) => bytes.length + 200 })
-  readonly #reading = new Map<string, Promise<PastBatch>>()
-  readonly #feedIds = new WeakMap<Feed, number>()
-  #lastFeedId = 0
-  #slice = new Slice(1)
+  readonly #past: PastBatches
+  readonly #turns = new Turns()
 
   /** @param head the newest sequence that has been given to the fanout */
   constructor(log: EventLog, encoder: Encoder, fanout: Fanout, head: () => number) {
@@ -47,6 +28,7 @@ export class CatchUp {
     this.#encoder = encoder
     this.#fanout = fanout
     this.#head = head
+    this.#past = new PastBatches(log, encoder, head)
   }
 
   /**
@@ -56,31 +38,46 @@ export class CatchUp {
   async run(subscriber: Subscriber): Promise<void> {
     subscriber.state = 'catching-up'
     subscriber.place = undefined
-    while (await this.#step(subscriber));
+    for (let hasTurn = false, hasRoom = true; hasRoom && !subscriber.isClosed; ) {
+      if (subscriber.hasMoved) hasRoom = this.#tellTopics(subscriber)
+      else if (this.#hasRead(subscriber) && this.#join(subscriber)) return
+      else if (hasTurn) {
+        hasTurn = false
+        hasRoom = await this.#read(subscriber)
+      } else {
+        await this.#turns.next()
+        hasTurn = true // meanwhile it may have been given other topics
+      }
+    }
   }
 
-  /** @returns whether there is more to do now */
-  async #step(subscriber: Subscriber): Promise<boolean> {
-    if (subscriber.hasMoved) return this.#tellTopics(subscriber)
+  /** Whether there is nothing that it gets whatever its feed's frames reach back to. */
+  #hasRead({ replays, stall, gap }: Subscriber): boolean {
+    return replays.length === 0 && !stall && !gap
+  }
+
+  /** @returns whether its sink still has room */
+  async #read(subscriber: Subscriber): Promise<boolean> {
     if (subscriber.replays[0]) return this.#replay(subscriber, subscriber.replays[0])
     if (subscriber.stall && !subscriber.gap) return this.#skip(subscriber, subscriber.stall)
-    if (!subscriber.gap && this.#join(subscriber)) return false
     return this.#readOn(subscriber)
   }
 
   /** Sends the next batch of what the log holds. */
   async #readOn(subscriber: Subscriber): Promise<boolean> {
     const { feed } = subscriber
-    const batch = await this.#past(feed, subscriber.sequence)
-    await this.#breathe()
-    if (subscriber.isClosed) return false
-    if (subscriber.feed !== feed) return true // it has been given other topics meanwhile
+    const batch = await this.#past.after(feed, subscriber.sequence)
+    if (subscriber.isClosed || subscriber.feed !== feed) {
+      batch.release()
+      return !subscriber.isClosed // it has been given other topics meanwhile
+    }
     const missing = subscriber.gap ?? this.#missing(subscriber, batch)
     subscriber.gap = undefined
     const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
     if (missing) subscriber.knownTrims = batch.trims // what else is gone need not be told again with every batch
     subscriber.sequence = batch.position
-    const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events)
+    const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events, Date.now(), batch)
+    if (batch.events === 0) batch.release()
     return told && sent
   }
 
@@ -94,7 +91,6 @@ export class CatchUp {
     const { selection, after, until } = replay
     const { trims } = this.#log
     const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    await this.#breathe()
     if (subscriber.isClosed) return false
     if (subscriber.hasMoved) return true // which topics it has now is told first
     const isGone = page.gap && this.#log.hasTrimmed(selection, after, replay.trims)
@@ -113,7 +109,6 @@ export class CatchUp {
     const { feed, sequence: after } = subscriber
     const page = await this.#log.newest(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
     const all = await this.#log.read(feed.selection, { after, until: page.position, events: page.events.length + 1 })
-    await this.#breathe()
     if (subscriber.isClosed) return false
     if (subscriber.feed !== feed) return true
     const isSkipped = all.gap || all.events.length > page.events.length
@@ -153,40 +148,5 @@ export class CatchUp {
     subscriber.carried = []
     const blocks = carried.filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type)).map((frame) => frame.bytes(wire))
     return blocks.length === 0 || subscriber.send(Buffer.concat(blocks), blocks.length)
-  }
-
-  /** Gives the event loop a turn when catching up, of all who do, has held it for a slice. */
-  async #breathe(): Promise<void> {
-    if (!this.#slice.isOver) return
-    await setImmediate()
-    this.#slice = new Slice(1)
-  }
-
-  #past(feed: Feed, after: number): Promise<PastBatch> | PastBatch {
-    const key = `${this.#idOf(feed)}:${after}`
-    const shared = this.#shared.get(key)
-    if (shared?.trims === this.#log.trims) return shared
-    let reading = this.#reading.get(key)
-    if (!reading) {
-      reading = this.#read(feed, after).finally(() => this.#reading.delete(key))
-      this.#reading.set(key, reading)
-      reading.then((batch) => {
-        if (batch.events > 0) this.#shared.set(key, batch) // where nothing was, something may be soon
-      }, () => undefined)
-    }
-    return reading
-  }
-
-  async #read(feed: Feed, after: number): Promise<PastBatch> {
-    const { trims } = this.#log
-    const page = await this.#log.read(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    const bytes = this.#encoder.events(page.events, feed.wire)
-    return { bytes, events: page.events.length, position: page.position, gap: page.gap, oldest: page.events[0]?.sequence, trims }
-  }
-
-  #idOf(feed: Feed): number {
-    let id = this.#feedIds.get(feed)
-    if (id === undefined) this.#feedIds.set(feed, (id = ++this.#lastFeedId))
-    return id
   }
 }

@@ -2,6 +2,8 @@
  * The Server-Sent Events wire format: every block that a stream of the hub is made of.
  * Source: WHATWG HTML, "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting an event stream).
  */
+import type { ShownEvent } from '../log/log.js'
+import type { BatchWriter } from './batch-writer.js'
 import { printCursor } from './cursor.js'
 import type { NewEvent, StoredEvent } from './event.js'
 
@@ -32,27 +34,23 @@ export class Encoder {
    * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
    */
   event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): Buffer {
-    return Buffer.from(this.#text(event, wire, sequence, time, id))
+    return Buffer.from(`${headOf(event, wire, sequence === undefined ? undefined : id, time, id)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
+  }
+
+  /** Events of the log, one after the other. `withIds` as in `append`. */
+  events(events: readonly StoredEvent[], wire: Wire, withIds = true): Buffer {
+    return Buffer.concat(events.map((event) => this.event(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence))))
   }
 
   /**
-   * Events of the log, one after the other: in one Buffer, without any for each of them.
-   * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
+   * Adds an event of the log to a batch.
+   * @param withId `false`: without an `id:` line, since the reader's cursor is beyond it
+   * @returns `false`: there is no room for it
    */
-  events(events: readonly StoredEvent[], wire: Wire, withIds = true): Buffer {
-    const texts = events.map((event) => this.#text(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence)))
-    const bytes = Buffer.allocUnsafeSlow(texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0))
-    let end = 0
-    for (const text of texts) end += bytes.write(text, end)
-    return bytes
-  }
-
-  #text(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): string {
-    let block = sequence === undefined ? '' : `id: ${id}\n`
-    if (event.type !== undefined) block += `event: ${event.type}\n`
-    if (wire.topicLine) block += `topic: ${event.topic}\n`
-    const data = wire.format === 'cloudevents' ? cloudEvent(event, time, id) : event.kind === 'json' ? event.payload : splitLines(event.payload)
-    return `${block}data: ${data}\n\n`
+  append(batch: BatchWriter, event: ShownEvent, wire: Wire, withId = true): boolean {
+    const { sequence, time } = event
+    const id = this.cursor(sequence)
+    return batch.write(headOf(event, wire, withId ? id : undefined, time, id), dataOf(event, wire), tailOf(wire))
   }
 
   /** The cursor of a place in the log. */
@@ -99,22 +97,41 @@ export function drawRetry(busy = false): number {
   return min + Math.floor(Math.random() * (max - min + 1))
 }
 
+/** What comes before an event's data. */
+function headOf(event: Omit<NewEvent, 'payload'>, wire: Wire, cursor: string | undefined, time: number, id: string): string {
+  let block = cursor === undefined ? '' : `id: ${cursor}\n`
+  if (event.type !== undefined) block += `event: ${event.type}\n`
+  if (wire.topicLine) block += `topic: ${event.topic}\n`
+  return wire.format === 'cloudevents' ? `${block}data: ${cloudAttributes(event, time, id)},"data":` : `${block}data: `
+}
+
+/** An event's data: payloads that are JSON as they are, since they have neither CR nor LF. */
+function dataOf({ kind, payload }: Pick<ShownEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
+  if (kind === 'json') return payload
+  const text = payload.toString()
+  return format === 'cloudevents' ? JSON.stringify(text) : splitLines(text)
+}
+
+/** What comes behind an event's data. */
+function tailOf({ format }: Wire): string {
+  return format === 'cloudevents' ? '}\n\n' : '\n\n'
+}
+
 /** CR, LF and CRLF each end a line of an event stream, so each starts a new `data:` line. */
 function splitLines(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
 }
 
-/** A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line. */
-function cloudEvent(event: NewEvent, time: number, id: string): string {
-  const isJson = event.kind === 'json'
+/** A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line, without its data and its end. */
+function cloudAttributes({ topic, type, kind }: Omit<NewEvent, 'payload'>, time: number, id: string): string {
   const attributes = JSON.stringify({
     specversion: '1.0',
     id,
-    source: `/topics/${event.topic}`,
-    type: event.type ?? 'message', // required by CloudEvents; what EventSource calls an event without a type
+    source: `/topics/${topic}`,
+    type: type ?? 'message', // required by CloudEvents; what EventSource calls an event without a type
     time: new Date(time).toISOString(),
-    subject: event.topic,
-    datacontenttype: isJson ? 'application/json' : 'text/plain',
+    subject: topic,
+    datacontenttype: kind === 'json' ? 'application/json' : 'text/plain',
   })
-  return `${attributes.slice(0, -1)},"data":${isJson ? event.payload : JSON.stringify(event.payload)}}`
+  return attributes.slice(0, -1)
 }

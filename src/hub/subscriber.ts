@@ -10,10 +10,19 @@ import { closeBlock, drawRetry, type CloseReason, type GapReason } from './sse.j
 export interface Sink {
   /** Who is told what happens to the sink. */
   reader: SinkReader | undefined
-  /** Sends bytes. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows. */
-  write(bytes: Buffer): boolean
+  /**
+   * Sends bytes. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows.
+   * @param lender is told once the bytes may be overwritten, if this sink can know
+   */
+  write(bytes: Buffer, lender?: Lender): boolean
   /** Sends the last bytes and closes, at once or when the peer has taken them, but does not wait for it for long. */
   end(bytes: Buffer): void
+}
+
+/** Whose bytes a sink was given. */
+export interface Lender {
+  /** The bytes have been sent to the last one. */
+  release(): void
 }
 
 /** What a sink tells. */
@@ -182,12 +191,13 @@ export class Subscriber implements SinkReader {
   /**
    * Sends bytes. `false`: its sink is full now, and it waits.
    * @param now in milliseconds since the epoch of Unix: who sends to many looks at the clock once for all of them
+   * @param lender as for `Sink.write`
    */
-  send(bytes: Buffer, events = 0, now = Date.now()): boolean {
+  send(bytes: Buffer, events = 0, now = Date.now(), lender?: Lender): boolean {
     this.sentEvents += events
     this.sentBytes += bytes.length
     this.lastWrite = now
-    if (this.#sink.write(bytes)) return true
+    if (this.#sink.write(bytes, lender)) return true
     this.isFull = true
     this.feed.live.delete(this)
     if (this.state === 'live' && this.policy === 'latest') this.stall ??= { told: false }

@@ -9,7 +9,7 @@ import { State } from './file/state.js'
 import { asStoreError, beginSession, checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
 import { Trimmer } from './file/trimmer.js'
 import { Writer } from './file/writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, TopicsOptions, TopicsPage, TopicStats } from './log.js'
+import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
 
 /** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
 const TICK = 500
@@ -102,6 +102,10 @@ export class FileLog implements EventLog {
 
   read(selection: Selection, options: ReadOptions): Promise<Page> {
     return this.#look((snapshot) => this.#reader.read(snapshot, selection, options))
+  }
+
+  show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown> {
+    return this.#look((snapshot) => this.#reader.show(snapshot, selection, span, see))
   }
 
   before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {

@@ -13,28 +13,42 @@ export interface Appended {
   duplicate: boolean
 }
 
-/** How much of the log to read. */
-export interface ReadOptions {
+/** A part of the log. */
+export interface Span {
   /** Only events behind this sequence. */
   after: number
   /** Only events up to and including this sequence; default: the head. */
   until?: number
+}
+
+/** How much of the log to read. */
+export interface ReadOptions extends Span {
   /** At most so many events. */
   events: number
   /** No further event once so many bytes of payload are there; default: no limit. */
   bytes?: number
 }
 
-/** A part of the log. */
-export interface Page {
-  /** Events that match, in order of their sequences. */
-  events: StoredEvent[]
-  /** Every event that matches, up to this sequence, is in this page or before it. */
+/** An event while the log shows it. */
+export interface ShownEvent extends Omit<StoredEvent, 'payload'> {
+  /** Bytes are UTF-8, and are overwritten as soon as the next event is shown. */
+  payload: string | Buffer
+}
+
+/** How far somebody was shown the log. */
+export interface Shown {
+  /** Every event that matches, up to this sequence, has been shown, or lay before it. */
   position: number
   /** There are further events that match, up to `until`. */
   more: boolean
   /** Something that matches the topics asked for, behind `after`, has been trimmed. */
   gap: boolean
+}
+
+/** Some of the log's events. */
+export interface Page extends Shown {
+  /** Events that match, in order of their sequences. */
+  events: StoredEvent[]
 }
 
 /** What a log holds of one topic. */
@@ -115,6 +129,12 @@ export interface EventLog {
 
   /** Reads retained events in order. */
   read(selection: Selection, options: ReadOptions): Promise<Page>
+
+  /**
+   * Shows retained events in order, as cheaply as it can: for who makes bytes of them at once.
+   * @param see says whether it has taken the event; after a `false` no other is shown
+   */
+  show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown>
 
   /**
    * Where to start in order to read the newest `count` events of a selection.

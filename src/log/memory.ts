@@ -5,7 +5,8 @@ import { drawEpoch } from '../hub/cursor.js'
 import type { NewEvent, StoredEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
 import { EventQueue } from './event-queue.js'
-import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type NewestWanted, type Page, type ReadOptions, type Records, type Retention, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
+import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type NewestWanted, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
+import { PageBuilder } from './page-builder.js'
 
 /** How often age and publisher ids are looked at, in milliseconds. */
 const TRIM_INTERVAL = 1_000
@@ -103,26 +104,31 @@ export class MemoryLog implements EventLog {
     return () => void this.#followers.delete(listener)
   }
 
-  async read(selection: Selection, { after, until = this.#head, events: limit, bytes = Infinity }: ReadOptions): Promise<Page> {
+  async read(selection: Selection, options: ReadOptions): Promise<Page> {
+    const page = new PageBuilder(options)
+    return { events: page.events, ...this.#show(selection, options, (event) => page.take(event)) }
+  }
+
+  async show(selection: Selection, span: Span, see: (event: StoredEvent) => boolean): Promise<Shown> {
+    return this.#show(selection, span, see)
+  }
+
+  #show(selection: Selection, { after, until = this.#head }: Span, see: (event: StoredEvent) => boolean): Shown {
     const gap = this.hasTrimmed(selection, after)
     const cursors = this.#selected(selection)
       .map((topic) => ({ events: topic.events, index: topic.events.indexAfter(after) }))
       .filter(({ events, index }) => index < events.length)
     const next = (cursor: { events: EventQueue; index: number }) => cursor.events.at(cursor.index)!
     const merge = new TinyQueue(cursors, (a, b) => next(a).sequence - next(b).sequence)
-    const events: StoredEvent[] = []
-    let size = 0
+    let position = after
     for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
       const event = next(cursor)
       if (event.sequence > until) break
-      if (selection.hasType(event.type)) {
-        if (events.length >= limit || size >= bytes) return { events, position: events.at(-1)?.sequence ?? after, more: true, gap }
-        events.push(event)
-        size += event.payload.length
-      }
+      if (selection.hasType(event.type) && !see(event)) return { position, more: true, gap }
+      position = event.sequence
       if (++cursor.index < cursor.events.length) merge.push(cursor)
     }
-    return { events, position: Math.max(after, until), more: false, gap }
+    return { position: Math.max(after, until), more: false, gap }
   }
 
   async before(selection: Selection, count: number, newestWanted: NewestWanted = (_topic, sequence) => sequence): Promise<number> {

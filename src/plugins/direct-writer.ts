@@ -4,6 +4,7 @@
  * kernel takes at once. Node does the same below it (lib/internal/stream_base_commons.js), with what it does not export.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
+import type { Lender } from '../hub/subscriber.js'
 
 /** What Node's sockets hold on to libuv with. */
 interface Handle {
@@ -31,8 +32,11 @@ export interface DirectWriter {
   onDrain: () => void
   /** How many bytes the kernel has not taken yet. */
   readonly waiting: number
-  /** Writes; nothing may be left in the socket's own buffer. `false`: something is left, or the socket is broken and closes. */
-  write(bytes: Buffer): boolean
+  /**
+   * Writes; nothing may be left in the socket's own buffer. `false`: something is left, or the socket is broken and closes.
+   * @param lender is told when libuv has read the bytes to the end, unless the socket was closed meanwhile
+   */
+  write(bytes: Buffer, lender?: Lender): boolean
 }
 
 const UNUSED = -1
@@ -60,19 +64,26 @@ class HandleWriter implements DirectWriter {
     return this.#handle.writeQueueSize
   }
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, lender?: Lender): boolean {
     const request = spare!
     const error = this.#handle.writeBuffer(request, bytes)
     if (error !== 0) {
       this.#socket.destroy()
       return false
     }
-    if (request.getAsyncId() === UNUSED) return true
+    if (request.getAsyncId() === UNUSED) {
+      lender?.release()
+      return true
+    }
     spare = new WriteRequest!()
     request.buffer = bytes
     request.oncomplete = (status) => {
-      if (status === 0) this.onDrain()
-      else this.#socket.destroy()
+      if (status !== 0) {
+        this.#socket.destroy()
+        return
+      }
+      lender?.release()
+      this.onDrain()
     }
     return false
   }

@@ -3,7 +3,7 @@ import { ServerResponse } from 'node:http'
 import type { Http2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Sink, SinkReader } from '../hub/subscriber.js'
+import type { Lender, Sink, SinkReader } from '../hub/subscriber.js'
 import { writerTo, type DirectWriter } from './direct-writer.js'
 
 /** Where a stream's blocks go: a socket, an HTTP/2 stream or, where a request was injected, the response itself. */
@@ -41,8 +41,8 @@ class StreamSink implements Sink {
     body.on('error', () => undefined) // a reset by the peer; 'close' follows
   }
 
-  write(bytes: Buffer): boolean {
-    if (this.#isDirect ? this.#writer!.write(bytes) : this.#writeToStream(bytes)) return true
+  write(bytes: Buffer, lender?: Lender): boolean {
+    if (this.#isDirect ? this.#writer!.write(bytes, lender) : this.#writeToStream(bytes)) return true
     if (!this.#full) {
       this.#full = true
       this.#waiting = this.#unsent()

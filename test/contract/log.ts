@@ -286,6 +286,28 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await read(3, 1), { events: { length: 1 }, position: 4, more: false })
       })
 
+      await t.test('shows the events of a page one after the other, until somebody has had enough', async (t) => {
+        const { log } = await start(t)
+        const payloads = ['plain', 'two\nlines', 'Grüße ☃ 🎉', '', 'x'.repeat(300), 'é'.repeat(70_000)]
+        await log.append(payloads.flatMap((payload, n) => [event('a', { payload, type: n % 2 === 0 ? 'even' : undefined, id: `p${n}` }), event('b')]))
+        const show = async (selection: Selection, span: { after: number; until?: number }, limit = Infinity) => {
+          const events: StoredEvent[] = []
+          const shown = await log.show(selection, span, (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0)
+          return { events, ...shown }
+        }
+        for (const selection of [new Selection(['a']), EVERYTHING, new Selection(['*'], ['even']), new Selection(['nobody'])]) {
+          for (const span of [{ after: 0 }, { after: 3 }, { after: 2, until: 7 }, { after: 12 }]) {
+            t.strictSame(await show(selection, span), await log.read(selection, { ...span, events: 1e9 }))
+          }
+        }
+        t.match(await show(new Selection(['a']), { after: 0 }, 2), { events: [{ sequence: 1 }, { sequence: 3 }], more: true })
+        const { position } = await show(new Selection(['a']), { after: 0 }, 2)
+        t.match(await show(new Selection(['a']), { after: position }), { events: { length: 4, 0: { sequence: 5 } }, more: false })
+        t.match(await show(EVERYTHING, { after: 4 }, 0), { events: [], position: 4, more: true })
+        await t.rejects(log.show(EVERYTHING, { after: 0 }, () => { throw new Error('mine') }), { message: 'mine' })
+        t.match(await show(EVERYTHING, { after: 10 }), { events: [{ sequence: 11 }, { sequence: 12 }] }, 'what it was shown to has failed, not the log')
+      })
+
       await t.test('goes on while events are appended, and misses none', async (t) => {
         const { log } = await start(t)
         await log.append(manyEvents(50))

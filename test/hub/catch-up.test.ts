@@ -12,11 +12,11 @@ class WatchedLog extends MemoryLog {
   /** What reads wait for. */
   hold: Promise<unknown> | undefined
 
-  override async read(...args: Parameters<MemoryLog['read']>) {
+  override async show(...args: Parameters<MemoryLog['show']>) {
     this.reads++
-    const page = await super.read(...args)
+    const shown = await super.show(...args)
     await this.hold
-    return page
+    return shown
   }
 }
 

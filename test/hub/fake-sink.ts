@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Sink, SinkReader } from '../../src/hub/subscriber.js'
+import type { Lender, Sink, SinkReader } from '../../src/hub/subscriber.js'
 import { parseStream, type Block } from './reference-parser.js'
 
 /** How many turns of the event loop, and milliseconds, something has to have taken before a test gives up. */
@@ -22,18 +22,32 @@ export class FakeSink implements Sink {
   onWrite: (() => void) | undefined
   /** How many more writes it takes before it is full. */
   #room = Infinity
+  /** What it has been given since it was full. */
+  readonly #unsent: { index: number; lender: Lender | undefined }[] = []
 
-  write(bytes: Buffer): boolean {
+  write(bytes: Buffer, lender?: Lender): boolean {
     if (this.isClosed) {
       this.late++
       return true
     }
     if (this.isFull) this.overflow += bytes.length
-    this.writes.push(bytes)
+    this.#unsent.push({ index: this.writes.push(bytes) - 1, lender })
     this.onWrite?.()
-    if (--this.#room > 0) return true
+    if (--this.#room > 0) {
+      this.#send()
+      return true
+    }
     this.isFull = true
     return false
+  }
+
+  /** As a socket, it reads what it was given no sooner than it has room; what was lent may be overwritten then. */
+  #send(): void {
+    for (const { index, lender } of this.#unsent.splice(0)) {
+      if (!lender) continue
+      this.writes[index] = Buffer.from(this.writes[index]!)
+      lender.release()
+    }
   }
 
   end(bytes: Buffer): void {
@@ -56,6 +70,7 @@ export class FakeSink implements Sink {
     this.#room = Math.max(1, writes)
     if (!this.isFull) return
     this.isFull = false
+    this.#send()
     this.reader?.drained()
   }
 

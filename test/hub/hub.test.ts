@@ -417,7 +417,7 @@ await t.test('a log that cannot be read ends the stream as busy, and the hub is 
   const { hub, errors, subscribe } = openHubOn(t, log)
   await hub.publish('a', { data: 1 })
   const failure = new HubError('log-unavailable', 'the disk is gone')
-  log.read = () => Promise.reject(failure)
+  log.show = () => Promise.reject(failure)
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.isClosed)
   t.strictSame(reader.told('close'), [{ reason: 'busy' }])

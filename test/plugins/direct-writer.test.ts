@@ -61,6 +61,48 @@ await t.test('what the kernel takes at once is written at once', async (t) => {
   t.equal(await whole, hash.digest('hex'))
 })
 
+await t.test('the lender of bytes is told when they have been read to the end, and not before', async (t) => {
+  const { writer, peer, socket } = await connected(t)
+  peer.pause()
+  let lent = 0
+  let released = 0
+  const lender = { release: () => { released++ } }
+  const whole = digestOf(peer.pause())
+  peer.pause()
+  const hash = createHash('sha256')
+  const write = (bytes: Buffer) => {
+    hash.update(bytes)
+    lent++
+    return writer.write(bytes, lender)
+  }
+  let hasRoom = true
+  while (hasRoom) {
+    t.equal(released, lent)
+    hasRoom = write(Buffer.alloc(256 * 1024, lent))
+  }
+  t.equal(released, lent - 1, 'what is left has not been read')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(released, lent - 1)
+  const drained = new Promise<number>((resolve) => (writer.onDrain = () => resolve(released)))
+  peer.resume()
+  t.equal(await within(drained, () => 'no drain'), lent, 'it is told before anybody writes again')
+  socket.end()
+  t.equal(await whole, hash.digest('hex'))
+})
+
+await t.test('where the connection breaks, the lender of what is left is told nothing', async (t) => {
+  const { writer, peer, socket } = await connected(t)
+  peer.pause()
+  let released = 0
+  let lent = 0
+  do lent++
+  while (writer.write(Buffer.alloc(256 * 1024), { release: () => { released++ } }))
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  peer.resetAndDestroy()
+  await within(closed, () => 'not closed')
+  t.equal(released, lent - 1)
+})
+
 await t.test('what it does not take waits, is told when it is gone, and comes whole and in order', async (t) => {
   const { writer, peer, socket } = await connected(t)
   peer.pause()

@@ -1,9 +1,10 @@
 /** Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order. */
 import type { Transaction } from 'lmdb'
-import type { StoredEvent } from '../../hub/event.js'
 import type { Selection } from '../../hub/selection.js'
-import type { NewestWanted, Page, ReadOptions, TopicsOptions, TopicStats } from '../log.js'
+import type { NewestWanted, Page, ReadOptions, Shown, ShownEvent, Span, TopicsOptions, TopicStats } from '../log.js'
+import { PageBuilder } from '../page-builder.js'
 import { NewestSearch } from './newest.js'
+import { readInPlace } from './row-in-place.js'
 import { toEvent } from './rows.js'
 import { backwards, forwards, merge, wantedOf, type Sequences } from './sequences.js'
 import type { State, Topic } from './state.js'
@@ -27,31 +28,39 @@ export class Reader {
     this.#state = state
   }
 
-  read(transaction: Transaction, selection: Selection, { after, until = this.#state.totals.head, events: limit, bytes = Infinity }: ReadOptions): Page {
+  read(transaction: Transaction, selection: Selection, options: ReadOptions): Page {
+    const page = new PageBuilder(options)
+    const shown = this.show(transaction, selection, options, (event) => !page.isFull && page.take({ ...event, payload: event.payload.toString() }))
+    return { events: page.events, ...shown }
+  }
+
+  /** As `EventLog.show`. */
+  show(transaction: Transaction, selection: Selection, { after, until = this.#state.totals.head }: Span, see: (event: ShownEvent) => boolean): Shown {
     let gap = this.hasTrimmed(selection, after)
     const topics = this.#selected(selection).filter((topic) => topic.newest > after)
     const scan = this.#isDense(topics)
     const sequences = scan ? this.#scan(transaction, after, until) : this.#merge(transaction, topics, after, until)
-    const events: StoredEvent[] = []
-    let size = 0
     let position = after
     try {
       let looked = 0
       for (let next = sequences.next(); !next.done; next = sequences.next()) {
-        if (looked++ >= LOOKED_AT) return { events, position, more: true, gap }
-        const row = this.#tables.events.get(next.value, { transaction })
-        gap ||= row === undefined // a damaged file: what the index names is not there
-        if (row && selection.hasType(row[3] ?? undefined) && (!scan || selection.hasTopic(row[0]))) {
-          if (events.length >= limit || size >= bytes) return { events, position, more: true, gap }
-          events.push(toEvent(next.value, row))
-          size += row[5].length
-        }
+        if (looked++ >= LOOKED_AT) return { position, more: true, gap }
+        const event = this.#event(transaction, next.value)
+        gap ||= event === undefined // a damaged file: what the index names is not there
+        const isWanted = event && selection.hasType(event.type) && (!scan || selection.hasTopic(event.topic))
+        if (isWanted && !see(event)) return { position, more: true, gap }
         position = next.value
       }
     } finally {
       sequences.return?.()
     }
-    return { events, position: Math.max(after, until), more: false, gap }
+    return { position: Math.max(after, until), more: false, gap }
+  }
+
+  #event(transaction: Transaction, sequence: number): ShownEvent | undefined {
+    const { events } = this.#tables
+    const row = events.getBinaryFast(sequence, { transaction })
+    return row && (readInPlace(sequence, row) ?? toEvent(sequence, events.get(sequence, { transaction })!))
   }
 
   /** The sequence before the newest `count` events that match. */

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { open, type Database, type RootDatabase } from 'lmdb'
+import { open, type Database, type RootDatabase, type Transaction } from 'lmdb'
 import { drawEpoch } from '../../hub/cursor.js'
 import { StoreError } from './store-error.js'
 
@@ -43,7 +43,7 @@ export interface Tables {
   /** `format`, `epoch`, `totals`, `session`, `owner`, `probe`. */
   meta: Database<unknown, string>
   /** Sequence → event. */
-  events: Database<EventRow, number>
+  events: Database<EventRow, number> & Encoded<number>
   /**
    * [topic id, sequence] → size, or 0 when the event has a publisher's id: which events a topic has, up to what `totals`
    * says; the few behind that are in memory.
@@ -61,6 +61,11 @@ export interface Tables {
   emptiedBySequence: Database<string, number>
   /** Whatever else is kept. */
   records: Database<unknown, string>
+}
+
+/** What lmdb's types leave out: `getBinaryFast` also reads a snapshot. The bytes are overwritten by whatever is read next. */
+interface Encoded<K> {
+  getBinaryFast(key: K, options: { transaction: Transaction }): Buffer | undefined
 }
 
 /** What the store was last used for. */

@@ -1,0 +1,96 @@
+/** A part of the log as bytes, ready to be sent, in a buffer that is used again when everybody has been sent it. */
+import type { EventLog } from '../log/log.js'
+import { BatchWriter } from './batch-writer.js'
+import { BATCH_BYTES, type Feed } from './feed.js'
+import type { Encoder } from './sse.js'
+import type { Lender } from './subscriber.js'
+
+/** The most events of a batch: reading them holds the event loop. */
+const BATCH_EVENTS = 1_000
+/** A batch that fills less of a buffer gets bytes of its own. */
+const WORTH_A_BUFFER = BATCH_BYTES / 2
+/** How many buffers are kept that nobody uses at the moment. */
+const SPARE_BUFFERS = 16
+const NOTHING = Buffer.alloc(0)
+
+/** What batches are made of. */
+export interface PastSource {
+  log: EventLog
+  encoder: Encoder
+  /** The newest sequence that may be sent. */
+  head: () => number
+  buffers: BatchBuffers
+}
+
+export class PastBatch implements Lender {
+  readonly feed: Feed
+  /** It is what follows this sequence. */
+  readonly after: number
+  /** What `EventLog.trims` was when it was read: when it has changed, some of this may be gone, and not told. */
+  readonly trims: number
+  /** Resolves when the rest of this is known, and throws HubError `log-unavailable`. */
+  readonly read: Promise<void>
+  bytes: Buffer = NOTHING
+  events = 0
+  /** The sequence up to which it is complete. */
+  position: number
+  /** Something in between has been trimmed. */
+  gap = false
+  /** The sequence of its first event. */
+  oldest: number | undefined
+  readonly #buffers: BatchBuffers
+  /** What `bytes` are a part of, when it is to be used again. */
+  #buffer: Buffer | undefined
+  #holders = 1
+
+  /** Whoever makes it holds it. */
+  constructor(source: PastSource, feed: Feed, after: number) {
+    this.feed = feed
+    this.after = this.position = after
+    this.trims = source.log.trims
+    this.#buffers = source.buffers
+    this.read = this.#read(source)
+  }
+
+  /** Its bytes stay what they are until everybody who holds it has released it. */
+  hold(): void {
+    this.#holders++
+  }
+
+  release(): void {
+    if (--this.#holders > 0 || !this.#buffer) return
+    this.#buffers.giveBack(this.#buffer)
+    this.#buffer = undefined
+  }
+
+  async #read({ log, encoder, head }: PastSource): Promise<void> {
+    const buffer = this.#buffers.take()
+    const writer = new BatchWriter(buffer)
+    const { position, gap } = await log.show(this.feed.selection, { after: this.after, until: head() }, (event) => {
+      const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, this.feed.wire)
+      if (taken) this.oldest ??= event.sequence
+      return taken
+    })
+    this.events = writer.blocks
+    this.position = position
+    this.gap = gap
+    if (writer.buffer === buffer && writer.length >= WORTH_A_BUFFER) this.#buffer = buffer
+    this.bytes = writer.buffer === buffer && !this.#buffer ? Buffer.from(writer.bytes) : writer.bytes
+    if (!this.#buffer) this.#buffers.giveBack(buffer)
+  }
+}
+
+/** Buffers for batches. Were each a new one, those that nobody needs any more would be most of what slow readers cost. */
+export class BatchBuffers {
+  readonly #spare: Buffer[] = []
+
+  /** @returns a buffer of `BATCH_BYTES`, with anything in it */
+  take(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES)
+  }
+
+  /** Nobody may use the buffer any more. */
+  giveBack(buffer: Buffer): void {
+    if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffer)
+  }
+}
