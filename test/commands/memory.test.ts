@@ -1,0 +1,15 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { bareNode } from '../helper/bare-node.js'
+
+const run = promisify(execFile)
+
+/** V8 says on stderr what it does not know, and goes on. */
+await t.test('this Node knows what V8 is asked for', async (t) => {
+  const code = "import('./src/commands/memory.ts').then((memory) => memory.keepYoungObjectsYoung())"
+  const [program, args] = bareNode(['--import', 'tsx', '--eval', code])
+  t.strictSame(await run(program, args), { stdout: '', stderr: '' })
+  const [, unknown] = bareNode(['--eval', "require('v8').setFlagsFromString('--no-such-flag')"])
+  t.match(await run(program, unknown), { stderr: /no-such-flag/ }, 'or it would say so')
+})
