@@ -26,7 +26,11 @@ export interface Batch {
  */
 export const BATCH_BYTES = 64 * 1024
 
+let lastId = 0
+
 export class Feed {
+  /** Its own, of all feeds of the process. */
+  readonly id = ++lastId
   readonly selection: Selection
   readonly wire: Wire
   /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */

@@ -23,7 +23,8 @@ export interface PastSource {
 }
 
 export class PastBatch implements Lender {
-  readonly feed: Feed
+  /** Which feed it is for: who keeps the batch does not keep the feed. */
+  readonly feedId: number
   /** It is what follows this sequence. */
   readonly after: number
   /** What `EventLog.trims` was when it was read: when it has changed, some of this may be gone, and not told. */
@@ -45,11 +46,11 @@ export class PastBatch implements Lender {
 
   /** Whoever makes it holds it. */
   constructor(source: PastSource, feed: Feed, after: number) {
-    this.feed = feed
+    this.feedId = feed.id
     this.after = this.position = after
     this.trims = source.log.trims
     this.#buffers = source.buffers
-    this.read = this.#read(source)
+    this.read = this.#read(source, feed)
   }
 
   /** Its bytes stay what they are until everybody who holds it has released it. */
@@ -63,11 +64,11 @@ export class PastBatch implements Lender {
     this.#buffer = undefined
   }
 
-  async #read({ log, encoder, head }: PastSource): Promise<void> {
+  async #read({ log, encoder, head }: PastSource, { selection, wire }: Feed): Promise<void> {
     const buffer = this.#buffers.take()
     const writer = new BatchWriter(buffer)
-    const { position, gap } = await log.show(this.feed.selection, { after: this.after, until: head() }, (event) => {
-      const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, this.feed.wire)
+    const { position, gap } = await log.show(selection, { after: this.after, until: head() }, (event) => {
+      const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
       if (taken) this.oldest ??= event.sequence
       return taken
     })

@@ -1,6 +1,6 @@
 /** What the log holds behind a place: read and encoded once for all who stand there at about the same time. */
 import type { EventLog } from '../log/log.js'
-import type { Feed } from './feed.js'
+import { BATCH_BYTES, type Feed } from './feed.js'
 import { BatchBuffers, PastBatch, type PastSource } from './past-batch.js'
 import type { Encoder } from './sse.js'
 
@@ -35,7 +35,7 @@ export class PastBatches {
       batch.release()
       throw err
     }
-    if (batch.events === 0) this.#forget(batch) // where nothing was, something may be soon
+    if (batch.events === 0 || batch.bytes.length > BATCH_BYTES) this.#forget(batch) // where nothing was, something may be soon; and a few may be very large
     return batch
   }
 
@@ -43,7 +43,7 @@ export class PastBatches {
     const { trims } = this.#source.log
     for (let index = this.#kept.length - 1; index >= 0; index--) {
       const batch = this.#kept[index]!
-      if (batch.after === after && batch.feed === feed && batch.trims === trims) return batch
+      if (batch.after === after && batch.feedId === feed.id && batch.trims === trims) return batch
     }
     return undefined
   }

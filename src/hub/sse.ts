@@ -37,20 +37,22 @@ export class Encoder {
     return Buffer.from(`${headOf(event, wire, sequence === undefined ? undefined : id, time, id)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
   }
 
-  /** Events of the log, one after the other. `withIds` as in `append`. */
+  /**
+   * Events of the log, one after the other.
+   * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
+   */
   events(events: readonly StoredEvent[], wire: Wire, withIds = true): Buffer {
     return Buffer.concat(events.map((event) => this.event(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence))))
   }
 
   /**
    * Adds an event of the log to a batch.
-   * @param withId `false`: without an `id:` line, since the reader's cursor is beyond it
    * @returns `false`: there is no room for it
    */
-  append(batch: BatchWriter, event: ShownEvent, wire: Wire, withId = true): boolean {
+  append(batch: BatchWriter, event: ShownEvent, wire: Wire): boolean {
     const { sequence, time } = event
     const id = this.cursor(sequence)
-    return batch.write(headOf(event, wire, withId ? id : undefined, time, id), dataOf(event, wire), tailOf(wire))
+    return batch.write(headOf(event, wire, id, time, id), dataOf(event, wire), tailOf(wire))
   }
 
   /** The cursor of a place in the log. */

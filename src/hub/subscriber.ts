@@ -12,7 +12,7 @@ export interface Sink {
   reader: SinkReader | undefined
   /**
    * Sends bytes. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows.
-   * @param lender is told once the bytes may be overwritten, if this sink can know
+   * @param lender is told once the bytes may be overwritten, where that can be known: not of TLS, HTTP/2 and injected requests
    */
   write(bytes: Buffer, lender?: Lender): boolean
   /** Sends the last bytes and closes, at once or when the peer has taken them, but does not wait for it for long. */

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Transaction } from 'lmdb'
 import type { NewEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
+import { Turns } from '../hub/turns.js'
 import { FolderLock } from './file/lock.js'
 import { Reader } from './file/reader.js'
 import { State } from './file/state.js'
@@ -34,6 +35,7 @@ export class FileLog implements EventLog {
   readonly #state: State
   readonly #reader: Reader
   readonly #writer: Writer
+  readonly #turns = new Turns()
   readonly #followers = new Set<FollowListener>()
   readonly #timer: NodeJS.Timeout
   #closing: Promise<void> | undefined
@@ -161,6 +163,7 @@ export class FileLog implements EventLog {
         snapshot.done()
       }
       await this.#writer.settled()
+      await this.#turns.next() // all who have waited for it would read in one turn of the event loop
     }
   }
 

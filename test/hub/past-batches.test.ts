@@ -108,6 +108,15 @@ await t.test('buffers are used again when nobody holds them', async (t) => {
   t.ok(buffers.size < 50, `${buffers.size} buffers for ${count} batches`)
 })
 
+await t.test('what is larger than a buffer is shared by who asks at the same time, and not kept', async (t) => {
+  const { log, past, feed } = await prepare(['x'.repeat(300_000)])
+  const own = feed()
+  const [first, second] = await Promise.all([past.after(own, 0), past.after(own, 0)])
+  t.equal(first, second)
+  t.equal(log.shows, 1)
+  t.not(await past.after(own, 0), first)
+})
+
 await t.test('a log that cannot be read is told to all who wait, and asked again by who comes later', async (t) => {
   const { log, past, feed } = await prepare(['one'])
   const own = feed()

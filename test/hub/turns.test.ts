@@ -17,8 +17,28 @@ function watchLoop(): { turns: number; stop: () => void } {
   return watch
 }
 
+/** Whether a turn can be had without waiting for the event loop. */
+async function isAtOnce(turns: Turns): Promise<boolean> {
+  const loop = watchLoop()
+  await turns.next()
+  loop.stop()
+  return loop.turns === 0
+}
+
 await t.test('whoever has little to do does not wait', async (t) => {
-  t.equal(new Turns().next(), undefined)
+  t.equal(await isAtOnce(new Turns()), true)
+})
+
+await t.test('of many who ask at the same time, before any of them has done anything', async (t) => {
+  const turns = new Turns()
+  const loop = watchLoop()
+  const steps = Array.from({ length: 50 }, async () => {
+    await turns.next()
+    work(1)
+  })
+  await Promise.all(steps)
+  loop.stop()
+  t.ok(loop.turns >= 10, `${loop.turns} turns of the event loop within 50 ms of work`)
 })
 
 await t.test('all together get one slice of a turn of the event loop, not each of them', async (t) => {
@@ -60,7 +80,7 @@ await t.test('it goes on after nobody had anything to do', async (t) => {
     await turns.next()
     await turnOfTheLoop()
     await turnOfTheLoop()
-    t.equal(turns.next(), undefined)
+    t.equal(await isAtOnce(turns), true)
     await turnOfTheLoop()
     await turnOfTheLoop()
   }

@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { open } from 'lmdb'
 import t, { type Test } from 'tap'
 import { Selection } from '../../src/hub/selection.js'
+import { Turns } from '../../src/hub/turns.js'
 import { FileLog } from '../../src/log/file.js'
 import { StoreError } from '../../src/log/file/store-error.js'
 import { openStore, type Durability } from '../../src/log/file/store.js'
@@ -471,6 +472,47 @@ await t.test('the file does not grow without end', async (t) => {
     const [, ...after] = await sizes(t, folder, { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 }, killReader)
     plateaus(t, after, 'from when it is noticed, 20 topics of 100 events')
   })
+})
+
+await t.test('an event may be as large as LMDB hands out in place, where it lies in the file', async (t) => {
+  const log = await openLog(t, t.testdir({}))
+  const payload = 'é'.repeat(9 * 1024 * 1024)
+  await log.append([event('a', { payload }), event('a', { payload: 'small' })])
+  const { events } = await log.read(EVERYTHING, { after: 0, events: 9 })
+  t.equal(events[0]!.payload === payload, true)
+  t.equal(events[1]!.payload, 'small')
+})
+
+await t.test('readers who had to wait for a transaction do not all read in one turn of the event loop', async (t) => {
+  const log = await openLog(t, t.testdir({}), { durability: 'sync' })
+  await log.append(Array.from({ length: 100 }, () => event('a')))
+  let reads = 0
+  let most = 0
+  let immediate = setImmediate(function turnIsOver() {
+    most = Math.max(most, reads)
+    reads = 0
+    immediate = setImmediate(turnIsOver)
+  })
+  const over = new AbortController()
+  const publishing = (async () => {
+    while (!over.signal.aborted) await log.append([event('b')])
+  })()
+  const turns = new Turns()
+  const a = new Selection(['a'])
+  await Promise.all(Array.from({ length: 100 }, async () => {
+    for (let round = 0; round < 20; round++) {
+      await turns.next()
+      await log.show(a, { after: 0 }, () => {
+        reads++
+        for (const end = performance.now() + 1; performance.now() < end; ); // it takes a while to make bytes of it
+        return false
+      })
+    }
+  }))
+  over.abort()
+  await publishing
+  clearImmediate(immediate)
+  t.ok(most < 30, `${most} reads in one turn`)
 })
 
 await t.test('close may be called twice, and what comes after it is refused', async (t) => {

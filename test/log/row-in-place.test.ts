@@ -54,12 +54,24 @@ await t.test('a row that was cut off is not known', async (t) => {
   const whole = Buffer.from(rows.getBinary(1)!)
   t.ok(readInPlace(1, whole))
   for (let length = 0; length < whole.length; length++) {
-    let shown: unknown
-    try {
-      shown = readInPlace(1, Buffer.from(whole.subarray(0, length)))
-    } catch (err) {
-      shown = (err as Error).name === 'RangeError' ? undefined : err
+    for (const rest of [0x00, 0xa0, 0xc0, 0x22]) {
+      if (readInPlace(1, cutOff(whole, length, rest))) t.fail(`${length} of ${whole.length} bytes, and then ${rest}`)
     }
-    if (shown !== undefined) t.fail(`${length} of ${whole.length} bytes`)
   }
 })
+
+await t.test('a row that has more than its fields, or less, is not known', async (t) => {
+  const row = Buffer.from('96a161cc05c2c0c0a27b7d', 'hex')
+  t.match(readInPlace(1, row), { topic: 'a', time: 5, payload: Buffer.from('{}') })
+  row[row.length - 3] = 0xa1
+  t.equal(readInPlace(1, row), undefined)
+  row[row.length - 3] = 0xa3
+  t.equal(readInPlace(1, row), undefined)
+})
+
+/** As lmdb gives it: a longer buffer, with a length of its own, and anything behind it. */
+function cutOff(whole: Buffer, length: number, rest: number): Buffer {
+  const row = Buffer.alloc(whole.length + 1_000, rest)
+  whole.copy(row, 0, 0, length)
+  return Object.defineProperty(row, 'length', { value: length })
+}

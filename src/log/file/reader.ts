@@ -60,7 +60,7 @@ export class Reader {
   #event(transaction: Transaction, sequence: number): ShownEvent | undefined {
     const { events } = this.#tables
     const row = events.getBinaryFast(sequence, { transaction })
-    return row && (readInPlace(sequence, row) ?? toEvent(sequence, events.get(sequence, { transaction })!))
+    return row && (readInPlace(sequence, asBuffer(row)) ?? toEvent(sequence, events.get(sequence, { transaction })!))
   }
 
   /** The sequence before the newest `count` events that match. */
@@ -162,4 +162,9 @@ export class Reader {
     const emptied = this.#tables.emptied.get(name)
     return emptied ? [emptied[1], this.#state.emptiedAt.get(name) ?? 0] : [this.#state.totals.forgotten, this.#state.forgottenAt]
   }
+}
+
+/** A Buffer of lmdb's has a length of its own, so it is left as it is. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

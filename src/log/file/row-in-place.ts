@@ -32,7 +32,7 @@ export function readInPlace(sequence: number, row: Buffer): ShownEvent | undefin
   const type = fields.stringOrNil()
   const id = fields.stringOrNil()
   const payload = fields.stringBytes()
-  return fields.areKnown ? { sequence, time, topic, type, id, kind: isText ? 'text' : 'json', payload } : undefined
+  return fields.areKnown && fields.isOver ? { sequence, time, topic, type, id, kind: isText ? 'text' : 'json', payload } : undefined
 }
 
 /** The fields of a row, one after the other. */
@@ -45,6 +45,11 @@ class Fields {
   constructor(row: Buffer) {
     this.#row = row
     this.areKnown = row[0] === ROW
+  }
+
+  /** Whether they end where the row does. */
+  get isOver(): boolean {
+    return this.#at === this.#row.length
   }
 
   string(): string {

@@ -63,9 +63,12 @@ export interface Tables {
   records: Database<unknown, string>
 }
 
-/** What lmdb's types leave out: `getBinaryFast` also reads a snapshot. The bytes are overwritten by whatever is read next. */
+/**
+ * What lmdb's types leave out: `getBinaryFast` also reads a snapshot, and gives a value of 16 MiB or more where it lies in the
+ * map, as a `Uint8Array` that is no Buffer. The bytes are overwritten by whatever is read next.
+ */
 interface Encoded<K> {
-  getBinaryFast(key: K, options: { transaction: Transaction }): Buffer | undefined
+  getBinaryFast(key: K, options: { transaction: Transaction }): Uint8Array | undefined
 }
 
 /** What the store was last used for. */
