@@ -9,7 +9,8 @@ import type { Options } from './options.js'
 import { Server } from './server.js'
 import { SECRET } from './token.js'
 
-const HUB_MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+/** As `npm start` does it. */
+const HUB = ['--max-semi-space-size=16', fileURLToPath(new URL('../dist/main.js', import.meta.url))]
 
 /** The group that subscribers are in when a scenario has only one. */
 export const EVERYBODY = 'everybody'
@@ -32,7 +33,7 @@ export class Stage {
   /** Plays a scenario with a hub of its own, and clears up. */
   static async withHub<T>(options: Options, env: Record<string, string>, play: (stage: Stage) => Promise<T>): Promise<T> {
     const directory = options.log === 'file' ? mkdtempSync(join(tmpdir(), 'fanfare-bench-')) : undefined
-    const start = () => Server.start([HUB_MAIN], {
+    const start = () => Server.start(HUB, {
       PORT: '0',
       HOST: '127.0.0.1',
       FANFARE_JWT_SECRET: SECRET,
