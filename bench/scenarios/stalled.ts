@@ -1,5 +1,5 @@
 /** A hundred people read, and a hundred have stopped reading: what those cost, and whether they get everything once they read on. */
-import { faultsOf, receive, startClock } from '../measure.js'
+import { faultsOf, publishBefore, receive, startClock } from '../measure.js'
 import type { Options } from '../options.js'
 import { residentKiB } from '../procfs.js'
 import { Stage } from '../stage.js'
@@ -30,9 +30,7 @@ export const stalled: Scenario = {
       await publishers.tell('connectPublishers', { port: server.port, publishers: 4, topics: 1, payload: PAYLOAD })
 
       const peak = watchMemory(server.pid)
-      await publishers.tell('publish', { events: WARM_UP, rate: RATE })
-      const filling = await receive(stage, 'readers', READERS * WARM_UP)
-      await subscribers.tell('clear', { group: 'readers' })
+      const filling = await publishBefore(stage, 'readers', { events: WARM_UP, rate: RATE }, READERS)
 
       const clock = startClock(stage)
       const { published, seconds } = await publishers.tell('publish', { events, rate: RATE })

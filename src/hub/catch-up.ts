@@ -5,14 +5,11 @@
 import type { EventLog } from '../log/log.js'
 import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
-import type { PastBatch } from './past-batch.js'
+import { BATCH_EVENTS, type PastBatch } from './past-batch.js'
 import { PastBatches } from './past-batches.js'
 import { drawRetry, type Encoder } from './sse.js'
 import type { KnownGap, Replay, Subscriber } from './subscriber.js'
 import { Turns } from './turns.js'
-
-/** The most events that are read at once of what is not shared. */
-const BATCH_EVENTS = 1_000
 
 export class CatchUp {
   readonly #log: EventLog

@@ -2,6 +2,7 @@
 import { HubError } from './hub-error.js'
 import { quote } from './quote.js'
 import { requireTopic } from './topic.js'
+import { fits } from './utf8.js'
 
 /** What a publisher says of an event: exactly one of `data` (any JSON value) and `text`. */
 export interface EventInput {
@@ -71,14 +72,11 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
   }
   const payload = text ?? toJson(data)
   if (text?.isWellFormed() === false) throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
-  if (payload.length * MAX_UTF8_BYTES > maxSize && Buffer.byteLength(payload) > maxSize) {
+  if (!fits([payload], maxSize)) {
     throw new HubError('event-too-large', `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`)
   }
   return { topic, type, id, kind: text === undefined ? 'json' : 'text', payload, ephemeral }
 }
-
-/** The most bytes that one UTF-16 code unit takes in UTF-8. */
-const MAX_UTF8_BYTES = 3
 
 function toJson(data: unknown): string {
   let json: string | undefined

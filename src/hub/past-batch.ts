@@ -5,8 +5,8 @@ import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Encoder } from './sse.js'
 import type { Lender } from './subscriber.js'
 
-/** The most events of a batch: reading them holds the event loop. */
-const BATCH_EVENTS = 1_000
+/** The most events that are read at once: reading them holds the event loop. */
+export const BATCH_EVENTS = 1_000
 /** A batch that fills less of a buffer gets bytes of its own. */
 const WORTH_A_BUFFER = BATCH_BYTES / 2
 /** How many buffers are kept that nobody uses at the moment. */
@@ -75,9 +75,14 @@ export class PastBatch implements Lender {
     this.events = writer.blocks
     this.position = position
     this.gap = gap
-    if (writer.buffer === buffer && writer.length >= WORTH_A_BUFFER) this.#buffer = buffer
-    this.bytes = writer.buffer === buffer && !this.#buffer ? Buffer.from(writer.bytes) : writer.bytes
-    if (!this.#buffer) this.#buffers.giveBack(buffer)
+    const isInBuffer = writer.buffer === buffer
+    if (isInBuffer && writer.length >= WORTH_A_BUFFER) {
+      this.#buffer = buffer
+      this.bytes = writer.bytes
+      return
+    }
+    this.bytes = isInBuffer ? Buffer.from(writer.bytes) : writer.bytes
+    this.#buffers.giveBack(buffer)
   }
 }
 

@@ -162,18 +162,16 @@ export class MemoryLog implements EventLog {
     return 0
   }
 
-  async newest(selection: Selection, { after, until = this.#head, events: limit, bytes = Infinity }: ReadOptions): Promise<Page> {
+  async newest(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Promise<Page> {
     const end = Math.min(until, this.#head)
     const gap = this.hasTrimmed(selection, after)
     const newest = this.#selected(selection)
       .map(({ events }) => newestOf(events, selection, after, end))
       .filter((event) => event !== undefined)
       .sort((a, b) => a.sequence - b.sequence)
-    let size = 0
-    let count = 0
-    for (; count < newest.length && count < limit && size < bytes; count++) size += newest[count]!.payload.length
-    const more = count < newest.length
-    const events = newest.slice(0, count)
+    const page = new PageBuilder(limits)
+    const { events } = page
+    const more = newest.some((event) => !page.take(event))
     return { events, position: more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more, gap }
   }
 

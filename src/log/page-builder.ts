@@ -1,6 +1,6 @@
 /** Collects the events of a page until it is full. */
 import type { StoredEvent } from '../hub/event.js'
-import type { ReadOptions } from './log.js'
+import type { ReadOptions, ShownEvent } from './log.js'
 
 export class PageBuilder {
   readonly events: StoredEvent[] = []
@@ -13,15 +13,16 @@ export class PageBuilder {
     this.#bytes = bytes
   }
 
-  get isFull(): boolean {
-    return this.events.length >= this.#limit || this.#size >= this.#bytes
-  }
-
   /** `false`: it is full, and the event is not in it. */
-  take(event: StoredEvent): boolean {
-    if (this.isFull) return false
-    this.events.push(event)
-    this.#size += event.payload.length
+  take(event: ShownEvent): boolean {
+    if (this.events.length >= this.#limit || this.#size >= this.#bytes) return false
+    const stored = isStored(event) ? event : { ...event, payload: event.payload.toString() }
+    this.events.push(stored)
+    this.#size += stored.payload.length
     return true
   }
+}
+
+function isStored(event: ShownEvent): event is StoredEvent {
+  return typeof event.payload === 'string'
 }

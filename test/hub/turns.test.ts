@@ -29,7 +29,7 @@ await t.test('whoever has little to do does not wait', async (t) => {
   t.equal(await isAtOnce(new Turns()), true)
 })
 
-await t.test('of many who ask at the same time, before any of them has done anything', async (t) => {
+await t.test('many who ask at the same time do not all get the slice that none of them has used yet', async (t) => {
   const turns = new Turns()
   const loop = watchLoop()
   const steps = Array.from({ length: 50 }, async () => {

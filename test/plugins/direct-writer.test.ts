@@ -63,12 +63,11 @@ await t.test('what the kernel takes at once is written at once', async (t) => {
 
 await t.test('the lender of bytes is told when they have been read to the end, and not before', async (t) => {
   const { writer, peer, socket } = await connected(t)
+  const whole = digestOf(peer)
   peer.pause()
   let lent = 0
   let released = 0
   const lender = { release: () => { released++ } }
-  const whole = digestOf(peer.pause())
-  peer.pause()
   const hash = createHash('sha256')
   const write = (bytes: Buffer) => {
     hash.update(bytes)

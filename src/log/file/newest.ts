@@ -5,6 +5,7 @@
 import type { Transaction } from 'lmdb'
 import type { StoredEvent } from '../../hub/event.js'
 import type { Selection } from '../../hub/selection.js'
+import { PageBuilder } from '../page-builder.js'
 import { toEvent } from './rows.js'
 import { backwards } from './sequences.js'
 import type { State } from './state.js'
@@ -53,14 +54,11 @@ export class NewestSearch {
    * @returns the events, and whether there are more of them
    */
   read(transaction: Transaction): { events: StoredEvent[]; more: boolean } {
-    const events: StoredEvent[] = []
-    let size = 0
+    const page = new PageBuilder(this.#options)
+    const { events } = page
     for (const sequence of this.#found.sort((a, b) => a - b)) {
       const row = this.#tables.events.get(sequence, { transaction })
-      if (!row) continue
-      if (events.length >= this.#options.events || size >= this.#options.bytes) return { events, more: true }
-      events.push(toEvent(sequence, row))
-      size += row[5].length
+      if (row && !page.take(toEvent(sequence, row))) return { events, more: true }
     }
     return { events, more: false }
   }

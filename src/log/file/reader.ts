@@ -30,7 +30,7 @@ export class Reader {
 
   read(transaction: Transaction, selection: Selection, options: ReadOptions): Page {
     const page = new PageBuilder(options)
-    const shown = this.show(transaction, selection, options, (event) => !page.isFull && page.take({ ...event, payload: event.payload.toString() }))
+    const shown = this.show(transaction, selection, options, (event) => page.take(event))
     return { events: page.events, ...shown }
   }
 
