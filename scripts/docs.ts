@@ -15,6 +15,7 @@ const END = '<!-- end -->'
 /** What to do about each error; a code that is missing here does not compile. */
 const ADVICE: Record<ProblemCode, string> = {
   'invalid-request': 'Compare the request with the [API](api.md); `errors` names each member or parameter that is not as it should be.',
+  'unknown-parameter': 'Compare the query with the [API](api.md); the detail names the nearest parameter.',
   'invalid-topic': 'Use 1 to 16 segments joined by `.`, each 1 to 64 of `A-Z a-z 0-9 _ ~ : @ -`, 200 characters at most.',
   'reserved-topic': 'Publish to a topic whose first segment is not `fanfare`.',
   'invalid-pattern': 'As for a topic, where a whole segment may be `*` and the last `**`. Percent-encode what the URL does not allow.',
@@ -39,12 +40,14 @@ const ADVICE: Record<ProblemCode, string> = {
   'not-found': 'Compare method and path with the [API](api.md); mind the prefix where the hub is part of another application.',
   'method-not-allowed': 'Compare the method with the [API](api.md).',
   'not-acceptable': 'Send `Accept: text/event-stream` or `Accept: application/json`.',
+  'too-many-cursors': 'Delete named cursors that are no longer used (`DELETE /cursors/{name}`), or raise `FANFARE_MAX_CURSORS_PER_SUBJECT`.',
   'request-timeout': 'Send the request faster.',
   'body-too-large': 'Send less: one event up to `FANFARE_MAX_EVENT_SIZE`, a batch in several, many events as NDJSON.',
   'event-too-large': 'Publish less: a reference instead of the thing itself; or raise `FANFARE_MAX_EVENT_SIZE`.',
   'uri-too-long': 'Send a topic of at most 200 characters. In an application of your own see [embedding](embedding.md).',
   'unsupported-media-type': 'Send `application/json`, `text/plain` (one event) or `application/x-ndjson` (`POST /events`), in UTF-8.',
   'rate-limited': 'Wait for `Retry-After` seconds; publish many events in one request, or raise `FANFARE_PUBLISH_RATE`. Where the detail speaks of replays: read the stream first.',
+  'too-many-topics': 'Publish to topics that exist, purge topics that are no longer used, or raise `FANFARE_MAX_TOPICS`.',
   'headers-too-large': 'Send shorter headers: a token with fewer grants.',
   'internal-error': "It is the hub's fault: its log has the error, with the same `requestId`.",
   draining: 'Connect again after `Retry-After`; behind a load balancer another hub answers.',

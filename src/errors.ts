@@ -11,6 +11,7 @@ interface Refusal {
 /** What each code means. Codes are never renamed; the docs list them. */
 export const refusals = {
   'invalid-request': { status: 400, title: 'The request is not as the API describes it' },
+  'unknown-parameter': { status: 400, title: 'The query has a parameter that is not known' },
   'invalid-topic': { status: 400, title: 'This is no topic' },
   'reserved-topic': { status: 400, title: 'The topic is reserved' },
   'invalid-pattern': { status: 400, title: 'This is no topic or pattern' },
@@ -35,12 +36,14 @@ export const refusals = {
   'not-found': { status: 404, title: 'There is nothing here' },
   'method-not-allowed': { status: 405, title: 'This cannot be done here' },
   'not-acceptable': { status: 406, title: 'There is no such representation' },
+  'too-many-cursors': { status: 409, title: 'The subject has as many named cursors as it may have' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'event-too-large': { status: 413, title: 'The event is too large' },
   'uri-too-long': { status: 414, title: 'The URL is too long' },
   'unsupported-media-type': { status: 415, title: 'The body has the wrong content type' },
   'rate-limited': { status: 429, title: 'Too many requests', retryAfter: 1 },
+  'too-many-topics': { status: 429, title: 'The log holds as many topics as it may', retryAfter: 60 },
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   'internal-error': { status: 500, title: 'Something went wrong here' },
   draining: { status: 503, title: 'The hub is about to stop', retryAfter: 5 },

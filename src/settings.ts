@@ -75,12 +75,14 @@ const Environment = Type.Object({
   FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
   FANFARE_RETAIN_AGE: someTime('24h', 'For how long events are kept.'),
   FANFARE_RETAIN_BYTES: size('1GiB', 'How large the whole log may grow.'),
+  FANFARE_MAX_TOPICS: count('100000', 'How many topics the log may hold. An event for a further topic is refused with `too-many-topics`.'),
   FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
   FANFARE_JWT_PUBLIC_KEY: optional(text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.')),
   FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address without user and password such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
   FANFARE_JWT_ISSUER: optional(text('The `iss` that tokens must have.')),
   FANFARE_JWT_AUDIENCE: optional(text('The `aud` that tokens must have.')),
+  FANFARE_CLOCK_TOLERANCE: duration('5s', 'How far the clock of a token\'s issuer may differ from the hub\'s: `exp` and `nbf` are checked with this tolerance.'),
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
   FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', isPattern),
@@ -93,6 +95,9 @@ const Environment = Type.Object({
   FANFARE_MAX_CONNECTIONS_PER_ADDRESS: countOrOff('How many streams may be open from one address.'),
   FANFARE_MAX_CONNECTION_AGE: durationOrOff('After how long a stream is ended, so that it is opened anew.'),
   FANFARE_PRESENCE_GRACE: duration('5s', 'For how long a subject without a stream is still present, so that a reload is not a leave.'),
+  FANFARE_MAX_CURSORS_PER_SUBJECT: count('100', 'How many named cursors one subject may have.'),
+  FANFARE_CURSOR_TTL: someTime('30d', 'After how long without use a named cursor is forgotten.'),
+  FANFARE_UPLOAD_IDLE: someTime('5m', 'For how long an NDJSON upload may send no line; an empty line counts.'),
   FANFARE_PUBLISH_RATE: countOrOff('How many requests that publish a subject may make in a second.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
@@ -110,6 +115,7 @@ export interface Settings {
   retainEvents: number
   retainAge: number
   retainBytes: number
+  maxTopics: number
   dedupWindow: number
   /** Exactly one of `jwtSecret`, `jwtPublicKey` and `jwksUrl` is needed. */
   jwtSecret: string | undefined
@@ -117,6 +123,7 @@ export interface Settings {
   jwksUrl: string | undefined
   jwtIssuer: string | undefined
   jwtAudience: string | undefined
+  clockTolerance: number
   jwtClaim: string
   queryToken: boolean
   anonymousSubscribe: string[]
@@ -131,6 +138,9 @@ export interface Settings {
   /** 0: no limit. */
   maxConnectionAge: number
   presenceGrace: number
+  maxCursorsPerSubject: number
+  cursorTtl: number
+  uploadIdle: number
   /** Requests a second; 0: no limit. */
   publishRate: number
   maxEventSize: number
@@ -157,12 +167,14 @@ const VARIABLES = {
   retainEvents: 'FANFARE_RETAIN_EVENTS',
   retainAge: 'FANFARE_RETAIN_AGE',
   retainBytes: 'FANFARE_RETAIN_BYTES',
+  maxTopics: 'FANFARE_MAX_TOPICS',
   dedupWindow: 'FANFARE_DEDUP_WINDOW',
   jwtSecret: 'FANFARE_JWT_SECRET',
   jwtPublicKey: 'FANFARE_JWT_PUBLIC_KEY',
   jwksUrl: 'FANFARE_JWKS_URL',
   jwtIssuer: 'FANFARE_JWT_ISSUER',
   jwtAudience: 'FANFARE_JWT_AUDIENCE',
+  clockTolerance: 'FANFARE_CLOCK_TOLERANCE',
   jwtClaim: 'FANFARE_JWT_CLAIM',
   queryToken: 'FANFARE_QUERY_TOKEN',
   anonymousSubscribe: 'FANFARE_ANONYMOUS_SUBSCRIBE',
@@ -175,6 +187,9 @@ const VARIABLES = {
   maxConnectionsPerAddress: 'FANFARE_MAX_CONNECTIONS_PER_ADDRESS',
   maxConnectionAge: 'FANFARE_MAX_CONNECTION_AGE',
   presenceGrace: 'FANFARE_PRESENCE_GRACE',
+  maxCursorsPerSubject: 'FANFARE_MAX_CURSORS_PER_SUBJECT',
+  cursorTtl: 'FANFARE_CURSOR_TTL',
+  uploadIdle: 'FANFARE_UPLOAD_IDLE',
   publishRate: 'FANFARE_PUBLISH_RATE',
   maxEventSize: 'FANFARE_MAX_EVENT_SIZE',
   console: 'FANFARE_CONSOLE',

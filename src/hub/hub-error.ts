@@ -5,6 +5,8 @@ export type HubErrorCode =
   | 'invalid-pattern'
   | 'invalid-event'
   | 'event-too-large'
+  | 'too-many-topics'
+  | 'too-many-cursors'
   | 'log-unavailable'
   | 'hub-closed'
 
