@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { requireAllowedOrigin } from '../auth/origin.js'
+import { OriginList } from '../auth/origin-list.js'
 import { anonymous, readClaims } from '../auth/principal.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
@@ -61,6 +62,7 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
   if (options.jwtSecret !== undefined && Buffer.byteLength(options.jwtSecret) < SECRET_BYTES) {
     app.log.warn(`the secret for tokens has fewer than ${SECRET_BYTES} bytes, and can be guessed (RFC 7518, 3.2)`)
   }
+  const listed = new OriginList(corsOrigins)
   const nobody = anonymous(anonymousSubscribe)
   const tickets = new Tickets(app.hub.records, ticketTtl, anonymousSubscribe)
   const revocations = new Revocations(app.hub.records)
@@ -92,7 +94,7 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
   })
   app.decorate('authenticate', async (request: FastifyRequest) => {
     const search = request.fanfareToken = findToken(request, queryToken)
-    if (search.source === 'cookie' && !SAFE_METHODS.includes(request.method)) requireAllowedOrigin(request, corsOrigins)
+    if (search.source === 'cookie' && !SAFE_METHODS.includes(request.method)) requireAllowedOrigin(request, listed)
     const principal = await bearerOf(request, search)
     revocations.refuse(principal)
     request.fanfarePrincipal = principal
