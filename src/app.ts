@@ -9,7 +9,7 @@ import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import webConsole from './plugins/console.js'
-import cors, { corsHeaders } from './plugins/cors.js'
+import cors, { corsHeaders, preflightHeaders } from './plugins/cors.js'
 import errorHandling, { toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import forwardedFor from './plugins/forwarded-for.js'
@@ -105,6 +105,8 @@ function warnOfShortParams({ initialConfig, log }: FastifyInstance): void {
 /** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
 function frameworkErrorHandler(listed: OriginList) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    const preflight = preflightHeaders(listed, request)
+    if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
     const problem = toProblem(err)
     void reply
       .code(problem.status)

@@ -18,6 +18,7 @@ const TOLD_AGE = 3_600_000
 const MORE = Symbol('more')
 /** How much of an origin is logged: a host name has 253 characters at most. */
 const MAX_ORIGIN = 300
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 /** What a page may read of an answer, besides what every page may (Fetch, 3.3.4). */
 const EXPOSED_HEADERS = ['Fanfare-Connection', 'Last-Event-ID', 'Retry-After', 'WWW-Authenticate']
 /** A header's name (RFC 9110, 5.1). */
@@ -32,6 +33,22 @@ export function corsHeaders(listed: OriginList, origin: string | undefined): Rec
   if (listed.all) return { 'access-control-allow-origin': '*', ...exposed }
   if (origin === undefined || !listed.names(origin)) return { vary: 'Origin' }
   return { vary: 'Origin', 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', ...exposed }
+}
+
+/**
+ * The headers of the answer to a preflight (Fetch, 3.3.2) that no hook has seen; `undefined` when the request is none, or its
+ * origin is not allowed. Without a good answer the page could not read the refusal of the request that follows.
+ */
+export function preflightHeaders(listed: OriginList, { method, headers }: Pick<FastifyRequest, 'method' | 'headers'>): Record<string, string> | undefined {
+  const allowed = corsHeaders(listed, headers.origin)
+  const asked = headers['access-control-request-headers']
+  if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined || !('access-control-allow-origin' in allowed)) return undefined
+  return {
+    ...allowed,
+    'access-control-allow-methods': METHODS.join(', '),
+    ...(asked === undefined ? {} : { 'access-control-allow-headers': allowedHeaders(asked) }),
+    'access-control-max-age': String(PREFLIGHT_MAX_AGE),
+  }
 }
 
 export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) => {
@@ -64,20 +81,23 @@ export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) =>
   await app.register(cors, {
     origin: listed.all ? '*' : [...listed.matchers],
     credentials: !listed.all, // any page at all could use the visitor's cookie otherwise
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    methods: METHODS,
     exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_MAX_AGE,
     strictPreflight: false, // OPTIONS by hand is answered too
   })
 }, { name: 'fanfare-cors', fastify: '5.x' })
 
-/**
- * Leaves in a preflight the headers that are allowed: all that it asks for, which @fastify/cors then repeats. Tracing and
- * monitoring add headers to every request of a page, and the hub ignores the ones that it does not know.
- */
+/** Leaves in a preflight the headers that are allowed, since @fastify/cors repeats what it finds there. */
 function limitAskedHeaders({ headers }: FastifyRequest): void {
   const asked = headers['access-control-request-headers']
-  if (asked === undefined) return
-  const names = asked.split(',', MAX_ASKED_HEADERS).map((name) => name.trim()).filter((name) => HEADER_NAME.test(name))
-  headers['access-control-request-headers'] = names.join(', ')
+  if (asked !== undefined) headers['access-control-request-headers'] = allowedHeaders(asked)
+}
+
+/**
+ * Returns the headers that a page may send of those that its preflight asks for: all of them, up to a number. Tracing and
+ * monitoring add headers to every request of a page, and the hub ignores the ones that it does not know.
+ */
+function allowedHeaders(asked: string): string {
+  return asked.split(',', MAX_ASKED_HEADERS).map((name) => name.trim()).filter((name) => HEADER_NAME.test(name)).join(', ')
 }

@@ -102,7 +102,7 @@ await t.test('"*" before a host allows its subdomains, with credentials', async 
 })
 
 await t.test('what is refused before it is routed can be read, too', async (t) => {
-  const { app, get } = await start(t, { corsOrigins: [ORIGIN, 'https://*.example.org'] })
+  const { app, get, preflight } = await start(t, { corsOrigins: [ORIGIN, 'https://*.example.org'] })
   const urls = [['/topics/%zz/events', 400], [`/topics/${'a'.repeat(700)}/events`, 414]] as const
   for (const [url, status] of urls) {
     for (const origin of [ORIGIN, 'https://a.example.org']) {
@@ -112,6 +112,9 @@ await t.test('what is refused before it is routed can be read, too', async (t) =
     }
     const { headers } = await get(OTHER, url)
     t.match(headers, { 'access-control-allow-origin': undefined, 'access-control-allow-credentials': undefined, vary: 'Origin' })
+    const asked = await preflight(ORIGIN, url, 'GET', 'authorization, traceparent')
+    t.match(asked, { statusCode: 204, headers: { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'access-control-allow-methods': /GET/, 'access-control-allow-headers': 'authorization, traceparent' } }, 'nor would it be, if its preflight were not answered')
+    t.equal((await preflight(OTHER, url, 'GET', 'authorization')).headers['access-control-allow-origin'], undefined)
   }
   const port = Number(new URL(await listen(app)).port)
   const ask = (origin: string, rest: string) => rawHead(port, `GET / HTTP/1.1\r\nHost: hub\r\nOrigin: ${origin}\r\n${rest}\r\n\r\n`)
