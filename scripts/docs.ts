@@ -52,7 +52,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'internal-error': "It is the hub's fault: its log has the error, with the same `requestId`.",
   draining: 'Connect again after `Retry-After`; behind a load balancer another hub answers.',
   'too-many-connections': 'Try again after `Retry-After`; raise the limit that the detail names if it happens often.',
-  'keys-unavailable': 'Try again after `Retry-After`; see whether the hub can reach `FANFARE_JWKS_URL`.',
+  'keys-unavailable': 'Try again after `Retry-After`: the token\'s key may be newer than the hub\'s last look at `FANFARE_JWKS_URL`. If it goes on, see whether the hub can reach that.',
   'log-unavailable': 'Try again after `Retry-After`; look at the disk and the log of the hub.',
 }
 

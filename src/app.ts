@@ -2,17 +2,20 @@
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptFirst } from './arrivals.js'
-import { answerClientError } from './client-error.js'
+import { OriginList } from './auth/origin-list.js'
+import { clientErrorHandler } from './client-error.js'
 import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import webConsole from './plugins/console.js'
-import cors from './plugins/cors.js'
+import cors, { corsHeaders, preflightHeaders } from './plugins/cors.js'
 import errorHandling, { toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
+import forwardedFor from './plugins/forwarded-for.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
+import noStore, { NO_STORE } from './plugins/no-store.js'
 import slowRequests from './plugins/slow-requests.js'
 import connections from './routes/connections.js'
 import errors from './routes/errors.js'
@@ -25,7 +28,7 @@ import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
 import { compileValidator } from './validation.js'
-import { resolveSettings, type Settings, type TrustProxy } from './settings.js'
+import { checkTrustProxy, resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
 /** What a plugin can be told: every setting is optional but the key; `prefix` is what its routes start with. */
 export type FanfareOptions = Partial<Settings> & { prefix?: string }
@@ -40,6 +43,8 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Pati
   await app.register(hub, settings)
   await app.register(async (scope) => {
     scope.setValidatorCompiler(compileValidator)
+    await scope.register(noStore)
+    await scope.register(forwardedFor)
     await scope.register(eventStream, settings)
     await scope.register(errorHandling, { prefix, handleNotFound: ownsRoot || prefix !== '' })
     await scope.register(cors, settings)
@@ -69,17 +74,22 @@ const DEFAULT_MAX_PARAM_LENGTH = 100
 /** What the application can be told besides. */
 export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For tests. */ patience?: Patience }
 
-/** The hub as an application of its own. */
-export async function buildApp({ trustProxy, patience = PATIENCE, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
+/**
+ * The hub as an application of its own.
+ * @throws SettingsError when an option is wrong or unknown, or there is no key
+ */
+export async function buildApp({ trustProxy: trusted = false, patience = PATIENCE, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
+  const listed = new OriginList(resolveSettings(settings).corsOrigins)
+  const trustProxy = checkTrustProxy(trusted)
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
     logController: new LogController({ disableRequestLogging: true }), // two lines a request cost more than publishing does; refusals are logged
-    trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : (trustProxy ?? false),
+    trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3 }, // bodies have patience of their own: an upload may last
-    frameworkErrors: answerFrameworkError,
-    clientErrorHandler: answerClientError,
+    frameworkErrors: frameworkErrorHandler(listed),
+    clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
   acceptFirst(app.server)
   await app.register(fanfare, { ...settings, ownsRoot: true, patience })
@@ -92,8 +102,17 @@ function warnOfShortParams({ initialConfig, log }: FastifyInstance): void {
   if (longest < TOPIC_MAX_LENGTH) log.warn(`topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`)
 }
 
-/** A URL that cannot be routed does not reach the error handler. */
-function answerFrameworkError(err: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = toProblem(err)
-  void reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem.toBody('', request.id))
+/** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
+function frameworkErrorHandler(listed: OriginList) {
+  return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    const preflight = preflightHeaders(listed, request)
+    if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
+    const problem = toProblem(err)
+    void reply
+      .code(problem.status)
+      .headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) })
+      .type('application/problem+json')
+      .serializer(JSON.stringify)
+      .send(problem.toBody('', request.id))
+  }
 }

@@ -73,14 +73,17 @@ export class Problem extends Error {
   /** Members beside those of every problem: `errors`, or what a single route adds. */
   readonly extensions: Record<string, unknown>
 
-  /** @param detail what is wrong with this request, and what to do */
-  constructor(code: ProblemCode, detail: string, extensions: Record<string, unknown> = {}, options?: ErrorOptions) {
+  /**
+   * @param detail what is wrong with this request, and what to do
+   * @param options `retryAfter` in seconds, where a temporary refusal knows it better than the table
+   */
+  constructor(code: ProblemCode, detail: string, extensions: Record<string, unknown> = {}, options?: ErrorOptions & { retryAfter?: number }) {
     super(detail, options)
     const refusal: Refusal = refusals[code]
     this.code = code
     this.status = refusal.status
     this.title = refusal.title
-    this.retryAfter = refusal.retryAfter
+    this.retryAfter = options?.retryAfter ?? refusal.retryAfter
     this.extensions = extensions
   }
 

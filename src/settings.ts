@@ -1,6 +1,8 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
 import { isIP } from 'node:net'
 import leven from 'leven'
+import { faultOfOrigin } from './auth/origin-list.js'
+import { quote } from './hub/quote.js'
 import { isPattern } from './hub/topic.js'
 import type { Durability } from './log/file/store.js'
 import { isLogAddress, type LogAddress } from './log/open.js'
@@ -16,7 +18,10 @@ interface Form {
   expects: string
 }
 
-/** @param print writes a value as it would be written in the environment */
+/**
+ * @param parse returns `undefined` for what cannot be read, or throws an Error that says what is wrong and starts with "must be"
+ * @param print writes a value as it would be written in the environment
+ */
 function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (value: T) => string = String) {
   return Type.Codec(Type.String({ ...form }))
     .Decode((text): T => {
@@ -51,11 +56,25 @@ function requireText(value: unknown): string {
 
 const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
   setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
-const list = (description: string, expects: string, isItem: (item: string) => boolean) =>
-  setting({ default: '', description, expects: `${expects}, separated by commas` }, (value) => {
-    const items = value.split(',').map((item) => item.trim()).filter((item) => item !== '')
-    return items.every(isItem) ? items : undefined
+/** @param faultOf says what is wrong with an item; `undefined` when nothing is */
+const list = (description: string, what: string, faultOf: (item: string) => string | undefined) => {
+  const expects = `${what}, separated by commas`
+  return setting({ default: '', description, expects }, (value) => {
+    const items = itemsOf(value)
+    requireNoFault(expects, items.map(faultOf))
+    return items
   })
+}
+
+function itemsOf(value: string): string[] {
+  return value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+}
+
+/** @throws Error naming what is expected and the first fault */
+function requireNoFault(expects: string, faults: (string | undefined)[]): void {
+  const fault = faults.find((words) => words !== undefined)
+  if (fault !== undefined) throw new Error(`must be ${expects}: ${fault}`)
+}
 
 function positive(value: number | undefined): number | undefined {
   return value === 0 ? undefined : value
@@ -64,6 +83,8 @@ function positive(value: number | undefined): number | undefined {
 const printDuration = (milliseconds: number) => `${milliseconds}ms`
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
+
+const TRUST = 'false, true, a number of proxies, or addresses and networks separated by commas'
 
 const Environment = Type.Object({
   HOST: text('The address to listen on; of a name, its first.', '127.0.0.1'),
@@ -85,9 +106,9 @@ const Environment = Type.Object({
   FANFARE_CLOCK_TOLERANCE: duration('5s', 'How far the clock of a token\'s issuer may differ from the hub\'s: `exp` and `nbf` are checked with this tolerance.'),
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
-  FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', isPattern),
+  FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', (item) => (isPattern(item) ? undefined : `${quote(item)} is neither`)),
   FANFARE_TICKET_TTL: someTime('60s', 'For how long a ticket opens streams.'),
-  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub; `*`: all, without cookies.', 'origins such as https://app.example.com, or *', isOrigin),
+  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.', 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *', faultOfOrigin),
   FANFARE_HEARTBEAT: someTime('15s', 'After how long without a write a stream gets a heartbeat.'),
   FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.'),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
@@ -102,7 +123,7 @@ const Environment = Type.Object({
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
   FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
-  FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: 'false, true, a number of proxies, or addresses and networks separated by commas' }, parseTrust),
+  FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: TRUST }, parseTrust),
 })
 
 type Environment = StaticDecode<typeof Environment>
@@ -275,11 +296,34 @@ function isInjected(name: string, env: Record<string, string | undefined>): bool
   return env.FANFARE_SERVICE_HOST !== undefined && /^FANFARE_(SERVICE|PORT)(_|$)/.test(name)
 }
 
-function parseTrust(text: string): TrustProxy | undefined {
+function parseTrust(text: string): TrustProxy {
   if (text === 'true' || text === 'false') return text === 'true'
   if (/^[1-9]\d?$/.test(text)) return Number(text)
   const networks = text.split(',').map((network) => network.trim())
-  return networks.every((network) => isIP(network.replace(/\/\d{1,3}$/, '')) !== 0) ? networks.join(',') : undefined
+  requireNoFault(TRUST, networks.map(faultOfNetwork))
+  return networks.join(',')
+}
+
+/** Says why something is no address and no network in CIDR notation; `undefined` when it is one. */
+function faultOfNetwork(network: string): string | undefined {
+  const [address, prefix, ...rest] = network.split('/') as [string, ...string[]]
+  const version = address.includes('%') ? 0 : isIP(address) // a zone belongs to this machine
+  if (version === 0) return `${quote(network)} is no address (names are not looked up)`
+  const longest = version === 4 ? 32 : 128
+  const isPrefix = prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= longest)
+  return isPrefix && rest.length === 0 ? undefined : `${quote(network)} is no network: behind "/" an IPv${version} address has 1 to ${longest}`
+}
+
+/**
+ * Checks whose X-Forwarded-* headers are believed, for those who build the application themselves.
+ * @throws SettingsError saying what is wrong
+ */
+export function checkTrustProxy(given: TrustProxy): TrustProxy {
+  try {
+    return Value.Decode(Environment.properties.FANFARE_TRUST_PROXY, String(given))
+  } catch (err) {
+    throw new SettingsError(`The option trustProxy: ${JSON.stringify(given)} ${causeOf(err)}`)
+  }
 }
 
 function nearest(name: string, known: readonly string[]): string {
@@ -287,10 +331,6 @@ function nearest(name: string, known: readonly string[]): string {
   if (bare !== undefined) return bare
   const distance = (candidate: string) => leven(name.toUpperCase(), candidate.toUpperCase())
   return known.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best))
-}
-
-function isOrigin(item: string): boolean {
-  return item === '*' || (URL.canParse(item) && new URL(item).origin === item)
 }
 
 /** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */

@@ -30,6 +30,7 @@ await t.test('every setting has a default', (t) => {
       jwksUrl: undefined,
       jwtIssuer: undefined,
       jwtAudience: undefined,
+      clockTolerance: 5_000,
       jwtClaim: 'fanfare',
       queryToken: false,
       anonymousSubscribe: [],
@@ -61,6 +62,7 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_TRUST_PROXY', 'true', { trustProxy: true }],
   ['FANFARE_TRUST_PROXY', '2', { trustProxy: 2 }],
   ['FANFARE_TRUST_PROXY', '10.0.0.0/8, ::1', { trustProxy: '10.0.0.0/8,::1' }],
+  ['FANFARE_TRUST_PROXY', '10.0.0.0/32,::1/128,::ffff:10.0.0.0/104', { trustProxy: '10.0.0.0/32,::1/128,::ffff:10.0.0.0/104' }],
   ['FANFARE_LOG', 'memory', { hub: { log: 'memory' } }],
   ['FANFARE_LOG', 'file:./data', { hub: { log: 'file:./data' } }],
   ['FANFARE_DURABILITY', 'commit', { hub: { durability: 'commit' } }],
@@ -80,11 +82,13 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_JWT_PUBLIC_KEY', 'a key', { hub: { jwtPublicKey: 'a key' } }],
   ['FANFARE_JWT_ISSUER', 'https://id.example.com', { hub: { jwtIssuer: 'https://id.example.com' } }],
   ['FANFARE_JWT_AUDIENCE', 'hub', { hub: { jwtAudience: 'hub' } }],
+  ['FANFARE_CLOCK_TOLERANCE', '0s', { hub: { clockTolerance: 0 } }],
   ['FANFARE_JWT_CLAIM', 'https://example.com/hub', { hub: { jwtClaim: 'https://example.com/hub' } }],
   ['FANFARE_QUERY_TOKEN', 'true', { hub: { queryToken: true } }],
   ['FANFARE_QUERY_TOKEN', 'false', { hub: { queryToken: false } }],
   ['FANFARE_ANONYMOUS_SUBSCRIBE', 'news, public.**,,', { hub: { anonymousSubscribe: ['news', 'public.**'] } }],
   ['FANFARE_CORS_ORIGINS', 'https://a.example,http://localhost:8080', { hub: { corsOrigins: ['https://a.example', 'http://localhost:8080'] } }],
+  ['FANFARE_CORS_ORIGINS', 'https://*.example.com, capacitor://localhost', { hub: { corsOrigins: ['https://*.example.com', 'capacitor://localhost'] } }],
   ['FANFARE_CORS_ORIGINS', '*', { hub: { corsOrigins: ['*'] } }],
   ['FANFARE_HEARTBEAT', '250ms', { hub: { heartbeat: 250 } }],
   ['FANFARE_SLOW_TIMEOUT', '1m', { hub: { slowTimeout: 60_000 } }],
@@ -123,9 +127,9 @@ await t.test('a bad value is refused, with the name of the variable and what is 
     ...['never', '1'].map((written): [string, string, RegExp] => ['FANFARE_MAX_CONNECTION_AGE', written, /"off" or a duration/]),
     ...['1', '1 KiB', '1kib', 'big', '1s'].flatMap((written) => ['FANFARE_RETAIN_BYTES', 'FANFARE_MAX_EVENT_SIZE'].map((name): [string, string, RegExp] => [name, written, /a size such as 256KiB or 1GiB/])),
     ...['yes', '1', 'TRUE', 'constructor'].map((written): [string, string, RegExp] => ['FANFARE_QUERY_TOKEN', written, /true or false/]),
-    ...['yes', '0', 'TRUE', 'proxy.example.com', '10.0.0.0/8;::1', '-1'].map((written): [string, string, RegExp] => ['FANFARE_TRUST_PROXY', written, /false, true, a number of proxies, or addresses and networks/]),
+    ...['yes', '0', 'TRUE', 'proxy.example.com', '10.0.0.0/8;::1', '-1', '10.0.0.0/33', '10.0.0.0/0', '::1/129', '::1/', '10.0.0.0/8/8', '10.0.0.0/255.0.0.0', '10.0.0/8', '010.0.0.1', 'fe80::1%eth0', '127.0.0.1,', '1.5'].map((written): [string, string, RegExp] => ['FANFARE_TRUST_PROXY', written, /false, true, a number of proxies, or addresses and networks/]),
     ...['a..b', 'news,**.a', 'a b'].map((written): [string, string, RegExp] => ['FANFARE_ANONYMOUS_SUBSCRIBE', written, /topics or patterns, separated by commas/]),
-    ...['app.example.com', 'https://app.example.com/', 'https://a.example;https://b.example', 'https://a.example/path', 'null'].map((written): [string, string, RegExp] => ['FANFARE_CORS_ORIGINS', written, /origins such as https:\/\/app\.example\.com/]),
+    ...['app.example.com', 'https://app.example.com/', 'https://a.example;https://b.example', 'https://a.example/path', 'null', 'https://*', 'https://*example.com', 'https://ok.example,ws://app.example.com'].map((written): [string, string, RegExp] => ['FANFARE_CORS_ORIGINS', written, /origins such as https:\/\/app\.example\.com/]),
   ]
   for (const [name, written, expected] of wrong) {
     const [fault, ...rest] = faults({ [name]: written })
@@ -133,6 +137,15 @@ await t.test('a bad value is refused, with the name of the variable and what is 
     t.ok(fault?.startsWith(`${name}=${JSON.stringify(written)}: must be `), `${name}=${written}: ${String(fault)}`)
     t.match(fault, expected)
   }
+  t.end()
+})
+
+await t.test('of a list, the item that is wrong is named', (t) => {
+  t.strictSame(faults({ FANFARE_TRUST_PROXY: '127.0.0.1, 10.0.0.0/33' }), [
+    'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is no network: behind "/" an IPv4 address has 1 to 32',
+  ])
+  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,https://*.example.com/' }), [/"https:\/\/\*\.example\.com\/" matches nothing, since browsers write it "https:\/\/\*\.example\.com"$/])
+  t.match(faults({ FANFARE_ANONYMOUS_SUBSCRIBE: 'news,a..b' }), [/: "a\.\.b" is neither$/])
   t.end()
 })
 

@@ -13,6 +13,8 @@ export interface TokenSearch {
   token: string
   /** The same for whoever is refused: where it was found or, when there is none, where it was looked for. */
   words: string
+  /** Why the cookie's token was left aside: it is the answer where a token is needed after all. */
+  refusal?: Problem
 }
 
 /** A header of the scheme Bearer, whatever follows. */

@@ -25,7 +25,7 @@ export async function explain(text: string, settings: Settings): Promise<Explana
   return {
     lines: [
       ...(claims ? describe(claims, settings.jwtClaim) : []),
-      refusal === undefined ? 'A hub with these settings accepts it, unless it has been revoked.' : `A hub with these settings refuses it: ${refusal}`,
+      refusal === undefined ? acceptance(claims, settings) : `A hub with these settings refuses it: ${refusal}`,
     ],
     accepted: refusal === undefined,
   }
@@ -48,6 +48,13 @@ async function refusalOf(token: string, settings: Settings): Promise<string | un
     if (err instanceof Problem) return `${err.message} (${err.status} ${err.code})`
     throw err
   }
+}
+
+/** That a token is accepted and, where that is by the tolerance alone, until when. */
+function acceptance(claims: Claims | undefined, { clockTolerance }: Settings): string {
+  const exp = typeof claims?.exp === 'number' ? claims.exp * 1_000 : Infinity
+  const tolerated = exp > Date.now() ? '' : `, though it has expired, until ${new Date(exp + clockTolerance).toISOString()} (FANFARE_CLOCK_TOLERANCE)`
+  return `A hub with these settings accepts it${tolerated}, unless it has been revoked.`
 }
 
 function describe(claims: Claims, claimName: string): string[] {

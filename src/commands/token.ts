@@ -1,9 +1,9 @@
 /** `fanfare token`: makes a token, or says in plain words what one allows and whether a hub with these settings takes it. */
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { createSigner } from 'fast-jwt'
-import { fromSecret } from '../auth/keys.js'
+import { fromSecret, isWeakRsa } from '../auth/keys.js'
 import { resolveGrant } from '../hub/topic.js'
 import { SettingsError } from '../settings-error.js'
 import { loadSettings, type Settings } from '../settings.js'
@@ -113,11 +113,14 @@ function signingKey(values: Values, { jwtSecret }: Settings): { key: string; alg
 
 function readPrivateKey(path: string): string {
   const pem = readFile(path)
+  let key: KeyObject
   try {
-    return createPrivateKey(pem).export({ type: 'pkcs8', format: 'pem' }).toString()
+    key = createPrivateKey(pem)
   } catch (err) {
     throw new SettingsError(`${path} holds no private key in PEM ("-----BEGIN PRIVATE KEY-----") without a passphrase.`, { cause: err })
   }
+  if (isWeakRsa(key)) throw new SettingsError(`${path} holds an RSA key of fewer than 2,048 bits, and no hub accepts what is signed with it (RFC 7518, 3.3).`)
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 function readFile(path: string): string {

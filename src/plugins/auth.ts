@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { requireAllowedOrigin } from '../auth/origin.js'
+import { OriginList } from '../auth/origin-list.js'
 import { anonymous, readClaims } from '../auth/principal.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
@@ -42,13 +43,23 @@ const CACHE_SIZE = 8 * 1024 * 1024
 const CACHE_AGE = 600_000
 /** How long a secret for HS256 has to be (RFC 7518, 3.2). */
 const SECRET_BYTES = 32
+
+/** A token that has been checked. */
+interface KnownToken {
+  /** Its bearer. What the token opens ends at `expiresAt`. */
+  principal: Principal
+  /** Until when it is accepted, in milliseconds since the epoch of Unix: its `exp`, and the tolerance. */
+  until: number
+}
+
 /** What changes nothing (RFC 9110, 9.2.1). */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 
 type Options = VerifierSettings & Pick<Settings, 'jwtClaim' | 'queryToken' | 'anonymousSubscribe' | 'ticketTtl' | 'corsOrigins'>
 
 export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
-  const known = new LRUCache<string, Principal>({ maxSize: CACHE_SIZE, sizeCalculation: (_principal, token) => token.length + 500, ttl: CACHE_AGE })
+  const { clockTolerance } = options
+  const known = new LRUCache<string, KnownToken>({ maxSize: CACHE_SIZE, sizeCalculation: (_known, token) => token.length + 500, ttl: CACHE_AGE })
   await app.register(jwt, {
     namespace: 'fanfare', // the application that embeds the hub may use @fastify/jwt itself
     secret: randomBytes(32).toString('base64url'), // nobody's: each token is verified with the key that is found for it
@@ -56,23 +67,31 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
   const verifier = new TokenVerifier(options, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {
     onHealth: (err) => (err ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'the keys for tokens cannot be fetched') : app.log.info('the keys for tokens can be fetched again')),
     onChange: () => known.clear(),
+    onWeakKeys: (kids) => app.log.warn({ kids, setting: 'FANFARE_JWKS_URL' }, 'RSA keys of fewer than 2,048 bits are not used (RFC 7518, 3.3): tokens that are signed with them are refused'),
   })
   void verifier.prepare() // what goes wrong is logged, and tried again with the first token
   if (options.jwtSecret !== undefined && Buffer.byteLength(options.jwtSecret) < SECRET_BYTES) {
     app.log.warn(`the secret for tokens has fewer than ${SECRET_BYTES} bytes, and can be guessed (RFC 7518, 3.2)`)
+  }
+  const listed = new OriginList(corsOrigins)
+  if (options.jwtSecret !== undefined && options.jwtSecret !== options.jwtSecret.trim()) {
+    app.log.warn('the secret for tokens begins or ends with white space, such as the line end of a file: tokens that are signed without it are refused')
   }
   const nobody = anonymous(anonymousSubscribe)
   const tickets = new Tickets(app.hub.records, ticketTtl, anonymousSubscribe)
   const revocations = new Revocations(app.hub.records)
 
   async function principalOf(token: string): Promise<Principal> {
-    let principal = known.get(token)
-    if (!principal) {
-      principal = readClaims(await verifier.verify(token), jwtClaim, anonymousSubscribe)
-      known.set(token, principal)
+    let found = known.get(token)
+    if (!found) {
+      const principal = readClaims(await verifier.verify(token), jwtClaim, anonymousSubscribe)
+      known.set(token, (found = { principal, until: (principal.expiresAt ?? Infinity) + clockTolerance }))
     }
-    if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
-    return principal
+    const now = Date.now()
+    if (found.until <= now) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
+    // What it opens from here on ends with the tolerance: it would be ended at once, and opened again, otherwise.
+    if (found.principal.expiresAt !== undefined && found.principal.expiresAt <= now) found.principal = { ...found.principal, expiresAt: found.until }
+    return found.principal
   }
 
   function bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Principal | Promise<Principal> {
@@ -92,9 +111,17 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
   })
   app.decorate('authenticate', async (request: FastifyRequest) => {
     const search = request.fanfareToken = findToken(request, queryToken)
-    if (search.source === 'cookie' && !SAFE_METHODS.includes(request.method)) requireAllowedOrigin(request, corsOrigins)
-    const principal = await bearerOf(request, search)
-    revocations.refuse(principal)
-    request.fanfarePrincipal = principal
+    const isSafe = SAFE_METHODS.includes(request.method)
+    if (search.source === 'cookie' && !isSafe) requireAllowedOrigin(request, listed)
+    try {
+      const principal = await bearerOf(request, search)
+      revocations.refuse(principal)
+      request.fanfarePrincipal = principal
+    } catch (err) {
+      if (!isSafe || search.source !== 'cookie' || anonymousSubscribe.length === 0 || !(err instanceof Problem) || err.status !== 401) throw err
+      // The browser sends the cookie by itself: it must not hide what needs no token.
+      request.fanfareToken = { ...search, source: undefined, refusal: err }
+      request.fanfarePrincipal = nobody
+    }
   })
 }, { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors'] })

@@ -40,6 +40,7 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
     strictTransportSecurity: false, // whether there is TLS is for the proxy in front to say
   })
   app.addHook('onRequest', async (request, reply) => {
+    reply.removeHeader('cache-control') // the hub's answers are kept by nobody, but these are files
     const path = pathOf(request)
     if (path === app.prefix && path !== '') return reply.redirect(`.${path.slice(path.lastIndexOf('/'))}/`) // its URLs are relative to the folder
   })

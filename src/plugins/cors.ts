@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { isAllowedOrigin } from '../auth/origin.js'
+import { OriginList } from '../auth/origin-list.js'
 import { withoutTokens } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
 import type { Settings } from '../settings.js'
@@ -17,15 +18,48 @@ const TOLD_AGE = 3_600_000
 const MORE = Symbol('more')
 /** How much of an origin is logged: a host name has 253 characters at most. */
 const MAX_ORIGIN = 300
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+/** What a page may read of an answer, besides what every page may (Fetch, 3.3.4). */
+const EXPOSED_HEADERS = ['Fanfare-Connection', 'Last-Event-ID', 'Retry-After', 'WWW-Authenticate']
+/** A header's name (RFC 9110, 5.1). */
+const HEADER_NAME = /^[!#$%&'*+.^`|~\w-]{1,100}$/
+/** How many headers a preflight may ask for. Tracing and monitoring add fewer than ten to a page's own. */
+const MAX_ASKED_HEADERS = 100
+
+/** The headers of an answer that leaves before any hook has seen the request, so that its page can read it. */
+export function corsHeaders(listed: OriginList, origin: string | undefined): Record<string, string> {
+  if (listed.size === 0) return {}
+  const exposed = { 'access-control-expose-headers': EXPOSED_HEADERS.join(', ') }
+  if (listed.all) return { 'access-control-allow-origin': '*', ...exposed }
+  if (origin === undefined || !listed.names(origin)) return { vary: 'Origin' }
+  return { vary: 'Origin', 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', ...exposed }
+}
+
+/**
+ * The headers of the answer to a preflight (Fetch, 3.3.2) that no hook has seen; `undefined` when the request is none, or its
+ * origin is not allowed. Without a good answer the page could not read the refusal of the request that follows.
+ */
+export function preflightHeaders(listed: OriginList, { method, headers }: Pick<FastifyRequest, 'method' | 'headers'>): Record<string, string> | undefined {
+  const allowed = corsHeaders(listed, headers.origin)
+  const asked = headers['access-control-request-headers']
+  if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined || !('access-control-allow-origin' in allowed)) return undefined
+  return {
+    ...allowed,
+    'access-control-allow-methods': METHODS.join(', '),
+    ...(asked === undefined ? {} : { 'access-control-allow-headers': allowedHeaders(asked) }),
+    'access-control-max-age': String(PREFLIGHT_MAX_AGE),
+  }
+}
 
 export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) => {
+  const listed = new OriginList(corsOrigins)
   const told = new LRUCache<string | typeof MORE, true>({ max: TOLD_ORIGINS + 1, ttl: TOLD_AGE })
 
   /** The browser tells its user nothing but "CORS error", and the page not even that. */
   function tellOfRefusal(request: FastifyRequest): void {
     const { origin } = request.headers
-    if (origin === undefined || corsOrigins.includes('*') || isAllowedOrigin(request, corsOrigins) || told.has(origin)) return
-    if (corsOrigins.length === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
+    if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || told.has(origin)) return
+    if (listed.size === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
     if (told.size >= TOLD_ORIGINS) told.purgeStale()
     if (told.size >= TOLD_ORIGINS) {
       if (told.has(MORE)) return
@@ -39,18 +73,31 @@ export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) =>
 
   app.addHook('onRequest', (request, _reply, done) => {
     tellOfRefusal(request)
+    if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
     done()
   })
-  if (corsOrigins.length === 0) return
+  if (listed.size === 0) return
   if (app.hasRequestDecorator('corsPreflightEnabled')) throw new SettingsError('The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.')
-  const anywhere = corsOrigins.includes('*')
   await app.register(cors, {
-    origin: anywhere ? '*' : corsOrigins,
-    credentials: !anywhere, // any page at all could use the visitor's cookie otherwise
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID'],
-    exposedHeaders: ['Fanfare-Connection', 'Last-Event-ID', 'Retry-After', 'WWW-Authenticate'],
+    origin: listed.all ? '*' : [...listed.matchers],
+    credentials: !listed.all, // any page at all could use the visitor's cookie otherwise
+    methods: METHODS,
+    exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_MAX_AGE,
     strictPreflight: false, // OPTIONS by hand is answered too
   })
 }, { name: 'fanfare-cors', fastify: '5.x' })
+
+/** Leaves in a preflight the headers that are allowed, since @fastify/cors repeats what it finds there. */
+function limitAskedHeaders({ headers }: FastifyRequest): void {
+  const asked = headers['access-control-request-headers']
+  if (asked !== undefined) headers['access-control-request-headers'] = allowedHeaders(asked)
+}
+
+/**
+ * Returns the headers that a page may send of those that its preflight asks for: all of them, up to a number. Tracing and
+ * monitoring add headers to every request of a page, and the hub ignores the ones that it does not know.
+ */
+function allowedHeaders(asked: string): string {
+  return asked.split(',', MAX_ASKED_HEADERS).map((name) => name.trim()).filter((name) => HEADER_NAME.test(name)).join(', ')
+}

@@ -96,6 +96,7 @@ export function toProblem(err: FastifyError): Problem {
 
 /** Whoever is refused is told where their token was found, or where it was looked for. */
 function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
+  if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
   if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem
   return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, { cause: problem.cause })
 }

@@ -2,14 +2,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { requireAllowedOrigin } from '../auth/origin.js'
+import { OriginList } from '../auth/origin-list.js'
 import { clearSession, readSession, writeSession, type CookieScope } from '../auth/session-cookie.js'
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
   const path = app.prefix === '' ? '/' : app.prefix
+  const listed = new OriginList(corsOrigins)
   /** Pages of other sites are given no credentials where every origin is allowed. */
-  const hasForeignPages = corsOrigins.length > 0 && !corsOrigins.includes('*')
+  const hasForeignPages = listed.size > 0 && !listed.all
 
   function scopeOf(request: FastifyRequest): CookieScope {
     const secure = request.protocol === 'https'
@@ -26,7 +28,7 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
   // Whatever its token has become, a session can be ended.
   app.delete('/sessions', async (request, reply) => {
     if (readSession(request.headers.cookie) !== undefined) {
-      requireAllowedOrigin(request, corsOrigins)
+      requireAllowedOrigin(request, listed)
       reply.header('set-cookie', clearSession(scopeOf(request)))
     }
     return reply.code(204).send()

@@ -8,7 +8,7 @@ const tickets: FastifyPluginAsyncTypebox = async (app) => {
     const { source } = request.fanfareToken!
     if (source !== 'header' && source !== 'cookie') throw new Problem('missing-token', 'A ticket is made of a token in the header "Authorization: Bearer …" or in the cookie, and of no other.')
     const { ticket, expiresAt } = await app.tickets.issue(request.fanfarePrincipal!)
-    reply.code(201).header('cache-control', 'no-store')
+    reply.code(201)
     return { ticket, expiresAt: new Date(expiresAt).toISOString() }
   })
 }

@@ -1,9 +1,32 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { KeySet } from '../../src/auth/key-set.js'
+import { KeySet as Keys, type KeySetOptions } from '../../src/auth/key-set.js'
+import type { Problem } from '../../src/errors.js'
 import { poll } from '../helper/deadline.js'
 import { jwk, startKeyServer } from './key-server.js'
+
+/** A key set whose tests ask for one key. */
+class KeySet {
+  readonly set: Keys
+  readonly refresh: () => Promise<void>
+
+  constructor(url: string, options?: KeySetOptions) {
+    this.set = new Keys(url, options)
+    this.refresh = () => this.set.refresh()
+  }
+
+  async find(header: { alg: string; kid?: unknown }): Promise<KeyObject> {
+    const [key, ...more] = await this.set.find(header)
+    if (!key || more.length > 0) throw new Error(`${more.length} more keys than one`)
+    return key
+  }
+}
+
+/** What a key is refused with; `undefined` when it is found. */
+async function refusalOf(finding: Promise<KeyObject>): Promise<Problem | undefined> {
+  return finding.then(() => undefined, (err: unknown) => err as Problem)
+}
 
 const first = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const second = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -22,8 +45,8 @@ await t.test('keys are found by their kid, and fetched once', async (t) => {
 
 await t.test('what there is no key for', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' }), jwk(second, { kid: 'k2' }), jwk(rsa, { kid: 'r', alg: 'RS256' }), jwk(rsa, { kid: 'e', use: 'enc' })])
-  const keys = new KeySet(server.url)
-  for (const header of [{ alg: 'ES256', kid: 'k3' }, { alg: 'ES384', kid: 'k1' }, { alg: 'RS256', kid: 'k1' }, { alg: 'PS256', kid: 'r' }, { alg: 'RS512', kid: 'r' }, { alg: 'RS256', kid: 'e' }, { alg: 'ES256', kid: '../../k1' }, { alg: 'ES256', kid: '__proto__' }, { alg: 'ES256' }]) {
+  const keys = new KeySet(server.url, { cooldown: 0 })
+  for (const header of [{ alg: 'ES256', kid: 'k3' }, { alg: 'ES384', kid: 'k1' }, { alg: 'RS256', kid: 'k1' }, { alg: 'PS256', kid: 'r' }, { alg: 'RS512', kid: 'r' }, { alg: 'RS256', kid: 'e' }, { alg: 'ES256', kid: '../../k1' }, { alg: 'ES256', kid: '__proto__' }, { alg: 'ES384' }]) {
     await t.rejects(keys.find(header), { code: 'invalid-signature' }, JSON.stringify(header))
   }
   for (const kid of ['', 'x'.repeat(257), 7, null, ['k1'], { k1: 1 }, true]) await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'malformed-token' }, JSON.stringify(kid).slice(0, 20))
@@ -43,9 +66,10 @@ await t.test('a new key is met by fetching again', async (t) => {
 await t.test('a flood of unknown keys is no flood of requests', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
   const keys = new KeySet(server.url, { cooldown: 60_000 })
+  await keys.refresh()
   for (let n = 0; n < 20; n++) {
-    const unknown = Array.from({ length: 20 }, () => keys.find({ alg: 'ES256', kid: randomBytes(8).toString('hex') }))
-    for (const result of await Promise.allSettled(unknown)) t.match(result, { status: 'rejected', reason: { code: 'invalid-signature' } })
+    const unknown = Array.from({ length: 200 }, () => keys.find({ alg: 'ES256', kid: randomBytes(8).toString('hex') }))
+    for (const result of await Promise.allSettled(unknown)) t.match(result, { status: 'rejected', reason: { code: 'keys-unavailable' } })
   }
   await keys.find({ alg: 'ES256', kid: 'k1' })
   t.equal(server.fetches, 1)
@@ -53,6 +77,89 @@ await t.test('a flood of unknown keys is no flood of requests', async (t) => {
   const failing = new KeySet(server.url, { cooldown: 60_000 })
   for (let n = 0; n < 20; n++) await t.rejects(failing.find({ alg: 'ES256', kid: 'k1' }), { code: 'keys-unavailable', isTemporary: true })
   t.equal(server.fetches, 2, 'nor while it fails')
+})
+
+await t.test('a key that no fetch could have brought yet is refused for the moment', async (t) => {
+  const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
+  const keys = new KeySet(server.url, { cooldown: 3_000 })
+  await keys.refresh()
+  server.keys = [jwk(first, { kid: 'k1' }), jwk(second, { kid: 'k2' })]
+  const refused = await refusalOf(keys.find({ alg: 'ES256', kid: 'k2' }))
+  t.match(refused, { code: 'keys-unavailable', status: 503, isTemporary: true })
+  t.ok([1, 2, 3].includes(refused?.retryAfter ?? 0), 'until another fetch is allowed')
+  t.equal(server.fetches, 1)
+  const found = await poll(() => keys.find({ alg: 'ES256', kid: 'k2' }).catch(() => undefined), () => 'the new key is not known')
+  t.ok(found.equals(second.publicKey))
+  t.equal(server.fetches, 2)
+})
+
+await t.test('a made-up key is refused for good after the next fetch', async (t) => {
+  const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
+  const keys = new KeySet(server.url, { cooldown: 60_000 })
+  const joining = [keys.find({ alg: 'ES256', kid: 'with-the-fetch' }), keys.find({ alg: 'RS256' })]
+  for (const result of await Promise.allSettled(joining)) t.match(result, { reason: { code: 'invalid-signature' } }, 'a fetch that it waited for is the next one')
+  await t.rejects(keys.find({ alg: 'ES256', kid: 'with-the-fetch' }), { code: 'invalid-signature' }, 'and stays refused')
+  for (let n = 0; n < 3; n++) await t.rejects(keys.find({ alg: 'ES256', kid: 'made-up' }), { code: 'keys-unavailable' })
+  t.equal(server.fetches, 1)
+
+  const quick = new KeySet(server.url, { cooldown: 0 })
+  await quick.refresh()
+  await t.rejects(quick.find({ alg: 'ES256', kid: 'made-up' }), { code: 'invalid-signature' }, 'where a fetch is allowed at once')
+
+  const slow = new KeySet(server.url, { cooldown: 3_000 })
+  await slow.refresh()
+  await t.rejects(slow.find({ alg: 'ES256', kid: 'made-up' }), { code: 'keys-unavailable' })
+  await poll(async () => ((await refusalOf(slow.find({ alg: 'ES256', kid: 'another' })))?.code === 'invalid-signature' ? true : undefined), () => 'no other fetch')
+  const { fetches } = server
+  await t.rejects(slow.find({ alg: 'ES256', kid: 'made-up' }), { code: 'invalid-signature' }, 'a fetch for another key counts, too')
+  t.equal(server.fetches, fetches)
+})
+
+await t.test('a key that is known under another algorithm, and one that is withdrawn, are refused for good', async (t) => {
+  const server = await startKeyServer(t, [jwk(first, { kid: 'k1' }), jwk(rsa, { kid: 'e', use: 'enc' })])
+  const keys = new KeySet(server.url, { cooldown: 3_000 })
+  await keys.refresh()
+  for (const header of [{ alg: 'RS256', kid: 'k1' }, { alg: 'RS256', kid: 'e' }]) await t.rejects(keys.find(header), { code: 'invalid-signature' }, JSON.stringify(header))
+  server.keys = [jwk(second, { kid: 'k2' })]
+  await poll(() => keys.find({ alg: 'ES256', kid: 'k2' }).catch(() => undefined), () => 'the new key is not known')
+  await t.rejects(keys.find({ alg: 'ES256', kid: 'k1' }), { code: 'invalid-signature' })
+})
+
+await t.test('several keys may fit', async (t) => {
+  const many = Array.from({ length: 30 }, () => generateKeyPairSync('ec', { namedCurve: 'P-256' }))
+  const server = await startKeyServer(t, [...many.map((pair, n) => jwk(pair, n < 3 ? { kid: 'twice' } : {})), jwk(rsa, { kid: 'r' }), { kty: 'EC', crv: 'P-256', kid: 'twice', x: 'AA', y: 'AA' }])
+  const keys = new Keys(server.url, { cooldown: 60_000 })
+  const twice = await keys.find({ alg: 'ES256', kid: 'twice' })
+  t.strictSame(twice.map((key) => many.findIndex(({ publicKey }) => key.equals(publicKey))), [0, 1, 2], 'those that can be used')
+  t.equal((await keys.find({ alg: 'ES256' })).length, 20, 'a bounded number of them')
+  t.equal((await keys.find({ alg: 'ES256' }))[0], twice[0], 'the same key is the same object')
+})
+
+await t.test('RSA keys of fewer than 2,048 bits are left out', async (t) => {
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1_024 })
+  const server = await startKeyServer(t, [jwk(weak, { kid: 'weak' }), jwk(weak), jwk(rsa, { kid: 'r' })])
+  const told: unknown[] = []
+  const keys = new KeySet(server.url, { onWeakKeys: (kids) => told.push(kids) })
+  for (const alg of ['RS256', 'PS512']) {
+    t.ok((await keys.find({ alg })).equals(rsa.publicKey), alg)
+    await t.rejects(keys.find({ alg, kid: 'weak' }), { code: 'invalid-signature', message: /fewer than 2,048 bits/ }, alg)
+  }
+  t.strictSame(told, [['weak', undefined]])
+  server.keys = [jwk(weak, { kid: 'weak' })]
+  const errors: unknown[] = []
+  const none = new KeySet(server.url, { onHealth: (err) => errors.push(err?.message) })
+  await t.rejects(none.find({ alg: 'RS256', kid: 'weak' }), { code: 'keys-unavailable' })
+  t.match(errors, [/no public keys that can be used.*fewer than 2,048 bits/])
+})
+
+await t.test('an Ed25519 key is found by either name of its algorithm (RFC 9864)', async (t) => {
+  const ed25519 = generateKeyPairSync('ed25519')
+  for (const members of [{}, { alg: 'EdDSA' }, { alg: 'Ed25519' }]) {
+    const server = await startKeyServer(t, [jwk(ed25519, { kid: 'e', ...members }), jwk(first, { kid: 'k1' })])
+    const keys = new KeySet(server.url)
+    for (const alg of ['EdDSA', 'Ed25519']) t.ok((await keys.find({ alg, kid: 'e' })).equals(ed25519.publicKey), `${JSON.stringify(members)} ${alg}`)
+    await t.rejects(keys.find({ alg: 'Ed25519', kid: 'k1' }), { code: 'invalid-signature' })
+  }
 })
 
 await t.test('an outage locks out nobody whose key is known', async (t) => {

@@ -16,7 +16,8 @@ await t.test('the kind of a public key decides the algorithms', (t) => {
   for (const [namedCurve, algorithm] of [['P-256', 'ES256'], ['P-384', 'ES384'], ['P-521', 'ES512']] as const) {
     t.strictSame(fromPublicKey(pemOf(generateKeyPairSync('ec', { namedCurve }))).algorithms, [algorithm])
   }
-  t.strictSame(fromPublicKey(pemOf(generateKeyPairSync('ed25519'))).algorithms, ['EdDSA'])
+  t.strictSame(fromPublicKey(pemOf(generateKeyPairSync('ed25519'))).algorithms, ['EdDSA', 'Ed25519'])
+  t.strictSame(fromPublicKey(pemOf(generateKeyPairSync('ed448'))).algorithms, ['EdDSA', 'Ed448'])
   t.end()
 })
 
@@ -24,6 +25,16 @@ await t.test('line ends may be written as \\n, and space around it does not matt
   const publicKey = pemOf(generateKeyPairSync('ed25519'))
   t.strictSame(fromPublicKey(publicKey.trim().replaceAll('\n', '\\n')), fromPublicKey(publicKey))
   t.strictSame(fromPublicKey(` \n${publicKey}\n\n`), fromPublicKey(publicKey))
+  t.end()
+})
+
+await t.test('an RSA key of fewer than 2,048 bits is refused (RFC 7518, 3.3)', (t) => {
+  for (const modulusLength of [1_024, 2_040]) {
+    const weak = generateKeyPairSync('rsa', { modulusLength })
+    const message = new RegExp(`FANFARE_JWT_PUBLIC_KEY holds an RSA key of ${modulusLength} bits`)
+    t.throws(() => fromPublicKey(pemOf(weak)), { name: 'SettingsError', message })
+    t.throws(() => fromPublicKey(weak.publicKey.export({ type: 'pkcs1', format: 'pem' }).toString()), { name: 'SettingsError', message })
+  }
   t.end()
 })
 

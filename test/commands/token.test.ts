@@ -104,6 +104,23 @@ await t.test('keys that are published elsewhere', async (t) => {
   t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, 'EdDSA', {}, { kid: 'k2' })], { env }), { code: 1, stdout: /invalid-signature/ })
 })
 
+await t.test('either name of the algorithm of Ed25519 (RFC 9864)', async (t) => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const env = { FANFARE_JWT_SECRET: '', FANFARE_JWT_PUBLIC_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString() }
+  for (const alg of ['EdDSA', 'Ed25519'] as const) t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, alg, {})], { env }), { code: 0 }, alg)
+})
+
+await t.test('a token that has expired is accepted within the tolerance', async (t) => {
+  const made = token({ exp: Math.floor(Date.now() / 1_000) - 100 })
+  t.match(await runCommand(t, ['token', '--explain', made], { env: { FANFARE_CLOCK_TOLERANCE: '1h' } }), { code: 0, stdout: /accepts it, though it has expired, until 20\S+Z \(FANFARE_CLOCK_TOLERANCE\), unless/ })
+  t.match(await runCommand(t, ['token', '--explain', made]), { code: 1, stdout: /expired-token/ })
+})
+
+await t.test('an RSA key of fewer than 2,048 bits signs nothing', async (t) => {
+  const folder = t.testdir({ weak: generateKeyPairSync('rsa', { modulusLength: 1_024 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() })
+  t.match(await runCommand(t, ['token', '--key-file', `${folder}/weak`]), { code: 1, stdout: '', stderr: /RSA key of fewer than 2,048 bits/ })
+})
+
 await t.test('from standard input', async (t) => {
   t.match(await runCommand(t, ['token', '--explain', '-'], { input: `Bearer ${token({ subscribe: ['a'] })}\n` }), { code: 0, stdout: /^subscribe {3}a$/m })
 })

@@ -106,3 +106,18 @@ await t.test('a stream ends within a second of its token’s expiry', async (t) 
   t.equal(resumed.status, 401, 'the token that was good before is checked again when a client resumes')
   t.equal((await request(streamUrl(hub, ['news']), { method: 'POST', headers, body: '{"data":1}' })).status, 401, 'and when it publishes')
 })
+
+await t.test('a token that is accepted within the tolerance for clocks opens what ends with it', async (t) => {
+  const TOLERANCE = 5
+  const hub = await startHub(t, { FANFARE_CLOCK_TOLERANCE: `${TOLERANCE}s` })
+  const exp = Math.ceil(Date.now() / 1_000) + 1
+  const bearer = token({ sub: 'ann', subscribe: ['**'], exp })
+  const endOf = async (stream: Awaited<ReturnType<typeof openLive>>, due: number, what: string): Promise<void> => {
+    const closed = performance.timeOrigin + (await within(stream.closed, () => stream.describe()))
+    t.ok(closed >= due * 1_000 - 50 && closed <= due * 1_000 + 1_000 + LAG, `${what}: ${Math.round(closed - due * 1_000)} ms after it`)
+    t.strictSame(JSON.parse(stream.all.at(-1)!.data), { reason: 'expired' })
+  }
+  await endOf(await openLive(t, streamUrl(hub, ['news']), { token: bearer }), exp, 'a stream that was open ends at the exp')
+  await endOf(await openLive(t, streamUrl(hub, ['news']), { token: bearer }), exp + TOLERANCE, 'one that was opened later ends with the tolerance')
+  t.equal((await request(streamUrl(hub, ['news']), { headers: { authorization: `Bearer ${bearer}` } })).status, 401)
+})

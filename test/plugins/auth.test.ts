@@ -40,6 +40,7 @@ const keys = {
   p521: generateKeyPairSync('ec', { namedCurve: 'P-521' }),
   ed25519: generateKeyPairSync('ed25519'),
   otherEd25519: generateKeyPairSync('ed25519'),
+  ed448: generateKeyPairSync('ed448'),
 }
 
 await t.test('a secret', async (t) => {
@@ -78,7 +79,8 @@ await t.test('a public key', async (t) => {
     ['p256', ['ES256'], [['otherP256', 'ES256'], ['p384', 'ES384'], ['rsa', 'RS256']]],
     ['p384', ['ES384'], [['p256', 'ES256']]],
     ['p521', ['ES512'], [['p256', 'ES256']]],
-    ['ed25519', ['EdDSA'], [['otherEd25519', 'EdDSA'], ['rsa', 'RS256'], ['p256', 'ES256']]],
+    ['ed25519', ['EdDSA', 'Ed25519'], [['otherEd25519', 'EdDSA'], ['otherEd25519', 'Ed25519'], ['ed448', 'Ed448'], ['rsa', 'RS256'], ['p256', 'ES256']]],
+    ['ed448', ['EdDSA', 'Ed448'], [['ed25519', 'Ed25519'], ['rsa', 'RS256']]],
   ]
   for (const [pair, right, wrong] of table) {
     const pem = pemOf(keys[pair].publicKey)
@@ -170,6 +172,36 @@ await t.test('a token that is remembered is not remembered beyond its end', asyn
   await isRefused(t, hub, bearer, 'expired-token')
 })
 
+await t.test('the clocks of issuer and hub may differ by a tolerance', async (t) => {
+  const hub = await openApp(t, { clockTolerance: 60_000 })
+  const now = Date.now() / 1_000
+  const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
+  for (const claims of [{ exp: now - 30 }, { nbf: now + 30 }, { exp: now - 1, nbf: now + 1 }, { iat: now + 1_000 }]) {
+    await isAccepted(t, hub, as(claims), JSON.stringify(claims))
+    await isAccepted(t, hub, as(claims), 'and again, from memory')
+  }
+  for (const exp of [now - 61, 0, -1]) await isRefused(t, hub, as({ exp }), 'expired-token', String(exp))
+  await isRefused(t, hub, as({ nbf: now + 90 }), 'inactive-token')
+  const byDefault = await buildApp({ log: 'memory', jwtSecret: SECRET })
+  t.teardown(() => byDefault.close())
+  const status = async (claims: object) => (await byDefault.inject({ url: '/topics/a/events?last=1', headers: { accept: 'application/json', authorization: `Bearer ${as(claims)}` } })).statusCode
+  t.strictSame([await status({ exp: now - 1 }), await status({ exp: now - 30 }), await status({ nbf: now + 3 }), await status({ nbf: now + 60 })], [200, 401, 200, 401], 'five seconds by default')
+})
+
+await t.test('what a token opens within the tolerance ends with it', async (t) => {
+  const hub = await openApp(t, { clockTolerance: 60_000 })
+  const exp = Math.floor(Date.now() / 1_000) - 10
+  const authorization = `Bearer ${signWithSecret(SECRET, { ...CLAIMS, exp })}`
+  const until = (exp + 60) * 1_000
+  for (const what of ['first', 'and again, from memory']) {
+    const ticket = await hub.send({ method: 'POST', url: '/tickets', headers: { authorization } })
+    t.equal(Date.parse(ticket.json<{ expiresAt: string }>().expiresAt), until, what)
+  }
+  const session = await hub.send({ method: 'POST', url: '/sessions', headers: { authorization } })
+  const { maxAge } = session.cookies[0] as unknown as { maxAge: number }
+  t.ok(maxAge > 30 && maxAge <= 50, String(maxAge))
+})
+
 await t.test('a token that was not valid yet is accepted when it is', async (t) => {
   const hub = await openApp(t)
   const bearer = signWithSecret(SECRET, { ...CLAIMS, nbf: (Date.now() + 300) / 1_000 })
@@ -226,6 +258,29 @@ await t.test('without a token', async (t) => {
   isProblem(t, await ask(hub, 'x', '/topics/public.1/events'), 401, 'malformed-token', 'a bad token is not as good as none')
 })
 
+await t.test('a cookie that is stale hides nothing that is open to anybody', async (t) => {
+  const hub = await openApp(t, { anonymousSubscribe: ['news', 'public.*'] })
+  const stale: [token: string, code: string][] = [[token({ subscribe: ['**'], exp: 1 }), 'expired-token'], ['x', 'malformed-token'], [token({}, { secret: 'another secret, which is as long as the first' }), 'invalid-signature'], [token({ sub: 'x'.repeat(300) }), 'invalid-claims']]
+  const revoked = token({ jti: 'j1', subscribe: ['**'] })
+  const admin = `Bearer ${token({ admin: true })}`
+  t.equal((await hub.send({ method: 'POST', url: '/revocations', headers: { authorization: admin }, payload: { jti: 'j1', until: '2999-01-01T00:00:00Z' } })).statusCode, 201)
+  for (const [bearer, code] of [...stale, [revoked, 'revoked-token'] as const]) {
+    const get = (url: string, headers: Record<string, string | null> = {}) => hub.send({ method: 'GET', url, headers: { accept: 'application/json', authorization: null, cookie: `fanfare_token=${bearer}`, ...headers } })
+    for (const url of ['/topics/news/events', '/events?topic=public.1&topic=news', '/topics', '/topics/news']) t.equal((await get(url)).statusCode, 200, `${code}: ${url}`)
+    for (const url of ['/topics/a/events', '/events?topic=news&topic=a', '/connections', '/revocations', '/topics/news/presence']) {
+      const refused = await get(url)
+      t.match(isProblem(t, refused, 401, code, `${code}: ${url}`).detail, /found in the cookie/)
+      t.match(refused.headers['www-authenticate'], /error="invalid_token"/)
+    }
+    isProblem(t, await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: null, cookie: `fanfare_token=${bearer}`, origin: 'http://localhost', host: 'localhost' } }), 401, code, `${code}: nothing is done with it`)
+    isProblem(t, await get('/topics/news/events', { authorization: `Bearer ${bearer}` }), 401, code, `${code}: in the header`)
+    const { detail } = isProblem(t, await get('/topics/news/events?ticket=x', { accept: 'text/event-stream' }), 401, 'invalid-ticket', 'a ticket is sent on purpose')
+    t.match(detail, /ticket/)
+  }
+  const closed = await openApp(t)
+  for (const url of ['/topics/news/events', '/topics']) isProblem(t, await closed.send({ method: 'GET', url, headers: { accept: 'application/json', authorization: null, cookie: `fanfare_token=${stale[0]![0]}` } }), 401, 'expired-token', 'where nothing is open to anybody')
+})
+
 await t.test('a token in a URL', async (t) => {
   const bearer = anyTopic()
   await t.test('is refused, with a hint, and not repeated', async (t) => {
@@ -280,6 +335,52 @@ await t.test('a key that is withdrawn takes with it the tokens that are remember
   await isRefused(t, hub, bearer, 'invalid-signature')
 })
 
+await t.test('a token is verified with every key of a set that it may be signed with', async (t) => {
+  const server = await startKeyServer(t, [jwk(keys.p256), jwk(keys.otherP256), jwk(keys.rsa, { kid: 'twice' }), jwk(keys.otherRsa, { kid: 'twice' }), jwk(keys.ed25519, { kid: 'e', alg: 'Ed25519' })])
+  const hub = await openApp(t, { jwksUrl: server.url })
+  for (const pair of ['p256', 'otherP256'] as const) await isAccepted(t, hub, signWith(keys[pair].privateKey, 'ES256', CLAIMS), `${pair}, which no kid names`)
+  for (const pair of ['rsa', 'otherRsa'] as const) {
+    for (const alg of ['RS256', 'PS256'] as const) await isAccepted(t, hub, signWith(keys[pair].privateKey, alg, CLAIMS, { kid: 'twice' }), `${pair} ${alg}, one of two of a kid`)
+    await isAccepted(t, hub, signWith(keys[pair].privateKey, 'RS256', CLAIMS), `${pair}, which no kid names`)
+  }
+  for (const alg of ['EdDSA', 'Ed25519'] as const) await isAccepted(t, hub, signWith(keys.ed25519.privateKey, alg, CLAIMS, { kid: 'e' }), alg)
+
+  const foreign = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  await isRefused(t, hub, signWith(foreign.privateKey, 'ES256', CLAIMS), 'invalid-signature', 'a key that is none of them')
+  await isRefused(t, hub, signWith(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, 'RS256', CLAIMS, { kid: 'twice' }), 'invalid-signature', 'nor one that has their kid')
+  await isRefused(t, hub, signWith(keys.otherP256.privateKey, 'ES256', { ...CLAIMS, exp: 1 }), 'expired-token', 'the claims are those of the key that fits')
+  await isRefused(t, hub, signWith(keys.otherEd25519.privateKey, 'Ed25519', CLAIMS, { kid: 'e' }), 'invalid-signature', 'Ed25519')
+  await isRefused(t, hub, signWith(keys.ed448.privateKey, 'Ed448', CLAIMS), 'invalid-algorithm', 'Ed448')
+  const [header, claims] = signWith(keys.p256.privateKey, 'ES256', CLAIMS).split('.') as [string, string]
+  await isRefused(t, hub, `${header}.${claims}.AAAA`, 'invalid-signature', 'a signature of another form')
+  t.equal(server.fetches, 1)
+})
+
+await t.test('a key without a name that takes the place of another is found', async (t) => {
+  const server = await startKeyServer(t, [jwk(keys.p256)])
+  const hub = await openApp(t, { jwksUrl: server.url })
+  await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS), 'before')
+  server.keys = [jwk(keys.otherP256)]
+  const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS)
+  await poll(async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined), () => 'the new key is not fetched')
+})
+
+await t.test('a key that is newer than the set is refused for the moment', async (t) => {
+  const server = await startKeyServer(t, [jwk(keys.p256, { kid: 'k1' })])
+  const hub = await openApp(t, { jwksUrl: server.url })
+  await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS, { kid: 'k1' }), 'the keys are fetched')
+  server.keys = [jwk(keys.p256, { kid: 'k1' }), jwk(keys.otherP256, { kid: 'k2' })]
+  const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k2' })
+  const response = await ask(hub, next)
+  isProblem(t, response, 503, 'keys-unavailable')
+  t.match(response.headers['retry-after'], /^[1-5]$/)
+  const stream = await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k3' })}` } })
+  t.equal(stream.statusCode, 200, 'an EventSource comes back')
+  t.match(stream.body, /^retry: \d+\nevent: fanfare\.close\ndata: \{"reason":"busy"/m)
+  await poll(async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined), () => 'the new key is not fetched')
+  t.equal(server.fetches, 2)
+})
+
 await t.test('no token and no query string is ever logged', async (t) => {
   const lines: string[] = []
   const logger = pino({ level: 'trace' }, new Writable({
@@ -301,6 +402,27 @@ await t.test('no token and no query string is ever logged', async (t) => {
   t.notOk(text.includes(secret.split('.')[2]!), 'no signature')
   t.notOk(text.includes(secret.split('.')[1]!), 'no claims')
   t.notOk(text.includes('token='), 'no query')
+})
+
+await t.test('a key that is not as it should be is told of in the log', async (t) => {
+  const logged = async (settings: AppSettings): Promise<string> => {
+    const lines: string[] = []
+    const app = await buildApp({ log: 'memory', ...settings }, pino({ level: 'warn' }, { write: (line) => void lines.push(line) }))
+    t.teardown(() => app.close())
+    await app.ready()
+    if (settings.jwksUrl !== undefined) await poll(async () => (lines.some((line) => line.includes('bits')) ? true : undefined), () => 'nothing is logged')
+    return lines.filter((line) => !line.includes('console')).join('')
+  }
+  for (const jwtSecret of [`${SECRET}\n`, `${SECRET}\r\n`, `${SECRET} `, `\t${SECRET}`]) {
+    const text = await logged({ jwtSecret })
+    t.match(text, /begins or ends with white space/, JSON.stringify(jwtSecret.replace(SECRET, '…')))
+    t.notOk(text.includes(SECRET))
+  }
+  t.equal(await logged({ jwtSecret: SECRET.replace('secret', 'secret with spaces') }), '')
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1_024 })
+  const server = await startKeyServer(t, [jwk(weak, { kid: 'old' }), jwk(keys.rsa, { kid: 'new' })])
+  t.match(await logged({ jwksUrl: server.url }), /"kids":\["old"\].*fewer than 2,048 bits/)
+  await t.rejects(logged({ jwtPublicKey: pemOf(weak.publicKey) }), { name: 'SettingsError', message: /an RSA key of 1024 bits/ })
 })
 
 await t.test('a hub without a key, with two, or with one of no use does not start', async (t) => {

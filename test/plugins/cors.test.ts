@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import http from 'node:http'
+import net from 'node:net'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
@@ -11,6 +13,17 @@ const OTHER = 'https://evil.example'
 
 function names(header: http.OutgoingHttpHeader | undefined): string[] {
   return [header ?? ''].flat().join().toLowerCase().split(',').map((name) => name.trim()).filter((name) => name !== '').sort()
+}
+
+/** The head of what the raw text of a request is answered with, in lower case. */
+async function rawHead(port: number, text: string): Promise<string> {
+  const socket = net.connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write(text)
+  let answer = ''
+  socket.on('data', (chunk: Buffer) => void (answer += chunk.toString()))
+  await once(socket, 'close')
+  return `${answer.split('\r\n\r\n')[0]!.toLowerCase()}\r\n`
 }
 
 async function start(t: Test, settings: AppSettings = { corsOrigins: [ORIGIN, 'http://localhost:8080'] }) {
@@ -63,10 +76,68 @@ await t.test('a preflight is answered without a token, and allows what clients s
   }
 })
 
+await t.test('a preflight allows the headers that tracing and monitoring add', async (t) => {
+  const { preflight } = await start(t)
+  const asked = 'authorization, baggage, sentry-trace, traceparent, cache-control, x-requested-with'
+  const { statusCode, headers } = await preflight(ORIGIN, '/topics/a/events', 'POST', asked)
+  t.equal(statusCode, 204)
+  t.strictSame(names(headers['access-control-allow-headers']), asked.split(', ').sort())
+  t.ok(names(headers['vary']).includes('access-control-request-headers'), 'a cache must not give it to a page that asks for others')
+  const many = await preflight(ORIGIN, '/topics/a/events', 'POST', ['x y', 'é', '', 'x'.repeat(200), ...Array.from({ length: 500 }, (_, n) => `x-${n}`)].join(','))
+  t.strictSame(names(many.headers['access-control-allow-headers']), Array.from({ length: 96 }, (_, n) => `x-${n}`).sort(), 'names only, and a bounded number of them')
+  t.equal((await preflight(OTHER, '/topics/a/events', 'POST', asked)).headers['access-control-allow-origin'], undefined)
+})
+
+await t.test('"*" before a host allows its subdomains, with credentials', async (t) => {
+  const { get, preflight } = await start(t, { corsOrigins: ['https://*.example.com', 'capacitor://localhost'] })
+  for (const origin of [ORIGIN, 'https://a.b.example.com', 'capacitor://localhost']) {
+    t.match((await get(origin)).headers, { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', vary: /Origin/ })
+    t.equal((await preflight(origin, '/topics/a/events', 'POST', 'authorization')).headers['access-control-allow-origin'], origin)
+  }
+  for (const origin of ['https://example.com', 'http://app.example.com', 'https://evil-example.com', `${ORIGIN}.evil.org`, `${ORIGIN}:8443`, 'null']) {
+    const { headers } = await get(origin)
+    t.equal(headers['access-control-allow-origin'], undefined, origin)
+    t.match(headers['vary'], /Origin/)
+  }
+})
+
+await t.test('what is refused before it is routed can be read, too', async (t) => {
+  const { app, get, preflight } = await start(t, { corsOrigins: [ORIGIN, 'https://*.example.org'] })
+  const urls = [['/topics/%zz/events', 400], [`/topics/${'a'.repeat(700)}/events`, 414]] as const
+  for (const [url, status] of urls) {
+    for (const origin of [ORIGIN, 'https://a.example.org']) {
+      const response = await get(origin, url)
+      t.equal(response.statusCode, status)
+      t.match(response.headers, { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', vary: 'Origin', 'access-control-expose-headers': /WWW-Authenticate/ })
+    }
+    const { headers } = await get(OTHER, url)
+    t.match(headers, { 'access-control-allow-origin': undefined, 'access-control-allow-credentials': undefined, vary: 'Origin' })
+    const asked = await preflight(ORIGIN, url, 'GET', 'authorization, traceparent')
+    t.match(asked, { statusCode: 204, headers: { 'access-control-allow-origin': ORIGIN, 'access-control-allow-credentials': 'true', 'access-control-allow-methods': /GET/, 'access-control-allow-headers': 'authorization, traceparent' } }, 'nor would it be, if its preflight were not answered')
+    t.equal((await preflight(OTHER, url, 'GET', 'authorization')).headers['access-control-allow-origin'], undefined)
+  }
+  const port = Number(new URL(await listen(app)).port)
+  const ask = (origin: string, rest: string) => rawHead(port, `GET / HTTP/1.1\r\nHost: hub\r\nOrigin: ${origin}\r\n${rest}\r\n\r\n`)
+  for (const [rest, status] of [['bad header', 400], [`x: ${'x'.repeat(30_000)}`, 431]] as const) {
+    const allowed = await ask(ORIGIN, rest)
+    t.match(allowed, new RegExp(`^http/1\\.1 ${status} `))
+    t.match(allowed, `\r\naccess-control-allow-origin: ${ORIGIN}\r\naccess-control-allow-credentials: true\r\n`)
+    t.match(allowed, /\r\nvary: origin\r\n/)
+    const refused = await ask(OTHER, rest)
+    t.match(refused, new RegExp(`^http/1\\.1 ${status} `))
+    t.notMatch(refused, /access-control-allow/)
+  }
+  const anywhere = await start(t, { corsOrigins: ['*'] })
+  for (const [url] of urls) t.match((await anywhere.get(OTHER, url)).headers, { 'access-control-allow-origin': '*', 'access-control-allow-credentials': undefined, vary: undefined })
+  const nowhere = await start(t, {})
+  for (const [url] of urls) t.match((await nowhere.get(OTHER, url)).headers, { 'access-control-allow-origin': undefined, vary: undefined })
+})
+
 await t.test('refusals can be read as well, or nobody would know why', async (t) => {
   const { get } = await start(t)
   for (const [url, headers, status] of [
     ['/topics/a/events', { authorization: null }, 401], ['/topics/a..b/events', {}, 400], ['/topics/fanfare.stats/events', {}, 403], ['/topics/a/events', { accept: 'text/html' }, 406], ['/nothing', {}, 404],
+    ['/sessions', {}, 405],
   ] as const) {
     const response = await get(ORIGIN, url, headers)
     t.equal(response.statusCode, status)

@@ -15,10 +15,10 @@ export interface OpenApp {
   subscribe: (...patterns: string[]) => Promise<FakeSink>
 }
 
-/** The application on a memory log, with the secret of the tests' tokens; closed when the test is over. */
+/** The application on a memory log, with the secret of the tests' tokens and no tolerance for clocks; closed when the test is over. */
 export async function openApp(t: Test, settings: AppSettings = {}): Promise<OpenApp> {
   const key = settings.jwtPublicKey === undefined && settings.jwksUrl === undefined ? { jwtSecret: SECRET } : {}
-  const app = await buildApp({ log: 'memory', ...key, ...settings })
+  const app = await buildApp({ log: 'memory', ...key, clockTolerance: 0, ...settings })
   t.teardown(() => app.close())
   await app.ready()
   const bearer = `Bearer ${anyTopic()}`

@@ -1,0 +1,14 @@
+/**
+ * Keeps caches off every answer of the hub: what it says depends on the token, which a shared cache does not see in a cookie
+ * (RFC 9111, 5.2.2.5). A route that answers something else, such as a file, sets a header of its own.
+ */
+import fp from 'fastify-plugin'
+
+export const NO_STORE = { 'cache-control': 'no-store' }
+
+export default fp(async (app) => {
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('cache-control', NO_STORE['cache-control'])
+    done()
+  })
+}, { name: 'fanfare-no-store', fastify: '5.x' })
