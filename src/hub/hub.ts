@@ -12,7 +12,7 @@ import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
 import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
-import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
+import { drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
 import { Subscriber, type Replay, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
@@ -57,7 +57,7 @@ export interface HubOptions extends UpkeepOptions {
 export interface Subscription {
   info: SubscriberInfo
   selection: Selection
-  wire: Wire
+  format: Format
   start: Start
   sink: Sink
   /** The bookmark that stays where this stream is. */
@@ -208,9 +208,9 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, wire, start, sink, bookmark, slow: policy }: Subscription): Subscriber {
+  subscribe({ info, selection, format, start, sink, bookmark, slow: policy }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
-    const feed = this.#fanout.feed(selection, wire, this.#head)
+    const feed = this.#fanout.feed(selection, format, this.#head)
     feed.size++
     const seen = Seen.since(selection, start.isResumed ? 0 : start.sequence)
     const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, seen, sink, owner: this, policy })
@@ -237,7 +237,7 @@ export class Hub implements SubscriberOwner {
     const { selection: before, wire } = subscriber.feed
     const isLive = subscriber.state === 'live'
     if (isLive) subscriber.sequence = this.#head // it has been sent everything
-    const feed = this.#fanout.feed(selection, { ...wire, topicLine: wire.topicLine || !selection.isSingleTopic }, this.#head)
+    const feed = this.#fanout.feed(selection, wire.format, this.#head)
     feed.size++
     this.#fanout.leave(subscriber)
     if (replay) subscriber.replays.push({ ...replay, until: subscriber.sequence })

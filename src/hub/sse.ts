@@ -7,9 +7,12 @@ import type { BatchWriter } from './batch-writer.js'
 import { printCursor } from './cursor.js'
 import type { NewEvent, StoredEvent } from './event.js'
 
+/** What the data of an event is on a stream: the payload, or a CloudEvents 1.0 event in JSON. */
+export type Format = 'raw' | 'cloudevents'
+
 /** How events look on a stream. `topicLine`: each names its topic in an extra field, which EventSource ignores. */
 export interface Wire {
-  format: 'raw' | 'cloudevents'
+  format: Format
   topicLine: boolean
 }
 
