@@ -82,9 +82,12 @@ export class Encoder {
     return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.live\ndata: {}\n\n`)
   }
 
-  /** Keeps the connection open, and moves the cursor of a quiet stream forward. */
+  /**
+   * Keeps the connection open, and moves the cursor of a quiet stream forward. The heartbeat is a named event with data: many
+   * clients ignore an `id:` without data, and some make an empty message of a comment.
+   */
   heartbeat(sequence: number): Buffer {
-    return Buffer.from(`: \nid: ${this.cursor(sequence)}\n\n`)
+    return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
   }
 }
 

@@ -308,12 +308,15 @@ await t.test('time', async (t) => {
     const { hub, subscribe } = openHub(t, { heartbeat: 50 })
     const reader = await subscribe(['quiet'])
     for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
-    await until(() => reader.blocks.some(({ comments }) => comments.length > 0))
-    t.match(reader.blocks.at(-1), { event: undefined, comments: [' '], id: `${hub.epoch}-3` })
+    await until(() => reader.told('heartbeat').length > 0)
+    t.match(reader.blocks.at(-1), { event: { type: 'fanfare.heartbeat', data: '{}' }, comments: [], id: `${hub.epoch}-3` })
+    t.equal(reader.subscriber.sentEvents, 0, 'it does not count as an event')
+    await until(() => picky.told('heartbeat').length > 0)
+    t.match(picky.blocks.at(-1), { event: { type: 'fanfare.heartbeat' }, id: `${hub.epoch}-3` }, 'also where only some types are asked for')
     await hub.publish('quiet', { data: 'news' })
     await until(() => reader.data.length === 1)
     t.match(reader.blocks.at(-1), { id: `${hub.epoch}-4`, event: { data: '"news"' } })
-    await until(() => reader.blocks.at(-1)!.comments.length > 0)
+    await until(() => reader.blocks.at(-1)!.event?.type === 'fanfare.heartbeat')
     const resumed = await subscribe(['quiet'], { lastEventId: reader.lastEventId! })
     await until(() => resumed.told('live').length === 1)
     t.strictSame(resumed.data, [])
@@ -330,7 +333,7 @@ await t.test('time', async (t) => {
     }
     const timers = [setInterval(publish, 1), setInterval(publish, 2), setInterval(publish, 5)]
     t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
-    const beats = () => reader.writes.filter((bytes) => bytes[0] === 0x3a).length
+    const beats = () => reader.writes.filter((bytes) => bytes.includes('fanfare.heartbeat')).length
     await until(() => beats() >= 4)
     timers.forEach((timer) => clearInterval(timer))
     let last = 0
@@ -349,11 +352,12 @@ await t.test('time', async (t) => {
     slow.stall()
     await hub.publish('a', { data: 1 })
     await until(() => slow.isFull)
+    const picky = await subscribe(['busy'], { types: ['rare'] })
     const { length } = slow.writes
-    await until(() => quick.blocks.filter(({ comments }) => comments.length > 0).length >= 2)
+    await until(() => quick.told('heartbeat').length >= 2)
     t.equal(slow.writes.length, length)
     slow.drain()
-    await until(() => slow.blocks.some(({ comments }) => comments.length > 0))
+    await until(() => slow.told('heartbeat').length > 0)
   })
 })
 

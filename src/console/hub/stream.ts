@@ -138,6 +138,8 @@ export class LiveStream {
       case 'fanfare.open':
         this.state.value = { phase: hasPast ? 'catching-up' : 'live' }
         return
+      case 'fanfare.heartbeat':
+        return
       case 'fanfare.live':
         this.state.value = { phase: 'live' }
         return
