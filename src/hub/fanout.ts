@@ -91,7 +91,7 @@ export class Fanout {
 
   /**
    * Measures how long it takes what has been dispatched just now.
-   * @param since when it was published, on the clock of `performance.now()`
+   * @param since when it was published, on the monotonic clock
    */
   measure(since: number): void {
     const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due once more, behind the others

@@ -2,6 +2,7 @@
 import type { EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
+import { monotonicNow, wallNow } from './clock.js'
 import { checkEvent, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
 import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
@@ -347,9 +348,9 @@ export class Hub implements SubscriberOwner {
   async drain(time: number): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'draining'
-    const deadline = performance.now() + time
+    const deadline = monotonicNow() + time
     for (;;) {
-      const left = deadline - performance.now()
+      const left = deadline - monotonicNow()
       const group = Math.ceil(this.connections.size / Math.max(1, Math.floor(left / DRAIN_STEP)))
       this.#end(group, 'drain')
       if (this.connections.size === 0) return
@@ -427,7 +428,7 @@ export class Hub implements SubscriberOwner {
 
   #sendEphemeral(event: NewEvent): Receipt {
     const order = ++this.#frames
-    this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, Date.now(), `${this.cursor(this.#head)}-ephemeral-${order}`))
+    this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), `${this.cursor(this.#head)}-ephemeral-${order}`))
     return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }
   }
 

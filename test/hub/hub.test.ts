@@ -1,9 +1,17 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Hub } from '../../src/hub/hub.js'
 import { HubError } from '../../src/hub/hub-error.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
+
+const { now: readWallClock } = Date
+
+/** Sets the wall clock forward, or back, by that many milliseconds, until the test is over. */
+function setWallClock(t: Test, shift: number): void {
+  Date.now = () => readWallClock() + shift
+  t.teardown(() => (Date.now = readWallClock))
+}
 
 await t.test('publishing', async (t) => {
   await t.test('a receipt has the cursor, and how many subscribers the event is sent to', async (t) => {
@@ -304,9 +312,44 @@ await t.test('time', async (t) => {
     t.strictSame(reader.told('close'), [{ reason: 'lifetime' }])
   })
 
+  await t.test('durations ignore the wall clock, whichever way it is set', async (t) => {
+    for (const shift of [-3_600_000, 3_600_000]) {
+      const { hub, subscribe } = openHub(t, { heartbeat: 50, presenceGrace: 600_000, maxAge: 600_000 })
+      const hasty = openHub(t, { heartbeat: 50, presenceGrace: 300, maxAge: 1_000 })
+      const reader = await subscribe(['quiet'], { subject: 'ann' })
+      const aging = await hasty.subscribe(['quiet'], { subject: 'ann' })
+      await until(() => reader.told('heartbeat').length > 0)
+      const leaving = await subscribe(['room'], { subject: 'ann' })
+      const hastyLeaving = await hasty.subscribe(['room'], { subject: 'ann' })
+      leaving.close()
+      hastyLeaving.close()
+      setWallClock(t, shift)
+      const beats = reader.told('heartbeat').length
+      await until(() => reader.told('heartbeat').length >= beats + 2)
+      await until(() => hasty.hub.present('room').length === 0)
+      await until(() => aging.isClosed)
+      t.strictSame(aging.told('close'), [{ reason: 'lifetime' }])
+      t.equal(hub.present('room').length, 1, 'a grace is not shorter')
+      t.equal(reader.isClosed, false, 'nor is the age that a stream may have')
+      setWallClock(t, 0)
+    }
+  })
+
+  await t.test('a token expires by the wall clock', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const reader = await subscribe(['a'], { expiresAt: Date.now() + 1_800_000 })
+    setWallClock(t, -3_600_000)
+    await until(() => reader.told('heartbeat').length >= 2)
+    t.equal(hub.connections.size, 1, 'set back, the clock has the time of expiry still to come')
+    setWallClock(t, 3_600_000)
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+  })
+
   await t.test('a quiet stream gets heartbeats with the head of the log, from where it can resume', async (t) => {
     const { hub, subscribe } = openHub(t, { heartbeat: 50 })
     const reader = await subscribe(['quiet'])
+    const picky = await subscribe(['busy'], { types: ['rare'] })
     for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
     await until(() => reader.told('heartbeat').length > 0)
     t.match(reader.blocks.at(-1), { event: { type: 'fanfare.heartbeat', data: '{}' }, comments: [], id: `${hub.epoch}-3` })
@@ -352,7 +395,6 @@ await t.test('time', async (t) => {
     slow.stall()
     await hub.publish('a', { data: 1 })
     await until(() => slow.isFull)
-    const picky = await subscribe(['busy'], { types: ['rare'] })
     const { length } = slow.writes
     await until(() => quick.told('heartbeat').length >= 2)
     t.equal(slow.writes.length, length)
