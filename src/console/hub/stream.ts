@@ -138,8 +138,6 @@ export class LiveStream {
       case 'fanfare.open':
         this.state.value = { phase: hasPast ? 'catching-up' : 'live' }
         return
-      case 'fanfare.heartbeat':
-        return
       case 'fanfare.live':
         this.state.value = { phase: 'live' }
         return
@@ -150,6 +148,7 @@ export class LiveStream {
         this.#detail = CLOSED[(JSON.parse(data) as { reason: CloseReason }).reason]
         return
     }
+    if (type?.startsWith('fanfare.') && type !== 'fanfare.join' && type !== 'fanfare.leave') return // a heartbeat: it has moved the last id
     const event = JSON.parse(data) as { subject: string; time: string; datacontenttype: string; data: unknown }
     this.#options.onEvent({ id, topic: event.subject, type, time: event.time, data: event.data, isText: event.datacontenttype === 'text/plain' })
   }
