@@ -47,7 +47,7 @@ function start(name: string): void {
   })
 
   let draft = { text: '', id: '' }
-  let toldAt = 0
+  let toldAt = -Infinity
   const form = element('say', 'form')
   onSubmit(form, async () => {
     const said = text.value.trim()
@@ -56,7 +56,7 @@ function start(name: string): void {
     await room?.say(said, draft.id)
     draft = { text: '', id: '' }
     text.value = ''
-    toldAt = 0 // what was said has ended it for the others
+    toldAt = -Infinity // what was said has ended it for the others
   })
   text.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
@@ -64,8 +64,8 @@ function start(name: string): void {
     form.requestSubmit()
   })
   text.addEventListener('input', () => {
-    if (Date.now() - toldAt < TYPING.told) return
-    toldAt = Date.now()
+    if (performance.now() - toldAt < TYPING.told) return
+    toldAt = performance.now()
     room?.typing().catch(() => undefined) // nobody misses it
   })
 }

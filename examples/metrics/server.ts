@@ -45,6 +45,8 @@ async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void
 
 interface Cores {
   time: number
+  /** On the monotonic clock, for how long lies between two samples. */
+  at: number
   count: number
   /** Milliseconds since the machine started, of all cores together. */
   busy: number
@@ -54,7 +56,7 @@ interface Cores {
 function readCores(): Cores {
   const cores = cpus().map(({ times }) => times)
   const sum = (of: (times: (typeof cores)[number]) => number) => cores.reduce((total, times) => total + of(times), 0)
-  return { time: Date.now(), count: cores.length, busy: sum(({ user, nice, sys, irq }) => user + nice + sys + irq), idle: sum(({ idle }) => idle) }
+  return { time: Date.now(), at: performance.now(), count: cores.length, busy: sum(({ user, nice, sys, irq }) => user + nice + sys + irq), idle: sum(({ idle }) => idle) }
 }
 
 function sampleBetween(before: Cores, now: Cores): Sample {
@@ -63,7 +65,7 @@ function sampleBetween(before: Cores, now: Cores): Sample {
   const total = totalmem()
   return {
     time: now.time,
-    span: now.time - before.time,
+    span: now.at - before.at,
     cpu: all > 0 ? Math.round((busy / all) * 1_000) / 10 : 0,
     cores: now.count,
     load: Math.round(loadavg()[0]! * 100) / 100,

@@ -76,7 +76,7 @@ function start(user: string, hub: string): void {
 
   element('user').textContent = user
   element('to', 'input').value = user
-  setInterval(() => void (element('end').textContent = wordsOfEnd(end - Date.now())), 250)
+  setInterval(() => void (element('end').textContent = wordsOfEnd(end - performance.now())), 250)
 
   const text = element('text', 'input')
   onSubmit(element('notify', 'form'), async () => {

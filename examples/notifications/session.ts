@@ -3,7 +3,7 @@ import { ask } from '../shared/ask.js'
 import type { Login } from './server.js'
 
 export interface SessionEvents {
-  /** @param end when the new token ends, in milliseconds since 1970 by this browser's clock */
+  /** @param end when the new token ends, on the clock of `performance.now()`: its lifetime counts from when it came */
   onToken: (end: number) => void
   /** The stream that is open has been given the new token too. */
   onRenewed: () => void
@@ -36,7 +36,7 @@ export class Session {
     const { token, lifetime } = await ask<Login>('login', { body: { user: this.#user } })
     await ask(`${this.#hub}/sessions`, { token, credentials: 'include' })
     this.#lifetime = lifetime
-    this.#end = Date.now() + lifetime
+    this.#end = performance.now() + lifetime
     this.#renewIn(lifetime * RENEW)
     this.#events.onToken(this.#end)
     return token
@@ -51,7 +51,7 @@ export class Session {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#renew().catch((err: unknown) => {
-        if (Date.now() < this.#end) this.#renewIn(this.#lifetime * RETRY) // or the stream has ended too, and begins again
+        if (performance.now() < this.#end) this.#renewIn(this.#lifetime * RETRY) // or the stream has ended too, and begins again
         this.#events.onFailure(err instanceof Error ? err.message : String(err))
       })
     }, wait)

@@ -95,7 +95,7 @@ export class HubPublisher {
 
   async #ask<Answer>(path: string, init: { method?: string; body?: string; headers: Record<string, string> }, { patience = PATIENCE, signal }: Waiting = {}): Promise<Answer> {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
-    const until = Date.now() + patience
+    const until = performance.now() + patience
     for (;;) {
       // Not `AbortSignal.any` with `signal` too: in Node.js 20 a timeout that only such a signal knows of is collected before its time.
       const response = await fetch(`${this.url}/${path}`, { ...init, headers, signal: AbortSignal.timeout(LIMIT) }).catch(() => undefined)
@@ -103,7 +103,7 @@ export class HubPublisher {
       if (response?.ok && answer !== undefined) return answer as Answer
       const detail = response && !response.ok ? detailOf(response, answer) : 'The hub cannot be reached.'
       if (response && !response.ok && response.status !== 429 && response.status !== 503) throw new HubRefusal(response.status, detail)
-      if (Date.now() > until) throw new HubRefusal(503, detail)
+      if (performance.now() > until) throw new HubRefusal(503, detail)
       await delay(RETRY, undefined, signal ? { signal } : {})
     }
   }

@@ -24,7 +24,7 @@ export interface Stream {
 /** The longest wait before the first try and before any, in milliseconds: it doubles with each, and is drawn at random (full jitter). */
 const WAIT = { first: 1_000, most: 15_000 }
 /** The hub's own events that carry an id. */
-const MARKS = ['fanfare.open', 'fanfare.live']
+const MARKS = ['fanfare.open', 'fanfare.live', 'fanfare.heartbeat']
 
 export function openStream({ url, withCredentials = false, on, onStatus }: StreamOptions): Stream {
   let source: EventSource | undefined

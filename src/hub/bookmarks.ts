@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Records } from '../log/log.js'
+import { monotonicNow } from './clock.js'
 import type { Subscriber } from './subscriber.js'
 
 /** How often a bookmark is written while its stream is open, in milliseconds. */
@@ -19,7 +20,7 @@ export interface BookmarkName {
 
 interface Trail {
   key: string
-  /** Where the stream was at recent times, oldest first: the first entry is what the peer has. */
+  /** Where the stream was at recent times of the monotonic clock, oldest first: the first entry is what the peer has. */
   places: { time: number; sequence: number }[]
   written: number
   writtenAt: number
@@ -46,9 +47,9 @@ export class Bookmarks {
 
   /** Keeps a bookmark at where a stream is, from now on. */
   follow(bookmark: BookmarkName, subscriber: Subscriber): void {
-    const trail: Trail = { key: keyOf(bookmark), places: [{ time: 0, sequence: subscriber.sequence }], written: -1, writtenAt: 0 }
+    const trail: Trail = { key: keyOf(bookmark), places: [{ time: -Infinity, sequence: subscriber.sequence }], written: -1, writtenAt: -Infinity }
     this.#trails.set(subscriber, trail)
-    this.#write(trail, Date.now())
+    this.#write(trail, monotonicNow())
   }
 
   /** Writes what has moved. To be called a few times in a second. */
@@ -64,7 +65,7 @@ export class Bookmarks {
     const trail = this.#trails.get(subscriber)
     if (!trail) return
     this.#trails.delete(subscriber)
-    const now = Date.now()
+    const now = monotonicNow()
     if (now - subscriber.lastWrite >= IN_FLIGHT && !subscriber.isFull) trail.places = [{ time: now, sequence: subscriber.sequence }]
     else advance(trail, undefined, now)
     this.#write(trail, now)

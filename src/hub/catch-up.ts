@@ -73,7 +73,7 @@ export class CatchUp {
     const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
     if (missing) subscriber.knownTrims = batch.trims // what else is gone need not be told again with every batch
     subscriber.sequence = batch.position
-    const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events, Date.now(), batch)
+    const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events, undefined, batch)
     if (batch.events === 0) batch.release()
     return told && sent
   }

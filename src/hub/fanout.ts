@@ -7,7 +7,7 @@ import type { Frame } from './frame.js'
 import type { Latency } from './latency.js'
 import type { Selection } from './selection.js'
 import { Slice } from './slice.js'
-import type { Wire } from './sse.js'
+import type { Format } from './sse.js'
 import type { Subscriber } from './subscriber.js'
 import { TopicIndex } from './topic-index.js'
 
@@ -42,11 +42,11 @@ export class Fanout {
   latency: Latency | undefined
 
   /** The feed for a selection in a format; made when nobody has asked for it yet. */
-  feed(selection: Selection, wire: Wire, head: number): Feed {
-    const key = feedKey(selection, wire)
+  feed(selection: Selection, format: Format, head: number): Feed {
+    const key = feedKey(selection, format)
     let feed = this.#feeds.get(key)
     if (!feed) {
-      feed = new Feed(selection, wire, head)
+      feed = new Feed(selection, format, head)
       this.#feeds.set(key, feed)
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
@@ -60,7 +60,7 @@ export class Fanout {
     feed.size--
     if (feed.size > 0) return
     this.#holding.delete(feed)
-    this.#feeds.delete(feedKey(feed.selection, feed.wire))
+    this.#feeds.delete(feedKey(feed.selection, feed.wire.format))
     for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
   }
 
@@ -91,7 +91,7 @@ export class Fanout {
 
   /**
    * Measures how long it takes what has been dispatched just now.
-   * @param since when it was published, on the clock of `performance.now()`
+   * @param since when it was published, on the monotonic clock
    */
   measure(since: number): void {
     const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due once more, behind the others
@@ -197,6 +197,6 @@ export class Fanout {
   }
 }
 
-function feedKey(selection: Selection, wire: Wire): string {
-  return `${wire.format} ${selection.key}`
+function feedKey(selection: Selection, format: Format): string {
+  return `${format} ${selection.key}`
 }

@@ -4,7 +4,7 @@
  */
 import type { Frame } from './frame.js'
 import type { Selection } from './selection.js'
-import type { Wire } from './sse.js'
+import type { Format, Wire } from './sse.js'
 import type { Subscriber } from './subscriber.js'
 
 /** Bytes for one write. */
@@ -32,6 +32,7 @@ export class Feed {
   /** Its own, of all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
+  /** How its events look. The selection and the format decide that alone: feeds that differ in nothing else would be one feed. */
   readonly wire: Wire
   /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */
   readonly live = new Set<Subscriber>()
@@ -49,9 +50,9 @@ export class Feed {
   #batchFrom = -1
 
   /** @param head the newest sequence: the feed begins behind it */
-  constructor(selection: Selection, wire: Wire, head: number) {
+  constructor(selection: Selection, format: Format, head: number) {
     this.selection = selection
-    this.wire = wire
+    this.wire = { format, topicLine: !selection.isSingleTopic }
     this.#floor = head
   }
 

@@ -2,6 +2,7 @@
 import type { EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
+import { monotonicNow, wallNow } from './clock.js'
 import { checkEvent, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
 import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
@@ -12,7 +13,7 @@ import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
 import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
-import { drawRetry, Encoder, type CloseReason, type Wire } from './sse.js'
+import { drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
 import { Subscriber, type Replay, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
@@ -57,7 +58,7 @@ export interface HubOptions extends UpkeepOptions {
 export interface Subscription {
   info: SubscriberInfo
   selection: Selection
-  wire: Wire
+  format: Format
   start: Start
   sink: Sink
   /** The bookmark that stays where this stream is. */
@@ -208,9 +209,9 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, wire, start, sink, bookmark, slow: policy }: Subscription): Subscriber {
+  subscribe({ info, selection, format, start, sink, bookmark, slow: policy }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
-    const feed = this.#fanout.feed(selection, wire, this.#head)
+    const feed = this.#fanout.feed(selection, format, this.#head)
     feed.size++
     const seen = Seen.since(selection, start.isResumed ? 0 : start.sequence)
     const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, seen, sink, owner: this, policy })
@@ -237,7 +238,7 @@ export class Hub implements SubscriberOwner {
     const { selection: before, wire } = subscriber.feed
     const isLive = subscriber.state === 'live'
     if (isLive) subscriber.sequence = this.#head // it has been sent everything
-    const feed = this.#fanout.feed(selection, { ...wire, topicLine: wire.topicLine || !selection.isSingleTopic }, this.#head)
+    const feed = this.#fanout.feed(selection, wire.format, this.#head)
     feed.size++
     this.#fanout.leave(subscriber)
     if (replay) subscriber.replays.push({ ...replay, until: subscriber.sequence })
@@ -347,9 +348,9 @@ export class Hub implements SubscriberOwner {
   async drain(time: number): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'draining'
-    const deadline = performance.now() + time
+    const deadline = monotonicNow() + time
     for (;;) {
-      const left = deadline - performance.now()
+      const left = deadline - monotonicNow()
       const group = Math.ceil(this.connections.size / Math.max(1, Math.floor(left / DRAIN_STEP)))
       this.#end(group, 'drain')
       if (this.connections.size === 0) return
@@ -427,7 +428,7 @@ export class Hub implements SubscriberOwner {
 
   #sendEphemeral(event: NewEvent): Receipt {
     const order = ++this.#frames
-    this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, Date.now(), `${this.cursor(this.#head)}-ephemeral-${order}`))
+    this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), `${this.cursor(this.#head)}-ephemeral-${order}`))
     return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }
   }
 

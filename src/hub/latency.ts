@@ -1,5 +1,6 @@
 /** How long it takes from publishing something until it has been handed to the sockets of all who are live. */
 import { createHistogram } from 'node:perf_hooks'
+import { monotonicNow } from './clock.js'
 
 /** Quantiles, in milliseconds; 0 when there was nothing to measure. */
 export interface LatencyQuantiles {
@@ -14,7 +15,7 @@ export class Latency {
 
   /**
    * Something is on its way.
-   * @param since when it was published, on the clock of `performance.now()`
+   * @param since when it was published, on the monotonic clock
    * @param round the round of the sweep after which everybody has it
    */
   begin(since: number, round: number): void {
@@ -23,7 +24,7 @@ export class Latency {
 
   /** That many rounds are over. */
   passed(rounds: number): void {
-    const now = performance.now()
+    const now = monotonicNow()
     let count = 0
     while (count < this.#waiting.length && this.#waiting[count]!.round <= rounds) this.#record(now - this.#waiting[count++]!.since)
     if (count > 0) this.#waiting = this.#waiting.slice(count)

@@ -1,5 +1,6 @@
 /** The hub's own topics: `fanfare.stats` every second, and `fanfare.connections` with each stream that opens, changes or ends. */
 import type { LogStats } from '../log/log.js'
+import { monotonicNow } from './clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from './event.js'
 import type { Fanout } from './fanout.js'
@@ -31,9 +32,9 @@ export class OwnTopics {
     })
   }
 
-  /** When an event that is published now came in, while that is measured. */
+  /** When an event that is published now came in, on the monotonic clock, while that is measured. */
   clock(): number | undefined {
-    return this.#stats.isMeasuring ? performance.now() : undefined
+    return this.#stats.isMeasuring ? monotonicNow() : undefined
   }
 
   /** An event was published. */

@@ -2,6 +2,7 @@
  * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a pattern
  * looks on, and is not present on all that it may match.
  */
+import { monotonicNow, wallNow } from './clock.js'
 import type { Principal } from './principal.js'
 import type { Selection } from './selection.js'
 import { isReserved } from './topic.js'
@@ -14,7 +15,7 @@ export interface Present {
   subject: string
   /** How many streams of the topic it has; 0: it had one a moment ago, and may come back. */
   connections: number
-  /** When it came, in milliseconds since the epoch of Unix. */
+  /** When it came, on the wall clock. */
   since: number
   /** What its token says that others are told. */
   info: unknown
@@ -37,7 +38,7 @@ export class Presence {
   readonly #grace: number
   readonly #announce: (type: PresenceType, change: PresenceChange) => void
   readonly #topics = new Map<string, Map<string, Present>>()
-  /** Those without a stream, in the order in which their time is over: everybody gets the same. */
+  /** Subjects without a stream, in the order in which they leave: the grace is the same for each. `until` is on the monotonic clock. */
   readonly #leaving = new Map<Present, { topic: string; until: number }>()
 
   /** @param grace for how long a subject without a stream is still present, in milliseconds */
@@ -72,7 +73,10 @@ export class Presence {
     }
   }
 
-  /** Tells of those whose time is over. To be called a few times in a second. */
+  /**
+   * Announces the leave of each subject whose grace is over. To be called a few times a second.
+   * @param now on the monotonic clock
+   */
   tick(now: number): void {
     for (const [present, { topic, until }] of this.#leaving) {
       if (until > now) return
@@ -91,7 +95,7 @@ export class Presence {
       this.#leaving.delete(present)
       return
     }
-    subjects.set(subject, { subject, connections: 1, since: Date.now(), info })
+    subjects.set(subject, { subject, connections: 1, since: wallNow(), info })
     this.#announce('fanfare.join', { topic, subject, info: info ?? null, subjects: subjects.size })
   }
 
@@ -99,7 +103,7 @@ export class Presence {
     const present = this.#topics.get(topic)?.get(subject)
     if (!present || --present.connections > 0) return
     if (this.#grace === 0) this.#remove(topic, present)
-    else this.#leaving.set(present, { topic, until: Date.now() + this.#grace })
+    else this.#leaving.set(present, { topic, until: monotonicNow() + this.#grace })
   }
 
   #remove(topic: string, { subject, info }: Present): void {

@@ -1,3 +1,5 @@
+import { monotonicNow } from './clock.js'
+
 /** How long one piece of work may hold the event loop, in milliseconds, before publishers and everybody else get a turn. */
 const SLICE = 1.5
 /** After how many small steps the clock is looked at: that costs about as much as one of them. */
@@ -5,9 +7,9 @@ const CLOCK_EVERY = 16
 
 /** Measures a slice of work: `isOver` is to be asked after every step. */
 export class Slice {
-  /** When it began, in milliseconds since the epoch of Unix. */
-  readonly now = Date.now()
-  readonly #end = performance.now() + SLICE
+  /** When the slice began, on the monotonic clock. */
+  readonly now = monotonicNow()
+  readonly #end = this.now + SLICE
   readonly #clockEvery: number
   #steps = 0
 
@@ -17,6 +19,6 @@ export class Slice {
   }
 
   get isOver(): boolean {
-    return ++this.#steps % this.#clockEvery === 0 && performance.now() > this.#end
+    return ++this.#steps % this.#clockEvery === 0 && monotonicNow() > this.#end
   }
 }

@@ -7,9 +7,12 @@ import type { BatchWriter } from './batch-writer.js'
 import { printCursor } from './cursor.js'
 import type { NewEvent, StoredEvent } from './event.js'
 
+/** What the data of an event is on a stream: the payload, or a CloudEvents 1.0 event in JSON. */
+export type Format = 'raw' | 'cloudevents'
+
 /** How events look on a stream. `topicLine`: each names its topic in an extra field, which EventSource ignores. */
 export interface Wire {
-  format: 'raw' | 'cloudevents'
+  format: Format
   topicLine: boolean
 }
 
@@ -79,9 +82,12 @@ export class Encoder {
     return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.live\ndata: {}\n\n`)
   }
 
-  /** Keeps the connection open, and moves the cursor of a quiet stream forward. */
+  /**
+   * Keeps the connection open, and moves the cursor of a quiet stream forward. The heartbeat is a named event with data: many
+   * clients ignore an `id:` without data, and some make an empty message of a comment.
+   */
   heartbeat(sequence: number): Buffer {
-    return Buffer.from(`: \nid: ${this.cursor(sequence)}\n\n`)
+    return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
   }
 }
 

@@ -5,6 +5,7 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import { memoryUsage } from 'node:process'
 import type { LogStats } from '../log/log.js'
+import { monotonicNow, wallNow } from './clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from './event.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
@@ -62,7 +63,8 @@ export interface StatsSource {
 }
 
 interface Counts {
-  time: number
+  /** When it was counted, on the monotonic clock. */
+  at: number
   events: Traffic
   bytes: Traffic
 }
@@ -135,7 +137,7 @@ export class StatsMeter {
     if (!this.#measuring) return
     const { latency, delay, before, byTopic } = this.#measuring
     const now = (this.#measuring.before = this.#count())
-    const seconds = (now.time - before.time) / 1_000
+    const seconds = (now.at - before.at) / 1_000
     const rate = (name: 'events' | 'bytes'): Traffic => ({
       in: perSecond(now[name].in - before[name].in, seconds),
       out: perSecond(now[name].out - before[name].out, seconds),
@@ -143,7 +145,7 @@ export class StatsMeter {
     const { topics, events, bytes } = this.#source.log()
     const { connections } = this.#source
     this.#source.tell({
-      time: new Date().toISOString(),
+      time: new Date(wallNow()).toISOString(),
       connections: connections.size,
       topics,
       events: rate('events'),
@@ -165,7 +167,7 @@ export class StatsMeter {
       out.events += sentEvents
       out.bytes += sentBytes
     }
-    return { time: performance.now(), events: { in: this.#in.events, out: out.events }, bytes: { in: this.#in.bytes, out: out.bytes } }
+    return { at: monotonicNow(), events: { in: this.#in.events, out: out.events }, bytes: { in: this.#in.bytes, out: out.bytes } }
   }
 }
 

@@ -41,7 +41,7 @@ export function describeStream({ info: { id, principal }, feed, since, sentEvent
   }
 }
 
-/** A time in milliseconds since the epoch of Unix, as in RFC 3339. */
+/** A time of the wall clock as in RFC 3339. */
 export function rfc3339(milliseconds: number | undefined): string | null {
   return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
 }

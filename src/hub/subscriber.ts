@@ -1,4 +1,5 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
+import { monotonicNow, wallNow } from './clock.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Principal } from './principal.js'
@@ -112,7 +113,7 @@ export class Subscriber implements SinkReader {
   sentEvents = 0
   sentBytes = 0
   readonly #sink: Sink
-  /** When something was last sent to it, in milliseconds since the epoch of Unix. */
+  /** When something was last sent to it, on the monotonic clock. */
   lastWrite: number
 
   readonly info: SubscriberInfo
@@ -137,9 +138,11 @@ export class Subscriber implements SinkReader {
   knownTrims: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
   announceLive = false
-  /** When it connected, in milliseconds since the epoch of Unix. */
-  readonly since: number
-  /** Since when its sink has been full, in milliseconds since the epoch of Unix. */
+  /** When the stream was opened, on the monotonic clock. */
+  readonly openedAt: number
+  /** When the stream was opened, on the wall clock: a timestamp for people. */
+  readonly since = wallNow()
+  /** Since when its sink has been full, on the monotonic clock. */
   #fullSince = 0
   readonly #owner: SubscriberOwner
 
@@ -150,7 +153,7 @@ export class Subscriber implements SinkReader {
     this.origin = { place: feed.end, sequence: head }
     this.seen = seen
     this.policy = policy
-    this.since = this.lastWrite = Date.now()
+    this.openedAt = this.lastWrite = monotonicNow()
     this.#sink = sink
     this.#owner = owner
     sink.reader = this
@@ -190,10 +193,10 @@ export class Subscriber implements SinkReader {
 
   /**
    * Sends bytes. `false`: its sink is full now, and it waits.
-   * @param now in milliseconds since the epoch of Unix: who sends to many looks at the clock once for all of them
+   * @param now on the monotonic clock: a sweep looks at the clock once for many subscribers
    * @param lender as for `Sink.write`
    */
-  send(bytes: Buffer, events = 0, now = Date.now(), lender?: Lender): boolean {
+  send(bytes: Buffer, events = 0, now = monotonicNow(), lender?: Lender): boolean {
     this.sentEvents += events
     this.sentBytes += bytes.length
     this.lastWrite = now
@@ -217,7 +220,7 @@ export class Subscriber implements SinkReader {
   drained(): void {
     this.isFull = false
     // what comes from the log fills any socket for moments; who takes nothing for longer has stopped reading
-    if (this.policy === 'latest' && Date.now() - this.#fullSince > STALL) this.stall ??= { told: false }
+    if (this.policy === 'latest' && monotonicNow() - this.#fullSince > STALL) this.stall ??= { told: false }
     if (this.state === 'waiting') this.#owner.resume(this)
   }
 

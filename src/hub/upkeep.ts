@@ -1,4 +1,5 @@
 /** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
+import { monotonicNow, wallNow } from './clock.js'
 import { Slice } from './slice.js'
 import type { Connections } from './connections.js'
 import type { Subscriber } from './subscriber.js'
@@ -23,14 +24,14 @@ export class Upkeep {
 
   /**
    * @param beat sends a heartbeat
-   * @param onRound called before each round, with the time
+   * @param onRound called before each round, with the time on the monotonic clock
    */
   constructor(subscribers: Connections, options: UpkeepOptions, beat: (subscriber: Subscriber) => void, onRound: (now: number) => void) {
     this.#subscribers = subscribers
     this.#options = options
     this.#beat = beat
     this.#timer = setInterval(() => {
-      onRound(Date.now())
+      onRound(monotonicNow())
       if (this.#remaining) return // the last round is still going on
       this.#remaining = this.#subscribers.values()
       this.#continue()
@@ -45,8 +46,9 @@ export class Upkeep {
   /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
   #continue(): void {
     const slice = new Slice()
+    const time = wallNow()
     for (let next = this.#remaining?.next(); next && !next.done; next = this.#remaining?.next()) {
-      this.#look(next.value, slice.now)
+      this.#look(next.value, slice.now, time)
       if (!slice.isOver) continue
       setImmediate(() => this.#continue())
       return
@@ -54,12 +56,16 @@ export class Upkeep {
     this.#remaining = undefined
   }
 
-  #look(subscriber: Subscriber, now: number): void {
+  /**
+   * @param now on the monotonic clock
+   * @param time on the wall clock, which alone says whether a token has expired (RFC 7519, 4.1.4)
+   */
+  #look(subscriber: Subscriber, now: number, time: number): void {
     const { expiresAt } = subscriber.info.principal
     const { heartbeat, maxAge } = this.#options
     const isQuiet = now - subscriber.lastWrite >= heartbeat
-    if (expiresAt !== undefined && now >= expiresAt) subscriber.end('expired')
-    else if (maxAge > 0 && now - subscriber.since >= maxAge) subscriber.end('lifetime')
+    if (expiresAt !== undefined && time >= expiresAt) subscriber.end('expired')
+    else if (maxAge > 0 && now - subscriber.openedAt >= maxAge) subscriber.end('lifetime')
     else if (isQuiet && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
   }
 }

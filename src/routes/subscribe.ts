@@ -7,7 +7,7 @@ import { Problem } from '../errors.js'
 import type { BookmarkName } from '../hub/bookmarks.js'
 import type { Principal } from '../hub/principal.js'
 import { Selection } from '../hub/selection.js'
-import type { Wire } from '../hub/sse.js'
+import type { Format } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import type { SlowPolicy } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
@@ -65,7 +65,7 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
       hub.subscribe({
         info: { id, address: request.ip, principal },
         selection,
-        wire: { format, topicLine: !selection.isSingleTopic },
+        format,
         start,
         sink,
         bookmark,
@@ -106,7 +106,7 @@ function readBookmark({ subject }: Principal, { cursor }: EventsQuery): Bookmark
   return { subject, name: cursor }
 }
 
-function readFormat(format = 'raw'): Wire['format'] {
+function readFormat(format = 'raw'): Format {
   if (format === 'raw' || format === 'cloudevents') return format
   throw new Problem('invalid-request', 'format is "raw" or "cloudevents".')
 }

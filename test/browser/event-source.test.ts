@@ -194,6 +194,20 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
   })
 
+  await t.test('gets heartbeats that move the last event id and are no messages', async (t) => {
+    const hub = await startHub(t, { FANFARE_CORS_ORIGINS: '*', FANFARE_ANONYMOUS_SUBSCRIBE: 'orders.*', FANFARE_HEARTBEAT: '100ms' })
+    const page = await visit(t, stranger)
+    t.equal(await openSource(page, `http://hub.example.test:${hub.port}/topics/orders.42/events?type=created`, false), OPEN)
+    const { id } = await publish(hub, 'elsewhere', { data: 1 }, publisher)
+    const last = await page.evaluate((id) => new Promise<string>((resolve) => {
+      window.source.addEventListener('fanfare.heartbeat', ({ data, lastEventId }: MessageEvent<string>) => {
+        if (lastEventId === id) resolve(data)
+      })
+    }), id)
+    t.equal(last, '{}')
+    t.strictSame(await page.evaluate(() => [window.received, window.errors]), [[], 0])
+  })
+
   await t.test('uses a ticket in the URL, without credentials, and the browser comes back with it', async (t) => {
     const hub = await startHub(t, { FANFARE_CORS_ORIGINS: '*' })
     const url = `http://hub.example.test:${hub.port}`

@@ -55,8 +55,8 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
   await t.test('full: readiness is off, and stays so while nothing can be published', async (t) => {
     const answers: number[] = []
     for (let round = 0; round < 4; round++) {
-      const beats = early.comments.length
-      await early.until(() => early.comments.length >= beats + 2) // meanwhile it has looked whether it can write again
+      const beats = early.heartbeats
+      await early.until(() => early.heartbeats >= beats + 2) // meanwhile it has looked whether it can write again
       const ready = await request(`${hub.url}/health/ready`)
       answers.push(ready.status)
       if (round === 0) t.equal(checkProblem(t, ready, 503, 'readiness').code, 'log-unavailable')
@@ -68,8 +68,8 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
   })
 
   await t.test('full: streams stay up, and new ones can replay', async (t) => {
-    const beats = early.comments.length
-    await early.until(() => early.comments.length >= beats + 2)
+    const beats = early.heartbeats
+    await early.until(() => early.heartbeats >= beats + 2)
     t.notOk(early.isClosed, 'heartbeats go on')
     t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has what was acknowledged')
     const late = await openLive(t, streamUrl(hub, ['news'], { replay: 'all' }), small)
@@ -79,7 +79,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     t.equal(difference(resumed.events, due(log.slice(5), ['news'])), 'none', 'another resumes')
     const { body } = await history(hub, 'news', 'limit=3', bearer)
     t.strictSame(body.events.map(({ id }) => id), log.slice(0, 3).map(({ id }) => id), 'history is read')
-    await resumed.until(() => resumed.comments.length >= 2)
+    await resumed.until(() => resumed.heartbeats >= 2)
     for (const stream of [late, resumed]) stream.destroy()
   })
 

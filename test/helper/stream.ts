@@ -35,14 +35,15 @@ export interface StreamOptions {
 export class EventStream {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
-  /** Everything that was dispatched, in order, the hub's own events among it. */
+  /** Everything that was dispatched, in order, the hub's own events among it, but for heartbeats, which come at any time. */
   readonly all: StreamEvent[] = []
   /** What was published: `all` without the hub's own `fanfare.*`. */
   readonly events: StreamEvent[] = []
   /** Every cursor read, that of events, of the opening block and of heartbeats. */
   readonly ids: ReadId[] = []
   readonly retries: number[] = []
-  readonly comments: string[] = []
+  /** How many heartbeats were read. */
+  heartbeats = 0
   /** Settles when the stream is over, whoever ended it; when it was, on the clock of `performance.now()`. */
   readonly closed: Promise<number>
   isClosed = false
@@ -61,6 +62,10 @@ export class EventStream {
   readonly #parser = createParser({
     onEvent: ({ id, event: type, data }) => {
       const event: StreamEvent = { id, type, topic: this.#topic, data }
+      if (type === 'fanfare.heartbeat') {
+        this.heartbeats++
+        return
+      }
       if (type?.startsWith('fanfare.')) {
         this.all.push(event)
         return
@@ -70,7 +75,6 @@ export class EventStream {
       this.events.push(kept)
     },
     onRetry: (ms) => void this.retries.push(ms),
-    onComment: (text) => void this.comments.push(text),
     onError: ({ type, field, value, message }) => {
       if (type === 'unknown-field' && field === 'topic' && value !== undefined) this.#topic = value
       else this.#failure ??= new Error(`not an event stream: ${message}`)

@@ -95,7 +95,7 @@ export class FakeSink implements Sink {
     return this.blocks.flatMap(({ event }) => (event && !event.type.startsWith('fanfare.') ? [event.data] : []))
   }
 
-  /** The data of the hub's own events of one kind: `open`, `gap`, `live`, `close`. */
+  /** The data of the hub's own events of one kind: `open`, `gap`, `live`, `heartbeat`, `close`. */
   told(name: string): unknown[] {
     return this.blocks.flatMap(({ event }) => (event?.type === `fanfare.${name}` ? [JSON.parse(event.data) as unknown] : []))
   }

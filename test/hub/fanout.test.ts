@@ -33,7 +33,7 @@ function open() {
 
   function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Subscriber } {
     const selection = new Selection(patterns, types)
-    const feed = fanout.feed(selection, { format: 'raw', topicLine: !selection.isSingleTopic }, head)
+    const feed = fanout.feed(selection, 'raw', head)
     feed.size++
     const sink = new FakeSink()
     const subscriber = new Subscriber({ info: { id: '', address: '', principal: anybody }, feed, sequence: head, head, seen: Seen.since(selection, head), sink, owner })

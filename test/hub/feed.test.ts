@@ -21,7 +21,7 @@ function texts(bytes: Buffer): string[] {
 }
 
 function newFeed(head = 0): Feed {
-  return new Feed(new Selection(['a']), RAW, head)
+  return new Feed(new Selection(['a']), 'raw', head)
 }
 
 await t.test('everything from a place to the end is one batch, the same for all who stand there', (t) => {

@@ -149,7 +149,7 @@ class Story {
     client.connection = connection
     this.connections.push(connection)
     const id = `c${++this.#ids}`
-    this.hub.subscribe({ info: { id, address: '', principal: anybody }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
+    this.hub.subscribe({ info: { id, address: '', principal: anybody }, selection, format: 'raw', start, sink })
   }
 
   /** @param read which part of what was sent to it the client has read */

@@ -1,9 +1,17 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Hub } from '../../src/hub/hub.js'
 import { HubError } from '../../src/hub/hub-error.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
+
+const { now: readWallClock } = Date
+
+/** Sets the wall clock forward, or back, by that many milliseconds, until the test is over. */
+function setWallClock(t: Test, shift: number): void {
+  Date.now = () => readWallClock() + shift
+  t.teardown(() => (Date.now = readWallClock))
+}
 
 await t.test('publishing', async (t) => {
   await t.test('a receipt has the cursor, and how many subscribers the event is sent to', async (t) => {
@@ -304,16 +312,54 @@ await t.test('time', async (t) => {
     t.strictSame(reader.told('close'), [{ reason: 'lifetime' }])
   })
 
+  await t.test('durations ignore the wall clock, whichever way it is set', async (t) => {
+    for (const shift of [-3_600_000, 3_600_000]) {
+      const { hub, subscribe } = openHub(t, { heartbeat: 50, presenceGrace: 600_000, maxAge: 600_000 })
+      const hasty = openHub(t, { heartbeat: 50, presenceGrace: 300, maxAge: 1_000 })
+      const reader = await subscribe(['quiet'], { subject: 'ann' })
+      const aging = await hasty.subscribe(['quiet'], { subject: 'ann' })
+      await until(() => reader.told('heartbeat').length > 0)
+      const leaving = await subscribe(['room'], { subject: 'ann' })
+      const hastyLeaving = await hasty.subscribe(['room'], { subject: 'ann' })
+      leaving.close()
+      hastyLeaving.close()
+      setWallClock(t, shift)
+      const beats = reader.told('heartbeat').length
+      await until(() => reader.told('heartbeat').length >= beats + 2)
+      await until(() => hasty.hub.present('room').length === 0)
+      await until(() => aging.isClosed)
+      t.strictSame(aging.told('close'), [{ reason: 'lifetime' }])
+      t.equal(hub.present('room').length, 1, 'a grace is not shorter')
+      t.equal(reader.isClosed, false, 'nor is the age that a stream may have')
+      setWallClock(t, 0)
+    }
+  })
+
+  await t.test('a token expires by the wall clock', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const reader = await subscribe(['a'], { expiresAt: Date.now() + 1_800_000 })
+    setWallClock(t, -3_600_000)
+    await until(() => reader.told('heartbeat').length >= 2)
+    t.equal(hub.connections.size, 1, 'set back, the clock has the time of expiry still to come')
+    setWallClock(t, 3_600_000)
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+  })
+
   await t.test('a quiet stream gets heartbeats with the head of the log, from where it can resume', async (t) => {
     const { hub, subscribe } = openHub(t, { heartbeat: 50 })
     const reader = await subscribe(['quiet'])
+    const picky = await subscribe(['busy'], { types: ['rare'] })
     for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
-    await until(() => reader.blocks.some(({ comments }) => comments.length > 0))
-    t.match(reader.blocks.at(-1), { event: undefined, comments: [' '], id: `${hub.epoch}-3` })
+    await until(() => reader.told('heartbeat').length > 0)
+    t.match(reader.blocks.at(-1), { event: { type: 'fanfare.heartbeat', data: '{}' }, comments: [], id: `${hub.epoch}-3` })
+    t.equal(reader.subscriber.sentEvents, 0, 'it does not count as an event')
+    await until(() => picky.told('heartbeat').length > 0)
+    t.match(picky.blocks.at(-1), { event: { type: 'fanfare.heartbeat' }, id: `${hub.epoch}-3` }, 'also where only some types are asked for')
     await hub.publish('quiet', { data: 'news' })
     await until(() => reader.data.length === 1)
     t.match(reader.blocks.at(-1), { id: `${hub.epoch}-4`, event: { data: '"news"' } })
-    await until(() => reader.blocks.at(-1)!.comments.length > 0)
+    await until(() => reader.blocks.at(-1)!.event?.type === 'fanfare.heartbeat')
     const resumed = await subscribe(['quiet'], { lastEventId: reader.lastEventId! })
     await until(() => resumed.told('live').length === 1)
     t.strictSame(resumed.data, [])
@@ -330,7 +376,7 @@ await t.test('time', async (t) => {
     }
     const timers = [setInterval(publish, 1), setInterval(publish, 2), setInterval(publish, 5)]
     t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
-    const beats = () => reader.writes.filter((bytes) => bytes[0] === 0x3a).length
+    const beats = () => reader.writes.filter((bytes) => bytes.includes('fanfare.heartbeat')).length
     await until(() => beats() >= 4)
     timers.forEach((timer) => clearInterval(timer))
     let last = 0
@@ -350,10 +396,10 @@ await t.test('time', async (t) => {
     await hub.publish('a', { data: 1 })
     await until(() => slow.isFull)
     const { length } = slow.writes
-    await until(() => quick.blocks.filter(({ comments }) => comments.length > 0).length >= 2)
+    await until(() => quick.told('heartbeat').length >= 2)
     t.equal(slow.writes.length, length)
     slow.drain()
-    await until(() => slow.blocks.some(({ comments }) => comments.length > 0))
+    await until(() => slow.told('heartbeat').length > 0)
   })
 })
 

@@ -36,6 +36,21 @@ await t.test('an added topic is there from the cursor of the change on, a droppe
   t.equal(second.id, hub.cursor(2), 'the block has the cursor of the change')
 })
 
+await t.test('whether events name their topic depends on what the stream has now, and on no other stream', async (t) => {
+  for (const others of [[], ['a'], ['a', 'b']]) {
+    const { hub, subscribe } = openHub(t)
+    if (others.length > 0) await subscribe(others)
+    const reader = await subscribe(['a'])
+    const named = () => reader.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
+    for (const [n, topics] of [{}, { add: ['b'] }, { drop: ['b'] }, { add: ['*'], drop: ['a'] }, { add: ['a'], drop: ['*'] }].entries()) {
+      await change(hub, reader.subscriber, topics)
+      await hub.publish('a', { data: n })
+      await until(() => reader.data.length === n + 1)
+    }
+    t.strictSame(named(), [undefined, 'a', undefined, 'a', undefined], `beside a stream of ${others.join(' and ') || 'nothing'}`)
+  }
+})
+
 await t.test('the newest events of what was added come first when asked for, without ids, and only of what is new', async (t) => {
   const { hub, subscribe } = openHub(t)
   for (let n = 0; n < 5; n++) for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })

@@ -40,7 +40,7 @@ export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> =
   async function subscribe(patterns: string[], { types = [], format = 'raw', sink = new FakeSink(), id = `c${++ids}`, subject, expiresAt, slow = 'resume', ...request }: Asking = {}) {
     const selection = new Selection(patterns, types)
     const start = await hub.locate(selection, request)
-    const subscriber = hub.subscribe({ info: { id, address: '127.0.0.1', principal: { ...anybody, subject, expiresAt } }, selection, wire: { format, topicLine: !selection.isSingleTopic }, start, sink, slow })
+    const subscriber = hub.subscribe({ info: { id, address: '127.0.0.1', principal: { ...anybody, subject, expiresAt } }, selection, format, start, sink, slow })
     return Object.assign(sink, { subscriber })
   }
 

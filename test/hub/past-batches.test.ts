@@ -25,7 +25,7 @@ async function prepare(texts: string[], retained = 1e6) {
   const log = new CountingLog({ events: retained, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   for (const payload of texts) await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload }])
   const past = new PastBatches(log, new Encoder(log.epoch), () => log.head)
-  const feed = () => new Feed(new Selection(['a']), { format: 'raw', topicLine: false }, log.head)
+  const feed = () => new Feed(new Selection(['a']), 'raw', log.head)
   return { log, past, feed }
 }
 

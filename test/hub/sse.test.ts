@@ -64,9 +64,11 @@ await t.test('the blocks of the hub itself', (t) => {
   t.end()
 })
 
-await t.test('a heartbeat moves the last event id and dispatches nothing', (t) => {
-  t.equal(encoder.heartbeat(2048).toString(), ': \nid: 8f3kq0zt-2048\n\n')
-  t.strictSame(parseStream(Buffer.concat([encoder.live(1), encoder.heartbeat(2048)])).at(-1), { event: undefined, id: '8f3kq0zt-2048', lastEventId: '8f3kq0zt-2048', retry: undefined, comments: [' '], extra: {} })
+await t.test('a heartbeat moves the last event id by an event of the hub\'s own, with data', (t) => {
+  t.equal(encoder.heartbeat(2048).toString(), 'id: 8f3kq0zt-2048\nevent: fanfare.heartbeat\ndata: {}\n\n')
+  t.strictSame(parseStream(Buffer.concat([encoder.live(1), encoder.heartbeat(2048)])).at(-1), {
+    event: { type: 'fanfare.heartbeat', data: '{}' }, id: '8f3kq0zt-2048', lastEventId: '8f3kq0zt-2048', retry: undefined, comments: [], extra: {},
+  })
   t.end()
 })
 

@@ -22,7 +22,7 @@ await t.test('the hub is as the settings say', async (t) => {
   t.equal(app.hub.stats().events, 2)
   await t.rejects(app.hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
   const stream = await openStream(t, `${await listen(app)}/topics/a/events`, { token: anyTopic() })
-  await stream.until(() => stream.comments.length > 0)
+  await stream.until(() => stream.heartbeats > 0)
   t.equal(stream.lastId, app.hub.cursor(5))
   await stream.told('close')
   await stream.closed

@@ -34,7 +34,7 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Open
       const sink = new FakeSink()
       const selection = new Selection(patterns)
       const start = await app.hub.locate(selection, {})
-      app.hub.subscribe({ info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody }, selection, wire: { format: 'raw', topicLine: !selection.isSingleTopic }, start, sink })
+      app.hub.subscribe({ info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody }, selection, format: 'raw', start, sink })
       return sink
     },
   }

@@ -148,6 +148,7 @@ export class LiveStream {
         this.#detail = CLOSED[(JSON.parse(data) as { reason: CloseReason }).reason]
         return
     }
+    if (type?.startsWith('fanfare.') && type !== 'fanfare.join' && type !== 'fanfare.leave') return // a heartbeat: it has moved the last id
     const event = JSON.parse(data) as { subject: string; time: string; datacontenttype: string; data: unknown }
     this.#options.onEvent({ id, topic: event.subject, type, time: event.time, data: event.data, isText: event.datacontenttype === 'text/plain' })
   }

@@ -5,7 +5,7 @@ import { startHub } from '../../helper/process.js'
 import { revivingHub } from '../../helper/reviving-hub.js'
 import { openLive, streamUrl } from '../../helper/stream.js'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
-import { ann, busyHub, checkBoth, go, open, TIMEOUT } from './console.js'
+import { ann, busyHub, checkBoth, go, open, shownIds, TIMEOUT } from './console.js'
 
 t.setTimeout(TIMEOUT)
 const path = findChromium()
@@ -106,6 +106,18 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     const text = (await panel.getByRole('group').allTextContents()).join('\n')
     t.match(text, '/topics/%27-alert%281%29-%27%24%28id%29%60%22/events')
     t.notMatch(text, 'alert(1)')
+  })
+
+  await t.test('heartbeats are no events', async (t) => {
+    const hub = await startHub(t, { FANFARE_HEARTBEAT: '50ms' })
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    await page.locator('#live ~ .badge.live').waitFor()
+    const beside = await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
+    await beside.until(() => beside.heartbeats >= 3)
+    await publish(hub, 'orders.1', { data: 'the only one' }, ann)
+    await page.getByRole('list', { name: 'Live events' }).getByText('the only one').waitFor()
+    t.equal((await shownIds(page)).length, 1)
   })
 
   await t.test('a gap is told', async (t) => {
