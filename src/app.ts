@@ -17,6 +17,7 @@ import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import noStore, { NO_STORE } from './plugins/no-store.js'
 import slowRequests from './plugins/slow-requests.js'
+import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import errors from './routes/errors.js'
 import presence from './routes/presence.js'
@@ -49,6 +50,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Pati
     await scope.register(errorHandling, { prefix, handleNotFound: ownsRoot || prefix !== '' })
     await scope.register(cors, settings)
     await scope.register(slowRequests, { patience })
+    await scope.register(unreadAnswers, settings)
     await scope.register(bodies, { patience })
     await scope.register(auth, settings)
     await scope.register(limits, settings)

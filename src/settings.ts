@@ -40,6 +40,8 @@ const durationOrOff = (description: string) =>
   setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
 const size = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
+const sizeOrAuto = (description: string) =>
+  setting({ default: 'auto', description, expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing' }, (text) => (text === 'auto' ? 0 : positive(parseSize(text))), (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`))
 const count = (fallback: string, description: string) =>
   setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
 const countOrOff = (description: string) =>
@@ -95,7 +97,7 @@ const Environment = Type.Object({
   FANFARE_DURABILITY: oneOf(['sync', 'commit'], 'sync', 'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.'),
   FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
   FANFARE_RETAIN_AGE: someTime('24h', 'For how long events are kept.'),
-  FANFARE_RETAIN_BYTES: size('1GiB', 'How large the whole log may grow.'),
+  FANFARE_RETAIN_BYTES: sizeOrAuto('How large the whole log may grow. `auto`: 1GiB; with `FANFARE_LOG=memory` a quarter of the heap that Node may use, and no more than 1GiB.'),
   FANFARE_MAX_TOPICS: count('100000', 'How many topics the log may hold. An event for a further topic is refused with `too-many-topics`.'),
   FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
@@ -135,6 +137,7 @@ export interface Settings {
   durability: Durability
   retainEvents: number
   retainAge: number
+  /** 0: as much as suits the log. */
   retainBytes: number
   maxTopics: number
   dedupWindow: number

@@ -23,7 +23,7 @@ await t.test('every setting has a default', (t) => {
       durability: 'sync',
       retainEvents: 1_000,
       retainAge: 24 * 3_600_000,
-      retainBytes: 1024 ** 3,
+      retainBytes: 0,
       dedupWindow: 120_000,
       jwtSecret: undefined,
       jwtPublicKey: undefined,
@@ -70,6 +70,8 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_RETAIN_EVENTS', '1_000_000', { hub: { retainEvents: 1e6 } }],
   ['FANFARE_RETAIN_AGE', '7d', { hub: { retainAge: 7 * 86_400_000 } }],
   ['FANFARE_RETAIN_BYTES', '512MiB', { hub: { retainBytes: 512 * 1024 ** 2 } }],
+  ['FANFARE_RETAIN_BYTES', 'auto', { hub: { retainBytes: 0 } }],
+  ['FANFARE_MAX_TOPICS', '5', { hub: { maxTopics: 5 } }],
   ['FANFARE_DEDUP_WINDOW', '90s', { hub: { dedupWindow: 90_000 } }],
   ['FANFARE_JWT_SECRET', 'a secret', { hub: { jwtSecret: 'a secret' } }],
   ['FANFARE_JWKS_URL', 'https://login.example.com/jwks', { hub: { jwksUrl: 'https://login.example.com/jwks' } }],
@@ -201,7 +203,7 @@ await t.test('whoever embeds the hub says what differs, as values or as they wou
   t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, *', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', '*'], maxConnectionAge: 0 })
   t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined is as if it were not said')
   t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'no list is shared')
-  for (const [name, values] of Object.entries({ heartbeat: [1, 1e9], retainBytes: [1, 1e12], maxConnectionAge: [0, 5_000], maxConnections: [1, 1e6], log: ['memory', 'file:/x'] })) {
+  for (const [name, values] of Object.entries({ heartbeat: [1, 1e9], retainBytes: [0, 1, 1e12], maxConnectionAge: [0, 5_000], maxConnections: [1, 1e6], log: ['memory', 'file:/x'] })) {
     for (const value of values) t.match(resolve({ [name]: value }), { [name]: value }, `${name}: ${value}`)
   }
   t.end()

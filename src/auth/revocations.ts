@@ -33,13 +33,14 @@ export class Revocations {
    * then, so none can slip in between those that are ended here and those that are not opened
    * @throws HubError `log-unavailable`, with nothing revoked
    */
-  async add(revoked: Revoked, until: number, onForce: () => void): Promise<Revocation> {
+  async add(revoked: Revoked, until: number, onForce: () => unknown): Promise<Revocation> {
     this.#sweep()
     const revocation: Revocation = { id: randomBytes(12).toString('base64url'), ...revoked, until }
     this.#index(revocation)
-    onForce()
+    const forced = onForce()
     try {
       await this.#records.put(PREFIX + revocation.id, revocation)
+      await forced
     } catch (err) {
       this.#forget(revocation)
       throw err

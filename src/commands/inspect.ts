@@ -2,11 +2,12 @@
 import { parseArgs } from 'node:util'
 import { printCursor } from '../hub/cursor.js'
 import { Selection } from '../hub/selection.js'
+import { finish } from '../hub/slice.js'
 import { isTopic } from '../hub/topic.js'
 import { Reader } from '../log/file/reader.js'
 import { State, type Topic } from '../log/file/state.js'
 import { checkFolder, openStore, type Tables } from '../log/file/store.js'
-import { toHistory } from '../routes/history.js'
+import { printEvent } from '../routes/history.js'
 import { printSize } from '../units.js'
 import { UsageError, type Process } from './command.js'
 
@@ -20,7 +21,7 @@ export async function inspect(args: string[], { stdout }: Process): Promise<void
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
   try {
     if (topic === undefined) for (const line of summarize(folder, tables)) stdout.write(`${line}\n`)
-    else for (const event of eventsOf(tables, topic)) stdout.write(`${JSON.stringify(event)}\n`)
+    else for (const event of eventsOf(tables, topic)) stdout.write(`${event}\n`)
   } finally {
     await tables.root.close()
   }
@@ -67,20 +68,20 @@ function table(rows: string[][]): string[] {
   return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd())
 }
 
-function* eventsOf(tables: Tables, topic: string): Generator {
-  const snapshot = tables.root.useReadTransaction()
+function* eventsOf(tables: Tables, topic: string): Generator<string> {
+  const transaction = tables.root.useReadTransaction()
   const reader = new Reader(tables, new State(tables))
   const epoch = tables.meta.get('epoch') as string
   const selection = new Selection([topic])
   let after = 0
   try {
     for (let more = true; more; ) {
-      const page = reader.read(snapshot, selection, { after, events: PAGE })
-      for (const event of page.events) yield toHistory(event, printCursor(epoch, event.sequence))
+      const page = finish(reader.read({ transaction }, selection, { after, events: PAGE }))
+      for (const event of page.events) yield printEvent(event, printCursor(epoch, event.sequence))
       after = page.position
       more = page.more
     }
   } finally {
-    snapshot.done()
+    transaction.done()
   }
 }

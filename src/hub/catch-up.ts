@@ -2,11 +2,12 @@
  * Brings a subscriber from its cursor to the present: reads the log in batches until the feed's frames reach back to
  * where it stands.
  */
-import type { EventLog } from '../log/log.js'
+import type { EventLog, Span } from '../log/log.js'
 import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
 import { BATCH_EVENTS, type PastBatch } from './past-batch.js'
 import { PastBatches } from './past-batches.js'
+import type { Selection } from './selection.js'
 import { drawRetry, type Encoder } from './sse.js'
 import type { KnownGap, Replay, Subscriber } from './subscriber.js'
 import { Turns } from './turns.js'
@@ -90,7 +91,7 @@ export class CatchUp {
     const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     if (subscriber.isClosed) return false
     if (subscriber.hasMoved) return true // which topics it has now is told first
-    const isGone = page.gap && this.#log.hasTrimmed(selection, after, replay.trims)
+    const isGone = page.trimmedAt !== undefined && page.trimmedAt > replay.trims
     const events = page.events.filter(({ topic, sequence }) => !subscriber.seen.has(topic, sequence))
     replay.trims = trims
     replay.after = page.more ? page.position : until
@@ -105,10 +106,9 @@ export class CatchUp {
   async #skip(subscriber: Subscriber, stall: { told: boolean }): Promise<boolean> {
     const { feed, sequence: after } = subscriber
     const page = await this.#log.newest(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    const all = await this.#log.read(feed.selection, { after, until: page.position, events: page.events.length + 1 })
+    const isSkipped = page.gap || await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length)
     if (subscriber.isClosed) return false
     if (subscriber.feed !== feed) return true
-    const isSkipped = all.gap || all.events.length > page.events.length
     const told = !isSkipped || stall.told || subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))
     stall.told ||= isSkipped
     if (isSkipped) subscriber.seen = subscriber.seen.skipped(after, page.position, page.events)
@@ -118,8 +118,19 @@ export class CatchUp {
     return told && sent
   }
 
-  #missing({ feed, sequence, knownTrims }: Subscriber, batch: PastBatch): KnownGap | undefined {
-    if (!batch.gap || (knownTrims !== undefined && !this.#log.hasTrimmed(feed.selection, sequence, knownTrims))) return undefined
+  /** Whether a part of the log has, or had, more than `count` events of a selection. */
+  async #hasMore(selection: Selection, { after, until }: Required<Span>, count: number): Promise<boolean> {
+    let found = 0
+    for (let position = after; ; ) {
+      const shown = await this.#log.show(selection, { after: position, until }, () => ++found <= count)
+      if (shown.gap || found > count) return true
+      if (!shown.more) return false
+      position = shown.position
+    }
+  }
+
+  #missing({ sequence, knownTrims }: Subscriber, batch: PastBatch): KnownGap | undefined {
+    if (batch.trimmedAt === undefined || (knownTrims !== undefined && batch.trimmedAt <= knownTrims)) return undefined
     return { reason: 'expired', after: this.#encoder.cursor(sequence) }
   }
 

@@ -1,4 +1,6 @@
 /** The streams that are open: each by its connection's id, and how many there are of a subject or from an address. */
+import { mapInTurns } from './slice.js'
+import { Smallest } from './smallest.js'
 import type { CloseReason } from './sse.js'
 import type { Subscriber } from './subscriber.js'
 
@@ -47,13 +49,31 @@ export class Connections {
   }
 
   /**
+   * Lists streams in the order of their ids.
+   * @param after only those whose ids come after this one
+   * @param limit at most so many
+   */
+  async page(after: string, limit: number, isMeant: (subscriber: Subscriber) => boolean): Promise<{ subscribers: Subscriber[]; more: boolean }> {
+    const first = new Smallest<Subscriber>(limit + 1, (a, b) => (a.info.id < b.info.id ? -1 : 1))
+    await mapInTurns(this.#byId.values(), (subscriber) => {
+      if (subscriber.info.id > after && first.takes(subscriber) && isMeant(subscriber)) first.add(subscriber)
+    })
+    const subscribers = first.sorted()
+    return { subscribers: subscribers.slice(0, limit), more: subscribers.length > limit }
+  }
+
+  /**
    * Ends every stream that `isMeant` says yes to.
    * @returns how many that were
    */
-  end(reason: CloseReason, isMeant: (subscriber: Subscriber) => boolean): number {
-    const meant = [...this.#byId.values()].filter(isMeant)
-    for (const subscriber of meant) subscriber.end(reason)
-    return meant.length
+  async end(reason: CloseReason, isMeant: (subscriber: Subscriber) => boolean): Promise<number> {
+    let count = 0
+    await mapInTurns(this.#byId.values(), (subscriber) => {
+      if (!isMeant(subscriber)) return
+      subscriber.end(reason)
+      count++
+    })
+    return count
   }
 }
 

@@ -1,5 +1,5 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
-import type { EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
+import type { Appended, EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from './clock.js'
@@ -13,6 +13,7 @@ import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
 import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
+import { mapInTurns } from './slice.js'
 import { drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
@@ -152,11 +153,18 @@ export class Hub implements SubscriberOwner {
 
   /**
    * Publishes one event. Resolves when it is durable.
-   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `log-unavailable`
+   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `too-many-topics`,
+   * `log-unavailable`
    */
   async publish(topic: string, input: EventInput): Promise<Receipt> {
-    const [receipt] = await this.publishChecked([this.check(topic, input)])
-    return receipt!
+    const event = this.check(topic, input)
+    try {
+      const [receipt] = await this.publishChecked([event])
+      return receipt!
+    } catch (err) {
+      if (err instanceof HubError) err.index = undefined // it is the only one
+      throw err
+    }
   }
 
   /**
@@ -186,13 +194,13 @@ export class Hub implements SubscriberOwner {
   /**
    * Publishes events that have been checked, all or none. The sequences of those that are stored are consecutive;
    * ephemeral ones are sent after them.
-   * @throws HubError `log-unavailable`, `hub-closed`
+   * @throws HubError `too-many-topics` with the `index` of the event, `log-unavailable`, `hub-closed`
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const since = this.#ownTopics.clock()
     const kept = events.filter(({ ephemeral }) => !ephemeral)
-    const appended = kept.length > 0 ? await this.#log.append(kept) : []
+    const appended = kept.length > 0 ? await this.#append(kept, events) : []
     let next = 0
     const receipts = events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : this.#receipt(event, appended[next++]!)))
     if (since !== undefined && receipts.some(({ subscribers }) => subscribers > 0)) this.#fanout.measure(since)
@@ -292,7 +300,7 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Reads history. */
-  read(selection: Selection, options: { after: number; events: number }): Promise<Page> {
+  read(selection: Selection, options: { after: number; events: number; bytes?: number }): Promise<Page> {
     return this.#log.read(selection, { ...options, until: this.#head })
   }
 
@@ -312,7 +320,7 @@ export class Hub implements SubscriberOwner {
    */
   async topics(options: TopicsOptions, accepts: (topic: string) => boolean): Promise<{ topics: TopicInfo[]; more: boolean }> {
     const { topics, more } = await this.#log.topics(options, accepts)
-    return { topics: topics.map((stats) => this.#describe(stats)), more }
+    return { topics: await mapInTurns(topics, (stats) => this.#describe(stats)), more }
   }
 
   /**
@@ -414,6 +422,16 @@ export class Hub implements SubscriberOwner {
 
   #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {
     return { topic, subscribers: this.#fanout.subscribers(topic), events, bytes, firstId: this.cursor(first), lastId: this.cursor(last) }
+  }
+
+  /** Stores those of some events that are kept; which of all was refused is named by its index. */
+  async #append(kept: CheckedEvent[], events: readonly CheckedEvent[]): Promise<Appended[]> {
+    try {
+      return await this.#log.append(kept)
+    } catch (err) {
+      if (err instanceof HubError && err.index !== undefined) err.index = events.indexOf(kept[err.index]!)
+      throw err
+    }
   }
 
   #publishEphemeral(event: NewEvent): Receipt {

@@ -35,8 +35,8 @@ export class PastBatch implements Lender {
   events = 0
   /** The sequence up to which it is complete. */
   position: number
-  /** Something in between has been trimmed. */
-  gap = false
+  /** What `EventLog.trims` was when the newest was trimmed of what it lacks; `undefined`: it lacks nothing. */
+  trimmedAt: number | undefined
   /** The sequence of its first event. */
   oldest: number | undefined
   readonly #buffers: BatchBuffers
@@ -67,14 +67,14 @@ export class PastBatch implements Lender {
   async #read({ log, encoder, head }: PastSource, { selection, wire }: Feed): Promise<void> {
     const buffer = this.#buffers.take()
     const writer = new BatchWriter(buffer)
-    const { position, gap } = await log.show(selection, { after: this.after, until: head() }, (event) => {
+    const { position, trimmedAt } = await log.show(selection, { after: this.after, until: head() }, (event) => {
       const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
       if (taken) this.oldest ??= event.sequence
       return taken
     })
     this.events = writer.blocks
     this.position = position
-    this.gap = gap
+    this.trimmedAt = trimmedAt
     const isInBuffer = writer.buffer === buffer
     if (isInBuffer && writer.length >= WORTH_A_BUFFER) {
       this.#buffer = buffer

@@ -1,6 +1,7 @@
 /** What a subscriber asked for: topics, patterns and, perhaps, only some event types. */
 import { isPresenceType } from './presence.js'
-import { isExact, matches } from './topic.js'
+import { PatternTree } from './pattern-tree.js'
+import { isExact } from './topic.js'
 
 /** Which events of the log somebody wants. Immutable; two selections of the same things have the same `key`. */
 export class Selection {
@@ -15,6 +16,7 @@ export class Selection {
   /** Whether the events that tell who comes and goes are wanted too. */
   readonly presence: boolean
   readonly key: string
+  #tree: PatternTree | undefined
 
   /**
    * @param patterns topics and patterns
@@ -36,9 +38,14 @@ export class Selection {
     return this.patterns.length === 1 && this.topics.length === 1
   }
 
+  /** Every topic and pattern, as a tree of segments. */
+  get tree(): PatternTree {
+    return (this.#tree ??= new PatternTree(this.patterns))
+  }
+
   /** Whether `topic` is one of those asked for. */
   hasTopic(topic: string): boolean {
-    return this.topics.includes(topic) || this.wildcards.some((pattern) => matches(pattern, topic))
+    return this.isSingleTopic ? topic === this.topics[0] : this.tree.has(topic)
   }
 
   /** The same of other topics and patterns. */

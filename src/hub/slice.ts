@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { monotonicNow } from './clock.js'
 
 /** How long one piece of work may hold the event loop, in milliseconds, before publishers and everybody else get a turn. */
@@ -21,4 +22,36 @@ export class Slice {
   get isOver(): boolean {
     return ++this.#steps % this.#clockEvery === 0 && monotonicNow() > this.#end
   }
+}
+
+/** Work that may be interrupted wherever it yields. */
+export type Work<T> = Generator<unknown, T>
+
+/** Does as much of some work as fits into a slice. Returns its last step. */
+export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
+  for (const slice = new Slice(); ; ) {
+    const step = work.next()
+    if (step.done || slice.isOver) return step
+  }
+}
+
+/** Does some work to its end, for a process that does nothing else. */
+export function finish<T>(work: Work<T>): T {
+  for (;;) {
+    const step = work.next()
+    if (step.done) return step.value
+  }
+}
+
+/** Does the same with each of many things, in slices of the event loop's turns. */
+export async function mapInTurns<T, U>(things: Iterable<T>, map: (thing: T) => U): Promise<U[]> {
+  const mapped: U[] = []
+  let slice = new Slice(1)
+  for (const thing of things) {
+    mapped.push(map(thing))
+    if (!slice.isOver) continue
+    await setImmediate()
+    slice = new Slice(1)
+  }
+  return mapped
 }

@@ -3,23 +3,39 @@ import type { StoredEvent } from '../hub/event.js'
 
 const COMPACT_AT = 64
 
-/** A queue of events in the order of their sequences. */
+/** A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever. */
 export class EventQueue {
   #events: (StoredEvent | undefined)[] = []
-  /** Index of the oldest event; what is before it has been shifted off and waits to be cut away. */
+  /** Where the oldest event is in the array; what is before it has been shifted off and waits to be cut away. */
+  #offset = 0
+  /** The index of the oldest event. */
   #first = 0
 
   get length(): number {
-    return this.#events.length - this.#first
+    return this.#events.length - this.#offset
+  }
+
+  /** The index of the oldest event. */
+  get first(): number {
+    return this.#first
+  }
+
+  /** The index that the next event will have. */
+  get end(): number {
+    return this.#first + this.length
   }
 
   get oldest(): StoredEvent | undefined {
-    return this.#events[this.#first]
+    return this.#events[this.#offset]
   }
 
-  /** The event at `index`, 0 being the oldest. */
+  get newest(): StoredEvent | undefined {
+    return this.length > 0 ? this.#events.at(-1) : undefined
+  }
+
+  /** The event of an index; `undefined`: it has been shifted off, or is still to come. */
   at(index: number): StoredEvent | undefined {
-    return this.#events[this.#first + index]
+    return index < this.#first ? undefined : this.#events[this.#offset + index - this.#first]
   }
 
   push(event: StoredEvent): void {
@@ -29,18 +45,19 @@ export class EventQueue {
   shift(): StoredEvent | undefined {
     const event = this.oldest
     if (!event) return undefined
-    this.#events[this.#first++] = undefined
-    if (this.#first >= COMPACT_AT && this.#first * 2 >= this.#events.length) {
-      this.#events = this.#events.slice(this.#first)
-      this.#first = 0
+    this.#events[this.#offset++] = undefined
+    this.#first++
+    if (this.#offset >= COMPACT_AT && this.#offset * 2 >= this.#events.length) {
+      this.#events = this.#events.slice(this.#offset)
+      this.#offset = 0
     }
     return event
   }
 
-  /** The index of the first event behind `sequence`: how many are not behind it. */
+  /** The index of the first event behind `sequence`; `end`: there is none. */
   indexAfter(sequence: number): number {
-    let low = 0
-    let high = this.length
+    let low = this.#first
+    let high = this.end
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.at(middle)!.sequence <= sequence) low = middle + 1

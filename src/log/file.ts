@@ -1,16 +1,17 @@
 /** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Transaction } from 'lmdb'
 import type { NewEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
+import { advance, type Work } from '../hub/slice.js'
 import { Turns } from '../hub/turns.js'
 import { FolderLock } from './file/lock.js'
-import { Reader } from './file/reader.js'
+import { Reader, type View } from './file/reader.js'
 import { State } from './file/state.js'
 import { asStoreError, beginSession, checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
 import { Trimmer } from './file/trimmer.js'
 import { Writer } from './file/writer.js'
 import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
+import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from './steady-clock.js'
 
 /** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
 const TICK = 500
@@ -20,8 +21,10 @@ export interface FileLogOptions {
   folder: string
   durability: Durability
   retention: Retention
-  /** The clock, in milliseconds; for tests. */
+  /** The wall clock, in milliseconds; for tests. */
   now?: () => number
+  /** Time that passes, in milliseconds; for tests. */
+  elapsed?: () => number
   /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
   onHealth?: (failure: Error | undefined) => void
 }
@@ -60,18 +63,19 @@ export class FileLog implements EventLog {
     }
   }
 
-  private constructor(lock: FolderLock, tables: Tables, { folder, durability, retention, now = Date.now, onHealth = () => undefined }: FileLogOptions) {
+  private constructor(lock: FolderLock, tables: Tables, { folder, durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions) {
     this.#folder = folder
     this.#lock = lock
     this.#tables = tables
     this.epoch = tables.meta.get('epoch') as string
     this.#state = new State(tables)
     this.#reader = new Reader(tables, this.#state)
-    const trimmer = new Trimmer(tables, this.#state, retention, now)
+    const clock = openClock(tables, timeFrom(now, elapsed))
+    const trimmer = new Trimmer(tables, this.#state, retention, clock)
     this.#writer = new Writer(tables, this.#state, trimmer, {
       durability,
       retention,
-      now,
+      clock,
       onHealth,
       onStored: (events) => {
         for (const follower of this.#followers) follower(events)
@@ -103,51 +107,46 @@ export class FileLog implements EventLog {
   }
 
   read(selection: Selection, options: ReadOptions): Promise<Page> {
-    return this.#look((snapshot) => this.#reader.read(snapshot, selection, options))
+    return this.#run((view) => this.#reader.read(view, selection, options))
   }
 
   show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown> {
-    return this.#look((snapshot) => this.#reader.show(snapshot, selection, span, see))
+    return this.#run((view) => this.#reader.show(view, selection, span, see))
   }
 
   before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {
-    return this.#look((snapshot) => this.#reader.before(snapshot, selection, count, newestWanted))
+    return this.#run((view) => this.#reader.before(view, selection, count, newestWanted))
   }
 
-  async newest(selection: Selection, { until = this.head, ...options }: ReadOptions): Promise<Page> {
-    const end = Math.min(until, this.head)
-    const search = this.#reader.newest(selection, { ...options, until: end })
-    for (;;) {
-      const page = await this.#look((snapshot): Page | undefined => {
-        search.step(snapshot)
-        if (!search.isDone) return undefined
-        const { events, more } = search.read(snapshot)
-        const position = more ? (events.at(-1)?.sequence ?? options.after) : Math.max(options.after, end)
-        return { events, position, more, gap: this.#reader.hasTrimmed(selection, options.after) }
-      })
-      if (page) return page
-      await nextTurn()
-    }
+  newest(selection: Selection, options: ReadOptions): Promise<Page> {
+    return this.#run((view) => this.#reader.newest(view, selection, options))
   }
 
   topic(name: string): Promise<TopicStats | undefined> {
     return this.#look((snapshot) => this.#reader.topic(snapshot, name))
   }
 
-  async topics({ limit, ...options }: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
-    const found: TopicStats[] = []
-    let after: string | undefined = options.after
-    for (;;) {
-      const part = await this.#look((snapshot) => this.#reader.topics(snapshot, { ...options, after, limit: limit - found.length }, accepts))
-      found.push(...part.topics)
-      after = part.seen
-      if (after === undefined) return { topics: found.slice(0, limit), more: found.length > limit }
-      await nextTurn()
-    }
+  topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
+    return this.#run((view) => this.#reader.topics(view, options, accepts))
   }
 
   purge(topic: string): Promise<number> {
     return this.#writer.purge(topic)
+  }
+
+  /** Does some work, in slices of the event loop's turns, each on a snapshot of its own. */
+  async #run<T>(begin: (view: View) => Work<T>): Promise<T> {
+    let work: Work<T> | undefined
+    const view: Partial<View> = {}
+    for (;;) {
+      const step = await this.#look((transaction) => {
+        view.transaction = transaction
+        work ??= begin(view as View)
+        return advance(work)
+      })
+      if (step.done) return step.value
+      await this.#turns.next()
+    }
   }
 
   /**
@@ -165,10 +164,6 @@ export class FileLog implements EventLog {
       await this.#writer.settled()
       await this.#turns.next() // all who have waited for it would read in one turn of the event loop
     }
-  }
-
-  hasTrimmed(selection: Selection, after: number, since: number): boolean {
-    return this.#reader.hasTrimmed(selection, after, since)
   }
 
   stats(): LogStats {
@@ -191,6 +186,12 @@ export class FileLog implements EventLog {
     await closeStore(this.#folder, this.#tables)
     await this.#lock.release()
   }
+}
+
+/** The clock of a log goes on where it stopped. */
+function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
+  const [newest] = events.getRange({ reverse: true, limit: 1 })
+  return new SteadyClock(source, meta.get('clock') as ClockStep[] | undefined, newest && { sequence: newest.key, time: newest.value[1] })
 }
 
 /** The most bytes that LMDB takes for a key are 1,978. */

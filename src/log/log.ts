@@ -3,6 +3,8 @@
  * `test/contract/log.ts`.
  */
 import type { NewEvent, StoredEvent } from '../hub/event.js'
+import { HubError } from '../hub/hub-error.js'
+import { quote } from '../hub/quote.js'
 import type { Selection } from '../hub/selection.js'
 
 /** What became of an event that was appended. */
@@ -43,6 +45,8 @@ export interface Shown {
   more: boolean
   /** Something that matches the topics asked for, behind `after`, has been trimmed. */
   gap: boolean
+  /** The value of `EventLog.trims` when the newest of that was trimmed; `undefined`: there is no gap. */
+  trimmedAt: number | undefined
 }
 
 /** Some of the log's events. */
@@ -105,7 +109,7 @@ export interface Records {
 /** For a topic and a sequence: the newest sequence, not beyond it, that somebody wants; 0: none. */
 export type NewestWanted = (topic: string, sequence: number) => number
 
-/** An ordered log of events with retention. */
+/** An ordered log of events with retention. Whatever it is asked for, it holds the event loop for some milliseconds at most. */
 export interface EventLog {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
   readonly epoch: string
@@ -120,14 +124,18 @@ export interface EventLog {
   /**
    * Stores events, all or none. Resolves when they are durable, and after every follower has been called with them.
    * The sequences of those that are no duplicates are consecutive and in the order of `events`.
-   * @throws HubError `log-unavailable`, with nothing stored
+   * @throws HubError `log-unavailable`, or `too-many-topics` with the `index` of the event that would make a topic too
+   * many; nothing of `events` is stored then
    */
   append(events: readonly NewEvent[]): Promise<Appended[]>
 
   /** Calls `listener` with every event from now on, each exactly once, whoever appended it. Returns how to stop. */
   follow(listener: FollowListener): () => void
 
-  /** Reads retained events in order. */
+  /**
+   * Reads retained events in order. A page may be short, or empty, and say that there is more: where few events match, it
+   * looks at a limited number of others.
+   */
   read(selection: Selection, options: ReadOptions): Promise<Page>
 
   /**
@@ -166,12 +174,6 @@ export interface EventLog {
    */
   purge(topic: string): Promise<number>
 
-  /**
-   * Whether something that matches the topics asked for, behind `after`, has been trimmed since `trims` had the value
-   * `since`.
-   */
-  hasTrimmed(selection: Selection, after: number, since: number): boolean
-
   stats(): LogStats
 
   /** Begins to write nothing more, whoever waits for it. Resolves when nothing is being written: then the process can exit. */
@@ -202,4 +204,13 @@ export interface Retention {
   bytes: number
   /** For how long a publisher id is remembered at least, also when its event has been trimmed, in milliseconds. */
   dedupWindow: number
+  /** The most topics that may have events; default: no limit. */
+  topics?: number
+}
+
+/** The refusal of an event that would make one topic too many. */
+export function tooManyTopics({ topic }: NewEvent, index: number, limit: number): HubError {
+  const refusal = new HubError('too-many-topics', `${quote(topic)} would be a further topic, and the log holds events of ${limit}, as many as it may (FANFARE_MAX_TOPICS). Publish to a topic that has events, or wait until a topic has none left.`)
+  refusal.index = index
+  return refusal
 }

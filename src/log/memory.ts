@@ -4,30 +4,28 @@ import TinyQueue from 'tinyqueue'
 import { drawEpoch } from '../hub/cursor.js'
 import type { NewEvent, StoredEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
+import { advance, type Work } from '../hub/slice.js'
+import { Smallest } from '../hub/smallest.js'
+import { Turns } from '../hub/turns.js'
 import { EventQueue } from './event-queue.js'
-import { REMEMBERED_TOPICS, sizeOf, type Appended, type EventLog, type FollowListener, type LogStats, type NewestWanted, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
+import { REMEMBERED_TOPICS, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type NewestWanted, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 import { PageBuilder } from './page-builder.js'
+import { SteadyClock, timeFrom } from './steady-clock.js'
+import { TopicTree } from './topic-tree.js'
+import { GapSearch, TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'
 
 /** How often age and publisher ids are looked at, in milliseconds. */
 const TRIM_INTERVAL = 1_000
 /** How many events one step of trimming may take, so that an append never waits long. */
 const TRIM_STEP = 1_000
-/** How far something has been trimmed. */
-interface Trimmed {
-  /** The newest sequence that has been trimmed; 0: none. */
-  trimmed: number
-  /** What `trims` was when that was. */
-  trimmedAt: number
-}
+/** A page looks at no more events than this, however few of them match. */
+const LOOKED_AT = 20_000
 
+/** A topic that has events. */
 interface TopicLog extends Trimmed {
-  name: string
-  events: EventQueue
+  readonly name: string
+  readonly events: EventQueue
   bytes: number
-  /** The publishers' ids that are remembered, oldest first. */
-  ids: Map<string, { sequence: number; time: number }>
-  /** Whether `#byAge` has an entry for it. */
-  queued: boolean
 }
 
 /** A topic and the sequence that its oldest event had when it was queued. */
@@ -36,35 +34,65 @@ interface Oldest {
   topic: TopicLog
 }
 
-export class MemoryLog implements EventLog {
+/** A publisher's id that is remembered. */
+interface Remembered {
+  readonly sequence: number
+  /** Until when, by the log's clock; `Infinity`: its event is retained. */
+  until: number
+}
+
+/** A publisher's id whose event is gone. */
+interface Orphan extends Remembered {
+  readonly key: string
+}
+
+/** The events of a topic while they are read. */
+interface Cursor {
+  readonly topic: TopicLog
+  /** In the topic's queue. */
+  index: number
+  event: StoredEvent
+}
+
+export class MemoryLog implements EventLog, TrimHistory {
   readonly epoch = drawEpoch()
   readonly failure = undefined
   trims = 0
   readonly records: Records = new MemoryRecords()
+  readonly marks = new TrimMarks()
+  newestTrimmed = 0
+  forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
   #head = 0
   #events = 0
   #bytes = 0
   readonly #retention: Retention
-  readonly #now: () => number
+  readonly #clock: SteadyClock
+  readonly #turns = new Turns()
   readonly #topics = new Map<string, TopicLog>()
+  readonly #tree = new TopicTree<TopicLog>()
   readonly #followers = new Set<FollowListener>()
   /** What the followers are being told, and what was appended meanwhile. */
   readonly #untold: StoredEvent[][] = []
-  /** Every topic that has events, the one with the oldest event first. An entry whose event is gone is put back in its place when it comes up. */
+  /**
+   * Every topic that has events, the one with the oldest event first. An entry whose event is gone is put back in its place
+   * when it comes up.
+   */
   readonly #byAge = new TinyQueue<Oldest>([], (a, b) => a.sequence - b.sequence)
   /** Topics that have no events left, in the order in which they were emptied. */
-  readonly #emptied = new Map<string, Trimmed>()
-  /** The newest of what `#emptied` had to forget. */
-  #forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
-  /** The newest sequence that was trimmed of any topic. */
-  #trimmed = 0
-  #tidying = this.#topics.values()
+  readonly #emptied = new Set<string>()
+  /** The publishers' ids that are remembered, by topic and id. */
+  readonly #ids = new Map<string, Remembered>()
+  /** Those whose events are gone, the first to be forgotten first. */
+  readonly #orphans = new TinyQueue<Orphan>([], (a, b) => a.until - b.until)
   readonly #timer: NodeJS.Timeout
 
-  /** @param now the clock, in milliseconds; for tests */
-  constructor(retention: Retention, now: () => number = Date.now) {
+  /**
+   * @param now the wall clock, in milliseconds; for tests
+   * @param elapsed time that passes, in milliseconds; for tests
+   */
+  constructor(retention: Retention, now?: () => number, elapsed?: () => number) {
     this.#retention = retention
-    this.#now = now
+    this.#clock = new SteadyClock(timeFrom(now, elapsed))
     this.#timer = setInterval(() => this.trim(), TRIM_INTERVAL).unref()
   }
 
@@ -73,15 +101,16 @@ export class MemoryLog implements EventLog {
   }
 
   async append(events: readonly NewEvent[]): Promise<Appended[]> {
-    const time = this.#now()
+    this.#requireTopics(events)
+    const time = this.#clock.stamp(this.#head)
     const stored: StoredEvent[] = []
     const appended = events.map((event): Appended => {
-      const topic = this.#topic(event.topic)
-      const first = event.id === undefined ? undefined : this.#remembered(topic, event.id, time)
+      const first = event.id === undefined ? undefined : this.#remembered(event.topic, event.id)
       if (first !== undefined) return { sequence: first, duplicate: true }
       const sequence = ++this.#head
       const { type, id, kind, payload } = event
-      this.#store(topic, { sequence, time, topic: event.topic, type, id, kind, payload }, stored)
+      const topic = this.#topic(event.topic, sequence)
+      this.#store(topic, { sequence, time, topic: topic.name, type, id, kind, payload }, stored)
       return { sequence, duplicate: false }
     })
     this.#trimBytes()
@@ -106,73 +135,19 @@ export class MemoryLog implements EventLog {
 
   async read(selection: Selection, options: ReadOptions): Promise<Page> {
     const page = new PageBuilder(options)
-    return { events: page.events, ...this.#show(selection, options, (event) => page.take(event)) }
+    return { events: page.events, ...await this.#run(this.#show(selection, options, (event) => page.take(event))) }
   }
 
-  async show(selection: Selection, span: Span, see: (event: StoredEvent) => boolean): Promise<Shown> {
-    return this.#show(selection, span, see)
+  show(selection: Selection, span: Span, see: (event: StoredEvent) => boolean): Promise<Shown> {
+    return this.#run(this.#show(selection, span, see))
   }
 
-  #show(selection: Selection, { after, until = this.#head }: Span, see: (event: StoredEvent) => boolean): Shown {
-    const gap = this.hasTrimmed(selection, after)
-    const cursors = this.#selected(selection)
-      .map((topic) => ({ events: topic.events, index: topic.events.indexAfter(after) }))
-      .filter(({ events, index }) => index < events.length)
-    const next = (cursor: { events: EventQueue; index: number }) => cursor.events.at(cursor.index)!
-    const merge = new TinyQueue(cursors, (a, b) => next(a).sequence - next(b).sequence)
-    let position = after
-    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
-      const event = next(cursor)
-      if (event.sequence > until) break
-      if (selection.hasType(event.type) && !see(event)) return { position, more: true, gap }
-      position = event.sequence
-      if (++cursor.index < cursor.events.length) merge.push(cursor)
-    }
-    return { position: Math.max(after, until), more: false, gap }
+  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {
+    return this.#run(this.#before(selection, count, newestWanted))
   }
 
-  async before(selection: Selection, count: number, newestWanted: NewestWanted = (_topic, sequence) => sequence): Promise<number> {
-    if (count === 0) return this.#head
-    interface Cursor {
-      name: string
-      events: EventQueue
-      index: number
-    }
-    /** Goes to the newest event that is wanted, from the one at `index` backwards. */
-    const moveTo = (cursor: Cursor, index: number): boolean => {
-      cursor.index = index
-      for (let event = cursor.events.at(cursor.index); cursor.index >= 0 && event; event = cursor.events.at(cursor.index)) {
-        const wanted = newestWanted(cursor.name, event.sequence)
-        if (wanted === event.sequence) return true
-        cursor.index = cursor.events.indexAfter(wanted) - 1
-      }
-      return false
-    }
-    const cursors = this.#selected(selection)
-      .map(({ name, events }): Cursor => ({ name, events, index: 0 }))
-      .filter((cursor) => moveTo(cursor, cursor.events.length - 1))
-    const next = (cursor: Cursor) => cursor.events.at(cursor.index)!
-    const merge = new TinyQueue(cursors, (a, b) => next(b).sequence - next(a).sequence)
-    let found = 0
-    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
-      const event = next(cursor)
-      if (selection.hasType(event.type) && ++found === count) return event.sequence - 1
-      if (moveTo(cursor, cursor.index - 1)) merge.push(cursor)
-    }
-    return 0
-  }
-
-  async newest(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Promise<Page> {
-    const end = Math.min(until, this.#head)
-    const gap = this.hasTrimmed(selection, after)
-    const newest = this.#selected(selection)
-      .map(({ events }) => newestOf(events, selection, after, end))
-      .filter((event) => event !== undefined)
-      .sort((a, b) => a.sequence - b.sequence)
-    const page = new PageBuilder(limits)
-    const { events } = page
-    const more = newest.some((event) => !page.take(event))
-    return { events, position: more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more, gap }
+  newest(selection: Selection, options: ReadOptions): Promise<Page> {
+    return this.#run(this.#newest(selection, options))
   }
 
   async topic(name: string): Promise<TopicStats | undefined> {
@@ -180,20 +155,8 @@ export class MemoryLog implements EventLog {
     return topic && statsOf(topic)
   }
 
-  async topics({ prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
-    // of all that are meant only the first are kept, the last of them on top
-    const first = new TinyQueue<TopicStats>([], (a, b) => (a.topic < b.topic ? 1 : -1))
-    for (const topic of this.#topics.values()) {
-      const { name } = topic
-      if (name <= after || !name.startsWith(prefix)) continue
-      if (first.length > limit && name > first.peek()!.topic) continue
-      const stats = statsOf(topic)
-      if (!stats || !accepts(name)) continue
-      first.push(stats)
-      if (first.length > limit + 1) first.pop()
-    }
-    const topics = first.data.sort((a, b) => (a.topic < b.topic ? -1 : 1))
-    return { topics: topics.slice(0, limit), more: topics.length > limit }
+  topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
+    return this.#run(this.#list(options, accepts))
   }
 
   async purge(name: string): Promise<number> {
@@ -211,17 +174,6 @@ export class MemoryLog implements EventLog {
     return purged
   }
 
-  hasTrimmed(selection: Selection, after: number, since = -1): boolean {
-    if (after >= this.#trimmed) return false
-    const isGone = ({ trimmed, trimmedAt }: Trimmed) => trimmed > after && trimmedAt > since
-    if (selection.topics.some((name) => isGone(this.#topics.get(name) ?? this.#emptied.get(name) ?? this.#forgotten))) return true
-    if (selection.wildcards.length === 0) return false
-    if (isGone(this.#forgotten)) return true
-    for (const topic of this.#topics.values()) if (isGone(topic) && selection.hasTopic(topic.name)) return true
-    for (const [name, trimmed] of this.#emptied) if (isGone(trimmed) && selection.hasTopic(name)) return true
-    return false
-  }
-
   stats(): LogStats {
     return { topics: this.#topics.size, events: this.#events, bytes: this.#bytes }
   }
@@ -235,59 +187,163 @@ export class MemoryLog implements EventLog {
     this.#followers.clear()
   }
 
+  trimmedOf(topic: string): Trimmed {
+    return this.#topics.get(topic) ?? this.marks.get(topic) ?? this.forgotten
+  }
+
   /** Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to do. */
   trim(): boolean {
-    const tooOld = this.#now() - this.#retention.age
     let steps = 0
-    for (let topic = this.#oldestTopic(); topic && topic.events.oldest!.time < tooOld; topic = this.#oldestTopic()) {
-      if (++steps > TRIM_STEP) {
-        setImmediate(() => this.trim())
-        return true
-      }
+    for (let topic = this.#oldestTopic(); topic && this.#isTooOld(topic.events.oldest!); topic = this.#oldestTopic()) {
+      if (++steps > TRIM_STEP) return this.#trimSoon()
       this.#trimOne(topic)
     }
-    this.#tidy()
+    for (let orphan = this.#orphans.peek(); orphan && orphan.until <= this.#clock.time; orphan = this.#orphans.peek()) {
+      if (++steps > TRIM_STEP) return this.#trimSoon()
+      this.#orphans.pop()
+      if (this.#ids.get(orphan.key)?.sequence === orphan.sequence) this.#ids.delete(orphan.key) // else it has been published anew
+    }
     return false
   }
 
-  /** Looks at some of the topics, in turn: forgets publisher ids, and topics that have nothing left. */
-  #tidy(): void {
-    for (let steps = 0; steps < TRIM_STEP; steps++) {
-      const next = this.#tidying.next()
-      if (next.done) {
-        this.#tidying = this.#topics.values()
-        return
-      }
-      if (next.value.ids.size > 0) this.#forgetIds(next.value)
-      this.#dropIfEmpty(next.value)
+  #trimSoon(): boolean {
+    setImmediate(() => this.trim())
+    return true
+  }
+
+  /** Does some work, in slices of the event loop's turns. */
+  async #run<T>(work: Work<T>): Promise<T> {
+    for (;;) {
+      const step = advance(work)
+      if (step.done) return step.value
+      await this.#turns.next()
     }
   }
 
-  #topic(name: string): TopicLog {
+  *#show(selection: Selection, { after, until = this.#head }: Span, see: (event: StoredEvent) => boolean): Work<Shown> {
+    const gaps = new GapSearch(this, selection)
+    yield* gaps.begin(after)
+    const merge = new TinyQueue<Cursor>([], (a, b) => a.event.sequence - b.event.sequence)
+    for (const topic of this.#matching(selection)) {
+      const index = topic?.events.indexAfter(after) ?? 0
+      const event = topic?.events.at(index)
+      if (event && event.sequence <= until) merge.push({ topic: topic!, index, event })
+      yield
+    }
+    const end = Math.max(after, until)
+    let position = after
+    let looked = 0
+    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
+      gaps.advance(position)
+      const { topic: { events }, event } = cursor
+      const isThere = cursor.index >= events.first // it may have been trimmed since it was looked up
+      if (isThere && (looked++ >= LOOKED_AT || (selection.hasType(event.type) && !see(event)))) return gaps.shown(position, true)
+      position = event.sequence
+      cursor.index = Math.max(cursor.index + 1, events.first)
+      const next = events.at(cursor.index)
+      if (next && next.sequence <= until) {
+        cursor.event = next
+        merge.push(cursor)
+      }
+      yield
+    }
+    gaps.advance(position)
+    return gaps.shown(end, false)
+  }
+
+  *#before(selection: Selection, count: number, newestWanted: NewestWanted = (_topic, sequence) => sequence): Work<number> {
+    const head = this.#head
+    if (count === 0) return head
+    const merge = new TinyQueue<Cursor>([], (a, b) => b.event.sequence - a.event.sequence)
+    for (const topic of this.#matching(selection)) {
+      const index = topic ? topic.events.indexAfter(head) - 1 : -1
+      const event = topic?.events.at(index)
+      if (event) merge.push({ topic: topic!, index, event })
+      yield
+    }
+    let found = 0
+    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
+      const { topic: { name, events }, event: { type, sequence } } = cursor
+      const isWanted = cursor.index >= events.first && selection.hasType(type) && newestWanted(name, sequence) === sequence
+      if (isWanted && ++found === count) return sequence - 1
+      const next = events.at(--cursor.index)
+      if (next) {
+        cursor.event = next
+        merge.push(cursor)
+      }
+      yield
+    }
+    return 0
+  }
+
+  *#newest(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Work<Page> {
+    const end = Math.min(until, this.#head)
+    const gaps = new GapSearch(this, selection)
+    yield* gaps.begin(after)
+    const newest = new Smallest<StoredEvent>(limits.events + 1, (a, b) => a.sequence - b.sequence)
+    for (const topic of this.#matching(selection)) {
+      const event = topic && (yield* newestOf(topic.events, selection, after, end))
+      if (event) newest.add(event)
+      yield
+    }
+    gaps.advance(after)
+    const page = new PageBuilder(limits)
+    const { events } = page
+    const more = newest.sorted().some((event) => !page.take(event))
+    return { events, ...gaps.shown(more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more) }
+  }
+
+  *#list({ prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): Work<TopicsPage> {
+    const first = new Smallest<TopicLog>(limit + 1, (a, b) => (a.name < b.name ? -1 : 1))
+    for (const topic of this.#topics.values()) {
+      const { name } = topic
+      if (name > after && name.startsWith(prefix) && first.takes(topic) && accepts(name)) first.add(topic)
+      yield
+    }
+    const topics = first.sorted()
+    return { topics: topics.slice(0, limit).map(statsOf).filter((topic) => topic !== undefined), more: topics.length > limit }
+  }
+
+  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
+  *#matching(selection: Selection): Generator<TopicLog | undefined, undefined> {
+    if (selection.wildcards.length > 0) yield* this.#tree.matching(selection.tree)
+    else for (const name of selection.topics) yield this.#topics.get(name)
+  }
+
+  /**
+   * Checks that events do not make more topics than there may be.
+   * @throws HubError `too-many-topics`
+   */
+  #requireTopics(events: readonly NewEvent[]): void {
+    const { topics: limit = Infinity } = this.#retention
+    if (this.#topics.size + events.length <= limit) return
+    const added = new Set<string>()
+    for (const [index, event] of events.entries()) {
+      const { topic, id } = event
+      if (this.#topics.has(topic) || (id !== undefined && this.#remembered(topic, id) !== undefined)) continue
+      if (this.#topics.size + added.add(topic).size > limit) throw tooManyTopics(event, index, limit)
+    }
+  }
+
+  /** A topic that has events, or is about to get its first. */
+  #topic(name: string, sequence: number): TopicLog {
     let topic = this.#topics.get(name)
     if (!topic) {
-      const { trimmed, trimmedAt } = this.#emptied.get(name) ?? this.#forgotten
-      topic = { name, events: new EventQueue(), bytes: 0, trimmed, trimmedAt, ids: new Map(), queued: false }
+      const { trimmed, trimmedAt } = this.trimmedOf(name)
+      topic = { name, events: new EventQueue(), bytes: TOPIC_OVERHEAD, trimmed, trimmedAt }
+      this.#bytes += TOPIC_OVERHEAD
       this.#topics.set(name, topic)
+      this.#tree.set(name, topic)
       this.#emptied.delete(name)
+      this.#byAge.push({ sequence, topic })
     }
     return topic
   }
 
-  /** The topics of a selection that are there. */
-  #selected(selection: Selection): TopicLog[] {
-    if (selection.wildcards.length > 0) return [...this.#topics.values()].filter((topic) => selection.hasTopic(topic.name))
-    return selection.topics.map((name) => this.#topics.get(name)).filter((topic) => topic !== undefined)
-  }
-
   #store(topic: TopicLog, event: StoredEvent, stored: StoredEvent[]): void {
     topic.events.push(event)
-    if (event.id !== undefined) topic.ids.set(event.id, { sequence: event.sequence, time: event.time })
-    if (!topic.queued) {
-      topic.queued = true
-      this.#byAge.push({ sequence: event.sequence, topic })
-    }
-    const size = sizeOf(event)
+    if (event.id !== undefined) this.#ids.set(idKey(event.topic, event.id), { sequence: event.sequence, until: Infinity })
+    const size = memorySizeOf(event)
     this.#events++
     this.#bytes += size
     topic.bytes += size
@@ -295,21 +351,10 @@ export class MemoryLog implements EventLog {
     if (topic.events.length > this.#retention.events) this.#trimOne(topic)
   }
 
-  #remembered(topic: TopicLog, id: string, time: number): number | undefined {
-    const first = topic.ids.get(id)
-    if (!first) return undefined
-    if (first.sequence > topic.trimmed || time - first.time < this.#retention.dedupWindow) return first.sequence
-    topic.ids.delete(id)
-    return undefined
-  }
-
-  /** Forgets publisher ids whose events are trimmed and whose window is over. */
-  #forgetIds(topic: TopicLog): void {
-    const over = this.#now() - this.#retention.dedupWindow
-    for (const [id, { sequence, time }] of topic.ids) {
-      if (sequence > topic.trimmed || time > over) break
-      topic.ids.delete(id)
-    }
+  /** The sequence of the first event with a publisher's id, as long as it is remembered. */
+  #remembered(topic: string, id: string): number | undefined {
+    const first = this.#ids.get(idKey(topic, id))
+    return first && first.until > this.#clock.time ? first.sequence : undefined
   }
 
   #trimOne(topic: TopicLog): void {
@@ -317,12 +362,41 @@ export class MemoryLog implements EventLog {
     if (!event) return
     topic.trimmed = event.sequence
     topic.trimmedAt = ++this.trims
-    this.#trimmed = Math.max(this.#trimmed, event.sequence)
-    const size = sizeOf(event)
+    this.marks.set(topic.name, topic.trimmed, topic.trimmedAt)
+    this.newestTrimmed = Math.max(this.newestTrimmed, event.sequence)
+    const size = memorySizeOf(event)
     this.#events--
     this.#bytes -= size
     topic.bytes -= size
-    if (topic.ids.size > 0) this.#forgetIds(topic)
+    if (event.id !== undefined) this.#orphan(event, event.id)
+    if (topic.events.length === 0) this.#drop(topic)
+  }
+
+  /** An event is gone: its publisher's id is remembered until its window is over. */
+  #orphan({ topic, sequence, time }: StoredEvent, id: string): void {
+    const key = idKey(topic, id)
+    const remembered = this.#ids.get(key)
+    if (remembered?.sequence !== sequence) return
+    remembered.until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
+    if (remembered.until > this.#clock.time) this.#orphans.push({ key, sequence, until: remembered.until })
+    else this.#ids.delete(key)
+  }
+
+  /** A topic has no events left: it is remembered how far it has been trimmed, as long as there are not too many such topics. */
+  #drop({ name }: TopicLog): void {
+    this.#bytes -= TOPIC_OVERHEAD
+    this.#topics.delete(name)
+    this.#tree.delete(name)
+    this.#emptied.add(name)
+    if (this.#emptied.size <= REMEMBERED_TOPICS) return
+    const [oldest] = this.#emptied
+    this.#emptied.delete(oldest!)
+    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, this.marks.get(oldest!)!.trimmed), trimmedAt: ++this.trims }
+    this.marks.delete(oldest!)
+  }
+
+  #isTooOld({ sequence, time }: StoredEvent): boolean {
+    return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
   #trimBytes(): void {
@@ -336,40 +410,54 @@ export class MemoryLog implements EventLog {
   /** The topic that has the oldest event of all. */
   #oldestTopic(): TopicLog | undefined {
     for (let entry = this.#byAge.peek(); entry; entry = this.#byAge.peek()) {
-      const oldest = entry.topic.events.oldest
+      const { oldest } = entry.topic.events
       if (oldest?.sequence === entry.sequence) return entry.topic
       this.#byAge.pop()
       if (oldest) this.#byAge.push({ sequence: oldest.sequence, topic: entry.topic })
-      else entry.topic.queued = false
     }
     return undefined
   }
-
-  #dropIfEmpty(topic: TopicLog): void {
-    if (topic.events.length > 0 || topic.ids.size > 0 || topic.queued) return
-    this.#topics.delete(topic.name)
-    this.#emptied.set(topic.name, { trimmed: topic.trimmed, trimmedAt: topic.trimmedAt })
-    if (this.#emptied.size > REMEMBERED_TOPICS) {
-      const [name, { trimmed }] = this.#emptied.entries().next().value!
-      this.#emptied.delete(name)
-      this.#forgotten = { trimmed: Math.max(this.#forgotten.trimmed, trimmed), trimmedAt: ++this.trims }
-    }
-  }
 }
 
-function newestOf(events: EventQueue, selection: Selection, after: number, until: number): StoredEvent | undefined {
-  for (let index = events.indexAfter(until) - 1; index >= 0; index--) {
+/** What an event takes beside its strings: the object, its place in a queue, and what remembers its publisher's id. */
+const EVENT_OVERHEAD = 160
+const ID_OVERHEAD = 200
+/** What a topic takes: its name in several tables, its queue, and its mark. */
+const TOPIC_OVERHEAD = 1_200
+/** What a string takes beside its characters, with what it is rounded up by. */
+const STRING_OVERHEAD = 20
+
+/** What an event takes in the heap of V8, near enough for retention. */
+function memorySizeOf({ topic, type, id, payload }: NewEvent): number {
+  const ofId = id === undefined ? 0 : ID_OVERHEAD + 2 * id.length + topic.length
+  return EVENT_OVERHEAD + stringSize(payload) + (type === undefined ? 0 : stringSize(type)) + ofId
+}
+
+/** V8 keeps a string with two bytes for each character as soon as one of them is beyond Latin-1. */
+function stringSize(text: string): number {
+  const isLatin = Buffer.byteLength(text) === text.length || !/[\u0100-\uffff]/.test(text)
+  return STRING_OVERHEAD + (isLatin ? text.length : 2 * text.length)
+}
+
+/** No topic has a space in it. */
+function idKey(topic: string, id: string): string {
+  return `${topic} ${id}`
+}
+
+function* newestOf(events: EventQueue, selection: Selection, after: number, until: number): Work<StoredEvent | undefined> {
+  for (let index = events.indexAfter(until) - 1; index >= events.first; index--) {
     const event = events.at(index)!
     if (event.sequence <= after) return undefined
     if (selection.hasType(event.type)) return event
+    yield
   }
   return undefined
 }
 
-/** What there is of a topic; `undefined`: nothing but what is remembered of it. */
+/** What there is of a topic; `undefined`: nothing any more. */
 function statsOf({ name, events, bytes }: TopicLog): TopicStats | undefined {
-  const { length, oldest } = events
-  return oldest && { topic: name, events: length, bytes, first: oldest.sequence, last: events.at(length - 1)!.sequence }
+  const { length, oldest, newest } = events
+  return oldest && newest && { topic: name, events: length, bytes, first: oldest.sequence, last: newest.sequence }
 }
 
 class MemoryRecords implements Records {

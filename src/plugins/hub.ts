@@ -2,7 +2,7 @@
 import type { Server } from 'node:http'
 import fp from 'fastify-plugin'
 import { Hub } from '../hub/hub.js'
-import { openLog } from '../log/open.js'
+import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { Settings } from '../settings.js'
 import { LOOK_INTERVAL, SilentConnections } from './silent-connections.js'
 
@@ -18,9 +18,12 @@ function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void 
 }
 
 export default fp<Settings>(async (app, settings) => {
+  const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
+  const warning = warnOfHeap(settings.log, retainBytes)
+  if (warning !== undefined) app.log.warn(warning)
   const log = await openLog(settings.log, {
     durability: settings.durability,
-    retention: { events: settings.retainEvents, age: settings.retainAge, bytes: settings.retainBytes, dedupWindow: settings.dedupWindow },
+    retention: { events: settings.retainEvents, age: settings.retainAge, bytes: retainBytes, dedupWindow: settings.dedupWindow, topics: settings.maxTopics },
     onHealth: (err) => (err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again')),
   })
   const hub = new Hub(log, {

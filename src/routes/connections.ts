@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../hub/quote.js'
+import { mapInTurns } from '../hub/slice.js'
 import { rfc3339 } from '../hub/stream-info.js'
 import type { Subscriber } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
@@ -13,6 +14,8 @@ import { MAX_PATTERNS } from './subscribe.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
+/** How many characters the topics of a page have at most, unless one stream alone has more. */
+const MAX_TOPIC_LENGTH = 256 * 1024
 /** How many replays of topics that were added may wait for a stream to be read. */
 const MAX_REPLAYS = 10
 
@@ -28,13 +31,12 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = request.query
     const count = readCount('limit', limit, 1, MAX_LIMIT)
     if (topic !== undefined) requirePattern(topic)
-    const meant = [...hub.connections.values()]
-      .filter(({ info, feed: { selection } }) => info.id > after
-        && (subject === undefined || info.principal.subject === subject)
-        && (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)))
-      .sort((a, b) => (a.info.id < b.info.id ? -1 : 1))
-    const page = meant.slice(0, count)
-    return { connections: page.map((subscriber) => hub.describe(subscriber)), more: meant.length > count, cursor: page.at(-1)?.info.id ?? null }
+    const { subscribers, more } = await hub.connections.page(after, count, ({ info, feed: { selection } }) =>
+      (subject === undefined || info.principal.subject === subject)
+      && (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)))
+    const page = subscribers.slice(0, fitting(subscribers))
+    const described = await mapInTurns(page, (subscriber) => hub.describe(subscriber))
+    return { connections: described, more: more || page.length < subscribers.length, cursor: described.at(-1)?.id ?? null }
   })
 
   app.patch('/connections/:id', { onRequest, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
@@ -80,7 +82,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   app.delete('/connections', { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } }, async (request) => {
     authorizeAdmin(request.fanfarePrincipal!, "end other subjects' streams")
     const { subject } = request.query
-    return { closed: hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
+    return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
   })
 
   /** The stream of an id, if it is the bearer's own, or the bearer an admin. */
@@ -107,3 +109,10 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default connections
+
+/** How many streams fit into a page with their topics; one at least. */
+function fitting(subscribers: readonly Subscriber[]): number {
+  let length = 0
+  const full = subscribers.findIndex(({ feed: { selection } }) => (length += selection.patterns.reduce((sum, pattern) => sum + pattern.length, 0)) > MAX_TOPIC_LENGTH)
+  return full < 0 ? subscribers.length : Math.max(1, full)
+}

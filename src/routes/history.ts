@@ -4,32 +4,57 @@ import { parseCursor } from '../hub/cursor.js'
 import type { StoredEvent } from '../hub/event.js'
 import type { Hub } from '../hub/hub.js'
 import { quote } from '../hub/quote.js'
+import type { Page } from '../log/log.js'
 import type { Selection } from '../hub/selection.js'
+import { mapInTurns } from '../hub/slice.js'
 import { readCount } from './counts.js'
 import type { EventsQuery, History, HistoryEvent } from '../schemas/stream.js'
+
+type HistoryHead = Omit<HistoryEvent, 'data' | 'text' | 'type'> & { type: string | undefined }
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
 
+/** How many bytes of payload a page has at most, unless one event alone has more. */
+const MAX_BYTES = 1024 * 1024
+
 /**
  * Reads a page.
+ * @returns the page as JSON, of the shape `History`
  * @throws Problem `invalid-cursor`, `invalid-request`
  */
-export async function readHistory(hub: Hub, selection: Selection, { after, limit, last }: EventsQuery): Promise<History> {
+export async function readHistory(hub: Hub, selection: Selection, { after, limit, last }: EventsQuery): Promise<Buffer> {
   if (last !== undefined && (after !== undefined || limit !== undefined)) {
     throw new Problem('invalid-request', 'Ask for the newest events (last) or for those behind a cursor (after, limit), not for both.')
   }
   const count = last === undefined ? readCount('limit', limit ?? String(DEFAULT_LIMIT), 1, MAX_LIMIT) : readCount('last', last, 1, MAX_LIMIT)
   const start = last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
-  const page = await hub.read(selection, { after: start.sequence, events: count })
+  const page = await readPage(hub, selection, start.sequence, count, last !== undefined)
   const reason = start.reason ?? (after !== undefined && page.gap ? 'expired' : undefined)
   const oldest = page.events[0]
-  return {
-    events: page.events.map((event) => toHistory(event, hub.cursor(event.sequence))),
+  const events = await mapInTurns(page.events, (event) => printEvent(event, hub.cursor(event.sequence)))
+  const rest = JSON.stringify({
     cursor: hub.cursor(page.position),
     more: page.more,
     gap: reason === undefined ? null : { reason, oldest: oldest ? hub.cursor(oldest.sequence) : null },
+  } satisfies Omit<History, 'events'>)
+  return Buffer.from(`{"events":[${events.join(',')}],${rest.slice(1)}`)
+}
+
+/** @param isWhole whether to read on where a page is short because few events match */
+async function readPage(hub: Hub, selection: Selection, after: number, count: number, isWhole: boolean): Promise<Page> {
+  let page = await hub.read(selection, { after, events: count, bytes: MAX_BYTES })
+  let size = sizeOf(page.events)
+  while (isWhole && page.more && page.events.length < count && size < MAX_BYTES) {
+    const next = await hub.read(selection, { after: page.position, events: count - page.events.length, bytes: MAX_BYTES - size })
+    size += sizeOf(next.events)
+    page = { ...next, events: [...page.events, ...next.events] }
   }
+  return page
+}
+
+function sizeOf(events: readonly StoredEvent[]): number {
+  return events.reduce((sum, { payload }) => sum + payload.length, 0)
 }
 
 function startAfter(hub: Hub, after: string | undefined): { sequence: number; reason: 'epoch' | 'future' | undefined } {
@@ -41,11 +66,8 @@ function startAfter(hub: Hub, after: string | undefined): { sequence: number; re
   return { sequence: cursor.sequence, reason: undefined }
 }
 
-/** An event as history shows it. */
-export function toHistory({ topic, type, time, kind, payload }: StoredEvent, id: string): HistoryEvent {
-  const event: HistoryEvent = { id, topic, time: new Date(time).toISOString() }
-  if (type !== undefined) event.type = type
-  if (kind === 'text') event.text = payload
-  else event.data = JSON.parse(payload)
-  return event
+/** An event as history shows it: JSON of the shape `HistoryEvent`. Data are JSON already, and are not parsed. */
+export function printEvent({ topic, type, time, kind, payload }: StoredEvent, id: string): string {
+  const head = JSON.stringify({ id, topic, type, time: new Date(time).toISOString() } satisfies HistoryHead)
+  return `${head.slice(0, -1)},${kind === 'text' ? `"text":${JSON.stringify(payload)}` : `"data":${payload}`}}`
 }

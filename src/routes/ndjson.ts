@@ -74,8 +74,8 @@ class Storing {
   readonly #hub: Hub
   #waiting: CheckedEvent[] = []
   #bytes = 0
-  /** The line of the first event that waits. */
-  #line = 0
+  /** The lines of these events. */
+  #lines: number[] = []
   #running: Promise<void> | undefined
 
   constructor(hub: Hub) {
@@ -83,8 +83,8 @@ class Storing {
   }
 
   add(event: CheckedEvent, line: number, bytes: number): void {
-    if (this.#waiting.length === 0) this.#line = line
     this.#waiting.push(event)
+    this.#lines.push(line)
     this.#bytes += bytes
   }
 
@@ -102,11 +102,11 @@ class Storing {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#store(this.#waiting.splice(0), this.#line)
+    while (this.#waiting.length > 0) await this.#store(this.#waiting.splice(0), this.#lines.splice(0))
     this.#running = undefined
   }
 
-  async #store(events: CheckedEvent[], line: number): Promise<void> {
+  async #store(events: CheckedEvent[], lines: number[]): Promise<void> {
     this.#bytes = 0
     try {
       for (const { id, duplicate } of await this.#hub.publishChecked(events)) {
@@ -115,7 +115,9 @@ class Storing {
         this.receipt.lastId = id ?? this.receipt.lastId
       }
     } catch (err) {
-      this.failedAt = line
+      const refused = err instanceof HubError ? (err.index ?? 0) : 0
+      if (refused > 0) await this.#store(events.slice(0, refused), lines) // an event was refused, and all with it
+      this.failedAt = lines[refused]!
       throw err
     }
   }

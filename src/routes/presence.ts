@@ -1,17 +1,21 @@
 /** Who is present on a topic. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
+import { mapInTurns } from '../hub/slice.js'
 import { requireTopic } from '../hub/topic.js'
 import { TopicParams } from '../schemas/common.js'
 import { Presence } from '../schemas/presence.js'
+import type { Static } from '../typebox.js'
 
 const presence: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/topics/:topic/presence', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Presence } } }, async (request) => {
+  app.get<{ Params: Static<typeof TopicParams>; Reply: Buffer }>('/topics/:topic/presence', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Presence } } }, async (request, reply) => {
     const { topic } = request.params
     requireTopic(topic)
     authorize(request.fanfarePrincipal!, 'presence', [topic])
-    const subjects = app.hub.present(topic).map(({ since, info, ...present }) => ({ ...present, since: new Date(since).toISOString(), info: info ?? null }))
-    return { topic, subjects }
+    // there may be as many subjects as streams: their JSON is made in several turns of the event loop
+    const subjects = await mapInTurns(app.hub.present(topic), ({ since, info, ...present }) =>
+      JSON.stringify({ ...present, since: new Date(since).toISOString(), info: info ?? null } satisfies Presence['subjects'][number]))
+    return reply.type('application/json; charset=utf-8').send(Buffer.from(`{"topic":${JSON.stringify(topic)},"subjects":[${subjects.join(',')}]}`))
   })
 }
 

@@ -42,7 +42,7 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
       case 'text/event-stream':
         return stream(request, reply, selection, query)
       case 'application/json':
-        return readHistory(app.hub, selection, query)
+        return reply.type('application/json; charset=utf-8').send(await readHistory(app.hub, selection, query))
       default:
         throw new Problem('not-acceptable', 'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).')
     }

@@ -1,5 +1,5 @@
 /** Who is present on a topic. */
-import { Type } from '../typebox.js'
+import { Type, type Static } from '../typebox.js'
 
 export const Presence = Type.Object({
   topic: Type.String(),
@@ -10,3 +10,4 @@ export const Presence = Type.Object({
     info: Type.Unknown({ description: 'what its token says that others are told' }),
   })),
 })
+export type Presence = Static<typeof Presence>

@@ -10,11 +10,15 @@ import type { NewEvent, StoredEvent } from '../../src/hub/event.js'
 import { Selection } from '../../src/hub/selection.js'
 import type { EventLog, Page, ReadOptions, Retention } from '../../src/log/log.js'
 
-/** Opens a new, empty log. It is closed by the suite. */
-export type OpenLog = (retention: Retention, clock: () => number) => Promise<EventLog>
+/**
+ * Opens a new, empty log. It is closed by the suite.
+ * @param clock the wall clock
+ * @param elapsed time that passes; default: it passes as the wall clock says
+ */
+export type OpenLog = (retention: Retention, clock: () => number, elapsed?: () => number) => Promise<EventLog>
 
 /** Closes a log and opens what it has stored anew; for logs that outlive a process. */
-export type ReopenLog = (log: EventLog, retention: Retention, clock: () => number) => Promise<EventLog>
+export type ReopenLog = (log: EventLog, retention: Retention, clock: () => number, elapsed?: () => number) => Promise<EventLog>
 
 /** How long a condition may take to come true. */
 const DEADLINE = 10_000
@@ -39,7 +43,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.match(log.epoch, /^[a-z0-9]{8}$/)
       t.not(log.epoch, other.epoch)
       t.equal(log.head, 0)
-      t.strictSame(await readAll(log), { events: [], position: 0, more: false, gap: false })
+      t.strictSame(await readAll(log), { events: [], position: 0, more: false, gap: false, trimmedAt: undefined })
       t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
     })
 
@@ -557,7 +561,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const gap = async (patterns: string[], after: number) => (await readAll(log, new Selection(patterns), after)).gap
         t.strictSame([await gap(['a'], 0), await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 4)], [true, true, false, false])
         t.strictSame([await gap(['*'], 2), await gap(['*'], 3), await gap(['b'], 0), await gap(['nobody'], 0)], [true, false, false, false])
-        t.strictSame([log.hasTrimmed(new Selection(['a']), 0, between), log.hasTrimmed(new Selection(['a']), 3, between)], [true, false])
+        t.strictSame([await hasTrimmed(log, new Selection(['a']), 0, between), await hasTrimmed(log, new Selection(['a']), 3, between)], [true, false])
         await log.append([event('a')])
         t.strictSame([await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 5)], [true, false, false], 'also when the topic is used again')
       })
@@ -652,6 +656,113 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
     })
 
+    await t.test('a clock that is set', async (t) => {
+      const RIGHT = 1_700_000_000_000
+      const YEAR = 365 * 86_400_000
+
+      /** A log whose wall clock can be set while time passes. */
+      async function startClocks(t: Test, retention: Partial<Retention>, now = RIGHT) {
+        const clock = { now, elapsed: 5 }
+        const log = await open({ ...KEEP_ALL, ...retention }, () => clock.now, () => clock.elapsed)
+        t.teardown(() => log.close())
+        const pass = (time: number) => {
+          clock.now += time
+          clock.elapsed += time
+        }
+        return { log, clock, pass }
+      }
+
+      for (const [name, wrong] of [['ahead', YEAR], ['back', -YEAR]] as const) {
+        await t.test(`${name} and right again: events go when they are too old, and no sooner`, async (t) => {
+          const { log, clock, pass } = await startClocks(t, { age: 10_000 })
+          await log.append([event('a')])
+          pass(4_000)
+          clock.now += wrong
+          await log.append([event('b')])
+          pass(4_000)
+          clock.now -= wrong
+          await log.append([event('c')])
+          t.strictSame((await readAll(log)).events.map(({ sequence, time }) => [sequence, time]), [[1, RIGHT], [2, RIGHT + wrong + 4_000], [3, RIGHT + 8_000]], 'an event has the time that the clock showed')
+          await delay(1_300) // trimming looks at the clock by itself
+          t.strictSame(sequences(await readAll(log)), [1, 2, 3])
+          pass(2_001)
+          await until(async () => log.stats().events < 3)
+          t.strictSame(sequences(await readAll(log)), [2, 3])
+          pass(4_000)
+          await until(async () => log.stats().events < 2)
+          t.strictSame(sequences(await readAll(log)), [3])
+          pass(4_000)
+          await until(async () => log.stats().events === 0)
+        })
+
+        await t.test(`${name} from the beginning: events go when they are too old, and no sooner`, async (t) => {
+          const { log, clock, pass } = await startClocks(t, { age: 10_000 }, RIGHT + wrong)
+          await log.append([event('a')])
+          clock.now -= wrong
+          pass(5_000)
+          await log.append([event('b')])
+          await delay(1_300)
+          t.strictSame(sequences(await readAll(log)), [1, 2])
+          pass(5_001)
+          await until(async () => log.stats().events < 2)
+          t.strictSame(sequences(await readAll(log)), [2])
+          pass(5_000)
+          await until(async () => log.stats().events === 0)
+        })
+
+        await t.test(`${name}: publisher ids are remembered for their window, and forgotten after it`, async (t) => {
+          const { log, clock, pass } = await startClocks(t, { dedupWindow: 10_000 })
+          await log.append([event('a', { id: 'x' })])
+          t.equal(await log.purge('a'), 1)
+          clock.now += wrong
+          pass(4_000)
+          await log.append([event('b', { id: 'x' })])
+          t.equal(await log.purge('b'), 1)
+          clock.now -= wrong
+          pass(5_000)
+          await delay(1_300)
+          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [duplicate(1), duplicate(2)])
+          pass(1_001)
+          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [stored(3), duplicate(2)])
+          pass(4_000)
+          t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(4)])
+        })
+      }
+    })
+
+    await t.test('as many topics as there may be', async (t) => {
+      const refusal = (index: number) => ({ name: 'HubError', code: 'too-many-topics', index, message: /events of 2, .*FANFARE_MAX_TOPICS/ })
+
+      await t.test('take further events, and others are refused, all or none', async (t) => {
+        const { log } = await start(t, { topics: 2 })
+        await t.rejects(log.append([event('a'), event('b'), event('a'), event('c'), event('d')]), refusal(3))
+        t.equal(log.head, 0)
+        await log.append([event('a', { id: 'x' }), event('b'), event('a')])
+        await t.rejects(log.append([event('a'), event('c')]), refusal(1))
+        t.strictSame(await log.append([event('b'), event('a')]), [stored(4), stored(5)])
+        t.match(log.stats(), { topics: 2, events: 5 })
+      })
+
+      await t.test('is a limit for appends that overlap', async (t) => {
+        const { log } = await start(t, { topics: 2 })
+        const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => log.append([event(`t.${n % 5}`), event(`t.${n % 5}`)])))
+        t.strictSame(answers.map(({ status }) => status), answers.map((_, n) => (n % 5 < 2 ? 'fulfilled' : 'rejected')))
+        t.match(log.stats(), { topics: 2, events: 16 })
+        t.strictSame((await readAll(log)).events.length, 16)
+      })
+
+      await t.test('do not count duplicates, nor topics that have no events left', async (t) => {
+        const { log } = await start(t, { topics: 2 })
+        await log.append([event('gone', { id: 'x' }), event('a')])
+        await log.purge('gone')
+        await log.append([event('b')])
+        t.strictSame(await log.append([event('gone', { id: 'x' }), event('a')]), [duplicate(1), stored(4)])
+        await t.rejects(log.append([event('gone', { id: 'y' })]), refusal(0))
+        await log.purge('a')
+        t.strictSame(await log.append([event('gone', { id: 'y' })]), [stored(5)])
+      })
+    })
+
     await t.test('a gap', async (t) => {
       await t.test('is told per topic, from where something is missing', async (t) => {
         const { log } = await start(t, { events: 2 })
@@ -723,6 +834,55 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
     })
 
+    await t.test('work is done in slices, and others are served between them', async (t) => {
+      const TOPICS = 2_000
+      const { log } = await start(t)
+      for (let n = 0; n < 20; n++) await log.append(Array.from({ length: TOPICS }, (_, m) => event(`t.${m}.${n % 2}`, { type: 'other' })))
+      const rare = new Selection(['t.**'], ['rare'])
+      for (const [name, work] of [
+        ['before', () => log.before(rare, 1)],
+        ['read', () => log.read(rare, { after: 0, events: 1 })],
+        ['newest', () => log.newest(rare, { after: 0, events: 1 })],
+        ['topics', () => log.topics({ limit: 1 }, (name) => name === 'nobody' || (name.endsWith('00.0') && burn()))],
+      ] as const) {
+        let turns = 0
+        let immediate = setImmediate(function turn() {
+          turns++
+          immediate = setImmediate(turn)
+        })
+        await work()
+        clearImmediate(immediate)
+        t.ok(turns >= 2, `${name}: ${turns} turns of the event loop have passed`)
+      }
+    })
+
+    await t.test('what is trimmed while it is read is missing, and a gap, or is read, and none', async (t) => {
+      const selection = new Selection(['t.*', 'nobody'])
+      for (const [after, purges] of [[0, false], [2_000, false], [2_000, true], [5_900, true]] as const) {
+        const { log } = await start(t, { events: 3_000 })
+        await log.append(Array.from({ length: 6_000 }, (_, n) => event(`t.${n % 2}`)))
+        const { head } = log
+        const shown: number[] = []
+        const reading = log.show(selection, { after, until: head }, ({ sequence }) => {
+          shown.push(sequence)
+          if (shown.length % 20 === 0) burn()
+          return true
+        })
+        const going = new Set([reading])
+        void reading.finally(() => going.delete(reading))
+        const purging = purges ? log.purge('t.1') : undefined
+        while (going.size > 0) {
+          await log.append(Array.from({ length: 400 }, (_, n) => event(`t.${n % 2}`)))
+          await delay(0)
+        }
+        const { gap, position, more } = await reading
+        await purging
+        t.strictSame({ position, more }, { position: head, more: false })
+        t.equal(gap, shown.length < head - after, `${shown.length} of ${head - after}`)
+        t.strictSame(shown, shown.toSorted((a, b) => a - b))
+      }
+    })
+
     await t.test('trims grows whenever something has been trimmed, and only then', async (t) => {
       const { log } = await start(t, { events: 2 })
       const { trims } = log
@@ -743,14 +903,14 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await log.append([event('a'), event('b'), event('a'), event('a'), event('a')]) // a: 1 and 3 go
       await until(async () => log.stats().events === 3)
       const between = log.trims
-      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, before)), [true, false, true])
-      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 2, before)), [true, false, true], '3 lies behind 2')
-      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 3, before)), [false, false, false], '3 was the last')
-      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, between)), [false, false, false], 'nothing since')
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, before))), [true, false, true])
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 2, before))), [true, false, true], '3 lies behind 2')
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 3, before))), [false, false, false], '3 was the last')
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [false, false, false], 'nothing since')
       await log.append([event('b'), event('b')]) // b: 2 goes
       await until(async () => log.stats().events === 4)
-      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, between)), [false, true, true])
-      t.strictSame([a, b, any].map((selection) => log.hasTrimmed(selection, 0, log.trims)), [false, false, false])
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [false, true, true])
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, log.trims))), [false, false, false])
     })
 
     await t.test('stats say how much there is', async (t) => {
@@ -811,11 +971,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('opened again', async (t) => {
         /** A log that is closed and opened again by `again`. */
         async function startOver(t: Test, limits: Partial<Retention> = {}) {
-          const retention = { ...KEEP_ALL, ...limits }
           const clock = { now: 1_700_000_000_000 }
-          let log = await open(retention, () => clock.now)
+          let log = await open({ ...KEEP_ALL, ...limits }, () => clock.now)
           t.teardown(() => log.close())
-          return { clock, log: () => log, again: async () => (log = await reopen!(log, retention, () => clock.now)) }
+          return { clock, log: () => log, again: async () => (log = await reopen!(log, { ...KEEP_ALL, ...limits }, () => clock.now)) }
         }
 
         await t.test('it holds what it held, in the same epoch', async (t) => {
@@ -864,6 +1023,57 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.strictSame(await log().append([event('a', { id: 'x' }), event('a')]), [duplicate(1), stored(4)])
         })
 
+        await t.test('it holds more topics than there may be now, and refuses only new ones', async (t) => {
+          const limits: Partial<Retention> = { topics: 3 }
+          const { log, again } = await startOver(t, limits)
+          await log().append([event('a'), event('b'), event('c')])
+          limits.topics = 2
+          await again()
+          t.match(log().stats(), { topics: 3 })
+          t.strictSame(await log().append([event('a'), event('c')]), [stored(4), stored(5)])
+          await t.rejects(log().append([event('d')]), { code: 'too-many-topics' })
+          await log().purge('a')
+          await log().purge('b')
+          t.strictSame(await log().append([event('d')]), [stored(6)])
+        })
+
+        await t.test('by a clock that was ahead before, or is back now, it trims what is too old and nothing else', async (t) => {
+          const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
+          const pass = (time: number) => {
+            clock.now += time
+            clock.elapsed += time
+          }
+          const retention = { ...KEEP_ALL, age: 10_000 }
+          let log = await open(retention, () => clock.now, () => clock.elapsed)
+          t.teardown(() => log.close())
+          const reopenLog = async () => {
+            clock.elapsed = 77 // it begins anew
+            log = await reopen(log, retention, () => clock.now, () => clock.elapsed)
+          }
+          await log.append([event('ahead')])
+          clock.now -= 1e10
+          await reopenLog()
+          pass(5_000)
+          await log.append([event('right')])
+          clock.now -= 1e10
+          await reopenLog()
+          await log.append([event('back')])
+          clock.now += 1e10
+          pass(4_000)
+          await log.append([event('right')])
+          await reopenLog()
+          await delay(1_300)
+          t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4])
+          pass(1_001)
+          await until(async () => log.stats().events < 4)
+          t.strictSame(sequences(await readAll(log)), [2, 3, 4])
+          pass(5_000)
+          await until(async () => log.stats().events < 3)
+          t.strictSame(sequences(await readAll(log)), [4])
+          pass(4_000)
+          await until(async () => log.stats().events === 0)
+        })
+
         await t.test('it has its records', async (t) => {
           const { log, again } = await startOver(t)
           await Promise.all([log().records.put('a', { x: 1 }), log().records.put('b', 2)])
@@ -907,6 +1117,12 @@ function plain({ sequence, time, topic, type, id, kind, payload }: StoredEvent):
   return { sequence, time, topic, type, id, kind, payload }
 }
 
+/** Takes some time, as work does that may be interrupted after it. */
+function burn(): false {
+  for (const end = performance.now() + 0.5; performance.now() < end; );
+  return false
+}
+
 function range(start: number, length: number): number[] {
   return Array.from({ length }, (_, index) => start + index)
 }
@@ -917,6 +1133,13 @@ function sequences(page: Page): number[] {
 
 async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promise<Page> {
   return log.read(selection, { after, events: 1_000_000 })
+}
+
+/** Whether something of a selection has been trimmed behind `after`, since `trims` had the value `since`. */
+async function hasTrimmed(log: EventLog, selection: Selection, after: number, since: number): Promise<boolean> {
+  const { gap, trimmedAt } = await log.read(selection, { after, events: 1 })
+  same(gap, trimmedAt !== undefined)
+  return trimmedAt !== undefined && trimmedAt > since
 }
 
 function isOf(selection: Selection): (event: NewEvent) => boolean {

@@ -203,3 +203,20 @@ await t.test('what is gone is told once, however many batches are read after it'
   t.equal(reader.data.length, 3_000)
   t.strictSame(reader.told('gap'), [{ reason: 'expired', after: hub.cursor(1), oldest: hub.cursor(1_501) }])
 })
+
+await t.test('who wants only what counts now is told of what was skipped, however many other events lie before it', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const reader = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
+  await settle()
+  reader.stall()
+  await hub.publish('a', { data: 1, type: 'rare' })
+  await until(() => reader.isFull)
+  for (let n = 0; n < 50; n++) await hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })))
+  await hub.publishAll([2, 3, 4].map((data) => ({ topic: 'a', data, type: 'rare' })))
+  const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) })) // the feeds keep no frames of before
+  await hub.publishAll(large)
+  reader.drain()
+  await until(() => reader.data.includes('4'))
+  t.strictSame(reader.data, ['1', '4'])
+  t.match(reader.told('gap'), [{ reason: 'skipped' }])
+})

@@ -41,9 +41,9 @@ function faultOf(batch: PastBatch, n: number): string | undefined {
 await t.test('says what it holds, and up to where it is complete', async (t) => {
   const { past, feed } = await prepare(['one', 'two', 'three'])
   const batch = await past.after(feed(), 1)
-  t.match(batch, { events: 2, position: 3, oldest: 2, gap: false })
+  t.match(batch, { events: 2, position: 3, oldest: 2, trimmedAt: undefined })
   t.match(batch.bytes.toString(), /^id: .*-2\ndata: two\n\nid: .*-3\ndata: three\n\n$/)
-  t.match(await past.after(feed(), 3), { events: 0, position: 3, oldest: undefined, gap: false, bytes: { length: 0 } })
+  t.match(await past.after(feed(), 3), { events: 0, position: 3, oldest: undefined, trimmedAt: undefined, bytes: { length: 0 } })
 })
 
 await t.test('a batch is as large as its buffer, or has one event that is larger', async (t) => {
@@ -73,10 +73,10 @@ await t.test('is read once for all who ask for it at about the same time', async
 await t.test('is read anew where something has been trimmed meanwhile, and where there was nothing', async (t) => {
   const { log, past, feed } = await prepare(['one', 'two'], 2)
   const own = feed()
-  t.match(await past.after(own, 0), { events: 2, gap: false })
+  t.match(await past.after(own, 0), { events: 2, trimmedAt: undefined })
   t.match(await past.after(own, 2), { events: 0, position: 2 })
   await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'three' }])
-  t.match(await past.after(own, 0), { events: 2, gap: true, oldest: 2 })
+  t.match(await past.after(own, 0), { events: 2, trimmedAt: Number, oldest: 2 })
   t.match(await past.after(own, 2), { events: 1, position: 3 })
 })
 

@@ -28,7 +28,9 @@ await t.test('the first in is the first out', (t) => {
   }
   t.equal(queue.oldest, undefined)
   queue.push(stored(301))
-  t.equal(queue.at(0)?.sequence, 301)
+  t.equal(queue.at(0), undefined, 'an index stays that of its event')
+  t.equal(queue.at(300)?.sequence, 301)
+  t.strictSame([queue.first, queue.end, queue.newest?.sequence], [300, 301, 301])
   t.end()
 })
 
@@ -53,10 +55,10 @@ await t.test('it does what an array does', (t) => {
         } else if ('shift' in step) {
           for (let n = 0; n < step.shift; n++) same(queue.shift()?.sequence, model.shift())
         } else {
-          same(queue.indexAfter(step.search), model.filter((sequence) => sequence <= step.search).length)
+          same(queue.indexAfter(step.search) - queue.first, model.filter((sequence) => sequence <= step.search).length)
         }
         same(queue.length, model.length)
-        same([0, model.length >> 1, model.length - 1, model.length].map((index) => queue.at(Math.max(0, index))?.sequence), [0, model.length >> 1, model.length - 1, model.length].map((index) => model[Math.max(0, index)]))
+        same([0, model.length >> 1, model.length - 1, model.length].map((index) => queue.at(queue.first + Math.max(0, index))?.sequence), [0, model.length >> 1, model.length - 1, model.length].map((index) => model[Math.max(0, index)]))
       }
     }),
   ))

@@ -33,8 +33,8 @@ async function testFileLog(t: Test, durability: Durability): Promise<void> {
   const root = t.testdir({ [durability]: {} })
   let count = 0
 
-  async function start(folder: string, retention: Retention, now: () => number): Promise<EventLog> {
-    const log = await FileLog.open({ folder, durability, retention, now })
+  async function start(folder: string, retention: Retention, now: () => number, elapsed = now): Promise<EventLog> {
+    const log = await FileLog.open({ folder, durability, retention, now, elapsed })
     folders.set(log, folder)
     return log
   }
@@ -42,10 +42,10 @@ async function testFileLog(t: Test, durability: Durability): Promise<void> {
   await testLog(
     t,
     `the file log (${durability})`,
-    (retention, clock) => start(`${root}/${durability}/${++count}`, retention, clock),
-    async (log, retention, clock) => {
+    (retention, clock, elapsed) => start(`${root}/${durability}/${++count}`, retention, clock, elapsed),
+    async (log, retention, clock, elapsed) => {
       await log.close()
-      return start(folders.get(log)!, retention, clock)
+      return start(folders.get(log)!, retention, clock, elapsed)
     },
   )
 }
@@ -106,7 +106,7 @@ await t.test('opened again after a kill', async (t) => {
       t.equal(again.epoch, log.epoch)
       t.equal(again.head, 7)
       t.strictSame(again.stats(), log.stats())
-      t.strictSame(await readAll(again), await readAll(log))
+      t.strictSame(await readAll(again), { ...await readAll(log), trimmedAt: 0 }, 'and what was trimmed before it was opened')
       t.strictSame(again.records.list(''), [{ key: 'cursor/u/phone', value: 'somewhere' }])
       for (const [topic, after, gap] of [['emptied', 0, true], ['emptied', 1, false], ['a', 1, true], ['a', 2, false], ['b', 0, false], ['*', 1, true], ['*', 2, false], ['never', 0, false]] as const) {
         t.equal((await readAll(again, topic, after)).gap, gap, `a gap of ${topic} after ${after}`)
@@ -513,6 +513,28 @@ await t.test('readers who had to wait for a transaction do not all read in one t
   await publishing
   clearImmediate(immediate)
   t.ok(most < 30, `${most} reads in one turn`)
+})
+
+await t.test('publisher ids are remembered when far more topics have been emptied than are remembered', async (t) => {
+  const clock = { now: 1_700_000_000_000 }
+  const folder = t.testdir({})
+  const options: Opening = { retention: { bytes: 100_000, dedupWindow: 600_000 }, now: () => clock.now }
+  const log = await openLog(t, folder, options)
+  await log.append([event('pay.1', { id: 'order-1' })])
+  for (let n = 0; n < 120_000; n += 2_000) {
+    await log.append(Array.from({ length: 2_000 }, (_, m) => event(`t.${n + m}`)))
+    await turn()
+  }
+  const never = new Selection(['never'])
+  await poll(async () => ((await log.read(never, { after: 0, events: 1 })).gap ? true : undefined), () => 'it is remembered of all how far they were trimmed')
+  t.equal(await log.topic('pay.1'), undefined)
+  clock.now += 599_000
+  t.strictSame(await log.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }])
+  await log.close()
+  const again = await openLog(t, folder, options)
+  t.strictSame(await again.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }], 'also when it is opened again')
+  clock.now += 1_001
+  t.match(await again.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
 })
 
 await t.test('close may be called twice, and what comes after it is refused', async (t) => {

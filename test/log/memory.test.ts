@@ -4,7 +4,7 @@ import type { Retention } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory.js'
 import { event, testLog } from '../contract/log.js'
 
-await testLog(t, 'the memory log', async (retention, clock) => new MemoryLog(retention, clock))
+await testLog(t, 'the memory log', async (retention, clock, elapsed) => new MemoryLog(retention, clock, elapsed))
 
 const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
@@ -25,9 +25,9 @@ await t.test('what is too much by count or bytes goes at once', async (t) => {
   await log.append(Array.from({ length: 5 }, () => event('a')))
   t.strictSame(await sequences(log), [3, 4, 5])
 
-  const { log: small } = start(t, { bytes: 1_000 })
+  const { log: small } = start(t, { bytes: 3_000 })
   for (let n = 0; n < 20; n++) await small.append([event('a', { payload: 'x'.repeat(100) })])
-  t.ok(small.stats().bytes <= 1_000)
+  t.ok(small.stats().bytes <= 3_000)
   t.strictSame((await sequences(small)).at(-1), 20)
 })
 
@@ -50,9 +50,9 @@ await t.test('trim forgets topics that have nothing left, but not what was trimm
   await log.append([event('a', { id: 'x' }), event('b')])
   clock.now += 2_000
   log.trim()
-  t.match(log.stats(), { topics: 1, events: 0, bytes: 0 }, 'a publisher id of "a" is still remembered')
+  t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
+  t.strictSame(await log.append([event('a', { id: 'x' })]), [{ sequence: 1, duplicate: true }], 'nor its publisher ids')
   clock.now += 4_000
-  log.trim()
   log.trim()
   t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
   for (const topic of ['a', 'b']) t.match(await log.read(new Selection([topic]), { after: 0, events: 1 }), { gap: true })
@@ -66,6 +66,34 @@ await t.test('many topics that come and go do not disturb the order of trimming'
   const kept = await sequences(log)
   t.strictSame(kept, Array.from({ length: kept.length }, (_, index) => 2_000 - kept.length + 1 + index))
   t.equal(log.stats().events, kept.length)
+})
+
+await t.test('publisher ids are remembered when far more topics have been emptied than are remembered', async (t) => {
+  const { log, clock } = start(t, { bytes: 100_000, dedupWindow: 600_000 })
+  await log.append([event('pay.1', { id: 'order-1' })])
+  for (let n = 0; n < 120_000; n += 1_000) await log.append(Array.from({ length: 1_000 }, (_, m) => event(`t.${n + m}`)))
+  t.equal(await log.topic('pay.1'), undefined)
+  t.match(await log.read(new Selection(['never']), { after: 0, events: 1 }), { gap: true }, 'it is not remembered of all how far they were trimmed')
+  clock.now += 599_000
+  t.strictSame(await log.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }])
+  clock.now += 1_001
+  t.match(await log.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
+})
+
+await t.test('bytes are those that strings and objects take in the heap', async (t) => {
+  const { log } = start(t, {})
+  const grown = async (payload: string) => {
+    const { bytes } = log.stats()
+    await log.append([event('a', { payload })])
+    return log.stats().bytes - bytes
+  }
+  await grown('')
+  const empty = await grown('')
+  t.ok(empty >= 150, `an event of nothing takes ${empty}`)
+  t.equal(await grown('x'.repeat(10_000)) - empty, 10_000)
+  t.equal(await grown('é'.repeat(10_000)) - empty, 10_000, 'Latin-1')
+  t.equal(await grown('€'.repeat(10_000)) - empty, 20_000)
+  t.equal(await grown(`${'x'.repeat(9_999)}€`) - empty, 20_000, 'one character makes all of them wide')
 })
 
 await t.test('a closed log tells followers nothing and does nothing by itself', async (t) => {

@@ -130,3 +130,44 @@ await t.test('it is for those who may subscribe', async (t) => {
   isProblem(t, await get('/topics/**/events', grants(['*', '*.**'])), 403, 'not-granted', 'one grant has to cover the whole pattern')
   t.equal((await get('/topics/a/events', grants(['b']))).statusCode, 200, 'what anybody may read')
 })
+
+await t.test('a page has no more than so many bytes, and the next goes on', async (t) => {
+  const { app, get } = await start(t, 0)
+  const SIZE = 200_000
+  for (let n = 0; n < 20; n++) await app.hub.publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
+  for (const first of ['limit=1000', 'last=20']) {
+    const numbers: number[] = []
+    for (let query = first, more = true; more; ) {
+      const response = await get(`/topics/big/events?${query}`)
+      const page = response.json<Page>()
+      t.match(response.headers['content-type'], /^application\/json\b/)
+      t.ok(page.events.length * SIZE < 1024 * 1024 + SIZE, `${page.events.length} events`)
+      numbers.push(...page.events.map(({ text }) => Number.parseInt(text!)))
+      more = page.more
+      query = `limit=1000&after=${page.cursor}`
+    }
+    t.strictSame(numbers, Array.from({ length: 20 }, (_, n) => n))
+  }
+  await app.hub.publish('huge', { text: 'x'.repeat(260_000) })
+  t.equal((await get('/topics/huge/events')).json<Page>().events.length, 1, 'one event at least')
+})
+
+await t.test('the newest of a rare type are found, however many others lie between', async (t) => {
+  const { app, page } = await start(t, 0, { retainEvents: 1_000_000 })
+  for (const rare of [1, 2, 3]) {
+    await app.hub.publish('a', { data: rare, type: 'rare' })
+    for (let n = 0; n < 25; n++) await app.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
+  }
+  t.match(await page('/topics/a/events?last=2&type=rare'), { numbers: [2, 3] })
+  t.match(await page('/topics/a/events?last=9&type=rare'), { numbers: [1, 2, 3], more: false })
+})
+
+await t.test('data are what was published, byte for byte', async (t) => {
+  const { app, get } = await start(t, 0)
+  for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}]) await app.hub.publish('a', { data })
+  await app.hub.publishChecked([{ topic: 'a', type: undefined, id: undefined, kind: 'json', payload: '{"__proto__":1,"n":12345678901234567890}', ephemeral: false }])
+  const { payload } = await get('/topics/a/events')
+  t.match(payload, '"data":{"__proto__":1,"n":12345678901234567890}}')
+  t.equal(JSON.stringify(JSON.parse(payload)).length > 0, true)
+  t.strictSame((JSON.parse(payload) as Page).events.slice(0, 5).map(({ data }) => data), [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '🎉', 0, [], {}])
+})

@@ -155,3 +155,9 @@ await t.test('what a client has sent before it went away is stored, and the hub 
   t.strictSame(await stored(hub), [1, 2, 3])
 })
 
+await t.test('a line for one topic too many ends it: what stands before is stored, and the line is named', async (t) => {
+  const hub = await openApp(t, { maxTopics: 2 })
+  const problem = isProblem(t, await post(hub, [line('a', 1), '', line('b', 2), line('c', 3, { ephemeral: true }), line('a', 4), '', line('d', 5), line('a', 6), ''].join('\n')), 429, 'too-many-topics')
+  t.match(problem, { line: 7, accepted: 4 })
+  t.strictSame(await stored(hub), [1, 2, 4])
+})

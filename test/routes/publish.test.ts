@@ -315,3 +315,22 @@ await t.test('cursors are printable, and get greater', async (t) => {
     last++
   }
 })
+
+await t.test('an event for one topic too many is refused: 429, and when to try again', async (t) => {
+  const hub = await openApp(t, { maxTopics: 2 })
+  const post = (url: string, payload: object) => hub.send({ method: 'POST', url, payload })
+  t.equal((await post('/events', { events: [{ topic: 'a', data: 1 }, { topic: 'b', data: 2 }] })).statusCode, 201)
+  const one = await post('/topics/c/events', { data: 3 })
+  const { detail, errors } = isProblem(t, one, 429, 'too-many-topics')
+  t.match(detail, /"c" would be a further topic.*FANFARE_MAX_TOPICS/)
+  t.equal(errors, undefined)
+  t.match(one.headers['retry-after'], /^\d+$/)
+  const batch = isProblem(t, await post('/events', { events: [{ topic: 'c', data: 3, ephemeral: true }, { topic: 'a', data: 4 }, { topic: 'd', data: 5 }] }), 429, 'too-many-topics')
+  t.match(batch.errors, [{ path: '/events/2', message: /"d"/ }], 'the event is named')
+  t.match(await stored(hub), [{ data: 1 }, { data: 2 }])
+  t.equal((await post('/topics/c/events', { data: 3, ephemeral: true })).statusCode, 202, 'what is not kept makes no topic')
+  t.equal((await post('/topics/a/events', { data: 6 })).statusCode, 201, 'the topics that are there take more')
+  await t.rejects(hub.app.hub.publish('c', { data: 3 }), { name: 'HubError', code: 'too-many-topics', index: undefined })
+  await hub.app.hub.purge('b')
+  t.equal((await post('/topics/c/events', { data: 3 })).statusCode, 201, 'one has gone')
+})

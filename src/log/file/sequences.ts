@@ -1,67 +1,138 @@
-/** The sequences of topics, from the index and from what is not in it yet; and of several topics, merged. */
+/**
+ * The sequences of events: of one topic, from the index and from what is not in it yet; of several topics, merged; of the
+ * whole log. They are fetched a few at a time, and nothing of a snapshot is held between two calls, so that each call may
+ * read another one.
+ */
 import type { Transaction } from 'lmdb'
 import TinyQueue from 'tinyqueue'
 import type { Topic } from './state.js'
 import type { Tables } from './store.js'
 
-/** Sequences, one after the other. */
-export type Sequences = Iterator<number>
+/** How many sequences are fetched first, and at most: the more have been wanted, the more are fetched. */
+const FIRST_FETCH = 4
+const MAX_FETCH = 256
 
-/** The sequences of a topic behind `after`, up to `until`, from the oldest on. */
-export function* forwards(index: Tables['index'], transaction: Transaction, { id, recent }: Topic, after: number, until: number): Generator<number, undefined> {
-  for (const [, sequence] of index.getKeys({ start: [id, after + 1], end: [id, until + 1], transaction })) yield sequence
-  for (const sequence of recent) if (sequence > after && sequence <= until) yield sequence
+/** Which way sequences are read: from the oldest on, or from the newest on. */
+export type Direction = 'forwards' | 'backwards'
+
+/** Sequences in order. */
+export interface Sequences {
+  /** The next one; `undefined`: there is none. */
+  next(transaction: Transaction): number | undefined
 }
 
-/** The sequences of a topic up to `until`, from the newest on. */
-export function* backwards(index: Tables['index'], transaction: Transaction, { id, recent }: Topic, until: number): Generator<number, undefined> {
-  for (let i = recent.length - 1; i >= 0; i--) if (recent[i]! <= until) yield recent[i]!
-  for (const [, sequence] of index.getKeys({ start: [id, until], end: [id, 0], reverse: true, transaction })) yield sequence
-}
+/** Sequences that are fetched by the piece. */
+abstract class FetchedSequences implements Sequences {
+  /** The first and the last sequence that is wanted, and that have not been fetched yet. */
+  protected low: number
+  protected high: number
+  readonly #direction: Direction
+  #fetched: number[] = []
+  #at = 0
+  #count = FIRST_FETCH
 
-/**
- * What is wanted of a topic's sequences, newest first: what is not wanted is jumped over.
- * @param from the topic's sequences from a sequence on, newest first
- * @param newestWanted the newest that is wanted, not beyond a sequence; 0: none
- */
-export function* wantedOf(from: (until: number) => Iterable<number>, newestWanted: (sequence: number) => number, head: number): Generator<number, undefined> {
-  let until: number | undefined = newestWanted(head)
-  while (until !== undefined && until > 0) {
-    let jump: number | undefined
-    for (const sequence of from(until)) {
-      const wanted = newestWanted(sequence)
-      if (wanted === sequence) {
-        yield sequence
-        continue
-      }
-      jump = wanted
-      break
+  /** What lies behind `after`, up to `until`. */
+  constructor(direction: Direction, after: number, until: number) {
+    this.#direction = direction
+    this.low = after + 1
+    this.high = until
+  }
+
+  next(transaction: Transaction): number | undefined {
+    if (this.#at === this.#fetched.length) this.#fetch(transaction)
+    return this.#fetched[this.#at++]
+  }
+
+  #fetch(transaction: Transaction): void {
+    this.#at = 0
+    if (this.low > this.high) {
+      this.#fetched = []
+      return
     }
-    until = jump
+    this.#fetched = this.#direction === 'forwards' ? this.forwards(transaction, this.#count) : this.backwards(transaction, this.#count)
+    const last = this.#fetched.at(-1)
+    if (last === undefined) this.high = this.low - 1
+    else if (this.#direction === 'forwards') this.low = last + 1
+    else this.high = last - 1
+    this.#count = Math.min(2 * this.#count, MAX_FETCH)
+  }
+
+  /** Some of what lies from `low` to `high`, the oldest first; none: there is nothing. */
+  protected abstract forwards(transaction: Transaction, count: number): number[]
+  /** The same, the newest first. */
+  protected abstract backwards(transaction: Transaction, count: number): number[]
+}
+
+/** The sequences of a topic. */
+export class TopicSequences extends FetchedSequences {
+  readonly #index: Tables['index']
+  readonly #topic: Pick<Topic, 'id' | 'recent'>
+
+  constructor(index: Tables['index'], topic: Pick<Topic, 'id' | 'recent'>, direction: Direction, after: number, until: number) {
+    super(direction, after, until)
+    this.#index = index
+    this.#topic = topic
+  }
+
+  protected forwards(transaction: Transaction, limit: number): number[] {
+    const { id, recent } = this.#topic
+    const indexed = [...this.#index.getKeys({ start: [id, this.low], end: [id, this.high + 1], limit, transaction })].map(([, sequence]) => sequence)
+    return indexed.length > 0 ? indexed : recent.filter((sequence) => sequence >= this.low && sequence <= this.high)
+  }
+
+  protected backwards(transaction: Transaction, limit: number): number[] {
+    const { id, recent } = this.#topic
+    if (recent.length > 0 && recent[0]! <= this.high) {
+      const unindexed = recent.filter((sequence) => sequence >= this.low && sequence <= this.high)
+      if (unindexed.length > 0) return unindexed.reverse()
+    }
+    return [...this.#index.getKeys({ start: [id, this.high], end: [id, this.low - 1], reverse: true, limit, transaction })].map(([, sequence]) => sequence)
   }
 }
 
-/** Merges sequences, each list in order, into one in that order. */
-export function* merge(lists: Sequences[], compare: (a: number, b: number) => number): Generator<number, undefined> {
-  interface Head {
-    sequence: number
-    rest: Sequences
+/** The sequences of the whole log. */
+export class LogSequences extends FetchedSequences {
+  readonly #events: Tables['events']
+
+  constructor(events: Tables['events'], direction: Direction, after: number, until: number) {
+    super(direction, after, until)
+    this.#events = events
   }
-  const heads: Head[] = []
-  try {
-    for (const rest of lists) {
-      const first = rest.next()
-      if (!first.done) heads.push({ sequence: first.value, rest })
-    }
-    const queue = new TinyQueue(heads, (a, b) => compare(a.sequence, b.sequence))
-    for (let head = queue.pop(); head; head = queue.pop()) {
-      yield head.sequence
-      const next = head.rest.next()
-      if (next.done) continue
-      head.sequence = next.value
-      queue.push(head)
-    }
-  } finally {
-    for (const list of lists) list.return?.()
+
+  protected forwards(transaction: Transaction, limit: number): number[] {
+    return [...this.#events.getKeys({ start: this.low, end: this.high + 1, limit, transaction })]
+  }
+
+  protected backwards(transaction: Transaction, limit: number): number[] {
+    return [...this.#events.getKeys({ start: this.high, end: this.low - 1, reverse: true, limit, transaction })]
+  }
+}
+
+/** The next sequence of one list. */
+interface Head {
+  sequence: number
+  rest: Sequences
+}
+
+/** Sequences of several lists, merged. */
+export class MergedSequences implements Sequences {
+  readonly #heads: TinyQueue<Head>
+
+  constructor(direction: Direction) {
+    this.#heads = new TinyQueue<Head>([], direction === 'forwards' ? (a, b) => a.sequence - b.sequence : (a, b) => b.sequence - a.sequence)
+  }
+
+  /** Adds a list, before the first call of `next`. */
+  add(rest: Sequences, transaction: Transaction): void {
+    const sequence = rest.next(transaction)
+    if (sequence !== undefined) this.#heads.push({ sequence, rest })
+  }
+
+  next(transaction: Transaction): number | undefined {
+    const head = this.#heads.pop()
+    if (!head) return undefined
+    const { sequence } = head
+    this.add(head.rest, transaction)
+    return sequence
   }
 }

@@ -1,8 +1,9 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
-import { LRUCache } from 'lru-cache'
 import type { NewEvent } from '../../hub/event.js'
-import { REMEMBERED_TOPICS, sizeOf } from '../log.js'
+import { sizeOf } from '../log.js'
+import { TopicTree } from '../topic-tree.js'
+import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import { toEvent } from './rows.js'
 import type { Tables, TopicRow, TotalsRow } from './store.js'
 
@@ -40,24 +41,29 @@ export interface Totals {
   indexed: number
 }
 
-export class State {
+export class State implements TrimHistory {
   totals: Totals
   /** What is not in the index yet, in order. */
   readonly unindexed: Unindexed[] = []
   /** Grows whenever something has been trimmed. */
   trims = 0
-  /** What it was when topics were emptied that have not come back; of the oldest it is not known any more. */
-  readonly emptiedAt = new LRUCache<string, number>({ max: REMEMBERED_TOPICS })
   /** What it was when topics were forgotten that have no events. */
   forgottenAt = 0
+  /** How far topics have been trimmed, also those that have no events left and are not forgotten. */
+  readonly marks = new TrimMarks()
   readonly topics = new Map<string, Topic>()
+  /** The names of these topics, by segment. */
+  readonly names = new TopicTree<string>()
 
   /** Reads the tables; what had not been indexed is read again event by event, and is little. */
-  constructor({ meta, topics, events }: Tables) {
+  constructor({ meta, topics, events, emptiedBySequence }: Tables) {
     this.totals = toTotals(meta.get('totals') as TotalsRow | undefined)
+    for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
     for (const { key, value } of topics.getRange()) {
       const [id, count, size, newest, trimmed] = value
       this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed, trimmedAt: 0, recent: [] })
+      this.names.set(key, key)
+      if (trimmed > 0) this.marks.set(key, trimmed, 0)
     }
     for (const { key: sequence, value } of events.getRange({ start: this.totals.indexed + 1 })) {
       const topic = this.topics.get(value[0])
@@ -70,6 +76,18 @@ export class State {
       topic.bytes += sizeOf(event)
       topic.newest = sequence
     }
+  }
+
+  get newestTrimmed(): number {
+    return this.totals.trimmed
+  }
+
+  get forgotten(): Trimmed {
+    return { trimmed: this.totals.forgotten, trimmedAt: this.forgottenAt }
+  }
+
+  trimmedOf(topic: string): Trimmed {
+    return this.topics.get(topic) ?? this.marks.get(topic) ?? this.forgotten
   }
 
   /** Whether a snapshot of the tables is what this says. */
@@ -102,6 +120,10 @@ export class Change {
   /** Topics whose rows have to be written now; what was only appended to others is found again in the events. */
   readonly #dirty = new Set<Topic>()
   readonly #appended: Unindexed[] = []
+  /** How many more topics have events than before. */
+  #added = 0
+  /** Topics without events of which it is not remembered any more how far they have been trimmed. */
+  readonly #forgotten: string[] = []
   /** How many of the events that were not in the index are now. */
   #indexed = 0
 
@@ -123,9 +145,21 @@ export class Change {
     return topic
   }
 
+  /** How many topics have events. */
+  get topicCount(): number {
+    return this.#state.topics.size + this.#added
+  }
+
+  /** Whether a topic has events. */
+  hasTopic(name: string): boolean {
+    const topic = this.#topics.get(name) ?? this.#state.topics.get(name)
+    return topic !== undefined && topic.events > 0
+  }
+
   /** Counts an event that was put into the events. */
   append(topic: Topic, sequence: number, event: NewEvent): void {
     const size = sizeOf(event)
+    if (topic.events === 0) this.#added++
     topic.events++
     topic.bytes += size
     topic.newest = sequence
@@ -137,6 +171,7 @@ export class Change {
   /** Counts an event that was taken out of the events and the index. */
   trim(topic: Topic, sequence: number, size: number): void {
     topic.events--
+    if (topic.events === 0) this.#added--
     topic.bytes -= size
     topic.trimmed = Math.max(topic.trimmed, sequence)
     topic.trimmedAt = ++this.trims
@@ -144,6 +179,13 @@ export class Change {
     this.totals.bytes -= size
     this.totals.trimmed = Math.max(this.totals.trimmed, sequence)
     this.#dirty.add(topic)
+  }
+
+  /** Counts a topic without events that was taken out of the tables. */
+  forget(topic: string, trimmed: number): void {
+    this.totals.forgotten = Math.max(this.totals.forgotten, trimmed)
+    this.trims++
+    this.#forgotten.push(topic)
   }
 
   /** Puts the oldest events that are not in the index into it. */
@@ -176,7 +218,9 @@ export class Change {
 
   /** Makes the change the state; after the transaction. */
   apply(): void {
+    const { trims } = this.#state
     if (this.totals.forgotten > this.#state.totals.forgotten) this.#state.forgottenAt = this.trims
+    for (const topic of this.#forgotten) this.#state.marks.delete(topic)
     this.#state.trims = this.trims
     this.#state.totals = this.totals
     for (const { topic } of this.#state.unindexed.splice(0, this.#indexed)) this.#topics.get(topic)!.recent.shift()
@@ -185,10 +229,14 @@ export class Change {
       this.#topics.get(event.topic)!.recent.push(event.sequence)
     }
     for (const topic of this.#topics.values()) {
-      if (topic.events > 0) this.#state.topics.set(topic.name, topic)
-      else {
-        this.#state.topics.delete(topic.name)
-        this.#state.emptiedAt.set(topic.name, topic.trimmedAt)
+      const { name } = topic
+      if (topic.trimmedAt > trims) this.#state.marks.set(name, topic.trimmed, topic.trimmedAt)
+      if (topic.events > 0) {
+        if (!this.#state.topics.has(name)) this.#state.names.set(name, name)
+        this.#state.topics.set(name, topic)
+      } else {
+        this.#state.names.delete(name)
+        this.#state.topics.delete(name)
       }
     }
   }
@@ -206,8 +254,8 @@ export class Change {
       emptied.removeSync(name)
       emptiedBySequence.removeSync(gone[1])
     }
-    const [id, trimmed] = gone ?? [++this.totals.topicIds, this.totals.forgotten]
-    const trimmedAt = gone ? (this.#state.emptiedAt.get(name) ?? 0) : this.#state.forgottenAt
+    const [id] = gone ?? [++this.totals.topicIds]
+    const { trimmed, trimmedAt } = gone ? { trimmed: gone[1], trimmedAt: this.#state.trimmedOf(name).trimmedAt } : { trimmed: this.totals.forgotten, trimmedAt: this.#state.forgottenAt }
     const topic: Topic = { name, id, events: 0, bytes: 0, newest: 0, trimmed, trimmedAt, recent: [] }
     this.#dirty.add(topic)
     return topic

@@ -40,7 +40,7 @@ export type TotalsRow = [head: number, events: number, bytes: number, topicIds: 
 /** The tables. All of them are changed in one transaction, so each is always what the others say. */
 export interface Tables {
   root: RootDatabase
-  /** `format`, `epoch`, `totals`, `session`, `owner`, `probe`. */
+  /** `format`, `epoch`, `totals`, `session`, `owner`, `probe`, `clock`. */
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: Database<EventRow, number> & Encoded<number>
@@ -51,10 +51,10 @@ export interface Tables {
   index: Database<number, [number, number]>
   /** Topic → what it had when this was written: at the latest when its events were indexed. */
   topics: Database<TopicRow, string>
-  /** [topic id, publisher id] → [sequence, time]. */
-  ids: Database<[number, number], [number, string]>
-  /** [time, topic id, publisher id] → sequence: ids whose events are trimmed, and when they may be forgotten. */
-  orphanIds: Database<number, [number, number, string]>
+  /** [topic, publisher id] → [sequence, time]. */
+  ids: Database<[number, number], [string, string]>
+  /** [time, topic, publisher id] → sequence: ids whose events are trimmed, and when they may be forgotten. */
+  orphanIds: Database<number, [number, string, string]>
   /** Topic that has no events left → [topic id, newest sequence trimmed]. */
   emptied: Database<[number, number], string>
   /** The same by sequence. */

@@ -1,5 +1,6 @@
 /** Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction. */
 import { REMEMBERED_TOPICS, sizeOf, type Retention } from '../log.js'
+import type { SteadyClock } from '../steady-clock.js'
 import type { Change, State, Topic } from './state.js'
 import { toEvent } from './rows.js'
 import type { Tables } from './store.js'
@@ -11,7 +12,7 @@ export class Trimmer {
   readonly #tables: Tables
   readonly #state: State
   readonly #retention: Retention
-  readonly #now: () => number
+  readonly #clock: SteadyClock
   /** Topics that may have more events than are kept. */
   readonly #crowded = new Set<string>()
   /** Topics that have many more, of which some are not in the index. */
@@ -20,11 +21,11 @@ export class Trimmer {
   #hasOrphans = false
   #hasForgettable = false
 
-  constructor(tables: Tables, state: State, retention: Retention, now: () => number) {
+  constructor(tables: Tables, state: State, retention: Retention, clock: SteadyClock) {
     this.#tables = tables
     this.#state = state
     this.#retention = retention
-    this.#now = now
+    this.#clock = clock
     for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
   }
 
@@ -47,13 +48,12 @@ export class Trimmer {
 
   /** Looks at what time alone makes due. It costs reads of the tables, so not every transaction does it. */
   look(): void {
-    const now = this.#now()
     const { root, events, orphanIds, emptied } = this.#tables
     root.readerCheck() // a process that was reading and was killed would keep every page that it saw
     const [oldest] = events.getRange({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
-    this.#hasOld = oldest !== undefined && oldest.key <= this.#state.totals.indexed && oldest.value[1] < now - this.#retention.age
-    this.#hasOrphans = orphan !== undefined && orphan[0] <= now
+    this.#hasOld = oldest !== undefined && oldest.key <= this.#state.totals.indexed && this.#isOld(oldest.key, oldest.value[1])
+    this.#hasOrphans = orphan !== undefined && orphan[0] <= this.#clock.time
     this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
   }
 
@@ -80,7 +80,10 @@ export class Trimmer {
     if (this.#hasOld || this.isTooLarge) left -= this.#trimOldest(change, left)
     if (this.#hasOrphans) this.#forgetIds(Math.max(1, left))
     if (this.#hasForgettable) this.#forgetTopics(change, Math.max(1, left))
+    const hasSteps = this.#clock.isDirty
+    if (hasSteps) this.#tables.meta.putSync('clock', this.#clock.steps)
     return () => {
+      if (hasSteps) this.#clock.isDirty = false
       for (const topic of change.changed) this.noticed(topic)
       if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.look()
     }
@@ -106,16 +109,20 @@ export class Trimmer {
   }
 
   #trimOldest(change: Change, limit: number): number {
-    const tooOld = this.#now() - this.#retention.age
     const due: [number, string][] = []
     let { bytes } = change.totals
     for (const { key, value } of this.#tables.events.getRange()) {
-      if (due.length >= limit || key > this.#state.totals.indexed || (value[1] >= tooOld && bytes <= this.#retention.bytes)) break
+      if (due.length >= limit || key > this.#state.totals.indexed || (!this.#isOld(key, value[1]) && bytes <= this.#retention.bytes)) break
       due.push([key, value[0]])
       bytes -= sizeOf(toEvent(key, value))
     }
     for (const [sequence, name] of due) this.#remove(change, change.topic(name), sequence, 0)
     return due.length
+  }
+
+  /** Whether an event is older than events may be. The newer an event is, the younger it is by this clock. */
+  #isOld(sequence: number, time: number): boolean {
+    return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
   /** @param size the event's, or 0 when it has to be looked at */
@@ -126,24 +133,24 @@ export class Trimmer {
     index.removeSync([topic.id, sequence])
     events.removeSync(sequence)
     change.trim(topic, sequence, event ? sizeOf(event) : size)
-    if (event?.id !== undefined) this.#orphan(topic, sequence, event.id, event.time)
+    if (event?.id !== undefined) this.#orphan(topic.name, sequence, event.id, event.time)
   }
 
-  /** An event is gone: its publisher's id is remembered until its window is over. */
-  #orphan(topic: Topic, sequence: number, id: string, time: number): void {
+  /** An event is gone: its publisher's id is remembered until its window is over, whatever becomes of the topic. */
+  #orphan(topic: string, sequence: number, id: string, time: number): void {
     const { ids, orphanIds } = this.#tables
-    const until = time + this.#retention.dedupWindow
-    if (until > this.#now()) orphanIds.putSync([until, topic.id, id], sequence)
-    else if (ids.get([topic.id, id])?.[0] === sequence) ids.removeSync([topic.id, id])
+    const until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
+    if (until > this.#clock.time) orphanIds.putSync([until, topic, id], sequence)
+    else if (ids.get([topic, id])?.[0] === sequence) ids.removeSync([topic, id])
   }
 
   /** Forgets publisher ids whose events are gone and whose window is over. */
   #forgetIds(limit: number): void {
     const { ids, orphanIds } = this.#tables
-    for (const { key, value } of [...orphanIds.getRange({ end: [this.#now(), 0, ''], limit })]) {
-      const [, topicId, id] = key
+    for (const { key, value } of [...orphanIds.getRange({ end: [this.#clock.time, '', ''], limit })]) {
+      const [, topic, id] = key
       orphanIds.removeSync(key)
-      if (ids.get([topicId, id])?.[0] === value) ids.removeSync([topicId, id]) // else it has been published anew
+      if (ids.get([topic, id])?.[0] === value) ids.removeSync([topic, id]) // else it has been published anew
     }
   }
 
@@ -152,8 +159,7 @@ export class Trimmer {
     for (const { key, value } of [...emptiedBySequence.getRange({ limit })]) {
       emptied.removeSync(value)
       emptiedBySequence.removeSync(key)
-      change.totals.forgotten = Math.max(change.totals.forgotten, key)
-      change.trims++
+      change.forget(value, key)
     }
   }
 }

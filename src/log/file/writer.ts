@@ -5,7 +5,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../hub/hub-error.js'
 import type { NewEvent, StoredEvent } from '../../hub/event.js'
-import type { Appended, Retention } from '../log.js'
+import { tooManyTopics, type Appended, type Retention } from '../log.js'
+import type { SteadyClock } from '../steady-clock.js'
 import { toEvent, toRow } from './rows.js'
 import { Change, type State } from './state.js'
 import type { Durability, Tables } from './store.js'
@@ -55,7 +56,8 @@ interface PendingPurge {
 /** What a transaction did. */
 interface Outcome {
   stored: StoredEvent[]
-  appended: Appended[][]
+  /** What became of each append; a refused one has stored nothing. */
+  appended: (Appended[] | HubError)[]
   /** Purges that are done. */
   purged: PendingPurge[]
   /** Makes it the state. */
@@ -65,7 +67,7 @@ interface Outcome {
 export interface WriterOptions {
   durability: Durability
   retention: Retention
-  now: () => number
+  clock: SteadyClock
   /** Called with what was stored, in order, once it is durable. */
   onStored: (events: readonly StoredEvent[]) => void
   /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
@@ -223,7 +225,11 @@ export class Writer {
     }
     outcome.apply()
     if (outcome.stored.length > 0) this.#options.onStored(outcome.stored)
-    appends.forEach(({ resolve }, index) => resolve(outcome.appended[index]!))
+    appends.forEach(({ resolve, reject }, index) => {
+      const answer = outcome.appended[index]!
+      if (answer instanceof HubError) reject(answer)
+      else resolve(answer)
+    })
     for (const { resolve } of records) resolve()
     for (const purge of outcome.purged) {
       this.#purges.delete(purge)
@@ -253,9 +259,9 @@ export class Writer {
 
   #write(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Outcome {
     const change = new Change(this.#state, this.#tables)
-    const time = this.#options.now()
+    const time = this.#options.clock.stamp(change.totals.head)
     const stored: StoredEvent[] = []
-    const appended = appends.map(({ events }) => events.map((event) => this.#append(change, event, time, stored)))
+    const appended = appends.map(({ events }) => this.#refusal(change, events) ?? events.map((event) => this.#append(change, event, time, stored)))
     if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex || purges.some((purge) => this.#isUnindexed(purge))) change.index(INDEX_STEP)
     const steps = this.#purge(change, purges)
     const trimmed = this.#trimmer.step(change, TRIM_STEP + 2 * stored.length)
@@ -304,18 +310,35 @@ export class Writer {
     this.#hasProbe = this.failure !== undefined
   }
 
+  /** Why events cannot be appended: they would make more topics than there may be. */
+  #refusal(change: Change, events: readonly NewEvent[]): HubError | undefined {
+    const { topics: limit = Infinity } = this.#options.retention
+    if (change.topicCount + events.length <= limit) return undefined
+    const added = new Set<string>()
+    for (const [index, event] of events.entries()) {
+      if (change.hasTopic(event.topic) || this.#first(event) !== undefined) continue
+      if (change.topicCount + added.add(event.topic).size > limit) return tooManyTopics(event, index, limit)
+    }
+    return undefined
+  }
+
+  /** The sequence of the first event with an event's publisher id, as long as that is remembered. */
+  #first({ topic, id }: NewEvent): number | undefined {
+    const first = id === undefined ? undefined : this.#tables.ids.get([topic, id])
+    if (!first) return undefined
+    const { clock, retention: { dedupWindow } } = this.#options
+    return clock.time - clock.timeOf(...first) < dedupWindow || this.#tables.events.doesExist(first[0]) ? first[0] : undefined
+  }
+
   #append(change: Change, event: NewEvent, time: number, stored: StoredEvent[]): Appended {
     const { events, ids } = this.#tables
+    const first = this.#first(event)
+    if (first !== undefined) return { sequence: first, duplicate: true }
     const topic = change.topic(event.topic)
-    if (event.id !== undefined) {
-      const first = ids.get([topic.id, event.id])
-      const window = this.#options.retention.dedupWindow
-      if (first && (first[0] > topic.trimmed || time - first[1] < window)) return { sequence: first[0], duplicate: true }
-    }
     const sequence = ++change.totals.head
     const row = toRow(event, time)
     events.putSync(sequence, row)
-    if (event.id !== undefined) ids.putSync([topic.id, event.id], [sequence, time])
+    if (event.id !== undefined) ids.putSync([event.topic, event.id], [sequence, time])
     change.append(topic, sequence, event)
     stored.push(toEvent(sequence, row))
     return { sequence, duplicate: false }

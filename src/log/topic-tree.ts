@@ -1,0 +1,104 @@
+/** Values by topic, as a tree of segments: the topics of some patterns are found without a look at any other topic. */
+import type { PatternNode, PatternTree } from '../hub/pattern-tree.js'
+import { isReserved } from '../hub/topic.js'
+
+interface Branch<T> {
+  /** By the next segment; `undefined`: none. */
+  children: Map<string, Branch<T>> | undefined
+  /** The value of the topic that ends here. */
+  value: T | undefined
+}
+
+/** The branches below one that has been visited. */
+interface Frame<T> {
+  branches: Iterator<[string, Branch<T>]>
+  /** What is left of the patterns; `undefined`: they stand for everything below. */
+  nodes: readonly PatternNode[] | undefined
+  /** Whether these are first segments, of which some are the hub's own. */
+  isTop: boolean
+}
+
+export class TopicTree<T> {
+  readonly #root: Branch<T> = { children: undefined, value: undefined }
+
+  set(topic: string, value: T): void {
+    let branch = this.#root
+    for (const segment of topic.split('.')) {
+      branch.children ??= new Map()
+      let child = branch.children.get(segment)
+      if (!child) branch.children.set(segment, (child = { children: undefined, value: undefined }))
+      branch = child
+    }
+    branch.value = value
+  }
+
+  delete(topic: string): void {
+    remove(this.#root, topic.split('.'), 0)
+  }
+
+  /**
+   * Finds the values of the topics that patterns stand for, each once. The tree may change meanwhile: a topic that is
+   * there from the first step to the last is found.
+   * @returns one step after the other: a value, or `undefined` where a branch was visited that has none
+   */
+  *matching({ root }: PatternTree): Generator<T | undefined, undefined> {
+    const stack = [frameBelow(this.#root, [root], true)]
+    for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
+      const next = frame.branches.next()
+      if (next.done) {
+        stack.pop()
+        continue
+      }
+      const [segment, branch] = next.value
+      const nodes = frame.nodes && follow(frame.nodes, segment, frame.isTop && isReserved(segment))
+      if (branch.children && (nodes === undefined || nodes.length > 0)) stack.push(frameBelow(branch, nodes, false))
+      yield nodes === undefined || nodes.some(({ isEnd }) => isEnd) ? branch.value : undefined
+    }
+  }
+}
+
+/** What is left of patterns behind a segment; `undefined`: they stand for whatever follows. */
+function follow(nodes: readonly PatternNode[], segment: string, isReserved: boolean): readonly PatternNode[] | undefined {
+  const following: PatternNode[] = []
+  for (const { children, hasRest } of nodes) {
+    if (hasRest && !isReserved) return undefined
+    const child = children.get(segment)
+    if (child) following.push(child)
+    const star = isReserved ? undefined : children.get('*')
+    if (star) following.push(star)
+  }
+  return following
+}
+
+function frameBelow<T>({ children = new Map<string, Branch<T>>() }: Branch<T>, nodes: readonly PatternNode[] | undefined, isTop: boolean): Frame<T> {
+  const isOpen = nodes === undefined || nodes.some((node) => node.hasRest || node.children.has('*'))
+  return { branches: isOpen ? children.entries() : named(children, nodes), nodes, isTop }
+}
+
+/** The branches that patterns name. */
+function* named<T>(children: Map<string, Branch<T>>, nodes: readonly PatternNode[]): Generator<[string, Branch<T>], undefined> {
+  const segments = new Set(nodes.flatMap((node) => [...node.children.keys()]))
+  if (segments.size > children.size) {
+    for (const entry of children) if (segments.has(entry[0])) yield entry
+    return
+  }
+  for (const segment of segments) {
+    const branch = children.get(segment)
+    if (branch) yield [segment, branch]
+  }
+}
+
+/** Removes the branches on which nothing is left. */
+function remove<T>(branch: Branch<T>, segments: readonly string[], depth: number): void {
+  const segment = segments[depth]
+  if (segment === undefined) {
+    branch.value = undefined
+    return
+  }
+  const child = branch.children?.get(segment)
+  if (!child) return
+  remove(child, segments, depth + 1)
+  if (child.value !== undefined || child.children) return
+  branch.children!.delete(segment)
+  if (branch.children!.size === 0) branch.children = undefined
+}

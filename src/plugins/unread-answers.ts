@@ -1,0 +1,78 @@
+/**
+ * Answers that their clients do not read. Node waits for ever until a peer takes what it was sent. An answer of which nothing
+ * is taken for a time is given up with its connection. Event streams have sinks that look after themselves.
+ */
+import type { ServerResponse } from 'node:http'
+import { Http2ServerResponse } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Settings } from '../settings.js'
+
+/** How often answers are looked at, in milliseconds: a part of the time that they have, and no more often than this. */
+const LOOKS = 4
+const MIN_INTERVAL = 50
+const MAX_INTERVAL = 1_000
+/** The least of an HTTP/2 answer that has to be taken within the time, in bytes: what is taken of a part cannot be seen. */
+const HTTP2_PART = 64 * 1024
+
+/** An answer that was not taken at once. */
+interface Watched {
+  /** How many bytes were still to be taken at the last look. */
+  waiting: number
+  /** Since when nothing has been taken, on the clock of `performance.now()`. */
+  since: number
+}
+
+type Answer = ServerResponse | Http2ServerResponse
+
+export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
+  /** Those that have been given to Node and are not known to be taken. Most are gone from here before anybody looks. */
+  const given = new Set<Answer>()
+  const watched = new Map<Answer, Watched>()
+
+  app.addHook('onSend', (_request, { raw }: FastifyReply, payload, done) => {
+    given.add(raw)
+    done(null, payload)
+  })
+  app.addHook('onResponse', (_request, { raw }: FastifyReply, done) => {
+    given.delete(raw)
+    done()
+  })
+  const timer = setInterval(() => look(performance.now()), Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / LOOKS))).unref()
+  app.addHook('onClose', async () => clearInterval(timer))
+
+  function look(now: number): void {
+    for (const answer of given) if (isGone(answer)) given.delete(answer)
+    for (const answer of watched.keys()) if (!given.has(answer)) watched.delete(answer)
+    for (const answer of given) {
+      const waiting = waitingOf(answer)
+      const last = watched.get(answer)
+      if (waiting === 0 || waiting !== last?.waiting) watched.set(answer, { waiting, since: now })
+      else if (now - last.since >= timeOf(answer, waiting)) end(answer)
+    }
+  }
+
+  function timeOf(answer: Answer, waiting: number): number {
+    return answer instanceof Http2ServerResponse ? slowTimeout * Math.max(1, waiting / HTTP2_PART) : slowTimeout
+  }
+
+  function end(answer: Answer): void {
+    app.log.info({ waiting: waitingOf(answer) }, 'answer given up: its client does not read it')
+    given.delete(answer)
+    if (answer instanceof Http2ServerResponse) answer.stream.destroy()
+    else answer.destroy()
+  }
+}, { name: 'fanfare-unread-answers', fastify: '5.x' })
+
+function isGone(answer: Answer): boolean {
+  return answer instanceof Http2ServerResponse ? answer.stream.destroyed : answer.destroyed || answer.writableFinished
+}
+
+/** How many bytes of an answer its client has not taken; 0: it is not the client that is waited for. */
+function waitingOf(answer: Answer): number {
+  if (answer instanceof Http2ServerResponse) return answer.stream.writableLength
+  const { socket } = answer as { socket: (Socket & { _handle?: { writeQueueSize?: number } | null }) | null }
+  if (!socket) return 0 // answers to earlier requests of the connection come first
+  return socket.writableLength + (socket._handle?.writeQueueSize ?? 0) // the latter says how much the kernel has taken of one write
+}

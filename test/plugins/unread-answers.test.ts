@@ -1,0 +1,117 @@
+/** Answers that a client asks for and does not read, on real sockets. */
+import { once } from 'node:events'
+import http2 from 'node:http2'
+import { connect as connectNet, type AddressInfo, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import fanfare from '../../src/index.js'
+import { poll, within } from '../helper/deadline.js'
+import { anyTopic, SECRET } from '../helper/token.js'
+import { selfSigned } from './certificate.js'
+
+const SLOW = 400
+const EVENT = 200_000
+/** More than a page may have. */
+const EVENTS = 40
+const HEADERS = `Host: hub\r\nAccept: application/json\r\nAuthorization: Bearer ${anyTopic()}\r\n`
+const PAGE = `GET /topics/big/events?limit=1000 HTTP/1.1\r\n${HEADERS}\r\n`
+
+async function listen(t: Test, app: FastifyInstance, slowTimeout = SLOW): Promise<number> {
+  await app.register(fanfare, { jwtSecret: SECRET, log: 'memory', slowTimeout, console: false, retainBytes: 1e9 })
+  app.get('/own', async () => 'x'.repeat(20_000_000))
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  for (let n = 0; n < EVENTS; n++) await app.hub.publish('big', { text: `${n}`.padEnd(EVENT, '.') })
+  return (app.server.address() as AddressInfo).port
+}
+
+function open(t: Test, port: number, isTls: boolean): Socket {
+  const socket = isTls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connectNet(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  t.teardown(() => socket.destroy())
+  return socket
+}
+
+/** How many sockets the server has. */
+function countSockets(app: FastifyInstance): Promise<number> {
+  return new Promise((resolve, reject) => app.server.getConnections((err, count) => (err ? reject(err) : resolve(count))))
+}
+
+for (const isTls of [false, true]) {
+  const create = () => (isTls ? (Fastify({ https: selfSigned() }) as unknown as FastifyInstance) : Fastify())
+
+  await t.test(`${isTls ? 'https' : 'http'}: an answer that nobody reads is given up, with its connection`, async (t) => {
+    const app = create()
+    const port = await listen(t, app)
+    const socket = open(t, port, isTls)
+    await once(socket, isTls ? 'secureConnect' : 'connect')
+    socket.pause()
+    for (let n = 0; n < 20; n++) socket.write(PAGE) // the sockets of both ends hold some of it
+    await poll(async () => ((await countSockets(app)) === 1 ? true : undefined), () => 'it has not arrived')
+    // what it sends meanwhile does not help
+    const chatter = setInterval(() => socket.write('\r\n'), 50)
+    t.teardown(() => clearInterval(chatter))
+    await poll(async () => ((await countSockets(app)) === 0 ? true : undefined), () => 'its connection is still there')
+  })
+
+  await t.test(`${isTls ? 'https' : 'http'}: one that is read slowly is sent to its end`, async (t) => {
+    const app = create()
+    const port = await listen(t, app, 5_000) // the kernel takes more only when a good part of its buffer is free
+    const socket = open(t, port, isTls)
+    await once(socket, isTls ? 'secureConnect' : 'connect')
+    let length = 0
+    socket.on('data', (bytes: Buffer) => {
+      length += bytes.length
+      socket.pause()
+      setTimeout(() => socket.resume(), 50)
+    })
+    const began = performance.now()
+    const closed = once(socket, 'close')
+    socket.write(PAGE.repeat(5) + PAGE.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
+    await within(closed, () => `${length} bytes have come`, 120_000)
+    t.ok(length > 6 * 1024 * 1024, `${length} bytes in ${Math.round(performance.now() - began)} ms`)
+  })
+}
+
+await t.test('what an application answers itself is left alone', async (t) => {
+  const app = Fastify()
+  const port = await listen(t, app)
+  const socket = open(t, port, false)
+  await once(socket, 'connect')
+  socket.pause()
+  socket.write('GET /own HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n')
+  const other = open(t, port, false)
+  await once(other, 'connect')
+  other.pause()
+  for (let n = 0; n < 20; n++) other.write(PAGE)
+  await poll(async () => ((await countSockets(app)) === 1 ? true : undefined), () => 'the hub’s answer has not been given up')
+  let length = 0
+  socket.on('data', (bytes: Buffer) => (length += bytes.length))
+  const closed = once(socket, 'close')
+  socket.resume()
+  await within(closed, () => `${length} bytes have come`)
+  t.ok(length > 20_000_000)
+})
+
+await t.test('http2: an answer that nobody reads is given up, and the others of its connection are not', async (t) => {
+  const app = Fastify({ http2: true }) as unknown as FastifyInstance
+  const port = await listen(t, app)
+  const session = http2.connect(`http://127.0.0.1:${port}`)
+  session.on('error', () => undefined)
+  t.teardown(() => session.destroy())
+  const headers = { accept: 'application/json', authorization: `Bearer ${anyTopic()}` }
+  const given = once(app.server, 'stream') as Promise<[http2.ServerHttp2Stream]>
+  const unread = session.request({ ...headers, ':path': '/topics/big/events?limit=1000' })
+  unread.on('error', () => undefined)
+  const [answer] = await given
+  const closed = once(answer, 'close')
+  const status = async () => {
+    const stream = session.request({ ...headers, ':path': '/status' })
+    const [response] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders]
+    stream.resume()
+    return Number(response[':status'])
+  }
+  await within(closed, () => 'it is still there', 60_000)
+  t.equal(await status(), 200)
+})
