@@ -2,13 +2,14 @@ import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { Socket } from 'node:net'
+import net, { type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
+import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import type { Settings } from '../../src/settings.js'
-import { within } from '../helper/deadline.js'
+import { poll, within } from '../helper/deadline.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { parseStream } from '../hub/reference-parser.js'
 import { until } from '../routes/open-app.js'
@@ -278,3 +279,90 @@ await t.test('a request that is injected gets its stream, and closing waits for 
   await t.resolves(app.close())
   await until(() => text.includes('fanfare.close'))
 })
+
+/** A stream on a socket of its own, which is never read from once it has begun. */
+async function openDeaf(t: Test, { server }: FastifyInstance): Promise<Socket> {
+  const { port } = server.address() as AddressInfo
+  const isSecure = server instanceof https.Server
+  const socket = isSecure ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }) : net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  socket.write(`GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`)
+  await once(socket, 'data')
+  socket.pause()
+  return socket
+}
+
+/** Sends a byte now and then, for as long as the socket takes some. */
+function trickle(t: Test, socket: Socket): void {
+  const timer = setInterval(() => socket.writable && socket.write('x'), 20)
+  t.teardown(() => clearInterval(timer))
+}
+
+function socketsOf({ server }: FastifyInstance): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_err, count) => resolve(count)))
+}
+
+for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
+  await t.test(`${name}: what a reader sends is no progress`, async (t) => {
+    const { app } = await transports[name]!(t, { slowTimeout: 300 })
+    trickle(t, await openDeaf(t, app))
+    await until(() => app.hub.connections.size === 1)
+    for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+    await until(() => app.hub.connections.size === 0)
+    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
+    t.equal(app.hub.connections.size, 0)
+  })
+
+  await t.test(`${name}: the socket of a stream that has ended is gone soon, whatever comes`, async (t) => {
+    const { app } = await transports[name]!(t)
+    trickle(t, await openDeaf(t, app))
+    await until(() => app.hub.connections.size === 1)
+    app.hub.connections.end('revoked', () => true)
+    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
+    t.equal(app.hub.connections.size, 0)
+  })
+}
+
+await t.test('a time-out of the application for idle connections does not end a stream, and is there again afterwards', async (t) => {
+  const limit = { connectionTimeout: 200, keepAliveTimeout: 100, requestTimeout: 300, http2SessionTimeout: 250 }
+  const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
+    'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
+    'HTTP/1.1 with TLS': { app: Fastify({ ...limit, https: { key, cert } }), open: (_t, app) => byHttp1(app, https.request) },
+    'HTTP/2': { app: Fastify({ ...limit, http2: true, https: { key, cert } }) as unknown as FastifyInstance, open: byHttp2 },
+  }
+  await Promise.all(Object.entries(apps).map(async ([name, { app, open }]) => {
+    await start(t, app, {}, nothing)
+    const openOne = open(t, app)
+    const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
+    for (let n = 0; n < 10; n++) {
+      await delay(100)
+      await app.hub.publish('a', { data: n })
+    }
+    await until(() => busy.events.length === 10)
+    t.notOk(busy.isClosed || quiet.isClosed, name)
+    await app.hub.publish('b', { data: 1 })
+    await until(() => quiet.events.length === 1)
+    app.hub.connections.end('revoked', () => true)
+    await until(() => busy.isClosed && quiet.isClosed)
+    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => `${name}: a connection is left`)
+  }))
+})
+
+for (const [name, start] of Object.entries(transports)) {
+  await t.test(`${name}: the application is told that a response is over`, async (t) => {
+    const told = { closed: 0, responses: 0 }
+    const { app, open } = await start(t, {}, (app) => {
+      app.addHook('onRequest', async (_request, reply) => void reply.raw.once('close', () => told.closed++))
+      app.addHook('onResponse', async () => { told.responses++ })
+    })
+    const readers = await Promise.all([open(), open(), open()])
+    await until(() => app.hub.connections.size === 3)
+    t.equal(told.closed, 0, 'not while the stream is open')
+    readers[0].destroy()
+    await until(() => told.closed === 1)
+    app.hub.connections.end('revoked', () => true)
+    await until(() => told.closed === 3)
+    await until(() => told.responses === 3)
+  })
+}
