@@ -33,7 +33,8 @@ export function detach(request: IncomingMessage, response: ServerResponse, socke
     const [onFinish] = (response.rawListeners('finish') as Listener[]).filter(({ name }) => name === RESPONSE_LISTENER)
     if (socket.destroyed || !close || !onFinish) return
     response.detachSocket(socket)
-    withoutStackTraces(() => close.call(socket)) // what Node does itself when a connection ends: takes the parser off the socket and frees it
+    // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind this one
+    asIfDestroyed(socket, () => withoutStackTraces(() => close.call(socket)))
     for (const event of Object.keys(HTTP_LISTENERS)) {
       for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
     }
@@ -42,8 +43,11 @@ export function detach(request: IncomingMessage, response: ServerResponse, socke
     finish(response, onFinish)
     if (response.listenerCount('close') > 0) socket.once('close', () => emitClose(response))
   }
-  if (request.closed) letGo()
-  else request.once('close', letGo)
+  // The parser may be in the middle of what was pipelined behind the request: promises and 'close' run between two parts of
+  // a body. Freed there, it would add itself to the server's idle connections again.
+  const letGoLater = () => void setImmediate(letGo)
+  if (request.closed) letGoLater()
+  else request.once('close', letGoLater)
   request.resume()
 }
 
@@ -62,6 +66,16 @@ function finish(response: ServerResponse, onFinish: Listener): void {
   response.removeListener('finish', onFinish)
   Object.assign(response, { finished: true }) // what `writableEnded` answers
   response.emit('finish')
+}
+
+/** A request that is aborted destroys its connection, unless that is destroyed already. */
+function asIfDestroyed(socket: Socket, run: () => void): void {
+  Object.defineProperty(socket, 'destroyed', { value: true, configurable: true })
+  try {
+    run()
+  } finally {
+    Reflect.deleteProperty(socket, 'destroyed')
+  }
 }
 
 /** Node makes an error, for a request that is over: where it was made says nothing, and costs as much as all the rest here. */

@@ -1,14 +1,16 @@
 /**
  * Takes a reply over as an event stream. The head goes through Node's HTTP, with every header that other plugins have
- * put on the reply; the body is delimited by the end of the connection (RFC 9112, 6.3), so that the same bytes go to
- * every subscriber's socket without any framing of their own.
+ * put on the reply. The body goes to the socket itself: over HTTP/1.1 in chunks (RFC 9112, 7.1), whose frames are part of
+ * the bytes that all subscribers share; over HTTP/1.0 up to the end of the connection (RFC 9112, 6.3).
  */
+import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Sink } from '../hub/subscriber.js'
 import type { Settings } from '../settings.js'
+import type { Chunk } from '../wire/chunk.js'
 import { detach, emitClose } from './detach.js'
 import { Http2Sessions } from './http2-sessions.js'
 import { SinkWatch } from './sink-watch.js'
@@ -27,12 +29,12 @@ declare module 'fastify' {
      */
     fanfareStream: (headers: Record<string, string>) => Sink | undefined
     /** Sends the head of an event stream and at most one block, and ends it. */
-    endedFanfareStream: (headers: Record<string, string>, block?: Buffer) => void
+    endedFanfareStream: (headers: Record<string, string>, block?: Chunk) => void
   }
 }
 
 const HEADERS = {
-  'content-type': 'text/event-stream',
+  'content-type': 'text/event-stream; charset=utf-8', // always UTF-8, but some clients would guess another
   'cache-control': 'no-store, no-transform',
   'x-accel-buffering': 'no', // nginx would keep the events back
 }
@@ -53,16 +55,16 @@ export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) =>
       return undefined
     }
     if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
-    return openSink(sendHead(this, headers), { slowTimeout, watch })
+    return openSink(sendHead(this, headers), { isChunked: takesChunks(this), slowTimeout, watch })
   })
-  app.decorateReply('endedFanfareStream', function (this: FastifyReply, headers: Record<string, string>, block?: Buffer) {
+  app.decorateReply('endedFanfareStream', function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
     this.hijack()
     const { raw } = this
     if (raw instanceof Http2ServerResponse) {
       if (hasGone(this)) return
-    } else raw.shouldKeepAlive = false
+    } else delimitBody(this, raw)
     raw.writeHead(200, headOf(this, headers))
-    raw.end(block)
+    raw.end(block?.plain)
   })
 }, { name: 'fanfare-event-stream', fastify: '5.x' })
 
@@ -86,8 +88,20 @@ function hasGone({ raw }: FastifyReply): boolean {
   return raw.destroyed || !raw.socket || raw.socket.destroyed || !raw.socket.writable
 }
 
+/** Whether the body is sent in chunks: to a socket, over HTTP/1.1. Requests may be injected, and have none. */
+function takesChunks({ raw, request }: FastifyReply): boolean {
+  return !(raw instanceof Http2ServerResponse) && request.raw.httpVersion === '1.1' && request.socket instanceof Socket
+}
+
+/** The connection ends with the body. */
+function delimitBody(reply: FastifyReply, raw: ServerResponse): void {
+  raw.shouldKeepAlive = false
+  if (!takesChunks(reply)) raw.removeHeader('transfer-encoding')
+}
+
 function headOf(reply: FastifyReply, headers: Record<string, string>): Record<string, string> {
-  return { ...reply.getHeaders(), ...HEADERS, ...headers } as Record<string, string>
+  const framing = takesChunks(reply) ? { 'transfer-encoding': 'chunked' } : {}
+  return { ...reply.getHeaders(), ...HEADERS, ...framing, ...headers } as Record<string, string>
 }
 
 /** Writes the head; returns where the body goes. Head and first block leave in one write. */
@@ -99,8 +113,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamB
     raw.flushHeaders()
     return raw.stream
   }
-  raw.removeHeader('transfer-encoding') // not chunked: the body ends with the connection
-  raw.shouldKeepAlive = false
+  delimitBody(reply, raw)
   const { socket } = raw
   const body = socket instanceof Socket ? socket : raw
   body.cork()

@@ -4,6 +4,7 @@ import type { Http2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Lender, Sink, SinkReader } from '../hub/subscriber.js'
+import type { Chunk } from '../wire/chunk.js'
 import { writerTo, type DirectWriter } from './direct-writer.js'
 import type { SinkWatch, Watched } from './sink-watch.js'
 
@@ -20,6 +21,8 @@ export const END_GRACE = 2_000
 const PIECE = 16 * 1024
 
 export interface SinkOptions {
+  /** The body is sent in chunks (RFC 9112, 7.1), whose frames are written here. */
+  isChunked: boolean
   /** How long a sink may be full without progress, in milliseconds. */
   slowTimeout: number
   /** Looks at the sinks that are full or ending. */
@@ -48,11 +51,13 @@ class StreamSink implements Sink, Watched {
   /** When that was last less than before; then, when the sink was ended. On the clock of `performance.now()`. */
   #since = 0
   readonly #body: StreamBody
+  readonly #isChunked: boolean
   readonly #slowTimeout: number
   readonly #watch: SinkWatch
 
-  constructor(body: StreamBody, { slowTimeout, watch }: SinkOptions, writer: DirectWriter | undefined) {
+  constructor(body: StreamBody, { isChunked, slowTimeout, watch }: SinkOptions, writer: DirectWriter | undefined) {
     this.#body = body
+    this.#isChunked = isChunked
     this.#slowTimeout = slowTimeout
     this.#watch = watch
     this.#writer = writer
@@ -63,7 +68,8 @@ class StreamSink implements Sink, Watched {
     if (body instanceof Socket) body.once('end', () => this.#peerEnded())
   }
 
-  write(bytes: Buffer, lender?: Lender): boolean {
+  write(chunk: Chunk, lender?: Lender): boolean {
+    const bytes = this.#isChunked ? chunk.framed : chunk.plain
     if (this.#isDirect ? this.#writer!.write(bytes, lender) : this.#writeToStream(bytes)) return true
     if (this.#isFull) this.#waiting += bytes.length
     else if (!this.#isEnded) {
@@ -74,8 +80,10 @@ class StreamSink implements Sink, Watched {
     return false
   }
 
-  end(bytes: Buffer): void {
+  /** The last chunk tells a stream that the hub ends from one that is cut off, also by `look`. */
+  end(chunk: Chunk): void {
     if (this.#isEnded) return
+    const bytes = this.#isChunked ? chunk.framedAsLast : chunk.plain
     this.#beginToEnd()
     if (this.#rest) this.#rest.push(bytes)
     else this.#body.end(bytes)

@@ -9,6 +9,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import type { Settings } from '../../src/settings.js'
+import { decodeChunks } from '../helper/chunks.js'
 import { poll, within } from '../helper/deadline.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { parseStream } from '../hub/reference-parser.js'
@@ -141,9 +142,9 @@ for (const [name, start] of Object.entries(transports)) {
     await t.test('head and first block come at once, then events as they are published', async (t) => {
       const { app, open } = await start(t)
       const reader = await open()
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /./, 'last-event-id': /./ })
+      t.match(reader.headers, { ':status': 200, 'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /./, 'last-event-id': /./ })
       await until(() => told(reader, 'open').length === 1)
-      t.equal(reader.headers['transfer-encoding'], undefined)
+      t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       t.equal(reader.headers['content-length'], undefined)
       t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: there is no such header in HTTP/2')
       for (let n = 0; n < 20; n++) await app.hub.publish('a', { data: `zwölf €${n}` })
@@ -168,7 +169,8 @@ for (const [name, start] of Object.entries(transports)) {
     await t.test('HEAD answers the head and ends', async (t) => {
       const { app, open } = await start(t)
       const reader = await open(URL, 'HEAD')
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream', 'last-event-id': `${app.hub.epoch}-0` })
+      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream; charset=utf-8', 'last-event-id': `${app.hub.epoch}-0` })
+      t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       await until(() => reader.isClosed)
       t.equal(reader.length, 0)
       t.equal(app.hub.connections.size, 0)
@@ -180,7 +182,7 @@ for (const [name, start] of Object.entries(transports)) {
       const reader = await open()
       t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream' })
       await until(() => reader.isClosed)
-      t.strictSame(told(reader, 'close'), [{ reason: 'busy' }])
+      t.match(told(reader, 'close'), [{ reason: 'busy', retry: Number }])
     })
 
     await t.test('a reader that stalls costs little, and loses nothing when it reads on', async (t) => {
@@ -280,16 +282,17 @@ await t.test('a request that is injected gets its stream, and closing waits for 
   await until(() => text.includes('fanfare.close'))
 })
 
-/** A stream on a socket of its own, which is never read from once it has begun. */
-async function openDeaf(t: Test, { server }: FastifyInstance): Promise<Socket> {
+/** A stream on a socket of its own, which nobody reads from once it has begun; its head has been read. */
+async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
   const { port } = server.address() as AddressInfo
   const isSecure = server instanceof https.Server
   const socket = isSecure ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }) : net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => void socket.destroy())
   socket.on('error', () => undefined)
-  socket.write(`GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`)
-  await once(socket, 'data')
+  socket.write(`GET ${url} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`)
+  const [first] = (await once(socket, 'data')) as [Buffer]
   socket.pause()
+  socket.unshift(first.subarray(first.indexOf('\r\n\r\n') + 4))
   return socket
 }
 
@@ -366,3 +369,57 @@ for (const [name, start] of Object.entries(transports)) {
     await until(() => told.responses === 3)
   })
 }
+
+for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
+  await t.test(`${name}: each write is a chunk, and the last chunk tells an end from a cut`, async (t) => {
+    const sockets: Socket[] = []
+    const { app } = await transports[name]!(t, { retainEvents: 1e5 }, (app) => void app.server.on(name === 'HTTP/1.1' ? 'connection' : 'secureConnection', (socket: Socket) => sockets.push(socket)))
+    for (let n = 0; n < 30; n++) await app.hub.publishAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'a', text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100) })))
+    for (const end of ['end', 'cut'] as const) {
+      const socket = await openDeaf(t, app, `${URL}?replay=all`)
+      const bytes: Buffer[] = []
+      const ended = once(socket, 'end')
+      socket.on('data', (chunk: Buffer) => void bytes.push(chunk)).resume()
+      const isThere = (what: string) => until(() => Buffer.concat(bytes.slice(-3)).includes(what))
+      await isThere('fanfare.live')
+      await app.hub.publish('a', { data: `until the ${end}` })
+      await isThere(`"until the ${end}"`)
+      if (end === 'end') app.hub.connections.end('revoked', () => true)
+      else sockets.at(-1)!.destroy()
+      await ended
+      await until(() => app.hub.connections.size === 0)
+      const { parts, isComplete } = decodeChunks(Buffer.concat(bytes))
+      t.equal(isComplete, end === 'end', end)
+      t.ok(parts.every((part) => part.endsWith('\n\n')), 'whole blocks')
+      const blocks = parseStream(Buffer.from(parts.join(''))).map(({ event }) => event!)
+      const texts = blocks.filter(({ type }) => type === 'message').map(({ data }) => data.split(' ', 1)[0])
+      t.strictSame(texts.slice(0, 3_000), Array.from({ length: 3_000 }, (_, n) => String(n)))
+      t.equal(blocks.at(-1)!.type, end === 'end' ? 'fanfare.close' : 'message')
+    }
+  })
+}
+
+await t.test('requests behind that for a stream do not disturb it, and leave nothing behind', async (t) => {
+  const { app } = await transports['HTTP/1.1']!(t)
+  const body = '{"data":1}'
+  const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`
+  const { port } = app.server.address() as AddressInfo
+  for (const [n, requests] of [stream + publish, stream + stream.repeat(20), publish + stream + publish.slice(0, -1), stream + publish + stream + publish].entries()) {
+    const socket = net.connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.write(requests)
+    await until(() => text.includes('fanfare.open'))
+    await delay(20)
+    await app.hub.publish('a', { text: `live ${n}` })
+    await until(() => text.includes(`live ${n}`))
+    t.equal(app.hub.connections.size, 1)
+    t.equal(text.match(/fanfare\.open/g)!.length, 1)
+    socket.destroy()
+    await until(() => app.hub.connections.size === 0)
+  }
+  await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'a socket is left')
+  t.doesNotThrow(() => app.server.closeIdleConnections())
+})
