@@ -1,4 +1,5 @@
 /** Writes blocks of an event stream, one after the other, into a buffer. */
+import { Chunk, CHUNK_FRAME } from '../wire/chunk.js'
 import { byteLength, fits } from './utf8.js'
 
 export class BatchWriter {
@@ -9,12 +10,14 @@ export class BatchWriter {
   /** How many blocks that are. */
   blocks = 0
 
+  /** @param buffer has room for `CHUNK_FRAME` bytes less than it has */
   constructor(buffer: Buffer) {
     this.buffer = buffer
   }
 
-  get bytes(): Buffer {
-    return this.buffer.subarray(0, this.length)
+  /** Returns what has been written as one chunk, in the buffer. Nothing can be written any more. */
+  chunk(): Chunk {
+    return Chunk.within(this.buffer, this.length)
   }
 
   /**
@@ -22,11 +25,14 @@ export class BatchWriter {
    * @returns `false`: there is no room for it
    */
   write(...parts: (string | Buffer)[]): boolean {
-    if (!fits(parts, this.buffer.length - this.length)) {
+    if (!fits(parts, this.buffer.length - CHUNK_FRAME - this.length)) {
       if (this.blocks > 0) return false
-      this.buffer = Buffer.allocUnsafeSlow(byteLength(parts))
+      this.buffer = Buffer.allocUnsafeSlow(byteLength(parts) + CHUNK_FRAME)
     }
-    for (const part of parts) this.length += typeof part === 'string' ? this.buffer.write(part, this.length) : part.copy(this.buffer, this.length)
+    for (const part of parts) {
+      const end = Chunk.START + this.length
+      this.length += typeof part === 'string' ? this.buffer.write(part, end) : part.copy(this.buffer, end)
+    }
     this.blocks++
     return true
   }

@@ -3,6 +3,7 @@
  * where it stands.
  */
 import type { EventLog, Span } from '../log/log.js'
+import { Chunk } from '../wire/chunk.js'
 import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
 import { BATCH_EVENTS, type PastBatch } from './past-batch.js'
@@ -74,7 +75,7 @@ export class CatchUp {
     const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
     if (missing) subscriber.knownTrims = batch.trims // what else is gone need not be told again with every batch
     subscriber.sequence = batch.position
-    const sent = batch.events === 0 || subscriber.send(batch.bytes, batch.events, undefined, batch)
+    const sent = batch.events === 0 || subscriber.send(batch.chunk, batch.events, undefined, batch)
     if (batch.events === 0) batch.release()
     return told && sent
   }
@@ -154,7 +155,7 @@ export class CatchUp {
     const { feed: { selection, wire }, carried } = subscriber
     if (carried.length === 0) return true
     subscriber.carried = []
-    const blocks = carried.filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type)).map((frame) => frame.bytes(wire))
-    return blocks.length === 0 || subscriber.send(Buffer.concat(blocks), blocks.length)
+    const blocks = carried.filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type)).map((frame) => frame.chunk(wire))
+    return blocks.length === 0 || subscriber.send(Chunk.join(blocks), blocks.length)
   }
 }

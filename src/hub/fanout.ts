@@ -192,7 +192,7 @@ export class Fanout {
       const batch = feed.batch(subscriber.place)
       subscriber.place = batch.to
       if (batch.sequence !== undefined) subscriber.sequence = batch.sequence
-      if (!subscriber.send(batch.bytes, batch.events, now)) return
+      if (!subscriber.send(batch.chunk, batch.events, now)) return
     }
   }
 }

@@ -2,14 +2,15 @@
  * A feed is what all subscribers read who asked for the same events in the same format. It holds the frames that not
  * every one of them has been sent yet, and joins what one place lacks into one batch for all who stand there.
  */
+import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
 import type { Selection } from './selection.js'
 import type { Format, Wire } from './sse.js'
 import type { Subscriber } from './subscriber.js'
 
-/** Bytes for one write. */
+/** What is written at once. */
 export interface Batch {
-  bytes: Buffer
+  chunk: Chunk
   /** How many events it has. */
   events: number
   /** The sequence of its last stored event; `undefined`: it has only ephemeral ones. */
@@ -103,20 +104,19 @@ export class Feed {
   }
 
   #build(from: number): Batch {
-    const parts: Buffer[] = []
+    const parts: Chunk[] = []
     let length = 0
     let sequence: number | undefined
     let index = from - this.#start
     for (; index < this.#frames.length; index++) {
       const frame = this.#frames[index]!
-      const bytes = frame.bytes(this.wire)
-      if (parts.length > 0 && length + bytes.length > BATCH_BYTES) break
-      parts.push(bytes)
-      length += bytes.length
+      const chunk = frame.chunk(this.wire)
+      if (parts.length > 0 && length + chunk.length > BATCH_BYTES) break
+      parts.push(chunk)
+      length += chunk.length
       if (frame.sequence !== undefined) sequence = frame.sequence
     }
-    const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts, length)
-    return { bytes, events: parts.length, sequence, to: this.#start + index, full: index < this.#frames.length }
+    return { chunk: Chunk.join(parts), events: parts.length, sequence, to: this.#start + index, full: index < this.#frames.length }
   }
 
   /** Lets go of every frame. Whoever has not read them reads them from the log. */

@@ -1,4 +1,5 @@
 /** An event on its way to subscribers, encoded at most once for each way in which it can look. */
+import type { Chunk } from '../wire/chunk.js'
 import type { NewEvent } from './event.js'
 import type { Encoder, Wire } from './sse.js'
 
@@ -11,10 +12,10 @@ export class Frame {
   readonly #time: number
   readonly #id: string
   readonly #encoder: Encoder
-  #raw: Buffer | undefined
-  #rawWithTopic: Buffer | undefined
-  #cloud: Buffer | undefined
-  #cloudWithTopic: Buffer | undefined
+  #raw: Chunk | undefined
+  #rawWithTopic: Chunk | undefined
+  #cloud: Chunk | undefined
+  #cloudWithTopic: Chunk | undefined
 
   /**
    * @param time when it was published, in milliseconds since the epoch of Unix
@@ -29,15 +30,15 @@ export class Frame {
     this.#id = id
   }
 
-  /** The block to send: one Buffer, shared by everyone who reads it in this way. */
-  bytes(wire: Wire): Buffer {
+  /** The block to send: one chunk, shared by everyone who reads it in this way. */
+  chunk(wire: Wire): Chunk {
     if (wire.format === 'raw') {
       return wire.topicLine ? (this.#rawWithTopic ??= this.#encode(wire)) : (this.#raw ??= this.#encode(wire))
     }
     return wire.topicLine ? (this.#cloudWithTopic ??= this.#encode(wire)) : (this.#cloud ??= this.#encode(wire))
   }
 
-  #encode(wire: Wire): Buffer {
+  #encode(wire: Wire): Chunk {
     return this.#encoder.event(this.event, wire, this.sequence, this.#time, this.#id)
   }
 }

@@ -1,5 +1,6 @@
 /** A part of the log as bytes, ready to be sent, in a buffer that is used again when everybody has been sent it. */
 import type { EventLog } from '../log/log.js'
+import { Chunk, CHUNK_FRAME } from '../wire/chunk.js'
 import { BatchWriter } from './batch-writer.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Encoder } from './sse.js'
@@ -11,7 +12,6 @@ export const BATCH_EVENTS = 1_000
 const WORTH_A_BUFFER = BATCH_BYTES / 2
 /** How many buffers are kept that nobody uses at the moment. */
 const SPARE_BUFFERS = 16
-const NOTHING = Buffer.alloc(0)
 
 /** What batches are made of. */
 export interface PastSource {
@@ -31,7 +31,7 @@ export class PastBatch implements Lender {
   readonly trims: number
   /** Resolves when the rest of this is known, and throws HubError `log-unavailable`. */
   readonly read: Promise<void>
-  bytes: Buffer = NOTHING
+  chunk = Chunk.NOTHING
   events = 0
   /** The sequence up to which it is complete. */
   position: number
@@ -40,7 +40,7 @@ export class PastBatch implements Lender {
   /** The sequence of its first event. */
   oldest: number | undefined
   readonly #buffers: BatchBuffers
-  /** What `bytes` are a part of, when it is to be used again. */
+  /** What the chunk is a part of, when it is to be used again. */
   #buffer: Buffer | undefined
   #holders = 1
 
@@ -78,10 +78,10 @@ export class PastBatch implements Lender {
     const isInBuffer = writer.buffer === buffer
     if (isInBuffer && writer.length >= WORTH_A_BUFFER) {
       this.#buffer = buffer
-      this.bytes = writer.bytes
+      this.chunk = writer.chunk()
       return
     }
-    this.bytes = isInBuffer ? Buffer.from(writer.bytes) : writer.bytes
+    this.chunk = isInBuffer ? writer.chunk().copy() : writer.chunk()
     this.#buffers.giveBack(buffer)
   }
 }
@@ -90,9 +90,9 @@ export class PastBatch implements Lender {
 export class BatchBuffers {
   readonly #spare: Buffer[] = []
 
-  /** @returns a buffer of `BATCH_BYTES`, with anything in it */
+  /** @returns a buffer with room for `BATCH_BYTES` and the frame of a chunk, with anything in it */
   take(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES)
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES + CHUNK_FRAME)
   }
 
   /** Nobody may use the buffer any more. */

@@ -35,7 +35,7 @@ export class PastBatches {
       batch.release()
       throw err
     }
-    if (batch.events === 0 || batch.bytes.length > BATCH_BYTES) this.#forget(batch) // where nothing was, something may be soon; and a few may be very large
+    if (batch.events === 0 || batch.chunk.length > BATCH_BYTES) this.#forget(batch) // where nothing was, something may be soon; and a few may be very large
     return batch
   }
 

@@ -3,6 +3,7 @@
  * Source: WHATWG HTML, "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting an event stream).
  */
 import type { ShownEvent } from '../log/log.js'
+import { Chunk } from '../wire/chunk.js'
 import type { BatchWriter } from './batch-writer.js'
 import { printCursor } from './cursor.js'
 import type { NewEvent, StoredEvent } from './event.js'
@@ -36,16 +37,16 @@ export class Encoder {
    * @param time when it was published, in milliseconds since the epoch of Unix
    * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
    */
-  event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): Buffer {
-    return Buffer.from(`${headOf(event, wire, sequence === undefined ? undefined : id, time, id)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
+  event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): Chunk {
+    return Chunk.of(`${headOf(event, wire, sequence === undefined ? undefined : id, time, id)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
   }
 
   /**
    * Events of the log, one after the other.
    * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
    */
-  events(events: readonly StoredEvent[], wire: Wire, withIds = true): Buffer {
-    return Buffer.concat(events.map((event) => this.event(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence))))
+  events(events: readonly StoredEvent[], wire: Wire, withIds = true): Chunk {
+    return Chunk.join(events.map((event) => this.event(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence))))
   }
 
   /**
@@ -64,8 +65,8 @@ export class Encoder {
   }
 
   /** The first block of a stream. `retry` is in milliseconds. */
-  open(sequence: number, connection: string, topics: readonly string[], retry: number): Buffer {
-    return Buffer.from(`retry: ${retry}\nid: ${this.cursor(sequence)}\nevent: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
+  open(sequence: number, connection: string, topics: readonly string[], retry: number): Chunk {
+    return Chunk.of(`retry: ${retry}\nid: ${this.cursor(sequence)}\nevent: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
   }
 
   /**
@@ -73,27 +74,31 @@ export class Encoder {
    * @param after the cursor that the subscriber asked to go on from, as it was given
    * @param oldest the sequence of the oldest event that is still there, or `undefined` when nothing is
    */
-  gap(reason: GapReason, after: string, oldest: number | undefined): Buffer {
-    return Buffer.from(`event: fanfare.gap\ndata: ${JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })}\n\n`)
+  gap(reason: GapReason, after: string, oldest: number | undefined): Chunk {
+    return Chunk.of(`event: fanfare.gap\ndata: ${JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })}\n\n`)
   }
 
   /** Tells that replay or resume is over. */
-  live(sequence: number): Buffer {
-    return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.live\ndata: {}\n\n`)
+  live(sequence: number): Chunk {
+    return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.live\ndata: {}\n\n`)
   }
 
   /**
    * Keeps the connection open, and moves the cursor of a quiet stream forward. The heartbeat is a named event with data: many
    * clients ignore an `id:` without data, and some make an empty message of a comment.
    */
-  heartbeat(sequence: number): Buffer {
-    return Buffer.from(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
+  heartbeat(sequence: number): Chunk {
+    return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
   }
 }
 
-/** The last block of a stream that the hub ends. `retry` is in milliseconds. */
-export function closeBlock(reason: CloseReason, retry: number): Buffer {
-  return Buffer.from(`retry: ${retry}\nevent: fanfare.close\ndata: ${JSON.stringify({ reason })}\n\n`)
+/**
+ * The last block of a stream that the hub ends. `retry` is in milliseconds. A client that knows nothing of the `retry:` line
+ * finds it in the data where it matters most: when the hub is busy.
+ */
+export function closeBlock(reason: CloseReason, retry: number): Chunk {
+  const data = reason === 'busy' ? { reason, retry } : { reason }
+  return Chunk.of(`retry: ${retry}\nevent: fanfare.close\ndata: ${JSON.stringify(data)}\n\n`)
 }
 
 const RETRY = { min: 2_000, max: 4_000 }

@@ -1,4 +1,5 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
+import type { Chunk } from '../wire/chunk.js'
 import { monotonicNow, wallNow } from './clock.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
@@ -12,12 +13,12 @@ export interface Sink {
   /** Who is told what happens to the sink. */
   reader: SinkReader | undefined
   /**
-   * Sends bytes. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows.
+   * Sends a chunk. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows.
    * @param lender is told once the bytes may be overwritten, where that can be known: not of TLS, HTTP/2 and injected requests
    */
-  write(bytes: Buffer, lender?: Lender): boolean
-  /** Sends the last bytes and closes, at once or when the peer has taken them, but does not wait for it for long. */
-  end(bytes: Buffer): void
+  write(chunk: Chunk, lender?: Lender): boolean
+  /** Sends the last chunk and closes, at once or when the peer has taken it, but does not wait for it for long. */
+  end(chunk: Chunk): void
 }
 
 /** Whose bytes a sink was given. */
@@ -192,15 +193,15 @@ export class Subscriber implements SinkReader {
   isFull = false
 
   /**
-   * Sends bytes. `false`: its sink is full now, and it waits.
+   * Sends a chunk. `false`: its sink is full now, and it waits.
    * @param now on the monotonic clock: a sweep looks at the clock once for many subscribers
    * @param lender as for `Sink.write`
    */
-  send(bytes: Buffer, events = 0, now = monotonicNow(), lender?: Lender): boolean {
+  send(chunk: Chunk, events = 0, now = monotonicNow(), lender?: Lender): boolean {
     this.sentEvents += events
-    this.sentBytes += bytes.length
+    this.sentBytes += chunk.length
     this.lastWrite = now
-    if (this.#sink.write(bytes, lender)) return true
+    if (this.#sink.write(chunk, lender)) return true
     this.isFull = true
     this.feed.live.delete(this)
     if (this.state === 'live' && this.policy === 'latest') this.stall ??= { told: false }

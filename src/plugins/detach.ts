@@ -18,25 +18,64 @@ const HTTP_LISTENERS: Record<string, string[]> = {
   end: ['bound socketOnEnd', 'onReadableStreamEnd'],
 }
 
+/** What listens to a response for Node's HTTP (lib/_http_server.js): it would look for the next response on the connection. */
+const RESPONSE_LISTENER = 'bound resOnFinish'
+
 /**
  * Detaches the socket as soon as the request has been read to its end; it is a plain socket from then on, and nobody
- * may use `request` or `response` any more. Where Node's HTTP is not as it is known here nothing is done, and the stream
- * costs more memory.
+ * may use `request` or `response` any more. What the peer sends later is read and dropped. For HTTP the response is
+ * finished then ('finish', at which Fastify calls its `onResponse` hooks); whoever listens for its 'close' is told when
+ * the connection closes. Where Node's HTTP is not as it is known here nothing is done, and the stream costs more memory.
  */
 export function detach(request: IncomingMessage, response: ServerResponse, socket: Socket): void {
-  request.once('close', () => {
+  const letGo = () => {
     const [close] = httpListeners(socket, 'close')
-    if (socket.destroyed || !close) return
+    const [onFinish] = (response.rawListeners('finish') as Listener[]).filter(({ name }) => name === RESPONSE_LISTENER)
+    if (socket.destroyed || !close || !onFinish) return
     response.detachSocket(socket)
-    withoutStackTraces(() => close.call(socket)) // what Node does itself when a connection ends: takes the parser off the socket and frees it
+    // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind this one
+    asIfDestroyed(socket, () => withoutStackTraces(() => close.call(socket)))
     for (const event of Object.keys(HTTP_LISTENERS)) {
       for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
     }
-    socket.on('end', endToo)
     socket.on('data', ignore)
     socket.resume()
-  })
+    finish(response, onFinish)
+    if (response.listenerCount('close') > 0) socket.once('close', () => emitClose(response))
+  }
+  // The parser may be in the middle of what was pipelined behind the request: promises and 'close' run between two parts of
+  // a body. Freed there, it would add itself to the server's idle connections again.
+  const letGoLater = () => void setImmediate(letGo)
+  if (request.closed) letGoLater()
+  else request.once('close', letGoLater)
   request.resume()
+}
+
+/**
+ * Tells that a response is over of which Node will never say so itself, since it has no socket any more, or never got one:
+ * emits 'close'.
+ */
+export function emitClose(response: ServerResponse): void {
+  if (response.destroyed) return
+  response.destroyed = true
+  response.emit('close')
+}
+
+/** Tells that a response has been handed over: nothing can be written to it any more. */
+function finish(response: ServerResponse, onFinish: Listener): void {
+  response.removeListener('finish', onFinish)
+  Object.assign(response, { finished: true }) // what `writableEnded` answers
+  response.emit('finish')
+}
+
+/** A request that is aborted destroys its connection, unless that is destroyed already. */
+function asIfDestroyed(socket: Socket, run: () => void): void {
+  Object.defineProperty(socket, 'destroyed', { value: true, configurable: true })
+  try {
+    run()
+  } finally {
+    Reflect.deleteProperty(socket, 'destroyed')
+  }
 }
 
 /** Node makes an error, for a request that is over: where it was made says nothing, and costs as much as all the rest here. */
@@ -50,15 +89,10 @@ function withoutStackTraces(run: () => void): void {
   }
 }
 
-type Listener = (this: Socket, ...args: unknown[]) => void
+type Listener = (this: unknown, ...args: unknown[]) => void
 
 function httpListeners(socket: Socket, event: string): Listener[] {
   return (socket.rawListeners(event) as Listener[]).filter(({ name }) => HTTP_LISTENERS[event]!.includes(name))
-}
-
-/** The peer sends nothing more: as with Node's HTTP, that is the end of the connection. */
-function endToo(this: Socket): void {
-  this.end()
 }
 
 /** What a peer sends after its request is read, so that its end is noticed, and dropped. */

@@ -45,7 +45,7 @@ export default fp<ErrorsOptions>(async (app, { prefix, handleNotFound }) => {
   function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     log(problem, request)
     if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
-      reply.endedFanfareStream(request.method === 'HEAD' ? Buffer.alloc(0) : closeBlock('busy', drawRetry(true)))
+      reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
       return reply
     }
     if (problem.code === 'request-timeout') reply.header('connection', 'close') // the rest of the body is not waited for (RFC 9110, 15.5.9)

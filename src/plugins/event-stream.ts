@@ -1,70 +1,128 @@
 /**
  * Takes a reply over as an event stream. The head goes through Node's HTTP, with every header that other plugins have
- * put on the reply; the body is delimited by the end of the connection (RFC 9112, 6.3), so that the same bytes go to
- * every subscriber's socket without any framing of their own.
+ * put on the reply. The body goes to the socket itself: over HTTP/1.1 in chunks (RFC 9112, 7.1), whose frames are part of
+ * the bytes that all subscribers share; over HTTP/1.0 up to the end of the connection (RFC 9112, 6.3).
  */
-import { Http2ServerResponse, type Http2Session } from 'node:http2'
+import type { ServerResponse } from 'node:http'
+import { Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Sink } from '../hub/subscriber.js'
 import type { Settings } from '../settings.js'
-import { detach } from './detach.js'
-import { openSink, type StreamBody } from './stream-sink.js'
+import type { Chunk } from '../wire/chunk.js'
+import { detach, emitClose } from './detach.js'
+import { Http2Sessions } from './http2-sessions.js'
+import { SinkWatch } from './sink-watch.js'
+import { END_GRACE, openSink, type StreamBody } from './stream-sink.js'
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** Sends the head of an event stream at once, and returns where its blocks go. The reply is not to be used after that. */
-    fanfareStream: (headers: Record<string, string>) => Sink
-    /** Sends the head of an event stream and one block, and ends it. */
-    endedFanfareStream: (block: Buffer) => void
+    /**
+     * Resolves when the answers to earlier requests of the same connection are out, or the peer has gone: requests can be
+     * pipelined (RFC 9112, 9.3.2), and a stream needs the connection for itself.
+     */
+    fanfareTurn: () => Promise<void>
+    /**
+     * Sends the head of an event stream at once, and returns where its blocks go, or `undefined` when the peer has gone.
+     * The reply is not to be used after that.
+     */
+    fanfareStream: (headers: Record<string, string>) => Sink | undefined
+    /** Sends the head of an event stream and at most one block, and ends it. */
+    endedFanfareStream: (headers: Record<string, string>, block?: Chunk) => void
   }
 }
 
 const HEADERS = {
-  'content-type': 'text/event-stream',
+  'content-type': 'text/event-stream; charset=utf-8', // always UTF-8, but some clients would guess another
   'cache-control': 'no-store, no-transform',
   'x-accel-buffering': 'no', // nginx would keep the events back
 }
 
 export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
-  const sessions = new Set<Http2Session>()
-  // An HTTP/2 session outlives its streams, and an idle one would keep the server from closing until its time-out.
-  app.addHook('preClose', async () => {
-    for (const session of sessions) session.close()
-  })
+  const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
+  const sessions = new Http2Sessions()
+  app.addHook('preClose', async () => sessions.close())
 
+  app.decorateReply('fanfareTurn', function (this: FastifyReply) {
+    return turnOf(this)
+  })
   app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
     this.hijack()
-    const session = this.raw instanceof Http2ServerResponse ? this.raw.stream.session : undefined
-    if (session && !sessions.has(session)) {
-      sessions.add(session)
-      session.once('close', () => sessions.delete(session))
+    const { raw } = this
+    if (hasGone(this)) {
+      if (!(raw instanceof Http2ServerResponse)) emitClose(raw)
+      return undefined
     }
-    return openSink(sendHead(this, headers), slowTimeout)
+    if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
+    return openSink(sendHead(this, headers), { isChunked: takesChunks(this), slowTimeout, watch })
   })
-  app.decorateReply('endedFanfareStream', function (this: FastifyReply, block: Buffer) {
-    this.fanfareStream({}).end(block)
+  app.decorateReply('endedFanfareStream', function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
+    this.hijack()
+    const { raw } = this
+    if (raw instanceof Http2ServerResponse) {
+      if (hasGone(this)) return
+    } else delimitBody(this, raw)
+    raw.writeHead(200, headOf(this, headers))
+    raw.end(block?.plain)
   })
 }, { name: 'fanfare-event-stream', fastify: '5.x' })
 
+function turnOf({ raw, request: { raw: message } }: FastifyReply): Promise<void> {
+  if (raw instanceof Http2ServerResponse || raw.socket || message.readableAborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    function done(): void {
+      raw.removeListener('socket', done)
+      message.removeListener('close', done)
+      resolve()
+    }
+    raw.once('socket', done)
+    message.once('close', done) // the connection is closed, or the stream of an earlier request has taken it
+  })
+}
+
+/** Whether nobody is there to be sent anything. A stream that is opened then would never be told that it has ended. */
+function hasGone({ raw }: FastifyReply): boolean {
+  if (raw instanceof Http2ServerResponse) return raw.stream.destroyed || raw.stream.closed
+  // behind a stream, a response never gets the socket of its connection
+  return raw.destroyed || !raw.socket || raw.socket.destroyed || !raw.socket.writable
+}
+
+/** Whether the body is sent in chunks: to a socket, over HTTP/1.1. Requests may be injected, and have none. */
+function takesChunks({ raw, request }: FastifyReply): boolean {
+  return !(raw instanceof Http2ServerResponse) && request.raw.httpVersion === '1.1' && request.socket instanceof Socket
+}
+
+/** The connection ends with the body. */
+function delimitBody(reply: FastifyReply, raw: ServerResponse): void {
+  raw.shouldKeepAlive = false
+  if (!takesChunks(reply)) raw.removeHeader('transfer-encoding')
+}
+
+function headOf(reply: FastifyReply, headers: Record<string, string>): Record<string, string> {
+  const framing = takesChunks(reply) ? { 'transfer-encoding': 'chunked' } : {}
+  return { ...reply.getHeaders(), ...HEADERS, ...framing, ...headers } as Record<string, string>
+}
+
 /** Writes the head; returns where the body goes. Head and first block leave in one write. */
 function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamBody {
-  const raw = reply.raw
-  const head = { ...reply.getHeaders(), ...HEADERS, ...headers } as Record<string, string>
+  const { raw } = reply
+  const head = headOf(reply, headers)
   if (raw instanceof Http2ServerResponse) {
     raw.writeHead(200, head)
     raw.flushHeaders()
     return raw.stream
   }
-  raw.removeHeader('transfer-encoding') // not chunked: the body ends with the connection
-  raw.shouldKeepAlive = false
+  delimitBody(reply, raw)
   const { socket } = raw
   const body = socket instanceof Socket ? socket : raw
   body.cork()
   process.nextTick(() => body.uncork())
   raw.writeHead(200, head)
   raw.flushHeaders()
-  if (socket instanceof Socket) detach(reply.request.raw, raw, socket)
+  if (socket instanceof Socket) {
+    socket.setTimeout(0) // an idle time-out of the application is about requests
+    detach(reply.request.raw, raw, socket)
+  }
   return body
 }

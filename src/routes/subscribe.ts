@@ -55,23 +55,26 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
     const bookmark = readBookmark(principal, query)
     const slow = readPolicy(query.slow)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
+    await reply.fanfareTurn()
     app.revocations.refuse(principal) // it may have happened meanwhile
     refuseWhileBusy(hub, limits, { address: request.ip, principal })
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
-    const sink = reply.fanfareStream(head)
-    if (request.method === 'HEAD') sink.end(Buffer.alloc(0))
-    else {
-      hub.subscribe({
-        info: { id, address: request.ip, principal },
-        selection,
-        format,
-        start,
-        sink,
-        bookmark,
-        slow,
-      })
+    if (request.method === 'HEAD') {
+      reply.endedFanfareStream(head)
+      return reply
     }
+    const sink = reply.fanfareStream(head)
+    if (!sink) return reply // the peer has gone
+    hub.subscribe({
+      info: { id, address: request.ip, principal },
+      selection,
+      format,
+      start,
+      sink,
+      bookmark,
+      slow,
+    })
     return reply
   }
 }

@@ -98,7 +98,7 @@ await t.test('a reader for whom there is no room is told to come back, and has r
   for (let n = 0; n < 3; n++) {
     const refused = await openStream(t, url, { token: bearer })
     await within(refused.closed, () => refused.describe())
-    t.strictSame(refused.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: '{"reason":"busy"}' }])
+    t.strictSame(refused.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: `{"reason":"busy","retry":${refused.retries[0]}}` }])
     t.ok(refused.retries[0]! >= 5_000 && refused.retries[0]! <= 15_000, `${refused.retries[0] ?? '-'} ms`)
   }
   first!.destroy()

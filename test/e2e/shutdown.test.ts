@@ -86,7 +86,7 @@ await t.test('1,000 streams and a SIGTERM', async (t) => {
   await within(late.closed, () => late.describe())
   t.equal(late.status, 200, 'a new stream is answered so that EventSource comes back')
   t.match(late.headers['content-type'], /^text\/event-stream\b/)
-  t.strictSame(late.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: '{"reason":"busy"}' }])
+  t.strictSame(late.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: `{"reason":"busy","retry":${late.retries[0]}}` }])
   t.equal(late.retries.length, 1)
   t.ok(late.retries[0]! >= 5_000 && late.retries[0]! <= 15_000, `after 5 to 15 seconds: ${late.retries[0] ?? '-'} ms`)
 

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import type { Chunk } from '../../src/wire/chunk.js'
 import type { Lender, Sink, SinkReader } from '../../src/hub/subscriber.js'
 import { parseStream, type Block } from './reference-parser.js'
 
@@ -25,7 +26,8 @@ export class FakeSink implements Sink {
   /** What it has been given since it was full. */
   readonly #unsent: { index: number; lender: Lender | undefined }[] = []
 
-  write(bytes: Buffer, lender?: Lender): boolean {
+  write(chunk: Chunk, lender?: Lender): boolean {
+    const bytes = chunk.plain
     if (this.isClosed) {
       this.late++
       return true
@@ -50,13 +52,13 @@ export class FakeSink implements Sink {
     }
   }
 
-  end(bytes: Buffer): void {
+  end(chunk: Chunk): void {
     if (this.isClosed) {
       this.late++
       return
     }
-    this.last = bytes
-    this.writes.push(bytes)
+    this.last = chunk.plain
+    this.writes.push(chunk.plain)
     this.close()
   }
 

@@ -28,19 +28,19 @@ await t.test('everything from a place to the end is one batch, the same for all 
   const feed = newFeed()
   for (const n of [1, 2, 3]) feed.push(frame(n, n))
   const batch = feed.batch(1)
-  t.match({ ...batch, bytes: texts(batch.bytes) }, { bytes: ['2', '3'], events: 2, sequence: 3, to: 3, full: false })
+  t.match({ ...batch, bytes: texts(batch.chunk.plain) }, { bytes: ['2', '3'], events: 2, sequence: 3, to: 3, full: false })
   t.equal(feed.batch(1), batch)
   feed.push(frame(4, 4))
-  t.match({ ...feed.batch(1), bytes: texts(feed.batch(1).bytes) }, { bytes: ['2', '3', '4'], sequence: 4, to: 4 }, 'and anew when there is more')
-  t.strictSame(texts(feed.batch(3).bytes), ['4'])
+  t.match({ ...feed.batch(1), bytes: texts(feed.batch(1).chunk.plain) }, { bytes: ['2', '3', '4'], sequence: 4, to: 4 }, 'and anew when there is more')
+  t.strictSame(texts(feed.batch(3).chunk.plain), ['4'])
   t.end()
 })
 
-await t.test('a batch of one event is the bytes of the event themselves', (t) => {
+await t.test('a batch of one event is the chunk of the event itself', (t) => {
   const feed = newFeed()
   const one = frame(1, 1)
   feed.push(one)
-  t.equal(feed.batch(0).bytes, one.bytes(RAW))
+  t.equal(feed.batch(0).chunk, one.chunk(RAW))
   t.end()
 })
 
@@ -102,7 +102,7 @@ await t.test('what is released can no longer be read from', (t) => {
   t.equal(feed.end, 4)
   t.equal(feed.placeAfter(19, 0), undefined)
   t.equal(feed.placeAfter(20, 0), 2)
-  t.strictSame(texts(feed.batch(2).bytes), ['3', '4'])
+  t.strictSame(texts(feed.batch(2).chunk.plain), ['3', '4'])
   feed.releaseAll()
   t.equal(feed.holds(3), false)
   t.equal(feed.holds(4), true)
@@ -135,13 +135,13 @@ await t.test('whoever reads from a place to the end, batch after batch, gets eve
           const from = released + Math.round(step.read * (frames.length - released))
           const parts: Buffer[] = []
           for (let place = from; place < feed.end; ) {
-            const { bytes, to, sequence: last, events } = feed.batch(place)
+            const { chunk, to, sequence: last, events } = feed.batch(place)
             same(events, to - place)
             same(last, frames.slice(place, to).findLast((frame) => frame.sequence !== undefined)?.sequence)
-            parts.push(bytes)
+            parts.push(chunk.plain)
             place = to
           }
-          same(Buffer.concat(parts).equals(Buffer.concat(frames.slice(from).map((frame) => frame.bytes(RAW)))), true)
+          same(Buffer.concat(parts).equals(Buffer.concat(frames.slice(from).map((frame) => frame.chunk(RAW).plain))), true)
         }
         same(feed.end, frames.length)
       }

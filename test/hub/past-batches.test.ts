@@ -35,15 +35,15 @@ function large(n: number): string {
 
 /** What is wrong with a batch of one large event: it may have been overwritten. */
 function faultOf(batch: PastBatch, n: number): string | undefined {
-  return batch.bytes.includes(large(n)) ? undefined : `the batch has ${batch.bytes.toString('latin1', 0, 60)} and not event ${n}`
+  return batch.chunk.plain.includes(large(n)) ? undefined : `the batch has ${batch.chunk.plain.toString('latin1', 0, 60)} and not event ${n}`
 }
 
 await t.test('says what it holds, and up to where it is complete', async (t) => {
   const { past, feed } = await prepare(['one', 'two', 'three'])
   const batch = await past.after(feed(), 1)
   t.match(batch, { events: 2, position: 3, oldest: 2, trimmedAt: undefined })
-  t.match(batch.bytes.toString(), /^id: .*-2\ndata: two\n\nid: .*-3\ndata: three\n\n$/)
-  t.match(await past.after(feed(), 3), { events: 0, position: 3, oldest: undefined, trimmedAt: undefined, bytes: { length: 0 } })
+  t.match(batch.chunk.plain.toString(), /^id: .*-2\ndata: two\n\nid: .*-3\ndata: three\n\n$/)
+  t.match(await past.after(feed(), 3), { events: 0, position: 3, oldest: undefined, trimmedAt: undefined, chunk: { length: 0 } })
 })
 
 await t.test('a batch is as large as its buffer, or has one event that is larger', async (t) => {
@@ -55,7 +55,7 @@ await t.test('a batch is as large as its buffer, or has one event that is larger
   t.match(await past.after(own, first.position), { events: 1, position: 3 })
   const third = await past.after(own, 3)
   t.match(third, { events: 1, position: 4 })
-  t.ok(third.bytes.includes(huge))
+  t.ok(third.chunk.plain.includes(huge))
   t.match(await past.after(own, 4), { events: 1, position: 5 })
 })
 
@@ -102,7 +102,7 @@ await t.test('buffers are used again when nobody holds them', async (t) => {
   const buffers = new Set<ArrayBufferLike>()
   for (let n = 0; n < count; n++) {
     const batch = await past.after(own, n)
-    buffers.add(batch.bytes.buffer)
+    buffers.add(batch.chunk.framed.buffer)
     batch.release()
   }
   t.ok(buffers.size < 50, `${buffers.size} buffers for ${count} batches`)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { checkEvent, type EventInput } from '../../src/hub/event.js'
 import { closeBlock, drawRetry, Encoder, type Wire } from '../../src/hub/sse.js'
+import { Chunk } from '../../src/wire/chunk.js'
 import { anyInput } from './any-event.js'
 import { parseStream } from './reference-parser.js'
 
@@ -61,12 +62,13 @@ await t.test('the blocks of the hub itself', (t) => {
   t.equal(encoder.gap('invalid', 'a\r\nid: 1\n\n', undefined).toString(), 'event: fanfare.gap\ndata: {"reason":"invalid","after":"a\\r\\nid: 1\\n\\n","oldest":null}\n\n')
   t.equal(encoder.live(1042).toString(), 'id: 8f3kq0zt-1042\nevent: fanfare.live\ndata: {}\n\n')
   t.equal(closeBlock('drain', 3210).toString(), 'retry: 3210\nevent: fanfare.close\ndata: {"reason":"drain"}\n\n')
+  t.equal(closeBlock('busy', 7001).toString(), 'retry: 7001\nevent: fanfare.close\ndata: {"reason":"busy","retry":7001}\n\n')
   t.end()
 })
 
 await t.test('a heartbeat moves the last event id by an event of the hub\'s own, with data', (t) => {
   t.equal(encoder.heartbeat(2048).toString(), 'id: 8f3kq0zt-2048\nevent: fanfare.heartbeat\ndata: {}\n\n')
-  t.strictSame(parseStream(Buffer.concat([encoder.live(1), encoder.heartbeat(2048)])).at(-1), {
+  t.strictSame(parseStream(Chunk.join([encoder.live(1), encoder.heartbeat(2048)]).plain).at(-1), {
     event: { type: 'fanfare.heartbeat', data: '{}' }, id: '8f3kq0zt-2048', lastEventId: '8f3kq0zt-2048', retry: undefined, comments: [], extra: {},
   })
   t.end()
@@ -108,7 +110,7 @@ await t.test('whatever is published comes out of a parser unchanged, and never a
     fc.property(fc.array(anyInput(), { minLength: 1, maxLength: 5 }), fc.boolean(), fc.array(fc.nat(), { maxLength: 10 }), (inputs, topicLine, cuts) => {
       const wire: Wire = { format: 'raw', topicLine }
       const blocks = inputs.map((input, index) => Buffer.from(encode(input, wire, index + 1)))
-      const bytes = Buffer.concat([encoder.open(0, 'c1', ['a'], 2_000), ...blocks])
+      const bytes = Buffer.concat([encoder.open(0, 'c1', ['a'], 2_000).plain, ...blocks])
       const wanted = inputs.map((input, index) => ({ id: `${EPOCH}-${index + 1}`, ...expected(input) }))
 
       const { events, errors } = parseInPieces(bytes, cuts)
@@ -127,7 +129,7 @@ await t.test('whatever is published comes out of a parser unchanged, and never a
 await t.test('whatever is published comes out of a CloudEvent exactly, line ends included', (t) => {
   t.doesNotThrow(() => fc.assert(
     fc.property(anyInput(), fc.boolean(), fc.array(fc.nat(), { maxLength: 4 }), (input, topicLine, cuts) => {
-      const bytes = Buffer.concat([encoder.open(0, 'c1', ['a'], 2_000), Buffer.from(encode(input, { format: 'cloudevents', topicLine }))])
+      const bytes = Buffer.concat([encoder.open(0, 'c1', ['a'], 2_000).plain, Buffer.from(encode(input, { format: 'cloudevents', topicLine }))])
       const { events, errors } = parseInPieces(bytes, cuts)
       same(errors, [])
       same(events.length, 2)
@@ -145,7 +147,7 @@ await t.test('whatever is published comes out of a CloudEvent exactly, line ends
 await t.test('whatever a client gives as its last event id comes back in a gap as one event', (t) => {
   t.doesNotThrow(() => fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (after) => {
-      const [block, ...rest] = parseStream(encoder.gap('invalid', after, undefined))
+      const [block, ...rest] = parseStream(encoder.gap('invalid', after, undefined).plain)
       same(rest, [])
       same(block!.event!.type, 'fanfare.gap')
       same(JSON.parse(block!.event!.data), { reason: 'invalid', after, oldest: null })

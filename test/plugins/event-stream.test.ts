@@ -2,13 +2,15 @@ import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import type { Socket } from 'node:net'
+import net, { type AddressInfo, type Socket } from 'node:net'
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
+import tls from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import type { Settings } from '../../src/settings.js'
-import { within } from '../helper/deadline.js'
+import { decodeChunks } from '../helper/chunks.js'
+import { poll, within } from '../helper/deadline.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { parseStream } from '../hub/reference-parser.js'
 import { until } from '../routes/open-app.js'
@@ -140,9 +142,9 @@ for (const [name, start] of Object.entries(transports)) {
     await t.test('head and first block come at once, then events as they are published', async (t) => {
       const { app, open } = await start(t)
       const reader = await open()
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /./, 'last-event-id': /./ })
+      t.match(reader.headers, { ':status': 200, 'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /./, 'last-event-id': /./ })
       await until(() => told(reader, 'open').length === 1)
-      t.equal(reader.headers['transfer-encoding'], undefined)
+      t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       t.equal(reader.headers['content-length'], undefined)
       t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: there is no such header in HTTP/2')
       for (let n = 0; n < 20; n++) await app.hub.publish('a', { data: `zwölf €${n}` })
@@ -167,7 +169,8 @@ for (const [name, start] of Object.entries(transports)) {
     await t.test('HEAD answers the head and ends', async (t) => {
       const { app, open } = await start(t)
       const reader = await open(URL, 'HEAD')
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream', 'last-event-id': `${app.hub.epoch}-0` })
+      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream; charset=utf-8', 'last-event-id': `${app.hub.epoch}-0` })
+      t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       await until(() => reader.isClosed)
       t.equal(reader.length, 0)
       t.equal(app.hub.connections.size, 0)
@@ -179,7 +182,7 @@ for (const [name, start] of Object.entries(transports)) {
       const reader = await open()
       t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream' })
       await until(() => reader.isClosed)
-      t.strictSame(told(reader, 'close'), [{ reason: 'busy' }])
+      t.match(told(reader, 'close'), [{ reason: 'busy', retry: Number }])
     })
 
     await t.test('a reader that stalls costs little, and loses nothing when it reads on', async (t) => {
@@ -277,4 +280,146 @@ await t.test('a request that is injected gets its stream, and closing waits for 
   await until(() => text.includes('data: 1\n\n'))
   await t.resolves(app.close())
   await until(() => text.includes('fanfare.close'))
+})
+
+/** A stream on a socket of its own, which nobody reads from once it has begun; its head has been read. */
+async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
+  const { port } = server.address() as AddressInfo
+  const isSecure = server instanceof https.Server
+  const socket = isSecure ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }) : net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  socket.write(`GET ${url} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`)
+  const [first] = (await once(socket, 'data')) as [Buffer]
+  socket.pause()
+  socket.unshift(first.subarray(first.indexOf('\r\n\r\n') + 4))
+  return socket
+}
+
+/** Sends a byte now and then, for as long as the socket takes some. */
+function trickle(t: Test, socket: Socket): void {
+  const timer = setInterval(() => socket.writable && socket.write('x'), 20)
+  t.teardown(() => clearInterval(timer))
+}
+
+function socketsOf({ server }: FastifyInstance): Promise<number> {
+  return new Promise((resolve) => server.getConnections((_err, count) => resolve(count)))
+}
+
+for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
+  await t.test(`${name}: what a reader sends is no progress`, async (t) => {
+    const { app } = await transports[name]!(t, { slowTimeout: 300 })
+    trickle(t, await openDeaf(t, app))
+    await until(() => app.hub.connections.size === 1)
+    for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+    await until(() => app.hub.connections.size === 0)
+    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
+    t.equal(app.hub.connections.size, 0)
+  })
+
+  await t.test(`${name}: the socket of a stream that has ended is gone soon, whatever comes`, async (t) => {
+    const { app } = await transports[name]!(t)
+    trickle(t, await openDeaf(t, app))
+    await until(() => app.hub.connections.size === 1)
+    app.hub.connections.end('revoked', () => true)
+    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
+    t.equal(app.hub.connections.size, 0)
+  })
+}
+
+await t.test('a time-out of the application for idle connections does not end a stream, and is there again afterwards', async (t) => {
+  const limit = { connectionTimeout: 200, keepAliveTimeout: 100, requestTimeout: 300, http2SessionTimeout: 250 }
+  const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
+    'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
+    'HTTP/1.1 with TLS': { app: Fastify({ ...limit, https: { key, cert } }), open: (_t, app) => byHttp1(app, https.request) },
+    'HTTP/2': { app: Fastify({ ...limit, http2: true, https: { key, cert } }) as unknown as FastifyInstance, open: byHttp2 },
+  }
+  await Promise.all(Object.entries(apps).map(async ([name, { app, open }]) => {
+    await start(t, app, {}, nothing)
+    const openOne = open(t, app)
+    const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
+    for (let n = 0; n < 10; n++) {
+      await delay(100)
+      await app.hub.publish('a', { data: n })
+    }
+    await until(() => busy.events.length === 10)
+    t.notOk(busy.isClosed || quiet.isClosed, name)
+    await app.hub.publish('b', { data: 1 })
+    await until(() => quiet.events.length === 1)
+    app.hub.connections.end('revoked', () => true)
+    await until(() => busy.isClosed && quiet.isClosed)
+    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => `${name}: a connection is left`)
+  }))
+})
+
+for (const [name, start] of Object.entries(transports)) {
+  await t.test(`${name}: the application is told that a response is over`, async (t) => {
+    const told = { closed: 0, responses: 0 }
+    const { app, open } = await start(t, {}, (app) => {
+      app.addHook('onRequest', async (_request, reply) => void reply.raw.once('close', () => told.closed++))
+      app.addHook('onResponse', async () => { told.responses++ })
+    })
+    const readers = await Promise.all([open(), open(), open()])
+    await until(() => app.hub.connections.size === 3)
+    t.equal(told.closed, 0, 'not while the stream is open')
+    readers[0].destroy()
+    await until(() => told.closed === 1)
+    app.hub.connections.end('revoked', () => true)
+    await until(() => told.closed === 3)
+    await until(() => told.responses === 3)
+  })
+}
+
+for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
+  await t.test(`${name}: each write is a chunk, and the last chunk tells an end from a cut`, async (t) => {
+    const sockets: Socket[] = []
+    const { app } = await transports[name]!(t, { retainEvents: 1e5 }, (app) => void app.server.on(name === 'HTTP/1.1' ? 'connection' : 'secureConnection', (socket: Socket) => sockets.push(socket)))
+    for (let n = 0; n < 30; n++) await app.hub.publishAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'a', text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100) })))
+    for (const end of ['end', 'cut'] as const) {
+      const socket = await openDeaf(t, app, `${URL}?replay=all`)
+      const bytes: Buffer[] = []
+      const ended = once(socket, 'end')
+      socket.on('data', (chunk: Buffer) => void bytes.push(chunk)).resume()
+      const isThere = (what: string) => until(() => Buffer.concat(bytes.slice(-3)).includes(what))
+      await isThere('fanfare.live')
+      await app.hub.publish('a', { data: `until the ${end}` })
+      await isThere(`"until the ${end}"`)
+      if (end === 'end') app.hub.connections.end('revoked', () => true)
+      else sockets.at(-1)!.destroy()
+      await ended
+      await until(() => app.hub.connections.size === 0)
+      const { parts, isComplete } = decodeChunks(Buffer.concat(bytes))
+      t.equal(isComplete, end === 'end', end)
+      t.ok(parts.every((part) => part.endsWith('\n\n')), 'whole blocks')
+      const blocks = parseStream(Buffer.from(parts.join(''))).map(({ event }) => event!)
+      const texts = blocks.filter(({ type }) => type === 'message').map(({ data }) => data.split(' ', 1)[0])
+      t.strictSame(texts.slice(0, 3_000), Array.from({ length: 3_000 }, (_, n) => String(n)))
+      t.equal(blocks.at(-1)!.type, end === 'end' ? 'fanfare.close' : 'message')
+    }
+  })
+}
+
+await t.test('requests behind that for a stream do not disturb it, and leave nothing behind', async (t) => {
+  const { app } = await transports['HTTP/1.1']!(t)
+  const body = '{"data":1}'
+  const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`
+  const { port } = app.server.address() as AddressInfo
+  for (const [n, requests] of [stream + publish, stream + stream.repeat(20), publish + stream + publish.slice(0, -1), stream + publish + stream + publish].entries()) {
+    const socket = net.connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.write(requests)
+    await until(() => text.includes('fanfare.open'))
+    await delay(20)
+    await app.hub.publish('a', { text: `live ${n}` })
+    await until(() => text.includes(`live ${n}`))
+    t.equal(app.hub.connections.size, 1)
+    t.equal(text.match(/fanfare\.open/g)!.length, 1)
+    socket.destroy()
+    await until(() => app.hub.connections.size === 0)
+  }
+  await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'a socket is left')
+  t.doesNotThrow(() => app.server.closeIdleConnections())
 })

@@ -20,7 +20,9 @@ async function start(t: Test, settings: AppSettings) {
       const stream = await openStream(t, url, { token, headers })
       await stream.until(() => stream.all.some(({ type }) => type === 'fanfare.close'))
       t.equal(stream.all.length, 1, 'nothing else is sent')
-      return stream.all[0]!.data
+      const { reason, retry } = JSON.parse(stream.all[0]!.data) as { reason: string; retry: number }
+      t.strictSame(stream.retries, [retry])
+      return reason
     },
     send,
   }
@@ -30,7 +32,7 @@ await t.test('a subject may have so many streams', async (t) => {
   const { app, open, refusal } = await start(t, { maxConnectionsPerSubject: 2 })
   const first = await open(bearer('u1'))
   await open(bearer('u1'))
-  t.equal(await refusal(bearer('u1')), '{"reason":"busy"}')
+  t.equal(await refusal(bearer('u1')), 'busy')
   await open(bearer('u2'))
   for (let n = 0; n < 3; n++) await open(bearer()) // nobody in particular
   first.destroy()
@@ -43,7 +45,7 @@ await t.test('there may be so many streams from one address, when that is limite
   const { app, open, refusal } = await start(t, { maxConnectionsPerAddress: 2 })
   await open(bearer('u1'))
   const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
-  t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), '{"reason":"busy"}', 'a header that nobody vouches for changes nothing')
+  t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), 'busy', 'a header that nobody vouches for changes nothing')
   second.destroy()
   await until(() => app.hub.connections.size === 1)
   await open(bearer('u3'))
@@ -51,7 +53,7 @@ await t.test('there may be so many streams from one address, when that is limite
   const proxied = await start(t, { maxConnectionsPerAddress: 1, trustProxy: 1 })
   await proxied.open(bearer(), { 'x-forwarded-for': '192.0.2.1' })
   await proxied.open(bearer(), { 'x-forwarded-for': '192.0.2.2' })
-  t.equal(await proxied.refusal(bearer(), { 'x-forwarded-for': '192.0.2.1' }), '{"reason":"busy"}')
+  t.equal(await proxied.refusal(bearer(), { 'x-forwarded-for': '192.0.2.1' }), 'busy')
 })
 
 await t.test('the refusal names the setting', async (t) => {

@@ -4,6 +4,7 @@ import net from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { Selection } from '../../src/hub/selection.js'
+import { decodeChunks } from '../helper/chunks.js'
 import { openStream } from '../helper/stream.js'
 import { anyTopic, token } from '../helper/token.js'
 import { parseStream, type Block } from '../hub/reference-parser.js'
@@ -38,7 +39,7 @@ await t.test('a stream has the headers that keep it a stream', async (t) => {
   const { statusCode, headers, blocks } = await open(app, URL)
   t.equal(statusCode, 200)
   t.match(headers, {
-    'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /^[\w-]{8,}$/, 'last-event-id': `${app.hub.epoch}-1`,
+    'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /^[\w-]{8,}$/, 'last-event-id': `${app.hub.epoch}-1`,
   })
   t.notOk('content-length' in headers)
   t.match(headers['vary'], /\baccept\b/i)
@@ -182,9 +183,9 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
   async function isBusy(t: Test, app: FastifyInstance) {
     const { statusCode, headers, text, blocks } = await open(app, URL, { accept: 'text/event-stream' }, () => false)
     t.equal(statusCode, 200)
-    t.match(headers['content-type'], 'text/event-stream')
+    t.equal(headers['content-type'], 'text/event-stream; charset=utf-8')
     t.match(text, /^retry: \d+\n/)
-    t.match(blocks, [{ event: { type: 'fanfare.close', data: '{"reason":"busy"}' } }])
+    t.match(blocks, [{ event: { type: 'fanfare.close', data: `{"reason":"busy","retry":${blocks[0]!.retry}}` } }])
     t.ok(blocks[0]!.retry! >= 5_000 && blocks[0]!.retry! <= 15_000)
     return blocks[0]!.retry
   }
@@ -234,7 +235,7 @@ await t.test('over a socket', async (t) => {
   await t.test('head and first block come at once, before there is any event', async (t) => {
     const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
     t.match(await stream.told('open'), { topics: ['orders.42'] })
-    t.equal(stream.headers['transfer-encoding'], undefined, 'the body ends with the connection')
+    t.match(stream.headers, { 'transfer-encoding': 'chunked', connection: 'close' })
     t.equal(app.hub.connections.size, 1)
     stream.destroy()
     await until(() => app.hub.connections.size === 0)
@@ -253,6 +254,11 @@ await t.test('over a socket', async (t) => {
       await until(() => text.includes(`data: "for ${version}"\n\n`))
       t.match(text, /HTTP\/1\.1 200 OK/)
       t.match(text, /retry: \d+\nid: \S+\nevent: fanfare\.open\n/)
+      const begin = text.lastIndexOf('HTTP/1.1 200 OK')
+      const body = Buffer.from(text.slice(text.indexOf('\r\n\r\n', begin) + 4))
+      if (version === '1.0') t.match(body.toString(), /^retry: /, 'its body ends with the connection')
+      else t.equal(decodeChunks(body).parts.length, 2, 'each write is a chunk')
+      t.equal(/transfer-encoding: chunked/i.test(text.slice(begin)), version === '1.1')
       socket.destroy()
       await until(() => app.hub.connections.size === 0)
     }

@@ -1,0 +1,13 @@
+/** Ten thousand clients ask for streams and go, each in another way and at another moment: nothing of them is left. */
+import t from 'tap'
+import { letManyGo } from '../helper/goings.js'
+import { random } from '../helper/random.js'
+
+t.setTimeout(1_200_000)
+
+await t.test('of 10,000 that come and go nothing is left', async (t) => {
+  const seed = Number(process.env['GOINGS_SEED'] ?? Date.now() % 1e6)
+  t.comment(`GOINGS_SEED=${seed}`)
+  const streams = await letManyGo(t, 10_000, random(seed))
+  t.ok(streams > 2_000, `${streams} streams were seen`)
+})

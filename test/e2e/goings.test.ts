@@ -1,0 +1,11 @@
+/** Whoever asks for a stream and goes, at whatever moment and in whatever way, leaves nothing behind. */
+import t from 'tap'
+import { letManyGo } from '../helper/goings.js'
+import { random } from '../helper/random.js'
+
+await t.test('of 1,500 that come and go nothing is left', async (t) => {
+  const seed = Number(process.env['GOINGS_SEED'] ?? Date.now() % 1e6)
+  t.comment(`GOINGS_SEED=${seed}`)
+  const streams = await letManyGo(t, 1_500, random(seed))
+  t.ok(streams > 300, `${streams} streams were seen`)
+})

@@ -1,0 +1,30 @@
+/** A body in chunks, read to the letter of RFC 9112, 7.1. */
+export interface ReadChunks {
+  /** The text of each chunk that has come whole. */
+  parts: string[]
+  /** Whether the last chunk has come: the body ended, and was not cut off. */
+  isComplete: boolean
+}
+
+/** @throws Error when it is no body in chunks, or has chunk extensions, trailers or bytes behind its end, which the hub never sends */
+export function decodeChunks(bytes: Buffer): ReadChunks {
+  const parts: string[] = []
+  for (let from = 0; from < bytes.length; ) {
+    const lineEnd = bytes.indexOf('\r\n', from)
+    if (lineEnd === -1) break
+    const line = bytes.toString('latin1', from, lineEnd)
+    if (!/^(0|[1-9a-f][0-9a-f]*)$/.test(line)) throw new Error(`no size of a chunk: ${JSON.stringify(line.slice(0, 100))}`)
+    const size = Number.parseInt(line, 16)
+    const begin = lineEnd + 2
+    const end = begin + size
+    if (bytes.length < end + 2) break
+    if (bytes.toString('latin1', end, end + 2) !== '\r\n') throw new Error('a chunk is longer than it says')
+    if (size === 0) {
+      if (bytes.length > end + 2) throw new Error('bytes behind the last chunk')
+      return { parts, isComplete: true }
+    }
+    parts.push(bytes.toString('utf8', begin, end))
+    from = end + 2
+  }
+  return { parts, isComplete: false }
+}

@@ -1,0 +1,44 @@
+/** The same bytes with and without the frame of a chunk, which a parser of HTTP takes off again. */
+import fc from 'fast-check'
+import t from 'tap'
+import { Chunk, CHUNK_FRAME } from '../../src/wire/chunk.js'
+import { decodeChunks } from '../helper/chunks.js'
+
+const anyText = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 400 })
+
+function laidOut(text: string): Chunk {
+  const length = Buffer.byteLength(text)
+  const buffer = Buffer.alloc(length + CHUNK_FRAME, 0x78)
+  buffer.write(text, Chunk.START)
+  return Chunk.within(buffer, length)
+}
+
+await t.test('a chunk is its size in hexadecimal, its bytes and CRLF', (t) => {
+  t.equal(Chunk.of('data: 1\n\n').framed.toString(), '9\r\ndata: 1\n\n\r\n')
+  t.equal(Chunk.of('é'.repeat(128)).framed.subarray(0, 5).toString(), '100\r\n', 'in bytes, not in characters')
+  t.equal(laidOut('x'.repeat(16)).framed.toString(), `10\r\n${'x'.repeat(16)}\r\n`, 'without zeros before it')
+  t.equal(Chunk.of('a').framedAsLast.toString(), '1\r\na\r\n0\r\n\r\n')
+  t.end()
+})
+
+await t.test('a chunk of nothing is not written at all: it would be the last one', (t) => {
+  for (const chunk of [Chunk.of(''), Chunk.NOTHING, Chunk.join([]), Chunk.join([Chunk.of(''), Chunk.NOTHING]), laidOut('')]) {
+    t.match(chunk, { length: 0, framed: { length: 0 }, plain: { length: 0 } })
+  }
+  t.end()
+})
+
+await t.test('however it is made, a chunk has the bytes, once with the frame and once without', (t) => {
+  t.doesNotThrow(() => fc.assert(fc.property(fc.array(anyText, { minLength: 1, maxLength: 5 }), (texts) => {
+    const whole = texts.join('')
+    const chunks = [Chunk.of(whole), laidOut(whole), laidOut(whole).copy(), Chunk.join(texts.map((text) => Chunk.of(text))), Chunk.join(texts.map(laidOut))]
+    for (const chunk of chunks) {
+      if (chunk.toString() !== whole || chunk.length !== Buffer.byteLength(whole)) return false
+      const { parts, isComplete } = decodeChunks(chunk.framedAsLast)
+      if (!isComplete || parts.length !== 1 || parts[0] !== whole) return false
+      if (decodeChunks(chunk.framed).isComplete) return false
+    }
+    return true
+  })))
+  t.end()
+})
