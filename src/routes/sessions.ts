@@ -7,13 +7,12 @@ import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
-  const path = app.prefix === '' ? '/' : app.prefix
   /** Pages of other sites are given no credentials where every origin is allowed. */
   const hasForeignPages = corsOrigins.length > 0 && !corsOrigins.includes('*')
 
   function scopeOf(request: FastifyRequest): CookieScope {
     const secure = request.protocol === 'https'
-    return { path, secure, crossSite: secure && hasForeignPages }
+    return { path: app.mountPath(request) || '/', secure, crossSite: secure && hasForeignPages }
   }
 
   app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {
