@@ -15,6 +15,7 @@ import { detach, emitClose } from './detach.js'
 import { Http2Sessions } from './http2-sessions.js'
 import { SinkWatch } from './sink-watch.js'
 import { END_GRACE, openSink, type StreamBody } from './stream-sink.js'
+import { VanishedPeers, type Reachable } from './vanished-peers.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -39,10 +40,22 @@ const HEADERS = {
   'x-accel-buffering': 'no', // nginx would keep the events back
 }
 
-export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
+/** The kernel is asked for peers that have vanished no more often than this, in milliseconds. */
+const LOOK_INTERVAL = 1_000
+
+export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slowTimeout, heartbeat }) => {
   const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
   const sessions = new Http2Sessions()
+  const open = new Set<Reachable>()
   app.addHook('preClose', async () => sessions.close())
+  if (process.platform === 'linux') {
+    const vanished = new VanishedPeers({
+      sinks: open,
+      interval: Math.max(heartbeat, LOOK_INTERVAL),
+      onUnreadable: (err) => app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
+    })
+    app.addHook('onClose', async () => vanished.stop())
+  }
 
   app.decorateReply('fanfareTurn', function (this: FastifyReply) {
     return turnOf(this)
@@ -55,7 +68,7 @@ export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) =>
       return undefined
     }
     if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
-    return openSink(sendHead(this, headers), { isChunked: takesChunks(this), slowTimeout, watch })
+    return openSink(sendHead(this, headers), { isChunked: takesChunks(this), slowTimeout, watch, open })
   })
   app.decorateReply('endedFanfareStream', function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
     this.hijack()

@@ -7,6 +7,7 @@ import type { Lender, Sink, SinkReader } from '../hub/subscriber.js'
 import type { Chunk } from '../wire/chunk.js'
 import { writerTo, type DirectWriter } from './direct-writer.js'
 import type { SinkWatch, Watched } from './sink-watch.js'
+import type { Reachable } from './vanished-peers.js'
 
 /** Where a stream's blocks go: a socket, an HTTP/2 stream or, where a request was injected, the response itself. */
 export type StreamBody = Socket | Http2Stream | ServerResponse
@@ -27,6 +28,8 @@ export interface SinkOptions {
   slowTimeout: number
   /** Looks at the sinks that are full or ending. */
   watch: SinkWatch
+  /** The sinks that are open. */
+  open: Set<Reachable>
 }
 
 /** @returns a sink that owns the body: nothing else may write to it, end it or set its time-out */
@@ -35,7 +38,7 @@ export function openSink(body: StreamBody, options: SinkOptions): Sink {
   return new StreamSink(body, options, isPlain ? writerTo(body) : undefined)
 }
 
-class StreamSink implements Sink, Watched {
+class StreamSink implements Sink, Watched, Reachable {
   reader: SinkReader | undefined
   /** Used while nothing is left in the stream's own buffer. */
   readonly #writer: DirectWriter | undefined
@@ -54,18 +57,29 @@ class StreamSink implements Sink, Watched {
   readonly #isChunked: boolean
   readonly #slowTimeout: number
   readonly #watch: SinkWatch
+  readonly #open: Set<Reachable>
 
-  constructor(body: StreamBody, { isChunked, slowTimeout, watch }: SinkOptions, writer: DirectWriter | undefined) {
+  constructor(body: StreamBody, { isChunked, slowTimeout, watch, open }: SinkOptions, writer: DirectWriter | undefined) {
     this.#body = body
     this.#isChunked = isChunked
     this.#slowTimeout = slowTimeout
     this.#watch = watch
     this.#writer = writer
+    this.#open = open.add(this)
     if (writer) writer.onDrain = () => this.#drained()
     body.on('drain', () => this.#drained())
     body.once('close', () => this.#closed())
     body.on('error', () => undefined) // a reset by the peer; 'close' follows
     if (body instanceof Socket) body.once('end', () => this.#peerEnded())
+  }
+
+  get connection(): Reachable['connection'] {
+    if (this.#body instanceof Socket) return this.#body
+    return this.#body instanceof ServerResponse ? undefined : this.#body.session?.socket
+  }
+
+  abandon(): void {
+    this.#body.destroy()
   }
 
   write(chunk: Chunk, lender?: Lender): boolean {
@@ -177,6 +191,7 @@ class StreamSink implements Sink, Watched {
 
   #closed(): void {
     this.#isClosed = this.#isEnded = true
+    this.#open.delete(this)
     this.#isFull = this.#isDirect = false
     this.#rest = undefined
     this.reader?.closed()
