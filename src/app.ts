@@ -1,5 +1,8 @@
 /** What a hub is put together from: as a plugin of any Fastify application, and as an application of its own. */
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyPluginCallback, type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptFirst } from './arrivals.js'
 import { OriginList } from './auth/origin-list.js'
@@ -10,11 +13,13 @@ import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import webConsole from './plugins/console.js'
 import cors, { corsHeaders, preflightHeaders } from './plugins/cors.js'
-import errorHandling, { toProblem } from './plugins/errors.js'
+import encapsulation from './plugins/encapsulation.js'
+import errorHandling, { sendProblem, toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import forwardedFor from './plugins/forwarded-for.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
+import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore, { NO_STORE } from './plugins/no-store.js'
 import slowRequests from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
@@ -28,26 +33,40 @@ import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
-import { compileValidator } from './validation.js'
+import { SettingsError } from './settings-error.js'
 import { checkTrustProxy, resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
-/** What a plugin can be told: every setting is optional but the key; `prefix` is what its routes start with. */
+/** The options of the plugin: every setting is optional but the key; `prefix` is what the hub's routes start with. */
 export type FanfareOptions = Partial<Settings> & { prefix?: string }
+
+/** What only the hub's own application asks for. */
+interface OwnOptions {
+  /** Whether there is nothing in the application but the hub. */
+  ownsRoot?: boolean
+  patience?: Patience
+}
 
 /**
  * The hub as a plugin: decorates the application with `hub`, and serves its routes below `prefix`.
- * @throws SettingsError when an option is unknown or there is no key
+ * @throws SettingsError when an option is unknown or wrong, there is no key, or the scope has a hub already
  */
-export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Patience }>(async (app, { prefix = '', ownsRoot = false, patience: { body: patience } = PATIENCE, ...options }) => {
-  const settings = resolveSettings(options)
+export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(async (app, options) => {
+  const { prefix: given = '', ownsRoot = false, patience: { body: patience } = PATIENCE, ...rest } = options
+  const settings = resolveSettings(rest)
+  const prefix = given.replace(/\/+$/, '')
+  const hasPlace = ownsRoot || prefix !== '' // elsewhere `/`, and what no route is found for, are the application's
+  if (Object.hasOwn(app, 'hub')) {
+    throw new SettingsError('The application has a hub, or something else called "hub", already: register another hub in a scope of its own.')
+  }
   warnOfShortParams(app)
   await app.register(hub, settings)
   await app.register(async (scope) => {
-    scope.setValidatorCompiler(compileValidator)
+    await scope.register(encapsulation, { embedded: !ownsRoot })
+    await scope.register(mount)
     await scope.register(noStore)
     await scope.register(forwardedFor)
     await scope.register(eventStream, settings)
-    await scope.register(errorHandling, { prefix, handleNotFound: ownsRoot || prefix !== '' })
+    await scope.register(errorHandling, { handleNotFound: hasPlace })
     await scope.register(cors, settings)
     await scope.register(slowRequests, { patience })
     await scope.register(unreadAnswers, settings)
@@ -64,7 +83,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Pati
     await scope.register(topics)
     await scope.register(status)
     await scope.register(errors)
-    if (options.console ?? (ownsRoot || prefix !== '')) await scope.register(webConsole) // elsewhere `/` is the application's
+    if (rest.console ?? hasPlace) await scope.register(webConsole)
   }, { prefix })
 }, { name: 'fanfare', fastify: '5.x' })
 
@@ -94,14 +113,14 @@ export async function buildApp({ trustProxy: trusted = false, patience = PATIENC
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
   acceptFirst(app.server)
-  await app.register(fanfare, { ...settings, ownsRoot: true, patience })
+  await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, { ...settings, ownsRoot: true, patience })
   return app
 }
 
 /** In somebody else's application long topics may not get as far as the hub. */
-function warnOfShortParams({ initialConfig, log }: FastifyInstance): void {
-  const longest = initialConfig.routerOptions?.maxParamLength ?? DEFAULT_MAX_PARAM_LENGTH
-  if (longest < TOPIC_MAX_LENGTH) log.warn(`topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`)
+function warnOfShortParams(app: FastifyInstance): void {
+  const { maxParamLength: longest = DEFAULT_MAX_PARAM_LENGTH } = routerOptionsOf(app)
+  if (longest < TOPIC_MAX_LENGTH) app.log.warn(`topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`)
 }
 
 /** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
@@ -109,12 +128,6 @@ function frameworkErrorHandler(listed: OriginList) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     const preflight = preflightHeaders(listed, request)
     if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
-    const problem = toProblem(err)
-    void reply
-      .code(problem.status)
-      .headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) })
-      .type('application/problem+json')
-      .serializer(JSON.stringify)
-      .send(problem.toBody('', request.id))
+    void sendProblem(toProblem(err), '', request, reply.headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) }))
   }
 }

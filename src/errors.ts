@@ -95,15 +95,16 @@ export class Problem extends Error {
   /**
    * The body of the answer.
    * @param base what the URI of the error's type starts with
+   * @param requestId whatever an application's `genReqId` returns
    */
-  toBody(base: string, requestId: string): Record<string, unknown> {
+  toBody(base: string, requestId: unknown): Record<string, unknown> {
     return {
       type: `${base}/errors/${this.code}`,
       title: this.title,
       status: this.status,
       detail: this.message,
       code: this.code,
-      requestId,
+      requestId: String(requestId),
       ...this.extensions,
     }
   }

@@ -1,6 +1,6 @@
 /** Authentication: who makes a request. A token is checked once and remembered, since checking costs more than publishing. */
 import { randomBytes } from 'node:crypto'
-import jwt from '@fastify/jwt'
+import jwt, { type JWT } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
@@ -60,8 +60,9 @@ type Options = VerifierSettings & Pick<Settings, 'jwtClaim' | 'queryToken' | 'an
 export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
   const { clockTolerance } = options
   const known = new LRUCache<string, KnownToken>({ maxSize: CACHE_SIZE, sizeCalculation: (_known, token) => token.length + 500, ttl: CACHE_AGE })
+  app.decorate('jwt', Object.create(null) as JWT) // the plugin's own place: the application and other hubs have theirs
   await app.register(jwt, {
-    namespace: 'fanfare', // the application that embeds the hub may use @fastify/jwt itself
+    namespace: 'fanfare',
     secret: randomBytes(32).toString('base64url'), // nobody's: each token is verified with the key that is found for it
   })
   const verifier = new TokenVerifier(options, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {

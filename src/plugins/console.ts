@@ -1,10 +1,9 @@
 /** The web console: static files that `npm run build` makes of src/console/, and nothing that could run beside them. */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import helmet from '@fastify/helmet'
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import files from '@fastify/static'
-import type { FastifyInstance } from 'fastify'
-import { pathOf } from '../logger.js'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** From src/plugins/ and from dist/plugins/ alike. */
 const ROOT = fileURLToPath(new URL('../../dist/console/', import.meta.url))
@@ -24,6 +23,13 @@ const CONTENT_SECURITY_POLICY = {
   },
 }
 
+const HEADERS: FastifyHelmetOptions = {
+  contentSecurityPolicy: CONTENT_SECURITY_POLICY,
+  crossOriginOpenerPolicy: false, // browsers ignore it without TLS, and complain
+  originAgentCluster: false, // the same
+  strictTransportSecurity: false, // whether there is TLS is for the proxy in front to say
+}
+
 /** The names of these files change with what is in them, so they may be kept for good. */
 const HASHED = /\/assets\/[^/]+$/
 
@@ -33,16 +39,18 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
     app.log.warn('the console has not been built: npm run build')
     return
   }
-  await app.register(helmet, {
-    contentSecurityPolicy: CONTENT_SECURITY_POLICY,
-    crossOriginOpenerPolicy: false, // browsers ignore it without TLS, and complain
-    originAgentCluster: false, // the same
-    strictTransportSecurity: false, // whether there is TLS is for the proxy in front to say
+  const root = app.prefix.replace(/\/$/, '')
+  await app.register(helmet, { global: false })
+  // on each route, behind all hooks of the application, which may use the plugin with headers of its own
+  app.addHook('onRoute', (route) => {
+    route.onRequest = [route.onRequest ?? [], async (_request: FastifyRequest, reply: FastifyReply) => reply.helmet(HEADERS)].flat()
   })
+  // The URLs of the page are relative to its folder. The path is the one that the browser knows, before `rewriteUrl`.
   app.addHook('onRequest', async (request, reply) => {
     reply.removeHeader('cache-control') // the hub's answers are kept by nobody, but these are files
-    const path = pathOf(request)
-    if (path === app.prefix && path !== '') return reply.redirect(`.${path.slice(path.lastIndexOf('/'))}/`) // its URLs are relative to the folder
+    const isPage = request.routeOptions.url?.replace(/\/$/, '') === root
+    const [path = ''] = request.originalUrl.split('?', 1)
+    if (isPage && !path.endsWith('/')) return reply.redirect(`.${path.slice(path.lastIndexOf('/'))}/`)
   })
   await app.register(files, {
     root: ROOT,

@@ -1,7 +1,7 @@
 /** Answers every refusal as problem details, or, on a stream and where it may pass, so that a browser comes back. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { codeForStatus, Problem, type ProblemCode } from '../errors.js'
+import { codeForStatus, Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { HubError } from '../hub/hub-error.js'
 import { closeBlock, drawRetry } from '../hub/sse.js'
 import { pathOf, withoutTokens } from '../logger.js'
@@ -24,18 +24,15 @@ const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
 }
 
 export interface ErrorsOptions {
-  prefix: string
-  /** Whether requests that no route takes are ours to answer: below a prefix, or where nobody else is. */
+  /** Whether the hub answers requests that no route takes: below a prefix, or where there is nothing but the hub. */
   handleNotFound: boolean
 }
 
-export default fp<ErrorsOptions>(async (app, { prefix, handleNotFound }) => {
-  const routes = new RouteMethods()
-  app.addHook('onRoute', ({ url, method }) => routes.add(url, method))
-  app.setErrorHandler((err: FastifyError, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
+export default fp<ErrorsOptions>(async (app, { handleNotFound }) => {
+  app.setErrorHandler((err: unknown, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
   if (handleNotFound) {
     app.setNotFoundHandler((request, reply) => {
-      const allowed = routes.of(pathOf(request))
+      const allowed = app.allowedMethods(request)
       if (allowed.length === 0) return answer(new Problem('not-found', `There is no ${pathOf(request)}.`), request, reply)
       reply.header('allow', allowed.join(', '))
       return answer(new Problem('method-not-allowed', `${pathOf(request)} takes ${allowed.join(', ')}, not ${request.method}.`), request, reply)
@@ -49,29 +46,23 @@ export default fp<ErrorsOptions>(async (app, { prefix, handleNotFound }) => {
       return reply
     }
     if (problem.code === 'request-timeout') reply.header('connection', 'close') // the rest of the body is not waited for (RFC 9110, 15.5.9)
-    if (problem.retryAfter !== undefined) reply.header('retry-after', problem.retryAfter)
+    // a plugin of the application that limits requests says itself when they may come again
+    if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', problem.retryAfter)
     if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
-    return reply
-      .code(problem.status)
-      .type('application/problem+json')
-      .serializer(JSON.stringify)
-      .send(problem.toBody(prefix, request.id))
+    return sendProblem(problem, app.mountPath(request), request, reply)
   }
-}, { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream'] })
+}, { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream', 'fanfare-mount'] })
 
-/** Which methods each path takes. */
-class RouteMethods {
-  readonly #routes: { path: RegExp; methods: string[] }[] = []
-
-  add(url: string, method: string | string[]): void {
-    const source = url.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))).join('/')
-    this.#routes.push({ path: new RegExp(`^${source}$`), methods: [method].flat() })
-  }
-
-  of(path: string): string[] {
-    const methods = this.#routes.filter((route) => route.path.test(path)).flatMap((route) => route.methods)
-    return [...new Set(methods)].sort()
-  }
+/**
+ * Answers with a problem. It is serialized here: what is a string goes past the hooks and serializers of the application.
+ * @param base what the URI of the problem's type starts with
+ */
+export function sendProblem(problem: Problem, base: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .serializer((body: string) => body)
+    .send(JSON.stringify(problem.toBody(base, request.id)))
 }
 
 /** Whether an event stream is what the client would be given. */
@@ -79,19 +70,20 @@ export function wantsStream(request: FastifyRequest): boolean {
   return preferredType(request) === 'text/event-stream'
 }
 
-/** What any error is to the client. Words of an unexpected one stay in the log. */
-export function toProblem(err: FastifyError): Problem {
-  if (err instanceof Problem) return err
-  if (err instanceof HubError) return fromHub(err)
+/** Returns what any error is to the client. The words of an unexpected one stay in the log. */
+export function toProblem(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown
+  if (thrown instanceof HubError) return fromHub(thrown)
+  const err = (thrown ?? {}) as Partial<FastifyError> // hooks of an application may throw anything
   if (err.validation) {
     const where = err.validationContext ?? 'request'
     const errors = describeErrors(err.validation)
     return new Problem('invalid-request', `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${summarize(errors)}`, { errors })
   }
   const status = err.statusCode ?? 500
-  const [code, words] = FRAMEWORK_ERRORS[err.code] ?? [codeForStatus(status)]
-  if (status < 400 || status >= 500) return new Problem('internal-error', 'The request could not be carried out; the log of the hub says why.', {}, { cause: err })
-  return new Problem(code, words ?? err.message)
+  const [code, words] = FRAMEWORK_ERRORS[err.code ?? ''] ?? [codeForStatus(status)]
+  if (status < 400 || status >= 500) return new Problem('internal-error', 'The request could not be carried out; the log of the hub says why.', {}, { cause: thrown })
+  return new Problem(code, words ?? err.message ?? reasonPhrase(status))
 }
 
 /** Whoever is refused is told where their token was found, or where it was looked for. */

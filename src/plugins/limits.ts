@@ -1,6 +1,6 @@
 /** How often somebody may publish: so many requests a second, whatever they hold. Only where the setting is not off. */
 import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit'
-import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import Fastify, { type FastifyRequest, type onRequestAsyncHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
@@ -23,7 +23,9 @@ export default fp<Pick<Settings, 'publishRate'>>(async (app, { publishRate }) =>
     app.decorate('limitPublishing', [])
     return
   }
-  await app.register(rateLimit, {
+  // In an instance of its own: where the application has the plugin, its decorators are taken, and with them its store.
+  const limiter = Fastify({ logger: false })
+  await limiter.register(rateLimit, {
     global: false,
     max: publishRate,
     timeWindow: WINDOW,
@@ -32,7 +34,7 @@ export default fp<Pick<Settings, 'publishRate'>>(async (app, { publishRate }) =>
     errorResponseBuilder: () =>
       new Problem('rate-limited', `More than ${publishRate} requests to publish came within a second (FANFARE_PUBLISH_RATE). Publish many events in one request: POST /events.`),
   })
-  app.decorate('limitPublishing', [app.rateLimit()])
+  app.decorate('limitPublishing', [limiter.rateLimit()])
 }, { name: 'fanfare-limits', fastify: '5.x', dependencies: ['fanfare-auth'] })
 
 /** Whose requests are counted together: a subject's, or those from one address where there is none. */

@@ -8,14 +8,13 @@ import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
-  const path = app.prefix === '' ? '/' : app.prefix
   const listed = new OriginList(corsOrigins)
   /** Pages of other sites are given no credentials where every origin is allowed. */
   const hasForeignPages = listed.size > 0 && !listed.all
 
   function scopeOf(request: FastifyRequest): CookieScope {
     const secure = request.protocol === 'https'
-    return { path, secure, crossSite: secure && hasForeignPages }
+    return { path: app.mountPath(request) || '/', secure, crossSite: secure && hasForeignPages }
   }
 
   app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {

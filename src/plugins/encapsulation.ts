@@ -1,0 +1,76 @@
+/**
+ * Keeps what an application has set for its own routes away from those of the hub. Fastify hands compilers, serializers,
+ * formatters, limits and hooks down to every scope; the answers and refusals of the hub are those of its API everywhere.
+ */
+import { parse } from 'node:querystring'
+import compileSerializer from 'fast-json-stringify'
+import type { FastifyInstance, FastifyReply, RouteHandlerMethod, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { compileValidator } from '../validation.js'
+
+type Serializer = (value: unknown) => string
+
+/** The most bytes of a body, where a route does not say otherwise: Fastify's own default. */
+const BODY_LIMIT = 1024 * 1024
+
+export interface EncapsulationOptions {
+  /** Whether the application is another's: the hub's own has Fastify's defaults. */
+  embedded: boolean
+}
+
+export default fp<EncapsulationOptions>(async (app, { embedded }) => {
+  app.setValidatorCompiler(compileValidator)
+  app.setSchemaErrorFormatter(() => new Error('The request is not valid.')) // the error handler has the errors themselves
+  app.setSerializerCompiler(() => JSON.stringify) // never used: see answerInJson
+
+  const compiled = new Map<object, Serializer>()
+  function serializerOf(schema: object): Serializer {
+    let serializer = compiled.get(schema)
+    if (!serializer) compiled.set(schema, (serializer = compileSerializer(schema)))
+    return serializer
+  }
+
+  const { exposeHeadRoutes } = app.initialConfig as { exposeHeadRoutes?: boolean } // the types leave it out
+  app.addHook('onRoute', function (this: FastifyInstance, route) {
+    // a HEAD route of its own: a stream answers HEAD with its head
+    if (exposeHeadRoutes === false && route.method === 'GET') {
+      const url = route.routePath
+      this.route({ ...route, method: 'HEAD', url, path: url } as RouteOptions)
+    }
+    route.bodyLimit ??= BODY_LIMIT
+    const responses = Object.entries((route.schema?.response ?? {}) as Record<string, object>)
+    route.handler = answerInJson(route.handler, new Map(responses.map(([status, schema]) => [Number(status), serializerOf(schema)])))
+  })
+
+  if (!embedded) return
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.query = parse(queryOf(request.raw.url ?? ''), '&', '=', { maxKeys: 0 }) // whatever `querystringParser` has made of it
+    done()
+  })
+}, { name: 'fanfare-encapsulation', fastify: '5.x' })
+
+/**
+ * Serializes what a handler answers, by the schema of its status where there is one. Fastify gives a string neither to the
+ * hooks `preSerialization` nor to a serializer, so those of the application cannot change the answer.
+ */
+function answerInJson(handler: RouteHandlerMethod, serializers: ReadonlyMap<number, Serializer>): RouteHandlerMethod {
+  function serialize(value: unknown, reply: FastifyReply): unknown {
+    if (!isPlainObject(value)) return value // the reply itself, nothing, or a file of the console
+    void reply.type('application/json; charset=utf-8')
+    return (serializers.get(reply.statusCode) ?? JSON.stringify)(value)
+  }
+
+  return function (this: FastifyInstance, request, reply) {
+    const answer = handler.call(this, request, reply)
+    return answer instanceof Promise ? answer.then((value) => serialize(value, reply)) : serialize(answer, reply)
+  }
+}
+
+function isPlainObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}
+
+function queryOf(url: string): string {
+  const [, query = ''] = /^[^?#]*\?([^#]*)/.exec(url) ?? []
+  return query
+}
