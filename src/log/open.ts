@@ -1,17 +1,10 @@
 /** Opens the log that the settings name. */
 import { getHeapStatistics } from 'node:v8'
+import { folderOf, type LogAddress } from './address.js'
 import type { FileLogOptions } from './file.js'
 import type { EventLog } from './log.js'
 import { MemoryLog } from './memory.js'
 import { printSize } from '../units.js'
-
-/** Where events are kept: `memory`, or `file:<folder>`. */
-export type LogAddress = 'memory' | `file:${string}`
-
-/** Whether a text names a log. */
-export function isLogAddress(text: string): text is LogAddress {
-  return text === 'memory' || (text.startsWith('file:') && text.length > 'file:'.length)
-}
 
 /** How many bytes a log keeps that is told nothing else. */
 const RETAIN_BYTES = 1024 ** 3
@@ -40,7 +33,8 @@ function heapLimit(): number {
  * @throws StoreError when a folder cannot be used
  */
 export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
-  if (address === 'memory') return new MemoryLog(options.retention)
+  const folder = folderOf(address)
+  if (folder === undefined) return new MemoryLog(options.retention)
   const { FileLog } = await import('./file.js') // the database is loaded only where it is used
-  return FileLog.open({ folder: address.slice('file:'.length), ...options })
+  return FileLog.open({ folder, ...options })
 }

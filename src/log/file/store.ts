@@ -4,10 +4,10 @@ import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase, type Transaction } from 'lmdb'
 import { drawEpoch } from '../../hub/cursor.js'
+import type { Durability } from '../durability.js'
 import { StoreError } from './store-error.js'
 
-/** `sync`: acknowledged means flushed to disk. `commit`: it survives the process, not the power. */
-export type Durability = 'sync' | 'commit'
+export type { Durability }
 
 /** The layout of the tables; a store with a greater one is refused. */
 const FORMAT = 1

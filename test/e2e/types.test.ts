@@ -1,0 +1,95 @@
+/** The declarations of the package, as an application in TypeScript that embeds the hub reads them. */
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+
+const run = promisify(execFile)
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+/** A busy machine takes its time to compile. */
+const TIMEOUT = 240_000
+
+const APPLICATION = `
+import Fastify from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
+import fanfare, { buildApp, Hub, HubError, loadSettings, SettingsError, type EventInput, type FanfareOptions, type Receipt, type Settings } from 'fanfare'
+
+const app = Fastify({ routerOptions: { maxParamLength: 600 } })
+await app.register(fanfare, { prefix: '/realtime', jwtSecret: process.env.JWT_SECRET, log: 'file:./data', retainAge: 1_000, corsOrigins: ['https://a.example'] })
+const receipt: Receipt = await app.hub.publish('orders.42', { type: 'created', data: { total: 12 } })
+const id: string | null = receipt.id
+const hub: Hub = app.hub
+const event: EventInput = { text: 'x' }
+await hub.publish('a', event)
+
+const { hub: settings } = loadSettings(process.env)
+const retained: number = settings.retainEvents
+const all: Settings = settings
+await Fastify().register(fanfare, { prefix: '/realtime', ...all })
+await app.register(async (scope) => {
+  await scope.register(fanfare, { prefix: '/other', log: 'memory', jwksUrl: 'https://a.example/jwks' } satisfies FanfareOptions)
+  await scope.hub.drain(10)
+})
+await Fastify({ http2: true }).register(fanfare, { jwtSecret: 'x' })
+declare const loggerInstance: FastifyBaseLogger & { theirs: string }
+await Fastify({ loggerInstance }).register(fanfare, { jwtSecret: 'x' })
+const own = await buildApp({ jwtSecret: 'x', trustProxy: true })
+await own.hub.publish('a', { data: 1 })
+if (new HubError('invalid-topic', 'x').code === 'invalid-topic') throw new SettingsError(String(id) + retained)
+
+// @ts-expect-error: there is no such option
+await app.register(fanfare, { retainEvent: 1 })
+// @ts-expect-error: a setting of the process
+await app.register(fanfare, { port: 3000 })
+// @ts-expect-error: what only the hub's own application asks for
+await app.register(fanfare, { ownsRoot: true })
+// @ts-expect-error: a number of milliseconds
+await app.register(fanfare, { retainAge: '1s' })
+// @ts-expect-error: no address of a log
+await app.register(fanfare, { log: 'disk' })
+// @ts-expect-error: none of its values
+await app.register(fanfare, { durability: 'none' })
+// @ts-expect-error: there is no such member
+await app.hub.publish('a', { date: 1 })
+// @ts-expect-error: a topic is text
+await app.hub.publish(42, { data: 1 })
+// @ts-expect-error: there is no such code
+new HubError('invalid-topics', 'x')
+`
+
+/** Packs the package and unpacks it where an application would install it, beside what it depends on. */
+async function install(t: Test): Promise<string> {
+  const folder = t.testdir({ 'package.json': '{ "type": "module" }', 'app.ts': APPLICATION })
+  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: ROOT, timeout: TIMEOUT })
+  const answer = JSON.parse(packed.stdout) as { filename: string }[] | Record<string, { filename: string }>
+  const [archive] = Object.values(answer)
+  const modules = join(folder, 'node_modules')
+  mkdirSync(join(modules, 'fanfare'), { recursive: true })
+  await run('tar', ['-xzf', join(folder, archive!.filename), '-C', join(modules, 'fanfare'), '--strip-components=1'])
+  const { dependencies } = JSON.parse(readFileSync(join(modules, 'fanfare/package.json'), 'utf8')) as { dependencies: Record<string, string> }
+  for (const name of [...Object.keys(dependencies), '@types/node']) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
+  }
+  return folder
+}
+
+// with `skipLibCheck: true` what does not compile in the declarations becomes `any`, and nothing is checked
+const resolutions = [['node16', 'node16', false], ['nodenext', 'nodenext', false], ['esnext', 'bundler', false], ['esnext', 'bundler', true]] as const
+
+await t.test('an application compiles, and what is misspelt does not, however modules are resolved', { timeout: 2 * TIMEOUT }, async (t) => {
+  const folder = await install(t)
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  for (const [module, moduleResolution, skipLibCheck] of resolutions) {
+    const project = join(folder, `tsconfig.${moduleResolution}.json`)
+    writeFileSync(project, JSON.stringify({
+      compilerOptions: { noEmit: true, target: 'es2023', module, moduleResolution, types: ['node'], strict: true, exactOptionalPropertyTypes: true, skipLibCheck },
+      files: ['app.ts'],
+    }))
+    const found = await run(process.execPath, [tsc, '-p', project], { cwd: folder, timeout: TIMEOUT, env: { PATH: process.env['PATH'] } })
+      .then(() => '', (err: unknown) => (err as { stdout?: string }).stdout || String(err))
+    t.equal(found, '', `${moduleResolution}, skipLibCheck: ${String(skipLibCheck)}`)
+  }
+})
