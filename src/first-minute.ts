@@ -1,45 +1,116 @@
 /** What a hub that was started without a key tells the person who started it: a token, and commands to paste. */
 import { randomBytes } from 'node:crypto'
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createSigner } from 'fast-jwt'
+import type { Address } from './commands/listen.js'
+import { makeFolder } from './log/file/folder.js'
 
-/** A secret for one run, and a token that may do everything. */
+/** The file in the log's folder that holds the secret for development. */
+export const SECRET_FILE = 'development-secret'
+/** 32 bytes in base64url. */
+const SECRET = /^[\w-]{43}$/
+
+/** A secret, and a token that may do everything. */
 export interface DevelopmentKey {
   secret: string
   token: string
+  /** Whether the next start has the same secret. */
+  isKept: boolean
+  /** Why the secret could not be kept, if it was to be. */
+  failure?: Error
 }
 
-/** Draws a secret for this run. */
-export function drawDevelopmentKey(): DevelopmentKey {
-  const secret = randomBytes(32).toString('base64url')
+/**
+ * Reads the secret that an earlier start has left in a folder, or draws one and leaves it there, for its user alone.
+ * @param folder without one, or where nothing can be written, the secret is for this run
+ */
+export function developmentKey(folder: string | undefined): DevelopmentKey {
+  const drawn = randomBytes(32).toString('base64url')
+  if (folder === undefined) return withToken(drawn, { isKept: false })
+  try {
+    return withToken(keepSecret(folder, drawn), { isKept: true })
+  } catch (err) {
+    return withToken(drawn, { isKept: false, failure: err as Error })
+  }
+}
+
+/** Returns the secret in a folder; the one that was drawn is put there when there is none, or something else. */
+function keepSecret(folder: string, drawn: string): string {
+  const file = join(folder, SECRET_FILE)
+  const kept = readSecret(file)
+  if (kept !== undefined && SECRET.test(kept)) return kept
+  makeFolder(folder)
+  const written = `${file}-${process.pid}` // whole before it has its name: a start that is killed leaves no half of one
+  try {
+    writeFileSync(written, `${drawn}\n`, { mode: 0o600, flag: 'w', flush: true })
+    if (kept === undefined) linkSync(written, file)
+    else renameSync(written, file)
+    return drawn
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
+    return readSecret(file) ?? drawn // another start was faster
+  } finally {
+    rmSync(written, { force: true })
+  }
+}
+
+function readSecret(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw err
+  }
+}
+
+function withToken(secret: string, rest: Pick<DevelopmentKey, 'isKept' | 'failure'>): DevelopmentKey {
   const grants = { subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
-  return { secret, token: createSigner({ key: secret, algorithm: 'HS256' })({ sub: 'developer', fanfare: grants }) }
+  return { secret, token: createSigner({ key: secret, algorithm: 'HS256' })({ sub: 'developer', fanfare: grants }), ...rest }
 }
 
-/** The words, and the same as fields for the log. */
-export function firstMinute(address: string, { token }: DevelopmentKey, hasConsole: boolean): { token: string; console?: string; subscribe: string; publish: string; text: string } {
+export interface FirstMinute {
+  token: string
+  /** A link to the console; a browser opens none on a Unix socket. */
+  console?: string
+  subscribe: string
+  publish: string
+  /** All of it in words; token, commands and link have lines of their own, which can be pasted as they are. */
+  text: string
+}
+
+/** Returns what to tell, as fields and as text. */
+export function firstMinute({ text: place, url, socketPath }: Address, { token, isKept }: DevelopmentKey, hasConsole: boolean): FirstMinute {
+  const curl = socketPath === undefined ? 'curl' : `curl --unix-socket ${quoted(socketPath)}`
   const authorization = `-H "Authorization: Bearer ${token}"`
-  const subscribe = `curl -N ${authorization} "${address}/topics/orders.42/events?replay=all"`
-  const publish = `curl ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${address}/topics/orders.42/events`
-  const link = `${address}/#token=${token}`
+  const subscribe = `${curl} -N ${authorization} "${url}/topics/orders.42/events?replay=all"`
+  const publish = `${curl} ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${url}/topics/orders.42/events`
+  const link = hasConsole && socketPath === undefined ? `${url}/#token=${token}` : undefined
+  const secret = isKept ? `the hub uses the secret in the folder of the log (${SECRET_FILE})` : 'the hub drew a secret for this run'
   const text = `
-Fanfare listens on ${address}
+Fanfare listens on ${place}
 
-No key is set, so a secret was drawn for this run (set FANFARE_JWT_SECRET to keep one).
-A token that may do everything, for as long:
+No key is set (FANFARE_JWT_SECRET): ${secret}.
+This token may do everything, as long as the secret is the same:
 
-  ${token}
+${token}
 
 Subscribe, in one terminal:
 
-  ${subscribe}
+${subscribe}
 
 Publish, in another:
 
-  ${publish}
-${hasConsole ? `
+${publish}
+${link === undefined ? '' : `
 See what goes on, in a browser:
 
-  ${link}
-` : ''}`
-  return { token, ...(hasConsole ? { console: link } : {}), subscribe, publish, text }
+${link}
+`}`
+  return { token, ...(link === undefined ? {} : { console: link }), subscribe, publish, text }
+}
+
+/** Quotes a word for a POSIX shell. */
+function quoted(word: string): string {
+  return /^[\w./:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,14 +1,23 @@
 #!/usr/bin/env node
 /** The process: which command runs, and what becomes of its errors. Only it and `commands/stop.ts` touch `process`. */
 import { UsageError, type Process } from './commands/command.js'
+import { Stop } from './commands/stop.js'
 import { StoreError } from './log/file/store-error.js'
 import { SettingsError } from './settings-error.js'
+
+const [name = 'start', ...args] = process.argv.slice(2)
+// first of all: what is loaded below takes half a second, and who is told to stop meanwhile has to hear it
+const stop = name === 'start' ? new Stop(process.env) : undefined
 
 type Command = (args: string[], process: Process) => Promise<void>
 
 /** How each command is loaded, with no more than it needs: whoever wants a token does not wait for a server. */
 const commands: Record<string, () => Promise<Command>> = {
-  start: async () => (await import('./commands/start.js')).start,
+  start: async () => {
+    const { start } = await import('./commands/start.js')
+    return (_args, process) => start(process, stop!)
+  },
+  health: async () => (await import('./commands/health.js')).health,
   inspect: async () => (await import('./commands/inspect.js')).inspect,
   backup: async () => (await import('./commands/backup.js')).backup,
   token: async () => (await import('./commands/token.js')).token,
@@ -22,6 +31,7 @@ process.stdout.on('error', (err: NodeJS.ErrnoException) => {
 
 const USAGE = `Usage:
   fanfare [start]                            start a hub; it is told what to do by its environment (docs/settings.md)
+  fanfare health                             asks the hub of this environment (HOST, PORT) whether it is alive
   fanfare inspect <folder> [--topic <topic>] what a log holds, or the events of a topic as NDJSON
   fanfare backup <folder> <to>               a consistent copy of a log, also of one that is in use
   fanfare token [--sub <subject>] [--subscribe <patterns>] [--publish <patterns>] [--presence <patterns>] [--admin]
@@ -31,7 +41,6 @@ const USAGE = `Usage:
   fanfare token --explain <token>            what a token allows, and why a hub would refuse it; -: from standard input
 `
 
-const [name = 'start', ...args] = process.argv.slice(2)
 const load = Object.hasOwn(commands, name) ? commands[name] : undefined
 try {
   if (process.argv.slice(2).some((arg) => ['--help', '-h'].includes(arg))) {

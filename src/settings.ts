@@ -4,6 +4,7 @@ import leven from 'leven'
 import { faultOfOrigin } from './auth/origin-list.js'
 import { quote } from './hub/quote.js'
 import { isPattern } from './hub/topic.js'
+import { DEFAULT_HOST, DEFAULT_PORT, isHost } from './listen-address.js'
 import { isLogAddress, type LogAddress } from './log/address.js'
 import type { Durability } from './log/durability.js'
 import { SettingsError } from './settings-error.js'
@@ -89,8 +90,12 @@ const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 const TRUST = 'false, true, a number of proxies, or addresses and networks separated by commas'
 
 const Environment = Type.Object({
-  HOST: text('The address to listen on; of a name, its first.', '127.0.0.1'),
-  PORT: setting({ default: '3000', description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
+  HOST: setting({
+    default: DEFAULT_HOST,
+    description: 'The address to listen on (of a name, its first), or the path of a Unix socket: `/run/fanfare.sock` or `unix:<path>`.',
+    expects: 'an IP address, a host name, or the path of a Unix socket (/run/fanfare.sock, unix:<path>) of some 100 bytes at most',
+  }, (value) => (isHost(value) ? value : undefined)),
+  PORT: setting({ default: DEFAULT_PORT, description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
     /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),
   FANFARE_LOG: setting({ default: 'file:./data', description: 'Where events are kept: in a folder, or in memory alone.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),

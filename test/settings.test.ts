@@ -56,6 +56,9 @@ await t.test('every setting has a default', (t) => {
 const values: [name: string, written: string, read: object][] = [
   ['HOST', '0.0.0.0', { host: '0.0.0.0' }],
   ['HOST', '::', { host: '::' }],
+  ['HOST', 'hub.internal', { host: 'hub.internal' }],
+  ['HOST', '/run/fanfare.sock', { host: '/run/fanfare.sock' }],
+  ['HOST', 'unix:fanfare.sock', { host: 'unix:fanfare.sock' }],
   ['PORT', '0', { port: 0 }],
   ['PORT', '65535', { port: 65_535 }],
   ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
@@ -117,6 +120,7 @@ await t.test('what is empty is as if it were not set', (t) => {
 await t.test('a bad value is refused, with the name of the variable and what is expected', (t) => {
   const wrong: [name: string, written: string, expected: RegExp][] = [
     ...['-1', '65536', '80a', '3000.5', ' 3000', '0x50'].map((written): [string, string, RegExp] => ['PORT', written, /a port, 0 to 65535/]),
+    ...['127.0.0.1:80', '[::1]', 'http://a.example', 'a b', 'a..b', 'unix:', `/${'x'.repeat(110)}`].map((written): [string, string, RegExp] => ['HOST', written, /an IP address, a host name, or the path of a Unix socket/]),
     ...['loud', 'INFO'].map((written): [string, string, RegExp] => ['LOG_LEVEL', written, /one of fatal, error, warn, info, debug, trace, silent/]),
     ...['disk', 'file', 'file:', 'Memory'].map((written): [string, string, RegExp] => ['FANFARE_LOG', written, /memory/]),
     ['FANFARE_DURABILITY', 'none', /one of sync, commit/],

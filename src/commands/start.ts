@@ -1,30 +1,36 @@
 /** `fanfare start`: settings, application, listen, graceful close. */
-import { lookup } from 'node:dns/promises'
+import { rmSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
-import { drawDevelopmentKey, firstMinute, type DevelopmentKey } from '../first-minute.js'
+import { developmentKey, firstMinute, type DevelopmentKey } from '../first-minute.js'
+import { folderOf } from '../log/address.js'
 import { createLogger } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
-import { loadSettings } from '../settings.js'
+import { loadSettings, type Settings } from '../settings.js'
 import type { Process } from './command.js'
+import { warnOfDescriptorLimit, watchDescriptors } from './descriptors.js'
+import { listen, type Address } from './listen.js'
 import { keepYoungObjectsYoung } from './memory.js'
-import { stopWhenTold } from './stop.js'
+import type { Stop } from './stop.js'
 
-/** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */
-const BACKLOG = 4_096
 /** How long what is in flight may take to be answered once every stream has ended, in milliseconds. */
 const CLOSE_GRACE = 5_000
 
 /** Starts a hub, which then lives until it is told to stop. */
-export async function start(_args: string[], { env, stdout }: Process): Promise<void> {
+export async function start({ env, stdout, stderr }: Process, stop: Stop): Promise<void> {
   keepYoungObjectsYoung()
   const { host, port, logLevel, trustProxy, hub } = loadSettings(env)
+  const key = hasKey(hub) ? undefined : keyForDevelopment(env, hub)
   const terminal = stdout.isTTY ?? false
-  const key = [hub.jwtSecret, hub.jwtPublicKey, hub.jwksUrl].every((known) => known === undefined) ? developmentKey(env) : undefined
   const logger = createLogger(logLevel, terminal)
+  if (stop.isTold()) {
+    logger.info('told to stop before anything was opened')
+    return
+  }
   const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
+  let address: Address | undefined
 
-  stopWhenTold({
+  stop.endBy({
     delay: hub.drain + CLOSE_GRACE,
     logger,
     async close({ err, signal }) {
@@ -33,30 +39,54 @@ export async function start(_args: string[], { env, stdout }: Process): Promise<
       await app.hub.drain(err ? 0 : hub.drain)
       await app.close()
     },
-    halt: () => app.hub.halt(),
+    async halt() {
+      if (address?.socketPath !== undefined) rmSync(address.socketPath, { force: true }) // where it has not been closed
+      await app.hub.halt()
+    },
   })
+  if (stop.isTold()) return
 
-  const address = await app.listen({ host: await oneAddressOf(host), port, backlog: BACKLOG, listenTextResolver: () => 'accepting connections' })
-  tell(address, key, hub.console, logger, terminal ? stdout : undefined)
+  try {
+    address = await listen(app, host, port)
+  } catch (err) {
+    if (stop.isTold()) return // the application is being closed
+    await app.close()
+    throw err
+  }
+  warnOfDescriptorLimit(hub.maxConnections, logger)
+  watchDescriptors(logger)
+  logger.info({ address: address.text }, `listening on ${address.text}`)
+  if (key) tell(key, firstMinute(address, key, hub.console), logger, { isRead: terminal, stdout, stderr })
 }
 
-/** Fastify gives each address of `localhost` a server of its own, and answers on the first alone what is in flight when it closes. */
-async function oneAddressOf(host: string): Promise<string> {
-  return host === 'localhost' ? (await lookup(host)).address : host
+function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {
+  return [jwtSecret, jwtPublicKey, jwksUrl].some((key) => key !== undefined)
 }
 
-function developmentKey(env: Process['env']): DevelopmentKey {
+function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {
   if (env.NODE_ENV === 'production') {
     throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (Only outside production the hub draws a secret by itself.)')
   }
-  return drawDevelopmentKey()
+  return developmentKey(folderOf(log))
 }
 
-/** Says where the hub is and, in development, how to use it right away: to a person in a terminal, else in the log. */
-function tell(address: string, key: DevelopmentKey | undefined, hasConsole: boolean, logger: Logger, terminal: Process['stdout'] | undefined): void {
-  logger.info({ address }, `listening on ${address}`)
-  if (!key) return
-  const { text, ...fields } = firstMinute(address, key, hasConsole)
-  if (terminal) terminal.write(text)
-  else logger.warn(fields, 'no key is set: a secret was drawn for this run, and this token is good for as long')
+/** Where the process is read: by a person in a terminal, or by what collects its log. */
+interface Output extends Pick<Process, 'stdout' | 'stderr'> {
+  isRead: boolean
+}
+
+/**
+ * Says how to use a hub for development right away. Standard output is for the log alone where no person reads it: the same
+ * words are then lines of standard error, and fields of the log.
+ */
+function tell({ isKept, failure }: DevelopmentKey, { text, ...fields }: ReturnType<typeof firstMinute>, logger: Logger, { isRead, stdout, stderr }: Output): void {
+  if (failure) logger.warn({ err: failure }, 'the secret for development cannot be kept in the folder of the log, so it is for this run')
+  if (isRead) {
+    stdout.write(text)
+    return
+  }
+  stderr.write(text)
+  logger.warn(fields, isKept
+    ? 'no key is set: the secret in the folder of the log is used, and this token is good as long as it is kept'
+    : 'no key is set: a secret was drawn for this run, and this token is good for as long')
 }

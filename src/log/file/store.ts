@@ -1,10 +1,11 @@
 /** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { open, type Database, type RootDatabase, type Transaction } from 'lmdb'
 import { drawEpoch } from '../../hub/cursor.js'
 import type { Durability } from '../durability.js'
+import { makeFolder } from './folder.js'
 import { StoreError } from './store-error.js'
 
 export type { Durability }
@@ -156,7 +157,7 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
 export function checkFolder(folder: string, readOnly = false): void {
   const file = join(folder, DATA_FILE)
   try {
-    if (!readOnly) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (!readOnly) makeFolder(folder)
     if (!existsSync(file)) {
       if (readOnly) throw new StoreError(`There is no log in ${folder}.`)
       requireRoom(folder)

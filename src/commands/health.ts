@@ -1,0 +1,34 @@
+/** `fanfare health`: asks the hub that this environment is for whether it is alive; for a container's health check. */
+import { request } from 'node:http'
+import { DEFAULT_HOST, DEFAULT_PORT, socketPathOf } from '../listen-address.js'
+import { SettingsError } from '../settings-error.js'
+import { UsageError, type Process } from './command.js'
+
+/** How long the answer may take, in milliseconds. */
+const TIMEOUT = 2_500
+/** Where a hub that listens on every address is asked. */
+const EVERYWHERE: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
+/**
+ * Prints nothing when the hub answers 200.
+ * @throws SettingsError otherwise
+ */
+export async function health(args: string[], { env }: Process): Promise<void> {
+  if (args.length > 0) throw new UsageError('health takes no arguments: it reads HOST and PORT.')
+  const host = env.HOST || DEFAULT_HOST
+  const port = env.PORT || DEFAULT_PORT
+  const socketPath = socketPathOf(host)
+  const place = socketPath === undefined ? { host: EVERYWHERE[host] ?? host, port } : { socketPath }
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const asked = request({ ...place, path: '/health/live', timeout: TIMEOUT, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+    asked.once('timeout', () => asked.destroy(new Error(`no answer within ${TIMEOUT} ms`)))
+    asked.once('error', reject)
+    asked.end()
+  }).catch((err: unknown) => {
+    throw new SettingsError(`No hub answers at ${socketPath ?? `${host}:${port}`} (${err instanceof Error ? err.message : String(err)}).`, { cause: err })
+  })
+  if (status !== 200) throw new SettingsError(`The hub at ${socketPath ?? `${host}:${port}`} answers ${status ?? 'nothing'}.`)
+}

@@ -1,0 +1,22 @@
+/** Where a hub listens: at an address or a host name with a port, or on a Unix socket. */
+import { isIP } from 'node:net'
+
+export const DEFAULT_HOST = '127.0.0.1'
+export const DEFAULT_PORT = '3000'
+
+/** The most bytes of a Unix socket's path: `sun_path` without its end (unix(7); macOS has four fewer). */
+const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103
+const UNIX = 'unix:'
+
+/** Returns the path of the Unix socket that `HOST` names as `/path` or `unix:path`; `undefined` for anything else. */
+export function socketPathOf(host: string): string | undefined {
+  if (host.startsWith(UNIX)) return host.slice(UNIX.length)
+  return host.startsWith('/') ? host : undefined
+}
+
+/** Whether a text is an IP address, may be a host name (RFC 1123, 2.1), or names a Unix socket. */
+export function isHost(text: string): boolean {
+  const path = socketPathOf(text)
+  if (path !== undefined) return path !== '' && !path.includes('\0') && Buffer.byteLength(path) <= MAX_SOCKET_PATH
+  return isIP(text) !== 0 || /^[\w-]+(\.[\w-]+)*\.?$/.test(text)
+}
