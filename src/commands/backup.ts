@@ -2,6 +2,8 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { drawEpoch } from '../hub/cursor.js'
+import { NO_WORK } from '../log/file/pages.js'
+import { Room } from '../log/file/room.js'
 import { StoreError } from '../log/file/store-error.js'
 import { checkFolder, openStore } from '../log/file/store.js'
 import { UsageError, type Process } from './command.js'
@@ -26,8 +28,14 @@ export async function backup(args: string[], { stdout }: Process): Promise<void>
     await tables.root.close()
   }
   const copy = openStore(to, { durability: 'sync' })
+  const room = new Room(to, copy)
   const epoch = drawEpoch()
-  await copy.root.transaction(() => copy.meta.putSync('epoch', epoch))
-  await copy.root.close()
+  try {
+    if (!(await room.make(NO_WORK, 'session'))) throw new StoreError(`${folder} could not be copied to ${to}: there is no room on its disk.`)
+    await copy.root.transaction(() => copy.meta.putSync('epoch', epoch))
+  } finally {
+    await room.close()
+    await copy.root.close()
+  }
   stdout.write(`${folder} was copied to ${to} (epoch ${epoch}).\n`)
 }

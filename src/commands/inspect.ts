@@ -6,7 +6,7 @@ import { finish } from '../hub/slice.js'
 import { isTopic } from '../hub/topic.js'
 import { Reader } from '../log/file/reader.js'
 import { State, type Topic } from '../log/file/state.js'
-import { checkFolder, openStore, type Tables } from '../log/file/store.js'
+import { asStoreError, checkFolder, openStore, type Tables } from '../log/file/store.js'
 import { printEvent } from '../routes/history.js'
 import { printSize } from '../units.js'
 import { UsageError, type Process } from './command.js'
@@ -15,13 +15,16 @@ import { UsageError, type Process } from './command.js'
 const PAGE = 1_000
 
 /** Prints a summary of a log or, with `--topic`, the events of a topic as NDJSON. */
-export async function inspect(args: string[], { stdout }: Process): Promise<void> {
+export async function inspect(args: string[], { stdout, stderr }: Process): Promise<void> {
   const { folder, topic } = parse(args)
   checkFolder(folder, true)
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
+  tables.damage.listener = (what) => stderr.write(`The log in ${folder} is damaged: ${what} cannot be read.\n`)
   try {
     if (topic === undefined) for (const line of summarize(folder, tables)) stdout.write(`${line}\n`)
     else for (const event of eventsOf(tables, topic)) stdout.write(`${event}\n`)
+  } catch (err) {
+    throw asStoreError(folder, err)
   } finally {
     await tables.root.close()
   }
@@ -58,8 +61,8 @@ function row(tables: Tables, topic: Topic): string[] {
 }
 
 function timeOf(tables: Tables, sequence: number | undefined): string {
-  const event = sequence === undefined ? undefined : tables.events.get(sequence)
-  return event ? new Date(event[1]).toISOString() : '-'
+  const event = sequence === undefined ? undefined : tables.events.show(sequence)
+  return event ? new Date(event.time).toISOString() : '-'
 }
 
 /** Lines with their columns under one another. */

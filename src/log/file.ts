@@ -7,9 +7,12 @@ import { Turns } from '../hub/turns.js'
 import { FolderLock } from './file/lock.js'
 import { Reader, type View } from './file/reader.js'
 import { State } from './file/state.js'
-import { asStoreError, beginSession, checkFolder, closeStore, openStore, type Durability, type Tables } from './file/store.js'
+import { NO_WORK } from './file/pages.js'
+import { Room } from './file/room.js'
+import { asStoreError, beginSession, checkFolder, closeStore, openStore, requireRoom, type Durability, type Tables } from './file/store.js'
+import { StoreError } from './file/store-error.js'
 import { Trimmer } from './file/trimmer.js'
-import { Writer } from './file/writer.js'
+import { LARGEST_EVENT, Writer } from './file/writer.js'
 import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from './steady-clock.js'
 
@@ -27,13 +30,15 @@ export interface FileLogOptions {
   elapsed?: () => number
   /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
   onHealth?: (failure: Error | undefined) => void
+  /** Called with what is found damaged, once each; subscribers are told of a gap there. */
+  onDamage?: (what: string) => void
 }
 
 export class FileLog implements EventLog {
   readonly epoch: string
   readonly records: Records
-  readonly #folder: string
   readonly #lock: FolderLock
+  readonly #room: Room
   readonly #tables: Tables
   readonly #state: State
   readonly #reader: Reader
@@ -51,21 +56,30 @@ export class FileLog implements EventLog {
     const { folder, durability } = options
     checkFolder(folder)
     const tables = openStore(folder, { durability })
+    tables.damage.listener = options.onDamage ?? (() => undefined)
+    let room: Room | undefined
     let lock: FolderLock | undefined
     try {
-      lock = await FolderLock.take(folder, tables)
+      room = new Room(folder, tables)
+      lock = await FolderLock.take(folder, tables, () => {
+        if (!room!.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the file
+      })
+      room.look()
+      if (!(await room.make(NO_WORK, 'session'))) throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
       beginSession(folder, tables, durability)
-      return new FileLog(lock, tables, options)
+      await room.make(LARGEST_EVENT, 'publish') // a disk that is full keeps it from storing, not from starting
+      return new FileLog(lock, room, tables, options)
     } catch (err) {
+      await room?.close()
       await tables.root.close()
       await lock?.release()
       throw asStoreError(folder, err)
     }
   }
 
-  private constructor(lock: FolderLock, tables: Tables, { folder, durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions) {
-    this.#folder = folder
+  private constructor(lock: FolderLock, room: Room, tables: Tables, { durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions) {
     this.#lock = lock
+    this.#room = room
     this.#tables = tables
     this.epoch = tables.meta.get('epoch') as string
     this.#state = new State(tables)
@@ -77,6 +91,8 @@ export class FileLog implements EventLog {
       retention,
       clock,
       onHealth,
+      lock,
+      room,
       onStored: (events) => {
         for (const follower of this.#followers) follower(events)
       },
@@ -183,15 +199,18 @@ export class FileLog implements EventLog {
     clearInterval(this.#timer)
     await this.#writer.close()
     this.#followers.clear()
-    await closeStore(this.#folder, this.#tables)
+    await closeStore(this.#tables, this.#room.fits(NO_WORK, 'session') && this.#lock.isOwner())
+    await this.#room.sync()
+    await this.#room.close()
     await this.#lock.release()
   }
 }
 
 /** The clock of a log goes on where it stopped. */
 function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
-  const [newest] = events.getRange({ reverse: true, limit: 1 })
-  return new SteadyClock(source, meta.get('clock') as ClockStep[] | undefined, newest && { sequence: newest.key, time: newest.value[1] })
+  const [newest] = events.keys({ reverse: true, limit: 1 })
+  const event = newest === undefined ? undefined : events.show(newest)
+  return new SteadyClock(source, meta.get('clock') as ClockStep[] | undefined, event && { sequence: event.sequence, time: event.time })
 }
 
 /** The most bytes that LMDB takes for a key are 1,978. */
@@ -216,10 +235,11 @@ class FileRecords implements Records {
 
   async put(key: string, value: unknown): Promise<void> {
     if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`) // it would fail the whole transaction
-    return this.#writer.change(() => this.#table.putSync(key, value))
+    const bytes = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(key)
+    return this.#writer.change(() => this.#table.putSync(key, value), bytes)
   }
 
   delete(key: string): Promise<void> {
-    return this.#writer.change(() => this.#table.removeSync(key))
+    return this.#writer.change(() => this.#table.removeSync(key), 0)
   }
 }

@@ -24,6 +24,7 @@ export default fp<Settings>(async (app, settings) => {
   const log = await openLog(settings.log, {
     durability: settings.durability,
     retention: { events: settings.retainEvents, age: settings.retainAge, bytes: retainBytes, dedupWindow: settings.dedupWindow, topics: settings.maxTopics },
+    onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers are told of a gap there'),
     onHealth: (err) => (err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again')),
   })
   const hub = new Hub(log, {

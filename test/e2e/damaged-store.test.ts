@@ -1,13 +1,17 @@
 /** A store that is damaged is refused with words that name its folder, by whatever opens it; the process is not taken down by the system. */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
 import { bareNode } from '../helper/bare-node.js'
 import { runCommand } from '../helper/command.js'
-import { killedCopy, makeStore, PAGE, spoil } from '../helper/store.js'
+import { random } from '../helper/random.js'
+import { killedCopy, makeMixedStore, makeStore, PAGE, spoil, usedBytes } from '../helper/store.js'
 import { startHub } from '../helper/process.js'
 
+/** In how many copies of a store bytes are changed. */
+const FLIPS = 60
 const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
 /** What has happened to the file of a store. */
@@ -34,10 +38,11 @@ t.setTimeout(300_000)
 await t.test('is refused', async (t) => {
   const folder = `${t.testdir({})}/store`
   await makeStore(folder, 2_000)
+  const used = usedBytes(folder)
   for (const [n, [what, change]] of DAMAGES.entries()) {
     await t.test(what, async (t) => {
       const copy = killedCopy(folder)
-      spoil(copy, change)
+      spoil(copy, (bytes) => change(bytes.subarray(0, used)))
       await refuses(t, 'inspect', [], copy)
       if (n % 3 === 0) await refuses(t, 'start', [], copy) // it opens a store in the same way, and takes longer to start
     })
@@ -62,7 +67,7 @@ await t.test('a page that has been wiped is never taken for events that are not 
   const silent: string[] = []
   const unnamed: string[] = []
   const ended: string[] = []
-  for (let page = 2; page < statSync(`${folder}/data.mdb`).size / PAGE; page++) {
+  for (let page = 2; page < usedBytes(folder) / PAGE; page++) {
     const copy = killedCopy(folder)
     spoil(copy, (bytes) => bytes.fill(0, page * PAGE, (page + 1) * PAGE))
     const { stdout, signal } = spawnSync(...bareNode(['--input-type=module', '-e', script, copy]), { encoding: 'utf8' })
@@ -75,6 +80,91 @@ await t.test('a page that has been wiped is never taken for events that are not 
   t.strictSame(silent, [], 'nothing is missing silently')
   t.strictSame(unnamed, [], 'what is refused is refused with words that name the folder')
   t.comment(`ended by LMDB: ${ended.join(', ') || 'none'}`)
+})
+
+await t.test('bytes that have changed anywhere are refused, told as a gap, or did not matter', async (t) => {
+  const folder = `${t.testdir({})}/store`
+  const topics = 7
+  const count = 3_000
+  const expected = await makeMixedStore(folder, topics, count)
+  const { size } = statSync(`${folder}/data.mdb`)
+  const used = usedBytes(folder)
+  const script = `
+    import { FileLog } from ${JSON.stringify(new URL('../../dist/log/file.js', import.meta.url).href)}
+    import { Selection } from ${JSON.stringify(new URL('../../dist/hub/selection.js', import.meta.url).href)}
+    const damages = []
+    const options = { folder: process.argv[1], durability: 'commit', retention: ${JSON.stringify(RETENTION)}, onDamage: (what) => damages.push(what) }
+    const log = await FileLog.open(options).catch((err) => err)
+    const say = (what) => process.stdout.write(JSON.stringify(what) + '\\n', () => process.exit())
+    if (log instanceof Error) say({ refused: log.name + ': ' + log.message })
+    else {
+      const reads = []
+      for (const patterns of [['**'], ...Array.from({ length: ${topics} }, (_, n) => ['t.' + n]), ['t.1', 't.2']]) {
+        const selection = new Selection(patterns)
+        const events = []
+        let gap = false
+        let failed
+        for (let after = 0, more = true; more; ) {
+          const page = await log.read(selection, { after, events: 1_000 }).catch((err) => err)
+          if (page instanceof Error) { failed = page.stack; break }
+          for (const { sequence, topic, type, id, time, payload } of page.events) events.push([sequence, topic, type ?? null, id ?? null, time, payload.length, payload.slice(0, 20)])
+          gap ||= page.gap
+          after = page.position
+          more = page.more
+        }
+        reads.push({ patterns, events, gap, failed })
+      }
+      say({ reads, damages })
+    }`
+  interface Said {
+    refused?: string
+    reads?: { patterns: string[]; events: unknown[][]; gap: boolean; failed?: string }[]
+    damages?: string[]
+  }
+  const { below } = random(20_260)
+  const outcomes = { refused: 0, 'a gap': 0, 'no matter': 0, 'ended by LMDB': 0 }
+  const faults: string[] = []
+  for (let round = 0; round < FLIPS; round++) {
+    const copy = killedCopy(folder)
+    const at = Array.from({ length: 1 + below(4) }, () => below(used))
+    spoil(copy, (bytes) => {
+      for (const offset of at) bytes[offset]! ^= 1 << below(8)
+      return bytes
+    })
+    const { stdout, stderr, signal, status } = spawnSync(...bareNode(['--input-type=module', '-e', script, copy]), { encoding: 'utf8', maxBuffer: 1e9, timeout: 60_000 })
+    rmSync(copy, { recursive: true })
+    const where = `round ${round}, bytes ${at.join(', ')}`
+    const line = stdout.split('\n').find((line) => line.startsWith('{'))
+    if (signal !== null && line === undefined) {
+      outcomes['ended by LMDB']++ // a page that is not what LMDB wrote
+      continue
+    }
+    const said = JSON.parse(line ?? '{}') as Said
+    if (said.refused !== undefined) {
+      outcomes.refused++
+      if (!said.refused.startsWith('StoreError') || !said.refused.includes(copy)) faults.push(`${where}: refused with ${said.refused}`)
+      continue
+    }
+    if (!said.reads) {
+      faults.push(`${where}: ended with ${status}: ${stderr.slice(0, 500)}`)
+      continue
+    }
+    let hasGap = false
+    for (const { patterns, events, gap, failed } of said.reads) {
+      const due = expected.filter(([, topic]) => patterns[0] === '**' || patterns.includes(topic as string))
+      if (failed !== undefined) faults.push(`${where}: ${patterns.join()}: ${failed}`)
+      const wrong = events.find((event) => !isDeepStrictEqual(event, expected[(event[0] as number) - 1]))
+      if (wrong) faults.push(`${where}: ${patterns.join()}: wrong data: ${JSON.stringify(wrong)}`)
+      if (events.some(([, topic]) => patterns[0] !== '**' && !patterns.includes(topic as string))) faults.push(`${where}: ${patterns.join()}: an event of another topic`)
+      if (events.length < due.length && !gap) faults.push(`${where}: ${patterns.join()}: ${due.length - events.length} events are missing silently`)
+      hasGap ||= gap
+    }
+    outcomes[hasGap ? 'a gap' : 'no matter']++
+    if (hasGap && said.damages!.length === 0) faults.push(`${where}: a gap without a line in the log`)
+  }
+  t.strictSame(faults, [])
+  t.comment(`${JSON.stringify(outcomes)} of ${FLIPS}, a file of ${used} bytes used, ${size} in all`)
+  t.ok(outcomes['a gap'] > 0 && outcomes['no matter'] > 0)
 })
 
 await t.test('an empty file is no log for those who only read, and a new one for a hub', async (t) => {

@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCommand } from '../helper/command.js'
 import { poll } from '../helper/deadline.js'
+import { fillWhilePublishing } from '../helper/full-disk.js'
 import { history, post, publish, request, type Answer, type Published } from '../helper/http.js'
 import { ndjson } from '../helper/ndjson.js'
 import { difference, due, sequence, type Logged } from '../helper/oracle.js'
 import { checkProblem } from '../helper/problem.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { openLive, streamUrl, type StreamEvent } from '../helper/stream.js'
-import { mountTmpfs, skipMount, type Tmpfs } from '../helper/tmpfs.js'
+import { random } from '../helper/random.js'
+import { mountTmpfs, skipExt4, skipMount, type Tmpfs } from '../helper/tmpfs.js'
 import { anyTopic } from '../helper/token.js'
 import { upload } from '../helper/upload.js'
 
@@ -19,6 +21,8 @@ const DISK = 8
 const RESERVE = 3 * 1024 * 1024
 const HEARTBEAT = '500ms'
 const NOBODY = 65_534
+/** How often a disk is filled for each kind; `test/at-length` does so a hundred times. */
+const FILLINGS = 2
 
 const bearer = anyTopic()
 
@@ -124,6 +128,14 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     t.equal(sequence(next.id), log.length + 1)
     t.equal(await again.stop(), 0)
   })
+}
+
+for (const fileSystem of ['tmpfs', 'ext4'] as const) {
+  for (const durability of ['sync', 'commit'] as const) {
+    await t.test(`filled by another process while events are published (${durability}, ${fileSystem})`, { skip: fileSystem === 'tmpfs' ? skipMount : skipExt4 }, async (t) => {
+      for (let round = 0; round < FILLINGS; round++) await t.test(`${round}`, (t) => fillWhilePublishing(t, { durability, fileSystem }, random(round)))
+    })
+  }
 }
 
 await t.test('a hub on a full disk is stopped as any other', { skip: skipMount }, async (t) => {

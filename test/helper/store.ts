@@ -25,3 +25,32 @@ export async function makeStore(folder: string, events: number): Promise<void> {
   await log.append(Array.from({ length: events }, (_, n) => ({ topic: `t.${n % 5}`, type: undefined, id: `id ${n}`, kind: 'text', payload: `${n} ${'x'.repeat(n % 100)}` })))
   await log.close()
 }
+
+/**
+ * Makes a closed store of so many events of all sizes, with and without types and ids.
+ * @returns the events as sequence, topic, type, id, time, length and beginning of the payload
+ */
+export async function makeMixedStore(folder: string, topics: number, events: number): Promise<unknown[][]> {
+  const now = 1_700_000_000_000
+  const log = await FileLog.open({ folder, durability: 'commit', retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }, now: () => now })
+  const expected: unknown[][] = []
+  for (let n = 0; n < events; n++) {
+    const topic = `t.${(n * 7_919) % topics}`
+    const type = n % 3 === 0 ? 'created' : undefined
+    const id = n % 4 === 0 ? `id ${n}` : undefined
+    const payload = `${n} `.padEnd(n % 50 === 0 ? 5_000 : 10 + (n % 300), 'x')
+    const appended = log.append([{ topic, type, id, kind: 'text', payload }])
+    if (n % 200 === 199) await appended
+    expected.push([n + 1, topic, type ?? null, id ?? null, now, payload.length, payload.slice(0, 20)])
+  }
+  await log.close()
+  return expected
+}
+
+/** How many bytes of a store's file LMDB uses: what lies behind them is room that is kept. */
+export function usedBytes(folder: string): number {
+  const bytes = readFileSync(`${folder}/data.mdb`)
+  const last = (meta: number): { transaction: bigint; page: bigint } => ({ transaction: bytes.readBigUInt64LE(meta * PAGE + 152), page: bytes.readBigUInt64LE(meta * PAGE + 144) })
+  const [first, second] = [last(0), last(1)]
+  return (Number((second.transaction > first.transaction ? second : first).page) + 1) * PAGE
+}

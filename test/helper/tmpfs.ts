@@ -1,6 +1,6 @@
-/** File systems of a few megabytes in memory, to be filled to the last byte. */
+/** File systems of a few megabytes, in memory or in a file, to be filled to the last byte. */
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -21,6 +21,44 @@ export interface Tmpfs {
 export function mountTmpfs(t: Test, megabytes: number): Tmpfs {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-tmpfs-'))
   mount('-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0755`, 'fanfare-test', folder)
+  return mounted(t, folder)
+}
+
+/** Why no ext4 can be mounted, or `false`. */
+export const skipExt4: string | false = skipMount || whyNoExt4()
+
+/** Makes an ext4 in a file, and mounts it as `mountTmpfs` does. */
+export function mountExt4(t: Test, megabytes: number): Tmpfs {
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-ext4-'))
+  mountImage(folder, megabytes)
+  t.teardown(() => rmSync(`${folder}.img`, { force: true }))
+  return mounted(t, folder)
+}
+
+function mountImage(folder: string, megabytes: number): void {
+  const image = `${folder}.img`
+  writeFileSync(image, '')
+  truncateSync(image, megabytes * 1024 * 1024)
+  const { status, stderr, error } = spawnSync('mkfs.ext4', ['-q', '-m', '0', image], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`mkfs.ext4: ${error?.message ?? stderr}`)
+  mount('-o', 'loop', image, folder)
+}
+
+function whyNoExt4(): string | false {
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-ext4-'))
+  try {
+    mountImage(folder, 8)
+    spawnSync('umount', [folder])
+    return false
+  } catch (err) {
+    return `no ext4 can be mounted here: ${(err as Error).message.trim()}`
+  } finally {
+    rmdirSync(folder)
+    rmSync(`${folder}.img`, { force: true })
+  }
+}
+
+function mounted(t: Test, folder: string): Tmpfs {
   t.teardown(() => {
     const { status, stderr } = spawnSync('umount', [folder], { encoding: 'utf8' })
     if (status !== 0) throw new Error(`umount ${folder}: ${stderr}`)

@@ -232,9 +232,9 @@ await t.test('a store that cannot be read is refused', async (t) => {
     const log = await openLog(t, folder)
     await log.close()
     const root = open({ path: folder, noSubdir: false })
-    await root.openDB({ name: 'meta' }).put('format', 2)
+    await root.openDB({ name: 'meta' }).put('format', 3)
     await root.close()
-    await refusesToOpen(t, folder, /format 2.* knows 1/)
+    await refusesToOpen(t, folder, /format 3.* knows 2/)
   })
 })
 

@@ -31,6 +31,7 @@ export function* searchNewest(reader: Reader, tables: Tables, state: State, view
   const sequences = found.sorted()
   const taken = sequences.findIndex((sequence) => {
     const event = reader.event(view.transaction, sequence)
+    if (!event) gaps.missed()
     return event && !page.take(event)
   })
   const more = taken >= 0

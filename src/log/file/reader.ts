@@ -9,8 +9,7 @@ import type { NewestWanted, Page, ReadOptions, Shown, ShownEvent, Span, TopicsOp
 import { PageBuilder } from '../page-builder.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
-import { readInPlace } from './row-in-place.js'
-import { toEvent } from './rows.js'
+import { Chain } from './chain.js'
 import { LogSequences, MergedSequences, TopicSequences, type Direction, type Sequences } from './sequences.js'
 import type { State, Topic } from './state.js'
 import type { Tables } from './store.js'
@@ -50,20 +49,34 @@ export class Reader {
   *show(view: View, selection: Selection, { after, until = this.#state.totals.head }: Span, see: (event: ShownEvent) => boolean): Work<Shown> {
     const gaps = new GapSearch(this.#state, selection)
     yield* gaps.begin(after)
-    const { sequences, isWhole } = yield* this.#sequences(view, selection, 'forwards', after, until)
+    if (after < this.#state.lost) gaps.missed()
+    const { sequences, isWhole, topics } = yield* this.#sequences(view, selection, 'forwards', after, until)
+    const chain = new Chain(this.#state, this.#tables.damage, after)
     let position = after
     for (let looked = 0; ; looked++) {
       gaps.advance(position)
       const sequence = sequences.next(view.transaction)
-      if (sequence === undefined) return gaps.shown(Math.max(after, until), false)
+      if (sequence === undefined) break
       if (looked >= LOOKED_AT) return gaps.shown(position, true)
       const event = this.event(view.transaction, sequence)
-      if (!event) gaps.missed() // the index names it
-      const isWanted = event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic))
+      const isOfTopic = event && selection.hasTopic(event.topic)
+      if (!event || !(isWhole || isOfTopic)) { // the index names it
+        this.#tables.damage.report(`what finds event ${sequence}`)
+        gaps.missed()
+      }
+      if (isOfTopic && !chain.follows(event.topic, sequence, this.#tables.events.previous)) gaps.missed()
+      const isWanted = isOfTopic && selection.hasType(event.type)
       if (isWanted && !see(event)) return gaps.shown(position, true)
       position = sequence
       yield
     }
+    for (const name of topics) {
+      const topic = this.#state.topics.get(name)
+      if (topic && !chain.reached(topic, until)) gaps.missed()
+      yield
+    }
+    gaps.advance(position)
+    return gaps.shown(Math.max(after, until), false)
   }
 
   /** As `EventLog.before`. */
@@ -123,16 +136,14 @@ export class Reader {
 
   /** The event of a sequence; its payload is overwritten by whatever is read next. */
   event(transaction: Transaction, sequence: number): ShownEvent | undefined {
-    const { events } = this.#tables
-    const row = events.getBinaryFast(sequence, { transaction })
-    return row && (readInPlace(sequence, asBuffer(row)) ?? toEvent(sequence, events.get(sequence, { transaction })!))
+    return this.#tables.events.show(sequence, transaction)
   }
 
   /**
    * The sequences of a selection's topics, in order. `isWhole`: those of all topics, since that is cheaper where many topics
    * match, or little lies between.
    */
-  *#sequences(view: View, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean }> {
+  *#sequences(view: View, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean; topics: string[] }> {
     const { index, events } = this.#tables
     const topics: Topic[] = []
     let count = 0
@@ -145,18 +156,13 @@ export class Reader {
     }
     if (topics.length > MERGED_TOPICS) {
       const lookedAt = Math.min(until - after, (PAGE * this.#state.totals.events) / Math.max(1, count))
-      if (lookedAt < topics.length * TOPIC_COST) return { sequences: new LogSequences(events, direction, after, until), isWhole: true }
+      if (lookedAt < topics.length * TOPIC_COST) return { sequences: new LogSequences(events, direction, after, until), isWhole: true, topics: topics.map(({ name }) => name) }
     }
     const merged = new MergedSequences(direction)
     for (const topic of topics) {
       merged.add(new TopicSequences(index, topic, direction, after, until), view.transaction)
       yield
     }
-    return { sequences: merged, isWhole: false }
+    return { sequences: merged, isWhole: false, topics: topics.map(({ name }) => name) }
   }
-}
-
-/** A Buffer of lmdb's has a length of its own, so it is left as it is. */
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

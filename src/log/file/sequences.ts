@@ -100,11 +100,11 @@ export class LogSequences extends FetchedSequences {
   }
 
   protected forwards(transaction: Transaction, limit: number): number[] {
-    return [...this.#events.getKeys({ start: this.low, end: this.high + 1, limit, transaction })]
+    return [...this.#events.keys({ start: this.low, end: this.high + 1, limit, transaction })]
   }
 
   protected backwards(transaction: Transaction, limit: number): number[] {
-    return [...this.#events.getKeys({ start: this.high, end: this.low - 1, reverse: true, limit, transaction })]
+    return [...this.#events.keys({ start: this.high, end: this.low - 1, reverse: true, limit, transaction })]
   }
 }
 

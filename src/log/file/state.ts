@@ -1,11 +1,9 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
-import type { NewEvent } from '../../hub/event.js'
-import { sizeOf } from '../log.js'
 import { TopicTree } from '../topic-tree.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
-import { toEvent } from './rows.js'
-import type { Tables, TopicRow, TotalsRow } from './store.js'
+import { StoreError } from './store-error.js'
+import { isTotalsRow, sumOf, toTotalsRow, type Tables, type TopicRow, type TotalsRow } from './store.js'
 
 export interface Topic {
   name: string
@@ -26,8 +24,8 @@ export interface Topic {
 interface Unindexed {
   sequence: number
   topic: string
-  /** What the index will say of it. */
-  trimSize: number
+  /** The value of its index entry. */
+  entry: number
 }
 
 export interface Totals {
@@ -51,31 +49,45 @@ export class State implements TrimHistory {
   forgottenAt = 0
   /** How far topics have been trimmed, also those that have no events left and are not forgotten. */
   readonly marks = new TrimMarks()
+  /** The newest sequence that was damaged before its topic was known: every subscriber behind it is told of a gap. */
+  lost = 0
   readonly topics = new Map<string, Topic>()
   /** The names of these topics, by segment. */
   readonly names = new TopicTree<string>()
 
-  /** Reads the tables; what had not been indexed is read again event by event, and is little. */
+  /**
+   * Reads the tables. Events that had not been indexed are read one by one; they are few.
+   * @throws StoreError when the tables are damaged
+   */
   constructor({ meta, topics, events, emptiedBySequence }: Tables) {
-    this.totals = toTotals(meta.get('totals') as TotalsRow | undefined)
+    this.totals = toTotals(meta.get('totals'))
     for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
     for (const { key, value } of topics.getRange()) {
-      const [id, count, size, newest, trimmed] = value
+      const [id, count, size, newest, trimmed, sum] = value
+      if (sum !== sumOf(key)) throw new StoreError(`The row of the topic ${JSON.stringify(key)} is damaged.`)
       this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed, trimmedAt: 0, recent: [] })
       this.names.set(key, key)
       if (trimmed > 0) this.marks.set(key, trimmed, 0)
     }
-    for (const { key: sequence, value } of events.getRange({ start: this.totals.indexed + 1 })) {
-      const topic = this.topics.get(value[0])
-      if (!topic) continue // a topic is written with its first event
+    if (this.topics.size !== entriesOf(topics)) throw new StoreError('Rows of topics are missing: the table of topics is damaged.')
+    let found = 0
+    for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
+      found++
+      const event = events.show(sequence)
+      const topic = event && this.topics.get(event.topic) // a topic is written with its first event
+      if (!topic) {
+        this.lost = Math.max(this.lost, sequence)
+        continue
+      }
+      const { size } = events
       topic.recent.push(sequence)
-      const event = toEvent(sequence, value)
-      this.unindexed.push({ sequence, topic: topic.name, trimSize: trimSizeOf(event) })
+      this.unindexed.push({ sequence, topic: topic.name, entry: toIndexEntry(size, event.id !== undefined) })
       if (sequence <= topic.newest) continue // it was counted when the topic was written last
       topic.events++
-      topic.bytes += sizeOf(event)
+      topic.bytes += size
       topic.newest = sequence
     }
+    if (found < this.totals.head - this.totals.indexed) this.lost = this.totals.head // nothing is trimmed before it is indexed
   }
 
   get newestTrimmed(): number {
@@ -92,17 +104,34 @@ export class State implements TrimHistory {
 
   /** Whether a snapshot of the tables is what this says. */
   isSnapshot({ meta }: Tables, transaction: Transaction): boolean {
-    const stored = toTotals(meta.get('totals', { transaction }) as TotalsRow)
-    return (Object.keys(stored) as (keyof Totals)[]).every((name) => stored[name] === this.totals[name])
+    const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = meta.get('totals', { transaction }) as TotalsRow
+    const { totals } = this
+    return (
+      head === totals.head && events === totals.events && bytes === totals.bytes && topicIds === totals.topicIds &&
+      trimmed === totals.trimmed && forgotten === totals.forgotten && indexed === totals.indexed
+    )
   }
 }
 
-/** What the index says of an event, so that trimming need not read it: its size, or 0 when its publisher's id is to be forgotten with it. */
-function trimSizeOf(event: NewEvent): number {
-  return event.id === undefined ? sizeOf(event) : 0
+/** The value of an index entry: from it trimming knows an event's size, and whether it has to be read for its publisher's id. */
+function toIndexEntry(size: number, hasId: boolean): number {
+  return 2 * size + (hasId ? 1 : 0)
 }
 
-function toTotals([head, events, bytes, topicIds, trimmed, forgotten, indexed]: TotalsRow = [0, 0, 0, 0, 0, 0, 0]): Totals {
+/** What an index entry says of its event. */
+export function fromIndexEntry(entry: number): { size: number; hasId: boolean } {
+  return { size: Math.floor(entry / 2), hasId: entry % 2 === 1 }
+}
+
+/** How many rows a table has. */
+function entriesOf(table: Tables['topics']): number {
+  return (table.getStats() as { entryCount: number }).entryCount
+}
+
+function toTotals(row: unknown): Totals {
+  if (row === undefined) return { head: 0, events: 0, bytes: 0, topicIds: 0, trimmed: 0, forgotten: 0, indexed: 0 }
+  if (!isTotalsRow(row)) throw new StoreError('The totals of the log are damaged: their checksum does not fit.')
+  const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = row
   return { head, events, bytes, topicIds, trimmed, forgotten, indexed }
 }
 
@@ -125,7 +154,13 @@ export class Change {
   /** Topics without events of which it is not remembered any more how far they have been trimmed. */
   readonly #forgotten: string[] = []
   /** How many of the events that were not in the index are now. */
-  #indexed = 0
+  indexed = 0
+  /** How many rows of topics were written. */
+  written = 0
+  /** How many topics without events were forgotten. */
+  forgotten = 0
+  /** How many events were removed, and ids and topics forgotten. */
+  removals = 0
 
   constructor(state: State, tables: Tables) {
     this.#state = state
@@ -156,28 +191,31 @@ export class Change {
     return topic !== undefined && topic.events > 0
   }
 
-  /** Counts an event that was put into the events. */
-  append(topic: Topic, sequence: number, event: NewEvent): void {
-    const size = sizeOf(event)
+  /**
+   * Counts an event that was put into the events.
+   * @param size what it takes in the file, in bytes
+   */
+  append(topic: Topic, sequence: number, size: number, hasId: boolean): void {
     if (topic.events === 0) this.#added++
     topic.events++
     topic.bytes += size
     topic.newest = sequence
     this.totals.events++
     this.totals.bytes += size
-    this.#appended.push({ sequence, topic: topic.name, trimSize: trimSizeOf(event) })
+    this.#appended.push({ sequence, topic: topic.name, entry: toIndexEntry(size, hasId) })
   }
 
   /** Counts an event that was taken out of the events and the index. */
   trim(topic: Topic, sequence: number, size: number): void {
     topic.events--
     if (topic.events === 0) this.#added--
-    topic.bytes -= size
+    topic.bytes = Math.max(0, topic.bytes - size)
     topic.trimmed = Math.max(topic.trimmed, sequence)
     topic.trimmedAt = ++this.trims
     this.totals.events--
-    this.totals.bytes -= size
+    this.totals.bytes = Math.max(0, this.totals.bytes - size)
     this.totals.trimmed = Math.max(this.totals.trimmed, sequence)
+    this.removals++
     this.#dirty.add(topic)
   }
 
@@ -191,12 +229,12 @@ export class Change {
   /** Puts the oldest events that are not in the index into it. */
   index(limit: number): void {
     const due = this.#state.unindexed.slice(0, limit)
-    for (const { sequence, topic: name, trimSize } of due) {
+    for (const { sequence, topic: name, entry } of due) {
       const topic = this.topic(name)
-      this.#tables.index.putSync([topic.id, sequence], trimSize)
+      this.#tables.index.putSync([topic.id, sequence], entry)
       this.#dirty.add(topic)
     }
-    this.#indexed = due.length
+    this.indexed = due.length
     this.totals.indexed = due.at(-1)?.sequence ?? this.totals.indexed
   }
 
@@ -204,10 +242,11 @@ export class Change {
   write(): void {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
     const { head, events, bytes, topicIds, trimmed, forgotten, indexed } = this.totals
-    meta.putSync('totals', [head, events, bytes, topicIds, trimmed, forgotten, indexed] satisfies TotalsRow)
+    meta.putSync('totals', toTotalsRow([head, events, bytes, topicIds, trimmed, forgotten, indexed]))
+    this.written = this.#dirty.size
     for (const topic of this.#dirty) {
       if (topic.events > 0) {
-        topics.putSync(topic.name, [topic.id, topic.events, topic.bytes, topic.newest, topic.trimmed] satisfies TopicRow)
+        topics.putSync(topic.name, [topic.id, topic.events, topic.bytes, topic.newest, topic.trimmed, sumOf(topic.name)] satisfies TopicRow)
       } else if (topic.trimmed > 0) {
         topics.removeSync(topic.name)
         emptied.putSync(topic.name, [topic.id, topic.trimmed])
@@ -223,7 +262,7 @@ export class Change {
     for (const topic of this.#forgotten) this.#state.marks.delete(topic)
     this.#state.trims = this.trims
     this.#state.totals = this.totals
-    for (const { topic } of this.#state.unindexed.splice(0, this.#indexed)) this.#topics.get(topic)!.recent.shift()
+    for (const { topic } of this.#state.unindexed.splice(0, this.indexed)) this.#topics.get(topic)!.recent.shift()
     for (const event of this.#appended) {
       this.#state.unindexed.push(event)
       this.#topics.get(event.topic)!.recent.push(event.sequence)
@@ -249,7 +288,7 @@ export class Change {
   /** A topic that is new, or has been without events: then it keeps its id, by which publishers' ids are remembered. */
   #revive(name: string): Topic {
     const { emptied, emptiedBySequence } = this.#tables
-    const gone = emptied.get(name)
+    const gone = readEmptied(this.#tables, name)
     if (gone) {
       emptied.removeSync(name)
       emptiedBySequence.removeSync(gone[1])
@@ -259,5 +298,16 @@ export class Change {
     const topic: Topic = { name, id, events: 0, bytes: 0, newest: 0, trimmed, trimmedAt, recent: [] }
     this.#dirty.add(topic)
     return topic
+  }
+}
+
+/** What is known of a topic that has no events; `undefined`: nothing, and everything up to `Totals.forgotten` may be gone. */
+function readEmptied({ emptied, damage }: Tables, name: string): [id: number, trimmed: number] | undefined {
+  try {
+    return emptied.get(name)
+  } catch (err) {
+    if (!(err instanceof StoreError)) throw err
+    damage.report(`what was trimmed of the topic ${name}`)
+    return undefined
   }
 }

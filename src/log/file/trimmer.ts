@@ -1,12 +1,21 @@
 /** Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction. */
-import { REMEMBERED_TOPICS, sizeOf, type Retention } from '../log.js'
+import { REMEMBERED_TOPICS, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
-import type { Change, State, Topic } from './state.js'
-import { toEvent } from './rows.js'
+import { usedBytes } from './pages.js'
+import { fromIndexEntry, type Change, type State, type Topic } from './state.js'
+import { StoreError } from './store-error.js'
 import type { Tables } from './store.js'
 
 /** How many times the events that are kept a topic may have before it is indexed and trimmed at once. */
 const OVERFULL = 1.1
+
+/** How many times the bytes that are kept the log may have before trimming comes first. */
+const BEHIND = 1.1
+/** So it is when a topic has twice the events that are kept, and as many as this. */
+const BEHIND_EVENTS = 1_000
+/** How many times `Retention.bytes` the pages of the log may take, beside this many bytes. */
+const SPARSE = 1.5
+const SMALL = 1024 * 1024
 
 export class Trimmer {
   readonly #tables: Tables
@@ -17,6 +26,10 @@ export class Trimmer {
   readonly #crowded = new Set<string>()
   /** Topics that have many more, of which some are not in the index. */
   readonly #overfull = new Set<string>()
+  /** How many bytes of events may be kept. */
+  #limit: number
+  /** Topics that have so many more events than are kept that nothing should be added. */
+  readonly #behind = new Set<string>()
   #hasOld = false
   #hasOrphans = false
   #hasForgettable = false
@@ -26,6 +39,7 @@ export class Trimmer {
     this.#state = state
     this.#retention = retention
     this.#clock = clock
+    this.#limit = retention.bytes
     for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
   }
 
@@ -35,6 +49,8 @@ export class Trimmer {
     else this.#crowded.delete(topic.name)
     if (topic.recent.length > 0 && topic.events > OVERFULL * this.#retention.events) this.#overfull.add(topic.name)
     else this.#overfull.delete(topic.name)
+    if (topic.events > BEHIND_EVENTS + 2 * this.#retention.events) this.#behind.add(topic.name)
+    else this.#behind.delete(topic.name)
   }
 
   /** Whether the index has to be written now, so that what is too much can be trimmed. */
@@ -46,15 +62,32 @@ export class Trimmer {
     return Math.min(events - this.#retention.events, events - recent.length)
   }
 
+  /**
+   * How many bytes of events may be kept. Pages of which trimming has left a part take more than their events: where that is
+   * much, fewer are kept.
+   */
+  #limitOfBytes(): number {
+    const { bytes } = this.#retention
+    const most = SPARSE * bytes + SMALL
+    const used = usedBytes(this.#tables)
+    return used > most ? Math.min(bytes, (this.#state.totals.bytes * most) / used) : bytes
+  }
+
   /** Looks at what time alone makes due. It costs reads of the tables, so not every transaction does it. */
   look(): void {
     const { root, events, orphanIds, emptied } = this.#tables
+    this.#limit = this.#limitOfBytes()
     root.readerCheck() // a process that was reading and was killed would keep every page that it saw
-    const [oldest] = events.getRange({ limit: 1 })
+    const [oldest] = events.keys({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
-    this.#hasOld = oldest !== undefined && oldest.key <= this.#state.totals.indexed && this.#isOld(oldest.key, oldest.value[1])
+    this.#hasOld = oldest !== undefined && oldest <= this.#state.totals.indexed && this.#isOld(oldest, events.show(oldest)?.time ?? 0)
     this.#hasOrphans = orphan !== undefined && orphan[0] <= this.#clock.time
     this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
+  }
+
+  /** Whether topics without events are to be forgotten. */
+  get forgetsTopics(): boolean {
+    return this.#hasForgettable
   }
 
   /** Whether there is something to take out. */
@@ -62,13 +95,18 @@ export class Trimmer {
     return this.#crowded.size > 0 || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
   }
 
+  /** Whether there is so much more than is kept that nothing should be added. */
+  get isBehind(): boolean {
+    return this.#behind.size > 0 || this.#state.totals.bytes > BEHIND * this.#limit
+  }
+
   /** Whether the whole log has more bytes than are kept. */
   get isTooLarge(): boolean {
-    return this.#state.totals.bytes > this.#retention.bytes
+    return this.#state.totals.bytes > this.#limit
   }
 
   /**
-   * Takes out at most about `limit` events; within a transaction.
+   * Takes out at most about `limit` events; within a transaction. With 0 it only notes what the clock has to remember.
    * @returns what to do once the transaction is durable
    */
   step(change: Change, limit: number): () => void {
@@ -77,16 +115,21 @@ export class Trimmer {
       if (left <= 0) break
       left -= this.#trimTopic(change, change.topic(name), left)
     }
-    if (this.#hasOld || this.isTooLarge) left -= this.#trimOldest(change, left)
-    if (this.#hasOrphans) this.#forgetIds(Math.max(1, left))
-    if (this.#hasForgettable) this.#forgetTopics(change, Math.max(1, left))
+    if (left > 0 && (this.#hasOld || this.isTooLarge)) left -= this.#trimOldest(change, left)
+    if (limit > 0 && this.#hasOrphans) this.#forgetIds(change, Math.max(1, left))
+    if (limit > 0 && this.#hasForgettable) this.#forgetTopics(change, Math.max(1, left))
     const hasSteps = this.#clock.isDirty
     if (hasSteps) this.#tables.meta.putSync('clock', this.#clock.steps)
     return () => {
       if (hasSteps) this.#clock.isDirty = false
-      for (const topic of change.changed) this.noticed(topic)
+      this.changed(change)
       if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.look()
     }
+  }
+
+  /** Says that a change has become the state. */
+  changed(change: Change): void {
+    for (const topic of change.changed) this.noticed(topic)
   }
 
   /**
@@ -104,19 +147,26 @@ export class Trimmer {
 
   #removeOldest(change: Change, topic: Topic, until: number, limit: number): number {
     const oldest = [...this.#tables.index.getRange({ start: [topic.id, 0], end: [topic.id, until + 1], limit })]
-    for (const { key: [, sequence], value: size } of oldest) this.#remove(change, topic, sequence, size)
+    for (const { key: [, sequence], value } of oldest) this.#remove(change, topic, sequence, value)
     return oldest.length
   }
 
   #trimOldest(change: Change, limit: number): number {
-    const due: [number, string][] = []
+    const { events, index } = this.#tables
+    const due: [sequence: number, topic: string | undefined][] = []
     let { bytes } = change.totals
-    for (const { key, value } of this.#tables.events.getRange()) {
-      if (due.length >= limit || key > this.#state.totals.indexed || (!this.#isOld(key, value[1]) && bytes <= this.#retention.bytes)) break
-      due.push([key, value[0]])
-      bytes -= sizeOf(toEvent(key, value))
+    for (const sequence of events.keys()) {
+      if (due.length >= limit || sequence > this.#state.totals.indexed) break
+      const event = events.show(sequence)
+      if (event && !this.#isOld(sequence, event.time) && bytes <= this.#limit) break
+      due.push([sequence, event?.topic ?? this.#topicOf(sequence)])
+      if (event) bytes -= events.size
     }
-    for (const [sequence, name] of due) this.#remove(change, change.topic(name), sequence, 0)
+    for (const [sequence, name] of due) {
+      const topic = name === undefined ? undefined : change.topic(name)
+      if (topic) this.#remove(change, topic, sequence, index.get([topic.id, sequence]) ?? 0)
+      else events.remove(sequence) // damaged, and of no topic
+    }
     return due.length
   }
 
@@ -125,41 +175,68 @@ export class Trimmer {
     return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
-  /** @param size the event's, or 0 when it has to be looked at */
-  #remove(change: Change, topic: Topic, sequence: number, size: number): void {
+  /** The topic of an event that is damaged. */
+  #topicOf(sequence: number): string | undefined {
+    for (const { name, id } of this.#state.topics.values()) if (this.#tables.index.doesExist([id, sequence])) return name
+    return undefined
+  }
+
+  /** @param entry the value of the event's index entry */
+  #remove(change: Change, topic: Topic, sequence: number, entry: number): void {
     const { events, index } = this.#tables
-    const row = size > 0 ? undefined : events.get(sequence)
-    const event = row && toEvent(sequence, row)
+    const { size, hasId } = fromIndexEntry(entry)
+    const event = hasId ? events.show(sequence) : undefined
     index.removeSync([topic.id, sequence])
-    events.removeSync(sequence)
-    change.trim(topic, sequence, event ? sizeOf(event) : size)
+    events.remove(sequence)
+    change.trim(topic, sequence, size)
     if (event?.id !== undefined) this.#orphan(topic.name, sequence, event.id, event.time)
   }
 
   /** An event is gone: its publisher's id is remembered until its window is over, whatever becomes of the topic. */
   #orphan(topic: string, sequence: number, id: string, time: number): void {
-    const { ids, orphanIds } = this.#tables
+    const { orphanIds } = this.#tables
     const until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
     if (until > this.#clock.time) orphanIds.putSync([until, topic, id], sequence)
-    else if (ids.get([topic, id])?.[0] === sequence) ids.removeSync([topic, id])
+    else this.#forgetId(topic, id, sequence)
   }
 
   /** Forgets publisher ids whose events are gone and whose window is over. */
-  #forgetIds(limit: number): void {
-    const { ids, orphanIds } = this.#tables
-    for (const { key, value } of [...orphanIds.getRange({ end: [this.#clock.time, '', ''], limit })]) {
+  #forgetIds(change: Change, limit: number): void {
+    const { orphanIds } = this.#tables
+    for (const key of [...orphanIds.getKeys({ end: [this.#clock.time, '', ''], limit })]) {
       const [, topic, id] = key
+      const sequence = readable(() => orphanIds.get(key))
       orphanIds.removeSync(key)
-      if (ids.get([topic, id])?.[0] === value) ids.removeSync([topic, id]) // else it has been published anew
+      change.removals++
+      if (sequence !== undefined) this.#forgetId(topic, id, sequence)
     }
+  }
+
+  /** Forgets a publisher's id, unless it has been published anew. */
+  #forgetId(topic: string, id: string, sequence: number): void {
+    const { ids } = this.#tables
+    const first = readable(() => ids.get([topic, id]))
+    if (first === undefined || first[0] === sequence) ids.removeSync([topic, id])
   }
 
   #forgetTopics(change: Change, limit: number): void {
     const { emptied, emptiedBySequence } = this.#tables
-    for (const { key, value } of [...emptiedBySequence.getRange({ limit })]) {
-      emptied.removeSync(value)
+    for (const { key, value: name } of [...emptiedBySequence.getRange({ limit })]) {
+      emptied.removeSync(name)
       emptiedBySequence.removeSync(key)
-      change.forget(value, key)
+      change.forget(name, key)
+      change.removals++
+      change.forgotten++
     }
+  }
+}
+
+/** What is read; `undefined` when it is damaged: then there is nothing to keep. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (err) {
+    if (err instanceof StoreError) return undefined
+    throw err
   }
 }

@@ -7,21 +7,28 @@ import { HubError } from '../../hub/hub-error.js'
 import type { NewEvent, StoredEvent } from '../../hub/event.js'
 import { tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
-import { toEvent, toRow } from './rows.js'
+import type { FolderLock } from './lock.js'
+import { NO_WORK, type Work } from './pages.js'
+import { NoRoomError, type Purpose, type Room } from './room.js'
+import { HEADER, ownPagesOf, toStored } from './rows.js'
 import { Change, type State } from './state.js'
+import { StoreError } from './store-error.js'
 import type { Durability, Tables } from './store.js'
 import type { Trimmer } from './trimmer.js'
 
-/** No further append joins a transaction that has so many events: writing them holds the event loop. */
+/** No further append joins a transaction that has so many events, or so many characters: writing them holds the event loop. */
 const GROUP_EVENTS = 1_000
+const GROUP_CHARACTERS = 8 * 1024 * 1024
 /** The longest that a transaction waits for appends to join it, in milliseconds. */
 const MAX_PATIENCE = 1
 /** In so many turns of the event loop at least they can join it: beside a sweep over many subscribers each of them is longer than that. */
 const MIN_TURNS = 2
-/** How much is stored to find out whether a disk has room again, in bytes: an event of the greatest size. */
-const PROBE = 256 * 1024
+/** A log that has no room takes events again when it has room for one of the greatest size, in bytes. */
+const LARGEST = 256 * 1024
 /** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
 const TRIM_STEP = 200
+/** When there is little room, transactions become smaller down to this share of their usual size. */
+const MIN_SHARE = 1 / 128
 /** How many events a transaction takes out of topics that are purged: then it holds the event loop for some milliseconds. */
 const PURGE_STEP = 500
 
@@ -31,6 +38,13 @@ const PURGE_STEP = 500
  */
 const INDEX_STEP = 4_000
 
+/** Pages of LMDB are as large as those of the processor, and those are this large at least, in bytes. */
+const PAGE_SIZE = 4_096
+/** What an event takes beside its row, in bytes. */
+const ROW_OF_LARGE = 32
+export const LARGEST_EVENT: Work = { ...NO_WORK, events: 1, eventBytes: ROW_OF_LARGE, ownPages: ownPagesOf(LARGEST, PAGE_SIZE) + 1, ids: 1, newTopics: 1 }
+const TWO_LARGEST_EVENTS: Work = { ...LARGEST_EVENT, events: 2, eventBytes: 2 * LARGEST_EVENT.eventBytes, ownPages: 2 * LARGEST_EVENT.ownPages }
+
 interface PendingAppend {
   events: readonly NewEvent[]
   resolve: (appended: Appended[]) => void
@@ -39,6 +53,7 @@ interface PendingAppend {
 
 interface PendingRecord {
   write: () => void
+  bytes: number
   resolve: () => void
   reject: (err: Error) => void
 }
@@ -53,8 +68,18 @@ interface PendingPurge {
   reject: (err: Error) => void
 }
 
+/** How much a transaction may do beside its appends. */
+interface Limits {
+  index: number
+  trims: number
+  purges: number
+}
+
+const NO_LIMITS: Limits = { index: 0, trims: 0, purges: 0 }
+
 /** What a transaction did. */
 interface Outcome {
+  work: Work
   stored: StoredEvent[]
   /** What became of each append; a refused one has stored nothing. */
   appended: (Appended[] | HubError)[]
@@ -72,6 +97,8 @@ export interface WriterOptions {
   onStored: (events: readonly StoredEvent[]) => void
   /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
   onHealth: (failure: Error | undefined) => void
+  lock: FolderLock
+  room: Room
 }
 
 export class Writer {
@@ -88,15 +115,19 @@ export class Writer {
   #committing: Promise<void> | undefined
   #closed = false
   #halted = false
-  #hasProbe = false
   /** Whether the index is being brought up to date. */
   #indexing = false
+  /** Whether there was not even room for trimming. */
+  #isStuck = false
+  /** Whether the last transaction has trimmed something. */
+  #gotAhead = false
 
   constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
     this.#tables = tables
     this.#state = state
     this.#trimmer = trimmer
     this.#options = options
+    if (!options.room.fits(LARGEST_EVENT, 'publish')) this.#setFailure(options.room.failure)
   }
 
   /** @throws HubError `log-unavailable`, with nothing stored */
@@ -108,11 +139,14 @@ export class Writer {
     })
   }
 
-  /** Changes a table of its own, in the next transaction. */
-  change(write: () => void): Promise<void> {
+  /**
+   * Changes a table of its own, in the next transaction.
+   * @param bytes what is stored
+   */
+  change(write: () => void, bytes: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
-      this.#records.push({ write, resolve, reject })
+      this.#records.push({ write, bytes, resolve, reject })
       this.#start()
     })
   }
@@ -132,9 +166,11 @@ export class Writer {
   /** Indexes and trims, or finds out whether the disk can be written again. */
   tick(): void {
     if (this.#closed) return
+    const lost = this.#options.lock.look()
+    if (lost) return this.#setFailure(lost)
     this.#trimmer.look()
     this.#indexing ||= this.#state.unindexed.length > 0
-    if (this.failure || this.#isDue) this.#start(true)
+    if (this.failure || this.#isDue || !this.#options.room.fits(LARGEST_EVENT, 'publish')) this.#start(true)
   }
 
   /** Resolves, soon, when the transaction that is under way has become the state. */
@@ -167,8 +203,8 @@ export class Writer {
 
   async #run(evenIfIdle: boolean): Promise<void> {
     await setImmediate() // everything that is published in one turn goes into one transaction
-    for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = !this.failure && !this.#closed && this.#isDue) {
-      const appends = this.#takeAppends()
+    for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = this.#canTrim && !this.#closed && this.#isDue) {
+      const appends = this.#trimsFirst ? [] : this.#takeAppends()
       const began = performance.now()
       await (this.#committing = this.#commit(appends, this.#records.splice(0), [...this.#purges]))
       this.#committing = undefined
@@ -190,6 +226,16 @@ export class Writer {
     while (expected > 1 && this.#appends.length < expected && (++turns < MIN_TURNS || performance.now() < end))
   }
 
+  /** Whether trimming or indexing is so far behind that the next transaction does nothing else, provided that the last one got ahead. */
+  get #trimsFirst(): boolean {
+    return this.#gotAhead && !this.#closed && (this.#trimmer.isBehind || this.#state.unindexed.length > 2 * INDEX_STEP)
+  }
+
+  /** Whether events can be trimmed. A disk that is full has room for that. */
+  get #canTrim(): boolean {
+    return !this.failure || (this.failure instanceof NoRoomError && !this.#isStuck)
+  }
+
   /** Whether there is something to do that somebody waits for. */
   get #isAsked(): boolean {
     return this.#appends.length > 0 || this.#records.length > 0 || this.#purges.size > 0
@@ -202,29 +248,54 @@ export class Writer {
 
   #takeAppends(): PendingAppend[] {
     let count = 0
+    let characters = 0
     let taken = 0
-    while (taken < this.#appends.length && (taken === 0 || count < GROUP_EVENTS)) count += this.#appends[taken++]!.events.length
+    while (taken < this.#appends.length && (taken === 0 || (count < GROUP_EVENTS && characters < GROUP_CHARACTERS))) {
+      const { events } = this.#appends[taken++]!
+      count += events.length
+      for (const { payload } of events) characters += payload.length
+    }
     return this.#appends.splice(0, taken)
   }
 
   async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<void> {
+    const { lock, room } = this.#options
+    const lost = lock.look()
+    if (lost) {
+      this.#setFailure(lost)
+      return this.#refuseAll(appends, records, purges, lost)
+    }
+    if (appends.length === 0 || this.failure) await this.#lookForRoom()
+    const noRoom = this.failure instanceof NoRoomError
+    let limits = noRoom || appends.length === 0 ? undefined : await this.#limits(appends, records, 'publish')
+    if (!limits) {
+      this.#refuseAll(appends, [], [], room.failure)
+      if (appends.length > 0 && !noRoom) await this.#lookForRoom() // else it was more than the largest event
+      appends = []
+      limits = await this.#limits(appends, records, 'trim')
+      this.#isStuck = !limits
+      if (!limits) {
+        this.#setFailure(room.failure)
+        return this.#refuseAll([], records, purges, room.failure)
+      }
+    }
     let outcome: Outcome
     try {
-      outcome = await this.#transaction(() => this.#write(appends, records, purges))
-      this.#setFailure(undefined)
+      outcome = await this.#transaction(() => this.#write(appends, records, purges, limits))
     } catch (err) {
       this.#setFailure(err as Error)
-      const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause: err })
-      for (const { reject } of [...appends, ...records]) reject(refusal)
-      const refusedPurge = new HubError('log-unavailable', 'Not all events could be taken out: the disk is full, or cannot be written. Try again later.', { cause: err })
-      for (const purge of purges) {
-        this.#purges.delete(purge)
-        purge.reject(refusedPurge)
-      }
-      return
+      return this.#refuseAll(appends, records, purges, err as Error)
     }
+    room.used(outcome.work)
+    this.#gotAhead = outcome.work.removals > 0 || outcome.work.indexed > 0
+    if (!(this.failure instanceof NoRoomError)) this.#setFailure(undefined)
     outcome.apply()
     if (outcome.stored.length > 0) this.#options.onStored(outcome.stored)
+    const lostMeanwhile = lock.look()
+    if (lostMeanwhile) {
+      this.#setFailure(lostMeanwhile)
+      return this.#refuseAll(appends, records, purges, lostMeanwhile) // stored where nobody will look for it
+    }
     appends.forEach(({ resolve, reject }, index) => {
       const answer = outcome.appended[index]!
       if (answer instanceof HubError) reject(answer)
@@ -235,6 +306,63 @@ export class Writer {
       this.#purges.delete(purge)
       purge.resolve(purge.purged)
     }
+  }
+
+  /** Notes whether there is room for the largest event, and, where there was none, for two. */
+  async #lookForRoom(): Promise<void> {
+    const { room } = this.#options
+    const isFull = this.failure instanceof NoRoomError
+    if (await room.make(isFull ? TWO_LARGEST_EVENTS : LARGEST_EVENT, 'publish')) {
+      if (isFull) this.#setFailure(undefined)
+    } else if (!this.failure || isFull) this.#setFailure(room.failure)
+  }
+
+  /** Answers those who have asked for something that could not be done. */
+  #refuseAll(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], cause: Error | undefined): void {
+    const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause })
+    for (const { reject } of [...appends, ...records]) reject(refusal)
+    const refusedPurge = new HubError('log-unavailable', 'Not all events could be taken out: the disk is full, or cannot be written. Try again later.', { cause })
+    for (const purge of purges) {
+      this.#purges.delete(purge)
+      purge.reject(refusedPurge)
+    }
+  }
+
+  /** How much a transaction may do, so that it has room for certain; `undefined`: there is no room for its appends. */
+  async #limits(appends: PendingAppend[], records: PendingRecord[], purpose: Purpose): Promise<Limits | undefined> {
+    const { room } = this.#options
+    const must = this.#workOf(appends, records)
+    if (!(await room.make(must, purpose))) return undefined
+    const trims = this.#trimmer.isDue ? TRIM_STEP + 2 * must.events : 0
+    const purges = this.#purges.size > 0 ? PURGE_STEP : 0
+    const index = this.#needsIndex ? Math.min(INDEX_STEP, this.#state.unindexed.length) : 0
+    if (trims + purges + index === 0) return NO_LIMITS
+    for (let share = 1; share >= MIN_SHARE; share /= 2) {
+      const limits = { index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
+      const removals = limits.trims + limits.purges
+      const work = { ...must, indexed: limits.index, removals, topics: Math.min(limits.index + removals, this.#state.topics.size + (this.#trimmer.forgetsTopics ? limits.trims : 0)) }
+      if (room.fits(work, 'trim')) return limits
+      if (share === 1) room.wish(work)
+    }
+    return appends.length > 0 ? NO_LIMITS : undefined
+  }
+
+  /** What a transaction has to do for those who wait. */
+  #workOf(appends: PendingAppend[], records: PendingRecord[]): Work {
+    const work: Work = { ...NO_WORK, records: records.length }
+    for (const { bytes } of records) work.recordBytes += bytes
+    for (const { events } of appends) {
+      for (const { topic, type, id, payload } of events) {
+        const bytes = HEADER.bytes + 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0)) + Buffer.byteLength(payload)
+        const ownPages = ownPagesOf(bytes, PAGE_SIZE)
+        work.events++
+        work.ownPages += ownPages
+        work.eventBytes += ownPages > 0 ? ROW_OF_LARGE : bytes + ROW_OF_LARGE
+        if (id !== undefined) work.ids++
+        if (!this.#state.topics.has(topic)) work.newTopics++
+      }
+    }
+    return work
   }
 
   #setFailure(failure: Error | undefined): void {
@@ -257,33 +385,34 @@ export class Writer {
     }
   }
 
-  #write(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Outcome {
+  #write(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], limits: Limits): Outcome {
+    this.#options.lock.check()
     const change = new Change(this.#state, this.#tables)
     const time = this.#options.clock.stamp(change.totals.head)
     const stored: StoredEvent[] = []
     const appended = appends.map(({ events }) => this.#refusal(change, events) ?? events.map((event) => this.#append(change, event, time, stored)))
-    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex || purges.some((purge) => this.#isUnindexed(purge))) change.index(INDEX_STEP)
-    const steps = this.#purge(change, purges)
-    const trimmed = this.#trimmer.step(change, TRIM_STEP + 2 * stored.length)
+    if (limits.index > 0) change.index(limits.index)
+    const steps = limits.purges > 0 ? this.#purge(change, purges, limits.purges) : []
+    const trimmed = this.#trimmer.step(change, limits.trims)
     for (const { write } of records) write()
-    this.#probe()
     change.write()
     return {
+      work: { ...this.#workOf(appends, records), indexed: change.indexed, topics: change.written + change.forgotten, removals: change.removals },
       stored,
       appended,
       purged: steps.filter(({ done }) => done).map(({ purge }) => purge),
       apply: () => {
         change.apply()
         for (const { purge, count } of steps) purge.purged += count
-        this.#indexing &&= this.#state.unindexed.length > INDEX_STEP
+        this.#indexing &&= this.#state.unindexed.length > INDEX_STEP || change.indexed < limits.index
         trimmed()
       },
     }
   }
 
   /** Takes out the next events of topics that are purged. What is not in the index yet is for the next transaction. */
-  #purge(change: Change, purges: PendingPurge[]): { purge: PendingPurge; count: number; done: boolean }[] {
-    let left = PURGE_STEP
+  #purge(change: Change, purges: PendingPurge[], limit: number): { purge: PendingPurge; count: number; done: boolean }[] {
+    let left = limit
     return purges.map((purge) => {
       if (!this.#state.topics.has(purge.topic)) return { purge, count: 0, done: true } // there was nothing when it was asked for, or there is not any more
       if (left === 0) return { purge, count: 0, done: false }
@@ -299,15 +428,11 @@ export class Writer {
     return oldest !== undefined && oldest <= until
   }
 
-  /**
-   * While nothing can be stored, every transaction tries to store as much as what failed: a disk that is full may still
-   * take a transaction that is smaller.
-   */
-  #probe(): void {
-    const { meta } = this.#tables
-    if (this.failure) meta.putSync('probe', 'x'.repeat(PROBE))
-    else if (this.#hasProbe) meta.removeSync('probe')
-    this.#hasProbe = this.failure !== undefined
+  /** Whether events have to be put into the index now. */
+  get #needsIndex(): boolean {
+    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex) return true
+    for (const purge of this.#purges) if (this.#isUnindexed(purge)) return true
+    return false
   }
 
   /** Why events cannot be appended: they would make more topics than there may be. */
@@ -324,7 +449,7 @@ export class Writer {
 
   /** The sequence of the first event with an event's publisher id, as long as that is remembered. */
   #first({ topic, id }: NewEvent): number | undefined {
-    const first = id === undefined ? undefined : this.#tables.ids.get([topic, id])
+    const first = id === undefined ? undefined : this.#firstWith(topic, id)
     if (!first) return undefined
     const { clock, retention: { dedupWindow } } = this.#options
     return clock.time - clock.timeOf(...first) < dedupWindow || this.#tables.events.doesExist(first[0]) ? first[0] : undefined
@@ -336,12 +461,23 @@ export class Writer {
     if (first !== undefined) return { sequence: first, duplicate: true }
     const topic = change.topic(event.topic)
     const sequence = ++change.totals.head
-    const row = toRow(event, time)
-    events.putSync(sequence, row)
+    const size = events.put(sequence, event, time, topic.newest)
     if (event.id !== undefined) ids.putSync([event.topic, event.id], [sequence, time])
-    change.append(topic, sequence, event)
-    stored.push(toEvent(sequence, row))
+    change.append(topic, sequence, size, event.id !== undefined)
+    stored.push(toStored(sequence, event, time))
     return { sequence, duplicate: false }
+  }
+
+  /** What was stored first with a publisher's id; where that is damaged, it is forgotten. */
+  #firstWith(topic: string, id: string): [sequence: number, time: number] | undefined {
+    const { ids, damage } = this.#tables
+    try {
+      return ids.get([topic, id])
+    } catch (err) {
+      if (!(err instanceof StoreError)) throw err
+      damage.report(`the sequence of a publisher's id of the topic ${topic}`)
+      return undefined
+    }
   }
 }
 
