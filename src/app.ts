@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { acceptFirst } from './arrivals.js'
 import { OriginList } from './auth/origin-list.js'
 import { clientErrorHandler } from './client-error.js'
+import { inviteLater } from './expect-continue.js'
 import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
@@ -16,7 +17,7 @@ import forwardedFor from './plugins/forwarded-for.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import noStore, { NO_STORE } from './plugins/no-store.js'
-import slowRequests from './plugins/slow-requests.js'
+import slowRequests, { closeAfter, isBodyUnderWay } from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import errors from './routes/errors.js'
@@ -54,7 +55,7 @@ export const fanfare = fp<FanfareOptions & { ownsRoot?: boolean; patience?: Pati
     await scope.register(bodies, { patience })
     await scope.register(auth, settings)
     await scope.register(limits, settings)
-    await scope.register(publish, { ...settings, patience })
+    await scope.register(publish, settings)
     await scope.register(subscribe, settings)
     await scope.register(connections)
     await scope.register(presence)
@@ -90,10 +91,11 @@ export async function buildApp({ trustProxy: trusted = false, patience = PATIENC
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3 }, // bodies have patience of their own: an upload may last
-    frameworkErrors: frameworkErrorHandler(listed),
+    frameworkErrors: frameworkErrorHandler(listed, patience.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
   acceptFirst(app.server)
+  inviteLater(app.server)
   await app.register(fanfare, { ...settings, ownsRoot: true, patience })
   return app
 }
@@ -105,8 +107,9 @@ function warnOfShortParams({ initialConfig, log }: FastifyInstance): void {
 }
 
 /** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
-function frameworkErrorHandler(listed: OriginList) {
+function frameworkErrorHandler(listed: OriginList, patience: number) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    if (isBodyUnderWay(request)) closeAfter(request, reply, patience)
     const preflight = preflightHeaders(listed, request)
     if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
     const problem = toProblem(err)
