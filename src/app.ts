@@ -7,6 +7,7 @@ import fp from 'fastify-plugin'
 import { acceptFirst } from './arrivals.js'
 import { OriginList } from './auth/origin-list.js'
 import { clientErrorHandler } from './client-error.js'
+import { inviteLater } from './expect-continue.js'
 import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
@@ -21,7 +22,7 @@ import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore, { NO_STORE } from './plugins/no-store.js'
-import slowRequests from './plugins/slow-requests.js'
+import slowRequests, { closeAfter, isBodyUnderWay } from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import errors from './routes/errors.js'
@@ -73,7 +74,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(bodies, { patience })
     await scope.register(auth, settings)
     await scope.register(limits, settings)
-    await scope.register(publish, { ...settings, patience })
+    await scope.register(publish, settings)
     await scope.register(subscribe, settings)
     await scope.register(connections)
     await scope.register(presence)
@@ -109,10 +110,11 @@ export async function buildApp({ trustProxy: trusted = false, patience = PATIENC
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3 }, // bodies have patience of their own: an upload may last
-    frameworkErrors: frameworkErrorHandler(listed),
+    frameworkErrors: frameworkErrorHandler(listed, patience.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
   acceptFirst(app.server)
+  inviteLater(app.server)
   await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, { ...settings, ownsRoot: true, patience })
   return app
 }
@@ -124,8 +126,9 @@ function warnOfShortParams(app: FastifyInstance): void {
 }
 
 /** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
-function frameworkErrorHandler(listed: OriginList) {
+function frameworkErrorHandler(listed: OriginList, patience: number) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    if (isBodyUnderWay(request)) closeAfter(request, reply, patience)
     const preflight = preflightHeaders(listed, request)
     if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
     reply.headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) })

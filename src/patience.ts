@@ -1,6 +1,7 @@
-/** How long a request may take to arrive: who sends it byte by byte would keep a connection for as long as they like. */
+/** How long a request may take to arrive: a client that sends it byte by byte would keep a connection for as long as it likes. */
 import type { Readable } from 'node:stream'
 import { Problem } from './errors.js'
+import { GrowingBuffer } from './growing-buffer.js'
 
 /** How long is waited for what a client sends, in milliseconds. */
 export interface Patience {
@@ -21,20 +22,18 @@ const PART = 1024 * 1024
  * @param done is called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
  */
 export function readBody(body: Readable & { complete?: boolean }, limit: number, patience: number, done: (err: Error | null, bytes: Buffer) => void): void {
-  const chunks: Buffer[] = []
-  let length = 0
+  const bytes = new GrowingBuffer()
   let seen = 0
   // most bodies are there with the head, and need no timer
   const timer = body.complete === true ? undefined : setTimeout(() => {
-    if (length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(patience)}`))
-    seen = length
+    if (bytes.length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(patience)}`))
+    seen = bytes.length
     timer?.refresh()
   }, patience).unref()
 
   const onData = (chunk: Buffer) => {
-    length += chunk.length
-    if (length > limit) finish(tooLarge(limit))
-    else chunks.push(chunk)
+    if (bytes.length + chunk.length > limit) finish(tooLarge(limit))
+    else bytes.append(chunk)
   }
   const onEnd = () => finish(null)
   const onError = () => finish(new Problem('invalid-request', 'The request ended before its body was complete.'))
@@ -44,28 +43,31 @@ export function readBody(body: Readable & { complete?: boolean }, limit: number,
   function finish(err: Error | null): void {
     clearTimeout(timer)
     body.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', onError)
-    done(err, err ? Buffer.alloc(0) : Buffer.concat(chunks, length))
+    done(err, bytes.take())
   }
 }
 
-/** Waits for the parts of a body that is read for as long as it lasts. Only the time counts in which there is nothing to do but wait. */
+/** Waits for the parts of a body that is read for as long as it lasts. Only time spent waiting counts. */
 export class Waiting {
   readonly #patience: number
   readonly #awaited: string
   #left: number
 
-  /** @param awaited what has to come, for the message */
+  /**
+   * @param patience the longest time without `renew`, in milliseconds
+   * @param awaited what has to come, for the message
+   */
   constructor(patience: number, awaited: string) {
     this.#patience = this.#left = patience
     this.#awaited = awaited
   }
 
-  /** Whether it was in vain. */
+  /** Whether the time was over before anything came. */
   get isOver(): boolean {
     return this.#left <= 0
   }
 
-  /** What was waited for has come; now the next is waited for. */
+  /** Gives the next part the whole time again. */
   renew(): void {
     this.#left = this.#patience
   }
@@ -75,7 +77,11 @@ export class Waiting {
     const began = performance.now()
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#patience)}`)), Math.max(0, this.#left)).unref()
+      const giveUp = () => {
+        this.#left = 0
+        reject(tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#patience)}`))
+      }
+      timer = setTimeout(giveUp, Math.max(0, this.#left)).unref()
     })
     next.catch(() => undefined) // nobody may be waiting any more when it fails
     try {

@@ -1,5 +1,6 @@
 /** Who makes a request, and what they may do. */
 import { Problem } from '../errors.js'
+import { isShallow } from '../hub/json.js'
 import type { Action, Principal } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { covers, isReserved, resolveGrant } from '../hub/topic.js'
@@ -39,7 +40,7 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
     tokenId: jti,
     expiresAt: exp === undefined ? undefined : Math.min(exp * 1_000, LAST_DATE),
     admin: granted.admin ?? false,
-    info: granted.info,
+    info: isShallow(granted.info) ? granted.info : undefined, // deeper, it could not be told to others
     grants: { subscribe: [...subscribe.patterns, ...subscribeToo], publish: publish.patterns, presence: presence.patterns },
     missingClaim,
     voidGrants: { subscribe: subscribe.voids, publish: publish.voids, presence: presence.voids },
@@ -77,6 +78,18 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
       ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
       : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.${wordsForVoids(principal, action, pattern)}`) + wordsForClaim(principal))
   }
+}
+
+/**
+ * Checks that a principal may do something with some topic at all.
+ * @throws Problem `not-granted`, `missing-token` where there was no token
+ */
+export function authorizeSome(principal: Principal, action: Action): void {
+  if (principal.grants[action].length > 0) return
+  if (principal.anonymous) throw new Problem('missing-token', `To ${action} a token is needed.`)
+  const [voided] = principal.voidGrants[action]
+  const why = voided === undefined ? '' : ` Its grant ${quote(voided)} is void: ${whyVoid(principal.subject)}`
+  throw new Problem('not-granted', `The token has no ${action} grants.${why}${wordsForClaim(principal)}`)
 }
 
 /** Whether a principal may do something with a pattern: with all that it stands for. */

@@ -1,5 +1,6 @@
 /** Events: what may be published, and what is checked before anything reaches a log or a wire. */
 import { HubError } from './hub-error.js'
+import { encodeData } from './json.js'
 import { quote } from './quote.js'
 import { requireTopic } from './topic.js'
 import { fits } from './utf8.js'
@@ -27,9 +28,23 @@ export interface NewEvent {
   payload: string
 }
 
-/** An event that has been checked and is to be published. */
+/** An event that `checkEvent` has returned, ready to be published. */
 export interface CheckedEvent extends NewEvent {
   ephemeral: boolean
+}
+
+/** As a base class it has the fields of a subclass added to an object that exists. */
+const Existing = function (value: object) {
+  return value
+} as unknown as new (value: object) => object
+
+/** Marks events that have been checked, so that no other object passes for one: a set of them would cost more. */
+class Stamp extends Existing {
+  readonly #isChecked = true
+
+  static isOn(value: unknown): boolean {
+    return typeof value === 'object' && value !== null && #isChecked in value && value.#isChecked
+  }
 }
 
 /** An event in the log. Immutable. */
@@ -48,54 +63,117 @@ export const PUBLISHER_ID_SYNTAX = '^[\\x20-\\x7e]{1,128}$'
 const typeSyntax = new RegExp(TYPE_SYNTAX, 'u')
 const idSyntax = new RegExp(PUBLISHER_ID_SYNTAX)
 
-/** Whether `text` can be sent as an event's type. */
-export function isType(text: string): boolean {
-  return typeSyntax.test(text) && text.isWellFormed()
+/** Whether a value can be sent as an event's type. */
+export function isType(type: unknown): type is string {
+  return typeof type === 'string' && typeSyntax.test(type) && type.isWellFormed()
 }
 
+function isPublisherId(id: unknown): id is string {
+  return typeof id === 'string' && idSyntax.test(id)
+}
+
+/** The members that an event may have; `topic` is that of a batch's events. */
+const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', 'id', 'ephemeral'])
+
 /**
- * Checks an event and encodes its payload.
+ * Checks an event and encodes its payload. Nothing is taken for granted of `input`: a program without types may have made it.
  * @param maxSize the most bytes that its payload may have
  * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event` or `event-too-large`, saying what is wrong
  */
 export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
   requireTopic(topic)
-  const { data, text, type, id, ephemeral = false } = input
+  const { data, text, type, id, ephemeral = false } = readInput(topic, input)
   if ((data === undefined) === (text === undefined)) {
     throw new HubError('invalid-event', 'An event has exactly one of "data" (any JSON value) and "text" (a string).')
   }
   if (type !== undefined && !isType(type)) {
     throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
   }
-  if (id !== undefined && !idSyntax.test(id)) {
+  if (id !== undefined && !isPublisherId(id)) {
     throw new HubError('invalid-event', `${quote(id)} is no publisher id: 1 to 128 printable ASCII characters.`)
   }
-  const payload = text ?? toJson(data)
-  if (text?.isWellFormed() === false) throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
+  if (typeof ephemeral !== 'boolean') throw new HubError('invalid-event', `"ephemeral" is true or false, not ${quote(ephemeral)}.`)
+  const payload = text === undefined ? encodeData(data) : requireText(text)
   if (!fits([payload], maxSize)) {
     throw new HubError('event-too-large', `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`)
   }
-  return { topic, type, id, kind: text === undefined ? 'json' : 'text', payload, ephemeral }
+  return new Stamp({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload, ephemeral } satisfies CheckedEvent) as unknown as CheckedEvent
 }
 
-function toJson(data: unknown): string {
-  let json: string | undefined
-  try {
-    json = stringify(data)
-  } catch (err) {
-    throw new HubError('invalid-event', 'The data cannot be written as JSON.', { cause: err })
+/** The most events of one batch. */
+export const BATCH_MAX = 1_000
+
+/**
+ * Checks the events of a batch, each with its topic.
+ * @param maxSize the most bytes that the payload of each may have
+ * @throws HubError as `checkEvent`; its `index` is that of the event that was refused
+ */
+export function checkEvents(inputs: readonly (EventInput & { topic: string })[], maxSize: number): CheckedEvent[] {
+  const length = requireArray(inputs)
+  if (length > BATCH_MAX) throw new HubError('invalid-event', `A batch has at most ${BATCH_MAX} events, and this one ${length}.`)
+  const events: CheckedEvent[] = []
+  for (let index = 0; index < length; index++) { // by index, so that a hole in the array is refused
+    try {
+      const input = reading(() => inputs[index])
+      events.push(checkEvent(reading(() => requireObject(input).topic), input!, maxSize))
+    } catch (err) {
+      if (err instanceof HubError) err.index = index
+      throw err
+    }
   }
-  if (json === undefined) throw new HubError('invalid-event', 'The data cannot be written as JSON.')
-  if (json.includes('null') && hasInfinity(data)) throw new HubError('invalid-event', 'The data has a number that is too large for JSON in JavaScript (RFC 8259, 6), and would become null.')
-  return json
+  return events
 }
 
-function hasInfinity(value: unknown): boolean {
-  if (typeof value === 'number') return !Number.isFinite(value)
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasInfinity)
+/**
+ * Checks that these are events that have been checked.
+ * @throws HubError `invalid-event`
+ */
+export function requireChecked(events: readonly CheckedEvent[]): void {
+  requireArray(events)
+  for (const event of events) {
+    if (!Stamp.isOn(event)) throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
+  }
 }
 
-/** `undefined` for what JSON has no word for, such as a function; TypeScript's own declaration does not say so. */
-function stringify(data: unknown): string | undefined {
-  return JSON.stringify(data)
+/** Returns the length of an array. */
+function requireArray(values: readonly unknown[]): number {
+  const length = reading(() => (Array.isArray(values) ? values.length : undefined))
+  if (length !== undefined) return length
+  throw new HubError('invalid-event', `Several events are an array, not ${quote(values)}.`)
+}
+
+function requireObject<T>(input: T): NonNullable<T> {
+  if (typeof input === 'object' && input !== null) return input
+  throw new HubError('invalid-event', `An event is an object with "data" or "text", not ${quote(input)}.`)
+}
+
+/** Reads from an object of the program, whose getters and proxies may throw anything. */
+function reading<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (err) {
+    if (err instanceof HubError) throw err
+    throw new HubError('invalid-event', 'The event cannot be read: one of its members throws an error.', { cause: err })
+  }
+}
+
+/** The members of an input as they are: of any type. */
+type Members = Partial<Record<keyof EventInput, unknown>>
+
+/** Reads each member once, since a getter or a proxy may answer otherwise the next time. */
+function readInput(topic: string, input: EventInput): Members {
+  return reading(() => {
+    for (const name of Object.keys(requireObject(input))) {
+      if (!MEMBERS.has(name)) throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
+    }
+    const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
+    if (own !== topic) throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
+    return { data, text, type, id, ephemeral }
+  })
+}
+
+function requireText(text: unknown): string {
+  if (typeof text !== 'string') throw new HubError('invalid-event', `"text" is a string, not ${quote(text)}; any other JSON value is "data".`)
+  if (!text.isWellFormed()) throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
+  return text
 }

@@ -3,7 +3,7 @@ import type { Appended, EventLog, LogStats, Page, Records, TopicsOptions, TopicS
 import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from './clock.js'
-import { checkEvent, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
+import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
 import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
@@ -168,19 +168,11 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
-   * Publishes events, all or none: each is checked before any is stored. Resolves when they are durable.
+   * Publishes up to 1,000 events, all or none: each is checked before any is stored. Resolves when they are durable.
    * @throws HubError as `publish`; its `index` is that of the event that was refused
    */
   async publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
-    const events = inputs.map((input, index) => {
-      try {
-        return this.check(input.topic, input)
-      } catch (err) {
-        if (err instanceof HubError) err.index = index
-        throw err
-      }
-    })
-    return this.publishChecked(events)
+    return this.publishChecked(checkEvents(inputs, this.#maxEventSize))
   }
 
   /**
@@ -192,12 +184,14 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
-   * Publishes events that have been checked, all or none. The sequences of those that are stored are consecutive;
+   * Publishes events that `check` has returned, all or none. The sequences of those that are stored are consecutive;
    * ephemeral ones are sent after them.
-   * @throws HubError `too-many-topics` with the `index` of the event, `log-unavailable`, `hub-closed`
+   * @throws HubError `too-many-topics` with the `index` of the event, `log-unavailable`, `hub-closed`; `invalid-event` for
+   * anything that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+    requireChecked(events)
     const since = this.#ownTopics.clock()
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#append(kept, events) : []

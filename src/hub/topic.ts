@@ -22,8 +22,8 @@ const patternSyntax = new RegExp(PATTERN_SYNTAX)
 const segmentSyntax = new RegExp(`^${SEGMENT}$`)
 
 /** Whether `text` is a topic. */
-export function isTopic(text: string): boolean {
-  return text.length <= MAX_LENGTH && topicSyntax.test(text)
+export function isTopic(text: unknown): text is string {
+  return typeof text === 'string' && text.length <= MAX_LENGTH && topicSyntax.test(text)
 }
 
 /** Whether `text` is a pattern. Every topic is one. */
@@ -50,16 +50,28 @@ export function matches(pattern: string, topic: string): boolean {
 export function covers(grant: string, asked: string): boolean {
   if (grant === asked) return true
   if (isReserved(asked) && !isReserved(grant)) return false
-  const granted = grant.split('.')
-  const wanted = asked.split('.')
-  for (let i = 0; i < granted.length; i++) {
-    const segment = granted[i]
-    const want = wanted[i]
-    if (want === undefined) return false
-    if (segment === '**') return true
-    if (want === '**' || (segment !== '*' && segment !== want)) return false
+  for (let granted = 0, wanted = 0; ;) { // without splitting: a request may ask for a hundred patterns and have thousands of grants
+    const grantedEnd = endOfSegment(grant, granted)
+    const wantedEnd = endOfSegment(asked, wanted)
+    if (grantedEnd - granted === 2 && grant.startsWith('**', granted)) return true
+    if (wantedEnd - wanted === 2 && asked.startsWith('**', wanted)) return false
+    const isAny = grantedEnd - granted === 1 && grant[granted] === '*'
+    if (!isAny && !isSame(grant, granted, grantedEnd, asked, wanted, wantedEnd)) return false
+    if (grantedEnd === grant.length || wantedEnd === asked.length) return grantedEnd === grant.length && wantedEnd === asked.length
+    granted = grantedEnd + 1
+    wanted = wantedEnd + 1
   }
-  return granted.length === wanted.length
+}
+
+function endOfSegment(pattern: string, start: number): number {
+  const end = pattern.indexOf('.', start)
+  return end === -1 ? pattern.length : end
+}
+
+function isSame(a: string, aStart: number, aEnd: number, b: string, bStart: number, bEnd: number): boolean {
+  if (aEnd - aStart !== bEnd - bStart) return false
+  for (let i = 0; i < aEnd - aStart; i++) if (a.charCodeAt(aStart + i) !== b.charCodeAt(bStart + i)) return false
+  return true
 }
 
 /**

@@ -16,10 +16,18 @@ import type { Principal } from '../hub/principal.js'
 import type { Settings } from '../settings.js'
 import { wantsStream } from './errors.js'
 
+/** Who makes a request, as of when its token was checked. */
+const kPrincipal = Symbol('principal')
+
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who makes this request; routes that use the hook `app.authenticate` have it. */
-    fanfarePrincipal: Principal | null
+    /**
+     * Who makes this request; routes that use the hook `app.authenticate` have it. Each read checks again that the token has
+     * neither expired nor been revoked, and throws a Problem if it has: so read it again after every `await`, right before
+     * what it authorises. Before each handler it is read once, since a body may have taken its time.
+     */
+    readonly fanfarePrincipal: Principal | null
+    [kPrincipal]: Principal | null
     /** Where its token was looked for, and found. */
     fanfareToken: TokenSearch | null
   }
@@ -95,6 +103,12 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     return found.principal
   }
 
+  /** @throws Problem `expired-token`, `revoked-token` */
+  function requireInForce(principal: Principal): void {
+    if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
+    revocations.refuse(principal)
+  }
+
   function bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Principal | Promise<Principal> {
     if (source === undefined) return nobody
     if (source !== 'ticket') return principalOf(token)
@@ -104,7 +118,14 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
 
   app.decorate('tickets', tickets)
   app.decorate('revocations', revocations)
-  app.decorateRequest('fanfarePrincipal', null)
+  app.decorateRequest(kPrincipal, null)
+  app.decorateRequest('fanfarePrincipal', {
+    getter(this: FastifyRequest) {
+      const principal = this[kPrincipal]
+      if (principal) requireInForce(principal)
+      return principal
+    },
+  })
   app.decorateRequest('fanfareToken', null)
   app.addHook('onRequest', (request, _reply, done) => {
     refuseTokenInQuery(request, queryToken)
@@ -116,13 +137,17 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     if (search.source === 'cookie' && !isSafe) requireAllowedOrigin(request, listed)
     try {
       const principal = await bearerOf(request, search)
-      revocations.refuse(principal)
-      request.fanfarePrincipal = principal
+      requireInForce(principal)
+      request[kPrincipal] = principal
     } catch (err) {
       if (!isSafe || search.source !== 'cookie' || anonymousSubscribe.length === 0 || !(err instanceof Problem) || err.status !== 401) throw err
       // The browser sends the cookie by itself: it must not hide what needs no token.
       request.fanfareToken = { ...search, source: undefined, refusal: err }
-      request.fanfarePrincipal = nobody
+      request[kPrincipal] = nobody
     }
+  })
+  app.addHook('preHandler', ({ [kPrincipal]: principal }, _reply, done) => {
+    if (principal) requireInForce(principal)
+    done()
   })
 }, { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors'] })

@@ -1,20 +1,47 @@
 /**
- * How bodies are read: bytes that are not UTF-8 are refused, where Node would replace them without a word. What looks like
- * an attack on prototypes is not: nothing here merges objects, and an event's data may be any JSON value.
+ * How bodies are read: only where a route takes one, and only as UTF-8, where Node would replace other bytes without a word.
+ * What looks like an attack on prototypes is not: nothing here merges objects, and an event's data may be any JSON value.
  */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { parseJson } from '../body-json.js'
 import { Problem } from '../errors.js'
+import { inviteBody } from '../expect-continue.js'
+import { MAX_DEPTH, tooDeep } from '../hub/json.js'
+import { quote } from '../hub/quote.js'
 import { readBody, tooLarge } from '../patience.js'
+import { hasBody } from './slow-requests.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What is published may also be a text, or many events, one a line. */
-    publishes?: boolean
+    /**
+     * What a route that publishes takes. `event`: one event, as a JSON value or a `PlainText`. `events`: many, as the bytes of
+     * a JSON text or as the request itself, whose lines the route reads as they come. The route checks what it is given.
+     */
+    publishes?: 'event' | 'events'
   }
 }
+
+/** A body of `text/plain`. */
+export class PlainText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** What bodies other than events may have, in bytes: a hundred topics as long as they may be, twice. */
+export const SMALL_BODY = 64 * 1024
+/** A larger body is parsed in one turn of the event loop and used in the next, in bytes. */
+const LARGE_BODY = 64 * 1024
+
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+
+type Done = (err: Error | null, body?: unknown) => void
+type Parse = (bytes: Buffer) => unknown
 
 export default fp<{ patience: number }>(async (app, { patience }) => {
   app.removeAllContentTypeParsers()
@@ -22,57 +49,100 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
   // Clients that name a type with every request do so also where there is no body to have it.
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request
-    const isEmpty = (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined
-    if (isEmpty && headers['content-type'] !== undefined && !takesBody(request)) delete headers['content-type']
+    if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions)) delete headers['content-type']
     done()
   })
 
-  app.addContentTypeParser('application/json', (request, body, done) => read(request, body, done, (text) => {
-    try {
-      return JSON.parse(text) as unknown
-    } catch (err) {
-      throw new Problem('invalid-json', `The body is not JSON: ${err instanceof Error ? err.message : String(err)}.`)
-    }
-  }))
+  const json = (request: FastifyRequest, body: IncomingMessage, done: Done) => {
+    const { routeOptions } = request
+    if (!takesBody(routeOptions)) return done(null) // nobody reads it
+    const { bodyLimit, config: { publishes } } = routeOptions
+    read(request, body, bodyLimit, done, publishes === 'events' ? (bytes) => bytes : (bytes) => parseJson(bytes, 'The body', publishes === undefined ? bodyTooDeep : tooDeep))
+  }
+  app.addContentTypeParser('application/json', json)
+  app.addContentTypeParser(/^[^/;\s]+\/[^/;\s]+\+json(?:\s*;|$)/i, json) // RFC 6839, 3.1
 
   app.addContentTypeParser('text/plain', (request, body, done) => {
-    if (!request.routeOptions.config.publishes) return done(notJson())
-    read(request, body, done, (text) => text)
+    const { bodyLimit, config: { publishes } } = request.routeOptions
+    if (publishes === undefined) return done(notJson())
+    if (publishes === 'events') return done(new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'))
+    read(request, body, bodyLimit, done, (bytes) => new PlainText(bytes.toString()))
   })
 
-  // read by the route, as it comes
-  app.addContentTypeParser('application/x-ndjson', (request, body, done) => (request.routeOptions.config.publishes ? done(null, body) : done(notJson())))
+  app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], (request, body, done) => {
+    const { config: { publishes } } = request.routeOptions
+    if (publishes === undefined) return done(notJson())
+    if (publishes === 'event') return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
+    try {
+      requireUtf8(request)
+    } catch (err) {
+      return done(err as Problem)
+    }
+    inviteBody(body)
+    done(null, body)
+  })
 
-  function read(request: FastifyRequest, body: IncomingMessage, done: (err: Error | null, body?: unknown) => void, parse: (text: string) => unknown): void {
-    const { bodyLimit } = request.routeOptions
-    if (Number(request.headers['content-length']) > bodyLimit) return done(tooLarge(bodyLimit))
-    readBody(body, bodyLimit, patience, (err, bytes) => {
+  app.addContentTypeParser('*', (request, _body, done) => {
+    const { config: { publishes } } = request.routeOptions
+    done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
+  })
+
+  function read(request: FastifyRequest, body: IncomingMessage, limit: number, done: Done, parse: Parse): void {
+    try {
+      requireUtf8(request)
+      if (Number(request.headers['content-length']) > limit) throw tooLarge(limit)
+    } catch (err) {
+      return done(err as Problem)
+    }
+    inviteBody(body)
+    readBody(body, limit, patience, (err, bytes) => {
       if (err) return done(err)
       let value: unknown
       try {
-        value = parse(decode(request, bytes))
+        if (!isUtf8(bytes)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
+        value = parse(withoutMark(bytes))
       } catch (err) {
         return done(err as Problem)
       }
-      done(null, value)
+      if (bytes.length > LARGE_BODY) setImmediate(done, null, value)
+      else done(null, value)
     })
   }
-}, { name: 'fanfare-bodies', fastify: '5.x' })
+}, { name: 'fanfare-bodies', fastify: '5.x', dependencies: ['fanfare-slow-requests'] })
 
 /** Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs something. */
-function takesBody({ routeOptions: { config, schema } }: FastifyRequest): boolean {
-  return config.publishes === true || schema?.body !== undefined
+function takesBody({ config, schema }: Pick<FastifyRequest['routeOptions'], 'config' | 'schema'>): boolean {
+  return config.publishes !== undefined || schema?.body !== undefined
+}
+
+/** Returns a body without the mark of byte order that it may begin with (RFC 8259, 8.1). */
+export function withoutMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
+}
+
+/**
+ * Checks what a request says of the coding of its body, before it is read.
+ * @throws Problem `unsupported-media-type`
+ */
+function requireUtf8({ headers }: FastifyRequest): void {
+  const coding = headers['content-encoding']
+  if (coding !== undefined && !/^\s*(?:identity)?\s*$/i.test(coding)) {
+    throw new Problem('unsupported-media-type', `The body is said to be encoded as ${quote(coding)} (Content-Encoding); send it as it is.`)
+  }
+  const [, charset] = /;\s*charset="?([^\s";]+)/i.exec(headers['content-type'] ?? '') ?? []
+  if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
+    throw new Problem('unsupported-media-type', `The body is said to be in ${charset}; send UTF-8.`)
+  }
+}
+
+function bodyTooDeep(): Problem {
+  return new Problem('invalid-request', `The body is nested deeper than ${MAX_DEPTH} levels of arrays and objects.`)
 }
 
 function notJson(): Problem {
   return new Problem('unsupported-media-type', 'The header "Content-Type" has to be application/json.')
 }
 
-function decode(request: FastifyRequest, body: Buffer): string {
-  const [, charset] = /;\s*charset="?([^\s";]+)/i.exec(request.headers['content-type'] ?? '') ?? []
-  if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
-    throw new Problem('unsupported-media-type', `The body is said to be in ${charset}; send UTF-8.`)
-  }
-  if (!isUtf8(body)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
-  return body.toString()
+function unknownType(): Problem {
+  return new Problem('unsupported-media-type', 'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.')
 }

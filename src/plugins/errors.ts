@@ -45,7 +45,8 @@ export default fp<ErrorsOptions>(async (app, { handleNotFound }) => {
       reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
       return reply
     }
-    if (problem.code === 'request-timeout') reply.header('connection', 'close') // the rest of the body is not waited for (RFC 9110, 15.5.9)
+    reply.removeHeader('connection') // Fastify closes after every body that is refused; the connection is good where the body has been read
+    if (problem.code === 'unsupported-media-type' && request.headers['content-encoding'] !== undefined) reply.header('accept-encoding', 'identity') // RFC 9110, 15.5.16
     // a plugin of the application that limits requests says itself when they may come again
     if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', problem.retryAfter)
     if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))

@@ -9,6 +9,7 @@ import { rfc3339 } from '../hub/stream-info.js'
 import type { Subscriber } from '../hub/subscriber.js'
 import { requirePattern } from '../hub/topic.js'
 import { Closed, Connection, ConnectionParams, ConnectionsPage, ConnectionsQuery, HeldTopics, RenewedToken, SubjectQuery, TopicsChange } from '../schemas/connection.js'
+import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './counts.js'
 import { MAX_PATTERNS } from './subscribe.js'
 
@@ -39,9 +40,10 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     return { connections: described, more: more || page.length < subscribers.length, cursor: described.at(-1)?.id ?? null }
   })
 
-  app.patch('/connections/:id', { onRequest, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
+  app.patch('/connections/:id', { onRequest, bodyLimit: SMALL_BODY, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
     const { subscribe = [], unsubscribe = [], replay = 0 } = request.body
     const { id } = request.params
+    if (subscribe.length > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`)
     const subscriber = own(request, id);
     [...subscribe, ...unsubscribe].forEach(requirePattern)
     authorizeChange(request, subscriber, subscribe)

@@ -1,67 +1,68 @@
 /** Events as newline-delimited JSON: read as they come, stored in batches, no faster than the log takes them. */
-import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
-import { authorize } from '../auth/principal.js'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Problem } from '../errors.js'
-import { Waiting } from '../patience.js'
-import { Compile } from '../typebox.js'
-import { describeErrors, summarize } from '../validation.js'
-import type { CheckedEvent } from '../hub/event.js'
+import { BATCH_MAX, type CheckedEvent } from '../hub/event.js'
 import { HubError } from '../hub/hub-error.js'
 import type { Hub } from '../hub/hub.js'
-import type { Principal } from '../hub/principal.js'
-import { BatchEvent, type StreamReceipt } from '../schemas/event.js'
-import { dropRest, isBlank, readLines } from './lines.js'
+import { Slice } from '../hub/slice.js'
+import { Waiting } from '../patience.js'
+import { withoutMark } from '../plugins/bodies.js'
+import type { StreamReceipt } from '../schemas/event.js'
+import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
+import { isBlank, readLines } from './lines.js'
 
-const eventShape = Compile(BatchEvent)
-
-/** What a line may have beside its payload: topic, type, id and JSON's own characters, escapes included. */
-const LINE_OVERHEAD = 4 * 1024
-/** How much may wait while other events are being stored; the first of the two that is reached counts. */
-const WAITING_EVENTS = 1_000
+/** How many bytes of lines may wait while other events are being stored, unless `BATCH_MAX` events wait before. */
 const WAITING_BYTES = 512 * 1024
+
+export interface UploadLimits {
+  /** The most bytes that the payload of an event may have. */
+  maxEventSize: number
+  /** How long is waited for a line, in milliseconds. A blank line counts. */
+  uploadIdle: number
+}
 
 /**
  * Publishes one event a line. What is stored stays stored when a later line is refused.
- * @param maxEventSize the most bytes that the payload of an event may have
- * @param patience how long is waited for an event, in milliseconds: a pipe may live on, but not on blank lines
- * @throws Problem with the members `line` (from 1) and `accepted`
+ * @param publisher is asked for each line, and again before events are stored
+ * @throws Problem with the members `line` (from 1: the first that is not stored) and `accepted`
  */
-export async function publishLines(hub: Hub, principal: Principal, body: Readable, maxEventSize: number, patience: number): Promise<StreamReceipt> {
-  const granted = new Set<string>()
-  const storing = new Storing(hub)
-  const waiting = new Waiting(patience, 'An event')
-  let line = 0
+export async function publishLines(hub: Hub, publisher: Publisher, body: Readable, { maxEventSize, uploadIdle }: UploadLimits): Promise<StreamReceipt> {
+  const events = new IncomingEvents(hub, publisher, maxEventSize, 'line')
+  const storing = new Storing(hub, publisher)
+  const waiting = new Waiting(uploadIdle, 'A line')
+  /** The line that is read next: all lines before it are stored or about to be. */
+  let line = 1
 
-  function check(bytes: Buffer): CheckedEvent {
-    if (bytes.length > maxEventSize + LINE_OVERHEAD) throw new Problem('event-too-large', `The line is longer than an event of ${maxEventSize} bytes can be.`)
-    if (!isUtf8(bytes)) throw new Problem('invalid-encoding', 'The line is not UTF-8.')
-    const input = parseLine(bytes.toString())
-    const event = hub.check(input.topic, input)
-    if (!granted.has(event.topic)) {
-      authorize(principal, 'publish', [event.topic])
-      granted.add(event.topic)
+  async function take(lines: Iterable<Buffer>): Promise<void> {
+    let slice = new Slice()
+    for (const bytes of lines) {
+      const text = line === 1 ? withoutMark(bytes) : bytes
+      if (!isBlank(text)) {
+        const input = events.parse(text, '')
+        if (text.length > LARGE_EVENT) await nextTurn()
+        storing.add(events.check(input), line, text.length)
+      }
+      line++
+      if (storing.isFull) await storing.room()
+      if (!slice.isOver) continue
+      await nextTurn()
+      slice = new Slice()
     }
-    return event
   }
 
   try {
     try {
-      for await (const lines of readLines(body, maxEventSize + LINE_OVERHEAD, waiting)) {
-        for (const bytes of lines) {
-          line++
-          if (isBlank(bytes)) continue
-          storing.add(check(bytes), line, bytes.length)
-          waiting.renew()
-        }
+      for await (const lines of readLines(body, events.maxLength, waiting)) {
+        await take(lines)
+        waiting.renew()
         await storing.room()
       }
     } finally {
       await storing.end()
     }
   } catch (err) {
-    dropRest(body)
-    throw locate(err, storing.failedAt ?? line, storing.receipt.accepted)
+    throw locate(body.errored === err ? cutOff() : err, storing.failedAt ?? line, storing.receipt.accepted)
   }
   return storing.receipt
 }
@@ -72,14 +73,21 @@ class Storing {
   /** The line of the first event that could not be stored. */
   failedAt: number | undefined
   readonly #hub: Hub
+  readonly #publisher: Publisher
   #waiting: CheckedEvent[] = []
   #bytes = 0
   /** The lines of these events. */
   #lines: number[] = []
   #running: Promise<void> | undefined
 
-  constructor(hub: Hub) {
+  constructor(hub: Hub, publisher: Publisher) {
     this.#hub = hub
+    this.#publisher = publisher
+  }
+
+  /** Whether no more events may be added before `room` resolves. */
+  get isFull(): boolean {
+    return this.failedAt !== undefined || this.#waiting.length >= BATCH_MAX || this.#bytes >= WAITING_BYTES
   }
 
   add(event: CheckedEvent, line: number, bytes: number): void {
@@ -92,8 +100,8 @@ class Storing {
   async room(): Promise<void> {
     if (this.#waiting.length === 0) return
     this.#running ??= this.#run()
-    this.#running.catch(() => undefined) // who waits for it next is told
-    if (this.failedAt !== undefined || this.#waiting.length >= WAITING_EVENTS || this.#bytes >= WAITING_BYTES) await this.#running
+    this.#running.catch(() => undefined) // the next call is told
+    if (this.isFull) await this.#running
   }
 
   /** Resolves when everything is stored. Rejects when something could not be stored. */
@@ -109,6 +117,7 @@ class Storing {
   async #store(events: CheckedEvent[], lines: number[]): Promise<void> {
     this.#bytes = 0
     try {
+      this.#publisher() // the events have waited for those before them
       for (const { id, duplicate } of await this.#hub.publishChecked(events)) {
         this.receipt.accepted++
         if (duplicate) this.receipt.duplicates++
@@ -123,16 +132,8 @@ class Storing {
   }
 }
 
-function parseLine(text: string): BatchEvent {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (err) {
-    throw new Problem('invalid-json', `The line is not JSON: ${err instanceof Error ? err.message : String(err)}`)
-  }
-  if (eventShape.Check(value)) return value
-  const errors = describeErrors(eventShape.Errors(value))
-  throw new Problem('invalid-line', `The line is no event: ${summarize(errors)}`, { errors })
+function cutOff(): Problem {
+  return new Problem('invalid-request', 'The request ended before its body was complete.')
 }
 
 /** Says which line was refused, and how many events are stored. */

@@ -1,31 +1,29 @@
 /** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../hub/quote.js'
+import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
 import { Type } from '../typebox.js'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const { connections } = app.hub
   const known = app.revocations
+  const hooks = { onRequest: app.authenticate, preHandler: requireAdmin }
 
-  app.post('/revocations', { onRequest: app.authenticate, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
-    authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
+  app.post('/revocations', { ...hooks, bodyLimit: SMALL_BODY, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
     const { until, ...members } = request.body
     const revocation = await known.add(revokedBy(members), readFuture(until), () => connections.end('revoked', ({ info }) => known.includes(info.principal)))
     reply.code(201)
     return show(revocation)
   })
 
-  app.get('/revocations', { onRequest: app.authenticate, schema: { response: { 200: RevocationList } } }, async (request) => {
-    authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
-    return { revocations: known.list().map(show) }
-  })
+  app.get('/revocations', { ...hooks, schema: { response: { 200: RevocationList } } }, async () => ({ revocations: known.list().map(show) }))
 
-  app.delete('/revocations/:id', { onRequest: app.authenticate, schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
-    authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
+  app.delete('/revocations/:id', { ...hooks, schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
     const { id } = request.params
     if (!await known.delete(id)) throw new Problem('not-found', `There is no revocation ${quote(id)}, or no longer.`)
     return reply.code(204).send()
@@ -33,6 +31,11 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default revocations
+
+/** A `preHandler` hook: refuses whoever is no admin. */
+async function requireAdmin(request: FastifyRequest): Promise<void> {
+  authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
+}
 
 function revokedBy({ subject, jti }: Omit<RevocationBody, 'until'>): Revoked {
   if (subject !== undefined && jti === undefined) return { subject }

@@ -50,13 +50,12 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
 
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
-    const principal = request.fanfarePrincipal!
     const format = readFormat(query.format)
-    const bookmark = readBookmark(principal, query)
+    const bookmark = readBookmark(request.fanfarePrincipal!, query)
     const slow = readPolicy(query.slow)
     const start = await hub.locate(selection, readStart(request, query), bookmark)
     await reply.fanfareTurn()
-    app.revocations.refuse(principal) // it may have happened meanwhile
+    const principal = request.fanfarePrincipal! // the token may have ended while the log was read
     refuseWhileBusy(hub, limits, { address: request.ip, principal })
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }

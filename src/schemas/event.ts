@@ -1,4 +1,5 @@
 /** What is published, and what is answered. What a string may hold, the hub checks, which has better words for it. */
+import { BATCH_MAX } from '../hub/event.js'
 import { Type, type Static } from '../typebox.js'
 import { Cursor } from './common.js'
 
@@ -9,9 +10,6 @@ const members = {
   id: Type.Optional(Type.String({ description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once" })),
   ephemeral: Type.Optional(Type.Boolean({ description: 'sent to the subscribers connected now, never stored' })),
 }
-
-/** The most events of one batch. */
-export const BATCH_MAX = 1_000
 
 export const EventBody = Type.Object(members, { additionalProperties: false })
 export const BatchEvent = Type.Object({ topic: Type.String({ description: 'a topic' }), ...members }, { additionalProperties: false })

@@ -353,7 +353,8 @@ await t.test('what is allowed but hostile comes out unchanged, as one event', as
     await check({ data }, await publish(hub, 'wire', { data }, bearer), JSON.stringify(data))
     if (text !== '') {
       const { body } = await post<Published>(`${hub.url}/topics/wire/events`, text, bearer, { 'content-type': 'text/plain; charset=utf-8' })
-      await check({ text }, body, lines)
+      const withoutMark = text.replace(/^\ufeff/, '') // at the start of a body it is the mark of its encoding
+      await check({ text: withoutMark }, body, withoutMark === text ? lines : withoutMark)
     }
   }
   for (const type of ['a b', ': c', 'data: x', 'ünïcödé 👋', `a${LINE_SEPARATOR}b`, 'message', 'error', 'Fanfare.open', ' padded ', 'a:b']) {

@@ -3,6 +3,7 @@ import t from 'tap'
 import { MemoryLog } from '../../src/log/memory.js'
 import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
+import { publishMany } from './publish-many.js'
 
 const KEEP_ALL = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
@@ -30,7 +31,7 @@ function events(topic: string, texts: string[], size = 0) {
 
 await t.test('more than one batch is read and sent in order, then the stream is live', async (t) => {
   const { hub, subscribe } = openHub(t)
-  await hub.publishAll(events('a', range(3_500)))
+  await publishMany(hub, events('a', range(3_500)))
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.told('live').length === 1)
   t.strictSame(reader.data, range(3_500))
@@ -41,7 +42,7 @@ await t.test('more than one batch is read and sent in order, then the stream is 
 
 await t.test('large events are sent in batches of bounded size', async (t) => {
   const { hub, subscribe } = openHub(t)
-  await hub.publishAll(events('a', range(100), 20_000))
+  await publishMany(hub, events('a', range(100), 20_000))
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.told('live').length === 1)
   t.equal(reader.data.length, 100)
@@ -51,7 +52,7 @@ await t.test('large events are sent in batches of bounded size', async (t) => {
 await t.test('what is published meanwhile comes after it, nothing is missing and nothing doubled', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = openHubOn(t, log)
-  await hub.publishAll(events('a', range(2_500)))
+  await publishMany(hub, events('a', range(2_500)))
   const reader = await subscribe(['a'], { replay: 'all' })
   for (let n = 2_500; n < 2_600; n++) {
     await hub.publish('a', { data: n })
@@ -66,7 +67,7 @@ await t.test('what is published meanwhile comes after it, nothing is missing and
 await t.test('many who come back to the same place cost one read', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = openHubOn(t, log)
-  await hub.publishAll(events('a', range(2_000)))
+  await publishMany(hub, events('a', range(2_000)))
   log.reads = 0
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
@@ -82,7 +83,7 @@ await t.test('many who come back to the same place cost one read', async (t) => 
 await t.test('whoever goes away while the log is read is sent nothing more', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = openHubOn(t, log)
-  await hub.publishAll(events('a', range(5_000)))
+  await publishMany(hub, events('a', range(5_000)))
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
   const [gone, ended, stays] = [await subscribe(['a'], { replay: 'all' }), await subscribe(['a'], { replay: 'all' }), await subscribe(['a'], { replay: 'all' })]
@@ -100,7 +101,7 @@ await t.test('whoever goes away while the log is read is sent nothing more', asy
 
 await t.test('whoever is full in the middle goes on from there', async (t) => {
   const { hub, subscribe } = openHub(t)
-  await hub.publishAll(events('a', range(100), 20_000))
+  await publishMany(hub, events('a', range(100), 20_000))
   const reader = await subscribe(['a'], { replay: 'all' })
   reader.stall(2)
   await until(() => reader.isFull)
@@ -120,7 +121,7 @@ await t.test('whoever is full in the middle goes on from there', async (t) => {
 
 await t.test('catching up lets others have their turns', async (t) => {
   const { hub, subscribe } = openHub(t)
-  for (let n = 0; n < 20; n++) await hub.publishAll(events(`t.${n}`, range(1_000)))
+  for (let n = 0; n < 20; n++) await publishMany(hub, events(`t.${n}`, range(1_000)))
   const readers = await Promise.all(Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })))
   let longest = 0
   let last = process.cpuUsage()
@@ -138,7 +139,7 @@ await t.test('a replay of an empty log takes nothing from those who ask for one 
   const { hub, subscribe } = openHub(t)
   const first = await subscribe(['a'], { replay: 'all' })
   await until(() => first.told('live').length === 1)
-  await hub.publishAll(events('a', range(3)))
+  await publishMany(hub, events('a', range(3)))
   const second = await subscribe(['a'], { replay: 'all' })
   await until(() => second.told('live').length === 1, () => 'the second stream never becomes live')
   t.strictSame(second.data, range(3))
@@ -147,10 +148,10 @@ await t.test('a replay of an empty log takes nothing from those who ask for one 
 
 await t.test('a replay has what is retained, not what was when somebody else asked', async (t) => {
   const { hub, subscribe } = openHub(t, {}, { events: 5 })
-  await hub.publishAll(events('a', range(5)))
+  await publishMany(hub, events('a', range(5)))
   const first = await subscribe(['a'], { replay: 'all' })
   await until(() => first.told('live').length === 1)
-  await hub.publishAll(events('a', range(20, 5)))
+  await publishMany(hub, events('a', range(20, 5)))
   const second = await subscribe(['a'], { replay: 'all' })
   await until(() => second.told('live').length === 1)
   t.strictSame(second.data, range(5, 20))
@@ -171,8 +172,8 @@ await t.test('a gap names the oldest event that is left, also when somebody aske
 
 await t.test('a replay of several batches tells of no gap that was there before it began', async (t) => {
   const { hub, subscribe } = openHub(t, {}, { events: 10 })
-  await hub.publishAll(events('quiet', range(10), 20_000))
-  await hub.publishAll(events('busy', range(50), 20_000))
+  await publishMany(hub, events('quiet', range(10), 20_000))
+  await publishMany(hub, events('busy', range(50), 20_000))
   const reader = await subscribe(['quiet', 'busy'], { replay: 'all' })
   await until(() => reader.told('live').length === 1)
   t.equal(reader.data.length, 20)
@@ -181,11 +182,11 @@ await t.test('a replay of several batches tells of no gap that was there before 
 
 await t.test('what goes while somebody catches up is told as a gap', async (t) => {
   const { hub, subscribe } = openHub(t, {}, { events: 20 })
-  await hub.publishAll(events('a', range(20), 20_000))
+  await publishMany(hub, events('a', range(20), 20_000))
   const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
   reader.stall(2)
   await until(() => reader.isFull)
-  await hub.publishAll(events('a', range(400, 20), 20_000))
+  await publishMany(hub, events('a', range(400, 20), 20_000))
   reader.drain()
   await until(() => reader.told('live').length === 1)
   const ids = reader.blocks.flatMap(({ id, event }) => (event?.type === 'message' ? [Number(id!.slice(9))] : []))

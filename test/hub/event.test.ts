@@ -1,7 +1,7 @@
 import { deepStrictEqual as same } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import { checkEvent, isType, type EventInput } from '../../src/hub/event.js'
+import { checkEvent, checkEvents, isType, requireChecked, type EventInput } from '../../src/hub/event.js'
 import { show } from './show.js'
 
 const MAX = 1_000
@@ -73,5 +73,48 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
       same(refused, Buffer.byteLength(text) > max)
     }),
   ))
+  t.end()
+})
+
+/** What a program without types may say instead of an event. */
+const NO_EVENTS: [what: string, input: unknown][] = [
+  ['nothing', undefined], ['null', null], ['a number', 7], ['a text', 'x'], ['a function', () => 1], ['an array', []], ['an array of events', [{ data: 1 }]],
+  ['id: null', { data: 1, id: null }], ['id: 7', { data: 1, id: 7 }], ['type: null', { data: 1, type: null }], ['type: []', { data: 1, type: ['x'] }], ['text: null', { text: null }], ['text: 7', { text: 7 }],
+  ['text: a String', { text: Object('x') as unknown }], ['ephemeral: null', { data: 1, ephemeral: null }], ['ephemeral: "true"', { data: 1, ephemeral: 'true' }], ['an unknown member', { data: 1, ephemerall: true }],
+  ['another topic', { topic: 'b', data: 1 }], ['a getter that throws', { get data() { throw new Error('mine') } }], ['a proxy that throws', new Proxy({}, { get: () => { throw new Error('mine') } })],
+  ['a toJSON that throws', { data: { toJSON: () => { throw new Error('mine') } } }], ['a NaN', { data: [NaN] }], ['data that is no JSON', { data: [1n] }],
+]
+
+await t.test('whatever is no event is refused with a HubError, also where there are no types', (t) => {
+  const revoked = Proxy.revocable({}, {})
+  revoked.revoke()
+  for (const [what, input] of [...NO_EVENTS, ['a proxy that is revoked', revoked.proxy] as const]) {
+    t.throws(() => checkEvent('a', input as EventInput, MAX), { name: 'HubError', code: 'invalid-event' }, what)
+    if (what !== 'another topic') t.throws(() => checkEvents([{ topic: 'a', data: 1 }, input as { topic: string }], MAX), { name: 'HubError', index: 1 }, `${what} among others`)
+  }
+  for (const topic of [undefined, null, 7, {}, ['a'], Object('a')]) t.throws(() => checkEvent(topic as string, { data: 1 }, MAX), { name: 'HubError', code: 'invalid-topic' }, show(String(topic)))
+  t.end()
+})
+
+await t.test('several events are an array of at most 1,000, without holes', (t) => {
+  const good = { topic: 'a', data: 1 }
+  t.strictSame(checkEvents([], MAX), [])
+  t.equal(checkEvents(Array(1_000).fill(good), MAX).length, 1_000)
+  t.throws(() => checkEvents(Array(1_001).fill(good), MAX), { name: 'HubError', code: 'invalid-event', message: /1000/ })
+  const sparse = [good, good, good]
+  Reflect.deleteProperty(sparse, 1)
+  t.throws(() => checkEvents(sparse, MAX), { name: 'HubError', code: 'invalid-event', index: 1 })
+  for (const inputs of [undefined, null, 7, 'ab', {}, { length: 1, 0: good }, new Set([good])]) t.throws(() => checkEvents(inputs as unknown as [], MAX), { name: 'HubError', code: 'invalid-event' })
+  const throwing = new Proxy([good], { get: () => { throw new Error('mine') } })
+  t.throws(() => checkEvents(throwing, MAX), { name: 'HubError', code: 'invalid-event' })
+  t.end()
+})
+
+await t.test('no other object passes for an event that has been checked', (t) => {
+  const checked = checkEvent('a', { data: 1 }, MAX)
+  t.doesNotThrow(() => requireChecked([checked]))
+  for (const events of [undefined, {}, [{ ...checked }], [checked, Object.create(checked) as object], [null], [7], Array(1)]) {
+    t.throws(() => requireChecked(events as []), { name: 'HubError', code: 'invalid-event' })
+  }
   t.end()
 })

@@ -161,3 +161,99 @@ await t.test('a line for one topic too many ends it: what stands before is store
   t.match(problem, { line: 7, accepted: 4 })
   t.strictSame(await stored(hub), [1, 2, 4])
 })
+
+/** A body that is written line by line. */
+function pipe(): Readable {
+  return new Readable({ read: () => undefined })
+}
+
+const soon = () => new Date(Date.now() + 3_600_000).toISOString()
+
+await t.test('a line is refused once its token has expired or was revoked, though the upload began before', async (t) => {
+  const exp = Date.now() / 1_000 + 1.5
+  const table: [what: string, claims: object, revoke: object | undefined, code: string][] = [
+    ['expired', { sub: 'u0', exp }, undefined, 'expired-token'],
+    ['its subject revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
+    ['itself revoked', { sub: 'u2', jti: 'one' }, { jti: 'one' }, 'revoked-token'],
+  ]
+  for (const [what, claims, revoke, code] of table) {
+    const hub = await openApp(t)
+    const body = pipe()
+    const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
+    body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
+    await until(() => hub.app.hub.head === 2)
+    if (revoke) {
+      const admin = `Bearer ${token({ admin: true })}`
+      const { statusCode } = await hub.send({ method: 'POST', url: '/revocations', payload: { ...revoke, until: soon() }, headers: { authorization: admin } })
+      t.equal(statusCode, 201)
+    } else await until(() => Date.now() / 1_000 > exp)
+    body.push(`${line('a', 3)}\n`)
+    const problem = isProblem(t, await answer, 401, code, what)
+    t.match(problem, { line: 4, accepted: 2 }, what)
+    t.strictSame(await stored(hub), [1, 2], what)
+  }
+})
+
+await t.test('events that have waited for the log are refused when their token was revoked meanwhile', async (t) => {
+  const hub = await openApp(t)
+  const publish = hub.app.hub.publishChecked.bind(hub.app.hub)
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  let calls = 0
+  t.intercept(hub.app.hub, 'publishChecked', {
+    value: async (events: Parameters<typeof publish>[0]) => {
+      calls++
+      await released
+      return publish(events)
+    },
+  })
+  const body = pipe()
+  const answer = post(hub, body, { authorization: `Bearer ${token({ sub: 'u1', publish: ['a'] })}` })
+  body.push(`${line('a', 1)}\n`)
+  await until(() => calls === 1)
+  body.push(`\n${line('a', 2)}\n${line('a', 3)}\n`)
+  await hub.send({ method: 'POST', url: '/revocations', payload: { subject: 'u1', until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
+  release()
+  body.push(null)
+  t.match(isProblem(t, await answer, 401, 'revoked-token'), { line: 3, accepted: 1 })
+  t.strictSame(await stored(hub), [1])
+})
+
+await t.test('an upload without a line for its time ends with 408, and the line to go on from', async (t) => {
+  const hub = await openApp(t, { uploadIdle: 300 })
+  await listen(hub.app) // the timers alone do not keep the process
+  const table: [sent: string, line: number, accepted: number][] = [
+    ['', 1, 0], ['{"topic":"a"', 1, 0], [`${line('a', 1)}\n`, 2, 1], [`${line('a', 1)}\n\n${line('a', 2)}\n`, 4, 2], [`${line('a', 1)}\n${line('a', 2)}`, 2, 1], ['\n\n', 3, 0],
+  ]
+  await Promise.all(table.map(async ([sent, at, accepted]) => {
+    const body = pipe()
+    if (sent !== '') body.push(sent)
+    const problem = isProblem(t, await post(hub, body), 408, 'request-timeout', JSON.stringify(sent))
+    t.match(problem, { line: at, accepted }, JSON.stringify(sent))
+  }))
+})
+
+await t.test('a blank line keeps an upload alive, part of a line does not', async (t) => {
+  const hub = await openApp(t, { uploadIdle: 1_000 })
+  await listen(hub.app)
+  const [blank, partial] = [pipe(), pipe()]
+  const answers = [post(hub, blank), post(hub, partial)] as const
+  const timer = setInterval(() => {
+    blank.push('\n')
+    partial.push(' ')
+  }, 50)
+  isProblem(t, await answers[1], 408, 'request-timeout')
+  blank.push(`${line('a', 1)}\n`)
+  blank.push(null)
+  clearInterval(timer)
+  t.match((await answers[0]).json(), { accepted: 1 })
+})
+
+await t.test('the type may be application/ndjson, and the body may begin with a byte order mark', async (t) => {
+  const hub = await openApp(t)
+  t.match((await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })).json(), { accepted: 2 })
+  t.match((await post(hub, `\ufeff\n${line('a', 3)}`)).json(), { accepted: 1 })
+  isProblem(t, await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}`), 400, 'invalid-json', 'not in another line')
+  isProblem(t, await post(hub, line('a', 1), { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type')
+  isProblem(t, await post(hub, line('a', 1), { 'content-type': 'application/ndjson; charset=utf-16' }), 415, 'unsupported-media-type')
+})

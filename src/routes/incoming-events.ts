@@ -1,0 +1,80 @@
+/** The events of one request that publishes many: each is parsed, authorised and checked as it comes. */
+import { isUtf8 } from 'node:buffer'
+import { authorize } from '../auth/principal.js'
+import { parseJson } from '../body-json.js'
+import { Problem } from '../errors.js'
+import type { CheckedEvent } from '../hub/event.js'
+import type { Hub } from '../hub/hub.js'
+import { tooDeep } from '../hub/json.js'
+import type { Principal } from '../hub/principal.js'
+import { requireTopic } from '../hub/topic.js'
+import { BatchEvent } from '../schemas/event.js'
+import { compileShape, requireShape, type Shape } from '../validation.js'
+
+const shape: Shape<BatchEvent> = compileShape(BatchEvent)
+
+/** What an event may have beside its payload, in bytes: topic, type, id and JSON's own characters, escapes included. */
+const ENVELOPE = 4 * 1024
+/** An event of so many bytes is large. */
+export const LARGE_EVENT = 32 * 1024
+/** How many topics are remembered as granted. */
+const GRANTED = 1_000
+
+/** Returns who publishes, as of now. Throws when the token has ended. */
+export type Publisher = () => Principal
+
+export class IncomingEvents {
+  /** The most bytes that an event may have as it is sent. */
+  readonly maxLength: number
+  readonly #hub: Hub
+  readonly #publisher: Publisher
+  readonly #kind: 'event' | 'line'
+  readonly #granted = new Set<string>()
+
+  /**
+   * @param maxEventSize the most bytes that the payload of an event may have
+   * @param kind what holds an event, for messages
+   */
+  constructor(hub: Hub, publisher: Publisher, maxEventSize: number, kind: 'event' | 'line') {
+    this.maxLength = maxEventSize + ENVELOPE
+    this.#hub = hub
+    this.#publisher = publisher
+    this.#kind = kind
+  }
+
+  /**
+   * Parses one event. After a large one the event loop should get its turn before `check`: each of them takes milliseconds.
+   * @param path where it stands, as a JSON pointer, for messages
+   * @throws Problem
+   */
+  parse(bytes: Buffer, path: string): BatchEvent {
+    if (bytes.length > this.maxLength) throw this.tooLong()
+    if (!isUtf8(bytes)) throw new Problem('invalid-encoding', `The ${this.#kind} is not UTF-8.`)
+    const input = parseJson(bytes, `The ${this.#kind}`, tooDeep)
+    requireShape(shape, input, this.#kind, path, this.#kind === 'line' ? 'invalid-line' : 'invalid-request')
+    return input
+  }
+
+  /**
+   * Checks that an event can be published, and by this publisher.
+   * @throws Problem, HubError
+   */
+  check(input: BatchEvent): CheckedEvent {
+    this.#authorize(input.topic)
+    return this.#hub.check(input.topic, input)
+  }
+
+  /** The refusal of an event that has more than `maxLength` bytes. */
+  tooLong(): Problem {
+    return new Problem('event-too-large', `The ${this.#kind} has more than the ${this.maxLength} bytes that an event may have as it is sent.`)
+  }
+
+  #authorize(topic: string): void {
+    const principal = this.#publisher()
+    if (this.#granted.has(topic)) return
+    requireTopic(topic)
+    authorize(principal, 'publish', [topic])
+    if (this.#granted.size >= GRANTED) this.#granted.clear()
+    this.#granted.add(topic)
+  }
+}

@@ -1,0 +1,10 @@
+import type { EventInput } from '../../src/hub/event.js'
+import type { Hub } from '../../src/hub/hub.js'
+
+/** The most events of one batch. */
+const BATCH = 1_000
+
+/** Publishes any number of events, a batch after the other. */
+export async function publishMany(hub: Hub, events: readonly (EventInput & { topic: string })[]): Promise<void> {
+  for (let n = 0; n < events.length; n += BATCH) await hub.publishAll(events.slice(n, n + BATCH))
+}

@@ -1,0 +1,93 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { splitBatch, TOO_LONG } from '../../src/routes/batch.js'
+import { isProblem, openApp, type OpenApp } from './open-app.js'
+
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+function split(text: string): unknown[] {
+  return [...splitBatch(Buffer.from(text), 1e6)].flatMap((part) => (part instanceof Buffer ? [JSON.parse(part.toString()) as unknown] : []))
+}
+
+function post({ send }: OpenApp, payload: string | Buffer) {
+  return send({ method: 'POST', url: '/events', payload, headers: JSON_TYPE })
+}
+
+/** The same JSON with white space between all of its tokens. */
+function spaced(text: string, space: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/g, (token) => `${space}${token}${space}`)
+}
+
+await t.test('every event is found, whatever is in it and around it', (t) => {
+  t.doesNotThrow(() => fc.assert(fc.property(fc.array(fc.jsonValue(), { minLength: 1, maxLength: 20 }), fc.constantFrom('', ' ', '\n\t', '\r\n  '), (events, space) => {
+    const text = spaced(JSON.stringify({ events }), space)
+    return JSON.stringify(split(text)) === JSON.stringify(events)
+  }), { numRuns: 300 }))
+  t.strictSame(split('{"\\u0065vents":["a\\"],[\\\\",{"x":"]}"}]}'), ['a"],[\\', { x: ']}' }])
+  t.end()
+})
+
+await t.test('what is no JSON is refused wherever the fault is', async (t) => {
+  const hub = await openApp(t)
+  const good = '{"events":[{"topic":"a","data":{"x":[1,"\\"]}"]}},{"topic":"a","text":"]"}]}'
+  t.equal((await post(hub, good)).statusCode, 201)
+  for (let n = 1; n < good.length; n++) {
+    const { statusCode } = await post(hub, good.slice(0, n))
+    if (statusCode !== 400) t.fail(`cut to ${good.slice(0, n)}: ${statusCode}`)
+  }
+  for (const bad of ['', ' ', '{', '{"events":[{"topic":"a","data":1},]}', '{"events":[{"topic":"a","data":1}],}', '{"events":[,{"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1} {"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1}]}}', '{"events":[{"topic":"a","data":1}]} x', '{events:[{"topic":"a","data":1}]}', '{"events" [{"topic":"a","data":1}]}', "{'events':[]}", '{"events":[{"topic":"a","data":01}]}', '{"events":[{"topic":"a","data":[1}]}', 'nonsense', '\0']) {
+    isProblem(t, await post(hub, bad), 400, 'invalid-json', JSON.stringify(bad))
+  }
+  for (const bad of ['[]', '"x"', 'true', '-1', '{"events":{}}', '{"events":"x"}', '{"events":[]}', '{"events":[1]}', '{"more":[],"events":[{"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1}],"events":[{"topic":"a","data":1}]}']) {
+    isProblem(t, await post(hub, bad), 400, 'invalid-request', bad)
+  }
+  t.equal(hub.app.hub.head, 2)
+})
+
+await t.test('far too many events are refused by their number, none is looked at', async (t) => {
+  const hub = await openApp(t)
+  const { errors, detail } = isProblem(t, await post(hub, `{"events":[${'{},'.repeat(2_000_000)}{}]}`), 400, 'invalid-request')
+  t.strictSame(errors, [{ path: '/events', message: 'must not have more than 1000 items' }])
+  t.match(detail, /1000/)
+})
+
+await t.test('of many faults the first is told', async (t) => {
+  const hub = await openApp(t)
+  const { errors } = isProblem(t, await post(hub, JSON.stringify({ events: Array(1_000).fill({ topic: 'a', data: 1, x: 1, y: 2 }) })), 400, 'invalid-request')
+  t.strictSame(errors, [{ path: '/events/0/x', message: 'is not known' }, { path: '/events/0/y', message: 'is not known' }])
+  const members = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`m${n}`, 0]))
+  t.equal(isProblem(t, await post(hub, JSON.stringify({ events: [members] })), 400, 'invalid-request').errors?.length, 20)
+})
+
+await t.test('an event that is too large is named, before it is parsed', async (t) => {
+  const hub = await openApp(t, { maxEventSize: 1_000 })
+  const parts = splitBatch(Buffer.from('{"events":[1,"aaaaaaaaaaaaaaaa",2]}'), 10)
+  t.strictSame([String(parts.next().value), parts.next().value], ['1', TOO_LONG])
+  const body = JSON.stringify({ events: [{ topic: 'a', data: 1 }, { topic: 'a', data: 'x'.repeat(6_000) }] })
+  t.strictSame(isProblem(t, await post(hub, body), 413, 'event-too-large').errors?.map(({ path }) => path), ['/events/1'])
+})
+
+await t.test('no turn of the event loop is long, whatever a batch is made of', async (t) => {
+  const hub = await openApp(t, { log: 'memory' })
+  const wide = `{"topic":"t","data":[${'[],'.repeat(80_000)}[]]}`
+  const names = `{"topic":"t","data":{${Array.from({ length: 22_000 }, (_, n) => `"a${n}":0`).join(',')}}}`
+  const bodies = [
+    `{"events":[${Array(40).fill(wide).join(',')}]}`,
+    `{"events":[${Array(40).fill(names).join(',')}]}`,
+    `{"events":[${'{"topic":"a b"},'.repeat(900_000)}{}]}`,
+    `{${' '.repeat(15_000_000)}`,
+  ].map((text) => Buffer.from(text))
+  let isOver = false
+  let worst = 0
+  let last = process.cpuUsage()
+  const look = () => {
+    const { user, system } = process.cpuUsage(last)
+    worst = Math.max(worst, (user + system) / 1_000)
+    last = process.cpuUsage()
+    if (!isOver) setImmediate(look)
+  }
+  look()
+  for (const body of bodies) await post(hub, body)
+  isOver = true
+  t.ok(worst < 150, `the longest turn takes ${worst.toFixed(1)} ms of CPU, garbage collection included`) // as one piece of work: seconds
+})

@@ -1,0 +1,137 @@
+/** What a request does is authorised when it is done, not when the request begins: its body may take its time. */
+import { Readable } from 'node:stream'
+import t from 'tap'
+import { Selection } from '../../src/hub/selection.js'
+import { printEvent } from '../../src/routes/history.js'
+import { token } from '../helper/token.js'
+import { isProblem, openApp, until } from './open-app.js'
+
+const grants = { publish: ['a'], subscribe: ['a'], admin: true }
+const later = () => new Date(Date.now() + 3_600_000).toISOString()
+
+const requests: [what: string, method: 'POST' | 'PATCH', url: string, type: string, body: string][] = [
+  ['an event', 'POST', '/topics/a/events', 'application/json', '{"data":1}'],
+  ['a text', 'POST', '/topics/a/events', 'text/plain', 'text'],
+  ['a batch', 'POST', '/events', 'application/json', '{"events":[{"topic":"a","data":1}]}'],
+  ['lines', 'POST', '/events', 'application/x-ndjson', '{"topic":"a","data":1}\n'],
+  ['other topics of a stream', 'PATCH', '/connections/x', 'application/json', '{"subscribe":["a"]}'],
+  ['a revocation', 'POST', '/revocations', 'application/json', `{"subject":"victim","until":"${later()}"}`],
+]
+
+await t.test('a token that was revoked while the body came', async (t) => {
+  for (const [what, method, url, type, text] of requests) {
+    const hub = await openApp(t)
+    const body = new Readable({ read: () => undefined })
+    const answer = hub.send({ method, url, payload: body, headers: { 'content-type': type, authorization: `Bearer ${token({ ...grants, sub: 'u1' })}` } })
+    body.push(text.slice(0, 3))
+    await until(() => body.readableLength === 0)
+    const admin = `Bearer ${token({ admin: true })}`
+    t.equal((await hub.send({ method: 'POST', url: '/revocations', payload: { subject: 'u1', until: later() }, headers: { authorization: admin } })).statusCode, 201)
+    body.push(text.slice(3))
+    body.push(null)
+    isProblem(t, await answer, 401, 'revoked-token', what)
+    t.equal(hub.app.hub.head, 0, 'nothing is published')
+    t.equal((await hub.send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{ revocations: unknown[] }>().revocations.length, 1, 'nobody else is revoked')
+  }
+})
+
+await t.test('a token that expired while the body came', async (t) => {
+  const exp = Date.now() / 1_000 + 2
+  await Promise.all(requests.map(async ([what, method, url, type, text]) => {
+    const hub = await openApp(t)
+    const body = new Readable({ read: () => undefined })
+    const answer = hub.send({ method, url, payload: body, headers: { 'content-type': type, authorization: `Bearer ${token({ ...grants, exp })}` } })
+    body.push(text.slice(0, 3))
+    await until(() => Date.now() / 1_000 > exp)
+    body.push(text.slice(3))
+    body.push(null)
+    isProblem(t, await answer, 401, 'expired-token', what)
+    t.equal(hub.app.hub.head, 0)
+  }))
+})
+
+await t.test('a token that expired while the events of a batch were read', async (t) => {
+  const hub = await openApp(t)
+  const check = hub.app.hub.check.bind(hub.app.hub)
+  const exp = Date.now() / 1_000 + 600
+  const later = Date.now() + 3_600_000
+  let checked = 0
+  t.intercept(hub.app.hub, 'check', {
+    value: (...args: Parameters<typeof check>) => {
+      if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the last event takes an hour
+      return check(...args)
+    },
+  })
+  const payload = { events: Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 1 })) }
+  isProblem(t, await hub.send({ method: 'POST', url: '/events', payload, headers: { authorization: `Bearer ${token({ ...grants, exp })}` } }), 401, 'expired-token')
+  t.equal(checked, 1_000)
+  t.equal(hub.app.hub.head, 0)
+})
+
+await t.test('bodies of every kind may begin with a byte order mark', async (t) => {
+  const hub = await openApp(t)
+  const admin = `Bearer ${token({ ...grants, sub: 'u1' })}`
+  for (const [what, method, url, type, text] of requests) {
+    const { statusCode } = await hub.send({ method, url, payload: `\ufeff${text}`, headers: { 'content-type': type, authorization: admin } })
+    t.equal(statusCode, method === 'PATCH' ? 404 : type === 'application/x-ndjson' ? 200 : 201, what)
+  }
+  const { events } = await hub.app.hub.read(new Selection(['a']), { after: 0, events: 9 })
+  t.strictSame(events.map(({ payload }) => payload), ['1', 'text', '1', '1'])
+})
+
+await t.test('JSON by any other name is JSON', async (t) => {
+  const hub = await openApp(t)
+  for (const type of ['application/vnd.orders+json', 'application/cloudevents+json; charset=utf-8', 'text/x+json', 'application/LD+JSON ; a=b']) {
+    const post = (url: string, payload: string) => hub.send({ method: 'POST', url, payload, headers: { 'content-type': type } })
+    t.equal((await post('/topics/a/events', '{"data":1}')).statusCode, 201, type)
+    t.equal((await post('/events', '{"events":[{"topic":"a","data":1}]}')).statusCode, 201, type)
+    isProblem(t, await post('/topics/a/events', '{"data":1,"more":2}'), 400, 'invalid-request', 'and is looked at as closely')
+    isProblem(t, await post('/topics/a/events', '"text"'), 400, 'invalid-request')
+  }
+  isProblem(t, await hub.send({ method: 'POST', url: '/topics/a/events', payload: '1', headers: { 'content-type': 'application/json+x' } }), 415, 'unsupported-media-type')
+})
+
+await t.test('a body that is compressed is refused, and told how to send it', async (t) => {
+  const hub = await openApp(t)
+  for (const [what, method, url, type, text] of requests) {
+    for (const coding of ['gzip', 'br', 'gzip, identity', 'x']) {
+      const response = await hub.send({ method, url, payload: text, headers: { 'content-type': type, 'content-encoding': coding } })
+      t.match(isProblem(t, response, 415, 'unsupported-media-type', `${what}, ${coding}`).detail, /Content-Encoding/)
+      t.equal(response.headers['accept-encoding'], 'identity')
+    }
+    t.not((await hub.send({ method, url, payload: text, headers: { 'content-type': type, 'content-encoding': 'identity' } })).statusCode, 415)
+  }
+})
+
+await t.test('a body of any depth is refused with 400, wherever it goes', async (t) => {
+  const hub = await openApp(t)
+  const admin = `Bearer ${token({ ...grants, sub: 'u1' })}`
+  const nested = (depth: number, value = '1') => '['.repeat(depth) + value + ']'.repeat(depth)
+  const bodies: [url: string, type: string, make: (depth: number) => string, code: string][] = [
+    ['/topics/a/events', 'application/json', (depth) => `{"data":${nested(depth)}}`, 'invalid-event'],
+    ['/topics/a/events', 'application/json', (depth) => `{"data":${nested(depth, 'null')}}`, 'invalid-event'],
+    ['/events', 'application/json', (depth) => `{"events":[{"topic":"a","data":${nested(depth)}}]}`, 'invalid-event'],
+    ['/events', 'application/x-ndjson', (depth) => `{"topic":"a","data":${nested(depth, 'null')}}`, 'invalid-event'],
+  ]
+  for (const [url, type, make, code] of bodies) {
+    for (const depth of [65, 500, 2_000, 4_000, 5_000, 20_000, 120_000]) {
+      const problem = isProblem(t, await hub.send({ method: 'POST', url, payload: make(depth), headers: { 'content-type': type } }), 400, code, `${url} ${depth}`)
+      t.match(problem.detail, /deeper than 64 levels/)
+    }
+    t.match(await hub.send({ method: 'POST', url, payload: make(64), headers: { 'content-type': type } }), { statusCode: /20[01]/ })
+  }
+  for (const [method, url, name] of [['PATCH', '/connections/x', 'subscribe'], ['POST', '/revocations', 'subject']] as const) {
+    for (const depth of [10, 500, 4_000, 30_000]) {
+      const response = await hub.send({ method, url, payload: `{"${name}":${nested(depth)}}`, headers: { 'content-type': 'application/json', authorization: admin } })
+      isProblem(t, response, 400, 'invalid-request', `${url} ${depth}`)
+    }
+  }
+  t.equal((await hub.send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json' } })).statusCode, 200)
+})
+
+await t.test('history shows data that an older hub took, however deep', (t) => {
+  const payload = '['.repeat(5_000) + ']'.repeat(5_000)
+  const event = printEvent({ sequence: 1, topic: 'a', type: undefined, id: undefined, kind: 'json', payload, time: 0 }, 'abcdefgh-1')
+  t.ok(event.endsWith(`"data":${payload}}`))
+  t.end()
+})
