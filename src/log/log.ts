@@ -89,7 +89,7 @@ export interface TopicsPage {
 export interface LogStats {
   topics: number
   events: number
-  /** What the events take, in bytes, near enough for retention. */
+  /** What the events take, in bytes: in memory, or in the file. */
   bytes: number
 }
 
@@ -181,14 +181,6 @@ export interface EventLog {
 
   /** Makes everything acknowledged durable and releases what the log holds. */
   close(): Promise<void>
-}
-
-/** What an event costs beside its characters: its place in indexes and tables. */
-const EVENT_OVERHEAD = 150
-
-/** What an event counts for in retention by bytes. */
-export function sizeOf(event: NewEvent): number {
-  return event.payload.length + event.topic.length + (event.type?.length ?? 0) + EVENT_OVERHEAD
 }
 
 /** Of how many topics without events it is remembered what was trimmed; of older ones a gap is told on suspicion. */

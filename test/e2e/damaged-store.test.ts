@@ -121,14 +121,14 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
     reads?: { patterns: string[]; events: unknown[][]; gap: boolean; failed?: string }[]
     damages?: string[]
   }
-  const { below } = random(20_260)
+  const draw = random(20_260)
   const outcomes = { refused: 0, 'a gap': 0, 'no matter': 0, 'ended by LMDB': 0 }
   const faults: string[] = []
   for (let round = 0; round < FLIPS; round++) {
     const copy = killedCopy(folder)
-    const at = Array.from({ length: 1 + below(4) }, () => below(used))
+    const at = Array.from({ length: 1 + draw.below(4) }, () => draw.below(used))
     spoil(copy, (bytes) => {
-      for (const offset of at) bytes[offset]! ^= 1 << below(8)
+      for (const offset of at) bytes[offset]! ^= 1 << draw.below(8)
       return bytes
     })
     const { stdout, stderr, signal, status } = spawnSync(...bareNode(['--input-type=module', '-e', script, copy]), { encoding: 'utf8', maxBuffer: 1e9, timeout: 60_000 })

@@ -17,8 +17,9 @@ export interface Filling {
 }
 
 /**
- * Fills a small file system while events are published, and shows that the hub lives, refuses, is killed, starts on the full
- * disk, reads and purges there, and takes events again when there is room. What was acknowledged is there all the time.
+ * Fills a small file system while events are published, and shows that the hub lives, refuses, is killed, starts on
+ * the full disk, reads and purges there, and takes events again when there is room. What was acknowledged is there all
+ * the time.
  */
 export async function fillWhilePublishing(t: Test, { durability, fileSystem }: Filling, random: Random): Promise<void> {
   const disk = fileSystem === 'tmpfs' ? mountTmpfs(t, 40) : mountExt4(t, 48)

@@ -21,7 +21,7 @@ interface Growth {
 /** Notes for each transaction what was counted for it, and by how many pages the file's last page has moved. */
 function watch(t: Test): Growth[] {
   const growths: Growth[] = []
-  const { used } = Pages.prototype
+  const used = Object.getOwnPropertyDescriptor(Pages.prototype, 'used')!.value as (this: Pages, work: Work) => void
   const before = new WeakMap<Pages, number>()
   Pages.prototype.used = function (work) {
     const counted = this.most(work)
@@ -61,8 +61,8 @@ const LOADS: [what: string, load: { topics: number; size: (draw: () => number) =
 for (const durability of ['commit', 'sync'] as Durability[]) {
   for (const [what, { topics, size, ids, events, retention }] of LOADS) {
     await t.test(`${what} (${durability})`, async (t) => {
-      const { below } = random(7)
-      const draw = (): number => below(1e6) / 1e6
+      const numbers = random(7)
+      const draw = (): number => numbers.below(1e6) / 1e6
       const folder = t.testdir({})
       const growths = watch(t)
       const clock = { now: 1_700_000_000_000 }

@@ -1,6 +1,6 @@
 /**
- * Notices events that are missing though nobody has trimmed them: every event names the event before it of the same topic. What
- * finds events, the index and the order of keys, may be damaged in ways that only show there.
+ * Notices events that are missing though nobody has trimmed them: every event names the event before it of the same
+ * topic. What finds events, the index and the order of keys, may be damaged in ways that only show there.
  */
 import type { Damage } from './damage.js'
 import type { State, Topic } from './state.js'

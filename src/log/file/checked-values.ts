@@ -1,6 +1,6 @@
 /**
- * Values with a checksum, for the tables beside the events. A value is its CRC-32 and then JSON. LMDB has no checksums of
- * its own: a damaged byte would be read as another value.
+ * Values with a checksum, for the tables beside the events. A value is its CRC-32 and then JSON. LMDB has no checksums
+ * of its own: a damaged byte would be read as another value.
  */
 import { crc32 } from 'node:zlib'
 import { StoreError } from './store-error.js'

@@ -6,8 +6,8 @@ import { previousOf, readInPlace, sizeOfStored, toStoredEvent, type EventInPlace
 import { encodeRow } from './rows.js'
 
 /**
- * What lmdb's types leave out: `getBinaryFast` also reads a snapshot, and gives a value of 16 MiB or more where it lies in the
- * map, as a `Uint8Array` that is no Buffer. The bytes are overwritten by whatever is read next.
+ * What lmdb's types leave out: `getBinaryFast` also reads a snapshot, and gives a value of 16 MiB or more where it
+ * lies in the map, as a `Uint8Array` that is no Buffer. The bytes are overwritten by whatever is read next.
  */
 interface Rows {
   getBinaryFast(key: number, options: { transaction: Transaction | undefined }): Uint8Array | undefined
@@ -29,7 +29,7 @@ export class EventsTable {
   #row: Buffer | undefined
 
   constructor(root: RootDatabase, damage: Damage) {
-    this.#rows = root.openDB<Buffer, number>({ name: 'events', encoding: 'binary' }) as Database<Buffer, number> & Rows
+    this.#rows = root.openDB<Buffer, number>({ name: 'events', encoding: 'binary' })
     this.#damage = damage
   }
 

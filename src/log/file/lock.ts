@@ -1,7 +1,7 @@
 /**
- * One process at a time uses a folder. The process listens on a socket in the folder, and puts the socket's name into the
- * store. The kernel closes the socket when the process ends, however it ends. Of several processes that find it closed, only
- * one can put its own name into the store.
+ * One process at a time uses a folder. The process listens on a socket in the folder, and puts the socket's name into
+ * the store. The kernel closes the socket when the process ends, however it ends. Of several processes that find it
+ * closed, only one can put its own name into the store.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
@@ -12,6 +12,9 @@ import { DATA_FILE, LOCK_FILE, type Tables } from './store.js'
 
 /** How often it is looked whether the path still leads to the folder, in milliseconds. */
 const LOOK_INTERVAL = 10
+
+/** The most bytes of a socket's path, on every system: a longer one would be cut off silently. */
+const MAX_SOCKET_PATH = 103
 
 /** The files of the log, as numbers of the file system. */
 type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
@@ -52,6 +55,10 @@ export class FolderLock {
     const descriptor = openSync(folder, 'r')
     const place = shortPath(folder, descriptor)
     const name = `lock-${randomBytes(6).toString('hex')}.sock`
+    if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
+      closeSync(descriptor)
+      throw new StoreError(`The path of the folder ${folder} is too long for a socket, by which the log is locked. Choose a folder with a shorter path.`)
+    }
     const server = await listen(join(place, name), folder).catch((err: unknown) => {
       closeSync(descriptor)
       throw err
@@ -78,8 +85,8 @@ export class FolderLock {
   }
 
   /**
-   * Looks whether the path still leads to the files that are open; at most every 10 ms, so that it costs nothing to ask before
-   * and after every transaction.
+   * Looks whether the path still leads to the files that are open; at most every 10 ms, so that it costs nothing to
+   * ask before and after every transaction.
    * @returns what is wrong. A folder that is put back is well again
    */
   look(): LostFolderError | undefined {
@@ -133,7 +140,9 @@ function isSame(one: Identity | undefined, other: Identity | undefined): boolean
   return one?.[DATA_FILE] === other?.[DATA_FILE] && one?.[LOCK_FILE] === other?.[LOCK_FILE]
 }
 
-/** Listens in this process, also when it is a worker of `node:cluster`, which would otherwise leave that to its primary. */
+/**
+ * Listens in this process, also when it is a worker of `node:cluster`, which would otherwise leave that to its primary.
+ */
 function listen(path: string, folder: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
@@ -148,7 +157,9 @@ function listen(path: string, folder: string): Promise<Server> {
   })
 }
 
-/** What tells that nobody listens at a path. Everything else, such as a queue that is full, tells that somebody does. */
+/**
+ * What tells that nobody listens at a path. Everything else, such as a queue that is full, tells that somebody does.
+ */
 const NOBODY = new Set(['ECONNREFUSED', 'ENOENT'])
 
 /** Who listens there; `undefined` when nobody does. */

@@ -26,7 +26,10 @@ export interface Work {
 
 export const NO_WORK: Readonly<Work> = { events: 0, eventBytes: 0, ownPages: 0, ids: 0, indexed: 0, newTopics: 0, topics: 0, removals: 0, records: 0, recordBytes: 0 }
 
-/** A row that is written changes its page, which is copied, and may split it; one that is removed may be merged with a neighbour. */
+/**
+ * A row that is written changes its page, which is copied, and may split it; one that is removed may be merged with a
+ * neighbour.
+ */
 const PAGES_A_ROW = 2
 /** A page is at least so full when another begins, in bytes. */
 const FILLED = 1_000

@@ -1,7 +1,8 @@
 /**
- * Keeps room in the log's file ahead of every transaction. LMDB's native code can end the process when a write fails, so no
- * write of LMDB may be the first to find that the disk is full: every page that a transaction can use has its place on the
- * disk before the transaction begins. The file is extended with real zeroes, never sparsely, and LMDB then writes over them.
+ * Keeps room in the log's file ahead of every transaction. LMDB's native code can end the process when a write fails,
+ * so no write of LMDB may be the first to find that the disk is full: every page that a transaction can use has its
+ * place on the disk before the transaction begins. The file is extended with real zeroes, never sparsely, and LMDB
+ * then writes over them.
  */
 import { closeSync, fstatSync, fsync, openSync, readSync, statfs, write, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -27,7 +28,9 @@ const CHUNK = 1024 * 1024
 const RETRY = 200
 /** The unit of `Stats.blocks`, in bytes. */
 const BLOCK = 512
-/** How many times the pages that a transaction can use have to be free in the file, so that it gets by without new ones. */
+/**
+ * How many times the pages that a transaction can use have to be free in the file, so that it gets by without new ones.
+ */
 const FREE_FACTOR = 4
 
 const zeroes = Buffer.alloc(CHUNK)
@@ -162,7 +165,7 @@ export class Room {
       if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error('another process writes the file')
       const { bavail, bsize } = await statFileSystem(this.#folder)
       const end = Math.min(pages * this.#pages.size, this.#allocated * this.#pages.size + bavail * bsize - left)
-      for (let at = this.#allocated * this.#pages.size; at < end && !this.#closed; ) {
+      for (let at = this.#allocated * this.#pages.size; at < end; ) {
         const { bytesWritten } = await writeFile(this.#descriptor, zeroes, 0, Math.min(CHUNK, end - at), at)
         at += bytesWritten
         this.#allocated = Math.floor(at / this.#pages.size)
@@ -177,8 +180,8 @@ export class Room {
   }
 
   /**
-   * Gives every page of a sparse file its place on the disk: a copy may have left out pages of zeroes. LMDB does not change the
-   * file meanwhile, since no transaction begins before this is done.
+   * Gives every page of a sparse file its place on the disk: a copy may have left out pages of zeroes. LMDB does not
+   * change the file meanwhile, since no transaction begins before this is done.
    */
   #fillHoles(): void {
     const page = this.#pages.size

@@ -1,6 +1,6 @@
 /**
- * Reads a row where it lies, without making a string of its payload: to make bytes of that string again costs five times
- * as much as to copy them. The layout is described in `rows.ts`.
+ * Reads a row where it lies, without making a string of its payload: to make bytes of that string again costs five
+ * times as much as to copy them. The layout is described in `rows.ts`.
  */
 import type { StoredEvent } from '../../hub/event.js'
 import type { ShownEvent } from '../log.js'
@@ -14,11 +14,12 @@ export interface EventInPlace extends ShownEvent {
 /**
  * Reads an event.
  * @param row a value of the events table. lmdb gives it as a longer buffer with a length of its own
- * @returns the event, with the payload as a part of `row`; `undefined`: the row is damaged, or is not that of this sequence
+ * @returns the event, with the payload as a part of `row`; `undefined`: the row is damaged, or is not that of this
+ * sequence
  */
 export function readInPlace(sequence: number, row: Buffer): EventInPlace | undefined {
   const { length } = row
-  if (length < HEADER.bytes) return undefined
+  if (length < HEADER.bytes || !Number.isSafeInteger(sequence)) return undefined
   const flags = row[HEADER.flags]!
   const topicEnd = HEADER.bytes + row.readUInt16LE(HEADER.topic)
   const typeEnd = topicEnd + row.readUInt16LE(HEADER.type)

@@ -29,7 +29,9 @@ const PAGE = { bytes: 4_096, header: 16, entry: 8, key: 9 }
 const SHARED = 2_038
 /** What an event takes beside its row in the index and the tables, in bytes. */
 const INDEX_ENTRY = 64
-/** What a publisher's id takes beside the bytes of its topic and its own, in bytes: all of it is kept twice for a while. */
+/**
+ * What a publisher's id takes beside the bytes of its topic and its own, in bytes: all of it is kept twice for a while.
+ */
 const ID_ENTRY = 96
 
 /** What was made of an event: a row, of which the bytes are overwritten by the next call, and what it takes. */

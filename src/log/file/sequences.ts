@@ -49,7 +49,8 @@ abstract class FetchedSequences implements Sequences {
       this.#fetched = []
       return
     }
-    this.#fetched = this.#direction === 'forwards' ? this.forwards(transaction, this.#count) : this.backwards(transaction, this.#count)
+    const fetched = this.#direction === 'forwards' ? this.forwards(transaction, this.#count) : this.backwards(transaction, this.#count)
+    this.#fetched = fetched.filter((sequence) => Number.isSafeInteger(sequence) && sequence >= this.low && sequence <= this.high) // others are damaged keys
     const last = this.#fetched.at(-1)
     if (last === undefined) this.high = this.low - 1
     else if (this.#direction === 'forwards') this.low = last + 1

@@ -59,7 +59,7 @@ export class State implements TrimHistory {
    * Reads the tables. Events that had not been indexed are read one by one; they are few.
    * @throws StoreError when the tables are damaged
    */
-  constructor({ meta, topics, events, emptiedBySequence }: Tables) {
+  constructor({ meta, topics, events, emptiedBySequence, damage }: Tables) {
     this.totals = toTotals(meta.get('totals'))
     for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
     for (const { key, value } of topics.getRange()) {
@@ -77,6 +77,7 @@ export class State implements TrimHistory {
       const topic = event && this.topics.get(event.topic) // a topic is written with its first event
       if (!topic) {
         this.lost = Math.max(this.lost, sequence)
+        damage.report(`event ${sequence}, of which the topic is not known`)
         continue
       }
       const { size } = events
@@ -87,7 +88,10 @@ export class State implements TrimHistory {
       topic.bytes += size
       topic.newest = sequence
     }
-    if (found < this.totals.head - this.totals.indexed) this.lost = this.totals.head // nothing is trimmed before it is indexed
+    if (found < this.totals.head - this.totals.indexed) { // nothing is trimmed before it is indexed
+      this.lost = this.totals.head
+      damage.report(`what finds the events behind ${this.totals.indexed}`)
+    }
   }
 
   get newestTrimmed(): number {

@@ -156,7 +156,7 @@ export class Trimmer {
     const due: [sequence: number, topic: string | undefined][] = []
     let { bytes } = change.totals
     for (const sequence of events.keys()) {
-      if (due.length >= limit || sequence > this.#state.totals.indexed) break
+      if (due.length >= limit || !(sequence <= this.#state.totals.indexed)) break
       const event = events.show(sequence)
       if (event && !this.#isOld(sequence, event.time) && bytes <= this.#limit) break
       due.push([sequence, event?.topic ?? this.#topicOf(sequence)])
