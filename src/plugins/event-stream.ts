@@ -40,8 +40,8 @@ const HEADERS = {
   'x-accel-buffering': 'no', // nginx would keep the events back
 }
 
-/** The kernel is asked for peers that have vanished no more often than this, in milliseconds. */
-const LOOK_INTERVAL = 1_000
+/** The kernel is asked for peers that have vanished once a heartbeat, within these limits, in milliseconds. */
+const LOOK_INTERVAL = { min: 1_000, max: 60_000 }
 
 export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slowTimeout, heartbeat }) => {
   const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
@@ -51,7 +51,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slo
   if (process.platform === 'linux') {
     const vanished = new VanishedPeers({
       sinks: open,
-      interval: Math.max(heartbeat, LOOK_INTERVAL),
+      interval: Math.min(Math.max(heartbeat, LOOK_INTERVAL.min), LOOK_INTERVAL.max),
       onUnreadable: (err) => app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
     })
     app.addHook('onClose', async () => vanished.stop())

@@ -79,7 +79,8 @@ class StreamSink implements Sink, Watched, Reachable {
   }
 
   abandon(): void {
-    this.#body.destroy()
+    if (this.#body instanceof Socket || this.#body instanceof ServerResponse) this.#body.destroy()
+    else this.#body.session?.destroy() // the peer of one stream is that of all
   }
 
   write(chunk: Chunk, lender?: Lender): boolean {
