@@ -11,13 +11,12 @@ import { HubError } from './hub-error.js'
 import { OwnTopics } from './own-topics.js'
 import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
-import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
 import { mapInTurns } from './slice.js'
 import { drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
 import { locate, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
-import { Subscriber, type Replay, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
 import { requireTopic, requireTopicName } from './topic.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
 
@@ -67,8 +66,13 @@ export interface Subscription {
   slow?: SlowPolicy
 }
 
-/** What a stream gets of the past of topics that it is given. */
-export type ReplayStart = Omit<Replay, 'until'>
+/** The newest retained events that a stream gets of patterns that it is given. */
+export interface WantedReplay {
+  /** The patterns, all of them new to the stream. */
+  selection: Selection
+  /** The most events. */
+  count: number
+}
 
 /** How long after one group of streams the next is ended when the hub drains, in milliseconds. */
 const DRAIN_STEP = 50
@@ -215,8 +219,7 @@ export class Hub implements SubscriberOwner {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const feed = this.#fanout.feed(selection, format, this.#head)
     feed.size++
-    const seen = Seen.since(selection, start.isResumed ? 0 : start.sequence)
-    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, seen, sink, owner: this, policy })
+    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, sink, owner: this, policy })
     subscriber.gap = start.gap
     subscriber.announceLive = start.past
     subscriber.knownTrims = start.replayedAt
@@ -230,11 +233,11 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
-   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. It is told so by a
-   * block of its own.
-   * @param replay what it gets of the past of these topics
+   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. An open block tells
+   * it so.
+   * @param replay the retained events before its cursor that it gets first
    */
-  move(subscriber: Subscriber, selection: Selection, replay?: ReplayStart): void {
+  move(subscriber: Subscriber, selection: Selection, replay?: WantedReplay): void {
     this.#fanout.flush(subscriber)
     if (subscriber.isClosed) return
     const { selection: before, wire } = subscriber.feed
@@ -243,7 +246,7 @@ export class Hub implements SubscriberOwner {
     const feed = this.#fanout.feed(selection, wire.format, this.#head)
     feed.size++
     this.#fanout.leave(subscriber)
-    if (replay) subscriber.replays.push({ ...replay, until: subscriber.sequence })
+    if (replay) subscriber.replays.push({ ...replay, wanted: replay.selection, until: subscriber.sequence, after: undefined, trims: this.#log.trims })
     subscriber.moveTo(feed, this.#head)
     this.#presence.moved(subscriber.info.principal, before, selection)
     if (isLive) this.#run(subscriber)
@@ -284,13 +287,6 @@ export class Hub implements SubscriberOwner {
   /** The sequence before the newest `count` events of a selection. */
   before(selection: Selection, count: number): Promise<number> {
     return this.#log.before(selection, count)
-  }
-
-  /** Where the newest `count` events of a selection begin that a stream has not seen, and is not about to be sent. */
-  async locateUnseen(selection: Selection, count: number, { seen, replays }: Subscriber): Promise<ReplayStart> {
-    const { trims } = this.#log
-    const expected = replays.reduce((sum, replay) => sum.given(replay.selection.patterns, replay.after, replay.until), seen)
-    return { selection, trims, after: await this.#log.before(selection, count, (topic, sequence) => expected.newestUnseen(topic, sequence)) }
   }
 
   /** Reads history. */

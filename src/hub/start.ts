@@ -23,8 +23,6 @@ export interface Start {
   replayedAt?: number
   /** Whether something of the past comes first, at the end of which the client is told. */
   past: boolean
-  /** Whether the client has read what lies before. */
-  isResumed?: boolean
 }
 
 /** How much of a cursor that cannot be read is repeated to the client. */
@@ -43,5 +41,5 @@ function resume(epoch: string, head: number, lastEventId: string): Start {
   const cursor = parseCursor(lastEventId)
   const reason: GapReason | undefined = !cursor ? 'invalid' : cursor.epoch !== epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
   const gap = reason && { reason, after: lastEventId.slice(0, REPEATED_AT_MOST) }
-  return { sequence: cursor && !gap ? cursor.sequence : 0, gap, past: true, isResumed: true }
+  return { sequence: cursor && !gap ? cursor.sequence : 0, gap, past: true }
 }

@@ -13,7 +13,7 @@ import { asStoreError, beginSession, checkFolder, closeStore, openStore, require
 import { StoreError } from './file/store-error.js'
 import { Trimmer } from './file/trimmer.js'
 import { LARGEST_EVENT, Writer } from './file/writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from './steady-clock.js'
 
 /** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
@@ -130,8 +130,8 @@ export class FileLog implements EventLog {
     return this.#run((view) => this.#reader.show(view, selection, span, see))
   }
 
-  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {
-    return this.#run((view) => this.#reader.before(view, selection, count, newestWanted))
+  before(selection: Selection, count: number, until?: number): Promise<number> {
+    return this.#run((view) => this.#reader.before(view, selection, count, until))
   }
 
   newest(selection: Selection, options: ReadOptions): Promise<Page> {

@@ -106,9 +106,6 @@ export interface Records {
   delete(key: string): Promise<void>
 }
 
-/** For a topic and a sequence: the newest sequence, not beyond it, that somebody wants; 0: none. */
-export type NewestWanted = (topic: string, sequence: number) => number
-
 /** An ordered log of events with retention. Whatever it is asked for, it holds the event loop for some milliseconds at most. */
 export interface EventLog {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
@@ -145,11 +142,11 @@ export interface EventLog {
   show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown>
 
   /**
-   * Where to start in order to read the newest `count` events of a selection.
-   * @param newestWanted for a topic and a sequence: the newest sequence, not beyond it, that counts (0: none)
-   * @returns the sequence before the first of them (0 when there are no more than `count` events at all)
+   * Finds where to start in order to read the newest `count` events of a selection.
+   * @param until the newest sequence that counts; default: the head
+   * @returns the sequence before the first of them (0 when the selection has no more than `count` events)
    */
-  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number>
+  before(selection: Selection, count: number, until?: number): Promise<number>
 
   /**
    * Reads of each topic of a selection only its newest event that matches, in order: for a reader who wants what counts

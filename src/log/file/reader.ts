@@ -5,7 +5,7 @@
 import type { Transaction } from 'lmdb'
 import type { Selection } from '../../hub/selection.js'
 import type { Work } from '../../hub/slice.js'
-import type { NewestWanted, Page, ReadOptions, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import type { Page, ReadOptions, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
 import { PageBuilder } from '../page-builder.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
@@ -80,15 +80,14 @@ export class Reader {
   }
 
   /** As `EventLog.before`. */
-  *before(view: View, selection: Selection, count: number, newestWanted?: NewestWanted): Work<number> {
-    const { head } = this.#state.totals
-    if (count === 0) return head
-    const { sequences, isWhole } = yield* this.#sequences(view, selection, 'backwards', 0, head)
-    const mustRead = isWhole || selection.types !== undefined || newestWanted !== undefined
+  *before(view: View, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
+    if (count === 0) return until
+    const { sequences, isWhole } = yield* this.#sequences(view, selection, 'backwards', 0, until)
+    const mustRead = isWhole || selection.types !== undefined
     let found = 0
     for (let sequence = sequences.next(view.transaction); sequence !== undefined; sequence = sequences.next(view.transaction)) {
       const event = mustRead ? this.event(view.transaction, sequence) : undefined
-      const isWanted = !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)) && (newestWanted?.(event.topic, sequence) ?? sequence) === sequence)
+      const isWanted = !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)))
       if (isWanted && ++found === count) return sequence - 1
       yield
     }
