@@ -109,8 +109,8 @@ function readBookmark({ subject }: Principal, { cursor }: EventsQuery): Bookmark
 }
 
 function readFormat(format = 'raw'): Format {
-  if (format === 'raw' || format === 'cloudevents') return format
-  throw new Problem('invalid-request', 'format is "raw" or "cloudevents".')
+  if (format === 'raw' || format === 'json' || format === 'cloudevents') return format
+  throw new Problem('invalid-request', 'format is "raw", "json" or "cloudevents".')
 }
 
 function readPolicy(slow = 'resume'): SlowPolicy {

@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { Hub, type HubOptions } from '../../src/hub/hub.js'
 import type { Principal } from '../../src/hub/principal.js'
 import { Selection } from '../../src/hub/selection.js'
+import type { Format } from '../../src/hub/sse.js'
 import type { StartRequest } from '../../src/hub/start.js'
 import type { SlowPolicy, Subscriber } from '../../src/hub/subscriber.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
@@ -12,7 +13,7 @@ import { FakeSink } from './fake-sink.js'
 export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' | 'expiresAt'>> {
   id?: string
   types?: string[]
-  format?: 'raw' | 'cloudevents'
+  format?: Format
   sink?: FakeSink
   slow?: SlowPolicy
 }
