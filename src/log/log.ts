@@ -101,6 +101,8 @@ export interface Records {
   get(key: string): unknown
   /** Every key that begins with `prefix`, and its value, in order. */
   list(prefix: string): { key: string; value: unknown }[]
+  /** Walks through every key that begins with `prefix`, in no particular order, at the pace of the caller: what changes meanwhile may be left out. */
+  walk(prefix: string): Iterator<{ key: string; value: unknown }>
   /** Stores a value that JSON can carry. Resolves when it is durable. */
   put(key: string, value: unknown): Promise<void>
   delete(key: string): Promise<void>
@@ -147,6 +149,15 @@ export interface EventLog {
    * @returns the sequence before the first of them (0 when the selection has no more than `count` events)
    */
   before(selection: Selection, count: number, until?: number): Promise<number>
+
+  /**
+   * Finds where to start in order to read every event of a selection from a time on. The clock may have gone back: the first
+   * event of that time counts, and what follows it may be older.
+   * @param time in milliseconds since the epoch of Unix
+   * @returns a sequence behind which every event of the selection lies whose time is `time` or later, also those that have
+   * been trimmed
+   */
+  locate(selection: Selection, time: number): Promise<number>
 
   /**
    * Reads of each topic of a selection only its newest event that matches, in order: for a reader who wants what counts

@@ -11,6 +11,7 @@ import { EventQueue } from './event-queue.js'
 import { REMEMBERED_TOPICS, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 import { PageBuilder } from './page-builder.js'
 import { SteadyClock, timeFrom } from './steady-clock.js'
+import { locateIn, TimeIndex } from './time-index.js'
 import { TopicTree } from './topic-tree.js'
 import { GapSearch, TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'
 
@@ -84,6 +85,7 @@ export class MemoryLog implements EventLog, TrimHistory {
   readonly #ids = new Map<string, Remembered>()
   /** Those whose events are gone, the first to be forgotten first. */
   readonly #orphans = new TinyQueue<Orphan>([], (a, b) => a.until - b.until)
+  readonly #times = new TimeIndex(() => this.#oldestTopic()?.events.oldest?.sequence ?? this.#head + 1, 0)
   readonly #timer: NodeJS.Timeout
 
   /**
@@ -144,6 +146,10 @@ export class MemoryLog implements EventLog, TrimHistory {
 
   before(selection: Selection, count: number, until?: number): Promise<number> {
     return this.#run(this.#before(selection, count, until))
+  }
+
+  locate(selection: Selection, time: number): Promise<number> {
+    return locateIn(this.#times.find(time), this, selection, time)
   }
 
   newest(selection: Selection, options: ReadOptions): Promise<Page> {
@@ -346,6 +352,7 @@ export class MemoryLog implements EventLog, TrimHistory {
     this.#events++
     this.#bytes += size
     topic.bytes += size
+    this.#times.note(event.sequence, event.time)
     stored.push(event)
     if (topic.events.length > this.#retention.events) this.#trimOne(topic)
   }
@@ -470,6 +477,10 @@ class MemoryRecords implements Records {
   list(prefix: string): { key: string; value: unknown }[] {
     const keys = [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort()
     return keys.map((key) => ({ key, value: this.get(key) }))
+  }
+
+  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
+    for (const key of this.#values.keys()) if (key.startsWith(prefix)) yield { key, value: this.get(key) }
   }
 
   async put(key: string, value: unknown): Promise<void> {

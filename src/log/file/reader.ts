@@ -79,6 +79,26 @@ export class Reader {
     return gaps.shown(Math.max(after, until), false)
   }
 
+  /** The sequence of the oldest event; `undefined`: there is none. */
+  oldest(): number | undefined {
+    return [...this.#tables.events.keys({ limit: 1 })][0]
+  }
+
+  /** The newest sequence of an event that is retained, not beyond `until`; `undefined`: there is none. */
+  newestUntil(until: number): number | undefined {
+    return [...this.#tables.events.keys({ start: until, reverse: true, limit: 1 })][0]
+  }
+
+  /** Visits every event up to a sequence, whatever its topic: its sequence and time. */
+  *times(view: View, until: number, visit: (sequence: number, time: number) => void): Work<void> {
+    const sequences = new LogSequences(this.#tables.events, 'forwards', 0, until)
+    for (let sequence = sequences.next(view.transaction); sequence !== undefined; sequence = sequences.next(view.transaction)) {
+      const event = this.event(view.transaction, sequence)
+      if (event) visit(sequence, event.time)
+      yield
+    }
+  }
+
   /** As `EventLog.before`. */
   *before(view: View, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
     if (count === 0) return until
