@@ -103,11 +103,12 @@ export class CatchUp {
     return told && sent
   }
 
-  /** Sends of each topic the newest event, to somebody who stopped reading for a while. */
-  async #skip(subscriber: Subscriber, stall: { told: boolean }): Promise<boolean> {
+  /** Sends of each topic the newest event. */
+  async #skip(subscriber: Subscriber, stall: NonNullable<Subscriber['stall']>): Promise<boolean> {
     const { feed, sequence: after } = subscriber
-    const page = await this.#log.newest(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    const isSkipped = page.gap || await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length)
+    const { until = this.#head() } = stall
+    const page = await this.#log.newest(feed.selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
+    const isSkipped = !stall.told && (page.gap || await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length))
     if (subscriber.isClosed) return false
     if (subscriber.feed !== feed) return true
     const told = !isSkipped || stall.told || subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))

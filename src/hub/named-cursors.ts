@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Records } from '../log/log.js'
+import { monotonicNow, wallNow } from './clock.js'
 import { parseCursor, printCursor } from './cursor.js'
 import { HubError } from './hub-error.js'
 import type { Subscriber } from './subscriber.js'
@@ -65,7 +66,7 @@ export class NamedCursors {
   /** How many open streams name a cursor, by its key. */
   readonly #open = new Map<string, number>()
   #sweep: Iterator<{ key: string; value: unknown }> | undefined
-  /** When the next sweep begins, on the clock of `performance.now()`. */
+  /** When the next sweep begins, on the monotonic clock. */
   #sweepAt = 0
 
   constructor(records: Records, options: NamedCursorsOptions) {
@@ -101,7 +102,7 @@ export class NamedCursors {
     if (!known) this.#requireRoom(prefix)
     const at = known && parseCursor(known.id)
     const id = at?.epoch === epoch && at.sequence >= sequence ? known!.id : printCursor(epoch, sequence)
-    const entry = { id, used: Date.now() }
+    const entry = { id, used: wallNow() }
     if (id === known?.id && !this.#isStale(known)) await this.#writes.get(prefix)?.get(key)?.done
     else await this.#write(prefix, key, entry)
     return this.#describe(name, entry)
@@ -149,18 +150,18 @@ export class NamedCursors {
   closed(subscriber: Subscriber): void {
     const key = this.#streams.get(subscriber)
     if (key === undefined) return
+    const prefix = prefixOfKey(key)
+    const entry = this.#entry(prefix, key)
     this.#streams.delete(subscriber)
     const left = this.#open.get(key)! - 1
     if (left > 0) this.#open.set(key, left)
     else this.#open.delete(key)
-    const prefix = prefixOfKey(key)
-    const entry = this.#entry(prefix, key)
     if (entry) this.#touch(prefix, key, entry)
   }
 
   /** Looks at some cursors, in turn, and forgets those that have not been used for too long. To be called a few times a second. */
   tick(): void {
-    if (!this.#sweep && performance.now() < this.#sweepAt) return
+    if (!this.#sweep && monotonicNow() < this.#sweepAt) return
     const sweep = (this.#sweep ??= this.#records.walk(PREFIX))
     for (let step = 0; step < SWEEP_STEP; step++) {
       const next = sweep.next()
@@ -176,7 +177,7 @@ export class NamedCursors {
 
   #endSweep(): void {
     this.#sweep = undefined
-    this.#sweepAt = performance.now() + Math.min(SWEEP_INTERVAL, this.#options.ttl * USE_PRECISION)
+    this.#sweepAt = monotonicNow() + Math.min(SWEEP_INTERVAL, this.#options.ttl * USE_PRECISION)
   }
 
   #inspect(key: string, value: unknown): void {
@@ -186,12 +187,12 @@ export class NamedCursors {
     const isForgotten = this.#isExpired(entry) && !this.#open.has(key)
     if (isForgotten) this.#write(prefix, key, undefined).catch((err: unknown) => this.#tell(err))
     // a time to come is of a clock that was ahead, and would keep the cursor for so much longer
-    else if (this.#isExpired(entry) || entry.used > Date.now() || typeof value === 'string') this.#touch(prefix, key, { ...entry, used: 0 })
+    else if (this.#isExpired(entry) || entry.used > wallNow() || typeof value === 'string') this.#touch(prefix, key, { ...entry, used: 0 })
   }
 
   /** Writes down that a cursor is used, unless that was written a short while ago. */
   #touch(prefix: string, key: string, entry: Entry): void {
-    if (this.#isStale(entry)) this.#write(prefix, key, { id: entry.id, used: Date.now() }).catch((err: unknown) => this.#tell(err))
+    if (this.#isStale(entry)) this.#write(prefix, key, { id: entry.id, used: wallNow() }).catch((err: unknown) => this.#tell(err))
   }
 
   /** Where nothing can be written, the sweep begins anew later. */
@@ -201,11 +202,11 @@ export class NamedCursors {
   }
 
   #isExpired({ used }: Entry): boolean {
-    return Date.now() - used > this.#options.ttl
+    return wallNow() - used > this.#options.ttl
   }
 
   #isStale({ used }: Entry): boolean {
-    return Date.now() - used > this.#options.ttl * USE_PRECISION
+    return wallNow() - used > this.#options.ttl * USE_PRECISION
   }
 
   #describe(name: string, { id, used }: Entry): NamedCursor {
@@ -266,5 +267,5 @@ function prefixOfKey(key: string): string {
 
 /** Reads what is stored: versions before 0.2 stored the cursor alone, which counts as used now. */
 function toEntry(value: unknown): Entry {
-  return typeof value === 'string' ? { id: value, used: Date.now() } : (value as Entry)
+  return typeof value === 'string' ? { id: value, used: wallNow() } : (value as Entry)
 }

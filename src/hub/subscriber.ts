@@ -86,6 +86,8 @@ export interface SubscriberInfo {
   id: string
   /** The address that it came from. */
   address: string
+  /** Whether it looks on, as an admin may: it is neither present nor counted among a topic's subscribers. */
+  observes?: boolean
   /** Whose it is; another token of the same subject may take the place of the one that it was opened with. */
   principal: Principal
 }
@@ -134,8 +136,11 @@ export class Subscriber implements SinkReader {
   replays: Replay[] = []
   /** Ephemeral events of topics that it has kept, from feeds that it left before they could be sent. */
   carried: Frame[] = []
-  /** It stopped reading, and wants only what counts now; whether it has been told that something was skipped. */
-  stall: { told: boolean } | undefined
+  /**
+   * It gets only the newest event of each topic: of what lies up to `until`, or up to the head when it stopped reading.
+   * `told`: it needs no gap notice of what is skipped, or has had one.
+   */
+  stall: { told: boolean; until?: number } | undefined
   /** What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been told. */
   knownTrims: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
@@ -169,6 +174,7 @@ export class Subscriber implements SinkReader {
       const selection = replay.selection.of(replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)))
       return selection.patterns.length > 0 ? [{ ...replay, selection }] : []
     })
+    if (this.stall?.until !== undefined) this.stall.told = false // of topics that it is given now, it lacks what is skipped
     this.feed = feed
     this.place = undefined
     this.origin = { place: feed.end, sequence: head }

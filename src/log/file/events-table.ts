@@ -29,7 +29,7 @@ export class EventsTable {
   #row: Buffer | undefined
 
   constructor(root: RootDatabase, damage: Damage) {
-    this.#rows = root.openDB<Buffer, number>({ name: 'events', encoding: 'binary' }) as Database<Buffer, number> & Rows
+    this.#rows = root.openDB<Buffer, number>({ name: 'events', encoding: 'binary' })
     this.#damage = damage
   }
 
