@@ -22,9 +22,11 @@ import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore, { NO_STORE } from './plugins/no-store.js'
+import query from './plugins/query.js'
 import slowRequests, { closeAfter, isBodyUnderWay } from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
+import cursors from './routes/cursors.js'
 import errors from './routes/errors.js'
 import presence from './routes/presence.js'
 import publish from './routes/publish.js'
@@ -73,10 +75,12 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(unreadAnswers, settings)
     await scope.register(bodies, { patience })
     await scope.register(auth, settings)
+    await scope.register(query, settings)
     await scope.register(limits, settings)
     await scope.register(publish, settings)
     await scope.register(subscribe, settings)
     await scope.register(connections)
+    await scope.register(cursors)
     await scope.register(presence)
     await scope.register(sessions, settings)
     await scope.register(tickets)

@@ -1,12 +1,12 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
 import { isIP } from 'node:net'
-import leven from 'leven'
 import { faultOfOrigin } from './auth/origin-list.js'
 import { quote } from './hub/quote.js'
 import { isPattern } from './hub/topic.js'
 import { DEFAULT_HOST, DEFAULT_PORT, isHost } from './listen-address.js'
 import { isLogAddress, type LogAddress } from './log/address.js'
 import type { Durability } from './log/durability.js'
+import { nearest } from './nearest.js'
 import { SettingsError } from './settings-error.js'
 import { Type, Value, type StaticDecode, type TSchema } from './typebox.js'
 import { parseDuration, parseSize } from './units.js'
@@ -233,7 +233,7 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
   const known = Object.keys(Environment.properties) as (keyof Environment)[]
   const faults = Object.keys(env)
     .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment) && !isInjected(name, env))
-    .map((name) => `${name} is unknown; did you mean ${nearest(name, known)}?`)
+    .map((name) => `${name} is unknown; did you mean ${nearestName(name, known)}?`)
   const values: Record<string, unknown> = {}
   for (const name of known) {
     const schema: TSchema = Environment.properties[name]
@@ -258,7 +258,7 @@ export function resolveSettings(given: Partial<Settings>): Settings {
   const settings: Record<string, unknown> = { ...loadSettings({}).hub }
   for (const [option, value] of Object.entries(given)) {
     if (value === undefined) continue
-    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown; did you mean ${nearest(option, Object.keys(VARIABLES))}?`)
+    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown; did you mean ${nearestName(option, Object.keys(VARIABLES))}?`)
     settings[option] = checkOption(option, value)
   }
   const resolved = settings as unknown as Settings
@@ -334,11 +334,10 @@ export function checkTrustProxy(given: TrustProxy): TrustProxy {
   }
 }
 
-function nearest(name: string, known: readonly string[]): string {
+function nearestName(name: string, known: readonly string[]): string {
   const bare = known.find((candidate) => `FANFARE_${candidate}` === name)
   if (bare !== undefined) return bare
-  const distance = (candidate: string) => leven(name.toUpperCase(), candidate.toUpperCase())
-  return known.reduce((best, candidate) => (distance(candidate) < distance(best) ? candidate : best))
+  return nearest(name, known)
 }
 
 /** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */

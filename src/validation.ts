@@ -93,8 +93,8 @@ export function summarize([first]: readonly ProblemDetail[]): string {
   return first ? `${first.path === '' ? 'it' : first.path} ${first.message}.` : 'it is not valid.'
 }
 
-/** RFC 6901, 3. Names that are very long are cut. */
-function escape(name: string): string {
+/** Writes a name as a part of a JSON pointer (RFC 6901, 3). Names that are very long are cut. */
+export function escape(name: string): string {
   return name.slice(0, MAX_NAME).replaceAll('~', '~0').replaceAll('/', '~1')
 }
 

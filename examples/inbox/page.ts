@@ -4,6 +4,7 @@ import { isName, NAME_RULE } from '../shared/name.js'
 import { hubUrl, show } from '../shared/status.js'
 import { openStream, wordsOfGap } from '../shared/stream.js'
 import type { Login, Message } from './server.js'
+import { Receipts } from './receipts.js'
 import { Shelf, type Kept } from './shelf.js'
 
 const field = (id: string) => element(id, 'input')
@@ -43,10 +44,14 @@ function start({ user, device, cursor }: Desk, hub: string): void {
   element('where').textContent = device
   element('cursor').textContent = cursor
 
+  const login = async () => (await ask<Login>('login', { body: { user } })).token
+  const receipts = new Receipts(async (id) => {
+    await ask(`${hub}/cursors/${cursor}`, { method: 'PUT', body: { id }, token: await login() })
+  })
   let doubles = 0
   const stream = openStream({
     async url() {
-      const { token } = await ask<Login>('login', { body: { user } })
+      const token = await login()
       const { ticket } = await ask<{ ticket: string }>(`${hub}/tickets`, { token })
       // The first time, when there is no cursor of this name yet, everything that waits comes.
       return `${hub}/topics/inbox.${user}/events?${new URLSearchParams({ cursor, replay: 'all', ticket })}`
@@ -56,6 +61,7 @@ function start({ user, device, cursor }: Desk, hub: string): void {
         const message: Kept = { ...(JSON.parse(data) as Message), id: lastEventId }
         if (shelf.put(message)) add(message)
         else element('doubles').textContent = String(++doubles)
+        receipts.acknowledge(lastEventId) // it is kept here now
       },
       'fanfare.gap': (event) => void (element('gap').textContent = wordsOfGap(event)),
     },
@@ -80,7 +86,7 @@ function start({ user, device, cursor }: Desk, hub: string): void {
   element('switch-off').addEventListener('click', () => {
     stream.close()
     sessionStorage.removeItem(KEY)
-    location.reload()
+    void receipts.settle().then(() => location.reload())
   })
 }
 

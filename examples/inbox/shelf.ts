@@ -1,6 +1,6 @@
 /**
- * What a device has received. The hub hands a message out and moves the cursor on, so it is the device that keeps it. The
- * cursor is written now and then, so that a message may come again: each is put here by its id, once.
+ * What a device has received. Once a message is acknowledged the hub does not send it again, so it is the device that keeps
+ * it. Acknowledgements are sent now and then, so that a message may come again: each is put here by its id, once.
  */
 import type { Message } from './server.js'
 

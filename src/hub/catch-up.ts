@@ -85,34 +85,34 @@ export class CatchUp {
     return subscriber.send(this.#encoder.open(subscriber.sequence, subscriber.info.id, subscriber.feed.selection.patterns, drawRetry()))
   }
 
-  /** Sends some of the past of topics that it was given, without ids: its cursor is beyond them. */
+  /** Sends a page of a replay, without ids: the subscriber's cursor is beyond its events. */
   async #replay(subscriber: Subscriber, replay: Replay): Promise<boolean> {
-    const { selection, after, until } = replay
+    const { wanted, selection, count, until } = replay
     const { trims } = this.#log
+    const after = replay.after ?? await this.#log.before(wanted, count, until)
     const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     if (subscriber.isClosed) return false
-    if (subscriber.hasMoved) return true // which topics it has now is told first
+    if (subscriber.hasMoved) return true // the open block with its new topics is sent first
+    const { events } = page
     const isGone = page.trimmedAt !== undefined && page.trimmedAt > replay.trims
-    const events = page.events.filter(({ topic, sequence }) => !subscriber.seen.has(topic, sequence))
     replay.trims = trims
-    replay.after = page.more ? page.position : until
-    subscriber.seen = subscriber.seen.given(selection.patterns, after, replay.after)
+    replay.after = page.position
     if (!page.more) subscriber.replays.shift()
-    const told = !isGone || subscriber.send(this.#encoder.gap('expired', this.#encoder.cursor(after), page.events[0]?.sequence))
+    const told = !isGone || subscriber.send(this.#encoder.gap('expired', this.#encoder.cursor(after), events[0]?.sequence))
     const sent = events.length === 0 || subscriber.send(this.#encoder.events(events, subscriber.feed.wire, false), events.length)
     return told && sent
   }
 
-  /** Sends of each topic the newest event, to somebody who stopped reading for a while. */
-  async #skip(subscriber: Subscriber, stall: { told: boolean }): Promise<boolean> {
+  /** Sends of each topic the newest event. */
+  async #skip(subscriber: Subscriber, stall: NonNullable<Subscriber['stall']>): Promise<boolean> {
     const { feed, sequence: after } = subscriber
-    const page = await this.#log.newest(feed.selection, { after, until: this.#head(), events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    const isSkipped = page.gap || await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length)
+    const { until = this.#head() } = stall
+    const page = await this.#log.newest(feed.selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
+    const isSkipped = !stall.told && (page.gap || await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length))
     if (subscriber.isClosed) return false
     if (subscriber.feed !== feed) return true
     const told = !isSkipped || stall.told || subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))
     stall.told ||= isSkipped
-    if (isSkipped) subscriber.seen = subscriber.seen.skipped(after, page.position, page.events)
     subscriber.sequence = page.position
     const sent = page.events.length === 0 || subscriber.send(this.#encoder.events(page.events, feed.wire), page.events.length)
     if (!page.more) subscriber.stall = undefined

@@ -8,7 +8,7 @@ import type { Latency } from './latency.js'
 import type { Selection } from './selection.js'
 import { Slice } from './slice.js'
 import type { Format } from './sse.js'
-import type { Subscriber } from './subscriber.js'
+import type { Subscriber, SubscriberInfo } from './subscriber.js'
 import { TopicIndex } from './topic-index.js'
 
 /**
@@ -53,11 +53,18 @@ export class Fanout {
     return feed
   }
 
+  /** Counts a subscriber among those of a feed, from which it reads from now on. */
+  enter(feed: Feed, { observes }: SubscriberInfo): void {
+    feed.size++
+    if (observes) feed.observers++
+  }
+
   /** Takes a subscriber off its feed. */
   leave(subscriber: Subscriber): void {
-    const { feed } = subscriber
+    const { feed, info } = subscriber
     feed.live.delete(subscriber)
     feed.size--
+    if (info.observes) feed.observers--
     if (feed.size > 0) return
     this.#holding.delete(feed)
     this.#feeds.delete(feedKey(feed.selection, feed.wire.format))
@@ -99,14 +106,21 @@ export class Fanout {
     if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep was faster
   }
 
-  /** How many subscribers an event of this topic and type goes to. */
+  /** How many subscribers an event of this topic and type goes to. Those that observe do not count. */
   count(topic: string, type: string | undefined): number {
     return this.#count(topic, ({ selection }) => selection.hasType(type))
   }
 
-  /** How many subscribers a topic has, whatever types they want. */
+  /** How many subscribers a topic has, whatever types they want. Those that observe do not count. */
   subscribers(topic: string): number {
     return this.#count(topic, () => true)
+  }
+
+  /** Whether any stream has a topic among its topics and patterns. */
+  isWatched(topic: string): boolean {
+    let isWatched = false
+    this.#index.each(topic, () => (isWatched = true))
+    return isWatched
   }
 
   #count(topic: string, isMeant: (feed: Feed) => boolean): number {
@@ -115,7 +129,7 @@ export class Fanout {
     this.#index.each(topic, (feed) => {
       if (feeds.has(feed) || !isMeant(feed)) return
       feeds.add(feed)
-      count += feed.size
+      count += feed.size - feed.observers
     })
     return count
   }

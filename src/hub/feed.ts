@@ -39,6 +39,8 @@ export class Feed {
   readonly live = new Set<Subscriber>()
   /** How many subscribers read this feed. */
   size = 0
+  /** How many of them observe: they do not count as subscribers of a topic. */
+  observers = 0
   /** Whether a sweep is to come for this feed. */
   due = false
   /** Every event that matches and lies behind this sequence is in the frames. */

@@ -14,6 +14,8 @@ export class Frame {
   readonly #encoder: Encoder
   #raw: Chunk | undefined
   #rawWithTopic: Chunk | undefined
+  #json: Chunk | undefined
+  #jsonWithTopic: Chunk | undefined
   #cloud: Chunk | undefined
   #cloudWithTopic: Chunk | undefined
 
@@ -32,10 +34,14 @@ export class Frame {
 
   /** The block to send: one chunk, shared by everyone who reads it in this way. */
   chunk(wire: Wire): Chunk {
-    if (wire.format === 'raw') {
-      return wire.topicLine ? (this.#rawWithTopic ??= this.#encode(wire)) : (this.#raw ??= this.#encode(wire))
+    switch (wire.format) {
+      case 'raw':
+        return wire.topicLine ? (this.#rawWithTopic ??= this.#encode(wire)) : (this.#raw ??= this.#encode(wire))
+      case 'json':
+        return wire.topicLine ? (this.#jsonWithTopic ??= this.#encode(wire)) : (this.#json ??= this.#encode(wire))
+      case 'cloudevents':
+        return wire.topicLine ? (this.#cloudWithTopic ??= this.#encode(wire)) : (this.#cloud ??= this.#encode(wire))
     }
-    return wire.topicLine ? (this.#cloudWithTopic ??= this.#encode(wire)) : (this.#cloud ??= this.#encode(wire))
   }
 
   #encode(wire: Wire): Chunk {

@@ -1,6 +1,5 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
 import type { Appended, EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
-import { Bookmarks, type BookmarkName } from './bookmarks.js'
 import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from './clock.js'
 import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
@@ -8,16 +7,16 @@ import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
 import { HubError } from './hub-error.js'
+import { NamedCursors, type CursorName } from './named-cursors.js'
 import { OwnTopics } from './own-topics.js'
 import { Presence, type Present } from './presence.js'
 import type { Principal } from './principal.js'
-import { Seen } from './seen.js'
 import type { Selection } from './selection.js'
 import { mapInTurns } from './slice.js'
 import { drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
-import { locate, type Start, type StartRequest } from './start.js'
+import { locate, locateFirst, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
-import { Subscriber, type Replay, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
 import { requireTopic, requireTopicName } from './topic.js'
 import { Upkeep, type UpkeepOptions } from './upkeep.js'
 
@@ -51,6 +50,10 @@ export interface HubOptions extends UpkeepOptions {
   maxEventSize: number
   /** For how long a subject without a stream is still present, in milliseconds. */
   presenceGrace: number
+  /** The most named cursors of a subject. */
+  maxCursorsPerSubject: number
+  /** After how long without use a named cursor is forgotten, in milliseconds. */
+  cursorTtl: number
   /** Told of what went wrong where nobody waits for an answer. */
   onError?: (err: unknown, message: string) => void
 }
@@ -62,13 +65,18 @@ export interface Subscription {
   format: Format
   start: Start
   sink: Sink
-  /** The bookmark that stays where this stream is. */
-  bookmark?: BookmarkName | undefined
+  /** The named cursor that the stream was opened with. */
+  cursor?: CursorName | undefined
   slow?: SlowPolicy
 }
 
-/** What a stream gets of the past of topics that it is given. */
-export type ReplayStart = Omit<Replay, 'until'>
+/** The newest retained events that a stream gets of patterns that it is given. */
+export interface WantedReplay {
+  /** The patterns, all of them new to the stream. */
+  selection: Selection
+  /** The most events. */
+  count: number
+}
 
 /** How long after one group of streams the next is ended when the hub drains, in milliseconds. */
 const DRAIN_STEP = 50
@@ -78,7 +86,8 @@ export class Hub implements SubscriberOwner {
   readonly #encoder: Encoder
   readonly #fanout = new Fanout()
   readonly #catchUp: CatchUp
-  readonly #bookmarks: Bookmarks
+  /** How far subjects have read, by their own account. */
+  readonly cursors: NamedCursors
   readonly #presence: Presence
   readonly #ownTopics: OwnTopics
   /** The streams that are open. */
@@ -92,7 +101,7 @@ export class Hub implements SubscriberOwner {
   #frames = 0
   #state: 'open' | 'draining' | 'closed' = 'open'
 
-  constructor(log: EventLog, { maxEventSize, presenceGrace, onError = () => undefined, ...upkeep }: HubOptions) {
+  constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...upkeep }: HubOptions) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
@@ -105,13 +114,13 @@ export class Hub implements SubscriberOwner {
       describe: (subscriber) => this.describe(subscriber),
       tell: (topic, data) => this.#tell(topic, data),
     })
-    this.#bookmarks = new Bookmarks(log.records, (sequence) => this.cursor(sequence), onError)
+    this.cursors = new NamedCursors(log.records, { epoch: log.epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError })
     this.#maxEventSize = maxEventSize
     this.#onError = onError
     this.#unfollow = log.follow((events) => this.#dispatch(events))
     this.#upkeep = new Upkeep(this.connections, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
       this.#fanout.releaseOld()
-      this.#bookmarks.tick(now)
+      this.cursors.tick()
       this.#presence.tick(now)
     })
   }
@@ -203,49 +212,50 @@ export class Hub implements SubscriberOwner {
 
   /**
    * Finds where a stream would begin.
-   * @param bookmark where it goes on from, when the request names no last event id
+   * @param cursor the named cursor that it goes on from when the request has no last event id
    */
-  locate(selection: Selection, request: StartRequest, bookmark?: BookmarkName): Promise<Start> {
-    const lastEventId = request.lastEventId ?? (bookmark && this.#bookmarks.find(bookmark))
-    return locate(this.#log, this.#head, selection, { ...request, lastEventId })
+  locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
+    const known = cursor && this.cursors.get(cursor)
+    if (cursor && !known) return locateFirst(this.#log, this.#head, selection, request)
+    return locate(this.#log, this.#head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
   }
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, format, start, sink, bookmark, slow: policy }: Subscription): Subscriber {
+  subscribe({ info, selection, format, start, sink, cursor, slow: policy }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
     const feed = this.#fanout.feed(selection, format, this.#head)
-    feed.size++
-    const seen = Seen.since(selection, start.isResumed ? 0 : start.sequence)
-    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, seen, sink, owner: this, policy })
+    this.#fanout.enter(feed, info)
+    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, sink, owner: this, policy })
     subscriber.gap = start.gap
     subscriber.announceLive = start.past
     subscriber.knownTrims = start.replayedAt
+    if (start.latestUntil !== undefined) subscriber.stall = { told: true, until: start.latestUntil }
     this.connections.add(subscriber)
-    if (bookmark) this.#bookmarks.follow(bookmark, subscriber)
+    if (cursor) this.cursors.opened(cursor, subscriber)
     this.#ownTopics.changed(subscriber, 'opened')
-    this.#presence.moved(info.principal, undefined, selection)
+    this.#presentAt(subscriber, undefined, selection)
     subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
     return subscriber
   }
 
   /**
-   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. It is told so by a
-   * block of its own.
-   * @param replay what it gets of the past of these topics
+   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. An open block tells
+   * it so.
+   * @param replay the retained events before its cursor that it gets first
    */
-  move(subscriber: Subscriber, selection: Selection, replay?: ReplayStart): void {
+  move(subscriber: Subscriber, selection: Selection, replay?: WantedReplay): void {
     this.#fanout.flush(subscriber)
     if (subscriber.isClosed) return
     const { selection: before, wire } = subscriber.feed
     const isLive = subscriber.state === 'live'
     if (isLive) subscriber.sequence = this.#head // it has been sent everything
     const feed = this.#fanout.feed(selection, wire.format, this.#head)
-    feed.size++
+    this.#fanout.enter(feed, subscriber.info)
     this.#fanout.leave(subscriber)
-    if (replay) subscriber.replays.push({ ...replay, until: subscriber.sequence })
+    if (replay) subscriber.replays.push({ ...replay, wanted: replay.selection, until: subscriber.sequence, after: undefined, trims: this.#log.trims })
     subscriber.moveTo(feed, this.#head)
-    this.#presence.moved(subscriber.info.principal, before, selection)
+    this.#presentAt(subscriber, before, selection)
     if (isLive) this.#run(subscriber)
     this.#ownTopics.changed(subscriber, 'changed')
   }
@@ -256,6 +266,7 @@ export class Hub implements SubscriberOwner {
    */
   renew(subscriber: Subscriber, principal: Principal, selection?: Selection): void {
     subscriber.info.principal = principal
+    if (subscriber.info.observes && !principal.admin) this.#show(subscriber)
     this.#presence.renewed(principal, subscriber.feed.selection)
     if (selection) this.move(subscriber, selection)
     else this.#ownTopics.changed(subscriber, 'changed')
@@ -284,13 +295,6 @@ export class Hub implements SubscriberOwner {
   /** The sequence before the newest `count` events of a selection. */
   before(selection: Selection, count: number): Promise<number> {
     return this.#log.before(selection, count)
-  }
-
-  /** Where the newest `count` events of a selection begin that a stream has not seen, and is not about to be sent. */
-  async locateUnseen(selection: Selection, count: number, { seen, replays }: Subscriber): Promise<ReplayStart> {
-    const { trims } = this.#log
-    const expected = replays.reduce((sum, replay) => sum.given(replay.selection.patterns, replay.after, replay.until), seen)
-    return { selection, trims, after: await this.#log.before(selection, count, (topic, sequence) => expected.newestUnseen(topic, sequence)) }
   }
 
   /** Reads history. */
@@ -339,8 +343,8 @@ export class Hub implements SubscriberOwner {
     if (!this.connections.delete(subscriber)) return
     this.#fanout.leave(subscriber)
     this.#ownTopics.changed(subscriber, 'closed', reason ?? 'gone')
-    this.#presence.moved(subscriber.info.principal, subscriber.feed.selection, undefined)
-    this.#bookmarks.leave(subscriber)
+    this.#presentAt(subscriber, subscriber.feed.selection, undefined)
+    this.cursors.closed(subscriber)
   }
 
   /**
@@ -376,7 +380,7 @@ export class Hub implements SubscriberOwner {
     this.#upkeep.stop()
     this.#ownTopics.stop()
     this.#unfollow()
-    await this.#bookmarks.close()
+    await this.cursors.close()
     await this.#log.close()
   }
 
@@ -391,6 +395,19 @@ export class Hub implements SubscriberOwner {
       if (count-- <= 0) return
       subscriber.end(reason)
     }
+  }
+
+  /** A stream that observes is present nowhere. */
+  #presentAt({ info }: Subscriber, before: Selection | undefined, after: Selection | undefined): void {
+    if (!info.observes) this.#presence.moved(info.principal, before, after)
+  }
+
+  /** Makes a stream that observed count as any other: its token does not allow that any more. */
+  #show(subscriber: Subscriber): void {
+    const { feed, info } = subscriber
+    info.observes = false
+    feed.observers--
+    this.#presentAt(subscriber, undefined, feed.selection)
   }
 
   /** A stream that is live and has nothing to come has seen everything up to the head. */

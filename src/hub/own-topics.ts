@@ -46,8 +46,8 @@ export class OwnTopics {
   changed(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, describe, tell } = this.#source
     if (change === 'closed') this.#stats.ended(subscriber)
-    this.#stats.listen(fanout.subscribers(STATS_TOPIC) > 0) // it may be the one that listens
-    if (fanout.subscribers(CONNECTIONS_TOPIC) === 0) return
+    this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // it may be the one that listens
+    if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
     tell(CONNECTIONS_TOPIC, { change, reason, ...describe(subscriber) } satisfies ConnectionChange)
   }
 

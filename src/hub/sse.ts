@@ -8,8 +8,11 @@ import type { BatchWriter } from './batch-writer.js'
 import { printCursor } from './cursor.js'
 import type { NewEvent, StoredEvent } from './event.js'
 
-/** What the data of an event is on a stream: the payload, or a CloudEvents 1.0 event in JSON. */
-export type Format = 'raw' | 'cloudevents'
+/**
+ * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:` line.
+ * `cloudevents`: a CloudEvent.
+ */
+export type Format = 'raw' | 'json' | 'cloudevents'
 
 /** How events look on a stream. `topicLine`: each names its topic in an extra field, which EventSource ignores. */
 export interface Wire {
@@ -36,9 +39,10 @@ export class Encoder {
    * @param sequence its place in the log; `undefined` for an ephemeral event, which has no `id:` line
    * @param time when it was published, in milliseconds since the epoch of Unix
    * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
+   * @param withId whether there is an `id:` line
    */
-  event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string): Chunk {
-    return Chunk.of(`${headOf(event, wire, sequence === undefined ? undefined : id, time, id)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
+  event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string, withId = sequence !== undefined): Chunk {
+    return Chunk.of(`${headOf(event, wire, sequence, time, id, withId)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
   }
 
   /**
@@ -46,7 +50,7 @@ export class Encoder {
    * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
    */
   events(events: readonly StoredEvent[], wire: Wire, withIds = true): Chunk {
-    return Chunk.join(events.map((event) => this.event(event, wire, withIds ? event.sequence : undefined, event.time, this.cursor(event.sequence))))
+    return Chunk.join(events.map((event) => this.event(event, wire, event.sequence, event.time, this.cursor(event.sequence), withIds)))
   }
 
   /**
@@ -56,7 +60,7 @@ export class Encoder {
   append(batch: BatchWriter, event: ShownEvent, wire: Wire): boolean {
     const { sequence, time } = event
     const id = this.cursor(sequence)
-    return batch.write(headOf(event, wire, id, time, id), dataOf(event, wire), tailOf(wire))
+    return batch.write(headOf(event, wire, sequence, time, id, true), dataOf(event, wire), tailOf(wire))
   }
 
   /** The cursor of a place in the log. */
@@ -111,28 +115,40 @@ export function drawRetry(busy = false): number {
 }
 
 /** What comes before an event's data. */
-function headOf(event: Omit<NewEvent, 'payload'>, wire: Wire, cursor: string | undefined, time: number, id: string): string {
-  let block = cursor === undefined ? '' : `id: ${cursor}\n`
-  if (event.type !== undefined) block += `event: ${event.type}\n`
+function headOf(event: Omit<NewEvent, 'payload'>, wire: Wire, sequence: number | undefined, time: number, id: string, withId: boolean): string {
+  let block = withId ? `id: ${id}\n` : ''
+  if (event.type !== undefined && wire.format !== 'json') block += `event: ${event.type}\n`
   if (wire.topicLine) block += `topic: ${event.topic}\n`
-  return wire.format === 'cloudevents' ? `${block}data: ${cloudAttributes(event, time, id)},"data":` : `${block}data: `
+  switch (wire.format) {
+    case 'raw':
+      return `${block}data: `
+    case 'json':
+      return `${block}data: ${historyMembers(event, time, sequence === undefined ? null : id)},"${event.kind === 'json' ? 'data' : 'text'}":`
+    case 'cloudevents':
+      return `${block}data: ${cloudAttributes(event, time, id)},"data":`
+  }
 }
 
 /** An event's data: payloads that are JSON as they are, since they have neither CR nor LF. */
 function dataOf({ kind, payload }: Pick<ShownEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
   if (kind === 'json') return payload
   const text = payload.toString()
-  return format === 'cloudevents' ? JSON.stringify(text) : splitLines(text)
+  return format === 'raw' ? splitLines(text) : JSON.stringify(text)
 }
 
 /** What comes behind an event's data. */
 function tailOf({ format }: Wire): string {
-  return format === 'cloudevents' ? '}\n\n' : '\n\n'
+  return format === 'raw' ? '\n\n' : '}\n\n'
 }
 
 /** CR, LF and CRLF each end a line of an event stream, so each starts a new `data:` line. */
 function splitLines(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
+}
+
+/** An event as in a page of history, as one line, without its payload and its end. An ephemeral event has no cursor. */
+function historyMembers({ topic, type }: Omit<NewEvent, 'payload'>, time: number, cursor: string | null): string {
+  return JSON.stringify({ id: cursor, topic, type, time: new Date(time).toISOString() }).slice(0, -1)
 }
 
 /** A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line, without its data and its end. */

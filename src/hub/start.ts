@@ -1,16 +1,19 @@
-/** Where a stream begins: what a client says it has read, or how much of the past it wants. */
-import type { EventLog } from '../log/log.js'
+/** Where a stream begins: what a subscriber says it has read, or how much of the past it wants. */
+import type { EventLog, Page } from '../log/log.js'
 import type { KnownGap } from './subscriber.js'
 import { parseCursor } from './cursor.js'
+import type { StoredEvent } from './event.js'
 import type { Selection } from './selection.js'
 import type { GapReason } from './sse.js'
 
-/** What a client asks for. */
+/** What a subscriber asks for. */
 export interface StartRequest {
-  /** The last id that it has read, as it says; it wins over `replay`. */
+  /** The last id that it has read, as it says; it wins over `replay` and `from`. */
   lastEventId?: string | undefined
-  /** How many retained events come first. */
-  replay?: number | 'all' | undefined
+  /** How many retained events come first; `latest`: the newest of each topic. */
+  replay?: number | 'all' | 'latest' | undefined
+  /** Instead of `replay`: `start`, or a time in milliseconds since the epoch of Unix from which every event comes. */
+  from?: 'start' | number | undefined
 }
 
 /** Where its stream begins. */
@@ -21,27 +24,53 @@ export interface Start {
   gap: KnownGap | undefined
   /** A replay: `EventLog.trims` at its beginning. What had been trimmed by then was not asked for. */
   replayedAt?: number
-  /** Whether something of the past comes first, at the end of which the client is told. */
+  /** Of what lies up to this sequence only the newest event of each topic comes. */
+  latestUntil?: number
+  /** Whether something of the past comes first, at the end of which the subscriber is told. */
   past: boolean
-  /** Whether the client has read what lies before. */
-  isResumed?: boolean
 }
 
 /** How much of a cursor that cannot be read is repeated to the client. */
 const REPEATED_AT_MOST = 128
 
 /** Finds where a stream of `selection` begins. */
-export async function locate(log: EventLog, head: number, selection: Selection, { lastEventId, replay = 0 }: StartRequest): Promise<Start> {
+export async function locate(log: EventLog, head: number, selection: Selection, { lastEventId, replay = 0, from }: StartRequest): Promise<Start> {
   if (lastEventId !== undefined) return resume(log.epoch, head, lastEventId)
+  if (from === 'start') return { sequence: 0, gap: undefined, past: true }
+  if (from !== undefined) return { sequence: Math.min(head, await log.locate(selection, from)), gap: undefined, past: true }
   if (replay === 0) return { sequence: head, gap: undefined, past: false }
   const replayedAt = log.trims
+  if (replay === 'latest') {
+    const first = await firstOf((after) => log.newest(selection, { after, until: head, events: 1 }))
+    return { sequence: first ? first.sequence - 1 : head, gap: undefined, replayedAt, latestUntil: head, past: true }
+  }
   const sequence = replay === 'all' ? 0 : await log.before(selection, replay)
   return { sequence, gap: undefined, replayedAt, past: true }
+}
+
+/**
+ * Finds where a stream of `selection` begins that is the first of a named cursor. Of everything (`replay=all`) the cursor
+ * is kept before the oldest event, so that a later stream is told of no gap before that.
+ */
+export async function locateFirst(log: EventLog, head: number, selection: Selection, request: StartRequest): Promise<Start> {
+  const start = await locate(log, head, selection, request)
+  if (request.lastEventId !== undefined || request.replay !== 'all') return start
+  const oldest = await firstOf((after) => log.read(selection, { after, until: head, events: 1 }))
+  return { ...start, sequence: oldest ? oldest.sequence - 1 : head }
+}
+
+/** Returns the first event of pages, of which some may be empty though there are more; `undefined`: there is none. */
+async function firstOf(read: (after: number) => Promise<Page>): Promise<StoredEvent | undefined> {
+  for (let after = 0; ; ) {
+    const { events: [first], more, position } = await read(after)
+    if (first || !more) return first
+    after = position
+  }
 }
 
 function resume(epoch: string, head: number, lastEventId: string): Start {
   const cursor = parseCursor(lastEventId)
   const reason: GapReason | undefined = !cursor ? 'invalid' : cursor.epoch !== epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
   const gap = reason && { reason, after: lastEventId.slice(0, REPEATED_AT_MOST) }
-  return { sequence: cursor && !gap ? cursor.sequence : 0, gap, past: true, isResumed: true }
+  return { sequence: cursor && !gap ? cursor.sequence : 0, gap, past: true }
 }

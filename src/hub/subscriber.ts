@@ -4,7 +4,6 @@ import { monotonicNow, wallNow } from './clock.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Principal } from './principal.js'
-import type { Seen } from './seen.js'
 import type { Selection } from './selection.js'
 import { closeBlock, drawRetry, type CloseReason, type GapReason } from './sse.js'
 
@@ -58,13 +57,19 @@ export interface KnownGap {
   after: string
 }
 
-/** Events of the past, to be sent without ids: they lie before the reader's cursor. */
+/** The newest retained events of patterns that a stream was given: sent without ids, since they lie before its cursor. */
 export interface Replay {
+  /** The patterns that it was asked with: `count` is over all of them. */
+  wanted: Selection
+  /** The same, less those that the stream has dropped since. */
   selection: Selection
-  /** What lies behind this sequence is still to be sent, unless it has been seen. */
-  after: number
+  /** The most events that it brings. */
+  count: number
+  /** The cursor of the stream when it was asked for, as a sequence: the replay ends there. */
   until: number
-  /** `EventLog.trims` when it was asked for; what had been trimmed by then was not. */
+  /** The sequence up to which it has been sent; `undefined`: its first event has not been located. */
+  after: number | undefined
+  /** Trims up to this value of `EventLog.trims` need no gap notice: they came before the replay was asked for, or were reported. */
   trims: number
 }
 
@@ -81,6 +86,8 @@ export interface SubscriberInfo {
   id: string
   /** The address that it came from. */
   address: string
+  /** Whether it looks on, as an admin may: it is neither present nor counted among a topic's subscribers. */
+  observes?: boolean
   /** Whose it is; another token of the same subject may take the place of the one that it was opened with. */
   principal: Principal
 }
@@ -93,8 +100,6 @@ export interface SubscriberOptions {
   sequence: number
   /** The newest sequence that its feed may have been given. */
   head: number
-  /** What it has seen of the log. */
-  seen: Seen
   sink: Sink
   owner: SubscriberOwner
   policy?: SlowPolicy | undefined
@@ -127,14 +132,15 @@ export class Subscriber implements SinkReader {
   gap: KnownGap | undefined
   /** It has been given other topics, and has not been told yet. */
   hasMoved = false
-  /** What it has seen of the log. */
-  seen: Seen
-  /** What it asked for of the past of topics that it was given later. */
+  /** The replays of patterns that it was given later, and that have not been sent. The first is sent first. */
   replays: Replay[] = []
   /** Ephemeral events of topics that it has kept, from feeds that it left before they could be sent. */
   carried: Frame[] = []
-  /** It stopped reading, and wants only what counts now; whether it has been told that something was skipped. */
-  stall: { told: boolean } | undefined
+  /**
+   * It gets only the newest event of each topic: of what lies up to `until`, or up to the head when it stopped reading.
+   * `told`: it needs no gap notice of what is skipped, or has had one.
+   */
+  stall: { told: boolean; until?: number } | undefined
   /** What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been told. */
   knownTrims: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
@@ -147,12 +153,11 @@ export class Subscriber implements SinkReader {
   #fullSince = 0
   readonly #owner: SubscriberOwner
 
-  constructor({ info, feed, sequence, head, seen, sink, owner, policy = 'resume' }: SubscriberOptions) {
+  constructor({ info, feed, sequence, head, sink, owner, policy = 'resume' }: SubscriberOptions) {
     this.info = info
     this.feed = feed
     this.sequence = sequence
     this.origin = { place: feed.end, sequence: head }
-    this.seen = seen
     this.policy = policy
     this.openedAt = this.lastWrite = monotonicNow()
     this.#sink = sink
@@ -161,8 +166,7 @@ export class Subscriber implements SinkReader {
   }
 
   /**
-   * Reads another feed from now on, from the same cursor. What it was to get of the past of topics that it has no longer,
-   * it does not get.
+   * Reads another feed from now on, from the same cursor. Replays of patterns that the feed does not have are dropped.
    */
   moveTo(feed: Feed, head: number): void {
     if (this.state !== 'live') this.#carry(this.feed.ephemeralSince(this.place ?? this.feed.placeAfter(this.sequence, this.origin.place) ?? this.origin.place))
@@ -170,7 +174,7 @@ export class Subscriber implements SinkReader {
       const selection = replay.selection.of(replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)))
       return selection.patterns.length > 0 ? [{ ...replay, selection }] : []
     })
-    this.seen = this.seen.moved(this.sequence, feed.selection)
+    if (this.stall?.until !== undefined) this.stall.told = false // of topics that it is given now, it lacks what is skipped
     this.feed = feed
     this.place = undefined
     this.origin = { place: feed.end, sequence: head }

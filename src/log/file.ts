@@ -13,8 +13,9 @@ import { asStoreError, beginSession, checkFolder, closeStore, openStore, require
 import { StoreError } from './file/store-error.js'
 import { Trimmer } from './file/trimmer.js'
 import { LARGEST_EVENT, Writer } from './file/writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, NewestWanted, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from './log.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from './steady-clock.js'
+import { locateIn, TimeIndex } from './time-index.js'
 
 /** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
 const TICK = 500
@@ -44,6 +45,10 @@ export class FileLog implements EventLog {
   readonly #reader: Reader
   readonly #writer: Writer
   readonly #turns = new Turns()
+  readonly #times: TimeIndex
+  /** The newest sequence when the log was opened. */
+  readonly #openedAt: number
+  #readingTimes: Promise<void> | undefined
   readonly #followers = new Set<FollowListener>()
   readonly #timer: NodeJS.Timeout
   #closing: Promise<void> | undefined
@@ -84,6 +89,8 @@ export class FileLog implements EventLog {
     this.epoch = tables.meta.get('epoch') as string
     this.#state = new State(tables)
     this.#reader = new Reader(tables, this.#state)
+    this.#openedAt = this.head
+    this.#times = new TimeIndex(() => this.#reader.oldest() ?? this.head + 1, this.head)
     const clock = openClock(tables, timeFrom(now, elapsed))
     const trimmer = new Trimmer(tables, this.#state, retention, clock)
     this.#writer = new Writer(tables, this.#state, trimmer, {
@@ -94,6 +101,7 @@ export class FileLog implements EventLog {
       lock,
       room,
       onStored: (events) => {
+        for (const { sequence, time } of events) this.#times.note(sequence, time)
         for (const follower of this.#followers) follower(events)
       },
     })
@@ -130,8 +138,26 @@ export class FileLog implements EventLog {
     return this.#run((view) => this.#reader.show(view, selection, span, see))
   }
 
-  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {
-    return this.#run((view) => this.#reader.before(view, selection, count, newestWanted))
+  before(selection: Selection, count: number, until?: number): Promise<number> {
+    return this.#run((view) => this.#reader.before(view, selection, count, until))
+  }
+
+  async locate(selection: Selection, time: number): Promise<number> {
+    await (this.#readingTimes ??= this.#readTimes())
+    const { after, until } = this.#times.find(time)
+    // of what was trimmed before the log was opened no time is known: it counts as of the time of what follows
+    const begin = after < this.#openedAt ? (this.#reader.newestUntil(after) ?? 0) : after
+    return locateIn({ after: begin, until }, this, selection, time)
+  }
+
+  /** Reads the times of the events that were there when the log was opened: once, when somebody first asks for a time. */
+  async #readTimes(): Promise<void> {
+    try {
+      await this.#run((view) => this.#reader.times(view, this.#openedAt, (sequence, time) => this.#times.fill(sequence, time)))
+    } catch (err) {
+      this.#readingTimes = undefined
+      throw err
+    }
   }
 
   newest(selection: Selection, options: ReadOptions): Promise<Page> {
@@ -215,6 +241,8 @@ function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
 
 /** The most bytes that LMDB takes for a key are 1,978. */
 const MAX_KEY = 1_024
+/** How many records are read at once where all of them are walked through. */
+const WALKED_AT_ONCE = 50
 
 class FileRecords implements Records {
   readonly #table: Tables['records']
@@ -231,6 +259,16 @@ class FileRecords implements Records {
 
   list(prefix: string): { key: string; value: unknown }[] {
     return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({ key, value }))
+  }
+
+  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
+    for (let start = prefix; ; ) {
+      const page = [...this.#table.getRange({ start, end: `${prefix}\uffff`, limit: WALKED_AT_ONCE })].map(({ key, value }) => ({ key, value }))
+      yield* page
+      const last = page.at(-1)
+      if (!last || page.length < WALKED_AT_ONCE) return
+      start = `${last.key}\0`
+    }
   }
 
   async put(key: string, value: unknown): Promise<void> {

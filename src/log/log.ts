@@ -101,13 +101,12 @@ export interface Records {
   get(key: string): unknown
   /** Every key that begins with `prefix`, and its value, in order. */
   list(prefix: string): { key: string; value: unknown }[]
+  /** Walks through every key that begins with `prefix`, in no particular order, at the pace of the caller: what changes meanwhile may be left out. */
+  walk(prefix: string): Iterator<{ key: string; value: unknown }>
   /** Stores a value that JSON can carry. Resolves when it is durable. */
   put(key: string, value: unknown): Promise<void>
   delete(key: string): Promise<void>
 }
-
-/** For a topic and a sequence: the newest sequence, not beyond it, that somebody wants; 0: none. */
-export type NewestWanted = (topic: string, sequence: number) => number
 
 /** An ordered log of events with retention. Whatever it is asked for, it holds the event loop for some milliseconds at most. */
 export interface EventLog {
@@ -145,11 +144,20 @@ export interface EventLog {
   show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown>
 
   /**
-   * Where to start in order to read the newest `count` events of a selection.
-   * @param newestWanted for a topic and a sequence: the newest sequence, not beyond it, that counts (0: none)
-   * @returns the sequence before the first of them (0 when there are no more than `count` events at all)
+   * Finds where to start in order to read the newest `count` events of a selection.
+   * @param until the newest sequence that counts; default: the head
+   * @returns the sequence before the first of them (0 when the selection has no more than `count` events)
    */
-  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number>
+  before(selection: Selection, count: number, until?: number): Promise<number>
+
+  /**
+   * Finds where to start in order to read every event of a selection from a time on. The clock may have gone back: the first
+   * event of that time counts, and what follows it may be older.
+   * @param time in milliseconds since the epoch of Unix
+   * @returns a sequence behind which every event of the selection lies whose time is `time` or later, also those that have
+   * been trimmed
+   */
+  locate(selection: Selection, time: number): Promise<number>
 
   /**
    * Reads of each topic of a selection only its newest event that matches, in order: for a reader who wants what counts

@@ -8,9 +8,10 @@ import { advance, type Work } from '../hub/slice.js'
 import { Smallest } from '../hub/smallest.js'
 import { Turns } from '../hub/turns.js'
 import { EventQueue } from './event-queue.js'
-import { REMEMBERED_TOPICS, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type NewestWanted, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
+import { REMEMBERED_TOPICS, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 import { PageBuilder } from './page-builder.js'
 import { SteadyClock, timeFrom } from './steady-clock.js'
+import { locateIn, TimeIndex } from './time-index.js'
 import { TopicTree } from './topic-tree.js'
 import { GapSearch, TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'
 
@@ -84,6 +85,7 @@ export class MemoryLog implements EventLog, TrimHistory {
   readonly #ids = new Map<string, Remembered>()
   /** Those whose events are gone, the first to be forgotten first. */
   readonly #orphans = new TinyQueue<Orphan>([], (a, b) => a.until - b.until)
+  readonly #times = new TimeIndex(() => this.#oldestTopic()?.events.oldest?.sequence ?? this.#head + 1, 0)
   readonly #timer: NodeJS.Timeout
 
   /**
@@ -142,8 +144,12 @@ export class MemoryLog implements EventLog, TrimHistory {
     return this.#run(this.#show(selection, span, see))
   }
 
-  before(selection: Selection, count: number, newestWanted?: NewestWanted): Promise<number> {
-    return this.#run(this.#before(selection, count, newestWanted))
+  before(selection: Selection, count: number, until?: number): Promise<number> {
+    return this.#run(this.#before(selection, count, until))
+  }
+
+  locate(selection: Selection, time: number): Promise<number> {
+    return locateIn(this.#times.find(time), this, selection, time)
   }
 
   newest(selection: Selection, options: ReadOptions): Promise<Page> {
@@ -251,20 +257,19 @@ export class MemoryLog implements EventLog, TrimHistory {
     return gaps.shown(end, false)
   }
 
-  *#before(selection: Selection, count: number, newestWanted: NewestWanted = (_topic, sequence) => sequence): Work<number> {
-    const head = this.#head
-    if (count === 0) return head
+  *#before(selection: Selection, count: number, until = this.#head): Work<number> {
+    if (count === 0) return until
     const merge = new TinyQueue<Cursor>([], (a, b) => b.event.sequence - a.event.sequence)
     for (const topic of this.#matching(selection)) {
-      const index = topic ? topic.events.indexAfter(head) - 1 : -1
+      const index = topic ? topic.events.indexAfter(until) - 1 : -1
       const event = topic?.events.at(index)
       if (event) merge.push({ topic: topic!, index, event })
       yield
     }
     let found = 0
     for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
-      const { topic: { name, events }, event: { type, sequence } } = cursor
-      const isWanted = cursor.index >= events.first && selection.hasType(type) && newestWanted(name, sequence) === sequence
+      const { topic: { events }, event: { type, sequence } } = cursor
+      const isWanted = cursor.index >= events.first && selection.hasType(type)
       if (isWanted && ++found === count) return sequence - 1
       const next = events.at(--cursor.index)
       if (next) {
@@ -347,6 +352,7 @@ export class MemoryLog implements EventLog, TrimHistory {
     this.#events++
     this.#bytes += size
     topic.bytes += size
+    this.#times.note(event.sequence, event.time)
     stored.push(event)
     if (topic.events.length > this.#retention.events) this.#trimOne(topic)
   }
@@ -471,6 +477,10 @@ class MemoryRecords implements Records {
   list(prefix: string): { key: string; value: unknown }[] {
     const keys = [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort()
     return keys.map((key) => ({ key, value: this.get(key) }))
+  }
+
+  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
+    for (const key of this.#values.keys()) if (key.startsWith(prefix)) yield { key, value: this.get(key) }
   }
 
   async put(key: string, value: unknown): Promise<void> {

@@ -45,6 +45,9 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
   app.addHook('onRoute', (route) => {
     route.onRequest = [route.onRequest ?? [], async (_request: FastifyRequest, reply: FastifyReply) => reply.helmet(HEADERS)].flat()
   })
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, anyQuery: true } // the page's own scripts may read it
+  })
   // The URLs of the page are relative to its folder. The path is the one that the browser knows, before `rewriteUrl`.
   app.addHook('onRequest', async (request, reply) => {
     reply.removeHeader('cache-control') // the hub's answers are kept by nobody, but these are files

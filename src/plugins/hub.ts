@@ -32,6 +32,8 @@ export default fp<Settings>(async (app, settings) => {
     maxAge: settings.maxConnectionAge,
     maxEventSize: settings.maxEventSize,
     presenceGrace: settings.presenceGrace,
+    maxCursorsPerSubject: settings.maxCursorsPerSubject,
+    cursorTtl: settings.cursorTtl,
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('hub', hub)

@@ -17,7 +17,7 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
 /** How many characters the topics of a page have at most, unless one stream alone has more. */
 const MAX_TOPIC_LENGTH = 256 * 1024
-/** How many replays of topics that were added may wait for a stream to be read. */
+/** The most replays that may wait until a stream reads. */
 const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
@@ -42,22 +42,18 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
   app.patch('/connections/:id', { onRequest, bodyLimit: SMALL_BODY, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
     const { subscribe = [], unsubscribe = [], replay = 0 } = request.body
-    const { id } = request.params
     if (subscribe.length > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`)
-    const subscriber = own(request, id);
+    const subscriber = own(request, request.params.id);
     [...subscribe, ...unsubscribe].forEach(requirePattern)
-    authorizeChange(request, subscriber, subscribe)
-    const { selection: before } = subscriber.feed
-    const added = before.of(subscribe.filter((pattern) => !before.patterns.includes(pattern)), false)
-    const past = replay > 0 && added.patterns.length > 0 ? await hub.locateUnseen(added, replay, subscriber) : undefined
-    own(request, id) // it may have ended, or been given another token, while the log was read
     authorizeChange(request, subscriber, subscribe)
     const { selection } = subscriber.feed
     const topics = new Set([...selection.patterns, ...subscribe])
     for (const pattern of unsubscribe) topics.delete(pattern)
     if (topics.size > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`)
-    if (past && subscriber.replays.length >= MAX_REPLAYS) throw new Problem('rate-limited', `The stream is not being read: ${MAX_REPLAYS} replays are waiting for that.`)
-    hub.move(subscriber, selection.of(topics), past)
+    const added = selection.of([...topics].filter((pattern) => !selection.patterns.includes(pattern)), false)
+    const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
+    if (wanted && subscriber.replays.length >= MAX_REPLAYS) throw new Problem('rate-limited', `The stream does not read: ${MAX_REPLAYS} replays wait to be sent.`)
+    hub.move(subscriber, selection.of(topics), wanted)
     return { topics: [...subscriber.feed.selection.patterns] }
   })
 

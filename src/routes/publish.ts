@@ -83,6 +83,7 @@ function refuseWithoutGrant(request: FastifyRequest, _reply: FastifyReply, done:
 function eventOf(body: unknown, type: string | undefined): EventBody {
   if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
   if (body instanceof PlainText) return type === undefined ? { text: body.text } : { text: body.text, type }
+  if (type !== undefined) throw new Problem('invalid-request', 'The query parameter "type" is for text/plain: in JSON the event has its "type" beside its data.')
   requireShape(eventShape, body, 'body', '', 'invalid-request')
   return body
 }

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { authorize } from '../auth/principal.js'
+import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
-import type { BookmarkName } from '../hub/bookmarks.js'
 import type { Principal } from '../hub/principal.js'
+import { quote } from '../hub/quote.js'
 import { Selection } from '../hub/selection.js'
 import type { Format } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
@@ -14,17 +14,24 @@ import { requirePattern } from '../hub/topic.js'
 import { preferredType } from '../negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
+import { Compile, Type } from '../typebox.js'
 import { refuseWhileBusy, type StreamLimits } from './busy.js'
 import { readCount } from './counts.js'
+import { readCursorName } from './cursors.js'
 import { readHistory } from './history.js'
 
 /** The most topics and patterns of one stream. */
 export const MAX_PATTERNS = 100
 /** The most retained events that can be asked for by number. */
 const MAX_REPLAY = 1_000
-const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 /** The most event types that can be asked for. */
 const MAX_TYPES = 100
+
+/** Parameters that only an event stream has, and those that only a page of history has. */
+const STREAM_ONLY = ['lastEventId', 'replay', 'from', 'format', 'cursor', 'slow', 'presence', 'observe'] as const
+const PAGE_ONLY = ['after', 'limit', 'last'] as const
+
+const dateTime = Compile(Type.String({ format: 'date-time' }))
 
 const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) => {
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
@@ -40,8 +47,10 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
     vary(reply)
     switch (preferredType(request)) {
       case 'text/event-stream':
+        refuseMisplaced(query, PAGE_ONLY, 'a page of history (Accept: application/json)', 'an event stream')
         return stream(request, reply, selection, query)
       case 'application/json':
+        refuseMisplaced(query, STREAM_ONLY, 'an event stream (Accept: text/event-stream)', 'a page of history')
         return reply.type('application/json; charset=utf-8').send(await readHistory(app.hub, selection, query))
       default:
         throw new Problem('not-acceptable', 'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).')
@@ -51,12 +60,18 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
     const format = readFormat(query.format)
-    const bookmark = readBookmark(request.fanfarePrincipal!, query)
+    const cursor = query.cursor === undefined ? undefined : readCursorName(request.fanfarePrincipal!, query.cursor)
     const slow = readPolicy(query.slow)
-    const start = await hub.locate(selection, readStart(request, query), bookmark)
+    const observes = readFlag('observe', query.observe)
+    if (observes) authorizeAdmin(request.fanfarePrincipal!, 'observe a topic without being present')
+    const wanted = readStart(request, query)
+    const start = await hub.locate(selection, wanted, cursor)
     await reply.fanfareTurn()
-    const principal = request.fanfarePrincipal! // the token may have ended while the log was read
-    refuseWhileBusy(hub, limits, { address: request.ip, principal })
+    let principal = admit()
+    if (cursor && request.method !== 'HEAD') {
+      await hub.cursors.use(cursor, start.sequence, wanted.lastEventId !== undefined && !start.gap)
+      principal = admit()
+    }
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
     if (request.method === 'HEAD') {
@@ -66,15 +81,22 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
     const sink = reply.fanfareStream(head)
     if (!sink) return reply // the peer has gone
     hub.subscribe({
-      info: { id, address: request.ip, principal },
+      info: { id, address: request.ip, principal, observes },
       selection,
       format,
       start,
       sink,
-      bookmark,
+      cursor,
       slow,
     })
     return reply
+
+    /** Checks again, after something was waited for, that the token is in force and that there may be another stream. */
+    function admit(): Principal {
+      const principal = request.fanfarePrincipal!
+      refuseWhileBusy(hub, limits, { address: request.ip, principal })
+      return principal
+    }
   }
 }
 
@@ -86,6 +108,7 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
     throw new Problem('invalid-request', `A stream has 1 to ${MAX_PATTERNS} topics or patterns, each as ?topic=…; here are ${patterns.length}.`)
   }
   const types = listOf(query.type)
+  if (types.includes('')) throw new Problem('invalid-request', 'The query has "type" without a value: no event has an empty type. Leave it out for all types.')
   if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
   authorize(request.fanfarePrincipal!, 'subscribe', patterns)
@@ -100,17 +123,15 @@ function vary(reply: FastifyReply): void {
   reply.header('vary', already === undefined ? 'Accept' : `${String(already)}, Accept`)
 }
 
-/** The named cursor that the stream goes on from, when it has one. */
-function readBookmark({ subject }: Principal, { cursor }: EventsQuery): BookmarkName | undefined {
-  if (cursor === undefined) return undefined
-  if (!CURSOR_NAME.test(cursor)) throw new Problem('invalid-request', 'A named cursor is called by 1 to 64 of letters, digits, "-" and "_".')
-  if (subject === undefined) throw new Problem('invalid-request', 'A named cursor belongs to a subject: the token needs a "sub".')
-  return { subject, name: cursor }
+/** Refuses parameters of the other representation: ignored, they would lose events without a word. */
+function refuseMisplaced(query: EventsQuery, names: readonly (keyof EventsQuery)[], theirs: string, ours: string): void {
+  const misplaced = names.find((name) => query[name] !== undefined)
+  if (misplaced !== undefined) throw new Problem('invalid-request', `The query parameter ${quote(misplaced)} is for ${theirs}, and this request is for ${ours}.`)
 }
 
 function readFormat(format = 'raw'): Format {
-  if (format === 'raw' || format === 'cloudevents') return format
-  throw new Problem('invalid-request', 'format is "raw" or "cloudevents".')
+  if (format === 'raw' || format === 'json' || format === 'cloudevents') return format
+  throw new Problem('invalid-request', 'format is "raw", "json" or "cloudevents".')
 }
 
 function readPolicy(slow = 'resume'): SlowPolicy {
@@ -123,9 +144,20 @@ function readFlag(name: string, value = 'false'): boolean {
   throw new Problem('invalid-request', `${name} is "true" or "false".`)
 }
 
-function readStart(request: FastifyRequest, query: EventsQuery): StartRequest {
-  const header = request.headers['last-event-id']
-  const replay = query.replay === undefined || query.replay === 'all' ? query.replay : readCount('replay', query.replay, 0, MAX_REPLAY)
-  const lastEventId = (Array.isArray(header) ? header[0] : header) ?? query.lastEventId
-  return { lastEventId: lastEventId === '' ? undefined : lastEventId, replay }
+/** Reads where a stream is to begin. An empty last event id is none. */
+function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from }: EventsQuery): StartRequest {
+  const header = [request.headers['last-event-id']].flat()[0]
+  if (replay !== undefined && from !== undefined) throw new Problem('invalid-request', 'A stream begins with "replay" or with "from", not with both.')
+  return {
+    lastEventId: [header, inQuery].find((id) => id !== undefined && id !== ''),
+    replay: replay === undefined || replay === 'all' || replay === 'latest' ? replay : readCount('replay', replay, 0, MAX_REPLAY),
+    from: from === undefined || from === 'start' ? from : readTime(from),
+  }
+}
+
+/** Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it. */
+function readTime(text: string): number {
+  const time = dateTime.Check(text) ? Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')) : NaN
+  if (!Number.isNaN(time)) return time
+  throw new Problem('invalid-request', `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`)
 }

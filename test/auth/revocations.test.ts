@@ -11,6 +11,7 @@ function records() {
   state.store = {
     get: (key) => kept.get(key),
     list: (prefix) => [...kept].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value })),
+    walk: (prefix) => [...kept].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value })).values(),
     put: async (key, value) => {
       if (state.fails) throw new Error('the disk is full')
       kept.set(key, value)

@@ -365,21 +365,15 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         ))
       })
 
-      await t.test('leaves out what is not wanted', async (t) => {
-        const wanted = fc.array(fc.record({ topic: fc.constantFrom('a', 'b', 'a.b', 'b.c'), after: fc.nat(12), length: fc.integer({ min: 1, max: 12 }) }), { maxLength: 4 })
+      await t.test('counts only events up to a sequence', async (t) => {
         await t.resolves(fc.assert(
-          fc.asyncProperty(anyAppends(), anySelection(), fc.integer({ min: 1, max: 12 }), wanted, async (batches, selection, count, unwanted) => {
-            const isUnwanted = (topic: string, sequence: number) => unwanted.some((span) => span.topic === topic && sequence > span.after && sequence <= span.after + span.length)
-            const newestWanted = (topic: string, sequence: number) => {
-              while (isUnwanted(topic, sequence)) sequence--
-              return sequence
-            }
+          fc.asyncProperty(anyAppends(), anySelection(), fc.nat(12), fc.nat(40), async (batches, selection, count, until) => {
             const log = await open(KEEP_ALL, () => 1)
             try {
               for (const batch of batches) await log.append(batch)
               const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 })).filter(isOf(selection))
-              const expected = all.filter(({ topic, sequence }) => !isUnwanted(topic, sequence)).at(-count)
-              t.equal(await log.before(selection, count, newestWanted), expected ? expected.sequence - 1 : 0)
+              const expected = count === 0 ? undefined : all.filter(({ sequence }) => sequence <= until).at(-count)
+              t.equal(await log.before(selection, count, until), count === 0 ? until : expected ? expected.sequence - 1 : 0)
             } finally {
               await log.close()
             }
@@ -395,6 +389,114 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(sequences(await readAll(log, EVERYTHING, await log.before(EVERYTHING, 2))), [9, 10])
         t.strictSame(sequences(await readAll(log, EVERYTHING, await log.before(EVERYTHING, 7))), [8, 9, 10])
       })
+    })
+
+    await t.test('locate', async (t) => {
+      /** The clock's step before each append, and how many events of which topic are appended. */
+      const anyHistory = (min: number) => fc.array(
+        fc.record({ step: fc.integer({ min, max: 50 }), topic: fc.constantFrom('a', 'b', 'a.b', 'b.c'), count: fc.integer({ min: 1, max: 40 }) }),
+        { minLength: 1, maxLength: 12 },
+      )
+      interface Timed {
+        sequence: number
+        topic: string
+        time: number
+      }
+
+      async function play(history: { step: number; topic: string; count: number }[], retention: Retention): Promise<{ log: EventLog; all: Timed[]; clock: () => number }> {
+        let now = 1_000
+        const log = await open(retention, () => now)
+        const all: Timed[] = []
+        for (const { step, topic, count } of history) {
+          now = Math.max(0, now + step)
+          for (const { sequence } of await log.append(manyEvents(count, topic))) all.push({ sequence, topic, time: now })
+        }
+        return { log, all, clock: () => now }
+      }
+
+      /** Checks where a time begins; where the clock never went back, to the event. */
+      async function check(log: EventLog, all: readonly Timed[], selection: Selection, time: number, isExact: boolean): Promise<void> {
+        const after = await log.locate(selection, time)
+        const retained = new Set(sequences(await readAll(log, selection)))
+        const wanted = all.filter(({ topic }) => selection.hasTopic(topic))
+        for (const { sequence, time: at } of wanted) {
+          const isLeftOut = at >= time && sequence <= after
+          const comesInVain = at < time && sequence > after && retained.has(sequence)
+          if (retained.has(sequence) && isLeftOut) throw new Error(`${sequence} of ${at} is left out: ${time} begins behind ${after}`)
+          if (isExact && (isLeftOut || comesInVain)) throw new Error(`${sequence} of ${at}, ${retained.has(sequence) ? 'retained' : 'trimmed'}: ${time} begins behind ${after}`)
+        }
+      }
+
+      await t.test('says where the events of a time begin, whatever has been trimmed', async (t) => {
+        await t.resolves(fc.assert(
+          fc.asyncProperty(anyHistory(0), anySelection(), fc.integer({ min: 900, max: 1_700 }), fc.constantFrom(3, 30, 1e6), async (history, { patterns }, time, events) => {
+            const { log, all } = await play(history, { ...KEEP_ALL, events })
+            try {
+              await check(log, all, new Selection(patterns), time, true)
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 60 },
+        ))
+      })
+
+      await t.test('brings at least every event of a time when the clock goes back', async (t) => {
+        await t.resolves(fc.assert(
+          fc.asyncProperty(anyHistory(-100), anySelection(), fc.integer({ min: 0, max: 1_700 }), fc.constantFrom(3, 30, 1e6), async (history, { patterns }, time, events) => {
+            const { log, all } = await play(history, { ...KEEP_ALL, events })
+            try {
+              await check(log, all, new Selection(patterns), time, false)
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 60 },
+        ))
+      })
+
+      await t.test('a gap is not silent when what is of a time was trimmed before the clock went back', async (t) => {
+        const { log, clock } = await start(t, { events: 3 })
+        const first = clock.now
+        await log.append(manyEvents(5, 'a'))
+        clock.now -= 1_000
+        await log.append(manyEvents(5, 'a'))
+        await until(async () => log.stats().events === 3)
+        t.ok((await readAll(log, new Selection(['a']), await log.locate(new Selection(['a']), first))).gap)
+      })
+
+      await t.test('counts types, and begins at the head where nothing is of the time', async (t) => {
+        const { log, clock } = await start(t)
+        const first = clock.now
+        await log.append([event('a', { type: 'x' }), event('a', { type: 'y' })])
+        clock.now += 1_000
+        await log.append([event('a', { type: 'x' }), event('a', { type: 'y' })])
+        t.strictSame(sequences(await readAll(log, new Selection(['a'], ['y']), await log.locate(new Selection(['a'], ['y']), first + 1))), [4])
+        t.equal(await log.locate(EVERYTHING, clock.now + 1), log.head)
+        t.equal(await log.locate(EVERYTHING, 0), 0)
+      })
+
+      if (reopen) {
+        await t.test('knows the times of what was there before the log was opened', async (t) => {
+          await t.resolves(fc.assert(
+            fc.asyncProperty(anyHistory(0), anySelection(), fc.integer({ min: 900, max: 1_700 }), fc.constantFrom(3, 30, 1e6), async (history, { patterns }, time, events) => {
+              const retention = { ...KEEP_ALL, events }
+              const { log: closed, all, clock } = await play(history, retention)
+              const log = await reopen(closed, retention, () => clock() + 20)
+              try {
+                for (const { sequence } of await log.append(manyEvents(5, 'a'))) all.push({ sequence, topic: 'a', time: clock() + 20 })
+                const selection = new Selection(patterns)
+                const after = await log.locate(selection, time)
+                const left = all.find((timed) => selection.hasTopic(timed.topic) && timed.time >= time && timed.sequence <= after)
+                if (left) throw new Error(`${left.sequence} of ${left.time} is left out: ${time} begins behind ${after}`)
+              } finally {
+                await log.close()
+              }
+            }),
+            { numRuns: 30 },
+          ))
+        })
+      }
     })
 
     await t.test('newest', async (t) => {
@@ -941,6 +1043,22 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await log.append(manyEvents(5, 'a'))
       t.strictSame(records.list('a/'), [{ key: 'a/1', value }, { key: 'a/2', value: 'again' }])
       t.equal(log.head, 5, 'a record is no event')
+    })
+
+    await t.test('records are walked through at the pace of the caller, each once', async (t) => {
+      const { log: { records } } = await start(t)
+      const keys = Array.from({ length: 120 }, (_, n) => `a/${n}`)
+      await Promise.all([...keys, 'b/1', 'ab'].map((key) => records.put(key, { key })))
+      const walked: string[] = []
+      const walk = records.walk('a/')
+      for (let next = walk.next(); !next.done; next = walk.next()) {
+        t.strictSame(next.value.value, { key: next.value.key })
+        walked.push(next.value.key)
+        if (walked.length === 10) await records.delete('a/0') // what changes meanwhile disturbs nothing
+        if (walked.length % 20 === 0) await delay(0)
+      }
+      t.strictSame([...new Set([...walked, 'a/0'])].sort(), keys.sort())
+      t.equal(new Set(walked).size, walked.length)
     })
 
     await t.test('a record is a value of its own', async (t) => {

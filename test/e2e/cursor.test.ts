@@ -1,7 +1,7 @@
-/** Named cursors: a stream goes on where the last one of its subject and name stopped. What was sent comes at least once. */
+/** Named cursors: a stream goes on from what its subject has acknowledged under a name. What was not comes again. */
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
-import { publish, publishBatch, request } from '../helper/http.js'
+import { publish, publishBatch, request, send } from '../helper/http.js'
 import { difference, due, sequence, type Logged } from '../helper/oracle.js'
 import { checkProblem } from '../helper/problem.js'
 import { startHub, type Hub } from '../helper/process.js'
@@ -48,19 +48,15 @@ async function readToEnd(stream: EventStream, log: readonly Logged[]): Promise<n
   return stream.events.map(({ data }) => Number(data))
 }
 
-/** What is wrong with what a stream was sent that goes on from a cursor: it may repeat, but it may not miss. */
-function missing(stream: EventStream, log: readonly Logged[], from: number): string {
-  const first = Math.min(from, Number(stream.events[0]?.data ?? log.length))
-  return difference(stream.events, due(log.slice(first), ['inbox.ada']))
+/** Acknowledges what a subject has read under a name. */
+async function acknowledge(hub: Hub, name: string, id: string, bearer = ada): Promise<void> {
+  const { status, body } = await send<{ id: string }>(hub, 'PUT', `/cursors/${name}`, { token: bearer, body: { id } })
+  if (status !== 200 || body.id !== id) throw new Error(`${id} was not acknowledged: ${status} ${JSON.stringify(body)}`)
 }
 
-/** Waits until a new stream of this name would begin at or behind this place. */
-async function untilWritten(t: Test, hub: Hub, name: string, at: number): Promise<void> {
-  await poll(async () => {
-    const head = await fetch(streamUrl(hub, ['inbox.ada'], { cursor: name }), { method: 'HEAD', headers: { authorization: `Bearer ${ada}` } })
-    return sequence(head.headers.get('last-event-id') ?? '') >= at ? true : undefined
-  }, () => `the cursor ${name} does not come to ${at}`)
-  t.pass(`the cursor ${name} has come to ${at}`)
+/** Waits until a named cursor stands at a cursor. */
+async function untilAt(hub: Hub, name: string, id: string): Promise<void> {
+  await poll(async () => ((await send<{ id: string }>(hub, 'GET', `/cursors/${name}`, { token: ada })).body.id === id ? true : undefined), () => `the cursor ${name} does not come to ${id}`)
 }
 
 /** On a busy machine it takes longer than a test file usually may. */
@@ -83,38 +79,65 @@ tests.push(t.test('the first time it starts from the head', async (t) => {
 }))
 
 for (const where of ['memory', 'file']) {
-  tests.push(t.test(`(${where}) another connection goes on where the last one stopped`, async (t) => {
+  tests.push(t.test(`(${where}) another connection goes on from what was acknowledged, and not from what was sent`, async (t) => {
     const hub = await startHub(t, { FANFARE_LOG: where === 'file' ? `file:${t.testdir({})}` : where })
     const { log, publish } = inbox()
     const first = await open(t, hub, 'phone')
     await first.told('open')
     await publish(hub, 5)
     await first.count(5)
-    await untilWritten(t, hub, 'phone', 5) // a while after they were sent
-    await publish(hub, 1)
-    await first.count(6)
+    await acknowledge(hub, 'phone', log[2]!.id)
     await leave(hub, first)
-    await publish(hub, 4)
-
+    await publish(hub, 2)
     const second = await open(t, hub, 'phone')
-    const read = await readToEnd(second, log)
-    t.equal(missing(second, log, 6), 'none', `with ${read.join(', ')} nothing is missing`)
-    t.ok(read[0]! >= 5, 'and nothing comes again that was sent long before')
+    t.strictSame(await readToEnd(second, log), [3, 4, 5, 6])
     t.strictSame(second.all.filter(({ type }) => type === 'fanfare.gap'), [])
   }))
 }
 
-tests.push(t.test('a stream that has ended long after its last event goes on exactly there', async (t) => {
-  const hub = await startHub(t, { FANFARE_HEARTBEAT: '300ms' })
+tests.push(t.test('what comes before the first acknowledgement is not lost', async (t) => {
+  const hub = await startHub(t, { FANFARE_LOG: `file:${t.testdir({})}` })
+  const { log, publish } = inbox()
+  await publish(hub, 2)
+  const first = await open(t, hub, 'phone')
+  await first.told('open')
+  await leave(hub, first)
+  await publish(hub, 3)
+  for (let round = 0; round < 2; round++) {
+    const again = await open(t, hub, 'phone')
+    t.strictSame(await readToEnd(again, log), [2, 3, 4], 'as often as it takes')
+    await leave(hub, again)
+  }
+}))
+
+tests.push(t.test('the first time of replay=all keeps the cursor before what is retained', async (t) => {
+  const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3' })
+  const { log, publish } = inbox()
+  await publish(hub, 10)
+  for (let round = 0; round < 2; round++) {
+    const stream = await open(t, hub, 'phone', ada, { replay: 'all' })
+    t.strictSame(await readToEnd(stream, log), [7, 8, 9])
+    t.strictSame(stream.all.filter(({ type }) => type === 'fanfare.gap'), [], 'what had gone before is no gap')
+    await leave(hub, stream)
+  }
+}))
+
+tests.push(t.test('a reconnect that names the cursor acknowledges its last event id', async (t) => {
+  const hub = await startHub(t)
   const { log, publish } = inbox()
   const first = await open(t, hub, 'phone')
   await first.told('open')
-  await publish(hub, 3)
-  await untilWritten(t, hub, 'phone', 3)
-  await leave(hub, first)
-  await publish(hub, 2)
-  const second = await open(t, hub, 'phone')
-  t.strictSame(await readToEnd(second, log), [3, 4], 'once each')
+  await publish(hub, 4)
+  const byHeader = await open(t, hub, 'phone', ada, {}, log[1]!.id)
+  await untilAt(hub, 'phone', log[1]!.id)
+  const byQuery = await open(t, hub, 'phone', ada, { lastEventId: log[2]!.id })
+  await untilAt(hub, 'phone', log[2]!.id)
+  const older = await open(t, hub, 'phone', ada, {}, log[0]!.id)
+  for (const lastEventId of ['zzzzzzzz-4', `${log[0]!.id.split('-')[0]}-99`, 'x']) (await open(t, hub, 'phone', ada, {}, lastEventId)).destroy()
+  t.strictSame(await readToEnd(older, log), [1, 2, 3], 'the stream goes on where its client says')
+  await leave(hub, first, byHeader, byQuery, older)
+  const again = await open(t, hub, 'phone')
+  t.strictSame(await readToEnd(again, log), [3], 'and the cursor does not go back')
 }))
 
 tests.push(t.test('it is kept over a restart', async (t) => {
@@ -125,26 +148,26 @@ tests.push(t.test('it is kept over a restart', async (t) => {
   await first.told('open')
   await publish(before, 4)
   await first.count(4)
+  await acknowledge(before, 'phone', log[1]!.id)
   t.equal(await before.stop(), 0)
   const hub = await startHub(t, settings)
   await publish(hub, 3)
   const second = await open(t, hub, 'phone')
-  await readToEnd(second, log)
-  t.equal(missing(second, log, 4), 'none')
+  t.strictSame(await readToEnd(second, log), [2, 3, 4, 5, 6])
 }))
 
-tests.push(t.test('after a kill nothing is missing', async (t) => {
+tests.push(t.test('after a kill everything comes that was not acknowledged', async (t) => {
   const settings = { FANFARE_LOG: `file:${t.testdir({})}` }
   const { log, publish } = inbox()
+  let acknowledged = 0
   for (let round = 0; round < 4; round++) {
     const hub = await startHub(t, settings)
     const stream = await open(t, hub, 'phone')
-    const from = log.length // everything up to here has been read, or is still to come
     await stream.told('open')
     await publish(hub, 5)
-    if (round === 2) await untilWritten(t, hub, 'phone', log.length)
-    await readToEnd(stream, log)
-    t.equal(missing(stream, log, round === 0 ? 0 : from), 'none', `round ${round}: ${stream.events.map(({ data }) => data).join(' ')}`)
+    t.strictSame(await readToEnd(stream, log), log.map((_, n) => n).slice(acknowledged), `round ${round}`)
+    acknowledged += round * 2
+    if (round > 0) await acknowledge(hub, 'phone', log[acknowledged - 1]!.id)
     await hub.kill()
   }
 }))
@@ -155,7 +178,7 @@ tests.push(t.test('another subject and another name are on their own', async (t)
   const first = await open(t, hub, 'phone')
   await first.told('open')
   await publish(hub, 3)
-  await untilWritten(t, hub, 'phone', 3)
+  await acknowledge(hub, 'phone', log[2]!.id)
   await leave(hub, first)
   await publish(hub, 2)
   for (const [what, name, bearer] of [['another name', 'laptop', ada], ['a name that differs in case', 'Phone', ada], ['another subject', 'phone', grace]] as const) {
@@ -197,7 +220,7 @@ tests.push(t.test('a last event id wins', async (t) => {
   const first = await open(t, hub, 'phone')
   await first.told('open')
   await publish(hub, 3)
-  await untilWritten(t, hub, 'phone', 5)
+  await acknowledge(hub, 'phone', log[4]!.id)
   await leave(hub, first)
   const byHeader = await open(t, hub, 'phone', ada, {}, log[0]!.id)
   t.strictSame(await readToEnd(byHeader, log), [1, 2, 3, 4])
@@ -206,7 +229,7 @@ tests.push(t.test('a last event id wins', async (t) => {
   await leave(hub, byHeader, byQuery)
   const known = await open(t, hub, 'phone', ada, { replay: 'all' })
   await known.told('open')
-  t.ok(sequence(known.ids[0]!.id) >= 1, 'a cursor that is known wins over replay')
+  t.equal(known.ids[0]!.id, log[4]!.id, 'a cursor that is known wins over replay')
 }))
 
 tests.push(t.test('what has been trimmed meanwhile is told as a gap', async (t) => {
@@ -215,7 +238,7 @@ tests.push(t.test('what has been trimmed meanwhile is told as a gap', async (t) 
   const first = await open(t, hub, 'phone')
   await first.told('open')
   await publish(hub, 2)
-  await untilWritten(t, hub, 'phone', 2)
+  await acknowledge(hub, 'phone', log[1]!.id)
   await leave(hub, first)
   await publish(hub, 10)
   const second = await open(t, hub, 'phone')
@@ -251,9 +274,9 @@ tests.push(t.test('it spans the topics of its stream', async (t) => {
   const first = await openStream(t, url, { token: ada })
   await first.told('open')
   const batch = (name: string) => publishBatch(hub, ['news.1', 'inbox.ada', 'elsewhere', 'news.2'].map((topic) => ({ topic, data: name })), ada)
-  await batch('one')
+  const read = await batch('one')
   await first.count(3)
-  await untilWritten(t, hub, 'all', 4)
+  await acknowledge(hub, 'all', read.at(-1)!.id)
   await leave(hub, first)
   const published = await batch('two')
   const second = await openStream(t, url, { token: ada })

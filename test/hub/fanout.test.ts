@@ -2,7 +2,6 @@ import t from 'tap'
 import { Fanout } from '../../src/hub/fanout.js'
 import { Frame } from '../../src/hub/frame.js'
 import { Latency } from '../../src/hub/latency.js'
-import { Seen } from '../../src/hub/seen.js'
 import { Selection } from '../../src/hub/selection.js'
 import { Encoder } from '../../src/hub/sse.js'
 import { Subscriber, type SubscriberOwner } from '../../src/hub/subscriber.js'
@@ -36,7 +35,7 @@ function open() {
     const feed = fanout.feed(selection, 'raw', head)
     feed.size++
     const sink = new FakeSink()
-    const subscriber = new Subscriber({ info: { id: '', address: '', principal: anybody }, feed, sequence: head, head, seen: Seen.since(selection, head), sink, owner })
+    const subscriber = new Subscriber({ info: { id: '', address: '', principal: anybody }, feed, sequence: head, head, sink, owner })
     fanout.join(subscriber, feed.end)
     return Object.assign(sink, { subscriber })
   }

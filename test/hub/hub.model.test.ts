@@ -97,7 +97,7 @@ class Story {
 
   constructor(retain: number) {
     this.log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-    this.hub = new Hub(this.log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxEventSize: 1e9, onError: (err) => void this.errors.push(err) })
+    this.hub = new Hub(this.log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, maxEventSize: 1e9, onError: (err) => void this.errors.push(err) })
   }
 
   readonly errors: unknown[] = []

@@ -487,7 +487,7 @@ await t.test('a hub goes on where its log is', async (t) => {
 
 await t.test('a hub that nobody listens to for errors does not mind them', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxEventSize: 100 })
+  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, maxEventSize: 100 })
   t.teardown(() => hub.close())
   await t.rejects(hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
 })

@@ -56,6 +56,19 @@ await t.test('a CloudEvent is one line of JSON with every attribute', (t) => {
   t.end()
 })
 
+await t.test('in the format json an event is a line of JSON as in a page of history, and has no event: line', (t) => {
+  const json: Wire = { format: 'json', topicLine: false }
+  const id = '8f3kq0zt-1042'
+  const time = '2024-02-29T12:30:15.250Z'
+  t.equal(encode({ data: { total: 12 }, type: 'created' }, json), `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","type":"created","time":"${time}","data":{"total":12}}\n\n`)
+  t.equal(encode({ text: 'a\r\n"b"' }, json), `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","text":"a\\r\\n\\"b\\""}\n\n`)
+  t.equal(encode({ data: null }, { format: 'json', topicLine: true }), `id: ${id}\ntopic: orders.42\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","data":null}\n\n`)
+  t.equal(encoder.event(checkEvent('a', { data: 1 }, 99), json, undefined, TIME, 'an-id').toString(), `data: {"id":null,"topic":"a","time":"${time}","data":1}\n\n`, 'an ephemeral event has no cursor')
+  const replayed = encoder.events([{ ...checkEvent('a', { data: 1 }, 99), sequence: 7, time: TIME }], json, false)
+  t.equal(replayed.toString(), `data: {"id":"8f3kq0zt-7","topic":"a","time":"${time}","data":1}\n\n`, 'a replayed event has its cursor in the data alone')
+  t.end()
+})
+
 await t.test('the blocks of the hub itself', (t) => {
   t.equal(encoder.open(1041, 'c1', ['orders.42', '**'], 2871).toString(), 'retry: 2871\nid: 8f3kq0zt-1041\nevent: fanfare.open\ndata: {"connection":"c1","topics":["orders.42","**"]}\n\n')
   t.equal(encoder.gap('expired', '8f3kq0zt-12', 900).toString(), 'event: fanfare.gap\ndata: {"reason":"expired","after":"8f3kq0zt-12","oldest":"8f3kq0zt-900"}\n\n')

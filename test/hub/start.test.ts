@@ -19,10 +19,10 @@ await t.test('without a wish a stream begins at the head, and has no past', asyn
 
 await t.test('it goes on after the last event id, which wins over replay', async (t) => {
   const { log, locate } = await start(t)
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-7` }), { sequence: 7, gap: undefined, past: true, isResumed: true })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-7`, replay: 'all' }), { sequence: 7, gap: undefined, past: true, isResumed: true })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-10` }), { sequence: 10, gap: undefined, past: true, isResumed: true })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-0` }), { sequence: 0, gap: undefined, past: true, isResumed: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-7` }), { sequence: 7, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-7`, replay: 'all' }), { sequence: 7, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-10` }), { sequence: 10, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-0` }), { sequence: 0, gap: undefined, past: true })
 })
 
 await t.test('a cursor that is of no use begins at the oldest event, and says why', async (t) => {
@@ -32,7 +32,7 @@ await t.test('a cursor that is of no use begins at the oldest event, and says wh
     ['42', 'invalid'], ['a\nb', 'invalid'], [`${log.epoch}-07`, 'invalid'], [' ', 'invalid'],
   ]
   for (const [lastEventId, reason] of table) {
-    t.strictSame(await locate({ lastEventId }), { sequence: 0, gap: { reason, after: lastEventId }, past: true, isResumed: true })
+    t.strictSame(await locate({ lastEventId }), { sequence: 0, gap: { reason, after: lastEventId }, past: true })
   }
 })
 

@@ -60,7 +60,7 @@ await t.test('what is accepted decides: an event stream, a page of history, or n
   ]
   for (const [accept, type] of table) {
     const headers = accept === undefined ? {} : { accept }
-    const { statusCode, headers: answered } = await open(app, `${URL}?topic=x`, headers, (text) => text.includes('\n\n'))
+    const { statusCode, headers: answered } = await open(app, URL, headers, (text) => text.includes('\n\n'))
     const got = statusCode === 406 ? 406 : String(answered['content-type']).startsWith('text/event-stream') ? 'stream' : String(answered['content-type']).startsWith('application/json') ? 'json' : answered['content-type']
     t.equal(got, type, String(accept))
     t.match(answered['vary'], /\baccept\b/i)
@@ -275,4 +275,48 @@ await t.test('over a socket', async (t) => {
     t.match(await app.hub.publish('orders.42', { data: 1 }), { subscribers: 0 })
     t.equal((await app.hub.read(selection, { after: head, events: 9 })).events.length, 1)
   })
+})
+
+await t.test('parameters of the other representation are refused, since ignored they would lose events', async (t) => {
+  const { send } = await openApp(t)
+  for (const query of ['after=x-1', 'limit=5', 'last=5']) {
+    t.match(isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request', query).detail, /page of history/)
+  }
+  for (const query of ['lastEventId=x', 'replay=1', 'from=start', 'format=json', 'cursor=a', 'slow=latest', 'presence=false', 'observe=true']) {
+    t.match(isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'application/json' } }), 400, 'invalid-request', query).detail, /event stream/)
+  }
+  for (const query of ['replay=1&from=start', 'replay=0&from=start', 'from=now', 'from=', 'from=2026-12-31', 'from=2026-02-30T00:00:00Z', 'from=1', 'replay=newest', 'format=xml', 'observe=yes', 'type=']) {
+    isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request', query)
+  }
+  isProblem(t, await send({ method: 'POST', url: `${URL}?type=x`, payload: { data: 1 } }), 400, 'invalid-request', 'the type of JSON stands in it')
+})
+
+await t.test('an empty last event id is none: the query has it, or replay and from are asked', async (t) => {
+  const { app } = await openApp(t)
+  for (const data of [1, 2, 3]) await app.hub.publish('a', { data, type: 'x' })
+  const read = async (query: string) => {
+    const { blocks } = await open(app, `/topics/a/events?${query}`, { 'last-event-id': '' }, (text) => text.includes('fanfare.live') && text.endsWith('\n\n'))
+    return blocks.flatMap(({ event }) => (event && !event.type.startsWith('fanfare.') ? [event.data] : []))
+  }
+  t.strictSame(await read(`lastEventId=${app.hub.epoch}-1`), ['2', '3'])
+  t.strictSame(await read('lastEventId=&replay=1'), ['3'])
+  t.strictSame(await read('from=start'), ['1', '2', '3'])
+  t.strictSame(await read('from=2020-01-01T00:00:00%2B02:00'), ['1', '2', '3'])
+  t.strictSame(await read('from=2016-12-31T23:59:60Z'), ['1', '2', '3'])
+  t.strictSame(await read('from=2999-01-01T00:00:00Z'), [])
+  t.strictSame(await read('replay=latest'), ['3'])
+  t.match((await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown), [{ id: `${app.hub.epoch}-3`, topic: 'a', type: 'x', data: 3 }])
+})
+
+await t.test('only admins observe', async (t) => {
+  const { app, send } = await openApp(t)
+  const ask = (bearer: string) => send({ url: `${URL}?observe=true`, headers: { accept: 'text/event-stream', authorization: `Bearer ${bearer}` } })
+  isProblem(t, await ask(token({ sub: 'ann', subscribe: ['**'] })), 403, 'not-granted')
+  const origin = await listen(app)
+  const watcher = await fetch(`${origin}${URL}?observe=true`, { headers: { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], presence: ['**'], admin: true })}` } })
+  t.equal(watcher.status, 200)
+  t.match((await send({ url: '/topics/orders.42' })).json(), { subscribers: 0 })
+  t.strictSame(app.hub.present('orders.42'), [])
+  t.equal(app.hub.connections.size, 1)
+  await watcher.body?.cancel()
 })

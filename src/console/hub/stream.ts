@@ -114,11 +114,14 @@ export class LiveStream {
     const resume = this.#lastId === undefined ? {} : { lastEventId: this.#lastId }
     this.#watch(attempt, 'silence')
     const { ticket } = await call<{ ticket: string }>('tickets', { method: 'POST', signal: attempt.signal })
-    const response = await fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...query, ...resume, ticket }), {
-      headers: { accept: 'text/event-stream' },
-      cache: 'no-store',
-      signal: attempt.signal,
-    })
+    const open = (observe: boolean) =>
+      fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...(observe ? { observe: 'true' } : {}), ...query, ...resume, ticket }), {
+        headers: { accept: 'text/event-stream' },
+        cache: 'no-store',
+        signal: attempt.signal,
+      })
+    let response = await open(true)
+    if (response.status === 403) response = await open(false) // only admins observe; others are present where they look
     if (!response.ok || !response.body) throw await refusalOf(response, true)
     const hasPast = this.#lastId !== undefined || query.replay !== undefined
     const parser = createParser({ onEvent: (message) => this.#take(message, hasPast), onRetry: (retry) => (this.#retry = retry) })

@@ -5,7 +5,7 @@
 import type { Transaction } from 'lmdb'
 import type { Selection } from '../../hub/selection.js'
 import type { Work } from '../../hub/slice.js'
-import type { NewestWanted, Page, ReadOptions, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import type { Page, ReadOptions, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
 import { PageBuilder } from '../page-builder.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
@@ -79,16 +79,35 @@ export class Reader {
     return gaps.shown(Math.max(after, until), false)
   }
 
+  /** The sequence of the oldest event; `undefined`: there is none. */
+  oldest(): number | undefined {
+    return [...this.#tables.events.keys({ limit: 1 })][0]
+  }
+
+  /** The newest sequence of an event that is retained, not beyond `until`; `undefined`: there is none. */
+  newestUntil(until: number): number | undefined {
+    return [...this.#tables.events.keys({ start: until, reverse: true, limit: 1 })][0]
+  }
+
+  /** Visits every event up to a sequence, whatever its topic: its sequence and time. */
+  *times(view: View, until: number, visit: (sequence: number, time: number) => void): Work<void> {
+    const sequences = new LogSequences(this.#tables.events, 'forwards', 0, until)
+    for (let sequence = sequences.next(view.transaction); sequence !== undefined; sequence = sequences.next(view.transaction)) {
+      const event = this.event(view.transaction, sequence)
+      if (event) visit(sequence, event.time)
+      yield
+    }
+  }
+
   /** As `EventLog.before`. */
-  *before(view: View, selection: Selection, count: number, newestWanted?: NewestWanted): Work<number> {
-    const { head } = this.#state.totals
-    if (count === 0) return head
-    const { sequences, isWhole } = yield* this.#sequences(view, selection, 'backwards', 0, head)
-    const mustRead = isWhole || selection.types !== undefined || newestWanted !== undefined
+  *before(view: View, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
+    if (count === 0) return until
+    const { sequences, isWhole } = yield* this.#sequences(view, selection, 'backwards', 0, until)
+    const mustRead = isWhole || selection.types !== undefined
     let found = 0
     for (let sequence = sequences.next(view.transaction); sequence !== undefined; sequence = sequences.next(view.transaction)) {
       const event = mustRead ? this.event(view.transaction, sequence) : undefined
-      const isWanted = !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)) && (newestWanted?.(event.topic, sequence) ?? sequence) === sequence)
+      const isWanted = !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)))
       if (isWanted && ++found === count) return sequence - 1
       yield
     }

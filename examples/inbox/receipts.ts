@@ -1,0 +1,33 @@
+/**
+ * Tells the hub what has been kept here: the newest id, at most once a second. A receipt that is lost costs nothing but a
+ * message that comes again.
+ */
+
+/** The shortest time between two receipts, in milliseconds. */
+const INTERVAL = 1_000
+
+export class Receipts {
+  readonly #send: (id: string) => Promise<void>
+  #newest: string | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  /** @param send sends a receipt for an id and for everything before it */
+  constructor(send: (id: string) => Promise<void>) {
+    this.#send = send
+  }
+
+  /** Sends a receipt for a message soon. */
+  acknowledge(id: string): void {
+    this.#newest = id
+    this.#timer ??= setTimeout(() => void this.settle(), INTERVAL)
+  }
+
+  /** Sends the receipt that has not been sent, now. Resolves when that is done, or has failed. */
+  async settle(): Promise<void> {
+    const id = this.#newest
+    this.#newest = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (id !== undefined) await this.#send(id).catch(() => undefined) // the next one is for all of them
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * Finds the events of a time: the newest time of each block of sequences. The wall clock may go back, so that times are not
+ * in the order of sequences; blocks are, and a block that has no event of a time or later can be left out for certain.
+ */
+import type { Selection } from '../hub/selection.js'
+import type { EventLog, Span } from './log.js'
+
+/** How many sequences a block has at first. */
+const BLOCK = 64
+/** The most blocks; of more each two are joined. They take 8 bytes each. */
+const MAX_BLOCKS = 16_384
+
+export class TimeIndex {
+  readonly #oldest: () => number
+  #size = BLOCK
+  /** The number of the first block; block `n` has the sequences from `n * size + 1` on. */
+  #first: number
+  /** The newest time of each block; `-Infinity`: none is known. */
+  #newest: number[]
+  /** Of the blocks in which the clock went back: the first sequence whose time is before the one that precedes it. */
+  #setBack = new Map<number, number>()
+  /** The newest time of the blocks that were dropped since nothing of them is retained. */
+  #dropped: number
+  /** The newest event of the log. */
+  #last: { sequence: number; time: number }
+  /** The first event that was noted. */
+  #noted: { sequence: number; time: number } | undefined
+  /** The time of the event that was filled in last. */
+  #filled = -Infinity
+
+  /**
+   * @param oldest returns the sequence of the oldest event that is retained, or one greater than the head
+   * @param head the newest sequence: the retained events up to it are to be filled in
+   */
+  constructor(oldest: () => number, head: number) {
+    this.#oldest = oldest
+    while ((head - oldest()) / this.#size > MAX_BLOCKS / 2) this.#size *= 2
+    this.#first = this.#blockOf(Math.min(oldest(), head + 1))
+    this.#newest = Array.from({ length: head === 0 ? 0 : Math.max(0, this.#blockOf(head) - this.#first + 1) }, () => -Infinity)
+    this.#dropped = head === 0 ? -Infinity : Infinity
+    this.#last = { sequence: head, time: -Infinity }
+  }
+
+  /** Takes an event that was appended: each, in the order of their sequences. */
+  note(sequence: number, time: number): void {
+    this.#put(sequence, time, time < this.#last.time)
+    this.#noted ??= { sequence, time }
+    this.#last = { sequence, time }
+  }
+
+  /** Takes an event from before this index: each that is retained, in the order of their sequences. */
+  fill(sequence: number, time: number): void {
+    if (this.#blockOf(sequence) < this.#first) return // it has been trimmed meanwhile
+    this.#put(sequence, time, time < this.#filled)
+    this.#filled = time
+  }
+
+  /**
+   * Finds the first block that has an event of a time or later: every event up to `after` is older. Up to `until` the times
+   * are in the order of the sequences. Of events that were trimmed before the oldest that is retained, nothing is known
+   * where the clock went back after them.
+   * @param time in milliseconds since the epoch of Unix
+   */
+  find(time: number): Required<Span> {
+    this.#dropTrimmed()
+    if (this.#noted && this.#noted.time < this.#filled) this.#markSetBack(this.#blockOf(this.#noted.sequence), this.#noted.sequence)
+    const index = this.#newest.findIndex((newest) => newest >= time)
+    const { sequence } = this.#last
+    if (index < 0) return { after: sequence, until: sequence }
+    const block = this.#first + index
+    const after = index === 0 && this.#dropped >= time ? 0 : block * this.#size
+    return { after, until: (this.#setBack.get(block) ?? (block + 1) * this.#size + 1) - 1 }
+  }
+
+  #blockOf(sequence: number): number {
+    return Math.floor((sequence - 1) / this.#size)
+  }
+
+  #put(sequence: number, time: number, isSetBack: boolean): void {
+    const block = this.#blockOf(sequence)
+    const index = block - this.#first
+    if (index >= this.#newest.length) {
+      if (this.#newest.length >= MAX_BLOCKS) {
+        this.#makeRoom()
+        return this.#put(sequence, time, isSetBack)
+      }
+      for (let missing = this.#newest.length; missing < index; missing++) this.#newest.push(-Infinity)
+      this.#newest.push(time)
+    } else if (time > this.#newest[index]!) this.#newest[index] = time
+    if (isSetBack) this.#markSetBack(block, sequence)
+  }
+
+  #markSetBack(block: number, sequence: number): void {
+    this.#setBack.set(block, Math.min(sequence, this.#setBack.get(block) ?? Infinity))
+  }
+
+  #makeRoom(): void {
+    this.#dropTrimmed()
+    if (this.#newest.length <= MAX_BLOCKS / 2) return
+    if (this.#first % 2 !== 0) {
+      this.#newest.unshift(-Infinity)
+      this.#first--
+    }
+    this.#newest = Array.from({ length: Math.ceil(this.#newest.length / 2) }, (_, index) => Math.max(this.#newest[2 * index]!, this.#newest[2 * index + 1] ?? -Infinity))
+    const setBack = [...this.#setBack]
+    this.#setBack.clear()
+    for (const [block, sequence] of setBack) this.#markSetBack(Math.floor(block / 2), sequence)
+    this.#first /= 2
+    this.#size *= 2
+  }
+
+  #dropTrimmed(): void {
+    const count = Math.min(this.#blockOf(this.#oldest()) - this.#first, this.#newest.length)
+    if (count <= 0) return
+    for (const newest of this.#newest.splice(0, count)) this.#dropped = Math.max(this.#dropped, newest)
+    this.#first += count
+    for (const block of this.#setBack.keys()) if (block < this.#first) this.#setBack.delete(block)
+  }
+}
+
+/** Leaves out what is older at the beginning of a block, as `EventLog.locate` does. */
+export async function locateIn({ after, until }: Required<Span>, log: Pick<EventLog, 'show'>, selection: Selection, time: number): Promise<number> {
+  const found = { last: after, isOver: after >= until }
+  for (let position = after; !found.isOver; ) {
+    const shown = await log.show(selection, { after: position, until }, ({ sequence, time: at }) => {
+      found.isOver = at >= time
+      if (!found.isOver) found.last = sequence
+      return !found.isOver
+    })
+    found.isOver ||= !shown.more
+    position = shown.position
+  }
+  return found.last
+}

@@ -1,0 +1,65 @@
+/**
+ * Refuses query parameters that a route does not know, and those that are given more than once where one value is taken.
+ * Ignored, a misspelt `lastEventId` would lose events without a word.
+ */
+import type { RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { Problem } from '../errors.js'
+import { quote } from '../hub/quote.js'
+import { nearest } from '../nearest.js'
+import type { Settings } from '../settings.js'
+import type { TSchema } from '../typebox.js'
+import { escape } from '../validation.js'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route takes any query, and ignores it. */
+    anyQuery?: boolean
+  }
+}
+
+/** The parameters of a route, by name; the value says whether one may be repeated. */
+type Parameters = ReadonlyMap<string, boolean>
+
+export default fp<Pick<Settings, 'queryToken'>>(async (app, { queryToken }) => {
+  app.addHook('onRoute', (route) => {
+    if (route.method === 'OPTIONS') return
+    const { properties = {} } = (route.schema?.querystring ?? {}) as { properties?: Record<string, TSchema> }
+    const parameters = new Map(Object.entries(properties).map(([name, schema]) => [name, isRepeatable(schema)]))
+    const documented = [...parameters.keys()]
+    // the auth plugin looks for these, and has words of its own for what is wrong with them
+    if (hooksOf(route).includes(app.authenticate)) parameters.set('ticket', true)
+    if (queryToken) parameters.set('token', true)
+    route.onRequest = [...hooksOf(route), (request, _reply, done) => {
+      if (!request.routeOptions.config.anyQuery) check(request.query as Record<string, unknown>, parameters, documented)
+      done()
+    }]
+  })
+}, { name: 'fanfare-query', fastify: '5.x', dependencies: ['fanfare-auth'] })
+
+function hooksOf({ onRequest }: RouteOptions) {
+  return onRequest === undefined ? [] : [onRequest].flat()
+}
+
+/** @throws Problem `unknown-parameter`, `invalid-request` */
+function check(query: Record<string, unknown>, parameters: Parameters, documented: readonly string[]): void {
+  for (const name in query) {
+    const mayRepeat = parameters.get(name)
+    if (mayRepeat === undefined) throw unknown(name, documented)
+    if (!mayRepeat && Array.isArray(query[name])) throw invalid(name, 'is given more than once')
+  }
+}
+
+function unknown(name: string, documented: readonly string[]): Problem {
+  const words = documented.length === 0 ? 'this route takes no parameters.' : `did you mean ${quote(nearest(name, documented))}? Names are case-sensitive.`
+  return new Problem('unknown-parameter', `The query has ${quote(name)}, which is not known here: ${words}`, { errors: [{ path: `/${escape(name)}`, message: 'is not known' }] })
+}
+
+function invalid(name: string, message: string): Problem {
+  return new Problem('invalid-request', `The query parameter ${quote(name)} ${message}, and takes one value.`, { errors: [{ path: `/${escape(name)}`, message }] })
+}
+
+function isRepeatable(schema: TSchema): boolean {
+  const { anyOf = [] } = schema as { anyOf?: { type?: string }[] }
+  return anyOf.some(({ type }) => type === 'array')
+}

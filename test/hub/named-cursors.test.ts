@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { NamedCursors } from '../../src/hub/named-cursors.js'
+import type { Subscriber } from '../../src/hub/subscriber.js'
+import type { Records } from '../../src/log/log.js'
+import { MemoryLog } from '../../src/log/memory.js'
+import { until } from './fake-sink.js'
+
+const EPOCH = 'aaaaaaaa'
+const phone = { subject: 'ada', name: 'phone' }
+const id = (sequence: number) => `${EPOCH}-${sequence}`
+
+/** Records of which writes are held back or fail when a test says so. */
+function slowRecords(t: Test) {
+  const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 1 })
+  t.teardown(() => log.close())
+  const { records } = log
+  const state = { writes: 0, gate: Promise.resolve(), fails: false }
+  const write = async (change: () => Promise<void>): Promise<void> => {
+    state.writes++
+    const { gate, fails } = state
+    await gate
+    if (fails) throw new Error('the disk is full')
+    await change()
+  }
+  const store: Records = {
+    get: (key) => records.get(key),
+    list: (prefix) => records.list(prefix),
+    walk: (prefix) => records.walk(prefix),
+    put: (key, value) => write(() => records.put(key, value)),
+    delete: (key) => write(() => records.delete(key)),
+  }
+  return { state, store, records }
+}
+
+function open(t: Test, { limit = 100, ttl = 1e9 } = {}) {
+  const slow = slowRecords(t)
+  const errors: unknown[] = []
+  const make = () => new NamedCursors(slow.store, { epoch: EPOCH, limit, ttl, onError: (err) => void errors.push(err) })
+  return { ...slow, cursors: make(), again: make, errors }
+}
+
+await t.test('a cursor moves when something is acknowledged, and never backwards', async (t) => {
+  const { cursors, again } = open(t)
+  t.equal(cursors.get(phone), undefined)
+  t.match(await cursors.acknowledge(phone, 7), { name: 'phone', id: id(7) })
+  t.match(await cursors.acknowledge(phone, 5), { id: id(7) }, 'an older one is answered with what is held')
+  t.match(await cursors.acknowledge(phone, 9), { id: id(9) })
+  t.match(again().get(phone), { id: id(9) }, 'it is stored')
+  t.ok(await cursors.delete(phone))
+  t.notOk(await cursors.delete(phone))
+  t.match(await cursors.acknowledge(phone, 1), { id: id(1) }, 'one that was deleted begins anew')
+})
+
+await t.test('acknowledgements that overlap end at the newest, and each is durable when it is answered', async (t) => {
+  const { cursors, state, again } = open(t)
+  let release!: () => void
+  state.gate = new Promise((resolve) => (release = resolve))
+  const answers = [3, 9, 4, 9, 1].map((sequence) => cursors.acknowledge(phone, sequence))
+  const done: number[] = []
+  answers.forEach((answer, index) => void answer.then(() => done.push(index)))
+  await delay(5)
+  t.strictSame(done, [], 'nothing is answered before it is stored')
+  t.equal(state.writes, 2, 'and what moves nothing writes nothing')
+  release()
+  t.strictSame((await Promise.all(answers)).map((cursor) => cursor.id), [id(3), id(9), id(9), id(9), id(9)])
+  t.match(again().get(phone), { id: id(9) })
+})
+
+await t.test('a write that fails is told, and moves nothing', async (t) => {
+  const { cursors, state } = open(t)
+  await cursors.acknowledge(phone, 3)
+  state.fails = true
+  await t.rejects(cursors.acknowledge(phone, 5), /the disk is full/)
+  t.match(cursors.get(phone), { id: id(3) })
+  await t.rejects(cursors.use({ subject: 'ada', name: 'new' }, 5, false), /the disk is full/, 'a new cursor is not promised before it is kept')
+  await t.resolves(cursors.use(phone, 5, true), 'a stream of one that is known does not wait for that')
+})
+
+await t.test('a cursor of another log is replaced', async (t) => {
+  const { cursors, store } = open(t)
+  await cursors.acknowledge(phone, 900)
+  const other = new NamedCursors(store, { epoch: 'bbbbbbbb', limit: 100, ttl: 1e9, onError: () => undefined })
+  t.match(other.get(phone), { id: id(900) })
+  t.match(await other.acknowledge(phone, 2), { id: 'bbbbbbbb-2' })
+})
+
+await t.test('a subject has so many cursors and no more, however many are asked for at once', async (t) => {
+  const { cursors } = open(t, { limit: 3 })
+  const all = await Promise.allSettled(Array.from({ length: 10 }, (_, n) => cursors.acknowledge({ subject: 'ada', name: `c${n}` }, n)))
+  t.equal(all.filter(({ status }) => status === 'fulfilled').length, 3)
+  t.match(all.find(({ status }) => status === 'rejected'), { reason: { code: 'too-many-cursors' } })
+  t.match(await cursors.acknowledge({ subject: 'ada', name: 'c1' }, 50), { id: id(50) }, 'those that are there can be moved')
+  t.match(await cursors.acknowledge({ subject: 'grace', name: 'c9' }, 50), { id: id(50) }, 'and another subject has its own')
+  const deleting = cursors.delete({ subject: 'ada', name: 'c0' })
+  t.match(await cursors.acknowledge({ subject: 'ada', name: 'c9' }, 9), { id: id(9) })
+  await deleting
+  t.strictSame(cursors.list('ada').map(({ name }) => name), ['c1', 'c2', 'c9'])
+  t.strictSame(cursors.list('nobody'), [])
+})
+
+await t.test('what is not used for too long is forgotten, a few at a time; what an open stream names is kept', async (t) => {
+  const ttl = 400
+  const { cursors, records, again, errors } = open(t, { ttl })
+  await Promise.all(Array.from({ length: 300 }, (_, n) => cursors.acknowledge({ subject: `s${n}`, name: 'x' }, 1)))
+  const stream = Object.create(null) as Subscriber
+  await cursors.use(phone, 4, false)
+  cursors.opened(phone, stream)
+  t.match(cursors.list('s1'), [{ name: 'x', id: id(1) }])
+  await delay(ttl + 50)
+  t.equal(cursors.get({ subject: 's1', name: 'x' }), undefined, 'it is as good as gone before it is swept')
+  t.equal(records.list('cursor/').length, 301)
+  cursors.tick()
+  await delay(5)
+  t.ok(records.list('cursor/').length >= 200, `${records.list('cursor/').length} are left after one step`)
+  const end = performance.now() + 20_000
+  while (records.list('cursor/').length > 1 && performance.now() < end) {
+    cursors.tick()
+    await delay(2)
+  }
+  t.equal(records.list('cursor/').length, 1)
+  t.match(cursors.get(phone), { id: id(4) })
+  cursors.closed(stream)
+  await cursors.close()
+  t.match(again().get(phone), { id: id(4) }, 'its time begins with the end of its stream')
+  t.strictSame(errors, [])
+})
+
+await t.test('a time that is ahead of the clock keeps no cursor for longer', async (t) => {
+  const { cursors, records } = open(t, { ttl: 1_000 })
+  await cursors.acknowledge(phone, 1)
+  const { key } = records.list('cursor/')[0]!
+  await records.put(key, { id: id(1), used: Date.now() + 1e12 })
+  cursors.tick()
+  await until(() => (records.get(key) as { used: number }).used <= Date.now())
+})
+
+await t.test('what an earlier version has stored goes on', async (t) => {
+  const { cursors, records } = open(t)
+  await cursors.acknowledge(phone, 1)
+  const { key } = records.list('cursor/')[0]!
+  t.notMatch(key, /ada/, 'a key does not name its subject')
+  await records.put(key, id(8))
+  t.match(cursors.get(phone), { id: id(8) })
+  cursors.tick()
+  await until(() => typeof records.get(key) === 'object')
+  t.match(cursors.get(phone), { id: id(8) })
+})
