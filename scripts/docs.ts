@@ -20,7 +20,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'reserved-topic': 'Publish to a topic whose first segment is not `fanfare`.',
   'invalid-pattern': 'As for a topic, where a whole segment may be `*` and the last `**`. Percent-encode what the URL does not allow.',
   'invalid-cursor': 'Send an `id` or a `cursor` that the hub has sent, unchanged.',
-  'invalid-event': 'Send exactly one of `data` and `text`, nested at most 64 levels deep; the detail says which other member is not as it should be.',
+  'invalid-event': 'Send exactly one of `data` and `text`, nested at most 600 levels deep; the detail says which other member is not as it should be.',
   'invalid-json': 'Send JSON; the detail says where the mistake is.',
   'invalid-encoding': 'Send UTF-8.',
   'invalid-line': 'Mend the line that `line` names and send it and all that follow; the `accepted` events before it are stored.',

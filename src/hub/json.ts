@@ -2,8 +2,11 @@
 import { isNumberObject } from 'node:util/types'
 import { HubError } from './hub-error.js'
 
-/** How many arrays and objects the data of an event may have within each other (RFC 8259, 9, allows such a limit). */
-export const MAX_DEPTH = 64
+/**
+ * How many arrays and objects the data of an event may have within each other (RFC 8259, 9, allows such a limit). Readers of
+ * other languages give up at about 1,000 (Python's `json`, Jackson).
+ */
+export const MAX_DEPTH = 600
 
 const TOO_DEEP = `The data is nested deeper than ${MAX_DEPTH} levels of arrays and objects.`
 const NOT_JSON = 'The data cannot be written as JSON.'
