@@ -222,13 +222,14 @@ await t.test('a health check follows HOST and PORT', async (t) => {
 
 const canLimit = process.platform === 'linux'
 await t.test('a process with few descriptors says so at its start, and when none is left', { skip: canLimit ? false : 'only Linux says how many there are' }, async (t) => {
-  const [program, args] = bareNode([MAIN], { HOST: '127.0.0.1', PORT: '0', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, FANFARE_MAX_CONNECTIONS: '60' })
-  const child = spawn('sh', ['-c', 'ulimit -n 60; exec "$@"', 'sh', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const files = 200 // Node opens many at once while it loads the modules
+  const [program, args] = bareNode([MAIN], { HOST: '127.0.0.1', PORT: '0', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, FANFARE_MAX_CONNECTIONS: String(files) })
+  const child = spawn('sh', ['-c', `ulimit -n ${files}; exec "$@"`, 'sh', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => child.kill('SIGKILL'))
   const output = listenTo(child)
   const { port } = new URL(await listening(output))
-  await poll(async () => (output.stdout.includes('the process may open 60 files') ? true : undefined), () => output.stdout)
-  const sockets = Array.from({ length: 60 }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined))
+  await poll(async () => (output.stdout.includes(`the process may open ${files} files`) ? true : undefined), () => output.stdout)
+  const sockets = Array.from({ length: files }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined))
   t.teardown(() => sockets.forEach((socket) => socket.destroy()))
   await poll(async () => (output.stdout.includes('no descriptor is left') ? true : undefined), () => output.stdout)
   t.equal(output.stdout.split('no descriptor is left').length, 2, 'once')
