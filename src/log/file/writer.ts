@@ -70,12 +70,17 @@ interface PendingPurge {
 
 /** How much a transaction may do beside its appends. */
 interface Limits {
+  /** What is done for those who wait, and has room. */
+  must: Work
   index: number
   trims: number
   purges: number
 }
 
-const NO_LIMITS: Limits = { index: 0, trims: 0, purges: 0 }
+const NO_LIMITS = { index: 0, trims: 0, purges: 0 }
+
+/** Payloads of fewer characters are taken for the most bytes that they can have: counting those costs more than the room. */
+const SHORT = 512
 
 /** What a transaction did. */
 interface Outcome {
@@ -336,15 +341,15 @@ export class Writer {
     const trims = this.#trimmer.isDue ? TRIM_STEP + 2 * must.events : 0
     const purges = this.#purges.size > 0 ? PURGE_STEP : 0
     const index = this.#needsIndex ? Math.min(INDEX_STEP, this.#state.unindexed.length) : 0
-    if (trims + purges + index === 0) return NO_LIMITS
+    if (trims + purges + index === 0) return { ...NO_LIMITS, must }
     for (let share = 1; share >= MIN_SHARE; share /= 2) {
-      const limits = { index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
+      const limits = { must, index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
       const removals = limits.trims + limits.purges
       const work = { ...must, indexed: limits.index, removals, topics: Math.min(limits.index + removals, this.#state.topics.size + (this.#trimmer.forgetsTopics ? limits.trims : 0)) }
       if (room.fits(work, 'trim')) return limits
       if (share === 1) room.wish(work)
     }
-    return appends.length > 0 ? NO_LIMITS : undefined
+    return appends.length > 0 ? { ...NO_LIMITS, must } : undefined
   }
 
   /** What a transaction has to do for those who wait. */
@@ -353,7 +358,8 @@ export class Writer {
     for (const { bytes } of records) work.recordBytes += bytes
     for (const { events } of appends) {
       for (const { topic, type, id, payload } of events) {
-        const bytes = HEADER.bytes + 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0)) + Buffer.byteLength(payload)
+        const payloadBytes = payload.length < SHORT ? 3 * payload.length : Buffer.byteLength(payload)
+        const bytes = HEADER.bytes + 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0)) + payloadBytes
         const ownPages = ownPagesOf(bytes, PAGE_SIZE)
         work.events++
         work.ownPages += ownPages
@@ -397,7 +403,7 @@ export class Writer {
     for (const { write } of records) write()
     change.write()
     return {
-      work: { ...this.#workOf(appends, records), indexed: change.indexed, topics: change.written + change.forgotten, removals: change.removals },
+      work: { ...limits.must, indexed: change.indexed, topics: change.written + change.forgotten, removals: change.removals },
       stored,
       appended,
       purged: steps.filter(({ done }) => done).map(({ purge }) => purge),
