@@ -54,6 +54,7 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   try {
     try {
       for await (const lines of readLines(body, events.maxLength, waiting)) {
+        publisher() // blank lines do not keep an upload open beyond its token
         await take(lines)
         waiting.renew()
         await storing.room()

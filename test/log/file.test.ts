@@ -226,6 +226,10 @@ await t.test('a folder belongs to one process', async (t) => {
   })
 })
 
+await t.test('a lock file of LMDB that cannot be opened is refused', async (t) => {
+  await refusesToOpen(t, t.testdir({ 'lock.mdb': {} }), /cannot be used for the log/)
+})
+
 await t.test('a store that cannot be read is refused', async (t) => {
   await t.test('of a newer format', async (t) => {
     const folder = t.testdir({})

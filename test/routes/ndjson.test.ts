@@ -249,6 +249,17 @@ await t.test('a blank line keeps an upload alive, part of a line does not', asyn
   t.match((await answers[0]).json(), { accepted: 1 })
 })
 
+await t.test('blank lines do not keep an upload open beyond its token', async (t) => {
+  const hub = await openApp(t)
+  await listen(hub.app)
+  const body = pipe()
+  const answer = post(hub, body, { authorization: `Bearer ${token({ sub: 'u1', publish: ['a'] })}` })
+  const timer = setInterval(() => body.push('\n'), 20)
+  t.teardown(() => clearInterval(timer))
+  await hub.send({ method: 'POST', url: '/revocations', payload: { subject: 'u1', until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
+  isProblem(t, await answer, 401, 'revoked-token')
+})
+
 await t.test('the type may be application/ndjson, and the body may begin with a byte order mark', async (t) => {
   const hub = await openApp(t)
   t.match((await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })).json(), { accepted: 2 })

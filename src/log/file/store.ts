@@ -215,6 +215,8 @@ function makeLockFile(folder: string, readOnly = false): void {
     writeFileSync(file, Buffer.alloc(LOCK_BYTES), { flag: 'wx', mode: 0o664 })
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException
+    // LMDB ends the process when it cannot open the file, such as one of another user
+    if (code === 'EEXIST' && !readOnly) return closeSync(openSync(file, 'r+'))
     if (code === 'EEXIST' || (readOnly && code !== 'ENOSPC' && code !== 'EDQUOT')) return // LMDB says what it makes of it
     if (code === 'ENOSPC' || code === 'EDQUOT') rmSync(file, { force: true })
     throw err
