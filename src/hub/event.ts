@@ -28,21 +28,27 @@ export interface NewEvent {
   payload: string
 }
 
-/** An event that `checkEvent` has returned, ready to be published. */
-export interface CheckedEvent extends NewEvent {
-  ephemeral: boolean
-}
-
-/** As a base class it has the fields of a subclass added to an object that exists. */
-const Existing = function (value: object) {
-  return value
-} as unknown as new (value: object) => object
-
-/** Marks events that have been checked, so that no other object passes for one: a set of them would cost more. */
-class Stamp extends Existing {
+/** An event that `checkEvent` has returned, ready to be published. Its private brand tells it from any other object. */
+export class CheckedEvent implements NewEvent {
+  readonly topic: string
+  readonly type: string | undefined
+  readonly id: string | undefined
+  readonly kind: 'json' | 'text'
+  readonly payload: string
+  readonly ephemeral: boolean
   readonly #isChecked = true
 
-  static isOn(value: unknown): boolean {
+  constructor({ topic, type, id, kind, payload }: NewEvent, ephemeral: boolean) {
+    this.topic = topic
+    this.type = type
+    this.id = id
+    this.kind = kind
+    this.payload = payload
+    this.ephemeral = ephemeral
+  }
+
+  /** Whether a value is an event that has been checked. */
+  static is(value: unknown): value is CheckedEvent {
     return typeof value === 'object' && value !== null && #isChecked in value && value.#isChecked
   }
 }
@@ -97,7 +103,7 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
   if (!fits([payload], maxSize)) {
     throw new HubError('event-too-large', `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`)
   }
-  return new Stamp({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload, ephemeral } satisfies CheckedEvent) as unknown as CheckedEvent
+  return new CheckedEvent({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload }, ephemeral)
 }
 
 /** The most events of one batch. */
@@ -131,7 +137,7 @@ export function checkEvents(inputs: readonly (EventInput & { topic: string })[],
 export function requireChecked(events: readonly CheckedEvent[]): void {
   requireArray(events)
   for (const event of events) {
-    if (!Stamp.isOn(event)) throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
+    if (!CheckedEvent.is(event)) throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
   }
 }
 

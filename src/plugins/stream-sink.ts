@@ -39,10 +39,12 @@ export function openSink(body: StreamBody, options: SinkOptions): Sink {
 }
 
 class StreamSink implements Sink, Watched, Reachable {
+  // The fields of each write stand together at the beginning: with a thousand streams every line of memory is a cache miss.
   reader: SinkReader | undefined
   /** Used while nothing is left in the stream's own buffer. */
   readonly #writer: DirectWriter | undefined
   #isDirect = false
+  readonly #isChunked: boolean
   #isFull = false
   #isEnded = false
   #isClosed = false
@@ -54,7 +56,6 @@ class StreamSink implements Sink, Watched, Reachable {
   /** When that was last less than before; then, when the sink was ended. On the clock of `performance.now()`. */
   #since = 0
   readonly #body: StreamBody
-  readonly #isChunked: boolean
   readonly #slowTimeout: number
   readonly #watch: SinkWatch
   readonly #open: Set<Reachable>

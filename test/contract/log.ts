@@ -687,11 +687,13 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         void purge.finally(() => going.delete(purge))
         const meanwhile: number[] = []
         const seen: Page[] = []
-        while (going.size > 0) {
-          meanwhile.push((await log.append([event('a')]))[0]!.sequence)
-          seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
-          await delay(0)
+        const append = async () => {
+          for (; going.size > 0; await delay(0)) meanwhile.push((await log.append([event('a')]))[0]!.sequence)
         }
+        const read = async () => {
+          for (; going.size > 0; await delay(0)) seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
+        }
+        await Promise.all([append(), read()])
         t.ok(meanwhile.length > 1, `${meanwhile.length} appends were answered before it was done`)
         t.equal(await purge, 5_000)
         t.strictSame(sequences(await readAll(log, new Selection(['a']))), meanwhile)

@@ -39,8 +39,13 @@ const ROW = { index: 48, topics: 320, ids: 400, emptied: 320 }
 const ALWAYS = 8
 /** How many freed pages a page of LMDB's free list names at least. */
 const FREED_A_PAGE = 256
-/** After so many transactions the tables are looked at again. */
+/** After so many transactions, or rows that were stored, the tables are looked at again: it costs more than a transaction. */
 const LOOK_EVERY = 64
+const LOOK_ROWS = 2_000
+/** How many rows a page above those with rows has at least: the keys of publisher ids are the longest. */
+const FANOUT = 8
+/** How many levels a table can gain by `LOOK_ROWS` rows. */
+const DEEPER = Math.ceil(Math.log(LOOK_ROWS) / Math.log(FANOUT))
 /** How old a reader's snapshot may be, in transactions, so that it keeps none of the free pages that count. */
 const YOUNG = 3
 
@@ -50,17 +55,27 @@ interface Stats {
   treeBranchPageCount: number
   treeLeafPageCount: number
   overflowPages: number
+  entryCount: number
 }
 
 interface RootStats extends Stats {
   root: Stats
   free: Stats
+}
+
+interface FileInfo {
   lastPageNumber: number
   lastTxnId: number
 }
 
+/** lmdb's types leave out `env`. Its `info` is a part of `getStats`, at a fifth of the cost. */
+interface Environment {
+  env?: { info?: () => FileInfo }
+}
+
 type Name = 'events' | 'index' | 'topics' | 'ids' | 'orphanIds' | 'emptied' | 'emptiedBySequence' | 'records' | 'meta'
 const NAMES: Name[] = ['events', 'index', 'topics', 'ids', 'orphanIds', 'emptied', 'emptiedBySequence', 'records', 'meta']
+const NO_ROWS: Readonly<Record<Name, number>> = { events: 0, index: 0, topics: 0, ids: 0, orphanIds: 0, emptied: 0, emptiedBySequence: 0, records: 0, meta: 0 }
 
 export class Pages {
   /** The size of a page, in bytes. */
@@ -72,43 +87,48 @@ export class Pages {
   #freeList = 0
   #mainPages = 0
   #transaction = 0
-  /** How many transactions there have been since the tables were looked at, and how many pages they used. */
-  #transactions = Infinity
-  #grown = 0
+  /** How many transactions there have been since the tables were looked at, and how many rows they stored at most. */
+  #transactions = 0
+  readonly #added: Record<Name, number> = { ...NO_ROWS }
   /** The most pages that one of the latest transactions used: they are freed by it at most, and not usable at once. */
   #latest = [0, 0, 0]
 
   constructor(tables: Tables) {
     this.#tables = tables
     this.size = (tables.root.getStats() as Stats).pageSize
+    this.#lookAtTables()
     this.look()
   }
 
-  /** Looks at the tables. */
+  /** Looks where LMDB's last page is now; now and then also at the tables. */
   look(): void {
-    const { root, free, lastPageNumber, lastTxnId } = this.#tables.root.getStats() as RootStats
+    const { lastPageNumber, lastTxnId } = readInfo(this.#tables)
     this.last = lastPageNumber
     this.#transaction = lastTxnId
+    if (this.#transactions >= LOOK_EVERY || this.#added.events + this.#added.index >= LOOK_ROWS) this.#lookAtTables()
+  }
+
+  #lookAtTables(): void {
+    const { root, free } = this.#tables.root.getStats() as RootStats
     this.#freeList = pagesOf(free)
     this.#mainPages = pagesOf(root)
-    if (this.#transactions >= LOOK_EVERY || this.#grown > 0) {
-      this.#stats = Object.fromEntries(NAMES.map((name) => [name, this.#tables[name].getStats() as Stats])) as Record<Name, Stats>
-      this.#transactions = 0
-      this.#grown = 0
-    }
+    this.#stats = Object.fromEntries(NAMES.map((name) => [name, this.#tables[name].getStats() as Stats])) as Record<Name, Stats>
+    this.#transactions = 0
+    Object.assign(this.#added, NO_ROWS)
   }
 
   /** The most pages that a transaction uses. */
   most(work: Work): number {
     const { events, eventBytes, ownPages, ids, indexed, newTopics, topics, removals, records, recordBytes } = work
+    const withId = this.#withId(removals)
     const stored = events === 0 ? 0 : 2 + Math.ceil(eventBytes / FILLED) + Math.ceil(events / 32) + ownPages
     const rows =
       stored + this.#base('events', events) +
       this.#rows('events', removals, 0) +
       this.#rows('index', indexed + removals, indexed * ROW.index) +
       this.#rows('topics', newTopics + topics, newTopics * ROW.topics) +
-      this.#rows('ids', ids + removals, ids * ROW.ids) +
-      this.#rows('orphanIds', removals, removals * ROW.ids) +
+      this.#rows('ids', ids + withId, ids * ROW.ids) +
+      this.#rows('orphanIds', withId, withId * ROW.ids) +
       this.#rows('emptied', newTopics + topics, topics * ROW.emptied) +
       this.#rows('emptiedBySequence', newTopics + topics, topics * ROW.emptied) +
       this.#rows('records', records, recordBytes) + Math.ceil(recordBytes / FILLED)
@@ -119,13 +139,25 @@ export class Pages {
   used(work: Work): void {
     const most = this.most(work)
     this.last += most
-    this.#grown += most
+    this.#freeList += 1 + Math.ceil(most / FREED_A_PAGE)
+    const { events, ids, indexed, newTopics, topics, removals, records } = work
+    const added = this.#added
+    added.orphanIds += this.#withId(removals)
+    added.events += events
+    added.ids += ids
+    added.index += indexed
+    added.topics += newTopics + topics
+    added.emptied += newTopics + topics
+    added.emptiedBySequence += newTopics + topics
+    added.records += records
     this.#transactions++
-    this.#latest = [...this.#latest.slice(1), most]
+    this.#latest.shift()
+    this.#latest.push(most)
   }
 
   /** How many pages are free in the file, beside those that the latest transactions have freed. */
   free(): number {
+    this.#lookAtTables()
     const used = NAMES.reduce((sum, name) => sum + pagesOf(this.#stats[name]), this.#freeList + this.#mainPages)
     return this.last - 1 - used - this.#latest.reduce((sum, pages) => sum + pages, 0)
   }
@@ -139,10 +171,15 @@ export class Pages {
     })
   }
 
+  /** How many of so many removals are of events with a publisher's id, or of such ids, at most. */
+  #withId(removals: number): number {
+    return Math.min(removals, this.#stats.ids.entryCount + this.#added.ids)
+  }
+
   /** The most pages for so many rows anywhere in a table, `bytes` of which are new. */
   #rows(name: Name, rows: number, bytes: number): number {
     if (rows === 0) return 0
-    const leaves = this.#stats[name].treeLeafPageCount + this.#grown
+    const leaves = this.#stats[name].treeLeafPageCount + this.#added[name]
     return this.#base(name, rows) + Math.min(PAGES_A_ROW * rows, 2 + PAGES_A_ROW * leaves + Math.ceil(bytes / FILLED))
   }
 
@@ -150,8 +187,15 @@ export class Pages {
   #base(name: Name, rows: number): number {
     if (rows === 0) return 0
     const { treeDepth, treeBranchPageCount } = this.#stats[name]
-    return treeDepth + 1 + Math.min(PAGES_A_ROW * treeBranchPageCount, PAGES_A_ROW * rows * treeDepth) + Math.ceil(rows / 8)
+    const added = this.#added[name]
+    const depth = added === 0 ? treeDepth : treeDepth + DEEPER
+    const branches = treeBranchPageCount + Math.ceil(added / FANOUT)
+    return depth + 1 + PAGES_A_ROW * Math.min(branches, rows * depth) + Math.ceil(rows / FANOUT)
   }
+}
+
+function readInfo({ root }: Tables): FileInfo {
+  return (root as Environment).env?.info?.() ?? (root.getStats() as unknown as FileInfo)
 }
 
 function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Stats): number {

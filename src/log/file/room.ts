@@ -103,15 +103,21 @@ export class Room {
     if (pages > this.#allocated) this.#extending = this.#extend(pages)
   }
 
-  /** Makes room for a transaction, when there is some. Resolves with whether there is. */
-  async make(work: Work, purpose: Purpose): Promise<boolean> {
-    if (!this.fits(work, purpose)) {
-      await this.#extending
-      if (!this.fits(work, purpose)) await (this.#extending = this.#extend(this.#wanted(work, purpose), purpose === 'publish' ? LEFT_TO_OTHERS : 0))
-      if (!this.fits(work, purpose)) return false
-    }
+  /** Whether a transaction has room; then the file is also extended for later ones, beside it. */
+  has(work: Work, purpose: Purpose): boolean {
+    if (!this.fits(work, purpose)) return false
     this.#extendAhead()
     return true
+  }
+
+  /** Makes room for a transaction, when there is some. Resolves with whether there is. */
+  async make(work: Work, purpose: Purpose): Promise<boolean> {
+    if (this.has(work, purpose)) return true
+    await this.#extending
+    if (!this.fits(work, purpose)) {
+      await (this.#extending = this.#extend(this.#wanted(work, purpose), purpose === 'publish' ? LEFT_TO_OTHERS : 0))
+    }
+    return this.has(work, purpose)
   }
 
   /** Counts what a transaction has used at most. */
@@ -149,9 +155,15 @@ export class Room {
 
   /** Extends the file beside the transaction, when less than half of what should be ahead is. */
   #extendAhead(): void {
-    const { last, size } = this.#pages
-    if (this.#extending || this.#ahead() >= (PUBLISH_RESERVE + aheadOf(last * size) / 2) / size) return
+    if (this.#extending || this.#isWellAhead()) return
+    this.#pages.look()
+    if (this.#isWellAhead()) return
     this.#extending = this.#extend(this.#wanted(NO_WORK, 'publish'))
+  }
+
+  #isWellAhead(): boolean {
+    const { last, size } = this.#pages
+    return this.#ahead() >= (PUBLISH_RESERVE + aheadOf(last * size) / 2) / size
   }
 
   /**

@@ -9,6 +9,12 @@ import type { Tables } from './store.js'
 /** How many times the events that are kept a topic may have before it is indexed and trimmed at once. */
 const OVERFULL = 1.1
 
+/**
+ * A topic is trimmed when it has so many more events than are kept, or a part of the kept ones, and at every look: many
+ * events of one topic are found in the index at once.
+ */
+const BATCH = { events: 50, share: 1 / 20 }
+
 /** How many times the bytes that are kept the log may have before trimming comes first. */
 const BEHIND = 1.1
 /** So it is when a topic has twice the events that are kept, and as many as this. */
@@ -22,8 +28,12 @@ export class Trimmer {
   readonly #state: State
   readonly #retention: Retention
   readonly #clock: SteadyClock
-  /** Topics that may have more events than are kept. */
-  readonly #crowded = new Set<string>()
+  /** How many more events than are kept make a topic due. */
+  readonly #batch: number
+  /** Topics that are due. */
+  #due = new Set<string>()
+  /** Topics that have more events than are kept, and are due at the next look. */
+  #crowded = new Set<string>()
   /** Topics that have many more, of which some are not in the index. */
   readonly #overfull = new Set<string>()
   /** How many bytes of events may be kept. */
@@ -40,13 +50,13 @@ export class Trimmer {
     this.#retention = retention
     this.#clock = clock
     this.#limit = retention.bytes
+    this.#batch = Math.max(1, Math.min(BATCH.events, Math.floor(retention.events * BATCH.share)))
     for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
   }
 
   /** Says that a topic has changed. Only what is indexed can be trimmed. */
   noticed(topic: Topic): void {
-    if (this.#excess(topic) > 0) this.#crowded.add(topic.name)
-    else this.#crowded.delete(topic.name)
+    this.#noticeExcess(topic.name, this.#excess(topic))
     if (topic.recent.length > 0 && topic.events > OVERFULL * this.#retention.events) this.#overfull.add(topic.name)
     else this.#overfull.delete(topic.name)
     if (topic.events > BEHIND_EVENTS + 2 * this.#retention.events) this.#behind.add(topic.name)
@@ -56,6 +66,16 @@ export class Trimmer {
   /** Whether the index has to be written now, so that what is too much can be trimmed. */
   get needsIndex(): boolean {
     return this.#overfull.size > 0 || this.isTooLarge
+  }
+
+  #noticeExcess(name: string, excess: number): void {
+    if (excess <= 0) {
+      this.#due.delete(name)
+      this.#crowded.delete(name)
+    } else if (excess >= this.#batch) {
+      this.#due.add(name)
+      this.#crowded.delete(name)
+    } else if (!this.#due.has(name)) this.#crowded.add(name)
   }
 
   #excess({ events, recent }: Topic): number {
@@ -73,11 +93,16 @@ export class Trimmer {
     return used > most ? Math.min(bytes, (this.#state.totals.bytes * most) / used) : bytes
   }
 
-  /** Looks at what time alone makes due. It costs reads of the tables, so not every transaction does it. */
+  /** Looks at what time alone makes due, and at the pages. It costs many reads of the tables, so no transaction does it. */
   look(): void {
-    const { root, events, orphanIds, emptied } = this.#tables
     this.#limit = this.#limitOfBytes()
-    root.readerCheck() // a process that was reading and was killed would keep every page that it saw
+    if (this.#due.size === 0) [this.#due, this.#crowded] = [this.#crowded, this.#due]
+    this.#tables.root.readerCheck() // a process that was reading and was killed would keep every page that it saw
+    this.#lookAtOldest()
+  }
+
+  #lookAtOldest(): void {
+    const { events, orphanIds, emptied } = this.#tables
     const [oldest] = events.keys({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
     this.#hasOld = oldest !== undefined && oldest <= this.#state.totals.indexed && this.#isOld(oldest, events.show(oldest)?.time ?? 0)
@@ -92,7 +117,19 @@ export class Trimmer {
 
   /** Whether there is something to take out. */
   get isDue(): boolean {
-    return this.#crowded.size > 0 || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+    return this.#due.size > 0 || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+  }
+
+  /** How many events, ids and topics are to be taken out now; no more than `limit`. */
+  due(limit: number): number {
+    if (this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable) return limit
+    let count = 0
+    for (const name of this.#due) {
+      if (count >= limit) return limit
+      const topic = this.#state.topics.get(name)
+      if (topic) count += Math.max(0, this.#excess(topic))
+    }
+    return Math.min(count, limit)
   }
 
   /** Whether there is so much more than is kept that nothing should be added. */
@@ -111,7 +148,7 @@ export class Trimmer {
    */
   step(change: Change, limit: number): () => void {
     let left = limit
-    for (const name of this.#crowded) {
+    for (const name of this.#due) {
       if (left <= 0) break
       left -= this.#trimTopic(change, change.topic(name), left)
     }
@@ -123,7 +160,7 @@ export class Trimmer {
     return () => {
       if (hasSteps) this.#clock.isDirty = false
       this.changed(change)
-      if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.look()
+      if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.#lookAtOldest()
     }
   }
 

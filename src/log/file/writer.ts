@@ -117,7 +117,7 @@ export class Writer {
   #records: PendingRecord[] = []
   readonly #purges = new Set<PendingPurge>()
   #running: Promise<void> | undefined
-  #committing: Promise<void> | undefined
+  #committing: Promise<unknown> | undefined
   #closed = false
   #halted = false
   /** Whether the index is being brought up to date. */
@@ -211,9 +211,11 @@ export class Writer {
     for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = this.#canTrim && !this.#closed && this.#isDue) {
       const appends = this.#trimsFirst ? [] : this.#takeAppends()
       const began = performance.now()
-      await (this.#committing = this.#commit(appends, this.#records.splice(0), [...this.#purges]))
+      const commit = this.#commit(appends, this.#records.splice(0), [...this.#purges])
+      this.#committing = commit
+      const expected = await commit
       this.#committing = undefined
-      await this.#gather(this.#appends.length + appends.length, performance.now() - began)
+      await this.#gather(expected, performance.now() - began)
     }
     this.#running = undefined // in the same turn in which nothing was found to do: who comes later starts anew
   }
@@ -263,7 +265,8 @@ export class Writer {
     return this.#appends.splice(0, taken)
   }
 
-  async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<void> {
+  /** @returns how many appends there are when each publisher that is answered publishes again; 0: all were refused */
+  async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
     const { lock, room } = this.#options
     const lost = lock.look()
     if (lost) {
@@ -301,6 +304,7 @@ export class Writer {
       this.#setFailure(lostMeanwhile)
       return this.#refuseAll(appends, records, purges, lostMeanwhile) // stored where nobody will look for it
     }
+    const expected = this.#appends.length + appends.length // counted before a publisher of this process can publish again
     appends.forEach(({ resolve, reject }, index) => {
       const answer = outcome.appended[index]!
       if (answer instanceof HubError) reject(answer)
@@ -311,6 +315,7 @@ export class Writer {
       this.#purges.delete(purge)
       purge.resolve(purge.purged)
     }
+    return expected
   }
 
   /** Notes whether there is room for the largest event, and, where there was none, for two. */
@@ -322,8 +327,11 @@ export class Writer {
     } else if (!this.failure || isFull) this.#setFailure(room.failure)
   }
 
-  /** Answers those who have asked for something that could not be done. */
-  #refuseAll(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], cause: Error | undefined): void {
+  /**
+   * Answers those who have asked for something that could not be done.
+   * @returns 0: none of them is expected to publish again at once
+   */
+  #refuseAll(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], cause: Error | undefined): 0 {
     const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause })
     for (const { reject } of [...appends, ...records]) reject(refusal)
     const refusedPurge = new HubError('log-unavailable', 'Not all events could be taken out: the disk is full, or cannot be written. Try again later.', { cause })
@@ -331,14 +339,15 @@ export class Writer {
       this.#purges.delete(purge)
       purge.reject(refusedPurge)
     }
+    return 0
   }
 
   /** How much a transaction may do, so that it has room for certain; `undefined`: there is no room for its appends. */
   async #limits(appends: PendingAppend[], records: PendingRecord[], purpose: Purpose): Promise<Limits | undefined> {
     const { room } = this.#options
     const must = this.#workOf(appends, records)
-    if (!(await room.make(must, purpose))) return undefined
-    const trims = this.#trimmer.isDue ? TRIM_STEP + 2 * must.events : 0
+    if (!room.has(must, purpose) && !(await room.make(must, purpose))) return undefined
+    const trims = this.#trimmer.due(TRIM_STEP + 2 * must.events)
     const purges = this.#purges.size > 0 ? PURGE_STEP : 0
     const index = this.#needsIndex ? Math.min(INDEX_STEP, this.#state.unindexed.length) : 0
     if (trims + purges + index === 0) return { ...NO_LIMITS, must }
