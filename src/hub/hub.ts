@@ -234,7 +234,7 @@ export class Hub implements SubscriberOwner {
     if (cursor) this.cursors.opened(cursor, subscriber)
     this.#ownTopics.changed(subscriber, 'opened')
     this.#presentAt(subscriber, undefined, selection)
-    subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
+    subscriber.send(this.#encoder.open(subscriber.resumable, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
     return subscriber
   }

@@ -73,7 +73,7 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
       principal = admit()
     }
     const id = randomBytes(12).toString('base64url')
-    const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
+    const head = { 'fanfare-connection': id, ...(start.gap ? {} : { 'last-event-id': hub.cursor(start.sequence) }) }
     if (request.method === 'HEAD') {
       reply.endedFanfareStream(head)
       return reply
