@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
-import type { Principal } from '../hub/principal.js'
+import { hasExpired, type Principal } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { Selection } from '../hub/selection.js'
 import type { Format } from '../hub/sse.js'
@@ -74,8 +74,9 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
     }
     const id = randomBytes(12).toString('base64url')
     const head = { 'fanfare-connection': id, ...(start.gap ? {} : { 'last-event-id': hub.cursor(start.sequence) }) }
-    if (request.method === 'HEAD') {
-      reply.endedFanfareStream(head)
+    if (request.method === 'HEAD' || hasExpired(principal)) {
+      // With the tolerance for clocks a token is accepted beyond its `exp`, but no stream lives then.
+      reply.endedFanfareStream(head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))
       return reply
     }
     const sink = reply.fanfareStream(head)
