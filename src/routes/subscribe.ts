@@ -2,8 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { requireAllowedReader } from '../auth/origin.js'
+import { OriginList } from '../auth/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import type { CursorName } from '../hub/named-cursors.js'
 import { hasExpired, type Principal } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { Selection } from '../hub/selection.js'
@@ -14,6 +17,7 @@ import { requirePattern } from '../hub/topic.js'
 import { preferredType } from '../negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
+import type { Settings } from '../settings.js'
 import { Compile, Type } from '../typebox.js'
 import { refuseWhileBusy, type StreamLimits } from './busy.js'
 import { readCount } from './counts.js'
@@ -33,7 +37,10 @@ const PAGE_ONLY = ['after', 'limit', 'last'] as const
 
 const dateTime = Compile(Type.String({ format: 'date-time' }))
 
-const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) => {
+type Options = StreamLimits & Pick<Settings, 'corsOrigins'>
+
+const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins, ...limits }) => {
+  const listed = new OriginList(corsOrigins)
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
 
   app.get('/topics/:topic/events', { ...route, schema: { params: TopicParams, querystring: TopicQuery } }, (request, reply) =>
@@ -57,10 +64,17 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
     }
   }
 
+  /** Reads the name of the cursor that the stream goes on from, and perhaps makes or moves. */
+  function readCursor(request: FastifyRequest, name: string): CursorName {
+    const cursor = readCursorName(request.fanfarePrincipal!, name)
+    if (request.fanfareToken!.source === 'cookie') requireAllowedReader(request, listed)
+    return cursor
+  }
+
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
     const format = readFormat(query.format)
-    const cursor = query.cursor === undefined ? undefined : readCursorName(request.fanfarePrincipal!, query.cursor)
+    const cursor = query.cursor === undefined ? undefined : readCursor(request, query.cursor)
     const slow = readPolicy(query.slow)
     const observes = readFlag('observe', query.observe)
     if (observes) authorizeAdmin(request.fanfarePrincipal!, 'observe a topic without being present')
