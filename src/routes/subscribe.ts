@@ -7,13 +7,14 @@ import { OriginList } from '../auth/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { CursorName } from '../hub/named-cursors.js'
+import { OWN_TOPICS } from '../hub/own-topics.js'
 import { hasExpired, type Principal } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { Selection } from '../hub/selection.js'
 import type { Format } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import type { SlowPolicy } from '../hub/subscriber.js'
-import { requirePattern } from '../hub/topic.js'
+import { isReserved, matches, requirePattern } from '../hub/topic.js'
 import { preferredType } from '../negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
@@ -37,9 +38,9 @@ const PAGE_ONLY = ['after', 'limit', 'last'] as const
 
 const dateTime = Compile(Type.String({ format: 'date-time' }))
 
-type Options = StreamLimits & Pick<Settings, 'corsOrigins'>
+type Options = StreamLimits & Pick<Settings, 'corsOrigins' | 'clockTolerance'>
 
-const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins, ...limits }) => {
+const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins, clockTolerance, ...limits }) => {
   const listed = new OriginList(corsOrigins)
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
 
@@ -78,7 +79,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
     const slow = readPolicy(query.slow)
     const observes = readFlag('observe', query.observe)
     if (observes) authorizeAdmin(request.fanfarePrincipal!, 'observe a topic without being present')
-    const wanted = readStart(request, query)
+    const wanted = readStart(request, query, clockTolerance)
     const start = await hub.locate(selection, wanted, cursor)
     await reply.fanfareTurn()
     let principal = admit()
@@ -127,9 +128,19 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
   if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
   authorize(request.fanfarePrincipal!, 'subscribe', patterns)
+  requireOwnTopics(patterns)
   const presence = readFlag('presence', query.presence)
   if (presence) authorize(request.fanfarePrincipal!, 'presence', patterns)
   return new Selection(patterns, types, presence)
+}
+
+/**
+ * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on any other nothing would ever come.
+ * @throws Problem `not-found`
+ */
+export function requireOwnTopics(patterns: readonly string[]): void {
+  const unknown = patterns.find((pattern) => isReserved(pattern) && !OWN_TOPICS.some((topic) => matches(pattern, topic)))
+  if (unknown !== undefined) throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${OWN_TOPICS.join(' and ')}.`)
 }
 
 /** The answer depends on `Accept`, besides what it depends on already. */
@@ -159,20 +170,27 @@ function readFlag(name: string, value = 'false'): boolean {
   throw new Problem('invalid-request', `${name} is "true" or "false".`)
 }
 
-/** Reads where a stream is to begin. An empty last event id is none. */
-function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from }: EventsQuery): StartRequest {
+/**
+ * Reads where a stream is to begin. An empty last event id is none.
+ * @param clockTolerance how far the clock of the client may be ahead, in milliseconds
+ */
+function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from }: EventsQuery, clockTolerance: number): StartRequest {
   const header = [request.headers['last-event-id']].flat()[0]
   if (replay !== undefined && from !== undefined) throw new Problem('invalid-request', 'A stream begins with "replay" or with "from", not with both.')
   return {
     lastEventId: [header, inQuery].find((id) => id !== undefined && id !== ''),
     replay: replay === undefined || replay === 'all' || replay === 'latest' ? replay : readCount('replay', replay, 0, MAX_REPLAY),
-    from: from === undefined || from === 'start' ? from : readTime(from),
+    from: from === undefined || from === 'start' ? from : readTime(from, clockTolerance),
   }
 }
 
-/** Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it. */
-function readTime(text: string): number {
+/**
+ * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it. A time
+ * in the future is refused: events that come before it would be sent all the same.
+ */
+function readTime(text: string, clockTolerance: number): number {
   const time = dateTime.Check(text) ? Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')) : NaN
+  if (time > Date.now() + clockTolerance) throw new Problem('invalid-request', `from is a time in the future: ${quote(text)}. Leave it out for what is published from now on.`)
   if (!Number.isNaN(time)) return time
   throw new Problem('invalid-request', `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`)
 }
