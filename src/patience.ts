@@ -47,7 +47,9 @@ export function readBody(body: Readable & { complete?: boolean }, limit: number,
   }
 }
 
-/** How often `Waiting` checks whether it may still wait, in milliseconds: an upload ends within a second of its token's end. */
+/**
+ * How often `Waiting` checks whether it may still wait, in milliseconds: an upload ends within a second of its token's end.
+ */
 const CHECK_INTERVAL = 250
 
 /** Waits for the parts of a body that is read for as long as it lasts. Only time spent waiting counts. */

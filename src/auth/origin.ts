@@ -25,12 +25,15 @@ export function requireAllowedOrigin(request: FastifyRequest, allowed: OriginLis
  */
 export function requireAllowedReader(request: FastifyRequest, allowed: OriginList): void {
   if (request.headers['sec-fetch-site'] === 'same-origin' || isAllowedOrigin(request, allowed)) return
-  throw foreignOrigin(request, 'there is neither a header "Origin" nor "Sec-Fetch-Site: same-origin", which browsers send over TLS and to localhost')
+  throw foreignOrigin(request, 'there is neither a header "Origin" nor "Sec-Fetch-Site: same-origin", which browsers '
+    + 'send over TLS and to localhost')
 }
 
 function foreignOrigin({ headers: { origin } }: FastifyRequest, missing: string): Problem {
   const what = origin === undefined ? missing : `${quote(origin)} is not among them`
-  return new Problem('foreign-origin', `What changes something with a cookie has to come from a page of the hub's own origin or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may come from anywhere.`)
+  return new Problem('foreign-origin', 'What changes something with a cookie has to come from a page of the hub\'s own origin '
+    + `or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may `
+    + 'come from anywhere.')
 }
 
 function ownOrigin(request: FastifyRequest): string | undefined {

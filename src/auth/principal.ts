@@ -13,8 +13,8 @@ const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 /** Who makes a request. */
 export interface Bearer extends Principal {
   /**
-   * Until when the token is accepted, in milliseconds since the epoch of Unix: its `exp`, or the end of the tolerance for clocks
-   * where the request came after that. A stream ends at `expiresAt` all the same.
+   * Until when the token is accepted, in milliseconds since the epoch of Unix: its `exp`, or the end of the tolerance
+   * for clocks where the request came after that. A stream ends at `expiresAt` all the same.
    */
   acceptedUntil: number | undefined
 }
@@ -26,7 +26,18 @@ const granting = Compile(GrantClaims)
 
 /** Somebody without a token, who may subscribe to what anybody may. */
 export function anonymous(subscribe: readonly string[]): Bearer {
-  return { anonymous: true, subject: undefined, tokenId: undefined, expiresAt: undefined, acceptedUntil: undefined, admin: false, info: undefined, grants: { ...NO_GRANTS, subscribe }, missingClaim: undefined, voidGrants: NO_GRANTS }
+  return {
+    anonymous: true,
+    subject: undefined,
+    tokenId: undefined,
+    expiresAt: undefined,
+    acceptedUntil: undefined,
+    admin: false,
+    info: undefined,
+    grants: { ...NO_GRANTS, subscribe },
+    missingClaim: undefined,
+    voidGrants: NO_GRANTS,
+  }
 }
 
 /**

@@ -23,7 +23,10 @@ export interface Principal {
   voidGrants: Record<Action, readonly string[]>
 }
 
-/** Whether the token of a principal has expired, at a time in milliseconds since the epoch of Unix. Its streams end then. */
+/**
+ * Whether the token of a principal has expired: its streams end then.
+ * @param now in milliseconds since the epoch of Unix
+ */
 export function hasExpired({ expiresAt }: Principal, now = wallNow()): boolean {
   return expiresAt !== undefined && expiresAt <= now
 }

@@ -18,7 +18,9 @@ export interface StartRequest {
 
 /** Where its stream begins. */
 export interface Start {
-  /** The sequence before whatever follows. A client may resume from there, unless there is a gap that it has not been told of. */
+  /**
+   * The sequence before whatever follows. A client may resume from there, unless there is a gap that it has not been told of.
+   */
   sequence: number
   /** What is known to be missing. */
   gap: KnownGap | undefined
@@ -49,8 +51,8 @@ export async function locate(log: EventLog, head: number, selection: Selection, 
 }
 
 /**
- * Finds where a stream of `selection` begins that is the first of a named cursor. Behind a gap the cursor is kept before the
- * oldest event: the gap is of the client's own id, and a later stream of the cursor is not to be told of another one.
+ * Finds where a stream of `selection` begins that is the first of a named cursor. Behind a gap the cursor is kept before
+ * the oldest event: the gap is of the client's own id, and a later stream of the cursor is not to be told of another one.
  */
 export async function locateFirst(log: EventLog, head: number, selection: Selection, request: StartRequest): Promise<Start> {
   const start = await locate(log, head, selection, request)
@@ -58,8 +60,8 @@ export async function locateFirst(log: EventLog, head: number, selection: Select
 }
 
 /**
- * Returns the sequence before the first event of a selection behind `after`, or the head when there is none. A replay begins
- * there: what was trimmed before it was not asked for, and a client that is cut off and resumes is told of no gap.
+ * Returns the sequence before the first event of a selection behind `start`, or the head when there is none. A replay
+ * begins there: what was trimmed before it was not asked for, and a client that is cut off and resumes is told of no gap.
  */
 async function beforeFirst(log: EventLog, head: number, selection: Selection, start: number): Promise<number> {
   const first = await firstOf(start, (after) => log.read(selection, { after, until: head, events: 1 }))

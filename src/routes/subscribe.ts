@@ -135,12 +135,13 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
 }
 
 /**
- * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on any other nothing would ever come.
+ * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on others nothing would ever come.
  * @throws Problem `not-found`
  */
 export function requireOwnTopics(patterns: readonly string[]): void {
   const unknown = patterns.find((pattern) => isReserved(pattern) && !OWN_TOPICS.some((topic) => matches(pattern, topic)))
-  if (unknown !== undefined) throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${OWN_TOPICS.join(' and ')}.`)
+  if (unknown === undefined) return
+  throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${OWN_TOPICS.join(' and ')}.`)
 }
 
 /** The answer depends on `Accept`, besides what it depends on already. */
@@ -185,12 +186,14 @@ function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from
 }
 
 /**
- * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it. A time
- * in the future is refused: events that come before it would be sent all the same.
+ * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it.
+ * A time in the future is refused: events that come before it would be sent all the same.
  */
 function readTime(text: string, clockTolerance: number): number {
   const time = dateTime.Check(text) ? Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')) : NaN
-  if (time > Date.now() + clockTolerance) throw new Problem('invalid-request', `from is a time in the future: ${quote(text)}. Leave it out for what is published from now on.`)
+  if (time > Date.now() + clockTolerance) {
+    throw new Problem('invalid-request', `from is a time in the future: ${quote(text)}. Leave it out for what comes from now on.`)
+  }
   if (!Number.isNaN(time)) return time
   throw new Problem('invalid-request', `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`)
 }
