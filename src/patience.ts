@@ -47,24 +47,33 @@ export function readBody(body: Readable & { complete?: boolean }, limit: number,
   }
 }
 
+/**
+ * How often `Waiting` checks whether it may still wait, in milliseconds: an upload ends within a second of its token's end.
+ */
+const CHECK_INTERVAL = 250
+
 /** Waits for the parts of a body that is read for as long as it lasts. Only time spent waiting counts. */
 export class Waiting {
   readonly #patience: number
   readonly #awaited: string
+  readonly #check: () => unknown
   #left: number
+  #isOver = false
 
   /**
    * @param patience the longest time without `renew`, in milliseconds
    * @param awaited what has to come, for the message
+   * @param check throws when there is no more waiting; called again and again while nothing comes
    */
-  constructor(patience: number, awaited: string) {
+  constructor(patience: number, awaited: string, check: () => unknown) {
     this.#patience = this.#left = patience
     this.#awaited = awaited
+    this.#check = check
   }
 
-  /** Whether the time was over before anything came. */
+  /** Whether waiting was given up before anything came. */
   get isOver(): boolean {
-    return this.#left <= 0
+    return this.#isOver
   }
 
   /** Gives the next part the whole time again. */
@@ -72,24 +81,37 @@ export class Waiting {
     this.#left = this.#patience
   }
 
-  /** @throws Problem `request-timeout` when the time is over */
+  /** @throws Problem `request-timeout` when the time is over; what `check` throws */
   async for<T>(next: Promise<T>): Promise<T> {
     const began = performance.now()
+    const left = () => this.#left - (performance.now() - began)
     let timer: NodeJS.Timeout | undefined
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      const giveUp = () => {
-        this.#left = 0
-        reject(tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#patience)}`))
+    const givenUp = new Promise<never>((_resolve, reject) => {
+      const look = () => {
+        try {
+          this.#look(left())
+        } catch (err) {
+          this.#isOver = true
+          reject(err instanceof Error ? err : new Error(String(err)))
+          return
+        }
+        schedule()
       }
-      timer = setTimeout(giveUp, Math.max(0, this.#left)).unref()
+      const schedule = () => void (timer = setTimeout(look, Math.max(0, Math.min(left(), CHECK_INTERVAL))).unref())
+      schedule()
     })
     next.catch(() => undefined) // nobody may be waiting any more when it fails
     try {
-      return await Promise.race([next, tooLate])
+      return await Promise.race([next, givenUp])
     } finally {
       clearTimeout(timer)
-      this.#left -= performance.now() - began
+      this.#left = left()
     }
+  }
+
+  #look(left: number): void {
+    this.#check()
+    if (left <= 0) throw tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#patience)}`)
   }
 }
 

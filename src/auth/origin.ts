@@ -15,10 +15,25 @@ export function isAllowedOrigin(request: FastifyRequest, allowed: OriginList): b
 
 /** @throws Problem `foreign-origin` */
 export function requireAllowedOrigin(request: FastifyRequest, allowed: OriginList): void {
-  if (isAllowedOrigin(request, allowed)) return
-  const { origin } = request.headers
-  const what = origin === undefined ? 'there is no header "Origin"' : `${quote(origin)} is not among them`
-  throw new Problem('foreign-origin', `What changes something with a cookie has to come from a page of the hub's own origin or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may come from anywhere.`)
+  if (!isAllowedOrigin(request, allowed)) throw foreignOrigin(request, 'there is no header "Origin"')
+}
+
+/**
+ * The same for a `GET` that changes something. A browser names no origin in a `GET` to the page's own. It sends
+ * `Sec-Fetch-Site: same-origin` instead (Fetch Metadata, 2.3), which no page can forge.
+ * @throws Problem `foreign-origin`
+ */
+export function requireAllowedReader(request: FastifyRequest, allowed: OriginList): void {
+  if (request.headers['sec-fetch-site'] === 'same-origin' || isAllowedOrigin(request, allowed)) return
+  throw foreignOrigin(request, 'there is neither a header "Origin" nor "Sec-Fetch-Site: same-origin", which browsers '
+    + 'send over TLS and to localhost')
+}
+
+function foreignOrigin({ headers: { origin } }: FastifyRequest, missing: string): Problem {
+  const what = origin === undefined ? missing : `${quote(origin)} is not among them`
+  return new Problem('foreign-origin', 'What changes something with a cookie has to come from a page of the hub\'s own origin '
+    + `or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may `
+    + 'come from anywhere.')
 }
 
 function ownOrigin(request: FastifyRequest): string | undefined {

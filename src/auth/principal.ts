@@ -10,14 +10,34 @@ import { Compile } from '../typebox.js'
 /** The last time that can be written down (RFC 3339), in milliseconds since the epoch of Unix: no token ends later. */
 const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
+/** Who makes a request. */
+export interface Bearer extends Principal {
+  /**
+   * Until when the token is accepted, in milliseconds since the epoch of Unix: its `exp`, or the end of the tolerance
+   * for clocks where the request came after that. A stream ends at `expiresAt` all the same.
+   */
+  acceptedUntil: number | undefined
+}
+
 const NO_GRANTS: Principal['grants'] = { subscribe: [], publish: [], presence: [] }
 
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)
 
 /** Somebody without a token, who may subscribe to what anybody may. */
-export function anonymous(subscribe: readonly string[]): Principal {
-  return { anonymous: true, subject: undefined, tokenId: undefined, expiresAt: undefined, admin: false, info: undefined, grants: { ...NO_GRANTS, subscribe }, missingClaim: undefined, voidGrants: NO_GRANTS }
+export function anonymous(subscribe: readonly string[]): Bearer {
+  return {
+    anonymous: true,
+    subject: undefined,
+    tokenId: undefined,
+    expiresAt: undefined,
+    acceptedUntil: undefined,
+    admin: false,
+    info: undefined,
+    grants: { ...NO_GRANTS, subscribe },
+    missingClaim: undefined,
+    voidGrants: NO_GRANTS,
+  }
 }
 
 /**
@@ -26,19 +46,21 @@ export function anonymous(subscribe: readonly string[]): Principal {
  * @param subscribeToo what anybody may subscribe to
  * @throws Problem `invalid-claims` naming the claim that is not as it should be
  */
-export function readClaims(claims: Record<string, unknown>, claimName: string, subscribeToo: readonly string[]): Principal {
+export function readClaims(claims: Record<string, unknown>, claimName: string, subscribeToo: readonly string[]): Bearer {
   const granted = claims[claimName] ?? {}
   const missingClaim = claims[claimName] === undefined ? claimName : undefined
   if (!registered.Check(claims)) throw invalidClaims(registered.Errors(claims)[0], '')
   if (!granting.Check(granted)) throw invalidClaims(granting.Errors(granted)[0], `/${claimName}`)
   const { sub, exp, jti } = claims
   const read = (action: Action) => readGrants(granted[action], sub, `${claimName}.${action}`)
+  const expiresAt = exp === undefined ? undefined : Math.min(exp * 1_000, LAST_DATE)
   const [subscribe, publish, presence] = [read('subscribe'), read('publish'), read('presence')]
   return {
     anonymous: false,
     subject: sub,
     tokenId: jti,
-    expiresAt: exp === undefined ? undefined : Math.min(exp * 1_000, LAST_DATE),
+    expiresAt,
+    acceptedUntil: expiresAt,
     admin: granted.admin ?? false,
     info: isShallow(granted.info) ? granted.info : undefined, // deeper, it could not be told to others
     grants: { subscribe: [...subscribe.patterns, ...subscribeToo], publish: publish.patterns, presence: presence.patterns },

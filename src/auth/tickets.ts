@@ -10,7 +10,7 @@ import { createSigner, createVerifier } from 'fast-jwt'
 import { Problem } from '../errors.js'
 import type { Principal } from '../hub/principal.js'
 import type { Records } from '../log/log.js'
-import { readClaims } from './principal.js'
+import { readClaims, type Bearer } from './principal.js'
 
 const TYPE = 'fanfare-ticket+jwt'
 const AUDIENCE = 'fanfare-ticket'
@@ -63,11 +63,11 @@ export class Tickets {
    * @throws Problem `invalid-request` when it would be too long for a URL
    * @throws HubError `log-unavailable` when the first ticket's key cannot be kept
    */
-  async issue(principal: Principal): Promise<Ticket> {
+  async issue(bearer: Bearer): Promise<Ticket> {
     const key = this.#key ?? await this.#drawKey()
-    const expiresAt = Math.min(Date.now() + this.#ttl, principal.expiresAt ?? Infinity)
+    const expiresAt = Math.min(Date.now() + this.#ttl, bearer.acceptedUntil ?? Infinity)
     const sign = createSigner({ key, algorithm: 'HS256', header: { alg: 'HS256', typ: TYPE }, noTimestamp: true })
-    const ticket = sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(principal, this.#subscribeToo) } satisfies TicketClaims & { aud: string })
+    const ticket = sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(bearer, this.#subscribeToo) } satisfies TicketClaims & { aud: string })
     if (ticket.length > MAX_LENGTH) throw new Problem('invalid-request', `The token grants too much for a ticket: it would have ${ticket.length} characters, and ${MAX_LENGTH} may stand in a URL. Issue a token with fewer grants; one pattern can stand for many topics.`)
     return { ticket, expiresAt }
   }
@@ -76,7 +76,7 @@ export class Tickets {
    * Whose ticket it is. What they may do ends with their token, not with the ticket.
    * @throws Problem `invalid-ticket`
    */
-  read(ticket: string): Principal {
+  read(ticket: string): Bearer {
     const verify = this.#verifier()
     if (!verify) throw new Problem('invalid-ticket', 'The ticket was not issued by this hub.')
     let claims: TicketClaims
@@ -86,7 +86,9 @@ export class Tickets {
       throw new Problem('invalid-ticket', wordsFor(err), {}, { cause: err })
     }
     if (claims.until <= Date.now()) throw new Problem('invalid-ticket', 'The ticket has expired: get a new one (POST /tickets) right before each stream.')
-    return readClaims(claims.token, GRANTS, this.#subscribeToo)
+    const bearer = readClaims(claims.token, GRANTS, this.#subscribeToo)
+    const { acceptedUntil = Infinity } = bearer
+    return { ...bearer, acceptedUntil: Math.max(acceptedUntil, claims.until) }
   }
 
   get #key(): string | undefined {

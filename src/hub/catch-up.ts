@@ -71,18 +71,33 @@ export class CatchUp {
       return !subscriber.isClosed // it has been given other topics meanwhile
     }
     const missing = subscriber.gap ?? this.#missing(subscriber, batch)
-    subscriber.gap = undefined
-    const told = !missing || subscriber.send(this.#encoder.gap(missing.reason, missing.after, batch.oldest))
-    if (missing) subscriber.knownTrims = batch.trims // what else is gone need not be told again with every batch
+    const told = !missing || this.#tellGap(subscriber, missing, batch)
     subscriber.sequence = batch.position
     const sent = batch.events === 0 || subscriber.send(batch.chunk, batch.events, undefined, batch)
     if (batch.events === 0) batch.release()
     return told && sent
   }
 
+  /**
+   * Tells of a gap once it is known which event follows it.
+   * @returns whether its sink still has room
+   */
+  #tellGap(subscriber: Subscriber, missing: KnownGap, { events, more, oldest, position, trims }: PastBatch): boolean {
+    const isPending = subscriber.gap !== undefined
+    if (events === 0 && more) {
+      subscriber.gap = missing // a later batch has the first event
+      return true
+    }
+    subscriber.gap = undefined
+    subscriber.knownTrims = trims // what else is gone need not be told again with every batch
+    const before = oldest === undefined ? position : oldest - 1
+    return subscriber.send(this.#encoder.gap(missing.reason, missing.after, oldest, isPending ? before : undefined))
+  }
+
   #tellTopics(subscriber: Subscriber): boolean {
     subscriber.hasMoved = false
-    return subscriber.send(this.#encoder.open(subscriber.sequence, subscriber.info.id, subscriber.feed.selection.patterns, drawRetry()))
+    const { info: { id }, feed: { selection } } = subscriber
+    return subscriber.send(this.#encoder.open(subscriber.resumable, id, selection.patterns, drawRetry()))
   }
 
   /** Sends a page of a replay, without ids: the subscriber's cursor is beyond its events. */

@@ -1,5 +1,6 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
 import type { Appended, EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
+import { Chunk } from '../wire/chunk.js'
 import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from './clock.js'
 import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
@@ -10,10 +11,10 @@ import { HubError } from './hub-error.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import { OwnTopics } from './own-topics.js'
 import { Presence, type Present } from './presence.js'
-import type { Principal } from './principal.js'
+import { hasExpired, type Principal } from './principal.js'
 import type { Selection } from './selection.js'
 import { mapInTurns } from './slice.js'
-import { drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
+import { closeBlock, drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
 import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
@@ -234,9 +235,15 @@ export class Hub implements SubscriberOwner {
     if (cursor) this.cursors.opened(cursor, subscriber)
     this.#ownTopics.changed(subscriber, 'opened')
     this.#presentAt(subscriber, undefined, selection)
-    subscriber.send(this.#encoder.open(start.sequence, info.id, selection.patterns, drawRetry()))
+    subscriber.send(this.#encoder.open(subscriber.resumable, info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
     return subscriber
+  }
+
+  /** Returns all blocks of a stream that is opened with a token that has expired. */
+  expiredStream({ id, selection: { patterns }, start }: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
+    const open = this.#encoder.open(start.gap ? undefined : start.sequence, id, patterns, drawRetry())
+    return Chunk.join([open, closeBlock('expired', drawRetry())])
   }
 
   /**
@@ -261,11 +268,12 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
-   * Gives an open stream another token of the same subject.
+   * Gives an open stream another token of the same subject. A token that has expired ends it.
    * @param selection what it may still read
    */
   renew(subscriber: Subscriber, principal: Principal, selection?: Selection): void {
     subscriber.info.principal = principal
+    if (hasExpired(principal)) return subscriber.end('expired')
     if (subscriber.info.observes && !principal.admin) this.#show(subscriber)
     this.#presence.renewed(principal, subscriber.feed.selection)
     if (selection) this.move(subscriber, selection)

@@ -8,6 +8,9 @@ import { STATS_TOPIC, StatsMeter } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { Subscriber } from './subscriber.js'
 
+/** All of them. */
+export const OWN_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
+
 /** What is told of, and by what. */
 export interface OwnTopicsSource {
   connections: Connections

@@ -35,6 +35,8 @@ export class PastBatch implements Lender {
   events = 0
   /** The sequence up to which it is complete. */
   position: number
+  /** Whether further events follow it. */
+  more = false
   /** What `EventLog.trims` was when the newest was trimmed of what it lacks; `undefined`: it lacks nothing. */
   trimmedAt: number | undefined
   /** The sequence of its first event. */
@@ -67,13 +69,14 @@ export class PastBatch implements Lender {
   async #read({ log, encoder, head }: PastSource, { selection, wire }: Feed): Promise<void> {
     const buffer = this.#buffers.take()
     const writer = new BatchWriter(buffer)
-    const { position, trimmedAt } = await log.show(selection, { after: this.after, until: head() }, (event) => {
+    const { position, more, trimmedAt } = await log.show(selection, { after: this.after, until: head() }, (event) => {
       const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
       if (taken) this.oldest ??= event.sequence
       return taken
     })
     this.events = writer.blocks
     this.position = position
+    this.more = more
     this.trimmedAt = trimmedAt
     const isInBuffer = writer.buffer === buffer
     if (isInBuffer && writer.length >= WORTH_A_BUFFER) {

@@ -1,4 +1,5 @@
 /** Whose a stream or a request is, and what they may do. */
+import { wallNow } from './clock.js'
 
 /** What a grant is for. */
 export type Action = 'subscribe' | 'publish' | 'presence'
@@ -20,4 +21,12 @@ export interface Principal {
   missingClaim: string | undefined
   /** Grants with `{sub}` that count for nothing, since the subject is not one segment of a topic. */
   voidGrants: Record<Action, readonly string[]>
+}
+
+/**
+ * Whether the token of a principal has expired: its streams end then.
+ * @param now in milliseconds since the epoch of Unix
+ */
+export function hasExpired({ expiresAt }: Principal, now = wallNow()): boolean {
+  return expiresAt !== undefined && expiresAt <= now
 }

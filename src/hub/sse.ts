@@ -68,18 +68,24 @@ export class Encoder {
     return printCursor(this.#epoch, sequence)
   }
 
-  /** The first block of a stream. `retry` is in milliseconds. */
-  open(sequence: number, connection: string, topics: readonly string[], retry: number): Chunk {
-    return Chunk.of(`retry: ${retry}\nid: ${this.cursor(sequence)}\nevent: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
+  /**
+   * The first block of a stream.
+   * @param sequence the position before what follows; `undefined`: no `id:` line, since a gap is still to be told
+   * @param retry in milliseconds
+   */
+  open(sequence: number | undefined, connection: string, topics: readonly string[], retry: number): Chunk {
+    return Chunk.of(`retry: ${retry}\n${this.#idLine(sequence)}event: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
   }
 
   /**
    * Tells that events are missing.
    * @param after the cursor that the subscriber asked to go on from, as it was given
    * @param oldest the sequence of the oldest event that is still there, or `undefined` when nothing is
+   * @param sequence the position before what follows, where the opening block had none; `undefined`: no `id:` line
    */
-  gap(reason: GapReason, after: string, oldest: number | undefined): Chunk {
-    return Chunk.of(`event: fanfare.gap\ndata: ${JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })}\n\n`)
+  gap(reason: GapReason, after: string, oldest: number | undefined, sequence?: number): Chunk {
+    const data = JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })
+    return Chunk.of(`${this.#idLine(sequence)}event: fanfare.gap\ndata: ${data}\n\n`)
   }
 
   /** Tells that replay or resume is over. */
@@ -93,6 +99,10 @@ export class Encoder {
    */
   heartbeat(sequence: number): Chunk {
     return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
+  }
+
+  #idLine(sequence: number | undefined): string {
+    return sequence === undefined ? '' : `id: ${this.cursor(sequence)}\n`
   }
 }
 

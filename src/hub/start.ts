@@ -18,7 +18,9 @@ export interface StartRequest {
 
 /** Where its stream begins. */
 export interface Start {
-  /** The sequence before whatever follows. */
+  /**
+   * The sequence before whatever follows. A client may resume from there, unless there is a gap that it has not been told of.
+   */
   sequence: number
   /** What is known to be missing. */
   gap: KnownGap | undefined
@@ -41,27 +43,34 @@ export async function locate(log: EventLog, head: number, selection: Selection, 
   if (replay === 0) return { sequence: head, gap: undefined, past: false }
   const replayedAt = log.trims
   if (replay === 'latest') {
-    const first = await firstOf((after) => log.newest(selection, { after, until: head, events: 1 }))
+    const first = await firstOf(0, (after) => log.newest(selection, { after, until: head, events: 1 }))
     return { sequence: first ? first.sequence - 1 : head, gap: undefined, replayedAt, latestUntil: head, past: true }
   }
-  const sequence = replay === 'all' ? 0 : await log.before(selection, replay)
-  return { sequence, gap: undefined, replayedAt, past: true }
+  const after = replay === 'all' ? 0 : await log.before(selection, replay)
+  return { sequence: await beforeFirst(log, head, selection, after), gap: undefined, replayedAt, past: true }
 }
 
 /**
- * Finds where a stream of `selection` begins that is the first of a named cursor. Of everything (`replay=all`) the cursor
- * is kept before the oldest event, so that a later stream is told of no gap before that.
+ * Finds where a stream of `selection` begins that is the first of a named cursor. Behind a gap the cursor is kept before
+ * the oldest event: the gap is of the client's own id, and a later stream of the cursor is not to be told of another one.
  */
 export async function locateFirst(log: EventLog, head: number, selection: Selection, request: StartRequest): Promise<Start> {
   const start = await locate(log, head, selection, request)
-  if (request.lastEventId !== undefined || request.replay !== 'all') return start
-  const oldest = await firstOf((after) => log.read(selection, { after, until: head, events: 1 }))
-  return { ...start, sequence: oldest ? oldest.sequence - 1 : head }
+  return start.gap ? { ...start, sequence: await beforeFirst(log, head, selection, 0) } : start
+}
+
+/**
+ * Returns the sequence before the first event of a selection behind `start`, or the head when there is none. A replay
+ * begins there: what was trimmed before it was not asked for, and a client that is cut off and resumes is told of no gap.
+ */
+async function beforeFirst(log: EventLog, head: number, selection: Selection, start: number): Promise<number> {
+  const first = await firstOf(start, (after) => log.read(selection, { after, until: head, events: 1 }))
+  return first ? first.sequence - 1 : head
 }
 
 /** Returns the first event of pages, of which some may be empty though there are more; `undefined`: there is none. */
-async function firstOf(read: (after: number) => Promise<Page>): Promise<StoredEvent | undefined> {
-  for (let after = 0; ; ) {
+async function firstOf(start: number, read: (after: number) => Promise<Page>): Promise<StoredEvent | undefined> {
+  for (let after = start; ; ) {
     const { events: [first], more, position } = await read(after)
     if (first || !more) return first
     after = position

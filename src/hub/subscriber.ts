@@ -174,7 +174,11 @@ export class Subscriber implements SinkReader {
       const selection = replay.selection.of(replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)))
       return selection.patterns.length > 0 ? [{ ...replay, selection }] : []
     })
-    if (this.stall?.until !== undefined) this.stall.told = false // of topics that it is given now, it lacks what is skipped
+    if (feed.selection.patterns.some((pattern) => !this.feed.selection.patterns.includes(pattern))) {
+      // Of the topics that it is given now, it has asked for everything behind its cursor.
+      if (this.stall?.until !== undefined) this.stall.told = false
+      this.knownTrims = undefined
+    }
     this.feed = feed
     this.place = undefined
     this.origin = { place: feed.end, sequence: head }
@@ -187,6 +191,14 @@ export class Subscriber implements SinkReader {
     let bytes = 0
     const first = this.carried.findLastIndex(({ event }) => (bytes += event.payload.length) > BATCH_BYTES)
     this.carried.splice(0, first + 1)
+  }
+
+  /**
+   * The sequence from which a client may resume, as far as it has been told; `undefined` while a gap is still to be told.
+   * An `id:` before that would let a client that is cut off resume behind the gap, and never hear of it.
+   */
+  get resumable(): number | undefined {
+    return this.gap ? undefined : this.sequence
   }
 
   get isClosed(): boolean {

@@ -1,5 +1,6 @@
 /** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
 import { monotonicNow, wallNow } from './clock.js'
+import { hasExpired } from './principal.js'
 import { Slice } from './slice.js'
 import type { Connections } from './connections.js'
 import type { Subscriber } from './subscriber.js'
@@ -61,10 +62,9 @@ export class Upkeep {
    * @param time on the wall clock, which alone says whether a token has expired (RFC 7519, 4.1.4)
    */
   #look(subscriber: Subscriber, now: number, time: number): void {
-    const { expiresAt } = subscriber.info.principal
     const { heartbeat, maxAge } = this.#options
     const isQuiet = now - subscriber.lastWrite >= heartbeat
-    if (expiresAt !== undefined && time >= expiresAt) subscriber.end('expired')
+    if (hasExpired(subscriber.info.principal, time)) subscriber.end('expired')
     else if (maxAge > 0 && now - subscriber.openedAt >= maxAge) subscriber.end('lifetime')
     else if (isQuiet && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
   }

@@ -6,13 +6,13 @@ import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { requireAllowedOrigin } from '../auth/origin.js'
 import { OriginList } from '../auth/origin-list.js'
-import { anonymous, readClaims } from '../auth/principal.js'
+import { anonymous, readClaims, type Bearer } from '../auth/principal.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
 import { findToken, refuseTokenInQuery, type TokenSearch } from '../auth/token-search.js'
 import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
-import type { Principal } from '../hub/principal.js'
+import { hasExpired } from '../hub/principal.js'
 import type { Settings } from '../settings.js'
 import { wantsStream } from './errors.js'
 
@@ -26,8 +26,8 @@ declare module 'fastify' {
      * neither expired nor been revoked, and throws a Problem if it has: so read it again after every `await`, right before
      * what it authorises. Before each handler it is read once, since a body may have taken its time.
      */
-    readonly fanfarePrincipal: Principal | null
-    [kPrincipal]: Principal | null
+    readonly fanfarePrincipal: Bearer | null
+    [kPrincipal]: Bearer | null
     /** Where its token was looked for, and found. */
     fanfareToken: TokenSearch | null
   }
@@ -54,8 +54,7 @@ const SECRET_BYTES = 32
 
 /** A token that has been checked. */
 interface KnownToken {
-  /** Its bearer. What the token opens ends at `expiresAt`. */
-  principal: Principal
+  principal: Bearer
   /** Until when it is accepted, in milliseconds since the epoch of Unix: its `exp`, and the tolerance. */
   until: number
 }
@@ -90,26 +89,24 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
   const tickets = new Tickets(app.hub.records, ticketTtl, anonymousSubscribe)
   const revocations = new Revocations(app.hub.records)
 
-  async function principalOf(token: string): Promise<Principal> {
+  async function principalOf(token: string): Promise<Bearer> {
     let found = known.get(token)
     if (!found) {
       const principal = readClaims(await verifier.verify(token), jwtClaim, anonymousSubscribe)
       known.set(token, (found = { principal, until: (principal.expiresAt ?? Infinity) + clockTolerance }))
     }
-    const now = Date.now()
-    if (found.until <= now) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
-    // What it opens from here on ends with the tolerance: it would be ended at once, and opened again, otherwise.
-    if (found.principal.expiresAt !== undefined && found.principal.expiresAt <= now) found.principal = { ...found.principal, expiresAt: found.until }
+    if (found.until <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
+    if (hasExpired(found.principal)) found.principal = { ...found.principal, acceptedUntil: found.until }
     return found.principal
   }
 
   /** @throws Problem `expired-token`, `revoked-token` */
-  function requireInForce(principal: Principal): void {
-    if (principal.expiresAt !== undefined && principal.expiresAt <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
+  function requireInForce(principal: Bearer): void {
+    if (principal.acceptedUntil !== undefined && principal.acceptedUntil <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
     revocations.refuse(principal)
   }
 
-  function bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Principal | Promise<Principal> {
+  function bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Bearer | Promise<Bearer> {
     if (source === undefined) return nobody
     if (source !== 'ticket') return principalOf(token)
     if (!request.routeOptions.config.eventStream || !wantsStream(request)) throw new Problem('invalid-ticket', 'A ticket opens event streams (Accept: text/event-stream) and does nothing else: send the token itself.')

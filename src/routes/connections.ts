@@ -11,7 +11,7 @@ import { requirePattern } from '../hub/topic.js'
 import { Closed, Connection, ConnectionParams, ConnectionsPage, ConnectionsQuery, HeldTopics, RenewedToken, SubjectQuery, TopicsChange } from '../schemas/connection.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './counts.js'
-import { MAX_PATTERNS } from './subscribe.js'
+import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
@@ -46,6 +46,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     const subscriber = own(request, request.params.id);
     [...subscribe, ...unsubscribe].forEach(requirePattern)
     authorizeChange(request, subscriber, subscribe)
+    requireOwnTopics(subscribe)
     const { selection } = subscriber.feed
     const topics = new Set([...selection.patterns, ...subscribe])
     for (const pattern of unsubscribe) topics.delete(pattern)

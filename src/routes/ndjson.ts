@@ -30,7 +30,7 @@ export interface UploadLimits {
 export async function publishLines(hub: Hub, publisher: Publisher, body: Readable, { maxEventSize, uploadIdle }: UploadLimits): Promise<StreamReceipt> {
   const events = new IncomingEvents(hub, publisher, maxEventSize, 'line')
   const storing = new Storing(hub, publisher)
-  const waiting = new Waiting(uploadIdle, 'A line')
+  const waiting = new Waiting(uploadIdle, 'A line', publisher) // one that sends nothing ends with its token as well
   /** The line that is read next: all lines before it are stored or about to be. */
   let line = 1
 

@@ -2,18 +2,23 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { requireAllowedReader } from '../auth/origin.js'
+import { OriginList } from '../auth/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
-import type { Principal } from '../hub/principal.js'
+import type { CursorName } from '../hub/named-cursors.js'
+import { OWN_TOPICS } from '../hub/own-topics.js'
+import { hasExpired, type Principal } from '../hub/principal.js'
 import { quote } from '../hub/quote.js'
 import { Selection } from '../hub/selection.js'
 import type { Format } from '../hub/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import type { SlowPolicy } from '../hub/subscriber.js'
-import { requirePattern } from '../hub/topic.js'
+import { isReserved, matches, requirePattern } from '../hub/topic.js'
 import { preferredType } from '../negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
+import type { Settings } from '../settings.js'
 import { Compile, Type } from '../typebox.js'
 import { refuseWhileBusy, type StreamLimits } from './busy.js'
 import { readCount } from './counts.js'
@@ -33,7 +38,10 @@ const PAGE_ONLY = ['after', 'limit', 'last'] as const
 
 const dateTime = Compile(Type.String({ format: 'date-time' }))
 
-const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) => {
+type Options = StreamLimits & Pick<Settings, 'corsOrigins' | 'clockTolerance'>
+
+const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins, clockTolerance, ...limits }) => {
+  const listed = new OriginList(corsOrigins)
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
 
   app.get('/topics/:topic/events', { ...route, schema: { params: TopicParams, querystring: TopicQuery } }, (request, reply) =>
@@ -57,14 +65,21 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
     }
   }
 
+  /** Reads the name of the cursor that the stream goes on from, and perhaps makes or moves. */
+  function readCursor(request: FastifyRequest, name: string): CursorName {
+    const cursor = readCursorName(request.fanfarePrincipal!, name)
+    if (request.fanfareToken!.source === 'cookie') requireAllowedReader(request, listed)
+    return cursor
+  }
+
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
     const { hub } = app
     const format = readFormat(query.format)
-    const cursor = query.cursor === undefined ? undefined : readCursorName(request.fanfarePrincipal!, query.cursor)
+    const cursor = query.cursor === undefined ? undefined : readCursor(request, query.cursor)
     const slow = readPolicy(query.slow)
     const observes = readFlag('observe', query.observe)
     if (observes) authorizeAdmin(request.fanfarePrincipal!, 'observe a topic without being present')
-    const wanted = readStart(request, query)
+    const wanted = readStart(request, query, clockTolerance)
     const start = await hub.locate(selection, wanted, cursor)
     await reply.fanfareTurn()
     let principal = admit()
@@ -73,9 +88,10 @@ const subscribe: FastifyPluginAsyncTypebox<StreamLimits> = async (app, limits) =
       principal = admit()
     }
     const id = randomBytes(12).toString('base64url')
-    const head = { 'fanfare-connection': id, 'last-event-id': hub.cursor(start.sequence) }
-    if (request.method === 'HEAD') {
-      reply.endedFanfareStream(head)
+    const head = { 'fanfare-connection': id, ...(start.gap ? {} : { 'last-event-id': hub.cursor(start.sequence) }) }
+    if (request.method === 'HEAD' || hasExpired(principal)) {
+      // With the tolerance for clocks a token is accepted beyond its `exp`, but no stream lives then.
+      reply.endedFanfareStream(head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))
       return reply
     }
     const sink = reply.fanfareStream(head)
@@ -112,9 +128,20 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
   if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
   authorize(request.fanfarePrincipal!, 'subscribe', patterns)
+  requireOwnTopics(patterns)
   const presence = readFlag('presence', query.presence)
   if (presence) authorize(request.fanfarePrincipal!, 'presence', patterns)
   return new Selection(patterns, types, presence)
+}
+
+/**
+ * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on others nothing would ever come.
+ * @throws Problem `not-found`
+ */
+export function requireOwnTopics(patterns: readonly string[]): void {
+  const unknown = patterns.find((pattern) => isReserved(pattern) && !OWN_TOPICS.some((topic) => matches(pattern, topic)))
+  if (unknown === undefined) return
+  throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${OWN_TOPICS.join(' and ')}.`)
 }
 
 /** The answer depends on `Accept`, besides what it depends on already. */
@@ -144,20 +171,29 @@ function readFlag(name: string, value = 'false'): boolean {
   throw new Problem('invalid-request', `${name} is "true" or "false".`)
 }
 
-/** Reads where a stream is to begin. An empty last event id is none. */
-function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from }: EventsQuery): StartRequest {
+/**
+ * Reads where a stream is to begin. An empty last event id is none.
+ * @param clockTolerance how far the clock of the client may be ahead, in milliseconds
+ */
+function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from }: EventsQuery, clockTolerance: number): StartRequest {
   const header = [request.headers['last-event-id']].flat()[0]
   if (replay !== undefined && from !== undefined) throw new Problem('invalid-request', 'A stream begins with "replay" or with "from", not with both.')
   return {
     lastEventId: [header, inQuery].find((id) => id !== undefined && id !== ''),
     replay: replay === undefined || replay === 'all' || replay === 'latest' ? replay : readCount('replay', replay, 0, MAX_REPLAY),
-    from: from === undefined || from === 'start' ? from : readTime(from),
+    from: from === undefined || from === 'start' ? from : readTime(from, clockTolerance),
   }
 }
 
-/** Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it. */
-function readTime(text: string): number {
+/**
+ * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it.
+ * A time in the future is refused: events that come before it would be sent all the same.
+ */
+function readTime(text: string, clockTolerance: number): number {
   const time = dateTime.Check(text) ? Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')) : NaN
+  if (time > Date.now() + clockTolerance) {
+    throw new Problem('invalid-request', `from is a time in the future: ${quote(text)}. Leave it out for what comes from now on.`)
+  }
   if (!Number.isNaN(time)) return time
   throw new Problem('invalid-request', `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`)
 }

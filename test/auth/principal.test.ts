@@ -10,12 +10,12 @@ await t.test('claims say who it is, until when, and what for', (t) => {
   t.strictSame(
     readClaims({ sub: 'u1', exp: 1_700_000_000.5, jti: 'j', iat: 1, name: 'x', fanfare: { subscribe: ['a.*', 'users.{sub}.**'], publish: ['b'], presence: ['c'], info: { name: 'x' }, admin: true, more: 1 } }, 'fanfare', ['public.**']),
     {
-      anonymous: false, subject: 'u1', tokenId: 'j', expiresAt: 1_700_000_000_500, admin: true, info: { name: 'x' },
+      anonymous: false, subject: 'u1', tokenId: 'j', expiresAt: 1_700_000_000_500, acceptedUntil: 1_700_000_000_500, admin: true, info: { name: 'x' },
       grants: { subscribe: ['a.*', 'users.u1.**', 'public.**'], publish: ['b'], presence: ['c'] },
       missingClaim: undefined, voidGrants: { subscribe: [], publish: [], presence: [] },
     },
   )
-  t.match(readClaims({}, 'fanfare', ['x']), { anonymous: false, subject: undefined, expiresAt: undefined, admin: false, grants: { subscribe: ['x'], publish: [], presence: [] } })
+  t.match(readClaims({}, 'fanfare', ['x']), { anonymous: false, subject: undefined, expiresAt: undefined, acceptedUntil: undefined, admin: false, grants: { subscribe: ['x'], publish: [], presence: [] } })
   t.match(readClaims({ 'https://example.com/grants': { publish: ['a'] }, fanfare: { publish: ['b'] } }, 'https://example.com/grants', []), { grants: { publish: ['a'] } })
   t.end()
 })

@@ -5,9 +5,10 @@ import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { jwk, startKeyServer } from '../auth/key-server.js'
 import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
-import { poll } from '../helper/deadline.js'
+import { poll, within } from '../helper/deadline.js'
+import { openStream, streamUrl } from '../helper/stream.js'
 import { anyTopic, SECRET, sign, token } from '../helper/token.js'
-import { isProblem, openApp, type OpenApp } from '../routes/open-app.js'
+import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
 
 const CLAIMS = { sub: 'u1', fanfare: { subscribe: ['a'] } }
 
@@ -188,7 +189,7 @@ await t.test('the clocks of issuer and hub may differ by a tolerance', async (t)
   t.strictSame([await status({ exp: now - 1 }), await status({ exp: now - 30 }), await status({ nbf: now + 3 }), await status({ nbf: now + 60 })], [200, 401, 200, 401], 'five seconds by default')
 })
 
-await t.test('what a token opens within the tolerance ends with it', async (t) => {
+await t.test('what is issued with a token within the tolerance ends with it', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const exp = Math.floor(Date.now() / 1_000) - 10
   const authorization = `Bearer ${signWithSecret(SECRET, { ...CLAIMS, exp })}`
@@ -200,6 +201,37 @@ await t.test('what a token opens within the tolerance ends with it', async (t) =
   const session = await hub.send({ method: 'POST', url: '/sessions', headers: { authorization } })
   const { maxAge } = session.cookies[0] as unknown as { maxAge: number }
   t.ok(maxAge > 30 && maxAge <= 50, String(maxAge))
+})
+
+await t.test('no stream lives beyond the exp of its token: within the tolerance it opens and ends', async (t) => {
+  const hub = await openApp(t, { clockTolerance: 60_000 })
+  const { app } = hub
+  for (let n = 0; n < 3; n++) await app.hub.publish('a', { data: n })
+  const url = await listen(app)
+  const expired = token({ sub: 'u1', subscribe: ['**'], publish: ['**'], exp: Date.now() / 1_000 - 10 })
+  const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${expired}` } })).json<{ ticket: string }>()
+  const bearers = { header: { token: expired }, cookie: { headers: { cookie: `fanfare_token=${expired}` } }, ticket: {} }
+  for (const [what, options] of Object.entries(bearers)) {
+    const query = what === 'ticket' ? { replay: 'all', ticket } : { replay: 'all' }
+    const stream = await openStream(t, streamUrl({ url }, ['a'], query), options)
+    await within(stream.closed, () => stream.describe())
+    t.strictSame(stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)), ['fanfare.open', '{"reason":"expired"}'], what)
+    t.equal(stream.lastId, `${app.hub.epoch}-0`, 'what it asked for is still to come')
+  }
+  t.equal(app.hub.connections.size, 0)
+  t.equal((await hub.send({ method: 'POST', url: '/topics/a/events', payload: { data: 3 }, headers: { authorization: `Bearer ${expired}` } })).statusCode, 201, 'a request is served')
+})
+
+await t.test('a stream that is given a token that is over its exp ends at once', async (t) => {
+  const hub = await openApp(t, { clockTolerance: 60_000 })
+  const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, { token: token({ sub: 'u1', subscribe: ['**'] }) })
+  const { connection } = await stream.told('open')
+  const authorization = `Bearer ${token({ sub: 'u1', subscribe: ['**'], exp: Date.now() / 1_000 - 10 })}`
+  t.equal((await hub.send({ method: 'PUT', url: `/connections/${String(connection)}/token`, headers: { authorization } })).statusCode, 200)
+  t.equal(hub.app.hub.connections.size, 0)
+  await hub.app.hub.publish('a', { data: 1 })
+  await within(stream.closed, () => stream.describe())
+  t.strictSame(stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)), ['fanfare.open', '{"reason":"expired"}'])
 })
 
 await t.test('a token that was not valid yet is accepted when it is', async (t) => {

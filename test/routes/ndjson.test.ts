@@ -260,6 +260,26 @@ await t.test('blank lines do not keep an upload open beyond its token', async (t
   isProblem(t, await answer, 401, 'revoked-token')
 })
 
+await t.test('an upload that sends nothing ends with its token, also in the midst of a line', async (t) => {
+  const hub = await openApp(t)
+  await listen(hub.app) // the timers alone do not keep the process
+  const table: [what: string, sent: string, line: number, accepted: number][] = [
+    ['nothing', '', 1, 0], ['part of a line', '{"topic":"a"', 1, 0], ['a line', `${line('a', 1)}\n`, 2, 1], ['a line and a part', `${line('a', 1)}\n\n{"topic`, 3, 1],
+  ]
+  const uploads = table.flatMap(([what, sent, at, accepted], n) => (['expired-token', 'revoked-token'] as const).map((code) => {
+    const claims = code === 'expired-token' ? { exp: (Date.now() + 2_000) / 1_000 } : {}
+    const body = pipe()
+    if (sent !== '') body.push(sent)
+    const answer = post(hub, body, { authorization: `Bearer ${token({ sub: `${code}-${n}`, publish: ['a'], ...claims })}` })
+    return { what, at, accepted, code, answer, sub: `${code}-${n}` }
+  }))
+  await until(() => hub.app.hub.head === 4)
+  for (const { code, sub } of uploads) {
+    if (code === 'revoked-token') await hub.send({ method: 'POST', url: '/revocations', payload: { subject: sub, until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
+  }
+  for (const { what, at, accepted, code, answer } of uploads) t.match(isProblem(t, await answer, 401, code, `${code}: ${what}`), { line: at, accepted }, what)
+})
+
 await t.test('the type may be application/ndjson, and the body may begin with a byte order mark', async (t) => {
   const hub = await openApp(t)
   t.match((await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })).json(), { accepted: 2 })

@@ -114,6 +114,35 @@ await t.test('it changes nothing for a page of an origin that is not allowed', a
   t.equal((await publish(proxied, { origin: 'https://hub.example.com', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'hub.example.com' })).statusCode, 201, 'behind a proxy')
 })
 
+await t.test('it makes and moves no named cursor for a page of an origin that is not allowed', async (t) => {
+  const hub = await openApp(t, { corsOrigins: [ORIGIN] })
+  for (let n = 0; n < 3; n++) await hub.app.hub.publish('a', { data: n })
+  const { epoch, cursors } = hub.app.hub
+  const subject = grants.sub
+  const read = (name: string, headers: Record<string, string>, method: 'GET' | 'HEAD' = 'GET') =>
+    withCookie(hub, method, `/topics/a/events?cursor=${name}&lastEventId=${epoch}-3`, token(grants), { accept: 'text/event-stream', ...headers })
+  await cursors.acknowledge({ subject, name: 'box' }, 1)
+  const foreign: Record<string, string>[] = [{}, { origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'none' }, { origin: 'null', 'sec-fetch-site': 'cross-site' }]
+  for (const headers of foreign) {
+    for (const name of ['box', 'other']) {
+      const { detail } = isProblem(t, await read(name, headers), 403, 'foreign-origin', `${name} ${JSON.stringify(headers)}`)
+      t.match(detail, headers['origin'] === undefined ? /"Sec-Fetch-Site: same-origin"/ : /FANFARE_CORS_ORIGINS/)
+    }
+    t.equal((await read('box', headers, 'HEAD')).statusCode, 403)
+  }
+  t.strictSame(cursors.list(subject).map(({ name, id }) => [name, id]), [['box', `${epoch}-1`]])
+
+  const url = await listen(hub.app)
+  const own: Record<string, string>[] = [{ origin: ORIGIN }, { origin: url }, { 'sec-fetch-site': 'same-origin' }]
+  for (const [n, headers] of own.entries()) {
+    const stream = await openStream(t, `${url}/topics/a/events?cursor=c${n}&lastEventId=${epoch}-3`, { headers: { cookie: `fanfare_token=${token(grants)}`, ...headers } })
+    await stream.told('open')
+    t.equal(cursors.get({ subject, name: `c${n}` })?.id, `${epoch}-3`, JSON.stringify(headers))
+  }
+  await (await openStream(t, `${url}/topics/a/events?cursor=header`, { token: token(grants) })).told('open')
+  t.ok(cursors.get({ subject, name: 'header' }), 'a token in the header may come from anywhere')
+})
+
 await t.test('it ends', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
   for (const bearer of [token(grants), token({ exp: 1 }), 'x']) {

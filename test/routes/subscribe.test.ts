@@ -94,8 +94,10 @@ await t.test('a last event id that is of no use is no error, but a gap', async (
   const { app } = await openApp(t)
   await app.hub.publish('a', { data: 1 })
   for (const [lastEventId, reason] of [['nonsense', 'invalid'], ['zzzzzzzz-1', 'epoch'], [`${app.hub.epoch}-99`, 'future']] as const) {
-    const { statusCode, blocks } = await open(app, '/topics/a/events', { 'last-event-id': lastEventId }, (text) => text.includes('fanfare.live'))
+    const { statusCode, headers, blocks } = await open(app, '/topics/a/events', { 'last-event-id': lastEventId }, (text) => text.includes('fanfare.live'))
     t.equal(statusCode, 200)
+    t.notOk('last-event-id' in headers, 'a cursor in the head would lie before a gap that is not told yet')
+    t.strictSame(blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]), [['fanfare.open', undefined], ['fanfare.gap', `${app.hub.epoch}-0`]])
     const gap = blocks.find(({ event }) => event?.type === 'fanfare.gap')
     t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${app.hub.epoch}-1` })
   }
@@ -288,6 +290,7 @@ await t.test('parameters of the other representation are refused, since ignored 
   for (const query of ['replay=1&from=start', 'replay=0&from=start', 'from=now', 'from=', 'from=2026-12-31', 'from=2026-02-30T00:00:00Z', 'from=1', 'replay=newest', 'format=xml', 'observe=yes', 'type=']) {
     isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request', query)
   }
+  t.match(isProblem(t, await send({ url: `${URL}?from=2999-01-01T00:00:00Z`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request').detail, /in the future/)
   isProblem(t, await send({ method: 'POST', url: `${URL}?type=x`, payload: { data: 1 } }), 400, 'invalid-request', 'the type of JSON stands in it')
 })
 
@@ -303,9 +306,37 @@ await t.test('an empty last event id is none: the query has it, or replay and fr
   t.strictSame(await read('from=start'), ['1', '2', '3'])
   t.strictSame(await read('from=2020-01-01T00:00:00%2B02:00'), ['1', '2', '3'])
   t.strictSame(await read('from=2016-12-31T23:59:60Z'), ['1', '2', '3'])
-  t.strictSame(await read('from=2999-01-01T00:00:00Z'), [])
   t.strictSame(await read('replay=latest'), ['3'])
   t.match((await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown), [{ id: `${app.hub.epoch}-3`, topic: 'a', type: 'x', data: 3 }])
+})
+
+await t.test('the clock of a client may be ahead by the tolerance', async (t) => {
+  const { app, send } = await openApp(t, { clockTolerance: 60_000 })
+  await app.hub.publish('a', { data: 1 })
+  const from = (ahead: number) => `/topics/a/events?from=${new Date(Date.now() + ahead).toISOString()}`
+  const { blocks } = await open(app, from(50_000), {}, (text) => text.includes('fanfare.live'))
+  t.strictSame(blocks.map(({ event }) => event?.type).slice(0, 2), ['fanfare.open', 'fanfare.live'], 'such a time is now')
+  isProblem(t, await send({ url: from(120_000), headers: { accept: 'text/event-stream' } }), 400, 'invalid-request')
+})
+
+await t.test('a reserved topic that the hub does not publish to is none to ask for', async (t) => {
+  const { app, send } = await openApp(t)
+  const admin = { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], admin: true })}` }
+  for (const topic of ['fanfare', 'fanfare.nope', 'fanfare.nope.*', 'fanfare.stats.x', 'fanfare.*.*']) {
+    for (const accept of ['text/event-stream', 'application/json']) {
+      const { detail } = isProblem(t, await send({ url: `/events?topic=a&topic=${topic}`, headers: { ...admin, accept } }), 404, 'not-found', `${topic} ${accept}`)
+      t.match(detail, /fanfare\.stats and fanfare\.connections/)
+    }
+    isProblem(t, await send({ url: `/topics/${topic}/events`, headers: { accept: 'text/event-stream' } }), 403, 'not-granted', `${topic}, for others`)
+  }
+  for (const topic of ['fanfare.stats', 'fanfare.connections', 'fanfare.*', 'fanfare.**', 'fanfare.*,a']) {
+    const query = topic.split(',').map((name) => `topic=${name}`).join('&')
+    t.equal((await open(app, `/events?${query}`, admin)).statusCode, 200, topic)
+  }
+  const stream = await openStream(t, `${app.listeningOrigin}/topics/a/events`, { headers: admin })
+  const change = (subscribe: string[]) => send({ method: 'PATCH', url: `/connections/${String(stream.headers['fanfare-connection'])}`, payload: { subscribe }, headers: admin })
+  isProblem(t, await change(['fanfare.nope']), 404, 'not-found')
+  t.equal((await change(['fanfare.stats'])).statusCode, 200)
 })
 
 await t.test('only admins observe', async (t) => {
