@@ -233,7 +233,7 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
   const known = Object.keys(Environment.properties) as (keyof Environment)[]
   const faults = Object.keys(env)
     .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment) && !isInjected(name, env))
-    .map((name) => `${name} is unknown; did you mean ${nearestName(name, known)}?`)
+    .map((name) => `${name} is unknown${suggestion(name, known)}`)
   const values: Record<string, unknown> = {}
   for (const name of known) {
     const schema: TSchema = Environment.properties[name]
@@ -258,7 +258,7 @@ export function resolveSettings(given: Partial<Settings>): Settings {
   const settings: Record<string, unknown> = { ...loadSettings({}).hub }
   for (const [option, value] of Object.entries(given)) {
     if (value === undefined) continue
-    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown; did you mean ${nearestName(option, Object.keys(VARIABLES))}?`)
+    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown${suggestion(option, Object.keys(VARIABLES))}`)
     settings[option] = checkOption(option, value)
   }
   const resolved = settings as unknown as Settings
@@ -334,10 +334,11 @@ export function checkTrustProxy(given: TrustProxy): TrustProxy {
   }
 }
 
-function nearestName(name: string, known: readonly string[]): string {
-  const bare = known.find((candidate) => `FANFARE_${candidate}` === name)
-  if (bare !== undefined) return bare
-  return nearest(name, known)
+/** Ends a sentence about an unknown name with the nearest known one. The prefix that most names have makes no name near. */
+function suggestion(name: string, known: readonly string[]): string {
+  const bare = (full: string): string => full.replace(/^FANFARE_/, '')
+  const meant = nearest(bare(name), known.map(bare))
+  return meant === undefined ? '.' : `; did you mean ${known.find((candidate) => bare(candidate) === meant)}?`
 }
 
 /** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */

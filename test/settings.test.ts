@@ -184,6 +184,7 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
     t.ok(fault.includes(`${nearest}?`), fault)
   }
   t.match(faults({ FANFARE_PORT: '80' }), [/did you mean PORT\?/])
+  t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
   t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also when it is empty')
   t.strictSame(faults({ PATH: '/bin', fanfare_heartbeat: 'x', NODE_ENV: 'production', PORTS: 'x' }), [])
   t.end()
@@ -223,6 +224,7 @@ function resolve(options: Record<string, unknown>): Settings {
 
 await t.test('options that are unknown or wrong are refused by name', (t) => {
   t.throws(() => resolve({ heartBeat: 1 }), { name: 'SettingsError', message: 'The option heartBeat is unknown; did you mean heartbeat?' })
+  t.throws(() => resolve({ zzzzzz: 1 }), { name: 'SettingsError', message: 'The option zzzzzz is unknown.' })
   t.throws(() => resolve({ host: 'x' }), { name: 'SettingsError', message: /host/ })
   t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), { name: 'SettingsError', message: /set one of them/ })
   const wrong: [option: string, value: unknown][] = [

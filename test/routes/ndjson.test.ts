@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import http from 'node:http'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
@@ -267,4 +268,24 @@ await t.test('the type may be application/ndjson, and the body may begin with a 
   isProblem(t, await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}`), 400, 'invalid-json', 'not in another line')
   isProblem(t, await post(hub, line('a', 1), { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type')
   isProblem(t, await post(hub, line('a', 1), { 'content-type': 'application/ndjson; charset=utf-16' }), 415, 'unsupported-media-type')
+})
+
+await t.test('an upload that a drain meets is answered, and closes its connection', async (t) => {
+  const { app } = await openApp(t)
+  const origin = await listen(app)
+  const agent = new http.Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const upload = () => http.request(`${origin}/events`, { method: 'POST', agent, headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })
+  for (const expected of ['keep-alive', 'close']) {
+    const sending = upload()
+    sending.write(`${line('a', 1)}\n`)
+    const { head } = app.hub
+    await until(() => app.hub.head > head)
+    if (expected === 'close') await app.hub.drain(0)
+    sending.end(`${line('a', 2)}\n`)
+    const [answer] = (await once(sending, 'response')) as [http.IncomingMessage]
+    t.equal(answer.statusCode, 200)
+    t.equal(answer.headers.connection, expected)
+    t.match(JSON.parse((await answer.toArray()).join('')), { accepted: 2 })
+  }
 })
