@@ -1,6 +1,6 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
 import { isIP } from 'node:net'
-import { faultOfOrigin } from './auth/origin-list.js'
+import { faultOfOrigin, faultOfOrigins } from './auth/origin-list.js'
 import { quote } from './hub/quote.js'
 import { isPattern } from './hub/topic.js'
 import { DEFAULT_HOST, DEFAULT_PORT, isHost } from './listen-address.js'
@@ -59,12 +59,12 @@ function requireText(value: unknown): string {
 
 const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
   setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
-/** @param faultOf says what is wrong with an item; `undefined` when nothing is */
-const list = (description: string, what: string, faultOf: (item: string) => string | undefined) => {
+/** @param faultOf says what is wrong with an item, and `faultOfAll` with the list; `undefined` when nothing is */
+const list = (description: string, what: string, faultOf: (item: string) => string | undefined, faultOfAll: (items: string[]) => string | undefined = () => undefined) => {
   const expects = `${what}, separated by commas`
   return setting({ default: '', description, expects }, (value) => {
     const items = itemsOf(value)
-    requireNoFault(expects, items.map(faultOf))
+    requireNoFault(expects, [...items.map(faultOf), faultOfAll(items)])
     return items
   })
 }
@@ -115,7 +115,7 @@ const Environment = Type.Object({
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
   FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', (item) => (isPattern(item) ? undefined : `${quote(item)} is neither`)),
   FANFARE_TICKET_TTL: someTime('60s', 'For how long a ticket opens streams.'),
-  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.', 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *', faultOfOrigin),
+  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.', 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *', faultOfOrigin, faultOfOrigins),
   FANFARE_HEARTBEAT: someTime('15s', 'After how long without a write a stream gets a heartbeat.'),
   FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.'),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
@@ -318,6 +318,7 @@ function faultOfNetwork(network: string): string | undefined {
   const version = address.includes('%') ? 0 : isIP(address) // a zone belongs to this machine
   if (version === 0) return `${quote(network)} is no address (names are not looked up)`
   const longest = version === 4 ? 32 : 128
+  if (prefix === '0' && rest.length === 0) return `${quote(network)} is every IPv${version} address: write true to believe everybody`
   const isPrefix = prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= longest)
   return isPrefix && rest.length === 0 ? undefined : `${quote(network)} is no network: behind "/" an IPv${version} address has 1 to ${longest}`
 }

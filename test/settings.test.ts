@@ -184,6 +184,9 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
     t.ok(fault.includes(`${nearest}?`), fault)
   }
   t.match(faults({ FANFARE_PORT: '80' }), [/did you mean PORT\?/])
+  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,*' }), [/"\*" stands alone/])
+  t.match(faults({ FANFARE_TRUST_PROXY: '10.0.0.1,0.0.0.0/0' }), [/"0\.0\.0\.0\/0" is every IPv4 address: write true to believe everybody$/])
+  t.match(faults({ FANFARE_TRUST_PROXY: '::/0' }), [/"::\/0" is every IPv6 address/])
   t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
   t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also when it is empty')
   t.strictSame(faults({ PATH: '/bin', fanfare_heartbeat: 'x', NODE_ENV: 'production', PORTS: 'x' }), [])
@@ -207,8 +210,8 @@ await t.test('what Kubernetes tells the containers of a Service that is called f
 await t.test('whoever embeds the hub says what differs, as values or as they would be written', (t) => {
   const defaults = resolveSettings({})
   t.strictSame(defaults, loadSettings({}).hub)
-  t.strictSame(resolveSettings({ heartbeat: 1_000, corsOrigins: ['https://a.example', '*'], jwtSecret: 'x', queryToken: true }), { ...defaults, heartbeat: 1_000, corsOrigins: ['https://a.example', '*'], jwtSecret: 'x', queryToken: true })
-  t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, *', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', '*'], maxConnectionAge: 0 })
+  t.strictSame(resolveSettings({ heartbeat: 1_000, corsOrigins: ['https://a.example', 'https://b.example'], jwtSecret: 'x', queryToken: true }), { ...defaults, heartbeat: 1_000, corsOrigins: ['https://a.example', 'https://b.example'], jwtSecret: 'x', queryToken: true })
+  t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, https://b.example', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', 'https://b.example'], maxConnectionAge: 0 })
   t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined is as if it were not said')
   t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'no list is shared')
   for (const [name, values] of Object.entries({ heartbeat: [1, 1e9], retainBytes: [0, 1, 1e12], maxConnectionAge: [0, 5_000], maxConnections: [1, 1e6], log: ['memory', 'file:/x'] })) {

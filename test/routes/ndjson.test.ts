@@ -261,11 +261,14 @@ await t.test('blank lines do not keep an upload open beyond its token', async (t
   isProblem(t, await answer, 401, 'revoked-token')
 })
 
-await t.test('the type may be application/ndjson, and the body may begin with a byte order mark', async (t) => {
+await t.test('the type may be application/ndjson, and every line may begin with a byte order mark', async (t) => {
   const hub = await openApp(t)
   t.match((await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })).json(), { accepted: 2 })
   t.match((await post(hub, `\ufeff\n${line('a', 3)}`)).json(), { accepted: 1 })
-  isProblem(t, await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}`), 400, 'invalid-json', 'not in another line')
+  t.match((await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}\n\ufeff\r\n\ufeff${line('a', 6)}\n`)).json(), { accepted: 3 }, 'as in files that were joined')
+  isProblem(t, await post(hub, `\ufeff\ufeff${line('a', 7)}`), 400, 'invalid-json', 'one, not two')
+  isProblem(t, await post(hub, `{\ufeff"topic":"a","data":8}`), 400, 'invalid-json', 'and at the start alone')
+  t.strictSame(await stored(hub), [1, 2, 3, 4, 5, 6])
   isProblem(t, await post(hub, line('a', 1), { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type')
   isProblem(t, await post(hub, line('a', 1), { 'content-type': 'application/ndjson; charset=utf-16' }), 415, 'unsupported-media-type')
 })
