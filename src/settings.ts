@@ -9,7 +9,7 @@ import type { Durability } from './log/durability.js'
 import { nearest } from './nearest.js'
 import { SettingsError } from './settings-error.js'
 import { Type, Value, type StaticDecode, type TSchema } from './typebox.js'
-import { parseDuration, parseSize } from './units.js'
+import { MAX_DRAIN, parseDuration, parseSize } from './units.js'
 
 /** Says how a setting is written, for messages and for the docs. */
 interface Form {
@@ -17,6 +17,23 @@ interface Form {
   description: string
   /** How it is written, as it stands after "must be". */
   expects: string
+  /** What its option may be besides a string of that form. A string, when it is left out. */
+  kind?: Kind
+}
+
+/** What an option can be that is no string: the words for it, and whether a value is one. */
+const KINDS = {
+  milliseconds: ['a whole number of milliseconds', isWhole],
+  bytes: ['a whole number of bytes', isWhole],
+  count: ['a whole number', isWhole],
+  flag: ['true or false', (value: unknown) => typeof value === 'boolean'],
+  list: ['an array of strings', (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes(','))],
+} as const satisfies Record<string, [words: string, is: (value: unknown) => boolean]>
+
+type Kind = keyof typeof KINDS
+
+function isWhole(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
 /**
@@ -34,35 +51,32 @@ function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (
 }
 
 const duration = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h' }, parseDuration, printDuration)
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h', kind: 'milliseconds' }, parseDuration, printDuration)
+const shortTime = (fallback: string, description: string) =>
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, at most 24h', kind: 'milliseconds' }, (text) => atMost(MAX_DRAIN, parseDuration(text)), printDuration)
 const someTime = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, more than nothing' }, (text) => positive(parseDuration(text)), printDuration)
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, more than nothing', kind: 'milliseconds' }, (text) => positive(parseDuration(text)), printDuration)
 const durationOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
+  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h', kind: 'milliseconds' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
 const size = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
+  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
 const sizeOrAuto = (description: string) =>
-  setting({ default: 'auto', description, expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing' }, (text) => (text === 'auto' ? 0 : positive(parseSize(text))), (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`))
+  setting({ default: 'auto', description, expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' }, (text) => (text === 'auto' ? 0 : positive(parseSize(text))), (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`))
 const count = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
+  setting({ default: fallback, description, expects: 'a whole number, 1 or more', kind: 'count' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
 const countOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
+  setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more', kind: 'count' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
 const flag = (description: string, fallback: 'true' | 'false' = 'false') =>
-  setting({ default: fallback, description, expects: 'true or false' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
+  setting({ default: fallback, description, expects: 'true or false', kind: 'flag' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
 const text = (description: string, fallback?: string) =>
-  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value), requireText)
-/** @throws when an option that has to be text is something else */
-function requireText(value: unknown): string {
-  if (typeof value !== 'string') throw new Error('must be some text')
-  return value
-}
+  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value))
 
 const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
   setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
 /** @param faultOf says what is wrong with an item, and `faultOfAll` with the list; `undefined` when nothing is */
 const list = (description: string, what: string, faultOf: (item: string) => string | undefined, faultOfAll: (items: string[]) => string | undefined = () => undefined) => {
   const expects = `${what}, separated by commas`
-  return setting({ default: '', description, expects }, (value) => {
+  return setting({ default: '', description, expects, kind: 'list' }, (value) => {
     const items = itemsOf(value)
     requireNoFault(expects, [...items.map(faultOf), faultOfAll(items)])
     return items
@@ -81,6 +95,10 @@ function requireNoFault(expects: string, faults: (string | undefined)[]): void {
 
 function positive(value: number | undefined): number | undefined {
   return value === 0 ? undefined : value
+}
+
+function atMost(most: number, value: number | undefined): number | undefined {
+  return value === undefined || value > most ? undefined : value
 }
 
 const printDuration = (milliseconds: number) => `${milliseconds}ms`
@@ -129,7 +147,7 @@ const Environment = Type.Object({
   FANFARE_PUBLISH_RATE: countOrOff('How many requests that publish a subject may make in a second.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
-  FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
+  FANFARE_DRAIN: shortTime('10s', 'Over what time streams are ended when the hub stops.'),
   FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: TRUST }, parseTrust),
 })
 
@@ -274,10 +292,16 @@ function isOption(name: string): name is keyof Settings {
 
 function checkOption(option: keyof Settings, value: unknown): unknown {
   const schema: TSchema = Environment.properties[VARIABLES[option]]
+  const { kind, expects } = formOf(schema)
+  const what = isSecret(VARIABLES[option]) ? 'it' : quote(value)
+  if (typeof value !== 'string' && !(kind && KINDS[kind][1](value))) {
+    const expected = kind ? `${KINDS[kind][0]}, or a string as in the environment: ${expects}` : `a string: ${expects}`
+    throw new SettingsError(`The option ${option}: ${what} must be ${expected}`)
+  }
   try {
     return Value.Decode(schema, typeof value === 'string' ? value : Value.Encode(schema, value))
   } catch (err) {
-    throw new SettingsError(`The option ${option}: ${isSecret(VARIABLES[option]) ? 'it' : JSON.stringify(value)} ${causeOf(err)}`)
+    throw new SettingsError(`The option ${option}: ${what} ${causeOf(err)}`)
   }
 }
 
@@ -331,7 +355,7 @@ export function checkTrustProxy(given: TrustProxy): TrustProxy {
   try {
     return Value.Decode(Environment.properties.FANFARE_TRUST_PROXY, String(given))
   } catch (err) {
-    throw new SettingsError(`The option trustProxy: ${JSON.stringify(given)} ${causeOf(err)}`)
+    throw new SettingsError(`The option trustProxy: ${quote(given)} ${causeOf(err)}`)
   }
 }
 
