@@ -46,6 +46,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'event-too-large': 'Publish less: a reference instead of the thing itself; or raise `FANFARE_MAX_EVENT_SIZE`.',
   'uri-too-long': 'Send a topic of at most 200 characters. In an application of your own see [embedding](embedding.md).',
   'unsupported-media-type': 'Send `application/json`, `text/plain` (one event) or `application/x-ndjson` (`POST /events`), in UTF-8 and not compressed.',
+  'expectation-failed': 'Leave out the header `Expect`, or send `100-continue`.',
   'rate-limited': 'Wait for `Retry-After` seconds; publish many events in one request, or raise `FANFARE_PUBLISH_RATE`. Where the detail speaks of replays: read the stream first.',
   'too-many-topics': 'Publish to topics that exist, purge topics that are no longer used, or raise `FANFARE_MAX_TOPICS`.',
   'headers-too-large': 'Send shorter headers: a token with fewer grants.',

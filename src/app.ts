@@ -8,6 +8,7 @@ import { acceptFirst } from './arrivals.js'
 import { OriginList } from './auth/origin-list.js'
 import { clientErrorHandler } from './client-error.js'
 import { inviteLater } from './expect-continue.js'
+import { quote } from './hub/quote.js'
 import { TOPIC_MAX_LENGTH } from './hub/topic.js'
 import { PATIENCE, type Patience } from './patience.js'
 import auth from './plugins/auth.js'
@@ -56,6 +57,7 @@ interface OwnOptions {
 export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(async (app, options) => {
   const { prefix: given = '', ownsRoot = false, patience: { body: patience } = PATIENCE, ...rest } = options
   const settings = resolveSettings(rest)
+  if (typeof given !== 'string') throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
   const prefix = given.replace(/\/+$/, '')
   const hasPlace = ownsRoot || prefix !== '' // elsewhere `/`, and what no route is found for, are the application's
   if (Object.hasOwn(app, 'hub')) {

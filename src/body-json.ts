@@ -13,9 +13,9 @@ const SHORT_TEXT = 8 * 1024
  * @param tooDeep makes the error for text that is nested much deeper than `MAX_DEPTH`
  * @throws Problem `invalid-json`
  */
-export function parseJson(bytes: Buffer, what: string, tooDeep: () => Error): unknown {
+export function parseJson(bytes: Buffer, what: string, tooDeep: (text: string) => Error): unknown {
   const text = bytes.toString()
-  if (text.length > SHORT_TEXT && isDeeper(text, MAX_DEPTH + ENVELOPE_LEVELS)) throw tooDeep()
+  if (text.length > SHORT_TEXT && isDeeper(text, MAX_DEPTH + ENVELOPE_LEVELS)) throw tooDeep(text)
   try {
     return JSON.parse(text) as unknown
   } catch (err) {

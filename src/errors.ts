@@ -42,6 +42,7 @@ export const refusals = {
   'event-too-large': { status: 413, title: 'The event is too large' },
   'uri-too-long': { status: 414, title: 'The URL is too long' },
   'unsupported-media-type': { status: 415, title: 'The body has the wrong content type' },
+  'expectation-failed': { status: 417, title: 'The request expects what this server does not do' },
   'rate-limited': { status: 429, title: 'Too many requests', retryAfter: 1 },
   'too-many-topics': { status: 429, title: 'The log holds as many topics as it may', retryAfter: 60 },
   'headers-too-large': { status: 431, title: 'The headers are too large' },

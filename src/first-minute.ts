@@ -17,6 +17,8 @@ export interface DevelopmentKey {
   token: string
   /** Whether the next start has the same secret. */
   isKept: boolean
+  /** Whether the file held something that is no secret: tokens that an earlier one signed are refused. */
+  isReplaced?: boolean
   /** Why the secret could not be kept, if it was to be. */
   failure?: Error
 }
@@ -29,27 +31,29 @@ export function developmentKey(folder: string | undefined): DevelopmentKey {
   const drawn = randomBytes(32).toString('base64url')
   if (folder === undefined) return withToken(drawn, { isKept: false })
   try {
-    return withToken(keepSecret(folder, drawn), { isKept: true })
+    const { secret, isReplaced } = keepSecret(folder, drawn)
+    return withToken(secret, { isKept: true, isReplaced })
   } catch (err) {
     return withToken(drawn, { isKept: false, failure: err as Error })
   }
 }
 
 /** Returns the secret in a folder; the one that was drawn is put there when there is none, or something else. */
-function keepSecret(folder: string, drawn: string): string {
+function keepSecret(folder: string, drawn: string): { secret: string; isReplaced: boolean } {
   const file = join(folder, SECRET_FILE)
   const kept = readSecret(file)
-  if (kept !== undefined && SECRET.test(kept)) return kept
+  if (kept !== undefined && SECRET.test(kept)) return { secret: kept, isReplaced: false } // not an empty or a damaged one, which could be guessed
   makeFolder(folder)
   const written = `${file}-${process.pid}` // whole before it has its name: a start that is killed leaves no half of one
   try {
     writeFileSync(written, `${drawn}\n`, { mode: 0o600, flag: 'w', flush: true })
     if (kept === undefined) linkSync(written, file)
     else renameSync(written, file)
-    return drawn
+    return { secret: drawn, isReplaced: kept !== undefined }
   } catch (err) {
-    if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
-    return readSecret(file) ?? drawn // another start was faster
+    const theirs = (err as NodeJS.ErrnoException).code === 'EEXIST' ? readSecret(file) : undefined
+    if (theirs !== undefined && SECRET.test(theirs)) return { secret: theirs, isReplaced: false } // another start was faster
+    throw err
   } finally {
     rmSync(written, { force: true })
   }
@@ -64,7 +68,7 @@ function readSecret(file: string): string | undefined {
   }
 }
 
-function withToken(secret: string, rest: Pick<DevelopmentKey, 'isKept' | 'failure'>): DevelopmentKey {
+function withToken(secret: string, rest: Pick<DevelopmentKey, 'isKept' | 'isReplaced' | 'failure'>): DevelopmentKey {
   const grants = { subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
   return { secret, token: createSigner({ key: secret, algorithm: 'HS256' })({ sub: 'developer', fanfare: grants }), ...rest }
 }

@@ -1,6 +1,6 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
 import { isIP } from 'node:net'
-import { faultOfOrigin } from './auth/origin-list.js'
+import { faultOfOrigin, faultOfOrigins } from './auth/origin-list.js'
 import { quote } from './hub/quote.js'
 import { isPattern } from './hub/topic.js'
 import { DEFAULT_HOST, DEFAULT_PORT, isHost } from './listen-address.js'
@@ -9,7 +9,7 @@ import type { Durability } from './log/durability.js'
 import { nearest } from './nearest.js'
 import { SettingsError } from './settings-error.js'
 import { Type, Value, type StaticDecode, type TSchema } from './typebox.js'
-import { parseDuration, parseSize } from './units.js'
+import { MAX_DRAIN, parseDuration, parseSize } from './units.js'
 
 /** Says how a setting is written, for messages and for the docs. */
 interface Form {
@@ -17,6 +17,23 @@ interface Form {
   description: string
   /** How it is written, as it stands after "must be". */
   expects: string
+  /** What its option may be besides a string of that form. A string, when it is left out. */
+  kind?: Kind
+}
+
+/** What an option can be that is no string: the words for it, and whether a value is one. */
+const KINDS = {
+  milliseconds: ['a whole number of milliseconds', isWhole],
+  bytes: ['a whole number of bytes', isWhole],
+  count: ['a whole number', isWhole],
+  flag: ['true or false', (value: unknown) => typeof value === 'boolean'],
+  list: ['an array of strings', (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes(','))],
+} as const satisfies Record<string, [words: string, is: (value: unknown) => boolean]>
+
+type Kind = keyof typeof KINDS
+
+function isWhole(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
 /**
@@ -34,37 +51,34 @@ function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (
 }
 
 const duration = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h' }, parseDuration, printDuration)
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h', kind: 'milliseconds' }, parseDuration, printDuration)
+const shortTime = (fallback: string, description: string) =>
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, at most 24h', kind: 'milliseconds' }, (text) => atMost(MAX_DRAIN, parseDuration(text)), printDuration)
 const someTime = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, more than nothing' }, (text) => positive(parseDuration(text)), printDuration)
+  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, more than nothing', kind: 'milliseconds' }, (text) => positive(parseDuration(text)), printDuration)
 const durationOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
+  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h', kind: 'milliseconds' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
 const size = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
+  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
 const sizeOrAuto = (description: string) =>
-  setting({ default: 'auto', description, expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing' }, (text) => (text === 'auto' ? 0 : positive(parseSize(text))), (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`))
+  setting({ default: 'auto', description, expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' }, (text) => (text === 'auto' ? 0 : positive(parseSize(text))), (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`))
 const count = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a whole number, 1 or more' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
+  setting({ default: fallback, description, expects: 'a whole number, 1 or more', kind: 'count' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
 const countOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
+  setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more', kind: 'count' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
 const flag = (description: string, fallback: 'true' | 'false' = 'false') =>
-  setting({ default: fallback, description, expects: 'true or false' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
+  setting({ default: fallback, description, expects: 'true or false', kind: 'flag' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
 const text = (description: string, fallback?: string) =>
-  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value), requireText)
-/** @throws when an option that has to be text is something else */
-function requireText(value: unknown): string {
-  if (typeof value !== 'string') throw new Error('must be some text')
-  return value
-}
+  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value))
 
 const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
   setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
-/** @param faultOf says what is wrong with an item; `undefined` when nothing is */
-const list = (description: string, what: string, faultOf: (item: string) => string | undefined) => {
+/** @param faultOf says what is wrong with an item, and `faultOfAll` with the list; `undefined` when nothing is */
+const list = (description: string, what: string, faultOf: (item: string) => string | undefined, faultOfAll: (items: string[]) => string | undefined = () => undefined) => {
   const expects = `${what}, separated by commas`
-  return setting({ default: '', description, expects }, (value) => {
+  return setting({ default: '', description, expects, kind: 'list' }, (value) => {
     const items = itemsOf(value)
-    requireNoFault(expects, items.map(faultOf))
+    requireNoFault(expects, [...items.map(faultOf), faultOfAll(items)])
     return items
   })
 }
@@ -81,6 +95,10 @@ function requireNoFault(expects: string, faults: (string | undefined)[]): void {
 
 function positive(value: number | undefined): number | undefined {
   return value === 0 ? undefined : value
+}
+
+function atMost(most: number, value: number | undefined): number | undefined {
+  return value === undefined || value > most ? undefined : value
 }
 
 const printDuration = (milliseconds: number) => `${milliseconds}ms`
@@ -115,7 +133,7 @@ const Environment = Type.Object({
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
   FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', (item) => (isPattern(item) ? undefined : `${quote(item)} is neither`)),
   FANFARE_TICKET_TTL: someTime('60s', 'For how long a ticket opens streams.'),
-  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.', 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *', faultOfOrigin),
+  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.', 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *', faultOfOrigin, faultOfOrigins),
   FANFARE_HEARTBEAT: someTime('15s', 'After how long without a write a stream gets a heartbeat.'),
   FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.'),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
@@ -129,7 +147,7 @@ const Environment = Type.Object({
   FANFARE_PUBLISH_RATE: countOrOff('How many requests that publish a subject may make in a second.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
-  FANFARE_DRAIN: duration('10s', 'Over what time streams are ended when the hub stops.'),
+  FANFARE_DRAIN: shortTime('10s', 'Over what time streams are ended when the hub stops.'),
   FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: TRUST }, parseTrust),
 })
 
@@ -233,7 +251,7 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
   const known = Object.keys(Environment.properties) as (keyof Environment)[]
   const faults = Object.keys(env)
     .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment) && !isInjected(name, env))
-    .map((name) => `${name} is unknown; did you mean ${nearestName(name, known)}?`)
+    .map((name) => `${name} is unknown${suggestion(name, known)}`)
   const values: Record<string, unknown> = {}
   for (const name of known) {
     const schema: TSchema = Environment.properties[name]
@@ -258,7 +276,7 @@ export function resolveSettings(given: Partial<Settings>): Settings {
   const settings: Record<string, unknown> = { ...loadSettings({}).hub }
   for (const [option, value] of Object.entries(given)) {
     if (value === undefined) continue
-    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown; did you mean ${nearestName(option, Object.keys(VARIABLES))}?`)
+    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown${suggestion(option, Object.keys(VARIABLES))}`)
     settings[option] = checkOption(option, value)
   }
   const resolved = settings as unknown as Settings
@@ -274,10 +292,16 @@ function isOption(name: string): name is keyof Settings {
 
 function checkOption(option: keyof Settings, value: unknown): unknown {
   const schema: TSchema = Environment.properties[VARIABLES[option]]
+  const { kind, expects } = formOf(schema)
+  const what = isSecret(VARIABLES[option]) ? 'it' : quote(value)
+  if (typeof value !== 'string' && !(kind && KINDS[kind][1](value))) {
+    const expected = kind ? `${KINDS[kind][0]}, or a string as in the environment: ${expects}` : `a string: ${expects}`
+    throw new SettingsError(`The option ${option}: ${what} must be ${expected}`)
+  }
   try {
     return Value.Decode(schema, typeof value === 'string' ? value : Value.Encode(schema, value))
   } catch (err) {
-    throw new SettingsError(`The option ${option}: ${isSecret(VARIABLES[option]) ? 'it' : JSON.stringify(value)} ${causeOf(err)}`)
+    throw new SettingsError(`The option ${option}: ${what} ${causeOf(err)}`)
   }
 }
 
@@ -318,6 +342,7 @@ function faultOfNetwork(network: string): string | undefined {
   const version = address.includes('%') ? 0 : isIP(address) // a zone belongs to this machine
   if (version === 0) return `${quote(network)} is no address (names are not looked up)`
   const longest = version === 4 ? 32 : 128
+  if (prefix === '0' && rest.length === 0) return `${quote(network)} is every IPv${version} address: write true to believe everybody`
   const isPrefix = prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= longest)
   return isPrefix && rest.length === 0 ? undefined : `${quote(network)} is no network: behind "/" an IPv${version} address has 1 to ${longest}`
 }
@@ -330,14 +355,15 @@ export function checkTrustProxy(given: TrustProxy): TrustProxy {
   try {
     return Value.Decode(Environment.properties.FANFARE_TRUST_PROXY, String(given))
   } catch (err) {
-    throw new SettingsError(`The option trustProxy: ${JSON.stringify(given)} ${causeOf(err)}`)
+    throw new SettingsError(`The option trustProxy: ${quote(given)} ${causeOf(err)}`)
   }
 }
 
-function nearestName(name: string, known: readonly string[]): string {
-  const bare = known.find((candidate) => `FANFARE_${candidate}` === name)
-  if (bare !== undefined) return bare
-  return nearest(name, known)
+/** Ends a sentence about an unknown name with the nearest known one. The prefix that most names have makes no name near. */
+function suggestion(name: string, known: readonly string[]): string {
+  const bare = (full: string): string => full.replace(/^FANFARE_/, '')
+  const meant = nearest(bare(name), known.map(bare))
+  return meant === undefined ? '.' : `; did you mean ${known.find((candidate) => bare(candidate) === meant)}?`
 }
 
 /** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */

@@ -242,6 +242,14 @@ await t.test('a second hub may be in a scope below that of the first, and in the
   await t.rejects(Promise.resolve(other.register(fanfare, { prefix: '/two', ...HUB })), { name: 'SettingsError', message: /scope of its own/ })
 })
 
+await t.test('a prefix that is no string is refused in words', async (t) => {
+  for (const prefix of [5, null, true, {}, []] as unknown as string[]) {
+    const app = Fastify()
+    t.teardown(() => app.close().catch(() => undefined))
+    await t.rejects(Promise.resolve(app.register(fanfare, { prefix, ...HUB })), { name: 'SettingsError', message: /^The option prefix: .* must be a path such as "\/realtime"\.$/ }, JSON.stringify(prefix))
+  }
+})
+
 await t.test('the limit of the hub counts by itself, beside a limit of the application', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())

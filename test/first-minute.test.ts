@@ -54,6 +54,19 @@ await t.test('what is no secret is replaced, and what cannot be kept is for one 
   t.end()
 })
 
+await t.test('a file that is empty, short, long or binary is replaced, which the key says', (t) => {
+  for (const content of ['', '\n', 'short', '\0'.repeat(43), `${'a'.repeat(42)}\0`, `${'a'.repeat(43)}\0`, 'a'.repeat(44), `${'a'.repeat(21)} ${'a'.repeat(21)}`]) {
+    const folder = t.testdir({ [SECRET_FILE]: content })
+    const key = developmentKey(folder)
+    t.match(key, { isKept: true, isReplaced: true, secret: /^[\w-]{43}$/ }, JSON.stringify(content))
+    t.match(developmentKey(folder), { isKept: true, isReplaced: false, secret: key.secret })
+  }
+  t.equal(developmentKey(t.testdir({})).isReplaced, false, 'a first start replaces nothing')
+  const folder = t.testdir({ [SECRET_FILE]: t.fixture('symlink', 'nowhere') })
+  t.match(developmentKey(folder), { isKept: false, failure: Error }, 'a link to nothing')
+  t.end()
+})
+
 await t.test('a file that may not be read is left alone', { skip: process.getuid?.() === 0 ? 'root may read everything' : false }, (t) => {
   const folder = t.testdir({})
   writeFileSync(join(folder, SECRET_FILE), 'theirs')

@@ -184,6 +184,10 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
     t.ok(fault.includes(`${nearest}?`), fault)
   }
   t.match(faults({ FANFARE_PORT: '80' }), [/did you mean PORT\?/])
+  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,*' }), [/"\*" stands alone/])
+  t.match(faults({ FANFARE_TRUST_PROXY: '10.0.0.1,0.0.0.0/0' }), [/"0\.0\.0\.0\/0" is every IPv4 address: write true to believe everybody$/])
+  t.match(faults({ FANFARE_TRUST_PROXY: '::/0' }), [/"::\/0" is every IPv6 address/])
+  t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
   t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also when it is empty')
   t.strictSame(faults({ PATH: '/bin', fanfare_heartbeat: 'x', NODE_ENV: 'production', PORTS: 'x' }), [])
   t.end()
@@ -206,8 +210,8 @@ await t.test('what Kubernetes tells the containers of a Service that is called f
 await t.test('whoever embeds the hub says what differs, as values or as they would be written', (t) => {
   const defaults = resolveSettings({})
   t.strictSame(defaults, loadSettings({}).hub)
-  t.strictSame(resolveSettings({ heartbeat: 1_000, corsOrigins: ['https://a.example', '*'], jwtSecret: 'x', queryToken: true }), { ...defaults, heartbeat: 1_000, corsOrigins: ['https://a.example', '*'], jwtSecret: 'x', queryToken: true })
-  t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, *', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', '*'], maxConnectionAge: 0 })
+  t.strictSame(resolveSettings({ heartbeat: 1_000, corsOrigins: ['https://a.example', 'https://b.example'], jwtSecret: 'x', queryToken: true }), { ...defaults, heartbeat: 1_000, corsOrigins: ['https://a.example', 'https://b.example'], jwtSecret: 'x', queryToken: true })
+  t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, https://b.example', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', 'https://b.example'], maxConnectionAge: 0 })
   t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined is as if it were not said')
   t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'no list is shared')
   for (const [name, values] of Object.entries({ heartbeat: [1, 1e9], retainBytes: [0, 1, 1e12], maxConnectionAge: [0, 5_000], maxConnections: [1, 1e6], log: ['memory', 'file:/x'] })) {
@@ -221,8 +225,44 @@ function resolve(options: Record<string, unknown>): Settings {
   return resolveSettings(options)
 }
 
+/** Values of every type of JavaScript. No option takes any of them but those that its kind names below. */
+const VALUES = {
+  'null': null, 'true': true, 'false': false, '0': 0, '1': 1, '-1': -1, '1.5': 1.5, 'NaN': NaN, 'Infinity': Infinity, '2 ** 53': 2 ** 53, '1e21': 1e21, '5n': 5n, 'a symbol': Symbol('x'), 'a function': () => 1, 'an object': {},
+  'a date': new Date(0), 'a String': Object('memory') as unknown, 'an object that is written as a number': { toString: () => '1' }, 'an object that throws': { toString: () => { throw new Error('mine') } },
+  'an empty array': [], 'an array of a number': [1], 'an array of an array': [['a']], 'an array of null': [null], 'an array with a comma': ['a,b'],
+}
+
+await t.test('every option takes values of its own kind, and strings as in the environment', (t) => {
+  const { hub } = loadSettings({})
+  for (const option of Object.keys(hub) as (keyof Settings)[]) {
+    const fallback = hub[option]
+    const kind = Array.isArray(fallback) ? 'list' : typeof fallback
+    const own: Record<string, (keyof typeof VALUES)[]> = { list: ['an empty array'], number: ['0', '1'], boolean: ['true', 'false'] }
+    for (const [name, value] of Object.entries(VALUES)) {
+      const mayBe = (own[kind] ?? []).some((one) => one === name)
+      let taken: unknown
+      try {
+        taken = resolve({ [option]: value })[option]
+      } catch (err) {
+        t.match(err, { name: 'SettingsError', message: new RegExp(`^The option ${option}: .* must be `) }, `${option}: ${name}`)
+        if (mayBe) t.equal(name, '0', `${option} takes ${name}`)
+        continue
+      }
+      t.ok(mayBe, `${option} takes ${name}`)
+      t.strictSame(taken, value, `${option} keeps ${name}`)
+    }
+  }
+  t.throws(() => resolve({ heartbeat: '15' }), { message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than nothing' })
+  t.throws(() => resolve({ heartbeat: -1 }), { message: 'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than nothing' })
+  for (const retainBytes of [-1, NaN]) t.throws(() => resolve({ retainBytes }), { message: /^The option retainBytes: (-1|NaN) must be a whole number of bytes/ })
+  t.equal(resolve({ retainBytes: 0 }).retainBytes, 0, 'as much as suits the log')
+  for (const drain of [86_400_001, '25h']) t.throws(() => resolve({ drain }), { message: /at most 24h$/ })
+  t.end()
+})
+
 await t.test('options that are unknown or wrong are refused by name', (t) => {
   t.throws(() => resolve({ heartBeat: 1 }), { name: 'SettingsError', message: 'The option heartBeat is unknown; did you mean heartbeat?' })
+  t.throws(() => resolve({ zzzzzz: 1 }), { name: 'SettingsError', message: 'The option zzzzzz is unknown.' })
   t.throws(() => resolve({ host: 'x' }), { name: 'SettingsError', message: /host/ })
   t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), { name: 'SettingsError', message: /set one of them/ })
   const wrong: [option: string, value: unknown][] = [

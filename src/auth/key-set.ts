@@ -1,9 +1,10 @@
 /**
  * Public keys that a key server publishes as a JSON Web Key Set (RFC 7517) and replaces now and then. jose finds the keys that
  * a token may be signed with. This file decides when the set is fetched: an outage of the key server must not lock out tokens
- * of known keys, and tokens with made-up keys must not become a flood of requests to it.
+ * of known keys, and tokens with made-up keys must not become a flood of requests to it. It also decides whether the refusal
+ * of a token that fits no key is final: the key may be newer than the set.
  */
-import { createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
+import { createHash, createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type LocalJWKSet } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
@@ -21,16 +22,26 @@ const PUBLIC_KEYS = ['RSA', 'EC', 'OKP']
 const KID_MAX_LENGTH = 256
 /** How many keys are tried for one token. A set that rotates its keys holds two or three of a kind. */
 const MAX_CANDIDATES = 20
-/** How many keys are remembered that no set had. */
-const MAX_UNKNOWN = 2_000
+/** How many tokens are remembered that fit no key. */
+const MAX_UNFIT = 2_000
+/** For how long, in milliseconds: longer than a client waits that is to come back after the cool-down. */
+const UNFIT_AGE = 60_000
+
+/** What a token's header says of its key. */
+export interface KeyHeader {
+  alg: string
+  kid?: unknown
+}
 
 export interface KeySetOptions {
   /** Told when the set could not be fetched, and when it can be again. */
   onHealth?: ((err: Error | undefined) => void) | undefined
   /** Told when there are other keys than before: what was verified with the old ones may have been so with one that is gone. */
   onChange?: (() => void) | undefined
-  /** Told when a new set has RSA keys that are too short to be used, with the names that they have. */
+  /** Told when a set has RSA keys that are too short to be used and that the set before did not have, with their names. */
   onWeakKeys?: ((kids: (string | undefined)[]) => void) | undefined
+  /** Told when a set has keys that are malformed or private and that the set before did not have, with their names. */
+  onBrokenKeys?: ((kids: (string | undefined)[]) => void) | undefined
   /** In milliseconds. */
   cooldown?: number
   /** In milliseconds. */
@@ -40,28 +51,26 @@ export interface KeySetOptions {
 export class KeySet {
   readonly #url: string
   readonly #options: KeySetOptions
-  readonly #cooldown: number
-  readonly #maxAge: number
   /** Keys as Node has them, by what jose gives. */
   readonly #objects = new WeakMap<object, KeyObject>()
   #keys: LocalJWKSet | undefined
-  /** The names of all keys of the set, with those that are of no use. */
-  #kids: ReadonlySet<string> = new Set()
-  #weakKids: ReadonlySet<string> = new Set()
-  /** When each key that the set does not have was first asked for, on the clock of `performance.now()`. */
-  readonly #askedAt = new LRUCache<string, number>({ max: MAX_UNKNOWN })
+  /** Keys of the set that are not used. */
+  #weak: readonly JWK[] = []
+  #broken: readonly JWK[] = []
+  /** When each token that fits no key was first presented, by its hash, on the clock of `performance.now()`. */
+  readonly #presentedAt = new LRUCache<string, number>({ max: MAX_UNFIT, ttl: UNFIT_AGE })
   #text = ''
   #fetching: Promise<void> | undefined
-  /** When the last fetch ended, and the last that succeeded, on the clock of `performance.now()`. */
+  /** When the last fetch ended, on the clock of `performance.now()`. */
   #triedAt = -Infinity
+  /** When the last fetch that succeeded began, and when it ended. */
+  #askedAt = -Infinity
   #fetchedAt = -Infinity
   #failure: Error | undefined
 
   constructor(url: string, options: KeySetOptions = {}) {
     this.#url = url
     this.#options = options
-    this.#cooldown = options.cooldown ?? COOLDOWN
-    this.#maxAge = options.maxAge ?? MAX_AGE
   }
 
   /** Fetches the set, unless that has been tried a moment ago. What goes wrong is told to `onHealth`. */
@@ -75,41 +84,41 @@ export class KeySet {
   }
 
   /**
-   * Returns the public keys that a token's header asks for by its `kid` and `alg`: one, or several where the header names none
-   * or the set has a name twice. The same key is the same object.
-   *
-   * A key that the set does not have may be newer than the set. While no fetch is allowed the answer is temporary. Once the
-   * set has been fetched after the key was first asked for, the answer is final.
-   * @throws Problem `malformed-token` (a `kid` that cannot be one), `invalid-signature` (no such key), `keys-unavailable`
+   * Returns the known public keys that a token's header asks for by its `kid` and `alg`: one, or several where the header names
+   * none or the set has a name twice. The same key of the same set is the same object. Waits for the first fetch only.
+   * @throws Problem `malformed-token`: a `kid` that cannot be one
    */
-  async find({ alg, kid }: { alg: string; kid?: unknown }): Promise<KeyObject[]> {
+  async find({ alg, kid }: KeyHeader): Promise<KeyObject[]> {
     if (kid !== undefined && (typeof kid !== 'string' || kid.length === 0 || kid.length > KID_MAX_LENGTH)) {
       throw new Problem('malformed-token', `The "kid" in the token's header has to be a string of 1 to ${KID_MAX_LENGTH} characters.`)
     }
-    const now = performance.now()
-    if (now - this.#fetchedAt > this.#maxAge) {
+    if (performance.now() - this.#fetchedAt > (this.#options.maxAge ?? MAX_AGE)) {
       const refreshing = this.refresh()
       if (!this.#keys) await refreshing // else in the background: known keys are good meanwhile
     }
-    const header = kid === undefined ? { alg } : { alg, kid }
-    const known = await this.#lookUp(header)
-    if (known.length > 0) return known
-    const name = kid === undefined ? `alg ${alg}` : `kid ${kid}`
-    const askedAt = this.#askedAt.get(name) ?? now
-    this.#askedAt.set(name, askedAt)
-    await this.refresh() // keys are replaced: it may be a new one
-    const found = await this.#lookUp(header)
-    if (found.length > 0) return found
-    throw this.#refusalOf(header, askedAt)
+    return this.#lookUp(kid === undefined ? { alg } : { alg, kid })
   }
 
-  /** Says why there is no key, or none yet. */
-  #refusalOf({ alg, kid }: { alg: string; kid?: string }, askedAt: number): Problem {
+  /**
+   * Returns the refusal of a token that fits no known key. It is final when the set was fetched after the token was first
+   * presented. Otherwise it is temporary, since the key may be newer than the set.
+   * @param presentedAt when the token was presented this time, on the clock of `performance.now()`, before `find`
+   */
+  refusalOf(token: string, header: KeyHeader, presentedAt: number): Problem {
+    const hash = createHash('sha256').update(token).digest('base64')
+    const first = this.#presentedAt.get(hash)
+    if (first === undefined) this.#presentedAt.set(hash, presentedAt)
+    if ((first ?? presentedAt) <= this.#askedAt) return new Problem('invalid-signature', this.#misfit(header))
     if (this.#failure) return this.#notNow('The token\'s key is not known yet, and the key server (FANFARE_JWKS_URL) cannot be reached.', this.#failure)
-    if (kid !== undefined && this.#weakKids.has(kid)) return new Problem('invalid-signature', 'The token\'s key is RSA of fewer than 2,048 bits, which no token may be signed with (RFC 7518, 3.3).')
-    const isInSet = kid !== undefined && this.#kids.has(kid)
-    if (!isInSet && askedAt > this.#fetchedAt) return this.#notNow('The token\'s key is not known yet, and the key server (FANFARE_JWKS_URL) was asked a moment ago.')
-    return new Problem('invalid-signature', `The key server (FANFARE_JWKS_URL) has no key ${kid === undefined ? '' : 'with the token\'s "kid" '}for ${alg}.`)
+    return this.#notNow('The token\'s key is not known yet, and the key server (FANFARE_JWKS_URL) was asked a moment ago.')
+  }
+
+  /** Says why a token fits no key of the set. */
+  #misfit({ alg, kid }: KeyHeader): string {
+    const isNamed = (key: JWK): boolean => kid !== undefined && key.kid === kid
+    if (this.#weak.some(isNamed)) return 'The token\'s key is RSA of fewer than 2,048 bits, which no token may be signed with (RFC 7518, 3.3).'
+    if (this.#broken.some(isNamed)) return 'The key of the key server (FANFARE_JWKS_URL) with the token\'s "kid" is malformed or private, and is not used.'
+    return `The token's signature fits no key of the key server (FANFARE_JWKS_URL) ${kid === undefined ? '' : 'with the token\'s "kid" '}for ${alg}: it was signed with another key, or changed.`
   }
 
   #notNow(words: string, cause?: unknown): Problem {
@@ -118,7 +127,7 @@ export class KeySet {
 
   /** For how long no fetch is allowed, in milliseconds. */
   #cooldownLeft(): number {
-    return this.#triedAt + this.#cooldown - performance.now()
+    return this.#triedAt + (this.#options.cooldown ?? COOLDOWN) - performance.now()
   }
 
   async #lookUp(header: { alg: string; kid?: string }): Promise<KeyObject[]> {
@@ -131,8 +140,7 @@ export class KeySet {
       if (err instanceof errors.JWKSMultipleMatchingKeys) {
         for await (const key of err) if (keys.push(this.#toKeyObject(key)) === MAX_CANDIDATES) break
       }
-      if (keys.length > 0) return keys
-      throw new Problem('keys-unavailable', 'The key server (FANFARE_JWKS_URL) has a key of the token\'s "kid" that cannot be used.', {}, { cause: err })
+      return keys // none where jose cannot read the only key that fits: it is as good as missing
     }
   }
 
@@ -143,11 +151,13 @@ export class KeySet {
   }
 
   async #fetch(): Promise<void> {
+    const askedAt = performance.now()
     try {
       const response = await fetch(this.#url, { headers: { accept: 'application/jwk-set+json, application/json' }, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) })
       const text = await response.text()
       if (!response.ok) throw new Error(`the key server answered ${response.status}`)
       if (text !== this.#text) this.#replace(text)
+      this.#askedAt = askedAt
       this.#fetchedAt = performance.now()
       if (this.#failure) this.#options.onHealth?.(undefined)
       this.#failure = undefined
@@ -161,28 +171,46 @@ export class KeySet {
   #replace(text: string): void {
     const set = JSON.parse(text) as JSONWebKeySet
     createLocalJWKSet(set) // throws when it is no set
-    const weak = set.keys.filter(isWeak)
-    const usable = set.keys.filter((key) => PUBLIC_KEYS.includes(key.kty ?? '') && !weak.includes(key))
-    if (usable.length === 0) throw new Error(`the key server has no public keys that can be used${weak.length === 0 ? '' : ': its RSA keys have fewer than 2,048 bits'}`) // an empty set would lock everybody out
-    if (weak.length > 0) this.#options.onWeakKeys?.(weak.map(({ kid }) => kid))
-    const withdrawn = this.#kids
+    const publicKeys = set.keys.filter(({ kty = '' }) => PUBLIC_KEYS.includes(kty))
+    const broken = publicKeys.filter((key) => toPublicKey(key) === undefined)
+    const weak = publicKeys.filter(isWeak)
+    const usable = publicKeys.filter((key) => !broken.includes(key) && !weak.includes(key))
+    if (usable.length === 0) throw new Error(`the key server has no public keys that can be used${whyNone(weak, broken)}`) // an empty set would lock everybody out
+    tellOfNew(weak, this.#weak, this.#options.onWeakKeys)
+    tellOfNew(broken, this.#broken, this.#options.onBrokenKeys)
     this.#keys = createLocalJWKSet({ keys: usable.map(withEitherName) })
-    this.#kids = new Set(set.keys.flatMap(({ kid }) => kid ?? []))
-    this.#weakKids = new Set(weak.flatMap(({ kid }) => kid ?? []))
-    // This fetch has answered for keys that are withdrawn: their absence is final.
-    for (const kid of withdrawn) if (!this.#kids.has(kid)) this.#askedAt.set(`kid ${kid}`, -Infinity)
+    this.#weak = weak
+    this.#broken = broken
     if (this.#text !== '') this.#options.onChange?.()
     this.#text = text
   }
 }
 
-function isWeak(key: JWK): boolean {
-  if (key.kty !== 'RSA') return false
+/** Returns a public key of a set; `undefined` when it is malformed or private. */
+function toPublicKey(key: JWK): KeyObject | undefined {
+  if ('d' in key) return undefined
   try {
-    return isWeakRsa(createPublicKey({ key: key as JsonWebKey, format: 'jwk' }))
+    return createPublicKey({ key: key as JsonWebKey, format: 'jwk' })
   } catch {
-    return false // jose says what is wrong with it to the token that asks for it
+    return undefined
   }
+}
+
+function isWeak(key: JWK): boolean {
+  const publicKey = toPublicKey(key)
+  return publicKey !== undefined && isWeakRsa(publicKey)
+}
+
+function whyNone(weak: JWK[], broken: JWK[]): string {
+  if (broken.length > 0) return ': its keys are malformed or private, or RSA of fewer than 2,048 bits'
+  return weak.length > 0 ? ': its RSA keys have fewer than 2,048 bits' : ''
+}
+
+/** Tells of keys that are left out, unless the set before had them. */
+function tellOfNew(keys: JWK[], before: readonly JWK[], tell: KeySetOptions['onWeakKeys']): void {
+  const known = new Set(before.map((key) => JSON.stringify(key)))
+  const added = keys.filter((key) => !known.has(JSON.stringify(key)))
+  if (added.length > 0) tell?.(added.map(({ kid }) => kid))
 }
 
 /** Drops the algorithm's name from an Ed25519 key, since tokens call it EdDSA or Ed25519 (RFC 9864, 2.2). Its curve says the same. */

@@ -7,6 +7,8 @@ const SUBDOMAINS = /^(https?:\/\/)\*\.([a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::\d{1,5})
 const WEB_ORIGIN = /^https?:\/\/[a-z0-9._:[\]-]+$/
 /** The origin of an app's web view or of a browser's extension, such as `capacitor://localhost`. */
 const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[A-Za-z0-9._~-]+(?::\d{1,5})?$/
+/** The origin of a browser's extension. Its host is an id, which these browsers write in lower case; Safari does not. */
+const EXTENSION_ORIGIN = /^(?:chrome|moz|ms-browser)-extension:/
 /** Schemes whose pages have no origin, or that no page has. */
 const SCHEMES_WITHOUT_ORIGIN = ['about:', 'blob:', 'data:', 'ftp:', 'javascript:', 'mailto:', 'ws:', 'wss:']
 
@@ -34,6 +36,12 @@ function toMatcher(item: string): string | RegExp {
   const [, scheme, host] = SUBDOMAINS.exec(item) ?? []
   if (scheme === undefined || host === undefined) return item
   return new RegExp(`^${scheme}(?:[a-z0-9_-]+\\.)+${host.replaceAll('.', '\\.')}$`)
+}
+
+/** Says why a list of origins has two meanings; `undefined` when it has one. */
+export function faultOfOrigins(items: readonly string[]): string | undefined {
+  if (!items.includes('*') || items.length === 1) return undefined
+  return '"*" stands alone, since it is all origins without cookies: leave it out, or leave the others out'
 }
 
 /** Says why an item of a list of origins can match no page; `undefined` when it can. */
@@ -67,7 +75,9 @@ function faultOfWebOrigin(item: string): string | undefined {
 }
 
 function faultOfAppOrigin(item: string): string | undefined {
-  return APP_ORIGIN.test(item) ? undefined : `${quote(item)} is no origin: that is a scheme in lower case, "://" and a host, without a path`
+  if (!APP_ORIGIN.test(item)) return `${quote(item)} is no origin: that is a scheme in lower case, "://" and a host, without a path`
+  const lowerCase = item.toLowerCase()
+  return EXTENSION_ORIGIN.test(item) && item !== lowerCase ? browsersWrite(item, lowerCase) : undefined
 }
 
 /** An origin as browsers write it: with a lower-case host, and without a default port or a path. */

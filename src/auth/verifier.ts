@@ -75,16 +75,16 @@ export class TokenVerifier {
   async #verifyWithPublished(token: string, { alg, kid }: Record<string, unknown>): Promise<TokenClaims> {
     if (!isPublishedAlgorithm(alg)) throw new Problem('invalid-algorithm', 'The token is not signed with a private key whose public half the hub could fetch.')
     const keySet = this.#keySet!
-    const keys = await keySet.find({ alg, kid })
+    const header = { alg, kid }
+    const presentedAt = performance.now()
+    const keys = await keySet.find(header)
     const claims = await this.#tryEach(keys, alg, token)
     if (claims) return claims
-    if (kid === undefined) { // a key without a name may have been replaced by another
-      await keySet.refresh()
-      const newer = (await keySet.find({ alg })).filter((key) => !keys.includes(key))
-      const claims = await this.#tryEach(newer, alg, token)
-      if (claims) return claims
-    }
-    throw new Problem(...CODES['FAST_JWT_INVALID_SIGNATURE']!)
+    await keySet.refresh() // keys are replaced, also by others of the same name: it may be a new one
+    const newer = (await keySet.find(header)).filter((key) => !keys.includes(key))
+    const newerClaims = await this.#tryEach(newer, alg, token)
+    if (newerClaims) return newerClaims
+    throw keySet.refusalOf(token, header, presentedAt)
   }
 
   /**

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
-import { developmentKey, firstMinute, type DevelopmentKey } from '../first-minute.js'
+import { developmentKey, firstMinute, SECRET_FILE, type DevelopmentKey } from '../first-minute.js'
 import { folderOf } from '../log/address.js'
 import { createLogger } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
@@ -79,8 +79,9 @@ interface Output extends Pick<Process, 'stdout' | 'stderr'> {
  * Says how to use a hub for development right away. Standard output is for the log alone where no person reads it: the same
  * words are then lines of standard error, and fields of the log.
  */
-function tell({ isKept, failure }: DevelopmentKey, { text, ...fields }: ReturnType<typeof firstMinute>, logger: Logger, { isRead, stdout, stderr }: Output): void {
+function tell({ isKept, isReplaced, failure }: DevelopmentKey, { text, ...fields }: ReturnType<typeof firstMinute>, logger: Logger, { isRead, stdout, stderr }: Output): void {
   if (failure) logger.warn({ err: failure }, 'the secret for development cannot be kept in the folder of the log, so it is for this run')
+  if (isReplaced) logger.warn({ file: SECRET_FILE }, 'the file for the secret in the folder of the log held none, so another was drawn: older tokens are refused')
   if (isRead) {
     stdout.write(text)
     return

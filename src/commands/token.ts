@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { createSigner } from 'fast-jwt'
 import { fromSecret, isWeakRsa } from '../auth/keys.js'
+import { isDeeper, MAX_DEPTH } from '../hub/json.js'
 import { resolveGrant } from '../hub/topic.js'
 import { SettingsError } from '../settings-error.js'
 import { loadSettings, type Settings } from '../settings.js'
@@ -88,6 +89,7 @@ function grantsOf(action: string, given: string[] | undefined, sub: string | und
 }
 
 function readInfo(text: string): unknown {
+  if (isDeeper(text, MAX_DEPTH)) throw new UsageError(`--info is nested deeper than ${MAX_DEPTH} levels of arrays and objects.`)
   try {
     return JSON.parse(text)
   } catch (err) {

@@ -1,4 +1,5 @@
-/** The streams that are open: each by its connection's id, and how many there are of a subject or from an address. */
+/** The streams that are open: each by its connection's id, and how many there are of a subject or from an address (`networkOf`). */
+import { networkOf } from './address.js'
 import { mapInTurns } from './slice.js'
 import { Smallest } from './smallest.js'
 import type { CloseReason } from './sse.js'
@@ -29,13 +30,13 @@ export class Connections {
 
   /** How many streams there are from an address. */
   fromAddress(address: string): number {
-    return this.#addresses.get(address) ?? 0
+    return this.#addresses.get(networkOf(address)) ?? 0
   }
 
   add(subscriber: Subscriber): void {
     const { id, address, principal } = subscriber.info
     this.#byId.set(id, subscriber)
-    count(this.#addresses, address, 1)
+    count(this.#addresses, networkOf(address), 1)
     if (principal.subject !== undefined) count(this.#subjects, principal.subject, 1)
   }
 
@@ -43,7 +44,7 @@ export class Connections {
   delete(subscriber: Subscriber): boolean {
     const { id, address, principal } = subscriber.info
     if (!this.#byId.delete(id)) return false
-    count(this.#addresses, address, -1)
+    count(this.#addresses, networkOf(address), -1)
     if (principal.subject !== undefined) count(this.#subjects, principal.subject, -1)
     return true
   }

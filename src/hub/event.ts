@@ -11,7 +11,7 @@ export interface EventInput {
   text?: string | undefined
   /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
   type?: string | undefined
-  /** The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. */
+  /** The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. Not with `ephemeral`. */
   id?: string | undefined
   /** Sent to the subscribers connected now and never stored. */
   ephemeral?: boolean | undefined
@@ -99,6 +99,9 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
     throw new HubError('invalid-event', `${quote(id)} is no publisher id: 1 to 128 printable ASCII characters.`)
   }
   if (typeof ephemeral !== 'boolean') throw new HubError('invalid-event', `"ephemeral" is true or false, not ${quote(ephemeral)}.`)
+  if (ephemeral && id !== undefined) {
+    throw new HubError('invalid-event', 'An ephemeral event has no publisher id ("id" or Idempotency-Key): it is not stored, so a second one cannot be told from the first.')
+  }
   const payload = text === undefined ? encodeData(data) : requireText(text)
   if (!fits([payload], maxSize)) {
     throw new HubError('event-too-large', `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`)

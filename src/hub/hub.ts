@@ -1,6 +1,8 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
 import type { Appended, EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
 import { Chunk } from '../wire/chunk.js'
+import { SettingsError } from '../settings-error.js'
+import { MAX_DRAIN } from '../units.js'
 import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from './clock.js'
 import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
@@ -12,6 +14,7 @@ import { NamedCursors, type CursorName } from './named-cursors.js'
 import { OwnTopics } from './own-topics.js'
 import { Presence, type Present } from './presence.js'
 import { hasExpired, type Principal } from './principal.js'
+import { quote } from './quote.js'
 import type { Selection } from './selection.js'
 import { mapInTurns } from './slice.js'
 import { closeBlock, drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
@@ -357,9 +360,11 @@ export class Hub implements SubscriberOwner {
 
   /**
    * Ends every stream in small groups, spread over a time, so that not everybody reconnects at once.
-   * @param time in milliseconds
+   * @param time in milliseconds, at most a day
+   * @throws SettingsError when `time` is no such number; the hub goes on
    */
   async drain(time: number): Promise<void> {
+    if (!Number.isFinite(time) || time < 0 || time > MAX_DRAIN) throw new SettingsError(`The time to drain in is a number of milliseconds from 0 to ${MAX_DRAIN} (a day), not ${quote(time)}.`)
     if (this.#state !== 'open') return
     this.#state = 'draining'
     const deadline = monotonicNow() + time

@@ -1,6 +1,7 @@
 /** JSON as it is published: how deep it may be nested, and how values of JavaScript are written. */
 import { isNumberObject } from 'node:util/types'
 import { HubError } from './hub-error.js'
+import { quote } from './quote.js'
 
 /**
  * How many arrays and objects the data of an event may have within each other (RFC 8259, 9, allows such a limit). Readers of
@@ -29,6 +30,33 @@ export function isDeeper(json: string, levels: number): boolean {
     else if ((character | BRACE_BIT) === CLOSING) depth--
   }
   return false
+}
+
+/**
+ * Returns the name of the member that has JSON text of an object nested deeper than `levels`; `undefined` when no member has.
+ * Text that is no JSON may have any answer.
+ */
+export function deepMember(json: string, levels: number): string | undefined {
+  let depth = 0
+  let name: string | undefined
+  for (let at = 0; at < json.length; at++) {
+    const character = json.charCodeAt(at)
+    if (character === QUOTE) {
+      const end = endOfString(json, at)
+      if (depth === 1) name = json.slice(at, end + 1)
+      at = end
+    } else if ((character | BRACE_BIT) === OPENING && ++depth > levels) return name && readString(name)
+    else if ((character | BRACE_BIT) === CLOSING) depth--
+  }
+  return undefined
+}
+
+function readString(json: string): string | undefined {
+  try {
+    return JSON.parse(json) as string
+  } catch {
+    return undefined
+  }
 }
 
 /** Returns the index of the quote that ends the string which begins at `start`; the end of the text if there is none. */
@@ -68,9 +96,15 @@ export function encodeData(data: unknown): string {
   return json
 }
 
-/** The refusal of a body that is nested too deep for its data to be within `MAX_DEPTH`. */
-export function tooDeep(): HubError {
-  return new HubError('invalid-event', TOO_DEEP)
+/**
+ * The refusal of an event that is nested too deep for its data to be within `MAX_DEPTH`.
+ * @param json the event
+ */
+export function tooDeep(json: string): HubError {
+  const member = deepMember(json, MAX_DEPTH)
+  if (member === 'data') return new HubError('invalid-event', TOO_DEEP)
+  const what = member === undefined ? 'The event' : `The member ${quote(member)} of the event`
+  return new HubError('invalid-event', `${what} is nested deeper than ${MAX_DEPTH} levels of arrays and objects.`)
 }
 
 function refuseNonFinite(_name: string, value: unknown): unknown {

@@ -76,6 +76,7 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     onHealth: (err) => (err ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'the keys for tokens cannot be fetched') : app.log.info('the keys for tokens can be fetched again')),
     onChange: () => known.clear(),
     onWeakKeys: (kids) => app.log.warn({ kids, setting: 'FANFARE_JWKS_URL' }, 'RSA keys of fewer than 2,048 bits are not used (RFC 7518, 3.3): tokens that are signed with them are refused'),
+    onBrokenKeys: (kids) => app.log.warn({ kids, setting: 'FANFARE_JWKS_URL' }, 'keys that are malformed or private are not used: tokens that are signed with them are refused'),
   })
   void verifier.prepare() // what goes wrong is logged, and tried again with the first token
   if (options.jwtSecret !== undefined && Buffer.byteLength(options.jwtSecret) < SECRET_BYTES) {

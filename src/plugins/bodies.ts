@@ -8,7 +8,7 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { parseJson } from '../body-json.js'
 import { Problem } from '../errors.js'
-import { inviteBody } from '../expect-continue.js'
+import { inviteBody, isExpectationUnmet } from '../expect-continue.js'
 import { MAX_DEPTH, tooDeep } from '../hub/json.js'
 import { quote } from '../hub/quote.js'
 import { readBody, tooLarge } from '../patience.js'
@@ -49,6 +49,7 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
   // Clients that name a type with every request do so also where there is no body to have it.
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers } = request
+    if (isExpectationUnmet(request.raw)) throw new Problem('expectation-failed', `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`)
     if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions)) delete headers['content-type']
     done()
   })
@@ -63,14 +64,18 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
   app.addContentTypeParser(/^[^/;\s]+\/[^/;\s]+\+json(?:\s*;|$)/i, json) // RFC 6839, 3.1
 
   app.addContentTypeParser('text/plain', (request, body, done) => {
-    const { bodyLimit, config: { publishes } } = request.routeOptions
+    const { routeOptions } = request
+    if (!takesBody(routeOptions)) return done(null)
+    const { bodyLimit, config: { publishes } } = routeOptions
     if (publishes === undefined) return done(notJson())
     if (publishes === 'events') return done(new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'))
     read(request, body, bodyLimit, done, (bytes) => new PlainText(bytes.toString()))
   })
 
   app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], (request, body, done) => {
-    const { config: { publishes } } = request.routeOptions
+    const { routeOptions } = request
+    if (!takesBody(routeOptions)) return done(null)
+    const { config: { publishes } } = routeOptions
     if (publishes === undefined) return done(notJson())
     if (publishes === 'event') return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
     try {
@@ -83,8 +88,8 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
   })
 
   app.addContentTypeParser('*', (request, _body, done) => {
-    const { config: { publishes } } = request.routeOptions
-    done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
+    const { routeOptions } = request
+    done(!takesBody(routeOptions) ? null : routeOptions.config.publishes === undefined ? notJson() : unknownType())
   })
 
   function read(request: FastifyRequest, body: IncomingMessage, limit: number, done: Done, parse: Parse): void {
@@ -115,9 +120,9 @@ function takesBody({ config, schema }: Pick<FastifyRequest['routeOptions'], 'con
   return config.publishes !== undefined || schema?.body !== undefined
 }
 
-/** Returns a body without the mark of byte order that it may begin with (RFC 8259, 8.1). */
+/** Returns JSON without the byte order mark that it may begin with (RFC 8259, 8.1). */
 export function withoutMark(bytes: Buffer): Buffer {
-  return bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
+  return bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
 }
 
 /**

@@ -4,6 +4,7 @@ import Fastify, { type FastifyRequest, type onRequestAsyncHookHandler } from 'fa
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
+import { networkOf } from '../hub/address.js'
 import type { Settings } from '../settings.js'
 
 declare module 'fastify' {
@@ -40,7 +41,7 @@ export default fp<Pick<Settings, 'publishRate'>>(async (app, { publishRate }) =>
 /** Whose requests are counted together: a subject's, or those from one address where there is none. */
 function publisherOf({ fanfarePrincipal, ip }: FastifyRequest): string {
   const subject = fanfarePrincipal?.subject
-  return subject === undefined ? `address ${ip}` : `subject ${subject}`
+  return subject === undefined ? `address ${networkOf(ip)}` : `subject ${subject}`
 }
 
 /**

@@ -51,8 +51,13 @@ function check(query: Record<string, unknown>, parameters: Parameters, documente
 }
 
 function unknown(name: string, documented: readonly string[]): Problem {
-  const words = documented.length === 0 ? 'this route takes no parameters.' : `did you mean ${quote(nearest(name, documented))}? Names are case-sensitive.`
+  const words = wordsFor(nearest(name, documented), documented)
   return new Problem('unknown-parameter', `The query has ${quote(name)}, which is not known here: ${words}`, { errors: [{ path: `/${escape(name)}`, message: 'is not known' }] })
+}
+
+function wordsFor(meant: string | undefined, documented: readonly string[]): string {
+  if (meant !== undefined) return `did you mean ${quote(meant)}? Names are case-sensitive.`
+  return documented.length === 0 ? 'this route takes no parameters.' : `this route takes ${documented.map((name) => quote(name)).join(', ')}.`
 }
 
 function invalid(name: string, message: string): Problem {

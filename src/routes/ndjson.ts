@@ -37,7 +37,7 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   async function take(lines: Iterable<Buffer>): Promise<void> {
     let slice = new Slice()
     for (const bytes of lines) {
-      const text = line === 1 ? withoutMark(bytes) : bytes
+      const text = withoutMark(bytes) // files that were joined have marks at the start of later lines
       if (!isBlank(text)) {
         const input = events.parse(text, '')
         if (text.length > LARGE_EVENT) await nextTurn()

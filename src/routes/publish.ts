@@ -20,6 +20,9 @@ const ENVELOPE = 4 * 1024
 /** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
 const BATCH_BODY = 64
 
+/** The header whose value means the same as an event's `id`. */
+const KEY = 'idempotency-key'
+
 const eventShape: Shape<EventBody> = compileShape(EventBody)
 
 const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'uploadIdle'>> = async (app, { maxEventSize, uploadIdle }) => {
@@ -36,13 +39,13 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'upload
     },
   }, async (request, reply) => {
     const event = eventOf(request.body, request.query.type)
-    const receipt = await app.hub.publish(request.params.topic, { ...event, id: idOf(event, request.headers['idempotency-key']) })
+    const receipt = await app.hub.publish(request.params.topic, { ...event, id: idOf(event, request) })
     reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
     return receipt
   })
 
   app.post('/events', {
-    onRequest: [app.authenticate, refuseWithoutGrant, ...app.limitPublishing],
+    onRequest: [app.authenticate, refuseWithoutGrant, refuseKey, ...app.limitPublishing],
     config: { publishes: 'events' },
     bodyLimit: maxEventSize * BATCH_BODY,
     validatorCompiler: compileExceptBody,
@@ -55,7 +58,6 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'upload
     const publisher = () => request.fanfarePrincipal!
     if (body instanceof Readable) return publishLines(app.hub, publisher, body, { maxEventSize, uploadIdle })
     if (!Buffer.isBuffer(body)) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
-    if (request.headers['idempotency-key'] !== undefined) throw new Problem('invalid-request', 'The header "Idempotency-Key" is for one event; in a batch each has an "id" of its own.')
     const events = await readBatch(body, new IncomingEvents(app.hub, publisher, maxEventSize, 'event'))
     publisher() // reading the events took its time
     const receipts = await app.hub.publishChecked(events)
@@ -80,6 +82,12 @@ function refuseWithoutGrant(request: FastifyRequest, _reply: FastifyReply, done:
   done()
 }
 
+/** An `onRequest` hook: ignored, the header would have an upload that is sent again stored twice. */
+function refuseKey({ headers }: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  if (headers[KEY] !== undefined) throw new Problem('invalid-request', 'The header "Idempotency-Key" is for one event: each event of a batch and each line of NDJSON has an "id" of its own.')
+  done()
+}
+
 function eventOf(body: unknown, type: string | undefined): EventBody {
   if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
   if (body instanceof PlainText) return type === undefined ? { text: body.text } : { text: body.text, type }
@@ -89,10 +97,19 @@ function eventOf(body: unknown, type: string | undefined): EventBody {
 }
 
 /** The publisher's id of an event: its own, or the header `Idempotency-Key`, which means the same. */
-function idOf(event: { id?: string }, key: string | string[] | undefined): string | undefined {
-  const fromHeader = Array.isArray(key) ? key[0] : key
+function idOf(event: { id?: string }, request: FastifyRequest): string | undefined {
+  const fromHeader = keyOf(request)
   if (event.id !== undefined && fromHeader !== undefined && event.id !== fromHeader) {
     throw new Problem('conflicting-ids', 'The event has an "id", and the header "Idempotency-Key" says another: send one of them, or both the same.')
   }
   return event.id ?? fromHeader
+}
+
+/** Returns the header `Idempotency-Key`. Node joins the values of several headers of one name, so these are counted. */
+function keyOf({ headers, raw }: FastifyRequest): string | undefined {
+  const key = headers[KEY]
+  if (key === undefined) return undefined
+  const count = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === KEY).length
+  if (count > 1) throw new Problem('invalid-request', 'The header "Idempotency-Key" is given more than once, and takes one value.')
+  return String(key)
 }

@@ -1,4 +1,4 @@
-/** How the hub is: for people, and for what decides where requests go. */
+/** How the hub is: for people, and for what decides where requests go. Probes may add a query against caches, such as `?_=123`. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
 import { Health, Status } from '../schemas/status.js'
@@ -7,7 +7,7 @@ import { version } from '../version.js'
 const status: FastifyPluginAsyncTypebox = async (app) => {
   const started = performance.now()
 
-  app.get('/status', { schema: { response: { 200: Status } } }, async () => ({
+  app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => ({
     status: 'ok' as const,
     clients: app.hub.connections.size,
     topics: app.hub.stats().topics,
@@ -15,9 +15,9 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
     version,
   }))
 
-  app.get('/health/live', { schema: { response: { 200: Health } } }, async () => ({ status: 'ok' as const }))
+  app.get('/health/live', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => ({ status: 'ok' as const }))
 
-  app.get('/health/ready', { schema: { response: { 200: Health } } }, async () => {
+  app.get('/health/ready', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => {
     if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop.')
     if (app.hub.failure) throw new Problem('log-unavailable', 'Nothing can be stored at the moment: the disk is full, or cannot be written.', {}, { cause: app.hub.failure })
     return { status: 'ok' as const }

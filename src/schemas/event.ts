@@ -7,7 +7,7 @@ const members = {
   data: Type.Optional(Type.Unknown({ description: 'any JSON value; exactly one of data and text' })),
   text: Type.Optional(Type.String({ description: 'a text; exactly one of data and text' })),
   type: Type.Optional(Type.String({ description: 'becomes the event: field; 1 to 128 characters, no control characters, not starting with "fanfare."' })),
-  id: Type.Optional(Type.String({ description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once" })),
+  id: Type.Optional(Type.String({ description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once; not with ephemeral" })),
   ephemeral: Type.Optional(Type.Boolean({ description: 'sent to the subscribers connected now, never stored' })),
 }
 

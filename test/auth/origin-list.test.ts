@@ -68,6 +68,7 @@ await t.test('what can match no page, and why', (t) => {
     ['https://a.*.example.com', 'stands for subdomains'], ['*://app.example.com', 'has no scheme'], ['chrome-extension://*', 'stands for subdomains'], ['capacitor://*.localhost', 'stands for subdomains'], ['https://**.example.com', 'stands for subdomains'],
     ['https://*.', 'is no origin'], ['https://*..', 'is no origin'], ['https://*.1.2.3.4', 'is no origin'], ['https://*.[::1]', 'is no origin'], ['https://', 'is no origin'], ['https://a b', 'is no origin'], ['https://a.example:99999', 'is no origin'],
     ['https://a.example;https://b.example', 'is no origin'], ['capacitor://', 'is no origin'], ['capacitor://localhost/', 'is no origin'], ['Capacitor://localhost', 'is no origin'], ['app://a b', 'is no origin'],
+    ['chrome-extension://ABCdefghijklmnop', 'browsers write it "chrome-extension://abcdefghijklmnop"'], ['moz-extension://3C5B4C1C-6D2F', '"moz-extension://3c5b4c1c-6d2f"'],
     ['null', 'share the origin null'], ['file://', 'share the origin null'], ['file:///index.html', 'share the origin null'], ['ws://app.example.com', 'no page has'], ['wss://app.example.com', 'no page has'], ['blob://x', 'no page has'],
   ] as const) t.ok(faultOfOrigin(item)?.includes(words), `${item}: ${String(faultOfOrigin(item))}`)
   t.end()

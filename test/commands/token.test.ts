@@ -39,6 +39,15 @@ await t.test('a hub takes it', async (t) => {
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--publish', 'orders.*']))).status, 403)
 })
 
+await t.test('an --info that is nested too deep is refused as such', async (t) => {
+  for (const depth of [601, 20_000]) {
+    const { code, stderr } = await runCommand(t, ['token', '--info', `${'['.repeat(depth)}${']'.repeat(depth)}`])
+    t.equal(code, 1)
+    t.match(stderr, /--info is nested deeper than 600 levels of arrays and objects/)
+  }
+  await make(t, ['--info', `${'['.repeat(600)}${']'.repeat(600)}`])
+})
+
 await t.test('signed with what a file holds', async (t) => {
   const secret = 'a secret in a file, at least thirty-two characters long'
   const pairs = [generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ec', { namedCurve: 'P-256' }), generateKeyPairSync('ed25519')] as const

@@ -29,24 +29,37 @@ async function isRefused(t: Test, answer: Promise<Answer>, status: number, code:
   t.equal(checkProblem(t, await answer, status, what).code, code, what)
 }
 
+/** Presents forged tokens until their refusal is final: with a key set it is temporary until the set has been fetched since they came. */
+async function areForged(t: Test, hub: Hub, forged: readonly (readonly [what: string, bearer: string])[]): Promise<void> {
+  for (const [what, bearer] of forged) {
+    const { status } = await askWith(hub, bearer)
+    t.ok(status === 503 || status === 401, `${what}: ${status}`)
+  }
+  const [, any] = forged[0]!
+  await poll(async () => ((await askWith(hub, any)).status === 401 || undefined), () => 'the keys are not fetched again')
+  for (const [what, bearer] of forged) await isRefused(t, askWith(hub, bearer), 401, 'invalid-signature', what)
+}
+
 await t.test('algorithm confusion', async (t) => {
   const pem = rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString()
   const server = await startKeyServer(t, [jwk(rsa, { kid: 'k1' }), jwk(ec, { kid: 'k2' }), { kty: 'oct', kid: 'k3', k: Buffer.from(SECRET).toString('base64url') }])
   const hubs = { 'a public key': await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_JWT_PUBLIC_KEY: pem }), 'a key set': await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_JWKS_URL: server.url }) }
   for (const [name, hub] of Object.entries(hubs)) {
     t.equal((await askWith(hub, signWith(rsa.privateKey, 'RS256', CLAIMS, { kid: 'k1' }))).status, 200, `${name}: RS256`)
+    const forged: [string, string][] = []
     for (const secret of [pem, pem.trim(), rsa.publicKey.export({ type: 'spki', format: 'der' }), rsa.publicKey.export({ type: 'pkcs1', format: 'pem' }), JSON.stringify(rsa.publicKey.export({ format: 'jwk' }))]) {
       await isRefused(t, askWith(hub, signWithSecret(secret, CLAIMS, { kid: 'k1' })), 401, 'invalid-algorithm', `${name}: HS256 with the public key`)
-      await isRefused(t, askWith(hub, signWithSecret(secret, CLAIMS, { kid: 'k1', alg: 'RS256' })), 401, 'invalid-signature', `${name}: HMAC under the name RS256`)
+      forged.push([`${name}: HMAC under the name RS256`, signWithSecret(secret, CLAIMS, { kid: 'k1', alg: 'RS256' })])
     }
     await isRefused(t, askWith(hub, signWithSecret(SECRET, CLAIMS, { kid: 'k3' })), 401, 'invalid-algorithm', `${name}: a published secret`)
     for (const alg of ['none', 'None', 'NONE', '', 'nonexistent', 'HS384', 'constructor']) await isRefused(t, askWith(hub, sign({ alg, typ: 'JWT', kid: 'k1' }, CLAIMS, 'x')), 401, 'invalid-algorithm', `${name}: ${alg}`)
     await isRefused(t, askWith(hub, signWith(rsa.privateKey, 'RS256', CLAIMS, { kid: 'k1' }).replace(/[^.]+$/, '')), 401, 'invalid-algorithm', `${name}: RS256 without a signature`)
-    await isRefused(t, askWith(hub, signWith(otherRsa.privateKey, 'RS256', CLAIMS, { kid: 'k1' })), 401, 'invalid-signature', `${name}: another key`)
-    await isRefused(t, askWith(hub, signWith(otherRsa.privateKey, 'RS256', CLAIMS, { kid: 'k1', jwk: jwk(otherRsa), jku: server.url, x5u: server.url })), 401, 'invalid-signature', `${name}: a key of the token's own`)
+    forged.push([`${name}: another key`, signWith(otherRsa.privateKey, 'RS256', CLAIMS, { kid: 'k1' })])
+    forged.push([`${name}: a key of the token's own`, signWith(otherRsa.privateKey, 'RS256', CLAIMS, { kid: 'k1', jwk: jwk(otherRsa), jku: server.url, x5u: server.url })])
+    await areForged(t, hub, forged)
   }
   t.equal((await askWith(hubs['a key set'], signWith(ec.privateKey, 'ES256', CLAIMS, { kid: 'k2' }))).status, 200, 'ES256')
-  await isRefused(t, askWith(hubs['a key set'], signWith(ec.privateKey, 'ES256', CLAIMS, { kid: 'k1' })), 401, 'invalid-signature', "another key's name")
+  await areForged(t, hubs['a key set'], [["another key's name", signWith(ec.privateKey, 'ES256', CLAIMS, { kid: 'k1' })]])
 })
 
 await t.test('kid tricks', async (t) => {
@@ -54,18 +67,12 @@ await t.test('kid tricks', async (t) => {
   const hub = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_JWKS_URL: server.url })
   t.equal((await askWith(hub, signWith(rsa.privateKey, 'RS256', CLAIMS, { kid: 'k1' }))).status, 200)
   const tricks = ['../../../../dev/null', '/dev/null', 'k1\0', "k1' OR '1'='1", '__proto__', 'constructor', 'http://127.0.0.1/', 'K1', 'k1 ', '*']
-  const withKid = (kid: string) => askWith(hub, signWith(rsa.privateKey, 'RS256', CLAIMS, { kid }))
-  for (const kid of tricks) {
-    const answer = await withKid(kid)
-    t.ok(answer.status === 503 || answer.status === 401, `${JSON.stringify(kid)}: ${answer.status}`)
-  }
-  await poll(async () => ((await withKid('made-up')).status === 401 || undefined), () => 'the keys are not fetched again')
-  for (const kid of tricks) await isRefused(t, withKid(kid), 401, 'invalid-signature', `${JSON.stringify(kid)}, once the keys have been fetched again`)
+  await areForged(t, hub, tricks.map((kid) => [JSON.stringify(kid), signWith(rsa.privateKey, 'RS256', CLAIMS, { kid })]))
   for (const kid of ['', 'x'.repeat(5_000), 1, null, true, ['k1'], { toString: 'k1' }]) {
     await isRefused(t, askWith(hub, signWith(rsa.privateKey, 'RS256', CLAIMS, { kid })), 401, 'malformed-token', JSON.stringify(kid).slice(0, 30))
   }
   for (const { privateKey } of [rsa, otherRsa]) t.equal((await askWith(hub, signWith(privateKey, 'RS256', CLAIMS))).status, 200, 'none, where there are several keys')
-  await isRefused(t, askWith(hub, signWith(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, 'RS256', CLAIMS)), 401, 'invalid-signature', 'none, by another key')
+  await areForged(t, hub, [['none, by another key', signWith(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, 'RS256', CLAIMS)]])
   for (let n = 0; n < 100; n++) await askWith(hub, signWith(ec.privateKey, 'ES256', CLAIMS, { kid: `made-up-${n}` }))
   t.ok(server.fetches < 10, `the key server was asked ${server.fetches} times`)
 })
@@ -84,7 +91,7 @@ await t.test('a key server that is away', async (t) => {
   await poll(async () => (await askWith(hub, known)).status === 200 || undefined, () => 'a known key is refused although its server is back')
   server.keys = undefined
   t.equal((await askWith(hub, signWith(rsa.privateKey, 'RS256', { ...CLAIMS, jti: 'new' }, { kid: 'k1' }))).status, 200, 'its outage locks out nobody whose key is known')
-  await isRefused(t, askWith(hub, stranger), 401, 'invalid-signature', 'nor lets anybody in')
+  await isRefused(t, askWith(hub, stranger), 503, 'keys-unavailable', 'nor lets anybody in')
 })
 
 await t.test('claims that are huge or deep', async (t) => {

@@ -164,3 +164,18 @@ await t.test('bodies in chunks of one byte are read whole', async (t) => {
   }
   t.equal(app.hub.head, 3)
 })
+
+await t.test('an expectation that is not known is refused as every request is: 417', async (t) => {
+  const { app, open } = await start(t, { corsOrigins: ['https://app.example.com'] })
+  for (const target of ['POST /topics/b/events', 'GET /health/live', 'POST /nowhere']) {
+    const { socket, seen, until } = open()
+    socket.write(head(target, other, `${json(10)}origin: https://app.example.com\r\nexpect: the-best\r\n`))
+    await until(() => seen.hasEnded)
+    t.match(seen.text, /^HTTP\/1\.1 417 /, target)
+    for (const header of [/\r\ncontent-type: application\/problem\+json\r\n/i, /\r\ncache-control: no-store\r\n/i, /\r\naccess-control-allow-origin: https:\/\/app\.example\.com\r\n/i, /\r\nconnection: close\r\n/i]) t.match(seen.text, header, target)
+    t.match(seen.text, /"code":"expectation-failed"/)
+    t.notMatch(seen.text, /100 Continue/)
+    socket.end()
+  }
+  t.equal(app.hub.head, 0)
+})

@@ -461,6 +461,19 @@ await t.test('stopping', async (t) => {
   })
 })
 
+await t.test('a time to drain in that is none is refused, and nothing ends', async (t) => {
+  const { hub, subscribe } = openHub(t)
+  const reader = await subscribe(['a'])
+  for (const time of ['x', '1', -1, NaN, Infinity, 1e12, 86_400_001, null, undefined, {}]) {
+    await t.rejects(hub.drain(time as number), { name: 'SettingsError', message: /^The time to drain in is a number of milliseconds from 0 to 86400000 \(a day\), not / }, JSON.stringify(time))
+  }
+  t.equal(hub.draining, false)
+  await hub.publish('a', { data: 1 })
+  await until(() => reader.data.length === 1)
+  await hub.drain(0)
+  t.equal(hub.connections.size, 0)
+})
+
 await t.test('a log that cannot be read ends the stream as busy, and the hub is told why', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   const { hub, errors, subscribe } = openHubOn(t, log)

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import http from 'node:http'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
@@ -280,11 +281,34 @@ await t.test('an upload that sends nothing ends with its token, also in the mids
   for (const { what, at, accepted, code, answer } of uploads) t.match(isProblem(t, await answer, 401, code, `${code}: ${what}`), { line: at, accepted }, what)
 })
 
-await t.test('the type may be application/ndjson, and the body may begin with a byte order mark', async (t) => {
+await t.test('the type may be application/ndjson, and every line may begin with a byte order mark', async (t) => {
   const hub = await openApp(t)
   t.match((await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })).json(), { accepted: 2 })
   t.match((await post(hub, `\ufeff\n${line('a', 3)}`)).json(), { accepted: 1 })
-  isProblem(t, await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}`), 400, 'invalid-json', 'not in another line')
+  t.match((await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}\n\ufeff\r\n\ufeff${line('a', 6)}\n`)).json(), { accepted: 3 }, 'as in files that were joined')
+  isProblem(t, await post(hub, `\ufeff\ufeff${line('a', 7)}`), 400, 'invalid-json', 'one, not two')
+  isProblem(t, await post(hub, `{\ufeff"topic":"a","data":8}`), 400, 'invalid-json', 'and at the start alone')
+  t.strictSame(await stored(hub), [1, 2, 3, 4, 5, 6])
   isProblem(t, await post(hub, line('a', 1), { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type')
   isProblem(t, await post(hub, line('a', 1), { 'content-type': 'application/ndjson; charset=utf-16' }), 415, 'unsupported-media-type')
+})
+
+await t.test('an upload that a drain meets is answered, and closes its connection', async (t) => {
+  const { app } = await openApp(t)
+  const origin = await listen(app)
+  const agent = new http.Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const upload = () => http.request(`${origin}/events`, { method: 'POST', agent, headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })
+  for (const expected of ['keep-alive', 'close']) {
+    const sending = upload()
+    sending.write(`${line('a', 1)}\n`)
+    const { head } = app.hub
+    await until(() => app.hub.head > head)
+    if (expected === 'close') await app.hub.drain(0)
+    sending.end(`${line('a', 2)}\n`)
+    const [answer] = (await once(sending, 'response')) as [http.IncomingMessage]
+    t.equal(answer.statusCode, 200)
+    t.equal(answer.headers.connection, expected)
+    t.match(JSON.parse((await answer.toArray()).join('')), { accepted: 2 })
+  }
 })

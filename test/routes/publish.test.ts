@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import http from 'node:http'
 import t, { type Test } from 'tap'
-import { token } from '../helper/token.js'
-import { isProblem, openApp, until, type OpenApp } from './open-app.js'
+import { anyTopic, token } from '../helper/token.js'
+import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
 
 const CURSOR = /^[a-z0-9]{8}-\d+$/
 const URL = '/topics/orders.42/events'
@@ -105,6 +107,59 @@ await t.test('a publisher id', async (t) => {
     await isUntouched(t, hub)
     t.equal((await hub.send({ method: 'POST', url: URL, payload: { data: 1 }, headers: { 'idempotency-key': `"~ ${'x'.repeat(125)}` } })).statusCode, 201)
   })
+})
+
+await t.test('a publisher id and an ephemeral event do not go together', async (t) => {
+  const hub = await openApp(t)
+  const event = { data: 1, ephemeral: true }
+  const json = { 'content-type': 'application/json' }
+  const requests = {
+    'id': { url: URL, payload: JSON.stringify({ ...event, id: 'x' }), headers: json },
+    'Idempotency-Key': { url: URL, payload: JSON.stringify(event), headers: { ...json, 'idempotency-key': 'x' } },
+    'a batch': { url: '/events', payload: JSON.stringify({ events: [{ topic: 'a', ...event }, { topic: 'a', ...event, id: 'x' }] }), headers: json },
+    'a line': { url: '/events', payload: JSON.stringify({ topic: 'a', ...event, id: 'x' }), headers: { 'content-type': 'application/x-ndjson' } },
+  }
+  for (const [what, request] of Object.entries(requests)) {
+    t.match(isProblem(t, await hub.send({ method: 'POST', ...request }), 400, 'invalid-event', what).detail, /An ephemeral event has no publisher id/)
+  }
+  await t.rejects(hub.app.hub.publish('a', { ...event, id: 'x' }), { name: 'HubError', code: 'invalid-event' }, 'publish')
+  await t.rejects(hub.app.hub.publishAll([{ topic: 'a', ...event, id: 'x' }]), { name: 'HubError', code: 'invalid-event' }, 'publishAll')
+  t.equal((await hub.app.hub.publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
+})
+
+await t.test('the header Idempotency-Key is refused where there may be many events, before they are read', async (t) => {
+  const hub = await openApp(t)
+  const event = JSON.stringify({ topic: 'a', data: 1 })
+  for (const [type, payload] of [['application/x-ndjson', event], ['application/ndjson', 'not json'], ['application/json', `{"events":[${event}]}`]] as const) {
+    const response = await hub.send({ method: 'POST', url: '/events', payload, headers: { 'content-type': type, 'idempotency-key': 'x' } })
+    t.match(isProblem(t, response, 400, 'invalid-request', type).detail, /"Idempotency-Key" is for one event.*each line of NDJSON has an "id" of its own/)
+  }
+  await isUntouched(t, hub)
+})
+
+await t.test('a second header Idempotency-Key is refused', async (t) => {
+  const hub = await openApp(t)
+  const origin = await listen(hub.app)
+  for (const keys of [['x', 'y'], ['x', 'x']]) {
+    const asking = http.request(`${origin}${URL}`, { method: 'POST', agent: false, headers: { authorization: `Bearer ${anyTopic()}`, 'content-type': 'application/json', 'idempotency-key': keys } })
+    asking.end('{"data":1}')
+    const [answer] = (await once(asking, 'response')) as [http.IncomingMessage]
+    t.equal(answer.statusCode, 400, keys.join())
+    t.match(JSON.parse((await answer.toArray()).join('')), { code: 'invalid-request', detail: /"Idempotency-Key" is given more than once/ })
+  }
+  await isUntouched(t, hub)
+  t.equal((await hub.send({ method: 'POST', url: URL, payload: { data: 1 }, headers: { 'idempotency-key': 'x, y' } })).statusCode, 201, 'a comma is part of a key')
+})
+
+await t.test('a publisher id outlives the event that a purge has removed', async (t) => {
+  const hub = await openApp(t)
+  const post = () => hub.send({ method: 'POST', url: URL, payload: { data: 1, id: 'x' } })
+  const { id } = (await post()).json<{ id: string }>()
+  t.equal((await hub.send({ method: 'DELETE', url: URL, headers: { authorization: `Bearer ${token({ admin: true })}` } })).statusCode, 200)
+  const again = await post()
+  t.equal(again.statusCode, 200)
+  t.match(again.json(), { id, duplicate: true })
+  t.strictSame(await stored(hub), [])
 })
 
 await t.test('a plain text', async (t) => {

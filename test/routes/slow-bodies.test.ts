@@ -103,6 +103,19 @@ await t.test('a body that is compressed is refused, and told how to send it', as
   }
 })
 
+await t.test('the body of a request that needs none is not looked at', async (t) => {
+  const hub = await openApp(t)
+  const admin = `Bearer ${token({ ...grants, sub: 'u1', admin: true })}`
+  for (const [method, url, status] of [['POST', '/tickets', 201], ['POST', '/sessions', 204], ['DELETE', '/sessions', 204], ['DELETE', '/topics/a/events', 200], ['DELETE', '/connections/none', 404]] as const) {
+    for (const type of ['application/json', 'text/plain', 'application/x-ndjson', 'image/png', 'application/json; charset=utf-16', undefined]) {
+      for (const coding of ['identity', 'gzip']) {
+        const headers = { authorization: admin, 'content-encoding': coding, ...(type === undefined ? {} : { 'content-type': type }) }
+        t.equal((await hub.send({ method, url, payload: Buffer.from([0x1f, 0x8b, 0xff]), headers })).statusCode, status, `${method} ${url} ${type ?? 'no type'} ${coding}`)
+      }
+    }
+  }
+})
+
 await t.test('a body of any depth is refused with 400, wherever it goes', async (t) => {
   const hub = await openApp(t)
   const admin = `Bearer ${token({ ...grants, sub: 'u1' })}`
@@ -120,6 +133,13 @@ await t.test('a body of any depth is refused with 400, wherever it goes', async 
     }
     t.match(await hub.send({ method: 'POST', url, payload: make(64), headers: { 'content-type': type } }), { statusCode: /20[01]/ })
   }
+  for (const [member, events] of [['type', 1], ['id', 2], ['text', 1], ['more"', 1]] as const) {
+    const event = `{"topic":"a","data":{"x":["id"]},${JSON.stringify(member)}:${nested(5_000)}}`
+    const [url, type, payload] = events === 1 ? ['/events', 'application/x-ndjson', event] : ['/events', 'application/json', `{"events":[{"topic":"a","data":1},${event}]}`]
+    const problem = isProblem(t, await hub.send({ method: 'POST', url, payload, headers: { 'content-type': type } }), 400, 'invalid-event', member)
+    t.ok(problem.detail.includes(`The member ${JSON.stringify(member)} of the event is nested deeper than 600 levels`), problem.detail)
+  }
+  t.match(isProblem(t, await hub.send({ method: 'POST', url: '/topics/a/events', payload: nested(5_000), headers: { 'content-type': 'application/json' } }), 400, 'invalid-event').detail, /^The event is nested/)
   for (const [method, url, name] of [['PATCH', '/connections/x', 'subscribe'], ['POST', '/revocations', 'subject']] as const) {
     for (const depth of [10, 500, 4_000, 30_000]) {
       const response = await hub.send({ method, url, payload: `{"${name}":${nested(depth)}}`, headers: { 'content-type': 'application/json', authorization: admin } })
