@@ -29,7 +29,12 @@ interface Cursor {
 export interface Walkable {
   readonly order: EventOrder
   /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
-  matching(selection: Selection): Generator<{ readonly events: EventQueue } | undefined, undefined>
+  matching(selection: Selection): Generator<Topic | undefined, undefined>
+}
+
+/** A topic that has events. */
+interface Topic {
+  readonly events: EventQueue
 }
 
 /** The part of the log that is walked through. */
@@ -40,6 +45,18 @@ export interface WalkedSpan {
 
 /** Which way: from the oldest event on, or from the newest on. */
 export type Direction = 'forwards' | 'backwards'
+
+/** The topics of a selection; `undefined`: patterns take more steps to find them. */
+export function* topicsWithin(steps: number, log: Walkable, selection: Selection): Generator<undefined, Topic[] | undefined> {
+  const topics: Topic[] = []
+  let step = 0
+  for (const topic of log.matching(selection)) {
+    if (++step > steps && selection.wildcards.length > 0) return undefined
+    if (topic) topics.push(topic)
+    yield
+  }
+  return topics
+}
 
 export class EventWalk {
   /** Every event before it (backwards: behind it) has been walked past. */
@@ -61,25 +78,12 @@ export class EventWalk {
 
   /** The events of the selection's topics, of whatever type, step by step; `undefined`: a step that has found none. */
   *events(): Generator<StoredEvent | undefined, undefined> {
-    const isExact = this.#selection.wildcards.length === 0
-    const few = yield* this.#topics(isExact ? Infinity : FEW_STEPS)
+    const few = yield* topicsWithin(FEW_STEPS, this.#log, this.#selection)
     if (few) return yield* this.#merge(few)
     if (yield* this.#scan(PROBE)) return
-    const topics = yield* this.#topics(MANY_STEPS)
+    const topics = yield* topicsWithin(MANY_STEPS, this.#log, this.#selection)
     if (topics) yield* this.#merge(topics)
     else yield* this.#scan(Infinity)
-  }
-
-  /** The topics of the selection; `undefined`: it takes more steps to find them. */
-  *#topics(steps: number): Generator<undefined, { readonly events: EventQueue }[] | undefined> {
-    const topics: { readonly events: EventQueue }[] = []
-    let step = 0
-    for (const topic of this.#log.matching(this.#selection)) {
-      if (++step > steps) return undefined
-      if (topic) topics.push(topic)
-      yield
-    }
-    return topics
   }
 
   /**
@@ -108,7 +112,7 @@ export class EventWalk {
     return event && this.#isWithin(event) ? event : undefined
   }
 
-  *#merge(topics: readonly { readonly events: EventQueue }[]): Generator<StoredEvent | undefined, undefined> {
+  *#merge(topics: readonly Topic[]): Generator<StoredEvent | undefined, undefined> {
     const sign = this.#isForwards ? 1 : -1
     const merge = new TinyQueue<Cursor>([], (a, b) => sign * (a.event.sequence - b.event.sequence))
     for (const { events } of topics) {

@@ -8,7 +8,7 @@ import { Smallest } from '../hub/smallest.js'
 import { Turns } from '../hub/turns.js'
 import { EventOrder } from './event-order.js'
 import { EventQueue } from './event-queue.js'
-import { EventWalk, type Walkable } from './event-walk.js'
+import { EventWalk, topicsWithin, type Walkable } from './event-walk.js'
 import { REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 import { PageBuilder } from './page-builder.js'
 import { idSize, PublisherIds } from './publisher-ids.js'
@@ -229,13 +229,17 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     return 0
   }
 
-  *#newest(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Work<Page> {
+  /** Looks for the newest event of each topic, topic by topic where that costs less than a page's share of the log. */
+  *#newest(selection: Selection, options: ReadOptions): Work<Page> {
+    const { after, until = this.#head, ...limits } = options
+    const topics = yield* topicsWithin(Math.sqrt(limits.events * this.order.length), this, selection)
+    if (!topics) return yield* this.#newestInOrder(selection, options)
     const end = Math.min(until, this.#head)
     const gaps = new GapSearch(this, selection)
     yield* gaps.begin(after)
     const newest = new Smallest<StoredEvent>(limits.events + 1, (a, b) => a.sequence - b.sequence)
-    for (const topic of this.matching(selection)) {
-      const event = topic && (yield* newestOf(topic.events, selection, after, end))
+    for (const { events } of topics) {
+      const event = yield* newestOf(events, selection, after, end)
       if (event) newest.add(event)
       yield
     }
@@ -244,6 +248,41 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     const { events } = page
     const more = newest.sorted().some((event) => !page.take(event))
     return { events, ...gaps.shown(more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more) }
+  }
+
+  /**
+   * The same for many topics: looks at the events of the log in order, until the page is full. Each costs a look at what
+   * follows it in its topic, up to the next one that matches.
+   */
+  *#newestInOrder(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Work<Page> {
+    const end = Math.min(until, this.#head)
+    const gaps = new GapSearch(this, selection)
+    yield* gaps.begin(after)
+    const page = new PageBuilder(limits)
+    const { events } = page
+    let position = after
+    for (let event = this.order.after(after), looked = 0; event && event.sequence <= end; event = this.order.after(position)) {
+      gaps.advance(position)
+      if (looked++ >= LOOKED_AT) return { events, ...gaps.shown(position, true) }
+      const isWanted = selection.hasTopic(event.topic) && selection.hasType(event.type) && !(yield* this.#hasNewer(event, selection, end))
+      if (isWanted && !page.take(event)) return { events, ...gaps.shown(position, true) }
+      position = event.sequence
+      yield
+    }
+    gaps.advance(position)
+    return { events, ...gaps.shown(Math.max(after, end), false) }
+  }
+
+  /** Whether the topic of an event has a newer one that matches, up to a sequence. */
+  *#hasNewer({ topic, sequence }: StoredEvent, selection: Selection, end: number): Work<boolean> {
+    const events = this.#topics.get(topic)?.events
+    if (!events) return false
+    for (let index = events.indexAfter(sequence); ; index = Math.max(index + 1, events.first)) {
+      const event = events.at(index)
+      if (!event || event.sequence > end) return false
+      if (selection.hasType(event.type)) return true
+      yield
+    }
   }
 
   *#list({ prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): Work<TopicsPage> {

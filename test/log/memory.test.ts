@@ -128,6 +128,25 @@ await t.test('topics without events are forgotten when their names take too much
   t.match(await log.read(new Selection(['never']), { after: log.head - 1, events: 1 }), { gap: false })
 })
 
+await t.test('the newest events of very many topics are found page by page', async (t) => {
+  const { log } = start(t, {})
+  const topicOf = (n: number) => `t.${n % 3 === 0 ? 'many' : 'few'}.${n % 3_000}`
+  const typeOf = (n: number) => (n % 4 === 0 ? 'odd' : 'common')
+  for (let n = 1; n <= 5_000; n += 1_000) await log.append(Array.from({ length: 1_000 }, (_, m) => event(topicOf(n + m), { type: typeOf(n + m) })))
+  for (const selection of [new Selection(['**']), new Selection(['t.few.*']), new Selection(['**'], ['odd']), new Selection(['**'], ['none'])]) {
+    const newest = new Map<string, number>()
+    for (let n = 1; n <= 4_900; n++) if (selection.hasTopic(topicOf(n)) && selection.hasType(typeOf(n))) newest.set(topicOf(n), n)
+    const found: number[] = []
+    for (let after = 0, more = true; more;) {
+      const page = await log.newest(selection, { after, until: 4_900, events: 100 })
+      t.ok(page.events.length <= 100)
+      found.push(...page.events.map(({ sequence }) => sequence))
+      ;({ position: after, more } = page)
+    }
+    t.strictSame(found, [...newest.values()].sort((a, b) => a - b))
+  }
+})
+
 await t.test('bytes are those that strings and objects take in the heap', async (t) => {
   const { log } = start(t, {})
   const grown = async (payload: string) => {
