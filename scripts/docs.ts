@@ -49,6 +49,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'expectation-failed': 'Leave out the header `Expect`, or send `100-continue`.',
   'rate-limited': 'Wait for `Retry-After` seconds; publish many events in one request, or raise `FANFARE_PUBLISH_RATE`. Where the detail speaks of replays: read the stream first.',
   'too-many-topics': 'Publish to topics that exist, purge topics that are no longer used, or raise `FANFARE_MAX_TOPICS`.',
+  'too-many-ids': 'Wait for `Retry-After` seconds; publish at a lower rate or without ids, raise `FANFARE_RETAIN_BYTES`, or shorten `FANFARE_DEDUP_WINDOW`.',
   'headers-too-large': 'Send shorter headers: a token with fewer grants.',
   'internal-error': "It is the hub's fault: its log has the error, with the same `requestId`.",
   draining: 'Connect again after `Retry-After`; behind a load balancer another hub answers.',

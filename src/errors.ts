@@ -45,6 +45,7 @@ export const refusals = {
   'expectation-failed': { status: 417, title: 'The request expects what this server does not do' },
   'rate-limited': { status: 429, title: 'Too many requests', retryAfter: 1 },
   'too-many-topics': { status: 429, title: 'The log holds as many topics as it may', retryAfter: 60 },
+  'too-many-ids': { status: 429, title: 'The log remembers as many publisher ids as it may', retryAfter: 10 },
   'headers-too-large': { status: 431, title: 'The headers are too large' },
   'internal-error': { status: 500, title: 'Something went wrong here' },
   draining: { status: 503, title: 'The hub is about to stop', retryAfter: 5 },

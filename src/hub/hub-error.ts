@@ -6,6 +6,7 @@ export type HubErrorCode =
   | 'invalid-event'
   | 'event-too-large'
   | 'too-many-topics'
+  | 'too-many-ids'
   | 'too-many-cursors'
   | 'log-unavailable'
   | 'hub-closed'

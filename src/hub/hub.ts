@@ -167,7 +167,7 @@ export class Hub implements SubscriberOwner {
   /**
    * Publishes one event. Resolves when it is durable.
    * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`, `too-many-topics`,
-   * `log-unavailable`
+   * `too-many-ids`, `log-unavailable`
    */
   async publish(topic: string, input: EventInput): Promise<Receipt> {
     const event = this.check(topic, input)
@@ -199,8 +199,8 @@ export class Hub implements SubscriberOwner {
   /**
    * Publishes events that `check` has returned, all or none. The sequences of those that are stored are consecutive;
    * ephemeral ones are sent after them.
-   * @throws HubError `too-many-topics` with the `index` of the event, `log-unavailable`, `hub-closed`; `invalid-event` for
-   * anything that `check` has not returned
+   * @throws HubError `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`, `hub-closed`;
+   * `invalid-event` for anything that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')

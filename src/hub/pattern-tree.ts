@@ -20,7 +20,8 @@ export class PatternTree {
 
   /** Whether one of the patterns stands for `topic`. */
   has(topic: string): boolean {
-    return reaches(this.root, topic.split('.'), 0, isReserved(topic))
+    const isOwn = isReserved(topic)
+    return (this.root.hasRest && !isOwn) || reaches(this.root, topic.split('.'), 0, isOwn)
   }
 
   #add(pattern: string): void {

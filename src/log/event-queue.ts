@@ -1,7 +1,9 @@
 /** The events of one topic in memory: appended at one end, trimmed at the other, searched by sequence. */
 import type { StoredEvent } from '../hub/event.js'
 
+/** The array of a queue is cut when at least so many events, and one of so many of its places, have been shifted off. */
 const COMPACT_AT = 64
+const COMPACT_PART = 5
 
 /** A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever. */
 export class EventQueue {
@@ -39,7 +41,8 @@ export class EventQueue {
   }
 
   push(event: StoredEvent): void {
-    this.#events.push(event)
+    if (this.#events.length > 0) this.#events.push(event)
+    else this.#events = [event] // an array that grows from nothing takes room for 17, and most topics may have one event
   }
 
   shift(): StoredEvent | undefined {
@@ -47,7 +50,7 @@ export class EventQueue {
     if (!event) return undefined
     this.#events[this.#offset++] = undefined
     this.#first++
-    if (this.#offset >= COMPACT_AT && this.#offset * 2 >= this.#events.length) {
+    if (this.#offset >= COMPACT_AT && this.#offset * COMPACT_PART >= this.#events.length) {
       this.#events = this.#events.slice(this.#offset)
       this.#offset = 0
     }

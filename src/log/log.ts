@@ -123,8 +123,8 @@ export interface EventLog {
   /**
    * Stores events, all or none. Resolves when they are durable, and after every follower has been called with them.
    * The sequences of those that are no duplicates are consecutive and in the order of `events`.
-   * @throws HubError `log-unavailable`, or `too-many-topics` with the `index` of the event that would make a topic too
-   * many; nothing of `events` is stored then
+   * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that would make a topic too many;
+   * `too-many-ids` with the `index` of the event whose id cannot be remembered; nothing of `events` is stored then
    */
   append(events: readonly NewEvent[]): Promise<Appended[]>
 
@@ -211,6 +211,13 @@ export interface Retention {
 /** The refusal of an event that would make one topic too many. */
 export function tooManyTopics({ topic }: NewEvent, index: number, limit: number): HubError {
   const refusal = new HubError('too-many-topics', `${quote(topic)} would be a further topic, and the log holds events of ${limit}, as many as it may (FANFARE_MAX_TOPICS). Publish to a topic that has events, or wait until a topic has none left.`)
+  refusal.index = index
+  return refusal
+}
+
+/** The refusal of an event whose publisher id cannot be remembered now. */
+export function tooManyIds(index: number): HubError {
+  const refusal = new HubError('too-many-ids', 'The ids of events that have been trimmed take half of what the log may take (FANFARE_RETAIN_BYTES), and each is remembered for its window (FANFARE_DEDUP_WINDOW). Try again when the window of some is over.')
   refusal.index = index
   return refusal
 }

@@ -1,18 +1,20 @@
 /** A log in memory: for tests, and for hubs that keep nothing beyond their own life. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import TinyQueue from 'tinyqueue'
 import { drawEpoch } from '../hub/cursor.js'
 import type { NewEvent, StoredEvent } from '../hub/event.js'
 import type { Selection } from '../hub/selection.js'
 import { advance, type Work } from '../hub/slice.js'
 import { Smallest } from '../hub/smallest.js'
 import { Turns } from '../hub/turns.js'
+import { EventOrder } from './event-order.js'
 import { EventQueue } from './event-queue.js'
-import { REMEMBERED_TOPICS, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
+import { EventWalk, topicsWithin, type Walkable } from './event-walk.js'
+import { REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from './log.js'
 import { PageBuilder } from './page-builder.js'
+import { idSize, PublisherIds } from './publisher-ids.js'
 import { SteadyClock, timeFrom } from './steady-clock.js'
 import { locateIn, TimeIndex } from './time-index.js'
-import { TopicTree } from './topic-tree.js'
+import { BRANCH_SIZE, TopicTree } from './topic-tree.js'
 import { GapSearch, TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'
 
 /** How often age and publisher ids are looked at, in milliseconds. */
@@ -21,6 +23,12 @@ const TRIM_INTERVAL = 1_000
 const TRIM_STEP = 1_000
 /** A page looks at no more events than this, however few of them match. */
 const LOOKED_AT = 20_000
+/** Which part of the bytes that are kept publisher ids may take whose events are gone: then no other id is taken. */
+const IDS_PART = 1 / 2
+/** Which part of them the marks of trimmed topics may take: then topics without events are forgotten. */
+const MARKS_PART = 1 / 4
+/** What is kept beside the events counts only beyond so many bytes: a log that keeps very little would keep no event. */
+const UNCOUNTED = 512 * 1024
 
 /** A topic that has events. */
 interface TopicLog extends Trimmed {
@@ -29,33 +37,7 @@ interface TopicLog extends Trimmed {
   bytes: number
 }
 
-/** A topic and the sequence that its oldest event had when it was queued. */
-interface Oldest {
-  sequence: number
-  topic: TopicLog
-}
-
-/** A publisher's id that is remembered. */
-interface Remembered {
-  readonly sequence: number
-  /** Until when, by the log's clock; `Infinity`: its event is retained. */
-  until: number
-}
-
-/** A publisher's id whose event is gone. */
-interface Orphan extends Remembered {
-  readonly key: string
-}
-
-/** The events of a topic while they are read. */
-interface Cursor {
-  readonly topic: TopicLog
-  /** In the topic's queue. */
-  index: number
-  event: StoredEvent
-}
-
-export class MemoryLog implements EventLog, TrimHistory {
+export class MemoryLog implements EventLog, TrimHistory, Walkable {
   readonly epoch = drawEpoch()
   readonly failure = undefined
   trims = 0
@@ -74,18 +56,11 @@ export class MemoryLog implements EventLog, TrimHistory {
   readonly #followers = new Set<FollowListener>()
   /** What the followers are being told, and what was appended meanwhile. */
   readonly #untold: StoredEvent[][] = []
-  /**
-   * Every topic that has events, the one with the oldest event first. An entry whose event is gone is put back in its place
-   * when it comes up.
-   */
-  readonly #byAge = new TinyQueue<Oldest>([], (a, b) => a.sequence - b.sequence)
+  readonly order = new EventOrder()
   /** Topics that have no events left, in the order in which they were emptied. */
   readonly #emptied = new Set<string>()
-  /** The publishers' ids that are remembered, by topic and id. */
-  readonly #ids = new Map<string, Remembered>()
-  /** Those whose events are gone, the first to be forgotten first. */
-  readonly #orphans = new TinyQueue<Orphan>([], (a, b) => a.until - b.until)
-  readonly #times = new TimeIndex(() => this.#oldestTopic()?.events.oldest?.sequence ?? this.#head + 1, 0)
+  readonly #ids = new PublisherIds()
+  readonly #times = new TimeIndex(() => this.order.oldest?.sequence ?? this.#head + 1, 0)
   readonly #timer: NodeJS.Timeout
 
   /**
@@ -104,6 +79,7 @@ export class MemoryLog implements EventLog, TrimHistory {
 
   async append(events: readonly NewEvent[]): Promise<Appended[]> {
     this.#requireTopics(events)
+    this.#requireRoomForIds(events)
     const time = this.#clock.stamp(this.#head)
     const stored: StoredEvent[] = []
     const appended = events.map((event): Appended => {
@@ -111,7 +87,7 @@ export class MemoryLog implements EventLog, TrimHistory {
       if (first !== undefined) return { sequence: first, duplicate: true }
       const sequence = ++this.#head
       const { type, id, kind, payload } = event
-      const topic = this.#topic(event.topic, sequence)
+      const topic = this.#topic(event.topic)
       this.#store(topic, { sequence, time, topic: topic.name, type, id, kind, payload }, stored)
       return { sequence, duplicate: false }
     })
@@ -197,18 +173,20 @@ export class MemoryLog implements EventLog, TrimHistory {
     return this.#topics.get(topic) ?? this.marks.get(topic) ?? this.forgotten
   }
 
+  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
+  *matching(selection: Selection): Generator<TopicLog | undefined, undefined> {
+    if (selection.wildcards.length > 0) yield* this.#tree.matching(selection.tree)
+    else for (const name of selection.topics) yield this.#topics.get(name)
+  }
+
   /** Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to do. */
   trim(): boolean {
     let steps = 0
-    for (let topic = this.#oldestTopic(); topic && this.#isTooOld(topic.events.oldest!); topic = this.#oldestTopic()) {
+    for (let { oldest } = this.order; oldest && this.#isTooOld(oldest); { oldest } = this.order) {
       if (++steps > TRIM_STEP) return this.#trimSoon()
-      this.#trimOne(topic)
+      this.#trimOne(this.#topics.get(oldest.topic)!)
     }
-    for (let orphan = this.#orphans.peek(); orphan && orphan.until <= this.#clock.time; orphan = this.#orphans.peek()) {
-      if (++steps > TRIM_STEP) return this.#trimSoon()
-      this.#orphans.pop()
-      if (this.#ids.get(orphan.key)?.sequence === orphan.sequence) this.#ids.delete(orphan.key) // else it has been published anew
-    }
+    while (this.#ids.forgetOne(this.#clock.time)) if (++steps > TRIM_STEP) return this.#trimSoon()
     return false
   }
 
@@ -229,65 +207,39 @@ export class MemoryLog implements EventLog, TrimHistory {
   *#show(selection: Selection, { after, until = this.#head }: Span, see: (event: StoredEvent) => boolean): Work<Shown> {
     const gaps = new GapSearch(this, selection)
     yield* gaps.begin(after)
-    const merge = new TinyQueue<Cursor>([], (a, b) => a.event.sequence - b.event.sequence)
-    for (const topic of this.#matching(selection)) {
-      const index = topic?.events.indexAfter(after) ?? 0
-      const event = topic?.events.at(index)
-      if (event && event.sequence <= until) merge.push({ topic: topic!, index, event })
-      yield
-    }
-    const end = Math.max(after, until)
+    const walk = new EventWalk(this, selection, 'forwards', { after, until })
     let position = after
-    let looked = 0
-    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
+    for (const event of walk.events()) {
       gaps.advance(position)
-      const { topic: { events }, event } = cursor
-      const isThere = cursor.index >= events.first // it may have been trimmed since it was looked up
-      if (isThere && (looked++ >= LOOKED_AT || (selection.hasType(event.type) && !see(event)))) return gaps.shown(position, true)
-      position = event.sequence
-      cursor.index = Math.max(cursor.index + 1, events.first)
-      const next = events.at(cursor.index)
-      if (next && next.sequence <= until) {
-        cursor.event = next
-        merge.push(cursor)
-      }
+      if (walk.looked > LOOKED_AT || (event && selection.hasType(event.type) && !see(event))) return gaps.shown(position, true)
+      position = walk.position
       yield
     }
     gaps.advance(position)
-    return gaps.shown(end, false)
+    return gaps.shown(Math.max(after, until), false)
   }
 
   *#before(selection: Selection, count: number, until = this.#head): Work<number> {
     if (count === 0) return until
-    const merge = new TinyQueue<Cursor>([], (a, b) => b.event.sequence - a.event.sequence)
-    for (const topic of this.#matching(selection)) {
-      const index = topic ? topic.events.indexAfter(until) - 1 : -1
-      const event = topic?.events.at(index)
-      if (event) merge.push({ topic: topic!, index, event })
-      yield
-    }
     let found = 0
-    for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
-      const { topic: { events }, event: { type, sequence } } = cursor
-      const isWanted = cursor.index >= events.first && selection.hasType(type)
-      if (isWanted && ++found === count) return sequence - 1
-      const next = events.at(--cursor.index)
-      if (next) {
-        cursor.event = next
-        merge.push(cursor)
-      }
+    for (const event of new EventWalk(this, selection, 'backwards', { after: 0, until }).events()) {
+      if (event && selection.hasType(event.type) && ++found === count) return event.sequence - 1
       yield
     }
     return 0
   }
 
-  *#newest(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Work<Page> {
+  /** Looks for the newest event of each topic, topic by topic where that costs less than a page's share of the log. */
+  *#newest(selection: Selection, options: ReadOptions): Work<Page> {
+    const { after, until = this.#head, ...limits } = options
+    const topics = yield* topicsWithin(Math.sqrt(limits.events * this.order.length), this, selection)
+    if (!topics) return yield* this.#newestInOrder(selection, options)
     const end = Math.min(until, this.#head)
     const gaps = new GapSearch(this, selection)
     yield* gaps.begin(after)
     const newest = new Smallest<StoredEvent>(limits.events + 1, (a, b) => a.sequence - b.sequence)
-    for (const topic of this.#matching(selection)) {
-      const event = topic && (yield* newestOf(topic.events, selection, after, end))
+    for (const { events } of topics) {
+      const event = yield* newestOf(events, selection, after, end)
       if (event) newest.add(event)
       yield
     }
@@ -296,6 +248,41 @@ export class MemoryLog implements EventLog, TrimHistory {
     const { events } = page
     const more = newest.sorted().some((event) => !page.take(event))
     return { events, ...gaps.shown(more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more) }
+  }
+
+  /**
+   * The same for many topics: looks at the events of the log in order, until the page is full. Each costs a look at what
+   * follows it in its topic, up to the next one that matches.
+   */
+  *#newestInOrder(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Work<Page> {
+    const end = Math.min(until, this.#head)
+    const gaps = new GapSearch(this, selection)
+    yield* gaps.begin(after)
+    const page = new PageBuilder(limits)
+    const { events } = page
+    let position = after
+    for (let event = this.order.after(after), looked = 0; event && event.sequence <= end; event = this.order.after(position)) {
+      gaps.advance(position)
+      if (looked++ >= LOOKED_AT) return { events, ...gaps.shown(position, true) }
+      const isWanted = selection.hasTopic(event.topic) && selection.hasType(event.type) && !(yield* this.#hasNewer(event, selection, end))
+      if (isWanted && !page.take(event)) return { events, ...gaps.shown(position, true) }
+      position = event.sequence
+      yield
+    }
+    gaps.advance(position)
+    return { events, ...gaps.shown(Math.max(after, end), false) }
+  }
+
+  /** Whether the topic of an event has a newer one that matches, up to a sequence. */
+  *#hasNewer({ topic, sequence }: StoredEvent, selection: Selection, end: number): Work<boolean> {
+    const events = this.#topics.get(topic)?.events
+    if (!events) return false
+    for (let index = events.indexAfter(sequence); ; index = Math.max(index + 1, events.first)) {
+      const event = events.at(index)
+      if (!event || event.sequence > end) return false
+      if (selection.hasType(event.type)) return true
+      yield
+    }
   }
 
   *#list({ prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): Work<TopicsPage> {
@@ -307,12 +294,6 @@ export class MemoryLog implements EventLog, TrimHistory {
     }
     const topics = first.sorted()
     return { topics: topics.slice(0, limit).map(statsOf).filter((topic) => topic !== undefined), more: topics.length > limit }
-  }
-
-  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
-  *#matching(selection: Selection): Generator<TopicLog | undefined, undefined> {
-    if (selection.wildcards.length > 0) yield* this.#tree.matching(selection.tree)
-    else for (const name of selection.topics) yield this.#topics.get(name)
   }
 
   /**
@@ -330,24 +311,34 @@ export class MemoryLog implements EventLog, TrimHistory {
     }
   }
 
+  /**
+   * Checks that there is room for publisher ids that are not remembered yet: those whose events are gone cannot be trimmed.
+   * @throws HubError `too-many-ids`
+   */
+  #requireRoomForIds(events: readonly NewEvent[]): void {
+    if (this.#ids.orphanBytes <= IDS_PART * Math.max(this.#retention.bytes, UNCOUNTED)) return
+    const index = events.findIndex(({ topic, id }) => id !== undefined && this.#remembered(topic, id) === undefined)
+    if (index >= 0) throw tooManyIds(index)
+  }
+
   /** A topic that has events, or is about to get its first. */
-  #topic(name: string, sequence: number): TopicLog {
+  #topic(name: string): TopicLog {
     let topic = this.#topics.get(name)
     if (!topic) {
       const { trimmed, trimmedAt } = this.trimmedOf(name)
-      topic = { name, events: new EventQueue(), bytes: TOPIC_OVERHEAD, trimmed, trimmedAt }
-      this.#bytes += TOPIC_OVERHEAD
+      topic = { name, events: new EventQueue(), bytes: topicSize(name), trimmed, trimmedAt }
+      this.#bytes += topic.bytes
       this.#topics.set(name, topic)
       this.#tree.set(name, topic)
       this.#emptied.delete(name)
-      this.#byAge.push({ sequence, topic })
     }
     return topic
   }
 
   #store(topic: TopicLog, event: StoredEvent, stored: StoredEvent[]): void {
+    this.order.push(event)
     topic.events.push(event)
-    if (event.id !== undefined) this.#ids.set(idKey(event.topic, event.id), { sequence: event.sequence, until: Infinity })
+    if (event.id !== undefined) this.#ids.add(event.topic, event.id, event.sequence)
     const size = memorySizeOf(event)
     this.#events++
     this.#bytes += size
@@ -359,13 +350,13 @@ export class MemoryLog implements EventLog, TrimHistory {
 
   /** The sequence of the first event with a publisher's id, as long as it is remembered. */
   #remembered(topic: string, id: string): number | undefined {
-    const first = this.#ids.get(idKey(topic, id))
-    return first && first.until > this.#clock.time ? first.sequence : undefined
+    return this.#ids.find(topic, id, this.#clock.time)
   }
 
   #trimOne(topic: TopicLog): void {
     const event = topic.events.shift()
     if (!event) return
+    this.order.delete(event.sequence)
     topic.trimmed = event.sequence
     topic.trimmedAt = ++this.trims
     this.marks.set(topic.name, topic.trimmed, topic.trimmedAt)
@@ -380,74 +371,67 @@ export class MemoryLog implements EventLog, TrimHistory {
 
   /** An event is gone: its publisher's id is remembered until its window is over. */
   #orphan({ topic, sequence, time }: StoredEvent, id: string): void {
-    const key = idKey(topic, id)
-    const remembered = this.#ids.get(key)
-    if (remembered?.sequence !== sequence) return
-    remembered.until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
-    if (remembered.until > this.#clock.time) this.#orphans.push({ key, sequence, until: remembered.until })
-    else this.#ids.delete(key)
+    const until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
+    this.#ids.orphan(topic, id, sequence, { until, now: this.#clock.time })
   }
 
   /** A topic has no events left: it is remembered how far it has been trimmed, as long as there are not too many such topics. */
   #drop({ name }: TopicLog): void {
-    this.#bytes -= TOPIC_OVERHEAD
+    this.#bytes -= topicSize(name)
     this.#topics.delete(name)
     this.#tree.delete(name)
     this.#emptied.add(name)
-    if (this.#emptied.size <= REMEMBERED_TOPICS) return
+    const most = MARKS_PART * Math.max(this.#retention.bytes, UNCOUNTED)
+    for (let n = 0; n < 2; n++) if (this.#emptied.size > REMEMBERED_TOPICS || this.marks.bytes > most) this.#forgetTopic()
+  }
+
+  /** Forgets of the topic that was emptied first how far it has been trimmed. */
+  #forgetTopic(): void {
     const [oldest] = this.#emptied
-    this.#emptied.delete(oldest!)
-    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, this.marks.get(oldest!)!.trimmed), trimmedAt: ++this.trims }
-    this.marks.delete(oldest!)
+    if (oldest === undefined) return
+    this.#emptied.delete(oldest)
+    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, this.marks.get(oldest)!.trimmed), trimmedAt: ++this.trims }
+    this.marks.delete(oldest)
   }
 
   #isTooOld({ sequence, time }: StoredEvent): boolean {
     return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
+  /** Trims the oldest events until what the log takes is no more than what is kept: also what is kept beside the events. */
   #trimBytes(): void {
-    while (this.#bytes > this.#retention.bytes) {
-      const topic = this.#oldestTopic()
-      if (!topic) return
-      this.#trimOne(topic)
+    for (let { oldest } = this.order; oldest && this.#bytes + this.#beside > this.#retention.bytes; { oldest } = this.order) {
+      this.#trimOne(this.#topics.get(oldest.topic)!)
     }
   }
 
-  /** The topic that has the oldest event of all. */
-  #oldestTopic(): TopicLog | undefined {
-    for (let entry = this.#byAge.peek(); entry; entry = this.#byAge.peek()) {
-      const { oldest } = entry.topic.events
-      if (oldest?.sequence === entry.sequence) return entry.topic
-      this.#byAge.pop()
-      if (oldest) this.#byAge.push({ sequence: oldest.sequence, topic: entry.topic })
-    }
-    return undefined
+  /** What counts of what ids without events, the marks of topics, and the tree of their names take, in bytes. */
+  get #beside(): number {
+    return Math.max(0, this.#ids.orphanBytes + this.marks.bytes + this.#tree.branches * BRANCH_SIZE - UNCOUNTED)
   }
 }
 
-/** What an event takes beside its strings: the object, its place in a queue, and what remembers its publisher's id. */
+/** What an event takes beside its strings: the object, and its place in two queues. */
 const EVENT_OVERHEAD = 160
-const ID_OVERHEAD = 200
-/** What a topic takes: its name in several tables, its queue, and its mark. */
-const TOPIC_OVERHEAD = 1_200
+const TOPIC_OVERHEAD = 300
 /** What a string takes beside its characters, with what it is rounded up by. */
 const STRING_OVERHEAD = 20
 
 /** What an event takes in the heap of V8, near enough for retention. */
 function memorySizeOf({ topic, type, id, payload }: NewEvent): number {
-  const ofId = id === undefined ? 0 : ID_OVERHEAD + 2 * id.length + topic.length
+  const ofId = id === undefined ? 0 : id.length + idSize(topic, id)
   return EVENT_OVERHEAD + stringSize(payload) + (type === undefined ? 0 : stringSize(type)) + ofId
+}
+
+/** What a topic takes beside its place in the tree: its name, also as segments, its entry in a table, and its queue. */
+function topicSize(name: string): number {
+  return TOPIC_OVERHEAD + 2 * name.length
 }
 
 /** V8 keeps a string with two bytes for each character as soon as one of them is beyond Latin-1. */
 function stringSize(text: string): number {
   const isLatin = Buffer.byteLength(text) === text.length || !/[\u0100-\uffff]/.test(text)
   return STRING_OVERHEAD + (isLatin ? text.length : 2 * text.length)
-}
-
-/** No topic has a space in it. */
-function idKey(topic: string, id: string): string {
-  return `${topic} ${id}`
 }
 
 function* newestOf(events: EventQueue, selection: Selection, after: number, until: number): Work<StoredEvent | undefined> {

@@ -2,6 +2,9 @@
 import type { PatternNode, PatternTree } from '../hub/pattern-tree.js'
 import { isReserved } from '../hub/topic.js'
 
+/** What a branch takes: the object, its entry in a table, and a table of its own. */
+export const BRANCH_SIZE = 250
+
 interface Branch<T> {
   /** By the next segment; `undefined`: none. */
   children: Map<string, Branch<T>> | undefined
@@ -19,6 +22,8 @@ interface Frame<T> {
 }
 
 export class TopicTree<T> {
+  /** How many branches it has. */
+  branches = 0
   readonly #root: Branch<T> = { children: undefined, value: undefined }
 
   set(topic: string, value: T): void {
@@ -26,14 +31,17 @@ export class TopicTree<T> {
     for (const segment of topic.split('.')) {
       branch.children ??= new Map()
       let child = branch.children.get(segment)
-      if (!child) branch.children.set(segment, (child = { children: undefined, value: undefined }))
+      if (!child) {
+        branch.children.set(segment, (child = { children: undefined, value: undefined }))
+        this.branches++
+      }
       branch = child
     }
     branch.value = value
   }
 
   delete(topic: string): void {
-    remove(this.#root, topic.split('.'), 0)
+    this.branches -= remove(this.#root, topic.split('.'), 0)
   }
 
   /**
@@ -88,17 +96,18 @@ function* named<T>(children: Map<string, Branch<T>>, nodes: readonly PatternNode
   }
 }
 
-/** Removes the branches on which nothing is left. */
-function remove<T>(branch: Branch<T>, segments: readonly string[], depth: number): void {
+/** Removes the branches on which nothing is left. Returns how many those are. */
+function remove<T>(branch: Branch<T>, segments: readonly string[], depth: number): number {
   const segment = segments[depth]
   if (segment === undefined) {
     branch.value = undefined
-    return
+    return 0
   }
   const child = branch.children?.get(segment)
-  if (!child) return
-  remove(child, segments, depth + 1)
-  if (child.value !== undefined || child.children) return
+  if (!child) return 0
+  const removed = remove(child, segments, depth + 1)
+  if (child.value !== undefined || child.children) return removed
   branch.children!.delete(segment)
   if (branch.children!.size === 0) branch.children = undefined
+  return removed + 1
 }

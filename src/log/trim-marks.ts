@@ -2,7 +2,7 @@
 import type { PatternTree } from '../hub/pattern-tree.js'
 import type { Selection } from '../hub/selection.js'
 import type { Shown } from './log.js'
-import { TopicTree } from './topic-tree.js'
+import { BRANCH_SIZE, TopicTree } from './topic-tree.js'
 
 /** How far something has been trimmed. */
 export interface Trimmed {
@@ -20,12 +20,22 @@ export interface Mark extends Trimmed {
   newer: Mark | undefined
 }
 
+/** What a mark takes beside its topic's name and its place in the tree. */
+const MARK_SIZE = 120
+
 /** The marks of topics with and without events, in the order in which they were set. */
 export class TrimMarks {
   /** The mark that was set last. */
   latest: Mark | undefined
   readonly #byTopic = new Map<string, Mark>()
+  /** How many characters their topics' names have. */
+  #names = 0
   readonly #tree = new TopicTree<Mark>()
+
+  /** What they take, in bytes. */
+  get bytes(): number {
+    return this.#byTopic.size * MARK_SIZE + this.#names + this.#tree.branches * BRANCH_SIZE
+  }
 
   get(topic: string): Mark | undefined {
     return this.#byTopic.get(topic)
@@ -38,6 +48,7 @@ export class TrimMarks {
     else {
       mark = { topic, trimmed, trimmedAt, older: undefined, newer: undefined }
       this.#byTopic.set(topic, mark)
+      this.#names += topic.length
       this.#tree.set(topic, mark)
     }
     mark.trimmed = trimmed
@@ -52,6 +63,7 @@ export class TrimMarks {
     if (!mark) return
     this.#unlink(mark)
     this.#byTopic.delete(topic)
+    this.#names -= topic.length
     this.#tree.delete(topic)
   }
 

@@ -12,8 +12,13 @@ import type { StreamReceipt } from '../schemas/event.js'
 import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
 import { isBlank, readLines } from './lines.js'
 
-/** How many bytes of lines may wait while other events are being stored, unless `BATCH_MAX` events wait before. */
+/** How many bytes of lines may wait while other events are being stored, unless events of `WAITING_WORK` wait before. */
 const WAITING_BYTES = 512 * 1024
+/**
+ * How much work of storing may wait: that of an event is 1, and as much again for each topic. A log stores all of it in one
+ * turn of the event loop, and a topic costs it about as much as an event.
+ */
+const WAITING_WORK = BATCH_MAX
 
 export interface UploadLimits {
   /** The most bytes that the payload of an event may have. */
@@ -77,6 +82,7 @@ class Storing {
   readonly #publisher: Publisher
   #waiting: CheckedEvent[] = []
   #bytes = 0
+  readonly #topics = new Set<string>()
   /** The lines of these events. */
   #lines: number[] = []
   #running: Promise<void> | undefined
@@ -88,11 +94,12 @@ class Storing {
 
   /** Whether no more events may be added before `room` resolves. */
   get isFull(): boolean {
-    return this.failedAt !== undefined || this.#waiting.length >= BATCH_MAX || this.#bytes >= WAITING_BYTES
+    return this.failedAt !== undefined || this.#waiting.length + this.#topics.size >= WAITING_WORK || this.#bytes >= WAITING_BYTES
   }
 
   add(event: CheckedEvent, line: number, bytes: number): void {
     this.#waiting.push(event)
+    this.#topics.add(event.topic)
     this.#lines.push(line)
     this.#bytes += bytes
   }
@@ -117,6 +124,7 @@ class Storing {
 
   async #store(events: CheckedEvent[], lines: number[]): Promise<void> {
     this.#bytes = 0
+    this.#topics.clear()
     try {
       this.#publisher() // the events have waited for those before them
       for (const { id, duplicate } of await this.#hub.publishChecked(events)) {

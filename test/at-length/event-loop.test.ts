@@ -259,6 +259,8 @@ const routes: Record<string, Play> = {
   'POST /events, many members': (player) => player.ask('POST', '/events', { body: Object.fromEntries(Array.from({ length: 500_000 }, (_, n) => [`m${n}`, n])) }),
   'POST /events, NDJSON of 20,000 lines': (player) =>
     player.ask('POST', '/events', { type: 'application/x-ndjson', body: ndjson(Array.from({ length: 20_000 }, (_, n) => ({ topic: hot(n), data: n, ephemeral: true }))) }),
+  'POST /events, NDJSON of 11,000 new topics': (player, n) =>
+    player.ask('POST', '/events', { type: 'application/x-ndjson', body: ndjson(Array.from({ length: 11_000 }, (_, m) => ({ topic: `new.${n}.${m}`, data: m }))) }),
   'POST /events, NDJSON of small lines': (player) => player.ask('POST', '/events', { type: 'application/x-ndjson', body: '\n'.repeat(2 ** 20) }),
   'POST /events, NDJSON of one long line': (player) => player.ask('POST', '/events', { type: 'application/x-ndjson', body: 'x'.repeat(4 * 2 ** 20) }),
 
@@ -334,6 +336,7 @@ async function open(t: Test, log: string): Promise<Player> {
     FANFARE_LOG: log === 'file' ? `file:${folder}/log` : log,
     FANFARE_DURABILITY: 'commit',
     FANFARE_RETAIN_BYTES: '4GiB',
+    FANFARE_MAX_TOPICS: '200000',
     FANFARE_MAX_EVENT_SIZE: '256KiB',
     TURNS_SOCKET: path,
     NODE_OPTIONS: `--import ${new URL('../helper/turns.mjs', import.meta.url).href}`,

@@ -145,6 +145,22 @@ await t.test('many thousand lines are stored in order, and not read faster than 
   t.strictSame(events.map(({ payload }) => payload), Array.from({ length: 20_000 }, (_, n) => String(n)))
 })
 
+await t.test('so many lines are stored at once that a log is done soon: fewer of many topics', async (t) => {
+  const hub = await openApp(t)
+  const publish = hub.app.hub.publishChecked.bind(hub.app.hub)
+  const largestOf = async (topicOf: (n: number) => string) => {
+    let largest = 0
+    hub.app.hub.publishChecked = (events) => {
+      largest = Math.max(largest, events.length)
+      return publish(events)
+    }
+    t.equal((await post(hub, Array.from({ length: 5_000 }, (_, n) => line(topicOf(n), n)).join('\n'))).json<{ accepted: number }>().accepted, 5_000)
+    return largest
+  }
+  t.equal(await largestOf((n) => `a.${n}`), 500, 'each of a topic of its own')
+  t.equal(await largestOf((n) => `b.${n % 10}`), 990, 'of ten topics')
+})
+
 await t.test('what a client has sent before it went away is stored, and the hub goes on', async (t) => {
   const hub = await openApp(t)
   const request = http.request(`${await listen(hub.app)}/events`, { method: 'POST', headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })

@@ -70,8 +70,8 @@ export class Reader {
       position = sequence
       yield
     }
-    for (const name of topics) {
-      const topic = this.#state.topics.get(name)
+    for (const { name } of topics) {
+      const topic = this.#state.topics.get(name) // as it is now
       if (topic && !chain.reached(topic, until)) gaps.missed()
       yield
     }
@@ -159,10 +159,10 @@ export class Reader {
   }
 
   /**
-   * The sequences of a selection's topics, in order. `isWhole`: those of all topics, since that is cheaper where many topics
+   * The sequences of a selection's topics, in order, and the topics as they were found. `isWhole`: those of all topics, since that is cheaper where many topics
    * match, or little lies between.
    */
-  *#sequences(view: View, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean; topics: string[] }> {
+  *#sequences(view: View, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean; topics: readonly Topic[] }> {
     const { index, events } = this.#tables
     const topics: Topic[] = []
     let count = 0
@@ -175,13 +175,13 @@ export class Reader {
     }
     if (topics.length > MERGED_TOPICS) {
       const lookedAt = Math.min(until - after, (PAGE * this.#state.totals.events) / Math.max(1, count))
-      if (lookedAt < topics.length * TOPIC_COST) return { sequences: new LogSequences(events, direction, after, until), isWhole: true, topics: topics.map(({ name }) => name) }
+      if (lookedAt < topics.length * TOPIC_COST) return { sequences: new LogSequences(events, direction, after, until), isWhole: true, topics }
     }
     const merged = new MergedSequences(direction)
     for (const topic of topics) {
       merged.add(new TopicSequences(index, topic, direction, after, until), view.transaction)
       yield
     }
-    return { sequences: merged, isWhole: false, topics: topics.map(({ name }) => name) }
+    return { sequences: merged, isWhole: false, topics }
   }
 }
