@@ -24,6 +24,7 @@ export function makeNamespace(t: Test): Namespace {
   ip('netns', 'add', name)
   t.teardown(() => ip('netns', 'del', name))
   ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', name)
+  t.teardown(() => ip('link', 'del', near)) // sockets that try in vain to close keep the namespace for minutes
   ip('addr', 'add', `${host}/30`, 'dev', near)
   ip('link', 'set', near, 'up')
   ip('-n', name, 'addr', 'add', `${subnet}.${block + 2}/30`, 'dev', far)
@@ -51,6 +52,7 @@ function whyNot(): string | false {
   } catch (err) {
     return `no network namespace can be made here: ${(err as Error).message.trim()}`
   } finally {
+    spawnSync('ip', ['link', 'del', link])
     spawnSync('ip', ['netns', 'del', name])
   }
 }
