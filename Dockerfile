@@ -14,6 +14,8 @@ RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 FANFARE_LOG=file:./data
+# tini as process 1: the kernel drops its signals until it has a handler, and Node installs one only after 50 ms
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 # ./data, as seen from the working directory, is the volume
 RUN mkdir /data && chown node:node /data && ln -s /data data
@@ -25,5 +27,6 @@ VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "dist/main.js", "health"]
-# the exec form: node itself is sent the SIGTERM; memory that Node 24 would take on large machines for young objects is left free (docs/performance.md)
+ENTRYPOINT ["tini", "--", "docker-entrypoint.sh"]
+# the exec form: tini passes SIGTERM to node itself; the option limits memory for young objects (docs/performance.md)
 CMD ["node", "--max-semi-space-size=16", "dist/main.js"]

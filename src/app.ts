@@ -15,6 +15,7 @@ import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import webConsole from './plugins/console.js'
 import cors, { corsHeaders, preflightHeaders } from './plugins/cors.js'
+import draining from './plugins/draining.js'
 import encapsulation from './plugins/encapsulation.js'
 import errorHandling, { sendProblem, toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
@@ -73,6 +74,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(eventStream, settings)
     await scope.register(errorHandling, { handleNotFound: hasPlace })
     await scope.register(cors, settings)
+    await scope.register(draining)
     await scope.register(slowRequests, { patience })
     await scope.register(unreadAnswers, settings)
     await scope.register(bodies, { patience })

@@ -1,8 +1,10 @@
 /** `fanfare start`: settings, application, listen, graceful close. */
 import { rmSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
 import { developmentKey, firstMinute, SECRET_FILE, type DevelopmentKey } from '../first-minute.js'
+import { monotonicNow } from '../hub/clock.js'
 import { folderOf } from '../log/address.js'
 import { createLogger } from '../logger.js'
 import { SettingsError } from '../settings-error.js'
@@ -36,7 +38,7 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
     async close({ err, signal }) {
       if (err) logger.fatal({ err }, 'stopping after an error')
       else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
-      await app.hub.drain(err ? 0 : hub.drain)
+      await drain(app, err ? 0 : hub.drain)
       await app.close()
     },
     async halt() {
@@ -57,6 +59,13 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
   watchDescriptors(logger)
   logger.info({ address: address.text }, `listening on ${address.text}`)
   if (key) tell(key, firstMinute(address, key, hub.console), logger, { isRead: terminal, stdout, stderr })
+}
+
+/** Ends the streams, and keeps the port open for requests that are being served: both together take the time at most. */
+async function drain({ hub, fanfareRequestsAnswered }: FastifyInstance, time: number): Promise<void> {
+  const deadline = monotonicNow() + time
+  await hub.drain(time)
+  await fanfareRequestsAnswered(deadline - monotonicNow())
 }
 
 function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {

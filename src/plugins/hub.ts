@@ -1,6 +1,8 @@
 /** The hub of an application. */
 import type { Server } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import fp from 'fastify-plugin'
+import { monotonicNow } from '../hub/clock.js'
 import { Hub } from '../hub/hub.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { Settings } from '../settings.js'
@@ -9,6 +11,11 @@ import { LOOK_INTERVAL, SilentConnections } from './silent-connections.js'
 declare module 'fastify' {
   interface FastifyInstance {
     hub: Hub
+    /**
+     * Resolves once the server has no request at work, or when the time is over.
+     * @param time in milliseconds
+     */
+    fanfareRequestsAnswered: (time: number) => Promise<void>
   }
 }
 
@@ -38,6 +45,10 @@ export default fp<Settings>(async (app, settings) => {
   })
   app.decorate('hub', hub)
   const silent = new SilentConnections(app)
+  app.decorate('fanfareRequestsAnswered', async (time: number) => {
+    const deadline = monotonicNow() + time
+    while (silent.areRequestsAtWork() && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
+  })
   let closingIdle: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     hub.endStreams() // an open stream would keep the server from closing

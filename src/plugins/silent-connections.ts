@@ -1,7 +1,7 @@
 /**
- * Connections on which no request is at work. When a server closes, Node waits for each that has sent nothing yet, or half
- * a head, as if it were: a browser that has connected in advance would keep an application from closing until its time for
- * a head is over.
+ * Tells connections with a request at work from silent ones. When a server closes, Node also waits for a connection that
+ * has sent nothing yet, or half a head: a browser that has connected in advance would keep an application from closing
+ * until its time for a head is over.
  */
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
@@ -31,6 +31,15 @@ export class SilentConnections {
     })
   }
 
+  /**
+   * Returns whether a request is being read, handled or answered on any connection. Event streams and connections that were
+   * upgraded do not count.
+   */
+  areRequestsAtWork(): boolean {
+    for (const socket of this.#looks.keys()) if (hasParser(socket) && isAtWork(socket)) return true
+    return false
+  }
+
   /** Ends those that still send nothing, or no more than half a head. */
   end(): void {
     for (const [socket, looks] of this.#looks) {
@@ -41,11 +50,15 @@ export class SilentConnections {
   }
 }
 
-/**
- * A connection that is accepted, and what it has sent is still to be read, is paused. One that is answered has a response
- * with Node's HTTP, and one that is a stream now, or was upgraded, no parser any more (lib/_http_server.js).
- */
-function isAtWork(socket: Socket): boolean {
-  const { parser, _httpMessage: response } = socket as Socket & { parser?: unknown; _httpMessage?: unknown }
-  return socket.isPaused() || !parser || Boolean(response)
+/** The fields of a socket by which Node's HTTP marks its work (lib/_http_server.js). */
+type HttpSocket = Socket & { parser?: unknown; _httpMessage?: unknown }
+
+/** Node's HTTP has no parser any more for a connection that is a stream now, or was upgraded. */
+function hasParser(socket: HttpSocket): boolean {
+  return Boolean(socket.parser)
+}
+
+/** A paused connection was accepted and is still to be read. A connection that is answered has a response. */
+function isAtWork(socket: HttpSocket): boolean {
+  return socket.isPaused() || !hasParser(socket) || Boolean(socket._httpMessage)
 }

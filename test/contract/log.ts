@@ -779,6 +779,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       for (const [name, wrong] of [['ahead', YEAR], ['back', -YEAR]] as const) {
         await t.test(`${name} and right again: events go when they are too old, and no sooner`, async (t) => {
           const { log, clock, pass } = await startClocks(t, { age: 10_000 })
+          await log.append([event('old')])
+          pass(2_001)
           await log.append([event('a')])
           pass(4_000)
           clock.now += wrong
@@ -786,37 +788,39 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           pass(4_000)
           clock.now -= wrong
           await log.append([event('c')])
-          t.strictSame((await readAll(log)).events.map(({ sequence, time }) => [sequence, time]), [[1, RIGHT], [2, RIGHT + wrong + 4_000], [3, RIGHT + 8_000]], 'an event has the time that the clock showed')
-          await delay(1_300) // trimming looks at the clock by itself
-          t.strictSame(sequences(await readAll(log)), [1, 2, 3])
+          t.strictSame((await readAll(log)).events.map(({ sequence, time }) => [sequence, time]), [[1, RIGHT], [2, RIGHT + 2_001], [3, RIGHT + wrong + 6_001], [4, RIGHT + 10_001]], 'an event has the time that the clock showed')
+          await until(async () => log.stats().events < 4) // the oldest event goes when trimming has looked at the clock
+          t.strictSame(sequences(await readAll(log)), [2, 3, 4])
           pass(2_001)
           await until(async () => log.stats().events < 3)
-          t.strictSame(sequences(await readAll(log)), [2, 3])
+          t.strictSame(sequences(await readAll(log)), [3, 4])
           pass(4_000)
           await until(async () => log.stats().events < 2)
-          t.strictSame(sequences(await readAll(log)), [3])
+          t.strictSame(sequences(await readAll(log)), [4])
           pass(4_000)
           await until(async () => log.stats().events === 0)
         })
 
         await t.test(`${name} from the beginning: events go when they are too old, and no sooner`, async (t) => {
           const { log, clock, pass } = await startClocks(t, { age: 10_000 }, RIGHT + wrong)
+          await log.append([event('old')])
+          pass(5_001)
           await log.append([event('a')])
           clock.now -= wrong
           pass(5_000)
           await log.append([event('b')])
-          await delay(1_300)
-          t.strictSame(sequences(await readAll(log)), [1, 2])
+          await until(async () => log.stats().events < 3)
+          t.strictSame(sequences(await readAll(log)), [2, 3])
           pass(5_001)
           await until(async () => log.stats().events < 2)
-          t.strictSame(sequences(await readAll(log)), [2])
+          t.strictSame(sequences(await readAll(log)), [3])
           pass(5_000)
           await until(async () => log.stats().events === 0)
         })
 
         await t.test(`${name}: publisher ids are remembered for their window, and forgotten after it`, async (t) => {
-          const { log, clock, pass } = await startClocks(t, { dedupWindow: 10_000 })
-          await log.append([event('a', { id: 'x' })])
+          const { log, clock, pass } = await startClocks(t, { age: 8_999, dedupWindow: 10_000 })
+          await log.append([event('old'), event('a', { id: 'x' })])
           t.equal(await log.purge('a'), 1)
           clock.now += wrong
           pass(4_000)
@@ -824,12 +828,12 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.equal(await log.purge('b'), 1)
           clock.now -= wrong
           pass(5_000)
-          await delay(1_300)
-          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [duplicate(1), duplicate(2)])
+          await until(async () => log.stats().events === 0) // trimming has looked at the clock
+          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [duplicate(2), duplicate(3)])
           pass(1_001)
-          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [stored(3), duplicate(2)])
+          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [stored(4), duplicate(3)])
           pass(4_000)
-          t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(4)])
+          t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(5)])
         })
       }
     })
@@ -1179,6 +1183,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             clock.elapsed = 77 // it begins anew
             log = await reopen(log, retention, () => clock.now, () => clock.elapsed)
           }
+          await log.append([event('old')])
+          pass(1_001)
           await log.append([event('ahead')])
           clock.now -= 1e10
           await reopenLog()
@@ -1191,14 +1197,14 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           pass(4_000)
           await log.append([event('right')])
           await reopenLog()
-          await delay(1_300)
-          t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4])
+          await until(async () => log.stats().events < 5) // trimming has looked at the clock
+          t.strictSame(sequences(await readAll(log)), [2, 3, 4, 5])
           pass(1_001)
           await until(async () => log.stats().events < 4)
-          t.strictSame(sequences(await readAll(log)), [2, 3, 4])
+          t.strictSame(sequences(await readAll(log)), [3, 4, 5])
           pass(5_000)
           await until(async () => log.stats().events < 3)
-          t.strictSame(sequences(await readAll(log)), [4])
+          t.strictSame(sequences(await readAll(log)), [5])
           pass(4_000)
           await until(async () => log.stats().events === 0)
         })

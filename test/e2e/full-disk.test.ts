@@ -1,4 +1,5 @@
 /** A disk that is full, and has room again: nothing is half-stored, streams stay up, and the hub recovers by itself. A folder that cannot be used is refused. */
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -25,6 +26,9 @@ const NOBODY = 65_534
 const FILLINGS = 2
 
 const bearer = anyTopic()
+
+/** Why tests that limit the size of files are left out, or `false`. */
+const skipLimit = spawnSync('prlimit', ['--version']).error === undefined ? false : 'prlimit is not installed'
 
 /** On a busy machine it takes longer than a test file usually may. */
 t.setTimeout(300_000)
@@ -155,6 +159,37 @@ await t.test('a hub on a full disk is stopped as any other', { skip: skipMount }
   }
 })
 
+await t.test('a file that may not grow (RLIMIT_FSIZE) is a full disk, and not the end of the process (SIGXFSZ)', { skip: skipLimit }, async (t) => {
+  for (const durability of ['sync', 'commit']) {
+    const env = { FANFARE_LOG: `file:${t.testdir({})}/${durability}`, FANFARE_DURABILITY: durability, FANFARE_RETAIN_EVENTS: '1000000' }
+    const hub = await startHub(t, env)
+    const small = { token: bearer, keep: shorten }
+    const early = await openLive(t, streamUrl(hub, ['news']), small)
+    const log: Logged[] = []
+    limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
+    const refused = await fill(hub, { fill: () => undefined }, log)
+    t.equal(checkProblem(t, refused, 503, durability).code, 'log-unavailable')
+    t.ok(log.length > 10, `${log.length} events had room`)
+    t.equal((await request(`${hub.url}/health/ready`)).status, 503)
+    t.equal((await request(`${hub.url}/health/live`)).status, 200)
+
+    limitFileSize(hub.pid, 'unlimited:unlimited')
+    await poll(async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined), () => 'readiness stays off')
+    const { id } = await publish(hub, 'news', { text: 'next' }, bearer)
+    log.push({ id, topic: 'news', data: shortened('next') })
+    await early.until(() => early.lastId === id)
+    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has everything, once')
+
+    limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
+    await fill(hub, { fill: () => undefined }, log)
+    await hub.kill()
+    const again = await startHub(t, env)
+    const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
+    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'after a kill nothing is missing')
+    t.equal(await again.stop(), 0)
+  }
+})
+
 await t.test('a folder that cannot be used stops the start with words that name it', async (t) => {
   const folder = t.testdir({ file: 'not a folder', mine: {} })
 
@@ -211,7 +246,7 @@ await t.test('a folder that cannot be used stops the start with words that name 
 })
 
 /** Publishes until it is refused, and takes what room is left then. Answers the refusal. */
-async function fill(hub: Hub, disk: Tmpfs, log: Logged[]): Promise<Answer> {
+async function fill(hub: Hub, disk: Pick<Tmpfs, 'fill'>, log: Logged[]): Promise<Answer> {
   for (let n = log.length; ; n++) {
     const { text } = large(1)[0]!
     const answer = await post<Published>(`${hub.url}/topics/news/events`, { text: `${n} ${text}` }, bearer)
@@ -235,6 +270,12 @@ function shorten(event: StreamEvent): StreamEvent {
 /** The beginning of a text and its length stand for it. */
 function shortened(text: string): string {
   return `${text.slice(0, 12)} ${text.length}`
+}
+
+/** Limits the size of the files that a process writes (setrlimit(2)): `<soft>:<hard>`, in bytes. */
+function limitFileSize(pid: number, limit: string): void {
+  const { status, stderr } = spawnSync('prlimit', [`--pid=${pid}`, `--fsize=${limit}`], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`prlimit: ${stderr}`)
 }
 
 /** Why no hub can be run as somebody who may nothing, or `false`. */

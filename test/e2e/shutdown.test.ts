@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
-import { publish, request } from '../helper/http.js'
+import { history, publish, request } from '../helper/http.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
 import { anyTopic, token } from '../helper/token.js'
@@ -28,6 +28,15 @@ async function openMany(t: Test, hub: Hub, count: number): Promise<EventStream[]
 
 async function readiness(hub: Hub): Promise<number> {
   return (await request(`${hub.url}/health/ready`)).status
+}
+
+/** Asks for the readiness on a connection of an agent, and returns the header "Connection" of the answer. */
+async function connectionOf(hub: Hub, agent: http.Agent): Promise<string | undefined> {
+  const asking = http.get(`${hub.url}/health/ready`, { agent })
+  const answer = new Promise<http.IncomingMessage>((resolve, reject) => asking.once('response', resolve).once('error', reject))
+  const response = await within(answer, () => 'no answer')
+  await response.toArray()
+  return response.headers.connection
 }
 
 /** Sends SIGTERM and waits until the hub says that it is not ready. */
@@ -133,6 +142,33 @@ await t.test('an upload in flight is answered, though the last stream has ended'
   t.equal(status, 200)
   t.match(body, { accepted: 10, duplicates: 0 })
   t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+})
+
+await t.test('the port stays open while an upload is in flight, and new requests are told that the hub is about to stop', async (t) => {
+  const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  t.not((await connectionOf(hub, agent)), 'close', 'a connection is kept while the hub runs')
+  const { line, end } = upload(hub)
+  line({ topic: 'news', data: 0 })
+  await poll(async () => ((await history(hub, 'news', 'last=1', bearer)).body.events.length === 1 ? true : undefined), () => 'the first line is not stored')
+
+  hub.signal('SIGTERM')
+  await poll(async () => ((await readiness(hub)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
+  t.equal(await connectionOf(hub, agent), 'close', 'a kept connection closes after its next answer')
+  const late = await openStream(t, streamUrl(hub, ['news']), { token: bearer })
+  await within(late.closed, () => late.describe())
+  t.match(late.all, [{ type: 'fanfare.close', data: /"reason":"busy"/ }], 'a new stream is told to come back')
+  t.match(await publish(hub, 'news', { data: 1 }, bearer), { duplicate: false }, 'publishing goes on')
+  t.equal(await readiness(hub), 503, 'and the port is still open')
+
+  line({ topic: 'news', data: 2 })
+  const began = performance.now()
+  const { status, body } = await end()
+  t.equal(status, 200)
+  t.match(body, { accepted: 2, duplicates: 0 })
+  t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+  t.ok(performance.now() - began < PROMPT, `with its answer the hub ends: ${Math.round(performance.now() - began)} ms`)
 })
 
 await t.test('a second signal ends it at once', async (t) => {

@@ -17,7 +17,13 @@ export interface Curl {
 
 /** Runs curl with these arguments; it is killed when the test is over. */
 export function curl(t: Test, ...args: string[]): Curl {
-  const child = spawn('curl', ['--silent', '--show-error', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return curlBehind(t, [], ...args)
+}
+
+/** Runs curl as `curl` does, behind the beginning of a command line, such as that of a namespace. */
+export function curlBehind(t: Test, prefix: readonly string[], ...args: string[]): Curl {
+  const [program = '', ...rest] = [...prefix, 'curl', '--silent', '--show-error', ...args]
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => void child.kill('SIGKILL'))
   let output = ''
   let isOver = false

@@ -64,7 +64,7 @@ await t.test('in the format json an event is a line of JSON as in a page of hist
   t.equal(encode({ text: 'a\r\n"b"' }, json), `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","text":"a\\r\\n\\"b\\""}\n\n`)
   t.equal(encode({ data: null }, { format: 'json', topicLine: true }), `id: ${id}\ntopic: orders.42\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","data":null}\n\n`)
   t.equal(encoder.event(checkEvent('a', { data: 1 }, 99), json, undefined, TIME, 'an-id').toString(), `data: {"id":null,"topic":"a","time":"${time}","data":1}\n\n`, 'an ephemeral event has no cursor')
-  const replayed = encoder.events([{ ...checkEvent('a', { data: 1 }, 99), sequence: 7, time: TIME }], json, false)
+  const replayed = encoder.events([Object.assign(checkEvent('a', { data: 1 }, 99), { sequence: 7, time: TIME })], json, false)
   t.equal(replayed.toString(), `data: {"id":"8f3kq0zt-7","topic":"a","time":"${time}","data":1}\n\n`, 'a replayed event has its cursor in the data alone')
   t.end()
 })

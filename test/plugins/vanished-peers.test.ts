@@ -1,9 +1,17 @@
-/** What Linux says of sockets whose peers do not answer, and what follows from it. The tables are files here, written as the kernel writes them. */
+/** Peers that do not answer are given up: by tables that are files here, written as the kernel writes them, and by the kernel's own. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { endianness, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import fanfare from '../../src/index.js'
 import { VanishedPeers, type Reachable } from '../../src/plugins/vanished-peers.js'
+import { curlBehind, skipCurl } from '../helper/curl.js'
+import { poll } from '../helper/deadline.js'
+import { makeNamespace, skipNamespace } from '../helper/namespace.js'
+import { anyTopic, SECRET } from '../helper/token.js'
+import { selfSigned } from './certificate.js'
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode'
 const PHONE = { remoteAddress: '127.0.0.77', remotePort: 32_823, localPort: 23_999 }
@@ -104,4 +112,34 @@ await t.test('tables', { skip: endianness() === 'LE' ? false : 'the rows here ar
     await peers.look()
     t.match(unreadable, [{ code: 'ENOENT' }])
   })
+})
+
+await t.test('a machine that vanishes takes its streams with it', { skip: skipNamespace || skipCurl }, async (t) => {
+  const { key, cert } = selfSigned()
+  const https = { key, cert }
+  const apps = {
+    'HTTP/1.1': Fastify(),
+    'HTTP/1.1 over TLS': Fastify({ https }),
+    'HTTP/2': Fastify({ http2: true, https }),
+    'HTTP/2 without TLS': Fastify({ http2: true }),
+  } as unknown as Record<string, FastifyInstance>
+  const machine = makeNamespace(t)
+
+  async function openStream(name: string, app: FastifyInstance): Promise<void> {
+    t.teardown(() => app.close())
+    await app.register(fanfare, { log: 'memory', jwtSecret: SECRET, heartbeat: 1_000 })
+    await app.listen({ host: machine.host, port: 0 })
+    const { port } = app.server.address() as AddressInfo
+    const scheme = name.endsWith('without TLS') || name === 'HTTP/1.1' ? 'http' : 'https'
+    const version = name.startsWith('HTTP/1.1') ? '--http1.1' : '--http2-prior-knowledge'
+    const stream = curlBehind(t, machine.prefix, '--no-buffer', '--insecure', version, '--header', `Authorization: Bearer ${anyTopic()}`, `${scheme}://${machine.host}:${port}/topics/a/events`)
+    await stream.until((output) => output.includes('fanfare.heartbeat'))
+  }
+
+  await Promise.all(Object.entries(apps).map(([name, app]) => openStream(name, app)))
+  machine.vanish()
+  for (const [name, app] of Object.entries(apps)) {
+    await poll(async () => (app.hub.connections.size === 0 ? true : undefined), () => `${name}: the stream goes on`)
+    t.pass(name)
+  }
 })

@@ -1,0 +1,9 @@
+/** Closes connections after their next answer while the hub is about to stop, so that clients connect to another hub. */
+import fp from 'fastify-plugin'
+
+export default fp(async (app) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (app.hub.draining && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    done(null, payload)
+  })
+}, { name: 'fanfare-draining', fastify: '5.x', dependencies: ['fanfare-hub'] })
