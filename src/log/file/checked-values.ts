@@ -7,12 +7,18 @@ import { StoreError } from './store-error.js'
 
 const CHECKSUM_BYTES = 4
 
+let scratch = Buffer.allocUnsafe(4 * 1024)
+
 /** An encoder for lmdb's `openDB`. */
 export const checkedValues = {
+  /** The bytes are overwritten by the next call: lmdb has copied them when a write within a transaction returns. */
   encode(value: unknown): Buffer {
-    const json = Buffer.from(`    ${JSON.stringify(value)}`)
-    json.writeUInt32LE(crc32(json.subarray(CHECKSUM_BYTES)))
-    return json
+    const json = JSON.stringify(value)
+    const most = CHECKSUM_BYTES + 3 * json.length
+    if (scratch.length < most) scratch = Buffer.allocUnsafe(most)
+    const end = CHECKSUM_BYTES + scratch.write(json, CHECKSUM_BYTES)
+    scratch.writeUInt32LE(crc32(scratch.subarray(CHECKSUM_BYTES, end)))
+    return scratch.subarray(0, end)
   },
 
   /**

@@ -11,7 +11,7 @@ import { StoreError } from './store-error.js'
 import { DATA_FILE, LOCK_FILE, type Tables } from './store.js'
 
 /** How often it is looked whether the path still leads to the folder, in milliseconds. */
-const LOOK_INTERVAL = 10
+const LOOK_INTERVAL = 50
 
 /** The most bytes of a socket's path, on every system: a longer one would be cut off silently. */
 const MAX_SOCKET_PATH = 103
@@ -85,7 +85,7 @@ export class FolderLock {
   }
 
   /**
-   * Looks whether the path still leads to the files that are open; at most every 10 ms, so that it costs nothing to
+   * Looks whether the path still leads to the files that are open; at most every 50 ms, so that it costs nothing to
    * ask before and after every transaction.
    * @returns what is wrong. A folder that is put back is well again
    */

@@ -39,6 +39,8 @@ const ROW = { index: 48, topics: 320, ids: 400, emptied: 320 }
 const ALWAYS = 8
 /** How many freed pages a page of LMDB's free list names at least. */
 const FREED_A_PAGE = 256
+/** What a row of that list takes beside the pages that it names, as a share of a page. */
+const FREE_ROW = 1 / 32
 /** After so many transactions, or rows that were stored, the tables are looked at again: it costs more than a transaction. */
 const LOOK_EVERY = 64
 const LOOK_ROWS = 2_000
@@ -132,14 +134,14 @@ export class Pages {
       this.#rows('emptied', newTopics + topics, topics * ROW.emptied) +
       this.#rows('emptiedBySequence', newTopics + topics, topics * ROW.emptied) +
       this.#rows('records', records, recordBytes) + Math.ceil(recordBytes / FILLED)
-    return ALWAYS + this.#mainPages + rows + 2 * this.#freeList + Math.ceil(rows / FREED_A_PAGE)
+    return ALWAYS + this.#mainPages + rows + Math.ceil(2 * this.#freeList + rows / FREED_A_PAGE)
   }
 
   /** Counts what a transaction has used at most. */
   used(work: Work): void {
     const most = this.most(work)
     this.last += most
-    this.#freeList += 1 + Math.ceil(most / FREED_A_PAGE)
+    this.#freeList += most / FREED_A_PAGE + FREE_ROW
     const { events, ids, indexed, newTopics, topics, removals, records } = work
     const added = this.#added
     added.orphanIds += this.#withId(removals)

@@ -56,25 +56,26 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
     buffer = Buffer.allocUnsafe(most)
     if (most <= KEPT_BUFFER) scratch = buffer
   }
-  let end: number = HEADER.bytes
-  end = writeField(buffer, topic, HEADER.topic, end)
-  end = writeField(buffer, type, HEADER.type, end)
-  end = writeField(buffer, id, HEADER.id, end)
-  end += buffer.write(payload, end)
+  const topicBytes = lengthOf(topic)
+  const typeBytes = lengthOf(type)
+  const idBytes = lengthOf(id)
+  buffer.writeUInt16LE(topicBytes, HEADER.topic)
+  buffer.writeUInt16LE(typeBytes, HEADER.type)
+  buffer.writeUInt16LE(idBytes, HEADER.id)
+  const end = HEADER.bytes + buffer.write(topic + (type ?? '') + (id ?? '') + payload, HEADER.bytes)
   buffer[HEADER.flags] = (kind === 'text' ? FLAGS.text : 0) | (type === undefined ? 0 : FLAGS.type) | (id === undefined ? 0 : FLAGS.id)
   buffer.writeDoubleLE(time, HEADER.time)
   buffer.writeDoubleLE(previous, HEADER.previous)
   const row = buffer.subarray(0, end)
   buffer.writeUInt32LE(checksumOf(sequence, row), HEADER.checksum)
-  return { row, size: sizeOfRow(end, buffer.readUInt16LE(HEADER.id) === 0 ? 0 : buffer.readUInt16LE(HEADER.id) + buffer.readUInt16LE(HEADER.topic)) }
+  return { row, size: sizeOfRow(end, idBytes === 0 ? 0 : idBytes + topicBytes) }
 }
 
-/** @returns where the field ends */
-function writeField(buffer: Buffer, text: string | undefined, lengthAt: number, start: number): number {
-  const length = text === undefined ? 0 : buffer.write(text, start)
+/** The bytes of a topic, a type or a publisher id in UTF-8. */
+function lengthOf(text: string | undefined): number {
+  const length = text === undefined ? 0 : Buffer.byteLength(text)
   if (length > MAX_FIELD) throw new RangeError(`a topic, a type or an id may have ${MAX_FIELD} bytes`)
-  buffer.writeUInt16LE(length, lengthAt)
-  return start + length
+  return length
 }
 
 /** The checksum that a row has to carry. */

@@ -9,7 +9,7 @@ import { tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { FolderLock } from './lock.js'
 import { NO_WORK, type Work } from './pages.js'
-import { NoRoomError, type Purpose, type Room } from './room.js'
+import { NoRoomError, type Room } from './room.js'
 import { HEADER, ownPagesOf, toStored } from './rows.js'
 import { Change, type State } from './state.js'
 import { StoreError } from './store-error.js'
@@ -275,12 +275,16 @@ export class Writer {
     }
     if (appends.length === 0 || this.failure) await this.#lookForRoom()
     const noRoom = this.failure instanceof NoRoomError
-    let limits = noRoom || appends.length === 0 ? undefined : await this.#limits(appends, records, 'publish')
+    let must = this.#workOf(appends, records)
+    // no await where there is room already: this runs for every transaction
+    const canAppend = appends.length > 0 && !noRoom && (room.has(must, 'publish') || (await room.make(must, 'publish')))
+    let limits = canAppend ? this.#limits(must, NO_LIMITS) : undefined
     if (!limits) {
       this.#refuseAll(appends, [], [], room.failure)
       if (appends.length > 0 && !noRoom) await this.#lookForRoom() // else it was more than the largest event
       appends = []
-      limits = await this.#limits(appends, records, 'trim')
+      must = this.#workOf(appends, records)
+      limits = (await room.make(must, 'trim')) ? this.#limits(must) : undefined
       this.#isStuck = !limits
       if (!limits) {
         this.#setFailure(room.failure)
@@ -342,11 +346,12 @@ export class Writer {
     return 0
   }
 
-  /** How much a transaction may do, so that it has room for certain; `undefined`: there is no room for its appends. */
-  async #limits(appends: PendingAppend[], records: PendingRecord[], purpose: Purpose): Promise<Limits | undefined> {
+  /**
+   * How much a transaction may do beside what it must, so that it has room for certain.
+   * @param least what it does when there is room for nothing else
+   */
+  #limits(must: Work, least?: typeof NO_LIMITS): Limits | undefined {
     const { room } = this.#options
-    const must = this.#workOf(appends, records)
-    if (!room.has(must, purpose) && !(await room.make(must, purpose))) return undefined
     const trims = this.#trimmer.due(TRIM_STEP + 2 * must.events)
     const purges = this.#purges.size > 0 ? PURGE_STEP : 0
     const index = this.#needsIndex ? Math.min(INDEX_STEP, this.#state.unindexed.length) : 0
@@ -354,11 +359,13 @@ export class Writer {
     for (let share = 1; share >= MIN_SHARE; share /= 2) {
       const limits = { must, index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
       const removals = limits.trims + limits.purges
-      const work = { ...must, indexed: limits.index, removals, topics: Math.min(limits.index + removals, this.#state.topics.size + (this.#trimmer.forgetsTopics ? limits.trims : 0)) }
+      const forgotten = this.#trimmer.forgetsTopics ? limits.trims : 0
+      const topics = Math.min(limits.index + removals, this.#state.topics.size + forgotten)
+      const work = { ...must, indexed: limits.index, removals, topics }
       if (room.fits(work, 'trim')) return limits
       if (share === 1) room.wish(work)
     }
-    return appends.length > 0 ? { ...NO_LIMITS, must } : undefined
+    return least && { ...least, must }
   }
 
   /** What a transaction has to do for those who wait. */
