@@ -19,8 +19,10 @@ export function canonicalAddress(text: string): string {
 /**
  * Returns what a limit per address counts: an IPv4 address, or the /64 network of an IPv6 address, since every site has at
  * least that many addresses to choose from (RFC 6177).
+ * @param text `undefined`: there is none, as on a Unix socket. All of these count as one
  */
-export function networkOf(text: string): string {
+export function networkOf(text: string | undefined): string {
+  if (text === undefined) return ''
   const address = canonicalAddress(text)
   if (isIP(address) !== 6) return address
   const [before, after] = address.split('::').map((half) => half.split(':').filter((group) => group !== '')) as [string[], string[]?]

@@ -29,7 +29,7 @@ export class Connections {
   }
 
   /** How many streams there are from an address. */
-  fromAddress(address: string): number {
+  fromAddress(address: string | undefined): number {
     return this.#addresses.get(networkOf(address)) ?? 0
   }
 

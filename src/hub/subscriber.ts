@@ -84,8 +84,8 @@ export interface SubscriberOwner {
 export interface SubscriberInfo {
   /** Its connection's id. */
   id: string
-  /** The address that it came from. */
-  address: string
+  /** The address that it came from; `undefined`: it has none, as on a Unix socket, or its peer has gone. */
+  address: string | undefined
   /** Whether it looks on, as an admin may: it is neither present nor counted among a topic's subscribers. */
   observes?: boolean
   /** Whose it is; another token of the same subject may take the place of the one that it was opened with. */
