@@ -7,8 +7,8 @@ import { show } from './show.js'
 const MAX = 1_000
 
 await t.test('an event has data or text', (t) => {
-  t.strictSame(checkEvent('a', { data: { total: 12 }, type: 'created', id: '1' }, MAX), { topic: 'a', type: 'created', id: '1', kind: 'json', payload: '{"total":12}', ephemeral: false })
-  t.strictSame(checkEvent('a', { text: 'x\ny' }, MAX), { topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'x\ny', ephemeral: false })
+  t.same(checkEvent('a', { data: { total: 12 }, type: 'created', id: '1' }, MAX), { topic: 'a', type: 'created', id: '1', kind: 'json', payload: '{"total":12}', ephemeral: false })
+  t.same(checkEvent('a', { text: 'x\ny' }, MAX), { topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'x\ny', ephemeral: false })
   t.match(checkEvent('a', { text: '' }, MAX), { kind: 'text', payload: '' })
   t.match(checkEvent('a', { data: null, ephemeral: true }, MAX), { kind: 'json', payload: 'null', ephemeral: true })
   for (const data of [false, 0, '', [], {}, 'x\ny']) t.match(checkEvent('a', { data }, MAX), { kind: 'json', payload: JSON.stringify(data) })
