@@ -148,7 +148,7 @@ const Environment = Type.Object({
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
   FANFARE_DRAIN: shortTime('10s', 'The time in which a hub that stops ends its streams, and the longest time it waits for requests in flight.'),
-  FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'Whose X-Forwarded-* headers are believed: nobody\'s (false), everybody\'s (true), those of so many proxies in front, or of these addresses.', expects: TRUST }, parseTrust),
+  FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'The proxies whose X-Forwarded-* headers are believed: none (false), all (true), this many in front of the hub, or those with these addresses.', expects: TRUST }, parseTrust),
 })
 
 type Environment = StaticDecode<typeof Environment>
