@@ -97,7 +97,7 @@ export class CatchUp {
   #tellTopics(subscriber: Subscriber): boolean {
     subscriber.hasMoved = false
     const { info: { id }, feed: { selection } } = subscriber
-    return subscriber.send(this.#encoder.open(subscriber.resumable, id, selection.patterns, drawRetry()))
+    return subscriber.send(this.#encoder.open(this.#encoder.resumeId(subscriber), id, selection.patterns, drawRetry()))
   }
 
   /** Sends a page of a replay, without ids: the subscriber's cursor is beyond its events. */

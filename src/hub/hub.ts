@@ -224,6 +224,11 @@ export class Hub implements SubscriberOwner {
     return locate(this.#log, this.#head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
   }
 
+  /** The id from which a client may resume a stream; `undefined`: there is none until it has been told of a gap. */
+  resumeId(stream: Pick<Start, 'gap' | 'sequence'>): string | undefined {
+    return this.#encoder.resumeId(stream)
+  }
+
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
   subscribe({ info, selection, format, start, sink, cursor, slow: policy }: Subscription): Subscriber {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
@@ -238,14 +243,14 @@ export class Hub implements SubscriberOwner {
     if (cursor) this.cursors.opened(cursor, subscriber)
     this.#ownTopics.changed(subscriber, 'opened')
     this.#presentAt(subscriber, undefined, selection)
-    subscriber.send(this.#encoder.open(subscriber.resumable, info.id, selection.patterns, drawRetry()))
+    subscriber.send(this.#encoder.open(this.resumeId(subscriber), info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
     return subscriber
   }
 
   /** Returns all blocks of a stream that is opened with a token that has expired. */
   expiredStream({ id, selection: { patterns }, start }: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
-    const open = this.#encoder.open(start.gap ? undefined : start.sequence, id, patterns, drawRetry())
+    const open = this.#encoder.open(this.resumeId(start), id, patterns, drawRetry())
     return Chunk.join([open, closeBlock('expired', drawRetry())])
   }
 

@@ -5,7 +5,7 @@
 import type { ShownEvent } from '../log/log.js'
 import { Chunk } from '../wire/chunk.js'
 import type { BatchWriter } from './batch-writer.js'
-import { printCursor } from './cursor.js'
+import { parseCursor, printCursor } from './cursor.js'
 import type { NewEvent, StoredEvent } from './event.js'
 
 /**
@@ -69,12 +69,21 @@ export class Encoder {
   }
 
   /**
+   * The id from which a client may resume a stream. Before a gap that is still to be told it is the client's own: with an id
+   * behind the gap, a client that is cut off would never hear of it. `undefined`: the client's own is no cursor.
+   */
+  resumeId({ gap, sequence }: { gap: { after: string } | undefined; sequence: number }): string | undefined {
+    if (!gap) return this.cursor(sequence)
+    return parseCursor(gap.after) && gap.after
+  }
+
+  /**
    * The first block of a stream.
-   * @param sequence the position before what follows; `undefined`: no `id:` line, since a gap is still to be told
+   * @param id of `resumeId`; `undefined`: no `id:` line
    * @param retry in milliseconds
    */
-  open(sequence: number | undefined, connection: string, topics: readonly string[], retry: number): Chunk {
-    return Chunk.of(`retry: ${retry}\n${this.#idLine(sequence)}event: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
+  open(id: string | undefined, connection: string, topics: readonly string[], retry: number): Chunk {
+    return Chunk.of(`retry: ${retry}\n${idLine(id)}event: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
   }
 
   /**
@@ -85,7 +94,7 @@ export class Encoder {
    */
   gap(reason: GapReason, after: string, oldest: number | undefined, sequence?: number): Chunk {
     const data = JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })
-    return Chunk.of(`${this.#idLine(sequence)}event: fanfare.gap\ndata: ${data}\n\n`)
+    return Chunk.of(`${idLine(sequence === undefined ? undefined : this.cursor(sequence))}event: fanfare.gap\ndata: ${data}\n\n`)
   }
 
   /** Tells that replay or resume is over. */
@@ -99,10 +108,6 @@ export class Encoder {
    */
   heartbeat(sequence: number): Chunk {
     return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
-  }
-
-  #idLine(sequence: number | undefined): string {
-    return sequence === undefined ? '' : `id: ${this.cursor(sequence)}\n`
   }
 }
 
@@ -122,6 +127,10 @@ const RETRY_BUSY = { min: 5_000, max: 15_000 }
 export function drawRetry(busy = false): number {
   const { min, max } = busy ? RETRY_BUSY : RETRY
   return min + Math.floor(Math.random() * (max - min + 1))
+}
+
+function idLine(id: string | undefined): string {
+  return id === undefined ? '' : `id: ${id}\n`
 }
 
 /** What comes before an event's data. */

@@ -193,14 +193,6 @@ export class Subscriber implements SinkReader {
     this.carried.splice(0, first + 1)
   }
 
-  /**
-   * The sequence from which a client may resume, as far as it has been told; `undefined` while a gap is still to be told.
-   * An `id:` before that would let a client that is cut off resume behind the gap, and never hear of it.
-   */
-  get resumable(): number | undefined {
-    return this.gap ? undefined : this.sequence
-  }
-
   get isClosed(): boolean {
     return this.state === 'closed'
   }

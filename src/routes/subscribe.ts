@@ -88,7 +88,8 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
       principal = admit()
     }
     const id = randomBytes(12).toString('base64url')
-    const head = { 'fanfare-connection': id, ...(start.gap ? {} : { 'last-event-id': hub.cursor(start.sequence) }) }
+    const resumeId = hub.resumeId(start)
+    const head = { 'fanfare-connection': id, ...(resumeId === undefined ? {} : { 'last-event-id': resumeId }) }
     if (request.method === 'HEAD' || hasExpired(principal)) {
       // With the tolerance for clocks a token is accepted beyond its `exp`, but no stream lives then.
       reply.endedFanfareStream(head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))

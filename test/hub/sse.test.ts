@@ -70,7 +70,7 @@ await t.test('in the format json an event is a line of JSON as in a page of hist
 })
 
 await t.test('the blocks of the hub itself', (t) => {
-  t.equal(encoder.open(1041, 'c1', ['orders.42', '**'], 2871).toString(), 'retry: 2871\nid: 8f3kq0zt-1041\nevent: fanfare.open\ndata: {"connection":"c1","topics":["orders.42","**"]}\n\n')
+  t.equal(encoder.open('8f3kq0zt-1041', 'c1', ['orders.42', '**'], 2871).toString(), 'retry: 2871\nid: 8f3kq0zt-1041\nevent: fanfare.open\ndata: {"connection":"c1","topics":["orders.42","**"]}\n\n')
   t.equal(encoder.gap('expired', '8f3kq0zt-12', 900).toString(), 'event: fanfare.gap\ndata: {"reason":"expired","after":"8f3kq0zt-12","oldest":"8f3kq0zt-900"}\n\n')
   t.equal(encoder.gap('invalid', 'a\r\nid: 1\n\n', undefined).toString(), 'event: fanfare.gap\ndata: {"reason":"invalid","after":"a\\r\\nid: 1\\n\\n","oldest":null}\n\n')
   t.equal(encoder.live(1042).toString(), 'id: 8f3kq0zt-1042\nevent: fanfare.live\ndata: {}\n\n')
@@ -123,7 +123,7 @@ await t.test('whatever is published comes out of a parser unchanged, and never a
     fc.property(fc.array(anyInput(), { minLength: 1, maxLength: 5 }), fc.boolean(), fc.array(fc.nat(), { maxLength: 10 }), (inputs, topicLine, cuts) => {
       const wire: Wire = { format: 'raw', topicLine }
       const blocks = inputs.map((input, index) => Buffer.from(encode(input, wire, index + 1)))
-      const bytes = Buffer.concat([encoder.open(0, 'c1', ['a'], 2_000).plain, ...blocks])
+      const bytes = Buffer.concat([encoder.open('8f3kq0zt-0', 'c1', ['a'], 2_000).plain, ...blocks])
       const wanted = inputs.map((input, index) => ({ id: `${EPOCH}-${index + 1}`, ...expected(input) }))
 
       const { events, errors } = parseInPieces(bytes, cuts)
@@ -142,7 +142,7 @@ await t.test('whatever is published comes out of a parser unchanged, and never a
 await t.test('whatever is published comes out of a CloudEvent exactly, line ends included', (t) => {
   t.doesNotThrow(() => fc.assert(
     fc.property(anyInput(), fc.boolean(), fc.array(fc.nat(), { maxLength: 4 }), (input, topicLine, cuts) => {
-      const bytes = Buffer.concat([encoder.open(0, 'c1', ['a'], 2_000).plain, Buffer.from(encode(input, { format: 'cloudevents', topicLine }))])
+      const bytes = Buffer.concat([encoder.open('8f3kq0zt-0', 'c1', ['a'], 2_000).plain, Buffer.from(encode(input, { format: 'cloudevents', topicLine }))])
       const { events, errors } = parseInPieces(bytes, cuts)
       same(errors, [])
       same(events.length, 2)
