@@ -20,6 +20,7 @@ import encapsulation from './plugins/encapsulation.js'
 import errorHandling, { sendProblem, toProblem } from './plugins/errors.js'
 import eventStream from './plugins/event-stream.js'
 import forwardedFor from './plugins/forwarded-for.js'
+import hostHeader from './plugins/host-header.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
@@ -74,6 +75,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(eventStream, settings)
     await scope.register(errorHandling, { handleNotFound: hasPlace })
     await scope.register(cors, settings)
+    if (ownsRoot) await scope.register(hostHeader)
     await scope.register(draining)
     await scope.register(slowRequests, { patience })
     await scope.register(unreadAnswers, settings)
@@ -117,7 +119,8 @@ export async function buildApp({ trustProxy: trusted = false, patience = PATIENC
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3 }, // bodies have patience of their own: an upload may last
+    // `requireHostHeader`: plugins/host-header refuses in words
+    http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3, requireHostHeader: false }, // bodies have patience of their own: an upload may last
     frameworkErrors: frameworkErrorHandler(listed, patience.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })

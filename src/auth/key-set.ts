@@ -5,7 +5,7 @@
  * of a token that fits no key is final: the key may be newer than the set.
  */
 import { createHash, createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type LocalJWKSet } from 'jose'
+import { createLocalJWKSet, errors, type JWK, type LocalJWKSet } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
 import { isWeakRsa } from './keys.js'
@@ -54,6 +54,8 @@ export class KeySet {
   /** Keys as Node has them, by what jose gives. */
   readonly #objects = new WeakMap<object, KeyObject>()
   #keys: LocalJWKSet | undefined
+  /** How many keys of the set are used. */
+  #usable = 0
   /** Keys of the set that are not used. */
   #weak: readonly JWK[] = []
   #broken: readonly JWK[] = []
@@ -118,6 +120,7 @@ export class KeySet {
     const isNamed = (key: JWK): boolean => kid !== undefined && key.kid === kid
     if (this.#weak.some(isNamed)) return 'The token\'s key is RSA of fewer than 2,048 bits, which no token may be signed with (RFC 7518, 3.3).'
     if (this.#broken.some(isNamed)) return 'The key of the key server (FANFARE_JWKS_URL) with the token\'s "kid" is malformed or private, and is not used.'
+    if (this.#usable > MAX_CANDIDATES) return `The token's signature fits none of the ${MAX_CANDIDATES} keys that are tried, and the key server (FANFARE_JWKS_URL) has ${this.#usable}: give each key a "kid" of its own, and name it in the token.`
     return `The token's signature fits no key of the key server (FANFARE_JWKS_URL) ${kid === undefined ? '' : 'with the token\'s "kid" '}for ${alg}: it was signed with another key, or changed.`
   }
 
@@ -169,21 +172,32 @@ export class KeySet {
   }
 
   #replace(text: string): void {
-    const set = JSON.parse(text) as JSONWebKeySet
-    createLocalJWKSet(set) // throws when it is no set
-    const publicKeys = set.keys.filter(({ kty = '' }) => PUBLIC_KEYS.includes(kty))
-    const broken = publicKeys.filter((key) => toPublicKey(key) === undefined)
+    const keys = readKeys(JSON.parse(text))
+    const publicKeys = keys.filter(({ kty = '' }) => PUBLIC_KEYS.includes(kty))
+    const broken = [...keys.filter((key) => Object.keys(key).length === 0), ...publicKeys.filter((key) => toPublicKey(key) === undefined)]
     const weak = publicKeys.filter(isWeak)
     const usable = publicKeys.filter((key) => !broken.includes(key) && !weak.includes(key))
     if (usable.length === 0) throw new Error(`the key server has no public keys that can be used${whyNone(weak, broken)}`) // an empty set would lock everybody out
     tellOfNew(weak, this.#weak, this.#options.onWeakKeys)
     tellOfNew(broken, this.#broken, this.#options.onBrokenKeys)
     this.#keys = createLocalJWKSet({ keys: usable.map(withEitherName) })
+    this.#usable = usable.length
     this.#weak = weak
     this.#broken = broken
     if (this.#text !== '') this.#options.onChange?.()
     this.#text = text
   }
+}
+
+/**
+ * Returns the keys of a set (RFC 7517, 5). An item that is no object becomes a key without members: it must not keep the
+ * others from being used.
+ * @throws Error when it is no set
+ */
+function readKeys(set: unknown): JWK[] {
+  const keys = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
+  if (!Array.isArray(keys)) throw new Error('the key server answered what is no key set')
+  return keys.map((key: unknown) => (typeof key === 'object' && key !== null && !Array.isArray(key) ? (key as JWK) : {}))
 }
 
 /** Returns a public key of a set; `undefined` when it is malformed or private. */

@@ -175,6 +175,16 @@ await t.test('a key that is malformed or private is left out and told of once', 
   t.strictSame(told.slice(1), [['newly-broken', 'newly-broken', 'newly-broken']], 'one that the set before did not have is told of')
 })
 
+await t.test('items of a set that are no objects keep no key from being used', async (t) => {
+  const server = await startKeyServer(t, [])
+  server.keys = [null, 5, 'x', [], jwk(first, { kid: 'k1' })] as object[]
+  const told: unknown[] = []
+  const keys = new KeySet(server.url, { cooldown: 0, onBrokenKeys: (kids) => told.push(kids) })
+  t.ok((await keys.find({ alg: 'ES256', kid: 'k1' })).equals(first.publicKey))
+  t.ok((await keys.find({ alg: 'ES256' })).equals(first.publicKey))
+  t.strictSame(told, [[undefined, undefined, undefined, undefined]])
+})
+
 await t.test('a set of malformed and private keys alone is an outage', async (t) => {
   const server = await startKeyServer(t, [{ kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' }, { ...first.privateKey.export({ format: 'jwk' }), kid: 'private' }])
   const errors: unknown[] = []

@@ -11,7 +11,7 @@ const PATIENCE = { head: 300, body: 400 }
 const PACE = 40
 
 async function start(t: Test) {
-  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, patience: PATIENCE, uploadIdle: PATIENCE.body })
+  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, patience: PATIENCE, uploadIdle: PATIENCE.body, corsOrigins: ['https://app.example'] })
   t.teardown(() => app.close())
   const port = Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port)
 
@@ -134,4 +134,20 @@ await t.test('a pipe of lines lives on, and so does a stream', async (t) => {
     look()
   }), () => read)
   t.equal(app.hub.connections.size, 1)
+})
+
+await t.test('a request of HTTP/1.1 has one header Host', async (t) => {
+  const { send } = await start(t)
+  const tail = 'connection: close\r\norigin: https://app.example\r\n\r\n'
+  for (const [what, hosts] of [['none', ''], ['two', 'host: a\r\nHost: b\r\n']] as const) {
+    for (const path of ['/status', '/topics/a/events', '/nothing']) {
+      const answer = await send([`GET ${path} HTTP/1.1\r\n${hosts}${tail}`])
+      t.match(answer, /^HTTP\/1\.1 400 /, `${what}: ${path}`)
+      t.match(answer, /^content-type: application\/problem\+json/im)
+      t.match(answer, /^cache-control: no-store\r$/im)
+      t.match(answer, /^access-control-allow-origin: https:\/\/app\.example\r$/im)
+      t.match(answer, /one header \\"Host\\"/)
+    }
+  }
+  t.match(await send([`GET /status HTTP/1.0\r\n${tail}`]), /^HTTP\/1\.1 200 /, 'HTTP/1.0 needs none')
 })

@@ -37,6 +37,8 @@ const PURGE_STEP = 500
  * written for so many events at once, and soon: a page of it for every event would be most of what is flushed.
  */
 const INDEX_STEP = 4_000
+/** And for events of so many topics: each topic has a row of its own, and a transaction holds the event loop. */
+const INDEX_TOPICS = 1_000
 
 /** Pages of LMDB are as large as those of the processor, and those are this large at least, in bytes. */
 const PAGE_SIZE = 4_096
@@ -354,7 +356,7 @@ export class Writer {
     const { room } = this.#options
     const trims = this.#trimmer.due(TRIM_STEP + 2 * must.events)
     const purges = this.#purges.size > 0 ? PURGE_STEP : 0
-    const index = this.#needsIndex ? Math.min(INDEX_STEP, this.#state.unindexed.length) : 0
+    const index = this.#needsIndex ? this.#indexable() : 0
     if (trims + purges + index === 0) return { ...NO_LIMITS, must }
     for (let share = 1; share >= MIN_SHARE; share /= 2) {
       const limits = { must, index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
@@ -448,6 +450,16 @@ export class Writer {
   #isUnindexed({ topic, until }: PendingPurge): boolean {
     const [oldest] = this.#state.topics.get(topic)?.recent ?? []
     return oldest !== undefined && oldest <= until
+  }
+
+  /** How many events one transaction puts into the index. */
+  #indexable(): number {
+    const { unindexed } = this.#state
+    const most = Math.min(INDEX_STEP, unindexed.length)
+    if (this.#state.topics.size <= INDEX_TOPICS) return most
+    const topics = new Set<string>()
+    for (let count = 0; count < most; count++) if (topics.add(unindexed[count]!.topic).size > INDEX_TOPICS) return count
+    return most
   }
 
   /** Whether events have to be put into the index now. */

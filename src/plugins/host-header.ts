@@ -1,0 +1,26 @@
+/**
+ * Refuses requests of HTTP/1.1 that do not have one header `Host` (RFC 9112, 3.2). Node's own refusal has no words, and no
+ * headers by which a page may read it.
+ */
+import type { IncomingMessage } from 'node:http'
+import fp from 'fastify-plugin'
+import { Problem } from '../errors.js'
+
+export default fp(async (app) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    const hosts = countHosts(request.raw)
+    const isRight = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
+    if (isRight) return done()
+    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    done(new Problem('invalid-request', `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`))
+  })
+}, { name: 'fanfare-host-header', fastify: '5.x' })
+
+function countHosts({ rawHeaders }: IncomingMessage): number {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!
+    if (name.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count
+}
