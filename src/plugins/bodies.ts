@@ -64,18 +64,14 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
   app.addContentTypeParser(/^[^/;\s]+\/[^/;\s]+\+json(?:\s*;|$)/i, json) // RFC 6839, 3.1
 
   app.addContentTypeParser('text/plain', (request, body, done) => {
-    const { routeOptions } = request
-    if (!takesBody(routeOptions)) return done(null)
-    const { bodyLimit, config: { publishes } } = routeOptions
+    const { bodyLimit, config: { publishes } } = request.routeOptions
     if (publishes === undefined) return done(notJson())
     if (publishes === 'events') return done(new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'))
     read(request, body, bodyLimit, done, (bytes) => new PlainText(bytes.toString()))
   })
 
   app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], (request, body, done) => {
-    const { routeOptions } = request
-    if (!takesBody(routeOptions)) return done(null)
-    const { config: { publishes } } = routeOptions
+    const { config: { publishes } } = request.routeOptions
     if (publishes === undefined) return done(notJson())
     if (publishes === 'event') return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
     try {
@@ -88,8 +84,8 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
   })
 
   app.addContentTypeParser('*', (request, _body, done) => {
-    const { routeOptions } = request
-    done(!takesBody(routeOptions) ? null : routeOptions.config.publishes === undefined ? notJson() : unknownType())
+    const { config: { publishes } } = request.routeOptions
+    done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
   })
 
   function read(request: FastifyRequest, body: IncomingMessage, limit: number, done: Done, parse: Parse): void {
