@@ -119,8 +119,8 @@ export async function buildApp({ trustProxy: trusted = false, patience = PATIENC
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // `requireHostHeader`: plugins/host-header refuses in words
-    http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3, requireHostHeader: false }, // bodies have patience of their own: an upload may last
+    // bodies have patience of their own, since an upload may last; plugins/host-header refuses in words where Node has none
+    http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3, requireHostHeader: false },
     frameworkErrors: frameworkErrorHandler(listed, patience.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })

@@ -31,7 +31,7 @@ export function requireAllowedReader(request: FastifyRequest, allowed: OriginLis
 
 function foreignOrigin({ headers: { origin } }: FastifyRequest, missing: string): Problem {
   const what = origin === undefined ? missing : `${quote(origin)} is not among them`
-  return new Problem('foreign-origin', 'What changes something with a cookie has to come from a page of the hub\'s own origin '
+  return new Problem('foreign-origin', 'A request that changes something with a cookie has to come from a page of the hub\'s own origin '
     + `or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may `
     + 'come from anywhere.')
 }

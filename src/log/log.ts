@@ -217,7 +217,7 @@ export function tooManyTopics({ topic }: NewEvent, index: number, limit: number)
 
 /** The refusal of an event whose publisher id cannot be remembered now. */
 export function tooManyIds(index: number): HubError {
-  const refusal = new HubError('too-many-ids', 'The ids of events that have been trimmed take half of what the log may take (FANFARE_RETAIN_BYTES), and each is remembered for its window (FANFARE_DEDUP_WINDOW). Try again when the window of some is over.')
+  const refusal = new HubError('too-many-ids', 'The publisher ids of trimmed events fill half of FANFARE_RETAIN_BYTES. Each is remembered for FANFARE_DEDUP_WINDOW: try again when that is over for some of them.')
   refusal.index = index
   return refusal
 }

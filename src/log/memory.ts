@@ -405,7 +405,7 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     }
   }
 
-  /** What counts of what ids without events, the marks of topics, and the tree of their names take, in bytes. */
+  /** The bytes of ids without events, of marks, and of the tree of topic names, as far as they exceed `UNCOUNTED`. */
   get #beside(): number {
     return Math.max(0, this.#ids.orphanBytes + this.marks.bytes + this.#tree.branches * BRANCH_SIZE - UNCOUNTED)
   }

@@ -6,8 +6,9 @@
  * sign of life of the peer sets that back to nothing, so a peer that is there but does not read is none of these.
  */
 import { createReadStream } from 'node:fs'
-import { isIPv6, SocketAddress, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { endianness } from 'node:os'
+import { canonicalAddress } from '../hub/address.js'
 
 /** The kernel's tables of TCP sockets, of the network namespace that the process is in. */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
@@ -106,7 +107,7 @@ function groupByPort(sockets: readonly Unreachable[]): Map<number, Unreachable[]
 }
 
 function isOf({ remoteAddress, localPort }: Unreachable, connection: NonNullable<Reachable['connection']>): boolean {
-  return canonical(connection.remoteAddress ?? '') === remoteAddress && connection.localPort === localPort
+  return canonicalAddress(connection.remoteAddress ?? '') === remoteAddress && connection.localPort === localPort
 }
 
 /** Reads the kernel's tables in small parts: with twenty thousand sockets they have some megabytes. */
@@ -160,15 +161,10 @@ function isZero(bytes: Buffer, from: number): boolean {
   return true
 }
 
-/** An address as Node prints it. The kernel prints it in words of 32 bits, each in the order of the machine. */
+/** Returns an address in its canonical form. The kernel prints it in words of 32 bits, each in the order of the machine. */
 function printAddress(hex: string): string {
   const bytes = Buffer.from(hex, 'hex')
   if (endianness() === 'LE') bytes.swap32()
   if (bytes.length === 4) return bytes.join('.')
-  return canonical((bytes.toString('hex').match(/.{4}/g) ?? []).join(':'))
-}
-
-function canonical(address: string): string {
-  const [plain = ''] = address.split('%', 1) // the zone of a link-local address
-  return isIPv6(plain) ? new SocketAddress({ address: plain, family: 'ipv6' }).address : address
+  return canonicalAddress((bytes.toString('hex').match(/.{4}/g) ?? []).join(':'))
 }
