@@ -86,6 +86,7 @@ class StreamSink implements Sink, Watched, Reachable {
 
   write(chunk: Chunk, lender?: Lender): boolean {
     const bytes = this.#isChunked ? chunk.framed : chunk.plain
+    this.#isDirect ||= this.#canBeDirect()
     if (this.#isDirect ? this.#writer!.write(bytes, lender) : this.#writeToStream(bytes)) return true
     if (this.#isFull) this.#waiting += bytes.length
     else if (!this.#isEnded) {
@@ -122,6 +123,11 @@ class StreamSink implements Sink, Watched, Reachable {
     return (this.#isWatched = !this.#isClosed && (this.#isFull || this.#isEnded))
   }
 
+  /** Whether there is a direct way, and nothing is left in the stream's own buffer. */
+  #canBeDirect(): boolean {
+    return this.#writer !== undefined && !this.#isEnded && !this.#rest && this.#body.writableLength === 0
+  }
+
   /** The stream says that it is full also when the kernel has taken everything at once; then nothing is left in it. */
   #writeToStream(bytes: Buffer): boolean {
     if (this.#isEnded) return false
@@ -134,10 +140,7 @@ class StreamSink implements Sink, Watched, Reachable {
       this.#writePiece()
       return false
     }
-    const hasRoom = this.#body.write(bytes)
-    const isEmpty = this.#body.writableLength === 0
-    this.#isDirect = isEmpty && this.#writer !== undefined
-    return hasRoom || isEmpty
+    return this.#body.write(bytes) || this.#body.writableLength === 0
   }
 
   #writePiece(): void {
