@@ -41,11 +41,13 @@ export class Feed {
   size = 0
   /** How many of them observe: they do not count as subscribers of a topic. */
   observers = 0
+  /** The number of the count of subscribers that this feed was last part of: it counts once, by however many patterns. */
+  counting = 0
   /** Whether a sweep is to come for this feed. */
   due = false
   /** Every event that matches and lies behind this sequence is in the frames. */
   #floor: number
-  #frames: Frame[] = []
+  readonly #frames: Frame[] = []
   /** The place of the first frame; places are counted from the feed's beginning. */
   #start = 0
   /** The batch that was built last, and where it begins. */
@@ -141,7 +143,7 @@ export class Feed {
       this.#floor = Math.max(this.#floor, sequence)
       break
     }
-    this.#frames = count === this.#frames.length ? [] : this.#frames.slice(count)
+    this.#frames.splice(0, count) // with a new array, the old one would keep frames until V8 looks through its old generation
     this.#start += count
     this.#batch = undefined
   }

@@ -26,40 +26,76 @@ interface Watched {
 
 type Answer = ServerResponse | Http2ServerResponse
 
-export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
-  /** Those that have been given to Node and are not known to be taken. Most are gone from here before anybody looks. */
-  const given = new Set<Answer>()
-  const watched = new Map<Answer, Watched>()
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Where the answer is in the list of those that are not known to be taken. */
+    answerSlot: number
+  }
+}
 
-  app.addHook('onSend', (_request, { raw }: FastifyReply, payload, done) => {
-    given.add(raw)
+/**
+ * The answers that were given to Node and are not known to be taken. A Set whose entries come and go leaves tables behind, each
+ * of which keeps the next one and every answer that was in it (docs/performance.md); slots of an array are used again.
+ */
+class GivenAnswers {
+  readonly #slots: (Answer | undefined)[] = []
+  readonly #free: number[] = []
+
+  /** @returns the slot, to be given to `delete` */
+  add(answer: Answer): number {
+    const slot = this.#free.pop() ?? this.#slots.length
+    this.#slots[slot] = answer
+    return slot
+  }
+
+  /** Does nothing when the answer is not there any more. */
+  delete(answer: Answer, slot: number): void {
+    if (this.#slots[slot] !== answer) return
+    this.#slots[slot] = undefined
+    this.#free.push(slot)
+  }
+
+  * [Symbol.iterator](): Generator<[answer: Answer, slot: number]> {
+    for (const [slot, answer] of this.#slots.entries()) if (answer) yield [answer, slot]
+  }
+}
+
+export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
+  const given = new GivenAnswers()
+  let watched = new Map<Answer, Watched>()
+
+  app.decorateReply('answerSlot', -1)
+  app.addHook('onSend', (_request, reply: FastifyReply, payload, done) => {
+    reply.answerSlot = given.add(reply.raw)
     done(null, payload)
   })
-  app.addHook('onResponse', (_request, { raw }: FastifyReply, done) => {
-    given.delete(raw)
+  app.addHook('onResponse', (_request, { raw, answerSlot }: FastifyReply, done) => {
+    given.delete(raw, answerSlot)
     done()
   })
   const timer = setInterval(() => look(performance.now()), Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / LOOKS))).unref()
   app.addHook('onClose', async () => clearInterval(timer))
 
   function look(now: number): void {
-    for (const answer of given) if (isGone(answer)) given.delete(answer)
-    for (const answer of watched.keys()) if (!given.has(answer)) watched.delete(answer)
-    for (const answer of given) {
+    const seen = new Map<Answer, Watched>()
+    for (const [answer, slot] of given) {
       const waiting = waitingOf(answer)
       const last = watched.get(answer)
-      if (waiting === 0 || waiting !== last?.waiting) watched.set(answer, { waiting, since: now })
-      else if (now - last.since >= timeOf(answer, waiting)) end(answer)
+      if (isGone(answer)) given.delete(answer, slot)
+      else if (waiting === 0 || waiting !== last?.waiting) seen.set(answer, { waiting, since: now })
+      else if (now - last.since < timeOf(answer, waiting)) seen.set(answer, last)
+      else end(answer, slot)
     }
+    watched = seen
   }
 
   function timeOf(answer: Answer, waiting: number): number {
     return answer instanceof Http2ServerResponse ? slowTimeout * Math.max(1, waiting / HTTP2_PART) : slowTimeout
   }
 
-  function end(answer: Answer): void {
+  function end(answer: Answer, slot: number): void {
     app.log.info({ waiting: waitingOf(answer) }, 'answer given up: its client does not read it')
-    given.delete(answer)
+    given.delete(answer, slot)
     if (answer instanceof Http2ServerResponse) answer.stream.destroy()
     else answer.destroy()
   }
