@@ -172,8 +172,9 @@ type Members = Partial<Record<keyof EventInput, unknown>>
 /** Reads each member once, since a getter or a proxy may answer otherwise the next time. */
 function readInput(topic: string, input: EventInput): Members {
   return reading(() => {
-    for (const name of Object.keys(requireObject(input))) {
-      if (!MEMBERS.has(name)) throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
+    requireObject(input)
+    for (const name in input) { // Object.keys would make an array for each event
+      if (!MEMBERS.has(name) && Object.hasOwn(input, name)) throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
     }
     const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
     if (own !== topic) throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)

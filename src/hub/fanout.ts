@@ -38,6 +38,8 @@ export class Fanout {
   #generation = { start: 0, bytes: 0 }
   /** How many rounds there have been. */
   #rounds = 0
+  /** How often subscribers have been counted. */
+  #countings = 0
   /** Measures the way of events, while somebody wants to know. */
   latency: Latency | undefined
 
@@ -124,11 +126,11 @@ export class Fanout {
   }
 
   #count(topic: string, isMeant: (feed: Feed) => boolean): number {
-    const feeds = new Set<Feed>()
+    const round = ++this.#countings
     let count = 0
     this.#index.each(topic, (feed) => {
-      if (feeds.has(feed) || !isMeant(feed)) return
-      feeds.add(feed)
+      if (feed.counting === round || !isMeant(feed)) return
+      feed.counting = round
       count += feed.size - feed.observers
     })
     return count

@@ -171,13 +171,11 @@ export class Hub implements SubscriberOwner {
    */
   async publish(topic: string, input: EventInput): Promise<Receipt> {
     const event = this.check(topic, input)
-    try {
-      const [receipt] = await this.publishChecked([event])
-      return receipt!
-    } catch (err) {
-      if (err instanceof HubError) err.index = undefined // it is the only one
-      throw err
-    }
+    this.#requireOpen()
+    const since = this.#ownTopics.clock()
+    const receipt = event.ephemeral ? this.#publishEphemeral(event) : this.#receipt(event, await this.#appendOne(event))
+    if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
+    return receipt
   }
 
   /**
@@ -203,7 +201,7 @@ export class Hub implements SubscriberOwner {
    * `invalid-event` for anything that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
-    if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+    this.#requireOpen()
     requireChecked(events)
     const since = this.#ownTopics.clock()
     const kept = events.filter(({ ephemeral }) => !ephemeral)
@@ -231,7 +229,7 @@ export class Hub implements SubscriberOwner {
 
   /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
   subscribe({ info, selection, format, start, sink, cursor, slow: policy }: Subscription): Subscriber {
-    if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+    this.#requireOpen()
     const feed = this.#fanout.feed(selection, format, this.#head)
     this.#fanout.enter(feed, info)
     const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, sink, owner: this, policy })
@@ -453,6 +451,20 @@ export class Hub implements SubscriberOwner {
     return { topic, subscribers: this.#fanout.subscribers(topic), events, bytes, firstId: this.cursor(first), lastId: this.cursor(last) }
   }
 
+  #requireOpen(): void {
+    if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+  }
+
+  async #appendOne(event: CheckedEvent): Promise<Appended> {
+    try {
+      const [appended] = await this.#log.append([event])
+      return appended!
+    } catch (err) {
+      if (err instanceof HubError) err.index = undefined // it is the only one
+      throw err
+    }
+  }
+
   /** Stores those of some events that are kept; which of all was refused is named by its index. */
   async #append(kept: CheckedEvent[], events: readonly CheckedEvent[]): Promise<Appended[]> {
     try {
@@ -479,7 +491,7 @@ export class Hub implements SubscriberOwner {
     return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }
   }
 
-  #receipt(event: CheckedEvent, { sequence, duplicate }: { sequence: number; duplicate: boolean }): Receipt {
+  #receipt(event: CheckedEvent, { sequence, duplicate }: Appended): Receipt {
     const subscribers = duplicate ? 0 : this.#fanout.count(event.topic, event.type)
     return { id: this.cursor(sequence), topic: event.topic, duplicate, subscribers }
   }

@@ -2,6 +2,7 @@
 import fp from 'fastify-plugin'
 
 export default fp(async (app) => {
+  // A client that goes on would send its next request to a hub that is about to stop.
   app.addHook('onSend', (request, reply, payload, done) => {
     if (app.hub.draining && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
     done(null, payload)

@@ -31,7 +31,7 @@ export default fp<Pick<Settings, 'queryToken'>>(async (app, { queryToken }) => {
     if (hooksOf(route).includes(app.authenticate)) parameters.set('ticket', true)
     if (queryToken) parameters.set('token', true)
     route.onRequest = [...hooksOf(route), (request, _reply, done) => {
-      if (!request.routeOptions.config.anyQuery) check(request.query as Record<string, unknown>, parameters, documented)
+      if (!route.config?.anyQuery) check(request.query as Record<string, unknown>, parameters, documented)
       done()
     }]
   })

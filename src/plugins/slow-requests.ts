@@ -17,8 +17,6 @@ const LINGER = 1_000
 
 export default fp<{ patience: number }>(async (app, { patience }) => {
   app.addHook('onSend', (request, reply, payload, done) => {
-    // A client that goes on would send its next request to a hub that is about to stop.
-    if (app.hub.draining && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
     if (!isBodyUnderWay(request)) return done(null, payload)
     // The rest may have come with the head and be parsed by now: a refusal in the first turn is sent in the next one.
     setImmediate(() => {
