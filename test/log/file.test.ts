@@ -541,6 +541,29 @@ await t.test('publisher ids are remembered when far more topics have been emptie
   t.match(await again.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
 })
 
+await t.test('a log at rest puts the events of any number of topics into the index, one step after the other', async (t) => {
+  const folder = t.testdir({})
+  const ticks: (() => void)[] = []
+  const { setInterval: start } = globalThis
+  globalThis.setInterval = ((tick: () => void) => (ticks.push(tick), start(() => undefined, 1e9))) as typeof setInterval
+  let log: FileLog
+  try {
+    log = await openLog(t, folder, { durability: 'sync' })
+  } finally {
+    globalThis.setInterval = start
+  }
+  await log.append(Array.from({ length: 3_500 }, (_, n) => event(`t.${n}`)))
+  const store = openStore(folder, { durability: 'sync', readOnly: true })
+  t.teardown(() => store.root.close())
+  const isIndexed = async () => {
+    store.root.resetReadTxn()
+    return [...store.index.getKeys()].length === 3_500 ? true : undefined
+  }
+  t.equal(await isIndexed(), undefined)
+  for (const tick of ticks) tick()
+  await poll(isIndexed, () => 'one look is not enough')
+})
+
 await t.test('close may be called twice, and what comes after it is refused', async (t) => {
   const log = await openLog(t, t.testdir({}))
   await Promise.all([log.close(), log.close()])

@@ -2,29 +2,34 @@
 import type { Tables } from './store.js'
 
 /** What a transaction does, as numbers of rows. */
-export interface Work {
+export class Work {
   /** Events that are stored. */
-  events: number
+  events = 0
   /** Bytes of events that share pages. */
-  eventBytes: number
+  eventBytes = 0
   /** Pages that large events have for themselves: they have to lie side by side. */
-  ownPages: number
+  ownPages = 0
   /** Publisher ids that are stored. */
-  ids: number
+  ids = 0
   /** Events that are put into the index. */
-  indexed: number
+  indexed = 0
   /** Topics that are new, or had no events. */
-  newTopics: number
+  newTopics = 0
   /** Topics whose rows are written beside these. */
-  topics: number
+  topics = 0
   /** Events that are removed, or ids and topics that are forgotten. */
-  removals: number
+  removals = 0
   /** Records that are changed, and their bytes. */
-  records: number
-  recordBytes: number
+  records = 0
+  recordBytes = 0
+
+  /** Returns a copy in which some numbers are others. */
+  with(numbers: Partial<Work>): Work {
+    return Object.assign(new Work(), this, numbers)
+  }
 }
 
-export const NO_WORK: Readonly<Work> = { events: 0, eventBytes: 0, ownPages: 0, ids: 0, indexed: 0, newTopics: 0, topics: 0, removals: 0, records: 0, recordBytes: 0 }
+export const NO_WORK: Readonly<Work> = new Work()
 
 /**
  * A row that is written changes its page, which is copied, and may split it; one that is removed may be merged with a
@@ -123,6 +128,7 @@ export class Pages {
   most(work: Work): number {
     const { events, eventBytes, ownPages, ids, indexed, newTopics, topics, removals, records, recordBytes } = work
     const withId = this.#withId(removals)
+    const emptied = emptiedBy(work)
     const stored = events === 0 ? 0 : 2 + Math.ceil(eventBytes / FILLED) + Math.ceil(events / 32) + ownPages
     const rows =
       stored + this.#base('events', events) +
@@ -131,8 +137,8 @@ export class Pages {
       this.#rows('topics', newTopics + topics, newTopics * ROW.topics) +
       this.#rows('ids', ids + withId, ids * ROW.ids) +
       this.#rows('orphanIds', withId, withId * ROW.ids) +
-      this.#rows('emptied', newTopics + topics, topics * ROW.emptied) +
-      this.#rows('emptiedBySequence', newTopics + topics, topics * ROW.emptied) +
+      this.#rows('emptied', newTopics + emptied, emptied * ROW.emptied) +
+      this.#rows('emptiedBySequence', newTopics + emptied, emptied * ROW.emptied) +
       this.#rows('records', records, recordBytes) + Math.ceil(recordBytes / FILLED)
     return ALWAYS + this.#mainPages + rows + Math.ceil(2 * this.#freeList + rows / FREED_A_PAGE)
   }
@@ -149,8 +155,8 @@ export class Pages {
     added.ids += ids
     added.index += indexed
     added.topics += newTopics + topics
-    added.emptied += newTopics + topics
-    added.emptiedBySequence += newTopics + topics
+    added.emptied += newTopics + emptiedBy(work)
+    added.emptiedBySequence += newTopics + emptiedBy(work)
     added.records += records
     this.#transactions++
     this.#latest.shift()
@@ -194,6 +200,11 @@ export class Pages {
     const branches = treeBranchPageCount + Math.ceil(added / FANOUT)
     return depth + 1 + PAGES_A_ROW * Math.min(branches, rows * depth) + Math.ceil(rows / FANOUT)
   }
+}
+
+/** How many topics a transaction leaves without events at most: those whose last event it removes. */
+function emptiedBy({ topics, removals }: Work): number {
+  return Math.min(topics, removals)
 }
 
 function readInfo({ root }: Tables): FileInfo {

@@ -99,7 +99,7 @@ export class Room {
   wish(work: Work): void {
     if (this.#extending) return
     const { last, size } = this.#pages
-    const pages = Math.ceil(last + 1 + Math.min(this.#pages.most(work), AHEAD.max / size) + PUBLISH_RESERVE / size)
+    const pages = Math.ceil(last + 1 + Math.min(this.#pages.most(work), AHEAD.max / size) + (PUBLISH_RESERVE + aheadOf(last * size)) / size)
     if (pages > this.#allocated) this.#extending = this.#extend(pages)
   }
 

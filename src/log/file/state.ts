@@ -5,19 +5,36 @@ import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import { StoreError } from './store-error.js'
 import { isTotalsRow, sumOf, toTotalsRow, type Tables, type TopicRow, type TotalsRow } from './store.js'
 
-export interface Topic {
-  name: string
-  id: number
-  events: number
-  bytes: number
+export class Topic {
+  readonly name: string
+  readonly id: number
+  events = 0
+  bytes = 0
   /** Its newest sequence. */
-  newest: number
+  newest = 0
   /** The newest sequence that has been trimmed; 0: none. */
-  trimmed: number
+  trimmed = 0
   /** What `State.trims` was when that was; 0: before this process. */
-  trimmedAt: number
+  trimmedAt = 0
   /** The sequences of its events that are not in the index yet, in order. Every copy of a topic has the same list. */
   readonly recent: number[]
+
+  constructor(name: string, id: number, recent: number[] = []) {
+    this.name = name
+    this.id = id
+    this.recent = recent
+  }
+
+  /** Each transaction changes copies. Spreading them took V8 four times as long. */
+  copy(): Topic {
+    const copy = new Topic(this.name, this.id, this.recent)
+    copy.events = this.events
+    copy.bytes = this.bytes
+    copy.newest = this.newest
+    copy.trimmed = this.trimmed
+    copy.trimmedAt = this.trimmedAt
+    return copy
+  }
 }
 
 /** An event that is not in the index yet. */
@@ -65,7 +82,12 @@ export class State implements TrimHistory {
     for (const { key, value } of topics.getRange()) {
       const [id, count, size, newest, trimmed, sum] = value
       if (sum !== sumOf(key)) throw new StoreError(`The row of the topic ${JSON.stringify(key)} is damaged.`)
-      this.topics.set(key, { name: key, id, events: count, bytes: size, newest, trimmed, trimmedAt: 0, recent: [] })
+      const topic = new Topic(key, id)
+      topic.events = count
+      topic.bytes = size
+      topic.newest = newest
+      topic.trimmed = trimmed
+      this.topics.set(key, topic)
       this.names.set(key, key)
       if (trimmed > 0) this.marks.set(key, trimmed, 0)
     }
@@ -178,7 +200,7 @@ export class Change {
     let topic = this.#topics.get(name)
     if (!topic) {
       const known = this.#state.topics.get(name)
-      topic = known ? { ...known } : this.#revive(name)
+      topic = known ? known.copy() : this.#revive(name)
       this.#topics.set(name, topic)
     }
     return topic
@@ -299,7 +321,9 @@ export class Change {
     }
     const [id] = gone ?? [++this.totals.topicIds]
     const { trimmed, trimmedAt } = gone ? { trimmed: gone[1], trimmedAt: this.#state.trimmedOf(name).trimmedAt } : { trimmed: this.totals.forgotten, trimmedAt: this.#state.forgottenAt }
-    const topic: Topic = { name, id, events: 0, bytes: 0, newest: 0, trimmed, trimmedAt, recent: [] }
+    const topic = new Topic(name, id)
+    topic.trimmed = trimmed
+    topic.trimmedAt = trimmedAt
     this.#dirty.add(topic)
     return topic
   }

@@ -8,7 +8,7 @@ import type { NewEvent, StoredEvent } from '../../hub/event.js'
 import { tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { FolderLock } from './lock.js'
-import { NO_WORK, type Work } from './pages.js'
+import { Work } from './pages.js'
 import { NoRoomError, type Room } from './room.js'
 import { HEADER, ownPagesOf, toStored } from './rows.js'
 import { Change, type State } from './state.js'
@@ -44,8 +44,8 @@ const INDEX_TOPICS = 1_000
 const PAGE_SIZE = 4_096
 /** What an event takes beside its row, in bytes. */
 const ROW_OF_LARGE = 32
-export const LARGEST_EVENT: Work = { ...NO_WORK, events: 1, eventBytes: ROW_OF_LARGE, ownPages: ownPagesOf(LARGEST, PAGE_SIZE) + 1, ids: 1, newTopics: 1 }
-const TWO_LARGEST_EVENTS: Work = { ...LARGEST_EVENT, events: 2, eventBytes: 2 * LARGEST_EVENT.eventBytes, ownPages: 2 * LARGEST_EVENT.ownPages }
+export const LARGEST_EVENT = new Work().with({ events: 1, eventBytes: ROW_OF_LARGE, ownPages: ownPagesOf(LARGEST, PAGE_SIZE) + 1, ids: 1, newTopics: 1 })
+const TWO_LARGEST_EVENTS = LARGEST_EVENT.with({ events: 2, eventBytes: 2 * LARGEST_EVENT.eventBytes, ownPages: 2 * LARGEST_EVENT.ownPages })
 
 interface PendingAppend {
   events: readonly NewEvent[]
@@ -122,8 +122,8 @@ export class Writer {
   #committing: Promise<unknown> | undefined
   #closed = false
   #halted = false
-  /** Whether the index is being brought up to date. */
-  #indexing = false
+  /** Everything up to this sequence is to be put into the index, in as many transactions as it needs. */
+  #indexUntil = 0
   /** Whether there was not even room for trimming. */
   #isStuck = false
   /** Whether the last transaction has trimmed something. */
@@ -176,7 +176,7 @@ export class Writer {
     const lost = this.#options.lock.look()
     if (lost) return this.#setFailure(lost)
     this.#trimmer.look()
-    this.#indexing ||= this.#state.unindexed.length > 0
+    this.#indexUntil = this.#state.totals.head
     if (this.failure || this.#isDue || !this.#options.room.fits(LARGEST_EVENT, 'publish')) this.#start(true)
   }
 
@@ -245,6 +245,12 @@ export class Writer {
     return !this.failure || (this.failure instanceof NoRoomError && !this.#isStuck)
   }
 
+  /** Whether the index is being brought up to date. */
+  get #isIndexing(): boolean {
+    const [oldest] = this.#state.unindexed
+    return oldest !== undefined && oldest.sequence <= this.#indexUntil
+  }
+
   /** Whether there is something to do that somebody waits for. */
   get #isAsked(): boolean {
     return this.#appends.length > 0 || this.#records.length > 0 || this.#purges.size > 0
@@ -252,7 +258,7 @@ export class Writer {
 
   /** Whether there is something to do that nobody waits for. */
   get #isDue(): boolean {
-    return this.#indexing || this.#trimmer.needsIndex || this.#trimmer.isDue
+    return this.#isIndexing || this.#trimmer.needsIndex || this.#trimmer.isDue
   }
 
   #takeAppends(): PendingAppend[] {
@@ -357,22 +363,33 @@ export class Writer {
     const trims = this.#trimmer.due(TRIM_STEP + 2 * must.events)
     const purges = this.#purges.size > 0 ? PURGE_STEP : 0
     const index = this.#needsIndex ? this.#indexable() : 0
-    if (trims + purges + index === 0) return { ...NO_LIMITS, must }
+    if (trims + purges + index === 0) {
+      if (this.#state.unindexed.length >= INDEX_STEP / 2) this.#prepareIndexing()
+      return { must, index: 0, trims: 0, purges: 0 }
+    }
     for (let share = 1; share >= MIN_SHARE; share /= 2) {
       const limits = { must, index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
       const removals = limits.trims + limits.purges
       const forgotten = this.#trimmer.forgetsTopics ? limits.trims : 0
       const topics = Math.min(limits.index + removals, this.#state.topics.size + forgotten)
-      const work = { ...must, indexed: limits.index, removals, topics }
+      const work = must.with({ indexed: limits.index, removals, topics })
       if (room.fits(work, 'trim')) return limits
       if (share === 1) room.wish(work)
     }
     return least && { ...least, must }
   }
 
+  /** Makes room for a whole step of indexing before it is due: in parts, it would write the rows of many topics for each of them. */
+  #prepareIndexing(): void {
+    const { room } = this.#options
+    const work = new Work().with({ indexed: INDEX_STEP, topics: Math.min(INDEX_TOPICS, this.#state.topics.size) })
+    if (!room.fits(work, 'trim')) room.wish(work)
+  }
+
   /** What a transaction has to do for those who wait. */
   #workOf(appends: PendingAppend[], records: PendingRecord[]): Work {
-    const work: Work = { ...NO_WORK, records: records.length }
+    const work = new Work()
+    work.records = records.length
     for (const { bytes } of records) work.recordBytes += bytes
     for (const { events } of appends) {
       for (const { topic, type, id, payload } of events) {
@@ -402,11 +419,14 @@ export class Writer {
   async #transaction<T>(write: () => T): Promise<T> {
     const { root } = this.#tables
     if (this.#options.durability === 'commit') return root.transactionSync(write)
+    // lmdb keeps what a callback returns in a list of its own, from which V8 would copy everything into the old generation
+    let result!: T
     try {
-      return await root.childTransaction(write)
+      await root.childTransaction(() => void (result = write()))
     } catch (err) {
       throw await reasonOf(err)
     }
+    return result
   }
 
   #write(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], limits: Limits): Outcome {
@@ -420,15 +440,18 @@ export class Writer {
     const trimmed = this.#trimmer.step(change, limits.trims)
     for (const { write } of records) write()
     change.write()
+    const work = limits.must
+    work.indexed = change.indexed
+    work.topics = change.written + change.forgotten
+    work.removals = change.removals
     return {
-      work: { ...limits.must, indexed: change.indexed, topics: change.written + change.forgotten, removals: change.removals },
+      work,
       stored,
       appended,
       purged: steps.filter(({ done }) => done).map(({ purge }) => purge),
       apply: () => {
         change.apply()
         for (const { purge, count } of steps) purge.purged += count
-        this.#indexing &&= this.#state.unindexed.length > INDEX_STEP || change.indexed < limits.index
         trimmed()
       },
     }
@@ -464,7 +487,7 @@ export class Writer {
 
   /** Whether events have to be put into the index now. */
   get #needsIndex(): boolean {
-    if (this.#indexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex) return true
+    if (this.#isIndexing || this.#state.unindexed.length >= INDEX_STEP || this.#trimmer.needsIndex) return true
     for (const purge of this.#purges) if (this.#isUnindexed(purge)) return true
     return false
   }
