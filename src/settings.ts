@@ -118,7 +118,7 @@ const Environment = Type.Object({
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),
   FANFARE_LOG: setting({ default: 'file:./data', description: 'Where events are kept: in a folder, or in memory alone.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),
   FANFARE_DURABILITY: oneOf(['sync', 'commit'], 'sync', 'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.'),
-  FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept.'),
+  FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept. For up to half a second there may be 50 more.'),
   FANFARE_RETAIN_AGE: someTime('24h', 'For how long events are kept.'),
   FANFARE_RETAIN_BYTES: sizeOrAuto('How large the whole log may grow. `auto`: 1GiB; with `FANFARE_LOG=memory` a quarter of the heap that Node may use, and no more than 1GiB.'),
   FANFARE_MAX_TOPICS: count('100000', 'How many topics the log may hold. An event for a further topic is refused with `too-many-topics`.'),

@@ -104,6 +104,8 @@ export class Hub implements SubscriberOwner {
   #head: number
   #frames = 0
   #state: 'open' | 'draining' | 'closed' = 'open'
+  /** Whether it is about to close, and waits for no request that lasts. */
+  #isEnding = false
 
   constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...upkeep }: HubOptions) {
     this.#log = log
@@ -400,9 +402,10 @@ export class Hub implements SubscriberOwner {
     await this.#log.close()
   }
 
-  /** Ends every stream at once, and opens no more. */
+  /** Ends every stream at once, opens no more, and has requests that last be answered. */
   endStreams(): void {
     if (this.#state === 'open') this.#state = 'draining'
+    this.#isEnding = true
     this.#end(this.connections.size, 'drain')
   }
 
@@ -449,6 +452,14 @@ export class Hub implements SubscriberOwner {
 
   #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {
     return { topic, subscribers: this.#fanout.subscribers(topic), events, bytes, firstId: this.cursor(first), lastId: this.cursor(last) }
+  }
+
+  /**
+   * Called again and again by requests that last, such as uploads.
+   * @throws HubError `hub-closed` when the hub is about to close
+   */
+  requireTime(): void {
+    if (this.#isEnding) throw new HubError('hub-closed', 'The hub is about to stop, and has waited for as long as it may.')
   }
 
   #requireOpen(): void {

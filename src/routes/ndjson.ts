@@ -35,7 +35,11 @@ export interface UploadLimits {
 export async function publishLines(hub: Hub, publisher: Publisher, body: Readable, { maxEventSize, uploadIdle }: UploadLimits): Promise<StreamReceipt> {
   const events = new IncomingEvents(hub, publisher, maxEventSize, 'line')
   const storing = new Storing(hub, publisher)
-  const waiting = new Waiting(uploadIdle, 'A line', publisher) // one that sends nothing ends with its token as well
+  const check = () => {
+    publisher() // blank lines, or nothing at all, do not keep an upload open beyond its token
+    hub.requireTime()
+  }
+  const waiting = new Waiting(uploadIdle, 'A line', check)
   /** The line that is read next: all lines before it are stored or about to be. */
   let line = 1
 
@@ -59,7 +63,7 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   try {
     try {
       for await (const lines of readLines(body, events.maxLength, waiting)) {
-        publisher() // blank lines do not keep an upload open beyond its token
+        check()
         await take(lines)
         waiting.renew()
         await storing.room()

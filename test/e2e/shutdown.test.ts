@@ -45,8 +45,15 @@ async function beginDrain(hub: Hub): Promise<void> {
   await poll(async () => ((await readiness(hub).catch(() => 503)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
 }
 
+/** Resolves when the hub holds an event of the topic `news`. */
+async function isStored(hub: Hub): Promise<void> {
+  await poll(async () => ((await request(`${hub.url}/topics/news`, { headers: { authorization: `Bearer ${bearer}` } })).status === 200 ? true : undefined), () => 'nothing is stored')
+}
+
 interface Upload {
   line: (event: object) => void
+  /** Resolves with the answer, also when it comes before the upload is done. */
+  answered: () => Promise<{ status: number; body: unknown }>
   end: () => Promise<{ status: number; body: unknown }>
 }
 
@@ -68,11 +75,13 @@ function upload(hub: Hub): Upload {
     })
   })
   answer.catch(() => undefined) // awaited by `end`
+  const answered = () => within(answer, () => 'the upload is not answered')
   return {
     line: (event) => void sending.write(`${JSON.stringify(event)}\n`),
+    answered,
     end: () => {
       sending.end()
-      return within(answer, () => 'the upload is not answered')
+      return answered()
     },
   }
 }
@@ -199,27 +208,45 @@ await t.test('a second signal in the middle of a transaction', async (t) => {
     t.ok(signal === null && (code === 0 || code === 1), `at rest: ${code ?? signal ?? '-'}`) // 0: it had already ended in good order
   }
 
-  async function busy(round: number, told: 'twice' | 'once'): Promise<void> {
-    const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/${told}-${round}`, FANFARE_DRAIN: told === 'twice' ? '30s' : '1ms' })
+  async function busy(round: number): Promise<void> {
+    const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/${round}`, FANFARE_DRAIN: '30s' })
     const { line } = upload(hub) // never finished, and never quiet
     const sending = setInterval(() => line({ topic: 'news', data: 'x' }))
     try {
-      await poll(async () => ((await request(`${hub.url}/topics/news`, { headers: { authorization: `Bearer ${bearer}` } })).status === 200 ? true : undefined), () => 'nothing is stored')
-      if (told === 'twice') {
-        await beginDrain(hub) // two that come before the first is heard are one
-        await delay(round) // at one moment of a transaction and another
-      }
+      await isStored(hub)
+      await beginDrain(hub) // two that come before the first is heard are one
+      await delay(round) // at one moment of a transaction and another
       hub.signal('SIGTERM')
-      const exit = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT + (told === 'once' ? 5_000 : 0))
-      t.strictSame(exit, { code: 1, signal: null }, told)
+      const exit = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT)
+      t.strictSame(exit, { code: 1, signal: null })
     } finally {
       clearInterval(sending)
     }
   }
 
   for (let round = 0; round < 5; round++) await idle(round)
-  for (let round = 0; round < 3; round++) await busy(round, 'twice')
-  await Promise.all([0, 1, 2].map((round) => busy(round, 'once')))
+  for (let round = 0; round < 3; round++) await busy(round)
+})
+
+await t.test('an upload that goes on when the time is over is answered with the line to go on from', async (t) => {
+  for (const isQuiet of [false, true]) {
+    const hub = await startHub(t, { FANFARE_DRAIN: '1ms' })
+    const { line, answered } = upload(hub)
+    const event = { topic: 'news', data: 'x' }
+    line(event)
+    const sending = isQuiet ? undefined : setInterval(() => line(event))
+    try {
+      await isStored(hub)
+      hub.signal('SIGTERM')
+      const { status, body } = await answered()
+      t.match({ status, body }, { status: 503, body: { code: 'draining', line: Number, accepted: Number } })
+      const { line: next, accepted } = body as { line: number; accepted: number }
+      t.equal(next, accepted + 1)
+      t.match(await within(hub.exited, () => 'it does not end', PROMPT), { code: 0 })
+    } finally {
+      clearInterval(sending)
+    }
+  }
 })
 
 await t.test('who never reads or never finishes does not hold it for long', async (t) => {
