@@ -36,7 +36,7 @@ const PURGE_STEP = 500
  * An append touches only the end of the events. The index, where each topic's entries are in a place of their own, is
  * written for so many events at once, and soon: a page of it for every event would be most of what is flushed.
  */
-const INDEX_STEP = 4_000
+const INDEX_STEP = 3_000
 /** And for events of so many topics: each topic has a row of its own, and a transaction holds the event loop. */
 const INDEX_TOPICS = 1_000
 
