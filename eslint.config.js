@@ -18,16 +18,16 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/typebox.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['typebox', 'typebox/*'], message: 'Import it from src/typebox.ts, which is bundled: its files take long to load.' }] }] },
+    ignores: ['src/schemas/typebox.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['typebox', 'typebox/*'], message: 'Import it from src/schemas/typebox.ts, which is bundled: its files take long to load.' }] }] },
   },
   {
-    files: ['src/hub/**/*.ts'],
-    ignores: ['src/hub/clock.ts'],
+    files: ['src/{hub,model,event-loop,wire}/**/*.ts'],
+    ignores: ['src/model/clock.ts'],
     rules: {
       'no-restricted-properties': ['error', ...[['Date', 'now'], ['performance', 'now'], ['process', 'hrtime']].map(([object, property]) =>
-        ({ object, property, message: 'Durations: monotonicNow(). Timestamps: wallNow(). Both are in src/hub/clock.ts.' }))],
-      'no-restricted-syntax': ['error', { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Timestamps: new Date(wallNow()), from src/hub/clock.ts.' }],
+        ({ object, property, message: 'Durations: monotonicNow(). Timestamps: wallNow(). Both are in src/model/clock.ts.' }))],
+      'no-restricted-syntax': ['error', { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Timestamps: new Date(wallNow()), from src/model/clock.ts.' }],
     },
   },
   { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },

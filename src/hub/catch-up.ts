@@ -6,12 +6,12 @@ import type { EventLog, Span } from '../log/log.js'
 import { Chunk } from '../wire/chunk.js'
 import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
-import { BATCH_EVENTS, type PastBatch } from './past-batch.js'
-import { PastBatches } from './past-batches.js'
-import type { Selection } from './selection.js'
-import { drawRetry, type Encoder } from './sse.js'
+import { BATCH_EVENTS, type PastBatch } from './catch-up-batch.js'
+import { PastBatches } from './catch-up-cache.js'
+import type { Selection } from '../model/selection.js'
+import { drawRetry, type Encoder } from '../wire/sse.js'
 import type { KnownGap, Replay, Subscriber } from './subscriber.js'
-import { Turns } from './turns.js'
+import { Turns } from '../event-loop/fair-scheduler.js'
 
 export class CatchUp {
   readonly #log: EventLog

@@ -5,9 +5,9 @@
 import { Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Latency } from './latency.js'
-import type { Selection } from './selection.js'
-import { Slice } from './slice.js'
-import type { Format } from './sse.js'
+import type { Selection } from '../model/selection.js'
+import { Slice } from '../event-loop/time-slice.js'
+import type { Format } from '../wire/sse.js'
 import type { Subscriber, SubscriberInfo } from './subscriber.js'
 import { TopicIndex } from './topic-index.js'
 

@@ -4,8 +4,8 @@
  */
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
-import type { Selection } from './selection.js'
-import type { Format, Wire } from './sse.js'
+import type { Selection } from '../model/selection.js'
+import type { Format, Wire } from '../wire/sse.js'
 import type { Subscriber } from './subscriber.js'
 
 /** What is written at once. */

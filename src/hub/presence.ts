@@ -2,10 +2,10 @@
  * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a pattern
  * looks on, and is not present on all that it may match.
  */
-import { monotonicNow, wallNow } from './clock.js'
-import type { Principal } from './principal.js'
-import type { Selection } from './selection.js'
-import { isReserved } from './topic.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
+import type { Principal } from '../model/principal.js'
+import type { Selection } from '../model/selection.js'
+import { isReserved } from '../model/topic.js'
 
 /** The type of an event that tells who came or went. */
 export type PresenceType = 'fanfare.join' | 'fanfare.leave'

@@ -1,11 +1,11 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
 import type { Chunk } from '../wire/chunk.js'
-import { monotonicNow, wallNow } from './clock.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
-import type { Principal } from './principal.js'
-import type { Selection } from './selection.js'
-import { closeBlock, drawRetry, type CloseReason, type GapReason } from './sse.js'
+import type { Principal } from '../model/principal.js'
+import type { Selection } from '../model/selection.js'
+import { closeBlock, drawRetry, type CloseReason, type GapReason } from '../wire/sse.js'
 
 /** Where a subscriber's bytes go: a socket, or something like one. */
 export interface Sink {

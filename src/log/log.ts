@@ -2,10 +2,10 @@
  * What the hub needs of a place where events are kept. Every implementation passes the one suite in
  * `test/contract/log.ts`.
  */
-import type { NewEvent, StoredEvent } from '../hub/event.js'
-import { HubError } from '../hub/hub-error.js'
-import { quote } from '../hub/quote.js'
-import type { Selection } from '../hub/selection.js'
+import type { NewEvent, StoredEvent } from '../model/event.js'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
+import type { Selection } from '../model/selection.js'
 
 /** What became of an event that was appended. */
 export interface Appended {

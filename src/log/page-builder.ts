@@ -1,5 +1,5 @@
 /** Collects the events of a page until it is full. */
-import type { StoredEvent } from '../hub/event.js'
+import type { StoredEvent } from '../model/event.js'
 import type { ReadOptions, ShownEvent } from './log.js'
 
 export class PageBuilder {

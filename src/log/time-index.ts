@@ -2,7 +2,7 @@
  * Finds the events of a time: the newest time of each block of sequences. The wall clock may go back, so that times are not
  * in the order of sequences; blocks are, and a block that has no event of a time or later can be left out for certain.
  */
-import type { Selection } from '../hub/selection.js'
+import type { Selection } from '../model/selection.js'
 import type { EventLog, Span } from './log.js'
 
 /** How many sequences a block has at first. */

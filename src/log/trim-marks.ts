@@ -1,6 +1,6 @@
 /** Up to where topics have been trimmed: this decides whether a reader is missing something. */
-import type { PatternTree } from '../hub/pattern-tree.js'
-import type { Selection } from '../hub/selection.js'
+import type { PatternTree } from '../model/pattern-tree.js'
+import type { Selection } from '../model/selection.js'
 import type { Shown } from './log.js'
 import { BRANCH_SIZE, TopicTree } from './topic-tree.js'
 

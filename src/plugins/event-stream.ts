@@ -11,11 +11,11 @@ import fp from 'fastify-plugin'
 import type { Sink } from '../hub/subscriber.js'
 import type { Settings } from '../settings.js'
 import type { Chunk } from '../wire/chunk.js'
-import { detach, emitClose } from './detach.js'
-import { Http2Sessions } from './http2-sessions.js'
-import { SinkWatch } from './sink-watch.js'
-import { END_GRACE, openSink, type StreamBody } from './stream-sink.js'
-import { VanishedPeers, type Reachable } from './vanished-peers.js'
+import { detach, emitClose } from '../server/detach.js'
+import { Http2Sessions } from '../server/http2-sessions.js'
+import { SinkWatch } from '../server/sink-watch.js'
+import { END_GRACE, openSink, type StreamBody } from '../server/stream-sink.js'
+import { VanishedPeers, type Reachable } from '../server/vanished-peers.js'
 
 declare module 'fastify' {
   interface FastifyReply {

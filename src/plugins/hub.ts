@@ -2,11 +2,11 @@
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { monotonicNow } from '../hub/clock.js'
+import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { Settings } from '../settings.js'
-import { LOOK_INTERVAL, SilentConnections } from './silent-connections.js'
+import { LOOK_INTERVAL, SilentConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

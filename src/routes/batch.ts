@@ -4,10 +4,10 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Problem } from '../errors.js'
-import { BATCH_MAX, type CheckedEvent } from '../hub/event.js'
-import { HubError } from '../hub/hub-error.js'
-import { quote } from '../hub/quote.js'
-import { Slice } from '../hub/slice.js'
+import { BATCH_MAX, type CheckedEvent } from '../model/event.js'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
+import { Slice } from '../event-loop/time-slice.js'
 import { LARGE_EVENT, type IncomingEvents } from './incoming-events.js'
 
 /**

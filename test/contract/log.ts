@@ -6,8 +6,8 @@ import { deepStrictEqual as same } from 'node:assert'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { NewEvent, StoredEvent } from '../../src/hub/event.js'
-import { Selection } from '../../src/hub/selection.js'
+import type { NewEvent, StoredEvent } from '../../src/model/event.js'
+import { Selection } from '../../src/model/selection.js'
 import type { EventLog, Page, ReadOptions, Retention } from '../../src/log/log.js'
 
 /**

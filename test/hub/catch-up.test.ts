@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { MemoryLog } from '../../src/log/memory.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
 import { publishMany } from './publish-many.js'

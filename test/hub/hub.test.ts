@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { Hub } from '../../src/hub/hub.js'
-import { HubError } from '../../src/hub/hub-error.js'
-import { MemoryLog } from '../../src/log/memory.js'
+import { HubError } from '../../src/model/hub-error.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
 
