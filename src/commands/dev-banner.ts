@@ -73,7 +73,7 @@ function withToken(secret: string, rest: Pick<DevelopmentKey, 'isKept' | 'isRepl
   return { secret, token: createSigner({ key: secret, algorithm: 'HS256' })({ sub: 'developer', fanfare: grants }), ...rest }
 }
 
-export interface FirstMinute {
+export interface DevBanner {
   token: string
   /** A link to the console; a browser opens none on a Unix socket. */
   console?: string
@@ -84,7 +84,7 @@ export interface FirstMinute {
 }
 
 /** Returns what to tell, as fields and as text. */
-export function firstMinute({ text: place, url, socketPath }: Address, { token, isKept }: DevelopmentKey, hasConsole: boolean): FirstMinute {
+export function devBanner({ text: place, url, socketPath }: Address, { token, isKept }: DevelopmentKey, hasConsole: boolean): DevBanner {
   const curl = socketPath === undefined ? 'curl' : `curl --unix-socket ${quoted(socketPath)}`
   const authorization = `-H "Authorization: Bearer ${token}"`
   const subscribe = `${curl} -N ${authorization} "${url}/topics/orders.42/events?replay=all"`

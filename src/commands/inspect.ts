@@ -61,7 +61,7 @@ function row(tables: Tables, topic: Topic): string[] {
 }
 
 function timeOf(tables: Tables, sequence: number | undefined): string {
-  const event = sequence === undefined ? undefined : tables.events.show(sequence)
+  const event = sequence === undefined ? undefined : tables.events.view(sequence)
   return event ? new Date(event.time).toISOString() : '-'
 }
 

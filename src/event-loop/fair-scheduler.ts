@@ -1,10 +1,10 @@
 /** Shares the event loop among many who have a lot to do: all of them together get one slice of each of its turns. */
 import { setImmediate } from 'node:timers/promises'
-import { Slice } from './time-slice.js'
+import { TimeSlice } from './time-slice.js'
 
-export class Turns {
+export class FairScheduler {
   /** What is left of this turn; `undefined`: nobody has done anything in it. */
-  #slice: Slice | undefined
+  #slice: TimeSlice | undefined
   /** Resolves when this turn is over. */
   #turn: Promise<void> | undefined
   /** The first come first. */
@@ -32,8 +32,8 @@ export class Turns {
     this.#isRunning = false
   }
 
-  #begin(): Slice {
+  #begin(): TimeSlice {
     this.#turn = setImmediate().then(() => void (this.#slice = undefined))
-    return new Slice(1)
+    return new TimeSlice(1)
   }
 }

@@ -7,7 +7,7 @@ const SLICE = 1.5
 const CLOCK_EVERY = 16
 
 /** Measures a slice of work: `isOver` is to be asked after every step. */
-export class Slice {
+export class TimeSlice {
   /** When the slice began, on the monotonic clock. */
   readonly now = monotonicNow()
   readonly #end = this.now + SLICE
@@ -29,7 +29,7 @@ export type Work<T> = Generator<unknown, T>
 
 /** Does as much of some work as fits into a slice. Returns its last step. */
 export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
-  for (const slice = new Slice(); ; ) {
+  for (const slice = new TimeSlice(); ; ) {
     const step = work.next()
     if (step.done || slice.isOver) return step
   }
@@ -46,12 +46,12 @@ export function finish<T>(work: Work<T>): T {
 /** Does the same with each of many things, in slices of the event loop's turns. */
 export async function mapInTurns<T, U>(things: Iterable<T>, map: (thing: T) => U): Promise<U[]> {
   const mapped: U[] = []
-  let slice = new Slice(1)
+  let slice = new TimeSlice(1)
   for (const thing of things) {
     mapped.push(map(thing))
     if (!slice.isOver) continue
     await setImmediate()
-    slice = new Slice(1)
+    slice = new TimeSlice(1)
   }
   return mapped
 }

@@ -4,7 +4,7 @@ import { Chunk, CHUNK_FRAME } from '../wire/chunk.js'
 import { BatchWriter } from '../wire/batch-writer.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Encoder } from '../wire/sse.js'
-import type { Lender } from './subscriber.js'
+import type { Lender } from '../wire/sink.js'
 
 /** The most events that are read at once: reading them holds the event loop. */
 export const BATCH_EVENTS = 1_000
@@ -14,7 +14,7 @@ const WORTH_A_BUFFER = BATCH_BYTES / 2
 const SPARE_BUFFERS = 16
 
 /** What batches are made of. */
-export interface PastSource {
+export interface CatchUpSource {
   log: EventLog
   encoder: Encoder
   /** The newest sequence that may be sent. */
@@ -22,7 +22,7 @@ export interface PastSource {
   buffers: BatchBuffers
 }
 
-export class PastBatch implements Lender {
+export class CatchUpBatch implements Lender {
   /** Which feed it is for: who keeps the batch does not keep the feed. */
   readonly feedId: number
   /** It is what follows this sequence. */
@@ -47,7 +47,7 @@ export class PastBatch implements Lender {
   #holders = 1
 
   /** Whoever makes it holds it. */
-  constructor(source: PastSource, feed: Feed, after: number) {
+  constructor(source: CatchUpSource, feed: Feed, after: number) {
     this.feedId = feed.id
     this.after = this.position = after
     this.trims = source.log.trims
@@ -66,10 +66,10 @@ export class PastBatch implements Lender {
     this.#buffer = undefined
   }
 
-  async #read({ log, encoder, head }: PastSource, { selection, wire }: Feed): Promise<void> {
+  async #read({ log, encoder, head }: CatchUpSource, { selection, wire }: Feed): Promise<void> {
     const buffer = this.#buffers.take()
     const writer = new BatchWriter(buffer)
-    const { position, more, trimmedAt } = await log.show(selection, { after: this.after, until: head() }, (event) => {
+    const { position, more, trimmedAt } = await log.scan(selection, { after: this.after, until: head() }, (event) => {
       const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
       if (taken) this.oldest ??= event.sequence
       return taken

@@ -1,7 +1,7 @@
 /** What the log holds behind a place: read and encoded once for all who stand there at about the same time. */
 import type { EventLog } from '../log/log.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
-import { BatchBuffers, PastBatch, type PastSource } from './catch-up-batch.js'
+import { BatchBuffers, CatchUpBatch, type CatchUpSource } from './catch-up-batch.js'
 import type { Encoder } from '../wire/sse.js'
 
 /**
@@ -10,10 +10,10 @@ import type { Encoder } from '../wire/sse.js'
  */
 const KEPT = 32
 
-export class PastBatches {
-  readonly #source: PastSource
+export class CatchUpCache {
+  readonly #source: CatchUpSource
   /** The oldest first. */
-  readonly #kept: PastBatch[] = []
+  readonly #kept: CatchUpBatch[] = []
 
   /** @param head the newest sequence that may be sent */
   constructor(log: EventLog, encoder: Encoder, head: () => number) {
@@ -25,7 +25,7 @@ export class PastBatches {
    * sink as the lender of its bytes.
    * @throws HubError `log-unavailable`
    */
-  async after(feed: Feed, after: number): Promise<PastBatch> {
+  async after(feed: Feed, after: number): Promise<CatchUpBatch> {
     const batch = this.#find(feed, after) ?? this.#begin(feed, after)
     batch.hold()
     try {
@@ -39,7 +39,7 @@ export class PastBatches {
     return batch
   }
 
-  #find(feed: Feed, after: number): PastBatch | undefined {
+  #find(feed: Feed, after: number): CatchUpBatch | undefined {
     const { trims } = this.#source.log
     for (let index = this.#kept.length - 1; index >= 0; index--) {
       const batch = this.#kept[index]!
@@ -48,14 +48,14 @@ export class PastBatches {
     return undefined
   }
 
-  #begin(feed: Feed, after: number): PastBatch {
-    const batch = new PastBatch(this.#source, feed, after)
+  #begin(feed: Feed, after: number): CatchUpBatch {
+    const batch = new CatchUpBatch(this.#source, feed, after)
     this.#kept.push(batch)
     if (this.#kept.length > KEPT) this.#kept.shift()!.release()
     return batch
   }
 
-  #forget(batch: PastBatch): void {
+  #forget(batch: CatchUpBatch): void {
     const index = this.#kept.indexOf(batch)
     if (index >= 0) this.#kept.splice(index, 1)[0]!.release()
   }

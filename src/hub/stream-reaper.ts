@@ -1,7 +1,7 @@
 /** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { hasExpired } from '../model/principal.js'
-import { Slice } from '../event-loop/time-slice.js'
+import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Connections } from './connections.js'
 import type { Subscriber } from './subscriber.js'
 
@@ -15,7 +15,7 @@ export interface UpkeepOptions {
   maxAge: number
 }
 
-export class Upkeep {
+export class StreamReaper {
   readonly #subscribers: Connections
   readonly #options: UpkeepOptions
   readonly #beat: (subscriber: Subscriber) => void
@@ -46,7 +46,7 @@ export class Upkeep {
 
   /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
   #continue(): void {
-    const slice = new Slice()
+    const slice = new TimeSlice()
     const time = wallNow()
     for (let next = this.#remaining?.next(); next && !next.done; next = this.#remaining?.next()) {
       this.#look(next.value, slice.now, time)

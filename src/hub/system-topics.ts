@@ -9,10 +9,10 @@ import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './str
 import type { Subscriber } from './subscriber.js'
 
 /** All of them. */
-export const OWN_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
+export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
 
 /** What is told of, and by what. */
-export interface OwnTopicsSource {
+export interface SystemTopicsSource {
   connections: Connections
   fanout: Fanout
   log: () => LogStats
@@ -20,11 +20,11 @@ export interface OwnTopicsSource {
   tell: (topic: string, data: object) => void
 }
 
-export class OwnTopics {
-  readonly #source: OwnTopicsSource
+export class SystemTopics {
+  readonly #source: SystemTopicsSource
   readonly #stats: StatsMeter
 
-  constructor(source: OwnTopicsSource) {
+  constructor(source: SystemTopicsSource) {
     const { connections, fanout, log, tell } = source
     this.#source = source
     this.#stats = new StatsMeter({

@@ -61,6 +61,12 @@ export interface StoredEvent extends NewEvent {
   time: number
 }
 
+/** An event while a log is scanned. */
+export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
+  /** Bytes are UTF-8, and are overwritten as soon as the next event is scanned. */
+  payload: string | Buffer
+}
+
 /** The syntax of an event's type, as the source of a regular expression: nothing in it can end a line. */
 export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$'
 /** The syntax of a publisher's id, as the source of a regular expression. */

@@ -1,5 +1,5 @@
 /** What a subscriber asked for: topics, patterns and, perhaps, only some event types. */
-import { isPresenceType } from '../hub/presence.js'
+import { isPresenceType } from './presence-type.js'
 import { PatternTree } from './pattern-tree.js'
 import { isExact } from './topic.js'
 

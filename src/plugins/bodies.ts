@@ -43,7 +43,7 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 type Done = (err: Error | null, body?: unknown) => void
 type Parse = (bytes: Buffer) => unknown
 
-export default fp<{ patience: number }>(async (app, { patience }) => {
+export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
   app.removeAllContentTypeParsers()
 
   // Clients that name a type with every request do so also where there is no body to have it.
@@ -96,7 +96,7 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
       return done(err as Problem)
     }
     inviteBody(body)
-    readBody(body, limit, patience, (err, bytes) => {
+    readBody(body, limit, bodyTimeout, (err, bytes) => {
       if (err) return done(err)
       let value: unknown
       try {

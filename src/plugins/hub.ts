@@ -6,7 +6,7 @@ import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { Settings } from '../settings.js'
-import { LOOK_INTERVAL, SilentConnections } from '../server/idle-connections.js'
+import { LOOK_INTERVAL, IdleConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,7 +44,7 @@ export default fp<Settings>(async (app, settings) => {
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('hub', hub)
-  const silent = new SilentConnections(app)
+  const silent = new IdleConnections(app)
   app.decorate('fanfareRequestsAnswered', async (time: number) => {
     const deadline = monotonicNow() + time
     while (silent.areRequestsAtWork() && monotonicNow() < deadline) await delay(LOOK_INTERVAL)

@@ -5,10 +5,10 @@
  */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { Slice } from '../event-loop/time-slice.js'
+import { TimeSlice } from '../event-loop/time-slice.js'
 
 /** For how long connections may keep those before them waiting, in milliseconds. */
-const PATIENCE = 500
+const LONGEST_BURST = 500
 
 /** Has a server answer nobody new while others are still being accepted, though not forever. */
 export function acceptFirst(server: Server & { pauseOnConnect?: boolean }): void {
@@ -28,8 +28,8 @@ export function acceptFirst(server: Server & { pauseOnConnect?: boolean }): void
   })
 
   function turn(): void {
-    if (!came || performance.now() - waitingSince > PATIENCE) {
-      const slice = new Slice(1)
+    if (!came || performance.now() - waitingSince > LONGEST_BURST) {
+      const slice = new TimeSlice(1)
       let count = 0
       while (count < waiting.length && !slice.isOver) begin(waiting[count++]!)
       waiting.splice(0, count)

@@ -4,14 +4,14 @@ import { Problem } from '../errors.js'
 import { GrowingBuffer } from './growing-buffer.js'
 
 /** How long is waited for what a client sends, in milliseconds. */
-export interface Patience {
+export interface RequestTimeouts {
   /** For the whole head of a request. */
   head: number
   /** For a body, or for the next part of it. */
   body: number
 }
 
-export const PATIENCE: Patience = { head: 15_000, body: 30_000 }
+export const REQUEST_TIMEOUTS: RequestTimeouts = { head: 15_000, body: 30_000 }
 
 /** So many bytes of a large body have to come within the time, else it would have to arrive whole: about 280 kbit/s. */
 const PART = 1024 * 1024
@@ -21,15 +21,15 @@ const PART = 1024 * 1024
  * @param limit the most bytes that it may have
  * @param done is called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
  */
-export function readBody(body: Readable & { complete?: boolean }, limit: number, patience: number, done: (err: Error | null, bytes: Buffer) => void): void {
+export function readBody(body: Readable & { complete?: boolean }, limit: number, timeout: number, done: (err: Error | null, bytes: Buffer) => void): void {
   const bytes = new GrowingBuffer()
   let seen = 0
   // most bodies are there with the head, and need no timer
   const timer = body.complete === true ? undefined : setTimeout(() => {
-    if (bytes.length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(patience)}`))
+    if (bytes.length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(timeout)}`))
     seen = bytes.length
     timer?.refresh()
-  }, patience).unref()
+  }, timeout).unref()
 
   const onData = (chunk: Buffer) => {
     if (bytes.length + chunk.length > limit) finish(tooLarge(limit))
@@ -54,19 +54,19 @@ const CHECK_INTERVAL = 250
 
 /** Waits for the parts of a body that is read for as long as it lasts. Only time spent waiting counts. */
 export class Waiting {
-  readonly #patience: number
+  readonly #timeout: number
   readonly #awaited: string
   readonly #check: () => unknown
   #left: number
   #isOver = false
 
   /**
-   * @param patience the longest time without `renew`, in milliseconds
+   * @param timeout the longest time without `renew`, in milliseconds
    * @param awaited what has to come, for the message
    * @param check throws when there is no more waiting; called again and again while nothing comes
    */
-  constructor(patience: number, awaited: string, check: () => unknown) {
-    this.#patience = this.#left = patience
+  constructor(timeout: number, awaited: string, check: () => unknown) {
+    this.#timeout = this.#left = timeout
     this.#awaited = awaited
     this.#check = check
   }
@@ -78,7 +78,7 @@ export class Waiting {
 
   /** Gives the next part the whole time again. */
   renew(): void {
-    this.#left = this.#patience
+    this.#left = this.#timeout
   }
 
   /** @throws Problem `request-timeout` when the time is over; what `check` throws */
@@ -111,7 +111,7 @@ export class Waiting {
 
   #look(left: number): void {
     this.#check()
-    if (left <= 0) throw tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#patience)}`)
+    if (left <= 0) throw tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#timeout)}`)
   }
 }
 

@@ -1,7 +1,7 @@
 /** Answers what is no HTTP request, or too much of one: Node refuses it before there is anything to route. */
 import type { Socket } from 'node:net'
 import { Problem, reasonPhrase, type ProblemCode } from '../errors.js'
-import { NO_STORE } from '../plugins/no-store.js'
+import { NO_STORE } from './no-store.js'
 
 const CODES: Record<string, [ProblemCode, string]> = {
   HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers have more bytes than are taken (16 KiB).'],

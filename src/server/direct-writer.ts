@@ -4,7 +4,7 @@
  * kernel takes at once. Node does the same below it (lib/internal/stream_base_commons.js), with what it does not export.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
-import type { Lender } from '../hub/subscriber.js'
+import type { Lender } from '../wire/sink.js'
 
 /** What Node's sockets hold on to libuv with. */
 interface Handle {

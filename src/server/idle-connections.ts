@@ -14,7 +14,7 @@ export const LOOK_INTERVAL = 50
 const LOOKS_AT_HEAD = 10
 
 /** What there is of them on an application's server. */
-export class SilentConnections {
+export class IdleConnections {
   /** How often each connection has been found silent. */
   readonly #looks = new Map<Socket, number>()
 

@@ -3,7 +3,7 @@ import { ServerResponse } from 'node:http'
 import type { Http2Stream } from 'node:http2'
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import type { Lender, Sink, SinkReader } from '../hub/subscriber.js'
+import type { Lender, Sink, SinkListener } from '../wire/sink.js'
 import type { Chunk } from '../wire/chunk.js'
 import { writerTo, type DirectWriter } from './direct-writer.js'
 import type { SinkWatch, Watched } from './sink-watch.js'
@@ -40,7 +40,7 @@ export function openSink(body: StreamBody, options: SinkOptions): Sink {
 
 class StreamSink implements Sink, Watched, Reachable {
   // The fields of each write stand together at the beginning: with a thousand streams every line of memory is a cache miss.
-  reader: SinkReader | undefined
+  listener: SinkListener | undefined
   /** Used while nothing is left in the stream's own buffer. */
   readonly #writer: DirectWriter | undefined
   #isDirect = false
@@ -117,7 +117,7 @@ class StreamSink implements Sink, Watched, Reachable {
         this.#since = now
       } else if (isOver) {
         this.#since = Infinity // it is told once
-        this.reader?.stalled()
+        this.listener?.stalled()
       }
     }
     return (this.#isWatched = !this.#isClosed && (this.#isFull || this.#isEnded))
@@ -183,7 +183,7 @@ class StreamSink implements Sink, Watched, Reachable {
   #drained(): void {
     if (!this.#isFull || this.#rest) return
     this.#isFull = false
-    this.reader?.drained()
+    this.listener?.drained()
   }
 
   /** The peer sends nothing more: as with Node's HTTP, that is the end of the connection. */
@@ -191,7 +191,7 @@ class StreamSink implements Sink, Watched, Reachable {
     if (this.#isEnded) return
     this.#beginToEnd()
     this.#body.end()
-    this.reader?.closed()
+    this.listener?.closed()
   }
 
   #closed(): void {
@@ -199,6 +199,6 @@ class StreamSink implements Sink, Watched, Reachable {
     this.#open.delete(this)
     this.#isFull = this.#isDirect = false
     this.#rest = undefined
-    this.reader?.closed()
+    this.listener?.closed()
   }
 }

@@ -2,11 +2,10 @@
  * The Server-Sent Events wire format: every block that a stream of the hub is made of.
  * Source: WHATWG HTML, "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting an event stream).
  */
-import type { ShownEvent } from '../log/log.js'
 import { Chunk } from './chunk.js'
 import type { BatchWriter } from './batch-writer.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
-import type { NewEvent, StoredEvent } from '../model/event.js'
+import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
 
 /**
  * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:` line.
@@ -57,7 +56,7 @@ export class Encoder {
    * Adds an event of the log to a batch.
    * @returns `false`: there is no room for it
    */
-  append(batch: BatchWriter, event: ShownEvent, wire: Wire): boolean {
+  append(batch: BatchWriter, event: ScannedEvent, wire: Wire): boolean {
     const { sequence, time } = event
     const id = this.cursor(sequence)
     return batch.write(headOf(event, wire, sequence, time, id, true), dataOf(event, wire), tailOf(wire))
@@ -149,7 +148,7 @@ function headOf(event: Omit<NewEvent, 'payload'>, wire: Wire, sequence: number |
 }
 
 /** An event's data: payloads that are JSON as they are, since they have neither CR nor LF. */
-function dataOf({ kind, payload }: Pick<ShownEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
+function dataOf({ kind, payload }: Pick<ScannedEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
   if (kind === 'json') return payload
   const text = payload.toString()
   return format === 'raw' ? splitLines(text) : JSON.stringify(text)

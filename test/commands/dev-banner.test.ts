@@ -1,13 +1,13 @@
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { developmentKey, firstMinute, SECRET_FILE } from '../../src/commands/dev-banner.js'
+import { developmentKey, devBanner, SECRET_FILE } from '../../src/commands/dev-banner.js'
 
 const ADDRESS = { text: 'http://127.0.0.1:3000', url: 'http://127.0.0.1:3000' }
 
 await t.test('the token, the commands and the link have lines of their own, and the link signs in to the console', (t) => {
   const key = developmentKey(undefined)
-  const told = firstMinute(ADDRESS, key, true)
+  const told = devBanner(ADDRESS, key, true)
   t.equal(told.console, `http://127.0.0.1:3000/#token=${key.token}`)
   const lines = told.text.split('\n')
   for (const words of [told.token, told.subscribe, told.publish, told.console!]) t.ok(lines.includes(words), words)
@@ -16,17 +16,17 @@ await t.test('the token, the commands and the link have lines of their own, and 
 })
 
 await t.test('without the console there is no link to it', (t) => {
-  const told = firstMinute(ADDRESS, developmentKey(undefined), false)
+  const told = devBanner(ADDRESS, developmentKey(undefined), false)
   t.notOk('console' in told)
   t.notMatch(told.text, /#token/)
   t.end()
 })
 
 await t.test('the commands for a Unix socket name it, quoted where a shell asks for that', (t) => {
-  const told = firstMinute({ text: 'unix:/run/hub.sock', url: 'http://localhost', socketPath: '/run/hub.sock' }, developmentKey(undefined), true)
+  const told = devBanner({ text: 'unix:/run/hub.sock', url: 'http://localhost', socketPath: '/run/hub.sock' }, developmentKey(undefined), true)
   for (const command of [told.subscribe, told.publish]) t.match(command, /^curl --unix-socket \/run\/hub\.sock .*http:\/\/localhost\/topics\//)
   t.notOk('console' in told, 'no browser opens it')
-  t.match(firstMinute({ text: '', url: 'http://localhost', socketPath: "/run/it's here" }, developmentKey(undefined), true).publish, /--unix-socket '\/run\/it'\\''s here' /)
+  t.match(devBanner({ text: '', url: 'http://localhost', socketPath: "/run/it's here" }, developmentKey(undefined), true).publish, /--unix-socket '\/run\/it'\\''s here' /)
   t.end()
 })
 

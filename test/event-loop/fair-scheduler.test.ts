@@ -1,6 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import t from 'tap'
-import { Turns } from '../../src/event-loop/fair-scheduler.js'
+import { FairScheduler } from '../../src/event-loop/fair-scheduler.js'
 
 /** Holds the event loop for so many milliseconds. */
 function work(milliseconds: number): void {
@@ -18,7 +18,7 @@ function watchLoop(): { turns: number; stop: () => void } {
 }
 
 /** Whether a turn can be had without waiting for the event loop. */
-async function isAtOnce(turns: Turns): Promise<boolean> {
+async function isAtOnce(turns: FairScheduler): Promise<boolean> {
   const loop = watchLoop()
   await turns.next()
   loop.stop()
@@ -26,11 +26,11 @@ async function isAtOnce(turns: Turns): Promise<boolean> {
 }
 
 await t.test('whoever has little to do does not wait', async (t) => {
-  t.equal(await isAtOnce(new Turns()), true)
+  t.equal(await isAtOnce(new FairScheduler()), true)
 })
 
 await t.test('many who ask at the same time do not all get the slice that none of them has used yet', async (t) => {
-  const turns = new Turns()
+  const turns = new FairScheduler()
   const loop = watchLoop()
   const steps = Array.from({ length: 50 }, async () => {
     await turns.next()
@@ -42,7 +42,7 @@ await t.test('many who ask at the same time do not all get the slice that none o
 })
 
 await t.test('all together get one slice of a turn of the event loop, not each of them', async (t) => {
-  const turns = new Turns()
+  const turns = new FairScheduler()
   const loop = watchLoop()
   const steps = 5
   await Promise.all(Array.from({ length: 50 }, async () => {
@@ -56,7 +56,7 @@ await t.test('all together get one slice of a turn of the event loop, not each o
 })
 
 await t.test('in the order in which they came', async (t) => {
-  const turns = new Turns()
+  const turns = new FairScheduler()
   work(5)
   void turns.next()
   work(5) // the slice is over
@@ -73,7 +73,7 @@ await t.test('in the order in which they came', async (t) => {
 })
 
 await t.test('it goes on after nobody had anything to do', async (t) => {
-  const turns = new Turns()
+  const turns = new FairScheduler()
   for (let round = 0; round < 3; round++) {
     void turns.next()
     work(5)

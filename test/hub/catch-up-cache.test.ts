@@ -1,8 +1,8 @@
 /** What the log holds behind a place, in bytes that are shared, and whose buffers are used again. */
 import t from 'tap'
 import { Feed } from '../../src/hub/feed.js'
-import { PastBatches } from '../../src/hub/catch-up-cache.js'
-import type { PastBatch } from '../../src/hub/catch-up-batch.js'
+import { CatchUpCache } from '../../src/hub/catch-up-cache.js'
+import type { CatchUpBatch } from '../../src/hub/catch-up-batch.js'
 import { Selection } from '../../src/model/selection.js'
 import { Encoder } from '../../src/wire/sse.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
@@ -11,20 +11,20 @@ import { MemoryLog } from '../../src/log/memory/memory-log.js'
 const LARGE = 40_000
 
 class CountingLog extends MemoryLog {
-  shows = 0
+  scans = 0
   broken: Error | undefined
 
-  override async show(...args: Parameters<MemoryLog['show']>) {
-    this.shows++
+  override async scan(...args: Parameters<MemoryLog['scan']>) {
+    this.scans++
     if (this.broken) throw this.broken
-    return super.show(...args)
+    return super.scan(...args)
   }
 }
 
 async function prepare(texts: string[], retained = 1e6) {
   const log = new CountingLog({ events: retained, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   for (const payload of texts) await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload }])
-  const past = new PastBatches(log, new Encoder(log.epoch), () => log.head)
+  const past = new CatchUpCache(log, new Encoder(log.epoch), () => log.head)
   const feed = () => new Feed(new Selection(['a']), 'raw', log.head)
   return { log, past, feed }
 }
@@ -34,7 +34,7 @@ function large(n: number): string {
 }
 
 /** What is wrong with a batch of one large event: it may have been overwritten. */
-function faultOf(batch: PastBatch, n: number): string | undefined {
+function faultOf(batch: CatchUpBatch, n: number): string | undefined {
   return batch.chunk.plain.includes(large(n)) ? undefined : `the batch has ${batch.chunk.plain.toString('latin1', 0, 60)} and not event ${n}`
 }
 
@@ -65,7 +65,7 @@ await t.test('is read once for all who ask for it at about the same time', async
   const batches = await Promise.all(Array.from({ length: 10 }, () => past.after(own, 0)))
   t.equal(new Set(batches).size, 1)
   t.equal(await past.after(own, 0), batches[0])
-  t.equal(log.shows, 1)
+  t.equal(log.scans, 1)
   t.not(await past.after(feed(), 0), batches[0], 'another feed looks otherwise')
   t.not(await past.after(own, 1), batches[0])
 })
@@ -113,7 +113,7 @@ await t.test('what is larger than a buffer is shared by who asks at the same tim
   const own = feed()
   const [first, second] = await Promise.all([past.after(own, 0), past.after(own, 0)])
   t.equal(first, second)
-  t.equal(log.shows, 1)
+  t.equal(log.scans, 1)
   t.not(await past.after(own, 0), first)
 })
 

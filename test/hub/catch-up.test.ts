@@ -13,11 +13,11 @@ class WatchedLog extends MemoryLog {
   /** What reads wait for. */
   hold: Promise<unknown> | undefined
 
-  override async show(...args: Parameters<MemoryLog['show']>) {
+  override async scan(...args: Parameters<MemoryLog['scan']>) {
     this.reads++
-    const shown = await super.show(...args)
+    const scanned = await super.scan(...args)
     await this.hold
-    return shown
+    return scanned
   }
 }
 

@@ -55,7 +55,7 @@ await t.test('what is written while the stream’s own buffer holds something co
   sink.write(first)
   sink.write(second)
   socket.uncork()
-  await new Promise<void>((resolve) => (sink.reader = { drained: resolve, stalled: () => undefined, closed: () => undefined }))
+  await new Promise<void>((resolve) => (sink.listener = { drained: resolve, stalled: () => undefined, closed: () => undefined }))
   const third = Chunk.of('z'.repeat(LARGE))
   t.equal(sink.write(third), true, 'and what follows is written at once again')
   sink.end(Chunk.of(';end'))

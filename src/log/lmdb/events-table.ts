@@ -34,7 +34,7 @@ export class EventsTable {
   }
 
   /** The event, its payload as bytes that are overwritten by whatever is read next; `undefined`: missing or damaged. */
-  show(sequence: number, transaction?: Transaction): EventInPlace | undefined {
+  view(sequence: number, transaction?: Transaction): EventInPlace | undefined {
     const row = this.#rows.getBinaryFast(sequence, { transaction })
     if (row === undefined) return undefined
     this.#row = asBuffer(row)
@@ -45,7 +45,7 @@ export class EventsTable {
 
   /** The event; `undefined`: missing or damaged. */
   get(sequence: number, transaction?: Transaction): StoredEvent | undefined {
-    const event = this.show(sequence, transaction)
+    const event = this.view(sequence, transaction)
     return event && toStoredEvent(event)
   }
 

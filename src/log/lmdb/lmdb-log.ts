@@ -1,19 +1,19 @@
 /** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
 import type { Transaction } from 'lmdb'
-import type { NewEvent } from '../../model/event.js'
+import type { NewEvent, ScannedEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
-import { Turns } from '../../event-loop/fair-scheduler.js'
+import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { FolderLock } from './lock.js'
-import { Reader, type View } from './reader.js'
+import { Reader } from './reader.js'
 import { State } from './state.js'
 import { NO_WORK } from './pages.js'
 import { Room } from './room.js'
-import { asStoreError, beginSession, checkFolder, closeStore, openStore, requireRoom, type Durability, type Tables } from './store.js'
+import { asStoreError, beginSession, checkFolder, closeStore, openStore, requireRoom, type Durability, type Snapshot, type Tables } from './store.js'
 import { StoreError } from './store-error.js'
 import { Trimmer } from './trimmer.js'
 import { LARGEST_EVENT, Writer } from './writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 
@@ -44,7 +44,7 @@ export class FileLog implements EventLog {
   readonly #state: State
   readonly #reader: Reader
   readonly #writer: Writer
-  readonly #turns = new Turns()
+  readonly #scheduler = new FairScheduler()
   readonly #times: TimeIndex
   /** The newest sequence when the log was opened. */
   readonly #openedAt: number
@@ -131,15 +131,15 @@ export class FileLog implements EventLog {
   }
 
   read(selection: Selection, options: ReadOptions): Promise<Page> {
-    return this.#run((view) => this.#reader.read(view, selection, options))
+    return this.#run((snapshot) => this.#reader.read(snapshot, selection, options))
   }
 
-  show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown> {
-    return this.#run((view) => this.#reader.show(view, selection, span, see))
+  scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult> {
+    return this.#run((snapshot) => this.#reader.scan(snapshot, selection, span, visit))
   }
 
   before(selection: Selection, count: number, until?: number): Promise<number> {
-    return this.#run((view) => this.#reader.before(view, selection, count, until))
+    return this.#run((snapshot) => this.#reader.before(snapshot, selection, count, until))
   }
 
   async locate(selection: Selection, time: number): Promise<number> {
@@ -153,7 +153,7 @@ export class FileLog implements EventLog {
   /** Reads the times of the events that were there when the log was opened: once, when somebody first asks for a time. */
   async #readTimes(): Promise<void> {
     try {
-      await this.#run((view) => this.#reader.times(view, this.#openedAt, (sequence, time) => this.#times.fill(sequence, time)))
+      await this.#run((snapshot) => this.#reader.times(snapshot, this.#openedAt, (sequence, time) => this.#times.fill(sequence, time)))
     } catch (err) {
       this.#readingTimes = undefined
       throw err
@@ -161,7 +161,7 @@ export class FileLog implements EventLog {
   }
 
   newest(selection: Selection, options: ReadOptions): Promise<Page> {
-    return this.#run((view) => this.#reader.newest(view, selection, options))
+    return this.#run((snapshot) => this.#reader.newest(snapshot, selection, options))
   }
 
   topic(name: string): Promise<TopicStats | undefined> {
@@ -169,7 +169,7 @@ export class FileLog implements EventLog {
   }
 
   topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
-    return this.#run((view) => this.#reader.topics(view, options, accepts))
+    return this.#run((snapshot) => this.#reader.topics(snapshot, options, accepts))
   }
 
   purge(topic: string): Promise<number> {
@@ -177,17 +177,17 @@ export class FileLog implements EventLog {
   }
 
   /** Does some work, in slices of the event loop's turns, each on a snapshot of its own. */
-  async #run<T>(begin: (view: View) => Work<T>): Promise<T> {
+  async #run<T>(begin: (snapshot: Snapshot) => Work<T>): Promise<T> {
     let work: Work<T> | undefined
-    const view: Partial<View> = {}
+    const snapshot: Partial<Snapshot> = {}
     for (;;) {
       const step = await this.#look((transaction) => {
-        view.transaction = transaction
-        work ??= begin(view as View)
+        snapshot.transaction = transaction
+        work ??= begin(snapshot as Snapshot)
         return advance(work)
       })
       if (step.done) return step.value
-      await this.#turns.next()
+      await this.#scheduler.next()
     }
   }
 
@@ -204,7 +204,7 @@ export class FileLog implements EventLog {
         snapshot.done()
       }
       await this.#writer.settled()
-      await this.#turns.next() // all who have waited for it would read in one turn of the event loop
+      await this.#scheduler.next() // all who have waited for it would read in one turn of the event loop
     }
   }
 
@@ -235,7 +235,7 @@ export class FileLog implements EventLog {
 /** The clock of a log goes on where it stopped. */
 function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
   const [newest] = events.keys({ reverse: true, limit: 1 })
-  const event = newest === undefined ? undefined : events.show(newest)
+  const event = newest === undefined ? undefined : events.view(newest)
   return new SteadyClock(source, meta.get('clock') as ClockStep[] | undefined, event && { sequence: event.sequence, time: event.time })
 }
 

@@ -5,14 +5,15 @@
 import type { Transaction } from 'lmdb'
 import type { Selection } from '../../model/selection.js'
 import type { Work } from '../../event-loop/time-slice.js'
-import type { Page, ReadOptions, Shown, ShownEvent, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import type { ScannedEvent } from '../../model/event.js'
+import type { Page, ReadOptions, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
 import { PageBuilder } from '../page-builder.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
 import { Chain } from './topic-chain.js'
 import { LogSequences, MergedSequences, TopicSequences, type Direction, type Sequences } from './sequences.js'
 import type { State, Topic } from './state.js'
-import type { Tables } from './store.js'
+import type { Snapshot, Tables } from './store.js'
 
 /** A page looks at no more events than this, however few of them match: it is then short, and says that there is more. */
 const LOOKED_AT = 20_000
@@ -25,11 +26,6 @@ const TOPIC_COST = 4
 /** A page has about so many events. */
 const PAGE = 1_000
 
-/** What is read at the moment: another snapshot after each interruption, which is what the state says. */
-export interface View {
-  transaction: Transaction
-}
-
 export class Reader {
   readonly #tables: Tables
   readonly #state: State
@@ -40,25 +36,25 @@ export class Reader {
   }
 
   /** As `EventLog.read`. */
-  *read(view: View, selection: Selection, options: ReadOptions): Work<Page> {
+  *read(snapshot: Snapshot, selection: Selection, options: ReadOptions): Work<Page> {
     const page = new PageBuilder(options)
-    return { events: page.events, ...yield* this.show(view, selection, options, (event) => page.take(event)) }
+    return { events: page.events, ...yield* this.scan(snapshot, selection, options, (event) => page.take(event)) }
   }
 
-  /** As `EventLog.show`. */
-  *show(view: View, selection: Selection, { after, until = this.#state.totals.head }: Span, see: (event: ShownEvent) => boolean): Work<Shown> {
+  /** As `EventLog.scan`. */
+  *scan(snapshot: Snapshot, selection: Selection, { after, until = this.#state.totals.head }: Span, visit: (event: ScannedEvent) => boolean): Work<ScanResult> {
     const gaps = new GapSearch(this.#state, selection)
     yield* gaps.begin(after)
     if (after < this.#state.lost) gaps.missed()
-    const { sequences, isWhole, topics } = yield* this.#sequences(view, selection, 'forwards', after, until)
+    const { sequences, isWhole, topics } = yield* this.#sequences(snapshot, selection, 'forwards', after, until)
     const chain = new Chain(this.#state, this.#tables.damage, after)
     let position = after
     for (let looked = 0; ; looked++) {
       gaps.advance(position)
-      const sequence = sequences.next(view.transaction)
+      const sequence = sequences.next(snapshot.transaction)
       if (sequence === undefined) break
-      if (looked >= LOOKED_AT) return gaps.shown(position, true)
-      const event = this.event(view.transaction, sequence)
+      if (looked >= LOOKED_AT) return gaps.result(position, true)
+      const event = this.event(snapshot.transaction, sequence)
       const isOfTopic = event && selection.hasTopic(event.topic)
       if (!event || !(isWhole || isOfTopic)) { // the index names it
         this.#tables.damage.report(`what finds event ${sequence}`)
@@ -66,7 +62,7 @@ export class Reader {
       }
       if (isOfTopic && !chain.follows(event.topic, sequence, this.#tables.events.previous)) gaps.missed()
       const isWanted = isOfTopic && selection.hasType(event.type)
-      if (isWanted && !see(event)) return gaps.shown(position, true)
+      if (isWanted && !visit(event)) return gaps.result(position, true)
       position = sequence
       yield
     }
@@ -76,7 +72,7 @@ export class Reader {
       yield
     }
     gaps.advance(position)
-    return gaps.shown(Math.max(after, until), false)
+    return gaps.result(Math.max(after, until), false)
   }
 
   /** The sequence of the oldest event; `undefined`: there is none. */
@@ -90,23 +86,23 @@ export class Reader {
   }
 
   /** Visits every event up to a sequence, whatever its topic: its sequence and time. */
-  *times(view: View, until: number, visit: (sequence: number, time: number) => void): Work<void> {
+  *times(snapshot: Snapshot, until: number, visit: (sequence: number, time: number) => void): Work<void> {
     const sequences = new LogSequences(this.#tables.events, 'forwards', 0, until)
-    for (let sequence = sequences.next(view.transaction); sequence !== undefined; sequence = sequences.next(view.transaction)) {
-      const event = this.event(view.transaction, sequence)
+    for (let sequence = sequences.next(snapshot.transaction); sequence !== undefined; sequence = sequences.next(snapshot.transaction)) {
+      const event = this.event(snapshot.transaction, sequence)
       if (event) visit(sequence, event.time)
       yield
     }
   }
 
   /** As `EventLog.before`. */
-  *before(view: View, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
+  *before(snapshot: Snapshot, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
     if (count === 0) return until
-    const { sequences, isWhole } = yield* this.#sequences(view, selection, 'backwards', 0, until)
+    const { sequences, isWhole } = yield* this.#sequences(snapshot, selection, 'backwards', 0, until)
     const mustRead = isWhole || selection.types !== undefined
     let found = 0
-    for (let sequence = sequences.next(view.transaction); sequence !== undefined; sequence = sequences.next(view.transaction)) {
-      const event = mustRead ? this.event(view.transaction, sequence) : undefined
+    for (let sequence = sequences.next(snapshot.transaction); sequence !== undefined; sequence = sequences.next(snapshot.transaction)) {
+      const event = mustRead ? this.event(snapshot.transaction, sequence) : undefined
       const isWanted = !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)))
       if (isWanted && ++found === count) return sequence - 1
       yield
@@ -115,8 +111,8 @@ export class Reader {
   }
 
   /** As `EventLog.newest`. */
-  newest(view: View, selection: Selection, options: ReadOptions): Work<Page> {
-    return searchNewest(this, this.#tables, this.#state, view, selection, options)
+  newest(snapshot: Snapshot, selection: Selection, options: ReadOptions): Work<Page> {
+    return searchNewest(this, this.#tables, this.#state, snapshot, selection, options)
   }
 
   /** As `EventLog.topic`. */
@@ -129,15 +125,15 @@ export class Reader {
   }
 
   /** As `EventLog.topics`. */
-  *topics(view: View, { prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): Work<TopicsPage> {
+  *topics(snapshot: Snapshot, { prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): Work<TopicsPage> {
     const topics: TopicStats[] = []
     for (let last = after, start = after > prefix ? after : prefix; ; start = last) {
-      const names = [...this.#tables.topics.getKeys({ start, limit: NAMES, transaction: view.transaction })]
+      const names = [...this.#tables.topics.getKeys({ start, limit: NAMES, transaction: snapshot.transaction })]
       for (const name of names) {
         if (name === last) continue
         last = name
         if (!name.startsWith(prefix)) return { topics, more: false }
-        const topic = accepts(name) ? this.topic(view.transaction, name) : undefined
+        const topic = accepts(name) ? this.topic(snapshot.transaction, name) : undefined
         if (topic && topics.length === limit) return { topics, more: true }
         if (topic) topics.push(topic)
         yield
@@ -154,15 +150,15 @@ export class Reader {
   }
 
   /** The event of a sequence; its payload is overwritten by whatever is read next. */
-  event(transaction: Transaction, sequence: number): ShownEvent | undefined {
-    return this.#tables.events.show(sequence, transaction)
+  event(transaction: Transaction, sequence: number): ScannedEvent | undefined {
+    return this.#tables.events.view(sequence, transaction)
   }
 
   /**
    * The sequences of a selection's topics, in order, and the topics as they were found. `isWhole`: those of all topics, since that is cheaper where many topics
    * match, or little lies between.
    */
-  *#sequences(view: View, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean; topics: readonly Topic[] }> {
+  *#sequences(snapshot: Snapshot, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean; topics: readonly Topic[] }> {
     const { index, events } = this.#tables
     const topics: Topic[] = []
     let count = 0
@@ -179,7 +175,7 @@ export class Reader {
     }
     const merged = new MergedSequences(direction)
     for (const topic of topics) {
-      merged.add(new TopicSequences(index, topic, direction, after, until), view.transaction)
+      merged.add(new TopicSequences(index, topic, direction, after, until), snapshot.transaction)
       yield
     }
     return { sequences: merged, isWhole: false, topics }

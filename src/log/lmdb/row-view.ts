@@ -2,12 +2,11 @@
  * Reads a row where it lies, without making a string of its payload: to make bytes of that string again costs five
  * times as much as to copy them. The layout is described in `rows.ts`.
  */
-import type { StoredEvent } from '../../model/event.js'
-import type { ShownEvent } from '../log.js'
+import type { StoredEvent, ScannedEvent } from '../../model/event.js'
 import { checksumOf, FLAGS, HEADER, sizeOfRow } from './rows.js'
 
 /** An event where it lies in the file. */
-export interface EventInPlace extends ShownEvent {
+export interface EventInPlace extends ScannedEvent {
   payload: Buffer
 }
 

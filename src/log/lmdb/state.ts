@@ -95,7 +95,7 @@ export class State implements TrimHistory {
     let found = 0
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++
-      const event = events.show(sequence)
+      const event = events.view(sequence)
       const topic = event && this.topics.get(event.topic) // a topic is written with its first event
       if (!topic) {
         this.lost = Math.max(this.lost, sequence)

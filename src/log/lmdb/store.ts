@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { open, type Database, type RootDatabase } from 'lmdb'
+import { open, type Database, type RootDatabase, type Transaction } from 'lmdb'
 import { drawEpoch } from '../../model/cursor.js'
 import type { Durability } from '../durability.js'
 import { checkedValues } from './checked-values.js'
@@ -71,6 +71,11 @@ export interface Tables {
   emptiedBySequence: Database<string, number>
   /** Whatever else is kept. */
   records: Database<unknown, string>
+}
+
+/** What is read at the moment: another transaction after each interruption. It holds what the state says. */
+export interface Snapshot {
+  transaction: Transaction
 }
 
 /** The checksum of a name. */

@@ -105,7 +105,7 @@ export class Trimmer {
     const { events, orphanIds, emptied } = this.#tables
     const [oldest] = events.keys({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
-    this.#hasOld = oldest !== undefined && oldest <= this.#state.totals.indexed && this.#isOld(oldest, events.show(oldest)?.time ?? 0)
+    this.#hasOld = oldest !== undefined && oldest <= this.#state.totals.indexed && this.#isOld(oldest, events.view(oldest)?.time ?? 0)
     this.#hasOrphans = orphan !== undefined && orphan[0] <= this.#clock.time
     this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
   }
@@ -194,7 +194,7 @@ export class Trimmer {
     let { bytes } = change.totals
     for (const sequence of events.keys()) {
       if (due.length >= limit || !(sequence <= this.#state.totals.indexed)) break
-      const event = events.show(sequence)
+      const event = events.view(sequence)
       if (event && !this.#isOld(sequence, event.time) && bytes <= this.#limit) break
       due.push([sequence, event?.topic ?? this.#topicOf(sequence)])
       if (event) bytes -= events.size
@@ -222,7 +222,7 @@ export class Trimmer {
   #remove(change: Change, topic: Topic, sequence: number, entry: number): void {
     const { events, index } = this.#tables
     const { size, hasId } = fromIndexEntry(entry)
-    const event = hasId ? events.show(sequence) : undefined
+    const event = hasId ? events.view(sequence) : undefined
     index.removeSync([topic.id, sequence])
     events.remove(sequence)
     change.trim(topic, sequence, size)

@@ -20,7 +20,7 @@ import type { Trimmer } from './trimmer.js'
 const GROUP_EVENTS = 1_000
 const GROUP_CHARACTERS = 8 * 1024 * 1024
 /** The longest that a transaction waits for appends to join it, in milliseconds. */
-const MAX_PATIENCE = 1
+const MAX_WAIT = 1
 /** In so many turns of the event loop at least they can join it: beside a sweep over many subscribers each of them is longer than that. */
 const MIN_TURNS = 2
 /** A log that has no room takes events again when it has room for one of the greatest size, in bytes. */
@@ -226,10 +226,10 @@ export class Writer {
    * Waits for those who have been answered to publish again, so that they, and those who came while they were waiting, go
    * into one transaction and not forever into every second one.
    * @param expected how many appends there would be then
-   * @param patience for how long, in milliseconds: at most as long as a transaction takes
+   * @param longest for how long, in milliseconds: at most as long as a transaction takes
    */
-  async #gather(expected: number, patience: number): Promise<void> {
-    const end = performance.now() + Math.min(patience, MAX_PATIENCE)
+  async #gather(expected: number, longest: number): Promise<void> {
+    const end = performance.now() + Math.min(longest, MAX_WAIT)
     let turns = 0
     do await setImmediate()
     while (expected > 1 && this.#appends.length < expected && (++turns < MIN_TURNS || performance.now() < end))

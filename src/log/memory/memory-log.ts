@@ -5,11 +5,11 @@ import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
 import { Smallest } from '../../model/smallest.js'
-import { Turns } from '../../event-loop/fair-scheduler.js'
+import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { EventOrder } from './event-order.js'
 import { EventQueue } from './event-queue.js'
 import { EventWalk, topicsWithin, type Walkable } from './event-walk.js'
-import { REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type Shown, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from '../log.js'
+import { REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type ScanResult, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from '../log.js'
 import { PageBuilder } from '../page-builder.js'
 import { idSize, PublisherIds } from './publisher-ids.js'
 import { SteadyClock, timeFrom } from '../steady-clock.js'
@@ -50,7 +50,7 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
   #bytes = 0
   readonly #retention: Retention
   readonly #clock: SteadyClock
-  readonly #turns = new Turns()
+  readonly #scheduler = new FairScheduler()
   readonly #topics = new Map<string, TopicLog>()
   readonly #tree = new TopicTree<TopicLog>()
   readonly #followers = new Set<FollowListener>()
@@ -113,11 +113,11 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
 
   async read(selection: Selection, options: ReadOptions): Promise<Page> {
     const page = new PageBuilder(options)
-    return { events: page.events, ...await this.#run(this.#show(selection, options, (event) => page.take(event))) }
+    return { events: page.events, ...await this.#run(this.#scan(selection, options, (event) => page.take(event))) }
   }
 
-  show(selection: Selection, span: Span, see: (event: StoredEvent) => boolean): Promise<Shown> {
-    return this.#run(this.#show(selection, span, see))
+  scan(selection: Selection, span: Span, visit: (event: StoredEvent) => boolean): Promise<ScanResult> {
+    return this.#run(this.#scan(selection, span, visit))
   }
 
   before(selection: Selection, count: number, until?: number): Promise<number> {
@@ -200,23 +200,23 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     for (;;) {
       const step = advance(work)
       if (step.done) return step.value
-      await this.#turns.next()
+      await this.#scheduler.next()
     }
   }
 
-  *#show(selection: Selection, { after, until = this.#head }: Span, see: (event: StoredEvent) => boolean): Work<Shown> {
+  *#scan(selection: Selection, { after, until = this.#head }: Span, visit: (event: StoredEvent) => boolean): Work<ScanResult> {
     const gaps = new GapSearch(this, selection)
     yield* gaps.begin(after)
     const walk = new EventWalk(this, selection, 'forwards', { after, until })
     let position = after
     for (const event of walk.events()) {
       gaps.advance(position)
-      if (walk.looked > LOOKED_AT || (event && selection.hasType(event.type) && !see(event))) return gaps.shown(position, true)
+      if (walk.looked > LOOKED_AT || (event && selection.hasType(event.type) && !visit(event))) return gaps.result(position, true)
       position = walk.position
       yield
     }
     gaps.advance(position)
-    return gaps.shown(Math.max(after, until), false)
+    return gaps.result(Math.max(after, until), false)
   }
 
   *#before(selection: Selection, count: number, until = this.#head): Work<number> {
@@ -247,7 +247,7 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     const page = new PageBuilder(limits)
     const { events } = page
     const more = newest.sorted().some((event) => !page.take(event))
-    return { events, ...gaps.shown(more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more) }
+    return { events, ...gaps.result(more ? (events.at(-1)?.sequence ?? after) : Math.max(after, end), more) }
   }
 
   /**
@@ -263,14 +263,14 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     let position = after
     for (let event = this.order.after(after), looked = 0; event && event.sequence <= end; event = this.order.after(position)) {
       gaps.advance(position)
-      if (looked++ >= LOOKED_AT) return { events, ...gaps.shown(position, true) }
+      if (looked++ >= LOOKED_AT) return { events, ...gaps.result(position, true) }
       const isWanted = selection.hasTopic(event.topic) && selection.hasType(event.type) && !(yield* this.#hasNewer(event, selection, end))
-      if (isWanted && !page.take(event)) return { events, ...gaps.shown(position, true) }
+      if (isWanted && !page.take(event)) return { events, ...gaps.result(position, true) }
       position = event.sequence
       yield
     }
     gaps.advance(position)
-    return { events, ...gaps.shown(Math.max(after, end), false) }
+    return { events, ...gaps.result(Math.max(after, end), false) }
   }
 
   /** Whether the topic of an event has a newer one that matches, up to a sequence. */

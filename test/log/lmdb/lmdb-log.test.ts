@@ -5,7 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { open } from 'lmdb'
 import t, { type Test } from 'tap'
 import { Selection } from '../../../src/model/selection.js'
-import { Turns } from '../../../src/event-loop/fair-scheduler.js'
+import { FairScheduler } from '../../../src/event-loop/fair-scheduler.js'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
 import { StoreError } from '../../../src/log/lmdb/store-error.js'
 import { openStore, type Durability } from '../../../src/log/lmdb/store.js'
@@ -501,12 +501,12 @@ await t.test('readers who had to wait for a transaction do not all read in one t
   const publishing = (async () => {
     while (!over.signal.aborted) await log.append([event('b')])
   })()
-  const turns = new Turns()
+  const turns = new FairScheduler()
   const a = new Selection(['a'])
   await Promise.all(Array.from({ length: 100 }, async () => {
     for (let round = 0; round < 20; round++) {
       await turns.next()
-      await log.show(a, { after: 0 }, () => {
+      await log.scan(a, { after: 0 }, () => {
         reads++
         for (const end = performance.now() + 1; performance.now() < end; ); // it takes a while to make bytes of it
         return false
