@@ -1,6 +1,29 @@
 import js from '@eslint/js'
 import { defineConfig, globalIgnores } from 'eslint/config'
+import importX, { createNodeResolver } from 'eslint-plugin-import-x'
 import ts from 'typescript-eslint'
+
+/** Which rooms of src each room may import from, besides itself; `.` are the files at the top. docs/architecture.md draws them. */
+const ROOMS = {
+  model: [],
+  'event-loop': ['model'],
+  wire: ['model'],
+  log: ['model', 'event-loop'],
+  hub: ['model', 'event-loop', 'wire', 'log'],
+  server: ['model', 'event-loop', 'wire', '.'],
+  schemas: ['model', '.'],
+  auth: ['model', 'log', 'schemas', '.'],
+  plugins: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', '.'],
+  routes: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
+}
+const ALL_ROOMS = [...Object.keys(ROOMS), 'commands']
+/** The files at the top that may be imported from below; the others put everything together. */
+const TOP_FILES = ['errors', 'settings', 'version']
+
+const zones = Object.entries(ROOMS).flatMap(([room, known]) => [
+  ...ALL_ROOMS.filter((other) => other !== room && !known.includes(other)).map((other) => ({ target: `./src/${room}`, from: `./src/${other}`, message: `${room} does not know ${other}.` })),
+  { target: `./src/${room}`, from: './src/*.ts', except: known.includes('.') ? TOP_FILES.map((name) => `**/src/${name}.ts`) : [], message: `${room} does not know the files at the top of src.` },
+])
 
 export default defineConfig(
   globalIgnores(['dist/', 'node_modules/', '.tap/', 'coverage/']),
@@ -15,6 +38,13 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/require-await': 'off', // async is how a Fastify plugin is written
     },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/console/**'],
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/extensions': ['.ts'], 'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] }, 'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts'], extensionAlias: { '.js': ['.ts', '.js'] } })] },
+    rules: { 'import-x/no-cycle': 'error', 'import-x/no-restricted-paths': ['error', { zones }] },
   },
   {
     files: ['src/**/*.ts'],

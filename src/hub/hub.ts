@@ -108,7 +108,7 @@ export class Hub implements SubscriberOwner {
   /** Whether it is about to close, and waits for no request that lasts. */
   #isEnding = false
 
-  constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...upkeep }: HubOptions) {
+  constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...reaper }: HubOptions) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
@@ -125,7 +125,7 @@ export class Hub implements SubscriberOwner {
     this.#maxEventSize = maxEventSize
     this.#onError = onError
     this.#unfollow = log.follow((events) => this.#dispatch(events))
-    this.#reaper = new StreamReaper(this.connections, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
+    this.#reaper = new StreamReaper(this.connections, reaper, (subscriber) => this.#beat(subscriber), (now) => {
       this.#fanout.releaseOld()
       this.cursors.tick()
       this.#presence.tick(now)

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { isAllowedOrigin } from '../auth/origin.js'
 import { OriginList } from '../auth/origin-list.js'
-import { withoutTokens } from '../commands/logger.js'
+import { withoutTokens } from '../server/logger.js'
 import { SettingsError } from '../model/settings-error.js'
 import type { Settings } from '../settings.js'
 

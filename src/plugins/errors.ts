@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { codeForStatus, Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { HubError } from '../model/hub-error.js'
 import { closeBlock, drawRetry } from '../wire/sse.js'
-import { pathOf, withoutTokens } from '../commands/logger.js'
+import { pathOf, withoutTokens } from '../server/logger.js'
 import { preferredType } from '../server/negotiation.js'
 import { describeErrors, summarize } from '../schemas/validation.js'
 
