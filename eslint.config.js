@@ -1,6 +1,29 @@
 import js from '@eslint/js'
 import { defineConfig, globalIgnores } from 'eslint/config'
+import importX, { createNodeResolver } from 'eslint-plugin-import-x'
 import ts from 'typescript-eslint'
+
+/** Which rooms of src each room may import from, besides itself; `.` are the files at the top. docs/architecture.md draws them. */
+const ROOMS = {
+  model: [],
+  'event-loop': ['model'],
+  wire: ['model'],
+  log: ['model', 'event-loop'],
+  hub: ['model', 'event-loop', 'wire', 'log'],
+  server: ['model', 'event-loop', 'wire', '.'],
+  schemas: ['model', '.'],
+  auth: ['model', 'log', 'schemas', '.'],
+  plugins: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', '.'],
+  routes: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
+}
+const ALL_ROOMS = [...Object.keys(ROOMS), 'commands']
+/** The files at the top that may be imported from below; the others put everything together. */
+const TOP_FILES = ['errors', 'settings', 'version']
+
+const zones = Object.entries(ROOMS).flatMap(([room, known]) => [
+  ...ALL_ROOMS.filter((other) => other !== room && !known.includes(other)).map((other) => ({ target: `./src/${room}`, from: `./src/${other}`, message: `${room} does not know ${other}.` })),
+  { target: `./src/${room}`, from: './src/*.ts', except: known.includes('.') ? TOP_FILES.map((name) => `**/src/${name}.ts`) : [], message: `${room} does not know the files at the top of src.` },
+])
 
 export default defineConfig(
   globalIgnores(['dist/', 'node_modules/', '.tap/', 'coverage/']),
@@ -18,16 +41,23 @@ export default defineConfig(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/typebox.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['typebox', 'typebox/*'], message: 'Import it from src/typebox.ts, which is bundled: its files take long to load.' }] }] },
+    ignores: ['src/console/**'],
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/extensions': ['.ts'], 'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] }, 'import-x/resolver-next': [createNodeResolver({ extensions: ['.ts'], extensionAlias: { '.js': ['.ts', '.js'] } })] },
+    rules: { 'import-x/no-cycle': 'error', 'import-x/no-restricted-paths': ['error', { zones }] },
   },
   {
-    files: ['src/hub/**/*.ts'],
-    ignores: ['src/hub/clock.ts'],
+    files: ['src/**/*.ts'],
+    ignores: ['src/schemas/typebox.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [{ group: ['typebox', 'typebox/*'], message: 'Import it from src/schemas/typebox.ts, which is bundled: its files take long to load.' }] }] },
+  },
+  {
+    files: ['src/{hub,model,event-loop,wire}/**/*.ts'],
+    ignores: ['src/model/clock.ts'],
     rules: {
       'no-restricted-properties': ['error', ...[['Date', 'now'], ['performance', 'now'], ['process', 'hrtime']].map(([object, property]) =>
-        ({ object, property, message: 'Durations: monotonicNow(). Timestamps: wallNow(). Both are in src/hub/clock.ts.' }))],
-      'no-restricted-syntax': ['error', { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Timestamps: new Date(wallNow()), from src/hub/clock.ts.' }],
+        ({ object, property, message: 'Durations: monotonicNow(). Timestamps: wallNow(). Both are in src/model/clock.ts.' }))],
+      'no-restricted-syntax': ['error', { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Timestamps: new Date(wallNow()), from src/model/clock.ts.' }],
     },
   },
   { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },

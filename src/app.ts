@@ -4,13 +4,13 @@ import Fastify, {
   type FastifyRequest,
 } from 'fastify'
 import fp from 'fastify-plugin'
-import { acceptFirst } from './arrivals.js'
+import { acceptFirst } from './server/accept-burst.js'
 import { OriginList } from './auth/origin-list.js'
-import { clientErrorHandler } from './client-error.js'
-import { inviteLater } from './expect-continue.js'
-import { quote } from './hub/quote.js'
-import { TOPIC_MAX_LENGTH } from './hub/topic.js'
-import { PATIENCE, type Patience } from './patience.js'
+import { clientErrorHandler } from './server/client-error.js'
+import { inviteLater } from './server/expect-continue.js'
+import { quote } from './model/quote.js'
+import { TOPIC_MAX_LENGTH } from './model/topic.js'
+import { REQUEST_TIMEOUTS, type RequestTimeouts } from './server/body-timeout.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import webConsole from './plugins/console.js'
@@ -24,7 +24,8 @@ import hostHeader from './plugins/host-header.js'
 import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
-import noStore, { NO_STORE } from './plugins/no-store.js'
+import noStore from './plugins/no-store.js'
+import { NO_STORE } from './server/no-store.js'
 import query from './plugins/query.js'
 import slowRequests, { closeAfter, isBodyUnderWay } from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
@@ -39,7 +40,7 @@ import status from './routes/status.js'
 import subscribe from './routes/subscribe.js'
 import tickets from './routes/tickets.js'
 import topics from './routes/topics.js'
-import { SettingsError } from './settings-error.js'
+import { SettingsError } from './model/settings-error.js'
 import { checkTrustProxy, resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
 /** The options of the plugin: every setting is optional but the key; `prefix` is what the hub's routes start with. */
@@ -49,7 +50,7 @@ export type FanfareOptions = Partial<Settings> & { prefix?: string }
 interface OwnOptions {
   /** Whether there is nothing in the application but the hub. */
   ownsRoot?: boolean
-  patience?: Patience
+  timeouts?: RequestTimeouts
 }
 
 /**
@@ -57,7 +58,7 @@ interface OwnOptions {
  * @throws SettingsError when an option is unknown or wrong, there is no key, or the scope has a hub already
  */
 export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(async (app, options) => {
-  const { prefix: given = '', ownsRoot = false, patience: { body: patience } = PATIENCE, ...rest } = options
+  const { prefix: given = '', ownsRoot = false, timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS, ...rest } = options
   const settings = resolveSettings(rest)
   if (typeof given !== 'string') throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
   const prefix = given.replace(/\/+$/, '')
@@ -77,9 +78,9 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(cors, settings)
     if (ownsRoot) await scope.register(hostHeader)
     await scope.register(draining)
-    await scope.register(slowRequests, { patience })
+    await scope.register(slowRequests, { bodyTimeout })
     await scope.register(unreadAnswers, settings)
-    await scope.register(bodies, { patience })
+    await scope.register(bodies, { bodyTimeout })
     await scope.register(auth, settings)
     await scope.register(query, settings)
     await scope.register(limits, settings)
@@ -104,13 +105,13 @@ const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
 const DEFAULT_MAX_PARAM_LENGTH = 100
 
 /** What the application can be told besides. */
-export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For tests. */ patience?: Patience }
+export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts }
 
 /**
  * The hub as an application of its own.
  * @throws SettingsError when an option is wrong or unknown, or there is no key
  */
-export async function buildApp({ trustProxy: trusted = false, patience = PATIENCE, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
+export async function buildApp({ trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
   const listed = new OriginList(resolveSettings(settings).corsOrigins)
   const trustProxy = checkTrustProxy(trusted)
   const app = Fastify({
@@ -119,14 +120,14 @@ export async function buildApp({ trustProxy: trusted = false, patience = PATIENC
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // bodies have patience of their own, since an upload may last; plugins/host-header refuses in words where Node has none
-    http: { headersTimeout: patience.head, connectionsCheckingInterval: patience.head / 3, requireHostHeader: false },
-    frameworkErrors: frameworkErrorHandler(listed, patience.body),
+    // bodies have a time-out of their own, since an upload may last; plugins/host-header refuses in words where Node has none
+    http: { headersTimeout: timeouts.head, connectionsCheckingInterval: timeouts.head / 3, requireHostHeader: false },
+    frameworkErrors: frameworkErrorHandler(listed, timeouts.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
   acceptFirst(app.server)
   inviteLater(app.server)
-  await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, { ...settings, ownsRoot: true, patience })
+  await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, { ...settings, ownsRoot: true, timeouts })
   return app
 }
 
@@ -137,9 +138,9 @@ function warnOfShortParams(app: FastifyInstance): void {
 }
 
 /** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
-function frameworkErrorHandler(listed: OriginList, patience: number) {
+function frameworkErrorHandler(listed: OriginList, bodyTimeout: number) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
-    if (isBodyUnderWay(request)) closeAfter(request, reply, patience)
+    if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)
     const preflight = preflightHeaders(listed, request)
     if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
     reply.headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) })

@@ -5,7 +5,7 @@ import './plugins/hub.js' // declares `app.hub`
 export default fanfare
 export { buildApp, type FanfareOptions } from './app.js'
 export { Hub, type Receipt } from './hub/hub.js'
-export { HubError, type HubErrorCode } from './hub/hub-error.js'
-export type { EventInput } from './hub/event.js'
-export { SettingsError } from './settings-error.js'
+export { HubError, type HubErrorCode } from './model/hub-error.js'
+export type { EventInput } from './model/event.js'
+export { SettingsError } from './model/settings-error.js'
 export { loadSettings, type ProcessSettings, type Settings } from './settings.js'

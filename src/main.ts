@@ -2,8 +2,8 @@
 /** The process: which command runs, and what becomes of its errors. Only it and `commands/stop.ts` touch `process`. */
 import { UsageError, type Process } from './commands/command.js'
 import { Stop } from './commands/stop.js'
-import { StoreError } from './log/file/store-error.js'
-import { SettingsError } from './settings-error.js'
+import { StoreError } from './log/lmdb/store-error.js'
+import { SettingsError } from './model/settings-error.js'
 
 const [name = 'start', ...args] = process.argv.slice(2)
 // first of all: what is loaded below takes half a second, and who is told to stop meanwhile has to hear it

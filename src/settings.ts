@@ -1,15 +1,15 @@
 /** The settings of a hub: the environment as one schema, and the same as an object for those who embed it. */
 import { isIP } from 'node:net'
 import { faultOfOrigin, faultOfOrigins } from './auth/origin-list.js'
-import { quote } from './hub/quote.js'
-import { isPattern } from './hub/topic.js'
-import { DEFAULT_HOST, DEFAULT_PORT, isHost } from './listen-address.js'
+import { quote } from './model/quote.js'
+import { isPattern } from './model/topic.js'
+import { DEFAULT_HOST, DEFAULT_PORT, isHost } from './server/listen-address.js'
 import { isLogAddress, type LogAddress } from './log/address.js'
 import type { Durability } from './log/durability.js'
-import { nearest } from './nearest.js'
-import { SettingsError } from './settings-error.js'
-import { Type, Value, type StaticDecode, type TSchema } from './typebox.js'
-import { MAX_DRAIN, parseDuration, parseSize } from './units.js'
+import { nearest } from './model/nearest.js'
+import { SettingsError } from './model/settings-error.js'
+import { Type, Value, type StaticDecode, type TSchema } from './schemas/typebox.js'
+import { MAX_DRAIN, parseDuration, parseSize } from './model/units.js'
 
 /** Says how a setting is written, for messages and for the docs. */
 interface Form {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { SettingsError } from '../src/settings-error.js'
+import { SettingsError } from '../src/model/settings-error.js'
 import { describeSettings, loadSettings, resolveSettings, type Settings } from '../src/settings.js'
 
 /** The message of the refusal, line by line. */

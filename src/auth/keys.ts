@@ -1,7 +1,7 @@
 /** The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Algorithm } from 'fast-jwt'
-import { SettingsError } from '../settings-error.js'
+import { SettingsError } from '../model/settings-error.js'
 
 /** The name of a signature's algorithm: RFC 7518, 3.1, RFC 8037 and RFC 9864. fast-jwt verifies the last ones, and has no type for them. */
 export type SignatureAlgorithm = Algorithm | 'Ed25519' | 'Ed448'

@@ -1,5 +1,5 @@
 /** The origins that a setting lists: how each is written, and whether the origin of a request is one of them. */
-import { quote } from '../hub/quote.js'
+import { quote } from '../model/quote.js'
 
 /** A host's subdomains, at any depth; the host itself is not one of them. */
 const SUBDOMAINS = /^(https?:\/\/)\*\.([a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::\d{1,5})?)$/

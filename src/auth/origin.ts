@@ -4,7 +4,7 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
-import { quote } from '../hub/quote.js'
+import { quote } from '../model/quote.js'
 import type { OriginList } from './origin-list.js'
 
 /** Whether a request's page is one of the hub's own, or of an origin that is listed; `*` lists none. */

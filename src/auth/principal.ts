@@ -1,11 +1,11 @@
 /** Who makes a request, and what they may do. */
 import { Problem } from '../errors.js'
-import { isShallow } from '../hub/json.js'
-import type { Action, Principal } from '../hub/principal.js'
-import { quote } from '../hub/quote.js'
-import { covers, isReserved, resolveGrant } from '../hub/topic.js'
+import { isShallow } from '../model/json.js'
+import type { Action, Principal } from '../model/principal.js'
+import { quote } from '../model/quote.js'
+import { covers, isReserved, resolveGrant } from '../model/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
-import { Compile } from '../typebox.js'
+import { Compile } from '../schemas/typebox.js'
 
 /** The last time that can be written down (RFC 3339), in milliseconds since the epoch of Unix: no token ends later. */
 const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)

@@ -1,7 +1,7 @@
 /** Revocations: tokens, or all tokens of a subject, that are refused until a time although they are good. */
 import { randomBytes } from 'node:crypto'
 import { Problem } from '../errors.js'
-import type { Principal } from '../hub/principal.js'
+import type { Principal } from '../model/principal.js'
 import type { Records } from '../log/log.js'
 
 const PREFIX = 'revocation/'

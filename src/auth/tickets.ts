@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { createSigner, createVerifier } from 'fast-jwt'
 import { Problem } from '../errors.js'
-import type { Principal } from '../hub/principal.js'
+import type { Principal } from '../model/principal.js'
 import type { Records } from '../log/log.js'
 import { readClaims, type Bearer } from './principal.js'
 

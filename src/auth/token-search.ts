@@ -1,7 +1,7 @@
 /** Where the token of a request is looked for. What is found first counts, so a request has one bearer. */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
-import { quote } from '../hub/quote.js'
+import { quote } from '../model/quote.js'
 import { readSession } from './session-cookie.js'
 
 export type TokenSource = 'header' | 'ticket' | 'cookie' | 'query'

@@ -1,11 +1,11 @@
 /** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { drawEpoch } from '../hub/cursor.js'
-import { NO_WORK } from '../log/file/pages.js'
-import { Room } from '../log/file/room.js'
-import { StoreError } from '../log/file/store-error.js'
-import { checkFolder, openStore } from '../log/file/store.js'
+import { drawEpoch } from '../model/cursor.js'
+import { NO_WORK } from '../log/lmdb/pages.js'
+import { Room } from '../log/lmdb/room.js'
+import { StoreError } from '../log/lmdb/store-error.js'
+import { checkFolder, openStore } from '../log/lmdb/store.js'
 import { UsageError, type Process } from './command.js'
 
 /**

@@ -3,9 +3,9 @@ import { createDecoder } from 'fast-jwt'
 import { lacksClaim, readClaims, whyVoid } from '../auth/principal.js'
 import { TokenVerifier } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
-import type { Action } from '../hub/principal.js'
-import { resolveGrant } from '../hub/topic.js'
-import { SettingsError } from '../settings-error.js'
+import type { Action } from '../model/principal.js'
+import { resolveGrant } from '../model/topic.js'
+import { SettingsError } from '../model/settings-error.js'
 import type { Settings } from '../settings.js'
 
 export interface Explanation {

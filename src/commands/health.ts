@@ -1,7 +1,7 @@
 /** `fanfare health`: asks the hub that this environment is for whether it is alive; for a container's health check. */
 import { request } from 'node:http'
-import { DEFAULT_HOST, DEFAULT_PORT, socketPathOf } from '../listen-address.js'
-import { SettingsError } from '../settings-error.js'
+import { DEFAULT_HOST, DEFAULT_PORT, socketPathOf } from '../server/listen-address.js'
+import { SettingsError } from '../model/settings-error.js'
 import { UsageError, type Process } from './command.js'
 
 /** How long the answer may take, in milliseconds. */

@@ -1,14 +1,14 @@
 /** `fanfare inspect`: what a log holds, read beside whoever writes it. */
 import { parseArgs } from 'node:util'
-import { printCursor } from '../hub/cursor.js'
-import { Selection } from '../hub/selection.js'
-import { finish } from '../hub/slice.js'
-import { isTopic } from '../hub/topic.js'
-import { Reader } from '../log/file/reader.js'
-import { State, type Topic } from '../log/file/state.js'
-import { asStoreError, checkFolder, openStore, type Tables } from '../log/file/store.js'
+import { printCursor } from '../model/cursor.js'
+import { Selection } from '../model/selection.js'
+import { finish } from '../event-loop/time-slice.js'
+import { isTopic } from '../model/topic.js'
+import { Reader } from '../log/lmdb/reader.js'
+import { State, type Topic } from '../log/lmdb/state.js'
+import { asStoreError, checkFolder, openStore, type Tables } from '../log/lmdb/store.js'
 import { printEvent } from '../routes/history.js'
-import { printSize } from '../units.js'
+import { printSize } from '../model/units.js'
 import { UsageError, type Process } from './command.js'
 
 /** How many events are read at once. */
@@ -61,7 +61,7 @@ function row(tables: Tables, topic: Topic): string[] {
 }
 
 function timeOf(tables: Tables, sequence: number | undefined): string {
-  const event = sequence === undefined ? undefined : tables.events.show(sequence)
+  const event = sequence === undefined ? undefined : tables.events.view(sequence)
   return event ? new Date(event.time).toISOString() : '-'
 }
 

@@ -3,8 +3,8 @@ import { lookup } from 'node:dns/promises'
 import { lstatSync, rmSync } from 'node:fs'
 import { connect, isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { socketPathOf } from '../listen-address.js'
-import { SettingsError } from '../settings-error.js'
+import { socketPathOf } from '../server/listen-address.js'
+import { SettingsError } from '../model/settings-error.js'
 
 /** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */
 const BACKLOG = 4_096

@@ -3,11 +3,11 @@ import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
-import { developmentKey, firstMinute, SECRET_FILE, type DevelopmentKey } from '../first-minute.js'
-import { monotonicNow } from '../hub/clock.js'
+import { developmentKey, devBanner, SECRET_FILE, type DevelopmentKey } from './dev-banner.js'
+import { monotonicNow } from '../model/clock.js'
 import { folderOf } from '../log/address.js'
-import { createLogger } from '../logger.js'
-import { SettingsError } from '../settings-error.js'
+import { createLogger } from '../server/logger.js'
+import { SettingsError } from '../model/settings-error.js'
 import { loadSettings, type Settings } from '../settings.js'
 import type { Process } from './command.js'
 import { warnOfDescriptorLimit, watchDescriptors } from './descriptors.js'
@@ -58,7 +58,7 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
   warnOfDescriptorLimit(hub.maxConnections, logger)
   watchDescriptors(logger)
   logger.info({ address: address.text }, `listening on ${address.text}`)
-  if (key) tell(key, firstMinute(address, key, hub.console), logger, { isRead: terminal, stdout, stderr })
+  if (key) tell(key, devBanner(address, key, hub.console), logger, { isRead: terminal, stdout, stderr })
 }
 
 /** Ends the streams, and keeps the port open for requests that are being served: both together take the time at most. */
@@ -88,7 +88,7 @@ interface Output extends Pick<Process, 'stdout' | 'stderr'> {
  * Says how to use a hub for development right away. Standard output is for the log alone where no person reads it: the same
  * words are then lines of standard error, and fields of the log.
  */
-function tell({ isKept, isReplaced, failure }: DevelopmentKey, { text, ...fields }: ReturnType<typeof firstMinute>, logger: Logger, { isRead, stdout, stderr }: Output): void {
+function tell({ isKept, isReplaced, failure }: DevelopmentKey, { text, ...fields }: ReturnType<typeof devBanner>, logger: Logger, { isRead, stdout, stderr }: Output): void {
   if (failure) logger.warn({ err: failure }, 'the secret for development cannot be kept in the folder of the log, so it is for this run')
   if (isReplaced) logger.warn({ file: SECRET_FILE }, 'the file for the secret in the folder of the log held none, so another was drawn: older tokens are refused')
   if (isRead) {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGTERM'] as const
 const ERRORS = ['uncaughtException', 'unhandledRejection'] as const
 /** How long what is being written may take when the process ends at once, in milliseconds. */
-const HALT_PATIENCE = 2_000
+const HALT_TIMEOUT = 2_000
 /**
  * For how long the same signal is an echo under npm, in milliseconds: a terminal sends it to npm and to its child, and npm
  * hands it on to the child (`@npmcli/run-script`, lib/signal-manager.js).
@@ -93,7 +93,7 @@ export class Stop {
   async #exit(code: number, halt: () => Promise<void>): Promise<void> {
     if (this.#isExiting) return
     this.#isExiting = true
-    setTimeout(kill, HALT_PATIENCE)
+    setTimeout(kill, HALT_TIMEOUT)
     await halt()
     process.exit(code)
   }

@@ -6,20 +6,20 @@ import type { EventLog, Span } from '../log/log.js'
 import { Chunk } from '../wire/chunk.js'
 import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
-import { BATCH_EVENTS, type PastBatch } from './past-batch.js'
-import { PastBatches } from './past-batches.js'
-import type { Selection } from './selection.js'
-import { drawRetry, type Encoder } from './sse.js'
+import { BATCH_EVENTS, type CatchUpBatch } from './catch-up-batch.js'
+import { CatchUpCache } from './catch-up-cache.js'
+import type { Selection } from '../model/selection.js'
+import { drawRetry, type Encoder } from '../wire/sse.js'
 import type { KnownGap, Replay, Subscriber } from './subscriber.js'
-import { Turns } from './turns.js'
+import { FairScheduler } from '../event-loop/fair-scheduler.js'
 
 export class CatchUp {
   readonly #log: EventLog
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #head: () => number
-  readonly #past: PastBatches
-  readonly #turns = new Turns()
+  readonly #past: CatchUpCache
+  readonly #scheduler = new FairScheduler()
 
   /** @param head the newest sequence that has been given to the fanout */
   constructor(log: EventLog, encoder: Encoder, fanout: Fanout, head: () => number) {
@@ -27,7 +27,7 @@ export class CatchUp {
     this.#encoder = encoder
     this.#fanout = fanout
     this.#head = head
-    this.#past = new PastBatches(log, encoder, head)
+    this.#past = new CatchUpCache(log, encoder, head)
   }
 
   /**
@@ -44,7 +44,7 @@ export class CatchUp {
         hasTurn = false
         hasRoom = await this.#read(subscriber)
       } else {
-        await this.#turns.next()
+        await this.#scheduler.next()
         hasTurn = true // meanwhile it may have been given other topics
       }
     }
@@ -82,7 +82,7 @@ export class CatchUp {
    * Tells of a gap once it is known which event follows it.
    * @returns whether its sink still has room
    */
-  #tellGap(subscriber: Subscriber, missing: KnownGap, { events, more, oldest, position, trims }: PastBatch): boolean {
+  #tellGap(subscriber: Subscriber, missing: KnownGap, { events, more, oldest, position, trims }: CatchUpBatch): boolean {
     const isPending = subscriber.gap !== undefined
     if (events === 0 && more) {
       subscriber.gap = missing // a later batch has the first event
@@ -138,14 +138,14 @@ export class CatchUp {
   async #hasMore(selection: Selection, { after, until }: Required<Span>, count: number): Promise<boolean> {
     let found = 0
     for (let position = after; ; ) {
-      const shown = await this.#log.show(selection, { after: position, until }, () => ++found <= count)
-      if (shown.gap || found > count) return true
-      if (!shown.more) return false
-      position = shown.position
+      const scanned = await this.#log.scan(selection, { after: position, until }, () => ++found <= count)
+      if (scanned.gap || found > count) return true
+      if (!scanned.more) return false
+      position = scanned.position
     }
   }
 
-  #missing({ sequence, knownTrims }: Subscriber, batch: PastBatch): KnownGap | undefined {
+  #missing({ sequence, knownTrims }: Subscriber, batch: CatchUpBatch): KnownGap | undefined {
     if (batch.trimmedAt === undefined || (knownTrims !== undefined && batch.trimmedAt <= knownTrims)) return undefined
     return { reason: 'expired', after: this.#encoder.cursor(sequence) }
   }

@@ -1,8 +1,8 @@
 /** The streams that are open: each by its connection's id, and how many there are of a subject or from an address (`networkOf`). */
-import { networkOf } from './address.js'
-import { mapInTurns } from './slice.js'
-import { Smallest } from './smallest.js'
-import type { CloseReason } from './sse.js'
+import { networkOf } from '../model/client-address.js'
+import { mapInTurns } from '../event-loop/time-slice.js'
+import { Smallest } from '../model/smallest.js'
+import type { CloseReason } from '../wire/sse.js'
 import type { Subscriber } from './subscriber.js'
 
 export class Connections {

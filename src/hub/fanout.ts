@@ -5,9 +5,9 @@
 import { Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Latency } from './latency.js'
-import type { Selection } from './selection.js'
-import { Slice } from './slice.js'
-import type { Format } from './sse.js'
+import type { Selection } from '../model/selection.js'
+import { TimeSlice } from '../event-loop/time-slice.js'
+import type { Format } from '../wire/sse.js'
 import type { Subscriber, SubscriberInfo } from './subscriber.js'
 import { TopicIndex } from './topic-index.js'
 
@@ -19,20 +19,20 @@ const RECENT_BYTES = 1024 * 1024
 
 /** A feed in the middle of being swept. */
 interface Round {
-  feed: Feed
+  feed: Feed<Subscriber>
   remaining: Iterator<Subscriber>
   /** The feed's end when the round began: everybody gets at least that far. */
   target: number
 }
 
 export class Fanout {
-  readonly #feeds = new Map<string, Feed>()
-  readonly #index = new TopicIndex<Feed>()
-  #due: Feed[] = []
+  readonly #feeds = new Map<string, Feed<Subscriber>>()
+  readonly #index = new TopicIndex<Feed<Subscriber>>()
+  #due: Feed<Subscriber>[] = []
   #round: Round | undefined
   #scheduled = false
   /** Feeds that keep frames for somebody who waits. */
-  readonly #holding = new Set<Feed>()
+  readonly #holding = new Set<Feed<Subscriber>>()
   /** Frames of an order before this are too old to be kept. */
   #recent = 0
   #generation = { start: 0, bytes: 0 }
@@ -44,11 +44,11 @@ export class Fanout {
   latency: Latency | undefined
 
   /** The feed for a selection in a format; made when nobody has asked for it yet. */
-  feed(selection: Selection, format: Format, head: number): Feed {
+  feed(selection: Selection, format: Format, head: number): Feed<Subscriber> {
     const key = feedKey(selection, format)
     let feed = this.#feeds.get(key)
     if (!feed) {
-      feed = new Feed(selection, format, head)
+      feed = new Feed<Subscriber>(selection, format, head)
       this.#feeds.set(key, feed)
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
@@ -56,7 +56,7 @@ export class Fanout {
   }
 
   /** Counts a subscriber among those of a feed, from which it reads from now on. */
-  enter(feed: Feed, { observes }: SubscriberInfo): void {
+  enter(feed: Feed<Subscriber>, { observes }: SubscriberInfo): void {
     feed.size++
     if (observes) feed.observers++
   }
@@ -125,7 +125,7 @@ export class Fanout {
     return isWatched
   }
 
-  #count(topic: string, isMeant: (feed: Feed) => boolean): number {
+  #count(topic: string, isMeant: (feed: Feed<Subscriber>) => boolean): number {
     const round = ++this.#countings
     let count = 0
     this.#index.each(topic, (feed) => {
@@ -157,7 +157,7 @@ export class Fanout {
 
   readonly #sweep = (): void => {
     this.#scheduled = false
-    const slice = new Slice()
+    const slice = new TimeSlice()
     for (let round = this.#nextRound(); round; round = this.#nextRound()) {
       for (let next = round.remaining.next(); !next.done; next = round.remaining.next()) {
         this.#send(next.value, slice.now)
@@ -192,7 +192,7 @@ export class Fanout {
   }
 
   /** Keeps of a feed's frames only what somebody who is not live may still want, and not for long. */
-  #settle(feed: Feed): void {
+  #settle(feed: Feed<Subscriber>): void {
     if (feed.live.size === feed.size) {
       feed.releaseAll()
       this.#holding.delete(feed)

@@ -4,9 +4,8 @@
  */
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
-import type { Selection } from './selection.js'
-import type { Format, Wire } from './sse.js'
-import type { Subscriber } from './subscriber.js'
+import type { Selection } from '../model/selection.js'
+import type { Format, Wire } from '../wire/sse.js'
 
 /** What is written at once. */
 export interface Batch {
@@ -29,14 +28,15 @@ export const BATCH_BYTES = 64 * 1024
 
 let lastId = 0
 
-export class Feed {
+/** `Reader` is what a feed has as its subscribers. */
+export class Feed<Reader = unknown> {
   /** Its own, of all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
   /** How its events look. The selection and the format decide that alone: feeds that differ in nothing else would be one feed. */
   readonly wire: Wire
   /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */
-  readonly live = new Set<Subscriber>()
+  readonly live = new Set<Reader>()
   /** How many subscribers read this feed. */
   size = 0
   /** How many of them observe: they do not count as subscribers of a topic. */

@@ -1,7 +1,7 @@
 /** An event on its way to subscribers, encoded at most once for each way in which it can look. */
 import type { Chunk } from '../wire/chunk.js'
-import type { NewEvent } from './event.js'
-import type { Encoder, Wire } from './sse.js'
+import type { NewEvent } from '../model/event.js'
+import type { Encoder, Wire } from '../wire/sse.js'
 
 export class Frame {
   readonly event: NewEvent

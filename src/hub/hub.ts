@@ -1,28 +1,29 @@
 /** The hub: the few verbs that everything else uses. Knows nothing of HTTP. */
 import type { Appended, EventLog, LogStats, Page, Records, TopicsOptions, TopicStats } from '../log/log.js'
 import { Chunk } from '../wire/chunk.js'
-import { SettingsError } from '../settings-error.js'
-import { MAX_DRAIN } from '../units.js'
+import { SettingsError } from '../model/settings-error.js'
+import { MAX_DRAIN } from '../model/units.js'
 import { CatchUp } from './catch-up.js'
-import { monotonicNow, wallNow } from './clock.js'
-import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from './event.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
+import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from '../model/event.js'
 import { Connections } from './connections.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
-import { HubError } from './hub-error.js'
+import { HubError } from '../model/hub-error.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
-import { OwnTopics } from './own-topics.js'
+import { SystemTopics } from './system-topics.js'
 import { Presence, type Present } from './presence.js'
-import { hasExpired, type Principal } from './principal.js'
-import { quote } from './quote.js'
-import type { Selection } from './selection.js'
-import { mapInTurns } from './slice.js'
-import { closeBlock, drawRetry, Encoder, type CloseReason, type Format } from './sse.js'
+import { hasExpired, type Principal } from '../model/principal.js'
+import { quote } from '../model/quote.js'
+import type { Selection } from '../model/selection.js'
+import { mapInTurns } from '../event-loop/time-slice.js'
+import { closeBlock, drawRetry, Encoder, type CloseReason, type Format } from '../wire/sse.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
-import { Subscriber, type Sink, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
-import { requireTopic, requireTopicName } from './topic.js'
-import { Upkeep, type UpkeepOptions } from './upkeep.js'
+import { Subscriber, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import type { Sink } from '../wire/sink.js'
+import { requireTopic, requireTopicName } from '../model/topic.js'
+import { StreamReaper, type UpkeepOptions } from './stream-reaper.js'
 
 /** What became of a published event. */
 export interface Receipt {
@@ -93,10 +94,10 @@ export class Hub implements SubscriberOwner {
   /** How far subjects have read, by their own account. */
   readonly cursors: NamedCursors
   readonly #presence: Presence
-  readonly #ownTopics: OwnTopics
+  readonly #systemTopics: SystemTopics
   /** The streams that are open. */
   readonly connections = new Connections()
-  readonly #upkeep: Upkeep
+  readonly #reaper: StreamReaper
   readonly #maxEventSize: number
   readonly #onError: (err: unknown, message: string) => void
   readonly #unfollow: () => void
@@ -107,13 +108,13 @@ export class Hub implements SubscriberOwner {
   /** Whether it is about to close, and waits for no request that lasts. */
   #isEnding = false
 
-  constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...upkeep }: HubOptions) {
+  constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...reaper }: HubOptions) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
     this.#presence = new Presence(presenceGrace, (type, change) => this.#tell(change.topic, change, type))
-    this.#ownTopics = new OwnTopics({
+    this.#systemTopics = new SystemTopics({
       connections: this.connections,
       fanout: this.#fanout,
       log: () => log.stats(),
@@ -124,7 +125,7 @@ export class Hub implements SubscriberOwner {
     this.#maxEventSize = maxEventSize
     this.#onError = onError
     this.#unfollow = log.follow((events) => this.#dispatch(events))
-    this.#upkeep = new Upkeep(this.connections, upkeep, (subscriber) => this.#beat(subscriber), (now) => {
+    this.#reaper = new StreamReaper(this.connections, reaper, (subscriber) => this.#beat(subscriber), (now) => {
       this.#fanout.releaseOld()
       this.cursors.tick()
       this.#presence.tick(now)
@@ -174,7 +175,7 @@ export class Hub implements SubscriberOwner {
   async publish(topic: string, input: EventInput): Promise<Receipt> {
     const event = this.check(topic, input)
     this.#requireOpen()
-    const since = this.#ownTopics.clock()
+    const since = this.#systemTopics.clock()
     const receipt = event.ephemeral ? this.#publishEphemeral(event) : this.#receipt(event, await this.#appendOne(event))
     if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
     return receipt
@@ -205,7 +206,7 @@ export class Hub implements SubscriberOwner {
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     this.#requireOpen()
     requireChecked(events)
-    const since = this.#ownTopics.clock()
+    const since = this.#systemTopics.clock()
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#append(kept, events) : []
     let next = 0
@@ -241,7 +242,7 @@ export class Hub implements SubscriberOwner {
     if (start.latestUntil !== undefined) subscriber.stall = { told: true, until: start.latestUntil }
     this.connections.add(subscriber)
     if (cursor) this.cursors.opened(cursor, subscriber)
-    this.#ownTopics.changed(subscriber, 'opened')
+    this.#systemTopics.changed(subscriber, 'opened')
     this.#presentAt(subscriber, undefined, selection)
     subscriber.send(this.#encoder.open(this.resumeId(subscriber), info.id, selection.patterns, drawRetry()))
     if (!subscriber.isClosed) this.#run(subscriber)
@@ -272,7 +273,7 @@ export class Hub implements SubscriberOwner {
     subscriber.moveTo(feed, this.#head)
     this.#presentAt(subscriber, before, selection)
     if (isLive) this.#run(subscriber)
-    this.#ownTopics.changed(subscriber, 'changed')
+    this.#systemTopics.changed(subscriber, 'changed')
   }
 
   /**
@@ -285,7 +286,7 @@ export class Hub implements SubscriberOwner {
     if (subscriber.info.observes && !principal.admin) this.#show(subscriber)
     this.#presence.renewed(principal, subscriber.feed.selection)
     if (selection) this.move(subscriber, selection)
-    else this.#ownTopics.changed(subscriber, 'changed')
+    else this.#systemTopics.changed(subscriber, 'changed')
   }
 
   /** What is told of an open stream. */
@@ -358,7 +359,7 @@ export class Hub implements SubscriberOwner {
   leave(subscriber: Subscriber, reason?: CloseReason): void {
     if (!this.connections.delete(subscriber)) return
     this.#fanout.leave(subscriber)
-    this.#ownTopics.changed(subscriber, 'closed', reason ?? 'gone')
+    this.#systemTopics.changed(subscriber, 'closed', reason ?? 'gone')
     this.#presentAt(subscriber, subscriber.feed.selection, undefined)
     this.cursors.closed(subscriber)
   }
@@ -395,8 +396,8 @@ export class Hub implements SubscriberOwner {
     if (this.#state === 'closed') return
     this.endStreams()
     this.#state = 'closed'
-    this.#upkeep.stop()
-    this.#ownTopics.stop()
+    this.#reaper.stop()
+    this.#systemTopics.stop()
     this.#unfollow()
     await this.cursors.close()
     await this.#log.close()
@@ -445,7 +446,7 @@ export class Hub implements SubscriberOwner {
   #dispatch(events: readonly StoredEvent[]): void {
     for (const event of events) {
       this.#head = event.sequence
-      this.#ownTopics.published(event)
+      this.#systemTopics.published(event)
       this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time, this.cursor(event.sequence)))
     }
   }
@@ -487,7 +488,7 @@ export class Hub implements SubscriberOwner {
   }
 
   #publishEphemeral(event: NewEvent): Receipt {
-    this.#ownTopics.published(event)
+    this.#systemTopics.published(event)
     return this.#sendEphemeral(event)
   }
 

@@ -1,6 +1,6 @@
 /** How long it takes from publishing something until it has been handed to the sockets of all who are live. */
 import { createHistogram } from 'node:perf_hooks'
-import { monotonicNow } from './clock.js'
+import { monotonicNow } from '../model/clock.js'
 
 /** Quantiles, in milliseconds; 0 when there was nothing to measure. */
 export interface LatencyQuantiles {

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import type { Records } from '../log/log.js'
-import { monotonicNow, wallNow } from './clock.js'
-import { parseCursor, printCursor } from './cursor.js'
-import { HubError } from './hub-error.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
+import { parseCursor, printCursor } from '../model/cursor.js'
+import { HubError } from '../model/hub-error.js'
 import type { Subscriber } from './subscriber.js'
 
 /** Whose cursor, and which. */

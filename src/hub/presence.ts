@@ -2,13 +2,11 @@
  * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a pattern
  * looks on, and is not present on all that it may match.
  */
-import { monotonicNow, wallNow } from './clock.js'
-import type { Principal } from './principal.js'
-import type { Selection } from './selection.js'
-import { isReserved } from './topic.js'
-
-/** The type of an event that tells who came or went. */
-export type PresenceType = 'fanfare.join' | 'fanfare.leave'
+import { monotonicNow, wallNow } from '../model/clock.js'
+import type { PresenceType } from '../model/presence-type.js'
+import type { Principal } from '../model/principal.js'
+import type { Selection } from '../model/selection.js'
+import { isReserved } from '../model/topic.js'
 
 /** A subject on a topic. */
 export interface Present {
@@ -28,10 +26,6 @@ export interface PresenceChange {
   info: unknown
   /** How many subjects are there now. */
   subjects: number
-}
-
-export function isPresenceType(type: string | undefined): type is PresenceType {
-  return type === 'fanfare.join' || type === 'fanfare.leave'
 }
 
 export class Presence {

@@ -1,10 +1,10 @@
 /** Where a stream begins: what a subscriber says it has read, or how much of the past it wants. */
 import type { EventLog, Page } from '../log/log.js'
 import type { KnownGap } from './subscriber.js'
-import { parseCursor } from './cursor.js'
-import type { StoredEvent } from './event.js'
-import type { Selection } from './selection.js'
-import type { GapReason } from './sse.js'
+import { parseCursor } from '../model/cursor.js'
+import type { StoredEvent } from '../model/event.js'
+import type { Selection } from '../model/selection.js'
+import type { GapReason } from '../wire/sse.js'
 
 /** What a subscriber asks for. */
 export interface StartRequest {

@@ -5,9 +5,9 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import { memoryUsage } from 'node:process'
 import type { LogStats } from '../log/log.js'
-import { monotonicNow, wallNow } from './clock.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
-import type { NewEvent } from './event.js'
+import type { NewEvent } from '../model/event.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
 import type { Subscriber } from './subscriber.js'
 

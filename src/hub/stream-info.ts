@@ -1,5 +1,5 @@
 /** What is told of an open stream: to whoever asks for it, and on `fanfare.connections`. */
-import type { CloseReason } from './sse.js'
+import type { CloseReason } from '../wire/sse.js'
 import type { Subscriber } from './subscriber.js'
 
 /** The topic on which it is told that streams open, change and end. */

@@ -1,40 +1,12 @@
 /** A subscriber is a cursor into the log and a sink. Nothing is queued for it. */
 import type { Chunk } from '../wire/chunk.js'
-import { monotonicNow, wallNow } from './clock.js'
+import type { Lender, Sink, SinkListener } from '../wire/sink.js'
+import { monotonicNow, wallNow } from '../model/clock.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
-import type { Principal } from './principal.js'
-import type { Selection } from './selection.js'
-import { closeBlock, drawRetry, type CloseReason, type GapReason } from './sse.js'
-
-/** Where a subscriber's bytes go: a socket, or something like one. */
-export interface Sink {
-  /** Who is told what happens to the sink. */
-  reader: SinkReader | undefined
-  /**
-   * Sends a chunk. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the reader follows.
-   * @param lender is told once the bytes may be overwritten, where that can be known: not of TLS, HTTP/2 and injected requests
-   */
-  write(chunk: Chunk, lender?: Lender): boolean
-  /** Sends the last chunk and closes, at once or when the peer has taken it, but does not wait for it for long. */
-  end(chunk: Chunk): void
-}
-
-/** Whose bytes a sink was given. */
-export interface Lender {
-  /** The bytes have been sent to the last one. */
-  release(): void
-}
-
-/** What a sink tells. */
-export interface SinkReader {
-  /** A sink that was full has room again. */
-  drained(): void
-  /** A sink that was full has made no progress for as long as is allowed. */
-  stalled(): void
-  /** The peer has gone, or `end` is done. */
-  closed(): void
-}
+import type { Principal } from '../model/principal.js'
+import type { Selection } from '../model/selection.js'
+import { closeBlock, drawRetry, type CloseReason, type GapReason } from '../wire/sse.js'
 
 /**
  * - `catching-up`: is being sent what the log holds behind its cursor
@@ -95,7 +67,7 @@ export interface SubscriberInfo {
 /** What a subscriber begins with. */
 export interface SubscriberOptions {
   info: SubscriberInfo
-  feed: Feed
+  feed: Feed<Subscriber>
   /** Everything up to here it has, or does not want. */
   sequence: number
   /** The newest sequence that its feed may have been given. */
@@ -108,9 +80,9 @@ export interface SubscriberOptions {
 /** After how long without room somebody who is catching up counts as having stalled, in milliseconds. */
 const STALL = 1_000
 
-export class Subscriber implements SinkReader {
+export class Subscriber implements SinkListener {
   // What each write touches stands together at the beginning: with a thousand subscribers every line of it comes from afar.
-  feed: Feed
+  feed: Feed<Subscriber>
   /** Its cursor: everything that it asked for, up to this sequence, has been handed to its sink. */
   sequence: number
   /** The place in its feed from which it reads on; `undefined`: it reads the log. */
@@ -162,13 +134,13 @@ export class Subscriber implements SinkReader {
     this.openedAt = this.lastWrite = monotonicNow()
     this.#sink = sink
     this.#owner = owner
-    sink.reader = this
+    sink.listener = this
   }
 
   /**
    * Reads another feed from now on, from the same cursor. Replays of patterns that the feed does not have are dropped.
    */
-  moveTo(feed: Feed, head: number): void {
+  moveTo(feed: Feed<Subscriber>, head: number): void {
     if (this.state !== 'live') this.#carry(this.feed.ephemeralSince(this.place ?? this.feed.placeAfter(this.sequence, this.origin.place) ?? this.origin.place))
     this.replays = this.replays.flatMap((replay) => {
       const selection = replay.selection.of(replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)))

@@ -1,5 +1,5 @@
 /** Finds who is interested in a topic: exact topics in a map, patterns in a tree of segments. */
-import { isExact, isReserved } from './topic.js'
+import { isExact, isReserved } from '../model/topic.js'
 
 interface Node<T> {
   children: Map<string, Node<T>>

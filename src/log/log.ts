@@ -2,10 +2,10 @@
  * What the hub needs of a place where events are kept. Every implementation passes the one suite in
  * `test/contract/log.ts`.
  */
-import type { NewEvent, StoredEvent } from '../hub/event.js'
-import { HubError } from '../hub/hub-error.js'
-import { quote } from '../hub/quote.js'
-import type { Selection } from '../hub/selection.js'
+import type { NewEvent, ScannedEvent, StoredEvent } from '../model/event.js'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
+import type { Selection } from '../model/selection.js'
 
 /** What became of an event that was appended. */
 export interface Appended {
@@ -31,15 +31,9 @@ export interface ReadOptions extends Span {
   bytes?: number
 }
 
-/** An event while the log shows it. */
-export interface ShownEvent extends Omit<StoredEvent, 'payload'> {
-  /** Bytes are UTF-8, and are overwritten as soon as the next event is shown. */
-  payload: string | Buffer
-}
-
-/** How far somebody was shown the log. */
-export interface Shown {
-  /** Every event that matches, up to this sequence, has been shown, or lay before it. */
+/** How far a scan came. */
+export interface ScanResult {
+  /** Every event that matches, up to this sequence, has been visited, or lay before it. */
   position: number
   /** There are further events that match, up to `until`. */
   more: boolean
@@ -50,7 +44,7 @@ export interface Shown {
 }
 
 /** Some of the log's events. */
-export interface Page extends Shown {
+export interface Page extends ScanResult {
   /** Events that match, in order of their sequences. */
   events: StoredEvent[]
 }
@@ -139,9 +133,9 @@ export interface EventLog {
 
   /**
    * Shows retained events in order, as cheaply as it can: for who makes bytes of them at once.
-   * @param see says whether it has taken the event; after a `false` no other is shown
+   * @param visit says whether it has taken the event; after a `false` no other event is visited
    */
-  show(selection: Selection, span: Span, see: (event: ShownEvent) => boolean): Promise<Shown>
+  scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult>
 
   /**
    * Finds where to start in order to read the newest `count` events of a selection.

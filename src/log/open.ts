@@ -1,10 +1,10 @@
 /** Opens the log that the settings name. */
 import { getHeapStatistics } from 'node:v8'
 import { folderOf, type LogAddress } from './address.js'
-import type { FileLogOptions } from './file.js'
+import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
-import { MemoryLog } from './memory.js'
-import { printSize } from '../units.js'
+import { MemoryLog } from './memory/memory-log.js'
+import { printSize } from '../model/units.js'
 
 /** How many bytes a log keeps that is told nothing else. */
 const RETAIN_BYTES = 1024 ** 3
@@ -35,6 +35,6 @@ function heapLimit(): number {
 export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
   const folder = folderOf(address)
   if (folder === undefined) return new MemoryLog(options.retention)
-  const { FileLog } = await import('./file.js') // the database is loaded only where it is used
+  const { FileLog } = await import('./lmdb/lmdb-log.js') // the database is loaded only where it is used
   return FileLog.open({ folder, ...options })
 }

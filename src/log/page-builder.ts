@@ -1,6 +1,6 @@
 /** Collects the events of a page until it is full. */
-import type { StoredEvent } from '../hub/event.js'
-import type { ReadOptions, ShownEvent } from './log.js'
+import type { StoredEvent, ScannedEvent } from '../model/event.js'
+import type { ReadOptions } from './log.js'
 
 export class PageBuilder {
   readonly events: StoredEvent[] = []
@@ -14,7 +14,7 @@ export class PageBuilder {
   }
 
   /** `false`: it is full, and the event is not in it. */
-  take(event: ShownEvent): boolean {
+  take(event: ScannedEvent): boolean {
     if (this.events.length >= this.#limit || this.#size >= this.#bytes) return false
     const stored = isStored(event) ? event : { ...event, payload: event.payload.toString() }
     this.events.push(stored)
@@ -23,6 +23,6 @@ export class PageBuilder {
   }
 }
 
-function isStored(event: ShownEvent): event is StoredEvent {
+function isStored(event: ScannedEvent): event is StoredEvent {
   return typeof event.payload === 'string'
 }

@@ -2,7 +2,7 @@
  * Finds the events of a time: the newest time of each block of sequences. The wall clock may go back, so that times are not
  * in the order of sequences; blocks are, and a block that has no event of a time or later can be left out for certain.
  */
-import type { Selection } from '../hub/selection.js'
+import type { Selection } from '../model/selection.js'
 import type { EventLog, Span } from './log.js'
 
 /** How many sequences a block has at first. */
@@ -119,16 +119,16 @@ export class TimeIndex {
 }
 
 /** Leaves out what is older at the beginning of a block, as `EventLog.locate` does. */
-export async function locateIn({ after, until }: Required<Span>, log: Pick<EventLog, 'show'>, selection: Selection, time: number): Promise<number> {
+export async function locateIn({ after, until }: Required<Span>, log: Pick<EventLog, 'scan'>, selection: Selection, time: number): Promise<number> {
   const found = { last: after, isOver: after >= until }
   for (let position = after; !found.isOver; ) {
-    const shown = await log.show(selection, { after: position, until }, ({ sequence, time: at }) => {
+    const scanned = await log.scan(selection, { after: position, until }, ({ sequence, time: at }) => {
       found.isOver = at >= time
       if (!found.isOver) found.last = sequence
       return !found.isOver
     })
-    found.isOver ||= !shown.more
-    position = shown.position
+    found.isOver ||= !scanned.more
+    position = scanned.position
   }
   return found.last
 }

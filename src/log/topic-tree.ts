@@ -1,6 +1,6 @@
 /** Values by topic, as a tree of segments: the topics of some patterns are found without a look at any other topic. */
-import type { PatternNode, PatternTree } from '../hub/pattern-tree.js'
-import { isReserved } from '../hub/topic.js'
+import type { PatternNode, PatternTree } from '../model/pattern-tree.js'
+import { isReserved } from '../model/topic.js'
 
 /** What a branch takes: the object, its entry in a table, and a table of its own. */
 export const BRANCH_SIZE = 250

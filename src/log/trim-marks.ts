@@ -1,7 +1,7 @@
 /** Up to where topics have been trimmed: this decides whether a reader is missing something. */
-import type { PatternTree } from '../hub/pattern-tree.js'
-import type { Selection } from '../hub/selection.js'
-import type { Shown } from './log.js'
+import type { PatternTree } from '../model/pattern-tree.js'
+import type { Selection } from '../model/selection.js'
+import type { ScanResult } from './log.js'
 import { BRANCH_SIZE, TopicTree } from './topic-tree.js'
 
 /** How far something has been trimmed. */
@@ -113,8 +113,8 @@ export class GapSearch {
     this.#begun = this.#trims = history.trims
   }
 
-  /** How far somebody was shown the log, and whether there is a gap. */
-  shown(position: number, more: boolean): Shown {
+  /** Returns how far a scan came, and whether there is a gap. */
+  result(position: number, more: boolean): ScanResult {
     return { position, more, gap: this.#trimmedAt !== undefined, trimmedAt: this.#trimmedAt }
   }
 

@@ -12,7 +12,7 @@ import { Tickets } from '../auth/tickets.js'
 import { findToken, refuseTokenInQuery, type TokenSearch } from '../auth/token-search.js'
 import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
-import { hasExpired } from '../hub/principal.js'
+import { hasExpired } from '../model/principal.js'
 import type { Settings } from '../settings.js'
 import { wantsStream } from './errors.js'
 

@@ -6,12 +6,12 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { parseJson } from '../body-json.js'
+import { parseJson } from '../server/body-json.js'
 import { Problem } from '../errors.js'
-import { inviteBody, isExpectationUnmet } from '../expect-continue.js'
-import { MAX_DEPTH, tooDeep } from '../hub/json.js'
-import { quote } from '../hub/quote.js'
-import { readBody, tooLarge } from '../patience.js'
+import { inviteBody, isExpectationUnmet } from '../server/expect-continue.js'
+import { MAX_DEPTH, tooDeep } from '../model/json.js'
+import { quote } from '../model/quote.js'
+import { readBody, tooLarge } from '../server/body-timeout.js'
 import { hasBody } from './slow-requests.js'
 
 declare module 'fastify' {
@@ -43,7 +43,7 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 type Done = (err: Error | null, body?: unknown) => void
 type Parse = (bytes: Buffer) => unknown
 
-export default fp<{ patience: number }>(async (app, { patience }) => {
+export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
   app.removeAllContentTypeParsers()
 
   // Clients that name a type with every request do so also where there is no body to have it.
@@ -96,7 +96,7 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
       return done(err as Problem)
     }
     inviteBody(body)
-    readBody(body, limit, patience, (err, bytes) => {
+    readBody(body, limit, bodyTimeout, (err, bytes) => {
       if (err) return done(err)
       let value: unknown
       try {

@@ -5,8 +5,8 @@ import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { isAllowedOrigin } from '../auth/origin.js'
 import { OriginList } from '../auth/origin-list.js'
-import { withoutTokens } from '../logger.js'
-import { SettingsError } from '../settings-error.js'
+import { withoutTokens } from '../server/logger.js'
+import { SettingsError } from '../model/settings-error.js'
 import type { Settings } from '../settings.js'
 
 /** How long a browser may remember the answer to a preflight, in seconds: what Chromium caps it at. */

@@ -6,7 +6,7 @@ import { parse } from 'node:querystring'
 import compileSerializer from 'fast-json-stringify'
 import type { FastifyInstance, FastifyReply, RouteHandlerMethod, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { compileValidator } from '../validation.js'
+import { compileValidator } from '../schemas/validation.js'
 
 type Serializer = (value: unknown) => string
 

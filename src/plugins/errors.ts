@@ -2,11 +2,11 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { codeForStatus, Problem, reasonPhrase, type ProblemCode } from '../errors.js'
-import { HubError } from '../hub/hub-error.js'
-import { closeBlock, drawRetry } from '../hub/sse.js'
-import { pathOf, withoutTokens } from '../logger.js'
-import { preferredType } from '../negotiation.js'
-import { describeErrors, summarize } from '../validation.js'
+import { HubError } from '../model/hub-error.js'
+import { closeBlock, drawRetry } from '../wire/sse.js'
+import { pathOf, withoutTokens } from '../server/logger.js'
+import { preferredType } from '../server/negotiation.js'
+import { describeErrors, summarize } from '../schemas/validation.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -4,7 +4,7 @@
  * one that is believed.
  */
 import fp from 'fastify-plugin'
-import { canonicalAddress } from '../hub/address.js'
+import { canonicalAddress } from '../model/client-address.js'
 
 /** `192.0.2.1:5678`, `[2001:db8::1]:5678` or `[2001:db8::1]`. An IPv6 address without brackets has no port. */
 const WITH_PORT = /^(?:(\d{1,3}(?:\.\d{1,3}){3})\s*:\s*\d{1,5}|\[([0-9a-f:.]{2,45}(?:%[^\]]{1,50})?)\]\s*(?::\s*\d{1,5})?)$/i

@@ -2,11 +2,11 @@
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { monotonicNow } from '../hub/clock.js'
+import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { Settings } from '../settings.js'
-import { LOOK_INTERVAL, SilentConnections } from './silent-connections.js'
+import { LOOK_INTERVAL, IdleConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,7 +44,7 @@ export default fp<Settings>(async (app, settings) => {
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('hub', hub)
-  const silent = new SilentConnections(app)
+  const silent = new IdleConnections(app)
   app.decorate('fanfareRequestsAnswered', async (time: number) => {
     const deadline = monotonicNow() + time
     while (silent.areRequestsAtWork() && monotonicNow() < deadline) await delay(LOOK_INTERVAL)

@@ -4,7 +4,7 @@ import Fastify, { type FastifyRequest, type onRequestAsyncHookHandler } from 'fa
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
-import { networkOf } from '../hub/address.js'
+import { networkOf } from '../model/client-address.js'
 import type { Settings } from '../settings.js'
 
 declare module 'fastify' {

@@ -1,7 +1,7 @@
 /** Where in an application a hub is found, and which methods its paths take. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { pathOf } from '../logger.js'
+import { pathOf } from '../server/logger.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -3,8 +3,7 @@
  * (RFC 9111, 5.2.2.5). A route that answers something else, such as a file, sets a header of its own.
  */
 import fp from 'fastify-plugin'
-
-export const NO_STORE = { 'cache-control': 'no-store' }
+import { NO_STORE } from '../server/no-store.js'
 
 export default fp(async (app) => {
   app.addHook('onRequest', (_request, reply, done) => {

@@ -5,11 +5,11 @@
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.js'
-import { quote } from '../hub/quote.js'
-import { nearest } from '../nearest.js'
+import { quote } from '../model/quote.js'
+import { nearest } from '../model/nearest.js'
 import type { Settings } from '../settings.js'
-import type { TSchema } from '../typebox.js'
-import { escape } from '../validation.js'
+import type { TSchema } from '../schemas/typebox.js'
+import { escape } from '../schemas/validation.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -15,12 +15,12 @@ const DROP_TIME = 10_000
 /** How long a client that has sent more has to read its answer, in milliseconds. */
 const LINGER = 1_000
 
-export default fp<{ patience: number }>(async (app, { patience }) => {
+export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
   app.addHook('onSend', (request, reply, payload, done) => {
     if (!isBodyUnderWay(request)) return done(null, payload)
     // The rest may have come with the head and be parsed by now: a refusal in the first turn is sent in the next one.
     setImmediate(() => {
-      if (isBodyUnderWay(request)) closeAfter(request, reply, patience)
+      if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)
       done(null, payload)
     })
   })
@@ -30,7 +30,7 @@ export default fp<{ patience: number }>(async (app, { patience }) => {
     done()
     const { raw } = request
     if (raw.httpVersionMajor === 1 || !hasBody(raw) || raw.complete || raw.destroyed) return
-    const timer = setTimeout(() => raw.destroy(), Math.min(patience, DROP_TIME)).unref()
+    const timer = setTimeout(() => raw.destroy(), Math.min(bodyTimeout, DROP_TIME)).unref()
     raw.once('close', () => clearTimeout(timer))
   })
 }, { name: 'fanfare-slow-requests', fastify: '5.x' })
@@ -47,11 +47,11 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** Closes the connection once the answer is sent, in a way that lets the client read it. */
-export function closeAfter(request: FastifyRequest, reply: FastifyReply, patience: number): void {
+export function closeAfter(request: FastifyRequest, reply: FastifyReply, bodyTimeout: number): void {
   const { socket } = request.raw
   reply.header('connection', 'close')
   // Node calls this when a last response is sent (lib/_http_server.js); its own way resets the connection.
-  socket.destroySoon = () => linger(socket, Math.min(patience, DROP_TIME))
+  socket.destroySoon = () => linger(socket, Math.min(bodyTimeout, DROP_TIME))
 }
 
 /** Ends this side of a connection, drops what the other side still sends, and closes it when that has ended or takes too long. */

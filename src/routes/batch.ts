@@ -4,10 +4,10 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Problem } from '../errors.js'
-import { BATCH_MAX, type CheckedEvent } from '../hub/event.js'
-import { HubError } from '../hub/hub-error.js'
-import { quote } from '../hub/quote.js'
-import { Slice } from '../hub/slice.js'
+import { BATCH_MAX, type CheckedEvent } from '../model/event.js'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
+import { TimeSlice } from '../event-loop/time-slice.js'
 import { LARGE_EVENT, type IncomingEvents } from './incoming-events.js'
 
 /**
@@ -18,7 +18,7 @@ import { LARGE_EVENT, type IncomingEvents } from './incoming-events.js'
 export async function readBatch(body: Buffer, events: IncomingEvents): Promise<CheckedEvent[]> {
   const texts: Buffer[] = []
   const checked: CheckedEvent[] = []
-  let slice = new Slice(1)
+  let slice = new TimeSlice(1)
   for (const part of splitBatch(body, events.maxLength)) {
     if (part === TOO_LONG) throw naming(events.tooLong(), texts.length)
     if (part) texts.push(part)
@@ -37,9 +37,9 @@ export async function readBatch(body: Buffer, events: IncomingEvents): Promise<C
   return checked
 }
 
-async function nextSlice(): Promise<Slice> {
+async function nextSlice(): Promise<TimeSlice> {
   await nextTurn()
-  return new Slice(1)
+  return new TimeSlice(1)
 }
 
 /** Has a refusal name the event of a batch that it is about. */

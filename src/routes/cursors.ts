@@ -1,10 +1,10 @@
 /** Named cursors: how far a subject has read, acknowledged by itself. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
-import { parseCursor } from '../hub/cursor.js'
+import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
-import type { Principal } from '../hub/principal.js'
-import { quote } from '../hub/quote.js'
+import type { Principal } from '../model/principal.js'
+import { quote } from '../model/quote.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
 

@@ -1,9 +1,9 @@
 /** What the `type` of a problem leads to: the same words for everybody who meets it (RFC 9457, 3.1.1). */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem, refusals, type ProblemCode } from '../errors.js'
-import { quote } from '../hub/quote.js'
+import { quote } from '../model/quote.js'
 import { Refusal } from '../schemas/problem.js'
-import { Type } from '../typebox.js'
+import { Type } from '../schemas/typebox.js'
 
 const errors: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/errors', { schema: { response: { 200: Type.Object({ errors: Type.Array(Refusal) }) } } }, async () => ({

@@ -1,12 +1,12 @@
 /** History: what the log holds, a page at a time. */
 import { Problem } from '../errors.js'
-import { parseCursor } from '../hub/cursor.js'
-import type { StoredEvent } from '../hub/event.js'
+import { parseCursor } from '../model/cursor.js'
+import type { StoredEvent } from '../model/event.js'
 import type { Hub } from '../hub/hub.js'
-import { quote } from '../hub/quote.js'
+import { quote } from '../model/quote.js'
 import type { Page } from '../log/log.js'
-import type { Selection } from '../hub/selection.js'
-import { mapInTurns } from '../hub/slice.js'
+import type { Selection } from '../model/selection.js'
+import { mapInTurns } from '../event-loop/time-slice.js'
 import { readCount } from './counts.js'
 import type { EventsQuery, History, HistoryEvent } from '../schemas/stream.js'
 

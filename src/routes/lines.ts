@@ -1,7 +1,7 @@
 /** A body as lines: read as it comes, and no faster than the lines are used. */
 import type { Readable } from 'node:stream'
-import { GrowingBuffer } from '../growing-buffer.js'
-import type { Waiting } from '../patience.js'
+import { GrowingBuffer } from '../server/growing-buffer.js'
+import type { Waiting } from '../server/body-timeout.js'
 
 const NEWLINE = 0x0a
 

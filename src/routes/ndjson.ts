@@ -2,11 +2,11 @@
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Problem } from '../errors.js'
-import { BATCH_MAX, type CheckedEvent } from '../hub/event.js'
-import { HubError } from '../hub/hub-error.js'
+import { BATCH_MAX, type CheckedEvent } from '../model/event.js'
+import { HubError } from '../model/hub-error.js'
 import type { Hub } from '../hub/hub.js'
-import { Slice } from '../hub/slice.js'
-import { Waiting } from '../patience.js'
+import { TimeSlice } from '../event-loop/time-slice.js'
+import { Waiting } from '../server/body-timeout.js'
 import { withoutMark } from '../plugins/bodies.js'
 import type { StreamReceipt } from '../schemas/event.js'
 import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
@@ -44,7 +44,7 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   let line = 1
 
   async function take(lines: Iterable<Buffer>): Promise<void> {
-    let slice = new Slice()
+    let slice = new TimeSlice()
     for (const bytes of lines) {
       const text = withoutMark(bytes) // files that were joined have marks at the start of later lines
       if (!isBlank(text)) {
@@ -56,7 +56,7 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
       if (storing.isFull) await storing.room()
       if (!slice.isOver) continue
       await nextTurn()
-      slice = new Slice()
+      slice = new TimeSlice()
     }
   }
 

@@ -1,11 +1,11 @@
 /** Who is present on a topic. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
-import { mapInTurns } from '../hub/slice.js'
-import { requireTopic } from '../hub/topic.js'
+import { mapInTurns } from '../event-loop/time-slice.js'
+import { requireTopic } from '../model/topic.js'
 import { TopicParams } from '../schemas/common.js'
 import { Presence } from '../schemas/presence.js'
-import type { Static } from '../typebox.js'
+import type { Static } from '../schemas/typebox.js'
 
 const presence: FastifyPluginAsyncTypebox = async (app) => {
   app.get<{ Params: Static<typeof TopicParams>; Reply: Buffer }>('/topics/:topic/presence', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Presence } } }, async (request, reply) => {

@@ -4,10 +4,10 @@ import type { FastifyRequest } from 'fastify'
 import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
-import { quote } from '../hub/quote.js'
+import { quote } from '../model/quote.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
-import { Type } from '../typebox.js'
+import { Type } from '../schemas/typebox.js'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const { connections } = app.hub

@@ -7,19 +7,19 @@ import { OriginList } from '../auth/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { CursorName } from '../hub/named-cursors.js'
-import { OWN_TOPICS } from '../hub/own-topics.js'
-import { hasExpired, type Principal } from '../hub/principal.js'
-import { quote } from '../hub/quote.js'
-import { Selection } from '../hub/selection.js'
-import type { Format } from '../hub/sse.js'
+import { SYSTEM_TOPICS } from '../hub/system-topics.js'
+import { hasExpired, type Principal } from '../model/principal.js'
+import { quote } from '../model/quote.js'
+import { Selection } from '../model/selection.js'
+import type { Format } from '../wire/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import type { SlowPolicy } from '../hub/subscriber.js'
-import { isReserved, matches, requirePattern } from '../hub/topic.js'
-import { preferredType } from '../negotiation.js'
+import { isReserved, matches, requirePattern } from '../model/topic.js'
+import { preferredType } from '../server/negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import type { Settings } from '../settings.js'
-import { Compile, Type } from '../typebox.js'
+import { Compile, Type } from '../schemas/typebox.js'
 import { refuseWhileBusy, type StreamLimits } from './busy.js'
 import { readCount } from './counts.js'
 import { readCursorName } from './cursors.js'
@@ -140,9 +140,9 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
  * @throws Problem `not-found`
  */
 export function requireOwnTopics(patterns: readonly string[]): void {
-  const unknown = patterns.find((pattern) => isReserved(pattern) && !OWN_TOPICS.some((topic) => matches(pattern, topic)))
+  const unknown = patterns.find((pattern) => isReserved(pattern) && !SYSTEM_TOPICS.some((topic) => matches(pattern, topic)))
   if (unknown === undefined) return
-  throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${OWN_TOPICS.join(' and ')}.`)
+  throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${SYSTEM_TOPICS.join(' and ')}.`)
 }
 
 /** The answer depends on `Accept`, besides what it depends on already. */

@@ -1,5 +1,5 @@
 /** Sessions, tickets and revocations. */
-import { Type, type Static } from '../typebox.js'
+import { Type, type Static } from './typebox.js'
 
 const moment = (description: string) => Type.String({ format: 'date-time', description, examples: ['2026-12-31T23:59:59Z'] })
 

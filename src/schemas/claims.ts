@@ -1,5 +1,5 @@
 /** What a token says. */
-import { Type, type Static } from '../typebox.js'
+import { Type, type Static } from './typebox.js'
 
 /** A pattern in which `{sub}`, as a whole segment, stands for the token's subject. */
 export const Grant = Type.String({ maxLength: 200, examples: ['orders.*', 'users.{sub}.**'] })

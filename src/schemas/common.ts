@@ -1,6 +1,6 @@
 /** Shapes that several others are made of. */
-import { CURSOR_SYNTAX } from '../hub/cursor.js'
-import { Type } from '../typebox.js'
+import { CURSOR_SYNTAX } from '../model/cursor.js'
+import { Type } from './typebox.js'
 
 export const Cursor = Type.String({ pattern: CURSOR_SYNTAX, description: 'a position in the log', examples: ['8f3kq0zt-1042'] })
 

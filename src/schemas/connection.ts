@@ -1,5 +1,5 @@
 /** Streams that are open: what is told of them, and how they are changed. */
-import { Type, type Static } from '../typebox.js'
+import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
 export const ConnectionParams = Type.Object({ id: Type.String({ description: 'as in the header fanfare-connection and in fanfare.open' }) })

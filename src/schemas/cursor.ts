@@ -1,5 +1,5 @@
 /** Named cursors. */
-import { Type, type Static } from '../typebox.js'
+import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
 export const CursorParams = Type.Object({ name: Type.String({ description: '1 to 64 of letters, digits, "-" and "_"' }) })

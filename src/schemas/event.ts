@@ -1,6 +1,6 @@
 /** What is published, and what is answered. What a string may hold, the hub checks, which has better words for it. */
-import { BATCH_MAX } from '../hub/event.js'
-import { Type, type Static } from '../typebox.js'
+import { BATCH_MAX } from '../model/event.js'
+import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
 const members = {

@@ -1,5 +1,5 @@
 /** Who is present on a topic. */
-import { Type, type Static } from '../typebox.js'
+import { Type, type Static } from './typebox.js'
 
 export const Presence = Type.Object({
   topic: Type.String(),

@@ -1,5 +1,5 @@
 /** Every refusal: problem details (RFC 9457). */
-import { Type } from '../typebox.js'
+import { Type } from './typebox.js'
 
 export const Problem = Type.Object({
   type: Type.String({ format: 'uri-reference' }),

@@ -1,5 +1,5 @@
 /** How the hub is. */
-import { Type } from '../typebox.js'
+import { Type } from './typebox.js'
 
 export const Status = Type.Object({
   status: Type.Literal('ok'),

@@ -1,5 +1,5 @@
 /** What is asked of a stream or of history, and a page of history. */
-import { Type, type Static } from '../typebox.js'
+import { Type, type Static } from './typebox.js'
 import { Cursor, Repeatable } from './common.js'
 
 const text = (description: string) => Type.String({ description })

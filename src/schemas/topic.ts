@@ -1,6 +1,6 @@
 /** What there is of topics. */
-import { TOPIC_MAX_LENGTH } from '../hub/topic.js'
-import { Type, type Static } from '../typebox.js'
+import { TOPIC_MAX_LENGTH } from '../model/topic.js'
+import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
 const name = (description: string) => Type.String({ maxLength: TOPIC_MAX_LENGTH, description })

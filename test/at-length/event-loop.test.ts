@@ -43,7 +43,7 @@ const STREAMS = 1_000
 t.setTimeout(1_200_000)
 
 /** What is measured of a play, in milliseconds: its longest turn, and what a fixed piece of work took at that time. */
-interface Turns {
+interface FairScheduler {
   longest: number
   work: number
 }
@@ -82,11 +82,11 @@ class Player {
   }
 
   /** Measures the hub's turns while `play` runs, and shortly behind it. */
-  async measure<Result>(play: () => Promise<Result>): Promise<{ turns: Turns; result: Result }> {
+  async measure<Result>(play: () => Promise<Result>): Promise<{ turns: FairScheduler; result: Result }> {
     await this.#say('begin')
     const result = await play()
     await delay(30)
-    return { turns: JSON.parse(await this.#say('end')) as Turns, result }
+    return { turns: JSON.parse(await this.#say('end')) as FairScheduler, result }
   }
 
   /** Does something in the middle of a play that is not measured. */

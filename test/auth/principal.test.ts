@@ -1,6 +1,6 @@
 import t from 'tap'
 import { anonymous, authorize, authorizeAdmin, readClaims } from '../../src/auth/principal.js'
-import type { Principal } from '../../src/hub/principal.js'
+import type { Principal } from '../../src/model/principal.js'
 
 function bearer(fanfare: unknown, claims: object = {}): Principal {
   return readClaims({ ...claims, fanfare }, 'fanfare', [])

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { Revocations } from '../../src/auth/revocations.js'
-import type { Principal } from '../../src/hub/principal.js'
+import type { Principal } from '../../src/model/principal.js'
 import type { Records } from '../../src/log/log.js'
 import { anybody } from '../hub/anybody.js'
 

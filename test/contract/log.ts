@@ -6,8 +6,8 @@ import { deepStrictEqual as same } from 'node:assert'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { NewEvent, StoredEvent } from '../../src/hub/event.js'
-import { Selection } from '../../src/hub/selection.js'
+import type { NewEvent, StoredEvent } from '../../src/model/event.js'
+import { Selection } from '../../src/model/selection.js'
 import type { EventLog, Page, ReadOptions, Retention } from '../../src/log/log.js'
 
 /**
@@ -296,8 +296,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append(payloads.flatMap((payload, n) => [event('a', { payload, type: n % 2 === 0 ? 'even' : undefined, id: `p${n}` }), event('b')]))
         const show = async (selection: Selection, span: { after: number; until?: number }, limit = Infinity) => {
           const events: StoredEvent[] = []
-          const shown = await log.show(selection, span, (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0)
-          return { events, ...shown }
+          const scanned = await log.scan(selection, span, (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0)
+          return { events, ...scanned }
         }
         for (const selection of [new Selection(['a']), EVERYTHING, new Selection(['*'], ['even']), new Selection(['nobody'])]) {
           for (const span of [{ after: 0 }, { after: 3 }, { after: 2, until: 7 }, { after: 12 }]) {
@@ -308,7 +308,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { position } = await show(new Selection(['a']), { after: 0 }, 2)
         t.match(await show(new Selection(['a']), { after: position }), { events: { length: 4, 0: { sequence: 5 } }, more: false })
         t.match(await show(EVERYTHING, { after: 4 }, 0), { events: [], position: 4, more: true })
-        await t.rejects(log.show(EVERYTHING, { after: 0 }, () => { throw new Error('mine') }), { message: 'mine' })
+        await t.rejects(log.scan(EVERYTHING, { after: 0 }, () => { throw new Error('mine') }), { message: 'mine' })
         t.match(await show(EVERYTHING, { after: 10 }), { events: [{ sequence: 11 }, { sequence: 12 }] }, 'what it was shown to has failed, not the log')
       })
 
@@ -979,10 +979,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t, { events: 3_000 })
         await log.append(Array.from({ length: 6_000 }, (_, n) => event(`t.${n % 2}`)))
         const { head } = log
-        const shown: number[] = []
-        const reading = log.show(selection, { after, until: head }, ({ sequence }) => {
-          shown.push(sequence)
-          if (shown.length % 20 === 0) burn()
+        const scanned: number[] = []
+        const reading = log.scan(selection, { after, until: head }, ({ sequence }) => {
+          scanned.push(sequence)
+          if (scanned.length % 20 === 0) burn()
           return true
         })
         const going = new Set([reading])
@@ -995,8 +995,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { gap, position, more } = await reading
         await purging
         t.strictSame({ position, more }, { position: head, more: false })
-        t.equal(gap, shown.length < head - after, `${shown.length} of ${head - after}`)
-        t.strictSame(shown, shown.toSorted((a, b) => a - b))
+        t.equal(gap, scanned.length < head - after, `${scanned.length} of ${head - after}`)
+        t.strictSame(scanned, scanned.toSorted((a, b) => a - b))
       }
     })
 

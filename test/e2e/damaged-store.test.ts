@@ -55,8 +55,8 @@ await t.test('a page that has been wiped is never taken for events that are not 
   await makeStore(folder, events)
   // In a process of its own: LMDB ends it when some pages make no sense, which at least is not silent.
   const script = `
-    import { FileLog } from ${JSON.stringify(new URL('../../dist/log/file.js', import.meta.url).href)}
-    import { Selection } from ${JSON.stringify(new URL('../../dist/hub/selection.js', import.meta.url).href)}
+    import { FileLog } from ${JSON.stringify(new URL('../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
+    import { Selection } from ${JSON.stringify(new URL('../../dist/model/selection.js', import.meta.url).href)}
     const log = await FileLog.open({ folder: process.argv[1], durability: 'commit', retention: ${JSON.stringify(RETENTION)} }).catch((err) => err)
     if (log instanceof Error) console.log(JSON.stringify({ refused: log.name + ': ' + log.message }))
     else {
@@ -90,8 +90,8 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
   const { size } = statSync(`${folder}/data.mdb`)
   const used = usedBytes(folder)
   const script = `
-    import { FileLog } from ${JSON.stringify(new URL('../../dist/log/file.js', import.meta.url).href)}
-    import { Selection } from ${JSON.stringify(new URL('../../dist/hub/selection.js', import.meta.url).href)}
+    import { FileLog } from ${JSON.stringify(new URL('../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
+    import { Selection } from ${JSON.stringify(new URL('../../dist/model/selection.js', import.meta.url).href)}
     const damages = []
     const options = { folder: process.argv[1], durability: 'commit', retention: ${JSON.stringify(RETENTION)}, onDamage: (what) => damages.push(what) }
     const log = await FileLog.open(options).catch((err) => err)

@@ -11,7 +11,7 @@ const PATIENCE = { head: 300, body: 400 }
 const PACE = 40
 
 async function start(t: Test) {
-  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, patience: PATIENCE, uploadIdle: PATIENCE.body, corsOrigins: ['https://app.example'] })
+  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, timeouts: PATIENCE, uploadIdle: PATIENCE.body, corsOrigins: ['https://app.example'] })
   t.teardown(() => app.close())
   const port = Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port)
 

@@ -95,7 +95,7 @@ await t.test('a client that reads no answer before it has sent everything can re
 })
 
 await t.test('one that sends for ever is cut off', async (t) => {
-  const { open } = await start(t, { patience: { head: 15_000, body: 300 } })
+  const { open } = await start(t, { timeouts: { head: 15_000, body: 300 } })
   const { socket, seen, until } = open()
   socket.write(head('POST /events', undefined, CHUNKED))
   const timer = setInterval(() => socket.write('1\r\na\r\n'), 20)

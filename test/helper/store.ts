@@ -1,6 +1,6 @@
 /** Stores on disk, to be copied as a kill leaves them and to be spoiled. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { FileLog } from '../../src/log/file.js'
+import { FileLog } from '../../src/log/lmdb/lmdb-log.js'
 
 /** The size of LMDB's pages. */
 export const PAGE = 4_096

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { isType, type EventInput } from '../../src/hub/event.js'
+import { isType, type EventInput } from '../../src/model/event.js'
 
 /** Characters that have ended a line, started a field or vanished somewhere. */
 const TRAPS = ['\n', '\r', '\r\n', '\0', '\u2028', '\u2029', '\u0085', '\u000b', '\u000c', '\ufeff', ' ', '  ', ':', '', '\n\n', 'data: x', 'id: 1', 'event: x', '\nretry: 1\n', ': ', '𝄞', 'é', '"', '\\']

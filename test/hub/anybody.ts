@@ -1,4 +1,4 @@
-import type { Principal } from '../../src/hub/principal.js'
+import type { Principal } from '../../src/model/principal.js'
 
 /** Somebody who may read and publish everything. */
 export const anybody: Principal = {

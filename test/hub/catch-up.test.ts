@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { MemoryLog } from '../../src/log/memory.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
 import { publishMany } from './publish-many.js'
@@ -13,11 +13,11 @@ class WatchedLog extends MemoryLog {
   /** What reads wait for. */
   hold: Promise<unknown> | undefined
 
-  override async show(...args: Parameters<MemoryLog['show']>) {
+  override async scan(...args: Parameters<MemoryLog['scan']>) {
     this.reads++
-    const shown = await super.show(...args)
+    const scanned = await super.scan(...args)
     await this.hold
-    return shown
+    return scanned
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { createParser } from 'eventsource-parser'
 import t, { type Test } from 'tap'
-import { Selection } from '../../src/hub/selection.js'
+import { Selection } from '../../src/model/selection.js'
 import type { StartRequest } from '../../src/hub/start.js'
 import { FakeSink, until } from './fake-sink.js'
 import { openHub, type OpenHub } from './open-hub.js'

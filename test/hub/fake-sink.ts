@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Chunk } from '../../src/wire/chunk.js'
-import type { Lender, Sink, SinkReader } from '../../src/hub/subscriber.js'
+import type { Lender, Sink, SinkListener } from '../../src/wire/sink.js'
 import { parseStream, type Block } from './reference-parser.js'
 
 /** How many turns of the event loop, and milliseconds, something has to have taken before a test gives up. */
@@ -8,7 +8,7 @@ const PATIENCE = { turns: 100, time: 8_000 }
 
 /** A sink that keeps what it is sent, and is full, drains and closes when it is told to. */
 export class FakeSink implements Sink {
-  reader: SinkReader | undefined
+  listener: SinkListener | undefined
   readonly writes: Buffer[] = []
   /** What `end` was given. */
   last: Buffer | undefined
@@ -73,14 +73,14 @@ export class FakeSink implements Sink {
     if (!this.isFull) return
     this.isFull = false
     this.#send()
-    this.reader?.drained()
+    this.listener?.drained()
   }
 
   /** The peer goes away. */
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.reader?.closed()
+    this.listener?.closed()
   }
 
   get bytes(): Buffer {

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { BATCH_BYTES, Feed } from '../../src/hub/feed.js'
 import { Frame } from '../../src/hub/frame.js'
-import { Selection } from '../../src/hub/selection.js'
-import { Encoder, type Wire } from '../../src/hub/sse.js'
+import { Selection } from '../../src/model/selection.js'
+import { Encoder, type Wire } from '../../src/wire/sse.js'
 import { parseStream } from './reference-parser.js'
 
 const RAW: Wire = { format: 'raw', topicLine: false }

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { Hub } from '../../src/hub/hub.js'
-import { HubError } from '../../src/hub/hub-error.js'
-import { MemoryLog } from '../../src/log/memory.js'
+import { HubError } from '../../src/model/hub-error.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
 
@@ -273,7 +273,7 @@ await t.test('slow readers', async (t) => {
     slow.stall()
     await hub.publish('a', { data: 1 })
     await until(() => slow.isFull)
-    slow.reader!.stalled()
+    slow.listener!.stalled()
     t.strictSame(slow.told('close'), [{ reason: 'slow' }])
     t.equal(hub.connections.size, 0)
   })
@@ -479,7 +479,7 @@ await t.test('a log that cannot be read ends the stream as busy, and the hub is 
   const { hub, errors, subscribe } = openHubOn(t, log)
   await hub.publish('a', { data: 1 })
   const failure = new HubError('log-unavailable', 'the disk is gone')
-  log.show = () => Promise.reject(failure)
+  log.scan = () => Promise.reject(failure)
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.isClosed)
   t.strictSame(reader.told('close'), [{ reason: 'busy', retry: reader.blocks.at(-1)!.retry }])

@@ -1,7 +1,7 @@
 /** A stream that is given other topics while it is open: in order, without loss, and with nothing that it no longer has. */
 import fc from 'fast-check'
 import t from 'tap'
-import { matches } from '../../src/hub/topic.js'
+import { matches } from '../../src/model/topic.js'
 import type { Hub } from '../../src/hub/hub.js'
 import type { Subscriber } from '../../src/hub/subscriber.js'
 import { settle, until } from './fake-sink.js'

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { NamedCursors } from '../../src/hub/named-cursors.js'
 import type { Subscriber } from '../../src/hub/subscriber.js'
 import type { Records } from '../../src/log/log.js'
-import { MemoryLog } from '../../src/log/memory.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { until } from './fake-sink.js'
 
 const EPOCH = 'aaaaaaaa'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { monotonicNow } from '../../src/hub/clock.js'
+import { monotonicNow } from '../../src/model/clock.js'
 import { Presence, type PresenceChange } from '../../src/hub/presence.js'
-import { Selection } from '../../src/hub/selection.js'
+import { Selection } from '../../src/model/selection.js'
 import { anybody } from './anybody.js'
 
 const room = new Selection(['room'])

@@ -1,4 +1,4 @@
-import type { EventInput } from '../../src/hub/event.js'
+import type { EventInput } from '../../src/model/event.js'
 import type { Hub } from '../../src/hub/hub.js'
 
 /** The most events of one batch. */

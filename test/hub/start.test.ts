@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
-import { Selection } from '../../src/hub/selection.js'
+import { Selection } from '../../src/model/selection.js'
 import { locate } from '../../src/hub/start.js'
-import { MemoryLog } from '../../src/log/memory.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { event } from '../contract/log.js'
 
 async function start(t: Test) {

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
-import { MemoryLog } from '../../src/log/memory.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 
 const seen = ({ data }: { data: string[] }) => data.map(Number)
 

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { Latency } from '../../src/hub/latency.js'
-import { Selection } from '../../src/hub/selection.js'
+import { Selection } from '../../src/model/selection.js'
 import type { Stats } from '../../src/hub/stats.js'
 import type { ConnectionChange } from '../../src/hub/stream-info.js'
 import { anybody } from './anybody.js'

@@ -2,7 +2,7 @@ import { deepStrictEqual as same } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { TopicIndex } from '../../src/hub/topic-index.js'
-import { matches } from '../../src/hub/topic.js'
+import { matches } from '../../src/model/topic.js'
 
 function found(index: TopicIndex<string>, topic: string): string[] {
   const values: string[] = []

@@ -1,8 +1,8 @@
 import { deepStrictEqual as same } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import { PatternTree } from '../../src/hub/pattern-tree.js'
-import { matches } from '../../src/hub/topic.js'
+import { PatternTree } from '../../src/model/pattern-tree.js'
+import { matches } from '../../src/model/topic.js'
 import { TopicTree } from '../../src/log/topic-tree.js'
 
 const segment = fc.constantFrom('a', 'b', 'c', 'fanfare')

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { anybody } from '../hub/anybody.js'
 import { FakeSink } from '../hub/fake-sink.js'
-import { Selection } from '../../src/hub/selection.js'
+import { Selection } from '../../src/model/selection.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
 export interface OpenApp {

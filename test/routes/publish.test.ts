@@ -350,7 +350,7 @@ await t.test('a batch', async (t) => {
 
 await t.test('what cannot be stored now is refused with 503 and Retry-After', async (t) => {
   const hub = await openApp(t)
-  const { HubError } = await import('../../src/hub/hub-error.js')
+  const { HubError } = await import('../../src/model/hub-error.js')
   t.intercept(hub.app.hub, 'publishChecked', { value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')) })
   t.intercept(hub.app.hub, 'publish', { value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')) })
   for (const [url, payload] of [[URL, { data: 1 }], ['/events', { events: [{ topic: 'a', data: 1 }] }]] as const) {

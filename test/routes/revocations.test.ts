@@ -7,7 +7,7 @@ import { isProblem, listen, openApp, type OpenApp } from './open-app.js'
 const admin = `Bearer ${token({ admin: true })}`
 const until = '2999-01-01T00:00:00Z'
 
-interface Shown {
+interface ScanResult {
   id: string
   subject?: string
   jti?: string
@@ -18,8 +18,8 @@ function revoke({ send }: OpenApp, payload: object | string, authorization: stri
   return send({ method: 'POST', url: '/revocations', headers: { authorization, 'content-type': 'application/json' }, payload })
 }
 
-async function list({ send }: OpenApp): Promise<Shown[]> {
-  return (await send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{ revocations: Shown[] }>().revocations
+async function list({ send }: OpenApp): Promise<ScanResult[]> {
+  return (await send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{ revocations: ScanResult[] }>().revocations
 }
 
 function ask({ send }: OpenApp, bearer: string) {
@@ -38,7 +38,7 @@ await t.test('all tokens of a subject are refused, also those that are known', a
   t.equal((await ask(hub, bearer)).statusCode, 200, 'before')
   const response = await revoke(hub, { subject: 'u1', until })
   t.equal(response.statusCode, 201)
-  const { id, ...rest } = response.json<Shown>()
+  const { id, ...rest } = response.json<ScanResult>()
   t.strictSame(rest, { subject: 'u1', until: '2999-01-01T00:00:00.000Z' })
   await isRevoked(t, hub, bearer, 'one that is known')
   await isRevoked(t, hub, token({ sub: 'u1', subscribe: ['a'], jti: 'new' }), 'one that is new')
@@ -53,7 +53,7 @@ await t.test('all tokens of a subject are refused, also those that are known', a
 
 await t.test('or one token', async (t) => {
   const hub = await openApp(t)
-  t.match((await revoke(hub, { jti: 'j1', until: '2999-01-01t00:00:00+02:00' })).json<Shown>(), { jti: 'j1', until: '2998-12-31T22:00:00.000Z', subject: undefined })
+  t.match((await revoke(hub, { jti: 'j1', until: '2999-01-01t00:00:00+02:00' })).json<ScanResult>(), { jti: 'j1', until: '2998-12-31T22:00:00.000Z', subject: undefined })
   await isRevoked(t, hub, token({ sub: 'u1', jti: 'j1', subscribe: ['a'] }), 'the one')
   t.equal((await ask(hub, token({ sub: 'u1', jti: 'j2', subscribe: ['a'] }))).statusCode, 200)
 })

@@ -1,7 +1,7 @@
 /** What a request does is authorised when it is done, not when the request begins: its body may take its time. */
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { Selection } from '../../src/hub/selection.js'
+import { Selection } from '../../src/model/selection.js'
 import { printEvent } from '../../src/routes/history.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp, until } from './open-app.js'

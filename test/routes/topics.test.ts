@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HubError } from '../../src/hub/hub-error.js'
+import { HubError } from '../../src/model/hub-error.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp, type OpenApp } from './open-app.js'
 

@@ -5,7 +5,7 @@
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
-import type { CloseReason, GapReason } from '../../hub/sse.js'
+import type { CloseReason, GapReason } from '../../wire/sse.js'
 import { addressOf } from './address.js'
 import { call, Refusal, refusalOf } from './api.js'
 

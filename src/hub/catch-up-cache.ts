@@ -1,0 +1,62 @@
+/** What the log holds behind a place: read and encoded once for all who stand there at about the same time. */
+import type { EventLog } from '../log/log.js'
+import { BATCH_BYTES, type Feed } from './feed.js'
+import { BatchBuffers, CatchUpBatch, type CatchUpSource } from './catch-up-batch.js'
+import type { Encoder } from '../wire/sse.js'
+
+/**
+ * How many batches are kept for others who come to the same place: in an array, through which one has to look. A Map whose
+ * entries come and go leaves tables behind, each of which keeps the next one and all that was in it (docs/performance.md).
+ */
+const KEPT = 32
+
+export class CatchUpCache {
+  readonly #source: CatchUpSource
+  /** The oldest first. */
+  readonly #kept: CatchUpBatch[] = []
+
+  /** @param head the newest sequence that may be sent */
+  constructor(log: EventLog, encoder: Encoder, head: () => number) {
+    this.#source = { log, encoder, head, buffers: new BatchBuffers() }
+  }
+
+  /**
+   * What a feed's subscribers are sent who stand at `after`. The caller holds it, and is to release it or to give it to a
+   * sink as the lender of its bytes.
+   * @throws HubError `log-unavailable`
+   */
+  async after(feed: Feed, after: number): Promise<CatchUpBatch> {
+    const batch = this.#find(feed, after) ?? this.#begin(feed, after)
+    batch.hold()
+    try {
+      await batch.read
+    } catch (err) {
+      this.#forget(batch)
+      batch.release()
+      throw err
+    }
+    if (batch.events === 0 || batch.chunk.length > BATCH_BYTES) this.#forget(batch) // where nothing was, something may be soon; and a few may be very large
+    return batch
+  }
+
+  #find(feed: Feed, after: number): CatchUpBatch | undefined {
+    const { trims } = this.#source.log
+    for (let index = this.#kept.length - 1; index >= 0; index--) {
+      const batch = this.#kept[index]!
+      if (batch.after === after && batch.feedId === feed.id && batch.trims === trims) return batch
+    }
+    return undefined
+  }
+
+  #begin(feed: Feed, after: number): CatchUpBatch {
+    const batch = new CatchUpBatch(this.#source, feed, after)
+    this.#kept.push(batch)
+    if (this.#kept.length > KEPT) this.#kept.shift()!.release()
+    return batch
+  }
+
+  #forget(batch: CatchUpBatch): void {
+    const index = this.#kept.indexOf(batch)
+    if (index >= 0) this.#kept.splice(index, 1)[0]!.release()
+  }
+}

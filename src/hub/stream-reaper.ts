@@ -1,0 +1,71 @@
+/** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
+import { monotonicNow, wallNow } from '../model/clock.js'
+import { hasExpired } from '../model/principal.js'
+import { TimeSlice } from '../event-loop/time-slice.js'
+import type { Connections } from './connections.js'
+import type { Subscriber } from './subscriber.js'
+
+/** How often every stream is looked at, in milliseconds: a stream ends within a second of its token's end. */
+const INTERVAL = 250
+
+export interface UpkeepOptions {
+  /** After how long without a write a stream gets a heartbeat, in milliseconds. */
+  heartbeat: number
+  /** After what time a stream is ended, in milliseconds; 0: never. */
+  maxAge: number
+}
+
+export class StreamReaper {
+  readonly #subscribers: Connections
+  readonly #options: UpkeepOptions
+  readonly #beat: (subscriber: Subscriber) => void
+  readonly #timer: NodeJS.Timeout
+  /** Those whom the round that is going on has not come to. */
+  #remaining: Iterator<Subscriber> | undefined
+
+  /**
+   * @param beat sends a heartbeat
+   * @param onRound called before each round, with the time on the monotonic clock
+   */
+  constructor(subscribers: Connections, options: UpkeepOptions, beat: (subscriber: Subscriber) => void, onRound: (now: number) => void) {
+    this.#subscribers = subscribers
+    this.#options = options
+    this.#beat = beat
+    this.#timer = setInterval(() => {
+      onRound(monotonicNow())
+      if (this.#remaining) return // the last round is still going on
+      this.#remaining = this.#subscribers.values()
+      this.#continue()
+    }, INTERVAL).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#remaining = undefined
+  }
+
+  /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
+  #continue(): void {
+    const slice = new TimeSlice()
+    const time = wallNow()
+    for (let next = this.#remaining?.next(); next && !next.done; next = this.#remaining?.next()) {
+      this.#look(next.value, slice.now, time)
+      if (!slice.isOver) continue
+      setImmediate(() => this.#continue())
+      return
+    }
+    this.#remaining = undefined
+  }
+
+  /**
+   * @param now on the monotonic clock
+   * @param time on the wall clock, which alone says whether a token has expired (RFC 7519, 4.1.4)
+   */
+  #look(subscriber: Subscriber, now: number, time: number): void {
+    const { heartbeat, maxAge } = this.#options
+    const isQuiet = now - subscriber.lastWrite >= heartbeat
+    if (hasExpired(subscriber.info.principal, time)) subscriber.end('expired')
+    else if (maxAge > 0 && now - subscriber.openedAt >= maxAge) subscriber.end('lifetime')
+    else if (isQuiet && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
+  }
+}

@@ -1,0 +1,60 @@
+/** The hub's own topics: `fanfare.stats` every second, and `fanfare.connections` with each stream that opens, changes or ends. */
+import type { LogStats } from '../log/log.js'
+import { monotonicNow } from '../model/clock.js'
+import type { Connections } from './connections.js'
+import type { NewEvent } from '../model/event.js'
+import type { Fanout } from './fanout.js'
+import { STATS_TOPIC, StatsMeter } from './stats.js'
+import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
+import type { Subscriber } from './subscriber.js'
+
+/** All of them. */
+export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
+
+/** What is told of, and by what. */
+export interface SystemTopicsSource {
+  connections: Connections
+  fanout: Fanout
+  log: () => LogStats
+  describe: (subscriber: Subscriber) => StreamInfo
+  tell: (topic: string, data: object) => void
+}
+
+export class SystemTopics {
+  readonly #source: SystemTopicsSource
+  readonly #stats: StatsMeter
+
+  constructor(source: SystemTopicsSource) {
+    const { connections, fanout, log, tell } = source
+    this.#source = source
+    this.#stats = new StatsMeter({
+      connections,
+      log,
+      measure: (latency) => (fanout.latency = latency),
+      tell: (stats) => tell(STATS_TOPIC, stats),
+    })
+  }
+
+  /** When an event that is published now came in, on the monotonic clock, while that is measured. */
+  clock(): number | undefined {
+    return this.#stats.isMeasuring ? monotonicNow() : undefined
+  }
+
+  /** An event was published. */
+  published(event: NewEvent): void {
+    if (this.#stats.isMeasuring) this.#stats.published(event)
+  }
+
+  /** A stream has come, has other topics or another token, or has gone. */
+  changed(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+    const { fanout, describe, tell } = this.#source
+    if (change === 'closed') this.#stats.ended(subscriber)
+    this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // it may be the one that listens
+    if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
+    tell(CONNECTIONS_TOPIC, { change, reason, ...describe(subscriber) } satisfies ConnectionChange)
+  }
+
+  stop(): void {
+    this.#stats.stop()
+  }
+}

@@ -1,0 +1,283 @@
+/** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
+import type { Transaction } from 'lmdb'
+import type { NewEvent, ScannedEvent } from '../../model/event.js'
+import type { Selection } from '../../model/selection.js'
+import { advance, type Work } from '../../event-loop/time-slice.js'
+import { FairScheduler } from '../../event-loop/fair-scheduler.js'
+import { FolderLock } from './lock.js'
+import { Reader } from './reader.js'
+import { State } from './state.js'
+import { NO_WORK } from './pages.js'
+import { Room } from './room.js'
+import { asStoreError, beginSession, checkFolder, closeStore, openStore, requireRoom, type Durability, type Snapshot, type Tables } from './store.js'
+import { StoreError } from './store-error.js'
+import { Trimmer } from './trimmer.js'
+import { LARGEST_EVENT, Writer } from './writer.js'
+import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from '../steady-clock.js'
+import { locateIn, TimeIndex } from '../time-index.js'
+
+/** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
+const TICK = 500
+
+export interface FileLogOptions {
+  /** The folder; made when it is not there. */
+  folder: string
+  durability: Durability
+  retention: Retention
+  /** The wall clock, in milliseconds; for tests. */
+  now?: () => number
+  /** Time that passes, in milliseconds; for tests. */
+  elapsed?: () => number
+  /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
+  onHealth?: (failure: Error | undefined) => void
+  /** Called with what is found damaged, once each; subscribers are told of a gap there. */
+  onDamage?: (what: string) => void
+}
+
+export class FileLog implements EventLog {
+  readonly epoch: string
+  readonly records: Records
+  readonly #lock: FolderLock
+  readonly #room: Room
+  readonly #tables: Tables
+  readonly #state: State
+  readonly #reader: Reader
+  readonly #writer: Writer
+  readonly #scheduler = new FairScheduler()
+  readonly #times: TimeIndex
+  /** The newest sequence when the log was opened. */
+  readonly #openedAt: number
+  #readingTimes: Promise<void> | undefined
+  readonly #followers = new Set<FollowListener>()
+  readonly #timer: NodeJS.Timeout
+  #closing: Promise<void> | undefined
+
+  /**
+   * Opens the log in a folder.
+   * @throws StoreError when another process uses it, or it is damaged, of a newer format, or cannot be written
+   */
+  static async open(options: FileLogOptions): Promise<FileLog> {
+    const { folder, durability } = options
+    checkFolder(folder)
+    const tables = openStore(folder, { durability })
+    tables.damage.listener = options.onDamage ?? (() => undefined)
+    let room: Room | undefined
+    let lock: FolderLock | undefined
+    try {
+      room = new Room(folder, tables)
+      lock = await FolderLock.take(folder, tables, () => {
+        if (!room!.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the file
+      })
+      room.look()
+      if (!(await room.make(NO_WORK, 'session'))) throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
+      beginSession(folder, tables, durability)
+      await room.make(LARGEST_EVENT, 'publish') // a disk that is full keeps it from storing, not from starting
+      return new FileLog(lock, room, tables, options)
+    } catch (err) {
+      await room?.close()
+      await tables.root.close()
+      await lock?.release()
+      throw asStoreError(folder, err)
+    }
+  }
+
+  private constructor(lock: FolderLock, room: Room, tables: Tables, { durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions) {
+    this.#lock = lock
+    this.#room = room
+    this.#tables = tables
+    this.epoch = tables.meta.get('epoch') as string
+    this.#state = new State(tables)
+    this.#reader = new Reader(tables, this.#state)
+    this.#openedAt = this.head
+    this.#times = new TimeIndex(() => this.#reader.oldest() ?? this.head + 1, this.head)
+    const clock = openClock(tables, timeFrom(now, elapsed))
+    const trimmer = new Trimmer(tables, this.#state, retention, clock)
+    this.#writer = new Writer(tables, this.#state, trimmer, {
+      durability,
+      retention,
+      clock,
+      onHealth,
+      lock,
+      room,
+      onStored: (events) => {
+        for (const { sequence, time } of events) this.#times.note(sequence, time)
+        for (const follower of this.#followers) follower(events)
+      },
+    })
+    this.records = new FileRecords(tables.records, this.#writer)
+    this.#timer = setInterval(() => this.#writer.tick(), TICK).unref()
+  }
+
+  get head(): number {
+    return this.#state.totals.head
+  }
+
+  get trims(): number {
+    return this.#state.trims
+  }
+
+  get failure(): Error | undefined {
+    return this.#writer.failure
+  }
+
+  append(events: readonly NewEvent[]): Promise<Appended[]> {
+    return this.#writer.append(events)
+  }
+
+  follow(listener: FollowListener): () => void {
+    this.#followers.add(listener)
+    return () => void this.#followers.delete(listener)
+  }
+
+  read(selection: Selection, options: ReadOptions): Promise<Page> {
+    return this.#run((snapshot) => this.#reader.read(snapshot, selection, options))
+  }
+
+  scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult> {
+    return this.#run((snapshot) => this.#reader.scan(snapshot, selection, span, visit))
+  }
+
+  before(selection: Selection, count: number, until?: number): Promise<number> {
+    return this.#run((snapshot) => this.#reader.before(snapshot, selection, count, until))
+  }
+
+  async locate(selection: Selection, time: number): Promise<number> {
+    await (this.#readingTimes ??= this.#readTimes())
+    const { after, until } = this.#times.find(time)
+    // of what was trimmed before the log was opened no time is known: it counts as of the time of what follows
+    const begin = after < this.#openedAt ? (this.#reader.newestUntil(after) ?? 0) : after
+    return locateIn({ after: begin, until }, this, selection, time)
+  }
+
+  /** Reads the times of the events that were there when the log was opened: once, when somebody first asks for a time. */
+  async #readTimes(): Promise<void> {
+    try {
+      await this.#run((snapshot) => this.#reader.times(snapshot, this.#openedAt, (sequence, time) => this.#times.fill(sequence, time)))
+    } catch (err) {
+      this.#readingTimes = undefined
+      throw err
+    }
+  }
+
+  newest(selection: Selection, options: ReadOptions): Promise<Page> {
+    return this.#run((snapshot) => this.#reader.newest(snapshot, selection, options))
+  }
+
+  topic(name: string): Promise<TopicStats | undefined> {
+    return this.#look((snapshot) => this.#reader.topic(snapshot, name))
+  }
+
+  topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {
+    return this.#run((snapshot) => this.#reader.topics(snapshot, options, accepts))
+  }
+
+  purge(topic: string): Promise<number> {
+    return this.#writer.purge(topic)
+  }
+
+  /** Does some work, in slices of the event loop's turns, each on a snapshot of its own. */
+  async #run<T>(begin: (snapshot: Snapshot) => Work<T>): Promise<T> {
+    let work: Work<T> | undefined
+    const snapshot: Partial<Snapshot> = {}
+    for (;;) {
+      const step = await this.#look((transaction) => {
+        snapshot.transaction = transaction
+        work ??= begin(snapshot as Snapshot)
+        return advance(work)
+      })
+      if (step.done) return step.value
+      await this.#scheduler.next()
+    }
+  }
+
+  /**
+   * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment before
+   * it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
+   */
+  async #look<T>(read: (snapshot: Transaction) => T): Promise<T> {
+    for (;;) {
+      const snapshot = this.#tables.root.useReadTransaction()
+      try {
+        if (this.#state.isSnapshot(this.#tables, snapshot)) return read(snapshot)
+      } finally {
+        snapshot.done()
+      }
+      await this.#writer.settled()
+      await this.#scheduler.next() // all who have waited for it would read in one turn of the event loop
+    }
+  }
+
+  stats(): LogStats {
+    const { events, bytes } = this.#state.totals
+    return { topics: this.#state.topics.size, events, bytes }
+  }
+
+  halt(): Promise<void> {
+    return this.#writer.halt()
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#writer.close()
+    this.#followers.clear()
+    await closeStore(this.#tables, this.#room.fits(NO_WORK, 'session') && this.#lock.isOwner())
+    await this.#room.sync()
+    await this.#room.close()
+    await this.#lock.release()
+  }
+}
+
+/** The clock of a log goes on where it stopped. */
+function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
+  const [newest] = events.keys({ reverse: true, limit: 1 })
+  const event = newest === undefined ? undefined : events.view(newest)
+  return new SteadyClock(source, meta.get('clock') as ClockStep[] | undefined, event && { sequence: event.sequence, time: event.time })
+}
+
+/** The most bytes that LMDB takes for a key are 1,978. */
+const MAX_KEY = 1_024
+/** How many records are read at once where all of them are walked through. */
+const WALKED_AT_ONCE = 50
+
+class FileRecords implements Records {
+  readonly #table: Tables['records']
+  readonly #writer: Writer
+
+  constructor(table: Tables['records'], writer: Writer) {
+    this.#table = table
+    this.#writer = writer
+  }
+
+  get(key: string): unknown {
+    return this.#table.get(key)
+  }
+
+  list(prefix: string): { key: string; value: unknown }[] {
+    return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({ key, value }))
+  }
+
+  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
+    for (let start = prefix; ; ) {
+      const page = [...this.#table.getRange({ start, end: `${prefix}\uffff`, limit: WALKED_AT_ONCE })].map(({ key, value }) => ({ key, value }))
+      yield* page
+      const last = page.at(-1)
+      if (!last || page.length < WALKED_AT_ONCE) return
+      start = `${last.key}\0`
+    }
+  }
+
+  async put(key: string, value: unknown): Promise<void> {
+    if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`) // it would fail the whole transaction
+    const bytes = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(key)
+    return this.#writer.change(() => this.#table.putSync(key, value), bytes)
+  }
+
+  delete(key: string): Promise<void> {
+    return this.#writer.change(() => this.#table.removeSync(key), 0)
+  }
+}

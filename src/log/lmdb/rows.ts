@@ -1,0 +1,117 @@
+/**
+ * Events as bytes. A row is a header of fixed size, then topic, type, publisher id and payload as UTF-8. Its checksum
+ * covers everything behind the checksum itself, and the sequence under which the row is stored.
+ *
+ * | offset | bytes | field |
+ * | --- | --- | --- |
+ * | 0 | 4 | CRC-32, seeded with the sequence |
+ * | 4 | 1 | flags: text, has a type, has a publisher id |
+ * | 5 | 8 | time |
+ * | 13 | 8 | previous sequence of the topic |
+ * | 21 | 2, 2, 2 | lengths of topic, type, publisher id |
+ */
+import { crc32 } from 'node:zlib'
+import type { NewEvent, StoredEvent } from '../../model/event.js'
+
+export const HEADER = { checksum: 0, flags: 4, time: 5, previous: 13, topic: 21, type: 23, id: 25, bytes: 27 }
+export const FLAGS = { text: 1, type: 2, id: 4 }
+
+/** Spreads the high part of a sequence over 32 bits: the golden ratio times 2^32. */
+const SPREAD = 0x9e37_79b1
+/** The most bytes of a topic, a type or a publisher id: what two bytes can say. */
+const MAX_FIELD = 0xffff
+/** A buffer that is larger than this is not kept for the next row, in bytes. */
+const KEPT_BUFFER = 1024 * 1024
+
+/** LMDB's pages, in bytes: a value that takes more than half of one gets pages of its own. */
+const PAGE = { bytes: 4_096, header: 16, entry: 8, key: 9 }
+/** The largest entry that shares a page with others, in bytes. */
+const SHARED = 2_038
+/** What an event takes beside its row in the index and the tables, in bytes. */
+const INDEX_ENTRY = 64
+/**
+ * What a publisher's id takes beside the bytes of its topic and its own, in bytes: all of it is kept twice for a while.
+ */
+const ID_ENTRY = 96
+
+/** What was made of an event: a row, of which the bytes are overwritten by the next call, and what it takes. */
+export interface EncodedEvent {
+  row: Buffer
+  /** What the event counts for in retention by bytes: its share of pages in the file. */
+  size: number
+}
+
+let scratch = Buffer.allocUnsafe(64 * 1024)
+
+/**
+ * Encodes an event.
+ * @param previous the sequence of the event before it of the same topic; 0: none
+ * @throws RangeError when its topic, type or publisher id has more than 65,535 bytes
+ */
+export function encodeRow(sequence: number, event: NewEvent, time: number, previous: number): EncodedEvent {
+  const { topic, type, id, payload, kind } = event
+  const most = HEADER.bytes + 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0) + payload.length)
+  let buffer = scratch
+  if (buffer.length < most) {
+    buffer = Buffer.allocUnsafe(most)
+    if (most <= KEPT_BUFFER) scratch = buffer
+  }
+  const topicBytes = lengthOf(topic)
+  const typeBytes = lengthOf(type)
+  const idBytes = lengthOf(id)
+  buffer.writeUInt16LE(topicBytes, HEADER.topic)
+  buffer.writeUInt16LE(typeBytes, HEADER.type)
+  buffer.writeUInt16LE(idBytes, HEADER.id)
+  const end = HEADER.bytes + buffer.write(topic + (type ?? '') + (id ?? '') + payload, HEADER.bytes)
+  buffer[HEADER.flags] = (kind === 'text' ? FLAGS.text : 0) | (type === undefined ? 0 : FLAGS.type) | (id === undefined ? 0 : FLAGS.id)
+  buffer.writeDoubleLE(time, HEADER.time)
+  buffer.writeDoubleLE(previous, HEADER.previous)
+  const row = buffer.subarray(0, end)
+  buffer.writeUInt32LE(checksumOf(sequence, row), HEADER.checksum)
+  return { row, size: sizeOfRow(end, idBytes === 0 ? 0 : idBytes + topicBytes) }
+}
+
+/** The bytes of a topic, a type or a publisher id in UTF-8. */
+function lengthOf(text: string | undefined): number {
+  const length = text === undefined ? 0 : Buffer.byteLength(text)
+  if (length > MAX_FIELD) throw new RangeError(`a topic, a type or an id may have ${MAX_FIELD} bytes`)
+  return length
+}
+
+/** The checksum that a row has to carry. */
+export function checksumOf(sequence: number, row: Uint8Array): number {
+  const high = Math.floor(sequence / 0x1_0000_0000)
+  return crc32(row.subarray(HEADER.flags), ((sequence % 0x1_0000_0000) ^ Math.imul(high, SPREAD)) >>> 0)
+}
+
+/**
+ * What an event takes in the file, in bytes: its share of a page, or the pages that a large one has for itself, and its
+ * entries in the index.
+ * @param bytes the length of its row
+ * @param idBytes the length of its publisher's id and its topic; 0: it has none
+ */
+export function sizeOfRow(bytes: number, idBytes: number): number {
+  const entry = PAGE.entry + PAGE.key + bytes
+  const beside = INDEX_ENTRY + (idBytes === 0 ? 0 : 2 * idBytes + ID_ENTRY)
+  if (entry > SHARED) return beside + Math.ceil((PAGE.header + bytes) / PAGE.bytes) * PAGE.bytes
+  return beside + Math.ceil(PAGE.bytes / Math.floor((PAGE.bytes - PAGE.header) / entry))
+}
+
+/** What an event counts for in retention by bytes; as `encodeRow` says when it is written. */
+export function sizeOf({ topic, type = '', id = '', payload }: NewEvent): number {
+  const idBytes = Buffer.byteLength(id)
+  const topicBytes = Buffer.byteLength(topic)
+  const bytes = HEADER.bytes + topicBytes + Buffer.byteLength(type) + idBytes + Buffer.byteLength(payload)
+  return sizeOfRow(bytes, idBytes === 0 ? 0 : idBytes + topicBytes)
+}
+
+/** How many pages an event has for itself. */
+export function ownPagesOf(bytes: number, pageSize: number): number {
+  return PAGE.entry + PAGE.key + bytes > pageSize / 2 - PAGE.header ? Math.ceil((PAGE.header + bytes) / pageSize) : 0
+}
+
+/** What everybody else knows of an event that was appended. */
+export function toStored(sequence: number, event: NewEvent, time: number): StoredEvent {
+  const { topic, type, id, kind, payload } = event
+  return { sequence, time, topic, type, id, kind, payload }
+}

@@ -1,0 +1,145 @@
+/** All events of a log in memory in the order of their sequences, whatever their topics. */
+import type { StoredEvent } from '../../model/event.js'
+
+/** How many events a block has at most. */
+const BLOCK = 1_024
+/** Fewer holes are left in a block. */
+const HOLES = 16
+
+/** An event, or the sequence of one that has been deleted. */
+type Entry = StoredEvent | number
+
+/** Some entries that follow each other. */
+interface Block {
+  /** The sequence of its first entry, or one before it. */
+  first: number
+  entries: Entry[]
+  /** How many entries there are; the array may have room for more. */
+  end: number
+  /** Entries before this index are holes. */
+  start: number
+  /** How many entries are events. */
+  live: number
+}
+
+/**
+ * Events by sequence: pushed at the end, deleted anywhere, found in about the logarithm of their number. An event takes one
+ * to two places of an array.
+ */
+export class EventOrder {
+  /** The oldest first; each has an event. */
+  readonly #blocks: Block[] = []
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  get oldest(): StoredEvent | undefined {
+    const block = this.#blocks[0]
+    return block && (block.entries[block.start] as StoredEvent)
+  }
+
+  /** Adds an event that is newer than all others. */
+  push(event: StoredEvent): void {
+    let block = this.#blocks.at(-1)
+    if (!block || block.end === BLOCK) {
+      block = { first: event.sequence, entries: new Array<Entry>(BLOCK), end: 0, start: 0, live: 0 }
+      this.#blocks.push(block)
+    }
+    block.entries[block.end++] = event
+    block.live++
+    this.#length++
+  }
+
+  /** Deletes an event that is there. */
+  delete(sequence: number): void {
+    const at = this.#blockOf(sequence)
+    const block = this.#blocks[at]!
+    block.entries[indexAfter(block, sequence - 1)] = sequence
+    block.live--
+    this.#length--
+    if (block.live === 0) {
+      this.#blocks.splice(at, 1)
+      return
+    }
+    while (typeof block.entries[block.start] === 'number') block.start++
+    const holes = block.end - block.live
+    if (holes > HOLES && holes > block.live) this.#compact(at)
+  }
+
+  /** The oldest event behind a sequence. */
+  after(sequence: number): StoredEvent | undefined {
+    for (let at = Math.max(0, this.#blockOf(sequence)); at < this.#blocks.length; at++) {
+      const block = this.#blocks[at]!
+      for (let index = indexAfter(block, sequence); index < block.end; index++) {
+        const entry = block.entries[index]!
+        if (typeof entry !== 'number') return entry
+      }
+    }
+    return undefined
+  }
+
+  /** The newest event before a sequence. */
+  before(sequence: number): StoredEvent | undefined {
+    for (let at = this.#blockOf(sequence - 1); at >= 0; at--) {
+      const block = this.#blocks[at]!
+      for (let index = indexAfter(block, sequence - 1) - 1; index >= block.start; index--) {
+        const entry = block.entries[index]!
+        if (typeof entry !== 'number') return entry
+      }
+    }
+    return undefined
+  }
+
+  /** The index of the last block that does not begin behind a sequence; -1: there is none. */
+  #blockOf(sequence: number): number {
+    let low = 0
+    let high = this.#blocks.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#blocks[middle]!.first <= sequence) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** Leaves out the holes of a block, and joins it with its neighbours where few events are left. */
+  #compact(at: number): void {
+    const block = this.#blocks[at]!
+    block.entries = block.entries.slice(block.start, block.end).filter((entry) => typeof entry !== 'number')
+    block.start = 0
+    block.end = block.live
+    this.#join(at)
+    this.#join(at - 1)
+  }
+
+  /** Joins a block with the next one, when both together have half the events of a block. */
+  #join(at: number): void {
+    const block = this.#blocks[at]
+    const next = this.#blocks[at + 1]
+    if (!block || !next || block.live + next.live > BLOCK / 2) return
+    block.entries = [block, next].flatMap(({ entries, start, end }) => entries.slice(start, end).filter((entry) => typeof entry !== 'number'))
+    block.start = 0
+    block.end = block.live += next.live
+    this.#blocks.splice(at + 1, 1)
+  }
+}
+
+/** The index of the first entry of a block behind a sequence. */
+function indexAfter({ first, entries, start, end }: Block, sequence: number): number {
+  const guess = sequence - first + 1 // right where no entry is missing
+  if (guess > start && guess < end && sequenceOf(entries[guess - 1]!) === sequence) return guess
+  let low = start
+  let high = end
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sequenceOf(entries[middle]!) <= sequence) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function sequenceOf(entry: Entry): number {
+  return typeof entry === 'number' ? entry : entry.sequence
+}

@@ -1,0 +1,71 @@
+/** The events of one topic in memory: appended at one end, trimmed at the other, searched by sequence. */
+import type { StoredEvent } from '../../model/event.js'
+
+/** The array of a queue is cut when at least so many events, and one of so many of its places, have been shifted off. */
+const COMPACT_AT = 64
+const COMPACT_PART = 5
+
+/** A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever. */
+export class EventQueue {
+  #events: (StoredEvent | undefined)[] = []
+  /** Where the oldest event is in the array; what is before it has been shifted off and waits to be cut away. */
+  #offset = 0
+  /** The index of the oldest event. */
+  #first = 0
+
+  get length(): number {
+    return this.#events.length - this.#offset
+  }
+
+  /** The index of the oldest event. */
+  get first(): number {
+    return this.#first
+  }
+
+  /** The index that the next event will have. */
+  get end(): number {
+    return this.#first + this.length
+  }
+
+  get oldest(): StoredEvent | undefined {
+    return this.#events[this.#offset]
+  }
+
+  get newest(): StoredEvent | undefined {
+    return this.length > 0 ? this.#events.at(-1) : undefined
+  }
+
+  /** The event of an index; `undefined`: it has been shifted off, or is still to come. */
+  at(index: number): StoredEvent | undefined {
+    return index < this.#first ? undefined : this.#events[this.#offset + index - this.#first]
+  }
+
+  push(event: StoredEvent): void {
+    if (this.#events.length > 0) this.#events.push(event)
+    else this.#events = [event] // an array that grows from nothing takes room for 17, and most topics may have one event
+  }
+
+  shift(): StoredEvent | undefined {
+    const event = this.oldest
+    if (!event) return undefined
+    this.#events[this.#offset++] = undefined
+    this.#first++
+    if (this.#offset >= COMPACT_AT && this.#offset * COMPACT_PART >= this.#events.length) {
+      this.#events = this.#events.slice(this.#offset)
+      this.#offset = 0
+    }
+    return event
+  }
+
+  /** The index of the first event behind `sequence`; `end`: there is none. */
+  indexAfter(sequence: number): number {
+    let low = this.#first
+    let high = this.end
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.at(middle)!.sequence <= sequence) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

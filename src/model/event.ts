@@ -1,0 +1,195 @@
+/** Events: what may be published, and what is checked before anything reaches a log or a wire. */
+import { HubError } from './hub-error.js'
+import { encodeData } from './json.js'
+import { quote } from './quote.js'
+import { requireTopic } from './topic.js'
+import { fits } from './utf8.js'
+
+/** What a publisher says of an event: exactly one of `data` (any JSON value) and `text`. */
+export interface EventInput {
+  data?: unknown
+  text?: string | undefined
+  /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
+  type?: string | undefined
+  /** The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. Not with `ephemeral`. */
+  id?: string | undefined
+  /** Sent to the subscribers connected now and never stored. */
+  ephemeral?: boolean | undefined
+}
+
+/** An event that has been checked and is ready for the log. */
+export interface NewEvent {
+  topic: string
+  type: string | undefined
+  /** The publisher's id. */
+  id: string | undefined
+  /** `json`: `payload` is compact JSON. `text`: `payload` is the text itself. */
+  kind: 'json' | 'text'
+  payload: string
+}
+
+/** An event that `checkEvent` has returned, ready to be published. Its private brand tells it from any other object. */
+export class CheckedEvent implements NewEvent {
+  readonly topic: string
+  readonly type: string | undefined
+  readonly id: string | undefined
+  readonly kind: 'json' | 'text'
+  readonly payload: string
+  readonly ephemeral: boolean
+  readonly #isChecked = true
+
+  constructor({ topic, type, id, kind, payload }: NewEvent, ephemeral: boolean) {
+    this.topic = topic
+    this.type = type
+    this.id = id
+    this.kind = kind
+    this.payload = payload
+    this.ephemeral = ephemeral
+  }
+
+  /** Whether a value is an event that has been checked. */
+  static is(value: unknown): value is CheckedEvent {
+    return typeof value === 'object' && value !== null && #isChecked in value && value.#isChecked
+  }
+}
+
+/** An event in the log. Immutable. */
+export interface StoredEvent extends NewEvent {
+  /** Its place in the log, from 1. */
+  sequence: number
+  /** When it was appended, in milliseconds since the epoch of Unix. */
+  time: number
+}
+
+/** An event while a log is scanned. */
+export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
+  /** Bytes are UTF-8, and are overwritten as soon as the next event is scanned. */
+  payload: string | Buffer
+}
+
+/** The syntax of an event's type, as the source of a regular expression: nothing in it can end a line. */
+export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$'
+/** The syntax of a publisher's id, as the source of a regular expression. */
+export const PUBLISHER_ID_SYNTAX = '^[\\x20-\\x7e]{1,128}$'
+
+const typeSyntax = new RegExp(TYPE_SYNTAX, 'u')
+const idSyntax = new RegExp(PUBLISHER_ID_SYNTAX)
+
+/** Whether a value can be sent as an event's type. */
+export function isType(type: unknown): type is string {
+  return typeof type === 'string' && typeSyntax.test(type) && type.isWellFormed()
+}
+
+function isPublisherId(id: unknown): id is string {
+  return typeof id === 'string' && idSyntax.test(id)
+}
+
+/** The members that an event may have; `topic` is that of a batch's events. */
+const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', 'id', 'ephemeral'])
+
+/**
+ * Checks an event and encodes its payload. Nothing is taken for granted of `input`: a program without types may have made it.
+ * @param maxSize the most bytes that its payload may have
+ * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event` or `event-too-large`, saying what is wrong
+ */
+export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
+  requireTopic(topic)
+  const { data, text, type, id, ephemeral = false } = readInput(topic, input)
+  if ((data === undefined) === (text === undefined)) {
+    throw new HubError('invalid-event', 'An event has exactly one of "data" (any JSON value) and "text" (a string).')
+  }
+  if (type !== undefined && !isType(type)) {
+    throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
+  }
+  if (id !== undefined && !isPublisherId(id)) {
+    throw new HubError('invalid-event', `${quote(id)} is no publisher id: 1 to 128 printable ASCII characters.`)
+  }
+  if (typeof ephemeral !== 'boolean') throw new HubError('invalid-event', `"ephemeral" is true or false, not ${quote(ephemeral)}.`)
+  if (ephemeral && id !== undefined) {
+    throw new HubError('invalid-event', 'An ephemeral event has no publisher id ("id" or Idempotency-Key): it is not stored, so a second one cannot be told from the first.')
+  }
+  const payload = text === undefined ? encodeData(data) : requireText(text)
+  if (!fits([payload], maxSize)) {
+    throw new HubError('event-too-large', `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`)
+  }
+  return new CheckedEvent({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload }, ephemeral)
+}
+
+/** The most events of one batch. */
+export const BATCH_MAX = 1_000
+
+/**
+ * Checks the events of a batch, each with its topic.
+ * @param maxSize the most bytes that the payload of each may have
+ * @throws HubError as `checkEvent`; its `index` is that of the event that was refused
+ */
+export function checkEvents(inputs: readonly (EventInput & { topic: string })[], maxSize: number): CheckedEvent[] {
+  const length = requireArray(inputs)
+  if (length > BATCH_MAX) throw new HubError('invalid-event', `A batch has at most ${BATCH_MAX} events, and this one ${length}.`)
+  const events: CheckedEvent[] = []
+  for (let index = 0; index < length; index++) { // by index, so that a hole in the array is refused
+    try {
+      const input = reading(() => inputs[index])
+      events.push(checkEvent(reading(() => requireObject(input).topic), input!, maxSize))
+    } catch (err) {
+      if (err instanceof HubError) err.index = index
+      throw err
+    }
+  }
+  return events
+}
+
+/**
+ * Checks that these are events that have been checked.
+ * @throws HubError `invalid-event`
+ */
+export function requireChecked(events: readonly CheckedEvent[]): void {
+  requireArray(events)
+  for (const event of events) {
+    if (!CheckedEvent.is(event)) throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
+  }
+}
+
+/** Returns the length of an array. */
+function requireArray(values: readonly unknown[]): number {
+  const length = reading(() => (Array.isArray(values) ? values.length : undefined))
+  if (length !== undefined) return length
+  throw new HubError('invalid-event', `Several events are an array, not ${quote(values)}.`)
+}
+
+function requireObject<T>(input: T): NonNullable<T> {
+  if (typeof input === 'object' && input !== null) return input
+  throw new HubError('invalid-event', `An event is an object with "data" or "text", not ${quote(input)}.`)
+}
+
+/** Reads from an object of the program, whose getters and proxies may throw anything. */
+function reading<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (err) {
+    if (err instanceof HubError) throw err
+    throw new HubError('invalid-event', 'The event cannot be read: one of its members throws an error.', { cause: err })
+  }
+}
+
+/** The members of an input as they are: of any type. */
+type Members = Partial<Record<keyof EventInput, unknown>>
+
+/** Reads each member once, since a getter or a proxy may answer otherwise the next time. */
+function readInput(topic: string, input: EventInput): Members {
+  return reading(() => {
+    requireObject(input)
+    for (const name in input) { // Object.keys would make an array for each event
+      if (!MEMBERS.has(name) && Object.hasOwn(input, name)) throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
+    }
+    const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
+    if (own !== topic) throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
+    return { data, text, type, id, ephemeral }
+  })
+}
+
+function requireText(text: unknown): string {
+  if (typeof text !== 'string') throw new HubError('invalid-event', `"text" is a string, not ${quote(text)}; any other JSON value is "data".`)
+  if (!text.isWellFormed()) throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
+  return text
+}

@@ -1,0 +1,87 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
+import t from 'tap'
+import { FairScheduler } from '../../src/event-loop/fair-scheduler.js'
+
+/** Holds the event loop for so many milliseconds. */
+function work(milliseconds: number): void {
+  for (const end = performance.now() + milliseconds; performance.now() < end; );
+}
+
+/** Goes round with the event loop, and counts. */
+function watchLoop(): { turns: number; stop: () => void } {
+  const watch = { turns: 0, stop: () => clearImmediate(immediate) }
+  let immediate = setImmediate(function turn() {
+    watch.turns++
+    immediate = setImmediate(turn)
+  })
+  return watch
+}
+
+/** Whether a turn can be had without waiting for the event loop. */
+async function isAtOnce(turns: FairScheduler): Promise<boolean> {
+  const loop = watchLoop()
+  await turns.next()
+  loop.stop()
+  return loop.turns === 0
+}
+
+await t.test('whoever has little to do does not wait', async (t) => {
+  t.equal(await isAtOnce(new FairScheduler()), true)
+})
+
+await t.test('many who ask at the same time do not all get the slice that none of them has used yet', async (t) => {
+  const turns = new FairScheduler()
+  const loop = watchLoop()
+  const steps = Array.from({ length: 50 }, async () => {
+    await turns.next()
+    work(1)
+  })
+  await Promise.all(steps)
+  loop.stop()
+  t.ok(loop.turns >= 10, `${loop.turns} turns of the event loop within 50 ms of work`)
+})
+
+await t.test('all together get one slice of a turn of the event loop, not each of them', async (t) => {
+  const turns = new FairScheduler()
+  const loop = watchLoop()
+  const steps = 5
+  await Promise.all(Array.from({ length: 50 }, async () => {
+    for (let step = 0; step < steps; step++) {
+      await turns.next()
+      work(1)
+    }
+  }))
+  loop.stop()
+  t.ok(loop.turns >= 50, `${loop.turns} turns of the event loop within 250 ms of work`)
+})
+
+await t.test('in the order in which they came', async (t) => {
+  const turns = new FairScheduler()
+  work(5)
+  void turns.next()
+  work(5) // the slice is over
+  const order: number[] = []
+  await Promise.all(Array.from({ length: 20 }, async (_, n) => {
+    for (let step = 0; step < 3; step++) {
+      await turns.next()
+      order.push(n)
+      work(0.5)
+    }
+  }))
+  t.strictSame(order.slice(0, 20), Array.from({ length: 20 }, (_, n) => n))
+  t.strictSame(order.slice(40), Array.from({ length: 20 }, (_, n) => n))
+})
+
+await t.test('it goes on after nobody had anything to do', async (t) => {
+  const turns = new FairScheduler()
+  for (let round = 0; round < 3; round++) {
+    void turns.next()
+    work(5)
+    await turns.next()
+    await turnOfTheLoop()
+    await turnOfTheLoop()
+    t.equal(await isAtOnce(turns), true)
+    await turnOfTheLoop()
+    await turnOfTheLoop()
+  }
+})
