@@ -1,0 +1,38 @@
+/** Appends that wait for a transaction. */
+import type { NewEvent } from '../../model/event.js'
+import type { Appended } from '../log.js'
+
+/** No further append joins a group of so many events, or characters: writing them holds the event loop. */
+const GROUP_EVENTS = 1_000
+const GROUP_CHARACTERS = 8 * 1024 * 1024
+
+export interface PendingAppend {
+  events: readonly NewEvent[]
+  resolve: (appended: Appended[]) => void
+  reject: (err: Error) => void
+}
+
+export class AppendQueue {
+  readonly #pending: PendingAppend[] = []
+
+  get length(): number {
+    return this.#pending.length
+  }
+
+  push(append: PendingAppend): void {
+    this.#pending.push(append)
+  }
+
+  /** Returns the oldest appends, as many as one transaction stores, and at least one where there is one. */
+  takeGroup(): PendingAppend[] {
+    let count = 0
+    let characters = 0
+    let taken = 0
+    while (taken < this.#pending.length && (taken === 0 || (count < GROUP_EVENTS && characters < GROUP_CHARACTERS))) {
+      const { events } = this.#pending[taken++]!
+      count += events.length
+      for (const { payload } of events) characters += payload.length
+    }
+    return this.#pending.splice(0, taken)
+  }
+}

@@ -1,0 +1,103 @@
+/** Appends events within a transaction: limits on topics, publisher ids that were seen before, rows. */
+import type { NewEvent, StoredEvent } from '../../model/event.js'
+import type { HubError } from '../../model/hub-error.js'
+import { tooManyTopics, type Appended, type Retention } from '../log.js'
+import type { SteadyClock } from '../steady-clock.js'
+import type { Work } from './pages.js'
+import { HEADER, ownPagesOf, toStored } from './rows.js'
+import type { Change, State } from './state.js'
+import { StoreError } from './store-error.js'
+import type { Tables } from './store.js'
+
+/** The smallest page that LMDB can have: it takes the processor's. In bytes. */
+const SMALLEST_PAGE = 4_096
+/** What an event takes beside its row, in bytes. */
+const ENTRY = 32
+/** A payload of fewer characters counts with the most bytes that it can have: counting its bytes costs more than the room. */
+const SHORT = 512
+
+export class EventAppender {
+  readonly #tables: Tables
+  readonly #state: State
+  readonly #clock: SteadyClock
+  readonly #retention: Retention
+
+  constructor(tables: Tables, state: State, clock: SteadyClock, retention: Retention) {
+    this.#tables = tables
+    this.#state = state
+    this.#clock = clock
+    this.#retention = retention
+  }
+
+  /** Adds to `work` what it takes to append events, at most. */
+  count(events: readonly NewEvent[], work: Work): void {
+    for (const { topic, type, id, payload } of events) {
+      const payloadBytes = payload.length < SHORT ? 3 * payload.length : Buffer.byteLength(payload)
+      countEvent(HEADER.bytes + 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0)) + payloadBytes, work)
+      if (id !== undefined) work.ids++
+      if (!this.#state.topics.has(topic)) work.newTopics++
+    }
+  }
+
+  /**
+   * Appends events, all or none.
+   * @param time when, on the wall clock
+   * @param stored is given the events that were stored
+   * @returns a refusal, with nothing changed, where they would make more topics than there may be
+   */
+  append(change: Change, events: readonly NewEvent[], time: number, stored: StoredEvent[]): Appended[] | HubError {
+    return this.#refusal(change, events) ?? events.map((event) => this.#append(change, event, time, stored))
+  }
+
+  #refusal(change: Change, events: readonly NewEvent[]): HubError | undefined {
+    const { topics: limit = Infinity } = this.#retention
+    if (change.topicCount + events.length <= limit) return undefined
+    const added = new Set<string>()
+    for (const [index, event] of events.entries()) {
+      if (change.hasTopic(event.topic) || this.#first(event) !== undefined) continue
+      if (change.topicCount + added.add(event.topic).size > limit) return tooManyTopics(event, index, limit)
+    }
+    return undefined
+  }
+
+  #append(change: Change, event: NewEvent, time: number, stored: StoredEvent[]): Appended {
+    const { events, ids } = this.#tables
+    const first = this.#first(event)
+    if (first !== undefined) return { sequence: first, duplicate: true }
+    const topic = change.topic(event.topic)
+    const sequence = ++change.totals.head
+    const size = events.put(sequence, event, time, topic.newest)
+    if (event.id !== undefined) ids.putSync([event.topic, event.id], [sequence, time])
+    change.append(topic, sequence, size, event.id !== undefined)
+    stored.push(toStored(sequence, event, time))
+    return { sequence, duplicate: false }
+  }
+
+  /** Returns the sequence of the first event with an event's publisher id, as long as that is remembered. */
+  #first({ topic, id }: NewEvent): number | undefined {
+    const first = id === undefined ? undefined : this.#firstWith(topic, id)
+    if (!first) return undefined
+    const age = this.#clock.time - this.#clock.timeOf(...first)
+    return age < this.#retention.dedupWindow || this.#tables.events.doesExist(first[0]) ? first[0] : undefined
+  }
+
+  /** Returns what was stored first with a publisher's id. An entry that is damaged is forgotten. */
+  #firstWith(topic: string, id: string): [sequence: number, time: number] | undefined {
+    const { ids, damage } = this.#tables
+    try {
+      return ids.get([topic, id])
+    } catch (err) {
+      if (!(err instanceof StoreError)) throw err
+      damage.report(`the sequence of a publisher's id of the topic ${topic}`)
+      return undefined
+    }
+  }
+}
+
+/** Adds to `work` what an event takes whose row has so many bytes at most. */
+export function countEvent(bytes: number, work: Work): void {
+  const ownPages = ownPagesOf(bytes, SMALLEST_PAGE)
+  work.events++
+  work.ownPages += ownPages
+  work.eventBytes += ownPages > 0 ? ENTRY : bytes + ENTRY
+}
