@@ -26,6 +26,7 @@ import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore from './plugins/no-store.js'
 import { NO_STORE } from './server/no-store.js'
+import pipelining from './plugins/pipelining.js'
 import query from './plugins/query.js'
 import slowRequests, { closeAfter, isBodyUnderWay } from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
@@ -71,6 +72,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   await app.register(async (scope) => {
     await scope.register(encapsulation, { embedded: !ownsRoot })
     await scope.register(mount)
+    await scope.register(pipelining)
     await scope.register(noStore)
     await scope.register(forwardedFor)
     await scope.register(eventStream, settings)

@@ -108,7 +108,7 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
  */
 export function authorizeSome(principal: Principal, action: Action): void {
   if (principal.grants[action].length > 0) return
-  if (principal.anonymous) throw new Problem('missing-token', `To ${action} a token is needed.`)
+  requireToken(principal, action)
   const [voided] = principal.voidGrants[action]
   const why = voided === undefined ? '' : ` Its grant ${quote(voided)} is void: ${whyVoid(principal.subject)}`
   throw new Problem('not-granted', `The token has no ${action} grants.${why}${wordsForClaim(principal)}`)
@@ -126,8 +126,17 @@ export function isGranted(principal: Principal, action: Action, pattern: string)
  */
 export function authorizeAdmin(principal: Principal, what: string): void {
   if (principal.admin) return
-  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed.`)
+  requireToken(principal, what)
   throw new Problem('not-granted', `To ${what} the token needs "admin": true.${wordsForClaim(principal)}`)
+}
+
+/**
+ * Checks that a request has a token, whatever it grants.
+ * @param what the thing that needs it, as it stands after "To"
+ * @throws Problem `missing-token`
+ */
+export function requireToken(principal: Principal, what: string): void {
+  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed.`)
 }
 
 /** What is wrong with a token without the claim for grants. */

@@ -209,6 +209,9 @@ export function tooManyTopics({ topic }: NewEvent, index: number, limit: number)
   return refusal
 }
 
+/** The part of `Retention.bytes` that publisher ids of trimmed events may take: then no further id is taken. */
+export const IDS_PART = 1 / 2
+
 /** The refusal of an event whose publisher id cannot be remembered now. */
 export function tooManyIds(index: number): HubError {
   const refusal = new HubError('too-many-ids', 'The publisher ids of trimmed events fill half of FANFARE_RETAIN_BYTES. Each is remembered for FANFARE_DEDUP_WINDOW: try again when that is over for some of them.')

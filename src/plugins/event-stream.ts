@@ -20,11 +20,6 @@ import { VanishedPeers, type Reachable } from '../server/vanished-peers.js'
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Resolves when the answers to earlier requests of the same connection are out, or the peer has gone: requests can be
-     * pipelined (RFC 9112, 9.3.2), and a stream needs the connection for itself.
-     */
-    fanfareTurn: () => Promise<void>
-    /**
      * Sends the head of an event stream at once, and returns where its blocks go, or `undefined` when the peer has gone.
      * The reply is not to be used after that.
      */
@@ -57,9 +52,6 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slo
     app.addHook('onClose', async () => vanished.stop())
   }
 
-  app.decorateReply('fanfareTurn', function (this: FastifyReply) {
-    return turnOf(this)
-  })
   app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
     this.hijack()
     const { raw } = this
@@ -80,19 +72,6 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slo
     raw.end(block?.plain)
   })
 }, { name: 'fanfare-event-stream', fastify: '5.x' })
-
-function turnOf({ raw, request: { raw: message } }: FastifyReply): Promise<void> {
-  if (raw instanceof Http2ServerResponse || raw.socket || message.readableAborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    function done(): void {
-      raw.removeListener('socket', done)
-      message.removeListener('close', done)
-      resolve()
-    }
-    raw.once('socket', done)
-    message.once('close', done) // the connection is closed, or the stream of an earlier request has taken it
-  })
-}
 
 /** Whether nobody is there to be sent anything. A stream that is opened then would never be told that it has ended. */
 function hasGone({ raw }: FastifyReply): boolean {

@@ -1,18 +1,25 @@
 /**
- * Refuses requests of HTTP/1.1 that do not have one header `Host` (RFC 9112, 3.2). Node's own refusal has no words, and no
+ * Refuses requests of HTTP/1.1 that do not have one header `Host`, or one that names no host (RFC 9112, 3.2). Node's own refusal has no words, and no
  * headers by which a page may read it.
  */
 import type { IncomingMessage } from 'node:http'
 import fp from 'fastify-plugin'
 import { Problem } from '../errors.js'
+import { quote } from '../model/quote.js'
+
+/** A host and a port (RFC 9110, 7.2; RFC 3986, 3.2.2); both may be empty. */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/
 
 export default fp(async (app) => {
   app.addHook('onRequest', (request, reply, done) => {
     const hosts = countHosts(request.raw)
-    const isRight = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
-    if (isRight) return done()
+    const isOne = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
+    const { host = '' } = request.headers
+    if (isOne && HOST.test(host)) return done()
     if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-    done(new Problem('invalid-request', `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`))
+    done(new Problem('invalid-request', isOne
+      ? `The header "Host" is ${quote(host)}, which names no host and port.`
+      : `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`))
   })
 }, { name: 'fanfare-host-header', fastify: '5.x' })
 

@@ -1,7 +1,7 @@
 /** Streams that are open: looked at, changed without being opened anew, and ended. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
-import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { authorize, authorizeAdmin, isGranted, requireToken } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
@@ -22,7 +22,7 @@ const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
   const { hub } = app
-  const onRequest = app.authenticate
+  const onRequest = [app.authenticate, refuseWithoutToken]
 
   app.get('/connections/:id', { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } }, async (request) =>
     hub.describe(own(request, request.params.id)))
@@ -86,8 +86,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
   /** The stream of an id, if it is the bearer's own, or the bearer an admin. */
   function own(request: FastifyRequest, id: string): Subscriber {
-    const { anonymous, admin, subject } = request.fanfarePrincipal!
-    if (anonymous) authorizeAdmin(request.fanfarePrincipal!, 'see or change a stream')
+    const { admin, subject } = request.fanfarePrincipal!
     const subscriber = hub.connections.get(id)
     if (!subscriber) throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
     if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
@@ -108,6 +107,12 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default connections
+
+/** An `onRequest` hook: it runs before the body is read. */
+function refuseWithoutToken(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  requireToken(request.fanfarePrincipal!, 'see or change a stream')
+  done()
+}
 
 /** How many streams fit into a page with their topics; one at least. */
 function fitting(subscribers: readonly Subscriber[]): number {

@@ -1,5 +1,7 @@
 /** Named cursors: how far a subject has read, acknowledged by itself. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { requireToken } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
@@ -12,7 +14,7 @@ const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const { hub } = app
-  const onRequest = app.authenticate
+  const onRequest = [app.authenticate, refuseWithoutToken]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) =>
     ({ cursors: hub.cursors.list(requireSubject(request.fanfarePrincipal!)).map(show) }))
@@ -60,8 +62,13 @@ function readOwn(principal: Principal, name: string): CursorName {
   return readCursorName(principal, name)
 }
 
-function requireSubject({ anonymous, subject }: Principal): string {
-  if (anonymous) throw new Problem('missing-token', 'To see or move a named cursor a token is needed.')
+/** An `onRequest` hook: it runs before the body is read. */
+function refuseWithoutToken(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  requireToken(request.fanfarePrincipal!, 'see or move a named cursor')
+  done()
+}
+
+function requireSubject({ subject }: Principal): string {
   if (subject === undefined) throw new Problem('not-granted', 'The token has no "sub": a named cursor belongs to the subject of its token.')
   return subject
 }

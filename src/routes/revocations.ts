@@ -1,7 +1,7 @@
 /** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { authorizeAdmin } from '../auth/principal.js'
+import { authorizeAdmin, requireToken } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
@@ -9,10 +9,13 @@ import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
 import { Type } from '../schemas/typebox.js'
 
+/** What these routes do, in the words of a refusal. */
+const REVOKE = 'bar tokens, or see which are barred,'
+
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const { connections } = app.hub
   const known = app.revocations
-  const hooks = { onRequest: app.authenticate, preHandler: requireAdmin }
+  const hooks = { onRequest: [app.authenticate, refuseWithoutToken], preHandler: requireAdmin }
 
   app.post('/revocations', { ...hooks, bodyLimit: SMALL_BODY, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
     const { until, ...members } = request.body
@@ -32,9 +35,14 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
 
 export default revocations
 
-/** A `preHandler` hook: refuses whoever is no admin. */
+/** An `onRequest` hook: it runs before the body is read. */
+async function refuseWithoutToken(request: FastifyRequest): Promise<void> {
+  requireToken(request.fanfarePrincipal!, REVOKE)
+}
+
+/** A `preHandler` hook: refuses a token that is not an admin's. */
 async function requireAdmin(request: FastifyRequest): Promise<void> {
-  authorizeAdmin(request.fanfarePrincipal!, 'bar tokens, or see which are barred,')
+  authorizeAdmin(request.fanfarePrincipal!, REVOKE)
 }
 
 function revokedBy({ subject, jti }: Omit<RevocationBody, 'until'>): Revoked {

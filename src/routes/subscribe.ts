@@ -81,7 +81,6 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
     if (observes) authorizeAdmin(request.fanfarePrincipal!, 'observe a topic without being present')
     const wanted = readStart(request, query, clockTolerance)
     const start = await hub.locate(selection, wanted, cursor)
-    await reply.fanfareTurn()
     let principal = admit()
     if (cursor && request.method !== 'HEAD') {
       await hub.cursors.use(cursor, start.sequence, wanted.lastEventId !== undefined && !start.gap)

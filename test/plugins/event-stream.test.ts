@@ -328,7 +328,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
 }
 
 await t.test('a time-out of the application for idle connections does not end a stream, and is there again afterwards', async (t) => {
-  const limit = { connectionTimeout: 200, keepAliveTimeout: 100, requestTimeout: 300, http2SessionTimeout: 250 }
+  const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 } // on a busy machine connecting takes a while
   const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
     'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
     'HTTP/1.1 with TLS': { app: Fastify({ ...limit, https: { key, cert } }), open: (_t, app) => byHttp1(app, https.request) },

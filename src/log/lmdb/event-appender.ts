@@ -1,7 +1,7 @@
 /** Appends events within a transaction: limits on topics, publisher ids that were seen before, rows. */
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { HubError } from '../../model/hub-error.js'
-import { tooManyTopics, type Appended, type Retention } from '../log.js'
+import { IDS_PART, tooManyIds, tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { Work } from './pages.js'
 import { HEADER, ownPagesOf, toStored } from './rows.js'
@@ -15,6 +15,9 @@ const SMALLEST_PAGE = 4_096
 const ENTRY = 32
 /** A payload of fewer characters counts with the most bytes that it can have: counting its bytes costs more than the room. */
 const SHORT = 512
+
+/** A log that keeps fewer bytes remembers as many publisher ids as one of this size, in bytes. */
+const SMALL_LOG = 1024 * 1024
 
 export class EventAppender {
   readonly #tables: Tables
@@ -43,13 +46,20 @@ export class EventAppender {
    * Appends events, all or none.
    * @param time when, on the wall clock
    * @param stored is given the events that were stored
-   * @returns a refusal, with nothing changed, where they would make more topics than there may be
+   * @returns a refusal, with nothing changed, where there would be more topics or publisher ids than there may be
    */
   append(change: Change, events: readonly NewEvent[], time: number, stored: StoredEvent[]): Appended[] | HubError {
-    return this.#refusal(change, events) ?? events.map((event) => this.#append(change, event, time, stored))
+    return this.#refusalOfIds(events) ?? this.#refusalOfTopics(change, events) ?? events.map((event) => this.#append(change, event, time, stored))
   }
 
-  #refusal(change: Change, events: readonly NewEvent[]): HubError | undefined {
+  /** Publisher ids of events that are gone cannot be trimmed before their window is over. */
+  #refusalOfIds(events: readonly NewEvent[]): HubError | undefined {
+    if (this.#state.orphanIdBytes <= IDS_PART * Math.max(this.#retention.bytes, SMALL_LOG)) return undefined
+    const index = events.findIndex((event) => event.id !== undefined && this.#first(event) === undefined)
+    return index < 0 ? undefined : tooManyIds(index)
+  }
+
+  #refusalOfTopics(change: Change, events: readonly NewEvent[]): HubError | undefined {
     const { topics: limit = Infinity } = this.#retention
     if (change.topicCount + events.length <= limit) return undefined
     const added = new Set<string>()

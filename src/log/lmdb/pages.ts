@@ -222,3 +222,11 @@ export function usedBytes(tables: Tables): number {
     return sum + pagesOf(stats) * stats.pageSize
   }, 0)
 }
+
+/** About what the publisher ids take whose events are gone, in bytes. */
+export function orphanIdBytes({ ids, orphanIds }: Tables): number {
+  const all = ids.getStats() as Stats
+  const orphans = orphanIds.getStats() as Stats
+  const share = orphans.entryCount / Math.max(1, all.entryCount)
+  return (pagesOf(orphans) + share * pagesOf(all)) * all.pageSize
+}

@@ -115,3 +115,8 @@ export function toStored(sequence: number, event: NewEvent, time: number): Store
   const { topic, type, id, kind, payload } = event
   return { sequence, time, topic, type, id, kind, payload }
 }
+
+/** About what a publisher's id takes in the file, in bytes. */
+export function idSize(topic: string, id: string): number {
+  return 2 * (topic.length + id.length) + ID_ENTRY
+}

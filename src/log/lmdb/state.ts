@@ -69,6 +69,8 @@ export class State implements TrimHistory {
   /** The newest sequence that was damaged before its topic was known: every subscriber behind it is told of a gap. */
   lost = 0
   readonly topics = new Map<string, Topic>()
+  /** About what the publisher ids take whose events are gone, in bytes. */
+  orphanIdBytes = 0
   /** The names of these topics, by segment. */
   readonly names = new TopicTree<string>()
 
@@ -76,7 +78,7 @@ export class State implements TrimHistory {
    * Reads the tables. Events that had not been indexed are read one by one; they are few.
    * @throws StoreError when the tables are damaged
    */
-  constructor({ meta, topics, events, emptiedBySequence, damage }: Tables) {
+  constructor({ meta, topics, events, emptiedBySequence, records, damage }: Tables) {
     this.totals = toTotals(meta.get('totals'))
     for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
     for (const { key, value } of topics.getRange()) {
@@ -92,6 +94,7 @@ export class State implements TrimHistory {
       if (trimmed > 0) this.marks.set(key, trimmed, 0)
     }
     if (this.topics.size !== entriesOf(topics)) throw new StoreError('Rows of topics are missing: the table of topics is damaged.')
+    if (countOf(records.getKeys()) !== entriesOf(records)) throw new StoreError('Records are missing, such as revocations: their table is damaged.')
     let found = 0
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++
@@ -149,8 +152,14 @@ export function fromIndexEntry(entry: number): { size: number; hasId: boolean } 
   return { size: Math.floor(entry / 2), hasId: entry % 2 === 1 }
 }
 
-/** How many rows a table has. */
-function entriesOf(table: Tables['topics']): number {
+function countOf(keys: Iterable<unknown>): number {
+  let count = 0
+  for (const key of keys) if (key !== undefined) count++
+  return count
+}
+
+/** How many rows a table says that it has. */
+function entriesOf(table: Pick<Tables['topics'], 'getStats'>): number {
   return (table.getStats() as { entryCount: number }).entryCount
 }
 

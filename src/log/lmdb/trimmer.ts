@@ -1,7 +1,8 @@
 /** Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction. */
 import { REMEMBERED_TOPICS, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
-import { usedBytes } from './pages.js'
+import { orphanIdBytes, usedBytes } from './pages.js'
+import { idSize } from './rows.js'
 import { fromIndexEntry, type Change, type State, type Topic } from './state.js'
 import { StoreError } from './store-error.js'
 import type { Tables } from './store.js'
@@ -96,6 +97,7 @@ export class Trimmer {
   /** Looks at what time alone makes due, and at the pages. It costs many reads of the tables, so no transaction does it. */
   look(): void {
     this.#limit = this.#limitOfBytes()
+    this.#state.orphanIdBytes = orphanIdBytes(this.#tables)
     if (this.#due.size === 0) [this.#due, this.#crowded] = [this.#crowded, this.#due]
     this.#tables.root.readerCheck() // a process that was reading and was killed would keep every page that it saw
     this.#lookAtOldest()
@@ -233,7 +235,10 @@ export class Trimmer {
   #orphan(topic: string, sequence: number, id: string, time: number): void {
     const { orphanIds } = this.#tables
     const until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
-    if (until > this.#clock.time) orphanIds.putSync([until, topic, id], sequence)
+    if (until > this.#clock.time) {
+      orphanIds.putSync([until, topic, id], sequence)
+      this.#state.orphanIdBytes += idSize(topic, id)
+    }
     else this.#forgetId(topic, id, sequence)
   }
 

@@ -9,7 +9,7 @@ import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { EventOrder } from './event-order.js'
 import { EventQueue } from './event-queue.js'
 import { EventWalk, topicsWithin, type Walkable } from './event-walk.js'
-import { REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type ScanResult, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from '../log.js'
+import { IDS_PART, REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type ScanResult, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from '../log.js'
 import { PageBuilder } from '../page-builder.js'
 import { idSize, PublisherIds } from './publisher-ids.js'
 import { SteadyClock, timeFrom } from '../steady-clock.js'
@@ -23,8 +23,6 @@ const TRIM_INTERVAL = 1_000
 const TRIM_STEP = 1_000
 /** A page looks at no more events than this, however few of them match. */
 const LOOKED_AT = 20_000
-/** Which part of the bytes that are kept publisher ids may take whose events are gone: then no other id is taken. */
-const IDS_PART = 1 / 2
 /** Which part of them the marks of trimmed topics may take: then topics without events are forgotten. */
 const MARKS_PART = 1 / 4
 /** What is kept beside the events counts only beyond so many bytes: a log that keeps very little would keep no event. */

@@ -470,11 +470,13 @@ await t.test('the file does not grow without end', async (t) => {
       process.kill(process.pid, 'SIGKILL')`
     const killReader = async (quarter: number): Promise<void> => {
       if (quarter !== 1) return
-      const { signal, stderr } = spawnSync(...bareNode(['--input-type=module', '-e', script, folder]), { encoding: 'utf8' })
+      const { pid, signal, stderr } = spawnSync(...bareNode(['--input-type=module', '-e', script, folder]), { encoding: 'utf8' })
       if (signal !== 'SIGKILL') throw new Error(stderr)
+      const { root } = openStore(folder, { durability: 'sync', readOnly: true })
+      await poll(async () => (root.readerList().includes(String(pid)) ? undefined : true), () => 'it is not noticed')
+      await root.close()
     }
-    const [, ...after] = await sizes(t, folder, { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 }, killReader)
-    plateaus(t, after, 'from when it is noticed, 20 topics of 100 events')
+    plateaus(t, await sizes(t, folder, { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 }, killReader), '20 topics of 100 events')
   })
 })
 
@@ -539,6 +541,29 @@ await t.test('publisher ids are remembered when far more topics have been emptie
   t.strictSame(await again.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }], 'also when it is opened again')
   clock.now += 1_001
   t.match(await again.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
+})
+
+await t.test('publisher ids of trimmed events take no more than half of what is kept, and push out no events', async (t) => {
+  const clock = { now: 1_700_000_000_000 }
+  const folder = t.testdir({})
+  const bytes = 4 * 1024 * 1024
+  const log = await openLog(t, folder, { retention: { bytes, dedupWindow: 600_000 }, now: () => clock.now })
+  await log.append([event('quiet')])
+  let refused: unknown
+  let stored = 0
+  for (let n = 0; n < 200 && refused === undefined; n++) {
+    await log.append(Array.from({ length: 1_000 }, (_, m) => event(`a.${m % 20}`, { id: `${n}-${m}`.padEnd(100, 'x') }))).then(() => (stored += 1_000), (err: unknown) => (refused = err))
+    await turn()
+  }
+  t.match(refused, { code: 'too-many-ids', index: 0 })
+  t.ok(stored > 10_000, `after ${stored}`)
+  t.ok(log.stats().events > 1_000, `${log.stats().events} events are still there`)
+  t.match(await log.append([event('a.0')]), [{ duplicate: false }], 'an event without an id is taken')
+  t.match(await log.append([event('a.1', { id: `${Math.floor((stored - 1) / 1_000)}-1`.padEnd(100, 'x') })]), [{ duplicate: true }], 'an id that is remembered needs no room')
+  const { size } = statSync(`${folder}/data.mdb`)
+  t.ok(size <= 2 * bytes + 32 * 1024 * 1024, `${size} bytes`)
+  clock.now += 600_001
+  await poll(async () => log.append([event('a.0', { id: 'new' })]).then(() => true, () => undefined), () => 'ids are not forgotten')
 })
 
 await t.test('a log at rest puts the events of any number of topics into the index, one step after the other', async (t) => {

@@ -1,0 +1,32 @@
+/**
+ * Requests that are pipelined on a connection of HTTP/1 (RFC 9112, 9.3.2). Node hands over all that come in one packet at once.
+ * A request that only reads waits until the answers before it have been taken: else a client that takes none of them could
+ * have any number made. A stream needs the connection for itself.
+ */
+import { Http2ServerResponse } from 'node:http2'
+import type { FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+
+const READS = ['GET', 'HEAD']
+
+export default fp(async (app) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    if (READS.includes(request.method) && !hasTurn(reply)) afterTurn(reply, done)
+    else done()
+  })
+}, { name: 'fanfare-pipelining', fastify: '5.x' })
+
+/** Whether the answers before it are out, or the peer has gone. */
+function hasTurn({ raw, request: { raw: message } }: FastifyReply): boolean {
+  return raw instanceof Http2ServerResponse || Boolean(raw.socket) || message.readableAborted
+}
+
+function afterTurn({ raw, request: { raw: message } }: FastifyReply, done: () => void): void {
+  function proceed(): void {
+    raw.removeListener('socket', proceed)
+    message.removeListener('close', proceed)
+    done()
+  }
+  raw.once('socket', proceed)
+  message.once('close', proceed) // the connection is closed, or the stream of an earlier request has taken it
+}
