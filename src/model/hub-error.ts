@@ -3,6 +3,7 @@ export type HubErrorCode =
   | 'invalid-topic'
   | 'reserved-topic'
   | 'invalid-pattern'
+  | 'invalid-cursor'
   | 'invalid-event'
   | 'event-too-large'
   | 'too-many-topics'
