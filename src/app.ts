@@ -25,6 +25,7 @@ import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore from './plugins/no-store.js'
+import publicHub from './plugins/public-hub.js'
 import { NO_STORE } from './server/no-store.js'
 import pipelining from './plugins/pipelining.js'
 import query from './plugins/query.js'
@@ -69,6 +70,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   }
   warnOfShortParams(app)
   await app.register(hub, settings)
+  await app.register(publicHub, settings)
   await app.register(async (scope) => {
     await scope.register(encapsulation, { embedded: !ownsRoot })
     await scope.register(mount)

@@ -109,6 +109,7 @@ export class Hub implements SubscriberOwner {
   #state: 'open' | 'draining' | 'closed' = 'open'
   /** Whether it is about to close, and waits for no request that lasts. */
   #isEnding = false
+  #closing: Promise<void> | undefined
 
   constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...reaper }: HubOptions) {
     this.#log = log
@@ -406,8 +407,11 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Ends every stream that is still open, and closes the log. */
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.endStreams()
     this.#state = 'closed'
     this.#reaper.stop()

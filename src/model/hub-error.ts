@@ -5,6 +5,7 @@ export type HubErrorCode =
   | 'invalid-pattern'
   | 'invalid-cursor'
   | 'invalid-event'
+  | 'invalid-claims'
   | 'event-too-large'
   | 'too-many-topics'
   | 'too-many-ids'

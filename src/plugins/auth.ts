@@ -87,8 +87,8 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     app.log.warn('the secret for tokens begins or ends with white space, such as the line end of a file: tokens that are signed without it are refused')
   }
   const nobody = anonymous(anonymousSubscribe)
-  const tickets = new Tickets(app.hub.records, ticketTtl, anonymousSubscribe)
-  const revocations = new Revocations(app.hub.records)
+  const tickets = new Tickets(app.fanfareHub.records, ticketTtl, anonymousSubscribe)
+  const revocations = new Revocations(app.fanfareHub.records)
 
   async function principalOf(token: string): Promise<Bearer> {
     let found = known.get(token)

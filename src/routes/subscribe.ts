@@ -59,7 +59,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
         return stream(request, reply, selection, query)
       case 'application/json':
         refuseMisplaced(query, STREAM_ONLY, 'an event stream (Accept: text/event-stream)', 'a page of history')
-        return reply.type('application/json; charset=utf-8').send(await readHistory(app.hub, selection, query))
+        return reply.type('application/json; charset=utf-8').send(await readHistory(app.fanfareHub, selection, query))
       default:
         throw new Problem('not-acceptable', 'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).')
     }
@@ -73,7 +73,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
   }
 
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
-    const { hub } = app
+    const { fanfareHub: hub } = app
     const format = readFormat(query.format)
     const cursor = query.cursor === undefined ? undefined : readCursor(request, query.cursor)
     const slow = readPolicy(query.slow)
