@@ -4,7 +4,7 @@ import './plugins/public-hub.js' // declares `app.hub`
 
 export default fanfare
 export { buildApp, type FanfareOptions } from './app.js'
-export type { PrincipalInput } from './auth/principal-input.js'
+export type { Authenticate, AuthenticatedPrincipal, PrincipalInput } from './auth/principal-input.js'
 export type { IssueOptions } from './auth/token-issuer.js'
 export type { EventGap, EventsOptions, HubEvent } from './hub/event-reader.js'
 export type { Receipt, TopicInfo } from './hub/hub.js'

@@ -1,4 +1,5 @@
 /** What an application says of somebody: in place of the claims of a token, or for a token that it has issued. */
+import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import { HubError } from '../model/hub-error.js'
 import { isShallow } from '../model/json.js'
@@ -16,7 +17,16 @@ export interface PrincipalInput {
   admin?: boolean | undefined
 }
 
-/** The members, and where each stands in the claims of a token. */
+/** Who makes a request, as the application's own login knows. */
+export interface AuthenticatedPrincipal extends PrincipalInput {
+  /** When the login ends: its streams end then. A date, or milliseconds since the epoch of Unix. */
+  expiresAt?: Date | number | undefined
+}
+
+/** Says who makes a request that has no token; `undefined`: nobody in particular. */
+export type Authenticate = (request: FastifyRequest) => AuthenticatedPrincipal | undefined | Promise<AuthenticatedPrincipal | undefined>
+
+/** The members of a principal. */
 const MEMBERS = ['subject', 'subscribe', 'publish', 'presence', 'info', 'admin'] as const
 
 /** The claims of a token that says what an application says. */
@@ -56,4 +66,22 @@ export function checkClaims(claims: Record<string, unknown>, claimName: string, 
     if (err instanceof Problem) throw new HubError('invalid-claims', err.message, { cause: err })
     throw err
   }
+}
+
+/** The name of the claim for grants, where there is no token: messages name it. */
+const NO_CLAIM = 'principal'
+
+/**
+ * Reads what an application answers of a request.
+ * @param subscribeToo what anybody may subscribe to
+ * @throws HubError `invalid-claims` saying what is wrong with it
+ */
+export function readPrincipal(answer: unknown, subscribeToo: readonly string[]): Bearer {
+  const { sub, grants } = toClaims(answer, ['expiresAt'])
+  const { expiresAt } = answer as AuthenticatedPrincipal
+  const end: unknown = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt
+  if (end !== undefined && (typeof end !== 'number' || !Number.isFinite(end))) {
+    throw new HubError('invalid-claims', `expiresAt is a Date, or a number of milliseconds since 1970, not ${quote(expiresAt)}.`)
+  }
+  return checkClaims({ ...(sub === undefined ? {} : { sub }), ...(end === undefined ? {} : { exp: end / 1_000 }), [NO_CLAIM]: grants }, NO_CLAIM, subscribeToo)
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { requireAllowedReader } from '../auth/origin.js'
+import { isFromPage, requireAllowedReader } from '../auth/origin.js'
 import { OriginList } from '../auth/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
@@ -68,7 +68,8 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
   /** Reads the name of the cursor that the stream goes on from, and perhaps makes or moves. */
   function readCursor(request: FastifyRequest, name: string): CursorName {
     const cursor = readCursorName(request.fanfarePrincipal!, name)
-    if (request.fanfareToken!.source === 'cookie') requireAllowedReader(request, listed)
+    const { source } = request.fanfareToken!
+    if (source === 'cookie' || (source === 'application' && isFromPage(request))) requireAllowedReader(request, listed)
     return cursor
   }
 

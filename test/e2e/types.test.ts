@@ -15,7 +15,7 @@ const APPLICATION = `
 import Fastify from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 import fanfare, {
-  buildApp, HubError, loadSettings, SettingsError, type EventGap, type EventInput, type EventsOptions, type FanfareHub, type FanfareOptions, type HubEvent,
+  type Authenticate, type AuthenticatedPrincipal, buildApp, HubError, loadSettings, SettingsError, type EventGap, type EventInput, type EventsOptions, type FanfareHub, type FanfareOptions, type HubEvent,
   type IssueOptions, type LogStats, type PresentSubject, type PrincipalInput, type Receipt, type Settings, type TopicInfo,
 } from 'fanfare'
 
@@ -37,6 +37,12 @@ for await (const item of hub.events(['orders.*'], options)) {
   const data: unknown = logged.data
   await hub.publish(logged.topic, { data, type: logged.type })
 }
+const login: Authenticate = async ({ headers }) => {
+  if (headers.cookie === undefined) return undefined
+  return { subject: 'u1', subscribe: ['a'], expiresAt: new Date() } satisfies AuthenticatedPrincipal
+}
+await app.register(async (scope) => void await scope.register(fanfare, { prefix: '/login', jwtSecret: 'x', authenticate: login }))
+await app.register(fanfare, { authenticate: ({ url }) => (url === '/' ? { admin: true } : undefined) })
 const principal: PrincipalInput = { subject: 'u1', subscribe: ['users.{sub}.**'] }
 const issue: IssueOptions = { expiresIn: '15m' }
 const signed: string = hub.issueToken(principal, issue)
@@ -82,6 +88,8 @@ app.hub.issueToken({ subject: 'u1' })
 app.hub.locate
 // @ts-expect-error: a gap has to be looked for before there are data
 for await (const item of app.hub.events('a')) item.data
+// @ts-expect-error: there is no such member
+await app.register(fanfare, { authenticate: () => ({ sub: 'u1' }) })
 // @ts-expect-error: there is no such code
 new HubError('invalid-topics', 'x')
 `
