@@ -5,6 +5,7 @@ import Fastify, {
 } from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptFirst } from './server/accept-burst.js'
+import type { Authenticate } from './auth/principal-input.js'
 import { OriginList } from './auth/origin-list.js'
 import { clientErrorHandler } from './server/client-error.js'
 import { inviteLater } from './server/expect-continue.js'
@@ -25,6 +26,7 @@ import hub from './plugins/hub.js'
 import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore from './plugins/no-store.js'
+import publicHub from './plugins/public-hub.js'
 import { NO_STORE } from './server/no-store.js'
 import pipelining from './plugins/pipelining.js'
 import query from './plugins/query.js'
@@ -45,7 +47,11 @@ import { SettingsError } from './model/settings-error.js'
 import { checkTrustProxy, resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
 /** The options of the plugin: every setting is optional but the key; `prefix` is what the hub's routes start with. */
-export type FanfareOptions = Partial<Settings> & { prefix?: string }
+export type FanfareOptions = Partial<Settings> & {
+  prefix?: string
+  /** The application's own login: says who makes a request that has no token of its own. */
+  authenticate?: Authenticate | undefined
+}
 
 /** What only the hub's own application asks for. */
 interface OwnOptions {
@@ -59,9 +65,12 @@ interface OwnOptions {
  * @throws SettingsError when an option is unknown or wrong, there is no key, or the scope has a hub already
  */
 export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(async (app, options) => {
-  const { prefix: given = '', ownsRoot = false, timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS, ...rest } = options
+  const { prefix: given = '', authenticate, ownsRoot = false, timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS, ...rest } = options
   const settings = resolveSettings(rest)
   if (typeof given !== 'string') throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
+  if (authenticate !== undefined && typeof authenticate !== 'function') {
+    throw new SettingsError(`The option authenticate: ${quote(authenticate)} must be a function of the request.`)
+  }
   const prefix = given.replace(/\/+$/, '')
   const hasPlace = ownsRoot || prefix !== '' // elsewhere `/`, and what no route is found for, are the application's
   if (Object.hasOwn(app, 'hub')) {
@@ -69,6 +78,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   }
   warnOfShortParams(app)
   await app.register(hub, settings)
+  await app.register(publicHub, settings)
   await app.register(async (scope) => {
     await scope.register(encapsulation, { embedded: !ownsRoot })
     await scope.register(mount)
@@ -83,7 +93,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(slowRequests, { bodyTimeout })
     await scope.register(unreadAnswers, settings)
     await scope.register(bodies, { bodyTimeout })
-    await scope.register(auth, settings)
+    await scope.register(auth, { ...settings, authenticate })
     await scope.register(query, settings)
     await scope.register(limits, settings)
     await scope.register(publish, settings)

@@ -1,11 +1,16 @@
 /** What the package `fanfare` offers to Fastify applications. */
 import { fanfare } from './app.js'
-import './plugins/hub.js' // declares `app.hub`
+import './plugins/public-hub.js' // declares `app.hub`
 
 export default fanfare
 export { buildApp, type FanfareOptions } from './app.js'
-export { Hub, type Receipt } from './hub/hub.js'
+export type { Authenticate, AuthenticatedPrincipal, PrincipalInput } from './auth/principal-input.js'
+export type { IssueOptions } from './auth/token-issuer.js'
+export type { EventGap, EventsOptions, HubEvent } from './hub/event-reader.js'
+export type { Receipt, TopicInfo } from './hub/hub.js'
+export type { LogStats } from './log/log.js'
 export { HubError, type HubErrorCode } from './model/hub-error.js'
 export type { EventInput } from './model/event.js'
 export { SettingsError } from './model/settings-error.js'
 export { loadSettings, type ProcessSettings, type Settings } from './settings.js'
+export type { FanfareHub, PresentSubject } from './plugins/public-hub.js'

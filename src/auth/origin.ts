@@ -29,6 +29,20 @@ export function requireAllowedReader(request: FastifyRequest, allowed: OriginLis
     + 'send over TLS and to localhost')
 }
 
+/**
+ * Checks a request that changes something by the application's login, which may be a cookie or whatever else a browser adds by
+ * itself.
+ * @throws Problem `foreign-origin`
+ */
+export function requireAllowedLogin(request: FastifyRequest, allowed: OriginList): void {
+  if (isFromPage(request)) requireAllowedOrigin(request, allowed)
+}
+
+/** Whether a page may have made a request: it has a cookie, an origin, or a header that only browsers send. */
+export function isFromPage({ headers }: FastifyRequest): boolean {
+  return headers.cookie !== undefined || headers.origin !== undefined || headers['sec-fetch-site'] !== undefined
+}
+
 function foreignOrigin({ headers: { origin } }: FastifyRequest, missing: string): Problem {
   const what = origin === undefined ? missing : `${quote(origin)} is not among them`
   return new Problem('foreign-origin', 'A request that changes something with a cookie has to come from a page of the hub\'s own origin '

@@ -4,7 +4,8 @@ import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { readSession } from './session-cookie.js'
 
-export type TokenSource = 'header' | 'ticket' | 'cookie' | 'query'
+/** `application`: there is no token, and the application's own login knows who makes the request. */
+export type TokenSource = 'header' | 'ticket' | 'cookie' | 'query' | 'application'
 
 /** What came of looking for a token. */
 export interface TokenSearch {
@@ -30,6 +31,7 @@ const FOUND: Record<TokenSource, string> = {
   ticket: 'The ticket was found in the query, as "ticket".',
   cookie: 'The token was found in the cookie "fanfare_token".',
   query: 'The token was found in the query, as "token".',
+  application: 'No token was found: the login of the application says who makes the request.',
 }
 
 /**
@@ -58,6 +60,16 @@ export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearc
   if (inQuery && query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
   const words = `No token was found: it was looked for in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
   return { source: undefined, token: '', words: authorization === undefined ? words : `${words} ${wordsForScheme(authorization)}` }
+}
+
+/** The same search, where the application's login knows who makes the request. */
+export function foundByApplication(): TokenSearch {
+  return found('application', '')
+}
+
+/** The same search, where the application's login knows nobody either. */
+export function unknownToApplication(search: TokenSearch): TokenSearch {
+  return { ...search, words: `${search.words} The login of the application knows nobody either.` }
 }
 
 function found(source: TokenSource, token: string): TokenSearch {

@@ -7,6 +7,7 @@ import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from '../model/event.js'
 import { Connections } from './connections.js'
+import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
 import { Frame } from './frame.js'
 import { HubError } from '../model/hub-error.js'
@@ -91,6 +92,7 @@ export class Hub implements SubscriberOwner {
   readonly #encoder: Encoder
   readonly #fanout = new Fanout()
   readonly #catchUp: CatchUp
+  readonly #readers: EventReaders
   /** How far subjects have read, by their own account. */
   readonly cursors: NamedCursors
   readonly #presence: Presence
@@ -107,12 +109,14 @@ export class Hub implements SubscriberOwner {
   #state: 'open' | 'draining' | 'closed' = 'open'
   /** Whether it is about to close, and waits for no request that lasts. */
   #isEnding = false
+  #closing: Promise<void> | undefined
 
   constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...reaper }: HubOptions) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
+    this.#readers = new EventReaders(log, () => this.#head, (sequence) => this.cursor(sequence))
     this.#presence = new Presence(presenceGrace, (type, change) => this.#tell(change.topic, change, type))
     this.#systemTopics = new SystemTopics({
       connections: this.connections,
@@ -320,6 +324,17 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
+   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told by
+   * a gap. Ends when `signal` is aborted or the hub is about to close.
+   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the iteration
+   * itself `log-unavailable`
+   */
+  events(patterns: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<HubEvent | EventGap> {
+    this.#requireOpen()
+    return this.#readers.open(patterns, options)
+  }
+
+  /**
    * What there is of a topic. Every topic exists by name, so there is an answer for each.
    * @throws HubError `invalid-topic`
    */
@@ -392,8 +407,11 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Ends every stream that is still open, and closes the log. */
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.endStreams()
     this.#state = 'closed'
     this.#reaper.stop()
@@ -403,10 +421,11 @@ export class Hub implements SubscriberOwner {
     await this.#log.close()
   }
 
-  /** Ends every stream at once, opens no more, and has requests that last be answered. */
+  /** Ends every stream and every reader at once, opens no more streams, and has requests that last be answered. */
   endStreams(): void {
     if (this.#state === 'open') this.#state = 'draining'
     this.#isEnding = true
+    this.#readers.end()
     this.#end(this.connections.size, 'drain')
   }
 
@@ -447,6 +466,7 @@ export class Hub implements SubscriberOwner {
     for (const event of events) {
       this.#head = event.sequence
       this.#systemTopics.published(event)
+      this.#readers.published(event)
       this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time, this.cursor(event.sequence)))
     }
   }

@@ -4,12 +4,13 @@ import jwt, { type JWT } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { requireAllowedOrigin } from '../auth/origin.js'
+import { requireAllowedLogin, requireAllowedOrigin } from '../auth/origin.js'
 import { OriginList } from '../auth/origin-list.js'
 import { anonymous, readClaims, type Bearer } from '../auth/principal.js'
+import { readPrincipal, type Authenticate } from '../auth/principal-input.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
-import { findToken, refuseTokenInQuery, type TokenSearch } from '../auth/token-search.js'
+import { findToken, foundByApplication, refuseTokenInQuery, unknownToApplication, type TokenSearch } from '../auth/token-search.js'
 import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
 import { hasExpired } from '../model/principal.js'
@@ -62,9 +63,12 @@ interface KnownToken {
 /** What changes nothing (RFC 9110, 9.2.1). */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 
-type Options = VerifierSettings & Pick<Settings, 'jwtClaim' | 'queryToken' | 'anonymousSubscribe' | 'ticketTtl' | 'corsOrigins'>
+type Options = VerifierSettings & Pick<Settings, 'jwtClaim' | 'queryToken' | 'anonymousSubscribe' | 'ticketTtl' | 'corsOrigins'> & {
+  /** The application's own login, for requests without a token. */
+  authenticate?: Authenticate | undefined
+}
 
-export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
+export default fp<Options>(async (app, { anonymousSubscribe, authenticate, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
   const { clockTolerance } = options
   const known = new LRUCache<string, KnownToken>({ maxSize: CACHE_SIZE, sizeCalculation: (_known, token) => token.length + 500, ttl: CACHE_AGE })
   app.decorate('jwt', Object.create(null) as JWT) // the plugin's own place: the application and other hubs have theirs
@@ -87,8 +91,8 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     app.log.warn('the secret for tokens begins or ends with white space, such as the line end of a file: tokens that are signed without it are refused')
   }
   const nobody = anonymous(anonymousSubscribe)
-  const tickets = new Tickets(app.hub.records, ticketTtl, anonymousSubscribe)
-  const revocations = new Revocations(app.hub.records)
+  const tickets = new Tickets(app.fanfareHub.records, ticketTtl, anonymousSubscribe)
+  const revocations = new Revocations(app.fanfareHub.records)
 
   async function principalOf(token: string): Promise<Bearer> {
     let found = known.get(token)
@@ -114,6 +118,22 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     return tickets.read(token)
   }
 
+  /** Asks the application who makes a request without a token. */
+  async function askApplication(request: FastifyRequest, search: TokenSearch, ask: Authenticate): Promise<Bearer> {
+    const answer: unknown = await ask(request)
+    if (answer === undefined) {
+      request.fanfareToken = unknownToApplication(search)
+      return nobody
+    }
+    request.fanfareToken = foundByApplication()
+    if (!SAFE_METHODS.includes(request.method)) requireAllowedLogin(request, listed)
+    try {
+      return readPrincipal(answer, anonymousSubscribe)
+    } catch (err) {
+      throw new Error('the option authenticate gave an answer that is no principal', { cause: err })
+    }
+  }
+
   app.decorate('tickets', tickets)
   app.decorate('revocations', revocations)
   app.decorateRequest(kPrincipal, null)
@@ -134,7 +154,7 @@ export default fp<Options>(async (app, { anonymousSubscribe, corsOrigins, jwtCla
     const isSafe = SAFE_METHODS.includes(request.method)
     if (search.source === 'cookie' && !isSafe) requireAllowedOrigin(request, listed)
     try {
-      const principal = await bearerOf(request, search)
+      const principal = await (authenticate && search.source === undefined ? askApplication(request, search, authenticate) : bearerOf(request, search))
       requireInForce(principal)
       request[kPrincipal] = principal
     } catch (err) {

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 export default fp(async (app) => {
   // A client that goes on would send its next request to a hub that is about to stop.
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (app.hub.draining && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    if (app.fanfareHub.draining && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
     done(null, payload)
   })
 }, { name: 'fanfare-draining', fastify: '5.x', dependencies: ['fanfare-hub'] })

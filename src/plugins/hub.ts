@@ -10,7 +10,8 @@ import { LOOK_INTERVAL, IdleConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    hub: Hub
+    /** What the hub's own code works with; applications have `hub`. */
+    fanfareHub: Hub
     /**
      * Resolves once the server has no request at work, or when the time is over.
      * @param time in milliseconds
@@ -43,7 +44,7 @@ export default fp<Settings>(async (app, settings) => {
     cursorTtl: settings.cursorTtl,
     onError: (err, message) => app.log.error({ err }, message),
   })
-  app.decorate('hub', hub)
+  app.decorate('fanfareHub', hub)
   const silent = new IdleConnections(app)
   app.decorate('fanfareRequestsAnswered', async (time: number) => {
     const deadline = monotonicNow() + time

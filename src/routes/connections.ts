@@ -21,7 +21,7 @@ const MAX_TOPIC_LENGTH = 256 * 1024
 const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
-  const { hub } = app
+  const { fanfareHub: hub } = app
   const onRequest = [app.authenticate, refuseWithoutToken]
 
   app.get('/connections/:id', { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } }, async (request) =>

@@ -13,7 +13,7 @@ import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCu
 const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
-  const { hub } = app
+  const { fanfareHub: hub } = app
   const onRequest = [app.authenticate, refuseWithoutToken]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) =>

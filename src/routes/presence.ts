@@ -13,7 +13,7 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
     requireTopic(topic)
     authorize(request.fanfarePrincipal!, 'presence', [topic])
     // there may be as many subjects as streams: their JSON is made in several turns of the event loop
-    const subjects = await mapInTurns(app.hub.present(topic), ({ since, info, ...present }) =>
+    const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
       JSON.stringify({ ...present, since: new Date(since).toISOString(), info: info ?? null } satisfies Presence['subjects'][number]))
     return reply.type('application/json; charset=utf-8').send(Buffer.from(`{"topic":${JSON.stringify(topic)},"subjects":[${subjects.join(',')}]}`))
   })

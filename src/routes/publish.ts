@@ -39,7 +39,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'upload
     },
   }, async (request, reply) => {
     const event = eventOf(request.body, request.query.type)
-    const receipt = await app.hub.publish(request.params.topic, { ...event, id: idOf(event, request) })
+    const receipt = await app.fanfareHub.publish(request.params.topic, { ...event, id: idOf(event, request) })
     reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
     return receipt
   })
@@ -56,11 +56,11 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'upload
   }, async (request, reply) => {
     const body: unknown = request.body
     const publisher = () => request.fanfarePrincipal!
-    if (body instanceof Readable) return publishLines(app.hub, publisher, body, { maxEventSize, uploadIdle })
+    if (body instanceof Readable) return publishLines(app.fanfareHub, publisher, body, { maxEventSize, uploadIdle })
     if (!Buffer.isBuffer(body)) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
-    const events = await readBatch(body, new IncomingEvents(app.hub, publisher, maxEventSize, 'event'))
+    const events = await readBatch(body, new IncomingEvents(app.fanfareHub, publisher, maxEventSize, 'event'))
     publisher() // reading the events took its time
-    const receipts = await app.hub.publishChecked(events)
+    const receipts = await app.fanfareHub.publishChecked(events)
     reply.code(201)
     return { events: receipts }
   })

@@ -13,7 +13,7 @@ import { Type } from '../schemas/typebox.js'
 const REVOKE = 'bar tokens, or see which are barred,'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
-  const { connections } = app.hub
+  const { connections } = app.fanfareHub
   const known = app.revocations
   const hooks = { onRequest: [app.authenticate, refuseWithoutToken], preHandler: requireAdmin }
 

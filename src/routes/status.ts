@@ -9,8 +9,8 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => ({
     status: 'ok' as const,
-    clients: app.hub.connections.size,
-    topics: app.hub.stats().topics,
+    clients: app.fanfareHub.connections.size,
+    topics: app.fanfareHub.stats().topics,
     uptime: Math.round(performance.now() - started) / 1_000,
     version,
   }))
@@ -18,8 +18,8 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/health/live', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => ({ status: 'ok' as const }))
 
   app.get('/health/ready', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => {
-    if (app.hub.draining) throw new Problem('draining', 'The hub is about to stop.')
-    if (app.hub.failure) throw new Problem('log-unavailable', 'Nothing can be stored at the moment: the disk is full, or cannot be written.', {}, { cause: app.hub.failure })
+    if (app.fanfareHub.draining) throw new Problem('draining', 'The hub is about to stop.')
+    if (app.fanfareHub.failure) throw new Problem('log-unavailable', 'Nothing can be stored at the moment: the disk is full, or cannot be written.', {}, { cause: app.fanfareHub.failure })
     return { status: 'ok' as const }
   })
 }

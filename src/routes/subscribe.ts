@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { requireAllowedReader } from '../auth/origin.js'
+import { isFromPage, requireAllowedReader } from '../auth/origin.js'
 import { OriginList } from '../auth/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
@@ -59,7 +59,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
         return stream(request, reply, selection, query)
       case 'application/json':
         refuseMisplaced(query, STREAM_ONLY, 'an event stream (Accept: text/event-stream)', 'a page of history')
-        return reply.type('application/json; charset=utf-8').send(await readHistory(app.hub, selection, query))
+        return reply.type('application/json; charset=utf-8').send(await readHistory(app.fanfareHub, selection, query))
       default:
         throw new Problem('not-acceptable', 'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).')
     }
@@ -68,12 +68,13 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
   /** Reads the name of the cursor that the stream goes on from, and perhaps makes or moves. */
   function readCursor(request: FastifyRequest, name: string): CursorName {
     const cursor = readCursorName(request.fanfarePrincipal!, name)
-    if (request.fanfareToken!.source === 'cookie') requireAllowedReader(request, listed)
+    const { source } = request.fanfareToken!
+    if (source === 'cookie' || (source === 'application' && isFromPage(request))) requireAllowedReader(request, listed)
     return cursor
   }
 
   async function stream(request: FastifyRequest, reply: FastifyReply, selection: Selection, query: EventsQuery) {
-    const { hub } = app
+    const { fanfareHub: hub } = app
     const format = readFormat(query.format)
     const cursor = query.cursor === undefined ? undefined : readCursor(request, query.cursor)
     const slow = readPolicy(query.slow)

@@ -15,19 +15,19 @@ const MAX_LIMIT = 1_000
 const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/topics', { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } }, async ({ query, fanfarePrincipal }) => {
     const { prefix, after, limit = DEFAULT_LIMIT } = query
-    const page = await app.hub.topics({ prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) }, whatIsVisibleTo(fanfarePrincipal!))
+    const page = await app.fanfareHub.topics({ prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) }, whatIsVisibleTo(fanfarePrincipal!))
     return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
   })
 
   app.get('/topics/:topic', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicInfo } } }, async ({ params: { topic }, fanfarePrincipal }) => {
     requireTopicName(topic)
     if (!fanfarePrincipal!.admin) authorize(fanfarePrincipal!, 'subscribe', [topic])
-    return app.hub.topic(topic)
+    return app.fanfareHub.topic(topic)
   })
 
   app.delete('/topics/:topic/events', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Purged } } }, async ({ params: { topic }, fanfarePrincipal, log }) => {
     authorizeAdmin(fanfarePrincipal!, 'purge a topic')
-    const purged = await app.hub.purge(topic)
+    const purged = await app.fanfareHub.purge(topic)
     log.info({ topic, purged, subject: fanfarePrincipal!.subject }, 'topic purged')
     return { purged }
   })

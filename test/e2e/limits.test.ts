@@ -22,7 +22,7 @@ await t.test('2,000 streams that are opened and dropped leave nothing behind', a
     socket.write(`GET /topics/t.${n % 300}.*/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${bearer}\r\n\r\n`)
   })
   for (let n = 0; n < 2_000; n += 50) await Promise.all(Array.from({ length: 50 }, (_, m) => drop(n + m)))
-  const { hub } = app
+  const { fanfareHub: hub } = app
   await until(() => hub.connections.size === 0)
   t.equal(hub.connections.fromAddress('127.0.0.1'), 0)
   for (let n = 0; n < 300; n++) t.equal((await hub.topic(`t.${n}.x`)).subscribers, 0)
@@ -60,7 +60,7 @@ await t.test('members that are made to pollute prototypes are data', async (t) =
   const { body } = await send({ method: 'GET', url: '/topics/odd/events?last=10', headers: { accept: 'application/json' } })
   t.equal(body.split(data).length, 1 + bodies.length, 'what was published is what is read, to the letter')
   t.equal(({} as Record<string, unknown>)['polluted'], undefined)
-  t.equal(app.hub.head, bodies.length)
+  t.equal(app.fanfareHub.head, bodies.length)
 })
 
 await t.test('a topic may be called like a member of every object', async (t) => {

@@ -78,7 +78,7 @@ await t.test('a request whose end is not certain', async (t) => {
     t.match(answer, /^HTTP\/1\.1 400 .*\r\ncontent-type: application\/problem\+json/is, what)
     t.equal(answer.split('HTTP/1.1 ').length, 2, `${what}: one answer`)
   }
-  t.equal(app.hub.head, 0, 'nothing is published')
+  t.equal(app.fanfareHub.head, 0, 'nothing is published')
 })
 
 await t.test('too much of a head', async (t) => {
@@ -114,7 +114,7 @@ await t.test('a request that comes byte by byte is not waited for', async (t) =>
     const began = performance.now()
     t.match(await send(parts, PACE), new RegExp(`^HTTP/1\\.1 ${status} `), `${what}: closed after ${Math.round(performance.now() - began)} ms`)
   }))
-  t.equal(app.hub.head, 0)
+  t.equal(app.fanfareHub.head, 0)
 })
 
 await t.test('a pipe of lines lives on, and so does a stream', async (t) => {
@@ -133,7 +133,7 @@ await t.test('a pipe of lines lives on, and so does a stream', async (t) => {
     const look = () => (read.split('data: 1\n').length > 20 ? resolve() : setImmediate(look))
     look()
   }), () => read)
-  t.equal(app.hub.connections.size, 1)
+  t.equal(app.fanfareHub.connections.size, 1)
 })
 
 await t.test('a request of HTTP/1.1 has one header Host', async (t) => {

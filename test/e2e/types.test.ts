@@ -14,15 +14,42 @@ const TIMEOUT = 240_000
 const APPLICATION = `
 import Fastify from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
-import fanfare, { buildApp, Hub, HubError, loadSettings, SettingsError, type EventInput, type FanfareOptions, type Receipt, type Settings } from 'fanfare'
+import fanfare, {
+  type Authenticate, type AuthenticatedPrincipal, buildApp, HubError, loadSettings, SettingsError, type EventGap, type EventInput, type EventsOptions, type FanfareHub, type FanfareOptions, type HubEvent,
+  type IssueOptions, type LogStats, type PresentSubject, type PrincipalInput, type Receipt, type Settings, type TopicInfo,
+} from 'fanfare'
 
 const app = Fastify({ routerOptions: { maxParamLength: 600 } })
 await app.register(fanfare, { prefix: '/realtime', jwtSecret: process.env.JWT_SECRET, log: 'file:./data', retainAge: 1_000, corsOrigins: ['https://a.example'] })
 const receipt: Receipt = await app.hub.publish('orders.42', { type: 'created', data: { total: 12 } })
 const id: string | null = receipt.id
-const hub: Hub = app.hub
+const hub: FanfareHub = app.hub
 const event: EventInput = { text: 'x' }
 await hub.publish('a', event)
+const options: EventsOptions = { from: 'start', types: ['created'], signal: AbortSignal.timeout(1_000) }
+for await (const item of hub.events(['orders.*'], options)) {
+  if (item.gap) {
+    const gap: EventGap = item
+    hub.events('a', { from: gap.gap.oldest ?? new Date(0) })
+    continue
+  }
+  const logged: HubEvent = item
+  const data: unknown = logged.data
+  await hub.publish(logged.topic, { data, type: logged.type })
+}
+const login: Authenticate = async ({ headers }) => {
+  if (headers.cookie === undefined) return undefined
+  return { subject: 'u1', subscribe: ['a'], expiresAt: new Date() } satisfies AuthenticatedPrincipal
+}
+await app.register(async (scope) => void await scope.register(fanfare, { prefix: '/login', jwtSecret: 'x', authenticate: login }))
+await app.register(fanfare, { authenticate: ({ url }) => (url === '/' ? { admin: true } : undefined) })
+const principal: PrincipalInput = { subject: 'u1', subscribe: ['users.{sub}.**'] }
+const issue: IssueOptions = { expiresIn: '15m' }
+const signed: string = hub.issueToken(principal, issue)
+const present: PresentSubject[] = hub.present('a')
+const topic: TopicInfo = await hub.topic('a')
+const stats: LogStats = hub.stats()
+const count: number = (await hub.purge(signed)) + hub.connections.size + present.length + topic.events + stats.events
 
 const { hub: settings } = loadSettings(process.env)
 const retained: number = settings.retainEvents
@@ -37,7 +64,7 @@ declare const loggerInstance: FastifyBaseLogger & { theirs: string }
 await Fastify({ loggerInstance }).register(fanfare, { jwtSecret: 'x' })
 const own = await buildApp({ jwtSecret: 'x', trustProxy: true })
 await own.hub.publish('a', { data: 1 })
-if (new HubError('invalid-topic', 'x').code === 'invalid-topic') throw new SettingsError(String(id) + retained)
+if (new HubError('invalid-topic', 'x').code === 'invalid-topic') throw new SettingsError(String(id) + retained + count)
 
 // @ts-expect-error: there is no such option
 await app.register(fanfare, { retainEvent: 1 })
@@ -55,6 +82,14 @@ await app.register(fanfare, { durability: 'none' })
 await app.hub.publish('a', { date: 1 })
 // @ts-expect-error: a topic is text
 await app.hub.publish(42, { data: 1 })
+// @ts-expect-error: no token is for ever
+app.hub.issueToken({ subject: 'u1' })
+// @ts-expect-error: internals are not of the hub that applications have
+app.hub.locate
+// @ts-expect-error: a gap has to be looked for before there are data
+for await (const item of app.hub.events('a')) item.data
+// @ts-expect-error: there is no such member
+await app.register(fanfare, { authenticate: () => ({ sub: 'u1' }) })
 // @ts-expect-error: there is no such code
 new HubError('invalid-topics', 'x')
 `

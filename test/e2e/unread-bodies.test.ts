@@ -79,7 +79,7 @@ await t.test('what cannot be taken is refused before its body comes, and says th
     await until(() => seen.isClosed)
     t.equal(seen.error, undefined, `${what}: it is closed in peace`)
   }))
-  t.equal(app.hub.head, 0)
+  t.equal(app.fanfareHub.head, 0)
 })
 
 await t.test('a client that reads no answer before it has sent everything can read it then', async (t) => {
@@ -117,7 +117,7 @@ await t.test('what follows a refused body is no request', async (t) => {
   socket.end()
   await until(() => seen.isClosed)
   t.equal(seen.text.split('HTTP/1.1 ').length, 2, 'one answer')
-  t.equal(app.hub.head, 0)
+  t.equal(app.fanfareHub.head, 0)
 })
 
 await t.test('a connection whose body has been read is kept, also after a refusal', async (t) => {
@@ -144,7 +144,7 @@ await t.test('a client that asks before it sends is invited only where its body 
     t.match(seen.text, new RegExp(`^HTTP/1\\.1 ${status} `), start)
     socket.end()
   }
-  t.equal(app.hub.head, 0)
+  t.equal(app.fanfareHub.head, 0)
   for (const [start, body, type] of [['POST /topics/b/events', '{"data":1}', 'json'], ['POST /events', '{"topic":"b","data":1}', 'x-ndjson'], ['POST /events', '{"events":[{"topic":"b","data":1}]}', 'json']] as const) {
     const { socket, seen, until } = open()
     socket.write(head(start, other, `content-type: application/${type}\r\ncontent-length: ${body.length}\r\nexpect: 100-continue\r\n`))
@@ -153,7 +153,7 @@ await t.test('a client that asks before it sends is invited only where its body 
     await until(() => /HTTP\/1\.1 20[01] /.test(seen.text))
     socket.end()
   }
-  t.equal(app.hub.head, 3)
+  t.equal(app.fanfareHub.head, 3)
 })
 
 await t.test('bodies in chunks of one byte are read whole', async (t) => {
@@ -165,7 +165,7 @@ await t.test('bodies in chunks of one byte are read whole', async (t) => {
     await until(() => /^HTTP\/1\.1 20[01] /.test(seen.text))
     socket.end()
   }
-  t.equal(app.hub.head, 3)
+  t.equal(app.fanfareHub.head, 3)
 })
 
 await t.test('an expectation that is not known is refused as every request is: 417', async (t) => {
@@ -180,5 +180,5 @@ await t.test('an expectation that is not known is refused as every request is: 4
     t.notMatch(seen.text, /100 Continue/)
     socket.end()
   }
-  t.equal(app.hub.head, 0)
+  t.equal(app.fanfareHub.head, 0)
 })

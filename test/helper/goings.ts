@@ -153,8 +153,8 @@ export async function letManyGo(t: Test, count: number, numbers: Random): Promis
   async function publish(): Promise<void> {
     for (let n = 0; !isOver; n++) {
       for (const { app } of all) {
-        await app.hub.publish(n % 2 === 0 ? 'a' : 'b', { text: 'x'.repeat(n % 20 === 0 ? 200_000 : 200) })
-        for (const { info } of app.hub.connections.values()) opened.add(info.id)
+        await app.fanfareHub.publish(n % 2 === 0 ? 'a' : 'b', { text: 'x'.repeat(n % 20 === 0 ? 200_000 : 200) })
+        for (const { info } of app.fanfareHub.connections.values()) opened.add(info.id)
       }
       await delay(1)
     }

@@ -214,7 +214,7 @@ await t.test('what is issued with a token within the tolerance ends with it', as
 await t.test('no stream lives beyond the exp of its token: within the tolerance it opens and ends', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const { app } = hub
-  for (let n = 0; n < 3; n++) await app.hub.publish('a', { data: n })
+  for (let n = 0; n < 3; n++) await app.fanfareHub.publish('a', { data: n })
   const url = await listen(app)
   const expired = token({ sub: 'u1', subscribe: ['**'], publish: ['**'], exp: Date.now() / 1_000 - 10 })
   const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${expired}` } })).json<{ ticket: string }>()
@@ -224,9 +224,9 @@ await t.test('no stream lives beyond the exp of its token: within the tolerance 
     const stream = await openStream(t, streamUrl({ url }, ['a'], query), options)
     await within(stream.closed, () => stream.describe())
     t.strictSame(stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)), ['fanfare.open', '{"reason":"expired"}'], what)
-    t.equal(stream.lastId, `${app.hub.epoch}-0`, 'what it asked for is still to come')
+    t.equal(stream.lastId, `${app.fanfareHub.epoch}-0`, 'what it asked for is still to come')
   }
-  t.equal(app.hub.connections.size, 0)
+  t.equal(app.fanfareHub.connections.size, 0)
   t.equal((await hub.send({ method: 'POST', url: '/topics/a/events', payload: { data: 3 }, headers: { authorization: `Bearer ${expired}` } })).statusCode, 201, 'a request is served')
 })
 
@@ -236,8 +236,8 @@ await t.test('a stream that is given a token that is over its exp ends at once',
   const { connection } = await stream.told('open')
   const authorization = `Bearer ${token({ sub: 'u1', subscribe: ['**'], exp: Date.now() / 1_000 - 10 })}`
   t.equal((await hub.send({ method: 'PUT', url: `/connections/${String(connection)}/token`, headers: { authorization } })).statusCode, 200)
-  t.equal(hub.app.hub.connections.size, 0)
-  await hub.app.hub.publish('a', { data: 1 })
+  t.equal(hub.app.fanfareHub.connections.size, 0)
+  await hub.app.fanfareHub.publish('a', { data: 1 })
   await within(stream.closed, () => stream.describe())
   t.strictSame(stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)), ['fanfare.open', '{"reason":"expired"}'])
 })

@@ -86,7 +86,7 @@ await t.test('an unexpected error keeps its words in the log', async (t) => {
   const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
   t.teardown(() => app.close())
   await app.ready()
-  t.intercept(app.hub, 'stats', {
+  t.intercept(app.fanfareHub, 'stats', {
     value: () => {
       throw Object.assign(new Error('the password is hunter2'), { statusCode: 500 })
     },
@@ -101,7 +101,7 @@ await t.test('an unexpected error keeps its words in the log', async (t) => {
 await t.test('an error of another kind than Error is no less an error', async (t) => {
   const { app, send } = await openApp(t)
   for (const thrown of ['text', 7, { message: 'hunter2' }]) {
-    const stats = t.intercept(app.hub, 'stats', {
+    const stats = t.intercept(app.fanfareHub, 'stats', {
       value: () => {
         // eslint-disable-next-line @typescript-eslint/only-throw-error -- some library will
         throw thrown
@@ -141,7 +141,7 @@ await t.test('what is final is answered as it is, also to a stream', async (t) =
 
 await t.test('what is temporary has Retry-After', async (t) => {
   const { app, send } = await openApp(t)
-  await app.hub.drain(0)
+  await app.fanfareHub.drain(0)
   const response = await send({ method: 'GET', url: '/health/ready', headers: { accept: 'text/event-stream' } })
   isProblem(t, response, 503, 'draining', 'and a route that has no streams answers no stream')
   t.match(response.headers['retry-after'], /^[1-9]\d*$/)

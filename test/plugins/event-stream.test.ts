@@ -147,12 +147,12 @@ for (const [name, start] of Object.entries(transports)) {
       t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       t.equal(reader.headers['content-length'], undefined)
       t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: there is no such header in HTTP/2')
-      for (let n = 0; n < 20; n++) await app.hub.publish('a', { data: `zwölf €${n}` })
+      for (let n = 0; n < 20; n++) await app.fanfareHub.publish('a', { data: `zwölf €${n}` })
       await until(() => reader.events.length === 20)
       t.strictSame(reader.events, Array.from({ length: 20 }, (_, n) => JSON.stringify(`zwölf €${n}`)))
-      t.equal(app.hub.connections.size, 1)
+      t.equal(app.fanfareHub.connections.size, 1)
       reader.destroy()
-      await until(() => app.hub.connections.size === 0)
+      await until(() => app.fanfareHub.connections.size === 0)
     })
 
     await t.test('headers that others have put on the reply survive', async (t) => {
@@ -169,16 +169,16 @@ for (const [name, start] of Object.entries(transports)) {
     await t.test('HEAD answers the head and ends', async (t) => {
       const { app, open } = await start(t)
       const reader = await open(URL, 'HEAD')
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream; charset=utf-8', 'last-event-id': `${app.hub.epoch}-0` })
+      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream; charset=utf-8', 'last-event-id': `${app.fanfareHub.epoch}-0` })
       t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       await until(() => reader.isClosed)
       t.equal(reader.length, 0)
-      t.equal(app.hub.connections.size, 0)
+      t.equal(app.fanfareHub.connections.size, 0)
     })
 
     await t.test('a stream that ends at once says so', async (t) => {
       const { app, open } = await start(t)
-      await app.hub.drain(0)
+      await app.fanfareHub.drain(0)
       const reader = await open()
       t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream' })
       await until(() => reader.isClosed)
@@ -194,12 +194,12 @@ for (const [name, start] of Object.entries(transports)) {
       const text = 'x'.repeat(50_000)
       let waiting = 0
       for (let n = 0; n < 300; n++) {
-        await app.hub.publish('a', { text: `${n} ${text}` })
+        await app.fanfareHub.publish('a', { text: `${n} ${text}` })
         await turn()
         waiting = Math.max(waiting, ...sockets.map(({ writableLength }) => writableLength))
       }
       t.ok(waiting < 2_000_000, `${waiting} bytes wait in the process`)
-      t.equal(app.hub.connections.size, 1)
+      t.equal(app.fanfareHub.connections.size, 1)
       slow.resume()
       await until(() => slow.events.length === 300)
       t.strictSame(slow.events.map((data) => Number(data.split(' ', 1)[0])), Array.from({ length: 300 }, (_, n) => n))
@@ -210,9 +210,9 @@ for (const [name, start] of Object.entries(transports)) {
       const slow = await open()
       await until(() => told(slow, 'open').length === 1)
       slow.pause()
-      for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
-      t.equal(app.hub.connections.size, 1)
-      await until(() => app.hub.connections.size === 0)
+      for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
+      t.equal(app.fanfareHub.connections.size, 1)
+      await until(() => app.fanfareHub.connections.size === 0)
       slow.resume()
       await until(() => slow.isClosed)
       t.strictSame(told(slow, 'close'), [{ reason: 'slow' }], 'if it reads on at once it is told why')
@@ -222,7 +222,7 @@ for (const [name, start] of Object.entries(transports)) {
       const { app, open } = await start(t)
       const readers = [await open(), await open('/events?topic=a&topic=b')]
       await until(() => readers.every((reader) => told(reader, 'open').length === 1))
-      for (let n = 0; n < 100; n++) await app.hub.publish('a', { text: 'x'.repeat(10_000) })
+      for (let n = 0; n < 100; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(10_000) })
       await until(() => readers.every((reader) => reader.events.length === 100))
       const begun = performance.now()
       await app.close()
@@ -238,9 +238,9 @@ await t.test('a reader that is slow, but reads, is not sent away', async (t) => 
     const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
     const slow = await open()
     await until(() => told(slow, 'open').length === 1)
-    for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+    for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
     const begun = performance.now()
-    while (performance.now() - begun < 1_500 && app.hub.connections.size > 0) {
+    while (performance.now() - begun < 1_500 && app.fanfareHub.connections.size > 0) {
       slow.pause()
       await delay(50)
       slow.resume()
@@ -259,11 +259,11 @@ await t.test('a stalled stream does not keep the server from closing', async (t)
     await until(() => told(slow, 'open').length === 1)
     slow.pause()
     for (let n = 0; n < 100; n++) {
-      await app.hub.publish('a', { text: 'x'.repeat(100_000) })
+      await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
       await turn()
     }
     await t.resolves(within(app.close(), () => 'it does not close', 10_000), name)
-    t.equal(app.hub.connections.size, 0)
+    t.equal(app.fanfareHub.connections.size, 0)
   }))
 })
 
@@ -276,7 +276,7 @@ await t.test('a request that is injected gets its stream, and closing waits for 
   let text = ''
   const stream = response.stream().on('data', (chunk: Buffer) => void (text += chunk.toString()))
   stream.on('error', () => undefined)
-  await app.hub.publish('a', { data: 1 })
+  await app.fanfareHub.publish('a', { data: 1 })
   await until(() => text.includes('data: 1\n\n'))
   await t.resolves(app.close())
   await until(() => text.includes('fanfare.close'))
@@ -310,20 +310,20 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
   await t.test(`${name}: what a reader sends is no progress`, async (t) => {
     const { app } = await transports[name]!(t, { slowTimeout: 300 })
     trickle(t, await openDeaf(t, app))
-    await until(() => app.hub.connections.size === 1)
-    for (let n = 0; n < 200; n++) await app.hub.publish('a', { text: 'x'.repeat(100_000) })
-    await until(() => app.hub.connections.size === 0)
+    await until(() => app.fanfareHub.connections.size === 1)
+    for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
+    await until(() => app.fanfareHub.connections.size === 0)
     await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
-    t.equal(app.hub.connections.size, 0)
+    t.equal(app.fanfareHub.connections.size, 0)
   })
 
   await t.test(`${name}: the socket of a stream that has ended is gone soon, whatever comes`, async (t) => {
     const { app } = await transports[name]!(t)
     trickle(t, await openDeaf(t, app))
-    await until(() => app.hub.connections.size === 1)
-    await app.hub.connections.end('revoked', () => true)
+    await until(() => app.fanfareHub.connections.size === 1)
+    await app.fanfareHub.connections.end('revoked', () => true)
     await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
-    t.equal(app.hub.connections.size, 0)
+    t.equal(app.fanfareHub.connections.size, 0)
   })
 }
 
@@ -340,13 +340,13 @@ await t.test('a time-out of the application for idle connections does not end a 
     const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
     for (let n = 0; n < 10; n++) {
       await delay(100)
-      await app.hub.publish('a', { data: n })
+      await app.fanfareHub.publish('a', { data: n })
     }
     await until(() => busy.events.length === 10)
     t.notOk(busy.isClosed || quiet.isClosed, name)
-    await app.hub.publish('b', { data: 1 })
+    await app.fanfareHub.publish('b', { data: 1 })
     await until(() => quiet.events.length === 1)
-    await app.hub.connections.end('revoked', () => true)
+    await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => busy.isClosed && quiet.isClosed)
     await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => `${name}: a connection is left`)
   }))
@@ -360,11 +360,11 @@ for (const [name, start] of Object.entries(transports)) {
       app.addHook('onResponse', async () => { told.responses++ })
     })
     const readers = await Promise.all([open(), open(), open()])
-    await until(() => app.hub.connections.size === 3)
+    await until(() => app.fanfareHub.connections.size === 3)
     t.equal(told.closed, 0, 'not while the stream is open')
     readers[0].destroy()
     await until(() => told.closed === 1)
-    await app.hub.connections.end('revoked', () => true)
+    await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => told.closed === 3)
     await until(() => told.responses === 3)
   })
@@ -374,7 +374,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
   await t.test(`${name}: each write is a chunk, and the last chunk tells an end from a cut`, async (t) => {
     const sockets: Socket[] = []
     const { app } = await transports[name]!(t, { retainEvents: 1e5 }, (app) => void app.server.on(name === 'HTTP/1.1' ? 'connection' : 'secureConnection', (socket: Socket) => sockets.push(socket)))
-    for (let n = 0; n < 30; n++) await app.hub.publishAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'a', text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100) })))
+    for (let n = 0; n < 30; n++) await app.fanfareHub.publishAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'a', text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100) })))
     for (const end of ['end', 'cut'] as const) {
       const socket = await openDeaf(t, app, `${URL}?replay=all`)
       const bytes: Buffer[] = []
@@ -382,12 +382,12 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
       socket.on('data', (chunk: Buffer) => void bytes.push(chunk)).resume()
       const isThere = (what: string) => until(() => Buffer.concat(bytes.slice(-3)).includes(what))
       await isThere('fanfare.live')
-      await app.hub.publish('a', { data: `until the ${end}` })
+      await app.fanfareHub.publish('a', { data: `until the ${end}` })
       await isThere(`"until the ${end}"`)
-      if (end === 'end') await app.hub.connections.end('revoked', () => true)
+      if (end === 'end') await app.fanfareHub.connections.end('revoked', () => true)
       else sockets.at(-1)!.destroy()
       await ended
-      await until(() => app.hub.connections.size === 0)
+      await until(() => app.fanfareHub.connections.size === 0)
       const { parts, isComplete } = decodeChunks(Buffer.concat(bytes))
       t.equal(isComplete, end === 'end', end)
       t.ok(parts.every((part) => part.endsWith('\n\n')), 'whole blocks')
@@ -413,12 +413,12 @@ await t.test('requests behind that for a stream do not disturb it, and leave not
     socket.write(requests)
     await until(() => text.includes('fanfare.open'))
     await delay(20)
-    await app.hub.publish('a', { text: `live ${n}` })
+    await app.fanfareHub.publish('a', { text: `live ${n}` })
     await until(() => text.includes(`live ${n}`))
-    t.equal(app.hub.connections.size, 1)
+    t.equal(app.fanfareHub.connections.size, 1)
     t.equal(text.match(/fanfare\.open/g)!.length, 1)
     socket.destroy()
-    await until(() => app.hub.connections.size === 0)
+    await until(() => app.fanfareHub.connections.size === 0)
   }
   await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'a socket is left')
   t.doesNotThrow(() => app.server.closeIdleConnections())

@@ -9,7 +9,7 @@ import { listen, openApp, until } from '../routes/open-app.js'
 await t.test('an application has one hub, which is closed with it', async (t) => {
   const app = Fastify()
   await app.register(hubPlugin, resolveSettings({ log: 'memory', jwtSecret: SECRET }))
-  const { hub } = app
+  const { fanfareHub: hub } = app
   t.match(await hub.publish('a', { data: 1 }), { duplicate: false })
   t.equal(hub.draining, false)
   await app.close()
@@ -18,12 +18,12 @@ await t.test('an application has one hub, which is closed with it', async (t) =>
 
 await t.test('the hub is as the settings say', async (t) => {
   const { app } = await openApp(t, { retainEvents: 2, maxEventSize: 100, heartbeat: 50, maxConnectionAge: 800 })
-  for (let n = 0; n < 5; n++) await app.hub.publish('a', { data: n })
-  t.equal(app.hub.stats().events, 2)
-  await t.rejects(app.hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
+  for (let n = 0; n < 5; n++) await app.fanfareHub.publish('a', { data: n })
+  t.equal(app.fanfareHub.stats().events, 2)
+  await t.rejects(app.fanfareHub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
   const stream = await openStream(t, `${await listen(app)}/topics/a/events`, { token: anyTopic() })
   await stream.until(() => stream.heartbeats > 0)
-  t.equal(stream.lastId, app.hub.cursor(5))
+  t.equal(stream.lastId, app.fanfareHub.cursor(5))
   await stream.told('close')
   await stream.closed
 })
@@ -57,7 +57,7 @@ await t.test('a stream that comes while the application closes does not keep it 
   await app.close()
   coming.isOver = true
   await opening
-  t.equal(app.hub.connections.size, 0)
+  t.equal(app.fanfareHub.connections.size, 0)
 })
 
 await t.test('what is in flight is answered', async (t) => {
@@ -69,9 +69,9 @@ await t.test('what is in flight is answered', async (t) => {
       return response.status
     }),
   )
-  await until(() => app.hub.head > 0)
+  await until(() => app.fanfareHub.head > 0)
   await app.close()
   const statuses = await Promise.allSettled(answers)
   for (const answer of statuses) if (answer.status === 'fulfilled') t.ok(answer.value === 201 || answer.value === 503, String(answer.value))
-  t.equal(statuses.filter((answer) => answer.status === 'fulfilled' && answer.value === 201).length, app.hub.head, 'what was stored was acknowledged')
+  t.equal(statuses.filter((answer) => answer.status === 'fulfilled' && answer.value === 201).length, app.fanfareHub.head, 'what was stored was acknowledged')
 })

@@ -28,7 +28,7 @@ await t.test('a subject may publish so many times a second, over both routes', a
   const response = await open.send({ method: 'POST', url: '/events', payload: { events: [{ topic: 'a', data: 1 }] }, headers: { authorization: bearer('u1') } })
   t.match(isProblem(t, response, 429, 'rate-limited').detail, /FANFARE_PUBLISH_RATE/)
   t.equal(response.headers['retry-after'], '1')
-  t.equal(open.app.hub.head, 5, 'what is refused is not stored')
+  t.equal(open.app.fanfareHub.head, 5, 'what is refused is not stored')
   t.equal(await burst(open, 5, bearer('u2')), 5, 'others are not concerned')
   t.equal((await open.send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json', authorization: bearer('u1') } })).statusCode, 200, 'nor is reading')
   clock.now += 1_000
@@ -70,5 +70,5 @@ await t.test('an upload that is refused gets its answer at once, though it has n
   sending.write('{"topic":"a","data":1}\n')
   const response = await within(new Promise<http.IncomingMessage>((resolve) => sending.once('response', resolve)), () => 'no answer')
   t.equal(response.statusCode, 429)
-  t.equal(open.app.hub.head, 1)
+  t.equal(open.app.fanfareHub.head, 1)
 })

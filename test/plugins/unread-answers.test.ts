@@ -22,7 +22,7 @@ async function listen(t: Test, app: FastifyInstance, slowTimeout = SLOW): Promis
   app.get('/own', async () => 'x'.repeat(20_000_000))
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
-  for (let n = 0; n < EVENTS; n++) await app.hub.publish('big', { text: `${n}`.padEnd(EVENT, '.') })
+  for (let n = 0; n < EVENTS; n++) await app.fanfareHub.publish('big', { text: `${n}`.padEnd(EVENT, '.') })
   return (app.server.address() as AddressInfo).port
 }
 
@@ -120,7 +120,7 @@ await t.test('of answers that are asked for at once on one connection, no furthe
   const app = Fastify()
   const port = await listen(t, app, 30_000)
   let made = 0
-  const { hub } = app
+  const { fanfareHub: hub } = app
   const read = hub.read.bind(hub)
   hub.read = (...args) => {
     made++

@@ -41,7 +41,7 @@ await t.test('what is no JSON is refused wherever the fault is', async (t) => {
   for (const bad of ['[]', '"x"', 'true', '-1', '{"events":{}}', '{"events":"x"}', '{"events":[]}', '{"events":[1]}', '{"more":[],"events":[{"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1}],"events":[{"topic":"a","data":1}]}']) {
     isProblem(t, await post(hub, bad), 400, 'invalid-request', bad)
   }
-  t.equal(hub.app.hub.head, 2)
+  t.equal(hub.app.fanfareHub.head, 2)
 })
 
 await t.test('far too many events are refused by their number, none is looked at', async (t) => {

@@ -36,9 +36,9 @@ await t.test('a subject may have so many streams', async (t) => {
   await open(bearer('u2'))
   for (let n = 0; n < 3; n++) await open(bearer()) // nobody in particular
   first.destroy()
-  await until(() => app.hub.connections.ofSubject('u1') === 1)
+  await until(() => app.fanfareHub.connections.ofSubject('u1') === 1)
   await open(bearer('u1'))
-  t.equal(app.hub.connections.size, 6)
+  t.equal(app.fanfareHub.connections.size, 6)
 })
 
 await t.test('there may be so many streams from one address, when that is limited', async (t) => {
@@ -47,7 +47,7 @@ await t.test('there may be so many streams from one address, when that is limite
   const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
   t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), 'busy', 'a header that nobody vouches for changes nothing')
   second.destroy()
-  await until(() => app.hub.connections.size === 1)
+  await until(() => app.fanfareHub.connections.size === 1)
   await open(bearer('u3'))
 
   const proxied = await start(t, { maxConnectionsPerAddress: 1, trustProxy: 1 })
@@ -61,12 +61,12 @@ await t.test('the refusal names the setting', async (t) => {
   await subscribe('a')
   const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
   const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
-  t.doesNotThrow(() => refuseWhileBusy(app.hub, limits, somebody))
-  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnections: 1 }, somebody), { code: 'too-many-connections', status: 503, retryAfter: 10 })
-  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnections: 1 }, somebody), /FANFARE_MAX_CONNECTIONS\b/)
-  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnectionsPerAddress: 1 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/)
-  t.throws(() => refuseWhileBusy(app.hub, { ...limits, maxConnectionsPerSubject: 0 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/)
-  t.doesNotThrow(() => refuseWhileBusy(app.hub, { ...limits, maxConnectionsPerAddress: 0 }, somebody), '0: no limit')
+  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, limits, somebody))
+  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), { code: 'too-many-connections', status: 503, retryAfter: 10 })
+  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), /FANFARE_MAX_CONNECTIONS\b/)
+  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/)
+  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/)
+  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody), '0: no limit')
 })
 
 await t.test('a page of history is no stream', async (t) => {

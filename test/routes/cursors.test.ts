@@ -6,8 +6,8 @@ const as = (sub?: string) => ({ authorization: `Bearer ${token({ ...(sub === und
 
 await t.test('a subject acknowledges, sees, lists and deletes its own cursors, and nobody else does', async (t) => {
   const { app, send } = await openApp(t)
-  for (const data of [1, 2, 3]) await app.hub.publish('a', { data })
-  const id = (sequence: number) => `${app.hub.epoch}-${sequence}`
+  for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data })
+  const id = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
   const put = (name: string, body: unknown, headers = as('ada')) => send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
   const moved = await put('phone', { id: id(2) })
   t.equal(moved.statusCode, 200)
@@ -25,22 +25,22 @@ await t.test('a subject acknowledges, sees, lists and deletes its own cursors, a
 
 await t.test('what was never sent, or is of another log, cannot be acknowledged', async (t) => {
   const { app, send } = await openApp(t)
-  await app.hub.publish('a', { data: 1 })
+  await app.fanfareHub.publish('a', { data: 1 })
   const put = (body: unknown, name = 'phone', headers: Record<string, string | null> = as('ada')) => send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
-  for (const id of [`${app.hub.epoch}-2`, `${app.hub.epoch}-99999999999999999999`, 'zzzzzzzz-1', '1', '', `${app.hub.epoch}-01`]) isProblem(t, await put({ id }), 400, 'invalid-cursor', id)
-  for (const body of [{}, { id: 1 }, { id: `${app.hub.epoch}-1`, more: 1 }, []]) isProblem(t, await put(body), 400, 'invalid-request', JSON.stringify(body))
-  for (const name of ['a%20b', 'a.b', '%C3%A4', 'x'.repeat(65), '*']) isProblem(t, await put({ id: `${app.hub.epoch}-1` }, name), 400, 'invalid-request', name)
-  isProblem(t, await put({ id: `${app.hub.epoch}-1` }, 'phone', { authorization: null }), 401, 'missing-token')
-  isProblem(t, await put({ id: `${app.hub.epoch}-1` }, 'phone', as()), 403, 'not-granted', 'a token without a subject')
+  for (const id of [`${app.fanfareHub.epoch}-2`, `${app.fanfareHub.epoch}-99999999999999999999`, 'zzzzzzzz-1', '1', '', `${app.fanfareHub.epoch}-01`]) isProblem(t, await put({ id }), 400, 'invalid-cursor', id)
+  for (const body of [{}, { id: 1 }, { id: `${app.fanfareHub.epoch}-1`, more: 1 }, []]) isProblem(t, await put(body), 400, 'invalid-request', JSON.stringify(body))
+  for (const name of ['a%20b', 'a.b', '%C3%A4', 'x'.repeat(65), '*']) isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, name), 400, 'invalid-request', name)
+  isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', { authorization: null }), 401, 'missing-token')
+  isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', as()), 403, 'not-granted', 'a token without a subject')
   isProblem(t, await send({ url: '/cursors', headers: as() }), 403, 'not-granted')
   t.strictSame((await send({ url: '/cursors', headers: as('ada') })).json(), { cursors: [] })
 })
 
 await t.test('a cookie moves or deletes a cursor only for an origin that is allowed', async (t) => {
   const { app } = await openApp(t, { corsOrigins: ['https://app.example.com'] })
-  await app.hub.publish('a', { data: 1 })
+  await app.fanfareHub.publish('a', { data: 1 })
   const cookie = `fanfare_token=${token({ sub: 'ada' })}`
-  const payload = { id: `${app.hub.epoch}-1` }
+  const payload = { id: `${app.fanfareHub.epoch}-1` }
   for (const method of ['PUT', 'DELETE'] as const) {
     const options = { method, url: '/cursors/phone', ...(method === 'PUT' ? { payload } : {}) }
     isProblem(t, await app.inject({ ...options, headers: { cookie } }), 403, 'foreign-origin')
@@ -51,8 +51,8 @@ await t.test('a cookie moves or deletes a cursor only for an origin that is allo
 
 await t.test('a subject may have so many cursors, by streams and by acknowledgements alike', async (t) => {
   const { app, send } = await openApp(t, { maxCursorsPerSubject: 2 })
-  await app.hub.publish('a', { data: 1 })
-  const put = (name: string) => send({ method: 'PUT', url: `/cursors/${name}`, payload: { id: `${app.hub.epoch}-1` }, headers: as('ada') })
+  await app.fanfareHub.publish('a', { data: 1 })
+  const put = (name: string) => send({ method: 'PUT', url: `/cursors/${name}`, payload: { id: `${app.fanfareHub.epoch}-1` }, headers: as('ada') })
   for (const name of ['one', 'two', 'one']) t.equal((await put(name)).statusCode, 200)
   t.match(isProblem(t, await put('three'), 409, 'too-many-cursors').detail, /FANFARE_MAX_CURSORS_PER_SUBJECT/)
   isProblem(t, await send({ url: '/topics/a/events?cursor=three', headers: { ...as('ada'), accept: 'text/event-stream' } }), 409, 'too-many-cursors')

@@ -14,7 +14,7 @@ interface Page {
 async function start(t: Test, count: number, settings: AppSettings = {}) {
   const { app, send } = await openApp(t, settings)
   for (let n = 1; n <= count; n += 500) {
-    await app.hub.publishAll(Array.from({ length: Math.min(500, count + 1 - n) }, (_, m) => ({ topic: (n + m) % 2 === 1 ? 'a' : 'b', data: n + m })))
+    await app.fanfareHub.publishAll(Array.from({ length: Math.min(500, count + 1 - n) }, (_, m) => ({ topic: (n + m) % 2 === 1 ? 'a' : 'b', data: n + m })))
   }
   const get = (url: string, headers: Record<string, string> = {}) => send({ method: 'GET', url, headers: { accept: 'application/json', ...headers } })
   const page = async (url: string): Promise<Page & { numbers: unknown[] }> => {
@@ -23,17 +23,17 @@ async function start(t: Test, count: number, settings: AppSettings = {}) {
     const page = response.json<Page>()
     return { ...page, numbers: page.events.map(({ data }) => data) }
   }
-  const cursor = (sequence: number) => `${app.hub.epoch}-${sequence}`
+  const cursor = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
   return { app, get, page, cursor }
 }
 
 await t.test('an event has its cursor, topic, time, type if any, and data or text', async (t) => {
   const { app, page, cursor } = await start(t, 0)
   const before = Date.now()
-  await app.hub.publish('a', { data: { total: 12 }, type: 'created', id: 'x' })
-  await app.hub.publish('a', { data: null })
-  await app.hub.publish('a', { text: 'x\r\ny' })
-  await app.hub.publish('a', { text: '', ephemeral: true })
+  await app.fanfareHub.publish('a', { data: { total: 12 }, type: 'created', id: 'x' })
+  await app.fanfareHub.publish('a', { data: null })
+  await app.fanfareHub.publish('a', { text: 'x\r\ny' })
+  await app.fanfareHub.publish('a', { text: '', ephemeral: true })
   const { events, cursor: position, more, gap } = await page('/topics/a/events')
   t.strictSame({ position, more, gap }, { position: cursor(3), more: false, gap: null })
   const [time] = events.map(({ time }) => time)
@@ -48,8 +48,8 @@ await t.test('an event has its cursor, topic, time, type if any, and data or tex
 
 await t.test('it is of one topic, several, patterns and types', async (t) => {
   const { app, page } = await start(t, 6)
-  await app.hub.publish('a.b', { data: 7, type: 'x' })
-  await app.hub.publish('a', { data: 8, type: 'y' })
+  await app.fanfareHub.publish('a.b', { data: 7, type: 'x' })
+  await app.fanfareHub.publish('a', { data: 8, type: 'y' })
   t.strictSame((await page('/topics/a/events')).numbers, [1, 3, 5, 8])
   t.strictSame((await page('/topics/*/events')).numbers, [1, 2, 3, 4, 5, 6, 8])
   t.strictSame((await page('/topics/**/events')).numbers, [1, 2, 3, 4, 5, 6, 7, 8])
@@ -85,7 +85,7 @@ await t.test('the cursor of the last page is where the news begin', async (t) =>
   const last = await page('/topics/a/events')
   t.equal(last.cursor, cursor(6))
   t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)), { events: [], cursor: cursor(6), more: false, gap: null, numbers: [] })
-  await app.hub.publish('a', { data: 7 })
+  await app.fanfareHub.publish('a', { data: 7 })
   t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)).numbers, [7])
 })
 
@@ -134,7 +134,7 @@ await t.test('it is for those who may subscribe', async (t) => {
 await t.test('a page has no more than so many bytes, and the next goes on', async (t) => {
   const { app, get } = await start(t, 0)
   const SIZE = 200_000
-  for (let n = 0; n < 20; n++) await app.hub.publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
+  for (let n = 0; n < 20; n++) await app.fanfareHub.publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
   for (const first of ['limit=1000', 'last=20']) {
     const numbers: number[] = []
     for (let query = first, more = true; more; ) {
@@ -148,15 +148,15 @@ await t.test('a page has no more than so many bytes, and the next goes on', asyn
     }
     t.strictSame(numbers, Array.from({ length: 20 }, (_, n) => n))
   }
-  await app.hub.publish('huge', { text: 'x'.repeat(260_000) })
+  await app.fanfareHub.publish('huge', { text: 'x'.repeat(260_000) })
   t.equal((await get('/topics/huge/events')).json<Page>().events.length, 1, 'one event at least')
 })
 
 await t.test('the newest of a rare type are found, however many others lie between', async (t) => {
   const { app, page } = await start(t, 0, { retainEvents: 1_000_000 })
   for (const rare of [1, 2, 3]) {
-    await app.hub.publish('a', { data: rare, type: 'rare' })
-    for (let n = 0; n < 25; n++) await app.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
+    await app.fanfareHub.publish('a', { data: rare, type: 'rare' })
+    for (let n = 0; n < 25; n++) await app.fanfareHub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
   }
   t.match(await page('/topics/a/events?last=2&type=rare'), { numbers: [2, 3] })
   t.match(await page('/topics/a/events?last=9&type=rare'), { numbers: [1, 2, 3], more: false })
@@ -164,8 +164,8 @@ await t.test('the newest of a rare type are found, however many others lie betwe
 
 await t.test('data are what was published, byte for byte', async (t) => {
   const { app, get } = await start(t, 0)
-  for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}]) await app.hub.publish('a', { data })
-  await app.hub.publishChecked([Object.assign(app.hub.check('a', { data: 0 }), { payload: '{"__proto__":1,"n":12345678901234567890}' })])
+  for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}]) await app.fanfareHub.publish('a', { data })
+  await app.fanfareHub.publishChecked([Object.assign(app.fanfareHub.check('a', { data: 0 }), { payload: '{"__proto__":1,"n":12345678901234567890}' })])
   const { payload } = await get('/topics/a/events')
   t.match(payload, '"data":{"__proto__":1,"n":12345678901234567890}}')
   t.equal(JSON.stringify(JSON.parse(payload)).length > 0, true)

@@ -25,7 +25,7 @@ async function stored({ send }: OpenApp): Promise<unknown[]> {
 
 await t.test('every line is stored, in order: 200', async (t) => {
   const hub = await openApp(t)
-  const { epoch } = hub.app.hub
+  const { epoch } = hub.app.fanfareHub
   const response = await post(hub, [line('a', 1), line('b', 2, { type: 't', id: 'x' }), line('b', 3, { id: 'x' }), '{"topic":"a","text":"zwölf\\n€ 𝄞"}', line('a', 4, { ephemeral: true }), ''].join('\n'))
   t.equal(response.statusCode, 200)
   t.match(response.headers['content-type'], /^application\/json\b/)
@@ -102,16 +102,16 @@ await t.test('however the body is cut into pieces, it is the same', async (t) =>
     fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 30, size: 'max' }), async (cuts) => {
       const places = [0, ...cuts.sort((a, b) => a - b), body.length]
       const pieces = places.slice(1).map((end, index) => body.subarray(places[index], end)).filter(({ length }) => length > 0)
-      const before = hub.app.hub.head
+      const before = hub.app.fanfareHub.head
       const response = await post(hub, Readable.from(pieces))
       if (response.statusCode !== 200 || response.json<{ accepted: number }>().accepted !== texts.length) throw new Error(response.body)
-      const { events } = await hub.app.hub.read(everything, { after: before, events: 99 })
+      const { events } = await hub.app.fanfareHub.read(everything, { after: before, events: 99 })
       if (JSON.stringify(events.map(({ payload }) => payload)) !== JSON.stringify(texts)) throw new Error(JSON.stringify(events))
       count++
     }),
     { numRuns: 60 },
   ))
-  t.equal(hub.app.hub.head, count * texts.length)
+  t.equal(hub.app.fanfareHub.head, count * texts.length)
 })
 
 await t.test('lines are stored as they come, before the body has ended', async (t) => {
@@ -121,7 +121,7 @@ await t.test('lines are stored as they come, before the body has ended', async (
   const answer = post(hub, body)
   body.push(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a",`)
   await until(() => reader.data.length === 2)
-  t.equal(hub.app.hub.head, 2)
+  t.equal(hub.app.fanfareHub.head, 2)
   body.push('"data":3}\n')
   await until(() => reader.data.length === 3)
   body.push(null)
@@ -135,22 +135,22 @@ await t.test('many thousand lines are stored in order, and not read faster than 
   const body = new Readable({
     highWaterMark: 16 * 1024,
     read() {
-      ahead = Math.max(ahead, lines - hub.app.hub.head)
+      ahead = Math.max(ahead, lines - hub.app.fanfareHub.head)
       this.push(lines < 20_000 ? Array.from({ length: 100 }, () => `${line('a', lines++, { type: 't' })}\n`).join('') : null)
     },
   })
-  t.match((await post(hub, body)).json(), { accepted: 20_000, duplicates: 0, lastId: `${hub.app.hub.epoch}-20000` })
+  t.match((await post(hub, body)).json(), { accepted: 20_000, duplicates: 0, lastId: `${hub.app.fanfareHub.epoch}-20000` })
   t.ok(ahead < 5_000, `${ahead} lines were read ahead`)
-  const { events } = await hub.app.hub.read(everything, { after: 0, events: 1e6 })
+  const { events } = await hub.app.fanfareHub.read(everything, { after: 0, events: 1e6 })
   t.strictSame(events.map(({ payload }) => payload), Array.from({ length: 20_000 }, (_, n) => String(n)))
 })
 
 await t.test('so many lines are stored at once that a log is done soon: fewer of many topics', async (t) => {
   const hub = await openApp(t)
-  const publish = hub.app.hub.publishChecked.bind(hub.app.hub)
+  const publish = hub.app.fanfareHub.publishChecked.bind(hub.app.fanfareHub)
   const largestOf = async (topicOf: (n: number) => string) => {
     let largest = 0
-    hub.app.hub.publishChecked = (events) => {
+    hub.app.fanfareHub.publishChecked = (events) => {
       largest = Math.max(largest, events.length)
       return publish(events)
     }
@@ -166,7 +166,7 @@ await t.test('what a client has sent before it went away is stored, and the hub 
   const request = http.request(`${await listen(hub.app)}/events`, { method: 'POST', headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })
   request.on('error', () => undefined)
   request.write(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a"`)
-  await until(() => hub.app.hub.head === 2)
+  await until(() => hub.app.fanfareHub.head === 2)
   request.destroy()
   t.match((await post(hub, line('a', 3))).json(), { accepted: 1 })
   t.strictSame(await stored(hub), [1, 2, 3])
@@ -198,7 +198,7 @@ await t.test('a line is refused once its token has expired or was revoked, thoug
     const body = pipe()
     const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
     body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
-    await until(() => hub.app.hub.head === 2)
+    await until(() => hub.app.fanfareHub.head === 2)
     if (revoke) {
       const admin = `Bearer ${token({ admin: true })}`
       const { statusCode } = await hub.send({ method: 'POST', url: '/revocations', payload: { ...revoke, until: soon() }, headers: { authorization: admin } })
@@ -213,11 +213,11 @@ await t.test('a line is refused once its token has expired or was revoked, thoug
 
 await t.test('events that have waited for the log are refused when their token was revoked meanwhile', async (t) => {
   const hub = await openApp(t)
-  const publish = hub.app.hub.publishChecked.bind(hub.app.hub)
+  const publish = hub.app.fanfareHub.publishChecked.bind(hub.app.fanfareHub)
   let release: () => void = () => undefined
   const released = new Promise<void>((resolve) => (release = resolve))
   let calls = 0
-  t.intercept(hub.app.hub, 'publishChecked', {
+  t.intercept(hub.app.fanfareHub, 'publishChecked', {
     value: async (events: Parameters<typeof publish>[0]) => {
       calls++
       await released
@@ -290,7 +290,7 @@ await t.test('an upload that sends nothing ends with its token, also in the mids
     const answer = post(hub, body, { authorization: `Bearer ${token({ sub: `${code}-${n}`, publish: ['a'], ...claims })}` })
     return { what, at, accepted, code, answer, sub: `${code}-${n}` }
   }))
-  await until(() => hub.app.hub.head === 4)
+  await until(() => hub.app.fanfareHub.head === 4)
   for (const { code, sub } of uploads) {
     if (code === 'revoked-token') await hub.send({ method: 'POST', url: '/revocations', payload: { subject: sub, until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
   }
@@ -318,9 +318,9 @@ await t.test('an upload that a drain meets is answered, and closes its connectio
   for (const expected of ['keep-alive', 'close']) {
     const sending = upload()
     sending.write(`${line('a', 1)}\n`)
-    const { head } = app.hub
-    await until(() => app.hub.head > head)
-    if (expected === 'close') await app.hub.drain(0)
+    const { head } = app.fanfareHub
+    await until(() => app.fanfareHub.head > head)
+    if (expected === 'close') await app.fanfareHub.drain(0)
     sending.end(`${line('a', 2)}\n`)
     const [answer] = (await once(sending, 'response')) as [http.IncomingMessage]
     t.equal(answer.statusCode, 200)

@@ -33,8 +33,8 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Open
     subscribe: async (...patterns) => {
       const sink = new FakeSink()
       const selection = new Selection(patterns)
-      const start = await app.hub.locate(selection, {})
-      app.hub.subscribe({ info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody }, selection, format: 'raw', start, sink })
+      const start = await app.fanfareHub.locate(selection, {})
+      app.fanfareHub.subscribe({ info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody }, selection, format: 'raw', start, sink })
       return sink
     },
   }

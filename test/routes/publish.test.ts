@@ -16,7 +16,7 @@ async function stored({ send }: OpenApp): Promise<Record<string, unknown>[]> {
 /** Nothing may have been stored or sent. */
 async function isUntouched(t: Test, hub: OpenApp): Promise<void> {
   t.strictSame(await stored(hub), [], 'nothing is stored')
-  t.equal(hub.app.hub.head, 0)
+  t.equal(hub.app.fanfareHub.head, 0)
 }
 
 await t.test('one event', async (t) => {
@@ -28,8 +28,8 @@ await t.test('one event', async (t) => {
     const response = await hub.send({ method: 'POST', url: URL, payload: { type: 'created', data: { total: 12 } } })
     t.equal(response.statusCode, 201)
     t.match(response.headers['content-type'], /^application\/json\b/)
-    t.strictSame(response.json(), { id: `${hub.app.hub.epoch}-1`, topic: 'orders.42', duplicate: false, subscribers: 2 })
-    t.match(await stored(hub), [{ id: `${hub.app.hub.epoch}-1`, topic: 'orders.42', type: 'created', data: { total: 12 } }])
+    t.strictSame(response.json(), { id: `${hub.app.fanfareHub.epoch}-1`, topic: 'orders.42', duplicate: false, subscribers: 2 })
+    t.match(await stored(hub), [{ id: `${hub.app.fanfareHub.epoch}-1`, topic: 'orders.42', type: 'created', data: { total: 12 } }])
   })
 
   await t.test('may be any JSON, or a text', async (t) => {
@@ -122,9 +122,9 @@ await t.test('a publisher id and an ephemeral event do not go together', async (
   for (const [what, request] of Object.entries(requests)) {
     t.match(isProblem(t, await hub.send({ method: 'POST', ...request }), 400, 'invalid-event', what).detail, /An ephemeral event has no publisher id/)
   }
-  await t.rejects(hub.app.hub.publish('a', { ...event, id: 'x' }), { name: 'HubError', code: 'invalid-event' }, 'publish')
-  await t.rejects(hub.app.hub.publishAll([{ topic: 'a', ...event, id: 'x' }]), { name: 'HubError', code: 'invalid-event' }, 'publishAll')
-  t.equal((await hub.app.hub.publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
+  await t.rejects(hub.app.fanfareHub.publish('a', { ...event, id: 'x' }), { name: 'HubError', code: 'invalid-event' }, 'publish')
+  await t.rejects(hub.app.fanfareHub.publishAll([{ topic: 'a', ...event, id: 'x' }]), { name: 'HubError', code: 'invalid-event' }, 'publishAll')
+  t.equal((await hub.app.fanfareHub.publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
 })
 
 await t.test('the header Idempotency-Key is refused where there may be many events, before they are read', async (t) => {
@@ -288,7 +288,7 @@ await t.test('what is refused', async (t) => {
 await t.test('a batch', async (t) => {
   await t.test('is stored in order, and answered with every cursor: 201', async (t) => {
     const hub = await openApp(t)
-    const { epoch } = hub.app.hub
+    const { epoch } = hub.app.fanfareHub
     const response = await hub.send({
       method: 'POST', url: '/events',
       payload: { events: [{ topic: 'a', data: 1 }, { topic: 'b', text: 'x', id: '1', type: 't' }, { topic: 'b', data: 2, id: '1' }, { topic: 'c', data: 3, ephemeral: true }, { topic: 'a', data: 4 }] },
@@ -311,7 +311,7 @@ await t.test('a batch', async (t) => {
     await isUntouched(t, hub)
     const response = await batch(1_000)
     t.equal(response.statusCode, 201)
-    t.match(response.json<{ events: unknown[] }>().events, { length: 1_000, 999: { id: `${hub.app.hub.epoch}-1000` } })
+    t.match(response.json<{ events: unknown[] }>().events, { length: 1_000, 999: { id: `${hub.app.fanfareHub.epoch}-1000` } })
   })
 
   await t.test('is refused whole when one of its events is', async (t) => {
@@ -351,8 +351,8 @@ await t.test('a batch', async (t) => {
 await t.test('what cannot be stored now is refused with 503 and Retry-After', async (t) => {
   const hub = await openApp(t)
   const { HubError } = await import('../../src/model/hub-error.js')
-  t.intercept(hub.app.hub, 'publishChecked', { value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')) })
-  t.intercept(hub.app.hub, 'publish', { value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')) })
+  t.intercept(hub.app.fanfareHub, 'publishChecked', { value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')) })
+  t.intercept(hub.app.fanfareHub, 'publish', { value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')) })
   for (const [url, payload] of [[URL, { data: 1 }], ['/events', { events: [{ topic: 'a', data: 1 }] }]] as const) {
     const response = await hub.send({ method: 'POST', url, payload })
     isProblem(t, response, 503, 'log-unavailable')
@@ -385,7 +385,7 @@ await t.test('an event for one topic too many is refused: 429, and when to try a
   t.match(await stored(hub), [{ data: 1 }, { data: 2 }])
   t.equal((await post('/topics/c/events', { data: 3, ephemeral: true })).statusCode, 202, 'what is not kept makes no topic')
   t.equal((await post('/topics/a/events', { data: 6 })).statusCode, 201, 'the topics that are there take more')
-  await t.rejects(hub.app.hub.publish('c', { data: 3 }), { name: 'HubError', code: 'too-many-topics', index: undefined })
-  await hub.app.hub.purge('b')
+  await t.rejects(hub.app.fanfareHub.publish('c', { data: 3 }), { name: 'HubError', code: 'too-many-topics', index: undefined })
+  await hub.app.fanfareHub.purge('b')
   t.equal((await post('/topics/c/events', { data: 3 })).statusCode, 201, 'one has gone')
 })

@@ -67,9 +67,9 @@ await t.test('its streams end at once, and its tickets open none', async (t) => 
   const other = await openStream(t, `${url}/topics/a/events`, { token: token({ sub: 'u2', subscribe: ['a'] }) })
   await Promise.all([...streams, other].map((stream) => stream.told('open')))
   t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
-  t.equal(hub.app.hub.connections.size, 1, 'before it is answered')
+  t.equal(hub.app.fanfareHub.connections.size, 1, 'before it is answered')
   for (const stream of streams) t.strictSame(await stream.told('close'), { reason: 'revoked' })
-  await hub.app.hub.publish('a', { data: 1 })
+  await hub.app.fanfareHub.publish('a', { data: 1 })
   await other.count(1)
   isProblem(t, await hub.send({ method: 'GET', url: `/topics/a/events?ticket=${ticket}`, headers: { authorization: null, accept: 'text/event-stream' } }), 401, 'revoked-token')
 })
@@ -77,8 +77,8 @@ await t.test('its streams end at once, and its tickets open none', async (t) => 
 await t.test('a stream that is being opened meanwhile does not slip through', async (t) => {
   const hub = await openApp(t)
   const events = new EventEmitter()
-  const locate = hub.app.hub.locate.bind(hub.app.hub)
-  hub.app.hub.locate = async (...args) => {
+  const locate = hub.app.fanfareHub.locate.bind(hub.app.fanfareHub)
+  hub.app.fanfareHub.locate = async (...args) => {
     const released = once(events, 'release')
     events.emit('held')
     await released
@@ -90,7 +90,7 @@ await t.test('a stream that is being opened meanwhile does not slip through', as
   t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
   events.emit('release')
   isProblem(t, await opening, 401, 'revoked-token')
-  t.equal(hub.app.hub.connections.size, 0)
+  t.equal(hub.app.fanfareHub.connections.size, 0)
 })
 
 await t.test('it survives a restart', async (t) => {

@@ -116,8 +116,8 @@ await t.test('it changes nothing for a page of an origin that is not allowed', a
 
 await t.test('it makes and moves no named cursor for a page of an origin that is not allowed', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
-  for (let n = 0; n < 3; n++) await hub.app.hub.publish('a', { data: n })
-  const { epoch, cursors } = hub.app.hub
+  for (let n = 0; n < 3; n++) await hub.app.fanfareHub.publish('a', { data: n })
+  const { epoch, cursors } = hub.app.fanfareHub
   const subject = grants.sub
   const read = (name: string, headers: Record<string, string>, method: 'GET' | 'HEAD' = 'GET') =>
     withCookie(hub, method, `/topics/a/events?cursor=${name}&lastEventId=${epoch}-3`, token(grants), { accept: 'text/event-stream', ...headers })

@@ -30,7 +30,7 @@ await t.test('a token that was revoked while the body came', async (t) => {
     body.push(text.slice(3))
     body.push(null)
     isProblem(t, await answer, 401, 'revoked-token', what)
-    t.equal(hub.app.hub.head, 0, 'nothing is published')
+    t.equal(hub.app.fanfareHub.head, 0, 'nothing is published')
     t.equal((await hub.send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{ revocations: unknown[] }>().revocations.length, 1, 'nobody else is revoked')
   }
 })
@@ -46,17 +46,17 @@ await t.test('a token that expired while the body came', async (t) => {
     body.push(text.slice(3))
     body.push(null)
     isProblem(t, await answer, 401, 'expired-token', what)
-    t.equal(hub.app.hub.head, 0)
+    t.equal(hub.app.fanfareHub.head, 0)
   }))
 })
 
 await t.test('a token that expired while the events of a batch were read', async (t) => {
   const hub = await openApp(t)
-  const check = hub.app.hub.check.bind(hub.app.hub)
+  const check = hub.app.fanfareHub.check.bind(hub.app.fanfareHub)
   const exp = Date.now() / 1_000 + 600
   const later = Date.now() + 3_600_000
   let checked = 0
-  t.intercept(hub.app.hub, 'check', {
+  t.intercept(hub.app.fanfareHub, 'check', {
     value: (...args: Parameters<typeof check>) => {
       if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the last event takes an hour
       return check(...args)
@@ -65,7 +65,7 @@ await t.test('a token that expired while the events of a batch were read', async
   const payload = { events: Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 1 })) }
   isProblem(t, await hub.send({ method: 'POST', url: '/events', payload, headers: { authorization: `Bearer ${token({ ...grants, exp })}` } }), 401, 'expired-token')
   t.equal(checked, 1_000)
-  t.equal(hub.app.hub.head, 0)
+  t.equal(hub.app.fanfareHub.head, 0)
 })
 
 await t.test('bodies of every kind may begin with a byte order mark', async (t) => {
@@ -75,7 +75,7 @@ await t.test('bodies of every kind may begin with a byte order mark', async (t) 
     const { statusCode } = await hub.send({ method, url, payload: `\ufeff${text}`, headers: { 'content-type': type, authorization: admin } })
     t.equal(statusCode, method === 'PATCH' ? 404 : type === 'application/x-ndjson' ? 200 : 201, what)
   }
-  const { events } = await hub.app.hub.read(new Selection(['a']), { after: 0, events: 9 })
+  const { events } = await hub.app.fanfareHub.read(new Selection(['a']), { after: 0, events: 9 })
   t.strictSame(events.map(({ payload }) => payload), ['1', 'text', '1', '1'])
 })
 

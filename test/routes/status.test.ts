@@ -13,7 +13,7 @@ await t.test('the status says how many streams and topics there are, since when,
   t.strictSame(rest, { status: 'ok', clients: 0, topics: 0, version })
   t.ok(uptime >= 0 && uptime < 60, 'in seconds')
   const sinks = [await subscribe('a'), await subscribe('**')]
-  await app.hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 1 }, { topic: 'b', data: 1 }])
+  await app.fanfareHub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 1 }, { topic: 'b', data: 1 }])
   t.match((await send({ method: 'GET', url: '/status' })).json(), { clients: 2, topics: 2 })
   for (const sink of sinks) sink.close()
   const last = (await send({ method: 'GET', url: '/status' })).json<{ uptime: number }>()
@@ -33,7 +33,7 @@ await t.test('a hub that runs is live and ready, for whoever asks', async (t) =>
 
 await t.test('a hub that is about to stop is live, but not ready', async (t) => {
   const { app, send } = await openApp(t)
-  const drained = app.hub.drain(0)
+  const drained = app.fanfareHub.drain(0)
   const response = await send({ method: 'GET', url: '/health/ready' })
   isProblem(t, response, 503, 'draining')
   t.match(response.headers['retry-after'], /^\d+$/)
@@ -43,7 +43,7 @@ await t.test('a hub that is about to stop is live, but not ready', async (t) => 
 
 await t.test('a hub that can store nothing is live, but not ready', async (t) => {
   const { app, send } = await openApp(t)
-  t.intercept(app.hub, 'failure', { get: () => new Error('the disk is full') })
+  t.intercept(app.fanfareHub, 'failure', { get: () => new Error('the disk is full') })
   isProblem(t, await send({ method: 'GET', url: '/health/ready' }), 503, 'log-unavailable')
   t.equal((await send({ method: 'GET', url: '/health/live' })).statusCode, 200)
 })

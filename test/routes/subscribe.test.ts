@@ -35,15 +35,15 @@ async function open(app: FastifyInstance, url: string, headers: Record<string, s
 
 await t.test('a stream has the headers that keep it a stream', async (t) => {
   const { app } = await openApp(t)
-  await app.hub.publish('a', { data: 1 })
+  await app.fanfareHub.publish('a', { data: 1 })
   const { statusCode, headers, blocks } = await open(app, URL)
   t.equal(statusCode, 200)
   t.match(headers, {
-    'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /^[\w-]{8,}$/, 'last-event-id': `${app.hub.epoch}-1`,
+    'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /^[\w-]{8,}$/, 'last-event-id': `${app.fanfareHub.epoch}-1`,
   })
   t.notOk('content-length' in headers)
   t.match(headers['vary'], /\baccept\b/i)
-  t.match(blocks[0], { id: `${app.hub.epoch}-1`, event: { type: 'fanfare.open' } })
+  t.match(blocks[0], { id: `${app.fanfareHub.epoch}-1`, event: { type: 'fanfare.open' } })
   t.strictSame(JSON.parse(blocks[0]!.event!.data), { connection: headers['fanfare-connection'], topics: ['orders.42'] })
 })
 
@@ -70,8 +70,8 @@ await t.test('what is accepted decides: an event stream, a page of history, or n
 
 await t.test('where it begins: last event id by header or query, replay, or now', async (t) => {
   const { app } = await openApp(t)
-  for (const data of [1, 2, 3, 4]) await app.hub.publish('a', { data })
-  const cursor = (sequence: number) => `${app.hub.epoch}-${sequence}`
+  for (const data of [1, 2, 3, 4]) await app.fanfareHub.publish('a', { data })
+  const cursor = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
   const read = async (query: string, headers: Record<string, string> = {}) => {
     const { headers: answered, blocks } = await open(app, `/topics/a/events?${query}`, headers, (text) => text.includes('fanfare.live') && text.endsWith('\n\n'))
     t.equal(answered['last-event-id'], blocks[0]!.id, 'the header is the id of the first block')
@@ -92,23 +92,23 @@ await t.test('where it begins: last event id by header or query, replay, or now'
 
 await t.test('a last event id that is of no use is no error, but a gap', async (t) => {
   const { app } = await openApp(t)
-  await app.hub.publish('a', { data: 1 })
-  for (const [lastEventId, reason] of [['nonsense', 'invalid'], ['zzzzzzzz-1', 'epoch'], [`${app.hub.epoch}-99`, 'future']] as const) {
+  await app.fanfareHub.publish('a', { data: 1 })
+  for (const [lastEventId, reason] of [['nonsense', 'invalid'], ['zzzzzzzz-1', 'epoch'], [`${app.fanfareHub.epoch}-99`, 'future']] as const) {
     const { statusCode, headers, blocks } = await open(app, '/topics/a/events', { 'last-event-id': lastEventId }, (text) => text.includes('fanfare.live'))
     t.equal(statusCode, 200)
     const own = reason === 'invalid' ? undefined : lastEventId
     t.equal(headers['last-event-id'], own, 'another cursor in the head would lie behind a gap that is not told yet')
-    t.strictSame(blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]), [['fanfare.open', own], ['fanfare.gap', `${app.hub.epoch}-0`]])
+    t.strictSame(blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]), [['fanfare.open', own], ['fanfare.gap', `${app.fanfareHub.epoch}-0`]])
     const gap = blocks.find(({ event }) => event?.type === 'fanfare.gap')
-    t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${app.hub.epoch}-1` })
+    t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${app.fanfareHub.epoch}-1` })
   }
 })
 
 await t.test('several topics, patterns, types and CloudEvents', async (t) => {
   const { app } = await openApp(t)
-  await app.hub.publish('a', { data: 1, type: 'x' })
-  await app.hub.publish('b.1', { data: 2 })
-  await app.hub.publish('c', { data: 3, type: 'y' })
+  await app.fanfareHub.publish('a', { data: 1, type: 'x' })
+  await app.fanfareHub.publish('b.1', { data: 2 })
+  await app.fanfareHub.publish('c', { data: 3, type: 'y' })
   const read = async (url: string) => {
     const { blocks } = await open(app, url, {}, (text) => text.includes('fanfare.live'))
     return blocks.filter(({ event }) => event && !event.type.startsWith('fanfare.')).map(({ event, extra }) => [event!.type, event!.data, extra['topic']])
@@ -117,7 +117,7 @@ await t.test('several topics, patterns, types and CloudEvents', async (t) => {
   t.strictSame(await read('/events?topic=a&replay=all'), [['x', '1', undefined]], 'one topic needs no name')
   t.strictSame(await read('/topics/**/events?replay=all&type=x&type=y'), [['x', '1', 'a'], ['y', '3', 'c']])
   const [[, data] = []] = await read('/topics/a/events?replay=all&format=cloudevents')
-  t.match(JSON.parse(data!), { specversion: '1.0', id: `${app.hub.epoch}-1`, source: '/topics/a', type: 'x', subject: 'a', data: 1 })
+  t.match(JSON.parse(data!), { specversion: '1.0', id: `${app.fanfareHub.epoch}-1`, source: '/topics/a', type: 'x', subject: 'a', data: 1 })
 })
 
 await t.test('what is refused', async (t) => {
@@ -137,7 +137,7 @@ await t.test('what is refused', async (t) => {
   t.match(isProblem(t, await get('/topics/orders.**/events', narrow), 403, 'not-granted').detail, /"orders\.\*\*"/)
   t.match(isProblem(t, await get('/events?topic=orders.1&topic=users.u2.x', narrow), 403, 'not-granted').detail, /"users\.u2\.x"/)
   isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', "the hub's own topics")
-  t.equal(app.hub.connections.size, 0)
+  t.equal(app.fanfareHub.connections.size, 0)
 })
 
 await t.test('whoever may, may', async (t) => {
@@ -156,15 +156,15 @@ await t.test('whoever may, may', async (t) => {
 
 await t.test('HEAD answers the head and ends', async (t) => {
   const { app, send } = await openApp(t)
-  await app.hub.publish('orders.42', { data: 1 })
+  await app.fanfareHub.publish('orders.42', { data: 1 })
   const url = await listen(app)
 
   await t.test('of a stream', async (t) => {
     const response = await fetch(`${url}${URL}`, { method: 'HEAD', headers: { authorization: `Bearer ${anyTopic()}` } })
     t.equal(response.status, 200)
-    t.match(Object.fromEntries(response.headers), { 'content-type': 'text/event-stream', 'last-event-id': `${app.hub.epoch}-1`, 'fanfare-connection': /./, 'cache-control': 'no-store, no-transform' })
+    t.match(Object.fromEntries(response.headers), { 'content-type': 'text/event-stream', 'last-event-id': `${app.fanfareHub.epoch}-1`, 'fanfare-connection': /./, 'cache-control': 'no-store, no-transform' })
     t.equal(await response.text(), '')
-    t.equal(app.hub.connections.size, 0)
+    t.equal(app.fanfareHub.connections.size, 0)
   })
 
   await t.test('of a page of history', async (t) => {
@@ -206,7 +206,7 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
 
   await t.test('a hub that is about to stop', async (t) => {
     const { app } = await openApp(t)
-    await app.hub.drain(0)
+    await app.fanfareHub.drain(0)
     await isBusy(t, app)
     await isBusy(t, app)
   })
@@ -214,7 +214,7 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
   await t.test('HEAD then has no body either', async (t) => {
     const { app } = await openApp(t)
     const port = Number(new globalThis.URL(await listen(app)).port)
-    await app.hub.drain(0)
+    await app.fanfareHub.drain(0)
     const socket = net.connect(port, '127.0.0.1')
     t.teardown(() => void socket.destroy())
     socket.write(`HEAD ${URL} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${anyTopic()}\r\n\r\n`)
@@ -226,7 +226,7 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
 
   await t.test('but what is final does', async (t) => {
     const { app, send } = await openApp(t)
-    await app.hub.drain(0)
+    await app.fanfareHub.drain(0)
     isProblem(t, await send({ method: 'GET', url: URL, headers: { authorization: 'Bearer x', accept: 'text/event-stream' } }), 401, 'malformed-token')
   })
 })
@@ -239,9 +239,9 @@ await t.test('over a socket', async (t) => {
     const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
     t.match(await stream.told('open'), { topics: ['orders.42'] })
     t.match(stream.headers, { 'transfer-encoding': 'chunked', connection: 'close' })
-    t.equal(app.hub.connections.size, 1)
+    t.equal(app.fanfareHub.connections.size, 1)
     stream.destroy()
-    await until(() => app.hub.connections.size === 0)
+    await until(() => app.fanfareHub.connections.size === 0)
   })
 
   await t.test('it works for HTTP/1.0, and for a request that stands in line behind another', async (t) => {
@@ -253,7 +253,7 @@ await t.test('over a socket', async (t) => {
       socket.on('data', (chunk: Buffer) => void (text += chunk.toString()))
       socket.write(`${prelude}GET ${URL} HTTP/${version}\r\nhost: x\r\nauthorization: Bearer ${anyTopic()}\r\n\r\n`)
       await until(() => text.includes('fanfare.open'))
-      await app.hub.publish('orders.42', { data: `for ${version}` })
+      await app.fanfareHub.publish('orders.42', { data: `for ${version}` })
       await until(() => text.includes(`data: "for ${version}"\n\n`))
       t.match(text, /HTTP\/1\.1 200 OK/)
       t.match(text, /retry: \d+\nid: \S+\nevent: fanfare\.open\n/)
@@ -263,7 +263,7 @@ await t.test('over a socket', async (t) => {
       else t.equal(decodeChunks(body).parts.length, 2, 'each write is a chunk')
       t.equal(/transfer-encoding: chunked/i.test(text.slice(begin)), version === '1.1')
       socket.destroy()
-      await until(() => app.hub.connections.size === 0)
+      await until(() => app.fanfareHub.connections.size === 0)
     }
   })
 
@@ -271,12 +271,12 @@ await t.test('over a socket', async (t) => {
     const selection = new Selection(['orders.42'])
     const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
     request.on('error', () => undefined)
-    await until(() => app.hub.connections.size === 1)
+    await until(() => app.fanfareHub.connections.size === 1)
     request.destroy()
-    await until(() => app.hub.connections.size === 0)
-    const { head } = app.hub
-    t.match(await app.hub.publish('orders.42', { data: 1 }), { subscribers: 0 })
-    t.equal((await app.hub.read(selection, { after: head, events: 9 })).events.length, 1)
+    await until(() => app.fanfareHub.connections.size === 0)
+    const { head } = app.fanfareHub
+    t.match(await app.fanfareHub.publish('orders.42', { data: 1 }), { subscribers: 0 })
+    t.equal((await app.fanfareHub.read(selection, { after: head, events: 9 })).events.length, 1)
   })
 })
 
@@ -297,23 +297,23 @@ await t.test('parameters of the other representation are refused, since ignored 
 
 await t.test('an empty last event id is none: the query has it, or replay and from are asked', async (t) => {
   const { app } = await openApp(t)
-  for (const data of [1, 2, 3]) await app.hub.publish('a', { data, type: 'x' })
+  for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data, type: 'x' })
   const read = async (query: string) => {
     const { blocks } = await open(app, `/topics/a/events?${query}`, { 'last-event-id': '' }, (text) => text.includes('fanfare.live') && text.endsWith('\n\n'))
     return blocks.flatMap(({ event }) => (event && !event.type.startsWith('fanfare.') ? [event.data] : []))
   }
-  t.strictSame(await read(`lastEventId=${app.hub.epoch}-1`), ['2', '3'])
+  t.strictSame(await read(`lastEventId=${app.fanfareHub.epoch}-1`), ['2', '3'])
   t.strictSame(await read('lastEventId=&replay=1'), ['3'])
   t.strictSame(await read('from=start'), ['1', '2', '3'])
   t.strictSame(await read('from=2020-01-01T00:00:00%2B02:00'), ['1', '2', '3'])
   t.strictSame(await read('from=2016-12-31T23:59:60Z'), ['1', '2', '3'])
   t.strictSame(await read('replay=latest'), ['3'])
-  t.match((await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown), [{ id: `${app.hub.epoch}-3`, topic: 'a', type: 'x', data: 3 }])
+  t.match((await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown), [{ id: `${app.fanfareHub.epoch}-3`, topic: 'a', type: 'x', data: 3 }])
 })
 
 await t.test('the clock of a client may be ahead by the tolerance', async (t) => {
   const { app, send } = await openApp(t, { clockTolerance: 60_000 })
-  await app.hub.publish('a', { data: 1 })
+  await app.fanfareHub.publish('a', { data: 1 })
   const from = (ahead: number) => `/topics/a/events?from=${new Date(Date.now() + ahead).toISOString()}`
   const { blocks } = await open(app, from(50_000), {}, (text) => text.includes('fanfare.live'))
   t.strictSame(blocks.map(({ event }) => event?.type).slice(0, 2), ['fanfare.open', 'fanfare.live'], 'such a time is now')
@@ -348,7 +348,7 @@ await t.test('only admins observe', async (t) => {
   const watcher = await fetch(`${origin}${URL}?observe=true`, { headers: { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], presence: ['**'], admin: true })}` } })
   t.equal(watcher.status, 200)
   t.match((await send({ url: '/topics/orders.42' })).json(), { subscribers: 0 })
-  t.strictSame(app.hub.present('orders.42'), [])
-  t.equal(app.hub.connections.size, 1)
+  t.strictSame(app.fanfareHub.present('orders.42'), [])
+  t.equal(app.fanfareHub.connections.size, 1)
   await watcher.body?.cancel()
 })

@@ -48,9 +48,9 @@ await t.test('a ticket opens streams, as its token would', async (t) => {
   const url = await listen(hub.app)
   const [one, several] = [await openStream(t, `${url}/topics/a/events?ticket=${ticket}`), await openStream(t, `${url}/events?topic=a&topic=users.u1.*&ticket=${ticket}`)]
   await Promise.all([one.told('open'), several.told('open')])
-  await hub.app.hub.publish('a', { data: 1 })
+  await hub.app.fanfareHub.publish('a', { data: 1 })
   await Promise.all([one.count(1), several.count(1)])
-  t.match([...hub.app.hub.connections.values()][0]!.info.principal, { subject: 'u1', grants: { subscribe: ['a', 'users.u1.*'] } })
+  t.match([...hub.app.fanfareHub.connections.values()][0]!.info.principal, { subject: 'u1', grants: { subscribe: ['a', 'users.u1.*'] } })
 })
 
 await t.test('it has what its token has', async (t) => {
@@ -58,7 +58,7 @@ await t.test('it has what its token has', async (t) => {
   const exp = Math.floor(Date.now() / 1_000) + 3_600
   const { ticket } = await issue(t, hub, { sub: 'u1', jti: 'j1', exp, admin: true, info: { name: 'x' }, subscribe: ['a'], publish: ['b'], presence: ['c'] })
   await (await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)).told('open')
-  t.match([...hub.app.hub.connections.values()][0]!.info.principal, {
+  t.match([...hub.app.fanfareHub.connections.values()][0]!.info.principal, {
     anonymous: false, subject: 'u1', tokenId: 'j1', expiresAt: exp * 1_000, admin: true, info: { name: 'x' }, grants: { subscribe: ['a', 'public'], publish: [], presence: ['c'] },
   }, 'but for what it publishes, which a ticket does not')
   t.equal((await hub.send({ method: 'HEAD', url: `/topics/fanfare.stats/events?ticket=${ticket}`, headers: STREAM })).statusCode, 200)
@@ -87,7 +87,7 @@ await t.test('it does nothing else', async (t) => {
   for (const method of ['GET', 'HEAD'] as const) {
     t.equal((await hub.send({ method, url: `/topics/a/events?ticket=${ticket}`, headers: { authorization: null, accept: 'application/json' } })).statusCode, 401, `${method}: history`)
   }
-  t.equal(hub.app.hub.stats().events, 0)
+  t.equal(hub.app.fanfareHub.stats().events, 0)
 })
 
 await t.test('it ends: after its time, and with its token', async (t) => {
@@ -111,7 +111,7 @@ await t.test('a stream goes on when its ticket has ended', async (t) => {
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)
   await stream.told('open')
   await delay(Date.parse(expiresAt) - Date.now() + 600) // two rounds of what ends streams
-  await hub.app.hub.publish('a', { data: 1 })
+  await hub.app.fanfareHub.publish('a', { data: 1 })
   await stream.count(1)
   t.notOk(stream.isClosed)
 })
@@ -128,9 +128,9 @@ await t.test('a ticket is no token, and a token is no ticket', async (t) => {
 await t.test('not even if both had the same key', async (t) => {
   const hub = await openApp(t)
   const { ticket } = await issue(t, hub)
-  await hub.app.hub.records.put('ticket-key', SECRET)
+  await hub.app.fanfareHub.records.put('ticket-key', SECRET)
   const same = await openApp(t)
-  await same.app.hub.records.put('ticket-key', SECRET)
+  await same.app.fanfareHub.records.put('ticket-key', SECRET)
   const issued = await issue(t, same)
   t.equal((await open(same, issued.ticket)).statusCode, 200)
   isProblem(t, await refused(same, ticket), 401, 'invalid-ticket', 'one of another hub')
@@ -162,7 +162,7 @@ await t.test('who gets one', async (t) => {
 await t.test('its key is drawn once, and kept', async (t) => {
   const folder = t.testdir({})
   const first = await openApp(t, { log: `file:${folder}` })
-  t.equal(first.app.hub.records.get('ticket-key'), undefined, 'not before it is needed')
+  t.equal(first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before it is needed')
   const tickets = await Promise.all([issue(t, first), issue(t, first), issue(t, first)])
   for (const { ticket } of tickets) t.equal((await open(first, ticket)).statusCode, 200)
   await first.app.close()

@@ -23,14 +23,14 @@ async function list({ send }: OpenApp, query: string, authorization: string | nu
 await t.test('the list of topics', async (t) => {
   const open = await openApp(t, { anonymousSubscribe: ['news.*'] })
   const names = ['orders.1', 'orders.2', 'users.u1.inbox', 'users.u2.inbox', 'news.today', '__proto__', 'constructor']
-  await open.app.hub.publishAll(names.map((topic) => ({ topic, data: topic })))
+  await open.app.fanfareHub.publishAll(names.map((topic) => ({ topic, data: topic })))
   const sorted = [...names].sort()
 
   await t.test('says what there is of each', async (t) => {
-    await open.app.hub.publishAll([{ topic: 'orders.1', data: 2 }, { topic: 'orders.1', data: 3 }])
+    await open.app.fanfareHub.publishAll([{ topic: 'orders.1', data: 2 }, { topic: 'orders.1', data: 3 }])
     const sinks = [await open.subscribe('orders.*'), await open.subscribe('orders.1', '**')]
     const response = await open.send({ method: 'GET', url: '/topics?prefix=orders.1', headers: { authorization: admin } })
-    const { hub } = open.app
+    const { fanfareHub: hub } = open.app
     t.match(response.json(), { topics: [{ topic: 'orders.1', subscribers: 2, events: 3, firstId: hub.cursor(1), lastId: hub.cursor(9) }], more: false, cursor: 'orders.1' })
     t.equal(response.json<Page>().topics.length, 1)
     t.ok(response.json<Page>().topics[0]!.bytes > 0)
@@ -65,10 +65,10 @@ await t.test('the list of topics', async (t) => {
 
 await t.test('a topic', async (t) => {
   const { app, send, subscribe } = await openApp(t, { anonymousSubscribe: ['news.*'] })
-  await app.hub.publish('orders.1', { data: 1 })
+  await app.fanfareHub.publish('orders.1', { data: 1 })
   const get = (topic: string, authorization: string | null = bearer(['orders.*'])) => send({ method: 'GET', url: `/topics/${encodeURIComponent(topic)}`, headers: { authorization } })
   const sink = await subscribe('orders.**')
-  t.match((await get('orders.1')).json(), { topic: 'orders.1', subscribers: 1, events: 1, firstId: app.hub.cursor(1), lastId: app.hub.cursor(1) })
+  t.match((await get('orders.1')).json(), { topic: 'orders.1', subscribers: 1, events: 1, firstId: app.fanfareHub.cursor(1), lastId: app.fanfareHub.cursor(1) })
   t.strictSame((await get('orders.2')).json(), { topic: 'orders.2', subscribers: 1, events: 0, bytes: 0, firstId: null, lastId: null }, 'listened to, though nothing was published')
   sink.close()
   t.strictSame((await get('orders.2')).json(), { topic: 'orders.2', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null }, 'every topic exists by name')
@@ -84,7 +84,7 @@ await t.test('a topic', async (t) => {
 await t.test('a purge', async (t) => {
   await t.test('takes the events of a topic out, and says how many', async (t) => {
     const { app, send, subscribe } = await openApp(t)
-    await app.hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 2 }, { topic: 'a', data: 3 }])
+    await app.fanfareHub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 2 }, { topic: 'a', data: 3 }])
     const live = await subscribe('a')
     const purge = (topic: string) => send({ method: 'DELETE', url: `/topics/${encodeURIComponent(topic)}/events`, headers: { authorization: admin } })
     const response = await purge('a')
@@ -93,8 +93,8 @@ await t.test('a purge', async (t) => {
     t.strictSame((await purge('a')).json(), { purged: 0 })
     t.strictSame((await purge('never')).json(), { purged: 0 })
     const history = async (query: string) => (await send({ method: 'GET', url: `/topics/**/events?${query}`, headers: { accept: 'application/json' } })).json<{ events: { id: string }[]; gap: unknown }>()
-    t.match(await history(`after=${app.hub.cursor(0)}`), { events: [{ id: app.hub.cursor(2) }], gap: { reason: 'expired', oldest: app.hub.cursor(2) } })
-    t.match(await history(`after=${app.hub.cursor(3)}`), { events: [], gap: null }, 'who had read everything misses nothing')
+    t.match(await history(`after=${app.fanfareHub.cursor(0)}`), { events: [{ id: app.fanfareHub.cursor(2) }], gap: { reason: 'expired', oldest: app.fanfareHub.cursor(2) } })
+    t.match(await history(`after=${app.fanfareHub.cursor(3)}`), { events: [], gap: null }, 'who had read everything misses nothing')
     t.strictSame(live.told('gap'), [], 'nor does a stream that is live')
     for (const bad of ['a.*', 'a b']) isProblem(t, await purge(bad), 400, 'invalid-topic', bad)
     isProblem(t, await purge('fanfare.stats'), 400, 'reserved-topic')
@@ -102,16 +102,16 @@ await t.test('a purge', async (t) => {
 
   await t.test('is for admins', async (t) => {
     const { app, send } = await openApp(t)
-    await app.hub.publish('a', { data: 1 })
+    await app.fanfareHub.publish('a', { data: 1 })
     const purge = (authorization: string | null) => send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization } })
     t.match(isProblem(t, await purge(bearer(['**'])), 403, 'not-granted').detail, /"admin": true/)
     isProblem(t, await purge(null), 401, 'missing-token')
-    t.equal(app.hub.stats().events, 1)
+    t.equal(app.fanfareHub.stats().events, 1)
   })
 
   await t.test('that the log cannot carry out is temporary', async (t) => {
     const { app, send } = await openApp(t)
-    t.intercept(app.hub, 'purge', { value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')) })
+    t.intercept(app.fanfareHub, 'purge', { value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')) })
     const response = await send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization: admin } })
     isProblem(t, response, 503, 'log-unavailable')
     t.match(response.headers['retry-after'], /^\d+$/)

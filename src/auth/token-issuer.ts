@@ -1,0 +1,65 @@
+/** Issues tokens that the hub accepts, with the secret that it verifies them with. */
+import { createSigner } from 'fast-jwt'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
+import { SettingsError } from '../model/settings-error.js'
+import { parseDuration } from '../model/units.js'
+import type { Settings } from '../settings.js'
+import { fromSecret } from './keys.js'
+import { checkClaims, toClaims, type PrincipalInput } from './principal-input.js'
+import { whyVoid } from './principal.js'
+
+export interface IssueOptions {
+  /** For how long the token is good: milliseconds, or a duration such as `15m`. At least a second. */
+  expiresIn: number | string
+}
+
+export type IssueToken = (principal: PrincipalInput, options: IssueOptions) => string
+
+/** Times in tokens are whole seconds (RFC 7519, 2: a fraction is allowed, and not every library reads it). */
+const SECOND = 1_000
+
+type IssuerSettings = Pick<Settings, 'jwtSecret' | 'jwtClaim' | 'jwtIssuer' | 'jwtAudience'>
+
+/**
+ * Returns a function that signs tokens. It throws a SettingsError where the hub has no secret, and a HubError
+ * `invalid-claims` for what the hub would not accept, and for grants that would be void.
+ */
+export function createTokenIssuer({ jwtSecret, jwtClaim, jwtIssuer, jwtAudience }: IssuerSettings): IssueToken {
+  if (jwtSecret === undefined) {
+    return () => {
+      throw new SettingsError('Tokens are issued with the option jwtSecret. With a public key or a key set the hub has nothing to sign with: whoever has the private key issues them.')
+    }
+  }
+  const sign = createSigner({ key: fromSecret(jwtSecret).key, algorithm: 'HS256' })
+  return (principal, options) => {
+    const { sub, grants } = toClaims(principal)
+    const claims = toJson({ iss: jwtIssuer, aud: jwtAudience, sub, exp: expiryOf(options), [jwtClaim]: grants })
+    requireNoVoids(checkClaims(claims, jwtClaim, []))
+    return sign(claims)
+  }
+}
+
+/** Returns the claims as a token can carry them: without members that are `undefined`. */
+function toJson(claims: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return JSON.parse(JSON.stringify(claims)) as Record<string, unknown>
+  } catch (err) {
+    throw new HubError('invalid-claims', `The principal cannot be written as JSON: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+  }
+}
+
+/** Returns when a token ends, in seconds since the epoch of Unix. */
+function expiryOf(options: unknown): number {
+  const { expiresIn } = (typeof options === 'object' && options !== null ? options : {}) as { expiresIn?: unknown }
+  const time = typeof expiresIn === 'string' ? parseDuration(expiresIn) : expiresIn
+  if (typeof time !== 'number' || !Number.isFinite(time) || time < SECOND) {
+    throw new HubError('invalid-claims', `expiresIn is a number of milliseconds, 1,000 or more, or a duration such as "15m", not ${quote(expiresIn)}.`)
+  }
+  return Math.floor((Date.now() + time) / SECOND)
+}
+
+function requireNoVoids({ subject, voidGrants }: ReturnType<typeof checkClaims>): void {
+  const [voided] = Object.values(voidGrants).flat()
+  if (voided !== undefined) throw new HubError('invalid-claims', `The grant ${quote(voided)} would be void: ${whyVoid(subject)}`)
+}

@@ -1,0 +1,267 @@
+/**
+ * Reads events for the application's own code: first the log behind a cursor, then each event that is appended. A reader
+ * keeps no queue. It reads a page, hands its events over one by one, and reads the next page when the application asks for
+ * more. A reader that has read everything waits until the hub tells it of an event that it wants.
+ */
+import { FairScheduler } from '../event-loop/fair-scheduler.js'
+import type { EventLog, Page } from '../log/log.js'
+import { parseCursor } from '../model/cursor.js'
+import { isType, type StoredEvent } from '../model/event.js'
+import { HubError } from '../model/hub-error.js'
+import { quote } from '../model/quote.js'
+import { Selection } from '../model/selection.js'
+import { isReserved, requirePattern } from '../model/topic.js'
+
+/** The most events of a page, and the most bytes of their payloads, unless one event alone has more. */
+const PAGE_EVENTS = 100
+const PAGE_BYTES = 256 * 1024
+
+/** An event of the log, as in a page of history. */
+export interface HubEvent {
+  /** Its cursor: `from` with this id goes on behind the event. */
+  id: string
+  topic: string
+  type?: string
+  /** When it was published (RFC 3339). */
+  time: string
+  /** Any JSON value; there is either `data` or `text`. */
+  data?: unknown
+  text?: string
+  gap?: undefined
+}
+
+/** Tells that events are missing. It comes before the first event that follows the missing ones. */
+export interface EventGap {
+  /** `from` with this id goes on behind the missing events, without telling of them again. */
+  id: string
+  gap: {
+    /** `expired`: they were trimmed or purged. `epoch`: the cursor is of another log. `future`: the log is not as far as the cursor. */
+    reason: 'expired' | 'epoch' | 'future'
+    /** The cursor behind which events are missing. */
+    after: string
+    /** The id of the event that follows; `null`: nothing follows yet. */
+    oldest: string | null
+  }
+}
+
+export interface EventsOptions {
+  /**
+   * Where to begin: with everything that is retained, with the events of a time on, or behind an id. Default: with the next
+   * event that is published.
+   */
+  from?: 'start' | Date | (string & {}) | undefined
+  /** Only events of these types; default: all. */
+  types?: readonly string[] | undefined
+  /** Ends the iteration. */
+  signal?: AbortSignal | undefined
+}
+
+/** What readers share. */
+interface Source {
+  readonly log: EventLog
+  /** The newest sequence that may be read. */
+  readonly head: () => number
+  readonly cursor: (sequence: number) => string
+  readonly scheduler: FairScheduler
+  readonly waiting: Set<EventReader>
+  /** Whether the hub is about to close. */
+  hasEnded: boolean
+}
+
+/** The readers of one hub. */
+export class EventReaders {
+  readonly #source: Source
+
+  /**
+   * @param head the newest sequence that may be read
+   * @param cursor prints the cursor of a sequence
+   */
+  constructor(log: EventLog, head: () => number, cursor: (sequence: number) => string) {
+    this.#source = { log, head, cursor, scheduler: new FairScheduler(), waiting: new Set(), hasEnded: false }
+  }
+
+  /**
+   * Begins to read.
+   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event` for a type, `invalid-cursor` for `from`
+   */
+  open(patterns: string | readonly string[], { from, types = [], signal }: EventsOptions): AsyncIterableIterator<HubEvent | EventGap> {
+    return new EventReader(this.#source, selectionOf(patterns, types), beginningOf(from), signal)
+  }
+
+  /** Called with each event of the log, once it may be read. */
+  published(event: StoredEvent): void {
+    for (const reader of this.#source.waiting) reader.published(event)
+  }
+
+  /** Ends every reader. */
+  end(): void {
+    this.#source.hasEnded = true
+    for (const reader of this.#source.waiting) reader.wake()
+  }
+}
+
+type Beginning = { sequence: number; gap?: Gap } | { time: number } | 'now'
+type Gap = Pick<EventGap['gap'], 'reason' | 'after'>
+
+class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefined> {
+  readonly #source: Source
+  readonly #selection: Selection
+  readonly #signal: AbortSignal | undefined
+  readonly #items: AsyncGenerator<HubEvent | EventGap, undefined>
+  /** Everything up to this sequence has been read, or is not wanted. */
+  #position: number
+  /** A gap that is told once the event behind it is known. */
+  #gap: Gap | undefined
+  /** Trims up to this mark (`EventLog.trims`) have been told. */
+  #knownTrims = 0
+  /** `return()` has been called. */
+  #isStopped = false
+  #wake: (() => void) | undefined
+
+  constructor(source: Source, selection: Selection, begin: (log: EventLog, head: number) => Beginning, signal: AbortSignal | undefined) {
+    this.#source = source
+    this.#selection = selection
+    this.#signal = signal
+    const head = source.head()
+    const beginning = begin(source.log, head)
+    this.#position = head
+    if (beginning !== 'now' && 'sequence' in beginning) {
+      this.#position = beginning.sequence
+      this.#gap = beginning.gap
+    }
+    this.#items = this.#read(beginning !== 'now' && 'time' in beginning ? beginning.time : undefined)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<HubEvent | EventGap, undefined>> {
+    return this.#items.next()
+  }
+
+  /** Ends the iteration, also while a `next()` waits. */
+  return(): Promise<IteratorResult<HubEvent | EventGap, undefined>> {
+    this.#isStopped = true
+    this.wake()
+    return this.#items.return(undefined)
+  }
+
+  /** Called while it waits: wakes it for an event that it wants, and moves it behind any other. */
+  published({ sequence, topic, type }: StoredEvent): void {
+    if (this.#selection.hasTopic(topic) && this.#selection.hasType(type)) this.wake()
+    else this.#position = sequence
+  }
+
+  /** Ends a wait. No event that follows in the same batch may move it on. */
+  wake(): void {
+    this.#source.waiting.delete(this)
+    this.#wake?.()
+  }
+
+  get #hasEnded(): boolean {
+    return this.#isStopped || this.#source.hasEnded || this.#signal?.aborted === true
+  }
+
+  /** @param time where to begin, unless the position says so */
+  async *#read(time: number | undefined): AsyncGenerator<HubEvent | EventGap, undefined> {
+    try {
+      if (time !== undefined && !this.#hasEnded) await this.#goTo(time)
+      while (!this.#hasEnded) {
+        if (this.#position >= this.#source.head() && !this.#gap) await this.#wait()
+        else yield* this.#readPage()
+      }
+    } catch (err) {
+      if (!this.#hasEnded) throw err // a log that is closing may refuse to be read
+    }
+  }
+
+  async #goTo(time: number): Promise<void> {
+    const { log } = this.#source
+    this.#position = Math.min(this.#position, await log.locate(this.#selection, time))
+  }
+
+  async *#readPage(): AsyncGenerator<HubEvent | EventGap, undefined> {
+    const { head, log, scheduler } = this.#source
+    await scheduler.next()
+    const { trims } = log
+    const page = await log.read(this.#selection, { after: this.#position, until: head(), events: PAGE_EVENTS, bytes: PAGE_BYTES })
+    const gap = this.#gapBefore(page, trims)
+    if (gap && !this.#hasEnded) yield gap
+    for (const event of page.events) {
+      if (this.#hasEnded) return
+      yield this.#print(event)
+    }
+    this.#position = page.position
+  }
+
+  /** Returns what is to be told before the events of a page. */
+  #gapBefore(page: Page, trims: number): EventGap | undefined {
+    const { events: [oldest], more, position, trimmedAt } = page
+    const isNew = trimmedAt !== undefined && trimmedAt > this.#knownTrims
+    const missing = this.#gap ?? (isNew ? { reason: 'expired' as const, after: this.#source.cursor(this.#position) } : undefined)
+    this.#gap = undefined
+    if (!missing) return undefined
+    if (!oldest && more) { // a later page has the event behind the gap
+      this.#gap = missing
+      return undefined
+    }
+    this.#knownTrims = trims
+    const { cursor } = this.#source
+    return { id: cursor(oldest ? oldest.sequence - 1 : position), gap: { ...missing, oldest: oldest ? cursor(oldest.sequence) : null } }
+  }
+
+  #print({ sequence, topic, type, time, kind, payload }: StoredEvent): HubEvent {
+    return {
+      id: this.#source.cursor(sequence),
+      topic,
+      ...(type === undefined ? {} : { type }),
+      time: new Date(time).toISOString(),
+      ...(kind === 'text' ? { text: payload } : { data: JSON.parse(payload) as unknown }),
+    }
+  }
+
+  /** Resolves when there is an event to read, or the iteration is to end. */
+  async #wait(): Promise<void> {
+    const { waiting } = this.#source
+    const onAbort = (): void => this.wake()
+    this.#signal?.addEventListener('abort', onAbort)
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      waiting.add(this)
+    })
+    this.#signal?.removeEventListener('abort', onAbort)
+    this.#wake = undefined
+  }
+}
+
+/** Checks what an application asks for. Nothing is taken for granted of it: a program without types may have asked. */
+function selectionOf(patterns: unknown, types: unknown): Selection {
+  const asked: unknown[] = Array.isArray(patterns) ? patterns : [patterns]
+  if (asked.length === 0) throw new HubError('invalid-pattern', 'There is no topic or pattern to read.')
+  const checked = asked.map((pattern) => {
+    if (typeof pattern !== 'string') throw new HubError('invalid-pattern', `A topic or pattern is a string, not ${quote(pattern)}.`)
+    requirePattern(pattern)
+    return pattern
+  })
+  const reserved = checked.find(isReserved)
+  if (reserved !== undefined) throw new HubError('reserved-topic', `${quote(reserved)} is one of the hub's own topics: the log does not hold their events.`)
+  if (!Array.isArray(types)) throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)
+  for (const type of types as unknown[]) {
+    if (!isType(type)) throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
+  }
+  return new Selection(checked, types as string[])
+}
+
+/** Reads `from`; what it returns finds the beginning in a log. */
+function beginningOf(from: unknown): (log: EventLog, head: number) => Beginning {
+  if (from === undefined) return () => 'now'
+  if (from === 'start') return () => ({ sequence: 0 })
+  if (from instanceof Date && !Number.isNaN(from.getTime())) return () => ({ time: from.getTime() })
+  const cursor = typeof from === 'string' ? parseCursor(from) : undefined
+  if (!cursor) throw new HubError('invalid-cursor', `from is "start", a Date or the id of an event, not ${quote(from)}.`)
+  return (log, head) => {
+    const reason = cursor.epoch !== log.epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
+    return reason ? { sequence: 0, gap: { reason, after: from as string } } : { sequence: cursor.sequence }
+  }
+}

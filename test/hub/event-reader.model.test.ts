@@ -1,0 +1,213 @@
+/** Readers of the application's own code in a random story: nothing is lost without a gap, nothing comes twice, order is kept. */
+import { strict as assert } from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import type { EventGap, HubEvent } from '../../src/hub/event-reader.js'
+import { Hub } from '../../src/hub/hub.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
+import { Selection } from '../../src/model/selection.js'
+import { settle, until } from './fake-sink.js'
+
+const TOPICS = ['a', 'b', 'a.x', 'b.x']
+const SELECTIONS: [patterns: string[], types: string[]][] = [
+  [['a'], []], [['a', 'b'], []], [['**'], []], [['*.x'], []], [['**'], ['t']], [['a', 'b.*'], ['t']],
+]
+const READERS = 4
+/** A counterexample is not made ever smaller for longer than this. */
+const BOUNDED = { interruptAfterTimeLimit: 10_000 }
+
+type Step =
+  | { do: 'publish'; events: { topic: string; type: string | undefined; size: number }[] }
+  | { do: 'purge'; topic: string }
+  | { do: 'open'; reader: number; selection: number; from: 'start' | 'now' | 'time' }
+  | { do: 'stop'; reader: number }
+  | { do: 'resume'; reader: number }
+  | { do: 'take'; reader: number; count: number }
+  | { do: 'turns'; turns: number }
+
+const reader = fc.nat(READERS - 1)
+const event = fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.constantFrom(undefined, 't', 'u'), size: fc.constantFrom(0, 0, 100_000) })
+const steps: fc.Arbitrary<Step[]> = fc.array(fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('publish' as const), events: fc.array(event, { minLength: 1, maxLength: 6 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('purge' as const), topic: fc.constantFrom(...TOPICS) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('open' as const), reader, selection: fc.nat(SELECTIONS.length - 1), from: fc.constantFrom('start' as const, 'now' as const, 'time' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('stop' as const), reader }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), reader }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('take' as const), reader, count: fc.integer({ min: 1, max: 8 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 3 }) }) },
+), { minLength: 1, maxLength: 100, size: 'max' })
+
+interface Logged {
+  sequence: number
+  topic: string
+  type: string | undefined
+  data: string
+  isGone: boolean
+}
+
+function sequenceOf(cursor: string): number {
+  return Number(cursor.slice(9))
+}
+
+/** Takes items at the pace that it is told, and checks each. */
+class Consumer {
+  /** The sequence up to which everything has been read or told as missing. */
+  position: number
+  /** The id to resume from; `undefined`: nothing has come yet. */
+  lastId: string | undefined
+  demand = 0
+  failure: unknown
+  readonly selection: Selection
+  readonly done: Promise<void>
+  readonly #items: AsyncIterableIterator<HubEvent | EventGap>
+  readonly #log: readonly Logged[]
+  #gapAfter: number | undefined
+  #following: string | null = null
+  #more: (() => void) | undefined
+  #isStopped = false
+
+  constructor(log: readonly Logged[], selection: Selection, position: number, items: AsyncIterableIterator<HubEvent | EventGap>) {
+    this.#log = log
+    this.selection = selection
+    this.position = position
+    this.#items = items
+    this.done = this.#run().catch((err: unknown) => void (this.failure = err))
+  }
+
+  take(count: number): void {
+    this.demand += count
+    this.#more?.()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#more?.()
+    await this.#items.return!()
+    await this.done
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      while (this.demand === 0 && !this.#isStopped) await new Promise<void>((resolve) => (this.#more = resolve))
+      const next: IteratorResult<HubEvent | EventGap, undefined> = await this.#items.next()
+      if (next.done) return
+      const { value } = next
+      this.demand--
+      if (value.gap) this.#checkGap(value)
+      else this.#checkEvent(value)
+      this.lastId = value.id
+    }
+  }
+
+  #checkGap({ id, gap: { reason, after, oldest } }: EventGap): void {
+    assert.equal(reason, 'expired')
+    assert.equal(this.#following, null, 'the event behind a gap follows it')
+    assert.ok(sequenceOf(after) >= this.position, 'a gap begins where the reader is, or behind what does not concern it')
+    assert.ok(sequenceOf(id) >= this.position)
+    const isMissing = ({ sequence, topic, isGone }: Logged) => isGone && sequence > this.position && this.selection.hasTopic(topic)
+    assert.ok(this.#log.some(isMissing), 'a gap is told only where there is one')
+    this.#gapAfter = this.position
+    this.#following = oldest
+  }
+
+  #checkEvent({ id, topic, type, data }: HubEvent): void {
+    const sequence = sequenceOf(id)
+    assert.ok(sequence > this.position, 'in order, and once')
+    for (const missing of this.#wanted()) {
+      if (missing.sequence <= this.position || missing.sequence >= sequence) continue
+      assert.ok(this.#gapAfter !== undefined && missing.sequence > this.#gapAfter && missing.isGone, `${missing.sequence} is not left out without a gap`)
+    }
+    const logged = this.#wanted().find((logged) => logged.sequence === sequence)
+    assert.ok(logged, 'it was asked for')
+    assert.deepEqual({ topic, type, data }, { topic: logged.topic, type: logged.type, data: logged.data })
+    if (this.#following !== null) assert.equal(id, this.#following, 'the oldest that is left follows a gap')
+    this.#following = null
+    this.position = sequence
+  }
+
+  #wanted(): Logged[] {
+    return this.#log.filter(({ topic, type }) => this.selection.hasTopic(topic) && this.selection.hasType(type))
+  }
+}
+
+async function tell(steps: readonly Step[], retain: number): Promise<void> {
+  const log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, maxEventSize: 1e9 })
+  const logged: Logged[] = []
+  const kept = new Map<string, Logged[]>(TOPICS.map((topic) => [topic, []]))
+  log.follow((events) => {
+    for (const { sequence, topic, type, payload } of events) {
+      const event = { sequence, topic, type, data: JSON.parse(payload) as string, isGone: false }
+      logged.push(event)
+      const ofTopic = kept.get(topic)!
+      ofTopic.push(event)
+      if (ofTopic.length > retain) ofTopic.shift()!.isGone = true
+    }
+  })
+  const consumers: (Consumer | undefined)[] = Array.from({ length: READERS }, () => undefined)
+  const isStopped = Array.from({ length: READERS }, () => false)
+  const all: Consumer[] = []
+
+  function open(reader: number, selection: Selection, from: string | Date | undefined, position: number): void {
+    const items = hub.events(selection.patterns, { from, types: [...(selection.types ?? [])] })
+    all.push((consumers[reader] = new Consumer(logged, selection, position, items)))
+    isStopped[reader] = false
+  }
+
+  async function stop(reader: number): Promise<void> {
+    await consumers[reader]?.stop()
+    isStopped[reader] = true
+  }
+
+  try {
+    for (const step of steps) {
+      switch (step.do) {
+        case 'publish':
+          void hub.publishAll(step.events.map(({ size, ...event }, index) => ({ ...event, data: `${logged.length + index}${'.'.repeat(size)}` })))
+          break
+        case 'purge':
+          void hub.purge(step.topic)
+          for (const event of kept.get(step.topic)!.splice(0)) event.isGone = true
+          break
+        case 'turns':
+          await settle(step.turns)
+          break
+        case 'open': {
+          await stop(step.reader)
+          const { from } = step
+          open(step.reader, new Selection(...SELECTIONS[step.selection]!), from === 'start' ? 'start' : from === 'now' ? undefined : new Date(0), from === 'now' ? log.head : 0)
+          break
+        }
+        case 'stop':
+          await stop(step.reader)
+          break
+        case 'resume': {
+          const before = consumers[step.reader]
+          if (before?.lastId !== undefined && isStopped[step.reader]) open(step.reader, before.selection, before.lastId, sequenceOf(before.lastId))
+          break
+        }
+        case 'take':
+          if (!isStopped[step.reader]) consumers[step.reader]?.take(step.count)
+      }
+    }
+    const open_ = consumers.filter((consumer, reader): consumer is Consumer => consumer !== undefined && !isStopped[reader])
+    for (const consumer of open_) consumer.take(Infinity)
+    await hub.publishAll(TOPICS.map((topic) => ({ topic, type: 't', data: 'last' })))
+    const isDone = ({ failure, position, selection }: Consumer) => failure !== undefined || position === logged.findLast(({ topic }) => selection.hasTopic(topic))!.sequence
+    await until(() => open_.every(isDone), () => 'a reader still waits for events that were published')
+    for (const { failure } of all) if (failure !== undefined) throw failure as Error
+  } finally {
+    await hub.close()
+  }
+  for (const consumer of all) {
+    if (consumer.demand > 0) await consumer.done
+  }
+}
+
+await t.test('with everything retained but what is purged', async (t) => {
+  await t.resolves(fc.assert(fc.asyncProperty(steps, (steps) => tell(steps, 1e6)), { numRuns: 200, ...BOUNDED }))
+})
+
+await t.test('with little retention', async (t) => {
+  await t.resolves(fc.assert(fc.asyncProperty(steps, fc.integer({ min: 1, max: 4 }), tell), { numRuns: 300, ...BOUNDED }))
+})
