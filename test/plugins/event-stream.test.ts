@@ -43,6 +43,10 @@ interface Transport {
 
 type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInstance) => void) => Promise<Transport>
 
+/** What the name of a transport ends with whose streams are written by Node's public API. */
+const PUBLIC = ", by Node's public API"
+/** Everything here is so both past Node's public API and by it. */
+const WAYS = ['auto', 'off'] as const
 const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET }
 
 function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Reader {
@@ -102,7 +106,7 @@ async function start(t: Test, app: FastifyInstance, settings: Partial<Settings>,
 
 const nothing = () => undefined
 
-const transports: Record<string, Start> = {
+const servers: Record<string, Start> = {
   'HTTP/1.1': async (t, settings = {}, prepare = nothing) => {
     const app = Fastify()
     await start(t, app, settings, prepare)
@@ -129,6 +133,10 @@ const transports: Record<string, Start> = {
     return { app, open: byHttp1(app, https.request) }
   },
 }
+
+/** Each server, with streams past Node's public API and, where there is such a way, by it. */
+const transports: Record<string, Start> = Object.fromEntries(Object.entries(servers).flatMap(([name, start]) => (name.startsWith('HTTP/2') ? WAYS.slice(0, 1) : WAYS).map(
+  (nativeSockets): [string, Start] => [nativeSockets === 'auto' ? name : `${name}${PUBLIC}`, (t, settings, prepare) => start(t, { nativeSockets, ...settings }, prepare)])))
 
 /** The hub's own events of one kind, as they were read. */
 function told(reader: Reader, name: string): unknown[] {
