@@ -15,10 +15,13 @@ export interface OpenApp {
   subscribe: (...patterns: string[]) => Promise<FakeSink>
 }
 
+/** How the tests' applications use sockets, unless a test says so itself. */
+const NATIVE_SOCKETS = process.env['TEST_NATIVE_SOCKETS'] === 'off' ? 'off' : 'auto'
+
 /** The application on a memory log, with the secret of the tests' tokens and no tolerance for clocks; closed when the test is over. */
 export async function openApp(t: Test, settings: AppSettings = {}): Promise<OpenApp> {
   const key = settings.jwtPublicKey === undefined && settings.jwksUrl === undefined ? { jwtSecret: SECRET } : {}
-  const app = await buildApp({ log: 'memory', ...key, clockTolerance: 0, ...settings })
+  const app = await buildApp({ log: 'memory', ...key, clockTolerance: 0, nativeSockets: NATIVE_SOCKETS, ...settings })
   t.teardown(() => app.close())
   await app.ready()
   const bearer = `Bearer ${anyTopic()}`
