@@ -70,7 +70,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   }
   warnOfShortParams(app)
   const sockets = nativeSockets(settings.nativeSockets)
-  app.log.info(...describeNative(sockets))
+  app.log.info(...describeNative(sockets, ownsRoot))
   const native = sockets.paths
   await app.register(hub, { ...settings, native })
   await app.register(async (scope) => {

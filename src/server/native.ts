@@ -43,11 +43,16 @@ export function nativeSockets(setting: 'auto' | 'off', selfTests: Readonly<Recor
   return { paths: Object.fromEntries(PATHS.map((path) => [path, reasons[path] === undefined])) as NativePaths, reasons }
 }
 
-/** What the log says of it at the start. */
-export function describeNative({ paths, reasons }: NativeSockets): [fields: object, message: string] {
-  const count = PATHS.filter((path) => paths[path]).length
-  const message = count === PATHS.length ? 'native' : count === 0 ? "by Node's public API" : "in part by Node's public API"
-  return [{ nativeSockets: paths, ...(count === PATHS.length ? {} : { reasons }) }, `sockets: ${message}`]
+/**
+ * What the log says of it at the start.
+ * @param isOwn the server is the hub's own: those of an application accept connections as Node does
+ */
+export function describeNative({ paths, reasons }: NativeSockets, isOwn: boolean): [fields: object, message: string] {
+  const used = PATHS.filter((path) => isOwn || path !== 'acceptBurst')
+  const native = used.filter((path) => paths[path]).length
+  const message = native === used.length ? 'native' : native === 0 ? "by Node's public API" : "in part by Node's public API"
+  const only = (values: Partial<Record<Path, unknown>>) => Object.fromEntries(used.filter((path) => values[path] !== undefined).map((path) => [path, values[path]]))
+  return [{ nativeSockets: only(paths), ...(native === used.length ? {} : { reasons: only(reasons) }) }, `sockets: ${message}`]
 }
 
 function faultOf(selfTest: SelfTest): string | undefined {
