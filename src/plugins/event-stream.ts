@@ -13,6 +13,7 @@ import type { Settings } from '../settings.js'
 import type { Chunk } from '../wire/chunk.js'
 import { detach, dropRest, emitClose } from '../server/detach.js'
 import { Http2Sessions } from '../server/http2-sessions.js'
+import { markEventStream } from '../server/idle-connections.js'
 import type { NativePaths } from '../server/native.js'
 import { SinkWatch } from '../server/sink-watch.js'
 import { END_GRACE, openSink, type StreamBody } from '../server/stream-sink.js'
@@ -111,6 +112,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>, native: 
     return raw.stream
   }
   delimitBody(reply, raw)
+  if (!native.idleConnections) markEventStream(raw)
   const { socket } = raw
   const body = native.detach && socket instanceof Socket ? socket : raw
   body.cork()

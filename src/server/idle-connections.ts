@@ -71,6 +71,14 @@ class MarkedConnections extends IdleConnections {
   }
 }
 
+/** Responses that are event streams, and so no requests at work. */
+const eventStreams = new WeakSet<ServerResponse>()
+
+/** Notes that a response is an event stream, which only requests that are counted need. */
+export function markEventStream(response: ServerResponse): void {
+  eventStreams.add(response)
+}
+
 /** Connections whose requests are counted, by Node's public API. */
 class CountedConnections extends IdleConnections {
   readonly #server: HttpServer | HttpsServer
@@ -97,7 +105,7 @@ class CountedConnections extends IdleConnections {
   }
 
   areRequestsAtWork(): boolean {
-    for (const responses of this.#responses.values()) for (const response of responses) if (!isEventStream(response)) return true
+    for (const responses of this.#responses.values()) for (const response of responses) if (!eventStreams.has(response)) return true
     return false
   }
 
@@ -106,10 +114,6 @@ class CountedConnections extends IdleConnections {
     const mayBeUpgraded = socket.bytesRead > 0 && this.#server.listenerCount('upgrade') + this.#server.listenerCount('connect') > 0
     return !socket.isPaused() && !this.#responses.has(socket) && !mayBeUpgraded
   }
-}
-
-function isEventStream(response: ServerResponse): boolean {
-  return response.headersSent && String(response.getHeader('content-type')).startsWith('text/event-stream')
 }
 
 /** The fields of a socket by which Node's HTTP marks its work (lib/_http_server.js). */
@@ -128,7 +132,7 @@ function isAtWork(socket: HttpSocket): boolean {
 /** Returns why this Node's HTTP does not mark its sockets as it is known here; `undefined` when it does. */
 export function idleConnectionsFault(): string | undefined {
   const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on('error', () => undefined) as unknown as Socket
-  let isMarked = false
+  let isMarked = false as boolean
   try {
     const server = new HttpServer(() => (isMarked = isAtWork(socket)))
     server.emit('connection', socket)

@@ -5,6 +5,7 @@ import { buildApp, type AppSettings } from '../../src/app.js'
 import { anybody } from '../hub/anybody.js'
 import { FakeSink } from '../hub/fake-sink.js'
 import { Selection } from '../../src/model/selection.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
 export interface OpenApp {
@@ -14,9 +15,6 @@ export interface OpenApp {
   /** A subscriber without a socket. */
   subscribe: (...patterns: string[]) => Promise<FakeSink>
 }
-
-/** How the tests' applications use sockets, unless a test says so itself. */
-const NATIVE_SOCKETS = process.env['TEST_NATIVE_SOCKETS'] === 'off' ? 'off' : 'auto'
 
 /** The application on a memory log, with the secret of the tests' tokens and no tolerance for clocks; closed when the test is over. */
 export async function openApp(t: Test, settings: AppSettings = {}): Promise<OpenApp> {
