@@ -27,6 +27,7 @@ import limits from './plugins/limits.js'
 import mount, { routerOptionsOf } from './plugins/mount.js'
 import noStore from './plugins/no-store.js'
 import publicHub from './plugins/public-hub.js'
+import { describeNative, nativeSockets } from './server/native.js'
 import { NO_STORE } from './server/no-store.js'
 import pipelining from './plugins/pipelining.js'
 import query from './plugins/query.js'
@@ -77,7 +78,10 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     throw new SettingsError('The application has a hub, or something else called "hub", already: register another hub in a scope of its own.')
   }
   warnOfShortParams(app)
-  await app.register(hub, settings)
+  const sockets = nativeSockets(settings.nativeSockets)
+  app.log.info(...describeNative(sockets, ownsRoot))
+  const native = sockets.paths
+  await app.register(hub, { ...settings, native })
   await app.register(publicHub, settings)
   await app.register(async (scope) => {
     await scope.register(encapsulation, { embedded: !ownsRoot })
@@ -85,13 +89,13 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(pipelining)
     await scope.register(noStore)
     await scope.register(forwardedFor)
-    await scope.register(eventStream, settings)
+    await scope.register(eventStream, { ...settings, native })
     await scope.register(errorHandling, { handleNotFound: hasPlace })
     await scope.register(cors, settings)
     if (ownsRoot) await scope.register(hostHeader)
     await scope.register(draining)
     await scope.register(slowRequests, { bodyTimeout })
-    await scope.register(unreadAnswers, settings)
+    await scope.register(unreadAnswers, { ...settings, native })
     await scope.register(bodies, { bodyTimeout })
     await scope.register(auth, { ...settings, authenticate })
     await scope.register(query, settings)
@@ -124,7 +128,8 @@ export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For
  * @throws SettingsError when an option is wrong or unknown, or there is no key
  */
 export async function buildApp({ trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
-  const listed = new OriginList(resolveSettings(settings).corsOrigins)
+  const { corsOrigins, nativeSockets: setting } = resolveSettings(settings)
+  const listed = new OriginList(corsOrigins)
   const trustProxy = checkTrustProxy(trusted)
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
@@ -137,7 +142,7 @@ export async function buildApp({ trustProxy: trusted = false, timeouts = REQUEST
     frameworkErrors: frameworkErrorHandler(listed, timeouts.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
-  acceptFirst(app.server)
+  if (nativeSockets(setting).paths.acceptBurst) acceptFirst(app.server)
   inviteLater(app.server)
   await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, { ...settings, ownsRoot: true, timeouts })
   return app

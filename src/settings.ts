@@ -148,6 +148,7 @@ const Environment = Type.Object({
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
   FANFARE_DRAIN: shortTime('10s', 'The time in which a hub that stops ends its streams, and the longest time it waits for requests in flight.'),
+  FANFARE_NATIVE_SOCKETS: oneOf(['auto', 'off'], 'auto', 'How sockets are used: `auto`, past Node\'s public API where this Node has what that needs; `off`, by the public API alone, which costs more.'),
   FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'The proxies whose X-Forwarded-* headers are believed: none (false), all (true), this many in front of the hub, or those with these addresses.', expects: TRUST }, parseTrust),
 })
 
@@ -193,6 +194,7 @@ export interface Settings {
   maxEventSize: number
   console: boolean
   drain: number
+  nativeSockets: 'auto' | 'off'
 }
 
 /** Whose X-Forwarded-* headers are believed: everybody's or nobody's, those of so many proxies, or of addresses. */
@@ -241,6 +243,7 @@ const VARIABLES = {
   maxEventSize: 'FANFARE_MAX_EVENT_SIZE',
   console: 'FANFARE_CONSOLE',
   drain: 'FANFARE_DRAIN',
+  nativeSockets: 'FANFARE_NATIVE_SOCKETS',
 } as const satisfies Record<keyof Settings, keyof Environment>
 
 /**

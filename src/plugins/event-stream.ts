@@ -11,8 +11,10 @@ import fp from 'fastify-plugin'
 import type { Sink } from '../wire/sink.js'
 import type { Settings } from '../settings.js'
 import type { Chunk } from '../wire/chunk.js'
-import { detach, emitClose } from '../server/detach.js'
+import { detach, dropRest, emitClose } from '../server/detach.js'
 import { Http2Sessions } from '../server/http2-sessions.js'
+import { markEventStream } from '../server/idle-connections.js'
+import type { NativePaths } from '../server/native.js'
 import { SinkWatch } from '../server/sink-watch.js'
 import { END_GRACE, openSink, type StreamBody } from '../server/stream-sink.js'
 import { VanishedPeers, type Reachable } from '../server/vanished-peers.js'
@@ -38,7 +40,7 @@ const HEADERS = {
 /** The kernel is asked for peers that have vanished once a heartbeat, within these limits, in milliseconds. */
 const LOOK_INTERVAL = { min: 1_000, max: 60_000 }
 
-export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slowTimeout, heartbeat }) => {
+export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: NativePaths }>(async (app, { slowTimeout, heartbeat, native }) => {
   const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
   const sessions = new Http2Sessions()
   const open = new Set<Reachable>()
@@ -60,7 +62,8 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'>>(async (app, { slo
       return undefined
     }
     if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
-    return openSink(sendHead(this, headers), { isChunked: takesChunks(this), slowTimeout, watch, open })
+    const body = sendHead(this, headers, native)
+    return openSink(body, { isChunked: takesChunks(this) && body instanceof Socket, isDirect: native.directWriter, slowTimeout, watch, open })
   })
   app.decorateReply('endedFanfareStream', function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
     this.hijack()
@@ -96,8 +99,11 @@ function headOf(reply: FastifyReply, headers: Record<string, string>): Record<st
   return { ...reply.getHeaders(), ...HEADERS, ...framing, ...headers } as Record<string, string>
 }
 
-/** Writes the head; returns where the body goes. Head and first block leave in one write. */
-function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamBody {
+/**
+ * Writes the head; returns where the body goes. Head and first block leave in one write. A response that keeps its socket writes
+ * the frames of the body's chunks itself.
+ */
+function sendHead(reply: FastifyReply, headers: Record<string, string>, native: NativePaths): StreamBody {
   const { raw } = reply
   const head = headOf(reply, headers)
   if (raw instanceof Http2ServerResponse) {
@@ -106,15 +112,17 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>): StreamB
     return raw.stream
   }
   delimitBody(reply, raw)
+  if (!native.idleConnections) markEventStream(raw)
   const { socket } = raw
-  const body = socket instanceof Socket ? socket : raw
+  const body = native.detach && socket instanceof Socket ? socket : raw
   body.cork()
   process.nextTick(() => body.uncork())
   raw.writeHead(200, head)
   raw.flushHeaders()
   if (socket instanceof Socket) {
     socket.setTimeout(0) // an idle time-out of the application is about requests
-    detach(reply.request.raw, raw, socket)
+    if (native.detach) detach(reply.request.raw, raw, socket)
+    else dropRest(reply.request.raw, socket)
   }
   return body
 }

@@ -5,8 +5,9 @@ import fp from 'fastify-plugin'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
+import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
-import { LOOK_INTERVAL, IdleConnections } from '../server/idle-connections.js'
+import { LOOK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,7 +26,7 @@ function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void 
   server.closeIdleConnections?.()
 }
 
-export default fp<Settings>(async (app, settings) => {
+export default fp<Settings & { native: NativePaths }>(async (app, { native, ...settings }) => {
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
   const warning = warnOfHeap(settings.log, retainBytes)
   if (warning !== undefined) app.log.warn(warning)
@@ -45,10 +46,10 @@ export default fp<Settings>(async (app, settings) => {
     onError: (err, message) => app.log.error({ err }, message),
   })
   app.decorate('fanfareHub', hub)
-  const silent = new IdleConnections(app)
+  const connections = watchConnections(app, native.idleConnections)
   app.decorate('fanfareRequestsAnswered', async (time: number) => {
     const deadline = monotonicNow() + time
-    while (silent.areRequestsAtWork() && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
+    while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
   })
   let closingIdle: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
@@ -56,7 +57,7 @@ export default fp<Settings>(async (app, settings) => {
     // and so would a connection whose last request is answered after the server has looked for idle ones
     closingIdle = setInterval(() => {
       closeIdle(app.server)
-      silent.end()
+      connections?.end()
     }, LOOK_INTERVAL).unref()
   })
   app.addHook('onClose', async () => {

@@ -4,17 +4,18 @@
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
-import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import { queueSizeOf } from '../server/direct-writer.js'
+import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
 
 /** How often answers are looked at, in milliseconds: a part of the time that they have, and no more often than this. */
 const LOOKS = 4
 const MIN_INTERVAL = 50
 const MAX_INTERVAL = 1_000
-/** The least of an HTTP/2 answer that has to be taken within the time, in bytes: what is taken of a part cannot be seen. */
-const HTTP2_PART = 64 * 1024
+/** The least of an answer that has to be taken within the time, in bytes, where it cannot be seen what is taken of a write. */
+const PART = 64 * 1024
 
 /** An answer that was not taken at once. */
 interface Watched {
@@ -60,7 +61,7 @@ class GivenAnswers {
   }
 }
 
-export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) => {
+export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(async (app, { slowTimeout, native }) => {
   const given = new GivenAnswers()
   let watched = new Map<Answer, Watched>()
 
@@ -79,7 +80,7 @@ export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) =>
   function look(now: number): void {
     const seen = new Map<Answer, Watched>()
     for (const [answer, slot] of given) {
-      const waiting = waitingOf(answer)
+      const waiting = waitingOf(answer, native)
       const last = watched.get(answer)
       if (isGone(answer)) given.delete(answer, slot)
       else if (waiting === 0 || waiting !== last?.waiting) seen.set(answer, { waiting, since: now })
@@ -90,11 +91,12 @@ export default fp<Pick<Settings, 'slowTimeout'>>(async (app, { slowTimeout }) =>
   }
 
   function timeOf(answer: Answer, waiting: number): number {
-    return answer instanceof Http2ServerResponse ? slowTimeout * Math.max(1, waiting / HTTP2_PART) : slowTimeout
+    const isSeen = native.directWriter && !(answer instanceof Http2ServerResponse)
+    return isSeen ? slowTimeout : slowTimeout * Math.max(1, waiting / PART)
   }
 
   function end(answer: Answer, slot: number): void {
-    app.log.info({ waiting: waitingOf(answer) }, 'answer given up: its client does not read it')
+    app.log.info({ waiting: waitingOf(answer, native) }, 'answer given up: its client does not read it')
     given.delete(answer, slot)
     if (answer instanceof Http2ServerResponse) answer.stream.destroy()
     else answer.destroy()
@@ -106,9 +108,9 @@ function isGone(answer: Answer): boolean {
 }
 
 /** How many bytes of an answer its client has not taken; 0: it is not the client that is waited for. */
-function waitingOf(answer: Answer): number {
+function waitingOf(answer: Answer, native: NativePaths): number {
   if (answer instanceof Http2ServerResponse) return answer.stream.writableLength
-  const { socket } = answer as { socket: (Socket & { _handle?: { writeQueueSize?: number } | null }) | null }
+  const { socket } = answer
   if (!socket) return 0 // answers to earlier requests of the connection come first
-  return socket.writableLength + (socket._handle?.writeQueueSize ?? 0) // the latter says how much the kernel has taken of one write
+  return socket.writableLength + (native.directWriter ? queueSizeOf(socket) ?? 0 : 0) // the latter says how much the kernel has taken of one write
 }

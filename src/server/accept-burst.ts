@@ -3,12 +3,19 @@
  * answered. libuv accepts one connection in a turn of the event loop; if each turn answered requests as well, the kernel's
  * queue of connections would overflow, and whoever is dropped there tries again only after one second, then after three.
  */
-import type { Server } from 'node:http'
+import { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { TimeSlice } from '../event-loop/time-slice.js'
 
 /** For how long connections may keep those before them waiting, in milliseconds. */
 const LONGEST_BURST = 500
+
+/** Returns why this Node's servers cannot accept first; `undefined` when they can. */
+export function acceptBurstFault(): string | undefined {
+  const server: Server & { pauseOnConnect?: unknown } = new Server()
+  if (typeof server.pauseOnConnect !== 'boolean') return 'a server has no pauseOnConnect'
+  return server.listenerCount('connection') === 0 ? 'nothing serves the connections of a server' : undefined
+}
 
 /** Has a server answer nobody new while others are still being accepted, though not forever. */
 export function acceptFirst(server: Server & { pauseOnConnect?: boolean }): void {

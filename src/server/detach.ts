@@ -3,8 +3,9 @@
  * request, the response and all that hangs on them for as long as the connection lives: more than half of the memory
  * that an idle stream costs, and old objects that keep young ones alive for the garbage collector.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Server, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 
 /** What listens to the socket of a connection for Node's HTTP (lib/_http_server.js and, the last one, lib/net.js), by event. */
 const HTTP_LISTENERS: Record<string, string[]> = {
@@ -28,27 +29,88 @@ const RESPONSE_LISTENER = 'bound resOnFinish'
  * the connection closes. Where Node's HTTP is not as it is known here nothing is done, and the stream costs more memory.
  */
 export function detach(request: IncomingMessage, response: ServerResponse, socket: Socket): void {
-  const letGo = () => {
-    const [close] = httpListeners(socket, 'close')
-    const [onFinish] = (response.rawListeners('finish') as Listener[]).filter(({ name }) => name === RESPONSE_LISTENER)
-    if (socket.destroyed || !close || !onFinish) return
-    response.detachSocket(socket)
-    // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind this one
-    asIfDestroyed(socket, () => withoutStackTraces(() => close.call(socket)))
-    for (const event of Object.keys(HTTP_LISTENERS)) {
-      for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
-    }
+  afterRequest(request, () => letGo(response, socket))
+}
+
+/**
+ * Takes what a peer sends after its request from Node's HTTP, and drops it; the response keeps the socket. That is what can be
+ * done by Node's public API.
+ */
+export function dropRest(request: IncomingMessage, socket: Socket): void {
+  afterRequest(request, () => {
+    if (socket.destroyed) return
+    socket.removeAllListeners('data')
     socket.on('data', ignore)
     socket.resume()
-    finish(response, onFinish)
-    if (response.listenerCount('close') > 0) socket.once('close', () => emitClose(response))
-  }
-  // The parser may be in the middle of what was pipelined behind the request: promises and 'close' run between two parts of
-  // a body. Freed there, it would add itself to the server's idle connections again.
-  const letGoLater = () => void setImmediate(letGo)
-  if (request.closed) letGoLater()
-  else request.once('close', letGoLater)
+  })
+}
+
+/**
+ * Runs when a request has been read to its end, and not within the parser, which may be in the middle of what was pipelined
+ * behind the request: promises and 'close' run between two parts of a body. A parser that is freed there would add itself to
+ * the server's idle connections again.
+ */
+function afterRequest(request: IncomingMessage, run: () => void): void {
+  const later = () => void setImmediate(run)
+  if (request.closed) later()
+  else request.once('close', later)
   request.resume()
+}
+
+function letGo(response: ServerResponse, socket: Socket): void {
+  const [close] = httpListeners(socket, 'close')
+  const [onFinish] = (response.rawListeners('finish') as Listener[]).filter(({ name }) => name === RESPONSE_LISTENER)
+  if (socket.destroyed || !close || !onFinish) return
+  response.detachSocket(socket)
+  // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind this one
+  asIfDestroyed(socket, () => withoutStackTraces(() => close.call(socket)))
+  for (const event of Object.keys(HTTP_LISTENERS)) {
+    for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
+  }
+  socket.on('data', ignore)
+  socket.resume()
+  finish(response, onFinish)
+  if (response.listenerCount('close') > 0) socket.once('close', () => emitClose(response))
+}
+
+const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: hub\r\n\r\n')
+
+/**
+ * Returns why a socket cannot be detached from this Node's HTTP; `undefined` when it can. A connection without a peer is detached
+ * to see that.
+ */
+export function detachFault(): string | undefined {
+  const connection = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on('error', ignore)
+  const before = new Set(listenersOf(connection).map(({ listener }) => listener))
+  const responses: ServerResponse[] = []
+  let finishes = 0
+  try {
+    const server = new Server((request, response) => {
+      request.on('error', ignore)
+      responses.push(response.on('finish', () => finishes++))
+    })
+    server.emit('connection', connection)
+    connection.emit('data', REQUEST)
+    const [response] = responses
+    if (!response) return 'a server does not read a request from a stream'
+    response.writeHead(200)
+    response.flushHeaders()
+    letGo(response, connection as unknown as Socket)
+    if (finishes !== 1 || !response.writableEnded) return 'a response does not give up its socket'
+    const left = listenersOf(connection).find(({ listener }) => listener !== ignore && !before.has(listener))
+    if (left) return `a listener of Node's HTTP is not known: ${left.listener.name} of ${left.event}`
+    connection.emit('data', REQUEST)
+    if (responses.length > 1) return "Node's HTTP goes on reading from a detached socket"
+    return connection.destroyed ? 'a socket does not survive it' : undefined
+  } catch (err) {
+    return String(err)
+  } finally {
+    connection.destroy()
+  }
+}
+
+function listenersOf(emitter: NodeJS.EventEmitter): { event: string; listener: Listener }[] {
+  return emitter.eventNames().flatMap((name) => (emitter.rawListeners(name) as Listener[]).map((listener) => ({ event: String(name), listener })))
 }
 
 /**

@@ -9,7 +9,7 @@ import { writerTo, type DirectWriter } from './direct-writer.js'
 import type { SinkWatch, Watched } from './sink-watch.js'
 import type { Reachable } from './vanished-peers.js'
 
-/** Where a stream's blocks go: a socket, an HTTP/2 stream or, where a request was injected, the response itself. */
+/** Where a stream's blocks go: a socket, an HTTP/2 stream or a response, where that keeps its socket or the request was injected. */
 export type StreamBody = Socket | Http2Stream | ServerResponse
 
 /** How long a peer may take to receive the end of its stream, in milliseconds. */
@@ -24,6 +24,8 @@ const PIECE = 16 * 1024
 export interface SinkOptions {
   /** The body is sent in chunks (RFC 9112, 7.1), whose frames are written here. */
   isChunked: boolean
+  /** A plain socket is written past the buffer of its stream. */
+  isDirect: boolean
   /** How long a sink may be full without progress, in milliseconds. */
   slowTimeout: number
   /** Looks at the sinks that are full or ending. */
@@ -34,8 +36,8 @@ export interface SinkOptions {
 
 /** @returns a sink that owns the body: nothing else may write to it, end it or set its time-out */
 export function openSink(body: StreamBody, options: SinkOptions): Sink {
-  const isPlain = body instanceof Socket && !(body instanceof TLSSocket)
-  return new StreamSink(body, options, isPlain ? writerTo(body) : undefined)
+  const canBeDirect = options.isDirect && body instanceof Socket && !(body instanceof TLSSocket)
+  return new StreamSink(body, options, canBeDirect ? writerTo(body) : undefined)
 }
 
 class StreamSink implements Sink, Watched, Reachable {
@@ -56,12 +58,15 @@ class StreamSink implements Sink, Watched, Reachable {
   /** When that was last less than before; then, when the sink was ended. On the clock of `performance.now()`. */
   #since = 0
   readonly #body: StreamBody
+  /** The body's socket, where it has one for itself. */
+  readonly #socket: Socket | undefined
   readonly #slowTimeout: number
   readonly #watch: SinkWatch
   readonly #open: Set<Reachable>
 
   constructor(body: StreamBody, { isChunked, slowTimeout, watch, open }: SinkOptions, writer: DirectWriter | undefined) {
     this.#body = body
+    this.#socket = socketOf(body)
     this.#isChunked = isChunked
     this.#slowTimeout = slowTimeout
     this.#watch = watch
@@ -71,12 +76,12 @@ class StreamSink implements Sink, Watched, Reachable {
     body.on('drain', () => this.#drained())
     body.once('close', () => this.#closed())
     body.on('error', () => undefined) // a reset by the peer; 'close' follows
-    if (body instanceof Socket) body.once('end', () => this.#peerEnded())
+    this.#socket?.once('end', () => this.#peerEnded())
   }
 
   get connection(): Reachable['connection'] {
-    if (this.#body instanceof Socket) return this.#body
-    return this.#body instanceof ServerResponse ? undefined : this.#body.session?.socket
+    if (this.#socket || this.#body instanceof Socket || this.#body instanceof ServerResponse) return this.#socket
+    return this.#body.session?.socket
   }
 
   abandon(): void {
@@ -135,12 +140,17 @@ class StreamSink implements Sink, Watched, Reachable {
       this.#rest.push(bytes)
       return false
     }
-    if (bytes.length > PIECE && !(this.#body instanceof ServerResponse)) {
+    if (bytes.length > PIECE && !this.#isInjected()) {
       this.#rest = [bytes]
       this.#writePiece()
       return false
     }
     return this.#body.write(bytes) || this.#body.writableLength === 0
+  }
+
+  /** A response without a socket, which does not say when it has written something. */
+  #isInjected(): boolean {
+    return this.#body instanceof ServerResponse && !this.#socket
   }
 
   #writePiece(): void {
@@ -186,11 +196,12 @@ class StreamSink implements Sink, Watched, Reachable {
     this.listener?.drained()
   }
 
-  /** The peer sends nothing more: as with Node's HTTP, that is the end of the connection. */
+  /** The peer sends nothing more: as with Node's HTTP, which has ended the socket of a response, that is the end of the connection. */
   #peerEnded(): void {
     if (this.#isEnded) return
     this.#beginToEnd()
-    this.#body.end()
+    this.#rest = undefined
+    if (this.#body instanceof Socket) this.#body.end()
     this.listener?.closed()
   }
 
@@ -201,4 +212,9 @@ class StreamSink implements Sink, Watched, Reachable {
     this.#rest = undefined
     this.listener?.closed()
   }
+}
+
+function socketOf(body: StreamBody): Socket | undefined {
+  if (body instanceof Socket) return body
+  return body instanceof ServerResponse && body.socket instanceof Socket ? body.socket : undefined
 }

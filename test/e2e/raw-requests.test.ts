@@ -3,6 +3,7 @@ import net from 'node:net'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.js'
 import { within } from '../helper/deadline.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
 /** How long a request may take to arrive here, in milliseconds. */
@@ -11,7 +12,7 @@ const PATIENCE = { head: 300, body: 400 }
 const PACE = 40
 
 async function start(t: Test) {
-  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, timeouts: PATIENCE, uploadIdle: PATIENCE.body, corsOrigins: ['https://app.example'] })
+  const app = await buildApp({ nativeSockets: NATIVE_SOCKETS, log: 'memory', jwtSecret: SECRET, timeouts: PATIENCE, uploadIdle: PATIENCE.body, corsOrigins: ['https://app.example'] })
   t.teardown(() => app.close())
   const port = Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port)
 

@@ -3,10 +3,11 @@ import net from 'node:net'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { within } from '../helper/deadline.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET, token } from '../helper/token.js'
 
 async function start(t: Test, settings: AppSettings = {}) {
-  const app = await buildApp({ log: 'memory', jwtSecret: SECRET, ...settings })
+  const app = await buildApp({ nativeSockets: NATIVE_SOCKETS, log: 'memory', jwtSecret: SECRET, ...settings })
   t.teardown(() => app.close())
   const port = Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port)
   return { app, open: () => connect(t, port) }

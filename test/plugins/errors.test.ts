@@ -79,7 +79,8 @@ await t.test('an unexpected error keeps its words in the log', async (t) => {
   const lines: Record<string, unknown>[] = []
   const logger = pino({ level: 'info' }, new Writable({
     write(chunk: Buffer, _encoding, done) {
-      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      const line = JSON.parse(chunk.toString()) as Record<string, unknown>
+      if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
       done()
     },
   }))
@@ -119,7 +120,8 @@ await t.test('refusals are logged, briefly', async (t) => {
   const lines: Record<string, unknown>[] = []
   const logger = pino({ level: 'info' }, new Writable({
     write(chunk: Buffer, _encoding, done) {
-      lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      const line = JSON.parse(chunk.toString()) as Record<string, unknown>
+      if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
       done()
     },
   }))

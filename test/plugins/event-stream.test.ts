@@ -43,6 +43,10 @@ interface Transport {
 
 type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInstance) => void) => Promise<Transport>
 
+/** What the name of a transport ends with whose streams are written by Node's public API. */
+const PUBLIC = ", by Node's public API"
+/** Everything here is so both past Node's public API and by it. */
+const WAYS = ['auto', 'off'] as const
 const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET }
 
 function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Reader {
@@ -102,7 +106,7 @@ async function start(t: Test, app: FastifyInstance, settings: Partial<Settings>,
 
 const nothing = () => undefined
 
-const transports: Record<string, Start> = {
+const servers: Record<string, Start> = {
   'HTTP/1.1': async (t, settings = {}, prepare = nothing) => {
     const app = Fastify()
     await start(t, app, settings, prepare)
@@ -129,6 +133,10 @@ const transports: Record<string, Start> = {
     return { app, open: byHttp1(app, https.request) }
   },
 }
+
+/** Each server, with streams past Node's public API and, where there is such a way, by it. */
+const transports: Record<string, Start> = Object.fromEntries(Object.entries(servers).flatMap(([name, start]) => (name.startsWith('HTTP/2') ? WAYS.slice(0, 1) : WAYS).map(
+  (nativeSockets): [string, Start] => [nativeSockets === 'auto' ? name : `${name}${PUBLIC}`, (t, settings, prepare) => start(t, { nativeSockets, ...settings }, prepare)])))
 
 /** The hub's own events of one kind, as they were read. */
 function told(reader: Reader, name: string): unknown[] {
@@ -234,7 +242,7 @@ for (const [name, start] of Object.entries(transports)) {
 }
 
 await t.test('a reader that is slow, but reads, is not sent away', async (t) => {
-  await Promise.all(['HTTP/1.1', 'HTTP/2'].map(async (name) => {
+  await Promise.all(['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
     const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
     const slow = await open()
     await until(() => told(slow, 'open').length === 1)
@@ -253,7 +261,7 @@ await t.test('a reader that is slow, but reads, is not sent away', async (t) => 
 })
 
 await t.test('a stalled stream does not keep the server from closing', async (t) => {
-  await Promise.all(['HTTP/1.1', 'HTTP/2'].map(async (name) => {
+  await Promise.all(['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
     const { app, open } = await transports[name]!(t)
     const slow = await open()
     await until(() => told(slow, 'open').length === 1)
@@ -306,7 +314,7 @@ function socketsOf({ server }: FastifyInstance): Promise<number> {
   return new Promise((resolve) => server.getConnections((_err, count) => resolve(count)))
 }
 
-for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
+for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `${name}${PUBLIC}`])) {
   await t.test(`${name}: what a reader sends is no progress`, async (t) => {
     const { app } = await transports[name]!(t, { slowTimeout: 300 })
     trickle(t, await openDeaf(t, app))
@@ -366,14 +374,15 @@ for (const [name, start] of Object.entries(transports)) {
     await until(() => told.closed === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => told.closed === 3)
-    await until(() => told.responses === 3)
+    // as with any answer of Fastify that is cut off, there is no onResponse for a stream whose response has kept its socket
+    await until(() => told.responses === (name.endsWith(PUBLIC) ? 2 : 3))
   })
 }
 
-for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
+for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `${name}${PUBLIC}`])) {
   await t.test(`${name}: each write is a chunk, and the last chunk tells an end from a cut`, async (t) => {
     const sockets: Socket[] = []
-    const { app } = await transports[name]!(t, { retainEvents: 1e5 }, (app) => void app.server.on(name === 'HTTP/1.1' ? 'connection' : 'secureConnection', (socket: Socket) => sockets.push(socket)))
+    const { app } = await transports[name]!(t, { retainEvents: 1e5 }, (app) => void app.server.on(name.includes('TLS') ? 'secureConnection' : 'connection', (socket: Socket) => sockets.push(socket)))
     for (let n = 0; n < 30; n++) await app.fanfareHub.publishAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'a', text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100) })))
     for (const end of ['end', 'cut'] as const) {
       const socket = await openDeaf(t, app, `${URL}?replay=all`)
@@ -390,7 +399,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
       await until(() => app.fanfareHub.connections.size === 0)
       const { parts, isComplete } = decodeChunks(Buffer.concat(bytes))
       t.equal(isComplete, end === 'end', end)
-      t.ok(parts.every((part) => part.endsWith('\n\n')), 'whole blocks')
+      if (!name.endsWith(PUBLIC)) t.ok(parts.every((part) => part.endsWith('\n\n')), 'whole blocks')
       const blocks = parseStream(Buffer.from(parts.join(''))).map(({ event }) => event!)
       const texts = blocks.filter(({ type }) => type === 'message').map(({ data }) => data.split(' ', 1)[0])
       t.strictSame(texts.slice(0, 3_000), Array.from({ length: 3_000 }, (_, n) => String(n)))
@@ -399,8 +408,8 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS']) {
   })
 }
 
-await t.test('requests behind that for a stream do not disturb it, and leave nothing behind', async (t) => {
-  const { app } = await transports['HTTP/1.1']!(t)
+for (const name of ['HTTP/1.1', `HTTP/1.1${PUBLIC}`]) await t.test(`${name}: requests behind that for a stream do not disturb it, and leave nothing behind`, async (t) => {
+  const { app } = await transports[name]!(t)
   const body = '{"data":1}'
   const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
   const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import hubPlugin from '../../src/plugins/hub.js'
+import { nativeSockets } from '../../src/server/native.js'
 import { resolveSettings } from '../../src/settings.js'
 import { openStream } from '../helper/stream.js'
 import { anyTopic, SECRET } from '../helper/token.js'
@@ -8,7 +9,7 @@ import { listen, openApp, until } from '../routes/open-app.js'
 
 await t.test('an application has one hub, which is closed with it', async (t) => {
   const app = Fastify()
-  await app.register(hubPlugin, resolveSettings({ log: 'memory', jwtSecret: SECRET }))
+  await app.register(hubPlugin, { ...resolveSettings({ log: 'memory', jwtSecret: SECRET }), native: nativeSockets('auto').paths })
   const { fanfareHub: hub } = app
   t.match(await hub.publish('a', { data: 1 }), { duplicate: false })
   t.equal(hub.draining, false)

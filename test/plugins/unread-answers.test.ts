@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import { poll, within } from '../helper/deadline.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { selfSigned } from './certificate.js'
 
@@ -18,7 +19,7 @@ const HEADERS = `Host: hub\r\nAccept: application/json\r\nAuthorization: Bearer 
 const PAGE = `GET /topics/big/events?limit=1000 HTTP/1.1\r\n${HEADERS}\r\n`
 
 async function listen(t: Test, app: FastifyInstance, slowTimeout = SLOW): Promise<number> {
-  await app.register(fanfare, { jwtSecret: SECRET, log: 'memory', slowTimeout, console: false, retainBytes: 1e9 })
+  await app.register(fanfare, { nativeSockets: NATIVE_SOCKETS, jwtSecret: SECRET, log: 'memory', slowTimeout, console: false, retainBytes: 1e9 })
   app.get('/own', async () => 'x'.repeat(20_000_000))
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())

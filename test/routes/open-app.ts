@@ -5,6 +5,7 @@ import { buildApp, type AppSettings } from '../../src/app.js'
 import { anybody } from '../hub/anybody.js'
 import { FakeSink } from '../hub/fake-sink.js'
 import { Selection } from '../../src/model/selection.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
 export interface OpenApp {
@@ -18,7 +19,7 @@ export interface OpenApp {
 /** The application on a memory log, with the secret of the tests' tokens and no tolerance for clocks; closed when the test is over. */
 export async function openApp(t: Test, settings: AppSettings = {}): Promise<OpenApp> {
   const key = settings.jwtPublicKey === undefined && settings.jwksUrl === undefined ? { jwtSecret: SECRET } : {}
-  const app = await buildApp({ log: 'memory', ...key, clockTolerance: 0, ...settings })
+  const app = await buildApp({ log: 'memory', ...key, clockTolerance: 0, nativeSockets: NATIVE_SOCKETS, ...settings })
   t.teardown(() => app.close())
   await app.ready()
   const bearer = `Bearer ${anyTopic()}`

@@ -4,10 +4,14 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import { within } from '../helper/deadline.js'
+import { anyTopic, SECRET } from '../helper/token.js'
 
-async function listen(t: Test): Promise<FastifyInstance> {
+const WAYS = ['auto', 'off'] as const
+type Way = (typeof WAYS)[number]
+
+async function listen(t: Test, nativeSockets: Way): Promise<FastifyInstance> {
   const app = Fastify()
-  await app.register(fanfare, { prefix: '/realtime', jwtSecret: 'a-secret-of-more-than-32-characters', log: 'memory' })
+  await app.register(fanfare, { prefix: '/realtime', jwtSecret: SECRET, log: 'memory', nativeSockets })
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
   return app
@@ -20,8 +24,8 @@ function open(t: Test, app: FastifyInstance, text: string): Socket {
   return socket
 }
 
-void t.test('an application that closes does not wait for connections without a request', async (t) => {
-  const app = await listen(t)
+for (const way of WAYS) void t.test(`${way}: an application that closes does not wait for connections without a request`, async (t) => {
+  const app = await listen(t, way)
   const accepted = [once(app.server, 'connection')]
   const sockets = [open(t, app, ''), open(t, app, 'GET / HTTP/1.1\r\nHo')]
   const ends = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)))
@@ -31,8 +35,8 @@ void t.test('an application that closes does not wait for connections without a 
   t.pass('and has ended them')
 })
 
-void t.test('nor for one that was answered, and has sent half of another head', async (t) => {
-  const app = await listen(t)
+for (const way of WAYS) void t.test(`${way}: nor for one that was answered, and has sent half of another head`, async (t) => {
+  const app = await listen(t, way)
   const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n')
   await once(socket, 'data')
   const more = once(app.server, 'connection')
@@ -43,8 +47,8 @@ void t.test('nor for one that was answered, and has sent half of another head', 
   t.pass()
 })
 
-void t.test('who was upgraded is left to the application', async (t) => {
-  const app = await listen(t)
+for (const way of WAYS) void t.test(`${way}: who was upgraded is left to the application`, async (t) => {
+  const app = await listen(t, way)
   app.server.on('upgrade', (_request, socket: Socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
     setTimeout(() => socket.end('farewell'), 1_000) // longer than half a head may take
@@ -55,4 +59,20 @@ void t.test('who was upgraded is left to the application', async (t) => {
   await once(socket, 'data')
   await app.close()
   t.match(text, /farewell$/)
+})
+
+for (const way of WAYS) void t.test(`${way}: requests are at work until they are answered, and event streams are not`, async (t) => {
+  const app = await listen(t, way)
+  const requests = () => app.fanfareRequestsAnswered(60_000).then(() => true)
+  const stream = open(t, app, `GET /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nAccept: text/event-stream\r\n\r\n`)
+  await once(stream, 'data')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(await within(requests(), () => 'the stream is at work', 5_000), true)
+  const body = '{"data":1}'
+  const post = open(t, app, `POST /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`)
+  await once(post, 'data')
+  const answered = requests()
+  t.equal(await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 150, 'at work'))]), 'at work')
+  post.write(body)
+  t.equal(await within(answered, () => 'the answered request is at work', 5_000), true)
 })

@@ -35,7 +35,7 @@ await t.test('a large write is one write from the first one on, where nothing is
   const { socket, peer } = await connected(t)
   const all = received(peer)
   socket.write('head;')
-  const sink = openSink(socket, { isChunked: false, slowTimeout: 10_000, watch: new SinkWatch(10_000), open: new Set() })
+  const sink = openSink(socket, { isChunked: false, isDirect: true, slowTimeout: 10_000, watch: new SinkWatch(10_000), open: new Set() })
   let released = 0
   const large = Chunk.of('x'.repeat(LARGE))
   t.equal(sink.write(large, { release: () => { released++ } }), true)
@@ -49,7 +49,7 @@ await t.test('what is written while the stream’s own buffer holds something co
   const all = received(peer)
   socket.cork()
   socket.write('head;')
-  const sink = openSink(socket, { isChunked: false, slowTimeout: 10_000, watch: new SinkWatch(10_000), open: new Set() })
+  const sink = openSink(socket, { isChunked: false, isDirect: true, slowTimeout: 10_000, watch: new SinkWatch(10_000), open: new Set() })
   const first = Chunk.of('x'.repeat(LARGE))
   const second = Chunk.of('y'.repeat(100))
   sink.write(first)

@@ -1,5 +1,5 @@
 /** The folder of a file log: an LMDB environment, its tables, and what is checked before it is used. */
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { open, type Database, type RootDatabase, type Transaction } from 'lmdb'
@@ -7,6 +7,7 @@ import { drawEpoch } from '../../model/cursor.js'
 import type { Durability } from '../durability.js'
 import { checkedValues } from './checked-values.js'
 import { Damage } from './damage.js'
+import { isSound } from './data-file.js'
 import { EventsTable } from './events-table.js'
 import { makeFolder } from './folder.js'
 import { StoreError } from './store-error.js'
@@ -24,16 +25,6 @@ const EPOCH = /^[a-z0-9]{8}$/
 const ROOM = 512 * 1024
 /** The unit of `Stats.blocks`, in bytes. */
 const BLOCK = 512
-/** LMDB's mark (`MDB_MAGIC`), and where it and what else is needed lie in each of the two pages that a file begins with. */
-const LMDB_MAGIC = 0xbeefc0de
-const META_PAGE = { magic: 24, pageSize: 48, roots: [88, 136], lastPage: 144, transaction: 152, bytes: 160 }
-/** Where a page says which one it is, and of what kind; a table begins with a branch or a leaf, or has no page at all. */
-const PAGE = { number: 0, flags: 18, bytes: 20 }
-const TREE_PAGES = [0x01, 0x02]
-const NO_PAGE = 0xffff_ffff_ffff_ffffn
-/** How often the file is looked at again when somebody has written it meanwhile. */
-const ATTEMPTS = 20
-
 /**
  * A topic as it is stored: its id, how many events and bytes it has, its newest sequence, the newest that was trimmed, and
  * the checksum of its name.
@@ -204,7 +195,7 @@ export function checkFolder(folder: string, readOnly = false): void {
     if (!readOnly && isSparse(join(folder, LOCK_FILE))) requireRoom(folder)
     if (statSync(file).size === 0 ? !readOnly : isSound(file)) return
   } catch (err) {
-    if (err instanceof StoreError) throw err
+    if (err instanceof StoreError) throw asStoreError(folder, err)
     throw new StoreError(`The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`, { cause: err })
   }
   throw new StoreError(`${file} is no log, or is damaged. ${REMEDY}`)
@@ -245,58 +236,6 @@ export function requireRoom(folder: string): void {
 function isSparse(file: string): boolean {
   const stats = statSync(file, { throwIfNoEntry: false })
   return !stats || stats.blocks * BLOCK < stats.size
-}
-
-/**
- * Whether a file is LMDB's, has all the pages that its latest transaction says, and its two main tables begin where that
- * says. LMDB would end the process where a page is missing, or makes no sense.
- */
-function isSound(file: string): boolean {
-  const descriptor = openSync(file, 'r')
-  try {
-    let looked: bigint | undefined
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const meta = latestMeta(descriptor)
-      if (!meta) return false
-      if (fstatSync(descriptor).size >= (meta.lastPage + 1) * meta.pageSize && meta.roots.every((root) => beginsTable(descriptor, root, meta.pageSize))) return true
-      if (meta.transaction === looked) return false
-      looked = meta.transaction // else somebody is writing, who may have used a page again
-    }
-    return false
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-interface Meta {
-  pageSize: number
-  roots: bigint[]
-  lastPage: number
-  transaction: bigint
-}
-
-function latestMeta(descriptor: number): Meta | undefined {
-  const first = readMeta(descriptor, 0)
-  const second = first && readMeta(descriptor, first.pageSize)
-  return second && (second.transaction > first.transaction ? second : first)
-}
-
-function readMeta(descriptor: number, offset: number): Meta | undefined {
-  const page = Buffer.alloc(META_PAGE.bytes)
-  if (readSync(descriptor, page, 0, page.length, offset) < page.length || page.readUInt32LE(META_PAGE.magic) !== LMDB_MAGIC) return undefined
-  return {
-    pageSize: page.readUInt32LE(META_PAGE.pageSize),
-    roots: META_PAGE.roots.map((at) => page.readBigUInt64LE(at)),
-    lastPage: Number(page.readBigUInt64LE(META_PAGE.lastPage)),
-    transaction: page.readBigUInt64LE(META_PAGE.transaction),
-  }
-}
-
-function beginsTable(descriptor: number, root: bigint, pageSize: number): boolean {
-  if (root === NO_PAGE) return true
-  const page = Buffer.alloc(PAGE.bytes)
-  if (readSync(descriptor, page, 0, page.length, root * BigInt(pageSize)) < page.length) return false
-  return page.readBigUInt64LE(PAGE.number) === root && TREE_PAGES.includes(page.readUInt16LE(PAGE.flags))
 }
 
 function checkFormat(folder: string, { meta, events }: Tables): void {
