@@ -1,5 +1,6 @@
 /** A body as lines: read as it comes, and no faster than the lines are used. */
 import type { Readable } from 'node:stream'
+import { BodyPieces } from '../server/body-pieces.js'
 import { GrowingBuffer } from '../server/growing-buffer.js'
 import type { Waiting } from '../server/body-timeout.js'
 
@@ -9,22 +10,20 @@ const NEWLINE = 0x0a
  * Splits a body into lines, as many at a time as have come; they are split one by one as they are used. A line that is too
  * long is given as far as it has come.
  * @param waiting how long is waited for more; who reads the lines renews it
- * @throws Problem `request-timeout`
+ * @throws Problem `request-timeout`, `invalid-request` when the body is cut off
  */
 export async function* readLines(body: Readable, maxLength: number, waiting: Waiting): AsyncGenerator<Iterable<Buffer>> {
   const rest = new GrowingBuffer()
-  const chunks = body.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer, undefined>
+  const pieces = new BodyPieces(body)
   try {
-    for (let next = await waiting.for(chunks.next()); !next.done; next = await waiting.for(chunks.next())) {
-      const chunk = next.value
-      const last = chunk.lastIndexOf(NEWLINE)
-      if (last !== -1) yield split(rest, chunk.subarray(0, last + 1))
-      rest.append(chunk.subarray(last + 1))
+    for (let piece = await waiting.for(pieces.next()); piece; piece = await waiting.for(pieces.next())) {
+      const last = piece.lastIndexOf(NEWLINE)
+      if (last !== -1) yield split(rest, piece.subarray(0, last + 1))
+      rest.append(piece.subarray(last + 1))
       if (rest.length > maxLength) yield [rest.take()]
     }
   } finally {
-    const end = chunks.return?.()
-    if (!waiting.isOver) await end // else it waits itself for what may never come
+    pieces.stop()
   }
   if (rest.length > 0) yield [rest.take()]
 }

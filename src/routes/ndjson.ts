@@ -72,7 +72,7 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
       await storing.end()
     }
   } catch (err) {
-    throw locate(body.errored === err ? cutOff() : err, storing.failedAt ?? line, storing.receipt.accepted)
+    throw locate(err, storing.failedAt ?? line, storing.receipt.accepted)
   }
   return storing.receipt
 }
@@ -143,10 +143,6 @@ class Storing {
       throw err
     }
   }
-}
-
-function cutOff(): Problem {
-  return new Problem('invalid-request', 'The request ended before its body was complete.')
 }
 
 /** Says which line was refused, and how many events are stored. */

@@ -58,7 +58,6 @@ export class Waiting {
   readonly #awaited: string
   readonly #check: () => unknown
   #left: number
-  #isOver = false
 
   /**
    * @param timeout the longest time without `renew`, in milliseconds
@@ -69,11 +68,6 @@ export class Waiting {
     this.#timeout = this.#left = timeout
     this.#awaited = awaited
     this.#check = check
-  }
-
-  /** Whether waiting was given up before anything came. */
-  get isOver(): boolean {
-    return this.#isOver
   }
 
   /** Gives the next part the whole time again. */
@@ -91,7 +85,6 @@ export class Waiting {
         try {
           this.#look(left())
         } catch (err) {
-          this.#isOver = true
           reject(err instanceof Error ? err : new Error(String(err)))
           return
         }
