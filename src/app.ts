@@ -79,9 +79,9 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   }
   warnOfShortParams(app)
   const sockets = nativeSockets(settings.nativeSockets)
-  app.log.info(...describeNative(sockets, ownsRoot))
   const native = sockets.paths
   await app.register(hub, { ...settings, native })
+  app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails says one thing: why
   await app.register(publicHub, settings)
   await app.register(async (scope) => {
     await scope.register(encapsulation, { embedded: !ownsRoot })
