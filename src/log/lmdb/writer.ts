@@ -24,6 +24,8 @@ const MAX_WAIT = 1
 const MIN_TURNS = 2
 /** A log that has no room takes events again when it has room for one of the greatest size, in bytes. */
 const LARGEST = 256 * 1024
+/** What its header, topic, type and publisher id take at most, in bytes. */
+const LARGEST_ENVELOPE = 4 * 1024
 /** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
 const TRIM_STEP = 200
 /** When there is little room, transactions become smaller down to this share of their usual size. */
@@ -32,7 +34,7 @@ const MIN_SHARE = 1 / 128
 const PURGE_STEP = 500
 
 export const LARGEST_EVENT = new Work().with({ ids: 1, newTopics: 1 })
-countEvent(LARGEST, LARGEST_EVENT)
+countEvent(LARGEST + LARGEST_ENVELOPE, LARGEST_EVENT)
 const TWO_LARGEST_EVENTS = LARGEST_EVENT.with({ events: 2, eventBytes: 2 * LARGEST_EVENT.eventBytes, ownPages: 2 * LARGEST_EVENT.ownPages })
 
 interface PendingRecord {
