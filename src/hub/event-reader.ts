@@ -6,7 +6,7 @@
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
 import { parseCursor } from '../model/cursor.js'
-import { isType, type StoredEvent } from '../model/event.js'
+import { requireType, type StoredEvent } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
@@ -247,9 +247,7 @@ function selectionOf(patterns: unknown, types: unknown): Selection {
   const reserved = checked.find(isReserved)
   if (reserved !== undefined) throw new HubError('reserved-topic', `${quote(reserved)} is one of the hub's own topics: the log does not hold their events.`)
   if (!Array.isArray(types)) throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)
-  for (const type of types as unknown[]) {
-    if (!isType(type)) throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
-  }
+  for (const type of types as unknown[]) requireType(type)
   return new Selection(checked, types as string[])
 }
 

@@ -80,6 +80,12 @@ export function isType(type: unknown): type is string {
   return typeof type === 'string' && typeSyntax.test(type) && type.isWellFormed()
 }
 
+/** @throws HubError `invalid-event` for what cannot be sent as an event's type */
+export function requireType(type: unknown): asserts type is string {
+  if (isType(type)) return
+  throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
+}
+
 function isPublisherId(id: unknown): id is string {
   return typeof id === 'string' && idSyntax.test(id)
 }
@@ -98,9 +104,7 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
   if ((data === undefined) === (text === undefined)) {
     throw new HubError('invalid-event', 'An event has exactly one of "data" (any JSON value) and "text" (a string).')
   }
-  if (type !== undefined && !isType(type)) {
-    throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
-  }
+  if (type !== undefined) requireType(type)
   if (id !== undefined && !isPublisherId(id)) {
     throw new HubError('invalid-event', `${quote(id)} is no publisher id: 1 to 128 printable ASCII characters.`)
   }
