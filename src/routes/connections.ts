@@ -1,7 +1,7 @@
 /** Streams that are open: looked at, changed without being opened anew, and ended. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { authorize, authorizeAdmin, isGranted, requireToken } from '../auth/principal.js'
+import type { FastifyRequest } from 'fastify'
+import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
@@ -12,6 +12,7 @@ import { Closed, Connection, ConnectionParams, ConnectionsPage, ConnectionsQuery
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
+import { tokenRequired } from './token-required.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
@@ -22,7 +23,7 @@ const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
   const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, refuseWithoutToken]
+  const onRequest = [app.authenticate, tokenRequired('see or change a stream')]
 
   app.get('/connections/:id', { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } }, async (request) =>
     hub.describe(own(request, request.params.id)))
@@ -107,12 +108,6 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default connections
-
-/** An `onRequest` hook: it runs before the body is read. */
-function refuseWithoutToken(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  requireToken(request.fanfarePrincipal!, 'see or change a stream')
-  done()
-}
 
 /** How many streams fit into a page with their topics; one at least. */
 function fitting(subscribers: readonly Subscriber[]): number {

@@ -1,7 +1,5 @@
 /** Named cursors: how far a subject has read, acknowledged by itself. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { requireToken } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
@@ -9,12 +7,13 @@ import type { Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
+import { tokenRequired } from './token-required.js'
 
 const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, refuseWithoutToken]
+  const onRequest = [app.authenticate, tokenRequired('see or move a named cursor')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) =>
     ({ cursors: hub.cursors.list(requireSubject(request.fanfarePrincipal!)).map(show) }))
@@ -60,12 +59,6 @@ export function readCursorName({ subject }: Principal, name: string): CursorName
 function readOwn(principal: Principal, name: string): CursorName {
   requireSubject(principal)
   return readCursorName(principal, name)
-}
-
-/** An `onRequest` hook: it runs before the body is read. */
-function refuseWithoutToken(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  requireToken(request.fanfarePrincipal!, 'see or move a named cursor')
-  done()
 }
 
 function requireSubject({ subject }: Principal): string {

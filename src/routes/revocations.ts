@@ -1,13 +1,14 @@
 /** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { authorizeAdmin, requireToken } from '../auth/principal.js'
+import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
 import { Type } from '../schemas/typebox.js'
+import { tokenRequired } from './token-required.js'
 
 /** What these routes do, in the words of a refusal. */
 const REVOKE = 'bar tokens, or see which are barred,'
@@ -15,7 +16,7 @@ const REVOKE = 'bar tokens, or see which are barred,'
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const { connections } = app.fanfareHub
   const known = app.revocations
-  const hooks = { onRequest: [app.authenticate, refuseWithoutToken], preHandler: requireAdmin }
+  const hooks = { onRequest: [app.authenticate, tokenRequired(REVOKE)], preHandler: requireAdmin }
 
   app.post('/revocations', { ...hooks, bodyLimit: SMALL_BODY, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
     const { until, ...members } = request.body
@@ -34,11 +35,6 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 export default revocations
-
-/** An `onRequest` hook: it runs before the body is read. */
-async function refuseWithoutToken(request: FastifyRequest): Promise<void> {
-  requireToken(request.fanfarePrincipal!, REVOKE)
-}
 
 /** A `preHandler` hook: refuses a token that is not an admin's. */
 async function requireAdmin(request: FastifyRequest): Promise<void> {
