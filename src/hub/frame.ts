@@ -10,7 +10,7 @@ export class Frame {
   /** Its place among all frames of the hub. */
   readonly order: number
   readonly #time: number
-  readonly #id: string
+  readonly #id: string | undefined
   readonly #encoder: Encoder
   #raw: Chunk | undefined
   #rawWithTopic: Chunk | undefined
@@ -21,9 +21,9 @@ export class Frame {
 
   /**
    * @param time when it was published, in milliseconds since the epoch of Unix
-   * @param id what a CloudEvent has as its id
+   * @param id what an ephemeral event has as its id in a CloudEvent; another one has its cursor
    */
-  constructor(encoder: Encoder, event: NewEvent, sequence: number | undefined, order: number, time: number, id: string) {
+  constructor(encoder: Encoder, event: NewEvent, sequence: number | undefined, order: number, time: number, id?: string) {
     this.#encoder = encoder
     this.event = event
     this.sequence = sequence
@@ -45,6 +45,7 @@ export class Frame {
   }
 
   #encode(wire: Wire): Chunk {
-    return this.#encoder.event(this.event, wire, this.sequence, this.#time, this.#id)
+    const id = this.#id ?? this.#encoder.cursor(this.sequence!) // most events of a large hub have nobody who reads them now
+    return this.#encoder.event(this.event, wire, this.sequence, this.#time, id)
   }
 }

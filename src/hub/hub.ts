@@ -37,6 +37,15 @@ export interface Receipt {
   subscribers: number
 }
 
+/** What became of many events. */
+export interface Tally {
+  accepted: number
+  /** How many of these were there already, each with the same publisher id. */
+  duplicates: number
+  /** The cursor of the last one that is not ephemeral; `null`: all are. */
+  lastId: string | null
+}
+
 /** What there is of a topic. */
 export interface TopicInfo {
   topic: string
@@ -180,7 +189,7 @@ export class Hub implements SubscriberOwner {
     const event = this.check(topic, input)
     this.#requireOpen()
     const since = this.#systemTopics.clock()
-    const receipt = event.ephemeral ? this.#publishEphemeral(event) : this.#receipt(event, await this.#appendOne(event))
+    const receipt = this.#receipt(event, event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event))
     if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
     return receipt
   }
@@ -208,15 +217,19 @@ export class Hub implements SubscriberOwner {
    * `invalid-event` for anything that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
-    this.#requireOpen()
-    requireChecked(events)
-    const since = this.#systemTopics.clock()
-    const kept = events.filter(({ ephemeral }) => !ephemeral)
-    const appended = kept.length > 0 ? await this.#append(kept, events) : []
-    let next = 0
-    const receipts = events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : this.#receipt(event, appended[next++]!)))
-    if (since !== undefined && receipts.some(({ subscribers }) => subscribers > 0)) this.#fanout.measure(since)
-    return receipts
+    const outcomes = await this.#publish(events)
+    return outcomes.map((outcome, index) => this.#receipt(events[index]!, outcome))
+  }
+
+  /** As `publishChecked`, for those who have no use for a receipt of each event. */
+  async publishMany(events: readonly CheckedEvent[]): Promise<Tally> {
+    let duplicates = 0
+    let last = 0
+    for (const outcome of await this.#publish(events)) {
+      if (outcome?.duplicate) duplicates++
+      if (outcome) last = outcome.sequence
+    }
+    return { accepted: events.length, duplicates, lastId: last === 0 ? null : this.cursor(last) }
   }
 
   /**
@@ -467,7 +480,7 @@ export class Hub implements SubscriberOwner {
       this.#head = event.sequence
       this.#systemTopics.published(event)
       this.#readers.published(event)
-      this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time, this.cursor(event.sequence)))
+      this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time))
     }
   }
 
@@ -507,9 +520,22 @@ export class Hub implements SubscriberOwner {
     }
   }
 
-  #publishEphemeral(event: NewEvent): Receipt {
+  /** @returns what became of each in the log; `undefined`: it is ephemeral, and was sent */
+  async #publish(events: readonly CheckedEvent[]): Promise<(Appended | undefined)[]> {
+    this.#requireOpen()
+    requireChecked(events)
+    const since = this.#systemTopics.clock()
+    const kept = events.filter(({ ephemeral }) => !ephemeral)
+    const appended = kept.length > 0 ? await this.#append(kept, events) : []
+    let next = 0
+    const outcomes = kept.length === events.length ? appended : events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : appended[next++]))
+    if (since !== undefined && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0)) this.#fanout.measure(since)
+    return outcomes
+  }
+
+  #publishEphemeral(event: NewEvent): undefined {
     this.#systemTopics.published(event)
-    return this.#sendEphemeral(event)
+    this.#sendEphemeral(event)
   }
 
   /** Sends something of the hub's own. */
@@ -517,14 +543,19 @@ export class Hub implements SubscriberOwner {
     this.#sendEphemeral({ topic, type, id: undefined, kind: 'json', payload: JSON.stringify(data) })
   }
 
-  #sendEphemeral(event: NewEvent): Receipt {
+  #sendEphemeral(event: NewEvent): void {
     const order = ++this.#frames
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), `${this.cursor(this.#head)}-ephemeral-${order}`))
-    return { id: null, topic: event.topic, duplicate: false, subscribers: this.#fanout.count(event.topic, event.type) }
   }
 
-  #receipt(event: CheckedEvent, { sequence, duplicate }: Appended): Receipt {
-    const subscribers = duplicate ? 0 : this.#fanout.count(event.topic, event.type)
-    return { id: this.cursor(sequence), topic: event.topic, duplicate, subscribers }
+  /** How many subscribers an event is being sent to. */
+  #reach({ topic, type }: NewEvent, outcome: Appended | undefined): number {
+    return outcome?.duplicate ? 0 : this.#fanout.count(topic, type)
+  }
+
+  /** @param outcome what became of it in the log; `undefined`: it is ephemeral */
+  #receipt(event: CheckedEvent, outcome: Appended | undefined): Receipt {
+    const id = outcome ? this.cursor(outcome.sequence) : null
+    return { id, topic: event.topic, duplicate: outcome?.duplicate ?? false, subscribers: this.#reach(event, outcome) }
   }
 }

@@ -171,9 +171,14 @@ function reading<T>(read: () => T): T {
   try {
     return read()
   } catch (err) {
-    if (err instanceof HubError) throw err
-    throw new HubError('invalid-event', 'The event cannot be read: one of its members throws an error.', { cause: err })
+    throw unreadable(err)
   }
+}
+
+/** The refusal of an object of the program that has thrown an error; a HubError is one already. */
+function unreadable(err: unknown): HubError {
+  if (err instanceof HubError) return err
+  return new HubError('invalid-event', 'The event cannot be read: one of its members throws an error.', { cause: err })
 }
 
 /** The members of an input as they are: of any type. */
@@ -181,7 +186,7 @@ type Members = Partial<Record<keyof EventInput, unknown>>
 
 /** Reads each member once, since a getter or a proxy may answer otherwise the next time. */
 function readInput(topic: string, input: EventInput): Members {
-  return reading(() => {
+  try { // `reading` would make a function for each event
     requireObject(input)
     for (const name in input) { // Object.keys would make an array for each event
       if (!MEMBERS.has(name) && Object.hasOwn(input, name)) throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
@@ -189,7 +194,9 @@ function readInput(topic: string, input: EventInput): Members {
     const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
     if (own !== topic) throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
     return { data, text, type, id, ephemeral }
-  })
+  } catch (err) {
+    throw unreadable(err)
+  }
 }
 
 function requireText(text: unknown): string {

@@ -26,9 +26,9 @@ export async function readBatch(body: Buffer, events: IncomingEvents): Promise<C
   }
   for (const [index, text] of texts.entries()) {
     try {
-      const input = events.parse(text, pathOf(index))
+      const input = events.parse(text)
       if (text.length > LARGE_EVENT) slice = await nextSlice()
-      checked.push(events.check(input))
+      checked.push(events.check(input, pathOf(index)))
     } catch (err) {
       throw naming(err, index)
     }

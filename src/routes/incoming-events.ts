@@ -44,37 +44,53 @@ export class IncomingEvents {
 
   /**
    * Parses one event. After a large one the event loop should get its turn before `check`: each of them takes milliseconds.
-   * @param path where it stands, as a JSON pointer, for messages
+   * @param text UTF-8, or a string that is ASCII
    * @throws Problem
    */
-  parse(bytes: Buffer, path: string): BatchEvent {
-    if (bytes.length > this.maxLength) throw this.tooLong()
-    if (!isUtf8(bytes)) throw new Problem('invalid-encoding', `The ${this.#kind} is not UTF-8.`)
-    const input = parseJson(bytes, `The ${this.#kind}`, tooDeep)
-    requireShape(shape, input, this.#kind, path, this.#kind === 'line' ? 'invalid-line' : 'invalid-request')
-    return input
+  parse(text: Buffer | string): unknown {
+    if (text.length > this.maxLength) throw this.tooLong()
+    if (typeof text !== 'string' && !isUtf8(text)) throw new Problem('invalid-encoding', `The ${this.#kind} is not UTF-8.`)
+    return parseJson(text, `The ${this.#kind}`, tooDeep)
   }
 
   /**
-   * Checks that an event can be published, and by this publisher.
+   * Checks that what was parsed is an event that can be published, and by this publisher.
+   * @param path where it stands, as a JSON pointer, for messages
    * @throws Problem, HubError
    */
-  check(input: BatchEvent): CheckedEvent {
-    this.#authorize(input.topic)
-    return this.#hub.check(input.topic, input)
+  check(input: unknown, path: string): CheckedEvent {
+    const principal = this.#publisher()
+    return this.#checkGranted(input) ?? this.#check(principal, input, path)
+  }
+
+  /**
+   * Checks an event of a topic that was granted before. The hub refuses whatever the schema refuses, at a part of the cost.
+   * @returns `undefined` when `#check` is to decide, or to say what is wrong
+   */
+  #checkGranted(input: unknown): CheckedEvent | undefined {
+    const topic = typeof input === 'object' && input !== null && 'topic' in input ? input.topic : undefined
+    if (typeof topic !== 'string' || !this.#granted.has(topic)) return undefined
+    try {
+      return this.#hub.check(topic, input as BatchEvent)
+    } catch {
+      return undefined
+    }
+  }
+
+  #check(principal: Principal, input: unknown, path: string): CheckedEvent {
+    requireShape(shape, input, this.#kind, path, this.#kind === 'line' ? 'invalid-line' : 'invalid-request')
+    const { topic } = input
+    if (!this.#granted.has(topic)) {
+      requireTopic(topic)
+      authorize(principal, 'publish', [topic])
+      if (this.#granted.size >= GRANTED) this.#granted.clear()
+      this.#granted.add(topic)
+    }
+    return this.#hub.check(topic, input)
   }
 
   /** The refusal of an event that has more than `maxLength` bytes. */
   tooLong(): Problem {
     return new Problem('event-too-large', `The ${this.#kind} has more than the ${this.maxLength} bytes that an event may have as it is sent.`)
-  }
-
-  #authorize(topic: string): void {
-    const principal = this.#publisher()
-    if (this.#granted.has(topic)) return
-    requireTopic(topic)
-    authorize(principal, 'publish', [topic])
-    if (this.#granted.size >= GRANTED) this.#granted.clear()
-    this.#granted.add(topic)
   }
 }

@@ -10,7 +10,7 @@ import { Waiting } from '../server/body-timeout.js'
 import { withoutMark } from '../plugins/bodies.js'
 import type { StreamReceipt } from '../schemas/event.js'
 import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
-import { isBlank, readLines } from './lines.js'
+import { isBlank, readLines, type Line } from './lines.js'
 
 /** How many bytes of lines may wait while other events are being stored, unless events of `WAITING_WORK` wait before. */
 const WAITING_BYTES = 512 * 1024
@@ -18,7 +18,7 @@ const WAITING_BYTES = 512 * 1024
  * How much work of storing may wait: that of an event is 1, and as much again for each topic. A log stores all of it in one
  * turn of the event loop, and a topic costs it about as much as an event.
  */
-const WAITING_WORK = BATCH_MAX
+const WAITING_WORK = 1.2 * BATCH_MAX
 
 export interface UploadLimits {
   /** The most bytes that the payload of an event may have. */
@@ -43,14 +43,14 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   /** The line that is read next: all lines before it are stored or about to be. */
   let line = 1
 
-  async function take(lines: Iterable<Buffer>): Promise<void> {
+  async function take(lines: Iterable<Line>): Promise<void> {
     let slice = new TimeSlice()
-    for (const bytes of lines) {
-      const text = withoutMark(bytes) // files that were joined have marks at the start of later lines
+    for (const sent of lines) {
+      const text = typeof sent === 'string' ? sent : withoutMark(sent) // files that were joined have marks at the start of later lines
       if (!isBlank(text)) {
-        const input = events.parse(text, '')
+        const input = events.parse(text)
         if (text.length > LARGE_EVENT) await nextTurn()
-        storing.add(events.check(input), line, text.length)
+        storing.add(events.check(input, ''), line, text.length)
       }
       line++
       if (storing.isFull) await storing.room()
@@ -131,11 +131,10 @@ class Storing {
     this.#topics.clear()
     try {
       this.#publisher() // the events have waited for those before them
-      for (const { id, duplicate } of await this.#hub.publishChecked(events)) {
-        this.receipt.accepted++
-        if (duplicate) this.receipt.duplicates++
-        this.receipt.lastId = id ?? this.receipt.lastId
-      }
+      const { accepted, duplicates, lastId } = await this.#hub.publishMany(events)
+      this.receipt.accepted += accepted
+      this.receipt.duplicates += duplicates
+      this.receipt.lastId = lastId ?? this.receipt.lastId
     } catch (err) {
       const refused = err instanceof HubError ? (err.index ?? 0) : 0
       if (refused > 0) await this.#store(events.slice(0, refused), lines) // an event was refused, and all with it

@@ -8,13 +8,14 @@ const ENVELOPE_LEVELS = 4
 const SHORT_TEXT = 8 * 1024
 
 /**
- * Parses UTF-8 as JSON.
+ * Parses JSON.
+ * @param input text, or UTF-8
  * @param what the thing that is parsed, as it begins a sentence
  * @param tooDeep makes the error for text that is nested much deeper than `MAX_DEPTH`
  * @throws Problem `invalid-json`
  */
-export function parseJson(bytes: Buffer, what: string, tooDeep: (text: string) => Error): unknown {
-  const text = bytes.toString()
+export function parseJson(input: Buffer | string, what: string, tooDeep: (text: string) => Error): unknown {
+  const text = input.toString()
   if (text.length > SHORT_TEXT && isDeeper(text, MAX_DEPTH + ENVELOPE_LEVELS)) throw tooDeep(text)
   try {
     return JSON.parse(text) as unknown

@@ -27,7 +27,7 @@ function open() {
 
   function dispatch(topic: string, text: string, { type, ephemeral = false }: { type?: string; ephemeral?: boolean } = {}): void {
     const sequence = ephemeral ? undefined : ++head
-    fanout.dispatch(new Frame(encoder, { topic, type, id: undefined, kind: 'text', payload: text }, sequence, ++orders, 0, encoder.cursor(head)))
+    fanout.dispatch(new Frame(encoder, { topic, type, id: undefined, kind: 'text', payload: text }, sequence, ++orders, 0))
   }
 
   function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Subscriber } {

@@ -1,0 +1,50 @@
+/** `IncomingEvents` asks the schema only about events that the hub refuses. */
+import fc from 'fast-check'
+import t from 'tap'
+import { checkEvent, type EventInput } from '../../src/model/event.js'
+import { HubError } from '../../src/model/hub-error.js'
+import { BatchEvent } from '../../src/schemas/event.js'
+import { compileShape } from '../../src/schemas/validation.js'
+
+const shape = compileShape(BatchEvent)
+
+const member = fc.oneof(
+  fc.constantFrom<unknown>('', 'x', 'fanfare.x', true, false, null, 0, 1, 'true', [], {}, ['x'], { topic: 'a' }),
+  fc.jsonValue(),
+)
+const anyInput = fc.record(
+  { topic: fc.constant('a'), data: member, text: member, type: member, id: member, ephemeral: member, more: member, ['__proto__']: member },
+  { requiredKeys: ['topic'] },
+)
+/** Most of the above is refused; of these, few are. */
+const likely = fc.record(
+  {
+    topic: fc.constant('a'),
+    data: fc.jsonValue(),
+    type: fc.constantFrom('x', 'two words'),
+    id: fc.constantFrom('1', 'a b'),
+    ephemeral: fc.boolean(),
+  },
+  { requiredKeys: ['topic'] },
+)
+
+await t.test('whatever the hub accepts, the schema accepts', async (t) => {
+  const seen = { accepted: 0, refused: 0 }
+  fc.assert(fc.property(fc.oneof(anyInput, likely), (made) => {
+    const parsed = JSON.parse(JSON.stringify(made)) as EventInput
+    if (!isAccepted(parsed)) return void seen.refused++
+    seen.accepted++
+    return shape.check(parsed)
+  }), { numRuns: 3_000 })
+  t.ok(seen.accepted > 100 && seen.refused > 100, JSON.stringify(seen))
+})
+
+function isAccepted(parsed: EventInput): boolean {
+  try {
+    checkEvent('a', parsed, 1_000_000)
+    return true
+  } catch (err) {
+    if (err instanceof HubError) return false
+    throw err
+  }
+}
