@@ -22,7 +22,7 @@ export class TimeIndex {
   /** The newest time of the blocks that were dropped since nothing of them is retained. */
   #dropped: number
   /** The newest event of the log. */
-  #last: { sequence: number; time: number }
+  readonly #last: { sequence: number; time: number }
   /** The first event that was noted. */
   #noted: { sequence: number; time: number } | undefined
   /** The time of the event that was filled in last. */
@@ -41,11 +41,16 @@ export class TimeIndex {
     this.#last = { sequence: head, time: -Infinity }
   }
 
-  /** Takes an event that was appended: each, in the order of their sequences. */
-  note(sequence: number, time: number): void {
-    this.#put(sequence, time, time < this.#last.time)
-    this.#noted ??= { sequence, time }
-    this.#last = { sequence, time }
+  /**
+   * Takes events that were appended at one time: all that are, in the order of their sequences.
+   * @param last the sequence of the last of them
+   */
+  note(first: number, time: number, last = first): void {
+    this.#put(first, time, time < this.#last.time)
+    for (let block = this.#blockOf(first) + 1; block <= this.#blockOf(last); block++) this.#put(block * this.#size + 1, time, false)
+    this.#noted ??= { sequence: first, time }
+    this.#last.sequence = last
+    this.#last.time = time
   }
 
   /** Takes an event from before this index: each that is retained, in the order of their sequences. */

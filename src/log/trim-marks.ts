@@ -44,8 +44,9 @@ export class TrimMarks {
   /** Moves the mark of a topic. `trimmedAt` is at least that of every other mark. */
   set(topic: string, trimmed: number, trimmedAt: number): void {
     let mark = this.#byTopic.get(topic)
-    if (mark) this.#unlink(mark)
-    else {
+    if (mark) {
+      if (mark !== this.latest) this.#unlink(mark)
+    } else {
       mark = { topic, trimmed, trimmedAt, older: undefined, newer: undefined }
       this.#byTopic.set(topic, mark)
       this.#names += topic.length
@@ -53,6 +54,7 @@ export class TrimMarks {
     }
     mark.trimmed = trimmed
     mark.trimmedAt = trimmedAt
+    if (mark === this.latest) return
     mark.older = this.latest
     if (this.latest) this.latest.newer = mark
     this.latest = mark

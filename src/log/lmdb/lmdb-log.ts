@@ -101,7 +101,7 @@ export class FileLog implements EventLog {
       lock,
       room,
       onStored: (events) => {
-        for (const { sequence, time } of events) this.#times.note(sequence, time)
+        this.#times.note(events[0]!.sequence, events[0]!.time, events.at(-1)!.sequence)
         for (const follower of this.#followers) follower(events)
       },
     })

@@ -1,5 +1,5 @@
 /** All events of a log in memory in the order of their sequences, whatever their topics. */
-import type { StoredEvent } from '../../model/event.js'
+import type { KeptEvent } from './kept-event.js'
 
 /** How many events a block has at most. */
 const BLOCK = 1_024
@@ -7,7 +7,7 @@ const BLOCK = 1_024
 const HOLES = 16
 
 /** An event, or the sequence of one that has been deleted. */
-type Entry = StoredEvent | number
+type Entry = KeptEvent | number
 
 /** Some entries that follow each other. */
 interface Block {
@@ -35,13 +35,13 @@ export class EventOrder {
     return this.#length
   }
 
-  get oldest(): StoredEvent | undefined {
+  get oldest(): KeptEvent | undefined {
     const block = this.#blocks[0]
-    return block && (block.entries[block.start] as StoredEvent)
+    return block && (block.entries[block.start] as KeptEvent)
   }
 
   /** Adds an event that is newer than all others. */
-  push(event: StoredEvent): void {
+  push(event: KeptEvent): void {
     let block = this.#blocks.at(-1)
     if (!block || block.end === BLOCK) {
       block = { first: event.sequence, entries: new Array<Entry>(BLOCK), end: 0, start: 0, live: 0 }
@@ -56,7 +56,7 @@ export class EventOrder {
   delete(sequence: number): void {
     const at = this.#blockOf(sequence)
     const block = this.#blocks[at]!
-    block.entries[indexAfter(block, sequence - 1)] = sequence
+    block.entries[indexOf(block, sequence)] = sequence
     block.live--
     this.#length--
     if (block.live === 0) {
@@ -69,7 +69,7 @@ export class EventOrder {
   }
 
   /** The oldest event behind a sequence. */
-  after(sequence: number): StoredEvent | undefined {
+  after(sequence: number): KeptEvent | undefined {
     for (let at = Math.max(0, this.#blockOf(sequence)); at < this.#blocks.length; at++) {
       const block = this.#blocks[at]!
       for (let index = indexAfter(block, sequence); index < block.end; index++) {
@@ -81,7 +81,7 @@ export class EventOrder {
   }
 
   /** The newest event before a sequence. */
-  before(sequence: number): StoredEvent | undefined {
+  before(sequence: number): KeptEvent | undefined {
     for (let at = this.#blockOf(sequence - 1); at >= 0; at--) {
       const block = this.#blocks[at]!
       for (let index = indexAfter(block, sequence - 1) - 1; index >= block.start; index--) {
@@ -94,6 +94,8 @@ export class EventOrder {
 
   /** The index of the last block that does not begin behind a sequence; -1: there is none. */
   #blockOf(sequence: number): number {
+    const second = this.#blocks[1]
+    if (second && second.first > sequence) return this.#blocks[0]!.first <= sequence ? 0 : -1 // most events that are deleted are old
     let low = 0
     let high = this.#blocks.length
     while (low < high) {
@@ -124,6 +126,13 @@ export class EventOrder {
     block.end = block.live += next.live
     this.#blocks.splice(at + 1, 1)
   }
+}
+
+/** The index of an entry of a block. */
+function indexOf(block: Block, sequence: number): number {
+  const guess = sequence - block.first // right where no entry is missing
+  const entry = guess < block.end ? block.entries[guess] : undefined
+  return entry !== undefined && sequenceOf(entry) === sequence ? guess : indexAfter(block, sequence - 1)
 }
 
 /** The index of the first entry of a block behind a sequence. */

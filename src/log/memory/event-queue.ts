@@ -1,5 +1,5 @@
 /** The events of one topic in memory: appended at one end, trimmed at the other, searched by sequence. */
-import type { StoredEvent } from '../../model/event.js'
+import type { KeptEvent } from './kept-event.js'
 
 /** The array of a queue is cut when at least so many events, and one of so many of its places, have been shifted off. */
 const COMPACT_AT = 64
@@ -7,7 +7,7 @@ const COMPACT_PART = 5
 
 /** A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever. */
 export class EventQueue {
-  #events: (StoredEvent | undefined)[] = []
+  #events: (KeptEvent | undefined)[] = []
   /** Where the oldest event is in the array; what is before it has been shifted off and waits to be cut away. */
   #offset = 0
   /** The index of the oldest event. */
@@ -27,25 +27,25 @@ export class EventQueue {
     return this.#first + this.length
   }
 
-  get oldest(): StoredEvent | undefined {
+  get oldest(): KeptEvent | undefined {
     return this.#events[this.#offset]
   }
 
-  get newest(): StoredEvent | undefined {
+  get newest(): KeptEvent | undefined {
     return this.length > 0 ? this.#events.at(-1) : undefined
   }
 
   /** The event of an index; `undefined`: it has been shifted off, or is still to come. */
-  at(index: number): StoredEvent | undefined {
+  at(index: number): KeptEvent | undefined {
     return index < this.#first ? undefined : this.#events[this.#offset + index - this.#first]
   }
 
-  push(event: StoredEvent): void {
+  push(event: KeptEvent): void {
     if (this.#events.length > 0) this.#events.push(event)
     else this.#events = [event] // an array that grows from nothing takes room for 17, and most topics may have one event
   }
 
-  shift(): StoredEvent | undefined {
+  shift(): KeptEvent | undefined {
     const event = this.oldest
     if (!event) return undefined
     this.#events[this.#offset++] = undefined

@@ -11,7 +11,8 @@ import { EventQueue } from './event-queue.js'
 import { EventWalk, topicsWithin, type Walkable } from './event-walk.js'
 import { IDS_PART, REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type ScanResult, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from '../log.js'
 import { PageBuilder } from '../page-builder.js'
-import { idSize, PublisherIds } from './publisher-ids.js'
+import { toKept, type KeptEvent } from './kept-event.js'
+import { PublisherIds } from './publisher-ids.js'
 import { SteadyClock, timeFrom } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 import { BRANCH_SIZE, TopicTree } from '../topic-tree.js'
@@ -84,13 +85,15 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
       const first = event.id === undefined ? undefined : this.#remembered(event.topic, event.id)
       if (first !== undefined) return { sequence: first, duplicate: true }
       const sequence = ++this.#head
-      const { type, id, kind, payload } = event
       const topic = this.#topic(event.topic)
-      this.#store(topic, { sequence, time, topic: topic.name, type, id, kind, payload }, stored)
+      this.#store(topic, toKept(sequence, time, topic.name, event), stored)
       return { sequence, duplicate: false }
     })
     this.#trimBytes()
-    if (stored.length > 0) this.#tell(stored)
+    if (stored.length > 0) {
+      this.#times.note(stored[0]!.sequence, time, this.#head)
+      this.#tell(stored)
+    }
     return appended
   }
 
@@ -333,15 +336,13 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     return topic
   }
 
-  #store(topic: TopicLog, event: StoredEvent, stored: StoredEvent[]): void {
+  #store(topic: TopicLog, event: KeptEvent, stored: StoredEvent[]): void {
     this.order.push(event)
     topic.events.push(event)
     if (event.id !== undefined) this.#ids.add(event.topic, event.id, event.sequence)
-    const size = memorySizeOf(event)
     this.#events++
-    this.#bytes += size
-    topic.bytes += size
-    this.#times.note(event.sequence, event.time)
+    this.#bytes += event.size
+    topic.bytes += event.size
     stored.push(event)
     if (topic.events.length > this.#retention.events) this.#trimOne(topic)
   }
@@ -359,10 +360,9 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     topic.trimmedAt = ++this.trims
     this.marks.set(topic.name, topic.trimmed, topic.trimmedAt)
     this.newestTrimmed = Math.max(this.newestTrimmed, event.sequence)
-    const size = memorySizeOf(event)
     this.#events--
-    this.#bytes -= size
-    topic.bytes -= size
+    this.#bytes -= event.size
+    topic.bytes -= event.size
     if (event.id !== undefined) this.#orphan(event, event.id)
     if (topic.events.length === 0) this.#drop(topic)
   }
@@ -409,27 +409,10 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
   }
 }
 
-/** What an event takes beside its strings: the object, and its place in two queues. */
-const EVENT_OVERHEAD = 160
 const TOPIC_OVERHEAD = 300
-/** What a string takes beside its characters, with what it is rounded up by. */
-const STRING_OVERHEAD = 20
-
-/** What an event takes in the heap of V8, near enough for retention. */
-function memorySizeOf({ topic, type, id, payload }: NewEvent): number {
-  const ofId = id === undefined ? 0 : id.length + idSize(topic, id)
-  return EVENT_OVERHEAD + stringSize(payload) + (type === undefined ? 0 : stringSize(type)) + ofId
-}
-
 /** What a topic takes beside its place in the tree: its name, also as segments, its entry in a table, and its queue. */
 function topicSize(name: string): number {
   return TOPIC_OVERHEAD + 2 * name.length
-}
-
-/** V8 keeps a string with two bytes for each character as soon as one of them is beyond Latin-1. */
-function stringSize(text: string): number {
-  const isLatin = Buffer.byteLength(text) === text.length || !/[\u0100-\uffff]/.test(text)
-  return STRING_OVERHEAD + (isLatin ? text.length : 2 * text.length)
 }
 
 function* newestOf(events: EventQueue, selection: Selection, after: number, until: number): Work<StoredEvent | undefined> {
