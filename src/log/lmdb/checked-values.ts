@@ -4,21 +4,23 @@
  */
 import { crc32 } from 'node:zlib'
 import { StoreError } from './store-error.js'
+import { allocateWriteBuffer, type WriteBuffer } from './write-buffer.js'
 
 const CHECKSUM_BYTES = 4
 
-let scratch = Buffer.allocUnsafe(4 * 1024)
+let scratch = allocateWriteBuffer(4 * 1024)
 
 /** An encoder for lmdb's `openDB`. */
 export const checkedValues = {
   /** The bytes are overwritten by the next call: lmdb has copied them when a write within a transaction returns. */
-  encode(value: unknown): Buffer {
+  encode(value: unknown): WriteBuffer {
     const json = JSON.stringify(value)
     const most = CHECKSUM_BYTES + 3 * json.length
-    if (scratch.length < most) scratch = Buffer.allocUnsafe(most)
+    if (scratch.length < most) scratch = allocateWriteBuffer(most)
     const end = CHECKSUM_BYTES + scratch.write(json, CHECKSUM_BYTES)
     scratch.writeUInt32LE(crc32(scratch.subarray(CHECKSUM_BYTES, end)))
-    return scratch.subarray(0, end)
+    scratch.end = end
+    return scratch
   },
 
   /**

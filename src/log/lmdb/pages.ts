@@ -36,6 +36,8 @@ export const NO_WORK: Readonly<Work> = new Work()
  * neighbour.
  */
 const PAGES_A_ROW = 2
+/** How many pages rows that are next to each other lie in beside those that they fill. */
+const PAGES_A_RUN = 2
 /** A page is at least so full when another begins, in bytes. */
 const FILLED = 1_000
 /** The most bytes of a row in the tables beside the events. */
@@ -49,7 +51,7 @@ const FREE_ROW = 1 / 32
 /** After so many transactions, or rows that were stored, the tables are looked at again: it costs more than a transaction. */
 const LOOK_EVERY = 64
 const LOOK_ROWS = 2_000
-/** How many rows a page above those with rows has at least: the keys of publisher ids are the longest. */
+/** How many pages a page above others has at least: the keys of publisher ids are the longest. */
 const FANOUT = 8
 /** How many levels a table can gain by `LOOK_ROWS` rows. */
 const DEEPER = Math.ceil(Math.log(LOOK_ROWS) / Math.log(FANOUT))
@@ -82,7 +84,7 @@ interface Environment {
 
 type Name = 'events' | 'index' | 'topics' | 'ids' | 'orphanIds' | 'emptied' | 'emptiedBySequence' | 'records' | 'meta'
 const NAMES: Name[] = ['events', 'index', 'topics', 'ids', 'orphanIds', 'emptied', 'emptiedBySequence', 'records', 'meta']
-const NO_ROWS: Readonly<Record<Name, number>> = { events: 0, index: 0, topics: 0, ids: 0, orphanIds: 0, emptied: 0, emptiedBySequence: 0, records: 0, meta: 0 }
+const NO_PAGES: Readonly<Record<Name, number>> = { events: 0, index: 0, topics: 0, ids: 0, orphanIds: 0, emptied: 0, emptiedBySequence: 0, records: 0, meta: 0 }
 
 export class Pages {
   /** The size of a page, in bytes. */
@@ -94,9 +96,13 @@ export class Pages {
   #freeList = 0
   #mainPages = 0
   #transaction = 0
-  /** How many transactions there have been since the tables were looked at, and how many rows they stored at most. */
+  /** How many transactions there have been since the tables were looked at, and how many events they stored and indexed. */
   #transactions = 0
-  readonly #added: Record<Name, number> = { ...NO_ROWS }
+  #rowsAdded = 0
+  /** How many pages with rows these transactions have added at most. */
+  readonly #added: Record<Name, number> = { ...NO_PAGES }
+  /** How many publisher ids they have added. */
+  #idsAdded = 0
   /** The most pages that one of the latest transactions used: they are freed by it at most, and not usable at once. */
   #latest = [0, 0, 0]
 
@@ -112,7 +118,7 @@ export class Pages {
     const { lastPageNumber, lastTxnId } = readInfo(this.#tables)
     this.last = lastPageNumber
     this.#transaction = lastTxnId
-    if (this.#transactions >= LOOK_EVERY || this.#added.events + this.#added.index >= LOOK_ROWS) this.#lookAtTables()
+    if (this.#transactions >= LOOK_EVERY || this.#rowsAdded >= LOOK_ROWS) this.#lookAtTables()
   }
 
   #lookAtTables(): void {
@@ -120,8 +126,8 @@ export class Pages {
     this.#freeList = pagesOf(free)
     this.#mainPages = pagesOf(root)
     this.#stats = Object.fromEntries(NAMES.map((name) => [name, this.#tables[name].getStats() as Stats])) as Record<Name, Stats>
-    this.#transactions = 0
-    Object.assign(this.#added, NO_ROWS)
+    this.#transactions = this.#rowsAdded = this.#idsAdded = 0
+    Object.assign(this.#added, NO_PAGES)
   }
 
   /** The most pages that a transaction uses. */
@@ -133,7 +139,7 @@ export class Pages {
     const rows =
       stored + this.#base('events', events) +
       this.#rows('events', removals, 0) +
-      this.#rows('index', indexed + removals, indexed * ROW.index) +
+      Math.min(this.#rows('index', indexed + removals, indexed * ROW.index), this.#runs('index', indexed + removals, topics, ROW.index)) +
       this.#rows('topics', newTopics + topics, newTopics * ROW.topics) +
       this.#rows('ids', ids + withId, ids * ROW.ids) +
       this.#rows('orphanIds', withId, withId * ROW.ids) +
@@ -148,16 +154,19 @@ export class Pages {
     const most = this.most(work)
     this.last += most
     this.#freeList += most / FREED_A_PAGE + FREE_ROW
-    const { events, ids, indexed, newTopics, topics, removals, records } = work
+    const { events, eventBytes, ids, indexed, newTopics, removals, recordBytes } = work
+    const emptied = newTopics + emptiedBy(work)
     const added = this.#added
-    added.orphanIds += this.#withId(removals)
-    added.events += events
-    added.ids += ids
-    added.index += indexed
-    added.topics += newTopics + topics
-    added.emptied += newTopics + emptiedBy(work)
-    added.emptiedBySequence += newTopics + emptiedBy(work)
-    added.records += records
+    added.events += filledBy(eventBytes)
+    added.index += filledBy(indexed * ROW.index)
+    added.topics += filledBy(newTopics * ROW.topics)
+    added.ids += filledBy(ids * ROW.ids)
+    added.orphanIds += filledBy(this.#withId(removals) * ROW.ids)
+    added.emptied += filledBy(emptied * ROW.emptied)
+    added.emptiedBySequence += filledBy(emptied * ROW.emptied)
+    added.records += filledBy(recordBytes)
+    this.#rowsAdded += events + indexed
+    this.#idsAdded += ids
     this.#transactions++
     this.#latest.shift()
     this.#latest.push(most)
@@ -181,7 +190,7 @@ export class Pages {
 
   /** How many of so many removals are of events with a publisher's id, or of such ids, at most. */
   #withId(removals: number): number {
-    return Math.min(removals, this.#stats.ids.entryCount + this.#added.ids)
+    return Math.min(removals, this.#stats.ids.entryCount + this.#idsAdded)
   }
 
   /** The most pages for so many rows anywhere in a table, `bytes` of which are new. */
@@ -189,6 +198,11 @@ export class Pages {
     if (rows === 0) return 0
     const leaves = this.#stats[name].treeLeafPageCount + this.#added[name]
     return this.#base(name, rows) + Math.min(PAGES_A_ROW * rows, 2 + PAGES_A_ROW * leaves + Math.ceil(bytes / FILLED))
+  }
+
+  /** The most pages for rows of which each of some topics has those next to each other, at either end of what it has. */
+  #runs(name: Name, rows: number, topics: number, bytes: number): number {
+    return this.#base(name, rows) + PAGES_A_ROW * Math.ceil(2 * PAGES_A_RUN * topics + (rows * bytes) / FILLED)
   }
 
   /** The pages above those with rows. */
@@ -200,6 +214,11 @@ export class Pages {
     const branches = treeBranchPageCount + Math.ceil(added / FANOUT)
     return depth + 1 + PAGES_A_ROW * Math.min(branches, rows * depth) + Math.ceil(rows / FANOUT)
   }
+}
+
+/** How many pages rows of so many bytes add to a table at most. */
+function filledBy(bytes: number): number {
+  return bytes === 0 ? 0 : 1 + bytes / FILLED
 }
 
 /** How many topics a transaction leaves without events at most: those whose last event it removes. */

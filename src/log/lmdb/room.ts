@@ -20,10 +20,15 @@ const PUBLISH_RESERVE = 512 * 1024
 const TRIM_RESERVE = 128 * 1024
 /** The room ahead of the log is an eighth of it, within these bounds, in bytes. */
 const AHEAD = { share: 1 / 8, min: 2 * 1024 * 1024, max: 16 * 1024 * 1024 }
+/**
+ * The most room that is made for one transaction beside that, in bytes: enough to trim and to index as much as a transaction
+ * does at once. In parts, each of them would write many of the same pages again.
+ */
+const MAX_WISH = 32 * 1024 * 1024
 /** What publishing leaves to other users of a file system, in bytes. */
 const LEFT_TO_OTHERS = 1024 * 1024
 /** How much the file is extended by one write, in bytes. */
-const CHUNK = 1024 * 1024
+const CHUNK = 128 * 1024
 /** A disk that was full is looked at again after this time, in milliseconds. */
 const RETRY = 200
 /** The unit of `Stats.blocks`, in bytes. */
@@ -99,7 +104,7 @@ export class Room {
   wish(work: Work): void {
     if (this.#extending) return
     const { last, size } = this.#pages
-    const pages = Math.ceil(last + 1 + Math.min(this.#pages.most(work), AHEAD.max / size) + (PUBLISH_RESERVE + aheadOf(last * size)) / size)
+    const pages = Math.ceil(last + 1 + Math.min(this.#pages.most(work), MAX_WISH / size) + (PUBLISH_RESERVE + aheadOf(last * size)) / size)
     if (pages > this.#allocated) this.#extending = this.#extend(pages)
   }
 

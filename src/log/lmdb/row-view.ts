@@ -24,7 +24,7 @@ export function readInPlace(sequence: number, row: Buffer): EventInPlace | undef
   const typeEnd = topicEnd + row.readUInt16LE(HEADER.type)
   const idEnd = typeEnd + row.readUInt16LE(HEADER.id)
   if (idEnd > length) return undefined
-  if (checksumOf(sequence, row) !== row.readUInt32LE(HEADER.checksum)) return undefined
+  if (checksumOf(sequence, row, length) !== row.readUInt32LE(HEADER.checksum)) return undefined
   return {
     sequence,
     time: row.readDoubleLE(HEADER.time),

@@ -41,6 +41,8 @@ export class Topic {
 interface Unindexed {
   sequence: number
   topic: string
+  /** `Topic.recent` of its topic. */
+  recent: number[]
   /** The value of its index entry. */
   entry: number
 }
@@ -107,7 +109,7 @@ export class State implements TrimHistory {
       }
       const { size } = events
       topic.recent.push(sequence)
-      this.unindexed.push({ sequence, topic: topic.name, entry: toIndexEntry(size, event.id !== undefined) })
+      this.unindexed.push({ sequence, topic: topic.name, recent: topic.recent, entry: toIndexEntry(size, event.id !== undefined) })
       if (sequence <= topic.newest) continue // it was counted when the topic was written last
       topic.events++
       topic.bytes += size
@@ -237,7 +239,7 @@ export class Change {
     topic.newest = sequence
     this.totals.events++
     this.totals.bytes += size
-    this.#appended.push({ sequence, topic: topic.name, entry: toIndexEntry(size, hasId) })
+    this.#appended.push({ sequence, topic: topic.name, recent: topic.recent, entry: toIndexEntry(size, hasId) })
   }
 
   /** Counts an event that was taken out of the events and the index. */
@@ -297,10 +299,10 @@ export class Change {
     for (const topic of this.#forgotten) this.#state.marks.delete(topic)
     this.#state.trims = this.trims
     this.#state.totals = this.totals
-    for (const { topic } of this.#state.unindexed.splice(0, this.indexed)) this.#topics.get(topic)!.recent.shift()
+    for (const { recent } of this.#state.unindexed.splice(0, this.indexed)) recent.shift()
     for (const event of this.#appended) {
       this.#state.unindexed.push(event)
-      this.#topics.get(event.topic)!.recent.push(event.sequence)
+      event.recent.push(event.sequence)
     }
     for (const topic of this.#topics.values()) {
       const { name } = topic

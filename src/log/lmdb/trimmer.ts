@@ -11,10 +11,13 @@ import type { Tables } from './store.js'
 const OVERFULL = 1.1
 
 /**
- * A topic is trimmed when it has so many more events than are kept, or a part of the kept ones, and at every look: many
- * events of one topic are found in the index at once.
+ * Topics are trimmed together: the oldest events of topics that are published to alike lie next to each other, where one page
+ * has many of them, and so do the events of one topic in the index. Trimming begins when a topic has so many more `events` than
+ * are kept, or that `share` of them, or when `total` are too many and `average` of each topic. Topics with `few` go along.
  */
-const BATCH = { events: 50, share: 1 / 20 }
+const BATCH = { events: 50, share: 1 / 20, total: 1_200, average: 12, few: 8 }
+/** A topic gives at least so many at once. */
+const MIN_SHARE = 10
 
 /** How many times the bytes that are kept the log may have before trimming comes first. */
 const BEHIND = 1.1
@@ -29,12 +32,19 @@ export class Trimmer {
   readonly #state: State
   readonly #retention: Retention
   readonly #clock: SteadyClock
-  /** How many more events than are kept make a topic due. */
+  /** With how many more events than are kept trimming begins, and with how many a topic goes along. */
   readonly #batch: number
-  /** Topics that are due. */
-  #due = new Set<string>()
-  /** Topics that have more events than are kept, and are due at the next look. */
-  #crowded = new Set<string>()
+  readonly #few: number
+  /** Topics that are being trimmed: each until it has given what it had too much when a transaction began. */
+  readonly #due = new Set<string>()
+  /** Topics that go along when trimming begins, with how many more events they have. */
+  readonly #ready = new Map<string, number>()
+  /** How many more events these topics have. */
+  #readyEvents = 0
+  /** Whether one of them has reached `#batch`. */
+  #isFull = false
+  /** Topics that have a few more, and are trimmed after the next look. */
+  readonly #crowded = new Set<string>()
   /** Topics that have many more, of which some are not in the index. */
   readonly #overfull = new Set<string>()
   /** How many bytes of events may be kept. */
@@ -52,6 +62,7 @@ export class Trimmer {
     this.#clock = clock
     this.#limit = retention.bytes
     this.#batch = Math.max(1, Math.min(BATCH.events, Math.floor(retention.events * BATCH.share)))
+    this.#few = Math.min(BATCH.few, this.#batch)
     for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
   }
 
@@ -70,13 +81,28 @@ export class Trimmer {
   }
 
   #noticeExcess(name: string, excess: number): void {
-    if (excess <= 0) {
-      this.#due.delete(name)
-      this.#crowded.delete(name)
-    } else if (excess >= this.#batch) {
-      this.#due.add(name)
-      this.#crowded.delete(name)
-    } else if (!this.#due.has(name)) this.#crowded.add(name)
+    if (excess <= 0) this.#due.delete(name)
+    if (this.#due.has(name)) return
+    const isReady = excess >= this.#few
+    this.#readyEvents += (isReady ? excess : 0) - (this.#ready.get(name) ?? 0)
+    if (isReady) this.#ready.set(name, excess)
+    else this.#ready.delete(name)
+    if (excess > 0 && !isReady) this.#crowded.add(name)
+    else this.#crowded.delete(name)
+    this.#isFull ||= excess >= this.#batch
+  }
+
+  /** Whether topics should be trimmed that are not being trimmed yet. */
+  get #begins(): boolean {
+    return this.#due.size === 0 && (this.#isFull || this.#readyEvents >= Math.max(BATCH.total, BATCH.average * this.#ready.size))
+  }
+
+  /** Has all topics trimmed that have more than a few events too much. */
+  #begin(): void {
+    for (const name of this.#ready.keys()) this.#due.add(name)
+    this.#ready.clear()
+    this.#readyEvents = 0
+    this.#isFull = false
   }
 
   #excess({ events, recent }: Topic): number {
@@ -98,7 +124,11 @@ export class Trimmer {
   look(): void {
     this.#limit = this.#limitOfBytes()
     this.#state.orphanIdBytes = orphanIdBytes(this.#tables)
-    if (this.#due.size === 0) [this.#due, this.#crowded] = [this.#crowded, this.#due]
+    if (this.#due.size === 0) {
+      this.#begin()
+      for (const name of this.#crowded) this.#due.add(name)
+      this.#crowded.clear()
+    }
     this.#tables.root.readerCheck() // a process that was reading and was killed would keep every page that it saw
     this.#lookAtOldest()
   }
@@ -119,12 +149,18 @@ export class Trimmer {
 
   /** Whether there is something to take out. */
   get isDue(): boolean {
-    return this.#due.size > 0 || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+    return this.#due.size > 0 || this.#begins || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
   }
 
   /** How many events, ids and topics are to be taken out now; no more than `limit`. */
   due(limit: number): number {
     if (this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable) return limit
+    if (this.#begins) this.#begin()
+    return this.#excessOfDue(limit)
+  }
+
+  /** How many more events topics that are due have than are kept; `limit`: that many or more. */
+  #excessOfDue(limit: number): number {
     let count = 0
     for (const name of this.#due) {
       if (count >= limit) return limit
@@ -150,9 +186,17 @@ export class Trimmer {
    */
   step(change: Change, limit: number): () => void {
     let left = limit
+    const share = this.#excessOfDue(limit + 1) <= limit ? Infinity : Math.max(MIN_SHARE, Math.ceil(limit / this.#due.size))
+    const done: string[] = []
     for (const name of this.#due) {
       if (left <= 0) break
-      left -= this.#trimTopic(change, change.topic(name), left)
+      const known = this.#state.topics.get(name)
+      const topic = change.topic(name)
+      // what this transaction has appended waits until trimming begins again; what it has purged is gone
+      const excess = known ? Math.min(this.#excess(known), this.#excess(topic)) : 0
+      const count = Math.min(excess, share, left)
+      if (count > 0) left -= this.#removeOldest(change, topic, Infinity, count)
+      if (count >= excess) done.push(name)
     }
     if (left > 0 && (this.#hasOld || this.isTooLarge)) left -= this.#trimOldest(change, left)
     if (limit > 0 && this.#hasOrphans) this.#forgetIds(change, Math.max(1, left))
@@ -161,6 +205,7 @@ export class Trimmer {
     if (hasSteps) this.#tables.meta.putSync('clock', this.#clock.steps)
     return () => {
       if (hasSteps) this.#clock.isDirty = false
+      for (const name of done) this.#due.delete(name)
       this.changed(change)
       if (this.#hasOld || this.#hasOrphans || this.#hasForgettable) this.#lookAtOldest()
     }
@@ -177,11 +222,6 @@ export class Trimmer {
    */
   purge(change: Change, topic: Topic, until: number, limit: number): number {
     return this.#removeOldest(change, topic, Math.min(until, this.#state.totals.indexed), limit)
-  }
-
-  #trimTopic(change: Change, topic: Topic, limit: number): number {
-    const count = Math.min(this.#excess(topic), limit)
-    return count <= 0 ? 0 : this.#removeOldest(change, topic, Infinity, count)
   }
 
   #removeOldest(change: Change, topic: Topic, until: number, limit: number): number {

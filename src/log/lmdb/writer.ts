@@ -26,8 +26,8 @@ const MIN_TURNS = 2
 const LARGEST = 256 * 1024
 /** What its header, topic, type and publisher id take at most, in bytes. */
 const LARGEST_ENVELOPE = 4 * 1024
-/** How many events a transaction trims beside its appends, so that trimming keeps up with any load. */
-const TRIM_STEP = 200
+/** How many more events a transaction trims than it appends, so that trimming keeps up with any load, and how many at most. */
+const TRIM_STEP = { more: 1_000, most: 2_000 }
 /** When there is little room, transactions become smaller down to this share of their usual size. */
 const MIN_SHARE = 1 / 128
 /** How many events a transaction takes out of topics that are purged: then it holds the event loop for some milliseconds. */
@@ -182,7 +182,7 @@ export class Writer {
 
   async #run(evenIfIdle: boolean): Promise<void> {
     await setImmediate() // everything that is published in one turn goes into one transaction
-    for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = this.#canTrim && !this.#closed && this.#isDue) {
+    for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = this.#canTrim && !this.#closed && (evenIfIdle ? this.#isDue : this.#isPressing)) {
       const appends = this.#trimsFirst ? [] : this.#appends.takeGroup()
       const began = performance.now()
       const commit = this.#commit(appends, this.#records.splice(0), this.#purges.pending())
@@ -224,7 +224,12 @@ export class Writer {
 
   /** Whether there is something to do that nobody waits for. */
   get #isDue(): boolean {
-    return this.#index.isUnderWay || this.#trimmer.needsIndex || this.#trimmer.isDue
+    return this.#isPressing || this.#trimmer.isDue
+  }
+
+  /** Whether some of that should not wait for the next append or tick. */
+  get #isPressing(): boolean {
+    return this.#index.isUnderWay || this.#trimmer.needsIndex || this.#trimmer.isBehind
   }
 
   /** @returns how many appends there are when each publisher that is answered publishes again; 0: all were refused */
@@ -307,7 +312,7 @@ export class Writer {
    */
   #limits(must: Work, least?: typeof NO_LIMITS): Limits | undefined {
     const { room } = this.#options
-    const trims = this.#trimmer.due(TRIM_STEP + 2 * must.events)
+    const trims = this.#trimmer.due(Math.min(TRIM_STEP.more + must.events, TRIM_STEP.most))
     const purges = this.#purges.size > 0 ? PURGE_STEP : 0
     const index = this.#needsIndex ? this.#index.next() : 0
     if (trims + purges + index === 0) {

@@ -22,17 +22,18 @@ const anyEvent = fc.record({
 
 /** A row of its own. */
 function rowOf(sequence: number, event: Parameters<typeof encodeRow>[1], time = 5, previous = 0): Buffer {
-  return Buffer.from(encodeRow(sequence, event, time, previous).row)
+  const { row } = encodeRow(sequence, event, time, previous)
+  return Buffer.from(row.subarray(0, row.end))
 }
 
 await t.test('every event that a log can hold', async (t) => {
   fc.assert(fc.property(anyEvent, anySequence, anyTime, anySequence, (event, sequence, time, previous) => {
     const { row, size } = encodeRow(sequence, event, time, previous)
-    const shown = readInPlace(sequence, row)
+    const shown = readInPlace(sequence, row.subarray(0, row.end))
     t.strictSame(shown && toStoredEvent(shown), toStored(sequence, event, time))
     t.ok(Buffer.isBuffer(shown?.payload), 'its payload is not made a string')
     t.equal(previousOf(row), previous)
-    t.equal(sizeOfStored(row), size)
+    t.equal(sizeOfStored(row.subarray(0, row.end)), size)
     t.equal(sizeOf(event), size)
   }), { numRuns: 60 })
   t.throws(() => encodeRow(1, { topic: 'x'.repeat(65_536), type: undefined, id: undefined, kind: 'text', payload: '' }, 0, 0), RangeError)
