@@ -31,6 +31,7 @@ import { describeNative, nativeSockets } from './server/native.js'
 import { NO_STORE } from './server/no-store.js'
 import pipelining from './plugins/pipelining.js'
 import query from './plugins/query.js'
+import { checks, preparation } from './plugins/request-steps.js'
 import slowRequests, { closeAfter, isBodyUnderWay } from './plugins/slow-requests.js'
 import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
@@ -87,11 +88,13 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     await scope.register(encapsulation, { embedded: !ownsRoot })
     await scope.register(mount)
     await scope.register(pipelining)
+    await scope.register(preparation)
     await scope.register(noStore)
     await scope.register(forwardedFor)
     await scope.register(eventStream, { ...settings, native })
     await scope.register(errorHandling, { handleNotFound: hasPlace })
     await scope.register(cors, settings)
+    await scope.register(checks)
     if (ownsRoot) await scope.register(hostHeader)
     await scope.register(draining)
     await scope.register(slowRequests, { bodyTimeout })

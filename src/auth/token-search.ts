@@ -40,8 +40,11 @@ const FOUND: Record<TokenSource, string> = {
  * @throws Problem `token-in-query`
  */
 export function refuseTokenInQuery(request: FastifyRequest, inQuery: boolean): void {
-  const named = Object.keys(request.query as object).find((name) => QUERY_NAMES.includes(name.toLowerCase()))
-  if (named === undefined || (inQuery && named === 'token')) return
+  for (const name in request.query as object) if (QUERY_NAMES.includes(name.toLowerCase())) return refuseTokenNamed(name, inQuery)
+}
+
+function refuseTokenNamed(named: string, inQuery: boolean): void {
+  if (inQuery && named === 'token') return
   throw new Problem('token-in-query', `The query has ${quote(named)}. URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`)
 }
 

@@ -145,10 +145,7 @@ export default fp<Options>(async (app, { anonymousSubscribe, authenticate, corsO
     },
   })
   app.decorateRequest('fanfareToken', null)
-  app.addHook('onRequest', (request, _reply, done) => {
-    refuseTokenInQuery(request, queryToken)
-    done()
-  })
+  app.checkEach((request) => refuseTokenInQuery(request, queryToken))
   app.decorate('authenticate', async (request: FastifyRequest) => {
     const search = request.fanfareToken = findToken(request, queryToken)
     const isSafe = SAFE_METHODS.includes(request.method)
@@ -168,4 +165,4 @@ export default fp<Options>(async (app, { anonymousSubscribe, authenticate, corsO
     if (principal) requireInForce(principal)
     done()
   })
-}, { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors'] })
+}, { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors', 'fanfare-checks'] })

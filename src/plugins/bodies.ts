@@ -47,11 +47,10 @@ export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
   app.removeAllContentTypeParsers()
 
   // Clients that name a type with every request do so also where there is no body to have it.
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.checkEach((request) => {
     const { headers } = request
     if (isExpectationUnmet(request.raw)) throw new Problem('expectation-failed', `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`)
     if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions)) delete headers['content-type']
-    done()
   })
 
   const json = (request: FastifyRequest, body: IncomingMessage, done: Done) => {
@@ -109,7 +108,7 @@ export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
       else done(null, value)
     })
   }
-}, { name: 'fanfare-bodies', fastify: '5.x', dependencies: ['fanfare-slow-requests'] })
+}, { name: 'fanfare-bodies', fastify: '5.x', dependencies: ['fanfare-slow-requests', 'fanfare-checks'] })
 
 /** Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs something. */
 function takesBody({ config, schema }: Pick<FastifyRequest['routeOptions'], 'config' | 'schema'>): boolean {

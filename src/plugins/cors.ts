@@ -71,10 +71,9 @@ export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) =>
     request.log.info({ origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' }, 'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it')
   }
 
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.prepareEach((request) => {
     tellOfRefusal(request)
     if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
-    done()
   })
   if (listed.size === 0) return
   if (app.hasRequestDecorator('corsPreflightEnabled')) throw new SettingsError('The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.')
@@ -86,7 +85,7 @@ export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) =>
     maxAge: PREFLIGHT_MAX_AGE,
     strictPreflight: false, // OPTIONS by hand is answered too
   })
-}, { name: 'fanfare-cors', fastify: '5.x' })
+}, { name: 'fanfare-cors', fastify: '5.x', dependencies: ['fanfare-preparation'] })
 
 /** Leaves in a preflight the headers that are allowed, since @fastify/cors repeats what it finds there. */
 function limitAskedHeaders({ headers }: FastifyRequest): void {

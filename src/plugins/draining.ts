@@ -3,8 +3,7 @@ import fp from 'fastify-plugin'
 
 export default fp(async (app) => {
   // A client that goes on would send its next request to a hub that is about to stop.
-  app.addHook('onSend', (request, reply, payload, done) => {
+  app.beforeEachAnswer((request, reply) => {
     if (app.fanfareHub.draining && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-    done(null, payload)
   })
-}, { name: 'fanfare-draining', fastify: '5.x', dependencies: ['fanfare-hub'] })
+}, { name: 'fanfare-draining', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-checks'] })

@@ -12,12 +12,11 @@ const WITH_PORT = /^(?:(\d{1,3}(?:\.\d{1,3}){3})\s*:\s*\d{1,5}|\[([0-9a-f:.]{2,4
 const QUOTED = /^"(.*)"$/
 
 export default fp(async (app) => {
-  app.addHook('onRequest', ({ headers }, _reply, done) => {
+  app.prepareEach(({ headers }) => {
     const forwarded = headers['x-forwarded-for']
     if (typeof forwarded === 'string' && /[:"]/.test(forwarded)) headers['x-forwarded-for'] = forwarded.split(',').map(addressIn).join(', ')
-    done()
   })
-}, { name: 'fanfare-forwarded-for', fastify: '5.x' })
+}, { name: 'fanfare-forwarded-for', fastify: '5.x', dependencies: ['fanfare-preparation'] })
 
 function addressIn(entry: string): string {
   const address = entry.trim().replace(QUOTED, '$1').trim()

@@ -11,17 +11,17 @@ import { quote } from '../model/quote.js'
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/
 
 export default fp(async (app) => {
-  app.addHook('onRequest', (request, reply, done) => {
+  app.checkEach((request, reply) => {
     const hosts = countHosts(request.raw)
     const isOne = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
     const { host = '' } = request.headers
-    if (isOne && HOST.test(host)) return done()
+    if (isOne && HOST.test(host)) return
     if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-    done(new Problem('invalid-request', isOne
+    throw new Problem('invalid-request', isOne
       ? `The header "Host" is ${quote(host)}, which names no host and port.`
-      : `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`))
+      : `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`)
   })
-}, { name: 'fanfare-host-header', fastify: '5.x' })
+}, { name: 'fanfare-host-header', fastify: '5.x', dependencies: ['fanfare-checks'] })
 
 function countHosts({ rawHeaders }: IncomingMessage): number {
   let count = 0

@@ -6,8 +6,5 @@ import fp from 'fastify-plugin'
 import { NO_STORE } from '../server/no-store.js'
 
 export default fp(async (app) => {
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.header('cache-control', NO_STORE['cache-control'])
-    done()
-  })
-}, { name: 'fanfare-no-store', fastify: '5.x' })
+  app.prepareEach((_request, reply) => void reply.header('cache-control', NO_STORE['cache-control']))
+}, { name: 'fanfare-no-store', fastify: '5.x', dependencies: ['fanfare-preparation'] })

@@ -4,17 +4,23 @@
  * have any number made. A stream needs the connection for itself.
  */
 import { Http2ServerResponse } from 'node:http2'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
 const READS = ['GET', 'HEAD']
 
 export default fp(async (app) => {
-  app.addHook('onRequest', (request, reply, done) => {
-    if (READS.includes(request.method) && !hasTurn(reply)) afterTurn(reply, done)
-    else done()
+  app.addHook('onRoute', (route) => {
+    if (![route.method].flat().some((method) => READS.includes(method))) return
+    const hooks = route.onRequest === undefined ? [] : [route.onRequest].flat()
+    route.onRequest = [awaitTurn, ...hooks]
   })
 }, { name: 'fanfare-pipelining', fastify: '5.x' })
+
+function awaitTurn(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  if (READS.includes(request.method) && !hasTurn(reply)) afterTurn(reply, done)
+  else done()
+}
 
 /** Whether the answers before it are out, or the peer has gone. */
 function hasTurn({ raw, request: { raw: message } }: FastifyReply): boolean {

@@ -26,14 +26,12 @@ export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
   })
 
   // On HTTP/2 the rest holds up nothing but its own stream, which is ended after a while.
-  app.addHook('onResponse', (request, _reply, done) => {
-    done()
-    const { raw } = request
+  app.afterEachAnswer(({ raw }) => {
     if (raw.httpVersionMajor === 1 || !hasBody(raw) || raw.complete || raw.destroyed) return
     const timer = setTimeout(() => raw.destroy(), Math.min(bodyTimeout, DROP_TIME)).unref()
     raw.once('close', () => clearTimeout(timer))
   })
-}, { name: 'fanfare-slow-requests', fastify: '5.x' })
+}, { name: 'fanfare-slow-requests', fastify: '5.x', dependencies: ['fanfare-checks'] })
 
 /** Whether a request on HTTP/1 has a body of which something is still to come. */
 export function isBodyUnderWay({ raw }: FastifyRequest): boolean {

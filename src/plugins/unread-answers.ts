@@ -4,7 +4,6 @@
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
-import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { queueSizeOf } from '../server/direct-writer.js'
 import type { NativePaths } from '../server/native.js'
@@ -66,14 +65,8 @@ export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(async
   let watched = new Map<Answer, Watched>()
 
   app.decorateReply('answerSlot', -1)
-  app.addHook('onSend', (_request, reply: FastifyReply, payload, done) => {
-    reply.answerSlot = given.add(reply.raw)
-    done(null, payload)
-  })
-  app.addHook('onResponse', (_request, { raw, answerSlot }: FastifyReply, done) => {
-    given.delete(raw, answerSlot)
-    done()
-  })
+  app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = given.add(reply.raw)))
+  app.afterEachAnswer((_request, { raw, answerSlot }) => given.delete(raw, answerSlot))
   const timer = setInterval(() => look(performance.now()), Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / LOOKS))).unref()
   app.addHook('onClose', async () => clearInterval(timer))
 
@@ -101,7 +94,7 @@ export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(async
     if (answer instanceof Http2ServerResponse) answer.stream.destroy()
     else answer.destroy()
   }
-}, { name: 'fanfare-unread-answers', fastify: '5.x' })
+}, { name: 'fanfare-unread-answers', fastify: '5.x', dependencies: ['fanfare-checks'] })
 
 function isGone(answer: Answer): boolean {
   return answer instanceof Http2ServerResponse ? answer.stream.destroyed : answer.destroyed || answer.writableFinished

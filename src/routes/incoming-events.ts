@@ -59,34 +59,38 @@ export class IncomingEvents {
    * @throws Problem, HubError
    */
   check(input: unknown, path: string): CheckedEvent {
-    const principal = this.#publisher()
-    return this.#checkGranted(input) ?? this.#check(principal, input, path)
+    return this.accept(input) ?? this.#check(input, path)
   }
 
   /**
-   * Checks an event of a topic that was granted before. The hub refuses whatever the schema refuses, at a part of the cost.
-   * @returns `undefined` when `#check` is to decide, or to say what is wrong
+   * As `check`, at a part of its cost: the hub refuses whatever the schema refuses.
+   * @returns `undefined` when the event is refused, for a reason that only `check` says
+   * @throws Problem when the token has ended
    */
-  #checkGranted(input: unknown): CheckedEvent | undefined {
+  accept(input: unknown): CheckedEvent | undefined {
+    const principal = this.#publisher()
     const topic = typeof input === 'object' && input !== null && 'topic' in input ? input.topic : undefined
-    if (typeof topic !== 'string' || !this.#granted.has(topic)) return undefined
+    if (typeof topic !== 'string') return undefined
     try {
+      this.#authorize(principal, topic)
       return this.#hub.check(topic, input as BatchEvent)
     } catch {
       return undefined
     }
   }
 
-  #check(principal: Principal, input: unknown, path: string): CheckedEvent {
+  #check(input: unknown, path: string): CheckedEvent {
     requireShape(shape, input, this.#kind, path, this.#kind === 'line' ? 'invalid-line' : 'invalid-request')
-    const { topic } = input
-    if (!this.#granted.has(topic)) {
-      requireTopic(topic)
-      authorize(principal, 'publish', [topic])
-      if (this.#granted.size >= GRANTED) this.#granted.clear()
-      this.#granted.add(topic)
-    }
-    return this.#hub.check(topic, input)
+    this.#authorize(this.#publisher(), input.topic)
+    return this.#hub.check(input.topic, input)
+  }
+
+  #authorize(principal: Principal, topic: string): void {
+    if (this.#granted.has(topic)) return
+    requireTopic(topic)
+    authorize(principal, 'publish', [topic])
+    if (this.#granted.size >= GRANTED) this.#granted.clear()
+    this.#granted.add(topic)
   }
 
   /** The refusal of an event that has more than `maxLength` bytes. */
