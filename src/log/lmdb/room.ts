@@ -27,7 +27,10 @@ const AHEAD = { share: 1 / 8, min: 2 * 1024 * 1024, max: 16 * 1024 * 1024 }
 const MAX_WISH = 32 * 1024 * 1024
 /** What publishing leaves to other users of a file system, in bytes. */
 const LEFT_TO_OTHERS = 1024 * 1024
-/** How much the file is extended by one write, in bytes. */
+/**
+ * How much the file is extended by one write, in bytes. The kernel keeps what one write has written as one piece, and a page
+ * that is changed later costs more the larger its piece is; a write waits for the flush of a transaction that is under way.
+ */
 const CHUNK = 128 * 1024
 /** A disk that was full is looked at again after this time, in milliseconds. */
 const RETRY = 200

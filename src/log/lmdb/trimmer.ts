@@ -191,11 +191,11 @@ export class Trimmer {
     for (const name of this.#due) {
       if (left <= 0) break
       const known = this.#state.topics.get(name)
-      const topic = change.topic(name)
+      const topic = known && change.topic(name)
       // what this transaction has appended waits until trimming begins again; what it has purged is gone
-      const excess = known ? Math.min(this.#excess(known), this.#excess(topic)) : 0
+      const excess = topic ? Math.min(this.#excess(known), this.#excess(topic)) : 0
       const count = Math.min(excess, share, left)
-      if (count > 0) left -= this.#removeOldest(change, topic, Infinity, count)
+      if (topic && count > 0) left -= this.#removeOldest(change, topic, Infinity, count)
       if (count >= excess) done.push(name)
     }
     if (left > 0 && (this.#hasOld || this.isTooLarge)) left -= this.#trimOldest(change, left)
