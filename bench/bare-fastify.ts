@@ -1,4 +1,6 @@
-/** The floor for `many-topics`: an application that writes what is posted to a topic to the one socket that reads it. */
+/**
+ * The floor for `many-topics`: an application that writes what is posted to a topic to the one socket that reads it.
+ */
 import type { Socket } from 'node:net'
 import Fastify from 'fastify'
 

@@ -16,5 +16,7 @@ export function onCore(role: Role, command: string[]): [program: string, ...args
 
 /** Says where the processes run, for the head of the table. */
 export function describeCores(): string {
-  return canPin ? `hub on core ${CORES.hub}, load on core ${CORES.load}` : 'not pinned to cores (no taskset, or one core)'
+  return canPin
+    ? `hub on core ${CORES.hub}, load on core ${CORES.load}`
+    : 'not pinned to cores (no taskset, or one core)'
 }

@@ -13,7 +13,8 @@ import type { Scenario } from './scenarios/scenario.js'
 /** Files that a process has open beside its sockets. */
 const OTHER_FILES = 100
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130)) // the servers end with this process
+// the servers end with this process
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
 try {
   const options = readOptions(process.argv.slice(2))
@@ -24,7 +25,9 @@ try {
 }
 
 async function run(selected: Scenario[], options: Options): Promise<number> {
-  console.log(`Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'}; ${describeCores()}; log: ${options.log}${options.durability === undefined ? '' : `, ${options.durability}`}${options.quick ? '; quick, so not for quoting' : ''}\n`)
+  console.log(
+    `Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'}; ${describeCores()}; log: ${options.log}${options.durability === undefined ? '' : `, ${options.durability}`}${options.quick ? '; quick, so not for quoting' : ''}\n`,
+  )
   console.log(printHead())
   let faults = 0
   for (const scenario of selected) {
@@ -42,11 +45,15 @@ async function run(selected: Scenario[], options: Options): Promise<number> {
 /** @throws UsageError when there is no such scenario, or the machine does not allow as many connections as one needs */
 function select({ scenarios: names }: Options): Scenario[] {
   const unknown = names.find((name) => !scenarios.some((scenario) => scenario.name === name))
-  if (unknown !== undefined) throw new UsageError(`There is no scenario ${unknown}; there are ${scenarios.map(({ name }) => name).join(', ')}.`)
+  if (unknown !== undefined)
+    throw new UsageError(`There is no scenario ${unknown}; there are ${scenarios.map(({ name }) => name).join(', ')}.`)
   const selected = names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name))
   const limit = openFileLimit()
   for (const { name, openFiles } of selected) {
-    if (openFiles + OTHER_FILES > limit) throw new UsageError(`${name} needs ${openFiles + OTHER_FILES} open files in one process, and only ${limit} are allowed: raise the limit (ulimit -n) or leave it out.`)
+    if (openFiles + OTHER_FILES > limit)
+      throw new UsageError(
+        `${name} needs ${openFiles + OTHER_FILES} open files in one process, and only ${limit} are allowed: raise the limit (ulimit -n) or leave it out.`,
+      )
   }
   return selected
 }

@@ -35,7 +35,10 @@ export interface Publishing extends Omit<PublisherPlan, 'port' | 'topics'>, Publ
 const QUIET = 3_000
 
 /** Publishes to the subscribers that are there, and waits until they have everything. */
-export async function measurePublishing(stage: Stage, { streamsPerEvent, warmUp, events, rate, ...publishers }: Publishing): Promise<Measured> {
+export async function measurePublishing(
+  stage: Stage,
+  { streamsPerEvent, warmUp, events, rate, ...publishers }: Publishing,
+): Promise<Measured> {
   await stage.publishers.tell('connectPublishers', { port: stage.server.port, topics: 1, ...publishers })
   const pace = rate === undefined ? {} : { rate }
   if (warmUp > 0) await publishBefore(stage, EVERYBODY, { events: warmUp, ...pace }, streamsPerEvent)
@@ -44,11 +47,23 @@ export async function measurePublishing(stage: Stage, { streamsPerEvent, warmUp,
   const published = await stage.publishers.tell('publish', { events, ...pace })
   const expected = published.published * streamsPerEvent
   const received = await receive(stage, EVERYBODY, expected)
-  return { ...rates(published, received), ...clock(received.delivered), delivered: received.delivered, expected, latency: received.latency, faults: faultsOf(received, expected) }
+  return {
+    ...rates(published, received),
+    ...clock(received.delivered),
+    delivered: received.delivered,
+    expected,
+    latency: received.latency,
+    faults: faultsOf(received, expected),
+  }
 }
 
 /** Publishes before anything is measured: what a group has received of it is forgotten, and answered. */
-export async function publishBefore(stage: Stage, group: string, plan: PublishPlan, streamsPerEvent: number): Promise<Received> {
+export async function publishBefore(
+  stage: Stage,
+  group: string,
+  plan: PublishPlan,
+  streamsPerEvent: number,
+): Promise<Received> {
   await stage.publishers.tell('publish', plan)
   const received = await receive(stage, group, plan.events * streamsPerEvent)
   await stage.subscribers.tell('clear', { group })

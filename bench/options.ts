@@ -24,8 +24,15 @@ const USAGE = `npm run bench [-- scenario…] [--quick] [--runs <n>] [--log memo
 /** @throws UsageError saying what is wrong with the arguments */
 export function readOptions(args: string[]): Options {
   const { values, positionals } = parse(args)
-  if (!/^[1-9]\d?$/.test(values.runs)) throw new UsageError(`--runs is a number from 1 to 99, not ${values.runs}.\n${USAGE}`)
-  return { scenarios: positionals, quick: values.quick, runs: Number(values.runs), log: values.log, durability: values.durability }
+  if (!/^[1-9]\d?$/.test(values.runs))
+    throw new UsageError(`--runs is a number from 1 to 99, not ${values.runs}.\n${USAGE}`)
+  return {
+    scenarios: positionals,
+    quick: values.quick,
+    runs: Number(values.runs),
+    log: values.log,
+    durability: values.durability,
+  }
 }
 
 function parse(args: string[]) {

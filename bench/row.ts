@@ -16,11 +16,26 @@ export interface Row extends Partial<Omit<Measured, 'faults'>> {
 const COLUMNS: { title: string; width: number; left?: boolean; cell: (row: Row) => string }[] = [
   { title: 'scenario', width: 14, left: true, cell: ({ scenario }) => scenario },
   { title: 'figure', width: 42, left: true, cell: ({ figure }) => figure },
-  { title: 'target', width: 26, left: true, cell: ({ target, reached }) => (reached === undefined ? target : `${target} ${reached ? '✓' : '✗'}`) },
-  { title: 'delivered/expected', width: 21, cell: ({ delivered, expected }) => (delivered === undefined || expected === undefined ? '' : `${delivered}/${expected}`) },
+  {
+    title: 'target',
+    width: 26,
+    left: true,
+    cell: ({ target, reached }) => (reached === undefined ? target : `${target} ${reached ? '✓' : '✗'}`),
+  },
+  {
+    title: 'delivered/expected',
+    width: 21,
+    cell: ({ delivered, expected }) =>
+      delivered === undefined || expected === undefined ? '' : `${delivered}/${expected}`,
+  },
   { title: 'publishes/s', width: 11, cell: ({ publishesPerSecond }) => whole(publishesPerSecond) },
   { title: 'deliveries/s', width: 12, cell: ({ deliveriesPerSecond }) => whole(deliveriesPerSecond) },
-  { title: 'p50/p99/max ms', width: 20, cell: ({ latency }) => (latency ? [latency.p50, latency.p99, latency.max].map((value) => value.toFixed(1)).join('/') : '') },
+  {
+    title: 'p50/p99/max ms',
+    width: 20,
+    cell: ({ latency }) =>
+      latency ? [latency.p50, latency.p99, latency.max].map((value) => value.toFixed(1)).join('/') : '',
+  },
   { title: 'CPU µs', width: 7, cell: ({ cpuPerDelivery }) => fixed(cpuPerDelivery, 2) },
   { title: 'MiB', width: 5, cell: ({ memory }) => whole(memory) },
   { title: 'hub %', width: 5, cell: ({ hubShare }) => percent(hubShare) },
@@ -47,7 +62,11 @@ Where the load takes all of its core and the hub does not, the load is what was 
 set, something else had the processors: run it again when the machine is quiet.`
 
 function line(text: (column: (typeof COLUMNS)[number]) => string): string {
-  return COLUMNS.map((column) => (column.left ? text(column).padEnd(column.width) : text(column).padStart(column.width))).join('  ').trimEnd()
+  return COLUMNS.map((column) =>
+    column.left ? text(column).padEnd(column.width) : text(column).padStart(column.width),
+  )
+    .join('  ')
+    .trimEnd()
 }
 
 function whole(value: number | undefined): string {

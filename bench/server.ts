@@ -27,7 +27,10 @@ export class Server {
    */
   static async start(args: string[], env: Record<string, string>): Promise<Server> {
     const [program, ...rest] = onCore('hub', [process.execPath, ...args])
-    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, ...env } })
+    const child = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env.PATH, ...env },
+    })
     running.add(child)
     child.once('exit', () => running.delete(child))
     try {
@@ -60,7 +63,10 @@ async function addressOf(child: ChildProcess): Promise<string> {
   return new Promise<string>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the server does not listen')), DEADLINE)
     child.once('error', reject)
-    child.once('exit', (code, signal) => (clearTimeout(timer), reject(new Error(`the server has ended (${signal ?? code})`))))
+    child.once(
+      'exit',
+      (code, signal) => (clearTimeout(timer), reject(new Error(`the server has ended (${signal ?? code})`))),
+    )
     lines.on('line', (line) => {
       const { address } = parse(line)
       if (typeof address !== 'string') return

@@ -31,16 +31,21 @@ export class Stage {
   }
 
   /** Plays a scenario with a hub of its own, and clears up. */
-  static async withHub<T>(options: Options, env: Record<string, string>, play: (stage: Stage) => Promise<T>): Promise<T> {
+  static async withHub<T>(
+    options: Options,
+    env: Record<string, string>,
+    play: (stage: Stage) => Promise<T>,
+  ): Promise<T> {
     const directory = options.log === 'file' ? mkdtempSync(join(tmpdir(), 'fanfare-bench-')) : undefined
-    const start = () => Server.start(HUB, {
-      PORT: '0',
-      HOST: '127.0.0.1',
-      FANFARE_JWT_SECRET: SECRET,
-      FANFARE_LOG: directory === undefined ? options.log : `file:${directory}`,
-      ...(options.durability === undefined ? {} : { FANFARE_DURABILITY: options.durability }),
-      ...env,
-    })
+    const start = () =>
+      Server.start(HUB, {
+        PORT: '0',
+        HOST: '127.0.0.1',
+        FANFARE_JWT_SECRET: SECRET,
+        FANFARE_LOG: directory === undefined ? options.log : `file:${directory}`,
+        ...(options.durability === undefined ? {} : { FANFARE_DURABILITY: options.durability }),
+        ...env,
+      })
     return new Stage(await start(), start, directory).#play(play)
   }
 
@@ -64,7 +69,13 @@ export class Stage {
 
   /** Opens streams: of one topic, a few hundred at a time, when nothing else is said. */
   subscribe(plan: Subscribing): Promise<Connected> {
-    return this.subscribers.tell('subscribe', { port: this.server.port, group: EVERYBODY, topics: 1, atOnce: 200, ...plan })
+    return this.subscribers.tell('subscribe', {
+      port: this.server.port,
+      group: EVERYBODY,
+      topics: 1,
+      atOnce: 200,
+      ...plan,
+    })
   }
 
   async #play<T>(play: (stage: Stage) => Promise<T>): Promise<T> {

@@ -10,7 +10,9 @@ const MAIN = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 
 const [name = ''] = process.argv.slice(2)
 if (!isExample(name)) {
-  console.error(`${name === '' ? 'Which example?' : `There is no example "${name}".`} npm run example <name>, where <name> is one of ${NAMES.join(', ')}.`)
+  console.error(
+    `${name === '' ? 'Which example?' : `There is no example "${name}".`} npm run example <name>, where <name> is one of ${NAMES.join(', ')}.`,
+  )
   process.exit(1)
 }
 
@@ -34,7 +36,8 @@ const hub = spawn(process.execPath, [MAIN], {
 hub.once('exit', (code) => process.exit(code ?? 1))
 process.once('exit', () => hub.kill('SIGTERM')) // of an error: it would go on without us
 process.on('SIGINT', () => undefined) // Ctrl-C is for the hub, too; a second signal would end it at once
-for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM')) // and its end is ours
+// and its end is ours
+for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM'))
 
 const app = await buildExample(name, new HubClient(`http://127.0.0.1:${hubPort}`, secret))
 try {

@@ -14,47 +14,69 @@ const END = '<!-- end -->'
 
 /** What to do about each error; a code that is missing here does not compile. */
 const ADVICE: Record<ProblemCode, string> = {
-  'invalid-request': 'Compare the request with the [API](api.md); `errors` names each member or parameter that is not as it should be.',
+  'invalid-request':
+    'Compare the request with the [API](api.md); `errors` names each member or parameter that is not as it should be.',
   'unknown-parameter': 'Compare the query with the [API](api.md); the detail names the nearest parameter.',
-  'invalid-topic': 'Use 1 to 16 segments joined by `.`, each 1 to 64 of `A-Z a-z 0-9 _ ~ : @ -`, 200 characters at most.',
+  'invalid-topic':
+    'Use 1 to 16 segments joined by `.`, each 1 to 64 of `A-Z a-z 0-9 _ ~ : @ -`, 200 characters at most.',
   'reserved-topic': 'Publish to a topic whose first segment is not `fanfare`.',
-  'invalid-pattern': 'As for a topic, where a whole segment may be `*` and the last `**`. Percent-encode what the URL does not allow.',
+  'invalid-pattern':
+    'As for a topic, where a whole segment may be `*` and the last `**`. Percent-encode what the URL does not allow.',
   'invalid-cursor': 'Send an `id` or a `cursor` that the hub has sent, unchanged.',
-  'invalid-event': 'Send exactly one of `data` and `text`, nested at most 600 levels deep; the detail says which other member is not as it should be.',
+  'invalid-event':
+    'Send exactly one of `data` and `text`, nested at most 600 levels deep; the detail says which other member is not as it should be.',
   'invalid-json': 'Send JSON; the detail says where the mistake is.',
   'invalid-encoding': 'Send UTF-8.',
-  'invalid-line': 'Mend the line that `line` names and send it and all that follow; the `accepted` events before it are stored.',
+  'invalid-line':
+    'Mend the line that `line` names and send it and all that follow; the `accepted` events before it are stored.',
   'conflicting-ids': 'Send the id as `id` or as `Idempotency-Key`, or the same in both.',
-  'token-in-query': 'Send the token in the header `Authorization`. The hub accepts `?token=` only where `FANFARE_QUERY_TOKEN=true`.',
-  'missing-token': 'Send `Authorization: Bearer <token>`; from a browser a cookie (`POST /sessions`) or a ticket (`POST /tickets`); or let anybody subscribe to the topic with `FANFARE_ANONYMOUS_SUBSCRIBE`.',
+  'token-in-query':
+    'Send the token in the header `Authorization`. The hub accepts `?token=` only where `FANFARE_QUERY_TOKEN=true`.',
+  'missing-token':
+    'Send `Authorization: Bearer <token>`; from a browser a cookie (`POST /sessions`) or a ticket (`POST /tickets`); or let anybody subscribe to the topic with `FANFARE_ANONYMOUS_SUBSCRIBE`.',
   'malformed-token': 'Send the token as it was issued, after `Bearer` and a space.',
   'expired-token': 'Get a new token. Compare the clocks of issuer and hub if it should still be good.',
   'inactive-token': 'Wait until its `nbf`. Compare the clocks of issuer and hub if it should already be good.',
-  'invalid-signature': 'Sign with the key that the hub has: `FANFARE_JWT_SECRET`, or the private half of `FANFARE_JWT_PUBLIC_KEY` or of a key at `FANFARE_JWKS_URL`, named by `kid`.',
-  'invalid-algorithm': 'Sign with HS256 where the hub has a secret, else with the algorithm that fits its public key. `fanfare token --explain` tells which.',
-  'revoked-token': 'Get a new token; an admin has barred this one, or all of its subject, until a time (`GET /revocations`).',
-  'invalid-ticket': 'Get a new ticket with `POST /tickets` right before the stream is opened; it opens streams and nothing else.',
-  'invalid-claims': 'The detail names the claim: one of the grants, `sub`, `exp`, `nbf`, or `iss` or `aud` where the settings ask for one.',
-  'not-granted': 'Ask only for what the token grants, or issue one with a grant that covers the whole pattern that the detail names.',
-  'foreign-origin': 'Add the page\'s origin to `FANFARE_CORS_ORIGINS`, or send the token in the header `Authorization` rather than as a cookie. A stream with `cursor=` needs `Origin` or `Sec-Fetch-Site: same-origin`.',
-  'not-found': 'Compare method and path with the [API](api.md), and a reserved topic with [the hub\'s own](api.md#the-hubs-own-topics); mind the prefix where the hub is part of another application.',
+  'invalid-signature':
+    'Sign with the key that the hub has: `FANFARE_JWT_SECRET`, or the private half of `FANFARE_JWT_PUBLIC_KEY` or of a key at `FANFARE_JWKS_URL`, named by `kid`.',
+  'invalid-algorithm':
+    'Sign with HS256 where the hub has a secret, else with the algorithm that fits its public key. `fanfare token --explain` tells which.',
+  'revoked-token':
+    'Get a new token; an admin has barred this one, or all of its subject, until a time (`GET /revocations`).',
+  'invalid-ticket':
+    'Get a new ticket with `POST /tickets` right before the stream is opened; it opens streams and nothing else.',
+  'invalid-claims':
+    'The detail names the claim: one of the grants, `sub`, `exp`, `nbf`, or `iss` or `aud` where the settings ask for one.',
+  'not-granted':
+    'Ask only for what the token grants, or issue one with a grant that covers the whole pattern that the detail names.',
+  'foreign-origin':
+    "Add the page's origin to `FANFARE_CORS_ORIGINS`, or send the token in the header `Authorization` rather than as a cookie. A stream with `cursor=` needs `Origin` or `Sec-Fetch-Site: same-origin`.",
+  'not-found':
+    "Compare method and path with the [API](api.md), and a reserved topic with [the hub's own](api.md#the-hubs-own-topics); mind the prefix where the hub is part of another application.",
   'method-not-allowed': 'Compare the method with the [API](api.md).',
   'not-acceptable': 'Send `Accept: text/event-stream` or `Accept: application/json`.',
-  'too-many-cursors': 'Delete named cursors that are no longer used (`DELETE /cursors/{name}`), or raise `FANFARE_MAX_CURSORS_PER_SUBJECT`.',
+  'too-many-cursors':
+    'Delete named cursors that are no longer used (`DELETE /cursors/{name}`), or raise `FANFARE_MAX_CURSORS_PER_SUBJECT`.',
   'request-timeout': 'Send the request faster; an upload of lines at least an empty line within `FANFARE_UPLOAD_IDLE`.',
   'body-too-large': 'Send less: one event up to `FANFARE_MAX_EVENT_SIZE`, a batch in several, many events as NDJSON.',
   'event-too-large': 'Publish less: a reference instead of the thing itself; or raise `FANFARE_MAX_EVENT_SIZE`.',
-  'uri-too-long': 'Send a topic of at most 200 characters. In an application of your own see [embedding](embedding.md).',
-  'unsupported-media-type': 'Send `application/json`, `text/plain` (one event) or `application/x-ndjson` (`POST /events`), in UTF-8 and not compressed.',
+  'uri-too-long':
+    'Send a topic of at most 200 characters. In an application of your own see [embedding](embedding.md).',
+  'unsupported-media-type':
+    'Send `application/json`, `text/plain` (one event) or `application/x-ndjson` (`POST /events`), in UTF-8 and not compressed.',
   'expectation-failed': 'Leave out the header `Expect`, or send `100-continue`.',
-  'rate-limited': 'Wait for `Retry-After` seconds; publish many events in one request, or raise `FANFARE_PUBLISH_RATE`. Where the detail speaks of replays: read the stream first.',
-  'too-many-topics': 'Publish to topics that exist, purge topics that are no longer used, or raise `FANFARE_MAX_TOPICS`.',
-  'too-many-ids': 'Wait for `Retry-After` seconds; publish at a lower rate or without ids, raise `FANFARE_RETAIN_BYTES`, or shorten `FANFARE_DEDUP_WINDOW`.',
+  'rate-limited':
+    'Wait for `Retry-After` seconds; publish many events in one request, or raise `FANFARE_PUBLISH_RATE`. Where the detail speaks of replays: read the stream first.',
+  'too-many-topics':
+    'Publish to topics that exist, purge topics that are no longer used, or raise `FANFARE_MAX_TOPICS`.',
+  'too-many-ids':
+    'Wait for `Retry-After` seconds; publish at a lower rate or without ids, raise `FANFARE_RETAIN_BYTES`, or shorten `FANFARE_DEDUP_WINDOW`.',
   'headers-too-large': 'Send shorter headers: a token with fewer grants.',
   'internal-error': "It is the hub's fault: its log has the error, with the same `requestId`.",
   draining: 'Connect again after `Retry-After`; behind a load balancer another hub answers.',
   'too-many-connections': 'Try again after `Retry-After`; raise the limit that the detail names if it happens often.',
-  'keys-unavailable': 'Try again after `Retry-After`: the token\'s key may be newer than the hub\'s last look at `FANFARE_JWKS_URL`. If it goes on, see whether the hub can reach that.',
+  'keys-unavailable':
+    "Try again after `Retry-After`: the token's key may be newer than the hub's last look at `FANFARE_JWKS_URL`. If it goes on, see whether the hub can reach that.",
   'log-unavailable': 'Try again after `Retry-After`; look at the disk and the log of the hub.',
 }
 
@@ -76,7 +98,12 @@ function settingsRows(): string[][] {
 }
 
 function errorRows(): string[][] {
-  return (Object.keys(refusals) as ProblemCode[]).map((code) => [`\`${code}\``, String(refusals[code].status), refusals[code].title, ADVICE[code]])
+  return (Object.keys(refusals) as ProblemCode[]).map((code) => [
+    `\`${code}\``,
+    String(refusals[code].status),
+    refusals[code].title,
+    ADVICE[code],
+  ])
 }
 
 function table(head: string[], rows: string[][]): string {
@@ -88,7 +115,11 @@ function page(path: string, generated: string): { path: string; written: string;
   const written = readFileSync(locate(path), 'utf8')
   const [before, after] = [written.indexOf(BEGIN), written.indexOf(END)]
   if (before === -1 || after < before) throw new Error(`${path} lacks the marks ${BEGIN} and ${END}`)
-  return { path, written, current: `${written.slice(0, before + BEGIN.length)}\n\n${generated}\n${written.slice(after)}` }
+  return {
+    path,
+    written,
+    current: `${written.slice(0, before + BEGIN.length)}\n\n${generated}\n${written.slice(after)}`,
+  }
 }
 
 function locate(path: string): string {

@@ -1,6 +1,11 @@
 /** What a hub is put together from: as a plugin of any Fastify application, and as an application of its own. */
 import Fastify, {
-  LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyPluginCallback, type FastifyReply,
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyPluginCallback,
+  type FastifyReply,
   type FastifyRequest,
 } from 'fastify'
 import fp from 'fastify-plugin'
@@ -66,57 +71,72 @@ interface OwnOptions {
  * The hub as a plugin: decorates the application with `hub`, and serves its routes below `prefix`.
  * @throws SettingsError when an option is unknown or wrong, there is no key, or the scope has a hub already
  */
-export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(async (app, options) => {
-  const { prefix: given = '', authenticate, ownsRoot = false, timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS, ...rest } = options
-  const settings = resolveSettings(rest)
-  if (typeof given !== 'string') throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
-  if (authenticate !== undefined && typeof authenticate !== 'function') {
-    throw new SettingsError(`The option authenticate: ${quote(authenticate)} must be a function of the request.`)
-  }
-  const prefix = given.replace(/\/+$/, '')
-  const hasPlace = ownsRoot || prefix !== '' // elsewhere `/`, and what no route is found for, are the application's
-  if (Object.hasOwn(app, 'hub')) {
-    throw new SettingsError('The application has a hub, or something else called "hub", already: register another hub in a scope of its own.')
-  }
-  warnOfShortParams(app)
-  const sockets = nativeSockets(settings.nativeSockets)
-  const native = sockets.paths
-  await app.register(hub, { ...settings, native })
-  app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails says one thing: why
-  await app.register(publicHub, settings)
-  await app.register(async (scope) => {
-    await scope.register(encapsulation, { embedded: !ownsRoot })
-    await scope.register(mount)
-    await scope.register(pipelining)
-    await scope.register(preparation)
-    await scope.register(noStore)
-    await scope.register(forwardedFor)
-    await scope.register(eventStream, { ...settings, native })
-    await scope.register(errorHandling, { handleNotFound: hasPlace })
-    await scope.register(cors, settings)
-    await scope.register(checks)
-    if (ownsRoot) await scope.register(hostHeader)
-    await scope.register(draining)
-    await scope.register(slowRequests, { bodyTimeout })
-    await scope.register(unreadAnswers, { ...settings, native })
-    await scope.register(bodies, { bodyTimeout })
-    await scope.register(auth, { ...settings, authenticate })
-    await scope.register(query, settings)
-    await scope.register(limits, settings)
-    await scope.register(publish, settings)
-    await scope.register(subscribe, settings)
-    await scope.register(connections)
-    await scope.register(cursors)
-    await scope.register(presence)
-    await scope.register(sessions, settings)
-    await scope.register(tickets)
-    await scope.register(revocations)
-    await scope.register(topics)
-    await scope.register(status)
-    await scope.register(errors)
-    if (rest.console ?? hasPlace) await scope.register(webConsole)
-  }, { prefix })
-}, { name: 'fanfare', fastify: '5.x' })
+export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(
+  async (app, options) => {
+    const {
+      prefix: given = '',
+      authenticate,
+      ownsRoot = false,
+      timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS,
+      ...rest
+    } = options
+    const settings = resolveSettings(rest)
+    if (typeof given !== 'string')
+      throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
+    if (authenticate !== undefined && typeof authenticate !== 'function') {
+      throw new SettingsError(`The option authenticate: ${quote(authenticate)} must be a function of the request.`)
+    }
+    const prefix = given.replace(/\/+$/, '')
+    const hasPlace = ownsRoot || prefix !== '' // elsewhere `/`, and what no route is found for, are the application's
+    if (Object.hasOwn(app, 'hub')) {
+      throw new SettingsError(
+        'The application has a hub, or something else called "hub", already: register another hub in a scope of its own.',
+      )
+    }
+    warnOfShortParams(app)
+    const sockets = nativeSockets(settings.nativeSockets)
+    const native = sockets.paths
+    await app.register(hub, { ...settings, native })
+    app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails says one thing: why
+    await app.register(publicHub, settings)
+    await app.register(
+      async (scope) => {
+        await scope.register(encapsulation, { embedded: !ownsRoot })
+        await scope.register(mount)
+        await scope.register(pipelining)
+        await scope.register(preparation)
+        await scope.register(noStore)
+        await scope.register(forwardedFor)
+        await scope.register(eventStream, { ...settings, native })
+        await scope.register(errorHandling, { handleNotFound: hasPlace })
+        await scope.register(cors, settings)
+        await scope.register(checks)
+        if (ownsRoot) await scope.register(hostHeader)
+        await scope.register(draining)
+        await scope.register(slowRequests, { bodyTimeout })
+        await scope.register(unreadAnswers, { ...settings, native })
+        await scope.register(bodies, { bodyTimeout })
+        await scope.register(auth, { ...settings, authenticate })
+        await scope.register(query, settings)
+        await scope.register(limits, settings)
+        await scope.register(publish, settings)
+        await scope.register(subscribe, settings)
+        await scope.register(connections)
+        await scope.register(cursors)
+        await scope.register(presence)
+        await scope.register(sessions, settings)
+        await scope.register(tickets)
+        await scope.register(revocations)
+        await scope.register(topics)
+        await scope.register(status)
+        await scope.register(errors)
+        if (rest.console ?? hasPlace) await scope.register(webConsole)
+      },
+      { prefix },
+    )
+  },
+  { name: 'fanfare', fastify: '5.x' },
+)
 
 /** The longest topic, each of its characters percent-encoded. */
 const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
@@ -130,31 +150,43 @@ export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For
  * The hub as an application of its own.
  * @throws SettingsError when an option is wrong or unknown, or there is no key
  */
-export async function buildApp({ trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings, logger: FastifyBaseLogger | false = false): Promise<FastifyInstance> {
+export async function buildApp(
+  { trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings,
+  logger: FastifyBaseLogger | false = false,
+): Promise<FastifyInstance> {
   const { corsOrigins, nativeSockets: setting } = resolveSettings(settings)
   const listed = new OriginList(corsOrigins)
   const trustProxy = checkTrustProxy(trusted)
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
-    logController: new LogController({ disableRequestLogging: true }), // two lines a request cost more than publishing does; refusals are logged
+    // two lines a request cost more than publishing does; refusals are logged
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
     return503OnClosing: false, // refusals say why, also then
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // bodies have a time-out of their own, since an upload may last; plugins/host-header refuses in words where Node has none
+    // bodies have a time-out of their own, since an upload may last; plugins/host-header refuses in words where Node
+    // has none
     http: { headersTimeout: timeouts.head, connectionsCheckingInterval: timeouts.head / 3, requireHostHeader: false },
     frameworkErrors: frameworkErrorHandler(listed, timeouts.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
   })
   if (nativeSockets(setting).paths.acceptBurst) acceptFirst(app.server)
   inviteLater(app.server)
-  await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, { ...settings, ownsRoot: true, timeouts })
+  await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, {
+    ...settings,
+    ownsRoot: true,
+    timeouts,
+  })
   return app
 }
 
 /** In somebody else's application long topics may not get as far as the hub. */
 function warnOfShortParams(app: FastifyInstance): void {
   const { maxParamLength: longest = DEFAULT_MAX_PARAM_LENGTH } = routerOptionsOf(app)
-  if (longest < TOPIC_MAX_LENGTH) app.log.warn(`topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`)
+  if (longest < TOPIC_MAX_LENGTH)
+    app.log.warn(
+      `topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`,
+    )
 }
 
 /** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
@@ -162,7 +194,11 @@ function frameworkErrorHandler(listed: OriginList, bodyTimeout: number) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)
     const preflight = preflightHeaders(listed, request)
-    if (preflight) return void reply.code(204).headers({ ...NO_STORE, ...preflight }).send()
+    if (preflight)
+      return void reply
+        .code(204)
+        .headers({ ...NO_STORE, ...preflight })
+        .send()
     reply.headers({ ...NO_STORE, ...corsHeaders(listed, request.headers.origin) })
     void sendProblem(toProblem(err), '', request, reply)
   }

@@ -1,4 +1,6 @@
-/** Every refusal: its stable code, its HTTP status and its words, in one table. The details are said where it happens. */
+/**
+ * Every refusal: its stable code, its HTTP status and its words, in one table. The details are said where it happens.
+ */
 import { STATUS_CODES } from 'node:http'
 
 interface Refusal {
@@ -79,7 +81,12 @@ export class Problem extends Error {
    * @param detail what is wrong with this request, and what to do
    * @param options `retryAfter` in seconds, where a temporary refusal knows it better than the table
    */
-  constructor(code: ProblemCode, detail: string, extensions: Record<string, unknown> = {}, options?: ErrorOptions & { retryAfter?: number }) {
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    extensions: Record<string, unknown> = {},
+    options?: ErrorOptions & { retryAfter?: number },
+  ) {
     super(detail, options)
     const refusal: Refusal = refusals[code]
     this.code = code

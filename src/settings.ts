@@ -27,7 +27,10 @@ const KINDS = {
   bytes: ['a whole number of bytes', isWhole],
   count: ['a whole number', isWhole],
   flag: ['true or false', (value: unknown) => typeof value === 'boolean'],
-  list: ['an array of strings', (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes(','))],
+  list: [
+    'an array of strings',
+    (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string' && !item.includes(',')),
+  ],
 } as const satisfies Record<string, [words: string, is: (value: unknown) => boolean]>
 
 type Kind = keyof typeof KINDS
@@ -37,7 +40,8 @@ function isWhole(value: unknown): boolean {
 }
 
 /**
- * @param parse returns `undefined` for what cannot be read, or throws an Error that says what is wrong and starts with "must be"
+ * @param parse returns `undefined` for what cannot be read, or throws an Error that says what is wrong and starts with
+ *   "must be"
  * @param print writes a value as it would be written in the environment
  */
 function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (value: T) => string = String) {
@@ -51,30 +55,86 @@ function setting<T>(form: Form, parse: (text: string) => T | undefined, print: (
 }
 
 const duration = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h', kind: 'milliseconds' }, parseDuration, printDuration)
+  setting(
+    { default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h', kind: 'milliseconds' },
+    parseDuration,
+    printDuration,
+  )
 const shortTime = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, at most 24h', kind: 'milliseconds' }, (text) => atMost(MAX_DRAIN, parseDuration(text)), printDuration)
+  setting(
+    {
+      default: fallback,
+      description,
+      expects: 'a duration such as 250ms, 15s or 24h, at most 24h',
+      kind: 'milliseconds',
+    },
+    (text) => atMost(MAX_DRAIN, parseDuration(text)),
+    printDuration,
+  )
 const someTime = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a duration such as 250ms, 15s or 24h, more than nothing', kind: 'milliseconds' }, (text) => positive(parseDuration(text)), printDuration)
+  setting(
+    {
+      default: fallback,
+      description,
+      expects: 'a duration such as 250ms, 15s or 24h, more than nothing',
+      kind: 'milliseconds',
+    },
+    (text) => positive(parseDuration(text)),
+    printDuration,
+  )
 const durationOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h', kind: 'milliseconds' }, (text) => (text === 'off' ? 0 : parseDuration(text)), printDuration)
+  setting(
+    { default: 'off', description, expects: '"off" or a duration such as 250ms, 15s or 24h', kind: 'milliseconds' },
+    (text) => (text === 'off' ? 0 : parseDuration(text)),
+    printDuration,
+  )
 const size = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' }, (text) => positive(parseSize(text)), (bytes) => `${bytes}B`)
+  setting(
+    { default: fallback, description, expects: 'a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' },
+    (text) => positive(parseSize(text)),
+    (bytes) => `${bytes}B`,
+  )
 const sizeOrAuto = (description: string) =>
-  setting({ default: 'auto', description, expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing', kind: 'bytes' }, (text) => (text === 'auto' ? 0 : positive(parseSize(text))), (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`))
+  setting(
+    {
+      default: 'auto',
+      description,
+      expects: '"auto" or a size such as 256KiB or 1GiB, more than nothing',
+      kind: 'bytes',
+    },
+    (text) => (text === 'auto' ? 0 : positive(parseSize(text))),
+    (bytes: number) => (bytes === 0 ? 'auto' : `${bytes}B`),
+  )
 const count = (fallback: string, description: string) =>
-  setting({ default: fallback, description, expects: 'a whole number, 1 or more', kind: 'count' }, (text) => (/^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined))
+  setting({ default: fallback, description, expects: 'a whole number, 1 or more', kind: 'count' }, (text) =>
+    /^[1-9]\d*(_\d+)*$/.test(text) && text.length <= 15 ? Number(text.replaceAll('_', '')) : undefined,
+  )
 const countOrOff = (description: string) =>
-  setting({ default: 'off', description, expects: '"off" or a whole number, 1 or more', kind: 'count' }, (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined), (number: number) => (number === 0 ? 'off' : String(number)))
+  setting(
+    { default: 'off', description, expects: '"off" or a whole number, 1 or more', kind: 'count' },
+    (text) => (text === 'off' ? 0 : /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined),
+    (number: number) => (number === 0 ? 'off' : String(number)),
+  )
 const flag = (description: string, fallback: 'true' | 'false' = 'false') =>
-  setting({ default: fallback, description, expects: 'true or false', kind: 'flag' }, (text) => (text === 'true' ? true : text === 'false' ? false : undefined))
+  setting({ default: fallback, description, expects: 'true or false', kind: 'flag' }, (text) =>
+    text === 'true' ? true : text === 'false' ? false : undefined,
+  )
 const text = (description: string, fallback?: string) =>
-  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) => (value === '' ? undefined : value))
+  setting({ ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }, (value) =>
+    value === '' ? undefined : value,
+  )
 
 const oneOf = <T extends string>(values: readonly T[], fallback: T, description: string) =>
-  setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) => values.find((candidate) => candidate === value))
+  setting({ default: fallback, description, expects: `one of ${values.join(', ')}` }, (value) =>
+    values.find((candidate) => candidate === value),
+  )
 /** @param faultOf says what is wrong with an item, and `faultOfAll` with the list; `undefined` when nothing is */
-const list = (description: string, what: string, faultOf: (item: string) => string | undefined, faultOfAll: (items: string[]) => string | undefined = () => undefined) => {
+const list = (
+  description: string,
+  what: string,
+  faultOf: (item: string) => string | undefined,
+  faultOfAll: (items: string[]) => string | undefined = () => undefined,
+) => {
   const expects = `${what}, separated by commas`
   return setting({ default: '', description, expects, kind: 'list' }, (value) => {
     const items = itemsOf(value)
@@ -84,7 +144,10 @@ const list = (description: string, what: string, faultOf: (item: string) => stri
 }
 
 function itemsOf(value: string): string[] {
-  return value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }
 
 /** @throws Error naming what is expected and the first fault */
@@ -108,48 +171,120 @@ const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 const TRUST = 'false, true, a number of proxies, or addresses and networks separated by commas'
 
 const Environment = Type.Object({
-  HOST: setting({
-    default: DEFAULT_HOST,
-    description: 'The address to listen on (of a name, its first), or the path of a Unix socket: `/run/fanfare.sock` or `unix:<path>`.',
-    expects: 'an IP address, a host name, or the path of a Unix socket (/run/fanfare.sock, unix:<path>) of some 100 bytes at most',
-  }, (value) => (isHost(value) ? value : undefined)),
-  PORT: setting({ default: DEFAULT_PORT, description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' }, (value) =>
-    /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+  HOST: setting(
+    {
+      default: DEFAULT_HOST,
+      description:
+        'The address to listen on (of a name, its first), or the path of a Unix socket: `/run/fanfare.sock` or `unix:<path>`.',
+      expects:
+        'an IP address, a host name, or the path of a Unix socket (/run/fanfare.sock, unix:<path>) of some 100 bytes at most',
+    },
+    (value) => (isHost(value) ? value : undefined),
+  ),
+  PORT: setting(
+    { default: DEFAULT_PORT, description: 'The port to listen on; 0: any free one.', expects: 'a port, 0 to 65535' },
+    (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+  ),
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'What is logged.'),
-  FANFARE_LOG: setting({ default: 'file:./data', description: 'Where events are kept: in a folder, or in memory alone.', expects: 'memory or file:<folder>' }, (value) => (isLogAddress(value) ? value : undefined)),
-  FANFARE_DURABILITY: oneOf(['sync', 'commit'], 'sync', 'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.'),
-  FANFARE_RETAIN_EVENTS: count('1000', 'How many events of each topic are kept. For up to half a second there may be 50 more.'),
+  FANFARE_LOG: setting(
+    {
+      default: 'file:./data',
+      description: 'Where events are kept: in a folder, or in memory alone.',
+      expects: 'memory or file:<folder>',
+    },
+    (value) => (isLogAddress(value) ? value : undefined),
+  ),
+  FANFARE_DURABILITY: oneOf(
+    ['sync', 'commit'],
+    'sync',
+    'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.',
+  ),
+  FANFARE_RETAIN_EVENTS: count(
+    '1000',
+    'How many events of each topic are kept. For up to half a second there may be 50 more.',
+  ),
   FANFARE_RETAIN_AGE: someTime('24h', 'For how long events are kept.'),
-  FANFARE_RETAIN_BYTES: sizeOrAuto('How large the whole log may grow. `auto`: 1GiB; with `FANFARE_LOG=memory` a quarter of the heap that Node may use, and no more than 1GiB.'),
-  FANFARE_MAX_TOPICS: count('100000', 'How many topics the log may hold. An event for a further topic is refused with `too-many-topics`.'),
-  FANFARE_DEDUP_WINDOW: duration('120s', 'For how long a publisher id is remembered at least; it always is while its event is kept.'),
+  FANFARE_RETAIN_BYTES: sizeOrAuto(
+    'How large the whole log may grow. `auto`: 1GiB; with `FANFARE_LOG=memory` a quarter of the heap that Node may use, and no more than 1GiB.',
+  ),
+  FANFARE_MAX_TOPICS: count(
+    '100000',
+    'How many topics the log may hold. An event for a further topic is refused with `too-many-topics`.',
+  ),
+  FANFARE_DEDUP_WINDOW: duration(
+    '120s',
+    'For how long a publisher id is remembered at least; it always is while its event is kept.',
+  ),
   FANFARE_JWT_SECRET: optional(text('The secret that tokens are signed with (HS256).')),
-  FANFARE_JWT_PUBLIC_KEY: optional(text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.')),
-  FANFARE_JWKS_URL: optional(setting({ description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).', expects: 'an address without user and password such as https://login.example.com/.well-known/jwks.json' }, (value) => (isHttp(value) ? value : undefined))),
+  FANFARE_JWT_PUBLIC_KEY: optional(
+    text('The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.'),
+  ),
+  FANFARE_JWKS_URL: optional(
+    setting(
+      {
+        description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).',
+        expects: 'an address without user and password such as https://login.example.com/.well-known/jwks.json',
+      },
+      (value) => (isHttp(value) ? value : undefined),
+    ),
+  ),
   FANFARE_JWT_ISSUER: optional(text('The `iss` that tokens must have.')),
   FANFARE_JWT_AUDIENCE: optional(text('The `aud` that tokens must have.')),
-  FANFARE_CLOCK_TOLERANCE: duration('5s', 'How far the clock of a token\'s issuer may differ from the hub\'s: `exp` and `nbf` are checked with this tolerance.'),
+  FANFARE_CLOCK_TOLERANCE: duration(
+    '5s',
+    "How far the clock of a token's issuer may differ from the hub's: `exp` and `nbf` are checked with this tolerance.",
+  ),
   FANFARE_JWT_CLAIM: text('The claim that holds the grants.', 'fanfare'),
   FANFARE_QUERY_TOKEN: flag('Whether a token may stand in the URL as `?token=`. It then is in every log on the way.'),
-  FANFARE_ANONYMOUS_SUBSCRIBE: list('Topics and patterns that anybody may subscribe to.', 'topics or patterns', (item) => (isPattern(item) ? undefined : `${quote(item)} is neither`)),
+  FANFARE_ANONYMOUS_SUBSCRIBE: list(
+    'Topics and patterns that anybody may subscribe to.',
+    'topics or patterns',
+    (item) => (isPattern(item) ? undefined : `${quote(item)} is neither`),
+  ),
   FANFARE_TICKET_TTL: someTime('60s', 'For how long a ticket opens streams.'),
-  FANFARE_CORS_ORIGINS: list('The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.', 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *', faultOfOrigin, faultOfOrigins),
+  FANFARE_CORS_ORIGINS: list(
+    'The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.',
+    'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *',
+    faultOfOrigin,
+    faultOfOrigins,
+  ),
   FANFARE_HEARTBEAT: someTime('15s', 'After how long without a write a stream gets a heartbeat.'),
-  FANFARE_SLOW_TIMEOUT: someTime('30s', 'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.'),
+  FANFARE_SLOW_TIMEOUT: someTime(
+    '30s',
+    'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.',
+  ),
   FANFARE_MAX_CONNECTIONS: count('10000', 'How many streams may be open.'),
   FANFARE_MAX_CONNECTIONS_PER_SUBJECT: count('100', 'How many streams one subject may have open.'),
   FANFARE_MAX_CONNECTIONS_PER_ADDRESS: countOrOff('How many streams may be open from one address.'),
   FANFARE_MAX_CONNECTION_AGE: durationOrOff('After how long a stream is ended, so that it is opened anew.'),
-  FANFARE_PRESENCE_GRACE: duration('5s', 'For how long a subject without a stream is still present, so that a reload is not a leave.'),
+  FANFARE_PRESENCE_GRACE: duration(
+    '5s',
+    'For how long a subject without a stream is still present, so that a reload is not a leave.',
+  ),
   FANFARE_MAX_CURSORS_PER_SUBJECT: count('100', 'How many named cursors one subject may have.'),
   FANFARE_CURSOR_TTL: someTime('30d', 'After how long without use a named cursor is forgotten.'),
   FANFARE_UPLOAD_IDLE: someTime('5m', 'For how long an NDJSON upload may send no line; an empty line counts.'),
   FANFARE_PUBLISH_RATE: countOrOff('How many requests that publish a subject may make in a second.'),
   FANFARE_MAX_EVENT_SIZE: size('256KiB', 'How large one event may be.'),
   FANFARE_CONSOLE: flag('Whether there is a web console at `/`.', 'true'),
-  FANFARE_DRAIN: shortTime('10s', 'The time in which a hub that stops ends its streams, and the longest time it waits for requests in flight.'),
-  FANFARE_NATIVE_SOCKETS: oneOf(['auto', 'off'], 'auto', 'How sockets are used: `auto`, past Node\'s public API where this Node has what that needs; `off`, by the public API alone, which costs more.'),
-  FANFARE_TRUST_PROXY: setting({ default: 'false', description: 'The proxies whose X-Forwarded-* headers are believed: none (false), all (true), this many in front of the hub, or those with these addresses.', expects: TRUST }, parseTrust),
+  FANFARE_DRAIN: shortTime(
+    '10s',
+    'The time in which a hub that stops ends its streams, and the longest time it waits for requests in flight.',
+  ),
+  FANFARE_NATIVE_SOCKETS: oneOf(
+    ['auto', 'off'],
+    'auto',
+    "How sockets are used: `auto`, past Node's public API where this Node has what that needs; `off`, by the public API alone, which costs more.",
+  ),
+  FANFARE_TRUST_PROXY: setting(
+    {
+      default: 'false',
+      description:
+        'The proxies whose X-Forwarded-* headers are believed: none (false), all (true), this many in front of the hub, or those with these addresses.',
+      expects: TRUST,
+    },
+    parseTrust,
+  ),
 })
 
 type Environment = StaticDecode<typeof Environment>
@@ -253,7 +388,9 @@ const VARIABLES = {
 export function loadSettings(env: Record<string, string | undefined>): ProcessSettings {
   const known = Object.keys(Environment.properties) as (keyof Environment)[]
   const faults = Object.keys(env)
-    .filter((name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment) && !isInjected(name, env))
+    .filter(
+      (name) => name.startsWith('FANFARE_') && !known.includes(name as keyof Environment) && !isInjected(name, env),
+    )
     .map((name) => `${name} is unknown${suggestion(name, known)}`)
   const values: Record<string, unknown> = {}
   for (const name of known) {
@@ -271,20 +408,23 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
 }
 
 /**
- * The settings of those who embed the hub: what they say, as values or as it would be written in the environment, and the
- * defaults for the rest.
+ * The settings of those who embed the hub: what they say, as values or as it would be written in the environment, and
+ * the defaults for the rest.
  * @throws SettingsError naming the option that is wrong or unknown
  */
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings: Record<string, unknown> = { ...loadSettings({}).hub }
   for (const [option, value] of Object.entries(given)) {
     if (value === undefined) continue
-    if (!isOption(option)) throw new SettingsError(`The option ${option} is unknown${suggestion(option, Object.keys(VARIABLES))}`)
+    if (!isOption(option))
+      throw new SettingsError(`The option ${option} is unknown${suggestion(option, Object.keys(VARIABLES))}`)
     settings[option] = checkOption(option, value)
   }
   const resolved = settings as unknown as Settings
   if ([resolved.jwtSecret, resolved.jwtPublicKey, resolved.jwksUrl].filter((key) => key !== undefined).length > 1) {
-    throw new SettingsError('There is more than one key to verify tokens with: set one of them (FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL).')
+    throw new SettingsError(
+      'There is more than one key to verify tokens with: set one of them (FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL).',
+    )
   }
   return resolved
 }
@@ -309,7 +449,12 @@ function checkOption(option: keyof Settings, value: unknown): unknown {
 }
 
 /** Every variable with its default and its words, for the docs. */
-export function describeSettings(): { name: string; default: string | undefined; description: string; expects: string }[] {
+export function describeSettings(): {
+  name: string
+  default: string | undefined
+  description: string
+  expects: string
+}[] {
   return Object.entries(Environment.properties).map(([name, schema]) => {
     const { default: fallback, description, expects } = formOf(schema)
     return { name, default: fallback, description, expects }
@@ -318,7 +463,13 @@ export function describeSettings(): { name: string; default: string | undefined;
 
 function fromEnvironment(env: Environment): ProcessSettings {
   const hub = Object.fromEntries(Object.entries(VARIABLES).map(([option, variable]) => [option, env[variable]]))
-  return { host: env.HOST, port: env.PORT, logLevel: env.LOG_LEVEL, trustProxy: env.FANFARE_TRUST_PROXY, hub: hub as unknown as Settings }
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    logLevel: env.LOG_LEVEL,
+    trustProxy: env.FANFARE_TRUST_PROXY,
+    hub: hub as unknown as Settings,
+  }
 }
 
 /** How a setting is written: the words that its schema carries. */
@@ -345,9 +496,12 @@ function faultOfNetwork(network: string): string | undefined {
   const version = address.includes('%') ? 0 : isIP(address) // a zone belongs to this machine
   if (version === 0) return `${quote(network)} is no address (names are not looked up)`
   const longest = version === 4 ? 32 : 128
-  if (prefix === '0' && rest.length === 0) return `${quote(network)} is every IPv${version} address: write true to believe everybody`
+  if (prefix === '0' && rest.length === 0)
+    return `${quote(network)} is every IPv${version} address: write true to believe everybody`
   const isPrefix = prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= longest)
-  return isPrefix && rest.length === 0 ? undefined : `${quote(network)} is no network: behind "/" an IPv${version} address has 1 to ${longest}`
+  return isPrefix && rest.length === 0
+    ? undefined
+    : `${quote(network)} is no network: behind "/" an IPv${version} address has 1 to ${longest}`
 }
 
 /**
@@ -362,7 +516,9 @@ export function checkTrustProxy(given: TrustProxy): TrustProxy {
   }
 }
 
-/** Ends a sentence about an unknown name with the nearest known one. The prefix that most names have makes no name near. */
+/**
+ * Ends a sentence about an unknown name with the nearest known one. The prefix that most names have makes no name near.
+ */
 function suggestion(name: string, known: readonly string[]): string {
   const bare = (full: string): string => full.replace(/^FANFARE_/, '')
   const meant = nearest(bare(name), known.map(bare))
@@ -383,6 +539,7 @@ function isSecret(name: string): boolean {
 
 /** What the parser of a setting said; the decoder wraps it. */
 function causeOf(err: unknown): string {
-  for (let cause = err; cause instanceof Error; cause = cause.cause) if (cause.message.startsWith('must be')) return cause.message
+  for (let cause = err; cause instanceof Error; cause = cause.cause)
+    if (cause.message.startsWith('must be')) return cause.message
   return err instanceof Error ? err.message : String(err)
 }

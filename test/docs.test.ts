@@ -19,7 +19,9 @@ function isMarkdown(name: string): boolean {
 }
 
 function markdownIn(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter(isMarkdown).map((name) => join(folder, name))
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter(isMarkdown)
+    .map((name) => join(folder, name))
 }
 
 /** Reads a page without its blocks of code. */
@@ -29,12 +31,19 @@ function prose(page: string): string {
 
 /** Returns the anchors of a page's headings, as GitHub makes them. */
 function anchors(page: string): string[] {
-  return [...prose(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
+  return [...prose(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }
 
 /** Returns the links of a page that stay inside the project. */
 function links(page: string): string[] {
-  return [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!).filter((target) => !/^[a-z]+:/.test(target))
+  return [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !/^[a-z]+:/.test(target))
 }
 
 function isBroken(page: string, link: string): boolean {
@@ -49,16 +58,29 @@ for (const { path, written, current } of pages()) {
 }
 
 for (const page of ABOUT_SOURCE) {
-  const paths = [...prose(page).matchAll(/`([^`]+)`/g)].map(([, code]) => code!).filter((code) => PATH.test(code) && !BUILT.test(code))
-  t.strictSame(paths.filter((path) => ![path, join('src', path)].some((candidate) => existsSync(join(ROOT, candidate)))), [], `${page} names only paths that exist`)
+  const paths = [...prose(page).matchAll(/`([^`]+)`/g)]
+    .map(([, code]) => code!)
+    .filter((code) => PATH.test(code) && !BUILT.test(code))
+  t.strictSame(
+    paths.filter((path) => ![path, join('src', path)].some((candidate) => existsSync(join(ROOT, candidate)))),
+    [],
+    `${page} names only paths that exist`,
+  )
 }
 
 for (const page of ALL) {
-  t.strictSame(links(page).filter((link) => isBroken(page, link)), [], `the links of ${page} lead somewhere`)
+  t.strictSame(
+    links(page).filter((link) => isBroken(page, link)),
+    [],
+    `the links of ${page} lead somewhere`,
+  )
 }
 
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
 const ci = readFileSync(join(ROOT, '.ci/run'), 'utf8')
 const inCheck = [...scripts.check!.matchAll(/npm (?:run --silent )?(\w+)/g)].map(([, name]) => name!)
-const inCi = [...(/^for check in (.+); do$/m.exec(ci)?.[1] ?? '').split(' '), ...(/npm (test)\b/.exec(ci) ?? []).slice(1)]
+const inCi = [
+  ...(/^for check in (.+); do$/m.exec(ci)?.[1] ?? '').split(' '),
+  ...(/npm (test)\b/.exec(ci) ?? []).slice(1),
+]
 t.strictSame(inCheck, inCi, '`npm run check` and .ci/run run the same')

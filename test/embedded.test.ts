@@ -21,80 +21,182 @@ const authorization = `Bearer ${anyTopic()}`
 async function isItself(t: Test, app: FastifyInstance, at: string): Promise<void> {
   const url = await listen(app)
   const status = await app.inject(`${at}/status`)
-  t.match([status.statusCode, status.headers['content-type'], status.json()], [200, 'application/json; charset=utf-8', { status: 'ok', clients: 0 }])
+  t.match(
+    [status.statusCode, status.headers['content-type'], status.json()],
+    [200, 'application/json; charset=utf-8', { status: 'ok', clients: 0 }],
+  )
   t.equal((await app.inject({ method: 'HEAD', url: `${at}/status` })).statusCode, 200)
 
   const head = await app.inject({ method: 'HEAD', url: `${at}/topics/Orders.42/events`, headers: { authorization } })
   t.match([head.statusCode, head.headers['content-type']], [200, /^text\/event-stream/], 'a stream answers HEAD')
   const stream = await openLive(t, `${url}${at}/topics/Orders.42/events`, { token: anyTopic() })
-  const receipt = await app.inject({ method: 'POST', url: `${at}/topics/Orders.42/events`, payload: { type: 'created', data: { total: 12 } }, headers: { authorization } })
+  const receipt = await app.inject({
+    method: 'POST',
+    url: `${at}/topics/Orders.42/events`,
+    payload: { type: 'created', data: { total: 12 } },
+    headers: { authorization },
+  })
   t.equal(receipt.statusCode, 201)
   t.strictSame(Object.keys(receipt.json<object>()), ['id', 'topic', 'duplicate', 'subscribers'])
   await stream.count(1)
   t.match(stream.events, [{ type: 'created', data: '{"total":12}' }])
-  t.strictSame(stream.all.map(({ type }) => type), ['fanfare.open', 'created'])
+  t.strictSame(
+    stream.all.map(({ type }) => type),
+    ['fanfare.open', 'created'],
+  )
 
-  const batch = await app.inject({ method: 'POST', url: `${at}/events`, payload: { events: [{ topic: 'a', data: 1 }] }, headers: { authorization } })
+  const batch = await app.inject({
+    method: 'POST',
+    url: `${at}/events`,
+    payload: { events: [{ topic: 'a', data: 1 }] },
+    headers: { authorization },
+  })
   t.strictSame(Object.keys(batch.json<{ events: [object] }>().events[0]), ['id', 'topic', 'duplicate'])
-  const page = await app.inject({ url: `${at}/topics/Orders.42/events?last=1`, headers: { authorization, accept: 'application/json' } })
+  const page = await app.inject({
+    url: `${at}/topics/Orders.42/events?last=1`,
+    headers: { authorization, accept: 'application/json' },
+  })
   t.match(page.json(), { events: [{ topic: 'Orders.42', data: { total: 12 } }], more: false, gap: null })
-  t.match((await app.inject({ url: `${at}/events?topic=a&topic=b`, headers: { authorization, accept: 'application/json' } })).json(), { events: [{ topic: 'a' }] })
+  t.match(
+    (
+      await app.inject({ url: `${at}/events?topic=a&topic=b`, headers: { authorization, accept: 'application/json' } })
+    ).json(),
+    { events: [{ topic: 'a' }] },
+  )
 
-  const wrong = await app.inject({ method: 'POST', url: `${at}/topics/a/events`, payload: { data: 1, more: 2 }, headers: { authorization } })
+  const wrong = await app.inject({
+    method: 'POST',
+    url: `${at}/topics/a/events`,
+    payload: { data: 1, more: 2 },
+    headers: { authorization },
+  })
   const refusals = [
     isProblem(t, wrong, 400, 'invalid-request'),
-    isProblem(t, await app.inject({ url: `${at}/topics/a..b/events`, headers: { authorization } }), 400, 'invalid-pattern'),
+    isProblem(
+      t,
+      await app.inject({ url: `${at}/topics/a..b/events`, headers: { authorization } }),
+      400,
+      'invalid-pattern',
+    ),
     isProblem(t, await app.inject({ url: `${at}/topics/a/events` }), 401, 'missing-token'),
     isProblem(t, await app.inject(`${at}/nowhere`), 404, 'not-found'),
     isProblem(t, await app.inject({ method: 'PUT', url: `${at}/topics/a/events` }), 405, 'method-not-allowed'),
-    isProblem(t, await app.inject({ method: 'POST', url: `${at}/topics/a/events`, payload: '{', headers: { authorization, 'content-type': 'application/json' } }), 400, 'invalid-json'),
-    isProblem(t, await app.inject({ method: 'POST', url: `${at}/topics/a/events`, payload: 'x', headers: { authorization, 'content-type': 'application/x-theirs' } }), 415, 'unsupported-media-type'),
+    isProblem(
+      t,
+      await app.inject({
+        method: 'POST',
+        url: `${at}/topics/a/events`,
+        payload: '{',
+        headers: { authorization, 'content-type': 'application/json' },
+      }),
+      400,
+      'invalid-json',
+    ),
+    isProblem(
+      t,
+      await app.inject({
+        method: 'POST',
+        url: `${at}/topics/a/events`,
+        payload: 'x',
+        headers: { authorization, 'content-type': 'application/x-theirs' },
+      }),
+      415,
+      'unsupported-media-type',
+    ),
   ]
   t.match(isProblem(t, wrong, 400, 'invalid-request').errors, [{ path: /more/ }], 'validation says where')
   for (const { type } of refusals) t.equal((await app.inject(type)).statusCode, 200, `${type} leads to its words`)
   t.equal((await app.inject({ method: 'PUT', url: `${at}/status` })).headers.allow, 'GET, HEAD')
 
   const session = await app.inject({ method: 'POST', url: `${at}/sessions`, headers: { authorization } })
-  t.match([session.statusCode, String(session.headers['set-cookie'])], [204, new RegExp(`; Path=${at};`)], 'the cookie is for the hub alone')
+  t.match(
+    [session.statusCode, String(session.headers['set-cookie'])],
+    [204, new RegExp(`; Path=${at};`)],
+    'the cookie is for the hub alone',
+  )
   const redirect = await app.inject(at)
   t.strictSame([redirect.statusCode, redirect.headers.location], [302, `.${at.slice(at.lastIndexOf('/'))}/`])
-  t.match(await app.inject(`${at}/`), { statusCode: 200, headers: { 'content-type': /^text\/html/, 'content-security-policy': /^default-src 'none'/ } })
+  t.match(await app.inject(`${at}/`), {
+    statusCode: 200,
+    headers: { 'content-type': /^text\/html/, 'content-security-policy': /^default-src 'none'/ },
+  })
 }
 
 /** Applications with ways of their own, each said in the words of what it has. */
-const applications: [what: string, options: FastifyServerOptions & { bodyLimit?: number }, setUp?: (app: FastifyInstance) => unknown][] = [
-  ['a serializer compiler that knows no other schemas', {}, (app) => app.setSerializerCompiler(() => {
-    throw new Error('this is no schema of theirs')
-  })],
-  ['a validator compiler that knows no other schemas', {}, (app) => app.setValidatorCompiler(() => {
-    throw new Error('this is no schema of theirs')
-  })],
+const applications: [
+  what: string,
+  options: FastifyServerOptions & { bodyLimit?: number },
+  setUp?: (app: FastifyInstance) => unknown,
+][] = [
+  [
+    'a serializer compiler that knows no other schemas',
+    {},
+    (app) =>
+      app.setSerializerCompiler(() => {
+        throw new Error('this is no schema of theirs')
+      }),
+  ],
+  [
+    'a validator compiler that knows no other schemas',
+    {},
+    (app) =>
+      app.setValidatorCompiler(() => {
+        throw new Error('this is no schema of theirs')
+      }),
+  ],
   ['a reply serializer', {}, (app) => app.setReplySerializer((payload) => JSON.stringify({ theirs: payload }))],
-  ['a hook that wraps every answer', {}, (app) => app.addHook('preSerialization', async (_request, _reply, payload) => ({ theirs: payload }))],
+  [
+    'a hook that wraps every answer',
+    {},
+    (app) => app.addHook('preSerialization', async (_request, _reply, payload) => ({ theirs: payload })),
+  ],
   ['an error handler', {}, (app) => app.setErrorHandler((_err, _request, reply) => reply.code(418).send('theirs'))],
   ['a not-found handler', {}, (app) => app.setNotFoundHandler((_request, reply) => reply.code(404).send('theirs'))],
-  ['a formatter of validation errors', {}, (app) => app.setSchemaErrorFormatter(() => {
-    throw new Error('these are no errors of Ajv')
-  })],
+  [
+    'a formatter of validation errors',
+    {},
+    (app) =>
+      app.setSchemaErrorFormatter(() => {
+        throw new Error('these are no errors of Ajv')
+      }),
+  ],
   ['such a formatter among its options', { schemaErrorFormatter: () => new Error('theirs') }],
-  ['compilers among its options', { schemaController: { compilersFactory: {
-    buildValidator: () => () => {
-      throw new Error('this is no schema of theirs')
+  [
+    'compilers among its options',
+    {
+      schemaController: {
+        compilersFactory: {
+          buildValidator: () => () => {
+            throw new Error('this is no schema of theirs')
+          },
+          buildSerializer: () => () => {
+            throw new Error('this is no schema of theirs')
+          },
+        },
+      },
     },
-    buildSerializer: () => () => {
-      throw new Error('this is no schema of theirs')
-    },
-  } } }],
+  ],
   ['Ajv with options', { ajv: { customOptions: { removeAdditional: 'all', coerceTypes: 'array', allErrors: true } } }],
   ['options of its serializer', { serializerOpts: { rounding: 'ceil', mode: 'standalone' } }],
-  ['a parser for everything', {}, (app) => app.addContentTypeParser('*', (_request, body, done) => {
-    body.resume()
-    done(null, 'theirs')
-  })],
-  ['a parser for JSON', {}, (app) => {
-    app.removeContentTypeParser('application/json')
-    app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, _body, done) => done(null, { theirs: true }))
-  }],
+  [
+    'a parser for everything',
+    {},
+    (app) =>
+      app.addContentTypeParser('*', (_request, body, done) => {
+        body.resume()
+        done(null, 'theirs')
+      }),
+  ],
+  [
+    'a parser for JSON',
+    {},
+    (app) => {
+      app.removeContentTypeParser('application/json')
+      app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, _body, done) =>
+        done(null, { theirs: true }),
+      )
+    },
+  ],
   ['a parser for queries', { routerOptions: { querystringParser: () => ({ theirs: '1' }) } }],
   ['a parser for queries that gives nothing', { routerOptions: { querystringParser: () => undefined as never } }],
   ['no HEAD routes', { exposeHeadRoutes: false }],
@@ -105,20 +207,55 @@ const applications: [what: string, options: FastifyServerOptions & { bodyLimit?:
   ['numbers for ids', { genReqId: () => 7 as unknown as string }],
   ['a log', { logger: { level: 'silent' }, logController: new LogController({ disableRequestLogging: true }) }],
   ['no log', { logger: false }],
-  ['hooks at every step', {}, (app) => {
-    for (const name of ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend', 'onResponse', 'onError', 'onTimeout'] as const) {
-      app.addHook(name, async () => undefined)
-    }
-    app.addHook('onRequestAbort', (_request, done) => done())
-  }],
-  ['a hook that adds a header at the end', {}, (app) => app.addHook('onSend', async (_request, reply) => void reply.header('x-theirs', 'yes'))],
-  ['decorators of the same names', {}, (app) => {
-    for (const name of ['authenticate', 'tickets', 'revocations', 'jwt', 'limitPublishing', 'mountPath', 'allowedMethods', 'rateLimit']) app.decorate(name, 'theirs')
-    for (const name of ['user', 'principal', 'token']) app.decorateRequest(name, null)
-    for (const name of ['eventStream', 'helmet']) app.decorateReply(name, null)
-  }],
+  [
+    'hooks at every step',
+    {},
+    (app) => {
+      for (const name of [
+        'onRequest',
+        'preParsing',
+        'preValidation',
+        'preHandler',
+        'onSend',
+        'onResponse',
+        'onError',
+        'onTimeout',
+      ] as const) {
+        app.addHook(name, async () => undefined)
+      }
+      app.addHook('onRequestAbort', (_request, done) => done())
+    },
+  ],
+  [
+    'a hook that adds a header at the end',
+    {},
+    (app) => app.addHook('onSend', async (_request, reply) => void reply.header('x-theirs', 'yes')),
+  ],
+  [
+    'decorators of the same names',
+    {},
+    (app) => {
+      for (const name of [
+        'authenticate',
+        'tickets',
+        'revocations',
+        'jwt',
+        'limitPublishing',
+        'mountPath',
+        'allowedMethods',
+        'rateLimit',
+      ])
+        app.decorate(name, 'theirs')
+      for (const name of ['user', 'principal', 'token']) app.decorateRequest(name, null)
+      for (const name of ['eventStream', 'helmet']) app.decorateReply(name, null)
+    },
+  ],
   ['@fastify/jwt', {}, (app) => app.register(fastifyJwt, { secret: 'theirs' })],
-  ['@fastify/jwt in a namespace of the same name', {}, (app) => app.register(fastifyJwt, { secret: 'theirs', namespace: 'fanfare' })],
+  [
+    '@fastify/jwt in a namespace of the same name',
+    {},
+    (app) => app.register(fastifyJwt, { secret: 'theirs', namespace: 'fanfare' }),
+  ],
   ['@fastify/helmet', {}, (app) => app.register(fastifyHelmet, { enableCSPNonces: true })],
   ['@fastify/rate-limit', {}, (app) => app.register(fastifyRateLimit, { max: 1_000 })],
   ['@fastify/static', {}, (app) => app.register(fastifyStatic, { root: process.cwd(), prefix: '/files/' })],
@@ -157,9 +294,12 @@ for (const [words, outer, prefix, at] of places) {
   await t.test(`a hub with ${words}`, async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
-    await app.register(async (scope) => {
-      await scope.register(fanfare, { prefix, ...HUB })
-    }, { prefix: outer })
+    await app.register(
+      async (scope) => {
+        await scope.register(fanfare, { prefix, ...HUB })
+      },
+      { prefix: outer },
+    )
     await isItself(t, app, at)
   })
 }
@@ -170,19 +310,38 @@ await t.test('a prefix with a parameter: types of problems and the cookie have w
   await app.register(fanfare, { prefix: '/tenants/:tenant', ...HUB })
   t.equal(isProblem(t, await app.inject('/tenants/t1/nowhere'), 404, 'not-found').type, '/tenants/t1/errors/not-found')
   isProblem(t, await app.inject({ method: 'PUT', url: '/tenants/t1/status' }), 405, 'method-not-allowed')
-  t.match(String((await app.inject({ method: 'POST', url: '/tenants/t1/sessions', headers: { authorization } })).headers['set-cookie']), /; Path=\/tenants\/t1;/)
+  t.match(
+    String(
+      (await app.inject({ method: 'POST', url: '/tenants/t1/sessions', headers: { authorization } })).headers[
+        'set-cookie'
+      ],
+    ),
+    /; Path=\/tenants\/t1;/,
+  )
 })
 
-await t.test('a router that is told so takes paths that differ in case or slashes, also for what is refused', async (t) => {
-  const app = Fastify({ routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true } })
-  t.teardown(() => app.close())
-  await app.register(fanfare, { prefix: '/rt', ...HUB })
-  for (const url of ['/RT/Status', '/rt/status/', '//rt//status']) t.equal((await app.inject(url)).statusCode, 200, url)
-  for (const url of ['/rt/Status', '/rt/status/', '/rt//status']) {
-    isProblem(t, await app.inject({ method: 'PUT', url }), 405, 'method-not-allowed', `PUT ${url}`)
-  }
-  t.match(String((await app.inject({ method: 'POST', url: '/RT/sessions', headers: { authorization } })).headers['set-cookie']), /; Path=\/RT;/, 'where the browser is')
-})
+await t.test(
+  'a router that is told so takes paths that differ in case or slashes, also for what is refused',
+  async (t) => {
+    const app = Fastify({
+      routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
+    })
+    t.teardown(() => app.close())
+    await app.register(fanfare, { prefix: '/rt', ...HUB })
+    for (const url of ['/RT/Status', '/rt/status/', '//rt//status'])
+      t.equal((await app.inject(url)).statusCode, 200, url)
+    for (const url of ['/rt/Status', '/rt/status/', '/rt//status']) {
+      isProblem(t, await app.inject({ method: 'PUT', url }), 405, 'method-not-allowed', `PUT ${url}`)
+    }
+    t.match(
+      String(
+        (await app.inject({ method: 'POST', url: '/RT/sessions', headers: { authorization } })).headers['set-cookie'],
+      ),
+      /; Path=\/RT;/,
+      'where the browser is',
+    )
+  },
+)
 
 await t.test('behind a URL that the application rewrites, the console is where the browser looks for it', async (t) => {
   const app = Fastify({ rewriteUrl: ({ url = '' }) => url.replace(/^\/events-hub(?=\/|$)/, '/rt') })
@@ -201,9 +360,18 @@ for (const prefix of [undefined, '', '/']) {
     app.get('/', async () => 'theirs')
     t.equal((await app.inject('/')).body, 'theirs')
     t.equal((await app.inject('/nowhere')).body, 'theirs')
-    t.match(await app.inject({ method: 'PUT', url: '/status' }), { statusCode: 404, body: 'theirs' }, 'also what a path of the hub does not take')
+    t.match(
+      await app.inject({ method: 'PUT', url: '/status' }),
+      { statusCode: 404, body: 'theirs' },
+      'also what a path of the hub does not take',
+    )
     t.equal(isProblem(t, await app.inject('/topics/a/events'), 401, 'missing-token').type, '/errors/missing-token')
-    t.match(String((await app.inject({ method: 'POST', url: '/sessions', headers: { authorization } })).headers['set-cookie']), /; Path=\/;/)
+    t.match(
+      String(
+        (await app.inject({ method: 'POST', url: '/sessions', headers: { authorization } })).headers['set-cookie'],
+      ),
+      /; Path=\/;/,
+    )
   })
 }
 
@@ -222,31 +390,54 @@ await t.test('two hubs in one application, each in a scope of its own', async (t
     t.not(hubs[0], hubs[1])
     await isItself(t, app, '/one')
     t.equal(hubs[1]!.stats().events, 0, 'the other has nothing of it')
-    t.equal((await app.inject({ method: 'POST', url: '/two/topics/a/events', payload: { data: 1 }, headers: { authorization } })).statusCode, 201)
-    t.strictSame(hubs.map((hub) => hub.stats().events), [2, 1])
+    t.equal(
+      (
+        await app.inject({
+          method: 'POST',
+          url: '/two/topics/a/events',
+          payload: { data: 1 },
+          headers: { authorization },
+        })
+      ).statusCode,
+      201,
+    )
+    t.strictSame(
+      hubs.map((hub) => hub.stats().events),
+      [2, 1],
+    )
   }
 })
 
-await t.test('a second hub may be in a scope below that of the first, and in the same one it is refused in words', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await app.register(fanfare, { prefix: '/one', ...HUB })
-  await app.register(async (scope) => {
-    await scope.register(fanfare, { prefix: '/two', ...HUB })
-    t.not(scope.hub, app.hub)
-  })
-  for (const at of ['/one', '/two']) t.equal((await app.inject(`${at}/status`)).statusCode, 200, at)
-  const other = Fastify()
-  t.teardown(() => other.close().catch(() => undefined))
-  await other.register(fanfare, { prefix: '/one', ...HUB })
-  await t.rejects(Promise.resolve(other.register(fanfare, { prefix: '/two', ...HUB })), { name: 'SettingsError', message: /scope of its own/ })
-})
+await t.test(
+  'a second hub may be in a scope below that of the first, and in the same one it is refused in words',
+  async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(fanfare, { prefix: '/one', ...HUB })
+    await app.register(async (scope) => {
+      await scope.register(fanfare, { prefix: '/two', ...HUB })
+      t.not(scope.hub, app.hub)
+    })
+    for (const at of ['/one', '/two']) t.equal((await app.inject(`${at}/status`)).statusCode, 200, at)
+    const other = Fastify()
+    t.teardown(() => other.close().catch(() => undefined))
+    await other.register(fanfare, { prefix: '/one', ...HUB })
+    await t.rejects(Promise.resolve(other.register(fanfare, { prefix: '/two', ...HUB })), {
+      name: 'SettingsError',
+      message: /scope of its own/,
+    })
+  },
+)
 
 await t.test('a prefix that is no string is refused in words', async (t) => {
   for (const prefix of [5, null, true, {}, []] as unknown as string[]) {
     const app = Fastify()
     t.teardown(() => app.close().catch(() => undefined))
-    await t.rejects(Promise.resolve(app.register(fanfare, { prefix, ...HUB })), { name: 'SettingsError', message: /^The option prefix: .* must be a path such as "\/realtime"\.$/ }, JSON.stringify(prefix))
+    await t.rejects(
+      Promise.resolve(app.register(fanfare, { prefix, ...HUB })),
+      { name: 'SettingsError', message: /^The option prefix: .* must be a path such as "\/realtime"\.$/ },
+      JSON.stringify(prefix),
+    )
   }
 })
 
@@ -255,9 +446,13 @@ await t.test('the limit of the hub counts by itself, beside a limit of the appli
   t.teardown(() => app.close())
   await app.register(fastifyRateLimit, { max: 5, timeWindow: 60_000 })
   await app.register(fanfare, { prefix: '/rt', ...HUB, publishRate: 2 })
-  const publish = () => app.inject({ method: 'POST', url: '/rt/topics/a/events', payload: { data: 1 }, headers: { authorization } })
+  const publish = () =>
+    app.inject({ method: 'POST', url: '/rt/topics/a/events', payload: { data: 1 }, headers: { authorization } })
   const answers = [await publish(), await publish(), await publish()]
-  t.strictSame(answers.map(({ statusCode }) => statusCode), [201, 201, 429])
+  t.strictSame(
+    answers.map(({ statusCode }) => statusCode),
+    [201, 201, 429],
+  )
   t.match(isProblem(t, answers[2]!, 429, 'rate-limited').detail, /FANFARE_PUBLISH_RATE/)
   for (let n = 0; n < 3; n++) await app.inject('/rt/status')
   isProblem(t, await app.inject('/rt/status'), 429, 'rate-limited', 'and the application limits the hub')
@@ -306,39 +501,52 @@ await t.test('a hook at the end that throws is answered, and keeps nobody waitin
   await stream.count(1)
 })
 
-await t.test('hooks of the application see a stream begin, with their headers on it, and change nothing of its bytes', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  const sent: string[] = []
-  app.addHook('onRequest', async (_request, reply) => void reply.header('x-theirs', 'yes'))
-  app.addHook('onSend', async ({ url }, _reply, payload) => {
-    sent.push(url)
-    return typeof payload === 'string' ? payload.toUpperCase() : payload
-  })
-  await app.register(fanfare, { prefix: '/rt', ...HUB })
-  const url = new URL(await listen(app))
-  const socket = connect(Number(url.port), url.hostname)
-  t.teardown(() => socket.destroy())
-  let text = ''
-  socket.setEncoding('utf8').on('data', (part: string) => (text += part))
-  socket.write(`GET /rt/topics/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`)
-  await within((async () => {
-    while (!text.includes('fanfare.open')) await once(socket, 'data')
-    await app.hub.publish('a', { data: 'lower case' })
-    while (!text.includes('data: "lower case"')) await once(socket, 'data')
-  })(), () => text)
-  t.match(text, /^HTTP\/1\.1 200 /)
-  t.match(text.toLowerCase(), /\r\nx-theirs: yes\r\n/)
-  t.strictSame(sent, [], 'a stream leaves outside onSend')
-  t.equal((await app.inject('/rt/status')).body.slice(0, 9), '{"STATUS"', 'answers pass through it, as it is theirs')
-})
+await t.test(
+  'hooks of the application see a stream begin, with their headers on it, and change nothing of its bytes',
+  async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const sent: string[] = []
+    app.addHook('onRequest', async (_request, reply) => void reply.header('x-theirs', 'yes'))
+    app.addHook('onSend', async ({ url }, _reply, payload) => {
+      sent.push(url)
+      return typeof payload === 'string' ? payload.toUpperCase() : payload
+    })
+    await app.register(fanfare, { prefix: '/rt', ...HUB })
+    const url = new URL(await listen(app))
+    const socket = connect(Number(url.port), url.hostname)
+    t.teardown(() => socket.destroy())
+    let text = ''
+    socket.setEncoding('utf8').on('data', (part: string) => (text += part))
+    socket.write(`GET /rt/topics/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`)
+    await within(
+      (async () => {
+        while (!text.includes('fanfare.open')) await once(socket, 'data')
+        await app.hub.publish('a', { data: 'lower case' })
+        while (!text.includes('data: "lower case"')) await once(socket, 'data')
+      })(),
+      () => text,
+    )
+    t.match(text, /^HTTP\/1\.1 200 /)
+    t.match(text.toLowerCase(), /\r\nx-theirs: yes\r\n/)
+    t.strictSame(sent, [], 'a stream leaves outside onSend')
+    t.equal((await app.inject('/rt/status')).body.slice(0, 9), '{"STATUS"', 'answers pass through it, as it is theirs')
+  },
+)
 
 await t.test('a token is signed by nobody but the key of its hub', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyJwt, { secret: 'theirs' })
   await app.register(fanfare, { prefix: '/rt', ...HUB })
-  const claims = ['{"alg":"HS256","typ":"JWT"}', '{"fanfare":{"subscribe":["**"]}}'].map((part) => Buffer.from(part).toString('base64url')).join('.')
+  const claims = ['{"alg":"HS256","typ":"JWT"}', '{"fanfare":{"subscribe":["**"]}}']
+    .map((part) => Buffer.from(part).toString('base64url'))
+    .join('.')
   const forged = `${claims}.${createHmac('sha256', 'theirs').update(claims).digest('base64url')}`
-  isProblem(t, await app.inject({ url: '/rt/topics/a/events', headers: { authorization: `Bearer ${forged}` } }), 401, 'invalid-signature')
+  isProblem(
+    t,
+    await app.inject({ url: '/rt/topics/a/events', headers: { authorization: `Bearer ${forged}` } }),
+    401,
+    'invalid-signature',
+  )
 })

@@ -30,7 +30,9 @@ async function theirApp(t: Test): Promise<FastifyInstance> {
   app.decorateReply('eventStream', () => {
     throw new Error('theirs')
   })
-  app.addContentTypeParser('application/x-theirs', { parseAs: 'string' }, (_request, body, done) => done(null, { theirs: body }))
+  app.addContentTypeParser('application/x-theirs', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, { theirs: body }),
+  )
   app.setErrorHandler((err: Error, _request, reply) => reply.code(418).send({ theirs: err.message }))
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ theirs: 'not found' }))
   app.addHook('onRequest', async (_request, reply) => void reply.header('x-theirs', 'yes'))
@@ -42,25 +44,73 @@ async function theirApp(t: Test): Promise<FastifyInstance> {
   })
   app.get('/topics', async () => ({ topics: 'theirs' }))
   app.get('/status', async () => ({ status: 'theirs' }))
-  app.post('/checked', { schema: { body: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } } } }, async (request) => ({ body: request.body }))
+  app.post(
+    '/checked',
+    { schema: { body: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } } } },
+    async (request) => ({ body: request.body }),
+  )
   return app
 }
 
 /** Checks that nothing of their application has changed. */
 async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
-  t.strictSame((await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } })).json(), { body: { a: 1 } }, 'JSON')
-  t.strictSame((await app.inject({ method: 'POST', url: '/echo', payload: 'x', headers: { 'content-type': 'text/plain' } })).json(), { body: 'x' }, 'plain text')
-  t.strictSame((await app.inject({ method: 'POST', url: '/echo', payload: 'x', headers: { 'content-type': 'application/x-theirs' } })).json(), { body: { theirs: 'x' } }, 'their content type')
-  t.equal((await app.inject({ method: 'POST', url: '/echo', payload: 'x', headers: { 'content-type': 'application/x-ndjson' } })).statusCode, 418, 'not ours')
+  t.strictSame(
+    (await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } })).json(),
+    { body: { a: 1 } },
+    'JSON',
+  )
+  t.strictSame(
+    (
+      await app.inject({ method: 'POST', url: '/echo', payload: 'x', headers: { 'content-type': 'text/plain' } })
+    ).json(),
+    { body: 'x' },
+    'plain text',
+  )
+  t.strictSame(
+    (
+      await app.inject({
+        method: 'POST',
+        url: '/echo',
+        payload: 'x',
+        headers: { 'content-type': 'application/x-theirs' },
+      })
+    ).json(),
+    { body: { theirs: 'x' } },
+    'their content type',
+  )
+  t.equal(
+    (
+      await app.inject({
+        method: 'POST',
+        url: '/echo',
+        payload: 'x',
+        headers: { 'content-type': 'application/x-ndjson' },
+      })
+    ).statusCode,
+    418,
+    'not ours',
+  )
   t.match(await app.inject('/fail'), { statusCode: 418, body: '{"theirs":"their failure"}' }, 'their error handler')
   t.match(await app.inject('/nothing'), { statusCode: 404, body: '{"theirs":"not found"}' }, 'their 404')
-  t.match((await app.inject({ method: 'POST', url: '/checked', payload: { n: '7' } })).json(), { body: { n: 7 } }, 'their validation converts')
+  t.match(
+    (await app.inject({ method: 'POST', url: '/checked', payload: { n: '7' } })).json(),
+    { body: { n: 7 } },
+    'their validation converts',
+  )
   t.strictSame((await app.inject('/topics')).json(), { topics: 'theirs' })
   t.strictSame((await app.inject('/status')).json(), { status: 'theirs' })
   const { token: bearer } = (await app.inject('/sign')).json<{ token: string }>()
-  t.match((await app.inject({ url: '/me', headers: { authorization: `Bearer ${bearer}` } })).json(), { sub: 'theirs' }, 'their tokens')
+  t.match(
+    (await app.inject({ url: '/me', headers: { authorization: `Bearer ${bearer}` } })).json(),
+    { sub: 'theirs' },
+    'their tokens',
+  )
   t.equal((await app.inject({ url: '/me', headers: { authorization } })).statusCode, 418, 'and not ours')
-  t.match((await app.inject({ url: '/topics', headers: { origin: 'https://theirs.example' } })).headers, { 'access-control-allow-origin': 'https://theirs.example', 'x-theirs': 'yes' }, 'their CORS')
+  t.match(
+    (await app.inject({ url: '/topics', headers: { origin: 'https://theirs.example' } })).headers,
+    { 'access-control-allow-origin': 'https://theirs.example', 'x-theirs': 'yes' },
+    'their CORS',
+  )
   t.equal(app.theirs(), 'theirs')
 }
 
@@ -70,13 +120,24 @@ await t.test('a hub in an application of its own kind', async (t) => {
   await app.register(fanfare, OPTIONS)
   const url = await listen(app)
 
-  const stream = await openStream(t, `${url}/realtime/topics/orders.42/events`, { token: token({ subscribe: ['orders.*'] }) })
+  const stream = await openStream(t, `${url}/realtime/topics/orders.42/events`, {
+    token: token({ subscribe: ['orders.*'] }),
+  })
   await stream.told('open')
-  t.match(await app.hub.publish('orders.42', { type: 'created', data: { total: 12 } }), { topic: 'orders.42', duplicate: false, subscribers: 1 })
+  t.match(await app.hub.publish('orders.42', { type: 'created', data: { total: 12 } }), {
+    topic: 'orders.42',
+    duplicate: false,
+    subscribers: 1,
+  })
   await stream.count(1)
   t.match(stream.events, [{ type: 'created', data: '{"total":12}' }])
 
-  const response = await app.inject({ method: 'POST', url: '/realtime/topics/orders.42/events', payload: { data: 2 }, headers: { authorization } })
+  const response = await app.inject({
+    method: 'POST',
+    url: '/realtime/topics/orders.42/events',
+    payload: { data: 2 },
+    headers: { authorization },
+  })
   t.equal(response.statusCode, 201)
   await stream.count(2)
   t.match(isProblem(t, await app.inject('/realtime/nothing'), 404, 'not-found').type, '/realtime/errors/not-found')
@@ -92,19 +153,53 @@ await t.test('a hub in the application of somebody else', async (t) => {
   await isTheirs(t, app)
   t.strictSame((await app.inject('/late')).json(), { late: 'theirs' })
 
-  const stream = await openLive(t, `${url}/realtime/topics/orders.*/events?replay=1`, { token: anyTopic(), headers: { origin: 'https://theirs.example' } })
-  t.match(stream.headers, { 'x-theirs': 'yes', 'access-control-allow-origin': 'https://theirs.example' }, 'their hooks see our requests, and their headers survive')
+  const stream = await openLive(t, `${url}/realtime/topics/orders.*/events?replay=1`, {
+    token: anyTopic(),
+    headers: { origin: 'https://theirs.example' },
+  })
+  t.match(
+    stream.headers,
+    { 'x-theirs': 'yes', 'access-control-allow-origin': 'https://theirs.example' },
+    'their hooks see our requests, and their headers survive',
+  )
   t.match((await app.inject({ method: 'POST', url: '/orders' })).json(), { topic: 'orders.42', subscribers: 1 })
   await stream.count(1)
   t.match(stream.events, [{ type: 'created', topic: 'orders.42', data: '{"total":12}' }])
 
-  isProblem(t, await app.inject({ url: '/realtime/topics/a..b/events', headers: { authorization } }), 400, 'invalid-pattern', 'our errors are ours')
+  isProblem(
+    t,
+    await app.inject({ url: '/realtime/topics/a..b/events', headers: { authorization } }),
+    400,
+    'invalid-pattern',
+    'our errors are ours',
+  )
   isProblem(t, await app.inject({ url: '/realtime/nothing', headers: { authorization } }), 404, 'not-found')
   isProblem(t, await app.inject({ url: '/realtime/topics/a/events' }), 401, 'missing-token')
   const { token: bearer } = (await app.inject('/sign')).json<{ token: string }>()
-  isProblem(t, await app.inject({ url: '/realtime/topics/a/events', headers: { authorization: `Bearer ${bearer}` } }), 401, 'invalid-signature', 'their tokens are not ours')
-  isProblem(t, await app.inject({ method: 'POST', url: '/realtime/topics/a/events', payload: 'x', headers: { authorization, 'content-type': 'application/x-theirs' } }), 415, 'unsupported-media-type')
-  const lines = await app.inject({ method: 'POST', url: '/realtime/events', payload: '{"topic":"a","data":1}\n', headers: { authorization, 'content-type': 'application/x-ndjson' } })
+  isProblem(
+    t,
+    await app.inject({ url: '/realtime/topics/a/events', headers: { authorization: `Bearer ${bearer}` } }),
+    401,
+    'invalid-signature',
+    'their tokens are not ours',
+  )
+  isProblem(
+    t,
+    await app.inject({
+      method: 'POST',
+      url: '/realtime/topics/a/events',
+      payload: 'x',
+      headers: { authorization, 'content-type': 'application/x-theirs' },
+    }),
+    415,
+    'unsupported-media-type',
+  )
+  const lines = await app.inject({
+    method: 'POST',
+    url: '/realtime/events',
+    payload: '{"topic":"a","data":1}\n',
+    headers: { authorization, 'content-type': 'application/x-ndjson' },
+  })
   t.match(lines.json(), { accepted: 1 })
 
   await app.close()
@@ -117,19 +212,31 @@ await t.test('CORS of the hub alone does not reach beyond the hub', async (t) =>
   await app.register(fanfare, { ...OPTIONS, corsOrigins: ['https://pages.example'] })
   app.get('/theirs', async () => 'theirs')
   const origin = 'https://pages.example'
-  t.equal((await app.inject({ url: '/realtime/status', headers: { origin } })).headers['access-control-allow-origin'], origin)
+  t.equal(
+    (await app.inject({ url: '/realtime/status', headers: { origin } })).headers['access-control-allow-origin'],
+    origin,
+  )
   const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' }
-  t.match(await app.inject({ method: 'OPTIONS', url: '/realtime/topics/a/events', headers: asked }), { statusCode: 204, headers: { 'access-control-allow-origin': origin, 'access-control-allow-methods': /POST/ } })
+  t.match(await app.inject({ method: 'OPTIONS', url: '/realtime/topics/a/events', headers: asked }), {
+    statusCode: 204,
+    headers: { 'access-control-allow-origin': origin, 'access-control-allow-methods': /POST/ },
+  })
   t.equal((await app.inject({ url: '/theirs', headers: { origin } })).headers['access-control-allow-origin'], undefined)
   t.equal((await app.inject({ method: 'OPTIONS', url: '/theirs', headers: asked })).statusCode, 404)
 })
 
-await t.test('CORS twice is refused with words that say what to do: the hooks of the application come first, and answer the preflights', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close().catch(() => undefined))
-  await app.register(fastifyCors, { origin: 'https://theirs.example' })
-  await t.rejects(Promise.resolve(app.register(fanfare, { ...OPTIONS, corsOrigins: ['https://pages.example'] })), { name: 'SettingsError', message: /corsOrigins/ })
-})
+await t.test(
+  'CORS twice is refused with words that say what to do: the hooks of the application come first, and answer the preflights',
+  async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close().catch(() => undefined))
+    await app.register(fastifyCors, { origin: 'https://theirs.example' })
+    await t.rejects(Promise.resolve(app.register(fanfare, { ...OPTIONS, corsOrigins: ['https://pages.example'] })), {
+      name: 'SettingsError',
+      message: /corsOrigins/,
+    })
+  },
+)
 
 await t.test('it does not matter who comes first', async (t) => {
   const app = Fastify()
@@ -162,9 +269,14 @@ await t.test('a plugin that depends on the hub finds it', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, OPTIONS)
-  await app.register(fp(async (app) => {
-    await app.hub.publish('a', { data: 1 })
-  }, { dependencies: ['fanfare'] }))
+  await app.register(
+    fp(
+      async (app) => {
+        await app.hub.publish('a', { data: 1 })
+      },
+      { dependencies: ['fanfare'] },
+    ),
+  )
   await app.register(async (scope) => {
     await scope.hub.publish('a', { data: 2 })
   })
@@ -177,7 +289,12 @@ await t.test('a topic may be as long as topics may be, where the router lets it'
   t.teardown(() => app.close())
   await app.register(fanfare, OPTIONS)
   const topic = Array.from({ length: 4 }, () => 'x'.repeat(49)).join('.')
-  const response = await app.inject({ method: 'POST', url: `/realtime/topics/${topic}/events`, payload: { data: 1 }, headers: { authorization } })
+  const response = await app.inject({
+    method: 'POST',
+    url: `/realtime/topics/${topic}/events`,
+    payload: { data: 1 },
+    headers: { authorization },
+  })
   t.equal(response.statusCode, 201, `${topic.length} characters`)
 })
 
@@ -188,12 +305,25 @@ await t.test('options', async (t) => {
     t.teardown(() => app.close())
     await app.register(fanfare, { log: 'memory', ...options } as FanfareOptions)
   }
-  await t.rejects(start({ jwtSecret: SECRET, jwtSecert: 'x' }), { name: 'SettingsError', message: /jwtSecert.*jwtSecret/ })
-  await t.rejects(start({ jwtSecret: SECRET, heartBeat: 1 }), { name: 'SettingsError', message: /heartBeat.*heartbeat/ })
-  await t.rejects(start({ jwtSecret: SECRET, port: 3000 }), { name: 'SettingsError', message: /port/ }, 'a setting of the process')
+  await t.rejects(start({ jwtSecret: SECRET, jwtSecert: 'x' }), {
+    name: 'SettingsError',
+    message: /jwtSecert.*jwtSecret/,
+  })
+  await t.rejects(start({ jwtSecret: SECRET, heartBeat: 1 }), {
+    name: 'SettingsError',
+    message: /heartBeat.*heartbeat/,
+  })
+  await t.rejects(
+    start({ jwtSecret: SECRET, port: 3000 }),
+    { name: 'SettingsError', message: /port/ },
+    'a setting of the process',
+  )
   await t.rejects(start({}), { name: 'SettingsError', message: /jwtSecret/ }, 'no key')
   await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: 'x' }), { name: 'SettingsError' }, 'two keys')
-  await t.resolves(start({ jwtSecret: SECRET, jwtPublicKey: undefined, heartbeat: undefined }), 'undefined is as if it were not there')
+  await t.resolves(
+    start({ jwtSecret: SECRET, jwtPublicKey: undefined, heartbeat: undefined }),
+    'undefined is as if it were not there',
+  )
 })
 
 await t.test('what the package offers', (t) => {

@@ -65,7 +65,11 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_TRUST_PROXY', 'true', { trustProxy: true }],
   ['FANFARE_TRUST_PROXY', '2', { trustProxy: 2 }],
   ['FANFARE_TRUST_PROXY', '10.0.0.0/8, ::1', { trustProxy: '10.0.0.0/8,::1' }],
-  ['FANFARE_TRUST_PROXY', '10.0.0.0/32,::1/128,::ffff:10.0.0.0/104', { trustProxy: '10.0.0.0/32,::1/128,::ffff:10.0.0.0/104' }],
+  [
+    'FANFARE_TRUST_PROXY',
+    '10.0.0.0/32,::1/128,::ffff:10.0.0.0/104',
+    { trustProxy: '10.0.0.0/32,::1/128,::ffff:10.0.0.0/104' },
+  ],
   ['FANFARE_LOG', 'memory', { hub: { log: 'memory' } }],
   ['FANFARE_LOG', 'file:./data', { hub: { log: 'file:./data' } }],
   ['FANFARE_DURABILITY', 'commit', { hub: { durability: 'commit' } }],
@@ -95,8 +99,16 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_QUERY_TOKEN', 'true', { hub: { queryToken: true } }],
   ['FANFARE_QUERY_TOKEN', 'false', { hub: { queryToken: false } }],
   ['FANFARE_ANONYMOUS_SUBSCRIBE', 'news, public.**,,', { hub: { anonymousSubscribe: ['news', 'public.**'] } }],
-  ['FANFARE_CORS_ORIGINS', 'https://a.example,http://localhost:8080', { hub: { corsOrigins: ['https://a.example', 'http://localhost:8080'] } }],
-  ['FANFARE_CORS_ORIGINS', 'https://*.example.com, capacitor://localhost', { hub: { corsOrigins: ['https://*.example.com', 'capacitor://localhost'] } }],
+  [
+    'FANFARE_CORS_ORIGINS',
+    'https://a.example,http://localhost:8080',
+    { hub: { corsOrigins: ['https://a.example', 'http://localhost:8080'] } },
+  ],
+  [
+    'FANFARE_CORS_ORIGINS',
+    'https://*.example.com, capacitor://localhost',
+    { hub: { corsOrigins: ['https://*.example.com', 'capacitor://localhost'] } },
+  ],
   ['FANFARE_CORS_ORIGINS', '*', { hub: { corsOrigins: ['*'] } }],
   ['FANFARE_HEARTBEAT', '250ms', { hub: { heartbeat: 250 } }],
   ['FANFARE_SLOW_TIMEOUT', '1m', { hub: { slowTimeout: 60_000 } }],
@@ -123,23 +135,109 @@ await t.test('what is empty is as if it were not set', (t) => {
 
 await t.test('a bad value is refused, with the name of the variable and what is expected', (t) => {
   const wrong: [name: string, written: string, expected: RegExp][] = [
-    ...['-1', '65536', '80a', '3000.5', ' 3000', '0x50'].map((written): [string, string, RegExp] => ['PORT', written, /a port, 0 to 65535/]),
-    ...['127.0.0.1:80', '[::1]', 'http://a.example', 'a b', 'a..b', 'unix:', `/${'x'.repeat(110)}`].map((written): [string, string, RegExp] => ['HOST', written, /an IP address, a host name, or the path of a Unix socket/]),
-    ...['loud', 'INFO'].map((written): [string, string, RegExp] => ['LOG_LEVEL', written, /one of fatal, error, warn, info, debug, trace, silent/]),
-    ...['disk', 'file', 'file:', 'Memory'].map((written): [string, string, RegExp] => ['FANFARE_LOG', written, /memory/]),
+    ...['-1', '65536', '80a', '3000.5', ' 3000', '0x50'].map((written): [string, string, RegExp] => [
+      'PORT',
+      written,
+      /a port, 0 to 65535/,
+    ]),
+    ...['127.0.0.1:80', '[::1]', 'http://a.example', 'a b', 'a..b', 'unix:', `/${'x'.repeat(110)}`].map(
+      (written): [string, string, RegExp] => [
+        'HOST',
+        written,
+        /an IP address, a host name, or the path of a Unix socket/,
+      ],
+    ),
+    ...['loud', 'INFO'].map((written): [string, string, RegExp] => [
+      'LOG_LEVEL',
+      written,
+      /one of fatal, error, warn, info, debug, trace, silent/,
+    ]),
+    ...['disk', 'file', 'file:', 'Memory'].map((written): [string, string, RegExp] => [
+      'FANFARE_LOG',
+      written,
+      /memory/,
+    ]),
     ['FANFARE_DURABILITY', 'none', /one of sync, commit/],
-    ...['0', '-1', '1.5', 'many', '1e3', '1 000'].flatMap((written) => ['FANFARE_RETAIN_EVENTS', 'FANFARE_MAX_CONNECTIONS'].map((name): [string, string, RegExp] => [name, written, /a whole number, 1 or more/])),
+    ...['0', '-1', '1.5', 'many', '1e3', '1 000'].flatMap((written) =>
+      ['FANFARE_RETAIN_EVENTS', 'FANFARE_MAX_CONNECTIONS'].map((name): [string, string, RegExp] => [
+        name,
+        written,
+        /a whole number, 1 or more/,
+      ]),
+    ),
     ...['15', '15 s', '-1s', 'soon', '24 hours', '1KiB', 'off'].flatMap((written) =>
-      ['FANFARE_RETAIN_AGE', 'FANFARE_DEDUP_WINDOW', 'FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_DRAIN'].map((name): [string, string, RegExp] => [name, written, /a duration such as 250ms, 15s or 24h/])),
-    ...['0s', '0ms'].flatMap((written) => ['FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_RETAIN_AGE'].map((name): [string, string, RegExp] => [name, written, /more than nothing/])),
+      ['FANFARE_RETAIN_AGE', 'FANFARE_DEDUP_WINDOW', 'FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_DRAIN'].map(
+        (name): [string, string, RegExp] => [name, written, /a duration such as 250ms, 15s or 24h/],
+      ),
+    ),
+    ...['0s', '0ms'].flatMap((written) =>
+      ['FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_RETAIN_AGE'].map((name): [string, string, RegExp] => [
+        name,
+        written,
+        /more than nothing/,
+      ]),
+    ),
     ['FANFARE_MAX_EVENT_SIZE', '0B', /more than nothing/],
     ['FANFARE_MAX_CONNECTIONS', '1_0_', /a whole number/],
-    ...['never', '1'].map((written): [string, string, RegExp] => ['FANFARE_MAX_CONNECTION_AGE', written, /"off" or a duration/]),
-    ...['1', '1 KiB', '1kib', 'big', '1s'].flatMap((written) => ['FANFARE_RETAIN_BYTES', 'FANFARE_MAX_EVENT_SIZE'].map((name): [string, string, RegExp] => [name, written, /a size such as 256KiB or 1GiB/])),
-    ...['yes', '1', 'TRUE', 'constructor'].map((written): [string, string, RegExp] => ['FANFARE_QUERY_TOKEN', written, /true or false/]),
-    ...['yes', '0', 'TRUE', 'proxy.example.com', '10.0.0.0/8;::1', '-1', '10.0.0.0/33', '10.0.0.0/0', '::1/129', '::1/', '10.0.0.0/8/8', '10.0.0.0/255.0.0.0', '10.0.0/8', '010.0.0.1', 'fe80::1%eth0', '127.0.0.1,', '1.5'].map((written): [string, string, RegExp] => ['FANFARE_TRUST_PROXY', written, /false, true, a number of proxies, or addresses and networks/]),
-    ...['a..b', 'news,**.a', 'a b'].map((written): [string, string, RegExp] => ['FANFARE_ANONYMOUS_SUBSCRIBE', written, /topics or patterns, separated by commas/]),
-    ...['app.example.com', 'https://app.example.com/', 'https://a.example;https://b.example', 'https://a.example/path', 'null', 'https://*', 'https://*example.com', 'https://ok.example,ws://app.example.com'].map((written): [string, string, RegExp] => ['FANFARE_CORS_ORIGINS', written, /origins such as https:\/\/app\.example\.com/]),
+    ...['never', '1'].map((written): [string, string, RegExp] => [
+      'FANFARE_MAX_CONNECTION_AGE',
+      written,
+      /"off" or a duration/,
+    ]),
+    ...['1', '1 KiB', '1kib', 'big', '1s'].flatMap((written) =>
+      ['FANFARE_RETAIN_BYTES', 'FANFARE_MAX_EVENT_SIZE'].map((name): [string, string, RegExp] => [
+        name,
+        written,
+        /a size such as 256KiB or 1GiB/,
+      ]),
+    ),
+    ...['yes', '1', 'TRUE', 'constructor'].map((written): [string, string, RegExp] => [
+      'FANFARE_QUERY_TOKEN',
+      written,
+      /true or false/,
+    ]),
+    ...[
+      'yes',
+      '0',
+      'TRUE',
+      'proxy.example.com',
+      '10.0.0.0/8;::1',
+      '-1',
+      '10.0.0.0/33',
+      '10.0.0.0/0',
+      '::1/129',
+      '::1/',
+      '10.0.0.0/8/8',
+      '10.0.0.0/255.0.0.0',
+      '10.0.0/8',
+      '010.0.0.1',
+      'fe80::1%eth0',
+      '127.0.0.1,',
+      '1.5',
+    ].map((written): [string, string, RegExp] => [
+      'FANFARE_TRUST_PROXY',
+      written,
+      /false, true, a number of proxies, or addresses and networks/,
+    ]),
+    ...['a..b', 'news,**.a', 'a b'].map((written): [string, string, RegExp] => [
+      'FANFARE_ANONYMOUS_SUBSCRIBE',
+      written,
+      /topics or patterns, separated by commas/,
+    ]),
+    ...[
+      'app.example.com',
+      'https://app.example.com/',
+      'https://a.example;https://b.example',
+      'https://a.example/path',
+      'null',
+      'https://*',
+      'https://*example.com',
+      'https://ok.example,ws://app.example.com',
+    ].map((written): [string, string, RegExp] => [
+      'FANFARE_CORS_ORIGINS',
+      written,
+      /origins such as https:\/\/app\.example\.com/,
+    ]),
   ]
   for (const [name, written, expected] of wrong) {
     const [fault, ...rest] = faults({ [name]: written })
@@ -154,14 +252,22 @@ await t.test('of a list, the item that is wrong is named', (t) => {
   t.strictSame(faults({ FANFARE_TRUST_PROXY: '127.0.0.1, 10.0.0.0/33' }), [
     'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is no network: behind "/" an IPv4 address has 1 to 32',
   ])
-  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,https://*.example.com/' }), [/"https:\/\/\*\.example\.com\/" matches nothing, since browsers write it "https:\/\/\*\.example\.com"$/])
+  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,https://*.example.com/' }), [
+    /"https:\/\/\*\.example\.com\/" matches nothing, since browsers write it "https:\/\/\*\.example\.com"$/,
+  ])
   t.match(faults({ FANFARE_ANONYMOUS_SUBSCRIBE: 'news,a..b' }), [/: "a\.\.b" is neither$/])
   t.end()
 })
 
 await t.test('an address with a user and a password is refused, and not repeated', (t) => {
-  for (const url of ['https://user:hunter2@login.example.com/jwks', 'https://hunter2@login.example.com/jwks', 'ftp://user:hunter2@login.example.com/jwks']) {
-    t.strictSame(faults({ FANFARE_JWKS_URL: url }), ['FANFARE_JWKS_URL=…: must be an address without user and password such as https://login.example.com/.well-known/jwks.json'])
+  for (const url of [
+    'https://user:hunter2@login.example.com/jwks',
+    'https://hunter2@login.example.com/jwks',
+    'ftp://user:hunter2@login.example.com/jwks',
+  ]) {
+    t.strictSame(faults({ FANFARE_JWKS_URL: url }), [
+      'FANFARE_JWKS_URL=…: must be an address without user and password such as https://login.example.com/.well-known/jwks.json',
+    ])
     t.throws(() => resolveSettings({ jwksUrl: url }), { message: /^The option jwksUrl: it must be/ })
   }
   t.end()
@@ -170,14 +276,23 @@ await t.test('an address with a user and a password is refused, and not repeated
 await t.test('everything that is wrong is told at once', (t) => {
   const lines = faults({ PORT: 'x', FANFARE_HEARTBEAT: 'x', FANFARE_HEARTBEET: '1s', PATH: '/bin', HOST: '::1' })
   t.equal(lines.length, 3)
-  for (const name of ['PORT', 'FANFARE_HEARTBEAT', 'FANFARE_HEARTBEET']) t.ok(lines.some((line) => line.startsWith(name)), name)
+  for (const name of ['PORT', 'FANFARE_HEARTBEAT', 'FANFARE_HEARTBEET'])
+    t.ok(
+      lines.some((line) => line.startsWith(name)),
+      name,
+    )
   t.end()
 })
 
 await t.test('an unknown FANFARE_* is refused, with the nearest name; any other name is none of its business', (t) => {
   const table: [name: string, nearest: string][] = [
-    ['FANFARE_HEARTBEET', 'FANFARE_HEARTBEAT'], ['FANFARE_JWT_SECRETS', 'FANFARE_JWT_SECRET'], ['FANFARE_CORS_ORIGIN', 'FANFARE_CORS_ORIGINS'], ['FANFARE_RETAIN_EVENT', 'FANFARE_RETAIN_EVENTS'],
-    ['FANFARE_MAX_CONECTIONS', 'FANFARE_MAX_CONNECTIONS'], ['FANFARE_heartbeat', 'FANFARE_HEARTBEAT'], ['FANFARE_LOGS', 'FANFARE_LOG'],
+    ['FANFARE_HEARTBEET', 'FANFARE_HEARTBEAT'],
+    ['FANFARE_JWT_SECRETS', 'FANFARE_JWT_SECRET'],
+    ['FANFARE_CORS_ORIGIN', 'FANFARE_CORS_ORIGINS'],
+    ['FANFARE_RETAIN_EVENT', 'FANFARE_RETAIN_EVENTS'],
+    ['FANFARE_MAX_CONECTIONS', 'FANFARE_MAX_CONNECTIONS'],
+    ['FANFARE_heartbeat', 'FANFARE_HEARTBEAT'],
+    ['FANFARE_LOGS', 'FANFARE_LOG'],
   ]
   for (const [name, nearest] of table) {
     const [fault = ''] = faults({ [name]: 'x' })
@@ -186,7 +301,9 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
   }
   t.match(faults({ FANFARE_PORT: '80' }), [/did you mean PORT\?/])
   t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,*' }), [/"\*" stands alone/])
-  t.match(faults({ FANFARE_TRUST_PROXY: '10.0.0.1,0.0.0.0/0' }), [/"0\.0\.0\.0\/0" is every IPv4 address: write true to believe everybody$/])
+  t.match(faults({ FANFARE_TRUST_PROXY: '10.0.0.1,0.0.0.0/0' }), [
+    /"0\.0\.0\.0\/0" is every IPv4 address: write true to believe everybody$/,
+  ])
   t.match(faults({ FANFARE_TRUST_PROXY: '::/0' }), [/"::\/0" is every IPv6 address/])
   t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
   t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also when it is empty')
@@ -195,14 +312,25 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
 })
 
 await t.test('a secret is not repeated', (t) => {
-  const texts = [...faults({ FANFARE_JWT_SECRET: 'hunter2', PORT: 'x' }), ...faults({ FANFARE_JWT_SECERT: 'hunter2' }), ...faults({ FANFARE_JWT_PUBLIC_KEY: 'hunter2', PORT: 'x' })]
+  const texts = [
+    ...faults({ FANFARE_JWT_SECRET: 'hunter2', PORT: 'x' }),
+    ...faults({ FANFARE_JWT_SECERT: 'hunter2' }),
+    ...faults({ FANFARE_JWT_PUBLIC_KEY: 'hunter2', PORT: 'x' }),
+  ]
   t.equal(texts.length, 3)
   for (const text of texts) t.notMatch(text, /hunter2/)
   t.end()
 })
 
 await t.test('what Kubernetes tells the containers of a Service that is called fanfare is no setting', (t) => {
-  const injected = { FANFARE_SERVICE_HOST: '10.0.0.1', FANFARE_SERVICE_PORT: '3000', FANFARE_SERVICE_PORT_HTTP: '3000', FANFARE_PORT: 'tcp://10.0.0.1:3000', FANFARE_PORT_3000_TCP: 'tcp://10.0.0.1:3000', FANFARE_PORT_3000_TCP_ADDR: '10.0.0.1' }
+  const injected = {
+    FANFARE_SERVICE_HOST: '10.0.0.1',
+    FANFARE_SERVICE_PORT: '3000',
+    FANFARE_SERVICE_PORT_HTTP: '3000',
+    FANFARE_PORT: 'tcp://10.0.0.1:3000',
+    FANFARE_PORT_3000_TCP: 'tcp://10.0.0.1:3000',
+    FANFARE_PORT_3000_TCP_ADDR: '10.0.0.1',
+  }
   t.strictSame(loadSettings(injected), loadSettings({}))
   t.equal(faults({ FANFARE_PORT: '3000' }).length, 1, 'alone it is a mistake')
   t.end()
@@ -211,11 +339,45 @@ await t.test('what Kubernetes tells the containers of a Service that is called f
 await t.test('whoever embeds the hub says what differs, as values or as they would be written', (t) => {
   const defaults = resolveSettings({})
   t.strictSame(defaults, loadSettings({}).hub)
-  t.strictSame(resolveSettings({ heartbeat: 1_000, corsOrigins: ['https://a.example', 'https://b.example'], jwtSecret: 'x', queryToken: true }), { ...defaults, heartbeat: 1_000, corsOrigins: ['https://a.example', 'https://b.example'], jwtSecret: 'x', queryToken: true })
-  t.strictSame(resolve({ heartbeat: '1s', retainBytes: '1KiB', corsOrigins: 'https://a.example, https://b.example', maxConnectionAge: 'off' }), { ...defaults, heartbeat: 1_000, retainBytes: 1_024, corsOrigins: ['https://a.example', 'https://b.example'], maxConnectionAge: 0 })
+  t.strictSame(
+    resolveSettings({
+      heartbeat: 1_000,
+      corsOrigins: ['https://a.example', 'https://b.example'],
+      jwtSecret: 'x',
+      queryToken: true,
+    }),
+    {
+      ...defaults,
+      heartbeat: 1_000,
+      corsOrigins: ['https://a.example', 'https://b.example'],
+      jwtSecret: 'x',
+      queryToken: true,
+    },
+  )
+  t.strictSame(
+    resolve({
+      heartbeat: '1s',
+      retainBytes: '1KiB',
+      corsOrigins: 'https://a.example, https://b.example',
+      maxConnectionAge: 'off',
+    }),
+    {
+      ...defaults,
+      heartbeat: 1_000,
+      retainBytes: 1_024,
+      corsOrigins: ['https://a.example', 'https://b.example'],
+      maxConnectionAge: 0,
+    },
+  )
   t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined is as if it were not said')
   t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'no list is shared')
-  for (const [name, values] of Object.entries({ heartbeat: [1, 1e9], retainBytes: [0, 1, 1e12], maxConnectionAge: [0, 5_000], maxConnections: [1, 1e6], log: ['memory', 'file:/x'] })) {
+  for (const [name, values] of Object.entries({
+    heartbeat: [1, 1e9],
+    retainBytes: [0, 1, 1e12],
+    maxConnectionAge: [0, 5_000],
+    maxConnections: [1, 1e6],
+    log: ['memory', 'file:/x'],
+  })) {
     for (const value of values) t.match(resolve({ [name]: value }), { [name]: value }, `${name}: ${value}`)
   }
   t.end()
@@ -228,9 +390,34 @@ function resolve(options: Record<string, unknown>): Settings {
 
 /** Values of every type of JavaScript. No option takes any of them but those that its kind names below. */
 const VALUES = {
-  'null': null, 'true': true, 'false': false, '0': 0, '1': 1, '-1': -1, '1.5': 1.5, 'NaN': NaN, 'Infinity': Infinity, '2 ** 53': 2 ** 53, '1e21': 1e21, '5n': 5n, 'a symbol': Symbol('x'), 'a function': () => 1, 'an object': {},
-  'a date': new Date(0), 'a String': Object('memory') as unknown, 'an object that is written as a number': { toString: () => '1' }, 'an object that throws': { toString: () => { throw new Error('mine') } },
-  'an empty array': [], 'an array of a number': [1], 'an array of an array': [['a']], 'an array of null': [null], 'an array with a comma': ['a,b'],
+  null: null,
+  true: true,
+  false: false,
+  '0': 0,
+  '1': 1,
+  '-1': -1,
+  '1.5': 1.5,
+  NaN: NaN,
+  Infinity: Infinity,
+  '2 ** 53': 2 ** 53,
+  '1e21': 1e21,
+  '5n': 5n,
+  'a symbol': Symbol('x'),
+  'a function': () => 1,
+  'an object': {},
+  'a date': new Date(0),
+  'a String': Object('memory') as unknown,
+  'an object that is written as a number': { toString: () => '1' },
+  'an object that throws': {
+    toString: () => {
+      throw new Error('mine')
+    },
+  },
+  'an empty array': [],
+  'an array of a number': [1],
+  'an array of an array': [['a']],
+  'an array of null': [null],
+  'an array with a comma': ['a,b'],
 }
 
 await t.test('every option takes values of its own kind, and strings as in the environment', (t) => {
@@ -238,14 +425,22 @@ await t.test('every option takes values of its own kind, and strings as in the e
   for (const option of Object.keys(hub) as (keyof Settings)[]) {
     const fallback = hub[option]
     const kind = Array.isArray(fallback) ? 'list' : typeof fallback
-    const own: Record<string, (keyof typeof VALUES)[]> = { list: ['an empty array'], number: ['0', '1'], boolean: ['true', 'false'] }
+    const own: Record<string, (keyof typeof VALUES)[]> = {
+      list: ['an empty array'],
+      number: ['0', '1'],
+      boolean: ['true', 'false'],
+    }
     for (const [name, value] of Object.entries(VALUES)) {
       const mayBe = (own[kind] ?? []).some((one) => one === name)
       let taken: unknown
       try {
         taken = resolve({ [option]: value })[option]
       } catch (err) {
-        t.match(err, { name: 'SettingsError', message: new RegExp(`^The option ${option}: .* must be `) }, `${option}: ${name}`)
+        t.match(
+          err,
+          { name: 'SettingsError', message: new RegExp(`^The option ${option}: .* must be `) },
+          `${option}: ${name}`,
+        )
         if (mayBe) t.equal(name, '0', `${option} takes ${name}`)
         continue
       }
@@ -253,24 +448,58 @@ await t.test('every option takes values of its own kind, and strings as in the e
       t.strictSame(taken, value, `${option} keeps ${name}`)
     }
   }
-  t.throws(() => resolve({ heartbeat: '15' }), { message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than nothing' })
-  t.throws(() => resolve({ heartbeat: -1 }), { message: 'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than nothing' })
-  for (const retainBytes of [-1, NaN]) t.throws(() => resolve({ retainBytes }), { message: /^The option retainBytes: (-1|NaN) must be a whole number of bytes/ })
+  t.throws(() => resolve({ heartbeat: '15' }), {
+    message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than nothing',
+  })
+  t.throws(() => resolve({ heartbeat: -1 }), {
+    message:
+      'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than nothing',
+  })
+  for (const retainBytes of [-1, NaN])
+    t.throws(() => resolve({ retainBytes }), {
+      message: /^The option retainBytes: (-1|NaN) must be a whole number of bytes/,
+    })
   t.equal(resolve({ retainBytes: 0 }).retainBytes, 0, 'as much as suits the log')
   for (const drain of [86_400_001, '25h']) t.throws(() => resolve({ drain }), { message: /at most 24h$/ })
   t.end()
 })
 
 await t.test('options that are unknown or wrong are refused by name', (t) => {
-  t.throws(() => resolve({ heartBeat: 1 }), { name: 'SettingsError', message: 'The option heartBeat is unknown; did you mean heartbeat?' })
+  t.throws(() => resolve({ heartBeat: 1 }), {
+    name: 'SettingsError',
+    message: 'The option heartBeat is unknown; did you mean heartbeat?',
+  })
   t.throws(() => resolve({ zzzzzz: 1 }), { name: 'SettingsError', message: 'The option zzzzzz is unknown.' })
   t.throws(() => resolve({ host: 'x' }), { name: 'SettingsError', message: /host/ })
   t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), { name: 'SettingsError', message: /set one of them/ })
   const wrong: [option: string, value: unknown][] = [
-    ['heartbeat', 'soon'], ['heartbeat', NaN], ['heartbeat', -1], ['heartbeat', Infinity], ['heartbeat', null], ['heartbeat', {}], ['maxConnections', 0], ['maxConnections', 1.5], ['retainEvents', '0'], ['maxEventSize', '1'],
-    ['corsOrigins', ['app.example.com']], ['corsOrigins', 'https://a.example/'], ['anonymousSubscribe', ['a..b']], ['queryToken', 'no'], ['queryToken', 1], ['log', 'disk'], ['durability', 'none'], ['jwtSecret', ''], ['jwtPublicKey', ''], ['jwtSecret', 7],
+    ['heartbeat', 'soon'],
+    ['heartbeat', NaN],
+    ['heartbeat', -1],
+    ['heartbeat', Infinity],
+    ['heartbeat', null],
+    ['heartbeat', {}],
+    ['maxConnections', 0],
+    ['maxConnections', 1.5],
+    ['retainEvents', '0'],
+    ['maxEventSize', '1'],
+    ['corsOrigins', ['app.example.com']],
+    ['corsOrigins', 'https://a.example/'],
+    ['anonymousSubscribe', ['a..b']],
+    ['queryToken', 'no'],
+    ['queryToken', 1],
+    ['log', 'disk'],
+    ['durability', 'none'],
+    ['jwtSecret', ''],
+    ['jwtPublicKey', ''],
+    ['jwtSecret', 7],
   ]
-  for (const [option, value] of wrong) t.throws(() => resolve({ [option]: value }), { name: 'SettingsError', message: option }, `${option}: ${JSON.stringify(value)}`)
+  for (const [option, value] of wrong)
+    t.throws(
+      () => resolve({ [option]: value }),
+      { name: 'SettingsError', message: option },
+      `${option}: ${JSON.stringify(value)}`,
+    )
   t.end()
 })
 
@@ -279,7 +508,8 @@ await t.test('every variable is described, for the docs', (t) => {
     t.match(name, /^(HOST|PORT|LOG_LEVEL|FANFARE_[A-Z_]+)$/)
     t.match(description, /^[A-Z].*\.$/)
     t.match(expects, /./)
-    if (fallback !== undefined && fallback !== '') t.strictSame(loadSettings({ [name]: fallback }), loadSettings({}), `the default of ${name} is what it is without`)
+    if (fallback !== undefined && fallback !== '')
+      t.strictSame(loadSettings({ [name]: fallback }), loadSettings({}), `the default of ${name} is what it is without`)
   }
   t.end()
 })

@@ -30,7 +30,10 @@ export async function publishBatches({ publishers, batches, ...plan }: BatchesPl
 }
 
 /** @param isMore whether there is another batch to publish */
-async function publishInTurn({ port, size, payload }: Omit<BatchesPlan, 'publishers' | 'batches'>, isMore: () => boolean): Promise<void> {
+async function publishInTurn(
+  { port, size, payload }: Omit<BatchesPlan, 'publishers' | 'batches'>,
+  isMore: () => boolean,
+): Promise<void> {
   const events = Array.from({ length: size }, (_, index) => ({ topic: topicName(index), data: blankPayload(payload) }))
   const request = postRequest('/events', 'publisher', { events })
   const responses = new Responses()
@@ -39,7 +42,7 @@ async function publishInTurn({ port, size, payload }: Omit<BatchesPlan, 'publish
   try {
     while (isMore()) {
       socket.write(request)
-      for (let complete = 0; complete === 0; ) {
+      for (let complete = 0; complete === 0;) {
         const [bytes] = (await once(socket, 'data')) as [Buffer]
         complete = responses.read(bytes, bytes.length)
       }

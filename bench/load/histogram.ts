@@ -1,4 +1,7 @@
-/** A log-linear histogram, as HdrHistogram has it: 64 buckets for each power of two, so a value is known to within 1.6 %. */
+/**
+ * A log-linear histogram, as HdrHistogram has it: 64 buckets for each power of two, so a value is known to within 1.6
+ * %.
+ */
 
 const SUB_BITS = 6
 const SUB_BUCKETS = 1 << SUB_BITS

@@ -28,7 +28,10 @@ const LINES_A_CHUNK = 500
 
 /** @throws Error when the hub refuses a line */
 export async function publishLines({ port, events, topics, payload }: LinesPlan): Promise<LinesPublished> {
-  const lines = Array.from({ length: LINES_A_CHUNK }, (_, index) => `${JSON.stringify({ topic: topicName(index % topics), data: blankPayload(payload) })}\n`)
+  const lines = Array.from(
+    { length: LINES_A_CHUNK },
+    (_, index) => `${JSON.stringify({ topic: topicName(index % topics), data: blankPayload(payload) })}\n`,
+  )
   const whole = chunkOf(lines)
   const responses = new Responses()
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })

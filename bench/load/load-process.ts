@@ -30,7 +30,10 @@ export class LoadProcess {
   }
 
   /** Carries out a command. One at a time. */
-  async tell<Name extends CommandName>(name: Name, input: Parameters<Commands[Name]>[0]): Promise<Awaited<ReturnType<Commands[Name]>>> {
+  async tell<Name extends CommandName>(
+    name: Name,
+    input: Parameters<Commands[Name]>[0],
+  ): Promise<Awaited<ReturnType<Commands[Name]>>> {
     let timer: NodeJS.Timeout | undefined
     const output = await new Promise<unknown>((resolve, reject) => {
       this.#waiting = { resolve, reject }

@@ -56,7 +56,9 @@ export class Publishers {
   async #closedLoop(events: number): Promise<void> {
     const share = Math.floor(events / this.#connections.length)
     const rest = events % this.#connections.length
-    await Promise.all(this.#connections.map((connection, index) => connection.publishInTurn(share + (index < rest ? 1 : 0))))
+    await Promise.all(
+      this.#connections.map((connection, index) => connection.publishInTurn(share + (index < rest ? 1 : 0))),
+    )
   }
 
   /** Publishes by the clock, whether or not the last event is answered. */
@@ -96,7 +98,9 @@ class Connection {
     this.#index = index
     this.#topic = index % plan.topics
     this.#numbers = new Uint32Array(plan.topics)
-    this.#request = postRequest(`/topics/${topicName(0)}/events`, `publisher-${index}`, { data: blankPayload(plan.payload) })
+    this.#request = postRequest(`/topics/${topicName(0)}/events`, `publisher-${index}`, {
+      data: blankPayload(plan.payload),
+    })
     this.#topicAt = this.#request.indexOf('/events') - TOPIC_DIGITS
     this.#markAt = this.#request.indexOf('~', this.#request.indexOf('\r\n\r\n'))
   }
@@ -131,7 +135,8 @@ class Connection {
 
   /** Resolves when everything is answered that was to be sent. */
   answered(): Promise<void> {
-    if (this.#responses.failure !== undefined) return Promise.reject(new Error(`an event was refused: ${this.#responses.failure}`))
+    if (this.#responses.failure !== undefined)
+      return Promise.reject(new Error(`an event was refused: ${this.#responses.failure}`))
     if (this.#isIdle()) return Promise.resolve()
     return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
   }

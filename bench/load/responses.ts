@@ -1,4 +1,7 @@
-/** Reads the responses on a keep-alive connection (RFC 9112), as far as a publisher needs them: each has a Content-Length. */
+/**
+ * Reads the responses on a keep-alive connection (RFC 9112), as far as a publisher needs them: each has a
+ * Content-Length.
+ */
 export class Responses {
   /** How many have been complete. */
   count = 0

@@ -1,7 +1,7 @@
 /**
  * Reads the events of many streams out of their bytes, and checks that each stream has them in log order with none
- * missing and none twice. Decodes and allocates nothing: a million events a second must leave time for the sockets. The frames of
- * a chunked body are passed over like any other bytes: they stand between whole blocks, and have no mark.
+ * missing and none twice. Decodes and allocates nothing: a million events a second must leave time for the sockets. The
+ * frames of a chunked body are passed over like any other bytes: they stand between whole blocks, and have no mark.
  */
 import { Histogram } from './histogram.js'
 import { MARK_LENGTH, readNumber, readPublisher, readTime, TILDE } from './mark.js'

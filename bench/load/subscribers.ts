@@ -12,7 +12,9 @@ export interface SubscribePlan {
   /** What these subscribers are called in later commands. */
   group: string
   count: number
-  /** The first subscriber reads the first topic, and so on; when there are fewer topics than subscribers, they go round. */
+  /**
+   * The first subscriber reads the first topic, and so on; when there are fewer topics than subscribers, they go round.
+   */
   topics: number
   /** At most so many connect at a time. */
   atOnce: number
@@ -70,7 +72,10 @@ export class Subscribers {
   async connect(): Promise<Connected> {
     const startedAt = now()
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle?.fail(new Error(`only ${this.#begun} of ${this.#plan.count} streams have begun`)), CONNECT_TIMEOUT)
+      const timer = setTimeout(
+        () => this.#settle?.fail(new Error(`only ${this.#begun} of ${this.#plan.count} streams have begun`)),
+        CONNECT_TIMEOUT,
+      )
       this.#settle = {
         done: () => (clearTimeout(timer), resolve()),
         fail: (err) => (clearTimeout(timer), reject(err)),
@@ -106,7 +111,10 @@ export class Subscribers {
     }
     const { delivered, disordered, misplaced, lastAt, latency } = this.#scanner
     return {
-      delivered, disordered, misplaced, lastAt,
+      delivered,
+      disordered,
+      misplaced,
+      lastAt,
       closed: this.#closed,
       latency: { p50: latency.quantile(0.5) / 1e3, p99: latency.quantile(0.99) / 1e3, max: latency.max / 1e3 },
     }

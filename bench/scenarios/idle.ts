@@ -22,13 +22,15 @@ export const idle: Scenario = {
       await sleep(SETTLE)
       const after = residentKiB(pid)
       const each = (after - before) / CLIENTS
-      return [{
-        scenario: 'idle',
-        figure: `${each.toFixed(1)} KiB a subscriber of ${CLIENTS.toLocaleString('en')}`,
-        target: `<= ${MAX_KIB} KiB`,
-        reached: Number.isNaN(each) ? undefined : each <= MAX_KIB,
-        memory: after / 1024,
-        faults: faultsOf(await receive(stage, EVERYBODY, 0), 0),
-      }]
+      return [
+        {
+          scenario: 'idle',
+          figure: `${each.toFixed(1)} KiB a subscriber of ${CLIENTS.toLocaleString('en')}`,
+          target: `<= ${MAX_KIB} KiB`,
+          reached: Number.isNaN(each) ? undefined : each <= MAX_KIB,
+          memory: after / 1024,
+          faults: faultsOf(await receive(stage, EVERYBODY, 0), 0),
+        },
+      ]
     }),
 }

@@ -11,4 +11,15 @@ import type { Scenario } from './scenario.js'
 import { stalled } from './stalled.js'
 import { startUp } from './start-up.js'
 
-export const scenarios: Scenario[] = [fanoutPaced, fanoutFlood, manyTopics, publish, ndjson, startUp, resumeStorm, connectStorm, idle, stalled]
+export const scenarios: Scenario[] = [
+  fanoutPaced,
+  fanoutFlood,
+  manyTopics,
+  publish,
+  ndjson,
+  startUp,
+  resumeStorm,
+  connectStorm,
+  idle,
+  stalled,
+]

@@ -17,14 +17,18 @@ export const ndjson: Scenario = {
       const { accepted, seconds } = await stage.publishers.tell('publishLines', { ...plan, events })
       const { hubShare, loadShare, memory } = clock(0)
       const rate = accepted / seconds
-      return [{
-        scenario: 'ndjson',
-        figure: `${Math.round(rate).toLocaleString('en')} events/s`,
-        target: `>= ${MIN_EVENTS.toLocaleString('en')}/s`,
-        reached: rate >= MIN_EVENTS,
-        publishesPerSecond: rate,
-        hubShare, loadShare, memory,
-        faults: accepted === events ? [] : [`${events} events were published, ${accepted} were accepted`],
-      }]
+      return [
+        {
+          scenario: 'ndjson',
+          figure: `${Math.round(rate).toLocaleString('en')} events/s`,
+          target: `>= ${MIN_EVENTS.toLocaleString('en')}/s`,
+          reached: rate >= MIN_EVENTS,
+          publishesPerSecond: rate,
+          hubShare,
+          loadShare,
+          memory,
+          faults: accepted === events ? [] : [`${events} events were published, ${accepted} were accepted`],
+        },
+      ]
     }),
 }

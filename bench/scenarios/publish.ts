@@ -27,12 +27,29 @@ export const publish: Scenario = {
       const batches = options.quick ? 500 : 3_000
       const several = startClock(stage)
       const took = await stage.publishers.tell('publishBatches', { ...plan, batches })
-      return [single, rowOf(`${whole((batches * BATCH) / took)} events/s, ${BATCH} a batch`, batches / took, several(0))]
+      return [
+        single,
+        rowOf(`${whole((batches * BATCH) / took)} events/s, ${BATCH} a batch`, batches / took, several(0)),
+      ]
     }),
 }
 
-function rowOf(figure: string, publishesPerSecond: number, { hubShare, loadShare, memory }: Pick<Measured, 'hubShare' | 'loadShare' | 'memory'>): Row {
-  return { scenario: 'publish', figure, target: '', reached: undefined, publishesPerSecond, hubShare, loadShare, memory, faults: [] }
+function rowOf(
+  figure: string,
+  publishesPerSecond: number,
+  { hubShare, loadShare, memory }: Pick<Measured, 'hubShare' | 'loadShare' | 'memory'>,
+): Row {
+  return {
+    scenario: 'publish',
+    figure,
+    target: '',
+    reached: undefined,
+    publishesPerSecond,
+    hubShare,
+    loadShare,
+    memory,
+    faults: [],
+  }
 }
 
 function whole(value: number): string {

@@ -20,7 +20,11 @@ export const resumeStorm: Scenario = {
       const events = `${url}/topics/${topicName(0)}/events`
       const before = await fetch(events, { method: 'HEAD', headers: { ...headers, accept: 'text/event-stream' } })
       const lastEventId = before.headers.get('last-event-id')!
-      const published = await fetch(`${url}/events`, { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body: missedEvents() })
+      const published = await fetch(`${url}/events`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: missedEvents(),
+      })
       if (published.status !== 201) throw new Error(`the events to be missed were refused: ${await published.text()}`)
 
       const clock = startClock(stage)
@@ -28,17 +32,19 @@ export const resumeStorm: Scenario = {
       const expected = CLIENTS * MISSED
       const received = await receive(stage, EVERYBODY, expected)
       const rate = (received.delivered * 1e6) / (received.lastAt - startedAt)
-      return [{
-        scenario: 'resume-storm',
-        figure: `${Math.round(rate).toLocaleString('en')} events/s, all within ${((received.lastAt - startedAt) / 1e6).toFixed(2)} s`,
-        target: `>= ${MIN_EVENTS.toLocaleString('en')}/s`,
-        reached: rate >= MIN_EVENTS,
-        deliveriesPerSecond: rate,
-        delivered: received.delivered,
-        expected,
-        ...clock(received.delivered),
-        faults: faultsOf(received, expected),
-      }]
+      return [
+        {
+          scenario: 'resume-storm',
+          figure: `${Math.round(rate).toLocaleString('en')} events/s, all within ${((received.lastAt - startedAt) / 1e6).toFixed(2)} s`,
+          target: `>= ${MIN_EVENTS.toLocaleString('en')}/s`,
+          reached: rate >= MIN_EVENTS,
+          deliveriesPerSecond: rate,
+          delivered: received.delivered,
+          expected,
+          ...clock(received.delivered),
+          faults: faultsOf(received, expected),
+        },
+      ]
     }),
 }
 

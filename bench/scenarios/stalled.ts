@@ -1,4 +1,7 @@
-/** A hundred people read, and a hundred have stopped reading: what those cost, and whether they get everything once they read on. */
+/**
+ * A hundred people read, and a hundred have stopped reading: what those cost, and whether they get everything once they
+ * read on.
+ */
 import { faultsOf, publishBefore, receive, startClock } from '../measure.js'
 import type { Options } from '../options.js'
 import { residentKiB } from '../procfs.js'
@@ -9,7 +12,10 @@ const READERS = 100
 const STALLED = 100
 const RATE = 50
 const PAYLOAD = 50_000
-/** How many events come before the clock starts: until the code is compiled, and the sockets of those who do not read are full. */
+/**
+ * How many events come before the clock starts: until the code is compiled, and the sockets of those who do not read
+ * are full.
+ */
 const WARM_UP = 150
 const MAX_RISE = 50
 const MAX_P99 = 25
@@ -44,21 +50,27 @@ export const stalled: Scenario = {
       const rise = peak()
 
       const { p99 } = reading.latency
-      return [{
-        scenario: 'stalled',
-        figure: `memory +${rise.toFixed(0)} MiB, the readers' p99 ${p99.toFixed(1)} ms`,
-        ...judge(options, rise, p99),
-        ...used,
-        delivered: reading.delivered + late.delivered,
-        expected: READERS * published + lateExpected,
-        publishesPerSecond: published / seconds,
-        latency: reading.latency,
-        notes: [
-          `the stalled got ${late.delivered} of ${lateExpected} once they read on, in ${caughtUp.toFixed(1)} s`,
-          `while their sockets filled, the readers' p99 was ${filling.latency.p99.toFixed(1)} ms`,
-        ],
-        faults: [...faultsOf(reading, READERS * published), ...faultsOf(filling, READERS * WARM_UP), ...faultsOf(late, lateExpected)],
-      }]
+      return [
+        {
+          scenario: 'stalled',
+          figure: `memory +${rise.toFixed(0)} MiB, the readers' p99 ${p99.toFixed(1)} ms`,
+          ...judge(options, rise, p99),
+          ...used,
+          delivered: reading.delivered + late.delivered,
+          expected: READERS * published + lateExpected,
+          publishesPerSecond: published / seconds,
+          latency: reading.latency,
+          notes: [
+            `the stalled got ${late.delivered} of ${lateExpected} once they read on, in ${caughtUp.toFixed(1)} s`,
+            `while their sockets filled, the readers' p99 was ${filling.latency.p99.toFixed(1)} ms`,
+          ],
+          faults: [
+            ...faultsOf(reading, READERS * published),
+            ...faultsOf(filling, READERS * WARM_UP),
+            ...faultsOf(late, lateExpected),
+          ],
+        },
+      ]
     }),
 }
 
@@ -68,7 +80,10 @@ function judge({ log }: Options, rise: number, p99: number): { target: string; r
   return { target: `<= ${MAX_RISE} MiB, p99 <= ${MAX_P99} ms`, reached: rise <= MAX_RISE && p99 <= MAX_P99 }
 }
 
-/** Looks at a process's memory until the function that it returns is called, which says by how many MiB it rose at the most. */
+/**
+ * Looks at a process's memory until the function that it returns is called, which says by how many MiB it rose at the
+ * most.
+ */
 function watchMemory(pid: number): () => number {
   const before = residentKiB(pid)
   let most = before

@@ -25,7 +25,12 @@ const stream = new TopicStream({
   always: topicOf(NOTICE),
   on: {
     [NOTICE]: ({ data }) => void (element('notice').textContent = data),
-    ...Object.fromEntries(WIDGETS.map((widget) => [widget.name, ({ data }: MessageEvent<string>) => update(widget, JSON.parse(data) as Reading)])),
+    ...Object.fromEntries(
+      WIDGETS.map((widget) => [
+        widget.name,
+        ({ data }: MessageEvent<string>) => update(widget, JSON.parse(data) as Reading),
+      ]),
+    ),
   },
   onStatus(status, reason = '') {
     show(element('status'), status)
@@ -70,7 +75,10 @@ function update(widget: Widget, { value, time }: Reading): void {
 }
 
 function contentOf({ unit, digits = 0 }: Widget, value: Value): (string | Node)[] {
-  if (typeof value === 'number') return [`${value.toLocaleString(undefined, { minimumFractionDigits: digits })}${unit === undefined ? '' : ` ${unit}`}`]
+  if (typeof value === 'number')
+    return [
+      `${value.toLocaleString(undefined, { minimumFractionDigits: digits })}${unit === undefined ? '' : ` ${unit}`}`,
+    ]
   if (typeof value === 'string') return [value]
   const list = create('ul', { className: 'list' })
   list.append(...value.map((text) => create('li', { textContent: text })))
@@ -97,6 +105,9 @@ function build({ name, title }: Widget): Parts {
   return { input, card, value, time }
 }
 
-function create<Name extends keyof HTMLElementTagNameMap>(name: Name, properties: Partial<HTMLElementTagNameMap[Name]>): HTMLElementTagNameMap[Name] {
+function create<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  properties: Partial<HTMLElementTagNameMap[Name]>,
+): HTMLElementTagNameMap[Name] {
   return Object.assign(document.createElement(name), properties)
 }

@@ -21,10 +21,14 @@ export default {
   serve(app, context) {
     const { hub, ending } = context
 
-    // A stream may be changed by its own subject only. All tabs of a browser share the session, so they are one subject.
+    // A stream may be changed by its own subject only. All tabs of a browser share the session, so they are one
+    // subject.
     app.post('/token', async (request, reply) => {
       const visitor = parseCookie(request.headers.cookie ?? '')[VISITOR] ?? randomUUID()
-      reply.header('set-cookie', stringifySetCookie({ name: VISITOR, value: visitor, path: '/', httpOnly: true, sameSite: 'lax' }))
+      reply.header(
+        'set-cookie',
+        stringifySetCookie({ name: VISITOR, value: visitor, path: '/', httpOnly: true, sameSite: 'lax' }),
+      )
       return { token: hub.token({ sub: visitor, subscribe: [topicOf('*')] }) }
     })
 
@@ -41,11 +45,15 @@ export default {
   },
 } satisfies Example
 
-async function run(name: string, { every, next }: Maker, { hub, speed, ending: signal }: ExampleContext): Promise<void> {
+async function run(
+  name: string,
+  { every, next }: Maker,
+  { hub, speed, ending: signal }: ExampleContext,
+): Promise<void> {
   const topic = topicOf(name)
   const waiting = { patience: Infinity, signal }
   const [last] = await hub.last(topic, 1, waiting)
-  for (let value = (last?.data as Reading | undefined)?.value; ; ) {
+  for (let value = (last?.data as Reading | undefined)?.value; ;) {
     value = next(value)
     const data: Reading = { value, time: new Date().toISOString() }
     await hub.publish(topic, { type: name, data }, waiting)

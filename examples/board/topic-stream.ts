@@ -45,7 +45,10 @@ export class TopicStream {
         return `${hub}/topics/${always}/events?replay=1`
       },
       withCredentials: true,
-      on: { ...on, 'fanfare.open': ({ data }) => this.#opened(JSON.parse(data) as { connection: string; topics: string[] }) },
+      on: {
+        ...on,
+        'fanfare.open': ({ data }) => this.#opened(JSON.parse(data) as { connection: string; topics: string[] }),
+      },
       onStatus: (status, reason) => {
         if (status !== 'live') this.#connection = undefined // whatever follows is another one
         onStatus(status, reason)
@@ -63,7 +66,10 @@ export class TopicStream {
     void this.#reconcile()
   }
 
-  /** A connection's first block. Its topics are those of the URL, also after a reconnect: what else is wanted has to be added again. */
+  /**
+   * A connection's first block. Its topics are those of the URL, also after a reconnect: what else is wanted has to be
+   * added again.
+   */
   #opened({ connection: id, topics }: { connection: string; topics: string[] }): void {
     if (this.#connection?.id === id) return // after a change, which PATCH has answered too
     this.#holds({ id, topics: new Set(topics), changes: 0 })
@@ -75,7 +81,10 @@ export class TopicStream {
     this.#options.onConnection(connection)
   }
 
-  /** Gives the connection what is wanted and it does not have, and takes from it what is not; one change after the other. */
+  /**
+   * Gives the connection what is wanted and it does not have, and takes from it what is not; one change after the
+   * other.
+   */
   async #reconcile(): Promise<void> {
     if (this.#isChanging) return
     this.#isChanging = true
@@ -87,7 +96,8 @@ export class TopicStream {
     if (!this.#connection) return undefined // the next one begins with `#opened`
     const { topics } = this.#connection
     const missing = [...this.#wanted].find((topic) => !topics.has(topic))
-    if (missing !== undefined) return { subscribe: [missing], replay: 1 } // each by itself: `replay` counts over all that are added at once
+    // each by itself: `replay` counts over all that are added at once
+    if (missing !== undefined) return { subscribe: [missing], replay: 1 }
     const unsubscribe = [...topics].filter((topic) => topic !== this.#options.always && !this.#wanted.has(topic))
     return unsubscribe.length > 0 ? { unsubscribe } : undefined
   }
@@ -96,12 +106,18 @@ export class TopicStream {
     const connection = this.#connection!
     const { id, changes } = connection
     try {
-      const { topics } = await ask<{ topics: string[] }>(`${this.#options.hub}/connections/${id}`, { method: 'PATCH', body: change, credentials: 'include' })
+      const { topics } = await ask<{ topics: string[] }>(`${this.#options.hub}/connections/${id}`, {
+        method: 'PATCH',
+        body: change,
+        credentials: 'include',
+      })
       if (this.#connection === connection) this.#holds({ id, topics: new Set(topics), changes: changes + 1 })
     } catch (err) {
       if (this.#connection !== connection) return // it has been lost meanwhile
-      if (change.subscribe && err instanceof Refusal && FINAL.includes(err.status)) this.#refused(change.subscribe, err.message)
-      else await new Promise((resolve) => setTimeout(resolve, RETRY)) // a lost connection is noticed meanwhile, by the source
+      if (change.subscribe && err instanceof Refusal && FINAL.includes(err.status))
+        this.#refused(change.subscribe, err.message)
+      // a lost connection is noticed meanwhile, by the source
+      else await new Promise((resolve) => setTimeout(resolve, RETRY))
     }
   }
 

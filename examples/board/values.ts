@@ -7,21 +7,40 @@ export interface Maker {
   next: (before: Value | undefined) => Value
 }
 
-const HEADLINES = ['Nothing happened today', 'Rain expected, umbrellas sold out', 'Local cat elected again', 'Bridge open to bicycles', 'Bakery runs out of bread']
+const HEADLINES = [
+  'Nothing happened today',
+  'Rain expected, umbrellas sold out',
+  'Local cat elected again',
+  'Bridge open to bicycles',
+  'Bakery runs out of bread',
+]
 const PLACES = ['Airport', 'Harbour', 'Museum', 'North', 'Old Town', 'University']
 const GOODS = ['Apples', 'Bread', 'Cheese', 'Coffee', 'Honey', 'Tea']
 const DIRECTIONS = ['north', 'east', 'south', 'west']
 
 export const MAKERS: Record<WidgetName, Maker> = {
   temperature: { every: 2_000, next: walk(18, 0.3, -10, 35) },
-  visitors: { every: 1_000, next: (before) => (typeof before === 'number' ? before : 0) + Math.ceil(Math.random() * 3) },
+  visitors: {
+    every: 1_000,
+    next: (before) => (typeof before === 'number' ? before : 0) + Math.ceil(Math.random() * 3),
+  },
   queue: { every: 1_500, next: walk(6, 2, 0, 30, 0) },
   headline: { every: 8_000, next: (before) => pick(HEADLINES.filter((headline) => headline !== before)) },
-  departures: { every: 6_000, next: () => [2, 7, 15].map((minutes) => `${pick(PLACES)}, in ${minutes + Math.floor(Math.random() * 4)} min`) },
+  departures: {
+    every: 6_000,
+    next: () => [2, 7, 15].map((minutes) => `${pick(PLACES)}, in ${minutes + Math.floor(Math.random() * 4)} min`),
+  },
   coffee: { every: 4_000, next: walk(2.6, 0.1, 1.8, 4.2, 2) },
   wind: { every: 5_000, next: () => `${Math.round(Math.random() * 40)} km/h from the ${pick(DIRECTIONS)}` },
   battery: { every: 3_000, next: (before) => (typeof before === 'number' && before > 0 ? before - 1 : 100) },
-  orders: { every: 3_000, next: (before) => [`${pick(GOODS)}, ${pieces(1 + Math.floor(Math.random() * 9))}`, ...(Array.isArray(before) ? before : [])].slice(0, 3) },
+  orders: {
+    every: 3_000,
+    next: (before) =>
+      [`${pick(GOODS)}, ${pieces(1 + Math.floor(Math.random() * 9))}`, ...(Array.isArray(before) ? before : [])].slice(
+        0,
+        3,
+      ),
+  },
   door: { every: 7_000, next: (before) => (before === 'Closed' ? 'Open' : 'Closed') },
 }
 

@@ -81,7 +81,8 @@ function enter(name: string): void {
   element('room').textContent = called
   element('empty').hidden = false
   document.querySelector('#go [role="alert"]')!.textContent = ''
-  for (const link of document.querySelectorAll('nav a')) link.setAttribute('aria-current', String(link.getAttribute('href') === `#${called}`))
+  for (const link of document.querySelectorAll('nav a'))
+    link.setAttribute('aria-current', String(link.getAttribute('href') === `#${called}`))
 
   room = new Room(hub, name, called, {
     onMessage(author, said, time) {
@@ -92,7 +93,10 @@ function enter(name: string): void {
     onTyping(author) {
       if (author === name) return
       clearTimeout(typing.get(author))
-      typing.set(author, setTimeout(() => stopsTyping(author), TYPING.shown))
+      typing.set(
+        author,
+        setTimeout(() => stopsTyping(author), TYPING.shown),
+      )
       showTyping()
     },
     onPeople: showPeople,
@@ -130,11 +134,13 @@ function add(words: string, author?: string, time = new Date()): void {
 
 function showPeople(names: string[]): void {
   element('count').textContent = String(names.length)
-  element('people').replaceChildren(...names.map((name) => {
-    const item = document.createElement('li')
-    item.textContent = name
-    return item
-  }))
+  element('people').replaceChildren(
+    ...names.map((name) => {
+      const item = document.createElement('li')
+      item.textContent = name
+      return item
+    }),
+  )
 }
 
 function stopsTyping(author: string): void {
@@ -145,5 +151,6 @@ function stopsTyping(author: string): void {
 
 function showTyping(): void {
   const names = [...typing.keys()]
-  element('typing').textContent = names.length === 0 ? '' : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} typing…`
+  element('typing').textContent =
+    names.length === 0 ? '' : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} typing…`
 }

@@ -34,8 +34,8 @@ interface CloudEvent<Data> {
 /** How many of the last messages come first. */
 const REPLAY = 50
 /**
- * For how long after a reconnect nobody is told of as having come or left, in milliseconds: those who lost their streams too come back a moment later, their
- * browsers after the two to four seconds that the hub has drawn for each.
+ * For how long after a reconnect nobody is told of as having come or left, in milliseconds: those who lost their
+ * streams too come back a moment later, their browsers after the two to four seconds that the hub has drawn for each.
  */
 const SETTLING = 6_000
 /** Until who is here is asked again, after that has failed, in milliseconds. */
@@ -113,7 +113,10 @@ export class Room {
     this.#token = (await ask<Login>('login', { body: { name: this.#name } })).token
   }
 
-  /** Asks something about a topic. The stream may have outlived its token (the hub has another secret by now): where that is refused it is asked once more with a new one. */
+  /**
+   * Asks something about a topic. The stream may have outlived its token (the hub has another secret by now): where
+   * that is refused it is asked once more with a new one.
+   */
   async #ask<Answer>(path: string, question: Question): Promise<Answer> {
     const again = () => ask<Answer>(`${this.#hub}/topics/${path}`, { ...question, token: this.#token })
     try {
@@ -146,10 +149,14 @@ export class Room {
     this.#changes = undefined
   }
 
-  /** Asks who is here, until that is answered. Joins and leaves that come meanwhile are applied to the answer as well. */
+  /**
+   * Asks who is here, until that is answered. Joins and leaves that come meanwhile are applied to the answer as well.
+   */
   async #count(): Promise<void> {
     const changes: (() => void)[] = (this.#changes = [])
-    const answer = await this.#ask<{ subjects: Present[] }>(`${this.#topic}/presence`, { method: 'GET' }).catch(() => undefined)
+    const answer = await this.#ask<{ subjects: Present[] }>(`${this.#topic}/presence`, { method: 'GET' }).catch(
+      () => undefined,
+    )
     if (changes !== this.#changes) return // the stream is another one, or none
     if (!answer) {
       setTimeout(() => changes === this.#changes && void this.#count(), RETRY)
@@ -176,7 +183,9 @@ export class Room {
     this.#tell()
   }
 
-  /** Tells who is here and, once that is certain, who of the others has come and who has left since it was last told. */
+  /**
+   * Tells who is here and, once that is certain, who of the others has come and who has left since it was last told.
+   */
   #tell(): void {
     this.#events.onPeople([...this.#people.values()].sort((a, b) => a.localeCompare(b)))
     if (!this.#told || !this.#isSettled || this.#changes) return

@@ -10,16 +10,23 @@ export interface Login {
 }
 
 export default {
-  settings: { FANFARE_MAX_EVENT_SIZE: '1KiB' }, // pages publish by themselves, so it is the hub that refuses what is too long
+  // pages publish by themselves, so it is the hub that refuses what is too long
+  settings: { FANFARE_MAX_EVENT_SIZE: '1KiB' },
   serve(app, { hub }) {
-    app.withTypeProvider<TypeBoxTypeProvider>().post('/login', { schema: { body: Type.Object({ name: Name }) } }, async ({ body: { name } }): Promise<Login> => ({
-      token: hub.token({
-        sub: name,
-        info: { name },
-        subscribe: ['rooms.**'],
-        presence: ['rooms.**'],
-        publish: ['rooms.*.{sub}'], // in every room under one's own name, and under no other
-      }),
-    }))
+    app
+      .withTypeProvider<TypeBoxTypeProvider>()
+      .post(
+        '/login',
+        { schema: { body: Type.Object({ name: Name }) } },
+        async ({ body: { name } }): Promise<Login> => ({
+          token: hub.token({
+            sub: name,
+            info: { name },
+            subscribe: ['rooms.**'],
+            presence: ['rooms.**'],
+            publish: ['rooms.*.{sub}'], // in every room under one's own name, and under no other
+          }),
+        }),
+      )
   },
 } satisfies Example

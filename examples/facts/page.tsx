@@ -11,11 +11,21 @@ function Facts() {
   return (
     <Page title="Facts" intro="A fact, and who says so. Everybody reads it at once." stream={stream} clients={clients}>
       <PostForm to="fact" button="Post the fact">
-        <label className="info">Fact<textarea name="info" required maxLength={500} rows={2} /></label>
-        <label>Source<input name="source" required maxLength={100} autoComplete="off" /></label>
+        <label className="info">
+          Fact
+          <textarea name="info" required maxLength={500} rows={2} />
+        </label>
+        <label>
+          Source
+          <input name="source" required maxLength={100} autoComplete="off" />
+        </label>
       </PostForm>
       {stream.events?.length ? (
-        <ul className="list" aria-label="Facts">{stream.events.map(({ id, data }) => <Quote key={id} fact={data} />)}</ul>
+        <ul className="list" aria-label="Facts">
+          {stream.events.map(({ id, data }) => (
+            <Quote key={id} fact={data} />
+          ))}
+        </ul>
       ) : (
         <Empty stream={stream}>Nobody has posted a fact yet.</Empty>
       )}

@@ -1,6 +1,6 @@
 /**
- * Tells the hub what has been kept here: the newest id, at most once a second. A receipt that is lost costs nothing but a
- * message that comes again.
+ * Tells the hub what has been kept here: the newest id, at most once a second. A receipt that is lost costs nothing but
+ * a message that comes again.
  */
 
 /** The shortest time between two receipts, in milliseconds. */

@@ -24,9 +24,13 @@ export default {
   serve(app, { hub }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
-    routes.post('/login', { schema: { body: Type.Object({ user: Name }) } }, async ({ body: { user } }): Promise<Login> => ({
-      token: hub.token({ sub: user, subscribe: ['inbox.{sub}'] }),
-    }))
+    routes.post(
+      '/login',
+      { schema: { body: Type.Object({ user: Name }) } },
+      async ({ body: { user } }): Promise<Login> => ({
+        token: hub.token({ sub: user, subscribe: ['inbox.{sub}'] }),
+      }),
+    )
 
     routes.post('/messages', { schema: { body: NewMessage } }, async ({ body: { to, from, text, id } }, reply) => {
       const data: Message = { from, text, time: new Date().toISOString() }

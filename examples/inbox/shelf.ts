@@ -1,6 +1,6 @@
 /**
- * What a device has received. Once a message is acknowledged the hub does not send it again, so it is the device that keeps
- * it. Acknowledgements are sent now and then, so that a message may come again: each is put here by its id, once.
+ * What a device has received. Once a message is acknowledged the hub does not send it again, so it is the device that
+ * keeps it. Acknowledgements are sent now and then, so that a message may come again: each is put here by its id, once.
  */
 import type { Message } from './server.js'
 
@@ -9,7 +9,9 @@ export interface Kept extends Message {
   id: string
 }
 
-/** How many messages are kept, as many as the hub keeps of a topic (`FANFARE_RETAIN_EVENTS`): the older ones make room. */
+/**
+ * How many messages are kept, as many as the hub keeps of a topic (`FANFARE_RETAIN_EVENTS`): the older ones make room.
+ */
 const MOST = 1_000
 
 export class Shelf {

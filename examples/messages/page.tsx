@@ -22,18 +22,30 @@ function Messages() {
   }
 
   return (
-    <Page title="Messages" intro="Every press of the button is a message that everybody gets, and all of them are counted." stream={stream}>
+    <Page
+      title="Messages"
+      intro="Every press of the button is a message that everybody gets, and all of them are counted."
+      stream={stream}
+    >
       <section className="card" aria-label="Total">
-        <p className="number big"><span id="total">{events ? (events[0]?.data.number ?? 0) : '–'}</span> <small className="muted">in all</small></p>
-        <button type="button" onClick={() => void send()}>Send a message</button>
-        <p className="error" role="alert">{error}</p>
+        <p className="number big">
+          <span id="total">{events ? (events[0]?.data.number ?? 0) : '–'}</span> <small className="muted">in all</small>
+        </p>
+        <button type="button" onClick={() => void send()}>
+          Send a message
+        </button>
+        <p className="error" role="alert">
+          {error}
+        </p>
       </section>
       <section className="card" aria-labelledby="messages-title">
         <h2 id="messages-title">Newest messages</h2>
         {events?.length ? (
           <ol className="list">
             {events.map(({ id, data: { number, text } }) => (
-              <li key={id}><span className="number muted">{number}</span> {text}</li>
+              <li key={id}>
+                <span className="number muted">{number}</span> {text}
+              </li>
             ))}
           </ol>
         ) : (

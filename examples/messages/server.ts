@@ -8,7 +8,16 @@ export interface Message {
   text: string
 }
 
-const TEXTS = ['Hello!', 'How are you?', 'What a day.', 'Is anybody there?', 'Coffee, anyone?', 'See you later.', 'It works!', 'Once more, please.']
+const TEXTS = [
+  'Hello!',
+  'How are you?',
+  'What a day.',
+  'Is anybody there?',
+  'Coffee, anyone?',
+  'See you later.',
+  'It works!',
+  'Once more, please.',
+]
 
 /** For how long a request waits for the hub, in milliseconds. */
 const PATIENCE = 5_000

@@ -41,14 +41,21 @@ export function drawChart(place: HTMLElement, title: string, scale: Scale): (poi
 function inWords(title: string, points: Point[], { format }: Scale): string {
   const values = points.flatMap(({ value }) => value ?? [])
   const holes = points.length - values.length
-  return `${title}: now ${format(values.at(-1) ?? 0)}; between ${format(Math.min(...values))} and ${format(Math.max(...values))} in the last ${WINDOW / 60} minutes`
-    + (holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : '')
+  return (
+    `${title}: now ${format(values.at(-1) ?? 0)}; between ${format(Math.min(...values))} and ${format(Math.max(...values))} in the last ${WINDOW / 60} minutes` +
+    (holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : '')
+  )
 }
 
 function optionsOf(width: number, { max, format }: Scale): UPlot.Options {
   const style = getComputedStyle(document.documentElement)
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
-  const axis = { stroke: color('muted'), font: `12px ${style.fontFamily}`, grid: { stroke: color('line'), width: 1 }, ticks: { show: false } }
+  const axis = {
+    stroke: color('muted'),
+    font: `12px ${style.fontFamily}`,
+    grid: { stroke: color('line'), width: 1 },
+    ticks: { show: false },
+  }
   return {
     width,
     height: HEIGHT,
@@ -60,8 +67,21 @@ function optionsOf(width: number, { max, format }: Scale): UPlot.Options {
       y: { range: [0, max] },
     },
     axes: [
-      { ...axis, size: 26, space: 80, values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1]] },
-      { ...axis, size: 72, splits: [0, max / 4, max / 2, (max * 3) / 4, max], values: (_chart, ticks) => ticks.map(format) },
+      {
+        ...axis,
+        size: 26,
+        space: 80,
+        values: [
+          [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
+          [1, '{HH}:{mm}:{ss}', null, null, null, null, null, null, 1],
+        ],
+      },
+      {
+        ...axis,
+        size: 72,
+        splits: [0, max / 4, max / 2, (max * 3) / 4, max],
+        values: (_chart, ticks) => ticks.map(format),
+      },
     ],
     series: [{}, { stroke: color('accent'), fill: `${color('accent')}1f`, width: 2, points: { show: false } }],
   }

@@ -18,7 +18,9 @@ let drawMemory: ((points: Point[]) => void) | undefined
 let isGap = false
 
 const hub = await hubUrl()
-const source = new EventSource(`${hub}/topics/metrics/events?${new URLSearchParams({ replay: String(REPLAY), slow: 'latest' })}`)
+const source = new EventSource(
+  `${hub}/topics/metrics/events?${new URLSearchParams({ replay: String(REPLAY), slow: 'latest' })}`,
+)
 watch(source, (now) => show(status, now))
 // Something was left out: the page was too slow for it, or away for longer than it is kept.
 source.addEventListener('fanfare.gap', () => (isGap = true))
@@ -26,8 +28,10 @@ source.addEventListener('message', (event: MessageEvent<string>) => add(JSON.par
 
 function add(sample: Sample): void {
   const last = moments.at(-1)?.time
-  if (last !== undefined && sample.time <= last) moments = [] // the machine's clock was put back: there is no going on from here
-  else if (last !== undefined && (isGap || last < sample.time - 1.5 * sample.span)) moments.push({ time: sample.time - sample.span / 2, sample: null })
+  if (last !== undefined && sample.time <= last)
+    moments = [] // the machine's clock was put back: there is no going on from here
+  else if (last !== undefined && (isGap || last < sample.time - 1.5 * sample.span))
+    moments.push({ time: sample.time - sample.span / 2, sample: null })
   isGap = false
   moments.push({ time: sample.time, sample })
   moments = moments.filter(({ time }) => time >= sample.time - WINDOW * 1_000)
@@ -52,7 +56,10 @@ function write(sample: Sample): void {
 
 function rowOf({ time, sample }: (typeof moments)[number]): HTMLTableRowElement {
   const row = document.createElement('tr')
-  const cells = sample === null ? ['Nothing is known of the time between.'] : [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
+  const cells =
+    sample === null
+      ? ['Nothing is known of the time between.']
+      : [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
   for (const text of cells) {
     const cell = row.insertCell()
     cell.className = sample === null ? 'muted' : 'number'

@@ -1,4 +1,6 @@
-/** Measures this machine every two seconds. Only now counts: what the hub cannot take is dropped, not kept for later. */
+/**
+ * Measures this machine every two seconds. Only now counts: what the hub cannot take is dropped, not kept for later.
+ */
 import { cpus, freemem, loadavg, totalmem, uptime } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Example, ExampleContext } from '../shared/example.js'
@@ -32,7 +34,7 @@ export default {
 } satisfies Example
 
 async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void> {
-  for (let before = readCores(); ; ) {
+  for (let before = readCores(); ;) {
     await delay(EVERY / speed, undefined, { signal })
     const now = readCores()
     const data = sampleBetween(before, now)
@@ -56,7 +58,13 @@ interface Cores {
 function readCores(): Cores {
   const cores = cpus().map(({ times }) => times)
   const sum = (of: (times: (typeof cores)[number]) => number) => cores.reduce((total, times) => total + of(times), 0)
-  return { time: Date.now(), at: performance.now(), count: cores.length, busy: sum(({ user, nice, sys, irq }) => user + nice + sys + irq), idle: sum(({ idle }) => idle) }
+  return {
+    time: Date.now(),
+    at: performance.now(),
+    count: cores.length,
+    busy: sum(({ user, nice, sys, irq }) => user + nice + sys + irq),
+    idle: sum(({ idle }) => idle),
+  }
 }
 
 function sampleBetween(before: Cores, now: Cores): Sample {

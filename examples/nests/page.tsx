@@ -9,19 +9,41 @@ function Nests() {
   const stream = useEventStream<Nest>('nests', 'all')
   const clients = useClients(stream.status)
   return (
-    <Page title="Nests" intro="Whoever finds a nest adds it here, and everybody sees it at once." stream={stream} clients={clients}>
+    <Page
+      title="Nests"
+      intro="Whoever finds a nest adds it here, and everybody sees it at once."
+      stream={stream}
+      clients={clients}
+    >
       <PostForm to="nest" button="Add the nest">
-        <label>Momma<input name="momma" required maxLength={40} autoComplete="off" /></label>
-        <label>Eggs<input name="eggs" type="number" required min={0} max={100} /></label>
-        <label>Temperature (°C)<input name="temperature" type="number" required min={-50} max={60} step="any" /></label>
+        <label>
+          Momma
+          <input name="momma" required maxLength={40} autoComplete="off" />
+        </label>
+        <label>
+          Eggs
+          <input name="eggs" type="number" required min={0} max={100} />
+        </label>
+        <label>
+          Temperature (°C)
+          <input name="temperature" type="number" required min={-50} max={60} step="any" />
+        </label>
       </PostForm>
       <section className="card" aria-label="Nests">
         {stream.events?.length ? (
           <table>
             <thead>
-              <tr><th scope="col">Momma</th><th scope="col">Eggs</th><th scope="col">Temperature</th></tr>
+              <tr>
+                <th scope="col">Momma</th>
+                <th scope="col">Eggs</th>
+                <th scope="col">Temperature</th>
+              </tr>
             </thead>
-            <tbody>{stream.events.map(({ id, data }) => <Row key={id} nest={data} />)}</tbody>
+            <tbody>
+              {stream.events.map(({ id, data }) => (
+                <Row key={id} nest={data} />
+              ))}
+            </tbody>
           </table>
         ) : (
           <Empty stream={stream}>No nest has been found yet. Add the first.</Empty>
@@ -33,7 +55,13 @@ function Nests() {
 
 /** Of a thousand rows only the new one is drawn. */
 const Row = memo(function Row({ nest: { momma, eggs, temperature } }: { nest: Nest }) {
-  return <tr><td>{momma}</td><td className="number">{eggs}</td><td className="number">{degrees(temperature)} °C</td></tr>
+  return (
+    <tr>
+      <td>{momma}</td>
+      <td className="number">{eggs}</td>
+      <td className="number">{degrees(temperature)} °C</td>
+    </tr>
+  )
 })
 
 /** As people write it: neither `1e-7` nor `-0`. */

@@ -56,7 +56,8 @@ function start(user: string, hub: string): void {
         session.connection = (JSON.parse(data) as { connection: string }).connection
         element('connection').textContent = session.connection
       },
-      'fanfare.close': ({ data }) => note(`The hub ended the stream: ${(JSON.parse(data) as { reason: string }).reason}`),
+      'fanfare.close': ({ data }) =>
+        note(`The hub ended the stream: ${(JSON.parse(data) as { reason: string }).reason}`),
       'fanfare.gap': (event) => note(wordsOfGap(event)),
       notification: ({ data }) => {
         const { from, text, time } = JSON.parse(data) as Notification
@@ -80,7 +81,9 @@ function start(user: string, hub: string): void {
 
   const text = element('text', 'input')
   onSubmit(element('notify', 'form'), async () => {
-    await ask('notifications', { body: { from: user, to: element('to', 'input').value.trim(), text: text.value.trim() } })
+    await ask('notifications', {
+      body: { from: user, to: element('to', 'input').value.trim(), text: text.value.trim() },
+    })
     text.value = ''
   })
   onSubmit(element('update', 'form'), async () => {

@@ -33,16 +33,24 @@ export default {
   serve(app, { hub, speed }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 
-    routes.post('/login', { schema: { body: Type.Object({ user: Name }) } }, async ({ body: { user } }): Promise<Login> => {
-      const lifetime = LIFETIME / speed
-      return { token: hub.token({ sub: user, subscribe: ['users.{sub}.**'] }, lifetime), lifetime }
-    })
+    routes.post(
+      '/login',
+      { schema: { body: Type.Object({ user: Name }) } },
+      async ({ body: { user } }): Promise<Login> => {
+        const lifetime = LIFETIME / speed
+        return { token: hub.token({ sub: user, subscribe: ['users.{sub}.**'] }, lifetime), lifetime }
+      },
+    )
 
-    routes.post('/notifications', { schema: { body: NewNotification } }, async ({ body: { to, from, text } }, reply) => {
-      const data: Notification = { from, text, time: new Date().toISOString() }
-      await hub.publish(`users.${to}.notifications`, { type: 'notification', data })
-      return reply.code(204).send()
-    })
+    routes.post(
+      '/notifications',
+      { schema: { body: NewNotification } },
+      async ({ body: { to, from, text } }, reply) => {
+        const data: Notification = { from, text, time: new Date().toISOString() }
+        await hub.publish(`users.${to}.notifications`, { type: 'notification', data })
+        return reply.code(204).send()
+      },
+    )
 
     routes.post('/updates', { schema: { body: NewUpdate } }, async ({ body: { user, activity } }, reply) => {
       const data: UserUpdate = { activity, time: new Date().toISOString() }

@@ -51,7 +51,8 @@ export class Session {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#renew().catch((err: unknown) => {
-        if (performance.now() < this.#end) this.#renewIn(this.#lifetime * RETRY) // or the stream has ended too, and begins again
+        // or the stream has ended too, and begins again
+        if (performance.now() < this.#end) this.#renewIn(this.#lifetime * RETRY)
         this.#events.onFailure(err instanceof Error ? err.message : String(err))
       })
     }, wait)

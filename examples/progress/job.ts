@@ -1,10 +1,13 @@
 /** A job, as the events of its topic, `jobs.<id>`, tell of it. */
 import Type, { type Static } from 'typebox'
 
-export const NewJob = Type.Object({
-  name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
-  steps: Type.Integer({ minimum: 1, maximum: 100, description: 'A job has 1 to 100 steps, a whole number.' }),
-}, { description: 'A job is a name, and a number of steps.' })
+export const NewJob = Type.Object(
+  {
+    name: Type.String({ maxLength: 60, pattern: '\\S', description: 'A job needs a name, of 60 characters at most.' }),
+    steps: Type.Integer({ minimum: 1, maximum: 100, description: 'A job has 1 to 100 steps, a whole number.' }),
+  },
+  { description: 'A job is a name, and a number of steps.' },
+)
 export type NewJob = Static<typeof NewJob>
 
 /** All but `running` are for good. */

@@ -33,7 +33,8 @@ function listen(): void {
 
 function update(event: JobEvent): void {
   const known = jobs.get(event.id)
-  if (known && known.event.state !== 'running') return // its end is for good: what its worker had still on the way came later
+  // its end is for good: what its worker had still on the way came later
+  if (known && known.event.state !== 'running') return
   const item = known?.item ?? add(event)
   const now = { ...known?.event, ...event }
   jobs.set(event.id, { event: now, item })
@@ -44,10 +45,12 @@ function update(event: JobEvent): void {
   bar.value = step
   item.querySelector('.state')!.className = `state status ${state}`
   item.querySelector('.state')!.textContent = WORDS[state]
-  item.querySelector('.steps')!.textContent = `${step} of ${steps} steps${state === 'running' && pid !== undefined ? `, process ${pid}` : ''}`
+  item.querySelector('.steps')!.textContent =
+    `${step} of ${steps} steps${state === 'running' && pid !== undefined ? `, process ${pid}` : ''}`
   item.querySelector('.reason')!.textContent = reason ?? ''
   const cancel = item.querySelector('button')!
-  if (state !== 'running' && document.activeElement === cancel) item.focus() // or the keyboard's place would be lost with the button
+  // or the keyboard's place would be lost with the button
+  if (state !== 'running' && document.activeElement === cancel) item.focus()
   cancel.hidden = state !== 'running'
 }
 
@@ -72,7 +75,11 @@ form.addEventListener('submit', (event) => {
 async function start(): Promise<void> {
   const { name, steps } = Object.fromEntries(new FormData(form))
   submit.disabled = true
-  const isStarted = await ask('jobs', { method: 'POST', body: JSON.stringify({ name, steps: Number(steps) }), headers: { 'content-type': 'application/json' } })
+  const isStarted = await ask('jobs', {
+    method: 'POST',
+    body: JSON.stringify({ name, steps: Number(steps) }),
+    headers: { 'content-type': 'application/json' },
+  })
   const input = form.querySelector('input')!
   if (isStarted && input.value === name) form.reset() // the next name may have been begun meanwhile
   submit.disabled = false

@@ -31,7 +31,10 @@ export default {
     await failOrphans(hub, ending)
 
     routes.post('/jobs', { schema: { body: NewJob } }, async (request, reply) => {
-      if (running.size >= MOST) return reply.code(409).send({ message: `${MOST} jobs are running, and no more may run at once. Wait for one, or cancel one.` })
+      if (running.size >= MOST)
+        return reply
+          .code(409)
+          .send({ message: `${MOST} jobs are running, and no more may run at once. Wait for one, or cancel one.` })
       const job: Job = { id: randomUUID(), name: request.body.name.trim(), steps: request.body.steps }
       const entry: Running = { isCancelled: false }
       running.set(job.id, entry)
@@ -55,11 +58,19 @@ export default {
 
     // `ending` has ended the workers; the example is over when they are gone.
     app.addHook('onClose', async () => {
-      await Promise.all([...running.values()].flatMap(({ worker }) => worker ? new Promise((resolve) => worker.once('exit', resolve)) : []))
+      await Promise.all(
+        [...running.values()].flatMap(({ worker }) =>
+          worker ? new Promise((resolve) => worker.once('exit', resolve)) : [],
+        ),
+      )
     })
 
     function start(job: Job): ChildProcess {
-      const worker = fork(WORKER, { execArgv: ['--import', import.meta.resolve('tsx')], signal: ending, killSignal: 'SIGKILL' })
+      const worker = fork(WORKER, {
+        execArgv: ['--import', import.meta.resolve('tsx')],
+        signal: ending,
+        killSignal: 'SIGKILL',
+      })
       worker.on('error', (err) => {
         if (!ending.aborted) app.log.error(err, 'a worker')
       })
@@ -68,7 +79,12 @@ export default {
           if (!ending.aborted) app.log.error(err, 'nobody is told that a job has failed')
         })
       })
-      const order: Order = { job, hub: hub.url, token: hub.token({ publish: [topicOf(job.id)] }, TOKEN_LIFETIME), pace: PACE / speed }
+      const order: Order = {
+        job,
+        hub: hub.url,
+        token: hub.token({ publish: [topicOf(job.id)] }, TOKEN_LIFETIME),
+        pace: PACE / speed,
+      }
       worker.send(order)
       return worker
     }
@@ -77,7 +93,8 @@ export default {
       const { isCancelled } = running.get(job.id)!
       running.delete(job.id)
       if (code === 0 || ending.aborted) return // it has told of its end itself; or `failOrphans` does
-      const reason = signal === null ? `Its worker ended with code ${String(code)}.` : `Its worker was ended by ${signal}.`
+      const reason =
+        signal === null ? `Its worker ended with code ${String(code)}.` : `Its worker was ended by ${signal}.`
       await tell({ ...job, ...(isCancelled ? { state: 'cancelled' } : { state: 'failed', reason }) }, Infinity)
     }
 
@@ -98,6 +115,10 @@ async function failOrphans(hub: ExampleContext['hub'], signal: AbortSignal): Pro
   }
   for (const job of jobs.values()) {
     if (job.state !== 'running') continue
-    await hub.publish(topicOf(job.id), { data: { ...job, state: 'failed', reason: 'The server ended while it was running.' } satisfies JobEvent }, waiting)
+    await hub.publish(
+      topicOf(job.id),
+      { data: { ...job, state: 'failed', reason: 'The server ended while it was running.' } satisfies JobEvent },
+      waiting,
+    )
   }
 }

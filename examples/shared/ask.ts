@@ -21,25 +21,38 @@ export class Refusal extends Error {
   }
 }
 
-/** How long an answer may take, in milliseconds: longer than an example's server waits for the hub, so that it can say so itself. */
+/**
+ * How long an answer may take, in milliseconds: longer than an example's server waits for the hub, so that it can say
+ * so itself.
+ */
 const LIMIT = 10_000
 
 /**
  * Answers what the server does.
  * @throws Refusal that says in a person's words why; Error when nobody was there, or nobody answered in time
  */
-export async function ask<Answer = unknown>(url: string, { method = 'POST', body, key, token, credentials = 'same-origin' }: Question = {}): Promise<Answer> {
+export async function ask<Answer = unknown>(
+  url: string,
+  { method = 'POST', body, key, token, credentials = 'same-origin' }: Question = {},
+): Promise<Answer> {
   const headers = new Headers({ accept: 'application/json' })
   if (body !== undefined) headers.set('content-type', 'application/json')
   if (key !== undefined) headers.set('idempotency-key', key)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   const signal = AbortSignal.timeout(LIMIT)
-  const response = await fetch(url, { method, headers, credentials, signal, body: body === undefined ? null : JSON.stringify(body) }).catch(() => {
+  const response = await fetch(url, {
+    method,
+    headers,
+    credentials,
+    signal,
+    body: body === undefined ? null : JSON.stringify(body),
+  }).catch(() => {
     throw new Error(signal.aborted ? 'The server does not answer.' : 'The server cannot be reached.')
   })
   const answer: unknown = await response.json().catch(() => undefined) // 204 has none
   if (response.ok) return answer as Answer
-  const { detail, message } = (answer ?? {}) as { detail?: string; message?: string } // RFC 9457 of the hub, Fastify's own of the example's server
+  // RFC 9457 of the hub, Fastify's own of the example's server
+  const { detail, message } = (answer ?? {}) as { detail?: string; message?: string }
   throw new Refusal(response.status, detail ?? message ?? `The server answered ${response.status}.`)
 }
 

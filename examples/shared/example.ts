@@ -18,7 +18,18 @@ export interface ExampleContext {
 }
 
 /** The names of the examples: each is a folder with a page (`index.html`) and a server (`server.ts`). */
-export const NAMES = ['nests', 'facts', 'messages', 'clock', 'notifications', 'metrics', 'chat', 'inbox', 'board', 'progress'] as const
+export const NAMES = [
+  'nests',
+  'facts',
+  'messages',
+  'clock',
+  'notifications',
+  'metrics',
+  'chat',
+  'inbox',
+  'board',
+  'progress',
+] as const
 
 export type ExampleName = (typeof NAMES)[number]
 

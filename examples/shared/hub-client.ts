@@ -20,7 +20,9 @@ export interface Published {
   subscribers: number
 }
 
-/** The hub refused something (RFC 9457), or could not be reached for as long as was waited: then `statusCode` is 503. */
+/**
+ * The hub refused something (RFC 9457), or could not be reached for as long as was waited: then `statusCode` is 503.
+ */
 export class HubRefusal extends Error {
   override name = 'HubRefusal'
   readonly statusCode: number
@@ -50,7 +52,10 @@ export interface Waiting {
   signal?: AbortSignal
 }
 
-/** How long is waited before the next try, and how long a try may take, in milliseconds: a hub that hangs is as good as none. */
+/**
+ * How long is waited before the next try, and how long a try may take, in milliseconds: a hub that hangs is as good as
+ * none.
+ */
 const RETRY = 250
 const LIMIT = 2_000
 const PATIENCE = 5_000
@@ -73,7 +78,11 @@ export class HubPublisher {
    */
   publish(topic: string, event: NewEvent, waiting?: Waiting): Promise<Published> {
     const body = JSON.stringify(event.ephemeral ? event : { id: randomUUID(), ...event })
-    return this.#ask(`topics/${encodeURIComponent(topic)}/events`, { method: 'POST', body, headers: { 'content-type': 'application/json' } }, waiting)
+    return this.#ask(
+      `topics/${encodeURIComponent(topic)}/events`,
+      { method: 'POST', body, headers: { 'content-type': 'application/json' } },
+      waiting,
+    )
   }
 
   /**
@@ -81,7 +90,11 @@ export class HubPublisher {
    * @throws HubRefusal
    */
   async last(topic: string, count: number, waiting?: Waiting): Promise<StoredEvent[]> {
-    const { events } = await this.#ask<{ events: StoredEvent[] }>(`topics/${encodeURIComponent(topic)}/events?last=${count}`, { headers: { accept: 'application/json' } }, waiting)
+    const { events } = await this.#ask<{ events: StoredEvent[] }>(
+      `topics/${encodeURIComponent(topic)}/events?last=${count}`,
+      { headers: { accept: 'application/json' } },
+      waiting,
+    )
     return events
   }
 
@@ -93,16 +106,26 @@ export class HubPublisher {
     return this.#ask('status', { headers: {} }, { patience: 0 })
   }
 
-  async #ask<Answer>(path: string, init: { method?: string; body?: string; headers: Record<string, string> }, { patience = PATIENCE, signal }: Waiting = {}): Promise<Answer> {
+  async #ask<Answer>(
+    path: string,
+    init: { method?: string; body?: string; headers: Record<string, string> },
+    { patience = PATIENCE, signal }: Waiting = {},
+  ): Promise<Answer> {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
     const until = performance.now() + patience
     for (;;) {
-      // Not `AbortSignal.any` with `signal` too: in Node.js 20 a timeout that only such a signal knows of is collected before its time.
-      const response = await fetch(`${this.url}/${path}`, { ...init, headers, signal: AbortSignal.timeout(LIMIT) }).catch(() => undefined)
+      // Not `AbortSignal.any` with `signal` too: in Node.js 20 a timeout that only such a signal knows of is collected
+      // before its time.
+      const response = await fetch(`${this.url}/${path}`, {
+        ...init,
+        headers,
+        signal: AbortSignal.timeout(LIMIT),
+      }).catch(() => undefined)
       const answer: unknown = await response?.json().catch(() => undefined) // it may break off
       if (response?.ok && answer !== undefined) return answer as Answer
       const detail = response && !response.ok ? detailOf(response, answer) : 'The hub cannot be reached.'
-      if (response && !response.ok && response.status !== 429 && response.status !== 503) throw new HubRefusal(response.status, detail)
+      if (response && !response.ok && response.status !== 429 && response.status !== 503)
+        throw new HubRefusal(response.status, detail)
       if (performance.now() > until) throw new HubRefusal(503, detail)
       await delay(RETRY, undefined, signal ? { signal } : {})
     }
@@ -132,7 +155,10 @@ export class HubClient extends HubPublisher {
 }
 
 function sign(key: string, { sub, ...fanfare }: Grants, expiresIn?: number): string {
-  return createSigner({ key, algorithm: 'HS256', ...(expiresIn === undefined ? {} : { expiresIn }) })({ ...(sub === undefined ? {} : { sub }), fanfare })
+  return createSigner({ key, algorithm: 'HS256', ...(expiresIn === undefined ? {} : { expiresIn }) })({
+    ...(sub === undefined ? {} : { sub }),
+    fanfare,
+  })
 }
 
 /** What a refusal says for people (RFC 9457). */

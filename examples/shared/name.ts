@@ -1,4 +1,6 @@
-/** Names of people, rooms and the like, as pages and servers of examples take them: each can be a segment of a topic. */
+/**
+ * Names of people, rooms and the like, as pages and servers of examples take them: each can be a segment of a topic.
+ */
 import Type from 'typebox'
 
 const SYNTAX = '^[A-Za-z0-9_-]{1,32}$'

@@ -12,8 +12,8 @@ interface Posts {
 }
 
 /**
- * Adds two routes: one that checks what is posted and publishes it, and `GET /status`, the hub's own. With an `Idempotency-Key` it can be
- * sent again by whoever does not know whether it has arrived.
+ * Adds two routes: one that checks what is posted and publishes it, and `GET /status`, the hub's own. With an
+ * `Idempotency-Key` it can be sent again by whoever does not know whether it has arrived.
  */
 export function takePosts(app: FastifyInstance, hub: HubClient, { path, topic, schema }: Posts): void {
   app.post(path, { schema: { body: schema } }, async ({ body, headers }, reply) => {

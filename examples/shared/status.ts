@@ -30,8 +30,9 @@ export function show(element: HTMLElement, status: Status): void {
 }
 
 /**
- * Where the hub is, as the example's server says (`GET /hub`). Browsers take 127.0.0.1 and localhost for two sites, and keep the cookies of one from pages of
- * the other: the hub is called by the page's own name where both are this machine.
+ * Where the hub is, as the example's server says (`GET /hub`). Browsers take 127.0.0.1 and localhost for two sites, and
+ * keep the cookies of one from pages of the other: the hub is called by the page's own name where both are this
+ * machine.
  */
 export async function hubUrl(): Promise<string> {
   const { url } = (await (await fetch('hub')).json()) as { url: string }

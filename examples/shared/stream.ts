@@ -1,7 +1,7 @@
 /**
- * A stream that outlives its address. An `EventSource` comes back by itself, always with the URL that it was given. When
- * that is refused (its ticket or its session is over) it stops for good; then a new one is opened here, by a new URL, from
- * the last id that was read. So it is when the token has ended that the stream began with.
+ * A stream that outlives its address. An `EventSource` comes back by itself, always with the URL that it was given.
+ * When that is refused (its ticket or its session is over) it stops for good; then a new one is opened here, by a new
+ * URL, from the last id that was read. So it is when the token has ended that the stream began with.
  */
 import type { Status } from './status.js'
 
@@ -21,7 +21,10 @@ export interface Stream {
   close(): void
 }
 
-/** The longest wait before the first try and before any, in milliseconds: it doubles with each, and is drawn at random (full jitter). */
+/**
+ * The longest wait before the first try and before any, in milliseconds: it doubles with each, and is drawn at random
+ * (full jitter).
+ */
 const WAIT = { first: 1_000, most: 15_000 }
 /** The hub's own events that carry an id. */
 const MARKS = ['fanfare.open', 'fanfare.live', 'fanfare.heartbeat']

@@ -1,8 +1,8 @@
 /**
- * Public keys that a key server publishes as a JSON Web Key Set (RFC 7517) and replaces now and then. jose finds the keys that
- * a token may be signed with. This file decides when the set is fetched: an outage of the key server must not lock out tokens
- * of known keys, and tokens with made-up keys must not become a flood of requests to it. It also decides whether the refusal
- * of a token that fits no key is final: the key may be newer than the set.
+ * Public keys that a key server publishes as a JSON Web Key Set (RFC 7517) and replaces now and then. jose finds the
+ * keys that a token may be signed with. This file decides when the set is fetched: an outage of the key server must not
+ * lock out tokens of known keys, and tokens with made-up keys must not become a flood of requests to it. It also
+ * decides whether the refusal of a token that fits no key is final: the key may be newer than the set.
  */
 import { createHash, createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
 import { createLocalJWKSet, errors, type JWK, type LocalJWKSet } from 'jose'
@@ -36,9 +36,14 @@ export interface KeyHeader {
 export interface KeySetOptions {
   /** Told when the set could not be fetched, and when it can be again. */
   onHealth?: ((err: Error | undefined) => void) | undefined
-  /** Told when there are other keys than before: what was verified with the old ones may have been so with one that is gone. */
+  /**
+   * Told when there are other keys than before: what was verified with the old ones may have been so with one that is
+   * gone.
+   */
   onChange?: (() => void) | undefined
-  /** Told when a set has RSA keys that are too short to be used and that the set before did not have, with their names. */
+  /**
+   * Told when a set has RSA keys that are too short to be used and that the set before did not have, with their names.
+   */
   onWeakKeys?: ((kids: (string | undefined)[]) => void) | undefined
   /** Told when a set has keys that are malformed or private and that the set before did not have, with their names. */
   onBrokenKeys?: ((kids: (string | undefined)[]) => void) | undefined
@@ -86,13 +91,17 @@ export class KeySet {
   }
 
   /**
-   * Returns the known public keys that a token's header asks for by its `kid` and `alg`: one, or several where the header names
-   * none or the set has a name twice. The same key of the same set is the same object. Waits for the first fetch only.
+   * Returns the known public keys that a token's header asks for by its `kid` and `alg`: one, or several where the
+   * header names none or the set has a name twice. The same key of the same set is the same object. Waits for the first
+   * fetch only.
    * @throws Problem `malformed-token`: a `kid` that cannot be one
    */
   async find({ alg, kid }: KeyHeader): Promise<KeyObject[]> {
     if (kid !== undefined && (typeof kid !== 'string' || kid.length === 0 || kid.length > KID_MAX_LENGTH)) {
-      throw new Problem('malformed-token', `The "kid" in the token's header has to be a string of 1 to ${KID_MAX_LENGTH} characters.`)
+      throw new Problem(
+        'malformed-token',
+        `The "kid" in the token's header has to be a string of 1 to ${KID_MAX_LENGTH} characters.`,
+      )
     }
     if (performance.now() - this.#fetchedAt > (this.#options.maxAge ?? MAX_AGE)) {
       const refreshing = this.refresh()
@@ -102,8 +111,8 @@ export class KeySet {
   }
 
   /**
-   * Returns the refusal of a token that fits no known key. It is final when the set was fetched after the token was first
-   * presented. Otherwise it is temporary, since the key may be newer than the set.
+   * Returns the refusal of a token that fits no known key. It is final when the set was fetched after the token was
+   * first presented. Otherwise it is temporary, since the key may be newer than the set.
    * @param presentedAt when the token was presented this time, on the clock of `performance.now()`, before `find`
    */
   refusalOf(token: string, header: KeyHeader, presentedAt: number): Problem {
@@ -111,21 +120,35 @@ export class KeySet {
     const first = this.#presentedAt.get(hash)
     if (first === undefined) this.#presentedAt.set(hash, presentedAt)
     if ((first ?? presentedAt) <= this.#askedAt) return new Problem('invalid-signature', this.#misfit(header))
-    if (this.#failure) return this.#notNow('The token\'s key is not known yet, and the key server (FANFARE_JWKS_URL) cannot be reached.', this.#failure)
-    return this.#notNow('The token\'s key is not known yet, and the key server (FANFARE_JWKS_URL) was asked a moment ago.')
+    if (this.#failure)
+      return this.#notNow(
+        "The token's key is not known yet, and the key server (FANFARE_JWKS_URL) cannot be reached.",
+        this.#failure,
+      )
+    return this.#notNow(
+      "The token's key is not known yet, and the key server (FANFARE_JWKS_URL) was asked a moment ago.",
+    )
   }
 
   /** Says why a token fits no key of the set. */
   #misfit({ alg, kid }: KeyHeader): string {
     const isNamed = (key: JWK): boolean => kid !== undefined && key.kid === kid
-    if (this.#weak.some(isNamed)) return 'The token\'s key is RSA of fewer than 2,048 bits, which no token may be signed with (RFC 7518, 3.3).'
-    if (this.#broken.some(isNamed)) return 'The key of the key server (FANFARE_JWKS_URL) with the token\'s "kid" is malformed or private, and is not used.'
-    if (this.#usable > MAX_CANDIDATES) return `The token's signature fits none of the ${MAX_CANDIDATES} keys that are tried, and the key server (FANFARE_JWKS_URL) has ${this.#usable}: give each key a "kid" of its own, and name it in the token.`
+    if (this.#weak.some(isNamed))
+      return "The token's key is RSA of fewer than 2,048 bits, which no token may be signed with (RFC 7518, 3.3)."
+    if (this.#broken.some(isNamed))
+      return 'The key of the key server (FANFARE_JWKS_URL) with the token\'s "kid" is malformed or private, and is not used.'
+    if (this.#usable > MAX_CANDIDATES)
+      return `The token's signature fits none of the ${MAX_CANDIDATES} keys that are tried, and the key server (FANFARE_JWKS_URL) has ${this.#usable}: give each key a "kid" of its own, and name it in the token.`
     return `The token's signature fits no key of the key server (FANFARE_JWKS_URL) ${kid === undefined ? '' : 'with the token\'s "kid" '}for ${alg}: it was signed with another key, or changed.`
   }
 
   #notNow(words: string, cause?: unknown): Problem {
-    return new Problem('keys-unavailable', words, {}, { cause, retryAfter: Math.max(1, Math.ceil(this.#cooldownLeft() / 1_000)) })
+    return new Problem(
+      'keys-unavailable',
+      words,
+      {},
+      { cause, retryAfter: Math.max(1, Math.ceil(this.#cooldownLeft() / 1_000)) },
+    )
   }
 
   /** For how long no fetch is allowed, in milliseconds. */
@@ -156,7 +179,11 @@ export class KeySet {
   async #fetch(): Promise<void> {
     const askedAt = performance.now()
     try {
-      const response = await fetch(this.#url, { headers: { accept: 'application/jwk-set+json, application/json' }, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) })
+      const response = await fetch(this.#url, {
+        headers: { accept: 'application/jwk-set+json, application/json' },
+        redirect: 'error',
+        signal: AbortSignal.timeout(TIMEOUT),
+      })
       const text = await response.text()
       if (!response.ok) throw new Error(`the key server answered ${response.status}`)
       if (text !== this.#text) this.#replace(text)
@@ -174,10 +201,15 @@ export class KeySet {
   #replace(text: string): void {
     const keys = readKeys(JSON.parse(text))
     const publicKeys = keys.filter(({ kty = '' }) => PUBLIC_KEYS.includes(kty))
-    const broken = [...keys.filter((key) => Object.keys(key).length === 0), ...publicKeys.filter((key) => toPublicKey(key) === undefined)]
+    const broken = [
+      ...keys.filter((key) => Object.keys(key).length === 0),
+      ...publicKeys.filter((key) => toPublicKey(key) === undefined),
+    ]
     const weak = publicKeys.filter(isWeak)
     const usable = publicKeys.filter((key) => !broken.includes(key) && !weak.includes(key))
-    if (usable.length === 0) throw new Error(`the key server has no public keys that can be used${whyNone(weak, broken)}`) // an empty set would lock everybody out
+    if (usable.length === 0)
+      // an empty set would lock everybody out
+      throw new Error(`the key server has no public keys that can be used${whyNone(weak, broken)}`)
     tellOfNew(weak, this.#weak, this.#options.onWeakKeys)
     tellOfNew(broken, this.#broken, this.#options.onBrokenKeys)
     this.#keys = createLocalJWKSet({ keys: usable.map(withEitherName) })
@@ -190,14 +222,16 @@ export class KeySet {
 }
 
 /**
- * Returns the keys of a set (RFC 7517, 5). An item that is no object becomes a key without members: it must not keep the
- * others from being used.
+ * Returns the keys of a set (RFC 7517, 5). An item that is no object becomes a key without members: it must not keep
+ * the others from being used.
  * @throws Error when it is no set
  */
 function readKeys(set: unknown): JWK[] {
   const keys = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
   if (!Array.isArray(keys)) throw new Error('the key server answered what is no key set')
-  return keys.map((key: unknown) => (typeof key === 'object' && key !== null && !Array.isArray(key) ? (key as JWK) : {}))
+  return keys.map((key: unknown) =>
+    typeof key === 'object' && key !== null && !Array.isArray(key) ? (key as JWK) : {},
+  )
 }
 
 /** Returns a public key of a set; `undefined` when it is malformed or private. */
@@ -227,7 +261,10 @@ function tellOfNew(keys: JWK[], before: readonly JWK[], tell: KeySetOptions['onW
   if (added.length > 0) tell?.(added.map(({ kid }) => kid))
 }
 
-/** Drops the algorithm's name from an Ed25519 key, since tokens call it EdDSA or Ed25519 (RFC 9864, 2.2). Its curve says the same. */
+/**
+ * Drops the algorithm's name from an Ed25519 key, since tokens call it EdDSA or Ed25519 (RFC 9864, 2.2). Its curve says
+ * the same.
+ */
 function withEitherName(key: JWK): JWK {
   if (key.crv !== 'Ed25519' || (key.alg !== 'EdDSA' && key.alg !== 'Ed25519')) return key
   const { ...named } = key

@@ -1,9 +1,14 @@
-/** The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it. */
+/**
+ * The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it.
+ */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Algorithm } from 'fast-jwt'
 import { SettingsError } from '../model/settings-error.js'
 
-/** The name of a signature's algorithm: RFC 7518, 3.1, RFC 8037 and RFC 9864. fast-jwt verifies the last ones, and has no type for them. */
+/**
+ * The name of a signature's algorithm: RFC 7518, 3.1, RFC 8037 and RFC 9864. fast-jwt verifies the last ones, and has
+ * no type for them.
+ */
 export type SignatureAlgorithm = Algorithm | 'Ed25519' | 'Ed448'
 
 /** A key and the algorithms that go with it. */
@@ -22,7 +27,8 @@ const EC_ALGORITHMS: Record<string, Algorithm> = { prime256v1: 'ES256', secp384r
  * @throws SettingsError when it is a key of another kind
  */
 export function fromSecret(secret: string): VerificationKey {
-  if (secret.includes('-----BEGIN')) throw new SettingsError('FANFARE_JWT_SECRET holds a key in PEM: a public key belongs in FANFARE_JWT_PUBLIC_KEY.')
+  if (secret.includes('-----BEGIN'))
+    throw new SettingsError('FANFARE_JWT_SECRET holds a key in PEM: a public key belongs in FANFARE_JWT_PUBLIC_KEY.')
   return { key: secret, algorithms: ['HS256'] }
 }
 
@@ -32,21 +38,35 @@ export function fromSecret(secret: string): VerificationKey {
  */
 export function fromPublicKey(text: string): VerificationKey {
   const pem = text.replaceAll('\\n', '\n').trim()
-  if (pem.includes('PRIVATE KEY')) throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds a private key: the hub needs only the public one, and should not have the other.')
+  if (pem.includes('PRIVATE KEY'))
+    throw new SettingsError(
+      'FANFARE_JWT_PUBLIC_KEY holds a private key: the hub needs only the public one, and should not have the other.',
+    )
   let key: KeyObject
   try {
     key = createPublicKey(pem)
   } catch (err) {
-    throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds no public key in PEM ("-----BEGIN PUBLIC KEY-----").', { cause: err })
+    throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds no public key in PEM ("-----BEGIN PUBLIC KEY-----").', {
+      cause: err,
+    })
   }
-  if (isWeakRsa(key)) throw new SettingsError(`FANFARE_JWT_PUBLIC_KEY holds an RSA key of ${key.asymmetricKeyDetails?.modulusLength ?? 0} bits: tokens are signed with ${RSA_BITS} or more (RFC 7518, 3.3).`)
+  if (isWeakRsa(key))
+    throw new SettingsError(
+      `FANFARE_JWT_PUBLIC_KEY holds an RSA key of ${key.asymmetricKeyDetails?.modulusLength ?? 0} bits: tokens are signed with ${RSA_BITS} or more (RFC 7518, 3.3).`,
+    )
   return { key: pem, algorithms: algorithmsOf(key) }
 }
 
-/** A public key of a key set, for one algorithm that its token names. An Ed25519 key has two names for the same one (RFC 9864, 2.2). */
+/**
+ * A public key of a key set, for one algorithm that its token names. An Ed25519 key has two names for the same one (RFC
+ * 9864, 2.2).
+ */
 export function fromKeyObject(key: KeyObject, algorithm: SignatureAlgorithm): VerificationKey {
   const algorithms = algorithmsOf(key)
-  return { key: key.export({ type: 'spki', format: 'pem' }).toString(), algorithms: algorithms.includes('EdDSA') ? algorithms : [algorithm] }
+  return {
+    key: key.export({ type: 'spki', format: 'pem' }).toString(),
+    algorithms: algorithms.includes('EdDSA') ? algorithms : [algorithm],
+  }
 }
 
 /** Whether a key is RSA and so short that no algorithm for tokens may use it (RFC 7518, 3.3 and 3.5). */
@@ -67,5 +87,7 @@ function algorithmsOf(key: KeyObject): SignatureAlgorithm[] {
       if (algorithm) return [algorithm]
     }
   }
-  throw new SettingsError('FANFARE_JWT_PUBLIC_KEY is of a kind that tokens are not signed with: use RSA, EC (P-256, P-384, P-521) or Ed25519.')
+  throw new SettingsError(
+    'FANFARE_JWT_PUBLIC_KEY is of a kind that tokens are not signed with: use RSA, EC (P-256, P-384, P-521) or Ed25519.',
+  )
 }

@@ -7,7 +7,9 @@ const SUBDOMAINS = /^(https?:\/\/)\*\.([a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::\d{1,5})
 const WEB_ORIGIN = /^https?:\/\/[a-z0-9._:[\]-]+$/
 /** The origin of an app's web view or of a browser's extension, such as `capacitor://localhost`. */
 const APP_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[A-Za-z0-9._~-]+(?::\d{1,5})?$/
-/** The origin of a browser's extension. Its host is an id, which these browsers write in lower case; Safari does not. */
+/**
+ * The origin of a browser's extension. Its host is an id, which these browsers write in lower case; Safari does not.
+ */
 const EXTENSION_ORIGIN = /^(?:chrome|moz|ms-browser)-extension:/
 /** Schemes whose pages have no origin, or that no page has. */
 const SCHEMES_WITHOUT_ORIGIN = ['about:', 'blob:', 'data:', 'ftp:', 'javascript:', 'mailto:', 'ws:', 'wss:']
@@ -52,7 +54,8 @@ export function faultOfOrigin(item: string): string | undefined {
   }
   const [, scheme] = /^([a-z][a-z0-9+.-]*:)\/\//i.exec(item) ?? []
   if (scheme === undefined) return `${quote(item)} has no scheme: write "https://${item}"`
-  if (SCHEMES_WITHOUT_ORIGIN.includes(scheme.toLowerCase())) return `${quote(item)} matches nothing, since no page has an origin with ${scheme}`
+  if (SCHEMES_WITHOUT_ORIGIN.includes(scheme.toLowerCase()))
+    return `${quote(item)} matches nothing, since no page has an origin with ${scheme}`
   if (item.includes('*')) return faultOfSubdomains(item)
   return /^https?:$/i.test(scheme) ? faultOfWebOrigin(item) : faultOfAppOrigin(item)
 }
@@ -75,7 +78,8 @@ function faultOfWebOrigin(item: string): string | undefined {
 }
 
 function faultOfAppOrigin(item: string): string | undefined {
-  if (!APP_ORIGIN.test(item)) return `${quote(item)} is no origin: that is a scheme in lower case, "://" and a host, without a path`
+  if (!APP_ORIGIN.test(item))
+    return `${quote(item)} is no origin: that is a scheme in lower case, "://" and a host, without a path`
   const lowerCase = item.toLowerCase()
   return EXTENSION_ORIGIN.test(item) && item !== lowerCase ? browsersWrite(item, lowerCase) : undefined
 }

@@ -1,6 +1,6 @@
 /**
- * Which pages a request may come from. A browser sends a cookie whichever page asks. So a request that changes something by
- * cookie has to name an origin that is allowed to (cross-site request forgery).
+ * Which pages a request may come from. A browser sends a cookie whichever page asks. So a request that changes
+ * something by cookie has to name an origin that is allowed to (cross-site request forgery).
  */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
@@ -25,13 +25,16 @@ export function requireAllowedOrigin(request: FastifyRequest, allowed: OriginLis
  */
 export function requireAllowedReader(request: FastifyRequest, allowed: OriginList): void {
   if (request.headers['sec-fetch-site'] === 'same-origin' || isAllowedOrigin(request, allowed)) return
-  throw foreignOrigin(request, 'there is neither a header "Origin" nor "Sec-Fetch-Site: same-origin", which browsers '
-    + 'send over TLS and to localhost')
+  throw foreignOrigin(
+    request,
+    'there is neither a header "Origin" nor "Sec-Fetch-Site: same-origin", which browsers ' +
+      'send over TLS and to localhost',
+  )
 }
 
 /**
- * Checks a request that changes something by the application's login, which may be a cookie or whatever else a browser adds by
- * itself.
+ * Checks a request that changes something by the application's login, which may be a cookie or whatever else a browser
+ * adds by itself.
  * @throws Problem `foreign-origin`
  */
 export function requireAllowedLogin(request: FastifyRequest, allowed: OriginList): void {
@@ -45,9 +48,12 @@ export function isFromPage({ headers }: FastifyRequest): boolean {
 
 function foreignOrigin({ headers: { origin } }: FastifyRequest, missing: string): Problem {
   const what = origin === undefined ? missing : `${quote(origin)} is not among them`
-  return new Problem('foreign-origin', 'A request that changes something with a cookie has to come from a page of the hub\'s own origin '
-    + `or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may `
-    + 'come from anywhere.')
+  return new Problem(
+    'foreign-origin',
+    "A request that changes something with a cookie has to come from a page of the hub's own origin " +
+      `or of those in FANFARE_CORS_ORIGINS ("*" does not count): ${what}. With the token in the header "Authorization" it may ` +
+      'come from anywhere.',
+  )
 }
 
 function ownOrigin(request: FastifyRequest): string | undefined {

@@ -6,7 +6,10 @@ import { isShallow } from '../model/json.js'
 import { quote } from '../model/quote.js'
 import { readClaims, type Bearer } from './principal.js'
 
-/** Who somebody is, and what they may do. Grants are topics and patterns; `{sub}` as a whole segment stands for the subject. */
+/**
+ * Who somebody is, and what they may do. Grants are topics and patterns; `{sub}` as a whole segment stands for the
+ * subject.
+ */
 export interface PrincipalInput {
   subject?: string | undefined
   subscribe?: readonly string[] | undefined
@@ -24,7 +27,9 @@ export interface AuthenticatedPrincipal extends PrincipalInput {
 }
 
 /** Says who makes a request that has no token; `undefined`: nobody in particular. */
-export type Authenticate = (request: FastifyRequest) => AuthenticatedPrincipal | undefined | Promise<AuthenticatedPrincipal | undefined>
+export type Authenticate = (
+  request: FastifyRequest,
+) => AuthenticatedPrincipal | undefined | Promise<AuthenticatedPrincipal | undefined>
 
 /** The members of a principal. */
 const MEMBERS = ['subject', 'subscribe', 'publish', 'presence', 'info', 'admin'] as const
@@ -42,14 +47,23 @@ export interface InputClaims {
  */
 export function toClaims(input: unknown, others: readonly string[] = []): InputClaims {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw new HubError('invalid-claims', `A principal is an object such as { subject, subscribe, publish }, not ${quote(input)}.`)
+    throw new HubError(
+      'invalid-claims',
+      `A principal is an object such as { subject, subscribe, publish }, not ${quote(input)}.`,
+    )
   }
   const known: readonly string[] = [...MEMBERS, ...others]
   const unknown = Object.keys(input).find((name) => !known.includes(name))
-  if (unknown !== undefined) throw new HubError('invalid-claims', `A principal has no member ${quote(unknown)}: its members are ${known.join(', ')}.`)
+  if (unknown !== undefined)
+    throw new HubError(
+      'invalid-claims',
+      `A principal has no member ${quote(unknown)}: its members are ${known.join(', ')}.`,
+    )
   const { subject, ...rest } = input as PrincipalInput
   if (!isShallow(rest.info)) throw new HubError('invalid-claims', 'The "info" of a principal is nested too deeply.')
-  const grants = Object.fromEntries(Object.entries(rest).filter(([name, value]) => value !== undefined && !others.includes(name)))
+  const grants = Object.fromEntries(
+    Object.entries(rest).filter(([name, value]) => value !== undefined && !others.includes(name)),
+  )
   return { ...(subject === undefined ? {} : { sub: subject }), grants }
 }
 
@@ -59,7 +73,11 @@ export function toClaims(input: unknown, others: readonly string[] = []): InputC
  * @param subscribeToo what anybody may subscribe to
  * @throws HubError `invalid-claims` saying which is wrong
  */
-export function checkClaims(claims: Record<string, unknown>, claimName: string, subscribeToo: readonly string[]): Bearer {
+export function checkClaims(
+  claims: Record<string, unknown>,
+  claimName: string,
+  subscribeToo: readonly string[],
+): Bearer {
   try {
     return readClaims(claims, claimName, subscribeToo)
   } catch (err) {
@@ -81,7 +99,14 @@ export function readPrincipal(answer: unknown, subscribeToo: readonly string[]):
   const { expiresAt } = answer as AuthenticatedPrincipal
   const end: unknown = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt
   if (end !== undefined && (typeof end !== 'number' || !Number.isFinite(end))) {
-    throw new HubError('invalid-claims', `expiresAt is a Date, or a number of milliseconds since 1970, not ${quote(expiresAt)}.`)
+    throw new HubError(
+      'invalid-claims',
+      `expiresAt is a Date, or a number of milliseconds since 1970, not ${quote(expiresAt)}.`,
+    )
   }
-  return checkClaims({ ...(sub === undefined ? {} : { sub }), ...(end === undefined ? {} : { exp: end / 1_000 }), [NO_CLAIM]: grants }, NO_CLAIM, subscribeToo)
+  return checkClaims(
+    { ...(sub === undefined ? {} : { sub }), ...(end === undefined ? {} : { exp: end / 1_000 }), [NO_CLAIM]: grants },
+    NO_CLAIM,
+    subscribeToo,
+  )
 }

@@ -46,7 +46,11 @@ export function anonymous(subscribe: readonly string[]): Bearer {
  * @param subscribeToo what anybody may subscribe to
  * @throws Problem `invalid-claims` naming the claim that is not as it should be
  */
-export function readClaims(claims: Record<string, unknown>, claimName: string, subscribeToo: readonly string[]): Bearer {
+export function readClaims(
+  claims: Record<string, unknown>,
+  claimName: string,
+  subscribeToo: readonly string[],
+): Bearer {
   const granted = claims[claimName] ?? {}
   const missingClaim = claims[claimName] === undefined ? claimName : undefined
   if (!registered.Check(claims)) throw invalidClaims(registered.Errors(claims)[0], '')
@@ -63,28 +67,45 @@ export function readClaims(claims: Record<string, unknown>, claimName: string, s
     acceptedUntil: expiresAt,
     admin: granted.admin ?? false,
     info: isShallow(granted.info) ? granted.info : undefined, // deeper, it could not be told to others
-    grants: { subscribe: [...subscribe.patterns, ...subscribeToo], publish: publish.patterns, presence: presence.patterns },
+    grants: {
+      subscribe: [...subscribe.patterns, ...subscribeToo],
+      publish: publish.patterns,
+      presence: presence.patterns,
+    },
     missingClaim,
     voidGrants: { subscribe: subscribe.voids, publish: publish.voids, presence: presence.voids },
   }
 }
 
-/** A grant with `{sub}` is void when the subject is not one plain segment; any other that is no pattern is a mistake. */
-function readGrants(grants: readonly string[] = [], sub: string | undefined, where: string): { patterns: string[]; voids: string[] } {
+/**
+ * A grant with `{sub}` is void when the subject is not one plain segment; any other that is no pattern is a mistake.
+ */
+function readGrants(
+  grants: readonly string[] = [],
+  sub: string | undefined,
+  where: string,
+): { patterns: string[]; voids: string[] } {
   const patterns: string[] = []
   const voids: string[] = []
   for (const grant of grants) {
     const pattern = resolveGrant(grant, sub)
     if (pattern !== undefined) patterns.push(pattern)
     else if (resolveGrant(grant, 'subject') !== undefined) voids.push(grant)
-    else throw new Problem('invalid-claims', `The token's claim ${where} holds ${quote(grant)}, which is no topic or pattern.`)
+    else
+      throw new Problem(
+        'invalid-claims',
+        `The token's claim ${where} holds ${quote(grant)}, which is no topic or pattern.`,
+      )
   }
   return { patterns, voids }
 }
 
 function invalidClaims(error: { instancePath: string; message: string } | undefined, prefix: string): Problem {
   const claim = `${prefix}${error?.instancePath ?? ''}`.slice(1).replaceAll('/', '.')
-  return new Problem('invalid-claims', `The token's claim ${quote(claim)} is not as it should be: ${error?.message ?? 'it has the wrong type'}.`)
+  return new Problem(
+    'invalid-claims',
+    `The token's claim ${quote(claim)} is not as it should be: ${error?.message ?? 'it has the wrong type'}.`,
+  )
 }
 
 /**
@@ -96,9 +117,13 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
   for (const pattern of patterns) {
     if (isGranted(principal, action, pattern)) continue
     if (principal.anonymous) throw missingToken(action, pattern)
-    throw new Problem('not-granted', (isReserved(pattern)
-      ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
-      : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.${wordsForVoids(principal, action, pattern)}`) + wordsForClaim(principal))
+    throw new Problem(
+      'not-granted',
+      (isReserved(pattern)
+        ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
+        : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.${wordsForVoids(principal, action, pattern)}`) +
+        wordsForClaim(principal),
+    )
   }
 }
 
@@ -155,9 +180,14 @@ function wordsForClaim({ missingClaim }: Principal): string {
 
 /** Said only where some subject's grant would cover what is asked for; neither grant nor subject is repeated. */
 function wordsForVoids({ subject, voidGrants }: Principal, action: Action, pattern: string): string {
-  return voidGrants[action].some((grant) => covers(grant.replaceAll('{sub}', '*'), pattern)) ? ` A grant with {sub} may be meant for it, and is void: ${whyVoid(subject)}` : ''
+  return voidGrants[action].some((grant) => covers(grant.replaceAll('{sub}', '*'), pattern))
+    ? ` A grant with {sub} may be meant for it, and is void: ${whyVoid(subject)}`
+    : ''
 }
 
 function missingToken(action: Action, pattern: string): Problem {
-  return new Problem('missing-token', `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed.`)
+  return new Problem(
+    'missing-token',
+    `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed.`,
+  )
 }

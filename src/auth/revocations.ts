@@ -29,8 +29,8 @@ export class Revocations {
 
   /**
    * Refuses tokens from now on. Resolves when that is durable.
-   * @param onForce called once they are refused, before it is durable: a stream that is still to be opened is refused by
-   * then, so none can slip in between those that are ended here and those that are not opened
+   * @param onForce called once they are refused, before it is durable: a stream that is still to be opened is refused
+   *   by then, so none can slip in between those that are ended here and those that are not opened
    * @throws HubError `log-unavailable`, with nothing revoked
    */
   async add(revoked: Revoked, until: number, onForce: () => unknown): Promise<Revocation> {
@@ -70,7 +70,10 @@ export class Revocations {
   /** Whether somebody's token, or all of their tokens, are refused now. */
   includes({ subject, tokenId }: Principal): boolean {
     if (this.#byId.size === 0) return false
-    return (subject !== undefined && this.#isInForce(keyOf({ subject }))) || (tokenId !== undefined && this.#isInForce(keyOf({ jti: tokenId })))
+    return (
+      (subject !== undefined && this.#isInForce(keyOf({ subject }))) ||
+      (tokenId !== undefined && this.#isInForce(keyOf({ jti: tokenId })))
+    )
   }
 
   /**
@@ -79,7 +82,10 @@ export class Revocations {
    */
   refuse(principal: Principal): void {
     if (!this.includes(principal)) return
-    throw new Problem('revoked-token', 'The token, or every token of its "sub", has been revoked until a time that has not come yet.')
+    throw new Problem(
+      'revoked-token',
+      'The token, or every token of its "sub", has been revoked until a time that has not come yet.',
+    )
   }
 
   #isInForce(key: string): boolean {

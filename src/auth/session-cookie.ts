@@ -32,10 +32,19 @@ export function readSession(header: string | undefined): string | undefined {
  */
 export function writeSession(token: string, expiresAt: number | undefined, scope: CookieScope): string {
   const now = Date.now()
-  const maxAge = expiresAt === undefined ? undefined : Math.min(MAX_AGE, Math.max(0, Math.floor((expiresAt - now) / 1_000)))
-  const header = stringifySetCookie({ ...attributes(scope), value: token, ...(maxAge === undefined ? {} : { maxAge, expires: new Date(now + maxAge * 1_000) }) })
+  const maxAge =
+    expiresAt === undefined ? undefined : Math.min(MAX_AGE, Math.max(0, Math.floor((expiresAt - now) / 1_000)))
+  const header = stringifySetCookie({
+    ...attributes(scope),
+    value: token,
+    ...(maxAge === undefined ? {} : { maxAge, expires: new Date(now + maxAge * 1_000) }),
+  })
   const bytes = Buffer.byteLength(header)
-  if (bytes > MAX_BYTES) throw new Problem('invalid-request', `The token is too large for a cookie: with its attributes it would have ${bytes} bytes, and browsers take ${MAX_BYTES}. Issue one with fewer grants, or use a ticket (POST /tickets).`)
+  if (bytes > MAX_BYTES)
+    throw new Problem(
+      'invalid-request',
+      `The token is too large for a cookie: with its attributes it would have ${bytes} bytes, and browsers take ${MAX_BYTES}. Issue one with fewer grants, or use a ticket (POST /tickets).`,
+    )
   return header
 }
 
@@ -44,7 +53,17 @@ export function clearSession(scope: CookieScope): string {
   return stringifySetCookie({ ...attributes(scope), value: '', maxAge: 0, expires: new Date(0) })
 }
 
-/** For pages of other sites it is partitioned (CHIPS), since more and more browsers block any other cookie there: each of these sites has its own. */
+/**
+ * For pages of other sites it is partitioned (CHIPS), since more and more browsers block any other cookie there: each
+ * of these sites has its own.
+ */
 function attributes({ path, secure, crossSite }: CookieScope): Omit<SetCookie, 'value'> {
-  return { name: SESSION_COOKIE, path, httpOnly: true, secure, sameSite: crossSite ? 'none' : 'lax', partitioned: crossSite }
+  return {
+    name: SESSION_COOKIE,
+    path,
+    httpOnly: true,
+    secure,
+    sameSite: crossSite ? 'none' : 'lax',
+    partitioned: crossSite,
+  }
 }

@@ -2,8 +2,9 @@
  * Tickets: what stands in a URL where a token must not. A ticket opens event streams and does nothing else, for a short
  * time, so one that turns up in a log is of no use to whoever finds it there.
  *
- * It is a JWT of the hub's own: its key is kept in the log's records, so that a ticket outlives a restart, and its `typ` and
- * `aud` (RFC 8725, 3.11 and 3.12) keep it from passing as a token, and a token from passing as a ticket, whatever their keys.
+ * It is a JWT of the hub's own: its key is kept in the log's records, so that a ticket outlives a restart, and its
+ * `typ` and `aud` (RFC 8725, 3.11 and 3.12) keep it from passing as a token, and a token from passing as a ticket,
+ * whatever their keys.
  */
 import { randomBytes } from 'node:crypto'
 import { createSigner, createVerifier } from 'fast-jwt'
@@ -18,7 +19,9 @@ const KEY_RECORD = 'ticket-key'
 /** As long as the hash (RFC 7518, 3.2). */
 const KEY_BYTES = 32
 const GRANTS = 'fanfare'
-/** How long a ticket may be: of the 16 KiB that a request's head may have (Node's `maxHeaderSize`) the rest needs some. */
+/**
+ * How long a ticket may be: of the 16 KiB that a request's head may have (Node's `maxHeaderSize`) the rest needs some.
+ */
 const MAX_LENGTH = 12_000
 
 /** What a ticket says: until when it is good, and the claims of the token that it was made with. */
@@ -64,11 +67,19 @@ export class Tickets {
    * @throws HubError `log-unavailable` when the first ticket's key cannot be kept
    */
   async issue(bearer: Bearer): Promise<Ticket> {
-    const key = this.#key ?? await this.#drawKey()
+    const key = this.#key ?? (await this.#drawKey())
     const expiresAt = Math.min(Date.now() + this.#ttl, bearer.acceptedUntil ?? Infinity)
     const sign = createSigner({ key, algorithm: 'HS256', header: { alg: 'HS256', typ: TYPE }, noTimestamp: true })
-    const ticket = sign({ aud: AUDIENCE, until: expiresAt, token: toClaims(bearer, this.#subscribeToo) } satisfies TicketClaims & { aud: string })
-    if (ticket.length > MAX_LENGTH) throw new Problem('invalid-request', `The token grants too much for a ticket: it would have ${ticket.length} characters, and ${MAX_LENGTH} may stand in a URL. Issue a token with fewer grants; one pattern can stand for many topics.`)
+    const ticket = sign({
+      aud: AUDIENCE,
+      until: expiresAt,
+      token: toClaims(bearer, this.#subscribeToo),
+    } satisfies TicketClaims & { aud: string })
+    if (ticket.length > MAX_LENGTH)
+      throw new Problem(
+        'invalid-request',
+        `The token grants too much for a ticket: it would have ${ticket.length} characters, and ${MAX_LENGTH} may stand in a URL. Issue a token with fewer grants; one pattern can stand for many topics.`,
+      )
     return { ticket, expiresAt }
   }
 
@@ -85,7 +96,11 @@ export class Tickets {
     } catch (err) {
       throw new Problem('invalid-ticket', wordsFor(err), {}, { cause: err })
     }
-    if (claims.until <= Date.now()) throw new Problem('invalid-ticket', 'The ticket has expired: get a new one (POST /tickets) right before each stream.')
+    if (claims.until <= Date.now())
+      throw new Problem(
+        'invalid-ticket',
+        'The ticket has expired: get a new one (POST /tickets) right before each stream.',
+      )
     const bearer = readClaims(claims.token, GRANTS, this.#subscribeToo)
     const { acceptedUntil = Infinity } = bearer
     return { ...bearer, acceptedUntil: Math.max(acceptedUntil, claims.until) }
@@ -108,17 +123,28 @@ export class Tickets {
   #verifier(): VerifyTicket | undefined {
     const key = this.#verify ? undefined : this.#key
     if (key !== undefined) {
-      this.#verify = createVerifier({ key, algorithms: ['HS256'], checkTyp: TYPE, allowedAud: AUDIENCE, requiredClaims: ['aud', 'until', 'token'], cache: false }) as VerifyTicket
+      this.#verify = createVerifier({
+        key,
+        algorithms: ['HS256'],
+        checkTyp: TYPE,
+        allowedAud: AUDIENCE,
+        requiredClaims: ['aud', 'until', 'token'],
+        cache: false,
+      }) as VerifyTicket
     }
     return this.#verify
   }
 }
 
 /**
- * Nothing is published with a ticket. The other grants are those that the token came to: `{sub}` is resolved, or void again, and the claim has its usual name.
+ * Nothing is published with a ticket. The other grants are those that the token came to: `{sub}` is resolved, or void
+ * again, and the claim has its usual name.
  * @param subscribeToo what anybody may subscribe to, which is added when the ticket is read
  */
-function toClaims({ subject, tokenId, expiresAt, admin, info, grants, voidGrants }: Principal, subscribeToo: readonly string[]): Record<string, unknown> {
+function toClaims(
+  { subject, tokenId, expiresAt, admin, info, grants, voidGrants }: Principal,
+  subscribeToo: readonly string[],
+): Record<string, unknown> {
   const own = {
     subscribe: [...grants.subscribe.filter((pattern) => !subscribeToo.includes(pattern)), ...voidGrants.subscribe],
     presence: [...grants.presence, ...voidGrants.presence],

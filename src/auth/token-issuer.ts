@@ -28,7 +28,9 @@ type IssuerSettings = Pick<Settings, 'jwtSecret' | 'jwtClaim' | 'jwtIssuer' | 'j
 export function createTokenIssuer({ jwtSecret, jwtClaim, jwtIssuer, jwtAudience }: IssuerSettings): IssueToken {
   if (jwtSecret === undefined) {
     return () => {
-      throw new SettingsError('Tokens are issued with the option jwtSecret. With a public key or a key set the hub has nothing to sign with: whoever has the private key issues them.')
+      throw new SettingsError(
+        'Tokens are issued with the option jwtSecret. With a public key or a key set the hub has nothing to sign with: whoever has the private key issues them.',
+      )
     }
   }
   const sign = createSigner({ key: fromSecret(jwtSecret).key, algorithm: 'HS256' })
@@ -45,7 +47,11 @@ function toJson(claims: Record<string, unknown>): Record<string, unknown> {
   try {
     return JSON.parse(JSON.stringify(claims)) as Record<string, unknown>
   } catch (err) {
-    throw new HubError('invalid-claims', `The principal cannot be written as JSON: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+    throw new HubError(
+      'invalid-claims',
+      `The principal cannot be written as JSON: ${err instanceof Error ? err.message : String(err)}`,
+      { cause: err },
+    )
   }
 }
 
@@ -54,12 +60,16 @@ function expiryOf(options: unknown): number {
   const { expiresIn } = (typeof options === 'object' && options !== null ? options : {}) as { expiresIn?: unknown }
   const time = typeof expiresIn === 'string' ? parseDuration(expiresIn) : expiresIn
   if (typeof time !== 'number' || !Number.isFinite(time) || time < SECOND) {
-    throw new HubError('invalid-claims', `expiresIn is a number of milliseconds, 1,000 or more, or a duration such as "15m", not ${quote(expiresIn)}.`)
+    throw new HubError(
+      'invalid-claims',
+      `expiresIn is a number of milliseconds, 1,000 or more, or a duration such as "15m", not ${quote(expiresIn)}.`,
+    )
   }
   return Math.floor((Date.now() + time) / SECOND)
 }
 
 function requireNoVoids({ subject, voidGrants }: ReturnType<typeof checkClaims>): void {
   const [voided] = Object.values(voidGrants).flat()
-  if (voided !== undefined) throw new HubError('invalid-claims', `The grant ${quote(voided)} would be void: ${whyVoid(subject)}`)
+  if (voided !== undefined)
+    throw new HubError('invalid-claims', `The grant ${quote(voided)} would be void: ${whyVoid(subject)}`)
 }

@@ -20,7 +20,10 @@ export interface TokenSearch {
 
 /** A header of the scheme Bearer, whatever follows. */
 const BEARER = /^Bearer(?!\S)/i
-/** A scheme before its credentials (RFC 9110, 11.4). What is longer than any in use may be a token that stands there alone. */
+/**
+ * A scheme before its credentials (RFC 9110, 11.4). What is longer than any in use may be a token that stands there
+ * alone.
+ */
 const SCHEME = /^([\w-]{1,20}) +\S/
 
 /** Names under which tokens are put into URLs by mistake, in lower case. */
@@ -40,16 +43,21 @@ const FOUND: Record<TokenSource, string> = {
  * @throws Problem `token-in-query`
  */
 export function refuseTokenInQuery(request: FastifyRequest, inQuery: boolean): void {
-  for (const name in request.query as object) if (QUERY_NAMES.includes(name.toLowerCase())) return refuseTokenNamed(name, inQuery)
+  for (const name in request.query as object)
+    if (QUERY_NAMES.includes(name.toLowerCase())) return refuseTokenNamed(name, inQuery)
 }
 
 function refuseTokenNamed(named: string, inQuery: boolean): void {
   if (inQuery && named === 'token') return
-  throw new Problem('token-in-query', `The query has ${quote(named)}. URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`)
+  throw new Problem(
+    'token-in-query',
+    `The query has ${quote(named)}. URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`,
+  )
 }
 
 /**
- * Looks for the token of a request. A header of another scheme than Bearer is no token: a proxy may ask for it, and pass it on.
+ * Looks for the token of a request. A header of another scheme than Bearer is no token: a proxy may ask for it, and
+ * pass it on.
  * @param inQuery whether it may be `?token=`
  * @throws Problem `malformed-token`, `invalid-ticket`
  */
@@ -62,7 +70,11 @@ export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearc
   if (session !== undefined) return found('cookie', session)
   if (inQuery && query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
   const words = `No token was found: it was looked for in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
-  return { source: undefined, token: '', words: authorization === undefined ? words : `${words} ${wordsForScheme(authorization)}` }
+  return {
+    source: undefined,
+    token: '',
+    words: authorization === undefined ? words : `${words} ${wordsForScheme(authorization)}`,
+  }
 }
 
 /** The same search, where the application's login knows who makes the request. */
@@ -81,7 +93,8 @@ function found(source: TokenSource, token: string): TokenSearch {
 
 function bearerOf(authorization: string): string {
   const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization) ?? []
-  if (token === undefined) throw new Problem('malformed-token', 'The header "Authorization" has to be "Bearer", a space and a token.')
+  if (token === undefined)
+    throw new Problem('malformed-token', 'The header "Authorization" has to be "Bearer", a space and a token.')
   return token
 }
 
@@ -92,6 +105,7 @@ function wordsForScheme(authorization: string): string {
 }
 
 function single(value: unknown, code: 'invalid-ticket' | 'malformed-token', name: string): string {
-  if (typeof value !== 'string' || value === '') throw new Problem(code, `The query has "${name}" without a value, or more than once.`)
+  if (typeof value !== 'string' || value === '')
+    throw new Problem(code, `The query has "${name}" without a value, or more than once.`)
   return value
 }

@@ -1,4 +1,7 @@
-/** Verifies tokens: signature, times, issuer, audience. The key decides which algorithm is right; the token has no say in it. */
+/**
+ * Verifies tokens: signature, times, issuer, audience. The key decides which algorithm is right; the token has no say
+ * in it.
+ */
 import type { KeyObject } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { createDecoder, createVerifier, type Algorithm, type VerifierOptions } from 'fast-jwt'
@@ -12,15 +15,27 @@ import { isTicketType } from './tickets.js'
 /** The claims of a token that has been verified. */
 export type TokenClaims = Record<string, unknown>
 
-export type VerifierSettings = Pick<Settings, 'jwtSecret' | 'jwtPublicKey' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience' | 'clockTolerance'>
+export type VerifierSettings = Pick<
+  Settings,
+  'jwtSecret' | 'jwtPublicKey' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience' | 'clockTolerance'
+>
 
 /** What the JWT library's codes are called here. */
 const CODES: Record<string, [ProblemCode, string]> = {
   FAST_JWT_EXPIRED: ['expired-token', 'The token has expired: its "exp" is in the past.'],
   FAST_JWT_INACTIVE: ['inactive-token', 'The token is not valid yet: its "nbf" is in the future.'],
-  FAST_JWT_INVALID_ALGORITHM: ['invalid-algorithm', 'The token is signed with another algorithm than the key of this hub is for.'],
-  FAST_JWT_INVALID_KEY: ['invalid-algorithm', 'The token is signed with another algorithm than the key of this hub is for.'],
-  FAST_JWT_INVALID_SIGNATURE: ['invalid-signature', 'The signature does not fit: the token was signed with another key, or changed.'],
+  FAST_JWT_INVALID_ALGORITHM: [
+    'invalid-algorithm',
+    'The token is signed with another algorithm than the key of this hub is for.',
+  ],
+  FAST_JWT_INVALID_KEY: [
+    'invalid-algorithm',
+    'The token is signed with another algorithm than the key of this hub is for.',
+  ],
+  FAST_JWT_INVALID_SIGNATURE: [
+    'invalid-signature',
+    'The signature does not fit: the token was signed with another key, or changed.',
+  ],
   FAST_JWT_VERIFY_ERROR: ['invalid-signature', 'The signature does not have the form that its algorithm asks for.'],
   FAST_JWT_MISSING_SIGNATURE: ['invalid-algorithm', 'The token is not signed.'],
   FAST_JWT_MALFORMED: ['malformed-token', 'The token is not a JSON Web Token.'],
@@ -32,7 +47,9 @@ const OTHER_KEY = ['FAST_JWT_INVALID_SIGNATURE', 'FAST_JWT_VERIFY_ERROR']
 
 type VerifyWithKey = (token: string) => TokenClaims
 /** Makes a verifier for a key and what is asked of the claims. */
-export type CreateVerifier = (options: Partial<VerifierOptions> & { key: string; algorithms: Algorithm[] }) => VerifyWithKey
+export type CreateVerifier = (
+  options: Partial<VerifierOptions> & { key: string; algorithms: Algorithm[] },
+) => VerifyWithKey
 
 export class TokenVerifier {
   readonly #createVerifier: CreateVerifier
@@ -43,7 +60,11 @@ export class TokenVerifier {
   readonly #decode = createDecoder({ complete: true }) as (token: string) => { header: Record<string, unknown> }
 
   /** @throws SettingsError when there is no key, or one that is of no use */
-  constructor(settings: VerifierSettings, create: CreateVerifier = createVerifier as CreateVerifier, keySetOptions?: KeySetOptions) {
+  constructor(
+    settings: VerifierSettings,
+    create: CreateVerifier = createVerifier as CreateVerifier,
+    keySetOptions?: KeySetOptions,
+  ) {
     this.#createVerifier = create
     this.#checks = claimChecks(settings)
     const key = keyOf(settings)
@@ -63,17 +84,28 @@ export class TokenVerifier {
   async verify(token: string): Promise<TokenClaims> {
     try {
       const { header } = this.#decode(token)
-      if (isTicketType(header.typ)) throw new Problem('invalid-ticket', 'This is a ticket, which is no token: it stands in the query of a stream, as "ticket".')
+      if (isTicketType(header.typ))
+        throw new Problem(
+          'invalid-ticket',
+          'This is a ticket, which is no token: it stands in the query of a stream, as "ticket".',
+        )
       return this.#fixed ? this.#fixed(token) : await this.#verifyWithPublished(token, header)
     } catch (err) {
       if (err instanceof Problem) throw err
-      const [problem, words] = CODES[codeOf(err)] ?? ['invalid-claims', `The token is not accepted: ${err instanceof Error ? err.message : String(err)}`]
+      const [problem, words] = CODES[codeOf(err)] ?? [
+        'invalid-claims',
+        `The token is not accepted: ${err instanceof Error ? err.message : String(err)}`,
+      ]
       throw new Problem(problem, words, {}, { cause: err })
     }
   }
 
   async #verifyWithPublished(token: string, { alg, kid }: Record<string, unknown>): Promise<TokenClaims> {
-    if (!isPublishedAlgorithm(alg)) throw new Problem('invalid-algorithm', 'The token is not signed with a private key whose public half the hub could fetch.')
+    if (!isPublishedAlgorithm(alg))
+      throw new Problem(
+        'invalid-algorithm',
+        'The token is not signed with a private key whose public half the hub could fetch.',
+      )
     const keySet = this.#keySet!
     const header = { alg, kid }
     const presentedAt = performance.now()
@@ -88,7 +120,8 @@ export class TokenVerifier {
   }
 
   /**
-   * Verifies a token with each of the keys that it may be signed with (RFC 7515, appendix D), one a turn of the event loop.
+   * Verifies a token with each of the keys that it may be signed with (RFC 7515, appendix D), one a turn of the event
+   * loop.
    * @returns `undefined` when its signature fits none
    */
   async #tryEach(keys: KeyObject[], alg: SignatureAlgorithm, token: string): Promise<TokenClaims | undefined> {
@@ -115,8 +148,23 @@ export class TokenVerifier {
   }
 }
 
-/** The algorithms of RFC 7518, 3.1, RFC 8037 and RFC 9864 that are not symmetric, and that jose finds keys for: not Ed448. */
-const PUBLISHED_ALGORITHMS: ReadonlySet<unknown> = new Set<SignatureAlgorithm>(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])
+/**
+ * The algorithms of RFC 7518, 3.1, RFC 8037 and RFC 9864 that are not symmetric, and that jose finds keys for: not
+ * Ed448.
+ */
+const PUBLISHED_ALGORITHMS: ReadonlySet<unknown> = new Set<SignatureAlgorithm>([
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+])
 
 function isPublishedAlgorithm(alg: unknown): alg is SignatureAlgorithm {
   return PUBLISHED_ALGORITHMS.has(alg)
@@ -146,6 +194,9 @@ function keyOf({ jwtSecret, jwtPublicKey }: VerifierSettings): VerificationKey |
 }
 
 function requireUrl(url: string | undefined): string {
-  if (url === undefined) throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL (as a plugin: jwtSecret, jwtPublicKey or jwksUrl).')
+  if (url === undefined)
+    throw new SettingsError(
+      'There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL (as a plugin: jwtSecret, jwtPublicKey or jwksUrl).',
+    )
   return url
 }

@@ -14,8 +14,10 @@ import { UsageError, type Process } from './command.js'
  */
 export async function backup(args: string[], { stdout }: Process): Promise<void> {
   const [folder, to, ...others] = args
-  if (folder === undefined || to === undefined || others.length > 0) throw new UsageError('backup takes a folder, and the folder that the copy goes to.')
-  if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0)) throw new StoreError(`${to} is not an empty folder: a copy goes into a folder of its own.`)
+  if (folder === undefined || to === undefined || others.length > 0)
+    throw new UsageError('backup takes a folder, and the folder that the copy goes to.')
+  if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0))
+    throw new StoreError(`${to} is not an empty folder: a copy goes into a folder of its own.`)
   checkFolder(folder, true)
   checkFolder(to)
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
@@ -23,7 +25,10 @@ export async function backup(args: string[], { stdout }: Process): Promise<void>
     await tables.root.backup(to, true)
   } catch (err) {
     rmSync(join(to, 'data.mdb'), { force: true })
-    throw new StoreError(`${folder} could not be copied to ${to}: ${err instanceof Error ? err.message : String(err)}.`, { cause: err })
+    throw new StoreError(
+      `${folder} could not be copied to ${to}: ${err instanceof Error ? err.message : String(err)}.`,
+      { cause: err },
+    )
   } finally {
     await tables.root.close()
   }
@@ -31,7 +36,8 @@ export async function backup(args: string[], { stdout }: Process): Promise<void>
   const room = new Room(to, copy)
   const epoch = drawEpoch()
   try {
-    if (!(await room.make(NO_WORK, 'session'))) throw new StoreError(`${folder} could not be copied to ${to}: there is no room on its disk.`)
+    if (!(await room.make(NO_WORK, 'session')))
+      throw new StoreError(`${folder} could not be copied to ${to}: there is no room on its disk.`)
     await copy.root.transaction(() => copy.meta.putSync('epoch', epoch))
   } finally {
     await room.close()

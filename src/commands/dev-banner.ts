@@ -42,7 +42,8 @@ export function developmentKey(folder: string | undefined): DevelopmentKey {
 function keepSecret(folder: string, drawn: string): { secret: string; isReplaced: boolean } {
   const file = join(folder, SECRET_FILE)
   const kept = readSecret(file)
-  if (kept !== undefined && SECRET.test(kept)) return { secret: kept, isReplaced: false } // not an empty or a damaged one, which could be guessed
+  // not an empty or a damaged one, which could be guessed
+  if (kept !== undefined && SECRET.test(kept)) return { secret: kept, isReplaced: false }
   makeFolder(folder)
   const written = `${file}-${process.pid}` // whole before it has its name: a start that is killed leaves no half of one
   try {
@@ -52,7 +53,8 @@ function keepSecret(folder: string, drawn: string): { secret: string; isReplaced
     return { secret: drawn, isReplaced: kept !== undefined }
   } catch (err) {
     const theirs = (err as NodeJS.ErrnoException).code === 'EEXIST' ? readSecret(file) : undefined
-    if (theirs !== undefined && SECRET.test(theirs)) return { secret: theirs, isReplaced: false } // another start was faster
+    // another start was faster
+    if (theirs !== undefined && SECRET.test(theirs)) return { secret: theirs, isReplaced: false }
     throw err
   } finally {
     rmSync(written, { force: true })
@@ -70,7 +72,11 @@ function readSecret(file: string): string | undefined {
 
 function withToken(secret: string, rest: Pick<DevelopmentKey, 'isKept' | 'isReplaced' | 'failure'>): DevelopmentKey {
   const grants = { subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
-  return { secret, token: createSigner({ key: secret, algorithm: 'HS256' })({ sub: 'developer', fanfare: grants }), ...rest }
+  return {
+    secret,
+    token: createSigner({ key: secret, algorithm: 'HS256' })({ sub: 'developer', fanfare: grants }),
+    ...rest,
+  }
 }
 
 export interface DevBanner {
@@ -84,13 +90,19 @@ export interface DevBanner {
 }
 
 /** Returns what to tell, as fields and as text. */
-export function devBanner({ text: place, url, socketPath }: Address, { token, isKept }: DevelopmentKey, hasConsole: boolean): DevBanner {
+export function devBanner(
+  { text: place, url, socketPath }: Address,
+  { token, isKept }: DevelopmentKey,
+  hasConsole: boolean,
+): DevBanner {
   const curl = socketPath === undefined ? 'curl' : `curl --unix-socket ${quoted(socketPath)}`
   const authorization = `-H "Authorization: Bearer ${token}"`
   const subscribe = `${curl} -N ${authorization} "${url}/topics/orders.42/events?replay=all"`
   const publish = `${curl} ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${url}/topics/orders.42/events`
   const link = hasConsole && socketPath === undefined ? `${url}/#token=${token}` : undefined
-  const secret = isKept ? `the hub uses the secret in the folder of the log (${SECRET_FILE})` : 'the hub drew a secret for this run'
+  const secret = isKept
+    ? `the hub uses the secret in the folder of the log (${SECRET_FILE})`
+    : 'the hub drew a secret for this run'
   const text = `
 Fanfare listens on ${place}
 
@@ -106,11 +118,15 @@ ${subscribe}
 Publish, in another:
 
 ${publish}
-${link === undefined ? '' : `
+${
+  link === undefined
+    ? ''
+    : `
 See what goes on, in a browser:
 
 ${link}
-`}`
+`
+}`
   return { token, ...(link === undefined ? {} : { console: link }), subscribe, publish, text }
 }
 

@@ -53,7 +53,10 @@ async function refusalOf(token: string, settings: Settings): Promise<string | un
 /** That a token is accepted and, where that is by the tolerance alone, until when. */
 function acceptance(claims: Claims | undefined, { clockTolerance }: Settings): string {
   const exp = typeof claims?.exp === 'number' ? claims.exp * 1_000 : Infinity
-  const tolerated = exp > Date.now() ? '' : `, though it has expired, until ${new Date(exp + clockTolerance).toISOString()} (FANFARE_CLOCK_TOLERANCE)`
+  const tolerated =
+    exp > Date.now()
+      ? ''
+      : `, though it has expired, until ${new Date(exp + clockTolerance).toISOString()} (FANFARE_CLOCK_TOLERANCE)`
   return `A hub with these settings accepts it${tolerated}, unless it has been revoked.`
 }
 
@@ -85,7 +88,10 @@ function grantRows(action: Action, granted: unknown, sub: string | undefined): [
   const resolved = granted.map((grant) => ({ grant, pattern: resolveGrant(grant, sub) }))
   const patterns = resolved.flatMap(({ pattern }) => pattern ?? [])
   const voids = resolved.filter(({ pattern }) => pattern === undefined)
-  return [[action, patterns.length === 0 ? 'nothing' : patterns.join(', ')], ...voids.map(({ grant }): [string, string] => ['', `${print(grant)!} is void: ${reasonOf(grant, sub)}`])]
+  return [
+    [action, patterns.length === 0 ? 'nothing' : patterns.join(', ')],
+    ...voids.map(({ grant }): [string, string] => ['', `${print(grant)!} is void: ${reasonOf(grant, sub)}`]),
+  ]
 }
 
 function reasonOf(grant: string, sub: string | undefined): string {
@@ -94,7 +100,9 @@ function reasonOf(grant: string, sub: string | undefined): string {
 
 /** As JSON, in which nothing speaks to a terminal: it escapes the other control characters itself. */
 function print(value: unknown): string | undefined {
-  return value === undefined ? undefined : JSON.stringify(value).replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
+  return value === undefined
+    ? undefined
+    : JSON.stringify(value).replace(/[\u007f-\u009f]/g, (char) => `\\u00${char.charCodeAt(0).toString(16)}`)
 }
 
 function printTime(seconds: unknown): string | undefined {

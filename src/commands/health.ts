@@ -28,7 +28,11 @@ export async function health(args: string[], { env }: Process): Promise<void> {
     asked.once('error', reject)
     asked.end()
   }).catch((err: unknown) => {
-    throw new SettingsError(`No hub answers at ${socketPath ?? `${host}:${port}`} (${err instanceof Error ? err.message : String(err)}).`, { cause: err })
+    throw new SettingsError(
+      `No hub answers at ${socketPath ?? `${host}:${port}`} (${err instanceof Error ? err.message : String(err)}).`,
+      { cause: err },
+    )
   })
-  if (status !== 200) throw new SettingsError(`The hub at ${socketPath ?? `${host}:${port}`} answers ${status ?? 'nothing'}.`)
+  if (status !== 200)
+    throw new SettingsError(`The hub at ${socketPath ?? `${host}:${port}`} answers ${status ?? 'nothing'}.`)
 }

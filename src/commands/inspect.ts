@@ -35,7 +35,8 @@ function parse(args: string[]): { folder: string; topic: string | undefined } {
     const { values, positionals } = parseArgs({ args, options: { topic: { type: 'string' } }, allowPositionals: true })
     const [folder, ...others] = positionals
     if (folder === undefined || others.length > 0) throw new UsageError('inspect takes one folder.')
-    if (values.topic !== undefined && !isTopic(values.topic)) throw new UsageError(`${JSON.stringify(values.topic)} is no topic.`)
+    if (values.topic !== undefined && !isTopic(values.topic))
+      throw new UsageError(`${JSON.stringify(values.topic)} is no topic.`)
     return { folder, topic: values.topic }
   } catch (err) {
     throw err instanceof UsageError ? err : new UsageError(err instanceof Error ? err.message : String(err))
@@ -57,7 +58,13 @@ function* summarize(folder: string, tables: Tables): Generator<string> {
 
 function row(tables: Tables, topic: Topic): string[] {
   const [oldest] = tables.index.getKeys({ start: [topic.id, 0], end: [topic.id, Infinity], limit: 1 })
-  return [topic.name, String(topic.events), printSize(topic.bytes), timeOf(tables, oldest?.[1] ?? topic.recent[0]), timeOf(tables, topic.newest)]
+  return [
+    topic.name,
+    String(topic.events),
+    printSize(topic.bytes),
+    timeOf(tables, oldest?.[1] ?? topic.recent[0]),
+    timeOf(tables, topic.newest),
+  ]
 }
 
 function timeOf(tables: Tables, sequence: number | undefined): string {
@@ -68,7 +75,12 @@ function timeOf(tables: Tables, sequence: number | undefined): string {
 /** Lines with their columns under one another. */
 function table(rows: string[][]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
-  return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd())
+  return rows.map((cells) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  )
 }
 
 function* eventsOf(tables: Tables, topic: string): Generator<string> {
@@ -78,7 +90,7 @@ function* eventsOf(tables: Tables, topic: string): Generator<string> {
   const selection = new Selection([topic])
   let after = 0
   try {
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const page = finish(reader.read({ transaction }, selection, { after, events: PAGE }))
       for (const event of page.events) yield printEvent(event, printCursor(epoch, event.sequence))
       after = page.position

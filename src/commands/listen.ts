@@ -6,7 +6,10 @@ import type { FastifyInstance } from 'fastify'
 import { socketPathOf } from '../server/listen-address.js'
 import { SettingsError } from '../model/settings-error.js'
 
-/** Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that connect at once some wait a second. */
+/**
+ * Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that
+ * connect at once some wait a second.
+ */
 const BACKLOG = 4_096
 
 /** Where a hub can be reached. */
@@ -38,11 +41,17 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
     return { text: `unix:${socketPath}`, url: 'http://localhost', socketPath }
   } catch (err) {
     if (err instanceof SettingsError) throw err
-    throw new SettingsError(socketPath === undefined ? wordsForPort(err, host, port) : wordsForSocket(err, socketPath), { cause: err })
+    throw new SettingsError(
+      socketPath === undefined ? wordsForPort(err, host, port) : wordsForSocket(err, socketPath),
+      { cause: err },
+    )
   }
 }
 
-/** Fastify gives each address of a name a server of its own, and answers on the first alone what is in flight when it closes. */
+/**
+ * Fastify gives each address of a name a server of its own, and answers on the first alone what is in flight when it
+ * closes.
+ */
 async function oneAddressOf(host: string): Promise<string> {
   return isIP(host) === 0 ? (await lookup(host)).address : host
 }
@@ -54,11 +63,16 @@ async function oneAddressOf(host: string): Promise<string> {
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return
-  if (!found.isSocket()) throw new SettingsError(`HOST=${path} is no socket: remove what is there, or set HOST to another path.`)
+  if (!found.isSocket())
+    throw new SettingsError(`HOST=${path} is no socket: remove what is there, or set HOST to another path.`)
   const refusal = await refusalOf(path)
   if (refusal === undefined) throw inUse(path)
-  if (refusal !== 'ECONNREFUSED' && refusal !== 'ENOENT') throw new SettingsError(`HOST=${path}: it cannot be seen whether another process listens on the socket (${refusal}). Remove it, or set HOST to another path.`)
-  if (lstatSync(path, { throwIfNoEntry: false })?.ino === found.ino) rmSync(path, { force: true }) // else another process was faster
+  if (refusal !== 'ECONNREFUSED' && refusal !== 'ENOENT')
+    throw new SettingsError(
+      `HOST=${path}: it cannot be seen whether another process listens on the socket (${refusal}). Remove it, or set HOST to another path.`,
+    )
+  // else another process was faster
+  if (lstatSync(path, { throwIfNoEntry: false })?.ino === found.ino) rmSync(path, { force: true })
 }
 
 /** Returns the code of the error that a connection to a socket fails with; `undefined` when it does not. */
@@ -74,7 +88,9 @@ function refusalOf(path: string): Promise<string | undefined> {
 }
 
 function inUse(path: string): SettingsError {
-  return new SettingsError(`HOST=${path}: another process listens on this socket. Stop it, or set HOST to another path.`)
+  return new SettingsError(
+    `HOST=${path}: another process listens on this socket. Stop it, or set HOST to another path.`,
+  )
 }
 
 function wordsForPort(err: unknown, host: string, port: number): string {

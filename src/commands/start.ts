@@ -61,7 +61,9 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
   if (key) tell(key, devBanner(address, key, hub.console), logger, { isRead: terminal, stdout, stderr })
 }
 
-/** Ends the streams, and keeps the port open for requests that are being served: both together take the time at most. */
+/**
+ * Ends the streams, and keeps the port open for requests that are being served: both together take the time at most.
+ */
 async function drain({ hub, fanfareRequestsAnswered }: FastifyInstance, time: number): Promise<void> {
   const deadline = monotonicNow() + time
   await hub.drain(time)
@@ -74,7 +76,9 @@ function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {
 
 function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {
   if (env.NODE_ENV === 'production') {
-    throw new SettingsError('There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (Only outside production the hub draws a secret by itself.)')
+    throw new SettingsError(
+      'There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (Only outside production the hub draws a secret by itself.)',
+    )
   }
   return developmentKey(folderOf(log))
 }
@@ -85,18 +89,34 @@ interface Output extends Pick<Process, 'stdout' | 'stderr'> {
 }
 
 /**
- * Says how to use a hub for development right away. Standard output is for the log alone where no person reads it: the same
- * words are then lines of standard error, and fields of the log.
+ * Says how to use a hub for development right away. Standard output is for the log alone where no person reads it: the
+ * same words are then lines of standard error, and fields of the log.
  */
-function tell({ isKept, isReplaced, failure }: DevelopmentKey, { text, ...fields }: ReturnType<typeof devBanner>, logger: Logger, { isRead, stdout, stderr }: Output): void {
-  if (failure) logger.warn({ err: failure }, 'the secret for development cannot be kept in the folder of the log, so it is for this run')
-  if (isReplaced) logger.warn({ file: SECRET_FILE }, 'the file for the secret in the folder of the log held none, so another was drawn: older tokens are refused')
+function tell(
+  { isKept, isReplaced, failure }: DevelopmentKey,
+  { text, ...fields }: ReturnType<typeof devBanner>,
+  logger: Logger,
+  { isRead, stdout, stderr }: Output,
+): void {
+  if (failure)
+    logger.warn(
+      { err: failure },
+      'the secret for development cannot be kept in the folder of the log, so it is for this run',
+    )
+  if (isReplaced)
+    logger.warn(
+      { file: SECRET_FILE },
+      'the file for the secret in the folder of the log held none, so another was drawn: older tokens are refused',
+    )
   if (isRead) {
     stdout.write(text)
     return
   }
   stderr.write(text)
-  logger.warn(fields, isKept
-    ? 'no key is set: the secret in the folder of the log is used, and this token is good as long as it is kept'
-    : 'no key is set: a secret was drawn for this run, and this token is good for as long')
+  logger.warn(
+    fields,
+    isKept
+      ? 'no key is set: the secret in the folder of the log is used, and this token is good as long as it is kept'
+      : 'no key is set: a secret was drawn for this run, and this token is good for as long',
+  )
 }

@@ -1,4 +1,7 @@
-/** How the hub's process ends: at a signal or an error in good order; at another one, or when that takes too long, at once. */
+/**
+ * How the hub's process ends: at a signal or an error in good order; at another one, or when that takes too long, at
+ * once.
+ */
 import type { Logger } from 'pino'
 
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGTERM'] as const
@@ -6,8 +9,8 @@ const ERRORS = ['uncaughtException', 'unhandledRejection'] as const
 /** How long what is being written may take when the process ends at once, in milliseconds. */
 const HALT_TIMEOUT = 2_000
 /**
- * For how long the same signal is an echo under npm, in milliseconds: a terminal sends it to npm and to its child, and npm
- * hands it on to the child (`@npmcli/run-script`, lib/signal-manager.js).
+ * For how long the same signal is an echo under npm, in milliseconds: a terminal sends it to npm and to its child, and
+ * npm hands it on to the child (`@npmcli/run-script`, lib/signal-manager.js).
  */
 const ECHO = 1_000
 
@@ -24,15 +27,15 @@ export interface Ending {
   logger: Logger
   close: (cause: Cause) => Promise<void>
   /**
-   * What cannot be left out. At its exit Node waits for the threads of its pool, and one that holds a transaction of the
-   * log waits for the event loop, which does not turn any more: exiting in the middle of it would never end.
+   * What cannot be left out. At its exit Node waits for the threads of its pool, and one that holds a transaction of
+   * the log waits for the event loop, which does not turn any more: exiting in the middle of it would never end.
    */
   halt: () => Promise<void>
 }
 
 /**
- * Ends the process when it is told to: with 0, or with 1 after an error or when it ends at once. Signals are heard from the
- * moment this is made: the kernel drops those that the first process of a container has no handler for.
+ * Ends the process when it is told to: with 0, or with 1 after an error or when it ends at once. Signals are heard from
+ * the moment this is made: the kernel drops those that the first process of a container has no handler for.
  */
 export class Stop {
   readonly #echo: number
@@ -55,7 +58,8 @@ export class Stop {
   /** Has the process end so from now on; at once when it has been told to before. */
   endBy(ending: Ending): void {
     this.#ending = ending
-    for (const event of ERRORS) process.on(event, (reason: unknown) => void this.#stop(ending, { err: reason ?? new Error(event) }))
+    for (const event of ERRORS)
+      process.on(event, (reason: unknown) => void this.#stop(ending, { err: reason ?? new Error(event) }))
     if (this.#told) void this.#stop(ending, this.#told)
   }
 

@@ -1,4 +1,7 @@
-/** `fanfare token`: makes a token, or says in plain words what one allows and whether a hub with these settings takes it. */
+/**
+ * `fanfare token`: makes a token, or says in plain words what one allows and whether a hub with these settings takes
+ * it.
+ */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
@@ -38,7 +41,10 @@ export async function token(args: string[], process: Process): Promise<void> {
   else if (Object.keys(values).length > 1) throw new UsageError('--explain goes with no other option.')
   else {
     const { explain } = await import('./explain.js') // only it needs what verifies tokens
-    const { lines, accepted } = await explain(values.explain === '-' ? await readAll(process.stdin) : values.explain, hub)
+    const { lines, accepted } = await explain(
+      values.explain === '-' ? await readAll(process.stdin) : values.explain,
+      hub,
+    )
     for (const line of lines) process.stdout.write(`${line}\n`)
     if (!accepted) process.exitCode = 1
   }
@@ -71,25 +77,37 @@ function make(values: Values, settings: Settings): string {
   }
   const header = values.kid === undefined ? {} : { kid: values.kid }
   try {
-    return createSigner({ ...signingKey(values, settings), ...header })(JSON.parse(JSON.stringify(claims)) as object) // without what is undefined
+    // without what is undefined
+    return createSigner({ ...signingKey(values, settings), ...header })(JSON.parse(JSON.stringify(claims)) as object)
   } catch (err) {
     if (err instanceof UsageError || err instanceof SettingsError) throw err
-    throw new SettingsError(`Nothing can be signed with this key: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+    throw new SettingsError(
+      `Nothing can be signed with this key: ${err instanceof Error ? err.message : String(err)}`,
+      { cause: err },
+    )
   }
 }
 
 /** A grant may be several, separated by commas. One that no hub would honour is refused here. */
 function grantsOf(action: string, given: string[] | undefined, sub: string | undefined): Record<string, string[]> {
-  const grants = (given ?? []).flatMap((text) => text.split(',')).map((grant) => grant.trim()).filter((grant) => grant !== '')
+  const grants = (given ?? [])
+    .flatMap((text) => text.split(','))
+    .map((grant) => grant.trim())
+    .filter((grant) => grant !== '')
   for (const grant of grants) {
-    if (resolveGrant(grant, 'subject') === undefined) throw new UsageError(`--${action}: ${JSON.stringify(grant)} is no topic or pattern.`)
-    if (resolveGrant(grant, sub) === undefined) throw new UsageError(`--${action}: ${JSON.stringify(grant)} is void without a --sub that is a single segment of a topic.`)
+    if (resolveGrant(grant, 'subject') === undefined)
+      throw new UsageError(`--${action}: ${JSON.stringify(grant)} is no topic or pattern.`)
+    if (resolveGrant(grant, sub) === undefined)
+      throw new UsageError(
+        `--${action}: ${JSON.stringify(grant)} is void without a --sub that is a single segment of a topic.`,
+      )
   }
   return grants.length === 0 ? {} : { [action]: grants }
 }
 
 function readInfo(text: string): unknown {
-  if (isDeeper(text, MAX_DEPTH)) throw new UsageError(`--info is nested deeper than ${MAX_DEPTH} levels of arrays and objects.`)
+  if (isDeeper(text, MAX_DEPTH))
+    throw new UsageError(`--info is nested deeper than ${MAX_DEPTH} levels of arrays and objects.`)
   try {
     return JSON.parse(text)
   } catch (err) {
@@ -106,10 +124,14 @@ function readDuration(text: string): number {
 /** The key's kind decides the algorithm, as it does where tokens are verified. */
 function signingKey(values: Values, { jwtSecret }: Settings): { key: string; algorithm?: 'HS256' } {
   const [keyFile, secretFile] = [values['key-file'], values['secret-file']]
-  if (keyFile !== undefined && secretFile !== undefined) throw new UsageError('A token is signed with one key: --secret-file or --key-file.')
+  if (keyFile !== undefined && secretFile !== undefined)
+    throw new UsageError('A token is signed with one key: --secret-file or --key-file.')
   if (keyFile !== undefined) return { key: readPrivateKey(keyFile) }
   const secret = secretFile === undefined ? jwtSecret : readFile(secretFile).replace(/\r?\n$/, '')
-  if (secret === undefined || secret === '') throw new SettingsError('There is nothing to sign with: set FANFARE_JWT_SECRET, or name a file with --secret-file (a secret) or --key-file (a private key in PEM).')
+  if (secret === undefined || secret === '')
+    throw new SettingsError(
+      'There is nothing to sign with: set FANFARE_JWT_SECRET, or name a file with --secret-file (a secret) or --key-file (a private key in PEM).',
+    )
   return { key: fromSecret(secret).key, algorithm: 'HS256' }
 }
 
@@ -119,9 +141,15 @@ function readPrivateKey(path: string): string {
   try {
     key = createPrivateKey(pem)
   } catch (err) {
-    throw new SettingsError(`${path} holds no private key in PEM ("-----BEGIN PRIVATE KEY-----") without a passphrase.`, { cause: err })
+    throw new SettingsError(
+      `${path} holds no private key in PEM ("-----BEGIN PRIVATE KEY-----") without a passphrase.`,
+      { cause: err },
+    )
   }
-  if (isWeakRsa(key)) throw new SettingsError(`${path} holds an RSA key of fewer than 2,048 bits, and no hub accepts what is signed with it (RFC 7518, 3.3).`)
+  if (isWeakRsa(key))
+    throw new SettingsError(
+      `${path} holds an RSA key of fewer than 2,048 bits, and no hub accepts what is signed with it (RFC 7518, 3.3).`,
+    )
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
@@ -129,7 +157,9 @@ function readFile(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (err) {
-    throw new SettingsError(`${path} cannot be read: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+    throw new SettingsError(`${path} cannot be read: ${err instanceof Error ? err.message : String(err)}`, {
+      cause: err,
+    })
   }
 }
 

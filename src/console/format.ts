@@ -19,7 +19,13 @@ export function formatMilliseconds(value: number): string {
 }
 
 export function formatTime(time: string): string {
-  return new Date(time).toLocaleTimeString('en', { hour12: false, hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
+  return new Date(time).toLocaleTimeString('en', {
+    hour12: false,
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    fractionalSecondDigits: 3,
+  })
 }
 
 export function formatDateTime(time: string): string {

@@ -19,7 +19,9 @@ export class FairScheduler {
     })
   }
 
-  /** Lets one take a step, and then looks at the clock: of many who ask at the same time none has used any of it yet. */
+  /**
+   * Lets one take a step, and then looks at the clock: of many who ask at the same time none has used any of it yet.
+   */
   async #run(): Promise<void> {
     this.#isRunning = true
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
@@ -27,7 +29,8 @@ export class FairScheduler {
       this.#slice ??= this.#begin()
       this.#waiting.shift()
       next()
-      for (let tick = 0; tick < 2; tick++) await Promise.resolve() // two, since whoever asked last may only be about to wait
+      // two, since whoever asked last may only be about to wait
+      for (let tick = 0; tick < 2; tick++) await Promise.resolve()
     }
     this.#isRunning = false
   }

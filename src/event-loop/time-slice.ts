@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { monotonicNow } from '../model/clock.js'
 
-/** How long one piece of work may hold the event loop, in milliseconds, before publishers and everybody else get a turn. */
+/**
+ * How long one piece of work may hold the event loop, in milliseconds, before publishers and everybody else get a turn.
+ */
 const SLICE = 1.5
 /** After how many small steps the clock is looked at: that costs about as much as one of them. */
 const CLOCK_EVERY = 16
@@ -29,7 +31,7 @@ export type Work<T> = Generator<unknown, T>
 
 /** Does as much of some work as fits into a slice. Returns its last step. */
 export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
-  for (const slice = new TimeSlice(); ; ) {
+  for (const slice = new TimeSlice(); ;) {
     const step = work.next()
     if (step.done || slice.isOver) return step
   }

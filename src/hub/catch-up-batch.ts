@@ -89,7 +89,9 @@ export class CatchUpBatch implements Lender {
   }
 }
 
-/** Buffers for batches. Were each a new one, those that nobody needs any more would be most of what slow readers cost. */
+/**
+ * Buffers for batches. Were each a new one, those that nobody needs any more would be most of what slow readers cost.
+ */
 export class BatchBuffers {
   readonly #spare: Buffer[] = []
 

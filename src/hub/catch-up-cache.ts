@@ -5,8 +5,9 @@ import { BatchBuffers, CatchUpBatch, type CatchUpSource } from './catch-up-batch
 import type { Encoder } from '../wire/sse.js'
 
 /**
- * How many batches are kept for others who come to the same place: in an array, through which one has to look. A Map whose
- * entries come and go leaves tables behind, each of which keeps the next one and all that was in it (docs/performance.md).
+ * How many batches are kept for others who come to the same place: in an array, through which one has to look. A Map
+ * whose entries come and go leaves tables behind, each of which keeps the next one and all that was in it
+ * (docs/performance.md).
  */
 const KEPT = 32
 
@@ -21,8 +22,8 @@ export class CatchUpCache {
   }
 
   /**
-   * What a feed's subscribers are sent who stand at `after`. The caller holds it, and is to release it or to give it to a
-   * sink as the lender of its bytes.
+   * What a feed's subscribers are sent who stand at `after`. The caller holds it, and is to release it or to give it to
+   * a sink as the lender of its bytes.
    * @throws HubError `log-unavailable`
    */
   async after(feed: Feed, after: number): Promise<CatchUpBatch> {
@@ -35,7 +36,8 @@ export class CatchUpCache {
       batch.release()
       throw err
     }
-    if (batch.events === 0 || batch.chunk.length > BATCH_BYTES) this.#forget(batch) // where nothing was, something may be soon; and a few may be very large
+    // where nothing was, something may be soon; and a few may be very large
+    if (batch.events === 0 || batch.chunk.length > BATCH_BYTES) this.#forget(batch)
     return batch
   }
 

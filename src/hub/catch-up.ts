@@ -37,7 +37,7 @@ export class CatchUp {
   async run(subscriber: Subscriber): Promise<void> {
     subscriber.state = 'catching-up'
     subscriber.place = undefined
-    for (let hasTurn = false, hasRoom = true; hasRoom && !subscriber.isClosed; ) {
+    for (let hasTurn = false, hasRoom = true; hasRoom && !subscriber.isClosed;) {
       if (subscriber.hasMoved) hasRoom = this.#tellTopics(subscriber)
       else if (this.#hasRead(subscriber) && this.#join(subscriber)) return
       else if (hasTurn) {
@@ -82,7 +82,11 @@ export class CatchUp {
    * Tells of a gap once it is known which event follows it.
    * @returns whether its sink still has room
    */
-  #tellGap(subscriber: Subscriber, missing: KnownGap, { events, more, oldest, position, trims }: CatchUpBatch): boolean {
+  #tellGap(
+    subscriber: Subscriber,
+    missing: KnownGap,
+    { events, more, oldest, position, trims }: CatchUpBatch,
+  ): boolean {
     const isPending = subscriber.gap !== undefined
     if (events === 0 && more) {
       subscriber.gap = missing // a later batch has the first event
@@ -96,7 +100,10 @@ export class CatchUp {
 
   #tellTopics(subscriber: Subscriber): boolean {
     subscriber.hasMoved = false
-    const { info: { id }, feed: { selection } } = subscriber
+    const {
+      info: { id },
+      feed: { selection },
+    } = subscriber
     return subscriber.send(this.#encoder.open(this.#encoder.resumeId(subscriber), id, selection.patterns, drawRetry()))
   }
 
@@ -104,7 +111,7 @@ export class CatchUp {
   async #replay(subscriber: Subscriber, replay: Replay): Promise<boolean> {
     const { wanted, selection, count, until } = replay
     const { trims } = this.#log
-    const after = replay.after ?? await this.#log.before(wanted, count, until)
+    const after = replay.after ?? (await this.#log.before(wanted, count, until))
     const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     if (subscriber.isClosed) return false
     if (subscriber.hasMoved) return true // the open block with its new topics is sent first
@@ -113,8 +120,10 @@ export class CatchUp {
     replay.trims = trims
     replay.after = page.position
     if (!page.more) subscriber.replays.shift()
-    const told = !isGone || subscriber.send(this.#encoder.gap('expired', this.#encoder.cursor(after), events[0]?.sequence))
-    const sent = events.length === 0 || subscriber.send(this.#encoder.events(events, subscriber.feed.wire, false), events.length)
+    const told =
+      !isGone || subscriber.send(this.#encoder.gap('expired', this.#encoder.cursor(after), events[0]?.sequence))
+    const sent =
+      events.length === 0 || subscriber.send(this.#encoder.events(events, subscriber.feed.wire, false), events.length)
     return told && sent
   }
 
@@ -123,13 +132,19 @@ export class CatchUp {
     const { feed, sequence: after } = subscriber
     const { until = this.#head() } = stall
     const page = await this.#log.newest(feed.selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
-    const isSkipped = !stall.told && (page.gap || await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length))
+    const isSkipped =
+      !stall.told &&
+      (page.gap || (await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length)))
     if (subscriber.isClosed) return false
     if (subscriber.feed !== feed) return true
-    const told = !isSkipped || stall.told || subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))
+    const told =
+      !isSkipped ||
+      stall.told ||
+      subscriber.send(this.#encoder.gap('skipped', this.#encoder.cursor(after), page.events[0]?.sequence))
     stall.told ||= isSkipped
     subscriber.sequence = page.position
-    const sent = page.events.length === 0 || subscriber.send(this.#encoder.events(page.events, feed.wire), page.events.length)
+    const sent =
+      page.events.length === 0 || subscriber.send(this.#encoder.events(page.events, feed.wire), page.events.length)
     if (!page.more) subscriber.stall = undefined
     return told && sent
   }
@@ -137,7 +152,7 @@ export class CatchUp {
   /** Whether a part of the log has, or had, more than `count` events of a selection. */
   async #hasMore(selection: Selection, { after, until }: Required<Span>, count: number): Promise<boolean> {
     let found = 0
-    for (let position = after; ; ) {
+    for (let position = after; ;) {
       const scanned = await this.#log.scan(selection, { after: position, until }, () => ++found <= count)
       if (scanned.gap || found > count) return true
       if (!scanned.more) return false
@@ -167,10 +182,15 @@ export class CatchUp {
 
   /** @returns whether its sink still has room */
   #sendCarried(subscriber: Subscriber): boolean {
-    const { feed: { selection, wire }, carried } = subscriber
+    const {
+      feed: { selection, wire },
+      carried,
+    } = subscriber
     if (carried.length === 0) return true
     subscriber.carried = []
-    const blocks = carried.filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type)).map((frame) => frame.chunk(wire))
+    const blocks = carried
+      .filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type))
+      .map((frame) => frame.chunk(wire))
     return blocks.length === 0 || subscriber.send(Chunk.join(blocks), blocks.length)
   }
 }

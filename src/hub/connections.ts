@@ -1,4 +1,7 @@
-/** The streams that are open: each by its connection's id, and how many there are of a subject or from an address (`networkOf`). */
+/**
+ * The streams that are open: each by its connection's id, and how many there are of a subject or from an address
+ * (`networkOf`).
+ */
 import { networkOf } from '../model/client-address.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { Smallest } from '../model/smallest.js'
@@ -54,7 +57,11 @@ export class Connections {
    * @param after only those whose ids come after this one
    * @param limit at most so many
    */
-  async page(after: string, limit: number, isMeant: (subscriber: Subscriber) => boolean): Promise<{ subscribers: Subscriber[]; more: boolean }> {
+  async page(
+    after: string,
+    limit: number,
+    isMeant: (subscriber: Subscriber) => boolean,
+  ): Promise<{ subscribers: Subscriber[]; more: boolean }> {
     const first = new Smallest<Subscriber>(limit + 1, (a, b) => (a.info.id < b.info.id ? -1 : 1))
     await mapInTurns(this.#byId.values(), (subscriber) => {
       if (subscriber.info.id > after && first.takes(subscriber) && isMeant(subscriber)) first.add(subscriber)

@@ -1,7 +1,7 @@
 /**
- * Reads events for the application's own code: first the log behind a cursor, then each event that is appended. A reader
- * keeps no queue. It reads a page, hands its events over one by one, and reads the next page when the application asks for
- * more. A reader that has read everything waits until the hub tells it of an event that it wants.
+ * Reads events for the application's own code: first the log behind a cursor, then each event that is appended. A
+ * reader keeps no queue. It reads a page, hands its events over one by one, and reads the next page when the
+ * application asks for more. A reader that has read everything waits until the hub tells it of an event that it wants.
  */
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
@@ -35,7 +35,10 @@ export interface EventGap {
   /** `from` with this id goes on behind the missing events, without telling of them again. */
   id: string
   gap: {
-    /** `expired`: they were trimmed or purged. `epoch`: the cursor is of another log. `future`: the log is not as far as the cursor. */
+    /**
+     * `expired`: they were trimmed or purged. `epoch`: the cursor is of another log. `future`: the log is not as far as
+     * the cursor.
+     */
     reason: 'expired' | 'epoch' | 'future'
     /** The cursor behind which events are missing. */
     after: string
@@ -46,8 +49,8 @@ export interface EventGap {
 
 export interface EventsOptions {
   /**
-   * Where to begin: with everything that is retained, with the events of a time on, or behind an id. Default: with the next
-   * event that is published.
+   * Where to begin: with everything that is retained, with the events of a time on, or behind an id. Default: with the
+   * next event that is published.
    */
   from?: 'start' | Date | (string & {}) | undefined
   /** Only events of these types; default: all. */
@@ -84,7 +87,10 @@ export class EventReaders {
    * Begins to read.
    * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event` for a type, `invalid-cursor` for `from`
    */
-  open(patterns: string | readonly string[], { from, types = [], signal }: EventsOptions): AsyncIterableIterator<HubEvent | EventGap> {
+  open(
+    patterns: string | readonly string[],
+    { from, types = [], signal }: EventsOptions,
+  ): AsyncIterableIterator<HubEvent | EventGap> {
     return new EventReader(this.#source, selectionOf(patterns, types), beginningOf(from), signal)
   }
 
@@ -118,7 +124,12 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   #isStopped = false
   #wake: (() => void) | undefined
 
-  constructor(source: Source, selection: Selection, begin: (log: EventLog, head: number) => Beginning, signal: AbortSignal | undefined) {
+  constructor(
+    source: Source,
+    selection: Selection,
+    begin: (log: EventLog, head: number) => Beginning,
+    signal: AbortSignal | undefined,
+  ) {
     this.#source = source
     this.#selection = selection
     this.#signal = signal
@@ -185,7 +196,12 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     const { head, log, scheduler } = this.#source
     await scheduler.next()
     const { trims } = log
-    const page = await log.read(this.#selection, { after: this.#position, until: head(), events: PAGE_EVENTS, bytes: PAGE_BYTES })
+    const page = await log.read(this.#selection, {
+      after: this.#position,
+      until: head(),
+      events: PAGE_EVENTS,
+      bytes: PAGE_BYTES,
+    })
     const gap = this.#gapBefore(page, trims)
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
@@ -197,18 +213,28 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
 
   /** Returns what is to be told before the events of a page. */
   #gapBefore(page: Page, trims: number): EventGap | undefined {
-    const { events: [oldest], more, position, trimmedAt } = page
+    const {
+      events: [oldest],
+      more,
+      position,
+      trimmedAt,
+    } = page
     const isNew = trimmedAt !== undefined && trimmedAt > this.#knownTrims
-    const missing = this.#gap ?? (isNew ? { reason: 'expired' as const, after: this.#source.cursor(this.#position) } : undefined)
+    const missing =
+      this.#gap ?? (isNew ? { reason: 'expired' as const, after: this.#source.cursor(this.#position) } : undefined)
     this.#gap = undefined
     if (!missing) return undefined
-    if (!oldest && more) { // a later page has the event behind the gap
+    if (!oldest && more) {
+      // a later page has the event behind the gap
       this.#gap = missing
       return undefined
     }
     this.#knownTrims = trims
     const { cursor } = this.#source
-    return { id: cursor(oldest ? oldest.sequence - 1 : position), gap: { ...missing, oldest: oldest ? cursor(oldest.sequence) : null } }
+    return {
+      id: cursor(oldest ? oldest.sequence - 1 : position),
+      gap: { ...missing, oldest: oldest ? cursor(oldest.sequence) : null },
+    }
   }
 
   #print({ sequence, topic, type, time, kind, payload }: StoredEvent): HubEvent {
@@ -240,13 +266,19 @@ function selectionOf(patterns: unknown, types: unknown): Selection {
   const asked: unknown[] = Array.isArray(patterns) ? patterns : [patterns]
   if (asked.length === 0) throw new HubError('invalid-pattern', 'There is no topic or pattern to read.')
   const checked = asked.map((pattern) => {
-    if (typeof pattern !== 'string') throw new HubError('invalid-pattern', `A topic or pattern is a string, not ${quote(pattern)}.`)
+    if (typeof pattern !== 'string')
+      throw new HubError('invalid-pattern', `A topic or pattern is a string, not ${quote(pattern)}.`)
     requirePattern(pattern)
     return pattern
   })
   const reserved = checked.find(isReserved)
-  if (reserved !== undefined) throw new HubError('reserved-topic', `${quote(reserved)} is one of the hub's own topics: the log does not hold their events.`)
-  if (!Array.isArray(types)) throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)
+  if (reserved !== undefined)
+    throw new HubError(
+      'reserved-topic',
+      `${quote(reserved)} is one of the hub's own topics: the log does not hold their events.`,
+    )
+  if (!Array.isArray(types))
+    throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)
   for (const type of types as unknown[]) requireType(type)
   return new Selection(checked, types as string[])
 }
@@ -257,7 +289,8 @@ function beginningOf(from: unknown): (log: EventLog, head: number) => Beginning 
   if (from === 'start') return () => ({ sequence: 0 })
   if (from instanceof Date && !Number.isNaN(from.getTime())) return () => ({ time: from.getTime() })
   const cursor = typeof from === 'string' ? parseCursor(from) : undefined
-  if (!cursor) throw new HubError('invalid-cursor', `from is "start", a Date or the id of an event, not ${quote(from)}.`)
+  if (!cursor)
+    throw new HubError('invalid-cursor', `from is "start", a Date or the id of an event, not ${quote(from)}.`)
   return (log, head) => {
     const reason = cursor.epoch !== log.epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
     return reason ? { sequence: 0, gap: { reason, after: from as string } } : { sequence: cursor.sequence }

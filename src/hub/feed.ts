@@ -33,7 +33,10 @@ export class Feed<Reader = unknown> {
   /** Its own, of all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
-  /** How its events look. The selection and the format decide that alone: feeds that differ in nothing else would be one feed. */
+  /**
+   * How its events look. The selection and the format decide that alone: feeds that differ in nothing else would be one
+   * feed.
+   */
   readonly wire: Wire
   /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */
   readonly live = new Set<Reader>()
@@ -41,7 +44,9 @@ export class Feed<Reader = unknown> {
   size = 0
   /** How many of them observe: they do not count as subscribers of a topic. */
   observers = 0
-  /** The number of the count of subscribers that this feed was last part of: it counts once, by however many patterns. */
+  /**
+   * The number of the count of subscribers that this feed was last part of: it counts once, by however many patterns.
+   */
   counting = 0
   /** Whether a sweep is to come for this feed. */
   due = false
@@ -120,7 +125,13 @@ export class Feed<Reader = unknown> {
       length += chunk.length
       if (frame.sequence !== undefined) sequence = frame.sequence
     }
-    return { chunk: Chunk.join(parts), events: parts.length, sequence, to: this.#start + index, full: index < this.#frames.length }
+    return {
+      chunk: Chunk.join(parts),
+      events: parts.length,
+      sequence,
+      to: this.#start + index,
+      full: index < this.#frames.length,
+    }
   }
 
   /** Lets go of every frame. Whoever has not read them reads them from the log. */
@@ -143,7 +154,8 @@ export class Feed<Reader = unknown> {
       this.#floor = Math.max(this.#floor, sequence)
       break
     }
-    this.#frames.splice(0, count) // with a new array, the old one would keep frames until V8 looks through its old generation
+    // with a new array, the old one would keep frames until V8 looks through its old generation
+    this.#frames.splice(0, count)
     this.#start += count
     this.#batch = undefined
   }

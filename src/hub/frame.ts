@@ -23,7 +23,14 @@ export class Frame {
    * @param time when it was published, in milliseconds since the epoch of Unix
    * @param id what an ephemeral event has as its id in a CloudEvent; another one has its cursor
    */
-  constructor(encoder: Encoder, event: NewEvent, sequence: number | undefined, order: number, time: number, id?: string) {
+  constructor(
+    encoder: Encoder,
+    event: NewEvent,
+    sequence: number | undefined,
+    order: number,
+    time: number,
+    id?: string,
+  ) {
     this.#encoder = encoder
     this.event = event
     this.sequence = sequence
@@ -45,7 +52,8 @@ export class Frame {
   }
 
   #encode(wire: Wire): Chunk {
-    const id = this.#id ?? this.#encoder.cursor(this.sequence!) // most events of a large hub have nobody who reads them now
+    // most events of a large hub have nobody who reads them now
+    const id = this.#id ?? this.#encoder.cursor(this.sequence!)
     return this.#encoder.event(this.event, wire, this.sequence, this.#time, id)
   }
 }

@@ -5,7 +5,15 @@ import { SettingsError } from '../model/settings-error.js'
 import { MAX_DRAIN } from '../model/units.js'
 import { CatchUp } from './catch-up.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
-import { checkEvent, checkEvents, requireChecked, type CheckedEvent, type EventInput, type NewEvent, type StoredEvent } from '../model/event.js'
+import {
+  checkEvent,
+  checkEvents,
+  requireChecked,
+  type CheckedEvent,
+  type EventInput,
+  type NewEvent,
+  type StoredEvent,
+} from '../model/event.js'
 import { Connections } from './connections.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
@@ -120,12 +128,19 @@ export class Hub implements SubscriberOwner {
   #isEnding = false
   #closing: Promise<void> | undefined
 
-  constructor(log: EventLog, { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...reaper }: HubOptions) {
+  constructor(
+    log: EventLog,
+    { maxEventSize, presenceGrace, maxCursorsPerSubject, cursorTtl, onError = () => undefined, ...reaper }: HubOptions,
+  ) {
     this.#log = log
     this.#head = log.head
     this.#encoder = new Encoder(log.epoch)
     this.#catchUp = new CatchUp(log, this.#encoder, this.#fanout, () => this.#head)
-    this.#readers = new EventReaders(log, () => this.#head, (sequence) => this.cursor(sequence))
+    this.#readers = new EventReaders(
+      log,
+      () => this.#head,
+      (sequence) => this.cursor(sequence),
+    )
     this.#presence = new Presence(presenceGrace, (type, change) => this.#tell(change.topic, change, type))
     this.#systemTopics = new SystemTopics({
       connections: this.connections,
@@ -134,15 +149,25 @@ export class Hub implements SubscriberOwner {
       describe: (subscriber) => this.describe(subscriber),
       tell: (topic, data) => this.#tell(topic, data),
     })
-    this.cursors = new NamedCursors(log.records, { epoch: log.epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError })
+    this.cursors = new NamedCursors(log.records, {
+      epoch: log.epoch,
+      limit: maxCursorsPerSubject,
+      ttl: cursorTtl,
+      onError,
+    })
     this.#maxEventSize = maxEventSize
     this.#onError = onError
     this.#unfollow = log.follow((events) => this.#dispatch(events))
-    this.#reaper = new StreamReaper(this.connections, reaper, (subscriber) => this.#beat(subscriber), (now) => {
-      this.#fanout.releaseOld()
-      this.cursors.tick()
-      this.#presence.tick(now)
-    })
+    this.#reaper = new StreamReaper(
+      this.connections,
+      reaper,
+      (subscriber) => this.#beat(subscriber),
+      (now) => {
+        this.#fanout.releaseOld()
+        this.cursors.tick()
+        this.#presence.tick(now)
+      },
+    )
   }
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -213,8 +238,8 @@ export class Hub implements SubscriberOwner {
   /**
    * Publishes events that `check` has returned, all or none. The sequences of those that are stored are consecutive;
    * ephemeral ones are sent after them.
-   * @throws HubError `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`, `hub-closed`;
-   * `invalid-event` for anything that `check` has not returned
+   * @throws HubError `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`,
+   *   `hub-closed`; `invalid-event` for anything that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     const outcomes = await this.#publish(events)
@@ -252,7 +277,15 @@ export class Hub implements SubscriberOwner {
     this.#requireOpen()
     const feed = this.#fanout.feed(selection, format, this.#head)
     this.#fanout.enter(feed, info)
-    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head: this.#head, sink, owner: this, policy })
+    const subscriber = new Subscriber({
+      info,
+      feed,
+      sequence: start.sequence,
+      head: this.#head,
+      sink,
+      owner: this,
+      policy,
+    })
     subscriber.gap = start.gap
     subscriber.announceLive = start.past
     subscriber.knownTrims = start.replayedAt
@@ -267,14 +300,18 @@ export class Hub implements SubscriberOwner {
   }
 
   /** Returns all blocks of a stream that is opened with a token that has expired. */
-  expiredStream({ id, selection: { patterns }, start }: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
+  expiredStream({
+    id,
+    selection: { patterns },
+    start,
+  }: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
     const open = this.#encoder.open(this.resumeId(start), id, patterns, drawRetry())
     return Chunk.join([open, closeBlock('expired', drawRetry())])
   }
 
   /**
-   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. An open block tells
-   * it so.
+   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. An open block
+   * tells it so.
    * @param replay the retained events before its cursor that it gets first
    */
   move(subscriber: Subscriber, selection: Selection, replay?: WantedReplay): void {
@@ -286,7 +323,14 @@ export class Hub implements SubscriberOwner {
     const feed = this.#fanout.feed(selection, wire.format, this.#head)
     this.#fanout.enter(feed, subscriber.info)
     this.#fanout.leave(subscriber)
-    if (replay) subscriber.replays.push({ ...replay, wanted: replay.selection, until: subscriber.sequence, after: undefined, trims: this.#log.trims })
+    if (replay)
+      subscriber.replays.push({
+        ...replay,
+        wanted: replay.selection,
+        until: subscriber.sequence,
+        after: undefined,
+        trims: this.#log.trims,
+      })
     subscriber.moveTo(feed, this.#head)
     this.#presentAt(subscriber, before, selection)
     if (isLive) this.#run(subscriber)
@@ -337,12 +381,15 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
-   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told by
-   * a gap. Ends when `signal` is aborted or the hub is about to close.
-   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the iteration
-   * itself `log-unavailable`
+   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told
+   * by a gap. Ends when `signal` is aborted or the hub is about to close.
+   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the
+   *   iteration itself `log-unavailable`
    */
-  events(patterns: string | readonly string[], options: EventsOptions = {}): AsyncIterableIterator<HubEvent | EventGap> {
+  events(
+    patterns: string | readonly string[],
+    options: EventsOptions = {},
+  ): AsyncIterableIterator<HubEvent | EventGap> {
     this.#requireOpen()
     return this.#readers.open(patterns, options)
   }
@@ -354,14 +401,19 @@ export class Hub implements SubscriberOwner {
   async topic(topic: string): Promise<TopicInfo> {
     requireTopicName(topic)
     const stats = await this.#log.topic(topic)
-    return stats ? this.#describe(stats) : { topic, subscribers: this.#fanout.subscribers(topic), events: 0, bytes: 0, firstId: null, lastId: null }
+    return stats
+      ? this.#describe(stats)
+      : { topic, subscribers: this.#fanout.subscribers(topic), events: 0, bytes: 0, firstId: null, lastId: null }
   }
 
   /**
    * Lists the topics of which the log holds something, by name.
    * @param accepts names that it says no to are left out
    */
-  async topics(options: TopicsOptions, accepts: (topic: string) => boolean): Promise<{ topics: TopicInfo[]; more: boolean }> {
+  async topics(
+    options: TopicsOptions,
+    accepts: (topic: string) => boolean,
+  ): Promise<{ topics: TopicInfo[]; more: boolean }> {
     const { topics, more } = await this.#log.topics(options, accepts)
     return { topics: await mapInTurns(topics, (stats) => this.#describe(stats)), more }
   }
@@ -398,7 +450,10 @@ export class Hub implements SubscriberOwner {
    * @throws SettingsError when `time` is no such number; the hub goes on
    */
   async drain(time: number): Promise<void> {
-    if (!Number.isFinite(time) || time < 0 || time > MAX_DRAIN) throw new SettingsError(`The time to drain in is a number of milliseconds from 0 to ${MAX_DRAIN} (a day), not ${quote(time)}.`)
+    if (!Number.isFinite(time) || time < 0 || time > MAX_DRAIN)
+      throw new SettingsError(
+        `The time to drain in is a number of milliseconds from 0 to ${MAX_DRAIN} (a day), not ${quote(time)}.`,
+      )
     if (this.#state !== 'open') return
     this.#state = 'draining'
     const deadline = monotonicNow() + time
@@ -412,8 +467,8 @@ export class Hub implements SubscriberOwner {
   }
 
   /**
-   * Has the log begin to write nothing more. When it resolves, the process can exit; while the log writes, `process.exit()`
-   * may wait forever.
+   * Has the log begin to write nothing more. When it resolves, the process can exit; while the log writes,
+   * `process.exit()` may wait forever.
    */
   halt(): Promise<void> {
     return this.#log.halt()
@@ -485,7 +540,14 @@ export class Hub implements SubscriberOwner {
   }
 
   #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {
-    return { topic, subscribers: this.#fanout.subscribers(topic), events, bytes, firstId: this.cursor(first), lastId: this.cursor(last) }
+    return {
+      topic,
+      subscribers: this.#fanout.subscribers(topic),
+      events,
+      bytes,
+      firstId: this.cursor(first),
+      lastId: this.cursor(last),
+    }
   }
 
   /**
@@ -493,7 +555,8 @@ export class Hub implements SubscriberOwner {
    * @throws HubError `hub-closed` when the hub is about to close
    */
   requireTime(): void {
-    if (this.#isEnding) throw new HubError('hub-closed', 'The hub is about to stop, and has waited for as long as it may.')
+    if (this.#isEnding)
+      throw new HubError('hub-closed', 'The hub is about to stop, and has waited for as long as it may.')
   }
 
   #requireOpen(): void {
@@ -528,8 +591,12 @@ export class Hub implements SubscriberOwner {
     const kept = events.filter(({ ephemeral }) => !ephemeral)
     const appended = kept.length > 0 ? await this.#append(kept, events) : []
     let next = 0
-    const outcomes = kept.length === events.length ? appended : events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : appended[next++]))
-    if (since !== undefined && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0)) this.#fanout.measure(since)
+    const outcomes =
+      kept.length === events.length
+        ? appended
+        : events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : appended[next++]))
+    if (since !== undefined && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0))
+      this.#fanout.measure(since)
     return outcomes
   }
 
@@ -545,7 +612,9 @@ export class Hub implements SubscriberOwner {
 
   #sendEphemeral(event: NewEvent): void {
     const order = ++this.#frames
-    this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), `${this.cursor(this.#head)}-ephemeral-${order}`))
+    this.#fanout.dispatch(
+      new Frame(this.#encoder, event, undefined, order, wallNow(), `${this.cursor(this.#head)}-ephemeral-${order}`),
+    )
   }
 
   /** How many subscribers an event is being sent to. */

@@ -26,13 +26,17 @@ export class Latency {
   passed(rounds: number): void {
     const now = monotonicNow()
     let count = 0
-    while (count < this.#waiting.length && this.#waiting[count]!.round <= rounds) this.#record(now - this.#waiting[count++]!.since)
+    while (count < this.#waiting.length && this.#waiting[count]!.round <= rounds)
+      this.#record(now - this.#waiting[count++]!.since)
     if (count > 0) this.#waiting = this.#waiting.slice(count)
   }
 
   /** What was measured since the last time. */
   take(): LatencyQuantiles {
-    const quantiles = this.#histogram.count === 0 ? { p50: 0, p99: 0 } : { p50: this.#histogram.percentile(50) / 1_000, p99: this.#histogram.percentile(99) / 1_000 }
+    const quantiles =
+      this.#histogram.count === 0
+        ? { p50: 0, p99: 0 }
+        : { p50: this.#histogram.percentile(50) / 1_000, p99: this.#histogram.percentile(99) / 1_000 }
     this.#histogram.reset()
     return quantiles
   }

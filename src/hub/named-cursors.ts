@@ -109,11 +109,11 @@ export class NamedCursors {
   }
 
   /**
-   * Notes that a stream with a cursor is opened. A new cursor is kept where the stream begins: what comes before its first
-   * acknowledgement is not lost. Resolves when that is durable.
+   * Notes that a stream with a cursor is opened. A new cursor is kept where the stream begins: what comes before its
+   * first acknowledgement is not lost. Resolves when that is durable.
    * @param sequence where the stream begins
-   * @param isProof whether the subscriber has proved that it has read up to there; the stream does not wait for that to be
-   * durable
+   * @param isProof whether the subscriber has proved that it has read up to there; the stream does not wait for that to
+   *   be durable
    * @throws HubError `too-many-cursors`, `log-unavailable` where the cursor is new
    */
   async use(cursor: CursorName, sequence: number, isProof: boolean): Promise<void> {
@@ -159,7 +159,10 @@ export class NamedCursors {
     if (entry) this.#touch(prefix, key, entry)
   }
 
-  /** Looks at some cursors, in turn, and forgets those that have not been used for too long. To be called a few times a second. */
+  /**
+   * Looks at some cursors, in turn, and forgets those that have not been used for too long. To be called a few times a
+   * second.
+   */
   tick(): void {
     if (!this.#sweep && monotonicNow() < this.#sweepAt) return
     const sweep = (this.#sweep ??= this.#records.walk(PREFIX))
@@ -172,7 +175,9 @@ export class NamedCursors {
 
   /** Resolves when everything is written. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#writes.values()].flatMap((writes) => [...writes.values()].map(({ done }) => done)))
+    await Promise.allSettled(
+      [...this.#writes.values()].flatMap((writes) => [...writes.values()].map(({ done }) => done)),
+    )
   }
 
   #endSweep(): void {
@@ -187,12 +192,14 @@ export class NamedCursors {
     const isForgotten = this.#isExpired(entry) && !this.#open.has(key)
     if (isForgotten) this.#write(prefix, key, undefined).catch((err: unknown) => this.#tell(err))
     // a time to come is of a clock that was ahead, and would keep the cursor for so much longer
-    else if (this.#isExpired(entry) || entry.used > wallNow() || typeof value === 'string') this.#touch(prefix, key, { ...entry, used: 0 })
+    else if (this.#isExpired(entry) || entry.used > wallNow() || typeof value === 'string')
+      this.#touch(prefix, key, { ...entry, used: 0 })
   }
 
   /** Writes down that a cursor is used, unless that was written a short while ago. */
   #touch(prefix: string, key: string, entry: Entry): void {
-    if (this.#isStale(entry)) this.#write(prefix, key, { id: entry.id, used: wallNow() }).catch((err: unknown) => this.#tell(err))
+    if (this.#isStale(entry))
+      this.#write(prefix, key, { id: entry.id, used: wallNow() }).catch((err: unknown) => this.#tell(err))
   }
 
   /** Where nothing can be written, the sweep begins anew later. */
@@ -237,7 +244,10 @@ export class NamedCursors {
   #requireRoom(prefix: string): void {
     const { limit } = this.#options
     if (this.#entries(prefix).size < limit) return
-    throw new HubError('too-many-cursors', `The subject has ${limit} named cursors, as many as it may have (FANFARE_MAX_CURSORS_PER_SUBJECT): delete one that is not used any more (DELETE /cursors/{name}).`)
+    throw new HubError(
+      'too-many-cursors',
+      `The subject has ${limit} named cursors, as many as it may have (FANFARE_MAX_CURSORS_PER_SUBJECT): delete one that is not used any more (DELETE /cursors/{name}).`,
+    )
   }
 
   /** Writes are done in the order in which they are begun, so the last one counts. */

@@ -1,6 +1,6 @@
 /**
- * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a pattern
- * looks on, and is not present on all that it may match.
+ * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a
+ * pattern looks on, and is not present on all that it may match.
  */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { PresenceType } from '../model/presence-type.js'
@@ -32,7 +32,10 @@ export class Presence {
   readonly #grace: number
   readonly #announce: (type: PresenceType, change: PresenceChange) => void
   readonly #topics = new Map<string, Map<string, Present>>()
-  /** Subjects without a stream, in the order in which they leave: the grace is the same for each. `until` is on the monotonic clock. */
+  /**
+   * Subjects without a stream, in the order in which they leave: the grace is the same for each. `until` is on the
+   * monotonic clock.
+   */
   readonly #leaving = new Map<Present, { topic: string; until: number }>()
 
   /** @param grace for how long a subject without a stream is still present, in milliseconds */
@@ -54,7 +57,8 @@ export class Presence {
   moved(principal: Principal, before: Selection | undefined, after: Selection | undefined): void {
     const { subject, info } = principal
     if (subject === undefined) return
-    for (const topic of after?.topics ?? []) if (!before?.topics.includes(topic) && !isReserved(topic)) this.#enter(topic, subject, info)
+    for (const topic of after?.topics ?? [])
+      if (!before?.topics.includes(topic) && !isReserved(topic)) this.#enter(topic, subject, info)
     for (const topic of before?.topics ?? []) if (!after?.topics.includes(topic)) this.#leave(topic, subject)
   }
 

@@ -19,7 +19,8 @@ export interface StartRequest {
 /** Where its stream begins. */
 export interface Start {
   /**
-   * The sequence before whatever follows. A client may resume from there, unless there is a gap that it has not been told of.
+   * The sequence before whatever follows. A client may resume from there, unless there is a gap that it has not been
+   * told of.
    */
   sequence: number
   /** What is known to be missing. */
@@ -36,10 +37,16 @@ export interface Start {
 const REPEATED_AT_MOST = 128
 
 /** Finds where a stream of `selection` begins. */
-export async function locate(log: EventLog, head: number, selection: Selection, { lastEventId, replay = 0, from }: StartRequest): Promise<Start> {
+export async function locate(
+  log: EventLog,
+  head: number,
+  selection: Selection,
+  { lastEventId, replay = 0, from }: StartRequest,
+): Promise<Start> {
   if (lastEventId !== undefined) return resume(log.epoch, head, lastEventId)
   if (from === 'start') return { sequence: 0, gap: undefined, past: true }
-  if (from !== undefined) return { sequence: Math.min(head, await log.locate(selection, from)), gap: undefined, past: true }
+  if (from !== undefined)
+    return { sequence: Math.min(head, await log.locate(selection, from)), gap: undefined, past: true }
   if (replay === 0) return { sequence: head, gap: undefined, past: false }
   const replayedAt = log.trims
   if (replay === 'latest') {
@@ -51,17 +58,24 @@ export async function locate(log: EventLog, head: number, selection: Selection, 
 }
 
 /**
- * Finds where a stream of `selection` begins that is the first of a named cursor. Behind a gap the cursor is kept before
- * the oldest event: the gap is of the client's own id, and a later stream of the cursor is not to be told of another one.
+ * Finds where a stream of `selection` begins that is the first of a named cursor. Behind a gap the cursor is kept
+ * before the oldest event: the gap is of the client's own id, and a later stream of the cursor is not to be told of
+ * another one.
  */
-export async function locateFirst(log: EventLog, head: number, selection: Selection, request: StartRequest): Promise<Start> {
+export async function locateFirst(
+  log: EventLog,
+  head: number,
+  selection: Selection,
+  request: StartRequest,
+): Promise<Start> {
   const start = await locate(log, head, selection, request)
   return start.gap ? { ...start, sequence: await beforeFirst(log, head, selection, 0) } : start
 }
 
 /**
  * Returns the sequence before the first event of a selection behind `start`, or the head when there is none. A replay
- * begins there: what was trimmed before it was not asked for, and a client that is cut off and resumes is told of no gap.
+ * begins there: what was trimmed before it was not asked for, and a client that is cut off and resumes is told of no
+ * gap.
  */
 async function beforeFirst(log: EventLog, head: number, selection: Selection, start: number): Promise<number> {
   const first = await firstOf(start, (after) => log.read(selection, { after, until: head, events: 1 }))
@@ -70,8 +84,12 @@ async function beforeFirst(log: EventLog, head: number, selection: Selection, st
 
 /** Returns the first event of pages, of which some may be empty though there are more; `undefined`: there is none. */
 async function firstOf(start: number, read: (after: number) => Promise<Page>): Promise<StoredEvent | undefined> {
-  for (let after = start; ; ) {
-    const { events: [first], more, position } = await read(after)
+  for (let after = start; ;) {
+    const {
+      events: [first],
+      more,
+      position,
+    } = await read(after)
     if (first || !more) return first
     after = position
   }
@@ -79,7 +97,13 @@ async function firstOf(start: number, read: (after: number) => Promise<Page>): P
 
 function resume(epoch: string, head: number, lastEventId: string): Start {
   const cursor = parseCursor(lastEventId)
-  const reason: GapReason | undefined = !cursor ? 'invalid' : cursor.epoch !== epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
+  const reason: GapReason | undefined = !cursor
+    ? 'invalid'
+    : cursor.epoch !== epoch
+      ? 'epoch'
+      : cursor.sequence > head
+        ? 'future'
+        : undefined
   const gap = reason && { reason, after: lastEventId.slice(0, REPEATED_AT_MOST) }
   return { sequence: cursor && !gap ? cursor.sequence : 0, gap, past: true }
 }

@@ -167,7 +167,11 @@ export class StatsMeter {
       out.events += sentEvents
       out.bytes += sentBytes
     }
-    return { at: monotonicNow(), events: { in: this.#in.events, out: out.events }, bytes: { in: this.#in.bytes, out: out.bytes } }
+    return {
+      at: monotonicNow(),
+      events: { in: this.#in.events, out: out.events },
+      bytes: { in: this.#in.bytes, out: out.bytes },
+    }
   }
 }
 
@@ -182,5 +186,7 @@ function perSecond(count: number, seconds: number): number {
 
 /** Node records the time between two looks at the loop, of which the resolution was intended; in nanoseconds. */
 function lateness(delay: IntervalHistogram): number {
-  return delay.count === 0 ? 0 : Math.max(0, Math.round(delay.percentile(99) / 1_000 - DELAY_RESOLUTION * 1_000) / 1_000)
+  return delay.count === 0
+    ? 0
+    : Math.max(0, Math.round(delay.percentile(99) / 1_000 - DELAY_RESOLUTION * 1_000) / 1_000)
 }

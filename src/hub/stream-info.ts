@@ -28,7 +28,11 @@ export interface ConnectionChange extends StreamInfo {
   reason: CloseReason | 'gone' | undefined
 }
 
-export function describeStream({ info: { id, principal }, feed, since, sentEvents, sentBytes }: Subscriber, cursor: string, lag: number): StreamInfo {
+export function describeStream(
+  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Subscriber,
+  cursor: string,
+  lag: number,
+): StreamInfo {
   return {
     id,
     subject: principal.subject ?? null,

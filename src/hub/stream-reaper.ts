@@ -27,7 +27,12 @@ export class StreamReaper {
    * @param beat sends a heartbeat
    * @param onRound called before each round, with the time on the monotonic clock
    */
-  constructor(subscribers: Connections, options: UpkeepOptions, beat: (subscriber: Subscriber) => void, onRound: (now: number) => void) {
+  constructor(
+    subscribers: Connections,
+    options: UpkeepOptions,
+    beat: (subscriber: Subscriber) => void,
+    onRound: (now: number) => void,
+  ) {
     this.#subscribers = subscribers
     this.#options = options
     this.#beat = beat

@@ -29,7 +29,9 @@ export interface KnownGap {
   after: string
 }
 
-/** The newest retained events of patterns that a stream was given: sent without ids, since they lie before its cursor. */
+/**
+ * The newest retained events of patterns that a stream was given: sent without ids, since they lie before its cursor.
+ */
 export interface Replay {
   /** The patterns that it was asked with: `count` is over all of them. */
   wanted: Selection
@@ -41,7 +43,10 @@ export interface Replay {
   until: number
   /** The sequence up to which it has been sent; `undefined`: its first event has not been located. */
   after: number | undefined
-  /** Trims up to this value of `EventLog.trims` need no gap notice: they came before the replay was asked for, or were reported. */
+  /**
+   * Trims up to this value of `EventLog.trims` need no gap notice: they came before the replay was asked for, or were
+   * reported.
+   */
   trims: number
 }
 
@@ -81,7 +86,8 @@ export interface SubscriberOptions {
 const STALL = 1_000
 
 export class Subscriber implements SinkListener {
-  // What each write touches stands together at the beginning: with a thousand subscribers every line of it comes from afar.
+  // What each write touches stands together at the beginning: with a thousand subscribers every line of it comes from
+  // afar.
   feed: Feed<Subscriber>
   /** Its cursor: everything that it asked for, up to this sequence, has been handed to its sink. */
   sequence: number
@@ -113,7 +119,10 @@ export class Subscriber implements SinkListener {
    * `told`: it needs no gap notice of what is skipped, or has had one.
    */
   stall: { told: boolean; until?: number } | undefined
-  /** What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been told. */
+  /**
+   * What had been trimmed when `EventLog.trims` was this it did not ask for, since it began with a replay, or has been
+   * told.
+   */
   knownTrims: number | undefined
   /** Whether it is told once that it is live: after a replay or a resume. */
   announceLive = false
@@ -141,9 +150,16 @@ export class Subscriber implements SinkListener {
    * Reads another feed from now on, from the same cursor. Replays of patterns that the feed does not have are dropped.
    */
   moveTo(feed: Feed<Subscriber>, head: number): void {
-    if (this.state !== 'live') this.#carry(this.feed.ephemeralSince(this.place ?? this.feed.placeAfter(this.sequence, this.origin.place) ?? this.origin.place))
+    if (this.state !== 'live')
+      this.#carry(
+        this.feed.ephemeralSince(
+          this.place ?? this.feed.placeAfter(this.sequence, this.origin.place) ?? this.origin.place,
+        ),
+      )
     this.replays = this.replays.flatMap((replay) => {
-      const selection = replay.selection.of(replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)))
+      const selection = replay.selection.of(
+        replay.selection.patterns.filter((pattern) => feed.selection.patterns.includes(pattern)),
+      )
       return selection.patterns.length > 0 ? [{ ...replay, selection }] : []
     })
     if (feed.selection.patterns.some((pattern) => !this.feed.selection.patterns.includes(pattern))) {

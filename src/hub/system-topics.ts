@@ -1,4 +1,7 @@
-/** The hub's own topics: `fanfare.stats` every second, and `fanfare.connections` with each stream that opens, changes or ends. */
+/**
+ * The hub's own topics: `fanfare.stats` every second, and `fanfare.connections` with each stream that opens, changes or
+ * ends.
+ */
 import type { LogStats } from '../log/log.js'
 import { monotonicNow } from '../model/clock.js'
 import type { Connections } from './connections.js'

@@ -9,7 +9,9 @@ interface Node<T> {
   rest: Set<T>
 }
 
-/** A set of values, each under topics and patterns. Looking a topic up costs its segments, not the number of patterns. */
+/**
+ * A set of values, each under topics and patterns. Looking a topic up costs its segments, not the number of patterns.
+ */
 export class TopicIndex<T> {
   readonly #exact = new Map<string, Set<T>>()
   readonly #root: Node<T> = createNode()

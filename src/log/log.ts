@@ -95,14 +95,20 @@ export interface Records {
   get(key: string): unknown
   /** Every key that begins with `prefix`, and its value, in order. */
   list(prefix: string): { key: string; value: unknown }[]
-  /** Walks through every key that begins with `prefix`, in no particular order, at the pace of the caller: what changes meanwhile may be left out. */
+  /**
+   * Walks through every key that begins with `prefix`, in no particular order, at the pace of the caller: what changes
+   * meanwhile may be left out.
+   */
   walk(prefix: string): Iterator<{ key: string; value: unknown }>
   /** Stores a value that JSON can carry. Resolves when it is durable. */
   put(key: string, value: unknown): Promise<void>
   delete(key: string): Promise<void>
 }
 
-/** An ordered log of events with retention. Whatever it is asked for, it holds the event loop for some milliseconds at most. */
+/**
+ * An ordered log of events with retention. Whatever it is asked for, it holds the event loop for some milliseconds at
+ * most.
+ */
 export interface EventLog {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
   readonly epoch: string
@@ -117,8 +123,9 @@ export interface EventLog {
   /**
    * Stores events, all or none. Resolves when they are durable, and after every follower has been called with them.
    * The sequences of those that are no duplicates are consecutive and in the order of `events`.
-   * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that would make a topic too many;
-   * `too-many-ids` with the `index` of the event whose id cannot be remembered; nothing of `events` is stored then
+   * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that would make a topic too
+   * many; `too-many-ids` with the `index` of the event whose id cannot be remembered; nothing of `events` is stored
+   * then
    */
   append(events: readonly NewEvent[]): Promise<Appended[]>
 
@@ -126,8 +133,8 @@ export interface EventLog {
   follow(listener: FollowListener): () => void
 
   /**
-   * Reads retained events in order. A page may be short, or empty, and say that there is more: where few events match, it
-   * looks at a limited number of others.
+   * Reads retained events in order. A page may be short, or empty, and say that there is more: where few events match,
+   * it looks at a limited number of others.
    */
   read(selection: Selection, options: ReadOptions): Promise<Page>
 
@@ -145,11 +152,11 @@ export interface EventLog {
   before(selection: Selection, count: number, until?: number): Promise<number>
 
   /**
-   * Finds where to start in order to read every event of a selection from a time on. The clock may have gone back: the first
-   * event of that time counts, and what follows it may be older.
+   * Finds where to start in order to read every event of a selection from a time on. The clock may have gone back: the
+   * first event of that time counts, and what follows it may be older.
    * @param time in milliseconds since the epoch of Unix
-   * @returns a sequence behind which every event of the selection lies whose time is `time` or later, also those that have
-   * been trimmed
+   * @returns a sequence behind which every event of the selection lies whose time is `time` or later, also those that
+   *   have been trimmed
    */
   locate(selection: Selection, time: number): Promise<number>
 
@@ -169,8 +176,8 @@ export interface EventLog {
   topics(options: TopicsOptions, accepts?: (name: string) => boolean): Promise<TopicsPage>
 
   /**
-   * Takes out every event of a topic that is retained now, as if it had been trimmed. Events that are appended meanwhile
-   * stay.
+   * Takes out every event of a topic that is retained now, as if it had been trimmed. Events that are appended
+   * meanwhile stay.
    * @returns how many events that were
    * @throws HubError `log-unavailable`; some of them may be gone then
    */
@@ -178,7 +185,10 @@ export interface EventLog {
 
   stats(): LogStats
 
-  /** Begins to write nothing more, whoever waits for it. Resolves when nothing is being written: then the process can exit. */
+  /**
+   * Begins to write nothing more, whoever waits for it. Resolves when nothing is being written: then the process can
+   * exit.
+   */
   halt(): Promise<void>
 
   /** Makes everything acknowledged durable and releases what the log holds. */
@@ -204,7 +214,10 @@ export interface Retention {
 
 /** The refusal of an event that would make one topic too many. */
 export function tooManyTopics({ topic }: NewEvent, index: number, limit: number): HubError {
-  const refusal = new HubError('too-many-topics', `${quote(topic)} would be a further topic, and the log holds events of ${limit}, as many as it may (FANFARE_MAX_TOPICS). Publish to a topic that has events, or wait until a topic has none left.`)
+  const refusal = new HubError(
+    'too-many-topics',
+    `${quote(topic)} would be a further topic, and the log holds events of ${limit}, as many as it may (FANFARE_MAX_TOPICS). Publish to a topic that has events, or wait until a topic has none left.`,
+  )
   refusal.index = index
   return refusal
 }
@@ -214,7 +227,10 @@ export const IDS_PART = 1 / 2
 
 /** The refusal of an event whose publisher id cannot be remembered now. */
 export function tooManyIds(index: number): HubError {
-  const refusal = new HubError('too-many-ids', 'The publisher ids of trimmed events fill half of FANFARE_RETAIN_BYTES. Each is remembered for FANFARE_DEDUP_WINDOW: try again when that is over for some of them.')
+  const refusal = new HubError(
+    'too-many-ids',
+    'The publisher ids of trimmed events fill half of FANFARE_RETAIN_BYTES. Each is remembered for FANFARE_DEDUP_WINDOW: try again when that is over for some of them.',
+  )
   refusal.index = index
   return refusal
 }

@@ -8,7 +8,10 @@ import { printSize } from '../model/units.js'
 
 /** How many bytes a log keeps that is told nothing else. */
 const RETAIN_BYTES = 1024 ** 3
-/** Which part of the heap a log in memory may take by default, and at most without a warning: the rest is for serving it. */
+/**
+ * Which part of the heap a log in memory may take by default, and at most without a warning: the rest is for serving
+ * it.
+ */
 const HEAP_PART = 1 / 4
 const MAX_HEAP_PART = 1 / 2
 

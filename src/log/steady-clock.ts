@@ -1,6 +1,6 @@
 /**
- * The clock by which events grow old. The wall clock says when an event was stored; it can be wrong, and be set. This clock
- * starts where the wall clock is, goes on by the time that has passed, and never goes back.
+ * The clock by which events grow old. The wall clock says when an event was stored; it can be wrong, and be set. This
+ * clock starts where the wall clock is, goes on by the time that has passed, and never goes back.
  */
 
 /** Where a log takes its times from, in milliseconds. */

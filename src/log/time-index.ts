@@ -1,6 +1,7 @@
 /**
- * Finds the events of a time: the newest time of each block of sequences. The wall clock may go back, so that times are not
- * in the order of sequences; blocks are, and a block that has no event of a time or later can be left out for certain.
+ * Finds the events of a time: the newest time of each block of sequences. The wall clock may go back, so that times are
+ * not in the order of sequences; blocks are, and a block that has no event of a time or later can be left out for
+ * certain.
  */
 import type { Selection } from '../model/selection.js'
 import type { EventLog, Span } from './log.js'
@@ -36,7 +37,10 @@ export class TimeIndex {
     this.#oldest = oldest
     while ((head - oldest()) / this.#size > MAX_BLOCKS / 2) this.#size *= 2
     this.#first = this.#blockOf(Math.min(oldest(), head + 1))
-    this.#newest = Array.from({ length: head === 0 ? 0 : Math.max(0, this.#blockOf(head) - this.#first + 1) }, () => -Infinity)
+    this.#newest = Array.from(
+      { length: head === 0 ? 0 : Math.max(0, this.#blockOf(head) - this.#first + 1) },
+      () => -Infinity,
+    )
     this.#dropped = head === 0 ? -Infinity : Infinity
     this.#last = { sequence: head, time: -Infinity }
   }
@@ -47,7 +51,8 @@ export class TimeIndex {
    */
   note(first: number, time: number, last = first): void {
     this.#put(first, time, time < this.#last.time)
-    for (let block = this.#blockOf(first) + 1; block <= this.#blockOf(last); block++) this.#put(block * this.#size + 1, time, false)
+    for (let block = this.#blockOf(first) + 1; block <= this.#blockOf(last); block++)
+      this.#put(block * this.#size + 1, time, false)
     this.#noted ??= { sequence: first, time }
     this.#last.sequence = last
     this.#last.time = time
@@ -61,14 +66,15 @@ export class TimeIndex {
   }
 
   /**
-   * Finds the first block that has an event of a time or later: every event up to `after` is older. Up to `until` the times
-   * are in the order of the sequences. Of events that were trimmed before the oldest that is retained, nothing is known
-   * where the clock went back after them.
+   * Finds the first block that has an event of a time or later: every event up to `after` is older. Up to `until` the
+   * times are in the order of the sequences. Of events that were trimmed before the oldest that is retained, nothing is
+   * known where the clock went back after them.
    * @param time in milliseconds since the epoch of Unix
    */
   find(time: number): Required<Span> {
     this.#dropTrimmed()
-    if (this.#noted && this.#noted.time < this.#filled) this.#markSetBack(this.#blockOf(this.#noted.sequence), this.#noted.sequence)
+    if (this.#noted && this.#noted.time < this.#filled)
+      this.#markSetBack(this.#blockOf(this.#noted.sequence), this.#noted.sequence)
     const index = this.#newest.findIndex((newest) => newest >= time)
     const { sequence } = this.#last
     if (index < 0) return { after: sequence, until: sequence }
@@ -106,7 +112,9 @@ export class TimeIndex {
       this.#newest.unshift(-Infinity)
       this.#first--
     }
-    this.#newest = Array.from({ length: Math.ceil(this.#newest.length / 2) }, (_, index) => Math.max(this.#newest[2 * index]!, this.#newest[2 * index + 1] ?? -Infinity))
+    this.#newest = Array.from({ length: Math.ceil(this.#newest.length / 2) }, (_, index) =>
+      Math.max(this.#newest[2 * index]!, this.#newest[2 * index + 1] ?? -Infinity),
+    )
     const setBack = [...this.#setBack]
     this.#setBack.clear()
     for (const [block, sequence] of setBack) this.#markSetBack(Math.floor(block / 2), sequence)
@@ -124,9 +132,14 @@ export class TimeIndex {
 }
 
 /** Leaves out what is older at the beginning of a block, as `EventLog.locate` does. */
-export async function locateIn({ after, until }: Required<Span>, log: Pick<EventLog, 'scan'>, selection: Selection, time: number): Promise<number> {
+export async function locateIn(
+  { after, until }: Required<Span>,
+  log: Pick<EventLog, 'scan'>,
+  selection: Selection,
+  time: number,
+): Promise<number> {
   const found = { last: after, isOver: after >= until }
-  for (let position = after; !found.isOver; ) {
+  for (let position = after; !found.isOver;) {
     const scanned = await log.scan(selection, { after: position, until }, ({ sequence, time: at }) => {
       found.isOver = at >= time
       if (!found.isOver) found.last = sequence

@@ -66,7 +66,11 @@ export class TopicTree<T> {
 }
 
 /** What is left of patterns behind a segment; `undefined`: they stand for whatever follows. */
-function follow(nodes: readonly PatternNode[], segment: string, isReserved: boolean): readonly PatternNode[] | undefined {
+function follow(
+  nodes: readonly PatternNode[],
+  segment: string,
+  isReserved: boolean,
+): readonly PatternNode[] | undefined {
   const following: PatternNode[] = []
   for (const { children, hasRest } of nodes) {
     if (hasRest && !isReserved) return undefined
@@ -78,13 +82,20 @@ function follow(nodes: readonly PatternNode[], segment: string, isReserved: bool
   return following
 }
 
-function frameBelow<T>({ children = new Map<string, Branch<T>>() }: Branch<T>, nodes: readonly PatternNode[] | undefined, isTop: boolean): Frame<T> {
+function frameBelow<T>(
+  { children = new Map<string, Branch<T>>() }: Branch<T>,
+  nodes: readonly PatternNode[] | undefined,
+  isTop: boolean,
+): Frame<T> {
   const isOpen = nodes === undefined || nodes.some((node) => node.hasRest || node.children.has('*'))
   return { branches: isOpen ? children.entries() : named(children, nodes), nodes, isTop }
 }
 
 /** The branches that patterns name. */
-function* named<T>(children: Map<string, Branch<T>>, nodes: readonly PatternNode[]): Generator<[string, Branch<T>], undefined> {
+function* named<T>(
+  children: Map<string, Branch<T>>,
+  nodes: readonly PatternNode[],
+): Generator<[string, Branch<T>], undefined> {
   const segments = new Set(nodes.flatMap((node) => [...node.children.keys()]))
   if (segments.size > children.size) {
     for (const entry of children) if (segments.has(entry[0])) yield entry

@@ -95,7 +95,9 @@ export interface TrimHistory {
   trimmedOf(topic: string): Trimmed
 }
 
-/** So many of the latest marks are looked at before all others: most readers that miss something miss what went last. */
+/**
+ * So many of the latest marks are looked at before all others: most readers that miss something miss what went last.
+ */
 const LATEST = 32
 
 /** Finds out whether something that a selection wants has been trimmed, while the log is being read. */

@@ -5,8 +5,8 @@ import { isIP, SocketAddress } from 'node:net'
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/
 
 /**
- * Returns an address as RFC 5952 writes it: in lower case, with the zeros of IPv6 left out, without a zone, and as IPv4 where
- * it is one. Returns anything else as it is.
+ * Returns an address as RFC 5952 writes it: in lower case, with the zeros of IPv6 left out, without a zone, and as IPv4
+ * where it is one. Returns anything else as it is.
  */
 export function canonicalAddress(text: string): string {
   const [address = text] = text.split('%')
@@ -17,15 +17,18 @@ export function canonicalAddress(text: string): string {
 }
 
 /**
- * Returns what a limit per address counts: an IPv4 address, or the /64 network of an IPv6 address, since every site has at
- * least that many addresses to choose from (RFC 6177).
+ * Returns what a limit per address counts: an IPv4 address, or the /64 network of an IPv6 address, since every site has
+ * at least that many addresses to choose from (RFC 6177).
  * @param text `undefined`: there is none, as on a Unix socket. All of these count as one
  */
 export function networkOf(text: string | undefined): string {
   if (text === undefined) return ''
   const address = canonicalAddress(text)
   if (isIP(address) !== 6) return address
-  const [before, after] = address.split('::').map((half) => half.split(':').filter((group) => group !== '')) as [string[], string[]?]
+  const [before, after] = address.split('::').map((half) => half.split(':').filter((group) => group !== '')) as [
+    string[],
+    string[]?,
+  ]
   const zeros = Array.from({ length: 8 - before.length - (after?.length ?? 0) }, () => '0')
   return `${[...before, ...zeros].slice(0, 4).join(':')}::/64`
 }

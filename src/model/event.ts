@@ -11,7 +11,10 @@ export interface EventInput {
   text?: string | undefined
   /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
   type?: string | undefined
-  /** The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. Not with `ephemeral`. */
+  /**
+   * The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. Not with
+   * `ephemeral`.
+   */
   id?: string | undefined
   /** Sent to the subscribers connected now and never stored. */
   ephemeral?: boolean | undefined
@@ -83,7 +86,10 @@ export function isType(type: unknown): type is string {
 /** @throws HubError `invalid-event` for what cannot be sent as an event's type */
 export function requireType(type: unknown): asserts type is string {
   if (isType(type)) return
-  throw new HubError('invalid-event', `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`)
+  throw new HubError(
+    'invalid-event',
+    `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`,
+  )
 }
 
 function isPublisherId(id: unknown): id is string {
@@ -94,7 +100,8 @@ function isPublisherId(id: unknown): id is string {
 const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', 'id', 'ephemeral'])
 
 /**
- * Checks an event and encodes its payload. Nothing is taken for granted of `input`: a program without types may have made it.
+ * Checks an event and encodes its payload. Nothing is taken for granted of `input`: a program without types may have
+ * made it.
  * @param maxSize the most bytes that its payload may have
  * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event` or `event-too-large`, saying what is wrong
  */
@@ -108,13 +115,20 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
   if (id !== undefined && !isPublisherId(id)) {
     throw new HubError('invalid-event', `${quote(id)} is no publisher id: 1 to 128 printable ASCII characters.`)
   }
-  if (typeof ephemeral !== 'boolean') throw new HubError('invalid-event', `"ephemeral" is true or false, not ${quote(ephemeral)}.`)
+  if (typeof ephemeral !== 'boolean')
+    throw new HubError('invalid-event', `"ephemeral" is true or false, not ${quote(ephemeral)}.`)
   if (ephemeral && id !== undefined) {
-    throw new HubError('invalid-event', 'An ephemeral event has no publisher id ("id" or Idempotency-Key): it is not stored, so a second one cannot be told from the first.')
+    throw new HubError(
+      'invalid-event',
+      'An ephemeral event has no publisher id ("id" or Idempotency-Key): it is not stored, so a second one cannot be told from the first.',
+    )
   }
   const payload = text === undefined ? encodeData(data) : requireText(text)
   if (!fits([payload], maxSize)) {
-    throw new HubError('event-too-large', `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`)
+    throw new HubError(
+      'event-too-large',
+      `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`,
+    )
   }
   return new CheckedEvent({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload }, ephemeral)
 }
@@ -129,12 +143,20 @@ export const BATCH_MAX = 1_000
  */
 export function checkEvents(inputs: readonly (EventInput & { topic: string })[], maxSize: number): CheckedEvent[] {
   const length = requireArray(inputs)
-  if (length > BATCH_MAX) throw new HubError('invalid-event', `A batch has at most ${BATCH_MAX} events, and this one ${length}.`)
+  if (length > BATCH_MAX)
+    throw new HubError('invalid-event', `A batch has at most ${BATCH_MAX} events, and this one ${length}.`)
   const events: CheckedEvent[] = []
-  for (let index = 0; index < length; index++) { // by index, so that a hole in the array is refused
+  for (let index = 0; index < length; index++) {
+    // by index, so that a hole in the array is refused
     try {
       const input = reading(() => inputs[index])
-      events.push(checkEvent(reading(() => requireObject(input).topic), input!, maxSize))
+      events.push(
+        checkEvent(
+          reading(() => requireObject(input).topic),
+          input!,
+          maxSize,
+        ),
+      )
     } catch (err) {
       if (err instanceof HubError) err.index = index
       throw err
@@ -150,7 +172,8 @@ export function checkEvents(inputs: readonly (EventInput & { topic: string })[],
 export function requireChecked(events: readonly CheckedEvent[]): void {
   requireArray(events)
   for (const event of events) {
-    if (!CheckedEvent.is(event)) throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
+    if (!CheckedEvent.is(event))
+      throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
   }
 }
 
@@ -186,13 +209,17 @@ type Members = Partial<Record<keyof EventInput, unknown>>
 
 /** Reads each member once, since a getter or a proxy may answer otherwise the next time. */
 function readInput(topic: string, input: EventInput): Members {
-  try { // `reading` would make a function for each event
+  try {
+    // `reading` would make a function for each event
     requireObject(input)
-    for (const name in input) { // Object.keys would make an array for each event
-      if (!MEMBERS.has(name) && Object.hasOwn(input, name)) throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
+    for (const name in input) {
+      // Object.keys would make an array for each event
+      if (!MEMBERS.has(name) && Object.hasOwn(input, name))
+        throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
     }
     const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
-    if (own !== topic) throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
+    if (own !== topic)
+      throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
     return { data, text, type, id, ephemeral }
   } catch (err) {
     throw unreadable(err)
@@ -200,7 +227,9 @@ function readInput(topic: string, input: EventInput): Members {
 }
 
 function requireText(text: unknown): string {
-  if (typeof text !== 'string') throw new HubError('invalid-event', `"text" is a string, not ${quote(text)}; any other JSON value is "data".`)
-  if (!text.isWellFormed()) throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
+  if (typeof text !== 'string')
+    throw new HubError('invalid-event', `"text" is a string, not ${quote(text)}; any other JSON value is "data".`)
+  if (!text.isWellFormed())
+    throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
   return text
 }

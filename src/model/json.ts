@@ -4,8 +4,8 @@ import { HubError } from './hub-error.js'
 import { quote } from './quote.js'
 
 /**
- * How many arrays and objects the data of an event may have within each other (RFC 8259, 9, allows such a limit). Readers of
- * other languages give up at about 1,000 (Python's `json`, Jackson).
+ * How many arrays and objects the data of an event may have within each other (RFC 8259, 9, allows such a limit).
+ * Readers of other languages give up at about 1,000 (Python's `json`, Jackson).
  */
 export const MAX_DEPTH = 600
 
@@ -19,7 +19,10 @@ const BRACE_BIT = 0x20
 const OPENING = 0x7b
 const CLOSING = 0x7d
 
-/** Whether JSON text has more than `levels` arrays and objects within each other. Text that is no JSON may have either answer. */
+/**
+ * Whether JSON text has more than `levels` arrays and objects within each other. Text that is no JSON may have either
+ * answer.
+ */
 export function isDeeper(json: string, levels: number): boolean {
   if (json.length < 2 * levels) return false // too short for so many brackets
   let depth = 0
@@ -33,8 +36,8 @@ export function isDeeper(json: string, levels: number): boolean {
 }
 
 /**
- * Returns the name of the member that has JSON text of an object nested deeper than `levels`; `undefined` when no member has.
- * Text that is no JSON may have any answer.
+ * Returns the name of the member that has JSON text of an object nested deeper than `levels`; `undefined` when no
+ * member has. Text that is no JSON may have any answer.
  */
 export function deepMember(json: string, levels: number): string | undefined {
   let depth = 0
@@ -59,7 +62,9 @@ function readString(json: string): string | undefined {
   }
 }
 
-/** Returns the index of the quote that ends the string which begins at `start`; the end of the text if there is none. */
+/**
+ * Returns the index of the quote that ends the string which begins at `start`; the end of the text if there is none.
+ */
 function endOfString(json: string, start: number): number {
   for (let at = start + 1; at < json.length; at++) {
     const character = json.charCodeAt(at)
@@ -76,8 +81,8 @@ export function isShallow(value: unknown, levels = MAX_DEPTH): boolean {
 }
 
 /**
- * Writes the data of an event as compact JSON. What is written is judged, not the value: `toJSON` may have its say, members
- * that are `undefined` are left out.
+ * Writes the data of an event as compact JSON. What is written is judged, not the value: `toJSON` may have its say,
+ * members that are `undefined` are left out.
  * @throws HubError `invalid-event` for what JSON has no word for (such as a function or a BigInt), for a number that is
  * NaN or infinite, for more than `MAX_DEPTH` levels, and when a getter or `toJSON` throws
  */
@@ -85,7 +90,8 @@ export function encodeData(data: unknown): string {
   let json: string | undefined
   try {
     json = stringify(data)
-    // JSON.stringify writes NaN and infinite numbers as null. A replacer makes it slow, so only text with null is written again.
+    // JSON.stringify writes NaN and infinite numbers as null. A replacer makes it slow, so only text with null is
+    // written again.
     if (json?.includes('null')) json = stringify(data, refuseNonFinite)
   } catch (err) {
     if (err instanceof HubError) throw err
@@ -110,7 +116,10 @@ export function tooDeep(json: string): HubError {
 function refuseNonFinite(_name: string, value: unknown): unknown {
   const isNumber = typeof value === 'number' || (typeof value === 'object' && isNumberObject(value))
   if (isNumber && !Number.isFinite(Number(value))) {
-    throw new HubError('invalid-event', 'The data has a number that JSON has no word for: NaN, or one too large for JavaScript (RFC 8259, 6). It would become null.')
+    throw new HubError(
+      'invalid-event',
+      'The data has a number that JSON has no word for: NaN, or one too large for JavaScript (RFC 8259, 6). It would become null.',
+    )
   }
   return value
 }

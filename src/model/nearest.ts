@@ -2,8 +2,8 @@
 import leven from 'leven'
 
 /**
- * Returns the name of `known` that the fewest changes of characters lead to from `name`, whatever the case; `undefined` when
- * more than half of its characters would change.
+ * Returns the name of `known` that the fewest changes of characters lead to from `name`, whatever the case; `undefined`
+ * when more than half of its characters would change.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined

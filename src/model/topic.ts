@@ -50,14 +50,16 @@ export function matches(pattern: string, topic: string): boolean {
 export function covers(grant: string, asked: string): boolean {
   if (grant === asked) return true
   if (isReserved(asked) && !isReserved(grant)) return false
-  for (let granted = 0, wanted = 0; ;) { // without splitting: a request may ask for a hundred patterns and have thousands of grants
+  for (let granted = 0, wanted = 0; ;) {
+    // without splitting: a request may ask for a hundred patterns and have thousands of grants
     const grantedEnd = endOfSegment(grant, granted)
     const wantedEnd = endOfSegment(asked, wanted)
     if (grantedEnd - granted === 2 && grant.startsWith('**', granted)) return true
     if (wantedEnd - wanted === 2 && asked.startsWith('**', wanted)) return false
     const isAny = grantedEnd - granted === 1 && grant[granted] === '*'
     if (!isAny && !isSame(grant, granted, grantedEnd, asked, wanted, wantedEnd)) return false
-    if (grantedEnd === grant.length || wantedEnd === asked.length) return grantedEnd === grant.length && wantedEnd === asked.length
+    if (grantedEnd === grant.length || wantedEnd === asked.length)
+      return grantedEnd === grant.length && wantedEnd === asked.length
     granted = grantedEnd + 1
     wanted = wantedEnd + 1
   }
@@ -83,7 +85,10 @@ export function resolveGrant(grant: string, sub: string | undefined): string | u
   let pattern = grant
   if (grant.includes('{sub}')) {
     if (sub === undefined || !segmentSyntax.test(sub)) return undefined
-    pattern = grant.split('.').map((segment) => (segment === '{sub}' ? sub : segment)).join('.')
+    pattern = grant
+      .split('.')
+      .map((segment) => (segment === '{sub}' ? sub : segment))
+      .join('.')
   }
   return isPattern(pattern) ? pattern : undefined
 }
@@ -94,7 +99,10 @@ export function resolveGrant(grant: string, sub: string | undefined): string | u
  */
 export function requireTopicName(topic: string): void {
   if (isTopic(topic)) return
-  throw new HubError('invalid-topic', `${quote(topic)} is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`)
+  throw new HubError(
+    'invalid-topic',
+    `${quote(topic)} is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`,
+  )
 }
 
 /**
@@ -103,7 +111,8 @@ export function requireTopicName(topic: string): void {
  */
 export function requireTopic(topic: string): void {
   requireTopicName(topic)
-  if (isReserved(topic)) throw new HubError('reserved-topic', `${quote(topic)} is one of the hub's own topics: nobody else publishes there.`)
+  if (isReserved(topic))
+    throw new HubError('reserved-topic', `${quote(topic)} is one of the hub's own topics: nobody else publishes there.`)
 }
 
 /**
@@ -112,5 +121,8 @@ export function requireTopic(topic: string): void {
  */
 export function requirePattern(pattern: string): void {
   if (isPattern(pattern)) return
-  throw new HubError('invalid-pattern', `${quote(pattern)} is no topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and "**" in the last place; 200 characters at most.`)
+  throw new HubError(
+    'invalid-pattern',
+    `${quote(pattern)} is no topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and "**" in the last place; 200 characters at most.`,
+  )
 }

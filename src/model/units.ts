@@ -3,7 +3,18 @@
 const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 /** In milliseconds. Streams may take as long to end: a longer time is a mistake, such as a point in time. */
 export const MAX_DRAIN = 86_400_000
-const BYTES: Record<string, number> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 }
+const BYTES: Record<string, number> = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+}
 
 /** Reads a duration such as `250ms`, `15s`, `24h`, in milliseconds; `undefined` when it is none. */
 export function parseDuration(text: string): number | undefined {

@@ -3,7 +3,10 @@
 /** The most bytes that one UTF-16 code unit takes. */
 const MAX_BYTES = 3
 
-/** Whether parts of text, or of bytes, have no more than so many bytes: known from their lengths nearly always, without looking through them. */
+/**
+ * Whether parts of text, or of bytes, have no more than so many bytes: known from their lengths nearly always, without
+ * looking through them.
+ */
 export function fits(parts: readonly (string | Buffer)[], bytes: number): boolean {
   let most = 0
   for (const part of parts) most += typeof part === 'string' ? part.length * MAX_BYTES : part.length

@@ -1,4 +1,7 @@
-/** Authentication: who makes a request. A token is checked once and remembered, since checking costs more than publishing. */
+/**
+ * Authentication: who makes a request. A token is checked once and remembered, since checking costs more than
+ * publishing.
+ */
 import { randomBytes } from 'node:crypto'
 import jwt, { type JWT } from '@fastify/jwt'
 import type { FastifyRequest } from 'fastify'
@@ -10,7 +13,13 @@ import { anonymous, readClaims, type Bearer } from '../auth/principal.js'
 import { readPrincipal, type Authenticate } from '../auth/principal-input.js'
 import { Revocations } from '../auth/revocations.js'
 import { Tickets } from '../auth/tickets.js'
-import { findToken, foundByApplication, refuseTokenInQuery, unknownToApplication, type TokenSearch } from '../auth/token-search.js'
+import {
+  findToken,
+  foundByApplication,
+  refuseTokenInQuery,
+  unknownToApplication,
+  type TokenSearch,
+} from '../auth/token-search.js'
 import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import { Problem } from '../errors.js'
 import { hasExpired } from '../model/principal.js'
@@ -23,9 +32,9 @@ const kPrincipal = Symbol('principal')
 declare module 'fastify' {
   interface FastifyRequest {
     /**
-     * Who makes this request; routes that use the hook `app.authenticate` have it. Each read checks again that the token has
-     * neither expired nor been revoked, and throws a Problem if it has: so read it again after every `await`, right before
-     * what it authorises. Before each handler it is read once, since a body may have taken its time.
+     * Who makes this request; routes that use the hook `app.authenticate` have it. Each read checks again that the
+     * token has neither expired nor been revoked, and throws a Problem if it has: so read it again after every `await`,
+     * right before what it authorises. Before each handler it is read once, since a body may have taken its time.
      */
     readonly fanfarePrincipal: Bearer | null
     [kPrincipal]: Bearer | null
@@ -63,106 +72,144 @@ interface KnownToken {
 /** What changes nothing (RFC 9110, 9.2.1). */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 
-type Options = VerifierSettings & Pick<Settings, 'jwtClaim' | 'queryToken' | 'anonymousSubscribe' | 'ticketTtl' | 'corsOrigins'> & {
-  /** The application's own login, for requests without a token. */
-  authenticate?: Authenticate | undefined
-}
-
-export default fp<Options>(async (app, { anonymousSubscribe, authenticate, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
-  const { clockTolerance } = options
-  const known = new LRUCache<string, KnownToken>({ maxSize: CACHE_SIZE, sizeCalculation: (_known, token) => token.length + 500, ttl: CACHE_AGE })
-  app.decorate('jwt', Object.create(null) as JWT) // the plugin's own place: the application and other hubs have theirs
-  await app.register(jwt, {
-    namespace: 'fanfare',
-    secret: randomBytes(32).toString('base64url'), // nobody's: each token is verified with the key that is found for it
-  })
-  const verifier = new TokenVerifier(options, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {
-    onHealth: (err) => (err ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'the keys for tokens cannot be fetched') : app.log.info('the keys for tokens can be fetched again')),
-    onChange: () => known.clear(),
-    onWeakKeys: (kids) => app.log.warn({ kids, setting: 'FANFARE_JWKS_URL' }, 'RSA keys of fewer than 2,048 bits are not used (RFC 7518, 3.3): tokens that are signed with them are refused'),
-    onBrokenKeys: (kids) => app.log.warn({ kids, setting: 'FANFARE_JWKS_URL' }, 'keys that are malformed or private are not used: tokens that are signed with them are refused'),
-  })
-  void verifier.prepare() // what goes wrong is logged, and tried again with the first token
-  if (options.jwtSecret !== undefined && Buffer.byteLength(options.jwtSecret) < SECRET_BYTES) {
-    app.log.warn(`the secret for tokens has fewer than ${SECRET_BYTES} bytes, and can be guessed (RFC 7518, 3.2)`)
+type Options = VerifierSettings &
+  Pick<Settings, 'jwtClaim' | 'queryToken' | 'anonymousSubscribe' | 'ticketTtl' | 'corsOrigins'> & {
+    /** The application's own login, for requests without a token. */
+    authenticate?: Authenticate | undefined
   }
-  const listed = new OriginList(corsOrigins)
-  if (options.jwtSecret !== undefined && options.jwtSecret !== options.jwtSecret.trim()) {
-    app.log.warn('the secret for tokens begins or ends with white space, such as the line end of a file: tokens that are signed without it are refused')
-  }
-  const nobody = anonymous(anonymousSubscribe)
-  const tickets = new Tickets(app.fanfareHub.records, ticketTtl, anonymousSubscribe)
-  const revocations = new Revocations(app.fanfareHub.records)
 
-  async function principalOf(token: string): Promise<Bearer> {
-    let found = known.get(token)
-    if (!found) {
-      const principal = readClaims(await verifier.verify(token), jwtClaim, anonymousSubscribe)
-      known.set(token, (found = { principal, until: (principal.expiresAt ?? Infinity) + clockTolerance }))
+export default fp<Options>(
+  async (app, { anonymousSubscribe, authenticate, corsOrigins, jwtClaim, queryToken, ticketTtl, ...options }) => {
+    const { clockTolerance } = options
+    const known = new LRUCache<string, KnownToken>({
+      maxSize: CACHE_SIZE,
+      sizeCalculation: (_known, token) => token.length + 500,
+      ttl: CACHE_AGE,
+    })
+    // the plugin's own place: the application and other hubs have theirs
+    app.decorate('jwt', Object.create(null) as JWT)
+    await app.register(jwt, {
+      namespace: 'fanfare',
+      // nobody's: each token is verified with the key that is found for it
+      secret: randomBytes(32).toString('base64url'),
+    })
+    const verifier = new TokenVerifier(options, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {
+      onHealth: (err) =>
+        err
+          ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'the keys for tokens cannot be fetched')
+          : app.log.info('the keys for tokens can be fetched again'),
+      onChange: () => known.clear(),
+      onWeakKeys: (kids) =>
+        app.log.warn(
+          { kids, setting: 'FANFARE_JWKS_URL' },
+          'RSA keys of fewer than 2,048 bits are not used (RFC 7518, 3.3): tokens that are signed with them are refused',
+        ),
+      onBrokenKeys: (kids) =>
+        app.log.warn(
+          { kids, setting: 'FANFARE_JWKS_URL' },
+          'keys that are malformed or private are not used: tokens that are signed with them are refused',
+        ),
+    })
+    void verifier.prepare() // what goes wrong is logged, and tried again with the first token
+    if (options.jwtSecret !== undefined && Buffer.byteLength(options.jwtSecret) < SECRET_BYTES) {
+      app.log.warn(`the secret for tokens has fewer than ${SECRET_BYTES} bytes, and can be guessed (RFC 7518, 3.2)`)
     }
-    if (found.until <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
-    if (hasExpired(found.principal)) found.principal = { ...found.principal, acceptedUntil: found.until }
-    return found.principal
-  }
-
-  /** @throws Problem `expired-token`, `revoked-token` */
-  function requireInForce(principal: Bearer): void {
-    if (principal.acceptedUntil !== undefined && principal.acceptedUntil <= Date.now()) throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
-    revocations.refuse(principal)
-  }
-
-  function bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Bearer | Promise<Bearer> {
-    if (source === undefined) return nobody
-    if (source !== 'ticket') return principalOf(token)
-    if (!request.routeOptions.config.eventStream || !wantsStream(request)) throw new Problem('invalid-ticket', 'A ticket opens event streams (Accept: text/event-stream) and does nothing else: send the token itself.')
-    return tickets.read(token)
-  }
-
-  /** Asks the application who makes a request without a token. */
-  async function askApplication(request: FastifyRequest, search: TokenSearch, ask: Authenticate): Promise<Bearer> {
-    const answer: unknown = await ask(request)
-    if (answer === undefined) {
-      request.fanfareToken = unknownToApplication(search)
-      return nobody
+    const listed = new OriginList(corsOrigins)
+    if (options.jwtSecret !== undefined && options.jwtSecret !== options.jwtSecret.trim()) {
+      app.log.warn(
+        'the secret for tokens begins or ends with white space, such as the line end of a file: tokens that are signed without it are refused',
+      )
     }
-    request.fanfareToken = foundByApplication()
-    if (!SAFE_METHODS.includes(request.method)) requireAllowedLogin(request, listed)
-    try {
-      return readPrincipal(answer, anonymousSubscribe)
-    } catch (err) {
-      throw new Error('the option authenticate gave an answer that is no principal', { cause: err })
-    }
-  }
+    const nobody = anonymous(anonymousSubscribe)
+    const tickets = new Tickets(app.fanfareHub.records, ticketTtl, anonymousSubscribe)
+    const revocations = new Revocations(app.fanfareHub.records)
 
-  app.decorate('tickets', tickets)
-  app.decorate('revocations', revocations)
-  app.decorateRequest(kPrincipal, null)
-  app.decorateRequest('fanfarePrincipal', {
-    getter(this: FastifyRequest) {
-      const principal = this[kPrincipal]
+    async function principalOf(token: string): Promise<Bearer> {
+      let found = known.get(token)
+      if (!found) {
+        const principal = readClaims(await verifier.verify(token), jwtClaim, anonymousSubscribe)
+        known.set(token, (found = { principal, until: (principal.expiresAt ?? Infinity) + clockTolerance }))
+      }
+      if (found.until <= Date.now())
+        throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
+      if (hasExpired(found.principal)) found.principal = { ...found.principal, acceptedUntil: found.until }
+      return found.principal
+    }
+
+    /** @throws Problem `expired-token`, `revoked-token` */
+    function requireInForce(principal: Bearer): void {
+      if (principal.acceptedUntil !== undefined && principal.acceptedUntil <= Date.now())
+        throw new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
+      revocations.refuse(principal)
+    }
+
+    function bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Bearer | Promise<Bearer> {
+      if (source === undefined) return nobody
+      if (source !== 'ticket') return principalOf(token)
+      if (!request.routeOptions.config.eventStream || !wantsStream(request))
+        throw new Problem(
+          'invalid-ticket',
+          'A ticket opens event streams (Accept: text/event-stream) and does nothing else: send the token itself.',
+        )
+      return tickets.read(token)
+    }
+
+    /** Asks the application who makes a request without a token. */
+    async function askApplication(request: FastifyRequest, search: TokenSearch, ask: Authenticate): Promise<Bearer> {
+      const answer: unknown = await ask(request)
+      if (answer === undefined) {
+        request.fanfareToken = unknownToApplication(search)
+        return nobody
+      }
+      request.fanfareToken = foundByApplication()
+      if (!SAFE_METHODS.includes(request.method)) requireAllowedLogin(request, listed)
+      try {
+        return readPrincipal(answer, anonymousSubscribe)
+      } catch (err) {
+        throw new Error('the option authenticate gave an answer that is no principal', { cause: err })
+      }
+    }
+
+    app.decorate('tickets', tickets)
+    app.decorate('revocations', revocations)
+    app.decorateRequest(kPrincipal, null)
+    app.decorateRequest('fanfarePrincipal', {
+      getter(this: FastifyRequest) {
+        const principal = this[kPrincipal]
+        if (principal) requireInForce(principal)
+        return principal
+      },
+    })
+    app.decorateRequest('fanfareToken', null)
+    app.checkEach((request) => refuseTokenInQuery(request, queryToken))
+    app.decorate('authenticate', async (request: FastifyRequest) => {
+      const search = (request.fanfareToken = findToken(request, queryToken))
+      const isSafe = SAFE_METHODS.includes(request.method)
+      if (search.source === 'cookie' && !isSafe) requireAllowedOrigin(request, listed)
+      try {
+        const principal = await (authenticate && search.source === undefined
+          ? askApplication(request, search, authenticate)
+          : bearerOf(request, search))
+        requireInForce(principal)
+        request[kPrincipal] = principal
+      } catch (err) {
+        if (
+          !isSafe ||
+          search.source !== 'cookie' ||
+          anonymousSubscribe.length === 0 ||
+          !(err instanceof Problem) ||
+          err.status !== 401
+        )
+          throw err
+        // The browser sends the cookie by itself: it must not hide what needs no token.
+        request.fanfareToken = { ...search, source: undefined, refusal: err }
+        request[kPrincipal] = nobody
+      }
+    })
+    app.addHook('preHandler', ({ [kPrincipal]: principal }, _reply, done) => {
       if (principal) requireInForce(principal)
-      return principal
-    },
-  })
-  app.decorateRequest('fanfareToken', null)
-  app.checkEach((request) => refuseTokenInQuery(request, queryToken))
-  app.decorate('authenticate', async (request: FastifyRequest) => {
-    const search = request.fanfareToken = findToken(request, queryToken)
-    const isSafe = SAFE_METHODS.includes(request.method)
-    if (search.source === 'cookie' && !isSafe) requireAllowedOrigin(request, listed)
-    try {
-      const principal = await (authenticate && search.source === undefined ? askApplication(request, search, authenticate) : bearerOf(request, search))
-      requireInForce(principal)
-      request[kPrincipal] = principal
-    } catch (err) {
-      if (!isSafe || search.source !== 'cookie' || anonymousSubscribe.length === 0 || !(err instanceof Problem) || err.status !== 401) throw err
-      // The browser sends the cookie by itself: it must not hide what needs no token.
-      request.fanfareToken = { ...search, source: undefined, refusal: err }
-      request[kPrincipal] = nobody
-    }
-  })
-  app.addHook('preHandler', ({ [kPrincipal]: principal }, _reply, done) => {
-    if (principal) requireInForce(principal)
-    done()
-  })
-}, { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors', 'fanfare-checks'] })
+      done()
+    })
+  },
+  { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors', 'fanfare-checks'] },
+)

@@ -1,6 +1,7 @@
 /**
- * How bodies are read: only where a route takes one, and only as UTF-8, where Node would replace other bytes without a word.
- * What looks like an attack on prototypes is not: nothing here merges objects, and an event's data may be any JSON value.
+ * How bodies are read: only where a route takes one, and only as UTF-8, where Node would replace other bytes without a
+ * word. What looks like an attack on prototypes is not: nothing here merges objects, and an event's data may be any
+ * JSON value.
  */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
@@ -17,8 +18,9 @@ import { hasBody } from './slow-requests.js'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * What a route that publishes takes. `event`: one event, as a JSON value or a `PlainText`. `events`: many, as the bytes of
-     * a JSON text or as the request itself, whose lines the route reads as they come. The route checks what it is given.
+     * What a route that publishes takes. `event`: one event, as a JSON value or a `PlainText`. `events`: many, as the
+     * bytes of a JSON text or as the request itself, whose lines the route reads as they come. The route checks what it
+     * is given.
      */
     publishes?: 'event' | 'events'
   }
@@ -43,81 +45,116 @@ const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 type Done = (err: Error | null, body?: unknown) => void
 type Parse = (bytes: Buffer) => unknown
 
-export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
-  app.removeAllContentTypeParsers()
+export default fp<{ bodyTimeout: number }>(
+  async (app, { bodyTimeout }) => {
+    app.removeAllContentTypeParsers()
 
-  // Clients that name a type with every request do so also where there is no body to have it.
-  app.checkEach((request) => {
-    const { headers } = request
-    if (isExpectationUnmet(request.raw)) throw new Problem('expectation-failed', `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`)
-    if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions)) delete headers['content-type']
-  })
+    // Clients that name a type with every request do so also where there is no body to have it.
+    app.checkEach((request) => {
+      const { headers } = request
+      if (isExpectationUnmet(request.raw))
+        throw new Problem(
+          'expectation-failed',
+          `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`,
+        )
+      if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions))
+        delete headers['content-type']
+    })
 
-  const json = (request: FastifyRequest, body: IncomingMessage, done: Done) => {
-    const { routeOptions } = request
-    if (!takesBody(routeOptions)) return done(null) // nobody reads it
-    const { bodyLimit, config: { publishes } } = routeOptions
-    read(request, body, bodyLimit, done, publishes === 'events' ? (bytes) => bytes : (bytes) => parseJson(bytes, 'The body', publishes === undefined ? bodyTooDeep : tooDeep))
-  }
-  app.addContentTypeParser('application/json', json)
-  app.addContentTypeParser(/^[^/;\s]+\/[^/;\s]+\+json(?:\s*;|$)/i, json) // RFC 6839, 3.1
-
-  app.addContentTypeParser('text/plain', (request, body, done) => {
-    const { bodyLimit, config: { publishes } } = request.routeOptions
-    if (publishes === undefined) return done(notJson())
-    if (publishes === 'events') return done(new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'))
-    read(request, body, bodyLimit, done, (bytes) => new PlainText(bytes.toString()))
-  })
-
-  app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], (request, body, done) => {
-    const { config: { publishes } } = request.routeOptions
-    if (publishes === undefined) return done(notJson())
-    if (publishes === 'event') return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
-    try {
-      requireUtf8(request)
-    } catch (err) {
-      return done(err as Problem)
+    const json = (request: FastifyRequest, body: IncomingMessage, done: Done) => {
+      const { routeOptions } = request
+      if (!takesBody(routeOptions)) return done(null) // nobody reads it
+      const {
+        bodyLimit,
+        config: { publishes },
+      } = routeOptions
+      read(
+        request,
+        body,
+        bodyLimit,
+        done,
+        publishes === 'events'
+          ? (bytes) => bytes
+          : (bytes) => parseJson(bytes, 'The body', publishes === undefined ? bodyTooDeep : tooDeep),
+      )
     }
-    inviteBody(body)
-    done(null, body)
-  })
+    app.addContentTypeParser('application/json', json)
+    app.addContentTypeParser(/^[^/;\s]+\/[^/;\s]+\+json(?:\s*;|$)/i, json) // RFC 6839, 3.1
 
-  app.addContentTypeParser('*', (request, _body, done) => {
-    const { config: { publishes } } = request.routeOptions
-    done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
-  })
+    app.addContentTypeParser('text/plain', (request, body, done) => {
+      const {
+        bodyLimit,
+        config: { publishes },
+      } = request.routeOptions
+      if (publishes === undefined) return done(notJson())
+      if (publishes === 'events')
+        return done(
+          new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'),
+        )
+      read(request, body, bodyLimit, done, (bytes) => new PlainText(bytes.toString()))
+    })
 
-  function read(request: FastifyRequest, body: IncomingMessage, limit: number, done: Done, parse: Parse): void {
-    try {
-      requireUtf8(request)
-      if (Number(request.headers['content-length']) > limit) throw tooLarge(limit)
-    } catch (err) {
-      return done(err as Problem)
-    }
-    inviteBody(body)
-    readBody(body, limit, bodyTimeout, (err, bytes) => {
-      if (err) return done(err)
-      let value: unknown
+    app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], (request, body, done) => {
+      const {
+        config: { publishes },
+      } = request.routeOptions
+      if (publishes === undefined) return done(notJson())
+      if (publishes === 'event')
+        return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
       try {
-        if (!isUtf8(bytes)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
-        value = parse(withoutMark(bytes))
+        requireUtf8(request)
       } catch (err) {
         return done(err as Problem)
       }
-      if (bytes.length > LARGE_BODY) setImmediate(done, null, value)
-      else done(null, value)
+      inviteBody(body)
+      done(null, body)
     })
-  }
-}, { name: 'fanfare-bodies', fastify: '5.x', dependencies: ['fanfare-slow-requests', 'fanfare-checks'] })
 
-/** Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs something. */
+    app.addContentTypeParser('*', (request, _body, done) => {
+      const {
+        config: { publishes },
+      } = request.routeOptions
+      done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
+    })
+
+    function read(request: FastifyRequest, body: IncomingMessage, limit: number, done: Done, parse: Parse): void {
+      try {
+        requireUtf8(request)
+        if (Number(request.headers['content-length']) > limit) throw tooLarge(limit)
+      } catch (err) {
+        return done(err as Problem)
+      }
+      inviteBody(body)
+      readBody(body, limit, bodyTimeout, (err, bytes) => {
+        if (err) return done(err)
+        let value: unknown
+        try {
+          if (!isUtf8(bytes)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
+          value = parse(withoutMark(bytes))
+        } catch (err) {
+          return done(err as Problem)
+        }
+        if (bytes.length > LARGE_BODY) setImmediate(done, null, value)
+        else done(null, value)
+      })
+    }
+  },
+  { name: 'fanfare-bodies', fastify: '5.x', dependencies: ['fanfare-slow-requests', 'fanfare-checks'] },
+)
+
+/**
+ * Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs
+ * something.
+ */
 function takesBody({ config, schema }: Pick<FastifyRequest['routeOptions'], 'config' | 'schema'>): boolean {
   return config.publishes !== undefined || schema?.body !== undefined
 }
 
 /** Returns JSON without the byte order mark that it may begin with (RFC 8259, 8.1). */
 export function withoutMark(bytes: Buffer): Buffer {
-  return bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK) ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
+  return bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+    ? bytes.subarray(BYTE_ORDER_MARK.length)
+    : bytes
 }
 
 /**
@@ -127,7 +164,10 @@ export function withoutMark(bytes: Buffer): Buffer {
 function requireUtf8({ headers }: FastifyRequest): void {
   const coding = headers['content-encoding']
   if (coding !== undefined && !/^\s*(?:identity)?\s*$/i.test(coding)) {
-    throw new Problem('unsupported-media-type', `The body is said to be encoded as ${quote(coding)} (Content-Encoding); send it as it is.`)
+    throw new Problem(
+      'unsupported-media-type',
+      `The body is said to be encoded as ${quote(coding)} (Content-Encoding); send it as it is.`,
+    )
   }
   const [, charset] = /;\s*charset="?([^\s";]+)/i.exec(headers['content-type'] ?? '') ?? []
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
@@ -144,5 +184,8 @@ function notJson(): Problem {
 }
 
 function unknownType(): Problem {
-  return new Problem('unsupported-media-type', 'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.')
+  return new Problem(
+    'unsupported-media-type',
+    'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.',
+  )
 }

@@ -43,7 +43,10 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
   await app.register(helmet, { global: false })
   // on each route, behind all hooks of the application, which may use the plugin with headers of its own
   app.addHook('onRoute', (route) => {
-    route.onRequest = [route.onRequest ?? [], async (_request: FastifyRequest, reply: FastifyReply) => reply.helmet(HEADERS)].flat()
+    route.onRequest = [
+      route.onRequest ?? [],
+      async (_request: FastifyRequest, reply: FastifyReply) => reply.helmet(HEADERS),
+    ].flat()
   })
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, anyQuery: true } // the page's own scripts may read it
@@ -60,6 +63,7 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
     wildcard: false, // what is not there is the hub's to answer
     decorateReply: false, // the application that embeds the hub may serve files itself
     cacheControl: false,
-    setHeaders: (response, path) => void response.setHeader('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),
+    setHeaders: (response, path) =>
+      void response.setHeader('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),
   })
 }

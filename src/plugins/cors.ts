@@ -32,17 +32,30 @@ export function corsHeaders(listed: OriginList, origin: string | undefined): Rec
   const exposed = { 'access-control-expose-headers': EXPOSED_HEADERS.join(', ') }
   if (listed.all) return { 'access-control-allow-origin': '*', ...exposed }
   if (origin === undefined || !listed.names(origin)) return { vary: 'Origin' }
-  return { vary: 'Origin', 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true', ...exposed }
+  return {
+    vary: 'Origin',
+    'access-control-allow-origin': origin,
+    'access-control-allow-credentials': 'true',
+    ...exposed,
+  }
 }
 
 /**
- * The headers of the answer to a preflight (Fetch, 3.3.2) that no hook has seen; `undefined` when the request is none, or its
- * origin is not allowed. Without a good answer the page could not read the refusal of the request that follows.
+ * The headers of the answer to a preflight (Fetch, 3.3.2) that no hook has seen; `undefined` when the request is none,
+ * or its origin is not allowed. Without a good answer the page could not read the refusal of the request that follows.
  */
-export function preflightHeaders(listed: OriginList, { method, headers }: Pick<FastifyRequest, 'method' | 'headers'>): Record<string, string> | undefined {
+export function preflightHeaders(
+  listed: OriginList,
+  { method, headers }: Pick<FastifyRequest, 'method' | 'headers'>,
+): Record<string, string> | undefined {
   const allowed = corsHeaders(listed, headers.origin)
   const asked = headers['access-control-request-headers']
-  if (method !== 'OPTIONS' || headers['access-control-request-method'] === undefined || !('access-control-allow-origin' in allowed)) return undefined
+  if (
+    method !== 'OPTIONS' ||
+    headers['access-control-request-method'] === undefined ||
+    !('access-control-allow-origin' in allowed)
+  )
+    return undefined
   return {
     ...allowed,
     'access-control-allow-methods': METHODS.join(', '),
@@ -51,41 +64,53 @@ export function preflightHeaders(listed: OriginList, { method, headers }: Pick<F
   }
 }
 
-export default fp<Pick<Settings, 'corsOrigins'>>(async (app, { corsOrigins }) => {
-  const listed = new OriginList(corsOrigins)
-  const told = new LRUCache<string | typeof MORE, true>({ max: TOLD_ORIGINS + 1, ttl: TOLD_AGE })
+export default fp<Pick<Settings, 'corsOrigins'>>(
+  async (app, { corsOrigins }) => {
+    const listed = new OriginList(corsOrigins)
+    const told = new LRUCache<string | typeof MORE, true>({ max: TOLD_ORIGINS + 1, ttl: TOLD_AGE })
 
-  /** The browser tells its user nothing but "CORS error", and the page not even that. */
-  function tellOfRefusal(request: FastifyRequest): void {
-    const { origin } = request.headers
-    if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || told.has(origin)) return
-    if (listed.size === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
-    if (told.size >= TOLD_ORIGINS) told.purgeStale()
-    if (told.size >= TOLD_ORIGINS) {
-      if (told.has(MORE)) return
-      told.set(MORE, true)
-      request.log.info({ origins: TOLD_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' }, 'pages of more origins than these may not read what the hub answers: for an hour they are not logged one by one')
-      return
+    /** The browser tells its user nothing but "CORS error", and the page not even that. */
+    function tellOfRefusal(request: FastifyRequest): void {
+      const { origin } = request.headers
+      if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || told.has(origin)) return
+      if (listed.size === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
+      if (told.size >= TOLD_ORIGINS) told.purgeStale()
+      if (told.size >= TOLD_ORIGINS) {
+        if (told.has(MORE)) return
+        told.set(MORE, true)
+        request.log.info(
+          { origins: TOLD_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' },
+          'pages of more origins than these may not read what the hub answers: for an hour they are not logged one by one',
+        )
+        return
+      }
+      told.set(origin, true)
+      request.log.info(
+        { origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' },
+        'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it',
+      )
     }
-    told.set(origin, true)
-    request.log.info({ origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' }, 'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it')
-  }
 
-  app.prepareEach((request) => {
-    tellOfRefusal(request)
-    if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
-  })
-  if (listed.size === 0) return
-  if (app.hasRequestDecorator('corsPreflightEnabled')) throw new SettingsError('The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.')
-  await app.register(cors, {
-    origin: listed.all ? '*' : [...listed.matchers],
-    credentials: !listed.all, // any page at all could use the visitor's cookie otherwise
-    methods: METHODS,
-    exposedHeaders: EXPOSED_HEADERS,
-    maxAge: PREFLIGHT_MAX_AGE,
-    strictPreflight: false, // OPTIONS by hand is answered too
-  })
-}, { name: 'fanfare-cors', fastify: '5.x', dependencies: ['fanfare-preparation'] })
+    app.prepareEach((request) => {
+      tellOfRefusal(request)
+      if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
+    })
+    if (listed.size === 0) return
+    if (app.hasRequestDecorator('corsPreflightEnabled'))
+      throw new SettingsError(
+        'The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.',
+      )
+    await app.register(cors, {
+      origin: listed.all ? '*' : [...listed.matchers],
+      credentials: !listed.all, // any page at all could use the visitor's cookie otherwise
+      methods: METHODS,
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: PREFLIGHT_MAX_AGE,
+      strictPreflight: false, // OPTIONS by hand is answered too
+    })
+  },
+  { name: 'fanfare-cors', fastify: '5.x', dependencies: ['fanfare-preparation'] },
+)
 
 /** Leaves in a preflight the headers that are allowed, since @fastify/cors repeats what it finds there. */
 function limitAskedHeaders({ headers }: FastifyRequest): void {
@@ -94,9 +119,13 @@ function limitAskedHeaders({ headers }: FastifyRequest): void {
 }
 
 /**
- * Returns the headers that a page may send of those that its preflight asks for: all of them, up to a number. Tracing and
- * monitoring add headers to every request of a page, and the hub ignores the ones that it does not know.
+ * Returns the headers that a page may send of those that its preflight asks for: all of them, up to a number. Tracing
+ * and monitoring add headers to every request of a page, and the hub ignores the ones that it does not know.
  */
 function allowedHeaders(asked: string): string {
-  return asked.split(',', MAX_ASKED_HEADERS).map((name) => name.trim()).filter((name) => HEADER_NAME.test(name)).join(', ')
+  return asked
+    .split(',', MAX_ASKED_HEADERS)
+    .map((name) => name.trim())
+    .filter((name) => HEADER_NAME.test(name))
+    .join(', ')
 }

@@ -1,6 +1,7 @@
 /**
- * Keeps what an application has set for its own routes away from those of the hub. Fastify hands compilers, serializers,
- * formatters, limits and hooks down to every scope; the answers and refusals of the hub are those of its API everywhere.
+ * Keeps what an application has set for its own routes away from those of the hub. Fastify hands compilers,
+ * serializers, formatters, limits and hooks down to every scope; the answers and refusals of the hub are those of its
+ * API everywhere.
  */
 import { parse } from 'node:querystring'
 import compileSerializer from 'fast-json-stringify'
@@ -18,40 +19,48 @@ export interface EncapsulationOptions {
   embedded: boolean
 }
 
-export default fp<EncapsulationOptions>(async (app, { embedded }) => {
-  app.setValidatorCompiler(compileValidator)
-  app.setSchemaErrorFormatter(() => new Error('The request is not valid.')) // the error handler has the errors themselves
-  app.setSerializerCompiler(() => JSON.stringify) // never used: see answerInJson
+export default fp<EncapsulationOptions>(
+  async (app, { embedded }) => {
+    app.setValidatorCompiler(compileValidator)
+    // the error handler has the errors themselves
+    app.setSchemaErrorFormatter(() => new Error('The request is not valid.'))
+    app.setSerializerCompiler(() => JSON.stringify) // never used: see answerInJson
 
-  const compiled = new Map<object, Serializer>()
-  function serializerOf(schema: object): Serializer {
-    let serializer = compiled.get(schema)
-    if (!serializer) compiled.set(schema, (serializer = compileSerializer(schema)))
-    return serializer
-  }
-
-  const { exposeHeadRoutes } = app.initialConfig as { exposeHeadRoutes?: boolean } // the types leave it out
-  app.addHook('onRoute', function (this: FastifyInstance, route) {
-    // a HEAD route of its own: a stream answers HEAD with its head
-    if (exposeHeadRoutes === false && route.method === 'GET') {
-      const url = route.routePath
-      this.route({ ...route, method: 'HEAD', url, path: url } as RouteOptions)
+    const compiled = new Map<object, Serializer>()
+    function serializerOf(schema: object): Serializer {
+      let serializer = compiled.get(schema)
+      if (!serializer) compiled.set(schema, (serializer = compileSerializer(schema)))
+      return serializer
     }
-    route.bodyLimit ??= BODY_LIMIT
-    const responses = Object.entries((route.schema?.response ?? {}) as Record<string, object>)
-    route.handler = answerInJson(route.handler, new Map(responses.map(([status, schema]) => [Number(status), serializerOf(schema)])))
-  })
 
-  if (!embedded) return
-  app.addHook('onRequest', (request, _reply, done) => {
-    request.query = parse(queryOf(request.raw.url ?? ''), '&', '=', { maxKeys: 0 }) // whatever `querystringParser` has made of it
-    done()
-  })
-}, { name: 'fanfare-encapsulation', fastify: '5.x' })
+    const { exposeHeadRoutes } = app.initialConfig as { exposeHeadRoutes?: boolean } // the types leave it out
+    app.addHook('onRoute', function (this: FastifyInstance, route) {
+      // a HEAD route of its own: a stream answers HEAD with its head
+      if (exposeHeadRoutes === false && route.method === 'GET') {
+        const url = route.routePath
+        this.route({ ...route, method: 'HEAD', url, path: url } as RouteOptions)
+      }
+      route.bodyLimit ??= BODY_LIMIT
+      const responses = Object.entries((route.schema?.response ?? {}) as Record<string, object>)
+      route.handler = answerInJson(
+        route.handler,
+        new Map(responses.map(([status, schema]) => [Number(status), serializerOf(schema)])),
+      )
+    })
+
+    if (!embedded) return
+    app.addHook('onRequest', (request, _reply, done) => {
+      // whatever `querystringParser` has made of it
+      request.query = parse(queryOf(request.raw.url ?? ''), '&', '=', { maxKeys: 0 })
+      done()
+    })
+  },
+  { name: 'fanfare-encapsulation', fastify: '5.x' },
+)
 
 /**
- * Serializes what a handler answers, by the schema of its status where there is one. Fastify gives a string neither to the
- * hooks `preSerialization` nor to a serializer, so those of the application cannot change the answer.
+ * Serializes what a handler answers, by the schema of its status where there is one. Fastify gives a string neither to
+ * the hooks `preSerialization` nor to a serializer, so those of the application cannot change the answer.
  */
 function answerInJson(handler: RouteHandlerMethod, serializers: ReadonlyMap<number, Serializer>): RouteHandlerMethod {
   function serialize(value: unknown, reply: FastifyReply): unknown {

@@ -17,8 +17,14 @@ declare module 'fastify' {
 
 /** What Fastify's own errors are called here, and their words where Fastify has few. */
 const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'The body is larger than this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    'body-too-large',
+    'The body is larger than this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.',
+  ],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'unsupported-media-type',
+    'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.',
+  ],
   FST_ERR_BAD_URL: ['invalid-request', 'The path of the URL is not percent-encoded UTF-8.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid-request'],
 }
@@ -28,37 +34,54 @@ export interface ErrorsOptions {
   handleNotFound: boolean
 }
 
-export default fp<ErrorsOptions>(async (app, { handleNotFound }) => {
-  app.setErrorHandler((err: unknown, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
-  if (handleNotFound) {
-    app.setNotFoundHandler((request, reply) => {
-      const allowed = app.allowedMethods(request)
-      if (allowed.length === 0) return answer(new Problem('not-found', `There is no ${pathOf(request)}.`), request, reply)
-      reply.header('allow', allowed.join(', '))
-      return answer(new Problem('method-not-allowed', `${pathOf(request)} takes ${allowed.join(', ')}, not ${request.method}.`), request, reply)
-    })
-  }
-
-  function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    log(problem, request)
-    if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
-      reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
-      return reply
+export default fp<ErrorsOptions>(
+  async (app, { handleNotFound }) => {
+    app.setErrorHandler((err: unknown, request, reply) => answer(withSearch(toProblem(err), request), request, reply))
+    if (handleNotFound) {
+      app.setNotFoundHandler((request, reply) => {
+        const allowed = app.allowedMethods(request)
+        if (allowed.length === 0)
+          return answer(new Problem('not-found', `There is no ${pathOf(request)}.`), request, reply)
+        reply.header('allow', allowed.join(', '))
+        return answer(
+          new Problem('method-not-allowed', `${pathOf(request)} takes ${allowed.join(', ')}, not ${request.method}.`),
+          request,
+          reply,
+        )
+      })
     }
-    reply.removeHeader('connection') // Fastify closes after every body that is refused; the connection is good where the body has been read
-    if (problem.code === 'unsupported-media-type' && request.headers['content-encoding'] !== undefined) reply.header('accept-encoding', 'identity') // RFC 9110, 15.5.16
-    // a plugin of the application that limits requests says itself when they may come again
-    if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', problem.retryAfter)
-    if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
-    return sendProblem(problem, app.mountPath(request), request, reply)
-  }
-}, { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream', 'fanfare-mount'] })
+
+    function answer(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+      log(problem, request)
+      if (problem.isTemporary && request.routeOptions.config.eventStream && wantsStream(request)) {
+        reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
+        return reply
+      }
+      // Fastify closes after every body that is refused; the connection is good where the body has been read
+      reply.removeHeader('connection')
+      if (problem.code === 'unsupported-media-type' && request.headers['content-encoding'] !== undefined)
+        reply.header('accept-encoding', 'identity') // RFC 9110, 15.5.16
+      // a plugin of the application that limits requests says itself when they may come again
+      if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after'))
+        reply.header('retry-after', problem.retryAfter)
+      if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
+      return sendProblem(problem, app.mountPath(request), request, reply)
+    }
+  },
+  { name: 'fanfare-errors', fastify: '5.x', dependencies: ['fanfare-event-stream', 'fanfare-mount'] },
+)
 
 /**
- * Answers with a problem. It is serialized here: what is a string goes past the hooks and serializers of the application.
+ * Answers with a problem. It is serialized here: what is a string goes past the hooks and serializers of the
+ * application.
  * @param base what the URI of the problem's type starts with
  */
-export function sendProblem(problem: Problem, base: string, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendProblem(
+  problem: Problem,
+  base: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   return reply
     .code(problem.status)
     .type('application/problem+json')
@@ -79,11 +102,21 @@ export function toProblem(thrown: unknown): Problem {
   if (err.validation) {
     const where = err.validationContext ?? 'request'
     const errors = describeErrors(err.validation)
-    return new Problem('invalid-request', `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${summarize(errors)}`, { errors })
+    return new Problem(
+      'invalid-request',
+      `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${summarize(errors)}`,
+      { errors },
+    )
   }
   const status = err.statusCode ?? 500
   const [code, words] = FRAMEWORK_ERRORS[err.code ?? ''] ?? [codeForStatus(status)]
-  if (status < 400 || status >= 500) return new Problem('internal-error', 'The request could not be carried out; the log of the hub says why.', {}, { cause: thrown })
+  if (status < 400 || status >= 500)
+    return new Problem(
+      'internal-error',
+      'The request could not be carried out; the log of the hub says why.',
+      {},
+      { cause: thrown },
+    )
   return new Problem(code, words ?? err.message ?? reasonPhrase(status))
 }
 
@@ -91,7 +124,9 @@ export function toProblem(thrown: unknown): Problem {
 function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
   if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
   if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem
-  return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, { cause: problem.cause })
+  return new Problem(problem.code, `${problem.message} ${fanfareToken.words}`, problem.extensions, {
+    cause: problem.cause,
+  })
 }
 
 function fromHub(err: HubError): Problem {
@@ -109,7 +144,14 @@ function challenge(problem: Problem): string {
 
 function log(problem: Problem, request: FastifyRequest): void {
   const { code, status } = problem
-  const fields = { code, status, method: request.method, path: withoutTokens(pathOf(request)), remoteAddress: request.ip }
-  if (status >= 500 && !problem.isTemporary) request.log.error({ ...fields, err: problem.cause ?? problem }, 'request failed')
+  const fields = {
+    code,
+    status,
+    method: request.method,
+    path: withoutTokens(pathOf(request)),
+    remoteAddress: request.ip,
+  }
+  if (status >= 500 && !problem.isTemporary)
+    request.log.error({ ...fields, err: problem.cause ?? problem }, 'request failed')
   else request.log.info({ ...fields, detail: withoutTokens(problem.message) }, 'request refused')
 }

@@ -1,7 +1,7 @@
 /**
  * Takes a reply over as an event stream. The head goes through Node's HTTP, with every header that other plugins have
- * put on the reply. The body goes to the socket itself: over HTTP/1.1 in chunks (RFC 9112, 7.1), whose frames are part of
- * the bytes that all subscribers share; over HTTP/1.0 up to the end of the connection (RFC 9112, 6.3).
+ * put on the reply. The body goes to the socket itself: over HTTP/1.1 in chunks (RFC 9112, 7.1), whose frames are part
+ * of the bytes that all subscribers share; over HTTP/1.0 up to the end of the connection (RFC 9112, 6.3).
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
@@ -22,8 +22,8 @@ import { VanishedPeers, type Reachable } from '../server/vanished-peers.js'
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Sends the head of an event stream at once, and returns where its blocks go, or `undefined` when the peer has gone.
-     * The reply is not to be used after that.
+     * Sends the head of an event stream at once, and returns where its blocks go, or `undefined` when the peer has
+     * gone. The reply is not to be used after that.
      */
     fanfareStream: (headers: Record<string, string>) => Sink | undefined
     /** Sends the head of an event stream and at most one block, and ends it. */
@@ -40,41 +40,54 @@ const HEADERS = {
 /** The kernel is asked for peers that have vanished once a heartbeat, within these limits, in milliseconds. */
 const LOOK_INTERVAL = { min: 1_000, max: 60_000 }
 
-export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: NativePaths }>(async (app, { slowTimeout, heartbeat, native }) => {
-  const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
-  const sessions = new Http2Sessions()
-  const open = new Set<Reachable>()
-  app.addHook('preClose', async () => sessions.close())
-  if (process.platform === 'linux') {
-    const vanished = new VanishedPeers({
-      sinks: open,
-      interval: Math.min(Math.max(heartbeat, LOOK_INTERVAL.min), LOOK_INTERVAL.max),
-      onUnreadable: (err) => app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
-    })
-    app.addHook('onClose', async () => vanished.stop())
-  }
-
-  app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
-    this.hijack()
-    const { raw } = this
-    if (hasGone(this)) {
-      if (!(raw instanceof Http2ServerResponse)) emitClose(raw)
-      return undefined
+export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: NativePaths }>(
+  async (app, { slowTimeout, heartbeat, native }) => {
+    const watch = new SinkWatch(Math.min(slowTimeout, END_GRACE))
+    const sessions = new Http2Sessions()
+    const open = new Set<Reachable>()
+    app.addHook('preClose', async () => sessions.close())
+    if (process.platform === 'linux') {
+      const vanished = new VanishedPeers({
+        sinks: open,
+        interval: Math.min(Math.max(heartbeat, LOOK_INTERVAL.min), LOOK_INTERVAL.max),
+        onUnreadable: (err) =>
+          app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
+      })
+      app.addHook('onClose', async () => vanished.stop())
     }
-    if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
-    const body = sendHead(this, headers, native)
-    return openSink(body, { isChunked: takesChunks(this) && body instanceof Socket, isDirect: native.directWriter, slowTimeout, watch, open })
-  })
-  app.decorateReply('endedFanfareStream', function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
-    this.hijack()
-    const { raw } = this
-    if (raw instanceof Http2ServerResponse) {
-      if (hasGone(this)) return
-    } else delimitBody(this, raw)
-    raw.writeHead(200, headOf(this, headers))
-    raw.end(block?.plain)
-  })
-}, { name: 'fanfare-event-stream', fastify: '5.x' })
+
+    app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
+      this.hijack()
+      const { raw } = this
+      if (hasGone(this)) {
+        if (!(raw instanceof Http2ServerResponse)) emitClose(raw)
+        return undefined
+      }
+      if (raw instanceof Http2ServerResponse && raw.stream.session) sessions.add(raw.stream.session, raw.stream)
+      const body = sendHead(this, headers, native)
+      return openSink(body, {
+        isChunked: takesChunks(this) && body instanceof Socket,
+        isDirect: native.directWriter,
+        slowTimeout,
+        watch,
+        open,
+      })
+    })
+    app.decorateReply(
+      'endedFanfareStream',
+      function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
+        this.hijack()
+        const { raw } = this
+        if (raw instanceof Http2ServerResponse) {
+          if (hasGone(this)) return
+        } else delimitBody(this, raw)
+        raw.writeHead(200, headOf(this, headers))
+        raw.end(block?.plain)
+      },
+    )
+  },
+  { name: 'fanfare-event-stream', fastify: '5.x' },
+)
 
 /** Whether nobody is there to be sent anything. A stream that is opened then would never be told that it has ended. */
 function hasGone({ raw }: FastifyReply): boolean {
@@ -100,8 +113,8 @@ function headOf(reply: FastifyReply, headers: Record<string, string>): Record<st
 }
 
 /**
- * Writes the head; returns where the body goes. Head and first block leave in one write. A response that keeps its socket writes
- * the frames of the body's chunks itself.
+ * Writes the head; returns where the body goes. Head and first block leave in one write. A response that keeps its
+ * socket writes the frames of the body's chunks itself.
  */
 function sendHead(reply: FastifyReply, headers: Record<string, string>, native: NativePaths): StreamBody {
   const { raw } = reply

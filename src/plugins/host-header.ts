@@ -1,6 +1,6 @@
 /**
- * Refuses requests of HTTP/1.1 that do not have one header `Host`, or one that names no host (RFC 9112, 3.2). Node's own refusal has no words, and no
- * headers by which a page may read it.
+ * Refuses requests of HTTP/1.1 that do not have one header `Host`, or one that names no host (RFC 9112, 3.2). Node's
+ * own refusal has no words, and no headers by which a page may read it.
  */
 import type { IncomingMessage } from 'node:http'
 import fp from 'fastify-plugin'
@@ -10,18 +10,24 @@ import { quote } from '../model/quote.js'
 /** A host and a port (RFC 9110, 7.2; RFC 3986, 3.2.2); both may be empty. */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/
 
-export default fp(async (app) => {
-  app.checkEach((request, reply) => {
-    const hosts = countHosts(request.raw)
-    const isOne = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
-    const { host = '' } = request.headers
-    if (isOne && HOST.test(host)) return
-    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-    throw new Problem('invalid-request', isOne
-      ? `The header "Host" is ${quote(host)}, which names no host and port.`
-      : `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`)
-  })
-}, { name: 'fanfare-host-header', fastify: '5.x', dependencies: ['fanfare-checks'] })
+export default fp(
+  async (app) => {
+    app.checkEach((request, reply) => {
+      const hosts = countHosts(request.raw)
+      const isOne = hosts === 1 || (hosts === 0 && request.raw.httpVersion !== '1.1')
+      const { host = '' } = request.headers
+      if (isOne && HOST.test(host)) return
+      if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+      throw new Problem(
+        'invalid-request',
+        isOne
+          ? `The header "Host" is ${quote(host)}, which names no host and port.`
+          : `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`,
+      )
+    })
+  },
+  { name: 'fanfare-host-header', fastify: '5.x', dependencies: ['fanfare-checks'] },
+)
 
 function countHosts({ rawHeaders }: IncomingMessage): number {
   let count = 0

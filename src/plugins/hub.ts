@@ -26,42 +26,52 @@ function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void 
   server.closeIdleConnections?.()
 }
 
-export default fp<Settings & { native: NativePaths }>(async (app, { native, ...settings }) => {
-  const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
-  const warning = warnOfHeap(settings.log, retainBytes)
-  if (warning !== undefined) app.log.warn(warning)
-  const log = await openLog(settings.log, {
-    durability: settings.durability,
-    retention: { events: settings.retainEvents, age: settings.retainAge, bytes: retainBytes, dedupWindow: settings.dedupWindow, topics: settings.maxTopics },
-    onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers are told of a gap there'),
-    onHealth: (err) => (err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again')),
-  })
-  const hub = new Hub(log, {
-    heartbeat: settings.heartbeat,
-    maxAge: settings.maxConnectionAge,
-    maxEventSize: settings.maxEventSize,
-    presenceGrace: settings.presenceGrace,
-    maxCursorsPerSubject: settings.maxCursorsPerSubject,
-    cursorTtl: settings.cursorTtl,
-    onError: (err, message) => app.log.error({ err }, message),
-  })
-  app.decorate('fanfareHub', hub)
-  const connections = watchConnections(app, native.idleConnections)
-  app.decorate('fanfareRequestsAnswered', async (time: number) => {
-    const deadline = monotonicNow() + time
-    while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
-  })
-  let closingIdle: NodeJS.Timeout | undefined
-  app.addHook('preClose', async () => {
-    hub.endStreams() // an open stream would keep the server from closing
-    // and so would a connection whose last request is answered after the server has looked for idle ones
-    closingIdle = setInterval(() => {
-      closeIdle(app.server)
-      connections?.end()
-    }, LOOK_INTERVAL).unref()
-  })
-  app.addHook('onClose', async () => {
-    clearInterval(closingIdle)
-    await hub.close()
-  })
-}, { name: 'fanfare-hub', fastify: '5.x' })
+export default fp<Settings & { native: NativePaths }>(
+  async (app, { native, ...settings }) => {
+    const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
+    const warning = warnOfHeap(settings.log, retainBytes)
+    if (warning !== undefined) app.log.warn(warning)
+    const log = await openLog(settings.log, {
+      durability: settings.durability,
+      retention: {
+        events: settings.retainEvents,
+        age: settings.retainAge,
+        bytes: retainBytes,
+        dedupWindow: settings.dedupWindow,
+        topics: settings.maxTopics,
+      },
+      onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers are told of a gap there'),
+      onHealth: (err) =>
+        err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
+    })
+    const hub = new Hub(log, {
+      heartbeat: settings.heartbeat,
+      maxAge: settings.maxConnectionAge,
+      maxEventSize: settings.maxEventSize,
+      presenceGrace: settings.presenceGrace,
+      maxCursorsPerSubject: settings.maxCursorsPerSubject,
+      cursorTtl: settings.cursorTtl,
+      onError: (err, message) => app.log.error({ err }, message),
+    })
+    app.decorate('fanfareHub', hub)
+    const connections = watchConnections(app, native.idleConnections)
+    app.decorate('fanfareRequestsAnswered', async (time: number) => {
+      const deadline = monotonicNow() + time
+      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
+    })
+    let closingIdle: NodeJS.Timeout | undefined
+    app.addHook('preClose', async () => {
+      hub.endStreams() // an open stream would keep the server from closing
+      // and so would a connection whose last request is answered after the server has looked for idle ones
+      closingIdle = setInterval(() => {
+        closeIdle(app.server)
+        connections?.end()
+      }, LOOK_INTERVAL).unref()
+    })
+    app.addHook('onClose', async () => {
+      clearInterval(closingIdle)
+      await hub.close()
+    })
+  },
+  { name: 'fanfare-hub', fastify: '5.x' },
+)

@@ -5,43 +5,57 @@ import { pathOf } from '../server/logger.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Returns the path that the hub's routes are below, as the request spells it and without a slash at the end; the root is empty. */
+    /**
+     * Returns the path that the hub's routes are below, as the request spells it and without a slash at the end; the
+     * root is empty.
+     */
     mountPath: (request: FastifyRequest) => string
     /** Returns the methods that the hub takes at the path of a request, sorted; none where it has no route. */
     allowedMethods: (request: FastifyRequest) => string[]
   }
 }
 
-type RouterOptions = Pick<FastifyInstance['initialConfig'], 'caseSensitive' | 'ignoreTrailingSlash' | 'maxParamLength'> & { ignoreDuplicateSlashes?: boolean }
+type RouterOptions = Pick<
+  FastifyInstance['initialConfig'],
+  'caseSensitive' | 'ignoreTrailingSlash' | 'maxParamLength'
+> & { ignoreDuplicateSlashes?: boolean }
 
-/** Returns the options of an application's router, which may also stand beside `routerOptions`, as they did in Fastify 4. */
+/**
+ * Returns the options of an application's router, which may also stand beside `routerOptions`, as they did in Fastify
+ * 4.
+ */
 export function routerOptionsOf({ initialConfig: { routerOptions, ...config } }: FastifyInstance): RouterOptions {
   return { ...(config as RouterOptions), ...(routerOptions as RouterOptions | undefined) }
 }
 
-export default fp(async (app) => {
-  const router = routerOptionsOf(app)
-  const prefix = app.prefix.replace(/\/+$/, '')
-  const mount = new RegExp(`^${patternOf(prefix, router)}(?=/|$)`, flagsOf(router))
-  const routes: { path: RegExp; methods: string[] }[] = []
+export default fp(
+  async (app) => {
+    const router = routerOptionsOf(app)
+    const prefix = app.prefix.replace(/\/+$/, '')
+    const mount = new RegExp(`^${patternOf(prefix, router)}(?=/|$)`, flagsOf(router))
+    const routes: { path: RegExp; methods: string[] }[] = []
 
-  app.addHook('onRoute', ({ url, method }) => {
-    const end = router.ignoreTrailingSlash ? '/?' : ''
-    routes.push({ path: new RegExp(`^${patternOf(url, router)}${end}$`, flagsOf(router)), methods: [method].flat() })
-  })
+    app.addHook('onRoute', ({ url, method }) => {
+      const end = router.ignoreTrailingSlash ? '/?' : ''
+      routes.push({ path: new RegExp(`^${patternOf(url, router)}${end}$`, flagsOf(router)), methods: [method].flat() })
+    })
 
-  app.decorate('mountPath', (request: FastifyRequest) => {
-    const [path = prefix] = mount.exec(pathOf(request)) ?? []
-    return path.replaceAll(/\/{2,}/g, '/')
-  })
+    app.decorate('mountPath', (request: FastifyRequest) => {
+      const [path = prefix] = mount.exec(pathOf(request)) ?? []
+      return path.replaceAll(/\/{2,}/g, '/')
+    })
 
-  app.decorate('allowedMethods', (request: FastifyRequest) => {
-    const path = pathOf(request)
-    return [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort()
-  })
-}, { name: 'fanfare-mount', fastify: '5.x' })
+    app.decorate('allowedMethods', (request: FastifyRequest) => {
+      const path = pathOf(request)
+      return [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort()
+    })
+  },
+  { name: 'fanfare-mount', fastify: '5.x' },
+)
 
-/** Returns the source of a regular expression for the paths that a router with these options matches with a route's URL. */
+/**
+ * Returns the source of a regular expression for the paths that a router with these options matches with a route's URL.
+ */
 function patternOf(url: string, { ignoreDuplicateSlashes }: RouterOptions): string {
   return url
     .split('/')

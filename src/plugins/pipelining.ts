@@ -1,7 +1,7 @@
 /**
- * Requests that are pipelined on a connection of HTTP/1 (RFC 9112, 9.3.2). Node hands over all that come in one packet at once.
- * A request that only reads waits until the answers before it have been taken: else a client that takes none of them could
- * have any number made. A stream needs the connection for itself.
+ * Requests that are pipelined on a connection of HTTP/1 (RFC 9112, 9.3.2). Node hands over all that come in one packet
+ * at once. A request that only reads waits until the answers before it have been taken: else a client that takes none
+ * of them could have any number made. A stream needs the connection for itself.
  */
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -9,13 +9,16 @@ import fp from 'fastify-plugin'
 
 const READS = ['GET', 'HEAD']
 
-export default fp(async (app) => {
-  app.addHook('onRoute', (route) => {
-    if (![route.method].flat().some((method) => READS.includes(method))) return
-    const hooks = route.onRequest === undefined ? [] : [route.onRequest].flat()
-    route.onRequest = [awaitTurn, ...hooks]
-  })
-}, { name: 'fanfare-pipelining', fastify: '5.x' })
+export default fp(
+  async (app) => {
+    app.addHook('onRoute', (route) => {
+      if (![route.method].flat().some((method) => READS.includes(method))) return
+      const hooks = route.onRequest === undefined ? [] : [route.onRequest].flat()
+      route.onRequest = [awaitTurn, ...hooks]
+    })
+  },
+  { name: 'fanfare-pipelining', fastify: '5.x' },
+)
 
 function awaitTurn(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   if (READS.includes(request.method) && !hasTurn(reply)) afterTurn(reply, done)

@@ -39,10 +39,10 @@ export interface FanfareHub {
    */
   publishAll(events: readonly (EventInput & { topic: string })[]): Promise<Receipt[]>
   /**
-   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told by
-   * an item with `gap`. Ends when `signal` is aborted or the application closes.
-   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the iteration
-   * itself `log-unavailable`
+   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told
+   * by an item with `gap`. Ends when `signal` is aborted or the application closes.
+   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the
+   *   iteration itself `log-unavailable`
    */
   events(patterns: string | readonly string[], options?: EventsOptions): AsyncIterableIterator<HubEvent | EventGap>
   /**
@@ -56,7 +56,8 @@ export interface FanfareHub {
    */
   topic(topic: string): Promise<TopicInfo>
   /**
-   * Removes every event of a topic that is retained now. Streams and readers that have not been sent them are told of a gap.
+   * Removes every event of a topic that is retained now. Streams and readers that have not been sent them are told of a
+   * gap.
    * @returns how many events that were
    * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
    */
@@ -83,9 +84,12 @@ export interface FanfareHub {
   close(): Promise<void>
 }
 
-export default fp<Settings>(async (app, settings) => {
-  app.decorate('hub', createPublicHub(app.fanfareHub, createTokenIssuer(settings)))
-}, { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub'] })
+export default fp<Settings>(
+  async (app, settings) => {
+    app.decorate('hub', createPublicHub(app.fanfareHub, createTokenIssuer(settings)))
+  },
+  { name: 'fanfare-public-hub', fastify: '5.x', dependencies: ['fanfare-hub'] },
+)
 
 function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
   return {
@@ -94,7 +98,12 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
     events: (patterns, options) => hub.events(patterns, options),
     present(topic) {
       requireTopic(topic)
-      return hub.present(topic).map(({ subject, connections, since, info }) => ({ subject, connections, since: new Date(since).toISOString(), info: info ?? null }))
+      return hub.present(topic).map(({ subject, connections, since, info }) => ({
+        subject,
+        connections,
+        since: new Date(since).toISOString(),
+        info: info ?? null,
+      }))
     },
     topic: (topic) => hub.topic(topic),
     purge: (topic) => hub.purge(topic),

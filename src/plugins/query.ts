@@ -1,6 +1,6 @@
 /**
- * Refuses query parameters that a route does not know, and those that are given more than once where one value is taken.
- * Ignored, a misspelt `lastEventId` would lose events without a word.
+ * Refuses query parameters that a route does not know, and those that are given more than once where one value is
+ * taken. Ignored, a misspelt `lastEventId` would lose events without a word.
  */
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
@@ -21,21 +21,27 @@ declare module 'fastify' {
 /** The parameters of a route, by name; the value says whether one may be repeated. */
 type Parameters = ReadonlyMap<string, boolean>
 
-export default fp<Pick<Settings, 'queryToken'>>(async (app, { queryToken }) => {
-  app.addHook('onRoute', (route) => {
-    if (route.method === 'OPTIONS') return
-    const { properties = {} } = (route.schema?.querystring ?? {}) as { properties?: Record<string, TSchema> }
-    const parameters = new Map(Object.entries(properties).map(([name, schema]) => [name, isRepeatable(schema)]))
-    const documented = [...parameters.keys()]
-    // the auth plugin looks for these, and has words of its own for what is wrong with them
-    if (hooksOf(route).includes(app.authenticate)) parameters.set('ticket', true)
-    if (queryToken) parameters.set('token', true)
-    route.onRequest = [...hooksOf(route), (request, _reply, done) => {
-      if (!route.config?.anyQuery) check(request.query as Record<string, unknown>, parameters, documented)
-      done()
-    }]
-  })
-}, { name: 'fanfare-query', fastify: '5.x', dependencies: ['fanfare-auth'] })
+export default fp<Pick<Settings, 'queryToken'>>(
+  async (app, { queryToken }) => {
+    app.addHook('onRoute', (route) => {
+      if (route.method === 'OPTIONS') return
+      const { properties = {} } = (route.schema?.querystring ?? {}) as { properties?: Record<string, TSchema> }
+      const parameters = new Map(Object.entries(properties).map(([name, schema]) => [name, isRepeatable(schema)]))
+      const documented = [...parameters.keys()]
+      // the auth plugin looks for these, and has words of its own for what is wrong with them
+      if (hooksOf(route).includes(app.authenticate)) parameters.set('ticket', true)
+      if (queryToken) parameters.set('token', true)
+      route.onRequest = [
+        ...hooksOf(route),
+        (request, _reply, done) => {
+          if (!route.config?.anyQuery) check(request.query as Record<string, unknown>, parameters, documented)
+          done()
+        },
+      ]
+    })
+  },
+  { name: 'fanfare-query', fastify: '5.x', dependencies: ['fanfare-auth'] },
+)
 
 function hooksOf({ onRequest }: RouteOptions) {
   return onRequest === undefined ? [] : [onRequest].flat()
@@ -52,16 +58,22 @@ function check(query: Record<string, unknown>, parameters: Parameters, documente
 
 function unknown(name: string, documented: readonly string[]): Problem {
   const words = wordsFor(nearest(name, documented), documented)
-  return new Problem('unknown-parameter', `The query has ${quote(name)}, which is not known here: ${words}`, { errors: [{ path: `/${escape(name)}`, message: 'is not known' }] })
+  return new Problem('unknown-parameter', `The query has ${quote(name)}, which is not known here: ${words}`, {
+    errors: [{ path: `/${escape(name)}`, message: 'is not known' }],
+  })
 }
 
 function wordsFor(meant: string | undefined, documented: readonly string[]): string {
   if (meant !== undefined) return `did you mean ${quote(meant)}? Names are case-sensitive.`
-  return documented.length === 0 ? 'this route takes no parameters.' : `this route takes ${documented.map((name) => quote(name)).join(', ')}.`
+  return documented.length === 0
+    ? 'this route takes no parameters.'
+    : `this route takes ${documented.map((name) => quote(name)).join(', ')}.`
 }
 
 function invalid(name: string, message: string): Problem {
-  return new Problem('invalid-request', `The query parameter ${quote(name)} ${message}, and takes one value.`, { errors: [{ path: `/${escape(name)}`, message }] })
+  return new Problem('invalid-request', `The query parameter ${quote(name)} ${message}, and takes one value.`, {
+    errors: [{ path: `/${escape(name)}`, message }],
+  })
 }
 
 function isRepeatable(schema: TSchema): boolean {

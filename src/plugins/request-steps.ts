@@ -1,6 +1,6 @@
 /**
- * What is done for every request and every answer, in one hook a phase: running a hook of Fastify's costs a publish more than
- * most of these steps do.
+ * What is done for every request and every answer, in one hook a phase: running a hook of Fastify's costs a publish
+ * more than most of these steps do.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -22,19 +22,28 @@ declare module 'fastify' {
 }
 
 /** To be registered before CORS. */
-export const preparation = fp(async (app) => {
-  app.addHook('onRequest', steps(app, 'prepareEach'))
-}, { name: 'fanfare-preparation', fastify: '5.x' })
+export const preparation = fp(
+  async (app) => {
+    app.addHook('onRequest', steps(app, 'prepareEach'))
+  },
+  { name: 'fanfare-preparation', fastify: '5.x' },
+)
 
 /** To be registered behind CORS. */
-export const checks = fp(async (app) => {
-  app.addHook('onRequest', steps(app, 'checkEach'))
-  const before = steps(app, 'beforeEachAnswer')
-  app.addHook('onSend', (request, reply, payload, done) => before(request, reply, () => done(null, payload)))
-  app.addHook('onResponse', steps(app, 'afterEachAnswer'))
-}, { name: 'fanfare-checks', fastify: '5.x' })
+export const checks = fp(
+  async (app) => {
+    app.addHook('onRequest', steps(app, 'checkEach'))
+    const before = steps(app, 'beforeEachAnswer')
+    app.addHook('onSend', (request, reply, payload, done) => before(request, reply, () => done(null, payload)))
+    app.addHook('onResponse', steps(app, 'afterEachAnswer'))
+  },
+  { name: 'fanfare-checks', fastify: '5.x' },
+)
 
-/** Decorates the application with a way to add steps. Returns a hook that runs them in the order in which they were added. */
+/**
+ * Decorates the application with a way to add steps. Returns a hook that runs them in the order in which they were
+ * added.
+ */
 function steps(app: FastifyInstance, name: 'prepareEach' | 'checkEach' | 'beforeEachAnswer' | 'afterEachAnswer') {
   const added: Step[] = []
   app.decorate(name, (step: Step) => void added.push(step))

@@ -1,37 +1,43 @@
 /**
- * What becomes of a body that is still on its way when its request is answered, as that of a refused request is. The answer
- * says that the connection closes, and the rest is read and dropped for a while: a connection that is closed while something
- * is unread is reset, and the client may lose the answer (RFC 9112, 9.6).
+ * What becomes of a body that is still on its way when its request is answered, as that of a refused request is. The
+ * answer says that the connection closes, and the rest is read and dropped for a while: a connection that is closed
+ * while something is unread is reset, and the client may lose the answer (RFC 9112, 9.6).
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** How much of the rest is read, in bytes: as much as the largest batch, for clients that read no answer before they have sent everything. */
+/**
+ * How much of the rest is read, in bytes: as much as the largest batch, for clients that read no answer before they
+ * have sent everything.
+ */
 const DROPPED_AT_MOST = 16 * 1024 * 1024
 /** How long the rest is read at most, in milliseconds. */
 const DROP_TIME = 10_000
 /** How long a client that has sent more has to read its answer, in milliseconds. */
 const LINGER = 1_000
 
-export default fp<{ bodyTimeout: number }>(async (app, { bodyTimeout }) => {
-  app.addHook('onSend', (request, reply, payload, done) => {
-    if (!isBodyUnderWay(request)) return done(null, payload)
-    // The rest may have come with the head and be parsed by now: a refusal in the first turn is sent in the next one.
-    setImmediate(() => {
-      if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)
-      done(null, payload)
+export default fp<{ bodyTimeout: number }>(
+  async (app, { bodyTimeout }) => {
+    app.addHook('onSend', (request, reply, payload, done) => {
+      if (!isBodyUnderWay(request)) return done(null, payload)
+      // The rest may have come with the head and be parsed by now: a refusal in the first turn is sent in the next one.
+      setImmediate(() => {
+        if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)
+        done(null, payload)
+      })
     })
-  })
 
-  // On HTTP/2 the rest holds up nothing but its own stream, which is ended after a while.
-  app.afterEachAnswer(({ raw }) => {
-    if (raw.httpVersionMajor === 1 || !hasBody(raw) || raw.complete || raw.destroyed) return
-    const timer = setTimeout(() => raw.destroy(), Math.min(bodyTimeout, DROP_TIME)).unref()
-    raw.once('close', () => clearTimeout(timer))
-  })
-}, { name: 'fanfare-slow-requests', fastify: '5.x', dependencies: ['fanfare-checks'] })
+    // On HTTP/2 the rest holds up nothing but its own stream, which is ended after a while.
+    app.afterEachAnswer(({ raw }) => {
+      if (raw.httpVersionMajor === 1 || !hasBody(raw) || raw.complete || raw.destroyed) return
+      const timer = setTimeout(() => raw.destroy(), Math.min(bodyTimeout, DROP_TIME)).unref()
+      raw.once('close', () => clearTimeout(timer))
+    })
+  },
+  { name: 'fanfare-slow-requests', fastify: '5.x', dependencies: ['fanfare-checks'] },
+)
 
 /** Whether a request on HTTP/1 has a body of which something is still to come. */
 export function isBodyUnderWay({ raw }: FastifyRequest): boolean {
@@ -52,7 +58,10 @@ export function closeAfter(request: FastifyRequest, reply: FastifyReply, bodyTim
   socket.destroySoon = () => linger(socket, Math.min(bodyTimeout, DROP_TIME))
 }
 
-/** Ends this side of a connection, drops what the other side still sends, and closes it when that has ended or takes too long. */
+/**
+ * Ends this side of a connection, drops what the other side still sends, and closes it when that has ended or takes too
+ * long.
+ */
 function linger(socket: Socket, time: number): void {
   const timer = setTimeout(() => socket.destroy(), time).unref()
   socket.once('close', () => clearTimeout(timer))

@@ -1,6 +1,6 @@
 /**
- * Answers that their clients do not read. Node waits for ever until a peer takes what it was sent. An answer of which nothing
- * is taken for a time is given up with its connection. Event streams have sinks that look after themselves.
+ * Answers that their clients do not read. Node waits for ever until a peer takes what it was sent. An answer of which
+ * nothing is taken for a time is given up with its connection. Event streams have sinks that look after themselves.
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
@@ -13,7 +13,10 @@ import type { Settings } from '../settings.js'
 const LOOKS = 4
 const MIN_INTERVAL = 50
 const MAX_INTERVAL = 1_000
-/** The least of an answer that has to be taken within the time, in bytes, where it cannot be seen what is taken of a write. */
+/**
+ * The least of an answer that has to be taken within the time, in bytes, where it cannot be seen what is taken of a
+ * write.
+ */
 const PART = 64 * 1024
 
 /** An answer that was not taken at once. */
@@ -34,8 +37,9 @@ declare module 'fastify' {
 }
 
 /**
- * The answers that were given to Node and are not known to be taken. A Set whose entries come and go leaves tables behind, each
- * of which keeps the next one and every answer that was in it (docs/performance.md); slots of an array are used again.
+ * The answers that were given to Node and are not known to be taken. A Set whose entries come and go leaves tables
+ * behind, each of which keeps the next one and every answer that was in it (docs/performance.md); slots of an array are
+ * used again.
  */
 class GivenAnswers {
   readonly #slots: (Answer | undefined)[] = []
@@ -55,46 +59,52 @@ class GivenAnswers {
     this.#free.push(slot)
   }
 
-  * [Symbol.iterator](): Generator<[answer: Answer, slot: number]> {
+  *[Symbol.iterator](): Generator<[answer: Answer, slot: number]> {
     for (const [slot, answer] of this.#slots.entries()) if (answer) yield [answer, slot]
   }
 }
 
-export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(async (app, { slowTimeout, native }) => {
-  const given = new GivenAnswers()
-  let watched = new Map<Answer, Watched>()
+export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(
+  async (app, { slowTimeout, native }) => {
+    const given = new GivenAnswers()
+    let watched = new Map<Answer, Watched>()
 
-  app.decorateReply('answerSlot', -1)
-  app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = given.add(reply.raw)))
-  app.afterEachAnswer((_request, { raw, answerSlot }) => given.delete(raw, answerSlot))
-  const timer = setInterval(() => look(performance.now()), Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / LOOKS))).unref()
-  app.addHook('onClose', async () => clearInterval(timer))
+    app.decorateReply('answerSlot', -1)
+    app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = given.add(reply.raw)))
+    app.afterEachAnswer((_request, { raw, answerSlot }) => given.delete(raw, answerSlot))
+    const timer = setInterval(
+      () => look(performance.now()),
+      Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / LOOKS)),
+    ).unref()
+    app.addHook('onClose', async () => clearInterval(timer))
 
-  function look(now: number): void {
-    const seen = new Map<Answer, Watched>()
-    for (const [answer, slot] of given) {
-      const waiting = waitingOf(answer, native)
-      const last = watched.get(answer)
-      if (isGone(answer)) given.delete(answer, slot)
-      else if (waiting === 0 || waiting !== last?.waiting) seen.set(answer, { waiting, since: now })
-      else if (now - last.since < timeOf(answer, waiting)) seen.set(answer, last)
-      else end(answer, slot)
+    function look(now: number): void {
+      const seen = new Map<Answer, Watched>()
+      for (const [answer, slot] of given) {
+        const waiting = waitingOf(answer, native)
+        const last = watched.get(answer)
+        if (isGone(answer)) given.delete(answer, slot)
+        else if (waiting === 0 || waiting !== last?.waiting) seen.set(answer, { waiting, since: now })
+        else if (now - last.since < timeOf(answer, waiting)) seen.set(answer, last)
+        else end(answer, slot)
+      }
+      watched = seen
     }
-    watched = seen
-  }
 
-  function timeOf(answer: Answer, waiting: number): number {
-    const isSeen = native.directWriter && !(answer instanceof Http2ServerResponse)
-    return isSeen ? slowTimeout : slowTimeout * Math.max(1, waiting / PART)
-  }
+    function timeOf(answer: Answer, waiting: number): number {
+      const isSeen = native.directWriter && !(answer instanceof Http2ServerResponse)
+      return isSeen ? slowTimeout : slowTimeout * Math.max(1, waiting / PART)
+    }
 
-  function end(answer: Answer, slot: number): void {
-    app.log.info({ waiting: waitingOf(answer, native) }, 'answer given up: its client does not read it')
-    given.delete(answer, slot)
-    if (answer instanceof Http2ServerResponse) answer.stream.destroy()
-    else answer.destroy()
-  }
-}, { name: 'fanfare-unread-answers', fastify: '5.x', dependencies: ['fanfare-checks'] })
+    function end(answer: Answer, slot: number): void {
+      app.log.info({ waiting: waitingOf(answer, native) }, 'answer given up: its client does not read it')
+      given.delete(answer, slot)
+      if (answer instanceof Http2ServerResponse) answer.stream.destroy()
+      else answer.destroy()
+    }
+  },
+  { name: 'fanfare-unread-answers', fastify: '5.x', dependencies: ['fanfare-checks'] },
+)
 
 function isGone(answer: Answer): boolean {
   return answer instanceof Http2ServerResponse ? answer.stream.destroyed : answer.destroyed || answer.writableFinished
@@ -105,5 +115,6 @@ function waitingOf(answer: Answer, native: NativePaths): number {
   if (answer instanceof Http2ServerResponse) return answer.stream.writableLength
   const { socket } = answer
   if (!socket) return 0 // answers to earlier requests of the connection come first
-  return socket.writableLength + (native.directWriter ? queueSizeOf(socket) ?? 0 : 0) // the latter says how much the kernel has taken of one write
+  // the latter says how much the kernel has taken of one write
+  return socket.writableLength + (native.directWriter ? (queueSizeOf(socket) ?? 0) : 0)
 }

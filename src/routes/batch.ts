@@ -1,7 +1,8 @@
 /**
- * The body of a batch. It may have many megabytes, and `JSON.parse` would hold the event loop for all of them: so it is split
- * into the texts of its events, and each of these is parsed on its own, a few milliseconds of them in a turn. A small body is
- * parsed as a whole, which takes half the time; when anything is wrong with it, it is split too, to say what.
+ * The body of a batch. It may have many megabytes, and `JSON.parse` would hold the event loop for all of them: so it is
+ * split into the texts of its events, and each of these is parsed on its own, a few milliseconds of them in a turn. A
+ * small body is parsed as a whole, which takes half the time; when anything is wrong with it, it is split too, to say
+ * what.
  */
 import { isUtf8 } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -51,7 +52,8 @@ function readSmall(body: Buffer, events: IncomingEvents): CheckedEvent[] | undef
 
 /** Returns the events of a batch; `undefined` when it has no array of them, or something else too. */
 function eventsOf(parsed: unknown): unknown[] | undefined {
-  if (typeof parsed !== 'object' || parsed === null || !('events' in parsed) || Object.keys(parsed).length > 1) return undefined
+  if (typeof parsed !== 'object' || parsed === null || !('events' in parsed) || Object.keys(parsed).length > 1)
+    return undefined
   return Array.isArray(parsed.events) ? parsed.events : undefined
 }
 
@@ -86,16 +88,28 @@ async function nextSlice(): Promise<TimeSlice> {
 function naming(err: unknown, index: number): unknown {
   if (err instanceof HubError) err.index = index
   if (!(err instanceof Problem) || err.extensions['errors'] !== undefined) return err
-  return new Problem(err.code, err.message, { ...err.extensions, errors: [{ path: pathOf(index), message: err.message }] })
+  return new Problem(err.code, err.message, {
+    ...err.extensions,
+    errors: [{ path: pathOf(index), message: err.message }],
+  })
 }
 
 function pathOf(index: number): string {
   return `/events/${index}`
 }
 
-const TAB = 0x09, LF = 0x0a, CR = 0x0d, SPACE = 0x20
-const QUOTE = 0x22, BACKSLASH = 0x5c, COMMA = 0x2c, COLON = 0x3a
-const OPENING_BRACKET = 0x5b, CLOSING_BRACKET = 0x5d, OPENING_BRACE = 0x7b, CLOSING_BRACE = 0x7d
+const TAB = 0x09,
+  LF = 0x0a,
+  CR = 0x0d,
+  SPACE = 0x20
+const QUOTE = 0x22,
+  BACKSLASH = 0x5c,
+  COMMA = 0x2c,
+  COLON = 0x3a
+const OPENING_BRACKET = 0x5b,
+  CLOSING_BRACKET = 0x5d,
+  OPENING_BRACE = 0x7b,
+  CLOSING_BRACE = 0x7d
 /** `[` and `{` differ in this bit only, and so do `]` and `}`. */
 const BRACE_BIT = 0x20
 /** What other JSON values than objects begin with. */
@@ -109,8 +123,8 @@ const SPACE_PART = 256 * 1024
 export const TOO_LONG = Symbol('an event that is too long')
 
 /**
- * Yields the text of each event of a batch, which may be no JSON; `undefined` now and then where there is nothing but white
- * space; and `TOO_LONG` in the place of an event that is too long. Everything around the events is checked.
+ * Yields the text of each event of a batch, which may be no JSON; `undefined` now and then where there is nothing but
+ * white space; and `TOO_LONG` in the place of an event that is too long. Everything around the events is checked.
  * @param maxLength the most bytes of an event
  * @throws Problem `invalid-json`, `invalid-request`
  */
@@ -236,5 +250,7 @@ function isSpace(byte: number | undefined): boolean {
 }
 
 function wrongShape(path: string, message: string): Problem {
-  return new Problem('invalid-request', `The body is not as it should be: ${path === '' ? 'it' : path} ${message}.`, { errors: [{ path, message }] })
+  return new Problem('invalid-request', `The body is not as it should be: ${path === '' ? 'it' : path} ${message}.`, {
+    errors: [{ path, message }],
+  })
 }

@@ -8,7 +8,17 @@ import { mapInTurns } from '../event-loop/time-slice.js'
 import { rfc3339 } from '../hub/stream-info.js'
 import type { Subscriber } from '../hub/subscriber.js'
 import { requirePattern } from '../model/topic.js'
-import { Closed, Connection, ConnectionParams, ConnectionsPage, ConnectionsQuery, HeldTopics, RenewedToken, SubjectQuery, TopicsChange } from '../schemas/connection.js'
+import {
+  Closed,
+  Connection,
+  ConnectionParams,
+  ConnectionsPage,
+  ConnectionsQuery,
+  HeldTopics,
+  RenewedToken,
+  SubjectQuery,
+  TopicsChange,
+} from '../schemas/connection.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
@@ -25,75 +35,129 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   const { fanfareHub: hub } = app
   const onRequest = [app.authenticate, tokenRequired('see or change a stream')]
 
-  app.get('/connections/:id', { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } }, async (request) =>
-    hub.describe(own(request, request.params.id)))
+  app.get(
+    '/connections/:id',
+    { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } },
+    async (request) => hub.describe(own(request, request.params.id)),
+  )
 
-  app.get('/connections', { onRequest, schema: { querystring: ConnectionsQuery, response: { 200: ConnectionsPage } } }, async (request) => {
-    authorizeAdmin(request.fanfarePrincipal!, 'see who is connected')
-    const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = request.query
-    const count = readCount('limit', limit, 1, MAX_LIMIT)
-    if (topic !== undefined) requirePattern(topic)
-    const { subscribers, more } = await hub.connections.page(after, count, ({ info, feed: { selection } }) =>
-      (subject === undefined || info.principal.subject === subject)
-      && (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)))
-    const page = subscribers.slice(0, fitting(subscribers))
-    const described = await mapInTurns(page, (subscriber) => hub.describe(subscriber))
-    return { connections: described, more: more || page.length < subscribers.length, cursor: described.at(-1)?.id ?? null }
-  })
+  app.get(
+    '/connections',
+    { onRequest, schema: { querystring: ConnectionsQuery, response: { 200: ConnectionsPage } } },
+    async (request) => {
+      authorizeAdmin(request.fanfarePrincipal!, 'see who is connected')
+      const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = request.query
+      const count = readCount('limit', limit, 1, MAX_LIMIT)
+      if (topic !== undefined) requirePattern(topic)
+      const { subscribers, more } = await hub.connections.page(
+        after,
+        count,
+        ({ info, feed: { selection } }) =>
+          (subject === undefined || info.principal.subject === subject) &&
+          (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
+      )
+      const page = subscribers.slice(0, fitting(subscribers))
+      const described = await mapInTurns(page, (subscriber) => hub.describe(subscriber))
+      return {
+        connections: described,
+        more: more || page.length < subscribers.length,
+        cursor: described.at(-1)?.id ?? null,
+      }
+    },
+  )
 
-  app.patch('/connections/:id', { onRequest, bodyLimit: SMALL_BODY, schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } } }, async (request) => {
-    const { subscribe = [], unsubscribe = [], replay = 0 } = request.body
-    if (subscribe.length > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`)
-    const subscriber = own(request, request.params.id);
-    [...subscribe, ...unsubscribe].forEach(requirePattern)
-    authorizeChange(request, subscriber, subscribe)
-    requireOwnTopics(subscribe)
-    const { selection } = subscriber.feed
-    const topics = new Set([...selection.patterns, ...subscribe])
-    for (const pattern of unsubscribe) topics.delete(pattern)
-    if (topics.size > MAX_PATTERNS) throw new Problem('invalid-request', `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`)
-    const added = selection.of([...topics].filter((pattern) => !selection.patterns.includes(pattern)), false)
-    const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
-    if (wanted && subscriber.replays.length >= MAX_REPLAYS) throw new Problem('rate-limited', `The stream does not read: ${MAX_REPLAYS} replays wait to be sent.`)
-    hub.move(subscriber, selection.of(topics), wanted)
-    return { topics: [...subscriber.feed.selection.patterns] }
-  })
+  app.patch(
+    '/connections/:id',
+    {
+      onRequest,
+      bodyLimit: SMALL_BODY,
+      schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } },
+    },
+    async (request) => {
+      const { subscribe = [], unsubscribe = [], replay = 0 } = request.body
+      if (subscribe.length > MAX_PATTERNS)
+        throw new Problem(
+          'invalid-request',
+          `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`,
+        )
+      const subscriber = own(request, request.params.id)
+      ;[...subscribe, ...unsubscribe].forEach(requirePattern)
+      authorizeChange(request, subscriber, subscribe)
+      requireOwnTopics(subscribe)
+      const { selection } = subscriber.feed
+      const topics = new Set([...selection.patterns, ...subscribe])
+      for (const pattern of unsubscribe) topics.delete(pattern)
+      if (topics.size > MAX_PATTERNS)
+        throw new Problem(
+          'invalid-request',
+          `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`,
+        )
+      const added = selection.of(
+        [...topics].filter((pattern) => !selection.patterns.includes(pattern)),
+        false,
+      )
+      const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
+      if (wanted && subscriber.replays.length >= MAX_REPLAYS)
+        throw new Problem('rate-limited', `The stream does not read: ${MAX_REPLAYS} replays wait to be sent.`)
+      hub.move(subscriber, selection.of(topics), wanted)
+      return { topics: [...subscriber.feed.selection.patterns] }
+    },
+  )
 
-  app.put('/connections/:id/token', { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } }, async (request) => {
-    const principal = request.fanfarePrincipal!
-    const subscriber = own(request, request.params.id)
-    const { info, feed: { selection } } = subscriber
-    if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
-      throw new Problem('not-granted', 'The new token is of another subject than the stream: its "sub" has to be the same.')
-    }
-    if (request.fanfareToken!.source !== 'header') throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
-    const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
-    const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
-    const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
-    hub.renew(subscriber, principal, isNarrower ? selection.of(granted, presence) : undefined)
-    return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
-  })
+  app.put(
+    '/connections/:id/token',
+    { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } },
+    async (request) => {
+      const principal = request.fanfarePrincipal!
+      const subscriber = own(request, request.params.id)
+      const {
+        info,
+        feed: { selection },
+      } = subscriber
+      if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
+        throw new Problem(
+          'not-granted',
+          'The new token is of another subject than the stream: its "sub" has to be the same.',
+        )
+      }
+      if (request.fanfareToken!.source !== 'header')
+        throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
+      const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
+      const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
+      const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
+      hub.renew(subscriber, principal, isNarrower ? selection.of(granted, presence) : undefined)
+      return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
+    },
+  )
 
   app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
     own(request, request.params.id).end('revoked')
     return reply.code(204).send()
   })
 
-  app.delete('/connections', { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } }, async (request) => {
-    authorizeAdmin(request.fanfarePrincipal!, "end other subjects' streams")
-    const { subject } = request.query
-    return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
-  })
+  app.delete(
+    '/connections',
+    { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } },
+    async (request) => {
+      authorizeAdmin(request.fanfarePrincipal!, "end other subjects' streams")
+      const { subject } = request.query
+      return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
+    },
+  )
 
   /** The stream of an id, if it is the bearer's own, or the bearer an admin. */
   function own(request: FastifyRequest, id: string): Subscriber {
     const { admin, subject } = request.fanfarePrincipal!
     const subscriber = hub.connections.get(id)
-    if (!subscriber) throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
+    if (!subscriber)
+      throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
     if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
-    throw new Problem('not-granted', subject === undefined
-      ? 'The token has no "sub": a stream belongs to the subject of its token.'
-      : 'The stream is another subject\'s: the token needs the same "sub", or "admin": true.')
+    throw new Problem(
+      'not-granted',
+      subject === undefined
+        ? 'The token has no "sub": a stream belongs to the subject of its token.'
+        : 'The stream is another subject\'s: the token needs the same "sub", or "admin": true.',
+    )
   }
 
   /** What is added has to be granted to the stream itself, by the token that it has now, and to whoever asks. */
@@ -102,7 +166,11 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     if (!asking.admin) authorize(asking, 'subscribe', added)
     for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
       const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
-      if (refused !== undefined) throw new Problem('not-granted', `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`)
+      if (refused !== undefined)
+        throw new Problem(
+          'not-granted',
+          `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`,
+        )
     }
   }
 }
@@ -112,6 +180,9 @@ export default connections
 /** How many streams fit into a page with their topics; one at least. */
 function fitting(subscribers: readonly Subscriber[]): number {
   let length = 0
-  const full = subscribers.findIndex(({ feed: { selection } }) => (length += selection.patterns.reduce((sum, pattern) => sum + pattern.length, 0)) > MAX_TOPIC_LENGTH)
+  const full = subscribers.findIndex(
+    ({ feed: { selection } }) =>
+      (length += selection.patterns.reduce((sum, pattern) => sum + pattern.length, 0)) > MAX_TOPIC_LENGTH,
+  )
   return full < 0 ? subscribers.length : Math.max(1, full)
 }

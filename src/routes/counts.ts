@@ -9,5 +9,8 @@ import { Problem } from '../errors.js'
 export function readCount(name: string, text: string, min: number, max: number): number {
   const count = /^\d{1,9}$/.test(text) ? Number(text) : NaN
   if (count >= min && count <= max) return count
-  throw new Problem('invalid-request', `${name} is a whole number from ${min} to ${max.toLocaleString('en')}${name === 'replay' ? ', or "all", or "latest"' : ''}.`)
+  throw new Problem(
+    'invalid-request',
+    `${name} is a whole number from ${min} to ${max.toLocaleString('en')}${name === 'replay' ? ', or "all", or "latest"' : ''}.`,
+  )
 }

@@ -15,31 +15,53 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const { fanfareHub: hub } = app
   const onRequest = [app.authenticate, tokenRequired('see or move a named cursor')]
 
-  app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) =>
-    ({ cursors: hub.cursors.list(requireSubject(request.fanfarePrincipal!)).map(show) }))
+  app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
+    cursors: hub.cursors.list(requireSubject(request.fanfarePrincipal!)).map(show),
+  }))
 
-  app.get('/cursors/:name', { onRequest, schema: { params: CursorParams, response: { 200: NamedCursorShape } } }, async (request) => {
-    const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
-    return show(hub.cursors.get(cursor) ?? notFound(cursor))
-  })
+  app.get(
+    '/cursors/:name',
+    { onRequest, schema: { params: CursorParams, response: { 200: NamedCursorShape } } },
+    async (request) => {
+      const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+      return show(hub.cursors.get(cursor) ?? notFound(cursor))
+    },
+  )
 
-  app.put('/cursors/:name', { onRequest, bodyLimit: SMALL_BODY, schema: { params: CursorParams, body: Acknowledgement, response: { 200: NamedCursorShape } } }, async (request) => {
-    const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
-    return show(await hub.cursors.acknowledge(cursor, readAcknowledged(request.body.id)))
-  })
+  app.put(
+    '/cursors/:name',
+    {
+      onRequest,
+      bodyLimit: SMALL_BODY,
+      schema: { params: CursorParams, body: Acknowledgement, response: { 200: NamedCursorShape } },
+    },
+    async (request) => {
+      const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+      return show(await hub.cursors.acknowledge(cursor, readAcknowledged(request.body.id)))
+    },
+  )
 
   app.delete('/cursors/:name', { onRequest, schema: { params: CursorParams } }, async (request, reply) => {
     const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
-    if (!await hub.cursors.delete(cursor)) notFound(cursor)
+    if (!(await hub.cursors.delete(cursor))) notFound(cursor)
     return reply.code(204).send()
   })
 
   /** @throws Problem `invalid-cursor` where it is no position of this log */
   function readAcknowledged(id: string): number {
     const cursor = parseCursor(id)
-    if (!cursor) throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
-    if (cursor.epoch !== hub.epoch) throw new Problem('invalid-cursor', `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`)
-    if (cursor.sequence > hub.head) throw new Problem('invalid-cursor', `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`)
+    if (!cursor)
+      throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
+    if (cursor.epoch !== hub.epoch)
+      throw new Problem(
+        'invalid-cursor',
+        `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`,
+      )
+    if (cursor.sequence > hub.head)
+      throw new Problem(
+        'invalid-cursor',
+        `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`,
+      )
     return cursor.sequence
   }
 }
@@ -51,8 +73,10 @@ export default cursors
  * @throws Problem `invalid-request` where the name is none, or the principal has no subject
  */
 export function readCursorName({ subject }: Principal, name: string): CursorName {
-  if (!CURSOR_NAME.test(name)) throw new Problem('invalid-request', 'A named cursor is called by 1 to 64 of letters, digits, "-" and "_".')
-  if (subject === undefined) throw new Problem('invalid-request', 'A named cursor belongs to a subject: the token needs a "sub".')
+  if (!CURSOR_NAME.test(name))
+    throw new Problem('invalid-request', 'A named cursor is called by 1 to 64 of letters, digits, "-" and "_".')
+  if (subject === undefined)
+    throw new Problem('invalid-request', 'A named cursor belongs to a subject: the token needs a "sub".')
   return { subject, name }
 }
 
@@ -62,7 +86,8 @@ function readOwn(principal: Principal, name: string): CursorName {
 }
 
 function requireSubject({ subject }: Principal): string {
-  if (subject === undefined) throw new Problem('not-granted', 'The token has no "sub": a named cursor belongs to the subject of its token.')
+  if (subject === undefined)
+    throw new Problem('not-granted', 'The token has no "sub": a named cursor belongs to the subject of its token.')
   return subject
 }
 

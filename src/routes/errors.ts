@@ -10,10 +10,14 @@ const errors: FastifyPluginAsyncTypebox = async (app) => {
     errors: (Object.keys(refusals) as ProblemCode[]).map(describe),
   }))
 
-  app.get('/errors/:code', { schema: { params: Type.Object({ code: Type.String() }), response: { 200: Refusal } } }, async ({ params: { code } }) => {
-    if (!isCode(code)) throw new Problem('not-found', `There is no error ${quote(code)}.`)
-    return describe(code)
-  })
+  app.get(
+    '/errors/:code',
+    { schema: { params: Type.Object({ code: Type.String() }), response: { 200: Refusal } } },
+    async ({ params: { code } }) => {
+      if (!isCode(code)) throw new Problem('not-found', `There is no error ${quote(code)}.`)
+      return describe(code)
+    },
+  )
 }
 
 export default errors

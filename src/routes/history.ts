@@ -23,12 +23,23 @@ const MAX_BYTES = 1024 * 1024
  * @returns the page as JSON, of the shape `History`
  * @throws Problem `invalid-cursor`, `invalid-request`
  */
-export async function readHistory(hub: Hub, selection: Selection, { after, limit, last }: EventsQuery): Promise<Buffer> {
+export async function readHistory(
+  hub: Hub,
+  selection: Selection,
+  { after, limit, last }: EventsQuery,
+): Promise<Buffer> {
   if (last !== undefined && (after !== undefined || limit !== undefined)) {
-    throw new Problem('invalid-request', 'Ask for the newest events (last) or for those behind a cursor (after, limit), not for both.')
+    throw new Problem(
+      'invalid-request',
+      'Ask for the newest events (last) or for those behind a cursor (after, limit), not for both.',
+    )
   }
-  const count = last === undefined ? readCount('limit', limit ?? String(DEFAULT_LIMIT), 1, MAX_LIMIT) : readCount('last', last, 1, MAX_LIMIT)
-  const start = last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
+  const count =
+    last === undefined
+      ? readCount('limit', limit ?? String(DEFAULT_LIMIT), 1, MAX_LIMIT)
+      : readCount('last', last, 1, MAX_LIMIT)
+  const start =
+    last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
   const page = await readPage(hub, selection, start.sequence, count, last !== undefined)
   const reason = start.reason ?? (after !== undefined && page.gap ? 'expired' : undefined)
   const oldest = page.events[0]
@@ -46,7 +57,11 @@ async function readPage(hub: Hub, selection: Selection, after: number, count: nu
   let page = await hub.read(selection, { after, events: count, bytes: MAX_BYTES })
   let size = sizeOf(page.events)
   while (isWhole && page.more && page.events.length < count && size < MAX_BYTES) {
-    const next = await hub.read(selection, { after: page.position, events: count - page.events.length, bytes: MAX_BYTES - size })
+    const next = await hub.read(selection, {
+      after: page.position,
+      events: count - page.events.length,
+      bytes: MAX_BYTES - size,
+    })
     size += sizeOf(next.events)
     page = { ...next, events: [...page.events, ...next.events] }
   }
@@ -60,7 +75,11 @@ function sizeOf(events: readonly StoredEvent[]): number {
 function startAfter(hub: Hub, after: string | undefined): { sequence: number; reason: 'epoch' | 'future' | undefined } {
   if (after === undefined) return { sequence: 0, reason: undefined }
   const cursor = parseCursor(after)
-  if (!cursor) throw new Problem('invalid-cursor', `${quote(after)} is no cursor: take one from an "id" or a "cursor" that the hub has sent.`)
+  if (!cursor)
+    throw new Problem(
+      'invalid-cursor',
+      `${quote(after)} is no cursor: take one from an "id" or a "cursor" that the hub has sent.`,
+    )
   if (cursor.epoch !== hub.epoch) return { sequence: 0, reason: 'epoch' }
   if (cursor.sequence > hub.head) return { sequence: 0, reason: 'future' }
   return { sequence: cursor.sequence, reason: undefined }

@@ -43,13 +43,15 @@ export class IncomingEvents {
   }
 
   /**
-   * Parses one event. After a large one the event loop should get its turn before `check`: each of them takes milliseconds.
+   * Parses one event. After a large one the event loop should get its turn before `check`: each of them takes
+   * milliseconds.
    * @param text UTF-8, or a string that is ASCII
    * @throws Problem
    */
   parse(text: Buffer | string): unknown {
     if (text.length > this.maxLength) throw this.tooLong()
-    if (typeof text !== 'string' && !isUtf8(text)) throw new Problem('invalid-encoding', `The ${this.#kind} is not UTF-8.`)
+    if (typeof text !== 'string' && !isUtf8(text))
+      throw new Problem('invalid-encoding', `The ${this.#kind} is not UTF-8.`)
     return parseJson(text, `The ${this.#kind}`, tooDeep)
   }
 
@@ -95,6 +97,9 @@ export class IncomingEvents {
 
   /** The refusal of an event that has more than `maxLength` bytes. */
   tooLong(): Problem {
-    return new Problem('event-too-large', `The ${this.#kind} has more than the ${this.maxLength} bytes that an event may have as it is sent.`)
+    return new Problem(
+      'event-too-large',
+      `The ${this.#kind} has more than the ${this.maxLength} bytes that an event may have as it is sent.`,
+    )
   }
 }

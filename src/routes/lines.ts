@@ -11,8 +11,8 @@ const NEWLINE = 0x0a
 export type Line = Buffer | string
 
 /**
- * Splits a body into lines, as many at a time as have come; they are split one by one as they are used. A line that is too
- * long is given as far as it has come.
+ * Splits a body into lines, as many at a time as have come; they are split one by one as they are used. A line that is
+ * too long is given as far as it has come.
  * @param waiting how long is waited for more; who reads the lines renews it
  * @throws Problem `request-timeout`, `invalid-request` when the body is cut off
  */

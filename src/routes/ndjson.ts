@@ -12,11 +12,13 @@ import type { StreamReceipt } from '../schemas/event.js'
 import { IncomingEvents, LARGE_EVENT, type Publisher } from './incoming-events.js'
 import { isBlank, readLines, type Line } from './lines.js'
 
-/** How many bytes of lines may wait while other events are being stored, unless events of `WAITING_WORK` wait before. */
+/**
+ * How many bytes of lines may wait while other events are being stored, unless events of `WAITING_WORK` wait before.
+ */
 const WAITING_BYTES = 512 * 1024
 /**
- * How much work of storing may wait: that of an event is 1, and as much again for each topic. A log stores all of it in one
- * turn of the event loop, and a topic costs it about as much as an event.
+ * How much work of storing may wait: that of an event is 1, and as much again for each topic. A log stores all of it in
+ * one turn of the event loop, and a topic costs it about as much as an event.
  */
 const WAITING_WORK = 1.2 * BATCH_MAX
 
@@ -32,7 +34,12 @@ export interface UploadLimits {
  * @param publisher is asked for each line, and again before events are stored
  * @throws Problem with the members `line` (from 1: the first that is not stored) and `accepted`
  */
-export async function publishLines(hub: Hub, publisher: Publisher, body: Readable, { maxEventSize, uploadIdle }: UploadLimits): Promise<StreamReceipt> {
+export async function publishLines(
+  hub: Hub,
+  publisher: Publisher,
+  body: Readable,
+  { maxEventSize, uploadIdle }: UploadLimits,
+): Promise<StreamReceipt> {
   const events = new IncomingEvents(hub, publisher, maxEventSize, 'line')
   const storing = new Storing(hub, publisher)
   const check = () => {
@@ -46,7 +53,8 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   async function take(lines: Iterable<Line>): Promise<void> {
     let slice = new TimeSlice()
     for (const sent of lines) {
-      const text = typeof sent === 'string' ? sent : withoutMark(sent) // files that were joined have marks at the start of later lines
+      // files that were joined have marks at the start of later lines
+      const text = typeof sent === 'string' ? sent : withoutMark(sent)
       if (!isBlank(text)) {
         const input = events.parse(text)
         if (text.length > LARGE_EVENT) await nextTurn()
@@ -77,7 +85,10 @@ export async function publishLines(hub: Hub, publisher: Publisher, body: Readabl
   return storing.receipt
 }
 
-/** Stores events in the order in which they are added: those that come while others are being stored are stored together. */
+/**
+ * Stores events in the order in which they are added: those that come while others are being stored are stored
+ * together.
+ */
 class Storing {
   readonly receipt: StreamReceipt = { accepted: 0, duplicates: 0, lastId: null }
   /** The line of the first event that could not be stored. */
@@ -98,7 +109,11 @@ class Storing {
 
   /** Whether no more events may be added before `room` resolves. */
   get isFull(): boolean {
-    return this.failedAt !== undefined || this.#waiting.length + this.#topics.size >= WAITING_WORK || this.#bytes >= WAITING_BYTES
+    return (
+      this.failedAt !== undefined ||
+      this.#waiting.length + this.#topics.size >= WAITING_WORK ||
+      this.#bytes >= WAITING_BYTES
+    )
   }
 
   add(event: CheckedEvent, line: number, bytes: number): void {
@@ -146,7 +161,14 @@ class Storing {
 
 /** Says which line was refused, and how many events are stored. */
 function locate(err: unknown, line: number, accepted: number): unknown {
-  if (err instanceof Problem) return new Problem(err.code, `Line ${line}: ${err.message}`, { ...err.extensions, line, accepted })
-  if (err instanceof HubError) return new Problem(err.code === 'hub-closed' ? 'draining' : err.code, `Line ${line}: ${err.message}`, { line, accepted }, { cause: err })
+  if (err instanceof Problem)
+    return new Problem(err.code, `Line ${line}: ${err.message}`, { ...err.extensions, line, accepted })
+  if (err instanceof HubError)
+    return new Problem(
+      err.code === 'hub-closed' ? 'draining' : err.code,
+      `Line ${line}: ${err.message}`,
+      { line, accepted },
+      { cause: err },
+    )
   return err
 }

@@ -8,15 +8,26 @@ import { Presence } from '../schemas/presence.js'
 import type { Static } from '../schemas/typebox.js'
 
 const presence: FastifyPluginAsyncTypebox = async (app) => {
-  app.get<{ Params: Static<typeof TopicParams>; Reply: Buffer }>('/topics/:topic/presence', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Presence } } }, async (request, reply) => {
-    const { topic } = request.params
-    requireTopic(topic)
-    authorize(request.fanfarePrincipal!, 'presence', [topic])
-    // there may be as many subjects as streams: their JSON is made in several turns of the event loop
-    const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
-      JSON.stringify({ ...present, since: new Date(since).toISOString(), info: info ?? null } satisfies Presence['subjects'][number]))
-    return reply.type('application/json; charset=utf-8').send(Buffer.from(`{"topic":${JSON.stringify(topic)},"subjects":[${subjects.join(',')}]}`))
-  })
+  app.get<{ Params: Static<typeof TopicParams>; Reply: Buffer }>(
+    '/topics/:topic/presence',
+    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Presence } } },
+    async (request, reply) => {
+      const { topic } = request.params
+      requireTopic(topic)
+      authorize(request.fanfarePrincipal!, 'presence', [topic])
+      // there may be as many subjects as streams: their JSON is made in several turns of the event loop
+      const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
+        JSON.stringify({
+          ...present,
+          since: new Date(since).toISOString(),
+          info: info ?? null,
+        } satisfies Presence['subjects'][number]),
+      )
+      return reply
+        .type('application/json; charset=utf-8')
+        .send(Buffer.from(`{"topic":${JSON.stringify(topic)},"subjects":[${subjects.join(',')}]}`))
+    },
+  )
 }
 
 export default presence

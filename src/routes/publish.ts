@@ -25,45 +25,60 @@ const KEY = 'idempotency-key'
 
 const eventShape: Shape<EventBody> = compileShape(EventBody)
 
-const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'uploadIdle'>> = async (app, { maxEventSize, uploadIdle }) => {
-  app.post('/topics/:topic/events', {
-    onRequest: [app.authenticate, refuseOtherTopics, ...app.limitPublishing],
-    config: { publishes: 'event' },
-    bodyLimit: maxEventSize + ENVELOPE,
-    validatorCompiler: compileExceptBody,
-    schema: {
-      params: TopicParams,
-      querystring: PublishQuery,
-      body: { content: { 'application/json': { schema: EventBody } } },
-      response: { 200: Receipt, 201: Receipt, 202: Receipt },
+const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'uploadIdle'>> = async (
+  app,
+  { maxEventSize, uploadIdle },
+) => {
+  app.post(
+    '/topics/:topic/events',
+    {
+      onRequest: [app.authenticate, refuseOtherTopics, ...app.limitPublishing],
+      config: { publishes: 'event' },
+      bodyLimit: maxEventSize + ENVELOPE,
+      validatorCompiler: compileExceptBody,
+      schema: {
+        params: TopicParams,
+        querystring: PublishQuery,
+        body: { content: { 'application/json': { schema: EventBody } } },
+        response: { 200: Receipt, 201: Receipt, 202: Receipt },
+      },
     },
-  }, async (request, reply) => {
-    const event = withKey(eventOf(request.body, request.query.type), request)
-    const receipt = await app.fanfareHub.publish(request.params.topic, event)
-    reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
-    return receipt
-  })
+    async (request, reply) => {
+      const event = withKey(eventOf(request.body, request.query.type), request)
+      const receipt = await app.fanfareHub.publish(request.params.topic, event)
+      reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
+      return receipt
+    },
+  )
 
-  app.post('/events', {
-    onRequest: [app.authenticate, refuseWithoutGrant, refuseKey, ...app.limitPublishing],
-    config: { publishes: 'events' },
-    bodyLimit: maxEventSize * BATCH_BODY,
-    validatorCompiler: compileExceptBody,
-    schema: {
-      body: { content: { 'application/json': { schema: BatchBody } } },
-      response: { 200: StreamReceipt, 201: BatchReceipt },
+  app.post(
+    '/events',
+    {
+      onRequest: [app.authenticate, refuseWithoutGrant, refuseKey, ...app.limitPublishing],
+      config: { publishes: 'events' },
+      bodyLimit: maxEventSize * BATCH_BODY,
+      validatorCompiler: compileExceptBody,
+      schema: {
+        body: { content: { 'application/json': { schema: BatchBody } } },
+        response: { 200: StreamReceipt, 201: BatchReceipt },
+      },
     },
-  }, async (request, reply) => {
-    const body: unknown = request.body
-    const publisher = () => request.fanfarePrincipal!
-    if (body instanceof Readable) return publishLines(app.fanfareHub, publisher, body, { maxEventSize, uploadIdle })
-    if (!Buffer.isBuffer(body)) throw new Problem('unsupported-media-type', 'There is no body: events are sent as application/json or application/x-ndjson.')
-    const events = await readBatch(body, new IncomingEvents(app.fanfareHub, publisher, maxEventSize, 'event'))
-    publisher() // reading the events took its time
-    const receipts = await app.fanfareHub.publishChecked(events)
-    reply.code(201)
-    return { events: receipts }
-  })
+    async (request, reply) => {
+      const body: unknown = request.body
+      const publisher = () => request.fanfarePrincipal!
+      if (body instanceof Readable) return publishLines(app.fanfareHub, publisher, body, { maxEventSize, uploadIdle })
+      if (!Buffer.isBuffer(body))
+        throw new Problem(
+          'unsupported-media-type',
+          'There is no body: events are sent as application/json or application/x-ndjson.',
+        )
+      const events = await readBatch(body, new IncomingEvents(app.fanfareHub, publisher, maxEventSize, 'event'))
+      publisher() // reading the events took its time
+      const receipts = await app.fanfareHub.publishChecked(events)
+      reply.code(201)
+      return { events: receipts }
+    },
+  )
 }
 
 export default publish
@@ -84,24 +99,39 @@ function refuseWithoutGrant(request: FastifyRequest, _reply: FastifyReply, done:
 
 /** An `onRequest` hook: ignored, the header would have an upload that is sent again stored twice. */
 function refuseKey({ headers }: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  if (headers[KEY] !== undefined) throw new Problem('invalid-request', 'The header "Idempotency-Key" is for one event: each event of a batch and each line of NDJSON has an "id" of its own.')
+  if (headers[KEY] !== undefined)
+    throw new Problem(
+      'invalid-request',
+      'The header "Idempotency-Key" is for one event: each event of a batch and each line of NDJSON has an "id" of its own.',
+    )
   done()
 }
 
 function eventOf(body: unknown, type: string | undefined): EventBody {
-  if (body === undefined) throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
+  if (body === undefined)
+    throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
   if (body instanceof PlainText) return type === undefined ? { text: body.text } : { text: body.text, type }
-  if (type !== undefined) throw new Problem('invalid-request', 'The query parameter "type" is for text/plain: in JSON the event has its "type" beside its data.')
+  if (type !== undefined)
+    throw new Problem(
+      'invalid-request',
+      'The query parameter "type" is for text/plain: in JSON the event has its "type" beside its data.',
+    )
   requireShape(eventShape, body, 'body', '', 'invalid-request')
   return body
 }
 
-/** Gives an event the publisher's id of the header `Idempotency-Key`. Others are left as they are: V8 takes long to copy them. */
+/**
+ * Gives an event the publisher's id of the header `Idempotency-Key`. Others are left as they are: V8 takes long to copy
+ * them.
+ */
 function withKey(event: EventBody, request: FastifyRequest): EventBody {
   const id = keyOf(request)
   if (id === undefined) return event
   if (event.id !== undefined && event.id !== id) {
-    throw new Problem('conflicting-ids', 'The event has an "id", and the header "Idempotency-Key" says another: send one of them, or both the same.')
+    throw new Problem(
+      'conflicting-ids',
+      'The event has an "id", and the header "Idempotency-Key" says another: send one of them, or both the same.',
+    )
   }
   return { ...event, id }
 }
@@ -111,6 +141,7 @@ function keyOf({ headers, raw }: FastifyRequest): string | undefined {
   const key = headers[KEY]
   if (key === undefined) return undefined
   const count = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === KEY).length
-  if (count > 1) throw new Problem('invalid-request', 'The header "Idempotency-Key" is given more than once, and takes one value.')
+  if (count > 1)
+    throw new Problem('invalid-request', 'The header "Idempotency-Key" is given more than once, and takes one value.')
   return String(key)
 }

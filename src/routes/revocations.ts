@@ -18,20 +18,33 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const known = app.revocations
   const hooks = { onRequest: [app.authenticate, tokenRequired(REVOKE)], preHandler: requireAdmin }
 
-  app.post('/revocations', { ...hooks, bodyLimit: SMALL_BODY, schema: { body: RevocationBody, response: { 201: RevocationShape } } }, async (request, reply) => {
-    const { until, ...members } = request.body
-    const revocation = await known.add(revokedBy(members), readFuture(until), () => connections.end('revoked', ({ info }) => known.includes(info.principal)))
-    reply.code(201)
-    return show(revocation)
-  })
+  app.post(
+    '/revocations',
+    { ...hooks, bodyLimit: SMALL_BODY, schema: { body: RevocationBody, response: { 201: RevocationShape } } },
+    async (request, reply) => {
+      const { until, ...members } = request.body
+      const revocation = await known.add(revokedBy(members), readFuture(until), () =>
+        connections.end('revoked', ({ info }) => known.includes(info.principal)),
+      )
+      reply.code(201)
+      return show(revocation)
+    },
+  )
 
-  app.get('/revocations', { ...hooks, schema: { response: { 200: RevocationList } } }, async () => ({ revocations: known.list().map(show) }))
+  app.get('/revocations', { ...hooks, schema: { response: { 200: RevocationList } } }, async () => ({
+    revocations: known.list().map(show),
+  }))
 
-  app.delete('/revocations/:id', { ...hooks, schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
-    const { id } = request.params
-    if (!await known.delete(id)) throw new Problem('not-found', `There is no revocation ${quote(id)}, or no longer.`)
-    return reply.code(204).send()
-  })
+  app.delete(
+    '/revocations/:id',
+    { ...hooks, schema: { params: Type.Object({ id: Type.String() }) } },
+    async (request, reply) => {
+      const { id } = request.params
+      if (!(await known.delete(id)))
+        throw new Problem('not-found', `There is no revocation ${quote(id)}, or no longer.`)
+      return reply.code(204).send()
+    },
+  )
 }
 
 export default revocations
@@ -44,14 +57,21 @@ async function requireAdmin(request: FastifyRequest): Promise<void> {
 function revokedBy({ subject, jti }: Omit<RevocationBody, 'until'>): Revoked {
   if (subject !== undefined && jti === undefined) return { subject }
   if (jti !== undefined && subject === undefined) return { jti }
-  throw new Problem('invalid-request', 'What is revoked are the tokens of a subject, or the one with a jti: send exactly one of "subject" and "jti".')
+  throw new Problem(
+    'invalid-request',
+    'What is revoked are the tokens of a subject, or the one with a jti: send exactly one of "subject" and "jti".',
+  )
 }
 
 /** @throws Problem `invalid-request` when it is no moment (a leap second is none either), or not to come */
 function readFuture(text: string): number {
   const time = Date.parse(text)
   if (time > Date.now()) return time
-  throw new Problem('invalid-request', `"until" has to be a time in the future, such as "2026-12-31T23:59:59Z"; ${quote(text)} is none.`, { errors: [{ path: '/until', message: 'is not a time in the future' }] })
+  throw new Problem(
+    'invalid-request',
+    `"until" has to be a time in the future, such as "2026-12-31T23:59:59Z"; ${quote(text)} is none.`,
+    { errors: [{ path: '/until', message: 'is not a time in the future' }] },
+  )
 }
 
 function show({ until, ...rest }: Revocation) {

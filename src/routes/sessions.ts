@@ -19,7 +19,11 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
 
   app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {
     const { source, token } = request.fanfareToken!
-    if (source !== 'header') throw new Problem('missing-token', 'A session is begun with a token in the header "Authorization: Bearer …", and with no other.')
+    if (source !== 'header')
+      throw new Problem(
+        'missing-token',
+        'A session is begun with a token in the header "Authorization: Bearer …", and with no other.',
+      )
     reply.header('set-cookie', writeSession(token, request.fanfarePrincipal!.acceptedUntil, scopeOf(request)))
     return reply.code(204).send()
   })

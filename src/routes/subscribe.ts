@@ -44,11 +44,15 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
   const listed = new OriginList(corsOrigins)
   const route = { onRequest: app.authenticate, config: { eventStream: true } }
 
-  app.get('/topics/:topic/events', { ...route, schema: { params: TopicParams, querystring: TopicQuery } }, (request, reply) =>
-    answer(request, reply, [request.params.topic], request.query))
+  app.get(
+    '/topics/:topic/events',
+    { ...route, schema: { params: TopicParams, querystring: TopicQuery } },
+    (request, reply) => answer(request, reply, [request.params.topic], request.query),
+  )
 
   app.get('/events', { ...route, schema: { querystring: EventsQuery } }, (request, reply) =>
-    answer(request, reply, listOf(request.query.topic), request.query))
+    answer(request, reply, listOf(request.query.topic), request.query),
+  )
 
   async function answer(request: FastifyRequest, reply: FastifyReply, patterns: string[], query: EventsQuery) {
     const selection = select(request, patterns, query)
@@ -61,7 +65,10 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
         refuseMisplaced(query, STREAM_ONLY, 'an event stream (Accept: text/event-stream)', 'a page of history')
         return reply.type('application/json; charset=utf-8').send(await readHistory(app.fanfareHub, selection, query))
       default:
-        throw new Problem('not-acceptable', 'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).')
+        throw new Problem(
+          'not-acceptable',
+          'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).',
+        )
     }
   }
 
@@ -92,7 +99,10 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
     const head = { 'fanfare-connection': id, ...(resumeId === undefined ? {} : { 'last-event-id': resumeId }) }
     if (request.method === 'HEAD' || hasExpired(principal)) {
       // With the tolerance for clocks a token is accepted beyond its `exp`, but no stream lives then.
-      reply.endedFanfareStream(head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))
+      reply.endedFanfareStream(
+        head,
+        request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }),
+      )
       return reply
     }
     const sink = reply.fanfareStream(head)
@@ -108,7 +118,9 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
     })
     return reply
 
-    /** Checks again, after something was waited for, that the token is in force and that there may be another stream. */
+    /**
+     * Checks again, after something was waited for, that the token is in force and that there may be another stream.
+     */
     function admit(): Principal {
       const principal = request.fanfarePrincipal!
       refuseWhileBusy(hub, limits, { address: request.ip, principal })
@@ -122,11 +134,19 @@ export default subscribe
 /** What is asked for, if it may be. */
 function select(request: FastifyRequest, patterns: string[], query: EventsQuery): Selection {
   if (patterns.length === 0 || patterns.length > MAX_PATTERNS) {
-    throw new Problem('invalid-request', `A stream has 1 to ${MAX_PATTERNS} topics or patterns, each as ?topic=…; here are ${patterns.length}.`)
+    throw new Problem(
+      'invalid-request',
+      `A stream has 1 to ${MAX_PATTERNS} topics or patterns, each as ?topic=…; here are ${patterns.length}.`,
+    )
   }
   const types = listOf(query.type)
-  if (types.includes('')) throw new Problem('invalid-request', 'The query has "type" without a value: no event has an empty type. Leave it out for all types.')
-  if (types.length > MAX_TYPES) throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
+  if (types.includes(''))
+    throw new Problem(
+      'invalid-request',
+      'The query has "type" without a value: no event has an empty type. Leave it out for all types.',
+    )
+  if (types.length > MAX_TYPES)
+    throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
   authorize(request.fanfarePrincipal!, 'subscribe', patterns)
   requireOwnTopics(patterns)
@@ -136,13 +156,19 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
 }
 
 /**
- * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on others nothing would ever come.
+ * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on others nothing would ever
+ * come.
  * @throws Problem `not-found`
  */
 export function requireOwnTopics(patterns: readonly string[]): void {
-  const unknown = patterns.find((pattern) => isReserved(pattern) && !SYSTEM_TOPICS.some((topic) => matches(pattern, topic)))
+  const unknown = patterns.find(
+    (pattern) => isReserved(pattern) && !SYSTEM_TOPICS.some((topic) => matches(pattern, topic)),
+  )
   if (unknown === undefined) return
-  throw new Problem('not-found', `${quote(unknown)} is none of the hub's own topics: they are ${SYSTEM_TOPICS.join(' and ')}.`)
+  throw new Problem(
+    'not-found',
+    `${quote(unknown)} is none of the hub's own topics: they are ${SYSTEM_TOPICS.join(' and ')}.`,
+  )
 }
 
 /** The answer depends on `Accept`, besides what it depends on already. */
@@ -152,9 +178,18 @@ function vary(reply: FastifyReply): void {
 }
 
 /** Refuses parameters of the other representation: ignored, they would lose events without a word. */
-function refuseMisplaced(query: EventsQuery, names: readonly (keyof EventsQuery)[], theirs: string, ours: string): void {
+function refuseMisplaced(
+  query: EventsQuery,
+  names: readonly (keyof EventsQuery)[],
+  theirs: string,
+  ours: string,
+): void {
   const misplaced = names.find((name) => query[name] !== undefined)
-  if (misplaced !== undefined) throw new Problem('invalid-request', `The query parameter ${quote(misplaced)} is for ${theirs}, and this request is for ${ours}.`)
+  if (misplaced !== undefined)
+    throw new Problem(
+      'invalid-request',
+      `The query parameter ${quote(misplaced)} is for ${theirs}, and this request is for ${ours}.`,
+    )
 }
 
 function readFormat(format = 'raw'): Format {
@@ -176,25 +211,39 @@ function readFlag(name: string, value = 'false'): boolean {
  * Reads where a stream is to begin. An empty last event id is none.
  * @param clockTolerance how far the clock of the client may be ahead, in milliseconds
  */
-function readStart(request: FastifyRequest, { lastEventId: inQuery, replay, from }: EventsQuery, clockTolerance: number): StartRequest {
+function readStart(
+  request: FastifyRequest,
+  { lastEventId: inQuery, replay, from }: EventsQuery,
+  clockTolerance: number,
+): StartRequest {
   const header = [request.headers['last-event-id']].flat()[0]
-  if (replay !== undefined && from !== undefined) throw new Problem('invalid-request', 'A stream begins with "replay" or with "from", not with both.')
+  if (replay !== undefined && from !== undefined)
+    throw new Problem('invalid-request', 'A stream begins with "replay" or with "from", not with both.')
   return {
     lastEventId: [header, inQuery].find((id) => id !== undefined && id !== ''),
-    replay: replay === undefined || replay === 'all' || replay === 'latest' ? replay : readCount('replay', replay, 0, MAX_REPLAY),
+    replay:
+      replay === undefined || replay === 'all' || replay === 'latest'
+        ? replay
+        : readCount('replay', replay, 0, MAX_REPLAY),
     from: from === undefined || from === 'start' ? from : readTime(from, clockTolerance),
   }
 }
 
 /**
- * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before it.
- * A time in the future is refused: events that come before it would be sent all the same.
+ * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before
+ * it. A time in the future is refused: events that come before it would be sent all the same.
  */
 function readTime(text: string, clockTolerance: number): number {
   const time = dateTime.Check(text) ? Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')) : NaN
   if (time > Date.now() + clockTolerance) {
-    throw new Problem('invalid-request', `from is a time in the future: ${quote(text)}. Leave it out for what comes from now on.`)
+    throw new Problem(
+      'invalid-request',
+      `from is a time in the future: ${quote(text)}. Leave it out for what comes from now on.`,
+    )
   }
   if (!Number.isNaN(time)) return time
-  throw new Problem('invalid-request', `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`)
+  throw new Problem(
+    'invalid-request',
+    `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`,
+  )
 }

@@ -4,13 +4,21 @@ import { Problem } from '../errors.js'
 import { TicketReceipt } from '../schemas/access.js'
 
 const tickets: FastifyPluginAsyncTypebox = async (app) => {
-  app.post('/tickets', { onRequest: app.authenticate, schema: { response: { 201: TicketReceipt } } }, async (request, reply) => {
-    const { source } = request.fanfareToken!
-    if (source !== 'header' && source !== 'cookie' && source !== 'application') throw new Problem('missing-token', 'A ticket is made of a token in the header "Authorization: Bearer …" or in the cookie, and of no other.')
-    const { ticket, expiresAt } = await app.tickets.issue(request.fanfarePrincipal!)
-    reply.code(201)
-    return { ticket, expiresAt: new Date(expiresAt).toISOString() }
-  })
+  app.post(
+    '/tickets',
+    { onRequest: app.authenticate, schema: { response: { 201: TicketReceipt } } },
+    async (request, reply) => {
+      const { source } = request.fanfareToken!
+      if (source !== 'header' && source !== 'cookie' && source !== 'application')
+        throw new Problem(
+          'missing-token',
+          'A ticket is made of a token in the header "Authorization: Bearer …" or in the cookie, and of no other.',
+        )
+      const { ticket, expiresAt } = await app.tickets.issue(request.fanfarePrincipal!)
+      reply.code(201)
+      return { ticket, expiresAt: new Date(expiresAt).toISOString() }
+    },
+  )
 }
 
 export default tickets

@@ -13,31 +13,46 @@ const DEFAULT_LIMIT = '100'
 const MAX_LIMIT = 1_000
 
 const topics: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/topics', { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } }, async ({ query, fanfarePrincipal }) => {
-    const { prefix, after, limit = DEFAULT_LIMIT } = query
-    const page = await app.fanfareHub.topics({ prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) }, whatIsVisibleTo(fanfarePrincipal!))
-    return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
-  })
+  app.get(
+    '/topics',
+    { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } },
+    async ({ query, fanfarePrincipal }) => {
+      const { prefix, after, limit = DEFAULT_LIMIT } = query
+      const page = await app.fanfareHub.topics(
+        { prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) },
+        whatIsVisibleTo(fanfarePrincipal!),
+      )
+      return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
+    },
+  )
 
-  app.get('/topics/:topic', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicInfo } } }, async ({ params: { topic }, fanfarePrincipal }) => {
-    requireTopicName(topic)
-    if (!fanfarePrincipal!.admin) authorize(fanfarePrincipal!, 'subscribe', [topic])
-    return app.fanfareHub.topic(topic)
-  })
+  app.get(
+    '/topics/:topic',
+    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicInfo } } },
+    async ({ params: { topic }, fanfarePrincipal }) => {
+      requireTopicName(topic)
+      if (!fanfarePrincipal!.admin) authorize(fanfarePrincipal!, 'subscribe', [topic])
+      return app.fanfareHub.topic(topic)
+    },
+  )
 
-  app.delete('/topics/:topic/events', { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Purged } } }, async ({ params: { topic }, fanfarePrincipal, log }) => {
-    authorizeAdmin(fanfarePrincipal!, 'purge a topic')
-    const purged = await app.fanfareHub.purge(topic)
-    log.info({ topic, purged, subject: fanfarePrincipal!.subject }, 'topic purged')
-    return { purged }
-  })
+  app.delete(
+    '/topics/:topic/events',
+    { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Purged } } },
+    async ({ params: { topic }, fanfarePrincipal, log }) => {
+      authorizeAdmin(fanfarePrincipal!, 'purge a topic')
+      const purged = await app.fanfareHub.purge(topic)
+      log.info({ topic, purged, subject: fanfarePrincipal!.subject }, 'topic purged')
+      return { purged }
+    },
+  )
 }
 
 export default topics
 
 /**
- * Which topics somebody is told of: those that they could subscribe to. The grants are put into an index, since a list of
- * many topics is compared with all of them.
+ * Which topics somebody is told of: those that they could subscribe to. The grants are put into an index, since a list
+ * of many topics is compared with all of them.
  * @throws Problem `missing-token` where there was no token, and nothing is for everybody
  */
 function whatIsVisibleTo({ admin, anonymous, grants }: Principal): (topic: string) => boolean {

@@ -2,7 +2,11 @@
 import { CURSOR_SYNTAX } from '../model/cursor.js'
 import { Type } from './typebox.js'
 
-export const Cursor = Type.String({ pattern: CURSOR_SYNTAX, description: 'a position in the log', examples: ['8f3kq0zt-1042'] })
+export const Cursor = Type.String({
+  pattern: CURSOR_SYNTAX,
+  description: 'a position in the log',
+  examples: ['8f3kq0zt-1042'],
+})
 
 /** What stands in a path: checked by the hub, which says what is wrong with it. */
 export const TopicParams = Type.Object({ topic: Type.String({ description: 'a topic or, to subscribe, a pattern' }) })

@@ -2,7 +2,9 @@
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
-export const ConnectionParams = Type.Object({ id: Type.String({ description: 'as in the header fanfare-connection and in fanfare.open' }) })
+export const ConnectionParams = Type.Object({
+  id: Type.String({ description: 'as in the header fanfare-connection and in fanfare.open' }),
+})
 
 const Patterns = Type.Array(Type.String({ description: 'a topic or a pattern' }))
 
@@ -19,7 +21,9 @@ export const Connection = Type.Object({
 export type Connection = Static<typeof Connection>
 
 export const ConnectionsQuery = Type.Object({
-  topic: Type.Optional(Type.String({ description: 'only streams that get the events of this topic, or hold this pattern' })),
+  topic: Type.Optional(
+    Type.String({ description: 'only streams that get the events of this topic, or hold this pattern' }),
+  ),
   subject: Type.Optional(Type.String({ description: 'only streams of this subject' })),
   limit: Type.Optional(Type.String({ description: '1 to 1,000, default 100' })),
   after: Type.Optional(Type.String({ description: 'the cursor of the page before' })),
@@ -28,14 +32,25 @@ export const ConnectionsQuery = Type.Object({
 export const ConnectionsPage = Type.Object({
   connections: Type.Array(Connection),
   more: Type.Boolean(),
-  cursor: Type.Union([Type.String(), Type.Null()], { description: 'where the next page begins; null when this one is empty' }),
+  cursor: Type.Union([Type.String(), Type.Null()], {
+    description: 'where the next page begins; null when this one is empty',
+  }),
 })
 
-export const TopicsChange = Type.Object({
-  subscribe: Type.Optional(Patterns),
-  unsubscribe: Type.Optional(Patterns),
-  replay: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000, description: 'how many retained events of the added topics come first' })),
-}, { additionalProperties: false })
+export const TopicsChange = Type.Object(
+  {
+    subscribe: Type.Optional(Patterns),
+    unsubscribe: Type.Optional(Patterns),
+    replay: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000,
+        description: 'how many retained events of the added topics come first',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
 
 export const HeldTopics = Type.Object({ topics: Patterns })
 export const RenewedToken = Type.Object({ topics: Patterns, expiresAt: Connection.properties.expiresAt })

@@ -6,19 +6,35 @@ import { Cursor } from './common.js'
 const members = {
   data: Type.Optional(Type.Unknown({ description: 'any JSON value; exactly one of data and text' })),
   text: Type.Optional(Type.String({ description: 'a text; exactly one of data and text' })),
-  type: Type.Optional(Type.String({ description: 'becomes the event: field; 1 to 128 characters, no control characters, not starting with "fanfare."' })),
-  id: Type.Optional(Type.String({ description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once; not with ephemeral" })),
+  type: Type.Optional(
+    Type.String({
+      description: 'becomes the event: field; 1 to 128 characters, no control characters, not starting with "fanfare."',
+    }),
+  ),
+  id: Type.Optional(
+    Type.String({
+      description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once; not with ephemeral",
+    }),
+  ),
   ephemeral: Type.Optional(Type.Boolean({ description: 'sent to the subscribers connected now, never stored' })),
 }
 
 export const EventBody = Type.Object(members, { additionalProperties: false })
-export const BatchEvent = Type.Object({ topic: Type.String({ description: 'a topic' }), ...members }, { additionalProperties: false })
-export const BatchBody = Type.Object({ events: Type.Array(BatchEvent, { minItems: 1, maxItems: BATCH_MAX }) }, { additionalProperties: false })
+export const BatchEvent = Type.Object(
+  { topic: Type.String({ description: 'a topic' }), ...members },
+  { additionalProperties: false },
+)
+export const BatchBody = Type.Object(
+  { events: Type.Array(BatchEvent, { minItems: 1, maxItems: BATCH_MAX }) },
+  { additionalProperties: false },
+)
 export type EventBody = Static<typeof EventBody>
 export type BatchEvent = Static<typeof BatchEvent>
 export type BatchBody = Static<typeof BatchBody>
 
-export const PublishQuery = Type.Object({ type: Type.Optional(Type.String({ description: 'the type of an event that is published as text/plain' })) })
+export const PublishQuery = Type.Object({
+  type: Type.Optional(Type.String({ description: 'the type of an event that is published as text/plain' })),
+})
 
 export const Receipt = Type.Object({
   id: Type.Union([Cursor, Type.Null()], { description: 'null for an ephemeral event' }),
@@ -28,7 +44,9 @@ export const Receipt = Type.Object({
 })
 
 export const BatchReceipt = Type.Object({
-  events: Type.Array(Type.Object({ id: Type.Union([Cursor, Type.Null()]), topic: Type.String(), duplicate: Type.Boolean() })),
+  events: Type.Array(
+    Type.Object({ id: Type.Union([Cursor, Type.Null()]), topic: Type.String(), duplicate: Type.Boolean() }),
+  ),
 })
 
 export const StreamReceipt = Type.Object({

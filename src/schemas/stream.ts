@@ -7,13 +7,31 @@ const text = (description: string) => Type.String({ description })
 const reading = {
   type: Type.Optional(Repeatable),
   lastEventId: Type.Optional(Type.String({ description: 'as the header Last-Event-ID, which wins' })),
-  replay: Type.Optional(Type.String({ description: 'how many retained events come first: up to 1,000, all, or latest (the newest of each topic)' })),
-  from: Type.Optional(Type.String({ description: 'instead of replay: start, or an RFC 3339 time from which every event comes' })),
+  replay: Type.Optional(
+    Type.String({
+      description: 'how many retained events come first: up to 1,000, all, or latest (the newest of each topic)',
+    }),
+  ),
+  from: Type.Optional(
+    Type.String({ description: 'instead of replay: start, or an RFC 3339 time from which every event comes' }),
+  ),
   format: Type.Optional(Type.String({ description: 'raw, json or cloudevents' })),
-  cursor: Type.Optional(Type.String({ description: "with no last event id: start where this token's sub has acknowledged to have read under this name" })),
-  slow: Type.Optional(Type.String({ description: 'what a reader that stalls gets: resume, everything; latest, of each topic the newest event' })),
+  cursor: Type.Optional(
+    Type.String({
+      description: "with no last event id: start where this token's sub has acknowledged to have read under this name",
+    }),
+  ),
+  slow: Type.Optional(
+    Type.String({
+      description: 'what a reader that stalls gets: resume, everything; latest, of each topic the newest event',
+    }),
+  ),
   presence: Type.Optional(Type.String({ description: 'true: also who comes and goes on these topics' })),
-  observe: Type.Optional(Type.String({ description: "true, for admins: the stream is neither present nor counted among a topic's subscribers" })),
+  observe: Type.Optional(
+    Type.String({
+      description: "true, for admins: the stream is neither present nor counted among a topic's subscribers",
+    }),
+  ),
   ticket: Type.Optional(text('a ticket from POST /tickets, which stands for a token; streams only')),
   after: Type.Optional(Type.String({ description: 'history: only events behind this cursor' })),
   limit: Type.Optional(text('history: 1 to 1,000 events, default 100')),
@@ -40,7 +58,10 @@ export const History = Type.Object({
   more: Type.Boolean(),
   gap: Type.Union([
     Type.Null(),
-    Type.Object({ reason: Type.Union([Type.Literal('expired'), Type.Literal('epoch'), Type.Literal('future')]), oldest: Type.Union([Cursor, Type.Null()]) }),
+    Type.Object({
+      reason: Type.Union([Type.Literal('expired'), Type.Literal('epoch'), Type.Literal('future')]),
+      oldest: Type.Union([Cursor, Type.Null()]),
+    }),
   ]),
 })
 export type History = Static<typeof History>

@@ -25,7 +25,11 @@ export type TopicsQuery = Static<typeof TopicsQuery>
 export const Topics = Type.Object({
   topics: Type.Array(TopicInfo),
   more: Type.Boolean({ description: 'there are further topics behind the last one' }),
-  cursor: Type.Union([Type.String(), Type.Null()], { description: 'the last name: "after" of the next page; null when the page is empty' }),
+  cursor: Type.Union([Type.String(), Type.Null()], {
+    description: 'the last name: "after" of the next page; null when the page is empty',
+  }),
 })
 
-export const Purged = Type.Object({ purged: Type.Integer({ minimum: 0, description: 'how many events were taken out' }) })
+export const Purged = Type.Object({
+  purged: Type.Integer({ minimum: 0, description: 'how many events were taken out' }),
+})

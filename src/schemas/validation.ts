@@ -17,7 +17,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
 
 /** As `compileValidator`, for routes that check their bodies themselves (`requireShape`). */
 export const compileExceptBody: FastifySchemaCompiler<TSchema> = (route) =>
-  (route.httpPart === 'body' ? (value: unknown) => ({ value }) : compileValidator(route))
+  route.httpPart === 'body' ? (value: unknown) => ({ value }) : compileValidator(route)
 
 /** What TypeBox and Ajv say of a value. */
 export interface ValidationError {
@@ -62,7 +62,13 @@ function unknownMembers(value: unknown, known: object): ProblemDetail[] {
  * @param path where it stands in the body, as a JSON pointer
  * @throws Problem of the given code, with the faults as `errors`
  */
-export function requireShape<T>(shape: Shape<T>, value: unknown, what: string, path: string, code: ProblemCode): asserts value is T {
+export function requireShape<T>(
+  shape: Shape<T>,
+  value: unknown,
+  what: string,
+  path: string,
+  code: ProblemCode,
+): asserts value is T {
   if (shape.check(value)) return
   const errors = shape.faults(value).map((error) => ({ ...error, path: path + error.path }))
   throw new Problem(code, `The ${what} is not as it should be: ${summarize(errors)}`, { errors })
@@ -78,7 +84,9 @@ export function describeErrors(errors: readonly ValidationError[]): ProblemDetai
       details.push({ path: instancePath, message })
       continue
     }
-    const unknown = Array.isArray(params?.additionalProperties) ? (params.additionalProperties as unknown[]) : [params?.additionalProperty]
+    const unknown = Array.isArray(params?.additionalProperties)
+      ? (params.additionalProperties as unknown[])
+      : [params?.additionalProperty]
     for (const name of unknown.slice(0, MAX_FAULTS - details.length)) details.push(notKnown(instancePath, String(name)))
   }
   return details

@@ -1,7 +1,8 @@
 /**
- * When thousands connect at once, as after a deploy, their connections are accepted before the first of their requests is
- * answered. libuv accepts one connection in a turn of the event loop; if each turn answered requests as well, the kernel's
- * queue of connections would overflow, and whoever is dropped there tries again only after one second, then after three.
+ * When thousands connect at once, as after a deploy, their connections are accepted before the first of their requests
+ * is answered. libuv accepts one connection in a turn of the event loop; if each turn answered requests as well, the
+ * kernel's queue of connections would overflow, and whoever is dropped there tries again only after one second, then
+ * after three.
  */
 import { Server } from 'node:http'
 import type { Socket } from 'node:net'

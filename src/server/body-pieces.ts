@@ -1,6 +1,7 @@
 /**
- * A body in pieces as large as possible: what has come since the last piece, in one buffer. Node runs microtasks between the
- * chunks of a body, so an iterator of its streams does all its work for each chunk, and a client can send chunks of one byte.
+ * A body in pieces as large as possible: what has come since the last piece, in one buffer. Node runs microtasks
+ * between the chunks of a body, so an iterator of its streams does all its work for each chunk, and a client can send
+ * chunks of one byte.
  */
 import type { Readable } from 'node:stream'
 import { Problem } from '../errors.js'
@@ -34,13 +35,18 @@ export class BodyPieces {
       this.#wake = undefined
     }
     if (this.#waiting.length > 0) return this.#waiting.take()
-    if (this.#state === 'cut off') throw new Problem('invalid-request', 'The request ended before its body was complete.')
+    if (this.#state === 'cut off')
+      throw new Problem('invalid-request', 'The request ended before its body was complete.')
     return undefined
   }
 
   /** Leaves the rest of the body to others. */
   stop(): void {
-    this.#body.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onCutOff).off('close', this.#onCutOff)
+    this.#body
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onCutOff)
+      .off('close', this.#onCutOff)
     this.#body.on('error', () => undefined) // nobody reads it any more
     this.#body.pause()
   }
@@ -50,7 +56,8 @@ export class BodyPieces {
     if (this.#waiting.length >= ENOUGH) this.#body.pause()
     if (!this.#wake || this.#isWaking) return
     this.#isWaking = true
-    setImmediate(() => { // other chunks of the same packet come first
+    setImmediate(() => {
+      // other chunks of the same packet come first
       this.#isWaking = false
       this.#wake?.()
     })

@@ -1,4 +1,7 @@
-/** How long a request may take to arrive: a client that sends it byte by byte would keep a connection for as long as it likes. */
+/**
+ * How long a request may take to arrive: a client that sends it byte by byte would keep a connection for as long as it
+ * likes.
+ */
 import type { Readable } from 'node:stream'
 import { Problem } from '../errors.js'
 import { GrowingBuffer } from './growing-buffer.js'
@@ -21,15 +24,23 @@ const PART = 1024 * 1024
  * @param limit the most bytes that it may have
  * @param done is called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
  */
-export function readBody(body: Readable & { complete?: boolean }, limit: number, timeout: number, done: (err: Error | null, bytes: Buffer) => void): void {
+export function readBody(
+  body: Readable & { complete?: boolean },
+  limit: number,
+  timeout: number,
+  done: (err: Error | null, bytes: Buffer) => void,
+): void {
   const bytes = new GrowingBuffer()
   let seen = 0
   // most bodies are there with the head, and need no timer
-  const timer = body.complete === true ? undefined : setTimeout(() => {
-    if (bytes.length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(timeout)}`))
-    seen = bytes.length
-    timer?.refresh()
-  }, timeout).unref()
+  const timer =
+    body.complete === true
+      ? undefined
+      : setTimeout(() => {
+          if (bytes.length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(timeout)}`))
+          seen = bytes.length
+          timer?.refresh()
+        }, timeout).unref()
 
   const onData = (chunk: Buffer) => {
     if (bytes.length + chunk.length > limit) finish(tooLarge(limit))
@@ -48,7 +59,8 @@ export function readBody(body: Readable & { complete?: boolean }, limit: number,
 }
 
 /**
- * How often `Waiting` checks whether it may still wait, in milliseconds: an upload ends within a second of its token's end.
+ * How often `Waiting` checks whether it may still wait, in milliseconds: an upload ends within a second of its token's
+ * end.
  */
 const CHECK_INTERVAL = 250
 
@@ -110,7 +122,10 @@ export class Waiting {
 
 /** The refusal of a body that is larger than a route takes. */
 export function tooLarge(limit: number): Problem {
-  return new Problem('body-too-large', `The body has more than the ${limit} bytes that this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.`)
+  return new Problem(
+    'body-too-large',
+    `The body has more than the ${limit} bytes that this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.`,
+  )
 }
 
 function tooSlow(what: string): Problem {

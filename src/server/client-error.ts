@@ -25,7 +25,9 @@ export function clientErrorHandler(headersFor: (origin: string | undefined) => R
       ...NO_STORE,
       ...headersFor(originIn(err.rawPacket)),
     }
-    const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    const head = Object.entries(headers)
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')
     socket.end(`HTTP/1.1 ${problem.status} ${reasonPhrase(problem.status)}\r\n${head}\r\n${body}`)
     const timer = setTimeout(() => socket.destroy(), END_GRACE).unref()
     socket.once('close', () => clearTimeout(timer))

@@ -7,7 +7,10 @@ import { Server, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
-/** What listens to the socket of a connection for Node's HTTP (lib/_http_server.js and, the last one, lib/net.js), by event. */
+/**
+ * What listens to the socket of a connection for Node's HTTP (lib/_http_server.js and, the last one, lib/net.js), by
+ * event.
+ */
 const HTTP_LISTENERS: Record<string, string[]> = {
   close: ['bound socketOnClose'],
   data: ['bound socketOnData'],
@@ -19,22 +22,26 @@ const HTTP_LISTENERS: Record<string, string[]> = {
   end: ['bound socketOnEnd', 'onReadableStreamEnd'],
 }
 
-/** What listens to a response for Node's HTTP (lib/_http_server.js): it would look for the next response on the connection. */
+/**
+ * What listens to a response for Node's HTTP (lib/_http_server.js): it would look for the next response on the
+ * connection.
+ */
 const RESPONSE_LISTENER = 'bound resOnFinish'
 
 /**
  * Detaches the socket as soon as the request has been read to its end; it is a plain socket from then on, and nobody
  * may use `request` or `response` any more. What the peer sends later is read and dropped. For HTTP the response is
  * finished then ('finish', at which Fastify calls its `onResponse` hooks); whoever listens for its 'close' is told when
- * the connection closes. Where Node's HTTP is not as it is known here nothing is done, and the stream costs more memory.
+ * the connection closes. Where Node's HTTP is not as it is known here nothing is done, and the stream costs more
+ * memory.
  */
 export function detach(request: IncomingMessage, response: ServerResponse, socket: Socket): void {
   afterRequest(request, () => letGo(response, socket))
 }
 
 /**
- * Takes what a peer sends after its request from Node's HTTP, and drops it; the response keeps the socket. That is what can be
- * done by Node's public API.
+ * Takes what a peer sends after its request from Node's HTTP, and drops it; the response keeps the socket. That is what
+ * can be done by Node's public API.
  */
 export function dropRest(request: IncomingMessage, socket: Socket): void {
   afterRequest(request, () => {
@@ -46,9 +53,9 @@ export function dropRest(request: IncomingMessage, socket: Socket): void {
 }
 
 /**
- * Runs when a request has been read to its end, and not within the parser, which may be in the middle of what was pipelined
- * behind the request: promises and 'close' run between two parts of a body. A parser that is freed there would add itself to
- * the server's idle connections again.
+ * Runs when a request has been read to its end, and not within the parser, which may be in the middle of what was
+ * pipelined behind the request: promises and 'close' run between two parts of a body. A parser that is freed there
+ * would add itself to the server's idle connections again.
  */
 function afterRequest(request: IncomingMessage, run: () => void): void {
   const later = () => void setImmediate(run)
@@ -62,7 +69,8 @@ function letGo(response: ServerResponse, socket: Socket): void {
   const [onFinish] = (response.rawListeners('finish') as Listener[]).filter(({ name }) => name === RESPONSE_LISTENER)
   if (socket.destroyed || !close || !onFinish) return
   response.detachSocket(socket)
-  // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind this one
+  // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind
+  // this one
   asIfDestroyed(socket, () => withoutStackTraces(() => close.call(socket)))
   for (const event of Object.keys(HTTP_LISTENERS)) {
     for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
@@ -76,11 +84,14 @@ function letGo(response: ServerResponse, socket: Socket): void {
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: hub\r\n\r\n')
 
 /**
- * Returns why a socket cannot be detached from this Node's HTTP; `undefined` when it can. A connection without a peer is detached
- * to see that.
+ * Returns why a socket cannot be detached from this Node's HTTP; `undefined` when it can. A connection without a peer
+ * is detached to see that.
  */
 export function detachFault(): string | undefined {
-  const connection = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on('error', ignore)
+  const connection = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on(
+    'error',
+    ignore,
+  )
   const before = new Set(listenersOf(connection).map(({ listener }) => listener))
   const responses: ServerResponse[] = []
   let finishes = 0
@@ -110,12 +121,16 @@ export function detachFault(): string | undefined {
 }
 
 function listenersOf(emitter: NodeJS.EventEmitter): { event: string; listener: Listener }[] {
-  return emitter.eventNames().flatMap((name) => (emitter.rawListeners(name) as Listener[]).map((listener) => ({ event: String(name), listener })))
+  return emitter
+    .eventNames()
+    .flatMap((name) =>
+      (emitter.rawListeners(name) as Listener[]).map((listener) => ({ event: String(name), listener })),
+    )
 }
 
 /**
- * Tells that a response is over of which Node will never say so itself, since it has no socket any more, or never got one:
- * emits 'close'.
+ * Tells that a response is over of which Node will never say so itself, since it has no socket any more, or never got
+ * one: emits 'close'.
  */
 export function emitClose(response: ServerResponse): void {
   if (response.destroyed) return
@@ -140,7 +155,10 @@ function asIfDestroyed(socket: Socket, run: () => void): void {
   }
 }
 
-/** Node makes an error, for a request that is over: where it was made says nothing, and costs as much as all the rest here. */
+/**
+ * Node makes an error, for a request that is over: where it was made says nothing, and costs as much as all the rest
+ * here.
+ */
 function withoutStackTraces(run: () => void): void {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0

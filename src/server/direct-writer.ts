@@ -1,7 +1,8 @@
 /**
- * Writes to a socket past the buffer that Node's streams keep. A stream's own way costs as much again as the rest of the hub
- * does for a delivery (docs/performance.md): several objects and a dozen calls for what nearly always is one `write` that the
- * kernel takes at once. Node does the same below it (lib/internal/stream_base_commons.js), with what it does not export.
+ * Writes to a socket past the buffer that Node's streams keep. A stream's own way costs as much again as the rest of
+ * the hub does for a delivery (docs/performance.md): several objects and a dozen calls for what nearly always is one
+ * `write` that the kernel takes at once. Node does the same below it (lib/internal/stream_base_commons.js), with what
+ * it does not export.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import type { Lender } from '../wire/sink.js'
@@ -31,12 +32,16 @@ interface WriteRequest {
 }
 
 export interface DirectWriter {
-  /** Called when everything is written that was left when `write` answered `false`, unless the socket was closed meanwhile. */
+  /**
+   * Called when everything is written that was left when `write` answered `false`, unless the socket was closed
+   * meanwhile.
+   */
   onDrain: () => void
   /** How many bytes the kernel has not taken yet. */
   readonly waiting: number
   /**
-   * Writes; nothing may be left in the socket's own buffer. `false`: something is left, or the socket is broken and closes.
+   * Writes; nothing may be left in the socket's own buffer. `false`: something is left, or the socket is broken and
+   * closes.
    * @param lender is told when libuv has read the bytes to the end, unless the socket was closed meanwhile
    */
   write(bytes: Buffer, lender?: Lender): boolean
@@ -89,7 +94,8 @@ class HandleWriter implements DirectWriter {
       lender?.release()
       return true
     }
-    const isUnderWay = request && !request.writeStatus && request.getAsyncId() !== UNUSED && (result === 0 || result === request)
+    const isUnderWay =
+      request && !request.writeStatus && request.getAsyncId() !== UNUSED && (result === 0 || result === request)
     if (!isUnderWay) {
       this.#socket.destroy()
       return false

@@ -1,6 +1,7 @@
 /**
- * What clients ask for with the header `Expect`. A body is invited only when it is about to be read (RFC 9110, 10.1.1): Node would answer `100 Continue` before anything of the
- * request was looked at, and a client that asked first would then send a body that is refused.
+ * What clients ask for with the header `Expect`. A body is invited only when it is about to be read (RFC 9110, 10.1.1):
+ * Node would answer `100 Continue` before anything of the request was looked at, and a client that asked first would
+ * then send a body that is refused.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
@@ -9,7 +10,9 @@ const uninvited = new WeakMap<IncomingMessage, ServerResponse>()
 /** Requests that expect something else than an invitation. */
 const unmet = new WeakSet<IncomingMessage>()
 
-/** Has a server leave the invitation to `inviteBody`. Every route of the server has to call it before it reads a body. */
+/**
+ * Has a server leave the invitation to `inviteBody`. Every route of the server has to call it before it reads a body.
+ */
 export function inviteLater(server: Server): void {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     uninvited.set(request, response)

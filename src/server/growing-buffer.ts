@@ -4,7 +4,9 @@
 const MIN_CAPACITY = 1024
 const EMPTY = Buffer.alloc(0)
 
-/** Collects pieces in one buffer that doubles when it is full: it never holds more than twice the bytes it was given. */
+/**
+ * Collects pieces in one buffer that doubles when it is full: it never holds more than twice the bytes it was given.
+ */
 export class GrowingBuffer {
   #bytes: Buffer = EMPTY
   #length = 0

@@ -1,7 +1,7 @@
 /**
- * Tells connections with a request at work from silent ones. When a server closes, Node also waits for a connection that
- * has sent nothing yet, or half a head: a browser that has connected in advance would keep an application from closing
- * until its time for a head is over.
+ * Tells connections with a request at work from silent ones. When a server closes, Node also waits for a connection
+ * that has sent nothing yet, or half a head: a browser that has connected in advance would keep an application from
+ * closing until its time for a head is over.
  */
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
@@ -31,8 +31,8 @@ export abstract class IdleConnections {
   }
 
   /**
-   * Returns whether a request is being read, handled or answered on any connection. Event streams and connections that were
-   * upgraded do not count.
+   * Returns whether a request is being read, handled or answered on any connection. Event streams and connections that
+   * were upgraded do not count.
    */
   abstract areRequestsAtWork(): boolean
 
@@ -105,13 +105,15 @@ class CountedConnections extends IdleConnections {
   }
 
   areRequestsAtWork(): boolean {
-    for (const responses of this.#responses.values()) for (const response of responses) if (!eventStreams.has(response)) return true
+    for (const responses of this.#responses.values())
+      for (const response of responses) if (!eventStreams.has(response)) return true
     return false
   }
 
   /** Where the application upgrades connections, one that has sent something may be one of these. */
   protected isIdle(socket: Socket): boolean {
-    const mayBeUpgraded = socket.bytesRead > 0 && this.#server.listenerCount('upgrade') + this.#server.listenerCount('connect') > 0
+    const mayBeUpgraded =
+      socket.bytesRead > 0 && this.#server.listenerCount('upgrade') + this.#server.listenerCount('connect') > 0
     return !socket.isPaused() && !this.#responses.has(socket) && !mayBeUpgraded
   }
 }
@@ -131,7 +133,10 @@ function isAtWork(socket: HttpSocket): boolean {
 
 /** Returns why this Node's HTTP does not mark its sockets as it is known here; `undefined` when it does. */
 export function idleConnectionsFault(): string | undefined {
-  const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on('error', () => undefined) as unknown as Socket
+  const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on(
+    'error',
+    () => undefined,
+  ) as unknown as Socket
   let isMarked = false as boolean
   try {
     const server = new HttpServer(() => (isMarked = isAtWork(socket)))

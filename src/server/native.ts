@@ -1,6 +1,7 @@
 /**
- * The ways past Node's public API in which the hub uses sockets. Each of them is in a file of its own, which looks at the start
- * whether this Node has what it needs. Where it has not, or with `off`, the same is done by Node's public API, at a higher cost.
+ * The ways past Node's public API in which the hub uses sockets. Each of them is in a file of its own, which looks at
+ * the start whether this Node has what it needs. Where it has not, or with `off`, the same is done by Node's public
+ * API, at a higher cost.
  */
 import { acceptBurstFault } from './accept-burst.js'
 import { detachFault } from './detach.js'
@@ -37,9 +38,14 @@ export interface NativeSockets {
 const faults = new Map<SelfTest, string | undefined>()
 
 /** @param selfTests for tests */
-export function nativeSockets(setting: 'auto' | 'off', selfTests: Readonly<Record<Path, SelfTest>> = SELF_TESTS): NativeSockets {
+export function nativeSockets(
+  setting: 'auto' | 'off',
+  selfTests: Readonly<Record<Path, SelfTest>> = SELF_TESTS,
+): NativeSockets {
   const reasonOf = (path: Path) => (setting === 'off' ? 'switched off' : faultOf(selfTests[path]))
-  const reasons = Object.fromEntries(PATHS.map((path) => [path, reasonOf(path)]).filter(([, reason]) => reason !== undefined)) as NativeSockets['reasons']
+  const reasons = Object.fromEntries(
+    PATHS.map((path) => [path, reasonOf(path)]).filter(([, reason]) => reason !== undefined),
+  ) as NativeSockets['reasons']
   return { paths: Object.fromEntries(PATHS.map((path) => [path, reasons[path] === undefined])) as NativePaths, reasons }
 }
 
@@ -50,9 +56,14 @@ export function nativeSockets(setting: 'auto' | 'off', selfTests: Readonly<Recor
 export function describeNative({ paths, reasons }: NativeSockets, isOwn: boolean): [fields: object, message: string] {
   const used = PATHS.filter((path) => isOwn || path !== 'acceptBurst')
   const native = used.filter((path) => paths[path]).length
-  const message = native === used.length ? 'native' : native === 0 ? "by Node's public API" : "in part by Node's public API"
-  const only = (values: Partial<Record<Path, unknown>>) => Object.fromEntries(used.filter((path) => values[path] !== undefined).map((path) => [path, values[path]]))
-  return [{ nativeSockets: only(paths), ...(native === used.length ? {} : { reasons: only(reasons) }) }, `sockets: ${message}`]
+  const message =
+    native === used.length ? 'native' : native === 0 ? "by Node's public API" : "in part by Node's public API"
+  const only = (values: Partial<Record<Path, unknown>>) =>
+    Object.fromEntries(used.filter((path) => values[path] !== undefined).map((path) => [path, values[path]]))
+  return [
+    { nativeSockets: only(paths), ...(native === used.length ? {} : { reasons: only(reasons) }) },
+    `sockets: ${message}`,
+  ]
 }
 
 function faultOf(selfTest: SelfTest): string | undefined {

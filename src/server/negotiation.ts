@@ -3,7 +3,10 @@ import accepts from 'accepts'
 import type { FastifyRequest } from 'fastify'
 
 /** What is offered; who asks for it in UTF-8 means the same. */
-const OFFERED = { 'text/event-stream; charset=utf-8': 'text/event-stream', 'application/json; charset=utf-8': 'application/json' } as const
+const OFFERED = {
+  'text/event-stream; charset=utf-8': 'text/event-stream',
+  'application/json; charset=utf-8': 'application/json',
+} as const
 
 /** The type that a client of a route with streams likes best; `undefined`: neither. */
 export function preferredType(request: FastifyRequest): 'text/event-stream' | 'application/json' | undefined {

@@ -9,15 +9,18 @@ import { writerTo, type DirectWriter } from './direct-writer.js'
 import type { SinkWatch, Watched } from './sink-watch.js'
 import type { Reachable } from './vanished-peers.js'
 
-/** Where a stream's blocks go: a socket, an HTTP/2 stream or a response, where that keeps its socket or the request was injected. */
+/**
+ * Where a stream's blocks go: a socket, an HTTP/2 stream or a response, where that keeps its socket or the request was
+ * injected.
+ */
 export type StreamBody = Socket | Http2Stream | ServerResponse
 
 /** How long a peer may take to receive the end of its stream, in milliseconds. */
 export const END_GRACE = 2_000
 
 /**
- * A large write reaches Node's streams in pieces of this many bytes, which show that the peer takes some of it. It is the
- * largest frame of HTTP/2 and the largest record of TLS.
+ * A large write reaches Node's streams in pieces of this many bytes, which show that the peer takes some of it. It is
+ * the largest frame of HTTP/2 and the largest record of TLS.
  */
 const PIECE = 16 * 1024
 
@@ -41,7 +44,8 @@ export function openSink(body: StreamBody, options: SinkOptions): Sink {
 }
 
 class StreamSink implements Sink, Watched, Reachable {
-  // The fields of each write stand together at the beginning: with a thousand streams every line of memory is a cache miss.
+  // The fields of each write stand together at the beginning: with a thousand streams every line of memory is a cache
+  // miss.
   listener: SinkListener | undefined
   /** Used while nothing is left in the stream's own buffer. */
   readonly #writer: DirectWriter | undefined
@@ -64,7 +68,11 @@ class StreamSink implements Sink, Watched, Reachable {
   readonly #watch: SinkWatch
   readonly #open: Set<Reachable>
 
-  constructor(body: StreamBody, { isChunked, slowTimeout, watch, open }: SinkOptions, writer: DirectWriter | undefined) {
+  constructor(
+    body: StreamBody,
+    { isChunked, slowTimeout, watch, open }: SinkOptions,
+    writer: DirectWriter | undefined,
+  ) {
     this.#body = body
     this.#socket = socketOf(body)
     this.#isChunked = isChunked
@@ -196,7 +204,10 @@ class StreamSink implements Sink, Watched, Reachable {
     this.listener?.drained()
   }
 
-  /** The peer sends nothing more: as with Node's HTTP, which has ended the socket of a response, that is the end of the connection. */
+  /**
+   * The peer sends nothing more: as with Node's HTTP, which has ended the socket of a response, that is the end of the
+   * connection.
+   */
   #peerEnded(): void {
     if (this.#isEnded) return
     this.#beginToEnd()

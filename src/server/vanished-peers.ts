@@ -1,9 +1,10 @@
 /**
- * Finds the peers that have vanished without a word: a phone without reception, a laptop that sleeps, a NAT that has forgotten.
- * Small events and heartbeats fit into the kernel's buffer, and the kernel tries again for a quarter of an hour
- * (net.ipv4.tcp_retries2), so that Node hears nothing. Linux says of all TCP sockets at once how often in a row each has
- * tried in vain (proc(5), /proc/net/tcp): by sending again (RFC 6298, 5) or by asking for room (RFC 9293, 3.8.6.1). Any
- * sign of life of the peer sets that back to nothing, so a peer that is there but does not read is none of these.
+ * Finds the peers that have vanished without a word: a phone without reception, a laptop that sleeps, a NAT that has
+ * forgotten. Small events and heartbeats fit into the kernel's buffer, and the kernel tries again for a quarter of an
+ * hour (net.ipv4.tcp_retries2), so that Node hears nothing. Linux says of all TCP sockets at once how often in a row
+ * each has tried in vain (proc(5), /proc/net/tcp): by sending again (RFC 6298, 5) or by asking for room (RFC 9293,
+ * 3.8.6.1). Any sign of life of the peer sets that back to nothing, so a peer that is there but does not read is none
+ * of these.
  */
 import { createReadStream } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -85,7 +86,10 @@ export class VanishedPeers {
     const byPort = groupByPort(unreachable)
     for (const sink of this.#options.sinks) {
       const { connection } = sink
-      const found = connection?.remotePort === undefined ? undefined : byPort.get(connection.remotePort)?.find((socket) => isOf(socket, connection))
+      const found =
+        connection?.remotePort === undefined
+          ? undefined
+          : byPort.get(connection.remotePort)?.find((socket) => isOf(socket, connection))
       if (!found) continue
       const { tries } = found
       const last = before.get(sink)
@@ -134,8 +138,8 @@ async function readUnreachable(tables: readonly string[]): Promise<Unreachable[]
 }
 
 /**
- * Reads a row: `sl: local:port remote:port st tx_queue:rx_queue tr:when retrnsmt uid timeout inode …`, where `timeout` is the
- * number of probes that were not answered.
+ * Reads a row: `sl: local:port remote:port st tx_queue:rx_queue tr:when retrnsmt uid timeout inode …`, where `timeout`
+ * is the number of probes that were not answered.
  * @returns `undefined` when nothing is wrong with the socket; of nearly all no more than the queue is looked at
  */
 function readRow(bytes: Buffer, from: number, end: number): Unreachable | undefined {
@@ -145,7 +149,11 @@ function readRow(bytes: Buffer, from: number, end: number): Unreachable | undefi
   const remotePort = bytes.indexOf(COLON, remote) + 1
   const queue = remotePort + 8
   if (local < 2 || localPort < 1 || remotePort < 1 || queue + 8 > end || isZero(bytes, queue)) return undefined
-  const [, , , , retransmissions = '', , probes = ''] = bytes.toString('latin1', remotePort, end).trim().split(/ +/).slice(0, 7)
+  const [, , , , retransmissions = '', , probes = ''] = bytes
+    .toString('latin1', remotePort, end)
+    .trim()
+    .split(/ +/)
+    .slice(0, 7)
   const tries = Number.parseInt(retransmissions, 16) + Number.parseInt(probes, 10)
   if (!(tries >= TRIES)) return undefined
   return {
@@ -161,7 +169,9 @@ function isZero(bytes: Buffer, from: number): boolean {
   return true
 }
 
-/** Returns an address in its canonical form. The kernel prints it in words of 32 bits, each in the order of the machine. */
+/**
+ * Returns an address in its canonical form. The kernel prints it in words of 32 bits, each in the order of the machine.
+ */
 function printAddress(hex: string): string {
   const bytes = Buffer.from(hex, 'hex')
   if (endianness() === 'LE') bytes.swap32()

@@ -1,6 +1,6 @@
 /**
- * Bytes that a stream is written at once. They are made once, for every subscriber whatever its transport: the bytes as they
- * are, and the same bytes as one chunk of HTTP/1.1 (RFC 9112, 7.1), lie in one buffer.
+ * Bytes that a stream is written at once. They are made once, for every subscriber whatever its transport: the bytes as
+ * they are, and the same bytes as one chunk of HTTP/1.1 (RFC 9112, 7.1), lie in one buffer.
  */
 
 /** The most bytes of a chunk's size line: eight hexadecimal digits and CRLF. */

@@ -7,7 +7,8 @@ export interface Sink {
   listener: SinkListener | undefined
   /**
    * Sends a chunk. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the listener follows.
-   * @param lender is told once the bytes may be overwritten, where that can be known: not of TLS, HTTP/2 and injected requests
+   * @param lender is told once the bytes may be overwritten, where that can be known: not of TLS, HTTP/2 and injected
+   *   requests
    */
   write(chunk: Chunk, lender?: Lender): boolean
   /** Sends the last chunk and closes, at once or when the peer has taken it, but does not wait for it for long. */

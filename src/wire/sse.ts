@@ -8,8 +8,8 @@ import { parseCursor, printCursor } from '../model/cursor.js'
 import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
 
 /**
- * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:` line.
- * `cloudevents`: a CloudEvent.
+ * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:`
+ * line. `cloudevents`: a CloudEvent.
  */
 export type Format = 'raw' | 'json' | 'cloudevents'
 
@@ -40,8 +40,17 @@ export class Encoder {
    * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
    * @param withId whether there is an `id:` line
    */
-  event(event: NewEvent, wire: Wire, sequence: number | undefined, time: number, id: string, withId = sequence !== undefined): Chunk {
-    return Chunk.of(`${headOf(event, wire, sequence, time, id, withId)}${dataOf(event, wire).toString()}${tailOf(wire)}`)
+  event(
+    event: NewEvent,
+    wire: Wire,
+    sequence: number | undefined,
+    time: number,
+    id: string,
+    withId = sequence !== undefined,
+  ): Chunk {
+    return Chunk.of(
+      `${headOf(event, wire, sequence, time, id, withId)}${dataOf(event, wire).toString()}${tailOf(wire)}`,
+    )
   }
 
   /**
@@ -49,7 +58,9 @@ export class Encoder {
    * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
    */
   events(events: readonly StoredEvent[], wire: Wire, withIds = true): Chunk {
-    return Chunk.join(events.map((event) => this.event(event, wire, event.sequence, event.time, this.cursor(event.sequence), withIds)))
+    return Chunk.join(
+      events.map((event) => this.event(event, wire, event.sequence, event.time, this.cursor(event.sequence), withIds)),
+    )
   }
 
   /**
@@ -68,8 +79,8 @@ export class Encoder {
   }
 
   /**
-   * The id from which a client may resume a stream. Before a gap that is still to be told it is the client's own: with an id
-   * behind the gap, a client that is cut off would never hear of it. `undefined`: the client's own is no cursor.
+   * The id from which a client may resume a stream. Before a gap that is still to be told it is the client's own: with
+   * an id behind the gap, a client that is cut off would never hear of it. `undefined`: the client's own is no cursor.
    */
   resumeId({ gap, sequence }: { gap: { after: string } | undefined; sequence: number }): string | undefined {
     if (!gap) return this.cursor(sequence)
@@ -82,7 +93,9 @@ export class Encoder {
    * @param retry in milliseconds
    */
   open(id: string | undefined, connection: string, topics: readonly string[], retry: number): Chunk {
-    return Chunk.of(`retry: ${retry}\n${idLine(id)}event: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`)
+    return Chunk.of(
+      `retry: ${retry}\n${idLine(id)}event: fanfare.open\ndata: ${JSON.stringify({ connection, topics })}\n\n`,
+    )
   }
 
   /**
@@ -93,7 +106,9 @@ export class Encoder {
    */
   gap(reason: GapReason, after: string, oldest: number | undefined, sequence?: number): Chunk {
     const data = JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })
-    return Chunk.of(`${idLine(sequence === undefined ? undefined : this.cursor(sequence))}event: fanfare.gap\ndata: ${data}\n\n`)
+    return Chunk.of(
+      `${idLine(sequence === undefined ? undefined : this.cursor(sequence))}event: fanfare.gap\ndata: ${data}\n\n`,
+    )
   }
 
   /** Tells that replay or resume is over. */
@@ -102,8 +117,8 @@ export class Encoder {
   }
 
   /**
-   * Keeps the connection open, and moves the cursor of a quiet stream forward. The heartbeat is a named event with data: many
-   * clients ignore an `id:` without data, and some make an empty message of a comment.
+   * Keeps the connection open, and moves the cursor of a quiet stream forward. The heartbeat is a named event with
+   * data: many clients ignore an `id:` without data, and some make an empty message of a comment.
    */
   heartbeat(sequence: number): Chunk {
     return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
@@ -111,8 +126,8 @@ export class Encoder {
 }
 
 /**
- * The last block of a stream that the hub ends. `retry` is in milliseconds. A client that knows nothing of the `retry:` line
- * finds it in the data where it matters most: when the hub is busy.
+ * The last block of a stream that the hub ends. `retry` is in milliseconds. A client that knows nothing of the `retry:`
+ * line finds it in the data where it matters most: when the hub is busy.
  */
 export function closeBlock(reason: CloseReason, retry: number): Chunk {
   const data = reason === 'busy' ? { reason, retry } : { reason }
@@ -133,7 +148,14 @@ function idLine(id: string | undefined): string {
 }
 
 /** What comes before an event's data. */
-function headOf(event: Omit<NewEvent, 'payload'>, wire: Wire, sequence: number | undefined, time: number, id: string, withId: boolean): string {
+function headOf(
+  event: Omit<NewEvent, 'payload'>,
+  wire: Wire,
+  sequence: number | undefined,
+  time: number,
+  id: string,
+  withId: boolean,
+): string {
   let block = withId ? `id: ${id}\n` : ''
   if (event.type !== undefined && wire.format !== 'json') block += `event: ${event.type}\n`
   if (wire.topicLine) block += `topic: ${event.topic}\n`
@@ -169,7 +191,10 @@ function historyMembers({ topic, type }: Omit<NewEvent, 'payload'>, time: number
   return JSON.stringify({ id: cursor, topic, type, time: new Date(time).toISOString() }).slice(0, -1)
 }
 
-/** A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line, without its data and its end. */
+/**
+ * A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line, without its data
+ * and its end.
+ */
 function cloudAttributes({ topic, type, kind }: Omit<NewEvent, 'payload'>, time: number, id: string): string {
   const attributes = JSON.stringify({
     specversion: '1.0',

@@ -1,8 +1,9 @@
 /**
- * Promises 2, 3 and 4 against a hub that is killed at any moment: what was acknowledged is delivered to whoever resumes, in order and once, and what is not is
- * told as a gap.
+ * Promises 2, 3 and 4 against a hub that is killed at any moment: what was acknowledged is delivered to whoever
+ * resumes, in order and once, and what is not is told as a gap.
  *
- * `CRASH_KILLS` says how often the hub is killed in all, `CRASH_SECONDS` for how long it goes on at least, `CRASH_SEED` repeats the choices of a run.
+ * `CRASH_KILLS` says how often the hub is killed in all, `CRASH_SECONDS` for how long it goes on at least, `CRASH_SEED`
+ * repeats the choices of a run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -25,14 +26,22 @@ const LIFE = 700
 const END = 90_000
 const PUBLISHERS = 3
 const TOPICS = ['shop.orders.1', 'shop.orders.2', 'shop.stock', 'users.1', 'users.2']
-const SELECTIONS = [['**'], ['shop.orders.1'], ['shop.**'], ['users.*', 'shop.stock'], ['*.orders.*', 'users.2', 'users.1']]
+const SELECTIONS = [
+  ['**'],
+  ['shop.orders.1'],
+  ['shop.**'],
+  ['users.*', 'shop.stock'],
+  ['*.orders.*', 'users.2', 'users.1'],
+]
 
 const bearer = anyTopic()
 
 t.setTimeout(SECONDS * 1_000 + KILLS * 10_000 + END)
 t.comment(`${KILLS} kills, CRASH_SEED=${SEED}`)
 
-/** An event that a publisher wants to see stored: its data says who it is, and its id is the same whenever it is sent. */
+/**
+ * An event that a publisher wants to see stored: its data says who it is, and its id is the same whenever it is sent.
+ */
 interface Wanted {
   topic: string
   id: string
@@ -41,23 +50,55 @@ interface Wanted {
 
 async function testNothingIsLost(t: Test, durability: string, share: number): Promise<void> {
   const numbers = random(SEED)
-  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DURABILITY: durability, FANFARE_RETAIN_EVENTS: '1000000', FANFARE_RETAIN_BYTES: '10GiB' })
+  const hub = await revivingHub(t, {
+    FANFARE_LOG: `file:${t.testdir({})}`,
+    FANFARE_DURABILITY: durability,
+    FANFARE_RETAIN_EVENTS: '1000000',
+    FANFARE_RETAIN_BYTES: '10GiB',
+  })
   const epoch = await epochOf(hub)
-  const { acknowledged, uploaded, retried, readers } = await crash(t, hub, share, numbers, { uploads: true, away: false })
+  const { acknowledged, uploaded, retried, readers } = await crash(t, hub, share, numbers, {
+    uploads: true,
+    away: false,
+  })
 
   const log = await readLog(hub)
   t.equal(await epochOf(hub), epoch, 'the epoch stays')
-  t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, index) => index + 1), 'sequences are consecutive')
+  t.strictSame(
+    log.map(({ id }) => sequence(id)),
+    log.map((_, index) => index + 1),
+    'sequences are consecutive',
+  )
   const byData = new Map(log.map((event) => [event.data, event]))
-  t.equal(byData.size, log.length, `each event is stored once, also those of ${retried} requests whose answers were lost`)
-  t.strictSame(acknowledged.filter((event) => !isSame(event, byData.get(event.data))).slice(0, 3), [], 'every acknowledged event is where the answer said')
-  t.strictSame(uploaded.filter(({ data, topic }) => byData.get(JSON.stringify(data))?.topic !== topic).slice(0, 3), [], 'and every uploaded one is there')
+  t.equal(
+    byData.size,
+    log.length,
+    `each event is stored once, also those of ${retried} requests whose answers were lost`,
+  )
+  t.strictSame(
+    acknowledged.filter((event) => !isSame(event, byData.get(event.data))).slice(0, 3),
+    [],
+    'every acknowledged event is where the answer said',
+  )
+  t.strictSame(
+    uploaded.filter(({ data, topic }) => byData.get(JSON.stringify(data))?.topic !== topic).slice(0, 3),
+    [],
+    'and every uploaded one is there',
+  )
   t.equal(log.length, acknowledged.length + uploaded.length, 'and nothing besides')
 
   for (const reader of readers) {
     const told = reader.blocks.filter(({ type }) => type === 'fanfare.gap')
-    t.strictSame(told.map(({ data }) => data), [], `${reader.name} is told of no gap`)
-    t.equal(difference(eventsOf(reader.blocks), due(log, reader.topics)), 'none', `${reader.name} has everything, in ${reader.connections} connections`)
+    t.strictSame(
+      told.map(({ data }) => data),
+      [],
+      `${reader.name} is told of no gap`,
+    )
+    t.equal(
+      difference(eventsOf(reader.blocks), due(log, reader.topics)),
+      'none',
+      `${reader.name} has everything, in ${reader.connections} connections`,
+    )
   }
   t.comment(`${log.length} events, ${hub.kills} kills, ${retried} requests retried`)
 }
@@ -94,7 +135,10 @@ interface Run {
   readers: Reader[]
 }
 
-/** Publishers and readers against a hub that is killed this share of all kills; returns when every reader has read the last event. */
+/**
+ * Publishers and readers against a hub that is killed this share of all kills; returns when every reader has read the
+ * last event.
+ */
 async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, kind: Kind): Promise<Run> {
   const run: Run = { acknowledged: [], uploaded: [], retried: 0, readers: [] }
   let isOver = false
@@ -116,7 +160,10 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
   }
   const reading = readers.map((reader) => reader.run(kind.away ? away : undefined))
   for (const promise of reading) promise.catch(() => undefined) // awaited below
-  await within(Promise.race([Promise.all(readers.map(({ opened }) => opened)), ...reading]), () => 'the readers do not begin')
+  await within(
+    Promise.race([Promise.all(readers.map(({ opened }) => opened)), ...reading]),
+    () => 'the readers do not begin',
+  )
 
   async function send(events: Wanted[], asUpload: boolean): Promise<void> {
     let sent = 0
@@ -126,7 +173,10 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
     })
     run.retried += sent - 1
     if (asUpload) run.uploaded.push(...events)
-    else receiptsOf(answer).forEach(({ id, topic }, index) => run.acknowledged.push({ id, topic, data: JSON.stringify(events[index]!.data) }))
+    else
+      receiptsOf(answer).forEach(({ id, topic }, index) =>
+        run.acknowledged.push({ id, topic, data: JSON.stringify(events[index]!.data) }),
+      )
     const wake = publish
     publish = () => undefined
     wake()
@@ -134,10 +184,14 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
 
   async function publisher(name: number): Promise<void> {
     const choose = random(SEED + 1_000 + name)
-    for (let n = 0; !isOver; ) {
+    for (let n = 0; !isOver;) {
       const how = choose.below(10)
       const count = how < 6 ? 1 : 1 + choose.below(12)
-      const events = Array.from({ length: count }, () => ({ topic: choose.pick(TOPICS), id: `${name}/${n}`, data: `${name}/${n++} ${'.'.repeat(choose.below(200))}` }))
+      const events = Array.from({ length: count }, () => ({
+        topic: choose.pick(TOPICS),
+        id: `${name}/${n}`,
+        data: `${name}/${n++} ${'.'.repeat(choose.below(200))}`,
+      }))
       await send(events, kind.uploads && how === 9)
     }
   }
@@ -156,7 +210,10 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
   isOver = true
   publish()
   await within(publishing, () => 'the publishers do not come to an end', END)
-  await send(TOPICS.map((topic) => ({ topic, id: 'end', data: `end of ${topic}` })), false)
+  await send(
+    TOPICS.map((topic) => ({ topic, id: 'end', data: `end of ${topic}` })),
+    false,
+  )
   await within(Promise.all(reading), () => readers.map((reader) => reader.describe()).join('\n'), END)
   return run
 }
@@ -197,9 +254,11 @@ class Reader {
       // Sometimes it goes away by itself; it is told so by nobody.
       const enough = this.#random.below(4) === 0 ? this.#random.below(100) : Infinity
       await stream.until(() => stream.lastId !== undefined, END).then(this.#begin, () => undefined)
-      await stream.until(() => stream.events.length >= enough || this.#isAtEnd(stream), 10 * END).catch((err: unknown) => {
-        if (!stream.isClosed) throw err
-      })
+      await stream
+        .until(() => stream.events.length >= enough || this.#isAtEnd(stream), 10 * END)
+        .catch((err: unknown) => {
+          if (!stream.isClosed) throw err
+        })
       stream.destroy()
       this.blocks.push(...stream.all)
       this.#stream = undefined
@@ -214,10 +273,12 @@ class Reader {
 
   async #connect(): Promise<EventStream | undefined> {
     const lastEventId = this.#lastId === undefined ? {} : { lastEventId: this.#lastId }
-    return openStream(this.#t, streamUrl(this.#hub, this.topics), { token: bearer, ...lastEventId }).catch((err: unknown) => {
-      if (isConnectionLost(err)) return undefined
-      throw err
-    })
+    return openStream(this.#t, streamUrl(this.#hub, this.topics), { token: bearer, ...lastEventId }).catch(
+      (err: unknown) => {
+        if (isConnectionLost(err)) return undefined
+        throw err
+      },
+    )
   }
 
   #isAtEnd(stream?: EventStream): boolean {
@@ -244,7 +305,8 @@ async function insist(hub: RevivingHub, send: () => Promise<Answer>): Promise<An
 /** Whether this is what a client sees when the hub is killed. */
 function isConnectionLost(err: unknown): boolean {
   for (let cause = err; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(cause.code))) return true
+    if ('code' in cause && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(cause.code)))
+      return true
     if (cause.message === 'terminated') return true // what fetch calls an answer that was cut off
   }
   return false
@@ -269,9 +331,11 @@ function receiptsOf({ body }: Answer): Published[] {
 /** All that the hub holds, by its history. */
 async function readLog(hub: RevivingHub): Promise<Logged[]> {
   const log: Logged[] = []
-  for (let after: string | undefined, more = true; more; ) {
+  for (let after: string | undefined, more = true; more;) {
     const url = streamUrl(hub, ['**'], { limit: '1000', ...(after === undefined ? {} : { after }) })
-    const { body } = await request<History>(url, { headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+    const { body } = await request<History>(url, {
+      headers: { accept: 'application/json', authorization: `Bearer ${bearer}` },
+    })
     log.push(...body.events.map(({ id, topic, data }) => ({ id, topic, data: JSON.stringify(data) })))
     after = body.cursor
     more = body.more
@@ -280,7 +344,9 @@ async function readLog(hub: RevivingHub): Promise<Logged[]> {
 }
 
 async function epochOf(hub: RevivingHub): Promise<string> {
-  const { body } = await request<History>(streamUrl(hub, ['**'], { limit: '1' }), { headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+  const { body } = await request<History>(streamUrl(hub, ['**'], { limit: '1' }), {
+    headers: { accept: 'application/json', authorization: `Bearer ${bearer}` },
+  })
   return body.cursor.split('-', 1)[0]!
 }
 
@@ -293,8 +359,9 @@ function eventsOf(blocks: readonly StreamEvent[]): StreamEvent[] {
 }
 
 /**
- * What is not true of what a reader was sent, in words: events that were not published so, that come twice or out of order, that are missing without a gap, gaps
- * that nothing is missing from. A gap says that something is missing from what follows it up to where the stream is live, for topics are trimmed one by one.
+ * What is not true of what a reader was sent, in words: events that were not published so, that come twice or out of
+ * order, that are missing without a gap, gaps that nothing is missing from. A gap says that something is missing from
+ * what follows it up to where the stream is live, for topics are trimmed one by one.
  */
 function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEvent[]): string[] {
   const wrong: string[] = []
@@ -310,11 +377,13 @@ function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEve
       const end = blocks.slice(index).find(({ type }) => type === 'fanfare.live' || type === 'fanfare.open')
       const upTo = end?.type === 'fanfare.live' ? sequence(end.id!) : Infinity
       if (reason !== 'expired') wrong.push(`a gap because of ${reason}`)
-      if (!missing.some((at) => at > sequence(after) && at <= upTo)) wrong.push(`nothing is missing from the gap ${block.data}`)
+      if (!missing.some((at) => at > sequence(after) && at <= upTo))
+        wrong.push(`nothing is missing from the gap ${block.data}`)
       isTold = true
     } else {
       const at = sequence(block.id!)
-      if (known.get(block.id) !== JSON.stringify(block)) wrong.push(`read ${JSON.stringify(block)}, published was ${known.get(block.id) ?? 'nothing'}`)
+      if (known.get(block.id) !== JSON.stringify(block))
+        wrong.push(`read ${JSON.stringify(block)}, published was ${known.get(block.id) ?? 'nothing'}`)
       if (at <= last) wrong.push(`${at} came after ${last}`)
       const lost = missing.filter((sequence) => sequence > last && sequence < at)
       if (lost.length > 0 && !isTold) wrong.push(`${lost.join(', ')} are missing before ${at}, and no gap was told`)
@@ -331,6 +400,12 @@ function fromEnvironment(name: string, fallback: number): number {
   return Number(text)
 }
 
-await t.test('sync: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'sync', 0.45))
-await t.test('commit: every acknowledged event is received once, in order, with no gap', (t) => testNothingIsLost(t, 'commit', 0.2))
-await t.test('where little is retained, every loss is told as a gap, and no gap is told without one', (t) => testLossesAreTold(t, 0.35))
+await t.test('sync: every acknowledged event is received once, in order, with no gap', (t) =>
+  testNothingIsLost(t, 'sync', 0.45),
+)
+await t.test('commit: every acknowledged event is received once, in order, with no gap', (t) =>
+  testNothingIsLost(t, 'commit', 0.2),
+)
+await t.test('where little is retained, every loss is told as a gap, and no gap is told without one', (t) =>
+  testLossesAreTold(t, 0.35),
+)

@@ -1,11 +1,12 @@
 /**
- * Every route, one after the other, on a hub whose log holds a hundred thousand events: none holds the event loop for longer
- * than a moment. The longest turn of each route is printed.
+ * Every route, one after the other, on a hub whose log holds a hundred thousand events: none holds the event loop for
+ * longer than a moment. The longest turn of each route is printed.
  *
- * A route with too long a turn is played again, and the best play counts: what a route does in one turn it does each time,
- * and a collection of garbage, or a neighbour on the machine, comes once. The goal is 10 ms. `EVENT_LOOP_LIMIT` is the bound in
- * milliseconds on a quiet machine, by default with half as much again for noise; a slower one is given as much more as a fixed piece of work takes longer there. `EVENT_LOOP_ONLY` is an
- * expression that the names of the routes to play match.
+ * A route with too long a turn is played again, and the best play counts: what a route does in one turn it does each
+ * time, and a collection of garbage, or a neighbour on the machine, comes once. The goal is 10 ms. `EVENT_LOOP_LIMIT`
+ * is the bound in milliseconds on a quiet machine, by default with half as much again for noise; a slower one is given
+ * as much more as a fixed piece of work takes longer there. `EVENT_LOOP_ONLY` is an expression that the names of the
+ * routes to play match.
  */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -22,7 +23,10 @@ import { token } from '../helper/token.js'
 
 /** How long a turn may be, in milliseconds of CPU time, on a machine as fast as `REFERENCE`. */
 const LIMIT = Number(process.env['EVENT_LOOP_LIMIT'] ?? 15)
-/** How long the fixed piece of work (test/helper/turns.mjs) takes on the machine for which `LIMIT` is meant, in milliseconds. */
+/**
+ * How long the fixed piece of work (test/helper/turns.mjs) takes on the machine for which `LIMIT` is meant, in
+ * milliseconds.
+ */
 const REFERENCE = 0.2
 /** How often a route is played at most. */
 const PLAYS = 3
@@ -64,7 +68,11 @@ interface Answer {
 }
 
 const admin = token({ sub: 'root', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true })
-const granted = token({ sub: 'ann', subscribe: Array.from({ length: 100 }, (_, n) => `cold.${n}.*.*`), presence: ['**'] })
+const granted = token({
+  sub: 'ann',
+  subscribe: Array.from({ length: 100 }, (_, n) => `cold.${n}.*.*`),
+  presence: ['**'],
+})
 
 const hot = (n: number) => `hot.${n % HOT_TOPICS}`
 const cold = (n: number) => `cold.${n % 100}.${n % 1_000}.${n}`
@@ -99,14 +107,22 @@ class Player {
 
   async #say(word: 'begin' | 'pause' | 'resume' | 'end'): Promise<string> {
     this.#turns.write(word)
-    while (!this.#lines.includes('\n')) await within(once(this.#turns, 'data'), () => `the hub does not answer "${word}"`, PATIENCE)
+    while (!this.#lines.includes('\n'))
+      await within(once(this.#turns, 'data'), () => `the hub does not answer "${word}"`, PATIENCE)
     const [line, ...rest] = this.#lines.split('\n')
     this.#lines = rest.join('\n')
     return line!
   }
 
-  #request(method: string, path: string, { bearer = admin, accept = 'application/json', type, headers = {}, body }: Asking): http.ClientRequest {
-    const sent = body === undefined || typeof body === 'string' || Array.isArray(body) ? (body as string | string[] | undefined) : JSON.stringify(body)
+  #request(
+    method: string,
+    path: string,
+    { bearer = admin, accept = 'application/json', type, headers = {}, body }: Asking,
+  ): http.ClientRequest {
+    const sent =
+      body === undefined || typeof body === 'string' || Array.isArray(body)
+        ? (body as string | string[] | undefined)
+        : JSON.stringify(body)
     const request = http.request(this.hub.url + path, {
       method,
       agent: false,
@@ -118,7 +134,8 @@ class Player {
         ...headers,
       },
     })
-    request.on('error', () => undefined) // a refusal may close the connection while a body is on its way; the answer counts
+    // a refusal may close the connection while a body is on its way; the answer counts
+    request.on('error', () => undefined)
     if (!Array.isArray(sent)) request.end(sent)
     else void this.#sendParts(request, sent)
     return request
@@ -133,22 +150,38 @@ class Player {
     request.end()
   }
 
-  /** Sends a request and reads the whole answer; without one, since the hub has closed the connection, the status is 0. */
+  /**
+   * Sends a request and reads the whole answer; without one, since the hub has closed the connection, the status is 0.
+   */
   async ask(method: string, path: string, asking: Asking = {}): Promise<Answer> {
     const request = this.#request(method, path, asking)
-    return within(new Promise<Answer>((resolve) => {
-      request.once('close', () => resolve({ status: 0, text: '', headers: {} }))
-      request.once('response', (response) => {
-        const end = (text: string) => resolve({ status: response.statusCode!, text, headers: response.headers })
-        response.setEncoding('utf8').reduce<string>((text, part: string) => text + part, '').then(end, () => end(''))
-      })
-    }), () => `no answer to ${method} ${path}`, PATIENCE)
+    return within(
+      new Promise<Answer>((resolve) => {
+        request.once('close', () => resolve({ status: 0, text: '', headers: {} }))
+        request.once('response', (response) => {
+          const end = (text: string) => resolve({ status: response.statusCode!, text, headers: response.headers })
+          response
+            .setEncoding('utf8')
+            .reduce<string>((text, part: string) => text + part, '')
+            .then(end, () => end(''))
+        })
+      }),
+      () => `no answer to ${method} ${path}`,
+      PATIENCE,
+    )
   }
 
   /** Opens a stream, reads on until `mark` has come, or very much, does something, and leaves. */
-  async stream(path: string, mark = 'event: fanfare.open', meanwhile: (id: string) => Promise<unknown> = async () => undefined, asking: Asking = {}): Promise<Answer> {
+  async stream(
+    path: string,
+    mark = 'event: fanfare.open',
+    meanwhile: (id: string) => Promise<unknown> = async () => undefined,
+    asking: Asking = {},
+  ): Promise<Answer> {
     const request = this.#request('GET', path, { accept: 'text/event-stream', ...asking })
-    const [response] = (await within(once(request, 'response'), () => `no answer to ${path}`, PATIENCE)) as [http.IncomingMessage]
+    const [response] = (await within(once(request, 'response'), () => `no answer to ${path}`, PATIENCE)) as [
+      http.IncomingMessage,
+    ]
     let tail = ''
     let bytes = 0
     const found = new Promise<void>((resolve) => {
@@ -175,7 +208,9 @@ type Play = (player: Player, n: number) => Promise<Answer | undefined>
 
 const LIVE = 'event: fanfare.live'
 const nested = (levels: number) => `{"data":${'['.repeat(levels)}${']'.repeat(levels)}}`
-const batch = (count: number, event: (n: number) => object) => ({ events: Array.from({ length: count }, (_, n) => event(n)) })
+const batch = (count: number, event: (n: number) => object) => ({
+  events: Array.from({ length: count }, (_, n) => event(n)),
+})
 
 const routes: Record<string, Play> = {
   'nothing at all': () => delay(300, undefined),
@@ -184,22 +219,33 @@ const routes: Record<string, Play> = {
   'GET /topics/{topic}/events?replay=1000': (player) => player.stream('/topics/hot.1/events?replay=1000', LIVE),
   'GET /topics/**/events?replay=1000': (player) => player.stream('/topics/**/events?replay=1000', LIVE),
   'GET /topics/**/events?replay=all': (player) => player.stream('/topics/**/events?replay=all', LIVE),
-  'GET /topics/**/events?replay=all&format=cloudevents': (player) => player.stream('/topics/**/events?replay=all&format=cloudevents', LIVE),
+  'GET /topics/**/events?replay=all&format=cloudevents': (player) =>
+    player.stream('/topics/**/events?replay=all&format=cloudevents', LIVE),
   'GET /topics/**/events?replay=1&type=<rare>': (player) => player.stream('/topics/**/events?replay=1&type=rare', LIVE),
   'GET /topics/**/events?replay=1&type=<none>': (player) => player.stream('/topics/**/events?replay=1&type=none', LIVE),
   'GET /topics/**/events?replay=latest': (player) => player.stream('/topics/**/events?replay=latest', LIVE),
-  'GET /topics/**/events?from=start&type=<none>': (player) => player.stream('/topics/**/events?from=start&type=none', LIVE),
+  'GET /topics/**/events?from=start&type=<none>': (player) =>
+    player.stream('/topics/**/events?from=start&type=none', LIVE),
   'GET /events of 100 patterns, replay=1000': (player) => player.stream(`/events?${patterns()}&replay=1000`, LIVE),
-  'GET /events of 100 patterns, replay=all, type=<none>': (player) => player.stream(`/events?${patterns()}&replay=all&type=none`, LIVE),
-  'GET /events of 100 patterns that match nothing, replay=1000': (player) => player.stream(`/events?${patterns('x')}&replay=1000`, LIVE),
-  'GET /events?lastEventId=<first>&type=<none>': async (player) => player.stream(`/events?topic=**&type=none&lastEventId=${await firstId(player)}`, LIVE),
-  'GET /events?lastEventId=<first> of 100 patterns': async (player) => player.stream(`/events?${patterns()}&lastEventId=${await firstId(player)}`, LIVE),
-  'GET /topics/{topic}/events?replay=all of large events': (player) => player.stream('/topics/large/events?replay=all', LIVE),
+  'GET /events of 100 patterns, replay=all, type=<none>': (player) =>
+    player.stream(`/events?${patterns()}&replay=all&type=none`, LIVE),
+  'GET /events of 100 patterns that match nothing, replay=1000': (player) =>
+    player.stream(`/events?${patterns('x')}&replay=1000`, LIVE),
+  'GET /events?lastEventId=<first>&type=<none>': async (player) =>
+    player.stream(`/events?topic=**&type=none&lastEventId=${await firstId(player)}`, LIVE),
+  'GET /events?lastEventId=<first> of 100 patterns': async (player) =>
+    player.stream(`/events?${patterns()}&lastEventId=${await firstId(player)}`, LIVE),
+  'GET /topics/{topic}/events?replay=all of large events': (player) =>
+    player.stream('/topics/large/events?replay=all', LIVE),
   'GET /topics/{topic}/events?cursor=': (player) => player.stream('/topics/hot.2/events?cursor=loop&replay=all'),
   'GET /topics/{topic}/events?presence=true': (player) => player.stream('/topics/room/events?presence=true'),
   'GET fanfare.stats': (player) => player.stream('/topics/fanfare.stats/events', '"eventLoopDelay"'),
-  'HEAD /topics/**/events?replay=1000': (player) => player.ask('HEAD', '/topics/**/events?replay=1000', { accept: 'text/event-stream' }),
-  'OPTIONS /topics/{topic}/events': (player) => player.ask('OPTIONS', '/topics/hot.1/events', { headers: { origin: 'https://a.example', 'access-control-request-method': 'POST' } }),
+  'HEAD /topics/**/events?replay=1000': (player) =>
+    player.ask('HEAD', '/topics/**/events?replay=1000', { accept: 'text/event-stream' }),
+  'OPTIONS /topics/{topic}/events': (player) =>
+    player.ask('OPTIONS', '/topics/hot.1/events', {
+      headers: { origin: 'https://a.example', 'access-control-request-method': 'POST' },
+    }),
 
   'history: limit=1000': (player) => player.ask('GET', '/topics/**/events?limit=1000'),
   'history: last=1000': (player) => player.ask('GET', '/topics/**/events?last=1000'),
@@ -209,13 +255,18 @@ const routes: Record<string, Play> = {
   'history of 100 patterns: limit=1000': (player) => player.ask('GET', `/events?${patterns()}&limit=1000`),
   'history of 100 patterns: last=1000': (player) => player.ask('GET', `/events?${patterns()}&last=1000`),
   'history of 100 patterns that match nothing': (player) => player.ask('GET', `/events?${patterns('x')}&limit=1000`),
-  'history of 100 patterns of every topic': (player) => player.ask('GET', `/events?${Array.from({ length: 100 }, (_, n) => `topic=*.*${'.*'.repeat(n % 12)}.**`).join('&')}&last=1`),
+  'history of 100 patterns of every topic': (player) =>
+    player.ask(
+      'GET',
+      `/events?${Array.from({ length: 100 }, (_, n) => `topic=*.*${'.*'.repeat(n % 12)}.**`).join('&')}&last=1`,
+    ),
   'history of large events': (player) => player.ask('GET', `/topics/large/events?limit=1000`),
 
   'GET /topics?limit=1000': (player) => player.ask('GET', '/topics?limit=1000'),
   'GET /topics?prefix=': (player) => player.ask('GET', '/topics?prefix=hot.&limit=1000'),
   'GET /topics with 100 grants': (player) => player.ask('GET', '/topics?limit=1000', { bearer: granted }),
-  'GET /topics with grants that match nothing': (player) => player.ask('GET', '/topics?limit=1000', { bearer: token({ sub: 'eve', subscribe: ['nothing.**', 'cold.*.*.x'] }) }),
+  'GET /topics with grants that match nothing': (player) =>
+    player.ask('GET', '/topics?limit=1000', { bearer: token({ sub: 'eve', subscribe: ['nothing.**', 'cold.*.*.x'] }) }),
   'GET /topics/{topic}': (player) => player.ask('GET', '/topics/hot.1'),
   'GET /topics/{topic}/presence': (player) => player.ask('GET', '/topics/room/presence'),
 
@@ -225,13 +276,17 @@ const routes: Record<string, Play> = {
     player.stream('/topics/hot.1/events', undefined, async (id) => {
       await player.ask('GET', `/connections/${id}`)
       await player.ask('PATCH', `/connections/${id}`, { body: { subscribe: ['hot.*'], replay: 1_000 } })
-      await player.ask('PATCH', `/connections/${id}`, { body: { subscribe: Array.from({ length: 98 }, (_, n) => `cold.${n}.*.*`), replay: 1_000 } })
+      await player.ask('PATCH', `/connections/${id}`, {
+        body: { subscribe: Array.from({ length: 98 }, (_, n) => `cold.${n}.*.*`), replay: 1_000 },
+      })
       await player.ask('PATCH', `/connections/${id}`, { body: { unsubscribe: ['hot.1'] } })
       await player.ask('PUT', `/connections/${id}/token`)
       await player.ask('DELETE', `/connections/${id}`)
     }),
   'PATCH with replay and type=<none>': (player) =>
-    player.stream('/topics/nowhere/events?type=none', undefined, async (id) => player.ask('PATCH', `/connections/${id}`, { body: { subscribe: ['**'], replay: 1_000 } })),
+    player.stream('/topics/nowhere/events?type=none', undefined, async (id) =>
+      player.ask('PATCH', `/connections/${id}`, { body: { subscribe: ['**'], replay: 1_000 } }),
+    ),
   'DELETE /connections?subject=': async (player) => {
     const subject = 'many'
     const sockets = await player.aside(() => openStreams(player.hub, 90, () => subject))
@@ -242,27 +297,50 @@ const routes: Record<string, Play> = {
 
   'POST /topics/{topic}/events': (player) => player.publish(hot(1), { data: { n: 1 } }),
   'POST /topics/{topic}/events, to many streams': (player) => player.publish('room', { data: { n: 1 } }),
-  'POST /topics/{topic}/events, large, to many streams': (player, n) => player.publish('room', { text: String(n).padEnd(LARGE.bytes, 'x') }),
-  'POST /topics/{topic}/events, large JSON': (player) => player.publish(hot(2), { data: Array.from({ length: 20_000 }, (_, n) => n) }),
+  'POST /topics/{topic}/events, large, to many streams': (player, n) =>
+    player.publish('room', { text: String(n).padEnd(LARGE.bytes, 'x') }),
+  'POST /topics/{topic}/events, large JSON': (player) =>
+    player.publish(hot(2), { data: Array.from({ length: 20_000 }, (_, n) => n) }),
   'POST /topics/{topic}/events, ephemeral': (player) => player.publish('room', { data: 1, ephemeral: true }),
-  'POST /topics/{topic}/events, text/plain': (player) => player.ask('POST', '/topics/hot.3/events', { body: '\n'.repeat(LARGE.bytes), type: 'text/plain' }),
-  'POST /topics/{topic}/events, 60 levels deep': (player) => player.ask('POST', '/topics/hot.3/events', { body: nested(60) }),
-  'POST /topics/{topic}/events, 100,000 levels deep': (player) => player.ask('POST', '/topics/hot.3/events', { body: nested(100_000) }),
-  'POST /topics/{topic}/events, byte by byte': (player) => player.ask('POST', '/topics/hot.3/events', { body: JSON.stringify({ text: 'x'.repeat(60_000) }).match(/./g)! }),
-  'POST /topics/{topic}/events, far too large': (player) => player.ask('POST', '/topics/hot.3/events', { body: { text: 'x'.repeat(16 * 2 ** 20) } }),
-  'POST /events, 1,000 events': (player) => player.ask('POST', '/events', { body: batch(1_000, (n) => ({ topic: cold(n), data: { n } })) }),
-  'POST /events, 1,000 events of 15 KB': (player) => player.ask('POST', '/events', { body: batch(1_000, (n) => ({ topic: hot(n), text: 'x'.repeat(15_000) })) }),
-  'POST /events, 1,000 events, each wrong': (player) => player.ask('POST', '/events', { body: batch(1_000, (n) => ({ topic: `a..${n}`, data: n, text: n, more: [] })) }),
-  'POST /events, far too many events': (player) => player.ask('POST', '/events', { body: batch(200_000, (n) => ({ topic: 'a', data: n })) }),
-  'POST /events, far too many events, each wrong': (player) => player.ask('POST', '/events', { body: batch(400_000, () => ({})) }),
+  'POST /topics/{topic}/events, text/plain': (player) =>
+    player.ask('POST', '/topics/hot.3/events', { body: '\n'.repeat(LARGE.bytes), type: 'text/plain' }),
+  'POST /topics/{topic}/events, 60 levels deep': (player) =>
+    player.ask('POST', '/topics/hot.3/events', { body: nested(60) }),
+  'POST /topics/{topic}/events, 100,000 levels deep': (player) =>
+    player.ask('POST', '/topics/hot.3/events', { body: nested(100_000) }),
+  'POST /topics/{topic}/events, byte by byte': (player) =>
+    player.ask('POST', '/topics/hot.3/events', { body: JSON.stringify({ text: 'x'.repeat(60_000) }).match(/./g)! }),
+  'POST /topics/{topic}/events, far too large': (player) =>
+    player.ask('POST', '/topics/hot.3/events', { body: { text: 'x'.repeat(16 * 2 ** 20) } }),
+  'POST /events, 1,000 events': (player) =>
+    player.ask('POST', '/events', { body: batch(1_000, (n) => ({ topic: cold(n), data: { n } })) }),
+  'POST /events, 1,000 events of 15 KB': (player) =>
+    player.ask('POST', '/events', { body: batch(1_000, (n) => ({ topic: hot(n), text: 'x'.repeat(15_000) })) }),
+  'POST /events, 1,000 events, each wrong': (player) =>
+    player.ask('POST', '/events', { body: batch(1_000, (n) => ({ topic: `a..${n}`, data: n, text: n, more: [] })) }),
+  'POST /events, far too many events': (player) =>
+    player.ask('POST', '/events', { body: batch(200_000, (n) => ({ topic: 'a', data: n })) }),
+  'POST /events, far too many events, each wrong': (player) =>
+    player.ask('POST', '/events', { body: batch(400_000, () => ({})) }),
   'POST /events, numbers': (player) => player.ask('POST', '/events', { body: `[${'0,'.repeat(8 * 2 ** 20)}0]` }),
-  'POST /events, many members': (player) => player.ask('POST', '/events', { body: Object.fromEntries(Array.from({ length: 500_000 }, (_, n) => [`m${n}`, n])) }),
+  'POST /events, many members': (player) =>
+    player.ask('POST', '/events', {
+      body: Object.fromEntries(Array.from({ length: 500_000 }, (_, n) => [`m${n}`, n])),
+    }),
   'POST /events, NDJSON of 20,000 lines': (player) =>
-    player.ask('POST', '/events', { type: 'application/x-ndjson', body: ndjson(Array.from({ length: 20_000 }, (_, n) => ({ topic: hot(n), data: n, ephemeral: true }))) }),
+    player.ask('POST', '/events', {
+      type: 'application/x-ndjson',
+      body: ndjson(Array.from({ length: 20_000 }, (_, n) => ({ topic: hot(n), data: n, ephemeral: true }))),
+    }),
   'POST /events, NDJSON of 11,000 new topics': (player, n) =>
-    player.ask('POST', '/events', { type: 'application/x-ndjson', body: ndjson(Array.from({ length: 11_000 }, (_, m) => ({ topic: `new.${n}.${m}`, data: m }))) }),
-  'POST /events, NDJSON of small lines': (player) => player.ask('POST', '/events', { type: 'application/x-ndjson', body: '\n'.repeat(2 ** 20) }),
-  'POST /events, NDJSON of one long line': (player) => player.ask('POST', '/events', { type: 'application/x-ndjson', body: 'x'.repeat(4 * 2 ** 20) }),
+    player.ask('POST', '/events', {
+      type: 'application/x-ndjson',
+      body: ndjson(Array.from({ length: 11_000 }, (_, m) => ({ topic: `new.${n}.${m}`, data: m }))),
+    }),
+  'POST /events, NDJSON of small lines': (player) =>
+    player.ask('POST', '/events', { type: 'application/x-ndjson', body: '\n'.repeat(2 ** 20) }),
+  'POST /events, NDJSON of one long line': (player) =>
+    player.ask('POST', '/events', { type: 'application/x-ndjson', body: 'x'.repeat(4 * 2 ** 20) }),
 
   'PUT, GET, DELETE /cursors/{name}': async (player) => {
     const id = await firstId(player)
@@ -295,8 +373,12 @@ const routes: Record<string, Play> = {
   'GET /errors': (player) => player.ask('GET', '/errors'),
   'GET /openapi.json': (player) => player.ask('GET', '/openapi.json'),
   'GET /': (player) => player.ask('GET', '/'),
-  'a token of 8 KB that is wrong': (player) => player.ask('GET', '/topics', { bearer: `${'x'.repeat(4_000)}.${'y'.repeat(4_000)}.z` }),
-  'a token with 300 grants': (player) => player.ask('GET', '/topics/a', { bearer: token({ sub: 'x', subscribe: Array.from({ length: 300 }, (_, n) => `t${n}.{sub}.**`) }) }),
+  'a token of 8 KB that is wrong': (player) =>
+    player.ask('GET', '/topics', { bearer: `${'x'.repeat(4_000)}.${'y'.repeat(4_000)}.z` }),
+  'a token with 300 grants': (player) =>
+    player.ask('GET', '/topics/a', {
+      bearer: token({ sub: 'x', subscribe: Array.from({ length: 300 }, (_, n) => `t${n}.{sub}.**`) }),
+    }),
 }
 
 async function firstId(player: Player): Promise<string> {
@@ -306,13 +388,17 @@ async function firstId(player: Player): Promise<string> {
 
 /** Opens streams that read and do nothing else, and resolves when each has its first block. */
 async function openStreams(hub: Hub, count: number, subjectOf: (n: number) => string): Promise<Socket[]> {
-  return Promise.all(Array.from({ length: count }, async (_, n) => {
-    const bearer = token({ sub: subjectOf(n), subscribe: ['**'] })
-    const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
-    socket.write(`GET /topics/room/events HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\nauthorization: Bearer ${bearer}\r\n\r\n`)
-    await within(once(socket, 'data'), () => 'a stream does not open', PATIENCE)
-    return socket.resume()
-  }))
+  return Promise.all(
+    Array.from({ length: count }, async (_, n) => {
+      const bearer = token({ sub: subjectOf(n), subscribe: ['**'] })
+      const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
+      socket.write(
+        `GET /topics/room/events HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\nauthorization: Bearer ${bearer}\r\n\r\n`,
+      )
+      await within(once(socket, 'data'), () => 'a stream does not open', PATIENCE)
+      return socket.resume()
+    }),
+  )
 }
 
 async function fill(player: Player): Promise<void> {
@@ -320,12 +406,29 @@ async function fill(player: Player): Promise<void> {
     const { status, text } = await player.ask('POST', '/events', { type: 'application/x-ndjson', body: ndjson(events) })
     if (status !== 200) throw new Error(`the log cannot be filled: ${status} ${text}`)
   }
-  await upload([{ topic: 'first', data: 0 }, ...Array.from({ length: 3 }, (_, n) => ({ topic: 'first', type: 'rare', data: n }))])
+  await upload([
+    { topic: 'first', data: 0 },
+    ...Array.from({ length: 3 }, (_, n) => ({ topic: 'first', type: 'rare', data: n })),
+  ])
   for (let from = 0; from < COLD_TOPICS; from += 10_000) {
-    await upload(Array.from({ length: 10_000 }, (_, n) => ({ topic: cold(from + n), type: 'common', data: { n: from + n, text: 'some words' } })))
+    await upload(
+      Array.from({ length: 10_000 }, (_, n) => ({
+        topic: cold(from + n),
+        type: 'common',
+        data: { n: from + n, text: 'some words' },
+      })),
+    )
   }
-  await upload(Array.from({ length: HOT_TOPICS * HOT_EVENTS }, (_, n) => ({ topic: hot(n), type: 'common', data: { n, text: 'some words' } })))
-  await upload(Array.from({ length: LARGE.events }, (_, n) => ({ topic: 'large', text: String(n).padEnd(LARGE.bytes, 'x') })))
+  await upload(
+    Array.from({ length: HOT_TOPICS * HOT_EVENTS }, (_, n) => ({
+      topic: hot(n),
+      type: 'common',
+      data: { n, text: 'some words' },
+    })),
+  )
+  await upload(
+    Array.from({ length: LARGE.events }, (_, n) => ({ topic: 'large', text: String(n).padEnd(LARGE.bytes, 'x') })),
+  )
 }
 
 async function open(t: Test, log: string): Promise<Player> {
@@ -353,7 +456,9 @@ for (const log of ['memory', 'file']) {
     await fill(player)
     const sockets = await openStreams(player.hub, STREAMS, (n) => `s${n % 20}`)
     t.teardown(() => sockets.forEach((socket) => socket.destroy()))
-    t.comment(`log: ${log}; the longest turn of each route and its bound, in milliseconds; the status of its last answer`)
+    t.comment(
+      `log: ${log}; the longest turn of each route and its bound, in milliseconds; the status of its last answer`,
+    )
     const results: (() => void)[] = []
     for (const [name, play] of Object.entries(routes)) {
       if (!ONLY.test(name)) continue
@@ -366,7 +471,9 @@ for (const log of ['memory', 'file']) {
         if (turns.longest / bound < best.longest / best.bound) best = { longest: turns.longest, bound }
       }
       const { longest, bound } = best
-      t.comment(`${longest.toFixed(1).padStart(8)}${longest > bound ? ' > ' : ' < '}${bound.toFixed(1).padEnd(6)} ${String(outcome).padStart(3)}  ${name}`)
+      t.comment(
+        `${longest.toFixed(1).padStart(8)}${longest > bound ? ' > ' : ' < '}${bound.toFixed(1).padEnd(6)} ${String(outcome).padStart(3)}  ${name}`,
+      )
       results.push(() => {
         t.ok(outcome === '-' || outcome === 503 || Number(outcome) < 500, `${name} is answered: ${outcome}`)
         t.ok(longest <= bound, `${name}: ${longest.toFixed(1)} ms of ${bound.toFixed(1)}`)

@@ -21,7 +21,12 @@ t.comment(`${FILLINGS} fillings, FULL_DISK_SEED=${SEED}`)
 
 for (const [n, kind] of KINDS.entries()) {
   const rounds = Math.ceil(FILLINGS / KINDS.length)
-  await t.test(`${rounds} fillings (${kind.durability}, ${kind.fileSystem})`, { skip: kind.fileSystem === 'tmpfs' ? skipMount : skipExt4 }, async (t) => {
-    for (let round = 0; round < rounds; round++) await t.test(`${round}`, (t) => fillWhilePublishing(t, kind, random(SEED + n * rounds + round)))
-  })
+  await t.test(
+    `${rounds} fillings (${kind.durability}, ${kind.fileSystem})`,
+    { skip: kind.fileSystem === 'tmpfs' ? skipMount : skipExt4 },
+    async (t) => {
+      for (let round = 0; round < rounds; round++)
+        await t.test(`${round}`, (t) => fillWhilePublishing(t, kind, random(SEED + n * rounds + round)))
+    },
+  )
 }

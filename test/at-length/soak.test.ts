@@ -33,7 +33,8 @@ const ROUND = { publishes: 10, actions: 25, pause: 100 }
 const draw = random(Number(process.env['SOAK_SEED'] ?? Date.now() % 1e6))
 const admin = token({ sub: 'root', subscribe: ['**'], publish: ['**'], admin: true })
 const topic = () => `room.${draw.below(TOPICS)}`
-const bearerOf = (subject: string) => token({ sub: subject, subscribe: ['room.*'], presence: ['room.*'], info: { name: subject } })
+const bearerOf = (subject: string) =>
+  token({ sub: subject, subscribe: ['room.*'], presence: ['room.*'], info: { name: subject } })
 
 t.setTimeout((SECONDS + 180) * 1_000)
 
@@ -48,7 +49,10 @@ class Reader {
   constructor(hub: Hub, subject: string) {
     this.subject = subject
     this.bearer = bearerOf(subject)
-    const query = new URLSearchParams([['topic', topic()], ['topic', topic()]])
+    const query = new URLSearchParams([
+      ['topic', topic()],
+      ['topic', topic()],
+    ])
     if (draw.below(4) === 0) query.set('presence', 'true')
     if (draw.below(4) === 0) query.set('slow', 'latest')
     if (draw.below(4) === 0) query.set('replay', '5')
@@ -58,7 +62,9 @@ class Reader {
     this.#socket.setEncoding('latin1').on('data', (text: string) => {
       if (this.#head.length < 2_000) this.#head += text
     })
-    this.#socket.write(`GET /events?${query.toString()} HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\nauthorization: Bearer ${this.bearer}\r\n\r\n`)
+    this.#socket.write(
+      `GET /events?${query.toString()} HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\nauthorization: Bearer ${this.bearer}\r\n\r\n`,
+    )
   }
 
   /** Its connection's id, once the head of the answer is there and is 200. */
@@ -84,8 +90,13 @@ interface Probe {
   memory: number
 }
 
-/** Sends a request on a connection of its own: those that a client keeps for its next requests would blur the counts. */
-function ask<Body>(url: string, init: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Answer<Body>> {
+/**
+ * Sends a request on a connection of its own: those that a client keeps for its next requests would blur the counts.
+ */
+function ask<Body>(
+  url: string,
+  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer<Body>> {
   return request<Body>(url, { ...init, headers: { ...init.headers, connection: 'close' } })
 }
 
@@ -93,7 +104,10 @@ async function probe(hub: Hub, file: string): Promise<Probe> {
   const lines = () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [])
   const before = lines().length
   hub.signal('SIGWINCH')
-  const line = await poll(async () => lines()[before], () => 'the process does not say what it holds')
+  const line = await poll(
+    async () => lines()[before],
+    () => 'the process does not say what it holds',
+  )
   return JSON.parse(line) as Probe
 }
 
@@ -117,8 +131,15 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   const calls = { made: 0, unexpected: [] as string[] }
 
   async function call(method: string, path: string, bearer: string, body: unknown, expected: number[]): Promise<void> {
-    const headers: Record<string, string> = { authorization: `Bearer ${bearer}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
-    const { status } = await ask(`${hub.url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const headers: Record<string, string> = {
+      authorization: `Bearer ${bearer}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    }
+    const { status } = await ask(`${hub.url}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
     calls.made++
     if (!expected.includes(status)) calls.unexpected.push(`${method} ${path}: ${status}`)
   }
@@ -133,11 +154,29 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     switch (draw.below(8)) {
       case 0:
       case 1:
-        return call('PATCH', `/connections/${id}`, bearer, { subscribe: [topic()], ...(draw.below(3) === 0 ? { replay: 3 } : {}) }, [200, 401, 403, 404]) // its token may grant less by now
+        return call(
+          'PATCH',
+          `/connections/${id}`,
+          bearer,
+          { subscribe: [topic()], ...(draw.below(3) === 0 ? { replay: 3 } : {}) },
+          [200, 401, 403, 404],
+        ) // its token may grant less by now
       case 2:
-        return call('PATCH', `/connections/${id}`, bearer, { unsubscribe: Array.from({ length: 20 }, topic) }, [200, 401, 404])
+        return call(
+          'PATCH',
+          `/connections/${id}`,
+          bearer,
+          { unsubscribe: Array.from({ length: 20 }, topic) },
+          [200, 401, 404],
+        )
       case 3:
-        return call('PUT', `/connections/${id}/token`, draw.below(2) === 0 ? bearer : token({ sub: subject, subscribe: [topic()] }), undefined, [200, 401, 404])
+        return call(
+          'PUT',
+          `/connections/${id}/token`,
+          draw.below(2) === 0 ? bearer : token({ sub: subject, subscribe: [topic()] }),
+          undefined,
+          [200, 401, 404],
+        )
       case 4:
         return call('DELETE', `/connections/${id}`, bearer, undefined, [204, 401, 404])
       case 5:
@@ -145,7 +184,13 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
         return
       case 6:
         if (draw.below(10) > 0) return
-        return call('POST', '/revocations', admin, { subject, until: new Date(Date.now() + 1_500).toISOString() }, [201])
+        return call(
+          'POST',
+          '/revocations',
+          admin,
+          { subject, until: new Date(Date.now() + 1_500).toISOString() },
+          [201],
+        )
       default:
         reader.end()
         readers.delete(reader)
@@ -158,7 +203,9 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     while (performance.now() < end) {
       for (let n = 0; n < 100 && readers.size < STREAMS; n++) open()
       const all = [...readers]
-      const publishing = Array.from({ length: ROUND.publishes }, () => call('POST', `/topics/${topic()}/events`, admin, { data: 'x'.repeat(draw.below(2_000)) }, [201]))
+      const publishing = Array.from({ length: ROUND.publishes }, () =>
+        call('POST', `/topics/${topic()}/events`, admin, { data: 'x'.repeat(draw.below(2_000)) }, [201]),
+      )
       await Promise.all([...publishing, ...Array.from({ length: ROUND.actions }, () => act(draw.pick(all)))])
       for (const reader of readers) if (reader.isClosed) readers.delete(reader)
       await delay(ROUND.pause) // the load is so much in a second, not as much as there can be
@@ -168,11 +215,31 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   async function endAll(): Promise<void> {
     for (const reader of readers) reader.end()
     readers.clear()
-    await poll(async () => ((await ask<{ clients: number }>(`${hub.url}/status`)).body.clients === 0 ? true : undefined), () => 'streams are left')
-    const barred = async () => (await ask<{ revocations: unknown[] }>(`${hub.url}/revocations`, { headers: { authorization: `Bearer ${admin}` } })).body.revocations.length
-    await poll(async () => ((await barred()) === 0 ? true : undefined), () => 'somebody is still barred')
-    const here = async (name: string) => (await ask<{ subjects: unknown[] }>(`${hub.url}/topics/${name}/presence`, { headers: { authorization: `Bearer ${token({ sub: 'eye', presence: ['**'] })}` } })).body.subjects.length
-    for (let n = 0; n < TOPICS; n++) await poll(async () => ((await here(`room.${n}`)) === 0 ? true : undefined), () => 'somebody is still present')
+    await poll(
+      async () => ((await ask<{ clients: number }>(`${hub.url}/status`)).body.clients === 0 ? true : undefined),
+      () => 'streams are left',
+    )
+    const barred = async () =>
+      (
+        await ask<{ revocations: unknown[] }>(`${hub.url}/revocations`, {
+          headers: { authorization: `Bearer ${admin}` },
+        })
+      ).body.revocations.length
+    await poll(
+      async () => ((await barred()) === 0 ? true : undefined),
+      () => 'somebody is still barred',
+    )
+    const here = async (name: string) =>
+      (
+        await ask<{ subjects: unknown[] }>(`${hub.url}/topics/${name}/presence`, {
+          headers: { authorization: `Bearer ${token({ sub: 'eye', presence: ['**'] })}` },
+        })
+      ).body.subjects.length
+    for (let n = 0; n < TOPICS; n++)
+      await poll(
+        async () => ((await here(`room.${n}`)) === 0 ? true : undefined),
+        () => 'somebody is still present',
+      )
   }
 
   const fresh = await probe(hub, file)
@@ -185,20 +252,33 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   const meanwhile = await probe(hub, file)
   await endAll()
   const after = await probe(hub, file)
-  for (const [when, { heap, memory }] of Object.entries({ 'just started': fresh, 'after the warm-up': before, 'while streams are open': meanwhile, 'in the end': after })) {
+  for (const [when, { heap, memory }] of Object.entries({
+    'just started': fresh,
+    'after the warm-up': before,
+    'while streams are open': meanwhile,
+    'in the end': after,
+  })) {
     t.comment(`${when}: ${(memory / 1e6).toFixed(1)} MB, ${JSON.stringify(heap)}`)
   }
   t.comment(`${calls.made} requests; ${opened} streams after the warm-up`)
   t.strictSame(calls.unexpected, [])
   t.ok(calls.made > SECONDS * 10)
-  t.ok(after.memory < before.memory * GROWTH, `memory is ${((after.memory / before.memory - 1) * 100).toFixed(1)} % more than after the warm-up`)
+  t.ok(
+    after.memory < before.memory * GROWTH,
+    `memory is ${((after.memory / before.memory - 1) * 100).toFixed(1)} % more than after the warm-up`,
+  )
   const more = (name: keyof Probe['heap']) => after.heap[name] - before.heap[name]
-  for (const name of ['subscribers', 'sockets'] as const) t.ok(meanwhile.heap[name] > STREAMS / 2, `the probe finds the ${name} that there are: ${meanwhile.heap[name]}`)
+  for (const name of ['subscribers', 'sockets'] as const)
+    t.ok(meanwhile.heap[name] > STREAMS / 2, `the probe finds the ${name} that there are: ${meanwhile.heap[name]}`)
   t.equal(after.heap.subscribers, 0, 'subscribers')
   t.ok(more('sockets') <= SPARE, `${more('sockets')} more sockets`)
   t.ok(more('timers') <= SPARE, `${more('timers')} more timers`)
   t.ok(more('functions') < opened / STREAMS_PER_FUNCTION, `${more('functions')} more functions`)
-  t.notMatch(hub.output(), 'MaxListenersExceeded', 'one function that is added for each stream is no function more, but Node warns of it')
+  t.notMatch(
+    hub.output(),
+    'MaxListenersExceeded',
+    'one function that is added for each stream is no function more, but Node warns of it',
+  )
   for (const [name, is] of Object.entries(after.active)) {
     const was = before.active[name] ?? 0
     t.ok(is <= was + SPARE, `${name}: ${was} before, ${is} after`)

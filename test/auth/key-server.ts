@@ -29,7 +29,12 @@ export async function startKeyServer(t: Test, keys: object[]): Promise<KeyServer
     server.closeAllConnections()
     server.close()
   })
-  const state: KeyServer = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`, fetches: 0, keys, hold: undefined }
+  const state: KeyServer = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`,
+    fetches: 0,
+    keys,
+    hold: undefined,
+  }
   return state
 }
 

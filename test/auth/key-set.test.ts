@@ -35,9 +35,17 @@ const second = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 await t.test('keys are found by their kid, and fetched once', async (t) => {
-  const server = await startKeyServer(t, [jwk(first, { kid: 'k1' }), jwk(second, { kid: 'k2' }), jwk(rsa, { kid: 'r', alg: 'RS256', use: 'sig' })])
+  const server = await startKeyServer(t, [
+    jwk(first, { kid: 'k1' }),
+    jwk(second, { kid: 'k2' }),
+    jwk(rsa, { kid: 'r', alg: 'RS256', use: 'sig' }),
+  ])
   const keys = new KeySet(server.url)
-  const [a, b, again] = await Promise.all([keys.find({ alg: 'ES256', kid: 'k1' }), keys.find({ alg: 'ES256', kid: 'k2' }), keys.find({ alg: 'ES256', kid: 'k1' })])
+  const [a, b, again] = await Promise.all([
+    keys.find({ alg: 'ES256', kid: 'k1' }),
+    keys.find({ alg: 'ES256', kid: 'k2' }),
+    keys.find({ alg: 'ES256', kid: 'k1' }),
+  ])
   t.ok(a.equals(first.publicKey))
   t.ok(b.equals(second.publicKey))
   t.equal(again, a, 'the same key is the same object')
@@ -46,12 +54,28 @@ await t.test('keys are found by their kid, and fetched once', async (t) => {
 })
 
 await t.test('what there is no key for', async (t) => {
-  const server = await startKeyServer(t, [jwk(first, { kid: 'k1' }), jwk(second, { kid: 'k2' }), jwk(rsa, { kid: 'r', alg: 'RS256' }), jwk(rsa, { kid: 'e', use: 'enc' })])
+  const server = await startKeyServer(t, [
+    jwk(first, { kid: 'k1' }),
+    jwk(second, { kid: 'k2' }),
+    jwk(rsa, { kid: 'r', alg: 'RS256' }),
+    jwk(rsa, { kid: 'e', use: 'enc' }),
+  ])
   const keys = new KeySet(server.url, { cooldown: 0 })
-  for (const header of [{ alg: 'ES256', kid: 'k3' }, { alg: 'ES384', kid: 'k1' }, { alg: 'RS256', kid: 'k1' }, { alg: 'PS256', kid: 'r' }, { alg: 'RS512', kid: 'r' }, { alg: 'RS256', kid: 'e' }, { alg: 'ES256', kid: '../../k1' }, { alg: 'ES256', kid: '__proto__' }, { alg: 'ES384' }]) {
+  for (const header of [
+    { alg: 'ES256', kid: 'k3' },
+    { alg: 'ES384', kid: 'k1' },
+    { alg: 'RS256', kid: 'k1' },
+    { alg: 'PS256', kid: 'r' },
+    { alg: 'RS512', kid: 'r' },
+    { alg: 'RS256', kid: 'e' },
+    { alg: 'ES256', kid: '../../k1' },
+    { alg: 'ES256', kid: '__proto__' },
+    { alg: 'ES384' },
+  ]) {
     await t.rejects(keys.find(header), { code: 'invalid-signature' }, JSON.stringify(header))
   }
-  for (const kid of ['', 'x'.repeat(257), 7, null, ['k1'], { k1: 1 }, true]) await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'malformed-token' }, JSON.stringify(kid).slice(0, 20))
+  for (const kid of ['', 'x'.repeat(257), 7, null, ['k1'], { k1: 1 }, true])
+    await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'malformed-token' }, JSON.stringify(kid).slice(0, 20))
 })
 
 await t.test('a new key is met by fetching again', async (t) => {
@@ -71,22 +95,32 @@ await t.test('a flood of unknown keys is no flood of requests', async (t) => {
   await keys.refresh()
   for (let n = 0; n < 20; n++) {
     const unknown = Array.from({ length: 200 }, () => keys.find({ alg: 'ES256', kid: randomBytes(8).toString('hex') }))
-    for (const result of await Promise.allSettled(unknown)) t.match(result, { status: 'rejected', reason: { code: 'keys-unavailable' } })
+    for (const result of await Promise.allSettled(unknown))
+      t.match(result, { status: 'rejected', reason: { code: 'keys-unavailable' } })
   }
   await keys.find({ alg: 'ES256', kid: 'k1' })
   t.equal(server.fetches, 1)
   server.keys = undefined
   const failing = new KeySet(server.url, { cooldown: 60_000 })
-  for (let n = 0; n < 20; n++) await t.rejects(failing.find({ alg: 'ES256', kid: 'k1' }), { code: 'keys-unavailable', isTemporary: true })
+  for (let n = 0; n < 20; n++)
+    await t.rejects(failing.find({ alg: 'ES256', kid: 'k1' }), { code: 'keys-unavailable', isTemporary: true })
   t.equal(server.fetches, 2, 'nor while it fails')
 })
 
 await t.test('several keys may fit', async (t) => {
   const many = Array.from({ length: 30 }, () => generateKeyPairSync('ec', { namedCurve: 'P-256' }))
-  const server = await startKeyServer(t, [...many.map((pair, n) => jwk(pair, n < 3 ? { kid: 'twice' } : {})), jwk(rsa, { kid: 'r' }), { kty: 'EC', crv: 'P-256', kid: 'twice', x: 'AA', y: 'AA' }])
+  const server = await startKeyServer(t, [
+    ...many.map((pair, n) => jwk(pair, n < 3 ? { kid: 'twice' } : {})),
+    jwk(rsa, { kid: 'r' }),
+    { kty: 'EC', crv: 'P-256', kid: 'twice', x: 'AA', y: 'AA' },
+  ])
   const keys = new Keys(server.url, { cooldown: 60_000 })
   const twice = await keys.find({ alg: 'ES256', kid: 'twice' })
-  t.strictSame(twice.map((key) => many.findIndex(({ publicKey }) => key.equals(publicKey))), [0, 1, 2], 'those that can be used')
+  t.strictSame(
+    twice.map((key) => many.findIndex(({ publicKey }) => key.equals(publicKey))),
+    [0, 1, 2],
+    'those that can be used',
+  )
   t.equal((await keys.find({ alg: 'ES256' })).length, 20, 'a bounded number of them')
   t.equal((await keys.find({ alg: 'ES256' }))[0], twice[0], 'the same key is the same object')
 })
@@ -98,7 +132,11 @@ await t.test('RSA keys of fewer than 2,048 bits are left out', async (t) => {
   const keys = new KeySet(server.url, { cooldown: 0, onWeakKeys: (kids) => told.push(kids) })
   for (const alg of ['RS256', 'PS512']) {
     t.ok((await keys.find({ alg })).equals(rsa.publicKey), alg)
-    await t.rejects(keys.find({ alg, kid: 'weak' }), { code: 'invalid-signature', message: /fewer than 2,048 bits/ }, alg)
+    await t.rejects(
+      keys.find({ alg, kid: 'weak' }),
+      { code: 'invalid-signature', message: /fewer than 2,048 bits/ },
+      alg,
+    )
   }
   t.strictSame(told, [['weak', undefined]])
   server.keys = [jwk(weak, { kid: 'weak' })]
@@ -113,7 +151,8 @@ await t.test('an Ed25519 key is found by either name of its algorithm (RFC 9864)
   for (const members of [{}, { alg: 'EdDSA' }, { alg: 'Ed25519' }]) {
     const server = await startKeyServer(t, [jwk(ed25519, { kid: 'e', ...members }), jwk(first, { kid: 'k1' })])
     const keys = new KeySet(server.url, { cooldown: 0 })
-    for (const alg of ['EdDSA', 'Ed25519']) t.ok((await keys.find({ alg, kid: 'e' })).equals(ed25519.publicKey), `${JSON.stringify(members)} ${alg}`)
+    for (const alg of ['EdDSA', 'Ed25519'])
+      t.ok((await keys.find({ alg, kid: 'e' })).equals(ed25519.publicKey), `${JSON.stringify(members)} ${alg}`)
     await t.rejects(keys.find({ alg: 'Ed25519', kid: 'k1' }), { code: 'invalid-signature' })
   }
 })
@@ -131,7 +170,10 @@ await t.test('an outage locks out nobody whose key is known', async (t) => {
   }
   t.strictSame(health, ['the key server answered 500'], 'which is told once')
   server.keys = [jwk(second, { kid: 'k2' })]
-  const next = await poll(() => keys.find({ alg: 'ES256', kid: 'k2' }).catch(() => undefined), () => 'the new key is not known')
+  const next = await poll(
+    () => keys.find({ alg: 'ES256', kid: 'k2' }).catch(() => undefined),
+    () => 'the new key is not known',
+  )
   t.ok(next.equals(second.publicKey))
   t.strictSame(health.slice(1), [undefined], 'and so is its end')
 })
@@ -144,7 +186,10 @@ await t.test('whose key is known does not wait for a fetch', async (t) => {
   server.hold = new Promise((resolve) => (release = resolve))
   await delay(2)
   t.equal(await keys.find({ alg: 'ES256', kid: 'k1' }), key)
-  await poll(async () => (server.fetches === 2 ? true : undefined), () => 'the set is not fetched again')
+  await poll(
+    async () => (server.fetches === 2 ? true : undefined),
+    () => 'the set is not fetched again',
+  )
   release()
 })
 
@@ -161,18 +206,31 @@ await t.test('a set without keys locks out nobody', async (t) => {
 })
 
 await t.test('a key that is malformed or private is left out and told of once', async (t) => {
-  const broken = [{ kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' }, { ...second.privateKey.export({ format: 'jwk' }), kid: 'private' }, { kty: 'RSA' }]
+  const broken = [
+    { kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' },
+    { ...second.privateKey.export({ format: 'jwk' }), kid: 'private' },
+    { kty: 'RSA' },
+  ]
   const server = await startKeyServer(t, [...broken, jwk(first, { kid: 'k1' })])
   const told: unknown[] = []
   const keys = new KeySet(server.url, { cooldown: 0, onBrokenKeys: (kids) => told.push(kids) })
   t.ok((await keys.find({ alg: 'ES256' })).equals(first.publicKey), 'the key that can be used needs no name')
-  for (const kid of ['broken', 'private']) await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'invalid-signature', message: /malformed or private/ }, kid)
+  for (const kid of ['broken', 'private'])
+    await t.rejects(
+      keys.find({ alg: 'ES256', kid }),
+      { code: 'invalid-signature', message: /malformed or private/ },
+      kid,
+    )
   server.keys = [jwk(rsa, { kid: 'r' }), ...broken]
   t.ok((await keys.find({ alg: 'RS256', kid: 'r' })).equals(rsa.publicKey), 'another set')
   t.strictSame(told, [['broken', 'private', undefined]])
   server.keys = [...broken.map((key) => ({ ...key, kid: 'newly-broken' })), jwk(first, { kid: 'k1' })]
   await keys.find({ alg: 'ES256', kid: 'k1' })
-  t.strictSame(told.slice(1), [['newly-broken', 'newly-broken', 'newly-broken']], 'one that the set before did not have is told of')
+  t.strictSame(
+    told.slice(1),
+    [['newly-broken', 'newly-broken', 'newly-broken']],
+    'one that the set before did not have is told of',
+  )
 })
 
 await t.test('items of a set that are no objects keep no key from being used', async (t) => {
@@ -186,9 +244,13 @@ await t.test('items of a set that are no objects keep no key from being used', a
 })
 
 await t.test('a set of malformed and private keys alone is an outage', async (t) => {
-  const server = await startKeyServer(t, [{ kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' }, { ...first.privateKey.export({ format: 'jwk' }), kid: 'private' }])
+  const server = await startKeyServer(t, [
+    { kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' },
+    { ...first.privateKey.export({ format: 'jwk' }), kid: 'private' },
+  ])
   const errors: unknown[] = []
   const keys = new KeySet(server.url, { onHealth: (err) => errors.push(err?.message) })
-  for (const kid of ['broken', 'private']) await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'keys-unavailable' }, kid)
+  for (const kid of ['broken', 'private'])
+    await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'keys-unavailable' }, kid)
   t.match(errors, [/no public keys that can be used: its keys are malformed or private/])
 })

@@ -11,7 +11,11 @@ function records() {
   state.store = {
     get: (key) => kept.get(key),
     list: (prefix) => [...kept].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value })),
-    walk: (prefix) => [...kept].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value })).values(),
+    walk: (prefix) =>
+      [...kept]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, value]) => ({ key, value }))
+        .values(),
     put: async (key, value) => {
       if (state.fails) throw new Error('the disk is full')
       kept.set(key, value)
@@ -31,11 +35,23 @@ await t.test('of a subject, or of one token', async (t) => {
   const revocations = new Revocations(records().store)
   await revocations.add({ subject: 'u1' }, soon(), () => undefined)
   await revocations.add({ jti: 'j1' }, soon(), () => undefined)
-  for (const principal of [who({ subject: 'u1' }), who({ subject: 'u1', tokenId: 'x' }), who({ subject: 'u2', tokenId: 'j1' }), who({ tokenId: 'j1' })]) {
+  for (const principal of [
+    who({ subject: 'u1' }),
+    who({ subject: 'u1', tokenId: 'x' }),
+    who({ subject: 'u2', tokenId: 'j1' }),
+    who({ tokenId: 'j1' }),
+  ]) {
     t.ok(revocations.includes(principal))
     t.throws(() => revocations.refuse(principal), { code: 'revoked-token', status: 401 })
   }
-  for (const principal of [who({}), who({ subject: 'j1' }), who({ tokenId: 'u1' }), who({ subject: 'u10' }), who({ subject: 'subject/u1' })]) t.notOk(revocations.includes(principal))
+  for (const principal of [
+    who({}),
+    who({ subject: 'j1' }),
+    who({ tokenId: 'u1' }),
+    who({ subject: 'u10' }),
+    who({ subject: 'subject/u1' }),
+  ])
+    t.notOk(revocations.includes(principal))
 })
 
 await t.test('it is in force before it is durable, and not when it cannot be', async (t) => {
@@ -49,7 +65,10 @@ await t.test('it is in force before it is durable, and not when it cannot be', a
   await adding
   t.equal(state.kept.size, 1)
   state.fails = true
-  await t.rejects(revocations.add({ subject: 'u2' }, soon(), () => undefined), { message: 'the disk is full' })
+  await t.rejects(
+    revocations.add({ subject: 'u2' }, soon(), () => undefined),
+    { message: 'the disk is full' },
+  )
   t.notOk(revocations.includes(who({ subject: 'u2' })))
   t.equal(revocations.list().length, 1)
   await t.rejects(revocations.delete(revocations.list()[0]!.id))
@@ -58,7 +77,10 @@ await t.test('it is in force before it is durable, and not when it cannot be', a
 
 await t.test('several of one subject: it is refused until the last of them', async (t) => {
   const revocations = new Revocations(records().store)
-  const [one, two] = [await revocations.add({ subject: 'u1' }, soon(), () => undefined), await revocations.add({ subject: 'u1' }, soon() - 1, () => undefined)]
+  const [one, two] = [
+    await revocations.add({ subject: 'u1' }, soon(), () => undefined),
+    await revocations.add({ subject: 'u1' }, soon() - 1, () => undefined),
+  ]
   t.not(one.id, two.id)
   t.equal(await revocations.delete(one.id), true)
   t.ok(revocations.includes(who({ subject: 'u1' })))

@@ -1,7 +1,8 @@
 import { createHmac, sign as signBytes, constants, type KeyObject } from 'node:crypto'
 
 /** The algorithms of RFC 7518, 3.1, RFC 8037, 3.1 and RFC 9864, 2.2 that are signed with a private key. */
-export type Algorithm = 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519' | 'Ed448'
+export type Algorithm =
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519' | 'Ed448'
 
 function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -10,9 +11,15 @@ function encode(value: unknown): string {
 /** A JWT (RFC 7519) made with nothing but Node's own cryptography. */
 export function signWith(key: KeyObject, alg: Algorithm, claims: unknown, header: object = {}): string {
   const input = `${encode({ alg, typ: 'JWT', ...header })}.${encode(claims)}`
-  const padding = alg.startsWith('PS') ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST } : {}
+  const padding = alg.startsWith('PS')
+    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+    : {}
   const encoding = alg.startsWith('ES') ? { dsaEncoding: 'ieee-p1363' as const } : {}
-  const signature = signBytes(alg.startsWith('Ed') ? null : `sha${alg.slice(2)}`, Buffer.from(input), { key, ...padding, ...encoding })
+  const signature = signBytes(alg.startsWith('Ed') ? null : `sha${alg.slice(2)}`, Buffer.from(input), {
+    key,
+    ...padding,
+    ...encoding,
+  })
   return `${input}.${signature.toString('base64url')}`
 }
 

@@ -12,22 +12,48 @@ function claimsOf(token: string): Record<string, unknown> {
 }
 
 await t.test('the hub accepts what it has issued, for as long as it says, and for nothing else', async (t) => {
-  for (const settings of [{}, { jwtClaim: 'https://example.com/hub', jwtIssuer: 'https://id.example.com', jwtAudience: 'hub' }]) {
+  for (const settings of [
+    {},
+    { jwtClaim: 'https://example.com/hub', jwtIssuer: 'https://id.example.com', jwtAudience: 'hub' },
+  ]) {
     const { app, send } = await openApp(t, settings)
-    const token = app.hub.issueToken({ subject: 'u1', subscribe: ['users.{sub}.*'], publish: ['chat'] }, { expiresIn: '15m' })
+    const token = app.hub.issueToken(
+      { subject: 'u1', subscribe: ['users.{sub}.*'], publish: ['chat'] },
+      { expiresIn: '15m' },
+    )
     const headers = { authorization: `Bearer ${token}` }
     t.equal((await send({ method: 'POST', url: '/topics/chat/events', payload: { data: 1 }, headers })).statusCode, 201)
-    t.equal((await send({ url: '/topics/users.u1.mail/events', headers: { ...headers, accept: 'application/json' } })).statusCode, 200)
-    t.equal((await send({ url: '/topics/users.u2.mail/events', headers: { ...headers, accept: 'application/json' } })).statusCode, 403)
+    t.equal(
+      (await send({ url: '/topics/users.u1.mail/events', headers: { ...headers, accept: 'application/json' } }))
+        .statusCode,
+      200,
+    )
+    t.equal(
+      (await send({ url: '/topics/users.u2.mail/events', headers: { ...headers, accept: 'application/json' } }))
+        .statusCode,
+      403,
+    )
     const left = Number(claimsOf(token)['exp']) - Date.now() / 1_000
     t.ok(left > 890 && left <= 900, `${left} s`)
   }
 })
 
 await t.test('its claims have the names of the settings, and nothing that was not given', async (t) => {
-  const issue = createTokenIssuer({ ...SETTINGS, jwtClaim: 'https://example.com/hub', jwtIssuer: 'me', jwtAudience: 'hub' })
-  const { exp, iat, ...claims } = claimsOf(issue({ subject: 'u1', subscribe: undefined, info: { name: 'Ann' }, admin: true }, { expiresIn: 60_000 }))
-  t.strictSame(claims, { iss: 'me', aud: 'hub', sub: 'u1', 'https://example.com/hub': { info: { name: 'Ann' }, admin: true } })
+  const issue = createTokenIssuer({
+    ...SETTINGS,
+    jwtClaim: 'https://example.com/hub',
+    jwtIssuer: 'me',
+    jwtAudience: 'hub',
+  })
+  const { exp, iat, ...claims } = claimsOf(
+    issue({ subject: 'u1', subscribe: undefined, info: { name: 'Ann' }, admin: true }, { expiresIn: 60_000 }),
+  )
+  t.strictSame(claims, {
+    iss: 'me',
+    aud: 'hub',
+    sub: 'u1',
+    'https://example.com/hub': { info: { name: 'Ann' }, admin: true },
+  })
   t.ok(Math.abs(Number(exp) - Number(iat) - 60) <= 1)
 })
 
@@ -59,7 +85,11 @@ await t.test('what no hub would accept, or what would grant nothing, is refused'
     [{ subject: 'u1' }, { expiresIn: Infinity }, /expiresIn/],
   ]
   for (const [principal, options, message] of wrong) {
-    t.throws(() => issue(principal as PrincipalInput, options as IssueOptions), { name: 'HubError', code: 'invalid-claims', message }, String(message))
+    t.throws(
+      () => issue(principal as PrincipalInput, options as IssueOptions),
+      { name: 'HubError', code: 'invalid-claims', message },
+      String(message),
+    )
   }
   t.throws(() => issue({ info: circular }, { expiresIn: '1h' }), { name: 'HubError', code: 'invalid-claims' })
 })

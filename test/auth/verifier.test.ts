@@ -32,12 +32,20 @@ async function outcomeOf(verifier: TokenVerifier, token: string): Promise<Outcom
 }
 
 /** A verifier that has fetched `keys`. Within the cool-down no other fetch is allowed; `endCooldown` ends it. */
-async function openVerifier(t: Test, keys: object[]): Promise<{ server: KeyServer; verifier: TokenVerifier; endCooldown: () => void; beginCooldown: () => void }> {
+async function openVerifier(
+  t: Test,
+  keys: object[],
+): Promise<{ server: KeyServer; verifier: TokenVerifier; endCooldown: () => void; beginCooldown: () => void }> {
   const server = await startKeyServer(t, keys)
   const options: KeySetOptions = { cooldown: 60_000 }
   const verifier = new TokenVerifier(resolveSettings({ jwksUrl: server.url, jwtSecret: undefined }), undefined, options)
   await verifier.prepare()
-  return { server, verifier, endCooldown: () => (options.cooldown = 0), beginCooldown: () => (options.cooldown = 60_000) }
+  return {
+    server,
+    verifier,
+    endCooldown: () => (options.cooldown = 0),
+    beginCooldown: () => (options.cooldown = 60_000),
+  }
 }
 
 interface Case {
@@ -58,23 +66,115 @@ const k1 = [jwk(old, { kid: 'k1' })]
 const CASES: Case[] = [
   { name: 'a known key, by its name', token: tokenOf(old, 'ES256', 'k1'), within: 'accepted', later: 'accepted' },
   { name: 'a known key, not named', token: tokenOf(old, 'ES256'), within: 'accepted', later: 'accepted' },
-  { name: 'a known key that is withdrawn', after: [jwk(fresh, { kid: 'k2' })], token: tokenOf(old, 'ES256', 'k1'), provocation: tokenOf(fresh, 'ES256', 'k2'), within: 'accepted', later: 'accepted' },
-  { name: 'a new key, not named', before: [jwk(old)], after: [jwk(fresh)], token: tokenOf(fresh, 'ES256'), within: 'temporary', later: 'accepted' },
-  { name: 'a new key of another algorithm, not named', after: [...k1, jwk(rsa)], token: tokenOf(rsa, 'RS256'), within: 'temporary', later: 'accepted' },
-  { name: 'a new key with a new name', after: [...k1, jwk(fresh, { kid: 'k2' })], token: tokenOf(fresh, 'ES256', 'k2'), within: 'temporary', later: 'accepted' },
-  { name: 'a new key whose name another token has used', after: [...k1, jwk(fresh, { kid: 'k2' })], token: tokenOf(fresh, 'ES256', 'k2'), provocation: tokenOf(foreign, 'ES256', 'k2'), within: 'temporary', later: 'accepted' },
-  { name: 'a new key under a known name', after: [jwk(fresh, { kid: 'k1' })], token: tokenOf(fresh, 'ES256', 'k1'), within: 'temporary', later: 'accepted' },
-  { name: 'a new key of another algorithm under a known name', after: [jwk(rsa, { kid: 'k1' })], token: tokenOf(rsa, 'RS256', 'k1'), within: 'temporary', later: 'accepted' },
-  { name: 'a key that takes the place of a weak one', before: [...k1, jwk(weak, { kid: 'r' })], after: [...k1, jwk(rsa, { kid: 'r' })], token: tokenOf(rsa, 'RS256', 'r'), within: 'temporary', later: 'accepted' },
-  { name: 'a key that takes the place of a malformed one', before: [...k1, { kty: 'RSA', n: 'AA', kid: 'r' }], after: [...k1, jwk(rsa, { kid: 'r' })], token: tokenOf(rsa, 'RS256', 'r'), within: 'temporary', later: 'accepted' },
-  { name: 'a known key beside a malformed one, not named', before: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, jwk(old)], token: tokenOf(old, 'ES256'), within: 'accepted', later: 'accepted' },
+  {
+    name: 'a known key that is withdrawn',
+    after: [jwk(fresh, { kid: 'k2' })],
+    token: tokenOf(old, 'ES256', 'k1'),
+    provocation: tokenOf(fresh, 'ES256', 'k2'),
+    within: 'accepted',
+    later: 'accepted',
+  },
+  {
+    name: 'a new key, not named',
+    before: [jwk(old)],
+    after: [jwk(fresh)],
+    token: tokenOf(fresh, 'ES256'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a new key of another algorithm, not named',
+    after: [...k1, jwk(rsa)],
+    token: tokenOf(rsa, 'RS256'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a new key with a new name',
+    after: [...k1, jwk(fresh, { kid: 'k2' })],
+    token: tokenOf(fresh, 'ES256', 'k2'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a new key whose name another token has used',
+    after: [...k1, jwk(fresh, { kid: 'k2' })],
+    token: tokenOf(fresh, 'ES256', 'k2'),
+    provocation: tokenOf(foreign, 'ES256', 'k2'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a new key under a known name',
+    after: [jwk(fresh, { kid: 'k1' })],
+    token: tokenOf(fresh, 'ES256', 'k1'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a new key of another algorithm under a known name',
+    after: [jwk(rsa, { kid: 'k1' })],
+    token: tokenOf(rsa, 'RS256', 'k1'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a key that takes the place of a weak one',
+    before: [...k1, jwk(weak, { kid: 'r' })],
+    after: [...k1, jwk(rsa, { kid: 'r' })],
+    token: tokenOf(rsa, 'RS256', 'r'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a key that takes the place of a malformed one',
+    before: [...k1, { kty: 'RSA', n: 'AA', kid: 'r' }],
+    after: [...k1, jwk(rsa, { kid: 'r' })],
+    token: tokenOf(rsa, 'RS256', 'r'),
+    within: 'temporary',
+    later: 'accepted',
+  },
+  {
+    name: 'a known key beside a malformed one, not named',
+    before: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, jwk(old)],
+    token: tokenOf(old, 'ES256'),
+    within: 'accepted',
+    later: 'accepted',
+  },
   { name: 'a made-up name', token: tokenOf(foreign, 'ES256', 'k9'), within: 'temporary', later: 'final' },
   { name: 'a foreign key, not named', token: tokenOf(foreign, 'ES256'), within: 'temporary', later: 'final' },
-  { name: 'a foreign key under a known name', token: tokenOf(foreign, 'ES256', 'k1'), within: 'temporary', later: 'final' },
-  { name: 'a foreign key of another algorithm under a known name', token: tokenOf(rsa, 'RS256', 'k1'), within: 'temporary', later: 'final' },
-  { name: 'a foreign key of an algorithm that no key is for', token: tokenOf(rsa, 'RS256'), within: 'temporary', later: 'final' },
-  { name: 'a weak key', before: [...k1, jwk(weak, { kid: 'r' })], token: tokenOf(weak, 'RS256', 'r'), within: 'temporary', later: 'final' },
-  { name: 'a malformed key', before: [...k1, { kty: 'RSA', n: 'AA', kid: 'r' }], token: tokenOf(rsa, 'RS256', 'r'), within: 'temporary', later: 'final' },
+  {
+    name: 'a foreign key under a known name',
+    token: tokenOf(foreign, 'ES256', 'k1'),
+    within: 'temporary',
+    later: 'final',
+  },
+  {
+    name: 'a foreign key of another algorithm under a known name',
+    token: tokenOf(rsa, 'RS256', 'k1'),
+    within: 'temporary',
+    later: 'final',
+  },
+  {
+    name: 'a foreign key of an algorithm that no key is for',
+    token: tokenOf(rsa, 'RS256'),
+    within: 'temporary',
+    later: 'final',
+  },
+  {
+    name: 'a weak key',
+    before: [...k1, jwk(weak, { kid: 'r' })],
+    token: tokenOf(weak, 'RS256', 'r'),
+    within: 'temporary',
+    later: 'final',
+  },
+  {
+    name: 'a malformed key',
+    before: [...k1, { kty: 'RSA', n: 'AA', kid: 'r' }],
+    token: tokenOf(rsa, 'RS256', 'r'),
+    within: 'temporary',
+    later: 'final',
+  },
 ]
 
 for (const { name, before = k1, after = before, token, provocation, within, later } of CASES) {
@@ -106,7 +206,11 @@ await t.test('the fetch for another token makes a refusal final', async (t) => {
   t.equal(await outcomeOf(verifier, tokenOf(foreign, 'ES256', 'another')), 'final')
   beginCooldown()
   for (const token of tokens) t.equal(await outcomeOf(verifier, token), 'final')
-  t.equal(await outcomeOf(verifier, tokenOf(foreign, 'ES256', 'k9')), 'temporary', 'not that of a token that came after the fetch')
+  t.equal(
+    await outcomeOf(verifier, tokenOf(foreign, 'ES256', 'k9')),
+    'temporary',
+    'not that of a token that came after the fetch',
+  )
   t.equal(server.fetches, 2)
 })
 

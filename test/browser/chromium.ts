@@ -14,13 +14,19 @@ export function findChromium(): string | undefined {
   return find() ?? (canInstall() && install() ? find() : undefined)
 }
 
-/** Why the tests are left out, or `false`. Where the result is relied upon (CI), a missing browser fails them instead. */
+/**
+ * Why the tests are left out, or `false`. Where the result is relied upon (CI), a missing browser fails them instead.
+ */
 export function skipWithout(path: string | undefined): string | false {
   return path === undefined && process.env['CI'] === undefined ? `there is no browser: ${INSTALL}` : false
 }
 
 /** Starts the browser, with further arguments of its own; it is closed when the test is over. */
-export async function startChromium(t: Test, executablePath: string | undefined, more: string[] = []): Promise<Browser> {
+export async function startChromium(
+  t: Test,
+  executablePath: string | undefined,
+  more: string[] = [],
+): Promise<Browser> {
   if (executablePath === undefined) throw new Error(`there is no browser: ${INSTALL}`)
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [] // chromium refuses to run as root with it
   const browser = await chromium.launch({ executablePath, args: [...args, '--disable-dev-shm-usage', ...more] })
@@ -41,10 +47,11 @@ function canInstall(): boolean {
 }
 
 function install(): boolean {
-  const run = (...args: string[]) => spawnSync('apt-get', ['-o', `DPkg::Lock::Timeout=${PATIENCE}`, '-qq', ...args], {
-    stdio: 'ignore',
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  }).status === 0
+  const run = (...args: string[]) =>
+    spawnSync('apt-get', ['-o', `DPkg::Lock::Timeout=${PATIENCE}`, '-qq', ...args], {
+      stdio: 'ignore',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }).status === 0
   const installPackage = () => run('install', '--yes', '--no-install-recommends', 'chromium')
   return installPackage() || (run('update') && installPackage())
 }

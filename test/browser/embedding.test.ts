@@ -8,32 +8,41 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-await t.test('who logs in and orders sees what becomes of it, also after the application has been restarted', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
-  const application = await startApplication(t)
-  const page = await (await startChromium(t, path)).newPage()
-  const seen = (count: number) => page.locator(`li:nth-child(${count})`).waitFor()
-  await page.goto(application.url)
-  const logIn = async (): Promise<void> => {
-    await page.fill('[name=user]', 'ann')
-    await page.click('#login button')
-  }
-  const order = async (item: string): Promise<void> => {
-    await page.fill('[name=item]', item)
-    await page.click('#order button')
-  }
-  const opened = page.waitForResponse((response) => response.url().includes('.orders/events'))
-  await logIn()
-  await opened
-  await order('milk')
-  await seen(2)
-  t.strictSame(await page.locator('li').allTextContents(), ['milk is ordered', 'milk is confirmed'])
+await t.test(
+  'who logs in and orders sees what becomes of it, also after the application has been restarted',
+  { skip: skipWithout(path), timeout: TIMEOUT },
+  async (t) => {
+    const application = await startApplication(t)
+    const page = await (await startChromium(t, path)).newPage()
+    const seen = (count: number) => page.locator(`li:nth-child(${count})`).waitFor()
+    await page.goto(application.url)
+    const logIn = async (): Promise<void> => {
+      await page.fill('[name=user]', 'ann')
+      await page.click('#login button')
+    }
+    const order = async (item: string): Promise<void> => {
+      await page.fill('[name=item]', item)
+      await page.click('#order button')
+    }
+    const opened = page.waitForResponse((response) => response.url().includes('.orders/events'))
+    await logIn()
+    await opened
+    await order('milk')
+    await seen(2)
+    t.strictSame(await page.locator('li').allTextContents(), ['milk is ordered', 'milk is confirmed'])
 
-  await application.stop()
-  await application.start()
-  await page.reload()
-  await logIn()
-  await seen(2)
-  await order('bread')
-  await seen(4)
-  t.strictSame(await page.locator('li').allTextContents(), ['milk is ordered', 'milk is confirmed', 'bread is ordered', 'bread is confirmed'])
-})
+    await application.stop()
+    await application.start()
+    await page.reload()
+    await logIn()
+    await seen(2)
+    await order('bread')
+    await seen(4)
+    t.strictSame(await page.locator('li').allTextContents(), [
+      'milk is ordered',
+      'milk is confirmed',
+      'bread is ordered',
+      'bread is confirmed',
+    ])
+  },
+)

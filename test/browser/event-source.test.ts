@@ -32,7 +32,9 @@ const publisher = token({ publish: ['**'] })
 
 /** Serves an empty page at every path; which origin it is of, the name in the URL decides. */
 async function servePages(t: Test): Promise<number> {
-  const server = http.createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<!doctype html><title>a page</title>'))
+  const server = http.createServer((_request, response) =>
+    response.setHeader('content-type', 'text/html').end('<!doctype html><title>a page</title>'),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close().closeAllConnections())
@@ -59,39 +61,47 @@ async function proxyByTls(t: Test, hub: () => Hub): Promise<number> {
 
 /** Asks the hub for something as a page's script does; `undefined`: the browser did not let it see the answer. */
 function ask(page: Page, url: string, init: RequestInit = {}): Promise<{ status: number; code?: string } | undefined> {
-  return page.evaluate(async ([url, init]) => {
-    try {
-      const response = await fetch(url, { credentials: 'include', ...init })
-      const text = await response.text()
-      return { status: response.status, ...(text.startsWith('{') ? (JSON.parse(text) as { code?: string }) : {}) }
-    } catch {
-      return undefined
-    }
-  }, [url, init] as const)
+  return page.evaluate(
+    async ([url, init]) => {
+      try {
+        const response = await fetch(url, { credentials: 'include', ...init })
+        const text = await response.text()
+        return { status: response.status, ...(text.startsWith('{') ? (JSON.parse(text) as { code?: string }) : {}) }
+      } catch {
+        return undefined
+      }
+    },
+    [url, init] as const,
+  )
 }
 
 /** Opens an EventSource in the page, and resolves when it is open or has failed: its `readyState`. */
 function openSource(page: Page, url: string, withCredentials: boolean): Promise<number> {
-  return page.evaluate(([url, withCredentials]) => {
-    const source = (window.source = new EventSource(url, { withCredentials }))
-    window.received = []
-    window.errors = 0
-    source.onmessage = ({ data, lastEventId }: MessageEvent<string>) => window.received.push({ data, id: lastEventId })
-    return new Promise<number>((resolve) => {
-      source.onopen = () => resolve(source.readyState)
-      source.onerror = () => {
-        window.errors++
-        resolve(source.readyState)
-      }
-    })
-  }, [url, withCredentials] as const)
+  return page.evaluate(
+    ([url, withCredentials]) => {
+      const source = (window.source = new EventSource(url, { withCredentials }))
+      window.received = []
+      window.errors = 0
+      source.onmessage = ({ data, lastEventId }: MessageEvent<string>) =>
+        window.received.push({ data, id: lastEventId })
+      return new Promise<number>((resolve) => {
+        source.onopen = () => resolve(source.readyState)
+        source.onerror = () => {
+          window.errors++
+          resolve(source.readyState)
+        }
+      })
+    },
+    [url, withCredentials] as const,
+  )
 }
 
 const OPEN = 1
 const CLOSED = 2
 
 await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
-  // Names of one site (example.test) and of another, which are all this machine: a cookie does not ask for the port, and of IP addresses no two are of one site.
+  // Names of one site (example.test) and of another, which are all this machine: a cookie does not ask for the port,
+  // and of IP addresses no two are of one site.
   const browser = await startChromium(t, path, ['--host-resolver-rules=MAP *.test 127.0.0.1'])
   const pages = await servePages(t)
   const app = `http://app.example.test:${pages}`
@@ -124,8 +134,16 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
   async function publishByForm(page: Page, hub: Hub, stream: string): Promise<unknown> {
     const refusals = () => hub.logs().filter(({ msg, method }) => msg === 'request refused' && method === 'POST')
     const before = refusals().length
-    await ask(page, stream, { method: 'POST', mode: 'no-cors', headers: { 'content-type': 'text/plain' }, body: 'evil' })
-    return poll(async () => refusals()[before]?.['code'], () => 'the hub refuses nothing')
+    await ask(page, stream, {
+      method: 'POST',
+      mode: 'no-cors',
+      headers: { 'content-type': 'text/plain' },
+      body: 'evil',
+    })
+    return poll(
+      async () => refusals()[before]?.['code'],
+      () => 'the hub refuses nothing',
+    )
   }
 
   /** Publishes something, and waits until the page's EventSource has it. */
@@ -146,64 +164,118 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     t.equal(await page.evaluate(() => document.cookie), '', 'no script sees the cookie')
     t.equal(await openSource(page, stream, true), OPEN)
     await receives(t, page, hub)
-    t.match(await ask(page, stream, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"data":"by cookie"}' }), { status: 201 }, 'and publishes')
+    t.match(
+      await ask(page, stream, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"data":"by cookie"}',
+      }),
+      { status: 201 },
+      'and publishes',
+    )
     await page.waitForFunction(() => window.received.at(-1)?.data === '"by cookie"')
 
-    await t.test('and a page of an origin that is not on the list cannot, though the browser sends the cookie', async (t) => {
-      const other = await beside(page, neighbour)
-      t.equal(await openSource(other, stream, true), CLOSED)
-      t.strictSame(await other.evaluate(() => [window.received, window.errors]), [[], 1])
-      t.equal(await ask(other, stream, { headers: { accept: 'application/json' } }), undefined, 'nor history')
-      t.equal(await ask(other, stream, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"data":"evil"}' }), undefined, 'nor publish, which is preflighted')
-      t.equal(await publishByForm(other, hub, stream), 'foreign-origin', 'nor as a form does, which is not')
-      t.equal(await ask(other, `${url}/sessions`, { method: 'DELETE' }), undefined, 'nor end the session')
-      const { body } = await history(hub, 'orders.*', 'last=10', ann)
-      t.strictSame(body.events.map(({ data }) => data), [{ total: 12 }, 'by cookie'])
-      t.equal(await openSource(page, stream, true), OPEN, 'the session goes on')
+    await t.test(
+      'and a page of an origin that is not on the list cannot, though the browser sends the cookie',
+      async (t) => {
+        const other = await beside(page, neighbour)
+        t.equal(await openSource(other, stream, true), CLOSED)
+        t.strictSame(await other.evaluate(() => [window.received, window.errors]), [[], 1])
+        t.equal(await ask(other, stream, { headers: { accept: 'application/json' } }), undefined, 'nor history')
+        t.equal(
+          await ask(other, stream, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: '{"data":"evil"}',
+          }),
+          undefined,
+          'nor publish, which is preflighted',
+        )
+        t.equal(await publishByForm(other, hub, stream), 'foreign-origin', 'nor as a form does, which is not')
+        t.equal(await ask(other, `${url}/sessions`, { method: 'DELETE' }), undefined, 'nor end the session')
+        const { body } = await history(hub, 'orders.*', 'last=10', ann)
+        t.strictSame(
+          body.events.map(({ data }) => data),
+          [{ total: 12 }, 'by cookie'],
+        )
+        t.equal(await openSource(page, stream, true), OPEN, 'the session goes on')
+      },
+    )
+
+    t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
+    t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
+    t.match(await ask(page, stream, { headers: { accept: 'application/json' } }), {
+      status: 401,
+      code: 'missing-token',
     })
-
-    t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
-    t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
-    t.match(await ask(page, stream, { headers: { accept: 'application/json' } }), { status: 401, code: 'missing-token' })
   })
 
-  await t.test('of another site cannot over plain HTTP, and can where TLS is in front of the hub (SameSite=None)', async (t) => {
-    const plain = await startHub(t, { FANFARE_CORS_ORIGINS: stranger })
-    const plainUrl = `http://hub.example.test:${plain.port}`
-    const page = await visit(t, stranger)
-    t.match(await login(page, plainUrl), { status: 204 })
-    t.equal(await openSource(page, `${plainUrl}/topics/orders.42/events`, true), CLOSED, 'the browser does not keep the cookie')
+  await t.test(
+    'of another site cannot over plain HTTP, and can where TLS is in front of the hub (SameSite=None)',
+    async (t) => {
+      const plain = await startHub(t, { FANFARE_CORS_ORIGINS: stranger })
+      const plainUrl = `http://hub.example.test:${plain.port}`
+      const page = await visit(t, stranger)
+      t.match(await login(page, plainUrl), { status: 204 })
+      t.equal(
+        await openSource(page, `${plainUrl}/topics/orders.42/events`, true),
+        CLOSED,
+        'the browser does not keep the cookie',
+      )
 
-    const hub = await startHub(t, { FANFARE_CORS_ORIGINS: stranger, FANFARE_TRUST_PROXY: '127.0.0.1' })
-    const url = `https://hub.example.test:${await proxyByTls(t, () => hub)}`
-    const stream = `${url}/topics/orders.42/events`
-    t.match(await login(page, url), { status: 204 })
-    const [cookie] = await page.context().cookies(url)
-    t.match(cookie, { name: 'fanfare_token', httpOnly: true, secure: true, sameSite: 'None' }, 'kept although this browser blocks the cookies of other sites: it is partitioned')
-    t.equal(await openSource(page, stream, true), OPEN)
-    await receives(t, page, hub)
+      const hub = await startHub(t, { FANFARE_CORS_ORIGINS: stranger, FANFARE_TRUST_PROXY: '127.0.0.1' })
+      const url = `https://hub.example.test:${await proxyByTls(t, () => hub)}`
+      const stream = `${url}/topics/orders.42/events`
+      t.match(await login(page, url), { status: 204 })
+      const [cookie] = await page.context().cookies(url)
+      t.match(
+        cookie,
+        { name: 'fanfare_token', httpOnly: true, secure: true, sameSite: 'None' },
+        'kept although this browser blocks the cookies of other sites: it is partitioned',
+      )
+      t.equal(await openSource(page, stream, true), OPEN)
+      await receives(t, page, hub)
 
-    for (const [origin, code] of [[beyond, 'foreign-origin'], [neighbour, 'missing-token']] as const) {
-      const other = await beside(page, origin)
-      t.equal(await openSource(other, stream, true), CLOSED, `${origin}, which is not on the list, cannot read`)
-      t.equal(await publishByForm(other, hub, stream), code, 'nor publish; elsewhere than on the pages of its site the browser does not send the cookie at all')
-    }
-    t.equal((await history(hub, 'orders.*', 'last=10', ann)).body.events.length, 1)
+      for (const [origin, code] of [
+        [beyond, 'foreign-origin'],
+        [neighbour, 'missing-token'],
+      ] as const) {
+        const other = await beside(page, origin)
+        t.equal(await openSource(other, stream, true), CLOSED, `${origin}, which is not on the list, cannot read`)
+        t.equal(
+          await publishByForm(other, hub, stream),
+          code,
+          'nor publish; elsewhere than on the pages of its site the browser does not send the cookie at all',
+        )
+      }
+      t.equal((await history(hub, 'orders.*', 'last=10', ann)).body.events.length, 1)
 
-    t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
-    t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
-  })
+      t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
+      t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
+    },
+  )
 
   await t.test('gets heartbeats that move the last event id and are no messages', async (t) => {
-    const hub = await startHub(t, { FANFARE_CORS_ORIGINS: '*', FANFARE_ANONYMOUS_SUBSCRIBE: 'orders.*', FANFARE_HEARTBEAT: '100ms' })
+    const hub = await startHub(t, {
+      FANFARE_CORS_ORIGINS: '*',
+      FANFARE_ANONYMOUS_SUBSCRIBE: 'orders.*',
+      FANFARE_HEARTBEAT: '100ms',
+    })
     const page = await visit(t, stranger)
-    t.equal(await openSource(page, `http://hub.example.test:${hub.port}/topics/orders.42/events?type=created`, false), OPEN)
+    t.equal(
+      await openSource(page, `http://hub.example.test:${hub.port}/topics/orders.42/events?type=created`, false),
+      OPEN,
+    )
     const { id } = await publish(hub, 'elsewhere', { data: 1 }, publisher)
-    const last = await page.evaluate((id) => new Promise<string>((resolve) => {
-      window.source.addEventListener('fanfare.heartbeat', ({ data, lastEventId }: MessageEvent<string>) => {
-        if (lastEventId === id) resolve(data)
-      })
-    }), id)
+    const last = await page.evaluate(
+      (id) =>
+        new Promise<string>((resolve) => {
+          window.source.addEventListener('fanfare.heartbeat', ({ data, lastEventId }: MessageEvent<string>) => {
+            if (lastEventId === id) resolve(data)
+          })
+        }),
+      id,
+    )
     t.equal(last, '{}')
     t.strictSame(await page.evaluate(() => [window.received, window.errors]), [[], 0])
   })
@@ -212,18 +284,30 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     const hub = await startHub(t, { FANFARE_CORS_ORIGINS: '*' })
     const url = `http://hub.example.test:${hub.port}`
     const page = await visit(t, stranger)
-    const ticket = await page.evaluate(async ([url, bearer]) => {
-      const response = await fetch(`${url}/tickets`, { method: 'POST', headers: { Authorization: `Bearer ${bearer}` } })
-      return ((await response.json()) as { ticket: string }).ticket
-    }, [url, ann] as const)
+    const ticket = await page.evaluate(
+      async ([url, bearer]) => {
+        const response = await fetch(`${url}/tickets`, {
+          method: 'POST',
+          headers: { Authorization: `Bearer ${bearer}` },
+        })
+        return ((await response.json()) as { ticket: string }).ticket
+      },
+      [url, ann] as const,
+    )
     const stream = `${url}/topics/orders.42/events`
     t.equal(await openSource(page, `${stream}?ticket=x`, false), CLOSED)
     t.equal(await openSource(page, `${stream}?ticket=${ticket}`, false), OPEN)
     await receives(t, page, hub)
-    t.match(await send(hub, 'DELETE', '/connections?subject=ann', { token: token({ admin: true }) }), { body: { closed: 1 } })
+    t.match(await send(hub, 'DELETE', '/connections?subject=ann', { token: token({ admin: true }) }), {
+      body: { closed: 1 },
+    })
     const missed = await publish(hub, 'orders.42', { data: 'missed' }, publisher)
     await page.waitForFunction((id) => window.received.at(-1)?.id === id, missed.id)
-    t.strictSame(await page.evaluate(() => [window.received.length, window.source.readyState]), [2, OPEN], 'with what it missed')
+    t.strictSame(
+      await page.evaluate(() => [window.received.length, window.source.readyState]),
+      [2, OPEN],
+      'with what it missed',
+    )
     t.notOk(hub.output().includes(ticket.split('.')[1]!), 'and the ticket is in no line of the log')
   })
 })

@@ -34,11 +34,20 @@ export interface ExampleOptions {
 }
 
 /** Starts a hub that keeps its log in a folder of the test, and the example's server. Both end with the test. */
-export async function startExample(t: Test, name: ExampleName, { speed = 1, settings = {} }: ExampleOptions = {}): Promise<RunningExample> {
+export async function startExample(
+  t: Test,
+  name: ExampleName,
+  { speed = 1, settings = {} }: ExampleOptions = {},
+): Promise<RunningExample> {
   const example = await loadExample(name)
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}`, FANFARE_CORS_ORIGINS: url, ...example.settings, ...settings })
+  const hub = await revivingHub(t, {
+    FANFARE_LOG: `file:${t.testdir()}`,
+    FANFARE_CORS_ORIGINS: url,
+    ...example.settings,
+    ...settings,
+  })
   const network = await networkTo(t, hub.url)
   const clientWith = (secret: string) => new HubClient(hub.url, secret, network.url)
   let client = clientWith(SECRET)
@@ -85,7 +94,10 @@ export async function goOnline(page: Page, { network }: RunningExample): Promise
   await page.context().setOffline(false)
 }
 
-/** Keeps a page as it is now as a picture, light and dark, wide and on a phone; it has to be usable by everybody in each. */
+/**
+ * Keeps a page as it is now as a picture, light and dark, wide and on a phone; it has to be usable by everybody in
+ * each.
+ */
 export async function looksWell(t: Test, page: Page, name: string): Promise<void> {
   const size = page.viewportSize()!
   for (const colorScheme of ['light', 'dark'] as const) {

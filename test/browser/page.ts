@@ -16,8 +16,17 @@ export interface PageOptions {
 }
 
 /** Opens an address in a tab of its own; whatever goes wrong in the page fails the test. */
-export async function openPage(t: Test, browser: Browser, url: string, { scheme = 'light', width = 1280, height = 900 }: PageOptions = {}): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: 'reduce' })
+export async function openPage(
+  t: Test,
+  browser: Browser,
+  url: string,
+  { scheme = 'light', width = 1280, height = 900 }: PageOptions = {},
+): Promise<Page> {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: scheme,
+    reducedMotion: 'reduce',
+  })
   t.teardown(() => context.close())
   const page = await context.newPage()
   page.setDefaultTimeout(30_000)
@@ -31,9 +40,12 @@ export async function openPage(t: Test, browser: Browser, url: string, { scheme 
 
 /** What axe-core says is wrong with a page (WCAG 2.2 A and AA, and what it calls best practices), a line each. */
 async function accessibilityFaults(page: Page): Promise<string[]> {
-  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(`${readFileSync(AXE, 'utf8')};0`) // not as a script of the page: its policy forbids that
+  // not as a script of the page: its policy forbids that
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(`${readFileSync(AXE, 'utf8')};0`)
   const { violations } = await page.evaluate<AxeResults>('axe.run()')
-  return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html, any }) => `${id}: ${help}: ${html.slice(0, 120)} ${any[0]?.message ?? ''}`))
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, any }) => `${id}: ${help}: ${html.slice(0, 120)} ${any[0]?.message ?? ''}`),
+  )
 }
 
 /** Keeps what a page looks like, for people. */
@@ -45,7 +57,9 @@ async function screenshot(page: Page, name: string): Promise<void> {
 /** Everybody can use a page as it is now, and it fits the screen; a picture of it is kept. */
 export async function checkPage(t: Test, page: Page, name: string): Promise<void> {
   t.strictSame(await accessibilityFaults(page), [], name)
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  )
   t.equal(overflow, 0, `${name} is not wider than the screen`)
   await screenshot(page, name)
 }

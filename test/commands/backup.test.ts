@@ -20,12 +20,20 @@ await t.test('of a live store under load it is consistent, and opens', async (t)
   /** Batches of ten, which are never to be torn apart. */
   async function load(name: number): Promise<void> {
     for (let n = 0; !isOver; n++) {
-      const events = Array.from({ length: 10 }, (_, m) => ({ topic: TOPICS[m % 3]!, data: `${name}/${n}/${m} ${'x'.repeat(100)}`, id: `${name}/${n}/${m}` }))
+      const events = Array.from({ length: 10 }, (_, m) => ({
+        topic: TOPICS[m % 3]!,
+        data: `${name}/${n}/${m} ${'x'.repeat(100)}`,
+        id: `${name}/${n}/${m}`,
+      }))
       const receipts = await publishBatch(hub, events, bearer)
       published.push(...receipts.map(({ id, topic }, m) => ({ id, topic, data: JSON.stringify(events[m]!.data) })))
     }
   }
-  await publishBatch(hub, Array.from({ length: 10 }, () => ({ topic: 'a', data: 'first' })), bearer)
+  await publishBatch(
+    hub,
+    Array.from({ length: 10 }, () => ({ topic: 'a', data: 'first' })),
+    bearer,
+  )
   const loading = Promise.all([load(1), load(2)])
   for (let copies = 0; copies < 3; copies++) {
     const least = published.length
@@ -36,8 +44,15 @@ await t.test('of a live store under load it is consistent, and opens', async (t)
     t.match(stdout, new RegExp(`copied to .*copy ${copies}`))
     const copy = await openCopy(t, to)
     const log = await readLog(copy)
-    t.ok(log.length - 10 >= least && log.length - 10 <= most, `${log.length} events: what was acknowledged when it began is there`)
-    t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, n) => n + 1), 'sequences are consecutive')
+    t.ok(
+      log.length - 10 >= least && log.length - 10 <= most,
+      `${log.length} events: what was acknowledged when it began is there`,
+    )
+    t.strictSame(
+      log.map(({ id }) => sequence(id)),
+      log.map((_, n) => n + 1),
+      'sequences are consecutive',
+    )
     t.equal(log.length % 10, 0, 'no batch is torn apart')
     t.match((await history(copy, 'a', 'last=1', bearer)).status, 200)
     const again = await post<Published>(`${copy.url}/topics/a/events`, { data: 1, id: '1/0/0' }, bearer)
@@ -61,11 +76,19 @@ await t.test('it has what the original has, but an epoch of its own', async (t) 
   const [epoch] = log[0]!.id.split('-')
   const [, own] = /epoch ([a-z0-9]{8})/.exec(stdout) ?? []
   t.ok(own !== undefined && own !== epoch, 'the epoch is told')
-  t.match((await runCommand(t, ['inspect', `${root}/live`])).stdout, new RegExp(`^epoch +${epoch!}$`, 'm'), 'the original’s stays')
+  t.match(
+    (await runCommand(t, ['inspect', `${root}/live`])).stdout,
+    new RegExp(`^epoch +${epoch!}$`, 'm'),
+    'the original’s stays',
+  )
 
   const copy = await openCopy(t, `${root}/deep/copy`, { FANFARE_RETAIN_EVENTS: '3' })
   const stream = await openLive(t, streamUrl(copy, ['a']), { token: bearer, lastEventId: log[3]!.id })
-  t.match(JSON.parse(stream.all[1]!.data), { reason: 'epoch' }, 'who comes from the original is told that something may be missing')
+  t.match(
+    JSON.parse(stream.all[1]!.data),
+    { reason: 'epoch' },
+    'who comes from the original is told that something may be missing',
+  )
   const expected = log.slice(3).map((event) => ({ ...event, id: event.id.replace(epoch!, own!) }))
   t.equal(difference(stream.events, due(expected, ['a'])), 'none', 'and is given what there is')
 })
@@ -121,9 +144,11 @@ function openCopy(t: Test, folder: string, env: Record<string, string> = {}): Pr
 
 async function readLog(hub: Hub): Promise<Logged[]> {
   const log: Logged[] = []
-  for (let after: string | undefined, more = true; more; ) {
+  for (let after: string | undefined, more = true; more;) {
     const url = streamUrl(hub, ['**'], { limit: '1000', ...(after === undefined ? {} : { after }) })
-    const { body } = await request<History>(url, { headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+    const { body } = await request<History>(url, {
+      headers: { accept: 'application/json', authorization: `Bearer ${bearer}` },
+    })
     log.push(...body.events.map(({ id, topic, data }) => ({ id, topic, data: JSON.stringify(data) })))
     after = body.cursor
     more = body.more

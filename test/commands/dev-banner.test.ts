@@ -5,15 +5,18 @@ import { developmentKey, devBanner, SECRET_FILE } from '../../src/commands/dev-b
 
 const ADDRESS = { text: 'http://127.0.0.1:3000', url: 'http://127.0.0.1:3000' }
 
-await t.test('the token, the commands and the link have lines of their own, and the link signs in to the console', (t) => {
-  const key = developmentKey(undefined)
-  const told = devBanner(ADDRESS, key, true)
-  t.equal(told.console, `http://127.0.0.1:3000/#token=${key.token}`)
-  const lines = told.text.split('\n')
-  for (const words of [told.token, told.subscribe, told.publish, told.console!]) t.ok(lines.includes(words), words)
-  t.notOk(told.text.includes(key.secret))
-  t.end()
-})
+await t.test(
+  'the token, the commands and the link have lines of their own, and the link signs in to the console',
+  (t) => {
+    const key = developmentKey(undefined)
+    const told = devBanner(ADDRESS, key, true)
+    t.equal(told.console, `http://127.0.0.1:3000/#token=${key.token}`)
+    const lines = told.text.split('\n')
+    for (const words of [told.token, told.subscribe, told.publish, told.console!]) t.ok(lines.includes(words), words)
+    t.notOk(told.text.includes(key.secret))
+    t.end()
+  },
+)
 
 await t.test('without the console there is no link to it', (t) => {
   const told = devBanner(ADDRESS, developmentKey(undefined), false)
@@ -23,10 +26,19 @@ await t.test('without the console there is no link to it', (t) => {
 })
 
 await t.test('the commands for a Unix socket name it, quoted where a shell asks for that', (t) => {
-  const told = devBanner({ text: 'unix:/run/hub.sock', url: 'http://localhost', socketPath: '/run/hub.sock' }, developmentKey(undefined), true)
-  for (const command of [told.subscribe, told.publish]) t.match(command, /^curl --unix-socket \/run\/hub\.sock .*http:\/\/localhost\/topics\//)
+  const told = devBanner(
+    { text: 'unix:/run/hub.sock', url: 'http://localhost', socketPath: '/run/hub.sock' },
+    developmentKey(undefined),
+    true,
+  )
+  for (const command of [told.subscribe, told.publish])
+    t.match(command, /^curl --unix-socket \/run\/hub\.sock .*http:\/\/localhost\/topics\//)
   t.notOk('console' in told, 'no browser opens it')
-  t.match(devBanner({ text: '', url: 'http://localhost', socketPath: "/run/it's here" }, developmentKey(undefined), true).publish, /--unix-socket '\/run\/it'\\''s here' /)
+  t.match(
+    devBanner({ text: '', url: 'http://localhost', socketPath: "/run/it's here" }, developmentKey(undefined), true)
+      .publish,
+    /--unix-socket '\/run\/it'\\''s here' /,
+  )
   t.end()
 })
 
@@ -55,7 +67,16 @@ await t.test('what is no secret is replaced, and what cannot be kept is for one 
 })
 
 await t.test('a file that is empty, short, long or binary is replaced, which the key says', (t) => {
-  for (const content of ['', '\n', 'short', '\0'.repeat(43), `${'a'.repeat(42)}\0`, `${'a'.repeat(43)}\0`, 'a'.repeat(44), `${'a'.repeat(21)} ${'a'.repeat(21)}`]) {
+  for (const content of [
+    '',
+    '\n',
+    'short',
+    '\0'.repeat(43),
+    `${'a'.repeat(42)}\0`,
+    `${'a'.repeat(43)}\0`,
+    'a'.repeat(44),
+    `${'a'.repeat(21)} ${'a'.repeat(21)}`,
+  ]) {
     const folder = t.testdir({ [SECRET_FILE]: content })
     const key = developmentKey(folder)
     t.match(key, { isKept: true, isReplaced: true, secret: /^[\w-]{43}$/ }, JSON.stringify(content))
@@ -67,11 +88,15 @@ await t.test('a file that is empty, short, long or binary is replaced, which the
   t.end()
 })
 
-await t.test('a file that may not be read is left alone', { skip: process.getuid?.() === 0 ? 'root may read everything' : false }, (t) => {
-  const folder = t.testdir({})
-  writeFileSync(join(folder, SECRET_FILE), 'theirs')
-  chmodSync(join(folder, SECRET_FILE), 0)
-  t.match(developmentKey(folder), { isKept: false, failure: Error })
-  t.ok(existsSync(join(folder, SECRET_FILE)))
-  t.end()
-})
+await t.test(
+  'a file that may not be read is left alone',
+  { skip: process.getuid?.() === 0 ? 'root may read everything' : false },
+  (t) => {
+    const folder = t.testdir({})
+    writeFileSync(join(folder, SECRET_FILE), 'theirs')
+    chmodSync(join(folder, SECRET_FILE), 0)
+    t.match(developmentKey(folder), { isKept: false, failure: Error })
+    t.ok(existsSync(join(folder, SECRET_FILE)))
+    t.end()
+  },
+)

@@ -14,7 +14,11 @@ await t.test('a live store', async (t) => {
   const folder = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}`, FANFARE_RETAIN_EVENTS: '5' })
   const began = new Date().toISOString()
-  await publishBatch(hub, Array.from({ length: 3 }, (_, n) => ({ topic: 'orders.1', data: n })), bearer)
+  await publishBatch(
+    hub,
+    Array.from({ length: 3 }, (_, n) => ({ topic: 'orders.1', data: n })),
+    bearer,
+  )
   await publish(hub, 'orders.2', { text: 'two\nlines, and €', type: 'created', id: 'x' }, bearer)
   const last = await publish(hub, 'a', { data: { b: [1, null] } }, bearer)
   const ended = new Date().toISOString()
@@ -22,13 +26,28 @@ await t.test('a live store', async (t) => {
   await t.test('its totals and topics', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['inspect', folder])
     t.strictSame({ code, stderr }, { code: 0, stderr: '' })
-    const lines = stdout.trimEnd().split('\n').map((line) => line.trim().split(/\s{2,}/))
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.trim().split(/\s{2,}/))
     const [epoch] = last.id.split('-')
-    t.strictSame(lines.slice(0, 3), [['folder', folder], ['epoch', epoch], ['head', last.id]])
+    t.strictSame(lines.slice(0, 3), [
+      ['folder', folder],
+      ['epoch', epoch],
+      ['head', last.id],
+    ])
     t.match(lines[3], ['events', /^5 in 3 topics, [1-9][\d.]* \w+$/])
     t.strictSame(lines[5], ['topic', 'events', 'bytes', 'oldest', 'newest'])
     const topics = lines.slice(6)
-    t.strictSame(topics.map(([topic, events]) => [topic, events]), [['a', '1'], ['orders.1', '3'], ['orders.2', '1']], 'in the order of their names')
+    t.strictSame(
+      topics.map(([topic, events]) => [topic, events]),
+      [
+        ['a', '1'],
+        ['orders.1', '3'],
+        ['orders.2', '1'],
+      ],
+      'in the order of their names',
+    )
     for (const [topic, , bytes, oldest, newest] of topics) {
       t.match(bytes, /^[1-9][\d.]* \w+$/)
       t.ok(began <= oldest! && oldest! <= newest! && newest! <= ended, `${topic!}: ${oldest!} to ${newest!}`)
@@ -38,12 +57,22 @@ await t.test('a live store', async (t) => {
   await t.test('the events of a topic as NDJSON, as history shows them', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['inspect', folder, '--topic', 'orders.2'])
     t.strictSame({ code, stderr }, { code: 0, stderr: '' })
-    const [event, ...others] = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+    const [event, ...others] = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
     t.strictSame(others, [])
     t.match(event, { topic: 'orders.2', type: 'created', text: 'two\nlines, and €', time: /^\d{4}-.*Z$/ })
     t.equal(sequence(event!['id'] as string), 4)
     const first = await runCommand(t, ['inspect', '--topic', 'orders.1', folder])
-    t.strictSame(first.stdout.trimEnd().split('\n').map((line) => (JSON.parse(line) as { data: unknown }).data), [0, 1, 2], 'the option may come first')
+    t.strictSame(
+      first.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { data: unknown }).data),
+      [0, 1, 2],
+      'the option may come first',
+    )
   })
 
   await t.test('a topic that is not there has no events', async (t) => {
@@ -57,13 +86,20 @@ await t.test('a live store', async (t) => {
   })
 
   await t.test('trimmed events are not counted', async (t) => {
-    await publishBatch(hub, Array.from({ length: 20 }, (_, n) => ({ topic: 'orders.1', data: n })), bearer)
+    await publishBatch(
+      hub,
+      Array.from({ length: 20 }, (_, n) => ({ topic: 'orders.1', data: n })),
+      bearer,
+    )
     let events: string[] = []
     for (let tries = 0; tries < 50 && events.length !== 5; tries++) {
       const { stdout } = await runCommand(t, ['inspect', folder, '--topic', 'orders.1'])
       events = stdout.trimEnd().split('\n')
     }
-    t.strictSame(events.map((line) => (JSON.parse(line) as { data: unknown }).data), [15, 16, 17, 18, 19])
+    t.strictSame(
+      events.map((line) => (JSON.parse(line) as { data: unknown }).data),
+      [15, 16, 17, 18, 19],
+    )
   })
 
   await t.test('a store that its hub has left', async (t) => {
@@ -77,7 +113,12 @@ await t.test('a live store', async (t) => {
 await t.test('whoever reads only the beginning of it gets no stack trace', async (t) => {
   const folder = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
-  for (let n = 0; n < 10; n++) await publishBatch(hub, Array.from({ length: 100 }, () => ({ topic: 'a', text: 'x'.repeat(2_000) })), bearer)
+  for (let n = 0; n < 10; n++)
+    await publishBatch(
+      hub,
+      Array.from({ length: 100 }, () => ({ topic: 'a', text: 'x'.repeat(2_000) })),
+      bearer,
+    )
   const command = startCommand(t, ['inspect', folder, '--topic', 'a'])
   let stderr = ''
   command.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
@@ -128,7 +169,11 @@ await t.test('a command line that is wrong', async (t) => {
     ['toString'],
   ]) {
     const { code, signal, stdout, stderr } = await runCommand(t, args)
-    t.strictSame({ code, signal, stdout }, { code: 1, signal: null, stdout: '' }, `fanfare ${args.slice(0, 1).concat(args.slice(2)).join(' ')}`)
+    t.strictSame(
+      { code, signal, stdout },
+      { code: 1, signal: null, stdout: '' },
+      `fanfare ${args.slice(0, 1).concat(args.slice(2)).join(' ')}`,
+    )
     t.match(stderr, /^Usage:$/m, stderr.split('\n', 1)[0] ?? '')
     t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
   }

@@ -22,13 +22,48 @@ function claimsOf(jwt: string): Record<string, unknown> {
 
 await t.test('a token with everything that can be said', async (t) => {
   const before = Math.floor(Date.now() / 1_000)
-  const made = await make(t, [
-    '--sub', 'u1', '--subscribe', 'orders.*,users.{sub}.**', '--subscribe', 'news', '--publish', 'orders.*', '--presence', 'rooms.*', '--admin', '--info', '{"name":"x"}', '--expires', '1h', '--jti', 'j1',
-  ], { env: { FANFARE_JWT_ISSUER: 'https://id.example.com', FANFARE_JWT_AUDIENCE: 'hub', FANFARE_JWT_CLAIM: 'https://example.com/hub' } })
+  const made = await make(
+    t,
+    [
+      '--sub',
+      'u1',
+      '--subscribe',
+      'orders.*,users.{sub}.**',
+      '--subscribe',
+      'news',
+      '--publish',
+      'orders.*',
+      '--presence',
+      'rooms.*',
+      '--admin',
+      '--info',
+      '{"name":"x"}',
+      '--expires',
+      '1h',
+      '--jti',
+      'j1',
+    ],
+    {
+      env: {
+        FANFARE_JWT_ISSUER: 'https://id.example.com',
+        FANFARE_JWT_AUDIENCE: 'hub',
+        FANFARE_JWT_CLAIM: 'https://example.com/hub',
+      },
+    },
+  )
   const { exp, iat, ...claims } = claimsOf(made) as { exp: number; iat: number }
   t.strictSame(claims, {
-    iss: 'https://id.example.com', aud: 'hub', sub: 'u1', jti: 'j1',
-    'https://example.com/hub': { subscribe: ['orders.*', 'users.{sub}.**', 'news'], publish: ['orders.*'], presence: ['rooms.*'], admin: true, info: { name: 'x' } },
+    iss: 'https://id.example.com',
+    aud: 'hub',
+    sub: 'u1',
+    jti: 'j1',
+    'https://example.com/hub': {
+      subscribe: ['orders.*', 'users.{sub}.**', 'news'],
+      publish: ['orders.*'],
+      presence: ['rooms.*'],
+      admin: true,
+      info: { name: 'x' },
+    },
   })
   t.ok(iat >= before && exp >= before + 3_600 && exp <= before + 3_660)
 })
@@ -50,34 +85,87 @@ await t.test('an --info that is nested too deep is refused as such', async (t) =
 
 await t.test('signed with what a file holds', async (t) => {
   const secret = 'a secret in a file, at least thirty-two characters long'
-  const pairs = [generateKeyPairSync('rsa', { modulusLength: 2048 }), generateKeyPairSync('ec', { namedCurve: 'P-256' }), generateKeyPairSync('ed25519')] as const
-  const pem = (type: 'pkcs8' | 'sec1', key: (typeof pairs)[number]['privateKey']) => key.export({ type, format: 'pem' }).toString()
-  const files = { secret: `${secret}\n`, rsa: pem('pkcs8', pairs[0].privateKey), ec: pem('pkcs8', pairs[1].privateKey), sec1: pem('sec1', pairs[1].privateKey), ed: pem('pkcs8', pairs[2].privateKey) }
+  const pairs = [
+    generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    generateKeyPairSync('ed25519'),
+  ] as const
+  const pem = (type: 'pkcs8' | 'sec1', key: (typeof pairs)[number]['privateKey']) =>
+    key.export({ type, format: 'pem' }).toString()
+  const files = {
+    secret: `${secret}\n`,
+    rsa: pem('pkcs8', pairs[0].privateKey),
+    ec: pem('pkcs8', pairs[1].privateKey),
+    sec1: pem('sec1', pairs[1].privateKey),
+    ed: pem('pkcs8', pairs[2].privateKey),
+  }
   const folder = t.testdir(files)
-  const explain = (made: string, env: Record<string, string>) => runCommand(t, ['token', '--explain', made], { env: { FANFARE_JWT_SECRET: '', ...env } })
+  const explain = (made: string, env: Record<string, string>) =>
+    runCommand(t, ['token', '--explain', made], { env: { FANFARE_JWT_SECRET: '', ...env } })
   const none = { env: { FANFARE_JWT_SECRET: '' } }
-  t.match(await explain(await make(t, ['--secret-file', `${folder}/secret`], none), { FANFARE_JWT_SECRET: secret }), { code: 0 }, 'a secret, without the end of its line')
-  for (const [name, pair] of [['rsa', pairs[0]], ['ec', pairs[1]], ['sec1', pairs[1]], ['ed', pairs[2]]] as const) {
+  t.match(
+    await explain(await make(t, ['--secret-file', `${folder}/secret`], none), { FANFARE_JWT_SECRET: secret }),
+    { code: 0 },
+    'a secret, without the end of its line',
+  )
+  for (const [name, pair] of [
+    ['rsa', pairs[0]],
+    ['ec', pairs[1]],
+    ['sec1', pairs[1]],
+    ['ed', pairs[2]],
+  ] as const) {
     const made = await make(t, ['--key-file', `${folder}/${name}`, '--kid', 'k1'], none)
     t.equal((JSON.parse(Buffer.from(made.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid, 'k1')
-    t.match(await explain(made, { FANFARE_JWT_PUBLIC_KEY: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString() }), { code: 0 }, name)
+    t.match(
+      await explain(made, {
+        FANFARE_JWT_PUBLIC_KEY: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      }),
+      { code: 0 },
+      name,
+    )
   }
 })
 
 await t.test('what a token allows', async (t) => {
-  const made = token({ sub: 'u1', jti: 'j1', exp: 4_000_000_000, subscribe: ['users.{sub}.**', 'a.*'], presence: ['{sub}'], admin: true, info: { name: 'x\u009b' } })
-  const { code, stdout } = await runCommand(t, ['token', '--explain', made])
-  t.strictSame({ code, lines: stdout.trimEnd().split('\n') }, {
-    code: 0,
-    lines: [
-      'subject     "u1"', 'token id    "j1"', 'expires     2096-10-02T07:06:40.000Z', 'subscribe   users.u1.**, a.*', 'publish     nothing', 'presence    u1', 'admin       yes', 'info        {"name":"x\\u009b"}', '',
-      'A hub with these settings accepts it, unless it has been revoked.',
-    ],
+  const made = token({
+    sub: 'u1',
+    jti: 'j1',
+    exp: 4_000_000_000,
+    subscribe: ['users.{sub}.**', 'a.*'],
+    presence: ['{sub}'],
+    admin: true,
+    info: { name: 'x\u009b' },
   })
-  const { stdout: voids } = await runCommand(t, ['token', '--explain', token({ sub: 'u.1', subscribe: ['users.{sub}', 'a'] })])
+  const { code, stdout } = await runCommand(t, ['token', '--explain', made])
+  t.strictSame(
+    { code, lines: stdout.trimEnd().split('\n') },
+    {
+      code: 0,
+      lines: [
+        'subject     "u1"',
+        'token id    "j1"',
+        'expires     2096-10-02T07:06:40.000Z',
+        'subscribe   users.u1.**, a.*',
+        'publish     nothing',
+        'presence    u1',
+        'admin       yes',
+        'info        {"name":"x\\u009b"}',
+        '',
+        'A hub with these settings accepts it, unless it has been revoked.',
+      ],
+    },
+  )
+  const { stdout: voids } = await runCommand(t, [
+    'token',
+    '--explain',
+    token({ sub: 'u.1', subscribe: ['users.{sub}', 'a'] }),
+  ])
   t.match(voids, /^subscribe {3}a$/m)
   t.match(voids, /"users\.\{sub\}" is void/)
-  t.match(await runCommand(t, ['token', '--explain', token({ subscribe: ['a'] })], { env: { FANFARE_JWT_CLAIM: 'hub' } }), { code: 0, stdout: /no claim "hub"/ })
+  t.match(
+    await runCommand(t, ['token', '--explain', token({ subscribe: ['a'] })], { env: { FANFARE_JWT_CLAIM: 'hub' } }),
+    { code: 0, stdout: /no claim "hub"/ },
+  )
 })
 
 await t.test('why a token would be refused', async (t) => {
@@ -97,55 +185,103 @@ await t.test('why a token would be refused', async (t) => {
   for (const [jwt, env, refusal] of table) {
     const { code, stdout, stderr } = await runCommand(t, ['token', '--explain', jwt], { env })
     t.strictSame({ code, stderr }, { code: 1, stderr: '' }, refusal)
-    t.match(stdout, new RegExp(`^A hub with these settings refuses it: .* \\(401 ${refusal}\\)\n$`, 'm'), stdout.trimEnd().split('\n').at(-1)!)
+    t.match(
+      stdout,
+      new RegExp(`^A hub with these settings refuses it: .* \\(401 ${refusal}\\)\n$`, 'm'),
+      stdout.trimEnd().split('\n').at(-1)!,
+    )
     t.notMatch(stdout, jwt.length > 10 ? jwt : '\0')
   }
-  t.match(await runCommand(t, ['token', '--explain', good], { env: { FANFARE_JWT_SECRET: '' } }), { code: 1, stdout: /refuses it: There is no key/ })
+  t.match(await runCommand(t, ['token', '--explain', good], { env: { FANFARE_JWT_SECRET: '' } }), {
+    code: 1,
+    stdout: /refuses it: There is no key/,
+  })
 })
 
 await t.test('keys that are published elsewhere', async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const server = createServer((_request, response) => response.end(JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k1' }] }))).listen(0, '127.0.0.1')
+  const server = createServer((_request, response) =>
+    response.end(JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k1' }] })),
+  ).listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
-  const env = { FANFARE_JWT_SECRET: '', FANFARE_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
-  t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, 'EdDSA', {}, { kid: 'k1' })], { env }), { code: 0 })
-  t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, 'EdDSA', {}, { kid: 'k2' })], { env }), { code: 1, stdout: /invalid-signature/ })
+  const env = {
+    FANFARE_JWT_SECRET: '',
+    FANFARE_JWKS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+  }
+  t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, 'EdDSA', {}, { kid: 'k1' })], { env }), {
+    code: 0,
+  })
+  t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, 'EdDSA', {}, { kid: 'k2' })], { env }), {
+    code: 1,
+    stdout: /invalid-signature/,
+  })
 })
 
 await t.test('either name of the algorithm of Ed25519 (RFC 9864)', async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const env = { FANFARE_JWT_SECRET: '', FANFARE_JWT_PUBLIC_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString() }
-  for (const alg of ['EdDSA', 'Ed25519'] as const) t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, alg, {})], { env }), { code: 0 }, alg)
+  const env = {
+    FANFARE_JWT_SECRET: '',
+    FANFARE_JWT_PUBLIC_KEY: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  }
+  for (const alg of ['EdDSA', 'Ed25519'] as const)
+    t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, alg, {})], { env }), { code: 0 }, alg)
 })
 
 await t.test('a token that has expired is accepted within the tolerance', async (t) => {
   const made = token({ exp: Math.floor(Date.now() / 1_000) - 100 })
-  t.match(await runCommand(t, ['token', '--explain', made], { env: { FANFARE_CLOCK_TOLERANCE: '1h' } }), { code: 0, stdout: /accepts it, though it has expired, until 20\S+Z \(FANFARE_CLOCK_TOLERANCE\), unless/ })
+  t.match(await runCommand(t, ['token', '--explain', made], { env: { FANFARE_CLOCK_TOLERANCE: '1h' } }), {
+    code: 0,
+    stdout: /accepts it, though it has expired, until 20\S+Z \(FANFARE_CLOCK_TOLERANCE\), unless/,
+  })
   t.match(await runCommand(t, ['token', '--explain', made]), { code: 1, stdout: /expired-token/ })
 })
 
 await t.test('an RSA key of fewer than 2,048 bits signs nothing', async (t) => {
-  const folder = t.testdir({ weak: generateKeyPairSync('rsa', { modulusLength: 1_024 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() })
-  t.match(await runCommand(t, ['token', '--key-file', `${folder}/weak`]), { code: 1, stdout: '', stderr: /RSA key of fewer than 2,048 bits/ })
+  const folder = t.testdir({
+    weak: generateKeyPairSync('rsa', { modulusLength: 1_024 })
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString(),
+  })
+  t.match(await runCommand(t, ['token', '--key-file', `${folder}/weak`]), {
+    code: 1,
+    stdout: '',
+    stderr: /RSA key of fewer than 2,048 bits/,
+  })
 })
 
 await t.test('from standard input', async (t) => {
-  t.match(await runCommand(t, ['token', '--explain', '-'], { input: `Bearer ${token({ subscribe: ['a'] })}\n` }), { code: 0, stdout: /^subscribe {3}a$/m })
+  t.match(await runCommand(t, ['token', '--explain', '-'], { input: `Bearer ${token({ subscribe: ['a'] })}\n` }), {
+    code: 0,
+    stdout: /^subscribe {3}a$/m,
+  })
 })
 
 await t.test('a command line that is wrong', async (t) => {
   const folder = t.testdir({ 'not-a-key': 'x', empty: '' })
   for (const args of [
-    ['--expires', 'soon'], ['--info', '{'], ['--subscribe', 'a..b'], ['--publish', 'users.{sub}'], ['--publish', 'users.{sub}', '--sub', 'a.b'], ['--unknown'], ['positional'], ['--sub'],
-    ['--explain', 'x', '--sub', 'u1'], ['--key-file', 'a', '--secret-file', 'b'],
+    ['--expires', 'soon'],
+    ['--info', '{'],
+    ['--subscribe', 'a..b'],
+    ['--publish', 'users.{sub}'],
+    ['--publish', 'users.{sub}', '--sub', 'a.b'],
+    ['--unknown'],
+    ['positional'],
+    ['--sub'],
+    ['--explain', 'x', '--sub', 'u1'],
+    ['--key-file', 'a', '--secret-file', 'b'],
   ]) {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args])
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
     t.match(stderr, /^Usage:$/m)
     t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
   }
-  for (const [args, env] of [[[], { FANFARE_JWT_SECRET: '' }], [['--key-file', `${folder}/not-a-key`], {}], [['--key-file', `${folder}/missing`], {}], [['--secret-file', `${folder}/empty`], {}]] as const) {
+  for (const [args, env] of [
+    [[], { FANFARE_JWT_SECRET: '' }],
+    [['--key-file', `${folder}/not-a-key`], {}],
+    [['--key-file', `${folder}/missing`], {}],
+    [['--secret-file', `${folder}/empty`], {}],
+  ] as const) {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args], { env })
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
     t.match(stderr, /^\S.*\n$/)

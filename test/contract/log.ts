@@ -1,6 +1,6 @@
 /**
- * What every log has to pass: the promises of `src/log/log.ts`, and nothing that only one kind of log does. Trimming may be done in the
- * background, so what is trimmed is waited for.
+ * What every log has to pass: the promises of `src/log/log.ts`, and nothing that only one kind of log does. Trimming
+ * may be done in the background, so what is trimmed is waited for.
  */
 import { deepStrictEqual as same } from 'node:assert'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -18,7 +18,12 @@ import type { EventLog, Page, ReadOptions, Retention } from '../../src/log/log.j
 export type OpenLog = (retention: Retention, clock: () => number, elapsed?: () => number) => Promise<EventLog>
 
 /** Closes a log and opens what it has stored anew; for logs that outlive a process. */
-export type ReopenLog = (log: EventLog, retention: Retention, clock: () => number, elapsed?: () => number) => Promise<EventLog>
+export type ReopenLog = (
+  log: EventLog,
+  retention: Retention,
+  clock: () => number,
+  elapsed?: () => number,
+) => Promise<EventLog>
 
 /** How long a condition may take to come true. */
 const DEADLINE = 10_000
@@ -59,12 +64,23 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('appends that overlap each get consecutive sequences', async (t) => {
       const { log } = await start(t)
       const batches = await Promise.all(
-        Array.from({ length: 40 }, (_, n) => log.append(Array.from({ length: 1 + (n % 5) }, (_, m) => event(`t.${m}`, { payload: `${n}/${m}` })))),
+        Array.from({ length: 40 }, (_, n) =>
+          log.append(Array.from({ length: 1 + (n % 5) }, (_, m) => event(`t.${m}`, { payload: `${n}/${m}` }))),
+        ),
       )
-      for (const batch of batches) t.strictSame(batch.map(({ sequence }) => sequence), range(batch[0]!.sequence, batch.length))
+      for (const batch of batches)
+        t.strictSame(
+          batch.map(({ sequence }) => sequence),
+          range(batch[0]!.sequence, batch.length),
+        )
       const { events } = await readAll(log)
-      t.strictSame(events.map(({ sequence }) => sequence), range(1, batches.flat().length))
-      batches.forEach((batch, n) => batch.forEach(({ sequence }, m) => t.equal(events[sequence - 1]?.payload, `${n}/${m}`)))
+      t.strictSame(
+        events.map(({ sequence }) => sequence),
+        range(1, batches.flat().length),
+      )
+      batches.forEach((batch, n) =>
+        batch.forEach(({ sequence }, m) => t.equal(events[sequence - 1]?.payload, `${n}/${m}`)),
+      )
     })
 
     await t.test('a batch is there whole or not at all, whenever it is looked at', async (t) => {
@@ -78,27 +94,32 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         }
         await Promise.all(appends)
       }
-      t.strictSame((await Promise.all(seen)).filter((count) => count % 7 !== 0), [])
+      t.strictSame(
+        (await Promise.all(seen)).filter((count) => count % 7 !== 0),
+        [],
+      )
     })
 
     await t.test('what is read is what was appended', async (t) => {
-      await t.resolves(fc.assert(
-        fc.asyncProperty(fc.array(anyEvent(), { minLength: 1, maxLength: 8 }), async (events) => {
-          const clock = { now: 1_650_000_000_123 }
-          const log = await open(KEEP_ALL, () => clock.now)
-          try {
-            const told: StoredEvent[] = []
-            log.follow((events) => void told.push(...events))
-            await log.append(events)
-            const expected = events.map((event, index) => ({ ...event, sequence: index + 1, time: clock.now }))
-            same((await readAll(log)).events.map(plain), expected.map(plain))
-            same(told.map(plain), expected.map(plain))
-          } finally {
-            await log.close()
-          }
-        }),
-        { numRuns: 50 },
-      ))
+      await t.resolves(
+        fc.assert(
+          fc.asyncProperty(fc.array(anyEvent(), { minLength: 1, maxLength: 8 }), async (events) => {
+            const clock = { now: 1_650_000_000_123 }
+            const log = await open(KEEP_ALL, () => clock.now)
+            try {
+              const told: StoredEvent[] = []
+              log.follow((events) => void told.push(...events))
+              await log.append(events)
+              const expected = events.map((event, index) => ({ ...event, sequence: index + 1, time: clock.now }))
+              same((await readAll(log)).events.map(plain), expected.map(plain))
+              same(told.map(plain), expected.map(plain))
+            } finally {
+              await log.close()
+            }
+          }),
+          { numRuns: 50 },
+        ),
+      )
     })
 
     await t.test('followers are told of every event, in order, exactly once, before append resolves', async (t) => {
@@ -174,22 +195,36 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id')
         t.equal(log.head, 3)
         t.strictSame(told, [1, 2, 3], 'followers are not told of duplicates')
-        t.strictSame((await readAll(log)).events.map(({ payload }) => payload), ['first', 'b', 'a'])
+        t.strictSame(
+          (await readAll(log)).events.map(({ payload }) => payload),
+          ['first', 'b', 'a'],
+        )
       })
 
       await t.test('an id is stored once within a batch, and the others stay consecutive', async (t) => {
         const { log } = await start(t)
         const ids = ['x', 'y', 'x', undefined, 'y', 'z', undefined]
         t.strictSame(await log.append(ids.map((id) => event('a', { id }))), [
-          stored(1), stored(2), duplicate(1), stored(3), duplicate(2), stored(4), stored(5),
+          stored(1),
+          stored(2),
+          duplicate(1),
+          stored(3),
+          duplicate(2),
+          stored(4),
+          stored(5),
         ])
         t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4, 5])
       })
 
       await t.test('an id is stored once by appends that overlap', async (t) => {
         const { log } = await start(t)
-        const answers = (await Promise.all(Array.from({ length: 20 }, () => log.append([event('a', { id: 'x' })])))).flat()
-        t.strictSame(answers.filter((answer) => !answer.duplicate), [stored(1)])
+        const answers = (
+          await Promise.all(Array.from({ length: 20 }, () => log.append([event('a', { id: 'x' })])))
+        ).flat()
+        t.strictSame(
+          answers.filter((answer) => !answer.duplicate),
+          [stored(1)],
+        )
         t.ok(answers.every(({ sequence }) => sequence === 1))
         t.equal(log.head, 1)
       })
@@ -237,45 +272,73 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('by topic, several topics, pattern and type', async (t) => {
         const { log } = await start(t)
         await log.append([
-          event('a.1', { type: 'x' }), event('a.2'), event('b.1', { type: 'y' }), event('a.1.z', { type: 'x' }), event('a.1', { type: 'y' }), event('a.2', { type: 'x' }),
+          event('a.1', { type: 'x' }),
+          event('a.2'),
+          event('b.1', { type: 'y' }),
+          event('a.1.z', { type: 'x' }),
+          event('a.1', { type: 'y' }),
+          event('a.2', { type: 'x' }),
         ])
-        const read = async (patterns: string[], types: string[] = []) => sequences(await readAll(log, new Selection(patterns, types)))
+        const read = async (patterns: string[], types: string[] = []) =>
+          sequences(await readAll(log, new Selection(patterns, types)))
         t.strictSame(await read(['a.1']), [1, 5])
         t.strictSame(await read(['nobody']), [])
         t.strictSame(await read(['a.1', 'b.1']), [1, 3, 5])
         t.strictSame(await read(['a.*']), [1, 2, 5, 6])
         t.strictSame(await read(['a.**']), [1, 2, 4, 5, 6])
-        t.strictSame(await read(['*.1', 'a.1', '**']), [1, 2, 3, 4, 5, 6], 'each once, by however many patterns it matches')
+        t.strictSame(
+          await read(['*.1', 'a.1', '**']),
+          [1, 2, 3, 4, 5, 6],
+          'each once, by however many patterns it matches',
+        )
         t.strictSame(await read(['**'], ['x']), [1, 4, 6])
         t.strictSame(await read(['a.*'], ['x', 'y']), [1, 5, 6])
         t.strictSame(await read(['**'], ['X']), [])
       })
 
       await t.test('answers what a simple model answers, page after page', async (t) => {
-        await t.resolves(fc.assert(
-          fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
-            const log = await open(KEEP_ALL, () => 1)
-            try {
-              for (const batch of batches) await log.append(batch)
-              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
-              for (const read of reads) await checkRead(log, all, read)
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 60 },
-        ))
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
+              const log = await open(KEEP_ALL, () => 1)
+              try {
+                for (const batch of batches) await log.append(batch)
+                const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
+                for (const read of reads) await checkRead(log, all, read)
+              } finally {
+                await log.close()
+              }
+            }),
+            { numRuns: 60 },
+          ),
+        )
       })
 
       await t.test('a page ends at its number of events, and says whether there are more', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a'), event('b'), event('a')])
         const a = new Selection(['a'])
-        t.match(await log.read(a, { after: 0, events: 2 }), { events: [{ sequence: 1 }, { sequence: 3 }], more: true, gap: false })
+        t.match(await log.read(a, { after: 0, events: 2 }), {
+          events: [{ sequence: 1 }, { sequence: 3 }],
+          more: true,
+          gap: false,
+        })
         t.match(await log.read(a, { after: 3, events: 2 }), { events: [{ sequence: 5 }], position: 5, more: false })
-        t.match(await log.read(a, { after: 0, events: 3 }), { position: 5, more: false }, 'a full page that is the last')
-        t.match(await log.read(a, { after: 0, until: 4, events: 2 }), { position: 4, more: false }, 'a full page that is the last up to where it may go')
-        t.match(await log.read(new Selection(['b']), { after: 0, events: 10 }), { position: 5, more: false }, 'and everything up to the head has been looked at')
+        t.match(
+          await log.read(a, { after: 0, events: 3 }),
+          { position: 5, more: false },
+          'a full page that is the last',
+        )
+        t.match(
+          await log.read(a, { after: 0, until: 4, events: 2 }),
+          { position: 4, more: false },
+          'a full page that is the last up to where it may go',
+        )
+        t.match(
+          await log.read(new Selection(['b']), { after: 0, events: 10 }),
+          { position: 5, more: false },
+          'and everything up to the head has been looked at',
+        )
         t.match(await log.read(a, { after: 5, events: 10 }), { events: [], position: 5, more: false })
       })
 
@@ -293,23 +356,52 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('shows the events of a page one after the other, until somebody has had enough', async (t) => {
         const { log } = await start(t)
         const payloads = ['plain', 'two\nlines', 'Grüße ☃ 🎉', '', 'x'.repeat(300), 'é'.repeat(70_000)]
-        await log.append(payloads.flatMap((payload, n) => [event('a', { payload, type: n % 2 === 0 ? 'even' : undefined, id: `p${n}` }), event('b')]))
+        await log.append(
+          payloads.flatMap((payload, n) => [
+            event('a', { payload, type: n % 2 === 0 ? 'even' : undefined, id: `p${n}` }),
+            event('b'),
+          ]),
+        )
         const show = async (selection: Selection, span: { after: number; until?: number }, limit = Infinity) => {
           const events: StoredEvent[] = []
-          const scanned = await log.scan(selection, span, (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0)
+          const scanned = await log.scan(
+            selection,
+            span,
+            (event) => events.length < limit && events.push({ ...event, payload: event.payload.toString() }) > 0,
+          )
           return { events, ...scanned }
         }
-        for (const selection of [new Selection(['a']), EVERYTHING, new Selection(['*'], ['even']), new Selection(['nobody'])]) {
+        for (const selection of [
+          new Selection(['a']),
+          EVERYTHING,
+          new Selection(['*'], ['even']),
+          new Selection(['nobody']),
+        ]) {
           for (const span of [{ after: 0 }, { after: 3 }, { after: 2, until: 7 }, { after: 12 }]) {
             t.strictSame(await show(selection, span), await log.read(selection, { ...span, events: 1e9 }))
           }
         }
-        t.match(await show(new Selection(['a']), { after: 0 }, 2), { events: [{ sequence: 1 }, { sequence: 3 }], more: true })
+        t.match(await show(new Selection(['a']), { after: 0 }, 2), {
+          events: [{ sequence: 1 }, { sequence: 3 }],
+          more: true,
+        })
         const { position } = await show(new Selection(['a']), { after: 0 }, 2)
-        t.match(await show(new Selection(['a']), { after: position }), { events: { length: 4, 0: { sequence: 5 } }, more: false })
+        t.match(await show(new Selection(['a']), { after: position }), {
+          events: { length: 4, 0: { sequence: 5 } },
+          more: false,
+        })
         t.match(await show(EVERYTHING, { after: 4 }, 0), { events: [], position: 4, more: true })
-        await t.rejects(log.scan(EVERYTHING, { after: 0 }, () => { throw new Error('mine') }), { message: 'mine' })
-        t.match(await show(EVERYTHING, { after: 10 }), { events: [{ sequence: 11 }, { sequence: 12 }] }, 'what it was shown to has failed, not the log')
+        await t.rejects(
+          log.scan(EVERYTHING, { after: 0 }, () => {
+            throw new Error('mine')
+          }),
+          { message: 'mine' },
+        )
+        t.match(
+          await show(EVERYTHING, { after: 10 }),
+          { events: [{ sequence: 11 }, { sequence: 12 }] },
+          'what it was shown to has failed, not the log',
+        )
       })
 
       await t.test('goes on while events are appended, and misses none', async (t) => {
@@ -349,37 +441,56 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
 
       await t.test('agrees with a simple model', async (t) => {
-        await t.resolves(fc.assert(
-          fc.asyncProperty(anyAppends(), anySelection(), fc.nat(12), async (batches, selection, count) => {
-            const log = await open(KEEP_ALL, () => 1)
-            try {
-              for (const batch of batches) await log.append(batch)
-              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 })).filter(isOf(selection))
-              const expected = count === 0 ? [] : all.slice(-count).map(({ sequence }) => sequence)
-              same(sequences(await readAll(log, selection, await log.before(selection, count))), expected)
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 50 },
-        ))
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(anyAppends(), anySelection(), fc.nat(12), async (batches, selection, count) => {
+              const log = await open(KEEP_ALL, () => 1)
+              try {
+                for (const batch of batches) await log.append(batch)
+                const all = batches
+                  .flat()
+                  .map((event, index) => ({ ...event, sequence: index + 1 }))
+                  .filter(isOf(selection))
+                const expected = count === 0 ? [] : all.slice(-count).map(({ sequence }) => sequence)
+                same(sequences(await readAll(log, selection, await log.before(selection, count))), expected)
+              } finally {
+                await log.close()
+              }
+            }),
+            { numRuns: 50 },
+          ),
+        )
       })
 
       await t.test('counts only events up to a sequence', async (t) => {
-        await t.resolves(fc.assert(
-          fc.asyncProperty(anyAppends(), anySelection(), fc.nat(12), fc.nat(40), async (batches, selection, count, until) => {
-            const log = await open(KEEP_ALL, () => 1)
-            try {
-              for (const batch of batches) await log.append(batch)
-              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 })).filter(isOf(selection))
-              const expected = count === 0 ? undefined : all.filter(({ sequence }) => sequence <= until).at(-count)
-              t.equal(await log.before(selection, count, until), count === 0 ? until : expected ? expected.sequence - 1 : 0)
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 50 },
-        ))
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(
+              anyAppends(),
+              anySelection(),
+              fc.nat(12),
+              fc.nat(40),
+              async (batches, selection, count, until) => {
+                const log = await open(KEEP_ALL, () => 1)
+                try {
+                  for (const batch of batches) await log.append(batch)
+                  const all = batches
+                    .flat()
+                    .map((event, index) => ({ ...event, sequence: index + 1 }))
+                    .filter(isOf(selection))
+                  const expected = count === 0 ? undefined : all.filter(({ sequence }) => sequence <= until).at(-count)
+                  t.equal(
+                    await log.before(selection, count, until),
+                    count === 0 ? until : expected ? expected.sequence - 1 : 0,
+                  )
+                } finally {
+                  await log.close()
+                }
+              },
+            ),
+            { numRuns: 50 },
+          ),
+        )
       })
 
       await t.test('knows what has been trimmed', async (t) => {
@@ -393,66 +504,101 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
 
     await t.test('locate', async (t) => {
       /** The clock's step before each append, and how many events of which topic are appended. */
-      const anyHistory = (min: number) => fc.array(
-        fc.record({ step: fc.integer({ min, max: 50 }), topic: fc.constantFrom('a', 'b', 'a.b', 'b.c'), count: fc.integer({ min: 1, max: 40 }) }),
-        { minLength: 1, maxLength: 12 },
-      )
+      const anyHistory = (min: number) =>
+        fc.array(
+          fc.record({
+            step: fc.integer({ min, max: 50 }),
+            topic: fc.constantFrom('a', 'b', 'a.b', 'b.c'),
+            count: fc.integer({ min: 1, max: 40 }),
+          }),
+          { minLength: 1, maxLength: 12 },
+        )
       interface Timed {
         sequence: number
         topic: string
         time: number
       }
 
-      async function play(history: { step: number; topic: string; count: number }[], retention: Retention): Promise<{ log: EventLog; all: Timed[]; clock: () => number }> {
+      async function play(
+        history: { step: number; topic: string; count: number }[],
+        retention: Retention,
+      ): Promise<{ log: EventLog; all: Timed[]; clock: () => number }> {
         let now = 1_000
         const log = await open(retention, () => now)
         const all: Timed[] = []
         for (const { step, topic, count } of history) {
           now = Math.max(0, now + step)
-          for (const { sequence } of await log.append(manyEvents(count, topic))) all.push({ sequence, topic, time: now })
+          for (const { sequence } of await log.append(manyEvents(count, topic)))
+            all.push({ sequence, topic, time: now })
         }
         return { log, all, clock: () => now }
       }
 
       /** Checks where a time begins; where the clock never went back, to the event. */
-      async function check(log: EventLog, all: readonly Timed[], selection: Selection, time: number, isExact: boolean): Promise<void> {
+      async function check(
+        log: EventLog,
+        all: readonly Timed[],
+        selection: Selection,
+        time: number,
+        isExact: boolean,
+      ): Promise<void> {
         const after = await log.locate(selection, time)
         const retained = new Set(sequences(await readAll(log, selection)))
         const wanted = all.filter(({ topic }) => selection.hasTopic(topic))
         for (const { sequence, time: at } of wanted) {
           const isLeftOut = at >= time && sequence <= after
           const comesInVain = at < time && sequence > after && retained.has(sequence)
-          if (retained.has(sequence) && isLeftOut) throw new Error(`${sequence} of ${at} is left out: ${time} begins behind ${after}`)
-          if (isExact && (isLeftOut || comesInVain)) throw new Error(`${sequence} of ${at}, ${retained.has(sequence) ? 'retained' : 'trimmed'}: ${time} begins behind ${after}`)
+          if (retained.has(sequence) && isLeftOut)
+            throw new Error(`${sequence} of ${at} is left out: ${time} begins behind ${after}`)
+          if (isExact && (isLeftOut || comesInVain))
+            throw new Error(
+              `${sequence} of ${at}, ${retained.has(sequence) ? 'retained' : 'trimmed'}: ${time} begins behind ${after}`,
+            )
         }
       }
 
       await t.test('says where the events of a time begin, whatever has been trimmed', async (t) => {
-        await t.resolves(fc.assert(
-          fc.asyncProperty(anyHistory(0), anySelection(), fc.integer({ min: 900, max: 1_700 }), fc.constantFrom(3, 30, 1e6), async (history, { patterns }, time, events) => {
-            const { log, all } = await play(history, { ...KEEP_ALL, events })
-            try {
-              await check(log, all, new Selection(patterns), time, true)
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 60 },
-        ))
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(
+              anyHistory(0),
+              anySelection(),
+              fc.integer({ min: 900, max: 1_700 }),
+              fc.constantFrom(3, 30, 1e6),
+              async (history, { patterns }, time, events) => {
+                const { log, all } = await play(history, { ...KEEP_ALL, events })
+                try {
+                  await check(log, all, new Selection(patterns), time, true)
+                } finally {
+                  await log.close()
+                }
+              },
+            ),
+            { numRuns: 60 },
+          ),
+        )
       })
 
       await t.test('brings at least every event of a time when the clock goes back', async (t) => {
-        await t.resolves(fc.assert(
-          fc.asyncProperty(anyHistory(-100), anySelection(), fc.integer({ min: 0, max: 1_700 }), fc.constantFrom(3, 30, 1e6), async (history, { patterns }, time, events) => {
-            const { log, all } = await play(history, { ...KEEP_ALL, events })
-            try {
-              await check(log, all, new Selection(patterns), time, false)
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 60 },
-        ))
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(
+              anyHistory(-100),
+              anySelection(),
+              fc.integer({ min: 0, max: 1_700 }),
+              fc.constantFrom(3, 30, 1e6),
+              async (history, { patterns }, time, events) => {
+                const { log, all } = await play(history, { ...KEEP_ALL, events })
+                try {
+                  await check(log, all, new Selection(patterns), time, false)
+                } finally {
+                  await log.close()
+                }
+              },
+            ),
+            { numRuns: 60 },
+          ),
+        )
       })
 
       await t.test('a gap is not silent when what is of a time was trimmed before the clock went back', async (t) => {
@@ -471,30 +617,47 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append([event('a', { type: 'x' }), event('a', { type: 'y' })])
         clock.now += 1_000
         await log.append([event('a', { type: 'x' }), event('a', { type: 'y' })])
-        t.strictSame(sequences(await readAll(log, new Selection(['a'], ['y']), await log.locate(new Selection(['a'], ['y']), first + 1))), [4])
+        t.strictSame(
+          sequences(
+            await readAll(log, new Selection(['a'], ['y']), await log.locate(new Selection(['a'], ['y']), first + 1)),
+          ),
+          [4],
+        )
         t.equal(await log.locate(EVERYTHING, clock.now + 1), log.head)
         t.equal(await log.locate(EVERYTHING, 0), 0)
       })
 
       if (reopen) {
         await t.test('knows the times of what was there before the log was opened', async (t) => {
-          await t.resolves(fc.assert(
-            fc.asyncProperty(anyHistory(0), anySelection(), fc.integer({ min: 900, max: 1_700 }), fc.constantFrom(3, 30, 1e6), async (history, { patterns }, time, events) => {
-              const retention = { ...KEEP_ALL, events }
-              const { log: closed, all, clock } = await play(history, retention)
-              const log = await reopen(closed, retention, () => clock() + 20)
-              try {
-                for (const { sequence } of await log.append(manyEvents(5, 'a'))) all.push({ sequence, topic: 'a', time: clock() + 20 })
-                const selection = new Selection(patterns)
-                const after = await log.locate(selection, time)
-                const left = all.find((timed) => selection.hasTopic(timed.topic) && timed.time >= time && timed.sequence <= after)
-                if (left) throw new Error(`${left.sequence} of ${left.time} is left out: ${time} begins behind ${after}`)
-              } finally {
-                await log.close()
-              }
-            }),
-            { numRuns: 30 },
-          ))
+          await t.resolves(
+            fc.assert(
+              fc.asyncProperty(
+                anyHistory(0),
+                anySelection(),
+                fc.integer({ min: 900, max: 1_700 }),
+                fc.constantFrom(3, 30, 1e6),
+                async (history, { patterns }, time, events) => {
+                  const retention = { ...KEEP_ALL, events }
+                  const { log: closed, all, clock } = await play(history, retention)
+                  const log = await reopen(closed, retention, () => clock() + 20)
+                  try {
+                    for (const { sequence } of await log.append(manyEvents(5, 'a')))
+                      all.push({ sequence, topic: 'a', time: clock() + 20 })
+                    const selection = new Selection(patterns)
+                    const after = await log.locate(selection, time)
+                    const left = all.find(
+                      (timed) => selection.hasTopic(timed.topic) && timed.time >= time && timed.sequence <= after,
+                    )
+                    if (left)
+                      throw new Error(`${left.sequence} of ${left.time} is left out: ${time} begins behind ${after}`)
+                  } finally {
+                    await log.close()
+                  }
+                },
+              ),
+              { numRuns: 30 },
+            ),
+          )
         })
       }
     })
@@ -502,7 +665,14 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('newest', async (t) => {
       await t.test('is of each topic the one event that counts now', async (t) => {
         const { log } = await start(t)
-        await log.append([event('a', { type: 'x' }), event('b'), event('a'), event('c', { type: 'x' }), event('b', { type: 'y' }), event('a', { type: 'y' })])
+        await log.append([
+          event('a', { type: 'x' }),
+          event('b'),
+          event('a'),
+          event('c', { type: 'x' }),
+          event('b', { type: 'y' }),
+          event('a', { type: 'y' }),
+        ])
         const newest = async (patterns: string[], types: string[] = [], options: Partial<ReadOptions> = {}) =>
           sequences(await log.newest(new Selection(patterns, types), { after: 0, events: 100, ...options }))
         t.strictSame(await newest(['a']), [6])
@@ -515,55 +685,104 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await newest(['*'], ['x'], { after: 1 }), [4])
         t.strictSame(await newest(['*'], [], { until: 4 }), [2, 3, 4])
         t.strictSame(await newest(['*'], [], { after: 2, until: 3 }), [3])
-        t.match(await log.newest(EVERYTHING, { after: 0, events: 2 }), { events: [{ sequence: 4 }, { sequence: 5 }], position: 5, more: true, gap: false })
-        t.match(await log.newest(EVERYTHING, { after: 5, events: 2 }), { events: [{ sequence: 6 }], position: 6, more: false })
-        t.match(await log.newest(new Selection(['c']), { after: 0, events: 2 }), { position: 6, more: false }, 'everything up to the head has been looked at')
+        t.match(await log.newest(EVERYTHING, { after: 0, events: 2 }), {
+          events: [{ sequence: 4 }, { sequence: 5 }],
+          position: 5,
+          more: true,
+          gap: false,
+        })
+        t.match(await log.newest(EVERYTHING, { after: 5, events: 2 }), {
+          events: [{ sequence: 6 }],
+          position: 6,
+          more: false,
+        })
+        t.match(
+          await log.newest(new Selection(['c']), { after: 0, events: 2 }),
+          { position: 6, more: false },
+          'everything up to the head has been looked at',
+        )
       })
 
       await t.test('agrees with a simple model, page after page', async (t) => {
-        await t.resolves(fc.assert(
-          fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
-            const log = await open(KEEP_ALL, () => 1)
-            try {
-              for (const batch of batches) await log.append(batch)
-              const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
-              for (const { selection, after, until, events, bytes } of reads) {
-                const end = Math.min(until ?? log.head, log.head)
-                const newest = new Map(all.filter(isOf(selection)).filter(({ sequence }) => sequence > after && sequence <= end).map((event) => [event.topic, event.sequence]))
-                const read: number[] = []
-                for (let position = Math.min(after, end), more = true; more; ) {
-                  const page = await log.newest(selection, { after: position, until: end, events, ...(bytes === undefined ? {} : { bytes }) })
-                  read.push(...sequences(page))
-                  same(page.events.length <= events && page.events.slice(0, -1).reduce((sum, { payload }) => sum + payload.length, 0) < (bytes ?? Infinity), true)
-                  same(page.position > position || !page.more, true)
-                  ;({ position, more } = page)
-                  if (!more) same(position, end)
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
+              const log = await open(KEEP_ALL, () => 1)
+              try {
+                for (const batch of batches) await log.append(batch)
+                const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
+                for (const { selection, after, until, events, bytes } of reads) {
+                  const end = Math.min(until ?? log.head, log.head)
+                  const newest = new Map(
+                    all
+                      .filter(isOf(selection))
+                      .filter(({ sequence }) => sequence > after && sequence <= end)
+                      .map((event) => [event.topic, event.sequence]),
+                  )
+                  const read: number[] = []
+                  for (let position = Math.min(after, end), more = true; more;) {
+                    const page = await log.newest(selection, {
+                      after: position,
+                      until: end,
+                      events,
+                      ...(bytes === undefined ? {} : { bytes }),
+                    })
+                    read.push(...sequences(page))
+                    same(
+                      page.events.length <= events &&
+                        page.events.slice(0, -1).reduce((sum, { payload }) => sum + payload.length, 0) <
+                          (bytes ?? Infinity),
+                      true,
+                    )
+                    same(page.position > position || !page.more, true)
+                    ;({ position, more } = page)
+                    if (!more) same(position, end)
+                  }
+                  same(
+                    read,
+                    [...newest.values()].sort((a, b) => a - b),
+                  )
                 }
-                same(read, [...newest.values()].sort((a, b) => a - b))
+              } finally {
+                await log.close()
               }
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 60 },
-        ))
+            }),
+            { numRuns: 60 },
+          ),
+        )
       })
 
       await t.test('knows what has been trimmed', async (t) => {
         const { log } = await start(t, { events: 2 })
         await log.append([event('b'), ...manyEvents(10, 'a')])
         await until(async () => log.stats().events === 3)
-        t.match(await log.newest(EVERYTHING, { after: 0, events: 9 }), { events: [{ sequence: 1 }, { sequence: 11 }], gap: true })
+        t.match(await log.newest(EVERYTHING, { after: 0, events: 9 }), {
+          events: [{ sequence: 1 }, { sequence: 11 }],
+          gap: true,
+        })
         t.match(await log.newest(new Selection(['b']), { after: 0, events: 9 }), { gap: false })
         t.match(await log.newest(EVERYTHING, { after: 9, events: 9 }), { events: [{ sequence: 11 }], gap: false })
-        t.match(await log.newest(EVERYTHING, { after: 0, until: 5, events: 9 }), { events: [{ sequence: 1 }], position: 5 }, 'what is gone is not given')
+        t.match(
+          await log.newest(EVERYTHING, { after: 0, until: 5, events: 9 }),
+          { events: [{ sequence: 1 }], position: 5 },
+          'what is gone is not given',
+        )
       })
 
       await t.test('of many topics and types is found while others are served', async (t) => {
         const { log } = await start(t)
-        for (let n = 0; n < 20; n++) await log.append(Array.from({ length: 500 }, (_, m) => event(`t.${m}`, { type: n === 0 ? 'first' : 'other' })))
-        t.strictSame(sequences(await log.newest(new Selection(['t.*'], ['first']), { after: 0, events: 1_000 })), range(1, 500))
-        t.strictSame(sequences(await log.newest(new Selection(['t.*']), { after: 0, events: 1_000 })), range(9_501, 500))
+        for (let n = 0; n < 20; n++)
+          await log.append(
+            Array.from({ length: 500 }, (_, m) => event(`t.${m}`, { type: n === 0 ? 'first' : 'other' })),
+          )
+        t.strictSame(
+          sequences(await log.newest(new Selection(['t.*'], ['first']), { after: 0, events: 1_000 })),
+          range(1, 500),
+        )
+        t.strictSame(
+          sequences(await log.newest(new Selection(['t.*']), { after: 0, events: 1_000 })),
+          range(9_501, 500),
+        )
       })
     })
 
@@ -643,7 +862,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(sequences(await readAll(log)), [2, 4])
         t.match(log.stats(), { events: 2 })
         t.equal(await log.topic('a'), undefined)
-        t.strictSame((await log.topics({ limit: 9 })).topics.map(({ topic }) => topic), ['a.b', 'b'])
+        t.strictSame(
+          (await log.topics({ limit: 9 })).topics.map(({ topic }) => topic),
+          ['a.b', 'b'],
+        )
         t.ok(log.trims > trims, 'what was read before may be gone')
         t.equal(await log.purge('a'), 0)
         t.equal(await log.purge('nobody'), 0)
@@ -660,12 +882,29 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append([event('a'), event('b'), event('a'), event('b')])
         const between = log.trims
         await log.purge('a')
-        const gap = async (patterns: string[], after: number) => (await readAll(log, new Selection(patterns), after)).gap
-        t.strictSame([await gap(['a'], 0), await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 4)], [true, true, false, false])
-        t.strictSame([await gap(['*'], 2), await gap(['*'], 3), await gap(['b'], 0), await gap(['nobody'], 0)], [true, false, false, false])
-        t.strictSame([await hasTrimmed(log, new Selection(['a']), 0, between), await hasTrimmed(log, new Selection(['a']), 3, between)], [true, false])
+        const gap = async (patterns: string[], after: number) =>
+          (await readAll(log, new Selection(patterns), after)).gap
+        t.strictSame(
+          [await gap(['a'], 0), await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 4)],
+          [true, true, false, false],
+        )
+        t.strictSame(
+          [await gap(['*'], 2), await gap(['*'], 3), await gap(['b'], 0), await gap(['nobody'], 0)],
+          [true, false, false, false],
+        )
+        t.strictSame(
+          [
+            await hasTrimmed(log, new Selection(['a']), 0, between),
+            await hasTrimmed(log, new Selection(['a']), 3, between),
+          ],
+          [true, false],
+        )
         await log.append([event('a')])
-        t.strictSame([await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 5)], [true, false, false], 'also when the topic is used again')
+        t.strictSame(
+          [await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 5)],
+          [true, false, false],
+          'also when the topic is used again',
+        )
       })
 
       await t.test('does not forget publisher ids within their window', async (t) => {
@@ -691,24 +930,40 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           for (; going.size > 0; await delay(0)) meanwhile.push((await log.append([event('a')]))[0]!.sequence)
         }
         const read = async () => {
-          for (; going.size > 0; await delay(0)) seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
+          for (; going.size > 0; await delay(0))
+            seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
         }
         await Promise.all([append(), read()])
         t.ok(meanwhile.length > 1, `${meanwhile.length} appends were answered before it was done`)
         t.equal(await purge, 5_000)
         t.strictSame(sequences(await readAll(log, new Selection(['a']))), meanwhile)
         t.equal((await readAll(log, new Selection(['b']))).events.length, 500)
-        t.ok(seen.every(({ events, gap }) => gap === events.length < 5_000), 'whatever is missing, a gap is told')
+        t.ok(
+          seen.every(({ events, gap }) => gap === events.length < 5_000),
+          'whatever is missing, a gap is told',
+        )
         t.match(log.stats(), { events: 500 + meanwhile.length })
       })
 
       await t.test('of topics that are being trimmed, and of several at once', async (t) => {
         const { log } = await start(t, { events: 20 })
         await log.append(Array.from({ length: 300 }, (_, n) => event(`t.${n % 5}`)))
-        const answers = await Promise.all([log.purge('t.0'), log.purge('t.1'), log.purge('t.1'), log.purge('t.2'), log.append([event('t.3')])])
+        const answers = await Promise.all([
+          log.purge('t.0'),
+          log.purge('t.1'),
+          log.purge('t.1'),
+          log.purge('t.2'),
+          log.append([event('t.3')]),
+        ])
         t.ok(answers.slice(0, 4).every((purged) => (purged as number) <= 60))
         await until(async () => log.stats().events === 40)
-        t.strictSame((await log.topics({ limit: 9 })).topics.map(({ topic, events }) => [topic, events]), [['t.3', 20], ['t.4', 20]])
+        t.strictSame(
+          (await log.topics({ limit: 9 })).topics.map(({ topic, events }) => [topic, events]),
+          [
+            ['t.3', 20],
+            ['t.4', 20],
+          ],
+        )
       })
     })
 
@@ -767,7 +1022,11 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       /** A log whose wall clock can be set while time passes. */
       async function startClocks(t: Test, retention: Partial<Retention>, now = RIGHT) {
         const clock = { now, elapsed: 5 }
-        const log = await open({ ...KEEP_ALL, ...retention }, () => clock.now, () => clock.elapsed)
+        const log = await open(
+          { ...KEEP_ALL, ...retention },
+          () => clock.now,
+          () => clock.elapsed,
+        )
         t.teardown(() => log.close())
         const pass = (time: number) => {
           clock.now += time
@@ -776,7 +1035,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         return { log, clock, pass }
       }
 
-      for (const [name, wrong] of [['ahead', YEAR], ['back', -YEAR]] as const) {
+      for (const [name, wrong] of [
+        ['ahead', YEAR],
+        ['back', -YEAR],
+      ] as const) {
         await t.test(`${name} and right again: events go when they are too old, and no sooner`, async (t) => {
           const { log, clock, pass } = await startClocks(t, { age: 10_000 })
           await log.append([event('old')])
@@ -788,7 +1050,16 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           pass(4_000)
           clock.now -= wrong
           await log.append([event('c')])
-          t.strictSame((await readAll(log)).events.map(({ sequence, time }) => [sequence, time]), [[1, RIGHT], [2, RIGHT + 2_001], [3, RIGHT + wrong + 6_001], [4, RIGHT + 10_001]], 'an event has the time that the clock showed')
+          t.strictSame(
+            (await readAll(log)).events.map(({ sequence, time }) => [sequence, time]),
+            [
+              [1, RIGHT],
+              [2, RIGHT + 2_001],
+              [3, RIGHT + wrong + 6_001],
+              [4, RIGHT + 10_001],
+            ],
+            'an event has the time that the clock showed',
+          )
           await until(async () => log.stats().events < 4) // the oldest event goes when trimming has looked at the clock
           t.strictSame(sequences(await readAll(log)), [2, 3, 4])
           pass(2_001)
@@ -829,7 +1100,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           clock.now -= wrong
           pass(5_000)
           await until(async () => log.stats().events === 0) // trimming has looked at the clock
-          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [duplicate(2), duplicate(3)])
+          t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [
+            duplicate(2),
+            duplicate(3),
+          ])
           pass(1_001)
           t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [stored(4), duplicate(3)])
           pass(4_000)
@@ -839,7 +1113,12 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('as many topics as there may be', async (t) => {
-      const refusal = (index: number) => ({ name: 'HubError', code: 'too-many-topics', index, message: /events of 2, .*FANFARE_MAX_TOPICS/ })
+      const refusal = (index: number) => ({
+        name: 'HubError',
+        code: 'too-many-topics',
+        index,
+        message: /events of 2, .*FANFARE_MAX_TOPICS/,
+      })
 
       await t.test('take further events, and others are refused, all or none', async (t) => {
         const { log } = await start(t, { topics: 2 })
@@ -853,8 +1132,13 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
 
       await t.test('is a limit for appends that overlap', async (t) => {
         const { log } = await start(t, { topics: 2 })
-        const answers = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => log.append([event(`t.${n % 5}`), event(`t.${n % 5}`)])))
-        t.strictSame(answers.map(({ status }) => status), answers.map((_, n) => (n % 5 < 2 ? 'fulfilled' : 'rejected')))
+        const answers = await Promise.allSettled(
+          Array.from({ length: 20 }, (_, n) => log.append([event(`t.${n % 5}`), event(`t.${n % 5}`)])),
+        )
+        t.strictSame(
+          answers.map(({ status }) => status),
+          answers.map((_, n) => (n % 5 < 2 ? 'fulfilled' : 'rejected')),
+        )
         t.match(log.stats(), { topics: 2, events: 16 })
         t.strictSame((await readAll(log)).events.length, 16)
       })
@@ -876,7 +1160,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t, { events: 2 })
         await log.append([event('a'), event('b'), event('a'), event('a'), event('c'), event('a')]) // a: 1 3 4 6
         await until(async () => log.stats().events === 4)
-        const gap = async (patterns: string[], after: number) => (await readAll(log, new Selection(patterns), after)).gap
+        const gap = async (patterns: string[], after: number) =>
+          (await readAll(log, new Selection(patterns), after)).gap
         t.equal(await gap(['a'], 0), true)
         t.equal(await gap(['a'], 2), true)
         t.equal(await gap(['a'], 3), false, '3 was the last of what is gone')
@@ -898,7 +1183,11 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await readAll(log, new Selection(['gone']), 2), { events: [], gap: false })
         t.match(await readAll(log, new Selection(['other'])), { gap: false })
         await log.append([event('gone')])
-        t.match(await readAll(log, new Selection(['gone']), 1), { events: [{ sequence: 4 }], gap: true }, 'also when it is used again')
+        t.match(
+          await readAll(log, new Selection(['gone']), 1),
+          { events: [{ sequence: 4 }], gap: true },
+          'also when it is used again',
+        )
         t.match(await readAll(log, new Selection(['gone']), 3), { events: [{ sequence: 4 }], gap: false })
       })
 
@@ -914,38 +1203,49 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           bytes: fc.constantFrom(1_000, 1e9),
           dedupWindow: fc.constantFrom(0, 1_000),
         })
-        await t.resolves(fc.assert(
-          fc.asyncProperty(limits, fc.array(fc.tuple(change, look), { minLength: 1, maxLength: 25 }), async (retention, steps) => {
-            const clock = { now: 1_000 }
-            const log = await open(retention, () => clock.now)
-            const all: (NewEvent & { sequence: number })[] = []
-            try {
-              for (const [change, [selection, part]] of steps) {
-                if ('later' in change) clock.now += change.later
-                else {
-                  const appended = await log.append(change.append)
-                  for (const [index, { sequence, duplicate }] of appended.entries()) if (!duplicate) all.push({ ...change.append[index]!, sequence })
+        await t.resolves(
+          fc.assert(
+            fc.asyncProperty(
+              limits,
+              fc.array(fc.tuple(change, look), { minLength: 1, maxLength: 25 }),
+              async (retention, steps) => {
+                const clock = { now: 1_000 }
+                const log = await open(retention, () => clock.now)
+                const all: (NewEvent & { sequence: number })[] = []
+                try {
+                  for (const [change, [selection, part]] of steps) {
+                    if ('later' in change) clock.now += change.later
+                    else {
+                      const appended = await log.append(change.append)
+                      for (const [index, { sequence, duplicate }] of appended.entries())
+                        if (!duplicate) all.push({ ...change.append[index]!, sequence })
+                    }
+                    const after = Math.round(part * log.head)
+                    const { events, gap } = await readAll(log, selection, after)
+                    const asked = all.filter(isOf(selection)).filter(({ sequence }) => sequence > after)
+                    const kept = new Set(events.map(({ sequence }) => sequence))
+                    same(
+                      [...kept].filter((sequence) => !asked.some((event) => event.sequence === sequence)),
+                      [],
+                    )
+                    same({ after, gap, kept }, { after, gap: asked.some(({ sequence }) => !kept.has(sequence)), kept })
+                  }
+                } finally {
+                  await log.close()
                 }
-                const after = Math.round(part * log.head)
-                const { events, gap } = await readAll(log, selection, after)
-                const asked = all.filter(isOf(selection)).filter(({ sequence }) => sequence > after)
-                const kept = new Set(events.map(({ sequence }) => sequence))
-                same([...kept].filter((sequence) => !asked.some((event) => event.sequence === sequence)), [])
-                same({ after, gap, kept }, { after, gap: asked.some(({ sequence }) => !kept.has(sequence)), kept })
-              }
-            } finally {
-              await log.close()
-            }
-          }),
-          { numRuns: 80 },
-        ))
+              },
+            ),
+            { numRuns: 80 },
+          ),
+        )
       })
     })
 
     await t.test('work is done in slices, and others are served between them', async (t) => {
       const TOPICS = 2_000
       const { log } = await start(t)
-      for (let n = 0; n < 20; n++) await log.append(Array.from({ length: TOPICS }, (_, m) => event(`t.${m}.${n % 2}`, { type: 'other' })))
+      for (let n = 0; n < 20; n++)
+        await log.append(Array.from({ length: TOPICS }, (_, m) => event(`t.${m}.${n % 2}`, { type: 'other' })))
       /** Takes long to say now and then, so that the work is more than a slice on any machine. */
       class Slow extends Selection {
         #asked = 0
@@ -975,7 +1275,12 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
 
     await t.test('what is trimmed while it is read is missing, and a gap, or is read, and none', async (t) => {
       const selection = new Selection(['t.*', 'nobody'])
-      for (const [after, purges] of [[0, false], [2_000, false], [2_000, true], [5_900, true]] as const) {
+      for (const [after, purges] of [
+        [0, false],
+        [2_000, false],
+        [2_000, true],
+        [5_900, true],
+      ] as const) {
         const { log } = await start(t, { events: 3_000 })
         await log.append(Array.from({ length: 6_000 }, (_, n) => event(`t.${n % 2}`)))
         const { head } = log
@@ -996,7 +1301,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await purging
         t.strictSame({ position, more }, { position: head, more: false })
         t.equal(gap, scanned.length < head - after, `${scanned.length} of ${head - after}`)
-        t.strictSame(scanned, scanned.toSorted((a, b) => a - b))
+        t.strictSame(
+          scanned,
+          scanned.toSorted((a, b) => a - b),
+        )
       }
     })
 
@@ -1020,14 +1328,38 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await log.append([event('a'), event('b'), event('a'), event('a'), event('a')]) // a: 1 and 3 go
       await until(async () => log.stats().events === 3)
       const between = log.trims
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, before))), [true, false, true])
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 2, before))), [true, false, true], '3 lies behind 2')
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 3, before))), [false, false, false], '3 was the last')
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [false, false, false], 'nothing since')
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, before))), [
+        true,
+        false,
+        true,
+      ])
+      t.strictSame(
+        await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 2, before))),
+        [true, false, true],
+        '3 lies behind 2',
+      )
+      t.strictSame(
+        await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 3, before))),
+        [false, false, false],
+        '3 was the last',
+      )
+      t.strictSame(
+        await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))),
+        [false, false, false],
+        'nothing since',
+      )
       await log.append([event('b'), event('b')]) // b: 2 goes
       await until(async () => log.stats().events === 4)
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [false, true, true])
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, log.trims))), [false, false, false])
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [
+        false,
+        true,
+        true,
+      ])
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, log.trims))), [
+        false,
+        false,
+        false,
+      ])
     })
 
     await t.test('stats say how much there is', async (t) => {
@@ -1048,20 +1380,38 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.equal(records.get('a/1'), undefined)
       t.strictSame(records.list('a/'), [])
       const value = { text: 'zwölf\n€ 𝄞\0', list: [1, null, { x: true }] }
-      await Promise.all([records.put('a/2', 2), records.put('a/1', value), records.put('ab', 'other'), records.put('b/1', false), records.put('a/10', '10')])
+      await Promise.all([
+        records.put('a/2', 2),
+        records.put('a/1', value),
+        records.put('ab', 'other'),
+        records.put('b/1', false),
+        records.put('a/10', '10'),
+      ])
       t.strictSame(records.get('a/1'), value)
-      t.strictSame(records.list('a/'), [{ key: 'a/1', value }, { key: 'a/10', value: '10' }, { key: 'a/2', value: 2 }])
-      t.strictSame(records.list('').map(({ key }) => key), ['a/1', 'a/10', 'a/2', 'ab', 'b/1'])
+      t.strictSame(records.list('a/'), [
+        { key: 'a/1', value },
+        { key: 'a/10', value: '10' },
+        { key: 'a/2', value: 2 },
+      ])
+      t.strictSame(
+        records.list('').map(({ key }) => key),
+        ['a/1', 'a/10', 'a/2', 'ab', 'b/1'],
+      )
       await records.put('a/2', 'again')
       await records.delete('a/10')
       await records.delete('never')
       await log.append(manyEvents(5, 'a'))
-      t.strictSame(records.list('a/'), [{ key: 'a/1', value }, { key: 'a/2', value: 'again' }])
+      t.strictSame(records.list('a/'), [
+        { key: 'a/1', value },
+        { key: 'a/2', value: 'again' },
+      ])
       t.equal(log.head, 5, 'a record is no event')
     })
 
     await t.test('records are walked through at the pace of the caller, each once', async (t) => {
-      const { log: { records } } = await start(t)
+      const {
+        log: { records },
+      } = await start(t)
       const keys = Array.from({ length: 120 }, (_, n) => `a/${n}`)
       await Promise.all([...keys, 'b/1', 'ab'].map((key) => records.put(key, { key })))
       const walked: string[] = []
@@ -1097,7 +1447,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const { log } = await start(t)
       const appends = [log.append(manyEvents(3)), log.append(manyEvents(3))]
       await log.close()
-      t.strictSame((await Promise.all(appends)).flat().map(({ sequence }) => sequence), [1, 2, 3, 4, 5, 6])
+      t.strictSame(
+        (await Promise.all(appends)).flat().map(({ sequence }) => sequence),
+        [1, 2, 3, 4, 5, 6],
+      )
     })
 
     if (reopen) {
@@ -1107,7 +1460,11 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           const clock = { now: 1_700_000_000_000 }
           let log = await open({ ...KEEP_ALL, ...limits }, () => clock.now)
           t.teardown(() => log.close())
-          return { clock, log: () => log, again: async () => (log = await reopen!(log, { ...KEEP_ALL, ...limits }, () => clock.now)) }
+          return {
+            clock,
+            log: () => log,
+            again: async () => (log = await reopen!(log, { ...KEEP_ALL, ...limits }, () => clock.now)),
+          }
         }
 
         await t.test('it holds what it held, in the same epoch', async (t) => {
@@ -1170,44 +1527,56 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.strictSame(await log().append([event('d')]), [stored(6)])
         })
 
-        await t.test('by a clock that was ahead before, or is back now, it trims what is too old and nothing else', async (t) => {
-          const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
-          const pass = (time: number) => {
-            clock.now += time
-            clock.elapsed += time
-          }
-          const retention = { ...KEEP_ALL, age: 10_000 }
-          let log = await open(retention, () => clock.now, () => clock.elapsed)
-          t.teardown(() => log.close())
-          const reopenLog = async () => {
-            clock.elapsed = 77 // it begins anew
-            log = await reopen(log, retention, () => clock.now, () => clock.elapsed)
-          }
-          await log.append([event('old')])
-          pass(1_001)
-          await log.append([event('ahead')])
-          clock.now -= 1e10
-          await reopenLog()
-          pass(5_000)
-          await log.append([event('right')])
-          clock.now -= 1e10
-          await reopenLog()
-          await log.append([event('back')])
-          clock.now += 1e10
-          pass(4_000)
-          await log.append([event('right')])
-          await reopenLog()
-          await until(async () => log.stats().events < 5) // trimming has looked at the clock
-          t.strictSame(sequences(await readAll(log)), [2, 3, 4, 5])
-          pass(1_001)
-          await until(async () => log.stats().events < 4)
-          t.strictSame(sequences(await readAll(log)), [3, 4, 5])
-          pass(5_000)
-          await until(async () => log.stats().events < 3)
-          t.strictSame(sequences(await readAll(log)), [5])
-          pass(4_000)
-          await until(async () => log.stats().events === 0)
-        })
+        await t.test(
+          'by a clock that was ahead before, or is back now, it trims what is too old and nothing else',
+          async (t) => {
+            const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
+            const pass = (time: number) => {
+              clock.now += time
+              clock.elapsed += time
+            }
+            const retention = { ...KEEP_ALL, age: 10_000 }
+            let log = await open(
+              retention,
+              () => clock.now,
+              () => clock.elapsed,
+            )
+            t.teardown(() => log.close())
+            const reopenLog = async () => {
+              clock.elapsed = 77 // it begins anew
+              log = await reopen(
+                log,
+                retention,
+                () => clock.now,
+                () => clock.elapsed,
+              )
+            }
+            await log.append([event('old')])
+            pass(1_001)
+            await log.append([event('ahead')])
+            clock.now -= 1e10
+            await reopenLog()
+            pass(5_000)
+            await log.append([event('right')])
+            clock.now -= 1e10
+            await reopenLog()
+            await log.append([event('back')])
+            clock.now += 1e10
+            pass(4_000)
+            await log.append([event('right')])
+            await reopenLog()
+            await until(async () => log.stats().events < 5) // trimming has looked at the clock
+            t.strictSame(sequences(await readAll(log)), [2, 3, 4, 5])
+            pass(1_001)
+            await until(async () => log.stats().events < 4)
+            t.strictSame(sequences(await readAll(log)), [3, 4, 5])
+            pass(5_000)
+            await until(async () => log.stats().events < 3)
+            t.strictSame(sequences(await readAll(log)), [5])
+            pass(4_000)
+            await until(async () => log.stats().events === 0)
+          },
+        )
 
         await t.test('it has its records', async (t) => {
           const { log, again } = await startOver(t)
@@ -1223,7 +1592,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           await until(async () => log().stats().events === 1)
           await again()
           clock.now += 9_000
-          t.strictSame(await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })]), [duplicate(1), duplicate(2)])
+          t.strictSame(await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })]), [
+            duplicate(1),
+            duplicate(2),
+          ])
         })
       })
     }
@@ -1254,7 +1626,7 @@ function plain({ sequence, time, topic, type, id, kind, payload }: StoredEvent):
 
 /** Takes some time, as work does that may be interrupted after it. */
 function burn(): false {
-  for (const end = performance.now() + 0.5; performance.now() < end; );
+  for (const end = performance.now() + 0.5; performance.now() < end;);
   return false
 }
 
@@ -1282,9 +1654,13 @@ function isOf(selection: Selection): (event: NewEvent) => boolean {
 }
 
 /** Reads page after page, and compares each with what a model of the log says. */
-async function checkRead(log: EventLog, all: readonly (NewEvent & { sequence: number })[], { selection, after, until, events, bytes }: AnyRead): Promise<void> {
+async function checkRead(
+  log: EventLog,
+  all: readonly (NewEvent & { sequence: number })[],
+  { selection, after, until, events, bytes }: AnyRead,
+): Promise<void> {
   const end = Math.min(until ?? log.head, log.head)
-  for (let position = Math.min(after, end); ; ) {
+  for (let position = Math.min(after, end); ;) {
     const options: ReadOptions = { after: position, events }
     if (until !== undefined) options.until = end
     if (bytes !== undefined) options.bytes = bytes
@@ -1296,7 +1672,10 @@ async function checkRead(log: EventLog, all: readonly (NewEvent & { sequence: nu
       size += payload.length
       return fits
     })
-    same(page.events.map(({ sequence, topic, type, payload }) => [sequence, topic, type, payload]), expected.map(({ sequence, topic, type, payload }) => [sequence, topic, type, payload]))
+    same(
+      page.events.map(({ sequence, topic, type, payload }) => [sequence, topic, type, payload]),
+      expected.map(({ sequence, topic, type, payload }) => [sequence, topic, type, payload]),
+    )
     same({ more: page.more, gap: page.gap }, { more: expected.length < wanted.length, gap: false })
     const passed = wanted.filter(({ sequence }) => sequence <= page.position).length
     same(passed, expected.length) // what lies up to the position has been given, and no less
@@ -1331,12 +1710,21 @@ function smallEvent(): fc.Arbitrary<NewEvent> {
 
 /** Batches without publisher ids, so that the n-th event has the sequence n. */
 function anyAppends(): fc.Arbitrary<NewEvent[][]> {
-  return fc.array(fc.array(smallEvent().map((event) => ({ ...event, id: undefined })), { minLength: 1, maxLength: 6 }), { maxLength: 8 })
+  return fc.array(
+    fc.array(
+      smallEvent().map((event) => ({ ...event, id: undefined })),
+      { minLength: 1, maxLength: 6 },
+    ),
+    { maxLength: 8 },
+  )
 }
 
 function anySelection(types = true): fc.Arbitrary<Selection> {
   return fc
-    .tuple(fc.uniqueArray(fc.constantFrom(...PATTERNS), { minLength: 1, maxLength: 3 }), fc.array(fc.constantFrom('x', 'y', 'z'), { maxLength: types ? 2 : 0 }))
+    .tuple(
+      fc.uniqueArray(fc.constantFrom(...PATTERNS), { minLength: 1, maxLength: 3 }),
+      fc.array(fc.constantFrom('x', 'y', 'z'), { maxLength: types ? 2 : 0 }),
+    )
     .map(([patterns, types]) => new Selection(patterns, types))
 }
 
@@ -1355,11 +1743,27 @@ function anyReads(): fc.Arbitrary<AnyRead[]> {
 function anyEvent(): fc.Arbitrary<NewEvent> {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 40 }),
-    fc.array(fc.constantFrom('\0', '\r', '\n', '\u2028', '\u2029', '\u0085', '\ufeff', ' ', ':', '𝄞', 'é'), { maxLength: 20 }).map((parts) => parts.join('')),
+    fc
+      .array(fc.constantFrom('\0', '\r', '\n', '\u2028', '\u2029', '\u0085', '\ufeff', ' ', ':', '𝄞', 'é'), {
+        maxLength: 20,
+      })
+      .map((parts) => parts.join('')),
   )
   return fc.oneof(
-    fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.option(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), { nil: undefined }), id: fc.constant(undefined), kind: fc.constant('text' as const), payload: text }),
-    fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.constant(undefined), id: fc.uuid(), kind: fc.constant('json' as const), payload: fc.json() }),
+    fc.record({
+      topic: fc.constantFrom(...TOPICS),
+      type: fc.option(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), { nil: undefined }),
+      id: fc.constant(undefined),
+      kind: fc.constant('text' as const),
+      payload: text,
+    }),
+    fc.record({
+      topic: fc.constantFrom(...TOPICS),
+      type: fc.constant(undefined),
+      id: fc.uuid(),
+      kind: fc.constant('json' as const),
+      payload: fc.json(),
+    }),
   )
 }
 

@@ -32,13 +32,35 @@ async function start(t: Test): Promise<{ hub: Hub; unchanged: (t: Test) => Promi
 /** A value in the name of a test: in ASCII, on one line. */
 function show(value: unknown): string {
   const json = JSON.stringify(value) as string | undefined
-  return (json ?? 'undefined').replace(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`).slice(0, 80)
+  return (json ?? 'undefined')
+    .replace(/[^ -~]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .slice(0, 80)
 }
 
 const longSegment = 'a'.repeat(65)
 const BAD_TOPICS = [
-  '.', '.a', 'a.', 'a..b', 'a b', 'a/b', 'a?', 'a#b', 'é', 'a.{sub}', 'a+b', 'a,b', '%', longSegment, `a.${longSegment}`, Array(17).fill('a').join('.'),
-  Array(5).fill('b'.repeat(40)).join('.'), `a${LF}b`, `a${CR}b`, `a${NUL}b`, `a${LINE_SEPARATOR}b`, `a${LF}`,
+  '.',
+  '.a',
+  'a.',
+  'a..b',
+  'a b',
+  'a/b',
+  'a?',
+  'a#b',
+  'é',
+  'a.{sub}',
+  'a+b',
+  'a,b',
+  '%',
+  longSegment,
+  `a.${longSegment}`,
+  Array(17).fill('a').join('.'),
+  Array(5).fill('b'.repeat(40)).join('.'),
+  `a${LF}b`,
+  `a${CR}b`,
+  `a${NUL}b`,
+  `a${LINE_SEPARATOR}b`,
+  `a${LF}`,
 ]
 const NO_TOPICS = ['*', '**', 'a.*', 'a.**', '*.a']
 const BAD_PATTERNS = ['**.a', 'a.**.b', 'a*', '*a', 'a.b*', '***', 'a.***', '*.**.*', `*${LF}`]
@@ -51,14 +73,24 @@ await t.test('a bad topic or pattern', async (t) => {
     for (const topic of [...BAD_TOPICS, ...NO_TOPICS]) {
       // A URL cannot name the topics `.` and `..`: they are steps of a path (RFC 3986, 5.2.4).
       if (topic !== '.') checkProblem(t, await post(address(topic), { data: 1 }, bearer), 400, show(topic))
-      const batch = { events: [{ topic: 'fine', data: 1 }, { topic, data: 2 }] }
+      const batch = {
+        events: [
+          { topic: 'fine', data: 1 },
+          { topic, data: 2 },
+        ],
+      }
       checkProblem(t, await post(`${hub.url}/events`, batch, bearer), 400, `${show(topic)} in a batch`)
     }
     for (const topic of ['fanfare', 'fanfare.stats', 'fanfare.a.b']) {
       checkProblem(t, await post(address(topic), { data: 1 }, bearer), [400, 403], `${topic} is reserved`)
     }
     for (const topic of [1, null, undefined, ['a'], {}, '']) {
-      checkProblem(t, await post(`${hub.url}/events`, { events: [{ topic, data: 2 }] }, bearer), 400, `the topic ${show(topic)}`)
+      checkProblem(
+        t,
+        await post(`${hub.url}/events`, { events: [{ topic, data: 2 }] }, bearer),
+        400,
+        `the topic ${show(topic)}`,
+      )
     }
     await unchanged(t)
   })
@@ -67,8 +99,14 @@ await t.test('a bad topic or pattern', async (t) => {
     for (const accept of ['text/event-stream', 'application/json']) {
       const headers = { accept, authorization: `Bearer ${bearer}` }
       for (const topic of [...BAD_TOPICS, ...BAD_PATTERNS]) {
-        if (topic !== '.') checkProblem(t, await request(address(topic), { headers }), 400, `${show(topic)} as ${accept}`)
-        checkProblem(t, await request(streamUrl(hub, ['fine', topic]), { headers }), 400, `${show(topic)} among others as ${accept}`)
+        if (topic !== '.')
+          checkProblem(t, await request(address(topic), { headers }), 400, `${show(topic)} as ${accept}`)
+        checkProblem(
+          t,
+          await request(streamUrl(hub, ['fine', topic]), { headers }),
+          400,
+          `${show(topic)} among others as ${accept}`,
+        )
       }
       checkProblem(t, await request(`${hub.url}/events`, { headers }), 400, `no topic as ${accept}`)
       checkProblem(t, await request(`${hub.url}/events?topic=`, { headers }), 400, `an empty topic as ${accept}`)
@@ -78,7 +116,12 @@ await t.test('a bad topic or pattern', async (t) => {
   })
 
   await t.test('while the largest that are allowed are', async (t) => {
-    for (const topic of [Array(16).fill('a').join('.'), 'a'.repeat(64), `${'b'.repeat(39)}.`.repeat(5).slice(0, -1) + 'b', 'A-Z.a_z.0~9.:@-']) {
+    for (const topic of [
+      Array(16).fill('a').join('.'),
+      'a'.repeat(64),
+      `${'b'.repeat(39)}.`.repeat(5).slice(0, -1) + 'b',
+      'A-Z.a_z.0~9.:@-',
+    ]) {
       t.equal((await publish(hub, topic, { data: 1 }, bearer)).topic, topic)
       await openLive(t, streamUrl(hub, [topic, '**']), { token: bearer })
     }
@@ -92,7 +135,15 @@ await t.test('a bad query', async (t) => {
   const get = (query: string, accept: string): Promise<Answer> =>
     request(`${hub.url}/topics/kept/events?${query}`, { headers: { accept, authorization: `Bearer ${bearer}` } })
 
-  for (const query of ['after=garbage', 'after=', 'after=abcdefgh-', 'after=abcdefgh--1', 'after=abcdefgh-1%0A', 'after=abcdefgh-1.5', 'after=a&after=b']) {
+  for (const query of [
+    'after=garbage',
+    'after=',
+    'after=abcdefgh-',
+    'after=abcdefgh--1',
+    'after=abcdefgh-1%0A',
+    'after=abcdefgh-1.5',
+    'after=a&after=b',
+  ]) {
     checkProblem(t, await get(query, 'application/json'), 400, `history ${query}`)
   }
   for (const query of ['limit=0', 'limit=1001', 'limit=-1', 'limit=x', 'limit=1.5', 'last=x', 'last=-1', 'last=1.5']) {
@@ -141,7 +192,8 @@ await t.test('a bad event', async (t) => {
   await t.test('alone', async (t) => {
     for (const [what, event] of bad) checkProblem(t, await post(address, event, bearer), 400, what)
     checkProblem(t, await post(address, { topic: 'b', data: 1 }, bearer), 400, 'a topic, which is in the address')
-    for (const body of ['null', '5', '"text"', '[]', '[{"data":1}]', 'true']) checkProblem(t, await post(address, body, bearer), 400, `the body ${body}`)
+    for (const body of ['null', '5', '"text"', '[]', '[{"data":1}]', 'true'])
+      checkProblem(t, await post(address, body, bearer), 400, `the body ${body}`)
     for (const body of ['', '{', '{"data":}', '{"data":1}}', "{'data':1}", '{"data":01}', 'data=1', '{"data":"\n"}']) {
       checkProblem(t, await post(address, body, bearer), 400, `the malformed body ${show(body)}`)
     }
@@ -154,7 +206,15 @@ await t.test('a bad event', async (t) => {
       const events = [fine, { topic: 'a', ...(event as object) }, fine]
       checkProblem(t, await post(`${hub.url}/events`, { events }, bearer), 400, what)
     }
-    for (const body of [{}, { events: [] }, { events: {} }, { events: [null] }, { events: [fine], extra: 1 }, [fine], fine]) {
+    for (const body of [
+      {},
+      { events: [] },
+      { events: {} },
+      { events: [null] },
+      { events: [fine], extra: 1 },
+      [fine],
+      fine,
+    ]) {
       checkProblem(t, await post(`${hub.url}/events`, body, bearer), 400, show(body))
     }
     checkProblem(t, await post(`${hub.url}/events`, { events: Array(1001).fill(fine) }, bearer), 400, '1,001 events')
@@ -162,41 +222,107 @@ await t.test('a bad event', async (t) => {
   })
 
   await t.test('two ids that differ', async (t) => {
-    checkProblem(t, await post(address, { data: 1, id: 'a' }, bearer, { 'idempotency-key': 'b' }), 400, 'id and Idempotency-Key')
-    checkProblem(t, await post(address, { data: 1 }, bearer, { 'idempotency-key': 'x'.repeat(129) }), 400, 'a key of 129 characters')
-    checkProblem(t, await post(address, 'x', bearer, { 'content-type': 'text/plain', 'idempotency-key': 'é' }), 400, 'a key that is not ASCII')
+    checkProblem(
+      t,
+      await post(address, { data: 1, id: 'a' }, bearer, { 'idempotency-key': 'b' }),
+      400,
+      'id and Idempotency-Key',
+    )
+    checkProblem(
+      t,
+      await post(address, { data: 1 }, bearer, { 'idempotency-key': 'x'.repeat(129) }),
+      400,
+      'a key of 129 characters',
+    )
+    checkProblem(
+      t,
+      await post(address, 'x', bearer, { 'content-type': 'text/plain', 'idempotency-key': 'é' }),
+      400,
+      'a key that is not ASCII',
+    )
     await unchanged(t)
   })
 
   await t.test('as plain text with a bad type', async (t) => {
     for (const type of ['', 'x'.repeat(129), 'fanfare.open', `a${LF}b`, `a${CR}b`, `a${NUL}b`]) {
-      const answer = await post(`${address}?type=${encodeURIComponent(type)}`, 'text', bearer, { 'content-type': 'text/plain' })
+      const answer = await post(`${address}?type=${encodeURIComponent(type)}`, 'text', bearer, {
+        'content-type': 'text/plain',
+      })
       checkProblem(t, answer, 400, show(type))
     }
     await unchanged(t)
   })
 
   await t.test('of the wrong type or too large', async (t) => {
-    for (const type of ['application/xml', 'application/x-www-form-urlencoded', 'text/html', 'application/octet-stream', 'nonsense']) {
+    for (const type of [
+      'application/xml',
+      'application/x-www-form-urlencoded',
+      'text/html',
+      'application/octet-stream',
+      'nonsense',
+    ]) {
       checkProblem(t, await post(address, '{"data":1}', bearer, { 'content-type': type }), 415, type)
-      checkProblem(t, await post(`${hub.url}/events`, '{"events":[]}', bearer, { 'content-type': type }), 415, `${type} for a batch`)
+      checkProblem(
+        t,
+        await post(`${hub.url}/events`, '{"events":[]}', bearer, { 'content-type': type }),
+        415,
+        `${type} for a batch`,
+      )
     }
-    checkProblem(t, await post(address, ndjson([{ topic: 'a', data: 1 }]), bearer, { 'content-type': 'application/x-ndjson' }), 415, 'NDJSON to one topic')
-    checkProblem(t, await post(`${hub.url}/events`, 'text', bearer, { 'content-type': 'text/plain' }), 415, 'plain text to no topic')
-    for (const [method, path] of [['PATCH', '/connections/x'], ['POST', '/revocations'], ['POST', '/sessions'], ['PUT', '/connections/x/token']] as const) {
+    checkProblem(
+      t,
+      await post(address, ndjson([{ topic: 'a', data: 1 }]), bearer, { 'content-type': 'application/x-ndjson' }),
+      415,
+      'NDJSON to one topic',
+    )
+    checkProblem(
+      t,
+      await post(`${hub.url}/events`, 'text', bearer, { 'content-type': 'text/plain' }),
+      415,
+      'plain text to no topic',
+    )
+    for (const [method, path] of [
+      ['PATCH', '/connections/x'],
+      ['POST', '/revocations'],
+      ['POST', '/sessions'],
+      ['PUT', '/connections/x/token'],
+    ] as const) {
       for (const type of ['text/plain', 'application/x-ndjson', 'application/xml']) {
         const answer = await send(hub, method, path, { token: bearer, headers: { 'content-type': type }, body: {} })
         t.match(checkProblem(t, answer, 415, `${type} to ${method} ${path}`).detail, /application\/json/)
       }
     }
-    const noType = await request(address, { method: 'POST', headers: { authorization: `Bearer ${bearer}` }, body: new Uint8Array([1, 2]) })
+    const noType = await request(address, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${bearer}` },
+      body: new Uint8Array([1, 2]),
+    })
     checkProblem(t, noType, 415, 'no content type')
 
     const large = 'x'.repeat(256 * 1024 + 1)
     checkProblem(t, await post(address, { text: large }, bearer), 413, 'a text of more than 256 KiB')
     checkProblem(t, await post(address, { data: large }, bearer), 413, 'data of more than 256 KiB')
-    checkProblem(t, await post(address, large, bearer, { 'content-type': 'text/plain' }), 413, 'plain text of more than 256 KiB')
-    checkProblem(t, await post(`${hub.url}/events`, { events: [{ topic: 'a', data: 1 }, { topic: 'a', text: large }] }, bearer), 413, 'one such event in a batch')
+    checkProblem(
+      t,
+      await post(address, large, bearer, { 'content-type': 'text/plain' }),
+      413,
+      'plain text of more than 256 KiB',
+    )
+    checkProblem(
+      t,
+      await post(
+        `${hub.url}/events`,
+        {
+          events: [
+            { topic: 'a', data: 1 },
+            { topic: 'a', text: large },
+          ],
+        },
+        bearer,
+      ),
+      413,
+      'one such event in a batch',
+    )
     await unchanged(t)
   })
 
@@ -228,13 +354,23 @@ await t.test('a bad line of NDJSON ends it; the lines before it are stored', asy
   ]
   for (const [what, line, status] of bad) {
     const before = await history(hub, '**', 'last=1000', bearer)
-    const body = `${ndjson([{ topic: 'lines', data: what }, { topic: 'more', data: what }])}${line}\n${ndjson([{ topic: 'lines', data: 'never' }])}`
+    const body = `${ndjson([
+      { topic: 'lines', data: what },
+      { topic: 'more', data: what },
+    ])}${line}\n${ndjson([{ topic: 'lines', data: 'never' }])}`
     const answer = await post(`${hub.url}/events`, body, narrow, { 'content-type': 'application/x-ndjson' })
     const problem = checkProblem(t, answer, status, what)
     t.match(problem, { line: 3, accepted: 2 }, what)
     const after = await history(hub, '**', 'last=1000', bearer)
     const added = after.body.events.slice(before.body.events.length)
-    t.strictSame(added.map(({ topic, data }) => [topic, data]), [['lines', what], ['more', what]], 'the two before it are stored, nothing else')
+    t.strictSame(
+      added.map(({ topic, data }) => [topic, data]),
+      [
+        ['lines', what],
+        ['more', what],
+      ],
+      'the two before it are stored, nothing else',
+    )
   }
 })
 
@@ -253,7 +389,10 @@ await t.test('a token', async (t) => {
     ['of four parts', `${header}.${claims}.${signature}.x`],
     ['that is not base64', `${header}.${claims}.!!!`],
     ['without a signature', `${header}.${claims}.`],
-    ['whose claims were changed', `${header}.${Buffer.from(JSON.stringify({ ...claimsOf, sub: 'root' })).toString('base64url')}.${signature}`],
+    [
+      'whose claims were changed',
+      `${header}.${Buffer.from(JSON.stringify({ ...claimsOf, sub: 'root' })).toString('base64url')}.${signature}`,
+    ],
     ['whose header is no JSON', `${Buffer.from('{').toString('base64url')}.${claims}.${signature}`],
     ['that has expired', token({ ...all, exp: now - 1 })],
     ['that expired long ago', token({ ...all, exp: 1 })],
@@ -261,33 +400,71 @@ await t.test('a token', async (t) => {
     ['signed with another key', token(all, { secret: 'another secret of at least thirty-two characters' })],
     ['with no algorithm', token(all, { algorithm: 'none' })],
     ['with no algorithm, of another case', sign({ alg: 'nOnE', typ: 'JWT' }, claimsOf, SECRET)],
-    ['with no algorithm and the signature of one', `${Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')}.${claims}.${signature}`],
+    [
+      'with no algorithm and the signature of one',
+      `${Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')}.${claims}.${signature}`,
+    ],
     ['signed with HS512', token(all, { algorithm: 'HS512' })],
     ['signed with HS384', token(all, { algorithm: 'HS384' })],
     ['that claims RS256', `${Buffer.from('{"alg":"RS256","typ":"JWT"}').toString('base64url')}.${claims}.${signature}`],
-    ['signed with a private key as if it were a secret', token(all, { secret: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() })],
+    [
+      'signed with a private key as if it were a secret',
+      token(all, { secret: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }),
+    ],
     ['with an expiry that is no number', sign({ alg: 'HS256', typ: 'JWT' }, { ...claimsOf, exp: 'never' }, SECRET)],
     ['that is no object', sign({ alg: 'HS256', typ: 'JWT' }, 'all', SECRET)],
   ]
   for (const [what, bad] of rejected) {
     const headers = { ...(bad === undefined ? {} : { authorization: `Bearer ${bad}` }) }
     const json = { 'content-type': 'application/json' }
-    checkProblem(t, await request(`${hub.url}/topics/kept/events`, { headers: { ...headers, accept: 'text/event-stream' } }), 401, `${what}, for a stream`)
-    checkProblem(t, await request(`${hub.url}/topics/kept/events?last=1`, { headers: { ...headers, accept: 'application/json' } }), 401, `${what}, for history`)
-    checkProblem(t, await request(`${hub.url}/topics/kept/events`, { method: 'POST', headers: { ...headers, ...json }, body: '{"data":1}' }), 401, `${what}, to publish`)
+    checkProblem(
+      t,
+      await request(`${hub.url}/topics/kept/events`, { headers: { ...headers, accept: 'text/event-stream' } }),
+      401,
+      `${what}, for a stream`,
+    )
+    checkProblem(
+      t,
+      await request(`${hub.url}/topics/kept/events?last=1`, { headers: { ...headers, accept: 'application/json' } }),
+      401,
+      `${what}, for history`,
+    )
+    checkProblem(
+      t,
+      await request(`${hub.url}/topics/kept/events`, {
+        method: 'POST',
+        headers: { ...headers, ...json },
+        body: '{"data":1}',
+      }),
+      401,
+      `${what}, to publish`,
+    )
     const batch = JSON.stringify({ events: [{ topic: 'kept', data: 1 }] })
-    checkProblem(t, await request(`${hub.url}/events`, { method: 'POST', headers: { ...headers, ...json }, body: batch }), 401, `${what}, for a batch`)
-    const lines = await request(`${hub.url}/events`, { method: 'POST', headers: { ...headers, 'content-type': 'application/x-ndjson' }, body: ndjson([{ topic: 'kept', data: 1 }]) })
+    checkProblem(
+      t,
+      await request(`${hub.url}/events`, { method: 'POST', headers: { ...headers, ...json }, body: batch }),
+      401,
+      `${what}, for a batch`,
+    )
+    const lines = await request(`${hub.url}/events`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/x-ndjson' },
+      body: ndjson([{ topic: 'kept', data: 1 }]),
+    })
     checkProblem(t, lines, 401, `${what}, for NDJSON`)
   }
   for (const scheme of ['Basic', 'Token']) {
-    const answer = await request(`${hub.url}/topics/kept/events`, { headers: { accept: 'text/event-stream', authorization: `${scheme} ${bearer}` } })
+    const answer = await request(`${hub.url}/topics/kept/events`, {
+      headers: { accept: 'text/event-stream', authorization: `${scheme} ${bearer}` },
+    })
     checkProblem(t, answer, 401, `in the scheme ${scheme}`)
   }
   await unchanged(t)
 
   await t.test('in a query string is refused, with what to do instead', async (t) => {
-    const answer = await request(`${hub.url}/topics/kept/events?token=${bearer}`, { headers: { accept: 'text/event-stream' } })
+    const answer = await request(`${hub.url}/topics/kept/events?token=${bearer}`, {
+      headers: { accept: 'text/event-stream' },
+    })
     const problem = checkProblem(t, answer, 400, '?token=')
     t.equal(problem.code, 'token-in-query')
     t.match(problem.detail, /ticket/)
@@ -296,29 +473,63 @@ await t.test('a token', async (t) => {
   await t.test('that lacks the grant is refused by the name of what is not covered', async (t) => {
     const narrow = token({ sub: 'u1', subscribe: ['a.*', 'own.{sub}'], publish: ['a.1', 'own.{sub}'] })
     for (const topic of ['a.2', 'b', 'a.1.x', 'own.u2']) {
-      const alone = checkProblem(t, await post(`${hub.url}/topics/${topic}/events`, { data: 1 }, narrow), 403, `publish to ${topic}`)
+      const alone = checkProblem(
+        t,
+        await post(`${hub.url}/topics/${topic}/events`, { data: 1 }, narrow),
+        403,
+        `publish to ${topic}`,
+      )
       t.ok(alone.detail.includes(topic), alone.detail)
-      const batch = { events: [{ topic: 'a.1', data: 1 }, { topic, data: 2 }] }
-      const among = checkProblem(t, await post(`${hub.url}/events`, batch, narrow), 403, `publish to ${topic} in a batch`)
+      const batch = {
+        events: [
+          { topic: 'a.1', data: 1 },
+          { topic, data: 2 },
+        ],
+      }
+      const among = checkProblem(
+        t,
+        await post(`${hub.url}/events`, batch, narrow),
+        403,
+        `publish to ${topic} in a batch`,
+      )
       t.ok(among.detail.includes(topic), among.detail)
     }
     for (const pattern of ['**', '*.1', 'a.**', 'b', 'own.*', 'own.u2']) {
       for (const accept of ['text/event-stream', 'application/json']) {
         const headers = { accept, authorization: `Bearer ${narrow}` }
-        const problem = checkProblem(t, await request(streamUrl(hub, [pattern]), { headers }), 403, `subscribe to ${pattern} as ${accept}`)
+        const problem = checkProblem(
+          t,
+          await request(streamUrl(hub, [pattern]), { headers }),
+          403,
+          `subscribe to ${pattern} as ${accept}`,
+        )
         t.ok(problem.detail.includes(pattern), problem.detail)
       }
     }
-    for (const [what, none] of [['no claim', sign({ alg: 'HS256' }, { sub: 'u1' }, SECRET)], ['no grants', token({})], ['no sub', token({ publish: ['own.{sub}'], subscribe: ['own.{sub}'] })]] as const) {
+    for (const [what, none] of [
+      ['no claim', sign({ alg: 'HS256' }, { sub: 'u1' }, SECRET)],
+      ['no grants', token({})],
+      ['no sub', token({ publish: ['own.{sub}'], subscribe: ['own.{sub}'] })],
+    ] as const) {
       checkProblem(t, await post(`${hub.url}/topics/own.u1/events`, { data: 1 }, none), 403, `${what}: publish`)
-      checkProblem(t, await request(streamUrl(hub, ['own.u1']), { headers: { authorization: `Bearer ${none}` } }), 403, `${what}: subscribe`)
+      checkProblem(
+        t,
+        await request(streamUrl(hub, ['own.u1']), { headers: { authorization: `Bearer ${none}` } }),
+        403,
+        `${what}: subscribe`,
+      )
     }
     await unchanged(t)
   })
 
   await t.test('is in no line of the log, nor is a query string', async (t) => {
     const lines = JSON.stringify(hub.logs())
-    for (const [what, secret] of [['a token', signature], ['the secret', SECRET], ['a query string', 'last=1'], ['a query string', '?token']] as const) {
+    for (const [what, secret] of [
+      ['a token', signature],
+      ['the secret', SECRET],
+      ['a query string', 'last=1'],
+      ['a query string', '?token'],
+    ] as const) {
       t.notOk(lines.includes(secret), what)
     }
   })
@@ -329,8 +540,29 @@ await t.test('what is allowed but hostile comes out unchanged, as one event', as
   const stream = await openLive(t, streamUrl(hub, ['wire', 'wire.*']), { token: bearer })
   const cloud = await openLive(t, streamUrl(hub, ['wire'], { format: 'cloudevents' }), { token: bearer })
   const texts = [
-    `a${LF}b`, `a${CR}b`, `a${CR}${LF}b`, `${LF}${LF}event: evil${LF}data: evil${LF}${LF}`, `${CR}${CR}id: evil${CR}${CR}`, `a${NUL}b`, `a${LINE_SEPARATOR}b\u2029c\u0085d`,
-    '', ' ', '  two spaces', LF, `${LF}${LF}`, `a${LF}`, CR, ': no comment', 'id: 1', 'retry: 1', '\ufeffa', 'data: x', '\u0000', '👋 ünïcödé', '"quoted"', '\\n',
+    `a${LF}b`,
+    `a${CR}b`,
+    `a${CR}${LF}b`,
+    `${LF}${LF}event: evil${LF}data: evil${LF}${LF}`,
+    `${CR}${CR}id: evil${CR}${CR}`,
+    `a${NUL}b`,
+    `a${LINE_SEPARATOR}b\u2029c\u0085d`,
+    '',
+    ' ',
+    '  two spaces',
+    LF,
+    `${LF}${LF}`,
+    `a${LF}`,
+    CR,
+    ': no comment',
+    'id: 1',
+    'retry: 1',
+    '\ufeffa',
+    'data: x',
+    '\u0000',
+    '👋 ünïcödé',
+    '"quoted"',
+    '\\n',
   ]
   let count = 0
   const check = async (event: object, published: Published, data: string, type?: string): Promise<void> => {
@@ -343,7 +575,11 @@ await t.test('what is allowed but hostile comes out unchanged, as one event', as
     await cloud.count(count)
     const { id, source, subject, ...rest } = JSON.parse(cloud.events.at(-1)!.data) as Record<string, unknown>
     t.strictSame({ id, source, subject }, { id: published.id, source: '/topics/wire', subject: 'wire' })
-    t.strictSame(rest['data'], 'text' in event ? event.text : (event as { data: unknown }).data, `${what} as a CloudEvent`)
+    t.strictSame(
+      rest['data'],
+      'text' in event ? event.text : (event as { data: unknown }).data,
+      `${what} as a CloudEvent`,
+    )
   }
   for (const text of texts) {
     const lines = text.replace(/\r\n|\r/g, '\n')
@@ -352,22 +588,47 @@ await t.test('what is allowed but hostile comes out unchanged, as one event', as
     const data = { [text]: [text, { deep: text }], null: null, no: false, number: -1.5e-7 }
     await check({ data }, await publish(hub, 'wire', { data }, bearer), JSON.stringify(data))
     if (text !== '') {
-      const { body } = await post<Published>(`${hub.url}/topics/wire/events`, text, bearer, { 'content-type': 'text/plain; charset=utf-8' })
+      const { body } = await post<Published>(`${hub.url}/topics/wire/events`, text, bearer, {
+        'content-type': 'text/plain; charset=utf-8',
+      })
       const withoutMark = text.replace(/^\ufeff/, '') // at the start of a body it is the mark of its encoding
       await check({ text: withoutMark }, body, withoutMark === text ? lines : withoutMark)
     }
   }
-  for (const type of ['a b', ': c', 'data: x', 'ünïcödé 👋', `a${LINE_SEPARATOR}b`, 'message', 'error', 'Fanfare.open', ' padded ', 'a:b']) {
+  for (const type of [
+    'a b',
+    ': c',
+    'data: x',
+    'ünïcödé 👋',
+    `a${LINE_SEPARATOR}b`,
+    'message',
+    'error',
+    'Fanfare.open',
+    ' padded ',
+    'a:b',
+  ]) {
     const answer = await post<Published>(`${hub.url}/topics/wire/events`, { type, data: 1 }, bearer)
     if (answer.status === 201) await check({ type, data: 1 }, answer.body, '1', type)
     else checkProblem(t, answer, 400, `the type ${show(type)} is refused`)
   }
 
   await t.test('also when it is a cursor', async (t) => {
-    for (const lastEventId of [`a${LF}event: evil`, `a${CR}${CR}data: evil${CR}${CR}`, `a${NUL}`, `a${LINE_SEPARATOR}b`, 'é', '"', 'x'.repeat(5000)]) {
+    for (const lastEventId of [
+      `a${LF}event: evil`,
+      `a${CR}${CR}data: evil${CR}${CR}`,
+      `a${NUL}`,
+      `a${LINE_SEPARATOR}b`,
+      'é',
+      '"',
+      'x'.repeat(5000),
+    ]) {
       const url = streamUrl(hub, ['kept'], { lastEventId })
       const answer = await openLive(t, url, { token: bearer })
-      t.strictSame(answer.all.map(({ type }) => type), ['fanfare.open', 'fanfare.gap', undefined, 'fanfare.live'], show(lastEventId))
+      t.strictSame(
+        answer.all.map(({ type }) => type),
+        ['fanfare.open', 'fanfare.gap', undefined, 'fanfare.live'],
+        show(lastEventId),
+      )
       t.match(JSON.parse(answer.all[1]!.data), { reason: 'invalid' })
     }
   })
@@ -411,7 +672,14 @@ await t.test('input that is made to break parsers never gets a 5xx', async (t) =
 await t.test('an address that is none', async (t) => {
   const { hub } = await start(t)
   const headers = { authorization: `Bearer ${bearer}` }
-  for (const path of ['/nothing', '/topics', '/topics/a/nothing', '/topics//events', '/topics/a/events/1', '/topics/a/events/']) {
+  for (const path of [
+    '/nothing',
+    '/topics',
+    '/topics/a/nothing',
+    '/topics//events',
+    '/topics/a/events/1',
+    '/topics/a/events/',
+  ]) {
     const answer = await request(`${hub.url}${path}`, { headers })
     if (path === '/topics') t.ok(answer.status < 500)
     else checkProblem(t, answer, [400, 404], path)

@@ -27,10 +27,19 @@ function idOf(stream: EventStream): string {
   return String(stream.headers['fanfare-connection'])
 }
 
-function call<Body = unknown>(method: string, path: string, bearer: string | undefined, body?: unknown): Promise<Answer<Body>> {
+function call<Body = unknown>(
+  method: string,
+  path: string,
+  bearer: string | undefined,
+  body?: unknown,
+): Promise<Answer<Body>> {
   const headers: Record<string, string> = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
   if (body !== undefined) headers['content-type'] = 'application/json'
-  return request<Body>(`${hub.url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+  return request<Body>(`${hub.url}${path}`, {
+    method,
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
 }
 
 function patch(stream: EventStream, body: object, bearer = ann): Promise<Answer<{ topics: string[] }>> {
@@ -51,7 +60,15 @@ await t.test('a stream is described to its own subject and to admins', async (t)
     const { status, body } = await call<Connection>('GET', `/connections/${idOf(stream)}`, bearer)
     t.equal(status, 200)
     t.strictSame(Object.keys(body), ['id', 'subject', 'topics', 'since', 'cursor', 'expiresAt', 'sent', 'lag'])
-    t.match(body, { id: idOf(stream), subject: 'ann', topics: ['described.a.*', 'described.b'], cursor: last.id, expiresAt: new Date(4e12).toISOString(), sent: { events: 1 }, lag: 0 })
+    t.match(body, {
+      id: idOf(stream),
+      subject: 'ann',
+      topics: ['described.a.*', 'described.b'],
+      cursor: last.id,
+      expiresAt: new Date(4e12).toISOString(),
+      sent: { events: 1 },
+      lag: 0,
+    })
     t.ok(Date.parse(body.since) >= before - 5 && Date.parse(body.since) <= Date.now(), body.since)
     t.ok(body.sent.bytes > 100)
   }
@@ -68,8 +85,18 @@ await t.test('a stream is described to its own subject and to admins', async (t)
     [ann, '__proto__', 404, 'not-found'],
   ]
   for (const [bearer, id, status, code] of refused) {
-    for (const [method, path, body] of [['GET', ''], ['PATCH', '', { subscribe: ['x'] }], ['PUT', '/token'], ['DELETE', '']] as const) {
-      const problem = checkProblem(t, await call(method, `/connections/${id}${path}`, bearer, body), status, `${method} ${id}`)
+    for (const [method, path, body] of [
+      ['GET', ''],
+      ['PATCH', '', { subscribe: ['x'] }],
+      ['PUT', '/token'],
+      ['DELETE', ''],
+    ] as const) {
+      const problem = checkProblem(
+        t,
+        await call(method, `/connections/${id}${path}`, bearer, body),
+        status,
+        `${method} ${id}`,
+      )
       t.equal(problem.code, code, problem.detail)
     }
   }
@@ -83,18 +110,30 @@ await t.test('topics are added to a running stream and dropped, in order and wit
   const during = await publish(hub, 'live.b', { data: 1 }, publisher)
   t.equal(during.subscribers, 1)
   await stream.count(1)
-  t.match(await patch(stream, { unsubscribe: ['live.a'], subscribe: ['live.c.*'] }), { status: 200, body: { topics: ['live.b', 'live.c.*'] } })
+  t.match(await patch(stream, { unsubscribe: ['live.a'], subscribe: ['live.c.*'] }), {
+    status: 200,
+    body: { topics: ['live.b', 'live.c.*'] },
+  })
   t.equal((await publish(hub, 'live.a', { data: 'dropped' }, publisher)).subscribers, 0)
   const last = await publish(hub, 'live.c.1', { data: 2 }, publisher)
   await stream.until(() => stream.lastId === last.id)
-  t.match(stream.events, [{ id: during.id, topic: 'live.b', data: '1' }, { id: last.id, topic: 'live.c.1', data: '2' }])
-  const opened = stream.all.filter(({ type }) => type === 'fanfare.open').map(({ data }) => (JSON.parse(data) as { topics: string[]; connection: string }))
+  t.match(stream.events, [
+    { id: during.id, topic: 'live.b', data: '1' },
+    { id: last.id, topic: 'live.c.1', data: '2' },
+  ])
+  const opened = stream.all
+    .filter(({ type }) => type === 'fanfare.open')
+    .map(({ data }) => JSON.parse(data) as { topics: string[]; connection: string })
   t.match(opened, [{ topics: ['live.a'] }, { topics: ['live.a', 'live.b'] }, { topics: ['live.b', 'live.c.*'] }])
   t.ok(opened.every(({ connection }) => connection === idOf(stream)))
 
   t.match((await patch(stream, {})).body, { topics: ['live.b', 'live.c.*'] }, 'nothing asked, nothing changed')
   t.match((await patch(stream, { unsubscribe: ['never.held'] })).body, { topics: ['live.b', 'live.c.*'] })
-  t.match((await patch(stream, { unsubscribe: ['live.b', 'live.c.*'] })).body, { topics: [] }, 'a stream may hold nothing')
+  t.match(
+    (await patch(stream, { unsubscribe: ['live.b', 'live.c.*'] })).body,
+    { topics: [] },
+    'a stream may hold nothing',
+  )
   t.match((await patch(stream, { subscribe: ['live.a'] })).body, { topics: ['live.a'] })
   const again = await publish(hub, 'live.a', { data: 3 }, publisher)
   await stream.until(() => stream.lastId === again.id)
@@ -106,7 +145,14 @@ await t.test('what was retained of an added topic comes first when it is asked f
   const cursor = stream.lastId
   t.equal((await patch(stream, { subscribe: ['past.b'], replay: 3 })).status, 200)
   await stream.count(3)
-  t.strictSame(stream.events.map(({ data, id }) => [data, id]), [['2', undefined], ['3', undefined], ['4', undefined]])
+  t.strictSame(
+    stream.events.map(({ data, id }) => [data, id]),
+    [
+      ['2', undefined],
+      ['3', undefined],
+      ['4', undefined],
+    ],
+  )
   t.equal(stream.lastId, cursor, 'the cursor does not go back')
   const next = await publish(hub, 'past.b', { data: 5 }, publisher)
   await stream.until(() => stream.lastId === next.id)
@@ -116,7 +162,9 @@ await t.test('what was retained of an added topic comes first when it is asked f
 await t.test('a replay belongs to the subscription that it was asked with', async (t) => {
   for (let n = 0; n < 3; n++) await publish(hub, 'orders.43', { data: n }, publisher)
   const stream = await open(t, ['orders.*'])
-  t.strictSame((await patch(stream, { subscribe: ['orders.43'], unsubscribe: ['orders.*'], replay: 5 })).body, { topics: ['orders.43'] })
+  t.strictSame((await patch(stream, { subscribe: ['orders.43'], unsubscribe: ['orders.*'], replay: 5 })).body, {
+    topics: ['orders.43'],
+  })
   await stream.count(3)
   await publish(hub, 'orders.44', { data: 'another' }, publisher)
   t.equal((await patch(stream, { subscribe: ['orders.*', 'orders.43'], replay: 2 })).status, 200)
@@ -124,7 +172,10 @@ await t.test('a replay belongs to the subscription that it was asked with', asyn
   t.equal((await patch(stream, { subscribe: ['orders.43'], replay: 3 })).status, 200, 'it has it already: no replay')
   await publish(hub, 'orders.43', { data: 'live' }, publisher)
   await stream.until(() => stream.events.at(-1)?.data === '"live"')
-  t.strictSame(stream.events.map(({ data }) => data), ['0', '1', '2', '2', '"another"', '"live"'])
+  t.strictSame(
+    stream.events.map(({ data }) => data),
+    ['0', '1', '2', '2', '"another"', '"live"'],
+  )
 })
 
 await t.test('a change is refused as a whole', async (t) => {
@@ -147,49 +198,92 @@ await t.test('a change is refused as a whole', async (t) => {
     const problem = checkProblem(t, await patch(stream, body, limited), status, JSON.stringify(body).slice(0, 60))
     t.equal(problem.code, code, problem.detail)
   }
-  t.match(checkProblem(t, await patch(stream, { subscribe: ['mine.**'] }, admin), 403, 'by an admin').detail, /The token that the stream has/)
-  t.equal((await patch(stream, { subscribe: ['mine.**'] }, admin)).status, 403, "nor does an admin's token widen what the stream's own allows")
-  t.equal((await patch(stream, { subscribe: ['other.a'] }, token({ sub: 'ann', subscribe: ['**'] }))).status, 403, 'nor another token of the subject, unless it takes its place')
+  t.match(
+    checkProblem(t, await patch(stream, { subscribe: ['mine.**'] }, admin), 403, 'by an admin').detail,
+    /The token that the stream has/,
+  )
+  t.equal(
+    (await patch(stream, { subscribe: ['mine.**'] }, admin)).status,
+    403,
+    "nor does an admin's token widen what the stream's own allows",
+  )
+  t.equal(
+    (await patch(stream, { subscribe: ['other.a'] }, token({ sub: 'ann', subscribe: ['**'] }))).status,
+    403,
+    'nor another token of the subject, unless it takes its place',
+  )
   t.match((await call<Connection>('GET', `/connections/${idOf(stream)}`, limited)).body, { topics: ['mine.a'] })
-  t.match((await patch(stream, { subscribe: ['mine.b'] }, admin)).body, { topics: ['mine.a', 'mine.b'] }, 'an admin may change it within that')
+  t.match(
+    (await patch(stream, { subscribe: ['mine.b'] }, admin)).body,
+    { topics: ['mine.a', 'mine.b'] },
+    'an admin may change it within that',
+  )
 })
 
 await t.test('another token of the subject extends a stream or narrows it', async (t) => {
   const soon = Math.ceil(Date.now() / 1_000) + 1
-  const stream = await open(t, ['renew.a', 'renew.b'], token({ sub: 'ann', subscribe: ['renew.a', 'renew.b'], exp: soon }))
-  const put = (bearer: string) => call<{ topics: string[]; expiresAt: string }>('PUT', `/connections/${idOf(stream)}/token`, bearer)
-  t.match(await put(token({ sub: 'ann', subscribe: ['renew.*', 'more'], exp: 4_000_000_000 })), { status: 200, body: { topics: ['renew.a', 'renew.b'], expiresAt: new Date(4e12).toISOString() } })
+  const stream = await open(
+    t,
+    ['renew.a', 'renew.b'],
+    token({ sub: 'ann', subscribe: ['renew.a', 'renew.b'], exp: soon }),
+  )
+  const put = (bearer: string) =>
+    call<{ topics: string[]; expiresAt: string }>('PUT', `/connections/${idOf(stream)}/token`, bearer)
+  t.match(await put(token({ sub: 'ann', subscribe: ['renew.*', 'more'], exp: 4_000_000_000 })), {
+    status: 200,
+    body: { topics: ['renew.a', 'renew.b'], expiresAt: new Date(4e12).toISOString() },
+  })
   t.equal((await patch(stream, { subscribe: ['more'] })).status, 200, 'what the new one grants can be added')
   const other = await open(t, ['renew.a'], token({ sub: 'ann', subscribe: ['renew.a'], exp: soon }))
   await other.closed
   t.match(await other.told('close'), { reason: 'expired' })
   t.notOk(stream.isClosed, 'it outlives the token that it was opened with')
 
-  t.match(await put(token({ sub: 'ann', subscribe: ['renew.b'] })), { status: 200, body: { topics: ['renew.b'], expiresAt: null } })
+  t.match(await put(token({ sub: 'ann', subscribe: ['renew.b'] })), {
+    status: 200,
+    body: { topics: ['renew.b'], expiresAt: null },
+  })
   await publish(hub, 'renew.a', { data: 'dropped' }, publisher)
   const last = await publish(hub, 'renew.b', { data: 1 }, publisher)
   await stream.until(() => stream.lastId === last.id)
-  t.strictSame(stream.events.map(({ data }) => data), ['1'])
+  t.strictSame(
+    stream.events.map(({ data }) => data),
+    ['1'],
+  )
   t.match(JSON.parse(stream.all.findLast(({ type }) => type === 'fanfare.open')!.data), { topics: ['renew.b'] })
 
   t.equal(checkProblem(t, await put(token({ sub: 'eve', subscribe: ['**'] })), 403, 'refused').code, 'not-granted')
   t.equal(checkProblem(t, await put(admin), 403, 'refused').code, 'not-granted', 'an admin is another subject')
-  t.match(await put(token({ sub: 'ann', exp: Math.floor(Date.now() / 1_000) + 1 })), { status: 200, body: { topics: [] } })
+  t.match(await put(token({ sub: 'ann', exp: Math.floor(Date.now() / 1_000) + 1 })), {
+    status: 200,
+    body: { topics: [] },
+  })
   await stream.closed
   t.match(await stream.told('close'), { reason: 'expired' }, 'a token may also shorten it')
 })
 
 await t.test('a token may be good for ever', async (t) => {
   const stream = await open(t, ['ever.a'], token({ sub: 'ann', subscribe: ['**'], exp: Number.MAX_SAFE_INTEGER }))
-  t.match(await call('GET', `/connections/${idOf(stream)}`, admin), { status: 200, body: { expiresAt: '9999-12-31T23:59:59.999Z' } })
+  t.match(await call('GET', `/connections/${idOf(stream)}`, admin), {
+    status: 200,
+    body: { expiresAt: '9999-12-31T23:59:59.999Z' },
+  })
   for (const exp of [1e300, 1e12, 253_402_300_800]) {
-    t.match(await call('PUT', `/connections/${idOf(stream)}/token`, token({ sub: 'ann', subscribe: ['**'], exp })), { status: 200, body: { expiresAt: '9999-12-31T23:59:59.999Z' } })
+    t.match(await call('PUT', `/connections/${idOf(stream)}/token`, token({ sub: 'ann', subscribe: ['**'], exp })), {
+      status: 200,
+      body: { expiresAt: '9999-12-31T23:59:59.999Z' },
+    })
   }
   t.equal((await call('GET', '/connections', admin)).status, 200)
 })
 
 await t.test('streams are ended within a second, by their subject or by an admin', async (t) => {
-  const streams = await Promise.all([open(t, ['end.a']), open(t, ['end.a']), open(t, ['end.a'], token({ sub: 'bob', subscribe: ['**'] })), open(t, ['end.a'], token({ sub: 'bob', subscribe: ['**'] }))])
+  const streams = await Promise.all([
+    open(t, ['end.a']),
+    open(t, ['end.a']),
+    open(t, ['end.a'], token({ sub: 'bob', subscribe: ['**'] })),
+    open(t, ['end.a'], token({ sub: 'bob', subscribe: ['**'] })),
+  ])
   const before = performance.now()
   t.equal((await call('DELETE', `/connections/${idOf(streams[0])}`, ann)).status, 204)
   t.match(await streams[0].told('close'), { reason: 'revoked' })
@@ -205,7 +299,12 @@ await t.test('streams are ended within a second, by their subject or by an admin
 })
 
 await t.test('admins see who is connected, a page at a time', async (t) => {
-  await Promise.all([...Array.from({ length: 7 }, (_, n) => open(t, [`list.${n % 2}`, 'list.all'], token({ sub: `s${n % 3}`, subscribe: ['**'] }))), open(t, ['list.*'])])
+  await Promise.all([
+    ...Array.from({ length: 7 }, (_, n) =>
+      open(t, [`list.${n % 2}`, 'list.all'], token({ sub: `s${n % 3}`, subscribe: ['**'] })),
+    ),
+    open(t, ['list.*']),
+  ])
   type Page = { connections: Connection[]; more: boolean; cursor: string | null }
   const get = (query: string) => call<Page>('GET', `/connections?${query}`, admin)
   t.equal((await get('topic=list.all')).body.connections.length, 8)
@@ -215,7 +314,9 @@ await t.test('admins see who is connected, a page at a time', async (t) => {
   const seen: string[] = []
   let page: Page = { connections: [], more: true, cursor: null }
   while (page.more) {
-    page = (await get(`topic=list.all&limit=3${page.cursor === null ? '' : `&after=${encodeURIComponent(page.cursor)}`}`)).body
+    page = (
+      await get(`topic=list.all&limit=3${page.cursor === null ? '' : `&after=${encodeURIComponent(page.cursor)}`}`)
+    ).body
     seen.push(...page.connections.map(({ id }) => id))
   }
   t.equal(new Set(seen).size, 8)
@@ -239,10 +340,17 @@ await t.test("a page's ten widgets live on one connection", async (t) => {
   t.strictSame([...shown.keys()].sort(), widgets, 'each widget is filled at once')
   t.equal(await clients(), before + 1, 'over one connection')
   await patch(stream, { unsubscribe: widgets.slice(5) })
-  const { body } = await post<{ events: { id: string }[] }>(`${hub.url}/events`, { events: widgets.map((topic) => ({ topic, data: 'second' })) }, publisher)
+  const { body } = await post<{ events: { id: string }[] }>(
+    `${hub.url}/events`,
+    { events: widgets.map((topic) => ({ topic, data: 'second' })) },
+    publisher,
+  )
   await stream.until(() => stream.lastId === body.events[4]!.id)
   show()
-  t.strictSame(widgets.map((topic) => shown.get(topic)), [...Array<string>(5).fill('"second"'), ...Array<string>(5).fill('"first"')])
+  t.strictSame(
+    widgets.map((topic) => shown.get(topic)),
+    [...Array<string>(5).fill('"second"'), ...Array<string>(5).fill('"first"')],
+  )
 
   // it goes away and comes back, as EventSource does, with the topics that it held
   const cursor = stream.lastId!
@@ -255,7 +363,10 @@ await t.test("a page's ten widgets live on one connection", async (t) => {
 await t.test('a change while the stream is far behind keeps the order', async (t) => {
   const topic = 'behind.a'
   const large = 'x'.repeat(60_000)
-  const stream = await openStream(t, streamUrl(hub, [topic]), { token: ann, keep: ({ data, ...event }) => ({ ...event, data: data.slice(0, 10) }) })
+  const stream = await openStream(t, streamUrl(hub, [topic]), {
+    token: ann,
+    keep: ({ data, ...event }) => ({ ...event, data: data.slice(0, 10) }),
+  })
   await stream.told('open')
   stream.pause()
   for (let n = 0; n < 200; n++) await publish(hub, topic, { text: large }, publisher)
@@ -267,6 +378,9 @@ await t.test('a change while the stream is far behind keeps the order', async (t
   await stream.until(() => stream.lastId === last.id)
   t.equal(stream.events.length, 201)
   const ids = stream.events.map(({ id }) => Number(id!.split('-')[1]))
-  t.strictSame(ids, ids.toSorted((a, b) => a - b))
+  t.strictSame(
+    ids,
+    ids.toSorted((a, b) => a - b),
+  )
   t.match(await call('GET', `/connections/${idOf(stream)}`, ann), { body: { lag: 0, cursor: last.id } })
 })

@@ -1,4 +1,7 @@
-/** A store that is damaged is refused with words that name its folder, by whatever opens it; the process is not taken down by the system. */
+/**
+ * A store that is damaged is refused with words that name its folder, by whatever opens it; the process is not taken
+ * down by the system.
+ */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rmSync, statSync } from 'node:fs'
@@ -27,8 +30,14 @@ const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
   ['a text', () => Buffer.from('these are not the bytes you are looking for\n'.repeat(500))],
   ['random bytes', (bytes) => randomBytes(bytes.length)],
   ['zeroes', (bytes) => bytes.fill(0)],
-  ['random bytes behind the first page', (bytes) => Buffer.concat([bytes.subarray(0, PAGE), randomBytes(bytes.length - PAGE)])],
-  ['random bytes behind the second page', (bytes) => Buffer.concat([bytes.subarray(0, 2 * PAGE), randomBytes(bytes.length - 2 * PAGE)])],
+  [
+    'random bytes behind the first page',
+    (bytes) => Buffer.concat([bytes.subarray(0, PAGE), randomBytes(bytes.length - PAGE)]),
+  ],
+  [
+    'random bytes behind the second page',
+    (bytes) => Buffer.concat([bytes.subarray(0, 2 * PAGE), randomBytes(bytes.length - 2 * PAGE)]),
+  ],
   ['zeroes behind the second page', (bytes) => bytes.fill(0, 2 * PAGE)],
 ]
 
@@ -44,7 +53,8 @@ await t.test('is refused', async (t) => {
       const copy = killedCopy(folder)
       spoil(copy, (bytes) => change(bytes.subarray(0, used)))
       await refuses(t, 'inspect', [], copy)
-      if (n % 3 === 0) await refuses(t, 'start', [], copy) // it opens a store in the same way, and takes longer to start
+      // it opens a store in the same way, and takes longer to start
+      if (n % 3 === 0) await refuses(t, 'start', [], copy)
     })
   }
 })
@@ -74,8 +84,10 @@ await t.test('a page that has been wiped is never taken for events that are not 
     const line = stdout.split('\n').find((line) => line.startsWith('{'))
     const said = JSON.parse(line ?? '{}') as { refused?: string; failed?: string; events?: number; gap?: boolean }
     if (signal) ended.push(`page ${page}: ${signal}`)
-    else if (said.refused !== undefined && !(said.refused.startsWith('StoreError') && said.refused.includes(copy))) unnamed.push(`page ${page}: ${said.refused}`)
-    else if (said.events !== undefined && said.events < events && said.gap !== true) silent.push(`page ${page}: ${said.events} of ${events} events`)
+    else if (said.refused !== undefined && !(said.refused.startsWith('StoreError') && said.refused.includes(copy)))
+      unnamed.push(`page ${page}: ${said.refused}`)
+    else if (said.events !== undefined && said.events < events && said.gap !== true)
+      silent.push(`page ${page}: ${said.events} of ${events} events`)
   }
   t.strictSame(silent, [], 'nothing is missing silently')
   t.strictSame(unnamed, [], 'what is refused is refused with words that name the folder')
@@ -131,7 +143,11 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
       for (const offset of at) bytes[offset]! ^= 1 << draw.below(8)
       return bytes
     })
-    const { stdout, stderr, signal, status } = spawnSync(...bareNode(['--input-type=module', '-e', script, copy]), { encoding: 'utf8', maxBuffer: 1e9, timeout: 60_000 })
+    const { stdout, stderr, signal, status } = spawnSync(...bareNode(['--input-type=module', '-e', script, copy]), {
+      encoding: 'utf8',
+      maxBuffer: 1e9,
+      timeout: 60_000,
+    })
     rmSync(copy, { recursive: true })
     const where = `round ${round}, bytes ${at.join(', ')}`
     const line = stdout.split('\n').find((line) => line.startsWith('{'))
@@ -142,7 +158,8 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
     const said = JSON.parse(line ?? '{}') as Said
     if (said.refused !== undefined) {
       outcomes.refused++
-      if (!said.refused.startsWith('StoreError') || !said.refused.includes(copy)) faults.push(`${where}: refused with ${said.refused}`)
+      if (!said.refused.startsWith('StoreError') || !said.refused.includes(copy))
+        faults.push(`${where}: refused with ${said.refused}`)
       continue
     }
     if (!said.reads) {
@@ -155,8 +172,10 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
       if (failed !== undefined) faults.push(`${where}: ${patterns.join()}: ${failed}`)
       const wrong = events.find((event) => !isDeepStrictEqual(event, expected[(event[0] as number) - 1]))
       if (wrong) faults.push(`${where}: ${patterns.join()}: wrong data: ${JSON.stringify(wrong)}`)
-      if (events.some(([, topic]) => patterns[0] !== '**' && !patterns.includes(topic as string))) faults.push(`${where}: ${patterns.join()}: an event of another topic`)
-      if (events.length < due.length && !gap) faults.push(`${where}: ${patterns.join()}: ${due.length - events.length} events are missing silently`)
+      if (events.some(([, topic]) => patterns[0] !== '**' && !patterns.includes(topic as string)))
+        faults.push(`${where}: ${patterns.join()}: an event of another topic`)
+      if (events.length < due.length && !gap)
+        faults.push(`${where}: ${patterns.join()}: ${due.length - events.length} events are missing silently`)
       hasGap ||= gap
     }
     outcomes[hasGap ? 'a gap' : 'no matter']++
@@ -174,13 +193,18 @@ await t.test('an empty file is no log for those who only read, and a new one for
   await refuses(t, 'inspect', [], folder)
   await refuses(t, 'backup', [`${folder}-backup`], folder)
   const started = await startHub(t, { FANFARE_LOG: `file:${folder}` }).catch((err: unknown) => (err as Error).message)
-  if (typeof started === 'string') t.ok(/ended before it listened \(1\)/.test(started) && started.includes(folder), started)
+  if (typeof started === 'string')
+    t.ok(/ended before it listened \(1\)/.test(started) && started.includes(folder), started)
   else t.equal(await started.stop(), 0)
 })
 
 async function refuses(t: Test, command: string, args: string[], folder: string): Promise<void> {
   const isStart = command === 'start'
-  const outcome = await runCommand(t, isStart ? [command] : [command, folder, ...args], isStart ? { env: { FANFARE_LOG: `file:${folder}` } } : {})
+  const outcome = await runCommand(
+    t,
+    isStart ? [command] : [command, folder, ...args],
+    isStart ? { env: { FANFARE_LOG: `file:${folder}` } } : {},
+  )
   const { code, signal, stderr } = outcome
   t.strictSame({ code, signal }, { code: 1, signal: null }, `${command} ends with 1`)
   t.ok(stderr.includes(folder), `${command} names the folder: ${stderr.slice(0, 500)}`)

@@ -34,14 +34,22 @@ await t.test('readers that go away in the middle of a sweep harm nobody else', a
       const leaves = n % 2 === 0
       const stream = await openLive(t, streamUrl(hub, topics), {
         token: bearer,
-        ...(leaves ? { limit: 1 + numbers.below(60), leave: numbers.below(2) === 0 ? ('reset' as const) : ('close' as const) } : {}),
+        ...(leaves
+          ? { limit: 1 + numbers.below(60), leave: numbers.below(2) === 0 ? ('reset' as const) : ('close' as const) }
+          : {}),
       })
       return { topics, leaves, stream }
     }),
   )
   await clients(hub, readers.length)
 
-  const log = await publishConcurrently(hub, { publishers: 8, each: 40, topics: TOPICS, random: numbers, token: bearer })
+  const log = await publishConcurrently(hub, {
+    publishers: 8,
+    each: 40,
+    topics: TOPICS,
+    random: numbers,
+    token: bearer,
+  })
   for (const topic of TOPICS) {
     log.push({ ...(await publish(hub, topic, { data: 'end' }, bearer)), data: '"end"' })
   }
@@ -60,12 +68,17 @@ await t.test('readers that go away in the middle of a sweep harm nobody else', a
   await clients(hub, stayed.length)
   for (const { stream } of stayed) stream.destroy()
   await clients(hub, 0)
-  t.notOk(hub.logs().some(({ level }) => Number(level) >= 50), 'no disconnect is an error')
+  t.notOk(
+    hub.logs().some(({ level }) => Number(level) >= 50),
+    'no disconnect is an error',
+  )
 })
 
 await t.test('readers that go away while they are stalled leave nothing behind', async (t) => {
   const hub = await startHub(t)
-  const streams = await Promise.all(Array.from({ length: 50 }, () => openLive(t, streamUrl(hub, ['a.*']), { token: bearer })))
+  const streams = await Promise.all(
+    Array.from({ length: 50 }, () => openLive(t, streamUrl(hub, ['a.*']), { token: bearer })),
+  )
   for (const stream of streams) stream.pause()
   const text = 'x'.repeat(200_000)
   for (let n = 0; n < 60; n++) await publish(hub, 'a.1', { text }, bearer)
@@ -91,20 +104,26 @@ await t.test('readers that come and go at once are all counted off', async (t) =
   t.equal(new Set(stays.events.map(({ data }) => data)).size, 300)
 })
 
-await t.test('a reader for whom there is no room is told to come back, and has room when another has gone', async (t) => {
-  const hub = await startHub(t, { FANFARE_MAX_CONNECTIONS: '3' })
-  const url = streamUrl(hub, ['a.1'])
-  const [first] = await Promise.all([0, 1, 2].map(() => openLive(t, url, { token: bearer })))
-  for (let n = 0; n < 3; n++) {
-    const refused = await openStream(t, url, { token: bearer })
-    await within(refused.closed, () => refused.describe())
-    t.strictSame(refused.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: `{"reason":"busy","retry":${refused.retries[0]}}` }])
-    t.ok(refused.retries[0]! >= 5_000 && refused.retries[0]! <= 15_000, `${refused.retries[0] ?? '-'} ms`)
-  }
-  first!.destroy()
-  await clients(hub, 2)
-  await openLive(t, url, { token: bearer })
-})
+await t.test(
+  'a reader for whom there is no room is told to come back, and has room when another has gone',
+  async (t) => {
+    const hub = await startHub(t, { FANFARE_MAX_CONNECTIONS: '3' })
+    const url = streamUrl(hub, ['a.1'])
+    const [first] = await Promise.all([0, 1, 2].map(() => openLive(t, url, { token: bearer })))
+    for (let n = 0; n < 3; n++) {
+      const refused = await openStream(t, url, { token: bearer })
+      await within(refused.closed, () => refused.describe())
+      t.strictSame(
+        refused.all.map(({ type, data }) => ({ type, data })),
+        [{ type: 'fanfare.close', data: `{"reason":"busy","retry":${refused.retries[0]}}` }],
+      )
+      t.ok(refused.retries[0]! >= 5_000 && refused.retries[0]! <= 15_000, `${refused.retries[0] ?? '-'} ms`)
+    }
+    first!.destroy()
+    await clients(hub, 2)
+    await openLive(t, url, { token: bearer })
+  },
+)
 
 await t.test('a reader that says it will send nothing more is gone', async (t) => {
   const hub = await startHub(t)
@@ -131,5 +150,8 @@ await t.test('a publisher that goes away in the middle of an upload has publishe
   sending.destroy()
   const { id } = await publish(hub, 'a.1', { data: 'after' }, bearer)
   await stream.until(() => stream.lastId === id)
-  t.strictSame(stream.events.map(({ data }) => data), ['1', '2', '"after"'])
+  t.strictSame(
+    stream.events.map(({ data }) => data),
+    ['1', '2', '"after"'],
+  )
 })

@@ -10,7 +10,10 @@ function told({ events }: EventStream): string[] {
 await t.test('the complete application of the docs', { timeout: 120_000 }, async (t) => {
   const application = await startApplication(t)
   t.equal((await fetch(`${application.url}/token`)).status, 401, 'nobody has logged in')
-  t.match(await (await fetch(application.url)).text(), /new EventSource\('\/realtime\/topics\/users\.' \+ user \+ '\.orders\/events\?'/)
+  t.match(
+    await (await fetch(application.url)).text(),
+    /new EventSource\('\/realtime\/topics\/users\.' \+ user \+ '\.orders\/events\?'/,
+  )
 
   const ann = await application.logIn('ann')
   const bob = await application.logIn('bob')
@@ -28,7 +31,11 @@ await t.test('the complete application of the docs', { timeout: 120_000 }, async
   const resumed = await openStream(t, orders, { headers: { cookie: again.hub }, lastEventId: stream.events[1]!.id! })
   await application.post('/orders', { cookie: again.own }, { item: 'bread' })
   await resumed.count(2)
-  t.strictSame(told(resumed), ['placed bread', 'confirmed bread'], 'page and worker go on where they were, and nothing is confirmed twice')
+  t.strictSame(
+    told(resumed),
+    ['placed bread', 'confirmed bread'],
+    'page and worker go on where they were, and nothing is confirmed twice',
+  )
   t.equal(await application.stop(), 0)
   t.notMatch(application.output, /"level":(50|60)/, 'no error is logged')
 })

@@ -1,4 +1,7 @@
-/** A disk that is full, and has room again: nothing is half-stored, streams stay up, and the hub recovers by itself. A folder that cannot be used is refused. */
+/**
+ * A disk that is full, and has room again: nothing is half-stored, streams stay up, and the hub recovers by itself. A
+ * folder that cannot be used is refused.
+ */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -38,7 +41,12 @@ await t.test('commit: a disk that is full, and then freed', { skip: skipMount },
 
 async function testFullDisk(t: Test, durability: string): Promise<void> {
   const disk = mountTmpfs(t, DISK)
-  const env = { FANFARE_LOG: `file:${disk.folder}/log`, FANFARE_DURABILITY: durability, FANFARE_HEARTBEAT: HEARTBEAT, FANFARE_RETAIN_EVENTS: '1000000' }
+  const env = {
+    FANFARE_LOG: `file:${disk.folder}/log`,
+    FANFARE_DURABILITY: durability,
+    FANFARE_HEARTBEAT: HEARTBEAT,
+    FANFARE_RETAIN_EVENTS: '1000000',
+  }
   disk.fill(RESERVE)
   const hub = await startHub(t, env)
   const log: Logged[] = []
@@ -52,7 +60,11 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     t.match(refused.headers.get('retry-after'), /^[1-9]\d*$/)
     t.ok(log.length > 10, `${log.length} events had room`)
 
-    const batch = await post(`${hub.url}/events`, { events: large(40).map((event) => ({ topic: 'news', ...event })) }, bearer)
+    const batch = await post(
+      `${hub.url}/events`,
+      { events: large(40).map((event) => ({ topic: 'news', ...event })) },
+      bearer,
+    )
     checkProblem(t, batch, 503, 'a batch')
     t.match(batch.headers.get('retry-after'), /^[1-9]\d*$/)
     const uploaded = await upload(hub.url, ndjson(large(40).map((event) => ({ topic: 'news', ...event }))), bearer)
@@ -68,7 +80,11 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
       const ready = await request(`${hub.url}/health/ready`)
       answers.push(ready.status)
       if (round === 0) t.equal(checkProblem(t, ready, 503, 'readiness').code, 'log-unavailable')
-      t.equal((await post(`${hub.url}/topics/news/events`, large(1)[0], bearer)).status, 503, 'what has no room is refused')
+      t.equal(
+        (await post(`${hub.url}/topics/news/events`, large(1)[0], bearer)).status,
+        503,
+        'what has no room is refused',
+      )
     }
     t.strictSame(answers, [503, 503, 503, 503])
     t.equal((await request(`${hub.url}/health/live`)).status, 200, 'it is alive')
@@ -82,11 +98,18 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has what was acknowledged')
     const late = await openLive(t, streamUrl(hub, ['news'], { replay: 'all' }), small)
     t.equal(difference(late.events, due(log, ['news'])), 'none', 'a new stream replays it')
-    t.strictSame(late.all.filter(({ type }) => type === 'fanfare.gap'), [])
+    t.strictSame(
+      late.all.filter(({ type }) => type === 'fanfare.gap'),
+      [],
+    )
     const resumed = await openLive(t, streamUrl(hub, ['news']), { ...small, lastEventId: log[4]!.id })
     t.equal(difference(resumed.events, due(log.slice(5), ['news'])), 'none', 'another resumes')
     const { body } = await history(hub, 'news', 'limit=3', bearer)
-    t.strictSame(body.events.map(({ id }) => id), log.slice(0, 3).map(({ id }) => id), 'history is read')
+    t.strictSame(
+      body.events.map(({ id }) => id),
+      log.slice(0, 3).map(({ id }) => id),
+      'history is read',
+    )
     await resumed.until(() => resumed.heartbeats >= 2)
     for (const stream of [late, resumed]) stream.destroy()
   })
@@ -98,17 +121,28 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
 
   await t.test('freed: it recovers without a restart, and by itself', async (t) => {
     disk.free()
-    await poll(async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined), () => 'readiness stays off')
+    await poll(
+      async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined),
+      () => 'readiness stays off',
+    )
     t.pass('readiness is on, though nothing was published')
     const once = { ...large(1)[0]!, id: 'refused before' }
     const first = await post<Published>(`${hub.url}/topics/news/events`, once, bearer)
     t.match(first, { status: 201, body: { duplicate: false } })
     log.push({ id: first.body.id, topic: 'news', data: shortened(once.text) })
-    const batch = await post<{ events: Published[] }>(`${hub.url}/events`, { events: large(10).map((event) => ({ topic: 'news', ...event })) }, bearer)
+    const batch = await post<{ events: Published[] }>(
+      `${hub.url}/events`,
+      { events: large(10).map((event) => ({ topic: 'news', ...event })) },
+      bearer,
+    )
     t.equal(batch.status, 201)
     log.push(...batch.body.events.map(({ id }, n) => ({ id, topic: 'news', data: shortened(large(10)[n]!.text) })))
     await early.until(() => early.lastId === log.at(-1)!.id)
-    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream that was there all the time has everything, once')
+    t.equal(
+      difference(early.events, due(log, ['news'])),
+      'none',
+      'the stream that was there all the time has everything, once',
+    )
   })
 
   await t.test('killed while it is full: what was acknowledged is there', async (t) => {
@@ -116,7 +150,11 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     await fill(hub, disk, log)
     await hub.kill()
     const onFullDisk = await startHub(t, env).catch((err: unknown) => (err as Error).message)
-    if (typeof onFullDisk === 'string') t.ok(onFullDisk.includes(`${disk.folder}/log`), `a start is refused with words that name the folder: ${onFullDisk}`)
+    if (typeof onFullDisk === 'string')
+      t.ok(
+        onFullDisk.includes(`${disk.folder}/log`),
+        `a start is refused with words that name the folder: ${onFullDisk}`,
+      )
     else {
       const stream = await openLive(t, streamUrl(onFullDisk, ['news'], { replay: 'all' }), small)
       t.equal(difference(stream.events, due(log, ['news'])), 'none', 'also when it is started while the disk is full')
@@ -126,7 +164,11 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     const again = await startHub(t, env)
     const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
     t.equal(difference(stream.events, due(log, ['news'])), 'none', 'nothing is missing, nothing is half-stored')
-    t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, n) => n + 1), 'no sequence was used twice')
+    t.strictSame(
+      log.map(({ id }) => sequence(id)),
+      log.map((_, n) => n + 1),
+      'no sequence was used twice',
+    )
     t.strictSame(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'the epoch stayed')
     const next = await publish(again, 'news', { text: 'next' }, bearer)
     t.equal(sequence(next.id), log.length + 1)
@@ -136,9 +178,14 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
 
 for (const fileSystem of ['tmpfs', 'ext4'] as const) {
   for (const durability of ['sync', 'commit'] as const) {
-    await t.test(`filled by another process while events are published (${durability}, ${fileSystem})`, { skip: fileSystem === 'tmpfs' ? skipMount : skipExt4 }, async (t) => {
-      for (let round = 0; round < FILLINGS; round++) await t.test(`${round}`, (t) => fillWhilePublishing(t, { durability, fileSystem }, random(round)))
-    })
+    await t.test(
+      `filled by another process while events are published (${durability}, ${fileSystem})`,
+      { skip: fileSystem === 'tmpfs' ? skipMount : skipExt4 },
+      async (t) => {
+        for (let round = 0; round < FILLINGS; round++)
+          await t.test(`${round}`, (t) => fillWhilePublishing(t, { durability, fileSystem }, random(round)))
+      },
+    )
   }
 }
 
@@ -147,7 +194,12 @@ await t.test('a hub on a full disk is stopped as any other', { skip: skipMount }
     const disk = mountTmpfs(t, DISK)
     disk.fill(RESERVE)
     const log: Logged[] = []
-    const env = { FANFARE_LOG: `file:${disk.folder}/log`, FANFARE_DURABILITY: durability, FANFARE_DRAIN: '100ms', FANFARE_RETAIN_EVENTS: '1000000' }
+    const env = {
+      FANFARE_LOG: `file:${disk.folder}/log`,
+      FANFARE_DURABILITY: durability,
+      FANFARE_DRAIN: '100ms',
+      FANFARE_RETAIN_EVENTS: '1000000',
+    }
     const hub = await startHub(t, env)
     await fill(hub, disk, log)
     t.equal(await hub.stop(), 0, durability)
@@ -159,42 +211,56 @@ await t.test('a hub on a full disk is stopped as any other', { skip: skipMount }
   }
 })
 
-await t.test('a file that may not grow (RLIMIT_FSIZE) is a full disk, and not the end of the process (SIGXFSZ)', { skip: skipLimit }, async (t) => {
-  for (const durability of ['sync', 'commit']) {
-    const env = { FANFARE_LOG: `file:${t.testdir({})}/${durability}`, FANFARE_DURABILITY: durability, FANFARE_RETAIN_EVENTS: '1000000' }
-    const hub = await startHub(t, env)
-    const small = { token: bearer, keep: shorten }
-    const early = await openLive(t, streamUrl(hub, ['news']), small)
-    const log: Logged[] = []
-    limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
-    const refused = await fill(hub, { fill: () => undefined }, log)
-    t.equal(checkProblem(t, refused, 503, durability).code, 'log-unavailable')
-    t.ok(log.length > 10, `${log.length} events had room`)
-    t.equal((await request(`${hub.url}/health/ready`)).status, 503)
-    t.equal((await request(`${hub.url}/health/live`)).status, 200)
+await t.test(
+  'a file that may not grow (RLIMIT_FSIZE) is a full disk, and not the end of the process (SIGXFSZ)',
+  { skip: skipLimit },
+  async (t) => {
+    for (const durability of ['sync', 'commit']) {
+      const env = {
+        FANFARE_LOG: `file:${t.testdir({})}/${durability}`,
+        FANFARE_DURABILITY: durability,
+        FANFARE_RETAIN_EVENTS: '1000000',
+      }
+      const hub = await startHub(t, env)
+      const small = { token: bearer, keep: shorten }
+      const early = await openLive(t, streamUrl(hub, ['news']), small)
+      const log: Logged[] = []
+      limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
+      const refused = await fill(hub, { fill: () => undefined }, log)
+      t.equal(checkProblem(t, refused, 503, durability).code, 'log-unavailable')
+      t.ok(log.length > 10, `${log.length} events had room`)
+      t.equal((await request(`${hub.url}/health/ready`)).status, 503)
+      t.equal((await request(`${hub.url}/health/live`)).status, 200)
 
-    limitFileSize(hub.pid, 'unlimited:unlimited')
-    await poll(async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined), () => 'readiness stays off')
-    const { id } = await publish(hub, 'news', { text: 'next' }, bearer)
-    log.push({ id, topic: 'news', data: shortened('next') })
-    await early.until(() => early.lastId === id)
-    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has everything, once')
+      limitFileSize(hub.pid, 'unlimited:unlimited')
+      await poll(
+        async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined),
+        () => 'readiness stays off',
+      )
+      const { id } = await publish(hub, 'news', { text: 'next' }, bearer)
+      log.push({ id, topic: 'news', data: shortened('next') })
+      await early.until(() => early.lastId === id)
+      t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has everything, once')
 
-    limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
-    await fill(hub, { fill: () => undefined }, log)
-    await hub.kill()
-    const again = await startHub(t, env)
-    const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
-    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'after a kill nothing is missing')
-    t.equal(await again.stop(), 0)
-  }
-})
+      limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
+      await fill(hub, { fill: () => undefined }, log)
+      await hub.kill()
+      const again = await startHub(t, env)
+      const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
+      t.equal(difference(stream.events, due(log, ['news'])), 'none', 'after a kill nothing is missing')
+      t.equal(await again.stop(), 0)
+    }
+  },
+)
 
 await t.test('a folder that cannot be used stops the start with words that name it', async (t) => {
   const folder = t.testdir({ file: 'not a folder', mine: {} })
 
   async function refuses(t: Test, log: string, user?: number): Promise<void> {
-    const { code, signal, stdout, stderr } = await runCommand(t, [], { env: { FANFARE_LOG: `file:${log}` }, ...(user === undefined ? {} : { user }) })
+    const { code, signal, stdout, stderr } = await runCommand(t, [], {
+      env: { FANFARE_LOG: `file:${log}` },
+      ...(user === undefined ? {} : { user }),
+    })
     t.strictSame({ code, signal }, { code: 1, signal: null })
     t.ok(stderr.includes(log), `${JSON.stringify(stderr)} names the folder`)
     t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
@@ -211,7 +277,11 @@ await t.test('a folder that cannot be used stops the start with words that name 
     disk.fill()
     await refuses(t, join(disk.folder, 'new'))
     disk.free()
-    t.equal(await (await startHub(t, { FANFARE_LOG: `file:${disk.folder}/new` })).stop(), 0, 'once there is room it is begun')
+    t.equal(
+      await (await startHub(t, { FANFARE_LOG: `file:${disk.folder}/new` })).stop(),
+      0,
+      'once there is room it is begun',
+    )
   })
 
   await t.test('a file system that is read-only', { skip: skipMount }, async (t) => {
@@ -282,5 +352,7 @@ function limitFileSize(pid: number, limit: string): void {
 async function whyNotAsNobody(t: Test): Promise<string | false> {
   if (process.getuid?.() !== 0) return 'only root can run a hub as somebody else'
   const { code, stderr } = await runCommand(t, ['inspect'], { user: NOBODY })
-  return code === 1 && /inspect/.test(stderr) ? false : `nobody cannot run the hub here: ${stderr.trim().split('\n', 1)[0] ?? ''}`
+  return code === 1 && /inspect/.test(stderr)
+    ? false
+    : `nobody cannot run the hub here: ${stderr.trim().split('\n', 1)[0] ?? ''}`
 }

@@ -43,10 +43,18 @@ await t.test('a batch over many topics arrives in its order', async (t) => {
   for (let batch = 0; batch < 10; batch++) {
     const events = Array.from({ length: 100 }, (_, n) => ({ topic: numbers.pick(TOPICS), data: { batch, n } }))
     const published = await publishBatch(hub, events, bearer)
-    t.strictSame(published.map(({ topic }) => topic), events.map(({ topic }) => topic), 'the answer is in the order of the batch')
+    t.strictSame(
+      published.map(({ topic }) => topic),
+      events.map(({ topic }) => topic),
+      'the answer is in the order of the batch',
+    )
     log.push(...published.map(({ id, topic }, n) => ({ id, topic, data: JSON.stringify({ batch, n }) })))
   }
-  t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, n) => n + sequence(log[0]!.id)), 'the sequence numbers are consecutive')
+  t.strictSame(
+    log.map(({ id }) => sequence(id)),
+    log.map((_, n) => n + sequence(log[0]!.id)),
+    'the sequence numbers are consecutive',
+  )
   await check(t, readers, log)
 })
 
@@ -78,12 +86,19 @@ await t.test('requests pipelined on one socket are stored and arrive in their or
   // Two sockets at the same time: each one's own events in its order, all of them in log order.
   const published = await Promise.all(
     [0, 1].map((socket) =>
-      pipeline(hub, Array.from({ length: 150 }, (_, n) => ({ topic: numbers.pick(TOPICS), data: { socket, n } }))),
+      pipeline(
+        hub,
+        Array.from({ length: 150 }, (_, n) => ({ topic: numbers.pick(TOPICS), data: { socket, n } })),
+      ),
     ),
   )
   for (const own of published) {
     const sequences = own.map(({ id }) => sequence(id))
-    t.strictSame(sequences, [...sequences].sort((a, b) => a - b), 'in the order of the requests')
+    t.strictSame(
+      sequences,
+      [...sequences].sort((a, b) => a - b),
+      'in the order of the requests',
+    )
   }
   await check(t, readers, inLogOrder(published.flat()))
 })
@@ -128,10 +143,23 @@ await t.test('ephemeral events reach who is there, and nobody who comes back', a
   const start = stream.lastId!
   const events = Array.from({ length: 60 }, (_, n) => ({ topic: TOPICS[n % 2]!, data: n, ephemeral: n % 3 === 0 }))
   const published = await publishBatch(hub, events, bearer)
-  t.strictSame(published.map(({ id }) => (id as string | null) === null), events.map(({ ephemeral }) => ephemeral), 'they have no cursor')
+  t.strictSame(
+    published.map(({ id }) => (id as string | null) === null),
+    events.map(({ ephemeral }) => ephemeral),
+    'they have no cursor',
+  )
   await stream.count(events.length)
-  const stored = due(published.flatMap(({ id, topic }, n) => (n % 3 === 0 ? [] : [{ id, topic, data: String(n) }])), ['a.*', 'b.*'])
-  t.equal(difference(stream.events.filter(({ id }) => id !== undefined), stored), 'none')
+  const stored = due(
+    published.flatMap(({ id, topic }, n) => (n % 3 === 0 ? [] : [{ id, topic, data: String(n) }])),
+    ['a.*', 'b.*'],
+  )
+  t.equal(
+    difference(
+      stream.events.filter(({ id }) => id !== undefined),
+      stored,
+    ),
+    'none',
+  )
   t.strictSame(
     stream.events.filter(({ id }) => id === undefined).map(({ data }) => Number(data)),
     events.flatMap(({ data, ephemeral }) => (ephemeral ? [data] : [])),
@@ -151,11 +179,22 @@ await t.test('topics with the names of what every object has are topics like any
       stream: await openLive(t, streamUrl(hub, asked), { token: bearer }),
     })),
   )
-  const published = await publishBatch(hub, topics.map((topic, n) => ({ topic, data: n })), bearer)
-  await check(t, readers, published.map(({ id, topic }, n) => ({ id, topic, data: String(n) })))
+  const published = await publishBatch(
+    hub,
+    topics.map((topic, n) => ({ topic, data: n })),
+    bearer,
+  )
+  await check(
+    t,
+    readers,
+    published.map(({ id, topic }, n) => ({ id, topic, data: String(n) })),
+  )
 })
 
-/** Sends publish requests in one write on one socket, without waiting for an answer (RFC 9112, 9.3.2), and reads all answers. */
+/**
+ * Sends publish requests in one write on one socket, without waiting for an answer (RFC 9112, 9.3.2), and reads all
+ * answers.
+ */
 async function pipeline(hub: Hub, events: { topic: string; data: unknown }[]): Promise<Logged[]> {
   const requests = events.map(({ topic, data }, n) => {
     const body = JSON.stringify({ data })
@@ -171,7 +210,8 @@ async function pipeline(hub: Hub, events: { topic: string; data: unknown }[]): P
     () => `answers to pipelined requests: ${text.slice(-500)}`,
   )
   const bodies = text.split(/HTTP\/1\.1 201 Created\r\n/).slice(1)
-  if (bodies.length !== events.length) throw new Error(`${bodies.length} of ${events.length} answers: ${text.slice(-500)}`)
+  if (bodies.length !== events.length)
+    throw new Error(`${bodies.length} of ${events.length} answers: ${text.slice(-500)}`)
   return bodies.map((answer, n) => {
     const { id, topic } = JSON.parse(/\{.*\}/.exec(answer.slice(answer.indexOf('\r\n\r\n')))![0]) as Published
     return { id, topic, data: JSON.stringify(events[n]!.data) }

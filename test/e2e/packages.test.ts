@@ -36,7 +36,11 @@ const packages = gunzipSync(readFileSync(FIXTURE))
   .trimEnd()
   .split('\n')
   .map((line) => JSON.parse(line) as Package)
-const events = packages.map((entry): PackageEvent => ({ topic: topicOf(entry), type: 'package', text: entry.description }))
+const events = packages.map((entry): PackageEvent => ({
+  topic: topicOf(entry),
+  type: 'package',
+  text: entry.description,
+}))
 const sections = [...new Set(events.map(({ topic }) => topic))]
 
 /** One digest over all that matters of events in order. */
@@ -46,7 +50,10 @@ function digest(list: readonly { topic: string; type: string | undefined; text: 
   return `${list.length} events, ${hash.digest('hex')}`
 }
 
-function received(stream: readonly StreamEvent[], topic?: string): { topic: string; type: string | undefined; text: string }[] {
+function received(
+  stream: readonly StreamEvent[],
+  topic?: string,
+): { topic: string; type: string | undefined; text: string }[] {
   return stream.map((event) => ({ topic: event.topic ?? topic ?? '(none)', type: event.type, text: event.data }))
 }
 
@@ -67,9 +74,14 @@ await t.test('5,000 packages reach every subscriber, nothing missing, doubled or
   const pattern = await openLive(t, streamUrl(hub, ['packages.*']), { token })
   const half = await openLive(t, streamUrl(hub, ['packages.*']), { token, limit: events.length / 2 })
 
-  const answer = post<{ accepted: number; duplicates: number; lastId: string }>(`${hub.url}/events`, ndjson(events), token, {
-    'content-type': 'application/x-ndjson',
-  })
+  const answer = post<{ accepted: number; duplicates: number; lastId: string }>(
+    `${hub.url}/events`,
+    ndjson(events),
+    token,
+    {
+      'content-type': 'application/x-ndjson',
+    },
+  )
   await within(half.closed, () => half.describe())
   const rest = await openStream(t, streamUrl(hub, ['packages.*']), { token, lastEventId: half.lastId! })
 
@@ -94,7 +106,11 @@ await t.test('5,000 packages reach every subscriber, nothing missing, doubled or
 
   await rest.count(events.length / 2)
   t.equal(half.events.length, events.length / 2)
-  t.equal(digest(received([...half.events, ...rest.events])), digest(events), 'packages.*, disconnected halfway and resumed')
+  t.equal(
+    digest(received([...half.events, ...rest.events])),
+    digest(events),
+    'packages.*, disconnected halfway and resumed',
+  )
 
   await t.test('and are the same in history, page by page', async (t) => {
     const read: PackageEvent[] = []

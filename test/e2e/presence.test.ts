@@ -16,12 +16,20 @@ interface Present {
 }
 
 async function present(hub: Hub, topic: string): Promise<Present> {
-  return (await request<Present>(`${hub.url}/topics/${topic}/presence`, { headers: { authorization: `Bearer ${watcher}` } })).body
+  return (
+    await request<Present>(`${hub.url}/topics/${topic}/presence`, { headers: { authorization: `Bearer ${watcher}` } })
+  ).body
 }
 
 /** The joins and leaves that a stream was told. */
-function told({ all }: EventStream): { type: string; data: { topic: string; subject: string; info: unknown; subjects: number } }[] {
-  return all.flatMap(({ type, data }) => (type === 'fanfare.join' || type === 'fanfare.leave' ? [{ type: type.slice(8), data: JSON.parse(data) as never }] : []))
+function told({
+  all,
+}: EventStream): { type: string; data: { topic: string; subject: string; info: unknown; subjects: number } }[] {
+  return all.flatMap(({ type, data }) =>
+    type === 'fanfare.join' || type === 'fanfare.leave'
+      ? [{ type: type.slice(8), data: JSON.parse(data) as never }]
+      : [],
+  )
 }
 
 function member(subject: string, info?: unknown): string {
@@ -45,17 +53,27 @@ await t.test('a subject is present once, and leaves when its last stream is gone
   t.match(join, { id: undefined, topic: 'room.1' }, 'ephemeral, and named as on any stream of a pattern')
   const { topic, subjects } = await present(hub, 'room.1')
   t.equal(topic, 'room.1')
-  t.match(subjects, [{ subject: 'ann', connections: 2, info: { name: 'Ann' } }, { subject: 'bob', connections: 1, info: null }])
+  t.match(subjects, [
+    { subject: 'ann', connections: 2, info: { name: 'Ann' } },
+    { subject: 'bob', connections: 1, info: null },
+  ])
   t.ok(Date.parse(subjects[0]!.since) >= before - 5)
   t.strictSame(await present(hub, 'room.2'), { topic: 'room.2', subjects: [] })
 
   first.destroy()
   second.reset()
-  await poll(async () => ((await present(hub, 'room.1')).subjects[0]!.connections === 0 ? true : undefined), () => 'the streams are still there')
+  await poll(
+    async () => ((await present(hub, 'room.1')).subjects[0]!.connections === 0 ? true : undefined),
+    () => 'the streams are still there',
+  )
   const reloaded = await openLive(t, streamUrl(hub, ['room.1']), { token: member('ann', { name: 'Ann' }) })
   other.destroy()
   await watch.until(() => told(watch).length === 3)
-  t.strictSame(told(watch)[2], { type: 'leave', data: { topic: 'room.1', subject: 'bob', info: null, subjects: 1 } }, 'who reloads does not leave')
+  t.strictSame(
+    told(watch)[2],
+    { type: 'leave', data: { topic: 'room.1', subject: 'bob', info: null, subjects: 1 } },
+    'who reloads does not leave',
+  )
   t.match((await present(hub, 'room.1')).subjects, [{ subject: 'ann', connections: 1 }])
   reloaded.destroy()
   await watch.until(() => told(watch).length === 4)
@@ -68,11 +86,21 @@ await t.test('it needs a presence grant that covers the whole of what is asked f
   const bearer = token({ sub: 'ann', subscribe: ['**'], presence: ['room.1', 'hall.*'] })
   const headers = { authorization: `Bearer ${bearer}`, accept: 'text/event-stream' }
   for (const topics of [['room.*'], ['room.1', 'room.2'], ['**'], ['hall.**']]) {
-    t.equal(checkProblem(t, await request(streamUrl(hub, topics, { presence: 'true' }), { headers }), 403, topics.join()).code, 'not-granted')
+    t.equal(
+      checkProblem(t, await request(streamUrl(hub, topics, { presence: 'true' }), { headers }), 403, topics.join())
+        .code,
+      'not-granted',
+    )
   }
   await openLive(t, streamUrl(hub, ['room.1', 'hall.*'], { presence: 'true' }), { token: bearer })
-  t.equal(checkProblem(t, await request(streamUrl(hub, ['room.1'], { presence: 'yes' }), { headers }), 400, 'yes').code, 'invalid-request')
-  const get = (topic: string, authorization?: string) => request(`${hub.url}/topics/${topic}/presence`, { headers: authorization === undefined ? {} : { authorization: `Bearer ${authorization}` } })
+  t.equal(
+    checkProblem(t, await request(streamUrl(hub, ['room.1'], { presence: 'yes' }), { headers }), 400, 'yes').code,
+    'invalid-request',
+  )
+  const get = (topic: string, authorization?: string) =>
+    request(`${hub.url}/topics/${topic}/presence`, {
+      headers: authorization === undefined ? {} : { authorization: `Bearer ${authorization}` },
+    })
   t.equal((await get('room.1', bearer)).status, 200)
   t.equal(checkProblem(t, await get('room.2', bearer), 403, 'another topic').code, 'not-granted')
   t.equal(checkProblem(t, await get('room.1'), 401, 'no token').code, 'missing-token')
@@ -84,19 +112,28 @@ await t.test('whose stream changes its topics comes and goes, and is told of wha
   const bearer = token({ sub: 'ann', subscribe: ['room.*'], presence: ['room.*'] })
   const stream = await openLive(t, streamUrl(hub, ['room.1'], { presence: 'true' }), { token: bearer })
   const patch = (body: object) =>
-    request(`${hub.url}/connections/${String(stream.headers['fanfare-connection'])}`, { method: 'PATCH', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    request(`${hub.url}/connections/${String(stream.headers['fanfare-connection'])}`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
   await stream.until(() => told(stream).length === 1)
   t.equal((await patch({ subscribe: ['room.2'], unsubscribe: ['room.1'] })).status, 200)
   await openLive(t, streamUrl(hub, ['room.1', 'room.2']), { token: member('bob') })
   await stream.until(() => told(stream).some(({ data }) => data.subject === 'bob'))
-  t.match(told(stream).map(({ type, data: { topic, subject } }) => `${type} ${topic} ${subject}`), ['join room.1 ann', 'join room.2 ann', 'join room.2 bob'])
+  t.match(
+    told(stream).map(({ type, data: { topic, subject } }) => `${type} ${topic} ${subject}`),
+    ['join room.1 ann', 'join room.2 ann', 'join room.2 bob'],
+  )
   t.match((await present(hub, 'room.1')).subjects, [{ subject: 'bob' }])
 })
 
 await t.test('a thousand subjects connect, reload and vanish at random', async (t) => {
   const SUBJECTS = 1_000
   const hub = await startHub(t, { FANFARE_PRESENCE_GRACE: '1s', FANFARE_MAX_CONNECTIONS: '5000' })
-  const watch = await openLive(t, streamUrl(hub, ['room.all'], { presence: 'true' }), { token: token({ subscribe: ['**'], presence: ['**'] }) })
+  const watch = await openLive(t, streamUrl(hub, ['room.all'], { presence: 'true' }), {
+    token: token({ subscribe: ['**'], presence: ['**'] }),
+  })
   const draw = random(12)
   const streams = new Map<string, EventStream[]>()
   async function come(subject: string): Promise<void> {
@@ -119,13 +156,20 @@ await t.test('a thousand subjects connect, reload and vanish at random', async (
     }
   }
   const queue = Array.from({ length: SUBJECTS }, (_, n) => n)
-  await Promise.all(Array.from({ length: 20 }, async () => {
-    for (let n = queue.pop(); n !== undefined; n = queue.pop()) await live(n)
-  }))
-  const here = [...streams].filter(([, { length }]) => length > 0).map(([subject, { length }]) => `${subject} ${length}`).sort()
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      for (let n = queue.pop(); n !== undefined; n = queue.pop()) await live(n)
+    }),
+  )
+  const here = [...streams]
+    .filter(([, { length }]) => length > 0)
+    .map(([subject, { length }]) => `${subject} ${length}`)
+    .sort()
   await poll(
     async () => {
-      const now = (await present(hub, 'room.all')).subjects.map(({ subject, connections }) => `${subject} ${connections}`).sort()
+      const now = (await present(hub, 'room.all')).subjects
+        .map(({ subject, connections }) => `${subject} ${connections}`)
+        .sort()
       return now.join() === here.join() ? true : undefined
     },
     () => 'who is present is not who has streams',
@@ -133,7 +177,10 @@ await t.test('a thousand subjects connect, reload and vanish at random', async (
   t.ok(here.length > 500 && here.length < SUBJECTS, `${here.length} of ${SUBJECTS} are there`)
   const tell = (): Set<string> => {
     const now = new Set<string>()
-    for (const { type, data: { subject, subjects } } of told(watch)) {
+    for (const {
+      type,
+      data: { subject, subjects },
+    } of told(watch)) {
       if (type === 'join' ? now.has(subject) : !now.delete(subject)) throw new Error(`${type} of ${subject} twice`)
       if (type === 'join') now.add(subject)
       if (now.size !== subjects) throw new Error(`${now.size} are told to be there, the event says ${subjects}`)
@@ -144,5 +191,8 @@ await t.test('a thousand subjects connect, reload and vanish at random', async (
   t.strictSame([...tell()].sort(), here.map((line) => line.split(' ')[0]).sort(), 'the events tell the same')
   for (const stream of [...streams.values()].flat()) stream.destroy()
   await watch.until(() => tell().size === 0)
-  await poll(async () => ((await present(hub, 'room.all')).subjects.length === 0 ? true : undefined), () => 'somebody is still there')
+  await poll(
+    async () => ((await present(hub, 'room.all')).subjects.length === 0 ? true : undefined),
+    () => 'somebody is still there',
+  )
 })

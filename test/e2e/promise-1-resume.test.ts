@@ -1,4 +1,7 @@
-/** Promise 1: the last `id:` a client has read is a safe place to resume; nothing that precedes it, on its topics, is still to come. */
+/**
+ * Promise 1: the last `id:` a client has read is a safe place to resume; nothing that precedes it, on its topics, is
+ * still to come.
+ */
 import t from 'tap'
 import { publish, publishBatch } from '../helper/http.js'
 import { difference, due, matches, publishConcurrently, sequence, type Logged } from '../helper/oracle.js'
@@ -15,7 +18,11 @@ await t.test('every id that is read is a place to resume', async (t) => {
   const url = streamUrl(hub, topics)
   const log: Logged[] = []
   const publishTo = async (...names: string[]): Promise<void> => {
-    const published = await publishBatch(hub, names.map((topic, n) => ({ topic, data: [log.length, n] })), bearer)
+    const published = await publishBatch(
+      hub,
+      names.map((topic, n) => ({ topic, data: [log.length, n] })),
+      bearer,
+    )
     log.push(...published.map(({ id, topic }, n) => ({ id, topic, data: JSON.stringify([log.length, n]) })))
   }
 
@@ -40,11 +47,19 @@ await t.test('every id that is read is a place to resume', async (t) => {
   t.ok(stream.ids.length > beyondStart.length + 4, 'and they carry ids')
 
   const ids = stream.ids.map(({ id }) => sequence(id))
-  t.strictSame(ids, [...ids].sort((a, b) => a - b), 'ids never go back')
+  t.strictSame(
+    ids,
+    [...ids].sort((a, b) => a - b),
+    'ids never go back',
+  )
 
   for (const [n, { id, events }] of stream.ids.entries()) {
     const again = await openLive(t, url, { token: bearer, lastEventId: id })
-    t.equal(difference(again.events, stream.events.slice(events)), 'none', `resumed after id ${n} of ${stream.ids.length}, ${id}`)
+    t.equal(
+      difference(again.events, stream.events.slice(events)),
+      'none',
+      `resumed after id ${n} of ${stream.ids.length}, ${id}`,
+    )
     t.strictSame(
       again.all.flatMap(({ type }) => (type?.startsWith('fanfare.') ? [type] : [])),
       ['fanfare.open', 'fanfare.live'],
@@ -70,9 +85,19 @@ await t.test('every id that is read while publishers run is a place to resume', 
     }),
   )
   const types = ['rare', 'common', 'common', undefined, undefined, undefined]
-  const log = await publishConcurrently(hub, { publishers: PUBLISHERS, each: 40, topics: TOPICS, types, random: random(6), token: bearer })
+  const log = await publishConcurrently(hub, {
+    publishers: PUBLISHERS,
+    each: 40,
+    topics: TOPICS,
+    types,
+    random: random(6),
+    token: bearer,
+  })
   const last = { topic: 'shop1.orders.1', type: 'rare', data: '"last"' }
-  log.push(...(await publishEnd(hub, bearer)), { ...last, id: (await publish(hub, last.topic, { type: 'rare', data: 'last' }, bearer)).id })
+  log.push(...(await publishEnd(hub, bearer)), {
+    ...last,
+    id: (await publish(hub, last.topic, { type: 'rare', data: 'last' }, bearer)).id,
+  })
 
   for (const { topics, type, url, stream } of streams) {
     const expected = due(log, topics, type)
@@ -99,7 +124,13 @@ await t.test('a heartbeat that falls into a sweep does not overtake the events',
       return { topics, stream: await openLive(t, streamUrl(hub, topics), { token: bearer }) }
     }),
   )
-  const log = await publishConcurrently(hub, { publishers: PUBLISHERS, each: 50, topics: TOPICS, random: random(13), token: bearer })
+  const log = await publishConcurrently(hub, {
+    publishers: PUBLISHERS,
+    each: 50,
+    topics: TOPICS,
+    random: random(13),
+    token: bearer,
+  })
   log.push(...(await publishEnd(hub, bearer)))
   let heartbeats = 0
   for (const { topics, stream } of readers) {
@@ -107,7 +138,11 @@ await t.test('a heartbeat that falls into a sweep does not overtake the events',
     heartbeats += stream.heartbeats
     const ids = stream.ids.map(({ id }) => sequence(id))
     const early = ids.findIndex((id, n) => n > 0 && id < ids[n - 1]!)
-    t.equal(early, -1, early === -1 ? 'no id is ahead of what is still to come' : `${ids[early - 1]!} came before ${ids[early]!}`)
+    t.equal(
+      early,
+      -1,
+      early === -1 ? 'no id is ahead of what is still to come' : `${ids[early - 1]!} came before ${ids[early]!}`,
+    )
     t.equal(difference(stream.events, due(log, topics)), 'none', topics.join(' '))
   }
   t.ok(heartbeats > readers.length, `there were heartbeats: ${heartbeats}`)

@@ -19,7 +19,13 @@ await t.test('events arrive in log order, each at most once', async (t) => {
     })),
   )
 
-  const log = await publishConcurrently(hub, { publishers: PUBLISHERS, each: 150, topics: TOPICS, random: random(2), token: bearer })
+  const log = await publishConcurrently(hub, {
+    publishers: PUBLISHERS,
+    each: 150,
+    topics: TOPICS,
+    random: random(2),
+    token: bearer,
+  })
   log.push(...(await publishEnd(hub, bearer)))
 
   t.strictSame(
@@ -39,7 +45,11 @@ await t.test('readers that leave at random places and resume miss nothing and re
   const numbers = random(3)
 
   /** Reads to the end, on as many connections as it takes. */
-  async function readAll(t: Test, topics: string[], first: EventStream): Promise<{ events: StreamEvent[]; connections: number }> {
+  async function readAll(
+    t: Test,
+    topics: string[],
+    first: EventStream,
+  ): Promise<{ events: StreamEvent[]; connections: number }> {
     const events: StreamEvent[] = []
     let stream = first
     for (let connections = 1; ; connections++) {
@@ -70,7 +80,13 @@ await t.test('readers that leave at random places and resume miss nothing and re
     }),
   )
 
-  const log = await publishConcurrently(hub, { publishers: PUBLISHERS, each: 120, topics: TOPICS, random: random(5), token: bearer })
+  const log = await publishConcurrently(hub, {
+    publishers: PUBLISHERS,
+    each: 120,
+    topics: TOPICS,
+    random: random(5),
+    token: bearer,
+  })
   log.push(...(await publishEnd(hub, bearer)))
 
   let connections = 0
@@ -92,7 +108,13 @@ await t.test('a crowd that comes back at once, to different places, while publis
     const published = await publishBatch(hub, events, bearer)
     past.push(...published.map(({ id, topic }, n) => ({ id, topic, data: JSON.stringify([batch, n]) })))
   }
-  const publishing = publishConcurrently(hub, { publishers: 4, each: 150, topics: TOPICS, random: random(10), token: bearer })
+  const publishing = publishConcurrently(hub, {
+    publishers: 4,
+    each: 150,
+    topics: TOPICS,
+    random: random(10),
+    token: bearer,
+  })
   const readers = await Promise.all(
     selections(120, random(12)).map(async (topics, n) => {
       // Some in crowds at the same place, some alone; by resume and by replay.
@@ -109,6 +131,9 @@ await t.test('a crowd that comes back at once, to different places, while publis
     t.equal(difference(stream.events, due(log.slice(from), topics)), 'none', `${topics.join(' ')} after ${from}`)
     t.equal(stream.all.filter(({ type }) => type === 'fanfare.live').length, 1, 'live is told once')
     const ids = stream.ids.map(({ id }) => sequence(id))
-    t.ok(ids.every((id, n) => n === 0 || id >= ids[n - 1]!), 'ids never go back')
+    t.ok(
+      ids.every((id, n) => n === 0 || id >= ids[n - 1]!),
+      'ids never go back',
+    )
   }
 })

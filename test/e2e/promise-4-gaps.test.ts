@@ -12,13 +12,17 @@ await t.test('whoever resumes where events have been trimmed is told so', async 
   const published: Logged[] = []
   for (let n = 0; n < 30; n++) {
     const topic = n % 3 === 0 ? 'quiet' : 'busy'
-    if (topic === 'busy' || n < 15) published.push({ ...(await publish(hub, topic, { data: n }, bearer)), data: String(n) })
+    if (topic === 'busy' || n < 15)
+      published.push({ ...(await publish(hub, topic, { data: n }, bearer)), data: String(n) })
   }
   const busy = published.filter(({ topic }) => topic === 'busy')
   const retained = busy.slice(-10)
 
   await t.test('on the topic', async (t) => {
-    for (const [what, after] of [['the first event', busy[0]!.id], ['the last that is gone but one', busy.at(-12)!.id]] as const) {
+    for (const [what, after] of [
+      ['the first event', busy[0]!.id],
+      ['the last that is gone but one', busy.at(-12)!.id],
+    ] as const) {
       const stream = await openLive(t, streamUrl(hub, ['busy']), { token: bearer, lastEventId: after })
       t.equal(stream.all[0]?.type, 'fanfare.open')
       t.equal(stream.all[1]?.type, 'fanfare.gap', `after ${what}, before anything else`)
@@ -30,21 +34,35 @@ await t.test('whoever resumes where events have been trimmed is told so', async 
   await t.test('on a pattern that matches it', async (t) => {
     const stream = await openLive(t, streamUrl(hub, ['*']), { token: bearer, lastEventId: busy[0]!.id })
     t.match(await openGap(stream), { reason: 'expired', after: busy[0]!.id })
-    const still = inLogOrder([...retained, ...published.filter(({ topic, id }) => topic === 'quiet' && sequence(id) > sequence(busy[0]!.id))])
+    const still = inLogOrder([
+      ...retained,
+      ...published.filter(({ topic, id }) => topic === 'quiet' && sequence(id) > sequence(busy[0]!.id)),
+    ])
     t.equal(difference(stream.events, due(still, ['*'])), 'none')
   })
 
   await t.test('but not where nothing is missing', async (t) => {
-    for (const [topic, after] of [['busy', busy.at(-11)!.id], ['busy', busy.at(-1)!.id], ['quiet', published[0]!.id], ['nobody.here', busy[0]!.id]] as const) {
+    for (const [topic, after] of [
+      ['busy', busy.at(-11)!.id],
+      ['busy', busy.at(-1)!.id],
+      ['quiet', published[0]!.id],
+      ['nobody.here', busy[0]!.id],
+    ] as const) {
       const stream = await openLive(t, streamUrl(hub, [topic]), { token: bearer, lastEventId: after })
-      t.notOk(stream.all.some(({ type }) => type === 'fanfare.gap'), `${topic} after ${after}`)
+      t.notOk(
+        stream.all.some(({ type }) => type === 'fanfare.gap'),
+        `${topic} after ${after}`,
+      )
     }
   })
 
   await t.test('in history as well', async (t) => {
     const { body } = await history(hub, 'busy', `after=${busy[0]!.id}`, bearer)
     t.match(body.gap, { reason: 'expired', oldest: retained[0]!.id })
-    t.strictSame(body.events.map(({ id }) => id), retained.map(({ id }) => id))
+    t.strictSame(
+      body.events.map(({ id }) => id),
+      retained.map(({ id }) => id),
+    )
     t.equal((await history(hub, 'busy', `after=${retained[0]!.id}`, bearer)).body.gap, null)
   })
 })
@@ -92,7 +110,10 @@ await t.test('a client that has read nothing yet has no gap', async (t) => {
     await publish(hub, 'news', { data: 2 }, bearer)
     await stream.count(1)
     t.equal(stream.ids[0]?.id, id, 'it starts at the head')
-    t.strictSame(stream.all.filter(({ type }) => type === 'fanfare.gap'), [])
+    t.strictSame(
+      stream.all.filter(({ type }) => type === 'fanfare.gap'),
+      [],
+    )
     stream.destroy()
   }
 })
@@ -132,7 +153,12 @@ await t.test('a reader that falls so far behind that events are trimmed is told 
 })
 
 await t.test('readers that come to an empty log take nothing from those who come later', async (t) => {
-  for (const query of [{ replay: 'all' }, { replay: '10' }, { lastEventId: 'garbage' }, { lastEventId: 'aaaaaaaa-7' }]) {
+  for (const query of [
+    { replay: 'all' },
+    { replay: '10' },
+    { lastEventId: 'garbage' },
+    { lastEventId: 'aaaaaaaa-7' },
+  ]) {
     const hub = await startHub(t)
     const bearer = anyTopic()
     const url = streamUrl(hub, ['list'], query)
@@ -142,7 +168,8 @@ await t.test('readers that come to an empty log take nothing from those who come
       log.push({ ...(await publish(hub, 'list', { data: n }, bearer)), data: String(n) })
       const late = await openLive(t, url, { token: bearer })
       t.equal(difference(late.events, due(log, ['list'])), 'none', `${JSON.stringify(query)} after ${n + 1} events`)
-      if ('lastEventId' in query) t.match(await openGap(late), { oldest: log[0]!.id }, 'the gap ends at the first event')
+      if ('lastEventId' in query)
+        t.match(await openGap(late), { oldest: log[0]!.id }, 'the gap ends at the first event')
       await early.count(log.length)
       t.equal(difference(early.events, due(log, ['list'])), 'none', 'the first reader as well')
     }

@@ -29,8 +29,16 @@ await t.test('nobody receives an event of a topic that the token does not grant'
       return { asked, stream }
     }),
   )
-  const log = await publishConcurrently(hub, { publishers: PUBLISHERS, each: 60, topics, random: random(8), token: publisher })
-  const last = await Promise.all(topics.map(async (topic) => ({ ...(await publish(hub, topic, { data: 'end' }, publisher)), data: '"end"' })))
+  const log = await publishConcurrently(hub, {
+    publishers: PUBLISHERS,
+    each: 60,
+    topics,
+    random: random(8),
+    token: publisher,
+  })
+  const last = await Promise.all(
+    topics.map(async (topic) => ({ ...(await publish(hub, topic, { data: 'end' }, publisher)), data: '"end"' })),
+  )
   log.push(...inLogOrder(last))
   for (const { asked, stream } of readers) {
     const expected = due(log, asked)
@@ -40,7 +48,16 @@ await t.test('nobody receives an event of a topic that the token does not grant'
 
   await t.test('and what is not covered whole is refused by its name', async (t) => {
     const bearer = token({ sub: 'u1', subscribe: ['shop1.*.*', 'users.{sub}.inbox', 'open.**'] })
-    for (const topic of ['shop2.orders.2', 'users.u2.inbox', 'users.{sub}.inbox', 'shop1.**', '*.orders.1', '**', 'open', 'users.*.inbox']) {
+    for (const topic of [
+      'shop2.orders.2',
+      'users.u2.inbox',
+      'users.{sub}.inbox',
+      'shop1.**',
+      '*.orders.1',
+      '**',
+      'open',
+      'users.*.inbox',
+    ]) {
       const headers = { accept: 'text/event-stream', authorization: `Bearer ${bearer}` }
       const answer = await request<{ detail?: string }>(streamUrl(hub, [topic]), { headers })
       if (topic.includes('{')) t.equal(answer.status, 400, `${topic} is no pattern to ask for`)
@@ -63,7 +80,10 @@ await t.test('nobody receives an event of a topic that the token does not grant'
     t.equal((await history(hub, '**', 'last=10', bearer)).status, 403)
     const { status, body } = await history(hub, 'shop1.orders.*', 'last=1000', bearer)
     t.equal(status, 200)
-    t.strictSame(body.events.map(({ id }) => id), log.filter(({ topic }) => matches(['shop1.orders.*'], topic)).map(({ id }) => id))
+    t.strictSame(
+      body.events.map(({ id }) => id),
+      log.filter(({ topic }) => matches(['shop1.orders.*'], topic)).map(({ id }) => id),
+    )
   })
 })
 
@@ -102,25 +122,48 @@ await t.test('a stream ends within a second of its token’s expiry', async (t) 
   t.notOk(forever.isClosed, 'a token without expiry goes on')
 
   const headers = { authorization: `Bearer ${expiring(0, expiries[0]!)}`, 'content-type': 'application/json' }
-  const resumed = await request(streamUrl(hub, ['news']), { headers: { ...headers, 'last-event-id': streams[0]!.stream.lastId! } })
+  const resumed = await request(streamUrl(hub, ['news']), {
+    headers: { ...headers, 'last-event-id': streams[0]!.stream.lastId! },
+  })
   t.equal(resumed.status, 401, 'the token that was good before is checked again when a client resumes')
-  t.equal((await request(streamUrl(hub, ['news']), { method: 'POST', headers, body: '{"data":1}' })).status, 401, 'and when it publishes')
+  t.equal(
+    (await request(streamUrl(hub, ['news']), { method: 'POST', headers, body: '{"data":1}' })).status,
+    401,
+    'and when it publishes',
+  )
 })
 
-await t.test('a stream never lives beyond the exp of its token, though the tolerance for clocks accepts that', async (t) => {
-  const TOLERANCE = 5
-  const hub = await startHub(t, { FANFARE_CLOCK_TOLERANCE: `${TOLERANCE}s` })
-  const exp = Math.ceil(Date.now() / 1_000) + 1
-  const bearer = token({ sub: 'ann', subscribe: ['**'], exp })
-  const endOf = async (stream: Awaited<ReturnType<typeof openLive>>, due: number, what: string): Promise<void> => {
-    const closed = performance.timeOrigin + (await within(stream.closed, () => stream.describe()))
-    t.ok(closed >= due * 1_000 - 50 && closed <= due * 1_000 + 1_000 + LAG, `${what}: ${Math.round(closed - due * 1_000)} ms after it`)
-    t.strictSame(JSON.parse(stream.all.at(-1)!.data), { reason: 'expired' })
-  }
-  await endOf(await openLive(t, streamUrl(hub, ['news']), { token: bearer }), exp, 'a stream that was open ends at the exp')
-  const later = await openStream(t, streamUrl(hub, ['news']), { token: bearer })
-  await within(later.closed, () => later.describe())
-  t.strictSame(later.all.map(({ type }) => type), ['fanfare.open', 'fanfare.close'], 'one that is opened later ends at once')
-  await poll(async () => (Date.now() >= (exp + TOLERANCE) * 1_000 ? true : undefined), () => 'the tolerance does not end')
-  t.equal((await request(streamUrl(hub, ['news']), { headers: { authorization: `Bearer ${bearer}` } })).status, 401)
-})
+await t.test(
+  'a stream never lives beyond the exp of its token, though the tolerance for clocks accepts that',
+  async (t) => {
+    const TOLERANCE = 5
+    const hub = await startHub(t, { FANFARE_CLOCK_TOLERANCE: `${TOLERANCE}s` })
+    const exp = Math.ceil(Date.now() / 1_000) + 1
+    const bearer = token({ sub: 'ann', subscribe: ['**'], exp })
+    const endOf = async (stream: Awaited<ReturnType<typeof openLive>>, due: number, what: string): Promise<void> => {
+      const closed = performance.timeOrigin + (await within(stream.closed, () => stream.describe()))
+      t.ok(
+        closed >= due * 1_000 - 50 && closed <= due * 1_000 + 1_000 + LAG,
+        `${what}: ${Math.round(closed - due * 1_000)} ms after it`,
+      )
+      t.strictSame(JSON.parse(stream.all.at(-1)!.data), { reason: 'expired' })
+    }
+    await endOf(
+      await openLive(t, streamUrl(hub, ['news']), { token: bearer }),
+      exp,
+      'a stream that was open ends at the exp',
+    )
+    const later = await openStream(t, streamUrl(hub, ['news']), { token: bearer })
+    await within(later.closed, () => later.describe())
+    t.strictSame(
+      later.all.map(({ type }) => type),
+      ['fanfare.open', 'fanfare.close'],
+      'one that is opened later ends at once',
+    )
+    await poll(
+      async () => (Date.now() >= (exp + TOLERANCE) * 1_000 ? true : undefined),
+      () => 'the tolerance does not end',
+    )
+    t.equal((await request(streamUrl(hub, ['news']), { headers: { authorization: `Bearer ${bearer}` } })).status, 401)
+  },
+)

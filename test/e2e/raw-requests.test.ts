@@ -1,4 +1,7 @@
-/** Bytes on a socket that are not, or not quite, an HTTP request: each is refused and closed, and nothing of it is published. */
+/**
+ * Bytes on a socket that are not, or not quite, an HTTP request: each is refused and closed, and nothing of it is
+ * published.
+ */
 import net from 'node:net'
 import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.js'
@@ -12,7 +15,14 @@ const PATIENCE = { head: 300, body: 400 }
 const PACE = 40
 
 async function start(t: Test) {
-  const app = await buildApp({ nativeSockets: NATIVE_SOCKETS, log: 'memory', jwtSecret: SECRET, timeouts: PATIENCE, uploadIdle: PATIENCE.body, corsOrigins: ['https://app.example'] })
+  const app = await buildApp({
+    nativeSockets: NATIVE_SOCKETS,
+    log: 'memory',
+    jwtSecret: SECRET,
+    timeouts: PATIENCE,
+    uploadIdle: PATIENCE.body,
+    corsOrigins: ['https://app.example'],
+  })
   t.teardown(() => app.close())
   const port = Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port)
 
@@ -21,16 +31,23 @@ async function start(t: Test) {
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     t.teardown(() => void socket.destroy())
     let answer = ''
-    socket.setEncoding('latin1').on('data', (text: string) => void (answer += text)).on('error', () => undefined)
+    socket
+      .setEncoding('latin1')
+      .on('data', (text: string) => void (answer += text))
+      .on('error', () => undefined)
     let next = 0
     socket.on('end', () => {
-      if (next >= parts.length) socket.end() // who still has something to send does not care that the other side has ended
+      // who still has something to send does not care that the other side has ended
+      if (next >= parts.length) socket.end()
     })
     const timer = setInterval(() => {
       if (next < parts.length) socket.write(parts[next++]!)
     }, pace)
     try {
-      await within(new Promise((resolve) => socket.once('close', resolve)), () => `the connection is not closed: ${JSON.stringify(parts[0])} ${answer}`)
+      await within(
+        new Promise((resolve) => socket.once('close', resolve)),
+        () => `the connection is not closed: ${JSON.stringify(parts[0])} ${answer}`,
+      )
     } finally {
       clearInterval(timer)
     }
@@ -103,18 +120,30 @@ await t.test('a request that comes byte by byte is not waited for', async (t) =>
   const slow: Record<string, [parts: string[], status: number]> = {
     'nothing at all': [[], 408],
     'a head': [drip('GET /status HTTP/1.1\r\nx: '), 408],
-    'the head of a second request': [drip('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\nGET /status HTTP/1.1\r\nx: '), 200],
+    'the head of a second request': [
+      drip('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\nGET /status HTTP/1.1\r\nx: '),
+      200,
+    ],
     'a body': [drip(`${JSON_HEAD}content-length: 10000\r\n\r\n`), 408],
     'a body in chunks': [drip(`${JSON_HEAD}transfer-encoding: chunked\r\n\r\n`, '1\r\na\r\n'), 408],
     'a line': [drip(lines, '1\r\na\r\n'), 408],
     'lines without a token': [drip(lines.replace(/authorization.*?\r\n/, ''), '1\r\n\n\r\n'), 401],
-    'what follows a refusal': [drip(`${JSON_HEAD.replace(/Bearer .*?\r\n/, 'Bearer x\r\n')}content-length: 10000\r\n\r\n`), 401],
+    'what follows a refusal': [
+      drip(`${JSON_HEAD.replace(/Bearer .*?\r\n/, 'Bearer x\r\n')}content-length: 10000\r\n\r\n`),
+      401,
+    ],
     'what nobody asked for': [drip('GET /health/live HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n'), 200],
   }
-  await Promise.all(Object.entries(slow).map(async ([what, [parts, status]]) => {
-    const began = performance.now()
-    t.match(await send(parts, PACE), new RegExp(`^HTTP/1\\.1 ${status} `), `${what}: closed after ${Math.round(performance.now() - began)} ms`)
-  }))
+  await Promise.all(
+    Object.entries(slow).map(async ([what, [parts, status]]) => {
+      const began = performance.now()
+      t.match(
+        await send(parts, PACE),
+        new RegExp(`^HTTP/1\\.1 ${status} `),
+        `${what}: closed after ${Math.round(performance.now() - began)} ms`,
+      )
+    }),
+  )
   t.equal(app.fanfareHub.head, 0)
 })
 
@@ -127,20 +156,37 @@ await t.test('a pipe of lines lives on, and so does a stream', async (t) => {
   stream.write(`GET /topics/a/events HTTP/1.1\r\n${HEAD}\r\n`)
   const line = '{"topic":"a","data":1}\n'
   const parts = Array.from({ length: 20 }, () => `${line.length.toString(16)}\r\n${line}\r\n`)
-  const answer = await send([`POST /events HTTP/1.1\r\n${HEAD}connection: close\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`, ...parts, '0\r\n\r\n'], 2 * PACE)
-  t.match(answer, /^HTTP\/1\.1 200 .*"accepted":20/s, `an upload of ${(parts.length * 2 * PACE) / PATIENCE.body} times the time in which something has to come`)
+  const answer = await send(
+    [
+      `POST /events HTTP/1.1\r\n${HEAD}connection: close\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`,
+      ...parts,
+      '0\r\n\r\n',
+    ],
+    2 * PACE,
+  )
+  t.match(
+    answer,
+    /^HTTP\/1\.1 200 .*"accepted":20/s,
+    `an upload of ${(parts.length * 2 * PACE) / PATIENCE.body} times the time in which something has to come`,
+  )
   t.equal(stream.destroyed, false)
-  await within(new Promise<void>((resolve) => {
-    const look = () => (read.split('data: 1\n').length > 20 ? resolve() : setImmediate(look))
-    look()
-  }), () => read)
+  await within(
+    new Promise<void>((resolve) => {
+      const look = () => (read.split('data: 1\n').length > 20 ? resolve() : setImmediate(look))
+      look()
+    }),
+    () => read,
+  )
   t.equal(app.fanfareHub.connections.size, 1)
 })
 
 await t.test('a request of HTTP/1.1 has one header Host', async (t) => {
   const { send } = await start(t)
   const tail = 'connection: close\r\norigin: https://app.example\r\n\r\n'
-  for (const [what, hosts] of [['none', ''], ['two', 'host: a\r\nHost: b\r\n']] as const) {
+  for (const [what, hosts] of [
+    ['none', ''],
+    ['two', 'host: a\r\nHost: b\r\n'],
+  ] as const) {
     for (const path of ['/status', '/topics/a/events', '/nothing']) {
       const answer = await send([`GET ${path} HTTP/1.1\r\n${hosts}${tail}`])
       t.match(answer, /^HTTP\/1\.1 400 /, `${what}: ${path}`)
@@ -154,7 +200,18 @@ await t.test('a request of HTTP/1.1 has one header Host', async (t) => {
   for (const host of ['a b', 'a/b', '[::1', '::1', 'a@b', 'a:b', '[::1]x', 'a,b:80:80', 'a"b', 'h\u00fc']) {
     t.match(await send([`GET /status HTTP/1.1\r\nhost: ${host}\r\n${tail}`]), /^HTTP\/1\.1 400 [^]*names no host/, host)
   }
-  for (const host of ['a', 'a.example:8080', '127.0.0.1:80', '[::1]:80', '[::1]', 'a:', '', 'xn--bcher-kva.example', 'a_b', '%41']) {
+  for (const host of [
+    'a',
+    'a.example:8080',
+    '127.0.0.1:80',
+    '[::1]:80',
+    '[::1]',
+    'a:',
+    '',
+    'xn--bcher-kva.example',
+    'a_b',
+    '%41',
+  ]) {
     t.match(await send([`GET /status HTTP/1.1\r\nhost: ${host}\r\n${tail}`]), /^HTTP\/1\.1 200 /, host)
   }
 })

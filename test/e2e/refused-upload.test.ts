@@ -20,9 +20,15 @@ await t.test('what follows a refused upload on its connection is answered, or th
       socket.on('error', () => undefined)
       socket.once('close', () => resolve('and the connection is closed'))
     })
-    socket.write(`POST /events HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer ${anyTopic()}\r\ncontent-type: application/x-ndjson\r\ncontent-length: ${lines.length}\r\n\r\n${lines}`)
+    socket.write(
+      `POST /events HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer ${anyTopic()}\r\ncontent-type: application/x-ndjson\r\ncontent-length: ${lines.length}\r\n\r\n${lines}`,
+    )
     socket.write('GET /health/live HTTP/1.1\r\nhost: hub\r\n\r\n')
-    const after = await within(done, () => `after the refusal of ${lines.length} bytes the next request on the connection is not answered, and it is not closed: ${answers}`)
+    const after = await within(
+      done,
+      () =>
+        `after the refusal of ${lines.length} bytes the next request on the connection is not answered, and it is not closed: ${answers}`,
+    )
     t.match(answers, /^HTTP\/1\.1 400 /, `${lines.length} bytes are refused, ${after}`)
   }
 })

@@ -15,15 +15,22 @@ for (const durability of ['sync', 'commit']) {
     const settings = { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DURABILITY: durability, FANFARE_DRAIN: '200ms' }
     const log: Logged[] = []
     const fill = async (hub: Hub, name: string): Promise<void> => {
-      const events = ['orders.1', 'orders.2', 'users.1', 'orders.1'].map((topic, n) => ({ topic, data: `${name} ${n}` }))
+      const events = ['orders.1', 'orders.2', 'users.1', 'orders.1'].map((topic, n) => ({
+        topic,
+        data: `${name} ${n}`,
+      }))
       const published = await publishBatch(hub, events, bearer)
       log.push(...published.map(({ id, topic }, n) => ({ id, topic, data: JSON.stringify(events[n]!.data) })))
     }
 
     const first = await startHub(t, settings)
-    const streams = await Promise.all(SELECTIONS.map((topics) => openLive(t, streamUrl(first, topics), { token: bearer })))
+    const streams = await Promise.all(
+      SELECTIONS.map((topics) => openLive(t, streamUrl(first, topics), { token: bearer })),
+    )
     await fill(first, 'before')
-    await Promise.all(streams.map((stream, n) => stream.until(() => stream.events.length === due(log, SELECTIONS[n]!).length)))
+    await Promise.all(
+      streams.map((stream, n) => stream.until(() => stream.events.length === due(log, SELECTIONS[n]!).length)),
+    )
     const once = await publish(first, 'users.2', { data: 1, id: 'once' }, bearer)
     log.push({ ...once, data: '1' })
     t.equal(await first.stop(), 0)
@@ -31,9 +38,20 @@ for (const durability of ['sync', 'commit']) {
     for (const stream of streams) t.match(stream.all.at(-1), { type: 'fanfare.close', data: '{"reason":"drain"}' })
 
     const second = await startHub(t, settings)
-    t.strictSame(await post(`${second.url}/topics/users.2/events`, { data: 1, id: 'once' }, bearer).then(({ status, body }) => [status, (body as Published).id]), [200, once.id], 'publisher ids are remembered')
+    t.strictSame(
+      await post(`${second.url}/topics/users.2/events`, { data: 1, id: 'once' }, bearer).then(({ status, body }) => [
+        status,
+        (body as Published).id,
+      ]),
+      [200, once.id],
+      'publisher ids are remembered',
+    )
     await fill(second, 'after')
-    t.strictSame(log.map(({ id }) => sequence(id)), log.map((_, n) => n + 1), 'sequences go on')
+    t.strictSame(
+      log.map(({ id }) => sequence(id)),
+      log.map((_, n) => n + 1),
+      'sequences go on',
+    )
     t.equal(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'in the same epoch')
 
     for (const [n, topics] of SELECTIONS.entries()) {
@@ -44,7 +62,10 @@ for (const durability of ['sync', 'commit']) {
       const replayed = await openLive(t, streamUrl(second, topics, { replay: 'all' }), { token: bearer })
       t.equal(difference(replayed.events, due(log, topics)), 'none', 'all of it can be replayed')
     }
-    const future = await openLive(t, streamUrl(second, ['orders.1']), { token: bearer, lastEventId: `${once.id.split('-')[0]!}-${log.length + 1}` })
+    const future = await openLive(t, streamUrl(second, ['orders.1']), {
+      token: bearer,
+      lastEventId: `${once.id.split('-')[0]!}-${log.length + 1}`,
+    })
     t.match(JSON.parse(future.all[1]!.data), { reason: 'future' }, 'a cursor beyond the head is recognised')
   })
 }
@@ -53,15 +74,23 @@ await t.test('what has been trimmed is known after a restart', async (t) => {
   const settings = { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_RETAIN_EVENTS: '5', FANFARE_DRAIN: '100ms' }
   const first = await startHub(t, settings)
   const log: Logged[] = []
-  for (let n = 0; n < 20; n++) log.push({ ...(await publish(first, n % 4 === 0 ? 'quiet' : 'busy', { data: n }, bearer)), data: String(n) })
+  for (let n = 0; n < 20; n++)
+    log.push({ ...(await publish(first, n % 4 === 0 ? 'quiet' : 'busy', { data: n }, bearer)), data: String(n) })
   t.equal(await first.stop(), 0)
   const hub = await startHub(t, settings)
   const busy = inLogOrder(log).filter(({ topic }) => topic === 'busy')
   const stale = await openLive(t, streamUrl(hub, ['busy']), { token: bearer, lastEventId: busy[0]!.id })
   t.match(JSON.parse(stale.all[1]!.data), { reason: 'expired', oldest: busy.at(-5)!.id })
   t.equal(difference(stale.events, due(busy.slice(-5), ['busy'])), 'none')
-  for (const [topic, after] of [['busy', busy.at(-6)!.id], ['quiet', log[0]!.id]] as const) {
-    t.strictSame(told(await openLive(t, streamUrl(hub, [topic]), { token: bearer, lastEventId: after })), ['fanfare.open', 'fanfare.live'], `no gap of ${topic}`)
+  for (const [topic, after] of [
+    ['busy', busy.at(-6)!.id],
+    ['quiet', log[0]!.id],
+  ] as const) {
+    t.strictSame(
+      told(await openLive(t, streamUrl(hub, [topic]), { token: bearer, lastEventId: after })),
+      ['fanfare.open', 'fanfare.live'],
+      `no gap of ${topic}`,
+    )
   }
   t.equal((await history(hub, 'quiet', 'limit=10', bearer)).body.events.length, 5)
 })
@@ -88,7 +117,10 @@ await t.test('a hub that is killed while it starts leaves a folder that the next
   for (const after of [150, 250, 350, 450, 600, 900]) await hub.startAndKill(after)
   await hub.start()
   const stream = await openLive(t, streamUrl(hub, ['a'], { replay: 'all' }), { token: bearer })
-  t.strictSame(stream.events.map((event) => event.id), [id])
+  t.strictSame(
+    stream.events.map((event) => event.id),
+    [id],
+  )
 })
 
 /** The hub's own events on a stream. */

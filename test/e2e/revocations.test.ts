@@ -12,7 +12,8 @@ const UNTIL = '2999-01-01T00:00:00.000Z'
 const LAG = 250
 const admin = token({ sub: 'root', admin: true })
 const publisher = token({ publish: ['**'] })
-const user = (sub: string, jti?: string) => token({ sub, subscribe: ['**'], publish: ['**'], ...(jti === undefined ? {} : { jti }) })
+const user = (sub: string, jti?: string) =>
+  token({ sub, subscribe: ['**'], publish: ['**'], ...(jti === undefined ? {} : { jti }) })
 const bob = user('bob')
 
 interface Revocation {
@@ -48,10 +49,16 @@ await t.test("a subject's streams end within a second, however they were opened,
   const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: user('ann') })).body
   const [mine, others] = await Promise.all([
     Promise.all([
-      openLive(t, streamUrl(hub, ['a']), { token: user('ann') }), openLive(t, streamUrl(hub, ['a', 'b.*']), { token: user('ann', 'j1') }), openLive(t, streamUrl(hub, ['a'], { ticket })),
+      openLive(t, streamUrl(hub, ['a']), { token: user('ann') }),
+      openLive(t, streamUrl(hub, ['a', 'b.*']), { token: user('ann', 'j1') }),
+      openLive(t, streamUrl(hub, ['a'], { ticket })),
       openLive(t, streamUrl(hub, ['a']), { headers: { cookie: `fanfare_token=${user('ann')}` } }),
     ]),
-    Promise.all([bob, token({ subscribe: ['a'] }), token({ sub: 'ann.b', subscribe: ['a'] })].map((bearer) => openLive(t, streamUrl(hub, ['a']), { token: bearer }))),
+    Promise.all(
+      [bob, token({ subscribe: ['a'] }), token({ sub: 'ann.b', subscribe: ['a'] })].map((bearer) =>
+        openLive(t, streamUrl(hub, ['a']), { token: bearer }),
+      ),
+    ),
   ])
   const before = performance.now()
   t.equal((await revoke(hub, { subject: 'ann', until: UNTIL })).status, 201)
@@ -64,7 +71,7 @@ await t.test("a subject's streams end within a second, however they were opened,
   for (const stream of others) await stream.until(() => stream.lastId === id)
 })
 
-await t.test("a stream that is not being read ends as well", async (t) => {
+await t.test('a stream that is not being read ends as well', async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: user('sam') })
   const id = String(stream.headers['fanfare-connection'])
   stream.pause()
@@ -79,17 +86,40 @@ await t.test('its tokens are refused in every place and for everything, also new
   await revoke(hub, { subject: 'cleo', until: UNTIL })
   await isRevoked(t, page(hub, user('cleo')), 'history')
   await isRevoked(t, page(hub, user('cleo', 'new')), 'a new one')
-  await isRevoked(t, send({ url: '' }, 'GET', streamUrl(hub, ['a']), { token: user('cleo'), headers: { accept: 'text/event-stream' } }), 'a stream')
-  await isRevoked(t, send({ url: '' }, 'GET', streamUrl(hub, ['a'], { ticket }), { headers: { accept: 'text/event-stream' } }), 'by ticket')
-  await isRevoked(t, send({ url: '' }, 'GET', streamUrl(hub, ['a']), { session: user('cleo'), headers: { accept: 'text/event-stream' } }), 'by cookie')
-  for (const [method, path, body] of [['POST', '/topics/a/events', { data: 1 }], ['POST', '/tickets'], ['POST', '/sessions'], ['GET', '/topics'], ['GET', '/connections/x']] as const) {
+  await isRevoked(
+    t,
+    send({ url: '' }, 'GET', streamUrl(hub, ['a']), { token: user('cleo'), headers: { accept: 'text/event-stream' } }),
+    'a stream',
+  )
+  await isRevoked(
+    t,
+    send({ url: '' }, 'GET', streamUrl(hub, ['a'], { ticket }), { headers: { accept: 'text/event-stream' } }),
+    'by ticket',
+  )
+  await isRevoked(
+    t,
+    send({ url: '' }, 'GET', streamUrl(hub, ['a']), {
+      session: user('cleo'),
+      headers: { accept: 'text/event-stream' },
+    }),
+    'by cookie',
+  )
+  for (const [method, path, body] of [
+    ['POST', '/topics/a/events', { data: 1 }],
+    ['POST', '/tickets'],
+    ['POST', '/sessions'],
+    ['GET', '/topics'],
+    ['GET', '/connections/x'],
+  ] as const) {
     await isRevoked(t, send(hub, method, path, { token: user('cleo'), body }), `${method} ${path}`)
   }
   t.equal((await page(hub, bob)).status, 200, "but nobody else's")
 })
 
 await t.test('or one token, by its jti', async (t) => {
-  const [one, other] = await Promise.all(['j1', 'j2'].map((jti) => openLive(t, streamUrl(hub, ['a']), { token: user('dora', jti) })))
+  const [one, other] = await Promise.all(
+    ['j1', 'j2'].map((jti) => openLive(t, streamUrl(hub, ['a']), { token: user('dora', jti) })),
+  )
   const { status, body } = await revoke(hub, { jti: 'j1', until: '2999-01-01T01:00:00+01:00' })
   t.equal(status, 201)
   t.strictSame(body, { id: body.id, jti: 'j1', until: UNTIL })
@@ -101,7 +131,8 @@ await t.test('or one token, by its jti', async (t) => {
 
 await t.test('what counts is the token that a stream has now', async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: user('eric', 'old') })
-  const renew = (jti: string) => send(hub, 'PUT', `/connections/${String(stream.headers['fanfare-connection'])}/token`, { token: user('eric', jti) })
+  const renew = (jti: string) =>
+    send(hub, 'PUT', `/connections/${String(stream.headers['fanfare-connection'])}/token`, { token: user('eric', jti) })
   t.equal((await renew('new')).status, 200)
   await revoke(hub, { jti: 'old', until: UNTIL })
   const { id } = await publish(hub, 'a', { data: 1 }, publisher)
@@ -116,7 +147,10 @@ await t.test('until then, and not longer', async (t) => {
   t.equal((await revoke(hub, { subject: 'fred', until: new Date(until).toISOString() })).status, 201)
   await isRevoked(t, page(hub, user('fred')), 'before')
   t.equal((await list(hub, 'fred')).length, 1)
-  await poll(async () => ((await page(hub, user('fred'))).status === 200 ? true : undefined), () => 'it goes on')
+  await poll(
+    async () => ((await page(hub, user('fred'))).status === 200 ? true : undefined),
+    () => 'it goes on',
+  )
   t.ok(Date.now() >= until, `${Date.now() - until} ms after its end`)
   t.strictSame(await list(hub, 'fred'), [], 'it is not shown any more')
   await openLive(t, streamUrl(hub, ['a']), { token: user('fred') })
@@ -153,8 +187,15 @@ await t.test('they survive a restart and a kill, and so does lifting them', asyn
 
 await t.test('they are for admins', async (t) => {
   const { id } = (await revoke(hub, { subject: 'eve', until: UNTIL })).body
-  for (const [method, path, body] of [['POST', '/revocations', { subject: 'bob', until: UNTIL }], ['GET', '/revocations'], ['DELETE', `/revocations/${id}`]] as const) {
-    t.match(checkProblem(t, await send(hub, method, path, { token: user('hugo'), body }), 403, method).detail, /"admin": true/)
+  for (const [method, path, body] of [
+    ['POST', '/revocations', { subject: 'bob', until: UNTIL }],
+    ['GET', '/revocations'],
+    ['DELETE', `/revocations/${id}`],
+  ] as const) {
+    t.match(
+      checkProblem(t, await send(hub, method, path, { token: user('hugo'), body }), 403, method).detail,
+      /"admin": true/,
+    )
     t.equal(checkProblem(t, await send(hub, method, path, { body }), 401, method).code, 'missing-token')
   }
   t.match(await list(hub, 'eve'), [{ id }])
@@ -169,9 +210,18 @@ await t.test('an admin may be revoked as well, with their own token', async (t) 
 
 await t.test('what is no revocation is refused', async (t) => {
   const bodies: object[] = [
-    {}, { until: UNTIL }, { subject: 'ivan' }, { subject: 'ivan', jti: 'j1', until: UNTIL }, { subject: '', until: UNTIL }, { subject: 'ivan', until: UNTIL, more: 1 },
-    { subject: 'ivan', until: '2000-01-01T00:00:00Z' }, { subject: 'ivan', until: 'tomorrow' }, { subject: 'ivan', until: '2999-01-01' }, { subject: 'ivan', until: 4_000_000_000 },
+    {},
+    { until: UNTIL },
+    { subject: 'ivan' },
+    { subject: 'ivan', jti: 'j1', until: UNTIL },
+    { subject: '', until: UNTIL },
+    { subject: 'ivan', until: UNTIL, more: 1 },
+    { subject: 'ivan', until: '2000-01-01T00:00:00Z' },
+    { subject: 'ivan', until: 'tomorrow' },
+    { subject: 'ivan', until: '2999-01-01' },
+    { subject: 'ivan', until: 4_000_000_000 },
   ]
-  for (const body of bodies) t.equal(checkProblem(t, await revoke(hub, body), 400, JSON.stringify(body)).code, 'invalid-request')
+  for (const body of bodies)
+    t.equal(checkProblem(t, await revoke(hub, body), 400, JSON.stringify(body)).code, 'invalid-request')
   t.strictSame(await list(hub, 'ivan'), [])
 })

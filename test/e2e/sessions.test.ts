@@ -1,4 +1,6 @@
-/** Sessions, a token in a cookie, over real sockets. What a browser makes of them: test/browser/event-source.test.ts. */
+/**
+ * Sessions, a token in a cookie, over real sockets. What a browser makes of them: test/browser/event-source.test.ts.
+ */
 import { parseSetCookie, type SetCookie } from 'cookie'
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
@@ -21,39 +23,58 @@ function cookieOf(t: Test, { headers }: Answer): SetCookie {
   return parseSetCookie(header ?? '')
 }
 
-async function login(t: Test, { url }: Pick<Hub, 'url'>, bearer: string, headers: Record<string, string> = {}): Promise<SetCookie> {
+async function login(
+  t: Test,
+  { url }: Pick<Hub, 'url'>,
+  bearer: string,
+  headers: Record<string, string> = {},
+): Promise<SetCookie> {
   const answer = await send({ url }, 'POST', '/sessions', { token: bearer, headers })
   t.match(answer, { status: 204, body: '' })
   return cookieOf(t, answer)
 }
 
 const hub = await startHub(t)
-const listed = await startHub(t, { FANFARE_CORS_ORIGINS: `${ORIGIN}, http://localhost:8080`, FANFARE_QUERY_TOKEN: 'true' })
+const listed = await startHub(t, {
+  FANFARE_CORS_ORIGINS: `${ORIGIN}, http://localhost:8080`,
+  FANFARE_QUERY_TOKEN: 'true',
+})
 const anywhere = await startHub(t, { FANFARE_CORS_ORIGINS: '*', FANFARE_TRUST_PROXY: '1' })
 
 await t.test('POST /sessions answers 204 and puts the token into a cookie that no script reads', async (t) => {
-  t.strictSame({ ...await login(t, hub, ann) }, { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, sameSite: 'lax' }, 'until the browser is closed, as the token has no end')
+  t.strictSame(
+    { ...(await login(t, hub, ann)) },
+    { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, sameSite: 'lax' },
+    'until the browser is closed, as the token has no end',
+  )
 })
 
-await t.test('Secure, and SameSite=None (partitioned) where pages of other origins are allowed, when the request came by TLS', async (t) => {
-  const tls = { 'x-forwarded-proto': 'https' }
-  const [own, proxied, elsewhere] = await Promise.all([
-    startHub(t, { FANFARE_TRUST_PROXY: 'true' }),
-    startHub(t, { FANFARE_TRUST_PROXY: '127.0.0.1', FANFARE_CORS_ORIGINS: ORIGIN }),
-    startHub(t, { FANFARE_TRUST_PROXY: '10.0.0.0/8', FANFARE_CORS_ORIGINS: ORIGIN }),
-  ])
-  const table: [what: string, hub: Hub, headers: Record<string, string>, expected: Partial<SetCookie>][] = [
-    ['no other origins', own, tls, { secure: true, sameSite: 'lax' }],
-    ['other origins', proxied, tls, { secure: true, sameSite: 'none', partitioned: true }],
-    ['every origin', anywhere, tls, { secure: true, sameSite: 'lax' }],
-    ['no TLS', proxied, {}, { sameSite: 'lax' }],
-    ['from a proxy that is not trusted', elsewhere, tls, { sameSite: 'lax' }],
-    ['from nobody who is trusted', listed, tls, { sameSite: 'lax' }],
-  ]
-  for (const [what, hub, headers, expected] of table) {
-    t.strictSame({ ...await login(t, hub, ann, headers) }, { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, ...expected }, what)
-  }
-})
+await t.test(
+  'Secure, and SameSite=None (partitioned) where pages of other origins are allowed, when the request came by TLS',
+  async (t) => {
+    const tls = { 'x-forwarded-proto': 'https' }
+    const [own, proxied, elsewhere] = await Promise.all([
+      startHub(t, { FANFARE_TRUST_PROXY: 'true' }),
+      startHub(t, { FANFARE_TRUST_PROXY: '127.0.0.1', FANFARE_CORS_ORIGINS: ORIGIN }),
+      startHub(t, { FANFARE_TRUST_PROXY: '10.0.0.0/8', FANFARE_CORS_ORIGINS: ORIGIN }),
+    ])
+    const table: [what: string, hub: Hub, headers: Record<string, string>, expected: Partial<SetCookie>][] = [
+      ['no other origins', own, tls, { secure: true, sameSite: 'lax' }],
+      ['other origins', proxied, tls, { secure: true, sameSite: 'none', partitioned: true }],
+      ['every origin', anywhere, tls, { secure: true, sameSite: 'lax' }],
+      ['no TLS', proxied, {}, { sameSite: 'lax' }],
+      ['from a proxy that is not trusted', elsewhere, tls, { sameSite: 'lax' }],
+      ['from nobody who is trusted', listed, tls, { sameSite: 'lax' }],
+    ]
+    for (const [what, hub, headers, expected] of table) {
+      t.strictSame(
+        { ...(await login(t, hub, ann, headers)) },
+        { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, ...expected },
+        what,
+      )
+    }
+  },
+)
 
 await t.test('it ends with the token: in the browser, for new requests, and for what is open', async (t) => {
   const exp = Math.floor(Date.now() / 1_000) + 2
@@ -64,27 +85,64 @@ await t.test('it ends with the token: in the browser, for new requests, and for 
   const stream = await openLive(t, streamUrl(hub, ['a']), { headers: { cookie: `fanfare_token=${session}` } })
   const closed = performance.timeOrigin + (await stream.closed)
   t.match(await stream.told('close'), { reason: 'expired' })
-  t.ok(closed >= exp * 1_000 - 50 && closed < exp * 1_000 + 1_250, `${Math.round(closed - exp * 1_000)} ms after the token`)
-  t.equal(checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session, headers: PAGE }), 401, 'after it').code, 'expired-token')
-  t.equal((await send(hub, 'POST', '/sessions', { token: session })).headers.getSetCookie().length, 0, 'nor is a session begun with it')
+  t.ok(
+    closed >= exp * 1_000 - 50 && closed < exp * 1_000 + 1_250,
+    `${Math.round(closed - exp * 1_000)} ms after the token`,
+  )
+  t.equal(
+    checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session, headers: PAGE }), 401, 'after it').code,
+    'expired-token',
+  )
+  t.equal(
+    (await send(hub, 'POST', '/sessions', { token: session })).headers.getSetCookie().length,
+    0,
+    'nor is a session begun with it',
+  )
 })
 
 await t.test('it authorises GET, with the grants of its token, and needs no origin for that', async (t) => {
   const headers = { cookie: `theme=dark; fanfare_token=${ann}` }
-  const streams = await Promise.all([openLive(t, streamUrl(hub, ['a']), { headers }), openLive(t, streamUrl(hub, ['a', 'b']), { headers: { ...headers, origin: 'https://evil.example' } })])
+  const streams = await Promise.all([
+    openLive(t, streamUrl(hub, ['a']), { headers }),
+    openLive(t, streamUrl(hub, ['a', 'b']), { headers: { ...headers, origin: 'https://evil.example' } }),
+  ])
   const { id } = await publish(hub, 'a', { data: 1 }, publisher)
   for (const stream of streams) await stream.until(() => stream.lastId === id)
-  t.match(await send(hub, 'GET', '/topics/a/events?last=1', { session: ann, headers: PAGE }), { status: 200, body: { events: [{ id }] } })
-  t.match(await send(hub, 'GET', `/connections/${String(streams[0].headers['fanfare-connection'])}`, { session: ann }), { status: 200, body: { subject: 'ann' } })
-  t.match(checkProblem(t, await send(hub, 'GET', '/topics/c/events', { session: ann, headers: { accept: 'text/event-stream' } }), 403, 'another topic').detail, /"c".*the cookie "fanfare_token"/)
-  t.equal(checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session: '', headers: PAGE }), 401, 'an empty one').code, 'missing-token')
+  t.match(await send(hub, 'GET', '/topics/a/events?last=1', { session: ann, headers: PAGE }), {
+    status: 200,
+    body: { events: [{ id }] },
+  })
+  t.match(
+    await send(hub, 'GET', `/connections/${String(streams[0].headers['fanfare-connection'])}`, { session: ann }),
+    { status: 200, body: { subject: 'ann' } },
+  )
+  t.match(
+    checkProblem(
+      t,
+      await send(hub, 'GET', '/topics/c/events', { session: ann, headers: { accept: 'text/event-stream' } }),
+      403,
+      'another topic',
+    ).detail,
+    /"c".*the cookie "fanfare_token"/,
+  )
+  t.equal(
+    checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session: '', headers: PAGE }), 401, 'an empty one')
+      .code,
+    'missing-token',
+  )
 })
 
 await t.test('what changes something needs an Origin on the list', async (t) => {
   const session = token({ sub: 'ann', subscribe: ['**'], publish: ['**'], admin: true })
-  const open = async () => `/connections/${String((await openLive(t, streamUrl(listed, ['a']), { token: session })).headers['fanfare-connection'])}`
+  const open = async () =>
+    `/connections/${String((await openLive(t, streamUrl(listed, ['a']), { token: session })).headers['fanfare-connection'])}`
   const own = await open()
-  const { body: { id } } = await send<{ id: string }>(listed, 'POST', '/revocations', { token: session, body: { subject: 'eve', until: '2999-01-01T00:00:00Z' } })
+  const {
+    body: { id },
+  } = await send<{ id: string }>(listed, 'POST', '/revocations', {
+    token: session,
+    body: { subject: 'eve', until: '2999-01-01T00:00:00Z' },
+  })
   const table: [method: string, path: string, allowed: number, sending?: Sending][] = [
     ['POST', '/topics/a/events', 201, { body: { data: 1 } }],
     ['POST', '/topics/a/events', 201, { body: 'text', headers: { 'content-type': 'text/plain' } }],
@@ -101,26 +159,66 @@ await t.test('what changes something needs an Origin on the list', async (t) => 
   ]
   for (const [method, path, allowed, sending] of table) {
     for (const origin of [undefined, 'https://evil.example', `${ORIGIN}:8443`, 'http://localhost', 'null', '*']) {
-      const { code, detail } = checkProblem(t, await send(listed, method, path, { ...sending, session, origin }), 403, `${method} ${path} from ${origin ?? 'nowhere'}`)
+      const { code, detail } = checkProblem(
+        t,
+        await send(listed, method, path, { ...sending, session, origin }),
+        403,
+        `${method} ${path} from ${origin ?? 'nowhere'}`,
+      )
       t.equal(code, 'foreign-origin')
       t.match(detail, /FANFARE_CORS_ORIGINS/)
     }
-    t.equal((await send(listed, method, path, { ...sending, session, origin: ORIGIN })).status, allowed, `${method} ${path} from an origin on the list`)
+    t.equal(
+      (await send(listed, method, path, { ...sending, session, origin: ORIGIN })).status,
+      allowed,
+      `${method} ${path} from an origin on the list`,
+    )
   }
-  for (const origin of ['http://localhost:8080', listed.url]) t.equal((await send(listed, 'POST', '/tickets', { session, origin })).status, 201, `${origin}, the second of the list and the hub's own`)
-  t.equal((await send(listed, 'POST', '/tickets', { token: session, session, origin: 'https://evil.example' })).status, 201, 'with the token in the header it may come from anywhere')
+  for (const origin of ['http://localhost:8080', listed.url])
+    t.equal(
+      (await send(listed, 'POST', '/tickets', { session, origin })).status,
+      201,
+      `${origin}, the second of the list and the hub's own`,
+    )
+  t.equal(
+    (await send(listed, 'POST', '/tickets', { token: session, session, origin: 'https://evil.example' })).status,
+    201,
+    'with the token in the header it may come from anywhere',
+  )
 })
 
 await t.test('"*" is no origin on the list', async (t) => {
-  for (const origin of [ORIGIN, '*']) t.equal(checkProblem(t, await send(anywhere, 'POST', '/topics/a/events', { session: ann, origin, body: { data: 1 } }), 403, origin).code, 'foreign-origin')
-  t.equal((await send(anywhere, 'GET', '/topics/a/events', { session: ann, origin: ORIGIN, headers: PAGE })).headers.get('access-control-allow-credentials'), null, 'and no page is given what a cookie reads')
+  for (const origin of [ORIGIN, '*'])
+    t.equal(
+      checkProblem(
+        t,
+        await send(anywhere, 'POST', '/topics/a/events', { session: ann, origin, body: { data: 1 } }),
+        403,
+        origin,
+      ).code,
+      'foreign-origin',
+    )
+  t.equal(
+    (await send(anywhere, 'GET', '/topics/a/events', { session: ann, origin: ORIGIN, headers: PAGE })).headers.get(
+      'access-control-allow-credentials',
+    ),
+    null,
+    'and no page is given what a cookie reads',
+  )
 })
 
 await t.test('DELETE /sessions clears it, whatever its token has become', async (t) => {
   for (const session of [ann, token({ ...grants, exp: 1 }), 'x']) {
     const answer = await send(listed, 'DELETE', '/sessions', { session, origin: ORIGIN })
     t.match(answer, { status: 204, body: '' })
-    t.match(cookieOf(t, answer), { name: 'fanfare_token', value: '', path: '/', maxAge: 0, httpOnly: true, sameSite: 'lax' })
+    t.match(cookieOf(t, answer), {
+      name: 'fanfare_token',
+      value: '',
+      path: '/',
+      maxAge: 0,
+      httpOnly: true,
+      sameSite: 'lax',
+    })
   }
   for (const origin of [undefined, 'https://evil.example']) {
     const answer = await send(listed, 'DELETE', '/sessions', { session: ann, origin })
@@ -133,7 +231,11 @@ await t.test('DELETE /sessions clears it, whatever its token has become', async 
 await t.test('it is begun with a token in the header, and with no other', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(listed, 'POST', '/tickets', { token: ann })).body
   const table: [sending: Sending, query: string, code: string][] = [
-    [{}, '', 'missing-token'], [{ session: ann, origin: ORIGIN }, '', 'missing-token'], [{}, `?token=${ann}`, 'missing-token'], [{}, `?ticket=${ticket}`, 'invalid-ticket'], [{ token: ticket }, '', 'invalid-ticket'],
+    [{}, '', 'missing-token'],
+    [{ session: ann, origin: ORIGIN }, '', 'missing-token'],
+    [{}, `?token=${ann}`, 'missing-token'],
+    [{}, `?ticket=${ticket}`, 'invalid-ticket'],
+    [{ token: ticket }, '', 'invalid-ticket'],
     [{ token: 'x' }, '', 'malformed-token'],
   ]
   for (const [sending, query, code] of table) {
@@ -149,5 +251,8 @@ await t.test('a session goes on with a token that has just become good', async (
   const session = token({ ...grants, nbf: Math.floor(Date.now() / 1_000) + 2 })
   const get = () => send(hub, 'GET', '/topics/a/events', { session, headers: PAGE })
   t.equal(checkProblem(t, await get(), 401, 'too early').code, 'inactive-token')
-  await poll(async () => ((await get()).status === 200 ? true : undefined), () => 'the refusal is remembered')
+  await poll(
+    async () => ((await get()).status === 200 ? true : undefined),
+    () => 'the refusal is remembered',
+  )
 })

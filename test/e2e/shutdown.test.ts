@@ -19,7 +19,9 @@ async function openMany(t: Test, hub: Hub, count: number): Promise<EventStream[]
   const streams: EventStream[] = []
   while (streams.length < count) {
     const opening = Array.from({ length: Math.min(100, count - streams.length) }, (_, n) =>
-      openLive(t, streamUrl(hub, [`news.${n}`]), { token: token({ subscribe: ['**'], sub: `u${streams.length + n}` }) }),
+      openLive(t, streamUrl(hub, [`news.${n}`]), {
+        token: token({ subscribe: ['**'], sub: `u${streams.length + n}` }),
+      }),
     )
     streams.push(...(await Promise.all(opening)))
   }
@@ -33,7 +35,9 @@ async function readiness(hub: Hub): Promise<number> {
 /** Asks for the readiness on a connection of an agent, and returns the header "Connection" of the answer. */
 async function connectionOf(hub: Hub, agent: http.Agent): Promise<string | undefined> {
   const asking = http.get(`${hub.url}/health/ready`, { agent })
-  const answer = new Promise<http.IncomingMessage>((resolve, reject) => asking.once('response', resolve).once('error', reject))
+  const answer = new Promise<http.IncomingMessage>((resolve, reject) =>
+    asking.once('response', resolve).once('error', reject),
+  )
   const response = await within(answer, () => 'no answer')
   await response.toArray()
   return response.headers.connection
@@ -42,12 +46,21 @@ async function connectionOf(hub: Hub, agent: http.Agent): Promise<string | undef
 /** Sends SIGTERM and waits until the hub says that it is not ready. */
 async function beginDrain(hub: Hub): Promise<void> {
   hub.signal('SIGTERM')
-  await poll(async () => ((await readiness(hub).catch(() => 503)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
+  await poll(
+    async () => ((await readiness(hub).catch(() => 503)) === 503 ? true : undefined),
+    () => 'the hub is still ready after SIGTERM',
+  )
 }
 
 /** Resolves when the hub holds an event of the topic `news`. */
 async function isStored(hub: Hub): Promise<void> {
-  await poll(async () => ((await request(`${hub.url}/topics/news`, { headers: { authorization: `Bearer ${bearer}` } })).status === 200 ? true : undefined), () => 'nothing is stored')
+  await poll(
+    async () =>
+      (await request(`${hub.url}/topics/news`, { headers: { authorization: `Bearer ${bearer}` } })).status === 200
+        ? true
+        : undefined,
+    () => 'nothing is stored',
+  )
 }
 
 interface Upload {
@@ -104,7 +117,10 @@ await t.test('1,000 streams and a SIGTERM', async (t) => {
   await within(late.closed, () => late.describe())
   t.equal(late.status, 200, 'a new stream is answered so that EventSource comes back')
   t.match(late.headers['content-type'], /^text\/event-stream\b/)
-  t.strictSame(late.all.map(({ type, data }) => ({ type, data })), [{ type: 'fanfare.close', data: `{"reason":"busy","retry":${late.retries[0]}}` }])
+  t.strictSame(
+    late.all.map(({ type, data }) => ({ type, data })),
+    [{ type: 'fanfare.close', data: `{"reason":"busy","retry":${late.retries[0]}}` }],
+  )
   t.equal(late.retries.length, 1)
   t.ok(late.retries[0]! >= 5_000 && late.retries[0]! <= 15_000, `after 5 to 15 seconds: ${late.retries[0] ?? '-'} ms`)
 
@@ -115,18 +131,32 @@ await t.test('1,000 streams and a SIGTERM', async (t) => {
 
   const closed = await Promise.all(streams.map((stream) => within(stream.closed, () => stream.describe())))
   const ended = closed.map((at) => at - began).sort((a, b) => a - b)
-  const wrong = streams.filter(({ all }) => all.at(-1)?.type !== 'fanfare.close' || all.at(-1)?.data !== '{"reason":"drain"}')
-  t.strictSame(wrong.map((stream) => stream.describe()), [], 'each one is told why')
+  const wrong = streams.filter(
+    ({ all }) => all.at(-1)?.type !== 'fanfare.close' || all.at(-1)?.data !== '{"reason":"drain"}',
+  )
+  t.strictSame(
+    wrong.map((stream) => stream.describe()),
+    [],
+    'each one is told why',
+  )
   const lastRead = streams.flatMap(({ events }) => events.slice(-1))
   t.equal(lastRead.length, 10, 'each stream of the topic has been sent what was published')
-  t.ok(lastRead.some(({ data }) => data === '9'), 'up to the last of it, where the stream was still open')
+  t.ok(
+    lastRead.some(({ data }) => data === '9'),
+    'up to the last of it, where the stream was still open',
+  )
 
   const retries = streams.map((stream) => stream.retries.at(-1)!)
-  t.ok(retries.every((ms) => ms >= 2_000 && ms <= 4_000), `told to come back after 2 to 4 seconds: ${Math.min(...retries)} to ${Math.max(...retries)} ms`)
+  t.ok(
+    retries.every((ms) => ms >= 2_000 && ms <= 4_000),
+    `told to come back after 2 to 4 seconds: ${Math.min(...retries)} to ${Math.max(...retries)} ms`,
+  )
   t.ok(new Set(retries).size > 500, 'at different times')
   t.ok(Math.max(...retries) - Math.min(...retries) > 1_500, 'spread over all of them')
 
-  t.comment(`ended ${[0, 0.1, 0.25, 0.5, 0.75, 0.9, 1].map((part) => `${Math.round(ended[Math.round(part * 999)]!)} ms`).join(', ')} after the signal`)
+  t.comment(
+    `ended ${[0, 0.1, 0.25, 0.5, 0.75, 0.9, 1].map((part) => `${Math.round(ended[Math.round(part * 999)]!)} ms`).join(', ')} after the signal`,
+  )
   t.ok(ended[899]! - ended[99]! >= DRAIN * 0.4, 'the streams end spread over the drain')
   const largest = Math.max(...ended.map((from) => ended.filter((at) => at >= from && at < from + DRAIN / 10).length))
   t.ok(largest <= 400, `never many at once: at the most ${largest} in a tenth of the drain`)
@@ -153,32 +183,44 @@ await t.test('an upload in flight is answered, though the last stream has ended'
   t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
 })
 
-await t.test('the port stays open while an upload is in flight, and new requests are told that the hub is about to stop', async (t) => {
-  const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  t.teardown(() => agent.destroy())
-  t.not((await connectionOf(hub, agent)), 'close', 'a connection is kept while the hub runs')
-  const { line, end } = upload(hub)
-  line({ topic: 'news', data: 0 })
-  await poll(async () => ((await history(hub, 'news', 'last=1', bearer)).body.events.length === 1 ? true : undefined), () => 'the first line is not stored')
+await t.test(
+  'the port stays open while an upload is in flight, and new requests are told that the hub is about to stop',
+  async (t) => {
+    const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    t.teardown(() => agent.destroy())
+    t.not(await connectionOf(hub, agent), 'close', 'a connection is kept while the hub runs')
+    const { line, end } = upload(hub)
+    line({ topic: 'news', data: 0 })
+    await poll(
+      async () => ((await history(hub, 'news', 'last=1', bearer)).body.events.length === 1 ? true : undefined),
+      () => 'the first line is not stored',
+    )
 
-  hub.signal('SIGTERM')
-  await poll(async () => ((await readiness(hub)) === 503 ? true : undefined), () => 'the hub is still ready after SIGTERM')
-  t.equal(await connectionOf(hub, agent), 'close', 'a kept connection closes after its next answer')
-  const late = await openStream(t, streamUrl(hub, ['news']), { token: bearer })
-  await within(late.closed, () => late.describe())
-  t.match(late.all, [{ type: 'fanfare.close', data: /"reason":"busy"/ }], 'a new stream is told to come back')
-  t.match(await publish(hub, 'news', { data: 1 }, bearer), { duplicate: false }, 'publishing goes on')
-  t.equal(await readiness(hub), 503, 'and the port is still open')
+    hub.signal('SIGTERM')
+    await poll(
+      async () => ((await readiness(hub)) === 503 ? true : undefined),
+      () => 'the hub is still ready after SIGTERM',
+    )
+    t.equal(await connectionOf(hub, agent), 'close', 'a kept connection closes after its next answer')
+    const late = await openStream(t, streamUrl(hub, ['news']), { token: bearer })
+    await within(late.closed, () => late.describe())
+    t.match(late.all, [{ type: 'fanfare.close', data: /"reason":"busy"/ }], 'a new stream is told to come back')
+    t.match(await publish(hub, 'news', { data: 1 }, bearer), { duplicate: false }, 'publishing goes on')
+    t.equal(await readiness(hub), 503, 'and the port is still open')
 
-  line({ topic: 'news', data: 2 })
-  const began = performance.now()
-  const { status, body } = await end()
-  t.equal(status, 200)
-  t.match(body, { accepted: 2, duplicates: 0 })
-  t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
-  t.ok(performance.now() - began < PROMPT, `with its answer the hub ends: ${Math.round(performance.now() - began)} ms`)
-})
+    line({ topic: 'news', data: 2 })
+    const began = performance.now()
+    const { status, body } = await end()
+    t.equal(status, 200)
+    t.match(body, { accepted: 2, duplicates: 0 })
+    t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+    t.ok(
+      performance.now() - began < PROMPT,
+      `with its answer the hub ends: ${Math.round(performance.now() - began)} ms`,
+    )
+  },
+)
 
 await t.test('a second signal ends it at once', async (t) => {
   for (const second of ['SIGTERM', 'SIGINT'] as const) {
@@ -196,7 +238,8 @@ await t.test('a second signal ends it at once', async (t) => {
 })
 
 await t.test('a second signal in the middle of a transaction', async (t) => {
-  // A thread of Node's pool has the transaction then, and waits for the event loop: an exit that waits for the thread never ends.
+  // A thread of Node's pool has the transaction then, and waits for the event loop: an exit that waits for the thread
+  // never ends.
   const folder = t.testdir({})
 
   async function idle(round: number): Promise<void> {
@@ -205,7 +248,8 @@ await t.test('a second signal in the middle of a transaction', async (t) => {
     await delay(1)
     hub.signal('SIGTERM')
     const { code, signal } = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT)
-    t.ok(signal === null && (code === 0 || code === 1), `at rest: ${code ?? signal ?? '-'}`) // 0: it had already ended in good order
+    // 0: it had already ended in good order
+    t.ok(signal === null && (code === 0 || code === 1), `at rest: ${code ?? signal ?? '-'}`)
   }
 
   async function busy(round: number): Promise<void> {
@@ -273,7 +317,10 @@ await t.test('who never reads or never finishes does not hold it for long', asyn
     await stream.count(1)
     const began = performance.now()
     await hub.stop()
-    t.ok(performance.now() - began < ALLOWED, `with an unfinished upload after ${Math.round(performance.now() - began)} ms`)
+    t.ok(
+      performance.now() - began < ALLOWED,
+      `with an unfinished upload after ${Math.round(performance.now() - began)} ms`,
+    )
   }
 
   await Promise.all([stalledReaders(), unfinishedUpload()])
@@ -295,12 +342,21 @@ await t.test('a connection that its client keeps open does not keep the hub from
   const agent = new http.Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
   const body = JSON.stringify({ data: 'in flight' })
-  const sending = http.request(`${hub.url}/topics/a/events`, { method: 'POST', agent, headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', 'content-length': body.length } })
-  const answer = new Promise<http.IncomingMessage>((resolve, reject) => sending.once('response', resolve).once('error', reject))
+  const sending = http.request(`${hub.url}/topics/a/events`, {
+    method: 'POST',
+    agent,
+    headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', 'content-length': body.length },
+  })
+  const answer = new Promise<http.IncomingMessage>((resolve, reject) =>
+    sending.once('response', resolve).once('error', reject),
+  )
   sending.write(body.slice(0, 5))
   await request(`${hub.url}/status`) // what was written before this is there
   hub.signal('SIGTERM')
-  await poll(async () => (hub.logs().some(({ msg }) => msg === 'stopping') ? true : undefined), () => 'it does not stop')
+  await poll(
+    async () => (hub.logs().some(({ msg }) => msg === 'stopping') ? true : undefined),
+    () => 'it does not stop',
+  )
   sending.end(body.slice(5))
   const response = await within(answer, () => 'what is in flight is not answered')
   response.resume()
@@ -323,18 +379,25 @@ await t.test('who has connected and sends nothing, or half a head, does not keep
   t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
 })
 
-await t.test('requests that have come are answered, though the hub is told to end when it has just accepted them', async (t) => {
-  const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
-  const answers = Array.from({ length: 300 }, () => new Promise<string>((resolve) => {
-    const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
-    t.teardown(() => socket.destroy())
-    let answer = ''
-    socket.on('data', (bytes) => (answer += String(bytes)))
-    socket.once('close', () => resolve(answer))
-    socket.write('GET /status HTTP/1.1\r\nHost: hub\r\n\r\n')
-  }))
-  await request(`${hub.url}/status`)
-  hub.signal('SIGTERM')
-  for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1.1 (200|401) /)
-  t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
-})
+await t.test(
+  'requests that have come are answered, though the hub is told to end when it has just accepted them',
+  async (t) => {
+    const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
+    const answers = Array.from(
+      { length: 300 },
+      () =>
+        new Promise<string>((resolve) => {
+          const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
+          t.teardown(() => socket.destroy())
+          let answer = ''
+          socket.on('data', (bytes) => (answer += String(bytes)))
+          socket.once('close', () => resolve(answer))
+          socket.write('GET /status HTTP/1.1\r\nHost: hub\r\n\r\n')
+        }),
+    )
+    await request(`${hub.url}/status`)
+    hub.signal('SIGTERM')
+    for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1.1 (200|401) /)
+    t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
+  },
+)

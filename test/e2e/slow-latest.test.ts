@@ -1,4 +1,7 @@
-/** A dashboard that stalls wants only what counts now: of each topic the newest event, after being told that something was skipped. */
+/**
+ * A dashboard that stalls wants only what counts now: of each topic the newest event, after being told that something
+ * was skipped.
+ */
 import t from 'tap'
 import { publish, request } from '../helper/http.js'
 import { poll } from '../helper/deadline.js'
@@ -18,8 +21,15 @@ const keep = (event: StreamEvent): StreamEvent => ({ ...event, data: event.data.
 for (const log of ['memory', 'file']) {
   await t.test(`${log} log: after a stall the newest event of each topic, and then what is new`, async (t) => {
     // it is not ended for being slow, however long it stalls
-    const hub = await startHub(t, { FANFARE_LOG: log === 'memory' ? 'memory' : `file:${t.testdir({})}`, FANFARE_RETAIN_EVENTS: '100000', FANFARE_SLOW_TIMEOUT: '200ms' })
-    const stream = await openStream(t, streamUrl(hub, ['dash.*', 'single'], { slow: 'latest' }), { token: bearer, keep })
+    const hub = await startHub(t, {
+      FANFARE_LOG: log === 'memory' ? 'memory' : `file:${t.testdir({})}`,
+      FANFARE_RETAIN_EVENTS: '100000',
+      FANFARE_SLOW_TIMEOUT: '200ms',
+    })
+    const stream = await openStream(t, streamUrl(hub, ['dash.*', 'single'], { slow: 'latest' }), {
+      token: bearer,
+      keep,
+    })
     const patient = await openLive(t, streamUrl(hub, ['dash.*'], { slow: 'resume' }), { token: bearer, keep })
     await stream.told('open')
     await publish(hub, 'single', { text: 'before' }, bearer)
@@ -32,61 +42,100 @@ for (const log of ['memory', 'file']) {
       newest.set(topic, (await publish(hub, topic, { text: `${n} ${LARGE}` }, bearer)).id)
     }
     const clients = async () => (await request<{ clients: number }>(`${hub.url}/status`)).body.clients
-    await poll(async () => ((await clients()) === 1 ? true : undefined), () => 'the reader that wants everything is not ended for being slow')
+    await poll(
+      async () => ((await clients()) === 1 ? true : undefined),
+      () => 'the reader that wants everything is not ended for being slow',
+    )
 
     stream.resume()
     const gap = (await stream.told('gap')) as { reason: string; after: string; oldest: string }
     t.equal(gap.reason, 'skipped')
     await stream.until(() => [...newest.values()].every((id) => stream.events.some((event) => event.id === id)))
     const ids = stream.events.map(({ id }) => Number(id!.split('-')[1]))
-    t.strictSame(ids, ids.toSorted((a, b) => a - b), 'in order')
+    t.strictSame(
+      ids,
+      ids.toSorted((a, b) => a - b),
+      'in order',
+    )
     t.equal(new Set(ids).size, ids.length, 'each once')
     const at = stream.all.findIndex(({ type }) => type === 'fanfare.gap')
     const afterGap = stream.all.slice(at + 1)
-    t.strictSame(afterGap.map(({ id }) => id), [...newest.values()], 'behind the gap comes of each topic the newest, and nothing else')
+    t.strictSame(
+      afterGap.map(({ id }) => id),
+      [...newest.values()],
+      'behind the gap comes of each topic the newest, and nothing else',
+    )
     t.equal(gap.oldest, afterGap[0]!.id)
-    t.equal(gap.after, stream.all.slice(0, at).findLast(({ type }) => !type?.startsWith('fanfare.'))!.id, 'it says where it had been')
+    t.equal(
+      gap.after,
+      stream.all.slice(0, at).findLast(({ type }) => !type?.startsWith('fanfare.'))!.id,
+      'it says where it had been',
+    )
     t.ok(stream.events.length < MANY, `${stream.events.length} of ${MANY + 1}`)
     t.equal(stream.all.filter(({ type }) => type === 'fanfare.gap').length, 1)
 
     for (const data of [1, 2, 3]) await publish(hub, 'single', { data }, bearer)
     await stream.until(() => stream.events.at(-1)?.data === '3')
-    t.strictSame(stream.events.slice(-3).map(({ data }) => data), ['1', '2', '3'], 'whoever keeps up gets everything')
+    t.strictSame(
+      stream.events.slice(-3).map(({ data }) => data),
+      ['1', '2', '3'],
+      'whoever keeps up gets everything',
+    )
     t.equal((await request(`${hub.url}/health/ready`)).status, 200)
   })
 }
 
-await t.test('what it asked for of the past comes as a whole, though it takes longer than the sockets hold', async (t) => {
-  const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
-  for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
-  const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), { token: bearer, keep })
-  await publish(hub, 'past', { text: 'end' }, bearer)
-  await stream.told('live')
-  await stream.until(() => stream.events.at(-1)?.data === 'end')
-  t.equal(stream.events.length, MANY + 1)
-})
+await t.test(
+  'what it asked for of the past comes as a whole, though it takes longer than the sockets hold',
+  async (t) => {
+    const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
+    for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
+    const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), {
+      token: bearer,
+      keep,
+    })
+    await publish(hub, 'past', { text: 'end' }, bearer)
+    await stream.told('live')
+    await stream.until(() => stream.events.at(-1)?.data === 'end')
+    t.equal(stream.events.length, MANY + 1)
+  },
+)
 
 await t.test('another policy is refused', async (t) => {
   const hub = await startHub(t)
   const headers = { authorization: `Bearer ${bearer}`, accept: 'text/event-stream' }
-  t.equal(checkProblem(t, await request(streamUrl(hub, ['a'], { slow: 'drop' }), { headers }), 400, 'drop').code, 'invalid-request')
+  t.equal(
+    checkProblem(t, await request(streamUrl(hub, ['a'], { slow: 'drop' }), { headers }), 400, 'drop').code,
+    'invalid-request',
+  )
 })
 
 await t.test('who stops reading what it asked for of the past gets the newest, too', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
   for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
-  const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), { token: bearer, keep })
+  const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), {
+    token: bearer,
+    keep,
+  })
   stream.pause()
   const connection = `${hub.url}/connections/${String(stream.headers['fanfare-connection'])}`
   let sent = { bytes: -1, since: 0 }
-  await poll(async () => {
-    const { bytes } = (await request<{ sent: { bytes: number } }>(connection, { headers: { authorization: `Bearer ${admin}` } })).body.sent
-    if (bytes !== sent.bytes) sent = { bytes, since: performance.now() }
-    return performance.now() - sent.since > 1_500 ? true : undefined // by then it counts as stalled
-  }, () => 'it is sent more and more')
+  await poll(
+    async () => {
+      const { bytes } = (
+        await request<{ sent: { bytes: number } }>(connection, { headers: { authorization: `Bearer ${admin}` } })
+      ).body.sent
+      if (bytes !== sent.bytes) sent = { bytes, since: performance.now() }
+      return performance.now() - sent.since > 1_500 ? true : undefined // by then it counts as stalled
+    },
+    () => 'it is sent more and more',
+  )
   stream.resume()
   await stream.told('live')
   t.equal(stream.events.at(-1)!.data, `${MANY - 1} `)
   t.ok(stream.events.length < MANY, `${stream.events.length} of ${MANY}`)
-  t.match(stream.all.filter(({ type }) => type === 'fanfare.gap').map(({ data }) => JSON.parse(data) as unknown), [{ reason: 'skipped' }])
+  t.match(
+    stream.all.filter(({ type }) => type === 'fanfare.gap').map(({ data }) => JSON.parse(data) as unknown),
+    [{ reason: 'skipped' }],
+  )
 })

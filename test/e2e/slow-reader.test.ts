@@ -12,7 +12,10 @@ const EVENTS = 800
 const SIZE = 50_000
 const STALLED = 20
 const PUBLISHERS = 4
-/** A queue for each of them would take `EVENTS * SIZE * STALLED`, 800 MB; what garbage collection leaves lying about varies by a few tens. */
+/**
+ * A queue for each of them would take `EVENTS * SIZE * STALLED`, 800 MB; what garbage collection leaves lying about
+ * varies by a few tens.
+ */
 const ALLOWED_MB = 150
 
 const bearer = anyTopic()
@@ -78,20 +81,39 @@ await t.test('readers that stall cost bounded memory and lose nothing when they 
   for (const stream of stalled) stream.pause()
   const { growth, log } = await publishAll(hub)
   await reader!.count(EVENTS)
-  t.strictSame(reader!.events.map(({ id, data }) => ({ id, data })), log, 'a reader beside them gets everything meanwhile')
+  t.strictSame(
+    reader!.events.map(({ id, data }) => ({ id, data })),
+    log,
+    'a reader beside them gets everything meanwhile',
+  )
 
   await t.test('memory', { skip: canMeasure ? false : '/proc is missing' }, async (t) => {
-    t.comment(`grew by ${growth.toFixed(0)} MB with ${STALLED} stalled readers, by ${baseline.growth.toFixed(0)} MB without`)
+    t.comment(
+      `grew by ${growth.toFixed(0)} MB with ${STALLED} stalled readers, by ${baseline.growth.toFixed(0)} MB without`,
+    )
     t.ok(growth - baseline.growth < ALLOWED_MB, `${STALLED} stalled readers take less than ${ALLOWED_MB} MB together`)
   })
 
-  t.ok(stalled.every(({ events }) => events.length < EVENTS / 2), 'they did stall')
-  t.notOk(stalled.some(({ isClosed }) => isClosed), 'and were not cut off')
+  t.ok(
+    stalled.every(({ events }) => events.length < EVENTS / 2),
+    'they did stall',
+  )
+  t.notOk(
+    stalled.some(({ isClosed }) => isClosed),
+    'and were not cut off',
+  )
   for (const stream of stalled) stream.resume()
   for (const [n, stream] of stalled.entries()) {
     await stream.count(EVENTS)
-    t.strictSame(stream.events.map(({ id, data }) => ({ id, data })), log, `reader ${n} gets everything, in order`)
-    t.notOk(stream.all.some(({ type }) => type === 'fanfare.gap'), 'without a gap')
+    t.strictSame(
+      stream.events.map(({ id, data }) => ({ id, data })),
+      log,
+      `reader ${n} gets everything, in order`,
+    )
+    t.notOk(
+      stream.all.some(({ type }) => type === 'fanfare.gap'),
+      'without a gap',
+    )
   }
 })
 
@@ -104,7 +126,11 @@ await t.test('a reader that stalls, goes away and comes back resumes where it wa
   const read = stalled!.events.length
 
   const again = await openLive(t, streamUrl(hub, ['bulk']), { token: bearer, keep, lastEventId: stalled!.lastId! })
-  t.strictSame([...stalled!.events, ...again.events].map(({ id, data }) => ({ id, data })), log, `${read} before, the rest after`)
+  t.strictSame(
+    [...stalled!.events, ...again.events].map(({ id, data }) => ({ id, data })),
+    log,
+    `${read} before, the rest after`,
+  )
 })
 
 await t.test('a reader that stalls for too long is ended, and resumes where it was', async (t) => {
@@ -120,5 +146,8 @@ await t.test('a reader that stalls for too long is ended, and resumes where it w
   await within(stalled!.closed, () => stalled!.describe())
 
   const again = await openLive(t, streamUrl(hub, ['bulk']), { token: bearer, keep, lastEventId: stalled!.lastId! })
-  t.strictSame([...stalled!.events, ...again.events].map(({ id, data }) => ({ id, data })), log)
+  t.strictSame(
+    [...stalled!.events, ...again.events].map(({ id, data }) => ({ id, data })),
+    log,
+  )
 })

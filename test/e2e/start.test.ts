@@ -36,7 +36,10 @@ function listenTo({ stdout, stderr }: Pick<Command, 'stdout' | 'stderr'>): { std
 
 /** Waits for the line of the log that says that a hub listens. */
 function listening(output: { stdout: string; stderr: string }): Promise<string> {
-  return poll(async () => /"address":"([^"]+)"/.exec(output.stdout)?.[1], () => output.stdout + output.stderr)
+  return poll(
+    async () => /"address":"([^"]+)"/.exec(output.stdout)?.[1],
+    () => output.stdout + output.stderr,
+  )
 }
 
 /** Requests a path on a Unix socket. */
@@ -45,7 +48,9 @@ function ask(socketPath: string, path: string, headers: Record<string, string> =
     httpRequest({ socketPath, path, headers, agent: false }, (response) => {
       resolve(response.statusCode ?? 0)
       response.destroy()
-    }).on('error', reject).end()
+    })
+      .on('error', reject)
+      .end()
   })
 }
 
@@ -60,16 +65,37 @@ await t.test('what keeps a hub from starting is said in one sentence, with what 
     [{ PORT: String(port) }, /^PORT=\d+ .*another process listens.*set PORT/],
     [{ HOST: 'nowhere.invalid' }, /^HOST=nowhere\.invalid .*Set HOST/],
     [{ HOST: '192.0.2.1' }, /^HOST=192\.0\.2\.1 is no address of this machine.*Set HOST/],
-    [{ HOST: '127.0.0.1:3000' }, /^HOST="127\.0\.0\.1:3000": must be an IP address, a host name, or the path of a Unix socket /],
+    [
+      { HOST: '127.0.0.1:3000' },
+      /^HOST="127\.0\.0\.1:3000": must be an IP address, a host name, or the path of a Unix socket /,
+    ],
     [{ HOST: `/${'x'.repeat(200)}` }, /^HOST="\/x+": must be /],
     [{ HOST: `${folder}/none/hub.sock` }, /^HOST=.*Check that its folder exists/],
     [{ HOST: `${folder}/file` }, /^HOST=.* is no socket/],
-    ...['/proc/hub', '/proc/self/fd/hub', '/dev/null', `${folder}/file`, `${folder}/file/hub`, `/${'x'.repeat(300)}`, `/${'x/'.repeat(3_000)}`].map(
-      (path): [Record<string, string>, RegExp] => [{ FANFARE_LOG: `file:${path}` }, /^The folder .* cannot be used for the log .*Check that/]),
-    ...(isRoot ? [[{ PORT: '81' }, /^PORT=81: this user may not listen.*Set PORT/, 65_534], [{ FANFARE_LOG: 'file:/root/hub' }, /^The folder .*Check that/, 65_534]] as [Record<string, string>, RegExp, number][] : []),
+    ...[
+      '/proc/hub',
+      '/proc/self/fd/hub',
+      '/dev/null',
+      `${folder}/file`,
+      `${folder}/file/hub`,
+      `/${'x'.repeat(300)}`,
+      `/${'x/'.repeat(3_000)}`,
+    ].map((path): [Record<string, string>, RegExp] => [
+      { FANFARE_LOG: `file:${path}` },
+      /^The folder .* cannot be used for the log .*Check that/,
+    ]),
+    ...(isRoot
+      ? ([
+          [{ PORT: '81' }, /^PORT=81: this user may not listen.*Set PORT/, 65_534],
+          [{ FANFARE_LOG: 'file:/root/hub' }, /^The folder .*Check that/, 65_534],
+        ] as [Record<string, string>, RegExp, number][])
+      : []),
   ]
   for (const [env, words, user] of cases) {
-    const { code, signal, stderr } = await runCommand(t, [], { env: { FANFARE_LOG: 'memory', ...env }, ...(user === undefined ? {} : { user }) })
+    const { code, signal, stderr } = await runCommand(t, [], {
+      env: { FANFARE_LOG: 'memory', ...env },
+      ...(user === undefined ? {} : { user }),
+    })
     const what = JSON.stringify(env).slice(0, 80)
     if (user !== undefined && code === 0) continue // a machine where everybody may
     t.strictSame([code, signal], [1, null], what)
@@ -95,53 +121,97 @@ await t.test('a signal during the start is acted on', async (t) => {
 })
 
 const hasNamespaces = isRoot && spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']).status === 0
-await t.test('so is one that the first process of a container gets', { skip: hasNamespaces ? false : 'only root may make a namespace' }, async (t) => {
-  // says when the process has a handler: before that, the signal is lost in Node's own beginning
-  const folder = t.testdir({ 'mark.cjs': "process.on('newListener', (name) => name === 'SIGTERM' && queueMicrotask(() => require('node:fs').writeSync(2, 'it hears')))" })
-  const env = { HOST: '127.0.0.1', PORT: '0', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, NODE_OPTIONS: `--require=${folder}/mark.cjs` }
-  const [program, args] = bareNode([MAIN], env)
-  const child = spawn('unshare', ['--pid', '--fork', '--mount-proc', '--kill-child', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  const exited = once(child, 'exit')
-  const output = listenTo(child)
-  await poll(async () => (output.stderr.includes('it hears') ? true : undefined), () => output.stdout + output.stderr)
-  const pid = Number(readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8'))
-  t.notMatch(output.stdout, /listening/, 'nothing that takes time has been loaded')
-  process.kill(pid, 'SIGTERM')
-  const [code] = await within(exited, () => `it goes on: ${output.stdout}${output.stderr}`) as [number | null]
-  t.equal(code, 0)
-})
-
-await t.test('npm start hands a signal on, and one that comes twice by it is one', { skip: existsSync(join(ROOT, 'dist/main.js')) ? false : 'not built' }, async (t) => {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
-  // the same script without the build before it, which other tests would notice
-  const folder = t.testdir({ 'package.json': JSON.stringify({ scripts: { start: scripts['start']!.replace('dist/main.js', MAIN) } }) })
-  for (const [signal, whom] of [['SIGTERM', 'npm'], ['SIGINT', 'npm'], ['SIGINT', 'all, as a terminal does'], ['SIGTERM', 'all']] as const) {
-    const env = { PATH: process.env['PATH'], HOME: folder, HOST: '127.0.0.1', PORT: '0', FANFARE_LOG: 'memory', FANFARE_DRAIN: '2s', FANFARE_JWT_SECRET: SECRET }
-    const npm = spawn('npm', ['start', '--silent', '--no-update-notifier'], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
-    t.teardown(() => {
-      try {
-        process.kill(-npm.pid!, 'SIGKILL')
-      } catch {
-        // all of them have ended
-      }
+await t.test(
+  'so is one that the first process of a container gets',
+  { skip: hasNamespaces ? false : 'only root may make a namespace' },
+  async (t) => {
+    // says when the process has a handler: before that, the signal is lost in Node's own beginning
+    const folder = t.testdir({
+      'mark.cjs':
+        "process.on('newListener', (name) => name === 'SIGTERM' && queueMicrotask(() => require('node:fs').writeSync(2, 'it hears')))",
     })
-    const exited = once(npm, 'exit')
-    const output = listenTo(npm)
-    const url = await listening(output)
-    const stream = connect(Number(new URL(url).port), '127.0.0.1')
-    stream.write(`GET /topics/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${anyTopic()}\r\n\r\n`)
-    await within(once(stream, 'data'), () => 'no stream')
-    const text = read(stream)
-    process.kill(whom === 'npm' ? npm.pid! : -npm.pid!, signal)
-    const exit = await within(exited, () => `it goes on: ${output.stdout}${output.stderr}`)
-    t.notMatch(output.stdout, /second/, `${signal} to ${whom}`)
-    t.match(await text, /"reason":"drain"/)
-    t.match(output.stdout, /"msg":"stopping"/)
-    // npm itself ends by the signal that it was sent
-    t.ok(exit[0] === 0 || exit[1] === signal, `${signal} to ${whom}: ${String(exit)}`)
-  }
-})
+    const env = {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      FANFARE_LOG: 'memory',
+      FANFARE_JWT_SECRET: SECRET,
+      NODE_OPTIONS: `--require=${folder}/mark.cjs`,
+    }
+    const [program, args] = bareNode([MAIN], env)
+    const child = spawn('unshare', ['--pid', '--fork', '--mount-proc', '--kill-child', program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    const exited = once(child, 'exit')
+    const output = listenTo(child)
+    await poll(
+      async () => (output.stderr.includes('it hears') ? true : undefined),
+      () => output.stdout + output.stderr,
+    )
+    const pid = Number(readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8'))
+    t.notMatch(output.stdout, /listening/, 'nothing that takes time has been loaded')
+    process.kill(pid, 'SIGTERM')
+    const [code] = (await within(exited, () => `it goes on: ${output.stdout}${output.stderr}`)) as [number | null]
+    t.equal(code, 0)
+  },
+)
+
+await t.test(
+  'npm start hands a signal on, and one that comes twice by it is one',
+  { skip: existsSync(join(ROOT, 'dist/main.js')) ? false : 'not built' },
+  async (t) => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    // the same script without the build before it, which other tests would notice
+    const folder = t.testdir({
+      'package.json': JSON.stringify({ scripts: { start: scripts['start']!.replace('dist/main.js', MAIN) } }),
+    })
+    for (const [signal, whom] of [
+      ['SIGTERM', 'npm'],
+      ['SIGINT', 'npm'],
+      ['SIGINT', 'all, as a terminal does'],
+      ['SIGTERM', 'all'],
+    ] as const) {
+      const env = {
+        PATH: process.env['PATH'],
+        HOME: folder,
+        HOST: '127.0.0.1',
+        PORT: '0',
+        FANFARE_LOG: 'memory',
+        FANFARE_DRAIN: '2s',
+        FANFARE_JWT_SECRET: SECRET,
+      }
+      const npm = spawn('npm', ['start', '--silent', '--no-update-notifier'], {
+        cwd: folder,
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      })
+      t.teardown(() => {
+        try {
+          process.kill(-npm.pid!, 'SIGKILL')
+        } catch {
+          // all of them have ended
+        }
+      })
+      const exited = once(npm, 'exit')
+      const output = listenTo(npm)
+      const url = await listening(output)
+      const stream = connect(Number(new URL(url).port), '127.0.0.1')
+      stream.write(`GET /topics/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${anyTopic()}\r\n\r\n`)
+      await within(once(stream, 'data'), () => 'no stream')
+      const text = read(stream)
+      process.kill(whom === 'npm' ? npm.pid! : -npm.pid!, signal)
+      const exit = await within(exited, () => `it goes on: ${output.stdout}${output.stderr}`)
+      t.notMatch(output.stdout, /second/, `${signal} to ${whom}`)
+      t.match(await text, /"reason":"drain"/)
+      t.match(output.stdout, /"msg":"stopping"/)
+      // npm itself ends by the signal that it was sent
+      t.ok(exit[0] === 0 || exit[1] === signal, `${signal} to ${whom}: ${String(exit)}`)
+    }
+  },
+)
 
 /** Reads a socket to its end. */
 async function read(socket: Socket): Promise<string> {
@@ -151,44 +221,62 @@ async function read(socket: Socket): Promise<string> {
   return text
 }
 
-await t.test('without a terminal the token and the commands are plain lines of standard error, and standard output is JSON alone', async (t) => {
-  const folder = t.testdir({})
-  const first = startCommand(t, [], { env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data` } })
-  const output = listenTo(first)
-  const url = await listening(output)
-  const told = await poll(async () => (output.stderr.includes('#token=') && output.stdout.includes('"token"') ? output : undefined), () => output.stdout + output.stderr)
-  for (const line of told.stdout.trim().split('\n')) t.type(JSON.parse(line), 'object')
-  const lines = told.stderr.split('\n')
-  const token = lines.find((line) => line.startsWith('eyJ'))!
-  const commands = lines.filter((line) => line.startsWith('curl '))
-  t.equal(commands.length, 2)
-  for (const command of commands) t.ok(command.includes(token) && command.includes(url))
-  t.equal((await send({ url }, 'GET', '/connections', { token })).status, 200)
-  first.kill('SIGTERM')
-  await within(first.exited, () => 'it goes on')
+await t.test(
+  'without a terminal the token and the commands are plain lines of standard error, and standard output is JSON alone',
+  async (t) => {
+    const folder = t.testdir({})
+    const first = startCommand(t, [], { env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data` } })
+    const output = listenTo(first)
+    const url = await listening(output)
+    const told = await poll(
+      async () => (output.stderr.includes('#token=') && output.stdout.includes('"token"') ? output : undefined),
+      () => output.stdout + output.stderr,
+    )
+    for (const line of told.stdout.trim().split('\n')) t.type(JSON.parse(line), 'object')
+    const lines = told.stderr.split('\n')
+    const token = lines.find((line) => line.startsWith('eyJ'))!
+    const commands = lines.filter((line) => line.startsWith('curl '))
+    t.equal(commands.length, 2)
+    for (const command of commands) t.ok(command.includes(token) && command.includes(url))
+    t.equal((await send({ url }, 'GET', '/connections', { token })).status, 200)
+    first.kill('SIGTERM')
+    await within(first.exited, () => 'it goes on')
 
-  const again = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data` })
-  t.equal((await send(again, 'GET', '/connections', { token })).status, 200, 'the token is good after a restart')
-  await again.stop()
-  const memory = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_LOG: 'memory' })
-  t.equal((await send(memory, 'GET', '/connections', { token })).status, 401, 'a log in memory keeps no secret')
-  await memory.stop()
-  const production = await runCommand(t, [], { env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data`, NODE_ENV: 'production' } })
-  t.match(production, { code: 1, stderr: /There is no key/ })
-})
+    const again = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data` })
+    t.equal((await send(again, 'GET', '/connections', { token })).status, 200, 'the token is good after a restart')
+    await again.stop()
+    const memory = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_LOG: 'memory' })
+    t.equal((await send(memory, 'GET', '/connections', { token })).status, 401, 'a log in memory keeps no secret')
+    await memory.stop()
+    const production = await runCommand(t, [], {
+      env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data`, NODE_ENV: 'production' },
+    })
+    t.match(production, { code: 1, stderr: /There is no key/ })
+  },
+)
 
 await t.test('a hub on a Unix socket', async (t) => {
   const path = join(shortFolder(t), 'hub.sock')
   const token = { authorization: `Bearer ${anyTopic()}` }
   async function open(host: string): Promise<Command & { output: { stdout: string; stderr: string } }> {
-    const hub = startCommand(t, [], { env: { HOST: host, FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: host === path ? '' : SECRET, FANFARE_TRUST_PROXY: '10.0.0.0/8' } })
+    const hub = startCommand(t, [], {
+      env: {
+        HOST: host,
+        FANFARE_LOG: 'memory',
+        FANFARE_JWT_SECRET: host === path ? '' : SECRET,
+        FANFARE_TRUST_PROXY: '10.0.0.0/8',
+      },
+    })
     const output = listenTo(hub)
     t.equal(await listening(output), `unix:${path}`)
     return { ...hub, output }
   }
   const first = await open(path)
   t.equal(await ask(path, '/health/live'), 200)
-  const { stderr } = await poll(async () => (first.output.stderr.includes('/topics/orders.42/events\n') ? first.output : undefined), () => first.output.stderr)
+  const { stderr } = await poll(
+    async () => (first.output.stderr.includes('/topics/orders.42/events\n') ? first.output : undefined),
+    () => first.output.stderr,
+  )
   t.match(stderr, new RegExp(`^curl --unix-socket ${path} `, 'm'))
 
   const env = { HOST: path, FANFARE_LOG: 'memory' }
@@ -202,7 +290,11 @@ await t.test('a hub on a Unix socket', async (t) => {
   t.match(await runCommand(t, ['health'], { env }), { code: 1, stderr: /^No hub answers at / })
   const second = await open(`unix:${path}`)
   t.equal(await ask(path, '/topics/a/events', token), 200, 'a stream')
-  t.equal(await ask(path, '/topics/a..b/events', { ...token, 'x-forwarded-for': '192.0.2.1' }), 400, 'what is logged of a peer without an address')
+  t.equal(
+    await ask(path, '/topics/a..b/events', { ...token, 'x-forwarded-for': '192.0.2.1' }),
+    400,
+    'what is logged of a peer without an address',
+  )
   second.kill('SIGTERM')
   t.match(await within(second.exited, () => 'it goes on'), { code: 0 })
   t.notOk(existsSync(path), 'it is removed')
@@ -221,17 +313,35 @@ await t.test('a health check follows HOST and PORT', async (t) => {
 })
 
 const canLimit = process.platform === 'linux'
-await t.test('a process with few descriptors says so at its start, and when none is left', { skip: canLimit ? false : 'only Linux says how many there are' }, async (t) => {
-  const files = 200 // Node opens many at once while it loads the modules
-  const [program, args] = bareNode([MAIN], { HOST: '127.0.0.1', PORT: '0', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, FANFARE_MAX_CONNECTIONS: String(files) })
-  const child = spawn('sh', ['-c', `ulimit -n ${files}; exec "$@"`, 'sh', program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  const output = listenTo(child)
-  const { port } = new URL(await listening(output))
-  await poll(async () => (output.stdout.includes(`the process may open ${files} files`) ? true : undefined), () => output.stdout)
-  const sockets = Array.from({ length: files }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined))
-  t.teardown(() => sockets.forEach((socket) => socket.destroy()))
-  await poll(async () => (output.stdout.includes('no descriptor is left') ? true : undefined), () => output.stdout)
-  t.equal(output.stdout.split('no descriptor is left').length, 2, 'once')
-  t.equal(child.exitCode, null)
-})
+await t.test(
+  'a process with few descriptors says so at its start, and when none is left',
+  { skip: canLimit ? false : 'only Linux says how many there are' },
+  async (t) => {
+    const files = 200 // Node opens many at once while it loads the modules
+    const [program, args] = bareNode([MAIN], {
+      HOST: '127.0.0.1',
+      PORT: '0',
+      FANFARE_LOG: 'memory',
+      FANFARE_JWT_SECRET: SECRET,
+      FANFARE_MAX_CONNECTIONS: String(files),
+    })
+    const child = spawn('sh', ['-c', `ulimit -n ${files}; exec "$@"`, 'sh', program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    const output = listenTo(child)
+    const { port } = new URL(await listening(output))
+    await poll(
+      async () => (output.stdout.includes(`the process may open ${files} files`) ? true : undefined),
+      () => output.stdout,
+    )
+    const sockets = Array.from({ length: files }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined))
+    t.teardown(() => sockets.forEach((socket) => socket.destroy()))
+    await poll(
+      async () => (output.stdout.includes('no descriptor is left') ? true : undefined),
+      () => output.stdout,
+    )
+    t.equal(output.stdout.split('no descriptor is left').length, 2, 'once')
+    t.equal(child.exitCode, null)
+  },
+)

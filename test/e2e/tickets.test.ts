@@ -26,8 +26,19 @@ async function issue(t: Test, hub: Hub, grants: Grants = { sub: 'ann', subscribe
 }
 
 /** Asks for a stream that is refused. */
-async function refusal(t: Test, hub: Hub, ticket: string, status = 401, topic = 'a'): Promise<{ code: string; detail: string }> {
-  return checkProblem(t, await send({ url: '' }, 'GET', streamUrl(hub, [topic], { ticket }), { headers: STREAM }), status, topic)
+async function refusal(
+  t: Test,
+  hub: Hub,
+  ticket: string,
+  status = 401,
+  topic = 'a',
+): Promise<{ code: string; detail: string }> {
+  return checkProblem(
+    t,
+    await send({ url: '' }, 'GET', streamUrl(hub, [topic], { ticket }), { headers: STREAM }),
+    status,
+    topic,
+  )
 }
 
 const hub = await startHub(t)
@@ -38,7 +49,10 @@ await t.test('a ticket opens streams for 60 s, as often as it is used', async (t
   const { ticket, expiresAt } = await issue(t, hub)
   t.ok(Date.parse(expiresAt) >= before + 60_000 && Date.parse(expiresAt) <= Date.now() + 60_000, expiresAt)
   t.match(ticket, /^[\w.-]+$/, 'nothing in it is to be escaped in a URL')
-  const streams = await Promise.all([openLive(t, streamUrl(hub, ['a'], { ticket })), openLive(t, `${hub.url}/events?topic=a&ticket=${ticket}`)])
+  const streams = await Promise.all([
+    openLive(t, streamUrl(hub, ['a'], { ticket })),
+    openLive(t, `${hub.url}/events?topic=a&ticket=${ticket}`),
+  ])
   const { id } = await publish(hub, 'a', { data: 1 }, publisher)
   for (const stream of streams) await stream.until(() => stream.lastId === id)
   streams[0].destroy()
@@ -50,7 +64,9 @@ await t.test('a ticket opens streams for 60 s, as often as it is used', async (t
 await t.test('it has the grants of its token, and its subject', async (t) => {
   const { ticket } = await issue(t, hub, { sub: 'ann', subscribe: ['a', 'users.{sub}.*'], presence: ['a'] })
   const stream = await openLive(t, streamUrl(hub, ['a', 'users.ann.inbox'], { ticket }))
-  t.match(await send(hub, 'GET', `/connections/${String(stream.headers['fanfare-connection'])}`, { token: admin }), { body: { subject: 'ann', topics: ['a', 'users.ann.inbox'], expiresAt: null } })
+  t.match(await send(hub, 'GET', `/connections/${String(stream.headers['fanfare-connection'])}`, { token: admin }), {
+    body: { subject: 'ann', topics: ['a', 'users.ann.inbox'], expiresAt: null },
+  })
   await openLive(t, streamUrl(hub, ['a'], { ticket, presence: 'true' }))
   for (const topic of ['b', 'users.bob.inbox', 'users.*.inbox', 'fanfare.stats']) {
     const { code, detail } = await refusal(t, hub, ticket, 403, topic)
@@ -67,7 +83,10 @@ await t.test('it ends no later than its token, and its streams end when the toke
   const stream = await openLive(t, streamUrl(hub, ['a'], { ticket }))
   const closed = performance.timeOrigin + (await stream.closed)
   t.match(await stream.told('close'), { reason: 'expired' })
-  t.ok(closed >= exp * 1_000 - 50 && closed < exp * 1_000 + 1_250, `${Math.round(closed - exp * 1_000)} ms after the token`)
+  t.ok(
+    closed >= exp * 1_000 - 50 && closed < exp * 1_000 + 1_250,
+    `${Math.round(closed - exp * 1_000)} ms after the token`,
+  )
   t.equal((await refusal(t, hub, ticket)).code, 'invalid-ticket')
 })
 
@@ -76,10 +95,15 @@ await t.test('its own end (FANFARE_TICKET_TTL) closes the door, and no stream', 
   const { ticket, expiresAt } = await issue(t, hub)
   const stream = await openLive(t, streamUrl(hub, ['a'], { ticket }))
   const head = () => send({ url: '' }, 'HEAD', streamUrl(hub, ['a'], { ticket }), { headers: STREAM })
-  await poll(async () => ((await head()).status === 401 ? true : undefined), () => 'the ticket goes on')
+  await poll(
+    async () => ((await head()).status === 401 ? true : undefined),
+    () => 'the ticket goes on',
+  )
   t.ok(Date.now() >= Date.parse(expiresAt), 'not before its time')
   t.match((await refusal(t, hub, ticket)).detail, /expired/)
-  const later = await openLive(t, streamUrl(hub, ['a']), { token: token({ subscribe: ['a'], exp: Math.floor(Date.now() / 1_000) + 1 }) })
+  const later = await openLive(t, streamUrl(hub, ['a']), {
+    token: token({ subscribe: ['a'], exp: Math.floor(Date.now() / 1_000) + 1 }),
+  })
   await later.closed // what ends streams has been round since
   const { id } = await publish(hub, 'a', { data: 1 }, publisher)
   await stream.until(() => stream.lastId === id)
@@ -91,27 +115,69 @@ await t.test('it is of no use elsewhere', async (t) => {
   const stream = await openLive(t, streamUrl(listed, ['a'], { ticket }))
   const own = `/connections/${String(stream.headers['fanfare-connection'])}`
   const table: [method: string, path: string, sending?: Sending][] = [
-    ['GET', '/topics/a/events', { headers: { accept: 'application/json' } }], ['POST', '/topics/a/events', { body: { data: 1 } }], ['POST', '/events', { body: { events: [{ topic: 'a', data: 1 }] } }], ['GET', '/topics'], ['GET', '/topics/a'],
-    ['GET', '/topics/a/presence'], ['DELETE', '/topics/a/events'], ['POST', '/sessions'], ['POST', '/tickets'], ['GET', '/revocations'], ['POST', '/revocations', { body: { subject: 'bob', until: '2999-01-01T00:00:00Z' } }], ['DELETE', '/revocations/x'],
-    ['GET', '/connections'], ['GET', own], ['PATCH', own, { body: { subscribe: ['b'] } }], ['PUT', `${own}/token`], ['DELETE', own], ['DELETE', '/connections?subject=ann'],
+    ['GET', '/topics/a/events', { headers: { accept: 'application/json' } }],
+    ['POST', '/topics/a/events', { body: { data: 1 } }],
+    ['POST', '/events', { body: { events: [{ topic: 'a', data: 1 }] } }],
+    ['GET', '/topics'],
+    ['GET', '/topics/a'],
+    ['GET', '/topics/a/presence'],
+    ['DELETE', '/topics/a/events'],
+    ['POST', '/sessions'],
+    ['POST', '/tickets'],
+    ['GET', '/revocations'],
+    ['POST', '/revocations', { body: { subject: 'bob', until: '2999-01-01T00:00:00Z' } }],
+    ['DELETE', '/revocations/x'],
+    ['GET', '/connections'],
+    ['GET', own],
+    ['PATCH', own, { body: { subscribe: ['b'] } }],
+    ['PUT', `${own}/token`],
+    ['DELETE', own],
+    ['DELETE', '/connections?subject=ann'],
   ]
   for (const [method, path, sending] of table) {
     const inQuery = `${path}${path.includes('?') ? '&' : '?'}ticket=${ticket}`
-    t.match(checkProblem(t, await send(listed, method, inQuery, { ...sending, origin: ORIGIN }), 401, `${method} ${path}`), { code: 'invalid-ticket', detail: /opens event streams .* nothing else/ })
-    t.equal(checkProblem(t, await send(listed, method, path, { ...sending, token: ticket }), 401, `${method} ${path}, as Bearer`).code, 'invalid-ticket')
-    t.equal(checkProblem(t, await send(listed, method, path, { ...sending, session: ticket, origin: ORIGIN }), 401, `${method} ${path}, as a cookie`).code, 'invalid-ticket')
+    t.match(
+      checkProblem(t, await send(listed, method, inQuery, { ...sending, origin: ORIGIN }), 401, `${method} ${path}`),
+      { code: 'invalid-ticket', detail: /opens event streams .* nothing else/ },
+    )
+    t.equal(
+      checkProblem(
+        t,
+        await send(listed, method, path, { ...sending, token: ticket }),
+        401,
+        `${method} ${path}, as Bearer`,
+      ).code,
+      'invalid-ticket',
+    )
+    t.equal(
+      checkProblem(
+        t,
+        await send(listed, method, path, { ...sending, session: ticket, origin: ORIGIN }),
+        401,
+        `${method} ${path}, as a cookie`,
+      ).code,
+      'invalid-ticket',
+    )
   }
   t.equal((await refusal(t, listed, token(all))).code, 'invalid-ticket', 'nor is a token a ticket')
   t.notOk(stream.isClosed)
-  t.match(await send(listed, 'PATCH', own, { token: token(all), body: { subscribe: ['b'] } }), { status: 200, body: { topics: ['a', 'b'] } }, 'what it opened, its token changes')
+  t.match(
+    await send(listed, 'PATCH', own, { token: token(all), body: { subscribe: ['b'] } }),
+    { status: 200, body: { topics: ['a', 'b'] } },
+    'what it opened, its token changes',
+  )
 })
 
 await t.test('it is made of a token in the header or in the cookie', async (t) => {
   const bearer = token({ subscribe: ['a'] })
   t.equal((await send(listed, 'POST', '/tickets', { session: bearer, origin: ORIGIN })).status, 201)
   for (const [path, sending, status, code] of [
-    ['/tickets', {}, 401, 'missing-token'], [`/tickets?token=${bearer}`, {}, 401, 'missing-token'], ['/tickets', { session: bearer }, 403, 'foreign-origin'], ['/tickets', { token: token({ exp: 1 }) }, 401, 'expired-token'],
-  ] as const) t.equal(checkProblem(t, await send(listed, 'POST', path, sending), status, code).code, code)
+    ['/tickets', {}, 401, 'missing-token'],
+    [`/tickets?token=${bearer}`, {}, 401, 'missing-token'],
+    ['/tickets', { session: bearer }, 403, 'foreign-origin'],
+    ['/tickets', { token: token({ exp: 1 }) }, 401, 'expired-token'],
+  ] as const)
+    t.equal(checkProblem(t, await send(listed, 'POST', path, sending), status, code).code, code)
 })
 
 await t.test('it survives a restart with the log that it was issued by', async (t) => {
@@ -129,15 +195,27 @@ await t.test('it survives a restart with the log that it was issued by', async (
 await t.test('but not with another, nor with the memory', async (t) => {
   const { ticket } = await issue(t, hub)
   const other = await startHub(t)
-  t.match(await refusal(t, other, ticket), { code: 'invalid-ticket', detail: /not issued by this hub/ }, 'a hub that has issued none')
+  t.match(
+    await refusal(t, other, ticket),
+    { code: 'invalid-ticket', detail: /not issued by this hub/ },
+    'a hub that has issued none',
+  )
   await issue(t, other)
-  t.match(await refusal(t, other, ticket), { code: 'invalid-ticket', detail: /not issued by this hub/ }, 'and one that has')
+  t.match(
+    await refusal(t, other, ticket),
+    { code: 'invalid-ticket', detail: /not issued by this hub/ },
+    'and one that has',
+  )
 })
 
 await t.test('it ends with a revocation of its token', async (t) => {
   const { ticket } = await issue(t, hub, { sub: 'ann', jti: 'j1', subscribe: ['a'] })
   const stream = await openStream(t, streamUrl(hub, ['a'], { ticket }))
-  t.equal((await send(hub, 'POST', '/revocations', { token: admin, body: { jti: 'j1', until: '2999-01-01T00:00:00Z' } })).status, 201)
+  t.equal(
+    (await send(hub, 'POST', '/revocations', { token: admin, body: { jti: 'j1', until: '2999-01-01T00:00:00Z' } }))
+      .status,
+    201,
+  )
   t.match(await stream.told('close'), { reason: 'revoked' })
   t.equal((await refusal(t, hub, ticket)).code, 'revoked-token')
 })

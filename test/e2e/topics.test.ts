@@ -33,20 +33,39 @@ const plain = await startHub(t)
 await t.test('the list of topics', async (t) => {
   const hub = await startHub(t, { FANFARE_ANONYMOUS_SUBSCRIBE: 'news.*' })
   const list = (query: string, bearer?: string) => send<Page>(hub, 'GET', `/topics?${query}`, { token: bearer })
-  const namesOf = async (query: string, bearer?: string) => (await list(query, bearer)).body.topics.map(({ topic }) => topic)
-  const published = await publishBatch(hub, [...names].reverse().map((topic) => ({ topic, data: topic })), publisher)
+  const namesOf = async (query: string, bearer?: string) =>
+    (await list(query, bearer)).body.topics.map(({ topic }) => topic)
+  const published = await publishBatch(
+    hub,
+    [...names].reverse().map((topic) => ({ topic, data: topic })),
+    publisher,
+  )
   const idOf = (topic: string) => published.find((event) => event.topic === topic)!.id
 
   await t.test('has all of them for an admin, by name, with what there is of each', async (t) => {
     const { status, body } = await list('', admin)
     t.equal(status, 200)
-    t.strictSame(body.topics.map(({ bytes, ...rest }) => ({ ...rest, bytes: bytes > 0 })), names.map((topic) => ({ topic, subscribers: 0, events: 1, firstId: idOf(topic), lastId: idOf(topic), bytes: true })))
+    t.strictSame(
+      body.topics.map(({ bytes, ...rest }) => ({ ...rest, bytes: bytes > 0 })),
+      names.map((topic) => ({
+        topic,
+        subscribers: 0,
+        events: 1,
+        firstId: idOf(topic),
+        lastId: idOf(topic),
+        bytes: true,
+      })),
+    )
     t.match(body, { more: false, cursor: names.at(-1) })
   })
 
   await t.test('can be asked for by the beginning of the name', async (t) => {
     t.strictSame(await namesOf('prefix=orders.', admin), ['orders.1', 'orders.10', 'orders.2'])
-    t.strictSame(await namesOf('prefix=orders.1', admin), ['orders.1', 'orders.10'], 'of any name, not of whole segments')
+    t.strictSame(
+      await namesOf('prefix=orders.1', admin),
+      ['orders.1', 'orders.10'],
+      'of any name, not of whole segments',
+    )
     t.strictSame((await list('prefix=nothing', admin)).body, { topics: [], more: false, cursor: null })
   })
 
@@ -59,12 +78,23 @@ await t.test('the list of topics', async (t) => {
       seen.push(...page.topics.map(({ topic }) => topic))
     }
     t.strictSame(seen, names)
-    t.match(await list('prefix=orders.&limit=1&after=orders.1', admin), { body: { topics: [{ topic: 'orders.10' }], more: true, cursor: 'orders.10' } })
+    t.match(await list('prefix=orders.&limit=1&after=orders.1', admin), {
+      body: { topics: [{ topic: 'orders.10' }], more: true, cursor: 'orders.10' },
+    })
   })
 
   await t.test('has for others what they may subscribe to, and does not tell that there is more', async (t) => {
-    t.strictSame(await namesOf('', token({ sub: 'ann', subscribe: ['orders.*', 'users.{sub}.**'] })), ['news.today', 'orders.1', 'orders.10', 'orders.2', 'users.ann.inbox'])
-    t.match((await list('limit=1&after=news.today', token({ subscribe: ['orders.1'] }))).body, { topics: [{ topic: 'orders.1' }], more: false })
+    t.strictSame(await namesOf('', token({ sub: 'ann', subscribe: ['orders.*', 'users.{sub}.**'] })), [
+      'news.today',
+      'orders.1',
+      'orders.10',
+      'orders.2',
+      'users.ann.inbox',
+    ])
+    t.match((await list('limit=1&after=news.today', token({ subscribe: ['orders.1'] }))).body, {
+      topics: [{ topic: 'orders.1' }],
+      more: false,
+    })
     t.strictSame(await namesOf('', publisher), ['news.today'], 'who may publish may not read')
     t.strictSame(await namesOf(''), ['news.today'], 'without a token: what is for anybody')
   })
@@ -74,20 +104,33 @@ await t.test('the list of topics', async (t) => {
   })
 
   await t.test('refuses a query that is none', async (t) => {
-    for (const query of ['limit=0', 'limit=1001', 'limit=x', `prefix=${'x'.repeat(201)}`, 'after=a&after=b']) t.equal(checkProblem(t, await list(query, admin), 400, query).code, 'invalid-request')
+    for (const query of ['limit=0', 'limit=1001', 'limit=x', `prefix=${'x'.repeat(201)}`, 'after=a&after=b'])
+      t.equal(checkProblem(t, await list(query, admin), 400, query).code, 'invalid-request')
   })
 })
 
 await t.test('what there is of one topic', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3', FANFARE_ANONYMOUS_SUBSCRIBE: 'news.*' })
-  const get = (topic: string, bearer?: string) => send<Topic>(hub, 'GET', `/topics/${encodeURIComponent(topic)}`, { token: bearer })
+  const get = (topic: string, bearer?: string) =>
+    send<Topic>(hub, 'GET', `/topics/${encodeURIComponent(topic)}`, { token: bearer })
 
   await t.test('counts the streams that have it, by name or by pattern', async (t) => {
-    t.strictSame((await get('orders.1', reader)).body, { topic: 'orders.1', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null }, 'every topic exists by name')
-    const [first] = await Promise.all([['orders.1'], ['orders.*'], ['orders.2'], ['orders.1', '**']].map((topics) => openLive(t, streamUrl(hub, topics), { token: reader })))
+    t.strictSame(
+      (await get('orders.1', reader)).body,
+      { topic: 'orders.1', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null },
+      'every topic exists by name',
+    )
+    const [first] = await Promise.all(
+      [['orders.1'], ['orders.*'], ['orders.2'], ['orders.1', '**']].map((topics) =>
+        openLive(t, streamUrl(hub, topics), { token: reader }),
+      ),
+    )
     t.equal((await get('orders.1', reader)).body.subscribers, 3)
     first!.destroy()
-    await poll(async () => ((await get('orders.1', reader)).body.subscribers === 2 ? true : undefined), () => 'it still counts the stream that has gone')
+    await poll(
+      async () => ((await get('orders.1', reader)).body.subscribers === 2 ? true : undefined),
+      () => 'it still counts the stream that has gone',
+    )
   })
 
   await t.test('follows what is published and what is kept', async (t) => {
@@ -110,7 +153,11 @@ await t.test('what there is of one topic', async (t) => {
     t.equal((await get('orders.1', token({ subscribe: ['orders.*'] }))).status, 200)
     t.equal((await get('orders.1', admin)).status, 200)
     t.equal((await get('news.today')).status, 200, 'or for anybody')
-    t.match(checkProblem(t, await get('orders.1', token({ subscribe: ['users.*'], publish: ['**'] })), 403, 'another grant').detail, /"orders\.1"/)
+    t.match(
+      checkProblem(t, await get('orders.1', token({ subscribe: ['users.*'], publish: ['**'] })), 403, 'another grant')
+        .detail,
+      /"orders\.1"/,
+    )
     t.equal(checkProblem(t, await get('orders.1'), 401, 'no token').code, 'missing-token')
     t.equal(checkProblem(t, await get('orders.*', reader), 400, 'a pattern').code, 'invalid-topic')
   })
@@ -118,16 +165,30 @@ await t.test('what there is of one topic', async (t) => {
 
 await t.test('a purge', async (t) => {
   const hub = plain
-  const purge = (topic: string, bearer?: string) => send<{ purged: number }>(hub, 'DELETE', `/topics/${encodeURIComponent(topic)}/events`, { token: bearer })
-  const fill = (prefix: string) => publishBatch(hub, ['a', 'b', 'a'].map((name) => ({ topic: `${prefix}.${name}`, data: name })), publisher)
+  const purge = (topic: string, bearer?: string) =>
+    send<{ purged: number }>(hub, 'DELETE', `/topics/${encodeURIComponent(topic)}/events`, { token: bearer })
+  const fill = (prefix: string) =>
+    publishBatch(
+      hub,
+      ['a', 'b', 'a'].map((name) => ({ topic: `${prefix}.${name}`, data: name })),
+      publisher,
+    )
 
   await t.test('takes all events of a topic out and leaves the others', async (t) => {
     const [, other] = await fill('gone')
     t.match(await purge('gone.a', admin), { status: 200, body: { purged: 2 } })
     t.match(await purge('gone.a', admin), { status: 200, body: { purged: 0 } })
-    t.match(await send(hub, 'GET', '/topics/gone.a', { token: reader }), { body: { events: 0, bytes: 0, firstId: null, lastId: null } })
-    t.strictSame((await history(hub, 'gone.*', 'last=10', reader)).body.events.map(({ id }) => id), [other!.id])
-    t.strictSame((await send<Page>(hub, 'GET', '/topics?prefix=gone.', { token: admin })).body.topics.map(({ topic }) => topic), ['gone.b'])
+    t.match(await send(hub, 'GET', '/topics/gone.a', { token: reader }), {
+      body: { events: 0, bytes: 0, firstId: null, lastId: null },
+    })
+    t.strictSame(
+      (await history(hub, 'gone.*', 'last=10', reader)).body.events.map(({ id }) => id),
+      [other!.id],
+    )
+    t.strictSame(
+      (await send<Page>(hub, 'GET', '/topics?prefix=gone.', { token: admin })).body.topics.map(({ topic }) => topic),
+      ['gone.b'],
+    )
   })
 
   await t.test('is a gap to who resumes before it, and nothing to who is there', async (t) => {
@@ -138,7 +199,10 @@ await t.test('a purge', async (t) => {
     await purge('told.a', admin)
     const resumed = await openLive(t, streamUrl(hub, ['told.*']), { token: reader, lastEventId: before })
     t.match(resumed.all.find(({ type }) => type === 'fanfare.gap')?.data, /"reason":"expired"/)
-    t.strictSame(resumed.events.map(({ id }) => id), [events[1]!.id])
+    t.strictSame(
+      resumed.events.map(({ id }) => id),
+      [events[1]!.id],
+    )
     const { id } = await publish(hub, 'told.a', { data: 'after it' }, publisher)
     await live.until(() => live.lastId === id)
     t.notOk(live.all.some(({ type }) => type === 'fanfare.gap'))
@@ -146,9 +210,17 @@ await t.test('a purge', async (t) => {
 
   await t.test('is for admins', async (t) => {
     await fill('safe')
-    t.match(checkProblem(t, await purge('safe.a', token({ sub: 'ann', subscribe: ['**'], publish: ['**'] })), 403, 'no admin').detail, /"admin": true/)
+    t.match(
+      checkProblem(t, await purge('safe.a', token({ sub: 'ann', subscribe: ['**'], publish: ['**'] })), 403, 'no admin')
+        .detail,
+      /"admin": true/,
+    )
     t.equal(checkProblem(t, await purge('safe.a'), 401, 'no token').code, 'missing-token')
-    for (const [topic, code] of [['safe.*', 'invalid-topic'], ['fanfare.stats', 'reserved-topic']] as const) t.equal(checkProblem(t, await purge(topic, admin), 400, topic).code, code)
+    for (const [topic, code] of [
+      ['safe.*', 'invalid-topic'],
+      ['fanfare.stats', 'reserved-topic'],
+    ] as const)
+      t.equal(checkProblem(t, await purge(topic, admin), 400, topic).code, code)
     t.equal((await history(hub, 'safe.a', 'last=10', reader)).body.events.length, 2)
   })
 
@@ -160,6 +232,9 @@ await t.test('a purge', async (t) => {
     t.match(await send(first, 'DELETE', '/topics/a/events', { token: admin }), { status: 200, body: { purged: 1 } })
     await first.kill()
     const second = await startHub(t, env)
-    t.strictSame((await history(second, '**', 'last=10', reader)).body.events.map(({ id }) => id), [kept.id])
+    t.strictSame(
+      (await history(second, '**', 'last=10', reader)).body.events.map(({ id }) => id),
+      [kept.id],
+    )
   })
 })

@@ -1,5 +1,6 @@
 /**
- * The four applications that every tutorial of Server-Sent Events builds, by `curl` alone: a list that grows, a chat, a clock, a notification.
+ * The four applications that every tutorial of Server-Sent Events builds, by `curl` alone: a list that grows, a chat, a
+ * clock, a notification.
  */
 import t, { type Test } from 'tap'
 import { curl, skipCurl, type Curl } from '../helper/curl.js'
@@ -10,17 +11,28 @@ const AUTHORIZATION = `authorization: Bearer ${anyTopic()}`
 
 /** The blocks of what curl has printed of a stream, each as its lines. */
 function blocks(output: string): string[][] {
-  return output.split('\n\n').slice(0, -1).map((block) => block.split('\n'))
+  return output
+    .split('\n\n')
+    .slice(0, -1)
+    .map((block) => block.split('\n'))
 }
 
 /** The blocks that are events that somebody published. */
 function events(output: string): string[][] {
-  return blocks(output).filter((lines) => lines.some((line) => line.startsWith('data:')) && !lines.some((line) => line.startsWith('event: fanfare.')))
+  return blocks(output).filter(
+    (lines) =>
+      lines.some((line) => line.startsWith('data:')) && !lines.some((line) => line.startsWith('event: fanfare.')),
+  )
 }
 
 /** The payloads of the events, in order. */
 function data(output: string): string[] {
-  return events(output).map((lines) => lines.filter((line) => line.startsWith('data: ')).map((line) => line.slice('data: '.length)).join('\n'))
+  return events(output).map((lines) =>
+    lines
+      .filter((line) => line.startsWith('data: '))
+      .map((line) => line.slice('data: '.length))
+      .join('\n'),
+  )
 }
 
 function subscribe(t: Test, hub: Hub, path: string): Curl {
@@ -35,7 +47,16 @@ async function live(t: Test, hub: Hub, path: string): Promise<Curl> {
 }
 
 async function publish(t: Test, hub: Hub, topic: string, event: object): Promise<{ id: string; subscribers: number }> {
-  const answer = await curl(t, '-H', AUTHORIZATION, '-H', 'content-type: application/json', '-d', JSON.stringify(event), `${hub.url}/topics/${topic}/events`).ended()
+  const answer = await curl(
+    t,
+    '-H',
+    AUTHORIZATION,
+    '-H',
+    'content-type: application/json',
+    '-d',
+    JSON.stringify(event),
+    `${hub.url}/topics/${topic}/events`,
+  ).ended()
   return JSON.parse(answer) as { id: string; subscribers: number }
 }
 
@@ -56,17 +77,32 @@ await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
       t.strictSame(data(output), ['{"item":"milk"}', '{"item":"bread"}', '{"item":"crème fraîche"}'])
     }
     const replayed = await third.until((output) => output.includes('event: fanfare.live\n'))
-    t.strictSame(data(replayed.slice(0, replayed.indexOf('event: fanfare.live'))).length, 3, 'the list is there before the stream is live')
+    t.strictSame(
+      data(replayed.slice(0, replayed.indexOf('event: fanfare.live'))).length,
+      3,
+      'the list is there before the stream is live',
+    )
   })
 
   await t.test('a chat message is echoed to all', async (t) => {
     const people = await Promise.all(Array.from({ length: 5 }, () => live(t, hub, '/topics/chat/events')))
     const said = ['hello', 'two\nlines', '¿qué tal? 👋']
     for (const text of said) t.equal((await publish(t, hub, 'chat', { text })).subscribers, people.length)
-    const heard = await Promise.all(people.map((person) => person.until((output) => data(output).length === said.length)))
+    const heard = await Promise.all(
+      people.map((person) => person.until((output) => data(output).length === said.length)),
+    )
     for (const output of heard) t.strictSame(data(output), said)
 
-    const plain = await curl(t, '-H', AUTHORIZATION, '-H', 'content-type: text/plain', '--data-binary', 'by hand', `${hub.url}/topics/chat/events`).ended()
+    const plain = await curl(
+      t,
+      '-H',
+      AUTHORIZATION,
+      '-H',
+      'content-type: text/plain',
+      '--data-binary',
+      'by hand',
+      `${hub.url}/topics/chat/events`,
+    ).ended()
     t.match(JSON.parse(plain), { topic: 'chat', duplicate: false, subscribers: people.length })
     for (const person of people) await person.until((output) => data(output).at(-1) === 'by hand')
   })
@@ -74,16 +110,29 @@ await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
   await t.test('a clock ticks, and each tick has an id', async (t) => {
     const clock = await live(t, hub, '/topics/clock/events')
     const ids: string[] = []
-    for (let tick = 0; tick < 5; tick++) ids.push((await publish(t, hub, 'clock', { data: `2026-01-01T00:00:0${tick}Z` })).id)
+    for (let tick = 0; tick < 5; tick++)
+      ids.push((await publish(t, hub, 'clock', { data: `2026-01-01T00:00:0${tick}Z` })).id)
     const output = await clock.until((output) => data(output).length === 5)
     t.strictSame(
       events(output),
       ids.map((id, tick) => [`id: ${id}`, `data: "2026-01-01T00:00:0${tick}Z"`]),
     )
 
-    const missed = curl(t, '-N', '-H', AUTHORIZATION, '-H', `Last-Event-ID: ${ids[2]!}`, `${hub.url}/topics/clock/events`)
+    const missed = curl(
+      t,
+      '-N',
+      '-H',
+      AUTHORIZATION,
+      '-H',
+      `Last-Event-ID: ${ids[2]!}`,
+      `${hub.url}/topics/clock/events`,
+    )
     const rest = await missed.until((output) => output.includes('event: fanfare.live\n'))
-    t.strictSame(data(rest), ['"2026-01-01T00:00:03Z"', '"2026-01-01T00:00:04Z"'], 'with which a reader that was away goes on')
+    t.strictSame(
+      data(rest),
+      ['"2026-01-01T00:00:03Z"', '"2026-01-01T00:00:04Z"'],
+      'with which a reader that was away goes on',
+    )
   })
 
   await t.test('a notification has an event type', async (t) => {
@@ -96,7 +145,9 @@ await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
       [`id: ${mail}`, 'event: mail', 'data: {"from":"u2"}'],
       [`id: ${invoice}`, 'event: invoice', 'data: {"total":12}'],
     ])
-    t.strictSame(events(await filtered.until((output) => data(output).length === 1)), [[`id: ${invoice}`, 'event: invoice', 'data: {"total":12}']])
+    t.strictSame(events(await filtered.until((output) => data(output).length === 1)), [
+      [`id: ${invoice}`, 'event: invoice', 'data: {"total":12}'],
+    ])
   })
 
   await t.test('and the head says what a proxy and a browser need to know', async (t) => {

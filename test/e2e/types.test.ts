@@ -97,13 +97,18 @@ new HubError('invalid-topics', 'x')
 /** Packs the package and unpacks it where an application would install it, beside what it depends on. */
 async function install(t: Test): Promise<string> {
   const folder = t.testdir({ 'package.json': '{ "type": "module" }', 'app.ts': APPLICATION })
-  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: ROOT, timeout: TIMEOUT })
+  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: ROOT,
+    timeout: TIMEOUT,
+  })
   const answer = JSON.parse(packed.stdout) as { filename: string }[] | Record<string, { filename: string }>
   const [archive] = Object.values(answer)
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, 'fanfare'), { recursive: true })
   await run('tar', ['-xzf', join(folder, archive!.filename), '-C', join(modules, 'fanfare'), '--strip-components=1'])
-  const { dependencies } = JSON.parse(readFileSync(join(modules, 'fanfare/package.json'), 'utf8')) as { dependencies: Record<string, string> }
+  const { dependencies } = JSON.parse(readFileSync(join(modules, 'fanfare/package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
   for (const name of [...Object.keys(dependencies), '@types/node']) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
@@ -112,19 +117,46 @@ async function install(t: Test): Promise<string> {
 }
 
 // with `skipLibCheck: true` what does not compile in the declarations becomes `any`, and nothing is checked
-const resolutions = [['node16', 'node16', false], ['nodenext', 'nodenext', false], ['esnext', 'bundler', false], ['esnext', 'bundler', true]] as const
+const resolutions = [
+  ['node16', 'node16', false],
+  ['nodenext', 'nodenext', false],
+  ['esnext', 'bundler', false],
+  ['esnext', 'bundler', true],
+] as const
 
-await t.test('an application compiles, and what is misspelt does not, however modules are resolved', { timeout: 2 * TIMEOUT }, async (t) => {
-  const folder = await install(t)
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-  for (const [module, moduleResolution, skipLibCheck] of resolutions) {
-    const project = join(folder, `tsconfig.${moduleResolution}.json`)
-    writeFileSync(project, JSON.stringify({
-      compilerOptions: { noEmit: true, target: 'es2023', module, moduleResolution, types: ['node'], strict: true, exactOptionalPropertyTypes: true, skipLibCheck },
-      files: ['app.ts'],
-    }))
-    const found = await run(process.execPath, [tsc, '-p', project], { cwd: folder, timeout: TIMEOUT, env: { PATH: process.env['PATH'] } })
-      .then(() => '', (err: unknown) => (err as { stdout?: string }).stdout || String(err))
-    t.equal(found, '', `${moduleResolution}, skipLibCheck: ${String(skipLibCheck)}`)
-  }
-})
+await t.test(
+  'an application compiles, and what is misspelt does not, however modules are resolved',
+  { timeout: 2 * TIMEOUT },
+  async (t) => {
+    const folder = await install(t)
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+    for (const [module, moduleResolution, skipLibCheck] of resolutions) {
+      const project = join(folder, `tsconfig.${moduleResolution}.json`)
+      writeFileSync(
+        project,
+        JSON.stringify({
+          compilerOptions: {
+            noEmit: true,
+            target: 'es2023',
+            module,
+            moduleResolution,
+            types: ['node'],
+            strict: true,
+            exactOptionalPropertyTypes: true,
+            skipLibCheck,
+          },
+          files: ['app.ts'],
+        }),
+      )
+      const found = await run(process.execPath, [tsc, '-p', project], {
+        cwd: folder,
+        timeout: TIMEOUT,
+        env: { PATH: process.env['PATH'] },
+      }).then(
+        () => '',
+        (err: unknown) => (err as { stdout?: string }).stdout || String(err),
+      )
+      t.equal(found, '', `${moduleResolution}, skipLibCheck: ${String(skipLibCheck)}`)
+    }
+  },
+)

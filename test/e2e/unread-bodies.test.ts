@@ -32,56 +32,74 @@ function connect(t: Test, port: number) {
     seen.isClosed = true
     look()
   })
-  const until = (condition: () => boolean) => within(new Promise<void>((resolve) => {
-    look = () => (condition() ? resolve() : undefined)
-    look()
-  }), () => JSON.stringify(seen))
+  const until = (condition: () => boolean) =>
+    within(
+      new Promise<void>((resolve) => {
+        look = () => (condition() ? resolve() : undefined)
+        look()
+      }),
+      () => JSON.stringify(seen),
+    )
   return { socket, seen, until }
 }
 
-const head = (start: string, bearer: string | undefined, more: string) => `${start} HTTP/1.1\r\nhost: hub\r\n${bearer === undefined ? '' : `authorization: Bearer ${bearer}\r\n`}${more}\r\n`
+const head = (start: string, bearer: string | undefined, more: string) =>
+  `${start} HTTP/1.1\r\nhost: hub\r\n${bearer === undefined ? '' : `authorization: Bearer ${bearer}\r\n`}${more}\r\n`
 const json = (length: number) => `content-type: application/json\r\ncontent-length: ${length}\r\n`
 const CHUNKED = 'content-type: application/json\r\ntransfer-encoding: chunked\r\n'
 
 const none = token({ subscribe: ['**'] })
 const other = token({ publish: ['b'] })
 
-await t.test('what cannot be taken is refused before its body comes, and says that the connection closes', async (t) => {
-  const { app, open } = await start(t)
-  const requests: [what: string, head: string, status: number][] = [
-    ['no token', head('POST /topics/a/events', undefined, json(10_000)), 401],
-    ['a bad token', head('POST /topics/a/events', 'x', json(10_000)), 401],
-    ['a topic that is not granted', head('POST /topics/a/events', other, CHUNKED), 403],
-    ['no topic', head('POST /topics/a..b/events', other, json(10_000)), 400],
-    ['no token for many', head('POST /events', undefined, CHUNKED), 401],
-    ['a token that grants no publishing, for many', head('POST /events', none, json(10_000)), 403],
-    ['the same for lines', head('POST /events', none, 'content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n'), 403],
-    ['no token for a revocation', head('POST /revocations', undefined, json(10_000)), 401],
-    ['no token for a named cursor', head('PUT /cursors/a', undefined, json(10_000)), 401],
-    ['no token for a stream', head('PATCH /connections/a', undefined, json(10_000)), 401],
-    ['too long', head('POST /topics/b/events', other, json(1_000_000)), 413],
-    ['a wrong type', head('POST /topics/b/events', other, 'content-type: image/png\r\ncontent-length: 10000\r\n'), 415],
-    ['compressed', head('POST /topics/b/events', other, `${json(10_000)}content-encoding: gzip\r\n`), 415],
-    ['no route', head('POST /nowhere', undefined, json(10_000)), 404],
-    ['no such method', head('PUT /events', undefined, CHUNKED), 405],
-    ['a route that takes none', head('POST /tickets', other, json(10_000)), 201],
-    ['a route that takes none, without a token', head('DELETE /sessions', undefined, CHUNKED), 204],
-    ['a GET', head('GET /health/live', undefined, json(10_000)), 200],
-    ['a token in the query', head(`POST /topics/b/events?token=${other}`, undefined, json(10_000)), 400],
-    ['a path that is none', head('POST /topics/%ff/events', other, json(10_000)), 400],
-  ]
-  await Promise.all(requests.map(async ([what, text, status]) => {
-    const { socket, seen, until } = open()
-    socket.write(text)
-    await until(() => seen.hasEnded)
-    t.match(seen.text, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\nconnection: close\\r\\n`, 'i'), what)
-    socket.write('x'.repeat(5_000)) // of which nothing is refused with a reset
-    socket.end()
-    await until(() => seen.isClosed)
-    t.equal(seen.error, undefined, `${what}: it is closed in peace`)
-  }))
-  t.equal(app.fanfareHub.head, 0)
-})
+await t.test(
+  'what cannot be taken is refused before its body comes, and says that the connection closes',
+  async (t) => {
+    const { app, open } = await start(t)
+    const requests: [what: string, head: string, status: number][] = [
+      ['no token', head('POST /topics/a/events', undefined, json(10_000)), 401],
+      ['a bad token', head('POST /topics/a/events', 'x', json(10_000)), 401],
+      ['a topic that is not granted', head('POST /topics/a/events', other, CHUNKED), 403],
+      ['no topic', head('POST /topics/a..b/events', other, json(10_000)), 400],
+      ['no token for many', head('POST /events', undefined, CHUNKED), 401],
+      ['a token that grants no publishing, for many', head('POST /events', none, json(10_000)), 403],
+      [
+        'the same for lines',
+        head('POST /events', none, 'content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n'),
+        403,
+      ],
+      ['no token for a revocation', head('POST /revocations', undefined, json(10_000)), 401],
+      ['no token for a named cursor', head('PUT /cursors/a', undefined, json(10_000)), 401],
+      ['no token for a stream', head('PATCH /connections/a', undefined, json(10_000)), 401],
+      ['too long', head('POST /topics/b/events', other, json(1_000_000)), 413],
+      [
+        'a wrong type',
+        head('POST /topics/b/events', other, 'content-type: image/png\r\ncontent-length: 10000\r\n'),
+        415,
+      ],
+      ['compressed', head('POST /topics/b/events', other, `${json(10_000)}content-encoding: gzip\r\n`), 415],
+      ['no route', head('POST /nowhere', undefined, json(10_000)), 404],
+      ['no such method', head('PUT /events', undefined, CHUNKED), 405],
+      ['a route that takes none', head('POST /tickets', other, json(10_000)), 201],
+      ['a route that takes none, without a token', head('DELETE /sessions', undefined, CHUNKED), 204],
+      ['a GET', head('GET /health/live', undefined, json(10_000)), 200],
+      ['a token in the query', head(`POST /topics/b/events?token=${other}`, undefined, json(10_000)), 400],
+      ['a path that is none', head('POST /topics/%ff/events', other, json(10_000)), 400],
+    ]
+    await Promise.all(
+      requests.map(async ([what, text, status]) => {
+        const { socket, seen, until } = open()
+        socket.write(text)
+        await until(() => seen.hasEnded)
+        t.match(seen.text, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\nconnection: close\\r\\n`, 'i'), what)
+        socket.write('x'.repeat(5_000)) // of which nothing is refused with a reset
+        socket.end()
+        await until(() => seen.isClosed)
+        t.equal(seen.error, undefined, `${what}: it is closed in peace`)
+      }),
+    )
+    t.equal(app.fanfareHub.head, 0)
+  },
+)
 
 await t.test('a client that reads no answer before it has sent everything can read it then', async (t) => {
   const { open } = await start(t)
@@ -124,10 +142,14 @@ await t.test('what follows a refused body is no request', async (t) => {
 await t.test('a connection whose body has been read is kept, also after a refusal', async (t) => {
   const { open } = await start(t)
   const { socket, seen, until } = open()
-  for (const [n, [text, status]] of ([
-    [head('POST /topics/b/events', other, json(1)) + '{', 400], [head('POST /topics/a/events', other, json(10)) + '{"data":1}', 403], [head('POST /tickets', other, json(2)) + '{}', 201],
-    [head('POST /topics/b/events', other, json(10)) + '{"data":1}', 201],
-  ] as const).entries()) {
+  for (const [n, [text, status]] of (
+    [
+      [head('POST /topics/b/events', other, json(1)) + '{', 400],
+      [head('POST /topics/a/events', other, json(10)) + '{"data":1}', 403],
+      [head('POST /tickets', other, json(2)) + '{}', 201],
+      [head('POST /topics/b/events', other, json(10)) + '{"data":1}', 201],
+    ] as const
+  ).entries()) {
     socket.write(text)
     await until(() => seen.text.split('HTTP/1.1 ').length === n + 2 && /\}$/.test(seen.text))
     t.match(seen.text.split('HTTP/1.1 ').at(-1), new RegExp(`^${status} `))
@@ -138,7 +160,12 @@ await t.test('a connection whose body has been read is kept, also after a refusa
 await t.test('a client that asks before it sends is invited only where its body is read', async (t) => {
   const { app, open } = await start(t)
   const expect = `${json(10)}expect: 100-continue\r\n`
-  for (const [start, bearer, status] of [['POST /topics/a/events', other, 403], ['POST /topics/b/events', undefined, 401], ['POST /nowhere', other, 404], ['POST /tickets', other, 201]] as const) {
+  for (const [start, bearer, status] of [
+    ['POST /topics/a/events', other, 403],
+    ['POST /topics/b/events', undefined, 401],
+    ['POST /nowhere', other, 404],
+    ['POST /tickets', other, 201],
+  ] as const) {
     const { socket, seen, until } = open()
     socket.write(head(start, bearer, expect))
     await until(() => seen.hasEnded)
@@ -146,9 +173,19 @@ await t.test('a client that asks before it sends is invited only where its body 
     socket.end()
   }
   t.equal(app.fanfareHub.head, 0)
-  for (const [start, body, type] of [['POST /topics/b/events', '{"data":1}', 'json'], ['POST /events', '{"topic":"b","data":1}', 'x-ndjson'], ['POST /events', '{"events":[{"topic":"b","data":1}]}', 'json']] as const) {
+  for (const [start, body, type] of [
+    ['POST /topics/b/events', '{"data":1}', 'json'],
+    ['POST /events', '{"topic":"b","data":1}', 'x-ndjson'],
+    ['POST /events', '{"events":[{"topic":"b","data":1}]}', 'json'],
+  ] as const) {
     const { socket, seen, until } = open()
-    socket.write(head(start, other, `content-type: application/${type}\r\ncontent-length: ${body.length}\r\nexpect: 100-continue\r\n`))
+    socket.write(
+      head(
+        start,
+        other,
+        `content-type: application/${type}\r\ncontent-length: ${body.length}\r\nexpect: 100-continue\r\n`,
+      ),
+    )
     await until(() => seen.text === 'HTTP/1.1 100 Continue\r\n\r\n')
     socket.write(body)
     await until(() => /HTTP\/1\.1 20[01] /.test(seen.text))
@@ -159,10 +196,18 @@ await t.test('a client that asks before it sends is invited only where its body 
 
 await t.test('bodies in chunks of one byte are read whole', async (t) => {
   const { app, open } = await start(t)
-  for (const [start, type, body] of [['POST /topics/b/events', 'json', '{"data":"'], ['POST /events', 'json', '{"events":[{"topic":"b","data":"'], ['POST /events', 'x-ndjson', '{"topic":"b","data":"']] as const) {
+  for (const [start, type, body] of [
+    ['POST /topics/b/events', 'json', '{"data":"'],
+    ['POST /events', 'json', '{"events":[{"topic":"b","data":"'],
+    ['POST /events', 'x-ndjson', '{"topic":"b","data":"'],
+  ] as const) {
     const { socket, seen, until } = open()
     const text = `${body}${'x'.repeat(100_000)}"}${type === 'json' && start === 'POST /events' ? ']}' : ''}`
-    socket.write(head(start, anyTopic(), `content-type: application/${type}\r\ntransfer-encoding: chunked\r\n`) + text.replaceAll(/./g, '1\r\n$&\r\n') + '0\r\n\r\n')
+    socket.write(
+      head(start, anyTopic(), `content-type: application/${type}\r\ntransfer-encoding: chunked\r\n`) +
+        text.replaceAll(/./g, '1\r\n$&\r\n') +
+        '0\r\n\r\n',
+    )
     await until(() => /^HTTP\/1\.1 20[01] /.test(seen.text))
     socket.end()
   }
@@ -176,7 +221,13 @@ await t.test('an expectation that is not known is refused as every request is: 4
     socket.write(head(target, other, `${json(10)}origin: https://app.example.com\r\nexpect: the-best\r\n`))
     await until(() => seen.hasEnded)
     t.match(seen.text, /^HTTP\/1\.1 417 /, target)
-    for (const header of [/\r\ncontent-type: application\/problem\+json\r\n/i, /\r\ncache-control: no-store\r\n/i, /\r\naccess-control-allow-origin: https:\/\/app\.example\.com\r\n/i, /\r\nconnection: close\r\n/i]) t.match(seen.text, header, target)
+    for (const header of [
+      /\r\ncontent-type: application\/problem\+json\r\n/i,
+      /\r\ncache-control: no-store\r\n/i,
+      /\r\naccess-control-allow-origin: https:\/\/app\.example\.com\r\n/i,
+      /\r\nconnection: close\r\n/i,
+    ])
+      t.match(seen.text, header, target)
     t.match(seen.text, /"code":"expectation-failed"/)
     t.notMatch(seen.text, /100 Continue/)
     socket.end()

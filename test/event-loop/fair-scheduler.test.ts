@@ -4,7 +4,7 @@ import { FairScheduler } from '../../src/event-loop/fair-scheduler.js'
 
 /** Holds the event loop for so many milliseconds. */
 function work(milliseconds: number): void {
-  for (const end = performance.now() + milliseconds; performance.now() < end; );
+  for (const end = performance.now() + milliseconds; performance.now() < end;);
 }
 
 /** Goes round with the event loop, and counts. */
@@ -45,12 +45,14 @@ await t.test('all together get one slice of a turn of the event loop, not each o
   const turns = new FairScheduler()
   const loop = watchLoop()
   const steps = 5
-  await Promise.all(Array.from({ length: 50 }, async () => {
-    for (let step = 0; step < steps; step++) {
-      await turns.next()
-      work(1)
-    }
-  }))
+  await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      for (let step = 0; step < steps; step++) {
+        await turns.next()
+        work(1)
+      }
+    }),
+  )
   loop.stop()
   t.ok(loop.turns >= 50, `${loop.turns} turns of the event loop within 250 ms of work`)
 })
@@ -61,15 +63,23 @@ await t.test('in the order in which they came', async (t) => {
   void turns.next()
   work(5) // the slice is over
   const order: number[] = []
-  await Promise.all(Array.from({ length: 20 }, async (_, n) => {
-    for (let step = 0; step < 3; step++) {
-      await turns.next()
-      order.push(n)
-      work(0.5)
-    }
-  }))
-  t.strictSame(order.slice(0, 20), Array.from({ length: 20 }, (_, n) => n))
-  t.strictSame(order.slice(40), Array.from({ length: 20 }, (_, n) => n))
+  await Promise.all(
+    Array.from({ length: 20 }, async (_, n) => {
+      for (let step = 0; step < 3; step++) {
+        await turns.next()
+        order.push(n)
+        work(0.5)
+      }
+    }),
+  )
+  t.strictSame(
+    order.slice(0, 20),
+    Array.from({ length: 20 }, (_, n) => n),
+  )
+  t.strictSame(
+    order.slice(40),
+    Array.from({ length: 20 }, (_, n) => n),
+  )
 })
 
 await t.test('it goes on after nobody had anything to do', async (t) => {

@@ -6,14 +6,18 @@ export interface ReadChunks {
   isComplete: boolean
 }
 
-/** @throws Error when it is no body in chunks, or has chunk extensions, trailers or bytes behind its end, which the hub never sends */
+/**
+ * @throws Error when it is no body in chunks, or has chunk extensions, trailers or bytes behind its end, which the hub
+ * never sends
+ */
 export function decodeChunks(bytes: Buffer): ReadChunks {
   const parts: string[] = []
-  for (let from = 0; from < bytes.length; ) {
+  for (let from = 0; from < bytes.length;) {
     const lineEnd = bytes.indexOf('\r\n', from)
     if (lineEnd === -1) break
     const line = bytes.toString('latin1', from, lineEnd)
-    if (!/^(0|[1-9a-f][0-9a-f]*)$/.test(line)) throw new Error(`no size of a chunk: ${JSON.stringify(line.slice(0, 100))}`)
+    if (!/^(0|[1-9a-f][0-9a-f]*)$/.test(line))
+      throw new Error(`no size of a chunk: ${JSON.stringify(line.slice(0, 100))}`)
     const size = Number.parseInt(line, 16)
     const begin = lineEnd + 2
     const end = begin + size

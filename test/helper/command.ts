@@ -33,13 +33,23 @@ export interface Outcome extends Exit {
   stderr: string
 }
 
-/** Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment reaches it but PATH. */
-export function startCommand(t: Test, args: readonly string[], { env = {}, user, input }: CommandOptions = {}): Command {
+/**
+ * Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment
+ * reaches it but PATH.
+ */
+export function startCommand(
+  t: Test,
+  args: readonly string[],
+  { env = {}, user, input }: CommandOptions = {},
+): Command {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
-  const child = spawn(...bareNode([MAIN, ...args], { HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env }), {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    ...(user === undefined ? {} : { uid: user, gid: user }),
-  })
+  const child = spawn(
+    ...bareNode([MAIN, ...args], { HOST: '127.0.0.1', PORT: '0', FANFARE_JWT_SECRET: SECRET, ...env }),
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      ...(user === undefined ? {} : { uid: user, gid: user }),
+    },
+  )
   child.stdin.on('error', () => undefined).end(input) // it may have ended without reading it
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
@@ -51,14 +61,24 @@ export function startCommand(t: Test, args: readonly string[], { env = {}, user,
     child.stderr.resume()
     await exited
   })
-  return { pid: child.pid, stdout: child.stdout, stderr: child.stderr, exited, kill: (signal) => void child.kill(signal) }
+  return {
+    pid: child.pid,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exited,
+    kill: (signal) => void child.kill(signal),
+  }
 }
 
 /** Runs `fanfare` with these arguments to its end. */
 export async function runCommand(t: Test, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   const command = startCommand(t, args, options)
   const output = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const) command[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
-  const exit = await within(command.exited, () => `fanfare ${args.join(' ')} goes on:\n${output.stdout}${output.stderr}`)
+  for (const name of ['stdout', 'stderr'] as const)
+    command[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
+  const exit = await within(
+    command.exited,
+    () => `fanfare ${args.join(' ')} goes on:\n${output.stdout}${output.stderr}`,
+  )
   return { ...exit, ...output }
 }

@@ -4,7 +4,9 @@ import { DEADLINE, within } from './deadline.js'
 
 /** Why tests by `curl` are left out, or `false`: only where there is no curl and nobody relies on the result. */
 export const skipCurl: string | false =
-  process.env['CI'] === undefined && spawnSync('curl', ['--version']).error !== undefined ? 'curl is not installed' : false
+  process.env['CI'] === undefined && spawnSync('curl', ['--version']).error !== undefined
+    ? 'curl is not installed'
+    : false
 
 export interface Curl {
   /** What it has printed. */

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** How long a condition may take to come true before a test gives up, unless it says otherwise: generous, for a busy machine. */
+/**
+ * How long a condition may take to come true before a test gives up, unless it says otherwise: generous, for a busy
+ * machine.
+ */
 export const DEADLINE = 30_000
 
 /** Settles as `promise` does, or rejects after `ms` with what `describe` says. */
@@ -17,8 +20,8 @@ export async function within<T>(promise: Promise<T>, describe: () => string, ms 
 }
 
 /**
- * Asks again and again until the answer is not `undefined`, and returns it. For what can only be asked for (a status, a file under /proc), never for what
- * announces itself.
+ * Asks again and again until the answer is not `undefined`, and returns it. For what can only be asked for (a status, a
+ * file under /proc), never for what announces itself.
  */
 export async function poll<T>(ask: () => Promise<T | undefined>, describe: () => string, ms = DEADLINE): Promise<T> {
   const end = performance.now() + ms

@@ -32,10 +32,23 @@ export class Application {
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, ['app.mjs'], { cwd: this.#folder, env: { PATH: process.env['PATH'], JWT_SECRET: SECRET, PORT: String(this.#port) }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, ['app.mjs'], {
+      cwd: this.#folder,
+      env: { PATH: process.env['PATH'], JWT_SECRET: SECRET, PORT: String(this.#port) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#process = child
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (this.#output += String(text)))
-    await poll(async () => (child.exitCode === null ? await fetch(`${this.url}/realtime/status`).then(({ ok }) => ok || undefined, () => undefined) : false), () => this.#output)
+    await poll(
+      async () =>
+        child.exitCode === null
+          ? await fetch(`${this.url}/realtime/status`).then(
+              ({ ok }) => ok || undefined,
+              () => undefined,
+            )
+          : false,
+      () => this.#output,
+    )
     if (child.exitCode !== null) throw new Error(this.#output)
   }
 
@@ -44,7 +57,7 @@ export class Application {
     const child = this.#process
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode
     child.kill('SIGTERM')
-    const [code] = await within(once(child, 'exit'), () => this.#output) as [unknown]
+    const [code] = (await within(once(child, 'exit'), () => this.#output)) as [unknown]
     return code
   }
 
@@ -53,13 +66,19 @@ export class Application {
   }
 
   post(path: string, headers: Record<string, string>, body?: object): Promise<Response> {
-    return fetch(`${this.url}${path}`, { method: 'POST', headers: { ...headers, ...(body && { 'content-type': 'application/json' }) }, ...(body && { body: JSON.stringify(body) }) })
+    return fetch(`${this.url}${path}`, {
+      method: 'POST',
+      headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    })
   }
 
   /** Logs in as the page does; returns the cookies of the application and of the hub. */
   async logIn(user: string): Promise<{ own: string; hub: string }> {
     const own = cookieOf(await this.post('/login', {}, { user }))
-    const { token } = await (await fetch(`${this.url}/token`, { headers: { cookie: own } })).json() as { token: string }
+    const { token } = (await (await fetch(`${this.url}/token`, { headers: { cookie: own } })).json()) as {
+      token: string
+    }
     return { own, hub: cookieOf(await this.post('/realtime/sessions', { authorization: `Bearer ${token}` })) }
   }
 }

@@ -1,12 +1,18 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** A port below those that the system gives to clients, or a client could have it when the hub comes back (ip_local_port_range, ip(7)). */
+/**
+ * A port below those that the system gives to clients, or a client could have it when the hub comes back
+ * (ip_local_port_range, ip(7)).
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = 15_000 + Math.floor(Math.random() * 15_000)
     const server = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(server, 'listening').then(() => true, () => false)
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
     if (!isFree) continue
     server.close()
     await once(server, 'close')

@@ -23,7 +23,12 @@ export interface Filling {
  */
 export async function fillWhilePublishing(t: Test, { durability, fileSystem }: Filling, random: Random): Promise<void> {
   const disk = fileSystem === 'tmpfs' ? mountTmpfs(t, 40) : mountExt4(t, 48)
-  const env = { FANFARE_LOG: `file:${disk.folder}/log`, FANFARE_DURABILITY: durability, FANFARE_RETAIN_EVENTS: '1000000', FANFARE_DRAIN: '100ms' }
+  const env = {
+    FANFARE_LOG: `file:${disk.folder}/log`,
+    FANFARE_DURABILITY: durability,
+    FANFARE_RETAIN_EVENTS: '1000000',
+    FANFARE_DRAIN: '100ms',
+  }
   const admin = token({ publish: ['**'], subscribe: ['**'], admin: true })
   const acknowledged = new Set<string>()
   let hub = await startHub(t, env)
@@ -32,7 +37,10 @@ export async function fillWhilePublishing(t: Test, { durability, fileSystem }: F
   const publishing = Promise.all(Array.from({ length: PUBLISHERS }, () => publish(hub, acknowledged, random, until)))
   await delay(random.below(300))
   disk.fill()
-  const status = await poll(async () => ((await ready(hub)) === 503 ? 503 : undefined), () => `the hub stores events on a disk that is full: ${hub.output().slice(-500)}`)
+  const status = await poll(
+    async () => ((await ready(hub)) === 503 ? 503 : undefined),
+    () => `the hub stores events on a disk that is full: ${hub.output().slice(-500)}`,
+  )
   t.equal(status, 503, 'the disk is full, and the hub says so')
   until.isOver = true
   await publishing
@@ -47,7 +55,10 @@ export async function fillWhilePublishing(t: Test, { durability, fileSystem }: F
   t.strictSame(await missing(hub, left), [], 'a purge takes nothing else')
 
   disk.free()
-  await poll(async () => ((await ready(hub)) === 200 ? true : undefined), () => `the hub does not go on: ${hub.output().slice(-500)}`)
+  await poll(
+    async () => ((await ready(hub)) === 200 ? true : undefined),
+    () => `the hub does not go on: ${hub.output().slice(-500)}`,
+  )
   const { status: published } = await post(`${hub.url}/topics/t.1/events`, { text: 'there is room again' }, anyTopic())
   t.equal(published, 201)
   t.equal(await hub.stop(), 0)
@@ -57,7 +68,11 @@ async function publish(hub: Hub, acknowledged: Set<string>, random: Random, unti
   const bearer = anyTopic()
   while (!until.isOver) {
     const topic = `t.${random.below(TOPICS)}`
-    const { status, body } = await post<Published>(`${hub.url}/topics/${topic}/events`, { text: 'p'.repeat(random.below(3_000)) }, bearer)
+    const { status, body } = await post<Published>(
+      `${hub.url}/topics/${topic}/events`,
+      { text: 'p'.repeat(random.below(3_000)) },
+      bearer,
+    )
     if (status === 201) acknowledged.add(`${topic} ${body.id}`)
     else await delay(10)
   }
@@ -71,8 +86,13 @@ async function ready(hub: Hub): Promise<number> {
 async function missing(hub: Hub, acknowledged: ReadonlySet<string>): Promise<string[]> {
   const found = new Set<string>()
   for (let topic = 0; topic < TOPICS; topic++) {
-    for (let after: string | undefined, more = true; more; ) {
-      const { body } = await history(hub, `t.${topic}`, `limit=1000${after === undefined ? '' : `&after=${after}`}`, anyTopic())
+    for (let after: string | undefined, more = true; more;) {
+      const { body } = await history(
+        hub,
+        `t.${topic}`,
+        `limit=1000${after === undefined ? '' : `&after=${after}`}`,
+        anyTopic(),
+      )
       for (const { id } of body.events) found.add(`t.${topic} ${id}`)
       after = body.cursor
       more = body.more

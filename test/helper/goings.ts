@@ -14,7 +14,9 @@ import { anyTopic, SECRET } from './token.js'
 
 const TOKEN = anyTopic()
 const HEAD = `host: hub\r\nauthorization: Bearer ${TOKEN}\r\n`
-/** How long a client that does not go by itself is waited for, in milliseconds: longer than the hub may take to end it. */
+/**
+ * How long a client that does not go by itself is waited for, in milliseconds: longer than the hub may take to end it.
+ */
 const LONGEST = 20_000
 /** How many clients come at a time. */
 const AT_ONCE = 40
@@ -31,7 +33,8 @@ type Connect = (port: number) => Socket
 
 const { key, cert } = selfSigned()
 const plain: Connect = (port) => net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-const secure: Connect = (port) => tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+const secure: Connect = (port) =>
+  tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
 
 function listenersOf({ server }: FastifyInstance): Record<string, number> {
   return Object.fromEntries(server.eventNames().map((name) => [String(name), server.listenerCount(name)]))
@@ -39,7 +42,13 @@ function listenersOf({ server }: FastifyInstance): Record<string, number> {
 
 async function listen(t: Test, app: FastifyInstance): Promise<Server> {
   t.teardown(() => app.close())
-  await app.register(fanfare, { log: 'memory', jwtSecret: SECRET, slowTimeout: SLOW_TIMEOUT, presenceGrace: 0, maxConnections: 1e6 })
+  await app.register(fanfare, {
+    log: 'memory',
+    jwtSecret: SECRET,
+    slowTimeout: SLOW_TIMEOUT,
+    presenceGrace: 0,
+    maxConnections: 1e6,
+  })
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: (app.server.address() as AddressInfo).port, listeners: listenersOf(app) }
 }
@@ -52,7 +61,11 @@ function requestsOf(numbers: Random): string {
   const body = '{"data":1}'
   const publish = `POST /topics/a/events HTTP/1.1\r\n${HEAD}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
   return numbers.pick([
-    stream, stream, stream, stream, stream,
+    stream,
+    stream,
+    stream,
+    stream,
+    stream,
     stream.replace('GET', 'HEAD'),
     stream.replace('HTTP/1.1', 'HTTP/1.0'),
     stream + stream,
@@ -115,10 +128,19 @@ async function goFromHttp2(port: number, numbers: Random): Promise<void> {
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false }).on('error', () => undefined)
   const closed = once(session, 'close').catch(() => undefined)
   const streams = Array.from({ length: 1 + numbers.below(4) }, () => {
-    const stream = session.request({ ':path': `/topics/a/events${numbers.pick(['', '?replay=5'])}`, authorization: `Bearer ${TOKEN}` }, { endStream: numbers.below(3) > 0 })
+    const stream = session.request(
+      { ':path': `/topics/a/events${numbers.pick(['', '?replay=5'])}`, authorization: `Bearer ${TOKEN}` },
+      { endStream: numbers.below(3) > 0 },
+    )
     return stream.on('error', () => undefined)
   })
-  const wait = numbers.pick([async () => undefined, turn, () => delay(numbers.below(5)), () => once(streams[0]!, 'response').catch(() => undefined), () => delay(100)])
+  const wait = numbers.pick([
+    async () => undefined,
+    turn,
+    () => delay(numbers.below(5)),
+    () => once(streams[0]!, 'response').catch(() => undefined),
+    () => delay(100),
+  ])
   await Promise.race([wait(), closed])
   for (const stream of streams) {
     if (numbers.below(3) === 0) stream.resume()
@@ -134,8 +156,8 @@ async function goFromHttp2(port: number, numbers: Random): Promise<void> {
 }
 
 /**
- * Lets that many clients come and go, while events are published, and waits until nothing of them is left: no stream, no
- * connection, no presence and no listener.
+ * Lets that many clients come and go, while events are published, and waits until nothing of them is left: no stream,
+ * no connection, no presence and no listener.
  *
  * @returns how many streams there were
  */
@@ -143,7 +165,10 @@ export async function letManyGo(t: Test, count: number, numbers: Random): Promis
   const servers = {
     plain: await listen(t, Fastify()),
     tls: await listen(t, Fastify({ https: { key, cert } })),
-    http2: await listen(t, Fastify({ http2: true, https: { key, cert, allowHTTP1: true } }) as unknown as FastifyInstance),
+    http2: await listen(
+      t,
+      Fastify({ http2: true, https: { key, cert, allowHTTP1: true } }) as unknown as FastifyInstance,
+    ),
   }
   const all = Object.values(servers)
   const opened = new Set<string>()
@@ -175,10 +200,17 @@ export async function letManyGo(t: Test, count: number, numbers: Random): Promis
 
   for (const [name, { app, listeners }] of Object.entries(servers)) {
     const { hub, server } = app
-    await poll(async () => (hub.connections.size === 0 ? true : undefined), () => `${name}: ${hub.connections.size} streams are left`)
+    await poll(
+      async () => (hub.connections.size === 0 ? true : undefined),
+      () => `${name}: ${hub.connections.size} streams are left`,
+    )
     let sockets = -1
-    const countSockets = () => new Promise<void>((resolve) => server.getConnections((_err, number) => resolve(void (sockets = number))))
-    await poll(async () => (await countSockets(), sockets === 0 ? true : undefined), () => `${name}: ${sockets} sockets are left`)
+    const countSockets = () =>
+      new Promise<void>((resolve) => server.getConnections((_err, number) => resolve(void (sockets = number))))
+    await poll(
+      async () => (await countSockets(), sockets === 0 ? true : undefined),
+      () => `${name}: ${sockets} sockets are left`,
+    )
     t.strictSame(listenersOf(app), listeners, `${name}: the server's listeners`)
     t.strictSame([...['a', 'b'].flatMap((topic) => hub.present(topic))], [], `${name}: nobody is present`)
     t.equal((await hub.publish('a', { data: 1 })).subscribers, 0)

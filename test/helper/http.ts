@@ -36,7 +36,11 @@ export async function request<Body = unknown>(url: string, init: RequestInit = {
   const response = await fetch(url, init)
   const text = await response.text()
   const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '')
-  return { status: response.status, headers: response.headers, body: (isJson && text !== '' ? JSON.parse(text) : text) as Body }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (isJson && text !== '' ? JSON.parse(text) : text) as Body,
+  }
 }
 
 /** How somebody shows who they are, and what they send. */
@@ -52,7 +56,12 @@ export interface Sending {
 }
 
 /** Sends a request of any method to a hub. For answers that end: a stream fails it after a while. */
-export async function send<Body = unknown>({ url }: { url: string }, method: string, path: string, { token, session, origin, headers, body }: Sending = {}): Promise<Answer<Body>> {
+export async function send<Body = unknown>(
+  { url }: { url: string },
+  method: string,
+  path: string,
+  { token, session, origin, headers, body }: Sending = {},
+): Promise<Answer<Body>> {
   return request<Body>(url + path, {
     method,
     headers: {
@@ -77,7 +86,10 @@ export async function post<Body = unknown>(
   return request<Body>(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, ...headers },
-    body: typeof body === 'string' || body instanceof Uint8Array ? (body as string | Uint8Array<ArrayBuffer>) : JSON.stringify(body),
+    body:
+      typeof body === 'string' || body instanceof Uint8Array
+        ? (body as string | Uint8Array<ArrayBuffer>)
+        : JSON.stringify(body),
   })
 }
 

@@ -28,7 +28,10 @@ export async function networkTo(t: Test, url: string): Promise<Network> {
     const far = connect({ host: hostname, port: Number(port) })
     flows.set(far, near)
     near.once('close', () => flows.delete(far))
-    for (const [socket, other] of [[near, far], [far, near]] as const) {
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
       sockets.add(socket)
       socket.on('error', () => undefined) // 'close' follows
       socket.once('close', () => {

@@ -1,12 +1,15 @@
 /**
- * What the tests expect of streams, worked out from what publishers were answered and from nothing of the hub's own code.
+ * What the tests expect of streams, worked out from what publishers were answered and from nothing of the hub's own
+ * code.
  */
 import { publish } from './http.js'
 import type { Hub } from './process.js'
 import type { Random } from './random.js'
 import type { StreamEvent } from './stream.js'
 
-/** A published event, as its publisher knows it: its cursor, its topic, its type, if any, and its data as on the wire. */
+/**
+ * A published event, as its publisher knows it: its cursor, its topic, its type, if any, and its data as on the wire.
+ */
 export interface Logged {
   id: string
   topic: string
@@ -69,8 +72,14 @@ export interface Load {
   token: string
 }
 
-/** Runs publishers at the same time, each on its own in a closed loop, and answers what they have published, in log order. */
-export async function publishConcurrently(hub: Hub, { publishers, each, topics, types = [undefined], random, token }: Load): Promise<Logged[]> {
+/**
+ * Runs publishers at the same time, each on its own in a closed loop, and answers what they have published, in log
+ * order.
+ */
+export async function publishConcurrently(
+  hub: Hub,
+  { publishers, each, topics, types = [undefined], random, token }: Load,
+): Promise<Logged[]> {
   const published: Logged[] = []
   async function run(publisher: number): Promise<void> {
     for (let n = 0; n < each; n++) {

@@ -31,11 +31,19 @@ export function checkProblem(t: Test, answer: Answer, status: number | readonly 
   }
   if (problem.errors !== undefined) {
     const isList = Array.isArray(problem.errors) && problem.errors.length > 0
-    if (!isList || problem.errors.some(({ path, message }) => typeof path !== 'string' || typeof message !== 'string')) {
+    if (
+      !isList ||
+      problem.errors.some(({ path, message }) => typeof path !== 'string' || typeof message !== 'string')
+    ) {
       wrong.push(`errors is ${JSON.stringify(problem.errors)}`)
     }
   }
-  if (answer.status === 401 && !/^Bearer\b/.test(answer.headers.get('www-authenticate') ?? '')) wrong.push('WWW-Authenticate is missing')
-  t.strictSame(wrong, [], `${what}: ${expected.join(' or ')}${wrong.length > 0 ? ` ${JSON.stringify(answer.body).slice(0, 500)}` : ''}`)
+  if (answer.status === 401 && !/^Bearer\b/.test(answer.headers.get('www-authenticate') ?? ''))
+    wrong.push('WWW-Authenticate is missing')
+  t.strictSame(
+    wrong,
+    [],
+    `${what}: ${expected.join(' or ')}${wrong.length > 0 ? ` ${JSON.stringify(answer.body).slice(0, 500)}` : ''}`,
+  )
   return problem
 }

@@ -38,14 +38,24 @@ export interface LogLine extends Record<string, unknown> {
 }
 
 /**
- * Starts the built hub (`npm run build`) on a free port of the loopback interface with the memory log, `SECRET` and no tolerance for clocks, and resolves when it listens. It is killed when
- * the test is over. Nothing of this process's environment reaches it but PATH and `NATIVE_SOCKETS`.
+ * Starts the built hub (`npm run build`) on a free port of the loopback interface with the memory log, `SECRET` and no
+ * tolerance for clocks, and resolves when it listens. It is killed when the test is over. Nothing of this process's
+ * environment reaches it but PATH and `NATIVE_SOCKETS`.
  *
  * @throws with all it has written, if it ends before it listens
  */
 export async function startHub(t: Test, env: Record<string, string> = {}): Promise<Hub> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
-  const settings = { FANFARE_NATIVE_SOCKETS: NATIVE_SOCKETS, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', FANFARE_LOG: 'memory', FANFARE_JWT_SECRET: SECRET, FANFARE_CLOCK_TOLERANCE: '0s', ...env }
+  const settings = {
+    FANFARE_NATIVE_SOCKETS: NATIVE_SOCKETS,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'info',
+    FANFARE_LOG: 'memory',
+    FANFARE_JWT_SECRET: SECRET,
+    FANFARE_CLOCK_TOLERANCE: '0s',
+    ...env,
+  }
   const child = spawn(...bareNode([MAIN], settings), { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
@@ -102,11 +112,13 @@ function listening(lines: LogLine[]): string | undefined {
 /** The complete lines of a log. */
 function parseLog(text: string): LogLine[] {
   const lines = text.split('\n').slice(0, -1)
-  return lines.filter((line) => line !== '').map((line) => {
-    try {
-      return JSON.parse(line) as LogLine
-    } catch {
-      return { msg: line }
-    }
-  })
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      try {
+        return JSON.parse(line) as LogLine
+      } catch {
+        return { msg: line }
+      }
+    })
 }

@@ -15,17 +15,25 @@ export function selections(count: number, numbers: Random): string[][] {
   return Array.from({ length: count }, (_, n) => {
     const pick = (): string => numbers.pick(TOPICS)
     switch (n % 4) {
-      case 0: return [TOPICS[(n / 4) % TOPICS.length]!]
-      case 1: return [...new Set([pick(), pick(), pick()])]
-      case 2: return [numbers.pick(PATTERNS)]
-      default: return [...new Set([numbers.pick(PATTERNS), pick(), pick()])]
+      case 0:
+        return [TOPICS[(n / 4) % TOPICS.length]!]
+      case 1:
+        return [...new Set([pick(), pick(), pick()])]
+      case 2:
+        return [numbers.pick(PATTERNS)]
+      default:
+        return [...new Set([numbers.pick(PATTERNS), pick(), pick()])]
     }
   })
 }
 
 /** Publishes one last event to every topic, so that each reader can tell that it has read everything. */
 export async function publishEnd(hub: Hub, bearer: string): Promise<Logged[]> {
-  const published = await publishBatch(hub, TOPICS.map((topic) => ({ topic, data: 'end' })), bearer)
+  const published = await publishBatch(
+    hub,
+    TOPICS.map((topic) => ({ topic, data: 'end' })),
+    bearer,
+  )
   return published.map(({ id, topic }) => ({ id, topic, data: '"end"' }))
 }
 

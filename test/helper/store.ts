@@ -21,8 +21,20 @@ export function spoil(folder: string, change: (bytes: Buffer) => Uint8Array): vo
 
 /** Makes a closed store of so many events in five topics. */
 export async function makeStore(folder: string, events: number): Promise<void> {
-  const log = await FileLog.open({ folder, durability: 'commit', retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 } })
-  await log.append(Array.from({ length: events }, (_, n) => ({ topic: `t.${n % 5}`, type: undefined, id: `id ${n}`, kind: 'text', payload: `${n} ${'x'.repeat(n % 100)}` })))
+  const log = await FileLog.open({
+    folder,
+    durability: 'commit',
+    retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 },
+  })
+  await log.append(
+    Array.from({ length: events }, (_, n) => ({
+      topic: `t.${n % 5}`,
+      type: undefined,
+      id: `id ${n}`,
+      kind: 'text',
+      payload: `${n} ${'x'.repeat(n % 100)}`,
+    })),
+  )
   await log.close()
 }
 
@@ -32,7 +44,12 @@ export async function makeStore(folder: string, events: number): Promise<void> {
  */
 export async function makeMixedStore(folder: string, topics: number, events: number): Promise<unknown[][]> {
   const now = 1_700_000_000_000
-  const log = await FileLog.open({ folder, durability: 'commit', retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }, now: () => now })
+  const log = await FileLog.open({
+    folder,
+    durability: 'commit',
+    retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 },
+    now: () => now,
+  })
   const expected: unknown[][] = []
   for (let n = 0; n < events; n++) {
     const topic = `t.${(n * 7_919) % topics}`
@@ -50,7 +67,10 @@ export async function makeMixedStore(folder: string, topics: number, events: num
 /** How many bytes of a store's file LMDB uses: what lies behind them is room that is kept. */
 export function usedBytes(folder: string): number {
   const bytes = readFileSync(`${folder}/data.mdb`)
-  const last = (meta: number): { transaction: bigint; page: bigint } => ({ transaction: bytes.readBigUInt64LE(meta * PAGE + 152), page: bytes.readBigUInt64LE(meta * PAGE + 144) })
+  const last = (meta: number): { transaction: bigint; page: bigint } => ({
+    transaction: bytes.readBigUInt64LE(meta * PAGE + 152),
+    page: bytes.readBigUInt64LE(meta * PAGE + 144),
+  })
   const [first, second] = [last(0), last(1)]
   return (Number((second.transaction > first.transaction ? second : first).page) + 1) * PAGE
 }

@@ -23,7 +23,10 @@ export interface StreamOptions {
   token?: string
   lastEventId?: string
   headers?: Record<string, string>
-  /** Go away as soon as that many events (without the hub's own) have been read; what has come beyond them counts as never read. */
+  /**
+   * Go away as soon as that many events (without the hub's own) have been read; what has come beyond them counts as
+   * never read.
+   */
   limit?: number
   /** How to go away at the limit: close the socket (FIN), or reset it (RST). */
   leave?: 'close' | 'reset'
@@ -35,7 +38,10 @@ export interface StreamOptions {
 export class EventStream {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
-  /** Everything that was dispatched, in order, the hub's own events among it, but for heartbeats, which come at any time. */
+  /**
+   * Everything that was dispatched, in order, the hub's own events among it, but for heartbeats, which come at any
+   * time.
+   */
   readonly all: StreamEvent[] = []
   /** What was published: `all` without the hub's own `fanfare.*`. */
   readonly events: StreamEvent[] = []
@@ -103,7 +109,10 @@ export class EventStream {
     return this.ids.at(-1)?.id
   }
 
-  /** The first event that satisfies `predicate` after the one the last call answered; those between are passed over. The hub's own events count. */
+  /**
+   * The first event that satisfies `predicate` after the one the last call answered; those between are passed over. The
+   * hub's own events count.
+   */
   async next(predicate: (event: StreamEvent) => boolean = () => true, ms = DEADLINE): Promise<StreamEvent> {
     let found: StreamEvent | undefined
     await this.until(() => {
@@ -212,7 +221,10 @@ export class EventStream {
     this.#wake()
   }
 
-  /** An id counts when its block ends, whether or not there is data (HTML Standard, 9.2.6, "dispatch the event", step 1). */
+  /**
+   * An id counts when its block ends, whether or not there is data (HTML Standard, 9.2.6, "dispatch the event", step
+   * 1).
+   */
   #dispatch(block: string): void {
     this.#topic = undefined
     this.#parser.feed(block)
@@ -260,7 +272,8 @@ export async function openStream(t: Test, url: string, options: StreamOptions = 
 }
 
 /**
- * Opens an event stream and reads on until what comes is new: to the opening block, or, where something of the past was asked for, to the end of that.
+ * Opens an event stream and reads on until what comes is new: to the opening block, or, where something of the past was
+ * asked for, to the end of that.
  */
 export async function openLive(t: Test, url: string, options: StreamOptions = {}): Promise<EventStream> {
   const stream = await openStream(t, url, options)

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
-/** Why tests that mount something are left out, or `false`. Where it has to be possible (CI, as root) they fail instead. */
+/**
+ * Why tests that mount something are left out, or `false`. Where it has to be possible (CI, as root) they fail instead.
+ */
 export const skipMount: string | false = whyNot()
 
 export interface Tmpfs {
@@ -17,7 +19,10 @@ export interface Tmpfs {
   setReadOnly(readOnly: boolean): void
 }
 
-/** Mounts a tmpfs on a folder of its own. It is unmounted when the test is over, after what was started in it has been stopped. */
+/**
+ * Mounts a tmpfs on a folder of its own. It is unmounted when the test is over, after what was started in it has been
+ * stopped.
+ */
 export function mountTmpfs(t: Test, megabytes: number): Tmpfs {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-tmpfs-'))
   mount('-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0755`, 'fanfare-test', folder)
@@ -77,7 +82,7 @@ function fillFile(path: string, bytes: number): void {
   const chunk = Buffer.alloc(64 * 1024)
   const file = openSync(path, 'a')
   try {
-    for (let left = bytes; left > 0; ) left -= writeSync(file, chunk, 0, Math.min(left, chunk.length))
+    for (let left = bytes; left > 0;) left -= writeSync(file, chunk, 0, Math.min(left, chunk.length))
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code !== 'ENOSPC') throw err
   } finally {

@@ -25,11 +25,16 @@ export interface Signing {
 }
 
 /**
- * A JWT (RFC 7519) made with nothing but an HMAC, so that the tests do not rely on the library that the hub verifies with.
+ * A JWT (RFC 7519) made with nothing but an HMAC, so that the tests do not rely on the library that the hub verifies
+ * with.
  */
 export function token(grants: Grants, { secret = SECRET, algorithm = 'HS256' }: Signing = {}): string {
   const { subscribe, publish, presence, admin, info, ...claims } = grants
-  return sign({ alg: algorithm, typ: 'JWT' }, { ...claims, fanfare: { subscribe, publish, presence, admin, info } }, secret)
+  return sign(
+    { alg: algorithm, typ: 'JWT' },
+    { ...claims, fanfare: { subscribe, publish, presence, admin, info } },
+    secret,
+  )
 }
 
 /** A JWT of any header and claims; signed with HMAC when the header's `alg` is of the HS family, otherwise unsigned. */

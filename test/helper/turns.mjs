@@ -1,11 +1,11 @@
 /**
- * Loaded into a hub's process (`NODE_OPTIONS=--import …`): measures the turns of its event loop. It listens on the socket
- * `TURNS_SOCKET`: `begin` starts a measurement, `pause` and `resume` leave something out of it, and `end` is answered with
- * what was measured. Each word is answered with a line of JSON. Meanwhile an immediate is due in each turn, so that the loop
- * never waits and the time between two immediates is one turn.
+ * Loaded into a hub's process (`NODE_OPTIONS=--import …`): measures the turns of its event loop. It listens on the
+ * socket `TURNS_SOCKET`: `begin` starts a measurement, `pause` and `resume` leave something out of it, and `end` is
+ * answered with what was measured. Each word is answered with a line of JSON. Meanwhile an immediate is due in each
+ * turn, so that the loop never waits and the time between two immediates is one turn.
  *
- * A turn counts with the CPU time of the main thread, where Linux tells it: what other processes took does not count. The
- * speed of the machine at that time is told by the same measure, as what a fixed piece of work takes.
+ * A turn counts with the CPU time of the main thread, where Linux tells it: what other processes took does not count.
+ * The speed of the machine at that time is told by the same measure, as what a fixed piece of work takes.
  */
 import { Buffer } from 'node:buffer'
 import { closeSync, openSync, readSync } from 'node:fs'
@@ -32,7 +32,9 @@ function cpuTime() {
   return Number(buffer.latin1Slice(0, readSync(schedstat, buffer, 0, buffer.length, 0)).split(' ', 1)[0]) / 1e6
 }
 
-const WORK = JSON.stringify(Array.from({ length: 500 }, (_, n) => ({ topic: `a.${n}`, data: { n, text: 'x'.repeat(40) } })))
+const WORK = JSON.stringify(
+  Array.from({ length: 500 }, (_, n) => ({ topic: `a.${n}`, data: { n, text: 'x'.repeat(40) } })),
+)
 
 /** How long a fixed piece of work takes, in milliseconds of CPU time: the best of some tries. */
 function workTime() {

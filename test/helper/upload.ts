@@ -7,15 +7,25 @@ export async function upload<Body = unknown>(url: string, lines: string, token: 
   const sending = http.request(`${url}/events`, {
     method: 'POST',
     agent: false,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson', 'content-length': Buffer.byteLength(lines) },
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/x-ndjson',
+      'content-length': Buffer.byteLength(lines),
+    },
   })
   const answer = new Promise<Answer<Body>>((resolve, reject) => {
     sending.on('error', reject)
     sending.once('response', (response) => {
-      response.setEncoding('utf8').reduce<string>((text, part: string) => text + part, '').then((text) => {
-        const headers = new Headers(Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]))
-        resolve({ status: response.statusCode ?? 0, headers, body: JSON.parse(text) as Body })
-      }).catch(reject)
+      response
+        .setEncoding('utf8')
+        .reduce<string>((text, part: string) => text + part, '')
+        .then((text) => {
+          const headers = new Headers(
+            Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
+          )
+          resolve({ status: response.statusCode ?? 0, headers, body: JSON.parse(text) as Body })
+        })
+        .catch(reject)
     })
   })
   sending.end(lines)

@@ -2,14 +2,42 @@ import fc from 'fast-check'
 import { isType, type EventInput } from '../../src/model/event.js'
 
 /** Characters that have ended a line, started a field or vanished somewhere. */
-const TRAPS = ['\n', '\r', '\r\n', '\0', '\u2028', '\u2029', '\u0085', '\u000b', '\u000c', '\ufeff', ' ', '  ', ':', '', '\n\n', 'data: x', 'id: 1', 'event: x', '\nretry: 1\n', ': ', '𝄞', 'é', '"', '\\']
+const TRAPS = [
+  '\n',
+  '\r',
+  '\r\n',
+  '\0',
+  '\u2028',
+  '\u2029',
+  '\u0085',
+  '\u000b',
+  '\u000c',
+  '\ufeff',
+  ' ',
+  '  ',
+  ':',
+  '',
+  '\n\n',
+  'data: x',
+  'id: 1',
+  'event: x',
+  '\nretry: 1\n',
+  ': ',
+  '𝄞',
+  'é',
+  '"',
+  '\\',
+]
 
 /** Texts, many of them with what is hard to carry on an event stream. */
 export function anyText(): fc.Arbitrary<string> {
   return fc.oneof(
     fc.array(fc.constantFrom(...TRAPS), { maxLength: 12 }).map((parts) => parts.join('')),
     fc.string({ unit: 'binary', maxLength: 60 }),
-    fc.string({ unit: fc.oneof(fc.constantFrom(...TRAPS), fc.string({ unit: 'grapheme', maxLength: 5 })), maxLength: 12 }),
+    fc.string({
+      unit: fc.oneof(fc.constantFrom(...TRAPS), fc.string({ unit: 'grapheme', maxLength: 5 })),
+      maxLength: 12,
+    }),
   )
 }
 

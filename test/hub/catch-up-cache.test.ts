@@ -35,7 +35,9 @@ function large(n: number): string {
 
 /** What is wrong with a batch of one large event: it may have been overwritten. */
 function faultOf(batch: CatchUpBatch, n: number): string | undefined {
-  return batch.chunk.plain.includes(large(n)) ? undefined : `the batch has ${batch.chunk.plain.toString('latin1', 0, 60)} and not event ${n}`
+  return batch.chunk.plain.includes(large(n))
+    ? undefined
+    : `the batch has ${batch.chunk.plain.toString('latin1', 0, 60)} and not event ${n}`
 }
 
 await t.test('says what it holds, and up to where it is complete', async (t) => {
@@ -43,7 +45,13 @@ await t.test('says what it holds, and up to where it is complete', async (t) => 
   const batch = await past.after(feed(), 1)
   t.match(batch, { events: 2, position: 3, oldest: 2, trimmedAt: undefined })
   t.match(batch.chunk.plain.toString(), /^id: .*-2\ndata: two\n\nid: .*-3\ndata: three\n\n$/)
-  t.match(await past.after(feed(), 3), { events: 0, position: 3, oldest: undefined, trimmedAt: undefined, chunk: { length: 0 } })
+  t.match(await past.after(feed(), 3), {
+    events: 0,
+    position: 3,
+    oldest: undefined,
+    trimmedAt: undefined,
+    chunk: { length: 0 },
+  })
 })
 
 await t.test('a batch is as large as its buffer, or has one event that is larger', async (t) => {
@@ -85,14 +93,20 @@ await t.test('whoever holds a batch has its bytes, however many others are read 
   const { past, feed } = await prepare(Array.from({ length: count }, (_, n) => large(n)))
   const own = feed()
   const held = await Promise.all(Array.from({ length: count }, (_, n) => past.after(own, n)))
-  t.strictSame(held.flatMap((batch, n) => faultOf(batch, n) ?? []), [])
+  t.strictSame(
+    held.flatMap((batch, n) => faultOf(batch, n) ?? []),
+    [],
+  )
   for (const [n, batch] of held.entries()) if (n % 2 === 0) batch.release()
   for (let n = 0; n < count; n++) {
     const again = await past.after(own, n)
     t.equal(faultOf(again, n), undefined)
     again.release()
   }
-  t.strictSame(held.flatMap((batch, n) => (n % 2 === 0 ? [] : (faultOf(batch, n) ?? []))), [])
+  t.strictSame(
+    held.flatMap((batch, n) => (n % 2 === 0 ? [] : (faultOf(batch, n) ?? []))),
+    [],
+  )
 })
 
 await t.test('buffers are used again when nobody holds them', async (t) => {
@@ -122,7 +136,10 @@ await t.test('a log that cannot be read is told to all who wait, and asked again
   const own = feed()
   log.broken = new Error('the disk is gone')
   const results = await Promise.allSettled([past.after(own, 0), past.after(own, 0)])
-  t.strictSame(results.map(({ status }) => status), ['rejected', 'rejected'])
+  t.strictSame(
+    results.map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
   log.broken = undefined
   t.match(await past.after(own, 0), { events: 1 })
 })

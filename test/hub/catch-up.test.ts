@@ -26,7 +26,12 @@ function range(length: number, from = 0): string[] {
 }
 
 function events(topic: string, texts: string[], size = 0) {
-  return texts.map((text) => ({ topic, data: Number(text), text: undefined, ...(size > 0 ? { data: undefined, text: text.padEnd(size, '.') } : {}) }))
+  return texts.map((text) => ({
+    topic,
+    data: Number(text),
+    text: undefined,
+    ...(size > 0 ? { data: undefined, text: text.padEnd(size, '.') } : {}),
+  }))
 }
 
 await t.test('more than one batch is read and sent in order, then the stream is live', async (t) => {
@@ -71,7 +76,9 @@ await t.test('many who come back to the same place cost one read', async (t) => 
   log.reads = 0
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
-  const readers = await Promise.all(Array.from({ length: 50 }, () => subscribe(['a'], { lastEventId: `${hub.epoch}-1000` })))
+  const readers = await Promise.all(
+    Array.from({ length: 50 }, () => subscribe(['a'], { lastEventId: `${hub.epoch}-1000` })),
+  )
   await settle()
   log.hold = undefined
   release!()
@@ -86,7 +93,11 @@ await t.test('whoever goes away while the log is read is sent nothing more', asy
   await publishMany(hub, events('a', range(5_000)))
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
-  const [gone, ended, stays] = [await subscribe(['a'], { replay: 'all' }), await subscribe(['a'], { replay: 'all' }), await subscribe(['a'], { replay: 'all' })]
+  const [gone, ended, stays] = [
+    await subscribe(['a'], { replay: 'all' }),
+    await subscribe(['a'], { replay: 'all' }),
+    await subscribe(['a'], { replay: 'all' }),
+  ]
   gone.close()
   ended.subscriber.end('revoked')
   release!()
@@ -115,14 +126,19 @@ await t.test('whoever is full in the middle goes on from there', async (t) => {
   t.equal(reader.overflow, 0)
   reader.drain()
   await until(() => reader.data.length === 105)
-  t.strictSame(reader.data.map((text) => text.replace(/\.*$/, '')), [...range(100), ...range(5)])
+  t.strictSame(
+    reader.data.map((text) => text.replace(/\.*$/, '')),
+    [...range(100), ...range(5)],
+  )
   t.equal(reader.told('live').length, 1)
 })
 
 await t.test('catching up lets others have their turns', async (t) => {
   const { hub, subscribe } = openHub(t)
   for (let n = 0; n < 20; n++) await publishMany(hub, events(`t.${n}`, range(1_000)))
-  const readers = await Promise.all(Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })))
+  const readers = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })),
+  )
   let longest = 0
   let last = process.cpuUsage()
   await until(() => {
@@ -141,7 +157,10 @@ await t.test('a replay of an empty log takes nothing from those who ask for one 
   await until(() => first.told('live').length === 1)
   await publishMany(hub, events('a', range(3)))
   const second = await subscribe(['a'], { replay: 'all' })
-  await until(() => second.told('live').length === 1, () => 'the second stream never becomes live')
+  await until(
+    () => second.told('live').length === 1,
+    () => 'the second stream never becomes live',
+  )
   t.strictSame(second.data, range(3))
   t.strictSame(first.data, range(3))
 })
@@ -192,7 +211,9 @@ await t.test('what goes while somebody catches up is told as a gap', async (t) =
   const ids = reader.blocks.flatMap(({ id, event }) => (event?.type === 'message' ? [Number(id!.slice(9))] : []))
   const before = ids.filter((id) => id <= 20)
   t.strictSame(ids, [...before, ...range(20, 401).map(Number)])
-  t.strictSame(reader.told('gap'), [{ reason: 'expired', after: `${hub.epoch}-${before.length}`, oldest: `${hub.epoch}-401` }])
+  t.strictSame(reader.told('gap'), [
+    { reason: 'expired', after: `${hub.epoch}-${before.length}`, oldest: `${hub.epoch}-401` },
+  ])
 })
 
 await t.test('what is gone is told once, however many batches are read after it', async (t) => {
@@ -205,19 +226,26 @@ await t.test('what is gone is told once, however many batches are read after it'
   t.strictSame(reader.told('gap'), [{ reason: 'expired', after: hub.cursor(1), oldest: hub.cursor(1_501) }])
 })
 
-await t.test('who wants only what counts now is told of what was skipped, however many other events lie before it', async (t) => {
-  const { hub, subscribe } = openHub(t)
-  const reader = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
-  await settle()
-  reader.stall()
-  await hub.publish('a', { data: 1, type: 'rare' })
-  await until(() => reader.isFull)
-  for (let n = 0; n < 50; n++) await hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })))
-  await hub.publishAll([2, 3, 4].map((data) => ({ topic: 'a', data, type: 'rare' })))
-  const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) })) // the feeds keep no frames of before
-  await hub.publishAll(large)
-  reader.drain()
-  await until(() => reader.data.includes('4'))
-  t.strictSame(reader.data, ['1', '4'])
-  t.match(reader.told('gap'), [{ reason: 'skipped' }])
-})
+await t.test(
+  'who wants only what counts now is told of what was skipped, however many other events lie before it',
+  async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
+    await settle()
+    reader.stall()
+    await hub.publish('a', { data: 1, type: 'rare' })
+    await until(() => reader.isFull)
+    for (let n = 0; n < 50; n++)
+      await hub.publishAll(
+        Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })),
+      )
+    await hub.publishAll([2, 3, 4].map((data) => ({ topic: 'a', data, type: 'rare' })))
+    // the feeds keep no frames of before
+    const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) }))
+    await hub.publishAll(large)
+    reader.drain()
+    await until(() => reader.data.includes('4'))
+    t.strictSame(reader.data, ['1', '4'])
+    t.match(reader.told('gap'), [{ reason: 'skipped' }])
+  },
+)

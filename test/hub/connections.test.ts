@@ -6,7 +6,11 @@ await t.test('streams are listed by their ids, page after page', async (t) => {
   const ids = Array.from({ length: 50 }, (_, n) => `c${(n * 37) % 50}`)
   for (const id of ids) await subscribe([id.endsWith('7') ? 'seven' : 'other'], { id })
   const list = async (after: string, limit: number, topic?: string) => {
-    const { subscribers, more } = await hub.connections.page(after, limit, ({ feed: { selection } }) => topic === undefined || selection.hasTopic(topic))
+    const { subscribers, more } = await hub.connections.page(
+      after,
+      limit,
+      ({ feed: { selection } }) => topic === undefined || selection.hasTopic(topic),
+    )
     return { ids: subscribers.map(({ info }) => info.id), more }
   }
   const sorted = ids.toSorted()
@@ -26,7 +30,7 @@ await t.test('other work is done while they are looked through, or ended', async
     immediate = setImmediate(turn)
   })
   const slowly = () => {
-    for (const end = performance.now() + 1; performance.now() < end; );
+    for (const end = performance.now() + 1; performance.now() < end;);
     return true
   }
   await hub.connections.page('', 10, slowly)

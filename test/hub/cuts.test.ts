@@ -1,6 +1,6 @@
 /**
- * A client that is cut off at any byte of a stream resumes from the last id that it has: it misses nothing without being told,
- * and is told of nothing that is not so (promises 1 and 4).
+ * A client that is cut off at any byte of a stream resumes from the last id that it has: it misses nothing without
+ * being told, and is told of nothing that is not so (promises 1 and 4).
  */
 import { createParser } from 'eventsource-parser'
 import t, { type Test } from 'tap'
@@ -41,13 +41,23 @@ async function start(t: Test): Promise<OpenHub> {
 /** A stream up to where it is live. */
 async function whole({ subscribe }: OpenHub, topics: string[], asking: StartRequest): Promise<Buffer> {
   const sink = await subscribe(topics, asking)
-  await until(() => asking.lastEventId === undefined && asking.replay === undefined && asking.from === undefined ? sink.writes.length > 0 : sink.told('live').length === 1)
+  await until(() =>
+    asking.lastEventId === undefined && asking.replay === undefined && asking.from === undefined
+      ? sink.writes.length > 0
+      : sink.told('live').length === 1,
+  )
   sink.close()
   return sink.bytes
 }
 
 /** Cuts a stream at each of its bytes, and resumes. */
-async function cutEverywhere(t: Test, open: OpenHub, topics: string[], asking: StartRequest, bytes: Buffer): Promise<void> {
+async function cutEverywhere(
+  t: Test,
+  open: OpenHub,
+  topics: string[],
+  asking: StartRequest,
+  bytes: Buffer,
+): Promise<void> {
   const uncut = read(bytes)
   const wrong: string[] = []
   for (let length = 0; length <= bytes.length; length++) {
@@ -56,8 +66,10 @@ async function cutEverywhere(t: Test, open: OpenHub, topics: string[], asking: S
     const data = [...before.data, ...after.data]
     const gaps = [...before.gaps, ...after.gaps]
     if (data.join() !== uncut.data.join()) wrong.push(`${length}: ${data.join()}`)
-    if (uncut.gaps.length > 0 ? gaps.length === 0 : gaps.length > 0) wrong.push(`${length}: told of ${gaps.join() || 'no gap'}`)
-    if (uncut.gaps[0] !== 'expired' && before.gaps.length > 0 && after.gaps.length > 0) wrong.push(`${length}: told twice`)
+    if (uncut.gaps.length > 0 ? gaps.length === 0 : gaps.length > 0)
+      wrong.push(`${length}: told of ${gaps.join() || 'no gap'}`)
+    if (uncut.gaps[0] !== 'expired' && before.gaps.length > 0 && after.gaps.length > 0)
+      wrong.push(`${length}: told twice`)
   }
   t.strictSame(wrong, [])
 }
@@ -109,7 +121,12 @@ await t.test('where nothing is kept, a gap is told however the stream is cut off
 })
 
 await t.test('an empty log', async (t) => {
-  for (const asking of [{ lastEventId: 'zzzzzzzz-3' }, { lastEventId: 'x' }, { replay: 'all' }, { from: 'start' }] as StartRequest[]) {
+  for (const asking of [
+    { lastEventId: 'zzzzzzzz-3' },
+    { lastEventId: 'x' },
+    { replay: 'all' },
+    { from: 'start' },
+  ] as StartRequest[]) {
     const open = openHub(t)
     await cutEverywhere(t, open, ['a'], asking, await whole(open, ['a'], asking))
   }
@@ -126,31 +143,43 @@ await t.test('other topics before the gap is told: however it is cut off, the ga
     await until(() => sink.told('live').length === 1)
     t.equal(sink.told('open').length, 2)
     const own = lastEventId === 'x' ? undefined : lastEventId
-    t.strictSame(sink.blocks.map(({ id, event }) => (event?.type.startsWith('fanfare.') ? [event.type, id] : [])).filter(([type]) => type), [
-      ['fanfare.open', own], ['fanfare.open', own], ['fanfare.gap', epoch(open, 6)], ['fanfare.live', epoch(open, 13)],
-    ])
+    t.strictSame(
+      sink.blocks
+        .map(({ id, event }) => (event?.type.startsWith('fanfare.') ? [event.type, id] : []))
+        .filter(([type]) => type),
+      [
+        ['fanfare.open', own],
+        ['fanfare.open', own],
+        ['fanfare.gap', epoch(open, 6)],
+        ['fanfare.live', epoch(open, 13)],
+      ],
+    )
     sink.close()
     await cutEverywhere(t, open, ['a'], { lastEventId }, sink.bytes)
   }
 })
 
-await t.test('a replay says nothing of what was trimmed, but a topic that is added has everything behind its open block', async (t) => {
-  const open = openHub(t, {}, { events: 4 })
-  await open.hub.publish('a', { data: 'a1' })
-  for (let n = 1; n <= 10; n++) await open.hub.publish('b', { data: `b${n}` })
-  const sink = new FakeSink()
-  sink.stall()
-  const { subscriber } = await open.subscribe(['a'], { replay: 'all', sink })
-  open.hub.move(subscriber, new Selection(['a', 'b']))
-  sink.drain()
-  await until(() => sink.told('live').length === 1)
-  t.match(sink.told('gap'), [{ reason: 'expired', after: epoch(open, 0) }])
-  t.strictSame(sink.data, ['"a1"', '"b7"', '"b8"', '"b9"', '"b10"'])
-})
+await t.test(
+  'a replay says nothing of what was trimmed, but a topic that is added has everything behind its open block',
+  async (t) => {
+    const open = openHub(t, {}, { events: 4 })
+    await open.hub.publish('a', { data: 'a1' })
+    for (let n = 1; n <= 10; n++) await open.hub.publish('b', { data: `b${n}` })
+    const sink = new FakeSink()
+    sink.stall()
+    const { subscriber } = await open.subscribe(['a'], { replay: 'all', sink })
+    open.hub.move(subscriber, new Selection(['a', 'b']))
+    sink.drain()
+    await until(() => sink.told('live').length === 1)
+    t.match(sink.told('gap'), [{ reason: 'expired', after: epoch(open, 0) }])
+    t.strictSame(sink.data, ['"a1"', '"b7"', '"b8"', '"b9"', '"b10"'])
+  },
+)
 
 await t.test('a gap names the event that follows it, also where that is far away', async (t) => {
   const open = openHub(t)
-  for (let n = 0; n < 25; n++) await open.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', type: 'other', data: 1 })))
+  for (let n = 0; n < 25; n++)
+    await open.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', type: 'other', data: 1 })))
   await open.hub.publish('a', { type: 'rare', data: 2 })
   const sink = await open.subscribe(['a'], { types: ['rare'], lastEventId: 'x' })
   await until(() => sink.told('live').length === 1)

@@ -1,4 +1,7 @@
-/** Readers of the application's own code in a random story: nothing is lost without a gap, nothing comes twice, order is kept. */
+/**
+ * Readers of the application's own code in a random story: nothing is lost without a gap, nothing comes twice, order is
+ * kept.
+ */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
@@ -10,7 +13,12 @@ import { settle, until } from './fake-sink.js'
 
 const TOPICS = ['a', 'b', 'a.x', 'b.x']
 const SELECTIONS: [patterns: string[], types: string[]][] = [
-  [['a'], []], [['a', 'b'], []], [['**'], []], [['*.x'], []], [['**'], ['t']], [['a', 'b.*'], ['t']],
+  [['a'], []],
+  [['a', 'b'], []],
+  [['**'], []],
+  [['*.x'], []],
+  [['**'], ['t']],
+  [['a', 'b.*'], ['t']],
 ]
 const READERS = 4
 /** A counterexample is not made ever smaller for longer than this. */
@@ -26,16 +34,40 @@ type Step =
   | { do: 'turns'; turns: number }
 
 const reader = fc.nat(READERS - 1)
-const event = fc.record({ topic: fc.constantFrom(...TOPICS), type: fc.constantFrom(undefined, 't', 'u'), size: fc.constantFrom(0, 0, 100_000) })
-const steps: fc.Arbitrary<Step[]> = fc.array(fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('publish' as const), events: fc.array(event, { minLength: 1, maxLength: 6 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('purge' as const), topic: fc.constantFrom(...TOPICS) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('open' as const), reader, selection: fc.nat(SELECTIONS.length - 1), from: fc.constantFrom('start' as const, 'now' as const, 'time' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('stop' as const), reader }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), reader }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('take' as const), reader, count: fc.integer({ min: 1, max: 8 }) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 3 }) }) },
-), { minLength: 1, maxLength: 100, size: 'max' })
+const event = fc.record({
+  topic: fc.constantFrom(...TOPICS),
+  type: fc.constantFrom(undefined, 't', 'u'),
+  size: fc.constantFrom(0, 0, 100_000),
+})
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('publish' as const),
+        events: fc.array(event, { minLength: 1, maxLength: 6 }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('purge' as const), topic: fc.constantFrom(...TOPICS) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('open' as const),
+        reader,
+        selection: fc.nat(SELECTIONS.length - 1),
+        from: fc.constantFrom('start' as const, 'now' as const, 'time' as const),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('stop' as const), reader }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), reader }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({ do: fc.constant('take' as const), reader, count: fc.integer({ min: 1, max: 8 }) }),
+    },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 3 }) }) },
+  ),
+  { minLength: 1, maxLength: 100, size: 'max' },
+)
 
 interface Logged {
   sequence: number
@@ -66,7 +98,12 @@ class Consumer {
   #more: (() => void) | undefined
   #isStopped = false
 
-  constructor(log: readonly Logged[], selection: Selection, position: number, items: AsyncIterableIterator<HubEvent | EventGap>) {
+  constructor(
+    log: readonly Logged[],
+    selection: Selection,
+    position: number,
+    items: AsyncIterableIterator<HubEvent | EventGap>,
+  ) {
     this.#log = log
     this.selection = selection
     this.position = position
@@ -102,9 +139,13 @@ class Consumer {
   #checkGap({ id, gap: { reason, after, oldest } }: EventGap): void {
     assert.equal(reason, 'expired')
     assert.equal(this.#following, null, 'the event behind a gap follows it')
-    assert.ok(sequenceOf(after) >= this.position, 'a gap begins where the reader is, or behind what does not concern it')
+    assert.ok(
+      sequenceOf(after) >= this.position,
+      'a gap begins where the reader is, or behind what does not concern it',
+    )
     assert.ok(sequenceOf(id) >= this.position)
-    const isMissing = ({ sequence, topic, isGone }: Logged) => isGone && sequence > this.position && this.selection.hasTopic(topic)
+    const isMissing = ({ sequence, topic, isGone }: Logged) =>
+      isGone && sequence > this.position && this.selection.hasTopic(topic)
     assert.ok(this.#log.some(isMissing), 'a gap is told only where there is one')
     this.#gapAfter = this.position
     this.#following = oldest
@@ -115,7 +156,10 @@ class Consumer {
     assert.ok(sequence > this.position, 'in order, and once')
     for (const missing of this.#wanted()) {
       if (missing.sequence <= this.position || missing.sequence >= sequence) continue
-      assert.ok(this.#gapAfter !== undefined && missing.sequence > this.#gapAfter && missing.isGone, `${missing.sequence} is not left out without a gap`)
+      assert.ok(
+        this.#gapAfter !== undefined && missing.sequence > this.#gapAfter && missing.isGone,
+        `${missing.sequence} is not left out without a gap`,
+      )
     }
     const logged = this.#wanted().find((logged) => logged.sequence === sequence)
     assert.ok(logged, 'it was asked for')
@@ -132,7 +176,14 @@ class Consumer {
 
 async function tell(steps: readonly Step[], retain: number): Promise<void> {
   const log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, maxEventSize: 1e9 })
+  const hub = new Hub(log, {
+    heartbeat: 1e9,
+    maxAge: 0,
+    presenceGrace: 0,
+    maxCursorsPerSubject: 100,
+    cursorTtl: 1e9,
+    maxEventSize: 1e9,
+  })
   const logged: Logged[] = []
   const kept = new Map<string, Logged[]>(TOPICS.map((topic) => [topic, []]))
   log.follow((events) => {
@@ -163,7 +214,12 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
     for (const step of steps) {
       switch (step.do) {
         case 'publish':
-          void hub.publishAll(step.events.map(({ size, ...event }, index) => ({ ...event, data: `${logged.length + index}${'.'.repeat(size)}` })))
+          void hub.publishAll(
+            step.events.map(({ size, ...event }, index) => ({
+              ...event,
+              data: `${logged.length + index}${'.'.repeat(size)}`,
+            })),
+          )
           break
         case 'purge':
           void hub.purge(step.topic)
@@ -175,7 +231,12 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
         case 'open': {
           await stop(step.reader)
           const { from } = step
-          open(step.reader, new Selection(...SELECTIONS[step.selection]!), from === 'start' ? 'start' : from === 'now' ? undefined : new Date(0), from === 'now' ? log.head : 0)
+          open(
+            step.reader,
+            new Selection(...SELECTIONS[step.selection]!),
+            from === 'start' ? 'start' : from === 'now' ? undefined : new Date(0),
+            from === 'now' ? log.head : 0,
+          )
           break
         }
         case 'stop':
@@ -183,18 +244,25 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
           break
         case 'resume': {
           const before = consumers[step.reader]
-          if (before?.lastId !== undefined && isStopped[step.reader]) open(step.reader, before.selection, before.lastId, sequenceOf(before.lastId))
+          if (before?.lastId !== undefined && isStopped[step.reader])
+            open(step.reader, before.selection, before.lastId, sequenceOf(before.lastId))
           break
         }
         case 'take':
           if (!isStopped[step.reader]) consumers[step.reader]?.take(step.count)
       }
     }
-    const open_ = consumers.filter((consumer, reader): consumer is Consumer => consumer !== undefined && !isStopped[reader])
+    const open_ = consumers.filter(
+      (consumer, reader): consumer is Consumer => consumer !== undefined && !isStopped[reader],
+    )
     for (const consumer of open_) consumer.take(Infinity)
     await hub.publishAll(TOPICS.map((topic) => ({ topic, type: 't', data: 'last' })))
-    const isDone = ({ failure, position, selection }: Consumer) => failure !== undefined || position === logged.findLast(({ topic }) => selection.hasTopic(topic))!.sequence
-    await until(() => open_.every(isDone), () => 'a reader still waits for events that were published')
+    const isDone = ({ failure, position, selection }: Consumer) =>
+      failure !== undefined || position === logged.findLast(({ topic }) => selection.hasTopic(topic))!.sequence
+    await until(
+      () => open_.every(isDone),
+      () => 'a reader still waits for events that were published',
+    )
     for (const { failure } of all) if (failure !== undefined) throw failure as Error
   } finally {
     await hub.close()
@@ -205,9 +273,16 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
 }
 
 await t.test('with everything retained but what is purged', async (t) => {
-  await t.resolves(fc.assert(fc.asyncProperty(steps, (steps) => tell(steps, 1e6)), { numRuns: 200, ...BOUNDED }))
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(steps, (steps) => tell(steps, 1e6)),
+      { numRuns: 200, ...BOUNDED },
+    ),
+  )
 })
 
 await t.test('with little retention', async (t) => {
-  await t.resolves(fc.assert(fc.asyncProperty(steps, fc.integer({ min: 1, max: 4 }), tell), { numRuns: 300, ...BOUNDED }))
+  await t.resolves(
+    fc.assert(fc.asyncProperty(steps, fc.integer({ min: 1, max: 4 }), tell), { numRuns: 300, ...BOUNDED }),
+  )
 })

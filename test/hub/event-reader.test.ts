@@ -39,7 +39,7 @@ await t.test('an event is as in a page of history', async (t) => {
   const { hub } = openHub(t)
   const { id } = await hub.publish('a', { type: 'created', data: { total: 12 } })
   await hub.publish('b.c', { text: 'two\nlines' })
-  const [first, second] = await take(hub.events(['a', 'b.*'], { from: 'start' }), 2) as HubEvent[]
+  const [first, second] = (await take(hub.events(['a', 'b.*'], { from: 'start' }), 2)) as HubEvent[]
   t.strictSame(first, { id, topic: 'a', type: 'created', time: first!.time, data: { total: 12 } })
   t.match(first!.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   t.strictSame(second, { id: second!.id, topic: 'b.c', time: second!.time, text: 'two\nlines' })
@@ -90,14 +90,17 @@ await t.test('of a type only', async (t) => {
   t.strictSame(await takeData(items, 2), ['t', 'u'])
 })
 
-await t.test('an event that is wanted in the middle of a batch wakes it, and nothing of the batch is left out', async (t) => {
-  const { hub } = openHub(t)
-  const items = hub.events(['a', 'c'])
-  const { next } = await waits(t, items)
-  await hub.publishAll(['b', 'a', 'b', 'c', 'b'].map((topic, data) => ({ topic, data })))
-  t.match(await next, { value: { data: 1 } })
-  t.strictSame(await takeData(items, 1), [3])
-})
+await t.test(
+  'an event that is wanted in the middle of a batch wakes it, and nothing of the batch is left out',
+  async (t) => {
+    const { hub } = openHub(t)
+    const items = hub.events(['a', 'c'])
+    const { next } = await waits(t, items)
+    await hub.publishAll(['b', 'a', 'b', 'c', 'b'].map((topic, data) => ({ topic, data })))
+    t.match(await next, { value: { data: 1 } })
+    t.strictSame(await takeData(items, 1), [3])
+  },
+)
 
 await t.test('ephemeral events are not in the log, and do not come', async (t) => {
   const { hub } = openHub(t)
@@ -113,7 +116,11 @@ await t.test('missing events are told before those that follow', async (t) => {
   const [gap, ...events] = await take(hub.events('a', { from: ids[0] }), 3)
   t.strictSame(gap, { id: ids[2], gap: { reason: 'expired', after: ids[0], oldest: ids[3] } })
   t.match(events, [{ data: 4 }, { data: 5 }])
-  t.strictSame(await takeData(hub.events('a', { from: gap!.id }), 2), [4, 5], 'and not again by who goes on behind the gap')
+  t.strictSame(
+    await takeData(hub.events('a', { from: gap!.id }), 2),
+    [4, 5],
+    'and not again by who goes on behind the gap',
+  )
 })
 
 await t.test('what is trimmed or purged before a slow consumer reads it is a gap', async (t) => {
@@ -122,25 +129,38 @@ await t.test('what is trimmed or purged before a slow consumer reads it is a gap
   for (let n = 0; n < 120; n++) await publish(hub, 'a', n)
   t.strictSame(await takeData(items, 1), [0])
   for (let n = 120; n < 300; n++) await publish(hub, 'a', n)
-  t.strictSame(await takeData(items, 99), Array.from({ length: 99 }, (_, index) => index + 1), 'the page that it has')
+  t.strictSame(
+    await takeData(items, 99),
+    Array.from({ length: 99 }, (_, index) => index + 1),
+    'the page that it has',
+  )
   t.strictSame(await takeData(items, 2), ['expired', 150])
   await hub.purge('a')
-  t.strictSame(await takeData(items, 99), Array.from({ length: 99 }, (_, index) => index + 151), 'the page that it has')
+  t.strictSame(
+    await takeData(items, 99),
+    Array.from({ length: 99 }, (_, index) => index + 151),
+    'the page that it has',
+  )
   t.strictSame(await takeData(items, 1), ['expired'])
   const { next } = await waits(t, items)
   await publish(hub, 'a', 300)
   t.match(await next, { value: { data: 300 } })
 })
 
-await t.test('the cursor of another log, and one that the log has not come to, are gaps, also where there is no event', async (t) => {
-  const { hub } = openHub(t)
-  const items = hub.events('a', { from: 'abcdefgh-7' })
-  t.strictSame(await take(items, 1), [{ id: hub.cursor(0), gap: { reason: 'epoch', after: 'abcdefgh-7', oldest: null } }])
-  await publish(hub, 'a', 1)
-  t.strictSame(await takeData(items, 1), [1])
-  const [gap, event] = await take(hub.events('a', { from: hub.cursor(9) }), 2)
-  t.match([gap, event], [{ gap: { reason: 'future', after: hub.cursor(9), oldest: hub.cursor(1) } }, { data: 1 }])
-})
+await t.test(
+  'the cursor of another log, and one that the log has not come to, are gaps, also where there is no event',
+  async (t) => {
+    const { hub } = openHub(t)
+    const items = hub.events('a', { from: 'abcdefgh-7' })
+    t.strictSame(await take(items, 1), [
+      { id: hub.cursor(0), gap: { reason: 'epoch', after: 'abcdefgh-7', oldest: null } },
+    ])
+    await publish(hub, 'a', 1)
+    t.strictSame(await takeData(items, 1), [1])
+    const [gap, event] = await take(hub.events('a', { from: hub.cursor(9) }), 2)
+    t.match([gap, event], [{ gap: { reason: 'future', after: hub.cursor(9), oldest: hub.cursor(1) } }, { data: 1 }])
+  },
+)
 
 await t.test('a slow consumer has a page in memory, and the log has the rest', async (t) => {
   const { hub, log } = openHub(t)
@@ -159,7 +179,10 @@ await t.test('a slow consumer has a page in memory, and the log has the rest', a
   await settle()
   t.strictSame(pages, [{ events: 100, bytes: 100 }], 'nothing is read before it is asked for')
   await take(items, 2_099)
-  t.ok(pages.every(({ events, bytes }) => events <= 100 && bytes <= 256 * 1024 + 10_002), JSON.stringify(pages))
+  t.ok(
+    pages.every(({ events, bytes }) => events <= 100 && bytes <= 256 * 1024 + 10_002),
+    JSON.stringify(pages),
+  )
 })
 
 await t.test('many events that are read at once leave the event loop its turns', async (t) => {
@@ -193,7 +216,11 @@ await t.test('break ends it, and a signal, also while it waits', async (t) => {
   t.strictSame(await takeData(other, 1), [1])
   const { next: last } = await waits(t, waiting)
   aborting.abort()
-  t.match([await last, await other.next()], [{ done: true }, { done: true }], 'nothing comes after that, not even of the page')
+  t.match(
+    [await last, await other.next()],
+    [{ done: true }, { done: true }],
+    'nothing comes after that, not even of the page',
+  )
   t.match(await hub.events('a', { from: 'start', signal: aborting.signal }).next(), { done: true })
 })
 
@@ -236,7 +263,12 @@ await t.test('what cannot be read is refused at once', async (t) => {
     ['a', { from: 7 }, 'invalid-cursor'],
     ['a', { from: new Date(NaN) }, 'invalid-cursor'],
   ]
-  for (const [patterns, options, code] of wrong) t.throws(() => hub.events(patterns as string, options), { name: 'HubError', code }, JSON.stringify([patterns, options]))
+  for (const [patterns, options, code] of wrong)
+    t.throws(
+      () => hub.events(patterns as string, options),
+      { name: 'HubError', code },
+      JSON.stringify([patterns, options]),
+    )
 })
 
 await t.test('readers that have ended are forgotten', async (t) => {

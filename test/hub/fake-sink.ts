@@ -99,7 +99,9 @@ export class FakeSink implements Sink {
 
   /** The data of the hub's own events of one kind: `open`, `gap`, `live`, `heartbeat`, `close`. */
   told(name: string): unknown[] {
-    return this.blocks.flatMap(({ event }) => (event?.type === `fanfare.${name}` ? [JSON.parse(event.data) as unknown] : []))
+    return this.blocks.flatMap(({ event }) =>
+      event?.type === `fanfare.${name}` ? [JSON.parse(event.data) as unknown] : [],
+    )
   }
 
   /** The last event id that a client has. */

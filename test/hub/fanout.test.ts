@@ -17,7 +17,8 @@ function open() {
   let orders = 0
   const owner: SubscriberOwner = {
     resume: (subscriber) => {
-      if (subscriber.place !== undefined && subscriber.feed.holds(subscriber.place)) fanout.join(subscriber, subscriber.place)
+      if (subscriber.place !== undefined && subscriber.feed.holds(subscriber.place))
+        fanout.join(subscriber, subscriber.place)
       else missed.push(subscriber)
     },
     leave: (subscriber) => fanout.leave(subscriber),
@@ -25,9 +26,15 @@ function open() {
   /** Those for whom the frames do not reach back far enough any more. */
   const missed: Subscriber[] = []
 
-  function dispatch(topic: string, text: string, { type, ephemeral = false }: { type?: string; ephemeral?: boolean } = {}): void {
+  function dispatch(
+    topic: string,
+    text: string,
+    { type, ephemeral = false }: { type?: string; ephemeral?: boolean } = {},
+  ): void {
     const sequence = ephemeral ? undefined : ++head
-    fanout.dispatch(new Frame(encoder, { topic, type, id: undefined, kind: 'text', payload: text }, sequence, ++orders, 0))
+    fanout.dispatch(
+      new Frame(encoder, { topic, type, id: undefined, kind: 'text', payload: text }, sequence, ++orders, 0),
+    )
   }
 
   function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Subscriber } {
@@ -35,7 +42,14 @@ function open() {
     const feed = fanout.feed(selection, 'raw', head)
     feed.size++
     const sink = new FakeSink()
-    const subscriber = new Subscriber({ info: { id: '', address: '', principal: anybody }, feed, sequence: head, head, sink, owner })
+    const subscriber = new Subscriber({
+      info: { id: '', address: '', principal: anybody },
+      feed,
+      sequence: head,
+      head,
+      sink,
+      owner,
+    })
     fanout.join(subscriber, feed.end)
     return Object.assign(sink, { subscriber })
   }
@@ -56,7 +70,11 @@ function dawdle(): void {
 await t.test('everyone gets what they asked for, once, in order, however it matches', async (t) => {
   const { dispatch, subscribe } = open()
   const readers = {
-    a: subscribe(['a.1']), any: subscribe(['**']), several: subscribe(['a.*', 'a.1', '*.1', '**']), typed: subscribe(['**'], ['x']), nothing: subscribe(['c']),
+    a: subscribe(['a.1']),
+    any: subscribe(['**']),
+    several: subscribe(['a.*', 'a.1', '*.1', '**']),
+    typed: subscribe(['**'], ['x']),
+    nothing: subscribe(['c']),
   }
   dispatch('a.1', '1')
   dispatch('b.1', '2', { type: 'x' })
@@ -113,26 +131,29 @@ await t.test('those who are full are passed over, and get the rest in order when
   for (const reader of readers) t.strictSame(reader.data, range(30))
 })
 
-await t.test('those whose sinks close in the middle of a sweep, their own or by the hand of another, are no trouble', async (t) => {
-  const { fanout, dispatch, subscribe } = open()
-  const readers = Array.from({ length: 12 }, () => subscribe(['a']))
-  readers[2]!.onWrite = () => readers[2]!.close()
-  readers[5]!.onWrite = () => {
-    readers[5]!.onWrite = undefined
-    for (const n of [4, 5, 6, 7]) readers[n]!.close() // two that were written to, two that were not
-  }
-  for (const text of range(3)) dispatch('a', text)
-  await until(() => readers[11]!.data.length === 3)
-  for (const text of ['3', '4']) dispatch('a', text)
-  await until(() => readers[11]!.data.length === 5)
-  const closed = [2, 4, 5, 6, 7]
-  readers.forEach((reader, n) => {
-    if (!closed.includes(n)) t.strictSame(reader.data, range(5), `reader ${n}`)
-    t.equal(reader.late, 0, `nothing is written to reader ${n} when it has closed`)
-  })
-  t.strictSame(readers[6]!.data, [])
-  t.equal(fanout.count('a', undefined), 7)
-})
+await t.test(
+  'those whose sinks close in the middle of a sweep, their own or by the hand of another, are no trouble',
+  async (t) => {
+    const { fanout, dispatch, subscribe } = open()
+    const readers = Array.from({ length: 12 }, () => subscribe(['a']))
+    readers[2]!.onWrite = () => readers[2]!.close()
+    readers[5]!.onWrite = () => {
+      readers[5]!.onWrite = undefined
+      for (const n of [4, 5, 6, 7]) readers[n]!.close() // two that were written to, two that were not
+    }
+    for (const text of range(3)) dispatch('a', text)
+    await until(() => readers[11]!.data.length === 3)
+    for (const text of ['3', '4']) dispatch('a', text)
+    await until(() => readers[11]!.data.length === 5)
+    const closed = [2, 4, 5, 6, 7]
+    readers.forEach((reader, n) => {
+      if (!closed.includes(n)) t.strictSame(reader.data, range(5), `reader ${n}`)
+      t.equal(reader.late, 0, `nothing is written to reader ${n} when it has closed`)
+    })
+    t.strictSame(readers[6]!.data, [])
+    t.equal(fanout.count('a', undefined), 7)
+  },
+)
 
 await t.test('whoever joins in the middle of a sweep gets everything that comes after, once', async (t) => {
   const { dispatch, subscribe } = open()
@@ -232,17 +253,20 @@ await t.test('a feed is gone when its last subscriber is, and begins anew for th
   t.strictSame(second.data, ['1'])
 })
 
-await t.test('the way of an event is measured when everybody has it, also when that was before it was asked', async (t) => {
-  const { fanout, dispatch, subscribe } = open()
-  const latency = (fanout.latency = new Latency())
-  const readers = Array.from({ length: 3 }, (_, n) => subscribe([`t.${n}`]))
-  const since = performance.now() - 50
-  for (let n = 0; n < 3; n++) dispatch(`t.${n}`, 'x')
-  fanout.measure(since)
-  t.strictSame(latency.take(), { p50: 0, p99: 0 }, 'nobody has it yet')
-  await until(() => readers.every(({ data }) => data.length === 1))
-  t.ok(latency.take().p50 >= 50)
-  fanout.measure(performance.now() - 30)
-  const { p50 } = latency.take()
-  t.ok(p50 >= 30, `${p50}`)
-})
+await t.test(
+  'the way of an event is measured when everybody has it, also when that was before it was asked',
+  async (t) => {
+    const { fanout, dispatch, subscribe } = open()
+    const latency = (fanout.latency = new Latency())
+    const readers = Array.from({ length: 3 }, (_, n) => subscribe([`t.${n}`]))
+    const since = performance.now() - 50
+    for (let n = 0; n < 3; n++) dispatch(`t.${n}`, 'x')
+    fanout.measure(since)
+    t.strictSame(latency.take(), { p50: 0, p99: 0 }, 'nobody has it yet')
+    await until(() => readers.every(({ data }) => data.length === 1))
+    t.ok(latency.take().p50 >= 50)
+    fanout.measure(performance.now() - 30)
+    const { p50 } = latency.take()
+    t.ok(p50 >= 30, `${p50}`)
+  },
+)

@@ -28,10 +28,17 @@ await t.test('everything from a place to the end is one batch, the same for all 
   const feed = newFeed()
   for (const n of [1, 2, 3]) feed.push(frame(n, n))
   const batch = feed.batch(1)
-  t.match({ ...batch, bytes: texts(batch.chunk.plain) }, { bytes: ['2', '3'], events: 2, sequence: 3, to: 3, full: false })
+  t.match(
+    { ...batch, bytes: texts(batch.chunk.plain) },
+    { bytes: ['2', '3'], events: 2, sequence: 3, to: 3, full: false },
+  )
   t.equal(feed.batch(1), batch)
   feed.push(frame(4, 4))
-  t.match({ ...feed.batch(1), bytes: texts(feed.batch(1).chunk.plain) }, { bytes: ['2', '3', '4'], sequence: 4, to: 4 }, 'and anew when there is more')
+  t.match(
+    { ...feed.batch(1), bytes: texts(feed.batch(1).chunk.plain) },
+    { bytes: ['2', '3', '4'], sequence: 4, to: 4 },
+    'and anew when there is more',
+  )
   t.strictSame(texts(feed.batch(3).chunk.plain), ['4'])
   t.end()
 })
@@ -117,36 +124,41 @@ await t.test('whoever reads from a place to the end, batch after batch, gets eve
     fc.record({ release: fc.double({ min: 0, max: 1, noNaN: true }) }),
     fc.record({ read: fc.double({ min: 0, max: 1, noNaN: true }) }),
   )
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.array(step, { maxLength: 30, size: 'max' }), (steps) => {
-      const feed = newFeed()
-      const frames: Frame[] = []
-      let released = 0
-      let sequence = 0
-      for (const step of steps) {
-        if ('push' in step) {
-          const next = frame(step.ephemeral ? undefined : (sequence += 3), frames.length, 'x'.repeat(step.push))
-          feed.push(next)
-          frames.push(next)
-        } else if ('release' in step) {
-          released = Math.max(released, Math.round(step.release * frames.length))
-          feed.releaseOlder(released)
-        } else {
-          const from = released + Math.round(step.read * (frames.length - released))
-          const parts: Buffer[] = []
-          for (let place = from; place < feed.end; ) {
-            const { chunk, to, sequence: last, events } = feed.batch(place)
-            same(events, to - place)
-            same(last, frames.slice(place, to).findLast((frame) => frame.sequence !== undefined)?.sequence)
-            parts.push(chunk.plain)
-            place = to
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30, size: 'max' }), (steps) => {
+        const feed = newFeed()
+        const frames: Frame[] = []
+        let released = 0
+        let sequence = 0
+        for (const step of steps) {
+          if ('push' in step) {
+            const next = frame(step.ephemeral ? undefined : (sequence += 3), frames.length, 'x'.repeat(step.push))
+            feed.push(next)
+            frames.push(next)
+          } else if ('release' in step) {
+            released = Math.max(released, Math.round(step.release * frames.length))
+            feed.releaseOlder(released)
+          } else {
+            const from = released + Math.round(step.read * (frames.length - released))
+            const parts: Buffer[] = []
+            for (let place = from; place < feed.end;) {
+              const { chunk, to, sequence: last, events } = feed.batch(place)
+              same(events, to - place)
+              same(last, frames.slice(place, to).findLast((frame) => frame.sequence !== undefined)?.sequence)
+              parts.push(chunk.plain)
+              place = to
+            }
+            same(
+              Buffer.concat(parts).equals(Buffer.concat(frames.slice(from).map((frame) => frame.chunk(RAW).plain))),
+              true,
+            )
           }
-          same(Buffer.concat(parts).equals(Buffer.concat(frames.slice(from).map((frame) => frame.chunk(RAW).plain))), true)
+          same(feed.end, frames.length)
         }
-        same(feed.end, frames.length)
-      }
-    }),
-    { numRuns: 60 },
-  ))
+      }),
+      { numRuns: 60 },
+    ),
+  )
   t.end()
 })

@@ -1,6 +1,7 @@
 /**
- * A hub with random publishers and subscribers, against what it promises: (1) the last id that a client has read is a safe place to resume, (2) events arrive in log
- * order and at most once, and a resume misses and repeats none, (4) a gap is never silent, nor told without a reason.
+ * A hub with random publishers and subscribers, against what it promises: (1) the last id that a client has read is a
+ * safe place to resume, (2) events arrive in log order and at most once, and a resume misses and repeats none, (4) a
+ * gap is never silent, nor told without a reason.
  */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
@@ -14,7 +15,16 @@ import { parseStream, type Block } from './reference-parser.js'
 
 const TOPICS = ['a', 'b', 'a.x', 'b.x', 'c']
 const SELECTIONS: [patterns: string[], types: string[]][] = [
-  [['a'], []], [['a'], []], [['b'], []], [['a', 'b'], []], [['**'], []], [['*.x'], []], [['a', 'a.*', '**'], []], [['c', 'b.*'], []], [['**'], ['t']], [['a'], ['t', 'u']],
+  [['a'], []],
+  [['a'], []],
+  [['b'], []],
+  [['a', 'b'], []],
+  [['**'], []],
+  [['*.x'], []],
+  [['a', 'a.*', '**'], []],
+  [['c', 'b.*'], []],
+  [['**'], ['t']],
+  [['a'], ['t', 'u']],
 ]
 const CLIENTS = 5
 
@@ -50,11 +60,35 @@ function steps(large: boolean): fc.Arbitrary<Step[]> {
     ephemeral: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
   })
   const step = fc.oneof(
-    { weight: 8, arbitrary: fc.record({ do: fc.constant('publish' as const), events: fc.array(event, { minLength: 1, maxLength: 5 }) }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('connect' as const), client, selection: fc.nat(SELECTIONS.length - 1), replay: fc.constantFrom(0, 1, 3, 'all' as const) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('disconnect' as const), client, read: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constant('publish' as const),
+        events: fc.array(event, { minLength: 1, maxLength: 5 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('connect' as const),
+        client,
+        selection: fc.nat(SELECTIONS.length - 1),
+        replay: fc.constantFrom(0, 1, 3, 'all' as const),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('disconnect' as const),
+        client,
+        read: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+    },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), client }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('stall' as const), client, writes: fc.integer({ min: 1, max: 3 }) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ do: fc.constant('stall' as const), client, writes: fc.integer({ min: 1, max: 3 }) }),
+    },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('drain' as const), client }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 4 }) }) },
   )
@@ -90,14 +124,26 @@ interface Client {
 class Story {
   readonly log: MemoryLog
   readonly hub: Hub
-  readonly clients = Array.from({ length: CLIENTS }, (): Client => ({ connection: undefined, selection: undefined, lastId: undefined }))
+  readonly clients = Array.from({ length: CLIENTS }, (): Client => ({
+    connection: undefined,
+    selection: undefined,
+    lastId: undefined,
+  }))
   readonly connections: Connection[] = []
   readonly published: (Published & { receipt: Promise<Receipt> })[] = []
   #ids = 0
 
   constructor(retain: number) {
     this.log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-    this.hub = new Hub(this.log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, maxEventSize: 1e9, onError: (err) => void this.errors.push(err) })
+    this.hub = new Hub(this.log, {
+      heartbeat: 1e9,
+      maxAge: 0,
+      presenceGrace: 0,
+      maxCursorsPerSubject: 100,
+      cursorTtl: 1e9,
+      maxEventSize: 1e9,
+      onError: (err) => void this.errors.push(err),
+    })
   }
 
   readonly errors: unknown[] = []
@@ -135,16 +181,34 @@ class Story {
   }
 
   #publish(plans: Plan[]): void {
-    const events = plans.map((plan, index) => ({ ...plan, payload: `${this.published.length + index}${'.'.repeat(plan.size)}` }))
-    const batch = this.hub.publishAll(events.map(({ topic, type, payload, ephemeral }) => ({ topic, type, text: payload, ephemeral })))
-    events.forEach((event, index) => this.published.push({ ...event, receipt: batch.then((receipts) => receipts[index]!) }))
+    const events = plans.map((plan, index) => ({
+      ...plan,
+      payload: `${this.published.length + index}${'.'.repeat(plan.size)}`,
+    }))
+    const batch = this.hub.publishAll(
+      events.map(({ topic, type, payload, ephemeral }) => ({ topic, type, text: payload, ephemeral })),
+    )
+    events.forEach((event, index) =>
+      this.published.push({ ...event, receipt: batch.then((receipts) => receipts[index]!) }),
+    )
   }
 
   async #open(client: Client, lastId: string | undefined, replay: number | 'all'): Promise<void> {
     const selection = client.selection!
     const start = await this.hub.locate(selection, { lastEventId: lastId, replay })
     const sink = new FakeSink()
-    const connection: Connection = { sink, selection, after: lastId === undefined ? undefined : sequenceOf(lastId), replay, opened: this.published.length, closed: Infinity, undisturbed: true, read: 1, head: this.log.head, heads: [] }
+    const connection: Connection = {
+      sink,
+      selection,
+      after: lastId === undefined ? undefined : sequenceOf(lastId),
+      replay,
+      opened: this.published.length,
+      closed: Infinity,
+      undisturbed: true,
+      read: 1,
+      head: this.log.head,
+      heads: [],
+    }
     sink.onWrite = () => void connection.heads.push(this.log.head)
     client.connection = connection
     this.connections.push(connection)
@@ -215,12 +279,20 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
     assert.ok(event, 'there are no heartbeats here')
     if (event.type === 'fanfare.gap') {
       assert.equal(id, undefined, 'a gap has no id')
-      const { reason, after: told, oldest } = JSON.parse(event.data) as { reason: string; after: string; oldest: string | null }
+      const {
+        reason,
+        after: told,
+        oldest,
+      } = JSON.parse(event.data) as { reason: string; after: string; oldest: string | null }
       assert.equal(reason, 'expired')
       if (isGapNew) assert.ok(sequenceOf(told) > gap!.after, 'a gap is told once')
       assert.ok(sequenceOf(told) >= position, 'a gap begins where the client is, or behind what does not concern it')
-      const isMissing = (sequence: number) => sequence > position && trimmedAt(sequence) <= sentAt && (!isReplay || live || trimmedAt(sequence) > head)
-      assert.ok(ofTopics.some(({ sequence }) => isMissing(sequence)), 'a gap is told only where there is one')
+      const isMissing = (sequence: number) =>
+        sequence > position && trimmedAt(sequence) <= sentAt && (!isReplay || live || trimmedAt(sequence) > head)
+      assert.ok(
+        ofTopics.some(({ sequence }) => isMissing(sequence)),
+        'a gap is told only where there is one',
+      )
       gap = { after: sequenceOf(told), oldest: oldest === null ? undefined : sequenceOf(oldest), head: sentAt }
       isGapNew = true
       continue
@@ -242,7 +314,14 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
     } else {
       const logged = wanted.find((logged) => logged.sequence === sequence)
       assert.ok(logged, 'it was asked for')
-      assert.deepEqual({ data: event.data, type: event.type, topic: extra['topic'] }, { data: logged.payload, type: logged.type ?? 'message', topic: selection.isSingleTopic ? undefined : logged.topic })
+      assert.deepEqual(
+        { data: event.data, type: event.type, topic: extra['topic'] },
+        {
+          data: logged.payload,
+          type: logged.type ?? 'message',
+          topic: selection.isSingleTopic ? undefined : logged.topic,
+        },
+      )
       assert.equal(seen.has(sequence), false, 'at most once')
       seen.add(sequence)
       // where nothing was left, what comes next was published since
@@ -255,7 +334,11 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
   if (connection.closed === Infinity) {
     assert.equal(live, true, 'in the end it is live')
     const isTold = (sequence: number) => gap !== undefined && sequence > gap.after && trimmedAt(sequence) <= gap.head
-    assert.equal(wanted.some(({ sequence }) => sequence > position && !isTold(sequence)), false, 'in the end it has everything, or was told that it is gone')
+    assert.equal(
+      wanted.some(({ sequence }) => sequence > position && !isTold(sequence)),
+      false,
+      'in the end it has everything, or was told that it is gone',
+    )
   }
 }
 
@@ -264,11 +347,15 @@ function checkEphemeral(connection: Connection, published: readonly Published[])
   const { selection, opened, closed, undisturbed, read } = connection
   const got: string[] = []
   for (const { event, id, extra } of readBlocks(connection)) {
-    if (id === undefined && event && !event.type.startsWith('fanfare.')) got.push(`${extra['topic'] ?? selection.topics[0]!} ${event.type} ${event.data}`)
+    if (id === undefined && event && !event.type.startsWith('fanfare.'))
+      got.push(`${extra['topic'] ?? selection.topics[0]!} ${event.type} ${event.data}`)
   }
   const due = published
     .map((event, index) => ({ ...event, index }))
-    .filter(({ ephemeral, topic, type, index }) => ephemeral && selection.hasTopic(topic) && selection.hasType(type) && index < closed)
+    .filter(
+      ({ ephemeral, topic, type, index }) =>
+        ephemeral && selection.hasTopic(topic) && selection.hasType(type) && index < closed,
+    )
     .map(({ topic, type, payload, index }) => ({ text: `${topic} ${type ?? 'message'} ${payload}`, index }))
   // What was published just before it connected may still have been on its way.
   let next = 0
@@ -277,8 +364,14 @@ function checkEphemeral(connection: Connection, published: readonly Published[])
     assert.ok(next < due.length, `${text} was published, and comes at most once`)
     next++
   }
-  const isWatched = undisturbed && read === 1 && closed === Infinity && connection.replay === 0 && connection.after === undefined
-  if (isWatched) assert.deepEqual(got, due.filter(({ index }) => index >= opened).map(({ text }) => text), 'whoever is connected and keeps up gets every one')
+  const isWatched =
+    undisturbed && read === 1 && closed === Infinity && connection.replay === 0 && connection.after === undefined
+  if (isWatched)
+    assert.deepEqual(
+      got,
+      due.filter(({ index }) => index >= opened).map(({ text }) => text),
+      'whoever is connected and keeps up gets every one',
+    )
 }
 
 /** When each event was trimmed, as the head of the log at that time, if each topic keeps so many. */
@@ -304,15 +397,24 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
       .filter(({ id }) => id !== null)
       .map((event): Logged => ({ ...event, sequence: sequenceOf(event.id!) }))
       .sort((a, b) => a.sequence - b.sequence)
-    assert.deepEqual(log.map(({ sequence }) => sequence), log.map((_, index) => index + 1))
+    assert.deepEqual(
+      log.map(({ sequence }) => sequence),
+      log.map((_, index) => index + 1),
+    )
 
     const open = story.connections.filter(({ closed }) => closed === Infinity)
     const trimmedAt = trimming(log, retain)
     const isDone = ({ sink, selection }: Connection) => {
-      const last = log.findLast(({ topic, type, sequence }) => selection.hasTopic(topic) && selection.hasType(type) && trimmedAt(sequence) === Infinity)
+      const last = log.findLast(
+        ({ topic, type, sequence }) =>
+          selection.hasTopic(topic) && selection.hasType(type) && trimmedAt(sequence) === Infinity,
+      )
       return !last || sequenceOf(sink.lastEventId ?? '') >= last.sequence
     }
-    await until(() => open.every(isDone), () => 'somebody is still waiting for events that were published')
+    await until(
+      () => open.every(isDone),
+      () => 'somebody is still waiting for events that were published',
+    )
     await settle(5)
     for (const connection of story.connections) {
       check(connection, log, trimmedAt)
@@ -330,11 +432,18 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
 const LARGEST_WRITE = 2_000_000
 
 await t.test('whatever happens, every client reads what the log has, in order, once', async (t) => {
-  await t.resolves(fc.assert(fc.asyncProperty(steps(false), (steps) => tell(steps, 1e6)), { numRuns: 250, ...BOUNDED }))
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(steps(false), (steps) => tell(steps, 1e6)),
+      { numRuns: 250, ...BOUNDED },
+    ),
+  )
 })
 
 await t.test('with little retention every loss is told as a gap, and nothing else is', async (t) => {
-  await t.resolves(fc.assert(fc.asyncProperty(steps(false), fc.integer({ min: 1, max: 4 }), tell), { numRuns: 250, ...BOUNDED }))
+  await t.resolves(
+    fc.assert(fc.asyncProperty(steps(false), fc.integer({ min: 1, max: 4 }), tell), { numRuns: 250, ...BOUNDED }),
+  )
 })
 
 await t.test('with events so large that nothing is kept for those who wait', async (t) => {
@@ -342,19 +451,27 @@ await t.test('with events so large that nothing is kept for those who wait', asy
 })
 
 await t.test('ephemeral events come at most once, in order, and to everyone who keeps up', async (t) => {
-  await t.resolves(fc.assert(
-    fc.asyncProperty(steps(false), async (steps) => {
-      const story = new Story(1e6)
-      try {
-        await story.run(steps.map((step) => (step.do === 'publish' ? { ...step, events: step.events.map((event) => ({ ...event, ephemeral: true })) } : step)))
-        await Promise.all(story.published.map(({ receipt }) => receipt))
-        await settle(10)
-        for (const connection of story.connections) checkEphemeral(connection, story.published)
-        assert.equal(story.log.stats().events, 0)
-      } finally {
-        await story.hub.close()
-      }
-    }),
-    { numRuns: 150, ...BOUNDED },
-  ))
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(steps(false), async (steps) => {
+        const story = new Story(1e6)
+        try {
+          await story.run(
+            steps.map((step) =>
+              step.do === 'publish'
+                ? { ...step, events: step.events.map((event) => ({ ...event, ephemeral: true })) }
+                : step,
+            ),
+          )
+          await Promise.all(story.published.map(({ receipt }) => receipt))
+          await settle(10)
+          for (const connection of story.connections) checkEphemeral(connection, story.published)
+          assert.equal(story.log.stats().events, 0)
+        } finally {
+          await story.hub.close()
+        }
+      }),
+      { numRuns: 150, ...BOUNDED },
+    ),
+  )
 })

@@ -20,9 +20,24 @@ await t.test('publishing', async (t) => {
     await subscribe(['a', '*'])
     await subscribe(['**'], { types: ['x'] })
     await subscribe(['b'])
-    t.strictSame(await hub.publish('a', { data: 1 }), { id: `${hub.epoch}-1`, topic: 'a', duplicate: false, subscribers: 2 })
-    t.strictSame(await hub.publish('a', { data: 1, type: 'x' }), { id: `${hub.epoch}-2`, topic: 'a', duplicate: false, subscribers: 3 })
-    t.strictSame(await hub.publish('nobody.here', { text: '' }), { id: `${hub.epoch}-3`, topic: 'nobody.here', duplicate: false, subscribers: 0 })
+    t.strictSame(await hub.publish('a', { data: 1 }), {
+      id: `${hub.epoch}-1`,
+      topic: 'a',
+      duplicate: false,
+      subscribers: 2,
+    })
+    t.strictSame(await hub.publish('a', { data: 1, type: 'x' }), {
+      id: `${hub.epoch}-2`,
+      topic: 'a',
+      duplicate: false,
+      subscribers: 3,
+    })
+    t.strictSame(await hub.publish('nobody.here', { text: '' }), {
+      id: `${hub.epoch}-3`,
+      topic: 'nobody.here',
+      duplicate: false,
+      subscribers: 0,
+    })
     t.equal(hub.head, 3)
     t.equal(hub.cursor(3), `${hub.epoch}-3`)
     t.equal(hub.connections.size, 4)
@@ -32,7 +47,12 @@ await t.test('publishing', async (t) => {
     const { hub, subscribe } = openHub(t)
     const reader = await subscribe(['a'])
     await hub.publish('a', { data: 'first', id: 'x' })
-    t.strictSame(await hub.publish('a', { data: 'second', id: 'x' }), { id: `${hub.epoch}-1`, topic: 'a', duplicate: true, subscribers: 0 })
+    t.strictSame(await hub.publish('a', { data: 'second', id: 'x' }), {
+      id: `${hub.epoch}-1`,
+      topic: 'a',
+      duplicate: true,
+      subscribers: 0,
+    })
     await hub.publish('a', { data: 'last' })
     await until(() => reader.data.includes('"last"'))
     t.strictSame(reader.data, ['"first"', '"last"'])
@@ -41,10 +61,18 @@ await t.test('publishing', async (t) => {
   await t.test('an ephemeral event is sent, has no id, and is not stored', async (t) => {
     const { hub, subscribe } = openHub(t)
     const reader = await subscribe(['a'])
-    t.strictSame(await hub.publish('a', { data: 1, ephemeral: true }), { id: null, topic: 'a', duplicate: false, subscribers: 1 })
+    t.strictSame(await hub.publish('a', { data: 1, ephemeral: true }), {
+      id: null,
+      topic: 'a',
+      duplicate: false,
+      subscribers: 1,
+    })
     await hub.publish('a', { data: 2 })
     await until(() => reader.data.length === 2)
-    t.match(reader.blocks.slice(1), [{ id: undefined, event: { data: '1' } }, { id: `${hub.epoch}-1`, event: { data: '2' } }])
+    t.match(reader.blocks.slice(1), [
+      { id: undefined, event: { data: '1' } },
+      { id: `${hub.epoch}-1`, event: { data: '2' } },
+    ])
     t.equal(hub.stats().events, 1)
     const late = await subscribe(['a'], { replay: 'all' })
     await until(() => late.told('live').length === 1)
@@ -54,9 +82,21 @@ await t.test('publishing', async (t) => {
   await t.test('a batch gets consecutive sequences, its ephemeral events come after it', async (t) => {
     const { hub, subscribe } = openHub(t)
     const reader = await subscribe(['**'])
-    const receipts = await hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 2, ephemeral: true }, { topic: 'b', data: 3, id: 'x' }, { topic: 'b', data: 4, id: 'x' }, { topic: 'a', text: '5' }])
-    t.strictSame(receipts.map(({ id }) => id), [`${hub.epoch}-1`, null, `${hub.epoch}-2`, `${hub.epoch}-2`, `${hub.epoch}-3`])
-    t.strictSame(receipts.map(({ duplicate }) => duplicate), [false, false, false, true, false])
+    const receipts = await hub.publishAll([
+      { topic: 'a', data: 1 },
+      { topic: 'b', data: 2, ephemeral: true },
+      { topic: 'b', data: 3, id: 'x' },
+      { topic: 'b', data: 4, id: 'x' },
+      { topic: 'a', text: '5' },
+    ])
+    t.strictSame(
+      receipts.map(({ id }) => id),
+      [`${hub.epoch}-1`, null, `${hub.epoch}-2`, `${hub.epoch}-2`, `${hub.epoch}-3`],
+    )
+    t.strictSame(
+      receipts.map(({ duplicate }) => duplicate),
+      [false, false, false, true, false],
+    )
     await until(() => reader.data.length === 4)
     t.strictSame(reader.data, ['1', '3', '5', '2'])
   })
@@ -65,7 +105,12 @@ await t.test('publishing', async (t) => {
     const { hub, subscribe } = openHub(t, { maxEventSize: 100 })
     const reader = await subscribe(['**'])
     const good = { topic: 'a', data: 1 }
-    for (const [bad, code] of [[{ topic: 'a.*', data: 1 }, 'invalid-topic'], [{ topic: 'fanfare.x', data: 1 }, 'reserved-topic'], [{ topic: 'a' }, 'invalid-event'], [{ topic: 'a', text: 'x'.repeat(101) }, 'event-too-large']] as const) {
+    for (const [bad, code] of [
+      [{ topic: 'a.*', data: 1 }, 'invalid-topic'],
+      [{ topic: 'fanfare.x', data: 1 }, 'reserved-topic'],
+      [{ topic: 'a' }, 'invalid-event'],
+      [{ topic: 'a', text: 'x'.repeat(101) }, 'event-too-large'],
+    ] as const) {
       await t.rejects(hub.publishAll([good, good, bad, good]), { name: 'HubError', code, index: 2 })
     }
     await settle()
@@ -80,7 +125,13 @@ await t.test('publishing', async (t) => {
     const { hub, subscribe } = openHubOn(t, log)
     const reader = await subscribe(['a'])
     await t.rejects(hub.publish('a', { data: 1 }), { code: 'log-unavailable' })
-    await t.rejects(hub.publishAll([{ topic: 'a', data: 1, ephemeral: true }, { topic: 'a', data: 2 }]), { code: 'log-unavailable' })
+    await t.rejects(
+      hub.publishAll([
+        { topic: 'a', data: 1, ephemeral: true },
+        { topic: 'a', data: 2 },
+      ]),
+      { code: 'log-unavailable' },
+    )
     await settle()
     t.strictSame(reader.data, [], 'not even what is ephemeral: all or nothing')
   })
@@ -115,9 +166,16 @@ await t.test('streams', async (t) => {
     await until(() => reader.told('live').length === 1)
     await hub.publish('a', { data: 4 })
     await until(() => reader.data.length === 3)
-    t.match(reader.blocks.map(({ event, id }) => [event?.type, event?.type === 'message' ? event.data : '', id]), [
-      ['fanfare.open', '', `${hub.epoch}-1`], ['message', '2', `${hub.epoch}-2`], ['message', '3', `${hub.epoch}-3`], ['fanfare.live', '', `${hub.epoch}-3`], ['message', '4', `${hub.epoch}-4`],
-    ])
+    t.match(
+      reader.blocks.map(({ event, id }) => [event?.type, event?.type === 'message' ? event.data : '', id]),
+      [
+        ['fanfare.open', '', `${hub.epoch}-1`],
+        ['message', '2', `${hub.epoch}-2`],
+        ['message', '3', `${hub.epoch}-3`],
+        ['fanfare.live', '', `${hub.epoch}-3`],
+        ['message', '4', `${hub.epoch}-4`],
+      ],
+    )
   })
 
   await t.test('what is published between two turns of the event loop leaves in one write', async (t) => {
@@ -126,12 +184,19 @@ await t.test('streams', async (t) => {
     for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
     await until(() => reader.data.length === 10)
     t.equal(reader.writes.length, 2)
-    t.strictSame(reader.data, Array.from({ length: 10 }, (_, n) => String(n)))
+    t.strictSame(
+      reader.data,
+      Array.from({ length: 10 }, (_, n) => String(n)),
+    )
   })
 
   await t.test('those who ask for the same in the same format are sent the same bytes', async (t) => {
     const { hub, subscribe } = openHub(t)
-    const readers = [await subscribe(['a', 'b']), await subscribe(['b', 'a', 'b']), await subscribe(['a', 'b'], { format: 'cloudevents' })]
+    const readers = [
+      await subscribe(['a', 'b']),
+      await subscribe(['b', 'a', 'b']),
+      await subscribe(['a', 'b'], { format: 'cloudevents' }),
+    ]
     await hub.publish('a', { data: 1 })
     await until(() => readers.every((reader) => reader.data.length === 1))
     t.equal(readers[0]!.writes[1], readers[1]!.writes[1], 'one buffer')
@@ -141,7 +206,13 @@ await t.test('streams', async (t) => {
 
   await t.test('only the types that were asked for are sent, live and from the log', async (t) => {
     const { hub, subscribe } = openHub(t)
-    const publishAll = () => hub.publishAll([{ topic: 'a', data: 1, type: 'x' }, { topic: 'a', data: 2 }, { topic: 'a', data: 3, type: 'y' }, { topic: 'a', data: 4, type: 'z' }])
+    const publishAll = () =>
+      hub.publishAll([
+        { topic: 'a', data: 1, type: 'x' },
+        { topic: 'a', data: 2 },
+        { topic: 'a', data: 3, type: 'y' },
+        { topic: 'a', data: 4, type: 'z' },
+      ])
     await publishAll()
     const reader = await subscribe(['a'], { types: ['x', 'y'], replay: 'all' })
     await until(() => reader.told('live').length === 1)
@@ -153,7 +224,12 @@ await t.test('streams', async (t) => {
   await t.test('a gap is told with its reason, the cursor that was given, and what is left', async (t) => {
     const { hub, subscribe } = openHub(t, {}, { events: 2 })
     for (const data of [1, 2, 3, 4]) await hub.publish('a', { data })
-    const table: [lastEventId: string, reason: string][] = [[`${hub.epoch}-1`, 'expired'], [`${hub.epoch}-9`, 'future'], ['zzzzzzzz-1', 'epoch'], ['nonsense', 'invalid']]
+    const table: [lastEventId: string, reason: string][] = [
+      [`${hub.epoch}-1`, 'expired'],
+      [`${hub.epoch}-9`, 'future'],
+      ['zzzzzzzz-1', 'epoch'],
+      ['nonsense', 'invalid'],
+    ]
     for (const [lastEventId, reason] of table) {
       const reader = await subscribe(['a'], { lastEventId })
       await until(() => reader.told('live').length === 1)
@@ -264,7 +340,10 @@ await t.test('slow readers', async (t) => {
     }
     slow.drain()
     await until(() => slow.data.length === 10)
-    t.strictSame(slow.data, Array.from({ length: 10 }, (_, n) => String(n)))
+    t.strictSame(
+      slow.data,
+      Array.from({ length: 10 }, (_, n) => String(n)),
+    )
   })
 
   await t.test('a sink that makes no progress is ended as slow', async (t) => {
@@ -352,10 +431,18 @@ await t.test('time', async (t) => {
     const picky = await subscribe(['busy'], { types: ['rare'] })
     for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
     await until(() => reader.told('heartbeat').length > 0)
-    t.match(reader.blocks.at(-1), { event: { type: 'fanfare.heartbeat', data: '{}' }, comments: [], id: `${hub.epoch}-3` })
+    t.match(reader.blocks.at(-1), {
+      event: { type: 'fanfare.heartbeat', data: '{}' },
+      comments: [],
+      id: `${hub.epoch}-3`,
+    })
     t.equal(reader.subscriber.sentEvents, 0, 'it does not count as an event')
     await until(() => picky.told('heartbeat').length > 0)
-    t.match(picky.blocks.at(-1), { event: { type: 'fanfare.heartbeat' }, id: `${hub.epoch}-3` }, 'also where only some types are asked for')
+    t.match(
+      picky.blocks.at(-1),
+      { event: { type: 'fanfare.heartbeat' }, id: `${hub.epoch}-3` },
+      'also where only some types are asked for',
+    )
     await hub.publish('quiet', { data: 'news' })
     await until(() => reader.data.length === 1)
     t.match(reader.blocks.at(-1), { id: `${hub.epoch}-4`, event: { data: '"news"' } })
@@ -374,7 +461,8 @@ await t.test('time', async (t) => {
       const end = performance.now() + 1
       while (performance.now() < end); // so that the timers of heartbeats and of this are due together
     }
-    const timers = [setInterval(publish, 3), setInterval(publish, 7)] // with more of them no heartbeat would have its turn
+    // with more of them no heartbeat would have its turn
+    const timers = [setInterval(publish, 3), setInterval(publish, 7)]
     t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
     let beats = 0
     reader.onWrite = () => {
@@ -465,7 +553,14 @@ await t.test('a time to drain in that is none is refused, and nothing ends', asy
   const { hub, subscribe } = openHub(t)
   const reader = await subscribe(['a'])
   for (const time of ['x', '1', -1, NaN, Infinity, 1e12, 86_400_001, null, undefined, {}]) {
-    await t.rejects(hub.drain(time as number), { name: 'SettingsError', message: /^The time to drain in is a number of milliseconds from 0 to 86400000 \(a day\), not / }, JSON.stringify(time))
+    await t.rejects(
+      hub.drain(time as number),
+      {
+        name: 'SettingsError',
+        message: /^The time to drain in is a number of milliseconds from 0 to 86400000 \(a day\), not /,
+      },
+      JSON.stringify(time),
+    )
   }
   t.equal(hub.draining, false)
   await hub.publish('a', { data: 1 })
@@ -500,7 +595,14 @@ await t.test('a hub goes on where its log is', async (t) => {
 
 await t.test('a hub that nobody listens to for errors does not mind them', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, maxEventSize: 100 })
+  const hub = new Hub(log, {
+    heartbeat: 1e9,
+    maxAge: 0,
+    presenceGrace: 0,
+    maxCursorsPerSubject: 100,
+    cursorTtl: 1e9,
+    maxEventSize: 100,
+  })
   t.teardown(() => hub.close())
   await t.rejects(hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
 })

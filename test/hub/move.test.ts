@@ -1,4 +1,6 @@
-/** A stream that is given other topics while it is open: in order, without loss, and with nothing that it no longer has. */
+/**
+ * A stream that is given other topics while it is open: in order, without loss, and with nothing that it no longer has.
+ */
 import fc from 'fast-check'
 import t from 'tap'
 import { matches } from '../../src/model/topic.js'
@@ -8,11 +10,19 @@ import { settle, until } from './fake-sink.js'
 import { openHub } from './open-hub.js'
 
 /** As a route does it: gives a stream topics, and takes some away. */
-function change(hub: Hub, subscriber: Subscriber, { add = [], drop = [], replay = 0 }: { add?: string[]; drop?: string[]; replay?: number }): void {
+function change(
+  hub: Hub,
+  subscriber: Subscriber,
+  { add = [], drop = [], replay = 0 }: { add?: string[]; drop?: string[]; replay?: number },
+): void {
   const { selection } = subscriber.feed
   const topics = [...selection.patterns, ...add].filter((pattern) => !drop.includes(pattern))
   const added = selection.of(topics.filter((pattern) => !selection.patterns.includes(pattern)))
-  hub.move(subscriber, selection.of(topics), replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined)
+  hub.move(
+    subscriber,
+    selection.of(topics),
+    replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined,
+  )
 }
 
 /** So large that a batch has only one or two of them. */
@@ -38,52 +48,77 @@ await t.test('an added topic is there from the cursor of the change on, a droppe
   await settle()
   t.strictSame(reader.data, ['1', '2', '3', '4'])
   t.match(reader.told('open'), [{ topics: ['a'] }, { topics: ['a', 'b'] }, { topics: ['b'] }])
-  t.strictSame(reader.told('open').map((told) => (told as { connection: string }).connection), ['c1', 'c1', 'c1'])
+  t.strictSame(
+    reader.told('open').map((told) => (told as { connection: string }).connection),
+    ['c1', 'c1', 'c1'],
+  )
   const second = reader.blocks.filter(({ event }) => event?.type === 'fanfare.open')[1]!
   t.equal(second.id, hub.cursor(2), 'the block has the cursor of the change')
 })
 
-await t.test('whether events name their topic depends on what the stream has now, and on no other stream', async (t) => {
-  for (const others of [[], ['a'], ['a', 'b']]) {
-    const { hub, subscribe } = openHub(t)
-    if (others.length > 0) await subscribe(others)
-    const reader = await subscribe(['a'])
-    const named = () => reader.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
-    for (const [n, topics] of [{}, { add: ['b'] }, { drop: ['b'] }, { add: ['*'], drop: ['a'] }, { add: ['a'], drop: ['*'] }].entries()) {
-      change(hub, reader.subscriber, topics)
-      await hub.publish('a', { data: n })
-      await until(() => reader.data.length === n + 1)
+await t.test(
+  'whether events name their topic depends on what the stream has now, and on no other stream',
+  async (t) => {
+    for (const others of [[], ['a'], ['a', 'b']]) {
+      const { hub, subscribe } = openHub(t)
+      if (others.length > 0) await subscribe(others)
+      const reader = await subscribe(['a'])
+      const named = () =>
+        reader.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
+      for (const [n, topics] of [
+        {},
+        { add: ['b'] },
+        { drop: ['b'] },
+        { add: ['*'], drop: ['a'] },
+        { add: ['a'], drop: ['*'] },
+      ].entries()) {
+        change(hub, reader.subscriber, topics)
+        await hub.publish('a', { data: n })
+        await until(() => reader.data.length === n + 1)
+      }
+      t.strictSame(
+        named(),
+        [undefined, 'a', undefined, 'a', undefined],
+        `beside a stream of ${others.join(' and ') || 'nothing'}`,
+      )
     }
-    t.strictSame(named(), [undefined, 'a', undefined, 'a', undefined], `beside a stream of ${others.join(' and ') || 'nothing'}`)
-  }
-})
+  },
+)
 
 await t.test('the newest events of what was added come first when asked for, without ids', async (t) => {
   const { hub, subscribe } = openHub(t)
-  for (let n = 0; n < 5; n++) for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })
+  for (let n = 0; n < 5; n++)
+    for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })
   const reader = await subscribe(['room.a'], { replay: 1 })
   await until(() => reader.data.length === 1)
   change(hub, reader.subscriber, { add: ['room.*'], replay: 4 })
   await hub.publish('room.b', { data: 'live' })
   await until(() => reader.data.includes('"live"'))
-  t.strictSame(reader.data, ['"room.a 4"', '"room.a 3"', '"room.b 3"', '"room.a 4"', '"room.b 4"', '"live"'], 'the newest four of the added pattern')
+  t.strictSame(
+    reader.data,
+    ['"room.a 4"', '"room.a 3"', '"room.b 3"', '"room.a 4"', '"room.b 4"', '"live"'],
+    'the newest four of the added pattern',
+  )
   const ids = reader.blocks.flatMap(({ event, id }) => (event && !event.type.startsWith('fanfare.') ? [id] : []))
   t.strictSame(ids, [hub.cursor(9), undefined, undefined, undefined, undefined, hub.cursor(11)])
   t.equal(reader.lastEventId, hub.cursor(11))
 })
 
-await t.test('a pattern that is added again is a new subscription, and its replay brings the same events', async (t) => {
-  const { hub, subscribe } = openHub(t)
-  for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-  const reader = await subscribe(['z'])
-  for (let round = 1; round <= 3; round++) {
-    change(hub, reader.subscriber, { add: ['a'], replay: 2 })
-    await until(() => reader.data.length === 2 * round)
-    change(hub, reader.subscriber, { drop: ['a'] })
-  }
-  await settle()
-  t.strictSame(numbers(reader), [2, 3, 2, 3, 2, 3])
-})
+await t.test(
+  'a pattern that is added again is a new subscription, and its replay brings the same events',
+  async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
+    const reader = await subscribe(['z'])
+    for (let round = 1; round <= 3; round++) {
+      change(hub, reader.subscriber, { add: ['a'], replay: 2 })
+      await until(() => reader.data.length === 2 * round)
+      change(hub, reader.subscriber, { drop: ['a'] })
+    }
+    await settle()
+    t.strictSame(numbers(reader), [2, 3, 2, 3, 2, 3])
+  },
+)
 
 await t.test('a pattern that the stream has already gets no replay', async (t) => {
   const { hub, subscribe } = openHub(t)
@@ -95,20 +130,23 @@ await t.test('a pattern that the stream has already gets no replay', async (t) =
   t.strictSame(reader.data, ['"b"'])
 })
 
-await t.test('a replay ends at the cursor of the change: what is published while it waits is not counted, and comes once', async (t) => {
-  const { hub, subscribe } = openHub(t)
-  for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-  const reader = await subscribe(['z'])
-  await settle()
-  reader.stall()
-  await hub.publish('z', { data: { n: 0 } })
-  await until(() => reader.isFull)
-  change(hub, reader.subscriber, { add: ['a'], replay: 2 })
-  for (let n = 4; n <= 6; n++) await hub.publish('a', { data: { n } })
-  reader.drain()
-  await until(() => numbers(reader).includes(6))
-  t.strictSame(numbers(reader), [0, 2, 3, 4, 5, 6])
-})
+await t.test(
+  'a replay ends at the cursor of the change: what is published while it waits is not counted, and comes once',
+  async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
+    const reader = await subscribe(['z'])
+    await settle()
+    reader.stall()
+    await hub.publish('z', { data: { n: 0 } })
+    await until(() => reader.isFull)
+    change(hub, reader.subscriber, { add: ['a'], replay: 2 })
+    for (let n = 4; n <= 6; n++) await hub.publish('a', { data: { n } })
+    reader.drain()
+    await until(() => numbers(reader).includes(6))
+    t.strictSame(numbers(reader), [0, 2, 3, 4, 5, 6])
+  },
+)
 
 await t.test('a stream keeps nothing of replays that are over, however often it changes', async (t) => {
   const { hub, subscribe } = openHub(t)
@@ -205,50 +243,56 @@ await t.test('what is dropped of a replay is not sent, and the rest of it is', a
   t.strictSame(numbers(reader), [0, 4, 6, 7], 'of the newest four those of the topic that stayed')
 })
 
-await t.test('a replay tells of what is purged before it is read, and not of what was gone when it was asked for', async (t) => {
-  const { hub, subscribe } = openHub(t)
-  for (const topic of ['b', 'c']) for (let n = 1; n <= 10; n++) await hub.publish(topic, { data: { n, LARGE } })
-  await hub.purge('c')
-  const reader = await subscribe(['a'])
-  change(hub, reader.subscriber, { add: ['c'], replay: 10 })
-  await settle()
-  t.strictSame(reader.told('gap'), [])
-  reader.stall(2)
-  change(hub, reader.subscriber, { add: ['b'], replay: 10 })
-  await until(() => reader.isFull)
-  await hub.purge('b')
-  reader.drain()
-  await hub.publish('a', { data: { n: 0 } })
-  await until(() => numbers(reader).includes(0))
-  t.match(reader.told('gap'), [{ reason: 'expired', oldest: null }])
-  t.ok(numbers(reader).length < 11)
-})
+await t.test(
+  'a replay tells of what is purged before it is read, and not of what was gone when it was asked for',
+  async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (const topic of ['b', 'c']) for (let n = 1; n <= 10; n++) await hub.publish(topic, { data: { n, LARGE } })
+    await hub.purge('c')
+    const reader = await subscribe(['a'])
+    change(hub, reader.subscriber, { add: ['c'], replay: 10 })
+    await settle()
+    t.strictSame(reader.told('gap'), [])
+    reader.stall(2)
+    change(hub, reader.subscriber, { add: ['b'], replay: 10 })
+    await until(() => reader.isFull)
+    await hub.purge('b')
+    reader.drain()
+    await hub.publish('a', { data: { n: 0 } })
+    await until(() => numbers(reader).includes(0))
+    t.match(reader.told('gap'), [{ reason: 'expired', oldest: null }])
+    t.ok(numbers(reader).length < 11)
+  },
+)
 
-await t.test('ephemeral events of what it keeps are not lost when a stream that does not read, or is not live yet, is changed', async (t) => {
-  const { hub, subscribe } = openHub(t)
-  const publish = (topic: string, n: number) => hub.publish(topic, { data: { n }, ephemeral: true })
-  const reader = await subscribe(['e', 'gone'])
-  await settle()
-  reader.stall()
-  await publish('e', 0)
-  await until(() => reader.isFull)
-  await publish('e', 1)
-  await publish('gone', 2)
-  change(hub, reader.subscriber, { add: ['f'], drop: ['gone'] })
-  await publish('f', 3)
-  change(hub, reader.subscriber, { add: ['g'] })
-  await publish('e', 4)
-  reader.drain()
-  await until(() => numbers(reader).includes(4))
-  t.strictSame(numbers(reader), [0, 1, 3, 4])
+await t.test(
+  'ephemeral events of what it keeps are not lost when a stream that does not read, or is not live yet, is changed',
+  async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const publish = (topic: string, n: number) => hub.publish(topic, { data: { n }, ephemeral: true })
+    const reader = await subscribe(['e', 'gone'])
+    await settle()
+    reader.stall()
+    await publish('e', 0)
+    await until(() => reader.isFull)
+    await publish('e', 1)
+    await publish('gone', 2)
+    change(hub, reader.subscriber, { add: ['f'], drop: ['gone'] })
+    await publish('f', 3)
+    change(hub, reader.subscriber, { add: ['g'] })
+    await publish('e', 4)
+    reader.drain()
+    await until(() => numbers(reader).includes(4))
+    t.strictSame(numbers(reader), [0, 1, 3, 4])
 
-  for (let n = 0; n < 5; n++) await hub.publish('past', { data: { n: -1, LARGE } })
-  const late = await subscribe(['past'], { replay: 'all' })
-  await publish('past', 5)
-  change(hub, late.subscriber, { add: ['f'] })
-  await until(() => numbers(late).includes(5))
-  t.strictSame(numbers(late), [-1, -1, -1, -1, -1, 5])
-})
+    for (let n = 0; n < 5; n++) await hub.publish('past', { data: { n: -1, LARGE } })
+    const late = await subscribe(['past'], { replay: 'all' })
+    await publish('past', 5)
+    change(hub, late.subscriber, { add: ['f'] })
+    await until(() => numbers(late).includes(5))
+    t.strictSame(numbers(late), [-1, -1, -1, -1, -1, 5])
+  },
+)
 
 await t.test('ephemeral events do not add up for a stream that does not read', async (t) => {
   const { hub, subscribe } = openHub(t)
@@ -266,49 +310,66 @@ await t.test('ephemeral events do not add up for a stream that does not read', a
   await until(() => numbers(reader).includes(20))
 })
 
-await t.test('whatever was added, dropped and replayed: the last replay is what was retained, and what is new comes once', async (t) => {
-  const topics = ['a.x', 'a.y', 'b.x', 'c']
-  const patterns = fc.subarray(['a.x', 'a.*', 'a.y', 'b.x', '*.x', 'c', '**'])
-  const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ publish: fc.constantFrom(...topics), isLarge: fc.boolean() }) },
-    { weight: 4, arbitrary: fc.record({ add: patterns, drop: patterns, replay: fc.constantFrom(0, 1, 3, 1_000) }) },
-    { weight: 1, arbitrary: fc.record({ stall: fc.integer({ min: 1, max: 3 }) }) },
-    { weight: 2, arbitrary: fc.record({ drain: fc.integer({ min: 1, max: 3 }) }) },
-    { weight: 1, arbitrary: fc.record({ turns: fc.integer({ min: 1, max: 3 }) }) },
-  )
-  const any = fc.record({ steps: fc.array(step, { maxLength: 60 }), slow: fc.constantFrom('resume' as const, 'latest' as const), replay: fc.integer({ min: 1, max: 70 }) })
-  await fc.assert(fc.asyncProperty(any, async ({ steps, slow, replay }) => {
-    const { hub, subscribe, errors } = openHub(t)
-    const published: { n: number; topic: string }[] = []
-    const publish = (topic: string, isLarge = false) => {
-      const n = published.push({ n: published.length + 1, topic })
-      return hub.publish(topic, { data: { n, ...(isLarge && { LARGE }) } })
-    }
-    for (let n = 0; n < 6; n++) await publish(topics[n % 2]!, true)
-    const reader = await subscribe(['a.x', 'c'], { slow })
-    for (const one of steps) {
-      if ('publish' in one) await publish(one.publish, one.isLarge)
-      else if ('add' in one) change(hub, reader.subscriber, one)
-      else if ('stall' in one) reader.stall(one.stall)
-      else if ('drain' in one) reader.drain(one.drain)
-      else await settle(one.turns)
-    }
-    reader.drain()
-    change(hub, reader.subscriber, { add: ['end'] })
-    await publish('end') // replays that were asked for before are sent before it
-    await until(() => numbers(reader).at(-1) === published.length)
-    change(hub, reader.subscriber, { drop: ['a.*', '**'] })
-    const read = reader.data.length
-    const expected = published.filter(({ topic }) => matches('a.*', topic)).slice(-replay).map(({ n }) => n)
-    change(hub, reader.subscriber, { add: ['a.*'], replay })
-    await publish('end')
-    await until(() => numbers(reader).at(-1) === published.length, () => 'the end does not come')
-    const came = numbers(reader).slice(read)
-    if (JSON.stringify(came) !== JSON.stringify([...expected, published.length])) throw new Error(`${came.join(' ')} came, and not ${expected.join(' ')}`)
-    if (errors.length > 0) throw errors[0]
-    await hub.close()
-  }), { numRuns: 200 })
-})
+await t.test(
+  'whatever was added, dropped and replayed: the last replay is what was retained, and what is new comes once',
+  async (t) => {
+    const topics = ['a.x', 'a.y', 'b.x', 'c']
+    const patterns = fc.subarray(['a.x', 'a.*', 'a.y', 'b.x', '*.x', 'c', '**'])
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.record({ publish: fc.constantFrom(...topics), isLarge: fc.boolean() }) },
+      { weight: 4, arbitrary: fc.record({ add: patterns, drop: patterns, replay: fc.constantFrom(0, 1, 3, 1_000) }) },
+      { weight: 1, arbitrary: fc.record({ stall: fc.integer({ min: 1, max: 3 }) }) },
+      { weight: 2, arbitrary: fc.record({ drain: fc.integer({ min: 1, max: 3 }) }) },
+      { weight: 1, arbitrary: fc.record({ turns: fc.integer({ min: 1, max: 3 }) }) },
+    )
+    const any = fc.record({
+      steps: fc.array(step, { maxLength: 60 }),
+      slow: fc.constantFrom('resume' as const, 'latest' as const),
+      replay: fc.integer({ min: 1, max: 70 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(any, async ({ steps, slow, replay }) => {
+        const { hub, subscribe, errors } = openHub(t)
+        const published: { n: number; topic: string }[] = []
+        const publish = (topic: string, isLarge = false) => {
+          const n = published.push({ n: published.length + 1, topic })
+          return hub.publish(topic, { data: { n, ...(isLarge && { LARGE }) } })
+        }
+        for (let n = 0; n < 6; n++) await publish(topics[n % 2]!, true)
+        const reader = await subscribe(['a.x', 'c'], { slow })
+        for (const one of steps) {
+          if ('publish' in one) await publish(one.publish, one.isLarge)
+          else if ('add' in one) change(hub, reader.subscriber, one)
+          else if ('stall' in one) reader.stall(one.stall)
+          else if ('drain' in one) reader.drain(one.drain)
+          else await settle(one.turns)
+        }
+        reader.drain()
+        change(hub, reader.subscriber, { add: ['end'] })
+        await publish('end') // replays that were asked for before are sent before it
+        await until(() => numbers(reader).at(-1) === published.length)
+        change(hub, reader.subscriber, { drop: ['a.*', '**'] })
+        const read = reader.data.length
+        const expected = published
+          .filter(({ topic }) => matches('a.*', topic))
+          .slice(-replay)
+          .map(({ n }) => n)
+        change(hub, reader.subscriber, { add: ['a.*'], replay })
+        await publish('end')
+        await until(
+          () => numbers(reader).at(-1) === published.length,
+          () => 'the end does not come',
+        )
+        const came = numbers(reader).slice(read)
+        if (JSON.stringify(came) !== JSON.stringify([...expected, published.length]))
+          throw new Error(`${came.join(' ')} came, and not ${expected.join(' ')}`)
+        if (errors.length > 0) throw errors[0]
+        await hub.close()
+      }),
+      { numRuns: 200 },
+    )
+  },
+)
 
 await t.test('whatever is published and changed, in whatever state the stream is', async (t) => {
   const topics = ['a.x', 'a.y', 'b.x', 'c']
@@ -320,45 +381,63 @@ await t.test('whatever is published and changed, in whatever state the stream is
     { weight: 2, arbitrary: fc.record({ drain: fc.integer({ min: 1, max: 3 }) }) },
     { weight: 1, arbitrary: fc.record({ turns: fc.integer({ min: 1, max: 3 }) }) },
   )
-  await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, replays) => {
-    const { hub, subscribe, errors } = openHub(t)
-    for (let n = 0; n < 3; n++) await hub.publish(topics[n % 2]!, { data: 'past' })
-    const reader = await subscribe(['a.x', 'c'], replays ? { replay: 'all' } : {})
-    const log: { topic: string; sequence: number }[] = [{ topic: 'a.x', sequence: 1 }, { topic: 'a.y', sequence: 2 }, { topic: 'a.x', sequence: 3 }]
-    for (const one of steps) {
-      if ('publish' in one) {
-        const { id } = await hub.publish(one.publish, { data: 'x' })
-        log.push({ topic: one.publish, sequence: Number(id!.split('-')[1]) })
-      } else if ('add' in one) change(hub, reader.subscriber, one)
-      else if ('stall' in one) reader.stall(one.stall)
-      else if ('drain' in one) reader.drain(one.drain)
-      else await settle(one.turns)
-    }
-    reader.drain()
-    change(hub, reader.subscriber, { add: ['end'] })
-    await hub.publish('end', { data: 'end' })
-    await until(() => reader.data.at(-1) === '"end"', () => `the end does not come: ${JSON.stringify(reader.blocks.slice(-5))}`)
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, replays) => {
+      const { hub, subscribe, errors } = openHub(t)
+      for (let n = 0; n < 3; n++) await hub.publish(topics[n % 2]!, { data: 'past' })
+      const reader = await subscribe(['a.x', 'c'], replays ? { replay: 'all' } : {})
+      const log: { topic: string; sequence: number }[] = [
+        { topic: 'a.x', sequence: 1 },
+        { topic: 'a.y', sequence: 2 },
+        { topic: 'a.x', sequence: 3 },
+      ]
+      for (const one of steps) {
+        if ('publish' in one) {
+          const { id } = await hub.publish(one.publish, { data: 'x' })
+          log.push({ topic: one.publish, sequence: Number(id!.split('-')[1]) })
+        } else if ('add' in one) change(hub, reader.subscriber, one)
+        else if ('stall' in one) reader.stall(one.stall)
+        else if ('drain' in one) reader.drain(one.drain)
+        else await settle(one.turns)
+      }
+      reader.drain()
+      change(hub, reader.subscriber, { add: ['end'] })
+      await hub.publish('end', { data: 'end' })
+      await until(
+        () => reader.data.at(-1) === '"end"',
+        () => `the end does not come: ${JSON.stringify(reader.blocks.slice(-5))}`,
+      )
 
-    // between two blocks that tell topics lies exactly what those topics had between their two cursors
-    const { blocks } = reader
-    let held: string[] = []
-    let at = 0
-    let read: number[] = []
-    const check = (upTo: number) => {
-      const due = log.filter(({ topic, sequence }) => sequence > at && sequence <= upTo && held.some((pattern) => matches(pattern, topic))).map(({ sequence }) => sequence)
-      if (JSON.stringify(read) !== JSON.stringify(due)) throw new Error(`of ${held.join(' ')} from ${at} to ${upTo}: ${read.join(' ')} came, and ${due.join(' ')} were due`)
-    }
-    for (const { event, id } of blocks) {
-      const sequence = Number(id?.split('-')[1])
-      if (event?.type === 'fanfare.open') {
-        check(sequence)
-        held = (JSON.parse(event.data) as { topics: string[] }).topics
-        at = sequence
-        read = []
-      } else if (event?.type === 'message' && event.data !== '"end"') read.push(sequence)
-    }
-    check(hub.head - 1)
-    if (errors.length > 0) throw errors[0]
-    await hub.close()
-  }), { numRuns: 200 })
+      // between two blocks that tell topics lies exactly what those topics had between their two cursors
+      const { blocks } = reader
+      let held: string[] = []
+      let at = 0
+      let read: number[] = []
+      const check = (upTo: number) => {
+        const due = log
+          .filter(
+            ({ topic, sequence }) =>
+              sequence > at && sequence <= upTo && held.some((pattern) => matches(pattern, topic)),
+          )
+          .map(({ sequence }) => sequence)
+        if (JSON.stringify(read) !== JSON.stringify(due))
+          throw new Error(
+            `of ${held.join(' ')} from ${at} to ${upTo}: ${read.join(' ')} came, and ${due.join(' ')} were due`,
+          )
+      }
+      for (const { event, id } of blocks) {
+        const sequence = Number(id?.split('-')[1])
+        if (event?.type === 'fanfare.open') {
+          check(sequence)
+          held = (JSON.parse(event.data) as { topics: string[] }).topics
+          at = sequence
+          read = []
+        } else if (event?.type === 'message' && event.data !== '"end"') read.push(sequence)
+      }
+      check(hub.head - 1)
+      if (errors.length > 0) throw errors[0]
+      await hub.close()
+    }),
+    { numRuns: 200 },
+  )
 })

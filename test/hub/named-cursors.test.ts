@@ -63,7 +63,10 @@ await t.test('acknowledgements that overlap end at the newest, and each is durab
   t.strictSame(done, [], 'nothing is answered before it is stored')
   t.equal(state.writes, 2, 'and what moves nothing writes nothing')
   release()
-  t.strictSame((await Promise.all(answers)).map((cursor) => cursor.id), [id(3), id(9), id(9), id(9), id(9)])
+  t.strictSame(
+    (await Promise.all(answers)).map((cursor) => cursor.id),
+    [id(3), id(9), id(9), id(9), id(9)],
+  )
   t.match(again().get(phone), { id: id(9) })
 })
 
@@ -73,7 +76,11 @@ await t.test('a write that fails is told, and moves nothing', async (t) => {
   state.fails = true
   await t.rejects(cursors.acknowledge(phone, 5), /the disk is full/)
   t.match(cursors.get(phone), { id: id(3) })
-  await t.rejects(cursors.use({ subject: 'ada', name: 'new' }, 5, false), /the disk is full/, 'a new cursor is not promised before it is kept')
+  await t.rejects(
+    cursors.use({ subject: 'ada', name: 'new' }, 5, false),
+    /the disk is full/,
+    'a new cursor is not promised before it is kept',
+  )
   await t.resolves(cursors.use(phone, 5, true), 'a stream of one that is known does not wait for that')
 })
 
@@ -87,44 +94,63 @@ await t.test('a cursor of another log is replaced', async (t) => {
 
 await t.test('a subject has so many cursors and no more, however many are asked for at once', async (t) => {
   const { cursors } = open(t, { limit: 3 })
-  const all = await Promise.allSettled(Array.from({ length: 10 }, (_, n) => cursors.acknowledge({ subject: 'ada', name: `c${n}` }, n)))
+  const all = await Promise.allSettled(
+    Array.from({ length: 10 }, (_, n) => cursors.acknowledge({ subject: 'ada', name: `c${n}` }, n)),
+  )
   t.equal(all.filter(({ status }) => status === 'fulfilled').length, 3)
-  t.match(all.find(({ status }) => status === 'rejected'), { reason: { code: 'too-many-cursors' } })
-  t.match(await cursors.acknowledge({ subject: 'ada', name: 'c1' }, 50), { id: id(50) }, 'those that are there can be moved')
-  t.match(await cursors.acknowledge({ subject: 'grace', name: 'c9' }, 50), { id: id(50) }, 'and another subject has its own')
+  t.match(
+    all.find(({ status }) => status === 'rejected'),
+    { reason: { code: 'too-many-cursors' } },
+  )
+  t.match(
+    await cursors.acknowledge({ subject: 'ada', name: 'c1' }, 50),
+    { id: id(50) },
+    'those that are there can be moved',
+  )
+  t.match(
+    await cursors.acknowledge({ subject: 'grace', name: 'c9' }, 50),
+    { id: id(50) },
+    'and another subject has its own',
+  )
   const deleting = cursors.delete({ subject: 'ada', name: 'c0' })
   t.match(await cursors.acknowledge({ subject: 'ada', name: 'c9' }, 9), { id: id(9) })
   await deleting
-  t.strictSame(cursors.list('ada').map(({ name }) => name), ['c1', 'c2', 'c9'])
+  t.strictSame(
+    cursors.list('ada').map(({ name }) => name),
+    ['c1', 'c2', 'c9'],
+  )
   t.strictSame(cursors.list('nobody'), [])
 })
 
-await t.test('what is not used for too long is forgotten, a few at a time; what an open stream names is kept', async (t) => {
-  const ttl = 400
-  const { cursors, records, again, errors } = open(t, { ttl })
-  await Promise.all(Array.from({ length: 300 }, (_, n) => cursors.acknowledge({ subject: `s${n}`, name: 'x' }, 1)))
-  const stream = Object.create(null) as Subscriber
-  await cursors.use(phone, 4, false)
-  cursors.opened(phone, stream)
-  t.match(cursors.list('s1'), [{ name: 'x', id: id(1) }])
-  await delay(ttl + 50)
-  t.equal(cursors.get({ subject: 's1', name: 'x' }), undefined, 'it is as good as gone before it is swept')
-  t.equal(records.list('cursor/').length, 301)
-  cursors.tick()
-  await delay(5)
-  t.ok(records.list('cursor/').length >= 200, `${records.list('cursor/').length} are left after one step`)
-  const end = performance.now() + 20_000
-  while (records.list('cursor/').length > 1 && performance.now() < end) {
+await t.test(
+  'what is not used for too long is forgotten, a few at a time; what an open stream names is kept',
+  async (t) => {
+    const ttl = 400
+    const { cursors, records, again, errors } = open(t, { ttl })
+    await Promise.all(Array.from({ length: 300 }, (_, n) => cursors.acknowledge({ subject: `s${n}`, name: 'x' }, 1)))
+    const stream = Object.create(null) as Subscriber
+    await cursors.use(phone, 4, false)
+    cursors.opened(phone, stream)
+    t.match(cursors.list('s1'), [{ name: 'x', id: id(1) }])
+    await delay(ttl + 50)
+    t.equal(cursors.get({ subject: 's1', name: 'x' }), undefined, 'it is as good as gone before it is swept')
+    t.equal(records.list('cursor/').length, 301)
     cursors.tick()
-    await delay(2)
-  }
-  t.equal(records.list('cursor/').length, 1)
-  t.match(cursors.get(phone), { id: id(4) })
-  cursors.closed(stream)
-  await cursors.close()
-  t.match(again().get(phone), { id: id(4) }, 'its time begins with the end of its stream')
-  t.strictSame(errors, [])
-})
+    await delay(5)
+    t.ok(records.list('cursor/').length >= 200, `${records.list('cursor/').length} are left after one step`)
+    const end = performance.now() + 20_000
+    while (records.list('cursor/').length > 1 && performance.now() < end) {
+      cursors.tick()
+      await delay(2)
+    }
+    t.equal(records.list('cursor/').length, 1)
+    t.match(cursors.get(phone), { id: id(4) })
+    cursors.closed(stream)
+    await cursors.close()
+    t.match(again().get(phone), { id: id(4) }, 'its time begins with the end of its stream')
+    t.strictSame(errors, [])
+  },
+)
 
 await t.test('a time that is ahead of the clock keeps no cursor for longer', async (t) => {
   const { cursors, records } = open(t, { ttl: 1_000 })

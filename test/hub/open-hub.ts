@@ -35,14 +35,43 @@ export function openHub(t: Test, options: Partial<HubOptions> = {}, retention: P
 
 export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): OpenHub {
   const errors: unknown[] = []
-  const hub = new Hub(log, { heartbeat: 1e9, maxAge: 0, maxEventSize: 1e9, presenceGrace: 0, maxCursorsPerSubject: 100, cursorTtl: 1e9, onError: (err) => void errors.push(err), ...options })
+  const hub = new Hub(log, {
+    heartbeat: 1e9,
+    maxAge: 0,
+    maxEventSize: 1e9,
+    presenceGrace: 0,
+    maxCursorsPerSubject: 100,
+    cursorTtl: 1e9,
+    onError: (err) => void errors.push(err),
+    ...options,
+  })
   t.teardown(() => hub.close())
   let ids = 0
 
-  async function subscribe(patterns: string[], { types = [], format = 'raw', sink = new FakeSink(), id = `c${++ids}`, subject, expiresAt, slow = 'resume', observes = false, ...request }: Asking = {}) {
+  async function subscribe(
+    patterns: string[],
+    {
+      types = [],
+      format = 'raw',
+      sink = new FakeSink(),
+      id = `c${++ids}`,
+      subject,
+      expiresAt,
+      slow = 'resume',
+      observes = false,
+      ...request
+    }: Asking = {},
+  ) {
     const selection = new Selection(patterns, types)
     const start = await hub.locate(selection, request)
-    const subscriber = hub.subscribe({ info: { id, address: '127.0.0.1', observes, principal: { ...anybody, subject, expiresAt } }, selection, format, start, sink, slow })
+    const subscriber = hub.subscribe({
+      info: { id, address: '127.0.0.1', observes, principal: { ...anybody, subject, expiresAt } },
+      selection,
+      format,
+      start,
+      sink,
+      slow,
+    })
     return Object.assign(sink, { subscriber })
   }
 

@@ -27,7 +27,10 @@ await t.test('a subject is told once, whatever its streams', (t) => {
   presence.moved(bearer('u1'), undefined, room)
   presence.moved(bearer('u2'), undefined, room)
   t.strictSame(told, ['join room u1 1', 'join room u2 2'])
-  t.match(presence.on('room'), [{ subject: 'u1', connections: 2 }, { subject: 'u2', connections: 1 }])
+  t.match(presence.on('room'), [
+    { subject: 'u1', connections: 2 },
+    { subject: 'u2', connections: 1 },
+  ])
   presence.moved(bearer('u1'), room, undefined)
   t.equal(told.length, 2)
   presence.moved(bearer('u1'), room, undefined)
@@ -82,55 +85,63 @@ await t.test('who is told of is exact, whoever comes, reloads and vanishes', (t)
     fc.record({ change: fc.nat(50), topics }),
     fc.record({ wait: fc.integer({ min: 1, max: 2_000 }) }),
   )
-  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, 1_000), (steps, grace) => {
-    const clock = performance.now.bind(performance)
-    let now = 1_000_000
-    performance.now = () => now
-    try {
-      const here = new Set<string>() // as the events tell
-      const presence = new Presence(grace, (type, { topic, subject, subjects: count }) => {
-        const key = `${topic}/${subject}`
-        if (here.has(key) === (type === 'fanfare.join')) throw new Error(`${type} of ${key} twice`)
-        if (type === 'fanfare.join') here.add(key)
-        else here.delete(key)
-        const there = [...here].filter((one) => one.startsWith(`${topic}/`)).length
-        if (there !== count) throw new Error(`${there} are there, and it tells ${count}`)
-      })
-      const streams: { subject: string; selection: Selection }[] = []
-      const seen = new Map<string, number>() // when a subject last had a stream of a topic
-      const look = () => {
-        for (const { subject, selection } of streams) for (const topic of selection.topics) seen.set(`${topic}/${subject}`, now)
-      }
-      for (const one of steps) {
-        look()
-        if ('open' in one) {
-          const stream = { subject: `u${one.open}`, selection: new Selection(one.topics) }
-          streams.push(stream)
-          presence.moved(bearer(stream.subject), undefined, stream.selection)
-        } else if ('wait' in one) {
-          now += one.wait
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(0, 1_000), (steps, grace) => {
+      const clock = performance.now.bind(performance)
+      let now = 1_000_000
+      performance.now = () => now
+      try {
+        const here = new Set<string>() // as the events tell
+        const presence = new Presence(grace, (type, { topic, subject, subjects: count }) => {
+          const key = `${topic}/${subject}`
+          if (here.has(key) === (type === 'fanfare.join')) throw new Error(`${type} of ${key} twice`)
+          if (type === 'fanfare.join') here.add(key)
+          else here.delete(key)
+          const there = [...here].filter((one) => one.startsWith(`${topic}/`)).length
+          if (there !== count) throw new Error(`${there} are there, and it tells ${count}`)
+        })
+        const streams: { subject: string; selection: Selection }[] = []
+        const seen = new Map<string, number>() // when a subject last had a stream of a topic
+        const look = () => {
+          for (const { subject, selection } of streams)
+            for (const topic of selection.topics) seen.set(`${topic}/${subject}`, now)
+        }
+        for (const one of steps) {
           look()
-          presence.tick(now)
-        } else {
-          const index = ('close' in one ? one.close : one.change) % (streams.length || 1)
-          const stream = streams[index]
-          if (!stream) continue
-          const before = stream.selection
-          if ('close' in one) streams.splice(index, 1)
-          else stream.selection = new Selection(one.topics)
-          presence.moved(bearer(stream.subject), before, 'close' in one ? undefined : stream.selection)
+          if ('open' in one) {
+            const stream = { subject: `u${one.open}`, selection: new Selection(one.topics) }
+            streams.push(stream)
+            presence.moved(bearer(stream.subject), undefined, stream.selection)
+          } else if ('wait' in one) {
+            now += one.wait
+            look()
+            presence.tick(now)
+          } else {
+            const index = ('close' in one ? one.close : one.change) % (streams.length || 1)
+            const stream = streams[index]
+            if (!stream) continue
+            const before = stream.selection
+            if ('close' in one) streams.splice(index, 1)
+            else stream.selection = new Selection(one.topics)
+            presence.moved(bearer(stream.subject), before, 'close' in one ? undefined : stream.selection)
+          }
+          look()
+          const expected = [...seen].filter(
+            ([key, time]) =>
+              now - time < grace ||
+              streams.some(({ subject, selection }) => selection.topics.some((topic) => `${topic}/${subject}` === key)),
+          )
+          const due = grace === 0 || 'wait' in one
+          if (due && JSON.stringify([...here].sort()) !== JSON.stringify(expected.map(([key]) => key).sort())) {
+            throw new Error(`told: ${[...here].join(' ')}; there: ${expected.map(([key]) => key).join(' ')}`)
+          }
         }
-        look()
-        const expected = [...seen].filter(([key, time]) => now - time < grace || streams.some(({ subject, selection }) => selection.topics.some((topic) => `${topic}/${subject}` === key)))
-        const due = grace === 0 || 'wait' in one
-        if (due && JSON.stringify([...here].sort()) !== JSON.stringify(expected.map(([key]) => key).sort())) {
-          throw new Error(`told: ${[...here].join(' ')}; there: ${expected.map(([key]) => key).join(' ')}`)
-        }
+      } finally {
+        performance.now = clock
       }
-    } finally {
-      performance.now = clock
-    }
-  }), { numRuns: 300 })
+    }),
+    { numRuns: 300 },
+  )
   t.end()
 })
 

@@ -17,13 +17,23 @@ await t.test('a stream that is catching up is told of what it does not get any m
   slow.drain()
   await until(() => slow.told('live').length === 1)
   t.match(slow.told('gap')[0], { reason: 'expired' })
-  t.strictSame(slow.data.slice(got).map((data) => parseInt(data.slice(1))).filter((n) => n % 2 === 0), [], 'what was purged is not sent from what was read before')
+  t.strictSame(
+    slow.data
+      .slice(got)
+      .map((data) => parseInt(data.slice(1)))
+      .filter((n) => n % 2 === 0),
+    [],
+    'what was purged is not sent from what was read before',
+  )
   t.equal(slow.data.filter((data) => parseInt(data.slice(1)) % 2 === 1).length, 10, 'everything else is')
 })
 
 await t.test('what others have read lately is not taken from memory after a purge', async (t) => {
   const { hub, subscribe } = openHub(t)
-  await hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'a', data: 2 }])
+  await hub.publishAll([
+    { topic: 'a', data: 1 },
+    { topic: 'a', data: 2 },
+  ])
   const first = await subscribe(['a'], { lastEventId: hub.cursor(0) })
   await until(() => first.told('live').length === 1)
   t.strictSame(first.data, ['1', '2'])

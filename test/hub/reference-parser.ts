@@ -1,7 +1,7 @@
 /**
- * A parser of event streams written down from the standard, line by line, and from nothing else: WHATWG HTML, "Server-sent events", 9.2.5 (parsing)
- * and 9.2.6 (interpreting). Beside the events it keeps what EventSource throws away: comments, fields it does not know, and the last event id as it
- * is after each block.
+ * A parser of event streams written down from the standard, line by line, and from nothing else: WHATWG HTML,
+ * "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting). Beside the events it keeps what EventSource throws
+ * away: comments, fields it does not know, and the last event id as it is after each block.
  */
 
 /** A block of a stream: what stands between two blank lines. */
@@ -31,7 +31,8 @@ export function parseStream(bytes: Uint8Array): Block[] {
   for (const line of lines) {
     if (line === '') {
       block.lastEventId = idBuffer // "dispatch the event", step 1
-      if (data !== '') block.event = { type: type === '' ? 'message' : type, data: data.replace(/\n$/, '') } // steps 2 to 5
+      // steps 2 to 5
+      if (data !== '') block.event = { type: type === '' ? 'message' : type, data: data.replace(/\n$/, '') }
       data = type = ''
       blocks.push(block)
       block = emptyBlock()

@@ -8,7 +8,11 @@ async function start(t: Test) {
   const log = new MemoryLog({ events: 4, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   t.teardown(() => log.close())
   await log.append(Array.from({ length: 10 }, (_, n) => event(n % 2 === 0 ? 'a' : 'b'))) // a: 3 5 7 9, b: 4 6 8 10
-  return { log, locate: (request: Parameters<typeof locate>[3], ...patterns: string[]) => locate(log, log.head, new Selection(patterns.length > 0 ? patterns : ['a']), request) }
+  return {
+    log,
+    locate: (request: Parameters<typeof locate>[3], ...patterns: string[]) =>
+      locate(log, log.head, new Selection(patterns.length > 0 ? patterns : ['a']), request),
+  }
 }
 
 await t.test('without a wish a stream begins at the head, and has no past', async (t) => {
@@ -20,7 +24,11 @@ await t.test('without a wish a stream begins at the head, and has no past', asyn
 await t.test('it goes on after the last event id, which wins over replay', async (t) => {
   const { log, locate } = await start(t)
   t.strictSame(await locate({ lastEventId: `${log.epoch}-7` }), { sequence: 7, gap: undefined, past: true })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-7`, replay: 'all' }), { sequence: 7, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.epoch}-7`, replay: 'all' }), {
+    sequence: 7,
+    gap: undefined,
+    past: true,
+  })
   t.strictSame(await locate({ lastEventId: `${log.epoch}-10` }), { sequence: 10, gap: undefined, past: true })
   t.strictSame(await locate({ lastEventId: `${log.epoch}-0` }), { sequence: 0, gap: undefined, past: true })
 })
@@ -28,8 +36,14 @@ await t.test('it goes on after the last event id, which wins over replay', async
 await t.test('a cursor that is of no use begins at the oldest event, and says why', async (t) => {
   const { log, locate } = await start(t)
   const table: [lastEventId: string, reason: string][] = [
-    [`${log.epoch}-11`, 'future'], [`${log.epoch}-99999999999999999999`, 'future'], ['zzzzzzzz-3', 'epoch'], ['zzzzzzzz-99', 'epoch'],
-    ['42', 'invalid'], ['a\nb', 'invalid'], [`${log.epoch}-07`, 'invalid'], [' ', 'invalid'],
+    [`${log.epoch}-11`, 'future'],
+    [`${log.epoch}-99999999999999999999`, 'future'],
+    ['zzzzzzzz-3', 'epoch'],
+    ['zzzzzzzz-99', 'epoch'],
+    ['42', 'invalid'],
+    ['a\nb', 'invalid'],
+    [`${log.epoch}-07`, 'invalid'],
+    [' ', 'invalid'],
   ]
   for (const [lastEventId, reason] of table) {
     t.strictSame(await locate({ lastEventId }), { sequence: 0, gap: { reason, after: lastEventId }, past: true })
@@ -43,10 +57,11 @@ await t.test('no more than 128 characters of a cursor that cannot be read are re
 
 await t.test('a replay begins so many retained events before the head, over all topics asked for', async (t) => {
   const { locate } = await start(t)
-  const sequence = async (replay: number | 'all', ...patterns: string[]) => (await locate({ replay }, ...patterns)).sequence
-  t.ok(await sequence(1) >= 7 && await sequence(1) < 9)
-  t.ok(await sequence(2) >= 5 && await sequence(2) < 7)
-  t.ok(await sequence(3, 'a', 'b') >= 7 && await sequence(3, '*') < 8)
+  const sequence = async (replay: number | 'all', ...patterns: string[]) =>
+    (await locate({ replay }, ...patterns)).sequence
+  t.ok((await sequence(1)) >= 7 && (await sequence(1)) < 9)
+  t.ok((await sequence(2)) >= 5 && (await sequence(2)) < 7)
+  t.ok((await sequence(3, 'a', 'b')) >= 7 && (await sequence(3, '*')) < 8)
   t.equal(await sequence('all'), 2, 'before the oldest that is kept')
   t.equal(await sequence(1_000), 2)
   t.equal(await sequence('all', 'nobody'), 10)

@@ -50,7 +50,8 @@ await t.test('from a time every event comes, and a gap is told when retention do
 
 await t.test('replay=latest brings the newest event of each topic as it was, and then every event', async (t) => {
   const { hub, subscribe } = openHub(t)
-  for (let n = 1; n <= 3; n++) for (const topic of ['x.a', 'x.b']) await hub.publish(topic, { data: n, type: n === 3 ? 'late' : 'early' })
+  for (let n = 1; n <= 3; n++)
+    for (const topic of ['x.a', 'x.b']) await hub.publish(topic, { data: n, type: n === 3 ? 'late' : 'early' })
   const locating = subscribe(['x.*'], { replay: 'latest' })
   const typed = subscribe(['x.*'], { replay: 'latest', types: ['early'] })
   const stream = await locating
@@ -76,20 +77,26 @@ await t.test('replay=latest of many topics comes in order, over many batches', a
   }
   const stream = await subscribe(['many.*'], { replay: 'latest' })
   await until(() => stream.told('live').length === 1)
-  t.strictSame(seen(stream), topics.map((_, n) => 10_000 + n))
+  t.strictSame(
+    seen(stream),
+    topics.map((_, n) => 10_000 + n),
+  )
 })
 
-await t.test('a stream of replay=latest that is given another topic meanwhile is told what it lacks of that', async (t) => {
-  const { hub, subscribe } = openHub(t)
-  for (let n = 1; n <= 3; n++) for (const topic of ['a', 'b']) await hub.publish(topic, { data: n })
-  const stream = await subscribe(['a'], { replay: 'latest' })
-  hub.move(stream.subscriber, stream.subscriber.feed.selection.of(['a', 'b']))
-  await until(() => stream.told('live').length === 1)
-  t.strictSame(seen(stream), [3, 3])
-  const other = await subscribe(['b'], { replay: 'latest' })
-  await until(() => other.told('live').length === 1)
-  t.strictSame(other.told('gap'), [])
-})
+await t.test(
+  'a stream of replay=latest that is given another topic meanwhile is told what it lacks of that',
+  async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (let n = 1; n <= 3; n++) for (const topic of ['a', 'b']) await hub.publish(topic, { data: n })
+    const stream = await subscribe(['a'], { replay: 'latest' })
+    hub.move(stream.subscriber, stream.subscriber.feed.selection.of(['a', 'b']))
+    await until(() => stream.told('live').length === 1)
+    t.strictSame(seen(stream), [3, 3])
+    const other = await subscribe(['b'], { replay: 'latest' })
+    await until(() => other.told('live').length === 1)
+    t.strictSame(other.told('gap'), [])
+  },
+)
 
 await t.test('a stream that observes gets everything, and is neither counted nor present', async (t) => {
   const { hub, subscribe } = openHub(t)
@@ -109,7 +116,11 @@ await t.test('a stream that observes gets everything, and is neither counted nor
   await until(() => watcher.data.length >= 5)
   t.equal((await hub.publish('room', { data: 4 })).subscribers, 0)
   await until(() => watcher.data.at(-1) === '4')
-  t.match(watcher.data.filter((text) => text.startsWith('{')).map((text) => (JSON.parse(text) as { change: string }).change), ['opened', 'opened', 'changed', 'closed'], 'it is what keeps the own topics alive')
+  t.match(
+    watcher.data.filter((text) => text.startsWith('{')).map((text) => (JSON.parse(text) as { change: string }).change),
+    ['opened', 'opened', 'changed', 'closed'],
+    'it is what keeps the own topics alive',
+  )
 
   const { principal } = watcher.subscriber.info
   hub.renew(watcher.subscriber, { ...principal, admin: true })

@@ -30,18 +30,31 @@ await t.test('what goes through the hub is told once a second', async (t) => {
   t.match(first, { connections: 4, topics: 2, lagging: 1, log: { events: 11 } })
   const seconds = first!.events.in > 0 ? 12 / first!.events.in : NaN
   t.ok(seconds > 0.9 && seconds < 3, `12 events in ${seconds} s`)
-  t.strictSame(first!.busiest.map(({ topic, rate }) => [topic, Math.round(rate * seconds)]), [['a', 11], ['b', 1]])
+  t.strictSame(
+    first!.busiest.map(({ topic, rate }) => [topic, Math.round(rate * seconds)]),
+    [
+      ['a', 11],
+      ['b', 1],
+    ],
+  )
   t.ok(Math.abs(first!.bytes.in * seconds - (10 * 2 + 1 + 9)) < 3, 'the bytes of their payloads, in UTF-8')
   // 11 to each reader and the stalled one's first write, 1 of b; nothing of the stats yet
   t.ok(first!.events.out * seconds >= 24, `${first!.events.out} out`)
   t.ok(first!.bytes.out > first!.bytes.in)
-  t.ok(first!.latency.p50 > 0 && first!.latency.p99 >= first!.latency.p50 && first!.latency.p99 < 5_000, JSON.stringify(first!.latency))
+  t.ok(
+    first!.latency.p50 > 0 && first!.latency.p99 >= first!.latency.p50 && first!.latency.p99 < 5_000,
+    JSON.stringify(first!.latency),
+  )
   t.ok(first!.memory > 1e6 && first!.eventLoopDelay >= 0)
   t.ok(Math.abs(Date.parse(first!.time) - Date.now()) < 10_000)
 
   for (const reader of readers) reader.close()
   await until(() => console.data.length > 1)
-  t.match(statsOf(console)[1], { connections: 2, events: { in: 0 }, busiest: [], latency: { p50: 0, p99: 0 } }, 'what ended takes nothing back')
+  t.match(
+    statsOf(console)[1],
+    { connections: 2, events: { in: 0 }, busiest: [], latency: { p50: 0, p99: 0 } },
+    'what ended takes nothing back',
+  )
   t.ok(statsOf(console)[1]!.events.out >= 0)
   t.notOk(console.lastEventId?.includes('ephemeral'), 'they are ephemeral')
 })
@@ -63,7 +76,8 @@ await t.test('nothing is measured while nobody listens', async (t) => {
 await t.test('each stream that opens, changes and ends is told', async (t) => {
   const { hub, subscribe } = openHub(t)
   const console = await subscribe(['fanfare.connections'], { id: 'console', subject: 'root' })
-  const told = () => changesOf(console).map(({ change, id, subject, topics, reason }) => [change, id, subject, topics.join(), reason])
+  const told = () =>
+    changesOf(console).map(({ change, id, subject, topics, reason }) => [change, id, subject, topics.join(), reason])
   const one = await subscribe(['a', 'b.*'], { id: 'one', subject: 'ann', expiresAt: 4e12 })
   const two = await subscribe(['a'], { id: 'two' })
   hub.move(one.subscriber, new Selection(['c']))
@@ -95,7 +109,12 @@ await t.test('a stream that cannot be written to is opened before it is closed',
   dead.onWrite = () => dead.close()
   await hub.publish('a', { data: 1 })
   await until(() => console.data.length === 3)
-  t.strictSame(changesOf(console).slice(1).map(({ change, id }) => `${change} ${id}`), ['opened dead', 'closed dead'])
+  t.strictSame(
+    changesOf(console)
+      .slice(1)
+      .map(({ change, id }) => `${change} ${id}`),
+    ['opened dead', 'closed dead'],
+  )
 })
 
 await t.test('latency is taken when the sweep has passed, once', (t) => {

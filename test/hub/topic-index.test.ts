@@ -45,33 +45,43 @@ await t.test('a value that was put under the same pattern twice is there once, a
 
 await t.test('it agrees with matching one pattern after the other', (t) => {
   const pattern = fc
-    .tuple(fc.array(fc.constantFrom('a', 'b', 'fanfare', '*'), { maxLength: 3 }), fc.constantFrom('a', 'b', 'fanfare', '*', '**'))
+    .tuple(
+      fc.array(fc.constantFrom('a', 'b', 'fanfare', '*'), { maxLength: 3 }),
+      fc.constantFrom('a', 'b', 'fanfare', '*', '**'),
+    )
     .map(([start, last]) => [...start, last].join('.'))
-  const topic = fc.array(fc.constantFrom('a', 'b', 'fanfare', 'c'), { minLength: 1, maxLength: 4 }).map((segments) => segments.join('.'))
+  const topic = fc
+    .array(fc.constantFrom('a', 'b', 'fanfare', 'c'), { minLength: 1, maxLength: 4 })
+    .map((segments) => segments.join('.'))
   const value = fc.constantFrom('1', '2', '3')
   const step = fc.oneof(
     fc.tuple(fc.constant('add' as const), pattern, value),
     fc.tuple(fc.constant('delete' as const), pattern, value),
     fc.tuple(fc.constant('find' as const), topic, value),
   )
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const index = new TopicIndex<string>()
-      const model = new Set<string>()
-      for (const [verb, name, value] of steps) {
-        if (verb === 'add') {
-          index.add(name, value)
-          model.add(`${name} ${value}`)
-        } else if (verb === 'delete') {
-          index.delete(name, value)
-          model.delete(`${name} ${value}`)
-        } else {
-          const expected = [...model].map((entry) => entry.split(' ')).filter(([pattern]) => matches(pattern!, name)).map(([, value]) => value!)
-          same(found(index, name), expected.sort())
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const index = new TopicIndex<string>()
+        const model = new Set<string>()
+        for (const [verb, name, value] of steps) {
+          if (verb === 'add') {
+            index.add(name, value)
+            model.add(`${name} ${value}`)
+          } else if (verb === 'delete') {
+            index.delete(name, value)
+            model.delete(`${name} ${value}`)
+          } else {
+            const expected = [...model]
+              .map((entry) => entry.split(' '))
+              .filter(([pattern]) => matches(pattern!, name))
+              .map(([, value]) => value!)
+            same(found(index, name), expected.sort())
+          }
         }
-      }
-    }),
-    { numRuns: 300 },
-  ))
+      }),
+      { numRuns: 300 },
+    ),
+  )
   t.end()
 })

@@ -11,7 +11,10 @@ await t.test('a log in memory keeps a part of the heap, and a log in a folder a 
 })
 
 await t.test('a log in memory that may outgrow the heap is warned of', (t) => {
-  t.match(warnOfHeap('memory', 1024 * MiB, 256 * MiB), /1\.0 GiB \(FANFARE_RETAIN_BYTES\), and Node's heap to 256\.0 MiB.*64\.0 MiB/)
+  t.match(
+    warnOfHeap('memory', 1024 * MiB, 256 * MiB),
+    /1\.0 GiB \(FANFARE_RETAIN_BYTES\), and Node's heap to 256\.0 MiB.*64\.0 MiB/,
+  )
   t.equal(warnOfHeap('memory', defaultRetainBytes('memory', 256 * MiB), 256 * MiB), undefined)
   t.equal(warnOfHeap('memory', 128 * MiB, 256 * MiB), undefined)
   t.equal(warnOfHeap('file:./data', 1024 * MiB, 256 * MiB), undefined)

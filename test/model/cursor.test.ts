@@ -5,11 +5,21 @@ import { drawEpoch, parseCursor, printCursor } from '../../src/model/cursor.js'
 import { show } from '../hub/show.js'
 
 await t.test('what is printed is read again', (t) => {
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789'.match(/./g)!), minLength: 8, maxLength: 8 }), fc.maxSafeNat(), (epoch, sequence) => {
-      same(parseCursor(printCursor(epoch, sequence)), { epoch, sequence })
-    }),
-  ))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz0123456789'.match(/./g)!),
+          minLength: 8,
+          maxLength: 8,
+        }),
+        fc.maxSafeNat(),
+        (epoch, sequence) => {
+          same(parseCursor(printCursor(epoch, sequence)), { epoch, sequence })
+        },
+      ),
+    ),
+  )
   t.strictSame(parseCursor('8f3kq0zt-1042'), { epoch: '8f3kq0zt', sequence: 1042 })
   t.strictSame(parseCursor('00000000-0'), { epoch: '00000000', sequence: 0 })
   t.end()
@@ -22,14 +32,38 @@ await t.test('a sequence beyond any log is read as the greatest there can be', (
 
 await t.test('anything else is no cursor', (t) => {
   const wrong = [
-    '', '42', '8f3kq0zt', '8f3kq0zt-', '-42', '8f3kq0z-42', '8f3kq0ztt-42', '8F3KQ0ZT-42', '8f3kq0zt-042', '8f3kq0zt--1', '8f3kq0zt-1.5', '8f3kq0zt-1e3', '8f3kq0zt-0x10', '8f3kq0zt_42',
-    ' 8f3kq0zt-42', '8f3kq0zt-42 ', '8f3kq0zt-42\n', '\n8f3kq0zt-42', '8f3kq0zt-٤٢', '8f3kq0zt-999999999999999999999', 'ábcdefgh-1', '8f3kq0zt-42,8f3kq0zt-43',
+    '',
+    '42',
+    '8f3kq0zt',
+    '8f3kq0zt-',
+    '-42',
+    '8f3kq0z-42',
+    '8f3kq0ztt-42',
+    '8F3KQ0ZT-42',
+    '8f3kq0zt-042',
+    '8f3kq0zt--1',
+    '8f3kq0zt-1.5',
+    '8f3kq0zt-1e3',
+    '8f3kq0zt-0x10',
+    '8f3kq0zt_42',
+    ' 8f3kq0zt-42',
+    '8f3kq0zt-42 ',
+    '8f3kq0zt-42\n',
+    '\n8f3kq0zt-42',
+    '8f3kq0zt-٤٢',
+    '8f3kq0zt-999999999999999999999',
+    'ábcdefgh-1',
+    '8f3kq0zt-42,8f3kq0zt-43',
   ]
   for (const text of wrong) t.equal(parseCursor(text), undefined, show(text))
-  t.doesNotThrow(() => fc.assert(fc.property(fc.string({ maxLength: 30 }), (text) => {
-    const cursor = parseCursor(text)
-    if (cursor) same(printCursor(cursor.epoch, cursor.sequence), text)
-  })))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.string({ maxLength: 30 }), (text) => {
+        const cursor = parseCursor(text)
+        if (cursor) same(printCursor(cursor.epoch, cursor.sequence), text)
+      }),
+    ),
+  )
   t.end()
 })
 

@@ -33,8 +33,15 @@ await t.test('without types it has every event, with types only those that have 
 await t.test('the same things asked for in another way have the same key, others do not', (t) => {
   t.equal(new Selection(['b', 'a', 'b'], ['y', 'x']).key, new Selection(['a', 'b'], ['x', 'y', 'y']).key)
   const different = [
-    new Selection(['a']), new Selection(['a', 'b']), new Selection(['a'], ['b']), new Selection(['a.b']), new Selection(['a'], ['x', 'y']), new Selection(['a'], ['x,y']),
-    new Selection(['a'], ['x","y']), new Selection(['a'], ['x y']), new Selection(['a', 'x', 'y']),
+    new Selection(['a']),
+    new Selection(['a', 'b']),
+    new Selection(['a'], ['b']),
+    new Selection(['a.b']),
+    new Selection(['a'], ['x', 'y']),
+    new Selection(['a'], ['x,y']),
+    new Selection(['a'], ['x","y']),
+    new Selection(['a'], ['x y']),
+    new Selection(['a', 'x', 'y']),
   ]
   t.equal(new Set(different.map(({ key }) => key)).size, different.length)
   t.end()
@@ -43,6 +50,7 @@ await t.test('the same things asked for in another way have the same key, others
 await t.test('only one plain topic needs no topic on its events', (t) => {
   t.equal(new Selection(['a']).isSingleTopic, true)
   t.equal(new Selection(['a', 'a']).isSingleTopic, true)
-  for (const patterns of [['a', 'b'], ['a.*'], ['a', 'a.*']]) t.equal(new Selection(patterns).isSingleTopic, false, patterns.join(' '))
+  for (const patterns of [['a', 'b'], ['a.*'], ['a', 'a.*']])
+    t.equal(new Selection(patterns).isSingleTopic, false, patterns.join(' '))
   t.end()
 })

@@ -4,15 +4,17 @@ import t from 'tap'
 import { Smallest } from '../../src/model/smallest.js'
 
 await t.test('it keeps what sorting would put first', (t) => {
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.array(fc.integer()), fc.integer({ min: 1, max: 10 }), (values, count) => {
-      const smallest = new Smallest<number>(count, (a, b) => a - b)
-      for (const value of values) smallest.add(value)
-      const expected = values.toSorted((a, b) => a - b).slice(0, count)
-      same(smallest.sorted(), expected)
-      same(smallest.takes(-Infinity), true)
-      same(smallest.takes(Infinity), expected.length < count)
-    }),
-  ))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(fc.integer()), fc.integer({ min: 1, max: 10 }), (values, count) => {
+        const smallest = new Smallest<number>(count, (a, b) => a - b)
+        for (const value of values) smallest.add(value)
+        const expected = values.toSorted((a, b) => a - b).slice(0, count)
+        same(smallest.sorted(), expected)
+        same(smallest.takes(-Infinity), true)
+        same(smallest.takes(Infinity), expected.length < count)
+      }),
+    ),
+  )
   t.end()
 })

@@ -14,7 +14,11 @@ const CLAIMS = { sub: 'u1', fanfare: { subscribe: ['a'] } }
 
 /** Asks for history of a topic, with this token. */
 function ask({ send }: OpenApp, bearer: string | null, url = '/topics/a/events') {
-  return send({ method: 'GET', url, headers: { accept: 'application/json', authorization: bearer === null ? null : `Bearer ${bearer}` } })
+  return send({
+    method: 'GET',
+    url,
+    headers: { accept: 'application/json', authorization: bearer === null ? null : `Bearer ${bearer}` },
+  })
 }
 
 async function isAccepted(t: Test, hub: OpenApp, bearer: string, what: string): Promise<void> {
@@ -30,9 +34,13 @@ async function isRefused(t: Test, hub: OpenApp, bearer: string, code: string, wh
 
 /** Presents tokens that fit no key of a set until their refusal is final: the set has been fetched since they came. */
 async function areRefusedAtLast(t: Test, hub: OpenApp, bearers: Record<string, string>): Promise<void> {
-  for (const [what, bearer] of Object.entries(bearers)) isProblem(t, await ask(hub, bearer), 503, 'keys-unavailable', `${what}, for the moment`)
+  for (const [what, bearer] of Object.entries(bearers))
+    isProblem(t, await ask(hub, bearer), 503, 'keys-unavailable', `${what}, for the moment`)
   const [any = ''] = Object.values(bearers)
-  await poll(async () => ((await ask(hub, any)).statusCode === 401 ? true : undefined), () => 'the keys are not fetched again')
+  await poll(
+    async () => ((await ask(hub, any)).statusCode === 401 ? true : undefined),
+    () => 'the keys are not fetched again',
+  )
   for (const [what, bearer] of Object.entries(bearers)) await isRefused(t, hub, bearer, 'invalid-signature', what)
 }
 
@@ -57,17 +65,28 @@ await t.test('a secret', async (t) => {
   await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'HS256')
   await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'and again, from memory')
   await isRefused(t, hub, signWithSecret('another secret, just as long as the first', CLAIMS), 'invalid-signature')
-  for (const alg of ['HS384', 'HS512']) await isRefused(t, hub, sign({ alg, typ: 'JWT' }, CLAIMS, SECRET), 'invalid-algorithm', alg)
+  for (const alg of ['HS384', 'HS512'])
+    await isRefused(t, hub, sign({ alg, typ: 'JWT' }, CLAIMS, SECRET), 'invalid-algorithm', alg)
   await isRefused(t, hub, signWith(keys.rsa.privateKey, 'RS256', CLAIMS), 'invalid-algorithm', 'RS256')
 
   const [header, payload, signature] = signWithSecret(SECRET, CLAIMS).split('.') as [string, string, string]
   const wider = Buffer.from(JSON.stringify({ ...CLAIMS, fanfare: { subscribe: ['**'] } })).toString('base64url')
   await isRefused(t, hub, `${header}.${wider}.${signature}`, 'invalid-signature', 'changed claims')
-  await isRefused(t, hub, `${header}.${payload}.${signature.slice(0, -2)}`, 'invalid-signature', 'a signature that was cut')
+  await isRefused(
+    t,
+    hub,
+    `${header}.${payload}.${signature.slice(0, -2)}`,
+    'invalid-signature',
+    'a signature that was cut',
+  )
 })
 
 await t.test('no signature at all', async (t) => {
-  for (const settings of [{}, { jwtPublicKey: pemOf(keys.rsa.publicKey) }, { jwtPublicKey: pemOf(keys.ed25519.publicKey) }]) {
+  for (const settings of [
+    {},
+    { jwtPublicKey: pemOf(keys.rsa.publicKey) },
+    { jwtPublicKey: pemOf(keys.ed25519.publicKey) },
+  ]) {
     const hub = await openApp(t, settings)
     for (const alg of ['none', 'None', 'NONE', 'nOnE', '']) {
       for (const end of ['', 'AAAA']) {
@@ -84,25 +103,77 @@ await t.test('no signature at all', async (t) => {
 
 await t.test('a public key', async (t) => {
   const table: [pair: keyof typeof keys, right: Algorithm[], other: [keyof typeof keys, Algorithm][]][] = [
-    ['rsa', ['RS256', 'RS384', 'RS512', 'PS256'], [['otherRsa', 'RS256'], ['p256', 'ES256'], ['ed25519', 'EdDSA']]],
-    ['p256', ['ES256'], [['otherP256', 'ES256'], ['p384', 'ES384'], ['rsa', 'RS256']]],
+    [
+      'rsa',
+      ['RS256', 'RS384', 'RS512', 'PS256'],
+      [
+        ['otherRsa', 'RS256'],
+        ['p256', 'ES256'],
+        ['ed25519', 'EdDSA'],
+      ],
+    ],
+    [
+      'p256',
+      ['ES256'],
+      [
+        ['otherP256', 'ES256'],
+        ['p384', 'ES384'],
+        ['rsa', 'RS256'],
+      ],
+    ],
     ['p384', ['ES384'], [['p256', 'ES256']]],
     ['p521', ['ES512'], [['p256', 'ES256']]],
-    ['ed25519', ['EdDSA', 'Ed25519'], [['otherEd25519', 'EdDSA'], ['otherEd25519', 'Ed25519'], ['ed448', 'Ed448'], ['rsa', 'RS256'], ['p256', 'ES256']]],
-    ['ed448', ['EdDSA', 'Ed448'], [['ed25519', 'Ed25519'], ['rsa', 'RS256']]],
+    [
+      'ed25519',
+      ['EdDSA', 'Ed25519'],
+      [
+        ['otherEd25519', 'EdDSA'],
+        ['otherEd25519', 'Ed25519'],
+        ['ed448', 'Ed448'],
+        ['rsa', 'RS256'],
+        ['p256', 'ES256'],
+      ],
+    ],
+    [
+      'ed448',
+      ['EdDSA', 'Ed448'],
+      [
+        ['ed25519', 'Ed25519'],
+        ['rsa', 'RS256'],
+      ],
+    ],
   ]
   for (const [pair, right, wrong] of table) {
     const pem = pemOf(keys[pair].publicKey)
     const hub = await openApp(t, { jwtPublicKey: pem })
-    for (const algorithm of right) await isAccepted(t, hub, signWith(keys[pair].privateKey, algorithm, CLAIMS), `${pair} ${algorithm}`)
+    for (const algorithm of right)
+      await isAccepted(t, hub, signWith(keys[pair].privateKey, algorithm, CLAIMS), `${pair} ${algorithm}`)
     for (const [other, algorithm] of wrong) {
-      const code = keys[other].publicKey.asymmetricKeyType === keys[pair].publicKey.asymmetricKeyType && right.includes(algorithm) ? 'invalid-signature' : 'invalid-algorithm'
-      await isRefused(t, hub, signWith(keys[other].privateKey, algorithm, CLAIMS), code, `${pair}: ${other} ${algorithm}`)
+      const code =
+        keys[other].publicKey.asymmetricKeyType === keys[pair].publicKey.asymmetricKeyType && right.includes(algorithm)
+          ? 'invalid-signature'
+          : 'invalid-algorithm'
+      await isRefused(
+        t,
+        hub,
+        signWith(keys[other].privateKey, algorithm, CLAIMS),
+        code,
+        `${pair}: ${other} ${algorithm}`,
+      )
     }
     // The public key is no secret: who signs with it by HMAC must not be believed (CVE-2015-9235).
-    for (const secret of [pem, pem.trim(), pem.trim().replaceAll('\n', '\\n'), keys[pair].publicKey.export({ type: 'spki', format: 'der' })]) {
+    for (const secret of [
+      pem,
+      pem.trim(),
+      pem.trim().replaceAll('\n', '\\n'),
+      keys[pair].publicKey.export({ type: 'spki', format: 'der' }),
+    ]) {
       await isRefused(t, hub, signWithSecret(secret, CLAIMS), 'invalid-algorithm', `${pair}: HS256 with the public key`)
-      t.equal((await ask(hub, signWithSecret(secret, CLAIMS, { alg: right[0] }))).statusCode, 401, `${pair}: HMAC under the name ${right[0]!}`)
+      t.equal(
+        (await ask(hub, signWithSecret(secret, CLAIMS, { alg: right[0] }))).statusCode,
+        401,
+        `${pair}: HMAC under the name ${right[0]!}`,
+      )
     }
   }
 })
@@ -110,46 +181,109 @@ await t.test('a public key', async (t) => {
 await t.test('a key of the token itself is not looked at', async (t) => {
   const hub = await openApp(t, { jwtPublicKey: pemOf(keys.rsa.publicKey) })
   const jwk = keys.otherRsa.publicKey.export({ format: 'jwk' })
-  await isRefused(t, hub, signWith(keys.otherRsa.privateKey, 'RS256', CLAIMS, { jwk, kid: '../../dev/null', jku: 'http://127.0.0.1/', x5c: [] }), 'invalid-signature')
+  await isRefused(
+    t,
+    hub,
+    signWith(keys.otherRsa.privateKey, 'RS256', CLAIMS, {
+      jwk,
+      kid: '../../dev/null',
+      jku: 'http://127.0.0.1/',
+      x5c: [],
+    }),
+    'invalid-signature',
+  )
 })
 
 await t.test('an extension that has to be understood and is not', async (t) => {
   const hub = await openApp(t)
-  t.equal((await ask(hub, signWithSecret(SECRET, CLAIMS, { crit: ['unheard-of'], 'unheard-of': 1 }))).statusCode, 401, 'RFC 7515, 4.1.11')
+  t.equal(
+    (await ask(hub, signWithSecret(SECRET, CLAIMS, { crit: ['unheard-of'], 'unheard-of': 1 }))).statusCode,
+    401,
+    'RFC 7515, 4.1.11',
+  )
 })
 
 await t.test('what is no token', async (t) => {
   const hub = await openApp(t)
-  const table = ['x', 'a.b', 'a.b.c', '..', 'e30.e30.', 'eyJhbGciOiJIUzI1NiJ9..', 'x'.repeat(5_000), `${signWithSecret(SECRET, CLAIMS)}.x`]
+  const table = [
+    'x',
+    'a.b',
+    'a.b.c',
+    '..',
+    'e30.e30.',
+    'eyJhbGciOiJIUzI1NiJ9..',
+    'x'.repeat(5_000),
+    `${signWithSecret(SECRET, CLAIMS)}.x`,
+  ]
   for (const text of table) {
     const response = await ask(hub, text)
     t.equal(response.statusCode, 401, text.slice(0, 40))
-    t.match(response.json<{ code: string }>().code, /^(malformed-token|invalid-algorithm|invalid-signature)$/, text.slice(0, 40))
+    t.match(
+      response.json<{ code: string }>().code,
+      /^(malformed-token|invalid-algorithm|invalid-signature)$/,
+      text.slice(0, 40),
+    )
   }
-  for (const claims of ['text', [], null, 7]) t.equal((await ask(hub, signWithSecret(SECRET, claims))).statusCode, 401, JSON.stringify(claims))
+  for (const claims of ['text', [], null, 7])
+    t.equal((await ask(hub, signWithSecret(SECRET, claims))).statusCode, 401, JSON.stringify(claims))
   for (const authorization of ['Bearer', 'Bearer ', 'Bearer a b']) {
-    isProblem(t, await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization, accept: 'application/json' } }), 401, 'malformed-token', authorization.slice(0, 20))
+    isProblem(
+      t,
+      await hub.send({
+        method: 'GET',
+        url: '/topics/a/events',
+        headers: { authorization, accept: 'application/json' },
+      }),
+      401,
+      'malformed-token',
+      authorization.slice(0, 20),
+    )
   }
   for (const scheme of ['bearer', 'BEARER', 'Bearer  ']) {
-    t.equal((await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `${scheme} ${anyTopic()}`, accept: 'application/json' } })).statusCode, 200, scheme)
+    t.equal(
+      (
+        await hub.send({
+          method: 'GET',
+          url: '/topics/a/events',
+          headers: { authorization: `${scheme} ${anyTopic()}`, accept: 'application/json' },
+        })
+      ).statusCode,
+      200,
+      scheme,
+    )
   }
 })
 
 await t.test('a header of another scheme is no token, and hides none', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['public'], queryToken: true })
   const bearer = anyTopic()
-  const get = (url: string, headers: Record<string, string>) => hub.send({ method: 'GET', url, headers: { accept: 'application/json', ...headers } })
+  const get = (url: string, headers: Record<string, string>) =>
+    hub.send({ method: 'GET', url, headers: { accept: 'application/json', ...headers } })
   for (const [authorization, words] of [
-    ['Basic dTpw', 'has the scheme "Basic"'], ['Token secret', 'has the scheme "Token"'], ['AWS4-HMAC-SHA256 Credential=secret', 'has the scheme "AWS4-HMAC-SHA256"'], ['Bearers secret', 'has the scheme "Bearers"'],
-    [bearer, 'has no scheme'], [`${bearer} ${bearer}`, 'has no scheme'], ['secret', 'has no scheme'], ['', 'has no scheme'],
+    ['Basic dTpw', 'has the scheme "Basic"'],
+    ['Token secret', 'has the scheme "Token"'],
+    ['AWS4-HMAC-SHA256 Credential=secret', 'has the scheme "AWS4-HMAC-SHA256"'],
+    ['Bearers secret', 'has the scheme "Bearers"'],
+    [bearer, 'has no scheme'],
+    [`${bearer} ${bearer}`, 'has no scheme'],
+    ['secret', 'has no scheme'],
+    ['', 'has no scheme'],
   ] as const) {
     const refused = await get('/topics/a/events', { authorization })
     const { detail } = isProblem(t, refused, 401, 'missing-token', authorization.slice(0, 20))
     t.ok(detail.includes(`The header "Authorization" ${words}, and has to be "Bearer"`), detail)
     t.notMatch(detail, /dTpw|secret|eyJ/, 'without the credentials')
-    t.equal(refused.headers['www-authenticate'], 'Bearer realm="fanfare"', 'RFC 6750, 3.1: no error code for a method that is not supported')
+    t.equal(
+      refused.headers['www-authenticate'],
+      'Bearer realm="fanfare"',
+      'RFC 6750, 3.1: no error code for a method that is not supported',
+    )
     t.equal((await get('/topics/public/events', { authorization })).statusCode, 200, 'what is for anybody')
-    t.equal((await get('/topics/a/events', { authorization, cookie: `fanfare_token=${bearer}` })).statusCode, 200, 'a cookie')
+    t.equal(
+      (await get('/topics/a/events', { authorization, cookie: `fanfare_token=${bearer}` })).statusCode,
+      200,
+      'a cookie',
+    )
     t.equal((await get(`/topics/a/events?token=${bearer}`, { authorization })).statusCode, 200, 'the query')
   }
 })
@@ -164,7 +298,8 @@ await t.test('time', async (t) => {
   await isRefused(t, hub, as({ exp: -1 }), 'expired-token')
   await isAccepted(t, hub, as({ nbf: now - 1 }), 'nbf that has been')
   await isRefused(t, hub, as({ nbf: now + 60 }), 'inactive-token')
-  for (const claims of [{ exp: 'never' }, { exp: null }, { exp: String(now + 60) }, { nbf: 'now' }]) await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
+  for (const claims of [{ exp: 'never' }, { exp: null }, { exp: String(now + 60) }, { nbf: 'now' }])
+    await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
 })
 
 await t.test('a token that is remembered is not remembered beyond its end', async (t) => {
@@ -172,11 +307,14 @@ await t.test('a token that is remembered is not remembered beyond its end', asyn
   const exp = (Date.now() + 400) / 1_000
   const bearer = signWithSecret(SECRET, { ...CLAIMS, exp })
   await isAccepted(t, hub, bearer, 'before its end')
-  await poll(async () => {
-    const { statusCode } = await ask(hub, bearer)
-    const over = Date.now() / 1_000 >= exp
-    return statusCode === 401 ? true : over && (await ask(hub, bearer)).statusCode === 200 ? false : undefined
-  }, () => 'it is still accepted').then((refused) => t.equal(refused, true, 'at its end'))
+  await poll(
+    async () => {
+      const { statusCode } = await ask(hub, bearer)
+      const over = Date.now() / 1_000 >= exp
+      return statusCode === 401 ? true : over && (await ask(hub, bearer)).statusCode === 200 ? false : undefined
+    },
+    () => 'it is still accepted',
+  ).then((refused) => t.equal(refused, true, 'at its end'))
   t.ok(Date.now() / 1_000 >= exp, 'and not before')
   await isRefused(t, hub, bearer, 'expired-token')
 })
@@ -193,8 +331,23 @@ await t.test('the clocks of issuer and hub may differ by a tolerance', async (t)
   await isRefused(t, hub, as({ nbf: now + 90 }), 'inactive-token')
   const byDefault = await buildApp({ log: 'memory', jwtSecret: SECRET })
   t.teardown(() => byDefault.close())
-  const status = async (claims: object) => (await byDefault.inject({ url: '/topics/a/events?last=1', headers: { accept: 'application/json', authorization: `Bearer ${as(claims)}` } })).statusCode
-  t.strictSame([await status({ exp: now - 1 }), await status({ exp: now - 30 }), await status({ nbf: now + 3 }), await status({ nbf: now + 60 })], [200, 401, 200, 401], 'five seconds by default')
+  const status = async (claims: object) =>
+    (
+      await byDefault.inject({
+        url: '/topics/a/events?last=1',
+        headers: { accept: 'application/json', authorization: `Bearer ${as(claims)}` },
+      })
+    ).statusCode
+  t.strictSame(
+    [
+      await status({ exp: now - 1 }),
+      await status({ exp: now - 30 }),
+      await status({ nbf: now + 3 }),
+      await status({ nbf: now + 60 }),
+    ],
+    [200, 401, 200, 401],
+    'five seconds by default',
+  )
 })
 
 await t.test('what is issued with a token within the tolerance ends with it', async (t) => {
@@ -217,36 +370,70 @@ await t.test('no stream lives beyond the exp of its token: within the tolerance 
   for (let n = 0; n < 3; n++) await app.fanfareHub.publish('a', { data: n })
   const url = await listen(app)
   const expired = token({ sub: 'u1', subscribe: ['**'], publish: ['**'], exp: Date.now() / 1_000 - 10 })
-  const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${expired}` } })).json<{ ticket: string }>()
-  const bearers = { header: { token: expired }, cookie: { headers: { cookie: `fanfare_token=${expired}` } }, ticket: {} }
+  const { ticket } = (
+    await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${expired}` } })
+  ).json<{ ticket: string }>()
+  const bearers = {
+    header: { token: expired },
+    cookie: { headers: { cookie: `fanfare_token=${expired}` } },
+    ticket: {},
+  }
   for (const [what, options] of Object.entries(bearers)) {
     const query = what === 'ticket' ? { replay: 'all', ticket } : { replay: 'all' }
     const stream = await openStream(t, streamUrl({ url }, ['a'], query), options)
     await within(stream.closed, () => stream.describe())
-    t.strictSame(stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)), ['fanfare.open', '{"reason":"expired"}'], what)
+    t.strictSame(
+      stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)),
+      ['fanfare.open', '{"reason":"expired"}'],
+      what,
+    )
     t.equal(stream.lastId, `${app.fanfareHub.epoch}-0`, 'what it asked for is still to come')
   }
   t.equal(app.fanfareHub.connections.size, 0)
-  t.equal((await hub.send({ method: 'POST', url: '/topics/a/events', payload: { data: 3 }, headers: { authorization: `Bearer ${expired}` } })).statusCode, 201, 'a request is served')
+  t.equal(
+    (
+      await hub.send({
+        method: 'POST',
+        url: '/topics/a/events',
+        payload: { data: 3 },
+        headers: { authorization: `Bearer ${expired}` },
+      })
+    ).statusCode,
+    201,
+    'a request is served',
+  )
 })
 
 await t.test('a stream that is given a token that is over its exp ends at once', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
-  const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, { token: token({ sub: 'u1', subscribe: ['**'] }) })
+  const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, {
+    token: token({ sub: 'u1', subscribe: ['**'] }),
+  })
   const { connection } = await stream.told('open')
   const authorization = `Bearer ${token({ sub: 'u1', subscribe: ['**'], exp: Date.now() / 1_000 - 10 })}`
-  t.equal((await hub.send({ method: 'PUT', url: `/connections/${String(connection)}/token`, headers: { authorization } })).statusCode, 200)
+  t.equal(
+    (await hub.send({ method: 'PUT', url: `/connections/${String(connection)}/token`, headers: { authorization } }))
+      .statusCode,
+    200,
+  )
   t.equal(hub.app.fanfareHub.connections.size, 0)
   await hub.app.fanfareHub.publish('a', { data: 1 })
   await within(stream.closed, () => stream.describe())
-  t.strictSame(stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)), ['fanfare.open', '{"reason":"expired"}'])
+  t.strictSame(
+    stream.all.map(({ type, data }) => (type === 'fanfare.close' ? data : type)),
+    ['fanfare.open', '{"reason":"expired"}'],
+  )
 })
 
 await t.test('a token that was not valid yet is accepted when it is', async (t) => {
   const hub = await openApp(t)
   const bearer = signWithSecret(SECRET, { ...CLAIMS, nbf: (Date.now() + 300) / 1_000 })
   await isRefused(t, hub, bearer, 'inactive-token')
-  await poll(async () => ((await ask(hub, bearer)).statusCode === 200 ? true : undefined), () => 'it is still refused', 5_000)
+  await poll(
+    async () => ((await ask(hub, bearer)).statusCode === 200 ? true : undefined),
+    () => 'it is still refused',
+    5_000,
+  )
 })
 
 await t.test('issuer and audience', async (t) => {
@@ -254,7 +441,16 @@ await t.test('issuer and audience', async (t) => {
   const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
   await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: 'hub' }), 'both')
   await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: ['other', 'hub'] }), 'one of several')
-  for (const claims of [{}, { iss: 'https://id.example.com' }, { aud: 'hub' }, { iss: 'https://id.example.com', aud: 'other' }, { iss: 'https://other', aud: 'hub' }, { iss: 'https://id.example.com', aud: [] }, { iss: 'https://id.example.com', aud: 'hubs' }, { iss: 'https://id.example.com/', aud: 'hub' }]) {
+  for (const claims of [
+    {},
+    { iss: 'https://id.example.com' },
+    { aud: 'hub' },
+    { iss: 'https://id.example.com', aud: 'other' },
+    { iss: 'https://other', aud: 'hub' },
+    { iss: 'https://id.example.com', aud: [] },
+    { iss: 'https://id.example.com', aud: 'hubs' },
+    { iss: 'https://id.example.com/', aud: 'hub' },
+  ]) {
     await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
   }
   const any = await openApp(t)
@@ -263,22 +459,33 @@ await t.test('issuer and audience', async (t) => {
 
 await t.test('claims of the wrong shape are named', async (t) => {
   const hub = await openApp(t)
-  for (const [claims, named] of [[{ fanfare: { subscribe: 'a' } }, 'fanfare.subscribe'], [{ fanfare: { subscribe: ['a..b'] } }, 'fanfare.subscribe'], [{ sub: 7 }, 'sub'], [{ fanfare: 'x' }, 'fanfare']] as const) {
+  for (const [claims, named] of [
+    [{ fanfare: { subscribe: 'a' } }, 'fanfare.subscribe'],
+    [{ fanfare: { subscribe: ['a..b'] } }, 'fanfare.subscribe'],
+    [{ sub: 7 }, 'sub'],
+    [{ fanfare: 'x' }, 'fanfare'],
+  ] as const) {
     t.match(isProblem(t, await ask(hub, signWithSecret(SECRET, claims)), 401, 'invalid-claims').detail, named)
   }
 })
 
 await t.test('grants', async (t) => {
   const hub = await openApp(t)
-  const status = async (claims: object, topic: string) => (await ask(hub, signWithSecret(SECRET, claims), `/topics/${topic}/events`)).statusCode
+  const status = async (claims: object, topic: string) =>
+    (await ask(hub, signWithSecret(SECRET, claims), `/topics/${topic}/events`)).statusCode
   t.equal(await status({}, 'a'), 403, 'a token without grants')
   t.equal(await status({ sub: 'u1', fanfare: { subscribe: ['users.{sub}.**'] } }, 'users.u1.x'), 200)
   t.equal(await status({ sub: 'u1', fanfare: { subscribe: ['users.{sub}.**'] } }, 'users.u2.x'), 403)
   for (const sub of ['u1.admin', '*', '**', 'u1.**', '{sub}']) {
-    for (const topic of ['users.u1.x', 'users.u1.admin.x', 'users.*.x', 'users.**']) t.equal(await status({ sub, fanfare: { subscribe: ['users.{sub}.**'] } }, topic), 403, `${sub} ${topic}`)
+    for (const topic of ['users.u1.x', 'users.u1.admin.x', 'users.*.x', 'users.**'])
+      t.equal(await status({ sub, fanfare: { subscribe: ['users.{sub}.**'] } }, topic), 403, `${sub} ${topic}`)
   }
   const other = await openApp(t, { jwtClaim: 'https://example.com/hub' })
-  t.equal((await ask(other, signWithSecret(SECRET, { 'https://example.com/hub': { subscribe: ['a'] } }))).statusCode, 200, 'under another name')
+  t.equal(
+    (await ask(other, signWithSecret(SECRET, { 'https://example.com/hub': { subscribe: ['a'] } }))).statusCode,
+    200,
+    'under another name',
+  )
   t.equal((await ask(other, signWithSecret(SECRET, CLAIMS))).statusCode, 403)
   const response = await ask(hub, token({ subscribe: ['b'] }))
   isProblem(t, response, 403, 'not-granted')
@@ -287,38 +494,128 @@ await t.test('grants', async (t) => {
 
 await t.test('without a token', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['public.*', 'news'] })
-  for (const topic of ['public.1', 'public.*', 'news']) t.equal((await ask(hub, null, `/topics/${topic}/events`)).statusCode, 200, topic)
+  for (const topic of ['public.1', 'public.*', 'news'])
+    t.equal((await ask(hub, null, `/topics/${topic}/events`)).statusCode, 200, topic)
   for (const topic of ['public', 'public.**', 'a', '**']) {
     const response = await ask(hub, null, `/topics/${topic}/events`)
     isProblem(t, response, 401, 'missing-token', topic)
-    t.equal(response.headers['www-authenticate'], 'Bearer realm="fanfare"', 'RFC 6750, 3.1: no error code where there was no token')
+    t.equal(
+      response.headers['www-authenticate'],
+      'Bearer realm="fanfare"',
+      'RFC 6750, 3.1: no error code where there was no token',
+    )
   }
-  isProblem(t, await hub.send({ method: 'POST', url: '/topics/public.1/events', payload: { data: 1 }, headers: { authorization: null } }), 401, 'missing-token')
-  t.equal((await ask(hub, token({ subscribe: ['a'] }), '/events?topic=a&topic=public.1')).statusCode, 200, 'a token may that as well')
-  isProblem(t, await ask(hub, 'x', '/topics/public.1/events'), 401, 'malformed-token', 'a bad token is not as good as none')
+  isProblem(
+    t,
+    await hub.send({
+      method: 'POST',
+      url: '/topics/public.1/events',
+      payload: { data: 1 },
+      headers: { authorization: null },
+    }),
+    401,
+    'missing-token',
+  )
+  t.equal(
+    (await ask(hub, token({ subscribe: ['a'] }), '/events?topic=a&topic=public.1')).statusCode,
+    200,
+    'a token may that as well',
+  )
+  isProblem(
+    t,
+    await ask(hub, 'x', '/topics/public.1/events'),
+    401,
+    'malformed-token',
+    'a bad token is not as good as none',
+  )
 })
 
 await t.test('a cookie that is stale hides nothing that is open to anybody', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['news', 'public.*'] })
-  const stale: [token: string, code: string][] = [[token({ subscribe: ['**'], exp: 1 }), 'expired-token'], ['x', 'malformed-token'], [token({}, { secret: 'another secret, which is as long as the first' }), 'invalid-signature'], [token({ sub: 'x'.repeat(300) }), 'invalid-claims']]
+  const stale: [token: string, code: string][] = [
+    [token({ subscribe: ['**'], exp: 1 }), 'expired-token'],
+    ['x', 'malformed-token'],
+    [token({}, { secret: 'another secret, which is as long as the first' }), 'invalid-signature'],
+    [token({ sub: 'x'.repeat(300) }), 'invalid-claims'],
+  ]
   const revoked = token({ jti: 'j1', subscribe: ['**'] })
   const admin = `Bearer ${token({ admin: true })}`
-  t.equal((await hub.send({ method: 'POST', url: '/revocations', headers: { authorization: admin }, payload: { jti: 'j1', until: '2999-01-01T00:00:00Z' } })).statusCode, 201)
+  t.equal(
+    (
+      await hub.send({
+        method: 'POST',
+        url: '/revocations',
+        headers: { authorization: admin },
+        payload: { jti: 'j1', until: '2999-01-01T00:00:00Z' },
+      })
+    ).statusCode,
+    201,
+  )
   for (const [bearer, code] of [...stale, [revoked, 'revoked-token'] as const]) {
-    const get = (url: string, headers: Record<string, string | null> = {}) => hub.send({ method: 'GET', url, headers: { accept: 'application/json', authorization: null, cookie: `fanfare_token=${bearer}`, ...headers } })
-    for (const url of ['/topics/news/events', '/events?topic=public.1&topic=news', '/topics', '/topics/news']) t.equal((await get(url)).statusCode, 200, `${code}: ${url}`)
-    for (const url of ['/topics/a/events', '/events?topic=news&topic=a', '/connections', '/revocations', '/topics/news/presence']) {
+    const get = (url: string, headers: Record<string, string | null> = {}) =>
+      hub.send({
+        method: 'GET',
+        url,
+        headers: { accept: 'application/json', authorization: null, cookie: `fanfare_token=${bearer}`, ...headers },
+      })
+    for (const url of ['/topics/news/events', '/events?topic=public.1&topic=news', '/topics', '/topics/news'])
+      t.equal((await get(url)).statusCode, 200, `${code}: ${url}`)
+    for (const url of [
+      '/topics/a/events',
+      '/events?topic=news&topic=a',
+      '/connections',
+      '/revocations',
+      '/topics/news/presence',
+    ]) {
       const refused = await get(url)
       t.match(isProblem(t, refused, 401, code, `${code}: ${url}`).detail, /found in the cookie/)
       t.match(refused.headers['www-authenticate'], /error="invalid_token"/)
     }
-    isProblem(t, await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: null, cookie: `fanfare_token=${bearer}`, origin: 'http://localhost', host: 'localhost' } }), 401, code, `${code}: nothing is done with it`)
-    isProblem(t, await get('/topics/news/events', { authorization: `Bearer ${bearer}` }), 401, code, `${code}: in the header`)
-    const { detail } = isProblem(t, await get('/topics/news/events?ticket=x', { accept: 'text/event-stream' }), 401, 'invalid-ticket', 'a ticket is sent on purpose')
+    isProblem(
+      t,
+      await hub.send({
+        method: 'POST',
+        url: '/tickets',
+        headers: {
+          authorization: null,
+          cookie: `fanfare_token=${bearer}`,
+          origin: 'http://localhost',
+          host: 'localhost',
+        },
+      }),
+      401,
+      code,
+      `${code}: nothing is done with it`,
+    )
+    isProblem(
+      t,
+      await get('/topics/news/events', { authorization: `Bearer ${bearer}` }),
+      401,
+      code,
+      `${code}: in the header`,
+    )
+    const { detail } = isProblem(
+      t,
+      await get('/topics/news/events?ticket=x', { accept: 'text/event-stream' }),
+      401,
+      'invalid-ticket',
+      'a ticket is sent on purpose',
+    )
     t.match(detail, /ticket/)
   }
   const closed = await openApp(t)
-  for (const url of ['/topics/news/events', '/topics']) isProblem(t, await closed.send({ method: 'GET', url, headers: { accept: 'application/json', authorization: null, cookie: `fanfare_token=${stale[0]![0]}` } }), 401, 'expired-token', 'where nothing is open to anybody')
+  for (const url of ['/topics/news/events', '/topics'])
+    isProblem(
+      t,
+      await closed.send({
+        method: 'GET',
+        url,
+        headers: { accept: 'application/json', authorization: null, cookie: `fanfare_token=${stale[0]![0]}` },
+      }),
+      401,
+      'expired-token',
+      'where nothing is open to anybody',
+    )
 })
 
 await t.test('a token in a URL', async (t) => {
@@ -326,20 +623,33 @@ await t.test('a token in a URL', async (t) => {
   await t.test('is refused, with a hint, and not repeated', async (t) => {
     const hub = await openApp(t, { anonymousSubscribe: ['**'] })
     for (const name of ['token', 'access_token', 'jwt', 'authorization']) {
-      for (const url of [`/topics/a/events?${name}=${bearer}`, `/events?topic=a&${name}=${bearer}`, `/topics/a/events?${name}=`, `/topics/a/events?${name}=a&${name}=b`]) {
+      for (const url of [
+        `/topics/a/events?${name}=${bearer}`,
+        `/events?topic=a&${name}=${bearer}`,
+        `/topics/a/events?${name}=`,
+        `/topics/a/events?${name}=a&${name}=b`,
+      ]) {
         const response = await ask(hub, null, url)
         t.match(isProblem(t, response, 400, 'token-in-query', url.slice(0, 40)).detail, /ticket/)
         t.notMatch(response.body, bearer)
       }
     }
-    const response = await hub.send({ method: 'POST', url: `/topics/a/events?access_token=${bearer}`, payload: { data: 1 } })
+    const response = await hub.send({
+      method: 'POST',
+      url: `/topics/a/events?access_token=${bearer}`,
+      payload: { data: 1 },
+    })
     isProblem(t, response, 400, 'token-in-query', 'though there is another in the header')
   })
 
   await t.test('is accepted where that is allowed, after the header', async (t) => {
     const hub = await openApp(t, { queryToken: true })
     t.equal((await ask(hub, null, `/topics/a/events?token=${bearer}`)).statusCode, 200)
-    t.equal((await ask(hub, token({ subscribe: ['b'] }), `/topics/a/events?token=${bearer}`)).statusCode, 403, 'the header wins')
+    t.equal(
+      (await ask(hub, token({ subscribe: ['b'] }), `/topics/a/events?token=${bearer}`)).statusCode,
+      403,
+      'the header wins',
+    )
     isProblem(t, await ask(hub, null, '/topics/a/events?token=x'), 401, 'malformed-token')
     isProblem(t, await ask(hub, null, `/topics/a/events?access_token=${bearer}`), 400, 'token-in-query')
   })
@@ -349,19 +659,62 @@ await t.test('whoever is refused is told where their token was looked for, and f
   const hub = await openApp(t, { queryToken: true })
   const bearer = token({ subscribe: ['b'] })
   const detail = async (url: string, headers: Record<string, string>, status: number, code: string) => {
-    const response = await hub.send({ method: 'GET', url, headers: { authorization: null, accept: 'application/json', ...headers } })
+    const response = await hub.send({
+      method: 'GET',
+      url,
+      headers: { authorization: null, accept: 'application/json', ...headers },
+    })
     t.notMatch(response.body, bearer)
     return isProblem(t, response, status, code).detail
   }
-  t.match(await detail('/topics/a/events', {}, 401, 'missing-token'), /"a" a token is needed.*looked for in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/)
-  t.match(await detail('/topics/a/events', { authorization: `Bearer ${bearer}` }, 403, 'not-granted'), /subscribe grants do not cover "a".*in the header/)
+  t.match(
+    await detail('/topics/a/events', {}, 401, 'missing-token'),
+    /"a" a token is needed.*looked for in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/,
+  )
+  t.match(
+    await detail('/topics/a/events', { authorization: `Bearer ${bearer}` }, 403, 'not-granted'),
+    /subscribe grants do not cover "a".*in the header/,
+  )
   t.match(await detail('/topics/a/events', { cookie: `fanfare_token=${bearer}` }, 403, 'not-granted'), /in the cookie/)
   t.match(await detail(`/topics/a/events?token=${bearer}`, {}, 403, 'not-granted'), /in the query, as "token"/)
-  t.match(await detail('/topics/a/events', { authorization: `Bearer ${token({ exp: 1 })}` }, 401, 'expired-token'), /"exp".*in the header/)
-  t.match(await detail('/topics/a/events', { cookie: `fanfare_token=${token({ sub: 'x'.repeat(300) })}` }, 401, 'invalid-claims'), /"sub".*in the cookie/)
-  t.notMatch(await detail('/topics/a/events', { authorization: `Bearer ${token({ subscribe: ['others.secret'] })}` }, 403, 'not-granted'), /others/, 'what the token grants is not listed')
+  t.match(
+    await detail('/topics/a/events', { authorization: `Bearer ${token({ exp: 1 })}` }, 401, 'expired-token'),
+    /"exp".*in the header/,
+  )
+  t.match(
+    await detail(
+      '/topics/a/events',
+      { cookie: `fanfare_token=${token({ sub: 'x'.repeat(300) })}` },
+      401,
+      'invalid-claims',
+    ),
+    /"sub".*in the cookie/,
+  )
+  t.notMatch(
+    await detail(
+      '/topics/a/events',
+      { authorization: `Bearer ${token({ subscribe: ['others.secret'] })}` },
+      403,
+      'not-granted',
+    ),
+    /others/,
+    'what the token grants is not listed',
+  )
   const other = await openApp(t)
-  t.notMatch(isProblem(t, await other.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: null, accept: 'application/json' } }), 401, 'missing-token').detail, /as "token"/, 'where it may not be')
+  t.notMatch(
+    isProblem(
+      t,
+      await other.send({
+        method: 'GET',
+        url: '/topics/a/events',
+        headers: { authorization: null, accept: 'application/json' },
+      }),
+      401,
+      'missing-token',
+    ).detail,
+    /as "token"/,
+    'where it may not be',
+  )
 })
 
 await t.test('a key that is withdrawn takes with it the tokens that are remembered', async (t) => {
@@ -371,27 +724,59 @@ await t.test('a key that is withdrawn takes with it the tokens that are remember
   await isAccepted(t, hub, bearer, 'before')
   server.keys = [jwk(keys.otherP256, { kid: 'k2' })]
   const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k2' })
-  await poll(async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined), () => 'the new key is not fetched')
+  await poll(
+    async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined),
+    () => 'the new key is not fetched',
+  )
   await areRefusedAtLast(t, hub, { 'a token of the key that is gone': bearer })
 })
 
 await t.test('a token is verified with every key of a set that it may be signed with', async (t) => {
-  const server = await startKeyServer(t, [jwk(keys.p256), jwk(keys.otherP256), jwk(keys.rsa, { kid: 'twice' }), jwk(keys.otherRsa, { kid: 'twice' }), jwk(keys.ed25519, { kid: 'e', alg: 'Ed25519' })])
+  const server = await startKeyServer(t, [
+    jwk(keys.p256),
+    jwk(keys.otherP256),
+    jwk(keys.rsa, { kid: 'twice' }),
+    jwk(keys.otherRsa, { kid: 'twice' }),
+    jwk(keys.ed25519, { kid: 'e', alg: 'Ed25519' }),
+  ])
   const hub = await openApp(t, { jwksUrl: server.url })
-  for (const pair of ['p256', 'otherP256'] as const) await isAccepted(t, hub, signWith(keys[pair].privateKey, 'ES256', CLAIMS), `${pair}, which no kid names`)
+  for (const pair of ['p256', 'otherP256'] as const)
+    await isAccepted(t, hub, signWith(keys[pair].privateKey, 'ES256', CLAIMS), `${pair}, which no kid names`)
   for (const pair of ['rsa', 'otherRsa'] as const) {
-    for (const alg of ['RS256', 'PS256'] as const) await isAccepted(t, hub, signWith(keys[pair].privateKey, alg, CLAIMS, { kid: 'twice' }), `${pair} ${alg}, one of two of a kid`)
+    for (const alg of ['RS256', 'PS256'] as const)
+      await isAccepted(
+        t,
+        hub,
+        signWith(keys[pair].privateKey, alg, CLAIMS, { kid: 'twice' }),
+        `${pair} ${alg}, one of two of a kid`,
+      )
     await isAccepted(t, hub, signWith(keys[pair].privateKey, 'RS256', CLAIMS), `${pair}, which no kid names`)
   }
-  for (const alg of ['EdDSA', 'Ed25519'] as const) await isAccepted(t, hub, signWith(keys.ed25519.privateKey, alg, CLAIMS, { kid: 'e' }), alg)
+  for (const alg of ['EdDSA', 'Ed25519'] as const)
+    await isAccepted(t, hub, signWith(keys.ed25519.privateKey, alg, CLAIMS, { kid: 'e' }), alg)
 
-  await isRefused(t, hub, signWith(keys.otherP256.privateKey, 'ES256', { ...CLAIMS, exp: 1 }), 'expired-token', 'the claims are those of the key that fits')
+  await isRefused(
+    t,
+    hub,
+    signWith(keys.otherP256.privateKey, 'ES256', { ...CLAIMS, exp: 1 }),
+    'expired-token',
+    'the claims are those of the key that fits',
+  )
   await isRefused(t, hub, signWith(keys.ed448.privateKey, 'Ed448', CLAIMS), 'invalid-algorithm', 'Ed448')
   t.equal(server.fetches, 1)
   const [header, claims] = signWith(keys.p256.privateKey, 'ES256', CLAIMS).split('.') as [string, string]
   await areRefusedAtLast(t, hub, {
-    'a key that is none of them': signWith(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey, 'ES256', CLAIMS),
-    'one that has their kid': signWith(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, 'RS256', CLAIMS, { kid: 'twice' }),
+    'a key that is none of them': signWith(
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+      'ES256',
+      CLAIMS,
+    ),
+    'one that has their kid': signWith(
+      generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
+      'RS256',
+      CLAIMS,
+      { kid: 'twice' },
+    ),
     'another Ed25519 key': signWith(keys.otherEd25519.privateKey, 'Ed25519', CLAIMS, { kid: 'e' }),
     'a signature of another form': `${header}.${claims}.AAAA`,
   })
@@ -404,7 +789,10 @@ await t.test('a key without a name that takes the place of another is found', as
   await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS), 'before')
   server.keys = [jwk(keys.otherP256)]
   const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS)
-  await poll(async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined), () => 'the new key is not fetched')
+  await poll(
+    async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined),
+    () => 'the new key is not fetched',
+  )
 })
 
 await t.test('a key that is newer than the set is refused for the moment', async (t) => {
@@ -416,28 +804,50 @@ await t.test('a key that is newer than the set is refused for the moment', async
   const response = await ask(hub, next)
   isProblem(t, response, 503, 'keys-unavailable')
   t.match(response.headers['retry-after'], /^[1-5]$/)
-  const stream = await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k3' })}` } })
+  const stream = await hub.send({
+    method: 'GET',
+    url: '/topics/a/events',
+    headers: { authorization: `Bearer ${signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k3' })}` },
+  })
   t.equal(stream.statusCode, 200, 'an EventSource comes back')
   t.match(stream.body, /^retry: \d+\nevent: fanfare\.close\ndata: \{"reason":"busy"/m)
-  await poll(async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined), () => 'the new key is not fetched')
+  await poll(
+    async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined),
+    () => 'the new key is not fetched',
+  )
   t.equal(server.fetches, 2)
 })
 
 await t.test('no token and no query string is ever logged', async (t) => {
   const lines: string[] = []
-  const logger = pino({ level: 'trace' }, new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      lines.push(chunk.toString())
-      done()
-    },
-  }))
+  const logger = pino(
+    { level: 'trace' },
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        lines.push(chunk.toString())
+        done()
+      },
+    }),
+  )
   const app = await buildApp({ log: 'memory', jwtSecret: SECRET, queryToken: true }, logger)
   t.teardown(() => app.close())
   const secret = token({ subscribe: ['b'], sub: 'u1' })
-  for (const url of [`/topics/a/events?token=${secret}`, `/topics/a/events?access_token=${secret}`, `/topics/a..b/events?token=${secret}`, `/nothing?token=${secret}`, `/topics/%zz/events?token=${secret}`]) {
+  for (const url of [
+    `/topics/a/events?token=${secret}`,
+    `/topics/a/events?access_token=${secret}`,
+    `/topics/a..b/events?token=${secret}`,
+    `/nothing?token=${secret}`,
+    `/topics/%zz/events?token=${secret}`,
+  ]) {
     await app.inject({ url, headers: { accept: 'application/json' } })
-    await app.inject({ url: url.split('?')[0]!, headers: { accept: 'application/json', authorization: `Bearer ${secret}` } })
-    await app.inject({ url: url.split('?')[0]!, headers: { accept: 'application/json', authorization: `Bearer x${secret}` } })
+    await app.inject({
+      url: url.split('?')[0]!,
+      headers: { accept: 'application/json', authorization: `Bearer ${secret}` },
+    })
+    await app.inject({
+      url: url.split('?')[0]!,
+      headers: { accept: 'application/json', authorization: `Bearer x${secret}` },
+    })
   }
   const text = lines.join('')
   t.ok(lines.length > 5, 'there is a log')
@@ -449,10 +859,17 @@ await t.test('no token and no query string is ever logged', async (t) => {
 await t.test('a key that is not as it should be is told of in the log', async (t) => {
   const logged = async (settings: AppSettings, awaited = ''): Promise<string> => {
     const lines: string[] = []
-    const app = await buildApp({ log: 'memory', ...settings }, pino({ level: 'warn' }, { write: (line) => void lines.push(line) }))
+    const app = await buildApp(
+      { log: 'memory', ...settings },
+      pino({ level: 'warn' }, { write: (line) => void lines.push(line) }),
+    )
     t.teardown(() => app.close())
     await app.ready()
-    if (awaited !== '') await poll(async () => (lines.some((line) => line.includes(awaited)) ? true : undefined), () => 'nothing is logged')
+    if (awaited !== '')
+      await poll(
+        async () => (lines.some((line) => line.includes(awaited)) ? true : undefined),
+        () => 'nothing is logged',
+      )
     return lines.filter((line) => !line.includes('console')).join('')
   }
   for (const jwtSecret of [`${SECRET}\n`, `${SECRET}\r\n`, `${SECRET} `, `\t${SECRET}`]) {
@@ -466,13 +883,22 @@ await t.test('a key that is not as it should be is told of in the log', async (t
   t.match(await logged({ jwksUrl: server.url }, 'bits'), /"kids":\["old"\].*fewer than 2,048 bits/)
   server.keys = [{ kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' }, jwk(keys.rsa, { kid: 'new' })]
   t.match(await logged({ jwksUrl: server.url }, 'malformed'), /"kids":\["broken"\].*malformed or private/)
-  await t.rejects(logged({ jwtPublicKey: pemOf(weak.publicKey) }), { name: 'SettingsError', message: /an RSA key of 1024 bits/ })
+  await t.rejects(logged({ jwtPublicKey: pemOf(weak.publicKey) }), {
+    name: 'SettingsError',
+    message: /an RSA key of 1024 bits/,
+  })
 })
 
 await t.test('a hub without a key, with two, or with one of no use does not start', async (t) => {
   const start = (settings: AppSettings) => buildApp({ log: 'memory', ...settings }).then((app) => app.close())
-  await t.rejects(start({}), { name: 'SettingsError', message: /FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL/ })
+  await t.rejects(start({}), {
+    name: 'SettingsError',
+    message: /FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL/,
+  })
   await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), { name: 'SettingsError' })
   await t.rejects(start({ jwtPublicKey: 'x' }), { name: 'SettingsError', message: /FANFARE_JWT_PUBLIC_KEY/ })
-  await t.rejects(start({ jwtPublicKey: keys.rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }), { name: 'SettingsError', message: /private key/ })
+  await t.rejects(start({ jwtPublicKey: keys.rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }), {
+    name: 'SettingsError',
+    message: /private key/,
+  })
 })

@@ -6,16 +6,37 @@ import { openLive, openStream } from '../helper/stream.js'
 import { SECRET, token } from '../helper/token.js'
 import { isProblem, listen } from '../routes/open-app.js'
 
-const USERS: Record<string, AuthenticatedPrincipal> = { ann: { subject: 'ann', subscribe: ['users.{sub}.*', 'chat'], publish: ['chat'], presence: ['chat'], info: { name: 'Ann' } } }
+const USERS: Record<string, AuthenticatedPrincipal> = {
+  ann: {
+    subject: 'ann',
+    subscribe: ['users.{sub}.*', 'chat'],
+    publish: ['chat'],
+    presence: ['chat'],
+    info: { name: 'Ann' },
+  },
+}
 
 /** Knows a user by the cookie `login`, or by the header `x-api-key`. */
-const byLogin: Authenticate = ({ headers }) => USERS[/login=(\w+)/.exec(headers.cookie ?? '')?.[1] ?? String(headers['x-api-key'])]
+const byLogin: Authenticate = ({ headers }) =>
+  USERS[/login=(\w+)/.exec(headers.cookie ?? '')?.[1] ?? String(headers['x-api-key'])]
 
-async function openApp(t: Test, authenticate: unknown, options: FanfareOptions = {}): Promise<{ app: FastifyInstance; lines: Record<string, unknown>[] }> {
+async function openApp(
+  t: Test,
+  authenticate: unknown,
+  options: FanfareOptions = {},
+): Promise<{ app: FastifyInstance; lines: Record<string, unknown>[] }> {
   const lines: Record<string, unknown>[] = []
-  const app = Fastify({ logger: { stream: { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) } } })
+  const app = Fastify({
+    logger: { stream: { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) } },
+  })
   t.teardown(() => app.close())
-  await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET, authenticate: authenticate as Authenticate, ...options })
+  await app.register(fanfare, {
+    prefix: '/rt',
+    log: 'memory',
+    jwtSecret: SECRET,
+    authenticate: authenticate as Authenticate,
+    ...options,
+  })
   return { app, lines }
 }
 
@@ -32,20 +53,42 @@ await t.test('whom the application knows reads and publishes what it says, and i
   await stream.count(1)
   t.match(app.hub.present('chat'), [{ subject: 'ann', info: { name: 'Ann' } }])
   t.equal((await app.inject({ url: '/rt/topics/users.ann.mail/events', headers: { cookie, ...page } })).statusCode, 200)
-  const refusal = isProblem(t, await app.inject({ url: '/rt/topics/users.bob.mail/events', headers: { cookie, ...page } }), 403, 'not-granted')
+  const refusal = isProblem(
+    t,
+    await app.inject({ url: '/rt/topics/users.bob.mail/events', headers: { cookie, ...page } }),
+    403,
+    'not-granted',
+  )
   t.match(refusal.detail, /the login of the application says who makes the request/)
 })
 
 await t.test('with a cookie or from a page, what changes something needs an allowed origin', async (t) => {
   const { app } = await openApp(t, byLogin, { corsOrigins: ['https://app.example'] })
-  const publish = (headers: Record<string, string>) => app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { host: 'hub.example', ...headers } })
+  const publish = (headers: Record<string, string>) =>
+    app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { host: 'hub.example', ...headers } })
   isProblem(t, await publish({ cookie }), 403, 'foreign-origin', 'no origin')
   isProblem(t, await publish({ cookie, origin: 'https://evil.example' }), 403, 'foreign-origin')
-  isProblem(t, await publish({ 'x-api-key': 'ann', origin: 'https://evil.example' }), 403, 'foreign-origin', 'also by what is no cookie')
-  for (const origin of ['http://hub.example', 'https://app.example']) t.equal((await publish({ cookie, origin })).statusCode, 201, origin)
+  isProblem(
+    t,
+    await publish({ 'x-api-key': 'ann', origin: 'https://evil.example' }),
+    403,
+    'foreign-origin',
+    'also by what is no cookie',
+  )
+  for (const origin of ['http://hub.example', 'https://app.example'])
+    t.equal((await publish({ cookie, origin })).statusCode, 201, origin)
   t.equal((await publish({ 'x-api-key': 'ann' })).statusCode, 201, 'no page has made this')
   const cursor = `${CHAT}?cursor=inbox`
-  isProblem(t, await app.inject({ url: cursor, headers: { host: 'hub.example', cookie, accept: 'text/event-stream', 'sec-fetch-site': 'cross-site' } }), 403, 'foreign-origin', 'a stream that moves a cursor')
+  isProblem(
+    t,
+    await app.inject({
+      url: cursor,
+      headers: { host: 'hub.example', cookie, accept: 'text/event-stream', 'sec-fetch-site': 'cross-site' },
+    }),
+    403,
+    'foreign-origin',
+    'a stream that moves a cursor',
+  )
 })
 
 await t.test('a token comes first, and a bad one is not made good by the login', async (t) => {
@@ -55,18 +98,37 @@ await t.test('a token comes first, and a bad one is not made good by the login',
     return byLogin(...args)
   })
   const bearer = { authorization: `Bearer ${token({ sub: 'bob', subscribe: ['news'] })}` }
-  t.equal((await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...bearer, ...page } })).statusCode, 200)
+  t.equal(
+    (await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...bearer, ...page } })).statusCode,
+    200,
+  )
   isProblem(t, await app.inject({ url: CHAT, headers: { cookie, ...bearer, ...page } }), 403, 'not-granted')
-  isProblem(t, await app.inject({ url: CHAT, headers: { cookie, authorization: 'Bearer no', ...page } }), 401, 'malformed-token')
+  isProblem(
+    t,
+    await app.inject({ url: CHAT, headers: { cookie, authorization: 'Bearer no', ...page } }),
+    401,
+    'malformed-token',
+  )
   t.equal(asked, 0)
-  t.equal((await app.inject({ url: CHAT, headers: { cookie, authorization: 'Basic YTpi', ...page } })).statusCode, 200, 'another scheme is no token')
+  t.equal(
+    (await app.inject({ url: CHAT, headers: { cookie, authorization: 'Basic YTpi', ...page } })).statusCode,
+    200,
+    'another scheme is no token',
+  )
 })
 
 await t.test('whom the application does not know is anonymous', async (t) => {
   const { app } = await openApp(t, byLogin, { anonymousSubscribe: ['news'] })
   t.equal((await app.inject({ url: '/rt/topics/news/events', headers: page })).statusCode, 200)
-  t.match(isProblem(t, await app.inject({ url: CHAT, headers: page }), 401, 'missing-token').detail, /The login of the application knows nobody either/)
-  t.equal((await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...page } })).statusCode, 200, 'and whom it knows may read the same')
+  t.match(
+    isProblem(t, await app.inject({ url: CHAT, headers: page }), 401, 'missing-token').detail,
+    /The login of the application knows nobody either/,
+  )
+  t.equal(
+    (await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...page } })).statusCode,
+    200,
+    'and whom it knows may read the same',
+  )
 })
 
 await t.test('an answer that is no principal is a 500, and the log says why', async (t) => {
@@ -101,7 +163,10 @@ await t.test('what it throws is answered as what a hook throws', async (t) => {
 })
 
 await t.test('a stream ends when the login does', async (t) => {
-  const { app } = await openApp(t, ({ headers }: Parameters<Authenticate>[0]) => ({ subscribe: ['chat'], expiresAt: headers['x-over'] ? new Date(0) : Date.now() + 700 }))
+  const { app } = await openApp(t, ({ headers }: Parameters<Authenticate>[0]) => ({
+    subscribe: ['chat'],
+    expiresAt: headers['x-over'] ? new Date(0) : Date.now() + 700,
+  }))
   const url = await listen(app)
   const stream = await openStream(t, `${url}${CHAT}`)
   await stream.closed
@@ -112,7 +177,11 @@ await t.test('a stream ends when the login does', async (t) => {
 await t.test('a ticket is made of a login too', async (t) => {
   const { app } = await openApp(t, byLogin)
   const url = await listen(app)
-  const made = await app.inject({ method: 'POST', url: '/rt/tickets', headers: { host: new URL(url).host, cookie, origin: url } })
+  const made = await app.inject({
+    method: 'POST',
+    url: '/rt/tickets',
+    headers: { host: new URL(url).host, cookie, origin: url },
+  })
   t.equal(made.statusCode, 201)
   await openLive(t, `${url}${CHAT}?ticket=${made.json<{ ticket: string }>().ticket}`)
   t.match(app.hub.present('chat'), [{ subject: 'ann' }])
@@ -122,6 +191,15 @@ await t.test('anything but a function is refused', async (t) => {
   for (const authenticate of [true, 'login', {}]) {
     const app = Fastify()
     t.teardown(() => app.close().catch(() => undefined))
-    await t.rejects(Promise.resolve(app.register(fanfare, { log: 'memory', jwtSecret: SECRET, authenticate: authenticate as unknown as Authenticate })), { name: 'SettingsError', message: /authenticate.*function/ })
+    await t.rejects(
+      Promise.resolve(
+        app.register(fanfare, {
+          log: 'memory',
+          jwtSecret: SECRET,
+          authenticate: authenticate as unknown as Authenticate,
+        }),
+      ),
+      { name: 'SettingsError', message: /authenticate.*function/ },
+    )
   }
 })

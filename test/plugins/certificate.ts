@@ -1,6 +1,9 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
-/** A key and a certificate that it has signed itself (RFC 5280), for a server on the loopback interface that nobody but a test trusts. */
+/**
+ * A key and a certificate that it has signed itself (RFC 5280), for a server on the loopback interface that nobody but
+ * a test trusts.
+ */
 export function selfSigned(): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaWithSha256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))
@@ -14,11 +17,24 @@ export function selfSigned(): { key: string; cert: string } {
     sequence(time(Date.now() - day), time(Date.now() + day)),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(sequence(oid(0x55, 0x1d, 0x11), der(0x04, sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1]))))))), // subjectAltName
+    der(
+      0xa3,
+      sequence(
+        sequence(
+          oid(0x55, 0x1d, 0x11),
+          der(0x04, sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))),
+        ),
+      ),
+    ), // subjectAltName
   )
   const signature = der(0x03, Buffer.from([0]), sign('sha256', certificate, privateKey))
-  const base64 = sequence(certificate, ecdsaWithSha256, signature).toString('base64').replace(/.{64}(?=.)/g, '$&\n')
-  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n` }
+  const base64 = sequence(certificate, ecdsaWithSha256, signature)
+    .toString('base64')
+    .replace(/.{64}(?=.)/g, '$&\n')
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
+  }
 }
 
 /** A value in the distinguished encoding rules (ITU-T X.690). */

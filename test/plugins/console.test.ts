@@ -31,7 +31,10 @@ await t.test('the console is served with headers that let nothing else run in it
   t.equal(page.statusCode, 200)
   t.equal(page.headers['content-type'], 'text/html; charset=utf-8')
   t.equal(page.headers['cache-control'], 'no-cache')
-  t.equal(page.headers['content-security-policy'], "default-src 'none';script-src 'self';style-src 'self';img-src 'self' data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'")
+  t.equal(
+    page.headers['content-security-policy'],
+    "default-src 'none';script-src 'self';style-src 'self';img-src 'self' data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'",
+  )
   t.match(page.headers, { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
   t.notMatch(page.body, /<style|style=|<script(?![^>]*src=)/, 'nothing stands in the page itself')
   const resources = resourcesOf(page.body)
@@ -39,7 +42,10 @@ await t.test('the console is served with headers that let nothing else run in it
   for (const url of resources) {
     const resource = await app.inject(new URL(url, 'http://hub/').pathname)
     t.equal(resource.statusCode, 200, url)
-    t.match(resource.headers, { 'cache-control': 'public, max-age=31536000, immutable', 'x-content-type-options': 'nosniff' })
+    t.match(resource.headers, {
+      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+    })
   }
   t.notOk((await app.inject('/status')).headers['content-security-policy'], 'the API has none of these headers')
   isProblem(t, await app.inject('/assets/nothing.js'), 404, 'not-found')

@@ -28,7 +28,13 @@ await t.test('a refusal is problem details, with words for the person and a code
 
 await t.test('what is not there', async (t) => {
   const { send } = await openApp(t)
-  for (const [method, url] of [['GET', '/nothing'], ['POST', '/nothing'], ['GET', '/topics/a/events/'], ['GET', '/topics/a/b/events'], ['GET', '/index']] as const) {
+  for (const [method, url] of [
+    ['GET', '/nothing'],
+    ['POST', '/nothing'],
+    ['GET', '/topics/a/events/'],
+    ['GET', '/topics/a/b/events'],
+    ['GET', '/index'],
+  ] as const) {
     isProblem(t, await send({ method, url }), 404, 'not-found', `${method} ${url}`)
   }
   t.notMatch((await send({ method: 'GET', url: '/nothing?token=secret' })).body, /secret/)
@@ -36,7 +42,11 @@ await t.test('what is not there', async (t) => {
 
 await t.test('what is there, but not for this method', async (t) => {
   const { send } = await openApp(t)
-  for (const [method, url, allowed] of [['PUT', '/topics/a/events', ['DELETE', 'GET', 'HEAD', 'POST']], ['PATCH', '/events?topic=a', ['GET', 'HEAD', 'POST']], ['POST', '/status', ['GET', 'HEAD']]] as const) {
+  for (const [method, url, allowed] of [
+    ['PUT', '/topics/a/events', ['DELETE', 'GET', 'HEAD', 'POST']],
+    ['PATCH', '/events?topic=a', ['GET', 'HEAD', 'POST']],
+    ['POST', '/status', ['GET', 'HEAD']],
+  ] as const) {
     const response = await send({ method, url })
     isProblem(t, response, 405, 'method-not-allowed', `${method} ${url}`)
     t.strictSame(String(response.headers['allow']).split(', ').sort(), allowed, 'RFC 9110, 15.5.6')
@@ -47,7 +57,11 @@ await t.test('a URL that cannot be read', async (t) => {
   const { send } = await openApp(t)
   for (const url of ['/topics/%zz/events', '/topics/%/events', '/topics/%c3%28/events']) {
     isProblem(t, await send({ method: 'GET', url }), 400, 'invalid-request', url)
-    t.notMatch((await send({ method: 'GET', url: `${url}?token=secret` })).body, /secret/, 'a query string is not repeated')
+    t.notMatch(
+      (await send({ method: 'GET', url: `${url}?token=secret` })).body,
+      /secret/,
+      'a query string is not repeated',
+    )
   }
 })
 
@@ -61,7 +75,11 @@ await t.test('a URL that is too long', async (t) => {
 await t.test('a request that is no HTTP', async (t) => {
   const { app } = await openApp(t)
   const port = Number(new URL(await listen(app)).port)
-  for (const [text, status, code] of [['nonsense\r\n\r\n', 400, 'invalid-request'], ['GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n', 400, 'invalid-request'], [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`, 431, 'headers-too-large']] as const) {
+  for (const [text, status, code] of [
+    ['nonsense\r\n\r\n', 400, 'invalid-request'],
+    ['GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n', 400, 'invalid-request'],
+    [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`, 431, 'headers-too-large'],
+  ] as const) {
     const socket = net.connect(port, '127.0.0.1')
     t.teardown(() => void socket.destroy())
     socket.on('error', () => undefined)
@@ -77,13 +95,16 @@ await t.test('a request that is no HTTP', async (t) => {
 
 await t.test('an unexpected error keeps its words in the log', async (t) => {
   const lines: Record<string, unknown>[] = []
-  const logger = pino({ level: 'info' }, new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const line = JSON.parse(chunk.toString()) as Record<string, unknown>
-      if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
-      done()
-    },
-  }))
+  const logger = pino(
+    { level: 'info' },
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        const line = JSON.parse(chunk.toString()) as Record<string, unknown>
+        if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
+        done()
+      },
+    }),
+  )
   const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
   t.teardown(() => app.close())
   await app.ready()
@@ -96,7 +117,11 @@ await t.test('an unexpected error keeps its words in the log', async (t) => {
   const problem = isProblem(t, response, 500, 'internal-error')
   t.notMatch(response.body, /hunter2/)
   t.notMatch(response.body, /src\//, 'no stack')
-  t.match(lines, [{ level: 50, reqId: problem.requestId, code: 'internal-error', err: { message: /hunter2/, stack: /status/ } }], 'and there with the id of the request')
+  t.match(
+    lines,
+    [{ level: 50, reqId: problem.requestId, code: 'internal-error', err: { message: /hunter2/, stack: /status/ } }],
+    'and there with the id of the request',
+  )
 })
 
 await t.test('an error of another kind than Error is no less an error', async (t) => {
@@ -118,13 +143,16 @@ await t.test('an error of another kind than Error is no less an error', async (t
 
 await t.test('refusals are logged, briefly', async (t) => {
   const lines: Record<string, unknown>[] = []
-  const logger = pino({ level: 'info' }, new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      const line = JSON.parse(chunk.toString()) as Record<string, unknown>
-      if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
-      done()
-    },
-  }))
+  const logger = pino(
+    { level: 'info' },
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        const line = JSON.parse(chunk.toString()) as Record<string, unknown>
+        if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
+        done()
+      },
+    }),
+  )
   const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
   t.teardown(() => app.close())
   await app.inject({ url: '/topics/a..b/events?replay=1', headers: { authorization: `Bearer ${anyTopic()}` } })
@@ -135,7 +163,10 @@ await t.test('refusals are logged, briefly', async (t) => {
 await t.test('what is final is answered as it is, also to a stream', async (t) => {
   const { send } = await openApp(t)
   for (const [url, headers, status, code] of [
-    ['/topics/a/events', { authorization: null }, 401, 'missing-token'], ['/topics/a..b/events', {}, 400, 'invalid-pattern'], ['/topics/fanfare.x/events', {}, 403, 'not-granted'], ['/nothing', {}, 404, 'not-found'],
+    ['/topics/a/events', { authorization: null }, 401, 'missing-token'],
+    ['/topics/a..b/events', {}, 400, 'invalid-pattern'],
+    ['/topics/fanfare.x/events', {}, 403, 'not-granted'],
+    ['/nothing', {}, 404, 'not-found'],
   ] as const) {
     isProblem(t, await send({ method: 'GET', url, headers: { accept: 'text/event-stream', ...headers } }), status, code)
   }
@@ -151,7 +182,8 @@ await t.test('what is temporary has Retry-After', async (t) => {
 
 await t.test('bodies', async (t) => {
   const { send } = await openApp(t, { maxEventSize: 1_000 })
-  const post = (payload: string, type: string) => send({ method: 'POST', url: '/topics/a/events', payload, headers: { 'content-type': type } })
+  const post = (payload: string, type: string) =>
+    send({ method: 'POST', url: '/topics/a/events', payload, headers: { 'content-type': type } })
   isProblem(t, await post('<a/>', 'application/xml'), 415, 'unsupported-media-type')
   isProblem(t, await post('x'.repeat(1_001), 'text/plain'), 413, 'event-too-large')
   isProblem(t, await post('x'.repeat(10_000), 'text/plain'), 413, 'body-too-large')
@@ -162,9 +194,18 @@ await t.test('bodies', async (t) => {
 
 await t.test('what the type of a problem leads to', async (t) => {
   const { send } = await openApp(t)
-  const { type, title } = isProblem(t, await send({ method: 'GET', url: '/topics/a..b/events' }), 400, 'invalid-pattern')
+  const { type, title } = isProblem(
+    t,
+    await send({ method: 'GET', url: '/topics/a..b/events' }),
+    400,
+    'invalid-pattern',
+  )
   const response = await send({ method: 'GET', url: type, headers: { authorization: null } })
   t.strictSame(response.json(), { code: 'invalid-pattern', status: 400, title })
-  t.equal((await send({ method: 'GET', url: '/errors' })).json<{ errors: unknown[] }>().errors.length, Object.keys(refusals).length)
-  for (const code of ['unheard-of', 'constructor', '__proto__']) isProblem(t, await send({ method: 'GET', url: `/errors/${code}` }), 404, 'not-found', code)
+  t.equal(
+    (await send({ method: 'GET', url: '/errors' })).json<{ errors: unknown[] }>().errors.length,
+    Object.keys(refusals).length,
+  )
+  for (const code of ['unheard-of', 'constructor', '__proto__'])
+    isProblem(t, await send({ method: 'GET', url: `/errors/${code}` }), 404, 'not-found', code)
 })

@@ -20,7 +20,10 @@ const URL = '/topics/a/events'
 const { key, cert } = selfSigned()
 const authorization = `Bearer ${anyTopic()}`
 
-/** A stream from the other side, whatever it comes by. Of events only the beginning of their data is kept: some are large. */
+/**
+ * A stream from the other side, whatever it comes by. Of events only the beginning of their data is kept: some are
+ * large.
+ */
 interface Reader {
   headers: Record<string, unknown>
   /** The data of what was published. */
@@ -51,7 +54,14 @@ const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET }
 
 function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Reader {
   const reader: Reader = {
-    headers, events: [], told: {}, length: 0, isClosed: false, pause: () => void stream.pause(), resume: () => void stream.resume(), destroy: () => void stream.destroy(),
+    headers,
+    events: [],
+    told: {},
+    length: 0,
+    isClosed: false,
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
+    destroy: () => void stream.destroy(),
   }
   let rest = ''
   stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -72,7 +82,12 @@ function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: R
 /** Opens streams by HTTP/1.1. */
 function byHttp1(app: FastifyInstance, get: typeof https.request) {
   return async (url = URL, method = 'GET'): Promise<Reader> => {
-    const request = get(`${app.listeningOrigin}${url}`, { method, agent: false, headers: { authorization, accept: 'text/event-stream' }, rejectUnauthorized: false })
+    const request = get(`${app.listeningOrigin}${url}`, {
+      method,
+      agent: false,
+      headers: { authorization, accept: 'text/event-stream' },
+      rejectUnauthorized: false,
+    })
     request.on('error', () => undefined).end()
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     return read(response, { ':status': response.statusCode, ...response.headers })
@@ -85,7 +100,8 @@ function byHttp2(t: Test, app: FastifyInstance) {
   let streams = 0
   t.teardown(() => session?.destroy())
   return async (url = URL, method = 'GET'): Promise<Reader> => {
-    if (!session || session.closed) session = http2.connect(app.listeningOrigin, { rejectUnauthorized: false }).on('error', () => undefined)
+    if (!session || session.closed)
+      session = http2.connect(app.listeningOrigin, { rejectUnauthorized: false }).on('error', () => undefined)
     const stream = session.request({ ':path': url, ':method': method, authorization, accept: 'text/event-stream' })
     streams++
     stream.on('close', () => {
@@ -97,7 +113,12 @@ function byHttp2(t: Test, app: FastifyInstance) {
   }
 }
 
-async function start(t: Test, app: FastifyInstance, settings: Partial<Settings>, prepare: (app: FastifyInstance) => void): Promise<void> {
+async function start(
+  t: Test,
+  app: FastifyInstance,
+  settings: Partial<Settings>,
+  prepare: (app: FastifyInstance) => void,
+): Promise<void> {
   prepare(app)
   t.teardown(() => app.close())
   await app.register(fanfare, { ...SETTINGS, ...settings })
@@ -135,8 +156,14 @@ const servers: Record<string, Start> = {
 }
 
 /** Each server, with streams past Node's public API and, where there is such a way, by it. */
-const transports: Record<string, Start> = Object.fromEntries(Object.entries(servers).flatMap(([name, start]) => (name.startsWith('HTTP/2') ? WAYS.slice(0, 1) : WAYS).map(
-  (nativeSockets): [string, Start] => [nativeSockets === 'auto' ? name : `${name}${PUBLIC}`, (t, settings, prepare) => start(t, { nativeSockets, ...settings }, prepare)])))
+const transports: Record<string, Start> = Object.fromEntries(
+  Object.entries(servers).flatMap(([name, start]) =>
+    (name.startsWith('HTTP/2') ? WAYS.slice(0, 1) : WAYS).map((nativeSockets): [string, Start] => [
+      nativeSockets === 'auto' ? name : `${name}${PUBLIC}`,
+      (t, settings, prepare) => start(t, { nativeSockets, ...settings }, prepare),
+    ]),
+  ),
+)
 
 /** The hub's own events of one kind, as they were read. */
 function told(reader: Reader, name: string): unknown[] {
@@ -150,14 +177,28 @@ for (const [name, start] of Object.entries(transports)) {
     await t.test('head and first block come at once, then events as they are published', async (t) => {
       const { app, open } = await start(t)
       const reader = await open()
-      t.match(reader.headers, { ':status': 200, 'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /./, 'last-event-id': /./ })
+      t.match(reader.headers, {
+        ':status': 200,
+        'content-type': /^text\/event-stream; charset=utf-8$/,
+        'cache-control': 'no-store, no-transform',
+        'x-accel-buffering': 'no',
+        'fanfare-connection': /./,
+        'last-event-id': /./,
+      })
       await until(() => told(reader, 'open').length === 1)
       t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       t.equal(reader.headers['content-length'], undefined)
-      t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: there is no such header in HTTP/2')
+      t.equal(
+        reader.headers['connection'],
+        isHttp2 ? undefined : 'close',
+        'RFC 9113, 8.2.2: there is no such header in HTTP/2',
+      )
       for (let n = 0; n < 20; n++) await app.fanfareHub.publish('a', { data: `zwölf €${n}` })
       await until(() => reader.events.length === 20)
-      t.strictSame(reader.events, Array.from({ length: 20 }, (_, n) => JSON.stringify(`zwölf €${n}`)))
+      t.strictSame(
+        reader.events,
+        Array.from({ length: 20 }, (_, n) => JSON.stringify(`zwölf €${n}`)),
+      )
       t.equal(app.fanfareHub.connections.size, 1)
       reader.destroy()
       await until(() => app.fanfareHub.connections.size === 0)
@@ -171,13 +212,23 @@ for (const [name, start] of Object.entries(transports)) {
         app.addHook('onRequest', async (_request, reply) => void reply.raw.setHeader('x-raw', 'kept'))
       })
       const { headers } = await open()
-      t.match(headers, { 'x-request-source': 'test', 'set-cookie': ['a=1', 'b=2'], 'x-raw': 'kept', vary: /X-Other.*Accept/i, 'content-type': 'text/event-stream' })
+      t.match(headers, {
+        'x-request-source': 'test',
+        'set-cookie': ['a=1', 'b=2'],
+        'x-raw': 'kept',
+        vary: /X-Other.*Accept/i,
+        'content-type': 'text/event-stream',
+      })
     })
 
     await t.test('HEAD answers the head and ends', async (t) => {
       const { app, open } = await start(t)
       const reader = await open(URL, 'HEAD')
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream; charset=utf-8', 'last-event-id': `${app.fanfareHub.epoch}-0` })
+      t.match(reader.headers, {
+        ':status': 200,
+        'content-type': 'text/event-stream; charset=utf-8',
+        'last-event-id': `${app.fanfareHub.epoch}-0`,
+      })
       t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       await until(() => reader.isClosed)
       t.equal(reader.length, 0)
@@ -195,7 +246,15 @@ for (const [name, start] of Object.entries(transports)) {
 
     await t.test('a reader that stalls costs little, and loses nothing when it reads on', async (t) => {
       const sockets: Socket[] = []
-      const { app, open } = await start(t, {}, (app) => void app.server.on(isHttp2 || name.includes('TLS') ? 'secureConnection' : 'connection', (socket: Socket) => void sockets.push(socket)))
+      const { app, open } = await start(
+        t,
+        {},
+        (app) =>
+          void app.server.on(
+            isHttp2 || name.includes('TLS') ? 'secureConnection' : 'connection',
+            (socket: Socket) => void sockets.push(socket),
+          ),
+      )
       const slow = await open()
       await until(() => told(slow, 'open').length === 1)
       slow.pause()
@@ -210,7 +269,10 @@ for (const [name, start] of Object.entries(transports)) {
       t.equal(app.fanfareHub.connections.size, 1)
       slow.resume()
       await until(() => slow.events.length === 300)
-      t.strictSame(slow.events.map((data) => Number(data.split(' ', 1)[0])), Array.from({ length: 300 }, (_, n) => n))
+      t.strictSame(
+        slow.events.map((data) => Number(data.split(' ', 1)[0])),
+        Array.from({ length: 300 }, (_, n) => n),
+      )
     })
 
     await t.test('a reader that stalls for too long is sent away', async (t) => {
@@ -242,37 +304,44 @@ for (const [name, start] of Object.entries(transports)) {
 }
 
 await t.test('a reader that is slow, but reads, is not sent away', async (t) => {
-  await Promise.all(['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
-    const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
-    const slow = await open()
-    await until(() => told(slow, 'open').length === 1)
-    for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
-    const begun = performance.now()
-    while (performance.now() - begun < 1_500 && app.fanfareHub.connections.size > 0) {
-      slow.pause()
-      await delay(50)
-      slow.resume()
-      await delay(3)
-    }
-    await until(() => slow.events.length === 200 || slow.isClosed)
-    t.equal(slow.events.length, 200, name)
-    t.strictSame(told(slow, 'close'), [], name)
-  }))
+  await Promise.all(
+    ['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
+      const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
+      const slow = await open()
+      await until(() => told(slow, 'open').length === 1)
+      for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
+      const begun = performance.now()
+      while (performance.now() - begun < 1_500 && app.fanfareHub.connections.size > 0) {
+        slow.pause()
+        await delay(50)
+        slow.resume()
+        await delay(3)
+      }
+      await until(() => slow.events.length === 200 || slow.isClosed)
+      t.equal(slow.events.length, 200, name)
+      t.strictSame(told(slow, 'close'), [], name)
+    }),
+  )
 })
 
 await t.test('a stalled stream does not keep the server from closing', async (t) => {
-  await Promise.all(['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
-    const { app, open } = await transports[name]!(t)
-    const slow = await open()
-    await until(() => told(slow, 'open').length === 1)
-    slow.pause()
-    for (let n = 0; n < 100; n++) {
-      await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
-      await turn()
-    }
-    await t.resolves(within(app.close(), () => 'it does not close', 10_000), name)
-    t.equal(app.fanfareHub.connections.size, 0)
-  }))
+  await Promise.all(
+    ['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
+      const { app, open } = await transports[name]!(t)
+      const slow = await open()
+      await until(() => told(slow, 'open').length === 1)
+      slow.pause()
+      for (let n = 0; n < 100; n++) {
+        await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
+        await turn()
+      }
+      await t.resolves(
+        within(app.close(), () => 'it does not close', 10_000),
+        name,
+      )
+      t.equal(app.fanfareHub.connections.size, 0)
+    }),
+  )
 })
 
 await t.test('a request that is injected gets its stream, and closing waits for nothing', async (t) => {
@@ -294,7 +363,9 @@ await t.test('a request that is injected gets its stream, and closing waits for 
 async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
   const { port } = server.address() as AddressInfo
   const isSecure = server instanceof https.Server
-  const socket = isSecure ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }) : net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  const socket = isSecure
+    ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    : net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => void socket.destroy())
   socket.on('error', () => undefined)
   socket.write(`GET ${url} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`)
@@ -321,7 +392,10 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
     await until(() => app.fanfareHub.connections.size === 1)
     for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
     await until(() => app.fanfareHub.connections.size === 0)
-    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
+    await poll(
+      async () => ((await socketsOf(app)) === 0 ? true : undefined),
+      () => 'the socket is left',
+    )
     t.equal(app.fanfareHub.connections.size, 0)
   })
 
@@ -330,42 +404,62 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
     trickle(t, await openDeaf(t, app))
     await until(() => app.fanfareHub.connections.size === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
-    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'the socket is left')
+    await poll(
+      async () => ((await socketsOf(app)) === 0 ? true : undefined),
+      () => 'the socket is left',
+    )
     t.equal(app.fanfareHub.connections.size, 0)
   })
 }
 
-await t.test('a time-out of the application for idle connections does not end a stream, and is there again afterwards', async (t) => {
-  const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 } // on a busy machine connecting takes a while
-  const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
-    'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
-    'HTTP/1.1 with TLS': { app: Fastify({ ...limit, https: { key, cert } }), open: (_t, app) => byHttp1(app, https.request) },
-    'HTTP/2': { app: Fastify({ ...limit, http2: true, https: { key, cert } }) as unknown as FastifyInstance, open: byHttp2 },
-  }
-  await Promise.all(Object.entries(apps).map(async ([name, { app, open }]) => {
-    await start(t, app, {}, nothing)
-    const openOne = open(t, app)
-    const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
-    for (let n = 0; n < 10; n++) {
-      await delay(100)
-      await app.fanfareHub.publish('a', { data: n })
+await t.test(
+  'a time-out of the application for idle connections does not end a stream, and is there again afterwards',
+  async (t) => {
+    // on a busy machine connecting takes a while
+    const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 }
+    const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
+      'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
+      'HTTP/1.1 with TLS': {
+        app: Fastify({ ...limit, https: { key, cert } }),
+        open: (_t, app) => byHttp1(app, https.request),
+      },
+      'HTTP/2': {
+        app: Fastify({ ...limit, http2: true, https: { key, cert } }) as unknown as FastifyInstance,
+        open: byHttp2,
+      },
     }
-    await until(() => busy.events.length === 10)
-    t.notOk(busy.isClosed || quiet.isClosed, name)
-    await app.fanfareHub.publish('b', { data: 1 })
-    await until(() => quiet.events.length === 1)
-    await app.fanfareHub.connections.end('revoked', () => true)
-    await until(() => busy.isClosed && quiet.isClosed)
-    await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => `${name}: a connection is left`)
-  }))
-})
+    await Promise.all(
+      Object.entries(apps).map(async ([name, { app, open }]) => {
+        await start(t, app, {}, nothing)
+        const openOne = open(t, app)
+        const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
+        for (let n = 0; n < 10; n++) {
+          await delay(100)
+          await app.fanfareHub.publish('a', { data: n })
+        }
+        await until(() => busy.events.length === 10)
+        t.notOk(busy.isClosed || quiet.isClosed, name)
+        await app.fanfareHub.publish('b', { data: 1 })
+        await until(() => quiet.events.length === 1)
+        await app.fanfareHub.connections.end('revoked', () => true)
+        await until(() => busy.isClosed && quiet.isClosed)
+        await poll(
+          async () => ((await socketsOf(app)) === 0 ? true : undefined),
+          () => `${name}: a connection is left`,
+        )
+      }),
+    )
+  },
+)
 
 for (const [name, start] of Object.entries(transports)) {
   await t.test(`${name}: the application is told that a response is over`, async (t) => {
     const told = { closed: 0, responses: 0 }
     const { app, open } = await start(t, {}, (app) => {
       app.addHook('onRequest', async (_request, reply) => void reply.raw.once('close', () => told.closed++))
-      app.addHook('onResponse', async () => { told.responses++ })
+      app.addHook('onResponse', async () => {
+        told.responses++
+      })
     })
     const readers = await Promise.all([open(), open(), open()])
     await until(() => app.fanfareHub.connections.size === 3)
@@ -374,7 +468,8 @@ for (const [name, start] of Object.entries(transports)) {
     await until(() => told.closed === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => told.closed === 3)
-    // as with any answer of Fastify that is cut off, there is no onResponse for a stream whose response has kept its socket
+    // as with any answer of Fastify that is cut off, there is no onResponse for a stream whose response has kept its
+    // socket
     await until(() => told.responses === (name.endsWith(PUBLIC) ? 2 : 3))
   })
 }
@@ -382,8 +477,21 @@ for (const [name, start] of Object.entries(transports)) {
 for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `${name}${PUBLIC}`])) {
   await t.test(`${name}: each write is a chunk, and the last chunk tells an end from a cut`, async (t) => {
     const sockets: Socket[] = []
-    const { app } = await transports[name]!(t, { retainEvents: 1e5 }, (app) => void app.server.on(name.includes('TLS') ? 'secureConnection' : 'connection', (socket: Socket) => sockets.push(socket)))
-    for (let n = 0; n < 30; n++) await app.fanfareHub.publishAll(Array.from({ length: 100 }, (_, i) => ({ topic: 'a', text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100) })))
+    const { app } = await transports[name]!(
+      t,
+      { retainEvents: 1e5 },
+      (app) =>
+        void app.server.on(name.includes('TLS') ? 'secureConnection' : 'connection', (socket: Socket) =>
+          sockets.push(socket),
+        ),
+    )
+    for (let n = 0; n < 30; n++)
+      await app.fanfareHub.publishAll(
+        Array.from({ length: 100 }, (_, i) => ({
+          topic: 'a',
+          text: `${n * 100 + i} €`.padEnd(i === 99 ? 100_000 : 100),
+        })),
+      )
     for (const end of ['end', 'cut'] as const) {
       const socket = await openDeaf(t, app, `${URL}?replay=all`)
       const bytes: Buffer[] = []
@@ -399,36 +507,52 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
       await until(() => app.fanfareHub.connections.size === 0)
       const { parts, isComplete } = decodeChunks(Buffer.concat(bytes))
       t.equal(isComplete, end === 'end', end)
-      if (!name.endsWith(PUBLIC)) t.ok(parts.every((part) => part.endsWith('\n\n')), 'whole blocks')
+      if (!name.endsWith(PUBLIC))
+        t.ok(
+          parts.every((part) => part.endsWith('\n\n')),
+          'whole blocks',
+        )
       const blocks = parseStream(Buffer.from(parts.join(''))).map(({ event }) => event!)
       const texts = blocks.filter(({ type }) => type === 'message').map(({ data }) => data.split(' ', 1)[0])
-      t.strictSame(texts.slice(0, 3_000), Array.from({ length: 3_000 }, (_, n) => String(n)))
+      t.strictSame(
+        texts.slice(0, 3_000),
+        Array.from({ length: 3_000 }, (_, n) => String(n)),
+      )
       t.equal(blocks.at(-1)!.type, end === 'end' ? 'fanfare.close' : 'message')
     }
   })
 }
 
-for (const name of ['HTTP/1.1', `HTTP/1.1${PUBLIC}`]) await t.test(`${name}: requests behind that for a stream do not disturb it, and leave nothing behind`, async (t) => {
-  const { app } = await transports[name]!(t)
-  const body = '{"data":1}'
-  const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-  const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`
-  const { port } = app.server.address() as AddressInfo
-  for (const [n, requests] of [stream + publish, stream + stream.repeat(20), publish + stream + publish.slice(0, -1), stream + publish + stream + publish].entries()) {
-    const socket = net.connect(port, '127.0.0.1')
-    t.teardown(() => socket.destroy())
-    let text = ''
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    socket.write(requests)
-    await until(() => text.includes('fanfare.open'))
-    await delay(20)
-    await app.fanfareHub.publish('a', { text: `live ${n}` })
-    await until(() => text.includes(`live ${n}`))
-    t.equal(app.fanfareHub.connections.size, 1)
-    t.equal(text.match(/fanfare\.open/g)!.length, 1)
-    socket.destroy()
-    await until(() => app.fanfareHub.connections.size === 0)
-  }
-  await poll(async () => ((await socketsOf(app)) === 0 ? true : undefined), () => 'a socket is left')
-  t.doesNotThrow(() => app.server.closeIdleConnections())
-})
+for (const name of ['HTTP/1.1', `HTTP/1.1${PUBLIC}`])
+  await t.test(`${name}: requests behind that for a stream do not disturb it, and leave nothing behind`, async (t) => {
+    const { app } = await transports[name]!(t)
+    const body = '{"data":1}'
+    const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`
+    const { port } = app.server.address() as AddressInfo
+    for (const [n, requests] of [
+      stream + publish,
+      stream + stream.repeat(20),
+      publish + stream + publish.slice(0, -1),
+      stream + publish + stream + publish,
+    ].entries()) {
+      const socket = net.connect(port, '127.0.0.1')
+      t.teardown(() => socket.destroy())
+      let text = ''
+      socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      socket.write(requests)
+      await until(() => text.includes('fanfare.open'))
+      await delay(20)
+      await app.fanfareHub.publish('a', { text: `live ${n}` })
+      await until(() => text.includes(`live ${n}`))
+      t.equal(app.fanfareHub.connections.size, 1)
+      t.equal(text.match(/fanfare\.open/g)!.length, 1)
+      socket.destroy()
+      await until(() => app.fanfareHub.connections.size === 0)
+    }
+    await poll(
+      async () => ((await socketsOf(app)) === 0 ? true : undefined),
+      () => 'a socket is left',
+    )
+    t.doesNotThrow(() => app.server.closeIdleConnections())
+  })

@@ -9,7 +9,10 @@ import { listen, openApp, until } from '../routes/open-app.js'
 
 await t.test('an application has one hub, which is closed with it', async (t) => {
   const app = Fastify()
-  await app.register(hubPlugin, { ...resolveSettings({ log: 'memory', jwtSecret: SECRET }), native: nativeSockets('auto').paths })
+  await app.register(hubPlugin, {
+    ...resolveSettings({ log: 'memory', jwtSecret: SECRET }),
+    native: nativeSockets('auto').paths,
+  })
   const { fanfareHub: hub } = app
   t.match(await hub.publish('a', { data: 1 }), { duplicate: false })
   t.equal(hub.draining, false)
@@ -32,7 +35,9 @@ await t.test('the hub is as the settings say', async (t) => {
 await t.test('the application closes in spite of many streams, each of which is told', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
-  const streams = await Promise.all(Array.from({ length: 60 }, (_, n) => openStream(t, `${url}/topics/a.${n}/events`, { token: anyTopic() })))
+  const streams = await Promise.all(
+    Array.from({ length: 60 }, (_, n) => openStream(t, `${url}/topics/a.${n}/events`, { token: anyTopic() })),
+  )
   await Promise.all(streams.map((stream) => stream.told('open')))
   streams.slice(0, 5).forEach((stream) => stream.pause())
   const begun = performance.now()
@@ -52,7 +57,11 @@ await t.test('a stream that comes while the application closes does not keep it 
   await first.told('open')
   const coming = { opened: 0, isOver: false }
   const opening = (async () => {
-    while (!coming.isOver) await openStream(t, `${url}/topics/a/events`, { token: anyTopic() }).then(() => coming.opened++, () => undefined)
+    while (!coming.isOver)
+      await openStream(t, `${url}/topics/a/events`, { token: anyTopic() }).then(
+        () => coming.opened++,
+        () => undefined,
+      )
   })()
   await until(() => coming.opened > 0)
   await app.close()
@@ -65,7 +74,11 @@ await t.test('what is in flight is answered', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
   const answers = Array.from({ length: 20 }, (_, n) =>
-    fetch(`${url}/topics/a/events`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${anyTopic()}` }, body: JSON.stringify({ data: n }) }).then(async (response) => {
+    fetch(`${url}/topics/a/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${anyTopic()}` },
+      body: JSON.stringify({ data: n }),
+    }).then(async (response) => {
       await response.text()
       return response.status
     }),
@@ -73,6 +86,11 @@ await t.test('what is in flight is answered', async (t) => {
   await until(() => app.fanfareHub.head > 0)
   await app.close()
   const statuses = await Promise.allSettled(answers)
-  for (const answer of statuses) if (answer.status === 'fulfilled') t.ok(answer.value === 201 || answer.value === 503, String(answer.value))
-  t.equal(statuses.filter((answer) => answer.status === 'fulfilled' && answer.value === 201).length, app.fanfareHub.head, 'what was stored was acknowledged')
+  for (const answer of statuses)
+    if (answer.status === 'fulfilled') t.ok(answer.value === 201 || answer.value === 503, String(answer.value))
+  t.equal(
+    statuses.filter((answer) => answer.status === 'fulfilled' && answer.value === 201).length,
+    app.fanfareHub.head,
+    'what was stored was acknowledged',
+  )
 })

@@ -4,7 +4,8 @@ import { within } from '../helper/deadline.js'
 import { token } from '../helper/token.js'
 import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
 
-const bearer = (sub?: string) => `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'], publish: ['**'] })}`
+const bearer = (sub?: string) =>
+  `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'], publish: ['**'] })}`
 
 /** A second begins and ends when the test says so. */
 function stopClock(t: Test): { now: number } {
@@ -16,7 +17,9 @@ function stopClock(t: Test): { now: number } {
 /** Publishes so many times in one turn; returns how many requests were let through. */
 async function burst({ send }: OpenApp, count: number, authorization: string, url = '/events'): Promise<number> {
   const payload = url === '/events' ? { events: [{ topic: 'a', data: 1 }] } : { data: 1 }
-  const answers = await Promise.all(Array.from({ length: count }, () => send({ method: 'POST', url, payload, headers: { authorization } })))
+  const answers = await Promise.all(
+    Array.from({ length: count }, () => send({ method: 'POST', url, payload, headers: { authorization } })),
+  )
   return answers.filter(({ statusCode }) => statusCode === 201).length
 }
 
@@ -25,12 +28,27 @@ await t.test('a subject may publish so many times a second, over both routes', a
   const open = await openApp(t, { publishRate: 5 })
   t.equal(await burst(open, 3, bearer('u1')), 3)
   t.equal(await burst(open, 3, bearer('u1'), '/topics/a/events'), 2)
-  const response = await open.send({ method: 'POST', url: '/events', payload: { events: [{ topic: 'a', data: 1 }] }, headers: { authorization: bearer('u1') } })
+  const response = await open.send({
+    method: 'POST',
+    url: '/events',
+    payload: { events: [{ topic: 'a', data: 1 }] },
+    headers: { authorization: bearer('u1') },
+  })
   t.match(isProblem(t, response, 429, 'rate-limited').detail, /FANFARE_PUBLISH_RATE/)
   t.equal(response.headers['retry-after'], '1')
   t.equal(open.app.fanfareHub.head, 5, 'what is refused is not stored')
   t.equal(await burst(open, 5, bearer('u2')), 5, 'others are not concerned')
-  t.equal((await open.send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json', authorization: bearer('u1') } })).statusCode, 200, 'nor is reading')
+  t.equal(
+    (
+      await open.send({
+        method: 'GET',
+        url: '/topics/a/events',
+        headers: { accept: 'application/json', authorization: bearer('u1') },
+      })
+    ).statusCode,
+    200,
+    'nor is reading',
+  )
   clock.now += 1_000
   t.equal(await burst(open, 6, bearer('u1')), 5, 'a second later it may again')
   clock.now += 400
@@ -41,8 +59,16 @@ await t.test('where there is no subject, the address counts', async (t) => {
   stopClock(t)
   const open = await openApp(t, { publishRate: 2, trustProxy: 1 })
   const from = async (address: string, count: number) => {
-    const answers = await Promise.all(Array.from({ length: count }, () =>
-      open.send({ method: 'POST', url: '/topics/a/events', payload: { data: 1 }, headers: { authorization: bearer(), 'x-forwarded-for': address } })))
+    const answers = await Promise.all(
+      Array.from({ length: count }, () =>
+        open.send({
+          method: 'POST',
+          url: '/topics/a/events',
+          payload: { data: 1 },
+          headers: { authorization: bearer(), 'x-forwarded-for': address },
+        }),
+      ),
+    )
     return answers.filter(({ statusCode }) => statusCode === 201).length
   }
   t.equal(await from('192.0.2.1', 3), 2)
@@ -52,7 +78,13 @@ await t.test('where there is no subject, the address counts', async (t) => {
 
 await t.test('who has no good token is told that first', async (t) => {
   const open = await openApp(t, { publishRate: 1 })
-  for (let n = 0; n < 3; n++) isProblem(t, await open.send({ method: 'POST', url: '/events', payload: {}, headers: { authorization: 'Bearer nonsense' } }), 401, 'malformed-token')
+  for (let n = 0; n < 3; n++)
+    isProblem(
+      t,
+      await open.send({ method: 'POST', url: '/events', payload: {}, headers: { authorization: 'Bearer nonsense' } }),
+      401,
+      'malformed-token',
+    )
 })
 
 await t.test('without the setting nothing is counted', async (t) => {
@@ -64,11 +96,18 @@ await t.test('an upload that is refused gets its answer at once, though it has n
   const open = await openApp(t, { publishRate: 1 })
   const url = await listen(open.app)
   await burst(open, 1, bearer('u1'))
-  const sending = http.request(`${url}/events`, { method: 'POST', agent: false, headers: { authorization: bearer('u1'), 'content-type': 'application/x-ndjson' } })
+  const sending = http.request(`${url}/events`, {
+    method: 'POST',
+    agent: false,
+    headers: { authorization: bearer('u1'), 'content-type': 'application/x-ndjson' },
+  })
   t.teardown(() => void sending.destroy())
   sending.on('error', () => undefined)
   sending.write('{"topic":"a","data":1}\n')
-  const response = await within(new Promise<http.IncomingMessage>((resolve) => sending.once('response', resolve)), () => 'no answer')
+  const response = await within(
+    new Promise<http.IncomingMessage>((resolve) => sending.once('response', resolve)),
+    () => 'no answer',
+  )
   t.equal(response.statusCode, 429)
   t.equal(open.app.fanfareHub.head, 1)
 })

@@ -11,7 +11,20 @@ await t.test('its members are those that the docs have, and no others', async (t
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET })
   const members = Object.keys(app.hub).sort()
-  t.strictSame(members, ['close', 'connections', 'drain', 'events', 'halt', 'issueToken', 'present', 'publish', 'publishAll', 'purge', 'stats', 'topic'])
+  t.strictSame(members, [
+    'close',
+    'connections',
+    'drain',
+    'events',
+    'halt',
+    'issueToken',
+    'present',
+    'publish',
+    'publishAll',
+    'purge',
+    'stats',
+    'topic',
+  ])
   t.strictSame(Object.keys(app.hub.connections), ['size'])
 })
 
@@ -20,8 +33,13 @@ await t.test('topics, who is present, purging, and closing', async (t) => {
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET })
   const url = await listen(app)
-  const [first, second] = await app.hub.publishAll([{ topic: 'a', data: 1 }, { topic: 'a', data: 2 }])
-  const stream = await openLive(t, `${url}/rt/topics/a/events`, { token: token({ sub: 'u1', subscribe: ['a'], info: { name: 'Ann' } }) })
+  const [first, second] = await app.hub.publishAll([
+    { topic: 'a', data: 1 },
+    { topic: 'a', data: 2 },
+  ])
+  const stream = await openLive(t, `${url}/rt/topics/a/events`, {
+    token: token({ sub: 'u1', subscribe: ['a'], info: { name: 'Ann' } }),
+  })
   t.equal(app.hub.connections.size, 1)
   t.match(app.hub.present('a'), [{ subject: 'u1', connections: 1, since: /^\d{4}-.*Z$/, info: { name: 'Ann' } }])
   t.strictSame(app.hub.present('b'), [])
@@ -35,7 +53,8 @@ await t.test('topics, who is present, purging, and closing', async (t) => {
 
   const read: unknown[] = []
   const reading = (async () => {
-    for await (const event of app.hub.events('a', { from: first!.id! })) read.push(event.gap ? event.gap.reason : event.data)
+    for await (const event of app.hub.events('a', { from: first!.id! }))
+      read.push(event.gap ? event.gap.reason : event.data)
   })()
   await app.hub.publish('a', { data: 3 })
   await until(() => read.length === 2)
@@ -45,5 +64,15 @@ await t.test('topics, who is present, purging, and closing', async (t) => {
   t.strictSame(read, ['expired', 3])
   await stream.closed
   await t.rejects(app.hub.publish('a', { data: 4 }), { code: 'hub-closed' })
-  t.equal((await app.inject({ method: 'POST', url: '/rt/topics/a/events', headers: { authorization: `Bearer ${anyTopic()}` }, payload: { data: 4 } })).statusCode, 503)
+  t.equal(
+    (
+      await app.inject({
+        method: 'POST',
+        url: '/rt/topics/a/events',
+        headers: { authorization: `Bearer ${anyTopic()}` },
+        payload: { data: 4 },
+      })
+    ).statusCode,
+    503,
+  )
 })

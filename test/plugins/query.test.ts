@@ -7,8 +7,43 @@ import { anyTopic } from '../helper/token.js'
 const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, known: string[]][] = [
   ['POST', '/topics/a/events', ['type']],
   ['POST', '/events', []],
-  ['GET', '/topics/a/events', ['type', 'lastEventId', 'replay', 'from', 'format', 'cursor', 'slow', 'presence', 'observe', 'after', 'limit', 'last']],
-  ['GET', '/events', ['topic', 'type', 'lastEventId', 'replay', 'from', 'format', 'cursor', 'slow', 'presence', 'observe', 'after', 'limit', 'last']],
+  [
+    'GET',
+    '/topics/a/events',
+    [
+      'type',
+      'lastEventId',
+      'replay',
+      'from',
+      'format',
+      'cursor',
+      'slow',
+      'presence',
+      'observe',
+      'after',
+      'limit',
+      'last',
+    ],
+  ],
+  [
+    'GET',
+    '/events',
+    [
+      'topic',
+      'type',
+      'lastEventId',
+      'replay',
+      'from',
+      'format',
+      'cursor',
+      'slow',
+      'presence',
+      'observe',
+      'after',
+      'limit',
+      'last',
+    ],
+  ],
   ['DELETE', '/topics/a/events', []],
   ['GET', '/topics', ['prefix', 'after', 'limit']],
   ['GET', '/topics/a', []],
@@ -42,7 +77,8 @@ const PROBED = ['/status', '/health/live', '/health/ready']
 await t.test('the routes for probes take any query', async (t) => {
   const { app } = await openApp(t)
   for (const path of PROBED) {
-    for (const method of ['GET', 'HEAD'] as const) t.equal((await app.inject({ method, url: `${path}?_=123&_=4&topic=a..b` })).statusCode, 200, `${method} ${path}`)
+    for (const method of ['GET', 'HEAD'] as const)
+      t.equal((await app.inject({ method, url: `${path}?_=123&_=4&topic=a..b` })).statusCode, 200, `${method} ${path}`)
   }
 })
 
@@ -52,15 +88,30 @@ await t.test('every other route refuses a parameter that it does not know, and o
     if (PROBED.includes(path)) continue
     const what = `${method} ${path}`
     for (const name of ['unheard-of', ...known.map((one) => one.toUpperCase()), ...known.map((one) => `${one}[]`)]) {
-      const { detail, errors } = isProblem(t, await send({ method, url: `${path}?${encodeURIComponent(name)}=1` }), 400, 'unknown-parameter', `${what}?${name}`)
+      const { detail, errors } = isProblem(
+        t,
+        await send({ method, url: `${path}?${encodeURIComponent(name)}=1` }),
+        400,
+        'unknown-parameter',
+        `${what}?${name}`,
+      )
       t.strictSame(errors, [{ path: `/${name}`, message: 'is not known' }])
       if (known.length === 0) t.match(detail, /this route takes no parameters\.$/)
       else if (name === 'unheard-of') t.match(detail, new RegExp(`this route takes "${known[0]}"`), 'no name is near')
-      else t.ok(known.some((one) => detail.includes(`did you mean "${one}"?`)), detail)
+      else
+        t.ok(
+          known.some((one) => detail.includes(`did you mean "${one}"?`)),
+          detail,
+        )
     }
     for (const name of known) {
-      const response = await send({ method, url: `${path}?${name}=a&${name}=b${path === '/events' && name === 'type' ? '&topic=a' : ''}`, headers: { accept: 'application/json' } })
-      if (name === 'topic' && path === '/events' || (name === 'type' && method === 'GET')) t.equal(response.statusCode, 200, `${what}: ${name} may be repeated`)
+      const response = await send({
+        method,
+        url: `${path}?${name}=a&${name}=b${path === '/events' && name === 'type' ? '&topic=a' : ''}`,
+        headers: { accept: 'application/json' },
+      })
+      if ((name === 'topic' && path === '/events') || (name === 'type' && method === 'GET'))
+        t.equal(response.statusCode, 200, `${what}: ${name} may be repeated`)
       else t.match(isProblem(t, response, 400, 'invalid-request', `${what}: ${name} twice`).detail, /more than once/)
     }
   }
@@ -78,17 +129,35 @@ await t.test('every route of the hub is in the table above', async (t) => {
     const [, segment = '', methods = ''] = /^(.*?) \(([A-Z, ]+)\)$/.exec(rest) ?? [undefined, rest]
     path.length = indent.length / 4
     path.push(segment)
-    for (const method of methods.split(', ')) if (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].includes(method)) served.push(`${method} ${path.join('')}`)
+    for (const method of methods.split(', '))
+      if (['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].includes(method)) served.push(`${method} ${path.join('')}`)
   }
-  const paths = served.map((route) => route.replace(':topic', 'a').replace(/:(id|name)/, 'x').replace(':code', 'not-found'))
+  const paths = served.map((route) =>
+    route
+      .replace(':topic', 'a')
+      .replace(/:(id|name)/, 'x')
+      .replace(':code', 'not-found'),
+  )
   const ofTheHub = paths.filter((route) => !/ \/(assets\/.*|.*\.(html|svg))?$/.test(route))
   t.strictSame([...new Set(ofTheHub)].sort(), listed.sort(), tree)
 })
 
 await t.test('the nearest name is named', async (t) => {
   const { send } = await openApp(t)
-  for (const [wrong, right] of [['lastEventID', 'lastEventId'], ['last-event-id', 'lastEventId'], ['Replay', 'replay'], ['types', 'type'], ['topics', 'topic'], ['formats', 'format'], ['frm', 'from'], ['cursors', 'cursor']]) {
-    t.match(isProblem(t, await send({ url: `/events?topic=a&${wrong}=1` }), 400, 'unknown-parameter').detail, `did you mean "${right}"?`)
+  for (const [wrong, right] of [
+    ['lastEventID', 'lastEventId'],
+    ['last-event-id', 'lastEventId'],
+    ['Replay', 'replay'],
+    ['types', 'type'],
+    ['topics', 'topic'],
+    ['formats', 'format'],
+    ['frm', 'from'],
+    ['cursors', 'cursor'],
+  ]) {
+    t.match(
+      isProblem(t, await send({ url: `/events?topic=a&${wrong}=1` }), 400, 'unknown-parameter').detail,
+      `did you mean "${right}"?`,
+    )
   }
 })
 

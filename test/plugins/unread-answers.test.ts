@@ -19,7 +19,14 @@ const HEADERS = `Host: hub\r\nAccept: application/json\r\nAuthorization: Bearer 
 const PAGE = `GET /topics/big/events?limit=1000 HTTP/1.1\r\n${HEADERS}\r\n`
 
 async function listen(t: Test, app: FastifyInstance, slowTimeout = SLOW): Promise<number> {
-  await app.register(fanfare, { nativeSockets: NATIVE_SOCKETS, jwtSecret: SECRET, log: 'memory', slowTimeout, console: false, retainBytes: 1e9 })
+  await app.register(fanfare, {
+    nativeSockets: NATIVE_SOCKETS,
+    jwtSecret: SECRET,
+    log: 'memory',
+    slowTimeout,
+    console: false,
+    retainBytes: 1e9,
+  })
   app.get('/own', async () => 'x'.repeat(20_000_000))
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
@@ -28,7 +35,9 @@ async function listen(t: Test, app: FastifyInstance, slowTimeout = SLOW): Promis
 }
 
 function open(t: Test, port: number, isTls: boolean): Socket {
-  const socket = isTls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connectNet(port, '127.0.0.1')
+  const socket = isTls
+    ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    : connectNet(port, '127.0.0.1')
   socket.on('error', () => undefined)
   t.teardown(() => socket.destroy())
   return socket
@@ -36,25 +45,36 @@ function open(t: Test, port: number, isTls: boolean): Socket {
 
 /** How many sockets the server has. */
 function countSockets(app: FastifyInstance): Promise<number> {
-  return new Promise((resolve, reject) => app.server.getConnections((err, count) => (err ? reject(err) : resolve(count))))
+  return new Promise((resolve, reject) =>
+    app.server.getConnections((err, count) => (err ? reject(err) : resolve(count))),
+  )
 }
 
 for (const isTls of [false, true]) {
   const create = () => (isTls ? (Fastify({ https: selfSigned() }) as unknown as FastifyInstance) : Fastify())
 
-  await t.test(`${isTls ? 'https' : 'http'}: an answer that nobody reads is given up, with its connection`, async (t) => {
-    const app = create()
-    const port = await listen(t, app)
-    const socket = open(t, port, isTls)
-    await once(socket, isTls ? 'secureConnect' : 'connect')
-    socket.pause()
-    for (let n = 0; n < 20; n++) socket.write(PAGE) // the sockets of both ends hold some of it
-    await poll(async () => ((await countSockets(app)) === 1 ? true : undefined), () => 'it has not arrived')
-    // what it sends meanwhile does not help
-    const chatter = setInterval(() => socket.write('\r\n'), 50)
-    t.teardown(() => clearInterval(chatter))
-    await poll(async () => ((await countSockets(app)) === 0 ? true : undefined), () => 'its connection is still there')
-  })
+  await t.test(
+    `${isTls ? 'https' : 'http'}: an answer that nobody reads is given up, with its connection`,
+    async (t) => {
+      const app = create()
+      const port = await listen(t, app)
+      const socket = open(t, port, isTls)
+      await once(socket, isTls ? 'secureConnect' : 'connect')
+      socket.pause()
+      for (let n = 0; n < 20; n++) socket.write(PAGE) // the sockets of both ends hold some of it
+      await poll(
+        async () => ((await countSockets(app)) === 1 ? true : undefined),
+        () => 'it has not arrived',
+      )
+      // what it sends meanwhile does not help
+      const chatter = setInterval(() => socket.write('\r\n'), 50)
+      t.teardown(() => clearInterval(chatter))
+      await poll(
+        async () => ((await countSockets(app)) === 0 ? true : undefined),
+        () => 'its connection is still there',
+      )
+    },
+  )
 
   await t.test(`${isTls ? 'https' : 'http'}: one that is read slowly is sent to its end`, async (t) => {
     const app = create()
@@ -86,7 +106,10 @@ await t.test('what an application answers itself is left alone', async (t) => {
   await once(other, 'connect')
   other.pause()
   for (let n = 0; n < 20; n++) other.write(PAGE)
-  await poll(async () => ((await countSockets(app)) === 1 ? true : undefined), () => 'the hub’s answer has not been given up')
+  await poll(
+    async () => ((await countSockets(app)) === 1 ? true : undefined),
+    () => 'the hub’s answer has not been given up',
+  )
   let length = 0
   socket.on('data', (bytes: Buffer) => (length += bytes.length))
   const closed = once(socket, 'close')
@@ -117,29 +140,44 @@ await t.test('http2: an answer that nobody reads is given up, and the others of 
   t.equal(await status(), 200)
 })
 
-await t.test('of answers that are asked for at once on one connection, no further one is made before the last is taken', async (t) => {
-  const app = Fastify()
-  const port = await listen(t, app, 30_000)
-  let made = 0
-  const { fanfareHub: hub } = app
-  const read = hub.read.bind(hub)
-  hub.read = (...args) => {
-    made++
-    return read(...args)
-  }
-  const socket = open(t, port, false).pause()
-  socket.write(PAGE.repeat(100))
-  await poll(async () => (made > 0 ? true : undefined), () => 'none is made')
-  // The sockets of both ends take some pages before the first one waits.
-  let before = -1
-  await poll(async () => {
-    const isQuiet = made === before
-    before = made
-    return isQuiet ? true : undefined
-  }, () => 'it makes more and more')
-  t.ok(made < 50, `${made} of 100 pages`)
-  let bytes = 0
-  socket.on('data', (part: Buffer) => (bytes += part.length)).resume()
-  await poll(async () => (made === 100 ? true : undefined), () => `only ${made} are made for one who reads`)
-  await poll(async () => (bytes > 100 * 5 * EVENT ? true : undefined), () => `only ${bytes} bytes come`)
-})
+await t.test(
+  'of answers that are asked for at once on one connection, no further one is made before the last is taken',
+  async (t) => {
+    const app = Fastify()
+    const port = await listen(t, app, 30_000)
+    let made = 0
+    const { fanfareHub: hub } = app
+    const read = hub.read.bind(hub)
+    hub.read = (...args) => {
+      made++
+      return read(...args)
+    }
+    const socket = open(t, port, false).pause()
+    socket.write(PAGE.repeat(100))
+    await poll(
+      async () => (made > 0 ? true : undefined),
+      () => 'none is made',
+    )
+    // The sockets of both ends take some pages before the first one waits.
+    let before = -1
+    await poll(
+      async () => {
+        const isQuiet = made === before
+        before = made
+        return isQuiet ? true : undefined
+      },
+      () => 'it makes more and more',
+    )
+    t.ok(made < 50, `${made} of 100 pages`)
+    let bytes = 0
+    socket.on('data', (part: Buffer) => (bytes += part.length)).resume()
+    await poll(
+      async () => (made === 100 ? true : undefined),
+      () => `only ${made} are made for one who reads`,
+    )
+    await poll(
+      async () => (bytes > 100 * 5 * EVENT ? true : undefined),
+      () => `only ${bytes} bytes come`,
+    )
+  },
+)

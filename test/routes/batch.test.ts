@@ -6,7 +6,9 @@ import { isProblem, openApp, type OpenApp } from './open-app.js'
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 function split(text: string): unknown[] {
-  return [...splitBatch(Buffer.from(text), 1e6)].flatMap((part) => (part instanceof Buffer ? [JSON.parse(part.toString()) as unknown] : []))
+  return [...splitBatch(Buffer.from(text), 1e6)].flatMap((part) =>
+    part instanceof Buffer ? [JSON.parse(part.toString()) as unknown] : [],
+  )
 }
 
 function post({ send }: OpenApp, payload: string | Buffer) {
@@ -19,10 +21,19 @@ function spaced(text: string, space: string): string {
 }
 
 await t.test('every event is found, whatever is in it and around it', (t) => {
-  t.doesNotThrow(() => fc.assert(fc.property(fc.array(fc.jsonValue(), { minLength: 1, maxLength: 20 }), fc.constantFrom('', ' ', '\n\t', '\r\n  '), (events, space) => {
-    const text = spaced(JSON.stringify({ events }), space)
-    return JSON.stringify(split(text)) === JSON.stringify(events)
-  }), { numRuns: 300 }))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(
+        fc.array(fc.jsonValue(), { minLength: 1, maxLength: 20 }),
+        fc.constantFrom('', ' ', '\n\t', '\r\n  '),
+        (events, space) => {
+          const text = spaced(JSON.stringify({ events }), space)
+          return JSON.stringify(split(text)) === JSON.stringify(events)
+        },
+      ),
+      { numRuns: 300 },
+    ),
+  )
   t.strictSame(split('{"\\u0065vents":["a\\"],[\\\\",{"x":"]}"}]}'), ['a"],[\\', { x: ']}' }])
   t.end()
 })
@@ -35,10 +46,39 @@ await t.test('what is no JSON is refused wherever the fault is', async (t) => {
     const { statusCode } = await post(hub, good.slice(0, n))
     if (statusCode !== 400) t.fail(`cut to ${good.slice(0, n)}: ${statusCode}`)
   }
-  for (const bad of ['', ' ', '{', '{"events":[{"topic":"a","data":1},]}', '{"events":[{"topic":"a","data":1}],}', '{"events":[,{"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1} {"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1}]}}', '{"events":[{"topic":"a","data":1}]} x', '{events:[{"topic":"a","data":1}]}', '{"events" [{"topic":"a","data":1}]}', "{'events':[]}", '{"events":[{"topic":"a","data":01}]}', '{"events":[{"topic":"a","data":[1}]}', 'nonsense', '\0']) {
+  for (const bad of [
+    '',
+    ' ',
+    '{',
+    '{"events":[{"topic":"a","data":1},]}',
+    '{"events":[{"topic":"a","data":1}],}',
+    '{"events":[,{"topic":"a","data":1}]}',
+    '{"events":[{"topic":"a","data":1} {"topic":"a","data":1}]}',
+    '{"events":[{"topic":"a","data":1}]}}',
+    '{"events":[{"topic":"a","data":1}]} x',
+    '{events:[{"topic":"a","data":1}]}',
+    '{"events" [{"topic":"a","data":1}]}',
+    "{'events':[]}",
+    '{"events":[{"topic":"a","data":01}]}',
+    '{"events":[{"topic":"a","data":[1}]}',
+    'nonsense',
+    '\0',
+  ]) {
     isProblem(t, await post(hub, bad), 400, 'invalid-json', JSON.stringify(bad))
   }
-  for (const bad of ['[]', '"x"', 'true', '-1', '{"events":{}}', '{"events":"x"}', '{"events":[]}', '{"events":[1]}', '{"more":[],"events":[{"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1}],"events":[{"topic":"a","data":1}]}', '{"events":[{"topic":"a","data":1}],"\\u0065vents":[{"topic":"a","data":1}]}']) {
+  for (const bad of [
+    '[]',
+    '"x"',
+    'true',
+    '-1',
+    '{"events":{}}',
+    '{"events":"x"}',
+    '{"events":[]}',
+    '{"events":[1]}',
+    '{"more":[],"events":[{"topic":"a","data":1}]}',
+    '{"events":[{"topic":"a","data":1}],"events":[{"topic":"a","data":1}]}',
+    '{"events":[{"topic":"a","data":1}],"\\u0065vents":[{"topic":"a","data":1}]}',
+  ]) {
     isProblem(t, await post(hub, bad), 400, 'invalid-request', bad)
   }
   t.equal(hub.app.fanfareHub.head, 2)
@@ -46,25 +86,49 @@ await t.test('what is no JSON is refused wherever the fault is', async (t) => {
 
 await t.test('far too many events are refused by their number, none is looked at', async (t) => {
   const hub = await openApp(t)
-  const { errors, detail } = isProblem(t, await post(hub, `{"events":[${'{},'.repeat(2_000_000)}{}]}`), 400, 'invalid-request')
+  const { errors, detail } = isProblem(
+    t,
+    await post(hub, `{"events":[${'{},'.repeat(2_000_000)}{}]}`),
+    400,
+    'invalid-request',
+  )
   t.strictSame(errors, [{ path: '/events', message: 'must not have more than 1000 items' }])
   t.match(detail, /1000/)
 })
 
 await t.test('of many faults the first is told', async (t) => {
   const hub = await openApp(t)
-  const { errors } = isProblem(t, await post(hub, JSON.stringify({ events: Array(1_000).fill({ topic: 'a', data: 1, x: 1, y: 2 }) })), 400, 'invalid-request')
-  t.strictSame(errors, [{ path: '/events/0/x', message: 'is not known' }, { path: '/events/0/y', message: 'is not known' }])
+  const { errors } = isProblem(
+    t,
+    await post(hub, JSON.stringify({ events: Array(1_000).fill({ topic: 'a', data: 1, x: 1, y: 2 }) })),
+    400,
+    'invalid-request',
+  )
+  t.strictSame(errors, [
+    { path: '/events/0/x', message: 'is not known' },
+    { path: '/events/0/y', message: 'is not known' },
+  ])
   const members = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`m${n}`, 0]))
-  t.equal(isProblem(t, await post(hub, JSON.stringify({ events: [members] })), 400, 'invalid-request').errors?.length, 20)
+  t.equal(
+    isProblem(t, await post(hub, JSON.stringify({ events: [members] })), 400, 'invalid-request').errors?.length,
+    20,
+  )
 })
 
 await t.test('an event that is too large is named, before it is parsed', async (t) => {
   const hub = await openApp(t, { maxEventSize: 1_000 })
   const parts = splitBatch(Buffer.from('{"events":[1,"aaaaaaaaaaaaaaaa",2]}'), 10)
   t.strictSame([String(parts.next().value), parts.next().value], ['1', TOO_LONG])
-  const body = JSON.stringify({ events: [{ topic: 'a', data: 1 }, { topic: 'a', data: 'x'.repeat(6_000) }] })
-  t.strictSame(isProblem(t, await post(hub, body), 413, 'event-too-large').errors?.map(({ path }) => path), ['/events/1'])
+  const body = JSON.stringify({
+    events: [
+      { topic: 'a', data: 1 },
+      { topic: 'a', data: 'x'.repeat(6_000) },
+    ],
+  })
+  t.strictSame(
+    isProblem(t, await post(hub, body), 413, 'event-too-large').errors?.map(({ path }) => path),
+    ['/events/1'],
+  )
 })
 
 await t.test('no turn of the event loop is long, whatever a batch is made of', async (t) => {
@@ -89,5 +153,6 @@ await t.test('no turn of the event loop is long, whatever a batch is made of', a
   look()
   for (const body of bodies) await post(hub, body)
   isOver = true
-  t.ok(worst < 150, `the longest turn takes ${worst.toFixed(1)} ms of CPU, garbage collection included`) // as one piece of work: seconds
+  // as one piece of work: seconds
+  t.ok(worst < 150, `the longest turn takes ${worst.toFixed(1)} ms of CPU, garbage collection included`)
 })

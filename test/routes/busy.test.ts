@@ -45,7 +45,11 @@ await t.test('there may be so many streams from one address, when that is limite
   const { app, open, refusal } = await start(t, { maxConnectionsPerAddress: 2 })
   await open(bearer('u1'))
   const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
-  t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), 'busy', 'a header that nobody vouches for changes nothing')
+  t.equal(
+    await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }),
+    'busy',
+    'a header that nobody vouches for changes nothing',
+  )
   second.destroy()
   await until(() => app.fanfareHub.connections.size === 1)
   await open(bearer('u3'))
@@ -62,16 +66,50 @@ await t.test('the refusal names the setting', async (t) => {
   const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
   const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
   t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, limits, somebody))
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), { code: 'too-many-connections', status: 503, retryAfter: 10 })
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), /FANFARE_MAX_CONNECTIONS\b/)
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/)
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody), /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/)
-  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody), '0: no limit')
+  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), {
+    code: 'too-many-connections',
+    status: 503,
+    retryAfter: 10,
+  })
+  t.throws(
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody),
+    /FANFARE_MAX_CONNECTIONS\b/,
+  )
+  t.throws(
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody),
+    /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
+  )
+  t.throws(
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody),
+    /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
+  )
+  t.doesNotThrow(
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody),
+    '0: no limit',
+  )
 })
 
 await t.test('a page of history is no stream', async (t) => {
   const { open, send } = await start(t, { maxConnectionsPerSubject: 1 })
   await open(bearer('u1'))
-  t.equal((await send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json', authorization: `Bearer ${bearer('u1')}` } })).statusCode, 200)
-  isProblem(t, await send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'text/html', authorization: `Bearer ${bearer('u1')}` } }), 406, 'not-acceptable')
+  t.equal(
+    (
+      await send({
+        method: 'GET',
+        url: '/topics/a/events',
+        headers: { accept: 'application/json', authorization: `Bearer ${bearer('u1')}` },
+      })
+    ).statusCode,
+    200,
+  )
+  isProblem(
+    t,
+    await send({
+      method: 'GET',
+      url: '/topics/a/events',
+      headers: { accept: 'text/html', authorization: `Bearer ${bearer('u1')}` },
+    }),
+    406,
+    'not-acceptable',
+  )
 })

@@ -2,19 +2,27 @@ import t from 'tap'
 import { token } from '../helper/token.js'
 import { isProblem, openApp } from './open-app.js'
 
-const as = (sub?: string) => ({ authorization: `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })}` })
+const as = (sub?: string) => ({
+  authorization: `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })}`,
+})
 
 await t.test('a subject acknowledges, sees, lists and deletes its own cursors, and nobody else does', async (t) => {
   const { app, send } = await openApp(t)
   for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data })
   const id = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
-  const put = (name: string, body: unknown, headers = as('ada')) => send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
+  const put = (name: string, body: unknown, headers = as('ada')) =>
+    send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
   const moved = await put('phone', { id: id(2) })
   t.equal(moved.statusCode, 200)
   t.match(moved.json(), { name: 'phone', id: id(2), expiresAt: /^\d{4}-.*Z$/ })
   t.match((await put('phone', { id: id(1) })).json(), { id: id(2) }, 'it does not go backwards')
   await put('laptop', { id: id(0) })
-  t.match((await send({ url: '/cursors', headers: as('ada') })).json(), { cursors: [{ name: 'laptop', id: id(0) }, { name: 'phone', id: id(2) }] })
+  t.match((await send({ url: '/cursors', headers: as('ada') })).json(), {
+    cursors: [
+      { name: 'laptop', id: id(0) },
+      { name: 'phone', id: id(2) },
+    ],
+  })
   t.match((await send({ url: '/cursors/phone', headers: as('ada') })).json(), { name: 'phone', id: id(2) })
   t.strictSame((await send({ url: '/cursors', headers: as('grace') })).json(), { cursors: [] })
   isProblem(t, await send({ url: '/cursors/phone', headers: as('grace') }), 404, 'not-found')
@@ -26,12 +34,29 @@ await t.test('a subject acknowledges, sees, lists and deletes its own cursors, a
 await t.test('what was never sent, or is of another log, cannot be acknowledged', async (t) => {
   const { app, send } = await openApp(t)
   await app.fanfareHub.publish('a', { data: 1 })
-  const put = (body: unknown, name = 'phone', headers: Record<string, string | null> = as('ada')) => send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
-  for (const id of [`${app.fanfareHub.epoch}-2`, `${app.fanfareHub.epoch}-99999999999999999999`, 'zzzzzzzz-1', '1', '', `${app.fanfareHub.epoch}-01`]) isProblem(t, await put({ id }), 400, 'invalid-cursor', id)
-  for (const body of [{}, { id: 1 }, { id: `${app.fanfareHub.epoch}-1`, more: 1 }, []]) isProblem(t, await put(body), 400, 'invalid-request', JSON.stringify(body))
-  for (const name of ['a%20b', 'a.b', '%C3%A4', 'x'.repeat(65), '*']) isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, name), 400, 'invalid-request', name)
+  const put = (body: unknown, name = 'phone', headers: Record<string, string | null> = as('ada')) =>
+    send({ method: 'PUT', url: `/cursors/${name}`, payload: body as object, headers })
+  for (const id of [
+    `${app.fanfareHub.epoch}-2`,
+    `${app.fanfareHub.epoch}-99999999999999999999`,
+    'zzzzzzzz-1',
+    '1',
+    '',
+    `${app.fanfareHub.epoch}-01`,
+  ])
+    isProblem(t, await put({ id }), 400, 'invalid-cursor', id)
+  for (const body of [{}, { id: 1 }, { id: `${app.fanfareHub.epoch}-1`, more: 1 }, []])
+    isProblem(t, await put(body), 400, 'invalid-request', JSON.stringify(body))
+  for (const name of ['a%20b', 'a.b', '%C3%A4', 'x'.repeat(65), '*'])
+    isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, name), 400, 'invalid-request', name)
   isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', { authorization: null }), 401, 'missing-token')
-  isProblem(t, await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', as()), 403, 'not-granted', 'a token without a subject')
+  isProblem(
+    t,
+    await put({ id: `${app.fanfareHub.epoch}-1` }, 'phone', as()),
+    403,
+    'not-granted',
+    'a token without a subject',
+  )
   isProblem(t, await send({ url: '/cursors', headers: as() }), 403, 'not-granted')
   t.strictSame((await send({ url: '/cursors', headers: as('ada') })).json(), { cursors: [] })
 })
@@ -44,19 +69,37 @@ await t.test('a cookie moves or deletes a cursor only for an origin that is allo
   for (const method of ['PUT', 'DELETE'] as const) {
     const options = { method, url: '/cursors/phone', ...(method === 'PUT' ? { payload } : {}) }
     isProblem(t, await app.inject({ ...options, headers: { cookie } }), 403, 'foreign-origin')
-    isProblem(t, await app.inject({ ...options, headers: { cookie, origin: 'https://evil.example.com' } }), 403, 'foreign-origin')
-    t.ok((await app.inject({ ...options, headers: { cookie, origin: 'https://app.example.com' } })).statusCode < 300, method)
+    isProblem(
+      t,
+      await app.inject({ ...options, headers: { cookie, origin: 'https://evil.example.com' } }),
+      403,
+      'foreign-origin',
+    )
+    t.ok(
+      (await app.inject({ ...options, headers: { cookie, origin: 'https://app.example.com' } })).statusCode < 300,
+      method,
+    )
   }
 })
 
 await t.test('a subject may have so many cursors, by streams and by acknowledgements alike', async (t) => {
   const { app, send } = await openApp(t, { maxCursorsPerSubject: 2 })
   await app.fanfareHub.publish('a', { data: 1 })
-  const put = (name: string) => send({ method: 'PUT', url: `/cursors/${name}`, payload: { id: `${app.fanfareHub.epoch}-1` }, headers: as('ada') })
+  const put = (name: string) =>
+    send({ method: 'PUT', url: `/cursors/${name}`, payload: { id: `${app.fanfareHub.epoch}-1` }, headers: as('ada') })
   for (const name of ['one', 'two', 'one']) t.equal((await put(name)).statusCode, 200)
   t.match(isProblem(t, await put('three'), 409, 'too-many-cursors').detail, /FANFARE_MAX_CURSORS_PER_SUBJECT/)
-  isProblem(t, await send({ url: '/topics/a/events?cursor=three', headers: { ...as('ada'), accept: 'text/event-stream' } }), 409, 'too-many-cursors')
-  const head = await send({ method: 'HEAD', url: '/topics/a/events?cursor=three', headers: { ...as('ada'), accept: 'text/event-stream' } })
+  isProblem(
+    t,
+    await send({ url: '/topics/a/events?cursor=three', headers: { ...as('ada'), accept: 'text/event-stream' } }),
+    409,
+    'too-many-cursors',
+  )
+  const head = await send({
+    method: 'HEAD',
+    url: '/topics/a/events?cursor=three',
+    headers: { ...as('ada'), accept: 'text/event-stream' },
+  })
   t.equal(head.statusCode, 200, 'HEAD makes no cursor')
   await send({ method: 'DELETE', url: '/cursors/one', headers: as('ada') })
   t.equal((await put('three')).statusCode, 200)

@@ -14,9 +14,15 @@ interface Page {
 async function start(t: Test, count: number, settings: AppSettings = {}) {
   const { app, send } = await openApp(t, settings)
   for (let n = 1; n <= count; n += 500) {
-    await app.fanfareHub.publishAll(Array.from({ length: Math.min(500, count + 1 - n) }, (_, m) => ({ topic: (n + m) % 2 === 1 ? 'a' : 'b', data: n + m })))
+    await app.fanfareHub.publishAll(
+      Array.from({ length: Math.min(500, count + 1 - n) }, (_, m) => ({
+        topic: (n + m) % 2 === 1 ? 'a' : 'b',
+        data: n + m,
+      })),
+    )
   }
-  const get = (url: string, headers: Record<string, string> = {}) => send({ method: 'GET', url, headers: { accept: 'application/json', ...headers } })
+  const get = (url: string, headers: Record<string, string> = {}) =>
+    send({ method: 'GET', url, headers: { accept: 'application/json', ...headers } })
   const page = async (url: string): Promise<Page & { numbers: unknown[] }> => {
     const response = await get(url)
     t.equal(response.statusCode, 200, url)
@@ -37,9 +43,14 @@ await t.test('an event has its cursor, topic, time, type if any, and data or tex
   const { events, cursor: position, more, gap } = await page('/topics/a/events')
   t.strictSame({ position, more, gap }, { position: cursor(3), more: false, gap: null })
   const [time] = events.map(({ time }) => time)
-  t.strictSame(events.map((event) => ({ ...event, time })), [
-    { id: cursor(1), topic: 'a', type: 'created', time, data: { total: 12 } }, { id: cursor(2), topic: 'a', time, data: null }, { id: cursor(3), topic: 'a', time, text: 'x\r\ny' },
-  ])
+  t.strictSame(
+    events.map((event) => ({ ...event, time })),
+    [
+      { id: cursor(1), topic: 'a', type: 'created', time, data: { total: 12 } },
+      { id: cursor(2), topic: 'a', time, data: null },
+      { id: cursor(3), topic: 'a', time, text: 'x\r\ny' },
+    ],
+  )
   for (const { time } of events) {
     t.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     t.ok(Date.parse(time) >= before && Date.parse(time) <= Date.now())
@@ -69,7 +80,7 @@ await t.test('page after page, each after the cursor of the last, there is every
   const { page } = await start(t, 250)
   const numbers: unknown[] = []
   let after = ''
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     const next = await page(`/topics/a/events?limit=30${after}`)
     t.ok(next.events.length <= 30)
     t.equal(next.gap, null)
@@ -77,14 +88,23 @@ await t.test('page after page, each after the cursor of the last, there is every
     more = next.more
     after = `&after=${next.cursor}`
   }
-  t.strictSame(numbers, Array.from({ length: 125 }, (_, n) => 2 * n + 1))
+  t.strictSame(
+    numbers,
+    Array.from({ length: 125 }, (_, n) => 2 * n + 1),
+  )
 })
 
 await t.test('the cursor of the last page is where the news begin', async (t) => {
   const { app, page, cursor } = await start(t, 6)
   const last = await page('/topics/a/events')
   t.equal(last.cursor, cursor(6))
-  t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)), { events: [], cursor: cursor(6), more: false, gap: null, numbers: [] })
+  t.strictSame(await page(`/topics/a/events?after=${last.cursor}`), {
+    events: [],
+    cursor: cursor(6),
+    more: false,
+    gap: null,
+    numbers: [],
+  })
   await app.fanfareHub.publish('a', { data: 7 })
   t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)).numbers, [7])
 })
@@ -94,31 +114,84 @@ await t.test('last is the newest so many', async (t) => {
   t.match(await page('/topics/a/events?last=3'), { numbers: [15, 17, 19], more: false, gap: null, cursor: cursor(20) })
   t.strictSame((await page('/events?topic=a&topic=b&last=3')).numbers, [18, 19, 20])
   t.strictSame((await page('/topics/a/events?last=1000')).numbers, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19])
-  t.strictSame((await page('/topics/nobody/events?last=1')), { events: [], cursor: cursor(20), more: false, gap: null, numbers: [] })
+  t.strictSame(await page('/topics/nobody/events?last=1'), {
+    events: [],
+    cursor: cursor(20),
+    more: false,
+    gap: null,
+    numbers: [],
+  })
 })
 
 await t.test('a gap is told, with its reason and the oldest event that is left', async (t) => {
   const { page, cursor } = await start(t, 20, { retainEvents: 3 }) // left: a 15 17 19, b 16 18 20
-  t.match(await page(`/topics/a/events?after=${cursor(2)}`), { numbers: [15, 17, 19], gap: { reason: 'expired', oldest: cursor(15) } })
-  t.match(await page(`/topics/a/events?after=${cursor(13)}`), { numbers: [15, 17, 19], gap: null }, 'whoever has read what is gone misses nothing')
-  t.match(await page(`/events?topic=*&after=${cursor(13)}`), { gap: { reason: 'expired', oldest: cursor(15) } }, 'of b, 14 is gone')
-  t.match(await page(`/topics/a/events?after=${cursor(999)}`), { numbers: [15, 17, 19], gap: { reason: 'future', oldest: cursor(15) } })
-  t.match(await page('/topics/a/events?after=zzzzzzzz-17'), { numbers: [15, 17, 19], gap: { reason: 'epoch', oldest: cursor(15) } })
-  t.match(await page('/topics/nobody/events?after=zzzzzzzz-17'), { numbers: [], gap: { reason: 'epoch', oldest: null } })
-  t.match(await page('/topics/a/events'), { numbers: [15, 17, 19], gap: null }, 'whoever asks for what is retained misses nothing')
+  t.match(await page(`/topics/a/events?after=${cursor(2)}`), {
+    numbers: [15, 17, 19],
+    gap: { reason: 'expired', oldest: cursor(15) },
+  })
+  t.match(
+    await page(`/topics/a/events?after=${cursor(13)}`),
+    { numbers: [15, 17, 19], gap: null },
+    'whoever has read what is gone misses nothing',
+  )
+  t.match(
+    await page(`/events?topic=*&after=${cursor(13)}`),
+    { gap: { reason: 'expired', oldest: cursor(15) } },
+    'of b, 14 is gone',
+  )
+  t.match(await page(`/topics/a/events?after=${cursor(999)}`), {
+    numbers: [15, 17, 19],
+    gap: { reason: 'future', oldest: cursor(15) },
+  })
+  t.match(await page('/topics/a/events?after=zzzzzzzz-17'), {
+    numbers: [15, 17, 19],
+    gap: { reason: 'epoch', oldest: cursor(15) },
+  })
+  t.match(await page('/topics/nobody/events?after=zzzzzzzz-17'), {
+    numbers: [],
+    gap: { reason: 'epoch', oldest: null },
+  })
+  t.match(
+    await page('/topics/a/events'),
+    { numbers: [15, 17, 19], gap: null },
+    'whoever asks for what is retained misses nothing',
+  )
   t.match(await page('/topics/a/events?last=10'), { numbers: [15, 17, 19], gap: null })
 })
 
 await t.test('what is refused', async (t) => {
   const { get, cursor } = await start(t, 3)
-  for (const query of ['limit=0', 'limit=1001', 'limit=-1', 'limit=x', 'limit=1.5', 'limit=', 'limit=1&limit=2', 'last=0', 'last=1001', 'last=all', `last=1&after=${cursor(1)}`, 'last=1&limit=1']) {
+  for (const query of [
+    'limit=0',
+    'limit=1001',
+    'limit=-1',
+    'limit=x',
+    'limit=1.5',
+    'limit=',
+    'limit=1&limit=2',
+    'last=0',
+    'last=1001',
+    'last=all',
+    `last=1&after=${cursor(1)}`,
+    'last=1&limit=1',
+  ]) {
     isProblem(t, await get(`/topics/a/events?${query}`), 400, 'invalid-request', query)
   }
-  for (const after of ['x', '1', '', `${cursor(1)}x`, cursor(1).toUpperCase(), '%0A']) isProblem(t, await get(`/topics/a/events?after=${after}`), 400, 'invalid-cursor', after)
-  for (const topic of ['a..b', 'a.**.b', '***', 'a%20b', '%C3%A9']) t.match(isProblem(t, await get(`/topics/${topic}/events`), 400, 'invalid-pattern', topic).detail, /is no topic or pattern/)
+  for (const after of ['x', '1', '', `${cursor(1)}x`, cursor(1).toUpperCase(), '%0A'])
+    isProblem(t, await get(`/topics/a/events?after=${after}`), 400, 'invalid-cursor', after)
+  for (const topic of ['a..b', 'a.**.b', '***', 'a%20b', '%C3%A9'])
+    t.match(
+      isProblem(t, await get(`/topics/${topic}/events`), 400, 'invalid-pattern', topic).detail,
+      /is no topic or pattern/,
+    )
   isProblem(t, await get('/events'), 400, 'invalid-request')
   isProblem(t, await get('/events?topic=a&topic=a..b'), 400, 'invalid-pattern')
-  isProblem(t, await get(`/events?${Array.from({ length: 101 }, (_, n) => `topic=t${n}`).join('&')}`), 400, 'invalid-request')
+  isProblem(
+    t,
+    await get(`/events?${Array.from({ length: 101 }, (_, n) => `topic=t${n}`).join('&')}`),
+    400,
+    'invalid-request',
+  )
   t.equal((await get(`/events?${Array.from({ length: 100 }, (_, n) => `topic=t${n}`).join('&')}`)).statusCode, 200)
 })
 
@@ -127,7 +200,13 @@ await t.test('it is for those who may subscribe', async (t) => {
   const grants = (subscribe: string[]) => ({ authorization: `Bearer ${token({ subscribe, publish: ['**'] })}` })
   t.equal((await get('/topics/b/events', grants(['b']))).statusCode, 200)
   t.match(isProblem(t, await get('/events?topic=a&topic=b', grants(['a', 'b.*'])), 403, 'not-granted').detail, /"b"/)
-  isProblem(t, await get('/topics/**/events', grants(['*', '*.**'])), 403, 'not-granted', 'one grant has to cover the whole pattern')
+  isProblem(
+    t,
+    await get('/topics/**/events', grants(['*', '*.**'])),
+    403,
+    'not-granted',
+    'one grant has to cover the whole pattern',
+  )
   t.equal((await get('/topics/a/events', grants(['b']))).statusCode, 200, 'what anybody may read')
 })
 
@@ -137,7 +216,7 @@ await t.test('a page has no more than so many bytes, and the next goes on', asyn
   for (let n = 0; n < 20; n++) await app.fanfareHub.publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
   for (const first of ['limit=1000', 'last=20']) {
     const numbers: number[] = []
-    for (let query = first, more = true; more; ) {
+    for (let query = first, more = true; more;) {
       const response = await get(`/topics/big/events?${query}`)
       const page = response.json<Page>()
       t.match(response.headers['content-type'], /^application\/json\b/)
@@ -146,7 +225,10 @@ await t.test('a page has no more than so many bytes, and the next goes on', asyn
       more = page.more
       query = `limit=1000&after=${page.cursor}`
     }
-    t.strictSame(numbers, Array.from({ length: 20 }, (_, n) => n))
+    t.strictSame(
+      numbers,
+      Array.from({ length: 20 }, (_, n) => n),
+    )
   }
   await app.fanfareHub.publish('huge', { text: 'x'.repeat(260_000) })
   t.equal((await get('/topics/huge/events')).json<Page>().events.length, 1, 'one event at least')
@@ -156,7 +238,8 @@ await t.test('the newest of a rare type are found, however many others lie betwe
   const { app, page } = await start(t, 0, { retainEvents: 1_000_000 })
   for (const rare of [1, 2, 3]) {
     await app.fanfareHub.publish('a', { data: rare, type: 'rare' })
-    for (let n = 0; n < 25; n++) await app.fanfareHub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
+    for (let n = 0; n < 25; n++)
+      await app.fanfareHub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other' })))
   }
   t.match(await page('/topics/a/events?last=2&type=rare'), { numbers: [2, 3] })
   t.match(await page('/topics/a/events?last=9&type=rare'), { numbers: [1, 2, 3], more: false })
@@ -164,10 +247,16 @@ await t.test('the newest of a rare type are found, however many others lie betwe
 
 await t.test('data are what was published, byte for byte', async (t) => {
   const { app, get } = await start(t, 0)
-  for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}]) await app.fanfareHub.publish('a', { data })
-  await app.fanfareHub.publishChecked([Object.assign(app.fanfareHub.check('a', { data: 0 }), { payload: '{"__proto__":1,"n":12345678901234567890}' })])
+  for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}])
+    await app.fanfareHub.publish('a', { data })
+  await app.fanfareHub.publishChecked([
+    Object.assign(app.fanfareHub.check('a', { data: 0 }), { payload: '{"__proto__":1,"n":12345678901234567890}' }),
+  ])
   const { payload } = await get('/topics/a/events')
   t.match(payload, '"data":{"__proto__":1,"n":12345678901234567890}}')
   t.equal(JSON.stringify(JSON.parse(payload)).length > 0, true)
-  t.strictSame((JSON.parse(payload) as Page).events.slice(0, 5).map(({ data }) => data), [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '🎉', 0, [], {}])
+  t.strictSame(
+    (JSON.parse(payload) as Page).events.slice(0, 5).map(({ data }) => data),
+    [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '🎉', 0, [], {}],
+  )
 })

@@ -19,14 +19,26 @@ function line(topic: string, data: unknown, members: object = {}): string {
 }
 
 async function stored({ send }: OpenApp): Promise<unknown[]> {
-  const { events } = (await send({ method: 'GET', url: '/events?topic=**&limit=1000', headers: { accept: 'application/json' } })).json<{ events: { data?: unknown; text?: unknown }[] }>()
+  const { events } = (
+    await send({ method: 'GET', url: '/events?topic=**&limit=1000', headers: { accept: 'application/json' } })
+  ).json<{ events: { data?: unknown; text?: unknown }[] }>()
   return events.map(({ data, text }) => data ?? text)
 }
 
 await t.test('every line is stored, in order: 200', async (t) => {
   const hub = await openApp(t)
   const { epoch } = hub.app.fanfareHub
-  const response = await post(hub, [line('a', 1), line('b', 2, { type: 't', id: 'x' }), line('b', 3, { id: 'x' }), '{"topic":"a","text":"zwölf\\n€ 𝄞"}', line('a', 4, { ephemeral: true }), ''].join('\n'))
+  const response = await post(
+    hub,
+    [
+      line('a', 1),
+      line('b', 2, { type: 't', id: 'x' }),
+      line('b', 3, { id: 'x' }),
+      '{"topic":"a","text":"zwölf\\n€ 𝄞"}',
+      line('a', 4, { ephemeral: true }),
+      '',
+    ].join('\n'),
+  )
   t.equal(response.statusCode, 200)
   t.match(response.headers['content-type'], /^application\/json\b/)
   t.strictSame(response.json(), { accepted: 5, duplicates: 1, lastId: `${epoch}-3` })
@@ -34,7 +46,11 @@ await t.test('every line is stored, in order: 200', async (t) => {
 })
 
 await t.test('blank lines, CRLF, spaces and a missing last line end do not matter', async (t) => {
-  for (const body of ['\n\n{"topic":"a","data":1}\n\n\r\n  \t\n {"topic":"a","data":2} \n\n', '{"topic":"a","data":1}\r\n{"topic":"a","data":2}\r\n', '{"topic":"a","data":1}\n{"topic":"a","data":2}']) {
+  for (const body of [
+    '\n\n{"topic":"a","data":1}\n\n\r\n  \t\n {"topic":"a","data":2} \n\n',
+    '{"topic":"a","data":1}\r\n{"topic":"a","data":2}\r\n',
+    '{"topic":"a","data":1}\n{"topic":"a","data":2}',
+  ]) {
     const hub = await openApp(t)
     t.match((await post(hub, body)).json(), { accepted: 2, duplicates: 0 }, JSON.stringify(body))
     t.strictSame(await stored(hub), [1, 2])
@@ -43,21 +59,45 @@ await t.test('blank lines, CRLF, spaces and a missing last line end do not matte
 
 await t.test('nothing, or nothing to be stored, has no last id', async (t) => {
   const hub = await openApp(t)
-  for (const body of ['', '\n', '\r\n\n']) t.strictSame((await post(hub, body)).json(), { accepted: 0, duplicates: 0, lastId: null }, JSON.stringify(body))
-  t.strictSame((await post(hub, line('a', 1, { ephemeral: true }))).json(), { accepted: 1, duplicates: 0, lastId: null })
+  for (const body of ['', '\n', '\r\n\n'])
+    t.strictSame((await post(hub, body)).json(), { accepted: 0, duplicates: 0, lastId: null }, JSON.stringify(body))
+  t.strictSame((await post(hub, line('a', 1, { ephemeral: true }))).json(), {
+    accepted: 1,
+    duplicates: 0,
+    lastId: null,
+  })
 })
 
 await t.test('a bad line ends it: what stands before is stored, and the answer says which line it was', async (t) => {
   const table: [bad: string, status: number, code: string][] = [
-    ['{', 400, 'invalid-json'], ['{"topic":"a","data":1}}', 400, 'invalid-json'], ['not json', 400, 'invalid-json'], ['[]', 400, 'invalid-line'], ['null', 400, 'invalid-line'], ['"text"', 400, 'invalid-line'],
-    ['{"data":1}', 400, 'invalid-line'], ['{"topic":"a.*","data":1}', 400, 'invalid-topic'], ['{"topic":"a","data":1,"more":1}', 400, 'invalid-line'], ['{"topic":"a","data":1,"type":"fanfare.open"}', 400, 'invalid-event'],
-    ['{"topic":"a","data":1,"type":"a\\nb"}', 400, 'invalid-event'], ['{"topic":7,"data":1}', 400, 'invalid-line'], ['{"topic":"a"}', 400, 'invalid-event'], ['{"topic":"a","data":1,"text":"x"}', 400, 'invalid-event'],
-    ['{"topic":"fanfare.stats","data":1}', 400, 'reserved-topic'], [line('a', 'x'.repeat(1_000)), 413, 'event-too-large'], [line('a', 'x'.repeat(10_000)), 413, 'event-too-large'],
+    ['{', 400, 'invalid-json'],
+    ['{"topic":"a","data":1}}', 400, 'invalid-json'],
+    ['not json', 400, 'invalid-json'],
+    ['[]', 400, 'invalid-line'],
+    ['null', 400, 'invalid-line'],
+    ['"text"', 400, 'invalid-line'],
+    ['{"data":1}', 400, 'invalid-line'],
+    ['{"topic":"a.*","data":1}', 400, 'invalid-topic'],
+    ['{"topic":"a","data":1,"more":1}', 400, 'invalid-line'],
+    ['{"topic":"a","data":1,"type":"fanfare.open"}', 400, 'invalid-event'],
+    ['{"topic":"a","data":1,"type":"a\\nb"}', 400, 'invalid-event'],
+    ['{"topic":7,"data":1}', 400, 'invalid-line'],
+    ['{"topic":"a"}', 400, 'invalid-event'],
+    ['{"topic":"a","data":1,"text":"x"}', 400, 'invalid-event'],
+    ['{"topic":"fanfare.stats","data":1}', 400, 'reserved-topic'],
+    [line('a', 'x'.repeat(1_000)), 413, 'event-too-large'],
+    [line('a', 'x'.repeat(10_000)), 413, 'event-too-large'],
   ]
   for (const [bad, status, code] of table) {
     const hub = await openApp(t, { maxEventSize: 1_000 })
     const what = bad.slice(0, 60)
-    const problem = isProblem(t, await post(hub, [line('a', 1), '', line('a', 2), bad, line('a', 4), ''].join('\n')), status, code, what)
+    const problem = isProblem(
+      t,
+      await post(hub, [line('a', 1), '', line('a', 2), bad, line('a', 4), ''].join('\n')),
+      status,
+      code,
+      what,
+    )
     t.match(problem, { line: 4, accepted: 2 }, what)
     t.match(problem.detail, /\b4\b/)
     t.strictSame(await stored(hub), [1, 2], what)
@@ -66,7 +106,11 @@ await t.test('a bad line ends it: what stands before is stored, and the answer s
 
 await t.test('a line that is not UTF-8 is refused', async (t) => {
   const hub = await openApp(t)
-  const body = Buffer.concat([Buffer.from(`${line('a', 1)}\n{"topic":"a","text":"`), Buffer.from([0xf6]), Buffer.from('"}\n')])
+  const body = Buffer.concat([
+    Buffer.from(`${line('a', 1)}\n{"topic":"a","text":"`),
+    Buffer.from([0xf6]),
+    Buffer.from('"}\n'),
+  ])
   t.match(isProblem(t, await post(hub, body), 400, 'invalid-encoding'), { line: 2, accepted: 1 })
   t.strictSame(await stored(hub), [1])
 })
@@ -74,7 +118,12 @@ await t.test('a line that is not UTF-8 is refused', async (t) => {
 await t.test('a line for a topic that is not granted is refused, with the topic', async (t) => {
   const hub = await openApp(t)
   const authorization = `Bearer ${token({ publish: ['a', 'b.*'] })}`
-  const problem = isProblem(t, await post(hub, [line('a', 1), line('b.1', 2), line('c', 3), line('a', 4)].join('\n'), { authorization }), 403, 'not-granted')
+  const problem = isProblem(
+    t,
+    await post(hub, [line('a', 1), line('b.1', 2), line('c', 3), line('a', 4)].join('\n'), { authorization }),
+    403,
+    'not-granted',
+  )
   t.match(problem, { line: 3, accepted: 2, detail: /"c"/ })
   t.strictSame(await stored(hub), [1, 2])
   isProblem(t, await post(hub, line('a', 1), { authorization: null }), 401, 'missing-token')
@@ -96,21 +145,30 @@ await t.test('a line without an end is refused before all of it has been read', 
 await t.test('however the body is cut into pieces, it is the same', async (t) => {
   const hub = await openApp(t)
   const texts = ['a', 'zwölf', '€ 𝄞', '', 'x\ny\r\n']
-  const body = Buffer.from(texts.map((text, n) => `${JSON.stringify({ topic: 'a', text })}${n % 2 === 0 ? '\r\n' : '\n\n'}`).join(''))
+  const body = Buffer.from(
+    texts.map((text, n) => `${JSON.stringify({ topic: 'a', text })}${n % 2 === 0 ? '\r\n' : '\n\n'}`).join(''),
+  )
   let count = 0
-  await t.resolves(fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 30, size: 'max' }), async (cuts) => {
-      const places = [0, ...cuts.sort((a, b) => a - b), body.length]
-      const pieces = places.slice(1).map((end, index) => body.subarray(places[index], end)).filter(({ length }) => length > 0)
-      const before = hub.app.fanfareHub.head
-      const response = await post(hub, Readable.from(pieces))
-      if (response.statusCode !== 200 || response.json<{ accepted: number }>().accepted !== texts.length) throw new Error(response.body)
-      const { events } = await hub.app.fanfareHub.read(everything, { after: before, events: 99 })
-      if (JSON.stringify(events.map(({ payload }) => payload)) !== JSON.stringify(texts)) throw new Error(JSON.stringify(events))
-      count++
-    }),
-    { numRuns: 60 },
-  ))
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 30, size: 'max' }), async (cuts) => {
+        const places = [0, ...cuts.sort((a, b) => a - b), body.length]
+        const pieces = places
+          .slice(1)
+          .map((end, index) => body.subarray(places[index], end))
+          .filter(({ length }) => length > 0)
+        const before = hub.app.fanfareHub.head
+        const response = await post(hub, Readable.from(pieces))
+        if (response.statusCode !== 200 || response.json<{ accepted: number }>().accepted !== texts.length)
+          throw new Error(response.body)
+        const { events } = await hub.app.fanfareHub.read(everything, { after: before, events: 99 })
+        if (JSON.stringify(events.map(({ payload }) => payload)) !== JSON.stringify(texts))
+          throw new Error(JSON.stringify(events))
+        count++
+      }),
+      { numRuns: 60 },
+    ),
+  )
   t.equal(hub.app.fanfareHub.head, count * texts.length)
 })
 
@@ -136,13 +194,22 @@ await t.test('many thousand lines are stored in order, and not read faster than 
     highWaterMark: 16 * 1024,
     read() {
       ahead = Math.max(ahead, lines - hub.app.fanfareHub.head)
-      this.push(lines < 20_000 ? Array.from({ length: 100 }, () => `${line('a', lines++, { type: 't' })}\n`).join('') : null)
+      this.push(
+        lines < 20_000 ? Array.from({ length: 100 }, () => `${line('a', lines++, { type: 't' })}\n`).join('') : null,
+      )
     },
   })
-  t.match((await post(hub, body)).json(), { accepted: 20_000, duplicates: 0, lastId: `${hub.app.fanfareHub.epoch}-20000` })
+  t.match((await post(hub, body)).json(), {
+    accepted: 20_000,
+    duplicates: 0,
+    lastId: `${hub.app.fanfareHub.epoch}-20000`,
+  })
   t.ok(ahead < 5_000, `${ahead} lines were read ahead`)
   const { events } = await hub.app.fanfareHub.read(everything, { after: 0, events: 1e6 })
-  t.strictSame(events.map(({ payload }) => payload), Array.from({ length: 20_000 }, (_, n) => String(n)))
+  t.strictSame(
+    events.map(({ payload }) => payload),
+    Array.from({ length: 20_000 }, (_, n) => String(n)),
+  )
 })
 
 await t.test('so many lines are stored at once that a log is done soon: fewer of many topics', async (t) => {
@@ -154,7 +221,12 @@ await t.test('so many lines are stored at once that a log is done soon: fewer of
       largest = Math.max(largest, events.length)
       return publish(events)
     }
-    t.equal((await post(hub, Array.from({ length: 5_000 }, (_, n) => line(topicOf(n), n)).join('\n'))).json<{ accepted: number }>().accepted, 5_000)
+    t.equal(
+      (await post(hub, Array.from({ length: 5_000 }, (_, n) => line(topicOf(n), n)).join('\n'))).json<{
+        accepted: number
+      }>().accepted,
+      5_000,
+    )
     return largest
   }
   t.equal(await largestOf((n) => `a.${n}`), 600, 'each of a topic of its own')
@@ -163,7 +235,10 @@ await t.test('so many lines are stored at once that a log is done soon: fewer of
 
 await t.test('what a client has sent before it went away is stored, and the hub goes on', async (t) => {
   const hub = await openApp(t)
-  const request = http.request(`${await listen(hub.app)}/events`, { method: 'POST', headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })
+  const request = http.request(`${await listen(hub.app)}/events`, {
+    method: 'POST',
+    headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` },
+  })
   request.on('error', () => undefined)
   request.write(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a"`)
   await until(() => hub.app.fanfareHub.head === 2)
@@ -172,12 +247,33 @@ await t.test('what a client has sent before it went away is stored, and the hub 
   t.strictSame(await stored(hub), [1, 2, 3])
 })
 
-await t.test('a line for one topic too many ends it: what stands before is stored, and the line is named', async (t) => {
-  const hub = await openApp(t, { maxTopics: 2 })
-  const problem = isProblem(t, await post(hub, [line('a', 1), '', line('b', 2), line('c', 3, { ephemeral: true }), line('a', 4), '', line('d', 5), line('a', 6), ''].join('\n')), 429, 'too-many-topics')
-  t.match(problem, { line: 7, accepted: 4 })
-  t.strictSame(await stored(hub), [1, 2, 4])
-})
+await t.test(
+  'a line for one topic too many ends it: what stands before is stored, and the line is named',
+  async (t) => {
+    const hub = await openApp(t, { maxTopics: 2 })
+    const problem = isProblem(
+      t,
+      await post(
+        hub,
+        [
+          line('a', 1),
+          '',
+          line('b', 2),
+          line('c', 3, { ephemeral: true }),
+          line('a', 4),
+          '',
+          line('d', 5),
+          line('a', 6),
+          '',
+        ].join('\n'),
+      ),
+      429,
+      'too-many-topics',
+    )
+    t.match(problem, { line: 7, accepted: 4 })
+    t.strictSame(await stored(hub), [1, 2, 4])
+  },
+)
 
 /** A body that is written line by line. */
 function pipe(): Readable {
@@ -186,30 +282,38 @@ function pipe(): Readable {
 
 const soon = () => new Date(Date.now() + 3_600_000).toISOString()
 
-await t.test('a line is refused once its token has expired or was revoked, though the upload began before', async (t) => {
-  const exp = Date.now() / 1_000 + 1.5
-  const table: [what: string, claims: object, revoke: object | undefined, code: string][] = [
-    ['expired', { sub: 'u0', exp }, undefined, 'expired-token'],
-    ['its subject revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
-    ['itself revoked', { sub: 'u2', jti: 'one' }, { jti: 'one' }, 'revoked-token'],
-  ]
-  for (const [what, claims, revoke, code] of table) {
-    const hub = await openApp(t)
-    const body = pipe()
-    const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
-    body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
-    await until(() => hub.app.fanfareHub.head === 2)
-    if (revoke) {
-      const admin = `Bearer ${token({ admin: true })}`
-      const { statusCode } = await hub.send({ method: 'POST', url: '/revocations', payload: { ...revoke, until: soon() }, headers: { authorization: admin } })
-      t.equal(statusCode, 201)
-    } else await until(() => Date.now() / 1_000 > exp)
-    body.push(`${line('a', 3)}\n`)
-    const problem = isProblem(t, await answer, 401, code, what)
-    t.match(problem, { line: 4, accepted: 2 }, what)
-    t.strictSame(await stored(hub), [1, 2], what)
-  }
-})
+await t.test(
+  'a line is refused once its token has expired or was revoked, though the upload began before',
+  async (t) => {
+    const exp = Date.now() / 1_000 + 1.5
+    const table: [what: string, claims: object, revoke: object | undefined, code: string][] = [
+      ['expired', { sub: 'u0', exp }, undefined, 'expired-token'],
+      ['its subject revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
+      ['itself revoked', { sub: 'u2', jti: 'one' }, { jti: 'one' }, 'revoked-token'],
+    ]
+    for (const [what, claims, revoke, code] of table) {
+      const hub = await openApp(t)
+      const body = pipe()
+      const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
+      body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
+      await until(() => hub.app.fanfareHub.head === 2)
+      if (revoke) {
+        const admin = `Bearer ${token({ admin: true })}`
+        const { statusCode } = await hub.send({
+          method: 'POST',
+          url: '/revocations',
+          payload: { ...revoke, until: soon() },
+          headers: { authorization: admin },
+        })
+        t.equal(statusCode, 201)
+      } else await until(() => Date.now() / 1_000 > exp)
+      body.push(`${line('a', 3)}\n`)
+      const problem = isProblem(t, await answer, 401, code, what)
+      t.match(problem, { line: 4, accepted: 2 }, what)
+      t.strictSame(await stored(hub), [1, 2], what)
+    }
+  },
+)
 
 await t.test('events that have waited for the log are refused when their token was revoked meanwhile', async (t) => {
   const hub = await openApp(t)
@@ -229,7 +333,12 @@ await t.test('events that have waited for the log are refused when their token w
   body.push(`${line('a', 1)}\n`)
   await until(() => calls === 1)
   body.push(`\n${line('a', 2)}\n${line('a', 3)}\n`)
-  await hub.send({ method: 'POST', url: '/revocations', payload: { subject: 'u1', until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
+  await hub.send({
+    method: 'POST',
+    url: '/revocations',
+    payload: { subject: 'u1', until: soon() },
+    headers: { authorization: `Bearer ${token({ admin: true })}` },
+  })
   release()
   body.push(null)
   t.match(isProblem(t, await answer, 401, 'revoked-token'), { line: 3, accepted: 1 })
@@ -240,14 +349,21 @@ await t.test('an upload without a line for its time ends with 408, and the line 
   const hub = await openApp(t, { uploadIdle: 300 })
   await listen(hub.app) // the timers alone do not keep the process
   const table: [sent: string, line: number, accepted: number][] = [
-    ['', 1, 0], ['{"topic":"a"', 1, 0], [`${line('a', 1)}\n`, 2, 1], [`${line('a', 1)}\n\n${line('a', 2)}\n`, 4, 2], [`${line('a', 1)}\n${line('a', 2)}`, 2, 1], ['\n\n', 3, 0],
+    ['', 1, 0],
+    ['{"topic":"a"', 1, 0],
+    [`${line('a', 1)}\n`, 2, 1],
+    [`${line('a', 1)}\n\n${line('a', 2)}\n`, 4, 2],
+    [`${line('a', 1)}\n${line('a', 2)}`, 2, 1],
+    ['\n\n', 3, 0],
   ]
-  await Promise.all(table.map(async ([sent, at, accepted]) => {
-    const body = pipe()
-    if (sent !== '') body.push(sent)
-    const problem = isProblem(t, await post(hub, body), 408, 'request-timeout', JSON.stringify(sent))
-    t.match(problem, { line: at, accepted }, JSON.stringify(sent))
-  }))
+  await Promise.all(
+    table.map(async ([sent, at, accepted]) => {
+      const body = pipe()
+      if (sent !== '') body.push(sent)
+      const problem = isProblem(t, await post(hub, body), 408, 'request-timeout', JSON.stringify(sent))
+      t.match(problem, { line: at, accepted }, JSON.stringify(sent))
+    }),
+  )
 })
 
 await t.test('a blank line keeps an upload alive, part of a line does not', async (t) => {
@@ -273,7 +389,12 @@ await t.test('blank lines do not keep an upload open beyond its token', async (t
   const answer = post(hub, body, { authorization: `Bearer ${token({ sub: 'u1', publish: ['a'] })}` })
   const timer = setInterval(() => body.push('\n'), 20)
   t.teardown(() => clearInterval(timer))
-  await hub.send({ method: 'POST', url: '/revocations', payload: { subject: 'u1', until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
+  await hub.send({
+    method: 'POST',
+    url: '/revocations',
+    payload: { subject: 'u1', until: soon() },
+    headers: { authorization: `Bearer ${token({ admin: true })}` },
+  })
   isProblem(t, await answer, 401, 'revoked-token')
 })
 
@@ -281,32 +402,60 @@ await t.test('an upload that sends nothing ends with its token, also in the mids
   const hub = await openApp(t)
   await listen(hub.app) // the timers alone do not keep the process
   const table: [what: string, sent: string, line: number, accepted: number][] = [
-    ['nothing', '', 1, 0], ['part of a line', '{"topic":"a"', 1, 0], ['a line', `${line('a', 1)}\n`, 2, 1], ['a line and a part', `${line('a', 1)}\n\n{"topic`, 3, 1],
+    ['nothing', '', 1, 0],
+    ['part of a line', '{"topic":"a"', 1, 0],
+    ['a line', `${line('a', 1)}\n`, 2, 1],
+    ['a line and a part', `${line('a', 1)}\n\n{"topic`, 3, 1],
   ]
-  const uploads = table.flatMap(([what, sent, at, accepted], n) => (['expired-token', 'revoked-token'] as const).map((code) => {
-    const claims = code === 'expired-token' ? { exp: (Date.now() + 2_000) / 1_000 } : {}
-    const body = pipe()
-    if (sent !== '') body.push(sent)
-    const answer = post(hub, body, { authorization: `Bearer ${token({ sub: `${code}-${n}`, publish: ['a'], ...claims })}` })
-    return { what, at, accepted, code, answer, sub: `${code}-${n}` }
-  }))
+  const uploads = table.flatMap(([what, sent, at, accepted], n) =>
+    (['expired-token', 'revoked-token'] as const).map((code) => {
+      const claims = code === 'expired-token' ? { exp: (Date.now() + 2_000) / 1_000 } : {}
+      const body = pipe()
+      if (sent !== '') body.push(sent)
+      const answer = post(hub, body, {
+        authorization: `Bearer ${token({ sub: `${code}-${n}`, publish: ['a'], ...claims })}`,
+      })
+      return { what, at, accepted, code, answer, sub: `${code}-${n}` }
+    }),
+  )
   await until(() => hub.app.fanfareHub.head === 4)
   for (const { code, sub } of uploads) {
-    if (code === 'revoked-token') await hub.send({ method: 'POST', url: '/revocations', payload: { subject: sub, until: soon() }, headers: { authorization: `Bearer ${token({ admin: true })}` } })
+    if (code === 'revoked-token')
+      await hub.send({
+        method: 'POST',
+        url: '/revocations',
+        payload: { subject: sub, until: soon() },
+        headers: { authorization: `Bearer ${token({ admin: true })}` },
+      })
   }
-  for (const { what, at, accepted, code, answer } of uploads) t.match(isProblem(t, await answer, 401, code, `${code}: ${what}`), { line: at, accepted }, what)
+  for (const { what, at, accepted, code, answer } of uploads)
+    t.match(isProblem(t, await answer, 401, code, `${code}: ${what}`), { line: at, accepted }, what)
 })
 
 await t.test('the type may be application/ndjson, and every line may begin with a byte order mark', async (t) => {
   const hub = await openApp(t)
-  t.match((await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })).json(), { accepted: 2 })
+  t.match(
+    (
+      await post(hub, `\ufeff${line('a', 1)}\n${line('a', 2)}`, { 'content-type': 'application/ndjson; charset=utf-8' })
+    ).json(),
+    { accepted: 2 },
+  )
   t.match((await post(hub, `\ufeff\n${line('a', 3)}`)).json(), { accepted: 1 })
-  t.match((await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}\n\ufeff\r\n\ufeff${line('a', 6)}\n`)).json(), { accepted: 3 }, 'as in files that were joined')
+  t.match(
+    (await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}\n\ufeff\r\n\ufeff${line('a', 6)}\n`)).json(),
+    { accepted: 3 },
+    'as in files that were joined',
+  )
   isProblem(t, await post(hub, `\ufeff\ufeff${line('a', 7)}`), 400, 'invalid-json', 'one, not two')
   isProblem(t, await post(hub, `{\ufeff"topic":"a","data":8}`), 400, 'invalid-json', 'and at the start alone')
   t.strictSame(await stored(hub), [1, 2, 3, 4, 5, 6])
   isProblem(t, await post(hub, line('a', 1), { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type')
-  isProblem(t, await post(hub, line('a', 1), { 'content-type': 'application/ndjson; charset=utf-16' }), 415, 'unsupported-media-type')
+  isProblem(
+    t,
+    await post(hub, line('a', 1), { 'content-type': 'application/ndjson; charset=utf-16' }),
+    415,
+    'unsupported-media-type',
+  )
 })
 
 await t.test('an upload that a drain meets is answered, and closes its connection', async (t) => {
@@ -314,7 +463,12 @@ await t.test('an upload that a drain meets is answered, and closes its connectio
   const origin = await listen(app)
   const agent = new http.Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
-  const upload = () => http.request(`${origin}/events`, { method: 'POST', agent, headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` } })
+  const upload = () =>
+    http.request(`${origin}/events`, {
+      method: 'POST',
+      agent,
+      headers: { ...NDJSON, authorization: `Bearer ${anyTopic()}` },
+    })
   for (const expected of ['keep-alive', 'close']) {
     const sending = upload()
     sending.write(`${line('a', 1)}\n`)

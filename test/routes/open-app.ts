@@ -10,13 +10,21 @@ import { anyTopic, SECRET } from '../helper/token.js'
 
 export interface OpenApp {
   app: FastifyInstance
-  /** Sends a request with a token for everything, unless it has an `authorization` of its own; `null` there: without one. */
-  send: (options: Omit<InjectOptions, 'headers'> & { headers?: Record<string, string | null> }) => Promise<LightMyRequestResponse>
+  /**
+   * Sends a request with a token for everything, unless it has an `authorization` of its own; `null` there: without
+   * one.
+   */
+  send: (
+    options: Omit<InjectOptions, 'headers'> & { headers?: Record<string, string | null> },
+  ) => Promise<LightMyRequestResponse>
   /** A subscriber without a socket. */
   subscribe: (...patterns: string[]) => Promise<FakeSink>
 }
 
-/** The application on a memory log, with the secret of the tests' tokens and no tolerance for clocks; closed when the test is over. */
+/**
+ * The application on a memory log, with the secret of the tests' tokens and no tolerance for clocks; closed when the
+ * test is over.
+ */
 export async function openApp(t: Test, settings: AppSettings = {}): Promise<OpenApp> {
   const key = settings.jwtPublicKey === undefined && settings.jwksUrl === undefined ? { jwtSecret: SECRET } : {}
   const app = await buildApp({ log: 'memory', ...key, clockTolerance: 0, nativeSockets: NATIVE_SOCKETS, ...settings })
@@ -29,13 +37,24 @@ export async function openApp(t: Test, settings: AppSettings = {}): Promise<Open
     app,
     send: ({ headers = {}, ...options }) => {
       const all: Record<string, string | null> = { authorization: bearer, ...headers }
-      return app.inject({ ...options, headers: Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== null)) })
+      return app.inject({
+        ...options,
+        headers: Object.fromEntries(
+          Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== null),
+        ),
+      })
     },
     subscribe: async (...patterns) => {
       const sink = new FakeSink()
       const selection = new Selection(patterns)
       const start = await app.fanfareHub.locate(selection, {})
-      app.fanfareHub.subscribe({ info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody }, selection, format: 'raw', start, sink })
+      app.fanfareHub.subscribe({
+        info: { id: `c${++ids}`, address: '127.0.0.1', principal: anybody },
+        selection,
+        format: 'raw',
+        start,
+        sink,
+      })
       return sink
     },
   }
@@ -59,10 +78,24 @@ interface ProblemBody {
 }
 
 /** Checks that an answer is problem details (RFC 9457) with this status and code, and returns them. */
-export function isProblem(t: Test, response: LightMyRequestResponse, status: number, code: string, what = code): ProblemBody {
-  t.equal(`${response.statusCode} ${String(response.headers['content-type'])}`, `${status} application/problem+json`, what)
+export function isProblem(
+  t: Test,
+  response: LightMyRequestResponse,
+  status: number,
+  code: string,
+  what = code,
+): ProblemBody {
+  t.equal(
+    `${response.statusCode} ${String(response.headers['content-type'])}`,
+    `${status} application/problem+json`,
+    what,
+  )
   const body = response.json<ProblemBody>()
-  t.match(body, { type: /\/errors\/[a-z-]+$/, title: /./, status, detail: /./, code, requestId: /./ }, `${what}: ${body.detail}`)
+  t.match(
+    body,
+    { type: /\/errors\/[a-z-]+$/, title: /./, status, detail: /./, code, requestId: /./ },
+    `${what}: ${body.detail}`,
+  )
   t.ok(body.type.endsWith(`/errors/${code}`))
   for (const error of body.errors ?? []) t.match(error, { path: String, message: /./ })
   return body

@@ -15,15 +15,26 @@ interface ScanResult {
 }
 
 function revoke({ send }: OpenApp, payload: object | string, authorization: string | null = admin) {
-  return send({ method: 'POST', url: '/revocations', headers: { authorization, 'content-type': 'application/json' }, payload })
+  return send({
+    method: 'POST',
+    url: '/revocations',
+    headers: { authorization, 'content-type': 'application/json' },
+    payload,
+  })
 }
 
 async function list({ send }: OpenApp): Promise<ScanResult[]> {
-  return (await send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{ revocations: ScanResult[] }>().revocations
+  return (await send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{
+    revocations: ScanResult[]
+  }>().revocations
 }
 
 function ask({ send }: OpenApp, bearer: string) {
-  return send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json', authorization: `Bearer ${bearer}` } })
+  return send({
+    method: 'GET',
+    url: '/topics/a/events',
+    headers: { accept: 'application/json', authorization: `Bearer ${bearer}` },
+  })
 }
 
 async function isRevoked(t: Test, hub: OpenApp, bearer: string, what: string): Promise<void> {
@@ -45,15 +56,27 @@ await t.test('all tokens of a subject are refused, also those that are known', a
   t.equal((await ask(hub, token({ sub: 'u2', subscribe: ['a'] }))).statusCode, 200, 'not those of another')
   t.equal((await ask(hub, token({ subscribe: ['a'] }))).statusCode, 200, 'nor those of nobody')
   t.strictSame(await list(hub), [{ id, ...rest }])
-  t.equal((await hub.send({ method: 'DELETE', url: `/revocations/${id}`, headers: { authorization: admin } })).statusCode, 204)
+  t.equal(
+    (await hub.send({ method: 'DELETE', url: `/revocations/${id}`, headers: { authorization: admin } })).statusCode,
+    204,
+  )
   t.equal((await ask(hub, bearer)).statusCode, 200, 'after it has been lifted')
   t.strictSame(await list(hub), [])
-  isProblem(t, await hub.send({ method: 'DELETE', url: `/revocations/${id}`, headers: { authorization: admin } }), 404, 'not-found')
+  isProblem(
+    t,
+    await hub.send({ method: 'DELETE', url: `/revocations/${id}`, headers: { authorization: admin } }),
+    404,
+    'not-found',
+  )
 })
 
 await t.test('or one token', async (t) => {
   const hub = await openApp(t)
-  t.match((await revoke(hub, { jti: 'j1', until: '2999-01-01t00:00:00+02:00' })).json<ScanResult>(), { jti: 'j1', until: '2998-12-31T22:00:00.000Z', subject: undefined })
+  t.match((await revoke(hub, { jti: 'j1', until: '2999-01-01t00:00:00+02:00' })).json<ScanResult>(), {
+    jti: 'j1',
+    until: '2998-12-31T22:00:00.000Z',
+    subject: undefined,
+  })
   await isRevoked(t, hub, token({ sub: 'u1', jti: 'j1', subscribe: ['a'] }), 'the one')
   t.equal((await ask(hub, token({ sub: 'u1', jti: 'j2', subscribe: ['a'] }))).statusCode, 200)
 })
@@ -62,8 +85,13 @@ await t.test('its streams end at once, and its tickets open none', async (t) => 
   const hub = await openApp(t)
   const url = await listen(hub.app)
   const bearer = token({ sub: 'u1', subscribe: ['a'] })
-  const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${bearer}` } })).json<{ ticket: string }>()
-  const streams = await Promise.all([openStream(t, `${url}/topics/a/events`, { token: bearer }), openStream(t, `${url}/topics/a/events?ticket=${ticket}`)])
+  const { ticket } = (
+    await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${bearer}` } })
+  ).json<{ ticket: string }>()
+  const streams = await Promise.all([
+    openStream(t, `${url}/topics/a/events`, { token: bearer }),
+    openStream(t, `${url}/topics/a/events?ticket=${ticket}`),
+  ])
   const other = await openStream(t, `${url}/topics/a/events`, { token: token({ sub: 'u2', subscribe: ['a'] }) })
   await Promise.all([...streams, other].map((stream) => stream.told('open')))
   t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
@@ -71,7 +99,16 @@ await t.test('its streams end at once, and its tickets open none', async (t) => 
   for (const stream of streams) t.strictSame(await stream.told('close'), { reason: 'revoked' })
   await hub.app.fanfareHub.publish('a', { data: 1 })
   await other.count(1)
-  isProblem(t, await hub.send({ method: 'GET', url: `/topics/a/events?ticket=${ticket}`, headers: { authorization: null, accept: 'text/event-stream' } }), 401, 'revoked-token')
+  isProblem(
+    t,
+    await hub.send({
+      method: 'GET',
+      url: `/topics/a/events?ticket=${ticket}`,
+      headers: { authorization: null, accept: 'text/event-stream' },
+    }),
+    401,
+    'revoked-token',
+  )
 })
 
 await t.test('a stream that is being opened meanwhile does not slip through', async (t) => {
@@ -85,7 +122,11 @@ await t.test('a stream that is being opened meanwhile does not slip through', as
     return locate(...args)
   }
   const held = once(events, 'held')
-  const opening = hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${token({ sub: 'u1', subscribe: ['a'] })}`, accept: 'text/event-stream' } })
+  const opening = hub.send({
+    method: 'GET',
+    url: '/topics/a/events',
+    headers: { authorization: `Bearer ${token({ sub: 'u1', subscribe: ['a'] })}`, accept: 'text/event-stream' },
+  })
   await held
   t.equal((await revoke(hub, { subject: 'u1', until })).statusCode, 201)
   events.emit('release')
@@ -107,20 +148,66 @@ await t.test('it survives a restart', async (t) => {
 await t.test('what cannot be revoked', async (t) => {
   const hub = await openApp(t)
   for (const body of [
-    {}, { until }, { subject: 'u1' }, { subject: 'u1', jti: 'j1', until }, { subject: '', until }, { jti: '', until }, { subject: 7, until }, { subject: 'x'.repeat(257), until }, { subject: 'u1', until, more: 1 },
-    { subject: 'u1', until: '2000-01-01T00:00:00Z' }, { subject: 'u1', until: 'tomorrow' }, { subject: 'u1', until: '2999-01-01' }, { subject: 'u1', until: '2999-01-01T00:00:00' }, { subject: 'u1', until: '2999-02-30T00:00:00Z' },
-    { subject: 'u1', until: '2016-12-31T23:59:60Z' }, { subject: 'u1', until: 4_000_000_000 }, { subject: 'u1', until: null }, [], '"text"', 'null',
-  ]) isProblem(t, await revoke(hub, body), 400, 'invalid-request', JSON.stringify(body).slice(0, 60))
-  isProblem(t, await hub.send({ method: 'POST', url: '/revocations', headers: { authorization: admin } }), 400, 'invalid-request', 'no body')
+    {},
+    { until },
+    { subject: 'u1' },
+    { subject: 'u1', jti: 'j1', until },
+    { subject: '', until },
+    { jti: '', until },
+    { subject: 7, until },
+    { subject: 'x'.repeat(257), until },
+    { subject: 'u1', until, more: 1 },
+    { subject: 'u1', until: '2000-01-01T00:00:00Z' },
+    { subject: 'u1', until: 'tomorrow' },
+    { subject: 'u1', until: '2999-01-01' },
+    { subject: 'u1', until: '2999-01-01T00:00:00' },
+    { subject: 'u1', until: '2999-02-30T00:00:00Z' },
+    { subject: 'u1', until: '2016-12-31T23:59:60Z' },
+    { subject: 'u1', until: 4_000_000_000 },
+    { subject: 'u1', until: null },
+    [],
+    '"text"',
+    'null',
+  ])
+    isProblem(t, await revoke(hub, body), 400, 'invalid-request', JSON.stringify(body).slice(0, 60))
+  isProblem(
+    t,
+    await hub.send({ method: 'POST', url: '/revocations', headers: { authorization: admin } }),
+    400,
+    'invalid-request',
+    'no body',
+  )
   t.strictSame(await list(hub), [])
 })
 
 await t.test('only admins may', async (t) => {
   const hub = await openApp(t)
-  for (const [method, url] of [['POST', '/revocations'], ['GET', '/revocations'], ['DELETE', '/revocations/x']] as const) {
-    const send = (authorization: string | null) => hub.send({ method, url, headers: { authorization }, ...(method === 'POST' ? { payload: { subject: 'u1', until } } : {}) })
-    t.match(isProblem(t, await send(`Bearer ${token({ sub: 'u1', subscribe: ['**'], publish: ['**'] })}`), 403, 'not-granted', `${method}: no admin`).detail, /"admin": true.*header "Authorization"/)
-    t.match(isProblem(t, await send(null), 401, 'missing-token', `${method}: nobody`).detail, /looked for in .*Authorization.*ticket.*fanfare_token/)
+  for (const [method, url] of [
+    ['POST', '/revocations'],
+    ['GET', '/revocations'],
+    ['DELETE', '/revocations/x'],
+  ] as const) {
+    const send = (authorization: string | null) =>
+      hub.send({
+        method,
+        url,
+        headers: { authorization },
+        ...(method === 'POST' ? { payload: { subject: 'u1', until } } : {}),
+      })
+    t.match(
+      isProblem(
+        t,
+        await send(`Bearer ${token({ sub: 'u1', subscribe: ['**'], publish: ['**'] })}`),
+        403,
+        'not-granted',
+        `${method}: no admin`,
+      ).detail,
+      /"admin": true.*header "Authorization"/,
+    )
+    t.match(
+      isProblem(t, await send(null), 401, 'missing-token', `${method}: nobody`).detail,
+      /looked for in .*Authorization.*ticket.*fanfare_token/,
+    )
   }
   t.strictSame(await list(hub), [])
 })

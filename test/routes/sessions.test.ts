@@ -13,7 +13,12 @@ function login({ send }: OpenApp, bearer: string, headers: Record<string, string
   return send({ method: 'POST', url: '/sessions', headers: { authorization: `Bearer ${bearer}`, ...headers } })
 }
 
-async function cookieOf(t: Test, hub: OpenApp, bearer: string, headers: Record<string, string> = {}): Promise<SetCookie> {
+async function cookieOf(
+  t: Test,
+  hub: OpenApp,
+  bearer: string,
+  headers: Record<string, string> = {},
+): Promise<SetCookie> {
   const response = await login(hub, bearer, headers)
   t.equal(response.statusCode, 204)
   t.equal(response.body, '')
@@ -21,14 +26,34 @@ async function cookieOf(t: Test, hub: OpenApp, bearer: string, headers: Record<s
 }
 
 /** Sends a request with the token as a cookie and in no other way. */
-function withCookie({ send }: OpenApp, method: 'GET' | 'HEAD' | 'POST' | 'DELETE', url: string, bearer = token(grants), headers: Record<string, string> = {}) {
-  return send({ method, url, ...(method === 'POST' ? { payload: { data: 1 } } : {}), headers: { authorization: null, accept: 'application/json', cookie: `theme=dark; fanfare_token=${bearer}`, ...headers } })
+function withCookie(
+  { send }: OpenApp,
+  method: 'GET' | 'HEAD' | 'POST' | 'DELETE',
+  url: string,
+  bearer = token(grants),
+  headers: Record<string, string> = {},
+) {
+  return send({
+    method,
+    url,
+    ...(method === 'POST' ? { payload: { data: 1 } } : {}),
+    headers: {
+      authorization: null,
+      accept: 'application/json',
+      cookie: `theme=dark; fanfare_token=${bearer}`,
+      ...headers,
+    },
+  })
 }
 
 await t.test('a session is the token in a cookie that no script reads', async (t) => {
   const hub = await openApp(t)
   const bearer = token(grants)
-  t.strictSame({ ...await cookieOf(t, hub, bearer) }, { name: 'fanfare_token', value: bearer, path: '/', httpOnly: true, sameSite: 'lax' }, 'it ends with the browser when the token does not')
+  t.strictSame(
+    { ...(await cookieOf(t, hub, bearer)) },
+    { name: 'fanfare_token', value: bearer, path: '/', httpOnly: true, sameSite: 'lax' },
+    'it ends with the browser when the token does not',
+  )
 })
 
 await t.test('it ends with the token', async (t) => {
@@ -49,14 +74,23 @@ await t.test('TLS', async (t) => {
     [{ trustProxy: true, corsOrigins: [ORIGIN] }, {}, { secure: undefined, sameSite: 'lax' }],
     [{ corsOrigins: [ORIGIN] }, tls, { secure: undefined, sameSite: 'lax' }],
   ]
-  for (const [settings, headers, expected] of table) t.match(await cookieOf(t, await openApp(t, settings), token(grants), headers), expected, JSON.stringify([settings, headers]))
+  for (const [settings, headers, expected] of table)
+    t.match(
+      await cookieOf(t, await openApp(t, settings), token(grants), headers),
+      expected,
+      JSON.stringify([settings, headers]),
+    )
 })
 
 await t.test('below the prefix of another application', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/realtime', jwtSecret: SECRET, log: 'memory' })
-  const { statusCode, headers } = await app.inject({ method: 'POST', url: '/realtime/sessions', headers: { authorization: `Bearer ${token(grants)}` } })
+  const { statusCode, headers } = await app.inject({
+    method: 'POST',
+    url: '/realtime/sessions',
+    headers: { authorization: `Bearer ${token(grants)}` },
+  })
   t.equal(statusCode, 204)
   t.equal(parseSetCookie(String(headers['set-cookie'])).path, '/realtime')
 })
@@ -69,11 +103,23 @@ await t.test('what begins no session', async (t) => {
     return response
   }
   isProblem(t, await none({}), 401, 'missing-token', 'no token')
-  isProblem(t, await none({ cookie: `fanfare_token=${token(grants)}`, origin: ORIGIN }), 401, 'missing-token', 'a cookie')
+  isProblem(
+    t,
+    await none({ cookie: `fanfare_token=${token(grants)}`, origin: ORIGIN }),
+    401,
+    'missing-token',
+    'a cookie',
+  )
   isProblem(t, await none({}, `/sessions?token=${token(grants)}`), 401, 'missing-token', 'a token in the query')
   isProblem(t, await none({ authorization: `Bearer ${token({ exp: 1 })}` }), 401, 'expired-token')
   t.equal((await login(hub, token({ info: 'x'.repeat(2_000) }))).statusCode, 204)
-  const { detail } = isProblem(t, await login(hub, token({ info: 'x'.repeat(3_000) })), 400, 'invalid-request', 'a token that is larger than a cookie')
+  const { detail } = isProblem(
+    t,
+    await login(hub, token({ info: 'x'.repeat(3_000) })),
+    400,
+    'invalid-request',
+    'a token that is larger than a cookie',
+  )
   t.match(detail, /too large for a cookie/)
 })
 
@@ -85,23 +131,62 @@ await t.test('it reads', async (t) => {
   t.match(detail, /the cookie "fanfare_token"/)
   isProblem(t, await withCookie(hub, 'GET', '/topics/a/events', token({ ...grants, exp: 1 })), 401, 'expired-token')
   isProblem(t, await withCookie(hub, 'GET', '/topics/a/events', ''), 401, 'missing-token', 'an empty one is none')
-  const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, { headers: { cookie: `fanfare_token=${token(grants)}` } })
+  const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, {
+    headers: { cookie: `fanfare_token=${token(grants)}` },
+  })
   t.equal(stream.status, 200)
 })
 
 await t.test('a token in the header comes first', async (t) => {
   const hub = await openApp(t)
-  t.equal((await hub.send({ method: 'GET', url: '/topics/b/events', headers: { accept: 'application/json', cookie: `fanfare_token=${token(grants)}` } })).statusCode, 200)
-  t.equal((await hub.send({ method: 'POST', url: '/topics/b/events', payload: { data: 1 }, headers: { origin: 'https://evil.example', cookie: `fanfare_token=${token(grants)}` } })).statusCode, 201, 'and no page sends that without being allowed to')
+  t.equal(
+    (
+      await hub.send({
+        method: 'GET',
+        url: '/topics/b/events',
+        headers: { accept: 'application/json', cookie: `fanfare_token=${token(grants)}` },
+      })
+    ).statusCode,
+    200,
+  )
+  t.equal(
+    (
+      await hub.send({
+        method: 'POST',
+        url: '/topics/b/events',
+        payload: { data: 1 },
+        headers: { origin: 'https://evil.example', cookie: `fanfare_token=${token(grants)}` },
+      })
+    ).statusCode,
+    201,
+    'and no page sends that without being allowed to',
+  )
 })
 
 await t.test('it changes nothing for a page of an origin that is not allowed', async (t) => {
-  const publish = (hub: OpenApp, headers: Record<string, string>) => withCookie(hub, 'POST', '/topics/a/events', token(grants), headers)
+  const publish = (hub: OpenApp, headers: Record<string, string>) =>
+    withCookie(hub, 'POST', '/topics/a/events', token(grants), headers)
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
-  for (const headers of [{ origin: ORIGIN }, { origin: 'http://localhost' }, { origin: 'http://hub.example.com:8080', host: 'hub.example.com:8080' }, { origin: 'http://hub.example.com', host: 'hub.example.com:80' }]) {
+  for (const headers of [
+    { origin: ORIGIN },
+    { origin: 'http://localhost' },
+    { origin: 'http://hub.example.com:8080', host: 'hub.example.com:8080' },
+    { origin: 'http://hub.example.com', host: 'hub.example.com:80' },
+  ]) {
     t.equal((await publish(hub, headers)).statusCode, 201, JSON.stringify(headers))
   }
-  for (const origin of ['https://evil.example', `${ORIGIN}.evil.example`, `${ORIGIN}:8443`, `${ORIGIN}/`, 'http://app.example.com', 'https://localhost', 'http://localhost:81', 'null', '*', '']) {
+  for (const origin of [
+    'https://evil.example',
+    `${ORIGIN}.evil.example`,
+    `${ORIGIN}:8443`,
+    `${ORIGIN}/`,
+    'http://app.example.com',
+    'https://localhost',
+    'http://localhost:81',
+    'null',
+    '*',
+    '',
+  ]) {
     const { detail } = isProblem(t, await publish(hub, { origin }), 403, 'foreign-origin', origin)
     t.match(detail, /FANFARE_CORS_ORIGINS/)
   }
@@ -111,7 +196,17 @@ await t.test('it changes nothing for a page of an origin that is not allowed', a
   isProblem(t, await publish(anywhere, { origin: ORIGIN }), 403, 'foreign-origin', '* is no origin')
   isProblem(t, await publish(anywhere, { origin: '*' }), 403, 'foreign-origin', 'nor is it one that is sent')
   const proxied = await openApp(t, { trustProxy: true })
-  t.equal((await publish(proxied, { origin: 'https://hub.example.com', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'hub.example.com' })).statusCode, 201, 'behind a proxy')
+  t.equal(
+    (
+      await publish(proxied, {
+        origin: 'https://hub.example.com',
+        'x-forwarded-proto': 'https',
+        'x-forwarded-host': 'hub.example.com',
+      })
+    ).statusCode,
+    201,
+    'behind a proxy',
+  )
 })
 
 await t.test('it makes and moves no named cursor for a page of an origin that is not allowed', async (t) => {
@@ -120,22 +215,43 @@ await t.test('it makes and moves no named cursor for a page of an origin that is
   const { epoch, cursors } = hub.app.fanfareHub
   const subject = grants.sub
   const read = (name: string, headers: Record<string, string>, method: 'GET' | 'HEAD' = 'GET') =>
-    withCookie(hub, method, `/topics/a/events?cursor=${name}&lastEventId=${epoch}-3`, token(grants), { accept: 'text/event-stream', ...headers })
+    withCookie(hub, method, `/topics/a/events?cursor=${name}&lastEventId=${epoch}-3`, token(grants), {
+      accept: 'text/event-stream',
+      ...headers,
+    })
   await cursors.acknowledge({ subject, name: 'box' }, 1)
-  const foreign: Record<string, string>[] = [{}, { origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'none' }, { origin: 'null', 'sec-fetch-site': 'cross-site' }]
+  const foreign: Record<string, string>[] = [
+    {},
+    { origin: 'https://evil.example' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'none' },
+    { origin: 'null', 'sec-fetch-site': 'cross-site' },
+  ]
   for (const headers of foreign) {
     for (const name of ['box', 'other']) {
-      const { detail } = isProblem(t, await read(name, headers), 403, 'foreign-origin', `${name} ${JSON.stringify(headers)}`)
+      const { detail } = isProblem(
+        t,
+        await read(name, headers),
+        403,
+        'foreign-origin',
+        `${name} ${JSON.stringify(headers)}`,
+      )
       t.match(detail, headers['origin'] === undefined ? /"Sec-Fetch-Site: same-origin"/ : /FANFARE_CORS_ORIGINS/)
     }
     t.equal((await read('box', headers, 'HEAD')).statusCode, 403)
   }
-  t.strictSame(cursors.list(subject).map(({ name, id }) => [name, id]), [['box', `${epoch}-1`]])
+  t.strictSame(
+    cursors.list(subject).map(({ name, id }) => [name, id]),
+    [['box', `${epoch}-1`]],
+  )
 
   const url = await listen(hub.app)
   const own: Record<string, string>[] = [{ origin: ORIGIN }, { origin: url }, { 'sec-fetch-site': 'same-origin' }]
   for (const [n, headers] of own.entries()) {
-    const stream = await openStream(t, `${url}/topics/a/events?cursor=c${n}&lastEventId=${epoch}-3`, { headers: { cookie: `fanfare_token=${token(grants)}`, ...headers } })
+    const stream = await openStream(t, `${url}/topics/a/events?cursor=c${n}&lastEventId=${epoch}-3`, {
+      headers: { cookie: `fanfare_token=${token(grants)}`, ...headers },
+    })
     await stream.told('open')
     t.equal(cursors.get({ subject, name: `c${n}` })?.id, `${epoch}-3`, JSON.stringify(headers))
   }
@@ -148,7 +264,14 @@ await t.test('it ends', async (t) => {
   for (const bearer of [token(grants), token({ exp: 1 }), 'x']) {
     const response = await withCookie(hub, 'DELETE', '/sessions', bearer, { origin: ORIGIN })
     t.equal(response.statusCode, 204, 'whatever the token has become')
-    t.match(parseSetCookie(String(response.headers['set-cookie'])), { name: 'fanfare_token', value: '', path: '/', maxAge: 0, httpOnly: true, sameSite: 'lax' })
+    t.match(parseSetCookie(String(response.headers['set-cookie'])), {
+      name: 'fanfare_token',
+      value: '',
+      path: '/',
+      maxAge: 0,
+      httpOnly: true,
+      sameSite: 'lax',
+    })
   }
   for (const headers of [{}, { origin: 'https://evil.example' }] as Record<string, string>[]) {
     const response = await withCookie(hub, 'DELETE', '/sessions', token(grants), headers)

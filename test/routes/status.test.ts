@@ -2,18 +2,24 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { isProblem, openApp } from './open-app.js'
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
 
 await t.test('the status says how many streams and topics there are, since when, and which version', async (t) => {
   const { app, send, subscribe } = await openApp(t)
-  const first = (await send({ method: 'GET', url: '/status', headers: { authorization: null } }))
+  const first = await send({ method: 'GET', url: '/status', headers: { authorization: null } })
   t.equal(first.statusCode, 200)
   t.match(first.headers['content-type'], /^application\/json/)
   const { uptime, ...rest } = first.json<{ uptime: number }>()
   t.strictSame(rest, { status: 'ok', clients: 0, topics: 0, version })
   t.ok(uptime >= 0 && uptime < 60, 'in seconds')
   const sinks = [await subscribe('a'), await subscribe('**')]
-  await app.fanfareHub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 1 }, { topic: 'b', data: 1 }])
+  await app.fanfareHub.publishAll([
+    { topic: 'a', data: 1 },
+    { topic: 'b', data: 1 },
+    { topic: 'b', data: 1 },
+  ])
   t.match((await send({ method: 'GET', url: '/status' })).json(), { clients: 2, topics: 2 })
   for (const sink of sinks) sink.close()
   const last = (await send({ method: 'GET', url: '/status' })).json<{ uptime: number }>()

@@ -19,8 +19,15 @@ interface Opened {
   blocks: Block[]
 }
 
-/** The head of an answer, and what has come of its body when that is enough or the answer has ended; then it is closed. */
-async function open(app: FastifyInstance, url: string, headers: Record<string, string> = {}, enough: (text: string) => boolean = (text) => text.includes('\n\n')): Promise<Opened> {
+/**
+ * The head of an answer, and what has come of its body when that is enough or the answer has ended; then it is closed.
+ */
+async function open(
+  app: FastifyInstance,
+  url: string,
+  headers: Record<string, string> = {},
+  enough: (text: string) => boolean = (text) => text.includes('\n\n'),
+): Promise<Opened> {
   const origin = app.server.listening ? app.listeningOrigin : await listen(app)
   const request = http.get(`${origin}${url}`, { headers: { authorization: `Bearer ${anyTopic()}`, ...headers } })
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
@@ -39,7 +46,11 @@ await t.test('a stream has the headers that keep it a stream', async (t) => {
   const { statusCode, headers, blocks } = await open(app, URL)
   t.equal(statusCode, 200)
   t.match(headers, {
-    'content-type': /^text\/event-stream; charset=utf-8$/, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no', 'fanfare-connection': /^[\w-]{8,}$/, 'last-event-id': `${app.fanfareHub.epoch}-1`,
+    'content-type': /^text\/event-stream; charset=utf-8$/,
+    'cache-control': 'no-store, no-transform',
+    'x-accel-buffering': 'no',
+    'fanfare-connection': /^[\w-]{8,}$/,
+    'last-event-id': `${app.fanfareHub.epoch}-1`,
   })
   t.notOk('content-length' in headers)
   t.match(headers['vary'], /\baccept\b/i)
@@ -50,22 +61,53 @@ await t.test('a stream has the headers that keep it a stream', async (t) => {
 await t.test('what is accepted decides: an event stream, a page of history, or neither', async (t) => {
   const { app } = await openApp(t)
   const table: [accept: string | undefined, type: 'stream' | 'json' | 406][] = [
-    [undefined, 'stream'], ['*/*', 'stream'], ['text/event-stream', 'stream'], ['text/*', 'stream'], ['TEXT/EVENT-STREAM', 'stream'], ['text/event-stream, */*', 'stream'],
+    [undefined, 'stream'],
+    ['*/*', 'stream'],
+    ['text/event-stream', 'stream'],
+    ['text/*', 'stream'],
+    ['TEXT/EVENT-STREAM', 'stream'],
+    ['text/event-stream, */*', 'stream'],
     ['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'stream'],
-    ['application/json', 'json'], ['application/*', 'json'], ['application/json, text/plain, */*', 'json'], // the last is what axios sends
-    ['application/json;q=0.9, text/event-stream;q=0.1', 'json'], ['application/json;q=0.1, text/event-stream;q=0.9', 'stream'], ['application/json;q=0.5, */*;q=0.1', 'json'], ['text/event-stream;q=0, */*', 'json'],
-    ['text/event-stream;q=0, application/json', 'json'], ['application/json;q=0, */*', 'stream'], ['text/html, application/json', 'json'],
-    ['text/event-stream; charset=utf-8', 'stream'], ['text/event-stream;charset="UTF-8"', 'stream'], ['application/json; charset=utf-8', 'json'],
-    ['text/html', 406], ['text/plain', 406], ['image/*', 406], ['application/xml, text/html;q=0.9', 406], ['text/event-stream;q=0', 406], ['application/cloudevents+json', 406],
+    ['application/json', 'json'],
+    ['application/*', 'json'],
+    ['application/json, text/plain, */*', 'json'], // the last is what axios sends
+    ['application/json;q=0.9, text/event-stream;q=0.1', 'json'],
+    ['application/json;q=0.1, text/event-stream;q=0.9', 'stream'],
+    ['application/json;q=0.5, */*;q=0.1', 'json'],
+    ['text/event-stream;q=0, */*', 'json'],
+    ['text/event-stream;q=0, application/json', 'json'],
+    ['application/json;q=0, */*', 'stream'],
+    ['text/html, application/json', 'json'],
+    ['text/event-stream; charset=utf-8', 'stream'],
+    ['text/event-stream;charset="UTF-8"', 'stream'],
+    ['application/json; charset=utf-8', 'json'],
+    ['text/html', 406],
+    ['text/plain', 406],
+    ['image/*', 406],
+    ['application/xml, text/html;q=0.9', 406],
+    ['text/event-stream;q=0', 406],
+    ['application/cloudevents+json', 406],
   ]
   for (const [accept, type] of table) {
     const headers = accept === undefined ? {} : { accept }
     const { statusCode, headers: answered } = await open(app, URL, headers, (text) => text.includes('\n\n'))
-    const got = statusCode === 406 ? 406 : String(answered['content-type']).startsWith('text/event-stream') ? 'stream' : String(answered['content-type']).startsWith('application/json') ? 'json' : answered['content-type']
+    const got =
+      statusCode === 406
+        ? 406
+        : String(answered['content-type']).startsWith('text/event-stream')
+          ? 'stream'
+          : String(answered['content-type']).startsWith('application/json')
+            ? 'json'
+            : answered['content-type']
     t.equal(got, type, String(accept))
     t.match(answered['vary'], /\baccept\b/i)
   }
-  isProblem(t, await app.inject({ url: URL, headers: { accept: 'text/html', authorization: `Bearer ${anyTopic()}` } }), 406, 'not-acceptable')
+  isProblem(
+    t,
+    await app.inject({ url: URL, headers: { accept: 'text/html', authorization: `Bearer ${anyTopic()}` } }),
+    406,
+    'not-acceptable',
+  )
 })
 
 await t.test('where it begins: last event id by header or query, replay, or now', async (t) => {
@@ -73,7 +115,12 @@ await t.test('where it begins: last event id by header or query, replay, or now'
   for (const data of [1, 2, 3, 4]) await app.fanfareHub.publish('a', { data })
   const cursor = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
   const read = async (query: string, headers: Record<string, string> = {}) => {
-    const { headers: answered, blocks } = await open(app, `/topics/a/events?${query}`, headers, (text) => text.includes('fanfare.live') && text.endsWith('\n\n'))
+    const { headers: answered, blocks } = await open(
+      app,
+      `/topics/a/events?${query}`,
+      headers,
+      (text) => text.includes('fanfare.live') && text.endsWith('\n\n'),
+    )
     t.equal(answered['last-event-id'], blocks[0]!.id, 'the header is the id of the first block')
     return blocks.flatMap(({ event }) => (event?.type === 'message' ? [Number(event.data)] : []))
   }
@@ -93,12 +140,27 @@ await t.test('where it begins: last event id by header or query, replay, or now'
 await t.test('a last event id that is of no use is no error, but a gap', async (t) => {
   const { app } = await openApp(t)
   await app.fanfareHub.publish('a', { data: 1 })
-  for (const [lastEventId, reason] of [['nonsense', 'invalid'], ['zzzzzzzz-1', 'epoch'], [`${app.fanfareHub.epoch}-99`, 'future']] as const) {
-    const { statusCode, headers, blocks } = await open(app, '/topics/a/events', { 'last-event-id': lastEventId }, (text) => text.includes('fanfare.live'))
+  for (const [lastEventId, reason] of [
+    ['nonsense', 'invalid'],
+    ['zzzzzzzz-1', 'epoch'],
+    [`${app.fanfareHub.epoch}-99`, 'future'],
+  ] as const) {
+    const { statusCode, headers, blocks } = await open(
+      app,
+      '/topics/a/events',
+      { 'last-event-id': lastEventId },
+      (text) => text.includes('fanfare.live'),
+    )
     t.equal(statusCode, 200)
     const own = reason === 'invalid' ? undefined : lastEventId
     t.equal(headers['last-event-id'], own, 'another cursor in the head would lie behind a gap that is not told yet')
-    t.strictSame(blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]), [['fanfare.open', own], ['fanfare.gap', `${app.fanfareHub.epoch}-0`]])
+    t.strictSame(
+      blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]),
+      [
+        ['fanfare.open', own],
+        ['fanfare.gap', `${app.fanfareHub.epoch}-0`],
+      ],
+    )
     const gap = blocks.find(({ event }) => event?.type === 'fanfare.gap')
     t.strictSame(JSON.parse(gap!.event!.data), { reason, after: lastEventId, oldest: `${app.fanfareHub.epoch}-1` })
   }
@@ -111,31 +173,68 @@ await t.test('several topics, patterns, types and CloudEvents', async (t) => {
   await app.fanfareHub.publish('c', { data: 3, type: 'y' })
   const read = async (url: string) => {
     const { blocks } = await open(app, url, {}, (text) => text.includes('fanfare.live'))
-    return blocks.filter(({ event }) => event && !event.type.startsWith('fanfare.')).map(({ event, extra }) => [event!.type, event!.data, extra['topic']])
+    return blocks
+      .filter(({ event }) => event && !event.type.startsWith('fanfare.'))
+      .map(({ event, extra }) => [event!.type, event!.data, extra['topic']])
   }
-  t.strictSame(await read('/events?topic=a&topic=b.*&replay=all'), [['x', '1', 'a'], ['message', '2', 'b.1']])
+  t.strictSame(await read('/events?topic=a&topic=b.*&replay=all'), [
+    ['x', '1', 'a'],
+    ['message', '2', 'b.1'],
+  ])
   t.strictSame(await read('/events?topic=a&replay=all'), [['x', '1', undefined]], 'one topic needs no name')
-  t.strictSame(await read('/topics/**/events?replay=all&type=x&type=y'), [['x', '1', 'a'], ['y', '3', 'c']])
+  t.strictSame(await read('/topics/**/events?replay=all&type=x&type=y'), [
+    ['x', '1', 'a'],
+    ['y', '3', 'c'],
+  ])
   const [[, data] = []] = await read('/topics/a/events?replay=all&format=cloudevents')
-  t.match(JSON.parse(data!), { specversion: '1.0', id: `${app.fanfareHub.epoch}-1`, source: '/topics/a', type: 'x', subject: 'a', data: 1 })
+  t.match(JSON.parse(data!), {
+    specversion: '1.0',
+    id: `${app.fanfareHub.epoch}-1`,
+    source: '/topics/a',
+    type: 'x',
+    subject: 'a',
+    data: 1,
+  })
 })
 
 await t.test('what is refused', async (t) => {
   const { app, send } = await openApp(t)
-  const get = (url: string, headers: Record<string, string | null> = {}) => send({ method: 'GET', url, headers: { accept: 'text/event-stream', ...headers } })
-  for (const query of ['replay=1001', 'replay=-1', 'replay=x', 'replay=', 'format=xml', 'format=', 'replay=1&replay=2', 'cursor=', 'cursor=a.b', `cursor=${'x'.repeat(65)}`]) {
+  const get = (url: string, headers: Record<string, string | null> = {}) =>
+    send({ method: 'GET', url, headers: { accept: 'text/event-stream', ...headers } })
+  for (const query of [
+    'replay=1001',
+    'replay=-1',
+    'replay=x',
+    'replay=',
+    'format=xml',
+    'format=',
+    'replay=1&replay=2',
+    'cursor=',
+    'cursor=a.b',
+    `cursor=${'x'.repeat(65)}`,
+  ]) {
     isProblem(t, await get(`${URL}?${query}`), 400, 'invalid-request', query)
   }
-  for (const pattern of ['a..b', '**.a', 'a%20b', '%C3%A9', 'x'.repeat(65), 'a%0D%0Ab']) isProblem(t, await get(`/topics/${pattern}/events`), 400, 'invalid-pattern', pattern)
+  for (const pattern of ['a..b', '**.a', 'a%20b', '%C3%A9', 'x'.repeat(65), 'a%0D%0Ab'])
+    isProblem(t, await get(`/topics/${pattern}/events`), 400, 'invalid-pattern', pattern)
   isProblem(t, await get('/events'), 400, 'invalid-request', 'no topic')
   isProblem(t, await get('/events?topic='), 400, 'invalid-pattern')
-  isProblem(t, await get(`/events?${Array.from({ length: 101 }, (_, n) => `topic=t${n}`).join('&')}`), 400, 'invalid-request', '101 topics')
+  isProblem(
+    t,
+    await get(`/events?${Array.from({ length: 101 }, (_, n) => `topic=t${n}`).join('&')}`),
+    400,
+    'invalid-request',
+    '101 topics',
+  )
   const unauthorized = await get(URL, { authorization: null })
   isProblem(t, unauthorized, 401, 'missing-token')
   t.match(unauthorized.headers['www-authenticate'], /^Bearer\b/)
   const narrow = { authorization: `Bearer ${token({ sub: 'u1', subscribe: ['orders.*', 'users.{sub}.**'] })}` }
   t.match(isProblem(t, await get('/topics/orders.**/events', narrow), 403, 'not-granted').detail, /"orders\.\*\*"/)
-  t.match(isProblem(t, await get('/events?topic=orders.1&topic=users.u2.x', narrow), 403, 'not-granted').detail, /"users\.u2\.x"/)
+  t.match(
+    isProblem(t, await get('/events?topic=orders.1&topic=users.u2.x', narrow), 403, 'not-granted').detail,
+    /"users\.u2\.x"/,
+  )
   isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', "the hub's own topics")
   t.equal(app.fanfareHub.connections.size, 0)
 })
@@ -144,7 +243,9 @@ await t.test('whoever may, may', async (t) => {
   const { app } = await openApp(t, { anonymousSubscribe: ['public.*'] })
   const as = (grants: Parameters<typeof token>[0]) => ({ authorization: `Bearer ${token(grants)}` })
   for (const [url, headers] of [
-    ['/topics/orders.*/events', as({ subscribe: ['orders.*'] })], ['/topics/users.u1.x/events', as({ sub: 'u1', subscribe: ['users.{sub}.**'] })], ['/topics/public.1/events', as({})],
+    ['/topics/orders.*/events', as({ subscribe: ['orders.*'] })],
+    ['/topics/users.u1.x/events', as({ sub: 'u1', subscribe: ['users.{sub}.**'] })],
+    ['/topics/public.1/events', as({})],
     ['/topics/fanfare.stats/events', as({ admin: true })],
   ] as const) {
     t.equal((await open(app, url, headers)).statusCode, 200, url)
@@ -162,13 +263,21 @@ await t.test('HEAD answers the head and ends', async (t) => {
   await t.test('of a stream', async (t) => {
     const response = await fetch(`${url}${URL}`, { method: 'HEAD', headers: { authorization: `Bearer ${anyTopic()}` } })
     t.equal(response.status, 200)
-    t.match(Object.fromEntries(response.headers), { 'content-type': 'text/event-stream', 'last-event-id': `${app.fanfareHub.epoch}-1`, 'fanfare-connection': /./, 'cache-control': 'no-store, no-transform' })
+    t.match(Object.fromEntries(response.headers), {
+      'content-type': 'text/event-stream',
+      'last-event-id': `${app.fanfareHub.epoch}-1`,
+      'fanfare-connection': /./,
+      'cache-control': 'no-store, no-transform',
+    })
     t.equal(await response.text(), '')
     t.equal(app.fanfareHub.connections.size, 0)
   })
 
   await t.test('of a page of history', async (t) => {
-    const response = await fetch(`${url}${URL}`, { method: 'HEAD', headers: { accept: 'application/json', authorization: `Bearer ${anyTopic()}` } })
+    const response = await fetch(`${url}${URL}`, {
+      method: 'HEAD',
+      headers: { accept: 'application/json', authorization: `Bearer ${anyTopic()}` },
+    })
     t.equal(response.status, 200)
     t.match(response.headers.get('content-type'), /^application\/json/)
     t.equal(await response.text(), '')
@@ -176,7 +285,11 @@ await t.test('HEAD answers the head and ends', async (t) => {
 
   await t.test('of a refusal', async (t) => {
     t.equal((await fetch(`${url}${URL}`, { method: 'HEAD' })).status, 401)
-    t.equal((await fetch(`${url}/topics/a..b/events`, { method: 'HEAD', headers: { authorization: `Bearer ${anyTopic()}` } })).status, 400)
+    t.equal(
+      (await fetch(`${url}/topics/a..b/events`, { method: 'HEAD', headers: { authorization: `Bearer ${anyTopic()}` } }))
+        .status,
+      400,
+    )
     t.equal((await send({ method: 'HEAD', url: URL, headers: { accept: 'text/html' } })).statusCode, 406)
   })
 })
@@ -199,7 +312,11 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
     const retries = new Set<unknown>()
     for (let n = 0; n < 5; n++) retries.add(await isBusy(t, app))
     t.ok(retries.size > 1, 'each is told another time')
-    t.equal((await send({ method: 'GET', url: URL, headers: { accept: 'application/json' } })).statusCode, 200, 'history is no stream')
+    t.equal(
+      (await send({ method: 'GET', url: URL, headers: { accept: 'application/json' } })).statusCode,
+      200,
+      'history is no stream',
+    )
     sinks[0]!.close()
     t.match((await open(app, URL)).blocks[0], { event: { type: 'fanfare.open' } })
   })
@@ -227,7 +344,12 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
   await t.test('but what is final does', async (t) => {
     const { app, send } = await openApp(t)
     await app.fanfareHub.drain(0)
-    isProblem(t, await send({ method: 'GET', url: URL, headers: { authorization: 'Bearer x', accept: 'text/event-stream' } }), 401, 'malformed-token')
+    isProblem(
+      t,
+      await send({ method: 'GET', url: URL, headers: { authorization: 'Bearer x', accept: 'text/event-stream' } }),
+      401,
+      'malformed-token',
+    )
   })
 })
 
@@ -246,7 +368,10 @@ await t.test('over a socket', async (t) => {
 
   await t.test('it works for HTTP/1.0, and for a request that stands in line behind another', async (t) => {
     const { port } = new globalThis.URL(url)
-    for (const [version, prelude] of [['1.0', ''], ['1.1', `GET /status HTTP/1.1\r\nhost: x\r\n\r\n`]] as const) {
+    for (const [version, prelude] of [
+      ['1.0', ''],
+      ['1.1', `GET /status HTTP/1.1\r\nhost: x\r\n\r\n`],
+    ] as const) {
       const socket = net.connect(Number(port), '127.0.0.1')
       t.teardown(() => void socket.destroy())
       let text = ''
@@ -267,39 +392,106 @@ await t.test('over a socket', async (t) => {
     }
   })
 
-  await t.test('a stream whose reader has gone is forgotten, and its events are still there for the next', async (t) => {
-    const selection = new Selection(['orders.42'])
-    const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
-    request.on('error', () => undefined)
-    await until(() => app.fanfareHub.connections.size === 1)
-    request.destroy()
-    await until(() => app.fanfareHub.connections.size === 0)
-    const { head } = app.fanfareHub
-    t.match(await app.fanfareHub.publish('orders.42', { data: 1 }), { subscribers: 0 })
-    t.equal((await app.fanfareHub.read(selection, { after: head, events: 9 })).events.length, 1)
-  })
+  await t.test(
+    'a stream whose reader has gone is forgotten, and its events are still there for the next',
+    async (t) => {
+      const selection = new Selection(['orders.42'])
+      const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
+      request.on('error', () => undefined)
+      await until(() => app.fanfareHub.connections.size === 1)
+      request.destroy()
+      await until(() => app.fanfareHub.connections.size === 0)
+      const { head } = app.fanfareHub
+      t.match(await app.fanfareHub.publish('orders.42', { data: 1 }), { subscribers: 0 })
+      t.equal((await app.fanfareHub.read(selection, { after: head, events: 9 })).events.length, 1)
+    },
+  )
 })
 
 await t.test('parameters of the other representation are refused, since ignored they would lose events', async (t) => {
   const { send } = await openApp(t)
   for (const query of ['after=x-1', 'limit=5', 'last=5']) {
-    t.match(isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request', query).detail, /page of history/)
+    t.match(
+      isProblem(
+        t,
+        await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }),
+        400,
+        'invalid-request',
+        query,
+      ).detail,
+      /page of history/,
+    )
   }
-  for (const query of ['lastEventId=x', 'replay=1', 'from=start', 'format=json', 'cursor=a', 'slow=latest', 'presence=false', 'observe=true']) {
-    t.match(isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'application/json' } }), 400, 'invalid-request', query).detail, /event stream/)
+  for (const query of [
+    'lastEventId=x',
+    'replay=1',
+    'from=start',
+    'format=json',
+    'cursor=a',
+    'slow=latest',
+    'presence=false',
+    'observe=true',
+  ]) {
+    t.match(
+      isProblem(
+        t,
+        await send({ url: `${URL}?${query}`, headers: { accept: 'application/json' } }),
+        400,
+        'invalid-request',
+        query,
+      ).detail,
+      /event stream/,
+    )
   }
-  for (const query of ['replay=1&from=start', 'replay=0&from=start', 'from=now', 'from=', 'from=2026-12-31', 'from=2026-02-30T00:00:00Z', 'from=1', 'replay=newest', 'format=xml', 'observe=yes', 'type=']) {
-    isProblem(t, await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request', query)
+  for (const query of [
+    'replay=1&from=start',
+    'replay=0&from=start',
+    'from=now',
+    'from=',
+    'from=2026-12-31',
+    'from=2026-02-30T00:00:00Z',
+    'from=1',
+    'replay=newest',
+    'format=xml',
+    'observe=yes',
+    'type=',
+  ]) {
+    isProblem(
+      t,
+      await send({ url: `${URL}?${query}`, headers: { accept: 'text/event-stream' } }),
+      400,
+      'invalid-request',
+      query,
+    )
   }
-  t.match(isProblem(t, await send({ url: `${URL}?from=2999-01-01T00:00:00Z`, headers: { accept: 'text/event-stream' } }), 400, 'invalid-request').detail, /in the future/)
-  isProblem(t, await send({ method: 'POST', url: `${URL}?type=x`, payload: { data: 1 } }), 400, 'invalid-request', 'the type of JSON stands in it')
+  t.match(
+    isProblem(
+      t,
+      await send({ url: `${URL}?from=2999-01-01T00:00:00Z`, headers: { accept: 'text/event-stream' } }),
+      400,
+      'invalid-request',
+    ).detail,
+    /in the future/,
+  )
+  isProblem(
+    t,
+    await send({ method: 'POST', url: `${URL}?type=x`, payload: { data: 1 } }),
+    400,
+    'invalid-request',
+    'the type of JSON stands in it',
+  )
 })
 
 await t.test('an empty last event id is none: the query has it, or replay and from are asked', async (t) => {
   const { app } = await openApp(t)
   for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data, type: 'x' })
   const read = async (query: string) => {
-    const { blocks } = await open(app, `/topics/a/events?${query}`, { 'last-event-id': '' }, (text) => text.includes('fanfare.live') && text.endsWith('\n\n'))
+    const { blocks } = await open(
+      app,
+      `/topics/a/events?${query}`,
+      { 'last-event-id': '' },
+      (text) => text.includes('fanfare.live') && text.endsWith('\n\n'),
+    )
     return blocks.flatMap(({ event }) => (event && !event.type.startsWith('fanfare.') ? [event.data] : []))
   }
   t.strictSame(await read(`lastEventId=${app.fanfareHub.epoch}-1`), ['2', '3'])
@@ -308,7 +500,10 @@ await t.test('an empty last event id is none: the query has it, or replay and fr
   t.strictSame(await read('from=2020-01-01T00:00:00%2B02:00'), ['1', '2', '3'])
   t.strictSame(await read('from=2016-12-31T23:59:60Z'), ['1', '2', '3'])
   t.strictSame(await read('replay=latest'), ['3'])
-  t.match((await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown), [{ id: `${app.fanfareHub.epoch}-3`, topic: 'a', type: 'x', data: 3 }])
+  t.match(
+    (await read('replay=latest&format=json')).map((text) => JSON.parse(text) as unknown),
+    [{ id: `${app.fanfareHub.epoch}-3`, topic: 'a', type: 'x', data: 3 }],
+  )
 })
 
 await t.test('the clock of a client may be ahead by the tolerance', async (t) => {
@@ -316,7 +511,11 @@ await t.test('the clock of a client may be ahead by the tolerance', async (t) =>
   await app.fanfareHub.publish('a', { data: 1 })
   const from = (ahead: number) => `/topics/a/events?from=${new Date(Date.now() + ahead).toISOString()}`
   const { blocks } = await open(app, from(50_000), {}, (text) => text.includes('fanfare.live'))
-  t.strictSame(blocks.map(({ event }) => event?.type).slice(0, 2), ['fanfare.open', 'fanfare.live'], 'such a time is now')
+  t.strictSame(
+    blocks.map(({ event }) => event?.type).slice(0, 2),
+    ['fanfare.open', 'fanfare.live'],
+    'such a time is now',
+  )
   isProblem(t, await send({ url: from(120_000), headers: { accept: 'text/event-stream' } }), 400, 'invalid-request')
 })
 
@@ -325,27 +524,51 @@ await t.test('a reserved topic that the hub does not publish to is none to ask f
   const admin = { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], admin: true })}` }
   for (const topic of ['fanfare', 'fanfare.nope', 'fanfare.nope.*', 'fanfare.stats.x', 'fanfare.*.*']) {
     for (const accept of ['text/event-stream', 'application/json']) {
-      const { detail } = isProblem(t, await send({ url: `/events?topic=a&topic=${topic}`, headers: { ...admin, accept } }), 404, 'not-found', `${topic} ${accept}`)
+      const { detail } = isProblem(
+        t,
+        await send({ url: `/events?topic=a&topic=${topic}`, headers: { ...admin, accept } }),
+        404,
+        'not-found',
+        `${topic} ${accept}`,
+      )
       t.match(detail, /fanfare\.stats and fanfare\.connections/)
     }
-    isProblem(t, await send({ url: `/topics/${topic}/events`, headers: { accept: 'text/event-stream' } }), 403, 'not-granted', `${topic}, for others`)
+    isProblem(
+      t,
+      await send({ url: `/topics/${topic}/events`, headers: { accept: 'text/event-stream' } }),
+      403,
+      'not-granted',
+      `${topic}, for others`,
+    )
   }
   for (const topic of ['fanfare.stats', 'fanfare.connections', 'fanfare.*', 'fanfare.**', 'fanfare.*,a']) {
-    const query = topic.split(',').map((name) => `topic=${name}`).join('&')
+    const query = topic
+      .split(',')
+      .map((name) => `topic=${name}`)
+      .join('&')
     t.equal((await open(app, `/events?${query}`, admin)).statusCode, 200, topic)
   }
   const stream = await openStream(t, `${app.listeningOrigin}/topics/a/events`, { headers: admin })
-  const change = (subscribe: string[]) => send({ method: 'PATCH', url: `/connections/${String(stream.headers['fanfare-connection'])}`, payload: { subscribe }, headers: admin })
+  const change = (subscribe: string[]) =>
+    send({
+      method: 'PATCH',
+      url: `/connections/${String(stream.headers['fanfare-connection'])}`,
+      payload: { subscribe },
+      headers: admin,
+    })
   isProblem(t, await change(['fanfare.nope']), 404, 'not-found')
   t.equal((await change(['fanfare.stats'])).statusCode, 200)
 })
 
 await t.test('only admins observe', async (t) => {
   const { app, send } = await openApp(t)
-  const ask = (bearer: string) => send({ url: `${URL}?observe=true`, headers: { accept: 'text/event-stream', authorization: `Bearer ${bearer}` } })
+  const ask = (bearer: string) =>
+    send({ url: `${URL}?observe=true`, headers: { accept: 'text/event-stream', authorization: `Bearer ${bearer}` } })
   isProblem(t, await ask(token({ sub: 'ann', subscribe: ['**'] })), 403, 'not-granted')
   const origin = await listen(app)
-  const watcher = await fetch(`${origin}${URL}?observe=true`, { headers: { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], presence: ['**'], admin: true })}` } })
+  const watcher = await fetch(`${origin}${URL}?observe=true`, {
+    headers: { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], presence: ['**'], admin: true })}` },
+  })
   t.equal(watcher.status, 200)
   t.match((await send({ url: '/topics/orders.42' })).json(), { subscribers: 0 })
   t.strictSame(app.fanfareHub.present('orders.42'), [])

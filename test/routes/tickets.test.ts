@@ -16,8 +16,16 @@ interface Issued {
   expiresAt: string
 }
 
-async function issue(t: Test, { send }: OpenApp, grants: Grants = { sub: 'u1', subscribe: ['a'], publish: ['a'] }): Promise<Issued> {
-  const response = await send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${token(grants)}` } })
+async function issue(
+  t: Test,
+  { send }: OpenApp,
+  grants: Grants = { sub: 'u1', subscribe: ['a'], publish: ['a'] },
+): Promise<Issued> {
+  const response = await send({
+    method: 'POST',
+    url: '/tickets',
+    headers: { authorization: `Bearer ${token(grants)}` },
+  })
   t.equal(response.statusCode, 201)
   t.equal(response.headers['cache-control'], 'no-store')
   return response.json<Issued>()
@@ -34,7 +42,13 @@ function refused({ send }: OpenApp, ticket: string, topic = 'a') {
 }
 
 function decode(jwt: string): [header: Record<string, unknown>, claims: Record<string, unknown>] {
-  return jwt.split('.').slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>) as [Record<string, unknown>, Record<string, unknown>]
+  return jwt
+    .split('.')
+    .slice(0, 2)
+    .map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>) as [
+    Record<string, unknown>,
+    Record<string, unknown>,
+  ]
 }
 
 await t.test('a ticket opens streams, as its token would', async (t) => {
@@ -43,49 +57,118 @@ await t.test('a ticket opens streams, as its token would', async (t) => {
   t.match(expiresAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   const ttl = Date.parse(expiresAt) - Date.now()
   t.ok(ttl > 50_000 && ttl <= 60_000)
-  for (const topic of ['a', 'users.u1.x', 'users.u1.*']) t.equal((await open(hub, ticket, topic)).statusCode, 200, topic)
-  for (const topic of ['b', 'users.u2.x', 'users.*.x']) t.match(isProblem(t, await refused(hub, ticket, topic), 403, 'not-granted', topic).detail, /the ticket was found in the query/i)
+  for (const topic of ['a', 'users.u1.x', 'users.u1.*'])
+    t.equal((await open(hub, ticket, topic)).statusCode, 200, topic)
+  for (const topic of ['b', 'users.u2.x', 'users.*.x'])
+    t.match(
+      isProblem(t, await refused(hub, ticket, topic), 403, 'not-granted', topic).detail,
+      /the ticket was found in the query/i,
+    )
   const url = await listen(hub.app)
-  const [one, several] = [await openStream(t, `${url}/topics/a/events?ticket=${ticket}`), await openStream(t, `${url}/events?topic=a&topic=users.u1.*&ticket=${ticket}`)]
+  const [one, several] = [
+    await openStream(t, `${url}/topics/a/events?ticket=${ticket}`),
+    await openStream(t, `${url}/events?topic=a&topic=users.u1.*&ticket=${ticket}`),
+  ]
   await Promise.all([one.told('open'), several.told('open')])
   await hub.app.fanfareHub.publish('a', { data: 1 })
   await Promise.all([one.count(1), several.count(1)])
-  t.match([...hub.app.fanfareHub.connections.values()][0]!.info.principal, { subject: 'u1', grants: { subscribe: ['a', 'users.u1.*'] } })
+  t.match([...hub.app.fanfareHub.connections.values()][0]!.info.principal, {
+    subject: 'u1',
+    grants: { subscribe: ['a', 'users.u1.*'] },
+  })
 })
 
 await t.test('it has what its token has', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['public'] })
   const exp = Math.floor(Date.now() / 1_000) + 3_600
-  const { ticket } = await issue(t, hub, { sub: 'u1', jti: 'j1', exp, admin: true, info: { name: 'x' }, subscribe: ['a'], publish: ['b'], presence: ['c'] })
+  const { ticket } = await issue(t, hub, {
+    sub: 'u1',
+    jti: 'j1',
+    exp,
+    admin: true,
+    info: { name: 'x' },
+    subscribe: ['a'],
+    publish: ['b'],
+    presence: ['c'],
+  })
   await (await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)).told('open')
-  t.match([...hub.app.fanfareHub.connections.values()][0]!.info.principal, {
-    anonymous: false, subject: 'u1', tokenId: 'j1', expiresAt: exp * 1_000, admin: true, info: { name: 'x' }, grants: { subscribe: ['a', 'public'], publish: [], presence: ['c'] },
-  }, 'but for what it publishes, which a ticket does not')
-  t.equal((await hub.send({ method: 'HEAD', url: `/topics/fanfare.stats/events?ticket=${ticket}`, headers: STREAM })).statusCode, 200)
+  t.match(
+    [...hub.app.fanfareHub.connections.values()][0]!.info.principal,
+    {
+      anonymous: false,
+      subject: 'u1',
+      tokenId: 'j1',
+      expiresAt: exp * 1_000,
+      admin: true,
+      info: { name: 'x' },
+      grants: { subscribe: ['a', 'public'], publish: [], presence: ['c'] },
+    },
+    'but for what it publishes, which a ticket does not',
+  )
+  t.equal(
+    (await hub.send({ method: 'HEAD', url: `/topics/fanfare.stats/events?ticket=${ticket}`, headers: STREAM }))
+      .statusCode,
+    200,
+  )
 })
 
 await t.test('a token that grants too much for a URL is told so, and what is not refused can be used', async (t) => {
   const hub = await openApp(t)
-  const tokenWith = (count: number) => token({ sub: 'u'.repeat(64), subscribe: Array.from({ length: count }, (_, n) => `{sub}.${n}`) })
-  const refused = await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${tokenWith(200)}` } })
+  const tokenWith = (count: number) =>
+    token({ sub: 'u'.repeat(64), subscribe: Array.from({ length: count }, (_, n) => `{sub}.${n}`) })
+  const refused = await hub.send({
+    method: 'POST',
+    url: '/tickets',
+    headers: { authorization: `Bearer ${tokenWith(200)}` },
+  })
   t.match(isProblem(t, refused, 400, 'invalid-request').detail, /fewer grants/)
-  const { ticket } = (await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${tokenWith(100)}` } })).json<{ ticket: string }>()
+  const { ticket } = (
+    await hub.send({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${tokenWith(100)}` } })
+  ).json<{ ticket: string }>()
   t.ok(ticket.length > 8_000)
-  await (await openStream(t, `${await listen(hub.app)}/topics/${'u'.repeat(64)}.1/events?ticket=${ticket}`)).told('open')
+  await (
+    await openStream(t, `${await listen(hub.app)}/topics/${'u'.repeat(64)}.1/events?ticket=${ticket}`)
+  ).told('open')
 })
 
 await t.test('it does nothing else', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
   const { ticket } = await issue(t, hub, { sub: 'u1', admin: true, subscribe: ['**'], publish: ['**'] })
   for (const [method, url, payload] of [
-    ['POST', '/topics/a/events', { data: 1 }], ['POST', '/events', { events: [{ topic: 'a', data: 1 }] }], ['POST', '/sessions', undefined], ['POST', '/tickets', undefined],
-    ['POST', '/revocations', { subject: 'u2', until: '2999-01-01T00:00:00Z' }], ['GET', '/revocations', undefined], ['DELETE', '/revocations/x', undefined],
+    ['POST', '/topics/a/events', { data: 1 }],
+    ['POST', '/events', { events: [{ topic: 'a', data: 1 }] }],
+    ['POST', '/sessions', undefined],
+    ['POST', '/tickets', undefined],
+    ['POST', '/revocations', { subject: 'u2', until: '2999-01-01T00:00:00Z' }],
+    ['GET', '/revocations', undefined],
+    ['DELETE', '/revocations/x', undefined],
   ] as const) {
-    const { detail } = isProblem(t, await hub.send({ method, url: `${url}?ticket=${ticket}`, headers: { authorization: null, origin: ORIGIN }, ...(payload ? { payload } : {}) }), 401, 'invalid-ticket', `${method} ${url}`)
+    const { detail } = isProblem(
+      t,
+      await hub.send({
+        method,
+        url: `${url}?ticket=${ticket}`,
+        headers: { authorization: null, origin: ORIGIN },
+        ...(payload ? { payload } : {}),
+      }),
+      401,
+      'invalid-ticket',
+      `${method} ${url}`,
+    )
     t.match(detail, /opens event streams .* nothing else/)
   }
   for (const method of ['GET', 'HEAD'] as const) {
-    t.equal((await hub.send({ method, url: `/topics/a/events?ticket=${ticket}`, headers: { authorization: null, accept: 'application/json' } })).statusCode, 401, `${method}: history`)
+    t.equal(
+      (
+        await hub.send({
+          method,
+          url: `/topics/a/events?ticket=${ticket}`,
+          headers: { authorization: null, accept: 'application/json' },
+        })
+      ).statusCode,
+      401,
+      `${method}: history`,
+    )
   }
   t.equal(hub.app.fanfareHub.stats().events, 0)
 })
@@ -119,10 +202,31 @@ await t.test('a stream goes on when its ticket has ended', async (t) => {
 await t.test('a ticket is no token, and a token is no ticket', async (t) => {
   const hub = await openApp(t)
   const { ticket } = await issue(t, hub)
-  isProblem(t, await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${ticket}`, accept: 'application/json' } }), 401, 'invalid-ticket', 'as Bearer')
-  isProblem(t, await hub.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: null, cookie: `fanfare_token=${ticket}`, accept: 'application/json' } }), 401, 'invalid-ticket', 'as a cookie')
+  isProblem(
+    t,
+    await hub.send({
+      method: 'GET',
+      url: '/topics/a/events',
+      headers: { authorization: `Bearer ${ticket}`, accept: 'application/json' },
+    }),
+    401,
+    'invalid-ticket',
+    'as Bearer',
+  )
+  isProblem(
+    t,
+    await hub.send({
+      method: 'GET',
+      url: '/topics/a/events',
+      headers: { authorization: null, cookie: `fanfare_token=${ticket}`, accept: 'application/json' },
+    }),
+    401,
+    'invalid-ticket',
+    'as a cookie',
+  )
   isProblem(t, await refused(hub, token({ subscribe: ['a'] })), 401, 'invalid-ticket', 'a token as ticket')
-  for (const text of ['', 'x', 'a.b.c', `${ticket}x`, ticket.slice(0, -1), `${ticket}&ticket=${ticket}`]) isProblem(t, await refused(hub, text), 401, 'invalid-ticket', text.slice(0, 10))
+  for (const text of ['', 'x', 'a.b.c', `${ticket}x`, ticket.slice(0, -1), `${ticket}&ticket=${ticket}`])
+    isProblem(t, await refused(hub, text), 401, 'invalid-ticket', text.slice(0, 10))
 })
 
 await t.test('not even if both had the same key', async (t) => {
@@ -135,21 +239,54 @@ await t.test('not even if both had the same key', async (t) => {
   t.equal((await open(same, issued.ticket)).statusCode, 200)
   isProblem(t, await refused(same, ticket), 401, 'invalid-ticket', 'one of another hub')
   const [header, claims] = decode(issued.ticket)
-  t.equal(issued.ticket.split('.')[2], createHmac('sha256', SECRET).update(issued.ticket.split('.').slice(0, 2).join('.')).digest('base64url'))
-  isProblem(t, await same.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${issued.ticket}`, accept: 'application/json' } }), 401, 'invalid-ticket')
+  t.equal(
+    issued.ticket.split('.')[2],
+    createHmac('sha256', SECRET).update(issued.ticket.split('.').slice(0, 2).join('.')).digest('base64url'),
+  )
+  isProblem(
+    t,
+    await same.send({
+      method: 'GET',
+      url: '/topics/a/events',
+      headers: { authorization: `Bearer ${issued.ticket}`, accept: 'application/json' },
+    }),
+    401,
+    'invalid-ticket',
+  )
   for (const typ of ['FANFARE-TICKET+JWT', 'application/fanfare-ticket+jwt']) {
-    isProblem(t, await same.send({ method: 'GET', url: '/topics/a/events', headers: { authorization: `Bearer ${sign({ ...header, typ }, { ...claims, fanfare: { subscribe: ['a'] } }, SECRET)}`, accept: 'application/json' } }), 401, 'invalid-ticket', typ)
+    isProblem(
+      t,
+      await same.send({
+        method: 'GET',
+        url: '/topics/a/events',
+        headers: {
+          authorization: `Bearer ${sign({ ...header, typ }, { ...claims, fanfare: { subscribe: ['a'] } }, SECRET)}`,
+          accept: 'application/json',
+        },
+      }),
+      401,
+      'invalid-ticket',
+      typ,
+    )
   }
   isProblem(t, await refused(same, token({ subscribe: ['a'], exp: 4_000_000_000 })), 401, 'invalid-ticket')
   for (const [what, forged] of [
-    ['another typ', sign({ ...header, typ: 'JWT' }, claims, SECRET)], ['no typ', sign({ alg: 'HS256' }, claims, SECRET)], ['another aud', sign(header, { ...claims, aud: 'x' }, SECRET)], ['no aud', sign(header, { ...claims, aud: undefined }, SECRET)],
-    ['no end', sign(header, { ...claims, until: undefined }, SECRET)], ['no token', sign(header, { ...claims, token: undefined }, SECRET)], ['another algorithm', sign({ ...header, alg: 'HS512' }, claims, SECRET)], ['no signature', sign({ ...header, alg: 'none' }, claims, '')],
-  ] as const) isProblem(t, await refused(same, forged), 401, 'invalid-ticket', what)
+    ['another typ', sign({ ...header, typ: 'JWT' }, claims, SECRET)],
+    ['no typ', sign({ alg: 'HS256' }, claims, SECRET)],
+    ['another aud', sign(header, { ...claims, aud: 'x' }, SECRET)],
+    ['no aud', sign(header, { ...claims, aud: undefined }, SECRET)],
+    ['no end', sign(header, { ...claims, until: undefined }, SECRET)],
+    ['no token', sign(header, { ...claims, token: undefined }, SECRET)],
+    ['another algorithm', sign({ ...header, alg: 'HS512' }, claims, SECRET)],
+    ['no signature', sign({ ...header, alg: 'none' }, claims, '')],
+  ] as const)
+    isProblem(t, await refused(same, forged), 401, 'invalid-ticket', what)
 })
 
 await t.test('who gets one', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN], queryToken: true, anonymousSubscribe: ['a'] })
-  const ask = (headers: Record<string, string | null>, url = '/tickets') => hub.send({ method: 'POST', url, headers: { authorization: null, ...headers } })
+  const ask = (headers: Record<string, string | null>, url = '/tickets') =>
+    hub.send({ method: 'POST', url, headers: { authorization: null, ...headers } })
   const cookie = `fanfare_token=${token({ subscribe: ['a'] })}`
   t.equal((await ask({ cookie, origin: ORIGIN })).statusCode, 201, 'by cookie, from a page that is allowed')
   isProblem(t, await ask({ cookie }), 403, 'foreign-origin')
@@ -172,19 +309,36 @@ await t.test('its key is drawn once, and kept', async (t) => {
 
 await t.test('it is never logged, nor repeated to whoever sent it', async (t) => {
   const lines: string[] = []
-  const logger = pino({ level: 'trace' }, new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      lines.push(chunk.toString())
-      done()
-    },
-  }))
+  const logger = pino(
+    { level: 'trace' },
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        lines.push(chunk.toString())
+        done()
+      },
+    }),
+  )
   const app = await buildApp({ log: 'memory', jwtSecret: SECRET }, logger)
   t.teardown(() => app.close())
-  const { ticket } = (await app.inject({ method: 'POST', url: '/tickets', headers: { authorization: `Bearer ${token({ subscribe: ['a'] })}` } })).json<Issued>()
-  for (const path of ['/topics/a/events', '/topics/b/events', '/topics/a..b/events', '/nothing', '/topics/%zz/events', '/status']) {
+  const { ticket } = (
+    await app.inject({
+      method: 'POST',
+      url: '/tickets',
+      headers: { authorization: `Bearer ${token({ subscribe: ['a'] })}` },
+    })
+  ).json<Issued>()
+  for (const path of [
+    '/topics/a/events',
+    '/topics/b/events',
+    '/topics/a..b/events',
+    '/nothing',
+    '/topics/%zz/events',
+    '/status',
+  ]) {
     for (const text of [ticket, `${ticket}x`]) {
       for (const accept of ['application/json', 'text/event-stream', 'text/html']) {
-        if (path === '/topics/a/events' && accept === 'text/event-stream' && text === ticket) continue // which is a stream, and does not end
+        // which is a stream, and does not end
+        if (path === '/topics/a/events' && accept === 'text/event-stream' && text === ticket) continue
         t.notOk((await app.inject({ url: `${path}?ticket=${text}`, headers: { accept } })).body.includes(ticket))
       }
     }

@@ -4,7 +4,14 @@ import { token } from '../helper/token.js'
 import { isProblem, openApp, type OpenApp } from './open-app.js'
 
 interface Page {
-  topics: { topic: string; subscribers: number; events: number; bytes: number; firstId: string | null; lastId: string | null }[]
+  topics: {
+    topic: string
+    subscribers: number
+    events: number
+    bytes: number
+    firstId: string | null
+    lastId: string | null
+  }[]
   more: boolean
   cursor: string | null
 }
@@ -13,7 +20,11 @@ const admin = `Bearer ${token({ sub: 'root', admin: true })}`
 const bearer = (subscribe: string[]) => `Bearer ${token({ sub: 'u1', subscribe, publish: ['**'] })}`
 
 /** The names of a page, after its shape has been looked at. */
-async function list({ send }: OpenApp, query: string, authorization: string | null = admin): Promise<{ names: string[]; more: boolean; cursor: string | null }> {
+async function list(
+  { send }: OpenApp,
+  query: string,
+  authorization: string | null = admin,
+): Promise<{ names: string[]; more: boolean; cursor: string | null }> {
   const response = await send({ method: 'GET', url: `/topics?${query}`, headers: { authorization } })
   if (response.statusCode !== 200) throw new Error(response.body)
   const { topics, more, cursor } = response.json<Page>()
@@ -27,11 +38,22 @@ await t.test('the list of topics', async (t) => {
   const sorted = [...names].sort()
 
   await t.test('says what there is of each', async (t) => {
-    await open.app.fanfareHub.publishAll([{ topic: 'orders.1', data: 2 }, { topic: 'orders.1', data: 3 }])
+    await open.app.fanfareHub.publishAll([
+      { topic: 'orders.1', data: 2 },
+      { topic: 'orders.1', data: 3 },
+    ])
     const sinks = [await open.subscribe('orders.*'), await open.subscribe('orders.1', '**')]
-    const response = await open.send({ method: 'GET', url: '/topics?prefix=orders.1', headers: { authorization: admin } })
+    const response = await open.send({
+      method: 'GET',
+      url: '/topics?prefix=orders.1',
+      headers: { authorization: admin },
+    })
     const { fanfareHub: hub } = open.app
-    t.match(response.json(), { topics: [{ topic: 'orders.1', subscribers: 2, events: 3, firstId: hub.cursor(1), lastId: hub.cursor(9) }], more: false, cursor: 'orders.1' })
+    t.match(response.json(), {
+      topics: [{ topic: 'orders.1', subscribers: 2, events: 3, firstId: hub.cursor(1), lastId: hub.cursor(9) }],
+      more: false,
+      cursor: 'orders.1',
+    })
     t.equal(response.json<Page>().topics.length, 1)
     t.ok(response.json<Page>().topics[0]!.bytes > 0)
     for (const sink of sinks) sink.close()
@@ -40,24 +62,60 @@ await t.test('the list of topics', async (t) => {
   await t.test('is a page, and goes on behind its cursor', async (t) => {
     t.strictSame(await list(open, ''), { names: sorted, more: false, cursor: 'users.u2.inbox' })
     t.strictSame(await list(open, 'limit=3'), { names: sorted.slice(0, 3), more: true, cursor: sorted[2] })
-    t.strictSame(await list(open, `limit=1000&after=${sorted[2]!}`), { names: sorted.slice(3), more: false, cursor: sorted.at(-1) })
-    t.strictSame(await list(open, 'prefix=users.'), { names: ['users.u1.inbox', 'users.u2.inbox'], more: false, cursor: 'users.u2.inbox' })
+    t.strictSame(await list(open, `limit=1000&after=${sorted[2]!}`), {
+      names: sorted.slice(3),
+      more: false,
+      cursor: sorted.at(-1),
+    })
+    t.strictSame(await list(open, 'prefix=users.'), {
+      names: ['users.u1.inbox', 'users.u2.inbox'],
+      more: false,
+      cursor: 'users.u2.inbox',
+    })
     t.strictSame(await list(open, 'prefix=nothing'), { names: [], more: false, cursor: null })
   })
 
   await t.test('has what somebody may subscribe to, and nothing else', async (t) => {
-    t.strictSame((await list(open, '', bearer(['orders.*', 'users.{sub}.**']))).names, ['news.today', 'orders.1', 'orders.2', 'users.u1.inbox'])
+    t.strictSame((await list(open, '', bearer(['orders.*', 'users.{sub}.**']))).names, [
+      'news.today',
+      'orders.1',
+      'orders.2',
+      'users.u1.inbox',
+    ])
     t.strictSame((await list(open, '', bearer(['__proto__']))).names, ['__proto__', 'news.today'])
-    t.strictSame(await list(open, 'limit=1&after=news.today', bearer(['users.u1.inbox'])), { names: ['users.u1.inbox'], more: false, cursor: 'users.u1.inbox' }, 'nothing tells of others behind it')
+    t.strictSame(
+      await list(open, 'limit=1&after=news.today', bearer(['users.u1.inbox'])),
+      { names: ['users.u1.inbox'], more: false, cursor: 'users.u1.inbox' },
+      'nothing tells of others behind it',
+    )
     t.strictSame((await list(open, '', null)).names, ['news.today'], 'without a token')
     const closed = await openApp(t)
-    isProblem(t, await closed.send({ method: 'GET', url: '/topics', headers: { authorization: null } }), 401, 'missing-token')
+    isProblem(
+      t,
+      await closed.send({ method: 'GET', url: '/topics', headers: { authorization: null } }),
+      401,
+      'missing-token',
+    )
     t.strictSame((await list(closed, '', bearer([]))).names, [], 'a token that grants nothing is a token')
   })
 
   await t.test('takes no query that is none', async (t) => {
-    for (const query of ['limit=0', 'limit=1001', 'limit=x', 'limit=1&limit=2', `prefix=${'x'.repeat(201)}`, `after=${'x'.repeat(201)}`, 'after=a&after=b']) {
-      isProblem(t, await open.send({ method: 'GET', url: `/topics?${query}`, headers: { authorization: admin } }), 400, 'invalid-request', query)
+    for (const query of [
+      'limit=0',
+      'limit=1001',
+      'limit=x',
+      'limit=1&limit=2',
+      `prefix=${'x'.repeat(201)}`,
+      `after=${'x'.repeat(201)}`,
+      'after=a&after=b',
+    ]) {
+      isProblem(
+        t,
+        await open.send({ method: 'GET', url: `/topics?${query}`, headers: { authorization: admin } }),
+        400,
+        'invalid-request',
+        query,
+      )
     }
     t.strictSame((await list(open, 'prefix=%00%ff%C3%A4')).names, [], 'any text is a prefix')
   })
@@ -66,17 +124,33 @@ await t.test('the list of topics', async (t) => {
 await t.test('a topic', async (t) => {
   const { app, send, subscribe } = await openApp(t, { anonymousSubscribe: ['news.*'] })
   await app.fanfareHub.publish('orders.1', { data: 1 })
-  const get = (topic: string, authorization: string | null = bearer(['orders.*'])) => send({ method: 'GET', url: `/topics/${encodeURIComponent(topic)}`, headers: { authorization } })
+  const get = (topic: string, authorization: string | null = bearer(['orders.*'])) =>
+    send({ method: 'GET', url: `/topics/${encodeURIComponent(topic)}`, headers: { authorization } })
   const sink = await subscribe('orders.**')
-  t.match((await get('orders.1')).json(), { topic: 'orders.1', subscribers: 1, events: 1, firstId: app.fanfareHub.cursor(1), lastId: app.fanfareHub.cursor(1) })
-  t.strictSame((await get('orders.2')).json(), { topic: 'orders.2', subscribers: 1, events: 0, bytes: 0, firstId: null, lastId: null }, 'listened to, though nothing was published')
+  t.match((await get('orders.1')).json(), {
+    topic: 'orders.1',
+    subscribers: 1,
+    events: 1,
+    firstId: app.fanfareHub.cursor(1),
+    lastId: app.fanfareHub.cursor(1),
+  })
+  t.strictSame(
+    (await get('orders.2')).json(),
+    { topic: 'orders.2', subscribers: 1, events: 0, bytes: 0, firstId: null, lastId: null },
+    'listened to, though nothing was published',
+  )
   sink.close()
-  t.strictSame((await get('orders.2')).json(), { topic: 'orders.2', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null }, 'every topic exists by name')
+  t.strictSame(
+    (await get('orders.2')).json(),
+    { topic: 'orders.2', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null },
+    'every topic exists by name',
+  )
   t.equal((await get('news.today', null)).statusCode, 200, 'for everybody')
   t.equal((await get('anything', admin)).statusCode, 200, 'an admin sees what is in the list')
   isProblem(t, await get('users.1'), 403, 'not-granted')
   isProblem(t, await get('orders.1', null), 401, 'missing-token')
-  for (const name of ['orders.*', '**', 'a b', 'a..b', 'x'.repeat(201)]) isProblem(t, await get(name), 400, 'invalid-topic', name)
+  for (const name of ['orders.*', '**', 'a b', 'a..b', 'x'.repeat(201)])
+    isProblem(t, await get(name), 400, 'invalid-topic', name)
   isProblem(t, await get('fanfare.stats', bearer(['**'])), 403, 'not-granted', 'reserved')
   t.equal((await get('fanfare.stats', admin)).statusCode, 200)
 })
@@ -84,17 +158,33 @@ await t.test('a topic', async (t) => {
 await t.test('a purge', async (t) => {
   await t.test('takes the events of a topic out, and says how many', async (t) => {
     const { app, send, subscribe } = await openApp(t)
-    await app.fanfareHub.publishAll([{ topic: 'a', data: 1 }, { topic: 'b', data: 2 }, { topic: 'a', data: 3 }])
+    await app.fanfareHub.publishAll([
+      { topic: 'a', data: 1 },
+      { topic: 'b', data: 2 },
+      { topic: 'a', data: 3 },
+    ])
     const live = await subscribe('a')
-    const purge = (topic: string) => send({ method: 'DELETE', url: `/topics/${encodeURIComponent(topic)}/events`, headers: { authorization: admin } })
+    const purge = (topic: string) =>
+      send({ method: 'DELETE', url: `/topics/${encodeURIComponent(topic)}/events`, headers: { authorization: admin } })
     const response = await purge('a')
     t.equal(response.statusCode, 200)
     t.strictSame(response.json(), { purged: 2 })
     t.strictSame((await purge('a')).json(), { purged: 0 })
     t.strictSame((await purge('never')).json(), { purged: 0 })
-    const history = async (query: string) => (await send({ method: 'GET', url: `/topics/**/events?${query}`, headers: { accept: 'application/json' } })).json<{ events: { id: string }[]; gap: unknown }>()
-    t.match(await history(`after=${app.fanfareHub.cursor(0)}`), { events: [{ id: app.fanfareHub.cursor(2) }], gap: { reason: 'expired', oldest: app.fanfareHub.cursor(2) } })
-    t.match(await history(`after=${app.fanfareHub.cursor(3)}`), { events: [], gap: null }, 'who had read everything misses nothing')
+    const history = async (query: string) =>
+      (await send({ method: 'GET', url: `/topics/**/events?${query}`, headers: { accept: 'application/json' } })).json<{
+        events: { id: string }[]
+        gap: unknown
+      }>()
+    t.match(await history(`after=${app.fanfareHub.cursor(0)}`), {
+      events: [{ id: app.fanfareHub.cursor(2) }],
+      gap: { reason: 'expired', oldest: app.fanfareHub.cursor(2) },
+    })
+    t.match(
+      await history(`after=${app.fanfareHub.cursor(3)}`),
+      { events: [], gap: null },
+      'who had read everything misses nothing',
+    )
     t.strictSame(live.told('gap'), [], 'nor does a stream that is live')
     for (const bad of ['a.*', 'a b']) isProblem(t, await purge(bad), 400, 'invalid-topic', bad)
     isProblem(t, await purge('fanfare.stats'), 400, 'reserved-topic')
@@ -103,7 +193,8 @@ await t.test('a purge', async (t) => {
   await t.test('is for admins', async (t) => {
     const { app, send } = await openApp(t)
     await app.fanfareHub.publish('a', { data: 1 })
-    const purge = (authorization: string | null) => send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization } })
+    const purge = (authorization: string | null) =>
+      send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization } })
     t.match(isProblem(t, await purge(bearer(['**'])), 403, 'not-granted').detail, /"admin": true/)
     isProblem(t, await purge(null), 401, 'missing-token')
     t.equal(app.fanfareHub.stats().events, 1)
@@ -111,7 +202,9 @@ await t.test('a purge', async (t) => {
 
   await t.test('that the log cannot carry out is temporary', async (t) => {
     const { app, send } = await openApp(t)
-    t.intercept(app.fanfareHub, 'purge', { value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')) })
+    t.intercept(app.fanfareHub, 'purge', {
+      value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')),
+    })
     const response = await send({ method: 'DELETE', url: '/topics/a/events', headers: { authorization: admin } })
     isProblem(t, response, 503, 'log-unavailable')
     t.match(response.headers['retry-after'], /^\d+$/)

@@ -13,7 +13,16 @@ const member = fc.oneof(
   fc.jsonValue(),
 )
 const anyInput = fc.record(
-  { topic: fc.constant('a'), data: member, text: member, type: member, id: member, ephemeral: member, more: member, ['__proto__']: member },
+  {
+    topic: fc.constant('a'),
+    data: member,
+    text: member,
+    type: member,
+    id: member,
+    ephemeral: member,
+    more: member,
+    ['__proto__']: member,
+  },
   { requiredKeys: ['topic'] },
 )
 /** Most of the above is refused; of these, few are. */
@@ -30,13 +39,16 @@ const likely = fc.record(
 
 await t.test('whatever the hub accepts, the schema accepts', async (t) => {
   const seen = { accepted: 0, refused: 0 }
-  fc.assert(fc.property(fc.oneof(anyInput, likely), (made) => {
-    const parsed = JSON.parse(JSON.stringify(made)) as EventInput
-    const accepted = isAccepted(parsed)
-    if (accepted) seen.accepted++
-    else seen.refused++
-    return !accepted || shape.check(parsed)
-  }), { numRuns: 3_000 })
+  fc.assert(
+    fc.property(fc.oneof(anyInput, likely), (made) => {
+      const parsed = JSON.parse(JSON.stringify(made)) as EventInput
+      const accepted = isAccepted(parsed)
+      if (accepted) seen.accepted++
+      else seen.refused++
+      return !accepted || shape.check(parsed)
+    }),
+    { numRuns: 3_000 },
+  )
   t.ok(seen.accepted > 100 && seen.refused > 100, JSON.stringify(seen))
 })
 

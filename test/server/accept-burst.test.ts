@@ -7,7 +7,9 @@ import { acceptFirst } from '../../src/server/accept-burst.js'
 const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 /** A server that accepts first, and counts what happens in which order. */
-async function serve(t: Test): Promise<{ server: Server; port: number; seen: { connections: number; requests: number[] } }> {
+async function serve(
+  t: Test,
+): Promise<{ server: Server; port: number; seen: { connections: number; requests: number[] } }> {
   const seen = { connections: 0, requests: [] as number[] }
   const server = createServer((_request, response) => {
     seen.requests.push(seen.connections)
@@ -59,12 +61,19 @@ void t.test('people who keep coming do not keep the first waiting forever', asyn
 
 void t.test('a server that closes answers those whom it has accepted', async (t) => {
   const { server, port, seen } = await serve(t)
-  const sockets = [open(t, port, 'Connection: close\r\n'), open(t, port, 'Connection: close\r\n'), open(t, port, 'Connection: close\r\n')]
-  const answers = sockets.map((socket) => new Promise<string>((resolve) => {
-    let text = ''
-    socket.on('data', (bytes) => (text += String(bytes)))
-    socket.once('close', () => resolve(text))
-  }))
+  const sockets = [
+    open(t, port, 'Connection: close\r\n'),
+    open(t, port, 'Connection: close\r\n'),
+    open(t, port, 'Connection: close\r\n'),
+  ]
+  const answers = sockets.map(
+    (socket) =>
+      new Promise<string>((resolve) => {
+        let text = ''
+        socket.on('data', (bytes) => (text += String(bytes)))
+        socket.once('close', () => resolve(text))
+      }),
+  )
   await once(server, 'connection')
   server.close()
   await once(server, 'close')

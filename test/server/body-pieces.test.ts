@@ -32,7 +32,12 @@ async function readAll(pieces: BodyPieces): Promise<Buffer[]> {
 await t.test('chunks of one byte that come in one packet are one piece, or few', async (t) => {
   const { body, socket } = await openBody(t)
   const text = 'abcdefghij'.repeat(1_000)
-  socket.write(`${text.split('').map((byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`)
+  socket.write(
+    `${text
+      .split('')
+      .map((byte) => `1\r\n${byte}\r\n`)
+      .join('')}0\r\n\r\n`,
+  )
   const read = await within(readAll(new BodyPieces(body)), () => 'it does not end')
   t.equal(Buffer.concat(read).toString(), text)
   t.ok(read.length < 50, `${read.length} pieces of 10,000 chunks`)
@@ -45,7 +50,10 @@ await t.test('a body that is cut off is refused, once what came has been read', 
   t.equal((await pieces.next())?.toString(), 'abc')
   const next = pieces.next()
   socket.destroy()
-  await t.rejects(within(next, () => 'it waits for ever'), { code: 'invalid-request' })
+  await t.rejects(
+    within(next, () => 'it waits for ever'),
+    { code: 'invalid-request' },
+  )
 })
 
 await t.test('what nobody takes is not read', async (t) => {
@@ -56,21 +64,30 @@ await t.test('what nobody takes is not read', async (t) => {
   await pieces.next()
   let hasRoom = true
   for (let n = 0; n < 4_000 && hasRoom; n++) hasRoom = socket.write(chunk)
-  await poll(async () => (body.isPaused() ? true : undefined), () => 'it is not paused')
+  await poll(
+    async () => (body.isPaused() ? true : undefined),
+    () => 'it is not paused',
+  )
   t.ok((await pieces.next())!.length < 256 * 1024)
 })
 
 await t.test('whatever the chunks and however slow the reader, the bytes are the same', async (t) => {
-  await fc.assert(fc.asyncProperty(fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 40 }), fc.array(fc.boolean(), { minLength: 1, maxLength: 10 }), async (chunks, turns) => {
-    const body = new PassThrough()
-    const pieces = new BodyPieces(body)
-    const reading = readAll(pieces)
-    for (const [index, chunk] of chunks.entries()) {
-      body.write(chunk)
-      if (turns[index % turns.length]) await new Promise((resolve) => setImmediate(resolve))
-    }
-    body.end()
-    return Buffer.concat(await reading).equals(Buffer.concat(chunks))
-  }))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 40 }),
+      fc.array(fc.boolean(), { minLength: 1, maxLength: 10 }),
+      async (chunks, turns) => {
+        const body = new PassThrough()
+        const pieces = new BodyPieces(body)
+        const reading = readAll(pieces)
+        for (const [index, chunk] of chunks.entries()) {
+          body.write(chunk)
+          if (turns[index % turns.length]) await new Promise((resolve) => setImmediate(resolve))
+        }
+        body.end()
+        return Buffer.concat(await reading).equals(Buffer.concat(chunks))
+      },
+    ),
+  )
   t.pass()
 })

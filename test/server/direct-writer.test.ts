@@ -44,7 +44,10 @@ async function connected(t: Test): Promise<Pair> {
 function digestOf(peer: Socket): Promise<string> {
   const hash = createHash('sha256')
   peer.on('data', (chunk: Buffer) => void hash.update(chunk)).resume()
-  return within(once(peer, 'end').then(() => hash.digest('hex')), () => 'no end')
+  return within(
+    once(peer, 'end').then(() => hash.digest('hex')),
+    () => 'no end',
+  )
 }
 
 await t.test('what the kernel takes at once is written at once', async (t) => {
@@ -67,7 +70,11 @@ await t.test('the lender of bytes is told when they have been read to the end, a
   peer.pause()
   let lent = 0
   let released = 0
-  const lender = { release: () => { released++ } }
+  const lender = {
+    release: () => {
+      released++
+    },
+  }
   const hash = createHash('sha256')
   const write = (bytes: Buffer) => {
     hash.update(bytes)
@@ -95,7 +102,13 @@ await t.test('where the connection breaks, the lender of what is left is told no
   let released = 0
   let lent = 0
   do lent++
-  while (writer.write(Buffer.alloc(256 * 1024), { release: () => { released++ } }))
+  while (
+    writer.write(Buffer.alloc(256 * 1024), {
+      release: () => {
+        released++
+      },
+    })
+  )
   const closed = new Promise((resolve) => socket.once('close', resolve))
   peer.resetAndDestroy()
   await within(closed, () => 'not closed')
@@ -108,13 +121,17 @@ await t.test('what it does not take waits, is told when it is gone, and comes wh
   const hash = createHash('sha256')
   let drains = 0
   let stalls = 0
-  const drained = () => within(new Promise<void>((resolve) => {
-    const before = drains
-    writer.onDrain = () => {
-      drains++
-      if (drains > before) resolve()
-    }
-  }), () => 'no drain')
+  const drained = () =>
+    within(
+      new Promise<void>((resolve) => {
+        const before = drains
+        writer.onDrain = () => {
+          drains++
+          if (drains > before) resolve()
+        }
+      }),
+      () => 'no drain',
+    )
 
   for (let n = 0; n < 200; n++) {
     const bytes = Buffer.alloc(256 * 1024, n)
@@ -137,26 +154,32 @@ await t.test('what it does not take waits, is told when it is gone, and comes wh
   t.equal((await within(whole, () => 'no end'))[0], hash.digest('hex'))
 })
 
-await t.test('what is taken only at the second try, by a peer that reads as fast as it can, is told later and not taken for done', async (t) => {
-  const { server, port } = await listening(t)
-  const [program, args] = bareNode(['-e', `let length = 0
-    require('net').connect(${port}, '127.0.0.1').on('data', (chunk) => length += chunk.length).on('end', () => console.log(length))`])
-  const peer = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(() => peer.kill('SIGKILL'))
-  const told = once(peer.stdout.setEncoding('utf8'), 'data')
-  const [socket] = (await once(server, 'connection')) as [Socket]
-  const writer = writerOf(socket)
-  let length = 0
-  for (let waits = 0; waits < 1_000;) {
-    const bytes = Buffer.alloc(100_000 + (length % 200_000))
-    length += bytes.length
-    if (writer.write(bytes)) continue
-    waits++
-    await within(new Promise<void>((resolve) => (writer.onDrain = resolve)), () => 'no drain')
-  }
-  socket.end()
-  t.strictSame(await within(told, () => 'no end'), [`${length}\n`])
-})
+await t.test(
+  'what is taken only at the second try, by a peer that reads as fast as it can, is told later and not taken for done',
+  async (t) => {
+    const { server, port } = await listening(t)
+    const [program, args] = bareNode([
+      '-e',
+      `let length = 0
+    require('net').connect(${port}, '127.0.0.1').on('data', (chunk) => length += chunk.length).on('end', () => console.log(length))`,
+    ])
+    const peer = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.teardown(() => peer.kill('SIGKILL'))
+    const told = once(peer.stdout.setEncoding('utf8'), 'data')
+    const [socket] = (await once(server, 'connection')) as [Socket]
+    const writer = writerOf(socket)
+    let length = 0
+    for (let waits = 0; waits < 1_000;) {
+      const bytes = Buffer.alloc(100_000 + (length % 200_000))
+      length += bytes.length
+      if (writer.write(bytes)) continue
+      waits++
+      await within(new Promise<void>((resolve) => (writer.onDrain = resolve)), () => 'no drain')
+    }
+    socket.end()
+    t.strictSame(await within(told, () => 'no end'), [`${length}\n`])
+  },
+)
 
 await t.test('what waits comes before what the stream writes behind it', async (t) => {
   const { writer, peer, socket } = await connected(t)

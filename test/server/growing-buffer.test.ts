@@ -5,12 +5,16 @@ import { GrowingBuffer } from '../../src/server/growing-buffer.js'
 import { readBody } from '../../src/server/body-timeout.js'
 
 await t.test('the pieces are returned in order, however they are cut', (t) => {
-  t.doesNotThrow(() => fc.assert(fc.property(fc.array(fc.uint8Array({ maxLength: 3_000 }), { maxLength: 20 }), (pieces) => {
-    const bytes = new GrowingBuffer()
-    for (const piece of pieces) bytes.append(Buffer.from(piece))
-    const all = Buffer.concat(pieces)
-    return bytes.length === all.length && bytes.take().equals(all) && bytes.length === 0
-  })))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 3_000 }), { maxLength: 20 }), (pieces) => {
+        const bytes = new GrowingBuffer()
+        for (const piece of pieces) bytes.append(Buffer.from(piece))
+        const all = Buffer.concat(pieces)
+        return bytes.length === all.length && bytes.take().equals(all) && bytes.length === 0
+      }),
+    ),
+  )
   t.end()
 })
 

@@ -24,55 +24,67 @@ function open(t: Test, app: FastifyInstance, text: string): Socket {
   return socket
 }
 
-for (const way of WAYS) void t.test(`${way}: an application that closes does not wait for connections without a request`, async (t) => {
-  const app = await listen(t, way)
-  const accepted = [once(app.server, 'connection')]
-  const sockets = [open(t, app, ''), open(t, app, 'GET / HTTP/1.1\r\nHo')]
-  const ends = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)))
-  await Promise.all([...accepted, ...sockets.map((socket) => once(socket, 'connect'))])
-  await within(app.close(), () => 'the application does not close', 5_000)
-  await Promise.all(ends)
-  t.pass('and has ended them')
-})
-
-for (const way of WAYS) void t.test(`${way}: nor for one that was answered, and has sent half of another head`, async (t) => {
-  const app = await listen(t, way)
-  const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n')
-  await once(socket, 'data')
-  const more = once(app.server, 'connection')
-  socket.write('GET / HTTP/1.1\r\nHo')
-  open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n') // when this one is there, so is the half head
-  await more
-  await within(app.close(), () => 'the application does not close', 5_000)
-  t.pass()
-})
-
-for (const way of WAYS) void t.test(`${way}: who was upgraded is left to the application`, async (t) => {
-  const app = await listen(t, way)
-  app.server.on('upgrade', (_request, socket: Socket) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
-    setTimeout(() => socket.end('farewell'), 1_000) // longer than half a head may take
+for (const way of WAYS)
+  void t.test(`${way}: an application that closes does not wait for connections without a request`, async (t) => {
+    const app = await listen(t, way)
+    const accepted = [once(app.server, 'connection')]
+    const sockets = [open(t, app, ''), open(t, app, 'GET / HTTP/1.1\r\nHo')]
+    const ends = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+    await Promise.all([...accepted, ...sockets.map((socket) => once(socket, 'connect'))])
+    await within(app.close(), () => 'the application does not close', 5_000)
+    await Promise.all(ends)
+    t.pass('and has ended them')
   })
-  const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
-  let text = ''
-  socket.on('data', (bytes) => (text += String(bytes)))
-  await once(socket, 'data')
-  await app.close()
-  t.match(text, /farewell$/)
-})
 
-for (const way of WAYS) void t.test(`${way}: requests are at work until they are answered, and event streams are not`, async (t) => {
-  const app = await listen(t, way)
-  const requests = () => app.fanfareRequestsAnswered(60_000).then(() => true)
-  const stream = open(t, app, `GET /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nAccept: text/event-stream\r\n\r\n`)
-  await once(stream, 'data')
-  await new Promise((resolve) => setImmediate(resolve))
-  t.equal(await within(requests(), () => 'the stream is at work', 5_000), true)
-  const body = '{"data":1}'
-  const post = open(t, app, `POST /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`)
-  await once(post, 'data')
-  const answered = requests()
-  t.equal(await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 150, 'at work'))]), 'at work')
-  post.write(body)
-  t.equal(await within(answered, () => 'the answered request is at work', 5_000), true)
-})
+for (const way of WAYS)
+  void t.test(`${way}: nor for one that was answered, and has sent half of another head`, async (t) => {
+    const app = await listen(t, way)
+    const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n')
+    await once(socket, 'data')
+    const more = once(app.server, 'connection')
+    socket.write('GET / HTTP/1.1\r\nHo')
+    open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n') // when this one is there, so is the half head
+    await more
+    await within(app.close(), () => 'the application does not close', 5_000)
+    t.pass()
+  })
+
+for (const way of WAYS)
+  void t.test(`${way}: who was upgraded is left to the application`, async (t) => {
+    const app = await listen(t, way)
+    app.server.on('upgrade', (_request, socket: Socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
+      setTimeout(() => socket.end('farewell'), 1_000) // longer than half a head may take
+    })
+    const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+    let text = ''
+    socket.on('data', (bytes) => (text += String(bytes)))
+    await once(socket, 'data')
+    await app.close()
+    t.match(text, /farewell$/)
+  })
+
+for (const way of WAYS)
+  void t.test(`${way}: requests are at work until they are answered, and event streams are not`, async (t) => {
+    const app = await listen(t, way)
+    const requests = () => app.fanfareRequestsAnswered(60_000).then(() => true)
+    const stream = open(
+      t,
+      app,
+      `GET /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nAccept: text/event-stream\r\n\r\n`,
+    )
+    await once(stream, 'data')
+    await new Promise((resolve) => setImmediate(resolve))
+    t.equal(await within(requests(), () => 'the stream is at work', 5_000), true)
+    const body = '{"data":1}'
+    const post = open(
+      t,
+      app,
+      `POST /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+    )
+    await once(post, 'data')
+    const answered = requests()
+    t.equal(await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 150, 'at work'))]), 'at work')
+    post.write(body)
+    t.equal(await within(answered, () => 'the answered request is at work', 5_000), true)
+  })

@@ -30,10 +30,18 @@ await t.test('none is used when they are switched off', async (t) => {
 })
 
 await t.test('one whose self-test fails is not used, and the log says why', async (t) => {
-  const sockets = nativeSockets('auto', { directWriter: fine, detach: () => 'another Node', idleConnections: fine, acceptBurst: fine })
+  const sockets = nativeSockets('auto', {
+    directWriter: fine,
+    detach: () => 'another Node',
+    idleConnections: fine,
+    acceptBurst: fine,
+  })
   t.strictSame(sockets, { paths: { ...ALL, detach: false }, reasons: { detach: 'another Node' } })
   const paths = { directWriter: true, detach: false, idleConnections: true }
-  t.strictSame(describeNative(sockets, false), [{ nativeSockets: paths, reasons: { detach: 'another Node' } }, "sockets: in part by Node's public API"])
+  t.strictSame(describeNative(sockets, false), [
+    { nativeSockets: paths, reasons: { detach: 'another Node' } },
+    "sockets: in part by Node's public API",
+  ])
 })
 
 await t.test('a Node whose HTTP is another one is noticed', async (t) => {
@@ -53,20 +61,29 @@ await t.test('a Node whose sockets do not write to their handles is noticed', as
     const { directWriterFault, writerTo } = await import('${SERVER}direct-writer.js')
     const isUsed = writerTo({ _handle: { writeBuffer: () => 0, writeQueueSize: 0 } }) !== undefined
     writeSync(1, directWriterFault() + ', used: ' + isUsed)`
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', look], { encoding: 'utf8', env: { PATH: process.env['PATH'] } })
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', look], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'] },
+  })
   t.equal(stdout, 'a socket does not write to its handle, used: false', stderr)
 })
 
-for (const [setting, line] of [['auto', 'sockets: native'], ['off', "sockets: by Node's public API"]] as const) {
-  await t.test(`FANFARE_NATIVE_SOCKETS=${setting}: one line of the log says which are used, and streams work`, async (t) => {
-    const hub = await startHub(t, { FANFARE_NATIVE_SOCKETS: setting })
-    const lines = hub.logs().filter(({ msg }) => typeof msg === 'string' && msg.startsWith('sockets: '))
-    t.match(lines, [{ level: 30, msg: line, nativeSockets: setting === 'auto' ? ALL : NONE }])
-    t.equal(lines.length, 1)
-    const stream = await openLive(t, streamUrl(hub, ['news']), { token: anyTopic() })
-    await publish(hub, 'news', { data: 1 }, anyTopic())
-    await stream.count(1)
-    t.equal(await hub.stop(), 0)
-    t.strictSame(await stream.told('close'), { reason: 'drain' })
-  })
+for (const [setting, line] of [
+  ['auto', 'sockets: native'],
+  ['off', "sockets: by Node's public API"],
+] as const) {
+  await t.test(
+    `FANFARE_NATIVE_SOCKETS=${setting}: one line of the log says which are used, and streams work`,
+    async (t) => {
+      const hub = await startHub(t, { FANFARE_NATIVE_SOCKETS: setting })
+      const lines = hub.logs().filter(({ msg }) => typeof msg === 'string' && msg.startsWith('sockets: '))
+      t.match(lines, [{ level: 30, msg: line, nativeSockets: setting === 'auto' ? ALL : NONE }])
+      t.equal(lines.length, 1)
+      const stream = await openLive(t, streamUrl(hub, ['news']), { token: anyTopic() })
+      await publish(hub, 'news', { data: 1 }, anyTopic())
+      await stream.count(1)
+      t.equal(await hub.stop(), 0)
+      t.strictSame(await stream.told('close'), { reason: 'drain' })
+    },
+  )
 }

@@ -1,4 +1,7 @@
-/** Peers that do not answer are given up: by tables that are files here, written as the kernel writes them, and by the kernel's own. */
+/**
+ * Peers that do not answer are given up: by tables that are files here, written as the kernel writes them, and by the
+ * kernel's own.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { endianness, tmpdir } from 'node:os'
@@ -25,7 +28,13 @@ interface Row {
 }
 
 /** A row of a machine that is little-endian: 127.0.0.1:23999 to 127.0.0.77:32823, where nothing else is said. */
-function row({ local = '0100007F:5DBF', remote = '4D00007F:8037', queue = 6, retransmissions = 0, probes = 0 }: Row): string {
+function row({
+  local = '0100007F:5DBF',
+  remote = '4D00007F:8037',
+  queue = 6,
+  retransmissions = 0,
+  probes = 0,
+}: Row): string {
   const hex = (value: number) => value.toString(16).toUpperCase().padStart(8, '0')
   return `   3: ${local} ${remote} 01 ${hex(queue)}:00000000 ${retransmissions > 0 ? '01' : '04'}:0000002C ${hex(retransmissions)}     0 ${String(probes).padStart(8)} 19068 2 0000000061c00000 204 4 30 10 -1`
 }
@@ -47,72 +56,96 @@ function prepare(t: Test) {
   /** Looks once at a table of these rows. */
   async function look(rows: Row[], table: 0 | 1 = 0): Promise<void> {
     const many = Array.from({ length: 2_000 }, () => row({ queue: 0, remote: '4E00007F:8037' }))
-    writeFileSync(tables[table]!, `${[HEAD, ...many, ...rows.map(row), ...many].map((line) => line.padEnd(149)).join('\n')}\n`)
+    writeFileSync(
+      tables[table]!,
+      `${[HEAD, ...many, ...rows.map(row), ...many].map((line) => line.padEnd(149)).join('\n')}\n`,
+    )
     if (table === 1) writeFileSync(tables[0]!, `${HEAD}\n`)
     await peers.look()
   }
   return { open, look, givenUp, unreadable, peers }
 }
 
-await t.test('tables', { skip: endianness() === 'LE' ? false : 'the rows here are of a little-endian machine' }, async (t) => {
-  await t.test('a peer that answers nothing at three looks is given up', async (t) => {
-    for (const what of ['retransmissions', 'probes'] as const) {
+await t.test(
+  'tables',
+  { skip: endianness() === 'LE' ? false : 'the rows here are of a little-endian machine' },
+  async (t) => {
+    await t.test('a peer that answers nothing at three looks is given up', async (t) => {
+      for (const what of ['retransmissions', 'probes'] as const) {
+        const { open, look, givenUp } = prepare(t)
+        open(PHONE)
+        open({ ...PHONE, remotePort: 32_824 })
+        await look([{ [what]: 2 }])
+        await look([{ [what]: 4 }])
+        t.strictSame(givenUp, [], what)
+        await look([{ [what]: 4 }])
+        t.strictSame(givenUp, [PHONE], what)
+      }
+    })
+
+    await t.test('a sign of life in between, and the count begins anew', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
-      open({ ...PHONE, remotePort: 32_824 })
-      await look([{ [what]: 2 }])
-      await look([{ [what]: 4 }])
-      t.strictSame(givenUp, [], what)
-      await look([{ [what]: 4 }])
-      t.strictSame(givenUp, [PHONE], what)
-    }
-  })
+      const signs: Row[][] = [
+        [{ retransmissions: 0 }],
+        [{ retransmissions: 1 }],
+        [{ retransmissions: 5, queue: 0 }],
+        [],
+      ]
+      for (const sign of signs) {
+        await look([{ retransmissions: 5 }])
+        await look([{ retransmissions: 6 }])
+        await look(sign)
+      }
+      for (const retransmissions of [5, 6, 2, 3, 2, 3, 2]) await look([{ retransmissions }])
+      t.strictSame(givenUp, [])
+    })
 
-  await t.test('a sign of life in between, and the count begins anew', async (t) => {
-    const { open, look, givenUp } = prepare(t)
-    open(PHONE)
-    const signs: Row[][] = [[{ retransmissions: 0 }], [{ retransmissions: 1 }], [{ retransmissions: 5, queue: 0 }], []]
-    for (const sign of signs) {
-      await look([{ retransmissions: 5 }])
-      await look([{ retransmissions: 6 }])
-      await look(sign)
-    }
-    for (const retransmissions of [5, 6, 2, 3, 2, 3, 2]) await look([{ retransmissions }])
-    t.strictSame(givenUp, [])
-  })
-
-  await t.test('a peer that is there and does not read is not given up', async (t) => {
-    const { open, look, givenUp } = prepare(t)
-    open(PHONE)
-    for (let n = 0; n < 9; n++) await look([{ queue: 1e6, probes: n % 2 }])
-    t.strictSame(givenUp, [])
-  })
-
-  await t.test('the same port of another address, or of another port here, is another connection', async (t) => {
-    const { open, look, givenUp } = prepare(t)
-    open(PHONE)
-    for (let n = 0; n < 5; n++) await look([{ remote: '4C00007F:8037', retransmissions: 9 }, { local: '0100007F:5DC0', retransmissions: 9 }])
-    t.strictSame(givenUp, [])
-    for (let n = 0; n < 3; n++) await look([{ remote: '4C00007F:8037', retransmissions: 9 }, { retransmissions: 9 }])
-    t.strictSame(givenUp, [PHONE])
-  })
-
-  await t.test('IPv6, and IPv4 on a socket of IPv6', async (t) => {
-    for (const [remoteAddress, printed] of [['::ffff:127.0.0.77', '0000000000000000FFFF00004D00007F'], ['2001:db8::1', 'B80D0120000000000000000001000000'], ['fe80::1%eth0', '000080FE000000000000000001000000']]) {
+    await t.test('a peer that is there and does not read is not given up', async (t) => {
       const { open, look, givenUp } = prepare(t)
-      const connection = { ...PHONE, remoteAddress }
-      open(connection)
-      for (let n = 0; n < 3; n++) await look([{ local: '00000000000000000000000001000000:5DBF', remote: `${printed}:8037`, retransmissions: 5 }], 1)
-      t.strictSame(givenUp, [connection])
-    }
-  })
+      open(PHONE)
+      for (let n = 0; n < 9; n++) await look([{ queue: 1e6, probes: n % 2 }])
+      t.strictSame(givenUp, [])
+    })
 
-  await t.test('where there are no tables it is told once', async (t) => {
-    const { unreadable, peers } = prepare(t)
-    await peers.look()
-    t.match(unreadable, [{ code: 'ENOENT' }])
-  })
-})
+    await t.test('the same port of another address, or of another port here, is another connection', async (t) => {
+      const { open, look, givenUp } = prepare(t)
+      open(PHONE)
+      for (let n = 0; n < 5; n++)
+        await look([
+          { remote: '4C00007F:8037', retransmissions: 9 },
+          { local: '0100007F:5DC0', retransmissions: 9 },
+        ])
+      t.strictSame(givenUp, [])
+      for (let n = 0; n < 3; n++) await look([{ remote: '4C00007F:8037', retransmissions: 9 }, { retransmissions: 9 }])
+      t.strictSame(givenUp, [PHONE])
+    })
+
+    await t.test('IPv6, and IPv4 on a socket of IPv6', async (t) => {
+      for (const [remoteAddress, printed] of [
+        ['::ffff:127.0.0.77', '0000000000000000FFFF00004D00007F'],
+        ['2001:db8::1', 'B80D0120000000000000000001000000'],
+        ['fe80::1%eth0', '000080FE000000000000000001000000'],
+      ]) {
+        const { open, look, givenUp } = prepare(t)
+        const connection = { ...PHONE, remoteAddress }
+        open(connection)
+        for (let n = 0; n < 3; n++)
+          await look(
+            [{ local: '00000000000000000000000001000000:5DBF', remote: `${printed}:8037`, retransmissions: 5 }],
+            1,
+          )
+        t.strictSame(givenUp, [connection])
+      }
+    })
+
+    await t.test('where there are no tables it is told once', async (t) => {
+      const { unreadable, peers } = prepare(t)
+      await peers.look()
+      t.match(unreadable, [{ code: 'ENOENT' }])
+    })
+  },
+)
 
 await t.test('a machine that vanishes takes its streams with it', { skip: skipNamespace || skipCurl }, async (t) => {
   const { key, cert } = selfSigned()
@@ -132,14 +165,26 @@ await t.test('a machine that vanishes takes its streams with it', { skip: skipNa
     const { port } = app.server.address() as AddressInfo
     const scheme = name.endsWith('without TLS') || name === 'HTTP/1.1' ? 'http' : 'https'
     const version = name.startsWith('HTTP/1.1') ? '--http1.1' : '--http2-prior-knowledge'
-    const stream = curlBehind(t, machine.prefix, '--no-buffer', '--insecure', version, '--header', `Authorization: Bearer ${anyTopic()}`, `${scheme}://${machine.host}:${port}/topics/a/events`)
+    const stream = curlBehind(
+      t,
+      machine.prefix,
+      '--no-buffer',
+      '--insecure',
+      version,
+      '--header',
+      `Authorization: Bearer ${anyTopic()}`,
+      `${scheme}://${machine.host}:${port}/topics/a/events`,
+    )
     await stream.until((output) => output.includes('fanfare.heartbeat'))
   }
 
   await Promise.all(Object.entries(apps).map(([name, app]) => openStream(name, app)))
   machine.vanish()
   for (const [name, app] of Object.entries(apps)) {
-    await poll(async () => (app.hub.connections.size === 0 ? true : undefined), () => `${name}: the stream goes on`)
+    await poll(
+      async () => (app.hub.connections.size === 0 ? true : undefined),
+      () => `${name}: the stream goes on`,
+    )
     t.pass(name)
   }
 })

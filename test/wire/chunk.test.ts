@@ -22,23 +22,39 @@ await t.test('a chunk is its size in hexadecimal, its bytes and CRLF', (t) => {
 })
 
 await t.test('a chunk of nothing is not written at all: it would be the last one', (t) => {
-  for (const chunk of [Chunk.of(''), Chunk.NOTHING, Chunk.join([]), Chunk.join([Chunk.of(''), Chunk.NOTHING]), laidOut('')]) {
+  for (const chunk of [
+    Chunk.of(''),
+    Chunk.NOTHING,
+    Chunk.join([]),
+    Chunk.join([Chunk.of(''), Chunk.NOTHING]),
+    laidOut(''),
+  ]) {
     t.match(chunk, { length: 0, framed: { length: 0 }, plain: { length: 0 } })
   }
   t.end()
 })
 
 await t.test('however it is made, a chunk has the bytes, once with the frame and once without', (t) => {
-  t.doesNotThrow(() => fc.assert(fc.property(fc.array(anyText, { minLength: 1, maxLength: 5 }), (texts) => {
-    const whole = texts.join('')
-    const chunks = [Chunk.of(whole), laidOut(whole), laidOut(whole).copy(), Chunk.join(texts.map((text) => Chunk.of(text))), Chunk.join(texts.map(laidOut))]
-    for (const chunk of chunks) {
-      if (chunk.toString() !== whole || chunk.length !== Buffer.byteLength(whole)) return false
-      const { parts, isComplete } = decodeChunks(chunk.framedAsLast)
-      if (!isComplete || parts.length !== 1 || parts[0] !== whole) return false
-      if (decodeChunks(chunk.framed).isComplete) return false
-    }
-    return true
-  })))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(anyText, { minLength: 1, maxLength: 5 }), (texts) => {
+        const whole = texts.join('')
+        const chunks = [
+          Chunk.of(whole),
+          laidOut(whole),
+          laidOut(whole).copy(),
+          Chunk.join(texts.map((text) => Chunk.of(text))),
+          Chunk.join(texts.map(laidOut)),
+        ]
+        for (const chunk of chunks) {
+          if (chunk.toString() !== whole || chunk.length !== Buffer.byteLength(whole)) return false
+          const { parts, isComplete } = decodeChunks(chunk.framedAsLast)
+          if (!isComplete || parts.length !== 1 || parts[0] !== whole) return false
+          if (decodeChunks(chunk.framed).isComplete) return false
+        }
+        return true
+      }),
+    ),
+  )
   t.end()
 })

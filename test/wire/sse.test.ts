@@ -20,15 +20,24 @@ function encode(input: EventInput, wire: Wire, sequence = 1042, topic = 'orders.
 }
 
 await t.test('an event has its cursor, its type if any, its topic where it is asked for, and its data', (t) => {
-  t.equal(encode({ data: { total: 12 }, type: 'created' }, RAW), 'id: 8f3kq0zt-1042\nevent: created\ndata: {"total":12}\n\n')
+  t.equal(
+    encode({ data: { total: 12 }, type: 'created' }, RAW),
+    'id: 8f3kq0zt-1042\nevent: created\ndata: {"total":12}\n\n',
+  )
   t.equal(encode({ data: { total: 12 } }, RAW), 'id: 8f3kq0zt-1042\ndata: {"total":12}\n\n')
-  t.equal(encode({ data: { total: 12 }, type: 'created' }, RAW_WITH_TOPIC), 'id: 8f3kq0zt-1042\nevent: created\ntopic: orders.42\ndata: {"total":12}\n\n')
+  t.equal(
+    encode({ data: { total: 12 }, type: 'created' }, RAW_WITH_TOPIC),
+    'id: 8f3kq0zt-1042\nevent: created\ntopic: orders.42\ndata: {"total":12}\n\n',
+  )
   t.end()
 })
 
 await t.test('an ephemeral event has no id', (t) => {
   t.equal(encoder.event(checkEvent('a', { data: 1 }, 99), RAW, undefined, TIME, 'an-id').toString(), 'data: 1\n\n')
-  t.equal(encoder.event(checkEvent('a', { data: 1, type: 'x' }, 99), RAW_WITH_TOPIC, undefined, TIME, 'an-id').toString(), 'event: x\ntopic: a\ndata: 1\n\n')
+  t.equal(
+    encoder.event(checkEvent('a', { data: 1, type: 'x' }, 99), RAW_WITH_TOPIC, undefined, TIME, 'an-id').toString(),
+    'event: x\ntopic: a\ndata: 1\n\n',
+  )
   t.end()
 })
 
@@ -40,19 +49,48 @@ await t.test('a JSON string keeps its quotes, a text is sent as it is', (t) => {
 })
 
 await t.test('CR, LF and CRLF in a text each start a new data line', (t) => {
-  t.equal(encode({ text: 'a\nb\rc\r\nd\n\re' }, RAW), 'id: 8f3kq0zt-1042\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \ndata: e\n\n')
+  t.equal(
+    encode({ text: 'a\nb\rc\r\nd\n\re' }, RAW),
+    'id: 8f3kq0zt-1042\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \ndata: e\n\n',
+  )
   t.equal(encode({ text: '\nid: 7\n\n' }, RAW), 'id: 8f3kq0zt-1042\ndata: \ndata: id: 7\ndata: \ndata: \n\n')
   t.end()
 })
 
 await t.test('a CloudEvent is one line of JSON with every attribute', (t) => {
   const dataOf = (block: string) => JSON.parse(/^data: (.*)$/m.exec(block)![1]!) as unknown
-  const attributes = { specversion: '1.0', id: '8f3kq0zt-1042', source: '/topics/orders.42', time: '2024-02-29T12:30:15.250Z', subject: 'orders.42' }
-  t.strictSame(dataOf(encode({ data: { total: 12 }, type: 'created' }, CLOUD)), { ...attributes, type: 'created', datacontenttype: 'application/json', data: { total: 12 } })
-  t.strictSame(dataOf(encode({ text: 'a\r\nb' }, CLOUD)), { ...attributes, type: 'message', datacontenttype: 'text/plain', data: 'a\r\nb' })
-  t.strictSame(dataOf(encode({ data: null }, CLOUD)), { ...attributes, type: 'message', datacontenttype: 'application/json', data: null })
-  t.match(encode({ data: 1, type: 'created' }, { format: 'cloudevents', topicLine: true }), /^id: 8f3kq0zt-1042\nevent: created\ntopic: orders.42\ndata: \{"specversion":[^\n]*\}\n\n$/)
-  t.match(dataOf(encoder.event(checkEvent('a', { data: 1 }, 99), CLOUD, undefined, TIME, 'an-id').toString()), { id: 'an-id' })
+  const attributes = {
+    specversion: '1.0',
+    id: '8f3kq0zt-1042',
+    source: '/topics/orders.42',
+    time: '2024-02-29T12:30:15.250Z',
+    subject: 'orders.42',
+  }
+  t.strictSame(dataOf(encode({ data: { total: 12 }, type: 'created' }, CLOUD)), {
+    ...attributes,
+    type: 'created',
+    datacontenttype: 'application/json',
+    data: { total: 12 },
+  })
+  t.strictSame(dataOf(encode({ text: 'a\r\nb' }, CLOUD)), {
+    ...attributes,
+    type: 'message',
+    datacontenttype: 'text/plain',
+    data: 'a\r\nb',
+  })
+  t.strictSame(dataOf(encode({ data: null }, CLOUD)), {
+    ...attributes,
+    type: 'message',
+    datacontenttype: 'application/json',
+    data: null,
+  })
+  t.match(
+    encode({ data: 1, type: 'created' }, { format: 'cloudevents', topicLine: true }),
+    /^id: 8f3kq0zt-1042\nevent: created\ntopic: orders.42\ndata: \{"specversion":[^\n]*\}\n\n$/,
+  )
+  t.match(dataOf(encoder.event(checkEvent('a', { data: 1 }, 99), CLOUD, undefined, TIME, 'an-id').toString()), {
+    id: 'an-id',
+  })
   t.end()
 })
 
@@ -60,29 +98,67 @@ await t.test('in the format json an event is a line of JSON as in a page of hist
   const json: Wire = { format: 'json', topicLine: false }
   const id = '8f3kq0zt-1042'
   const time = '2024-02-29T12:30:15.250Z'
-  t.equal(encode({ data: { total: 12 }, type: 'created' }, json), `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","type":"created","time":"${time}","data":{"total":12}}\n\n`)
-  t.equal(encode({ text: 'a\r\n"b"' }, json), `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","text":"a\\r\\n\\"b\\""}\n\n`)
-  t.equal(encode({ data: null }, { format: 'json', topicLine: true }), `id: ${id}\ntopic: orders.42\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","data":null}\n\n`)
-  t.equal(encoder.event(checkEvent('a', { data: 1 }, 99), json, undefined, TIME, 'an-id').toString(), `data: {"id":null,"topic":"a","time":"${time}","data":1}\n\n`, 'an ephemeral event has no cursor')
-  const replayed = encoder.events([Object.assign(checkEvent('a', { data: 1 }, 99), { sequence: 7, time: TIME })], json, false)
-  t.equal(replayed.toString(), `data: {"id":"8f3kq0zt-7","topic":"a","time":"${time}","data":1}\n\n`, 'a replayed event has its cursor in the data alone')
+  t.equal(
+    encode({ data: { total: 12 }, type: 'created' }, json),
+    `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","type":"created","time":"${time}","data":{"total":12}}\n\n`,
+  )
+  t.equal(
+    encode({ text: 'a\r\n"b"' }, json),
+    `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","text":"a\\r\\n\\"b\\""}\n\n`,
+  )
+  t.equal(
+    encode({ data: null }, { format: 'json', topicLine: true }),
+    `id: ${id}\ntopic: orders.42\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","data":null}\n\n`,
+  )
+  t.equal(
+    encoder.event(checkEvent('a', { data: 1 }, 99), json, undefined, TIME, 'an-id').toString(),
+    `data: {"id":null,"topic":"a","time":"${time}","data":1}\n\n`,
+    'an ephemeral event has no cursor',
+  )
+  const replayed = encoder.events(
+    [Object.assign(checkEvent('a', { data: 1 }, 99), { sequence: 7, time: TIME })],
+    json,
+    false,
+  )
+  t.equal(
+    replayed.toString(),
+    `data: {"id":"8f3kq0zt-7","topic":"a","time":"${time}","data":1}\n\n`,
+    'a replayed event has its cursor in the data alone',
+  )
   t.end()
 })
 
 await t.test('the blocks of the hub itself', (t) => {
-  t.equal(encoder.open('8f3kq0zt-1041', 'c1', ['orders.42', '**'], 2871).toString(), 'retry: 2871\nid: 8f3kq0zt-1041\nevent: fanfare.open\ndata: {"connection":"c1","topics":["orders.42","**"]}\n\n')
-  t.equal(encoder.gap('expired', '8f3kq0zt-12', 900).toString(), 'event: fanfare.gap\ndata: {"reason":"expired","after":"8f3kq0zt-12","oldest":"8f3kq0zt-900"}\n\n')
-  t.equal(encoder.gap('invalid', 'a\r\nid: 1\n\n', undefined).toString(), 'event: fanfare.gap\ndata: {"reason":"invalid","after":"a\\r\\nid: 1\\n\\n","oldest":null}\n\n')
+  t.equal(
+    encoder.open('8f3kq0zt-1041', 'c1', ['orders.42', '**'], 2871).toString(),
+    'retry: 2871\nid: 8f3kq0zt-1041\nevent: fanfare.open\ndata: {"connection":"c1","topics":["orders.42","**"]}\n\n',
+  )
+  t.equal(
+    encoder.gap('expired', '8f3kq0zt-12', 900).toString(),
+    'event: fanfare.gap\ndata: {"reason":"expired","after":"8f3kq0zt-12","oldest":"8f3kq0zt-900"}\n\n',
+  )
+  t.equal(
+    encoder.gap('invalid', 'a\r\nid: 1\n\n', undefined).toString(),
+    'event: fanfare.gap\ndata: {"reason":"invalid","after":"a\\r\\nid: 1\\n\\n","oldest":null}\n\n',
+  )
   t.equal(encoder.live(1042).toString(), 'id: 8f3kq0zt-1042\nevent: fanfare.live\ndata: {}\n\n')
   t.equal(closeBlock('drain', 3210).toString(), 'retry: 3210\nevent: fanfare.close\ndata: {"reason":"drain"}\n\n')
-  t.equal(closeBlock('busy', 7001).toString(), 'retry: 7001\nevent: fanfare.close\ndata: {"reason":"busy","retry":7001}\n\n')
+  t.equal(
+    closeBlock('busy', 7001).toString(),
+    'retry: 7001\nevent: fanfare.close\ndata: {"reason":"busy","retry":7001}\n\n',
+  )
   t.end()
 })
 
-await t.test('a heartbeat moves the last event id by an event of the hub\'s own, with data', (t) => {
+await t.test("a heartbeat moves the last event id by an event of the hub's own, with data", (t) => {
   t.equal(encoder.heartbeat(2048).toString(), 'id: 8f3kq0zt-2048\nevent: fanfare.heartbeat\ndata: {}\n\n')
   t.strictSame(parseStream(Chunk.join([encoder.live(1), encoder.heartbeat(2048)]).plain).at(-1), {
-    event: { type: 'fanfare.heartbeat', data: '{}' }, id: '8f3kq0zt-2048', lastEventId: '8f3kq0zt-2048', retry: undefined, comments: [], extra: {},
+    event: { type: 'fanfare.heartbeat', data: '{}' },
+    id: '8f3kq0zt-2048',
+    lastEventId: '8f3kq0zt-2048',
+    retry: undefined,
+    comments: [],
+    extra: {},
   })
   t.end()
 })
@@ -109,7 +185,8 @@ function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: Ev
   })
   const decoder = new TextDecoder()
   const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
-  for (const [index, place] of places.slice(1).entries()) parser.feed(decoder.decode(bytes.subarray(places[index], place), { stream: true }))
+  for (const [index, place] of places.slice(1).entries())
+    parser.feed(decoder.decode(bytes.subarray(places[index], place), { stream: true }))
   return { events, errors }
 }
 
@@ -119,52 +196,75 @@ function expected({ text, data, type }: EventInput) {
 }
 
 await t.test('whatever is published comes out of a parser unchanged, and never as more than one event', (t) => {
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.array(anyInput(), { minLength: 1, maxLength: 5 }), fc.boolean(), fc.array(fc.nat(), { maxLength: 10 }), (inputs, topicLine, cuts) => {
-      const wire: Wire = { format: 'raw', topicLine }
-      const blocks = inputs.map((input, index) => Buffer.from(encode(input, wire, index + 1)))
-      const bytes = Buffer.concat([encoder.open('8f3kq0zt-0', 'c1', ['a'], 2_000).plain, ...blocks])
-      const wanted = inputs.map((input, index) => ({ id: `${EPOCH}-${index + 1}`, ...expected(input) }))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(
+        fc.array(anyInput(), { minLength: 1, maxLength: 5 }),
+        fc.boolean(),
+        fc.array(fc.nat(), { maxLength: 10 }),
+        (inputs, topicLine, cuts) => {
+          const wire: Wire = { format: 'raw', topicLine }
+          const blocks = inputs.map((input, index) => Buffer.from(encode(input, wire, index + 1)))
+          const bytes = Buffer.concat([encoder.open('8f3kq0zt-0', 'c1', ['a'], 2_000).plain, ...blocks])
+          const wanted = inputs.map((input, index) => ({ id: `${EPOCH}-${index + 1}`, ...expected(input) }))
 
-      const { events, errors } = parseInPieces(bytes, cuts)
-      same(errors, [])
-      same(events.slice(1).map(({ id, event = 'message', data }) => ({ id, type: event, data })), wanted)
+          const { events, errors } = parseInPieces(bytes, cuts)
+          same(errors, [])
+          same(
+            events.slice(1).map(({ id, event = 'message', data }) => ({ id, type: event, data })),
+            wanted,
+          )
 
-      const reference = parseStream(bytes)
-      same(reference.slice(1).map(({ lastEventId, event }) => ({ id: lastEventId, ...event })), wanted)
-      same(reference.slice(1).map(({ extra, comments, retry }) => [extra, comments, retry]), inputs.map(() => [topicLine ? { topic: 'orders.42' } : {}, [], undefined]))
-    }),
-    { numRuns: 1_000 },
-  ))
+          const reference = parseStream(bytes)
+          same(
+            reference.slice(1).map(({ lastEventId, event }) => ({ id: lastEventId, ...event })),
+            wanted,
+          )
+          same(
+            reference.slice(1).map(({ extra, comments, retry }) => [extra, comments, retry]),
+            inputs.map(() => [topicLine ? { topic: 'orders.42' } : {}, [], undefined]),
+          )
+        },
+      ),
+      { numRuns: 1_000 },
+    ),
+  )
   t.end()
 })
 
 await t.test('whatever is published comes out of a CloudEvent exactly, line ends included', (t) => {
-  t.doesNotThrow(() => fc.assert(
-    fc.property(anyInput(), fc.boolean(), fc.array(fc.nat(), { maxLength: 4 }), (input, topicLine, cuts) => {
-      const bytes = Buffer.concat([encoder.open('8f3kq0zt-0', 'c1', ['a'], 2_000).plain, Buffer.from(encode(input, { format: 'cloudevents', topicLine }))])
-      const { events, errors } = parseInPieces(bytes, cuts)
-      same(errors, [])
-      same(events.length, 2)
-      same(events[1]!.event, input.type)
-      same(events[1]!.data.includes('\n'), false)
-      const cloudEvent = JSON.parse(events[1]!.data) as Record<string, unknown>
-      same(JSON.stringify(cloudEvent['data']), JSON.stringify(input.text ?? input.data))
-      same(cloudEvent['type'], input.type ?? 'message')
-    }),
-    { numRuns: 500 },
-  ))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(anyInput(), fc.boolean(), fc.array(fc.nat(), { maxLength: 4 }), (input, topicLine, cuts) => {
+        const bytes = Buffer.concat([
+          encoder.open('8f3kq0zt-0', 'c1', ['a'], 2_000).plain,
+          Buffer.from(encode(input, { format: 'cloudevents', topicLine })),
+        ])
+        const { events, errors } = parseInPieces(bytes, cuts)
+        same(errors, [])
+        same(events.length, 2)
+        same(events[1]!.event, input.type)
+        same(events[1]!.data.includes('\n'), false)
+        const cloudEvent = JSON.parse(events[1]!.data) as Record<string, unknown>
+        same(JSON.stringify(cloudEvent['data']), JSON.stringify(input.text ?? input.data))
+        same(cloudEvent['type'], input.type ?? 'message')
+      }),
+      { numRuns: 500 },
+    ),
+  )
   t.end()
 })
 
 await t.test('whatever a client gives as its last event id comes back in a gap as one event', (t) => {
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (after) => {
-      const [block, ...rest] = parseStream(encoder.gap('invalid', after, undefined).plain)
-      same(rest, [])
-      same(block!.event!.type, 'fanfare.gap')
-      same(JSON.parse(block!.event!.data), { reason: 'invalid', after, oldest: null })
-    }),
-  ))
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (after) => {
+        const [block, ...rest] = parseStream(encoder.gap('invalid', after, undefined).plain)
+        same(rest, [])
+        same(block!.event!.type, 'fanfare.gap')
+        same(JSON.parse(block!.event!.data), { reason: 'invalid', after, oldest: null })
+      }),
+    ),
+  )
   t.end()
 })

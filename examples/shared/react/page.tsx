@@ -18,14 +18,22 @@ export function Page({ title, intro, stream: { status, connect }, clients, child
     <main>
       <header>
         <h1>{title}</h1>
-        {clients !== undefined && <span className="muted number" id="clients">{clients === 1 ? '1 client' : `${clients} clients`}</span>}
-        <span className={`status ${status}`} role="status">{WORDS[status]}</span>
+        {clients !== undefined && (
+          <span className="muted number" id="clients">
+            {clients === 1 ? '1 client' : `${clients} clients`}
+          </span>
+        )}
+        <span className={`status ${status}`} role="status">
+          {WORDS[status]}
+        </span>
       </header>
       <p className="intro">{intro}</p>
       {status === 'ended' && (
         <div className="error actions notice" role="alert">
           <span>The stream from the hub has ended: nothing new comes here.</span>
-          <button type="button" className="quiet" onClick={connect}>Connect again</button>
+          <button type="button" className="quiet" onClick={connect}>
+            Connect again
+          </button>
         </div>
       )}
       {children}

@@ -42,7 +42,9 @@ export function PostForm({ to, button, children }: PostFormProps) {
     <form className="card" onSubmit={onSubmit}>
       {children}
       <button aria-disabled={isSending}>{button}</button>
-      <p className="error" role="alert">{error}</p>
+      <p className="error" role="alert">
+        {error}
+      </p>
     </form>
   )
 }
@@ -55,5 +57,10 @@ function fieldsOf(form: HTMLFormElement): Field[] {
 
 /** A number that is missing is `NaN`, in JSON `null`. */
 function valuesOf(form: HTMLFormElement): Record<string, string | number> {
-  return Object.fromEntries(fieldsOf(form).map((field) => [field.name, field.type === 'number' ? (field as HTMLInputElement).valueAsNumber : field.value]))
+  return Object.fromEntries(
+    fieldsOf(form).map((field) => [
+      field.name,
+      field.type === 'number' ? (field as HTMLInputElement).valueAsNumber : field.value,
+    ]),
+  )
 }

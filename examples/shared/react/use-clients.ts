@@ -6,8 +6,9 @@ import type { Status } from '../status.js'
 const EVERY = 2_000
 
 /**
- * Asks the example's server (`GET /status`) again and again while the page can be seen, and at once when the page itself
- * has come or gone. Not the hub itself: of the six connections that a browser has for a server (HTTP/1.1), streams in six tabs leave none.
+ * Asks the example's server (`GET /status`) again and again while the page can be seen, and at once when the page
+ * itself has come or gone. Not the hub itself: of the six connections that a browser has for a server (HTTP/1.1),
+ * streams in six tabs leave none.
  * @param status that of the page's own stream
  * @returns `undefined` while it is not known
  */

@@ -15,7 +15,10 @@ export interface EventStream<Data> {
   connect: () => void
 }
 
-/** How many events of a topic the hub keeps (`FANFARE_RETAIN_EVENTS`): a page shows no more, and the same after a reload. */
+/**
+ * How many events of a topic the hub keeps (`FANFARE_RETAIN_EVENTS`): a page shows no more, and the same after a
+ * reload.
+ */
 const RETAINED = 1_000
 
 /**

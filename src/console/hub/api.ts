@@ -34,8 +34,14 @@ export interface Call {
  * Asks the hub for something. A token that the hub does not accept (401) signs out.
  * @throws Refusal
  */
-export async function call<Body>(path: string, { method = 'GET', query = {}, body, signal, bearer }: Call = {}): Promise<Body> {
-  const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${bearer ?? token.value ?? ''}` }
+export async function call<Body>(
+  path: string,
+  { method = 'GET', query = {}, body, signal, bearer }: Call = {},
+): Promise<Body> {
+  const headers: Record<string, string> = {
+    accept: 'application/json',
+    authorization: `Bearer ${bearer ?? token.value ?? ''}`,
+  }
   if (body !== undefined) headers['content-type'] = 'application/json'
   const tooLong = AbortSignal.timeout(PATIENCE)
   try {

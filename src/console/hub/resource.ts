@@ -19,10 +19,15 @@ export interface Resource<T> {
 }
 
 /**
- * @param every how soon after an answer it is asked for again, in milliseconds; without it, only when it could not be had
+ * @param every how soon after an answer it is asked for again, in milliseconds; without it, only when it could not be
+ *   had
  * @param path `undefined`: nothing is asked for
  */
-export function useResource<T>(path: string | undefined, query: Record<string, string> = {}, every?: number): Resource<T> {
+export function useResource<T>(
+  path: string | undefined,
+  query: Record<string, string> = {},
+  every?: number,
+): Resource<T> {
   const value = useSignal<T | undefined>(undefined)
   const answered = useSignal<string | undefined>(undefined)
   const error = useSignal<string | undefined>(undefined)

@@ -1,7 +1,7 @@
 /**
- * An event stream that comes back by itself, from the last id that it has read. A ticket of its own opens it each time, so
- * the token is in no stream's request. It is read with `fetch` and not with `EventSource`, which hears only types of events
- * that it was told of by name: whoever looks on does not know them all.
+ * An event stream that comes back by itself, from the last id that it has read. A ticket of its own opens it each time,
+ * so the token is in no stream's request. It is read with `fetch` and not with `EventSource`, which hears only types of
+ * events that it was told of by name: whoever looks on does not know them all.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
@@ -36,7 +36,10 @@ export interface StreamOptions {
   topics: string[]
   query?: Record<string, string>
   onEvent: (event: LiveEvent) => void
-  /** After how long without a byte the connection counts as lost, in milliseconds; without it, the stream is then renewed, which is right however rare the heartbeats are. */
+  /**
+   * After how long without a byte the connection counts as lost, in milliseconds; without it, the stream is then
+   * renewed, which is right however rare the heartbeats are.
+   */
   silence?: number
 }
 
@@ -59,7 +62,10 @@ const GAPS: Record<GapReason, string> = {
 
 /** How long after the end of a stream it is opened again unless the hub says otherwise, in milliseconds. */
 const RETRY = 2_000
-/** After how long without a byte a stream is renewed: longer than the hub's heartbeats are apart by default, in milliseconds. */
+/**
+ * After how long without a byte a stream is renewed: longer than the hub's heartbeats are apart by default, in
+ * milliseconds.
+ */
 const QUIET = 20_000
 
 export class LiveStream {
@@ -115,16 +121,29 @@ export class LiveStream {
     this.#watch(attempt, 'silence')
     const { ticket } = await call<{ ticket: string }>('tickets', { method: 'POST', signal: attempt.signal })
     const open = (observe: boolean) =>
-      fetch(addressOf('events', { topic: topics, format: 'cloudevents', ...(observe ? { observe: 'true' } : {}), ...query, ...resume, ticket }), {
-        headers: { accept: 'text/event-stream' },
-        cache: 'no-store',
-        signal: attempt.signal,
-      })
+      fetch(
+        addressOf('events', {
+          topic: topics,
+          format: 'cloudevents',
+          ...(observe ? { observe: 'true' } : {}),
+          ...query,
+          ...resume,
+          ticket,
+        }),
+        {
+          headers: { accept: 'text/event-stream' },
+          cache: 'no-store',
+          signal: attempt.signal,
+        },
+      )
     let response = await open(true)
     if (response.status === 403) response = await open(false) // only admins observe; others are present where they look
     if (!response.ok || !response.body) throw await refusalOf(response, true)
     const hasPast = this.#lastId !== undefined || query.replay !== undefined
-    const parser = createParser({ onEvent: (message) => this.#take(message, hasPast), onRetry: (retry) => (this.#retry = retry) })
+    const parser = createParser({
+      onEvent: (message) => this.#take(message, hasPast),
+      onRetry: (retry) => (this.#retry = retry),
+    })
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
     this.#detail = 'the connection was lost'
     for (;;) {
@@ -151,9 +170,17 @@ export class LiveStream {
         this.#detail = CLOSED[(JSON.parse(data) as { reason: CloseReason }).reason]
         return
     }
-    if (type?.startsWith('fanfare.') && type !== 'fanfare.join' && type !== 'fanfare.leave') return // a heartbeat: it has moved the last id
+    // a heartbeat: it has moved the last id
+    if (type?.startsWith('fanfare.') && type !== 'fanfare.join' && type !== 'fanfare.leave') return
     const event = JSON.parse(data) as { subject: string; time: string; datacontenttype: string; data: unknown }
-    this.#options.onEvent({ id, topic: event.subject, type, time: event.time, data: event.data, isText: event.datacontenttype === 'text/plain' })
+    this.#options.onEvent({
+      id,
+      topic: event.subject,
+      type,
+      time: event.time,
+      data: event.data,
+      isText: event.datacontenttype === 'text/plain',
+    })
   }
 
   /** A connection can be lost without either end being told. */

@@ -24,9 +24,11 @@ export function ConnectionPage({ id }: { id: string }) {
   return (
     <>
       <h1 class="name">Connection {id}</h1>
-      {isMissing.value
-        ? <Notice tone="warning">It has ended{connection ? '; this is the last that is known of it' : ''}.</Notice>
-        : error.value !== undefined && <Notice tone="error">{error}</Notice>}
+      {isMissing.value ? (
+        <Notice tone="warning">It has ended{connection ? '; this is the last that is known of it' : ''}.</Notice>
+      ) : (
+        error.value !== undefined && <Notice tone="error">{error}</Notice>
+      )}
       {failure.value !== undefined && <Notice tone="error">{failure}</Notice>}
       {connection && (
         <>
@@ -44,11 +46,15 @@ export function ConnectionPage({ id }: { id: string }) {
             <h2 id="reads">Topics</h2>
             <ul class="plain">
               {connection.topics.map((topic) => (
-                <li key={topic}>{topic.includes('*') ? <code>{topic}</code> : <a href={linkTo({ page: 'topic', topic })}>{topic}</a>}</li>
+                <li key={topic}>
+                  {topic.includes('*') ? <code>{topic}</code> : <a href={linkTo({ page: 'topic', topic })}>{topic}</a>}
+                </li>
               ))}
             </ul>
           </section>
-          <button type="button" class="danger" onClick={end} disabled={isMissing.value}>End this connection</button>
+          <button type="button" class="danger" onClick={end} disabled={isMissing.value}>
+            End this connection
+          </button>
           <p class="muted">A client that may still connect comes back by itself.</p>
         </>
       )}

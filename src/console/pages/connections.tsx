@@ -14,9 +14,25 @@ const LIMIT = 500
 const INTERVAL = 2_000
 
 const COLUMNS: Column<Connection>[] = [
-  { name: 'Connection', value: ({ id }) => id, show: ({ id }) => <a href={linkTo({ page: 'connection', id })}><code>{id}</code></a> },
-  { name: 'Subject', value: ({ subject }) => subject ?? '', show: ({ subject }) => (subject === null ? <span class="muted">none</span> : <span class="long">{subject}</span>) },
-  { name: 'Topics', value: ({ topics }) => topics.join(' '), show: ({ topics }) => <span class="long">{topics.join(' ')}</span> },
+  {
+    name: 'Connection',
+    value: ({ id }) => id,
+    show: ({ id }) => (
+      <a href={linkTo({ page: 'connection', id })}>
+        <code>{id}</code>
+      </a>
+    ),
+  },
+  {
+    name: 'Subject',
+    value: ({ subject }) => subject ?? '',
+    show: ({ subject }) => (subject === null ? <span class="muted">none</span> : <span class="long">{subject}</span>),
+  },
+  {
+    name: 'Topics',
+    value: ({ topics }) => topics.join(' '),
+    show: ({ topics }) => <span class="long">{topics.join(' ')}</span>,
+  },
   { name: 'Since', value: ({ since }) => since, show: ({ since }) => formatDateTime(since) },
   { name: 'Events', value: ({ sent }) => sent.events, show: ({ sent }) => formatNumber(sent.events), isNumber: true },
   { name: 'Bytes', value: ({ sent }) => sent.bytes, show: ({ sent }) => formatBytes(sent.bytes), isNumber: true },
@@ -26,7 +42,11 @@ const COLUMNS: Column<Connection>[] = [
 export function ConnectionsPage() {
   const subject = useSignal('')
   const topic = useSignal('')
-  const query = { limit: String(LIMIT), ...(subject.value === '' ? {} : { subject: subject.value }), ...(topic.value === '' ? {} : { topic: topic.value }) }
+  const query = {
+    limit: String(LIMIT),
+    ...(subject.value === '' ? {} : { subject: subject.value }),
+    ...(topic.value === '' ? {} : { topic: topic.value }),
+  }
   const { value, error, refresh } = useResource<Static<typeof Page>>('connections', query, INTERVAL)
   const newest = useComputed(() => changes.value[0])
   useEffect(() => refresh(), [newest.value])
@@ -35,20 +55,47 @@ export function ConnectionsPage() {
     <>
       <h1>Connections</h1>
       <div class="filters">
-        <label class="filter">Subject <input type="search" value={subject} onInput={({ currentTarget }) => (subject.value = currentTarget.value.trim())} spellcheck={false} autocapitalize="none" /></label>
-        <label class="filter">Topic <input type="search" value={topic} onInput={({ currentTarget }) => (topic.value = currentTarget.value.trim())} placeholder="orders.42" spellcheck={false} autocapitalize="none" /></label>
+        <label class="filter">
+          Subject{' '}
+          <input
+            type="search"
+            value={subject}
+            onInput={({ currentTarget }) => (subject.value = currentTarget.value.trim())}
+            spellcheck={false}
+            autocapitalize="none"
+          />
+        </label>
+        <label class="filter">
+          Topic{' '}
+          <input
+            type="search"
+            value={topic}
+            onInput={({ currentTarget }) => (topic.value = currentTarget.value.trim())}
+            placeholder="orders.42"
+            spellcheck={false}
+            autocapitalize="none"
+          />
+        </label>
       </div>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
       {rows?.length === 0 && <p class="muted">There is no such connection.</p>}
-      {rows && rows.length > 0 && <SortedTable caption="Connections" columns={COLUMNS} rows={rows} keyOf={({ id }) => id} />}
-      {value.value?.more && <p class="muted">These are the first {formatNumber(LIMIT)}; name a subject or a topic to see others.</p>}
+      {rows && rows.length > 0 && (
+        <SortedTable caption="Connections" columns={COLUMNS} rows={rows} keyOf={({ id }) => id} />
+      )}
+      {value.value?.more && (
+        <p class="muted">These are the first {formatNumber(LIMIT)}; name a subject or a topic to see others.</p>
+      )}
       {changes.value.length > 0 && (
         <section class="card" aria-labelledby="changes">
           <h2 id="changes">Just now</h2>
           <ul class="plain">
             {changes.value.map(({ change, id, subject, reason, time }) => (
               <li key={`${time} ${id} ${change}`}>
-                <time dateTime={time} class="muted">{formatTime(time)}</time> <strong>{change}</strong> {reason !== undefined && <span class="muted">({reason})</span>} <code>{id}</code> {subject ?? ''}
+                <time dateTime={time} class="muted">
+                  {formatTime(time)}
+                </time>{' '}
+                <strong>{change}</strong> {reason !== undefined && <span class="muted">({reason})</span>}{' '}
+                <code>{id}</code> {subject ?? ''}
               </li>
             ))}
           </ul>

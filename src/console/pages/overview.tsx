@@ -11,10 +11,39 @@ import { subscribing } from '../snippets.js'
 const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power)
 
 const CHARTS: ChartProps[] = [
-  { title: 'Connections', format: formatNumber, lines: [{ name: 'open', of: ({ connections }) => connections }, { name: 'lagging', of: ({ lagging }) => lagging }] },
-  { title: 'Events per second', format: formatNumber, lines: [{ name: 'in', of: ({ events }) => events.in }, { name: 'out', of: ({ events }) => events.out }] },
-  { title: 'Latency', format: formatMilliseconds, lines: [{ name: 'p50', of: ({ latency }) => latency.p50 }, { name: 'p99', of: ({ latency }) => latency.p99 }] },
-  { title: 'Bytes per second', format: formatBytes, steps: BINARY, lines: [{ name: 'in', of: ({ bytes }) => bytes.in }, { name: 'out', of: ({ bytes }) => bytes.out }] },
+  {
+    title: 'Connections',
+    format: formatNumber,
+    lines: [
+      { name: 'open', of: ({ connections }) => connections },
+      { name: 'lagging', of: ({ lagging }) => lagging },
+    ],
+  },
+  {
+    title: 'Events per second',
+    format: formatNumber,
+    lines: [
+      { name: 'in', of: ({ events }) => events.in },
+      { name: 'out', of: ({ events }) => events.out },
+    ],
+  },
+  {
+    title: 'Latency',
+    format: formatMilliseconds,
+    lines: [
+      { name: 'p50', of: ({ latency }) => latency.p50 },
+      { name: 'p99', of: ({ latency }) => latency.p99 },
+    ],
+  },
+  {
+    title: 'Bytes per second',
+    format: formatBytes,
+    steps: BINARY,
+    lines: [
+      { name: 'in', of: ({ bytes }) => bytes.in },
+      { name: 'out', of: ({ bytes }) => bytes.out },
+    ],
+  },
   { title: 'Memory', format: formatBytes, steps: BINARY, lines: [{ name: 'resident', of: ({ memory }) => memory }] },
   { title: 'Log', format: formatBytes, steps: BINARY, lines: [{ name: 'size', of: ({ log }) => log.bytes }] },
 ]
@@ -28,7 +57,9 @@ export function OverviewPage() {
   return (
     <>
       <h1>Overview</h1>
-      {!now && monitor.value?.state.value.phase !== 'refused' && <p class="muted">The first figures come within a second.</p>}
+      {!now && monitor.value?.state.value.phase !== 'refused' && (
+        <p class="muted">The first figures come within a second.</p>
+      )}
       {now && (
         <Figures
           figures={[
@@ -38,13 +69,21 @@ export function OverviewPage() {
           ]}
         />
       )}
-      {now && <div class="charts">{CHARTS.map((chart) => <Chart key={chart.title} {...chart} />)}</div>}
+      {now && (
+        <div class="charts">
+          {CHARTS.map((chart) => (
+            <Chart key={chart.title} {...chart} />
+          ))}
+        </div>
+      )}
       {now && now.busiest.length > 0 && (
         <section class="card">
           <h2>Busiest topics</h2>
           <ul class="plain">
             {now.busiest.slice(0, 10).map(({ topic, rate }) => (
-              <li key={topic}><a href={linkTo({ page: 'topic', topic })}>{topic}</a> <span class="muted">{formatNumber(rate)}/s</span></li>
+              <li key={topic}>
+                <a href={linkTo({ page: 'topic', topic })}>{topic}</a> <span class="muted">{formatNumber(rate)}/s</span>
+              </li>
             ))}
           </ul>
         </section>

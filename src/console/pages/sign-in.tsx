@@ -38,10 +38,24 @@ export function SignIn() {
       <form class="card" onSubmit={submit}>
         <h1>Fanfare</h1>
         <label for="token">Token</label>
-        <input ref={input} id="token" type="password" autocomplete="off" spellcheck={false} required aria-describedby="about-token" aria-invalid={message !== undefined} />
-        <p id="about-token" class="muted">A JSON Web Token that this hub accepts; an admin's sees everything. It stays in this tab and is forgotten when the tab is closed.</p>
+        <input
+          ref={input}
+          id="token"
+          type="password"
+          autocomplete="off"
+          spellcheck={false}
+          required
+          aria-describedby="about-token"
+          aria-invalid={message !== undefined}
+        />
+        <p id="about-token" class="muted">
+          A JSON Web Token that this hub accepts; an admin's sees everything. It stays in this tab and is forgotten when
+          the tab is closed.
+        </p>
         {message !== undefined && <Notice tone="error">{message}</Notice>}
-        <button type="submit" disabled={isBusy.value}>Sign in</button>
+        <button type="submit" disabled={isBusy.value}>
+          Sign in
+        </button>
       </form>
     </main>
   )

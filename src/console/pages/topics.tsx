@@ -18,16 +18,38 @@ const BUSIEST = 50
 type Row = Static<typeof TopicInfo> & { rate: number | undefined }
 
 const COLUMNS: Column<Row>[] = [
-  { name: 'Topic', value: ({ topic }) => topic, show: ({ topic }) => <a class="long" href={linkTo({ page: 'topic', topic })}>{topic}</a> },
-  { name: 'Events/s', value: ({ rate }) => rate ?? 0, show: ({ rate }) => (rate === undefined ? '–' : formatNumber(rate)), isNumber: true },
-  { name: 'Subscribers', value: ({ subscribers }) => subscribers, show: ({ subscribers }) => formatNumber(subscribers), isNumber: true },
+  {
+    name: 'Topic',
+    value: ({ topic }) => topic,
+    show: ({ topic }) => (
+      <a class="long" href={linkTo({ page: 'topic', topic })}>
+        {topic}
+      </a>
+    ),
+  },
+  {
+    name: 'Events/s',
+    value: ({ rate }) => rate ?? 0,
+    show: ({ rate }) => (rate === undefined ? '–' : formatNumber(rate)),
+    isNumber: true,
+  },
+  {
+    name: 'Subscribers',
+    value: ({ subscribers }) => subscribers,
+    show: ({ subscribers }) => formatNumber(subscribers),
+    isNumber: true,
+  },
   { name: 'Events kept', value: ({ events }) => events, show: ({ events }) => formatNumber(events), isNumber: true },
   { name: 'Size', value: ({ bytes }) => bytes, show: ({ bytes }) => formatBytes(bytes), isNumber: true },
 ]
 
 export function TopicsPage() {
   const prefix = useSignal('')
-  const { value, error } = useResource<Static<typeof Topics>>('topics', { limit: String(LIMIT), ...(prefix.value === '' ? {} : { prefix: prefix.value }) }, INTERVAL)
+  const { value, error } = useResource<Static<typeof Topics>>(
+    'topics',
+    { limit: String(LIMIT), ...(prefix.value === '' ? {} : { prefix: prefix.value }) },
+    INTERVAL,
+  )
   const rates = ratesOf()
   const rows = value.value?.topics.map((topic) => ({ ...topic, rate: rates(topic.topic) }))
   return (
@@ -35,17 +57,34 @@ export function TopicsPage() {
       <h1>Topics</h1>
       <label class="filter">
         Begins with
-        <input type="search" value={prefix} onInput={({ currentTarget }) => (prefix.value = currentTarget.value.trim())} placeholder="orders." maxLength={200} spellcheck={false} autocapitalize="none" />
+        <input
+          type="search"
+          value={prefix}
+          onInput={({ currentTarget }) => (prefix.value = currentTarget.value.trim())}
+          placeholder="orders."
+          maxLength={200}
+          spellcheck={false}
+          autocapitalize="none"
+        />
       </label>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
-      {rows && rows.length === 0 && <p class="muted">The log holds nothing of {prefix.value === '' ? 'any topic' : 'such a topic'}.</p>}
-      {rows && rows.length > 0 && <SortedTable caption="Topics" columns={COLUMNS} rows={rows} keyOf={({ topic }) => topic} />}
-      {value.value?.more && <p class="muted">These are the first {formatNumber(LIMIT)}; type the beginning of a name to see others.</p>}
+      {rows && rows.length === 0 && (
+        <p class="muted">The log holds nothing of {prefix.value === '' ? 'any topic' : 'such a topic'}.</p>
+      )}
+      {rows && rows.length > 0 && (
+        <SortedTable caption="Topics" columns={COLUMNS} rows={rows} keyOf={({ topic }) => topic} />
+      )}
+      {value.value?.more && (
+        <p class="muted">These are the first {formatNumber(LIMIT)}; type the beginning of a name to see others.</p>
+      )}
     </>
   )
 }
 
-/** The hub tells the rates of the busiest topics: whichever is not among them has none, unless the list was too short for all. */
+/**
+ * The hub tells the rates of the busiest topics: whichever is not among them has none, unless the list was too short
+ * for all.
+ */
 function ratesOf(): (topic: string) => number | undefined {
   const busiest = latest.value?.busiest
   if (!busiest) return () => undefined

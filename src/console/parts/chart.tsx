@@ -35,7 +35,11 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
     if (!current) return
     const draw = () => {
       chart.current?.destroy()
-      chart.current = new UPlot(optionsOf({ title, lines, format, ...(steps ? { steps } : {}) }, current.clientWidth), dataOf(lines, history.peek()), current)
+      chart.current = new UPlot(
+        optionsOf({ title, lines, format, ...(steps ? { steps } : {}) }, current.clientWidth),
+        dataOf(lines, history.peek()),
+        current,
+      )
     }
     const fit = new ResizeObserver(() => chart.current?.setSize({ width: current.clientWidth, height: HEIGHT }))
     draw()
@@ -64,20 +68,32 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
           </div>
         ))}
       </dl>
-      <div ref={place} role="img" aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}${holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : ''}`} />
+      <div
+        ref={place}
+        role="img"
+        aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}${holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : ''}`}
+      />
     </section>
   )
 }
 
 /** Times, and a column for each line, which is interrupted where something is missing. */
 function dataOf(lines: Line[], moments: readonly Moment[]): UPlot.AlignedData {
-  return [moments.map(({ time }) => time / 1_000), ...lines.map(({ of }) => moments.map(({ stats }) => stats && of(stats)))]
+  return [
+    moments.map(({ time }) => time / 1_000),
+    ...lines.map(({ of }) => moments.map(({ stats }) => stats && of(stats))),
+  ]
 }
 
 function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.Options {
   const style = getComputedStyle(document.documentElement)
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
-  const axis = { stroke: color('muted'), font: `11px ${style.fontFamily}`, grid: { stroke: color('line'), width: 1 }, ticks: { show: false } }
+  const axis = {
+    stroke: color('muted'),
+    font: `11px ${style.fontFamily}`,
+    grid: { stroke: color('line'), width: 1 },
+    ticks: { show: false },
+  }
   return {
     width,
     height: HEIGHT,
@@ -89,9 +105,26 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
       y: { range: (_chart, _min, max) => [0, max > 0 ? max * 1.15 : 1] },
     },
     axes: [
-      { ...axis, size: 24, space: 44, values: [[60, '{HH}:{mm}', null, null, null, null, null, null, 1], [1, '{mm}:{ss}', null, null, null, null, null, null, 1]] },
-      { ...axis, ...(steps ? { incrs: steps } : {}), size: 64, space: 34, values: (_chart, ticks) => ticks.map(format) },
+      {
+        ...axis,
+        size: 24,
+        space: 44,
+        values: [
+          [60, '{HH}:{mm}', null, null, null, null, null, null, 1],
+          [1, '{mm}:{ss}', null, null, null, null, null, null, 1],
+        ],
+      },
+      {
+        ...axis,
+        ...(steps ? { incrs: steps } : {}),
+        size: 64,
+        space: 34,
+        values: (_chart, ticks) => ticks.map(format),
+      },
     ],
-    series: [{}, ...lines.map((_line, index) => ({ stroke: color(`line-${index}`), width: 2, points: { show: false } }))],
+    series: [
+      {},
+      ...lines.map((_line, index) => ({ stroke: color(`line-${index}`), width: 2, points: { show: false } })),
+    ],
   }
 }

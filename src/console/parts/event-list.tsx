@@ -18,7 +18,9 @@ export function EventList({ name, events }: { name: string; events: ShownEvent[]
       {events.map(({ key, id, type, time, data, isText }) => (
         <li key={key} data-id={id}>
           <div class="about">
-            <time dateTime={time} title={time}>{formatTime(time)}</time>
+            <time dateTime={time} title={time}>
+              {formatTime(time)}
+            </time>
             {type !== undefined && <span class="type">{type}</span>}
             <code class="muted">{id ?? 'ephemeral'}</code>
           </div>

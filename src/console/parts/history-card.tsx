@@ -54,7 +54,8 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
   const last = useSignal(2 * PAGE)
   const at = place.value
   const after = at.from === 'oldest' ? at.after.at(-1)! : ''
-  const query: Record<string, string> = at.from === 'newest' ? { last: String(last.value) } : { limit: String(PAGE), ...(after === '' ? {} : { after }) }
+  const query: Record<string, string> =
+    at.from === 'newest' ? { last: String(last.value) } : { limit: String(PAGE), ...(after === '' ? {} : { after }) }
   const { value, error, isCurrent, refresh } = useResource<History>(topicPath(topic, '/events'), query)
   const page = isCurrent ? value.value : undefined
   const isEmpty = page?.events.length === 0
@@ -82,16 +83,40 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
     <section class="card" aria-labelledby="history">
       <div class="head">
         <h2 id="history">History</h2>
-        <button type="button" class="quiet" onClick={toNewest}>Newest</button>
-        <button type="button" class="quiet" disabled={!view?.newer} onClick={() => step(view?.newer)}>Newer</button>
-        <button type="button" class="quiet" disabled={!view?.older} onClick={() => step(view?.older)}>Older</button>
-        <button type="button" class="quiet" onClick={() => (place.value = OLDEST)}>Oldest</button>
+        <button type="button" class="quiet" onClick={toNewest}>
+          Newest
+        </button>
+        <button type="button" class="quiet" disabled={!view?.newer} onClick={() => step(view?.newer)}>
+          Newer
+        </button>
+        <button type="button" class="quiet" disabled={!view?.older} onClick={() => step(view?.older)}>
+          Older
+        </button>
+        <button type="button" class="quiet" onClick={() => (place.value = OLDEST)}>
+          Oldest
+        </button>
       </div>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
       {page?.gap && <Notice tone="warning">Some of what was here is no longer kept ({page.gap.reason}).</Notice>}
       {isEmpty && <p class="muted">The log holds nothing of it.</p>}
-      {view?.isEnd && <p class="muted">From the newest the way back ends after {formatNumber(MAX)} events; what is older is found from the oldest.</p>}
-      {view && <EventList name="History" events={view.events.toReversed().map(({ id, type, time, data, text }) => ({ key: id, id, type, time, data: text ?? data, isText: text !== undefined }))} />}
+      {view?.isEnd && (
+        <p class="muted">
+          From the newest the way back ends after {formatNumber(MAX)} events; what is older is found from the oldest.
+        </p>
+      )}
+      {view && (
+        <EventList
+          name="History"
+          events={view.events.toReversed().map(({ id, type, time, data, text }) => ({
+            key: id,
+            id,
+            type,
+            time,
+            data: text ?? data,
+            isText: text !== undefined,
+          }))}
+        />
+      )}
     </section>
   )
 }

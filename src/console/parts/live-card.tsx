@@ -20,7 +20,8 @@ export function LiveCard({ topic }: { topic: string }) {
   const isPaused = useSignal(false)
 
   useEffect(() => {
-    // What comes within one frame of the screen is shown at once: a busy topic has more than a page can draw one by one.
+    // What comes within one frame of the screen is shown at once: a busy topic has more than a page can draw one by
+    // one.
     let arrived: Arrived[] = []
     let frame: number | undefined
     const show = () => {
@@ -50,12 +51,23 @@ export function LiveCard({ topic }: { topic: string }) {
       <div class="head">
         <h2 id="live">Live</h2>
         {stream.value && <StreamBadge stream={stream.value} what="this topic" />}
-        <button type="button" class="quiet" aria-pressed={isPaused.value} onClick={() => (isPaused.value = !isPaused.value)}>{isPaused.value ? 'Go on' : 'Pause'}</button>
+        <button
+          type="button"
+          class="quiet"
+          aria-pressed={isPaused.value}
+          onClick={() => (isPaused.value = !isPaused.value)}
+        >
+          {isPaused.value ? 'Go on' : 'Pause'}
+        </button>
       </div>
       {stream.value && <StreamNotices stream={stream.value} what="This topic" />}
-      {count.value === 0
-        ? <p class="muted">Nothing has come since this page was opened.</p>
-        : <p class="muted">{count} came{count.value > KEPT ? `; the newest ${KEPT} are shown` : ''}.</p>}
+      {count.value === 0 ? (
+        <p class="muted">Nothing has come since this page was opened.</p>
+      ) : (
+        <p class="muted">
+          {count} came{count.value > KEPT ? `; the newest ${KEPT} are shown` : ''}.
+        </p>
+      )}
       <EventList name="Live events" events={events.value.map((event) => ({ ...event, key: String(event.order) }))} />
     </section>
   )

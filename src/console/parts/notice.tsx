@@ -11,7 +11,11 @@ export function Notice({ tone, children, onDismiss }: NoticeProps) {
   return (
     <div class={`notice ${tone}`} role={tone === 'error' ? 'alert' : 'status'}>
       <p>{children}</p>
-      {onDismiss && <button type="button" class="quiet" onClick={onDismiss}>Dismiss</button>}
+      {onDismiss && (
+        <button type="button" class="quiet" onClick={onDismiss}>
+          Dismiss
+        </button>
+      )}
     </div>
   )
 }

@@ -19,7 +19,13 @@ export function PresenceCard({ topic }: { topic: string }) {
         <ul class="plain">
           {subjects.map(({ subject, connections, since, info }) => (
             <li key={subject}>
-              <strong>{subject}</strong> <span class="muted">{connections === 0 ? 'may come back' : `${formatNumber(connections)} ${connections === 1 ? 'stream' : 'streams'}`}, since {formatDateTime(since)}</span>
+              <strong>{subject}</strong>{' '}
+              <span class="muted">
+                {connections === 0
+                  ? 'may come back'
+                  : `${formatNumber(connections)} ${connections === 1 ? 'stream' : 'streams'}`}
+                , since {formatDateTime(since)}
+              </span>
               {info !== null && <pre>{JSON.stringify(info)}</pre>}
             </li>
           ))}

@@ -15,7 +15,11 @@ export function PublishForm({ topic }: { topic: string }) {
 
   const publish = async () => {
     const content = kind.value === 'text' ? { text: payload.value } : { data: parse(payload.value) }
-    const body = { ...content, ...(type.value === '' ? {} : { type: type.value }), ...(isEphemeral.value ? { ephemeral: true } : {}) }
+    const body = {
+      ...content,
+      ...(type.value === '' ? {} : { type: type.value }),
+      ...(isEphemeral.value ? { ephemeral: true } : {}),
+    }
     const { id, subscribers } = await call<Receipt>(topicPath(topic, '/events'), { method: 'POST', body })
     return `${id === null ? 'Sent' : `Published as ${id}, sent`} to ${subscribers} ${subscribers === 1 ? 'subscriber' : 'subscribers'}.`
   }
@@ -24,10 +28,12 @@ export function PublishForm({ topic }: { topic: string }) {
     event.preventDefault()
     if (isBusy.value) return
     isBusy.value = true
-    publish().then(
-      (message) => (outcome.value = { tone: 'success', message }),
-      (err: unknown) => (outcome.value = { tone: 'error', message: messageOf(err) }),
-    ).finally(() => (isBusy.value = false))
+    publish()
+      .then(
+        (message) => (outcome.value = { tone: 'success', message }),
+        (err: unknown) => (outcome.value = { tone: 'error', message: messageOf(err) }),
+      )
+      .finally(() => (isBusy.value = false))
   }
   /** A double click is meant once, however fast the hub has answered the first. */
   const once = (event: MouseEvent) => {
@@ -39,16 +45,45 @@ export function PublishForm({ topic }: { topic: string }) {
       <h2 id="publish">Publish</h2>
       <label>
         Type <span class="muted">(may be empty)</span>
-        <input name="type" value={type} onInput={({ currentTarget }) => (type.value = currentTarget.value)} maxLength={128} spellcheck={false} autocapitalize="none" autocomplete="off" placeholder="created" />
+        <input
+          name="type"
+          value={type}
+          onInput={({ currentTarget }) => (type.value = currentTarget.value)}
+          maxLength={128}
+          spellcheck={false}
+          autocapitalize="none"
+          autocomplete="off"
+          placeholder="created"
+        />
       </label>
       <fieldset>
         <legend>Payload</legend>
-        <label><input type="radio" name="kind" checked={kind.value === 'data'} onChange={() => (kind.value = 'data')} /> JSON</label>
-        <label><input type="radio" name="kind" checked={kind.value === 'text'} onChange={() => (kind.value = 'text')} /> Text</label>
+        <label>
+          <input type="radio" name="kind" checked={kind.value === 'data'} onChange={() => (kind.value = 'data')} /> JSON
+        </label>
+        <label>
+          <input type="radio" name="kind" checked={kind.value === 'text'} onChange={() => (kind.value = 'text')} /> Text
+        </label>
       </fieldset>
-      <textarea name="payload" rows={5} aria-label="Payload" value={payload} onInput={({ currentTarget }) => (payload.value = currentTarget.value)} spellcheck={false} />
-      <label><input type="checkbox" checked={isEphemeral.value} onChange={({ currentTarget }) => (isEphemeral.value = currentTarget.checked)} /> Ephemeral <span class="muted">(not stored)</span></label>
-      <button type="submit" onClick={once}>Publish</button>
+      <textarea
+        name="payload"
+        rows={5}
+        aria-label="Payload"
+        value={payload}
+        onInput={({ currentTarget }) => (payload.value = currentTarget.value)}
+        spellcheck={false}
+      />
+      <label>
+        <input
+          type="checkbox"
+          checked={isEphemeral.value}
+          onChange={({ currentTarget }) => (isEphemeral.value = currentTarget.checked)}
+        />{' '}
+        Ephemeral <span class="muted">(not stored)</span>
+      </label>
+      <button type="submit" onClick={once}>
+        Publish
+      </button>
       {outcome.value && <Notice tone={outcome.value.tone}>{outcome.value.message}</Notice>}
     </form>
   )

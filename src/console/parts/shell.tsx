@@ -28,11 +28,19 @@ export function Shell() {
         <span class="brand">Fanfare</span>
         <nav aria-label="Pages">
           {LINKS.map((link) => (
-            <a key={link.page} href={linkTo({ page: link.page })} aria-current={page.startsWith(link.page.replace(/s$/, '')) ? 'page' : undefined}>{link.name}</a>
+            <a
+              key={link.page}
+              href={linkTo({ page: link.page })}
+              aria-current={page.startsWith(link.page.replace(/s$/, '')) ? 'page' : undefined}
+            >
+              {link.name}
+            </a>
           ))}
         </nav>
         {stream && <StreamBadge stream={stream} what="the hub" />}
-        <button type="button" class="quiet" onClick={() => signOut()}>Sign out</button>
+        <button type="button" class="quiet" onClick={() => signOut()}>
+          Sign out
+        </button>
       </header>
       <main>
         {stream && <StreamNotices stream={stream} what="What the hub tells of itself" />}

@@ -23,7 +23,11 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
   const { value } = columns[column]!
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(value(a), value(b)))
   /** Of numbers the largest are wanted first. */
-  const sortBy = (index: number) => (order.value = { column: index, isDescending: index === column ? !isDescending : columns[index]!.isNumber === true })
+  const sortBy = (index: number) =>
+    (order.value = {
+      column: index,
+      isDescending: index === column ? !isDescending : columns[index]!.isNumber === true,
+    })
   return (
     <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
       <table>
@@ -31,15 +35,29 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
         <thead>
           <tr>
             {columns.map(({ name, isNumber }, index) => (
-              <th key={name} scope="col" class={isNumber ? 'number' : ''} aria-sort={index === column ? (isDescending ? 'descending' : 'ascending') : undefined}>
-                <button type="button" onClick={() => sortBy(index)}>{name}<span aria-hidden="true">{index === column ? (isDescending ? ' ↓' : ' ↑') : ''}</span></button>
+              <th
+                key={name}
+                scope="col"
+                class={isNumber ? 'number' : ''}
+                aria-sort={index === column ? (isDescending ? 'descending' : 'ascending') : undefined}
+              >
+                <button type="button" onClick={() => sortBy(index)}>
+                  {name}
+                  <span aria-hidden="true">{index === column ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
+                </button>
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
           {sorted.map((row) => (
-            <tr key={keyOf(row)}>{columns.map(({ name, show, isNumber }) => <td key={name} class={isNumber ? 'number' : ''} data-label={name}>{show(row)}</td>)}</tr>
+            <tr key={keyOf(row)}>
+              {columns.map(({ name, show, isNumber }) => (
+                <td key={name} class={isNumber ? 'number' : ''} data-label={name}>
+                  {show(row)}
+                </td>
+              ))}
+            </tr>
           ))}
         </tbody>
       </table>

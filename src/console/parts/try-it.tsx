@@ -1,4 +1,7 @@
-/** The requests behind a page, to be pasted elsewhere. The token is in them while the panel is open, unless somebody hides it. */
+/**
+ * The requests behind a page, to be pasted elsewhere. The token is in them while the panel is open, unless somebody
+ * hides it.
+ */
 import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
 import { token } from '../hub/session.js'
@@ -29,14 +32,23 @@ function Snippet({ name, text, shown }: { name: string; text: string; shown: str
   const heading = useId()
   const outcome = useSignal('')
   const copy = () => {
-    void copyText(withToken(text)).then((isCopied) => (outcome.value = isCopied ? 'Copied.' : 'The browser does not let this page copy: select the text.'))
+    void copyText(withToken(text)).then(
+      (isCopied) =>
+        (outcome.value = isCopied ? 'Copied.' : 'The browser does not let this page copy: select the text.'),
+    )
   }
   return (
     <div class="snippet">
       <h3 id={heading}>{name}</h3>
-      <button type="button" class="quiet" onClick={copy}>Copy {name} with token</button>
-      <span role="status" class="muted">{outcome}</span>
-      <pre tabIndex={0} role="group" aria-labelledby={heading}><code>{shown}</code></pre>
+      <button type="button" class="quiet" onClick={copy}>
+        Copy {name} with token
+      </button>
+      <span role="status" class="muted">
+        {outcome}
+      </span>
+      <pre tabIndex={0} role="group" aria-labelledby={heading}>
+        <code>{shown}</code>
+      </pre>
     </div>
   )
 }
@@ -49,5 +61,8 @@ function withToken(text: string): string {
 async function copyText(text: string): Promise<boolean> {
   const { clipboard } = navigator as { clipboard?: Clipboard }
   if (!clipboard) return false
-  return clipboard.writeText(text).then(() => true, () => false)
+  return clipboard.writeText(text).then(
+    () => true,
+    () => false,
+  )
 }

@@ -1,6 +1,7 @@
 /**
- * The file that LMDB keeps its tables in, read past LMDB: where the pages are that it begins with, and what they say. The file
- * names the version of its layout. Another one is refused before LMDB maps it: LMDB refuses it too, but may end the process.
+ * The file that LMDB keeps its tables in, read past LMDB: where the pages are that it begins with, and what they say.
+ * The file names the version of its layout. Another one is refused before LMDB maps it: LMDB refuses it too, but may
+ * end the process.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { StoreError } from './store-error.js'
@@ -10,7 +11,9 @@ const LMDB_MAGIC = 0xbeefc0de
 const LAYOUT = 2
 /** Where these and what else is needed lie in each of the two pages that a file begins with (`MDB_meta`). */
 const META_PAGE = { magic: 24, layout: 28, pageSize: 48, roots: [88, 136], lastPage: 144, transaction: 152, bytes: 160 }
-/** Where a page says which one it is, and of what kind; a table begins with a branch or a leaf, or has no page at all. */
+/**
+ * Where a page says which one it is, and of what kind; a table begins with a branch or a leaf, or has no page at all.
+ */
 const PAGE = { number: 0, flags: 18, bytes: 20 }
 const TREE_PAGES = [0x01, 0x02]
 const NO_PAGE = 0xffff_ffff_ffff_ffffn
@@ -18,8 +21,8 @@ const NO_PAGE = 0xffff_ffff_ffff_ffffn
 const ATTEMPTS = 20
 
 /**
- * Whether a file is LMDB's, has all the pages that its latest transaction says, and its two main tables begin where that
- * says. LMDB would end the process where a page is missing, or makes no sense.
+ * Whether a file is LMDB's, has all the pages that its latest transaction says, and its two main tables begin where
+ * that says. LMDB would end the process where a page is missing, or makes no sense.
  * @throws StoreError when the layout of the file is another than the one that is known
  */
 export function isSound(file: string): boolean {
@@ -29,7 +32,11 @@ export function isSound(file: string): boolean {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const meta = latestMeta(descriptor)
       if (!meta) return false
-      if (fstatSync(descriptor).size >= (meta.lastPage + 1) * meta.pageSize && meta.roots.every((root) => beginsTable(descriptor, root, meta.pageSize))) return true
+      if (
+        fstatSync(descriptor).size >= (meta.lastPage + 1) * meta.pageSize &&
+        meta.roots.every((root) => beginsTable(descriptor, root, meta.pageSize))
+      )
+        return true
       if (meta.transaction === looked) return false
       looked = meta.transaction // else somebody is writing, who may have used a page again
     }
@@ -56,9 +63,16 @@ function latestMeta(descriptor: number): Meta | undefined {
 
 function readMeta(descriptor: number, offset: number): Meta | undefined {
   const page = Buffer.alloc(META_PAGE.bytes)
-  if (readSync(descriptor, page, 0, page.length, offset) < page.length || page.readUInt32LE(META_PAGE.magic) !== LMDB_MAGIC) return undefined
+  if (
+    readSync(descriptor, page, 0, page.length, offset) < page.length ||
+    page.readUInt32LE(META_PAGE.magic) !== LMDB_MAGIC
+  )
+    return undefined
   const layout = page.readUInt16LE(META_PAGE.layout)
-  if (layout !== LAYOUT) throw new StoreError(`LMDB's file has layout ${layout}, and this version of Fanfare knows ${LAYOUT}. Use the version that wrote it, or a newer one.`)
+  if (layout !== LAYOUT)
+    throw new StoreError(
+      `LMDB's file has layout ${layout}, and this version of Fanfare knows ${LAYOUT}. Use the version that wrote it, or a newer one.`,
+    )
   return {
     pageSize: page.readUInt32LE(META_PAGE.pageSize),
     roots: META_PAGE.roots.map((at) => page.readBigUInt64LE(at)),

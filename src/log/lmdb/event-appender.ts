@@ -13,7 +13,10 @@ import type { Tables } from './store.js'
 const SMALLEST_PAGE = 4_096
 /** What an event takes beside its row, in bytes. */
 const ENTRY = 32
-/** A payload of fewer characters counts with the most bytes that it can have: counting its bytes costs more than the room. */
+/**
+ * A payload of fewer characters counts with the most bytes that it can have: counting its bytes costs more than the
+ * room.
+ */
 const SHORT = 512
 
 /** A log that keeps fewer bytes remembers as many publisher ids as one of this size, in bytes. */
@@ -49,7 +52,11 @@ export class EventAppender {
    * @returns a refusal, with nothing changed, where there would be more topics or publisher ids than there may be
    */
   append(change: Change, events: readonly NewEvent[], time: number, stored: StoredEvent[]): Appended[] | HubError {
-    return this.#refusalOfIds(events) ?? this.#refusalOfTopics(change, events) ?? events.map((event) => this.#append(change, event, time, stored))
+    return (
+      this.#refusalOfIds(events) ??
+      this.#refusalOfTopics(change, events) ??
+      events.map((event) => this.#append(change, event, time, stored))
+    )
   }
 
   /** Publisher ids of events that are gone cannot be trimmed before their window is over. */

@@ -1,6 +1,7 @@
 /**
- * When events are put into the index, and how many at once. An append touches only the end of the events. The index keeps the
- * entries of each topic together, so a page of it would be written for nearly every event: it is written for many at once.
+ * When events are put into the index, and how many at once. An append touches only the end of the events. The index
+ * keeps the entries of each topic together, so a page of it would be written for nearly every event: it is written for
+ * many at once.
  */
 import { Work } from './pages.js'
 import type { State } from './state.js'

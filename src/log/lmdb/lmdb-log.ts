@@ -9,15 +9,42 @@ import { Reader } from './reader.js'
 import { State } from './state.js'
 import { NO_WORK } from './pages.js'
 import { Room } from './room.js'
-import { asStoreError, beginSession, checkFolder, closeStore, openStore, requireRoom, type Durability, type Snapshot, type Tables } from './store.js'
+import {
+  asStoreError,
+  beginSession,
+  checkFolder,
+  closeStore,
+  openStore,
+  requireRoom,
+  type Durability,
+  type Snapshot,
+  type Tables,
+} from './store.js'
 import { StoreError } from './store-error.js'
 import { Trimmer } from './trimmer.js'
 import { LARGEST_EVENT, Writer } from './writer.js'
-import type { Appended, EventLog, FollowListener, LogStats, Page, ReadOptions, Records, Retention, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
+import type {
+  Appended,
+  EventLog,
+  FollowListener,
+  LogStats,
+  Page,
+  ReadOptions,
+  Records,
+  Retention,
+  ScanResult,
+  Span,
+  TopicsOptions,
+  TopicsPage,
+  TopicStats,
+} from '../log.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 
-/** How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in milliseconds. */
+/**
+ * How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in
+ * milliseconds.
+ */
 const TICK = 500
 
 export interface FileLogOptions {
@@ -70,7 +97,8 @@ export class FileLog implements EventLog {
         if (!room!.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the file
       })
       room.look()
-      if (!(await room.make(NO_WORK, 'session'))) throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
+      if (!(await room.make(NO_WORK, 'session')))
+        throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
       beginSession(folder, tables, durability)
       await room.make(LARGEST_EVENT, 'publish') // a disk that is full keeps it from storing, not from starting
       return new FileLog(lock, room, tables, options)
@@ -82,7 +110,12 @@ export class FileLog implements EventLog {
     }
   }
 
-  private constructor(lock: FolderLock, room: Room, tables: Tables, { durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions) {
+  private constructor(
+    lock: FolderLock,
+    room: Room,
+    tables: Tables,
+    { durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions,
+  ) {
     this.#lock = lock
     this.#room = room
     this.#tables = tables
@@ -150,10 +183,14 @@ export class FileLog implements EventLog {
     return locateIn({ after: begin, until }, this, selection, time)
   }
 
-  /** Reads the times of the events that were there when the log was opened: once, when somebody first asks for a time. */
+  /**
+   * Reads the times of the events that were there when the log was opened: once, when somebody first asks for a time.
+   */
   async #readTimes(): Promise<void> {
     try {
-      await this.#run((snapshot) => this.#reader.times(snapshot, this.#openedAt, (sequence, time) => this.#times.fill(sequence, time)))
+      await this.#run((snapshot) =>
+        this.#reader.times(snapshot, this.#openedAt, (sequence, time) => this.#times.fill(sequence, time)),
+      )
     } catch (err) {
       this.#readingTimes = undefined
       throw err
@@ -192,8 +229,8 @@ export class FileLog implements EventLog {
   }
 
   /**
-   * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment before
-   * it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
+   * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment
+   * before it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
    */
   async #look<T>(read: (snapshot: Transaction) => T): Promise<T> {
     for (;;) {
@@ -236,7 +273,11 @@ export class FileLog implements EventLog {
 function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
   const [newest] = events.keys({ reverse: true, limit: 1 })
   const event = newest === undefined ? undefined : events.view(newest)
-  return new SteadyClock(source, meta.get('clock') as ClockStep[] | undefined, event && { sequence: event.sequence, time: event.time })
+  return new SteadyClock(
+    source,
+    meta.get('clock') as ClockStep[] | undefined,
+    event && { sequence: event.sequence, time: event.time },
+  )
 }
 
 /** The most bytes that LMDB takes for a key are 1,978. */
@@ -258,12 +299,17 @@ class FileRecords implements Records {
   }
 
   list(prefix: string): { key: string; value: unknown }[] {
-    return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({ key, value }))
+    return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({
+      key,
+      value,
+    }))
   }
 
   *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
-    for (let start = prefix; ; ) {
-      const page = [...this.#table.getRange({ start, end: `${prefix}\uffff`, limit: WALKED_AT_ONCE })].map(({ key, value }) => ({ key, value }))
+    for (let start = prefix; ;) {
+      const page = [...this.#table.getRange({ start, end: `${prefix}\uffff`, limit: WALKED_AT_ONCE })].map(
+        ({ key, value }) => ({ key, value }),
+      )
       yield* page
       const last = page.at(-1)
       if (!last || page.length < WALKED_AT_ONCE) return
@@ -272,7 +318,8 @@ class FileRecords implements Records {
   }
 
   async put(key: string, value: unknown): Promise<void> {
-    if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`) // it would fail the whole transaction
+    // it would fail the whole transaction
+    if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
     const bytes = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(key)
     return this.#writer.change(() => this.#table.putSync(key, value), bytes)
   }

@@ -51,13 +51,19 @@ export class FolderLock {
    * @param beforeWrite called before the name is put into the store
    * @throws StoreError when another process uses the folder
    */
-  static async take(folder: string, { meta, root }: Pick<Tables, 'meta' | 'root'>, beforeWrite: () => void): Promise<FolderLock> {
+  static async take(
+    folder: string,
+    { meta, root }: Pick<Tables, 'meta' | 'root'>,
+    beforeWrite: () => void,
+  ): Promise<FolderLock> {
     const descriptor = openSync(folder, 'r')
     const place = shortPath(folder, descriptor)
     const name = `lock-${randomBytes(6).toString('hex')}.sock`
     if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
       closeSync(descriptor)
-      throw new StoreError(`The path of the folder ${folder} is too long for a socket, by which the log is locked. Choose a folder with a shorter path.`)
+      throw new StoreError(
+        `The path of the folder ${folder} is too long for a socket, by which the log is locked. Choose a folder with a shorter path.`,
+      )
     }
     const server = await listen(join(place, name), folder).catch((err: unknown) => {
       closeSync(descriptor)
@@ -65,17 +71,21 @@ export class FolderLock {
     })
     const lock = new FolderLock(folder, name, server, descriptor, meta)
     try {
-      for (let taken = false; !taken; ) {
+      for (let taken = false; !taken;) {
         const owner = meta.get('owner') as string | undefined
         const answer = owner === undefined ? undefined : await askOwner(join(place, owner))
-        if (answer !== undefined) throw new StoreError(`The log in ${folder} is in use by another process (${answer}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`)
+        if (answer !== undefined)
+          throw new StoreError(
+            `The log in ${folder} is in use by another process (${answer}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`,
+          )
         beforeWrite()
         taken = root.transactionSync(() => {
           if (meta.get('owner') !== owner) return false
           meta.putSync('owner', name)
           return true
         })
-        if (taken && owner !== undefined) rmSync(join(place, owner), { force: true }) // left by a process that was killed
+        // left by a process that was killed
+        if (taken && owner !== undefined) rmSync(join(place, owner), { force: true })
       }
       return lock
     } catch (err) {
@@ -96,7 +106,10 @@ export class FolderLock {
     this.#lookedAt = now
     const found = identify(this.#folder)
     if (isSame(found, this.#identity)) this.#lost = undefined
-    else this.#lost ??= new LostFolderError(`The folder ${this.#folder} was ${found ? 'replaced' : 'removed or moved'} while the log was in use. Put it back, or restart the hub.`)
+    else
+      this.#lost ??= new LostFolderError(
+        `The folder ${this.#folder} was ${found ? 'replaced' : 'removed or moved'} while the log was in use. Put it back, or restart the hub.`,
+      )
     return this.#lost
   }
 
@@ -106,7 +119,9 @@ export class FolderLock {
    */
   check(): void {
     if (!this.isOwner()) {
-      this.#taken ??= new LostFolderError(`Another process has taken the folder ${this.#folder}: the lock of this one was removed. Restart the hub.`)
+      this.#taken ??= new LostFolderError(
+        `Another process has taken the folder ${this.#folder}: the lock of this one was removed. Restart the hub.`,
+      )
     }
     if (this.#taken) throw this.#taken
   }
@@ -149,7 +164,14 @@ function listen(path: string, folder: string): Promise<Server> {
       socket.on('error', () => undefined)
       socket.end(`pid ${process.pid}`)
     })
-    server.once('error', (err) => reject(new StoreError(`No socket can be made in ${folder}, by which the log is locked (${err.message}). The folder has to be writable by this user, and on a local file system that takes sockets.`, { cause: err })))
+    server.once('error', (err) =>
+      reject(
+        new StoreError(
+          `No socket can be made in ${folder}, by which the log is locked (${err.message}). The folder has to be writable by this user, and on a local file system that takes sockets.`,
+          { cause: err },
+        ),
+      ),
+    )
     server.listen({ path, exclusive: true }, () => {
       server.unref()
       resolve(server)

@@ -22,14 +22,24 @@ export interface NewestSource {
 }
 
 /** As `EventLog.newest`. */
-export function* searchNewest(source: NewestSource, tables: Tables, state: State, snapshot: Snapshot, selection: Selection, options: ReadOptions): Work<Page> {
+export function* searchNewest(
+  source: NewestSource,
+  tables: Tables,
+  state: State,
+  snapshot: Snapshot,
+  selection: Selection,
+  options: ReadOptions,
+): Work<Page> {
   const { after } = options
   const until = Math.min(options.until ?? state.totals.head, state.totals.head)
   const gaps = new GapSearch(state, selection)
   yield* gaps.begin(after)
   const found = new Smallest<number>(options.events + 1, (a, b) => a - b)
   for (const topic of source.matching(selection)) {
-    const sequence = topic && topic.newest > after ? yield* newestOf(source, tables, snapshot, selection, topic, after, until) : undefined
+    const sequence =
+      topic && topic.newest > after
+        ? yield* newestOf(source, tables, snapshot, selection, topic, after, until)
+        : undefined
     if (sequence !== undefined) found.add(sequence)
     yield
   }
@@ -46,11 +56,24 @@ export function* searchNewest(source: NewestSource, tables: Tables, state: State
   return { events, ...gaps.result(more ? (events.at(-1)?.sequence ?? after) : Math.max(after, until), more) }
 }
 
-function* newestOf(source: NewestSource, tables: Tables, snapshot: Snapshot, selection: Selection, topic: Topic, after: number, until: number): Work<number | undefined> {
-  const isWanted = (sequence: number) => !selection.types || selection.hasType(source.event(snapshot.transaction, sequence)?.type)
+function* newestOf(
+  source: NewestSource,
+  tables: Tables,
+  snapshot: Snapshot,
+  selection: Selection,
+  topic: Topic,
+  after: number,
+  until: number,
+): Work<number | undefined> {
+  const isWanted = (sequence: number) =>
+    !selection.types || selection.hasType(source.event(snapshot.transaction, sequence)?.type)
   if (topic.newest <= until && isWanted(topic.newest)) return topic.newest
   const sequences = new TopicSequences(tables.index, topic, 'backwards', after, until)
-  for (let sequence = sequences.next(snapshot.transaction); sequence !== undefined; sequence = sequences.next(snapshot.transaction)) {
+  for (
+    let sequence = sequences.next(snapshot.transaction);
+    sequence !== undefined;
+    sequence = sequences.next(snapshot.transaction)
+  ) {
     if (isWanted(sequence)) return sequence
     yield
   }

@@ -48,7 +48,10 @@ const ALWAYS = 8
 const FREED_A_PAGE = 256
 /** What a row of that list takes beside the pages that it names, as a share of a page. */
 const FREE_ROW = 1 / 32
-/** After so many transactions, or rows that were stored, the tables are looked at again: it costs more than a transaction. */
+/**
+ * After so many transactions, or rows that were stored, the tables are looked at again: it costs more than a
+ * transaction.
+ */
 const LOOK_EVERY = 64
 const LOOK_ROWS = 2_000
 /** How many pages a page above others has at least: the keys of publisher ids are the longest. */
@@ -83,8 +86,28 @@ interface Environment {
 }
 
 type Name = 'events' | 'index' | 'topics' | 'ids' | 'orphanIds' | 'emptied' | 'emptiedBySequence' | 'records' | 'meta'
-const NAMES: Name[] = ['events', 'index', 'topics', 'ids', 'orphanIds', 'emptied', 'emptiedBySequence', 'records', 'meta']
-const NO_PAGES: Readonly<Record<Name, number>> = { events: 0, index: 0, topics: 0, ids: 0, orphanIds: 0, emptied: 0, emptiedBySequence: 0, records: 0, meta: 0 }
+const NAMES: Name[] = [
+  'events',
+  'index',
+  'topics',
+  'ids',
+  'orphanIds',
+  'emptied',
+  'emptiedBySequence',
+  'records',
+  'meta',
+]
+const NO_PAGES: Readonly<Record<Name, number>> = {
+  events: 0,
+  index: 0,
+  topics: 0,
+  ids: 0,
+  orphanIds: 0,
+  emptied: 0,
+  emptiedBySequence: 0,
+  records: 0,
+  meta: 0,
+}
 
 export class Pages {
   /** The size of a page, in bytes. */
@@ -96,7 +119,9 @@ export class Pages {
   #freeList = 0
   #mainPages = 0
   #transaction = 0
-  /** How many transactions there have been since the tables were looked at, and how many events they stored and indexed. */
+  /**
+   * How many transactions there have been since the tables were looked at, and how many events they stored and indexed.
+   */
   #transactions = 0
   #rowsAdded = 0
   /** How many pages with rows these transactions have added at most. */
@@ -125,7 +150,10 @@ export class Pages {
     const { root, free } = this.#tables.root.getStats() as RootStats
     this.#freeList = pagesOf(free)
     this.#mainPages = pagesOf(root)
-    this.#stats = Object.fromEntries(NAMES.map((name) => [name, this.#tables[name].getStats() as Stats])) as Record<Name, Stats>
+    this.#stats = Object.fromEntries(NAMES.map((name) => [name, this.#tables[name].getStats() as Stats])) as Record<
+      Name,
+      Stats
+    >
     this.#transactions = this.#rowsAdded = this.#idsAdded = 0
     Object.assign(this.#added, NO_PAGES)
   }
@@ -137,15 +165,20 @@ export class Pages {
     const emptied = emptiedBy(work)
     const stored = events === 0 ? 0 : 2 + Math.ceil(eventBytes / FILLED) + Math.ceil(events / 32) + ownPages
     const rows =
-      stored + this.#base('events', events) +
+      stored +
+      this.#base('events', events) +
       this.#rows('events', removals, 0) +
-      Math.min(this.#rows('index', indexed + removals, indexed * ROW.index), this.#runs('index', indexed + removals, topics, ROW.index)) +
+      Math.min(
+        this.#rows('index', indexed + removals, indexed * ROW.index),
+        this.#runs('index', indexed + removals, topics, ROW.index),
+      ) +
       this.#rows('topics', newTopics + topics, newTopics * ROW.topics) +
       this.#rows('ids', ids + withId, ids * ROW.ids) +
       this.#rows('orphanIds', withId, withId * ROW.ids) +
       this.#rows('emptied', newTopics + emptied, emptied * ROW.emptied) +
       this.#rows('emptiedBySequence', newTopics + emptied, emptied * ROW.emptied) +
-      this.#rows('records', records, recordBytes) + Math.ceil(recordBytes / FILLED)
+      this.#rows('records', records, recordBytes) +
+      Math.ceil(recordBytes / FILLED)
     return ALWAYS + this.#mainPages + rows + Math.ceil(2 * this.#freeList + rows / FREED_A_PAGE)
   }
 
@@ -200,7 +233,9 @@ export class Pages {
     return this.#base(name, rows) + Math.min(PAGES_A_ROW * rows, 2 + PAGES_A_ROW * leaves + Math.ceil(bytes / FILLED))
   }
 
-  /** The most pages for rows of which each of some topics has those next to each other, at either end of what it has. */
+  /**
+   * The most pages for rows of which each of some topics has those next to each other, at either end of what it has.
+   */
   #runs(name: Name, rows: number, topics: number, bytes: number): number {
     return this.#base(name, rows) + PAGES_A_ROW * Math.ceil(2 * PAGES_A_RUN * topics + (rows * bytes) / FILLED)
   }

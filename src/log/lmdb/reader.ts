@@ -1,6 +1,6 @@
 /**
- * Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order. Each
- * is work that may be interrupted wherever it yields, and goes on with another snapshot.
+ * Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order.
+ * Each is work that may be interrupted wherever it yields, and goes on with another snapshot.
  */
 import type { Transaction } from 'lmdb'
 import type { Selection } from '../../model/selection.js'
@@ -15,7 +15,9 @@ import { LogSequences, MergedSequences, TopicSequences, type Direction, type Seq
 import type { State, Topic } from './state.js'
 import type { Snapshot, Tables } from './store.js'
 
-/** A page looks at no more events than this, however few of them match: it is then short, and says that there is more. */
+/**
+ * A page looks at no more events than this, however few of them match: it is then short, and says that there is more.
+ */
 const LOOKED_AT = 20_000
 /** As many names of topics are fetched at once. */
 const NAMES = 64
@@ -38,11 +40,16 @@ export class Reader {
   /** As `EventLog.read`. */
   *read(snapshot: Snapshot, selection: Selection, options: ReadOptions): Work<Page> {
     const page = new PageBuilder(options)
-    return { events: page.events, ...yield* this.scan(snapshot, selection, options, (event) => page.take(event)) }
+    return { events: page.events, ...(yield* this.scan(snapshot, selection, options, (event) => page.take(event))) }
   }
 
   /** As `EventLog.scan`. */
-  *scan(snapshot: Snapshot, selection: Selection, { after, until = this.#state.totals.head }: Span, visit: (event: ScannedEvent) => boolean): Work<ScanResult> {
+  *scan(
+    snapshot: Snapshot,
+    selection: Selection,
+    { after, until = this.#state.totals.head }: Span,
+    visit: (event: ScannedEvent) => boolean,
+  ): Work<ScanResult> {
     const gaps = new GapSearch(this.#state, selection)
     yield* gaps.begin(after)
     if (after < this.#state.lost) gaps.missed()
@@ -56,7 +63,8 @@ export class Reader {
       if (looked >= LOOKED_AT) return gaps.result(position, true)
       const event = this.event(snapshot.transaction, sequence)
       const isOfTopic = event && selection.hasTopic(event.topic)
-      if (!event || !(isWhole || isOfTopic)) { // the index names it
+      if (!event || !(isWhole || isOfTopic)) {
+        // the index names it
         this.#tables.damage.report(`what finds event ${sequence}`)
         gaps.missed()
       }
@@ -88,7 +96,11 @@ export class Reader {
   /** Visits every event up to a sequence, whatever its topic: its sequence and time. */
   *times(snapshot: Snapshot, until: number, visit: (sequence: number, time: number) => void): Work<void> {
     const sequences = new LogSequences(this.#tables.events, 'forwards', 0, until)
-    for (let sequence = sequences.next(snapshot.transaction); sequence !== undefined; sequence = sequences.next(snapshot.transaction)) {
+    for (
+      let sequence = sequences.next(snapshot.transaction);
+      sequence !== undefined;
+      sequence = sequences.next(snapshot.transaction)
+    ) {
       const event = this.event(snapshot.transaction, sequence)
       if (event) visit(sequence, event.time)
       yield
@@ -101,9 +113,14 @@ export class Reader {
     const { sequences, isWhole } = yield* this.#sequences(snapshot, selection, 'backwards', 0, until)
     const mustRead = isWhole || selection.types !== undefined
     let found = 0
-    for (let sequence = sequences.next(snapshot.transaction); sequence !== undefined; sequence = sequences.next(snapshot.transaction)) {
+    for (
+      let sequence = sequences.next(snapshot.transaction);
+      sequence !== undefined;
+      sequence = sequences.next(snapshot.transaction)
+    ) {
       const event = mustRead ? this.event(snapshot.transaction, sequence) : undefined
-      const isWanted = !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)))
+      const isWanted =
+        !mustRead || (event && selection.hasType(event.type) && (!isWhole || selection.hasTopic(event.topic)))
       if (isWanted && ++found === count) return sequence - 1
       yield
     }
@@ -125,7 +142,11 @@ export class Reader {
   }
 
   /** As `EventLog.topics`. */
-  *topics(snapshot: Snapshot, { prefix = '', after = '', limit }: TopicsOptions, accepts: (name: string) => boolean): Work<TopicsPage> {
+  *topics(
+    snapshot: Snapshot,
+    { prefix = '', after = '', limit }: TopicsOptions,
+    accepts: (name: string) => boolean,
+  ): Work<TopicsPage> {
     const topics: TopicStats[] = []
     for (let last = after, start = after > prefix ? after : prefix; ; start = last) {
       const names = [...this.#tables.topics.getKeys({ start, limit: NAMES, transaction: snapshot.transaction })]
@@ -155,10 +176,16 @@ export class Reader {
   }
 
   /**
-   * The sequences of a selection's topics, in order, and the topics as they were found. `isWhole`: those of all topics, since that is cheaper where many topics
-   * match, or little lies between.
+   * The sequences of a selection's topics, in order, and the topics as they were found. `isWhole`: those of all topics,
+   * since that is cheaper where many topics match, or little lies between.
    */
-  *#sequences(snapshot: Snapshot, selection: Selection, direction: Direction, after: number, until: number): Work<{ sequences: Sequences; isWhole: boolean; topics: readonly Topic[] }> {
+  *#sequences(
+    snapshot: Snapshot,
+    selection: Selection,
+    direction: Direction,
+    after: number,
+    until: number,
+  ): Work<{ sequences: Sequences; isWhole: boolean; topics: readonly Topic[] }> {
     const { index, events } = this.#tables
     const topics: Topic[] = []
     let count = 0
@@ -171,7 +198,8 @@ export class Reader {
     }
     if (topics.length > MERGED_TOPICS) {
       const lookedAt = Math.min(until - after, (PAGE * this.#state.totals.events) / Math.max(1, count))
-      if (lookedAt < topics.length * TOPIC_COST) return { sequences: new LogSequences(events, direction, after, until), isWhole: true, topics }
+      if (lookedAt < topics.length * TOPIC_COST)
+        return { sequences: new LogSequences(events, direction, after, until), isWhole: true, topics }
     }
     const merged = new MergedSequences(direction)
     for (const topic of topics) {

@@ -21,15 +21,16 @@ const TRIM_RESERVE = 128 * 1024
 /** The room ahead of the log is an eighth of it, within these bounds, in bytes. */
 const AHEAD = { share: 1 / 8, min: 2 * 1024 * 1024, max: 16 * 1024 * 1024 }
 /**
- * The most room that is made for one transaction beside that, in bytes: enough to trim and to index as much as a transaction
- * does at once. In parts, each of them would write many of the same pages again.
+ * The most room that is made for one transaction beside that, in bytes: enough to trim and to index as much as a
+ * transaction does at once. In parts, each of them would write many of the same pages again.
  */
 const MAX_WISH = 32 * 1024 * 1024
 /** What publishing leaves to other users of a file system, in bytes. */
 const LEFT_TO_OTHERS = 1024 * 1024
 /**
- * How much the file is extended by one write, in bytes. The kernel keeps what one write has written as one piece, and a page
- * that is changed later costs more the larger its piece is; a write waits for the flush of a transaction that is under way.
+ * How much the file is extended by one write, in bytes. The kernel keeps what one write has written as one piece, and a
+ * page that is changed later costs more the larger its piece is; a write waits for the flush of a transaction that is
+ * under way.
  */
 const CHUNK = 128 * 1024
 /** A disk that was full is looked at again after this time, in milliseconds. */
@@ -107,7 +108,9 @@ export class Room {
   wish(work: Work): void {
     if (this.#extending) return
     const { last, size } = this.#pages
-    const pages = Math.ceil(last + 1 + Math.min(this.#pages.most(work), MAX_WISH / size) + (PUBLISH_RESERVE + aheadOf(last * size)) / size)
+    const pages = Math.ceil(
+      last + 1 + Math.min(this.#pages.most(work), MAX_WISH / size) + (PUBLISH_RESERVE + aheadOf(last * size)) / size,
+    )
     if (pages > this.#allocated) this.#extending = this.#extend(pages)
   }
 
@@ -182,10 +185,11 @@ export class Room {
     try {
       if (performance.now() - this.#fullAt < RETRY || this.#closed) return
       if (!this.#isFilled) this.#fillHoles()
-      if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error('another process writes the file')
+      if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated)
+        throw new Error('another process writes the file')
       const { bavail, bsize } = await statFileSystem(this.#folder)
       const end = Math.min(pages * this.#pages.size, this.#allocated * this.#pages.size + bavail * bsize - left)
-      for (let at = this.#allocated * this.#pages.size; at < end; ) {
+      for (let at = this.#allocated * this.#pages.size; at < end;) {
         const { bytesWritten } = await writeFile(this.#descriptor, zeroes, 0, Math.min(CHUNK, end - at), at)
         at += bytesWritten
         this.#allocated = Math.floor(at / this.#pages.size)
@@ -211,7 +215,8 @@ export class Room {
       const read = readSync(this.#descriptor, bytes, 0, CHUNK, at)
       for (let start = 0; start < read; start += page) {
         const end = Math.min(start + page, read)
-        if (bytes.subarray(start, end).equals(zeroes.subarray(0, end - start))) writeSync(this.#descriptor, zeroes, 0, end - start, at + start)
+        if (bytes.subarray(start, end).equals(zeroes.subarray(0, end - start)))
+          writeSync(this.#descriptor, zeroes, 0, end - start, at + start)
       }
     }
     this.#isFilled = true

@@ -69,8 +69,14 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
   const topicBytes = isAscii ? topic.length : Buffer.byteLength(topic)
   const typeBytes = isAscii ? type.length : Buffer.byteLength(type)
   const idBytes = isAscii ? id.length : Buffer.byteLength(id)
-  if (topicBytes > MAX_FIELD || typeBytes > MAX_FIELD || idBytes > MAX_FIELD) throw new RangeError(`a topic, a type or an id may have ${MAX_FIELD} bytes`)
-  view.setUint8(HEADER.flags, (kind === 'text' ? FLAGS.text : 0) | (event.type === undefined ? 0 : FLAGS.type) | (event.id === undefined ? 0 : FLAGS.id))
+  if (topicBytes > MAX_FIELD || typeBytes > MAX_FIELD || idBytes > MAX_FIELD)
+    throw new RangeError(`a topic, a type or an id may have ${MAX_FIELD} bytes`)
+  view.setUint8(
+    HEADER.flags,
+    (kind === 'text' ? FLAGS.text : 0) |
+      (event.type === undefined ? 0 : FLAGS.type) |
+      (event.id === undefined ? 0 : FLAGS.id),
+  )
   view.setFloat64(HEADER.time, time, true)
   view.setFloat64(HEADER.previous, previous, true)
   view.setUint16(HEADER.topic, topicBytes, true)

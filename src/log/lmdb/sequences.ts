@@ -1,7 +1,7 @@
 /**
- * The sequences of events: of one topic, from the index and from what is not in it yet; of several topics, merged; of the
- * whole log. They are fetched a few at a time, and nothing of a snapshot is held between two calls, so that each call may
- * read another one.
+ * The sequences of events: of one topic, from the index and from what is not in it yet; of several topics, merged; of
+ * the whole log. They are fetched a few at a time, and nothing of a snapshot is held between two calls, so that each
+ * call may read another one.
  */
 import type { Transaction } from 'lmdb'
 import TinyQueue from 'tinyqueue'
@@ -49,8 +49,13 @@ abstract class FetchedSequences implements Sequences {
       this.#fetched = []
       return
     }
-    const fetched = this.#direction === 'forwards' ? this.forwards(transaction, this.#count) : this.backwards(transaction, this.#count)
-    this.#fetched = fetched.filter((sequence) => Number.isSafeInteger(sequence) && sequence >= this.low && sequence <= this.high) // others are damaged keys
+    const fetched =
+      this.#direction === 'forwards'
+        ? this.forwards(transaction, this.#count)
+        : this.backwards(transaction, this.#count)
+    this.#fetched = fetched.filter(
+      (sequence) => Number.isSafeInteger(sequence) && sequence >= this.low && sequence <= this.high,
+    ) // others are damaged keys
     const last = this.#fetched.at(-1)
     if (last === undefined) this.high = this.low - 1
     else if (this.#direction === 'forwards') this.low = last + 1
@@ -69,7 +74,13 @@ export class TopicSequences extends FetchedSequences {
   readonly #index: Tables['index']
   readonly #topic: Pick<Topic, 'id' | 'recent'>
 
-  constructor(index: Tables['index'], topic: Pick<Topic, 'id' | 'recent'>, direction: Direction, after: number, until: number) {
+  constructor(
+    index: Tables['index'],
+    topic: Pick<Topic, 'id' | 'recent'>,
+    direction: Direction,
+    after: number,
+    until: number,
+  ) {
     super(direction, after, until)
     this.#index = index
     this.#topic = topic
@@ -77,7 +88,9 @@ export class TopicSequences extends FetchedSequences {
 
   protected forwards(transaction: Transaction, limit: number): number[] {
     const { id, recent } = this.#topic
-    const indexed = [...this.#index.getKeys({ start: [id, this.low], end: [id, this.high + 1], limit, transaction })].map(([, sequence]) => sequence)
+    const indexed = [
+      ...this.#index.getKeys({ start: [id, this.low], end: [id, this.high + 1], limit, transaction }),
+    ].map(([, sequence]) => sequence)
     return indexed.length > 0 ? indexed : recent.filter((sequence) => sequence >= this.low && sequence <= this.high)
   }
 
@@ -87,7 +100,9 @@ export class TopicSequences extends FetchedSequences {
       const unindexed = recent.filter((sequence) => sequence >= this.low && sequence <= this.high)
       if (unindexed.length > 0) return unindexed.reverse()
     }
-    return [...this.#index.getKeys({ start: [id, this.high], end: [id, this.low - 1], reverse: true, limit, transaction })].map(([, sequence]) => sequence)
+    return [
+      ...this.#index.getKeys({ start: [id, this.high], end: [id, this.low - 1], reverse: true, limit, transaction }),
+    ].map(([, sequence]) => sequence)
   }
 }
 
@@ -120,7 +135,10 @@ export class MergedSequences implements Sequences {
   readonly #heads: TinyQueue<Head>
 
   constructor(direction: Direction) {
-    this.#heads = new TinyQueue<Head>([], direction === 'forwards' ? (a, b) => a.sequence - b.sequence : (a, b) => b.sequence - a.sequence)
+    this.#heads = new TinyQueue<Head>(
+      [],
+      direction === 'forwards' ? (a, b) => a.sequence - b.sequence : (a, b) => b.sequence - a.sequence,
+    )
   }
 
   /** Adds a list, before the first call of `next`. */

@@ -95,8 +95,10 @@ export class State implements TrimHistory {
       this.names.set(key, key)
       if (trimmed > 0) this.marks.set(key, trimmed, 0)
     }
-    if (this.topics.size !== entriesOf(topics)) throw new StoreError('Rows of topics are missing: the table of topics is damaged.')
-    if (countOf(records.getKeys()) !== entriesOf(records)) throw new StoreError('Records are missing, such as revocations: their table is damaged.')
+    if (this.topics.size !== entriesOf(topics))
+      throw new StoreError('Rows of topics are missing: the table of topics is damaged.')
+    if (countOf(records.getKeys()) !== entriesOf(records))
+      throw new StoreError('Records are missing, such as revocations: their table is damaged.')
     let found = 0
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++
@@ -109,13 +111,19 @@ export class State implements TrimHistory {
       }
       const { size } = events
       topic.recent.push(sequence)
-      this.unindexed.push({ sequence, topic: topic.name, recent: topic.recent, entry: toIndexEntry(size, event.id !== undefined) })
+      this.unindexed.push({
+        sequence,
+        topic: topic.name,
+        recent: topic.recent,
+        entry: toIndexEntry(size, event.id !== undefined),
+      })
       if (sequence <= topic.newest) continue // it was counted when the topic was written last
       topic.events++
       topic.bytes += size
       topic.newest = sequence
     }
-    if (found < this.totals.head - this.totals.indexed) { // nothing is trimmed before it is indexed
+    if (found < this.totals.head - this.totals.indexed) {
+      // nothing is trimmed before it is indexed
       this.lost = this.totals.head
       damage.report(`what finds the events behind ${this.totals.indexed}`)
     }
@@ -135,16 +143,26 @@ export class State implements TrimHistory {
 
   /** Whether a snapshot of the tables is what this says. */
   isSnapshot({ meta }: Tables, transaction: Transaction): boolean {
-    const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = meta.get('totals', { transaction }) as TotalsRow
+    const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = meta.get('totals', {
+      transaction,
+    }) as TotalsRow
     const { totals } = this
     return (
-      head === totals.head && events === totals.events && bytes === totals.bytes && topicIds === totals.topicIds &&
-      trimmed === totals.trimmed && forgotten === totals.forgotten && indexed === totals.indexed
+      head === totals.head &&
+      events === totals.events &&
+      bytes === totals.bytes &&
+      topicIds === totals.topicIds &&
+      trimmed === totals.trimmed &&
+      forgotten === totals.forgotten &&
+      indexed === totals.indexed
     )
   }
 }
 
-/** The value of an index entry: from it trimming knows an event's size, and whether it has to be read for its publisher's id. */
+/**
+ * The value of an index entry: from it trimming knows an event's size, and whether it has to be read for its
+ * publisher's id.
+ */
 function toIndexEntry(size: number, hasId: boolean): number {
   return 2 * size + (hasId ? 1 : 0)
 }
@@ -283,7 +301,14 @@ export class Change {
     this.written = this.#dirty.size
     for (const topic of this.#dirty) {
       if (topic.events > 0) {
-        topics.putSync(topic.name, [topic.id, topic.events, topic.bytes, topic.newest, topic.trimmed, sumOf(topic.name)] satisfies TopicRow)
+        topics.putSync(topic.name, [
+          topic.id,
+          topic.events,
+          topic.bytes,
+          topic.newest,
+          topic.trimmed,
+          sumOf(topic.name),
+        ] satisfies TopicRow)
       } else if (topic.trimmed > 0) {
         topics.removeSync(topic.name)
         emptied.putSync(topic.name, [topic.id, topic.trimmed])
@@ -331,7 +356,9 @@ export class Change {
       emptiedBySequence.removeSync(gone[1])
     }
     const [id] = gone ?? [++this.totals.topicIds]
-    const { trimmed, trimmedAt } = gone ? { trimmed: gone[1], trimmedAt: this.#state.trimmedOf(name).trimmedAt } : { trimmed: this.totals.forgotten, trimmedAt: this.#state.forgottenAt }
+    const { trimmed, trimmedAt } = gone
+      ? { trimmed: gone[1], trimmedAt: this.#state.trimmedOf(name).trimmedAt }
+      : { trimmed: this.totals.forgotten, trimmedAt: this.#state.forgottenAt }
     const topic = new Topic(name, id)
     topic.trimmed = trimmed
     topic.trimmedAt = trimmedAt
@@ -340,7 +367,10 @@ export class Change {
   }
 }
 
-/** What is known of a topic that has no events; `undefined`: nothing, and everything up to `Totals.forgotten` may be gone. */
+/**
+ * What is known of a topic that has no events; `undefined`: nothing, and everything up to `Totals.forgotten` may be
+ * gone.
+ */
 function readEmptied({ emptied, damage }: Tables, name: string): [id: number, trimmed: number] | undefined {
   try {
     return emptied.get(name)

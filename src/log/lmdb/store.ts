@@ -26,15 +26,24 @@ const ROOM = 512 * 1024
 /** The unit of `Stats.blocks`, in bytes. */
 const BLOCK = 512
 /**
- * A topic as it is stored: its id, how many events and bytes it has, its newest sequence, the newest that was trimmed, and
- * the checksum of its name.
+ * A topic as it is stored: its id, how many events and bytes it has, its newest sequence, the newest that was trimmed,
+ * and the checksum of its name.
  */
 export type TopicRow = [id: number, events: number, bytes: number, newest: number, trimmed: number, sum: number]
 /**
  * The whole log: newest sequence, events, bytes, newest topic id, newest sequence trimmed, newest that was forgotten of
  * topics without events, up to where events are indexed and counted by topic, and the checksum of all these.
  */
-export type TotalsRow = [head: number, events: number, bytes: number, topicIds: number, trimmed: number, forgotten: number, indexed: number, sum: number]
+export type TotalsRow = [
+  head: number,
+  events: number,
+  bytes: number,
+  topicIds: number,
+  trimmed: number,
+  forgotten: number,
+  indexed: number,
+  sum: number,
+]
 
 /** The tables. All of them are changed in one transaction, so each is always what the others say. */
 export interface Tables {
@@ -46,8 +55,8 @@ export interface Tables {
   /** Sequence → event. */
   events: EventsTable
   /**
-   * [topic id, sequence] → size and whether the event has a publisher's id (`fromIndexEntry`): which events a topic has, up to
-   * what `totals` says; the few behind that are in memory.
+   * [topic id, sequence] → size and whether the event has a publisher's id (`fromIndexEntry`): which events a topic
+   * has, up to what `totals` says; the few behind that are in memory.
    */
   index: Database<number, [number, number]>
   /** Topic → what it had when this was written: at the latest when its events were indexed. */
@@ -82,7 +91,17 @@ function sumOfTotals(row: readonly unknown[]): number {
 }
 
 /** Totals with their checksum. */
-export function toTotalsRow(totals: [head: number, events: number, bytes: number, topicIds: number, trimmed: number, forgotten: number, indexed: number]): TotalsRow {
+export function toTotalsRow(
+  totals: [
+    head: number,
+    events: number,
+    bytes: number,
+    topicIds: number,
+    trimmed: number,
+    forgotten: number,
+    indexed: number,
+  ],
+): TotalsRow {
   return [...totals, sumOfTotals(totals)]
 }
 
@@ -117,7 +136,8 @@ export function openStore(folder: string, { durability, readOnly = false }: Open
   try {
     checkFormat(folder, tables)
     const epoch = tables.meta.get('epoch')
-    if (epoch !== undefined && !(typeof epoch === 'string' && EPOCH.test(epoch))) throw new StoreError(`The epoch of the log in ${folder} is damaged. ${REMEDY}`)
+    if (epoch !== undefined && !(typeof epoch === 'string' && EPOCH.test(epoch)))
+      throw new StoreError(`The epoch of the log in ${folder} is damaged. ${REMEDY}`)
   } catch (err) {
     void tables.root.close()
     throw asStoreError(folder, err)
@@ -129,13 +149,20 @@ const REMEDY = 'Restore a backup, or move the folder away to begin with an empty
 
 /** Says of any error which folder it is about, and what to do. */
 export function asStoreError(folder: string, err: unknown): StoreError {
-  if (err instanceof StoreError) return err.message.includes(folder) ? err : new StoreError(`The log in ${folder} cannot be used: ${err.message} ${REMEDY}`, { cause: err })
-  return new StoreError(`The log in ${folder} cannot be opened (${messageOf(err)}). Check the folder's owner and the disk. If it is damaged: ${REMEDY}`, { cause: err })
+  if (err instanceof StoreError)
+    return err.message.includes(folder)
+      ? err
+      : new StoreError(`The log in ${folder} cannot be used: ${err.message} ${REMEDY}`, { cause: err })
+  return new StoreError(
+    `The log in ${folder} cannot be opened (${messageOf(err)}). Check the folder's owner and the disk. If it is damaged: ${REMEDY}`,
+    { cause: err },
+  )
 }
 
 /**
  * Notes that everything was written, and closes.
- * @param mayWrite there is room for it, and the folder is still this process's. Else it is as if the process had been killed
+ * @param mayWrite there is room for it, and the folder is still this process's. Else it is as if the process had been
+ *   killed
  */
 export async function closeStore(tables: Tables, mayWrite: boolean): Promise<void> {
   const session = readSession(tables.meta)
@@ -157,7 +184,8 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
     maxDbs: 16,
     readOnly,
     overlappingSync: false, // a transaction is done when it is flushed, not before
-    eventTurnBatching: false, // the writer groups by itself; and with it, a failed commit rejects a promise that nobody can catch
+    // the writer groups by itself; and with it, a failed commit rejects a promise that nobody can catch
+    eventTurnBatching: false,
     noSync: durability === 'commit',
   })
   const damage = new Damage()
@@ -177,8 +205,8 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
 }
 
 /**
- * Makes the folder when it is not there, and looks at what is in it: LMDB maps its file into memory, and what is no LMDB
- * file must not get that far.
+ * Makes the folder when it is not there, and looks at what is in it: LMDB maps its file into memory, and what is no
+ * LMDB file must not get that far.
  * @throws StoreError
  */
 export function checkFolder(folder: string, readOnly = false): void {
@@ -196,14 +224,17 @@ export function checkFolder(folder: string, readOnly = false): void {
     if (statSync(file).size === 0 ? !readOnly : isSound(file)) return
   } catch (err) {
     if (err instanceof StoreError) throw asStoreError(folder, err)
-    throw new StoreError(`The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`, { cause: err })
+    throw new StoreError(
+      `The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`,
+      { cause: err },
+    )
   }
   throw new StoreError(`${file} is no log, or is damaged. ${REMEDY}`)
 }
 
 /**
- * Makes LMDB's lock file, when it is missing, with all its bytes on the disk. LMDB maps the file into memory, and a page of it
- * that has no room on the disk would end the process when it is written.
+ * Makes LMDB's lock file, when it is missing, with all its bytes on the disk. LMDB maps the file into memory, and a
+ * page of it that has no room on the disk would end the process when it is written.
  */
 function makeLockFile(folder: string, readOnly = false): void {
   const file = join(folder, LOCK_FILE)
@@ -213,14 +244,16 @@ function makeLockFile(folder: string, readOnly = false): void {
     const { code } = err as NodeJS.ErrnoException
     // LMDB ends the process when it cannot open the file, such as one of another user
     if (code === 'EEXIST' && !readOnly) return closeSync(openSync(file, 'r+'))
-    if (code === 'EEXIST' || (readOnly && code !== 'ENOSPC' && code !== 'EDQUOT')) return // LMDB says what it makes of it
+    // LMDB says what it makes of it
+    if (code === 'EEXIST' || (readOnly && code !== 'ENOSPC' && code !== 'EDQUOT')) return
     if (code === 'ENOSPC' || code === 'EDQUOT') rmSync(file, { force: true })
     throw err
   }
 }
 
 /**
- * A new log is written by LMDB before there is a file in which room can be kept. LMDB can end the process when the disk is full.
+ * A new log is written by LMDB before there is a file in which room can be kept. LMDB can end the process when the disk
+ * is full.
  * @throws when so much cannot be written
  */
 export function requireRoom(folder: string): void {
@@ -242,12 +275,18 @@ function checkFormat(folder: string, { meta, events }: Tables): void {
   const format = meta.get('format')
   const hasBegun = meta.get('epoch') !== undefined && meta.get('totals') !== undefined
   if (format === FORMAT && hasBegun) return
-  if (format === undefined && !hasBegun && (events.getStats() as { entryCount: number }).entryCount === 0) return // a new one
-  if (format === undefined || format === FORMAT) throw new StoreError(`The log in ${folder} is damaged: what it says of itself is incomplete. ${REMEDY}`)
+  // a new one
+  if (format === undefined && !hasBegun && (events.getStats() as { entryCount: number }).entryCount === 0) return
+  if (format === undefined || format === FORMAT)
+    throw new StoreError(`The log in ${folder} is damaged: what it says of itself is incomplete. ${REMEDY}`)
   if (typeof format === 'number' && format < FORMAT) {
-    throw new StoreError(`The log in ${folder} has format ${format}, which no release of Fanfare has written: this version reads format ${FORMAT} only. Move the folder away to begin with an empty log.`)
+    throw new StoreError(
+      `The log in ${folder} has format ${format}, which no release of Fanfare has written: this version reads format ${FORMAT} only. Move the folder away to begin with an empty log.`,
+    )
   }
-  throw new StoreError(`The log in ${folder} has format ${JSON.stringify(format)}, and this version of Fanfare knows ${FORMAT}. Use the version that wrote it, or a newer one.`)
+  throw new StoreError(
+    `The log in ${folder} has format ${JSON.stringify(format)}, and this version of Fanfare knows ${FORMAT}. Use the version that wrote it, or a newer one.`,
+  )
 }
 
 /**
@@ -268,7 +307,10 @@ export function beginSession(folder: string, tables: Tables, durability: Durabil
       meta.putSync('session', { durability, bootId, closed: false } satisfies Session)
     })
   } catch (err) {
-    throw new StoreError(`The log in ${folder} cannot be written (${messageOf(err)}). Check the folder's owner and the room on its disk.`, { cause: err })
+    throw new StoreError(
+      `The log in ${folder} cannot be written (${messageOf(err)}). Check the folder's owner and the room on its disk.`,
+      { cause: err },
+    )
   }
 }
 

@@ -1,4 +1,6 @@
-/** Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction. */
+/**
+ * Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction.
+ */
 import { REMEMBERED_TOPICS, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import { orphanIdBytes, usedBytes } from './pages.js'
@@ -11,9 +13,10 @@ import type { Tables } from './store.js'
 const OVERFULL = 1.1
 
 /**
- * Topics are trimmed together: the oldest events of topics that are published to alike lie next to each other, where one page
- * has many of them, and so do the events of one topic in the index. Trimming begins when a topic has so many more `events` than
- * are kept, or that `share` of them, or when `total` are too many and `average` of each topic. Topics with `few` go along.
+ * Topics are trimmed together: the oldest events of topics that are published to alike lie next to each other, where
+ * one page has many of them, and so do the events of one topic in the index. Trimming begins when a topic has so many
+ * more `events` than are kept, or that `share` of them, or when `total` are too many and `average` of each topic.
+ * Topics with `few` go along.
  */
 const BATCH = { events: 50, share: 1 / 20, total: 1_200, average: 12, few: 8 }
 /** A topic gives at least so many at once. */
@@ -94,7 +97,10 @@ export class Trimmer {
 
   /** Whether topics should be trimmed that are not being trimmed yet. */
   get #begins(): boolean {
-    return this.#due.size === 0 && (this.#isFull || this.#readyEvents >= Math.max(BATCH.total, BATCH.average * this.#ready.size))
+    return (
+      this.#due.size === 0 &&
+      (this.#isFull || this.#readyEvents >= Math.max(BATCH.total, BATCH.average * this.#ready.size))
+    )
   }
 
   /** Has all topics trimmed that have more than a few events too much. */
@@ -110,8 +116,8 @@ export class Trimmer {
   }
 
   /**
-   * How many bytes of events may be kept. Pages of which trimming has left a part take more than their events: where that is
-   * much, fewer are kept.
+   * How many bytes of events may be kept. Pages of which trimming has left a part take more than their events: where
+   * that is much, fewer are kept.
    */
   #limitOfBytes(): number {
     const { bytes } = this.#retention
@@ -120,7 +126,9 @@ export class Trimmer {
     return used > most ? Math.min(bytes, (this.#state.totals.bytes * most) / used) : bytes
   }
 
-  /** Looks at what time alone makes due, and at the pages. It costs many reads of the tables, so no transaction does it. */
+  /**
+   * Looks at what time alone makes due, and at the pages. It costs many reads of the tables, so no transaction does it.
+   */
   look(): void {
     this.#limit = this.#limitOfBytes()
     this.#state.orphanIdBytes = orphanIdBytes(this.#tables)
@@ -137,7 +145,10 @@ export class Trimmer {
     const { events, orphanIds, emptied } = this.#tables
     const [oldest] = events.keys({ limit: 1 })
     const [orphan] = orphanIds.getKeys({ limit: 1 })
-    this.#hasOld = oldest !== undefined && oldest <= this.#state.totals.indexed && this.#isOld(oldest, events.view(oldest)?.time ?? 0)
+    this.#hasOld =
+      oldest !== undefined &&
+      oldest <= this.#state.totals.indexed &&
+      this.#isOld(oldest, events.view(oldest)?.time ?? 0)
     this.#hasOrphans = orphan !== undefined && orphan[0] <= this.#clock.time
     this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
   }
@@ -149,7 +160,9 @@ export class Trimmer {
 
   /** Whether there is something to take out. */
   get isDue(): boolean {
-    return this.#due.size > 0 || this.#begins || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+    return (
+      this.#due.size > 0 || this.#begins || this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable
+    )
   }
 
   /** How many events, ids and topics are to be taken out now; no more than `limit`. */
@@ -186,7 +199,8 @@ export class Trimmer {
    */
   step(change: Change, limit: number): () => void {
     let left = limit
-    const share = this.#excessOfDue(limit + 1) <= limit ? Infinity : Math.max(MIN_SHARE, Math.ceil(limit / this.#due.size))
+    const share =
+      this.#excessOfDue(limit + 1) <= limit ? Infinity : Math.max(MIN_SHARE, Math.ceil(limit / this.#due.size))
     const done: string[] = []
     for (const name of this.#due) {
       if (left <= 0) break
@@ -226,7 +240,11 @@ export class Trimmer {
 
   #removeOldest(change: Change, topic: Topic, until: number, limit: number): number {
     const oldest = [...this.#tables.index.getRange({ start: [topic.id, 0], end: [topic.id, until + 1], limit })]
-    for (const { key: [, sequence], value } of oldest) this.#remove(change, topic, sequence, value)
+    for (const {
+      key: [, sequence],
+      value,
+    } of oldest)
+      this.#remove(change, topic, sequence, value)
     return oldest.length
   }
 
@@ -256,7 +274,8 @@ export class Trimmer {
 
   /** The topic of an event that is damaged. */
   #topicOf(sequence: number): string | undefined {
-    for (const { name, id } of this.#state.topics.values()) if (this.#tables.index.doesExist([id, sequence])) return name
+    for (const { name, id } of this.#state.topics.values())
+      if (this.#tables.index.doesExist([id, sequence])) return name
     return undefined
   }
 
@@ -278,8 +297,7 @@ export class Trimmer {
     if (until > this.#clock.time) {
       orphanIds.putSync([until, topic, id], sequence)
       this.#state.orphanIdBytes += idSize(topic, id)
-    }
-    else this.#forgetId(topic, id, sequence)
+    } else this.#forgetId(topic, id, sequence)
   }
 
   /** Forgets publisher ids whose events are gone and whose window is over. */

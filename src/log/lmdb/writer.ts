@@ -20,22 +20,35 @@ import type { Trimmer } from './trimmer.js'
 
 /** The longest that a transaction waits for appends to join it, in milliseconds. */
 const MAX_WAIT = 1
-/** In so many turns of the event loop at least they can join it: beside a sweep over many subscribers each of them is longer than that. */
+/**
+ * In so many turns of the event loop at least they can join it: beside a sweep over many subscribers each of them is
+ * longer than that.
+ */
 const MIN_TURNS = 2
 /** A log that has no room takes events again when it has room for one of the greatest size, in bytes. */
 const LARGEST = 256 * 1024
 /** What its header, topic, type and publisher id take at most, in bytes. */
 const LARGEST_ENVELOPE = 4 * 1024
-/** How many more events a transaction trims than it appends, so that trimming keeps up with any load, and how many at most. */
+/**
+ * How many more events a transaction trims than it appends, so that trimming keeps up with any load, and how many at
+ * most.
+ */
 const TRIM_STEP = { more: 1_000, most: 2_000 }
 /** When there is little room, transactions become smaller down to this share of their usual size. */
 const MIN_SHARE = 1 / 128
-/** How many events a transaction takes out of topics that are purged: then it holds the event loop for some milliseconds. */
+/**
+ * How many events a transaction takes out of topics that are purged: then it holds the event loop for some
+ * milliseconds.
+ */
 const PURGE_STEP = 500
 
 export const LARGEST_EVENT = new Work().with({ ids: 1, newTopics: 1 })
 countEvent(LARGEST + LARGEST_ENVELOPE, LARGEST_EVENT)
-const TWO_LARGEST_EVENTS = LARGEST_EVENT.with({ events: 2, eventBytes: 2 * LARGEST_EVENT.eventBytes, ownPages: 2 * LARGEST_EVENT.ownPages })
+const TWO_LARGEST_EVENTS = LARGEST_EVENT.with({
+  events: 2,
+  eventBytes: 2 * LARGEST_EVENT.eventBytes,
+  ownPages: 2 * LARGEST_EVENT.ownPages,
+})
 
 interface PendingRecord {
   write: () => void
@@ -182,7 +195,11 @@ export class Writer {
 
   async #run(evenIfIdle: boolean): Promise<void> {
     await setImmediate() // everything that is published in one turn goes into one transaction
-    for (let due = evenIfIdle; !this.#halted && (due || this.#isAsked); due = this.#canTrim && !this.#closed && (evenIfIdle ? this.#isDue : this.#isPressing)) {
+    for (
+      let due = evenIfIdle;
+      !this.#halted && (due || this.#isAsked);
+      due = this.#canTrim && !this.#closed && (evenIfIdle ? this.#isDue : this.#isPressing)
+    ) {
       const appends = this.#trimsFirst ? [] : this.#appends.takeGroup()
       const began = performance.now()
       const commit = this.#commit(appends, this.#records.splice(0), this.#purges.pending())
@@ -195,8 +212,8 @@ export class Writer {
   }
 
   /**
-   * Waits for those who have been answered to publish again, so that they, and those who came while they were waiting, go
-   * into one transaction and not forever into every second one.
+   * Waits for those who have been answered to publish again, so that they, and those who came while they were waiting,
+   * go into one transaction and not forever into every second one.
    * @param expected how many appends there would be then
    * @param longest for how long, in milliseconds: at most as long as a transaction takes
    */
@@ -207,7 +224,10 @@ export class Writer {
     while (expected > 1 && this.#appends.length < expected && (++turns < MIN_TURNS || performance.now() < end))
   }
 
-  /** Whether trimming or indexing is so far behind that the next transaction does nothing else, provided that the last one got ahead. */
+  /**
+   * Whether trimming or indexing is so far behind that the next transaction does nothing else, provided that the last
+   * one got ahead.
+   */
   get #trimsFirst(): boolean {
     return this.#gotAhead && !this.#closed && (this.#trimmer.isBehind || this.#index.isBehind)
   }
@@ -275,7 +295,8 @@ export class Writer {
       this.#setFailure(lostMeanwhile)
       return this.#refuseAll(appends, records, purges, lostMeanwhile) // stored where nobody will look for it
     }
-    const expected = this.#appends.length + appends.length // counted before a publisher of this process can publish again
+    // counted before a publisher of this process can publish again
+    const expected = this.#appends.length + appends.length
     appends.forEach(({ resolve, reject }, index) => {
       const answer = outcome.appended[index]!
       if (answer instanceof HubError) reject(answer)
@@ -300,9 +321,20 @@ export class Writer {
    * @returns 0: none of them is expected to publish again at once
    */
   #refuseAll(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], cause: Error | undefined): 0 {
-    const refusal = new HubError('log-unavailable', 'The event could not be stored: the disk is full, or cannot be written. Try again later.', { cause })
+    const refusal = new HubError(
+      'log-unavailable',
+      'The event could not be stored: the disk is full, or cannot be written. Try again later.',
+      { cause },
+    )
     for (const { reject } of [...appends, ...records]) reject(refusal)
-    this.#purges.reject(purges, new HubError('log-unavailable', 'Not all events could be taken out: the disk is full, or cannot be written. Try again later.', { cause }))
+    this.#purges.reject(
+      purges,
+      new HubError(
+        'log-unavailable',
+        'Not all events could be taken out: the disk is full, or cannot be written. Try again later.',
+        { cause },
+      ),
+    )
     return 0
   }
 
@@ -320,7 +352,12 @@ export class Writer {
       return { must, index: 0, trims: 0, purges: 0 }
     }
     for (let share = 1; share >= MIN_SHARE; share /= 2) {
-      const limits = { must, index: Math.ceil(index * share), trims: Math.ceil(trims * share), purges: Math.ceil(purges * share) }
+      const limits = {
+        must,
+        index: Math.ceil(index * share),
+        trims: Math.ceil(trims * share),
+        purges: Math.ceil(purges * share),
+      }
       const removals = limits.trims + limits.purges
       const forgotten = this.#trimmer.forgetsTopics ? limits.trims : 0
       const topics = Math.min(limits.index + removals, this.#state.topics.size + forgotten)
@@ -331,7 +368,10 @@ export class Writer {
     return least && { ...least, must }
   }
 
-  /** Makes room for a whole step of indexing before it is due: in parts, it would write the rows of many topics for each of them. */
+  /**
+   * Makes room for a whole step of indexing before it is due: in parts, it would write the rows of many topics for each
+   * of them.
+   */
   #prepareIndexing(): void {
     const { room } = this.#options
     const { work } = this.#index
@@ -360,7 +400,8 @@ export class Writer {
   async #transaction<T>(write: () => T): Promise<T> {
     const { root } = this.#tables
     if (this.#options.durability === 'commit') return root.transactionSync(write)
-    // lmdb keeps what a callback returns in a list of its own, from which V8 would copy everything into the old generation
+    // lmdb keeps what a callback returns in a list of its own, from which V8 would copy everything into the old
+    // generation
     let result!: T
     try {
       await root.childTransaction(() => void (result = write()))
@@ -406,5 +447,8 @@ export class Writer {
 /** lmdb says why a commit failed by a promise of its own. */
 async function reasonOf(err: unknown): Promise<unknown> {
   if (!(err instanceof Error) || !('commitError' in err)) return err
-  return Promise.resolve(err.commitError).then(() => err, (reason: unknown) => reason)
+  return Promise.resolve(err.commitError).then(
+    () => err,
+    (reason: unknown) => reason,
+  )
 }

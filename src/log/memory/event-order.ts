@@ -23,8 +23,8 @@ interface Block {
 }
 
 /**
- * Events by sequence: pushed at the end, deleted anywhere, found in about the logarithm of their number. An event takes one
- * to two places of an array.
+ * Events by sequence: pushed at the end, deleted anywhere, found in about the logarithm of their number. An event takes
+ * one to two places of an array.
  */
 export class EventOrder {
   /** The oldest first; each has an event. */
@@ -95,7 +95,8 @@ export class EventOrder {
   /** The index of the last block that does not begin behind a sequence; -1: there is none. */
   #blockOf(sequence: number): number {
     const second = this.#blocks[1]
-    if (second && second.first > sequence) return this.#blocks[0]!.first <= sequence ? 0 : -1 // most events that are deleted are old
+    // most events that are deleted are old
+    if (second && second.first > sequence) return this.#blocks[0]!.first <= sequence ? 0 : -1
     let low = 0
     let high = this.#blocks.length
     while (low < high) {
@@ -121,7 +122,9 @@ export class EventOrder {
     const block = this.#blocks[at]
     const next = this.#blocks[at + 1]
     if (!block || !next || block.live + next.live > BLOCK / 2) return
-    block.entries = [block, next].flatMap(({ entries, start, end }) => entries.slice(start, end).filter((entry) => typeof entry !== 'number'))
+    block.entries = [block, next].flatMap(({ entries, start, end }) =>
+      entries.slice(start, end).filter((entry) => typeof entry !== 'number'),
+    )
     block.start = 0
     block.end = block.live += next.live
     this.#blocks.splice(at + 1, 1)

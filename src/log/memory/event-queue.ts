@@ -1,11 +1,15 @@
 /** The events of one topic in memory: appended at one end, trimmed at the other, searched by sequence. */
 import type { KeptEvent } from './kept-event.js'
 
-/** The array of a queue is cut when at least so many events, and one of so many of its places, have been shifted off. */
+/**
+ * The array of a queue is cut when at least so many events, and one of so many of its places, have been shifted off.
+ */
 const COMPACT_AT = 64
 const COMPACT_PART = 5
 
-/** A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever. */
+/**
+ * A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever.
+ */
 export class EventQueue {
   #events: (KeptEvent | undefined)[] = []
   /** Where the oldest event is in the array; what is before it has been shifted off and waits to be cut away. */
@@ -42,7 +46,8 @@ export class EventQueue {
 
   push(event: KeptEvent): void {
     if (this.#events.length > 0) this.#events.push(event)
-    else this.#events = [event] // an array that grows from nothing takes room for 17, and most topics may have one event
+    // an array that grows from nothing takes room for 17, and most topics may have one event
+    else this.#events = [event]
   }
 
   shift(): KeptEvent | undefined {

@@ -1,6 +1,6 @@
 /**
- * Walks through the events of a selection in order. A few topics are merged; where many match, the whole log is looked at in
- * its own order, so that a wide pattern costs what lies in its way, however many topics there are.
+ * Walks through the events of a selection in order. A few topics are merged; where many match, the whole log is looked
+ * at in its own order, so that a wide pattern costs what lies in its way, however many topics there are.
  */
 import TinyQueue from 'tinyqueue'
 import type { StoredEvent } from '../../model/event.js'
@@ -47,7 +47,11 @@ export interface WalkedSpan {
 export type Direction = 'forwards' | 'backwards'
 
 /** The topics of a selection; `undefined`: patterns take more steps to find them. */
-export function* topicsWithin(steps: number, log: Walkable, selection: Selection): Generator<undefined, Topic[] | undefined> {
+export function* topicsWithin(
+  steps: number,
+  log: Walkable,
+  selection: Selection,
+): Generator<undefined, Topic[] | undefined> {
   const topics: Topic[] = []
   let step = 0
   for (const topic of log.matching(selection)) {

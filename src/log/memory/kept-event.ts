@@ -3,7 +3,10 @@ import type { NewEvent, StoredEvent } from '../../model/event.js'
 import { idSize } from './publisher-ids.js'
 
 export interface KeptEvent extends StoredEvent {
-  /** What it takes in the heap, in bytes. It is kept, since to count it again its payload would have to be fetched from memory. */
+  /**
+   * What it takes in the heap, in bytes. It is kept, since to count it again its payload would have to be fetched from
+   * memory.
+   */
   readonly size: number
 }
 
@@ -13,15 +16,20 @@ const EVENT_OVERHEAD = 168
 const STRING_OVERHEAD = 20
 
 /** @param topic the name of the topic as its other events have it, so that there is one string */
-export function toKept(sequence: number, time: number, topic: string, { type, id, kind, payload }: NewEvent): KeptEvent {
+export function toKept(
+  sequence: number,
+  time: number,
+  topic: string,
+  { type, id, kind, payload }: NewEvent,
+): KeptEvent {
   const ofId = id === undefined ? 0 : id.length + idSize(topic, id)
   const size = EVENT_OVERHEAD + sizeOfString(payload) + (type === undefined ? 0 : sizeOfString(type)) + ofId
   return { sequence, time, topic, type, id, kind, payload, size }
 }
 
 /**
- * V8 keeps a string with two bytes for each character as soon as one of them is beyond Latin-1. It knows without a look at the
- * characters that a string with one byte for each has none of these.
+ * V8 keeps a string with two bytes for each character as soon as one of them is beyond Latin-1. It knows without a look
+ * at the characters that a string with one byte for each has none of these.
  */
 function sizeOfString(text: string): number {
   return STRING_OVERHEAD + (/[\u0100-\uffff]/.test(text) ? 2 * text.length : text.length)

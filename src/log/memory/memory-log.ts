@@ -9,7 +9,25 @@ import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { EventOrder } from './event-order.js'
 import { EventQueue } from './event-queue.js'
 import { EventWalk, topicsWithin, type Walkable } from './event-walk.js'
-import { IDS_PART, REMEMBERED_TOPICS, tooManyIds, tooManyTopics, type Appended, type EventLog, type FollowListener, type LogStats, type Page, type ReadOptions, type Records, type Retention, type ScanResult, type Span, type TopicsOptions, type TopicsPage, type TopicStats } from '../log.js'
+import {
+  IDS_PART,
+  REMEMBERED_TOPICS,
+  tooManyIds,
+  tooManyTopics,
+  type Appended,
+  type EventLog,
+  type FollowListener,
+  type LogStats,
+  type Page,
+  type ReadOptions,
+  type Records,
+  type Retention,
+  type ScanResult,
+  type Span,
+  type TopicsOptions,
+  type TopicsPage,
+  type TopicStats,
+} from '../log.js'
 import { PageBuilder } from '../page-builder.js'
 import { toKept, type KeptEvent } from './kept-event.js'
 import { PublisherIds } from './publisher-ids.js'
@@ -26,7 +44,9 @@ const TRIM_STEP = 1_000
 const LOOKED_AT = 20_000
 /** Which part of them the marks of trimmed topics may take: then topics without events are forgotten. */
 const MARKS_PART = 1 / 4
-/** What is kept beside the events counts only beyond so many bytes: a log that keeps very little would keep no event. */
+/**
+ * What is kept beside the events counts only beyond so many bytes: a log that keeps very little would keep no event.
+ */
 const UNCOUNTED = 512 * 1024
 
 /** A topic that has events. */
@@ -114,7 +134,7 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
 
   async read(selection: Selection, options: ReadOptions): Promise<Page> {
     const page = new PageBuilder(options)
-    return { events: page.events, ...await this.#run(this.#scan(selection, options, (event) => page.take(event))) }
+    return { events: page.events, ...(await this.#run(this.#scan(selection, options, (event) => page.take(event)))) }
   }
 
   scan(selection: Selection, span: Span, visit: (event: StoredEvent) => boolean): Promise<ScanResult> {
@@ -180,7 +200,10 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     else for (const name of selection.topics) yield this.#topics.get(name)
   }
 
-  /** Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to do. */
+  /**
+   * Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to
+   * do.
+   */
   trim(): boolean {
     let steps = 0
     for (let { oldest } = this.order; oldest && this.#isTooOld(oldest); { oldest } = this.order) {
@@ -205,14 +228,19 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     }
   }
 
-  *#scan(selection: Selection, { after, until = this.#head }: Span, visit: (event: StoredEvent) => boolean): Work<ScanResult> {
+  *#scan(
+    selection: Selection,
+    { after, until = this.#head }: Span,
+    visit: (event: StoredEvent) => boolean,
+  ): Work<ScanResult> {
     const gaps = new GapSearch(this, selection)
     yield* gaps.begin(after)
     const walk = new EventWalk(this, selection, 'forwards', { after, until })
     let position = after
     for (const event of walk.events()) {
       gaps.advance(position)
-      if (walk.looked > LOOKED_AT || (event && selection.hasType(event.type) && !visit(event))) return gaps.result(position, true)
+      if (walk.looked > LOOKED_AT || (event && selection.hasType(event.type) && !visit(event)))
+        return gaps.result(position, true)
       position = walk.position
       yield
     }
@@ -252,8 +280,8 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
   }
 
   /**
-   * The same for many topics: looks at the events of the log in order, until the page is full. Each costs a look at what
-   * follows it in its topic, up to the next one that matches.
+   * The same for many topics: looks at the events of the log in order, until the page is full. Each costs a look at
+   * what follows it in its topic, up to the next one that matches.
    */
   *#newestInOrder(selection: Selection, { after, until = this.#head, ...limits }: ReadOptions): Work<Page> {
     const end = Math.min(until, this.#head)
@@ -262,10 +290,17 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     const page = new PageBuilder(limits)
     const { events } = page
     let position = after
-    for (let event = this.order.after(after), looked = 0; event && event.sequence <= end; event = this.order.after(position)) {
+    for (
+      let event = this.order.after(after), looked = 0;
+      event && event.sequence <= end;
+      event = this.order.after(position)
+    ) {
       gaps.advance(position)
       if (looked++ >= LOOKED_AT) return { events, ...gaps.result(position, true) }
-      const isWanted = selection.hasTopic(event.topic) && selection.hasType(event.type) && !(yield* this.#hasNewer(event, selection, end))
+      const isWanted =
+        selection.hasTopic(event.topic) &&
+        selection.hasType(event.type) &&
+        !(yield* this.#hasNewer(event, selection, end))
       if (isWanted && !page.take(event)) return { events, ...gaps.result(position, true) }
       position = event.sequence
       yield
@@ -294,7 +329,13 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
       yield
     }
     const topics = first.sorted()
-    return { topics: topics.slice(0, limit).map(statsOf).filter((topic) => topic !== undefined), more: topics.length > limit }
+    return {
+      topics: topics
+        .slice(0, limit)
+        .map(statsOf)
+        .filter((topic) => topic !== undefined),
+      more: topics.length > limit,
+    }
   }
 
   /**
@@ -313,7 +354,8 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
   }
 
   /**
-   * Checks that there is room for publisher ids that are not remembered yet: those whose events are gone cannot be trimmed.
+   * Checks that there is room for publisher ids that are not remembered yet: those whose events are gone cannot be
+   * trimmed.
    * @throws HubError `too-many-ids`
    */
   #requireRoomForIds(events: readonly NewEvent[]): void {
@@ -373,14 +415,18 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     this.#ids.orphan(topic, id, sequence, { until, now: this.#clock.time })
   }
 
-  /** A topic has no events left: it is remembered how far it has been trimmed, as long as there are not too many such topics. */
+  /**
+   * A topic has no events left: it is remembered how far it has been trimmed, as long as there are not too many such
+   * topics.
+   */
   #drop({ name }: TopicLog): void {
     this.#bytes -= topicSize(name)
     this.#topics.delete(name)
     this.#tree.delete(name)
     this.#emptied.add(name)
     const most = MARKS_PART * Math.max(this.#retention.bytes, UNCOUNTED)
-    for (let n = 0; n < 2; n++) if (this.#emptied.size > REMEMBERED_TOPICS || this.marks.bytes > most) this.#forgetTopic()
+    for (let n = 0; n < 2; n++)
+      if (this.#emptied.size > REMEMBERED_TOPICS || this.marks.bytes > most) this.#forgetTopic()
   }
 
   /** Forgets of the topic that was emptied first how far it has been trimmed. */
@@ -388,7 +434,10 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     const [oldest] = this.#emptied
     if (oldest === undefined) return
     this.#emptied.delete(oldest)
-    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, this.marks.get(oldest)!.trimmed), trimmedAt: ++this.trims }
+    this.forgotten = {
+      trimmed: Math.max(this.forgotten.trimmed, this.marks.get(oldest)!.trimmed),
+      trimmedAt: ++this.trims,
+    }
     this.marks.delete(oldest)
   }
 
@@ -396,9 +445,15 @@ export class MemoryLog implements EventLog, TrimHistory, Walkable {
     return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
-  /** Trims the oldest events until what the log takes is no more than what is kept: also what is kept beside the events. */
+  /**
+   * Trims the oldest events until what the log takes is no more than what is kept: also what is kept beside the events.
+   */
   #trimBytes(): void {
-    for (let { oldest } = this.order; oldest && this.#bytes + this.#beside > this.#retention.bytes; { oldest } = this.order) {
+    for (
+      let { oldest } = this.order;
+      oldest && this.#bytes + this.#beside > this.#retention.bytes;
+      { oldest } = this.order
+    ) {
       this.#trimOne(this.#topics.get(oldest.topic)!)
     }
   }
@@ -415,7 +470,12 @@ function topicSize(name: string): number {
   return TOPIC_OVERHEAD + 2 * name.length
 }
 
-function* newestOf(events: EventQueue, selection: Selection, after: number, until: number): Work<StoredEvent | undefined> {
+function* newestOf(
+  events: EventQueue,
+  selection: Selection,
+  after: number,
+  until: number,
+): Work<StoredEvent | undefined> {
   for (let index = events.indexAfter(until) - 1; index >= events.first; index--) {
     const event = events.at(index)!
     if (event.sequence <= after) return undefined

@@ -50,7 +50,8 @@ export class PublisherIds {
     if (!orphan || orphan.until > now) return false
     this.#orphans.pop()
     this.orphanBytes -= sizeOf(orphan.key)
-    if (this.#ids.get(orphan.key) === orphan) this.#ids.delete(orphan.key) // else an event has been published with it again
+    // else an event has been published with it again
+    if (this.#ids.get(orphan.key) === orphan) this.#ids.delete(orphan.key)
     return true
   }
 }

@@ -29,14 +29,25 @@ export async function go(page: Page, fragment: string): Promise<void> {
 
 /** The ids of the events that the card "Live" shows, oldest first. */
 export async function shownIds(page: Page): Promise<string[]> {
-  const ids = await page.getByRole('list', { name: 'Live events' }).locator('li').evaluateAll((items) => items.map((item) => item.getAttribute('data-id') ?? ''))
+  const ids = await page
+    .getByRole('list', { name: 'Live events' })
+    .locator('li')
+    .evaluateAll((items) => items.map((item) => item.getAttribute('data-id') ?? ''))
   return ids.reverse()
 }
 
 /** A hub with something in it, and somebody connected. */
 export async function busyHub(t: Test): Promise<Hub> {
   const hub = await startHub(t)
-  await publishBatch(hub, Array.from({ length: 60 }, (_, n) => ({ topic: `orders.${n % 5}`, type: 'created', data: { number: n, items: ['a', 'b'] } })), ann)
+  await publishBatch(
+    hub,
+    Array.from({ length: 60 }, (_, n) => ({
+      topic: `orders.${n % 5}`,
+      type: 'created',
+      data: { number: n, items: ['a', 'b'] },
+    })),
+    ann,
+  )
   await publish(hub, 'news', { text: 'first line\nsecond line' }, ann)
   await openLive(t, streamUrl(hub, ['orders.*', 'news']), { token: ann })
   return hub

@@ -1,4 +1,7 @@
-/** What the console says when its hub hangs, is killed, or cannot be reached, and how it goes on; in a real browser, on a hub that runs as a process of its own. */
+/**
+ * What the console says when its hub hangs, is killed, or cannot be reached, and how it goes on; in a real browser, on
+ * a hub that runs as a process of its own.
+ */
 import t from 'tap'
 import { publish, publishBatch } from '../../helper/http.js'
 import { networkTo } from '../../helper/network.js'
@@ -26,16 +29,26 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await badgeSays(/: Live$/)
     await page.evaluate(() => {
       const seen: string[] = []
-      new MutationObserver(() => seen.push(document.querySelector('#live ~ .badge')?.className ?? 'none')).observe(document.querySelector('#live')!.parentElement!, { subtree: true, childList: true, characterData: true, attributes: true })
+      new MutationObserver(() => seen.push(document.querySelector('#live ~ .badge')?.className ?? 'none')).observe(
+        document.querySelector('#live')!.parentElement!,
+        { subtree: true, childList: true, characterData: true, attributes: true },
+      )
       Object.assign(globalThis, { seen })
     })
-    const renewed = await page.waitForRequest((request) => /\/events\?topic=orders/.test(request.url()), { timeout: 60_000 })
+    const renewed = await page.waitForRequest((request) => /\/events\?topic=orders/.test(request.url()), {
+      timeout: 60_000,
+    })
     t.match(new URL(renewed.url()).searchParams.get('lastEventId'), /-0$/)
     await badgeSays(/: Live$/)
     t.notMatch(await page.evaluate(() => (globalThis as unknown as { seen: string[] }).seen.join()), /down/)
 
     hub.signal('SIGSTOP')
-    await page.getByRole('main').getByRole('alert').filter({ hasText: /^The hub does not answer\.$/ }).first().waitFor()
+    await page
+      .getByRole('main')
+      .getByRole('alert')
+      .filter({ hasText: /^The hub does not answer\.$/ })
+      .first()
+      .waitFor()
     await badgeSays(/: Down$/)
     hub.signal('SIGCONT')
     await badgeSays(/: Live$/)
@@ -45,30 +58,42 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await page.getByRole('list', { name: 'Live events' }).getByText('"after it"').waitFor()
   })
 
-  await t.test('the hub is killed and comes back: the page says so, and catches up with nothing missing or doubled', async (t) => {
-    const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
-    const page = await open(t, browser, hub)
-    await go(page, '#/topics/orders.1')
-    await page.locator('#live ~ .badge.live').waitFor()
-    const published: string[] = []
-    const add = async (count: number) => {
-      for (let n = 0; n < count; n++) published.push((await publish(hub.hub, 'orders.1', { data: n, ...(n % 2 ? { type: `type-${n}` } : {}) }, ann)).id)
-    }
-    await add(5)
-    for (let kill = 0; kill < 2; kill++) {
-      await page.locator('[aria-label="Live events"] li').nth(published.length - 1).waitFor()
-      await hub.kill()
-      await page.locator('header .badge.down').waitFor()
-      await page.getByRole('alert').filter({ hasText: 'This topic: the stream is down' }).waitFor()
-      await hub.start()
-      await add(10)
-    }
-    await page.locator('[aria-label="Live events"] li').nth(published.length - 1).waitFor()
-    await page.locator('#live ~ .badge.live').waitFor()
-    await isLive(page)
-    t.strictSame(await shownIds(page), published)
-    t.equal(await page.getByText(/there is a gap/).count(), 0)
-  })
+  await t.test(
+    'the hub is killed and comes back: the page says so, and catches up with nothing missing or doubled',
+    async (t) => {
+      const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
+      const page = await open(t, browser, hub)
+      await go(page, '#/topics/orders.1')
+      await page.locator('#live ~ .badge.live').waitFor()
+      const published: string[] = []
+      const add = async (count: number) => {
+        for (let n = 0; n < count; n++)
+          published.push(
+            (await publish(hub.hub, 'orders.1', { data: n, ...(n % 2 ? { type: `type-${n}` } : {}) }, ann)).id,
+          )
+      }
+      await add(5)
+      for (let kill = 0; kill < 2; kill++) {
+        await page
+          .locator('[aria-label="Live events"] li')
+          .nth(published.length - 1)
+          .waitFor()
+        await hub.kill()
+        await page.locator('header .badge.down').waitFor()
+        await page.getByRole('alert').filter({ hasText: 'This topic: the stream is down' }).waitFor()
+        await hub.start()
+        await add(10)
+      }
+      await page
+        .locator('[aria-label="Live events"] li')
+        .nth(published.length - 1)
+        .waitFor()
+      await page.locator('#live ~ .badge.live').waitFor()
+      await isLive(page)
+      t.strictSame(await shownIds(page), published)
+      t.equal(await page.getByText(/there is a gap/).count(), 0)
+    },
+  )
 
   await t.test('a page that was offline says so, and that it is catching up, until nothing is missing', async (t) => {
     const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '20000' })
@@ -87,7 +112,10 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await checkBoth(t, page, 'down')
     const ids: string[] = []
     for (let batch = 0; batch < BACKLOG.batches; batch++) {
-      const events = Array.from({ length: BACKLOG.events }, (_, n) => ({ topic: 'orders.1', data: { number: batch * BACKLOG.events + n, padding: BACKLOG.padding } }))
+      const events = Array.from({ length: BACKLOG.events }, (_, n) => ({
+        topic: 'orders.1',
+        data: { number: batch * BACKLOG.events + n, padding: BACKLOG.padding },
+      }))
       ids.push(...(await publishBatch(hub, events, ann)).map(({ id }) => id))
     }
 

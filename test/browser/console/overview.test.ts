@@ -25,9 +25,22 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
     await open1.filter({ hasText: /^3$/ }).waitFor()
     const publishing = setInterval(() => void publish(hub, 'orders.1', { data: 1 }, ann).catch(() => undefined), 20)
     t.teardown(() => clearInterval(publishing))
-    await page.locator('.chart', { hasText: 'Events per second' }).locator('dd').first().filter({ hasText: /^[1-9]/ }).waitFor()
+    await page
+      .locator('.chart', { hasText: 'Events per second' })
+      .locator('dd')
+      .first()
+      .filter({ hasText: /^[1-9]/ })
+      .waitFor()
     await page.getByRole('link', { name: 'orders.1' }).waitFor() // among the busiest
-    const drawn = await page.locator('.chart canvas').first().evaluate((canvas: HTMLCanvasElement) => canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0))
+    const drawn = await page
+      .locator('.chart canvas')
+      .first()
+      .evaluate((canvas: HTMLCanvasElement) =>
+        canvas
+          .getContext('2d')!
+          .getImageData(0, 0, canvas.width, canvas.height)
+          .data.some((byte) => byte > 0),
+      )
     t.ok(drawn, 'something is drawn')
   })
 
@@ -38,7 +51,10 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
       const page = await open(t, browser, hub, { width })
       await page.addInitScript(watchLabels)
       await page.reload()
-      await page.getByRole('img', { name: /^Memory/ }).locator('canvas').waitFor()
+      await page
+        .getByRole('img', { name: /^Memory/ })
+        .locator('canvas')
+        .waitFor()
       opened.push([width, page])
     }
     await delay(3_000) // no wait for anything, but what is looked at: so long a line before the outage
@@ -50,10 +66,16 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
       await memory.waitFor()
       t.equal(await page.getByRole('img', { name: /interrupted once$/ }).count(), 6, `${width}: every chart says so`)
       const seen = await page.evaluate<number>('labels.times.size')
-      await poll(async () => (await page.evaluate<number>('labels.times.size')) > seen || undefined, () => 'no label comes in at the edge')
+      await poll(
+        async () => (await page.evaluate<number>('labels.times.size')) > seen || undefined,
+        () => 'no label comes in at the edge',
+      )
       t.strictSame(await page.evaluate('[...labels.faults]'), [], `${width}: every label can be read`)
       const { before, missing, after } = await memory.locator('canvas').evaluate(lineOf)
-      t.ok(before > 0 && missing > 10 && after > 0, `${width}: the line is interrupted (${before}, ${missing}, ${after})`)
+      t.ok(
+        before > 0 && missing > 10 && after > 0,
+        `${width}: the line is interrupted (${before}, ${missing}, ${after})`,
+      )
       await checkPage(t, page, `overview-hole-${width}`)
     }
   })
@@ -72,13 +94,24 @@ function watchLabels(): void {
     clearRect.apply(this, place)
   }
   prototype.fillText = function (text, x, y) {
-    const { actualBoundingBoxLeft: left, actualBoundingBoxRight: right, actualBoundingBoxAscent: ascent, actualBoundingBoxDescent: descent } = this.measureText(text)
+    const {
+      actualBoundingBoxLeft: left,
+      actualBoundingBoxRight: right,
+      actualBoundingBoxAscent: ascent,
+      actualBoundingBoxDescent: descent,
+    } = this.measureText(text)
     const box = new DOMRect(x - left, y - ascent, left + right, ascent + descent)
     const { width, height } = this.canvas
     if (box.left < 0 || box.top < 0 || box.right > width || box.bottom > height) labels.faults.add(`${text} is cut off`)
     for (const other of drawn) {
       if (other.text === text) labels.faults.add(`${text} is there twice`)
-      if (box.left < other.box.right + 4 && other.box.left < box.right + 4 && box.top < other.box.bottom && other.box.top < box.bottom) labels.faults.add(`${text} and ${other.text} run into each other`)
+      if (
+        box.left < other.box.right + 4 &&
+        other.box.left < box.right + 4 &&
+        box.top < other.box.bottom &&
+        other.box.top < box.bottom
+      )
+        labels.faults.add(`${text} and ${other.text} run into each other`)
     }
     drawn.push({ text, box })
     if (/^\d\d:\d\d$/.test(text)) labels.times.add(text)
@@ -86,12 +119,16 @@ function watchLabels(): void {
   }
 }
 
-/** In a page: in how many columns a canvas has the colour of a chart's first line, before and after the widest hole in it. */
+/**
+ * In a page: in how many columns a canvas has the colour of a chart's first line, before and after the widest hole in
+ * it.
+ */
 function lineOf(canvas: HTMLCanvasElement): { before: number; missing: number; after: number } {
   const { data, width } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height)
   const columns = new Set<number>()
   for (let index = 0; index < data.length; index += 4) {
-    if (Math.abs(data[index]! - 0x43) + Math.abs(data[index + 1]! - 0x38) + Math.abs(data[index + 2]! - 0xca) < 40) columns.add((index / 4) % width)
+    if (Math.abs(data[index]! - 0x43) + Math.abs(data[index + 1]! - 0x38) + Math.abs(data[index + 2]! - 0xca) < 40)
+      columns.add((index / 4) % width)
   }
   const sorted = [...columns].sort((a, b) => a - b)
   const steps = sorted.slice(1).map((column, index) => column - sorted[index]!)

@@ -1,4 +1,7 @@
-/** Every page: for everybody, on every screen, with nothing to show, by its title; in a real browser, on a hub that runs as a process of its own. */
+/**
+ * Every page: for everybody, on every screen, with nothing to show, by its title; in a real browser, on a hub that runs
+ * as a process of its own.
+ */
 import t from 'tap'
 import { publish } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'
@@ -14,11 +17,17 @@ const path = findChromium()
 await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  for (const [scheme, widths] of [['light', [1280, 390]], ['dark', [1280, 390]]] as const) {
+  for (const [scheme, widths] of [
+    ['light', [1280, 390]],
+    ['dark', [1280, 390]],
+  ] as const) {
     await t.test(`every page can be used by everybody (${scheme})`, async (t) => {
       const hub = await busyHub(t)
       const { headers } = await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
-      const publishing = setInterval(() => void publish(hub, 'orders.1', { data: { total: 12 }, type: 'created' }, ann).catch(() => undefined), 100)
+      const publishing = setInterval(
+        () => void publish(hub, 'orders.1', { data: { total: 12 }, type: 'created' }, ann).catch(() => undefined),
+        100,
+      )
       t.teardown(() => clearInterval(publishing))
       for (const width of widths) {
         const out = await openPage(t, browser, hub.url, { scheme, width })
@@ -49,17 +58,26 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     const hub = await busyHub(t)
     const long = `a.${'long-name-of-a-topic.'.repeat(9)}`.slice(0, 190)
     await publish(hub, long, { data: 1 }, ann)
-    await openLive(t, streamUrl(hub, [long, 'orders.1', 'news']), { token: token({ sub: `somebody-${'long'.repeat(20)}`, subscribe: ['**'] }) })
+    await openLive(t, streamUrl(hub, [long, 'orders.1', 'news']), {
+      token: token({ sub: `somebody-${'long'.repeat(20)}`, subscribe: ['**'] }),
+    })
     for (const width of [390, 900, 1280]) {
       const page = await open(t, browser, hub, { width })
       await isLive(page)
-      for (const [name, text] of [['topics', long], ['connections', 'somebody-long']] as const) {
+      for (const [name, text] of [
+        ['topics', long],
+        ['connections', 'somebody-long'],
+      ] as const) {
         await go(page, `#/${name}`)
         await page.locator('tbody tr', { hasText: text }).waitFor()
-        const outside = await page.locator('td').evaluateAll((cells) => cells.filter((cell) => {
-          const { left, right } = cell.getBoundingClientRect()
-          return left < 0 || right > innerWidth || cell.scrollWidth > cell.clientWidth
-        }).map((cell) => cell.getAttribute('data-label')))
+        const outside = await page.locator('td').evaluateAll((cells) =>
+          cells
+            .filter((cell) => {
+              const { left, right } = cell.getBoundingClientRect()
+              return left < 0 || right > innerWidth || cell.scrollWidth > cell.clientWidth
+            })
+            .map((cell) => cell.getAttribute('data-label')),
+        )
         t.strictSame(outside, [], `${name}, ${width} pixels wide`)
         await checkPage(t, page, `${name}-long-${width}`)
       }

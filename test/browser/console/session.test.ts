@@ -1,4 +1,7 @@
-/** Signing in, what a token may do in the console, and where it is kept; in a real browser, on a hub that runs as a process of its own. */
+/**
+ * Signing in, what a token may do in the console, and where it is kept; in a real browser, on a hub that runs as a
+ * process of its own.
+ */
 import Fastify from 'fastify'
 import type { Request } from 'playwright-core'
 import t from 'tap'
@@ -20,7 +23,11 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     const page = await openPage(t, browser, hub.url)
     const field = page.getByLabel('Token')
     t.ok(await field.evaluate((element) => element === document.activeElement), 'the field has the focus')
-    for (const [wrong, words] of [['nonsense', /token/i], [token({ subscribe: ['**'], exp: 1 }), /expired/], ['ü', /no token/]] as const) {
+    for (const [wrong, words] of [
+      ['nonsense', /token/i],
+      [token({ subscribe: ['**'], exp: 1 }), /expired/],
+      ['ü', /no token/],
+    ] as const) {
       await field.fill(wrong)
       await page.keyboard.press('Enter')
       await page.getByRole('alert').filter({ hasText: words }).waitFor()
@@ -42,7 +49,10 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
 
   await t.test('the link of a development start signs in, and its token leaves the address at once', async (t) => {
     const hub = await startHub(t, { FANFARE_JWT_SECRET: '' })
-    const link = hub.logs().map((line) => line['console']).find((value) => typeof value === 'string')
+    const link = hub
+      .logs()
+      .map((line) => line['console'])
+      .find((value) => typeof value === 'string')
     t.match(link, new RegExp(`^${hub.url}/#token=`))
     const page = await openPage(t, browser, link!)
     await isLive(page)
@@ -105,26 +115,29 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     }
   })
 
-  await t.test('the token is in what can be pasted, and nowhere in the page while that is closed or the token hidden', async (t) => {
-    const hub = await startHub(t)
-    const page = await open(t, browser, hub)
-    await go(page, '#/topics/orders.1')
-    const panel = page.locator('details', { hasText: 'Try it: publish' })
-    await panel.waitFor()
-    t.notMatch(await page.content(), new RegExp(admin))
-    await panel.locator('summary').click()
-    const curl = panel.locator('pre').first()
-    await curl.filter({ hasText: `Bearer ${admin}` }).waitFor()
-    t.match(await curl.textContent(), `${hub.url}/topics/orders.1/events`)
-    await panel.getByRole('button', { name: 'Hide the token' }).click()
-    await curl.filter({ hasText: 'Bearer $TOKEN' }).waitFor()
-    t.notMatch(await page.content(), new RegExp(admin))
-    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
-    await panel.getByRole('button', { name: 'Copy curl' }).click()
-    await panel.getByText('Copied.').waitFor()
-    const copied = await page.evaluate(() => navigator.clipboard.readText())
-    t.ok(copied.includes(`Bearer ${admin}`))
-  })
+  await t.test(
+    'the token is in what can be pasted, and nowhere in the page while that is closed or the token hidden',
+    async (t) => {
+      const hub = await startHub(t)
+      const page = await open(t, browser, hub)
+      await go(page, '#/topics/orders.1')
+      const panel = page.locator('details', { hasText: 'Try it: publish' })
+      await panel.waitFor()
+      t.notMatch(await page.content(), new RegExp(admin))
+      await panel.locator('summary').click()
+      const curl = panel.locator('pre').first()
+      await curl.filter({ hasText: `Bearer ${admin}` }).waitFor()
+      t.match(await curl.textContent(), `${hub.url}/topics/orders.1/events`)
+      await panel.getByRole('button', { name: 'Hide the token' }).click()
+      await curl.filter({ hasText: 'Bearer $TOKEN' }).waitFor()
+      t.notMatch(await page.content(), new RegExp(admin))
+      await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+      await panel.getByRole('button', { name: 'Copy curl' }).click()
+      await panel.getByText('Copied.').waitFor()
+      const copied = await page.evaluate(() => navigator.clipboard.readText())
+      t.ok(copied.includes(`Bearer ${admin}`))
+    },
+  )
 
   await t.test('a token that grants nothing is told so', async (t) => {
     const hub = await busyHub(t)

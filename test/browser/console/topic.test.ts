@@ -1,4 +1,7 @@
-/** A topic’s page: what comes, what came, and what is published on it; in a real browser, on a hub that runs as a process of its own. */
+/**
+ * A topic’s page: what comes, what came, and what is published on it; in a real browser, on a hub that runs as a
+ * process of its own.
+ */
 import t from 'tap'
 import { publish } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'
@@ -62,27 +65,30 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
   })
 
-  await t.test('the snippets of a topic’s page fit each other: what the one publishes the other one hears', async (t) => {
-    const hub = await startHub(t)
-    const page = await open(t, browser, hub)
-    await go(page, '#/topics/orders.1')
-    const script = async (title: string) => {
-      const panel = page.locator('details', { hasText: `Try it: ${title}` })
-      await panel.locator('summary').click()
-      await panel.getByRole('group', { name: 'JavaScript' }).filter({ hasNotText: '$TOKEN' }).waitFor()
-      return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
-    }
-    const logged: string[] = []
-    page.on('console', (message) => logged.push(message.text()))
-    await page.evaluate(await script('subscribe'))
-    const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
-    await page.evaluate(await script('publish'))
-    t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
-    const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
-    await page.getByRole('button', { name: 'Publish' }).click()
-    await plain
-    t.match(logged.join('\n'), /^201 /m)
-  })
+  await t.test(
+    'the snippets of a topic’s page fit each other: what the one publishes the other one hears',
+    async (t) => {
+      const hub = await startHub(t)
+      const page = await open(t, browser, hub)
+      await go(page, '#/topics/orders.1')
+      const script = async (title: string) => {
+        const panel = page.locator('details', { hasText: `Try it: ${title}` })
+        await panel.locator('summary').click()
+        await panel.getByRole('group', { name: 'JavaScript' }).filter({ hasNotText: '$TOKEN' }).waitFor()
+        return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
+      }
+      const logged: string[] = []
+      page.on('console', (message) => logged.push(message.text()))
+      await page.evaluate(await script('subscribe'))
+      const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
+      await page.evaluate(await script('publish'))
+      t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
+      const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
+      await page.getByRole('button', { name: 'Publish' }).click()
+      await plain
+      t.match(logged.join('\n'), /^201 /m)
+    },
+  )
 
   await t.test('a double click publishes once', async (t) => {
     const hub = await startHub(t)
@@ -100,7 +106,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
   await t.test('a name in the address stays a name in what can be pasted', async (t) => {
     const hub = await startHub(t)
     const page = await open(t, browser, hub)
-    await go(page, `#/topics/${encodeURIComponent('\'-alert(1)-\'$(id)`"')}`)
+    await go(page, `#/topics/${encodeURIComponent("'-alert(1)-'$(id)`\"")}`)
     const panel = page.locator('details', { hasText: 'Try it: subscribe' })
     await panel.locator('summary').click()
     const text = (await panel.getByRole('group').allTextContents()).join('\n')

@@ -16,7 +16,18 @@ const path = findChromium()
 /** So slow that of each widget only the first value is published by itself while the test lasts. */
 const STILL = 0.001
 
-const TITLES = ['Temperature', 'Visitors', 'Queue length', 'Headline', 'Departures', 'Cup of coffee', 'Wind', 'Battery', 'Last orders', 'Front door']
+const TITLES = [
+  'Temperature',
+  'Visitors',
+  'Queue length',
+  'Headline',
+  'Departures',
+  'Cup of coffee',
+  'Wind',
+  'Battery',
+  'Last orders',
+  'Front door',
+]
 
 async function publish({ client }: RunningExample, name: string, value: Value): Promise<void> {
   await client.publish(`board.${name}`, { type: name, data: { value, time: new Date().toISOString() } })
@@ -39,7 +50,9 @@ async function connectionWith(page: Page, topics: number): Promise<string> {
 }
 
 function on(page: Page): Promise<string[]> {
-  return page.getByRole('switch', { checked: true }).evaluateAll((switches) => switches.map((input) => input.closest('label')!.textContent))
+  return page
+    .getByRole('switch', { checked: true })
+    .evaluateAll((switches) => switches.map((input) => input.closest('label')!.textContent))
 }
 
 await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
@@ -54,7 +67,9 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await page.getByText(/The board started at/).waitFor()
     await connectionWith(page, 4)
     t.equal(await page.locator('#changes').textContent(), '3 times')
-    const { body: { clients } } = await request<{ clients: number }>(`${example.hub.url}/status`)
+    const {
+      body: { clients },
+    } = await request<{ clients: number }>(`${example.hub.url}/status`)
     t.equal(clients, 1)
     await looksWell(t, page, 'board')
   })
@@ -157,7 +172,10 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     const few = token({ sub: 'stranger', subscribe: ['board.notice', 'board.queue'] })
     await tab.route('**/token', (route) => route.fulfill({ json: { token: few } }))
     await tab.goto(`${example.url}/?on=queue,wind`)
-    await tab.getByRole('alert').filter({ hasText: /do not cover "board\.wind"/ }).waitFor()
+    await tab
+      .getByRole('alert')
+      .filter({ hasText: /do not cover "board\.wind"/ })
+      .waitFor()
     await shows(tab, 'Queue length', '46')
     t.strictSame(await on(tab), ['Queue length'])
     await looksWell(t, tab, 'board-refused')
@@ -165,7 +183,9 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
 })
 
 await t.test('of one piece an order says so', async (t) => {
-  const orders = Array.from({ length: 300 }, () => MAKERS.orders.next(undefined)).flat().map(String) // drawn at random: so many that one piece is among them
+  const orders = Array.from({ length: 300 }, () => MAKERS.orders.next(undefined))
+    .flat()
+    .map(String) // drawn at random: so many that one piece is among them
   t.ok(orders.some((order) => order.endsWith(', 1 piece')))
   t.notOk(orders.some((order) => order.endsWith(', 1 pieces')))
 })
@@ -177,5 +197,9 @@ await t.test('values come by themselves', { skip: skipWithout(path), timeout: TI
   const visitors = page.getByRole('article', { name: 'Visitors' }).locator('.value')
   await hasValue(page, 'Visitors')
   const first = Number((await visitors.textContent())!.replaceAll(',', ''))
-  await page.waitForFunction((least) => Number(document.querySelector('[aria-label="Visitors"] .value')!.textContent.replaceAll(',', '')) > least, first)
+  await page.waitForFunction(
+    (least) =>
+      Number(document.querySelector('[aria-label="Visitors"] .value')!.textContent.replaceAll(',', '')) > least,
+    first,
+  )
 })

@@ -26,7 +26,11 @@ async function goTo(page: Page, room: string): Promise<void> {
 
 /** What has been said, as a page shows it: `name: text`. */
 async function said(page: Page): Promise<string[]> {
-  return page.locator('#log p:not(.note)').evaluateAll((lines) => lines.map((line) => `${line.querySelector('strong')!.textContent}: ${line.querySelector('span')!.textContent}`))
+  return page
+    .locator('#log p:not(.note)')
+    .evaluateAll((lines) =>
+      lines.map((line) => `${line.querySelector('strong')!.textContent}: ${line.querySelector('span')!.textContent}`),
+    )
 }
 
 async function shows(page: Page, text: string): Promise<void> {
@@ -39,13 +43,18 @@ async function notes(page: Page): Promise<string[]> {
 }
 
 async function hasPeople(page: Page, ...names: string[]): Promise<void> {
-  await page.waitForFunction((expected) => [...document.querySelectorAll('#people li')].map((item) => item.textContent).join() === expected, names.join())
+  await page.waitForFunction(
+    (expected) => [...document.querySelectorAll('#people li')].map((item) => item.textContent).join() === expected,
+    names.join(),
+  )
 }
 
 await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
   // A ticket is over before a lost stream comes back.
-  const example = await startExample(t, 'chat', { settings: { FANFARE_TICKET_TTL: '1s', FANFARE_PRESENCE_GRACE: '4s' } })
+  const example = await startExample(t, 'chat', {
+    settings: { FANFARE_TICKET_TTL: '1s', FANFARE_PRESENCE_GRACE: '4s' },
+  })
   const [ann, bob] = [await visit(t, browser, example), await visit(t, browser, example)]
   const messages: string[] = []
 
@@ -99,13 +108,12 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
   })
 
   await t.test('nobody speaks in another’s name', async (t) => {
-    const [request] = await Promise.all([
-      bob.waitForRequest(/\/topics\//),
-      saysBob('it is me'),
-    ])
+    const [request] = await Promise.all([bob.waitForRequest(/\/topics\//), saysBob('it is me')])
     const { authorization = '' } = await request.allHeaders()
     const { status } = await fetch(`${example.hub.url}/topics/rooms.lobby.ann/events`, {
-      method: 'POST', headers: { authorization, 'content-type': 'application/json' }, body: '{"type":"message","text":"no"}',
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: '{"type":"message","text":"no"}',
     })
     t.equal(status, 403)
     await shows(ann, 'it is me')
@@ -140,7 +148,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
 
   await t.test('it goes offline and comes back, with a new ticket', async (t) => {
     await goOffline(ann, example)
-    await Promise.all([hasStatus(ann, 'Reconnecting…'), hasStatus(bob, 'Reconnecting…')]) // the network is everybody's
+    await Promise.all([hasStatus(ann, 'Reconnecting…'), hasStatus(bob, 'Reconnecting…')])
     await example.client.publish('rooms.lobby.bob', { type: 'message', text: 'into the void' })
     messages.push('bob: into the void')
     await goOnline(ann, example)
@@ -187,7 +195,9 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
 
 await t.test('streams that are lost together', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  const example = await startExample(t, 'chat', { settings: { FANFARE_PRESENCE_GRACE: '1s', FANFARE_TICKET_TTL: '10m' } })
+  const example = await startExample(t, 'chat', {
+    settings: { FANFARE_PRESENCE_GRACE: '1s', FANFARE_TICKET_TTL: '10m' },
+  })
 
   /** Somebody who has come in. */
   async function person(name: string): Promise<Page> {
@@ -226,15 +236,18 @@ await t.test('streams that are lost together', { skip: skipWithout(path), timeou
     t.notOk((await notes(bob)).includes('ann has come in.'))
   })
 
-  await t.test('hub and server come back with another secret: the old ticket is still good, and the token is replaced', async (t) => {
-    const presence = '**/presence'
-    await bob.route(presence, (route) => route.abort()) // so that it is what is said that needs the new token first
-    await example.restartWith('another secret, at least thirty-two characters long')
-    for (const page of [ann, bob]) await hasStatus(page, 'Live')
-    await say(bob, 'here again')
-    for (const page of [ann, bob]) await shows(page, 'here again')
-    t.equal(await bob.locator('#say [role="alert"]').textContent(), '')
-    await bob.unroute(presence)
-    for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob')
-  })
+  await t.test(
+    'hub and server come back with another secret: the old ticket is still good, and the token is replaced',
+    async (t) => {
+      const presence = '**/presence'
+      await bob.route(presence, (route) => route.abort()) // so that it is what is said that needs the new token first
+      await example.restartWith('another secret, at least thirty-two characters long')
+      for (const page of [ann, bob]) await hasStatus(page, 'Live')
+      await say(bob, 'here again')
+      for (const page of [ann, bob]) await shows(page, 'here again')
+      t.equal(await bob.locator('#say [role="alert"]').textContent(), '')
+      await bob.unroute(presence)
+      for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob')
+    },
+  )
 })

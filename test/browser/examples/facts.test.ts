@@ -19,7 +19,10 @@ async function post(page: Page, info: string, source = 'Somebody'): Promise<void
 /** Waits for the last of these facts; all of them have to be there then, each once, the newest first. */
 async function shows(t: Test, page: Page, facts: string[]): Promise<void> {
   const quotes = page.locator('blockquote')
-  await quotes.first().filter({ hasText: facts.at(-1)! }).waitFor()
+  await quotes
+    .first()
+    .filter({ hasText: facts.at(-1)! })
+    .waitFor()
   t.strictSame((await quotes.allTextContents()).reverse(), facts)
 }
 

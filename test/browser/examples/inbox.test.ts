@@ -26,7 +26,14 @@ async function switchOff(page: Page): Promise<void> {
 }
 
 /** A device that is switched on and connected. */
-async function device(t: Test, browser: Browser, example: RunningExample, user: string, name: string, options?: { each: boolean }): Promise<Page> {
+async function device(
+  t: Test,
+  browser: Browser,
+  example: RunningExample,
+  user: string,
+  name: string,
+  options?: { each: boolean },
+): Promise<Page> {
   const page = await visit(t, browser, example)
   await switchOn(page, user, name, options)
   await hasStatus(page, 'Live')
@@ -53,7 +60,8 @@ async function texts(page: Page): Promise<string[]> {
 
 await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  const example = await startExample(t, 'inbox', { settings: { FANFARE_TICKET_TTL: '1s' } }) // over before a lost stream comes back
+  // over before a lost stream comes back
+  const example = await startExample(t, 'inbox', { settings: { FANFARE_TICKET_TTL: '1s' } })
   const bob = await visit(t, browser, example)
 
   await t.test('somebody switches a device on; what cannot be a name is refused', async (t) => {
@@ -79,27 +87,30 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.equal((await bob.getByLabel('Text').inputValue()).length, 1_001)
   })
 
-  await t.test('what was sent before anybody was there comes to the first device, and waits for the next', async (t) => {
-    await send(bob, 'ann', 'one', '<b>two</b>')
-    const phone = await device(t, browser, example, 'ann', 'phone')
-    await shows(phone, '<b>two</b>')
-    t.strictSame(await texts(phone), ['one', '<b>two</b>'])
-    await switchOff(phone)
+  await t.test(
+    'what was sent before anybody was there comes to the first device, and waits for the next',
+    async (t) => {
+      await send(bob, 'ann', 'one', '<b>two</b>')
+      const phone = await device(t, browser, example, 'ann', 'phone')
+      await shows(phone, '<b>two</b>')
+      t.strictSame(await texts(phone), ['one', '<b>two</b>'])
+      await switchOff(phone)
 
-    await send(bob, 'ann', 'three')
-    const laptop = await device(t, browser, example, 'ann', 'laptop')
-    await shows(laptop, 'three')
+      await send(bob, 'ann', 'three')
+      const laptop = await device(t, browser, example, 'ann', 'laptop')
+      await shows(laptop, 'three')
 
-    await send(bob, 'ann', 'four')
-    await shows(laptop, 'four')
-    await switchOn(phone, 'ann', 'phone')
-    await hasStatus(phone, 'Live')
-    await send(bob, 'ann', 'five')
-    for (const page of [phone, laptop]) await shows(page, 'five')
-    t.strictSame((await texts(phone)).slice(0, 2), ['one', '<b>two</b>'], 'it has kept what it had')
-    t.strictSame((await texts(laptop)).slice(-3), ['three', 'four', 'five'])
-    t.strictSame(await texts(bob), [], 'it is nobody else’s')
-  })
+      await send(bob, 'ann', 'four')
+      await shows(laptop, 'four')
+      await switchOn(phone, 'ann', 'phone')
+      await hasStatus(phone, 'Live')
+      await send(bob, 'ann', 'five')
+      for (const page of [phone, laptop]) await shows(page, 'five')
+      t.strictSame((await texts(phone)).slice(0, 2), ['one', '<b>two</b>'], 'it has kept what it had')
+      t.strictSame((await texts(laptop)).slice(-3), ['three', 'four', 'five'])
+      t.strictSame(await texts(bob), [], 'it is nobody else’s')
+    },
+  )
 
   await t.test('messages that come twice are shown once', async (t) => {
     const phone = await device(t, browser, example, 'eve', 'phone')
@@ -122,20 +133,30 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.strictSame(await texts(phone), sent)
   })
 
-  await t.test('many messages wait: all of them come, and are there after a reload; the form stands before them', async (t) => {
-    const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
-    const time = new Date().toISOString()
-    await publishBatch(example.hub.hub, sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })), anyTopic())
-    const phone = await device(t, browser, example, 'gil', 'phone')
-    await shows(phone, sent.at(-1)!)
-    t.strictSame(await texts(phone), sent)
-    await phone.reload()
-    await hasStatus(phone, 'Live')
-    t.strictSame(await texts(phone), sent)
-    await phone.setViewportSize({ width: 390, height: 844 })
-    const [form, messages] = [await phone.locator('#send').boundingBox(), await phone.locator('#messages').boundingBox()]
-    t.ok(form!.y + form!.height < messages!.y)
-  })
+  await t.test(
+    'many messages wait: all of them come, and are there after a reload; the form stands before them',
+    async (t) => {
+      const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
+      const time = new Date().toISOString()
+      await publishBatch(
+        example.hub.hub,
+        sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })),
+        anyTopic(),
+      )
+      const phone = await device(t, browser, example, 'gil', 'phone')
+      await shows(phone, sent.at(-1)!)
+      t.strictSame(await texts(phone), sent)
+      await phone.reload()
+      await hasStatus(phone, 'Live')
+      t.strictSame(await texts(phone), sent)
+      await phone.setViewportSize({ width: 390, height: 844 })
+      const [form, messages] = [
+        await phone.locator('#send').boundingBox(),
+        await phone.locator('#messages').boundingBox(),
+      ]
+      t.ok(form!.y + form!.height < messages!.y)
+    },
+  )
 
   await t.test('with a cursor of its own each device gets everything', async (t) => {
     const phone = await device(t, browser, example, 'dan', 'phone', { each: true })

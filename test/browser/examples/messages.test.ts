@@ -20,9 +20,15 @@ function send(page: Page): Promise<void> {
 
 /** Waits for a total; the newest messages have to be there then, none missing and each once. */
 async function counts(t: Test, page: Page, total: number): Promise<void> {
-  await page.locator('#total').filter({ hasText: new RegExp(`^${total}$`) }).waitFor()
+  await page
+    .locator('#total')
+    .filter({ hasText: new RegExp(`^${total}$`) })
+    .waitFor()
   const shown = (await page.locator('ol .number').allTextContents()).map(Number)
-  t.strictSame(shown, Array.from({ length: Math.min(total, SHOWN) }, (_, index) => total - index))
+  t.strictSame(
+    shown,
+    Array.from({ length: Math.min(total, SHOWN) }, (_, index) => total - index),
+  )
 }
 
 await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
@@ -33,7 +39,9 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
 
   /** Asks for messages as so many people would at once; answers the numbers of those that were acknowledged. */
   async function sendAtOnce(people: number): Promise<number[]> {
-    const answers = await Promise.all(Array.from({ length: people }, () => request<{ number: number }>(`${example.url}/message`, { method: 'POST' })))
+    const answers = await Promise.all(
+      Array.from({ length: people }, () => request<{ number: number }>(`${example.url}/message`, { method: 'POST' })),
+    )
     return answers.filter(({ status }) => status === 201).map(({ body }) => body.number)
   }
 
@@ -57,13 +65,18 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
   })
 
   await t.test('messages that are asked for at once have a number each', async (t) => {
-    t.strictSame(await sendAtOnce(20), Array.from({ length: 20 }, (_, index) => 4 + index))
+    t.strictSame(
+      await sendAtOnce(20),
+      Array.from({ length: 20 }, (_, index) => 4 + index),
+    )
     await counts(t, page, 23)
-    const starts = await page.locator('ol li').evaluateAll((items) => items.map((item) => {
-      const text = document.createRange()
-      text.selectNodeContents(item.lastChild!)
-      return text.getBoundingClientRect().left
-    }))
+    const starts = await page.locator('ol li').evaluateAll((items) =>
+      items.map((item) => {
+        const text = document.createRange()
+        text.selectNodeContents(item.lastChild!)
+        return text.getBoundingClientRect().left
+      }),
+    )
     t.equal(new Set(starts).size, 1, 'the texts begin below each other, behind numbers of one and of two digits')
   })
 
@@ -95,19 +108,25 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await page.getByRole('alert').waitFor({ state: 'hidden' })
   })
 
-  await t.test('the total is right also when there were more than the hub keeps, after a reload and in a second tab', async (t) => {
-    const many = Array.from({ length: 1_000 }, (_, index) => ({ topic: 'messages', data: { number: total + 1 + index, text: 'One of many.' } }))
-    await publishBatch(example.hub.hub, many, anyTopic())
-    total += many.length
-    await counts(t, page, total)
-    await send(page)
-    await counts(t, page, ++total)
-    await page.reload()
-    await counts(t, page, total)
-    const tab = await page.context().newPage()
-    await tab.goto(example.url)
-    await counts(t, tab, total)
-    await send(tab)
-    await counts(t, page, ++total)
-  })
+  await t.test(
+    'the total is right also when there were more than the hub keeps, after a reload and in a second tab',
+    async (t) => {
+      const many = Array.from({ length: 1_000 }, (_, index) => ({
+        topic: 'messages',
+        data: { number: total + 1 + index, text: 'One of many.' },
+      }))
+      await publishBatch(example.hub.hub, many, anyTopic())
+      total += many.length
+      await counts(t, page, total)
+      await send(page)
+      await counts(t, page, ++total)
+      await page.reload()
+      await counts(t, page, total)
+      const tab = await page.context().newPage()
+      await tab.goto(example.url)
+      await counts(t, tab, total)
+      await send(tab)
+      await counts(t, page, ++total)
+    },
+  )
 })

@@ -22,7 +22,15 @@ const start = Date.now()
 
 /** The sample of a moment: its number is what the CPU had to do. */
 function sampleAt(number: number): Sample {
-  return { time: start + number * 2_000, span: 2_000, cpu: number % 100, cores: 2, load: 0.75, memory: { used: (1.5 + Math.sin(number / 5)) * GIB, total: 4 * GIB }, uptime: 7_380 + number * 2 }
+  return {
+    time: start + number * 2_000,
+    span: 2_000,
+    cpu: number % 100,
+    cores: 2,
+    load: 0.75,
+    memory: { used: (1.5 + Math.sin(number / 5)) * GIB, total: 4 * GIB },
+    uptime: 7_380 + number * 2,
+  }
 }
 
 async function publish({ client }: RunningExample, ...numbers: number[]): Promise<void> {
@@ -31,13 +39,20 @@ async function publish({ client }: RunningExample, ...numbers: number[]): Promis
 
 /** The table's rows, oldest first: what the CPU had to do, or `null` for a hole. */
 async function shown(page: Page): Promise<(number | null)[]> {
-  const rows = await page.locator('#samples tr').evaluateAll((rows: HTMLTableRowElement[]) => rows.map(({ cells }) => [...cells].map(({ textContent }) => textContent)))
+  const rows = await page
+    .locator('#samples tr')
+    .evaluateAll((rows: HTMLTableRowElement[]) =>
+      rows.map(({ cells }) => [...cells].map(({ textContent }) => textContent)),
+    )
   return rows.map(([first, cpu]) => (first === HOLE ? null : Number(/^([0-9]+) %$/.exec(cpu!)?.[1]))).reverse()
 }
 
 /** Waits until a sample is the newest that is shown. */
 async function newest(page: Page, number: number): Promise<void> {
-  await page.locator('#cpu').filter({ hasText: `${number % 100} %` }).waitFor()
+  await page
+    .locator('#cpu')
+    .filter({ hasText: `${number % 100} %` })
+    .waitFor()
 }
 
 function range(from: number, to: number): number[] {
@@ -61,7 +76,10 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     const killed = Date.now()
     await example.hub.start()
     const latest = async () => (await example.client.last('metrics', 1))[0]?.data as Sample
-    await poll(async () => ((await latest()).time > killed ? true : undefined), () => 'nothing is measured after the hub was away')
+    await poll(
+      async () => ((await latest()).time > killed ? true : undefined),
+      () => 'nothing is measured after the hub was away',
+    )
   })
 
   const example = await startExample(t, 'metrics', { speed: STILL })
@@ -80,7 +98,8 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await page.getByRole('img', { name: 'CPU: now 40 %; between 1 % and 40 % in the last 5 minutes' }).waitFor()
     await page.getByRole('img', { name: 'Memory in use: now 2.5 GiB; between 0.5 GiB and 2.5 GiB' }).waitFor()
     t.equal(await page.locator('#uptime').textContent(), '2 h 4 min')
-    for (const clock of ['#time', '#samples tr:first-child td:first-child']) t.match(await page.locator(clock).textContent(), /^[0-9]{2}:[0-9]{2}:[0-9]{2}$/, 'as on the axes')
+    for (const clock of ['#time', '#samples tr:first-child td:first-child'])
+      t.match(await page.locator(clock).textContent(), /^[0-9]{2}:[0-9]{2}:[0-9]{2}$/, 'as on the axes')
     await looksWell(t, page, 'metrics')
   })
 

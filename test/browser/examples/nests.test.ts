@@ -22,7 +22,10 @@ async function post(page: Page, momma: string, eggs = '3', temperature = '38.5')
 /** Waits for the last of these nests; the table has to have all of them then, each once, the newest first. */
 async function shows(t: Test, page: Page, mommas: string[]): Promise<void> {
   const cells = page.locator('tbody td:first-child')
-  await cells.first().filter({ hasText: mommas.at(-1)! }).waitFor()
+  await cells
+    .first()
+    .filter({ hasText: mommas.at(-1)! })
+    .waitFor()
   t.strictSame((await cells.allTextContents()).reverse(), mommas)
 }
 
@@ -62,7 +65,10 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await post(page, 'Robin')
     await shows(t, other, ['Robin'])
     await isAccepted(page)
-    t.ok(await page.getByLabel('Momma').evaluate((field) => field === document.activeElement), 'the form is ready for the next')
+    t.ok(
+      await page.getByLabel('Momma').evaluate((field) => field === document.activeElement),
+      'the form is ready for the next',
+    )
     await post(other, '<b>Wren</b>', '0', '-1')
     await shows(t, page, found)
     await shows(t, other, found)
@@ -87,20 +93,31 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
       [{ momma: 'Jay', eggs: 1.5, temperature: 1 }, /^Eggs have to be a whole number from 0 to 100\.$/],
       [{ momma: 'Jay', eggs: 1 }, /temperature/],
       [{ momma: 'Jay', eggs: 1, temperature: null }, /temperature/],
-      [{ momma: 'Jay', eggs: 1, temperature: 1, color: 'blue' }, /^A nest is momma, eggs and temperature, and nothing else\.$/],
+      [
+        { momma: 'Jay', eggs: 1, temperature: 1, color: 'blue' },
+        /^A nest is momma, eggs and temperature, and nothing else\.$/,
+      ],
       [[], /^A nest is momma/],
     ] as const) {
-      const { status, body } = await request<{ message: string }>(`${example.url}/nest`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(nest) })
+      const { status, body } = await request<{ message: string }>(`${example.url}/nest`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(nest),
+      })
       t.equal(status, 400)
       t.match(body.message, reason)
     }
   })
 
   await t.test('a post whose answer is lost is sent again, and is there once', async (t) => {
-    await page.route('**/nest', async (route) => {
-      await route.fetch()
-      await route.abort()
-    }, { times: 1 })
+    await page.route(
+      '**/nest',
+      async (route) => {
+        await route.fetch()
+        await route.abort()
+      },
+      { times: 1 },
+    )
     await post(page, 'Magpie')
     await isRefused(page, 'The server cannot be reached.')
     t.equal(await page.getByLabel('Momma').inputValue(), 'Magpie')

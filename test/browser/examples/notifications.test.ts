@@ -18,7 +18,11 @@ async function signIn(page: Page, name: string): Promise<void> {
 /** The numbers of the notifications that a page shows, oldest first. */
 async function numbers(page: Page): Promise<number[]> {
   const texts = await page.locator('#news .words').allTextContents()
-  return texts.map((text) => /number (\d+)/.exec(text)).filter((found) => found !== null).map((found) => Number(found[1])).reverse()
+  return texts
+    .map((text) => /number (\d+)/.exec(text))
+    .filter((found) => found !== null)
+    .map((found) => Number(found[1]))
+    .reverse()
 }
 
 async function shows(page: Page, text: string): Promise<void> {
@@ -35,7 +39,10 @@ async function renewals(page: Page): Promise<number> {
 
 /** Waits until a page's token has been renewed so many times more. */
 async function renewed(page: Page, count: number): Promise<void> {
-  await page.waitForFunction((least) => Number(document.querySelector('#renewals')?.textContent) >= least, (await renewals(page)) + count)
+  await page.waitForFunction(
+    (least) => Number(document.querySelector('#renewals')?.textContent) >= least,
+    (await renewals(page)) + count,
+  )
 }
 
 await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
@@ -68,7 +75,10 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
   /** Everything that was published is there, once and in order. */
   async function isWhole(t: Test, page: Page): Promise<void> {
     await shows(page, `bob: number ${published}`)
-    t.strictSame(await numbers(page), Array.from({ length: published }, (_, n) => n + 1))
+    t.strictSame(
+      await numbers(page),
+      Array.from({ length: published }, (_, n) => n + 1),
+    )
   }
 
   await t.test('somebody signs in; a name that cannot be one is refused', async (t) => {
@@ -157,25 +167,28 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await isWhole(t, page)
   })
 
-  await t.test('the example’s server is away until the token has ended: the page goes on once there is a new one', async (t) => {
-    const before = await connection(page)
-    const away = ['**/login', '**/notifications']
-    for (const address of away) await page.route(address, (route) => route.abort())
-    await page.getByLabel('Text').fill('hello again')
-    await page.keyboard.press('Enter')
-    await page.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
-    t.equal(await page.getByLabel('Text').inputValue(), 'hello again')
-    await page.getByText('The hub ended the stream: expired').waitFor()
-    await page.locator('#end', { hasText: 'has ended' }).waitFor()
-    await publishOne()
-    await page.getByText('Reconnecting… The server cannot be reached.').first().waitFor()
-    await looksWell(t, page, 'notifications-away')
-    for (const address of away) await page.unroute(address)
-    await hasStatus(page, 'Live')
-    await isWhole(t, page)
-    t.not(await connection(page), before)
-    await looksWell(t, page, 'notifications')
-  })
+  await t.test(
+    'the example’s server is away until the token has ended: the page goes on once there is a new one',
+    async (t) => {
+      const before = await connection(page)
+      const away = ['**/login', '**/notifications']
+      for (const address of away) await page.route(address, (route) => route.abort())
+      await page.getByLabel('Text').fill('hello again')
+      await page.keyboard.press('Enter')
+      await page.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
+      t.equal(await page.getByLabel('Text').inputValue(), 'hello again')
+      await page.getByText('The hub ended the stream: expired').waitFor()
+      await page.locator('#end', { hasText: 'has ended' }).waitFor()
+      await publishOne()
+      await page.getByText('Reconnecting… The server cannot be reached.').first().waitFor()
+      await looksWell(t, page, 'notifications-away')
+      for (const address of away) await page.unroute(address)
+      await hasStatus(page, 'Live')
+      await isWhole(t, page)
+      t.not(await connection(page), before)
+      await looksWell(t, page, 'notifications')
+    },
+  )
 
   await t.test('after a reload the same user is signed in, until they sign out, which all tabs do', async (t) => {
     await page.reload()
@@ -186,7 +199,10 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Your name').waitFor()
     await tab.getByLabel('Your name').waitFor()
-    t.strictSame((await page.context().cookies()).map(({ name }) => name), [])
+    t.strictSame(
+      (await page.context().cookies()).map(({ name }) => name),
+      [],
+    )
     await tab.close()
   })
 })

@@ -50,14 +50,17 @@ async function eventsOf({ client }: RunningExample, name: string): Promise<JobEv
 
 /** Waits until a process is gone. */
 function isGone(pid: number): Promise<true> {
-  return poll(async () => {
-    try {
-      process.kill(pid, 0)
-      return undefined
-    } catch {
-      return true as const
-    }
-  }, () => `process ${pid} goes on`)
+  return poll(
+    async () => {
+      try {
+        process.kill(pid, 0)
+        return undefined
+      } catch {
+        return true as const
+      }
+    },
+    () => `process ${pid} goes on`,
+  )
 }
 
 await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
@@ -72,8 +75,18 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await start(page, '   ', 3)
     await page.getByRole('alert').filter({ hasText: 'A job needs a name' }).waitFor()
     t.equal(await page.getByLabel('Name').inputValue(), '   ')
-    for (const body of [{}, { name: 'x'.repeat(61), steps: 1 }, { name: 'Report', steps: 0 }, { name: 'Report', steps: 1.5 }, { name: 'Report' }]) {
-      const answer = await request<{ message: string }>(`${example.url}/jobs`, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
+    for (const body of [
+      {},
+      { name: 'x'.repeat(61), steps: 1 },
+      { name: 'Report', steps: 0 },
+      { name: 'Report', steps: 1.5 },
+      { name: 'Report' },
+    ]) {
+      const answer = await request<{ message: string }>(`${example.url}/jobs`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+      })
       t.equal(answer.status, 400)
       t.match(answer.body.message, /^A job (needs a name|has 1 to 100 steps)/)
     }
@@ -85,7 +98,12 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await says(job, 'Done')
     await says(job, '2 of 2 steps')
     t.equal(await page.getByLabel('Name').inputValue(), '')
-    t.equal(await page.getByRole('progressbar', { name: 'Report' }).evaluate((bar: HTMLProgressElement) => bar.value / bar.max), 1)
+    t.equal(
+      await page
+        .getByRole('progressbar', { name: 'Report' })
+        .evaluate((bar: HTMLProgressElement) => bar.value / bar.max),
+      1,
+    )
   })
 
   await t.test('a worker that dies has failed, one that is cancelled has not; a fourth is refused', async (t) => {
@@ -120,8 +138,22 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
   await t.test('a second tab and a reload show the same jobs', async (t) => {
     const tab = await page.context().newPage()
     await tab.goto(example.url)
-    const states = async (of: Page) => of.locator('.job').evaluateAll((items) => items.map((item) => `${item.querySelector('.name')!.textContent} ${item.querySelector('.state')!.textContent}`))
-    const all = ['Clean up Cancelled', 'Backup Cancelled', 'Index Running', 'Export Cancelled', 'Import Failed', 'Report Done']
+    const states = async (of: Page) =>
+      of
+        .locator('.job')
+        .evaluateAll((items) =>
+          items.map(
+            (item) => `${item.querySelector('.name')!.textContent} ${item.querySelector('.state')!.textContent}`,
+          ),
+        )
+    const all = [
+      'Clean up Cancelled',
+      'Backup Cancelled',
+      'Index Running',
+      'Export Cancelled',
+      'Import Failed',
+      'Report Done',
+    ]
     await tab.waitForFunction((count) => document.querySelectorAll('.job').length === count, all.length)
     await page.reload()
     await page.waitForFunction((count) => document.querySelectorAll('.job').length === count, all.length)
@@ -145,7 +177,10 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     t.equal(await page.getByLabel('Name').inputValue(), 'Not now')
     await example.hub.start()
     await says(job, 'Done')
-    t.strictSame((await eventsOf(example, 'Long report')).map(({ step }) => step), [0, 1, 2, 3, 4])
+    t.strictSame(
+      (await eventsOf(example, 'Long report')).map(({ step }) => step),
+      [0, 1, 2, 3, 4],
+    )
   })
 
   await t.test('what happens while the page is offline it shows afterwards', async () => {
@@ -153,7 +188,10 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await processOf(job)
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
-    await poll(async () => (await eventsOf(example, 'Meanwhile')).at(-1)?.state === 'done' ? true : undefined, () => 'it is not done')
+    await poll(
+      async () => ((await eventsOf(example, 'Meanwhile')).at(-1)?.state === 'done' ? true : undefined),
+      () => 'it is not done',
+    )
     await goOnline(page, example)
     await says(job, 'Done')
   })
@@ -175,20 +213,38 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
 
 await t.test('the server is killed: no worker is left', async (t) => {
   const [port, hubPort] = [await freePort(), await freePort()]
-  const server = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('../../../examples/start.ts', import.meta.url)), 'progress'], {
-    cwd: t.testdir(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env['PATH'], PORT: String(port), HUB_PORT: String(hubPort) },
-    detached: true, // its hub is ended with the group
-  })
+  const server = spawn(
+    process.execPath,
+    [
+      '--import',
+      import.meta.resolve('tsx'),
+      fileURLToPath(new URL('../../../examples/start.ts', import.meta.url)),
+      'progress',
+    ],
+    {
+      cwd: t.testdir(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], PORT: String(port), HUB_PORT: String(hubPort) },
+      detached: true, // its hub is ended with the group
+    },
+  )
   t.teardown(() => process.kill(-server.pid!, 'SIGKILL'))
   await once(server.stdout, 'data') // where it listens
-  const { status } = await request(`http://127.0.0.1:${port}/jobs`, { method: 'POST', body: JSON.stringify({ name: 'Report', steps: LONG }), headers: { 'content-type': 'application/json' } })
+  const { status } = await request(`http://127.0.0.1:${port}/jobs`, {
+    method: 'POST',
+    body: JSON.stringify({ name: 'Report', steps: LONG }),
+    headers: { 'content-type': 'application/json' },
+  })
   t.equal(status, 201)
-  const pid = await poll(async () => {
-    const { body } = await request<History>(`http://127.0.0.1:${hubPort}/topics/jobs.*/events?last=1`, { headers: { accept: 'application/json' } })
-    return (body.events[0]?.data as JobEvent | undefined)?.pid
-  }, () => 'it has no worker')
+  const pid = await poll(
+    async () => {
+      const { body } = await request<History>(`http://127.0.0.1:${hubPort}/topics/jobs.*/events?last=1`, {
+        headers: { accept: 'application/json' },
+      })
+      return (body.events[0]?.data as JobEvent | undefined)?.pid
+    },
+    () => 'it has no worker',
+  )
   server.kill('SIGKILL')
   t.ok(await isGone(pid))
 })

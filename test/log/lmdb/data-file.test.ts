@@ -13,7 +13,11 @@ const PAGE_SIZE = 48
 
 async function makeLog(t: Test): Promise<{ folder: string; file: string }> {
   const folder = t.testdir()
-  const log = await FileLog.open({ folder, durability: 'commit', retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 } })
+  const log = await FileLog.open({
+    folder,
+    durability: 'commit',
+    retention: { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 },
+  })
   await log.append([event('a')])
   await log.close()
   return { folder, file: join(folder, DATA_FILE) }

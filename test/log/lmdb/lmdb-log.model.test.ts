@@ -1,6 +1,7 @@
 /**
- * The file log against a simple model in memory: whatever is appended, read, trimmed, purged, closed or killed, a sequence is used once, what was acknowledged is kept for
- * as long as retention says, and a gap is told when, and only when, something is missing.
+ * The file log against a simple model in memory: whatever is appended, read, trimmed, purged, closed or killed, a
+ * sequence is used once, what was acknowledged is kept for as long as retention says, and a gap is told when, and only
+ * when, something is missing.
  *
  * `MODEL_RUNS` says how many sequences of steps are tried for each durability.
  */
@@ -18,7 +19,10 @@ import type { Appended, Retention } from '../../../src/log/log.js'
 import { killedCopy } from '../../helper/store.js'
 
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 40)
-/** No further run is begun after this time, in milliseconds, unless more runs are asked for; nor is a counterexample made ever smaller. */
+/**
+ * No further run is begun after this time, in milliseconds, unless more runs are asked for; nor is a counterexample
+ * made ever smaller.
+ */
 const BOUNDED = process.env['MODEL_RUNS'] === undefined ? { interruptAfterTimeLimit: 40_000 } : {}
 /** How long trimming may take until nothing is left to be trimmed. */
 const DEADLINE = 20_000
@@ -52,15 +56,24 @@ function anyEvent(ids: boolean): fc.Arbitrary<NewEvent> {
 
 function anySelection(): fc.Arbitrary<Selection> {
   return fc
-    .tuple(fc.uniqueArray(fc.constantFrom(...PATTERNS), { minLength: 1, maxLength: 3 }), fc.array(fc.constantFrom('x', 'y', 'z'), { maxLength: 2 }))
+    .tuple(
+      fc.uniqueArray(fc.constantFrom(...PATTERNS), { minLength: 1, maxLength: 3 }),
+      fc.array(fc.constantFrom('x', 'y', 'z'), { maxLength: 2 }),
+    )
     .map(([patterns, types]) => new Selection(patterns, types))
 }
 
 function anySteps(): fc.Arbitrary<Step[]> {
   const batch = (ids: boolean) => fc.array(anyEvent(ids), { minLength: 1, maxLength: 6 })
   const step = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ do: fc.constant('append' as const), events: batch(true), wait: fc.constant(true) }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('append' as const), events: batch(false), wait: fc.constant(false) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({ do: fc.constant('append' as const), events: batch(true), wait: fc.constant(true) }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant('append' as const), events: batch(false), wait: fc.constant(false) }),
+    },
     {
       weight: 8,
       arbitrary: fc.record({
@@ -71,10 +84,34 @@ function anySteps(): fc.Arbitrary<Step[]> {
         bytes: fc.constantFrom(1, 2_000, 1e9),
       }),
     },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('before' as const), selection: anySelection(), count: fc.nat(8) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('newest' as const), selection: anySelection(), part: fc.double({ min: 0, max: 1, noNaN: true }) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('purge' as const), topic: fc.constantFrom(...TOPICS, 'nobody'), wait: fc.boolean() }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('record' as const), key: fc.constantFrom('k/1', 'k/2'), value: fc.constantFrom(undefined, 'v', 'w') }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant('before' as const), selection: anySelection(), count: fc.nat(8) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('newest' as const),
+        selection: anySelection(),
+        part: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant('purge' as const),
+        topic: fc.constantFrom(...TOPICS, 'nobody'),
+        wait: fc.boolean(),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('record' as const),
+        key: fc.constantFrom('k/1', 'k/2'),
+        value: fc.constantFrom(undefined, 'v', 'w'),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('later' as const), time: fc.integer({ min: 1, max: 900 }) }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 6 }) }) },
     { weight: 1, arbitrary: fc.constant({ do: 'settle' as const }) },
@@ -123,7 +160,12 @@ class Model {
   }
 
   async open(): Promise<void> {
-    this.#log = await FileLog.open({ folder: this.#folder, durability: this.#durability, retention: this.#retention, now: () => this.#now })
+    this.#log = await FileLog.open({
+      folder: this.#folder,
+      durability: this.#durability,
+      retention: this.#retention,
+      now: () => this.#now,
+    })
     this.#stop = this.#log.follow((events) => {
       for (const event of events) this.#note(event)
     })
@@ -133,12 +175,18 @@ class Model {
 
   async run(step: Step): Promise<void> {
     switch (step.do) {
-      case 'append': return this.#append(step.events, step.wait)
-      case 'read': return this.#read(step.selection, Math.round(step.part * this.#log.head), step.events, step.bytes)
-      case 'before': return this.#before(step.selection, step.count)
-      case 'newest': return this.#newest(step.selection, Math.round(step.part * this.#log.head))
-      case 'purge': return this.#purge(step.topic, step.wait)
-      case 'record': return this.#record(step.key, step.value)
+      case 'append':
+        return this.#append(step.events, step.wait)
+      case 'read':
+        return this.#read(step.selection, Math.round(step.part * this.#log.head), step.events, step.bytes)
+      case 'before':
+        return this.#before(step.selection, step.count)
+      case 'newest':
+        return this.#newest(step.selection, Math.round(step.part * this.#log.head))
+      case 'purge':
+        return this.#purge(step.topic, step.wait)
+      case 'record':
+        return this.#record(step.key, step.value)
       case 'turns':
         for (let n = 0; n < step.turns; n++) await turn()
         return
@@ -146,8 +194,10 @@ class Model {
         await this.#answered() // so that it is known when each event was stored
         this.#now += step.time
         return
-      case 'settle': return this.#settle()
-      case 'kill': return this.#kill()
+      case 'settle':
+        return this.#settle()
+      case 'kill':
+        return this.#kill()
       case 'reopen':
         await this.#answered()
         await this.#log.close()
@@ -205,7 +255,10 @@ class Model {
       if (duplicate) {
         same(sequence, known.at(-1), 'a duplicate is answered with the first of its id')
         const { time } = this.#all[sequence - 1]!
-        const isKept = sequence > this.#all.length - events.length || retained.has(sequence) || this.#now - time < this.#retention.dedupWindow
+        const isKept =
+          sequence > this.#all.length - events.length ||
+          retained.has(sequence) ||
+          this.#now - time < this.#retention.dedupWindow
         ok(isKept, 'an id is forgotten when its event is trimmed and its window is over')
         continue
       }
@@ -215,7 +268,10 @@ class Model {
       const before = known.filter((other) => other < sequence).at(-1)
       if (before === undefined) continue
       ok(!retained.has(before) || this.#isTrimmable(before), 'an id is remembered while its event is retained')
-      ok(this.#now - this.#all[before - 1]!.time >= this.#retention.dedupWindow, 'an id is remembered within its window')
+      ok(
+        this.#now - this.#all[before - 1]!.time >= this.#retention.dedupWindow,
+        'an id is remembered within its window',
+      )
     }
   }
 
@@ -225,7 +281,7 @@ class Model {
     same(head, this.#all.length)
     const pages: { after: number; position: number; gap: boolean }[] = []
     const read = new Set<number>()
-    for (let position = after, more = true; more; ) {
+    for (let position = after, more = true; more;) {
       const page = await this.#log.read(selection, { after: position, until: head, events, bytes })
       ok(page.position >= position && page.position <= head)
       ok(page.events.length <= events)
@@ -247,31 +303,50 @@ class Model {
       more = page.more
     }
     const isMissing = ({ topic, type, sequence }: StoredEvent): boolean =>
-      sequence > after && sequence <= head && !read.has(sequence) && selection.hasTopic(topic) && selection.hasType(type)
+      sequence > after &&
+      sequence <= head &&
+      !read.has(sequence) &&
+      selection.hasTopic(topic) &&
+      selection.hasType(type)
     const missing = this.#all.filter(isMissing).map(({ sequence }) => sequence)
     for (const sequence of missing) {
       ok(this.#isTrimmable(sequence), `${sequence} is missing, and it had to be kept`)
       this.#trimmed.add(sequence)
     }
-    if (selection.types) return // whether an event that is gone had the type is not remembered: a gap may be told of others
+    // whether an event that is gone had the type is not remembered: a gap may be told of others
+    if (selection.types) return
     for (const page of pages) {
       // What lies behind the page may have been trimmed after it was read.
-      if (missing.some((sequence) => sequence > page.after && sequence <= page.position)) same({ ...page, missing }, { ...page, missing, gap: true })
-      if (!missing.some((sequence) => sequence > page.after)) same({ ...page, missing }, { ...page, missing, gap: false })
+      if (missing.some((sequence) => sequence > page.after && sequence <= page.position))
+        same({ ...page, missing }, { ...page, missing, gap: true })
+      if (!missing.some((sequence) => sequence > page.after))
+        same({ ...page, missing }, { ...page, missing, gap: false })
     }
   }
 
   async #before(selection: Selection, count: number): Promise<void> {
-    const [start, { events }] = await Promise.all([this.#log.before(selection, count), this.#log.read(selection, { after: 0, events: 1e9 })])
+    const [start, { events }] = await Promise.all([
+      this.#log.before(selection, count),
+      this.#log.read(selection, { after: 0, events: 1e9 }),
+    ])
     const newest = count === 0 ? [] : events.slice(-count)
-    same(events.filter(({ sequence }) => sequence > start), newest)
+    same(
+      events.filter(({ sequence }) => sequence > start),
+      newest,
+    )
   }
 
   async #newest(selection: Selection, after: number): Promise<void> {
     const wanted = { after, until: this.#log.head, events: 1e9 } // what is stored meanwhile is for neither
-    const [page, { events }] = await Promise.all([this.#log.newest(selection, wanted), this.#log.read(selection, wanted)])
+    const [page, { events }] = await Promise.all([
+      this.#log.newest(selection, wanted),
+      this.#log.read(selection, wanted),
+    ])
     const newest = [...new Map(events.map((event) => [event.topic, event])).values()]
-    same(page.events, newest.sort((a, b) => a.sequence - b.sequence))
+    same(
+      page.events,
+      newest.sort((a, b) => a.sequence - b.sequence),
+    )
   }
 
   async #purge(topic: string, wait: boolean): Promise<void> {
@@ -291,7 +366,10 @@ class Model {
     })
     if (wait) return done
     this.#purges.add(done)
-    done.then(() => this.#purges.delete(done), () => undefined) // awaited by `answered`
+    done.then(
+      () => this.#purges.delete(done),
+      () => undefined,
+    ) // awaited by `answered`
   }
 
   async #record(key: string, value: string | undefined): Promise<void> {
@@ -315,7 +393,10 @@ class Model {
       const size = retained.reduce((sum, event) => sum + sizeOf(event), 0)
       const counts = new Map<string, number>()
       for (const { topic } of retained) counts.set(topic, (counts.get(topic) ?? 0) + 1)
-      const isSettled = size <= bytes && retained.every(({ time }) => time >= this.#now - age) && [...counts.values()].every((count) => count <= events)
+      const isSettled =
+        size <= bytes &&
+        retained.every(({ time }) => time >= this.#now - age) &&
+        [...counts.values()].every((count) => count <= events)
       const expected = { topics: counts.size, events: retained.length, bytes: size }
       const stats = this.#log.stats() // they may be those of a moment before
       if (isSettled && isDeepStrictEqual(stats, expected)) break
@@ -345,7 +426,10 @@ class Model {
       for (const event of events) this.#note({ ...event, sequence: this.#all.length + 1, time: this.#now })
     }
     same(this.#log.head, this.#all.length, 'an append is stored whole or not at all')
-    same(this.#log.records.list(''), [...this.#records].sort().map(([key, value]) => ({ key, value })))
+    same(
+      this.#log.records.list(''),
+      [...this.#records].sort().map(([key, value]) => ({ key, value })),
+    )
     await this.#read(EVERYTHING, 0, 1e9, 1e9)
   }
 
@@ -377,10 +461,12 @@ for (const durability of ['sync', 'commit'] as const) {
       kills += steps.filter((step) => step.do === 'kill').length
     }
     let last: Promise<void> | undefined
-    await t.resolves(fc.assert(
-      fc.asyncProperty(anyRetention(), anySteps(), (retention, steps) => (last = play(retention, steps))),
-      { numRuns: RUNS, ...BOUNDED },
-    ))
+    await t.resolves(
+      fc.assert(
+        fc.asyncProperty(anyRetention(), anySteps(), (retention, steps) => (last = play(retention, steps))),
+        { numRuns: RUNS, ...BOUNDED },
+      ),
+    )
     await last // where the time is up, a run is left in the middle of it, and its folder is about to be removed
     t.comment(`${runs} runs, ${kills} kills`)
   })

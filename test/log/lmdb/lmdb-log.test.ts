@@ -57,7 +57,11 @@ interface Opening {
 }
 
 /** Opens a folder as a log, which is closed when the test is over. */
-async function openLog(t: Test, folder: string, { durability = 'commit', retention = {}, now = Date.now }: Opening = {}): Promise<FileLog> {
+async function openLog(
+  t: Test,
+  folder: string,
+  { durability = 'commit', retention = {}, now = Date.now }: Opening = {},
+): Promise<FileLog> {
   const log = await FileLog.open({ folder, durability, retention: { ...KEEP_ALL, ...retention }, now })
   t.teardown(() => log.close())
   return log
@@ -90,29 +94,68 @@ await t.test('opened again after a kill', async (t) => {
   for (const durability of DURABILITIES) {
     await t.test(`(${durability}) everything acknowledged is there, and nothing is used twice`, async (t) => {
       const clock = { now: 1_700_000_000_000 }
-      const options: Opening = { durability, retention: { events: 3, age: 60_000, dedupWindow: 90_000 }, now: () => clock.now }
+      const options: Opening = {
+        durability,
+        retention: { events: 3, age: 60_000, dedupWindow: 90_000 },
+        now: () => clock.now,
+      }
       const folder = t.testdir({})
       const log = await openLog(t, folder, options)
       await log.append([event('emptied', { id: 'gone' })])
       clock.now += 70_000
-      await log.append([event('a', { id: '1', type: 'x' }), event('b'), event('a'), event('a'), event('a', { id: '5' })])
+      await log.append([
+        event('a', { id: '1', type: 'x' }),
+        event('b'),
+        event('a'),
+        event('a'),
+        event('a', { id: '5' }),
+      ])
       await log.records.put('cursor/u/phone', 'somewhere')
       await log.records.put('cursor/u/old', 'elsewhere')
       await log.records.delete('cursor/u/old')
-      await poll(async () => (log.stats().events === 4 ? true : undefined), () => `nothing is trimmed: ${JSON.stringify(log.stats())}`)
+      await poll(
+        async () => (log.stats().events === 4 ? true : undefined),
+        () => `nothing is trimmed: ${JSON.stringify(log.stats())}`,
+      )
       await log.append([event('b', { payload: 'last' })])
 
       const again = await openLog(t, killedCopy(folder), options)
       t.equal(again.epoch, log.epoch)
       t.equal(again.head, 7)
       t.strictSame(again.stats(), log.stats())
-      t.strictSame(await readAll(again), { ...await readAll(log), trimmedAt: 0 }, 'and what was trimmed before it was opened')
+      t.strictSame(
+        await readAll(again),
+        { ...(await readAll(log)), trimmedAt: 0 },
+        'and what was trimmed before it was opened',
+      )
       t.strictSame(again.records.list(''), [{ key: 'cursor/u/phone', value: 'somewhere' }])
-      for (const [topic, after, gap] of [['emptied', 0, true], ['emptied', 1, false], ['a', 1, true], ['a', 2, false], ['b', 0, false], ['*', 1, true], ['*', 2, false], ['never', 0, false]] as const) {
+      for (const [topic, after, gap] of [
+        ['emptied', 0, true],
+        ['emptied', 1, false],
+        ['a', 1, true],
+        ['a', 2, false],
+        ['b', 0, false],
+        ['*', 1, true],
+        ['*', 2, false],
+        ['never', 0, false],
+      ] as const) {
         t.equal((await readAll(again, topic, after)).gap, gap, `a gap of ${topic} after ${after}`)
       }
-      const answers = await again.append([event('emptied', { id: 'gone' }), event('a', { id: '1' }), event('a', { id: '5' }), event('a')])
-      t.strictSame(answers.map(({ sequence, duplicate }) => [sequence, duplicate]), [[1, true], [2, true], [6, true], [8, false]])
+      const answers = await again.append([
+        event('emptied', { id: 'gone' }),
+        event('a', { id: '1' }),
+        event('a', { id: '5' }),
+        event('a'),
+      ])
+      t.strictSame(
+        answers.map(({ sequence, duplicate }) => [sequence, duplicate]),
+        [
+          [1, true],
+          [2, true],
+          [6, true],
+          [8, false],
+        ],
+      )
     })
   }
 
@@ -122,7 +165,10 @@ await t.test('opened again after a kill', async (t) => {
     const folder = t.testdir({})
     const log = await openLog(t, folder, options)
     for (let n = 0; n < 50; n++) await log.append([event('a', { id: String(n) })])
-    await poll(async () => (log.stats().events === 1 ? true : undefined), () => 'nothing is trimmed')
+    await poll(
+      async () => (log.stats().events === 1 ? true : undefined),
+      () => 'nothing is trimmed',
+    )
     const copy = killedCopy(folder)
     clock.now += 20_000
     const again = await openLog(t, copy, options)
@@ -132,14 +178,22 @@ await t.test('opened again after a kill', async (t) => {
       void tables.root.close()
       return count
     }
-    await poll(async () => (ids() === 1 ? true : undefined), () => `${ids()} publisher ids are still kept, of one event`)
+    await poll(
+      async () => (ids() === 1 ? true : undefined),
+      () => `${ids()} publisher ids are still kept, of one event`,
+    )
     t.match(await again.append([event('a', { id: '3' })]), [{ sequence: 51, duplicate: false }])
   })
 })
 
 await t.test('the epoch', async (t) => {
   /** Closes a store, or kills its process, and lets the machine start anew. */
-  async function epochs(t: Test, durability: Durability, how: 'closed' | 'killed', reboot: boolean): Promise<[before: string, after: string]> {
+  async function epochs(
+    t: Test,
+    durability: Durability,
+    how: 'closed' | 'killed',
+    reboot: boolean,
+  ): Promise<[before: string, after: string]> {
     const folder = t.testdir({ [`${durability}-${how}-${reboot}`]: {} })
     let store = `${folder}/${durability}-${how}-${reboot}`
     const log = await openLog(t, store, { durability })
@@ -155,7 +209,13 @@ await t.test('the epoch', async (t) => {
     return [log.epoch, (await openLog(t, store, { durability })).epoch]
   }
 
-  for (const [durability, how, reboot] of [['sync', 'closed', false], ['sync', 'killed', false], ['sync', 'killed', true], ['commit', 'closed', true], ['commit', 'killed', false]] as const) {
+  for (const [durability, how, reboot] of [
+    ['sync', 'closed', false],
+    ['sync', 'killed', false],
+    ['sync', 'killed', true],
+    ['commit', 'closed', true],
+    ['commit', 'killed', false],
+  ] as const) {
     const [before, after] = await epochs(t, durability, how, reboot)
     t.equal(after, before, `stays when ${durability} was ${how}${reboot ? ' and the machine started anew' : ''}`)
   }
@@ -186,7 +246,12 @@ await t.test('a folder belongs to one process', async (t) => {
     const log = await openLog(t, folder)
     t.equal(`${log.epoch}-${log.head}`, id.replace(/1$/, '2'), 'then it opens at once')
     const err = await refusal(startHub(t, { FANFARE_LOG: `file:${folder}` }))
-    t.match(err.message, new RegExp(`ended before it listened \\(1\\):\\s+The log in .* is in use by another process \\(pid ${process.pid}\\)`))
+    t.match(
+      err.message,
+      new RegExp(
+        `ended before it listened \\(1\\):\\s+The log in .* is in use by another process \\(pid ${process.pid}\\)`,
+      ),
+    )
   })
 
   await t.test('of many that want it at once after a kill, one gets it', async (t) => {
@@ -195,13 +260,21 @@ await t.test('a folder belongs to one process', async (t) => {
     await hub.kill()
     await (await openLog(t, `${root}/closed`)).close()
     const holding = await openLog(t, `${root}/held`)
-    const folders = [`${root}/killed`, `${root}/closed`, ...Array.from({ length: 6 }, () => killedCopy(`${root}/held`)), `${root}/new`]
+    const folders = [
+      `${root}/killed`,
+      `${root}/closed`,
+      ...Array.from({ length: 6 }, () => killedCopy(`${root}/held`)),
+      `${root}/new`,
+    ]
     await holding.close()
     for (const folder of folders) {
-      const answers = await Promise.allSettled(Array.from({ length: 6 }, () => FileLog.open({ folder, durability: 'commit', retention: KEEP_ALL })))
+      const answers = await Promise.allSettled(
+        Array.from({ length: 6 }, () => FileLog.open({ folder, durability: 'commit', retention: KEEP_ALL })),
+      )
       const opened = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
       t.equal(opened.length, 1, `${opened.length} have opened it`)
-      for (const answer of answers) if (answer.status === 'rejected') t.match(answer.reason, { name: 'StoreError', message: /in use/ })
+      for (const answer of answers)
+        if (answer.status === 'rejected') t.match(answer.reason, { name: 'StoreError', message: /in use/ })
       await Promise.all(opened.map((log) => log.append([event('a')]).then(() => log.close())))
     }
   })
@@ -209,10 +282,13 @@ await t.test('a folder belongs to one process', async (t) => {
   await t.test('of many processes that want it at once after a kill, one gets it', async (t) => {
     const folder = t.testdir({})
     for (let round = 0; round < 2; round++) {
-      const starts = await Promise.allSettled(Array.from({ length: 2 }, () => startHub(t, { FANFARE_LOG: `file:${folder}` })))
+      const starts = await Promise.allSettled(
+        Array.from({ length: 2 }, () => startHub(t, { FANFARE_LOG: `file:${folder}` })),
+      )
       const hubs = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
       t.equal(hubs.length, 1, `${hubs.length} hubs have it`)
-      for (const start of starts) if (start.status === 'rejected') t.match((start.reason as Error).message, /is in use by another process/)
+      for (const start of starts)
+        if (start.status === 'rejected') t.match((start.reason as Error).message, /is in use by another process/)
       for (const hub of hubs) await hub.kill()
     }
     const left = readdirSync(folder).filter((name) => name.endsWith('.sock'))
@@ -245,7 +321,10 @@ await t.test('a store that cannot be read is refused', async (t) => {
 await t.test('what fails for one caller does not fail for others', async (t) => {
   for (const durability of DURABILITIES) {
     const log = await openLog(t, t.testdir({ [durability]: {} }), { durability })
-    const [record, appended] = await Promise.allSettled([log.records.put(`cursor/${'x'.repeat(5_000)}/a`, 1), log.append([event('a')])])
+    const [record, appended] = await Promise.allSettled([
+      log.records.put(`cursor/${'x'.repeat(5_000)}/a`, 1),
+      log.append([event('a')]),
+    ])
     t.match(appended, { status: 'fulfilled' }, `${durability}: an append, beside a record with a key that is too long`)
     t.ok(record.status === 'fulfilled' || (record.reason as Error).message.length > 0)
     t.equal(log.failure, undefined, 'and nobody is told that the disk has failed')
@@ -286,23 +365,40 @@ await t.test('a gap is never missed while events are being trimmed', async (t) =
   }
 })
 
-await t.test('a store that is closed is flushed', { skip: spawnSync('strace', ['-V']).error !== undefined && 'strace is not installed' }, async (t) => {
-  for (const durability of DURABILITIES) {
-    const folder = t.testdir({ [durability]: {} })
-    const script = `
+await t.test(
+  'a store that is closed is flushed',
+  { skip: spawnSync('strace', ['-V']).error !== undefined && 'strace is not installed' },
+  async (t) => {
+    for (const durability of DURABILITIES) {
+      const folder = t.testdir({ [durability]: {} })
+      const script = `
       import { FileLog } from ${JSON.stringify(new URL('../../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
       const log = await FileLog.open({ folder: process.argv[1], durability: process.argv[2], retention: ${JSON.stringify(KEEP_ALL)} })
       await log.append([{ topic: 'a', kind: 'text', payload: 'x' }])
       await log.close()`
-    const { stderr, status } = spawnSync('strace', ['-f', '-y', '-e', 'trace=openat,pwrite64,pwritev,fsync,fdatasync', ...bareNode(['--input-type=module', '-e', script, `${folder}/${durability}`, durability]).flat()], { encoding: 'utf8' })
-    if (status !== 0) throw new Error(stderr.slice(-2_000))
-    const calls = stderr.split('\n').filter((line) => line.includes('data.mdb'))
-    const written = calls.findLastIndex((line) => /pwrite/.test(line))
-    const isDirect = new RegExp(`openat\\(.*data\\.mdb", .*O_DSYNC.* = ${/pwrite\w+\((\d+)</.exec(calls[written]!)?.[1] ?? '-'}\\b`)
-    const isFlushed = calls.slice(written).some((line) => /f(data)?sync\(/.test(line)) || calls.some((line) => isDirect.test(line))
-    t.ok(isFlushed, `${durability}: nothing is written to the store that is not flushed before it is closed`)
-  }
-})
+      const { stderr, status } = spawnSync(
+        'strace',
+        [
+          '-f',
+          '-y',
+          '-e',
+          'trace=openat,pwrite64,pwritev,fsync,fdatasync',
+          ...bareNode(['--input-type=module', '-e', script, `${folder}/${durability}`, durability]).flat(),
+        ],
+        { encoding: 'utf8' },
+      )
+      if (status !== 0) throw new Error(stderr.slice(-2_000))
+      const calls = stderr.split('\n').filter((line) => line.includes('data.mdb'))
+      const written = calls.findLastIndex((line) => /pwrite/.test(line))
+      const isDirect = new RegExp(
+        `openat\\(.*data\\.mdb", .*O_DSYNC.* = ${/pwrite\w+\((\d+)</.exec(calls[written]!)?.[1] ?? '-'}\\b`,
+      )
+      const isFlushed =
+        calls.slice(written).some((line) => /f(data)?sync\(/.test(line)) || calls.some((line) => isDirect.test(line))
+      t.ok(isFlushed, `${durability}: nothing is written to the store that is not flushed before it is closed`)
+    }
+  },
+)
 
 await t.test('work', async (t) => {
   let taken = 0
@@ -331,7 +427,10 @@ await t.test('work', async (t) => {
   const store = await t.mockImport<typeof import('../../../src/log/lmdb/store.js')>('../../../src/log/lmdb/store.js', {
     lmdb: { open: (options: Parameters<typeof open>[0]) => counted(open(options)) },
   })
-  const mocked = await t.mockImport<typeof import('../../../src/log/lmdb/lmdb-log.js')>('../../../src/log/lmdb/lmdb-log.js', { '../../../src/log/lmdb/store.js': store })
+  const mocked = await t.mockImport<typeof import('../../../src/log/lmdb/lmdb-log.js')>(
+    '../../../src/log/lmdb/lmdb-log.js',
+    { '../../../src/log/lmdb/store.js': store },
+  )
   /** A log whose work is counted from when it is opened on. */
   async function openCounted(t: Test, folder: string, retention = KEEP_ALL): Promise<EventLog> {
     taken = 0
@@ -355,7 +454,10 @@ await t.test('work', async (t) => {
   await t.test('starting does not look at events', async (t) => {
     const log = await openCounted(t, killedCopy(folder))
     t.match(log.stats(), { events: EVENTS + 10, topics: 42 })
-    t.ok(taken > 0 && taken < 10_000, `${taken} rows of ${EVENTS} events in 42 topics are looked at: those that were not indexed yet`)
+    t.ok(
+      taken > 0 && taken < 10_000,
+      `${taken} rows of ${EVENTS} events in 42 topics are looked at: those that were not indexed yet`,
+    )
     await log.close()
   })
 
@@ -380,10 +482,18 @@ await t.test('work', async (t) => {
   }
 
   await t.test('finding the newest events costs what it gives', async (t) => {
-    for (const [patterns, events] of [[['quiet.late'], 3], [['quiet.*'], 8], [['**'], 10], [['busy.*'], 100]] as const) {
+    for (const [patterns, events] of [
+      [['quiet.late'], 3],
+      [['quiet.*'], 8],
+      [['**'], 10],
+      [['busy.*'], 100],
+    ] as const) {
       const before = taken
       const start = await measured.before(new Selection(patterns), events)
-      t.ok(taken - before <= 4 * events + 200, `${taken - before} rows for the newest ${events} of ${patterns.join(' ')}`)
+      t.ok(
+        taken - before <= 4 * events + 200,
+        `${taken - before} rows for the newest ${events} of ${patterns.join(' ')}`,
+      )
       t.equal((await measured.read(new Selection(patterns), { after: start, events: 1_000 })).events.length, events)
     }
   })
@@ -392,7 +502,7 @@ await t.test('work', async (t) => {
     const selection = new Selection(['**'], ['rare'])
     const found: string[] = []
     let after = 0
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const before = taken
       const page = await measured.read(selection, { after, events: 1_000 })
       t.ok(taken - before < 100_000, 'it does not look at everything at once')
@@ -410,7 +520,7 @@ await t.test('work', async (t) => {
       const copy = killedCopy(folder)
       const log = await openLog(t, copy, { durability, retention: { events: 4_000 } })
       let largest = 0
-      for (let before = log.stats().events; before > 4_000 * 40 + 10; ) {
+      for (let before = log.stats().events; before > 4_000 * 40 + 10;) {
         await turn()
         const { events } = log.stats()
         largest = Math.max(largest, before - events)
@@ -431,13 +541,22 @@ await t.test('the file does not grow without end', async (t) => {
   }
 
   /** Sizes of the file under constant load, in megabytes: at a quarter, a half, three quarters and the end of it. */
-  async function sizes(t: Test, folder: string, { size, retention, events }: Load, between: (quarter: number) => Promise<void> = async () => undefined): Promise<number[]> {
+  async function sizes(
+    t: Test,
+    folder: string,
+    { size, retention, events }: Load,
+    between: (quarter: number) => Promise<void> = async () => undefined,
+  ): Promise<number[]> {
     const clock = { now: 1_700_000_000_000 }
     const log = await openLog(t, folder, { retention, now: () => clock.now })
     const megabytes: number[] = []
     for (let n = 0; n < events; n += 100) {
       clock.now += 100
-      await log.append(Array.from({ length: 100 }, (_, m) => event(`t.${(n + m) % 20}`, { payload: 'x'.repeat(size(n + m)), id: String(n + m) })))
+      await log.append(
+        Array.from({ length: 100 }, (_, m) =>
+          event(`t.${(n + m) % 20}`, { payload: 'x'.repeat(size(n + m)), id: String(n + m) }),
+        ),
+      )
       if (n % 1_000 === 0) await turn()
       if ((n + 100) % (events / 4) === 0) {
         megabytes.push(statSync(`${folder}/data.mdb`).size / 1e6)
@@ -449,16 +568,31 @@ await t.test('the file does not grow without end', async (t) => {
   }
 
   function plateaus(t: Test, [quarter, ...rest]: number[], what: string): void {
-    t.ok(rest.every((size) => size <= quarter! * 1.3), `${what}: ${[quarter!, ...rest].map((size) => size.toFixed(1)).join(', ')} MB`)
+    t.ok(
+      rest.every((size) => size <= quarter! * 1.3),
+      `${what}: ${[quarter!, ...rest].map((size) => size.toFixed(1)).join(', ')} MB`,
+    )
   }
 
   await t.test('under a constant load of small events', async (t) => {
-    plateaus(t, await sizes(t, t.testdir({}), { size: () => 40, retention: { events: 1_000, dedupWindow: 10_000 }, events: 200_000 }), '20 topics of 1,000 events')
+    plateaus(
+      t,
+      await sizes(t, t.testdir({}), {
+        size: () => 40,
+        retention: { events: 1_000, dedupWindow: 10_000 },
+        events: 200_000,
+      }),
+      '20 topics of 1,000 events',
+    )
   })
 
   await t.test('under a constant load of events of all sizes', async (t) => {
     const size = (n: number): number => [10, 300, 5_000, 40, 30_000][(n * 7_919) % 5]! + ((n * 104_729) % 1_000)
-    plateaus(t, await sizes(t, t.testdir({}), { size, retention: { bytes: 10e6, dedupWindow: 1_000 }, events: 20_000 }), '10 MB of events')
+    plateaus(
+      t,
+      await sizes(t, t.testdir({}), { size, retention: { bytes: 10e6, dedupWindow: 1_000 }, events: 20_000 }),
+      '10 MB of events',
+    )
   })
 
   await t.test('also after a process that was reading it has been killed', async (t) => {
@@ -470,13 +604,27 @@ await t.test('the file does not grow without end', async (t) => {
       process.kill(process.pid, 'SIGKILL')`
     const killReader = async (quarter: number): Promise<void> => {
       if (quarter !== 1) return
-      const { pid, signal, stderr } = spawnSync(...bareNode(['--input-type=module', '-e', script, folder]), { encoding: 'utf8' })
+      const { pid, signal, stderr } = spawnSync(...bareNode(['--input-type=module', '-e', script, folder]), {
+        encoding: 'utf8',
+      })
       if (signal !== 'SIGKILL') throw new Error(stderr)
       const { root } = openStore(folder, { durability: 'sync', readOnly: true })
-      await poll(async () => (root.readerList().includes(String(pid)) ? undefined : true), () => 'it is not noticed')
+      await poll(
+        async () => (root.readerList().includes(String(pid)) ? undefined : true),
+        () => 'it is not noticed',
+      )
       await root.close()
     }
-    plateaus(t, await sizes(t, folder, { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 }, killReader), '20 topics of 100 events')
+    plateaus(
+      t,
+      await sizes(
+        t,
+        folder,
+        { size: () => 40, retention: { events: 100, dedupWindow: 0 }, events: 60_000 },
+        killReader,
+      ),
+      '20 topics of 100 events',
+    )
   })
 })
 
@@ -505,16 +653,18 @@ await t.test('readers who had to wait for a transaction do not all read in one t
   })()
   const turns = new FairScheduler()
   const a = new Selection(['a'])
-  await Promise.all(Array.from({ length: 100 }, async () => {
-    for (let round = 0; round < 20; round++) {
-      await turns.next()
-      await log.scan(a, { after: 0 }, () => {
-        reads++
-        for (const end = performance.now() + 1; performance.now() < end; ); // it takes a while to make bytes of it
-        return false
-      })
-    }
-  }))
+  await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      for (let round = 0; round < 20; round++) {
+        await turns.next()
+        await log.scan(a, { after: 0 }, () => {
+          reads++
+          for (const end = performance.now() + 1; performance.now() < end;); // it takes a while to make bytes of it
+          return false
+        })
+      }
+    }),
+  )
   over.abort()
   await publishing
   clearImmediate(immediate)
@@ -532,62 +682,94 @@ await t.test('publisher ids are remembered when far more topics have been emptie
     await turn()
   }
   const never = new Selection(['never'])
-  await poll(async () => ((await log.read(never, { after: 0, events: 1 })).gap ? true : undefined), () => 'it is remembered of all how far they were trimmed')
+  await poll(
+    async () => ((await log.read(never, { after: 0, events: 1 })).gap ? true : undefined),
+    () => 'it is remembered of all how far they were trimmed',
+  )
   t.equal(await log.topic('pay.1'), undefined)
   clock.now += 599_000
   t.strictSame(await log.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }])
   await log.close()
   const again = await openLog(t, folder, options)
-  t.strictSame(await again.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }], 'also when it is opened again')
+  t.strictSame(
+    await again.append([event('pay.1', { id: 'order-1' })]),
+    [{ sequence: 1, duplicate: true }],
+    'also when it is opened again',
+  )
   clock.now += 1_001
   t.match(await again.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
 })
 
-await t.test('publisher ids of trimmed events take no more than half of what is kept, and push out no events', async (t) => {
-  const clock = { now: 1_700_000_000_000 }
-  const folder = t.testdir({})
-  const bytes = 4 * 1024 * 1024
-  const log = await openLog(t, folder, { retention: { bytes, dedupWindow: 600_000 }, now: () => clock.now })
-  await log.append([event('quiet')])
-  let refused: unknown
-  let stored = 0
-  for (let n = 0; n < 200 && refused === undefined; n++) {
-    await log.append(Array.from({ length: 1_000 }, (_, m) => event(`a.${m % 20}`, { id: `${n}-${m}`.padEnd(100, 'x') }))).then(() => (stored += 1_000), (err: unknown) => (refused = err))
-    await turn()
-  }
-  t.match(refused, { code: 'too-many-ids', index: 0 })
-  t.ok(stored > 10_000, `after ${stored}`)
-  t.ok(log.stats().events > 1_000, `${log.stats().events} events are still there`)
-  t.match(await log.append([event('a.0')]), [{ duplicate: false }], 'an event without an id is taken')
-  t.match(await log.append([event('a.1', { id: `${Math.floor((stored - 1) / 1_000)}-1`.padEnd(100, 'x') })]), [{ duplicate: true }], 'an id that is remembered needs no room')
-  const { size } = statSync(`${folder}/data.mdb`)
-  t.ok(size <= 2 * bytes + 32 * 1024 * 1024, `${size} bytes`)
-  clock.now += 600_001
-  await poll(async () => log.append([event('a.0', { id: 'new' })]).then(() => true, () => undefined), () => 'ids are not forgotten')
-})
+await t.test(
+  'publisher ids of trimmed events take no more than half of what is kept, and push out no events',
+  async (t) => {
+    const clock = { now: 1_700_000_000_000 }
+    const folder = t.testdir({})
+    const bytes = 4 * 1024 * 1024
+    const log = await openLog(t, folder, { retention: { bytes, dedupWindow: 600_000 }, now: () => clock.now })
+    await log.append([event('quiet')])
+    let refused: unknown
+    let stored = 0
+    for (let n = 0; n < 200 && refused === undefined; n++) {
+      await log
+        .append(Array.from({ length: 1_000 }, (_, m) => event(`a.${m % 20}`, { id: `${n}-${m}`.padEnd(100, 'x') })))
+        .then(
+          () => (stored += 1_000),
+          (err: unknown) => (refused = err),
+        )
+      await turn()
+    }
+    t.match(refused, { code: 'too-many-ids', index: 0 })
+    t.ok(stored > 10_000, `after ${stored}`)
+    t.ok(log.stats().events > 1_000, `${log.stats().events} events are still there`)
+    t.match(await log.append([event('a.0')]), [{ duplicate: false }], 'an event without an id is taken')
+    t.match(
+      await log.append([event('a.1', { id: `${Math.floor((stored - 1) / 1_000)}-1`.padEnd(100, 'x') })]),
+      [{ duplicate: true }],
+      'an id that is remembered needs no room',
+    )
+    const { size } = statSync(`${folder}/data.mdb`)
+    t.ok(size <= 2 * bytes + 32 * 1024 * 1024, `${size} bytes`)
+    clock.now += 600_001
+    await poll(
+      async () =>
+        log.append([event('a.0', { id: 'new' })]).then(
+          () => true,
+          () => undefined,
+        ),
+      () => 'ids are not forgotten',
+    )
+  },
+)
 
-await t.test('a log at rest puts the events of any number of topics into the index, one step after the other', async (t) => {
-  const folder = t.testdir({})
-  const ticks: (() => void)[] = []
-  const { setInterval: start } = globalThis
-  globalThis.setInterval = ((tick: () => void) => (ticks.push(tick), start(() => undefined, 1e9))) as typeof setInterval
-  let log: FileLog
-  try {
-    log = await openLog(t, folder, { durability: 'sync' })
-  } finally {
-    globalThis.setInterval = start
-  }
-  await log.append(Array.from({ length: 3_500 }, (_, n) => event(`t.${n}`)))
-  const store = openStore(folder, { durability: 'sync', readOnly: true })
-  t.teardown(() => store.root.close())
-  const isIndexed = async () => {
-    store.root.resetReadTxn()
-    return [...store.index.getKeys()].length === 3_500 ? true : undefined
-  }
-  t.equal(await isIndexed(), undefined)
-  for (const tick of ticks) tick()
-  await poll(isIndexed, () => 'one look is not enough')
-})
+await t.test(
+  'a log at rest puts the events of any number of topics into the index, one step after the other',
+  async (t) => {
+    const folder = t.testdir({})
+    const ticks: (() => void)[] = []
+    const { setInterval: start } = globalThis
+    globalThis.setInterval = ((tick: () => void) => (
+      ticks.push(tick),
+      start(() => undefined, 1e9)
+    )) as typeof setInterval
+    let log: FileLog
+    try {
+      log = await openLog(t, folder, { durability: 'sync' })
+    } finally {
+      globalThis.setInterval = start
+    }
+    await log.append(Array.from({ length: 3_500 }, (_, n) => event(`t.${n}`)))
+    const store = openStore(folder, { durability: 'sync', readOnly: true })
+    t.teardown(() => store.root.close())
+    const isIndexed = async () => {
+      store.root.resetReadTxn()
+      return [...store.index.getKeys()].length === 3_500 ? true : undefined
+    }
+    t.equal(await isIndexed(), undefined)
+    for (const tick of ticks) tick()
+    await poll(isIndexed, () => 'one look is not enough')
+  },
+)
 
 await t.test('close may be called twice, and what comes after it is refused', async (t) => {
   const log = await openLog(t, t.testdir({}))

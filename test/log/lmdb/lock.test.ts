@@ -28,7 +28,10 @@ async function open(t: Test, folder: string, options: Partial<FileLogOptions> = 
 }
 
 async function refuses(t: Test, folder: string, words: RegExp): Promise<void> {
-  const err = await FileLog.open({ folder, durability: 'commit', retention: RETENTION }).then((log) => log.close(), (err: unknown) => err as Error)
+  const err = await FileLog.open({ folder, durability: 'commit', retention: RETENTION }).then(
+    (log) => log.close(),
+    (err: unknown) => err as Error,
+  )
   t.ok(err instanceof StoreError, `${folder} is refused`)
   t.match(err?.message, words)
 }
@@ -43,62 +46,98 @@ await t.test('an owner that is frozen has the folder, however many have asked', 
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   const path = lockOf(folder)
   hub.signal('SIGSTOP')
-  const codes = await Promise.all(Array.from({ length: CALLERS }, () => new Promise<string>((resolve) => {
-    const socket = connect(path, () => resolve('connected'))
-    socket.on('error', (err: NodeJS.ErrnoException) => resolve(err.code ?? err.message))
-    t.teardown(() => socket.destroy())
-  })))
+  const codes = await Promise.all(
+    Array.from(
+      { length: CALLERS },
+      () =>
+        new Promise<string>((resolve) => {
+          const socket = connect(path, () => resolve('connected'))
+          socket.on('error', (err: NodeJS.ErrnoException) => resolve(err.code ?? err.message))
+          t.teardown(() => socket.destroy())
+        }),
+    ),
+  )
   t.ok(codes.includes('EAGAIN'), `its queue is full: ${[...new Set(codes)].join(', ')}`)
   await refuses(t, folder, /in use by another process \(it does not answer\)/)
   await hub.kill()
-  t.match(await (await open(t, folder)).append([event('a')]), [{ sequence: 1 }], 'once it is killed, the folder is free')
+  t.match(
+    await (await open(t, folder)).append([event('a')]),
+    [{ sequence: 1 }],
+    'once it is killed, the folder is free',
+  )
 })
 
 await t.test('a worker of a cluster takes a folder, and a second one is refused', async (t) => {
   const root = t.testdir({})
-  writeFileSync(`${root}/worker.mjs`, `
+  writeFileSync(
+    `${root}/worker.mjs`,
+    `
     import { FileLog } from ${JSON.stringify(new URL('../../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
     const log = await FileLog.open({ folder: process.argv[2], durability: 'commit', retention: ${JSON.stringify(RETENTION)} }).catch((err) => err)
-    console.log(log instanceof Error ? 'refused: ' + log.message : 'opened')`)
-  writeFileSync(`${root}/primary.mjs`, `
+    console.log(log instanceof Error ? 'refused: ' + log.message : 'opened')`,
+  )
+  writeFileSync(
+    `${root}/primary.mjs`,
+    `
     import cluster from 'node:cluster'
     cluster.setupPrimary({ exec: ${JSON.stringify(`${root}/worker.mjs`)}, args: [${JSON.stringify(`${root}/log`)}] })
     cluster.fork()
-    cluster.fork()`)
+    cluster.fork()`,
+  )
   const child = spawn(...bareNode([`${root}/primary.mjs`]), { stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => child.kill('SIGTERM'))
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-  await poll(async () => (output.split('\n').length > 2 ? true : undefined), () => `not both have answered: ${output}`)
+  await poll(
+    async () => (output.split('\n').length > 2 ? true : undefined),
+    () => `not both have answered: ${output}`,
+  )
   const lines = output.trim().split('\n').sort()
   t.equal(lines[0], 'opened')
   t.match(lines[1], /^refused: .*in use by another process/)
 })
 
 for (const [what, go, back] of [
-  ['moved', (folder: string) => renameSync(folder, `${folder}-moved`), (folder: string) => renameSync(`${folder}-moved`, folder)],
-  ['replaced', (folder: string) => {
-    renameSync(folder, `${folder}-moved`)
-    cpSync(`${folder}-moved`, folder, { recursive: true, filter: (name) => !name.endsWith('.sock') })
-  }, (folder: string) => {
-    rmSync(folder, { recursive: true })
-    renameSync(`${folder}-moved`, folder)
-  }],
+  [
+    'moved',
+    (folder: string) => renameSync(folder, `${folder}-moved`),
+    (folder: string) => renameSync(`${folder}-moved`, folder),
+  ],
+  [
+    'replaced',
+    (folder: string) => {
+      renameSync(folder, `${folder}-moved`)
+      cpSync(`${folder}-moved`, folder, { recursive: true, filter: (name) => !name.endsWith('.sock') })
+    },
+    (folder: string) => {
+      rmSync(folder, { recursive: true })
+      renameSync(`${folder}-moved`, folder)
+    },
+  ],
 ] as const) {
   await t.test(`a folder that is ${what} is noticed, and so is that it is back`, async (t) => {
     const folder = `${t.testdir({})}/log`
     const hub = await startHub(t, { FANFARE_LOG: `file:${folder}`, FANFARE_DURABILITY: 'commit' })
     await publish(hub, 'a', { data: 1 }, anyTopic())
     go(folder)
-    const refused = await poll(async () => {
-      const { status, body } = await post<{ code?: string }>(`${hub.url}/topics/a/events`, { data: 2 }, anyTopic())
-      return status === 201 ? undefined : { status, code: body.code }
-    }, () => 'it goes on acknowledging')
+    const refused = await poll(
+      async () => {
+        const { status, body } = await post<{ code?: string }>(`${hub.url}/topics/a/events`, { data: 2 }, anyTopic())
+        return status === 201 ? undefined : { status, code: body.code }
+      },
+      () => 'it goes on acknowledging',
+    )
     t.strictSame(refused, { status: 503, code: 'log-unavailable' })
     t.equal((await request(`${hub.url}/health/ready`)).status, 503)
-    t.ok(hub.logs().some(({ msg, err }) => msg === 'events cannot be stored' && JSON.stringify(err).includes(what)), 'a line of its log says what has happened')
+    t.ok(
+      hub.logs().some(({ msg, err }) => msg === 'events cannot be stored' && JSON.stringify(err).includes(what)),
+      'a line of its log says what has happened',
+    )
     back(folder)
-    await poll(async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined), () => 'it does not go on')
+    await poll(
+      async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined),
+      () => 'it does not go on',
+    )
     await publish(hub, 'a', { data: 3 }, anyTopic())
     t.equal(await hub.stop(), 0)
   })
@@ -109,7 +148,10 @@ await t.test('a folder that is removed is noticed without a publisher', async (t
   const failures: (string | undefined)[] = []
   const log = await open(t, folder, { onHealth: (err) => failures.push(err?.message) })
   rmSync(folder, { recursive: true })
-  await poll(async () => (log.failure ? true : undefined), () => 'it does not notice')
+  await poll(
+    async () => (log.failure ? true : undefined),
+    () => 'it does not notice',
+  )
   t.match(failures, [/removed or moved/])
   t.match(await log.append([event('a')]).catch((err: unknown) => err), { code: 'log-unavailable' })
   await within(log.close(), () => 'it does not close')
@@ -122,7 +164,11 @@ await t.test('two never write, also when the lock of the first was removed', asy
     await first.append([event('a')])
     rmSync(lockOf(`${folder}/${durability}`))
     const second = await open(t, `${folder}/${durability}`, { durability })
-    t.match(await first.append([event('a', { payload: 'of the first' })]).catch((err: unknown) => err), { code: 'log-unavailable' }, 'the first has lost it')
+    t.match(
+      await first.append([event('a', { payload: 'of the first' })]).catch((err: unknown) => err),
+      { code: 'log-unavailable' },
+      'the first has lost it',
+    )
     t.match(first.failure?.message, /Another process has taken the folder/)
     t.match(await second.append([event('a')]), [{ sequence: 2 }])
     await first.close()

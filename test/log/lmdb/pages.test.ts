@@ -42,7 +42,9 @@ async function pin(t: Test, folder: string): Promise<void> {
     meta.get('totals', { transaction: root.useReadTransaction() })
     console.log('pinned')
     setInterval(() => undefined, 1_000)`
-  const child = spawn(...bareNode(['--input-type=module', '-e', script, folder]), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(...bareNode(['--input-type=module', '-e', script, folder]), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.teardown(async () => {
     const exited = once(child, 'exit')
     child.kill('SIGKILL')
@@ -51,10 +53,16 @@ async function pin(t: Test, folder: string): Promise<void> {
   await once(child.stdout, 'data')
 }
 
-const LOADS: [what: string, load: { topics: number; size: (draw: () => number) => number; ids: boolean; events: number; retention: number }][] = [
+const LOADS: [
+  what: string,
+  load: { topics: number; size: (draw: () => number) => number; ids: boolean; events: number; retention: number },
+][] = [
   ['small events of many topics', { topics: 3_000, size: () => 20, ids: false, events: 12_000, retention: 2 }],
   ['events with ids', { topics: 50, size: (draw) => 200 * draw(), ids: true, events: 10_000, retention: 20 }],
-  ['events of all sizes', { topics: 10, size: (draw) => 20_000 * draw() ** 4, ids: true, events: 5_000, retention: 100 }],
+  [
+    'events of all sizes',
+    { topics: 10, size: (draw) => 20_000 * draw() ** 4, ids: true, events: 5_000, retention: 100 },
+  ],
   ['topics that come and go', { topics: 100_000, size: () => 20, ids: true, events: 6_000, retention: 1 }],
 ]
 
@@ -66,21 +74,36 @@ for (const durability of ['commit', 'sync'] as Durability[]) {
       const folder = t.testdir({})
       const growths = watch(t)
       const clock = { now: 1_700_000_000_000 }
-      const log = await FileLog.open({ folder, durability, retention: { events: retention, age: 20_000, bytes: 4e6, dedupWindow: 3_000 }, now: () => clock.now })
+      const log = await FileLog.open({
+        folder,
+        durability,
+        retention: { events: retention, age: 20_000, bytes: 4e6, dedupWindow: 3_000 },
+        now: () => clock.now,
+      })
       t.teardown(() => log.close())
       await log.append([event('first')])
       await pin(t, folder)
-      for (let n = 0; n < events; ) {
+      for (let n = 0; n < events;) {
         const count = 1 + Math.floor(draw() ** 3 * 800)
         clock.now += 10 * count
-        const appended = log.append(Array.from({ length: count }, (_, m) => event(`t.${Math.floor(draw() * topics)}`, { payload: 'x'.repeat(size(draw)), id: ids ? `${'i'.repeat(draw() * 90)}${n + m}` : undefined })))
+        const appended = log.append(
+          Array.from({ length: count }, (_, m) =>
+            event(`t.${Math.floor(draw() * topics)}`, {
+              payload: 'x'.repeat(size(draw)),
+              id: ids ? `${'i'.repeat(draw() * 90)}${n + m}` : undefined,
+            }),
+          ),
+        )
         if (draw() < 0.05) await log.records.put(`record/${Math.floor(draw() * 50)}`, 'x'.repeat(draw() * 9_000))
         if (draw() < 0.05) await log.purge(`t.${Math.floor(draw() * topics)}`)
         await appended
         n += count
       }
       const grown = growths.filter((growth) => growth.grown > 0)
-      t.ok(grown.length > 10, `the file grows with ${grown.length} of ${growths.length} transactions: nothing is used again`)
+      t.ok(
+        grown.length > 10,
+        `the file grows with ${grown.length} of ${growths.length} transactions: nothing is used again`,
+      )
       t.strictSame(growths.filter(({ counted, grown }) => grown > counted).slice(0, 3), [])
       const worst = growths.reduce((most, { counted, grown }) => Math.max(most, grown / counted), 0)
       t.comment(`a transaction uses ${(100 * worst).toFixed()} % of what is counted at most`)

@@ -3,36 +3,60 @@ import t from 'tap'
 import type { StoredEvent } from '../../../src/model/event.js'
 import { EventOrder } from '../../../src/log/memory/event-order.js'
 
-const eventOf = (sequence: number): StoredEvent => ({ sequence, time: 0, topic: 'a', type: undefined, id: undefined, kind: 'json', payload: '' })
+const eventOf = (sequence: number): StoredEvent => ({
+  sequence,
+  time: 0,
+  topic: 'a',
+  type: undefined,
+  id: undefined,
+  kind: 'json',
+  payload: '',
+})
 
 await t.test('it finds what a sorted list finds, whatever is deleted', async (t) => {
   // each step pushes some events, skips some sequences, and deletes every `nth` event of a part of those that are there
-  const step = fc.record({ pushed: fc.nat(1_500), skipped: fc.nat(5), nth: fc.integer({ min: 1, max: 5 }), from: fc.double({ min: 0, max: 1, noNaN: true }) })
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 10, maxLength: 10 }), (steps, looks) => {
-      const order = new EventOrder()
-      let model: number[] = []
-      let head = 0
-      for (const { pushed, skipped, nth, from } of steps) {
-        head += skipped
-        for (let n = 0; n < pushed; n++) {
-          order.push(eventOf(++head))
-          model.push(head)
-        }
-        const first = Math.floor(from * model.length)
-        const deleted = new Set(model.filter((_, index) => index >= first && (index - first) % nth === 0))
-        for (const sequence of deleted) order.delete(sequence)
-        model = model.filter((sequence) => !deleted.has(sequence))
-        const found = [order.length, order.oldest?.sequence]
-        const expected = [model.length, model[0]]
-        for (const sequence of looks.map((look) => Math.floor(look * (head + 2)))) {
-          found.push(order.after(sequence)?.sequence, order.before(sequence)?.sequence)
-          expected.push(model.find((other) => other > sequence), model.findLast((other) => other < sequence))
-        }
-        if (JSON.stringify(found) !== JSON.stringify(expected)) return false
-      }
-      return true
-    }), { numRuns: 200 }))
+  const step = fc.record({
+    pushed: fc.nat(1_500),
+    skipped: fc.nat(5),
+    nth: fc.integer({ min: 1, max: 5 }),
+    from: fc.double({ min: 0, max: 1, noNaN: true }),
+  })
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(
+        fc.array(step, { minLength: 1, maxLength: 8 }),
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 10, maxLength: 10 }),
+        (steps, looks) => {
+          const order = new EventOrder()
+          let model: number[] = []
+          let head = 0
+          for (const { pushed, skipped, nth, from } of steps) {
+            head += skipped
+            for (let n = 0; n < pushed; n++) {
+              order.push(eventOf(++head))
+              model.push(head)
+            }
+            const first = Math.floor(from * model.length)
+            const deleted = new Set(model.filter((_, index) => index >= first && (index - first) % nth === 0))
+            for (const sequence of deleted) order.delete(sequence)
+            model = model.filter((sequence) => !deleted.has(sequence))
+            const found = [order.length, order.oldest?.sequence]
+            const expected = [model.length, model[0]]
+            for (const sequence of looks.map((look) => Math.floor(look * (head + 2)))) {
+              found.push(order.after(sequence)?.sequence, order.before(sequence)?.sequence)
+              expected.push(
+                model.find((other) => other > sequence),
+                model.findLast((other) => other < sequence),
+              )
+            }
+            if (JSON.stringify(found) !== JSON.stringify(expected)) return false
+          }
+          return true
+        },
+      ),
+      { numRuns: 200 },
+    ),
+  )
 })
 
 await t.test('walking from one event to the next finds each', async (t) => {
@@ -43,8 +67,14 @@ await t.test('walking from one event to the next finds each', async (t) => {
   for (let event = order.after(0); event; event = order.after(event.sequence)) forwards.push(event.sequence)
   const backwards: number[] = []
   for (let event = order.before(Infinity); event; event = order.before(event.sequence)) backwards.push(event.sequence)
-  t.strictSame(forwards, Array.from({ length: 50 }, (_, n) => 100 * (n + 1)))
+  t.strictSame(
+    forwards,
+    Array.from({ length: 50 }, (_, n) => 100 * (n + 1)),
+  )
   t.strictSame(backwards, forwards.toReversed())
   for (const sequence of forwards) order.delete(sequence)
-  t.strictSame([order.length, order.oldest, order.after(0), order.before(Infinity)], [0, undefined, undefined, undefined])
+  t.strictSame(
+    [order.length, order.oldest, order.after(0), order.before(Infinity)],
+    [0, undefined, undefined, undefined],
+  )
 })

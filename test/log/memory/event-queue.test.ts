@@ -40,27 +40,37 @@ await t.test('it does what an array does', (t) => {
     fc.record({ shift: fc.integer({ min: 1, max: 90 }) }),
     fc.record({ search: fc.nat(2_000) }),
   )
-  t.doesNotThrow(() => fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const queue = new EventQueue()
-      const model: number[] = []
-      let last = 0
-      for (const step of steps) {
-        if ('push' in step) {
-          for (let n = 0; n < step.push; n++) {
-            last += 1 + (n % 3) // other topics have sequences, too
-            queue.push(stored(last))
-            model.push(last)
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const queue = new EventQueue()
+        const model: number[] = []
+        let last = 0
+        for (const step of steps) {
+          if ('push' in step) {
+            for (let n = 0; n < step.push; n++) {
+              last += 1 + (n % 3) // other topics have sequences, too
+              queue.push(stored(last))
+              model.push(last)
+            }
+          } else if ('shift' in step) {
+            for (let n = 0; n < step.shift; n++) same(queue.shift()?.sequence, model.shift())
+          } else {
+            same(
+              queue.indexAfter(step.search) - queue.first,
+              model.filter((sequence) => sequence <= step.search).length,
+            )
           }
-        } else if ('shift' in step) {
-          for (let n = 0; n < step.shift; n++) same(queue.shift()?.sequence, model.shift())
-        } else {
-          same(queue.indexAfter(step.search) - queue.first, model.filter((sequence) => sequence <= step.search).length)
+          same(queue.length, model.length)
+          same(
+            [0, model.length >> 1, model.length - 1, model.length].map(
+              (index) => queue.at(queue.first + Math.max(0, index))?.sequence,
+            ),
+            [0, model.length >> 1, model.length - 1, model.length].map((index) => model[Math.max(0, index)]),
+          )
         }
-        same(queue.length, model.length)
-        same([0, model.length >> 1, model.length - 1, model.length].map((index) => queue.at(queue.first + Math.max(0, index))?.sequence), [0, model.length >> 1, model.length - 1, model.length].map((index) => model[Math.max(0, index)]))
-      }
-    }),
-  ))
+      }),
+    ),
+  )
   t.end()
 })

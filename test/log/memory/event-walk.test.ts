@@ -26,7 +26,10 @@ function logOf(count: number, topicOf: (n: number) => string) {
     order,
     steps: 0,
     *matching(selection: Selection): Generator<{ events: EventQueue } | undefined, undefined> {
-      const found = selection.wildcards.length > 0 ? tree.matching(selection.tree) : selection.topics.map((name) => topics.get(name))
+      const found =
+        selection.wildcards.length > 0
+          ? tree.matching(selection.tree)
+          : selection.topics.map((name) => topics.get(name))
       for (const topic of found) {
         log.steps++
         yield topic
@@ -50,14 +53,37 @@ await t.test('every event of the topics is found, in order, whatever the pattern
   const log = logOf(30_000, topicOf)
   for (let n = 0; n < 500; n++) log.trim('hot.1')
   const model = Array.from({ length: 30_000 }, (_, n) => n + 1).filter((n) => log.order.after(n - 1)?.sequence === n)
-  const patterns = fc.constantFrom('**', '*.*', 'hot.*', 'hot.1', 'cold.3.*', 'cold.*.*', '*.*.x', 'rare.**', 'nothing.**', 'cold.5.15')
-  await t.resolves(fc.assert(fc.asyncProperty(
-    fc.uniqueArray(patterns, { minLength: 1, maxLength: 3 }), fc.nat(30_000), fc.nat(31_000), fc.constantFrom<Direction>('forwards', 'backwards'),
-    async (wanted, after, until, direction) => {
-      const selection = new Selection(wanted)
-      const expected = model.filter((n) => n > after && n <= until && selection.hasTopic(topicOf(n)))
-      t.strictSame(sequencesOf(new EventWalk(log, selection, direction, { after, until })), direction === 'forwards' ? expected : expected.reverse())
-    }), { numRuns: 60 }))
+  const patterns = fc.constantFrom(
+    '**',
+    '*.*',
+    'hot.*',
+    'hot.1',
+    'cold.3.*',
+    'cold.*.*',
+    '*.*.x',
+    'rare.**',
+    'nothing.**',
+    'cold.5.15',
+  )
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(patterns, { minLength: 1, maxLength: 3 }),
+        fc.nat(30_000),
+        fc.nat(31_000),
+        fc.constantFrom<Direction>('forwards', 'backwards'),
+        async (wanted, after, until, direction) => {
+          const selection = new Selection(wanted)
+          const expected = model.filter((n) => n > after && n <= until && selection.hasTopic(topicOf(n)))
+          t.strictSame(
+            sequencesOf(new EventWalk(log, selection, direction, { after, until })),
+            direction === 'forwards' ? expected : expected.reverse(),
+          )
+        },
+      ),
+      { numRuns: 60 },
+    ),
+  )
 })
 
 await t.test('a page of a wide pattern costs what it reads, however many topics there are', async (t) => {
@@ -98,6 +124,9 @@ await t.test('events that are trimmed while they are walked through are left out
       if (event) read.push(event.sequence)
       if (read.length === 10) for (let n = 0; n < 1_000; n++) log.trim('a')
     }
-    t.ok(read.length <= 3_000 - 990 && read.at(-1) === 3_000 && new Set(read).size === read.length, `${read.length} events were read`)
+    t.ok(
+      read.length <= 3_000 - 990 && read.at(-1) === 3_000 && new Set(read).size === read.length,
+      `${read.length} events were read`,
+    )
   }
 })

@@ -55,7 +55,8 @@ await t.test('trim forgets topics that have nothing left, but not what was trimm
   clock.now += 4_000
   log.trim()
   t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
-  for (const topic of ['a', 'b']) t.match(await log.read(new Selection([topic]), { after: 0, events: 1 }), { gap: true })
+  for (const topic of ['a', 'b'])
+    t.match(await log.read(new Selection([topic]), { after: 0, events: 1 }), { gap: true })
   t.match(await log.read(new Selection(['*']), { after: 1, events: 1 }), { gap: true })
   t.match(await log.read(new Selection(['c', '*.*']), { after: 0, events: 1 }), { gap: false })
 })
@@ -64,16 +65,24 @@ await t.test('many topics that come and go do not disturb the order of trimming'
   const { log } = start(t, { bytes: 20_000 })
   for (let n = 0; n < 2_000; n++) await log.append([event(`t.${(n * 7919) % 97}`)])
   const kept = await sequences(log)
-  t.strictSame(kept, Array.from({ length: kept.length }, (_, index) => 2_000 - kept.length + 1 + index))
+  t.strictSame(
+    kept,
+    Array.from({ length: kept.length }, (_, index) => 2_000 - kept.length + 1 + index),
+  )
   t.equal(log.stats().events, kept.length)
 })
 
 await t.test('publisher ids are remembered when far more topics have been emptied than are remembered', async (t) => {
   const { log, clock } = start(t, { bytes: 100_000, dedupWindow: 600_000 })
   await log.append([event('pay.1', { id: 'order-1' })])
-  for (let n = 0; n < 120_000; n += 1_000) await log.append(Array.from({ length: 1_000 }, (_, m) => event(`t.${n + m}`)))
+  for (let n = 0; n < 120_000; n += 1_000)
+    await log.append(Array.from({ length: 1_000 }, (_, m) => event(`t.${n + m}`)))
   t.equal(await log.topic('pay.1'), undefined)
-  t.match(await log.read(new Selection(['never']), { after: 0, events: 1 }), { gap: true }, 'it is not remembered of all how far they were trimmed')
+  t.match(
+    await log.read(new Selection(['never']), { after: 0, events: 1 }),
+    { gap: true },
+    'it is not remembered of all how far they were trimmed',
+  )
   clock.now += 599_000
   t.strictSame(await log.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }])
   clock.now += 1_001
@@ -83,30 +92,46 @@ await t.test('publisher ids are remembered when far more topics have been emptie
 await t.test('publisher ids whose events are gone count for what the log may take', async (t) => {
   const bytes = 4 * 2 ** 20
   const { log, clock } = start(t, { bytes, dedupWindow: 120_000, events: 10 })
-  const withIds = (from: number, count: number) => Array.from({ length: count }, (_, n) => event('a', { id: `id-${from + n}`.padEnd(128, 'x') }))
+  const withIds = (from: number, count: number) =>
+    Array.from({ length: count }, (_, n) => event('a', { id: `id-${from + n}`.padEnd(128, 'x') }))
   await log.append([event('b')])
   let accepted = 0
-  const refusal = { name: 'HubError', code: 'too-many-ids', index: 0, message: /FANFARE_RETAIN_BYTES.*FANFARE_DEDUP_WINDOW/ }
+  const refusal = {
+    name: 'HubError',
+    code: 'too-many-ids',
+    index: 0,
+    message: /FANFARE_RETAIN_BYTES.*FANFARE_DEDUP_WINDOW/,
+  }
   await t.rejects(async () => {
     for (; accepted < 100_000; accepted += 100) await log.append(withIds(accepted, 100))
   }, refusal)
   t.ok(accepted > 1_000 && accepted * 128 < bytes / 2, `${accepted} ids were taken`)
-  t.strictSame((await sequences(log, 'b')), [1], 'the other half of it is for events')
+  t.strictSame(await sequences(log, 'b'), [1], 'the other half of it is for events')
   const { head } = log
   await t.rejects(log.append([event('a'), ...withIds(0, 1), event('c', { id: 'new' })]), { ...refusal, index: 2 })
   t.equal(log.head, head, 'a batch is refused as a whole')
-  t.match(await log.append(withIds(0, 2)), [{ duplicate: true }, { duplicate: true }], 'an id that is remembered needs no room')
+  t.match(
+    await log.append(withIds(0, 2)),
+    [{ duplicate: true }, { duplicate: true }],
+    'an id that is remembered needs no room',
+  )
   t.match(await log.append([event('a')]), [{ duplicate: false }], 'nor does an event without an id')
   clock.now += 120_001
   while (log.trim());
-  t.match(await log.append(withIds(0, 2)), [{ duplicate: false }, { duplicate: false }], 'when the windows are over there is room')
+  t.match(
+    await log.append(withIds(0, 2)),
+    [{ duplicate: false }, { duplicate: false }],
+    'when the windows are over there is room',
+  )
 })
 
 await t.test('events make room for publisher ids', async (t) => {
   const kept = async (dedupWindow: number) => {
     const { log } = start(t, { bytes: 4 * 2 ** 20, dedupWindow, events: 1_000 })
-    for (let n = 0; n < 8_000; n += 100) await log.append(Array.from({ length: 100 }, (_, m) => event('a', { id: `id-${n + m}` })))
-    for (let n = 0; n < 4_000; n += 100) await log.append(Array.from({ length: 100 }, (_, m) => event(`b.${m % 5}`, { payload: 'x'.repeat(1_000) })))
+    for (let n = 0; n < 8_000; n += 100)
+      await log.append(Array.from({ length: 100 }, (_, m) => event('a', { id: `id-${n + m}` })))
+    for (let n = 0; n < 4_000; n += 100)
+      await log.append(Array.from({ length: 100 }, (_, m) => event(`b.${m % 5}`, { payload: 'x'.repeat(1_000) })))
     return log.stats().events
   }
   const [withIds, without] = [await kept(120_000), await kept(0)]
@@ -124,7 +149,11 @@ await t.test('topics without events are forgotten when their names take too much
   }
   t.ok(log.marks.bytes <= 2 ** 20, `the marks of topics take ${log.marks.bytes} bytes`)
   t.match(await log.read(new Selection(['never']), { after: 0, events: 1 }), { gap: true }, 'some are forgotten')
-  t.match(await log.read(new Selection([deep(1_999)]), { after: log.head - 1, events: 1 }), { gap: true }, 'and the last are not')
+  t.match(
+    await log.read(new Selection([deep(1_999)]), { after: log.head - 1, events: 1 }),
+    { gap: true },
+    'and the last are not',
+  )
   t.match(await log.read(new Selection(['never']), { after: log.head - 1, events: 1 }), { gap: false })
 })
 
@@ -132,10 +161,17 @@ await t.test('the newest events of very many topics are found page by page', asy
   const { log } = start(t, {})
   const topicOf = (n: number) => `t.${n % 3 === 0 ? 'many' : 'few'}.${n % 3_000}`
   const typeOf = (n: number) => (n % 4 === 0 ? 'odd' : 'common')
-  for (let n = 1; n <= 5_000; n += 1_000) await log.append(Array.from({ length: 1_000 }, (_, m) => event(topicOf(n + m), { type: typeOf(n + m) })))
-  for (const selection of [new Selection(['**']), new Selection(['t.few.*']), new Selection(['**'], ['odd']), new Selection(['**'], ['none'])]) {
+  for (let n = 1; n <= 5_000; n += 1_000)
+    await log.append(Array.from({ length: 1_000 }, (_, m) => event(topicOf(n + m), { type: typeOf(n + m) })))
+  for (const selection of [
+    new Selection(['**']),
+    new Selection(['t.few.*']),
+    new Selection(['**'], ['odd']),
+    new Selection(['**'], ['none']),
+  ]) {
     const newest = new Map<string, number>()
-    for (let n = 1; n <= 4_900; n++) if (selection.hasTopic(topicOf(n)) && selection.hasType(typeOf(n))) newest.set(topicOf(n), n)
+    for (let n = 1; n <= 4_900; n++)
+      if (selection.hasTopic(topicOf(n)) && selection.hasType(typeOf(n))) newest.set(topicOf(n), n)
     const found: number[] = []
     for (let after = 0, more = true; more;) {
       const page = await log.newest(selection, { after, until: 4_900, events: 100 })
@@ -143,7 +179,10 @@ await t.test('the newest events of very many topics are found page by page', asy
       found.push(...page.events.map(({ sequence }) => sequence))
       ;({ position: after, more } = page)
     }
-    t.strictSame(found, [...newest.values()].sort((a, b) => a - b))
+    t.strictSame(
+      found,
+      [...newest.values()].sort((a, b) => a - b),
+    )
   }
 })
 
@@ -157,10 +196,10 @@ await t.test('bytes are those that strings and objects take in the heap', async 
   await grown('')
   const empty = await grown('')
   t.ok(empty >= 150, `an event of nothing takes ${empty}`)
-  t.equal(await grown('x'.repeat(10_000)) - empty, 10_000)
-  t.equal(await grown('é'.repeat(10_000)) - empty, 10_000, 'Latin-1')
-  t.equal(await grown('€'.repeat(10_000)) - empty, 20_000)
-  t.equal(await grown(`${'x'.repeat(9_999)}€`) - empty, 20_000, 'one character makes all of them wide')
+  t.equal((await grown('x'.repeat(10_000))) - empty, 10_000)
+  t.equal((await grown('é'.repeat(10_000))) - empty, 10_000, 'Latin-1')
+  t.equal((await grown('€'.repeat(10_000))) - empty, 20_000)
+  t.equal((await grown(`${'x'.repeat(9_999)}€`)) - empty, 20_000, 'one character makes all of them wide')
 })
 
 await t.test('a closed log tells followers nothing and does nothing by itself', async (t) => {
