@@ -55,7 +55,10 @@ export default defineConfig(
     // prettier breaks code; it leaves comments and strings as they are, and a message is one string
     files: ['**/*.{ts,tsx,js}'],
     rules: {
-      'max-len': ['error', { code: 120, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+      'max-len': [
+        'error',
+        { code: 120, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true },
+      ],
     },
   },
   {

@@ -1,17 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { StoredEvent } from '../../../src/model/event.js'
 import { EventOrder } from '../../../src/log/memory/event-order.js'
-
-const eventOf = (sequence: number): StoredEvent => ({
-  sequence,
-  time: 0,
-  topic: 'a',
-  type: undefined,
-  id: undefined,
-  kind: 'json',
-  payload: '',
-})
+import { keptEvent } from '../../helper/kept-event.js'
 
 await t.test('it finds what a sorted list finds, whatever is deleted', async (t) => {
   // each step pushes some events, skips some sequences, and deletes every `nth` event of a part of those that are there
@@ -33,7 +23,7 @@ await t.test('it finds what a sorted list finds, whatever is deleted', async (t)
           for (const { pushed, skipped, nth, from } of steps) {
             head += skipped
             for (let n = 0; n < pushed; n++) {
-              order.push(eventOf(++head))
+              order.push(keptEvent(++head))
               model.push(head)
             }
             const first = Math.floor(from * model.length)
@@ -61,7 +51,7 @@ await t.test('it finds what a sorted list finds, whatever is deleted', async (t)
 
 await t.test('walking from one event to the next finds each', async (t) => {
   const order = new EventOrder()
-  for (let sequence = 1; sequence <= 5_000; sequence++) order.push(eventOf(sequence))
+  for (let sequence = 1; sequence <= 5_000; sequence++) order.push(keptEvent(sequence))
   for (let sequence = 1; sequence <= 5_000; sequence++) if (sequence % 100 !== 0) order.delete(sequence)
   const forwards: number[] = []
   for (let event = order.after(0); event; event = order.after(event.sequence)) forwards.push(event.sequence)

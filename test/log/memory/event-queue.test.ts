@@ -1,12 +1,8 @@
 import { deepStrictEqual as same } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import type { StoredEvent } from '../../../src/model/event.js'
 import { EventQueue } from '../../../src/log/memory/event-queue.js'
-
-function stored(sequence: number): StoredEvent {
-  return { sequence, time: 0, topic: 'a', type: undefined, id: undefined, kind: 'text', payload: '' }
-}
+import { keptEvent } from '../../helper/kept-event.js'
 
 await t.test('an empty queue', (t) => {
   const queue = new EventQueue()
@@ -20,14 +16,14 @@ await t.test('an empty queue', (t) => {
 
 await t.test('the first in is the first out', (t) => {
   const queue = new EventQueue()
-  for (let sequence = 1; sequence <= 300; sequence++) queue.push(stored(sequence))
+  for (let sequence = 1; sequence <= 300; sequence++) queue.push(keptEvent(sequence))
   for (let sequence = 1; sequence <= 300; sequence++) {
     t.equal(queue.oldest?.sequence, sequence)
     t.equal(queue.shift()?.sequence, sequence)
     t.equal(queue.length, 300 - sequence)
   }
   t.equal(queue.oldest, undefined)
-  queue.push(stored(301))
+  queue.push(keptEvent(301))
   t.equal(queue.at(0), undefined, 'an index stays that of its event')
   t.equal(queue.at(300)?.sequence, 301)
   t.strictSame([queue.first, queue.end, queue.newest?.sequence], [300, 301, 301])
@@ -50,7 +46,7 @@ await t.test('it does what an array does', (t) => {
           if ('push' in step) {
             for (let n = 0; n < step.push; n++) {
               last += 1 + (n % 3) // other topics have sequences, too
-              queue.push(stored(last))
+              queue.push(keptEvent(last))
               model.push(last)
             }
           } else if ('shift' in step) {

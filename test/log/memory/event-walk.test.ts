@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { StoredEvent } from '../../../src/model/event.js'
 import { Selection } from '../../../src/model/selection.js'
 import { EventOrder } from '../../../src/log/memory/event-order.js'
 import { EventQueue } from '../../../src/log/memory/event-queue.js'
 import { EventWalk, type Direction, type WalkedSpan } from '../../../src/log/memory/event-walk.js'
 import { TopicTree } from '../../../src/log/topic-tree.js'
+import { keptEvent } from '../../helper/kept-event.js'
 
 /** A log whose n-th event, from 1, is of the topic `topicOf(n)`; it counts the steps that look for topics. */
 function logOf(count: number, topicOf: (n: number) => string) {
@@ -18,7 +18,7 @@ function logOf(count: number, topicOf: (n: number) => string) {
       topics.set(topic, { events: new EventQueue() })
       tree.set(topic, topics.get(topic)!)
     }
-    const event: StoredEvent = { sequence, time: 0, topic, type: undefined, id: undefined, kind: 'json', payload: '' }
+    const event = keptEvent(sequence, topic)
     topics.get(topic)!.events.push(event)
     order.push(event)
   }
