@@ -70,6 +70,14 @@ export class Connections {
     return { subscribers: subscribers.slice(0, limit), more: subscribers.length > limit }
   }
 
+  /** Ends the `count` streams that have been open the longest. */
+  endFirst(count: number, reason: CloseReason): void {
+    for (const subscriber of this.#byId.values()) {
+      if (count-- <= 0) return
+      subscriber.end(reason)
+    }
+  }
+
   /**
    * Ends every stream that `isMeant` says yes to.
    * @returns how many that were

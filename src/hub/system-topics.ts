@@ -2,10 +2,11 @@
  * The hub's own topics: `fanfare.stats` every second, and `fanfare.connections` with each stream that opens, changes or
  * ends.
  */
-import type { LogStats } from '../log/log.js'
+import type { EventLog } from '../log/log.js'
 import { monotonicNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
+import type { Dispatcher } from './dispatcher.js'
 import type { Fanout } from './fanout.js'
 import { STATS_TOPIC, StatsMeter } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
@@ -18,9 +19,9 @@ export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
 export interface SystemTopicsSource {
   connections: Connections
   fanout: Fanout
-  log: () => LogStats
+  log: EventLog
+  dispatcher: Dispatcher
   describe: (subscriber: Subscriber) => StreamInfo
-  tell: (topic: string, data: object) => void
 }
 
 export class SystemTopics {
@@ -28,13 +29,13 @@ export class SystemTopics {
   readonly #stats: StatsMeter
 
   constructor(source: SystemTopicsSource) {
-    const { connections, fanout, log, tell } = source
+    const { connections, fanout, log, dispatcher } = source
     this.#source = source
     this.#stats = new StatsMeter({
       connections,
-      log,
+      log: () => log.stats(),
       measure: (latency) => (fanout.latency = latency),
-      tell: (stats) => tell(STATS_TOPIC, stats),
+      tell: (stats) => dispatcher.tell(STATS_TOPIC, stats),
     })
   }
 
@@ -50,11 +51,11 @@ export class SystemTopics {
 
   /** A stream has come, has other topics or another token, or has gone. */
   changed(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
-    const { fanout, describe, tell } = this.#source
+    const { fanout, dispatcher, describe } = this.#source
     if (change === 'closed') this.#stats.ended(subscriber)
     this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // it may be the one that listens
     if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
-    tell(CONNECTIONS_TOPIC, { change, reason, ...describe(subscriber) } satisfies ConnectionChange)
+    dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(subscriber) } satisfies ConnectionChange)
   }
 
   stop(): void {

@@ -1,6 +1,6 @@
 /** Publishes one event to a topic, and says what became of it. */
 import { useSignal } from '@preact/signals'
-import type { Receipt } from '../../hub/hub.js'
+import type { Receipt } from '../../hub/publisher.js'
 import { topicPath } from '../hub/address.js'
 import { call, messageOf } from '../hub/api.js'
 import { Notice } from './notice.js'

@@ -8,6 +8,8 @@ import type { Selection } from '../../model/selection.js'
 import type { EventOrder } from './event-order.js'
 import type { EventQueue } from './event-queue.js'
 
+/** A page looks at no more events than this, however few of them match. */
+export const LOOKED_AT = 20_000
 /** Topics that are found within so many steps are merged. */
 const FEW_STEPS = 256
 /** After so many events of the log it is seen how many of them match. */
@@ -15,7 +17,7 @@ const PROBE = 1_000
 /** Where fewer than one event of so many matches, the topics are merged if they are found. */
 const SPARSE = 8
 /** Topics that are found within so many steps are merged where few events match: a page looks at as many events. */
-const MANY_STEPS = 20_000
+const MANY_STEPS = LOOKED_AT
 
 /** The events of a topic while they are merged. */
 interface Cursor {

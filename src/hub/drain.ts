@@ -1,0 +1,35 @@
+/** Ends every stream, spread over a time, so that not all clients reconnect at once. */
+import { monotonicNow } from '../model/clock.js'
+import { quote } from '../model/quote.js'
+import { SettingsError } from '../model/settings-error.js'
+import { MAX_DRAIN } from '../model/units.js'
+import type { Connections } from './connections.js'
+
+/** How long after one group of streams the next is ended, in milliseconds. */
+const STEP = 50
+
+/**
+ * Checks a time to drain in.
+ * @param time in milliseconds, at most a day
+ * @throws SettingsError when `time` is no such number
+ */
+export function requireDrainTime(time: number): void {
+  if (!Number.isFinite(time) || time < 0 || time > MAX_DRAIN)
+    throw new SettingsError(
+      `The time to drain in is a number of milliseconds from 0 to ${MAX_DRAIN} (a day), not ${quote(time)}.`,
+    )
+}
+
+/**
+ * Ends every stream in small groups. Resolves when none is left.
+ * @param time in milliseconds
+ */
+export async function endInGroups(connections: Connections, time: number): Promise<void> {
+  const deadline = monotonicNow() + time
+  for (;;) {
+    const left = deadline - monotonicNow()
+    connections.endFirst(Math.ceil(connections.size / Math.max(1, Math.floor(left / STEP))), 'drain')
+    if (connections.size === 0) return
+    await new Promise((resolve) => setTimeout(resolve, Math.min(STEP, Math.max(0, left))))
+  }
+}

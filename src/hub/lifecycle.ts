@@ -1,0 +1,44 @@
+/** Whether a hub is open, ends its streams, or is closed. */
+import { HubError } from '../model/hub-error.js'
+
+export class Lifecycle {
+  #state: 'open' | 'draining' | 'closed' = 'open'
+  /** Whether the hub is about to close, and waits for no request that lasts. */
+  #isEnding = false
+
+  /** Whether streams are being ended because the hub is about to stop. */
+  get draining(): boolean {
+    return this.#state !== 'open'
+  }
+
+  /**
+   * Begins to drain.
+   * @returns `false` when the hub drains already, or is closed
+   */
+  drain(): boolean {
+    if (this.#state !== 'open') return false
+    this.#state = 'draining'
+    return true
+  }
+
+  /** The hub is about to close: from now on `requireTime` throws. */
+  end(): void {
+    this.drain()
+    this.#isEnding = true
+  }
+
+  close(): void {
+    this.#state = 'closed'
+  }
+
+  /** @throws HubError `hub-closed` when the hub is closed */
+  requireOpen(): void {
+    if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
+  }
+
+  /** @throws HubError `hub-closed` when the hub is about to close */
+  requireTime(): void {
+    if (this.#isEnding)
+      throw new HubError('hub-closed', 'The hub is about to stop, and has waited for as long as it may.')
+  }
+}

@@ -1,0 +1,130 @@
+/** Trims a log in memory: by the number of a topic's events, by age, by bytes, and whole topics. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { StoredEvent } from '../../model/event.js'
+import { IDS_PART, type Retention } from '../log.js'
+import type { SteadyClock } from '../steady-clock.js'
+import { MemoryTrims } from './memory-trims.js'
+import type { PublisherIds } from './publisher-ids.js'
+import type { RetainedEvents, TopicLog } from './retained-events.js'
+
+/** How often age and publisher ids are looked at, in milliseconds. */
+const TRIM_INTERVAL = 1_000
+/** How many events one step of trimming may take, so that an append never waits long. */
+const TRIM_STEP = 1_000
+/** Which part of the bytes that are kept the marks of trimmed topics may take. */
+const MARKS_PART = 1 / 4
+/**
+ * What is kept beside the events counts only beyond so many bytes: a log that keeps very little would keep no event.
+ */
+const UNCOUNTED = 512 * 1024
+
+export class MemoryTrimmer {
+  /** How far topics have been trimmed. */
+  readonly history: MemoryTrims
+  readonly #retained: RetainedEvents
+  readonly #ids: PublisherIds
+  readonly #clock: SteadyClock
+  readonly #retention: Retention
+  /** The bytes of which the things beside the events may take their parts. */
+  readonly #room: number
+  readonly #timer: NodeJS.Timeout
+
+  constructor(retained: RetainedEvents, ids: PublisherIds, clock: SteadyClock, retention: Retention) {
+    this.#retained = retained
+    this.#ids = ids
+    this.#clock = clock
+    this.#retention = retention
+    this.#room = Math.max(retention.bytes, UNCOUNTED)
+    this.history = new MemoryTrims(retained, MARKS_PART * this.#room)
+    this.#timer = setInterval(() => this.trim(), TRIM_INTERVAL).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** Whether there is room for publisher ids. Those whose events are gone cannot be trimmed. */
+  get hasRoomForIds(): boolean {
+    return this.#ids.orphanBytes <= IDS_PART * this.#room
+  }
+
+  /** Trims the oldest event of a topic that has too many. */
+  trimTopic(topic: TopicLog): void {
+    if (topic.events.length > this.#retention.events) this.#trimOne(topic)
+  }
+
+  /**
+   * Trims the oldest events until what the log takes is no more than what is kept: also what is kept beside the events.
+   */
+  trimBytes(): void {
+    const { order } = this.#retained
+    for (
+      let { oldest } = order;
+      oldest && this.#retained.bytes + this.#beside > this.#retention.bytes;
+      { oldest } = order
+    ) {
+      this.#trimOne(this.#retained.get(oldest.topic)!)
+    }
+  }
+
+  /**
+   * Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to
+   * do.
+   */
+  trim(): boolean {
+    const { order } = this.#retained
+    let steps = 0
+    for (let { oldest } = order; oldest && this.#isTooOld(oldest); { oldest } = order) {
+      if (++steps > TRIM_STEP) return this.#trimSoon()
+      this.#trimOne(this.#retained.get(oldest.topic)!)
+    }
+    while (this.#ids.forgetOne(this.#clock.time)) if (++steps > TRIM_STEP) return this.#trimSoon()
+    return false
+  }
+
+  /** As `EventLog.purge`. */
+  async purge(name: string): Promise<number> {
+    const until = this.#retained.head
+    let purged = 0
+    for (let topic = this.#retained.get(name); topic; topic = this.#retained.get(name)) {
+      for (let step = 0; step < TRIM_STEP; step++) {
+        const { oldest } = topic.events
+        if (!oldest || oldest.sequence > until) return purged
+        this.#trimOne(topic)
+        purged++
+      }
+      await nextTurn()
+    }
+    return purged
+  }
+
+  #trimSoon(): boolean {
+    setImmediate(() => this.trim())
+    return true
+  }
+
+  #trimOne(topic: TopicLog): void {
+    const event = this.#retained.shift(topic)
+    if (!event) return
+    this.history.note(topic, event.sequence)
+    if (event.id !== undefined) this.#orphan(event, event.id)
+    if (topic.events.length > 0) return
+    this.#retained.delete(topic)
+    this.history.emptied(topic.name)
+  }
+
+  /** An event is gone: its publisher's id is remembered until its window is over. */
+  #orphan({ topic, sequence, time }: StoredEvent, id: string): void {
+    const until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
+    this.#ids.orphan(topic, id, sequence, { until, now: this.#clock.time })
+  }
+
+  #isTooOld({ sequence, time }: StoredEvent): boolean {
+    return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
+  }
+
+  /** The bytes of ids without events, of marks, and of the tree of topic names, as far as they exceed `UNCOUNTED`. */
+  get #beside(): number {
+    return Math.max(0, this.#ids.orphanBytes + this.history.marks.bytes + this.#retained.treeBytes - UNCOUNTED)
+  }
+}

@@ -1,0 +1,359 @@
+import t, { type Test } from 'tap'
+import { FakeSink, settle, until } from './fake-sink.js'
+import { openHub } from './open-hub.js'
+
+const { now: readWallClock } = Date
+
+/** Sets the wall clock forward, or back, by that many milliseconds, until the test is over. */
+function setWallClock(t: Test, shift: number): void {
+  Date.now = () => readWallClock() + shift
+  t.teardown(() => (Date.now = readWallClock))
+}
+
+await t.test('streams', async (t) => {
+  await t.test('the first block is sent at once, and has the place before whatever follows', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    await hub.publish('a', { data: 1 })
+    const reader = await subscribe(['b.*', 'a'], { id: 'c-1' })
+    t.equal(reader.writes.length, 1)
+    t.match(reader.blocks, [{ id: `${hub.epoch}-1`, event: { type: 'fanfare.open' } }])
+    t.strictSame(reader.told('open'), [{ connection: 'c-1', topics: ['a', 'b.*'] }])
+    t.ok(reader.blocks[0]!.retry! >= 2_000 && reader.blocks[0]!.retry! <= 4_000)
+    await settle()
+    t.strictSame(reader.told('live'), [], 'it was live from the beginning')
+  })
+
+  await t.test('a replay is followed by the news, with live between them', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (const data of [1, 2, 3]) await hub.publish('a', { data })
+    const reader = await subscribe(['a'], { replay: 2 })
+    await until(() => reader.told('live').length === 1)
+    await hub.publish('a', { data: 4 })
+    await until(() => reader.data.length === 3)
+    t.match(
+      reader.blocks.map(({ event, id }) => [event?.type, event?.type === 'message' ? event.data : '', id]),
+      [
+        ['fanfare.open', '', `${hub.epoch}-1`],
+        ['message', '2', `${hub.epoch}-2`],
+        ['message', '3', `${hub.epoch}-3`],
+        ['fanfare.live', '', `${hub.epoch}-3`],
+        ['message', '4', `${hub.epoch}-4`],
+      ],
+    )
+  })
+
+  await t.test('what is published between two turns of the event loop leaves in one write', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['*'])
+    for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
+    await until(() => reader.data.length === 10)
+    t.equal(reader.writes.length, 2)
+    t.strictSame(
+      reader.data,
+      Array.from({ length: 10 }, (_, n) => String(n)),
+    )
+  })
+
+  await t.test('those who ask for the same in the same format are sent the same bytes', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const readers = [
+      await subscribe(['a', 'b']),
+      await subscribe(['b', 'a', 'b']),
+      await subscribe(['a', 'b'], { format: 'cloudevents' }),
+    ]
+    await hub.publish('a', { data: 1 })
+    await until(() => readers.every((reader) => reader.data.length === 1))
+    t.equal(readers[0]!.writes[1], readers[1]!.writes[1], 'one buffer')
+    t.not(readers[0]!.writes[1], readers[2]!.writes[1])
+    t.match(JSON.parse(readers[2]!.data[0]!), { specversion: '1.0', data: 1 })
+  })
+
+  await t.test('only the types that were asked for are sent, live and from the log', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const publishAll = () =>
+      hub.publishAll([
+        { topic: 'a', data: 1, type: 'x' },
+        { topic: 'a', data: 2 },
+        { topic: 'a', data: 3, type: 'y' },
+        { topic: 'a', data: 4, type: 'z' },
+      ])
+    await publishAll()
+    const reader = await subscribe(['a'], { types: ['x', 'y'], replay: 'all' })
+    await until(() => reader.told('live').length === 1)
+    await publishAll()
+    await until(() => reader.data.length === 4)
+    t.strictSame(reader.data, ['1', '3', '1', '3'])
+  })
+
+  await t.test('a gap is told with its reason, the cursor that was given, and what is left', async (t) => {
+    const { hub, subscribe } = openHub(t, {}, { events: 2 })
+    for (const data of [1, 2, 3, 4]) await hub.publish('a', { data })
+    const table: [lastEventId: string, reason: string][] = [
+      [`${hub.epoch}-1`, 'expired'],
+      [`${hub.epoch}-9`, 'future'],
+      ['zzzzzzzz-1', 'epoch'],
+      ['nonsense', 'invalid'],
+    ]
+    for (const [lastEventId, reason] of table) {
+      const reader = await subscribe(['a'], { lastEventId })
+      await until(() => reader.told('live').length === 1)
+      t.strictSame(reader.told('gap'), [{ reason, after: lastEventId, oldest: `${hub.epoch}-3` }], reason)
+      t.strictSame(reader.data, ['3', '4'], 'what is retained follows')
+      const order = reader.blocks.map(({ event }) => event?.type)
+      t.strictSame(order, ['fanfare.open', 'fanfare.gap', 'message', 'message', 'fanfare.live'])
+    }
+    const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-2` })
+    await until(() => reader.told('live').length === 1)
+    t.strictSame(reader.told('gap'), [], 'whoever has read what is gone misses nothing')
+  })
+
+  await t.test('a gap behind which nothing is left has no oldest event', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    await hub.publish('b', { data: 1 })
+    const reader = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
+    await until(() => reader.told('live').length === 1)
+    t.strictSame(reader.told('gap'), [{ reason: 'epoch', after: 'zzzzzzzz-1', oldest: null }])
+  })
+
+  await t.test('a stream is no longer counted when its peer has gone', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const readers = [await subscribe(['a']), await subscribe(['a'])]
+    readers[0]!.close()
+    t.equal(hub.connections.size, 1)
+    t.match(await hub.publish('a', { data: 1 }), { subscribers: 1 })
+    await until(() => readers[1]!.data.length === 1)
+    t.equal(readers[0]!.late, 0)
+    t.strictSame(readers[0]!.data, [])
+  })
+
+  await t.test('a sink that closes while the first block is written leaves nothing behind', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const sink = new FakeSink()
+    sink.onWrite = () => sink.close()
+    await subscribe(['a'], { sink, replay: 'all' })
+    t.equal(hub.connections.size, 0)
+    t.match(await hub.publish('a', { data: 1 }), { subscribers: 0 })
+    await settle()
+    t.equal(sink.late, 0)
+  })
+})
+
+await t.test('slow readers', async (t) => {
+  await t.test('a full sink is sent nothing more until it has drained, and then everything', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
+    slow.stall()
+    for (let n = 0; n < 50; n++) {
+      await hub.publish('a', { data: n })
+      await settle(1)
+    }
+    await until(() => quick.data.length === 50)
+    t.equal(slow.overflow, 0)
+    t.ok(slow.data.length < 10)
+    slow.drain()
+    await until(() => slow.data.length === 50)
+    t.strictSame(slow.data, quick.data)
+    await hub.publish('a', { data: 'news' })
+    await until(() => slow.data.length === 51)
+  })
+
+  await t.test('a full sink costs a batch of memory, not everything that it has not read', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const slow = await subscribe(['a'])
+    slow.stall()
+    const text = 'x'.repeat(50_000)
+    for (let n = 0; n < 200; n++) {
+      await hub.publish('a', { text })
+      await settle(1)
+    }
+    t.ok(slow.bytes.length < 300_000, `${slow.bytes.length} bytes were written`)
+    for (let n = 0; slow.data.length < 200; n++) {
+      slow.drain(1)
+      await until(() => slow.isFull || slow.data.length === 200)
+    }
+    t.equal(slow.data.length, 200)
+    t.ok(slow.writes.every(({ length }) => length < 300_000))
+    t.equal(slow.overflow, 0)
+  })
+
+  await t.test('a sink that is full from the first block on gets what it asked for when it drains', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    for (let n = 0; n < 5; n++) await hub.publish('a', { text: 'x'.repeat(100_000) })
+    const sink = new FakeSink()
+    sink.stall()
+    await subscribe(['a'], { sink, replay: 'all' })
+    await settle()
+    t.ok(sink.overflow <= 300_000, `${sink.overflow} bytes were written to a full sink`)
+    while (sink.told('live').length === 0) {
+      sink.drain(1)
+      await until(() => sink.isFull)
+    }
+    t.equal(sink.data.length, 5)
+    sink.drain()
+    await hub.publish('a', { text: 'news' })
+    await until(() => sink.data.at(-1) === 'news')
+  })
+
+  await t.test('a short stall loses no ephemeral event', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const slow = await subscribe(['a'])
+    slow.stall()
+    for (let n = 0; n < 10; n++) {
+      await hub.publish('a', { data: n, ephemeral: n % 2 === 0 })
+      await settle(1)
+    }
+    slow.drain()
+    await until(() => slow.data.length === 10)
+    t.strictSame(
+      slow.data,
+      Array.from({ length: 10 }, (_, n) => String(n)),
+    )
+  })
+
+  await t.test('a sink that makes no progress is ended as slow', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const slow = await subscribe(['a'])
+    slow.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => slow.isFull)
+    slow.listener!.stalled()
+    t.strictSame(slow.told('close'), [{ reason: 'slow' }])
+    t.equal(hub.connections.size, 0)
+  })
+})
+
+await t.test('time', async (t) => {
+  await t.test('a stream ends within a second of its token, and not before', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const expiresAt = Date.now() + 300
+    const reader = await subscribe(['a'], { expiresAt })
+    const other = await subscribe(['a'], { expiresAt: expiresAt + 60_000 })
+    await until(() => reader.isClosed)
+    const late = Date.now() - expiresAt
+    t.ok(late >= 0 && late < 1_000, `${late} ms after`)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+    t.ok(reader.blocks.at(-1)!.retry! >= 2_000)
+    await hub.publish('a', { data: 1 })
+    await until(() => other.data.length === 1)
+    t.strictSame(reader.data, [])
+    t.equal(other.isClosed, false)
+  })
+
+  await t.test('a stalled stream ends with its token, too', async (t) => {
+    const { hub, subscribe } = openHub(t)
+    const reader = await subscribe(['a'], { expiresAt: Date.now() + 100 })
+    reader.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+  })
+
+  await t.test('a stream ends when it is as old as it may be', async (t) => {
+    const { subscribe } = openHub(t, { maxAge: 200 })
+    const reader = await subscribe(['a'])
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'lifetime' }])
+  })
+
+  await t.test('durations ignore the wall clock, whichever way it is set', async (t) => {
+    for (const shift of [-3_600_000, 3_600_000]) {
+      const { hub, subscribe } = openHub(t, { heartbeat: 50, presenceGrace: 600_000, maxAge: 600_000 })
+      const hasty = openHub(t, { heartbeat: 50, presenceGrace: 300, maxAge: 1_000 })
+      const reader = await subscribe(['quiet'], { subject: 'ann' })
+      const aging = await hasty.subscribe(['quiet'], { subject: 'ann' })
+      await until(() => reader.told('heartbeat').length > 0)
+      const leaving = await subscribe(['room'], { subject: 'ann' })
+      const hastyLeaving = await hasty.subscribe(['room'], { subject: 'ann' })
+      leaving.close()
+      hastyLeaving.close()
+      setWallClock(t, shift)
+      const beats = reader.told('heartbeat').length
+      await until(() => reader.told('heartbeat').length >= beats + 2)
+      await until(() => hasty.hub.present('room').length === 0)
+      await until(() => aging.isClosed)
+      t.strictSame(aging.told('close'), [{ reason: 'lifetime' }])
+      t.equal(hub.present('room').length, 1, 'a grace is not shorter')
+      t.equal(reader.isClosed, false, 'nor is the age that a stream may have')
+      setWallClock(t, 0)
+    }
+  })
+
+  await t.test('a token expires by the wall clock', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const reader = await subscribe(['a'], { expiresAt: Date.now() + 1_800_000 })
+    setWallClock(t, -3_600_000)
+    await until(() => reader.told('heartbeat').length >= 2)
+    t.equal(hub.connections.size, 1, 'set back, the clock has the time of expiry still to come')
+    setWallClock(t, 3_600_000)
+    await until(() => reader.isClosed)
+    t.strictSame(reader.told('close'), [{ reason: 'expired' }])
+  })
+
+  await t.test('a quiet stream gets heartbeats with the head of the log, from where it can resume', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const reader = await subscribe(['quiet'])
+    const picky = await subscribe(['busy'], { types: ['rare'] })
+    for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
+    await until(() => reader.told('heartbeat').length > 0)
+    t.match(reader.blocks.at(-1), {
+      event: { type: 'fanfare.heartbeat', data: '{}' },
+      comments: [],
+      id: `${hub.epoch}-3`,
+    })
+    t.equal(reader.subscriber.sentEvents, 0, 'it does not count as an event')
+    await until(() => picky.told('heartbeat').length > 0)
+    t.match(
+      picky.blocks.at(-1),
+      { event: { type: 'fanfare.heartbeat' }, id: `${hub.epoch}-3` },
+      'also where only some types are asked for',
+    )
+    await hub.publish('quiet', { data: 'news' })
+    await until(() => reader.data.length === 1)
+    t.match(reader.blocks.at(-1), { id: `${hub.epoch}-4`, event: { data: '"news"' } })
+    await until(() => reader.blocks.at(-1)!.event?.type === 'fanfare.heartbeat')
+    const resumed = await subscribe(['quiet'], { lastEventId: reader.lastEventId! })
+    await until(() => resumed.told('live').length === 1)
+    t.strictSame(resumed.data, [])
+    t.strictSame(resumed.told('gap'), [])
+  })
+
+  await t.test('a heartbeat does not run ahead of events that are on their way', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 0 })
+    const reader = await subscribe(['a', 'b'])
+    const publish = () => {
+      void hub.publish('a', { data: 1 })
+      const end = performance.now() + 1
+      while (performance.now() < end); // so that the timers of heartbeats and of this are due together
+    }
+    // with more of them no heartbeat would have its turn
+    const timers = [setInterval(publish, 3), setInterval(publish, 7)]
+    t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
+    let beats = 0
+    reader.onWrite = () => {
+      if (reader.writes.at(-1)!.includes('fanfare.heartbeat')) beats++
+    }
+    await until(() => beats >= 4)
+    timers.forEach((timer) => clearInterval(timer))
+    let last = 0
+    let behind = 0
+    for (const { event, id } of reader.blocks) {
+      const sequence = Number(id!.slice(9))
+      if (sequence < last || (event?.type === 'message' && sequence === last)) behind++
+      last = sequence
+    }
+    t.equal(behind, 0, 'nothing that precedes an id is still to come')
+  })
+
+  await t.test('a stalled stream gets no heartbeats', async (t) => {
+    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
+    slow.stall()
+    await hub.publish('a', { data: 1 })
+    await until(() => slow.isFull)
+    const { length } = slow.writes
+    await until(() => quick.told('heartbeat').length >= 2)
+    t.equal(slow.writes.length, length)
+    slow.drain()
+    await until(() => slow.told('heartbeat').length > 0)
+  })
+})
