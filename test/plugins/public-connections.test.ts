@@ -2,6 +2,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type ConnectionsOptions } from '../../src/index.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { openLive, type EventStream } from '../helper/stream.js'
 import { SECRET, token } from '../helper/token.js'
 import { listen } from '../routes/open-app.js'
@@ -16,7 +17,7 @@ interface Opened {
 async function openApplication(t: Test): Promise<Opened> {
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET })
+  await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS })
   const url = await listen(app)
   return {
     app,
