@@ -10,11 +10,12 @@ import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions
 import t, { type Test } from 'tap'
 import fanfare, { type FanfareOptions } from '../src/index.js'
 import { within } from './helper/deadline.js'
+import { NATIVE_SOCKETS } from './helper/native-sockets.js'
 import { openLive } from './helper/stream.js'
 import { anyTopic, SECRET } from './helper/token.js'
 import { isProblem, listen } from './routes/open-app.js'
 
-const HUB: FanfareOptions = { log: 'memory', jwtSecret: SECRET }
+const HUB: FanfareOptions = { log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS }
 const authorization = `Bearer ${anyTopic()}`
 
 /** Checks what a hub below `at` answers: receipts, pages, refusals of every kind, HEAD and a stream on a socket. */

@@ -4,11 +4,17 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import fanfare, { buildApp, HubError, loadSettings, SettingsError, type FanfareOptions } from '../src/index.js'
+import { NATIVE_SOCKETS } from './helper/native-sockets.js'
 import { openLive, openStream } from './helper/stream.js'
 import { anyTopic, SECRET, token } from './helper/token.js'
 import { isProblem, listen } from './routes/open-app.js'
 
-const OPTIONS: FanfareOptions = { prefix: '/realtime', log: 'memory', jwtSecret: SECRET }
+const OPTIONS: FanfareOptions = {
+  prefix: '/realtime',
+  log: 'memory',
+  jwtSecret: SECRET,
+  nativeSockets: NATIVE_SOCKETS,
+}
 const authorization = `Bearer ${anyTopic()}`
 
 declare module 'fastify' {

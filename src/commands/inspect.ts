@@ -1,13 +1,13 @@
 /** `fanfare inspect`: what a log holds, read beside whoever writes it. */
 import { parseArgs } from 'node:util'
 import { printCursor } from '../model/cursor.js'
+import { printEvent } from '../model/history-event.js'
 import { Selection } from '../model/selection.js'
 import { finish } from '../event-loop/time-slice.js'
 import { isTopic } from '../model/topic.js'
 import { Reader } from '../log/lmdb/reader.js'
 import { State, type Topic } from '../log/lmdb/state.js'
 import { asStoreError, checkFolder, openStore, type Tables } from '../log/lmdb/store.js'
-import { printEvent } from '../routes/history.js'
 import { printSize } from '../model/units.js'
 import { UsageError, type Process } from './command.js'
 

@@ -7,6 +7,7 @@ import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
 import { parseCursor } from '../model/cursor.js'
 import { requireType, type StoredEvent } from '../model/event.js'
+import { toHistoryEvent, type HistoryEvent } from '../model/history-event.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
@@ -16,17 +17,8 @@ import { isReserved, requirePattern } from '../model/topic.js'
 const PAGE_EVENTS = 100
 const PAGE_BYTES = 256 * 1024
 
-/** An event of the log, as in a page of history. */
-export interface HubEvent {
-  /** Its cursor: `from` with this id goes on behind the event. */
-  id: string
-  topic: string
-  type?: string
-  /** When it was published (RFC 3339). */
-  time: string
-  /** Any JSON value; there is either `data` or `text`. */
-  data?: unknown
-  text?: string
+/** An event of the log, as in a page of history: `from` with its `id` goes on behind it. */
+export interface HubEvent extends HistoryEvent {
   gap?: undefined
 }
 
@@ -206,7 +198,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
       if (this.#hasEnded) return
-      yield this.#print(event)
+      yield toHistoryEvent(event, this.#source.cursor(event.sequence))
     }
     this.#position = page.position
   }
@@ -234,16 +226,6 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     return {
       id: cursor(oldest ? oldest.sequence - 1 : position),
       gap: { ...missing, oldest: oldest ? cursor(oldest.sequence) : null },
-    }
-  }
-
-  #print({ sequence, topic, type, time, kind, payload }: StoredEvent): HubEvent {
-    return {
-      id: this.#source.cursor(sequence),
-      topic,
-      ...(type === undefined ? {} : { type }),
-      time: new Date(time).toISOString(),
-      ...(kind === 'text' ? { text: payload } : { data: JSON.parse(payload) as unknown }),
     }
   }
 

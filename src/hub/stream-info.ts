@@ -5,16 +5,21 @@ import type { Subscriber } from './subscriber.js'
 /** The topic on which it is told that streams open, change and end. */
 export const CONNECTIONS_TOPIC = 'fanfare.connections'
 
-/** Times are as in RFC 3339. */
+/** What is told of one stream. Times are as in RFC 3339. */
 export interface StreamInfo {
+  /** Its connection's id. */
   id: string
+  /** The `sub` of its token; `null`: it has none. */
   subject: string | null
+  /** Its topics and patterns. */
   topics: string[]
+  /** When it was opened. */
   since: string
   /** From where it would go on. */
   cursor: string
-  /** When its token ends. */
+  /** When its token ends; `null`: never. */
   expiresAt: string | null
+  /** How many events it has been sent, and how many bytes in all. */
   sent: { events: number; bytes: number }
   /** How many events of the log it may still lack. */
   lag: number

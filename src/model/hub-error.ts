@@ -1,5 +1,6 @@
 /** What the hub refuses, by a stable code. The words for HTTP stand in `src/errors.ts`. */
 export type HubErrorCode =
+  | 'invalid-request'
   | 'invalid-topic'
   | 'reserved-topic'
   | 'invalid-pattern'

@@ -10,6 +10,7 @@ import type { LogStats } from '../log/log.js'
 import type { EventInput } from '../model/event.js'
 import { requireTopic } from '../model/topic.js'
 import type { Settings } from '../settings.js'
+import { createPublicConnections, type FanfareConnections } from './public-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -70,8 +71,8 @@ export interface FanfareHub {
    * @throws HubError `invalid-claims` for what the hub would not accept, and for grants that would be void
    */
   issueToken(principal: PrincipalInput, options: IssueOptions): string
-  /** The streams that are open. */
-  readonly connections: { readonly size: number }
+  /** The streams that are open: counted, listed, described and ended. */
+  readonly connections: FanfareConnections
   /** Returns how much the log holds. */
   stats(): LogStats
   /**
@@ -110,11 +111,7 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
     topic: (topic) => hub.topic(topic),
     purge: (topic) => hub.purge(topic),
     issueToken,
-    connections: {
-      get size() {
-        return hub.connections.size
-      },
-    },
+    connections: createPublicConnections(hub),
     stats: () => hub.stats(),
     drain: (time) => hub.drain(time),
     halt: () => hub.halt(),

@@ -2,15 +2,14 @@
 import { Problem } from '../errors.js'
 import { parseCursor } from '../model/cursor.js'
 import type { StoredEvent } from '../model/event.js'
+import { printEvent } from '../model/history-event.js'
 import type { Hub } from '../hub/hub.js'
 import { quote } from '../model/quote.js'
 import type { Page } from '../log/log.js'
 import type { Selection } from '../model/selection.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { readCount } from './counts.js'
-import type { EventsQuery, History, HistoryEvent } from '../schemas/stream.js'
-
-type HistoryHead = Omit<HistoryEvent, 'data' | 'text' | 'type'> & { type: string | undefined }
+import type { EventsQuery, History } from '../schemas/stream.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
@@ -83,10 +82,4 @@ function startAfter(hub: Hub, after: string | undefined): { sequence: number; re
   if (cursor.epoch !== hub.epoch) return { sequence: 0, reason: 'epoch' }
   if (cursor.sequence > hub.head) return { sequence: 0, reason: 'future' }
   return { sequence: cursor.sequence, reason: undefined }
-}
-
-/** An event as history shows it: JSON of the shape `HistoryEvent`. Data are JSON already, and are not parsed. */
-export function printEvent({ topic, type, time, kind, payload }: StoredEvent, id: string): string {
-  const head = JSON.stringify({ id, topic, type, time: new Date(time).toISOString() } satisfies HistoryHead)
-  return `${head.slice(0, -1)},${kind === 'text' ? `"text":${JSON.stringify(payload)}` : `"data":${payload}`}}`
 }

@@ -6,6 +6,7 @@ import { Chunk } from './chunk.js'
 import type { BatchWriter } from './batch-writer.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
 import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
+import { printHead } from '../model/history-event.js'
 
 /**
  * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:`
@@ -163,7 +164,7 @@ function headOf(
     case 'raw':
       return `${block}data: `
     case 'json':
-      return `${block}data: ${historyMembers(event, time, sequence === undefined ? null : id)},"${event.kind === 'json' ? 'data' : 'text'}":`
+      return `${block}data: ${printHead(event, time, sequence === undefined ? null : id)}`
     case 'cloudevents':
       return `${block}data: ${cloudAttributes(event, time, id)},"data":`
   }
@@ -184,11 +185,6 @@ function tailOf({ format }: Wire): string {
 /** CR, LF and CRLF each end a line of an event stream, so each starts a new `data:` line. */
 function splitLines(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
-}
-
-/** An event as in a page of history, as one line, without its payload and its end. An ephemeral event has no cursor. */
-function historyMembers({ topic, type }: Omit<NewEvent, 'payload'>, time: number, cursor: string | null): string {
-  return JSON.stringify({ id: cursor, topic, type, time: new Date(time).toISOString() }).slice(0, -1)
 }
 
 /**

@@ -16,7 +16,8 @@ import Fastify from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 import fanfare, {
   type Authenticate, type AuthenticatedPrincipal, buildApp, HubError, loadSettings, SettingsError, type EventGap, type EventInput, type EventsOptions, type FanfareHub, type FanfareOptions, type HubEvent,
-  type IssueOptions, type LogStats, type PresentSubject, type PrincipalInput, type Receipt, type Settings, type TopicInfo,
+  type ConnectionsOptions, type ConnectionsPage, type FanfareConnections,
+  type IssueOptions, type LogStats, type PresentSubject, type PrincipalInput, type Receipt, type Settings, type StreamInfo, type TopicInfo,
 } from 'fanfare'
 
 const app = Fastify({ routerOptions: { maxParamLength: 600 } })
@@ -51,6 +52,12 @@ const topic: TopicInfo = await hub.topic('a')
 const stats: LogStats = hub.stats()
 const count: number = (await hub.purge(signed)) + hub.connections.size + present.length + topic.events + stats.events
 
+const streams: FanfareConnections = hub.connections
+const asked: ConnectionsOptions = { subject: 'u1', limit: 10 }
+const page: ConnectionsPage = await streams.list(asked)
+const stream: StreamInfo | undefined = page.more ? page.connections[0] : streams.get('c1')
+const ended: boolean = stream !== undefined && streams.end(stream.id)
+
 const { hub: settings } = loadSettings(process.env)
 const retained: number = settings.retainEvents
 const all: Settings = settings
@@ -64,7 +71,7 @@ declare const loggerInstance: FastifyBaseLogger & { theirs: string }
 await Fastify({ loggerInstance }).register(fanfare, { jwtSecret: 'x' })
 const own = await buildApp({ jwtSecret: 'x', trustProxy: true })
 await own.hub.publish('a', { data: 1 })
-if (new HubError('invalid-topic', 'x').code === 'invalid-topic') throw new SettingsError(String(id) + retained + count)
+if (new HubError('invalid-topic', 'x').code === 'invalid-topic') throw new SettingsError(String(id) + retained + count + String(ended))
 
 // @ts-expect-error: there is no such option
 await app.register(fanfare, { retainEvent: 1 })
@@ -86,6 +93,8 @@ await app.hub.publish(42, { data: 1 })
 app.hub.issueToken({ subject: 'u1' })
 // @ts-expect-error: internals are not of the hub that applications have
 app.hub.locate
+// @ts-expect-error: there is no such option
+await app.hub.connections.list({ subjects: 'u1' })
 // @ts-expect-error: a gap has to be looked for before there are data
 for await (const item of app.hub.events('a')) item.data
 // @ts-expect-error: there is no such member

@@ -9,6 +9,7 @@ import type { Test } from 'tap'
 import fanfare from '../../src/index.js'
 import { selfSigned } from '../plugins/certificate.js'
 import { poll } from './deadline.js'
+import { NATIVE_SOCKETS } from './native-sockets.js'
 import type { Random } from './random.js'
 import { anyTopic, SECRET } from './token.js'
 
@@ -48,6 +49,7 @@ async function listen(t: Test, app: FastifyInstance): Promise<Server> {
     slowTimeout: SLOW_TIMEOUT,
     presenceGrace: 0,
     maxConnections: 1e6,
+    nativeSockets: NATIVE_SOCKETS,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { app, port: (app.server.address() as AddressInfo).port, listeners: listenersOf(app) }

@@ -2,6 +2,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type Authenticate, type AuthenticatedPrincipal, type FanfareOptions } from '../../src/index.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { openLive, openStream } from '../helper/stream.js'
 import { SECRET, token } from '../helper/token.js'
 import { isProblem, listen } from '../routes/open-app.js'
@@ -34,6 +35,7 @@ async function openApp(
     prefix: '/rt',
     log: 'memory',
     jwtSecret: SECRET,
+    nativeSockets: NATIVE_SOCKETS,
     authenticate: authenticate as Authenticate,
     ...options,
   })

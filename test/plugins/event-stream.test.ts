@@ -11,6 +11,7 @@ import fanfare from '../../src/index.js'
 import type { Settings } from '../../src/settings.js'
 import { decodeChunks } from '../helper/chunks.js'
 import { poll, within } from '../helper/deadline.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { parseStream } from '../hub/reference-parser.js'
 import { until } from '../routes/open-app.js'
@@ -50,7 +51,7 @@ type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInst
 const PUBLIC = ", by Node's public API"
 /** Everything here is so both past Node's public API and by it. */
 const WAYS = ['auto', 'off'] as const
-const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET }
+const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS }
 
 function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Reader {
   const reader: Reader = {

@@ -2,7 +2,6 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Selection } from '../../src/model/selection.js'
-import { printEvent } from '../../src/routes/history.js'
 import { token } from '../helper/token.js'
 import { isProblem, openApp, until } from './open-app.js'
 
@@ -291,14 +290,4 @@ await t.test('a body of any depth is refused with 400, wherever it goes', async 
     (await hub.send({ method: 'GET', url: '/topics/a/events', headers: { accept: 'application/json' } })).statusCode,
     200,
   )
-})
-
-await t.test('history shows data that an older hub took, however deep', (t) => {
-  const payload = '['.repeat(5_000) + ']'.repeat(5_000)
-  const event = printEvent(
-    { sequence: 1, topic: 'a', type: undefined, id: undefined, kind: 'json', payload, time: 0 },
-    'abcdefgh-1',
-  )
-  t.ok(event.endsWith(`"data":${payload}}`))
-  t.end()
 })

@@ -13,6 +13,7 @@ import { VanishedPeers, type Reachable } from '../../src/server/vanished-peers.j
 import { curlBehind, skipCurl } from '../helper/curl.js'
 import { poll } from '../helper/deadline.js'
 import { makeNamespace, skipNamespace } from '../helper/namespace.js'
+import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { selfSigned } from '../plugins/certificate.js'
 
@@ -160,7 +161,12 @@ await t.test('a machine that vanishes takes its streams with it', { skip: skipNa
 
   async function openStream(name: string, app: FastifyInstance): Promise<void> {
     t.teardown(() => app.close())
-    await app.register(fanfare, { log: 'memory', jwtSecret: SECRET, heartbeat: 1_000 })
+    await app.register(fanfare, {
+      log: 'memory',
+      jwtSecret: SECRET,
+      heartbeat: 1_000,
+      nativeSockets: NATIVE_SOCKETS,
+    })
     await app.listen({ host: machine.host, port: 0 })
     const { port } = app.server.address() as AddressInfo
     const scheme = name.endsWith('without TLS') || name === 'HTTP/1.1' ? 'http' : 'https'

@@ -1,0 +1,62 @@
+import fc from 'fast-check'
+import { Value } from 'typebox/value'
+import t from 'tap'
+import type { StoredEvent } from '../../src/model/event.js'
+import { printEvent, printHead, toHistoryEvent } from '../../src/model/history-event.js'
+import { HistoryEvent } from '../../src/schemas/stream.js'
+
+const anyEvent: fc.Arbitrary<StoredEvent> = fc
+  .record({
+    sequence: fc.integer({ min: 1 }),
+    topic: fc.constantFrom('a', 'orders.42'),
+    type: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
+    id: fc.option(fc.string(), { nil: undefined }),
+    time: fc.integer({ min: 0, max: 4e12 }),
+  })
+  .chain((event) =>
+    fc.oneof(
+      fc.json().map((payload) => ({ ...event, kind: 'json' as const, payload: JSON.stringify(JSON.parse(payload)) })),
+      fc.string({ unit: 'grapheme' }).map((payload) => ({ ...event, kind: 'text' as const, payload })),
+    ),
+  )
+
+await t.test('an event has one shape, as JSON and as an object', (t) => {
+  fc.assert(
+    fc.property(anyEvent, (event) => {
+      const printed = printEvent(event, 'abcdefgh-1')
+      t.equal(printed, JSON.stringify(toHistoryEvent(event, 'abcdefgh-1')), 'the same members in the same order')
+      t.ok(Value.Check(HistoryEvent, JSON.parse(printed)), 'it is what the API describes')
+    }),
+  )
+  t.end()
+})
+
+await t.test('members that an event has not are left out', (t) => {
+  const time = Date.UTC(2026, 10, 21, 14, 20, 52, 17)
+  const event = { sequence: 1, topic: 'a', type: undefined, id: 'mine', kind: 'json', payload: 'null', time } as const
+  t.strictSame(toHistoryEvent(event, 'abcdefgh-1'), {
+    id: 'abcdefgh-1',
+    topic: 'a',
+    time: '2026-11-21T14:20:52.017Z',
+    data: null,
+  })
+  t.strictSame(toHistoryEvent({ ...event, type: 'created', kind: 'text', payload: '' }, 'abcdefgh-1'), {
+    id: 'abcdefgh-1',
+    topic: 'a',
+    type: 'created',
+    time: '2026-11-21T14:20:52.017Z',
+    text: '',
+  })
+  t.equal(printHead(event, time, null), '{"id":null,"topic":"a","time":"2026-11-21T14:20:52.017Z","data":')
+  t.end()
+})
+
+await t.test('history shows data that an older hub took, however deep', (t) => {
+  const payload = '['.repeat(5_000) + ']'.repeat(5_000)
+  const event = printEvent(
+    { sequence: 1, topic: 'a', type: undefined, id: undefined, kind: 'json', payload, time: 0 },
+    'abcdefgh-1',
+  )
+  t.ok(event.endsWith(`"data":${payload}}`))
+  t.end()
+})
