@@ -35,6 +35,7 @@ declare module 'fastify' {
      * Who makes this request; routes that use the hook `app.authenticate` have it. Each read checks again that the
      * token has neither expired nor been revoked, and throws a Problem if it has: so read it again after every `await`,
      * right before what it authorises. Before each handler it is read once, since a body may have taken its time.
+     * Handlers call `requirePrincipal`, which reads it.
      */
     readonly fanfarePrincipal: Bearer | null
     [kPrincipal]: Bearer | null
@@ -213,3 +214,20 @@ export default fp<Options>(
   },
   { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors', 'fanfare-checks'] },
 )
+
+/**
+ * Returns who makes a request. Each call checks again that the token is in force: call it again after every `await`,
+ * right before what it authorises.
+ * @throws Problem `expired-token`, `revoked-token`
+ * @throws Error when the route does not use the hook `app.authenticate`, which is a mistake in the code
+ */
+export function requirePrincipal(
+  request: Pick<FastifyRequest, 'fanfarePrincipal' | 'method' | 'routeOptions'>,
+): Bearer {
+  const principal = request.fanfarePrincipal
+  if (!principal)
+    throw new Error(
+      `The route ${request.method} ${request.routeOptions.url ?? ''} needs the hook app.authenticate: its handler reads the principal.`,
+    )
+  return principal
+}

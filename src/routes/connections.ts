@@ -19,6 +19,7 @@ import {
   SubjectQuery,
   TopicsChange,
 } from '../schemas/connection.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
@@ -45,7 +46,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     '/connections',
     { onRequest, schema: { querystring: ConnectionsQuery, response: { 200: ConnectionsPage } } },
     async (request) => {
-      authorizeAdmin(request.fanfarePrincipal!, 'see who is connected')
+      authorizeAdmin(requirePrincipal(request), 'see who is connected')
       const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = request.query
       const count = readCount('limit', limit, 1, MAX_LIMIT)
       if (topic !== undefined) requirePattern(topic)
@@ -108,7 +109,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     '/connections/:id/token',
     { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } },
     async (request) => {
-      const principal = request.fanfarePrincipal!
+      const principal = requirePrincipal(request)
       const subscriber = own(request, request.params.id)
       const {
         info,
@@ -139,7 +140,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
     '/connections',
     { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } },
     async (request) => {
-      authorizeAdmin(request.fanfarePrincipal!, "end other subjects' streams")
+      authorizeAdmin(requirePrincipal(request), "end other subjects' streams")
       const { subject } = request.query
       return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
     },
@@ -147,7 +148,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
   /** The stream of an id, if it is the bearer's own, or the bearer an admin. */
   function own(request: FastifyRequest, id: string): Subscriber {
-    const { admin, subject } = request.fanfarePrincipal!
+    const { admin, subject } = requirePrincipal(request)
     const subscriber = hub.connections.get(id)
     if (!subscriber)
       throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
@@ -162,7 +163,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
   /** What is added has to be granted to the stream itself, by the token that it has now, and to whoever asks. */
   function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
-    const asking = request.fanfarePrincipal!
+    const asking = requirePrincipal(request)
     if (!asking.admin) authorize(asking, 'subscribe', added)
     for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
       const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))

@@ -5,6 +5,7 @@ import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
 import type { Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
 import { tokenRequired } from './token-required.js'
@@ -16,14 +17,14 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const onRequest = [app.authenticate, tokenRequired('see or move a named cursor')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
-    cursors: hub.cursors.list(requireSubject(request.fanfarePrincipal!)).map(show),
+    cursors: hub.cursors.list(requireSubject(requirePrincipal(request))).map(show),
   }))
 
   app.get(
     '/cursors/:name',
     { onRequest, schema: { params: CursorParams, response: { 200: NamedCursorShape } } },
     async (request) => {
-      const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+      const cursor = readOwn(requirePrincipal(request), request.params.name)
       return show(hub.cursors.get(cursor) ?? notFound(cursor))
     },
   )
@@ -36,13 +37,13 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
       schema: { params: CursorParams, body: Acknowledgement, response: { 200: NamedCursorShape } },
     },
     async (request) => {
-      const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+      const cursor = readOwn(requirePrincipal(request), request.params.name)
       return show(await hub.cursors.acknowledge(cursor, readAcknowledged(request.body.id)))
     },
   )
 
   app.delete('/cursors/:name', { onRequest, schema: { params: CursorParams } }, async (request, reply) => {
-    const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+    const cursor = readOwn(requirePrincipal(request), request.params.name)
     if (!(await hub.cursors.delete(cursor))) notFound(cursor)
     return reply.code(204).send()
   })

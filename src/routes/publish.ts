@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { authorize, authorizeSome } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { requireTopic } from '../model/topic.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { PlainText } from '../plugins/bodies.js'
 import { TopicParams } from '../schemas/common.js'
 import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceipt } from '../schemas/event.js'
@@ -65,7 +66,7 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'upload
     },
     async (request, reply) => {
       const body: unknown = request.body
-      const publisher = () => request.fanfarePrincipal!
+      const publisher = () => requirePrincipal(request)
       if (body instanceof Readable) return publishLines(app.fanfareHub, publisher, body, { maxEventSize, uploadIdle })
       if (!Buffer.isBuffer(body))
         throw new Problem(
@@ -87,13 +88,13 @@ export default publish
 function refuseOtherTopics(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   const { topic } = request.params as Static<typeof TopicParams>
   requireTopic(topic)
-  authorize(request.fanfarePrincipal!, 'publish', [topic])
+  authorize(requirePrincipal(request), 'publish', [topic])
   done()
 }
 
 /** An `onRequest` hook: a token that grants no topic at all is refused before the body is read. */
 function refuseWithoutGrant(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  authorizeSome(request.fanfarePrincipal!, 'publish')
+  authorizeSome(requirePrincipal(request), 'publish')
   done()
 }
 

@@ -15,6 +15,7 @@ import type { Format } from '../wire/sse.js'
 import type { StartRequest } from '../hub/start.js'
 import type { SlowPolicy } from '../hub/subscriber.js'
 import { isReserved, matches, requirePattern } from '../model/topic.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { preferredType } from '../server/negotiation.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
@@ -74,7 +75,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
 
   /** Reads the name of the cursor that the stream goes on from, and perhaps makes or moves. */
   function readCursor(request: FastifyRequest, name: string): CursorName {
-    const cursor = readCursorName(request.fanfarePrincipal!, name)
+    const cursor = readCursorName(requirePrincipal(request), name)
     const { source } = request.fanfareToken!
     if (source === 'cookie' || (source === 'application' && isFromPage(request))) requireAllowedReader(request, listed)
     return cursor
@@ -86,7 +87,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
     const cursor = query.cursor === undefined ? undefined : readCursor(request, query.cursor)
     const slow = readPolicy(query.slow)
     const observes = readFlag('observe', query.observe)
-    if (observes) authorizeAdmin(request.fanfarePrincipal!, 'observe a topic without being present')
+    if (observes) authorizeAdmin(requirePrincipal(request), 'observe a topic without being present')
     const wanted = readStart(request, query, clockTolerance)
     const start = await hub.locate(selection, wanted, cursor)
     let principal = admit()
@@ -122,7 +123,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
      * Checks again, after something was waited for, that the token is in force and that there may be another stream.
      */
     function admit(): Principal {
-      const principal = request.fanfarePrincipal!
+      const principal = requirePrincipal(request)
       refuseWhileBusy(hub, limits, { address: request.ip, principal })
       return principal
     }
@@ -148,10 +149,10 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
   if (types.length > MAX_TYPES)
     throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
-  authorize(request.fanfarePrincipal!, 'subscribe', patterns)
+  authorize(requirePrincipal(request), 'subscribe', patterns)
   requireOwnTopics(patterns)
   const presence = readFlag('presence', query.presence)
-  if (presence) authorize(request.fanfarePrincipal!, 'presence', patterns)
+  if (presence) authorize(requirePrincipal(request), 'presence', patterns)
   return new Selection(patterns, types, presence)
 }
 
