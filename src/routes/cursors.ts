@@ -1,6 +1,7 @@
 /** Named cursors: how far a subject has read, acknowledged by itself. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
+import type { Hub } from '../hub/hub.js'
 import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
 import type { Principal } from '../model/principal.js'
@@ -38,7 +39,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const cursor = readOwn(requirePrincipal(request), request.params.name)
-      return show(await hub.cursors.acknowledge(cursor, readAcknowledged(request.body.id)))
+      return show(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },
   )
 
@@ -47,24 +48,6 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     if (!(await hub.cursors.delete(cursor))) notFound(cursor)
     return reply.code(204).send()
   })
-
-  /** @throws Problem `invalid-cursor` where it is no position of this log */
-  function readAcknowledged(id: string): number {
-    const cursor = parseCursor(id)
-    if (!cursor)
-      throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
-    if (cursor.epoch !== hub.epoch)
-      throw new Problem(
-        'invalid-cursor',
-        `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`,
-      )
-    if (cursor.sequence > hub.head)
-      throw new Problem(
-        'invalid-cursor',
-        `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`,
-      )
-    return cursor.sequence
-  }
 }
 
 export default cursors
@@ -90,6 +73,27 @@ function requireSubject({ subject }: Principal): string {
   if (subject === undefined)
     throw new Problem('not-granted', 'The token has no "sub": a named cursor belongs to the subject of its token.')
   return subject
+}
+
+/**
+ * Returns the sequence of an id that is acknowledged.
+ * @throws Problem `invalid-cursor` where it is no position of this log
+ */
+function readAcknowledged(hub: Hub, id: string): number {
+  const cursor = parseCursor(id)
+  if (!cursor)
+    throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
+  if (cursor.epoch !== hub.epoch)
+    throw new Problem(
+      'invalid-cursor',
+      `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`,
+    )
+  if (cursor.sequence > hub.head)
+    throw new Problem(
+      'invalid-cursor',
+      `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`,
+    )
+  return cursor.sequence
 }
 
 function notFound({ name }: CursorName): never {
