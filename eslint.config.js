@@ -16,6 +16,7 @@ const ROOMS = {
   server: ['model', 'event-loop', 'wire', '.'],
   schemas: ['model', '.'],
   auth: ['model', 'log', 'schemas', '.'],
+  settings: ['model', 'log', 'server', 'auth'],
   plugins: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', '.'],
   routes: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
 }
