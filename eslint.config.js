@@ -16,6 +16,7 @@ const ROOMS = {
   server: ['model', 'event-loop', 'wire', '.'],
   schemas: ['model', '.'],
   auth: ['model', 'log', 'schemas', '.'],
+  settings: ['model', 'log', 'server', 'auth'],
   plugins: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', '.'],
   routes: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
 }
@@ -90,6 +91,10 @@ export default defineConfig(
         },
       ],
     },
+  },
+  {
+    files: ['src/routes/**/*.ts'],
+    rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
   },
   {
     files: ['src/{hub,model,event-loop,wire}/**/*.ts'],

@@ -48,99 +48,112 @@ type Parse = (bytes: Buffer) => unknown
 export default fp<{ bodyTimeout: number }>(
   async (app, { bodyTimeout }) => {
     app.removeAllContentTypeParsers()
-
-    // Clients that name a type with every request do so also where there is no body to have it.
-    app.checkEach((request) => {
-      const { headers } = request
-      if (isExpectationUnmet(request.raw))
-        throw new Problem(
-          'expectation-failed',
-          `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`,
-        )
-      if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions))
-        delete headers['content-type']
-    })
-
-    const json = (request: FastifyRequest, body: IncomingMessage, done: Done) => {
-      const { routeOptions } = request
-      if (!takesBody(routeOptions)) return done(null) // nobody reads it
-      const {
-        bodyLimit,
-        config: { publishes },
-      } = routeOptions
-      read(
-        request,
-        body,
-        bodyLimit,
-        done,
-        publishes === 'events'
-          ? (bytes) => bytes
-          : (bytes) => parseJson(bytes, 'The body', publishes === undefined ? bodyTooDeep : tooDeep),
-      )
-    }
+    app.checkEach(checkHead)
+    const json = (request: FastifyRequest, body: IncomingMessage, done: Done) =>
+      readJson(request, body, bodyTimeout, done)
     app.addContentTypeParser('application/json', json)
     app.addContentTypeParser(/^[^/;\s]+\/[^/;\s]+\+json(?:\s*;|$)/i, json) // RFC 6839, 3.1
-
-    app.addContentTypeParser('text/plain', (request, body, done) => {
-      const {
-        bodyLimit,
-        config: { publishes },
-      } = request.routeOptions
-      if (publishes === undefined) return done(notJson())
-      if (publishes === 'events')
-        return done(
-          new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'),
-        )
-      read(request, body, bodyLimit, done, (bytes) => new PlainText(bytes.toString()))
-    })
-
-    app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], (request, body, done) => {
-      const {
-        config: { publishes },
-      } = request.routeOptions
-      if (publishes === undefined) return done(notJson())
-      if (publishes === 'event')
-        return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
-      try {
-        requireUtf8(request)
-      } catch (err) {
-        return done(err as Problem)
-      }
-      inviteBody(body)
-      done(null, body)
-    })
-
-    app.addContentTypeParser('*', (request, _body, done) => {
-      const {
-        config: { publishes },
-      } = request.routeOptions
-      done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
-    })
-
-    function read(request: FastifyRequest, body: IncomingMessage, limit: number, done: Done, parse: Parse): void {
-      try {
-        requireUtf8(request)
-        if (Number(request.headers['content-length']) > limit) throw tooLarge(limit)
-      } catch (err) {
-        return done(err as Problem)
-      }
-      inviteBody(body)
-      readBody(body, limit, bodyTimeout, (err, bytes) => {
-        if (err) return done(err)
-        let value: unknown
-        try {
-          if (!isUtf8(bytes)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
-          value = parse(withoutMark(bytes))
-        } catch (err) {
-          return done(err as Problem)
-        }
-        if (bytes.length > LARGE_BODY) setImmediate(done, null, value)
-        else done(null, value)
-      })
-    }
+    app.addContentTypeParser('text/plain', (request, body, done) => readText(request, body, bodyTimeout, done))
+    app.addContentTypeParser(['application/x-ndjson', 'application/ndjson'], takeLines)
+    app.addContentTypeParser('*', refuseType)
   },
   { name: 'fanfare-bodies', fastify: '5.x', dependencies: ['fanfare-slow-requests', 'fanfare-checks'] },
 )
+
+/** @throws Problem `expectation-failed` */
+function checkHead(request: FastifyRequest): void {
+  const { headers } = request
+  if (isExpectationUnmet(request.raw))
+    throw new Problem(
+      'expectation-failed',
+      `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`,
+    )
+  // Clients that name a type with every request do so also where there is no body to have it.
+  if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions))
+    delete headers['content-type']
+}
+
+function readJson(request: FastifyRequest, body: IncomingMessage, bodyTimeout: number, done: Done): void {
+  const { routeOptions } = request
+  if (!takesBody(routeOptions)) return done(null) // nobody reads it
+  const {
+    bodyLimit,
+    config: { publishes },
+  } = routeOptions
+  const parse: Parse =
+    publishes === 'events'
+      ? (bytes) => bytes
+      : (bytes) => parseJson(bytes, 'The body', publishes === undefined ? bodyTooDeep : tooDeep)
+  read(request, body, { limit: bodyLimit, bodyTimeout, parse }, done)
+}
+
+function readText(request: FastifyRequest, body: IncomingMessage, bodyTimeout: number, done: Done): void {
+  const {
+    bodyLimit,
+    config: { publishes },
+  } = request.routeOptions
+  if (publishes === undefined) return done(notJson())
+  if (publishes === 'events')
+    return done(new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'))
+  const parse: Parse = (bytes) => new PlainText(bytes.toString())
+  read(request, body, { limit: bodyLimit, bodyTimeout, parse }, done)
+}
+
+/** Gives the route the body itself, whose lines it reads as they come. */
+function takeLines(request: FastifyRequest, body: IncomingMessage, done: Done): void {
+  const { publishes } = request.routeOptions.config
+  if (publishes === undefined) return done(notJson())
+  if (publishes === 'event')
+    return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
+  try {
+    requireUtf8(request)
+  } catch (err) {
+    return done(err as Problem)
+  }
+  inviteBody(body)
+  done(null, body)
+}
+
+function refuseType(request: FastifyRequest, _body: IncomingMessage, done: Done): void {
+  const { publishes } = request.routeOptions.config
+  done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
+}
+
+/** How a body is read. */
+interface Reading {
+  /** The most bytes that it may have. */
+  limit: number
+  /** In milliseconds. */
+  bodyTimeout: number
+  parse: Parse
+}
+
+function read(
+  request: FastifyRequest,
+  body: IncomingMessage,
+  { limit, bodyTimeout, parse }: Reading,
+  done: Done,
+): void {
+  try {
+    requireUtf8(request)
+    if (Number(request.headers['content-length']) > limit) throw tooLarge(limit)
+  } catch (err) {
+    return done(err as Problem)
+  }
+  inviteBody(body)
+  readBody(body, limit, bodyTimeout, (err, bytes) => {
+    if (err) return done(err)
+    let value: unknown
+    try {
+      if (!isUtf8(bytes)) throw new Problem('invalid-encoding', 'The body has bytes that are not UTF-8.')
+      value = parse(withoutMark(bytes))
+    } catch (err) {
+      return done(err as Problem)
+    }
+    if (bytes.length > LARGE_BODY) setImmediate(done, null, value)
+    else done(null, value)
+  })
+}
 
 /**
  * Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs

@@ -1,6 +1,6 @@
 /** Which origins' pages may use the hub. */
 import cors from '@fastify/cors'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { isAllowedOrigin } from '../auth/origin.js'
@@ -8,6 +8,7 @@ import { OriginList } from '../auth/origin-list.js'
 import { withoutTokens } from '../server/logger.js'
 import { SettingsError } from '../model/settings-error.js'
 import type { Settings } from '../settings.js'
+import type { Step } from './request-steps.js'
 
 /** How long a browser may remember the answer to a preflight, in seconds: what Chromium caps it at. */
 const PREFLIGHT_MAX_AGE = 7_200
@@ -67,32 +68,9 @@ export function preflightHeaders(
 export default fp<Pick<Settings, 'corsOrigins'>>(
   async (app, { corsOrigins }) => {
     const listed = new OriginList(corsOrigins)
-    const told = new LRUCache<string | typeof MORE, true>({ max: TOLD_ORIGINS + 1, ttl: TOLD_AGE })
-
-    /** The browser tells its user nothing but "CORS error", and the page not even that. */
-    function tellOfRefusal(request: FastifyRequest): void {
-      const { origin } = request.headers
-      if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || told.has(origin)) return
-      if (listed.size === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
-      if (told.size >= TOLD_ORIGINS) told.purgeStale()
-      if (told.size >= TOLD_ORIGINS) {
-        if (told.has(MORE)) return
-        told.set(MORE, true)
-        request.log.info(
-          { origins: TOLD_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' },
-          'pages of more origins than these may not read what the hub answers: for an hour they are not logged one by one',
-        )
-        return
-      }
-      told.set(origin, true)
-      request.log.info(
-        { origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' },
-        'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it',
-      )
-    }
-
-    app.prepareEach((request) => {
-      tellOfRefusal(request)
+    const tellOfRefusal = createRefusalLog(app, listed)
+    app.prepareEach((request, reply) => {
+      tellOfRefusal(request, reply)
       if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
     })
     if (listed.size === 0) return
@@ -111,6 +89,35 @@ export default fp<Pick<Settings, 'corsOrigins'>>(
   },
   { name: 'fanfare-cors', fastify: '5.x', dependencies: ['fanfare-preparation'] },
 )
+
+/**
+ * Returns a step that logs which origins' pages may not read the answers. The browser tells its user nothing but "CORS
+ * error", and the page not even that.
+ */
+function createRefusalLog(app: FastifyInstance, listed: OriginList): Step {
+  const told = new LRUCache<string | typeof MORE, true>({ max: TOLD_ORIGINS + 1, ttl: TOLD_AGE })
+
+  return (request) => {
+    const { origin } = request.headers
+    if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || told.has(origin)) return
+    if (listed.size === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
+    if (told.size >= TOLD_ORIGINS) told.purgeStale()
+    if (told.size >= TOLD_ORIGINS) {
+      if (told.has(MORE)) return
+      told.set(MORE, true)
+      request.log.info(
+        { origins: TOLD_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' },
+        'pages of more origins than these may not read what the hub answers: for an hour they are not logged one by one',
+      )
+      return
+    }
+    told.set(origin, true)
+    request.log.info(
+      { origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' },
+      'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it',
+    )
+  }
+}
 
 /** Leaves in a preflight the headers that are allowed, since @fastify/cors repeats what it finds there. */
 function limitAskedHeaders({ headers }: FastifyRequest): void {

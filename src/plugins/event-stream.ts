@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
-import type { FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Sink } from '../wire/sink.js'
 import type { Settings } from '../settings.js'
@@ -46,15 +46,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
     const sessions = new Http2Sessions()
     const open = new Set<Reachable>()
     app.addHook('preClose', async () => sessions.close())
-    if (process.platform === 'linux') {
-      const vanished = new VanishedPeers({
-        sinks: open,
-        interval: Math.min(Math.max(heartbeat, LOOK_INTERVAL.min), LOOK_INTERVAL.max),
-        onUnreadable: (err) =>
-          app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
-      })
-      app.addHook('onClose', async () => vanished.stop())
-    }
+    if (process.platform === 'linux') lookForVanished(app, open, heartbeat)
 
     app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
       this.hijack()
@@ -73,21 +65,31 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
         open,
       })
     })
-    app.decorateReply(
-      'endedFanfareStream',
-      function (this: FastifyReply, headers: Record<string, string>, block?: Chunk) {
-        this.hijack()
-        const { raw } = this
-        if (raw instanceof Http2ServerResponse) {
-          if (hasGone(this)) return
-        } else delimitBody(this, raw)
-        raw.writeHead(200, headOf(this, headers))
-        raw.end(block?.plain)
-      },
-    )
+    app.decorateReply('endedFanfareStream', sendEnded)
   },
   { name: 'fanfare-event-stream', fastify: '5.x' },
 )
+
+/** Ends the streams whose peers have vanished, until the application closes. */
+function lookForVanished(app: FastifyInstance, open: Set<Reachable>, heartbeat: number): void {
+  const vanished = new VanishedPeers({
+    sinks: open,
+    interval: Math.min(Math.max(heartbeat, LOOK_INTERVAL.min), LOOK_INTERVAL.max),
+    onUnreadable: (err) =>
+      app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
+  })
+  app.addHook('onClose', async () => vanished.stop())
+}
+
+function sendEnded(this: FastifyReply, headers: Record<string, string>, block?: Chunk): void {
+  this.hijack()
+  const { raw } = this
+  if (raw instanceof Http2ServerResponse) {
+    if (hasGone(this)) return
+  } else delimitBody(this, raw)
+  raw.writeHead(200, headOf(this, headers))
+  raw.end(block?.plain)
+}
 
 /** Whether nobody is there to be sent anything. A stream that is opened then would never be told that it has ended. */
 function hasGone({ raw }: FastifyReply): boolean {

@@ -1,9 +1,11 @@
 /** The hub of an application. */
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
+import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
@@ -28,22 +30,7 @@ function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void 
 
 export default fp<Settings & { native: NativePaths }>(
   async (app, { native, ...settings }) => {
-    const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
-    const warning = warnOfHeap(settings.log, retainBytes)
-    if (warning !== undefined) app.log.warn(warning)
-    const log = await openLog(settings.log, {
-      durability: settings.durability,
-      retention: {
-        events: settings.retainEvents,
-        age: settings.retainAge,
-        bytes: retainBytes,
-        dedupWindow: settings.dedupWindow,
-        topics: settings.maxTopics,
-      },
-      onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers are told of a gap there'),
-      onHealth: (err) =>
-        err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
-    })
+    const log = await openEventLog(app, settings)
     const hub = new Hub(log, {
       heartbeat: settings.heartbeat,
       maxAge: settings.maxConnectionAge,
@@ -75,3 +62,23 @@ export default fp<Settings & { native: NativePaths }>(
   },
   { name: 'fanfare-hub', fastify: '5.x' },
 )
+
+/** Opens the log of events, and has the application's logger tell how it is. */
+async function openEventLog(app: FastifyInstance, settings: Settings): Promise<EventLog> {
+  const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
+  const warning = warnOfHeap(settings.log, retainBytes)
+  if (warning !== undefined) app.log.warn(warning)
+  return openLog(settings.log, {
+    durability: settings.durability,
+    retention: {
+      events: settings.retainEvents,
+      age: settings.retainAge,
+      bytes: retainBytes,
+      dedupWindow: settings.dedupWindow,
+      topics: settings.maxTopics,
+    },
+    onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers are told of a gap there'),
+    onHealth: (err) =>
+      err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
+  })
+}

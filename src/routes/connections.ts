@@ -5,8 +5,10 @@ import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
+import type { Hub } from '../hub/hub.js'
 import { rfc3339 } from '../hub/stream-info.js'
 import type { Subscriber } from '../hub/subscriber.js'
+import type { Principal } from '../model/principal.js'
 import { requirePattern } from '../model/topic.js'
 import {
   Closed,
@@ -19,6 +21,8 @@ import {
   SubjectQuery,
   TopicsChange,
 } from '../schemas/connection.js'
+import type { Static } from '../schemas/typebox.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
@@ -38,32 +42,13 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/connections/:id',
     { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } },
-    async (request) => hub.describe(own(request, request.params.id)),
+    async (request) => hub.describe(requireOwn(hub, request, request.params.id)),
   )
 
   app.get(
     '/connections',
     { onRequest, schema: { querystring: ConnectionsQuery, response: { 200: ConnectionsPage } } },
-    async (request) => {
-      authorizeAdmin(request.fanfarePrincipal!, 'see who is connected')
-      const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = request.query
-      const count = readCount('limit', limit, 1, MAX_LIMIT)
-      if (topic !== undefined) requirePattern(topic)
-      const { subscribers, more } = await hub.connections.page(
-        after,
-        count,
-        ({ info, feed: { selection } }) =>
-          (subject === undefined || info.principal.subject === subject) &&
-          (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
-      )
-      const page = subscribers.slice(0, fitting(subscribers))
-      const described = await mapInTurns(page, (subscriber) => hub.describe(subscriber))
-      return {
-        connections: described,
-        more: more || page.length < subscribers.length,
-        cursor: described.at(-1)?.id ?? null,
-      }
-    },
+    async (request) => readPage(hub, requirePrincipal(request), request.query),
   )
 
   app.patch(
@@ -73,109 +58,150 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
       bodyLimit: SMALL_BODY,
       schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } },
     },
-    async (request) => {
-      const { subscribe = [], unsubscribe = [], replay = 0 } = request.body
-      if (subscribe.length > MAX_PATTERNS)
-        throw new Problem(
-          'invalid-request',
-          `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`,
-        )
-      const subscriber = own(request, request.params.id)
-      ;[...subscribe, ...unsubscribe].forEach(requirePattern)
-      authorizeChange(request, subscriber, subscribe)
-      requireOwnTopics(subscribe)
-      const { selection } = subscriber.feed
-      const topics = new Set([...selection.patterns, ...subscribe])
-      for (const pattern of unsubscribe) topics.delete(pattern)
-      if (topics.size > MAX_PATTERNS)
-        throw new Problem(
-          'invalid-request',
-          `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`,
-        )
-      const added = selection.of(
-        [...topics].filter((pattern) => !selection.patterns.includes(pattern)),
-        false,
-      )
-      const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
-      if (wanted && subscriber.replays.length >= MAX_REPLAYS)
-        throw new Problem('rate-limited', `The stream does not read: ${MAX_REPLAYS} replays wait to be sent.`)
-      hub.move(subscriber, selection.of(topics), wanted)
-      return { topics: [...subscriber.feed.selection.patterns] }
-    },
+    async (request) => changeTopics(hub, request, request.params.id, request.body),
   )
 
   app.put(
     '/connections/:id/token',
     { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } },
-    async (request) => {
-      const principal = request.fanfarePrincipal!
-      const subscriber = own(request, request.params.id)
-      const {
-        info,
-        feed: { selection },
-      } = subscriber
-      if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
-        throw new Problem(
-          'not-granted',
-          'The new token is of another subject than the stream: its "sub" has to be the same.',
-        )
-      }
-      if (request.fanfareToken!.source !== 'header')
-        throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
-      const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
-      const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
-      const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
-      hub.renew(subscriber, principal, isNarrower ? selection.of(granted, presence) : undefined)
-      return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
-    },
+    async (request) => renewToken(hub, request, request.params.id),
   )
 
   app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
-    own(request, request.params.id).end('revoked')
+    requireOwn(hub, request, request.params.id).end('revoked')
     return reply.code(204).send()
   })
 
   app.delete(
     '/connections',
     { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } },
-    async (request) => {
-      authorizeAdmin(request.fanfarePrincipal!, "end other subjects' streams")
-      const { subject } = request.query
-      return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
-    },
+    async (request) => endStreamsOf(hub, requirePrincipal(request), request.query.subject),
   )
-
-  /** The stream of an id, if it is the bearer's own, or the bearer an admin. */
-  function own(request: FastifyRequest, id: string): Subscriber {
-    const { admin, subject } = request.fanfarePrincipal!
-    const subscriber = hub.connections.get(id)
-    if (!subscriber)
-      throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
-    if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
-    throw new Problem(
-      'not-granted',
-      subject === undefined
-        ? 'The token has no "sub": a stream belongs to the subject of its token.'
-        : 'The stream is another subject\'s: the token needs the same "sub", or "admin": true.',
-    )
-  }
-
-  /** What is added has to be granted to the stream itself, by the token that it has now, and to whoever asks. */
-  function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
-    const asking = request.fanfarePrincipal!
-    if (!asking.admin) authorize(asking, 'subscribe', added)
-    for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
-      const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
-      if (refused !== undefined)
-        throw new Problem(
-          'not-granted',
-          `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`,
-        )
-    }
-  }
 }
 
 export default connections
+
+/** Returns a page of the streams that are open, to an admin. */
+async function readPage(
+  hub: Hub,
+  principal: Principal,
+  query: Static<typeof ConnectionsQuery>,
+): Promise<Static<typeof ConnectionsPage>> {
+  authorizeAdmin(principal, 'see who is connected')
+  const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = query
+  const count = readCount('limit', limit, 1, MAX_LIMIT)
+  if (topic !== undefined) requirePattern(topic)
+  const { subscribers, more } = await hub.connections.page(
+    after,
+    count,
+    ({ info, feed: { selection } }) =>
+      (subject === undefined || info.principal.subject === subject) &&
+      (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
+  )
+  const page = subscribers.slice(0, fitting(subscribers))
+  const described = await mapInTurns(page, (subscriber) => hub.describe(subscriber))
+  return {
+    connections: described,
+    more: more || page.length < subscribers.length,
+    cursor: described.at(-1)?.id ?? null,
+  }
+}
+
+/** Adds topics to a stream, and takes topics from it. Returns those that it has then. */
+function changeTopics(
+  hub: Hub,
+  request: FastifyRequest,
+  id: string,
+  change: Static<typeof TopicsChange>,
+): Static<typeof HeldTopics> {
+  const { subscribe = [], unsubscribe = [], replay = 0 } = change
+  if (subscribe.length > MAX_PATTERNS)
+    throw new Problem(
+      'invalid-request',
+      `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`,
+    )
+  const subscriber = requireOwn(hub, request, id)
+  ;[...subscribe, ...unsubscribe].forEach(requirePattern)
+  authorizeChange(request, subscriber, subscribe)
+  requireOwnTopics(subscribe)
+  const { selection } = subscriber.feed
+  const topics = new Set([...selection.patterns, ...subscribe])
+  for (const pattern of unsubscribe) topics.delete(pattern)
+  if (topics.size > MAX_PATTERNS)
+    throw new Problem(
+      'invalid-request',
+      `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`,
+    )
+  const added = selection.of(
+    [...topics].filter((pattern) => !selection.patterns.includes(pattern)),
+    false,
+  )
+  const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
+  if (wanted && subscriber.replays.length >= MAX_REPLAYS)
+    throw new Problem('rate-limited', `The stream does not read: ${MAX_REPLAYS} replays wait to be sent.`)
+  hub.move(subscriber, selection.of(topics), wanted)
+  return { topics: [...subscriber.feed.selection.patterns] }
+}
+
+/** Gives a stream the token of this request. Topics that it does not grant are taken from the stream. */
+function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeof RenewedToken> {
+  const principal = requirePrincipal(request)
+  const subscriber = requireOwn(hub, request, id)
+  const {
+    info,
+    feed: { selection },
+  } = subscriber
+  if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
+    throw new Problem(
+      'not-granted',
+      'The new token is of another subject than the stream: its "sub" has to be the same.',
+    )
+  }
+  if (request.fanfareToken!.source !== 'header')
+    throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
+  const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
+  const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
+  const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
+  hub.renew(subscriber, principal, isNarrower ? selection.of(granted, presence) : undefined)
+  return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
+}
+
+/** Ends every stream of a subject, for an admin. Returns how many that were. */
+async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
+  authorizeAdmin(principal, "end other subjects' streams")
+  return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
+}
+
+/**
+ * Returns the stream of an id, if it is the bearer's own, or the bearer an admin.
+ * @throws Problem `not-found`, `not-granted`
+ */
+function requireOwn(hub: Hub, request: FastifyRequest, id: string): Subscriber {
+  const { admin, subject } = requirePrincipal(request)
+  const subscriber = hub.connections.get(id)
+  if (!subscriber) throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
+  if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
+  throw new Problem(
+    'not-granted',
+    subject === undefined
+      ? 'The token has no "sub": a stream belongs to the subject of its token.'
+      : 'The stream is another subject\'s: the token needs the same "sub", or "admin": true.',
+  )
+}
+
+/** What is added has to be granted to the stream itself, by the token that it has now, and to whoever asks. */
+function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
+  const asking = requirePrincipal(request)
+  if (!asking.admin) authorize(asking, 'subscribe', added)
+  for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
+    const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
+    if (refused !== undefined)
+      throw new Problem(
+        'not-granted',
+        `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`,
+      )
+  }
+}
 
 /** How many streams fit into a page with their topics; one at least. */
 function fitting(subscribers: readonly Subscriber[]): number {

@@ -1,10 +1,12 @@
 /** Named cursors: how far a subject has read, acknowledged by itself. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
+import type { Hub } from '../hub/hub.js'
 import { parseCursor } from '../model/cursor.js'
 import type { CursorName, NamedCursor } from '../hub/named-cursors.js'
 import type { Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
 import { tokenRequired } from './token-required.js'
@@ -16,14 +18,14 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const onRequest = [app.authenticate, tokenRequired('see or move a named cursor')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
-    cursors: hub.cursors.list(requireSubject(request.fanfarePrincipal!)).map(show),
+    cursors: hub.cursors.list(requireSubject(requirePrincipal(request))).map(show),
   }))
 
   app.get(
     '/cursors/:name',
     { onRequest, schema: { params: CursorParams, response: { 200: NamedCursorShape } } },
     async (request) => {
-      const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+      const cursor = readOwn(requirePrincipal(request), request.params.name)
       return show(hub.cursors.get(cursor) ?? notFound(cursor))
     },
   )
@@ -36,34 +38,16 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
       schema: { params: CursorParams, body: Acknowledgement, response: { 200: NamedCursorShape } },
     },
     async (request) => {
-      const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
-      return show(await hub.cursors.acknowledge(cursor, readAcknowledged(request.body.id)))
+      const cursor = readOwn(requirePrincipal(request), request.params.name)
+      return show(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },
   )
 
   app.delete('/cursors/:name', { onRequest, schema: { params: CursorParams } }, async (request, reply) => {
-    const cursor = readOwn(request.fanfarePrincipal!, request.params.name)
+    const cursor = readOwn(requirePrincipal(request), request.params.name)
     if (!(await hub.cursors.delete(cursor))) notFound(cursor)
     return reply.code(204).send()
   })
-
-  /** @throws Problem `invalid-cursor` where it is no position of this log */
-  function readAcknowledged(id: string): number {
-    const cursor = parseCursor(id)
-    if (!cursor)
-      throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
-    if (cursor.epoch !== hub.epoch)
-      throw new Problem(
-        'invalid-cursor',
-        `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`,
-      )
-    if (cursor.sequence > hub.head)
-      throw new Problem(
-        'invalid-cursor',
-        `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`,
-      )
-    return cursor.sequence
-  }
 }
 
 export default cursors
@@ -89,6 +73,27 @@ function requireSubject({ subject }: Principal): string {
   if (subject === undefined)
     throw new Problem('not-granted', 'The token has no "sub": a named cursor belongs to the subject of its token.')
   return subject
+}
+
+/**
+ * Returns the sequence of an id that is acknowledged.
+ * @throws Problem `invalid-cursor` where it is no position of this log
+ */
+function readAcknowledged(hub: Hub, id: string): number {
+  const cursor = parseCursor(id)
+  if (!cursor)
+    throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
+  if (cursor.epoch !== hub.epoch)
+    throw new Problem(
+      'invalid-cursor',
+      `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`,
+    )
+  if (cursor.sequence > hub.head)
+    throw new Problem(
+      'invalid-cursor',
+      `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`,
+    )
+  return cursor.sequence
 }
 
 function notFound({ name }: CursorName): never {

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { requireTopic } from '../model/topic.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { TopicParams } from '../schemas/common.js'
 import { Presence } from '../schemas/presence.js'
 import type { Static } from '../schemas/typebox.js'
@@ -14,7 +15,7 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { topic } = request.params
       requireTopic(topic)
-      authorize(request.fanfarePrincipal!, 'presence', [topic])
+      authorize(requirePrincipal(request), 'presence', [topic])
       // there may be as many subjects as streams: their JSON is made in several turns of the event loop
       const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
         JSON.stringify({

@@ -4,16 +4,17 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { authorize, authorizeSome } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import type { Hub } from '../hub/hub.js'
 import { requireTopic } from '../model/topic.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { PlainText } from '../plugins/bodies.js'
 import { TopicParams } from '../schemas/common.js'
 import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceipt } from '../schemas/event.js'
-import type { Settings } from '../settings.js'
 import type { Static } from '../schemas/typebox.js'
 import { compileExceptBody, compileShape, requireShape, type Shape } from '../schemas/validation.js'
 import { readBatch } from './batch.js'
 import { IncomingEvents } from './incoming-events.js'
-import { publishLines } from './ndjson.js'
+import { publishLines, type UploadLimits } from './ndjson.js'
 
 /** What a body may have beside the payload of its event. */
 const ENVELOPE = 4 * 1024
@@ -25,10 +26,9 @@ const KEY = 'idempotency-key'
 
 const eventShape: Shape<EventBody> = compileShape(EventBody)
 
-const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'uploadIdle'>> = async (
-  app,
-  { maxEventSize, uploadIdle },
-) => {
+const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventSize, uploadIdle }) => {
+  const limits = { maxEventSize, uploadIdle }
+
   app.post(
     '/topics/:topic/events',
     {
@@ -63,37 +63,45 @@ const publish: FastifyPluginAsyncTypebox<Pick<Settings, 'maxEventSize' | 'upload
         response: { 200: StreamReceipt, 201: BatchReceipt },
       },
     },
-    async (request, reply) => {
-      const body: unknown = request.body
-      const publisher = () => request.fanfarePrincipal!
-      if (body instanceof Readable) return publishLines(app.fanfareHub, publisher, body, { maxEventSize, uploadIdle })
-      if (!Buffer.isBuffer(body))
-        throw new Problem(
-          'unsupported-media-type',
-          'There is no body: events are sent as application/json or application/x-ndjson.',
-        )
-      const events = await readBatch(body, new IncomingEvents(app.fanfareHub, publisher, maxEventSize, 'event'))
-      publisher() // reading the events took its time
-      const receipts = await app.fanfareHub.publishChecked(events)
-      reply.code(201)
-      return { events: receipts }
-    },
+    (request, reply) => publishMany(app.fanfareHub, request, reply, limits),
   )
 }
 
 export default publish
 
+/** Publishes a batch, or the lines of an upload as they come. */
+async function publishMany(
+  hub: Hub,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limits: UploadLimits,
+): Promise<StreamReceipt | BatchReceipt> {
+  const { body } = request
+  const publisher = () => requirePrincipal(request)
+  if (body instanceof Readable) return publishLines(hub, publisher, body, limits)
+  if (!Buffer.isBuffer(body))
+    throw new Problem(
+      'unsupported-media-type',
+      'There is no body: events are sent as application/json or application/x-ndjson.',
+    )
+  const events = await readBatch(body, new IncomingEvents(hub, publisher, limits.maxEventSize, 'event'))
+  publisher() // reading the events took its time
+  const receipts = await hub.publishChecked(events)
+  reply.code(201)
+  return { events: receipts }
+}
+
 /** An `onRequest` hook: a topic that the token does not grant is refused before the body is read. */
 function refuseOtherTopics(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   const { topic } = request.params as Static<typeof TopicParams>
   requireTopic(topic)
-  authorize(request.fanfarePrincipal!, 'publish', [topic])
+  authorize(requirePrincipal(request), 'publish', [topic])
   done()
 }
 
 /** An `onRequest` hook: a token that grants no topic at all is refused before the body is read. */
 function refuseWithoutGrant(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
-  authorizeSome(request.fanfarePrincipal!, 'publish')
+  authorizeSome(requirePrincipal(request), 'publish')
   done()
 }
 

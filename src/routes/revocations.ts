@@ -5,6 +5,7 @@ import { authorizeAdmin } from '../auth/principal.js'
 import type { Revocation, Revoked } from '../auth/revocations.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
 import { Type } from '../schemas/typebox.js'
@@ -51,7 +52,7 @@ export default revocations
 
 /** A `preHandler` hook: refuses a token that is not an admin's. */
 async function requireAdmin(request: FastifyRequest): Promise<void> {
-  authorizeAdmin(request.fanfarePrincipal!, REVOKE)
+  authorizeAdmin(requirePrincipal(request), REVOKE)
 }
 
 function revokedBy({ subject, jti }: Omit<RevocationBody, 'until'>): Revoked {

@@ -6,6 +6,7 @@ import { OriginList } from '../auth/origin-list.js'
 import { clearSession, readSession, writeSession, type CookieScope } from '../auth/session-cookie.js'
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
+import { requirePrincipal } from '../plugins/auth.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
   const listed = new OriginList(corsOrigins)
@@ -24,7 +25,7 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
         'missing-token',
         'A session is begun with a token in the header "Authorization: Bearer …", and with no other.',
       )
-    reply.header('set-cookie', writeSession(token, request.fanfarePrincipal!.acceptedUntil, scopeOf(request)))
+    reply.header('set-cookie', writeSession(token, requirePrincipal(request).acceptedUntil, scopeOf(request)))
     return reply.code(204).send()
   })
 

@@ -1,6 +1,7 @@
 /** Tickets: a token exchanged for something that may stand in a URL. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { TicketReceipt } from '../schemas/access.js'
 
 const tickets: FastifyPluginAsyncTypebox = async (app) => {
@@ -14,7 +15,7 @@ const tickets: FastifyPluginAsyncTypebox = async (app) => {
           'missing-token',
           'A ticket is made of a token in the header "Authorization: Bearer …" or in the cookie, and of no other.',
         )
-      const { ticket, expiresAt } = await app.tickets.issue(request.fanfarePrincipal!)
+      const { ticket, expiresAt } = await app.tickets.issue(requirePrincipal(request))
       reply.code(201)
       return { ticket, expiresAt: new Date(expiresAt).toISOString() }
     },

@@ -5,6 +5,7 @@ import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
 import { TopicIndex } from '../hub/topic-index.js'
 import { requireTopicName } from '../model/topic.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { TopicParams } from '../schemas/common.js'
 import { Purged, TopicInfo, Topics, TopicsQuery } from '../schemas/topic.js'
 import { readCount } from './counts.js'
@@ -16,11 +17,12 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/topics',
     { onRequest: app.authenticate, schema: { querystring: TopicsQuery, response: { 200: Topics } } },
-    async ({ query, fanfarePrincipal }) => {
-      const { prefix, after, limit = DEFAULT_LIMIT } = query
+    async (request) => {
+      const principal = requirePrincipal(request)
+      const { prefix, after, limit = DEFAULT_LIMIT } = request.query
       const page = await app.fanfareHub.topics(
         { prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) },
-        whatIsVisibleTo(fanfarePrincipal!),
+        whatIsVisibleTo(principal),
       )
       return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
     },
@@ -29,9 +31,11 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/topics/:topic',
     { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: TopicInfo } } },
-    async ({ params: { topic }, fanfarePrincipal }) => {
+    async (request) => {
+      const principal = requirePrincipal(request)
+      const { topic } = request.params
       requireTopicName(topic)
-      if (!fanfarePrincipal!.admin) authorize(fanfarePrincipal!, 'subscribe', [topic])
+      if (!principal.admin) authorize(principal, 'subscribe', [topic])
       return app.fanfareHub.topic(topic)
     },
   )
@@ -39,10 +43,12 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/topics/:topic/events',
     { onRequest: app.authenticate, schema: { params: TopicParams, response: { 200: Purged } } },
-    async ({ params: { topic }, fanfarePrincipal, log }) => {
-      authorizeAdmin(fanfarePrincipal!, 'purge a topic')
+    async (request) => {
+      const principal = requirePrincipal(request)
+      const { topic } = request.params
+      authorizeAdmin(principal, 'purge a topic')
       const purged = await app.fanfareHub.purge(topic)
-      log.info({ topic, purged, subject: fanfarePrincipal!.subject }, 'topic purged')
+      request.log.info({ topic, purged, subject: principal.subject }, 'topic purged')
       return { purged }
     },
   )

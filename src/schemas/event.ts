@@ -48,6 +48,7 @@ export const BatchReceipt = Type.Object({
     Type.Object({ id: Type.Union([Cursor, Type.Null()]), topic: Type.String(), duplicate: Type.Boolean() }),
   ),
 })
+export type BatchReceipt = Static<typeof BatchReceipt>
 
 export const StreamReceipt = Type.Object({
   accepted: Type.Integer({ minimum: 0 }),

@@ -3,6 +3,5 @@
  * that `npm run build` makes one of them (docs/performance.md).
  */
 export { Type } from 'typebox'
-export type { Static, StaticDecode, TSchema } from 'typebox'
+export type { Static, TSchema } from 'typebox'
 export { Compile } from 'typebox/compile'
-export { Value } from 'typebox/value'

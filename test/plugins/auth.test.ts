@@ -1,8 +1,12 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { Writable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
+import { anonymous } from '../../src/auth/principal.js'
+import { Problem } from '../../src/errors.js'
+import { requirePrincipal } from '../../src/plugins/auth.js'
 import { jwk, startKeyServer } from '../auth/key-server.js'
 import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
 import { poll, within } from '../helper/deadline.js'
@@ -901,4 +905,31 @@ await t.test('a hub without a key, with two, or with one of no use does not star
     name: 'SettingsError',
     message: /private key/,
   })
+})
+
+await t.test('requirePrincipal reads the principal at each call', (t) => {
+  let reads = 0
+  const request = {
+    method: 'GET',
+    routeOptions: { url: '/topics' } as FastifyRequest['routeOptions'],
+    get fanfarePrincipal() {
+      if (++reads > 1) throw new Problem('revoked-token', 'The token has been revoked.')
+      return anonymous([])
+    },
+  }
+  t.strictSame(requirePrincipal(request), anonymous([]))
+  t.throws(() => requirePrincipal(request), { code: 'revoked-token' })
+  t.end()
+})
+
+await t.test('requirePrincipal throws an error that is no refusal when the route does not authenticate', (t) => {
+  const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
+  try {
+    requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
+    t.fail('it does not throw')
+  } catch (err) {
+    t.notOk(err instanceof Problem)
+    t.match(err, { message: 'The route GET /topics needs the hook app.authenticate: its handler reads the principal.' })
+  }
+  t.end()
 })

@@ -1,42 +1,11 @@
-import fc from 'fast-check'
 import t from 'tap'
-import { splitBatch, TOO_LONG } from '../../src/routes/batch.js'
 import { isProblem, openApp, type OpenApp } from './open-app.js'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-function split(text: string): unknown[] {
-  return [...splitBatch(Buffer.from(text), 1e6)].flatMap((part) =>
-    part instanceof Buffer ? [JSON.parse(part.toString()) as unknown] : [],
-  )
-}
-
 function post({ send }: OpenApp, payload: string | Buffer) {
   return send({ method: 'POST', url: '/events', payload, headers: JSON_TYPE })
 }
-
-/** The same JSON with white space between all of its tokens. */
-function spaced(text: string, space: string): string {
-  return text.replace(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/g, (token) => `${space}${token}${space}`)
-}
-
-await t.test('every event is found, whatever is in it and around it', (t) => {
-  t.doesNotThrow(() =>
-    fc.assert(
-      fc.property(
-        fc.array(fc.jsonValue(), { minLength: 1, maxLength: 20 }),
-        fc.constantFrom('', ' ', '\n\t', '\r\n  '),
-        (events, space) => {
-          const text = spaced(JSON.stringify({ events }), space)
-          return JSON.stringify(split(text)) === JSON.stringify(events)
-        },
-      ),
-      { numRuns: 300 },
-    ),
-  )
-  t.strictSame(split('{"\\u0065vents":["a\\"],[\\\\",{"x":"]}"}]}'), ['a"],[\\', { x: ']}' }])
-  t.end()
-})
 
 await t.test('what is no JSON is refused wherever the fault is', async (t) => {
   const hub = await openApp(t)
@@ -117,8 +86,6 @@ await t.test('of many faults the first is told', async (t) => {
 
 await t.test('an event that is too large is named, before it is parsed', async (t) => {
   const hub = await openApp(t, { maxEventSize: 1_000 })
-  const parts = splitBatch(Buffer.from('{"events":[1,"aaaaaaaaaaaaaaaa",2]}'), 10)
-  t.strictSame([String(parts.next().value), parts.next().value], ['1', TOO_LONG])
   const body = JSON.stringify({
     events: [
       { topic: 'a', data: 1 },

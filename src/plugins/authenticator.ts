@@ -1,0 +1,102 @@
+/** Finds out who makes a request: by a token, a ticket, a session, or the application's own login. */
+import type { FastifyRequest } from 'fastify'
+import { expiredToken, type KnownTokens } from '../auth/known-tokens.js'
+import { requireAllowedLogin, requireAllowedOrigin } from '../auth/origin.js'
+import type { OriginList } from '../auth/origin-list.js'
+import { anonymous, type Bearer } from '../auth/principal.js'
+import { readPrincipal, type Authenticate } from '../auth/principal-input.js'
+import type { Revocations } from '../auth/revocations.js'
+import type { Tickets } from '../auth/tickets.js'
+import { findToken, foundByApplication, unknownToApplication, type TokenSearch } from '../auth/token-search.js'
+import { Problem } from '../errors.js'
+import type { Settings } from '../settings.js'
+import { wantsStream } from './errors.js'
+
+/** What changes nothing (RFC 9110, 9.2.1). */
+const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
+
+/** What an authenticator works with. */
+interface Parts extends Pick<Settings, 'queryToken' | 'anonymousSubscribe'> {
+  tokens: KnownTokens
+  tickets: Tickets
+  revocations: Revocations
+  /** The origins whose pages may use the hub. */
+  listed: OriginList
+  /** The application's own login, for requests without a token. */
+  authenticate: Authenticate | undefined
+}
+
+export class Authenticator {
+  readonly #parts: Parts
+  readonly #nobody: Bearer
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#nobody = anonymous(parts.anonymousSubscribe)
+  }
+
+  /**
+   * Returns who makes a request, and sets its `fanfareToken`.
+   * @throws Problem saying what is wrong with the token, or with the page that sends it
+   */
+  async identify(request: FastifyRequest): Promise<Bearer> {
+    const { authenticate, listed, queryToken } = this.#parts
+    const search = (request.fanfareToken = findToken(request, queryToken))
+    if (search.source === 'cookie' && !isSafe(request)) requireAllowedOrigin(request, listed)
+    try {
+      const principal = await (authenticate && search.source === undefined
+        ? this.#askApplication(request, search, authenticate)
+        : this.#bearerOf(request, search))
+      this.requireInForce(principal)
+      return principal
+    } catch (err) {
+      if (!isSafe(request) || !this.#mayIgnore(search, err)) throw err
+      // The browser sends the cookie by itself: it must not hide what needs no token.
+      request.fanfareToken = { ...search, source: undefined, refusal: err }
+      return this.#nobody
+    }
+  }
+
+  /** @throws Problem `expired-token`, `revoked-token` */
+  requireInForce(principal: Bearer): void {
+    if (principal.acceptedUntil !== undefined && principal.acceptedUntil <= Date.now()) throw expiredToken()
+    this.#parts.revocations.refuse(principal)
+  }
+
+  #bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Bearer | Promise<Bearer> {
+    if (source === undefined) return this.#nobody
+    if (source !== 'ticket') return this.#parts.tokens.read(token)
+    if (!request.routeOptions.config.eventStream || !wantsStream(request))
+      throw new Problem(
+        'invalid-ticket',
+        'A ticket opens event streams (Accept: text/event-stream) and does nothing else: send the token itself.',
+      )
+    return this.#parts.tickets.read(token)
+  }
+
+  /** Asks the application who makes a request without a token. */
+  async #askApplication(request: FastifyRequest, search: TokenSearch, ask: Authenticate): Promise<Bearer> {
+    const answer: unknown = await ask(request)
+    if (answer === undefined) {
+      request.fanfareToken = unknownToApplication(search)
+      return this.#nobody
+    }
+    request.fanfareToken = foundByApplication()
+    if (!isSafe(request)) requireAllowedLogin(request, this.#parts.listed)
+    try {
+      return readPrincipal(answer, this.#parts.anonymousSubscribe)
+    } catch (err) {
+      throw new Error('the option authenticate gave an answer that is no principal', { cause: err })
+    }
+  }
+
+  /** Whether a refusal is that of a session's token where there is something that needs no token. */
+  #mayIgnore({ source }: TokenSearch, refusal: unknown): refusal is Problem {
+    const { anonymousSubscribe } = this.#parts
+    return source === 'cookie' && anonymousSubscribe.length > 0 && refusal instanceof Problem && refusal.status === 401
+  }
+}
+
+function isSafe({ method }: FastifyRequest): boolean {
+  return SAFE_METHODS.includes(method)
+}
