@@ -50,7 +50,7 @@ export class CatchUpBatch implements Lender {
   constructor(source: CatchUpSource, feed: Feed, after: number) {
     this.feedId = feed.id
     this.after = this.position = after
-    this.trims = source.log.trims
+    this.trims = source.log.view.mark
     this.#buffers = source.buffers
     this.read = this.#read(source, feed)
   }

@@ -2,7 +2,8 @@
  * Brings a subscriber from its cursor to the present: reads the log in batches until the feed's frames reach back to
  * where it stands.
  */
-import type { EventLog, Span } from '../log/log.js'
+import type { EventLog } from '../log/log.js'
+import { readPage } from '../log/page.js'
 import { Chunk } from '../wire/chunk.js'
 import { BATCH_BYTES } from './feed.js'
 import type { Fanout } from './fanout.js'
@@ -110,14 +111,13 @@ export class CatchUp {
   /** Sends a page of a replay, without ids: the subscriber's cursor is beyond its events. */
   async #replay(subscriber: Subscriber, replay: Replay): Promise<boolean> {
     const { wanted, selection, count, until } = replay
-    const { trims } = this.#log
-    const after = replay.after ?? (await this.#log.before(wanted, count, until))
-    const page = await this.#log.read(selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
+    const after = replay.after ?? (await this.#log.locate(wanted, { newest: count, until })).after
+    const page = await readPage(this.#log, selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     if (subscriber.isClosed) return false
     if (subscriber.hasMoved) return true // the open block with its new topics is sent first
     const { events } = page
     const isGone = page.trimmedAt !== undefined && page.trimmedAt > replay.trims
-    replay.trims = trims
+    replay.trims = page.mark
     replay.after = page.position
     if (!page.more) subscriber.replays.shift()
     const told =
@@ -134,7 +134,8 @@ export class CatchUp {
     const page = await this.#log.newest(feed.selection, { after, until, events: BATCH_EVENTS, bytes: BATCH_BYTES })
     const isSkipped =
       !stall.told &&
-      (page.gap || (await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length)))
+      (page.trimmedAt !== undefined ||
+        (await this.#hasMore(feed.selection, { after, until: page.position }, page.events.length)))
     if (subscriber.isClosed) return false
     if (subscriber.feed !== feed) return true
     const told =
@@ -150,11 +151,15 @@ export class CatchUp {
   }
 
   /** Whether a part of the log has, or had, more than `count` events of a selection. */
-  async #hasMore(selection: Selection, { after, until }: Required<Span>, count: number): Promise<boolean> {
+  async #hasMore(
+    selection: Selection,
+    { after, until }: { after: number; until: number },
+    count: number,
+  ): Promise<boolean> {
     let found = 0
     for (let position = after; ;) {
       const scanned = await this.#log.scan(selection, { after: position, until }, () => ++found <= count)
-      if (scanned.gap || found > count) return true
+      if (scanned.trimmedAt !== undefined || found > count) return true
       if (!scanned.more) return false
       position = scanned.position
     }

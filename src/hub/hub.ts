@@ -1,5 +1,6 @@
 /** The hub: the verbs that everything else uses, each done by the part whose subject it is. Knows nothing of HTTP. */
 import type { EventLog, LogStats, Page, Records, TopicsOptions } from '../log/log.js'
+import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
@@ -55,11 +56,11 @@ export class Hub {
 
   constructor(log: EventLog, { maxEventSize, maxCursorsPerSubject, cursorTtl, onError = ignore, ...rest }: HubOptions) {
     const { connections } = this
-    const { epoch } = log
+    const { epoch, head } = log.view
     const lifecycle = this.#lifecycle
     const fanout = new Fanout()
     const encoder = (this.#encoder = new Encoder(epoch))
-    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, log.head))
+    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, head))
     const readers = (this.#readers = new EventReaders(
       log,
       () => dispatcher.head,
@@ -83,12 +84,12 @@ export class Hub {
 
   /** Why nothing can be published at the moment; `undefined` while all is well. */
   get failure(): Error | undefined {
-    return this.#log.failure
+    return this.#log.view.failure
   }
 
   /** The epoch of its log. */
   get epoch(): string {
-    return this.#log.epoch
+    return this.#log.view.epoch
   }
 
   /** The newest sequence that subscribers may have been sent. */
@@ -108,7 +109,7 @@ export class Hub {
 
   /** How much the log holds. */
   stats(): LogStats {
-    return this.#log.stats()
+    return this.#log.view.stats()
   }
 
   /** As `Publisher.publish`. */
@@ -177,13 +178,13 @@ export class Hub {
   }
 
   /** The sequence before the newest `count` events of a selection. */
-  before(selection: Selection, count: number): Promise<number> {
-    return this.#log.before(selection, count)
+  async before(selection: Selection, count: number): Promise<number> {
+    return (await this.#log.locate(selection, { newest: count })).after
   }
 
   /** Reads history. */
   read(selection: Selection, options: { after: number; events: number; bytes?: number }): Promise<Page> {
-    return this.#log.read(selection, { ...options, until: this.head })
+    return readPage(this.#log, selection, { ...options, until: this.head })
   }
 
   /**

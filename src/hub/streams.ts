@@ -158,7 +158,7 @@ export class Streams implements SubscriberOwner {
         wanted: replay.selection,
         until: subscriber.sequence,
         after: undefined,
-        trims: log.trims,
+        trims: log.view.mark,
       })
     subscriber.moveTo(feed, head)
     this.#presentAt(subscriber, before, selection)

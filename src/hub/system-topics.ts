@@ -33,7 +33,7 @@ export class SystemTopics {
     this.#source = source
     this.#stats = new StatsMeter({
       connections,
-      log: () => log.stats(),
+      log: () => log.view.stats(),
       measure: (latency) => (fanout.latency = latency),
       tell: (stats) => dispatcher.tell(STATS_TOPIC, stats),
     })
