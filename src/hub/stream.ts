@@ -309,7 +309,7 @@ export class Stream implements SinkListener, FeedReader {
     this.#state = 'catching-up'
     this.#place = undefined
     const backlog = (this.#backlog ??= new Backlog(this.#source))
-    for (let hasTurn = false; this.#state === 'catching-up' && run === this.#run;) {
+    for (let hasTurn = false; this.#isCatchingUp(run);) {
       if (backlog.takeMove()) this.send(this.#openBlock(backlog.resumeId(this.#sequence)))
       else if (backlog.isRead && this.#join(backlog)) return
       else if (hasTurn) {
@@ -320,6 +320,10 @@ export class Stream implements SinkListener, FeedReader {
         hasTurn = true // the stream may have been moved meanwhile
       }
     }
+  }
+
+  #isCatchingUp(run: number): boolean {
+    return this.#state === 'catching-up' && run === this.#run
   }
 
   /** Reads the next part of the backlog and sends it, unless the stream was closed or moved meanwhile. */
