@@ -1,7 +1,4 @@
-/**
- * The streams that are open: each by its connection's id, and how many there are of a subject or from an address
- * (`networkOf`).
- */
+/** The open streams, by their connections' ids, counted by subject and by address (`networkOf`). */
 import { networkOf } from '../model/client-address.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { Smallest } from '../model/smallest.js'
@@ -13,7 +10,7 @@ export class Connections {
   readonly #subjects = new Map<string, number>()
   readonly #addresses = new Map<string, number>()
 
-  /** How many are open. */
+  /** The number of open streams. */
   get size(): number {
     return this.#byId.size
   }
@@ -26,12 +23,12 @@ export class Connections {
     return this.#byId.values()
   }
 
-  /** How many streams a subject has. */
+  /** Returns the number of streams of a subject. */
   ofSubject(subject: string): number {
     return this.#subjects.get(subject) ?? 0
   }
 
-  /** How many streams there are from an address. */
+  /** Returns the number of streams from an address. */
   fromAddress(address: string | undefined): number {
     return this.#addresses.get(networkOf(address)) ?? 0
   }
@@ -79,8 +76,8 @@ export class Connections {
   }
 
   /**
-   * Ends every stream that `isMeant` says yes to.
-   * @returns how many that were
+   * Ends every stream for which `isMeant` returns `true`.
+   * @returns the number of streams that were ended
    */
   async end(reason: CloseReason, isMeant: (stream: Stream) => boolean): Promise<number> {
     let count = 0

@@ -11,8 +11,8 @@ import type { Format } from '../wire/sse.js'
 import { TopicIndex } from './topic-index.js'
 
 /**
- * Frames are kept for those who wait for their sockets while no more than about twice this many bytes have been
- * published since: a short stall then costs no read of the log, and loses no ephemeral event.
+ * Frames are kept for streams that wait for their sockets while no more than about twice this many bytes have been
+ * published since. A short stall then costs no read of the log, and loses no ephemeral event.
  */
 const RECENT_BYTES = 1024 * 1024
 
@@ -82,7 +82,7 @@ export class Fanout {
   }
 
   /**
-   * Measures how long it takes what has been dispatched just now.
+   * Measures the latency of the frames that have been dispatched just now.
    * @param since when it was published, on the monotonic clock
    */
   measure(since: number): void {
@@ -91,12 +91,12 @@ export class Fanout {
     if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep was faster
   }
 
-  /** How many subscribers an event of this topic and type goes to. Those that observe do not count. */
+  /** Returns how many subscribers an event of this topic and type goes to, without those that observe. */
   count(topic: string, type: string | undefined): number {
     return this.#count(topic, ({ selection }) => selection.hasType(type))
   }
 
-  /** How many subscribers a topic has, whatever types they want. Those that observe do not count. */
+  /** Returns how many subscribers a topic has, without those that observe. */
   subscribers(topic: string): number {
     return this.#count(topic, () => true)
   }
@@ -119,12 +119,12 @@ export class Fanout {
     return count
   }
 
-  /** Lets go of old frames in feeds that get no new ones. */
+  /** Releases old frames of feeds that get no new ones. */
   releaseOld(): void {
     for (const feed of this.#holding) if (!feed.due) this.#settle(feed)
   }
 
-  /** Counts what has been published in two generations: when one is full, what is older than the one before it goes. */
+  /** Counts published bytes in two generations. When one is full, frames older than the one before it are too old. */
   #age(frame: Frame): void {
     this.#generation.bytes += frame.event.payload.length
     if (this.#generation.bytes < RECENT_BYTES) return

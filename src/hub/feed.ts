@@ -7,7 +7,7 @@ import type { Frame } from './frame.js'
 import type { Selection } from '../model/selection.js'
 import type { Format, Wire } from '../wire/sse.js'
 
-/** What is written at once. */
+/** Frames that are written at once. */
 export interface Batch {
   chunk: Chunk
   /** How many events it has. */
@@ -21,8 +21,8 @@ export interface Batch {
 }
 
 /**
- * The most bytes of a batch, though always one event: what a stalled reader keeps in memory is one batch, and this
- * many bytes are written at the cost of very few system calls.
+ * The most bytes of a batch, unless a single event is larger. A stalled stream keeps one batch in memory, and a batch
+ * of this size needs few system calls.
  */
 export const BATCH_BYTES = 64 * 1024
 
@@ -41,21 +41,16 @@ export class Feed {
   /** Its own, of all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
-  /**
-   * How its events look. The selection and the format decide that alone: feeds that differ in nothing else would be one
-   * feed.
-   */
+  /** The wire variant of its events. The selection and the format determine it. */
   readonly wire: Wire
   /** The streams that are sent every new frame. The others of `size` catch up or wait for their sockets. */
   readonly live = new Set<FeedReader>()
   #size = 0
   /** How many of the streams observe. */
   #observers = 0
-  /**
-   * The number of the count of subscribers that this feed was last part of: it counts once, by however many patterns.
-   */
+  /** The number of the last count of subscribers that has this feed: it counts once, by however many patterns. */
   counting = 0
-  /** Whether a sweep is to come for this feed. */
+  /** Whether the next sweep visits this feed. */
   due = false
   /** Every event that matches and lies behind this sequence is in the frames. */
   #floor: number
@@ -136,7 +131,7 @@ export class Feed {
     return this.#frames.slice(Math.max(0, place - this.#start)).filter(({ sequence }) => sequence === undefined)
   }
 
-  /** What follows `from`, a place that is held and not the end. */
+  /** Returns the batch behind `from`, a place that is held and not the end. */
   batch(from: number): Batch {
     if (this.#batchFrom === from && this.#batch && (this.#batch.full || this.#batch.to === this.end)) return this.#batch
     this.#batchFrom = from
@@ -166,12 +161,12 @@ export class Feed {
     }
   }
 
-  /** Lets go of every frame. Whoever has not read them reads them from the log. */
+  /** Releases every frame. Streams that have not read them read them from the log. */
   releaseAll(): void {
     this.#release(this.#frames.length)
   }
 
-  /** Lets go of the frames that are older than the frame of that order. */
+  /** Releases the frames that are older than the frame of that order. */
   releaseOlder(order: number): void {
     let count = 0
     while (count < this.#frames.length && this.#frames[count]!.order < order) count++

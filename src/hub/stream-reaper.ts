@@ -1,17 +1,17 @@
-/** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
+/** The one timer of all streams: ends expired streams and sends heartbeats. */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { hasExpired } from '../model/principal.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Connections } from './connections.js'
 import type { Stream } from './stream.js'
 
-/** How often every stream is looked at, in milliseconds: a stream ends within a second of its token's end. */
+/** The time between two rounds, in milliseconds: a stream ends within a second after its token expires. */
 const INTERVAL = 250
 
 export interface UpkeepOptions {
-  /** After how long without a write a stream gets a heartbeat, in milliseconds. */
+  /** The time without a write after which a stream gets a heartbeat, in milliseconds. */
   heartbeat: number
-  /** After what time a stream is ended, in milliseconds; 0: never. */
+  /** The greatest age of a stream, in milliseconds; 0: no limit. */
   maxAge: number
 }
 
@@ -20,7 +20,7 @@ export class StreamReaper {
   readonly #options: UpkeepOptions
   readonly #beat: (stream: Stream) => void
   readonly #timer: NodeJS.Timeout
-  /** Those whom the round that is going on has not come to. */
+  /** The streams that the current round has not visited. */
   #remaining: Iterator<Stream> | undefined
 
   /**
@@ -49,7 +49,7 @@ export class StreamReaper {
     this.#remaining = undefined
   }
 
-  /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
+  /** After a broadcast all heartbeats are due at once: with ten thousand streams a round takes several slices. */
   #continue(): void {
     const slice = new TimeSlice()
     const time = wallNow()
