@@ -174,10 +174,10 @@ await t.test('a bad value is refused, with the name of the variable and what is 
       ['FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_RETAIN_AGE'].map((name): [string, string, RegExp] => [
         name,
         written,
-        /more than nothing/,
+        /more than 0/,
       ]),
     ),
-    ['FANFARE_MAX_EVENT_SIZE', '0B', /more than nothing/],
+    ['FANFARE_MAX_EVENT_SIZE', '0B', /more than 0/],
     ['FANFARE_MAX_CONNECTIONS', '1_0_', /a whole number/],
     ...['never', '1'].map((written): [string, string, RegExp] => [
       'FANFARE_MAX_CONNECTION_AGE',
@@ -250,12 +250,12 @@ await t.test('a bad value is refused, with the name of the variable and what is 
 
 await t.test('of a list, the item that is wrong is named', (t) => {
   t.strictSame(faults({ FANFARE_TRUST_PROXY: '127.0.0.1, 10.0.0.0/33' }), [
-    'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is no network: behind "/" an IPv4 address has 1 to 32',
+    'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is not a network: an IPv4 prefix length is 1 to 32',
   ])
   t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,https://*.example.com/' }), [
     /"https:\/\/\*\.example\.com\/" matches nothing, since browsers write it "https:\/\/\*\.example\.com"$/,
   ])
-  t.match(faults({ FANFARE_ANONYMOUS_SUBSCRIBE: 'news,a..b' }), [/: "a\.\.b" is neither$/])
+  t.match(faults({ FANFARE_ANONYMOUS_SUBSCRIBE: 'news,a..b' }), [/: "a\.\.b" is neither a topic nor a pattern$/])
   t.end()
 })
 
@@ -266,7 +266,7 @@ await t.test('an address with a user and a password is refused, and not repeated
     'ftp://user:hunter2@login.example.com/jwks',
   ]) {
     t.strictSame(faults({ FANFARE_JWKS_URL: url }), [
-      'FANFARE_JWKS_URL=…: must be an address without user and password such as https://login.example.com/.well-known/jwks.json',
+      'FANFARE_JWKS_URL=…: must be a URL without user and password such as https://login.example.com/.well-known/jwks.json',
     ])
     t.throws(() => resolveSettings({ jwksUrl: url }), { message: /^The option jwksUrl: it must be/ })
   }
@@ -302,7 +302,7 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
   t.match(faults({ FANFARE_PORT: '80' }), [/did you mean PORT\?/])
   t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,*' }), [/"\*" stands alone/])
   t.match(faults({ FANFARE_TRUST_PROXY: '10.0.0.1,0.0.0.0/0' }), [
-    /"0\.0\.0\.0\/0" is every IPv4 address: write true to believe everybody$/,
+    /"0\.0\.0\.0\/0" is every IPv4 address: write true to trust every proxy$/,
   ])
   t.match(faults({ FANFARE_TRUST_PROXY: '::/0' }), [/"::\/0" is every IPv6 address/])
   t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
@@ -449,11 +449,11 @@ await t.test('every option takes values of its own kind, and strings as in the e
     }
   }
   t.throws(() => resolve({ heartbeat: '15' }), {
-    message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than nothing',
+    message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than 0',
   })
   t.throws(() => resolve({ heartbeat: -1 }), {
     message:
-      'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than nothing',
+      'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than 0',
   })
   for (const retainBytes of [-1, NaN])
     t.throws(() => resolve({ retainBytes }), {
@@ -471,7 +471,10 @@ await t.test('options that are unknown or wrong are refused by name', (t) => {
   })
   t.throws(() => resolve({ zzzzzz: 1 }), { name: 'SettingsError', message: 'The option zzzzzz is unknown.' })
   t.throws(() => resolve({ host: 'x' }), { name: 'SettingsError', message: /host/ })
-  t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), { name: 'SettingsError', message: /set one of them/ })
+  t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), {
+    name: 'SettingsError',
+    message: /set one of FANFARE_JWT_SECRET/,
+  })
   const wrong: [option: string, value: unknown][] = [
     ['heartbeat', 'soon'],
     ['heartbeat', NaN],

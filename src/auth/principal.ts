@@ -104,7 +104,7 @@ function invalidClaims(error: { instancePath: string; message: string } | undefi
   const claim = `${prefix}${error?.instancePath ?? ''}`.slice(1).replaceAll('/', '.')
   return new Problem(
     'invalid-claims',
-    `The token's claim ${quote(claim)} is not as it should be: ${error?.message ?? 'it has the wrong type'}.`,
+    `The token's claim ${quote(claim)} is invalid: ${error?.message ?? 'it has the wrong type'}.`,
   )
 }
 

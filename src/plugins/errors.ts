@@ -104,7 +104,7 @@ export function toProblem(thrown: unknown): Problem {
     const errors = describeErrors(err.validation)
     return new Problem(
       'invalid-request',
-      `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${summarize(errors)}`,
+      `The ${where === 'querystring' ? 'query' : where} is invalid: ${summarize(errors)}`,
       { errors },
     )
   }

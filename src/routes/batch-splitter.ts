@@ -198,7 +198,7 @@ function isSpace(byte: number | undefined): boolean {
 }
 
 function wrongShape(path: string, message: string): Problem {
-  return new Problem('invalid-request', `The body is not as it should be: ${path === '' ? 'it' : path} ${message}.`, {
+  return new Problem('invalid-request', `The body is invalid: ${path === '' ? 'it' : path} ${message}.`, {
     errors: [{ path, message }],
   })
 }
