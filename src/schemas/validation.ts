@@ -45,7 +45,7 @@ export function compileShape<T extends TSchema & { properties: object }>(schema:
   }
 }
 
-/** Returns a fault for each unknown member, at most 20. TypeBox is slow on objects with thousands of unknown members. */
+/** Returns a fault for each unknown member, at most 20. TypeBox is slow with thousands of unknown members. */
 function unknownMembers(value: unknown, known: object): ProblemDetail[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
   const faults: ProblemDetail[] = []

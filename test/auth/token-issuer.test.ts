@@ -67,8 +67,8 @@ await t.test('what no hub would accept, or what would grant nothing, is refused'
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
   const wrong: [principal: unknown, options: unknown, message: RegExp][] = [
-    [undefined, { expiresIn: '1h' }, /is an object/],
-    [[], { expiresIn: '1h' }, /is an object/],
+    [undefined, { expiresIn: '1h' }, /must be an object/],
+    [[], { expiresIn: '1h' }, /must be an object/],
     [{ sub: 'u1' }, { expiresIn: '1h' }, /no member "sub"/],
     [{ subject: '' }, { expiresIn: '1h' }, /"sub"/],
     [{ subject: 42 }, { expiresIn: '1h' }, /"sub"/],

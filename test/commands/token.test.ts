@@ -194,7 +194,7 @@ await t.test('why a token would be refused', async (t) => {
   }
   t.match(await runCommand(t, ['token', '--explain', good], { env: { FANFARE_JWT_SECRET: '' } }), {
     code: 1,
-    stdout: /refuses it: There is no key/,
+    stdout: /refuses it: No key to verify/,
   })
 })
 

@@ -7,5 +7,5 @@ await t.test('how it is used is told to whoever asks, and to whoever gets it wro
     t.match({ code, stdout, stderr }, { code: 0, stdout: /^Usage:\n {2}fanfare/, stderr: '' }, args.join(' '))
   }
   const { code, stdout, stderr } = await runCommand(t, ['nonsense'])
-  t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /^There is no command nonsense\.\n\nUsage:/ })
+  t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /^Unknown command: nonsense\.\n\nUsage:/ })
 })

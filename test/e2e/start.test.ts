@@ -251,7 +251,7 @@ await t.test(
     const production = await runCommand(t, [], {
       env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data`, NODE_ENV: 'production' },
     })
-    t.match(production, { code: 1, stderr: /There is no key/ })
+    t.match(production, { code: 1, stderr: /No key to verify/ })
   },
 )
 

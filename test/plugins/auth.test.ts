@@ -275,7 +275,7 @@ await t.test('a header of another scheme is no token, and hides none', async (t)
   ] as const) {
     const refused = await get('/topics/a/events', { authorization })
     const { detail } = isProblem(t, refused, 401, 'missing-token', authorization.slice(0, 20))
-    t.ok(detail.includes(`The header "Authorization" ${words}, and has to be "Bearer"`), detail)
+    t.ok(detail.includes(`The header "Authorization" ${words}, and must be "Bearer"`), detail)
     t.notMatch(detail, /dTpw|secret|eyJ/, 'without the credentials')
     t.equal(
       refused.headers['www-authenticate'],
@@ -673,7 +673,7 @@ await t.test('whoever is refused is told where their token was looked for, and f
   }
   t.match(
     await detail('/topics/a/events', {}, 401, 'missing-token'),
-    /"a" a token is needed.*looked for in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/,
+    /"a", the request needs a token.*looked in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/,
   )
   t.match(
     await detail('/topics/a/events', { authorization: `Bearer ${bearer}` }, 403, 'not-granted'),
@@ -886,7 +886,7 @@ await t.test('a key that is not as it should be is told of in the log', async (t
   const server = await startKeyServer(t, [jwk(weak, { kid: 'old' }), jwk(keys.rsa, { kid: 'new' })])
   t.match(await logged({ jwksUrl: server.url }, 'bits'), /"kids":\["old"\].*fewer than 2,048 bits/)
   server.keys = [{ kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' }, jwk(keys.rsa, { kid: 'new' })]
-  t.match(await logged({ jwksUrl: server.url }, 'malformed'), /"kids":\["broken"\].*malformed or private/)
+  t.match(await logged({ jwksUrl: server.url }, 'malformed'), /"kids":\["broken"\].*malformed and private/)
   await t.rejects(logged({ jwtPublicKey: pemOf(weak.publicKey) }), {
     name: 'SettingsError',
     message: /an RSA key of 1024 bits/,

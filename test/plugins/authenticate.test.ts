@@ -61,7 +61,7 @@ await t.test('whom the application knows reads and publishes what it says, and i
     403,
     'not-granted',
   )
-  t.match(refusal.detail, /the login of the application says who makes the request/)
+  t.match(refusal.detail, /the application's own login identified the request/)
 })
 
 await t.test('with a cookie or from a page, what changes something needs an allowed origin', async (t) => {
@@ -124,7 +124,7 @@ await t.test('whom the application does not know is anonymous', async (t) => {
   t.equal((await app.inject({ url: '/rt/topics/news/events', headers: page })).statusCode, 200)
   t.match(
     isProblem(t, await app.inject({ url: CHAT, headers: page }), 401, 'missing-token').detail,
-    /The login of the application knows nobody either/,
+    /The application's own login did not identify the request either/,
   )
   t.equal(
     (await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...page } })).statusCode,
@@ -135,8 +135,8 @@ await t.test('whom the application does not know is anonymous', async (t) => {
 
 await t.test('an answer that is no principal is a 500, and the log says why', async (t) => {
   const answers: [answer: unknown, why: RegExp][] = [
-    [null, /is an object/],
-    ['ann', /is an object/],
+    [null, /must be an object/],
+    ['ann', /must be an object/],
     [{ sub: 'ann' }, /no member "sub"/],
     [{ subject: '' }, /sub/],
     [{ subscribe: 'chat' }, /principal\.subscribe/],

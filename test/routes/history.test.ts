@@ -205,7 +205,7 @@ await t.test('it is for those who may subscribe', async (t) => {
     await get('/topics/**/events', grants(['*', '*.**'])),
     403,
     'not-granted',
-    'one grant has to cover the whole pattern',
+    'one grant must cover the whole pattern',
   )
   t.equal((await get('/topics/a/events', grants(['b']))).statusCode, 200, 'what anybody may read')
 })

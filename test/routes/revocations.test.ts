@@ -206,7 +206,7 @@ await t.test('only admins may', async (t) => {
     )
     t.match(
       isProblem(t, await send(null), 401, 'missing-token', `${method}: nobody`).detail,
-      /looked for in .*Authorization.*ticket.*fanfare_token/,
+      /looked in .*Authorization.*ticket.*fanfare_token/,
     )
   }
   t.strictSame(await list(hub), [])
