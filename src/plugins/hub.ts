@@ -9,7 +9,7 @@ import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
-import { LOOK_INTERVAL, watchConnections } from '../server/idle-connections.js'
+import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -44,7 +44,7 @@ export default fp<Settings & { native: NativePaths }>(
     const connections = watchConnections(app, native.idleConnections)
     app.decorate('fanfareRequestsAnswered', async (time: number) => {
       const deadline = monotonicNow() + time
-      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
+      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(CHECK_INTERVAL)
     })
     let closingIdle: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
@@ -53,7 +53,7 @@ export default fp<Settings & { native: NativePaths }>(
       closingIdle = setInterval(() => {
         closeIdle(app.server)
         connections?.end()
-      }, LOOK_INTERVAL).unref()
+      }, CHECK_INTERVAL).unref()
     })
     app.addHook('onClose', async () => {
       clearInterval(closingIdle)

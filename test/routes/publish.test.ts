@@ -213,7 +213,7 @@ await t.test(
       })
       t.match(
         isProblem(t, response, 400, 'invalid-request', type).detail,
-        /"Idempotency-Key" is for one event.*each line of NDJSON has an "id" of its own/,
+        /"Idempotency-Key" is for one event.*each line of NDJSON its own "id"/,
       )
     }
     await isUntouched(t, hub)

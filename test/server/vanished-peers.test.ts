@@ -62,7 +62,7 @@ function prepare(t: Test) {
       `${[HEAD, ...many, ...rows.map(row), ...many].map((line) => line.padEnd(149)).join('\n')}\n`,
     )
     if (table === 1) writeFileSync(tables[0]!, `${HEAD}\n`)
-    await peers.look()
+    await peers.check()
   }
   return { open, look, givenUp, unreadable, peers }
 }
@@ -142,7 +142,7 @@ await t.test(
 
     await t.test('where there are no tables it is told once', async (t) => {
       const { unreadable, peers } = prepare(t)
-      await peers.look()
+      await peers.check()
       t.match(unreadable, [{ code: 'ENOENT' }])
     })
   },
