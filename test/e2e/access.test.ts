@@ -269,7 +269,7 @@ await t.test('the claim that holds the grants is a setting', async (t) => {
   t.equal((await page(hub, ['a'], { token: signed('https://example.com/hub') })).status, 200)
   t.match(
     checkProblem(t, await page(hub, ['a'], { token: signed('fanfare') }), 403, 'another claim says nothing').detail,
-    /no claim "https:\/\/example\.com\/hub" \(the setting FANFARE_JWT_CLAIM/,
+    /no claim "https:\/\/example\.com\/hub" \(the name is the setting FANFARE_JWT_CLAIM/,
   )
   await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, signed('https://example.com/hub')) }))
 })

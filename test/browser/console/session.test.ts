@@ -26,7 +26,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     for (const [wrong, words] of [
       ['nonsense', /token/i],
       [token({ subscribe: ['**'], exp: 1 }), /expired/],
-      ['ü', /no token/],
+      ['ü', /not a token/],
     ] as const) {
       await field.fill(wrong)
       await page.keyboard.press('Enter')

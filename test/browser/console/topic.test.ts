@@ -42,7 +42,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
 
     await page.getByLabel('JSON').check()
     await page.getByRole('button', { name: 'Publish' }).click()
-    await page.getByRole('alert').filter({ hasText: 'no JSON' }).waitFor()
+    await page.getByRole('alert').filter({ hasText: 'not valid JSON' }).waitFor()
     await page.getByRole('textbox', { name: 'Payload' }).fill('1')
     await page.getByLabel('Type').fill('fanfare.mine')
     await page.getByRole('button', { name: 'Publish' }).click()
@@ -134,7 +134,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     await hub.kill()
     await page.locator('#live ~ .badge.down').waitFor()
     await hub.start()
-    await page.getByText('This topic: there is a gap, the hub has begun a new log.').waitFor()
+    await page.getByText('This topic: there is a gap: the hub has begun a new log.').waitFor()
     await checkBoth(t, page, 'gap')
     await page.getByRole('button', { name: 'Dismiss' }).last().click()
     await page.getByText('This topic: there is a gap').waitFor({ state: 'detached' })
