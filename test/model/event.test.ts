@@ -89,7 +89,10 @@ await t.test('types', (t) => {
   ]
   for (const type of wrong) {
     t.equal(isType(type), false, show(type))
-    t.throws(() => checkEvent('a', { data: 1, type }, MAX), { code: 'invalid-event', message: /is no event type/ })
+    t.throws(() => checkEvent('a', { data: 1, type }, MAX), {
+      code: 'invalid-event',
+      message: /is not a valid event type/,
+    })
   }
   t.end()
 })
@@ -97,7 +100,10 @@ await t.test('types', (t) => {
 await t.test('publisher ids', (t) => {
   for (const id of ['1', ' ', '~!"', 'x'.repeat(128)]) t.equal(checkEvent('a', { data: 1, id }, MAX).id, id)
   for (const id of ['', 'é', 'a\nb', '\t', '\x7f', 'x'.repeat(129), 'x\n'])
-    t.throws(() => checkEvent('a', { data: 1, id }, MAX), { code: 'invalid-event', message: /is no publisher id/ })
+    t.throws(() => checkEvent('a', { data: 1, id }, MAX), {
+      code: 'invalid-event',
+      message: /is not a valid publisher id/,
+    })
   t.end()
 })
 
@@ -113,7 +119,7 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   t.doesNotThrow(() => checkEvent('a', { text: 'x'.repeat(MAX) }, MAX))
   t.throws(() => checkEvent('a', { text: 'x'.repeat(MAX + 1) }, MAX), {
     code: 'event-too-large',
-    message: 'The event has 1001 bytes; at most 1000 are allowed.',
+    message: 'The payload has 1001 bytes; at most 1000 are allowed.',
   })
   t.doesNotThrow(() => checkEvent('a', { text: '€'.repeat(333) }, MAX))
   t.throws(() => checkEvent('a', { text: '€'.repeat(334) }, MAX), { code: 'event-too-large' })

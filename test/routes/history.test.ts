@@ -182,7 +182,7 @@ await t.test('what is refused', async (t) => {
   for (const topic of ['a..b', 'a.**.b', '***', 'a%20b', '%C3%A9'])
     t.match(
       isProblem(t, await get(`/topics/${topic}/events`), 400, 'invalid-pattern', topic).detail,
-      /is no topic or pattern/,
+      /is not a valid topic or pattern/,
     )
   isProblem(t, await get('/events'), 400, 'invalid-request')
   isProblem(t, await get('/events?topic=a&topic=a..b'), 400, 'invalid-pattern')

@@ -179,7 +179,7 @@ await t.test('a publisher id and an ephemeral event do not go together', async (
   for (const [what, request] of Object.entries(requests)) {
     t.match(
       isProblem(t, await hub.send({ method: 'POST', ...request }), 400, 'invalid-event', what).detail,
-      /An ephemeral event has no publisher id/,
+      /An ephemeral event cannot have a publisher id/,
     )
   }
   await t.rejects(
@@ -396,7 +396,7 @@ await t.test('what is refused', async (t) => {
         'invalid-topic',
         topic,
       )
-      t.match(detail, /is no topic/)
+      t.match(detail, /is not a valid topic/)
     }
     for (const topic of ['fanfare', 'fanfare.stats'])
       isProblem(t, await post({ data: 1 }, {}, `/topics/${topic}/events`), 400, 'reserved-topic', topic)

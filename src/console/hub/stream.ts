@@ -1,7 +1,7 @@
 /**
  * An event stream that reconnects by itself from its last id. A new ticket opens it each time, so the token is not in
- * the URL. It uses `fetch`: an `EventSource` receives only event types that are listed by name, and the console does not
- * know the types in advance.
+ * the URL. It uses `fetch`: an `EventSource` receives only event types that are listed by name, and the console does
+ * not know the types in advance.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
@@ -37,8 +37,8 @@ export interface StreamOptions {
   query?: Record<string, string>
   onEvent: (event: LiveEvent) => void
   /**
-   * The time without a byte after which the connection counts as lost, in milliseconds. Without this option the stream is
-   * reopened after silence without being reported as down, since heartbeats may be rare.
+   * The time without a byte after which the connection counts as lost, in milliseconds. Without this option the stream
+   * is reopened after silence without being reported as down, since heartbeats may be rare.
    */
   silence?: number
 }
@@ -137,7 +137,8 @@ export class LiveStream {
         },
       )
     let response = await open(true)
-    if (response.status === 403) response = await open(false) // only admins may observe; other users are present on the topic
+    // only admins may observe; other users are present on the topic
+    if (response.status === 403) response = await open(false)
     if (!response.ok || !response.body) throw await refusalOf(response, true)
     const hasPast = this.#lastId !== undefined || query.replay !== undefined
     const parser = createParser({
