@@ -128,12 +128,12 @@ await t.test('every setting can be set', (t) => {
   t.end()
 })
 
-await t.test('what is empty is as if it were not set', (t) => {
+await t.test('an empty variable counts as unset', (t) => {
   t.strictSame(loadSettings(Object.fromEntries(describeSettings().map(({ name }) => [name, '']))), loadSettings({}))
   t.end()
 })
 
-await t.test('a bad value is refused, with the name of the variable and what is expected', (t) => {
+await t.test('an invalid value is refused with the variable and the expected form', (t) => {
   const wrong: [name: string, written: string, expected: RegExp][] = [
     ...['-1', '65536', '80a', '3000.5', ' 3000', '0x50'].map((written): [string, string, RegExp] => [
       'PORT',
@@ -248,7 +248,7 @@ await t.test('a bad value is refused, with the name of the variable and what is 
   t.end()
 })
 
-await t.test('of a list, the item that is wrong is named', (t) => {
+await t.test('the invalid item of a list is named', (t) => {
   t.strictSame(faults({ FANFARE_TRUST_PROXY: '127.0.0.1, 10.0.0.0/33' }), [
     'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is not a network: an IPv4 prefix length is 1 to 32',
   ])
@@ -273,7 +273,7 @@ await t.test('an address with a user and a password is refused, and not repeated
   t.end()
 })
 
-await t.test('everything that is wrong is told at once', (t) => {
+await t.test('all faults are reported together', (t) => {
   const lines = faults({ PORT: 'x', FANFARE_HEARTBEAT: 'x', FANFARE_HEARTBEET: '1s', PATH: '/bin', HOST: '::1' })
   t.equal(lines.length, 3)
   for (const name of ['PORT', 'FANFARE_HEARTBEAT', 'FANFARE_HEARTBEET'])
@@ -284,7 +284,7 @@ await t.test('everything that is wrong is told at once', (t) => {
   t.end()
 })
 
-await t.test('an unknown FANFARE_* is refused, with the nearest name; any other name is none of its business', (t) => {
+await t.test('an unknown FANFARE_* is refused with the closest name; other names are ignored', (t) => {
   const table: [name: string, nearest: string][] = [
     ['FANFARE_HEARTBEET', 'FANFARE_HEARTBEAT'],
     ['FANFARE_JWT_SECRETS', 'FANFARE_JWT_SECRET'],
@@ -322,7 +322,7 @@ await t.test('a secret is not repeated', (t) => {
   t.end()
 })
 
-await t.test('what Kubernetes tells the containers of a Service that is called fanfare is no setting', (t) => {
+await t.test('variables that Kubernetes sets for a Service named fanfare are ignored', (t) => {
   const injected = {
     FANFARE_SERVICE_HOST: '10.0.0.1',
     FANFARE_SERVICE_PORT: '3000',
@@ -336,7 +336,7 @@ await t.test('what Kubernetes tells the containers of a Service that is called f
   t.end()
 })
 
-await t.test('whoever embeds the hub says what differs, as values or as they would be written', (t) => {
+await t.test('options are values or strings, and replace the defaults', (t) => {
   const defaults = resolveSettings({})
   t.strictSame(defaults, loadSettings({}).hub)
   t.strictSame(
@@ -464,7 +464,7 @@ await t.test('every option takes values of its own kind, and strings as in the e
   t.end()
 })
 
-await t.test('options that are unknown or wrong are refused by name', (t) => {
+await t.test('unknown and invalid options are refused by name', (t) => {
   t.throws(() => resolve({ heartBeat: 1 }), {
     name: 'SettingsError',
     message: 'The option heartBeat is unknown; did you mean heartbeat?',

@@ -52,7 +52,7 @@ await t.test('an RSA key of fewer than 2,048 bits is refused (RFC 7518, 3.3)', (
   t.end()
 })
 
-await t.test('anything else is refused, with words that do not repeat it', (t) => {
+await t.test('anything else is refused with a message that does not repeat it', (t) => {
   const { privateKey } = generateKeyPairSync('ed25519')
   t.throws(() => fromPublicKey(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()), {
     name: 'SettingsError',

@@ -25,11 +25,11 @@ async function isAtOnce(turns: FairScheduler): Promise<boolean> {
   return loop.turns === 0
 }
 
-await t.test('whoever has little to do does not wait', async (t) => {
+await t.test('a short task does not wait', async (t) => {
   t.equal(await isAtOnce(new FairScheduler()), true)
 })
 
-await t.test('many who ask at the same time do not all get the slice that none of them has used yet', async (t) => {
+await t.test('tasks that start at the same time share one slice', async (t) => {
   const turns = new FairScheduler()
   const loop = watchLoop()
   const steps = Array.from({ length: 50 }, async () => {
@@ -57,7 +57,7 @@ await t.test('all together get one slice of a turn of the event loop, not each o
   t.ok(loop.turns >= 50, `${loop.turns} turns of the event loop within 250 ms of work`)
 })
 
-await t.test('in the order in which they came', async (t) => {
+await t.test('tasks run in the order of their calls', async (t) => {
   const turns = new FairScheduler()
   work(5)
   void turns.next()
@@ -82,7 +82,7 @@ await t.test('in the order in which they came', async (t) => {
   )
 })
 
-await t.test('it goes on after nobody had anything to do', async (t) => {
+await t.test('it continues after an idle phase', async (t) => {
   const turns = new FairScheduler()
   for (let round = 0; round < 3; round++) {
     void turns.next()

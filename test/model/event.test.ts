@@ -30,7 +30,7 @@ await t.test('an event has data or text', (t) => {
   t.end()
 })
 
-await t.test('neither, both, or what JSON cannot say is refused', (t) => {
+await t.test('neither, both, or values that JSON cannot express are refused', (t) => {
   const circular: unknown[] = []
   circular.push(circular)
   const wrong: EventInput[] = [
@@ -194,7 +194,7 @@ const NO_EVENTS: [what: string, input: unknown][] = [
   ['data that is no JSON', { data: [1n] }],
 ]
 
-await t.test('whatever is no event is refused with a HubError, also where there are no types', (t) => {
+await t.test('invalid events are refused with a HubError', (t) => {
   const revoked = Proxy.revocable({}, {})
   revoked.revoke()
   for (const [what, input] of [...NO_EVENTS, ['a proxy that is revoked', revoked.proxy] as const]) {
@@ -215,7 +215,7 @@ await t.test('whatever is no event is refused with a HubError, also where there 
   t.end()
 })
 
-await t.test('several events are an array of at most 1,000, without holes', (t) => {
+await t.test('a list of events is an array of at most 1,000, without holes', (t) => {
   const good = { topic: 'a', data: 1 }
   t.strictSame(checkEvents([], MAX), [])
   t.equal(checkEvents(Array(1_000).fill(good), MAX).length, 1_000)
@@ -238,7 +238,7 @@ await t.test('several events are an array of at most 1,000, without holes', (t) 
   t.end()
 })
 
-await t.test('no other object passes for an event that has been checked', (t) => {
+await t.test('no other object passes as a CheckedEvent', (t) => {
   const checked = checkEvent('a', { data: 1 }, MAX)
   t.doesNotThrow(() => requireChecked([checked]))
   for (const events of [

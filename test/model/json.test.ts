@@ -42,7 +42,7 @@ await t.test('data may have 600 levels and no more', (t) => {
   t.end()
 })
 
-await t.test('what is written is judged', (t) => {
+await t.test('the encoded data is checked', (t) => {
   const toJSON = (value: unknown) => ({ toJSON: () => value })
   const refused: [what: string, data: unknown][] = [
     ['NaN', NaN],

@@ -41,7 +41,7 @@ await t.test('topics', (t) => {
   t.end()
 })
 
-await t.test('what is neither topic nor pattern', (t) => {
+await t.test('texts that are neither topics nor patterns', (t) => {
   const wrong = [
     '',
     '.',
@@ -203,7 +203,7 @@ function anyPattern(): fc.Arbitrary<string> {
     .map(([start, last]) => [...start, last].join('.'))
 }
 
-await t.test('matches agrees with the words of the contract on every topic', (t) => {
+await t.test('matches agrees with the definition of patterns', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPattern(), (pattern) => {
@@ -217,7 +217,7 @@ await t.test('matches agrees with the words of the contract on every topic', (t)
   t.end()
 })
 
-await t.test('covers agrees with looking at every topic', (t) => {
+await t.test('covers agrees with a comparison over all topics', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPattern(), anyPattern(), (grant, asked) => {
@@ -230,7 +230,7 @@ await t.test('covers agrees with looking at every topic', (t) => {
   t.end()
 })
 
-await t.test('every pattern and nothing else is made of segments and wildcards', (t) => {
+await t.test('isTopic and isPattern agree with the rules of segments and wildcards', (t) => {
   const segment = fc.oneof(
     fc.constantFrom('a', '*', '**', '', 'a*', '*a', 'é', 'x'.repeat(64), 'x'.repeat(65)),
     fc.string({ unit: fc.constantFrom('a', 'Z', '~', ':', '@', '-', '*', ' '), maxLength: 4 }),

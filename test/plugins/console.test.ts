@@ -52,7 +52,7 @@ await t.test('the console is served with headers that let nothing else run in it
   isProblem(t, await app.inject({ method: 'POST', url: '/' }), 405, 'method-not-allowed')
 })
 
-await t.test('it can be left out', async (t) => {
+await t.test('it can be turned off', async (t) => {
   const { app } = await openApp(t, { console: false })
   isProblem(t, await app.inject('/'), 404, 'not-found')
   isProblem(t, await app.inject('/index.html'), 404, 'not-found')

@@ -164,7 +164,7 @@ await t.test('"*" before a host allows its subdomains, with credentials', async 
   }
 })
 
-await t.test('what is refused before it is routed can be read, too', async (t) => {
+await t.test('refusals before routing have CORS headers', async (t) => {
   const { app, get, preflight } = await start(t, { corsOrigins: [ORIGIN, 'https://*.example.org'] })
   const urls = [
     ['/topics/%zz/events', 400],
@@ -230,7 +230,7 @@ await t.test('what is refused before it is routed can be read, too', async (t) =
     t.match((await nowhere.get(OTHER, url)).headers, { 'access-control-allow-origin': undefined, vary: undefined })
 })
 
-await t.test('refusals can be read as well, or nobody would know why', async (t) => {
+await t.test('refusals have CORS headers', async (t) => {
   const { get } = await start(t)
   for (const [url, headers, status] of [
     ['/topics/a/events', { authorization: null }, 401],
@@ -282,7 +282,7 @@ await t.test('a stream over a real socket has the headers, too', async (t) => {
   t.match(refused.headers['vary'], /origin/i)
 })
 
-await t.test('so has one that ends at once because the hub is busy', async (t) => {
+await t.test('a busy stream has the headers, too', async (t) => {
   const { app } = await start(t)
   const url = await listen(app)
   await app.hub.drain(0)
@@ -302,7 +302,7 @@ await t.test('so has one that ends at once because the hub is busy', async (t) =
   })
 })
 
-await t.test('a page that is kept out is told of in the log, once', async (t) => {
+await t.test('a refused origin is logged once', async (t) => {
   const logged = async (settings: AppSettings, requests: [origin: string, headers?: Record<string, string>][]) => {
     const lines: { msg: string; origin?: string; setting?: string; level: number }[] = []
     const logger = pino(

@@ -71,7 +71,7 @@ await t.test(
   'tables',
   { skip: endianness() === 'LE' ? false : 'the rows here are of a little-endian machine' },
   async (t) => {
-    await t.test('a peer that answers nothing at three looks is given up', async (t) => {
+    await t.test('a peer that is unreachable at three checks is abandoned', async (t) => {
       for (const what of ['retransmissions', 'probes'] as const) {
         const { open, look, givenUp } = prepare(t)
         open(PHONE)
@@ -84,7 +84,7 @@ await t.test(
       }
     })
 
-    await t.test('a sign of life in between, and the count begins anew', async (t) => {
+    await t.test('an answer in between resets the count', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
       const signs: Row[][] = [
@@ -102,14 +102,14 @@ await t.test(
       t.strictSame(givenUp, [])
     })
 
-    await t.test('a peer that is there and does not read is not given up', async (t) => {
+    await t.test('a reachable peer that does not read is not abandoned', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
       for (let n = 0; n < 9; n++) await look([{ queue: 1e6, probes: n % 2 }])
       t.strictSame(givenUp, [])
     })
 
-    await t.test('the same port of another address, or of another port here, is another connection', async (t) => {
+    await t.test('a connection is identified by both ports and the remote address', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
       for (let n = 0; n < 5; n++)
@@ -122,7 +122,7 @@ await t.test(
       t.strictSame(givenUp, [PHONE])
     })
 
-    await t.test('IPv6, and IPv4 on a socket of IPv6', async (t) => {
+    await t.test('reads IPv6 addresses, and IPv4 addresses of IPv6 sockets', async (t) => {
       for (const [remoteAddress, printed] of [
         ['::ffff:127.0.0.77', '0000000000000000FFFF00004D00007F'],
         ['2001:db8::1', 'B80D0120000000000000000001000000'],
@@ -140,7 +140,7 @@ await t.test(
       }
     })
 
-    await t.test('where there are no tables it is told once', async (t) => {
+    await t.test('missing tables are reported once', async (t) => {
       const { unreadable, peers } = prepare(t)
       await peers.check()
       t.match(unreadable, [{ code: 'ENOENT' }])
@@ -148,7 +148,7 @@ await t.test(
   },
 )
 
-await t.test('a machine that vanishes takes its streams with it', { skip: skipNamespace || skipCurl }, async (t) => {
+await t.test('the streams of a vanished machine end', { skip: skipNamespace || skipCurl }, async (t) => {
   const { key, cert } = selfSigned()
   const https = { key, cert }
   const apps = {

@@ -84,7 +84,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     }
   })
 
-  await t.test('where there is nothing the page says so', async (t) => {
+  await t.test('empty pages say so', async (t) => {
     const page = await open(t, browser, await startHub(t))
     await isLive(page)
     for (const [name, fragment, words] of [
