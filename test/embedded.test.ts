@@ -1,4 +1,4 @@
-/** A hub in an application that has ways of its own: neither changes what the other answers. */
+/** A hub in an application with its own configuration: neither changes the answers of the other. */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -123,7 +123,7 @@ async function isItself(t: Test, app: FastifyInstance, at: string): Promise<void
   })
 }
 
-/** Applications with ways of their own, each said in the words of what it has. */
+/** Applications with their own configuration, each by its description. */
 const applications: [
   what: string,
   options: FastifyServerOptions & { bodyLimit?: number },
@@ -281,7 +281,7 @@ for (const [what, options, setUp] of applications) {
   }
 }
 
-/** Where a hub is registered, and where it is found. */
+/** The prefix of a hub, and the path of its routes. */
 const places: [words: string, outer: string, prefix: string, at: string][] = [
   ['a prefix', '', '/rt', '/rt'],
   ['a prefix that ends with a slash', '', '/rt/', '/rt'],

@@ -19,12 +19,12 @@ const authorization = `Bearer ${anyTopic()}`
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the application of this test has for itself. */
+    /** A decorator of the application in this test. */
     theirs: () => string
   }
 }
 
-/** Somebody else's application: its own tokens, errors, 404, CORS, content types, decorators and hooks. */
+/** An application with its own tokens, errors, 404, CORS, content types, decorators and hooks. */
 async function theirApp(t: Test): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -58,7 +58,7 @@ async function theirApp(t: Test): Promise<FastifyInstance> {
   return app
 }
 
-/** Checks that nothing of their application has changed. */
+/** Checks that the application itself has not changed. */
 async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
   t.strictSame(
     (await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } })).json(),

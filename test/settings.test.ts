@@ -52,7 +52,7 @@ await t.test('every setting has a default', (t) => {
   t.end()
 })
 
-/** Each variable, something that it may be, and what that means. */
+/** Each variable with a valid value and the resulting setting. */
 const values: [name: string, written: string, read: object][] = [
   ['HOST', '0.0.0.0', { host: '0.0.0.0' }],
   ['HOST', '::', { host: '::' }],
@@ -383,12 +383,12 @@ await t.test('options are values or strings, and replace the defaults', (t) => {
   t.end()
 })
 
-/** Options of any kind, as JavaScript may have them. */
+/** Options of any type, as JavaScript code may pass them. */
 function resolve(options: Record<string, unknown>): Settings {
   return resolveSettings(options)
 }
 
-/** Values of every type of JavaScript. No option takes any of them but those that its kind names below. */
+/** Values of every JavaScript type. An option accepts only those of its kind below. */
 const VALUES = {
   null: null,
   true: true,

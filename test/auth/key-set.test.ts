@@ -5,7 +5,7 @@ import { KeySet as Keys, type KeyHeader, type KeySetOptions } from '../../src/au
 import { poll } from '../helper/deadline.js'
 import { jwk, startKeyServer } from './key-server.js'
 
-/** A key set whose tests ask for one key, as the verifier does: first of what is known, then of what is new. */
+/** Finds one key like the verifier: first among the known keys, then after a fetch. */
 class KeySet {
   readonly set: Keys
   readonly refresh: () => Promise<void>

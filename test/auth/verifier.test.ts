@@ -50,9 +50,9 @@ async function openVerifier(
 
 interface Case {
   name: string
-  /** What the set that the hub has fetched holds; by default the old key as `k1`. */
+  /** The keys that the hub has fetched; by default the old key as `k1`. */
   before?: object[]
-  /** What the key server publishes since. */
+  /** The keys that the key server publishes now. */
   after?: object[]
   token: string
   /** A token that was presented before, within the cool-down. */

@@ -1,4 +1,4 @@
-/** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
+/** `fanfare backup`: copies a log consistently, even while a hub uses it. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { runCommand } from '../helper/command.js'
@@ -17,7 +17,7 @@ await t.test('a copy of a live store under load is consistent and opens', async 
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}`, FANFARE_RETAIN_EVENTS: '1000000' })
   const published: Logged[] = []
   let isOver = false
-  /** Batches of ten, which are never to be torn apart. */
+  /** Batches of ten, which a copy must contain as a whole or not at all. */
   async function load(name: number): Promise<void> {
     for (let n = 0; !isOver; n++) {
       const events = Array.from({ length: 10 }, (_, m) => ({

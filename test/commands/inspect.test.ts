@@ -1,4 +1,4 @@
-/** `fanfare inspect`: what a log holds, read beside whoever writes it. */
+/** `fanfare inspect`: prints the contents of a log, even while a hub uses it. */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { runCommand, startCommand } from '../helper/command.js'

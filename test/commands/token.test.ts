@@ -1,4 +1,4 @@
-/** `fanfare token`: makes tokens, and says what they allow. */
+/** `fanfare token`: issues and explains tokens. */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'

@@ -2,12 +2,12 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import t from 'tap'
 import { FairScheduler } from '../../src/event-loop/fair-scheduler.js'
 
-/** Holds the event loop for so many milliseconds. */
+/** Blocks the event loop for a time in milliseconds. */
 function work(milliseconds: number): void {
   for (const end = performance.now() + milliseconds; performance.now() < end;);
 }
 
-/** Goes round with the event loop, and counts. */
+/** Counts the turns of the event loop. */
 function watchLoop(): { turns: number; stop: () => void } {
   const watch = { turns: 0, stop: () => clearImmediate(immediate) }
   let immediate = setImmediate(function turn() {
@@ -17,7 +17,7 @@ function watchLoop(): { turns: number; stop: () => void } {
   return watch
 }
 
-/** Whether a turn can be had without waiting for the event loop. */
+/** Whether a step may run without waiting for a turn of the event loop. */
 async function isAtOnce(turns: FairScheduler): Promise<boolean> {
   const loop = watchLoop()
   await turns.next()

@@ -141,7 +141,7 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   t.end()
 })
 
-/** What a program without types may say instead of an event. */
+/** Values that a program without types may pass instead of an event. */
 const NO_EVENTS: [what: string, input: unknown][] = [
   ['nothing', undefined],
   ['null', null],

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { encodeData, isDeeper, isShallow, MAX_DEPTH } from '../../src/model/json.js'
 
-/** How deep a value is nested. */
+/** Returns the nesting depth of a value. */
 function depthOf(value: unknown): number {
   return typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
 }

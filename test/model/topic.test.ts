@@ -173,7 +173,7 @@ await t.test('what a grant covers', (t) => {
   t.end()
 })
 
-/** Every topic of up to four segments from an alphabet in which one segment is of no pattern. */
+/** All topics of up to four segments. One segment of the alphabet occurs in no pattern. */
 const ALPHABET = ['a', 'b', 'fanfare', 'unheard-of']
 const UNIVERSE = [1, 2, 3, 4].flatMap((length) => combinations(ALPHABET, length))
 
@@ -183,7 +183,7 @@ function combinations(alphabet: readonly string[], length: number): string[] {
     : combinations(alphabet, length - 1).flatMap((start) => alphabet.map((segment) => `${start}.${segment}`))
 }
 
-/** What the words of the contract say, as a regular expression. */
+/** The definition of a pattern in the docs, as a regular expression. */
 function stands(pattern: string): (topic: string) => boolean {
   const source = pattern.split('.').map((segment, index) => {
     const first = index === 0 ? '(?!fanfare(?:\\.|$))' : '' // no wildcard reaches into the hub's own topics
@@ -193,7 +193,7 @@ function stands(pattern: string): (topic: string) => boolean {
   return (topic) => expression.test(topic)
 }
 
-/** Patterns of up to three segments, so that topics of four tell `**` from anything shorter. */
+/** Patterns of up to three segments, so that topics of four segments distinguish `**` from shorter patterns. */
 function anyPattern(): fc.Arbitrary<string> {
   return fc
     .tuple(

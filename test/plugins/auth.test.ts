@@ -16,7 +16,7 @@ import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
 
 const CLAIMS = { sub: 'u1', fanfare: { subscribe: ['a'] } }
 
-/** Asks for history of a topic, with this token. */
+/** Requests the history of a topic with a token. */
 function ask({ send }: OpenApp, bearer: string | null, url = '/topics/a/events') {
   return send({
     method: 'GET',
@@ -36,7 +36,7 @@ async function isRefused(t: Test, hub: OpenApp, bearer: string, code: string, wh
   t.notMatch(detail, bearer)
 }
 
-/** Presents tokens that fit no key of a set until their refusal is final: the set has been fetched since they came. */
+/** Presents tokens without a matching key until their refusal is final. */
 async function areRefusedAtLast(t: Test, hub: OpenApp, bearers: Record<string, string>): Promise<void> {
   for (const [what, bearer] of Object.entries(bearers))
     isProblem(t, await ask(hub, bearer), 503, 'keys-unavailable', `${what}, for the moment`)
@@ -165,7 +165,7 @@ await t.test('a public key', async (t) => {
         `${pair}: ${other} ${algorithm}`,
       )
     }
-    // The public key is no secret: who signs with it by HMAC must not be believed (CVE-2015-9235).
+    // The public key is not a secret: a token that is signed with it by HMAC must be refused (CVE-2015-9235).
     for (const secret of [
       pem,
       pem.trim(),

@@ -22,7 +22,7 @@ function names(header: http.OutgoingHttpHeader | undefined): string[] {
     .sort()
 }
 
-/** The head of what the raw text of a request is answered with, in lower case. */
+/** Sends the raw text of a request and returns the head of the answer in lower case. */
 async function rawHead(port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
   socket.on('error', () => undefined)

@@ -22,16 +22,16 @@ const { key, cert } = selfSigned()
 const authorization = `Bearer ${anyTopic()}`
 
 /**
- * A stream from the other side, whatever it comes by. Of events only the beginning of their data is kept: some are
- * large.
+ * A stream as its client sees it, on any transport. It keeps only the beginning of each event's data, since some events
+ * are large.
  */
 interface Reader {
   headers: Record<string, unknown>
-  /** The data of what was published. */
+  /** The data of published events. */
   events: string[]
   /** The data of the hub's own events, by kind: `open`, `close` and so on. */
   told: Record<string, string[]>
-  /** How many characters have come. */
+  /** The number of received characters. */
   length: number
   isClosed: boolean
   pause: () => void
@@ -47,9 +47,9 @@ interface Transport {
 
 type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInstance) => void) => Promise<Transport>
 
-/** What the name of a transport ends with whose streams are written by Node's public API. */
+/** The suffix of a transport whose streams use Node's public API. */
 const PUBLIC = ", by Node's public API"
-/** Everything here is so both past Node's public API and by it. */
+/** Every test runs with the fast paths and with Node's public API. */
 const WAYS = ['auto', 'off'] as const
 const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS }
 
@@ -95,7 +95,7 @@ function byHttp1(app: FastifyInstance, get: typeof https.request) {
   }
 }
 
-/** Opens streams by HTTP/2, all on one session, which is closed as a client does that has no stream left. */
+/** Opens streams over HTTP/2 on one session, which closes when it has no stream left. */
 function byHttp2(t: Test, app: FastifyInstance) {
   let session: http2.ClientHttp2Session | undefined
   let streams = 0
@@ -156,7 +156,7 @@ const servers: Record<string, Start> = {
   },
 }
 
-/** Each server, with streams past Node's public API and, where there is such a way, by it. */
+/** Each server with the fast paths and, if that differs, with Node's public API. */
 const transports: Record<string, Start> = Object.fromEntries(
   Object.entries(servers).flatMap(([name, start]) =>
     (name.startsWith('HTTP/2') ? WAYS.slice(0, 1) : WAYS).map((nativeSockets): [string, Start] => [
@@ -166,7 +166,7 @@ const transports: Record<string, Start> = Object.fromEntries(
   ),
 )
 
-/** The hub's own events of one kind, as they were read. */
+/** The hub's own events of one kind, parsed. */
 function told(reader: Reader, name: string): unknown[] {
   return (reader.told[name] ?? []).map((data) => JSON.parse(data) as unknown)
 }
@@ -360,7 +360,7 @@ await t.test('an injected request gets its stream, and does not delay closing', 
   await until(() => text.includes('fanfare.close'))
 })
 
-/** A stream on a socket of its own, which nobody reads from once it has begun; its head has been read. */
+/** A stream on its own socket that is not read after the head. */
 async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
   const { port } = server.address() as AddressInfo
   const isSecure = server instanceof https.Server
@@ -376,7 +376,7 @@ async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promis
   return socket
 }
 
-/** Sends a byte now and then, for as long as the socket takes some. */
+/** Sends a byte from time to time while the socket accepts bytes. */
 function trickle(t: Test, socket: Socket): void {
   const timer = setInterval(() => socket.writable && socket.write('x'), 20)
   t.teardown(() => clearInterval(timer))

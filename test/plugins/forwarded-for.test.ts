@@ -3,7 +3,7 @@ import t from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { SECRET } from '../helper/token.js'
 
-/** The address that a refusal is logged with. */
+/** Returns the address in the log message of a refusal. */
 async function addressOf(forwarded: string | string[], settings: AppSettings = { trustProxy: true }): Promise<unknown> {
   const addresses: unknown[] = []
   const logger = pino(

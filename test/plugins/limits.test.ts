@@ -7,14 +7,14 @@ import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
 const bearer = (sub?: string) =>
   `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'], publish: ['**'] })}`
 
-/** A second begins and ends when the test says so. */
+/** A clock that the test sets. */
 function stopClock(t: Test): { now: number } {
   const clock = { now: performance.now() }
   t.intercept(performance, 'now', { value: () => clock.now })
   return clock
 }
 
-/** Publishes so many times in one turn; returns how many requests were let through. */
+/** Publishes a number of times in one turn. Returns the number of accepted requests. */
 async function burst({ send }: OpenApp, count: number, authorization: string, url = '/events'): Promise<number> {
   const payload = url === '/events' ? { events: [{ topic: 'a', data: 1 }] } : { data: 1 }
   const answers = await Promise.all(

@@ -5,7 +5,7 @@ import { listen, openApp } from '../routes/open-app.js'
 
 const everything = { sub: 'ann', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
 
-/** What the raw text of a request is answered with: its head. */
+/** Sends the raw text of a request and returns the head of the answer. */
 async function headOf(t: Test, port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
   t.teardown(() => void socket.destroy())

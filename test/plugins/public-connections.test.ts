@@ -1,4 +1,4 @@
-/** What an application has of the streams that are open. */
+/** The open streams as an application sees them. */
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type ConnectionsOptions } from '../../src/index.js'

@@ -1,4 +1,4 @@
-/** What an application has of its hub. */
+/** The public API of the hub for applications. */
 import Fastify from 'fastify'
 import t from 'tap'
 import fanfare from '../../src/index.js'

@@ -1,4 +1,4 @@
-/** What is refused of a query, on every route of the hub. */
+/** Refusals of query parameters, on every route of the hub. */
 import t from 'tap'
 import { listen, isProblem, openApp } from '../routes/open-app.js'
 import { anyTopic } from '../helper/token.js'

@@ -1,4 +1,4 @@
-/** Answers that a client asks for and does not read, on real sockets. */
+/** Answers that their client does not read, on real sockets. */
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import { connect as connectNet, type AddressInfo, type Socket } from 'node:net'
@@ -13,7 +13,7 @@ import { selfSigned } from './certificate.js'
 
 const SLOW = 400
 const EVENT = 200_000
-/** More than a page may have. */
+/** More bytes than a page of history may have. */
 const EVENTS = 40
 const HEADERS = `Host: hub\r\nAccept: application/json\r\nAuthorization: Bearer ${anyTopic()}\r\n`
 const PAGE = `GET /topics/big/events?limit=1000 HTTP/1.1\r\n${HEADERS}\r\n`
@@ -43,7 +43,7 @@ function open(t: Test, port: number, isTls: boolean): Socket {
   return socket
 }
 
-/** How many sockets the server has. */
+/** Returns the number of sockets of the server. */
 function countSockets(app: FastifyInstance): Promise<number> {
   return new Promise((resolve, reject) =>
     app.server.getConnections((err, count) => (err ? reject(err) : resolve(count))),

@@ -120,6 +120,6 @@ await t.test('no turn of the event loop is long for any batch', async (t) => {
   look()
   for (const body of bodies) await post(hub, body)
   isOver = true
-  // as one piece of work: seconds
+  // in a single turn this would take seconds
   t.ok(worst < 150, `the longest turn takes ${worst.toFixed(1)} ms of CPU, garbage collection included`)
 })

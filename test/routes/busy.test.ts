@@ -8,14 +8,14 @@ import { isProblem, listen, openApp, until } from './open-app.js'
 
 const bearer = (sub?: string) => token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })
 
-/** An application that listens, and what asks it for streams as `EventSource` and as others do. */
+/** Starts an application, and returns functions that open streams like `EventSource` and like other clients. */
 async function start(t: Test, settings: AppSettings) {
   const { app, send } = await openApp(t, settings)
   const url = `${await listen(app)}/topics/a/events`
   return {
     app,
     open: (token: string, headers: Record<string, string> = {}) => openLive(t, url, { token, headers }),
-    /** The reason for which a stream is ended at once. */
+    /** Returns the reason of a stream that ends at once. */
     refusal: async (token: string, headers: Record<string, string> = {}) => {
       const stream = await openStream(t, url, { token, headers })
       await stream.until(() => stream.all.some(({ type }) => type === 'fanfare.close'))

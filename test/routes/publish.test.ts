@@ -7,7 +7,7 @@ import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
 const CURSOR = /^[a-z0-9]{8}-\d+$/
 const URL = '/topics/orders.42/events'
 
-/** What the log holds, as history tells it. */
+/** Returns the events of the log, read from history. */
 async function stored({ send }: OpenApp): Promise<Record<string, unknown>[]> {
   const { events } = (
     await send({ method: 'GET', url: '/events?topic=**&limit=1000', headers: { accept: 'application/json' } })
@@ -15,7 +15,7 @@ async function stored({ send }: OpenApp): Promise<Record<string, unknown>[]> {
   return events
 }
 
-/** Nothing may have been stored or sent. */
+/** Checks that nothing was stored or sent. */
 async function isUntouched(t: Test, hub: OpenApp): Promise<void> {
   t.strictSame(await stored(hub), [], 'nothing is stored')
   t.equal(hub.app.fanfareHub.head, 0)

@@ -1,4 +1,4 @@
-/** What a request does is authorised when it is done, not when the request begins: its body may take its time. */
+/** A request is authorised when it acts, not when it begins: its body may arrive slowly. */
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Selection } from '../../src/model/selection.js'

@@ -20,7 +20,7 @@ interface Opened {
 }
 
 /**
- * The head of an answer, and what has come of its body when that is enough or the answer has ended; then it is closed.
+ * Returns the head of an answer, and its body up to a condition or to the end. Closes the connection then.
  */
 async function open(
   app: FastifyInstance,
@@ -295,7 +295,7 @@ await t.test('HEAD answers the head and ends', async (t) => {
 })
 
 await t.test('a temporary refusal does not stop an EventSource', async (t) => {
-  /** Checks that a stream ends at once, and tells its reader to come back. */
+  /** Checks that a stream ends at once with a `busy` block. */
   async function isBusy(t: Test, app: FastifyInstance) {
     const { statusCode, headers, text, blocks } = await open(app, URL, { accept: 'text/event-stream' }, () => false)
     t.equal(statusCode, 200)

@@ -31,12 +31,12 @@ async function issue(
   return response.json<Issued>()
 }
 
-/** Asks for the head of a stream. */
+/** Requests the head of a stream. */
 function open({ send }: OpenApp, ticket: string, topic = 'a') {
   return send({ method: 'HEAD', url: `/topics/${topic}/events?ticket=${ticket}`, headers: STREAM })
 }
 
-/** Why a stream is refused: GET, whose answer has a body. */
+/** Returns the refusal of a stream, with GET, whose answer has a body. */
 function refused({ send }: OpenApp, ticket: string, topic = 'a') {
   return send({ method: 'GET', url: `/topics/${topic}/events?ticket=${ticket}`, headers: STREAM })
 }

@@ -19,7 +19,7 @@ interface Page {
 const admin = `Bearer ${token({ sub: 'root', admin: true })}`
 const bearer = (subscribe: string[]) => `Bearer ${token({ sub: 'u1', subscribe, publish: ['**'] })}`
 
-/** The names of a page, after its shape has been looked at. */
+/** Returns the names of a page, after checking its form. */
 async function list(
   { send }: OpenApp,
   query: string,

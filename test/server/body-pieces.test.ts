@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { BodyPieces } from '../../src/server/body-pieces.js'
 import { poll, within } from '../helper/deadline.js'
 
-/** Opens a request with a body in chunks; what is written to the socket is the body. */
+/** Opens a request with a chunked body, which is written to the returned socket. */
 async function openBody(t: Test): Promise<{ body: IncomingMessage; socket: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

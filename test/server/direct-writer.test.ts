@@ -1,4 +1,4 @@
-/** What a socket is written past Node's streams, seen from the other end of real connections. */
+/** Direct writes to sockets, observed at the other end of real connections. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -40,7 +40,7 @@ async function connected(t: Test): Promise<Pair> {
   return { socket, writer: writerOf(socket), peer }
 }
 
-/** Resolves with the digest of so many bytes, or of all until the end. */
+/** Resolves with the digest of a number of bytes, or of all bytes until the end. */
 function digestOf(peer: Socket): Promise<string> {
   const hash = createHash('sha256')
   peer.on('data', (chunk: Buffer) => void hash.update(chunk)).resume()

@@ -1,4 +1,4 @@
-/** The ways past Node's public API: which are used, and that the hub does without one whose self-test fails. */
+/** The fast paths beyond Node's public API: which are used, and the fallback if a self-test fails. */
 import { spawnSync } from 'node:child_process'
 import { ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'

@@ -7,7 +7,7 @@ import { openSink } from '../../src/server/stream-sink.js'
 import { Chunk } from '../../src/wire/chunk.js'
 import { within } from '../helper/deadline.js'
 
-/** More than a piece of a write that goes by Node's streams. */
+/** More bytes than a piece of a write to Node's streams. */
 const LARGE = 48 * 1024
 
 async function connected(t: Test): Promise<{ socket: Socket; peer: Socket }> {
@@ -23,7 +23,7 @@ async function connected(t: Test): Promise<{ socket: Socket; peer: Socket }> {
   return { socket, peer }
 }
 
-/** Resolves with everything that comes until the end. */
+/** Resolves with all bytes until the end. */
 async function received(peer: Socket): Promise<string> {
   let text = ''
   peer.setEncoding('latin1').on('data', (part: string) => (text += part))

@@ -1,6 +1,5 @@
 /**
- * Peers that do not answer are given up: by tables that are files here, written as the kernel writes them, and by the
- * kernel's own.
+ * Unreachable peers are abandoned. The tests use files in the format of the kernel's tables, and the kernel's own tables.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -28,7 +27,7 @@ interface Row {
   probes?: number
 }
 
-/** A row of a machine that is little-endian: 127.0.0.1:23999 to 127.0.0.77:32823, where nothing else is said. */
+/** A row of a little-endian machine; by default from 127.0.0.1:23999 to 127.0.0.77:32823. */
 function row({
   local = '0100007F:5DBF',
   remote = '4D00007F:8037',
@@ -54,7 +53,7 @@ function prepare(t: Test) {
     const sink = { connection, abandon: () => (sinks.delete(sink), void givenUp.push(connection)) }
     sinks.add(sink)
   }
-  /** Looks once at a table of these rows. */
+  /** Checks a table of these rows once. */
   async function look(rows: Row[], table: 0 | 1 = 0): Promise<void> {
     const many = Array.from({ length: 2_000 }, () => row({ queue: 0, remote: '4E00007F:8037' }))
     writeFileSync(

@@ -1,4 +1,4 @@
-/** The same bytes with and without the frame of a chunk, which a parser of HTTP takes off again. */
+/** The same bytes with and without the frame of a chunk, checked with an HTTP parser. */
 import fc from 'fast-check'
 import t from 'tap'
 import { Chunk, CHUNK_FRAME } from '../../src/wire/chunk.js'

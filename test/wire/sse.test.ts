@@ -173,7 +173,7 @@ await t.test('retry is drawn at random: 2 to 4 s, or 5 to 15 s for busy', (t) =>
   t.end()
 })
 
-/** Hands a parser the bytes in pieces, cut anywhere, also within a character. */
+/** Feeds a parser the bytes in pieces, cut anywhere, even within a character. */
 function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: EventSourceMessage[]; errors: string[] } {
   const events: EventSourceMessage[] = []
   const errors: string[] = []
@@ -190,7 +190,7 @@ function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: Ev
   return { events, errors }
 }
 
-/** What EventSource has to make of an event. */
+/** The event as EventSource must parse it. */
 function expected({ text, data, type }: EventInput) {
   return { type: type ?? 'message', data: text === undefined ? JSON.stringify(data) : text.replace(/\r\n?/g, '\n') }
 }
