@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { Problem } from '../errors.js'
 import { GrowingBuffer } from './growing-buffer.js'
 
-/** The body is paused while this many bytes wait. */
+/** The number of waiting bytes at which the body is paused. */
 const ENOUGH = 64 * 1024
 
 export class BodyPieces {
