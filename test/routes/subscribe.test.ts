@@ -19,9 +19,7 @@ interface Opened {
   blocks: Block[]
 }
 
-/**
- * Returns the head of an answer, and its body up to a condition or to the end. Closes the connection then.
- */
+/** Returns the head of an answer, and its body up to a condition or to the end. Closes the connection then. */
 async function open(
   app: FastifyInstance,
   url: string,

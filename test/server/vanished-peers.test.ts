@@ -1,5 +1,6 @@
 /**
- * Unreachable peers are abandoned. The tests use files in the format of the kernel's tables, and the kernel's own tables.
+ * Unreachable peers are abandoned. The tests use files in the format of the kernel's tables, and the kernel's own
+ * tables.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
