@@ -7,6 +7,7 @@ import { finish } from '../event-loop/time-slice.js'
 import { isTopic } from '../model/topic.js'
 import { Reader } from '../log/lmdb/reader.js'
 import { State, type Topic } from '../log/lmdb/state.js'
+import { PageBuilder } from '../log/page.js'
 import { asStoreError, checkFolder, openStore, type Tables } from '../log/lmdb/store.js'
 import { printSize } from '../model/units.js'
 import { UsageError, type Process } from './command.js'
@@ -91,10 +92,11 @@ function* eventsOf(tables: Tables, topic: string): Generator<string> {
   let after = 0
   try {
     for (let more = true; more;) {
-      const page = finish(reader.read({ transaction }, selection, { after, events: PAGE }))
+      const page = new PageBuilder({ events: PAGE })
+      const scanned = finish(reader.scan({ transaction }, selection, { after }, (event) => page.take(event)))
       for (const event of page.events) yield printEvent(event, printCursor(epoch, event.sequence))
-      after = page.position
-      more = page.more
+      after = scanned.position
+      more = scanned.more
     }
   } finally {
     transaction.done()

@@ -27,8 +27,8 @@ export class CatchUpBatch implements Lender {
   readonly feedId: number
   /** It is what follows this sequence. */
   readonly after: number
-  /** What `EventLog.trims` was when it was read: when it has changed, some of this may be gone, and not told. */
-  readonly trims: number
+  /** The trim mark of the view when it was read. When the view has another, events may be missing from the batch. */
+  readonly readAt: number
   /** Resolves when the rest of this is known, and throws HubError `log-unavailable`. */
   readonly read: Promise<void>
   chunk = Chunk.NOTHING
@@ -37,8 +37,10 @@ export class CatchUpBatch implements Lender {
   position: number
   /** Whether further events follow it. */
   more = false
-  /** What `EventLog.trims` was when the newest was trimmed of what it lacks; `undefined`: it lacks nothing. */
+  /** As `ScanResult.trimmedAt`. */
   trimmedAt: number | undefined
+  /** As `ScanResult.mark`. */
+  mark = 0
   /** The sequence of its first event. */
   oldest: number | undefined
   readonly #buffers: BatchBuffers
@@ -50,7 +52,7 @@ export class CatchUpBatch implements Lender {
   constructor(source: CatchUpSource, feed: Feed, after: number) {
     this.feedId = feed.id
     this.after = this.position = after
-    this.trims = source.log.trims
+    this.readAt = source.log.view.mark
     this.#buffers = source.buffers
     this.read = this.#read(source, feed)
   }
@@ -69,15 +71,17 @@ export class CatchUpBatch implements Lender {
   async #read({ log, encoder, head }: CatchUpSource, { selection, wire }: Feed): Promise<void> {
     const buffer = this.#buffers.take()
     const writer = new BatchWriter(buffer)
-    const { position, more, trimmedAt } = await log.scan(selection, { after: this.after, until: head() }, (event) => {
-      const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
-      if (taken) this.oldest ??= event.sequence
-      return taken
+    const span = { after: this.after, until: head() }
+    const { position, more, trimmedAt, mark } = await log.scan(selection, span, (event) => {
+      const isTaken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
+      if (isTaken) this.oldest ??= event.sequence
+      return isTaken
     })
     this.events = writer.blocks
     this.position = position
     this.more = more
     this.trimmedAt = trimmedAt
+    this.mark = mark
     const isInBuffer = writer.buffer === buffer
     if (isInBuffer && writer.length >= WORTH_A_BUFFER) {
       this.#buffer = buffer

@@ -42,10 +42,10 @@ export class CatchUpCache {
   }
 
   #find(feed: Feed, after: number): CatchUpBatch | undefined {
-    const { trims } = this.#source.log
+    const { mark } = this.#source.log.view
     for (let index = this.#kept.length - 1; index >= 0; index--) {
       const batch = this.#kept[index]!
-      if (batch.after === after && batch.feedId === feed.id && batch.trims === trims) return batch
+      if (batch.after === after && batch.feedId === feed.id && batch.readAt === mark) return batch
     }
     return undefined
   }

@@ -5,6 +5,7 @@
  */
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
+import { readPage } from '../log/page.js'
 import { parseCursor } from '../model/cursor.js'
 import { requireType, type StoredEvent } from '../model/event.js'
 import { toHistoryEvent, type HistoryEvent } from '../model/history-event.js'
@@ -110,8 +111,8 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   #position: number
   /** A gap that is told once the event behind it is known. */
   #gap: Gap | undefined
-  /** Trims up to this mark (`EventLog.trims`) have been told. */
-  #knownTrims = 0
+  /** Trims up to this mark have been reported. */
+  #knownMark = 0
   /** `return()` has been called. */
   #isStopped = false
   #wake: (() => void) | undefined
@@ -181,20 +182,19 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
 
   async #goTo(time: number): Promise<void> {
     const { log } = this.#source
-    this.#position = Math.min(this.#position, await log.locate(this.#selection, time))
+    this.#position = Math.min(this.#position, (await log.locate(this.#selection, { from: time })).after)
   }
 
   async *#readPage(): AsyncGenerator<HubEvent | EventGap, undefined> {
     const { head, log, scheduler } = this.#source
     await scheduler.next()
-    const { trims } = log
-    const page = await log.read(this.#selection, {
+    const page = await readPage(log, this.#selection, {
       after: this.#position,
       until: head(),
       events: PAGE_EVENTS,
       bytes: PAGE_BYTES,
     })
-    const gap = this.#gapBefore(page, trims)
+    const gap = this.#gapBefore(page)
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
       if (this.#hasEnded) return
@@ -204,14 +204,15 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   }
 
   /** Returns what is to be told before the events of a page. */
-  #gapBefore(page: Page, trims: number): EventGap | undefined {
+  #gapBefore(page: Page): EventGap | undefined {
     const {
       events: [oldest],
       more,
       position,
       trimmedAt,
+      mark,
     } = page
-    const isNew = trimmedAt !== undefined && trimmedAt > this.#knownTrims
+    const isNew = trimmedAt !== undefined && trimmedAt > this.#knownMark
     const missing =
       this.#gap ?? (isNew ? { reason: 'expired' as const, after: this.#source.cursor(this.#position) } : undefined)
     this.#gap = undefined
@@ -221,7 +222,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
       this.#gap = missing
       return undefined
     }
-    this.#knownTrims = trims
+    this.#knownMark = mark
     const { cursor } = this.#source
     return {
       id: cursor(oldest ? oldest.sequence - 1 : position),
@@ -274,7 +275,7 @@ function beginningOf(from: unknown): (log: EventLog, head: number) => Beginning 
   if (!cursor)
     throw new HubError('invalid-cursor', `from is "start", a Date or the id of an event, not ${quote(from)}.`)
   return (log, head) => {
-    const reason = cursor.epoch !== log.epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
+    const reason = cursor.epoch !== log.view.epoch ? 'epoch' : cursor.sequence > head ? 'future' : undefined
     return reason ? { sequence: 0, gap: { reason, after: from as string } } : { sequence: cursor.sequence }
   }
 }

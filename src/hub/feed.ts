@@ -1,6 +1,6 @@
 /**
- * A feed is what all subscribers read who asked for the same events in the same format. It holds the frames that not
- * every one of them has been sent yet, and joins what one place lacks into one batch for all who stand there.
+ * A feed is read by all streams with the same selection and format. It holds the frames that some of them have not been
+ * sent, and builds one batch for all streams that stand at the same place.
  */
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
@@ -28,8 +28,16 @@ export const BATCH_BYTES = 64 * 1024
 
 let lastId = 0
 
-/** `Reader` is what a feed has as its subscribers. */
-export class Feed<Reader = unknown> {
+/** A stream that reads a feed while it is live. */
+export interface FeedReader {
+  /**
+   * Sends everything from its place to the feed's end.
+   * @param now on the monotonic clock
+   */
+  deliver(now?: number): void
+}
+
+export class Feed {
   /** Its own, of all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
@@ -38,12 +46,11 @@ export class Feed<Reader = unknown> {
    * feed.
    */
   readonly wire: Wire
-  /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */
-  readonly live = new Set<Reader>()
-  /** How many subscribers read this feed. */
-  size = 0
-  /** How many of them observe: they do not count as subscribers of a topic. */
-  observers = 0
+  /** The streams that are sent every new frame. The others of `size` catch up or wait for their sockets. */
+  readonly live = new Set<FeedReader>()
+  #size = 0
+  /** How many of the streams observe. */
+  #observers = 0
   /**
    * The number of the count of subscribers that this feed was last part of: it counts once, by however many patterns.
    */
@@ -66,6 +73,31 @@ export class Feed<Reader = unknown> {
     this.#floor = head
   }
 
+  /** How many streams read this feed. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** How many of them count as subscribers of a topic. */
+  get subscribers(): number {
+    return this.#size - this.#observers
+  }
+
+  enter(observes: boolean): void {
+    this.#size++
+    if (observes) this.#observers++
+  }
+
+  leave(observes: boolean): void {
+    this.#size--
+    if (observes) this.#observers--
+  }
+
+  /** A stream that observed counts as a subscriber from now on. */
+  stopObserving(): void {
+    this.#observers--
+  }
+
   /** The place behind the newest frame. */
   get end(): number {
     return this.#start + this.#frames.length
@@ -84,9 +116,9 @@ export class Feed<Reader = unknown> {
   }
 
   /**
-   * The place from which somebody reads on who has read everything up to `sequence`.
-   * @param since where the feed's end was when they came: ephemeral events before it are not for them, and `sequence`
-   * is at least what the newest stored event was then
+   * Returns the place from which a stream reads on that has read everything up to `sequence`.
+   * @param since the feed's end when the stream came: it gets no ephemeral event before it, and `sequence` is at least
+   *   that of the newest stored event then
    * @returns `undefined` when the frames do not reach back that far
    */
   placeAfter(sequence: number, since: number): number | undefined {

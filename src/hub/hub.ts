@@ -1,10 +1,12 @@
 /** The hub: the verbs that everything else uses, each done by the part whose subject it is. Knows nothing of HTTP. */
 import type { EventLog, LogStats, Page, Records, TopicsOptions } from '../log/log.js'
+import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
+import type { WantedReplay } from './backlog.js'
 import { Connections } from './connections.js'
 import { Dispatcher } from './dispatcher.js'
 import { endInGroups, requireDrainTime } from './drain.js'
@@ -17,8 +19,8 @@ import { Publisher, type Receipt, type Tally } from './publisher.js'
 import type { Start, StartRequest } from './start.js'
 import type { StreamInfo } from './stream-info.js'
 import type { UpkeepOptions } from './stream-reaper.js'
-import { Streams, type Subscription, type WantedReplay } from './streams.js'
-import type { Subscriber, SubscriberInfo } from './subscriber.js'
+import { Streams, type Subscription } from './streams.js'
+import type { Stream, StreamIdentity } from './stream.js'
 import { SystemTopics } from './system-topics.js'
 import { Topics, type TopicInfo } from './topics.js'
 
@@ -55,17 +57,17 @@ export class Hub {
 
   constructor(log: EventLog, { maxEventSize, maxCursorsPerSubject, cursorTtl, onError = ignore, ...rest }: HubOptions) {
     const { connections } = this
-    const { epoch } = log
+    const { epoch, head } = log.view
     const lifecycle = this.#lifecycle
     const fanout = new Fanout()
     const encoder = (this.#encoder = new Encoder(epoch))
-    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, log.head))
+    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, head))
     const readers = (this.#readers = new EventReaders(
       log,
       () => dispatcher.head,
       (sequence) => encoder.cursor(sequence),
     ))
-    const describe = (subscriber: Subscriber) => this.#streams.describe(subscriber)
+    const describe = (stream: Stream) => this.#streams.describe(stream)
     const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, dispatcher, describe }))
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
     const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
@@ -83,12 +85,12 @@ export class Hub {
 
   /** Why nothing can be published at the moment; `undefined` while all is well. */
   get failure(): Error | undefined {
-    return this.#log.failure
+    return this.#log.view.failure
   }
 
   /** The epoch of its log. */
   get epoch(): string {
-    return this.#log.epoch
+    return this.#log.view.epoch
   }
 
   /** The newest sequence that subscribers may have been sent. */
@@ -108,7 +110,7 @@ export class Hub {
 
   /** How much the log holds. */
   stats(): LogStats {
-    return this.#log.stats()
+    return this.#log.view.stats()
   }
 
   /** As `Publisher.publish`. */
@@ -147,28 +149,28 @@ export class Hub {
   }
 
   /** As `Streams.subscribe`. */
-  subscribe(subscription: Subscription): Subscriber {
+  subscribe(subscription: Subscription): Stream {
     return this.#streams.subscribe(subscription)
   }
 
   /** As `Streams.expiredStream`. */
-  expiredStream(stream: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
+  expiredStream(stream: Pick<Subscription, 'selection' | 'start'> & Pick<StreamIdentity, 'id'>): Chunk {
     return this.#streams.expiredStream(stream)
   }
 
   /** As `Streams.move`. */
-  move(subscriber: Subscriber, selection: Selection, replay?: WantedReplay): void {
-    this.#streams.move(subscriber, selection, replay)
+  move(stream: Stream, selection: Selection, replay?: WantedReplay): void {
+    this.#streams.move(stream, selection, replay)
   }
 
   /** As `Streams.renew`. */
-  renew(subscriber: Subscriber, principal: Principal, selection?: Selection): void {
-    this.#streams.renew(subscriber, principal, selection)
+  renew(stream: Stream, principal: Principal, selection?: Selection): void {
+    this.#streams.renew(stream, principal, selection)
   }
 
   /** As `Streams.describe`. */
-  describe(subscriber: Subscriber): StreamInfo {
-    return this.#streams.describe(subscriber)
+  describe(stream: Stream): StreamInfo {
+    return this.#streams.describe(stream)
   }
 
   /** As `Streams.present`. */
@@ -177,13 +179,13 @@ export class Hub {
   }
 
   /** The sequence before the newest `count` events of a selection. */
-  before(selection: Selection, count: number): Promise<number> {
-    return this.#log.before(selection, count)
+  async before(selection: Selection, count: number): Promise<number> {
+    return (await this.#log.locate(selection, { newest: count })).after
   }
 
   /** Reads history. */
   read(selection: Selection, options: { after: number; events: number; bytes?: number }): Promise<Page> {
-    return this.#log.read(selection, { ...options, until: this.head })
+    return readPage(this.#log, selection, { ...options, until: this.head })
   }
 
   /**

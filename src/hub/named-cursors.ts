@@ -7,7 +7,7 @@ import type { Records } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
 import { HubError } from '../model/hub-error.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
 /** Whose cursor, and which. */
 export interface CursorName {
@@ -62,7 +62,7 @@ export class NamedCursors {
   /** By the prefix of a subject's keys, then by key: what is not durable yet counts already. */
   readonly #writes = new Map<string, Map<string, Write>>()
   /** The open streams that name a cursor: its key. */
-  readonly #streams = new Map<Subscriber, string>()
+  readonly #streams = new Map<Stream, string>()
   /** How many open streams name a cursor, by its key. */
   readonly #open = new Map<string, number>()
   #sweep: Iterator<{ key: string; value: unknown }> | undefined
@@ -140,19 +140,19 @@ export class NamedCursors {
   }
 
   /** A stream that names a cursor is open: the cursor is in use. */
-  opened({ subject, name }: CursorName, subscriber: Subscriber): void {
+  opened({ subject, name }: CursorName, stream: Stream): void {
     const key = prefixOf(subject) + name
-    this.#streams.set(subscriber, key)
+    this.#streams.set(stream, key)
     this.#open.set(key, (this.#open.get(key) ?? 0) + 1)
   }
 
   /** A stream has ended. */
-  closed(subscriber: Subscriber): void {
-    const key = this.#streams.get(subscriber)
+  closed(stream: Stream): void {
+    const key = this.#streams.get(stream)
     if (key === undefined) return
     const prefix = prefixOfKey(key)
     const entry = this.#entry(prefix, key)
-    this.#streams.delete(subscriber)
+    this.#streams.delete(stream)
     const left = this.#open.get(key)! - 1
     if (left > 0) this.#open.set(key, left)
     else this.#open.delete(key)

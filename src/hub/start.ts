@@ -1,6 +1,6 @@
 /** Where a stream begins: what a subscriber says it has read, or how much of the past it wants. */
 import type { EventLog, Page } from '../log/log.js'
-import type { KnownGap } from './subscriber.js'
+import { readPage } from '../log/page.js'
 import { parseCursor } from '../model/cursor.js'
 import type { StoredEvent } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
@@ -16,6 +16,13 @@ export interface StartRequest {
   from?: 'start' | number | undefined
 }
 
+/** A gap that the subscriber has to be told of. */
+export interface KnownGap {
+  reason: GapReason
+  /** The cursor that the subscriber gave. */
+  after: string
+}
+
 /** Where its stream begins. */
 export interface Start {
   /**
@@ -25,7 +32,7 @@ export interface Start {
   sequence: number
   /** What is known to be missing. */
   gap: KnownGap | undefined
-  /** A replay: `EventLog.trims` at its beginning. What had been trimmed by then was not asked for. */
+  /** A replay: the trim mark at its beginning. Events that were trimmed by then were not asked for. */
   replayedAt?: number
   /** Of what lies up to this sequence only the newest event of each topic comes. */
   latestUntil?: number
@@ -43,17 +50,20 @@ export async function locate(
   selection: Selection,
   { lastEventId, replay = 0, from }: StartRequest,
 ): Promise<Start> {
-  if (lastEventId !== undefined) return resume(log.epoch, head, lastEventId)
+  if (lastEventId !== undefined) return resume(log.view.epoch, head, lastEventId)
   if (from === 'start') return { sequence: 0, gap: undefined, past: true }
-  if (from !== undefined)
-    return { sequence: Math.min(head, await log.locate(selection, from)), gap: undefined, past: true }
+  if (from !== undefined) {
+    const { after } = await log.locate(selection, { from })
+    return { sequence: Math.min(head, after), gap: undefined, past: true }
+  }
   if (replay === 0) return { sequence: head, gap: undefined, past: false }
-  const replayedAt = log.trims
   if (replay === 'latest') {
+    const { mark: replayedAt } = log.view
     const first = await firstOf(0, (after) => log.newest(selection, { after, until: head, events: 1 }))
     return { sequence: first ? first.sequence - 1 : head, gap: undefined, replayedAt, latestUntil: head, past: true }
   }
-  const after = replay === 'all' ? 0 : await log.before(selection, replay)
+  const { after, mark: replayedAt } =
+    replay === 'all' ? { after: 0, mark: log.view.mark } : await log.locate(selection, { newest: replay })
   return { sequence: await beforeFirst(log, head, selection, after), gap: undefined, replayedAt, past: true }
 }
 
@@ -78,7 +88,7 @@ export async function locateFirst(
  * gap.
  */
 async function beforeFirst(log: EventLog, head: number, selection: Selection, start: number): Promise<number> {
-  const first = await firstOf(start, (after) => log.read(selection, { after, until: head, events: 1 }))
+  const first = await firstOf(start, (after) => readPage(log, selection, { after, until: head, events: 1 }))
   return first ? first.sequence - 1 : head
 }
 

@@ -9,7 +9,7 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
 /** The topic on which it is told. */
 export const STATS_TOPIC = 'fanfare.stats'
@@ -119,7 +119,7 @@ export class StatsMeter {
   }
 
   /** A stream has ended. */
-  ended({ sentEvents, sentBytes }: Subscriber): void {
+  ended({ sentEvents, sentBytes }: Stream): void {
     this.#ended.events += sentEvents
     this.#ended.bytes += sentBytes
   }

@@ -1,6 +1,6 @@
 /** What is told of an open stream: to whoever asks for it, and on `fanfare.connections`. */
 import type { CloseReason } from '../wire/sse.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
 /** The topic on which it is told that streams open, change and end. */
 export const CONNECTIONS_TOPIC = 'fanfare.connections'
@@ -34,7 +34,7 @@ export interface ConnectionChange extends StreamInfo {
 }
 
 export function describeStream(
-  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Subscriber,
+  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Stream,
   cursor: string,
   lag: number,
 ): StreamInfo {

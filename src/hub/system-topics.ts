@@ -10,7 +10,7 @@ import type { Dispatcher } from './dispatcher.js'
 import type { Fanout } from './fanout.js'
 import { STATS_TOPIC, StatsMeter } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
 /** All of them. */
 export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
@@ -21,7 +21,7 @@ export interface SystemTopicsSource {
   fanout: Fanout
   log: EventLog
   dispatcher: Dispatcher
-  describe: (subscriber: Subscriber) => StreamInfo
+  describe: (stream: Stream) => StreamInfo
 }
 
 export class SystemTopics {
@@ -33,7 +33,7 @@ export class SystemTopics {
     this.#source = source
     this.#stats = new StatsMeter({
       connections,
-      log: () => log.stats(),
+      log: () => log.view.stats(),
       measure: (latency) => (fanout.latency = latency),
       tell: (stats) => dispatcher.tell(STATS_TOPIC, stats),
     })
@@ -50,12 +50,12 @@ export class SystemTopics {
   }
 
   /** A stream has come, has other topics or another token, or has gone. */
-  changed(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+  changed(stream: Stream, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, dispatcher, describe } = this.#source
-    if (change === 'closed') this.#stats.ended(subscriber)
+    if (change === 'closed') this.#stats.ended(stream)
     this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // it may be the one that listens
     if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
-    dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(subscriber) } satisfies ConnectionChange)
+    dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(stream) } satisfies ConnectionChange)
   }
 
   stop(): void {

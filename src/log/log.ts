@@ -20,7 +20,7 @@ export interface Span {
   /** Only events behind this sequence. */
   after: number
   /** Only events up to and including this sequence; default: the head. */
-  until?: number
+  until?: number | undefined
 }
 
 /** How much of the log to read. */
@@ -37,10 +37,28 @@ export interface ScanResult {
   position: number
   /** There are further events that match, up to `until`. */
   more: boolean
-  /** Something that matches the topics asked for, behind `after`, has been trimmed. */
-  gap: boolean
-  /** The value of `EventLog.trims` when the newest of that was trimmed; `undefined`: there is no gap. */
+  /**
+   * The trim mark at which the newest event was trimmed that belongs to the topics asked for and lies behind `after`;
+   * `undefined`: none was. `Infinity`: an event is missing that was never trimmed.
+   */
   trimmedAt: number | undefined
+  /** The trim mark of the log as this result knows it: every trim up to it is in `trimmedAt`. */
+  mark: number
+}
+
+/** Which beginning to look for. */
+export type Beginning =
+  /** Of the newest so many events up to `until`; default: up to the head. */
+  | { newest: number; until?: number }
+  /** Of the events of a time on, in milliseconds since the Unix epoch. */
+  | { from: number }
+
+/** Where to begin to read. */
+export interface Located {
+  /** Read the events behind this sequence. */
+  after: number
+  /** The trim mark of the log when this was found: a trim up to it took nothing that was asked for. */
+  mark: number
 }
 
 /** Some of the log's events. */
@@ -105,19 +123,22 @@ export interface Records {
   delete(key: string): Promise<void>
 }
 
-/**
- * An ordered log of events with retention. Whatever it is asked for, it holds the event loop for some milliseconds at
- * most.
- */
-export interface EventLog {
+/** What this process knows of the log. It is answered at once, from what the followers have been given. */
+export interface LogView {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
   readonly epoch: string
   /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
   readonly head: number
-  /** Grows whenever something has been trimmed: what was read before may be gone. */
-  readonly trims: number
-  /** Why nothing can be stored at the moment; `undefined` while all is well. */
+  /** The trim mark: grows whenever events are trimmed. What was read at an earlier mark may be gone. */
+  readonly mark: number
+  /** Why the log cannot store anything at the moment; `undefined`: it can. */
   readonly failure: Error | undefined
+  stats(): LogStats
+}
+
+/** An ordered log of events with retention. No call holds the event loop for more than some milliseconds. */
+export interface EventLog {
+  readonly view: LogView
   readonly records: Records
 
   /**
@@ -133,36 +154,23 @@ export interface EventLog {
   follow(listener: FollowListener): () => void
 
   /**
-   * Reads retained events in order. A page may be short, or empty, and say that there is more: where few events match,
-   * it looks at a limited number of others.
-   */
-  read(selection: Selection, options: ReadOptions): Promise<Page>
-
-  /**
-   * Shows retained events in order, as cheaply as it can: for who makes bytes of them at once.
-   * @param visit says whether it has taken the event; after a `false` no other event is visited
+   * Visits retained events in order. A scan may end early and say that there is more: where few events match, it looks
+   * at a limited number of others.
+   * @param visit returns whether it takes the event; after a `false` no other event is visited
    */
   scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult>
 
   /**
-   * Finds where to start in order to read the newest `count` events of a selection.
-   * @param until the newest sequence that counts; default: the head
-   * @returns the sequence before the first of them (0 when the selection has no more than `count` events)
+   * Finds where to start reading.
+   * - `newest`: the sequence before the first of the newest so many events of the selection; 0 when it has no more.
+   * - `from`: a sequence behind which every event of the selection lies whose time is `from` or later, trimmed ones
+   *   included. The clock may have gone back: the first event of that time counts, and later ones may be older.
    */
-  before(selection: Selection, count: number, until?: number): Promise<number>
+  locate(selection: Selection, beginning: Beginning): Promise<Located>
 
   /**
-   * Finds where to start in order to read every event of a selection from a time on. The clock may have gone back: the
-   * first event of that time counts, and what follows it may be older.
-   * @param time in milliseconds since the epoch of Unix
-   * @returns a sequence behind which every event of the selection lies whose time is `time` or later, also those that
-   *   have been trimmed
-   */
-  locate(selection: Selection, time: number): Promise<number>
-
-  /**
-   * Reads of each topic of a selection only its newest event that matches, in order: for a reader who wants what counts
-   * now, and not how it came to be. Of a topic that is in a page, or before it, nothing older follows.
+   * Reads the newest matching event of each topic of a selection, in order. Later pages never contain an older event of
+   * a topic that an earlier page returned.
    */
   newest(selection: Selection, options: ReadOptions): Promise<Page>
 
@@ -183,12 +191,7 @@ export interface EventLog {
    */
   purge(topic: string): Promise<number>
 
-  stats(): LogStats
-
-  /**
-   * Begins to write nothing more, whoever waits for it. Resolves when nothing is being written: then the process can
-   * exit.
-   */
+  /** Begins no further write. Resolves when no write is under way: then the process can exit. */
   halt(): Promise<void>
 
   /** Makes everything acknowledged durable and releases what the log holds. */

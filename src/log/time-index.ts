@@ -4,12 +4,18 @@
  * certain.
  */
 import type { Selection } from '../model/selection.js'
-import type { EventLog, Span } from './log.js'
+import type { EventLog } from './log.js'
 
 /** How many sequences a block has at first. */
 const BLOCK = 64
 /** The most blocks; of more each two are joined. They take 8 bytes each. */
 const MAX_BLOCKS = 16_384
+
+/** The sequences behind `after`, up to `until`. */
+export interface Range {
+  after: number
+  until: number
+}
 
 export class TimeIndex {
   readonly #oldest: () => number
@@ -71,7 +77,7 @@ export class TimeIndex {
    * known where the clock went back after them.
    * @param time in milliseconds since the epoch of Unix
    */
-  find(time: number): Required<Span> {
+  find(time: number): Range {
     this.#dropTrimmed()
     if (this.#noted && this.#noted.time < this.#filled)
       this.#markSetBack(this.#blockOf(this.#noted.sequence), this.#noted.sequence)
@@ -131,9 +137,9 @@ export class TimeIndex {
   }
 }
 
-/** Leaves out what is older at the beginning of a block, as `EventLog.locate` does. */
+/** Skips the older events at the beginning of a block, as `EventLog.locate` does. */
 export async function locateIn(
-  { after, until }: Required<Span>,
+  { after, until }: Range,
   log: Pick<EventLog, 'scan'>,
   selection: Selection,
   time: number,

@@ -8,7 +8,7 @@ import { BRANCH_SIZE, TopicTree } from './topic-tree.js'
 export interface Trimmed {
   /** The newest sequence that has been trimmed; 0: none. */
   trimmed: number
-  /** The value of `EventLog.trims` at that moment; 0: before this process. */
+  /** The trim mark at that moment; 0: before this process. */
   trimmedAt: number
 }
 
@@ -84,7 +84,7 @@ export class TrimMarks {
 
 /** What a log knows of its trims. */
 export interface TrimHistory {
-  /** As `EventLog.trims`. */
+  /** As `LogView.mark`. */
   readonly trims: number
   readonly marks: TrimMarks
   /** The newest sequence that has been trimmed of any topic. */
@@ -102,11 +102,11 @@ const LATEST = 32
 
 /** Finds out whether something that a selection wants has been trimmed, while the log is being read. */
 export class GapSearch {
-  /** The value of `EventLog.trims` when the newest of it was trimmed; `undefined`: nothing was. */
+  /** The trim mark at which the newest of it was trimmed; `undefined`: nothing was. */
   #trimmedAt: number | undefined
   readonly #history: TrimHistory
   readonly #selection: Selection
-  /** The value of `EventLog.trims` when the search began. */
+  /** The trim mark when the search began. */
   readonly #begun: number
   /** Trims up to this value have been looked at. */
   #trims: number
@@ -119,7 +119,7 @@ export class GapSearch {
 
   /** Returns how far a scan came, and whether there is a gap. */
   result(position: number, more: boolean): ScanResult {
-    return { position, more, gap: this.#trimmedAt !== undefined, trimmedAt: this.#trimmedAt }
+    return { position, more, trimmedAt: this.#trimmedAt, mark: this.#trims }
   }
 
   /** An event is not there that should be. Where it has not been trimmed, the log is damaged: each reader is told. */

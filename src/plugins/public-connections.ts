@@ -58,7 +58,7 @@ export function createPublicConnections(hub: Hub): FanfareConnections {
     },
     async list(options = {}) {
       const { after, limit, subject } = readOptions(options)
-      const { subscribers, more } = await hub.connections.page(
+      const { streams: subscribers, more } = await hub.connections.page(
         after,
         limit,
         ({ info }) => subject === undefined || info.principal.subject === subject,

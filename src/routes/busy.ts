@@ -1,7 +1,7 @@
 /** Limits the number of open streams: in total, per subject, and per address. */
 import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
-import type { SubscriberInfo } from '../hub/subscriber.js'
+import type { StreamIdentity } from '../hub/stream.js'
 import type { Settings } from '../settings.js'
 
 export type StreamLimits = Pick<Settings, 'maxConnections' | 'maxConnectionsPerSubject' | 'maxConnectionsPerAddress'>
@@ -13,7 +13,7 @@ export type StreamLimits = Pick<Settings, 'maxConnections' | 'maxConnectionsPerS
 export function refuseWhileBusy(
   { draining, connections }: Hub,
   limits: StreamLimits,
-  { address, principal: { subject } }: Pick<SubscriberInfo, 'address' | 'principal'>,
+  { address, principal: { subject } }: Pick<StreamIdentity, 'address' | 'principal'>,
 ): void {
   if (draining) throw new Problem('draining', 'The hub is stopping: connect again, and another hub may answer.')
   const { maxConnections, maxConnectionsPerSubject, maxConnectionsPerAddress } = limits

@@ -7,7 +7,7 @@ import { quote } from '../model/quote.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Hub } from '../hub/hub.js'
 import { rfc3339 } from '../hub/stream-info.js'
-import type { Subscriber } from '../hub/subscriber.js'
+import type { Stream } from '../hub/stream.js'
 import type { Principal } from '../model/principal.js'
 import { requirePattern } from '../model/topic.js'
 import {
@@ -91,7 +91,7 @@ async function readPage(
   const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = query
   const count = readCount('limit', limit, 1, MAX_LIMIT)
   if (topic !== undefined) requirePattern(topic)
-  const { subscribers, more } = await hub.connections.page(
+  const { streams: subscribers, more } = await hub.connections.page(
     after,
     count,
     ({ info, feed: { selection } }) =>
@@ -137,7 +137,7 @@ function changeTopics(
     false,
   )
   const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
-  if (wanted && subscriber.replays.length >= MAX_REPLAYS)
+  if (wanted && subscriber.pendingReplays >= MAX_REPLAYS)
     throw new Problem('rate-limited', `The subscriber has not read ${MAX_REPLAYS} earlier replays of this stream yet.`)
   hub.move(subscriber, selection.of(topics), wanted)
   return { topics: [...subscriber.feed.selection.patterns] }
@@ -173,7 +173,7 @@ async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Pr
  * Returns the stream with an id, if the principal owns the stream or is an admin.
  * @throws Problem `not-found`, `not-granted`
  */
-function requireOwn(hub: Hub, request: FastifyRequest, id: string): Subscriber {
+function requireOwn(hub: Hub, request: FastifyRequest, id: string): Stream {
   const { admin, subject } = requirePrincipal(request)
   const subscriber = hub.connections.get(id)
   if (!subscriber)
@@ -188,7 +188,7 @@ function requireOwn(hub: Hub, request: FastifyRequest, id: string): Subscriber {
 }
 
 /** Checks that both the token of the stream and the token of the request grant the added topics. */
-function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
+function authorizeChange(request: FastifyRequest, { info, feed }: Stream, added: string[]): void {
   const asking = requirePrincipal(request)
   if (!asking.admin) authorize(asking, 'subscribe', added)
   for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
@@ -202,7 +202,7 @@ function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, ad
 }
 
 /** Returns how many streams fit on a page with their topics; at least one. */
-function fitting(subscribers: readonly Subscriber[]): number {
+function fitting(subscribers: readonly Stream[]): number {
   let length = 0
   const full = subscribers.findIndex(
     ({ feed: { selection } }) =>

@@ -40,7 +40,7 @@ export async function readHistory(
   const start =
     last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
   const page = await readPage(hub, selection, start.sequence, count, last !== undefined)
-  const reason = start.reason ?? (after !== undefined && page.gap ? 'expired' : undefined)
+  const reason = start.reason ?? (after !== undefined && page.trimmedAt !== undefined ? 'expired' : undefined)
   const oldest = page.events[0]
   const events = await mapInTurns(page.events, (event) => printEvent(event, hub.cursor(event.sequence)))
   const rest = JSON.stringify({

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import type { StartRequest } from '../hub/start.js'
-import type { SlowPolicy } from '../hub/subscriber.js'
+import type { SlowPolicy } from '../hub/stream.js'
 import { quote } from '../model/quote.js'
 import type { EventsQuery } from '../schemas/stream.js'
 import { Compile, Type } from '../schemas/typebox.js'

@@ -9,7 +9,7 @@ import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
 import type { CursorName } from '../hub/named-cursors.js'
 import type { Subscription } from '../hub/streams.js'
-import type { SubscriberInfo } from '../hub/subscriber.js'
+import type { StreamIdentity } from '../hub/stream.js'
 import { SYSTEM_TOPICS } from '../hub/system-topics.js'
 import { hasExpired, type Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
@@ -33,7 +33,7 @@ const MAX_TYPES = 100
 type Options = StreamLimits & Pick<Settings, 'corsOrigins' | 'clockTolerance'>
 
 /** A stream to open, without its sink. */
-type Wanted = Omit<Subscription, 'info' | 'sink'> & Required<Pick<SubscriberInfo, 'principal' | 'observes'>>
+type Wanted = Omit<Subscription, 'info' | 'sink'> & Required<Pick<StreamIdentity, 'principal' | 'observes'>>
 
 /** The dependencies of the routes. */
 interface Context {

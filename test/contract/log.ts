@@ -8,7 +8,9 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { NewEvent, StoredEvent } from '../../src/model/event.js'
 import { Selection } from '../../src/model/selection.js'
-import type { EventLog, Page, ReadOptions, Retention } from '../../src/log/log.js'
+import { readPage } from '../../src/log/page.js'
+import type { EventLog, ReadOptions, Retention } from '../../src/log/log.js'
+import { locateNewest, locateTime, readFrom, type PageRead } from '../helper/log.js'
 
 /**
  * Opens a new, empty log. It is closed by the suite.
@@ -45,19 +47,19 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('a new log is empty and has an epoch of its own', async (t) => {
       const { log } = await start(t)
       const { log: other } = await start(t)
-      t.match(log.epoch, /^[a-z0-9]{8}$/)
-      t.not(log.epoch, other.epoch)
-      t.equal(log.head, 0)
+      t.match(log.view.epoch, /^[a-z0-9]{8}$/)
+      t.not(log.view.epoch, other.view.epoch)
+      t.equal(log.view.head, 0)
       t.strictSame(await readAll(log), { events: [], position: 0, more: false, gap: false, trimmedAt: undefined })
-      t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
+      t.match(log.view.stats(), { topics: 0, events: 0, bytes: 0 })
     })
 
     await t.test('sequences are consecutive, in the order of the batch', async (t) => {
       const { log } = await start(t)
       t.strictSame(await log.append([event('a'), event('b'), event('a')]), [stored(1), stored(2), stored(3)])
-      t.equal(log.head, 3)
+      t.equal(log.view.head, 3)
       t.strictSame(await log.append([event('b')]), [stored(4)])
-      t.equal(log.head, 4)
+      t.equal(log.view.head, 4)
       t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4])
     })
 
@@ -131,7 +133,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         for (const list of told) t.ok(list.includes(last), `${last} has been told when its append resolves`)
       }
       await Promise.all(Array.from({ length: 50 }, (_, n) => check(log.append(manyEvents(1 + (n % 3))))))
-      for (const list of told) t.strictSame(list, range(1, log.head))
+      for (const list of told) t.strictSame(list, range(1, log.view.head))
     })
 
     await t.test('what a follower is told of is there to be read', async (t) => {
@@ -139,7 +141,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const reads: Promise<void>[] = []
       log.follow((events) => {
         const { sequence } = events.at(-1)!
-        t.ok(log.head >= sequence)
+        t.ok(log.view.head >= sequence)
         reads.push(readAll(log).then(({ events }) => void t.ok(events.some((event) => event.sequence === sequence))))
       })
       for (let n = 0; n < 5; n++) await log.append(manyEvents(2))
@@ -193,7 +195,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
         t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
         t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id')
-        t.equal(log.head, 3)
+        t.equal(log.view.head, 3)
         t.strictSame(told, [1, 2, 3], 'followers are not told of duplicates')
         t.strictSame(
           (await readAll(log)).events.map(({ payload }) => payload),
@@ -226,7 +228,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           [stored(1)],
         )
         t.ok(answers.every(({ sequence }) => sequence === 1))
-        t.equal(log.head, 1)
+        t.equal(log.view.head, 1)
       })
 
       await t.test('a batch of nothing but duplicates stores nothing', async (t) => {
@@ -236,7 +238,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         log.follow((events) => void (told += events.length))
         t.strictSame(await log.append([event('a', { id: 'x' }), event('a', { id: 'x' })]), [duplicate(1), duplicate(1)])
         t.equal(told, 0)
-        t.equal(log.head, 1)
+        t.equal(log.view.head, 1)
       })
 
       await t.test('an id is remembered while its event is retained, however long ago that was', async (t) => {
@@ -318,34 +320,38 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a'), event('b'), event('a')])
         const a = new Selection(['a'])
-        t.match(await log.read(a, { after: 0, events: 2 }), {
+        t.match(await readFrom(log, a, { after: 0, events: 2 }), {
           events: [{ sequence: 1 }, { sequence: 3 }],
           more: true,
           gap: false,
         })
-        t.match(await log.read(a, { after: 3, events: 2 }), { events: [{ sequence: 5 }], position: 5, more: false })
+        t.match(await readFrom(log, a, { after: 3, events: 2 }), {
+          events: [{ sequence: 5 }],
+          position: 5,
+          more: false,
+        })
         t.match(
-          await log.read(a, { after: 0, events: 3 }),
+          await readFrom(log, a, { after: 0, events: 3 }),
           { position: 5, more: false },
           'a full page that is the last',
         )
         t.match(
-          await log.read(a, { after: 0, until: 4, events: 2 }),
+          await readFrom(log, a, { after: 0, until: 4, events: 2 }),
           { position: 4, more: false },
           'a full page that is the last up to where it may go',
         )
         t.match(
-          await log.read(new Selection(['b']), { after: 0, events: 10 }),
+          await readFrom(log, new Selection(['b']), { after: 0, events: 10 }),
           { position: 5, more: false },
           'and everything up to the head has been looked at',
         )
-        t.match(await log.read(a, { after: 5, events: 10 }), { events: [], position: 5, more: false })
+        t.match(await readFrom(log, a, { after: 5, events: 10 }), { events: [], position: 5, more: false })
       })
 
       await t.test('a page ends when it has so many bytes, but has one event at least', async (t) => {
         const { log } = await start(t)
         await log.append(['1234', '1234', '1234', '12345678'].map((payload) => event('a', { payload })))
-        const read = async (after: number, bytes: number) => log.read(EVERYTHING, { after, events: 100, bytes })
+        const read = async (after: number, bytes: number) => readFrom(log, EVERYTHING, { after, events: 100, bytes })
         t.match(await read(0, 1), { events: { length: 1 }, more: true })
         t.match(await read(0, 4), { events: { length: 1 }, more: true })
         t.match(await read(0, 5), { events: { length: 2 }, more: true })
@@ -378,7 +384,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           new Selection(['nobody']),
         ]) {
           for (const span of [{ after: 0 }, { after: 3 }, { after: 2, until: 7 }, { after: 12 }]) {
-            t.strictSame(await show(selection, span), await log.read(selection, { ...span, events: 1e9 }))
+            t.strictSame(await show(selection, span), await readPage(log, selection, { ...span, events: 1e9 }))
           }
         }
         t.match(await show(new Selection(['a']), { after: 0 }, 2), {
@@ -409,14 +415,14 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append(manyEvents(50))
         const read: number[] = []
         const appends: Promise<unknown>[] = []
-        for (let after = 0, page: Page | undefined; page?.more !== false; after = page.position) {
-          page = await log.read(EVERYTHING, { after, events: 7 })
+        for (let after = 0, page: PageRead | undefined; page?.more !== false; after = page.position) {
+          page = await readFrom(log, EVERYTHING, { after, events: 7 })
           read.push(...sequences(page))
           if (read.length < 100) appends.push(log.append(manyEvents(3)))
         }
         await Promise.all(appends)
-        read.push(...sequences(await log.read(EVERYTHING, { after: read.at(-1)!, events: 1_000 })))
-        t.strictSame(read, range(1, log.head))
+        read.push(...sequences(await readFrom(log, EVERYTHING, { after: read.at(-1)!, events: 1_000 })))
+        t.strictSame(read, range(1, log.view.head))
       })
     })
 
@@ -426,7 +432,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append([event('a'), event('b', { type: 'x' }), event('a', { type: 'x' }), event('b'), event('c')])
         const newest = async (count: number, patterns: string[], types: string[] = []) => {
           const selection = new Selection(patterns, types)
-          return sequences(await readAll(log, selection, await log.before(selection, count)))
+          return sequences(await readAll(log, selection, await locateNewest(log, selection, count)))
         }
         t.strictSame(await newest(1, ['a']), [3])
         t.strictSame(await newest(2, ['a']), [1, 3])
@@ -437,7 +443,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await newest(1, ['*'], ['x']), [3])
         t.strictSame(await newest(9, ['*'], ['x']), [2, 3])
         t.strictSame(await newest(0, ['**']), [])
-        t.equal(await log.before(new Selection(['a']), 3), 0, 'there are no more than that')
+        t.equal(await locateNewest(log, new Selection(['a']), 3), 0, 'there are no more than that')
       })
 
       await t.test('agrees with a simple model', async (t) => {
@@ -452,7 +458,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
                   .map((event, index) => ({ ...event, sequence: index + 1 }))
                   .filter(isOf(selection))
                 const expected = count === 0 ? [] : all.slice(-count).map(({ sequence }) => sequence)
-                same(sequences(await readAll(log, selection, await log.before(selection, count))), expected)
+                same(sequences(await readAll(log, selection, await locateNewest(log, selection, count))), expected)
               } finally {
                 await log.close()
               }
@@ -480,7 +486,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
                     .filter(isOf(selection))
                   const expected = count === 0 ? undefined : all.filter(({ sequence }) => sequence <= until).at(-count)
                   t.equal(
-                    await log.before(selection, count, until),
+                    await locateNewest(log, selection, count, until),
                     count === 0 ? until : expected ? expected.sequence - 1 : 0,
                   )
                 } finally {
@@ -496,9 +502,9 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('knows what has been trimmed', async (t) => {
         const { log } = await start(t, { events: 3 })
         await log.append(manyEvents(10, 'a'))
-        await until(async () => log.stats().events === 3)
-        t.strictSame(sequences(await readAll(log, EVERYTHING, await log.before(EVERYTHING, 2))), [9, 10])
-        t.strictSame(sequences(await readAll(log, EVERYTHING, await log.before(EVERYTHING, 7))), [8, 9, 10])
+        await until(async () => log.view.stats().events === 3)
+        t.strictSame(sequences(await readAll(log, EVERYTHING, await locateNewest(log, EVERYTHING, 2))), [9, 10])
+        t.strictSame(sequences(await readAll(log, EVERYTHING, await locateNewest(log, EVERYTHING, 7))), [8, 9, 10])
       })
     })
 
@@ -542,7 +548,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         time: number,
         isExact: boolean,
       ): Promise<void> {
-        const after = await log.locate(selection, time)
+        const after = await locateTime(log, selection, time)
         const retained = new Set(sequences(await readAll(log, selection)))
         const wanted = all.filter(({ topic }) => selection.hasTopic(topic))
         for (const { sequence, time: at } of wanted) {
@@ -607,8 +613,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append(manyEvents(5, 'a'))
         clock.now -= 1_000
         await log.append(manyEvents(5, 'a'))
-        await until(async () => log.stats().events === 3)
-        t.ok((await readAll(log, new Selection(['a']), await log.locate(new Selection(['a']), first))).gap)
+        await until(async () => log.view.stats().events === 3)
+        t.ok((await readAll(log, new Selection(['a']), await locateTime(log, new Selection(['a']), first))).gap)
       })
 
       await t.test('counts types, and begins at the head where nothing is of the time', async (t) => {
@@ -619,12 +625,16 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await log.append([event('a', { type: 'x' }), event('a', { type: 'y' })])
         t.strictSame(
           sequences(
-            await readAll(log, new Selection(['a'], ['y']), await log.locate(new Selection(['a'], ['y']), first + 1)),
+            await readAll(
+              log,
+              new Selection(['a'], ['y']),
+              await locateTime(log, new Selection(['a'], ['y']), first + 1),
+            ),
           ),
           [4],
         )
-        t.equal(await log.locate(EVERYTHING, clock.now + 1), log.head)
-        t.equal(await log.locate(EVERYTHING, 0), 0)
+        t.equal(await locateTime(log, EVERYTHING, clock.now + 1), log.view.head)
+        t.equal(await locateTime(log, EVERYTHING, 0), 0)
       })
 
       if (reopen) {
@@ -644,7 +654,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
                     for (const { sequence } of await log.append(manyEvents(5, 'a')))
                       all.push({ sequence, topic: 'a', time: clock() + 20 })
                     const selection = new Selection(patterns)
-                    const after = await log.locate(selection, time)
+                    const after = await locateTime(log, selection, time)
                     const left = all.find(
                       (timed) => selection.hasTopic(timed.topic) && timed.time >= time && timed.sequence <= after,
                     )
@@ -689,7 +699,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           events: [{ sequence: 4 }, { sequence: 5 }],
           position: 5,
           more: true,
-          gap: false,
+          trimmedAt: undefined,
         })
         t.match(await log.newest(EVERYTHING, { after: 5, events: 2 }), {
           events: [{ sequence: 6 }],
@@ -712,7 +722,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
                 for (const batch of batches) await log.append(batch)
                 const all = batches.flat().map((event, index) => ({ ...event, sequence: index + 1 }))
                 for (const { selection, after, until, events, bytes } of reads) {
-                  const end = Math.min(until ?? log.head, log.head)
+                  const end = Math.min(until ?? log.view.head, log.view.head)
                   const newest = new Map(
                     all
                       .filter(isOf(selection))
@@ -755,13 +765,16 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('knows what has been trimmed', async (t) => {
         const { log } = await start(t, { events: 2 })
         await log.append([event('b'), ...manyEvents(10, 'a')])
-        await until(async () => log.stats().events === 3)
+        await until(async () => log.view.stats().events === 3)
         t.match(await log.newest(EVERYTHING, { after: 0, events: 9 }), {
           events: [{ sequence: 1 }, { sequence: 11 }],
-          gap: true,
+          trimmedAt: Number,
         })
-        t.match(await log.newest(new Selection(['b']), { after: 0, events: 9 }), { gap: false })
-        t.match(await log.newest(EVERYTHING, { after: 9, events: 9 }), { events: [{ sequence: 11 }], gap: false })
+        t.match(await log.newest(new Selection(['b']), { after: 0, events: 9 }), { trimmedAt: undefined })
+        t.match(await log.newest(EVERYTHING, { after: 9, events: 9 }), {
+          events: [{ sequence: 11 }],
+          trimmedAt: undefined,
+        })
         t.match(
           await log.newest(EVERYTHING, { after: 0, until: 5, events: 9 }),
           { events: [{ sequence: 1 }], position: 5 },
@@ -794,9 +807,9 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await log.topic('a'), { topic: 'a', events: 3, first: 1, last: 4 })
         t.match(await log.topic('b'), { topic: 'b', events: 1, first: 2, last: 2 })
         t.ok((await log.topic('b'))!.bytes > 5_000)
-        t.equal((await log.topic('a'))!.bytes + (await log.topic('b'))!.bytes, log.stats().bytes)
+        t.equal((await log.topic('a'))!.bytes + (await log.topic('b'))!.bytes, log.view.stats().bytes)
         await log.append([event('a'), event('a')])
-        await until(async () => log.stats().events === 4)
+        await until(async () => log.view.stats().events === 4)
         t.match(await log.topic('a'), { events: 3, first: 4, last: 6 }, 'what is trimmed does not count')
         t.equal(await log.topic('nobody'), undefined)
         for (const name of ['__proto__', 'constructor', 'hasOwnProperty']) t.equal(await log.topic(name), undefined)
@@ -857,16 +870,16 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('takes out what a topic has, and nothing else', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a', { type: 'x' }), event('a.b'), event('a')])
-        const { trims } = log
+        const { mark: trims } = log.view
         t.equal(await log.purge('a'), 3)
         t.strictSame(sequences(await readAll(log)), [2, 4])
-        t.match(log.stats(), { events: 2 })
+        t.match(log.view.stats(), { events: 2 })
         t.equal(await log.topic('a'), undefined)
         t.strictSame(
           (await log.topics({ limit: 9 })).topics.map(({ topic }) => topic),
           ['a.b', 'b'],
         )
-        t.ok(log.trims > trims, 'what was read before may be gone')
+        t.ok(log.view.mark > trims, 'what was read before may be gone')
         t.equal(await log.purge('a'), 0)
         t.equal(await log.purge('nobody'), 0)
         t.strictSame(await log.append([event('a')]), [stored(6)], 'a sequence is not used twice')
@@ -874,13 +887,13 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.equal(await log.purge('a'), 1)
         t.equal(await log.purge('b'), 1)
         t.equal(await log.purge('a.b'), 1)
-        t.match(log.stats(), { events: 0, bytes: 0 })
+        t.match(log.view.stats(), { events: 0, bytes: 0 })
       })
 
       await t.test('is a gap for those who had not read everything, and for nobody else', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a'), event('b')])
-        const between = log.trims
+        const between = log.view.mark
         await log.purge('a')
         const gap = async (patterns: string[], after: number) =>
           (await readAll(log, new Selection(patterns), after)).gap
@@ -920,18 +933,18 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('of many events lets others append, and keeps what is appended meanwhile', async (t) => {
         const { log } = await start(t)
         for (let n = 0; n < 5; n++) await log.append([...manyEvents(1_000, 'a'), ...manyEvents(100, 'b')])
-        const until = log.head
+        const until = log.view.head
         const purge = log.purge('a')
         const going = new Set([purge])
         void purge.finally(() => going.delete(purge))
         const meanwhile: number[] = []
-        const seen: Page[] = []
+        const seen: PageRead[] = []
         const append = async () => {
           for (; going.size > 0; await delay(0)) meanwhile.push((await log.append([event('a')]))[0]!.sequence)
         }
         const read = async () => {
           for (; going.size > 0; await delay(0))
-            seen.push(await log.read(new Selection(['a']), { after: 0, until, events: 1_000_000 }))
+            seen.push(await readFrom(log, new Selection(['a']), { after: 0, until, events: 1_000_000 }))
         }
         await Promise.all([append(), read()])
         t.ok(meanwhile.length > 1, `${meanwhile.length} appends were answered before it was done`)
@@ -942,7 +955,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           seen.every(({ events, gap }) => gap === events.length < 5_000),
           'whatever is missing, a gap is told',
         )
-        t.match(log.stats(), { events: 500 + meanwhile.length })
+        t.match(log.view.stats(), { events: 500 + meanwhile.length })
       })
 
       await t.test('of topics that are being trimmed, and of several at once', async (t) => {
@@ -956,7 +969,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           log.append([event('t.3')]),
         ])
         t.ok(answers.slice(0, 4).every((purged) => (purged as number) <= 60))
-        await until(async () => log.stats().events === 40)
+        await until(async () => log.view.stats().events === 40)
         t.strictSame(
           (await log.topics({ limit: 9 })).topics.map(({ topic, events }) => [topic, events]),
           [
@@ -972,7 +985,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t, { events: 5 })
         await log.append([...manyEvents(2, 'quiet'), ...manyEvents(12, 'busy')])
         for (let n = 0; n < 8; n++) await log.append(manyEvents(1, 'busy'))
-        await until(async () => log.stats().events === 7)
+        await until(async () => log.view.stats().events === 7)
         t.strictSame(sequences(await readAll(log, new Selection(['busy']))), [18, 19, 20, 21, 22])
         t.strictSame(sequences(await readAll(log, new Selection(['quiet']))), [1, 2])
       })
@@ -988,7 +1001,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await readAll(log, new Selection(['b'])), { events: [], gap: true })
         clock.now += 6_000
         await until(async () => (await readAll(log)).events.length === 0)
-        t.equal(log.head, 4, 'a sequence is never used twice')
+        t.equal(log.view.head, 4, 'a sequence is never used twice')
         t.strictSame(await log.append([event('b')]), [stored(5)])
       })
 
@@ -997,7 +1010,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t, { bytes: limit })
         const payload = 'x'.repeat(5_000)
         for (let n = 0; n < 20; n++) await log.append(Array.from({ length: 5 }, (_, m) => event(`t.${m}`, { payload })))
-        await until(async () => log.stats().bytes <= limit)
+        await until(async () => log.view.stats().bytes <= limit)
         const kept = sequences(await readAll(log))
         t.strictSame(kept, range(101 - kept.length, kept.length), 'the newest of all topics')
         t.ok(kept.length * payload.length >= limit / 2, `${kept.length} are kept, no fewer than have to go`)
@@ -1060,16 +1073,17 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             ],
             'an event has the time that the clock showed',
           )
-          await until(async () => log.stats().events < 4) // the oldest event goes when trimming has looked at the clock
+          // the oldest event goes when trimming has looked at the clock
+          await until(async () => log.view.stats().events < 4)
           t.strictSame(sequences(await readAll(log)), [2, 3, 4])
           pass(2_001)
-          await until(async () => log.stats().events < 3)
+          await until(async () => log.view.stats().events < 3)
           t.strictSame(sequences(await readAll(log)), [3, 4])
           pass(4_000)
-          await until(async () => log.stats().events < 2)
+          await until(async () => log.view.stats().events < 2)
           t.strictSame(sequences(await readAll(log)), [4])
           pass(4_000)
-          await until(async () => log.stats().events === 0)
+          await until(async () => log.view.stats().events === 0)
         })
 
         await t.test(`${name} from the beginning: events go when they are too old, and no sooner`, async (t) => {
@@ -1080,13 +1094,13 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           clock.now -= wrong
           pass(5_000)
           await log.append([event('b')])
-          await until(async () => log.stats().events < 3)
+          await until(async () => log.view.stats().events < 3)
           t.strictSame(sequences(await readAll(log)), [2, 3])
           pass(5_001)
-          await until(async () => log.stats().events < 2)
+          await until(async () => log.view.stats().events < 2)
           t.strictSame(sequences(await readAll(log)), [3])
           pass(5_000)
-          await until(async () => log.stats().events === 0)
+          await until(async () => log.view.stats().events === 0)
         })
 
         await t.test(`${name}: publisher ids are remembered for their window, and forgotten after it`, async (t) => {
@@ -1099,7 +1113,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.equal(await log.purge('b'), 1)
           clock.now -= wrong
           pass(5_000)
-          await until(async () => log.stats().events === 0) // trimming has looked at the clock
+          await until(async () => log.view.stats().events === 0) // trimming has looked at the clock
           t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [
             duplicate(2),
             duplicate(3),
@@ -1123,11 +1137,11 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('take further events, and others are refused, all or none', async (t) => {
         const { log } = await start(t, { topics: 2 })
         await t.rejects(log.append([event('a'), event('b'), event('a'), event('c'), event('d')]), refusal(3))
-        t.equal(log.head, 0)
+        t.equal(log.view.head, 0)
         await log.append([event('a', { id: 'x' }), event('b'), event('a')])
         await t.rejects(log.append([event('a'), event('c')]), refusal(1))
         t.strictSame(await log.append([event('b'), event('a')]), [stored(4), stored(5)])
-        t.match(log.stats(), { topics: 2, events: 5 })
+        t.match(log.view.stats(), { topics: 2, events: 5 })
       })
 
       await t.test('is a limit for appends that overlap', async (t) => {
@@ -1139,7 +1153,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           answers.map(({ status }) => status),
           answers.map((_, n) => (n % 5 < 2 ? 'fulfilled' : 'rejected')),
         )
-        t.match(log.stats(), { topics: 2, events: 16 })
+        t.match(log.view.stats(), { topics: 2, events: 16 })
         t.strictSame((await readAll(log)).events.length, 16)
       })
 
@@ -1159,7 +1173,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('is told per topic, from where something is missing', async (t) => {
         const { log } = await start(t, { events: 2 })
         await log.append([event('a'), event('b'), event('a'), event('a'), event('c'), event('a')]) // a: 1 3 4 6
-        await until(async () => log.stats().events === 4)
+        await until(async () => log.view.stats().events === 4)
         const gap = async (patterns: string[], after: number) =>
           (await readAll(log, new Selection(patterns), after)).gap
         t.equal(await gap(['a'], 0), true)
@@ -1220,7 +1234,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
                       for (const [index, { sequence, duplicate }] of appended.entries())
                         if (!duplicate) all.push({ ...change.append[index]!, sequence })
                     }
-                    const after = Math.round(part * log.head)
+                    const after = Math.round(part * log.view.head)
                     const { events, gap } = await readAll(log, selection, after)
                     const asked = all.filter(isOf(selection)).filter(({ sequence }) => sequence > after)
                     const kept = new Set(events.map(({ sequence }) => sequence))
@@ -1257,8 +1271,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       }
       const rare = new Slow(['t.**'], ['rare'])
       for (const [name, work] of [
-        ['before', () => log.before(rare, 1)],
-        ['read', () => log.read(rare, { after: 0, events: 1 })],
+        ['before', () => locateNewest(log, rare, 1)],
+        ['read', () => readFrom(log, rare, { after: 0, events: 1 })],
         ['newest', () => log.newest(rare, { after: 0, events: 1 })],
         ['topics', () => log.topics({ limit: 1 }, (name) => name === 'nobody' || (name.endsWith('00.0') && burn()))],
       ] as const) {
@@ -1283,7 +1297,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       ] as const) {
         const { log } = await start(t, { events: 3_000 })
         await log.append(Array.from({ length: 6_000 }, (_, n) => event(`t.${n % 2}`)))
-        const { head } = log
+        const { head } = log.view
         const scanned: number[] = []
         const reading = log.scan(selection, { after, until: head }, ({ sequence }) => {
           scanned.push(sequence)
@@ -1297,10 +1311,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           await log.append(Array.from({ length: 400 }, (_, n) => event(`t.${n % 2}`)))
           await delay(0)
         }
-        const { gap, position, more } = await reading
+        const { trimmedAt, position, more } = await reading
         await purging
         t.strictSame({ position, more }, { position: head, more: false })
-        t.equal(gap, scanned.length < head - after, `${scanned.length} of ${head - after}`)
+        t.equal(trimmedAt !== undefined, scanned.length < head - after, `${scanned.length} of ${head - after}`)
         t.strictSame(
           scanned,
           scanned.toSorted((a, b) => a - b),
@@ -1308,26 +1322,26 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       }
     })
 
-    await t.test('trims grows whenever something has been trimmed, and only then', async (t) => {
+    await t.test('the trim mark grows whenever something has been trimmed, and only then', async (t) => {
       const { log } = await start(t, { events: 2 })
-      const { trims } = log
+      const { mark: trims } = log.view
       await log.append([event('a'), event('a'), event('b')])
       await readAll(log)
-      t.equal(log.trims, trims)
-      for (let n = 1, last = trims; n <= 3; n++, last = log.trims) {
+      t.equal(log.view.mark, trims)
+      for (let n = 1, last = trims; n <= 3; n++, last = log.view.mark) {
         await log.append([event('a')])
-        await until(async () => log.stats().events === 3)
-        t.ok(log.trims > last)
+        await until(async () => log.view.stats().events === 3)
+        t.ok(log.view.mark > last)
       }
     })
 
     await t.test('what has been trimmed since some time is told per topic', async (t) => {
       const { log } = await start(t, { events: 2 })
       const [a, b, any] = [new Selection(['a']), new Selection(['b', 'nobody']), new Selection(['*'])]
-      const before = log.trims
+      const before = log.view.mark
       await log.append([event('a'), event('b'), event('a'), event('a'), event('a')]) // a: 1 and 3 go
-      await until(async () => log.stats().events === 3)
-      const between = log.trims
+      await until(async () => log.view.stats().events === 3)
+      const between = log.view.mark
       t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, before))), [
         true,
         false,
@@ -1349,13 +1363,13 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         'nothing since',
       )
       await log.append([event('b'), event('b')]) // b: 2 goes
-      await until(async () => log.stats().events === 4)
+      await until(async () => log.view.stats().events === 4)
       t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [
         false,
         true,
         true,
       ])
-      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, log.trims))), [
+      t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, log.view.mark))), [
         false,
         false,
         false,
@@ -1365,13 +1379,13 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('stats say how much there is', async (t) => {
       const { log } = await start(t, { events: 10 })
       await log.append([...manyEvents(5, 'a'), ...manyEvents(5, 'b')])
-      const before = log.stats()
+      const before = log.view.stats()
       t.match(before, { topics: 2, events: 10 })
       await log.append([event('a', { payload: 'x'.repeat(10_000) })])
-      t.ok(log.stats().bytes >= before.bytes + 10_000)
+      t.ok(log.view.stats().bytes >= before.bytes + 10_000)
       await log.append(manyEvents(20, 'a'))
-      await until(async () => log.stats().events === 15)
-      t.ok(log.stats().bytes < 10_000, 'what is trimmed takes nothing')
+      await until(async () => log.view.stats().events === 15)
+      t.ok(log.view.stats().bytes < 10_000, 'what is trimmed takes nothing')
     })
 
     await t.test('records are kept beside the events, by key', async (t) => {
@@ -1405,7 +1419,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         { key: 'a/1', value },
         { key: 'a/2', value: 'again' },
       ])
-      t.equal(log.head, 5, 'a record is no event')
+      t.equal(log.view.head, 5, 'a record is no event')
     })
 
     await t.test('records are walked through at the pace of the caller, each once', async (t) => {
@@ -1440,7 +1454,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('a healthy log has no failure', async (t) => {
       const { log } = await start(t)
       await log.append([event('a')])
-      t.equal(log.failure, undefined)
+      t.equal(log.view.failure, undefined)
     })
 
     await t.test('close waits for what is being appended', async (t) => {
@@ -1469,15 +1483,15 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
 
         await t.test('it holds what it held, in the same epoch', async (t) => {
           const { log, again } = await startOver(t)
-          const { epoch } = log()
+          const { epoch } = log().view
           await log().append([event('a', { type: 'x', id: '1' }), event('b', { payload: 'zwölf\n€ 𝄞' })])
           const before = (await readAll(log())).events
-          const stats = log().stats()
+          const stats = log().view.stats()
           await again()
-          t.equal(log().epoch, epoch)
-          t.equal(log().head, 2)
+          t.equal(log().view.epoch, epoch)
+          t.equal(log().view.head, 2)
           t.strictSame((await readAll(log())).events.map(plain), before.map(plain))
-          t.strictSame(log().stats(), stats)
+          t.strictSame(log().view.stats(), stats)
           t.strictSame(await log().append([event('a')]), [stored(3)])
         })
 
@@ -1487,14 +1501,14 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           clock.now += 5_000
           await until(async () => (await readAll(log())).events.length === 0)
           await again()
-          t.equal(log().head, 3)
+          t.equal(log().view.head, 3)
           t.strictSame(await log().append([event('a')]), [stored(4)])
         })
 
         await t.test('it knows what has been trimmed', async (t) => {
           const { log, again } = await startOver(t, { events: 1 })
           await log().append([event('a'), event('b'), event('a')])
-          await until(async () => log().stats().events === 2)
+          await until(async () => log().view.stats().events === 2)
           await again()
           t.match(await readAll(log(), new Selection(['a'])), { gap: true })
           t.match(await readAll(log(), new Selection(['a']), 1), { gap: false })
@@ -1507,7 +1521,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.equal(await log().purge('a'), 2)
           await again()
           t.strictSame(sequences(await readAll(log())), [2])
-          t.match(log().stats(), { topics: 1, events: 1 })
+          t.match(log().view.stats(), { topics: 1, events: 1 })
           t.match(await readAll(log(), new Selection(['a']), 2), { gap: true })
           t.match(await readAll(log(), new Selection(['a']), 3), { gap: false })
           t.strictSame(await log().append([event('a', { id: 'x' }), event('a')]), [duplicate(1), stored(4)])
@@ -1519,7 +1533,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           await log().append([event('a'), event('b'), event('c')])
           limits.topics = 2
           await again()
-          t.match(log().stats(), { topics: 3 })
+          t.match(log().view.stats(), { topics: 3 })
           t.strictSame(await log().append([event('a'), event('c')]), [stored(4), stored(5)])
           await t.rejects(log().append([event('d')]), { code: 'too-many-topics' })
           await log().purge('a')
@@ -1565,16 +1579,16 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             pass(4_000)
             await log.append([event('right')])
             await reopenLog()
-            await until(async () => log.stats().events < 5) // trimming has looked at the clock
+            await until(async () => log.view.stats().events < 5) // trimming has looked at the clock
             t.strictSame(sequences(await readAll(log)), [2, 3, 4, 5])
             pass(1_001)
-            await until(async () => log.stats().events < 4)
+            await until(async () => log.view.stats().events < 4)
             t.strictSame(sequences(await readAll(log)), [3, 4, 5])
             pass(5_000)
-            await until(async () => log.stats().events < 3)
+            await until(async () => log.view.stats().events < 3)
             t.strictSame(sequences(await readAll(log)), [5])
             pass(4_000)
-            await until(async () => log.stats().events === 0)
+            await until(async () => log.view.stats().events === 0)
           },
         )
 
@@ -1589,7 +1603,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         await t.test('it remembers publisher ids', async (t) => {
           const { log, clock, again } = await startOver(t, { events: 1, dedupWindow: 10_000 })
           await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })])
-          await until(async () => log().stats().events === 1)
+          await until(async () => log().view.stats().events === 1)
           await again()
           clock.now += 9_000
           t.strictSame(await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })]), [
@@ -1634,17 +1648,17 @@ function range(start: number, length: number): number[] {
   return Array.from({ length }, (_, index) => start + index)
 }
 
-function sequences(page: Page): number[] {
+function sequences(page: { events: StoredEvent[] }): number[] {
   return page.events.map(({ sequence }) => sequence)
 }
 
-async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promise<Page> {
-  return log.read(selection, { after, events: 1_000_000 })
+async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promise<PageRead> {
+  return readFrom(log, selection, { after, events: 1_000_000 })
 }
 
-/** Whether something of a selection has been trimmed behind `after`, since `trims` had the value `since`. */
+/** Whether something of a selection has been trimmed behind `after`, since the trim mark was `since`. */
 async function hasTrimmed(log: EventLog, selection: Selection, after: number, since: number): Promise<boolean> {
-  const { gap, trimmedAt } = await log.read(selection, { after, events: 1 })
+  const { gap, trimmedAt } = await readFrom(log, selection, { after, events: 1 })
   same(gap, trimmedAt !== undefined)
   return trimmedAt !== undefined && trimmedAt > since
 }
@@ -1659,12 +1673,12 @@ async function checkRead(
   all: readonly (NewEvent & { sequence: number })[],
   { selection, after, until, events, bytes }: AnyRead,
 ): Promise<void> {
-  const end = Math.min(until ?? log.head, log.head)
+  const end = Math.min(until ?? log.view.head, log.view.head)
   for (let position = Math.min(after, end); ;) {
     const options: ReadOptions = { after: position, events }
     if (until !== undefined) options.until = end
     if (bytes !== undefined) options.bytes = bytes
-    const page = await log.read(selection, options)
+    const page = await readFrom(log, selection, options)
     const wanted = all.filter(isOf(selection)).filter(({ sequence }) => sequence > position && sequence <= end)
     let size = 0
     const expected = wanted.filter(({ payload }, index) => {

@@ -67,11 +67,12 @@ await t.test('a page that has been wiped is never taken for events that are not 
   const script = `
     import { FileLog } from ${JSON.stringify(new URL('../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
     import { Selection } from ${JSON.stringify(new URL('../../dist/model/selection.js', import.meta.url).href)}
+    import { readPage } from ${JSON.stringify(new URL('../../dist/log/page.js', import.meta.url).href)}
     const log = await FileLog.open({ folder: process.argv[1], durability: 'commit', retention: ${JSON.stringify(RETENTION)} }).catch((err) => err)
     if (log instanceof Error) console.log(JSON.stringify({ refused: log.name + ': ' + log.message }))
     else {
-      const page = await log.read(new Selection(['**']), { after: 0, events: 1e6 }).catch((err) => err)
-      console.log(JSON.stringify(page instanceof Error ? { failed: page.message } : { events: page.events.length, gap: page.gap }))
+      const page = await readPage(log, new Selection(['**']), { after: 0, events: 1e6 }).catch((err) => err)
+      console.log(JSON.stringify(page instanceof Error ? { failed: page.message } : { events: page.events.length, gap: page.trimmedAt !== undefined }))
     }
     process.exit()`
   const silent: string[] = []
@@ -104,6 +105,7 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
   const script = `
     import { FileLog } from ${JSON.stringify(new URL('../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
     import { Selection } from ${JSON.stringify(new URL('../../dist/model/selection.js', import.meta.url).href)}
+    import { readPage } from ${JSON.stringify(new URL('../../dist/log/page.js', import.meta.url).href)}
     const damages = []
     const options = { folder: process.argv[1], durability: 'commit', retention: ${JSON.stringify(RETENTION)}, onDamage: (what) => damages.push(what) }
     const log = await FileLog.open(options).catch((err) => err)
@@ -117,10 +119,10 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
         let gap = false
         let failed
         for (let after = 0, more = true; more; ) {
-          const page = await log.read(selection, { after, events: 1_000 }).catch((err) => err)
+          const page = await readPage(log, selection, { after, events: 1_000 }).catch((err) => err)
           if (page instanceof Error) { failed = page.stack; break }
           for (const { sequence, topic, type, id, time, payload } of page.events) events.push([sequence, topic, type ?? null, id ?? null, time, payload.length, payload.slice(0, 20)])
-          gap ||= page.gap
+          gap ||= page.trimmedAt !== undefined
           after = page.position
           more = page.more
         }

@@ -24,8 +24,8 @@ class CountingLog extends MemoryLog {
 async function prepare(texts: string[], retained = 1e6) {
   const log = new CountingLog({ events: retained, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   for (const payload of texts) await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload }])
-  const past = new CatchUpCache(log, new Encoder(log.epoch), () => log.head)
-  const feed = () => new Feed(new Selection(['a']), 'raw', log.head)
+  const past = new CatchUpCache(log, new Encoder(log.view.epoch), () => log.view.head)
+  const feed = () => new Feed(new Selection(['a']), 'raw', log.view.head)
   return { log, past, feed }
 }
 

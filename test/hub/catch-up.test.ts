@@ -94,9 +94,9 @@ await t.test('whoever goes away while the log is read is sent nothing more', asy
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
   const [gone, ended, stays] = [
-    await subscribe(['a'], { replay: 'all' }),
-    await subscribe(['a'], { replay: 'all' }),
-    await subscribe(['a'], { replay: 'all' }),
+    await subscribe(['a'], { lastEventId: `${hub.epoch}-0` }),
+    await subscribe(['a'], { lastEventId: `${hub.epoch}-0` }),
+    await subscribe(['a'], { lastEventId: `${hub.epoch}-0` }),
   ]
   gone.close()
   ended.subscriber.end('revoked')

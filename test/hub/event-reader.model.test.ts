@@ -235,7 +235,7 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
             step.reader,
             new Selection(...SELECTIONS[step.selection]!),
             from === 'start' ? 'start' : from === 'now' ? undefined : new Date(0),
-            from === 'now' ? log.head : 0,
+            from === 'now' ? log.view.head : 0,
           )
           break
         }

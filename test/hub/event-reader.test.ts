@@ -165,11 +165,16 @@ await t.test(
 await t.test('a slow consumer has a page in memory, and the log has the rest', async (t) => {
   const { hub, log } = openHub(t)
   const pages: { events: number; bytes: number }[] = []
-  const read = log.read.bind(log)
-  log.read = async (selection, options) => {
-    const page = await read(selection, options)
-    pages.push({ events: page.events.length, bytes: page.events.reduce((sum, { payload }) => sum + payload.length, 0) })
-    return page
+  const scan = log.scan.bind(log)
+  log.scan = (selection, span, visit) => {
+    const page = { events: 0, bytes: 0 }
+    pages.push(page)
+    return scan(selection, span, (event) => {
+      const isTaken = visit(event)
+      if (isTaken) page.events++
+      if (isTaken) page.bytes += event.payload.length
+      return isTaken
+    })
   }
   const items = hub.events('*', { from: 'start' })
   await publish(hub, 'small', ...Array.from({ length: 1_000 }, () => 0))
@@ -239,12 +244,12 @@ await t.test('when the hub closes, it ends', async (t) => {
 await t.test('a log that cannot be read ends it with the error, and it can be gone on with', async (t) => {
   const { hub, log } = openHub(t)
   const [first] = await publish(hub, 'a', 1, 2)
-  const read = log.read.bind(log)
-  log.read = () => Promise.reject(new Error('the disk'))
+  const scan = log.scan.bind(log)
+  log.scan = () => Promise.reject(new Error('the disk'))
   const items = hub.events('a', { from: first })
   await t.rejects(items.next(), { message: 'the disk' })
   t.match(await items.next(), { done: true })
-  log.read = read
+  log.scan = scan
   t.strictSame(await takeData(hub.events('a', { from: first }), 1), [2])
 })
 

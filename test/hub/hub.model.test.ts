@@ -207,10 +207,10 @@ class Story {
       closed: Infinity,
       undisturbed: true,
       read: 1,
-      head: this.log.head,
+      head: this.log.view.head,
       heads: [],
     }
-    sink.onWrite = () => void connection.heads.push(this.log.head)
+    sink.onWrite = () => void connection.heads.push(this.log.view.head)
     client.connection = connection
     this.connections.push(connection)
     const id = `c${++this.#ids}`
@@ -467,7 +467,7 @@ await t.test('ephemeral events come at most once, in order, and to everyone who 
           await Promise.all(story.published.map(({ receipt }) => receipt))
           await settle(10)
           for (const connection of story.connections) checkEphemeral(connection, story.published)
-          assert.equal(story.log.stats().events, 0)
+          assert.equal(story.log.view.stats().events, 0)
         } finally {
           await story.hub.close()
         }

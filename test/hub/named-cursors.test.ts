@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { NamedCursors } from '../../src/hub/named-cursors.js'
-import type { Subscriber } from '../../src/hub/subscriber.js'
+import type { Stream } from '../../src/hub/stream.js'
 import type { Records } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { until } from './fake-sink.js'
@@ -128,7 +128,7 @@ await t.test(
     const ttl = 400
     const { cursors, records, again, errors } = open(t, { ttl })
     await Promise.all(Array.from({ length: 300 }, (_, n) => cursors.acknowledge({ subject: `s${n}`, name: 'x' }, 1)))
-    const stream = Object.create(null) as Subscriber
+    const stream = Object.create(null) as Stream
     await cursors.use(phone, 4, false)
     cursors.opened(phone, stream)
     t.match(cursors.list('s1'), [{ name: 'x', id: id(1) }])

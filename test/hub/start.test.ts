@@ -11,7 +11,7 @@ async function start(t: Test) {
   return {
     log,
     locate: (request: Parameters<typeof locate>[3], ...patterns: string[]) =>
-      locate(log, log.head, new Selection(patterns.length > 0 ? patterns : ['a']), request),
+      locate(log, log.view.head, new Selection(patterns.length > 0 ? patterns : ['a']), request),
   }
 }
 
@@ -23,26 +23,26 @@ await t.test('without a wish a stream begins at the head, and has no past', asyn
 
 await t.test('it goes on after the last event id, which wins over replay', async (t) => {
   const { log, locate } = await start(t)
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-7` }), { sequence: 7, gap: undefined, past: true })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-7`, replay: 'all' }), {
+  t.strictSame(await locate({ lastEventId: `${log.view.epoch}-7` }), { sequence: 7, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.view.epoch}-7`, replay: 'all' }), {
     sequence: 7,
     gap: undefined,
     past: true,
   })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-10` }), { sequence: 10, gap: undefined, past: true })
-  t.strictSame(await locate({ lastEventId: `${log.epoch}-0` }), { sequence: 0, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.view.epoch}-10` }), { sequence: 10, gap: undefined, past: true })
+  t.strictSame(await locate({ lastEventId: `${log.view.epoch}-0` }), { sequence: 0, gap: undefined, past: true })
 })
 
 await t.test('a cursor that is of no use begins at the oldest event, and says why', async (t) => {
   const { log, locate } = await start(t)
   const table: [lastEventId: string, reason: string][] = [
-    [`${log.epoch}-11`, 'future'],
-    [`${log.epoch}-99999999999999999999`, 'future'],
+    [`${log.view.epoch}-11`, 'future'],
+    [`${log.view.epoch}-99999999999999999999`, 'future'],
     ['zzzzzzzz-3', 'epoch'],
     ['zzzzzzzz-99', 'epoch'],
     ['42', 'invalid'],
     ['a\nb', 'invalid'],
-    [`${log.epoch}-07`, 'invalid'],
+    [`${log.view.epoch}-07`, 'invalid'],
     [' ', 'invalid'],
   ]
   for (const [lastEventId, reason] of table) {

@@ -25,9 +25,12 @@ import { Trimmer } from './trimmer.js'
 import { LARGEST_EVENT, Writer } from './writer.js'
 import type {
   Appended,
+  Beginning,
   EventLog,
   FollowListener,
+  Located,
   LogStats,
+  LogView,
   Page,
   ReadOptions,
   Records,
@@ -63,7 +66,7 @@ export interface FileLogOptions {
 }
 
 export class FileLog implements EventLog {
-  readonly epoch: string
+  readonly view: LogView
   readonly records: Records
   readonly #lock: FolderLock
   readonly #room: Room
@@ -119,11 +122,10 @@ export class FileLog implements EventLog {
     this.#lock = lock
     this.#room = room
     this.#tables = tables
-    this.epoch = tables.meta.get('epoch') as string
-    this.#state = new State(tables)
-    this.#reader = new Reader(tables, this.#state)
-    this.#openedAt = this.head
-    this.#times = new TimeIndex(() => this.#reader.oldest() ?? this.head + 1, this.head)
+    const state = (this.#state = new State(tables))
+    this.#reader = new Reader(tables, state)
+    this.#openedAt = state.totals.head
+    this.#times = new TimeIndex(() => this.#reader.oldest() ?? state.totals.head + 1, state.totals.head)
     const clock = openClock(tables, timeFrom(now, elapsed))
     const trimmer = new Trimmer(tables, this.#state, retention, clock)
     this.#writer = new Writer(tables, this.#state, trimmer, {
@@ -138,20 +140,9 @@ export class FileLog implements EventLog {
         for (const follower of this.#followers) follower(events)
       },
     })
+    this.view = new FileView(tables.meta.get('epoch') as string, state, this.#writer)
     this.records = new FileRecords(tables.records, this.#writer)
     this.#timer = setInterval(() => this.#writer.tick(), TICK).unref()
-  }
-
-  get head(): number {
-    return this.#state.totals.head
-  }
-
-  get trims(): number {
-    return this.#state.trims
-  }
-
-  get failure(): Error | undefined {
-    return this.#writer.failure
   }
 
   append(events: readonly NewEvent[]): Promise<Appended[]> {
@@ -163,19 +154,20 @@ export class FileLog implements EventLog {
     return () => void this.#followers.delete(listener)
   }
 
-  read(selection: Selection, options: ReadOptions): Promise<Page> {
-    return this.#run((snapshot) => this.#reader.read(snapshot, selection, options))
-  }
-
   scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult> {
     return this.#run((snapshot) => this.#reader.scan(snapshot, selection, span, visit))
   }
 
-  before(selection: Selection, count: number, until?: number): Promise<number> {
-    return this.#run((snapshot) => this.#reader.before(snapshot, selection, count, until))
+  async locate(selection: Selection, beginning: Beginning): Promise<Located> {
+    const { mark } = this.view
+    const after =
+      'newest' in beginning
+        ? await this.#run((snapshot) => this.#reader.before(snapshot, selection, beginning.newest, beginning.until))
+        : await this.#locateTime(selection, beginning.from)
+    return { after, mark }
   }
 
-  async locate(selection: Selection, time: number): Promise<number> {
+  async #locateTime(selection: Selection, time: number): Promise<number> {
     await (this.#readingTimes ??= this.#readTimes())
     const { after, until } = this.#times.find(time)
     // of what was trimmed before the log was opened no time is known: it counts as of the time of what follows
@@ -245,11 +237,6 @@ export class FileLog implements EventLog {
     }
   }
 
-  stats(): LogStats {
-    const { events, bytes } = this.#state.totals
-    return { topics: this.#state.topics.size, events, bytes }
-  }
-
   halt(): Promise<void> {
     return this.#writer.halt()
   }
@@ -266,6 +253,35 @@ export class FileLog implements EventLog {
     await this.#room.sync()
     await this.#room.close()
     await this.#lock.release()
+  }
+}
+
+class FileView implements LogView {
+  readonly epoch: string
+  readonly #state: State
+  readonly #writer: Writer
+
+  constructor(epoch: string, state: State, writer: Writer) {
+    this.epoch = epoch
+    this.#state = state
+    this.#writer = writer
+  }
+
+  get head(): number {
+    return this.#state.totals.head
+  }
+
+  get mark(): number {
+    return this.#state.trims
+  }
+
+  get failure(): Error | undefined {
+    return this.#writer.failure
+  }
+
+  stats(): LogStats {
+    const { events, bytes } = this.#state.totals
+    return { topics: this.#state.topics.size, events, bytes }
   }
 }
 

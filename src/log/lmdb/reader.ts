@@ -7,7 +7,6 @@ import type { Selection } from '../../model/selection.js'
 import type { Work } from '../../event-loop/time-slice.js'
 import type { ScannedEvent } from '../../model/event.js'
 import type { Page, ReadOptions, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
-import { PageBuilder } from '../page-builder.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
 import { Chain } from './topic-chain.js'
@@ -35,12 +34,6 @@ export class Reader {
   constructor(tables: Tables, state: State) {
     this.#tables = tables
     this.#state = state
-  }
-
-  /** As `EventLog.read`. */
-  *read(snapshot: Snapshot, selection: Selection, options: ReadOptions): Work<Page> {
-    const page = new PageBuilder(options)
-    return { events: page.events, ...(yield* this.scan(snapshot, selection, options, (event) => page.take(event))) }
   }
 
   /** As `EventLog.scan`. */
@@ -107,7 +100,7 @@ export class Reader {
     }
   }
 
-  /** As `EventLog.before`. */
+  /** As `EventLog.locate` for `newest`. */
   *before(snapshot: Snapshot, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
     if (count === 0) return until
     const { sequences, isWhole } = yield* this.#sequences(snapshot, selection, 'backwards', 0, until)

@@ -6,9 +6,12 @@ import {
   tooManyIds,
   tooManyTopics,
   type Appended,
+  type Beginning,
   type EventLog,
   type FollowListener,
+  type Located,
   type LogStats,
+  type LogView,
   type Page,
   type ReadOptions,
   type Records,
@@ -21,6 +24,7 @@ import {
 } from '../log.js'
 import { SteadyClock, timeFrom } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
+import type { TrimHistory } from '../trim-marks.js'
 import { toKept, type KeptEvent } from './kept-event.js'
 import { MemoryReader } from './memory-reader.js'
 import { MemoryRecords } from './memory-records.js'
@@ -29,8 +33,7 @@ import { PublisherIds } from './publisher-ids.js'
 import { RetainedEvents, type TopicLog } from './retained-events.js'
 
 export class MemoryLog implements EventLog {
-  readonly epoch = drawEpoch()
-  readonly failure = undefined
+  readonly view: LogView
   readonly records: Records = new MemoryRecords()
   readonly #maxTopics: number
   readonly #clock: SteadyClock
@@ -52,14 +55,7 @@ export class MemoryLog implements EventLog {
     this.#clock = new SteadyClock(timeFrom(now, elapsed))
     this.#trimmer = new MemoryTrimmer(this.#retained, this.#ids, this.#clock, retention)
     this.#reader = new MemoryReader(this.#retained, this.#trimmer.history)
-  }
-
-  get head(): number {
-    return this.#retained.head
-  }
-
-  get trims(): number {
-    return this.#trimmer.history.trims
+    this.view = new MemoryView(this.#retained, this.#trimmer.history)
   }
 
   async append(events: readonly NewEvent[]): Promise<Appended[]> {
@@ -88,20 +84,17 @@ export class MemoryLog implements EventLog {
     return () => void this.#followers.delete(listener)
   }
 
-  read(selection: Selection, options: ReadOptions): Promise<Page> {
-    return this.#reader.read(selection, options)
-  }
-
   scan(selection: Selection, span: Span, visit: (event: StoredEvent) => boolean): Promise<ScanResult> {
     return this.#reader.scan(selection, span, visit)
   }
 
-  before(selection: Selection, count: number, until?: number): Promise<number> {
-    return this.#reader.before(selection, count, until)
-  }
-
-  locate(selection: Selection, time: number): Promise<number> {
-    return locateIn(this.#times.find(time), this.#reader, selection, time)
+  async locate(selection: Selection, beginning: Beginning): Promise<Located> {
+    const { mark } = this.view
+    const after =
+      'newest' in beginning
+        ? await this.#reader.before(selection, beginning.newest, beginning.until)
+        : await locateIn(this.#times.find(beginning.from), this.#reader, selection, beginning.from)
+    return { after, mark }
   }
 
   newest(selection: Selection, options: ReadOptions): Promise<Page> {
@@ -123,10 +116,6 @@ export class MemoryLog implements EventLog {
   /** As `MemoryTrimmer.trim`. */
   trim(): boolean {
     return this.#trimmer.trim()
-  }
-
-  stats(): LogStats {
-    return this.#retained.stats()
   }
 
   async halt(): Promise<void> {
@@ -193,5 +182,29 @@ export class MemoryLog implements EventLog {
   /** The sequence of the first event with a publisher's id, as long as it is remembered. */
   #remembered(topic: string, id: string): number | undefined {
     return this.#ids.find(topic, id, this.#clock.time)
+  }
+}
+
+class MemoryView implements LogView {
+  readonly epoch = drawEpoch()
+  readonly failure = undefined
+  readonly #retained: RetainedEvents
+  readonly #history: TrimHistory
+
+  constructor(retained: RetainedEvents, history: TrimHistory) {
+    this.#retained = retained
+    this.#history = history
+  }
+
+  get head(): number {
+    return this.#retained.head
+  }
+
+  get mark(): number {
+    return this.#history.trims
+  }
+
+  stats(): LogStats {
+    return this.#retained.stats()
   }
 }

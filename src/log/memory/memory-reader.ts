@@ -4,7 +4,6 @@ import { advance, type Work } from '../../event-loop/time-slice.js'
 import type { StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import type { Page, ReadOptions, ScanResult, Span, TopicsOptions, TopicsPage } from '../log.js'
-import { PageBuilder } from '../page-builder.js'
 import { GapSearch, type TrimHistory } from '../trim-marks.js'
 import { EventWalk, LOOKED_AT } from './event-walk.js'
 import { searchNewest } from './newest.js'
@@ -20,18 +19,12 @@ export class MemoryReader {
     this.#history = history
   }
 
-  /** As `EventLog.read`. */
-  async read(selection: Selection, options: ReadOptions): Promise<Page> {
-    const page = new PageBuilder(options)
-    return { events: page.events, ...(await this.#run(this.#scan(selection, options, (event) => page.take(event)))) }
-  }
-
   /** As `EventLog.scan`. */
   scan(selection: Selection, span: Span, visit: (event: StoredEvent) => boolean): Promise<ScanResult> {
     return this.#run(this.#scan(selection, span, visit))
   }
 
-  /** As `EventLog.before`. */
+  /** As `EventLog.locate` for `newest`. */
   before(selection: Selection, count: number, until?: number): Promise<number> {
     return this.#run(this.#before(selection, count, until))
   }

@@ -17,6 +17,7 @@ import type { Durability } from '../../../src/log/lmdb/store.js'
 import { sizeOf } from '../../../src/log/lmdb/rows.js'
 import type { Appended, Retention } from '../../../src/log/log.js'
 import { killedCopy } from '../../helper/store.js'
+import { locateNewest, readFrom } from '../../helper/log.js'
 
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 40)
 /**
@@ -169,8 +170,8 @@ class Model {
     this.#stop = this.#log.follow((events) => {
       for (const event of events) this.#note(event)
     })
-    if (this.#epoch === '') this.#epoch = this.#log.epoch
-    same(this.#log.epoch, this.#epoch)
+    if (this.#epoch === '') this.#epoch = this.#log.view.epoch
+    same(this.#log.view.epoch, this.#epoch)
   }
 
   async run(step: Step): Promise<void> {
@@ -178,11 +179,11 @@ class Model {
       case 'append':
         return this.#append(step.events, step.wait)
       case 'read':
-        return this.#read(step.selection, Math.round(step.part * this.#log.head), step.events, step.bytes)
+        return this.#read(step.selection, Math.round(step.part * this.#log.view.head), step.events, step.bytes)
       case 'before':
         return this.#before(step.selection, step.count)
       case 'newest':
-        return this.#newest(step.selection, Math.round(step.part * this.#log.head))
+        return this.#newest(step.selection, Math.round(step.part * this.#log.view.head))
       case 'purge':
         return this.#purge(step.topic, step.wait)
       case 'record':
@@ -202,7 +203,7 @@ class Model {
         await this.#answered()
         await this.#log.close()
         await this.open()
-        same(this.#log.head, this.#all.length)
+        same(this.#log.view.head, this.#all.length)
     }
   }
 
@@ -277,12 +278,12 @@ class Model {
 
   /** Reads page after page, each of which is checked. */
   async #read(selection: Selection, after: number, events: number, bytes: number): Promise<void> {
-    const { head } = this.#log
+    const { head } = this.#log.view
     same(head, this.#all.length)
     const pages: { after: number; position: number; gap: boolean }[] = []
     const read = new Set<number>()
     for (let position = after, more = true; more;) {
-      const page = await this.#log.read(selection, { after: position, until: head, events, bytes })
+      const page = await readFrom(this.#log, selection, { after: position, until: head, events, bytes })
       ok(page.position >= position && page.position <= head)
       ok(page.events.length <= events)
       let size = 0
@@ -326,8 +327,8 @@ class Model {
 
   async #before(selection: Selection, count: number): Promise<void> {
     const [start, { events }] = await Promise.all([
-      this.#log.before(selection, count),
-      this.#log.read(selection, { after: 0, events: 1e9 }),
+      locateNewest(this.#log, selection, count),
+      readFrom(this.#log, selection, { after: 0, events: 1e9 }),
     ])
     const newest = count === 0 ? [] : events.slice(-count)
     same(
@@ -337,10 +338,10 @@ class Model {
   }
 
   async #newest(selection: Selection, after: number): Promise<void> {
-    const wanted = { after, until: this.#log.head, events: 1e9 } // what is stored meanwhile is for neither
+    const wanted = { after, until: this.#log.view.head, events: 1e9 } // what is stored meanwhile is for neither
     const [page, { events }] = await Promise.all([
       this.#log.newest(selection, wanted),
-      this.#log.read(selection, wanted),
+      readFrom(this.#log, selection, wanted),
     ])
     const newest = [...new Map(events.map((event) => [event.topic, event])).values()]
     same(
@@ -354,14 +355,14 @@ class Model {
     let head: number
     let kept: number
     do {
-      head = log.head
+      head = log.view.head
       kept = (await this.#retained(new Selection([topic]))).size
-    } while (log.head !== head) // else events that were appended meanwhile are purged too
+    } while (log.view.head !== head) // else events that were appended meanwhile are purged too
     this.#purged.set(topic, head)
     const done = log.purge(topic).then(async (count) => {
       ok(count <= kept, `${count} of ${kept} are purged`)
       if (log !== this.#log) return // it was killed meanwhile
-      const { events } = await log.read(new Selection([topic]), { after: 0, until: head, events: 1e9 })
+      const { events } = await readFrom(log, new Selection([topic]), { after: 0, until: head, events: 1e9 })
       same(events, [])
     })
     if (wait) return done
@@ -379,7 +380,7 @@ class Model {
   }
 
   async #retained(selection = EVERYTHING): Promise<Set<number>> {
-    const { events } = await this.#log.read(selection, { after: 0, events: 1e9 })
+    const { events } = await readFrom(this.#log, selection, { after: 0, events: 1e9 })
     return new Set(events.map(({ sequence }) => sequence))
   }
 
@@ -398,18 +399,18 @@ class Model {
         retained.every(({ time }) => time >= this.#now - age) &&
         [...counts.values()].every((count) => count <= events)
       const expected = { topics: counts.size, events: retained.length, bytes: size }
-      const stats = this.#log.stats() // they may be those of a moment before
+      const stats = this.#log.view.stats() // they may be those of a moment before
       if (isSettled && isDeepStrictEqual(stats, expected)) break
       ok(performance.now() < end, `what has to be trimmed is trimmed: ${JSON.stringify({ stats, expected })}`)
       await delay(10)
     }
     await this.#read(EVERYTHING, 0, 1e9, 1e9)
-    same(this.#log.failure, undefined)
+    same(this.#log.view.failure, undefined)
   }
 
   /** What a kill at this moment leaves is opened instead. */
   async #kill(): Promise<void> {
-    const acknowledged = this.#log.head
+    const acknowledged = this.#log.view.head
     this.#stop()
     const copy = killedCopy(this.#folder)
     const old = this.#log
@@ -419,13 +420,13 @@ class Model {
     await this.open()
     await old.close()
     await Promise.allSettled([...this.#purges, ...pending.map(({ done }) => done)])
-    ok(this.#log.head >= acknowledged, 'what was acknowledged is there')
+    ok(this.#log.view.head >= acknowledged, 'what was acknowledged is there')
     // Of the appends that were not answered some may be stored: whole, and in order.
     for (const { events } of pending) {
-      if (this.#all.length === this.#log.head) break
+      if (this.#all.length === this.#log.view.head) break
       for (const event of events) this.#note({ ...event, sequence: this.#all.length + 1, time: this.#now })
     }
-    same(this.#log.head, this.#all.length, 'an append is stored whole or not at all')
+    same(this.#log.view.head, this.#all.length, 'an append is stored whole or not at all')
     same(
       this.#log.records.list(''),
       [...this.#records].sort().map(([key, value]) => ({ key, value })),

@@ -17,6 +17,7 @@ import { publish } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'
 import { killedCopy } from '../../helper/store.js'
 import { anyTopic } from '../../helper/token.js'
+import { locateNewest, readFrom } from '../../helper/log.js'
 
 const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
 const EVERYTHING = new Selection(['**'])
@@ -114,15 +115,15 @@ await t.test('opened again after a kill', async (t) => {
       await log.records.put('cursor/u/old', 'elsewhere')
       await log.records.delete('cursor/u/old')
       await poll(
-        async () => (log.stats().events === 4 ? true : undefined),
-        () => `nothing is trimmed: ${JSON.stringify(log.stats())}`,
+        async () => (log.view.stats().events === 4 ? true : undefined),
+        () => `nothing is trimmed: ${JSON.stringify(log.view.stats())}`,
       )
       await log.append([event('b', { payload: 'last' })])
 
       const again = await openLog(t, killedCopy(folder), options)
-      t.equal(again.epoch, log.epoch)
-      t.equal(again.head, 7)
-      t.strictSame(again.stats(), log.stats())
+      t.equal(again.view.epoch, log.view.epoch)
+      t.equal(again.view.head, 7)
+      t.strictSame(again.view.stats(), log.view.stats())
       t.strictSame(
         await readAll(again),
         { ...(await readAll(log)), trimmedAt: 0 },
@@ -166,7 +167,7 @@ await t.test('opened again after a kill', async (t) => {
     const log = await openLog(t, folder, options)
     for (let n = 0; n < 50; n++) await log.append([event('a', { id: String(n) })])
     await poll(
-      async () => (log.stats().events === 1 ? true : undefined),
+      async () => (log.view.stats().events === 1 ? true : undefined),
       () => 'nothing is trimmed',
     )
     const copy = killedCopy(folder)
@@ -206,7 +207,7 @@ await t.test('the epoch', async (t) => {
       await meta.put('session', { ...meta.get('session'), bootId: 'of another start' })
       await root.close()
     }
-    return [log.epoch, (await openLog(t, store, { durability })).epoch]
+    return [log.view.epoch, (await openLog(t, store, { durability })).view.epoch]
   }
 
   for (const [durability, how, reboot] of [
@@ -230,7 +231,7 @@ await t.test('a folder belongs to one process', async (t) => {
     await refusesToOpen(t, folder, new RegExp(`in use by another process \\(pid ${process.pid}\\)`))
     t.match(await log.append([event('a')]), [{ sequence: 1 }], 'the first is not disturbed')
     await log.close()
-    t.equal((await openLog(t, folder)).head, 1, 'once it is closed, the folder is free')
+    t.equal((await openLog(t, folder)).view.head, 1, 'once it is closed, the folder is free')
   })
 
   await t.test('a log of another process is refused, until it is killed', async (t) => {
@@ -244,7 +245,7 @@ await t.test('a folder belongs to one process', async (t) => {
     await publish(hub, 'a', { data: 2 }, anyTopic())
     await hub.kill()
     const log = await openLog(t, folder)
-    t.equal(`${log.epoch}-${log.head}`, id.replace(/1$/, '2'), 'then it opens at once')
+    t.equal(`${log.view.epoch}-${log.view.head}`, id.replace(/1$/, '2'), 'then it opens at once')
     const err = await refusal(startHub(t, { FANFARE_LOG: `file:${folder}` }))
     t.match(
       err.message,
@@ -327,7 +328,7 @@ await t.test('what fails for one caller does not fail for others', async (t) => 
     ])
     t.match(appended, { status: 'fulfilled' }, `${durability}: an append, beside a record with a key that is too long`)
     t.ok(record.status === 'fulfilled' || (record.reason as Error).message.length > 0)
-    t.equal(log.failure, undefined, 'and nobody is told that the disk has failed')
+    t.equal(log.view.failure, undefined, 'and nobody is told that the disk has failed')
     await log.close()
   }
 })
@@ -345,9 +346,9 @@ await t.test('a gap is never missed while events are being trimmed', async (t) =
         await turn()
         seed = (seed * 48_271) % 2_147_483_647
         hold(seed % 5) // a transaction may be done meanwhile, and nobody here can know it yet
-        const { head } = log
+        const { head } = log.view
         const after = Math.max(0, head - 1 - (seed % 12))
-        const { events, gap } = await log.read(only, { after, until: head, events: 1_000 })
+        const { events, gap } = await readFrom(log, only, { after, until: head, events: 1_000 })
         if (events.length < head - after && !gap) missed.push(`${events.length} of ${head - after} after ${after}`)
         if (events.length === head - after && gap) missed.push(`a gap after ${after}, of nothing`)
       }
@@ -448,12 +449,12 @@ await t.test('work', async (t) => {
     await turn()
   }
   await log.append(Array.from({ length: 5 }, (_, n) => event('quiet.late', { payload: String(n), type: 'rare' })))
-  const { head } = log
+  const { head } = log.view
   await log.close()
 
   await t.test('starting does not look at events', async (t) => {
     const log = await openCounted(t, killedCopy(folder))
-    t.match(log.stats(), { events: EVENTS + 10, topics: 42 })
+    t.match(log.view.stats(), { events: EVENTS + 10, topics: 42 })
     t.ok(
       taken > 0 && taken < 10_000,
       `${taken} rows of ${EVENTS} events in 42 topics are looked at: those that were not indexed yet`,
@@ -475,7 +476,7 @@ await t.test('work', async (t) => {
   ] as const) {
     await t.test(`resuming ${what} costs what it gives`, async (t) => {
       const before = taken
-      const page = await measured.read(new Selection(patterns), { after, events: 1_000 })
+      const page = await readFrom(measured, new Selection(patterns), { after, events: 1_000 })
       t.equal(page.events.length, events)
       t.ok(taken - before <= 4 * events + 200, `${taken - before} rows are looked at for ${events} events`)
     })
@@ -489,12 +490,15 @@ await t.test('work', async (t) => {
       [['busy.*'], 100],
     ] as const) {
       const before = taken
-      const start = await measured.before(new Selection(patterns), events)
+      const start = await locateNewest(measured, new Selection(patterns), events)
       t.ok(
         taken - before <= 4 * events + 200,
         `${taken - before} rows for the newest ${events} of ${patterns.join(' ')}`,
       )
-      t.equal((await measured.read(new Selection(patterns), { after: start, events: 1_000 })).events.length, events)
+      t.equal(
+        (await readFrom(measured, new Selection(patterns), { after: start, events: 1_000 })).events.length,
+        events,
+      )
     }
   })
 
@@ -504,7 +508,7 @@ await t.test('work', async (t) => {
     let after = 0
     for (let more = true; more;) {
       const before = taken
-      const page = await measured.read(selection, { after, events: 1_000 })
+      const page = await readFrom(measured, selection, { after, events: 1_000 })
       t.ok(taken - before < 100_000, 'it does not look at everything at once')
       found.push(...page.events.map(({ topic }) => topic))
       after = page.position
@@ -520,9 +524,9 @@ await t.test('work', async (t) => {
       const copy = killedCopy(folder)
       const log = await openLog(t, copy, { durability, retention: { events: 4_000 } })
       let largest = 0
-      for (let before = log.stats().events; before > 4_000 * 40 + 10;) {
+      for (let before = log.view.stats().events; before > 4_000 * 40 + 10;) {
         await turn()
-        const { events } = log.stats()
+        const { events } = log.view.stats()
         largest = Math.max(largest, before - events)
         before = events
       }
@@ -632,7 +636,7 @@ await t.test('an event may be as large as LMDB hands out in place, where it lies
   const log = await openLog(t, t.testdir({}))
   const payload = 'é'.repeat(9 * 1024 * 1024)
   await log.append([event('a', { payload }), event('a', { payload: 'small' })])
-  const { events } = await log.read(EVERYTHING, { after: 0, events: 9 })
+  const { events } = await readFrom(log, EVERYTHING, { after: 0, events: 9 })
   t.equal(events[0]!.payload === payload, true)
   t.equal(events[1]!.payload, 'small')
 })
@@ -683,7 +687,7 @@ await t.test('publisher ids are remembered when far more topics have been emptie
   }
   const never = new Selection(['never'])
   await poll(
-    async () => ((await log.read(never, { after: 0, events: 1 })).gap ? true : undefined),
+    async () => ((await readFrom(log, never, { after: 0, events: 1 })).gap ? true : undefined),
     () => 'it is remembered of all how far they were trimmed',
   )
   t.equal(await log.topic('pay.1'), undefined)
@@ -721,7 +725,7 @@ await t.test(
     }
     t.match(refused, { code: 'too-many-ids', index: 0 })
     t.ok(stored > 10_000, `after ${stored}`)
-    t.ok(log.stats().events > 1_000, `${log.stats().events} events are still there`)
+    t.ok(log.view.stats().events > 1_000, `${log.view.stats().events} events are still there`)
     t.match(await log.append([event('a.0')]), [{ duplicate: false }], 'an event without an id is taken')
     t.match(
       await log.append([event('a.1', { id: `${Math.floor((stored - 1) / 1_000)}-1`.padEnd(100, 'x') })]),
@@ -780,5 +784,5 @@ await t.test('close may be called twice, and what comes after it is refused', as
 })
 
 async function readAll(log: EventLog, pattern = '**', after = 0) {
-  return log.read(pattern === '**' ? EVERYTHING : new Selection([pattern]), { after, events: 1_000_000 })
+  return readFrom(log, pattern === '**' ? EVERYTHING : new Selection([pattern]), { after, events: 1_000_000 })
 }

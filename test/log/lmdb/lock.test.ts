@@ -149,7 +149,7 @@ await t.test('a folder that is removed is noticed without a publisher', async (t
   const log = await open(t, folder, { onHealth: (err) => failures.push(err?.message) })
   rmSync(folder, { recursive: true })
   await poll(
-    async () => (log.failure ? true : undefined),
+    async () => (log.view.failure ? true : undefined),
     () => 'it does not notice',
   )
   t.match(failures, [/removed or moved/])
@@ -169,12 +169,12 @@ await t.test('two never write, also when the lock of the first was removed', asy
       { code: 'log-unavailable' },
       'the first has lost it',
     )
-    t.match(first.failure?.message, /Another process has taken the folder/)
+    t.match(first.view.failure?.message, /Another process has taken the folder/)
     t.match(await second.append([event('a')]), [{ sequence: 2 }])
     await first.close()
     t.match(await second.append([event('a')]), [{ sequence: 3 }], 'closing the first disturbs nothing')
     await second.close()
-    t.equal((await open(t, `${folder}/${durability}`)).head, 3)
+    t.equal((await open(t, `${folder}/${durability}`)).view.head, 3)
   }
 })
 
@@ -186,6 +186,6 @@ await t.test('a symbolic link leads to the same folder, a copy to another', asyn
   await log.append([event('a')])
   await refuses(t, `${root}/log`, /in use/)
   cpSync(`${root}/log`, `${root}/copy`, { recursive: true, filter: (name) => !name.endsWith('.sock') })
-  t.equal((await open(t, `${root}/copy`)).head, 1, 'a copy is free')
+  t.equal((await open(t, `${root}/copy`)).view.head, 1, 'a copy is free')
   t.match(await log.append([event('a')]), [{ sequence: 2 }], 'and the original is not disturbed')
 })

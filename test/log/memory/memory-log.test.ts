@@ -3,6 +3,7 @@ import { Selection } from '../../../src/model/selection.js'
 import type { Retention } from '../../../src/log/log.js'
 import { MemoryLog } from '../../../src/log/memory/memory-log.js'
 import { event, testLog } from '../../contract/log.js'
+import { readFrom } from '../../helper/log.js'
 
 await testLog(t, 'the memory log', async (retention, clock, elapsed) => new MemoryLog(retention, clock, elapsed))
 
@@ -16,7 +17,10 @@ function start(t: Test, retention: Partial<Retention>) {
 }
 
 async function sequences(log: MemoryLog, ...patterns: string[]): Promise<number[]> {
-  const { events } = await log.read(new Selection(patterns.length > 0 ? patterns : ['**']), { after: 0, events: 1e6 })
+  const { events } = await readFrom(log, new Selection(patterns.length > 0 ? patterns : ['**']), {
+    after: 0,
+    events: 1e6,
+  })
   return events.map(({ sequence }) => sequence)
 }
 
@@ -27,7 +31,7 @@ await t.test('what is too much by count or bytes goes at once', async (t) => {
 
   const { log: small } = start(t, { bytes: 3_000 })
   for (let n = 0; n < 20; n++) await small.append([event('a', { payload: 'x'.repeat(100) })])
-  t.ok(small.stats().bytes <= 3_000)
+  t.ok(small.view.stats().bytes <= 3_000)
   t.strictSame((await sequences(small)).at(-1), 20)
 })
 
@@ -42,7 +46,7 @@ await t.test('trim takes what is too old of every topic, the oldest first, in st
   t.equal(log.trim(), true)
   t.equal(log.trim(), false)
   t.strictSame(await sequences(log), [2_501, 2_502])
-  t.match(log.stats(), { events: 2 })
+  t.match(log.view.stats(), { events: 2 })
 })
 
 await t.test('trim forgets topics that have nothing left, but not what was trimmed of them', async (t) => {
@@ -50,15 +54,15 @@ await t.test('trim forgets topics that have nothing left, but not what was trimm
   await log.append([event('a', { id: 'x' }), event('b')])
   clock.now += 2_000
   log.trim()
-  t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
+  t.match(log.view.stats(), { topics: 0, events: 0, bytes: 0 })
   t.strictSame(await log.append([event('a', { id: 'x' })]), [{ sequence: 1, duplicate: true }], 'nor its publisher ids')
   clock.now += 4_000
   log.trim()
-  t.match(log.stats(), { topics: 0, events: 0, bytes: 0 })
+  t.match(log.view.stats(), { topics: 0, events: 0, bytes: 0 })
   for (const topic of ['a', 'b'])
-    t.match(await log.read(new Selection([topic]), { after: 0, events: 1 }), { gap: true })
-  t.match(await log.read(new Selection(['*']), { after: 1, events: 1 }), { gap: true })
-  t.match(await log.read(new Selection(['c', '*.*']), { after: 0, events: 1 }), { gap: false })
+    t.match(await readFrom(log, new Selection([topic]), { after: 0, events: 1 }), { gap: true })
+  t.match(await readFrom(log, new Selection(['*']), { after: 1, events: 1 }), { gap: true })
+  t.match(await readFrom(log, new Selection(['c', '*.*']), { after: 0, events: 1 }), { gap: false })
 })
 
 await t.test('many topics that come and go do not disturb the order of trimming', async (t) => {
@@ -69,7 +73,7 @@ await t.test('many topics that come and go do not disturb the order of trimming'
     kept,
     Array.from({ length: kept.length }, (_, index) => 2_000 - kept.length + 1 + index),
   )
-  t.equal(log.stats().events, kept.length)
+  t.equal(log.view.stats().events, kept.length)
 })
 
 await t.test('publisher ids are remembered when far more topics have been emptied than are remembered', async (t) => {
@@ -79,7 +83,7 @@ await t.test('publisher ids are remembered when far more topics have been emptie
     await log.append(Array.from({ length: 1_000 }, (_, m) => event(`t.${n + m}`)))
   t.equal(await log.topic('pay.1'), undefined)
   t.match(
-    await log.read(new Selection(['never']), { after: 0, events: 1 }),
+    await readFrom(log, new Selection(['never']), { after: 0, events: 1 }),
     { gap: true },
     'it is not remembered of all how far they were trimmed',
   )
@@ -107,9 +111,9 @@ await t.test('publisher ids whose events are gone count for what the log may tak
   }, refusal)
   t.ok(accepted > 1_000 && accepted * 128 < bytes / 2, `${accepted} ids were taken`)
   t.strictSame(await sequences(log, 'b'), [1], 'the other half of it is for events')
-  const { head } = log
+  const { head } = log.view
   await t.rejects(log.append([event('a'), ...withIds(0, 1), event('c', { id: 'new' })]), { ...refusal, index: 2 })
-  t.equal(log.head, head, 'a batch is refused as a whole')
+  t.equal(log.view.head, head, 'a batch is refused as a whole')
   t.match(
     await log.append(withIds(0, 2)),
     [{ duplicate: true }, { duplicate: true }],
@@ -132,7 +136,7 @@ await t.test('events make room for publisher ids', async (t) => {
       await log.append(Array.from({ length: 100 }, (_, m) => event('a', { id: `id-${n + m}` })))
     for (let n = 0; n < 4_000; n += 100)
       await log.append(Array.from({ length: 100 }, (_, m) => event(`b.${m % 5}`, { payload: 'x'.repeat(1_000) })))
-    return log.stats().events
+    return log.view.stats().events
   }
   const [withIds, without] = [await kept(120_000), await kept(0)]
   t.ok(withIds < without - 500, `${withIds} events are kept rather than ${without}`)
@@ -147,13 +151,13 @@ await t.test('topics without events are forgotten when their names take too much
     await log.append([event(deep(n))])
     await log.purge(deep(n))
   }
-  t.match(await log.read(new Selection(['never']), { after: 0, events: 1 }), { gap: true }, 'some are forgotten')
+  t.match(await readFrom(log, new Selection(['never']), { after: 0, events: 1 }), { gap: true }, 'some are forgotten')
   t.match(
-    await log.read(new Selection([deep(1_999)]), { after: log.head - 1, events: 1 }),
+    await readFrom(log, new Selection([deep(1_999)]), { after: log.view.head - 1, events: 1 }),
     { gap: true },
     'and the last are not',
   )
-  t.match(await log.read(new Selection(['never']), { after: log.head - 1, events: 1 }), { gap: false })
+  t.match(await readFrom(log, new Selection(['never']), { after: log.view.head - 1, events: 1 }), { gap: false })
 })
 
 await t.test('the newest events of very many topics are found page by page', async (t) => {
@@ -188,9 +192,9 @@ await t.test('the newest events of very many topics are found page by page', asy
 await t.test('bytes are those that strings and objects take in the heap', async (t) => {
   const { log } = start(t, {})
   const grown = async (payload: string) => {
-    const { bytes } = log.stats()
+    const { bytes } = log.view.stats()
     await log.append([event('a', { payload })])
-    return log.stats().bytes - bytes
+    return log.view.stats().bytes - bytes
   }
   await grown('')
   const empty = await grown('')

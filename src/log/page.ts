@@ -1,7 +1,23 @@
-/** Collects the events of a page until it is full. */
+/** Reads events of a log as a page of objects. */
 import type { StoredEvent, ScannedEvent } from '../model/event.js'
-import type { ReadOptions } from './log.js'
+import type { Selection } from '../model/selection.js'
+import type { EventLog, Page, ReadOptions } from './log.js'
 
+/**
+ * Reads retained events in order. A page may be short, or empty, and say that there is more, as `EventLog.scan`.
+ * @throws HubError `log-unavailable`
+ */
+export async function readPage(
+  log: Pick<EventLog, 'scan'>,
+  selection: Selection,
+  { after, until, ...limits }: ReadOptions,
+): Promise<Page> {
+  const page = new PageBuilder(limits)
+  const scanned = await log.scan(selection, { after, until }, (event) => page.take(event))
+  return { events: page.events, ...scanned }
+}
+
+/** Collects the events of a page until it is full. */
 export class PageBuilder {
   readonly events: StoredEvent[] = []
   readonly #limit: number

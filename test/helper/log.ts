@@ -1,0 +1,28 @@
+/** Asks a log what tests ask most often. */
+import type { EventLog, Page, ReadOptions } from '../../src/log/log.js'
+import { readPage } from '../../src/log/page.js'
+import type { Selection } from '../../src/model/selection.js'
+
+/** A page of events, and whether events are missing from it. */
+export type PageRead = Omit<Page, 'mark'> & { gap: boolean }
+
+/** Reads events as objects. */
+export async function readFrom(log: EventLog, selection: Selection, options: ReadOptions): Promise<PageRead> {
+  const { events, position, more, trimmedAt } = await readPage(log, selection, options)
+  return { events, position, more, gap: trimmedAt !== undefined, trimmedAt }
+}
+
+/** Finds the sequence before the newest `count` events. */
+export async function locateNewest(
+  log: EventLog,
+  selection: Selection,
+  count: number,
+  until?: number,
+): Promise<number> {
+  return (await log.locate(selection, until === undefined ? { newest: count } : { newest: count, until })).after
+}
+
+/** Finds a sequence behind which every event of a time and later lies. */
+export async function locateTime(log: EventLog, selection: Selection, from: number): Promise<number> {
+  return (await log.locate(selection, { from })).after
+}
