@@ -1,4 +1,4 @@
-/** Who is present on a topic. */
+/** The route for the subjects that are present on a topic. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
@@ -16,7 +16,7 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
       const { topic } = request.params
       requireTopic(topic)
       authorize(requirePrincipal(request), 'presence', [topic])
-      // there may be as many subjects as streams: their JSON is made in several turns of the event loop
+      // Encode in several turns of the event loop: a topic may have as many subjects as the hub has streams.
       const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
         JSON.stringify({
           ...present,

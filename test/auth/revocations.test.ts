@@ -31,7 +31,7 @@ function records() {
 const who = (members: Partial<Principal>): Principal => ({ ...anybody, ...members })
 const soon = () => Date.now() + 60_000
 
-await t.test('of a subject, or of one token', async (t) => {
+await t.test('revokes the tokens of a subject, or one token', async (t) => {
   const revocations = new Revocations(records().store)
   await revocations.add({ subject: 'u1' }, soon(), () => undefined)
   await revocations.add({ jti: 'j1' }, soon(), () => undefined)
@@ -54,7 +54,7 @@ await t.test('of a subject, or of one token', async (t) => {
     t.notOk(revocations.includes(principal))
 })
 
-await t.test('it is in force before it is durable, and not when it cannot be', async (t) => {
+await t.test('a revocation is in force before it is durable, and dropped if it cannot be stored', async (t) => {
   const state = records()
   const revocations = new Revocations(state.store)
   let inForce: boolean | undefined
@@ -75,7 +75,7 @@ await t.test('it is in force before it is durable, and not when it cannot be', a
   t.ok(revocations.includes(who({ subject: 'u1' })), 'one that cannot be lifted durably is not lifted')
 })
 
-await t.test('several of one subject: it is refused until the last of them', async (t) => {
+await t.test('several revocations of a subject: the last one counts', async (t) => {
   const revocations = new Revocations(records().store)
   const [one, two] = [
     await revocations.add({ subject: 'u1' }, soon(), () => undefined),
@@ -89,7 +89,7 @@ await t.test('several of one subject: it is refused until the last of them', asy
   t.equal(await revocations.delete(two.id), false)
 })
 
-await t.test('it ends by itself, and its record goes', async (t) => {
+await t.test('a revocation ends by itself, and its record is deleted', async (t) => {
   const state = records()
   const revocations = new Revocations(state.store)
   const { id } = await revocations.add({ subject: 'u1' }, Date.now() + 30, () => undefined)
@@ -101,7 +101,7 @@ await t.test('it ends by itself, and its record goes', async (t) => {
   t.strictSame([...state.kept.values()], [other])
 })
 
-await t.test('it survives', async (t) => {
+await t.test('a revocation survives a restart', async (t) => {
   const { store, kept } = records()
   kept.set('ticket-key', 'x')
   const revocation = await new Revocations(store).add({ subject: 'u1' }, soon(), () => undefined)
