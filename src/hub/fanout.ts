@@ -5,6 +5,7 @@
 import { Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Latency } from './latency.js'
+import { lengthOf } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Format } from '../wire/sse.js'
@@ -143,7 +144,7 @@ export class Fanout {
 
   /** Counts what has been published in two generations: when one is full, what is older than the one before it goes. */
   #age(frame: Frame): void {
-    this.#generation.bytes += frame.event.payload.length
+    this.#generation.bytes += lengthOf(frame.event)
     if (this.#generation.bytes < RECENT_BYTES) return
     this.#recent = this.#generation.start
     this.#generation = { start: frame.order + 1, bytes: 0 }

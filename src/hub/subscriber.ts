@@ -4,6 +4,7 @@ import type { Lender, Sink, SinkListener } from '../wire/sink.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
+import { lengthOf } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import { closeBlock, drawRetry, type CloseReason, type GapReason } from '../wire/sse.js'
@@ -177,7 +178,7 @@ export class Subscriber implements SinkListener {
   #carry(frames: readonly Frame[]): void {
     this.carried.push(...frames)
     let bytes = 0
-    const first = this.carried.findLastIndex(({ event }) => (bytes += event.payload.length) > BATCH_BYTES)
+    const first = this.carried.findLastIndex(({ event }) => (bytes += lengthOf(event)) > BATCH_BYTES)
     this.carried.splice(0, first + 1)
   }
 

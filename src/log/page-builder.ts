@@ -1,5 +1,6 @@
 /** Collects the events of a page until it is full. */
-import type { StoredEvent, ScannedEvent } from '../model/event.js'
+import { lengthOf, type StoredEvent, type ScannedEvent } from '../model/event.js'
+import { payloadOf } from '../model/payload.js'
 import type { ReadOptions } from './log.js'
 
 export class PageBuilder {
@@ -16,9 +17,9 @@ export class PageBuilder {
   /** `false`: it is full, and the event is not in it. */
   take(event: ScannedEvent): boolean {
     if (this.events.length >= this.#limit || this.#size >= this.#bytes) return false
-    const stored = isStored(event) ? event : { ...event, payload: event.payload.toString() }
+    const stored = isStored(event) ? event : { ...event, payload: payloadOf(event) }
     this.events.push(stored)
-    this.#size += stored.payload.length
+    this.#size += lengthOf(stored)
     return true
   }
 }

@@ -1,14 +1,19 @@
 /** Events: what may be published, and what is checked before anything reaches a log or a wire. */
+import { encodeAttributes, type Attributes } from './attributes.js'
+import { decodedLength, encodeBytes } from './base64.js'
 import { HubError } from './hub-error.js'
 import { encodeData } from './json.js'
+import { payloadBytes, type PayloadKind } from './payload.js'
 import { quote } from './quote.js'
 import { requireTopic } from './topic.js'
 import { fits } from './utf8.js'
 
-/** What a publisher says of an event: exactly one of `data` (any JSON value) and `text`. */
+/** What a publisher says of an event: exactly one of `data` (any JSON value), `text` and `bytes`. */
 export interface EventInput {
   data?: unknown
   text?: string | undefined
+  /** Bytes, or their base64 with padding (RFC 4648, section 4). */
+  bytes?: Uint8Array | string | undefined
   /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
   type?: string | undefined
   /**
@@ -16,6 +21,8 @@ export interface EventInput {
    * `ephemeral`.
    */
   id?: string | undefined
+  /** Small strings beside the payload, within the limits of `ATTRIBUTES`: names of `a-z 0-9`, such as `traceparent`. */
+  attributes?: Attributes | undefined
   /** Sent to the subscribers connected now and never stored. */
   ephemeral?: boolean | undefined
 }
@@ -26,8 +33,9 @@ export interface NewEvent {
   type: string | undefined
   /** The publisher's id. */
   id: string | undefined
-  /** `json`: `payload` is compact JSON. `text`: `payload` is the text itself. */
-  kind: 'json' | 'text'
+  /** Its attributes, as compact JSON of an object of strings; `undefined`: it has none. */
+  attributes?: string | undefined
+  kind: PayloadKind
   payload: string
 }
 
@@ -36,15 +44,17 @@ export class CheckedEvent implements NewEvent {
   readonly topic: string
   readonly type: string | undefined
   readonly id: string | undefined
-  readonly kind: 'json' | 'text'
+  readonly attributes: string | undefined
+  readonly kind: PayloadKind
   readonly payload: string
   readonly ephemeral: boolean
   readonly #isChecked = true
 
-  constructor({ topic, type, id, kind, payload }: NewEvent, ephemeral: boolean) {
+  constructor({ topic, type, id, attributes, kind, payload }: NewEvent, ephemeral: boolean) {
     this.topic = topic
     this.type = type
     this.id = id
+    this.attributes = attributes
     this.kind = kind
     this.payload = payload
     this.ephemeral = ephemeral
@@ -66,8 +76,16 @@ export interface StoredEvent extends NewEvent {
 
 /** An event while a log is scanned. */
 export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
-  /** Bytes are UTF-8, and are overwritten as soon as the next event is scanned. */
+  /**
+   * A Buffer holds UTF-8 or, of the kind `bytes`, the bytes themselves. It is overwritten as soon as the next event is
+   * scanned.
+   */
   payload: string | Buffer
+}
+
+/** Returns how many characters an event's attributes and payload have: about what it takes in memory. */
+export function lengthOf({ attributes, payload }: Pick<NewEvent, 'attributes' | 'payload'>): number {
+  return attributes === undefined ? payload.length : attributes.length + payload.length
 }
 
 /** The syntax of an event's type, as the source of a regular expression: nothing in it can end a line. */
@@ -97,7 +115,16 @@ function isPublisherId(id: unknown): id is string {
 }
 
 /** The members that an event may have; `topic` is that of a batch's events. */
-const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', 'id', 'ephemeral'])
+const MEMBERS: ReadonlySet<string> = new Set([
+  'topic',
+  'data',
+  'text',
+  'bytes',
+  'type',
+  'id',
+  'attributes',
+  'ephemeral',
+])
 
 /**
  * Checks an event and encodes its payload. Nothing is taken for granted of `input`: a program without types may have
@@ -107,9 +134,12 @@ const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', '
  */
 export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
   requireTopic(topic)
-  const { data, text, type, id, ephemeral = false } = readInput(topic, input)
-  if ((data === undefined) === (text === undefined)) {
-    throw new HubError('invalid-event', 'An event has exactly one of "data" (any JSON value) and "text" (a string).')
+  const { data, text, bytes, type, id, attributes, ephemeral = false } = readInput(topic, input)
+  if (Number(data !== undefined) + Number(text !== undefined) + Number(bytes !== undefined) !== 1) {
+    throw new HubError(
+      'invalid-event',
+      'An event has exactly one of "data" (any JSON value), "text" (a string) and "bytes" (base64).',
+    )
   }
   if (type !== undefined) requireType(type)
   if (id !== undefined && !isPublisherId(id)) {
@@ -123,14 +153,12 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
       'An ephemeral event has no publisher id ("id" or Idempotency-Key): it is not stored, so a second one cannot be told from the first.',
     )
   }
-  const payload = text === undefined ? encodeData(data) : requireText(text)
-  if (!fits([payload], maxSize)) {
-    throw new HubError(
-      'event-too-large',
-      `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`,
-    )
-  }
-  return new CheckedEvent({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload }, ephemeral)
+  const kind = text !== undefined ? 'text' : bytes !== undefined ? 'bytes' : 'json'
+  const payload =
+    kind === 'json' ? encodeData(data) : kind === 'text' ? requireText(text) : reading(() => encodeBytes(bytes))
+  requireSize(kind, payload, maxSize)
+  const encoded = attributes === undefined ? undefined : reading(() => encodeAttributes(attributes, kind))
+  return new CheckedEvent({ topic, type, id, attributes: encoded, kind, payload }, ephemeral)
 }
 
 /** The most events of one batch. */
@@ -186,7 +214,7 @@ function requireArray(values: readonly unknown[]): number {
 
 function requireObject<T>(input: T): NonNullable<T> {
   if (typeof input === 'object' && input !== null) return input
-  throw new HubError('invalid-event', `An event is an object with "data" or "text", not ${quote(input)}.`)
+  throw new HubError('invalid-event', `An event is an object with "data", "text" or "bytes", not ${quote(input)}.`)
 }
 
 /** Reads from an object of the program, whose getters and proxies may throw anything. */
@@ -217,10 +245,19 @@ function readInput(topic: string, input: EventInput): Members {
       if (!MEMBERS.has(name) && Object.hasOwn(input, name))
         throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
     }
-    const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
+    const {
+      topic: own = topic,
+      data,
+      text,
+      bytes,
+      type,
+      id,
+      attributes,
+      ephemeral,
+    } = input as Members & { topic?: unknown }
     if (own !== topic)
       throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
-    return { data, text, type, id, ephemeral }
+    return { data, text, bytes, type, id, attributes, ephemeral }
   } catch (err) {
     throw unreadable(err)
   }
@@ -232,4 +269,13 @@ function requireText(text: unknown): string {
   if (!text.isWellFormed())
     throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
   return text
+}
+
+function requireSize(kind: PayloadKind, payload: string, maxSize: number): void {
+  const isSmall = kind === 'bytes' ? decodedLength(payload) <= maxSize : fits([payload], maxSize)
+  if (isSmall) return
+  throw new HubError(
+    'event-too-large',
+    `The event has ${payloadBytes({ kind, payload })} bytes; at most ${maxSize} are allowed.`,
+  )
 }

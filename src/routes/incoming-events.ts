@@ -13,12 +13,23 @@ import { compileShape, requireShape, type Shape } from '../schemas/validation.js
 
 const shape: Shape<BatchEvent> = compileShape(BatchEvent)
 
-/** What an event may have beside its payload, in bytes: topic, type, id and JSON's own characters, escapes included. */
-const ENVELOPE = 4 * 1024
+/**
+ * What an event may have beside its payload, in bytes: topic, type, id, attributes and JSON's own characters, escapes
+ * included.
+ */
+const ENVELOPE = 16 * 1024
 /** An event of so many bytes is large. */
 export const LARGE_EVENT = 32 * 1024
 /** How many topics are remembered as granted. */
 const GRANTED = 1_000
+
+/**
+ * Returns the most bytes that an event may have as it is sent: base64 takes four for each three of the payload.
+ * @param maxEventSize the most bytes that its payload may have
+ */
+export function sentLimit(maxEventSize: number): number {
+  return Math.ceil(maxEventSize / 3) * 4 + ENVELOPE
+}
 
 /** Returns who publishes, as of now. Throws when the token has ended. */
 export type Publisher = () => Principal
@@ -36,7 +47,7 @@ export class IncomingEvents {
    * @param kind what holds an event, for messages
    */
   constructor(hub: Hub, publisher: Publisher, maxEventSize: number, kind: 'event' | 'line') {
-    this.maxLength = maxEventSize + ENVELOPE
+    this.maxLength = sentLimit(maxEventSize)
     this.#hub = hub
     this.#publisher = publisher
     this.#kind = kind

@@ -13,11 +13,9 @@ import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceip
 import type { Static } from '../schemas/typebox.js'
 import { compileExceptBody, compileShape, requireShape, type Shape } from '../schemas/validation.js'
 import { readBatch } from './batch.js'
-import { IncomingEvents } from './incoming-events.js'
+import { IncomingEvents, sentLimit } from './incoming-events.js'
 import { publishLines, type UploadLimits } from './ndjson.js'
 
-/** What a body may have beside the payload of its event. */
-const ENVELOPE = 4 * 1024
 /** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
 const BATCH_BODY = 64
 
@@ -34,7 +32,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
     {
       onRequest: [app.authenticate, refuseOtherTopics, ...app.limitPublishing],
       config: { publishes: 'event' },
-      bodyLimit: maxEventSize + ENVELOPE,
+      bodyLimit: sentLimit(maxEventSize),
       validatorCompiler: compileExceptBody,
       schema: {
         params: TopicParams,

@@ -5,12 +5,14 @@
 import { Chunk } from './chunk.js'
 import type { BatchWriter } from './batch-writer.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
+import { hasContentType } from '../model/attributes.js'
 import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
-import { printHead } from '../model/history-event.js'
+import { printHead, printPayload } from '../model/history-event.js'
+import { payloadOf, type PayloadKind } from '../model/payload.js'
 
 /**
- * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:`
- * line. `cloudevents`: a CloudEvent.
+ * What the `data:` of an event is. `raw`: its payload; its attributes are not sent. `json`: the event as in a page of
+ * history, without an `event:` line. `cloudevents`: a CloudEvent, its attributes as extension attributes.
  */
 export type Format = 'raw' | 'json' | 'cloudevents'
 
@@ -166,15 +168,17 @@ function headOf(
     case 'json':
       return `${block}data: ${printHead(event, time, sequence === undefined ? null : id)}`
     case 'cloudevents':
-      return `${block}data: ${cloudAttributes(event, time, id)},"data":`
+      return `${block}data: ${cloudAttributes(event, time, id)},${event.kind === 'bytes' ? '"data_base64":' : '"data":'}`
   }
 }
 
-/** An event's data: payloads that are JSON as they are, since they have neither CR nor LF. */
-function dataOf({ kind, payload }: Pick<ScannedEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
-  if (kind === 'json') return payload
-  const text = payload.toString()
-  return format === 'raw' ? splitLines(text) : JSON.stringify(text)
+/** An event's data: payloads that are JSON or base64 as they are, since they have neither CR nor LF. */
+function dataOf(event: Pick<ScannedEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
+  const { kind } = event
+  if (kind === 'json') return event.payload
+  const payload = payloadOf(event)
+  if (format !== 'raw') return printPayload(kind, payload)
+  return kind === 'text' ? splitLines(payload) : payload
 }
 
 /** What comes behind an event's data. */
@@ -187,19 +191,30 @@ function splitLines(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
 }
 
+/** What a CloudEvent's data are unless its publisher has named their content type. */
+const CONTENT_TYPES: Record<PayloadKind, string> = {
+  json: 'application/json',
+  text: 'text/plain',
+  bytes: 'application/octet-stream',
+}
+
 /**
  * A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line, without its data
- * and its end.
+ * and its end. Its extension attributes are members of the same object (2).
  */
-function cloudAttributes({ topic, type, kind }: Omit<NewEvent, 'payload'>, time: number, id: string): string {
-  const attributes = JSON.stringify({
+function cloudAttributes(
+  { topic, type, attributes, kind }: Omit<NewEvent, 'payload'>,
+  time: number,
+  id: string,
+): string {
+  const core = JSON.stringify({
     specversion: '1.0',
     id,
     source: `/topics/${topic}`,
     type: type ?? 'message', // required by CloudEvents; what EventSource calls an event without a type
     time: new Date(time).toISOString(),
     subject: topic,
-    datacontenttype: kind === 'json' ? 'application/json' : 'text/plain',
+    datacontenttype: attributes !== undefined && hasContentType(attributes) ? undefined : CONTENT_TYPES[kind],
   })
-  return attributes.slice(0, -1)
+  return attributes === undefined ? core.slice(0, -1) : `${core.slice(0, -1)},${attributes.slice(1, -1)}`
 }
