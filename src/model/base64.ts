@@ -27,7 +27,7 @@ export function decodedLength(base64: string): number {
 }
 
 /** Returns the bytes that some base64 stands for, in memory of their own. */
-export function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
+export function decodeBytes(base64: string): Uint8Array {
   // small Buffers share memory with each other
   return new Uint8Array(Buffer.from(base64, 'base64'))
 }

@@ -14,7 +14,7 @@ export interface EventInput {
   text?: string | undefined
   /** Bytes, or their base64 with padding (RFC 4648, section 4). */
   bytes?: Uint8Array | string | undefined
-  /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
+  /** 1 to 128 characters, no control characters or noncharacters, not starting with `fanfare.`. */
   type?: string | undefined
   /**
    * The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. Not with
@@ -88,8 +88,11 @@ export function lengthOf({ attributes, payload }: Pick<NewEvent, 'attributes' | 
   return attributes === undefined ? payload.length : attributes.length + payload.length
 }
 
-/** The syntax of an event's type, as the source of a regular expression: nothing in it can end a line. */
-export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$'
+/**
+ * The syntax of an event's type, as the source of a regular expression with the flag `u`: nothing in it can end a line,
+ * and it is a String of CloudEvents 1.0 ("Type System").
+ */
+export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\p{Cc}\\p{Noncharacter_Code_Point}]{1,128}$'
 /** The syntax of a publisher's id, as the source of a regular expression. */
 export const PUBLISHER_ID_SYNTAX = '^[\\x20-\\x7e]{1,128}$'
 
@@ -106,7 +109,7 @@ export function requireType(type: unknown): asserts type is string {
   if (isType(type)) return
   throw new HubError(
     'invalid-event',
-    `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`,
+    `${quote(type)} is no event type: 1 to 128 characters, no control characters or noncharacters, not starting with "fanfare.".`,
   )
 }
 

@@ -12,7 +12,8 @@ const members = {
   ),
   type: Type.Optional(
     Type.String({
-      description: 'becomes the event: field; 1 to 128 characters, no control characters, not starting with "fanfare."',
+      description:
+        'becomes the event: field; 1 to 128 characters, no control characters or noncharacters, not starting with "fanfare."',
     }),
   ),
   id: Type.Optional(
