@@ -24,7 +24,7 @@ const ADVICE: Record<ProblemCode, string> = {
     'As for a topic, where a whole segment may be `*` and the last `**`. Percent-encode what the URL does not allow.',
   'invalid-cursor': 'Send an `id` or a `cursor` that the hub has sent, unchanged.',
   'invalid-event':
-    'Send exactly one of `data` and `text`, nested at most 600 levels deep; the detail says which other member is not as it should be.',
+    'Send exactly one of `data`, `text` and `bytes`, nested at most 600 levels deep; the detail says which other member or [attribute](api.md#attributes) is not as it should be.',
   'invalid-json': 'Send JSON; the detail says where the mistake is.',
   'invalid-encoding': 'Send UTF-8.',
   'invalid-line':

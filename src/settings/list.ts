@@ -169,7 +169,11 @@ export const SETTINGS = {
   ),
   /** Requests a second; 0: no limit. */
   publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'How many requests that publish a subject may make in a second.'),
-  maxEventSize: size('FANFARE_MAX_EVENT_SIZE', '256KiB', 'How large one event may be.'),
+  maxEventSize: size(
+    'FANFARE_MAX_EVENT_SIZE',
+    '256KiB',
+    'How large the payload of one event may be; bytes count without their base64.',
+  ),
   console: flag('FANFARE_CONSOLE', 'Whether there is a web console at `/`.', 'true'),
   drain: shortTime(
     'FANFARE_DRAIN',
