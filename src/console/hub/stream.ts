@@ -1,7 +1,7 @@
 /**
  * An event stream that comes back by itself, from the last id that it has read. A ticket of its own opens it each time,
- * so the token is in no stream's request. It is read with `fetch` and not with `EventSource`, which hears only types of
- * events that it was told of by name: whoever looks on does not know them all.
+ * so the token is in no stream's request. It is read with `fetch`: an `EventSource` does not say why a stream was
+ * refused.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
