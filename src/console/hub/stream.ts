@@ -1,7 +1,6 @@
 /**
  * An event stream that reconnects by itself from its last id. A new ticket opens it each time, so the token is not in
- * the URL. It uses `fetch`: an `EventSource` receives only event types that are listed by name, and the console does
- * not know the types in advance.
+ * the URL. It uses `fetch`: an `EventSource` does not say why a stream was refused.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'

@@ -121,6 +121,6 @@ for (const name of names) {
     await remembers(t, again, contents)
     for (const topic of ['trimmed', 'orders.42']) await again.purge(topic)
     const left = [...contents.events, ...added].filter(({ topic }) => topic !== 'trimmed' && topic !== 'orders.42')
-    t.equal(again.stats().events, left.length, 'and it is trimmed')
+    t.equal(again.view.stats().events, left.length, 'and it is trimmed')
   })
 }
