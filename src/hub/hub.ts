@@ -54,13 +54,31 @@ export class Hub {
   readonly #topics: Topics
   #closing: Promise<void> | undefined
 
-  constructor(log: EventLog, { maxEventSize, maxCursorsPerSubject, cursorTtl, onError = ignore, ...rest }: HubOptions) {
+  /**
+   * Opens a hub on a log, which the hub closes.
+   * @throws HubError `log-unavailable` when the log cannot be followed; it is closed then
+   */
+  static async open(log: EventLog, options: HubOptions): Promise<Hub> {
+    const hub = new Hub(log, options)
+    try {
+      await hub.#publisher.start()
+    } catch (err) {
+      await hub.close()
+      throw err
+    }
+    return hub
+  }
+
+  private constructor(
+    log: EventLog,
+    { maxEventSize, maxCursorsPerSubject, cursorTtl, onError = ignore, ...rest }: HubOptions,
+  ) {
     const { connections } = this
-    const { epoch, head } = log.view
+    const { epoch } = log.view
     const lifecycle = this.#lifecycle
     const fanout = new Fanout()
     const encoder = (this.#encoder = new Encoder(epoch))
-    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, head))
+    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout))
     const readers = (this.#readers = new EventReaders(
       log,
       () => dispatcher.head,

@@ -1,5 +1,5 @@
 /** Publishes events: checks them, stores those that are kept, sends them, and says what became of them. */
-import type { Appended, EventLog } from '../log/log.js'
+import type { Appended, EventLog, Following } from '../log/log.js'
 import {
   checkEvent,
   checkEvents,
@@ -59,7 +59,7 @@ export class Publisher {
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
   readonly #maxEventSize: number
-  readonly #unfollow: () => void
+  #following: Following | undefined
 
   /** @param maxEventSize the most bytes that the payload of an event may have */
   constructor(
@@ -74,12 +74,17 @@ export class Publisher {
     this.#systemTopics = systemTopics
     this.#readers = readers
     this.#maxEventSize = maxEventSize
-    this.#unfollow = log.follow((events) => this.#dispatch(events))
+  }
+
+  /** Sends what is appended to the log from now on, whichever process appends it. */
+  async start(): Promise<void> {
+    this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
+    this.#dispatcher.begin(this.#following.head)
   }
 
   /** No longer sends what is appended to the log. */
   stop(): void {
-    this.#unfollow()
+    this.#following?.stop()
   }
 
   /**

@@ -31,7 +31,7 @@ function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void 
 export default fp<Settings & { native: NativePaths }>(
   async (app, { native, ...settings }) => {
     const log = await openEventLog(app, settings)
-    const hub = new Hub(log, {
+    const hub = await Hub.open(log, {
       heartbeat: settings.heartbeat,
       maxAge: settings.maxConnectionAge,
       maxEventSize: settings.maxEventSize,

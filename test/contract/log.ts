@@ -9,7 +9,9 @@ import type { Test } from 'tap'
 import type { NewEvent, StoredEvent } from '../../src/model/event.js'
 import { Selection } from '../../src/model/selection.js'
 import { readPage } from '../../src/log/page.js'
-import type { EventLog, ReadOptions, Retention } from '../../src/log/log.js'
+import { FollowedView } from '../../src/log/followed-view.js'
+import type { EventLog, LogDelta, ReadOptions, Retention, Trim } from '../../src/log/log.js'
+import { GapSearch } from '../../src/log/trim-marks.js'
 import { locateNewest, locateTime, readFrom, type PageRead } from '../helper/log.js'
 
 /**
@@ -110,7 +112,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             const log = await open(KEEP_ALL, () => clock.now)
             try {
               const told: StoredEvent[] = []
-              log.follow((events) => void told.push(...events))
+              await log.follow(({ events }) => void told.push(...events))
               await log.append(events)
               const expected = events.map((event, index) => ({ ...event, sequence: index + 1, time: clock.now }))
               same((await readAll(log)).events.map(plain), expected.map(plain))
@@ -127,7 +129,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('followers are told of every event, in order, exactly once, before append resolves', async (t) => {
       const { log } = await start(t)
       const told: number[][] = [[], []]
-      for (const list of told) log.follow((events) => void list.push(...events.map(({ sequence }) => sequence)))
+      for (const list of told) await log.follow(({ events }) => void list.push(...sequences({ events })))
       const check = async (append: Promise<{ sequence: number }[]>) => {
         const last = (await append).at(-1)!.sequence
         for (const list of told) t.ok(list.includes(last), `${last} has been told when its append resolves`)
@@ -139,7 +141,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('what a follower is told of is there to be read', async (t) => {
       const { log } = await start(t)
       const reads: Promise<void>[] = []
-      log.follow((events) => {
+      await log.follow(({ events }) => {
         const { sequence } = events.at(-1)!
         t.ok(log.view.head >= sequence)
         reads.push(readAll(log).then(({ events }) => void t.ok(events.some((event) => event.sequence === sequence))))
@@ -153,10 +155,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const { log } = await start(t)
       const told: number[] = []
       const answers: Promise<unknown>[] = []
-      log.follow(([first]) => {
+      await log.follow(({ events: [first] }) => {
         if (first?.topic === 'question') answers.push(log.append([event('answer')]))
       })
-      log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+      await log.follow(({ events }) => void told.push(...sequences({ events })))
       await log.append([event('question')])
       await Promise.all(answers)
       t.strictSame(told, [1, 2])
@@ -166,9 +168,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const { log } = await start(t)
       const told: number[] = []
       await log.append([event('a')])
-      const stop = log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+      const following = await log.follow(({ events }) => void told.push(...sequences({ events })))
+      t.match(following, { head: 1, mark: 0 })
       await log.append([event('a')])
-      stop()
+      following.stop()
       await log.append([event('a')])
       t.strictSame(told, [2])
     })
@@ -176,21 +179,85 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('a follower may stop while it is told', async (t) => {
       const { log } = await start(t)
       const told: string[] = []
-      const stop = log.follow(() => {
+      const first = await log.follow(() => {
         told.push('first')
-        stop()
+        first.stop()
       })
-      log.follow(() => void told.push('second'))
+      await log.follow(() => void told.push('second'))
       await log.append([event('a')])
       await log.append([event('a')])
       t.strictSame(told, ['first', 'second', 'second'])
+    })
+
+    await t.test('a follower is told of what is trimmed, once, and each trim raises the mark', async (t) => {
+      const { log, clock } = await start(t, { age: 10_000, events: 3 })
+      const told: (string | undefined)[] = []
+      const trims: Trim[] = []
+      const { mark } = await log.follow((delta) => {
+        told.push(...delta.events.map(({ topic }) => topic))
+        trims.push(...delta.trims)
+        t.ok(delta.events.length + delta.trims.length + delta.records.length > 0, 'a delta says something')
+        t.equal(log.view.mark, mark + trims.length)
+      })
+      t.equal(mark, 0)
+      await log.append([event('a'), event('b')])
+      t.strictSame(trims, [])
+      await log.purge('a')
+      t.strictSame(trims, [{ topic: 'a', until: 1 }], 'when a purge resolves, it has been told')
+      await log.append(manyEvents(5, 'c'))
+      await until(async () => log.view.stats().events === 4)
+      t.strictSame(trims.at(-1), { topic: 'c', until: 4 })
+      clock.now += 20_000
+      await until(async () => log.view.stats().events === 0) // by time alone
+      t.strictSame(
+        new Map(trims.map(({ topic, until }) => [topic, until])),
+        new Map(Object.entries({ a: 1, b: 2, c: 7 })),
+      )
+      t.strictSame(told, ['a', 'b', 'c', 'c', 'c', 'c', 'c'])
+    })
+
+    await t.test('a view that follows the deltas knows the same gaps as the log', async (t) => {
+      await t.resolves(
+        fc.assert(
+          fc.asyncProperty(anyChanges(), fc.array(fc.tuple(anySelection(), fc.nat(60)), { minLength: 5 }), checkView),
+          { numRuns: 40 },
+        ),
+      )
+
+      async function checkView(changes: AnyChange[], questions: [Selection, number][]): Promise<void> {
+        const clock = { now: 1 }
+        const log = await open({ ...KEEP_ALL, events: 4, bytes: 20_000, age: 1_000 }, () => clock.now)
+        try {
+          const deltas: LogDelta[] = []
+          const following = await log.follow((delta) => void deltas.push(delta))
+          const source = { epoch: log.view.epoch, failure: () => log.view.failure, stats: () => log.view.stats() }
+          const view = new FollowedView(source, following)
+          for (const change of changes) {
+            clock.now += 200
+            await (typeof change === 'string' ? log.purge(change) : log.append(change))
+            await delay(0)
+          }
+          for (const [selection, after] of questions) {
+            const begin = Math.min(after, log.view.head)
+            const { trimmedAt, mark } = await log.scan(selection, { after: begin, until: begin }, () => true)
+            for (const delta of deltas.splice(0)) view.apply(delta)
+            if (mark !== view.mark) continue // more was trimmed after the answer
+            const gaps = new GapSearch(view, selection)
+            for (const step of gaps.begin(begin)) same(step, undefined)
+            same(gaps.result(begin, false), { position: begin, more: false, trimmedAt, mark })
+          }
+          same({ head: view.head, mark: view.mark }, { head: log.view.head, mark: log.view.mark })
+        } finally {
+          await log.close()
+        }
+      }
     })
 
     await t.test('publisher ids', async (t) => {
       await t.test('an id is stored once a topic, and a duplicate is answered with the first', async (t) => {
         const { log } = await start(t)
         const told: number[] = []
-        log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+        await log.follow(({ events }) => void told.push(...sequences({ events })))
         t.strictSame(await log.append([event('a', { id: 'x', payload: 'first' })]), [stored(1)])
         t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
         t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
@@ -235,7 +302,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t)
         await log.append([event('a', { id: 'x' })])
         let told = 0
-        log.follow((events) => void (told += events.length))
+        await log.follow(({ events }) => void (told += events.length))
         t.strictSame(await log.append([event('a', { id: 'x' }), event('a', { id: 'x' })]), [duplicate(1), duplicate(1)])
         t.equal(told, 0)
         t.equal(log.view.head, 1)
@@ -1020,7 +1087,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('an event that is larger than the whole log passes through it', async (t) => {
         const { log } = await start(t, { bytes: 10_000 })
         const told: number[] = []
-        log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+        await log.follow(({ events }) => void told.push(...sequences({ events })))
         await log.append([event('a'), event('a', { payload: 'x'.repeat(20_000) }), event('b')])
         t.strictSame(told, [1, 2, 3])
         await until(async () => !sequences(await readAll(log)).includes(2))
@@ -1648,7 +1715,7 @@ function range(start: number, length: number): number[] {
   return Array.from({ length }, (_, index) => start + index)
 }
 
-function sequences(page: { events: StoredEvent[] }): number[] {
+function sequences(page: { events: readonly StoredEvent[] }): number[] {
   return page.events.map(({ sequence }) => sequence)
 }
 
@@ -1699,6 +1766,19 @@ async function checkRead(
     }
     position = page.position
   }
+}
+
+/** Events that are appended, or the topic that is purged. */
+type AnyChange = NewEvent[] | string
+
+function anyChanges(): fc.Arbitrary<AnyChange[]> {
+  return fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.array(smallEvent(), { minLength: 1, maxLength: 6 }) },
+      { weight: 1, arbitrary: fc.constantFrom(...TOPICS) },
+    ),
+    { maxLength: 15 },
+  )
 }
 
 interface AnyRead {

@@ -176,7 +176,7 @@ class Consumer {
 
 async function tell(steps: readonly Step[], retain: number): Promise<void> {
   const log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  const hub = new Hub(log, {
+  const hub = await Hub.open(log, {
     heartbeat: 1e9,
     maxAge: 0,
     presenceGrace: 0,
@@ -186,7 +186,7 @@ async function tell(steps: readonly Step[], retain: number): Promise<void> {
   })
   const logged: Logged[] = []
   const kept = new Map<string, Logged[]>(TOPICS.map((topic) => [topic, []]))
-  log.follow((events) => {
+  await log.follow(({ events }) => {
     for (const { sequence, topic, type, payload } of events) {
       const event = { sequence, topic, type, data: JSON.parse(payload) as string, isGone: false }
       logged.push(event)

@@ -134,20 +134,28 @@ class Story {
   readonly published: (Published & { receipt: Promise<Receipt> })[] = []
   #ids = 0
 
-  constructor(retain: number) {
-    this.log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-    this.hub = new Hub(this.log, {
+  readonly errors: unknown[]
+
+  private constructor(log: MemoryLog, hub: Hub, errors: unknown[]) {
+    this.log = log
+    this.hub = hub
+    this.errors = errors
+  }
+
+  static async begin(retain: number): Promise<Story> {
+    const log = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+    const errors: unknown[] = []
+    const hub = await Hub.open(log, {
       heartbeat: 1e9,
       maxAge: 0,
       presenceGrace: 0,
       maxCursorsPerSubject: 100,
       cursorTtl: 1e9,
       maxEventSize: 1e9,
-      onError: (err) => void this.errors.push(err),
+      onError: (err) => void errors.push(err),
     })
+    return new Story(log, hub, errors)
   }
-
-  readonly errors: unknown[] = []
 
   async run(steps: readonly Step[]): Promise<void> {
     for (const step of steps) await this.#step(step)
@@ -389,7 +397,7 @@ function trimming(log: readonly Logged[], retain: number): (sequence: number) =>
 }
 
 async function tell(steps: readonly Step[], retain: number): Promise<void> {
-  const story = new Story(retain)
+  const story = await Story.begin(retain)
   try {
     await story.run(steps)
     const receipts = await Promise.all(story.published.map(({ receipt }) => receipt))
@@ -455,7 +463,7 @@ await t.test('ephemeral events come at most once, in order, and to everyone who 
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps(false), async (steps) => {
-        const story = new Story(1e6)
+        const story = await Story.begin(1e6)
         try {
           await story.run(
             steps.map((step) =>

@@ -29,13 +29,17 @@ export interface OpenHub {
 }
 
 /** A hub on a memory log, without heartbeats unless they are asked for; closed when the test is over. */
-export function openHub(t: Test, options: Partial<HubOptions> = {}, retention: Partial<Retention> = {}): OpenHub {
+export async function openHub(
+  t: Test,
+  options: Partial<HubOptions> = {},
+  retention: Partial<Retention> = {},
+): Promise<OpenHub> {
   return openHubOn(t, new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6, ...retention }), options)
 }
 
-export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): OpenHub {
+export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): Promise<OpenHub> {
   const errors: unknown[] = []
-  const hub = new Hub(log, {
+  const hub = await Hub.open(log, {
     heartbeat: 1e9,
     maxAge: 0,
     maxEventSize: 1e9,

@@ -25,9 +25,10 @@ import { Trimmer } from './trimmer.js'
 import { LARGEST_EVENT, Writer } from './writer.js'
 import type {
   Appended,
+  ApplyDelta,
   Beginning,
   EventLog,
-  FollowListener,
+  Following,
   Located,
   LogStats,
   LogView,
@@ -41,6 +42,7 @@ import type {
   TopicsPage,
   TopicStats,
 } from '../log.js'
+import { Followers } from '../followers.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 
@@ -79,7 +81,7 @@ export class FileLog implements EventLog {
   /** The newest sequence when the log was opened. */
   readonly #openedAt: number
   #readingTimes: Promise<void> | undefined
-  readonly #followers = new Set<FollowListener>()
+  readonly #followers = new Followers()
   readonly #timer: NodeJS.Timeout
   #closing: Promise<void> | undefined
 
@@ -135,9 +137,10 @@ export class FileLog implements EventLog {
       onHealth,
       lock,
       room,
-      onStored: (events) => {
-        this.#times.note(events[0]!.sequence, events[0]!.time, events.at(-1)!.sequence)
-        for (const follower of this.#followers) follower(events)
+      onDelta: (delta) => {
+        const [first] = delta.events
+        if (first) this.#times.note(first.sequence, first.time, delta.events.at(-1)!.sequence)
+        this.#followers.tell(delta)
       },
     })
     this.view = new FileView(tables.meta.get('epoch') as string, state, this.#writer)
@@ -149,9 +152,8 @@ export class FileLog implements EventLog {
     return this.#writer.append(events)
   }
 
-  follow(listener: FollowListener): () => void {
-    this.#followers.add(listener)
-    return () => void this.#followers.delete(listener)
+  async follow(apply: ApplyDelta): Promise<Following> {
+    return this.#followers.add(apply, this.view)
   }
 
   scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult> {
@@ -336,11 +338,16 @@ class FileRecords implements Records {
   async put(key: string, value: unknown): Promise<void> {
     // it would fail the whole transaction
     if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
-    const bytes = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(key)
-    return this.#writer.change(() => this.#table.putSync(key, value), bytes)
+    const json = JSON.stringify(value)
+    const bytes = Buffer.byteLength(json) + Buffer.byteLength(key)
+    const change = { key, value: JSON.parse(json) as unknown } // the caller may change its own
+    return this.#writer.change(() => {
+      this.#table.putSync(key, change.value)
+      return change
+    }, bytes)
   }
 
   delete(key: string): Promise<void> {
-    return this.#writer.change(() => this.#table.removeSync(key), 0)
+    return this.#writer.change(() => (this.#table.removeSync(key) ? { key, value: undefined } : undefined), 0)
   }
 }

@@ -1,8 +1,13 @@
 /** The records of a log in memory, as JSON: a value that is read is never the object that was stored. */
-import type { Records } from '../log.js'
+import type { RecordChange, Records } from '../log.js'
 
 export class MemoryRecords implements Records {
   readonly #values = new Map<string, string>()
+  readonly #onChange: (change: RecordChange) => void
+
+  constructor(onChange: (change: RecordChange) => void) {
+    this.#onChange = onChange
+  }
 
   get(key: string): unknown {
     const json = this.#values.get(key)
@@ -20,9 +25,10 @@ export class MemoryRecords implements Records {
 
   async put(key: string, value: unknown): Promise<void> {
     this.#values.set(key, JSON.stringify(value))
+    this.#onChange({ key, value: this.get(key) })
   }
 
   async delete(key: string): Promise<void> {
-    this.#values.delete(key)
+    if (this.#values.delete(key)) this.#onChange({ key, value: undefined })
   }
 }

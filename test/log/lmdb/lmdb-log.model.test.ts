@@ -167,9 +167,10 @@ class Model {
       retention: this.#retention,
       now: () => this.#now,
     })
-    this.#stop = this.#log.follow((events) => {
+    const following = await this.#log.follow(({ events }) => {
       for (const event of events) this.#note(event)
     })
+    this.#stop = () => following.stop()
     if (this.#epoch === '') this.#epoch = this.#log.view.epoch
     same(this.#log.view.epoch, this.#epoch)
   }
