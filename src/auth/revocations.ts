@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
-import type { Records } from '../log/log.js'
+import type { KeyValue, RecordChange } from '../log/log.js'
 
 const PREFIX = 'revocation/'
 
@@ -16,30 +16,39 @@ export type Revocation = Revoked & {
 }
 
 export class Revocations {
-  readonly #records: Records
+  readonly #records: KeyValue
+  readonly #onForce: () => unknown
   readonly #byId = new Map<string, Revocation>()
   /** Those of a subject or of a token id. */
   readonly #byKey = new Map<string, Set<Revocation>>()
 
-  /** @param records where they are kept, so that a restart does not lift them */
-  constructor(records: Records) {
+  /**
+   * @param records where they are kept: a restart does not lift them, and those of other processes come from there
+   * @param onForce called once further tokens are refused, by whichever process, before that is durable. It ends their
+   *   streams: a stream that is still to be opened is refused by then, so none can slip in between
+   */
+  static async open(records: KeyValue, onForce: (revocations: Revocations) => unknown): Promise<Revocations> {
+    const revocations: Revocations = new Revocations(records, () => onForce(revocations))
+    await records.watch(PREFIX, (change) => revocations.#changed(change))
+    return revocations
+  }
+
+  private constructor(records: KeyValue, onForce: () => unknown) {
     this.#records = records
-    for (const { value } of records.list(PREFIX)) this.#index(value as Revocation)
+    this.#onForce = onForce
   }
 
   /**
-   * Refuses tokens from now on. Resolves when that is durable.
-   * @param onForce called once they are refused, before it is durable: a stream that is still to be opened is refused
-   *   by then, so none can slip in between those that are ended here and those that are not opened
+   * Refuses tokens from now on. Resolves when that is durable, and `onForce` is done.
    * @throws HubError `log-unavailable`, with nothing revoked
    */
-  async add(revoked: Revoked, until: number, onForce: () => unknown): Promise<Revocation> {
+  async add(revoked: Revoked, until: number): Promise<Revocation> {
     this.#sweep()
     const revocation: Revocation = { id: randomBytes(12).toString('base64url'), ...revoked, until }
     this.#index(revocation)
-    const forced = onForce()
+    const forced = this.#onForce()
     try {
-      await this.#records.put(PREFIX + revocation.id, revocation)
+      await this.#records.put(PREFIX + revocation.id, revocation, { ttl: until - Date.now() })
       await forced
     } catch (err) {
       this.#forget(revocation)
@@ -94,6 +103,17 @@ export class Revocations {
     return false
   }
 
+  /** A record has changed, of this process or another. */
+  #changed({ key, value }: RecordChange): void {
+    const known = this.#byId.get(key.slice(PREFIX.length))
+    if (value === undefined) {
+      if (known) this.#forget(known)
+    } else if (!known) {
+      this.#index(value as Revocation)
+      this.#onForce()
+    }
+  }
+
   #index(revocation: Revocation): void {
     const key = keyOf(revocation)
     this.#byId.set(revocation.id, revocation)
@@ -110,13 +130,10 @@ export class Revocations {
     if (others?.size === 0) this.#byKey.delete(key)
   }
 
-  /** Forgets those that have ended. A record that cannot be removed now is met again at the next start. */
+  /** Forgets those that have ended. Their records expire. */
   #sweep(): void {
     const now = Date.now()
-    for (const revocation of [...this.#byId.values()].filter(({ until }) => until <= now)) {
-      this.#forget(revocation)
-      this.#records.delete(PREFIX + revocation.id).catch(() => undefined)
-    }
+    for (const revocation of [...this.#byId.values()].filter(({ until }) => until <= now)) this.#forget(revocation)
   }
 }
 

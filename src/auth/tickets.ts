@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { createSigner, createVerifier } from 'fast-jwt'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
-import type { Records } from '../log/log.js'
+import type { KeyValue } from '../log/log.js'
 import { readClaims, type Bearer } from './principal.js'
 
 const TYPE = 'fanfare-ticket+jwt'
@@ -45,17 +45,27 @@ export function isTicketType(typ: unknown): boolean {
 }
 
 export class Tickets {
-  readonly #records: Records
+  readonly #records: KeyValue
   readonly #ttl: number
   readonly #subscribeToo: readonly string[]
+  #key: string | undefined
   #drawing: Promise<string> | undefined
   #verify: VerifyTicket | undefined
 
   /**
+   * @param records where the key is kept, which may be drawn by another process
    * @param ttl for how long a ticket is good, in milliseconds
    * @param subscribeToo what anybody may subscribe to
    */
-  constructor(records: Records, ttl: number, subscribeToo: readonly string[]) {
+  static async open(records: KeyValue, ttl: number, subscribeToo: readonly string[]): Promise<Tickets> {
+    const tickets = new Tickets(records, ttl, subscribeToo)
+    await records.watch(KEY_RECORD, ({ key, value }) => {
+      if (key === KEY_RECORD) tickets.#useKey(value as string | undefined)
+    })
+    return tickets
+  }
+
+  private constructor(records: KeyValue, ttl: number, subscribeToo: readonly string[]) {
     this.#records = records
     this.#ttl = ttl
     this.#subscribeToo = subscribeToo
@@ -88,7 +98,7 @@ export class Tickets {
    * @throws Problem `invalid-ticket`
    */
   read(ticket: string): Bearer {
-    const verify = this.#verifier()
+    const verify = this.#verify
     if (!verify) throw new Problem('invalid-ticket', 'The ticket was not issued by this hub.')
     let claims: TicketClaims
     try {
@@ -106,33 +116,30 @@ export class Tickets {
     return { ...bearer, acceptedUntil: Math.max(acceptedUntil, claims.until) }
   }
 
-  get #key(): string | undefined {
-    return this.#records.get(KEY_RECORD) as string | undefined
-  }
-
   /** The first ticket of a log has its key drawn; those who ask meanwhile wait for the same one. */
   async #drawKey(): Promise<string> {
     this.#drawing ??= (async () => {
       const key = randomBytes(KEY_BYTES).toString('base64url')
       await this.#records.put(KEY_RECORD, key)
-      return key
+      if (this.#key === undefined) this.#useKey(key)
+      return this.#key ?? key // another process may have been faster
     })().finally(() => (this.#drawing = undefined))
     return this.#drawing
   }
 
-  #verifier(): VerifyTicket | undefined {
-    const key = this.#verify ? undefined : this.#key
-    if (key !== undefined) {
-      this.#verify = createVerifier({
-        key,
-        algorithms: ['HS256'],
-        checkTyp: TYPE,
-        allowedAud: AUDIENCE,
-        requiredClaims: ['aud', 'until', 'token'],
-        cache: false,
-      }) as VerifyTicket
-    }
-    return this.#verify
+  #useKey(key: string | undefined): void {
+    this.#key = key
+    this.#verify =
+      key === undefined
+        ? undefined
+        : (createVerifier({
+            key,
+            algorithms: ['HS256'],
+            checkTyp: TYPE,
+            allowedAud: AUDIENCE,
+            requiredClaims: ['aud', 'until', 'token'],
+            cache: false,
+          }) as VerifyTicket)
   }
 }
 

@@ -15,6 +15,7 @@ import type { Dispatcher } from './dispatcher.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
+import type { Neighbours } from './neighbours.js'
 import type { SystemTopics } from './system-topics.js'
 
 /** What became of a published event. */
@@ -48,6 +49,8 @@ export interface PublisherSource {
   systemTopics: SystemTopics
   /** Are told of each event that is stored. */
   readers: EventReaders
+  /** Are sent each ephemeral event. */
+  neighbours: Neighbours
 }
 
 export class Publisher {
@@ -58,12 +61,13 @@ export class Publisher {
   readonly #fanout: Fanout
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
+  readonly #neighbours: Neighbours
   readonly #maxEventSize: number
   #following: Following | undefined
 
   /** @param maxEventSize the most bytes that the payload of an event may have */
   constructor(
-    { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers }: PublisherSource,
+    { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers, neighbours }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -73,6 +77,7 @@ export class Publisher {
     this.#fanout = fanout
     this.#systemTopics = systemTopics
     this.#readers = readers
+    this.#neighbours = neighbours
     this.#maxEventSize = maxEventSize
   }
 
@@ -176,9 +181,15 @@ export class Publisher {
     return outcomes
   }
 
-  #publishEphemeral(event: NewEvent): undefined {
+  /** Sends an ephemeral event that another process has published. */
+  dispatchEphemeral(event: NewEvent): void {
     this.#systemTopics.published(event)
     this.#dispatcher.dispatchEphemeral(event)
+  }
+
+  #publishEphemeral(event: NewEvent): undefined {
+    this.dispatchEphemeral(event)
+    this.#neighbours.publish(event)
   }
 
   /** Sends events of the log, whoever appended them. */

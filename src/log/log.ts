@@ -153,19 +153,42 @@ export interface Following {
   stop(): void
 }
 
-/** Small things that are kept beside the events, by key: they are durable as the events are, and never trimmed. */
-export interface Records {
-  get(key: string): unknown
-  /** Every key that begins with `prefix`, and its value, in order. */
-  list(prefix: string): { key: string; value: unknown }[]
+/** A record that is there. */
+export interface KeptRecord {
+  key: string
+  value: unknown
+}
+
+/**
+ * Small values that are kept beside the events, by key: as durable as the events are, and never trimmed. Keys have at
+ * most 1,024 bytes of UTF-8.
+ */
+export interface KeyValue {
+  /** `undefined`: there is none, or it has expired. What `put` and `delete` have resolved for is known to it. */
+  get(key: string): Promise<unknown>
+  /** Returns every record whose key begins with `prefix`, by key. For few: all of them are in memory at once. */
+  list(prefix: string): Promise<KeptRecord[]>
   /**
-   * Walks through every key that begins with `prefix`, in no particular order, at the pace of the caller: what changes
-   * meanwhile may be left out.
+   * Stores a value that JSON can carry. Resolves when it is durable. Writes of one key are done in the order in which
+   * they are asked for.
+   * @throws HubError `log-unavailable`
+   * @throws RangeError when the key is too long
    */
-  walk(prefix: string): Iterator<{ key: string; value: unknown }>
-  /** Stores a value that JSON can carry. Resolves when it is durable. */
-  put(key: string, value: unknown): Promise<void>
+  put(key: string, value: unknown, options?: PutOptions): Promise<void>
+  /** Resolves when that is durable, also where there is no such record. */
   delete(key: string): Promise<void>
+  /**
+   * Tells of every record whose key begins with `prefix` that is there, and then of each change, once and in order, of
+   * whichever process. Resolves when it has told of those that are there. A record that expires is deleted soon after,
+   * and that is a change. A deletion may be told of a record that was not.
+   * @returns how to stop
+   */
+  watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void>
+}
+
+export interface PutOptions {
+  /** After how many milliseconds of the wall clock the record is gone; default: never. */
+  ttl?: number | undefined
 }
 
 /** What this process knows of the log. It is answered at once, and says what the deltas so far say. */
@@ -184,7 +207,7 @@ export interface LogView {
 /** An ordered log of events with retention. No call holds the event loop for more than some milliseconds. */
 export interface EventLog {
   readonly view: LogView
-  readonly records: Records
+  readonly records: KeyValue
 
   /**
    * Stores events, all or none. Resolves when they are durable, and after every follower of this process has been given
@@ -272,6 +295,14 @@ export function tooManyTopics({ topic }: NewEvent, index: number, limit: number)
   )
   refusal.index = index
   return refusal
+}
+
+/** The longest key of a record, in bytes of UTF-8. */
+const MAX_KEY = 1_024
+
+/** @throws RangeError when the key of a record is too long */
+export function requireKey(key: string): void {
+  if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
 }
 
 /** The part of `Retention.bytes` that publisher ids of trimmed events may take: then no further id is taken. */

@@ -16,10 +16,12 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
       const { topic } = request.params
       requireTopic(topic)
       authorize(requirePrincipal(request), 'presence', [topic])
+      const present = await app.fanfareHub.present(topic)
+      authorize(requirePrincipal(request), 'presence', [topic]) // it may have been revoked meanwhile
       // there may be as many subjects as streams: their JSON is made in several turns of the event loop
-      const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
+      const subjects = await mapInTurns(present, ({ since, info, ...subject }) =>
         JSON.stringify({
-          ...present,
+          ...subject,
           since: new Date(since).toISOString(),
           info: info ?? null,
         } satisfies Presence['subjects'][number]),

@@ -10,7 +10,7 @@ import type { NewEvent, StoredEvent } from '../../src/model/event.js'
 import { Selection } from '../../src/model/selection.js'
 import { readPage } from '../../src/log/page.js'
 import { FollowedView } from '../../src/log/followed-view.js'
-import type { EventLog, LogDelta, ReadOptions, Retention, Trim } from '../../src/log/log.js'
+import type { EventLog, LogDelta, ReadOptions, RecordChange, Retention, Trim } from '../../src/log/log.js'
 import { GapSearch } from '../../src/log/trim-marks.js'
 import { locateNewest, locateTime, readFrom, type PageRead } from '../helper/log.js'
 
@@ -1458,8 +1458,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('records are kept beside the events, by key', async (t) => {
       const { log } = await start(t, { events: 1 })
       const { records } = log
-      t.equal(records.get('a/1'), undefined)
-      t.strictSame(records.list('a/'), [])
+      t.equal(await records.get('a/1'), undefined)
+      t.strictSame(await records.list('a/'), [])
       const value = { text: 'zwölf\n€ 𝄞\0', list: [1, null, { x: true }] }
       await Promise.all([
         records.put('a/2', 2),
@@ -1468,54 +1468,159 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         records.put('b/1', false),
         records.put('a/10', '10'),
       ])
-      t.strictSame(records.get('a/1'), value)
-      t.strictSame(records.list('a/'), [
+      t.strictSame(await records.get('a/1'), value)
+      t.strictSame(await records.list('a/'), [
         { key: 'a/1', value },
         { key: 'a/10', value: '10' },
         { key: 'a/2', value: 2 },
       ])
       t.strictSame(
-        records.list('').map(({ key }) => key),
+        (await records.list('')).map(({ key }) => key),
         ['a/1', 'a/10', 'a/2', 'ab', 'b/1'],
       )
       await records.put('a/2', 'again')
       await records.delete('a/10')
       await records.delete('never')
       await log.append(manyEvents(5, 'a'))
-      t.strictSame(records.list('a/'), [
+      t.strictSame(await records.list('a/'), [
         { key: 'a/1', value },
         { key: 'a/2', value: 'again' },
       ])
       t.equal(log.view.head, 5, 'a record is no event')
     })
 
-    await t.test('records are walked through at the pace of the caller, each once', async (t) => {
-      const {
-        log: { records },
-      } = await start(t)
-      const keys = Array.from({ length: 120 }, (_, n) => `a/${n}`)
-      await Promise.all([...keys, 'b/1', 'ab'].map((key) => records.put(key, { key })))
-      const walked: string[] = []
-      const walk = records.walk('a/')
-      for (let next = walk.next(); !next.done; next = walk.next()) {
-        t.strictSame(next.value.value, { key: next.value.key })
-        walked.push(next.value.key)
-        if (walked.length === 10) await records.delete('a/0') // what changes meanwhile disturbs nothing
-        if (walked.length % 20 === 0) await delay(0)
-      }
-      t.strictSame([...new Set([...walked, 'a/0'])].sort(), keys.sort())
-      t.equal(new Set(walked).size, walked.length)
-    })
-
     await t.test('a record is a value of its own', async (t) => {
       const { log } = await start(t)
       const value = { list: [1] }
-      await log.records.put('a', value)
+      const put = log.records.put('a', value)
       value.list.push(2)
-      const got = log.records.get('a') as typeof value
+      await put
+      const got = (await log.records.get('a')) as typeof value
       t.strictSame(got, { list: [1] })
       got.list.push(3)
-      t.strictSame(log.records.get('a'), { list: [1] })
+      t.strictSame(await log.records.get('a'), { list: [1] })
+    })
+
+    await t.test('a key has at most 1,024 bytes', async (t) => {
+      const { log } = await start(t)
+      await log.records.put('é'.repeat(512), 1)
+      t.equal(await log.records.get('é'.repeat(512)), 1)
+      await t.rejects(log.records.put('é'.repeat(513), 1), RangeError)
+    })
+
+    await t.test('a record expires', async (t) => {
+      const { log, clock } = await start(t)
+      const { records } = log
+      await Promise.all([
+        records.put('a', 1, { ttl: 1_000 }),
+        records.put('b', [2], { ttl: 2_000 }),
+        records.put('c', [3, 4]),
+        records.put('d', 5, { ttl: 1_000 }),
+        records.put('e', 6, { ttl: 1_000 }),
+      ])
+      await records.put('d', 7, { ttl: 3_000 }) // the last one counts
+      await records.put('e', 8)
+      clock.now += 999
+      t.equal((await records.list('')).length, 5)
+      clock.now += 1
+      t.equal(await records.get('a'), undefined, 'it is gone at once')
+      t.strictSame(await records.list(''), [
+        { key: 'b', value: [2] },
+        { key: 'c', value: [3, 4] },
+        { key: 'd', value: 7 },
+        { key: 'e', value: 8 },
+      ])
+      clock.now += 1_000
+      t.strictSame(
+        (await records.list('')).map(({ key }) => key),
+        ['c', 'd', 'e'],
+      )
+      await records.put('a', 'again')
+      clock.now += 1e9
+      t.strictSame(
+        (await records.list('')).map(({ key }) => key),
+        ['a', 'c', 'e'],
+      )
+    })
+
+    await t.test('a follower and a watcher are told when a record has expired', async (t) => {
+      const { log, clock } = await start(t)
+      const { records } = log
+      const keys = Array.from({ length: 700 }, (_, n) => `a/${n}`)
+      await Promise.all(keys.map((key) => records.put(key, 1, { ttl: 1_000 })))
+      await records.put('a/stays', 2, { ttl: 10_000 })
+      const followed: RecordChange[] = []
+      const watched: RecordChange[] = []
+      await log.follow((delta) => void followed.push(...delta.records))
+      await records.watch('a/', (change) => void watched.push(change))
+      t.equal(watched.splice(0).length, 701)
+      clock.now += 1_000
+      await records.put('a/0', 3, { ttl: 10_000 })
+      await until(async () => watched.length === 700)
+      const expected = [...keys.slice(1), 'a/0'].sort()
+      for (const changes of [followed, watched]) t.strictSame(changes.map(({ key }) => key).sort(), expected)
+      t.strictSame(
+        watched.filter(({ value }) => value !== undefined),
+        [{ key: 'a/0', value: 3 }],
+      )
+    })
+
+    await t.test('a watcher is told of what is there, and then of each change, once', async (t) => {
+      const { log } = await start(t)
+      const { records } = log
+      const keys = Array.from({ length: 400 }, (_, n) => `a/${n}`)
+      await Promise.all([...keys, 'b/1', 'ab'].map((key) => records.put(key, 0)))
+      const told: RecordChange[] = []
+      const seen = new Map<string, number[]>()
+      const watching = records.watch('a/', ({ key, value }) => {
+        told.push({ key, value })
+        if (value !== undefined) seen.set(key, [...(seen.get(key) ?? []), value as number])
+        else seen.delete(key)
+      })
+      const changes: Promise<void>[] = []
+      for (let n = 1; n <= 30; n++) {
+        changes.push(records.put(`a/${n * 13}`, n), records.put(`a/new-${n}`, n), records.put('b/1', n))
+        await delay(0)
+      }
+      changes.push(records.delete('a/1'))
+      const stop = await watching
+      await Promise.all(changes)
+      t.strictSame([...seen.keys()].sort(), (await records.list('a/')).map(({ key }) => key).sort())
+      for (const { key, value } of await records.list('a/')) t.equal(seen.get(key)!.at(-1), value)
+      for (const [key, values] of seen) {
+        t.equal(new Set(values).size, values.length, `no value of ${key} is told twice`)
+        t.strictSame(
+          values,
+          values.toSorted((a, b) => a - b),
+        )
+      }
+      told.length = 0
+      await records.put('a/1', 1)
+      await records.delete('a/1')
+      await records.delete('a/1')
+      await records.put('b/1', 99)
+      t.strictSame(told, [
+        { key: 'a/1', value: 1 },
+        { key: 'a/1', value: undefined },
+      ])
+      stop()
+      await records.put('a/1', 2)
+      t.equal(told.length, 2)
+    })
+
+    await t.test('a follower is told of each change of a record, in order', async (t) => {
+      const { log } = await start(t)
+      const told: RecordChange[] = []
+      await log.follow(({ records }) => void told.push(...records))
+      const value = { list: [1] }
+      const put = log.records.put('a', value)
+      value.list.push(2)
+      await Promise.all([put, log.records.delete('a'), log.records.put('a', 2), log.records.delete('b')])
+      t.strictSame(told, [
+        { key: 'a', value: { list: [1] } },
+        { key: 'a', value: undefined },
+        { key: 'a', value: 2 },
+      ])
     })
 
     await t.test('a healthy log has no failure', async (t) => {
@@ -1660,11 +1765,17 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
 
         await t.test('it has its records', async (t) => {
-          const { log, again } = await startOver(t)
+          const { clock, log, again } = await startOver(t)
           await Promise.all([log().records.put('a', { x: 1 }), log().records.put('b', 2)])
           await log().records.delete('b')
           await again()
-          t.strictSame(log().records.list(''), [{ key: 'a', value: { x: 1 } }])
+          t.strictSame(await log().records.list(''), [{ key: 'a', value: { x: 1 } }])
+          await log().records.put('c', 3, { ttl: 1_000 })
+          clock.now += 999
+          await again()
+          t.equal(await log().records.get('c'), 3)
+          clock.now += 1
+          t.equal(await log().records.get('c'), undefined)
         })
 
         await t.test('it remembers publisher ids', async (t) => {

@@ -47,7 +47,7 @@ await app.register(fanfare, { authenticate: ({ url }) => (url === '/' ? { admin:
 const principal: PrincipalInput = { subject: 'u1', subscribe: ['users.{sub}.**'] }
 const issue: IssueOptions = { expiresIn: '15m' }
 const signed: string = hub.issueToken(principal, issue)
-const present: PresentSubject[] = hub.present('a')
+const present: PresentSubject[] = await hub.present('a')
 const topic: TopicInfo = await hub.topic('a')
 const stats: LogStats = hub.stats()
 const count: number = (await hub.purge(signed)) + hub.connections.size + present.length + topic.events + stats.events

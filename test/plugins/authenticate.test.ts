@@ -53,7 +53,7 @@ await t.test('whom the application knows reads and publishes what it says, and i
   const sent = await app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { 'x-api-key': 'ann' } })
   t.equal(sent.statusCode, 201)
   await stream.count(1)
-  t.match(app.hub.present('chat'), [{ subject: 'ann', info: { name: 'Ann' } }])
+  t.match(await app.hub.present('chat'), [{ subject: 'ann', info: { name: 'Ann' } }])
   t.equal((await app.inject({ url: '/rt/topics/users.ann.mail/events', headers: { cookie, ...page } })).statusCode, 200)
   const refusal = isProblem(
     t,
@@ -186,7 +186,7 @@ await t.test('a ticket is made of a login too', async (t) => {
   })
   t.equal(made.statusCode, 201)
   await openLive(t, `${url}${CHAT}?ticket=${made.json<{ ticket: string }>().ticket}`)
-  t.match(app.hub.present('chat'), [{ subject: 'ann' }])
+  t.match(await app.hub.present('chat'), [{ subject: 'ann' }])
 })
 
 await t.test('anything but a function is refused', async (t) => {

@@ -4,6 +4,7 @@ import type { NewEvent, ScannedEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
 import { FairScheduler } from '../../event-loop/fair-scheduler.js'
+import { FileRecords } from './file-records.js'
 import { FolderLock } from './lock.js'
 import { Reader } from './reader.js'
 import { State } from './state.js'
@@ -34,7 +35,6 @@ import type {
   LogView,
   Page,
   ReadOptions,
-  Records,
   Retention,
   ScanResult,
   Span,
@@ -69,7 +69,7 @@ export interface FileLogOptions {
 
 export class FileLog implements EventLog {
   readonly view: LogView
-  readonly records: Records
+  readonly records: FileRecords
   readonly #lock: FolderLock
   readonly #room: Room
   readonly #tables: Tables
@@ -128,7 +128,8 @@ export class FileLog implements EventLog {
     this.#reader = new Reader(tables, state)
     this.#openedAt = state.totals.head
     this.#times = new TimeIndex(() => this.#reader.oldest() ?? state.totals.head + 1, state.totals.head)
-    const clock = openClock(tables, timeFrom(now, elapsed))
+    const source = timeFrom(now, elapsed)
+    const clock = openClock(tables, source)
     const trimmer = new Trimmer(tables, this.#state, retention, clock)
     this.#writer = new Writer(tables, this.#state, trimmer, {
       durability,
@@ -141,11 +142,21 @@ export class FileLog implements EventLog {
         const [first] = delta.events
         if (first) this.#times.note(first.sequence, first.time, delta.events.at(-1)!.sequence)
         this.#followers.tell(delta)
+        this.records.changed(delta.records)
       },
     })
     this.view = new FileView(tables.meta.get('epoch') as string, state, this.#writer)
-    this.records = new FileRecords(tables.records, this.#writer)
-    this.#timer = setInterval(() => this.#writer.tick(), TICK).unref()
+    const isCurrent = (transaction: Transaction) => state.hasRecordsOf(tables, transaction)
+    this.records = new FileRecords(
+      tables,
+      this.#writer,
+      { look: (read) => this.#look(read, isCurrent), run: (begin) => this.#run(begin, isCurrent) },
+      source.now,
+    )
+    this.#timer = setInterval(() => {
+      this.#writer.tick()
+      this.records.expire()
+    }, TICK).unref()
   }
 
   append(events: readonly NewEvent[]): Promise<Appended[]> {
@@ -208,7 +219,7 @@ export class FileLog implements EventLog {
   }
 
   /** Does some work, in slices of the event loop's turns, each on a snapshot of its own. */
-  async #run<T>(begin: (snapshot: Snapshot) => Work<T>): Promise<T> {
+  async #run<T>(begin: (snapshot: Snapshot) => Work<T>, isCurrent?: (snapshot: Transaction) => boolean): Promise<T> {
     let work: Work<T> | undefined
     const snapshot: Partial<Snapshot> = {}
     for (;;) {
@@ -216,7 +227,7 @@ export class FileLog implements EventLog {
         snapshot.transaction = transaction
         work ??= begin(snapshot as Snapshot)
         return advance(work)
-      })
+      }, isCurrent)
       if (step.done) return step.value
       await this.#scheduler.next()
     }
@@ -226,11 +237,14 @@ export class FileLog implements EventLog {
    * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment
    * before it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
    */
-  async #look<T>(read: (snapshot: Transaction) => T): Promise<T> {
+  async #look<T>(
+    read: (snapshot: Transaction) => T,
+    isCurrent = (snapshot: Transaction) => this.#state.isSnapshot(this.#tables, snapshot),
+  ): Promise<T> {
     for (;;) {
       const snapshot = this.#tables.root.useReadTransaction()
       try {
-        if (this.#state.isSnapshot(this.#tables, snapshot)) return read(snapshot)
+        if (isCurrent(snapshot)) return read(snapshot)
       } finally {
         snapshot.done()
       }
@@ -296,58 +310,4 @@ function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
     meta.get('clock') as ClockStep[] | undefined,
     event && { sequence: event.sequence, time: event.time },
   )
-}
-
-/** The most bytes that LMDB takes for a key are 1,978. */
-const MAX_KEY = 1_024
-/** How many records are read at once where all of them are walked through. */
-const WALKED_AT_ONCE = 50
-
-class FileRecords implements Records {
-  readonly #table: Tables['records']
-  readonly #writer: Writer
-
-  constructor(table: Tables['records'], writer: Writer) {
-    this.#table = table
-    this.#writer = writer
-  }
-
-  get(key: string): unknown {
-    return this.#table.get(key)
-  }
-
-  list(prefix: string): { key: string; value: unknown }[] {
-    return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({
-      key,
-      value,
-    }))
-  }
-
-  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
-    for (let start = prefix; ;) {
-      const page = [...this.#table.getRange({ start, end: `${prefix}\uffff`, limit: WALKED_AT_ONCE })].map(
-        ({ key, value }) => ({ key, value }),
-      )
-      yield* page
-      const last = page.at(-1)
-      if (!last || page.length < WALKED_AT_ONCE) return
-      start = `${last.key}\0`
-    }
-  }
-
-  async put(key: string, value: unknown): Promise<void> {
-    // it would fail the whole transaction
-    if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
-    const json = JSON.stringify(value)
-    const bytes = Buffer.byteLength(json) + Buffer.byteLength(key)
-    const change = { key, value: JSON.parse(json) as unknown } // the caller may change its own
-    return this.#writer.change(() => {
-      this.#table.putSync(key, change.value)
-      return change
-    }, bytes)
-  }
-
-  delete(key: string): Promise<void> {
-    return this.#writer.change(() => (this.#table.removeSync(key) ? { key, value: undefined } : undefined), 0)
-  }
 }

@@ -72,6 +72,8 @@ export class State implements TrimHistory {
   /** The newest sequence that was damaged before its topic was known: every subscriber behind it is told of a gap. */
   lost = 0
   readonly topics = new Map<string, Topic>()
+  /** How many transactions have changed records. */
+  recordChanges: number
   /** About what the publisher ids take whose events are gone, in bytes. */
   orphanIdBytes = 0
   /** The names of these topics, by segment. */
@@ -83,6 +85,7 @@ export class State implements TrimHistory {
    */
   constructor({ meta, topics, events, emptiedBySequence, records, damage }: Tables) {
     this.totals = toTotals(meta.get('totals'))
+    this.recordChanges = recordChangesOf(meta.get('records'))
     for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
     for (const { key, value } of topics.getRange()) {
       const [id, count, size, newest, trimmed, sum] = value
@@ -158,6 +161,15 @@ export class State implements TrimHistory {
       indexed === totals.indexed
     )
   }
+
+  /** Whether the records of a snapshot are those that this process knows to be durable. */
+  hasRecordsOf({ meta }: Tables, transaction: Transaction): boolean {
+    return recordChangesOf(meta.get('records', { transaction })) === this.recordChanges
+  }
+}
+
+function recordChangesOf(row: unknown): number {
+  return typeof row === 'number' ? row : 0
 }
 
 /**
@@ -197,6 +209,8 @@ function toTotals(row: unknown): Totals {
  */
 export class Change {
   readonly totals: Totals
+  /** Whether records are changed, too. */
+  hasRecords = false
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
@@ -296,6 +310,7 @@ export class Change {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
     const { head, events, bytes, topicIds, trimmed, forgotten, indexed } = this.totals
     meta.putSync('totals', toTotalsRow([head, events, bytes, topicIds, trimmed, forgotten, indexed]))
+    if (this.hasRecords) meta.putSync('records', this.#state.recordChanges + 1)
     this.written = this.#dirty.size
     for (const topic of this.#dirty) {
       if (topic.events > 0) {
@@ -322,6 +337,7 @@ export class Change {
   apply(): readonly Trim[] {
     const state = this.#state
     state.totals = this.totals
+    if (this.hasRecords) state.recordChanges++
     for (const { recent } of state.unindexed.splice(0, this.indexed)) recent.shift()
     for (const event of this.#appended) {
       state.unindexed.push(event)

@@ -428,6 +428,7 @@ export class Writer {
     const purged = limits.purges > 0 ? this.#purges.step(change, purges, limits.purges) : () => []
     const trimmed = this.#trimmer.step(change, limits.trims)
     const changed = records.length > 0 ? writeRecords(records) : NO_RECORDS
+    change.hasRecords = changed.length > 0
     change.write()
     const work = limits.must
     work.indexed = change.indexed

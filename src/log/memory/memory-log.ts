@@ -18,7 +18,6 @@ import {
   type LogView,
   type Page,
   type ReadOptions,
-  type Records,
   type Retention,
   type ScanResult,
   type Span,
@@ -39,9 +38,7 @@ import { RetainedEvents, type TopicLog } from './retained-events.js'
 
 export class MemoryLog implements EventLog {
   readonly view: LogView
-  readonly records: Records = new MemoryRecords((change) =>
-    this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records: [change] }),
-  )
+  readonly records: MemoryRecords
   readonly #maxTopics: number
   readonly #clock: SteadyClock
   readonly #retained = new RetainedEvents()
@@ -57,7 +54,12 @@ export class MemoryLog implements EventLog {
    */
   constructor(retention: Retention, now?: () => number, elapsed?: () => number) {
     this.#maxTopics = retention.topics ?? Infinity
-    this.#clock = new SteadyClock(timeFrom(now, elapsed))
+    const source = timeFrom(now, elapsed)
+    this.#clock = new SteadyClock(source)
+    this.records = new MemoryRecords(
+      (change) => this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records: [change] }),
+      source.now,
+    )
     this.#trimmer = new MemoryTrimmer(this.#retained, this.#ids, this.#clock, retention, () => this.#tell(NO_EVENTS))
     this.#reader = new MemoryReader(this.#retained, this.#trimmer.history)
     this.view = new MemoryView(this.#retained, this.#trimmer.history)
@@ -126,6 +128,7 @@ export class MemoryLog implements EventLog {
 
   async close(): Promise<void> {
     this.#trimmer.stop()
+    this.records.stop()
     this.#followers.clear()
   }
 

@@ -429,7 +429,7 @@ class Model {
     }
     same(this.#log.view.head, this.#all.length, 'an append is stored whole or not at all')
     same(
-      this.#log.records.list(''),
+      await this.#log.records.list(''),
       [...this.#records].sort().map(([key, value]) => ({ key, value })),
     )
     await this.#read(EVERYTHING, 0, 1e9, 1e9)
