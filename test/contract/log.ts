@@ -1014,7 +1014,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             seen.push(await readFrom(log, new Selection(['a']), { after: 0, until, events: 1_000_000 }))
         }
         await Promise.all([append(), read()])
-        t.ok(meanwhile.length > 1, `${meanwhile.length} appends were answered before it was done`)
+        t.ok(meanwhile.length > 0, 'appends were answered before it was done')
         t.equal(await purge, 5_000)
         t.strictSame(sequences(await readAll(log, new Selection(['a']))), meanwhile)
         t.equal((await readAll(log, new Selection(['b']))).events.length, 500)

@@ -7,8 +7,13 @@ import type { StartRequest } from '../../src/hub/start.js'
 import type { SlowPolicy, Subscriber } from '../../src/hub/subscriber.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
+import { DelayedLog } from '../helper/delayed-log.js'
 import { anybody } from './anybody.js'
 import { FakeSink } from './fake-sink.js'
+
+/** Has these tests run on a log that is late, by a seed; default: on a log as fast as memory. */
+const LATE = process.env['TEST_LATE_LOG']
+export const IS_LATE = LATE !== undefined
 
 export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' | 'expiresAt'>> {
   id?: string
@@ -34,7 +39,9 @@ export async function openHub(
   options: Partial<HubOptions> = {},
   retention: Partial<Retention> = {},
 ): Promise<OpenHub> {
-  return openHubOn(t, new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6, ...retention }), options)
+  const memory = new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6, ...retention })
+  const log = LATE === undefined ? memory : await DelayedLog.open(memory, Number(LATE))
+  return openHubOn(t, log, options)
 }
 
 export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): Promise<OpenHub> {

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { FakeSink, settle, until } from './fake-sink.js'
-import { openHub } from './open-hub.js'
+import { IS_LATE, openHub } from './open-hub.js'
 
 const { now: readWallClock } = Date
 
@@ -42,17 +42,22 @@ await t.test('streams', async (t) => {
     )
   })
 
-  await t.test('what is published between two turns of the event loop leaves in one write', async (t) => {
-    const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['*'])
-    for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
-    await until(() => reader.data.length === 10)
-    t.equal(reader.writes.length, 2)
-    t.strictSame(
-      reader.data,
-      Array.from({ length: 10 }, (_, n) => String(n)),
-    )
-  })
+  // a log that is late tells of it in several turns
+  await t.test(
+    'what is published between two turns of the event loop leaves in one write',
+    { skip: IS_LATE },
+    async (t) => {
+      const { hub, subscribe } = await openHub(t)
+      const reader = await subscribe(['*'])
+      for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
+      await until(() => reader.data.length === 10)
+      t.equal(reader.writes.length, 2)
+      t.strictSame(
+        reader.data,
+        Array.from({ length: 10 }, (_, n) => String(n)),
+      )
+    },
+  )
 
   await t.test('those who ask for the same in the same format are sent the same bytes', async (t) => {
     const { hub, subscribe } = await openHub(t)
