@@ -12,13 +12,14 @@ const ROOMS = {
   'event-loop': ['model'],
   wire: ['model'],
   log: ['model', 'event-loop'],
-  hub: ['model', 'event-loop', 'wire', 'log'],
+  cluster: ['model', 'event-loop'],
+  hub: ['model', 'event-loop', 'wire', 'log', 'cluster'],
   server: ['model', 'event-loop', 'wire', '.'],
   schemas: ['model', '.'],
   auth: ['model', 'log', 'schemas', '.'],
   settings: ['model', 'log', 'server', 'auth'],
-  plugins: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', '.'],
-  routes: ['model', 'event-loop', 'wire', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
+  plugins: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', '.'],
+  routes: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
 }
 const ALL_ROOMS = [...Object.keys(ROOMS), 'commands']
 /** The files at the top that may be imported from below; the others put everything together. */
@@ -93,11 +94,28 @@ export default defineConfig(
     },
   },
   {
+    // ROOMS says what these know of src, and this what they know of packages
+    files: ['src/{model,event-loop,wire,log,cluster,hub}/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['fastify', 'fastify-*', '@fastify/*', 'node:http', 'node:http2', 'node:https'],
+              message: 'This room knows neither Fastify nor HTTP.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['src/routes/**/*.ts'],
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
   },
   {
-    files: ['src/{hub,model,event-loop,wire}/**/*.ts'],
+    files: ['src/{hub,cluster,model,event-loop,wire}/**/*.ts'],
     ignores: ['src/model/clock.ts'],
     rules: {
       'no-restricted-properties': [

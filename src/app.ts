@@ -14,6 +14,8 @@ import type { Authenticate } from './auth/principal-input.js'
 import { OriginList } from './auth/origin-list.js'
 import { clientErrorHandler } from './server/client-error.js'
 import { inviteLater } from './server/expect-continue.js'
+import type { EventLog } from './log/log.js'
+import { missingMembers } from './log/own-log.js'
 import { quote } from './model/quote.js'
 import { TOPIC_MAX_LENGTH } from './model/topic.js'
 import { REQUEST_TIMEOUTS, type RequestTimeouts } from './server/body-timeout.js'
@@ -53,8 +55,16 @@ import topics from './routes/topics.js'
 import { SettingsError } from './model/settings-error.js'
 import { checkTrustProxy, resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
+/** The place of the events: an address as in the settings, or a log of the application's own, which the hub closes. */
+interface LogOption {
+  log?: Settings['log'] | EventLog | undefined
+}
+
+/** The settings as options. Each is optional. */
+type SettingsOptions = Omit<Partial<Settings>, 'log'> & LogOption
+
 /** The options of the plugin. One of the keys is required; every other option has a default. */
-export type FanfareOptions = Partial<Settings> & {
+export type FanfareOptions = SettingsOptions & {
   /** The path below which the hub's routes are, such as `/realtime`. */
   prefix?: string
   /** The application's own login. It returns the principal of a request that has no token. */
@@ -81,7 +91,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
       timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS,
       ...rest
     } = options
-    const settings = resolveSettings(rest)
+    const { settings, log } = resolveOptions(rest)
     if (typeof given !== 'string')
       throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
     if (authenticate !== undefined && typeof authenticate !== 'function') {
@@ -97,7 +107,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     warnOfShortParams(app)
     const sockets = nativeSockets(settings.nativeSockets)
     const native = sockets.paths
-    await app.register(hub, { ...settings, native })
+    await app.register(hub, { ...settings, native, ownLog: log })
     app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
     await app.register(publicHub, settings)
     await app.register(
@@ -139,13 +149,31 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
   { name: 'fanfare', fastify: '5.x' },
 )
 
+/**
+ * Tells the settings from a log of the application's own.
+ * @throws SettingsError when an option is wrong or unknown
+ */
+function resolveOptions({ log, ...rest }: SettingsOptions): { settings: Settings; log: EventLog | undefined } {
+  if (!isObject(log)) return { settings: resolveSettings(log === undefined ? rest : { ...rest, log }), log: undefined }
+  const missing = missingMembers(log)
+  if (missing.length > 0)
+    throw new SettingsError(
+      `The option log: an object must be a log (EventLog of fanfare/log), and this one lacks ${missing.join(', ')}.`,
+    )
+  return { settings: resolveSettings(rest), log }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 /** The longest topic, each of its characters percent-encoded. */
 const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
 /** Fastify's default for `maxParamLength`. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
 
 /** The settings of the hub's own application. */
-export type AppSettings = Partial<Settings> & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts }
+export type AppSettings = SettingsOptions & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts }
 
 /**
  * Builds the hub as an application of its own.
@@ -155,7 +183,7 @@ export async function buildApp(
   { trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings,
   logger: FastifyBaseLogger | false = false,
 ): Promise<FastifyInstance> {
-  const { corsOrigins, nativeSockets: setting } = resolveSettings(settings)
+  const { corsOrigins, nativeSockets: setting } = resolveOptions(settings).settings
   const listed = new OriginList(corsOrigins)
   const trustProxy = checkTrustProxy(trusted)
   const app = Fastify({

@@ -8,9 +8,10 @@ import fastifyRateLimit from '@fastify/rate-limit'
 import fastifyStatic from '@fastify/static'
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import fanfare, { type FanfareOptions } from '../src/index.js'
+import fanfare, { buildApp, SettingsError, type FanfareOptions } from '../src/index.js'
 import { within } from './helper/deadline.js'
 import { NATIVE_SOCKETS } from './helper/native-sockets.js'
+import { MemoryLog } from '../src/log/index.js'
 import { openLive } from './helper/stream.js'
 import { anyTopic, SECRET } from './helper/token.js'
 import { isProblem, listen } from './routes/open-app.js'
@@ -550,4 +551,49 @@ await t.test('each hub accepts only tokens of its own key', async (t) => {
     401,
     'invalid-signature',
   )
+})
+
+await t.test('an application may give the hub a log of its own', async (t) => {
+  const keepAll = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
+  const log = new MemoryLog(keepAll)
+  await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'before' }])
+  const embedded = Fastify()
+  t.teardown(() => embedded.close())
+  await embedded.register(fanfare, { ...HUB, prefix: '/realtime', log })
+  const own = await buildApp({ jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS, log: new MemoryLog(keepAll) })
+  t.teardown(() => own.close())
+  const { id } = await embedded.hub.publish('a', { text: 'x' })
+  t.equal(id, `${log.view.epoch}-2`)
+  t.equal(log.view.head, 2)
+  t.match(embedded.hub.stats(), { events: 2 })
+  t.match(own.hub.stats(), { events: 0 }, 'each has its own')
+  t.match(await own.hub.publish('a', { text: 'x' }), { duplicate: false })
+  let told = 0
+  await log.follow(() => {
+    told++
+  })
+  await embedded.close()
+  await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'after' }])
+  t.equal(told, 0, 'the hub closes it')
+})
+
+await t.test('what is no log is refused', async (t) => {
+  const incomplete = { view: {}, records: {}, follow: () => undefined }
+  for (const [log, words] of [
+    [incomplete, /lacks append, scan, locate, newest, topic, topics, purge, halt, close\.$/],
+    [{ ...incomplete, append: 1, view: 'x' }, /lacks view, append, scan/],
+    [[], /lacks view/],
+    [null, /The option log: null must be/],
+    [42, /The option log: 42 must be/],
+    ['disk', /The option log: "disk" must be memory or file:<folder>/],
+  ] as const) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    const refusal: unknown = await app.register(fanfare, { ...HUB, log: log as never }).then(
+      () => undefined,
+      (err: unknown) => err,
+    )
+    t.ok(refusal instanceof SettingsError)
+    t.match((refusal as Error).message, words)
+  }
 })

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
-import type { Records } from '../log/log.js'
+import type { KeyValue, RecordChange } from '../log/log.js'
 
 const PREFIX = 'revocation/'
 
@@ -16,30 +16,39 @@ export type Revocation = Revoked & {
 }
 
 export class Revocations {
-  readonly #records: Records
+  readonly #records: KeyValue
+  readonly #onForce: () => unknown
   readonly #byId = new Map<string, Revocation>()
   /** Revocations by subject or by token id (`keyOf`). */
   readonly #byKey = new Map<string, Set<Revocation>>()
 
-  /** @param records the storage of revocations, so that they survive a restart */
-  constructor(records: Records) {
+  /**
+   * @param records the storage of revocations: they survive a restart, and those of other processes arrive there
+   * @param onForce called once further tokens are refused, by any process, before that is durable. It ends their
+   *   streams. No new stream can open meanwhile, since opening one already checks the revocation
+   */
+  static async open(records: KeyValue, onForce: (revocations: Revocations) => unknown): Promise<Revocations> {
+    const revocations: Revocations = new Revocations(records, () => onForce(revocations))
+    await records.watch(PREFIX, (change) => revocations.#changed(change))
+    return revocations
+  }
+
+  private constructor(records: KeyValue, onForce: () => unknown) {
     this.#records = records
-    for (const { value } of records.list(PREFIX)) this.#index(value as Revocation)
+    this.#onForce = onForce
   }
 
   /**
-   * Revokes tokens at once. Resolves when the revocation is durable.
-   * @param onForce called as soon as the tokens are refused, before the revocation is durable. It ends their open
-   *   streams. No new stream can open meanwhile, since opening one already checks the revocation
+   * Revokes tokens at once. Resolves when the revocation is durable and `onForce` is done.
    * @throws HubError `log-unavailable`; nothing is revoked then
    */
-  async add(revoked: Revoked, until: number, onForce: () => unknown): Promise<Revocation> {
+  async add(revoked: Revoked, until: number): Promise<Revocation> {
     this.#sweep()
     const revocation: Revocation = { id: randomBytes(12).toString('base64url'), ...revoked, until }
     this.#index(revocation)
-    const forced = onForce()
+    const forced = this.#onForce()
     try {
-      await this.#records.put(PREFIX + revocation.id, revocation)
+      await this.#records.put(PREFIX + revocation.id, revocation, { ttl: until - Date.now() })
       await forced
     } catch (err) {
       this.#forget(revocation)
@@ -92,6 +101,17 @@ export class Revocations {
     return false
   }
 
+  /** A record has changed, of this process or another. */
+  #changed({ key, value }: RecordChange): void {
+    const known = this.#byId.get(key.slice(PREFIX.length))
+    if (value === undefined) {
+      if (known) this.#forget(known)
+    } else if (!known) {
+      this.#index(value as Revocation)
+      this.#onForce()
+    }
+  }
+
   #index(revocation: Revocation): void {
     const key = keyOf(revocation)
     this.#byId.set(revocation.id, revocation)
@@ -108,13 +128,10 @@ export class Revocations {
     if (others?.size === 0) this.#byKey.delete(key)
   }
 
-  /** Drops revocations that have ended. A record that cannot be deleted now is dropped after the next start. */
+  /** Drops revocations that have ended. Their records expire. */
   #sweep(): void {
     const now = Date.now()
-    for (const revocation of [...this.#byId.values()].filter(({ until }) => until <= now)) {
-      this.#forget(revocation)
-      this.#records.delete(PREFIX + revocation.id).catch(() => undefined)
-    }
+    for (const revocation of [...this.#byId.values()].filter(({ until }) => until <= now)) this.#forget(revocation)
   }
 }
 

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { createSigner, createVerifier } from 'fast-jwt'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
-import type { Records } from '../log/log.js'
+import type { KeyValue } from '../log/log.js'
 import { readClaims, type Bearer } from './principal.js'
 
 const TYPE = 'fanfare-ticket+jwt'
@@ -43,17 +43,27 @@ export function isTicketType(typ: unknown): boolean {
 }
 
 export class Tickets {
-  readonly #records: Records
+  readonly #records: KeyValue
   readonly #ttl: number
   readonly #anonymousSubscribe: readonly string[]
+  #key: string | undefined
   #drawing: Promise<string> | undefined
   #verify: VerifyTicket | undefined
 
   /**
+   * @param records the storage of the key, which another process may draw
    * @param ttl how long a ticket is valid, in milliseconds
    * @param anonymousSubscribe the topics and patterns that need no token
    */
-  constructor(records: Records, ttl: number, anonymousSubscribe: readonly string[]) {
+  static async open(records: KeyValue, ttl: number, anonymousSubscribe: readonly string[]): Promise<Tickets> {
+    const tickets = new Tickets(records, ttl, anonymousSubscribe)
+    await records.watch(KEY_RECORD, ({ key, value }) => {
+      if (key === KEY_RECORD) tickets.#useKey(value as string | undefined)
+    })
+    return tickets
+  }
+
+  private constructor(records: KeyValue, ttl: number, anonymousSubscribe: readonly string[]) {
     this.#records = records
     this.#ttl = ttl
     this.#anonymousSubscribe = anonymousSubscribe
@@ -86,7 +96,7 @@ export class Tickets {
    * @throws Problem `invalid-ticket`
    */
   read(ticket: string): Bearer {
-    const verify = this.#verifier()
+    const verify = this.#verify
     if (!verify) throw new Problem('invalid-ticket', 'The ticket was not issued by this hub.')
     let claims: TicketClaims
     try {
@@ -104,33 +114,30 @@ export class Tickets {
     return { ...bearer, acceptedUntil: Math.max(acceptedUntil, claims.until) }
   }
 
-  get #key(): string | undefined {
-    return this.#records.get(KEY_RECORD) as string | undefined
-  }
-
-  /** Creates the key with the first ticket of a log. Concurrent requests wait for the same key. */
+  /** Draws the key with the first ticket of a log. Concurrent requests wait for the same key. */
   async #drawKey(): Promise<string> {
     this.#drawing ??= (async () => {
       const key = randomBytes(KEY_BYTES).toString('base64url')
       await this.#records.put(KEY_RECORD, key)
-      return key
+      if (this.#key === undefined) this.#useKey(key)
+      return this.#key ?? key // another process may have been faster
     })().finally(() => (this.#drawing = undefined))
     return this.#drawing
   }
 
-  #verifier(): VerifyTicket | undefined {
-    const key = this.#verify ? undefined : this.#key
-    if (key !== undefined) {
-      this.#verify = createVerifier({
-        key,
-        algorithms: ['HS256'],
-        checkTyp: TYPE,
-        allowedAud: AUDIENCE,
-        requiredClaims: ['aud', 'until', 'token'],
-        cache: false,
-      }) as VerifyTicket
-    }
-    return this.#verify
+  #useKey(key: string | undefined): void {
+    this.#key = key
+    this.#verify =
+      key === undefined
+        ? undefined
+        : (createVerifier({
+            key,
+            algorithms: ['HS256'],
+            checkTyp: TYPE,
+            allowedAud: AUDIENCE,
+            requiredClaims: ['aud', 'until', 'token'],
+            cache: false,
+          }) as VerifyTicket)
   }
 }
 

@@ -8,15 +8,18 @@ import { Frame } from './frame.js'
 export class Dispatcher {
   readonly #encoder: Encoder
   readonly #fanout: Fanout
-  #head: number
+  #head = 0
   /** How many frames there have been. */
   #frames = 0
 
-  /** @param head the newest sequence of the log */
-  constructor(encoder: Encoder, fanout: Fanout, head: number) {
+  constructor(encoder: Encoder, fanout: Fanout) {
     this.#encoder = encoder
     this.#fanout = fanout
-    this.#head = head
+  }
+
+  /** Says behind which sequence the events begin. Some of them may have been dispatched already. */
+  begin(head: number): void {
+    this.#head = Math.max(this.#head, head)
   }
 
   /** The newest sequence that the fan-out has been given. */

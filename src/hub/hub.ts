@@ -1,5 +1,7 @@
 /** The hub: the verbs that everything else uses, each done by the part whose subject it is. Knows nothing of HTTP. */
-import type { EventLog, LogStats, Page, Records, TopicsOptions } from '../log/log.js'
+import type { Cluster } from '../cluster/cluster.js'
+import { SingleCluster } from '../cluster/single.js'
+import type { EventLog, KeyValue, LogStats, Page, TopicsOptions } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
@@ -13,6 +15,7 @@ import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
 import { Lifecycle } from './lifecycle.js'
+import { Neighbours } from './neighbours.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
@@ -33,6 +36,8 @@ export interface HubOptions extends UpkeepOptions {
   maxCursorsPerSubject: number
   /** After how long without use a named cursor is forgotten, in milliseconds. */
   cursorTtl: number
+  /** The processes that serve the same log; default: this one alone. The hub closes it. */
+  cluster?: Cluster
   /** Told of what went wrong where nobody waits for an answer. */
   onError?: (err: unknown, message: string) => void
 }
@@ -50,18 +55,44 @@ export class Hub {
   readonly #dispatcher: Dispatcher
   readonly #readers: EventReaders
   readonly #systemTopics: SystemTopics
+  readonly #neighbours: Neighbours
   readonly #streams: Streams
   readonly #publisher: Publisher
   readonly #topics: Topics
   #closing: Promise<void> | undefined
 
-  constructor(log: EventLog, { maxEventSize, maxCursorsPerSubject, cursorTtl, onError = ignore, ...rest }: HubOptions) {
+  /**
+   * Opens a hub on a log, which the hub closes.
+   * @throws HubError `log-unavailable` when the log cannot be followed; it is closed then
+   */
+  static async open(log: EventLog, options: HubOptions): Promise<Hub> {
+    const hub = new Hub(log, options)
+    try {
+      await hub.#publisher.start()
+    } catch (err) {
+      await hub.close()
+      throw err
+    }
+    return hub
+  }
+
+  private constructor(
+    log: EventLog,
+    {
+      maxEventSize,
+      maxCursorsPerSubject,
+      cursorTtl,
+      cluster = new SingleCluster(),
+      onError = ignore,
+      ...rest
+    }: HubOptions,
+  ) {
     const { connections } = this
-    const { epoch, head } = log.view
+    const { epoch } = log.view
     const lifecycle = this.#lifecycle
     const fanout = new Fanout()
     const encoder = (this.#encoder = new Encoder(epoch))
-    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, head))
+    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout))
     const readers = (this.#readers = new EventReaders(
       log,
       () => dispatcher.head,
@@ -71,7 +102,22 @@ export class Hub {
     const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, dispatcher, describe }))
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
     const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
-    const parts = { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers, connections, cursors }
+    const neighbours = (this.#neighbours = new Neighbours(cluster, {
+      dispatch: (event) => this.#publisher.dispatchEphemeral(event),
+      present: (topic) => this.#streams.present(topic),
+    }))
+    const parts = {
+      log,
+      lifecycle,
+      encoder,
+      dispatcher,
+      fanout,
+      systemTopics,
+      readers,
+      neighbours,
+      connections,
+      cursors,
+    }
     this.#log = log
     this.#publisher = new Publisher(parts, maxEventSize)
     this.#streams = new Streams(parts, { ...rest, onError })
@@ -104,7 +150,7 @@ export class Hub {
   }
 
   /** Small things that are kept beside the events. */
-  get records(): Records {
+  get records(): KeyValue {
     return this.#log.records
   }
 
@@ -173,9 +219,9 @@ export class Hub {
     return this.#streams.describe(stream)
   }
 
-  /** As `Streams.present`. */
-  present(topic: string): Present[] {
-    return this.#streams.present(topic)
+  /** As `Neighbours.present`. */
+  present(topic: string): Promise<Present[]> {
+    return this.#neighbours.present(topic)
   }
 
   /** The sequence before the newest `count` events of a selection. */
@@ -258,6 +304,7 @@ export class Hub {
     this.#streams.stop()
     this.#systemTopics.stop()
     this.#publisher.stop()
+    await this.#neighbours.close()
     await this.cursors.close()
     await this.#log.close()
   }

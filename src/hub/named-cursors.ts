@@ -2,11 +2,11 @@
  * Named cursors: how far a subject has read, by its own account, so that its streams go on from there on any device. A
  * cursor moves by proof of receipt only: what a socket has taken, the subscriber may never have read.
  */
-import { createHash } from 'node:crypto'
-import type { Records } from '../log/log.js'
+import type { KeyValue } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
 import { HubError } from '../model/hub-error.js'
+import { CursorRecords, type Entry, type SubjectCursors } from './cursor-records.js'
 import type { Stream } from './stream.js'
 
 /** Whose cursor, and which. */
@@ -35,58 +35,47 @@ export interface NamedCursorsOptions {
   onError: (err: unknown, message: string) => void
 }
 
-/** What is stored of a cursor. Times are of the wall clock, since they outlive the process. */
-interface Entry {
-  id: string
-  /** When it was last used, in milliseconds since the epoch of Unix. */
-  used: number
-}
-
-/** An entry that is being written; `undefined`: it is being deleted. */
-interface Write {
-  entry: Entry | undefined
-  done: Promise<void>
-}
-
-const PREFIX = 'cursor/'
 /** A use is written down when the last one that was is older than this part of `ttl`. */
 const USE_PRECISION = 1 / 10
-/** How many cursors one step of the sweep looks at. */
-const SWEEP_STEP = 50
-/** The longest time between two sweeps, in milliseconds. */
-const SWEEP_INTERVAL = 3_600_000
+/** How many open cursors one tick looks at, and how many uses it writes down at most. */
+const TICK_LOOKS = 1_000
+const TICK_WRITES = 50
+/** The longest time until writing is tried again after a failure, in milliseconds. */
+const RETRY = 3_600_000
+
+/** A cursor that open streams name: it is in use, so it must not expire. */
+interface OpenCursor {
+  readonly cursor: CursorName
+  streams: number
+  /** When its use was last written down, or was not yet due to be, on the wall clock. */
+  noted: number
+}
 
 export class NamedCursors {
-  readonly #records: Records
+  readonly #records: CursorRecords
   readonly #options: NamedCursorsOptions
-  /** By the prefix of a subject's keys, then by key: what is not durable yet counts already. */
-  readonly #writes = new Map<string, Map<string, Write>>()
-  /** The open streams that name a cursor: its key. */
-  readonly #streams = new Map<Stream, string>()
-  /** How many open streams name a cursor, by its key. */
-  readonly #open = new Map<string, number>()
-  #sweep: Iterator<{ key: string; value: unknown }> | undefined
-  /** When the next sweep begins, on the monotonic clock. */
-  #sweepAt = 0
+  readonly #streams = new Map<Stream, OpenCursor>()
+  /** By subject, then by name. */
+  readonly #open = new Map<string, Map<string, OpenCursor>>()
+  #round: Iterator<OpenCursor> | undefined
+  /** When uses are written down again after a failure, on the monotonic clock. */
+  #retryAt = 0
 
-  constructor(records: Records, options: NamedCursorsOptions) {
-    this.#records = records
+  constructor(records: KeyValue, options: NamedCursorsOptions) {
+    this.#records = new CursorRecords(records, options.ttl)
     this.#options = options
   }
 
   /** Returns a cursor; `undefined` when the subject has none of that name. */
-  get({ subject, name }: CursorName): NamedCursor | undefined {
-    const prefix = prefixOf(subject)
-    const entry = this.#entry(prefix, prefix + name)
-    return entry && this.#describe(name, entry)
+  async get(cursor: CursorName): Promise<NamedCursor | undefined> {
+    const entry = await this.#records.run(cursor.subject, (cursors) => this.#entry(cursors, cursor))
+    return entry && this.#describe(cursor.name, entry)
   }
 
   /** Returns the cursors of a subject, by name. */
-  list(subject: string): NamedCursor[] {
-    const prefix = prefixOf(subject)
-    return [...this.#entries(prefix)]
-      .map(([key, entry]) => this.#describe(key.slice(prefix.length), entry))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  async list(subject: string): Promise<NamedCursor[]> {
+    const entries = await this.#records.run(subject, (cursors) => this.#entries(cursors, subject))
+    return [...entries].map(([name, entry]) => this.#describe(name, entry)).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /**
@@ -94,18 +83,12 @@ export class NamedCursors {
    * @returns the cursor as it is then
    * @throws HubError `too-many-cursors`, `log-unavailable`
    */
-  async acknowledge({ subject, name }: CursorName, sequence: number): Promise<NamedCursor> {
-    const { epoch } = this.#options
-    const prefix = prefixOf(subject)
-    const key = prefix + name
-    const known = this.#entry(prefix, key)
-    if (!known) this.#requireRoom(prefix)
-    const at = known && parseCursor(known.id)
-    const id = at?.epoch === epoch && at.sequence >= sequence ? known!.id : printCursor(epoch, sequence)
-    const entry = { id, used: wallNow() }
-    if (id === known?.id && !this.#isStale(known)) await this.#writes.get(prefix)?.get(key)?.done
-    else await this.#write(prefix, key, entry)
-    return this.#describe(name, entry)
+  async acknowledge(cursor: CursorName, sequence: number): Promise<NamedCursor> {
+    const { entry, done } = await this.#records.run(cursor.subject, (cursors) =>
+      this.#acknowledge(cursors, cursor, sequence),
+    )
+    await done
+    return this.#describe(cursor.name, entry)
   }
 
   /**
@@ -117,13 +100,13 @@ export class NamedCursors {
    * @throws HubError `too-many-cursors`, `log-unavailable` where the cursor is new
    */
   async use(cursor: CursorName, sequence: number, isProof: boolean): Promise<void> {
-    const prefix = prefixOf(cursor.subject)
-    const known = this.#entry(prefix, prefix + cursor.name)
-    if (!known || isProof) {
-      const acknowledged = this.acknowledge(cursor, sequence)
-      if (known) acknowledged.catch((err: unknown) => this.#tell(err))
-      else await acknowledged
-    } else this.#touch(prefix, prefix + cursor.name, known)
+    const { isKnown, done } = await this.#records.run(cursor.subject, async (cursors) => {
+      const known = await this.#entry(cursors, cursor)
+      if (known && !isProof) return { isKnown: true, done: this.#touch(cursors, cursor, known) }
+      return { isKnown: known !== undefined, done: (await this.#acknowledge(cursors, cursor, sequence)).done }
+    })
+    if (isKnown) done?.catch((err: unknown) => this.#tell(err))
+    else await done
   }
 
   /**
@@ -131,151 +114,136 @@ export class NamedCursors {
    * @returns whether there was one
    * @throws HubError `log-unavailable`
    */
-  async delete({ subject, name }: CursorName): Promise<boolean> {
-    const prefix = prefixOf(subject)
-    const key = prefix + name
-    if (!this.#entry(prefix, key)) return false
-    await this.#write(prefix, key, undefined)
-    return true
+  async delete(cursor: CursorName): Promise<boolean> {
+    const { isKnown, done } = await this.#records.run(cursor.subject, async (cursors) => {
+      const known = await this.#entry(cursors, cursor)
+      return { isKnown: known !== undefined, done: known && cursors.write(cursor.name, undefined) }
+    })
+    await done
+    return isKnown
   }
 
-  /** A stream that names a cursor is open: the cursor is in use. */
-  opened({ subject, name }: CursorName, stream: Stream): void {
-    const key = prefixOf(subject) + name
-    this.#streams.set(stream, key)
-    this.#open.set(key, (this.#open.get(key) ?? 0) + 1)
+  /** A stream that names a cursor is open: the cursor is in use. `use` has been called before. */
+  opened(cursor: CursorName, stream: Stream): void {
+    const { subject, name } = cursor
+    let names = this.#open.get(subject)
+    if (!names) this.#open.set(subject, (names = new Map<string, OpenCursor>()))
+    let open = names.get(name)
+    if (!open) names.set(name, (open = { cursor, streams: 0, noted: wallNow() }))
+    open.streams++
+    this.#streams.set(stream, open)
   }
 
   /** A stream has ended. */
   closed(stream: Stream): void {
-    const key = this.#streams.get(stream)
-    if (key === undefined) return
-    const prefix = prefixOfKey(key)
-    const entry = this.#entry(prefix, key)
+    const open = this.#streams.get(stream)
+    if (!open) return
     this.#streams.delete(stream)
-    const left = this.#open.get(key)! - 1
-    if (left > 0) this.#open.set(key, left)
-    else this.#open.delete(key)
-    if (entry) this.#touch(prefix, key, entry)
+    if (this.#isOld(open.noted)) this.#note(open)
+    if (--open.streams > 0) return
+    const { subject, name } = open.cursor
+    const names = this.#open.get(subject)
+    names?.delete(name)
+    if (names?.size === 0) this.#open.delete(subject)
   }
 
-  /**
-   * Looks at some cursors, in turn, and forgets those that have not been used for too long. To be called a few times a
-   * second.
-   */
+  /** Keeps the cursors of open streams, some at a time, in turn. To be called a few times a second. */
   tick(): void {
-    if (!this.#sweep && monotonicNow() < this.#sweepAt) return
-    const sweep = (this.#sweep ??= this.#records.walk(PREFIX))
-    for (let step = 0; step < SWEEP_STEP; step++) {
-      const next = sweep.next()
-      if (next.done) return this.#endSweep()
-      this.#inspect(next.value.key, next.value.value)
+    if (monotonicNow() < this.#retryAt) return
+    let writes = 0
+    for (let look = 0; look < TICK_LOOKS && writes < TICK_WRITES; look++) {
+      const next = (this.#round ??= this.#openCursors()).next()
+      if (next.done) {
+        this.#round = undefined
+        return
+      }
+      if (!this.#isOld(next.value.noted)) continue
+      this.#note(next.value)
+      writes++
     }
   }
 
   /** Resolves when everything is written. */
-  async close(): Promise<void> {
-    await Promise.allSettled(
-      [...this.#writes.values()].flatMap((writes) => [...writes.values()].map(({ done }) => done)),
-    )
+  close(): Promise<void> {
+    return this.#records.settled()
   }
 
-  #endSweep(): void {
-    this.#sweep = undefined
-    this.#sweepAt = monotonicNow() + Math.min(SWEEP_INTERVAL, this.#options.ttl * USE_PRECISION)
+  *#openCursors(): Generator<OpenCursor, undefined> {
+    for (const names of this.#open.values()) yield* names.values()
   }
 
-  #inspect(key: string, value: unknown): void {
-    const prefix = prefixOfKey(key)
-    if (this.#writes.get(prefix)?.has(key)) return
-    const entry = toEntry(value)
-    const isForgotten = this.#isExpired(entry) && !this.#open.has(key)
-    if (isForgotten) this.#write(prefix, key, undefined).catch((err: unknown) => this.#tell(err))
-    // a time to come is of a clock that was ahead, and would keep the cursor for so much longer
-    else if (this.#isExpired(entry) || entry.used > wallNow() || typeof value === 'string')
-      this.#touch(prefix, key, { ...entry, used: 0 })
+  /** Writes down that a cursor is used. */
+  #note(open: OpenCursor): void {
+    const { cursor } = open
+    open.noted = wallNow()
+    const noted = this.#records.run(cursor.subject, async (cursors) => {
+      const entry = await cursors.get(cursor.name)
+      return { done: entry && this.#touch(cursors, cursor, entry) }
+    })
+    noted.then(({ done }) => done).catch((err: unknown) => this.#tell(err))
+  }
+
+  async #acknowledge(
+    cursors: SubjectCursors,
+    cursor: CursorName,
+    sequence: number,
+  ): Promise<{ entry: Entry; done: Promise<void> }> {
+    const { epoch } = this.#options
+    const known = await this.#entry(cursors, cursor)
+    if (!known) await this.#requireRoom(cursors, cursor.subject)
+    const at = known && parseCursor(known.id)
+    const id = at?.epoch === epoch && at.sequence >= sequence ? known!.id : printCursor(epoch, sequence)
+    if (known && id === known.id && !this.#isOld(known.used)) {
+      return { entry: known, done: cursors.written(cursor.name) }
+    }
+    const entry = { id, used: wallNow() }
+    return { entry, done: cursors.write(cursor.name, entry) }
   }
 
   /** Writes down that a cursor is used, unless that was written a short while ago. */
-  #touch(prefix: string, key: string, entry: Entry): void {
-    if (this.#isStale(entry))
-      this.#write(prefix, key, { id: entry.id, used: wallNow() }).catch((err: unknown) => this.#tell(err))
+  #touch(cursors: SubjectCursors, { name }: CursorName, { id, used }: Entry): Promise<void> | undefined {
+    return this.#isOld(used) ? cursors.write(name, { id, used: wallNow() }) : undefined
   }
 
-  /** Where nothing can be written, the sweep begins anew later. */
+  /** Where nothing can be written, it is tried again later. */
   #tell(err: unknown): void {
-    this.#endSweep()
+    this.#retryAt = monotonicNow() + Math.min(RETRY, this.#options.ttl * USE_PRECISION)
     this.#options.onError(err, 'a named cursor could not be written')
   }
 
-  #isExpired({ used }: Entry): boolean {
-    return wallNow() - used > this.#options.ttl
-  }
-
-  #isStale({ used }: Entry): boolean {
-    return wallNow() - used > this.#options.ttl * USE_PRECISION
+  /** Whether a use was so long ago that another one is written down. One to come is of a clock that was ahead. */
+  #isOld(used: number): boolean {
+    const age = wallNow() - used
+    return age < 0 || age > this.#options.ttl * USE_PRECISION
   }
 
   #describe(name: string, { id, used }: Entry): NamedCursor {
     return { name, id, expiresAt: used + this.#options.ttl }
   }
 
-  /** What there is of a key; `undefined`: nothing, or something that is to be forgotten. */
-  #entry(prefix: string, key: string): Entry | undefined {
-    const writing = this.#writes.get(prefix)?.get(key)
-    const value = writing ? writing.entry : this.#records.get(key)
-    return value === undefined ? undefined : this.#unlessForgotten(key, toEntry(value))
+  /** What there is of a cursor; `undefined`: nothing, or something that is to be forgotten. */
+  async #entry(cursors: SubjectCursors, { subject, name }: CursorName): Promise<Entry | undefined> {
+    const entry = await cursors.get(name)
+    return entry && this.#isForgotten(subject, name, entry) ? undefined : entry
   }
 
-  #unlessForgotten(key: string, entry: Entry): Entry | undefined {
-    return this.#isExpired(entry) && !this.#open.has(key) ? undefined : entry
-  }
-
-  #entries(prefix: string): Map<string, Entry> {
-    const entries = new Map(this.#records.list(prefix).map(({ key, value }) => [key, toEntry(value)]))
-    for (const [key, { entry }] of this.#writes.get(prefix) ?? []) {
-      if (entry) entries.set(key, entry)
-      else entries.delete(key)
-    }
-    for (const [key, entry] of entries) if (!this.#unlessForgotten(key, entry)) entries.delete(key)
+  async #entries(cursors: SubjectCursors, subject: string): Promise<Map<string, Entry>> {
+    const entries = await cursors.all()
+    for (const [name, entry] of entries) if (this.#isForgotten(subject, name, entry)) entries.delete(name)
     return entries
   }
 
-  #requireRoom(prefix: string): void {
+  /** The log forgets what was not used for as long as `ttl` was when it was written; it may be less by now. */
+  #isForgotten(subject: string, name: string, { used }: Entry): boolean {
+    return wallNow() - used > this.#options.ttl && this.#open.get(subject)?.has(name) !== true
+  }
+
+  async #requireRoom(cursors: SubjectCursors, subject: string): Promise<void> {
     const { limit } = this.#options
-    if (this.#entries(prefix).size < limit) return
+    if ((await this.#entries(cursors, subject)).size < limit) return
     throw new HubError(
       'too-many-cursors',
       `The subject has ${limit} named cursors, as many as it may have (FANFARE_MAX_CURSORS_PER_SUBJECT): delete one that is not used any more (DELETE /cursors/{name}).`,
     )
   }
-
-  /** Writes are done in the order in which they are begun, so the last one counts. */
-  #write(prefix: string, key: string, entry: Entry | undefined): Promise<void> {
-    const writes = this.#writes.get(prefix) ?? new Map<string, Write>()
-    this.#writes.set(prefix, writes)
-    const done = entry ? this.#records.put(key, entry) : this.#records.delete(key)
-    const write: Write = { entry, done }
-    writes.set(key, write)
-    const settle = () => {
-      if (writes.get(key) === write) writes.delete(key)
-      if (writes.size === 0 && this.#writes.get(prefix) === writes) this.#writes.delete(prefix)
-    }
-    done.then(settle, settle)
-    return done
-  }
-}
-
-/** A subject may be longer than a key, and is nobody's business but its own. */
-function prefixOf(subject: string): string {
-  return `${PREFIX}${createHash('sha256').update(subject).digest('base64url')}/`
-}
-
-function prefixOfKey(key: string): string {
-  return key.slice(0, key.indexOf('/', PREFIX.length) + 1)
-}
-
-/** Reads what is stored: versions before 0.2 stored the cursor alone, which counts as used now. */
-function toEntry(value: unknown): Entry {
-  return typeof value === 'string' ? { id: value, used: wallNow() } : (value as Entry)
 }

@@ -111,3 +111,21 @@ export class Presence {
     this.#announce('fanfare.leave', { topic, subject, info: info ?? null, subjects: subjects.size })
   }
 }
+
+/**
+ * Merges what several processes say of one topic. The streams of a subject are added up. It came when it came first,
+ * and says of itself what it said where it came last: there its newest token is most likely.
+ * @returns the subjects in the order in which they came
+ */
+export function mergePresent(lists: readonly (readonly Present[])[]): Present[] {
+  const merged = new Map<string, Present>()
+  for (const present of lists.flat().sort((a, b) => a.since - b.since)) {
+    const { subject, connections, info } = present
+    const known = merged.get(subject)
+    if (known) {
+      known.connections += connections
+      known.info = info
+    } else merged.set(subject, { ...present })
+  }
+  return [...merged.values()]
+}

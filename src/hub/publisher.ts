@@ -1,5 +1,5 @@
 /** Publishes events: checks them, stores those that are kept, sends them, and says what became of them. */
-import type { Appended, EventLog } from '../log/log.js'
+import type { Appended, EventLog, Following } from '../log/log.js'
 import {
   checkEvent,
   checkEvents,
@@ -15,6 +15,7 @@ import type { Dispatcher } from './dispatcher.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
+import type { Neighbours } from './neighbours.js'
 import type { SystemTopics } from './system-topics.js'
 
 /** What became of a published event. */
@@ -48,6 +49,8 @@ export interface PublisherSource {
   systemTopics: SystemTopics
   /** Are told of each event that is stored. */
   readers: EventReaders
+  /** Are sent each ephemeral event. */
+  neighbours: Neighbours
 }
 
 export class Publisher {
@@ -58,12 +61,13 @@ export class Publisher {
   readonly #fanout: Fanout
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
+  readonly #neighbours: Neighbours
   readonly #maxEventSize: number
-  readonly #unfollow: () => void
+  #following: Following | undefined
 
   /** @param maxEventSize the most bytes that the payload of an event may have */
   constructor(
-    { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers }: PublisherSource,
+    { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers, neighbours }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -73,13 +77,19 @@ export class Publisher {
     this.#fanout = fanout
     this.#systemTopics = systemTopics
     this.#readers = readers
+    this.#neighbours = neighbours
     this.#maxEventSize = maxEventSize
-    this.#unfollow = log.follow((events) => this.#dispatch(events))
+  }
+
+  /** Sends what is appended to the log from now on, whichever process appends it. */
+  async start(): Promise<void> {
+    this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
+    this.#dispatcher.begin(this.#following.head)
   }
 
   /** No longer sends what is appended to the log. */
   stop(): void {
-    this.#unfollow()
+    this.#following?.stop()
   }
 
   /**
@@ -171,9 +181,15 @@ export class Publisher {
     return outcomes
   }
 
-  #publishEphemeral(event: NewEvent): undefined {
+  /** Sends an ephemeral event that another process has published. */
+  dispatchEphemeral(event: NewEvent): void {
     this.#systemTopics.published(event)
     this.#dispatcher.dispatchEphemeral(event)
+  }
+
+  #publishEphemeral(event: NewEvent): undefined {
+    this.dispatchEphemeral(event)
+    this.#neighbours.publish(event)
   }
 
   /** Sends events of the log, whoever appended them. */

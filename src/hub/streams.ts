@@ -95,9 +95,9 @@ export class Streams {
    * Finds where a stream would begin.
    * @param cursor the named cursor that it goes on from when the request has no last event id
    */
-  locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
+  async locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
     const { log, dispatcher, cursors } = this.#source
-    const known = cursor && cursors.get(cursor)
+    const known = cursor && (await cursors.get(cursor))
     if (cursor && !known) return locateFirst(log, dispatcher.head, selection, request)
     return locate(log, dispatcher.head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
   }

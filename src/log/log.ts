@@ -125,31 +125,99 @@ export interface LogStats {
   bytes: number
 }
 
-/** Called with events in the order of their sequences, only after they are durable. */
-export type FollowListener = (events: readonly StoredEvent[]) => void
-
-/** Small things that are kept beside the events, by key: they are durable as the events are, and never trimmed. */
-export interface Records {
-  get(key: string): unknown
-  /** Every key that begins with `prefix`, and its value, in order. */
-  list(prefix: string): { key: string; value: unknown }[]
+/** Events of a topic are gone: by retention, or by a purge. */
+export interface Trim {
+  /** `undefined`: any topic that the log does not remember may have lost events. */
+  readonly topic: string | undefined
+  /** The newest sequence that is gone, or may be. */
+  readonly until: number
   /**
-   * Walks through every key that begins with `prefix`, in no particular order, at the pace of the caller: what changes
-   * meanwhile may be left out.
+   * A topic without events whose trims the log does not remember any more: from now on it is one of those that may have
+   * lost events. Only where `topic` is `undefined`.
    */
-  walk(prefix: string): Iterator<{ key: string; value: unknown }>
-  /** Stores a value that JSON can carry. Resolves when it is durable. */
-  put(key: string, value: unknown): Promise<void>
-  delete(key: string): Promise<void>
+  readonly forgotten?: string
 }
 
-/** What this process knows of the log. It is answered at once, from what the followers have been given. */
+/** A record has another value. */
+export interface RecordChange {
+  readonly key: string
+  /** Not to be changed: every follower is given the same one. `undefined`: the record is gone. */
+  readonly value: unknown
+}
+
+/** Everything that one transaction of the log has changed. Trims come after events, and may be of these events. */
+export interface LogDelta {
+  /** In the order of their sequences. */
+  readonly events: readonly StoredEvent[]
+  /** Each raises `LogView.mark` by one. */
+  readonly trims: readonly Trim[]
+  /** In the order in which they were made. */
+  readonly records: readonly RecordChange[]
+}
+
+/** What a delta without events, trims or records has: one array for all, since most deltas have events alone. */
+export const NO_EVENTS: readonly StoredEvent[] = []
+export const NO_TRIMS: readonly Trim[] = []
+export const NO_RECORDS: readonly RecordChange[] = []
+
+/** Called with each delta. It must not throw. */
+export type ApplyDelta = (delta: LogDelta) => void
+
+/** A follower that is being given the deltas. */
+export interface Following {
+  /** The newest sequence when it began: the first event that it is given comes behind it. */
+  readonly head: number
+  /** `LogView.mark` when it began. */
+  readonly mark: number
+  /** Gives it no further delta. */
+  stop(): void
+}
+
+/** A record that is there. */
+export interface KeptRecord {
+  key: string
+  value: unknown
+}
+
+/**
+ * Small values that are kept beside the events, by key: as durable as the events are, and never trimmed. Keys have at
+ * most 1,024 bytes of UTF-8.
+ */
+export interface KeyValue {
+  /** `undefined`: there is none, or it has expired. What `put` and `delete` have resolved for is known to it. */
+  get(key: string): Promise<unknown>
+  /** Returns every record whose key begins with `prefix`, by key. For few: all of them are in memory at once. */
+  list(prefix: string): Promise<KeptRecord[]>
+  /**
+   * Stores a value that JSON can carry. Resolves when it is durable. Writes of one key are done in the order in which
+   * they are asked for.
+   * @throws HubError `log-unavailable`
+   * @throws RangeError when the key is too long
+   */
+  put(key: string, value: unknown, options?: PutOptions): Promise<void>
+  /** Resolves when that is durable, also where there is no such record. */
+  delete(key: string): Promise<void>
+  /**
+   * Tells of every record whose key begins with `prefix` that is there, and then of each change, once and in order, of
+   * whichever process. Resolves when it has told of those that are there. A record that expires is deleted soon after,
+   * and that is a change. A deletion may be told of a record that was not.
+   * @returns how to stop
+   */
+  watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void>
+}
+
+export interface PutOptions {
+  /** After how many milliseconds of the wall clock the record is gone; default: never. */
+  ttl?: number | undefined
+}
+
+/** What this process knows of the log. It is answered at once, and says what the deltas so far say. */
 export interface LogView {
   /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
   readonly epoch: string
   /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
   readonly head: number
-  /** The trim mark: grows whenever events are trimmed. What was read at an earlier mark may be gone. */
+  /** The trim mark: grows by one with each `Trim`. What was read at an earlier mark may be gone. */
   readonly mark: number
   /** Why the log cannot store anything at the moment; `undefined`: it can. */
   readonly failure: Error | undefined
@@ -159,10 +227,11 @@ export interface LogView {
 /** An ordered log of events with retention. No call holds the event loop for more than some milliseconds. */
 export interface EventLog {
   readonly view: LogView
-  readonly records: Records
+  readonly records: KeyValue
 
   /**
-   * Stores events, all or none. Resolves when they are durable, and after every follower has been called with them.
+   * Stores events, all or none. Resolves when they are durable, and after every follower of this process has been given
+   * them.
    * The sequences of those that are no duplicates are consecutive and in the order of `events`.
    * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that would make a topic too
    * many; `too-many-ids` with the `index` of the event whose id cannot be remembered; nothing of `events` is stored
@@ -170,8 +239,11 @@ export interface EventLog {
    */
   append(events: readonly NewEvent[]): Promise<Appended[]>
 
-  /** Calls `listener` with every event from now on, each exactly once, whoever appended it. Returns how to stop. */
-  follow(listener: FollowListener): () => void
+  /**
+   * Gives a follower every delta from now on, each exactly once and in order, only after it is durable, whichever
+   * process made the change. Deltas may come before the promise resolves. A change is never in two deltas.
+   */
+  follow(apply: ApplyDelta): Promise<Following>
 
   /**
    * Visits retained events in order. A scan may end early and say that there is more: where few events match, it looks
@@ -251,6 +323,14 @@ export function tooManyTopics({ topic }: NewEvent, index: number, limit: number)
   )
   refusal.index = index
   return refusal
+}
+
+/** The longest key of a record, in bytes of UTF-8. */
+const MAX_KEY = 1_024
+
+/** @throws RangeError when the key of a record is too long */
+export function requireKey(key: string): void {
+  if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
 }
 
 /** The part of `Retention.bytes` that publisher ids of trimmed events may take: then no further id is taken. */

@@ -61,8 +61,11 @@ export default fp<Options>(
     const verifier = createVerifier(app, options, () => tokens.clear())
     void verifier.prepare() // an error is logged, and the first token fetches the keys again
     warnOfSecret(app, options.jwtSecret)
-    const tickets = new Tickets(app.fanfareHub.records, ticketTtl, anonymousSubscribe)
-    const revocations = new Revocations(app.fanfareHub.records)
+    const { connections, records } = app.fanfareHub
+    const tickets = await Tickets.open(records, ticketTtl, anonymousSubscribe)
+    const revocations = await Revocations.open(records, (known) =>
+      connections.end('revoked', ({ info }) => known.includes(info.principal)),
+    )
     const listed = new OriginList(corsOrigins)
     const parts = { tokens, tickets, revocations, listed, authenticate, queryToken, anonymousSubscribe }
     const authenticator = new Authenticator(parts)

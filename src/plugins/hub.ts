@@ -28,10 +28,16 @@ function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void 
   server.closeIdleConnections?.()
 }
 
-export default fp<Settings & { native: NativePaths }>(
-  async (app, { native, ...settings }) => {
-    const log = await openEventLog(app, settings)
-    const hub = new Hub(log, {
+interface Options extends Settings {
+  native: NativePaths
+  /** A log of the application's own, instead of the one that the settings name. */
+  ownLog?: EventLog | undefined
+}
+
+export default fp<Options>(
+  async (app, { native, ownLog, ...settings }) => {
+    const log = ownLog ?? (await openEventLog(app, settings))
+    const hub = await Hub.open(log, {
       heartbeat: settings.heartbeat,
       maxAge: settings.maxConnectionAge,
       maxEventSize: settings.maxEventSize,

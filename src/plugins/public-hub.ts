@@ -52,7 +52,7 @@ export interface FanfareHub {
    * Returns the subjects that are present on a topic, in the order in which they joined.
    * @throws HubError `invalid-topic`, `reserved-topic`
    */
-  present(topic: string): PresentSubject[]
+  present(topic: string): Promise<PresentSubject[]>
   /**
    * Describes a topic. Every valid topic exists, even without events.
    * @throws HubError `invalid-topic`
@@ -98,9 +98,9 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
     publish: (topic, event) => hub.publish(topic, event),
     publishAll: (events) => hub.publishAll(events),
     events: (patterns, options) => hub.events(patterns, options),
-    present(topic) {
+    async present(topic) {
       requireTopic(topic)
-      return hub.present(topic).map(({ subject, connections, since, info }) => ({
+      return (await hub.present(topic)).map(({ subject, connections, since, info }) => ({
         subject,
         connections,
         since: new Date(since).toISOString(),

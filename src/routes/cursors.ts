@@ -18,7 +18,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const onRequest = [app.authenticate, tokenRequired('use named cursors')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
-    cursors: hub.cursors.list(requireSubject(requirePrincipal(request))).map(print),
+    cursors: (await hub.cursors.list(requireSubject(requirePrincipal(request)))).map(print),
   }))
 
   app.get(
@@ -26,7 +26,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     { onRequest, schema: { params: CursorParams, response: { 200: NamedCursorShape } } },
     async (request) => {
       const cursor = readOwn(requirePrincipal(request), request.params.name)
-      return print(hub.cursors.get(cursor) ?? notFound(cursor))
+      return print((await hub.cursors.get(cursor)) ?? notFound(cursor))
     },
   )
 

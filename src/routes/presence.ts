@@ -16,10 +16,12 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
       const { topic } = request.params
       requireTopic(topic)
       authorize(requirePrincipal(request), 'presence', [topic])
+      const present = await app.fanfareHub.present(topic)
+      authorize(requirePrincipal(request), 'presence', [topic]) // the grant may have ended meanwhile
       // Encode in several turns of the event loop: a topic may have as many subjects as the hub has streams.
-      const subjects = await mapInTurns(app.fanfareHub.present(topic), ({ since, info, ...present }) =>
+      const subjects = await mapInTurns(present, ({ since, info, ...subject }) =>
         JSON.stringify({
-          ...present,
+          ...subject,
           since: new Date(since).toISOString(),
           info: info ?? null,
         } satisfies Presence['subjects'][number]),

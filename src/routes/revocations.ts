@@ -15,7 +15,6 @@ import { tokenRequired } from './token-required.js'
 const REVOKE = 'revoke tokens or list revocations'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
-  const { connections } = app.fanfareHub
   const known = app.revocations
   const hooks = { onRequest: [app.authenticate, tokenRequired(REVOKE)], preHandler: requireAdmin }
 
@@ -24,9 +23,7 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
     { ...hooks, bodyLimit: SMALL_BODY, schema: { body: RevocationBody, response: { 201: RevocationShape } } },
     async (request, reply) => {
       const { until, ...members } = request.body
-      const revocation = await known.add(revokedBy(members), readFuture(until), () =>
-        connections.end('revoked', ({ info }) => known.includes(info.principal)),
-      )
+      const revocation = await known.add(revokedBy(members), readFuture(until))
       reply.code(201)
       return print(revocation)
     },

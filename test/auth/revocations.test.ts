@@ -1,40 +1,43 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import t from 'tap'
+import { setImmediate, setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
 import { Revocations } from '../../src/auth/revocations.js'
 import type { Principal } from '../../src/model/principal.js'
-import type { Records } from '../../src/log/log.js'
+import type { KeyValue } from '../../src/log/log.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { anybody } from '../hub/anybody.js'
 
-function records() {
-  const kept = new Map<string, unknown>()
-  const state = { kept, fails: false, store: undefined as unknown as Records }
-  state.store = {
-    get: (key) => kept.get(key),
-    list: (prefix) => [...kept].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => ({ key, value })),
-    walk: (prefix) =>
-      [...kept]
-        .filter(([key]) => key.startsWith(prefix))
-        .map(([key, value]) => ({ key, value }))
-        .values(),
-    put: async (key, value) => {
-      if (state.fails) throw new Error('the disk is full')
-      kept.set(key, value)
-    },
-    delete: async (key) => {
-      if (state.fails) throw new Error('the disk is full')
-      kept.delete(key)
-    },
+/** Records that cannot be written when a test says so. */
+function records(t: Test) {
+  const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 1 })
+  t.teardown(() => log.close())
+  const { records } = log
+  const state = { fails: false }
+  const write = async (change: () => Promise<void>): Promise<void> => {
+    await setImmediate()
+    if (state.fails) throw new Error('the disk is full')
+    await change()
   }
-  return state
+  const store: KeyValue = {
+    get: (key) => records.get(key),
+    list: (prefix) => records.list(prefix),
+    watch: (prefix, onChange) => records.watch(prefix, onChange),
+    put: (key, value, options) => write(() => records.put(key, value, options)),
+    delete: (key) => write(() => records.delete(key)),
+  }
+  return { state, store, kept: async () => (await records.list('')).map(({ value }) => value) }
+}
+
+function open(store: KeyValue, onForce: (revocations: Revocations) => unknown = () => undefined) {
+  return Revocations.open(store, onForce)
 }
 
 const who = (members: Partial<Principal>): Principal => ({ ...anybody, ...members })
 const soon = () => Date.now() + 60_000
 
 await t.test('revokes the tokens of a subject, or one token', async (t) => {
-  const revocations = new Revocations(records().store)
-  await revocations.add({ subject: 'u1' }, soon(), () => undefined)
-  await revocations.add({ jti: 'j1' }, soon(), () => undefined)
+  const revocations = await open(records(t).store)
+  await revocations.add({ subject: 'u1' }, soon())
+  await revocations.add({ jti: 'j1' }, soon())
   for (const principal of [
     who({ subject: 'u1' }),
     who({ subject: 'u1', tokenId: 'x' }),
@@ -55,31 +58,41 @@ await t.test('revokes the tokens of a subject, or one token', async (t) => {
 })
 
 await t.test('a revocation is in force before it is durable, and dropped if it cannot be stored', async (t) => {
-  const state = records()
-  const revocations = new Revocations(state.store)
-  let inForce: boolean | undefined
-  const adding = revocations.add({ subject: 'u1' }, soon(), () => {
-    inForce = revocations.includes(who({ subject: 'u1' })) && state.kept.size === 0
-  })
-  t.equal(inForce, true)
+  const { state, store, kept } = records(t)
+  const inForce: boolean[] = []
+  const revocations = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
+  const adding = revocations.add({ subject: 'u1' }, soon())
+  t.strictSame(inForce, [true])
+  t.strictSame(await kept(), [])
   await adding
-  t.equal(state.kept.size, 1)
+  t.equal((await kept()).length, 1)
+  t.equal(inForce.length, 1, 'once')
   state.fails = true
-  await t.rejects(
-    revocations.add({ subject: 'u2' }, soon(), () => undefined),
-    { message: 'the disk is full' },
-  )
+  await t.rejects(revocations.add({ subject: 'u2' }, soon()), { message: 'the disk is full' })
   t.notOk(revocations.includes(who({ subject: 'u2' })))
   t.equal(revocations.list().length, 1)
   await t.rejects(revocations.delete(revocations.list()[0]!.id))
   t.ok(revocations.includes(who({ subject: 'u1' })), 'one that cannot be lifted durably is not lifted')
 })
 
+await t.test('a revocation that another process makes or lifts counts here', async (t) => {
+  const { store } = records(t)
+  const inForce: boolean[] = []
+  const here = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
+  const there = await open(store)
+  const { id } = await there.add({ subject: 'u1' }, soon())
+  t.ok(here.includes(who({ subject: 'u1' })))
+  t.strictSame(inForce, [true], 'its streams can be ended')
+  t.equal(await there.delete(id), true)
+  t.notOk(here.includes(who({ subject: 'u1' })))
+  t.strictSame(here.list(), [])
+})
+
 await t.test('several revocations of a subject: the last one counts', async (t) => {
-  const revocations = new Revocations(records().store)
+  const revocations = await open(records(t).store)
   const [one, two] = [
-    await revocations.add({ subject: 'u1' }, soon(), () => undefined),
-    await revocations.add({ subject: 'u1' }, soon() - 1, () => undefined),
+    await revocations.add({ subject: 'u1' }, soon()),
+    await revocations.add({ subject: 'u1' }, soon() - 1),
   ]
   t.not(one.id, two.id)
   t.equal(await revocations.delete(one.id), true)
@@ -90,22 +103,22 @@ await t.test('several revocations of a subject: the last one counts', async (t) 
 })
 
 await t.test('a revocation ends by itself, and its record is deleted', async (t) => {
-  const state = records()
-  const revocations = new Revocations(state.store)
-  const { id } = await revocations.add({ subject: 'u1' }, Date.now() + 30, () => undefined)
-  const other = await revocations.add({ jti: 'j1' }, soon(), () => undefined)
+  const { store, kept } = records(t)
+  const revocations = await open(store)
+  const { id } = await revocations.add({ subject: 'u1' }, Date.now() + 30)
+  const other = await revocations.add({ jti: 'j1' }, soon())
   await delay(40)
   t.notOk(revocations.includes(who({ subject: 'u1' })))
   t.equal(await revocations.delete(id), false)
   t.strictSame(revocations.list(), [other])
-  t.strictSame([...state.kept.values()], [other])
+  t.strictSame(await kept(), [other])
 })
 
 await t.test('a revocation survives a restart', async (t) => {
-  const { store, kept } = records()
-  kept.set('ticket-key', 'x')
-  const revocation = await new Revocations(store).add({ subject: 'u1' }, soon(), () => undefined)
-  const again = new Revocations(store)
+  const { store } = records(t)
+  await store.put('ticket-key', 'x')
+  const revocation = await (await open(store)).add({ subject: 'u1' }, soon())
+  const again = await open(store)
   t.ok(again.includes(who({ subject: 'u1' })))
   t.strictSame(again.list(), [revocation])
 })

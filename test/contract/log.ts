@@ -10,7 +10,9 @@ import type { NewEvent, StoredEvent } from '../../src/model/event.js'
 import { payloadOf } from '../../src/model/payload.js'
 import { Selection } from '../../src/model/selection.js'
 import { readPage } from '../../src/log/page.js'
-import type { EventLog, ReadOptions, Retention } from '../../src/log/log.js'
+import { FollowedView } from '../../src/log/followed-view.js'
+import type { EventLog, LogDelta, ReadOptions, RecordChange, Retention, Trim } from '../../src/log/log.js'
+import { GapSearch } from '../../src/log/trim-marks.js'
 import { locateNewest, locateTime, readFrom, type PageRead } from '../helper/log.js'
 import { anyAttributes } from '../hub/any-event.js'
 
@@ -112,7 +114,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             const log = await open(KEEP_ALL, () => clock.now)
             try {
               const told: StoredEvent[] = []
-              log.follow((events) => void told.push(...events))
+              await log.follow(({ events }) => void told.push(...events))
               await log.append(events)
               const expected = events.map((event, index) => ({ ...event, sequence: index + 1, time: clock.now }))
               same((await readAll(log)).events.map(plain), expected.map(plain))
@@ -130,7 +132,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('followers are told of every event, in order, exactly once, before append resolves', async (t) => {
       const { log } = await start(t)
       const told: number[][] = [[], []]
-      for (const list of told) log.follow((events) => void list.push(...events.map(({ sequence }) => sequence)))
+      for (const list of told) await log.follow(({ events }) => void list.push(...sequences({ events })))
       const check = async (append: Promise<{ sequence: number }[]>) => {
         const last = (await append).at(-1)!.sequence
         for (const list of told) t.ok(list.includes(last), `${last} has been told when its append resolves`)
@@ -142,7 +144,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('what a follower is told of is there to be read', async (t) => {
       const { log } = await start(t)
       const reads: Promise<void>[] = []
-      log.follow((events) => {
+      await log.follow(({ events }) => {
         const { sequence } = events.at(-1)!
         t.ok(log.view.head >= sequence)
         reads.push(readAll(log).then(({ events }) => void t.ok(events.some((event) => event.sequence === sequence))))
@@ -156,10 +158,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const { log } = await start(t)
       const told: number[] = []
       const answers: Promise<unknown>[] = []
-      log.follow(([first]) => {
+      await log.follow(({ events: [first] }) => {
         if (first?.topic === 'question') answers.push(log.append([event('answer')]))
       })
-      log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+      await log.follow(({ events }) => void told.push(...sequences({ events })))
       await log.append([event('question')])
       await Promise.all(answers)
       t.strictSame(told, [1, 2])
@@ -169,9 +171,10 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const { log } = await start(t)
       const told: number[] = []
       await log.append([event('a')])
-      const stop = log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+      const following = await log.follow(({ events }) => void told.push(...sequences({ events })))
+      t.match(following, { head: 1, mark: 0 })
       await log.append([event('a')])
-      stop()
+      following.stop()
       await log.append([event('a')])
       t.strictSame(told, [2])
     })
@@ -179,21 +182,85 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('a follower may stop while it is told', async (t) => {
       const { log } = await start(t)
       const told: string[] = []
-      const stop = log.follow(() => {
+      const first = await log.follow(() => {
         told.push('first')
-        stop()
+        first.stop()
       })
-      log.follow(() => void told.push('second'))
+      await log.follow(() => void told.push('second'))
       await log.append([event('a')])
       await log.append([event('a')])
       t.strictSame(told, ['first', 'second', 'second'])
+    })
+
+    await t.test('a follower is told of what is trimmed, once, and each trim raises the mark', async (t) => {
+      const { log, clock } = await start(t, { age: 10_000, events: 3 })
+      const told: (string | undefined)[] = []
+      const trims: Trim[] = []
+      const { mark } = await log.follow((delta) => {
+        told.push(...delta.events.map(({ topic }) => topic))
+        trims.push(...delta.trims)
+        t.ok(delta.events.length + delta.trims.length + delta.records.length > 0, 'a delta says something')
+        t.equal(log.view.mark, mark + trims.length)
+      })
+      t.equal(mark, 0)
+      await log.append([event('a'), event('b')])
+      t.strictSame(trims, [])
+      await log.purge('a')
+      t.strictSame(trims, [{ topic: 'a', until: 1 }], 'when a purge resolves, it has been told')
+      await log.append(manyEvents(5, 'c'))
+      await until(async () => log.view.stats().events === 4)
+      t.strictSame(trims.at(-1), { topic: 'c', until: 4 })
+      clock.now += 20_000
+      await until(async () => log.view.stats().events === 0) // by time alone
+      t.strictSame(
+        new Map(trims.map(({ topic, until }) => [topic, until])),
+        new Map(Object.entries({ a: 1, b: 2, c: 7 })),
+      )
+      t.strictSame(told, ['a', 'b', 'c', 'c', 'c', 'c', 'c'])
+    })
+
+    await t.test('a view that follows the deltas knows the same gaps as the log', async (t) => {
+      await t.resolves(
+        fc.assert(
+          fc.asyncProperty(anyChanges(), fc.array(fc.tuple(anySelection(), fc.nat(60)), { minLength: 5 }), checkView),
+          { numRuns: 40 },
+        ),
+      )
+
+      async function checkView(changes: AnyChange[], questions: [Selection, number][]): Promise<void> {
+        const clock = { now: 1 }
+        const log = await open({ ...KEEP_ALL, events: 4, bytes: 20_000, age: 1_000 }, () => clock.now)
+        try {
+          const deltas: LogDelta[] = []
+          const following = await log.follow((delta) => void deltas.push(delta))
+          const source = { epoch: log.view.epoch, failure: () => log.view.failure, stats: () => log.view.stats() }
+          const view = new FollowedView(source, following)
+          for (const change of changes) {
+            clock.now += 200
+            await (typeof change === 'string' ? log.purge(change) : log.append(change))
+            await delay(0)
+          }
+          for (const [selection, after] of questions) {
+            const begin = Math.min(after, log.view.head)
+            const { trimmedAt, mark } = await log.scan(selection, { after: begin, until: begin }, () => true)
+            for (const delta of deltas.splice(0)) view.apply(delta)
+            if (mark !== view.mark) continue // more was trimmed after the answer
+            const gaps = new GapSearch(view, selection)
+            for (const step of gaps.begin(begin)) same(step, undefined)
+            same(gaps.result(begin, false), { position: begin, more: false, trimmedAt, mark })
+          }
+          same({ head: view.head, mark: view.mark }, { head: log.view.head, mark: log.view.mark })
+        } finally {
+          await log.close()
+        }
+      }
     })
 
     await t.test('publisher ids', async (t) => {
       await t.test('an id is stored once a topic, and a duplicate is answered with the first', async (t) => {
         const { log } = await start(t)
         const told: number[] = []
-        log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+        await log.follow(({ events }) => void told.push(...sequences({ events })))
         t.strictSame(await log.append([event('a', { id: 'x', payload: 'first' })]), [stored(1)])
         t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
         t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
@@ -238,7 +305,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         const { log } = await start(t)
         await log.append([event('a', { id: 'x' })])
         let told = 0
-        log.follow((events) => void (told += events.length))
+        await log.follow(({ events }) => void (told += events.length))
         t.strictSame(await log.append([event('a', { id: 'x' }), event('a', { id: 'x' })]), [duplicate(1), duplicate(1)])
         t.equal(told, 0)
         t.equal(log.view.head, 1)
@@ -1004,7 +1071,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             seen.push(await readFrom(log, new Selection(['a']), { after: 0, until, events: 1_000_000 }))
         }
         await Promise.all([append(), read()])
-        t.ok(meanwhile.length > 1, `${meanwhile.length} appends were answered before it was done`)
+        t.ok(meanwhile.length > 0, 'appends were answered before it was done')
         t.equal(await purge, 5_000)
         t.strictSame(sequences(await readAll(log, new Selection(['a']))), meanwhile)
         t.equal((await readAll(log, new Selection(['b']))).events.length, 500)
@@ -1077,7 +1144,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await t.test('an event that is larger than the whole log passes through it', async (t) => {
         const { log } = await start(t, { bytes: 10_000 })
         const told: number[] = []
-        log.follow((events) => void told.push(...events.map(({ sequence }) => sequence)))
+        await log.follow(({ events }) => void told.push(...sequences({ events })))
         await log.append([event('a'), event('a', { payload: 'x'.repeat(20_000) }), event('b')])
         t.strictSame(told, [1, 2, 3])
         await until(async () => !sequences(await readAll(log)).includes(2))
@@ -1448,8 +1515,8 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     await t.test('records are kept beside the events, by key', async (t) => {
       const { log } = await start(t, { events: 1 })
       const { records } = log
-      t.equal(records.get('a/1'), undefined)
-      t.strictSame(records.list('a/'), [])
+      t.equal(await records.get('a/1'), undefined)
+      t.strictSame(await records.list('a/'), [])
       const value = { text: 'zwölf\n€ 𝄞\0', list: [1, null, { x: true }] }
       await Promise.all([
         records.put('a/2', 2),
@@ -1458,54 +1525,159 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         records.put('b/1', false),
         records.put('a/10', '10'),
       ])
-      t.strictSame(records.get('a/1'), value)
-      t.strictSame(records.list('a/'), [
+      t.strictSame(await records.get('a/1'), value)
+      t.strictSame(await records.list('a/'), [
         { key: 'a/1', value },
         { key: 'a/10', value: '10' },
         { key: 'a/2', value: 2 },
       ])
       t.strictSame(
-        records.list('').map(({ key }) => key),
+        (await records.list('')).map(({ key }) => key),
         ['a/1', 'a/10', 'a/2', 'ab', 'b/1'],
       )
       await records.put('a/2', 'again')
       await records.delete('a/10')
       await records.delete('never')
       await log.append(manyEvents(5, 'a'))
-      t.strictSame(records.list('a/'), [
+      t.strictSame(await records.list('a/'), [
         { key: 'a/1', value },
         { key: 'a/2', value: 'again' },
       ])
       t.equal(log.view.head, 5, 'a record is no event')
     })
 
-    await t.test('records are walked through at the pace of the caller, each once', async (t) => {
-      const {
-        log: { records },
-      } = await start(t)
-      const keys = Array.from({ length: 120 }, (_, n) => `a/${n}`)
-      await Promise.all([...keys, 'b/1', 'ab'].map((key) => records.put(key, { key })))
-      const walked: string[] = []
-      const walk = records.walk('a/')
-      for (let next = walk.next(); !next.done; next = walk.next()) {
-        t.strictSame(next.value.value, { key: next.value.key })
-        walked.push(next.value.key)
-        if (walked.length === 10) await records.delete('a/0') // what changes meanwhile disturbs nothing
-        if (walked.length % 20 === 0) await delay(0)
-      }
-      t.strictSame([...new Set([...walked, 'a/0'])].sort(), keys.sort())
-      t.equal(new Set(walked).size, walked.length)
-    })
-
     await t.test('a record is a value of its own', async (t) => {
       const { log } = await start(t)
       const value = { list: [1] }
-      await log.records.put('a', value)
+      const put = log.records.put('a', value)
       value.list.push(2)
-      const got = log.records.get('a') as typeof value
+      await put
+      const got = (await log.records.get('a')) as typeof value
       t.strictSame(got, { list: [1] })
       got.list.push(3)
-      t.strictSame(log.records.get('a'), { list: [1] })
+      t.strictSame(await log.records.get('a'), { list: [1] })
+    })
+
+    await t.test('a key has at most 1,024 bytes', async (t) => {
+      const { log } = await start(t)
+      await log.records.put('é'.repeat(512), 1)
+      t.equal(await log.records.get('é'.repeat(512)), 1)
+      await t.rejects(log.records.put('é'.repeat(513), 1), RangeError)
+    })
+
+    await t.test('a record expires', async (t) => {
+      const { log, clock } = await start(t)
+      const { records } = log
+      await Promise.all([
+        records.put('a', 1, { ttl: 1_000 }),
+        records.put('b', [2], { ttl: 2_000 }),
+        records.put('c', [3, 4]),
+        records.put('d', 5, { ttl: 1_000 }),
+        records.put('e', 6, { ttl: 1_000 }),
+      ])
+      await records.put('d', 7, { ttl: 3_000 }) // the last one counts
+      await records.put('e', 8)
+      clock.now += 999
+      t.equal((await records.list('')).length, 5)
+      clock.now += 1
+      t.equal(await records.get('a'), undefined, 'it is gone at once')
+      t.strictSame(await records.list(''), [
+        { key: 'b', value: [2] },
+        { key: 'c', value: [3, 4] },
+        { key: 'd', value: 7 },
+        { key: 'e', value: 8 },
+      ])
+      clock.now += 1_000
+      t.strictSame(
+        (await records.list('')).map(({ key }) => key),
+        ['c', 'd', 'e'],
+      )
+      await records.put('a', 'again')
+      clock.now += 1e9
+      t.strictSame(
+        (await records.list('')).map(({ key }) => key),
+        ['a', 'c', 'e'],
+      )
+    })
+
+    await t.test('a follower and a watcher are told when a record has expired', async (t) => {
+      const { log, clock } = await start(t)
+      const { records } = log
+      const keys = Array.from({ length: 700 }, (_, n) => `a/${n}`)
+      await Promise.all(keys.map((key) => records.put(key, 1, { ttl: 1_000 })))
+      await records.put('a/stays', 2, { ttl: 10_000 })
+      const followed: RecordChange[] = []
+      const watched: RecordChange[] = []
+      await log.follow((delta) => void followed.push(...delta.records))
+      await records.watch('a/', (change) => void watched.push(change))
+      t.equal(watched.splice(0).length, 701)
+      clock.now += 1_000
+      await records.put('a/0', 3, { ttl: 10_000 })
+      await until(async () => watched.length === 700)
+      const expected = [...keys.slice(1), 'a/0'].sort()
+      for (const changes of [followed, watched]) t.strictSame(changes.map(({ key }) => key).sort(), expected)
+      t.strictSame(
+        watched.filter(({ value }) => value !== undefined),
+        [{ key: 'a/0', value: 3 }],
+      )
+    })
+
+    await t.test('a watcher is told of what is there, and then of each change, once', async (t) => {
+      const { log } = await start(t)
+      const { records } = log
+      const keys = Array.from({ length: 400 }, (_, n) => `a/${n}`)
+      await Promise.all([...keys, 'b/1', 'ab'].map((key) => records.put(key, 0)))
+      const told: RecordChange[] = []
+      const seen = new Map<string, number[]>()
+      const watching = records.watch('a/', ({ key, value }) => {
+        told.push({ key, value })
+        if (value !== undefined) seen.set(key, [...(seen.get(key) ?? []), value as number])
+        else seen.delete(key)
+      })
+      const changes: Promise<void>[] = []
+      for (let n = 1; n <= 30; n++) {
+        changes.push(records.put(`a/${n * 13}`, n), records.put(`a/new-${n}`, n), records.put('b/1', n))
+        await delay(0)
+      }
+      changes.push(records.delete('a/1'))
+      const stop = await watching
+      await Promise.all(changes)
+      t.strictSame([...seen.keys()].sort(), (await records.list('a/')).map(({ key }) => key).sort())
+      for (const { key, value } of await records.list('a/')) t.equal(seen.get(key)!.at(-1), value)
+      for (const [key, values] of seen) {
+        t.equal(new Set(values).size, values.length, `no value of ${key} is told twice`)
+        t.strictSame(
+          values,
+          values.toSorted((a, b) => a - b),
+        )
+      }
+      told.length = 0
+      await records.put('a/1', 1)
+      await records.delete('a/1')
+      await records.delete('a/1')
+      await records.put('b/1', 99)
+      t.strictSame(told, [
+        { key: 'a/1', value: 1 },
+        { key: 'a/1', value: undefined },
+      ])
+      stop()
+      await records.put('a/1', 2)
+      t.equal(told.length, 2)
+    })
+
+    await t.test('a follower is told of each change of a record, in order', async (t) => {
+      const { log } = await start(t)
+      const told: RecordChange[] = []
+      await log.follow(({ records }) => void told.push(...records))
+      const value = { list: [1] }
+      const put = log.records.put('a', value)
+      value.list.push(2)
+      await Promise.all([put, log.records.delete('a'), log.records.put('a', 2), log.records.delete('b')])
+      t.strictSame(told, [
+        { key: 'a', value: { list: [1] } },
+        { key: 'a', value: undefined },
+        { key: 'a', value: 2 },
+      ])
     })
 
     await t.test('a healthy log has no failure', async (t) => {
@@ -1650,11 +1822,17 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
 
         await t.test('it has its records', async (t) => {
-          const { log, again } = await startOver(t)
+          const { clock, log, again } = await startOver(t)
           await Promise.all([log().records.put('a', { x: 1 }), log().records.put('b', 2)])
           await log().records.delete('b')
           await again()
-          t.strictSame(log().records.list(''), [{ key: 'a', value: { x: 1 } }])
+          t.strictSame(await log().records.list(''), [{ key: 'a', value: { x: 1 } }])
+          await log().records.put('c', 3, { ttl: 1_000 })
+          clock.now += 999
+          await again()
+          t.equal(await log().records.get('c'), 3)
+          clock.now += 1
+          t.equal(await log().records.get('c'), undefined)
         })
 
         await t.test('it has the properties of its topics', async (t) => {
@@ -1726,7 +1904,7 @@ function range(start: number, length: number): number[] {
   return Array.from({ length }, (_, index) => start + index)
 }
 
-function sequences(page: { events: StoredEvent[] }): number[] {
+function sequences(page: { events: readonly StoredEvent[] }): number[] {
   return page.events.map(({ sequence }) => sequence)
 }
 
@@ -1777,6 +1955,19 @@ async function checkRead(
     }
     position = page.position
   }
+}
+
+/** Events that are appended, or the topic that is purged. */
+type AnyChange = NewEvent[] | string
+
+function anyChanges(): fc.Arbitrary<AnyChange[]> {
+  return fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.array(smallEvent(), { minLength: 1, maxLength: 6 }) },
+      { weight: 1, arbitrary: fc.constantFrom(...TOPICS) },
+    ),
+    { maxLength: 15 },
+  )
 }
 
 interface AnyRead {

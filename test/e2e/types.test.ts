@@ -19,6 +19,9 @@ import fanfare, {
   type ConnectionsOptions, type ConnectionsPage, type FanfareConnections,
   type IssueOptions, type LogStats, type PresentSubject, type PrincipalInput, type Receipt, type Settings, type StreamInfo, type TopicInfo,
 } from 'fanfare'
+import {
+  FollowedView, MemoryLog, readPage, Selection, type Appended, type EventLog, type KeyValue, type LogDelta, type LogView, type NewEvent, type ScanResult,
+} from 'fanfare/log'
 
 const app = Fastify({ routerOptions: { maxParamLength: 600 } })
 await app.register(fanfare, { prefix: '/realtime', jwtSecret: process.env.JWT_SECRET, log: 'file:./data', retainAge: 1_000, corsOrigins: ['https://a.example'] })
@@ -50,7 +53,7 @@ await app.register(fanfare, { authenticate: ({ url }) => (url === '/' ? { admin:
 const principal: PrincipalInput = { subject: 'u1', subscribe: ['users.{sub}.**'] }
 const issue: IssueOptions = { expiresIn: '15m' }
 const signed: string = hub.issueToken(principal, issue)
-const present: PresentSubject[] = hub.present('a')
+const present: PresentSubject[] = await hub.present('a')
 const topic: TopicInfo = await hub.topic('a')
 const stats: LogStats = hub.stats()
 const count: number = (await hub.purge(signed)) + hub.connections.size + present.length + topic.events + stats.events
@@ -76,6 +79,25 @@ const own = await buildApp({ jwtSecret: 'x', trustProxy: true })
 await own.hub.publish('a', { data: 1 })
 if (new HubError('invalid-topic', 'x').code === 'invalid-topic') throw new SettingsError(String(id) + retained + count + String(ended))
 
+const memory: EventLog = new MemoryLog({ events: 10, age: 1_000, bytes: 1_000_000, dedupWindow: 0 })
+class CountingLog {
+  readonly view: LogView = memory.view
+  readonly records: KeyValue = memory.records
+  appended = 0
+  async append(events: readonly NewEvent[]): Promise<Appended[]> {
+    this.appended += events.length
+    return memory.append(events)
+  }
+}
+const counting: EventLog = Object.assign(memory, new CountingLog())
+const view = new FollowedView({ epoch: 'x', failure: () => undefined, stats: () => memory.view.stats() }, { head: 0, mark: 0 })
+const following = await counting.follow((delta: LogDelta) => view.apply(delta))
+const scanned: ScanResult = await counting.scan(new Selection(['a.*']), { after: following.head }, ({ topic }) => topic !== '')
+await readPage(counting, new Selection(['a']), { after: scanned.position, events: 10 })
+await Fastify().register(fanfare, { prefix: '/own', jwtSecret: 'x', log: counting })
+await buildApp({ jwtSecret: 'x', log: counting })
+// @ts-expect-error: a log has more members
+await app.register(fanfare, { log: new CountingLog() })
 // @ts-expect-error: there is no such option
 await app.register(fanfare, { retainEvent: 1 })
 // @ts-expect-error: a setting of the process

@@ -35,7 +35,7 @@ function events(topic: string, texts: string[], size = 0) {
 }
 
 await t.test('more than one batch is read and sent in order, then the stream is live', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(3_500)))
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.told('live').length === 1)
@@ -46,7 +46,7 @@ await t.test('more than one batch is read and sent in order, then the stream is 
 })
 
 await t.test('large events are sent in batches of bounded size', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(100), 20_000))
   const reader = await subscribe(['a'], { replay: 'all' })
   await until(() => reader.told('live').length === 1)
@@ -56,7 +56,7 @@ await t.test('large events are sent in batches of bounded size', async (t) => {
 
 await t.test('what is published meanwhile comes after it, nothing is missing and nothing doubled', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
-  const { hub, subscribe } = openHubOn(t, log)
+  const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_500)))
   const reader = await subscribe(['a'], { replay: 'all' })
   for (let n = 2_500; n < 2_600; n++) {
@@ -71,7 +71,7 @@ await t.test('what is published meanwhile comes after it, nothing is missing and
 
 await t.test('many who come back to the same place cost one read', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
-  const { hub, subscribe } = openHubOn(t, log)
+  const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_000)))
   log.reads = 0
   let release: (() => void) | undefined
@@ -89,7 +89,7 @@ await t.test('many who come back to the same place cost one read', async (t) => 
 
 await t.test('whoever goes away while the log is read is sent nothing more', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
-  const { hub, subscribe } = openHubOn(t, log)
+  const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(5_000)))
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
@@ -111,7 +111,7 @@ await t.test('whoever goes away while the log is read is sent nothing more', asy
 })
 
 await t.test('whoever is full in the middle goes on from there', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(100), 20_000))
   const reader = await subscribe(['a'], { replay: 'all' })
   reader.stall(2)
@@ -134,7 +134,7 @@ await t.test('whoever is full in the middle goes on from there', async (t) => {
 })
 
 await t.test('catching up lets others have their turns', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 20; n++) await publishMany(hub, events(`t.${n}`, range(1_000)))
   const readers = await Promise.all(
     Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })),
@@ -152,7 +152,7 @@ await t.test('catching up lets others have their turns', async (t) => {
 })
 
 await t.test('a replay of an empty log takes nothing from those who ask for one later', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const first = await subscribe(['a'], { replay: 'all' })
   await until(() => first.told('live').length === 1)
   await publishMany(hub, events('a', range(3)))
@@ -166,7 +166,7 @@ await t.test('a replay of an empty log takes nothing from those who ask for one 
 })
 
 await t.test('a replay has what is retained, not what was when somebody else asked', async (t) => {
-  const { hub, subscribe } = openHub(t, {}, { events: 5 })
+  const { hub, subscribe } = await openHub(t, {}, { events: 5 })
   await publishMany(hub, events('a', range(5)))
   const first = await subscribe(['a'], { replay: 'all' })
   await until(() => first.told('live').length === 1)
@@ -178,7 +178,7 @@ await t.test('a replay has what is retained, not what was when somebody else ask
 })
 
 await t.test('a gap names the oldest event that is left, also when somebody asked before there was any', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   await hub.publish('b', { data: 0 })
   const first = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
   await until(() => first.told('live').length === 1)
@@ -190,7 +190,7 @@ await t.test('a gap names the oldest event that is left, also when somebody aske
 })
 
 await t.test('a replay of several batches tells of no gap that was there before it began', async (t) => {
-  const { hub, subscribe } = openHub(t, {}, { events: 10 })
+  const { hub, subscribe } = await openHub(t, {}, { events: 10 })
   await publishMany(hub, events('quiet', range(10), 20_000))
   await publishMany(hub, events('busy', range(50), 20_000))
   const reader = await subscribe(['quiet', 'busy'], { replay: 'all' })
@@ -200,7 +200,7 @@ await t.test('a replay of several batches tells of no gap that was there before 
 })
 
 await t.test('what goes while somebody catches up is told as a gap', async (t) => {
-  const { hub, subscribe } = openHub(t, {}, { events: 20 })
+  const { hub, subscribe } = await openHub(t, {}, { events: 20 })
   await publishMany(hub, events('a', range(20), 20_000))
   const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
   reader.stall(2)
@@ -217,7 +217,7 @@ await t.test('what goes while somebody catches up is told as a gap', async (t) =
 })
 
 await t.test('what is gone is told once, however many batches are read after it', async (t) => {
-  const { hub, subscribe } = openHub(t, {}, { events: 1_500 })
+  const { hub, subscribe } = await openHub(t, {}, { events: 1_500 })
   for (let n = 0; n < 3_000; n++) await hub.publish('a', { data: n })
   for (let n = 0; n < 3_000; n++) await hub.publish('b', { data: n })
   const reader = await subscribe(['a', 'b'], { lastEventId: hub.cursor(1) })
@@ -229,7 +229,7 @@ await t.test('what is gone is told once, however many batches are read after it'
 await t.test(
   'who wants only what counts now is told of what was skipped, however many other events lie before it',
   async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
     await settle()
     reader.stall()

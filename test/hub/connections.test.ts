@@ -2,7 +2,7 @@ import t from 'tap'
 import { openHub } from './open-hub.js'
 
 await t.test('streams are listed by their ids, page after page', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const ids = Array.from({ length: 50 }, (_, n) => `c${(n * 37) % 50}`)
   for (const id of ids) await subscribe([id.endsWith('7') ? 'seven' : 'other'], { id })
   const list = async (after: string, limit: number, topic?: string) => {
@@ -22,7 +22,7 @@ await t.test('streams are listed by their ids, page after page', async (t) => {
 })
 
 await t.test('other work is done while they are looked through, or ended', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 20; n++) await subscribe(['a'])
   let turns = 0
   let immediate = setImmediate(function turn() {

@@ -32,7 +32,7 @@ function read(bytes: Uint8Array): Read {
 
 /** Ten events of a topic, of which four are kept, and of another topic three that are kept. */
 async function start(t: Test): Promise<OpenHub> {
-  const open = openHub(t, {}, { events: 4 })
+  const open = await openHub(t, {}, { events: 4 })
   for (let n = 1; n <= 10; n++) await open.hub.publish('a', { data: `a${n}` })
   for (let n = 1; n <= 3; n++) await open.hub.publish('b', { data: `b${n}` })
   return open
@@ -127,7 +127,7 @@ await t.test('an empty log', async (t) => {
     { replay: 'all' },
     { from: 'start' },
   ] as StartRequest[]) {
-    const open = openHub(t)
+    const open = await openHub(t)
     await cutEverywhere(t, open, ['a'], asking, await whole(open, ['a'], asking))
   }
 })
@@ -162,7 +162,7 @@ await t.test('other topics before the gap is told: however it is cut off, the ga
 await t.test(
   'a replay says nothing of what was trimmed, but a topic that is added has everything behind its open block',
   async (t) => {
-    const open = openHub(t, {}, { events: 4 })
+    const open = await openHub(t, {}, { events: 4 })
     await open.hub.publish('a', { data: 'a1' })
     for (let n = 1; n <= 10; n++) await open.hub.publish('b', { data: `b${n}` })
     const sink = new FakeSink()
@@ -177,7 +177,7 @@ await t.test(
 )
 
 await t.test('a gap names the event that follows it, also where that is far away', async (t) => {
-  const open = openHub(t)
+  const open = await openHub(t)
   for (let n = 0; n < 25; n++)
     await open.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', type: 'other', data: 1 })))
   await open.hub.publish('a', { type: 'rare', data: 2 })

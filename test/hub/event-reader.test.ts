@@ -36,7 +36,7 @@ async function waits(t: Test, items: Items): Promise<{ next: Promise<IteratorRes
 }
 
 await t.test('an event is as in a page of history', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const { id } = await hub.publish('a', { type: 'created', data: { total: 12 } })
   await hub.publish('b.c', { text: 'two\nlines' })
   const [first, second] = (await take(hub.events(['a', 'b.*'], { from: 'start' }), 2)) as HubEvent[]
@@ -46,7 +46,7 @@ await t.test('an event is as in a page of history', async (t) => {
 })
 
 await t.test('history comes first, and then what is published', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   await publish(hub, 'a', 1, 2)
   const items = hub.events('a', { from: 'start' })
   t.strictSame(await takeData(items, 2), [1, 2])
@@ -59,7 +59,7 @@ await t.test('history comes first, and then what is published', async (t) => {
 })
 
 await t.test('without "from" it begins when it is called, not when it is first read', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   await publish(hub, 'a', 1)
   const items = hub.events('a')
   await publish(hub, 'a', 2, 3)
@@ -67,14 +67,14 @@ await t.test('without "from" it begins when it is called, not when it is first r
 })
 
 await t.test('it goes on behind the id of an event', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const [first, second] = await publish(hub, 'a', 1, 2, 3)
   t.strictSame(await takeData(hub.events('a', { from: first }), 2), [2, 3])
   t.strictSame(await takeData(hub.events('a', { from: second }), 1), [3])
 })
 
 await t.test('it begins with the events of a time', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   await publish(hub, 'a', 1)
   t.strictSame(await takeData(hub.events('a', { from: new Date(0) }), 1), [1])
   const later = hub.events('a', { from: new Date(Date.now() + 60_000) })
@@ -84,7 +84,7 @@ await t.test('it begins with the events of a time', async (t) => {
 })
 
 await t.test('of a type only', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const items = hub.events('a', { types: ['t', 'u'] })
   for (const type of ['v', 't', undefined, 'u']) await hub.publish('a', { type, data: type ?? null })
   t.strictSame(await takeData(items, 2), ['t', 'u'])
@@ -93,7 +93,7 @@ await t.test('of a type only', async (t) => {
 await t.test(
   'an event that is wanted in the middle of a batch wakes it, and nothing of the batch is left out',
   async (t) => {
-    const { hub } = openHub(t)
+    const { hub } = await openHub(t)
     const items = hub.events(['a', 'c'])
     const { next } = await waits(t, items)
     await hub.publishAll(['b', 'a', 'b', 'c', 'b'].map((topic, data) => ({ topic, data })))
@@ -103,7 +103,7 @@ await t.test(
 )
 
 await t.test('ephemeral events are not in the log, and do not come', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const items = hub.events('a')
   await hub.publish('a', { data: 1, ephemeral: true })
   await hub.publish('a', { data: 2 })
@@ -111,7 +111,7 @@ await t.test('ephemeral events are not in the log, and do not come', async (t) =
 })
 
 await t.test('missing events are told before those that follow', async (t) => {
-  const { hub } = openHub(t, {}, { events: 2 })
+  const { hub } = await openHub(t, {}, { events: 2 })
   const ids = await publish(hub, 'a', 1, 2, 3, 4, 5)
   const [gap, ...events] = await take(hub.events('a', { from: ids[0] }), 3)
   t.strictSame(gap, { id: ids[2], gap: { reason: 'expired', after: ids[0], oldest: ids[3] } })
@@ -124,7 +124,7 @@ await t.test('missing events are told before those that follow', async (t) => {
 })
 
 await t.test('what is trimmed or purged before a slow consumer reads it is a gap', async (t) => {
-  const { hub } = openHub(t, {}, { events: 150 })
+  const { hub } = await openHub(t, {}, { events: 150 })
   const items = hub.events('a')
   for (let n = 0; n < 120; n++) await publish(hub, 'a', n)
   t.strictSame(await takeData(items, 1), [0])
@@ -150,7 +150,7 @@ await t.test('what is trimmed or purged before a slow consumer reads it is a gap
 await t.test(
   'the cursor of another log, and one that the log has not come to, are gaps, also where there is no event',
   async (t) => {
-    const { hub } = openHub(t)
+    const { hub } = await openHub(t)
     const items = hub.events('a', { from: 'abcdefgh-7' })
     t.strictSame(await take(items, 1), [
       { id: hub.cursor(0), gap: { reason: 'epoch', after: 'abcdefgh-7', oldest: null } },
@@ -163,7 +163,7 @@ await t.test(
 )
 
 await t.test('a slow consumer has a page in memory, and the log has the rest', async (t) => {
-  const { hub, log } = openHub(t)
+  const { hub, log } = await openHub(t)
   const pages: { events: number; bytes: number }[] = []
   const scan = log.scan.bind(log)
   log.scan = (selection, span, visit) => {
@@ -191,7 +191,7 @@ await t.test('a slow consumer has a page in memory, and the log has the rest', a
 })
 
 await t.test('many events that are read at once leave the event loop its turns', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   for (let n = 0; n < 50; n++) await publish(hub, 'a', ...Array.from({ length: 1_000 }, () => 0))
   let turns = 0
   let reading = true
@@ -206,7 +206,7 @@ await t.test('many events that are read at once leave the event loop its turns',
 })
 
 await t.test('break ends it, and a signal, also while it waits', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const items = hub.events('a')
   const { next } = await waits(t, items)
   await items.return!()
@@ -230,7 +230,7 @@ await t.test('break ends it, and a signal, also while it waits', async (t) => {
 })
 
 await t.test('when the hub closes, it ends', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   await publish(hub, 'a', 1, 2)
   const reading = hub.events('a', { from: 'start' })
   t.strictSame(await takeData(reading, 1), [1])
@@ -242,7 +242,7 @@ await t.test('when the hub closes, it ends', async (t) => {
 })
 
 await t.test('a log that cannot be read ends it with the error, and it can be gone on with', async (t) => {
-  const { hub, log } = openHub(t)
+  const { hub, log } = await openHub(t)
   const [first] = await publish(hub, 'a', 1, 2)
   const scan = log.scan.bind(log)
   log.scan = () => Promise.reject(new Error('the disk'))
@@ -254,7 +254,7 @@ await t.test('a log that cannot be read ends it with the error, and it can be go
 })
 
 await t.test('what cannot be read is refused at once', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const wrong: [patterns: unknown, options: object, code: string][] = [
     ['a..b', {}, 'invalid-pattern'],
     [[], {}, 'invalid-pattern'],
@@ -277,7 +277,7 @@ await t.test('what cannot be read is refused at once', async (t) => {
 })
 
 await t.test('readers that have ended are forgotten', async (t) => {
-  const { hub } = openHub(t)
+  const { hub } = await openHub(t)
   const { signal } = new AbortController()
   let listeners = 0
   const add = signal.addEventListener.bind(signal)

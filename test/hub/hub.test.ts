@@ -7,7 +7,7 @@ import { openHub, openHubOn } from './open-hub.js'
 
 await t.test('stopping', async (t) => {
   await t.test('draining ends every stream, in groups spread over the time', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const readers = await Promise.all(Array.from({ length: 40 }, () => subscribe(['a'])))
     const left: number[] = []
     for (const reader of readers) Object.assign(reader, { onWrite: () => void left.push(hub.connections.size) })
@@ -28,7 +28,7 @@ await t.test('stopping', async (t) => {
   })
 
   await t.test('draining in no time ends them at once, and while it lasts events go on', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     await hub.drain(0)
     t.strictSame(reader.told('close'), [{ reason: 'drain' }])
@@ -37,7 +37,7 @@ await t.test('stopping', async (t) => {
   })
 
   await t.test('what was published is sent before the end', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const readers = await Promise.all(Array.from({ length: 5 }, () => subscribe(['a'])))
     const drained = hub.drain(200)
     await hub.publish('a', { data: 'late' })
@@ -47,7 +47,7 @@ await t.test('stopping', async (t) => {
   })
 
   await t.test('closing ends every stream, also a stalled one, and opens no more', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const [quick, slow] = [await subscribe(['a']), await subscribe(['a'])]
     slow.stall()
     await hub.publish('a', { data: 1 })
@@ -61,7 +61,7 @@ await t.test('stopping', async (t) => {
 })
 
 await t.test('a time to drain in that is none is refused, and nothing ends', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   for (const time of ['x', '1', -1, NaN, Infinity, 1e12, 86_400_001, null, undefined, {}]) {
     await t.rejects(
@@ -82,7 +82,7 @@ await t.test('a time to drain in that is none is refused, and nothing ends', asy
 
 await t.test('a log that cannot be read ends the stream as busy, and the hub is told why', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  const { hub, errors, subscribe } = openHubOn(t, log)
+  const { hub, errors, subscribe } = await openHubOn(t, log)
   await hub.publish('a', { data: 1 })
   const failure = new HubError('log-unavailable', 'the disk is gone')
   log.scan = () => Promise.reject(failure)
@@ -97,7 +97,7 @@ await t.test('a log that cannot be read ends the stream as busy, and the hub is 
 await t.test('a hub goes on where its log is', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'old' }])
-  const { hub, subscribe } = openHubOn(t, log)
+  const { hub, subscribe } = await openHubOn(t, log)
   t.equal(hub.head, 1)
   const reader = await subscribe(['a'], { lastEventId: `${log.view.epoch}-0` })
   await until(() => reader.told('live').length === 1)
@@ -106,7 +106,7 @@ await t.test('a hub goes on where its log is', async (t) => {
 
 await t.test('a hub that nobody listens to for errors does not mind them', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  const hub = new Hub(log, {
+  const hub = await Hub.open(log, {
     heartbeat: 1e9,
     maxAge: 0,
     presenceGrace: 0,

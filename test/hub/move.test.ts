@@ -34,7 +34,7 @@ function numbers({ data }: { data: string[] }): number[] {
 }
 
 await t.test('an added topic is there from the cursor of the change on, a dropped one is not', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   await hub.publish('a', { data: 1 })
   await hub.publish('b', { data: 'missed' })
@@ -60,7 +60,7 @@ await t.test(
   'whether events name their topic depends on what the stream has now, and on no other stream',
   async (t) => {
     for (const others of [[], ['a'], ['a', 'b']]) {
-      const { hub, subscribe } = openHub(t)
+      const { hub, subscribe } = await openHub(t)
       if (others.length > 0) await subscribe(others)
       const reader = await subscribe(['a'])
       const named = () =>
@@ -86,7 +86,7 @@ await t.test(
 )
 
 await t.test('the newest events of what was added come first when asked for, without ids', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 5; n++)
     for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })
   const reader = await subscribe(['room.a'], { replay: 1 })
@@ -107,7 +107,7 @@ await t.test('the newest events of what was added come first when asked for, wit
 await t.test(
   'a pattern that is added again is a new subscription, and its replay brings the same events',
   async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
     const reader = await subscribe(['z'])
     for (let round = 1; round <= 3; round++) {
@@ -121,7 +121,7 @@ await t.test(
 )
 
 await t.test('a pattern that the stream has already gets no replay', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (const topic of ['a', 'b']) await hub.publish(topic, { data: topic })
   const reader = await subscribe(['a'])
   change(hub, reader.subscriber, { add: ['a', 'b'], replay: 10 })
@@ -133,7 +133,7 @@ await t.test('a pattern that the stream has already gets no replay', async (t) =
 await t.test(
   'a replay ends at the cursor of the change: what is published while it waits is not counted, and comes once',
   async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
     const reader = await subscribe(['z'])
     await settle()
@@ -149,7 +149,7 @@ await t.test(
 )
 
 await t.test('a stream keeps nothing of replays that are over, however often it changes', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
   const reader = await subscribe(['z'])
   for (let round = 1; round <= 1_000; round++) {
@@ -164,7 +164,7 @@ await t.test('a stream keeps nothing of replays that are over, however often it 
 })
 
 await t.test('a stream may lose every topic and get others', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   change(hub, reader.subscriber, { drop: ['a'] })
   await hub.publish('a', { data: 1 })
@@ -177,7 +177,7 @@ await t.test('a stream may lose every topic and get others', async (t) => {
 })
 
 await t.test('a stream that stalls is told what has changed once it reads again', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   await hub.publish('b', { data: 'past' })
   reader.stall()
@@ -196,7 +196,7 @@ await t.test('a stream that stalls is told what has changed once it reads again'
 })
 
 await t.test('a replay that is dropped before it is over can be asked for again', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 10; n++) await hub.publish('b', { data: { n, LARGE } })
   const reader = await subscribe(['a'])
   await settle()
@@ -216,7 +216,7 @@ await t.test('a replay that is dropped before it is over can be asked for again'
 })
 
 await t.test('what is added and dropped at once is not sent, and can be asked for again', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
   const reader = await subscribe(['z'])
   change(hub, reader.subscriber, { add: ['a'], drop: ['a'], replay: 5 })
@@ -227,7 +227,7 @@ await t.test('what is added and dropped at once is not sent, and can be asked fo
 })
 
 await t.test('what is dropped of a replay is not sent, and the rest of it is', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 6; n++) await hub.publish(n % 2 ? 'odd' : 'even', { data: { n } })
   const reader = await subscribe(['z'])
   await settle()
@@ -246,7 +246,7 @@ await t.test('what is dropped of a replay is not sent, and the rest of it is', a
 await t.test(
   'a replay tells of what is purged before it is read, and not of what was gone when it was asked for',
   async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     for (const topic of ['b', 'c']) for (let n = 1; n <= 10; n++) await hub.publish(topic, { data: { n, LARGE } })
     await hub.purge('c')
     const reader = await subscribe(['a'])
@@ -268,7 +268,7 @@ await t.test(
 await t.test(
   'ephemeral events of what it keeps are not lost when a stream that does not read, or is not live yet, is changed',
   async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const publish = (topic: string, n: number) => hub.publish(topic, { data: { n }, ephemeral: true })
     const reader = await subscribe(['e', 'gone'])
     await settle()
@@ -295,7 +295,7 @@ await t.test(
 )
 
 await t.test('ephemeral events do not add up for a stream that does not read', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['e'])
   await settle()
   reader.stall()
@@ -329,7 +329,7 @@ await t.test(
     })
     await fc.assert(
       fc.asyncProperty(any, async ({ steps, slow, replay }) => {
-        const { hub, subscribe, errors } = openHub(t)
+        const { hub, subscribe, errors } = await openHub(t)
         const published: { n: number; topic: string }[] = []
         const publish = (topic: string, isLarge = false) => {
           const n = published.push({ n: published.length + 1, topic })
@@ -383,7 +383,7 @@ await t.test('whatever is published and changed, in whatever state the stream is
   )
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, replays) => {
-      const { hub, subscribe, errors } = openHub(t)
+      const { hub, subscribe, errors } = await openHub(t)
       for (let n = 0; n < 3; n++) await hub.publish(topics[n % 2]!, { data: 'past' })
       const reader = await subscribe(['a.x', 'c'], replays ? { replay: 'all' } : {})
       const log: { topic: string; sequence: number }[] = [

@@ -7,8 +7,13 @@ import type { StartRequest } from '../../src/hub/start.js'
 import type { SlowPolicy, Stream } from '../../src/hub/stream.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
+import { DelayedLog } from '../helper/delayed-log.js'
 import { anybody } from './anybody.js'
 import { FakeSink } from './fake-sink.js'
+
+/** Has these tests run on a log that is late, by a seed; default: on a log as fast as memory. */
+const LATE = process.env['TEST_LATE_LOG']
+export const IS_LATE = LATE !== undefined
 
 export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' | 'expiresAt'>> {
   id?: string
@@ -29,13 +34,19 @@ export interface OpenHub {
 }
 
 /** A hub on a memory log, without heartbeats unless they are asked for; closed when the test is over. */
-export function openHub(t: Test, options: Partial<HubOptions> = {}, retention: Partial<Retention> = {}): OpenHub {
-  return openHubOn(t, new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6, ...retention }), options)
+export async function openHub(
+  t: Test,
+  options: Partial<HubOptions> = {},
+  retention: Partial<Retention> = {},
+): Promise<OpenHub> {
+  const memory = new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6, ...retention })
+  const log = LATE === undefined ? memory : await DelayedLog.open(memory, Number(LATE))
+  return openHubOn(t, log, options)
 }
 
-export function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): OpenHub {
+export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOptions> = {}): Promise<OpenHub> {
   const errors: unknown[] = []
-  const hub = new Hub(log, {
+  const hub = await Hub.open(log, {
     heartbeat: 1e9,
     maxAge: 0,
     maxEventSize: 1e9,

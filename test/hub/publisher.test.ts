@@ -6,7 +6,7 @@ import { openHub, openHubOn } from './open-hub.js'
 
 await t.test('publishing', async (t) => {
   await t.test('a receipt has the cursor, and how many subscribers the event is sent to', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     await subscribe(['a'])
     await subscribe(['a', '*'])
     await subscribe(['**'], { types: ['x'] })
@@ -35,7 +35,7 @@ await t.test('publishing', async (t) => {
   })
 
   await t.test('a duplicate is answered with the first, and sent to nobody', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     await hub.publish('a', { data: 'first', id: 'x' })
     t.strictSame(await hub.publish('a', { data: 'second', id: 'x' }), {
@@ -50,7 +50,7 @@ await t.test('publishing', async (t) => {
   })
 
   await t.test('an ephemeral event is sent, has no id, and is not stored', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     t.strictSame(await hub.publish('a', { data: 1, ephemeral: true }), {
       id: null,
@@ -71,7 +71,7 @@ await t.test('publishing', async (t) => {
   })
 
   await t.test('a batch gets consecutive sequences, its ephemeral events come after it', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['**'])
     const receipts = await hub.publishAll([
       { topic: 'a', data: 1 },
@@ -93,7 +93,7 @@ await t.test('publishing', async (t) => {
   })
 
   await t.test('one event that is refused refuses the batch, and says which it was', async (t) => {
-    const { hub, subscribe } = openHub(t, { maxEventSize: 100 })
+    const { hub, subscribe } = await openHub(t, { maxEventSize: 100 })
     const reader = await subscribe(['**'])
     const good = { topic: 'a', data: 1 }
     for (const [bad, code] of [
@@ -113,7 +113,7 @@ await t.test('publishing', async (t) => {
   await t.test('what cannot be stored is refused, and sent to nobody', async (t) => {
     const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
     log.append = () => Promise.reject(new HubError('log-unavailable', 'the disk is full'))
-    const { hub, subscribe } = openHubOn(t, log)
+    const { hub, subscribe } = await openHubOn(t, log)
     const reader = await subscribe(['a'])
     await t.rejects(hub.publish('a', { data: 1 }), { code: 'log-unavailable' })
     await t.rejects(
@@ -128,7 +128,7 @@ await t.test('publishing', async (t) => {
   })
 
   await t.test('what is appended by others is sent as well', async (t) => {
-    const { hub, log, subscribe } = openHub(t)
+    const { hub, log, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'from elsewhere' }])
     await until(() => reader.data.length === 1)

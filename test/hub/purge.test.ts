@@ -6,7 +6,7 @@ import { openHub } from './open-hub.js'
 const LARGE = 'x'.repeat(100_000)
 
 await t.test('a stream that is catching up is told of what it does not get any more', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 20; n++) await hub.publish(n % 2 === 0 ? 'a' : 'b', { data: `${n} ${LARGE}` })
   const slow = await subscribe(['a', 'b'], { replay: 'all' })
   slow.stall(2)
@@ -29,7 +29,7 @@ await t.test('a stream that is catching up is told of what it does not get any m
 })
 
 await t.test('what others have read lately is not taken from memory after a purge', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   await hub.publishAll([
     { topic: 'a', data: 1 },
     { topic: 'a', data: 2 },

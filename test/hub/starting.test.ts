@@ -7,7 +7,7 @@ import { MemoryLog } from '../../src/log/memory/memory-log.js'
 const seen = ({ data }: { data: string[] }) => data.map(Number)
 
 await t.test('from=start brings everything, and tells of what is gone', async (t) => {
-  const { hub, subscribe } = openHub(t, {}, { events: 3 })
+  const { hub, subscribe } = await openHub(t, {}, { events: 3 })
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: n })
   const whole = await subscribe(['a'], { from: 'start' })
   await until(() => whole.told('live').length === 1)
@@ -25,7 +25,7 @@ await t.test('from=start brings everything, and tells of what is gone', async (t
 await t.test('from a time every event comes, and a gap is told when retention does not reach back', async (t) => {
   const clock = { now: 1_000 }
   const log = new MemoryLog({ events: 4, age: 1e12, bytes: 1e12, dedupWindow: 0 }, () => clock.now)
-  const { hub, subscribe } = openHubOn(t, log)
+  const { hub, subscribe } = await openHubOn(t, log)
   for (let n = 1; n <= 10; n++) {
     clock.now += 10
     await hub.publish('a', { data: n })
@@ -49,7 +49,7 @@ await t.test('from a time every event comes, and a gap is told when retention do
 })
 
 await t.test('replay=latest brings the newest event of each topic as it was, and then every event', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++)
     for (const topic of ['x.a', 'x.b']) await hub.publish(topic, { data: n, type: n === 3 ? 'late' : 'early' })
   const locating = subscribe(['x.*'], { replay: 'latest' })
@@ -69,7 +69,7 @@ await t.test('replay=latest brings the newest event of each topic as it was, and
 })
 
 await t.test('replay=latest of many topics comes in order, over many batches', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const topics = Array.from({ length: 2_500 }, (_, n) => `many.${n}`)
   for (let round = 0; round < 2; round++) {
     const events = topics.map((topic, n) => ({ topic, data: round * 10_000 + n }))
@@ -86,7 +86,7 @@ await t.test('replay=latest of many topics comes in order, over many batches', a
 await t.test(
   'a stream of replay=latest that is given another topic meanwhile is told what it lacks of that',
   async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     for (let n = 1; n <= 3; n++) for (const topic of ['a', 'b']) await hub.publish(topic, { data: n })
     const stream = await subscribe(['a'], { replay: 'latest' })
     hub.move(stream.subscriber, stream.subscriber.feed.selection.of(['a', 'b']))
@@ -99,16 +99,16 @@ await t.test(
 )
 
 await t.test('a stream that observes gets everything, and is neither counted nor present', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const watcher = await subscribe(['room', 'fanfare.connections'], { subject: 'watcher', observes: true })
   await settle()
-  t.strictSame(hub.present('room'), [])
+  t.strictSame(await hub.present('room'), [])
   t.equal((await hub.topic('room')).subscribers, 0)
   t.equal((await hub.publish('room', { data: 1 })).subscribers, 0)
   const user = await subscribe(['room', 'fanfare.connections'], { subject: 'user' })
   t.equal((await hub.publish('room', { data: 2 })).subscribers, 1)
   t.equal((await hub.topic('room')).subscribers, 1)
-  t.match(hub.present('room'), [{ subject: 'user', connections: 1 }])
+  t.match(await hub.present('room'), [{ subject: 'user', connections: 1 }])
   hub.move(watcher.subscriber, watcher.subscriber.feed.selection.of(['room', 'fanfare.connections', 'hall']))
   await hub.publish('hall', { data: 3 })
   t.equal((await hub.topic('hall')).subscribers, 0)
@@ -127,8 +127,8 @@ await t.test('a stream that observes gets everything, and is neither counted nor
   t.equal((await hub.topic('room')).subscribers, 0)
   hub.renew(watcher.subscriber, { ...principal, admin: false })
   t.equal((await hub.topic('room')).subscribers, 1, 'without admin it counts as any other')
-  t.match(hub.present('room'), [{ subject: 'watcher', connections: 1 }])
+  t.match(await hub.present('room'), [{ subject: 'watcher', connections: 1 }])
   watcher.close()
   t.equal((await hub.topic('room')).subscribers, 0)
-  t.strictSame(hub.present('room'), [])
+  t.strictSame(await hub.present('room'), [])
 })

@@ -17,7 +17,7 @@ function changesOf(sink: FakeSink): ConnectionChange[] {
 }
 
 await t.test('what goes through the hub is told once a second', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.stats'])
   const readers = await Promise.all([subscribe(['a']), subscribe(['*'])])
   const stalled = await subscribe(['a'])
@@ -60,7 +60,7 @@ await t.test('what goes through the hub is told once a second', async (t) => {
 })
 
 await t.test('nothing is measured while nobody listens', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a', '**'])
   await hub.publish('a', { data: 1 })
   const console = await subscribe(['fanfare.stats'])
@@ -74,7 +74,7 @@ await t.test('nothing is measured while nobody listens', async (t) => {
 })
 
 await t.test('each stream that opens, changes and ends is told', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.connections'], { id: 'console', subject: 'root' })
   const told = () =>
     changesOf(console).map(({ change, id, subject, topics, reason }) => [change, id, subject, topics.join(), reason])
@@ -103,7 +103,7 @@ await t.test('each stream that opens, changes and ends is told', async (t) => {
 })
 
 await t.test('a stream that cannot be written to is opened before it is closed', async (t) => {
-  const { hub, subscribe } = openHub(t)
+  const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.connections'])
   const dead = await subscribe(['a'], { id: 'dead' })
   dead.onWrite = () => dead.close()

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { FakeSink, settle, until } from './fake-sink.js'
-import { openHub } from './open-hub.js'
+import { IS_LATE, openHub } from './open-hub.js'
 
 const { now: readWallClock } = Date
 
@@ -12,7 +12,7 @@ function setWallClock(t: Test, shift: number): void {
 
 await t.test('streams', async (t) => {
   await t.test('the first block is sent at once, and has the place before whatever follows', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     await hub.publish('a', { data: 1 })
     const reader = await subscribe(['b.*', 'a'], { id: 'c-1' })
     t.equal(reader.writes.length, 1)
@@ -24,7 +24,7 @@ await t.test('streams', async (t) => {
   })
 
   await t.test('a replay is followed by the news, with live between them', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     for (const data of [1, 2, 3]) await hub.publish('a', { data })
     const reader = await subscribe(['a'], { replay: 2 })
     await until(() => reader.told('live').length === 1)
@@ -42,20 +42,25 @@ await t.test('streams', async (t) => {
     )
   })
 
-  await t.test('what is published between two turns of the event loop leaves in one write', async (t) => {
-    const { hub, subscribe } = openHub(t)
-    const reader = await subscribe(['*'])
-    for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
-    await until(() => reader.data.length === 10)
-    t.equal(reader.writes.length, 2)
-    t.strictSame(
-      reader.data,
-      Array.from({ length: 10 }, (_, n) => String(n)),
-    )
-  })
+  // a log that is late tells of it in several turns
+  await t.test(
+    'what is published between two turns of the event loop leaves in one write',
+    { skip: IS_LATE },
+    async (t) => {
+      const { hub, subscribe } = await openHub(t)
+      const reader = await subscribe(['*'])
+      for (let n = 0; n < 10; n++) void hub.publish(`t${n % 3}`, { data: n })
+      await until(() => reader.data.length === 10)
+      t.equal(reader.writes.length, 2)
+      t.strictSame(
+        reader.data,
+        Array.from({ length: 10 }, (_, n) => String(n)),
+      )
+    },
+  )
 
   await t.test('those who ask for the same in the same format are sent the same bytes', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const readers = [
       await subscribe(['a', 'b']),
       await subscribe(['b', 'a', 'b']),
@@ -69,7 +74,7 @@ await t.test('streams', async (t) => {
   })
 
   await t.test('only the types that were asked for are sent, live and from the log', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const publishAll = () =>
       hub.publishAll([
         { topic: 'a', data: 1, type: 'x' },
@@ -86,7 +91,7 @@ await t.test('streams', async (t) => {
   })
 
   await t.test('a gap is told with its reason, the cursor that was given, and what is left', async (t) => {
-    const { hub, subscribe } = openHub(t, {}, { events: 2 })
+    const { hub, subscribe } = await openHub(t, {}, { events: 2 })
     for (const data of [1, 2, 3, 4]) await hub.publish('a', { data })
     const table: [lastEventId: string, reason: string][] = [
       [`${hub.epoch}-1`, 'expired'],
@@ -108,7 +113,7 @@ await t.test('streams', async (t) => {
   })
 
   await t.test('a gap behind which nothing is left has no oldest event', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     await hub.publish('b', { data: 1 })
     const reader = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
     await until(() => reader.told('live').length === 1)
@@ -116,7 +121,7 @@ await t.test('streams', async (t) => {
   })
 
   await t.test('a stream is no longer counted when its peer has gone', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const readers = [await subscribe(['a']), await subscribe(['a'])]
     readers[0]!.close()
     t.equal(hub.connections.size, 1)
@@ -127,7 +132,7 @@ await t.test('streams', async (t) => {
   })
 
   await t.test('a sink that closes while the first block is written leaves nothing behind', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const sink = new FakeSink()
     sink.onWrite = () => sink.close()
     await subscribe(['a'], { sink, replay: 'all' })
@@ -140,7 +145,7 @@ await t.test('streams', async (t) => {
 
 await t.test('slow readers', async (t) => {
   await t.test('a full sink is sent nothing more until it has drained, and then everything', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
     slow.stall()
     for (let n = 0; n < 50; n++) {
@@ -158,7 +163,7 @@ await t.test('slow readers', async (t) => {
   })
 
   await t.test('a full sink costs a batch of memory, not everything that it has not read', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const slow = await subscribe(['a'])
     slow.stall()
     const text = 'x'.repeat(50_000)
@@ -177,7 +182,7 @@ await t.test('slow readers', async (t) => {
   })
 
   await t.test('a sink that is full from the first block on gets what it asked for when it drains', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     for (let n = 0; n < 5; n++) await hub.publish('a', { text: 'x'.repeat(100_000) })
     const sink = new FakeSink()
     sink.stall()
@@ -195,7 +200,7 @@ await t.test('slow readers', async (t) => {
   })
 
   await t.test('a short stall loses no ephemeral event', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const slow = await subscribe(['a'])
     slow.stall()
     for (let n = 0; n < 10; n++) {
@@ -211,7 +216,7 @@ await t.test('slow readers', async (t) => {
   })
 
   await t.test('a sink that makes no progress is ended as slow', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const slow = await subscribe(['a'])
     slow.stall()
     await hub.publish('a', { data: 1 })
@@ -224,7 +229,7 @@ await t.test('slow readers', async (t) => {
 
 await t.test('time', async (t) => {
   await t.test('a stream ends within a second of its token, and not before', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const expiresAt = Date.now() + 300
     const reader = await subscribe(['a'], { expiresAt })
     const other = await subscribe(['a'], { expiresAt: expiresAt + 60_000 })
@@ -240,7 +245,7 @@ await t.test('time', async (t) => {
   })
 
   await t.test('a stalled stream ends with its token, too', async (t) => {
-    const { hub, subscribe } = openHub(t)
+    const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'], { expiresAt: Date.now() + 100 })
     reader.stall()
     await hub.publish('a', { data: 1 })
@@ -249,7 +254,7 @@ await t.test('time', async (t) => {
   })
 
   await t.test('a stream ends when it is as old as it may be', async (t) => {
-    const { subscribe } = openHub(t, { maxAge: 200 })
+    const { subscribe } = await openHub(t, { maxAge: 200 })
     const reader = await subscribe(['a'])
     await until(() => reader.isClosed)
     t.strictSame(reader.told('close'), [{ reason: 'lifetime' }])
@@ -257,8 +262,8 @@ await t.test('time', async (t) => {
 
   await t.test('durations ignore the wall clock, whichever way it is set', async (t) => {
     for (const shift of [-3_600_000, 3_600_000]) {
-      const { hub, subscribe } = openHub(t, { heartbeat: 50, presenceGrace: 600_000, maxAge: 600_000 })
-      const hasty = openHub(t, { heartbeat: 50, presenceGrace: 300, maxAge: 1_000 })
+      const { hub, subscribe } = await openHub(t, { heartbeat: 50, presenceGrace: 600_000, maxAge: 600_000 })
+      const hasty = await openHub(t, { heartbeat: 50, presenceGrace: 300, maxAge: 1_000 })
       const reader = await subscribe(['quiet'], { subject: 'ann' })
       const aging = await hasty.subscribe(['quiet'], { subject: 'ann' })
       await until(() => reader.told('heartbeat').length > 0)
@@ -269,17 +274,17 @@ await t.test('time', async (t) => {
       setWallClock(t, shift)
       const beats = reader.told('heartbeat').length
       await until(() => reader.told('heartbeat').length >= beats + 2)
-      await until(() => hasty.hub.present('room').length === 0)
+      while ((await hasty.hub.present('room')).length > 0) await settle(1)
       await until(() => aging.isClosed)
       t.strictSame(aging.told('close'), [{ reason: 'lifetime' }])
-      t.equal(hub.present('room').length, 1, 'a grace is not shorter')
+      t.equal((await hub.present('room')).length, 1, 'a grace is not shorter')
       t.equal(reader.isClosed, false, 'nor is the age that a stream may have')
       setWallClock(t, 0)
     }
   })
 
   await t.test('a token expires by the wall clock', async (t) => {
-    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const { hub, subscribe } = await openHub(t, { heartbeat: 50 })
     const reader = await subscribe(['a'], { expiresAt: Date.now() + 1_800_000 })
     setWallClock(t, -3_600_000)
     await until(() => reader.told('heartbeat').length >= 2)
@@ -290,7 +295,7 @@ await t.test('time', async (t) => {
   })
 
   await t.test('a quiet stream gets heartbeats with the head of the log, from where it can resume', async (t) => {
-    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const { hub, subscribe } = await openHub(t, { heartbeat: 50 })
     const reader = await subscribe(['quiet'])
     const picky = await subscribe(['busy'], { types: ['rare'] })
     for (let n = 0; n < 3; n++) await hub.publish('busy', { data: n })
@@ -318,7 +323,7 @@ await t.test('time', async (t) => {
   })
 
   await t.test('a heartbeat does not run ahead of events that are on their way', async (t) => {
-    const { hub, subscribe } = openHub(t, { heartbeat: 0 })
+    const { hub, subscribe } = await openHub(t, { heartbeat: 0 })
     const reader = await subscribe(['a', 'b'])
     const publish = () => {
       void hub.publish('a', { data: 1 })
@@ -345,7 +350,7 @@ await t.test('time', async (t) => {
   })
 
   await t.test('a stalled stream gets no heartbeats', async (t) => {
-    const { hub, subscribe } = openHub(t, { heartbeat: 50 })
+    const { hub, subscribe } = await openHub(t, { heartbeat: 50 })
     const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
     slow.stall()
     await hub.publish('a', { data: 1 })

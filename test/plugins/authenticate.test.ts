@@ -53,7 +53,7 @@ await t.test('a principal of the application has its grants and is present', asy
   const sent = await app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { 'x-api-key': 'ann' } })
   t.equal(sent.statusCode, 201)
   await stream.count(1)
-  t.match(app.hub.present('chat'), [{ subject: 'ann', info: { name: 'Ann' } }])
+  t.match(await app.hub.present('chat'), [{ subject: 'ann', info: { name: 'Ann' } }])
   t.equal((await app.inject({ url: '/rt/topics/users.ann.mail/events', headers: { cookie, ...page } })).statusCode, 200)
   const refusal = isProblem(
     t,
@@ -189,7 +189,7 @@ await t.test('a login can get a ticket', async (t) => {
   })
   t.equal(made.statusCode, 201)
   await openLive(t, `${url}${CHAT}?ticket=${made.json<{ ticket: string }>().ticket}`)
-  t.match(app.hub.present('chat'), [{ subject: 'ann' }])
+  t.match(await app.hub.present('chat'), [{ subject: 'ann' }])
 })
 
 await t.test('anything but a function is refused', async (t) => {

@@ -242,7 +242,7 @@ await t.test('a session cannot create or move a named cursor for a page of anoth
     t.equal((await read('box', headers, 'HEAD')).statusCode, 403)
   }
   t.strictSame(
-    cursors.list(subject).map(({ name, id }) => [name, id]),
+    (await cursors.list(subject)).map(({ name, id }) => [name, id]),
     [['box', `${epoch}-1`]],
   )
 
@@ -253,7 +253,7 @@ await t.test('a session cannot create or move a named cursor for a page of anoth
       headers: { cookie: `fanfare_token=${token(grants)}`, ...headers },
     })
     await stream.told('open')
-    t.equal(cursors.get({ subject, name: `c${n}` })?.id, `${epoch}-3`, JSON.stringify(headers))
+    t.equal((await cursors.get({ subject, name: `c${n}` }))?.id, `${epoch}-3`, JSON.stringify(headers))
   }
   await (await openStream(t, `${url}/topics/a/events?cursor=header`, { token: token(grants) })).told('open')
   t.ok(cursors.get({ subject, name: 'header' }), 'a token in the header may come from anywhere')

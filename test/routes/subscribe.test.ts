@@ -566,7 +566,7 @@ await t.test('only admins observe', async (t) => {
   })
   t.equal(watcher.status, 200)
   t.match((await send({ url: '/topics/orders.42' })).json(), { subscribers: 0 })
-  t.strictSame(app.fanfareHub.present('orders.42'), [])
+  t.strictSame(await app.fanfareHub.present('orders.42'), [])
   t.equal(app.fanfareHub.connections.size, 1)
   await watcher.body?.cancel()
 })

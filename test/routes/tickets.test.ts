@@ -299,7 +299,7 @@ await t.test('who can get a ticket', async (t) => {
 await t.test('the key is drawn once and stored', async (t) => {
   const folder = t.testdir({})
   const first = await openApp(t, { log: `file:${folder}` })
-  t.equal(first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before it is needed')
+  t.equal(await first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before it is needed')
   const tickets = await Promise.all([issue(t, first), issue(t, first), issue(t, first)])
   for (const { ticket } of tickets) t.equal((await open(first, ticket)).statusCode, 200)
   await first.app.close()

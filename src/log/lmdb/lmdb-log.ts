@@ -4,6 +4,7 @@ import type { NewEvent, ScannedEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
 import { FairScheduler } from '../../event-loop/fair-scheduler.js'
+import { FileRecords } from './file-records.js'
 import { FolderLock } from './lock.js'
 import { Reader } from './reader.js'
 import { State } from './state.js'
@@ -25,15 +26,15 @@ import { Trimmer } from './trimmer.js'
 import { LARGEST_EVENT, Writer } from './writer.js'
 import type {
   Appended,
+  ApplyDelta,
   Beginning,
   EventLog,
-  FollowListener,
+  Following,
   Located,
   LogStats,
   LogView,
   Page,
   ReadOptions,
-  Records,
   Retention,
   ScanResult,
   Span,
@@ -42,6 +43,7 @@ import type {
   TopicsOptions,
   TopicsPage,
 } from '../log.js'
+import { Followers } from '../followers.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
@@ -69,7 +71,7 @@ export interface FileLogOptions {
 
 export class FileLog implements EventLog {
   readonly view: LogView
-  readonly records: Records
+  readonly records: FileRecords
   readonly #lock: FolderLock
   readonly #room: Room
   readonly #tables: Tables
@@ -81,7 +83,7 @@ export class FileLog implements EventLog {
   /** The newest sequence when the log was opened. */
   readonly #openedAt: number
   #readingTimes: Promise<void> | undefined
-  readonly #followers = new Set<FollowListener>()
+  readonly #followers = new Followers()
   readonly #timer: NodeJS.Timeout
   #closing: Promise<void> | undefined
 
@@ -128,7 +130,8 @@ export class FileLog implements EventLog {
     this.#reader = new Reader(tables, state)
     this.#openedAt = state.totals.head
     this.#times = new TimeIndex(() => this.#reader.oldest() ?? state.totals.head + 1, state.totals.head)
-    const clock = openClock(tables, timeFrom(now, elapsed))
+    const source = timeFrom(now, elapsed)
+    const clock = openClock(tables, source)
     const trimmer = new Trimmer(tables, this.#state, retention, clock)
     this.#writer = new Writer(tables, this.#state, trimmer, {
       durability,
@@ -137,23 +140,33 @@ export class FileLog implements EventLog {
       onHealth,
       lock,
       room,
-      onStored: (events) => {
-        this.#times.note(events[0]!.sequence, events[0]!.time, events.at(-1)!.sequence)
-        for (const follower of this.#followers) follower(events)
+      onDelta: (delta) => {
+        const [first] = delta.events
+        if (first) this.#times.note(first.sequence, first.time, delta.events.at(-1)!.sequence)
+        this.#followers.tell(delta)
+        this.records.changed(delta.records)
       },
     })
     this.view = new FileView(tables.meta.get('epoch') as string, state, this.#writer)
-    this.records = new FileRecords(tables.records, this.#writer)
-    this.#timer = setInterval(() => this.#writer.tick(), TICK).unref()
+    const isCurrent = (transaction: Transaction) => state.hasRecordsOf(tables, transaction)
+    this.records = new FileRecords(
+      tables,
+      this.#writer,
+      { look: (read) => this.#look(read, isCurrent), run: (begin) => this.#run(begin, isCurrent) },
+      source.now,
+    )
+    this.#timer = setInterval(() => {
+      this.#writer.tick()
+      this.records.expire()
+    }, TICK).unref()
   }
 
   append(events: readonly NewEvent[]): Promise<Appended[]> {
     return this.#writer.append(events)
   }
 
-  follow(listener: FollowListener): () => void {
-    this.#followers.add(listener)
-    return () => void this.#followers.delete(listener)
+  async follow(apply: ApplyDelta): Promise<Following> {
+    return this.#followers.add(apply, this.view)
   }
 
   scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult> {
@@ -197,17 +210,17 @@ export class FileLog implements EventLog {
 
   async topic(name: string): Promise<TopicDescription | undefined> {
     const stats = await this.#look((snapshot) => this.#reader.topic(snapshot, name))
-    return describeTopic(name, stats, this.#propertiesOf(name))
+    return describeTopic(name, stats, await this.#propertiesOf(name))
   }
 
   setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
     return writeProperties(this.records, name, properties)
   }
 
-  /** The properties of a topic. Damaged ones are as good as missing. */
-  #propertiesOf(topic: string): TopicProperties | undefined {
+  /** Reads the properties of a topic. Damaged ones count as missing. */
+  async #propertiesOf(topic: string): Promise<TopicProperties | undefined> {
     try {
-      return readProperties(this.records, topic)
+      return await readProperties(this.records, topic)
     } catch (err) {
       if (!(err instanceof StoreError)) throw err
       this.#tables.damage.report(`the properties of the topic ${topic}`)
@@ -224,7 +237,7 @@ export class FileLog implements EventLog {
   }
 
   /** Does some work, in slices of the event loop's turns, each on a snapshot of its own. */
-  async #run<T>(begin: (snapshot: Snapshot) => Work<T>): Promise<T> {
+  async #run<T>(begin: (snapshot: Snapshot) => Work<T>, isCurrent?: (snapshot: Transaction) => boolean): Promise<T> {
     let work: Work<T> | undefined
     const snapshot: Partial<Snapshot> = {}
     for (;;) {
@@ -232,7 +245,7 @@ export class FileLog implements EventLog {
         snapshot.transaction = transaction
         work ??= begin(snapshot as Snapshot)
         return advance(work)
-      })
+      }, isCurrent)
       if (step.done) return step.value
       await this.#scheduler.next()
     }
@@ -242,11 +255,14 @@ export class FileLog implements EventLog {
    * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment
    * before it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
    */
-  async #look<T>(read: (snapshot: Transaction) => T): Promise<T> {
+  async #look<T>(
+    read: (snapshot: Transaction) => T,
+    isCurrent = (snapshot: Transaction) => this.#state.isSnapshot(this.#tables, snapshot),
+  ): Promise<T> {
     for (;;) {
       const snapshot = this.#tables.root.useReadTransaction()
       try {
-        if (this.#state.isSnapshot(this.#tables, snapshot)) return read(snapshot)
+        if (isCurrent(snapshot)) return read(snapshot)
       } finally {
         snapshot.done()
       }
@@ -312,53 +328,4 @@ function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
     meta.get('clock') as ClockStep[] | undefined,
     event && { sequence: event.sequence, time: event.time },
   )
-}
-
-/** The most bytes that LMDB takes for a key are 1,978. */
-const MAX_KEY = 1_024
-/** How many records are read at once where all of them are walked through. */
-const WALKED_AT_ONCE = 50
-
-class FileRecords implements Records {
-  readonly #table: Tables['records']
-  readonly #writer: Writer
-
-  constructor(table: Tables['records'], writer: Writer) {
-    this.#table = table
-    this.#writer = writer
-  }
-
-  get(key: string): unknown {
-    return this.#table.get(key)
-  }
-
-  list(prefix: string): { key: string; value: unknown }[] {
-    return [...this.#table.getRange({ start: prefix, end: `${prefix}\uffff` })].map(({ key, value }) => ({
-      key,
-      value,
-    }))
-  }
-
-  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
-    for (let start = prefix; ;) {
-      const page = [...this.#table.getRange({ start, end: `${prefix}\uffff`, limit: WALKED_AT_ONCE })].map(
-        ({ key, value }) => ({ key, value }),
-      )
-      yield* page
-      const last = page.at(-1)
-      if (!last || page.length < WALKED_AT_ONCE) return
-      start = `${last.key}\0`
-    }
-  }
-
-  async put(key: string, value: unknown): Promise<void> {
-    // it would fail the whole transaction
-    if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
-    const bytes = Buffer.byteLength(JSON.stringify(value)) + Buffer.byteLength(key)
-    return this.#writer.change(() => this.#table.putSync(key, value), bytes)
-  }
-
-  delete(key: string): Promise<void> {
-    return this.#writer.change(() => this.#table.removeSync(key), 0)
-  }
 }

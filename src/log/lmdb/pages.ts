@@ -40,8 +40,8 @@ const PAGES_A_ROW = 2
 const PAGES_A_RUN = 2
 /** A page is at least so full when another begins, in bytes. */
 const FILLED = 1_000
-/** The most bytes of a row in the tables beside the events. */
-const ROW = { index: 48, topics: 320, ids: 400, emptied: 320 }
+/** The most bytes of a row in the tables beside the events; of an end without its key. */
+const ROW = { index: 48, topics: 320, ids: 400, emptied: 320, ends: 32 }
 /** What every transaction changes: totals, and the table of tables. */
 const ALWAYS = 8
 /** How many freed pages a page of LMDB's free list names at least. */
@@ -85,8 +85,7 @@ interface Environment {
   env?: { info?: () => FileInfo }
 }
 
-type Name = 'events' | 'index' | 'topics' | 'ids' | 'orphanIds' | 'emptied' | 'emptiedBySequence' | 'records' | 'meta'
-const NAMES: Name[] = [
+const NAMES = [
   'events',
   'index',
   'topics',
@@ -95,8 +94,11 @@ const NAMES: Name[] = [
   'emptied',
   'emptiedBySequence',
   'records',
+  'recordEnds',
   'meta',
-]
+] as const
+type Name = (typeof NAMES)[number]
+
 const NO_PAGES: Readonly<Record<Name, number>> = {
   events: 0,
   index: 0,
@@ -106,6 +108,7 @@ const NO_PAGES: Readonly<Record<Name, number>> = {
   emptied: 0,
   emptiedBySequence: 0,
   records: 0,
+  recordEnds: 0,
   meta: 0,
 }
 
@@ -178,7 +181,8 @@ export class Pages {
       this.#rows('emptied', newTopics + emptied, emptied * ROW.emptied) +
       this.#rows('emptiedBySequence', newTopics + emptied, emptied * ROW.emptied) +
       this.#rows('records', records, recordBytes) +
-      Math.ceil(recordBytes / FILLED)
+      Math.ceil(recordBytes / FILLED) +
+      this.#rows('recordEnds', 2 * records, recordBytes + records * ROW.ends)
     return ALWAYS + this.#mainPages + rows + Math.ceil(2 * this.#freeList + rows / FREED_A_PAGE)
   }
 
@@ -187,7 +191,7 @@ export class Pages {
     const most = this.most(work)
     this.last += most
     this.#freeList += most / FREED_A_PAGE + FREE_ROW
-    const { events, eventBytes, ids, indexed, newTopics, removals, recordBytes } = work
+    const { events, eventBytes, ids, indexed, newTopics, removals, records, recordBytes } = work
     const emptied = newTopics + emptiedBy(work)
     const added = this.#added
     added.events += filledBy(eventBytes)
@@ -198,6 +202,7 @@ export class Pages {
     added.emptied += filledBy(emptied * ROW.emptied)
     added.emptiedBySequence += filledBy(emptied * ROW.emptied)
     added.records += filledBy(recordBytes)
+    if (recordBytes > 0) added.recordEnds += filledBy(recordBytes + records * ROW.ends)
     this.#rowsAdded += events + indexed
     this.#idsAdded += ids
     this.#transactions++

@@ -1,6 +1,7 @@
 /** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
 import { TopicTree } from '../topic-tree.js'
+import { NO_TRIMS, type Trim } from '../log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import { StoreError } from './store-error.js'
 import { isTotalsRow, sumOf, toTotalsRow, type Tables, type TopicRow, type TotalsRow } from './store.js'
@@ -62,7 +63,7 @@ export class State implements TrimHistory {
   totals: Totals
   /** What is not in the index yet, in order. */
   readonly unindexed: Unindexed[] = []
-  /** Grows whenever something has been trimmed. */
+  /** As `LogView.mark`. */
   trims = 0
   /** What it was when topics were forgotten that have no events. */
   forgottenAt = 0
@@ -71,6 +72,8 @@ export class State implements TrimHistory {
   /** The newest sequence that was damaged before its topic was known: every subscriber behind it is told of a gap. */
   lost = 0
   readonly topics = new Map<string, Topic>()
+  /** How many transactions have changed records. */
+  recordChanges: number
   /** About what the publisher ids take whose events are gone, in bytes. */
   orphanIdBytes = 0
   /** The names of these topics, by segment. */
@@ -82,6 +85,7 @@ export class State implements TrimHistory {
    */
   constructor({ meta, topics, events, emptiedBySequence, records, damage }: Tables) {
     this.totals = toTotals(meta.get('totals'))
+    this.recordChanges = recordChangesOf(meta.get('records'))
     for (const { key, value } of emptiedBySequence.getRange()) this.marks.set(value, key, 0)
     for (const { key, value } of topics.getRange()) {
       const [id, count, size, newest, trimmed, sum] = value
@@ -157,6 +161,15 @@ export class State implements TrimHistory {
       indexed === totals.indexed
     )
   }
+
+  /** Whether the records of a snapshot are those that this process knows to be durable. */
+  hasRecordsOf({ meta }: Tables, transaction: Transaction): boolean {
+    return recordChangesOf(meta.get('records', { transaction })) === this.recordChanges
+  }
+}
+
+function recordChangesOf(row: unknown): number {
+  return typeof row === 'number' ? row : 0
 }
 
 /**
@@ -196,8 +209,8 @@ function toTotals(row: unknown): Totals {
  */
 export class Change {
   readonly totals: Totals
-  /** What `State.trims` will be. */
-  trims: number
+  /** Whether records are changed, too. */
+  hasRecords = false
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
@@ -206,8 +219,9 @@ export class Change {
   readonly #appended: Unindexed[] = []
   /** How many more topics have events than before. */
   #added = 0
+  readonly #trimmed = new Set<Topic>()
   /** Topics without events of which it is not remembered any more how far they have been trimmed. */
-  readonly #forgotten: string[] = []
+  readonly #forgotten: { name: string; trimmed: number }[] = []
   /** How many of the events that were not in the index are now. */
   indexed = 0
   /** How many rows of topics were written. */
@@ -221,7 +235,6 @@ export class Change {
     this.#state = state
     this.#tables = tables
     this.totals = { ...state.totals }
-    this.trims = state.trims
   }
 
   /** A topic, to be read and changed; made when it is not there. */
@@ -266,7 +279,7 @@ export class Change {
     if (topic.events === 0) this.#added--
     topic.bytes = Math.max(0, topic.bytes - size)
     topic.trimmed = Math.max(topic.trimmed, sequence)
-    topic.trimmedAt = ++this.trims
+    this.#trimmed.add(topic)
     this.totals.events--
     this.totals.bytes = Math.max(0, this.totals.bytes - size)
     this.totals.trimmed = Math.max(this.totals.trimmed, sequence)
@@ -277,8 +290,7 @@ export class Change {
   /** Counts a topic without events that was taken out of the tables. */
   forget(topic: string, trimmed: number): void {
     this.totals.forgotten = Math.max(this.totals.forgotten, trimmed)
-    this.trims++
-    this.#forgotten.push(topic)
+    this.#forgotten.push({ name: topic, trimmed })
   }
 
   /** Puts the oldest events that are not in the index into it. */
@@ -298,6 +310,7 @@ export class Change {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
     const { head, events, bytes, topicIds, trimmed, forgotten, indexed } = this.totals
     meta.putSync('totals', toTotalsRow([head, events, bytes, topicIds, trimmed, forgotten, indexed]))
+    if (this.hasRecords) meta.putSync('records', this.#state.recordChanges + 1)
     this.written = this.#dirty.size
     for (const topic of this.#dirty) {
       if (topic.events > 0) {
@@ -317,29 +330,48 @@ export class Change {
     }
   }
 
-  /** Makes the change the state; after the transaction. */
-  apply(): void {
-    const { trims } = this.#state
-    if (this.totals.forgotten > this.#state.totals.forgotten) this.#state.forgottenAt = this.trims
-    for (const topic of this.#forgotten) this.#state.marks.delete(topic)
-    this.#state.trims = this.trims
-    this.#state.totals = this.totals
-    for (const { recent } of this.#state.unindexed.splice(0, this.indexed)) recent.shift()
+  /**
+   * Makes the change the state; after the transaction.
+   * @returns what it has trimmed
+   */
+  apply(): readonly Trim[] {
+    const state = this.#state
+    state.totals = this.totals
+    if (this.hasRecords) state.recordChanges++
+    for (const { recent } of state.unindexed.splice(0, this.indexed)) recent.shift()
     for (const event of this.#appended) {
-      this.#state.unindexed.push(event)
+      state.unindexed.push(event)
       event.recent.push(event.sequence)
     }
+    const trims = this.#applyTrims()
     for (const topic of this.#topics.values()) {
       const { name } = topic
-      if (topic.trimmedAt > trims) this.#state.marks.set(name, topic.trimmed, topic.trimmedAt)
       if (topic.events > 0) {
-        if (!this.#state.topics.has(name)) this.#state.names.set(name, name)
-        this.#state.topics.set(name, topic)
+        if (!state.topics.has(name)) state.names.set(name, name)
+        state.topics.set(name, topic)
       } else {
-        this.#state.names.delete(name)
-        this.#state.topics.delete(name)
+        state.names.delete(name)
+        state.topics.delete(name)
       }
     }
+    return trims
+  }
+
+  #applyTrims(): readonly Trim[] {
+    if (this.#trimmed.size + this.#forgotten.length === 0) return NO_TRIMS
+    const state = this.#state
+    const trims: Trim[] = []
+    for (const topic of this.#trimmed) {
+      topic.trimmedAt = ++state.trims
+      state.marks.set(topic.name, topic.trimmed, topic.trimmedAt)
+      trims.push({ topic: topic.name, until: topic.trimmed })
+    }
+    for (const { name, trimmed } of this.#forgotten) {
+      state.forgottenAt = ++state.trims
+      state.marks.delete(name)
+      trims.push({ topic: undefined, until: trimmed, forgotten: name })
+    }
+    return trims
   }
 
   /** The topics that have changed. */

@@ -50,7 +50,7 @@ export interface Tables {
   root: RootDatabase
   /** What was found damaged. */
   damage: Damage
-  /** `format`, `epoch`, `totals`, `session`, `owner`, `clock`. */
+  /** `format`, `epoch`, `totals`, `session`, `owner`, `clock`, `records` (how many transactions have changed those). */
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: EventsTable
@@ -69,8 +69,10 @@ export interface Tables {
   emptied: Database<[number, number], string>
   /** The same by sequence. */
   emptiedBySequence: Database<string, number>
-  /** Whatever else is kept. */
+  /** Whatever else is kept: key → value and when it expires (`FileRecords`). */
   records: Database<unknown, string>
+  /** [time, key] → 0: the records that expire. */
+  recordEnds: Database<number, [number, string]>
 }
 
 /** What is read at the moment: another transaction after each interruption. It holds what the state says. */
@@ -201,6 +203,7 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
     emptied: root.openDB(checked('emptied')),
     emptiedBySequence: root.openDB(checked('emptied-by-sequence')),
     records: root.openDB(checked('records')),
+    recordEnds: root.openDB({ name: 'record-ends' }),
   }
 }
 

@@ -5,7 +5,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../model/hub-error.js'
 import type { NewEvent, StoredEvent } from '../../model/event.js'
-import type { Appended, Retention } from '../log.js'
+import { NO_RECORDS, type Appended, type LogDelta, type RecordChange, type Retention, type Trim } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import { AppendQueue, type PendingAppend } from './append-queue.js'
 import { countEvent, EventAppender } from './event-appender.js'
@@ -51,7 +51,8 @@ const TWO_LARGEST_EVENTS = LARGEST_EVENT.with({
 })
 
 interface PendingRecord {
-  write: () => void
+  /** @returns what it has changed; `undefined`: nothing */
+  write: () => RecordChange | undefined
   bytes: number
   resolve: () => void
   reject: (err: Error) => void
@@ -74,16 +75,17 @@ interface Outcome {
   stored: StoredEvent[]
   /** What became of each append; a refused one has stored nothing. */
   appended: (Appended[] | HubError)[]
-  /** Makes it the state. Returns the purges that are done. */
-  apply: () => PendingPurge[]
+  records: readonly RecordChange[]
+  /** Makes it the state. */
+  apply: () => { trims: readonly Trim[]; purged: PendingPurge[] }
 }
 
 export interface WriterOptions {
   durability: Durability
   retention: Retention
   clock: SteadyClock
-  /** Called with what was stored, in order, once it is durable. */
-  onStored: (events: readonly StoredEvent[]) => void
+  /** Called with what each transaction has changed, in order, once it is durable. */
+  onDelta: (delta: LogDelta) => void
   /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
   onHealth: (failure: Error | undefined) => void
   lock: FolderLock
@@ -133,9 +135,10 @@ export class Writer {
 
   /**
    * Changes a table of its own, in the next transaction.
+   * @param write returns what it has changed; `undefined`: nothing
    * @param bytes what is stored
    */
-  change(write: () => void, bytes: number): Promise<void> {
+  change(write: () => RecordChange | undefined, bytes: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
       this.#records.push({ write, bytes, resolve, reject })
@@ -288,8 +291,8 @@ export class Writer {
     room.used(outcome.work)
     this.#gotAhead = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!(this.failure instanceof NoRoomError)) this.#setFailure(undefined)
-    const purged = outcome.apply()
-    if (outcome.stored.length > 0) this.#options.onStored(outcome.stored)
+    const { trims, purged } = outcome.apply()
+    this.#tell({ events: outcome.stored, trims, records: outcome.records })
     const lostMeanwhile = lock.look()
     if (lostMeanwhile) {
       this.#setFailure(lostMeanwhile)
@@ -305,6 +308,10 @@ export class Writer {
     for (const { resolve } of records) resolve()
     this.#purges.resolve(purged)
     return expected
+  }
+
+  #tell(delta: LogDelta): void {
+    if (delta.events.length + delta.trims.length + delta.records.length > 0) this.#options.onDelta(delta)
   }
 
   /** Notes whether there is room for the largest event, and, where there was none, for two. */
@@ -420,7 +427,8 @@ export class Writer {
     if (limits.index > 0) change.index(limits.index)
     const purged = limits.purges > 0 ? this.#purges.step(change, purges, limits.purges) : () => []
     const trimmed = this.#trimmer.step(change, limits.trims)
-    for (const { write } of records) write()
+    const changed = records.length > 0 ? writeRecords(records) : NO_RECORDS
+    change.hasRecords = changed.length > 0
     change.write()
     const work = limits.must
     work.indexed = change.indexed
@@ -430,10 +438,11 @@ export class Writer {
       work,
       stored,
       appended,
+      records: changed,
       apply: () => {
-        change.apply()
+        const trims = change.apply()
         trimmed()
-        return purged()
+        return { trims, purged: purged() }
       },
     }
   }
@@ -442,6 +451,11 @@ export class Writer {
   get #needsIndex(): boolean {
     return this.#index.isUnderWay || this.#index.isDue || this.#trimmer.needsIndex || this.#purges.needsIndex
   }
+}
+
+/** Writes records; within a transaction. Returns what has changed. */
+function writeRecords(records: readonly PendingRecord[]): RecordChange[] {
+  return records.map(({ write }) => write()).filter((change) => change !== undefined)
 }
 
 /** lmdb says why a commit failed by a promise of its own. */

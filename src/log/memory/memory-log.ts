@@ -3,18 +3,21 @@ import { drawEpoch } from '../../model/cursor.js'
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import {
+  NO_EVENTS,
+  NO_RECORDS,
+  NO_TRIMS,
   tooManyIds,
   tooManyTopics,
   type Appended,
+  type ApplyDelta,
   type Beginning,
   type EventLog,
-  type FollowListener,
+  type Following,
   type Located,
   type LogStats,
   type LogView,
   type Page,
   type ReadOptions,
-  type Records,
   type Retention,
   type ScanResult,
   type Span,
@@ -27,6 +30,7 @@ import { SteadyClock, timeFrom } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 import type { TrimHistory } from '../trim-marks.js'
+import { Followers } from '../followers.js'
 import { toKept, type KeptEvent } from './kept-event.js'
 import { MemoryReader } from './memory-reader.js'
 import { MemoryRecords } from './memory-records.js'
@@ -36,7 +40,7 @@ import { RetainedEvents, type TopicLog } from './retained-events.js'
 
 export class MemoryLog implements EventLog {
   readonly view: LogView
-  readonly records: Records = new MemoryRecords()
+  readonly records: MemoryRecords
   readonly #maxTopics: number
   readonly #clock: SteadyClock
   readonly #retained = new RetainedEvents()
@@ -44,9 +48,7 @@ export class MemoryLog implements EventLog {
   readonly #times = new TimeIndex(() => this.#retained.order.oldest?.sequence ?? this.#retained.head + 1, 0)
   readonly #trimmer: MemoryTrimmer
   readonly #reader: MemoryReader
-  readonly #followers = new Set<FollowListener>()
-  /** What the followers are being told, and what was appended meanwhile. */
-  readonly #untold: StoredEvent[][] = []
+  readonly #followers = new Followers()
 
   /**
    * @param now the wall clock, in milliseconds; for tests
@@ -54,8 +56,13 @@ export class MemoryLog implements EventLog {
    */
   constructor(retention: Retention, now?: () => number, elapsed?: () => number) {
     this.#maxTopics = retention.topics ?? Infinity
-    this.#clock = new SteadyClock(timeFrom(now, elapsed))
-    this.#trimmer = new MemoryTrimmer(this.#retained, this.#ids, this.#clock, retention)
+    const source = timeFrom(now, elapsed)
+    this.#clock = new SteadyClock(source)
+    this.records = new MemoryRecords(
+      (change) => this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records: [change] }),
+      source.now,
+    )
+    this.#trimmer = new MemoryTrimmer(this.#retained, this.#ids, this.#clock, retention, () => this.#tell(NO_EVENTS))
     this.#reader = new MemoryReader(this.#retained, this.#trimmer.history)
     this.view = new MemoryView(this.#retained, this.#trimmer.history)
   }
@@ -74,16 +81,13 @@ export class MemoryLog implements EventLog {
       return { sequence, duplicate: false }
     })
     this.#trimmer.trimBytes()
-    if (stored.length > 0) {
-      this.#times.note(stored[0]!.sequence, time, this.#retained.head)
-      this.#tell(stored)
-    }
+    if (stored.length > 0) this.#times.note(stored[0]!.sequence, time, this.#retained.head)
+    this.#tell(stored)
     return appended
   }
 
-  follow(listener: FollowListener): () => void {
-    this.#followers.add(listener)
-    return () => void this.#followers.delete(listener)
+  async follow(apply: ApplyDelta): Promise<Following> {
+    return this.#followers.add(apply, this.view)
   }
 
   scan(selection: Selection, span: Span, visit: (event: StoredEvent) => boolean): Promise<ScanResult> {
@@ -104,7 +108,7 @@ export class MemoryLog implements EventLog {
   }
 
   async topic(name: string): Promise<TopicDescription | undefined> {
-    return describeTopic(name, this.#retained.statsOf(name), readProperties(this.records, name))
+    return describeTopic(name, this.#retained.statsOf(name), await readProperties(this.records, name))
   }
 
   setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
@@ -130,17 +134,14 @@ export class MemoryLog implements EventLog {
 
   async close(): Promise<void> {
     this.#trimmer.stop()
+    this.records.stop()
     this.#followers.clear()
   }
 
-  /** Tells the followers, one after the other also when one of them appends. */
-  #tell(stored: StoredEvent[]): void {
-    this.#untold.push(stored)
-    if (this.#untold.length > 1) return
-    for (let events = this.#untold[0]; events; events = this.#untold[0]) {
-      for (const follower of this.#followers) follower(events)
-      this.#untold.shift()
-    }
+  /** Gives the followers some events, and what has been trimmed. */
+  #tell(events: readonly StoredEvent[]): void {
+    const trims = this.#trimmer.history.take()
+    if (events.length + trims.length > 0) this.#followers.tell({ events, trims, records: NO_RECORDS })
   }
 
   /**

@@ -1,28 +1,102 @@
 /** The records of a log in memory, as JSON: a value that is read is never the object that was stored. */
-import type { Records } from '../log.js'
+import { mapInTurns } from '../../event-loop/time-slice.js'
+import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
+import { RecordWatchers } from '../record-watchers.js'
 
-export class MemoryRecords implements Records {
-  readonly #values = new Map<string, string>()
+/** How often expired records are looked for, in milliseconds. */
+const SWEEP_INTERVAL = 1_000
+/** How many of the records that can expire a look goes through: at least so many, and such a part of all. */
+const SWEEP_STEP = 500
+const SWEEP_PART = 1 / 20
 
-  get(key: string): unknown {
-    const json = this.#values.get(key)
-    return json === undefined ? undefined : JSON.parse(json)
+interface StoredRecord {
+  json: string
+  /** When it expires, by the wall clock; `Infinity`: never. */
+  until: number
+}
+
+export class MemoryRecords implements KeyValue {
+  readonly #records = new Map<string, StoredRecord>()
+  /** The keys of records that can expire. */
+  readonly #ending = new Set<string>()
+  readonly #watchers = new RecordWatchers()
+  readonly #onChange: (change: RecordChange) => void
+  readonly #now: () => number
+  readonly #timer: NodeJS.Timeout
+  #sweep: Iterator<string> | undefined
+
+  /**
+   * @param onChange called with each change
+   * @param now the wall clock, in milliseconds
+   */
+  constructor(onChange: (change: RecordChange) => void, now: () => number) {
+    this.#onChange = onChange
+    this.#now = now
+    this.#timer = setInterval(() => this.#expire(), SWEEP_INTERVAL).unref()
   }
 
-  list(prefix: string): { key: string; value: unknown }[] {
-    const keys = [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort()
-    return keys.map((key) => ({ key, value: this.get(key) }))
+  async get(key: string): Promise<unknown> {
+    const record = this.#records.get(key)
+    return record && this.#isThere(record) ? JSON.parse(record.json) : undefined
   }
 
-  *walk(prefix: string): Generator<{ key: string; value: unknown }, undefined> {
-    for (const key of this.#values.keys()) if (key.startsWith(prefix)) yield { key, value: this.get(key) }
+  async list(prefix: string): Promise<KeptRecord[]> {
+    const records: KeptRecord[] = []
+    await this.#walk(prefix, (record) => records.push(record))
+    return records.sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
-  async put(key: string, value: unknown): Promise<void> {
-    this.#values.set(key, JSON.stringify(value))
+  async put(key: string, value: unknown, { ttl = Infinity }: PutOptions = {}): Promise<void> {
+    requireKey(key)
+    const json = JSON.stringify(value)
+    const until = this.#now() + ttl
+    this.#records.set(key, { json, until })
+    if (until < Infinity) this.#ending.add(key)
+    else this.#ending.delete(key)
+    this.#tell({ key, value: JSON.parse(json) })
   }
 
   async delete(key: string): Promise<void> {
-    this.#values.delete(key)
+    if (!this.#records.delete(key)) return
+    this.#ending.delete(key)
+    this.#tell({ key, value: undefined })
+  }
+
+  watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void> {
+    return this.#watchers.watch(prefix, (visit) => this.#walk(prefix, visit), onChange)
+  }
+
+  /** Expired records are no longer deleted. */
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  async #walk(prefix: string, visit: (record: KeptRecord) => void): Promise<void> {
+    await mapInTurns(this.#records, ([key, record]) => {
+      if (key.startsWith(prefix) && this.#isThere(record)) visit({ key, value: JSON.parse(record.json) })
+    })
+  }
+
+  #tell(change: RecordChange): void {
+    this.#onChange(change)
+    this.#watchers.changed([change])
+  }
+
+  #isThere({ until }: StoredRecord): boolean {
+    return until > this.#now()
+  }
+
+  /** Looks at some of the records that can expire, in turn. */
+  #expire(): void {
+    const steps = Math.max(SWEEP_STEP, this.#ending.size * SWEEP_PART)
+    const sweep = (this.#sweep ??= this.#ending.values())
+    for (let step = 0; step < steps; step++) {
+      const next = sweep.next()
+      if (next.done) {
+        this.#sweep = undefined
+        return
+      }
+      if (!this.#isThere(this.#records.get(next.value)!)) void this.delete(next.value)
+    }
   }
 }

@@ -27,13 +27,22 @@ export class MemoryTrimmer {
   readonly #retention: Retention
   /** The bytes of which the things beside the events may take their parts. */
   readonly #room: number
+  readonly #onStep: () => void
   readonly #timer: NodeJS.Timeout
 
-  constructor(retained: RetainedEvents, ids: PublisherIds, clock: SteadyClock, retention: Retention) {
+  /** @param onStep called when something has been trimmed that no append has trimmed */
+  constructor(
+    retained: RetainedEvents,
+    ids: PublisherIds,
+    clock: SteadyClock,
+    retention: Retention,
+    onStep: () => void,
+  ) {
     this.#retained = retained
     this.#ids = ids
     this.#clock = clock
     this.#retention = retention
+    this.#onStep = onStep
     this.#room = Math.max(retention.bytes, UNCOUNTED)
     this.history = new MemoryTrims(retained, MARKS_PART * this.#room)
     this.#timer = setInterval(() => this.trim(), TRIM_INTERVAL).unref()
@@ -72,13 +81,20 @@ export class MemoryTrimmer {
    * do.
    */
   trim(): boolean {
+    const isMore = this.#trimOld()
+    this.#onStep()
+    if (isMore) setImmediate(() => this.trim())
+    return isMore
+  }
+
+  #trimOld(): boolean {
     const { order } = this.#retained
     let steps = 0
     for (let { oldest } = order; oldest && this.#isTooOld(oldest); { oldest } = order) {
-      if (++steps > TRIM_STEP) return this.#trimSoon()
+      if (++steps > TRIM_STEP) return true
       this.#trimOne(this.#retained.get(oldest.topic)!)
     }
-    while (this.#ids.forgetOne(this.#clock.time)) if (++steps > TRIM_STEP) return this.#trimSoon()
+    while (this.#ids.forgetOne(this.#clock.time)) if (++steps > TRIM_STEP) return true
     return false
   }
 
@@ -86,21 +102,24 @@ export class MemoryTrimmer {
   async purge(name: string): Promise<number> {
     const until = this.#retained.head
     let purged = 0
-    for (let topic = this.#retained.get(name); topic; topic = this.#retained.get(name)) {
-      for (let step = 0; step < TRIM_STEP; step++) {
-        const { oldest } = topic.events
-        if (!oldest || oldest.sequence > until) return purged
-        this.#trimOne(topic)
-        purged++
-      }
+    for (;;) {
+      const count = this.#purgeStep(name, until)
+      this.#onStep()
+      purged += count
+      if (count < TRIM_STEP) return purged
       await nextTurn()
     }
-    return purged
   }
 
-  #trimSoon(): boolean {
-    setImmediate(() => this.trim())
-    return true
+  /** Returns how many events it has taken out; fewer than a step: there is none left. */
+  #purgeStep(name: string, until: number): number {
+    const topic = this.#retained.get(name)
+    for (let count = 0; count < TRIM_STEP; count++) {
+      const oldest = topic?.events.oldest
+      if (!topic || !oldest || oldest.sequence > until) return count
+      this.#trimOne(topic)
+    }
+    return TRIM_STEP
   }
 
   #trimOne(topic: TopicLog): void {

@@ -1,5 +1,5 @@
 /** How far the topics of a log in memory have been trimmed. */
-import { REMEMBERED_TOPICS } from '../log.js'
+import { NO_TRIMS, REMEMBERED_TOPICS, type Trim } from '../log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import type { RetainedEvents, TopicLog } from './retained-events.js'
 
@@ -10,6 +10,8 @@ export class MemoryTrims implements TrimHistory {
   forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
   readonly #retained: RetainedEvents
   readonly #maxBytes: number
+  /** Trims that no delta has yet. */
+  #untold: { topic: string | undefined; until: number; forgotten?: string }[] = []
   /** Topics that have no events left, in the order in which they were emptied. */
   readonly #emptied = new Set<string>()
 
@@ -25,10 +27,24 @@ export class MemoryTrims implements TrimHistory {
 
   /** Notes that a topic has been trimmed up to a sequence. */
   note(topic: TopicLog, sequence: number): void {
+    const last = this.#untold.at(-1)
+    if (last?.topic === topic.name) last.until = sequence
+    else {
+      this.#untold.push({ topic: topic.name, until: sequence })
+      this.trims++
+    }
     topic.trimmed = sequence
-    topic.trimmedAt = ++this.trims
+    topic.trimmedAt = this.trims
     this.marks.set(topic.name, sequence, topic.trimmedAt)
     this.newestTrimmed = Math.max(this.newestTrimmed, sequence)
+  }
+
+  /** Returns the trims since it was called last. */
+  take(): readonly Trim[] {
+    if (this.#untold.length === 0) return NO_TRIMS
+    const trims = this.#untold
+    this.#untold = []
+    return trims
   }
 
   /** A topic gets events: its mark is not forgotten as long as it has some. */
@@ -51,10 +67,9 @@ export class MemoryTrims implements TrimHistory {
     const [oldest] = this.#emptied
     if (oldest === undefined) return
     this.#emptied.delete(oldest)
-    this.forgotten = {
-      trimmed: Math.max(this.forgotten.trimmed, this.marks.get(oldest)!.trimmed),
-      trimmedAt: ++this.trims,
-    }
+    const until = this.marks.get(oldest)!.trimmed
+    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, until), trimmedAt: ++this.trims }
     this.marks.delete(oldest)
+    this.#untold.push({ topic: undefined, until, forgotten: oldest })
   }
 }

@@ -172,9 +172,10 @@ class Model {
       retention: this.#retention,
       now: () => this.#now,
     })
-    this.#stop = this.#log.follow((events) => {
+    const following = await this.#log.follow(({ events }) => {
       for (const event of events) this.#note(event)
     })
+    this.#stop = () => following.stop()
     if (this.#epoch === '') this.#epoch = this.#log.view.epoch
     same(this.#log.view.epoch, this.#epoch)
   }
@@ -433,7 +434,7 @@ class Model {
     }
     same(this.#log.view.head, this.#all.length, 'an append is stored whole or not at all')
     same(
-      this.#log.records.list(''),
+      await this.#log.records.list(''),
       [...this.#records].sort().map(([key, value]) => ({ key, value })),
     )
     await this.#read(EVERYTHING, 0, 1e9, 1e9)

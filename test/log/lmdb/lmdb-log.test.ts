@@ -129,7 +129,7 @@ await t.test('opened again after a kill', async (t) => {
         { ...(await readAll(log)), trimmedAt: 0 },
         'and what was trimmed before it was opened',
       )
-      t.strictSame(again.records.list(''), [{ key: 'cursor/u/phone', value: 'somewhere' }])
+      t.strictSame(await again.records.list(''), [{ key: 'cursor/u/phone', value: 'somewhere' }])
       for (const [topic, after, gap] of [
         ['emptied', 0, true],
         ['emptied', 1, false],

@@ -208,7 +208,7 @@ await t.test('bytes are those that strings and objects take in the heap', async 
 await t.test('a closed log tells followers nothing and does nothing by itself', async (t) => {
   const { log } = start(t, {})
   let told = 0
-  log.follow((events) => void (told += events.length))
+  await log.follow(({ events }) => void (told += events.length))
   await log.append([event('a')])
   await log.close()
   await log.close()

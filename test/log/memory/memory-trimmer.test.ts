@@ -1,4 +1,5 @@
 import t from 'tap'
+import { FollowedView } from '../../../src/log/followed-view.js'
 import { MemoryTrimmer } from '../../../src/log/memory/memory-trimmer.js'
 import { PublisherIds } from '../../../src/log/memory/publisher-ids.js'
 import { RetainedEvents } from '../../../src/log/memory/retained-events.js'
@@ -8,7 +9,8 @@ import { keptEvent } from '../../helper/kept-event.js'
 await t.test('topics without events are forgotten when their marks take more than a quarter', async (t) => {
   const retained = new RetainedEvents()
   const retention = { events: 10, age: 1e12, bytes: 4 * 2 ** 20, dedupWindow: 0 }
-  const trimmer = new MemoryTrimmer(retained, new PublisherIds(), new SteadyClock(systemTime), retention)
+  const clock = new SteadyClock(systemTime)
+  const trimmer = new MemoryTrimmer(retained, new PublisherIds(), clock, retention, () => undefined)
   t.teardown(() => trimmer.stop())
   const { history } = trimmer
   const deep = (n: number) => Array.from({ length: 16 }, (_, depth) => `${n}-${depth}`).join('.')
@@ -21,5 +23,13 @@ await t.test('topics without events are forgotten when their marks take more tha
   t.equal(history.marks.get(deep(1)), undefined, 'the first is forgotten')
   t.ok(history.forgotten.trimmed > 0)
   t.match(history.trimmedOf(deep(2_000)), { trimmed: 2_000 }, 'and the last is not')
+  const view = new FollowedView(
+    { epoch: '', failure: () => undefined, stats: () => retained.stats() },
+    { head: 0, mark: 0 },
+  )
+  view.apply({ events: [], trims: history.take(), records: [] })
+  for (const name of [deep(1), deep(1_000), deep(2_000), 'other'])
+    t.match(view.trimmedOf(name), history.trimmedOf(name), 'a view that follows says the same')
+  t.equal(view.marks.bytes, history.marks.bytes, 'and keeps no more')
   t.strictSame(retained.stats(), { topics: 0, events: 0, bytes: 0 })
 })

@@ -1,0 +1,89 @@
+/**
+ * What a process knows of a log from its deltas alone: the view and the trims of a log that is kept elsewhere. It gives
+ * the answers of the log itself.
+ */
+import type { Following, LogDelta, LogStats, LogView, Trim } from './log.js'
+import { TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'
+
+/** A topic that has events. */
+interface FollowedTopic extends Trimmed {
+  /** The sequence of its newest event. */
+  newest: number
+}
+
+/** What a view cannot know from deltas. */
+export interface ViewSource {
+  readonly epoch: string
+  /** As `LogView.failure`. */
+  failure(): Error | undefined
+  /** As `LogView.stats`. */
+  stats(): LogStats
+}
+
+export class FollowedView implements LogView, TrimHistory {
+  readonly marks = new TrimMarks()
+  head: number
+  /** As `LogView.mark`. */
+  trims: number
+  newestTrimmed: number
+  forgotten: Trimmed
+  readonly #source: ViewSource
+  readonly #topics = new Map<string, FollowedTopic>()
+
+  /** @param following where the deltas begin. What was trimmed before is not known: any topic may have lost events. */
+  constructor(source: ViewSource, { head, mark }: Pick<Following, 'head' | 'mark'>) {
+    this.#source = source
+    this.head = this.newestTrimmed = head
+    this.trims = mark
+    this.forgotten = { trimmed: head, trimmedAt: mark }
+  }
+
+  get epoch(): string {
+    return this.#source.epoch
+  }
+
+  get mark(): number {
+    return this.trims
+  }
+
+  get failure(): Error | undefined {
+    return this.#source.failure()
+  }
+
+  stats(): LogStats {
+    return this.#source.stats()
+  }
+
+  trimmedOf(topic: string): Trimmed {
+    return this.#topics.get(topic) ?? this.marks.get(topic) ?? this.forgotten
+  }
+
+  apply({ events, trims }: LogDelta): void {
+    for (const { topic, sequence } of events) {
+      const known = this.#topics.get(topic)
+      if (known) known.newest = sequence
+      else {
+        const { trimmed, trimmedAt } = this.trimmedOf(topic)
+        this.#topics.set(topic, { newest: sequence, trimmed, trimmedAt })
+      }
+      this.head = sequence
+    }
+    for (const trim of trims) this.#trim(trim)
+  }
+
+  #trim({ topic, until, forgotten }: Trim): void {
+    const trimmedAt = ++this.trims
+    this.newestTrimmed = Math.max(this.newestTrimmed, until)
+    if (topic === undefined) {
+      this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, until), trimmedAt }
+      if (forgotten !== undefined) this.marks.delete(forgotten)
+      return
+    }
+    this.marks.set(topic, until, trimmedAt)
+    const known = this.#topics.get(topic)
+    if (!known) return
+    known.trimmed = until
+    known.trimmedAt = trimmedAt
+    if (known.newest <= until) this.#topics.delete(topic) // its mark says the same
+  }
+}
