@@ -282,6 +282,6 @@ function requireSize(kind: PayloadKind, payload: string, maxSize: number): void 
   if (isSmall) return
   throw new HubError(
     'event-too-large',
-    `The event has ${payloadBytes({ kind, payload })} bytes; at most ${maxSize} are allowed.`,
+    `The payload has ${payloadBytes({ kind, payload })} bytes; at most ${maxSize} are allowed.`,
   )
 }

@@ -13,6 +13,7 @@ export function share(log: EventLog): EventLog {
     newest: (selection, options) => log.newest(selection, options),
     topic: (name) => log.topic(name),
     topics: (options, accepts) => log.topics(options, accepts),
+    setTopic: (topic, properties) => log.setTopic(topic, properties),
     purge: (topic) => log.purge(topic),
     halt: () => log.halt(),
     close: async () => undefined,

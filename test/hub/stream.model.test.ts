@@ -79,7 +79,7 @@ interface Published {
 /** A stream in the hands of a random story. */
 class Story {
   readonly log = new UnreliableLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 })
-  readonly open: OpenHub
+  open!: OpenHub
   readonly published: Published[] = []
   /** The topics at the beginning and after each move, and the stream's cursor then. */
   readonly selections: { topics: string[]; cursor: number }[] = []
@@ -92,11 +92,8 @@ class Story {
   #sequence = 0
   #state: StreamState = 'catching-up'
 
-  constructor(t: Test) {
-    this.open = openHubOn(t, this.log)
-  }
-
-  async begin(topics: string[], slow: 'resume' | 'latest'): Promise<void> {
+  async begin(t: Test, topics: string[], slow: 'resume' | 'latest'): Promise<void> {
+    this.open = await openHubOn(t, this.log)
     this.selections.push({ topics, cursor: 0 })
     const sink = await this.open.subscribe(topics, { slow, lastEventId: `${this.open.hub.epoch}-0` })
     this.sink = sink
@@ -231,8 +228,8 @@ await t.test('a stream sends every event that it owes, whatever happens to it', 
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, async (topics, steps) => {
-        const story = new Story(t)
-        await story.begin(topics, 'resume')
+        const story = new Story()
+        await story.begin(t, topics, 'resume')
         for (const step of steps) await story.take(step)
         await story.drain()
         story.checkSent()
@@ -248,8 +245,8 @@ await t.test('with `latest` a stream ends up with the newest event of each topic
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, async (topics, steps) => {
-        const story = new Story(t)
-        await story.begin(topics, 'latest')
+        const story = new Story()
+        await story.begin(t, topics, 'latest')
         for (const step of steps) await story.take(step)
         await story.drain()
         const sent = new Set(story.sent.filter(({ id }) => id !== undefined).map(({ n }) => n))
@@ -271,8 +268,8 @@ await t.test('a stream ends once, at any moment and for any reason', async (t) =
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, steps, ending, async (topics, before, after, ending) => {
-        const story = new Story(t)
-        await story.begin(topics, 'resume')
+        const story = new Story()
+        await story.begin(t, topics, 'resume')
         for (const step of before) await story.take(step)
         if (ending === 'admin') story.stream.end('revoked')
         if (ending === 'peer') story.sink.close()

@@ -146,7 +146,7 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   t.doesNotThrow(() => checkEvent('a', { bytes: new Uint8Array(MAX) }, MAX), 'bytes count, not their base64')
   t.throws(() => checkEvent('a', { bytes: new Uint8Array(MAX + 1) }, MAX), {
     code: 'event-too-large',
-    message: 'The event has 1001 bytes; at most 1000 are allowed.',
+    message: 'The payload has 1001 bytes; at most 1000 are allowed.',
   })
   t.doesNotThrow(
     () => checkEvent('a', { text: 'x'.repeat(MAX), attributes: { a: 'x'.repeat(1_000) } }, MAX),

@@ -67,7 +67,7 @@ async function holds(t: Test, log: FileLog, contents: StoreContents, added: read
       topic,
     )
   }
-  for (const { key, value } of contents.records) t.strictSame(log.records.get(key), value, key)
+  for (const { key, value } of contents.records) t.strictSame(await log.records.get(key), value, key)
   for (const [topic, properties] of Object.entries(contents.properties))
     t.strictSame((await log.topic(topic))?.properties, properties, topic)
 }
