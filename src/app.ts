@@ -1,4 +1,4 @@
-/** What a hub is put together from: as a plugin of any Fastify application, and as an application of its own. */
+/** Composes the hub: as a plugin for Fastify applications, and as an application of its own. */
 import Fastify, {
   LogController,
   type FastifyBaseLogger,
@@ -63,23 +63,24 @@ interface LogOption {
 /** The settings as options, every one of which is optional. */
 type SettingsOptions = Omit<Partial<Settings>, 'log'> & LogOption
 
-/** The options of the plugin: every setting is optional but the key; `prefix` is what the hub's routes start with. */
+/** The options of the plugin. One of the keys is required; every other option has a default. */
 export type FanfareOptions = SettingsOptions & {
+  /** The path below which the hub's routes are, such as `/realtime`. */
   prefix?: string
-  /** The application's own login: says who makes a request that has no token of its own. */
+  /** The application's own login. It returns the principal of a request that has no token. */
   authenticate?: Authenticate | undefined
 }
 
-/** What only the hub's own application asks for. */
+/** Options for the hub's own application. */
 interface OwnOptions {
-  /** Whether there is nothing in the application but the hub. */
+  /** Whether the application consists of the hub only. */
   ownsRoot?: boolean
   timeouts?: RequestTimeouts
 }
 
 /**
- * The hub as a plugin: decorates the application with `hub`, and serves its routes below `prefix`.
- * @throws SettingsError when an option is unknown or wrong, there is no key, or the scope has a hub already
+ * The hub as a plugin. It decorates the application with `hub`, and serves the hub's routes below `prefix`.
+ * @throws SettingsError if an option is unknown or invalid, if there is no key, or if the scope already has a hub
  */
 export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(
   async (app, options) => {
@@ -97,17 +98,17 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
       throw new SettingsError(`The option authenticate: ${quote(authenticate)} must be a function of the request.`)
     }
     const prefix = given.replace(/\/+$/, '')
-    const hasPlace = ownsRoot || prefix !== '' // elsewhere `/`, and what no route is found for, are the application's
+    const hasPlace = ownsRoot || prefix !== '' // otherwise `/` and requests without a route belong to the application
     if (Object.hasOwn(app, 'hub')) {
       throw new SettingsError(
-        'The application has a hub, or something else called "hub", already: register another hub in a scope of its own.',
+        'The application already has a decorator "hub": register another hub in a scope of its own.',
       )
     }
     warnOfShortParams(app)
     const sockets = nativeSockets(settings.nativeSockets)
     const native = sockets.paths
     await app.register(hub, { ...settings, native, ownLog: log })
-    app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails says one thing: why
+    app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
     await app.register(publicHub, settings)
     await app.register(
       async (scope) => {
@@ -168,15 +169,15 @@ function isObject(value: unknown): value is object {
 
 /** The longest topic, each of its characters percent-encoded. */
 const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
-/** Fastify's own. */
+/** Fastify's default for `maxParamLength`. */
 const DEFAULT_MAX_PARAM_LENGTH = 100
 
-/** What the application can be told besides. */
+/** The settings of the hub's own application. */
 export type AppSettings = SettingsOptions & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts }
 
 /**
- * The hub as an application of its own.
- * @throws SettingsError when an option is wrong or unknown, or there is no key
+ * Builds the hub as an application of its own.
+ * @throws SettingsError if an option is unknown or invalid, or if there is no key
  */
 export async function buildApp(
   { trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings,
@@ -187,13 +188,13 @@ export async function buildApp(
   const trustProxy = checkTrustProxy(trusted)
   const app = Fastify({
     ...(logger ? { loggerInstance: logger } : { logger }),
-    // two lines a request cost more than publishing does; refusals are logged
+    // two log lines per request cost more than a publish; the hub logs refusals itself
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
-    return503OnClosing: false, // refusals say why, also then
+    return503OnClosing: false, // the hub's own refusals name the reason
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // bodies have a time-out of their own, since an upload may last; plugins/host-header refuses in words where Node
-    // has none
+    // Bodies have their own timeout, since an upload may last for days. plugins/host-header answers a missing Host with
+    // problem details; Node's own refusal has no body.
     http: { headersTimeout: timeouts.head, connectionsCheckingInterval: timeouts.head / 3, requireHostHeader: false },
     frameworkErrors: frameworkErrorHandler(listed, timeouts.body),
     clientErrorHandler: clientErrorHandler((origin) => corsHeaders(listed, origin)),
@@ -208,16 +209,16 @@ export async function buildApp(
   return app
 }
 
-/** In somebody else's application long topics may not get as far as the hub. */
+/** Warns if the router of the application refuses long topics before they reach the hub. */
 function warnOfShortParams(app: FastifyInstance): void {
   const { maxParamLength: longest = DEFAULT_MAX_PARAM_LENGTH } = routerOptionsOf(app)
   if (longest < TOPIC_MAX_LENGTH)
     app.log.warn(
-      `topics of more than ${longest} characters cannot be reached: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`,
+      `the application's router refuses topics of more than ${longest} characters: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`,
     )
 }
 
-/** Answers for a URL that cannot be routed, which reaches neither a hook nor the error handler. */
+/** Returns the handler for URLs that the router cannot parse. They reach neither hooks nor the error handler. */
 function frameworkErrorHandler(listed: OriginList, bodyTimeout: number) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)

@@ -1,72 +1,72 @@
 /**
- * Every refusal: its stable code, its HTTP status and its words, in one table. The details are said where it happens.
+ * The table of refusals: code, HTTP status and title. The code that throws a refusal adds the detail.
  */
 import { STATUS_CODES } from 'node:http'
 
 interface Refusal {
   status: number
   title: string
-  /** It is temporary: try again after so many seconds. */
+  /** Seconds after which a client may try again. A refusal with this member is temporary. */
   retryAfter?: number
 }
 
-/** What each code means. Codes are never renamed; the docs list them. */
+/** The refusals by code. A released code is never renamed; `docs/errors.md` lists all codes. */
 export const refusals = {
-  'invalid-request': { status: 400, title: 'The request is not as the API describes it' },
-  'unknown-parameter': { status: 400, title: 'The query has a parameter that is not known' },
-  'invalid-topic': { status: 400, title: 'This is no topic' },
+  'invalid-request': { status: 400, title: 'The request does not match the API' },
+  'unknown-parameter': { status: 400, title: 'The query has an unknown parameter' },
+  'invalid-topic': { status: 400, title: 'The topic name is invalid' },
   'reserved-topic': { status: 400, title: 'The topic is reserved' },
-  'invalid-pattern': { status: 400, title: 'This is no topic or pattern' },
-  'invalid-cursor': { status: 400, title: 'This is no cursor' },
-  'invalid-event': { status: 400, title: 'The event cannot be published as it is' },
-  'invalid-json': { status: 400, title: 'The body is not JSON' },
-  'invalid-encoding': { status: 400, title: 'The body is not UTF-8' },
-  'invalid-line': { status: 400, title: 'A line of the body cannot be published' },
+  'invalid-pattern': { status: 400, title: 'The topic or pattern is invalid' },
+  'invalid-cursor': { status: 400, title: 'The cursor is invalid' },
+  'invalid-event': { status: 400, title: 'The event is invalid' },
+  'invalid-json': { status: 400, title: 'The body is not valid JSON' },
+  'invalid-encoding': { status: 400, title: 'The body is not valid UTF-8' },
+  'invalid-line': { status: 400, title: 'A line of the body is not a valid event' },
   'conflicting-ids': { status: 400, title: 'The event has two different ids' },
-  'token-in-query': { status: 400, title: 'A token does not belong in a URL' },
-  'missing-token': { status: 401, title: 'A token is needed' },
+  'token-in-query': { status: 400, title: 'Tokens are not accepted in URLs' },
+  'missing-token': { status: 401, title: 'The request needs a token' },
   'malformed-token': { status: 401, title: 'The token is not a JSON Web Token' },
   'expired-token': { status: 401, title: 'The token has expired' },
   'inactive-token': { status: 401, title: 'The token is not valid yet' },
-  'invalid-signature': { status: 401, title: 'The token is signed with another key' },
-  'invalid-algorithm': { status: 401, title: 'The token is signed with another algorithm' },
+  'invalid-signature': { status: 401, title: 'The signature of the token does not match' },
+  'invalid-algorithm': { status: 401, title: 'The token is signed with an algorithm that the hub does not accept' },
   'revoked-token': { status: 401, title: 'The token has been revoked' },
-  'invalid-ticket': { status: 401, title: 'The ticket is not good' },
-  'invalid-claims': { status: 401, title: 'The token does not say what it has to' },
+  'invalid-ticket': { status: 401, title: 'The ticket is invalid or has expired' },
+  'invalid-claims': { status: 401, title: 'A claim of the token is missing or invalid' },
   'not-granted': { status: 403, title: 'The token does not allow this' },
-  'foreign-origin': { status: 403, title: 'The page may not do this with a cookie' },
-  'not-found': { status: 404, title: 'There is nothing here' },
-  'method-not-allowed': { status: 405, title: 'This cannot be done here' },
-  'not-acceptable': { status: 406, title: 'There is no such representation' },
-  'too-many-cursors': { status: 409, title: 'The subject has as many named cursors as it may have' },
+  'foreign-origin': { status: 403, title: 'Pages of this origin cannot use the cookie' },
+  'not-found': { status: 404, title: 'No such resource' },
+  'method-not-allowed': { status: 405, title: 'This resource does not support the method' },
+  'not-acceptable': { status: 406, title: 'None of the accepted content types is available' },
+  'too-many-cursors': { status: 409, title: 'The subject has reached its limit of named cursors' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'event-too-large': { status: 413, title: 'The event is too large' },
   'uri-too-long': { status: 414, title: 'The URL is too long' },
-  'unsupported-media-type': { status: 415, title: 'The body has the wrong content type' },
-  'expectation-failed': { status: 417, title: 'The request expects what this server does not do' },
+  'unsupported-media-type': { status: 415, title: 'The content type of the body is not supported' },
+  'expectation-failed': { status: 417, title: 'The expectation in the header Expect is not supported' },
   'rate-limited': { status: 429, title: 'Too many requests', retryAfter: 1 },
-  'too-many-topics': { status: 429, title: 'The log holds as many topics as it may', retryAfter: 60 },
-  'too-many-ids': { status: 429, title: 'The log remembers as many publisher ids as it may', retryAfter: 10 },
+  'too-many-topics': { status: 429, title: 'The log has reached its limit of topics', retryAfter: 60 },
+  'too-many-ids': { status: 429, title: 'The log has reached its limit of publisher ids', retryAfter: 10 },
   'headers-too-large': { status: 431, title: 'The headers are too large' },
-  'internal-error': { status: 500, title: 'Something went wrong here' },
-  draining: { status: 503, title: 'The hub is about to stop', retryAfter: 5 },
-  'too-many-connections': { status: 503, title: 'There are as many connections as there may be', retryAfter: 10 },
-  'keys-unavailable': { status: 503, title: 'The keys for tokens cannot be fetched now', retryAfter: 5 },
-  'log-unavailable': { status: 503, title: 'The log cannot be used now', retryAfter: 5 },
+  'internal-error': { status: 500, title: 'The hub failed to handle the request' },
+  draining: { status: 503, title: 'The hub is stopping', retryAfter: 5 },
+  'too-many-connections': { status: 503, title: 'A limit of open streams is reached', retryAfter: 10 },
+  'keys-unavailable': { status: 503, title: 'The keys that verify tokens are not available', retryAfter: 5 },
+  'log-unavailable': { status: 503, title: 'The log is not available', retryAfter: 5 },
 } as const satisfies Record<string, Refusal>
 
-/** A stable code of a refusal. */
+/** The code of a refusal. */
 export type ProblemCode = keyof typeof refusals
 
-/** One thing that is wrong with a request. */
+/** One fault of a request. */
 export interface ProblemDetail {
-  /** Where, as a JSON pointer (RFC 6901) into the part of the request that the message names. */
+  /** The faulty value: a JSON pointer (RFC 6901) into the body, or into the query as an object. */
   path: string
   message: string
 }
 
-/** A refusal, ready to be answered as problem details (RFC 9457). */
+/** A refusal as problem details (RFC 9457). */
 export class Problem extends Error {
   override name = 'Problem'
   readonly code: ProblemCode
@@ -74,12 +74,12 @@ export class Problem extends Error {
   readonly title: string
   /** Seconds after which the same request may succeed. */
   readonly retryAfter: number | undefined
-  /** Members beside those of every problem: `errors`, or what a single route adds. */
+  /** Further members of the body: `errors`, or members of one route. */
   readonly extensions: Record<string, unknown>
 
   /**
    * @param detail what is wrong with this request, and what to do
-   * @param options `retryAfter` in seconds, where a temporary refusal knows it better than the table
+   * @param options `retryAfter` in seconds replaces the value of the table
    */
   constructor(
     code: ProblemCode,
@@ -96,15 +96,15 @@ export class Problem extends Error {
     this.extensions = extensions
   }
 
-  /** Whether it may go away by itself: a browser's EventSource must not be stopped by it. */
+  /** Whether a later attempt may succeed. A temporary refusal must not stop a browser's EventSource for good. */
   get isTemporary(): boolean {
     return this.retryAfter !== undefined
   }
 
   /**
-   * The body of the answer.
-   * @param base what the URI of the error's type starts with
-   * @param requestId whatever an application's `genReqId` returns
+   * Returns the body of the answer.
+   * @param base the prefix of the URI in `type`
+   * @param requestId the request's id, of any type: an application may set `genReqId`
    */
   toBody(base: string, requestId: unknown): Record<string, unknown> {
     return {
@@ -119,13 +119,13 @@ export class Problem extends Error {
   }
 }
 
-/** The code for a status that a library answered with and this table has no other for. */
+/** Returns the code for an error of a library that has only an HTTP status. */
 export function codeForStatus(status: number): ProblemCode {
   const code = (Object.keys(refusals) as ProblemCode[]).find((name) => refusals[name].status === status)
   return code ?? (status >= 400 && status < 500 ? 'invalid-request' : 'internal-error')
 }
 
-/** The standard words for a status. */
+/** Returns the standard reason phrase of a status (RFC 9110, 15). */
 export function reasonPhrase(status: number): string {
   return STATUS_CODES[status] ?? 'Unknown'
 }

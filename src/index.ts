@@ -1,4 +1,4 @@
-/** What the package `fanfare` offers to Fastify applications. */
+/** The exports of the package `fanfare`, for Fastify applications. */
 import { fanfare } from './app.js'
 import './plugins/public-hub.js' // declares `app.hub`
 

@@ -1,17 +1,20 @@
 #!/usr/bin/env node
-/** The process: which command runs, and what becomes of its errors. Only it and `commands/stop.ts` touch `process`. */
+/**
+ * The entry of the process: runs a command and prints its errors. Only this file and `commands/stop.ts` use the global
+ * `process`.
+ */
 import { UsageError, type Process } from './commands/command.js'
 import { Stop } from './commands/stop.js'
 import { StoreError } from './log/lmdb/store-error.js'
 import { SettingsError } from './model/settings-error.js'
 
 const [name = 'start', ...args] = process.argv.slice(2)
-// first of all: what is loaded below takes half a second, and who is told to stop meanwhile has to hear it
+// First: the imports of a command take half a second, and a signal to stop may arrive meanwhile.
 const stop = name === 'start' ? new Stop(process.env) : undefined
 
 type Command = (args: string[], process: Process) => Promise<void>
 
-/** How each command is loaded, with no more than it needs: whoever wants a token does not wait for a server. */
+/** Loads each command with its own imports only, so that `fanfare token` does not load the server. */
 const commands: Record<string, () => Promise<Command>> = {
   start: async () => {
     const { start } = await import('./commands/start.js')
@@ -23,22 +26,23 @@ const commands: Record<string, () => Promise<Command>> = {
   token: async () => (await import('./commands/token.js')).token,
 }
 
-// Whoever reads only the beginning of what is printed, such as `head`, has enough.
+// A reader such as `head` closes the pipe early: exit silently.
 process.stdout.on('error', (err: NodeJS.ErrnoException) => {
   if (err.code !== 'EPIPE') throw err
   process.exit()
 })
 
 const USAGE = `Usage:
-  fanfare [start]                            start a hub; it is told what to do by its environment (docs/settings.md)
-  fanfare health                             asks the hub of this environment (HOST, PORT) whether it is alive
-  fanfare inspect <folder> [--topic <topic>] what a log holds, or the events of a topic as NDJSON
-  fanfare backup <folder> <to>               a consistent copy of a log, also of one that is in use
+  fanfare [start]                            start a hub, configured by environment variables (docs/settings.md)
+  fanfare health                             check whether the hub at HOST and PORT is alive
+  fanfare inspect <folder> [--topic <topic>] describe a log, or print the events of a topic as NDJSON
+  fanfare backup <folder> <to>               copy a log consistently, even while a hub uses it
   fanfare token [--sub <subject>] [--subscribe <patterns>] [--publish <patterns>] [--presence <patterns>] [--admin]
                 [--info <json>] [--expires 1h] [--jti <id>] [--issuer <iss>] [--audience <aud>]
                 [--secret-file <file> | --key-file <file> [--kid <id>]]
-                                             a token, signed with FANFARE_JWT_SECRET or with what a file holds
-  fanfare token --explain <token>            what a token allows, and why a hub would refuse it; -: from standard input
+                                             issue a token, signed with FANFARE_JWT_SECRET or with a key in a file
+  fanfare token --explain <token>            explain what a token allows, and why a hub would refuse it;
+                                             "-" reads the token from standard input
 `
 
 const load = Object.hasOwn(commands, name) ? commands[name] : undefined
@@ -47,7 +51,7 @@ try {
     process.stdout.write(USAGE)
     process.exit()
   }
-  if (!load) throw new UsageError(`There is no command ${name}.`)
+  if (!load) throw new UsageError(`Unknown command: ${name}.`)
   const command = await load()
   await command(args, process)
 } catch (err) {

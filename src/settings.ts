@@ -1,4 +1,4 @@
-/** The settings of a hub: variables of the environment, and the same as options for those who embed it. */
+/** The settings of a hub, as environment variables and as options of the plugin. */
 export { describeSettings, loadSettings, type ProcessSettings } from './settings/environment.js'
 export type { Settings } from './settings/list.js'
 export { checkTrustProxy, resolveSettings } from './settings/options.js'

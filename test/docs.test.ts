@@ -1,4 +1,4 @@
-/** The docs say what the code does: generated tables are up to date, and paths and links lead somewhere. */
+/** The docs match the code: generated tables are up to date, and paths and links exist. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ const ABOUT_SOURCE = ['CONTRIBUTING.md', 'docs/architecture.md', 'docs/performan
 const ALL = [...readdirSync(ROOT).filter(isMarkdown), ...markdownIn('docs'), ...markdownIn('examples')]
 /** A path in backticks has a slash, or the extension of a file. */
 const PATH = /^[\w.-]+(?:(?:\/[\w.-]+)+\/?|\/|\.(?:ts|md|js|json))$/
-/** What `npm run build` makes. */
+/** The output of `npm run build`. */
 const BUILT = /^dist\//
 
 function isMarkdown(name: string): boolean {

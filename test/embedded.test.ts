@@ -1,4 +1,4 @@
-/** A hub in an application that has ways of its own: neither changes what the other answers. */
+/** A hub in an application with its own configuration: neither changes the answers of the other. */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -124,7 +124,7 @@ async function isItself(t: Test, app: FastifyInstance, at: string): Promise<void
   })
 }
 
-/** Applications with ways of their own, each said in the words of what it has. */
+/** Applications with their own configuration, each by its description. */
 const applications: [
   what: string,
   options: FastifyServerOptions & { bodyLimit?: number },
@@ -282,7 +282,7 @@ for (const [what, options, setUp] of applications) {
   }
 }
 
-/** Where a hub is registered, and where it is found. */
+/** The prefix of a hub, and the path of its routes. */
 const places: [words: string, outer: string, prefix: string, at: string][] = [
   ['a prefix', '', '/rt', '/rt'],
   ['a prefix that ends with a slash', '', '/rt/', '/rt'],
@@ -377,7 +377,7 @@ for (const prefix of [undefined, '', '/']) {
   })
 }
 
-await t.test('two hubs in one application, each in a scope of its own', async (t) => {
+await t.test('two hubs in one application, each in its own scope', async (t) => {
   for (const beside of [undefined, fastifyJwt] as const) {
     const app = Fastify()
     t.teardown(() => app.close())
@@ -431,7 +431,7 @@ await t.test(
   },
 )
 
-await t.test('a prefix that is no string is refused in words', async (t) => {
+await t.test('a prefix that is not a string is refused', async (t) => {
   for (const prefix of [5, null, true, {}, []] as unknown as string[]) {
     const app = Fastify()
     t.teardown(() => app.close().catch(() => undefined))
@@ -443,7 +443,7 @@ await t.test('a prefix that is no string is refused in words', async (t) => {
   }
 })
 
-await t.test('the limit of the hub counts by itself, beside a limit of the application', async (t) => {
+await t.test('the rate limit of the hub is independent of a limit of the application', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyRateLimit, { max: 5, timeWindow: 60_000 })
@@ -460,7 +460,7 @@ await t.test('the limit of the hub counts by itself, beside a limit of the appli
   isProblem(t, await app.inject('/rt/status'), 429, 'rate-limited', 'and the application limits the hub')
 })
 
-await t.test('what a limit of the application says of the time to wait is kept', async (t) => {
+await t.test('the Retry-After of an application’s limit is kept', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyRateLimit, { max: 1, timeWindow: 60_000 })
@@ -471,7 +471,7 @@ await t.test('what a limit of the application says of the time to wait is kept',
   t.ok(Number(response.headers['retry-after']) > 30, `${String(response.headers['retry-after'])} s`)
 })
 
-await t.test('what a hook of the application throws is a refusal in the words of the hub', async (t) => {
+await t.test('an error of an application’s hook is a problem of the hub', async (t) => {
   const thrown: [what: unknown, status: number, code: string][] = [
     [Object.assign(new Error('not you'), { statusCode: 403 }), 403, 'not-granted'],
     [{ statusCode: 429, message: 'too often' }, 429, 'rate-limited'],
@@ -488,7 +488,7 @@ await t.test('what a hook of the application throws is a refusal in the words of
   }
 })
 
-await t.test('a hook at the end that throws is answered, and keeps nobody waiting', async (t) => {
+await t.test('an error of a late hook is answered without delay', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.addHook('onSend', async () => {
@@ -536,7 +536,7 @@ await t.test(
   },
 )
 
-await t.test('a token is signed by nobody but the key of its hub', async (t) => {
+await t.test('each hub accepts only tokens of its own key', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyJwt, { secret: 'theirs' })

@@ -19,12 +19,12 @@ const authorization = `Bearer ${anyTopic()}`
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the application of this test has for itself. */
+    /** A decorator of the application in this test. */
     theirs: () => string
   }
 }
 
-/** Somebody else's application: its own tokens, errors, 404, CORS, content types, decorators and hooks. */
+/** An application with its own tokens, errors, 404, CORS, content types, decorators and hooks. */
 async function theirApp(t: Test): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -58,7 +58,7 @@ async function theirApp(t: Test): Promise<FastifyInstance> {
   return app
 }
 
-/** Checks that nothing of their application has changed. */
+/** Checks that the application itself has not changed. */
 async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
   t.strictSame(
     (await app.inject({ method: 'POST', url: '/echo', payload: { a: 1 } })).json(),
@@ -120,7 +120,7 @@ async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
   t.equal(app.theirs(), 'theirs')
 }
 
-await t.test('a hub in an application of its own kind', async (t) => {
+await t.test('a hub in a plain application', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, OPTIONS)
@@ -150,7 +150,7 @@ await t.test('a hub in an application of its own kind', async (t) => {
   t.equal((await app.inject('/topics/orders.42/events')).statusCode, 404, 'only below the prefix')
 })
 
-await t.test('a hub in the application of somebody else', async (t) => {
+await t.test('a hub in an application with its own plugins', async (t) => {
   const app = await theirApp(t)
   await app.register(fanfare, OPTIONS)
   app.get('/late', async () => ({ late: 'theirs' }))
@@ -244,7 +244,7 @@ await t.test(
   },
 )
 
-await t.test('it does not matter who comes first', async (t) => {
+await t.test('the order of registration does not matter', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, { ...OPTIONS, corsOrigins: ['https://pages.example'] })
@@ -259,7 +259,7 @@ await t.test('it does not matter who comes first', async (t) => {
   t.equal((await app.inject({ url: '/realtime/status' })).statusCode, 200)
 })
 
-await t.test('without a prefix it leaves what is not its own to the application', async (t) => {
+await t.test('without a prefix the application answers unknown paths', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ theirs: 'not found' }))
@@ -290,7 +290,7 @@ await t.test('a plugin that depends on the hub finds it', async (t) => {
   t.equal(app.hub.stats().events, 2)
 })
 
-await t.test('a topic may be as long as topics may be, where the router lets it', async (t) => {
+await t.test('topics of the maximum length work if the router allows them', async (t) => {
   const app = Fastify({ routerOptions: { maxParamLength: 600 } })
   t.teardown(() => app.close())
   await app.register(fanfare, OPTIONS)
@@ -332,7 +332,7 @@ await t.test('options', async (t) => {
   )
 })
 
-await t.test('what the package offers', (t) => {
+await t.test('the exports of the package', (t) => {
   t.equal(typeof fanfare, 'function')
   t.equal(typeof buildApp, 'function')
   t.equal(typeof loadSettings, 'function')

@@ -52,7 +52,7 @@ await t.test('every setting has a default', (t) => {
   t.end()
 })
 
-/** Each variable, something that it may be, and what that means. */
+/** Each variable with a valid value and the resulting setting. */
 const values: [name: string, written: string, read: object][] = [
   ['HOST', '0.0.0.0', { host: '0.0.0.0' }],
   ['HOST', '::', { host: '::' }],
@@ -128,12 +128,12 @@ await t.test('every setting can be set', (t) => {
   t.end()
 })
 
-await t.test('what is empty is as if it were not set', (t) => {
+await t.test('an empty variable counts as unset', (t) => {
   t.strictSame(loadSettings(Object.fromEntries(describeSettings().map(({ name }) => [name, '']))), loadSettings({}))
   t.end()
 })
 
-await t.test('a bad value is refused, with the name of the variable and what is expected', (t) => {
+await t.test('an invalid value is refused with the variable and the expected form', (t) => {
   const wrong: [name: string, written: string, expected: RegExp][] = [
     ...['-1', '65536', '80a', '3000.5', ' 3000', '0x50'].map((written): [string, string, RegExp] => [
       'PORT',
@@ -174,10 +174,10 @@ await t.test('a bad value is refused, with the name of the variable and what is 
       ['FANFARE_HEARTBEAT', 'FANFARE_SLOW_TIMEOUT', 'FANFARE_RETAIN_AGE'].map((name): [string, string, RegExp] => [
         name,
         written,
-        /more than nothing/,
+        /more than 0/,
       ]),
     ),
-    ['FANFARE_MAX_EVENT_SIZE', '0B', /more than nothing/],
+    ['FANFARE_MAX_EVENT_SIZE', '0B', /more than 0/],
     ['FANFARE_MAX_CONNECTIONS', '1_0_', /a whole number/],
     ...['never', '1'].map((written): [string, string, RegExp] => [
       'FANFARE_MAX_CONNECTION_AGE',
@@ -248,14 +248,14 @@ await t.test('a bad value is refused, with the name of the variable and what is 
   t.end()
 })
 
-await t.test('of a list, the item that is wrong is named', (t) => {
+await t.test('the invalid item of a list is named', (t) => {
   t.strictSame(faults({ FANFARE_TRUST_PROXY: '127.0.0.1, 10.0.0.0/33' }), [
-    'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is no network: behind "/" an IPv4 address has 1 to 32',
+    'FANFARE_TRUST_PROXY="127.0.0.1, 10.0.0.0/33": must be false, true, a number of proxies, or addresses and networks separated by commas: "10.0.0.0/33" is not a network: an IPv4 prefix length is 1 to 32',
   ])
   t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,https://*.example.com/' }), [
-    /"https:\/\/\*\.example\.com\/" matches nothing, since browsers write it "https:\/\/\*\.example\.com"$/,
+    /"https:\/\/\*\.example\.com\/" matches nothing, since browsers write this origin as "https:\/\/\*\.example\.com"$/,
   ])
-  t.match(faults({ FANFARE_ANONYMOUS_SUBSCRIBE: 'news,a..b' }), [/: "a\.\.b" is neither$/])
+  t.match(faults({ FANFARE_ANONYMOUS_SUBSCRIBE: 'news,a..b' }), [/: "a\.\.b" is neither a topic nor a pattern$/])
   t.end()
 })
 
@@ -266,14 +266,14 @@ await t.test('an address with a user and a password is refused, and not repeated
     'ftp://user:hunter2@login.example.com/jwks',
   ]) {
     t.strictSame(faults({ FANFARE_JWKS_URL: url }), [
-      'FANFARE_JWKS_URL=…: must be an address without user and password such as https://login.example.com/.well-known/jwks.json',
+      'FANFARE_JWKS_URL=…: must be a URL without user and password such as https://login.example.com/.well-known/jwks.json',
     ])
     t.throws(() => resolveSettings({ jwksUrl: url }), { message: /^The option jwksUrl: it must be/ })
   }
   t.end()
 })
 
-await t.test('everything that is wrong is told at once', (t) => {
+await t.test('all faults are reported together', (t) => {
   const lines = faults({ PORT: 'x', FANFARE_HEARTBEAT: 'x', FANFARE_HEARTBEET: '1s', PATH: '/bin', HOST: '::1' })
   t.equal(lines.length, 3)
   for (const name of ['PORT', 'FANFARE_HEARTBEAT', 'FANFARE_HEARTBEET'])
@@ -284,7 +284,7 @@ await t.test('everything that is wrong is told at once', (t) => {
   t.end()
 })
 
-await t.test('an unknown FANFARE_* is refused, with the nearest name; any other name is none of its business', (t) => {
+await t.test('an unknown FANFARE_* is refused with the closest name; other names are ignored', (t) => {
   const table: [name: string, nearest: string][] = [
     ['FANFARE_HEARTBEET', 'FANFARE_HEARTBEAT'],
     ['FANFARE_JWT_SECRETS', 'FANFARE_JWT_SECRET'],
@@ -300,9 +300,9 @@ await t.test('an unknown FANFARE_* is refused, with the nearest name; any other 
     t.ok(fault.includes(`${nearest}?`), fault)
   }
   t.match(faults({ FANFARE_PORT: '80' }), [/did you mean PORT\?/])
-  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,*' }), [/"\*" stands alone/])
+  t.match(faults({ FANFARE_CORS_ORIGINS: 'https://a.example,*' }), [/"\*" cannot be combined/])
   t.match(faults({ FANFARE_TRUST_PROXY: '10.0.0.1,0.0.0.0/0' }), [
-    /"0\.0\.0\.0\/0" is every IPv4 address: write true to believe everybody$/,
+    /"0\.0\.0\.0\/0" is every IPv4 address: write true to trust every proxy$/,
   ])
   t.match(faults({ FANFARE_TRUST_PROXY: '::/0' }), [/"::\/0" is every IPv6 address/])
   t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
@@ -322,7 +322,7 @@ await t.test('a secret is not repeated', (t) => {
   t.end()
 })
 
-await t.test('what Kubernetes tells the containers of a Service that is called fanfare is no setting', (t) => {
+await t.test('variables that Kubernetes sets for a Service named fanfare are ignored', (t) => {
   const injected = {
     FANFARE_SERVICE_HOST: '10.0.0.1',
     FANFARE_SERVICE_PORT: '3000',
@@ -336,7 +336,7 @@ await t.test('what Kubernetes tells the containers of a Service that is called f
   t.end()
 })
 
-await t.test('whoever embeds the hub says what differs, as values or as they would be written', (t) => {
+await t.test('options are values or strings, and replace the defaults', (t) => {
   const defaults = resolveSettings({})
   t.strictSame(defaults, loadSettings({}).hub)
   t.strictSame(
@@ -383,12 +383,12 @@ await t.test('whoever embeds the hub says what differs, as values or as they wou
   t.end()
 })
 
-/** Options of any kind, as JavaScript may have them. */
+/** Options of any type, as JavaScript code may pass them. */
 function resolve(options: Record<string, unknown>): Settings {
   return resolveSettings(options)
 }
 
-/** Values of every type of JavaScript. No option takes any of them but those that its kind names below. */
+/** Values of every JavaScript type. An option accepts only those of its kind below. */
 const VALUES = {
   null: null,
   true: true,
@@ -449,11 +449,11 @@ await t.test('every option takes values of its own kind, and strings as in the e
     }
   }
   t.throws(() => resolve({ heartbeat: '15' }), {
-    message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than nothing',
+    message: 'The option heartbeat: "15" must be a duration such as 250ms, 15s or 24h, more than 0',
   })
   t.throws(() => resolve({ heartbeat: -1 }), {
     message:
-      'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than nothing',
+      'The option heartbeat: -1 must be a whole number of milliseconds, or a string as in the environment: a duration such as 250ms, 15s or 24h, more than 0',
   })
   for (const retainBytes of [-1, NaN])
     t.throws(() => resolve({ retainBytes }), {
@@ -464,14 +464,17 @@ await t.test('every option takes values of its own kind, and strings as in the e
   t.end()
 })
 
-await t.test('options that are unknown or wrong are refused by name', (t) => {
+await t.test('unknown and invalid options are refused by name', (t) => {
   t.throws(() => resolve({ heartBeat: 1 }), {
     name: 'SettingsError',
     message: 'The option heartBeat is unknown; did you mean heartbeat?',
   })
   t.throws(() => resolve({ zzzzzz: 1 }), { name: 'SettingsError', message: 'The option zzzzzz is unknown.' })
   t.throws(() => resolve({ host: 'x' }), { name: 'SettingsError', message: /host/ })
-  t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), { name: 'SettingsError', message: /set one of them/ })
+  t.throws(() => resolve({ jwtSecret: 'x', jwtPublicKey: 'y' }), {
+    name: 'SettingsError',
+    message: /set one of FANFARE_JWT_SECRET/,
+  })
   const wrong: [option: string, value: unknown][] = [
     ['heartbeat', 'soon'],
     ['heartbeat', NaN],

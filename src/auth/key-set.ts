@@ -1,8 +1,8 @@
 /**
- * Public keys that a key server publishes as a JSON Web Key Set (RFC 7517) and replaces now and then. jose finds the
- * keys that a token may be signed with. This file decides when the set is fetched: an outage of the key server must not
- * lock out tokens of known keys, and tokens with made-up keys must not become a flood of requests to it. It also
- * decides whether the refusal of a token that fits no key is final: the key may be newer than the set.
+ * Public keys that a key server publishes as a JSON Web Key Set (RFC 7517) and replaces from time to time. jose selects
+ * the keys that may have signed a token. This file decides when to fetch the set: an outage of the key server must not
+ * lock out tokens of known keys, and tokens with invented keys must not flood the key server with requests. This file
+ * also decides whether the refusal of a token that matches no key is final: the key may be newer than the set.
  */
 import { createHash, createPublicKey, KeyObject, type JsonWebKey } from 'node:crypto'
 import { createLocalJWKSet, errors, type JWK, type LocalJWKSet } from 'jose'
@@ -12,40 +12,35 @@ import { isWeakRsa } from './keys.js'
 
 /** How long a set is used before it is fetched again in the background, in milliseconds. */
 const MAX_AGE = 600_000
-/** For how long after a fetch none follows, whatever keys are asked for, in milliseconds. */
+/** The minimum time between two fetches, in milliseconds. */
 const COOLDOWN = 5_000
-/** How long the key server may take, in milliseconds. */
+/** The time limit of a fetch, in milliseconds. */
 const TIMEOUT = 5_000
 /** The kinds of keys that have a public half (RFC 7518, 6.1; RFC 8037). */
 const PUBLIC_KEYS = ['RSA', 'EC', 'OKP']
-/** Names of keys are hashes, dates or URLs. A longer name is an attack. */
+/** The maximum length of a key's name. Real names are hashes, dates or URLs; a longer name is an attack. */
 const KID_MAX_LENGTH = 256
-/** How many keys are tried for one token. A set that rotates its keys holds two or three of a kind. */
+/** How many keys are tried for one token. A set with key rotation holds two or three keys of a kind. */
 const MAX_CANDIDATES = 20
-/** How many tokens are remembered that fit no key. */
+/** How many tokens without a matching key are remembered. */
 const MAX_UNFIT = 2_000
-/** For how long, in milliseconds: longer than a client waits that is to come back after the cool-down. */
+/** How long such a token is remembered, in milliseconds. Clients retry sooner: after the cool-down. */
 const UNFIT_AGE = 60_000
 
-/** What a token's header says of its key. */
+/** The members of a token's header that select its key. */
 export interface KeyHeader {
   alg: string
   kid?: unknown
 }
 
 export interface KeySetOptions {
-  /** Told when the set could not be fetched, and when it can be again. */
+  /** Called with the error when fetches begin to fail, and with `undefined` when they succeed again. */
   onHealth?: ((err: Error | undefined) => void) | undefined
-  /**
-   * Told when there are other keys than before: what was verified with the old ones may have been so with one that is
-   * gone.
-   */
+  /** Called when the keys have changed. Tokens verified before may have used a key that is withdrawn now. */
   onChange?: (() => void) | undefined
-  /**
-   * Told when a set has RSA keys that are too short to be used and that the set before did not have, with their names.
-   */
+  /** Called with the names of RSA keys that are too short to be used, once when a set first has them. */
   onWeakKeys?: ((kids: (string | undefined)[]) => void) | undefined
-  /** Told when a set has keys that are malformed or private and that the set before did not have, with their names. */
+  /** Called with the names of keys that are malformed or private, once when a set first has them. */
   onBrokenKeys?: ((kids: (string | undefined)[]) => void) | undefined
   /** In milliseconds. */
   cooldown?: number
@@ -56,21 +51,21 @@ export interface KeySetOptions {
 export class KeySet {
   readonly #url: string
   readonly #options: KeySetOptions
-  /** Keys as Node has them, by what jose gives. */
+  /** Keys as Node's objects, by jose's objects. */
   readonly #objects = new WeakMap<object, KeyObject>()
   #keys: LocalJWKSet | undefined
-  /** How many keys of the set are used. */
+  /** The number of usable keys in the set. */
   #usable = 0
-  /** Keys of the set that are not used. */
+  /** Keys of the set that are not usable. */
   #weak: readonly JWK[] = []
   #broken: readonly JWK[] = []
-  /** When each token that fits no key was first presented, by its hash, on the clock of `performance.now()`. */
+  /** When each token without a matching key was first presented, by its hash, on the clock of `performance.now()`. */
   readonly #presentedAt = new LRUCache<string, number>({ max: MAX_UNFIT, ttl: UNFIT_AGE })
   #text = ''
   #fetching: Promise<void> | undefined
   /** When the last fetch ended, on the clock of `performance.now()`. */
   #triedAt = -Infinity
-  /** When the last fetch that succeeded began, and when it ended. */
+  /** When the last successful fetch began, and when it ended. */
   #askedAt = -Infinity
   #fetchedAt = -Infinity
   #failure: Error | undefined
@@ -80,7 +75,7 @@ export class KeySet {
     this.#options = options
   }
 
-  /** Fetches the set, unless that has been tried a moment ago. What goes wrong is told to `onHealth`. */
+  /** Fetches the set, unless the cool-down of the last fetch still lasts. Errors go to `onHealth`. */
   refresh(): Promise<void> {
     if (this.#fetching) return this.#fetching
     if (this.#cooldownLeft() > 0) return Promise.resolve()
@@ -91,29 +86,29 @@ export class KeySet {
   }
 
   /**
-   * Returns the known public keys that a token's header asks for by its `kid` and `alg`: one, or several where the
-   * header names none or the set has a name twice. The same key of the same set is the same object. Waits for the first
-   * fetch only.
-   * @throws Problem `malformed-token`: a `kid` that cannot be one
+   * Returns the known public keys that match the `kid` and `alg` of a token's header. These are several if the header
+   * has no `kid`, or if the set has two keys with one name. The same key of the same set is the same object. Waits for
+   * the first fetch only.
+   * @throws Problem `malformed-token` for an invalid `kid`
    */
   async find({ alg, kid }: KeyHeader): Promise<KeyObject[]> {
     if (kid !== undefined && (typeof kid !== 'string' || kid.length === 0 || kid.length > KID_MAX_LENGTH)) {
       throw new Problem(
         'malformed-token',
-        `The "kid" in the token's header has to be a string of 1 to ${KID_MAX_LENGTH} characters.`,
+        `The "kid" in the token's header must be a string of 1 to ${KID_MAX_LENGTH} characters.`,
       )
     }
     if (performance.now() - this.#fetchedAt > (this.#options.maxAge ?? MAX_AGE)) {
       const refreshing = this.refresh()
-      if (!this.#keys) await refreshing // else in the background: known keys are good meanwhile
+      if (!this.#keys) await refreshing // otherwise known keys stay usable during the fetch
     }
     return this.#lookUp(kid === undefined ? { alg } : { alg, kid })
   }
 
   /**
-   * Returns the refusal of a token that fits no known key. It is final when the set was fetched after the token was
-   * first presented. Otherwise it is temporary, since the key may be newer than the set.
-   * @param presentedAt when the token was presented this time, on the clock of `performance.now()`, before `find`
+   * Returns the refusal of a token that matches no known key. The refusal is final if the set was fetched after the
+   * token was first presented. Otherwise it is temporary, since the key may be newer than the set.
+   * @param presentedAt the time of this request, taken before `find`, on the clock of `performance.now()`
    */
   refusalOf(token: string, header: KeyHeader, presentedAt: number): Problem {
     const hash = createHash('sha256').update(token).digest('base64')
@@ -122,24 +117,24 @@ export class KeySet {
     if ((first ?? presentedAt) <= this.#askedAt) return new Problem('invalid-signature', this.#misfit(header))
     if (this.#failure)
       return this.#notNow(
-        "The token's key is not known yet, and the key server (FANFARE_JWKS_URL) cannot be reached.",
+        "The hub does not know the token's key yet, and cannot reach the key server (FANFARE_JWKS_URL).",
         this.#failure,
       )
     return this.#notNow(
-      "The token's key is not known yet, and the key server (FANFARE_JWKS_URL) was asked a moment ago.",
+      "The hub does not know the token's key yet, and has asked the key server (FANFARE_JWKS_URL) only a moment ago.",
     )
   }
 
-  /** Says why a token fits no key of the set. */
+  /** Returns the reason why a token matches no key of the set. */
   #misfit({ alg, kid }: KeyHeader): string {
     const isNamed = (key: JWK): boolean => kid !== undefined && key.kid === kid
     if (this.#weak.some(isNamed))
-      return "The token's key is RSA of fewer than 2,048 bits, which no token may be signed with (RFC 7518, 3.3)."
+      return "The token's key is an RSA key of fewer than 2,048 bits, which is too short to sign tokens (RFC 7518, 3.3)."
     if (this.#broken.some(isNamed))
-      return 'The key of the key server (FANFARE_JWKS_URL) with the token\'s "kid" is malformed or private, and is not used.'
+      return 'The key server (FANFARE_JWKS_URL) has a key with the token\'s "kid", but the hub does not use it: the key is malformed or private.'
     if (this.#usable > MAX_CANDIDATES)
-      return `The token's signature fits none of the ${MAX_CANDIDATES} keys that are tried, and the key server (FANFARE_JWKS_URL) has ${this.#usable}: give each key a "kid" of its own, and name it in the token.`
-    return `The token's signature fits no key of the key server (FANFARE_JWKS_URL) ${kid === undefined ? '' : 'with the token\'s "kid" '}for ${alg}: it was signed with another key, or changed.`
+      return `The token's signature matches none of the first ${MAX_CANDIDATES} keys of the key server (FANFARE_JWKS_URL), which has ${this.#usable}. Give each key its own "kid", and name it in the header of the token.`
+    return `The token's signature matches no key of the key server (FANFARE_JWKS_URL) ${kid === undefined ? '' : 'with the token\'s "kid" '}for ${alg}: the token was signed with another key, or was changed.`
   }
 
   #notNow(words: string, cause?: unknown): Problem {
@@ -151,7 +146,7 @@ export class KeySet {
     )
   }
 
-  /** For how long no fetch is allowed, in milliseconds. */
+  /** The rest of the cool-down, in milliseconds. */
   #cooldownLeft(): number {
     return this.#triedAt + (this.#options.cooldown ?? COOLDOWN) - performance.now()
   }
@@ -166,7 +161,7 @@ export class KeySet {
       if (err instanceof errors.JWKSMultipleMatchingKeys) {
         for await (const key of err) if (keys.push(this.#toKeyObject(key)) === MAX_CANDIDATES) break
       }
-      return keys // none where jose cannot read the only key that fits: it is as good as missing
+      return keys // empty if jose cannot read the only matching key
     }
   }
 
@@ -208,10 +203,10 @@ export class KeySet {
     const weak = publicKeys.filter(isWeak)
     const usable = publicKeys.filter((key) => !broken.includes(key) && !weak.includes(key))
     if (usable.length === 0)
-      // an empty set would lock everybody out
-      throw new Error(`the key server has no public keys that can be used${whyNone(weak, broken)}`)
-    tellOfNew(weak, this.#weak, this.#options.onWeakKeys)
-    tellOfNew(broken, this.#broken, this.#options.onBrokenKeys)
+      // an empty set would lock out every token
+      throw new Error(`the key server has no usable public keys${whyNone(weak, broken)}`)
+    reportNew(weak, this.#weak, this.#options.onWeakKeys)
+    reportNew(broken, this.#broken, this.#options.onBrokenKeys)
     this.#keys = createLocalJWKSet({ keys: usable.map(withEitherName) })
     this.#usable = usable.length
     this.#weak = weak
@@ -222,19 +217,19 @@ export class KeySet {
 }
 
 /**
- * Returns the keys of a set (RFC 7517, 5). An item that is no object becomes a key without members: it must not keep
- * the others from being used.
- * @throws Error when it is no set
+ * Returns the keys of a set (RFC 7517, 5). An item that is not an object becomes a key without members, so that the
+ * other keys stay usable.
+ * @throws Error for a value that is not a key set
  */
 function readKeys(set: unknown): JWK[] {
   const keys = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
-  if (!Array.isArray(keys)) throw new Error('the key server answered what is no key set')
+  if (!Array.isArray(keys)) throw new Error('the answer of the key server is not a key set')
   return keys.map((key: unknown) =>
     typeof key === 'object' && key !== null && !Array.isArray(key) ? (key as JWK) : {},
   )
 }
 
-/** Returns a public key of a set; `undefined` when it is malformed or private. */
+/** Returns a key of a set as Node's object; `undefined` if the key is malformed or private. */
 function toPublicKey(key: JWK): KeyObject | undefined {
   if ('d' in key) return undefined
   try {
@@ -250,20 +245,20 @@ function isWeak(key: JWK): boolean {
 }
 
 function whyNone(weak: JWK[], broken: JWK[]): string {
-  if (broken.length > 0) return ': its keys are malformed or private, or RSA of fewer than 2,048 bits'
+  if (broken.length > 0) return ': its keys are malformed, private, or RSA keys of fewer than 2,048 bits'
   return weak.length > 0 ? ': its RSA keys have fewer than 2,048 bits' : ''
 }
 
-/** Tells of keys that are left out, unless the set before had them. */
-function tellOfNew(keys: JWK[], before: readonly JWK[], tell: KeySetOptions['onWeakKeys']): void {
+/** Reports the names of unusable keys that the previous set did not have. */
+function reportNew(keys: JWK[], before: readonly JWK[], report: KeySetOptions['onWeakKeys']): void {
   const known = new Set(before.map((key) => JSON.stringify(key)))
   const added = keys.filter((key) => !known.has(JSON.stringify(key)))
-  if (added.length > 0) tell?.(added.map(({ kid }) => kid))
+  if (added.length > 0) report?.(added.map(({ kid }) => kid))
 }
 
 /**
- * Drops the algorithm's name from an Ed25519 key, since tokens call it EdDSA or Ed25519 (RFC 9864, 2.2). Its curve says
- * the same.
+ * Drops the algorithm's name from an Ed25519 key, since tokens call the algorithm EdDSA or Ed25519 (RFC 9864, 2.2). The
+ * curve of the key is enough.
  */
 function withEitherName(key: JWK): JWK {
   if (key.crv !== 'Ed25519' || (key.alg !== 'EdDSA' && key.alg !== 'Ed25519')) return key

@@ -1,65 +1,63 @@
-/**
- * The key that tokens are verified with decides which algorithm they must be signed with; the token has no say in it.
- */
+/** Keys that verify tokens. The key determines the accepted algorithms, never the token. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Algorithm } from 'fast-jwt'
 import { SettingsError } from '../model/settings-error.js'
 
 /**
- * The name of a signature's algorithm: RFC 7518, 3.1, RFC 8037 and RFC 9864. fast-jwt verifies the last ones, and has
- * no type for them.
+ * The name of a signature's algorithm (RFC 7518, 3.1; RFC 8037; RFC 9864). fast-jwt supports the names of RFC 9864, but
+ * its types lack them.
  */
 export type SignatureAlgorithm = Algorithm | 'Ed25519' | 'Ed448'
 
-/** A key and the algorithms that go with it. */
+/** A key and its accepted algorithms. */
 export interface VerificationKey {
   key: string
   algorithms: SignatureAlgorithm[]
 }
 
-/** How many bits an RSA key has at least (RFC 7518, 3.3 and 3.5). */
+/** The minimum size of an RSA key in bits (RFC 7518, 3.3 and 3.5). */
 const RSA_BITS = 2_048
 
 const EC_ALGORITHMS: Record<string, Algorithm> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
 
 /**
- * A shared secret: HS256 alone.
- * @throws SettingsError when it is a key of another kind
+ * Returns the key of a shared secret, for HS256 only.
+ * @throws SettingsError for a key of another kind
  */
 export function fromSecret(secret: string): VerificationKey {
   if (secret.includes('-----BEGIN'))
-    throw new SettingsError('FANFARE_JWT_SECRET holds a key in PEM: a public key belongs in FANFARE_JWT_PUBLIC_KEY.')
+    throw new SettingsError('FANFARE_JWT_SECRET holds a PEM key: set FANFARE_JWT_PUBLIC_KEY for a public key.')
   return { key: secret, algorithms: ['HS256'] }
 }
 
 /**
- * A public key in PEM, in which line ends may be written as `\n`.
- * @throws SettingsError when it is none, or a private one
+ * Returns the key of a public key in PEM. Line ends may be written as `\n`.
+ * @throws SettingsError for a text that is not a public key, and for a private key
  */
 export function fromPublicKey(text: string): VerificationKey {
   const pem = text.replaceAll('\\n', '\n').trim()
   if (pem.includes('PRIVATE KEY'))
     throw new SettingsError(
-      'FANFARE_JWT_PUBLIC_KEY holds a private key: the hub needs only the public one, and should not have the other.',
+      'FANFARE_JWT_PUBLIC_KEY holds a private key: set the public key, and keep the private key away from the hub.',
     )
   let key: KeyObject
   try {
     key = createPublicKey(pem)
   } catch (err) {
-    throw new SettingsError('FANFARE_JWT_PUBLIC_KEY holds no public key in PEM ("-----BEGIN PUBLIC KEY-----").', {
+    throw new SettingsError('FANFARE_JWT_PUBLIC_KEY is not a public key in PEM ("-----BEGIN PUBLIC KEY-----").', {
       cause: err,
     })
   }
   if (isWeakRsa(key))
     throw new SettingsError(
-      `FANFARE_JWT_PUBLIC_KEY holds an RSA key of ${key.asymmetricKeyDetails?.modulusLength ?? 0} bits: tokens are signed with ${RSA_BITS} or more (RFC 7518, 3.3).`,
+      `FANFARE_JWT_PUBLIC_KEY holds an RSA key of ${key.asymmetricKeyDetails?.modulusLength ?? 0} bits: an RSA key needs ${RSA_BITS} bits or more (RFC 7518, 3.3).`,
     )
   return { key: pem, algorithms: algorithmsOf(key) }
 }
 
 /**
- * A public key of a key set, for one algorithm that its token names. An Ed25519 key has two names for the same one (RFC
- * 9864, 2.2).
+ * Returns a public key of a key set for the algorithm in a token's header. The algorithm of Ed25519 has two names (RFC
+ * 9864, 2.2), and the key accepts both.
  */
 export function fromKeyObject(key: KeyObject, algorithm: SignatureAlgorithm): VerificationKey {
   const algorithms = algorithmsOf(key)
@@ -69,7 +67,7 @@ export function fromKeyObject(key: KeyObject, algorithm: SignatureAlgorithm): Ve
   }
 }
 
-/** Whether a key is RSA and so short that no algorithm for tokens may use it (RFC 7518, 3.3 and 3.5). */
+/** Whether a key is an RSA key that is too short for tokens (RFC 7518, 3.3 and 3.5). */
 export function isWeakRsa({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
   return asymmetricKeyType === 'rsa' && (asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS
 }
@@ -88,6 +86,6 @@ function algorithmsOf(key: KeyObject): SignatureAlgorithm[] {
     }
   }
   throw new SettingsError(
-    'FANFARE_JWT_PUBLIC_KEY is of a kind that tokens are not signed with: use RSA, EC (P-256, P-384, P-521) or Ed25519.',
+    'FANFARE_JWT_PUBLIC_KEY is a key of an unsupported kind: use RSA, EC (P-256, P-384, P-521) or Ed25519.',
   )
 }

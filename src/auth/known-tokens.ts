@@ -1,4 +1,4 @@
-/** Remembers the tokens that have been verified, since verifying one costs more than publishing an event. */
+/** A cache of verified tokens: verifying a token costs more than publishing an event. */
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
 import { hasExpired } from '../model/principal.js'
@@ -6,15 +6,17 @@ import type { Settings } from '../settings.js'
 import { readClaims, type Bearer } from './principal.js'
 import type { TokenClaims } from './verifier.js'
 
-/** How many characters of tokens are remembered. */
+/** The maximum size of the cache, in characters of tokens. */
 const CACHE_SIZE = 8 * 1024 * 1024
-/** For how long a token is remembered, in milliseconds: the key that it was verified with may be withdrawn. */
+/** How long a token is cached, in milliseconds. Its key may be withdrawn meanwhile. */
 const CACHE_AGE = 600_000
 
-/** A token that has been checked. */
+/** A verified token. */
 interface KnownToken {
   principal: Bearer
-  /** Until when it is accepted, in milliseconds since the epoch of Unix: its `exp`, and the tolerance. */
+  /**
+   * When the hub stops accepting the token, in milliseconds since the Unix epoch: its `exp` and the clock tolerance.
+   */
   until: number
 }
 
@@ -37,7 +39,7 @@ export class KnownTokens {
 
   /**
    * Returns the principal of a token.
-   * @throws Problem saying what is wrong with the token
+   * @throws Problem naming the fault of the token
    */
   async read(token: string): Promise<Bearer> {
     let found = this.#known.get(token)
@@ -51,13 +53,13 @@ export class KnownTokens {
     return found.principal
   }
 
-  /** Forgets every token: each is verified again. */
+  /** Empties the cache: each token is verified again. */
   clear(): void {
     this.#known.clear()
   }
 }
 
-/** The refusal of a token whose time is over. */
+/** Returns the refusal of an expired token. */
 export function expiredToken(): Problem {
   return new Problem('expired-token', 'The token has expired: its "exp" is in the past.')
 }

@@ -1,4 +1,4 @@
-/** What an application says of somebody: in place of the claims of a token, or for a token that it has issued. */
+/** A principal as an application describes it: for a request of its own login, or for a token to issue. */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import { HubError } from '../model/hub-error.js'
@@ -6,50 +6,46 @@ import { isShallow } from '../model/json.js'
 import { quote } from '../model/quote.js'
 import { readClaims, type Bearer } from './principal.js'
 
-/**
- * Who somebody is, and what they may do. Grants are topics and patterns; `{sub}` as a whole segment stands for the
- * subject.
- */
+/** A subject and its grants. Grants are topics and patterns; `{sub}` as a whole segment stands for the subject. */
 export interface PrincipalInput {
   subject?: string | undefined
   subscribe?: readonly string[] | undefined
   publish?: readonly string[] | undefined
   presence?: readonly string[] | undefined
-  /** What others are told of the subject where it is present: any JSON value. */
+  /** Any JSON value. Presence shows it to others with the subject. */
   info?: unknown
   admin?: boolean | undefined
 }
 
-/** Who makes a request, as the application's own login knows. */
+/** The principal of a request, as the application's own login identifies it. */
 export interface AuthenticatedPrincipal extends PrincipalInput {
-  /** When the login ends: its streams end then. A date, or milliseconds since the epoch of Unix. */
+  /** When the login and its streams end: a date, or milliseconds since the Unix epoch. */
   expiresAt?: Date | number | undefined
 }
 
-/** Says who makes a request that has no token; `undefined`: nobody in particular. */
+/** Returns the principal of a request without a token; `undefined` for an anonymous request. */
 export type Authenticate = (
   request: FastifyRequest,
 ) => AuthenticatedPrincipal | undefined | Promise<AuthenticatedPrincipal | undefined>
 
-/** The members of a principal. */
 const MEMBERS = ['subject', 'subscribe', 'publish', 'presence', 'info', 'admin'] as const
 
-/** The claims of a token that says what an application says. */
+/** A principal as the claims of a token. */
 export interface InputClaims {
   sub?: string
   grants: Record<string, unknown>
 }
 
 /**
- * Reads what an application says as the claims of a token, without checking their values.
- * @param others members that it may have besides
- * @throws HubError `invalid-claims` for what is no object, and for unknown members
+ * Converts the principal of an application into the claims of a token, without checking their values.
+ * @param others further allowed members
+ * @throws HubError `invalid-claims` for a value that is not an object, and for unknown members
  */
 export function toClaims(input: unknown, others: readonly string[] = []): InputClaims {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new HubError(
       'invalid-claims',
-      `A principal is an object such as { subject, subscribe, publish }, not ${quote(input)}.`,
+      `A principal must be an object such as { subject, subscribe, publish }, not ${quote(input)}.`,
     )
   }
   const known: readonly string[] = [...MEMBERS, ...others]
@@ -68,45 +64,45 @@ export function toClaims(input: unknown, others: readonly string[] = []): InputC
 }
 
 /**
- * Checks claims that an application's words have been made into.
- * @param claimName which claim holds the grants
- * @param subscribeToo what anybody may subscribe to
- * @throws HubError `invalid-claims` saying which is wrong
+ * Reads the claims of `toClaims`.
+ * @param claimName the name of the claim that holds the grants
+ * @param anonymousSubscribe the topics and patterns that need no token
+ * @throws HubError `invalid-claims` naming the invalid claim
  */
 export function checkClaims(
   claims: Record<string, unknown>,
   claimName: string,
-  subscribeToo: readonly string[],
+  anonymousSubscribe: readonly string[],
 ): Bearer {
   try {
-    return readClaims(claims, claimName, subscribeToo)
+    return readClaims(claims, claimName, anonymousSubscribe)
   } catch (err) {
     if (err instanceof Problem) throw new HubError('invalid-claims', err.message, { cause: err })
     throw err
   }
 }
 
-/** The name of the claim for grants, where there is no token: messages name it. */
+/** The name of the claim for grants in messages about a principal without a token. */
 const NO_CLAIM = 'principal'
 
 /**
- * Reads what an application answers of a request.
- * @param subscribeToo what anybody may subscribe to
- * @throws HubError `invalid-claims` saying what is wrong with it
+ * Reads the answer of the application's function `authenticate`.
+ * @param anonymousSubscribe the topics and patterns that need no token
+ * @throws HubError `invalid-claims` naming the fault of the answer
  */
-export function readPrincipal(answer: unknown, subscribeToo: readonly string[]): Bearer {
+export function readPrincipal(answer: unknown, anonymousSubscribe: readonly string[]): Bearer {
   const { sub, grants } = toClaims(answer, ['expiresAt'])
   const { expiresAt } = answer as AuthenticatedPrincipal
   const end: unknown = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt
   if (end !== undefined && (typeof end !== 'number' || !Number.isFinite(end))) {
     throw new HubError(
       'invalid-claims',
-      `expiresAt is a Date, or a number of milliseconds since 1970, not ${quote(expiresAt)}.`,
+      `expiresAt must be a Date, or a number of milliseconds since 1970, not ${quote(expiresAt)}.`,
     )
   }
   return checkClaims(
     { ...(sub === undefined ? {} : { sub }), ...(end === undefined ? {} : { exp: end / 1_000 }), [NO_CLAIM]: grants },
     NO_CLAIM,
-    subscribeToo,
+    anonymousSubscribe,
   )
 }

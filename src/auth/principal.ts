@@ -1,4 +1,4 @@
-/** Who makes a request, and what they may do. */
+/** The principal of a request, and the checks of its grants. */
 import { Problem } from '../errors.js'
 import { isShallow } from '../model/json.js'
 import type { Action, Principal } from '../model/principal.js'
@@ -7,14 +7,16 @@ import { covers, isReserved, resolveGrant } from '../model/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
 import { Compile } from '../schemas/typebox.js'
 
-/** The last time that can be written down (RFC 3339), in milliseconds since the epoch of Unix: no token ends later. */
+/**
+ * The latest time that RFC 3339 can express, in milliseconds since the Unix epoch. Tokens expire then at the latest.
+ */
 const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
-/** Who makes a request. */
+/** The principal of a request. */
 export interface Bearer extends Principal {
   /**
-   * Until when the token is accepted, in milliseconds since the epoch of Unix: its `exp`, or the end of the tolerance
-   * for clocks where the request came after that. A stream ends at `expiresAt` all the same.
+   * When the hub stops accepting the token, in milliseconds since the Unix epoch: its `exp`, or the end of the clock
+   * tolerance if the request came after `exp`. A stream ends at `expiresAt` in either case.
    */
   acceptedUntil: number | undefined
 }
@@ -24,7 +26,10 @@ const NO_GRANTS: Principal['grants'] = { subscribe: [], publish: [], presence: [
 const registered = Compile(Claims)
 const granting = Compile(GrantClaims)
 
-/** Somebody without a token, who may subscribe to what anybody may. */
+/**
+ * Returns the principal of a request without a token.
+ * @param subscribe the topics and patterns that need no token
+ */
 export function anonymous(subscribe: readonly string[]): Bearer {
   return {
     anonymous: true,
@@ -41,15 +46,15 @@ export function anonymous(subscribe: readonly string[]): Bearer {
 }
 
 /**
- * Reads the claims of a token whose signature has been checked.
- * @param claimName which claim holds the grants
- * @param subscribeToo what anybody may subscribe to
- * @throws Problem `invalid-claims` naming the claim that is not as it should be
+ * Reads the claims of a verified token.
+ * @param claimName the name of the claim that holds the grants
+ * @param anonymousSubscribe the topics and patterns that need no token
+ * @throws Problem `invalid-claims` naming the invalid claim
  */
 export function readClaims(
   claims: Record<string, unknown>,
   claimName: string,
-  subscribeToo: readonly string[],
+  anonymousSubscribe: readonly string[],
 ): Bearer {
   const granted = claims[claimName] ?? {}
   const missingClaim = claims[claimName] === undefined ? claimName : undefined
@@ -66,9 +71,9 @@ export function readClaims(
     expiresAt,
     acceptedUntil: expiresAt,
     admin: granted.admin ?? false,
-    info: isShallow(granted.info) ? granted.info : undefined, // deeper, it could not be told to others
+    info: isShallow(granted.info) ? granted.info : undefined, // a deeper value cannot be encoded for presence
     grants: {
-      subscribe: [...subscribe.patterns, ...subscribeToo],
+      subscribe: [...subscribe.patterns, ...anonymousSubscribe],
       publish: publish.patterns,
       presence: presence.patterns,
     },
@@ -78,7 +83,8 @@ export function readClaims(
 }
 
 /**
- * A grant with `{sub}` is void when the subject is not one plain segment; any other that is no pattern is a mistake.
+ * Resolves `{sub}` in grants. A grant with `{sub}` is void if the subject is not a single segment of a topic.
+ * @throws Problem `invalid-claims` for any other grant that is not a pattern
  */
 function readGrants(
   grants: readonly string[] = [],
@@ -94,7 +100,7 @@ function readGrants(
     else
       throw new Problem(
         'invalid-claims',
-        `The token's claim ${where} holds ${quote(grant)}, which is no topic or pattern.`,
+        `The token's claim ${where} holds ${quote(grant)}, which is neither a topic nor a pattern.`,
       )
   }
   return { patterns, voids }
@@ -104,14 +110,14 @@ function invalidClaims(error: { instancePath: string; message: string } | undefi
   const claim = `${prefix}${error?.instancePath ?? ''}`.slice(1).replaceAll('/', '.')
   return new Problem(
     'invalid-claims',
-    `The token's claim ${quote(claim)} is not as it should be: ${error?.message ?? 'it has the wrong type'}.`,
+    `The token's claim ${quote(claim)} is invalid: ${error?.message ?? 'it has the wrong type'}.`,
   )
 }
 
 /**
- * Checks that a principal may do something with every one of `patterns`: each must be covered whole by one grant. The
- * hub's own topics are for admins.
- * @throws Problem `not-granted` naming the pattern that is not covered, `missing-token` where there was no token
+ * Checks that a principal may perform an action on every one of `patterns`. One grant must cover the whole of each
+ * pattern. Topics of the hub itself need an admin.
+ * @throws Problem `not-granted` naming the pattern without a grant; `missing-token` for a request without a token
  */
 export function authorize(principal: Principal, action: Action, patterns: Iterable<string>): void {
   for (const pattern of patterns) {
@@ -121,15 +127,15 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
       'not-granted',
       (isReserved(pattern)
         ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
-        : `The token's ${action} grants do not cover ${quote(pattern)}: one grant has to cover the whole of it.${wordsForVoids(principal, action, pattern)}`) +
+        : `The token's ${action} grants do not cover ${quote(pattern)}: a single grant must cover all of it.${wordsForVoids(principal, action, pattern)}`) +
         wordsForClaim(principal),
     )
   }
 }
 
 /**
- * Checks that a principal may do something with some topic at all.
- * @throws Problem `not-granted`, `missing-token` where there was no token
+ * Checks that a principal has a grant for an action, on any topic.
+ * @throws Problem `not-granted`; `missing-token` for a request without a token
  */
 export function authorizeSome(principal: Principal, action: Action): void {
   if (principal.grants[action].length > 0) return
@@ -139,37 +145,37 @@ export function authorizeSome(principal: Principal, action: Action): void {
   throw new Problem('not-granted', `The token has no ${action} grants.${why}${wordsForClaim(principal)}`)
 }
 
-/** Whether a principal may do something with a pattern: with all that it stands for. */
+/** Whether a principal may perform an action on all topics of a pattern. */
 export function isGranted(principal: Principal, action: Action, pattern: string): boolean {
   return isReserved(pattern) ? principal.admin : principal.grants[action].some((grant) => covers(grant, pattern))
 }
 
 /**
  * Checks that a principal is an admin.
- * @param what the thing that only admins do, as it stands after "To"
- * @throws Problem `not-granted`, `missing-token` where there was no token
+ * @param what the action that needs an admin, as it follows "To" in messages
+ * @throws Problem `not-granted`; `missing-token` for a request without a token
  */
 export function authorizeAdmin(principal: Principal, what: string): void {
   if (principal.admin) return
   requireToken(principal, what)
-  throw new Problem('not-granted', `To ${what} the token needs "admin": true.${wordsForClaim(principal)}`)
+  throw new Problem('not-granted', `To ${what}, the token needs "admin": true.${wordsForClaim(principal)}`)
 }
 
 /**
- * Checks that a request has a token, whatever it grants.
- * @param what the thing that needs it, as it stands after "To"
+ * Checks that a request has a token.
+ * @param what the action that needs a token, as it follows "To" in messages
  * @throws Problem `missing-token`
  */
 export function requireToken(principal: Principal, what: string): void {
-  if (principal.anonymous) throw new Problem('missing-token', `To ${what} a token is needed.`)
+  if (principal.anonymous) throw new Problem('missing-token', `To ${what}, the request needs a token.`)
 }
 
-/** What is wrong with a token without the claim for grants. */
+/** Returns the sentence about a token without the claim for grants. */
 export function lacksClaim(name: string): string {
-  return `The token has no claim ${quote(name)} (the setting FANFARE_JWT_CLAIM says what it is called), so it grants nothing.`
+  return `The token has no claim ${quote(name)} (the name is the setting FANFARE_JWT_CLAIM), so it grants nothing.`
 }
 
-/** Why grants with `{sub}` are void for a subject that is not one segment of a topic. */
+/** Returns the reason why grants with `{sub}` are void for a subject. */
 export function whyVoid(sub: string | undefined): string {
   return sub === undefined ? 'the token has no "sub".' : 'the token\'s "sub" is not a single segment of a topic.'
 }
@@ -178,16 +184,16 @@ function wordsForClaim({ missingClaim }: Principal): string {
   return missingClaim === undefined ? '' : ` ${lacksClaim(missingClaim)}`
 }
 
-/** Said only where some subject's grant would cover what is asked for; neither grant nor subject is repeated. */
+/** Returns a hint if a void grant would cover the pattern for some subject. It repeats neither grant nor subject. */
 function wordsForVoids({ subject, voidGrants }: Principal, action: Action, pattern: string): string {
   return voidGrants[action].some((grant) => covers(grant.replaceAll('{sub}', '*'), pattern))
-    ? ` A grant with {sub} may be meant for it, and is void: ${whyVoid(subject)}`
+    ? ` A grant with {sub} that could cover it is void: ${whyVoid(subject)}`
     : ''
 }
 
 function missingToken(action: Action, pattern: string): Problem {
   return new Problem(
     'missing-token',
-    `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)} a token is needed.`,
+    `To ${action === 'presence' ? 'see who is present on' : `${action} to`} ${quote(pattern)}, the request needs a token.`,
   )
 }

@@ -1,4 +1,4 @@
-/** Revocations: tokens, or all tokens of a subject, that are refused until a time although they are good. */
+/** Revocations refuse one valid token, or all tokens of a subject, until a given time. */
 import { randomBytes } from 'node:crypto'
 import { Problem } from '../errors.js'
 import type { Principal } from '../model/principal.js'
@@ -6,12 +6,12 @@ import type { KeyValue, RecordChange } from '../log/log.js'
 
 const PREFIX = 'revocation/'
 
-/** Whose tokens are meant: those of a subject, or the one of an id. */
+/** The revoked tokens: all tokens of a subject, or the token with an id. */
 export type Revoked = { subject: string } | { jti: string }
 
 export type Revocation = Revoked & {
   id: string
-  /** In milliseconds since the epoch of Unix. */
+  /** In milliseconds since the Unix epoch. */
   until: number
 }
 
@@ -19,13 +19,13 @@ export class Revocations {
   readonly #records: KeyValue
   readonly #onForce: () => unknown
   readonly #byId = new Map<string, Revocation>()
-  /** Those of a subject or of a token id. */
+  /** Revocations by subject or by token id (`keyOf`). */
   readonly #byKey = new Map<string, Set<Revocation>>()
 
   /**
-   * @param records where they are kept: a restart does not lift them, and those of other processes come from there
-   * @param onForce called once further tokens are refused, by whichever process, before that is durable. It ends their
-   *   streams: a stream that is still to be opened is refused by then, so none can slip in between
+   * @param records the storage of revocations: a restart keeps them, and those of other processes come from there
+   * @param onForce called as soon as further tokens are refused, by any process, before the revocation is durable. It
+   *   ends their open streams. No new stream can open meanwhile, since opening one already checks the revocation
    */
   static async open(records: KeyValue, onForce: (revocations: Revocations) => unknown): Promise<Revocations> {
     const revocations: Revocations = new Revocations(records, () => onForce(revocations))
@@ -39,8 +39,8 @@ export class Revocations {
   }
 
   /**
-   * Refuses tokens from now on. Resolves when that is durable, and `onForce` is done.
-   * @throws HubError `log-unavailable`, with nothing revoked
+   * Revokes tokens at once. Resolves when the revocation is durable, and `onForce` is done.
+   * @throws HubError `log-unavailable`; nothing is revoked then
    */
   async add(revoked: Revoked, until: number): Promise<Revocation> {
     this.#sweep()
@@ -57,15 +57,15 @@ export class Revocations {
     return revocation
   }
 
-  /** Those in force. */
+  /** Returns the revocations in force. */
   list(): Revocation[] {
     this.#sweep()
     return [...this.#byId.values()]
   }
 
   /**
-   * Lifts one. Resolves when that is durable.
-   * @returns whether it was in force
+   * Lifts a revocation. Resolves when that is durable.
+   * @returns whether the revocation was in force
    */
   async delete(id: string): Promise<boolean> {
     this.#sweep()
@@ -76,7 +76,7 @@ export class Revocations {
     return true
   }
 
-  /** Whether somebody's token, or all of their tokens, are refused now. */
+  /** Whether the token of a principal, or every token of its subject, is revoked now. */
   includes({ subject, tokenId }: Principal): boolean {
     if (this.#byId.size === 0) return false
     return (
@@ -86,15 +86,13 @@ export class Revocations {
   }
 
   /**
-   * To be asked again after whatever was waited for since the token was checked.
+   * Checks that the token of a principal is not revoked. Call it again after every `await`, before acting for the
+   * principal.
    * @throws Problem `revoked-token`
    */
   refuse(principal: Principal): void {
     if (!this.includes(principal)) return
-    throw new Problem(
-      'revoked-token',
-      'The token, or every token of its "sub", has been revoked until a time that has not come yet.',
-    )
+    throw new Problem('revoked-token', 'The token, or every token of its "sub", is revoked until a later time.')
   }
 
   #isInForce(key: string): boolean {
@@ -130,7 +128,7 @@ export class Revocations {
     if (others?.size === 0) this.#byKey.delete(key)
   }
 
-  /** Forgets those that have ended. Their records expire. */
+  /** Drops revocations that have ended. Their records expire. */
   #sweep(): void {
     const now = Date.now()
     for (const revocation of [...this.#byId.values()].filter(({ until }) => until <= now)) this.#forget(revocation)

@@ -1,34 +1,35 @@
-/** The cookie that holds a browser's token, since an EventSource can send no header. Scripts cannot read it. */
+/** The cookie that holds a browser's token: an EventSource cannot send a header. Scripts cannot read the cookie. */
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import { Problem } from '../errors.js'
 
 export const SESSION_COOKIE = 'fanfare_token'
 
-/** How large a cookie may be, name, value and attributes together, to be taken by every browser (RFC 6265, 6.1). */
+/** The size of a cookie that every browser accepts: name, value and attributes, in bytes (RFC 6265, 6.1). */
 const MAX_BYTES = 4_096
-/** For how long browsers keep a cookie at most, in seconds (RFC 6265bis, 5.5). */
+/** The maximum age of a cookie in browsers, in seconds (RFC 6265bis, 5.5). */
 const MAX_AGE = 400 * 86_400
 
-/** Where a cookie is sent. */
+/** The attributes that limit where a browser sends the cookie. */
 export interface CookieScope {
-  /** What the hub's routes start with. */
+  /** The prefix of the hub's routes. */
   path: string
-  /** Whether the request came by TLS. */
+  /** Whether the request came over TLS. */
   secure: boolean
-  /** Whether pages of other sites may use it, which only TLS allows. */
+  /** Whether pages of other sites may use the cookie. Browsers require TLS for that. */
   crossSite: boolean
 }
 
-/** The token in a request's header `Cookie`, if there is one. */
+/** Returns the token in a header `Cookie`; `undefined` if there is none. */
 export function readSession(header: string | undefined): string | undefined {
   if (header === undefined || !header.includes(SESSION_COOKIE)) return undefined
-  return parseCookie(header)[SESSION_COOKIE] || undefined // an empty one is none
+  return parseCookie(header)[SESSION_COOKIE] || undefined // an empty cookie counts as missing
 }
 
 /**
- * The header `Set-Cookie` that gives a browser a token until it ends.
- * @param expiresAt when it ends, in milliseconds; `undefined`: with the browser's session
- * @throws Problem `invalid-request` when the token is larger than a cookie may be
+ * Returns the header `Set-Cookie` that stores a token in a browser.
+ * @param expiresAt when the token expires, in milliseconds since the Unix epoch; `undefined`: the cookie ends with the
+ *   browser's session
+ * @throws Problem `invalid-request` if the token is too large for a cookie
  */
 export function writeSession(token: string, expiresAt: number | undefined, scope: CookieScope): string {
   const now = Date.now()
@@ -43,19 +44,19 @@ export function writeSession(token: string, expiresAt: number | undefined, scope
   if (bytes > MAX_BYTES)
     throw new Problem(
       'invalid-request',
-      `The token is too large for a cookie: with its attributes it would have ${bytes} bytes, and browsers take ${MAX_BYTES}. Issue one with fewer grants, or use a ticket (POST /tickets).`,
+      `The token is too large for a cookie: the cookie would have ${bytes} bytes, and browsers accept ${MAX_BYTES}. Issue a token with fewer grants, or use a ticket (POST /tickets).`,
     )
   return header
 }
 
-/** The header `Set-Cookie` that takes the token away again. */
+/** Returns the header `Set-Cookie` that deletes the token in a browser. */
 export function clearSession(scope: CookieScope): string {
   return stringifySetCookie({ ...attributes(scope), value: '', maxAge: 0, expires: new Date(0) })
 }
 
 /**
- * For pages of other sites it is partitioned (CHIPS), since more and more browsers block any other cookie there: each
- * of these sites has its own.
+ * Returns the attributes of the cookie. For pages of other sites the cookie is partitioned (CHIPS): each of these sites
+ * has its own cookie. Many browsers block other cookies there.
  */
 function attributes({ path, secure, crossSite }: CookieScope): Omit<SetCookie, 'value'> {
   return {

@@ -1,10 +1,9 @@
 /**
- * Tickets: what stands in a URL where a token must not. A ticket opens event streams and does nothing else, for a short
- * time, so one that turns up in a log is of no use to whoever finds it there.
+ * Tickets replace tokens in URLs. A ticket only opens event streams, and only for a short time, so a ticket in a log
+ * file is useless to an attacker.
  *
- * It is a JWT of the hub's own: its key is kept in the log's records, so that a ticket outlives a restart, and its
- * `typ` and `aud` (RFC 8725, 3.11 and 3.12) keep it from passing as a token, and a token from passing as a ticket,
- * whatever their keys.
+ * A ticket is a JWT that the hub signs. Its key is a record of the log, so tickets survive a restart. Its `typ` and
+ * `aud` (RFC 8725, 3.11 and 3.12) distinguish tickets from tokens, even if both have the same key.
  */
 import { randomBytes } from 'node:crypto'
 import { createSigner, createVerifier } from 'fast-jwt'
@@ -16,30 +15,29 @@ import { readClaims, type Bearer } from './principal.js'
 const TYPE = 'fanfare-ticket+jwt'
 const AUDIENCE = 'fanfare-ticket'
 const KEY_RECORD = 'ticket-key'
-/** As long as the hash (RFC 7518, 3.2). */
+/** The key is as long as the hash (RFC 7518, 3.2). */
 const KEY_BYTES = 32
 const GRANTS = 'fanfare'
-/**
- * How long a ticket may be: of the 16 KiB that a request's head may have (Node's `maxHeaderSize`) the rest needs some.
- */
+/** The maximum length of a ticket. Node accepts 16 KiB for the head of a request (`maxHeaderSize`), ticket included. */
 const MAX_LENGTH = 12_000
 
-/** What a ticket says: until when it is good, and the claims of the token that it was made with. */
+/** The claims of a ticket. */
 interface TicketClaims {
-  /** In milliseconds since the epoch of Unix: `exp` would be whole seconds, and a ticket may not have many. */
+  /** When the ticket expires, in milliseconds since the Unix epoch. `exp` is too coarse: it counts whole seconds. */
   until: number
+  /** The claims of the token that the ticket replaces. */
   token: Record<string, unknown>
 }
 
 export interface Ticket {
   ticket: string
-  /** In milliseconds since the epoch of Unix. */
+  /** In milliseconds since the Unix epoch. */
   expiresAt: number
 }
 
 type VerifyTicket = (ticket: string) => TicketClaims
 
-/** Whether a JWT's header says that it is a ticket. The prefix may be left out (RFC 7515, 4.1.9). */
+/** Whether the `typ` of a JWT's header is that of a ticket. The prefix `application/` is optional (RFC 7515, 4.1.9). */
 export function isTicketType(typ: unknown): boolean {
   return typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === TYPE
 }
@@ -47,34 +45,35 @@ export function isTicketType(typ: unknown): boolean {
 export class Tickets {
   readonly #records: KeyValue
   readonly #ttl: number
-  readonly #subscribeToo: readonly string[]
+  readonly #anonymousSubscribe: readonly string[]
   #key: string | undefined
   #drawing: Promise<string> | undefined
   #verify: VerifyTicket | undefined
 
   /**
-   * @param records where the key is kept, which may be drawn by another process
-   * @param ttl for how long a ticket is good, in milliseconds
-   * @param subscribeToo what anybody may subscribe to
+  /**
+   * @param records the storage of the key, which another process may create
+   * @param ttl how long a ticket is valid, in milliseconds
+   * @param anonymousSubscribe the topics and patterns that need no token
    */
-  static async open(records: KeyValue, ttl: number, subscribeToo: readonly string[]): Promise<Tickets> {
-    const tickets = new Tickets(records, ttl, subscribeToo)
+  static async open(records: KeyValue, ttl: number, anonymousSubscribe: readonly string[]): Promise<Tickets> {
+    const tickets = new Tickets(records, ttl, anonymousSubscribe)
     await records.watch(KEY_RECORD, ({ key, value }) => {
       if (key === KEY_RECORD) tickets.#useKey(value as string | undefined)
     })
     return tickets
   }
 
-  private constructor(records: KeyValue, ttl: number, subscribeToo: readonly string[]) {
+  private constructor(records: KeyValue, ttl: number, anonymousSubscribe: readonly string[]) {
     this.#records = records
     this.#ttl = ttl
-    this.#subscribeToo = subscribeToo
+    this.#anonymousSubscribe = anonymousSubscribe
   }
 
   /**
-   * Makes a ticket that is good for what a token is, but not for longer.
-   * @throws Problem `invalid-request` when it would be too long for a URL
-   * @throws HubError `log-unavailable` when the first ticket's key cannot be kept
+   * Issues a ticket with the grants of a token. The ticket expires with the token at the latest.
+   * @throws Problem `invalid-request` if the ticket would be too long for a URL
+   * @throws HubError `log-unavailable` if the key of the first ticket cannot be stored
    */
   async issue(bearer: Bearer): Promise<Ticket> {
     const key = this.#key ?? (await this.#drawKey())
@@ -83,18 +82,18 @@ export class Tickets {
     const ticket = sign({
       aud: AUDIENCE,
       until: expiresAt,
-      token: toClaims(bearer, this.#subscribeToo),
+      token: toClaims(bearer, this.#anonymousSubscribe),
     } satisfies TicketClaims & { aud: string })
     if (ticket.length > MAX_LENGTH)
       throw new Problem(
         'invalid-request',
-        `The token grants too much for a ticket: it would have ${ticket.length} characters, and ${MAX_LENGTH} may stand in a URL. Issue a token with fewer grants; one pattern can stand for many topics.`,
+        `The token has too many grants for a ticket: the ticket would have ${ticket.length} characters, and a URL has room for ${MAX_LENGTH}. Issue a token with fewer grants; one pattern can stand for many topics.`,
       )
     return { ticket, expiresAt }
   }
 
   /**
-   * Whose ticket it is. What they may do ends with their token, not with the ticket.
+   * Returns the principal of a ticket. Its grants end with the token, not with the ticket.
    * @throws Problem `invalid-ticket`
    */
   read(ticket: string): Bearer {
@@ -111,12 +110,12 @@ export class Tickets {
         'invalid-ticket',
         'The ticket has expired: get a new one (POST /tickets) right before each stream.',
       )
-    const bearer = readClaims(claims.token, GRANTS, this.#subscribeToo)
+    const bearer = readClaims(claims.token, GRANTS, this.#anonymousSubscribe)
     const { acceptedUntil = Infinity } = bearer
     return { ...bearer, acceptedUntil: Math.max(acceptedUntil, claims.until) }
   }
 
-  /** The first ticket of a log has its key drawn; those who ask meanwhile wait for the same one. */
+  /** Creates the key with the first ticket of a log. Concurrent requests wait for the same key. */
   async #drawKey(): Promise<string> {
     this.#drawing ??= (async () => {
       const key = randomBytes(KEY_BYTES).toString('base64url')
@@ -144,16 +143,19 @@ export class Tickets {
 }
 
 /**
- * Nothing is published with a ticket. The other grants are those that the token came to: `{sub}` is resolved, or void
- * again, and the claim has its usual name.
- * @param subscribeToo what anybody may subscribe to, which is added when the ticket is read
+ * Returns the claims of a principal for its ticket, without `publish` grants. In the other grants `{sub}` is resolved,
+ * except in void grants, which stay as they are.
+ * @param anonymousSubscribe the topics and patterns that need no token; reading the ticket adds them again
  */
 function toClaims(
   { subject, tokenId, expiresAt, admin, info, grants, voidGrants }: Principal,
-  subscribeToo: readonly string[],
+  anonymousSubscribe: readonly string[],
 ): Record<string, unknown> {
   const own = {
-    subscribe: [...grants.subscribe.filter((pattern) => !subscribeToo.includes(pattern)), ...voidGrants.subscribe],
+    subscribe: [
+      ...grants.subscribe.filter((pattern) => !anonymousSubscribe.includes(pattern)),
+      ...voidGrants.subscribe,
+    ],
     presence: [...grants.presence, ...voidGrants.presence],
   }
   return {
@@ -172,8 +174,8 @@ function wordsFor(err: unknown): string {
   switch (err instanceof Error && 'code' in err ? err.code : undefined) {
     case 'FAST_JWT_INVALID_SIGNATURE':
     case 'FAST_JWT_INVALID_ALGORITHM':
-      return 'The ticket was not issued by this hub, or has been changed. A token is no ticket: POST /tickets makes one of it.'
+      return 'The ticket was not issued by this hub, or was changed. A token is not a ticket: POST /tickets issues a ticket for a token.'
     default:
-      return 'This is no ticket: POST /tickets makes one of a token.'
+      return 'The value is not a ticket: POST /tickets issues a ticket for a token.'
   }
 }

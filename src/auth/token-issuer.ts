@@ -1,4 +1,4 @@
-/** Issues tokens that the hub accepts, with the secret that it verifies them with. */
+/** Issues tokens that the hub accepts, signed with the hub's own secret. */
 import { createSigner } from 'fast-jwt'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
@@ -10,26 +10,26 @@ import { checkClaims, toClaims, type PrincipalInput } from './principal-input.js
 import { whyVoid } from './principal.js'
 
 export interface IssueOptions {
-  /** For how long the token is good: milliseconds, or a duration such as `15m`. At least a second. */
+  /** How long the token is valid: milliseconds, or a duration such as `15m`. At least a second. */
   expiresIn: number | string
 }
 
 export type IssueToken = (principal: PrincipalInput, options: IssueOptions) => string
 
-/** Times in tokens are whole seconds (RFC 7519, 2: a fraction is allowed, and not every library reads it). */
+/** Times in tokens are whole seconds. RFC 7519, 2 allows fractions, but some libraries do not read them. */
 const SECOND = 1_000
 
 type IssuerSettings = Pick<Settings, 'jwtSecret' | 'jwtClaim' | 'jwtIssuer' | 'jwtAudience'>
 
 /**
- * Returns a function that signs tokens. It throws a SettingsError where the hub has no secret, and a HubError
- * `invalid-claims` for what the hub would not accept, and for grants that would be void.
+ * Returns a function that signs tokens. The function throws a SettingsError if the hub has no secret, and a HubError
+ * `invalid-claims` for claims that the hub would refuse and for grants that would be void.
  */
 export function createTokenIssuer({ jwtSecret, jwtClaim, jwtIssuer, jwtAudience }: IssuerSettings): IssueToken {
   if (jwtSecret === undefined) {
     return () => {
       throw new SettingsError(
-        'Tokens are issued with the option jwtSecret. With a public key or a key set the hub has nothing to sign with: whoever has the private key issues them.',
+        'The hub needs the option jwtSecret to issue tokens. With a public key or a key set, the owner of the private key issues them.',
       )
     }
   }
@@ -42,7 +42,7 @@ export function createTokenIssuer({ jwtSecret, jwtClaim, jwtIssuer, jwtAudience 
   }
 }
 
-/** Returns the claims as a token can carry them: without members that are `undefined`. */
+/** Returns the claims as JSON values, without members that are `undefined`. */
 function toJson(claims: Record<string, unknown>): Record<string, unknown> {
   try {
     return JSON.parse(JSON.stringify(claims)) as Record<string, unknown>
@@ -55,14 +55,14 @@ function toJson(claims: Record<string, unknown>): Record<string, unknown> {
   }
 }
 
-/** Returns when a token ends, in seconds since the epoch of Unix. */
+/** Returns when a token expires, in seconds since the Unix epoch. */
 function expiryOf(options: unknown): number {
   const { expiresIn } = (typeof options === 'object' && options !== null ? options : {}) as { expiresIn?: unknown }
   const time = typeof expiresIn === 'string' ? parseDuration(expiresIn) : expiresIn
   if (typeof time !== 'number' || !Number.isFinite(time) || time < SECOND) {
     throw new HubError(
       'invalid-claims',
-      `expiresIn is a number of milliseconds, 1,000 or more, or a duration such as "15m", not ${quote(expiresIn)}.`,
+      `expiresIn must be a number of milliseconds, 1,000 or more, or a duration such as "15m", not ${quote(expiresIn)}.`,
     )
   }
   return Math.floor((Date.now() + time) / SECOND)

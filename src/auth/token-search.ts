@@ -1,32 +1,32 @@
-/** Where the token of a request is looked for. What is found first counts, so a request has one bearer. */
+/** Finds the token of a request. The first one found counts, so a request has one principal. */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import { readSession } from './session-cookie.js'
 
-/** `application`: there is no token, and the application's own login knows who makes the request. */
+/** Where the token was found. `application`: there is no token, and the application's own login names the principal. */
 export type TokenSource = 'header' | 'ticket' | 'cookie' | 'query' | 'application'
 
-/** What came of looking for a token. */
+/** The result of the search for a token. */
 export interface TokenSearch {
-  /** Where it was; `undefined`: there was none. */
+  /** `undefined`: no token was found. */
   source: TokenSource | undefined
   token: string
-  /** The same for whoever is refused: where it was found or, when there is none, where it was looked for. */
+  /** A sentence for refusals: where the token was found, or where the hub looked for it. */
   words: string
-  /** Why the cookie's token was left aside: it is the answer where a token is needed after all. */
+  /** Why the token in the cookie was ignored. It replaces `missing-token` if the request needs a token. */
   refusal?: Problem
 }
 
-/** A header of the scheme Bearer, whatever follows. */
+/** A header with the scheme Bearer. */
 const BEARER = /^Bearer(?!\S)/i
 /**
- * A scheme before its credentials (RFC 9110, 11.4). What is longer than any in use may be a token that stands there
- * alone.
+ * A scheme and its credentials (RFC 9110, 11.4). No scheme in use is longer than 20 characters; a longer word may be a
+ * token without a scheme, which messages must not repeat.
  */
 const SCHEME = /^([\w-]{1,20}) +\S/
 
-/** Names under which tokens are put into URLs by mistake, in lower case. */
+/** Names of query parameters that usually hold a token, in lower case. */
 const QUERY_NAMES = ['token', 'access_token', 'authorization', 'jwt']
 
 const FOUND: Record<TokenSource, string> = {
@@ -34,12 +34,12 @@ const FOUND: Record<TokenSource, string> = {
   ticket: 'The ticket was found in the query, as "ticket".',
   cookie: 'The token was found in the cookie "fanfare_token".',
   query: 'The token was found in the query, as "token".',
-  application: 'No token was found: the login of the application says who makes the request.',
+  application: "No token was found: the application's own login identified the request.",
 }
 
 /**
- * Refuses a request whose URL has a token, whether it needs one or not.
- * @param inQuery whether it may be `?token=`
+ * Refuses a request with a token in its URL, even if the route needs no token.
+ * @param inQuery whether `?token=` is allowed
  * @throws Problem `token-in-query`
  */
 export function refuseTokenInQuery(request: FastifyRequest, inQuery: boolean): void {
@@ -51,14 +51,14 @@ function refuseTokenNamed(named: string, inQuery: boolean): void {
   if (inQuery && named === 'token') return
   throw new Problem(
     'token-in-query',
-    `The query has ${quote(named)}. URLs end up in logs, so a token belongs in the header "Authorization: Bearer …"; a browser's EventSource, which cannot send that, uses a ticket (POST /tickets) or a cookie (POST /sessions).`,
+    `The query has ${quote(named)}. Servers log URLs, so send the token in the header "Authorization: Bearer …". A browser's EventSource cannot send this header: use a ticket (POST /tickets) or a cookie (POST /sessions).`,
   )
 }
 
 /**
- * Looks for the token of a request. A header of another scheme than Bearer is no token: a proxy may ask for it, and
- * pass it on.
- * @param inQuery whether it may be `?token=`
+ * Finds the token of a request. A header with another scheme than Bearer is not a token: it may be meant for a proxy
+ * that passes it on.
+ * @param inQuery whether `?token=` is allowed
  * @throws Problem `malformed-token`, `invalid-ticket`
  */
 export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearch {
@@ -69,7 +69,7 @@ export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearc
   const session = readSession(request.headers.cookie)
   if (session !== undefined) return found('cookie', session)
   if (inQuery && query.token !== undefined) return found('query', single(query.token, 'malformed-token', 'token'))
-  const words = `No token was found: it was looked for in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
+  const words = `No token was found. The hub looked in the header "Authorization: Bearer …", in the query as "ticket"${inQuery ? ' and as "token"' : ''}, and in the cookie "fanfare_token".`
   return {
     source: undefined,
     token: '',
@@ -77,14 +77,14 @@ export function findToken(request: FastifyRequest, inQuery: boolean): TokenSearc
   }
 }
 
-/** The same search, where the application's login knows who makes the request. */
+/** Returns the result for a request that the application's own login identifies. */
 export function foundByApplication(): TokenSearch {
   return found('application', '')
 }
 
-/** The same search, where the application's login knows nobody either. */
+/** Returns the result for a request that neither a token nor the application's own login identifies. */
 export function unknownToApplication(search: TokenSearch): TokenSearch {
-  return { ...search, words: `${search.words} The login of the application knows nobody either.` }
+  return { ...search, words: `${search.words} The application's own login did not identify the request either.` }
 }
 
 function found(source: TokenSource, token: string): TokenSearch {
@@ -94,18 +94,18 @@ function found(source: TokenSource, token: string): TokenSearch {
 function bearerOf(authorization: string): string {
   const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization) ?? []
   if (token === undefined)
-    throw new Problem('malformed-token', 'The header "Authorization" has to be "Bearer", a space and a token.')
+    throw new Problem('malformed-token', 'The header "Authorization" must be "Bearer", a space and a token.')
   return token
 }
 
-/** What is wrong with a header of another scheme, without its credentials. */
+/** Returns the sentence about a header with another scheme. It does not repeat the credentials. */
 function wordsForScheme(authorization: string): string {
   const [, scheme] = SCHEME.exec(authorization) ?? []
-  return `The header "Authorization" has ${scheme === undefined ? 'no scheme' : `the scheme "${scheme}"`}, and has to be "Bearer", a space and a token.`
+  return `The header "Authorization" has ${scheme === undefined ? 'no scheme' : `the scheme "${scheme}"`}, and must be "Bearer", a space and a token.`
 }
 
 function single(value: unknown, code: 'invalid-ticket' | 'malformed-token', name: string): string {
   if (typeof value !== 'string' || value === '')
-    throw new Problem(code, `The query has "${name}" without a value, or more than once.`)
+    throw new Problem(code, `The query parameter "${name}" has no value, or is given more than once.`)
   return value
 }

@@ -1,6 +1,5 @@
 /**
- * Verifies tokens: signature, times, issuer, audience. The key decides which algorithm is right; the token has no say
- * in it.
+ * Verifies tokens: signature, times, issuer and audience. The key determines the accepted algorithms, never the token.
  */
 import type { KeyObject } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -12,7 +11,7 @@ import { KeySet, type KeySetOptions } from './key-set.js'
 import { fromKeyObject, fromPublicKey, fromSecret, type SignatureAlgorithm, type VerificationKey } from './keys.js'
 import { isTicketType } from './tickets.js'
 
-/** The claims of a token that has been verified. */
+/** The claims of a verified token. */
 export type TokenClaims = Record<string, unknown>
 
 export type VerifierSettings = Pick<
@@ -20,33 +19,33 @@ export type VerifierSettings = Pick<
   'jwtSecret' | 'jwtPublicKey' | 'jwksUrl' | 'jwtIssuer' | 'jwtAudience' | 'clockTolerance'
 >
 
-/** What the JWT library's codes are called here. */
+/** The refusals for the error codes of fast-jwt. */
 const CODES: Record<string, [ProblemCode, string]> = {
   FAST_JWT_EXPIRED: ['expired-token', 'The token has expired: its "exp" is in the past.'],
   FAST_JWT_INACTIVE: ['inactive-token', 'The token is not valid yet: its "nbf" is in the future.'],
   FAST_JWT_INVALID_ALGORITHM: [
     'invalid-algorithm',
-    'The token is signed with another algorithm than the key of this hub is for.',
+    'The token is signed with an algorithm that does not belong to the key of this hub.',
   ],
   FAST_JWT_INVALID_KEY: [
     'invalid-algorithm',
-    'The token is signed with another algorithm than the key of this hub is for.',
+    'The token is signed with an algorithm that does not belong to the key of this hub.',
   ],
   FAST_JWT_INVALID_SIGNATURE: [
     'invalid-signature',
-    'The signature does not fit: the token was signed with another key, or changed.',
+    'The signature does not match: the token was signed with another key, or was changed.',
   ],
-  FAST_JWT_VERIFY_ERROR: ['invalid-signature', 'The signature does not have the form that its algorithm asks for.'],
+  FAST_JWT_VERIFY_ERROR: ['invalid-signature', 'The signature does not have the form that its algorithm requires.'],
   FAST_JWT_MISSING_SIGNATURE: ['invalid-algorithm', 'The token is not signed.'],
   FAST_JWT_MALFORMED: ['malformed-token', 'The token is not a JSON Web Token.'],
   FAST_JWT_INVALID_TYPE: ['malformed-token', 'The token is not a JSON Web Token.'],
 }
 
-/** The codes that say that a token is signed with another key. */
+/** The error codes for a token that is signed with another key. */
 const OTHER_KEY = ['FAST_JWT_INVALID_SIGNATURE', 'FAST_JWT_VERIFY_ERROR']
 
 type VerifyWithKey = (token: string) => TokenClaims
-/** Makes a verifier for a key and what is asked of the claims. */
+/** Creates a verifier for a key and the required claims. */
 export type CreateVerifier = (
   options: Partial<VerifierOptions> & { key: string; algorithms: Algorithm[] },
 ) => VerifyWithKey
@@ -59,7 +58,7 @@ export class TokenVerifier {
   readonly #byKey = new WeakMap<KeyObject, VerifyWithKey>()
   readonly #decode = createDecoder({ complete: true }) as (token: string) => { header: Record<string, unknown> }
 
-  /** @throws SettingsError when there is no key, or one that is of no use */
+  /** @throws SettingsError if the settings have no key or an unusable key */
   constructor(
     settings: VerifierSettings,
     create: CreateVerifier = createVerifier as CreateVerifier,
@@ -72,29 +71,26 @@ export class TokenVerifier {
     else this.#keySet = new KeySet(requireUrl(settings.jwksUrl), keySetOptions)
   }
 
-  /** Fetches keys that are published elsewhere, so that the first token need not wait for them. */
+  /** Fetches the key set, if there is one, so that the first token does not wait for it. */
   async prepare(): Promise<void> {
     await this.#keySet?.refresh()
   }
 
   /**
-   * Checks a token.
-   * @throws Problem saying what is wrong with it
+   * Verifies a token and returns its claims.
+   * @throws Problem naming the fault of the token
    */
   async verify(token: string): Promise<TokenClaims> {
     try {
       const { header } = this.#decode(token)
       if (isTicketType(header.typ))
-        throw new Problem(
-          'invalid-ticket',
-          'This is a ticket, which is no token: it stands in the query of a stream, as "ticket".',
-        )
+        throw new Problem('invalid-ticket', 'The token is a ticket: send it in the query of a stream, as "ticket".')
       return this.#fixed ? this.#fixed(token) : await this.#verifyWithPublished(token, header)
     } catch (err) {
       if (err instanceof Problem) throw err
       const [problem, words] = CODES[codeOf(err)] ?? [
         'invalid-claims',
-        `The token is not accepted: ${err instanceof Error ? err.message : String(err)}`,
+        `The hub does not accept the token: ${err instanceof Error ? err.message : String(err)}`,
       ]
       throw new Problem(problem, words, {}, { cause: err })
     }
@@ -104,7 +100,7 @@ export class TokenVerifier {
     if (!isPublishedAlgorithm(alg))
       throw new Problem(
         'invalid-algorithm',
-        'The token is not signed with a private key whose public half the hub could fetch.',
+        'The token is not signed with an algorithm for which a key set can have a key.',
       )
     const keySet = this.#keySet!
     const header = { alg, kid }
@@ -112,7 +108,7 @@ export class TokenVerifier {
     const keys = await keySet.find(header)
     const claims = await this.#tryEach(keys, alg, token)
     if (claims) return claims
-    await keySet.refresh() // keys are replaced, also by others of the same name: it may be a new one
+    await keySet.refresh() // the key may be new, or may have replaced a key of the same name
     const newer = (await keySet.find(header)).filter((key) => !keys.includes(key))
     const newerClaims = await this.#tryEach(newer, alg, token)
     if (newerClaims) return newerClaims
@@ -120,9 +116,8 @@ export class TokenVerifier {
   }
 
   /**
-   * Verifies a token with each of the keys that it may be signed with (RFC 7515, appendix D), one a turn of the event
-   * loop.
-   * @returns `undefined` when its signature fits none
+   * Verifies a token with each candidate key (RFC 7515, appendix D), one key per turn of the event loop.
+   * @returns `undefined` if the signature matches none of the keys
    */
   async #tryEach(keys: KeyObject[], alg: SignatureAlgorithm, token: string): Promise<TokenClaims | undefined> {
     for (const [index, key] of keys.entries()) {
@@ -138,7 +133,7 @@ export class TokenVerifier {
 
   #verifierOf(key: KeyObject, alg: SignatureAlgorithm): VerifyWithKey {
     let verify = this.#byKey.get(key)
-    // jose gives an RSA key that names no algorithm as another object for each, so the token's is that of the key
+    // jose returns a separate object per algorithm for an RSA key that names none, so each object has one algorithm
     if (!verify) this.#byKey.set(key, (verify = this.#withKey(fromKeyObject(key, alg))))
     return verify
   }
@@ -149,7 +144,7 @@ export class TokenVerifier {
 }
 
 /**
- * The algorithms of RFC 7518, 3.1, RFC 8037 and RFC 9864 that are not symmetric, and that jose finds keys for: not
+ * The asymmetric algorithms of RFC 7518, 3.1, RFC 8037 and RFC 9864 that jose supports in key sets. It does not support
  * Ed448.
  */
 const PUBLISHED_ALGORITHMS: ReadonlySet<unknown> = new Set<SignatureAlgorithm>([
@@ -176,7 +171,7 @@ function codeOf(err: unknown): string {
 
 function claimChecks({ jwtIssuer, jwtAudience, clockTolerance }: VerifierSettings): Partial<VerifierOptions> {
   const checks: Partial<VerifierOptions> = { cache: false, clockTolerance }
-  const requiredClaims: string[] = [] // what is only allowed may be missing
+  const requiredClaims: string[] = [] // fast-jwt accepts a missing claim that is only in `allowed…`
   if (jwtIssuer !== undefined) {
     checks.allowedIss = jwtIssuer
     requiredClaims.push('iss')
@@ -196,7 +191,7 @@ function keyOf({ jwtSecret, jwtPublicKey }: VerifierSettings): VerificationKey |
 function requireUrl(url: string | undefined): string {
   if (url === undefined)
     throw new SettingsError(
-      'There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL (as a plugin: jwtSecret, jwtPublicKey or jwksUrl).',
+      'No key to verify tokens is set: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL (as a plugin: jwtSecret, jwtPublicKey or jwksUrl).',
     )
   return url
 }

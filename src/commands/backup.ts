@@ -1,4 +1,4 @@
-/** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
+/** `fanfare backup`: copies a log consistently, even while a hub uses it. */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { drawEpoch } from '../model/cursor.js'
@@ -9,15 +9,15 @@ import { checkFolder, openStore } from '../log/lmdb/store.js'
 import { UsageError, type Process } from './command.js'
 
 /**
- * Copies a log into a new folder. The copy has an epoch of its own: when it takes the original's place, what was
- * published after it was made is missing, and nobody may take the sequences that are then used again for the old ones.
+ * Copies a log into a new folder. The copy gets a new epoch. If the copy replaces the original, it lacks later events
+ * and assigns their sequences again, so old cursors must not be valid in the copy.
  */
 export async function backup(args: string[], { stdout }: Process): Promise<void> {
   const [folder, to, ...others] = args
   if (folder === undefined || to === undefined || others.length > 0)
-    throw new UsageError('backup takes a folder, and the folder that the copy goes to.')
+    throw new UsageError('backup takes two arguments: the folder of the log, and the folder for the copy.')
   if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0))
-    throw new StoreError(`${to} is not an empty folder: a copy goes into a folder of its own.`)
+    throw new StoreError(`${to} is not an empty folder: name an empty or a new folder for the copy.`)
   checkFolder(folder, true)
   checkFolder(to)
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
@@ -37,7 +37,7 @@ export async function backup(args: string[], { stdout }: Process): Promise<void>
   const epoch = drawEpoch()
   try {
     if (!(await room.make(NO_WORK, 'session')))
-      throw new StoreError(`${folder} could not be copied to ${to}: there is no room on its disk.`)
+      throw new StoreError(`${folder} could not be copied to ${to}: the disk is full.`)
     await copy.root.transaction(() => copy.meta.putSync('epoch', epoch))
   } finally {
     await room.close()

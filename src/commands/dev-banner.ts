@@ -1,4 +1,4 @@
-/** What a hub that was started without a key tells the person who started it: a token, and commands to paste. */
+/** The secret and the banner of a hub that is started without a key: a token, and commands to paste. */
 import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,21 +11,21 @@ export const SECRET_FILE = 'development-secret'
 /** 32 bytes in base64url. */
 const SECRET = /^[\w-]{43}$/
 
-/** A secret, and a token that may do everything. */
+/** A secret, and a token with all grants. */
 export interface DevelopmentKey {
   secret: string
   token: string
-  /** Whether the next start has the same secret. */
+  /** Whether the secret is stored for the next start. */
   isKept: boolean
-  /** Whether the file held something that is no secret: tokens that an earlier one signed are refused. */
+  /** Whether the secret replaces an invalid content of the file. Tokens of an earlier secret are refused then. */
   isReplaced?: boolean
-  /** Why the secret could not be kept, if it was to be. */
+  /** The error of storing the secret. */
   failure?: Error
 }
 
 /**
- * Reads the secret that an earlier start has left in a folder, or draws one and leaves it there, for its user alone.
- * @param folder without one, or where nothing can be written, the secret is for this run
+ * Reads the secret of an earlier start from a folder, or draws a new secret and stores it, readable by its user only.
+ * @param folder `undefined`: the secret is for this run only, as it is if the folder is not writable
  */
 export function developmentKey(folder: string | undefined): DevelopmentKey {
   const drawn = randomBytes(32).toString('base64url')
@@ -38,14 +38,14 @@ export function developmentKey(folder: string | undefined): DevelopmentKey {
   }
 }
 
-/** Returns the secret in a folder; the one that was drawn is put there when there is none, or something else. */
+/** Returns the secret in a folder. If the folder has no valid secret, stores and returns `drawn`. */
 function keepSecret(folder: string, drawn: string): { secret: string; isReplaced: boolean } {
   const file = join(folder, SECRET_FILE)
   const kept = readSecret(file)
-  // not an empty or a damaged one, which could be guessed
+  // an attacker could guess an empty or damaged secret, so it is replaced
   if (kept !== undefined && SECRET.test(kept)) return { secret: kept, isReplaced: false }
   makeFolder(folder)
-  const written = `${file}-${process.pid}` // whole before it has its name: a start that is killed leaves no half of one
+  const written = `${file}-${process.pid}` // renamed when complete, so that a killed process leaves no half secret
   try {
     writeFileSync(written, `${drawn}\n`, { mode: 0o600, flag: 'w', flush: true })
     if (kept === undefined) linkSync(written, file)
@@ -53,7 +53,7 @@ function keepSecret(folder: string, drawn: string): { secret: string; isReplaced
     return { secret: drawn, isReplaced: kept !== undefined }
   } catch (err) {
     const theirs = (err as NodeJS.ErrnoException).code === 'EEXIST' ? readSecret(file) : undefined
-    // another start was faster
+    // another process was faster
     if (theirs !== undefined && SECRET.test(theirs)) return { secret: theirs, isReplaced: false }
     throw err
   } finally {
@@ -81,15 +81,15 @@ function withToken(secret: string, rest: Pick<DevelopmentKey, 'isKept' | 'isRepl
 
 export interface DevBanner {
   token: string
-  /** A link to the console; a browser opens none on a Unix socket. */
+  /** A link to the console. `undefined` for a Unix socket, which browsers cannot open. */
   console?: string
   subscribe: string
   publish: string
-  /** All of it in words; token, commands and link have lines of their own, which can be pasted as they are. */
+  /** The whole banner. Token, commands and link have lines of their own, to paste as they are. */
   text: string
 }
 
-/** Returns what to tell, as fields and as text. */
+/** Returns the banner, as fields for the log and as text. */
 export function devBanner(
   { text: place, url, socketPath }: Address,
   { token, isKept }: DevelopmentKey,
@@ -102,12 +102,12 @@ export function devBanner(
   const link = hasConsole && socketPath === undefined ? `${url}/#token=${token}` : undefined
   const secret = isKept
     ? `the hub uses the secret in the folder of the log (${SECRET_FILE})`
-    : 'the hub drew a secret for this run'
+    : 'the hub uses a new secret for this run'
   const text = `
 Fanfare listens on ${place}
 
 No key is set (FANFARE_JWT_SECRET): ${secret}.
-This token may do everything, as long as the secret is the same:
+This token has all grants, and is valid as long as the secret stays the same:
 
 ${token}
 
@@ -122,7 +122,7 @@ ${
   link === undefined
     ? ''
     : `
-See what goes on, in a browser:
+Open the console in a browser:
 
 ${link}
 `

@@ -1,4 +1,4 @@
-/** A token in plain words: what it says, and what a hub with these settings makes of it. */
+/** Explains a token: its claims, and whether a hub with given settings accepts it. */
 import { createDecoder } from 'fast-jwt'
 import { lacksClaim, readClaims, whyVoid } from '../auth/principal.js'
 import { TokenVerifier } from '../auth/verifier.js'
@@ -17,7 +17,7 @@ type Claims = Record<string, unknown>
 
 const ACTIONS: readonly Action[] = ['subscribe', 'publish', 'presence']
 
-/** Explains a token, which may stand behind the word `Bearer`. Whether it has been revoked only a hub knows. */
+/** Explains a token, with or without the word `Bearer` before it. Revocations are not known here, only to the hub. */
 export async function explain(text: string, settings: Settings): Promise<Explanation> {
   const token = text.trim().replace(/^Bearer +/i, '')
   const claims = decode(token)
@@ -35,7 +35,7 @@ function decode(token: string): Claims | undefined {
   try {
     return createDecoder()(token) as Claims
   } catch {
-    return undefined // the refusal says why
+    return undefined // the verifier names the fault
   }
 }
 
@@ -50,7 +50,7 @@ async function refusalOf(token: string, settings: Settings): Promise<string | un
   }
 }
 
-/** That a token is accepted and, where that is by the tolerance alone, until when. */
+/** Returns the sentence about an accepted token, with the end of the clock tolerance if the token has expired. */
 function acceptance(claims: Claims | undefined, { clockTolerance }: Settings): string {
   const exp = typeof claims?.exp === 'number' ? claims.exp * 1_000 : Infinity
   const tolerated =
@@ -81,7 +81,7 @@ function describe(claims: Claims, claimName: string): string[] {
   ]
 }
 
-/** A row for what is granted, one for each grant that is void. */
+/** Returns a row for the grants of an action, and a row for each void grant. */
 function grantRows(action: Action, granted: unknown, sub: string | undefined): [string, string | undefined][] {
   if (granted === undefined) return [[action, 'nothing']]
   if (!Array.isArray(granted) || !granted.every((grant) => typeof grant === 'string')) return [[action, print(granted)]]
@@ -95,10 +95,12 @@ function grantRows(action: Action, granted: unknown, sub: string | undefined): [
 }
 
 function reasonOf(grant: string, sub: string | undefined): string {
-  return resolveGrant(grant, 'subject') === undefined ? 'it is no topic or pattern.' : whyVoid(sub)
+  return resolveGrant(grant, 'subject') === undefined ? 'it is neither a topic nor a pattern.' : whyVoid(sub)
 }
 
-/** As JSON, in which nothing speaks to a terminal: it escapes the other control characters itself. */
+/**
+ * Prints a value as JSON without control characters for terminals. JSON escapes most; this escapes U+007F to U+009F.
+ */
 function print(value: unknown): string | undefined {
   return value === undefined
     ? undefined

@@ -1,4 +1,4 @@
-/** `fanfare inspect`: what a log holds, read beside whoever writes it. */
+/** `fanfare inspect`: prints the contents of a log, even while a hub uses it. */
 import { parseArgs } from 'node:util'
 import { printCursor } from '../model/cursor.js'
 import { printEvent } from '../model/history-event.js'
@@ -37,7 +37,7 @@ function parse(args: string[]): { folder: string; topic: string | undefined } {
     const [folder, ...others] = positionals
     if (folder === undefined || others.length > 0) throw new UsageError('inspect takes one folder.')
     if (values.topic !== undefined && !isTopic(values.topic))
-      throw new UsageError(`${JSON.stringify(values.topic)} is no topic.`)
+      throw new UsageError(`${JSON.stringify(values.topic)} is not a topic.`)
     return { folder, topic: values.topic }
   } catch (err) {
     throw err instanceof UsageError ? err : new UsageError(err instanceof Error ? err.message : String(err))
@@ -73,7 +73,7 @@ function timeOf(tables: Tables, sequence: number | undefined): string {
   return event ? new Date(event.time).toISOString() : '-'
 }
 
-/** Lines with their columns under one another. */
+/** Returns lines with aligned columns. */
 function table(rows: string[][]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
   return rows.map((cells) =>

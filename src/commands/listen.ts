@@ -1,4 +1,4 @@
-/** Has a hub listen, and says in one sentence why it cannot. */
+/** Makes a hub listen. An error is one sentence that says what to do. */
 import { lookup } from 'node:dns/promises'
 import { lstatSync, rmSync } from 'node:fs'
 import { connect, isIP } from 'node:net'
@@ -7,26 +7,26 @@ import { socketPathOf } from '../server/listen-address.js'
 import { SettingsError } from '../model/settings-error.js'
 
 /**
- * Connections that the kernel accepts for the process while it is busy. With Node's 511, of a thousand clients that
- * connect at once some wait a second.
+ * The length of the kernel's queue of connections that the process has not accepted yet. With Node's default of 511,
+ * some of a thousand clients that connect at once wait a second.
  */
 const BACKLOG = 4_096
 
-/** Where a hub can be reached. */
+/** The address of a hub. */
 export interface Address {
-  /** How it is told to people: `http://127.0.0.1:3000`, or `unix:/run/fanfare.sock`. */
+  /** The address for people: `http://127.0.0.1:3000` or `unix:/run/fanfare.sock`. */
   text: string
-  /** What the URLs of requests begin with. */
+  /** The base of request URLs. */
   url: string
-  /** The path of the Unix socket that the URLs are asked of, if it is one. */
+  /** The path of the Unix socket, if the hub listens on one. */
   socketPath?: string
 }
 
 /**
  * Listens on a port, or on a Unix socket.
- * @param host an address, a name, of which the first address is taken, or the path of a Unix socket, as in `HOST`
- * @param port is not used for a Unix socket
- * @throws SettingsError saying what to do
+ * @param host an address, a host name (its first address counts), or the path of a Unix socket, as in `HOST`
+ * @param port unused for a Unix socket
+ * @throws SettingsError that says what to do
  */
 export async function listen(app: FastifyInstance, host: string, port: number): Promise<Address> {
   const socketPath = socketPathOf(host)
@@ -49,33 +49,33 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
 }
 
 /**
- * Fastify gives each address of a name a server of its own, and answers on the first alone what is in flight when it
- * closes.
+ * Resolves a host name to one address. For a name, Fastify would create a server per address, and while closing it
+ * answers the requests in flight on the first server only.
  */
 async function oneAddressOf(host: string): Promise<string> {
   return isIP(host) === 0 ? (await lookup(host)).address : host
 }
 
 /**
- * Removes a socket that nobody listens on, as a process that was killed leaves behind.
- * @throws SettingsError when somebody does, or there is something else in its place
+ * Removes a stale socket, which a killed process leaves behind.
+ * @throws SettingsError if a process listens on the socket, or if the path is not a socket
  */
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return
   if (!found.isSocket())
-    throw new SettingsError(`HOST=${path} is no socket: remove what is there, or set HOST to another path.`)
+    throw new SettingsError(`HOST=${path} is not a socket: remove the file at this path, or set HOST to another path.`)
   const refusal = await refusalOf(path)
   if (refusal === undefined) throw inUse(path)
   if (refusal !== 'ECONNREFUSED' && refusal !== 'ENOENT')
     throw new SettingsError(
-      `HOST=${path}: it cannot be seen whether another process listens on the socket (${refusal}). Remove it, or set HOST to another path.`,
+      `HOST=${path}: the hub cannot find out whether another process listens on this socket (${refusal}). Remove the socket, or set HOST to another path.`,
     )
-  // else another process was faster
+  // the inode differs if another process has replaced the socket meanwhile
   if (lstatSync(path, { throwIfNoEntry: false })?.ino === found.ino) rmSync(path, { force: true })
 }
 
-/** Returns the code of the error that a connection to a socket fails with; `undefined` when it does not. */
+/** Returns the error code of a connection to a socket; `undefined` if it succeeds. */
 function refusalOf(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path)
@@ -97,28 +97,28 @@ function wordsForPort(err: unknown, host: string, port: number): string {
   const code = codeOf(err)
   switch (code) {
     case 'EADDRINUSE':
-      return `PORT=${port} (HOST=${host}): another process listens on this port. Stop it, or set PORT to another one (0: any that is free).`
+      return `PORT=${port} (HOST=${host}): another process listens on this port. Stop it, or set PORT to another port (0: any free port).`
     case 'EACCES':
     case 'EPERM':
       return `PORT=${port}: this user may not listen on this port. Set PORT to 1024 or more, or give the process CAP_NET_BIND_SERVICE.`
     case 'EADDRNOTAVAIL':
     case 'EAFNOSUPPORT':
     case 'EINVAL':
-      return `HOST=${host} is no address of this machine (${code}). Set HOST to one that is, or to 0.0.0.0 or :: for all of them.`
+      return `HOST=${host} is not an address of this machine (${code}). Set HOST to an address of this machine, or to 0.0.0.0 or :: for all addresses.`
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
     case 'EAI_FAIL':
     case 'EAI_NODATA':
       return `HOST=${host} has no address (${code}). Set HOST to an IP address, or to a name that this machine can resolve.`
     default:
-      return `The hub cannot listen on HOST=${host} PORT=${port} (${code}). Set HOST or PORT to another one.`
+      return `The hub cannot listen on HOST=${host} PORT=${port} (${code}). Set HOST or PORT to another value.`
   }
 }
 
 function wordsForSocket(err: unknown, path: string): string {
   const code = codeOf(err)
   if (code === 'EADDRINUSE') return inUse(path).message
-  return `HOST=${path}: the socket cannot be made (${code}). Check that its folder exists and may be written by this user, or set HOST to another path.`
+  return `HOST=${path}: the hub cannot create the socket (${code}). Check that its folder exists and that this user may write to it, or set HOST to another path.`
 }
 
 function codeOf(err: unknown): string {

@@ -1,4 +1,4 @@
-/** `fanfare start`: settings, application, listen, graceful close. */
+/** `fanfare start`: reads the settings, builds the application, listens, and closes gracefully. */
 import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -15,18 +15,18 @@ import { listen, type Address } from './listen.js'
 import { keepYoungObjectsYoung } from './memory.js'
 import type { Stop } from './stop.js'
 
-/** How long what is in flight may take to be answered once every stream has ended, in milliseconds. */
+/** How long the hub may take to close after its streams have ended, in milliseconds. */
 const CLOSE_GRACE = 5_000
 
-/** Starts a hub, which then lives until it is told to stop. */
+/** Starts a hub, which runs until `stop` ends it. */
 export async function start({ env, stdout, stderr }: Process, stop: Stop): Promise<void> {
   keepYoungObjectsYoung()
   const { host, port, logLevel, trustProxy, hub } = loadSettings(env)
   const key = hasKey(hub) ? undefined : keyForDevelopment(env, hub)
   const terminal = stdout.isTTY ?? false
   const logger = createLogger(logLevel, terminal)
-  if (stop.isTold()) {
-    logger.info('told to stop before anything was opened')
+  if (stop.hasSignal()) {
+    logger.info('stopped by a signal before the hub was opened')
     return
   }
   const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
@@ -42,27 +42,29 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
       await app.close()
     },
     async halt() {
-      if (address?.socketPath !== undefined) rmSync(address.socketPath, { force: true }) // where it has not been closed
+      // a closed server has removed its socket; this one may not be closed
+      if (address?.socketPath !== undefined) rmSync(address.socketPath, { force: true })
       await app.hub.halt()
     },
   })
-  if (stop.isTold()) return
+  if (stop.hasSignal()) return
 
   try {
     address = await listen(app, host, port)
   } catch (err) {
-    if (stop.isTold()) return // the application is being closed
+    if (stop.hasSignal()) return // the application is being closed
     await app.close()
     throw err
   }
   warnOfDescriptorLimit(hub.maxConnections, logger)
   watchDescriptors(logger)
   logger.info({ address: address.text }, `listening on ${address.text}`)
-  if (key) tell(key, devBanner(address, key, hub.console), logger, { isRead: terminal, stdout, stderr })
+  if (key) printBanner(key, devBanner(address, key, hub.console), logger, { isTerminal: terminal, stdout, stderr })
 }
 
 /**
- * Ends the streams, and keeps the port open for requests that are being served: both together take the time at most.
+ * Ends the streams, then waits for requests in flight with the port open. Both together take at most `time`
+ * milliseconds.
  */
 async function drain({ hub, fanfareRequestsAnswered }: FastifyInstance, time: number): Promise<void> {
   const deadline = monotonicNow() + time
@@ -77,38 +79,39 @@ function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {
 function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {
   if (env.NODE_ENV === 'production') {
     throw new SettingsError(
-      'There is no key to verify tokens with: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (Only outside production the hub draws a secret by itself.)',
+      'No key to verify tokens is set: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (The hub draws a secret by itself only if NODE_ENV is not production.)',
     )
   }
   return developmentKey(folderOf(log))
 }
 
-/** Where the process is read: by a person in a terminal, or by what collects its log. */
+/** The output of the process. */
 interface Output extends Pick<Process, 'stdout' | 'stderr'> {
-  isRead: boolean
+  /** Whether standard output is a terminal. */
+  isTerminal: boolean
 }
 
 /**
- * Says how to use a hub for development right away. Standard output is for the log alone where no person reads it: the
- * same words are then lines of standard error, and fields of the log.
+ * Prints the banner of a hub for development. If standard output is not a terminal, it is reserved for log lines: the
+ * banner goes to standard error, and its fields to the log.
  */
-function tell(
+function printBanner(
   { isKept, isReplaced, failure }: DevelopmentKey,
   { text, ...fields }: ReturnType<typeof devBanner>,
   logger: Logger,
-  { isRead, stdout, stderr }: Output,
+  { isTerminal, stdout, stderr }: Output,
 ): void {
   if (failure)
     logger.warn(
       { err: failure },
-      'the secret for development cannot be kept in the folder of the log, so it is for this run',
+      'cannot store the secret for development in the folder of the log: the secret is for this run only',
     )
   if (isReplaced)
     logger.warn(
       { file: SECRET_FILE },
-      'the file for the secret in the folder of the log held none, so another was drawn: older tokens are refused',
+      'the file in the folder of the log held no valid secret, so the hub drew a new one: older tokens are refused',
     )
-  if (isRead) {
+  if (isTerminal) {
     stdout.write(text)
     return
   }
@@ -116,7 +119,7 @@ function tell(
   logger.warn(
     fields,
     isKept
-      ? 'no key is set: the secret in the folder of the log is used, and this token is good as long as it is kept'
-      : 'no key is set: a secret was drawn for this run, and this token is good for as long',
+      ? 'no key is set: the hub uses the secret in the folder of the log, and this token is valid as long as the secret is kept'
+      : 'no key is set: the hub drew a secret for this run, and this token is valid for this run',
   )
 }

@@ -1,16 +1,16 @@
 /**
- * How the hub's process ends: at a signal or an error in good order; at another one, or when that takes too long, at
- * once.
+ * Ends the hub's process. A first signal or error closes the hub gracefully. A second signal or error, or a close that
+ * takes too long, ends the process at once.
  */
 import type { Logger } from 'pino'
 
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGTERM'] as const
 const ERRORS = ['uncaughtException', 'unhandledRejection'] as const
-/** How long what is being written may take when the process ends at once, in milliseconds. */
+/** How long `halt` may take when the process ends at once, in milliseconds. */
 const HALT_TIMEOUT = 2_000
 /**
- * For how long the same signal is an echo under npm, in milliseconds: a terminal sends it to npm and to its child, and
- * npm hands it on to the child (`@npmcli/run-script`, lib/signal-manager.js).
+ * How long a repeated signal is ignored under npm, in milliseconds. A terminal sends a signal to npm and to the hub,
+ * and npm forwards its own to the hub (`@npmcli/run-script`, lib/signal-manager.js).
  */
 const ECHO = 1_000
 
@@ -20,57 +20,57 @@ export interface Cause {
   err?: unknown
 }
 
-/** How the process ends in good order. */
+/** The steps that end the process. */
 export interface Ending {
   /** How long `close` may take, in milliseconds. */
   delay: number
   logger: Logger
   close: (cause: Cause) => Promise<void>
   /**
-   * What cannot be left out. At its exit Node waits for the threads of its pool, and one that holds a transaction of
-   * the log waits for the event loop, which does not turn any more: exiting in the middle of it would never end.
+   * Finishes the open transaction of the log. It is always called before the exit: Node waits for its thread pool at
+   * exit, and a thread in a transaction waits for the event loop, which no longer turns. The exit would never end.
    */
   halt: () => Promise<void>
 }
 
 /**
- * Ends the process when it is told to: with 0, or with 1 after an error or when it ends at once. Signals are heard from
- * the moment this is made: the kernel drops those that the first process of a container has no handler for.
+ * Handles signals and errors. The exit code is 0 after a graceful close, otherwise 1. The constructor adds the handlers
+ * of signals: the kernel drops signals without a handler for the first process of a container.
  */
 export class Stop {
   readonly #echo: number
-  #told: Cause | undefined
-  #toldAt = -Infinity
+  #cause: Cause | undefined
+  #signalAt = -Infinity
   #ending: Ending | undefined
   #isStopping = false
   #isExiting = false
 
   constructor(env: Record<string, string | undefined>) {
     this.#echo = env.npm_lifecycle_event === undefined ? 0 : ECHO
-    for (const event of SIGNALS) process.on(event, (signal) => this.#hear(signal))
+    for (const event of SIGNALS) process.on(event, (signal) => this.#onSignal(signal))
   }
 
-  /** Whether a signal has told the process to end. */
-  isTold(): boolean {
-    return this.#told !== undefined
+  /** Whether a signal has asked the process to end. */
+  hasSignal(): boolean {
+    return this.#cause !== undefined
   }
 
-  /** Has the process end so from now on; at once when it has been told to before. */
+  /** Sets the steps that end the process. Runs them now if a signal has arrived before. */
   endBy(ending: Ending): void {
     this.#ending = ending
     for (const event of ERRORS)
       process.on(event, (reason: unknown) => void this.#stop(ending, { err: reason ?? new Error(event) }))
-    if (this.#told) void this.#stop(ending, this.#told)
+    if (this.#cause) void this.#stop(ending, this.#cause)
   }
 
-  #hear(signal: NodeJS.Signals): void {
-    const isEcho = signal === this.#told?.signal && performance.now() - this.#toldAt < this.#echo
-    this.#toldAt = performance.now()
+  #onSignal(signal: NodeJS.Signals): void {
+    const isEcho = signal === this.#cause?.signal && performance.now() - this.#signalAt < this.#echo
+    this.#signalAt = performance.now()
     if (isEcho) return
-    const isFirst = this.#told === undefined
-    this.#told ??= { signal }
+    const isFirst = this.#cause === undefined
+    this.#cause ??= { signal }
     if (this.#ending) void this.#stop(this.#ending, { signal })
-    else if (!isFirst) process.exit(1) // nothing is open yet that would have to be closed
+    else if (!isFirst) process.exit(1) // nothing is open yet
   }
 
   async #stop({ delay, logger, close, halt }: Ending, cause: Cause): Promise<void> {
@@ -88,7 +88,7 @@ export class Stop {
     try {
       await close(cause)
     } catch (err) {
-      logger.error({ err }, 'not stopped in good order')
+      logger.error({ err }, 'closing failed, exiting')
       return this.#exit(1, halt)
     }
     return this.#exit(cause.err === undefined ? 0 : 1, halt)
@@ -103,8 +103,8 @@ export class Stop {
   }
 }
 
-/** The log survives it by design. */
+/** Ends the process at once. The log survives this by design. */
 function kill(): void {
   process.kill(process.pid, 'SIGKILL')
-  process.abort() // the kernel does not let the first process of a container kill itself
+  process.abort() // the first process of a container cannot kill itself with a signal
 }

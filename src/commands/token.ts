@@ -1,6 +1,5 @@
 /**
- * `fanfare token`: makes a token, or says in plain words what one allows and whether a hub with these settings takes
- * it.
+ * `fanfare token`: issues a token, or explains what a token allows and whether a hub with these settings accepts it.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -33,14 +32,14 @@ const OPTIONS = {
 
 type Values = ReturnType<typeof parse>
 
-/** Prints a token, or what `--explain` finds; the exit code is 1 where the token would be refused. */
+/** Prints a token, or with `--explain` an explanation. The exit code is 1 if a hub would refuse the explained token. */
 export async function token(args: string[], process: Process): Promise<void> {
   const values = parse(args)
   const { hub } = loadSettings(process.env)
   if (values.explain === undefined) process.stdout.write(`${make(values, hub)}\n`)
-  else if (Object.keys(values).length > 1) throw new UsageError('--explain goes with no other option.')
+  else if (Object.keys(values).length > 1) throw new UsageError('--explain cannot be combined with other options.')
   else {
-    const { explain } = await import('./explain.js') // only it needs what verifies tokens
+    const { explain } = await import('./explain.js') // loads the verifier only if needed
     const { lines, accepted } = await explain(
       values.explain === '-' ? await readAll(process.stdin) : values.explain,
       hub,
@@ -77,18 +76,17 @@ function make(values: Values, settings: Settings): string {
   }
   const header = values.kid === undefined ? {} : { kid: values.kid }
   try {
-    // without what is undefined
+    // JSON drops members that are undefined
     return createSigner({ ...signingKey(values, settings), ...header })(JSON.parse(JSON.stringify(claims)) as object)
   } catch (err) {
     if (err instanceof UsageError || err instanceof SettingsError) throw err
-    throw new SettingsError(
-      `Nothing can be signed with this key: ${err instanceof Error ? err.message : String(err)}`,
-      { cause: err },
-    )
+    throw new SettingsError(`The key cannot sign a token: ${err instanceof Error ? err.message : String(err)}`, {
+      cause: err,
+    })
   }
 }
 
-/** A grant may be several, separated by commas. One that no hub would honour is refused here. */
+/** Reads the grants of an option, separated by commas. Refuses grants that a hub would refuse or that would be void. */
 function grantsOf(action: string, given: string[] | undefined, sub: string | undefined): Record<string, string[]> {
   const grants = (given ?? [])
     .flatMap((text) => text.split(','))
@@ -96,7 +94,7 @@ function grantsOf(action: string, given: string[] | undefined, sub: string | und
     .filter((grant) => grant !== '')
   for (const grant of grants) {
     if (resolveGrant(grant, 'subject') === undefined)
-      throw new UsageError(`--${action}: ${JSON.stringify(grant)} is no topic or pattern.`)
+      throw new UsageError(`--${action}: ${JSON.stringify(grant)} is neither a topic nor a pattern.`)
     if (resolveGrant(grant, sub) === undefined)
       throw new UsageError(
         `--${action}: ${JSON.stringify(grant)} is void without a --sub that is a single segment of a topic.`,
@@ -111,26 +109,26 @@ function readInfo(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (err) {
-    throw new UsageError(`--info is JSON: ${err instanceof Error ? err.message : String(err)}`)
+    throw new UsageError(`--info must be JSON: ${err instanceof Error ? err.message : String(err)}`)
   }
 }
 
 function readDuration(text: string): number {
   const duration = parseDuration(text)
-  if (duration === undefined) throw new UsageError('--expires is a duration such as 15m, 1h or 30d.')
+  if (duration === undefined) throw new UsageError('--expires must be a duration such as 15m, 1h or 30d.')
   return duration
 }
 
-/** The key's kind decides the algorithm, as it does where tokens are verified. */
+/** Returns the key to sign with. The kind of key determines the algorithm, as in verification. */
 function signingKey(values: Values, { jwtSecret }: Settings): { key: string; algorithm?: 'HS256' } {
   const [keyFile, secretFile] = [values['key-file'], values['secret-file']]
   if (keyFile !== undefined && secretFile !== undefined)
-    throw new UsageError('A token is signed with one key: --secret-file or --key-file.')
+    throw new UsageError('Use either --secret-file or --key-file, not both.')
   if (keyFile !== undefined) return { key: readPrivateKey(keyFile) }
   const secret = secretFile === undefined ? jwtSecret : readFile(secretFile).replace(/\r?\n$/, '')
   if (secret === undefined || secret === '')
     throw new SettingsError(
-      'There is nothing to sign with: set FANFARE_JWT_SECRET, or name a file with --secret-file (a secret) or --key-file (a private key in PEM).',
+      'No key to sign with: set FANFARE_JWT_SECRET, or name a file with --secret-file (a secret) or --key-file (a private key in PEM).',
     )
   return { key: fromSecret(secret).key, algorithm: 'HS256' }
 }
@@ -142,13 +140,13 @@ function readPrivateKey(path: string): string {
     key = createPrivateKey(pem)
   } catch (err) {
     throw new SettingsError(
-      `${path} holds no private key in PEM ("-----BEGIN PRIVATE KEY-----") without a passphrase.`,
+      `${path} is not a private key in PEM ("-----BEGIN PRIVATE KEY-----") without a passphrase.`,
       { cause: err },
     )
   }
   if (isWeakRsa(key))
     throw new SettingsError(
-      `${path} holds an RSA key of fewer than 2,048 bits, and no hub accepts what is signed with it (RFC 7518, 3.3).`,
+      `${path} holds an RSA key of fewer than 2,048 bits: no hub accepts its tokens (RFC 7518, 3.3).`,
     )
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }

@@ -1,4 +1,4 @@
-/** Numbers, sizes and times for people. */
+/** Formats numbers, sizes and times for people. */
 
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 })

@@ -1,4 +1,4 @@
-/** Which page is shown: it stands in the fragment, so the hub needs no routes for it and a prefix does not matter. */
+/** The current page. It is in the fragment of the URL, so the hub needs no routes for it, and any prefix works. */
 import { signal } from '@preact/signals'
 
 export type Route =
@@ -26,7 +26,7 @@ export function linkTo(target: Route): string {
   }
 }
 
-/** What a browser calls it, in its tabs and its history. */
+/** Returns the title of a page, for tabs and the history of the browser. */
 export function titleOf(target: Route): string {
   switch (target.page) {
     case 'overview':
@@ -49,7 +49,7 @@ function read(): Route {
   return { page: 'overview' }
 }
 
-/** What somebody typed into the address may be anything. */
+/** Decodes a part of the address, which a user may have typed: an invalid encoding is kept as it is. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -1,4 +1,4 @@
-/** Requests to be pasted elsewhere. `$TOKEN` in them stands for the token. */
+/** Requests to paste into a terminal or a page. `$TOKEN` stands for the token. */
 import { addressOf, topicPath } from './hub/address.js'
 
 export interface Snippets {
@@ -6,7 +6,7 @@ export interface Snippets {
   script?: string
 }
 
-/** @param listen what a page does with `events`, the `EventSource` */
+/** @param listen the code that uses `events`, the `EventSource` */
 export function subscribing(topic: string, query: Record<string, string>, listen: string): Snippets {
   const url = addressOf(topicPath(topic, '/events'), query)
   return {
@@ -39,7 +39,7 @@ console.log(answer.status, await answer.json())`,
   }
 }
 
-/** @param path of a connection */
+/** @param path the path of a connection */
 export function managing(path: string): Snippets {
   const url = addressOf(path)
   return {

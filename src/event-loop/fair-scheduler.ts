@@ -1,17 +1,17 @@
-/** Shares the event loop among many who have a lot to do: all of them together get one slice of each of its turns. */
+/** Shares the event loop fairly: all tasks of a scheduler together get one time slice per turn of the event loop. */
 import { setImmediate } from 'node:timers/promises'
 import { TimeSlice } from './time-slice.js'
 
 export class FairScheduler {
-  /** What is left of this turn; `undefined`: nobody has done anything in it. */
+  /** The slice of this turn; `undefined` before the first step of the turn. */
   #slice: TimeSlice | undefined
   /** Resolves when this turn is over. */
   #turn: Promise<void> | undefined
-  /** The first come first. */
+  /** Waiting tasks, first come first. */
   readonly #waiting: (() => void)[] = []
   #isRunning = false
 
-  /** To be awaited before each step of work, which is to follow at once: resolves when it may be taken. */
+  /** Await before each step, then run the step synchronously. */
   next(): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
@@ -19,9 +19,7 @@ export class FairScheduler {
     })
   }
 
-  /**
-   * Lets one take a step, and then looks at the clock: of many who ask at the same time none has used any of it yet.
-   */
+  /** Lets one task run a step, then checks the clock before the next task. */
   async #run(): Promise<void> {
     this.#isRunning = true
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
@@ -29,7 +27,7 @@ export class FairScheduler {
       this.#slice ??= this.#begin()
       this.#waiting.shift()
       next()
-      // two, since whoever asked last may only be about to wait
+      // Wait two microtasks: a task that started this loop awaits its promise only after the first one.
       for (let tick = 0; tick < 2; tick++) await Promise.resolve()
     }
     this.#isRunning = false

@@ -1,14 +1,13 @@
+/** Splits long work into slices, so that it does not block the event loop. */
 import { setImmediate } from 'node:timers/promises'
 import { monotonicNow } from '../model/clock.js'
 
-/**
- * How long one piece of work may hold the event loop, in milliseconds, before publishers and everybody else get a turn.
- */
+/** How long a slice may block the event loop, in milliseconds. */
 const SLICE = 1.5
-/** After how many small steps the clock is looked at: that costs about as much as one of them. */
+/** The number of small steps between two readings of the clock. A reading costs about as much as a small step. */
 const CLOCK_EVERY = 16
 
-/** Measures a slice of work: `isOver` is to be asked after every step. */
+/** Measures a slice of work. Read `isOver` after every step. */
 export class TimeSlice {
   /** When the slice began, on the monotonic clock. */
   readonly now = monotonicNow()
@@ -16,7 +15,7 @@ export class TimeSlice {
   readonly #clockEvery: number
   #steps = 0
 
-  /** @param clockEvery after how many steps the clock is looked at: 1 where a step is long */
+  /** @param clockEvery the number of steps between two readings of the clock; 1 for long steps */
   constructor(clockEvery = CLOCK_EVERY) {
     this.#clockEvery = clockEvery
   }
@@ -26,10 +25,10 @@ export class TimeSlice {
   }
 }
 
-/** Work that may be interrupted wherever it yields. */
+/** Work that can pause at each `yield`. */
 export type Work<T> = Generator<unknown, T>
 
-/** Does as much of some work as fits into a slice. Returns its last step. */
+/** Runs as many steps of a work as fit into a slice. Returns the result of the last step. */
 export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
   for (const slice = new TimeSlice(); ;) {
     const step = work.next()
@@ -37,7 +36,7 @@ export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
   }
 }
 
-/** Does some work to its end, for a process that does nothing else. */
+/** Runs a work to its end without pausing, for a process that does nothing else. */
 export function finish<T>(work: Work<T>): T {
   for (;;) {
     const step = work.next()
@@ -45,12 +44,12 @@ export function finish<T>(work: Work<T>): T {
   }
 }
 
-/** Does the same with each of many things, in slices of the event loop's turns. */
-export async function mapInTurns<T, U>(things: Iterable<T>, map: (thing: T) => U): Promise<U[]> {
+/** Maps many items in slices, with a turn of the event loop between two slices. */
+export async function mapInTurns<T, U>(items: Iterable<T>, map: (item: T) => U): Promise<U[]> {
   const mapped: U[] = []
   let slice = new TimeSlice(1)
-  for (const thing of things) {
-    mapped.push(map(thing))
+  for (const item of items) {
+    mapped.push(map(item))
     if (!slice.isOver) continue
     await setImmediate()
     slice = new TimeSlice(1)

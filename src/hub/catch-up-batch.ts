@@ -1,4 +1,4 @@
-/** A part of the log as bytes, ready to be sent, in a buffer that is used again when everybody has been sent it. */
+/** A part of the log as bytes, ready to be sent, in a buffer that is reused once every stream has sent it. */
 import type { EventLog } from '../log/log.js'
 import { Chunk, CHUNK_FRAME } from '../wire/chunk.js'
 import { BatchWriter } from '../wire/batch-writer.js'
@@ -6,14 +6,14 @@ import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Lender } from '../wire/sink.js'
 
-/** The most events that are read at once: reading them holds the event loop. */
+/** The most events of a batch: reading them holds the event loop. */
 export const BATCH_EVENTS = 1_000
 /** A batch that fills less of a buffer gets bytes of its own. */
 const WORTH_A_BUFFER = BATCH_BYTES / 2
-/** How many buffers are kept that nobody uses at the moment. */
+/** The most unused buffers that are kept. */
 const SPARE_BUFFERS = 16
 
-/** What batches are made of. */
+/** What a batch is read with. */
 export interface CatchUpSource {
   log: EventLog
   encoder: Encoder
@@ -23,13 +23,13 @@ export interface CatchUpSource {
 }
 
 export class CatchUpBatch implements Lender {
-  /** Which feed it is for: who keeps the batch does not keep the feed. */
+  /** The id of its feed: a batch that is kept does not keep the feed. */
   readonly feedId: number
-  /** It is what follows this sequence. */
+  /** Its events lie behind this sequence. */
   readonly after: number
-  /** What `EventLog.trims` was when it was read: when it has changed, some of this may be gone, and not told. */
-  readonly trims: number
-  /** Resolves when the rest of this is known, and throws HubError `log-unavailable`. */
+  /** The trim mark of the view when it was read. When the view has another, events may be missing from the batch. */
+  readonly readAt: number
+  /** Resolves when the fields below are set. Throws HubError `log-unavailable`. */
   readonly read: Promise<void>
   chunk = Chunk.NOTHING
   events = 0
@@ -37,25 +37,27 @@ export class CatchUpBatch implements Lender {
   position: number
   /** Whether further events follow it. */
   more = false
-  /** What `EventLog.trims` was when the newest was trimmed of what it lacks; `undefined`: it lacks nothing. */
+  /** As `ScanResult.trimmedAt`. */
   trimmedAt: number | undefined
+  /** As `ScanResult.mark`. */
+  mark = 0
   /** The sequence of its first event. */
   oldest: number | undefined
   readonly #buffers: BatchBuffers
-  /** What the chunk is a part of, when it is to be used again. */
+  /** The buffer of the chunk, where it is to be reused. */
   #buffer: Buffer | undefined
   #holders = 1
 
-  /** Whoever makes it holds it. */
+  /** Begins to read. The caller holds the batch. */
   constructor(source: CatchUpSource, feed: Feed, after: number) {
     this.feedId = feed.id
     this.after = this.position = after
-    this.trims = source.log.view.mark
+    this.readAt = source.log.view.mark
     this.#buffers = source.buffers
     this.read = this.#read(source, feed)
   }
 
-  /** Its bytes stay what they are until everybody who holds it has released it. */
+  /** Keeps its bytes as they are until `release`. */
   hold(): void {
     this.#holders++
   }
@@ -69,15 +71,17 @@ export class CatchUpBatch implements Lender {
   async #read({ log, encoder, head }: CatchUpSource, { selection, wire }: Feed): Promise<void> {
     const buffer = this.#buffers.take()
     const writer = new BatchWriter(buffer)
-    const { position, more, trimmedAt } = await log.scan(selection, { after: this.after, until: head() }, (event) => {
-      const taken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
-      if (taken) this.oldest ??= event.sequence
-      return taken
+    const span = { after: this.after, until: head() }
+    const { position, more, trimmedAt, mark } = await log.scan(selection, span, (event) => {
+      const isTaken = writer.blocks < BATCH_EVENTS && encoder.append(writer, event, wire)
+      if (isTaken) this.oldest ??= event.sequence
+      return isTaken
     })
     this.events = writer.blocks
     this.position = position
     this.more = more
     this.trimmedAt = trimmedAt
+    this.mark = mark
     const isInBuffer = writer.buffer === buffer
     if (isInBuffer && writer.length >= WORTH_A_BUFFER) {
       this.#buffer = buffer
@@ -89,9 +93,7 @@ export class CatchUpBatch implements Lender {
   }
 }
 
-/**
- * Buffers for batches. Were each a new one, those that nobody needs any more would be most of what slow readers cost.
- */
+/** Pooled buffers: garbage from one-shot buffers would dominate the cost of a slow subscriber. */
 export class BatchBuffers {
   readonly #spare: Buffer[] = []
 
@@ -100,7 +102,7 @@ export class BatchBuffers {
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES + CHUNK_FRAME)
   }
 
-  /** Nobody may use the buffer any more. */
+  /** Returns a buffer that is used no more. */
   giveBack(buffer: Buffer): void {
     if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffer)
   }

@@ -1,13 +1,12 @@
-/** What the log holds behind a place: read and encoded once for all who stand there at about the same time. */
+/** Batches of the log, each read and encoded once for all streams that need it at about the same time. */
 import type { EventLog } from '../log/log.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import { BatchBuffers, CatchUpBatch, type CatchUpSource } from './catch-up-batch.js'
 import type { Encoder } from '../wire/sse.js'
 
 /**
- * How many batches are kept for others who come to the same place: in an array, through which one has to look. A Map
- * whose entries come and go leaves tables behind, each of which keeps the next one and all that was in it
- * (docs/performance.md).
+ * The most batches that are kept for other streams. They are in an array: a Map whose entries come and go leaves old
+ * tables behind, each of which keeps the next one and its entries alive (docs/performance.md).
  */
 const KEPT = 32
 
@@ -22,8 +21,8 @@ export class CatchUpCache {
   }
 
   /**
-   * What a feed's subscribers are sent who stand at `after`. The caller holds it, and is to release it or to give it to
-   * a sink as the lender of its bytes.
+   * Returns the batch behind a cursor. The caller holds it, and has to release it or to give it to a sink as the lender
+   * of its bytes.
    * @throws HubError `log-unavailable`
    */
   async after(feed: Feed, after: number): Promise<CatchUpBatch> {
@@ -36,16 +35,16 @@ export class CatchUpCache {
       batch.release()
       throw err
     }
-    // where nothing was, something may be soon; and a few may be very large
+    // an empty batch may be out of date soon, and a large one takes much memory
     if (batch.events === 0 || batch.chunk.length > BATCH_BYTES) this.#forget(batch)
     return batch
   }
 
   #find(feed: Feed, after: number): CatchUpBatch | undefined {
-    const { mark: trims } = this.#source.log.view
+    const { mark } = this.#source.log.view
     for (let index = this.#kept.length - 1; index >= 0; index--) {
       const batch = this.#kept[index]!
-      if (batch.after === after && batch.feedId === feed.id && batch.trims === trims) return batch
+      if (batch.after === after && batch.feedId === feed.id && batch.readAt === mark) return batch
     }
     return undefined
   }

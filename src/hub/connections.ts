@@ -1,51 +1,48 @@
-/**
- * The streams that are open: each by its connection's id, and how many there are of a subject or from an address
- * (`networkOf`).
- */
+/** The open streams, by their connections' ids, counted by subject and by address (`networkOf`). */
 import { networkOf } from '../model/client-address.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { Smallest } from '../model/smallest.js'
 import type { CloseReason } from '../wire/sse.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
 export class Connections {
-  readonly #byId = new Map<string, Subscriber>()
+  readonly #byId = new Map<string, Stream>()
   readonly #subjects = new Map<string, number>()
   readonly #addresses = new Map<string, number>()
 
-  /** How many are open. */
+  /** The number of open streams. */
   get size(): number {
     return this.#byId.size
   }
 
-  get(id: string): Subscriber | undefined {
+  get(id: string): Stream | undefined {
     return this.#byId.get(id)
   }
 
-  values(): IterableIterator<Subscriber> {
+  values(): IterableIterator<Stream> {
     return this.#byId.values()
   }
 
-  /** How many streams a subject has. */
+  /** Returns the number of streams of a subject. */
   ofSubject(subject: string): number {
     return this.#subjects.get(subject) ?? 0
   }
 
-  /** How many streams there are from an address. */
+  /** Returns the number of streams from an address. */
   fromAddress(address: string | undefined): number {
     return this.#addresses.get(networkOf(address)) ?? 0
   }
 
-  add(subscriber: Subscriber): void {
-    const { id, address, principal } = subscriber.info
-    this.#byId.set(id, subscriber)
+  add(stream: Stream): void {
+    const { id, address, principal } = stream.info
+    this.#byId.set(id, stream)
     count(this.#addresses, networkOf(address), 1)
     if (principal.subject !== undefined) count(this.#subjects, principal.subject, 1)
   }
 
   /** @returns whether it was there */
-  delete(subscriber: Subscriber): boolean {
-    const { id, address, principal } = subscriber.info
+  delete(stream: Stream): boolean {
+    const { id, address, principal } = stream.info
     if (!this.#byId.delete(id)) return false
     count(this.#addresses, networkOf(address), -1)
     if (principal.subject !== undefined) count(this.#subjects, principal.subject, -1)
@@ -60,33 +57,33 @@ export class Connections {
   async page(
     after: string,
     limit: number,
-    isMeant: (subscriber: Subscriber) => boolean,
-  ): Promise<{ subscribers: Subscriber[]; more: boolean }> {
-    const first = new Smallest<Subscriber>(limit + 1, (a, b) => (a.info.id < b.info.id ? -1 : 1))
-    await mapInTurns(this.#byId.values(), (subscriber) => {
-      if (subscriber.info.id > after && first.takes(subscriber) && isMeant(subscriber)) first.add(subscriber)
+    isMeant: (stream: Stream) => boolean,
+  ): Promise<{ streams: Stream[]; more: boolean }> {
+    const first = new Smallest<Stream>(limit + 1, (a, b) => (a.info.id < b.info.id ? -1 : 1))
+    await mapInTurns(this.#byId.values(), (stream) => {
+      if (stream.info.id > after && first.takes(stream) && isMeant(stream)) first.add(stream)
     })
-    const subscribers = first.sorted()
-    return { subscribers: subscribers.slice(0, limit), more: subscribers.length > limit }
+    const streams = first.sorted()
+    return { streams: streams.slice(0, limit), more: streams.length > limit }
   }
 
   /** Ends the `count` streams that have been open the longest. */
   endFirst(count: number, reason: CloseReason): void {
-    for (const subscriber of this.#byId.values()) {
+    for (const stream of this.#byId.values()) {
       if (count-- <= 0) return
-      subscriber.end(reason)
+      stream.end(reason)
     }
   }
 
   /**
-   * Ends every stream that `isMeant` says yes to.
-   * @returns how many that were
+   * Ends every stream for which `isMeant` returns `true`.
+   * @returns the number of streams that were ended
    */
-  async end(reason: CloseReason, isMeant: (subscriber: Subscriber) => boolean): Promise<number> {
+  async end(reason: CloseReason, isMeant: (stream: Stream) => boolean): Promise<number> {
     let count = 0
-    await mapInTurns(this.#byId.values(), (subscriber) => {
-      if (!isMeant(subscriber)) return
-      subscriber.end(reason)
+    await mapInTurns(this.#byId.values(), (stream) => {
+      if (!isMeant(stream)) return
+      stream.end(reason)
       count++
     })
     return count

@@ -5,7 +5,7 @@ import { SettingsError } from '../model/settings-error.js'
 import { MAX_DRAIN } from '../model/units.js'
 import type { Connections } from './connections.js'
 
-/** How long after one group of streams the next is ended, in milliseconds. */
+/** The time between two groups of streams, in milliseconds. */
 const STEP = 50
 
 /**

@@ -1,38 +1,37 @@
 /**
- * Who is subscribed to what, and the sweep that sends what is new to everyone who is due: in one write per subscriber,
- * however much has been published since the last one.
+ * The feeds of all streams, and the sweep that sends new frames to every stream that is due: in one write per stream,
+ * however many events have been published since the last one.
  */
-import { Feed } from './feed.js'
+import { Feed, type FeedReader } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Latency } from './latency.js'
 import type { Selection } from '../model/selection.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Format } from '../wire/sse.js'
-import type { Subscriber, SubscriberInfo } from './subscriber.js'
 import { TopicIndex } from './topic-index.js'
 
 /**
- * Frames are kept for those who wait for their sockets while no more than about twice this many bytes have been
- * published since: a short stall then costs no read of the log, and loses no ephemeral event.
+ * Frames are kept for streams that wait for their sockets while no more than about twice this many bytes have been
+ * published since. A short stall then costs no read of the log, and loses no ephemeral event.
  */
 const RECENT_BYTES = 1024 * 1024
 
 /** A feed in the middle of being swept. */
 interface Round {
-  feed: Feed<Subscriber>
-  remaining: Iterator<Subscriber>
-  /** The feed's end when the round began: everybody gets at least that far. */
+  feed: Feed
+  remaining: Iterator<FeedReader>
+  /** The feed's end when the round began: every stream gets at least that far. */
   target: number
 }
 
 export class Fanout {
-  readonly #feeds = new Map<string, Feed<Subscriber>>()
-  readonly #index = new TopicIndex<Feed<Subscriber>>()
-  #due: Feed<Subscriber>[] = []
+  readonly #feeds = new Map<string, Feed>()
+  readonly #index = new TopicIndex<Feed>()
+  #due: Feed[] = []
   #round: Round | undefined
   #scheduled = false
-  /** Feeds that keep frames for somebody who waits. */
-  readonly #holding = new Set<Feed<Subscriber>>()
+  /** Feeds that keep frames for a stream that waits. */
+  readonly #holding = new Set<Feed>()
   /** Frames of an order before this are too old to be kept. */
   #recent = 0
   #generation = { start: 0, bytes: 0 }
@@ -40,53 +39,37 @@ export class Fanout {
   #rounds = 0
   /** How often subscribers have been counted. */
   #countings = 0
-  /** Measures the way of events, while somebody wants to know. */
+  /** Measures the way of events while the statistics are read. */
   latency: Latency | undefined
 
-  /** The feed for a selection in a format; made when nobody has asked for it yet. */
-  feed(selection: Selection, format: Format, head: number): Feed<Subscriber> {
+  /**
+   * Counts a stream among the readers of a feed. Each `enter` is followed by one `leave`.
+   * @param head the newest sequence: a new feed begins behind it
+   * @param observes whether the stream counts as no subscriber
+   * @returns the feed for this selection and format
+   */
+  enter(selection: Selection, format: Format, head: number, observes = false): Feed {
     const key = feedKey(selection, format)
     let feed = this.#feeds.get(key)
     if (!feed) {
-      feed = new Feed<Subscriber>(selection, format, head)
+      feed = new Feed(selection, format, head)
       this.#feeds.set(key, feed)
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
+    feed.enter(observes)
     return feed
   }
 
-  /** Counts a subscriber among those of a feed, from which it reads from now on. */
-  enter(feed: Feed<Subscriber>, { observes }: SubscriberInfo): void {
-    feed.size++
-    if (observes) feed.observers++
-  }
-
-  /** Takes a subscriber off its feed. */
-  leave(subscriber: Subscriber): void {
-    const { feed, info } = subscriber
-    feed.live.delete(subscriber)
-    feed.size--
-    if (info.observes) feed.observers--
+  /** A stream that is not live reads this feed no more. Without readers the feed is dropped. */
+  leave(feed: Feed, observes = false): void {
+    feed.leave(observes)
     if (feed.size > 0) return
     this.#holding.delete(feed)
     this.#feeds.delete(feedKey(feed.selection, feed.wire.format))
     for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
   }
 
-  /** Makes a subscriber live that has read everything before `place`, which its feed holds. */
-  join(subscriber: Subscriber, place: number): void {
-    subscriber.state = 'live'
-    subscriber.place = place
-    subscriber.feed.live.add(subscriber)
-    this.#send(subscriber)
-  }
-
-  /** Sends a live subscriber what its feed holds for it, without waiting for the sweep. */
-  flush(subscriber: Subscriber): void {
-    if (subscriber.state === 'live') this.#send(subscriber)
-  }
-
-  /** Gives a frame to everyone who asked for it, in the next sweep. */
+  /** Gives a frame to every stream that asked for it, in the next sweep. */
   dispatch(frame: Frame): void {
     const { topic, type } = frame.event
     this.#index.each(topic, (feed) => {
@@ -99,7 +82,7 @@ export class Fanout {
   }
 
   /**
-   * Measures how long it takes what has been dispatched just now.
+   * Measures the latency of the frames that have been dispatched just now.
    * @param since when it was published, on the monotonic clock
    */
   measure(since: number): void {
@@ -108,12 +91,12 @@ export class Fanout {
     if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep was faster
   }
 
-  /** How many subscribers an event of this topic and type goes to. Those that observe do not count. */
+  /** Returns how many subscribers an event of this topic and type goes to, without those that observe. */
   count(topic: string, type: string | undefined): number {
     return this.#count(topic, ({ selection }) => selection.hasType(type))
   }
 
-  /** How many subscribers a topic has, whatever types they want. Those that observe do not count. */
+  /** Returns how many subscribers a topic has, without those that observe. */
   subscribers(topic: string): number {
     return this.#count(topic, () => true)
   }
@@ -125,23 +108,23 @@ export class Fanout {
     return isWatched
   }
 
-  #count(topic: string, isMeant: (feed: Feed<Subscriber>) => boolean): number {
+  #count(topic: string, isMeant: (feed: Feed) => boolean): number {
     const round = ++this.#countings
     let count = 0
     this.#index.each(topic, (feed) => {
       if (feed.counting === round || !isMeant(feed)) return
       feed.counting = round
-      count += feed.size - feed.observers
+      count += feed.subscribers
     })
     return count
   }
 
-  /** Lets go of old frames in feeds that get no new ones. */
+  /** Releases old frames of feeds that get no new ones. */
   releaseOld(): void {
     for (const feed of this.#holding) if (!feed.due) this.#settle(feed)
   }
 
-  /** Counts what has been published in two generations: when one is full, what is older than the one before it goes. */
+  /** Counts published bytes in two generations. When one is full, frames older than the one before it are too old. */
   #age(frame: Frame): void {
     this.#generation.bytes += frame.event.payload.length
     if (this.#generation.bytes < RECENT_BYTES) return
@@ -160,7 +143,7 @@ export class Fanout {
     const slice = new TimeSlice()
     for (let round = this.#nextRound(); round; round = this.#nextRound()) {
       for (let next = round.remaining.next(); !next.done; next = round.remaining.next()) {
-        this.#send(next.value, slice.now)
+        next.value.deliver(slice.now)
         if (slice.isOver) {
           this.#schedule()
           return
@@ -178,7 +161,7 @@ export class Fanout {
     return this.#round
   }
 
-  /** What came while the round was going on has reached only those who came late in it: then there is another. */
+  /** Frames pushed during a round reached only streams visited after them, so the feed gets another round. */
   #endRound({ feed, target }: Round): void {
     this.#round = undefined
     this.#rounds++
@@ -191,24 +174,14 @@ export class Fanout {
     this.#settle(feed)
   }
 
-  /** Keeps of a feed's frames only what somebody who is not live may still want, and not for long. */
-  #settle(feed: Feed<Subscriber>): void {
+  /** Releases the frames of a feed that no stream needs, and old ones. */
+  #settle(feed: Feed): void {
     if (feed.live.size === feed.size) {
       feed.releaseAll()
       this.#holding.delete(feed)
     } else {
       feed.releaseOlder(this.#recent)
       this.#holding.add(feed)
-    }
-  }
-
-  #send(subscriber: Subscriber, now?: number): void {
-    const { feed } = subscriber
-    while (subscriber.place !== undefined && subscriber.place < feed.end) {
-      const batch = feed.batch(subscriber.place)
-      subscriber.place = batch.to
-      if (batch.sequence !== undefined) subscriber.sequence = batch.sequence
-      if (!subscriber.send(batch.chunk, batch.events, now)) return
     }
   }
 }

@@ -1,13 +1,13 @@
 /**
- * A feed is what all subscribers read who asked for the same events in the same format. It holds the frames that not
- * every one of them has been sent yet, and joins what one place lacks into one batch for all who stand there.
+ * A feed is read by all streams with the same selection and format. It holds the frames that some of them have not been
+ * sent, and builds one batch for all streams that stand at the same place.
  */
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
 import type { Selection } from '../model/selection.js'
 import type { Format, Wire } from '../wire/sse.js'
 
-/** What is written at once. */
+/** Frames that are written at once. */
 export interface Batch {
   chunk: Chunk
   /** How many events it has. */
@@ -21,34 +21,36 @@ export interface Batch {
 }
 
 /**
- * The most bytes of a batch, though always one event: what a stalled reader keeps in memory is one batch, and this
- * many bytes are written at the cost of very few system calls.
+ * The most bytes of a batch, unless a single event is larger. A stalled stream keeps one batch in memory, and a batch
+ * of this size needs few system calls.
  */
 export const BATCH_BYTES = 64 * 1024
 
 let lastId = 0
 
-/** `Reader` is what a feed has as its subscribers. */
-export class Feed<Reader = unknown> {
+/** A stream that reads a feed while it is live. */
+export interface FeedReader {
+  /**
+   * Sends everything from its place to the feed's end.
+   * @param now on the monotonic clock
+   */
+  deliver(now?: number): void
+}
+
+export class Feed {
   /** Its own, of all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
-  /**
-   * How its events look. The selection and the format decide that alone: feeds that differ in nothing else would be one
-   * feed.
-   */
+  /** The wire variant of its events. The selection and the format determine it. */
   readonly wire: Wire
-  /** Those who are sent every new frame; the others of `size` are catching up or wait for their sockets. */
-  readonly live = new Set<Reader>()
-  /** How many subscribers read this feed. */
-  size = 0
-  /** How many of them observe: they do not count as subscribers of a topic. */
-  observers = 0
-  /**
-   * The number of the count of subscribers that this feed was last part of: it counts once, by however many patterns.
-   */
+  /** The streams that are sent every new frame. The others of `size` catch up or wait for their sockets. */
+  readonly live = new Set<FeedReader>()
+  #size = 0
+  /** How many of the streams observe. */
+  #observers = 0
+  /** The number of the last count of subscribers that has this feed: it counts once, by however many patterns. */
   counting = 0
-  /** Whether a sweep is to come for this feed. */
+  /** Whether the next sweep visits this feed. */
   due = false
   /** Every event that matches and lies behind this sequence is in the frames. */
   #floor: number
@@ -64,6 +66,31 @@ export class Feed<Reader = unknown> {
     this.selection = selection
     this.wire = { format, topicLine: !selection.isSingleTopic }
     this.#floor = head
+  }
+
+  /** How many streams read this feed. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** How many of them count as subscribers of a topic. */
+  get subscribers(): number {
+    return this.#size - this.#observers
+  }
+
+  enter(observes: boolean): void {
+    this.#size++
+    if (observes) this.#observers++
+  }
+
+  leave(observes: boolean): void {
+    this.#size--
+    if (observes) this.#observers--
+  }
+
+  /** A stream that observed counts as a subscriber from now on. */
+  stopObserving(): void {
+    this.#observers--
   }
 
   /** The place behind the newest frame. */
@@ -84,9 +111,9 @@ export class Feed<Reader = unknown> {
   }
 
   /**
-   * The place from which somebody reads on who has read everything up to `sequence`.
-   * @param since where the feed's end was when they came: ephemeral events before it are not for them, and `sequence`
-   * is at least what the newest stored event was then
+   * Returns the place from which a stream reads on that has read everything up to `sequence`.
+   * @param since the feed's end when the stream came: it gets no ephemeral event before it, and `sequence` is at least
+   *   that of the newest stored event then
    * @returns `undefined` when the frames do not reach back that far
    */
   placeAfter(sequence: number, since: number): number | undefined {
@@ -104,7 +131,7 @@ export class Feed<Reader = unknown> {
     return this.#frames.slice(Math.max(0, place - this.#start)).filter(({ sequence }) => sequence === undefined)
   }
 
-  /** What follows `from`, a place that is held and not the end. */
+  /** Returns the batch behind `from`, a place that is held and not the end. */
   batch(from: number): Batch {
     if (this.#batchFrom === from && this.#batch && (this.#batch.full || this.#batch.to === this.end)) return this.#batch
     this.#batchFrom = from
@@ -134,12 +161,12 @@ export class Feed<Reader = unknown> {
     }
   }
 
-  /** Lets go of every frame. Whoever has not read them reads them from the log. */
+  /** Releases every frame. Streams that have not read them read them from the log. */
   releaseAll(): void {
     this.#release(this.#frames.length)
   }
 
-  /** Lets go of the frames that are older than the frame of that order. */
+  /** Releases the frames that are older than the frame of that order. */
   releaseOlder(order: number): void {
     let count = 0
     while (count < this.#frames.length && this.#frames[count]!.order < order) count++

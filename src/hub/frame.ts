@@ -1,4 +1,4 @@
-/** An event on its way to subscribers, encoded at most once for each way in which it can look. */
+/** An event on its way to subscribers, encoded at most once for each wire variant. */
 import type { Chunk } from '../wire/chunk.js'
 import type { NewEvent } from '../model/event.js'
 import type { Encoder, Wire } from '../wire/sse.js'
@@ -39,7 +39,7 @@ export class Frame {
     this.#id = id
   }
 
-  /** The block to send: one chunk, shared by everyone who reads it in this way. */
+  /** Returns the block to send: one chunk for all streams with this wire variant. */
   chunk(wire: Wire): Chunk {
     switch (wire.format) {
       case 'raw':
@@ -52,7 +52,7 @@ export class Frame {
   }
 
   #encode(wire: Wire): Chunk {
-    // most events of a large hub have nobody who reads them now
+    // printed here, since most events of a large hub have no live subscriber
     const id = this.#id ?? this.#encoder.cursor(this.sequence!)
     return this.#encoder.event(this.event, wire, this.sequence, this.#time, id)
   }

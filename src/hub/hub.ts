@@ -8,6 +8,7 @@ import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
+import type { WantedReplay } from './backlog.js'
 import { Connections } from './connections.js'
 import { Dispatcher } from './dispatcher.js'
 import { endInGroups, requireDrainTime } from './drain.js'
@@ -21,8 +22,8 @@ import { Publisher, type Receipt, type Tally } from './publisher.js'
 import type { Start, StartRequest } from './start.js'
 import type { StreamInfo } from './stream-info.js'
 import type { UpkeepOptions } from './stream-reaper.js'
-import { Streams, type Subscription, type WantedReplay } from './streams.js'
-import type { Subscriber, SubscriberInfo } from './subscriber.js'
+import { Streams, type Subscription } from './streams.js'
+import type { Stream, StreamIdentity } from './stream.js'
 import { SystemTopics } from './system-topics.js'
 import { Topics, type TopicInfo } from './topics.js'
 
@@ -97,7 +98,7 @@ export class Hub {
       () => dispatcher.head,
       (sequence) => encoder.cursor(sequence),
     ))
-    const describe = (subscriber: Subscriber) => this.#streams.describe(subscriber)
+    const describe = (stream: Stream) => this.#streams.describe(stream)
     const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, dispatcher, describe }))
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
     const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
@@ -194,28 +195,28 @@ export class Hub {
   }
 
   /** As `Streams.subscribe`. */
-  subscribe(subscription: Subscription): Subscriber {
+  subscribe(subscription: Subscription): Stream {
     return this.#streams.subscribe(subscription)
   }
 
   /** As `Streams.expiredStream`. */
-  expiredStream(stream: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
+  expiredStream(stream: Pick<Subscription, 'selection' | 'start'> & Pick<StreamIdentity, 'id'>): Chunk {
     return this.#streams.expiredStream(stream)
   }
 
   /** As `Streams.move`. */
-  move(subscriber: Subscriber, selection: Selection, replay?: WantedReplay): void {
-    this.#streams.move(subscriber, selection, replay)
+  move(stream: Stream, selection: Selection, replay?: WantedReplay): void {
+    this.#streams.move(stream, selection, replay)
   }
 
   /** As `Streams.renew`. */
-  renew(subscriber: Subscriber, principal: Principal, selection?: Selection): void {
-    this.#streams.renew(subscriber, principal, selection)
+  renew(stream: Stream, principal: Principal, selection?: Selection): void {
+    this.#streams.renew(stream, principal, selection)
   }
 
   /** As `Streams.describe`. */
-  describe(subscriber: Subscriber): StreamInfo {
-    return this.#streams.describe(subscriber)
+  describe(stream: Stream): StreamInfo {
+    return this.#streams.describe(stream)
   }
 
   /** As `Neighbours.present`. */

@@ -1,8 +1,8 @@
-/** How long it takes from publishing something until it has been handed to the sockets of all who are live. */
+/** The time from the publish of an event until the sockets of all live streams have been given it. */
 import { createHistogram } from 'node:perf_hooks'
 import { monotonicNow } from '../model/clock.js'
 
-/** Quantiles, in milliseconds; 0 when there was nothing to measure. */
+/** Quantiles, in milliseconds; 0: nothing was measured. */
 export interface LatencyQuantiles {
   p50: number
   p99: number
@@ -10,19 +10,19 @@ export interface LatencyQuantiles {
 
 export class Latency {
   readonly #histogram = createHistogram()
-  /** When each was published, and the round of the sweep after which it has been handed over. */
+  /** When each event was published, and the round of the sweep after which all live streams have it. */
   #waiting: { since: number; round: number }[] = []
 
   /**
-   * Something is on its way.
+   * Begins to measure one event.
    * @param since when it was published, on the monotonic clock
-   * @param round the round of the sweep after which everybody has it
+   * @param round the round of the sweep after which all live streams have it
    */
   begin(since: number, round: number): void {
     this.#waiting.push({ since, round })
   }
 
-  /** That many rounds are over. */
+  /** Records every event whose round is over. */
   passed(rounds: number): void {
     const now = monotonicNow()
     let count = 0
@@ -31,7 +31,7 @@ export class Latency {
     if (count > 0) this.#waiting = this.#waiting.slice(count)
   }
 
-  /** What was measured since the last time. */
+  /** Returns the quantiles since the last call. */
   take(): LatencyQuantiles {
     const quantiles =
       this.#histogram.count === 0

@@ -3,7 +3,7 @@ import { HubError } from '../model/hub-error.js'
 
 export class Lifecycle {
   #state: 'open' | 'draining' | 'closed' = 'open'
-  /** Whether the hub is about to close, and waits for no request that lasts. */
+  /** Whether the hub is about to close and has long requests answered. */
   #isEnding = false
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -21,7 +21,7 @@ export class Lifecycle {
     return true
   }
 
-  /** The hub is about to close: from now on `requireTime` throws. */
+  /** The hub is about to close: `requireTime` throws from now on. */
   end(): void {
     this.drain()
     this.#isEnding = true

@@ -7,7 +7,7 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
 import { HubError } from '../model/hub-error.js'
 import { CursorRecords, type Entry, type SubjectCursors } from './cursor-records.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
 /** Whose cursor, and which. */
 export interface CursorName {
@@ -54,7 +54,7 @@ interface OpenCursor {
 export class NamedCursors {
   readonly #records: CursorRecords
   readonly #options: NamedCursorsOptions
-  readonly #streams = new Map<Subscriber, OpenCursor>()
+  readonly #streams = new Map<Stream, OpenCursor>()
   /** By subject, then by name. */
   readonly #open = new Map<string, Map<string, OpenCursor>>()
   #round: Iterator<OpenCursor> | undefined
@@ -124,21 +124,21 @@ export class NamedCursors {
   }
 
   /** A stream that names a cursor is open: the cursor is in use. `use` has been called before. */
-  opened(cursor: CursorName, subscriber: Subscriber): void {
+  opened(cursor: CursorName, stream: Stream): void {
     const { subject, name } = cursor
     let names = this.#open.get(subject)
     if (!names) this.#open.set(subject, (names = new Map<string, OpenCursor>()))
     let open = names.get(name)
     if (!open) names.set(name, (open = { cursor, streams: 0, noted: wallNow() }))
     open.streams++
-    this.#streams.set(subscriber, open)
+    this.#streams.set(stream, open)
   }
 
   /** A stream has ended. */
-  closed(subscriber: Subscriber): void {
-    const open = this.#streams.get(subscriber)
+  closed(stream: Stream): void {
+    const open = this.#streams.get(stream)
     if (!open) return
-    this.#streams.delete(subscriber)
+    this.#streams.delete(stream)
     if (this.#isOld(open.noted)) this.#note(open)
     if (--open.streams > 0) return
     const { subject, name } = open.cursor

@@ -1,7 +1,6 @@
 /** Where a stream begins: what a subscriber says it has read, or how much of the past it wants. */
 import type { EventLog, Page } from '../log/log.js'
 import { readPage } from '../log/page.js'
-import type { KnownGap } from './subscriber.js'
 import { parseCursor } from '../model/cursor.js'
 import type { StoredEvent } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
@@ -15,6 +14,13 @@ export interface StartRequest {
   replay?: number | 'all' | 'latest' | undefined
   /** Instead of `replay`: `start`, or a time in milliseconds since the epoch of Unix from which every event comes. */
   from?: 'start' | number | undefined
+}
+
+/** A gap that the subscriber has to be told of. */
+export interface KnownGap {
+  reason: GapReason
+  /** The cursor that the subscriber gave. */
+  after: string
 }
 
 /** Where its stream begins. */

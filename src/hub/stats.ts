@@ -1,6 +1,6 @@
 /**
- * What goes through the hub, measured while somebody listens to `fanfare.stats` and not otherwise. What is sent is
- * added up from what each stream counts anyway, so that nothing is added to the way of an event.
+ * The events of `fanfare.stats`, measured only while a stream subscribes to it. Sent events and bytes are the sums of
+ * what each stream counts anyway, so that delivering an event costs nothing more.
  */
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import { memoryUsage } from 'node:process'
@@ -9,21 +9,22 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
-/** The topic on which it is told. */
+/** The topic of the statistics. */
 export const STATS_TOPIC = 'fanfare.stats'
 
-/** How often, in milliseconds. */
+/** The time between two events, in milliseconds. */
 const INTERVAL = 1_000
-/** How often the event loop is asked whether it is late, in milliseconds: Node's own default. */
+/** The time between two looks at the event loop's delay, in milliseconds: Node's default. */
 const DELAY_RESOLUTION = 10
 
-/** Of how many topics it is told what was published to them; and of how many it is counted in a second. */
+/** The most topics whose rates an event has. */
 const BUSIEST = 50
+/** The most topics that are counted in a second. */
 const COUNTED_TOPICS = 10_000
 
-/** What came in from publishers, and what went out to streams. */
+/** From publishers (`in`) and to streams (`out`). */
 interface Traffic {
   in: number
   out: number
@@ -32,57 +33,57 @@ interface Traffic {
 /** One second of a hub. Times are in milliseconds, sizes in bytes, traffic is per second. */
 export interface Stats {
   time: string
-  /** Streams that are open. */
+  /** Open streams. */
   connections: number
-  /** Topics of which the log holds something. */
+  /** Topics with retained events. */
   topics: number
   events: Traffic
-  /** Those of the topics with the most, by topic; the busiest first. */
+  /** The topics with the most published events, the busiest first. */
   busiest: { topic: string; rate: number }[]
-  /** Payloads that came in; all that went out. */
+  /** The payloads that came in, and all bytes that went out. */
   bytes: Traffic
-  /** From publishing to the sockets of all who are live. */
+  /** From the publish to the sockets of all live streams. */
   latency: LatencyQuantiles
   /** Streams that are not live: they read the log, or wait for their sockets. */
   lagging: number
   /** Resident memory of the process. */
   memory: number
   log: { events: number; bytes: number }
-  /** By how much the event loop was late, at the 99th percentile. */
+  /** The delay of the event loop at the 99th percentile. */
   eventLoopDelay: number
 }
 
-/** What is measured. */
+/** What a meter works with. */
 export interface StatsSource {
   connections: Connections
   log: () => LogStats
-  /** Is given what measures the way of events, while somebody listens. */
+  /** Called with the meter of the latency, and with `undefined` once nothing is measured. */
   measure: (latency: Latency | undefined) => void
-  /** Takes what was measured. */
+  /** Publishes an event of the statistics. */
   tell: (stats: Stats) => void
 }
 
 interface Counts {
-  /** When it was counted, on the monotonic clock. */
+  /** The time of the count, on the monotonic clock. */
   at: number
   events: Traffic
   bytes: Traffic
 }
 
-/** What there is only while somebody listens. */
+/** The state of a measurement. */
 interface Measuring {
   timer: NodeJS.Timeout
   latency: Latency
   delay: IntervalHistogram
   before: Counts
-  /** How many events came in since then, by topic. */
+  /** The number of events that came in since `before`, by topic. */
   byTopic: Map<string, number>
 }
 
 export class StatsMeter {
   readonly #source: StatsSource
   readonly #in = { events: 0, bytes: 0 }
-  /** What streams that have ended were sent. */
+  /** The sums of the streams that have ended. */
   readonly #ended = { events: 0, bytes: 0 }
   #measuring: Measuring | undefined
 
@@ -94,7 +95,7 @@ export class StatsMeter {
     return this.#measuring !== undefined
   }
 
-  /** Measures from now on, or no longer. */
+  /** Starts or stops measuring. */
   listen(isListenedTo: boolean): void {
     if (isListenedTo === this.isMeasuring) return
     if (isListenedTo) this.#start()
@@ -109,7 +110,7 @@ export class StatsMeter {
     this.#source.measure(undefined)
   }
 
-  /** An event was published. To be told only while it is measured. */
+  /** Counts a published event. Called only while `isMeasuring`. */
   published({ topic, payload }: NewEvent): void {
     this.#in.events++
     this.#in.bytes += Buffer.byteLength(payload)
@@ -118,8 +119,8 @@ export class StatsMeter {
     if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)
   }
 
-  /** A stream has ended. */
-  ended({ sentEvents, sentBytes }: Subscriber): void {
+  /** Keeps the counts of a stream that has ended. */
+  ended({ sentEvents, sentBytes }: Stream): void {
     this.#ended.events += sentEvents
     this.#ended.bytes += sentBytes
   }
@@ -184,7 +185,7 @@ function perSecond(count: number, seconds: number): number {
   return Math.round((count / seconds) * 10) / 10
 }
 
-/** Node records the time between two looks at the loop, of which the resolution was intended; in nanoseconds. */
+/** Node records the whole time between two looks, in nanoseconds: the resolution is no delay. */
 function lateness(delay: IntervalHistogram): number {
   return delay.count === 0
     ? 0

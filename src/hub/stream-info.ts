@@ -1,11 +1,11 @@
-/** What is told of an open stream: to whoever asks for it, and on `fanfare.connections`. */
+/** The description of an open stream, as in `GET /connections` and on `fanfare.connections`. */
 import type { CloseReason } from '../wire/sse.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
-/** The topic on which it is told that streams open, change and end. */
+/** The topic with an event for each stream that opens, changes or ends. */
 export const CONNECTIONS_TOPIC = 'fanfare.connections'
 
-/** What is told of one stream. Times are as in RFC 3339. */
+/** Describes one stream. Times are as in RFC 3339. */
 export interface StreamInfo {
   /** Its connection's id. */
   id: string
@@ -15,9 +15,9 @@ export interface StreamInfo {
   topics: string[]
   /** When it was opened. */
   since: string
-  /** From where it would go on. */
+  /** The cursor from which it would resume. */
   cursor: string
-  /** When its token ends; `null`: never. */
+  /** When its token expires; `null`: never. */
   expiresAt: string | null
   /** How many events it has been sent, and how many bytes in all. */
   sent: { events: number; bytes: number }
@@ -25,16 +25,16 @@ export interface StreamInfo {
   lag: number
 }
 
-/** What an event on `fanfare.connections` says. */
+/** The data of an event on `fanfare.connections`. */
 export interface ConnectionChange extends StreamInfo {
   /** `changed`: it has other topics or another token. */
   change: 'opened' | 'changed' | 'closed'
-  /** Why it was closed; `gone`: the client has, or the network between. */
+  /** Why it was closed; `gone`: the client or the network closed it. */
   reason: CloseReason | 'gone' | undefined
 }
 
 export function describeStream(
-  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Subscriber,
+  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Stream,
   cursor: string,
   lag: number,
 ): StreamInfo {

@@ -1,27 +1,27 @@
-/** The one timer of all streams: ends those whose time is over, and keeps the quiet ones open. */
+/** The one timer of all streams: ends expired streams and sends heartbeats. */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { hasExpired } from '../model/principal.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Connections } from './connections.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
-/** How often every stream is looked at, in milliseconds: a stream ends within a second of its token's end. */
+/** The time between two rounds, in milliseconds: a stream ends within a second after its token expires. */
 const INTERVAL = 250
 
 export interface UpkeepOptions {
-  /** After how long without a write a stream gets a heartbeat, in milliseconds. */
+  /** The time without a write after which a stream gets a heartbeat, in milliseconds. */
   heartbeat: number
-  /** After what time a stream is ended, in milliseconds; 0: never. */
+  /** The greatest age of a stream, in milliseconds; 0: no limit. */
   maxAge: number
 }
 
 export class StreamReaper {
   readonly #subscribers: Connections
   readonly #options: UpkeepOptions
-  readonly #beat: (subscriber: Subscriber) => void
+  readonly #beat: (stream: Stream) => void
   readonly #timer: NodeJS.Timeout
-  /** Those whom the round that is going on has not come to. */
-  #remaining: Iterator<Subscriber> | undefined
+  /** The streams that the current round has not visited. */
+  #remaining: Iterator<Stream> | undefined
 
   /**
    * @param beat sends a heartbeat
@@ -30,7 +30,7 @@ export class StreamReaper {
   constructor(
     subscribers: Connections,
     options: UpkeepOptions,
-    beat: (subscriber: Subscriber) => void,
+    beat: (stream: Stream) => void,
     onRound: (now: number) => void,
   ) {
     this.#subscribers = subscribers
@@ -49,7 +49,7 @@ export class StreamReaper {
     this.#remaining = undefined
   }
 
-  /** After a broadcast all heartbeats are due at once: with ten thousand streams the round takes several slices. */
+  /** After a broadcast all heartbeats are due at once: with ten thousand streams a round takes several slices. */
   #continue(): void {
     const slice = new TimeSlice()
     const time = wallNow()
@@ -66,11 +66,11 @@ export class StreamReaper {
    * @param now on the monotonic clock
    * @param time on the wall clock, which alone says whether a token has expired (RFC 7519, 4.1.4)
    */
-  #look(subscriber: Subscriber, now: number, time: number): void {
+  #look(stream: Stream, now: number, time: number): void {
     const { heartbeat, maxAge } = this.#options
-    const isQuiet = now - subscriber.lastWrite >= heartbeat
-    if (hasExpired(subscriber.info.principal, time)) subscriber.end('expired')
-    else if (maxAge > 0 && now - subscriber.openedAt >= maxAge) subscriber.end('lifetime')
-    else if (isQuiet && subscriber.state === 'live' && !subscriber.feed.due) this.#beat(subscriber)
+    const isQuiet = now - stream.lastWrite >= heartbeat
+    if (hasExpired(stream.info.principal, time)) stream.end('expired')
+    else if (maxAge > 0 && now - stream.openedAt >= maxAge) stream.end('lifetime')
+    else if (isQuiet && stream.state === 'live' && !stream.feed.due) this.#beat(stream)
   }
 }

@@ -1,11 +1,13 @@
-/** The streams of a hub: each is opened, changed and ended here, and run from its cursor to the present. */
+/** The streams of a hub: opens and changes them, and tells the rest of the hub. */
 import type { EventLog } from '../log/log.js'
 import { hasExpired, type Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
+import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import { Chunk } from '../wire/chunk.js'
 import type { Sink } from '../wire/sink.js'
 import { closeBlock, drawRetry, type CloseReason, type Encoder, type Format } from '../wire/sse.js'
-import { CatchUp } from './catch-up.js'
+import type { WantedReplay } from './backlog.js'
+import { CatchUpCache } from './catch-up-cache.js'
 import type { Connections } from './connections.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { Fanout } from './fanout.js'
@@ -15,12 +17,12 @@ import { Presence, type Present } from './presence.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
 import { StreamReaper, type UpkeepOptions } from './stream-reaper.js'
-import { Subscriber, type SlowPolicy, type SubscriberInfo, type SubscriberOwner } from './subscriber.js'
+import { Stream, type SlowPolicy, type StreamIdentity, type StreamSource } from './stream.js'
 import type { SystemTopics } from './system-topics.js'
 
 /** A stream to be opened. */
 export interface Subscription {
-  info: SubscriberInfo
+  info: StreamIdentity
   selection: Selection
   format: Format
   start: Start
@@ -28,14 +30,6 @@ export interface Subscription {
   /** The named cursor that the stream was opened with. */
   cursor?: CursorName | undefined
   slow?: SlowPolicy
-}
-
-/** The newest retained events that a stream gets of patterns that it is given. */
-export interface WantedReplay {
-  /** The patterns, all of them new to the stream. */
-  selection: Selection
-  /** The most events. */
-  count: number
 }
 
 /** The parts of the hub that streams work with. */
@@ -59,23 +53,31 @@ export interface StreamsOptions extends UpkeepOptions {
   onError: (err: unknown, message: string) => void
 }
 
-export class Streams implements SubscriberOwner {
+export class Streams {
   readonly #source: StreamsSource
-  readonly #onError: (err: unknown, message: string) => void
-  readonly #catchUp: CatchUp
+  /** What every stream is given. */
+  readonly #streamSource: StreamSource
   readonly #presence: Presence
   readonly #reaper: StreamReaper
 
   constructor(source: StreamsSource, { presenceGrace, onError, ...upkeep }: StreamsOptions) {
     const { log, encoder, dispatcher, fanout, connections, cursors } = source
+    const head = () => dispatcher.head
     this.#source = source
-    this.#onError = onError
-    this.#catchUp = new CatchUp(log, encoder, fanout, () => dispatcher.head)
+    this.#streamSource = {
+      log,
+      encoder,
+      head,
+      batches: new CatchUpCache(log, encoder, head),
+      scheduler: new FairScheduler(),
+      onEnd: (stream, reason) => this.#ended(stream, reason),
+      onError,
+    }
     this.#presence = new Presence(presenceGrace, (type, change) => dispatcher.tell(change.topic, change, type))
     this.#reaper = new StreamReaper(
       connections,
       upkeep,
-      (subscriber) => this.#beat(subscriber),
+      (stream) => stream.beat(dispatcher.head),
       (now) => {
         fanout.releaseOld()
         cursors.tick()
@@ -105,25 +107,19 @@ export class Streams implements SubscriberOwner {
     return this.#source.encoder.resumeId(stream)
   }
 
-  /** Opens a stream: sends its first block at once, then what it asked for of the past, then what is new. */
-  subscribe({ info, selection, format, start, sink, cursor, slow: policy }: Subscription): Subscriber {
-    const { lifecycle, encoder, dispatcher, fanout, connections, cursors, systemTopics } = this.#source
+  /** Opens a stream: sends its first block at once, then the history it asked for, then new events. */
+  subscribe({ info, selection, format, start, sink, cursor, slow }: Subscription): Stream {
+    const { lifecycle, dispatcher, fanout, connections, cursors, systemTopics } = this.#source
     lifecycle.requireOpen()
     const { head } = dispatcher
-    const feed = fanout.feed(selection, format, head)
-    fanout.enter(feed, info)
-    const subscriber = new Subscriber({ info, feed, sequence: start.sequence, head, sink, owner: this, policy })
-    subscriber.gap = start.gap
-    subscriber.announceLive = start.past
-    subscriber.knownTrims = start.replayedAt
-    if (start.latestUntil !== undefined) subscriber.stall = { told: true, until: start.latestUntil }
-    connections.add(subscriber)
-    if (cursor) cursors.opened(cursor, subscriber)
-    systemTopics.changed(subscriber, 'opened')
-    this.#presentAt(subscriber, undefined, selection)
-    subscriber.send(encoder.open(this.resumeId(subscriber), info.id, selection.patterns, drawRetry()))
-    if (!subscriber.isClosed) this.#run(subscriber)
-    return subscriber
+    const feed = fanout.enter(selection, format, head, info.observes)
+    const stream = new Stream(this.#streamSource, { identity: info, feed, head, start, sink, policy: slow })
+    connections.add(stream)
+    if (cursor) cursors.opened(cursor, stream)
+    systemTopics.changed(stream, 'opened')
+    this.#presentAt(stream, undefined, selection)
+    stream.open()
+    return stream
   }
 
   /** Returns all blocks of a stream that is opened with a token that has expired. */
@@ -131,59 +127,49 @@ export class Streams implements SubscriberOwner {
     id,
     selection: { patterns },
     start,
-  }: Pick<Subscription, 'selection' | 'start'> & Pick<SubscriberInfo, 'id'>): Chunk {
+  }: Pick<Subscription, 'selection' | 'start'> & Pick<StreamIdentity, 'id'>): Chunk {
     const open = this.#source.encoder.open(this.resumeId(start), id, patterns, drawRetry())
     return Chunk.join([open, closeBlock('expired', drawRetry())])
   }
 
   /**
-   * Gives an open stream other topics: from its cursor on it gets the events of these and no others. An open block
-   * tells it so.
+   * Gives an open stream other topics: from its cursor on it gets only their events. An open block says so.
    * @param replay the retained events before its cursor that it gets first
    */
-  move(subscriber: Subscriber, selection: Selection, replay?: WantedReplay): void {
+  move(stream: Stream, selection: Selection, replay?: WantedReplay): void {
     const { log, dispatcher, fanout, systemTopics } = this.#source
-    fanout.flush(subscriber)
-    if (subscriber.isClosed) return
+    stream.deliver()
+    if (stream.isClosed) return
     const { head } = dispatcher
-    const { selection: before, wire } = subscriber.feed
-    const isLive = subscriber.state === 'live'
-    if (isLive) subscriber.sequence = head // it has been sent everything
-    const feed = fanout.feed(selection, wire.format, head)
-    fanout.enter(feed, subscriber.info)
-    fanout.leave(subscriber)
-    if (replay)
-      subscriber.replays.push({
-        ...replay,
-        wanted: replay.selection,
-        until: subscriber.sequence,
-        after: undefined,
-        trims: log.view.mark,
-      })
-    subscriber.moveTo(feed, head)
-    this.#presentAt(subscriber, before, selection)
-    if (isLive) this.#run(subscriber)
-    systemTopics.changed(subscriber, 'changed')
+    const { feed: before, info } = stream
+    const feed = fanout.enter(selection, before.wire.format, head, info.observes)
+    stream.move(feed, head, replay, log.view.mark)
+    fanout.leave(before, info.observes)
+    this.#presentAt(stream, before.selection, selection)
+    systemTopics.changed(stream, 'changed')
   }
 
   /**
-   * Gives an open stream another token of the same subject. A token that has expired ends it.
+   * Gives an open stream another token of the same subject. An expired token ends it.
    * @param selection what it may still read
    */
-  renew(subscriber: Subscriber, principal: Principal, selection?: Selection): void {
-    subscriber.info.principal = principal
-    if (hasExpired(principal)) return subscriber.end('expired')
-    if (subscriber.info.observes && !principal.admin) this.#show(subscriber)
-    this.#presence.renewed(principal, subscriber.feed.selection)
-    if (selection) this.move(subscriber, selection)
-    else this.#source.systemTopics.changed(subscriber, 'changed')
+  renew(stream: Stream, principal: Principal, selection?: Selection): void {
+    stream.renew(principal)
+    if (hasExpired(principal)) return stream.end('expired')
+    if (stream.info.observes && !principal.admin) {
+      stream.stopObserving()
+      this.#presentAt(stream, undefined, stream.feed.selection)
+    }
+    this.#presence.renewed(principal, stream.feed.selection)
+    if (selection) this.move(stream, selection)
+    else this.#source.systemTopics.changed(stream, 'changed')
   }
 
-  /** What is told of an open stream. */
-  describe(subscriber: Subscriber): StreamInfo {
+  /** Describes an open stream. */
+  describe(stream: Stream): StreamInfo {
     const { encoder, dispatcher } = this.#source
-    const lag = this.#lag(subscriber)
-    return describeStream(subscriber, encoder.cursor(dispatcher.head - lag), lag)
+    const lag = stream.lag(dispatcher.head)
+    return describeStream(stream, encoder.cursor(dispatcher.head - lag), lag)
   }
 
   /** The subjects that are present on a topic. */
@@ -191,52 +177,17 @@ export class Streams implements SubscriberOwner {
     return this.#presence.on(topic)
   }
 
-  /** The part of a subscriber's sink: it has room again. */
-  resume(subscriber: Subscriber): void {
-    const { feed, place, stall } = subscriber
-    if (place !== undefined && !stall && feed.holds(place)) this.#source.fanout.join(subscriber, place)
-    else this.#run(subscriber)
-  }
-
-  /** The part of a subscriber: it has ended. */
-  leave(subscriber: Subscriber, reason?: CloseReason): void {
+  #ended(stream: Stream, reason: CloseReason | undefined): void {
     const { fanout, connections, cursors, systemTopics } = this.#source
-    if (!connections.delete(subscriber)) return
-    fanout.leave(subscriber)
-    systemTopics.changed(subscriber, 'closed', reason ?? 'gone')
-    this.#presentAt(subscriber, subscriber.feed.selection, undefined)
-    cursors.closed(subscriber)
-  }
-
-  /** How many events of the log a stream may still lack. */
-  #lag({ state, sequence, feed, place }: Subscriber): number {
-    return (state === 'live' || state === 'closed') && place === feed.end ? 0 : this.#source.dispatcher.head - sequence
+    if (!connections.delete(stream)) return
+    fanout.leave(stream.feed, stream.info.observes)
+    systemTopics.changed(stream, 'closed', reason ?? 'gone')
+    this.#presentAt(stream, stream.feed.selection, undefined)
+    cursors.closed(stream)
   }
 
   /** A stream that observes is present nowhere. */
-  #presentAt({ info }: Subscriber, before: Selection | undefined, after: Selection | undefined): void {
+  #presentAt({ info }: Stream, before: Selection | undefined, after: Selection | undefined): void {
     if (!info.observes) this.#presence.moved(info.principal, before, after)
-  }
-
-  /** Makes a stream that observed count as any other: its token does not allow that any more. */
-  #show(subscriber: Subscriber): void {
-    const { feed, info } = subscriber
-    info.observes = false
-    feed.observers--
-    this.#presentAt(subscriber, undefined, feed.selection)
-  }
-
-  /** A stream that is live and has nothing to come has seen everything up to the head. */
-  #beat(subscriber: Subscriber): void {
-    const { encoder, dispatcher } = this.#source
-    subscriber.sequence = dispatcher.head
-    subscriber.send(encoder.heartbeat(dispatcher.head))
-  }
-
-  #run(subscriber: Subscriber): void {
-    this.#catchUp.run(subscriber).catch((err: unknown) => {
-      this.#onError(err, 'a stream could not be served from the log')
-      subscriber.end('busy')
-    })
   }
 }

@@ -1,7 +1,4 @@
-/**
- * The hub's own topics: `fanfare.stats` every second, and `fanfare.connections` with each stream that opens, changes or
- * ends.
- */
+/** The system topics: `fanfare.stats` every second, and `fanfare.connections` when a stream opens, changes or ends. */
 import type { EventLog } from '../log/log.js'
 import { monotonicNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
@@ -10,18 +7,18 @@ import type { Dispatcher } from './dispatcher.js'
 import type { Fanout } from './fanout.js'
 import { STATS_TOPIC, StatsMeter } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
-import type { Subscriber } from './subscriber.js'
+import type { Stream } from './stream.js'
 
-/** All of them. */
+/** The names of all system topics. */
 export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
 
-/** What is told of, and by what. */
+/** The parts of the hub that system topics work with. */
 export interface SystemTopicsSource {
   connections: Connections
   fanout: Fanout
   log: EventLog
   dispatcher: Dispatcher
-  describe: (subscriber: Subscriber) => StreamInfo
+  describe: (stream: Stream) => StreamInfo
 }
 
 export class SystemTopics {
@@ -39,23 +36,23 @@ export class SystemTopics {
     })
   }
 
-  /** When an event that is published now came in, on the monotonic clock, while that is measured. */
+  /** Returns the monotonic time while latencies are measured, and `undefined` otherwise. */
   clock(): number | undefined {
     return this.#stats.isMeasuring ? monotonicNow() : undefined
   }
 
-  /** An event was published. */
+  /** Counts a published event. */
   published(event: NewEvent): void {
     if (this.#stats.isMeasuring) this.#stats.published(event)
   }
 
-  /** A stream has come, has other topics or another token, or has gone. */
-  changed(subscriber: Subscriber, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
+  /** Reports a change of a stream. */
+  changed(stream: Stream, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, dispatcher, describe } = this.#source
-    if (change === 'closed') this.#stats.ended(subscriber)
+    if (change === 'closed') this.#stats.ended(stream)
     this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // it may be the one that listens
     if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
-    dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(subscriber) } satisfies ConnectionChange)
+    dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(stream) } satisfies ConnectionChange)
   }
 
   stop(): void {

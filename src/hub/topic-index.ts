@@ -1,4 +1,4 @@
-/** Finds who is interested in a topic: exact topics in a map, patterns in a tree of segments. */
+/** Finds the values that belong to a topic: exact topics in a map, patterns in a tree of segments. */
 import { isExact, isReserved } from '../model/topic.js'
 
 interface Node<T> {
@@ -64,7 +64,7 @@ function createNode<T>(): Node<T> {
   return { children: new Map(), here: new Set(), rest: new Set() }
 }
 
-/** `literal`: the first segment may not be matched by a wildcard, since the topic is one of the hub's own. */
+/** @param literal whether a wildcard may not match the first segment, since the topic is reserved */
 function walk<T>(node: Node<T>, segments: string[], depth: number, literal: boolean, visit: (value: T) => void): void {
   const segment = segments[depth]
   if (segment === undefined) {
@@ -79,7 +79,7 @@ function walk<T>(node: Node<T>, segments: string[], depth: number, literal: bool
   if (star) walk(star, segments, depth + 1, false, visit)
 }
 
-/** Removes the branch of `segments` where nothing is left on it, so that patterns that come and go leave no trace. */
+/** Removes the branch of `segments` where it is empty, so that patterns that come and go leave no nodes behind. */
 function prune<T>(node: Node<T>, segments: string[], depth: number): void {
   const segment = segments[depth]
   const child = segment === undefined ? undefined : node.children.get(segment)

@@ -1,20 +1,20 @@
-/** What the log holds of each topic, and how many streams read it. */
+/** Topics: their retained events and their subscribers. */
 import { mapInTurns } from '../event-loop/time-slice.js'
 import type { EventLog, TopicsOptions, TopicStats } from '../log/log.js'
 import { requireTopic, requireTopicName } from '../model/topic.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
 
-/** What there is of a topic. */
+/** Describes a topic. */
 export interface TopicInfo {
   topic: string
-  /** How many streams have it among their topics and patterns. */
+  /** The number of streams with this topic among their topics and patterns. */
   subscribers: number
-  /** How many of its events are retained. */
+  /** The number of its retained events. */
   events: number
-  /** What they count for in retention by bytes. */
+  /** The bytes of its events, as retention counts them. */
   bytes: number
-  /** The cursors of the oldest and the newest of them; `null`: there are none. */
+  /** The cursors of its oldest and newest retained event; `null`: there is none. */
   firstId: string | null
   lastId: string | null
 }
@@ -31,7 +31,7 @@ export class Topics {
   }
 
   /**
-   * Returns what there is of a topic. Every topic exists by name, so there is an answer for each.
+   * Describes a topic. A topic without events exists too.
    * @throws HubError `invalid-topic`
    */
   async get(topic: string): Promise<TopicInfo> {
@@ -43,8 +43,8 @@ export class Topics {
   }
 
   /**
-   * Lists the topics of which the log holds something, by name.
-   * @param accepts names that it says no to are left out
+   * Lists the topics with retained events, by name.
+   * @param accepts returns `false` for topics to leave out
    */
   async list(
     options: TopicsOptions,
@@ -55,8 +55,8 @@ export class Topics {
   }
 
   /**
-   * Takes every event of a topic out of the log. Streams that have not been sent them yet are told of a gap.
-   * @returns how many events that were
+   * Purges a topic. Streams that have not been sent its events yet are told of a gap.
+   * @returns the number of purged events
    * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
    */
   async purge(topic: string): Promise<number> {

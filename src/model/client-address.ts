@@ -1,12 +1,12 @@
-/** Addresses of the Internet Protocol: one way to write each, and what is counted together. */
+/** IP addresses of clients: their canonical form, and their networks for limits per address. */
 import { isIP, SocketAddress } from 'node:net'
 
-/** An IPv4 address that is written as IPv6 (RFC 4291, 2.5.5.2). */
+/** An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2). */
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/
 
 /**
- * Returns an address as RFC 5952 writes it: in lower case, with the zeros of IPv6 left out, without a zone, and as IPv4
- * where it is one. Returns anything else as it is.
+ * Returns an address in the canonical form of RFC 5952, without a zone. An IPv4-mapped address becomes IPv4. Any other
+ * text is returned unchanged.
  */
 export function canonicalAddress(text: string): string {
   const [address = text] = text.split('%')
@@ -17,9 +17,9 @@ export function canonicalAddress(text: string): string {
 }
 
 /**
- * Returns what a limit per address counts: an IPv4 address, or the /64 network of an IPv6 address, since every site has
- * at least that many addresses to choose from (RFC 6177).
- * @param text `undefined`: there is none, as on a Unix socket. All of these count as one
+ * Returns the key of a limit per address: an IPv4 address, or the /64 network of an IPv6 address. Every site has at
+ * least a /64 network, so a single client can use all of its addresses (RFC 6177).
+ * @param text `undefined` for a peer on a Unix socket; all such peers count as one
  */
 export function networkOf(text: string | undefined): string {
   if (text === undefined) return ''

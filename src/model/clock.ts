@@ -1,6 +1,6 @@
 /**
- * The two clocks. The wall clock may be set back or forward at any time (NTP, a restored VM, an administrator), so it
- * never measures how much time has passed. Lint allows the hub no other clock.
+ * The two clocks of the hub; the linter forbids others. The wall clock may be set back or forward at any time (NTP, a
+ * restored VM, an administrator), so it must not measure durations.
  */
 
 /**
@@ -12,8 +12,8 @@ export function monotonicNow(): number {
 }
 
 /**
- * Returns a time of the wall clock, in milliseconds since the epoch of Unix: for timestamps that others read, and to
- * compare with times that others name (the `exp` of a token).
+ * Returns a time of the wall clock, in milliseconds since the Unix epoch: for timestamps, and for comparison with times
+ * from other machines (the `exp` of a token).
  */
 export function wallNow(): number {
   return Date.now()

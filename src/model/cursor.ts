@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 
-/** A position in the log: everything up to and including `sequence` lies before it. */
+/** A position in the log, directly after the event with this sequence. */
 export interface Cursor {
   epoch: string
   sequence: number
@@ -23,7 +23,9 @@ export function drawEpoch(): string {
   return Array.from({ length: EPOCH_LENGTH }, () => EPOCH_ALPHABET[randomInt(EPOCH_ALPHABET.length)]).join('')
 }
 
-/** Reads a cursor; `undefined` when `text` is none. A sequence beyond any log's is read as the largest there can be. */
+/**
+ * Parses a cursor; `undefined` if invalid. A sequence that is too large for a number becomes the largest safe integer.
+ */
 export function parseCursor(text: string): Cursor | undefined {
   if (!syntax.test(text)) return undefined
   return {

@@ -1,26 +1,25 @@
-/** Events: what may be published, and what is checked before anything reaches a log or a wire. */
+/** Events, and the checks of an event before it reaches a log or a stream. */
 import { HubError } from './hub-error.js'
 import { encodeData } from './json.js'
 import { quote } from './quote.js'
 import { requireTopic } from './topic.js'
 import { fits } from './utf8.js'
 
-/** What a publisher says of an event: exactly one of `data` (any JSON value) and `text`. */
+/** An event as a publisher describes it, with exactly one of `data` (any JSON value) and `text`. */
 export interface EventInput {
   data?: unknown
   text?: string | undefined
   /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
   type?: string | undefined
   /**
-   * The publisher's own id, 1 to 128 printable ASCII characters: the same id on the same topic is stored once. Not with
-   * `ephemeral`.
+   * The publisher's own id, 1 to 128 printable ASCII characters. A topic stores an id once. Not for ephemeral events.
    */
   id?: string | undefined
-  /** Sent to the subscribers connected now and never stored. */
+  /** Whether the event is only sent to the current subscribers, and never stored. */
   ephemeral?: boolean | undefined
 }
 
-/** An event that has been checked and is ready for the log. */
+/** A checked event, ready for the log. */
 export interface NewEvent {
   topic: string
   type: string | undefined
@@ -31,7 +30,7 @@ export interface NewEvent {
   payload: string
 }
 
-/** An event that `checkEvent` has returned, ready to be published. Its private brand tells it from any other object. */
+/** A result of `checkEvent`, ready to be published. A private brand distinguishes it from other objects. */
 export class CheckedEvent implements NewEvent {
   readonly topic: string
   readonly type: string | undefined
@@ -50,7 +49,7 @@ export class CheckedEvent implements NewEvent {
     this.ephemeral = ephemeral
   }
 
-  /** Whether a value is an event that has been checked. */
+  /** Whether a value is a result of `checkEvent`. */
   static is(value: unknown): value is CheckedEvent {
     return typeof value === 'object' && value !== null && #isChecked in value && value.#isChecked
   }
@@ -58,19 +57,19 @@ export class CheckedEvent implements NewEvent {
 
 /** An event in the log. Immutable. */
 export interface StoredEvent extends NewEvent {
-  /** Its place in the log, from 1. */
+  /** The number of the event in the log, from 1. */
   sequence: number
-  /** When it was appended, in milliseconds since the epoch of Unix. */
+  /** The time of the append, in milliseconds since the Unix epoch. */
   time: number
 }
 
-/** An event while a log is scanned. */
+/** An event during a scan of the log. */
 export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
-  /** Bytes are UTF-8, and are overwritten as soon as the next event is scanned. */
+  /** A buffer holds UTF-8, and is overwritten by the next event of the scan. */
   payload: string | Buffer
 }
 
-/** The syntax of an event's type, as the source of a regular expression: nothing in it can end a line. */
+/** The syntax of an event's type, as the source of a regular expression. No character can end a line. */
 export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$'
 /** The syntax of a publisher's id, as the source of a regular expression. */
 export const PUBLISHER_ID_SYNTAX = '^[\\x20-\\x7e]{1,128}$'
@@ -78,17 +77,17 @@ export const PUBLISHER_ID_SYNTAX = '^[\\x20-\\x7e]{1,128}$'
 const typeSyntax = new RegExp(TYPE_SYNTAX, 'u')
 const idSyntax = new RegExp(PUBLISHER_ID_SYNTAX)
 
-/** Whether a value can be sent as an event's type. */
+/** Whether a value is a valid event type. */
 export function isType(type: unknown): type is string {
   return typeof type === 'string' && typeSyntax.test(type) && type.isWellFormed()
 }
 
-/** @throws HubError `invalid-event` for what cannot be sent as an event's type */
+/** @throws HubError `invalid-event` for an invalid event type */
 export function requireType(type: unknown): asserts type is string {
   if (isType(type)) return
   throw new HubError(
     'invalid-event',
-    `${quote(type)} is no event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`,
+    `${quote(type)} is not a valid event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`,
   )
 }
 
@@ -96,55 +95,60 @@ function isPublisherId(id: unknown): id is string {
   return typeof id === 'string' && idSyntax.test(id)
 }
 
-/** The members that an event may have; `topic` is that of a batch's events. */
+/** The members of an event. Events of a batch have `topic`. */
 const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', 'id', 'ephemeral'])
 
 /**
- * Checks an event and encodes its payload. Nothing is taken for granted of `input`: a program without types may have
- * made it.
- * @param maxSize the most bytes that its payload may have
- * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event` or `event-too-large`, saying what is wrong
+ * Checks an event and encodes its payload. `input` may have any shape, since a program without types may create it.
+ * @param maxSize the maximum size of the payload, in bytes
+ * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event` or `event-too-large`, naming the fault
  */
 export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
   requireTopic(topic)
   const { data, text, type, id, ephemeral = false } = readInput(topic, input)
   if ((data === undefined) === (text === undefined)) {
-    throw new HubError('invalid-event', 'An event has exactly one of "data" (any JSON value) and "text" (a string).')
+    throw new HubError(
+      'invalid-event',
+      'An event must have exactly one of "data" (any JSON value) and "text" (a string).',
+    )
   }
   if (type !== undefined) requireType(type)
   if (id !== undefined && !isPublisherId(id)) {
-    throw new HubError('invalid-event', `${quote(id)} is no publisher id: 1 to 128 printable ASCII characters.`)
+    throw new HubError(
+      'invalid-event',
+      `${quote(id)} is not a valid publisher id: 1 to 128 printable ASCII characters.`,
+    )
   }
   if (typeof ephemeral !== 'boolean')
-    throw new HubError('invalid-event', `"ephemeral" is true or false, not ${quote(ephemeral)}.`)
+    throw new HubError('invalid-event', `"ephemeral" must be true or false, not ${quote(ephemeral)}.`)
   if (ephemeral && id !== undefined) {
     throw new HubError(
       'invalid-event',
-      'An ephemeral event has no publisher id ("id" or Idempotency-Key): it is not stored, so a second one cannot be told from the first.',
+      'An ephemeral event cannot have a publisher id ("id" or Idempotency-Key): the hub does not store it, and so cannot recognise a duplicate.',
     )
   }
   const payload = text === undefined ? encodeData(data) : requireText(text)
   if (!fits([payload], maxSize)) {
     throw new HubError(
       'event-too-large',
-      `The event has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`,
+      `The payload has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`,
     )
   }
   return new CheckedEvent({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload }, ephemeral)
 }
 
-/** The most events of one batch. */
+/** The maximum number of events in a batch. */
 export const BATCH_MAX = 1_000
 
 /**
  * Checks the events of a batch, each with its topic.
- * @param maxSize the most bytes that the payload of each may have
- * @throws HubError as `checkEvent`; its `index` is that of the event that was refused
+ * @param maxSize the maximum size of each payload, in bytes
+ * @throws HubError as `checkEvent`; its `index` is the index of the refused event
  */
 export function checkEvents(inputs: readonly (EventInput & { topic: string })[], maxSize: number): CheckedEvent[] {
   const length = requireArray(inputs)
   if (length > BATCH_MAX)
-    throw new HubError('invalid-event', `A batch has at most ${BATCH_MAX} events, and this one ${length}.`)
+    throw new HubError('invalid-event', `A batch can have at most ${BATCH_MAX} events, and this batch has ${length}.`)
   const events: CheckedEvent[] = []
   for (let index = 0; index < length; index++) {
     // by index, so that a hole in the array is refused
@@ -166,30 +170,30 @@ export function checkEvents(inputs: readonly (EventInput & { topic: string })[],
 }
 
 /**
- * Checks that these are events that have been checked.
+ * Checks that all events are results of `checkEvent`.
  * @throws HubError `invalid-event`
  */
 export function requireChecked(events: readonly CheckedEvent[]): void {
   requireArray(events)
   for (const event of events) {
     if (!CheckedEvent.is(event))
-      throw new HubError('invalid-event', 'The event has not been checked: use publish or publishAll.')
+      throw new HubError('invalid-event', 'The event was not checked: use publish or publishAll.')
   }
 }
 
-/** Returns the length of an array. */
+/** Returns the length of an array; throws for any other value. */
 function requireArray(values: readonly unknown[]): number {
   const length = reading(() => (Array.isArray(values) ? values.length : undefined))
   if (length !== undefined) return length
-  throw new HubError('invalid-event', `Several events are an array, not ${quote(values)}.`)
+  throw new HubError('invalid-event', `A list of events must be an array, not ${quote(values)}.`)
 }
 
 function requireObject<T>(input: T): NonNullable<T> {
   if (typeof input === 'object' && input !== null) return input
-  throw new HubError('invalid-event', `An event is an object with "data" or "text", not ${quote(input)}.`)
+  throw new HubError('invalid-event', `An event must be an object with "data" or "text", not ${quote(input)}.`)
 }
 
-/** Reads from an object of the program, whose getters and proxies may throw anything. */
+/** Reads from an object of the application, whose getters and proxies may throw anything. */
 function reading<T>(read: () => T): T {
   try {
     return read()
@@ -198,22 +202,22 @@ function reading<T>(read: () => T): T {
   }
 }
 
-/** The refusal of an object of the program that has thrown an error; a HubError is one already. */
+/** Returns the refusal of an object whose getter or proxy has thrown. A HubError is returned as it is. */
 function unreadable(err: unknown): HubError {
   if (err instanceof HubError) return err
   return new HubError('invalid-event', 'The event cannot be read: one of its members throws an error.', { cause: err })
 }
 
-/** The members of an input as they are: of any type. */
+/** The members of an input before any check. */
 type Members = Partial<Record<keyof EventInput, unknown>>
 
-/** Reads each member once, since a getter or a proxy may answer otherwise the next time. */
+/** Reads each member once, since a getter or a proxy may return another value the next time. */
 function readInput(topic: string, input: EventInput): Members {
   try {
-    // `reading` would make a function for each event
+    // no `reading` here: it would allocate a function for each event
     requireObject(input)
     for (const name in input) {
-      // Object.keys would make an array for each event
+      // no Object.keys here: it would allocate an array for each event
       if (!MEMBERS.has(name) && Object.hasOwn(input, name))
         throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
     }
@@ -228,8 +232,11 @@ function readInput(topic: string, input: EventInput): Members {
 
 function requireText(text: unknown): string {
   if (typeof text !== 'string')
-    throw new HubError('invalid-event', `"text" is a string, not ${quote(text)}; any other JSON value is "data".`)
+    throw new HubError(
+      'invalid-event',
+      `"text" must be a string, not ${quote(text)}. Publish any other JSON value as "data".`,
+    )
   if (!text.isWellFormed())
-    throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot carry.')
+    throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot encode.')
   return text
 }

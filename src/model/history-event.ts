@@ -1,25 +1,25 @@
 /**
- * The shape of an event as in a page of history: `{ id, topic, type?, time, data | text }`. Pages, streams with
- * `format=json` and the command line have it as JSON, the application's own code as an object.
+ * The form of an event in a page of history: `{ id, topic, type?, time, data | text }`. Pages, streams with
+ * `format=json` and the command line print it as JSON. Readers in the application get it as an object.
  */
 import type { NewEvent, StoredEvent } from './event.js'
 
 /** An event of the log as an object. */
 export interface HistoryEvent {
-  /** Its cursor. */
+  /** The cursor of the event. */
   id: string
   topic: string
   type?: string
-  /** When it was published (RFC 3339). */
+  /** The time of publishing (RFC 3339). */
   time: string
-  /** Any JSON value; there is either `data` or `text`. */
+  /** Any JSON value. An event has either `data` or `text`. */
   data?: unknown
   text?: string
 }
 
 /**
  * Returns the members before the payload.
- * @param time when it was published, in milliseconds since the epoch of Unix
+ * @param time the time of publishing, in milliseconds since the Unix epoch
  */
 function headOf<Id>({ topic, type }: Pick<NewEvent, 'topic' | 'type'>, time: number, id: Id) {
   const published = new Date(time).toISOString()
@@ -27,9 +27,9 @@ function headOf<Id>({ topic, type }: Pick<NewEvent, 'topic' | 'type'>, time: num
 }
 
 /**
- * Prints an event as JSON, without its payload and without the brace at the end: the payload follows, as JSON.
- * @param time when it was published, in milliseconds since the epoch of Unix
- * @param id its cursor; `null` for an ephemeral event
+ * Prints the beginning of an event as JSON. The payload as JSON and a closing brace complete it.
+ * @param time the time of publishing, in milliseconds since the Unix epoch
+ * @param id the cursor of the event; `null` for an ephemeral event
  */
 export function printHead(event: Pick<NewEvent, 'topic' | 'type' | 'kind'>, time: number, id: string | null): string {
   const head = JSON.stringify(headOf(event, time, id))
@@ -37,8 +37,8 @@ export function printHead(event: Pick<NewEvent, 'topic' | 'type' | 'kind'>, time
 }
 
 /**
- * Prints an event as JSON of the shape `HistoryEvent`. Data are JSON already, and are not parsed.
- * @param id its cursor
+ * Prints an event as JSON of the form `HistoryEvent`. A JSON payload is not parsed.
+ * @param id the cursor of the event
  */
 export function printEvent(event: StoredEvent, id: string): string {
   const { time, kind, payload } = event
@@ -46,8 +46,8 @@ export function printEvent(event: StoredEvent, id: string): string {
 }
 
 /**
- * Returns an event as an object, its data parsed.
- * @param id its cursor
+ * Returns an event as an object with parsed data.
+ * @param id the cursor of the event
  */
 export function toHistoryEvent(event: StoredEvent, id: string): HistoryEvent {
   const { time, kind, payload } = event

@@ -1,4 +1,4 @@
-/** What the hub refuses, by a stable code. The words for HTTP stand in `src/errors.ts`. */
+/** The stable codes of the hub's errors. `src/errors.ts` has their HTTP statuses and titles. */
 export type HubErrorCode =
   | 'invalid-request'
   | 'invalid-topic'
@@ -18,7 +18,7 @@ export type HubErrorCode =
 export class HubError extends Error {
   override name = 'HubError'
   readonly code: HubErrorCode
-  /** Which of several events was refused, from 0. */
+  /** The index of the refused event in a list, from 0. */
   index: number | undefined
 
   constructor(code: HubErrorCode, message: string, options?: ErrorOptions) {

@@ -1,11 +1,11 @@
-/** JSON as it is published: how deep it may be nested, and how values of JavaScript are written. */
+/** Checks the nesting of JSON, and encodes the data of events. */
 import { isNumberObject } from 'node:util/types'
 import { HubError } from './hub-error.js'
 import { quote } from './quote.js'
 
 /**
- * How many arrays and objects the data of an event may have within each other (RFC 8259, 9, allows such a limit).
- * Readers of other languages give up at about 1,000 (Python's `json`, Jackson).
+ * The maximum nesting of arrays and objects in the data of an event (RFC 8259, 9, allows such a limit). Parsers of
+ * other languages fail at about 1,000 levels (Python's `json`, Jackson).
  */
 export const MAX_DEPTH = 600
 
@@ -19,10 +19,7 @@ const BRACE_BIT = 0x20
 const OPENING = 0x7b
 const CLOSING = 0x7d
 
-/**
- * Whether JSON text has more than `levels` arrays and objects within each other. Text that is no JSON may have either
- * answer.
- */
+/** Whether a JSON text is nested deeper than `levels` arrays and objects. The result for invalid JSON is undefined. */
 export function isDeeper(json: string, levels: number): boolean {
   if (json.length < 2 * levels) return false // too short for so many brackets
   let depth = 0
@@ -36,8 +33,8 @@ export function isDeeper(json: string, levels: number): boolean {
 }
 
 /**
- * Returns the name of the member that has JSON text of an object nested deeper than `levels`; `undefined` when no
- * member has. Text that is no JSON may have any answer.
+ * Returns the name of the member of a JSON object in which the text is nested deeper than `levels`; `undefined` if
+ * there is none. The result for invalid JSON is undefined.
  */
 export function deepMember(json: string, levels: number): string | undefined {
   let depth = 0
@@ -62,9 +59,7 @@ function readString(json: string): string | undefined {
   }
 }
 
-/**
- * Returns the index of the quote that ends the string which begins at `start`; the end of the text if there is none.
- */
+/** Returns the index of the quote that ends the string at `start`; the length of the text if there is none. */
 function endOfString(json: string, start: number): number {
   for (let at = start + 1; at < json.length; at++) {
     const character = json.charCodeAt(at)
@@ -74,24 +69,24 @@ function endOfString(json: string, start: number): number {
   return json.length
 }
 
-/** Whether a value that was parsed from JSON has at most `levels` arrays and objects within each other. */
+/** Whether a parsed JSON value is nested at most `levels` arrays and objects deep. */
 export function isShallow(value: unknown, levels = MAX_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return true
   return levels > 0 && Object.values(value).every((member) => isShallow(member, levels - 1))
 }
 
 /**
- * Writes the data of an event as compact JSON. What is written is judged, not the value: `toJSON` may have its say,
- * members that are `undefined` are left out.
- * @throws HubError `invalid-event` for what JSON has no word for (such as a function or a BigInt), for a number that is
- * NaN or infinite, for more than `MAX_DEPTH` levels, and when a getter or `toJSON` throws
+ * Encodes the data of an event as compact JSON. The checks apply to the result of JSON.stringify: it calls `toJSON`,
+ * and drops members that are `undefined`.
+ * @throws HubError `invalid-event` for values that JSON cannot express (such as functions and BigInts), for numbers
+ *   that are NaN or infinite, for more than `MAX_DEPTH` levels, and if a getter or `toJSON` throws
  */
 export function encodeData(data: unknown): string {
   let json: string | undefined
   try {
     json = stringify(data)
-    // JSON.stringify writes NaN and infinite numbers as null. A replacer makes it slow, so only text with null is
-    // written again.
+    // JSON.stringify writes NaN and infinite numbers as null. A replacer finds them but is slow, so it runs only if the
+    // result contains null.
     if (json?.includes('null')) json = stringify(data, refuseNonFinite)
   } catch (err) {
     if (err instanceof HubError) throw err
@@ -103,8 +98,8 @@ export function encodeData(data: unknown): string {
 }
 
 /**
- * The refusal of an event that is nested too deep for its data to be within `MAX_DEPTH`.
- * @param json the event
+ * Returns the refusal of an event that is nested too deep.
+ * @param json the event as JSON
  */
 export function tooDeep(json: string): HubError {
   const member = deepMember(json, MAX_DEPTH)
@@ -118,18 +113,18 @@ function refuseNonFinite(_name: string, value: unknown): unknown {
   if (isNumber && !Number.isFinite(Number(value))) {
     throw new HubError(
       'invalid-event',
-      'The data has a number that JSON has no word for: NaN, or one too large for JavaScript (RFC 8259, 6). It would become null.',
+      'The data has a number that JSON cannot express: NaN, or a number that is too large for JavaScript (RFC 8259, 6).',
     )
   }
   return value
 }
 
-/** `JSON.stringify` recurses, so the stack limits how deep it gets. */
+/** Whether JSON.stringify, which is recursive, has exhausted the stack. */
 function isStackOverflow(err: unknown): boolean {
   return err instanceof RangeError && err.message.includes('call stack')
 }
 
-/** `undefined` for what JSON has no word for, such as a function; TypeScript's own declaration does not say so. */
+/** Calls JSON.stringify, which returns `undefined` for a function. TypeScript's own declaration omits that. */
 function stringify(data: unknown, replacer?: (name: string, value: unknown) => unknown): string | undefined {
   return JSON.stringify(data, replacer)
 }

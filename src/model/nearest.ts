@@ -1,9 +1,9 @@
-/** Finds the name that was probably meant by one that is not known. */
+/** Finds the known name that is closest to an unknown one. */
 import leven from 'leven'
 
 /**
- * Returns the name of `known` that the fewest changes of characters lead to from `name`, whatever the case; `undefined`
- * when more than half of its characters would change.
+ * Returns the name in `known` with the smallest edit distance to `name`, ignoring case; `undefined` if more than half
+ * of its characters differ.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined

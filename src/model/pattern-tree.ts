@@ -1,13 +1,13 @@
-/** Topics and patterns as a tree of segments: a topic is compared with all of them at once. */
+/** A tree of topics and patterns by segments, which matches a topic against all of them at once. */
 import { isReserved } from './topic.js'
 
-/** What follows one segment of the patterns. */
+/** The continuations of the patterns after a segment. */
 export interface PatternNode {
-  /** By the next segment, which may be `*`. */
+  /** Nodes by the next segment, which may be `*`. */
   readonly children: Map<string, PatternNode>
-  /** A pattern ends here. */
+  /** Whether a pattern ends here. */
   isEnd: boolean
-  /** A pattern goes on with `**`. */
+  /** Whether a pattern continues with `**`. */
   hasRest: boolean
 }
 
@@ -18,7 +18,7 @@ export class PatternTree {
     for (const pattern of patterns) this.#add(pattern)
   }
 
-  /** Whether one of the patterns stands for `topic`. */
+  /** Whether one of the patterns matches a topic. */
   has(topic: string): boolean {
     const isOwn = isReserved(topic)
     return (this.root.hasRest && !isOwn) || reaches(this.root, topic.split('.'), 0, isOwn)
@@ -43,7 +43,7 @@ function createNode(): PatternNode {
   return { children: new Map(), isEnd: false, hasRest: false }
 }
 
-/** @param isLiteral whether the next segment must not be matched by a wildcard: the topic is one of the hub's own */
+/** @param isLiteral whether no wildcard may match the next segment, as in the hub's own topics */
 function reaches(node: PatternNode, segments: readonly string[], depth: number, isLiteral: boolean): boolean {
   const segment = segments[depth]
   if (segment === undefined) return node.isEnd

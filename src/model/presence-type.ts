@@ -1,8 +1,8 @@
-/** The types of the events by which the hub tells who is present on a topic. */
+/** The types of presence events. */
 
 export type PresenceType = 'fanfare.join' | 'fanfare.leave'
 
-/** Whether an event of this type tells who came or went. */
+/** Whether a type is that of a presence event. */
 export function isPresenceType(type: string | undefined): type is PresenceType {
   return type === 'fanfare.join' || type === 'fanfare.leave'
 }

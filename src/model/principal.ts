@@ -1,31 +1,31 @@
-/** Whose a stream or a request is, and what they may do. */
+/** The principal of a stream or a request, and its grants. */
 import { wallNow } from './clock.js'
 
-/** What a grant is for. */
+/** The action that a grant allows. */
 export type Action = 'subscribe' | 'publish' | 'presence'
 
-/** The bearer of a token, or nobody in particular. */
+/** The bearer of a token, or an anonymous client. */
 export interface Principal {
-  /** Whether there was no token. */
+  /** Whether the request had no token. */
   anonymous: boolean
   subject: string | undefined
   tokenId: string | undefined
-  /** When the token ends, in milliseconds since the epoch of Unix. */
+  /** When the token expires, in milliseconds since the Unix epoch. */
   expiresAt: number | undefined
   admin: boolean
-  /** What others are told of the subject where it is present. */
+  /** Any JSON value, which presence shows to others with the subject. */
   info: unknown
-  /** Topics and patterns. */
+  /** The granted topics and patterns. */
   grants: Record<Action, readonly string[]>
-  /** The name of the claim for grants where the token has none. */
+  /** The name of the claim for grants, if the token lacks it. */
   missingClaim: string | undefined
-  /** Grants with `{sub}` that count for nothing, since the subject is not one segment of a topic. */
+  /** Grants with `{sub}` that have no effect, since the subject is not a single segment of a topic. */
   voidGrants: Record<Action, readonly string[]>
 }
 
 /**
- * Whether the token of a principal has expired: its streams end then.
- * @param now in milliseconds since the epoch of Unix
+ * Whether the token of a principal has expired. Its streams end then.
+ * @param now in milliseconds since the Unix epoch
  */
 export function hasExpired({ expiresAt }: Principal, now = wallNow()): boolean {
   return expiresAt !== undefined && expiresAt <= now

@@ -1,6 +1,6 @@
 const QUOTED_AT_MOST = 80
 
-/** Prints a value that somebody sent for a message: one line, shortened. What is no string is named by its kind. */
+/** Prints an untrusted value for a message: as one line, shortened. An object is printed as its type only. */
 export function quote(value: unknown): string {
   if (typeof value === 'string')
     return JSON.stringify(value.length > QUOTED_AT_MOST ? `${value.slice(0, QUOTED_AT_MOST)}…` : value)

@@ -1,27 +1,27 @@
-/** What a subscriber asked for: topics, patterns and, perhaps, only some event types. */
+/** The selection of a subscriber: topics, patterns and event types. */
 import { isPresenceType } from './presence-type.js'
 import { PatternTree } from './pattern-tree.js'
 import { isExact } from './topic.js'
 
-/** Which events of the log somebody wants. Immutable; two selections of the same things have the same `key`. */
+/** Selects events by topic and type. Immutable. Equal selections have the same `key`. */
 export class Selection {
   /** Every topic and pattern, sorted, each once. */
   readonly patterns: readonly string[]
-  /** Those that stand for exactly one topic. */
+  /** The patterns without a wildcard. */
   readonly topics: readonly string[]
-  /** Those that have a wildcard. */
+  /** The patterns with a wildcard. */
   readonly wildcards: readonly string[]
-  /** The event types wanted; `undefined`: all, also events without a type. */
+  /** The selected event types; `undefined` selects all, and events without a type. */
   readonly types: ReadonlySet<string> | undefined
-  /** Whether the events that tell who comes and goes are wanted too. */
+  /** Whether presence events are selected too. */
   readonly presence: boolean
   readonly key: string
   #tree: PatternTree | undefined
 
   /**
    * @param patterns topics and patterns
-   * @param types event types; none: all
-   * @param presence whether the events that tell who comes and goes are wanted too
+   * @param types event types; an empty list selects all
+   * @param presence whether presence events are selected too
    */
   constructor(patterns: Iterable<string>, types: Iterable<string> = [], presence = false) {
     this.patterns = [...new Set(patterns)].sort()
@@ -33,7 +33,7 @@ export class Selection {
     this.key = JSON.stringify([this.patterns, wanted, presence])
   }
 
-  /** Whether this is one plain topic, so that nobody needs to be told which topic an event is from. */
+  /** Whether the selection is one topic without a wildcard. Its events need no `topic:` line. */
   get isSingleTopic(): boolean {
     return this.patterns.length === 1 && this.topics.length === 1
   }
@@ -43,17 +43,17 @@ export class Selection {
     return (this.#tree ??= new PatternTree(this.patterns))
   }
 
-  /** Whether `topic` is one of those asked for. */
+  /** Whether the selection includes a topic. */
   hasTopic(topic: string): boolean {
     return this.isSingleTopic ? topic === this.topics[0] : this.tree.has(topic)
   }
 
-  /** The same of other topics and patterns. */
+  /** Returns a selection of other topics and patterns with the same types. */
   of(patterns: Iterable<string>, presence = this.presence): Selection {
     return new Selection(patterns, this.types ?? [], presence)
   }
 
-  /** Whether events of this type are wanted. */
+  /** Whether the selection includes events of a type. */
   hasType(type: string | undefined): boolean {
     if (isPresenceType(type)) return this.presence
     return this.types === undefined || (type !== undefined && this.types.has(type))

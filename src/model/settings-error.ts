@@ -1,4 +1,4 @@
-/** A setting that is wrong, unknown or missing. */
+/** An error about an invalid, unknown or missing setting. */
 export class SettingsError extends Error {
   override name = 'SettingsError'
 }

@@ -1,13 +1,13 @@
-/** Keeps the smallest of many values, without keeping or sorting all of them. */
+/** Finds the smallest of many values without storing or sorting all of them. */
 import TinyQueue from 'tinyqueue'
 
 export class Smallest<T> {
   readonly #count: number
   readonly #compare: (a: T, b: T) => number
-  /** The largest of them on top. */
+  /** The kept values, the largest on top. */
   readonly #queue: TinyQueue<T>
 
-  /** @param count how many are kept */
+  /** @param count how many values are kept */
   constructor(count: number, compare: (a: T, b: T) => number) {
     this.#count = count
     this.#compare = compare
@@ -25,7 +25,7 @@ export class Smallest<T> {
     if (this.#queue.length > this.#count) this.#queue.pop()
   }
 
-  /** Those that were kept, the smallest first. */
+  /** Returns the kept values, the smallest first. */
   sorted(): T[] {
     return this.#queue.data.toSorted(this.#compare)
   }

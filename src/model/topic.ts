@@ -10,11 +10,11 @@ const SEGMENT = '[A-Za-z0-9_~:@-]{1,64}'
 const MAX_LENGTH = 200
 const RESERVED = 'fanfare'
 
-/** The syntax of a topic, as the source of a regular expression; its length is limited besides. */
+/** The syntax of a topic, as the source of a regular expression. Its length has a separate limit. */
 export const TOPIC_SYNTAX = `^${SEGMENT}(?:\\.${SEGMENT}){0,15}$`
-/** The syntax of a pattern, as the source of a regular expression; its length is limited besides. */
+/** The syntax of a pattern, as the source of a regular expression. Its length has a separate limit. */
 export const PATTERN_SYNTAX = `^(?:\\*\\*|(?:\\*|${SEGMENT})(?:\\.(?:\\*|${SEGMENT})){0,14}(?:\\.(?:\\*\\*|\\*|${SEGMENT}))?)$`
-/** The most characters that a topic or a pattern may have. */
+/** The maximum length of a topic or a pattern, in characters. */
 export const TOPIC_MAX_LENGTH = MAX_LENGTH
 
 const topicSyntax = new RegExp(TOPIC_SYNTAX)
@@ -26,32 +26,32 @@ export function isTopic(text: unknown): text is string {
   return typeof text === 'string' && text.length <= MAX_LENGTH && topicSyntax.test(text)
 }
 
-/** Whether `text` is a pattern. Every topic is one. */
+/** Whether `text` is a pattern. Every topic is a pattern. */
 export function isPattern(text: string): boolean {
   return text.length <= MAX_LENGTH && patternSyntax.test(text)
 }
 
-/** Whether a pattern stands for exactly one topic. */
+/** Whether a pattern has no wildcard, and so matches exactly one topic. */
 export function isExact(pattern: string): boolean {
   return !pattern.includes('*')
 }
 
-/** Whether a topic or pattern belongs to the hub's own topics. A wildcard never reaches into these. */
+/** Whether the first segment of a topic or pattern is `fanfare`. No wildcard matches these topics. */
 export function isReserved(pattern: string): boolean {
   return pattern.startsWith(RESERVED) && (pattern.length === RESERVED.length || pattern[RESERVED.length] === '.')
 }
 
-/** Whether `topic` is one of those that `pattern` stands for. */
+/** Whether a pattern matches a topic. */
 export function matches(pattern: string, topic: string): boolean {
   return covers(pattern, topic)
 }
 
-/** Whether every topic that `asked` (a topic or pattern) stands for is one that `grant` stands for. */
+/** Whether `grant` matches every topic that `asked` (a topic or pattern) matches. */
 export function covers(grant: string, asked: string): boolean {
   if (grant === asked) return true
   if (isReserved(asked) && !isReserved(grant)) return false
   for (let granted = 0, wanted = 0; ;) {
-    // without splitting: a request may ask for a hundred patterns and have thousands of grants
+    // compares in place, without splitting: a request may have a hundred patterns and thousands of grants
     const grantedEnd = endOfSegment(grant, granted)
     const wantedEnd = endOfSegment(asked, wanted)
     if (grantedEnd - granted === 2 && grant.startsWith('**', granted)) return true
@@ -77,9 +77,9 @@ function isSame(a: string, aStart: number, aEnd: number, b: string, bStart: numb
 }
 
 /**
- * The pattern that a grant stands for when the token's subject is `sub`: `{sub}` as a whole segment is replaced.
- * @returns `undefined` when the subject is missing or is not exactly one plain segment (a dot or a star in it would
- * widen the grant), or when the result is no pattern.
+ * Replaces `{sub}` as a whole segment of a grant by the token's subject.
+ * @returns the pattern; `undefined` if the result is not a pattern, or if the subject is missing or is not a single
+ *   segment (a dot or a star in it would widen the grant)
  */
 export function resolveGrant(grant: string, sub: string | undefined): string | undefined {
   let pattern = grant
@@ -94,35 +94,38 @@ export function resolveGrant(grant: string, sub: string | undefined): string | u
 }
 
 /**
- * Checks that something is the name of a topic.
+ * Checks the name of a topic.
  * @throws HubError `invalid-topic`
  */
 export function requireTopicName(topic: string): void {
   if (isTopic(topic)) return
   throw new HubError(
     'invalid-topic',
-    `${quote(topic)} is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`,
+    `${quote(topic)} is not a valid topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.`,
   )
 }
 
 /**
- * Checks that events can be published to a topic.
- * @throws HubError `invalid-topic`, or `reserved-topic` for the hub's own
+ * Checks that a topic accepts published events.
+ * @throws HubError `invalid-topic`, or `reserved-topic` for the hub's own topics
  */
 export function requireTopic(topic: string): void {
   requireTopicName(topic)
   if (isReserved(topic))
-    throw new HubError('reserved-topic', `${quote(topic)} is one of the hub's own topics: nobody else publishes there.`)
+    throw new HubError(
+      'reserved-topic',
+      `${quote(topic)} is one of the hub's own topics: only the hub itself publishes to it.`,
+    )
 }
 
 /**
- * Checks that somebody can subscribe to something.
+ * Checks a topic or pattern of a subscription.
  * @throws HubError `invalid-pattern`
  */
 export function requirePattern(pattern: string): void {
   if (isPattern(pattern)) return
   throw new HubError(
     'invalid-pattern',
-    `${quote(pattern)} is no topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and "**" in the last place; 200 characters at most.`,
+    `${quote(pattern)} is not a valid topic or pattern: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, or "*", and the last may be "**"; 200 characters at most.`,
   )
 }

@@ -1,7 +1,7 @@
-/** Durations and sizes as people write them. */
+/** Parses and prints durations and sizes. */
 
 const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-/** In milliseconds. Streams may take as long to end: a longer time is a mistake, such as a point in time. */
+/** The maximum time to drain, in milliseconds. A longer time is a mistake, such as a timestamp. */
 export const MAX_DRAIN = 86_400_000
 const BYTES: Record<string, number> = {
   B: 1,
@@ -16,17 +16,17 @@ const BYTES: Record<string, number> = {
   TB: 1e12,
 }
 
-/** Reads a duration such as `250ms`, `15s`, `24h`, in milliseconds; `undefined` when it is none. */
+/** Parses a duration such as `250ms`, `15s` or `24h` into milliseconds; `undefined` if invalid. */
 export function parseDuration(text: string): number | undefined {
   return parse(text, MILLISECONDS)
 }
 
-/** Reads a size such as `256KiB`, `1GiB`, in bytes; `undefined` when it is none. */
+/** Parses a size such as `256KiB` or `1GiB` into bytes; `undefined` if invalid. */
 export function parseSize(text: string): number | undefined {
   return parse(text, BYTES)
 }
 
-/** Prints a size with the unit that suits it. */
+/** Prints a size with the largest unit that gives at least 1. */
 export function printSize(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   let power = 0

@@ -1,11 +1,11 @@
-/** How much room text takes in UTF-8. */
+/** The size of text in UTF-8. */
 
-/** The most bytes that one UTF-16 code unit takes. */
+/** The maximum size of one UTF-16 code unit in UTF-8, in bytes. */
 const MAX_BYTES = 3
 
 /**
- * Whether parts of text, or of bytes, have no more than so many bytes: known from their lengths nearly always, without
- * looking through them.
+ * Whether strings and buffers have at most `bytes` bytes together. The lengths of the strings nearly always suffice;
+ * only close cases count the bytes.
  */
 export function fits(parts: readonly (string | Buffer)[], bytes: number): boolean {
   let most = 0
@@ -13,7 +13,7 @@ export function fits(parts: readonly (string | Buffer)[], bytes: number): boolea
   return most <= bytes || byteLength(parts) <= bytes
 }
 
-/** How many bytes parts of text, or of bytes, have together. */
+/** Returns the number of bytes of strings and buffers together. */
 export function byteLength(parts: readonly (string | Buffer)[]): number {
   let length = 0
   for (const part of parts) length += Buffer.byteLength(part)

@@ -1,4 +1,4 @@
-/** Authentication: who makes a request. */
+/** Authenticates requests. */
 import { randomBytes } from 'node:crypto'
 import jwt, { type JWT } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -14,20 +14,20 @@ import { TokenVerifier, type VerifierSettings } from '../auth/verifier.js'
 import type { Settings } from '../settings.js'
 import { Authenticator } from './authenticator.js'
 
-/** Who makes a request, as of when its token was checked. */
+/** The principal of a request at the time of the hook `app.authenticate`. */
 const kPrincipal = Symbol('principal')
 
 declare module 'fastify' {
   interface FastifyRequest {
     /**
-     * Who makes this request; routes that use the hook `app.authenticate` have it. Each read checks again that the
-     * token has neither expired nor been revoked, and throws a Problem if it has: so read it again after every `await`,
-     * right before what it authorises. Before each handler it is read once, since a body may have taken its time.
-     * Handlers call `requirePrincipal`, which reads it.
+     * The principal of this request, in routes with the hook `app.authenticate`. Each read throws a Problem if the
+     * token has expired or was revoked meanwhile, so read it again after every `await`, before acting for the
+     * principal. A `preHandler` hook checks the token too, since the body may have arrived slowly. Handlers call
+     * `requirePrincipal`.
      */
     readonly fanfarePrincipal: Bearer | null
     [kPrincipal]: Bearer | null
-    /** Where its token was looked for, and found. */
+    /** The result of the search for the request's token. */
     fanfareToken: TokenSearch | null
   }
   interface FastifyInstance {
@@ -44,7 +44,7 @@ declare module '@fastify/jwt' {
   }
 }
 
-/** How long a secret for HS256 has to be (RFC 7518, 3.2). */
+/** The minimum length of a secret for HS256, in bytes (RFC 7518, 3.2). */
 const SECRET_BYTES = 32
 
 type Options = VerifierSettings &
@@ -59,7 +59,7 @@ export default fp<Options>(
     await registerJwt(app)
     const tokens = new KnownTokens((token) => verifier.verify(token), options)
     const verifier = createVerifier(app, options, () => tokens.clear())
-    void verifier.prepare() // what goes wrong is logged, and tried again with the first token
+    void verifier.prepare() // an error is logged, and the first token fetches the keys again
     warnOfSecret(app, options.jwtSecret)
     const { connections, records } = app.fanfareHub
     const tickets = await Tickets.open(records, ticketTtl, anonymousSubscribe)
@@ -94,10 +94,10 @@ export default fp<Options>(
 )
 
 /**
- * Returns who makes a request. Each call checks again that the token is in force: call it again after every `await`,
- * right before what it authorises.
+ * Returns the principal of a request. Each call checks again that the token is in force, so call it after every
+ * `await`, before acting for the principal.
  * @throws Problem `expired-token`, `revoked-token`
- * @throws Error when the route does not use the hook `app.authenticate`, which is a mistake in the code
+ * @throws Error if the route lacks the hook `app.authenticate`, which is a mistake in the code
  */
 export function requirePrincipal(
   request: Pick<FastifyRequest, 'fanfarePrincipal' | 'method' | 'routeOptions'>,
@@ -110,37 +110,37 @@ export function requirePrincipal(
   return principal
 }
 
-/** Registers the plugin for JSON Web Tokens in a place of the hub's own: the application and other hubs have theirs. */
+/** Registers @fastify/jwt under a namespace, apart from that of the application and of other hubs. */
 async function registerJwt(app: FastifyInstance): Promise<void> {
   app.decorate('jwt', Object.create(null) as JWT)
   await app.register(jwt, {
     namespace: 'fanfare',
-    // nobody's: each token is verified with the key that is found for it
+    // The plugin requires a secret. This one is never used: the verifier passes the key of each token.
     secret: randomBytes(32).toString('base64url'),
   })
 }
 
 /**
- * Creates the verifier of tokens, which logs what is wrong with keys that are fetched.
- * @param onChange called when a key has been replaced or withdrawn
- * @throws SettingsError when there is no key, or one that is of no use
+ * Creates the verifier of tokens, which logs faults of a key set.
+ * @param onChange called when a key was replaced or withdrawn
+ * @throws SettingsError if the settings have no key or an unusable key
  */
 function createVerifier(app: FastifyInstance, settings: VerifierSettings, onChange: () => void): TokenVerifier {
   return new TokenVerifier(settings, (checks) => (token) => app.jwt.fanfare.verify(token, checks), {
     onHealth: (err) =>
       err
-        ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'the keys for tokens cannot be fetched')
-        : app.log.info('the keys for tokens can be fetched again'),
+        ? app.log.error({ err, setting: 'FANFARE_JWKS_URL' }, 'cannot fetch the keys that verify tokens')
+        : app.log.info('fetching the keys that verify tokens works again'),
     onChange,
     onWeakKeys: (kids) =>
       app.log.warn(
         { kids, setting: 'FANFARE_JWKS_URL' },
-        'RSA keys of fewer than 2,048 bits are not used (RFC 7518, 3.3): tokens that are signed with them are refused',
+        'RSA keys of fewer than 2,048 bits are ignored (RFC 7518, 3.3): the hub refuses tokens that are signed with them',
       ),
     onBrokenKeys: (kids) =>
       app.log.warn(
         { kids, setting: 'FANFARE_JWKS_URL' },
-        'keys that are malformed or private are not used: tokens that are signed with them are refused',
+        'malformed and private keys are ignored: the hub refuses tokens that are signed with them',
       ),
   })
 }
@@ -148,11 +148,13 @@ function createVerifier(app: FastifyInstance, settings: VerifierSettings, onChan
 function warnOfSecret(app: FastifyInstance, secret: string | undefined): void {
   if (secret === undefined) return
   if (Buffer.byteLength(secret) < SECRET_BYTES) {
-    app.log.warn(`the secret for tokens has fewer than ${SECRET_BYTES} bytes, and can be guessed (RFC 7518, 3.2)`)
+    app.log.warn(
+      `the secret for tokens has fewer than ${SECRET_BYTES} bytes, so an attacker can guess it (RFC 7518, 3.2)`,
+    )
   }
   if (secret !== secret.trim()) {
     app.log.warn(
-      'the secret for tokens begins or ends with white space, such as the line end of a file: tokens that are signed without it are refused',
+      'the secret for tokens begins or ends with white space, such as the line end of a file: the hub refuses tokens that are signed without it',
     )
   }
 }

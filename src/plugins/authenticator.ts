@@ -1,4 +1,4 @@
-/** Finds out who makes a request: by a token, a ticket, a session, or the application's own login. */
+/** Identifies the principal of a request by a token, a ticket, a session cookie, or the application's own login. */
 import type { FastifyRequest } from 'fastify'
 import { expiredToken, type KnownTokens } from '../auth/known-tokens.js'
 import { requireAllowedLogin, requireAllowedOrigin } from '../auth/origin.js'
@@ -12,10 +12,10 @@ import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
 import { wantsStream } from './errors.js'
 
-/** What changes nothing (RFC 9110, 9.2.1). */
+/** Methods that change no state (RFC 9110, 9.2.1). */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 
-/** What an authenticator works with. */
+/** The dependencies of an authenticator. */
 interface Parts extends Pick<Settings, 'queryToken' | 'anonymousSubscribe'> {
   tokens: KnownTokens
   tickets: Tickets
@@ -28,16 +28,16 @@ interface Parts extends Pick<Settings, 'queryToken' | 'anonymousSubscribe'> {
 
 export class Authenticator {
   readonly #parts: Parts
-  readonly #nobody: Bearer
+  readonly #anonymous: Bearer
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#nobody = anonymous(parts.anonymousSubscribe)
+    this.#anonymous = anonymous(parts.anonymousSubscribe)
   }
 
   /**
-   * Returns who makes a request, and sets its `fanfareToken`.
-   * @throws Problem saying what is wrong with the token, or with the page that sends it
+   * Returns the principal of a request, and sets `request.fanfareToken`.
+   * @throws Problem naming the fault of the token, or of the origin of the page
    */
   async identify(request: FastifyRequest): Promise<Bearer> {
     const { authenticate, listed, queryToken } = this.#parts
@@ -51,9 +51,9 @@ export class Authenticator {
       return principal
     } catch (err) {
       if (!isSafe(request) || !this.#mayIgnore(search, err)) throw err
-      // The browser sends the cookie by itself: it must not hide what needs no token.
+      // Browsers send the cookie with every request. A bad cookie must not block topics that need no token.
       request.fanfareToken = { ...search, source: undefined, refusal: err }
-      return this.#nobody
+      return this.#anonymous
     }
   }
 
@@ -64,33 +64,33 @@ export class Authenticator {
   }
 
   #bearerOf(request: FastifyRequest, { source, token }: TokenSearch): Bearer | Promise<Bearer> {
-    if (source === undefined) return this.#nobody
+    if (source === undefined) return this.#anonymous
     if (source !== 'ticket') return this.#parts.tokens.read(token)
     if (!request.routeOptions.config.eventStream || !wantsStream(request))
       throw new Problem(
         'invalid-ticket',
-        'A ticket opens event streams (Accept: text/event-stream) and does nothing else: send the token itself.',
+        'A ticket only opens event streams (Accept: text/event-stream). Send the token itself.',
       )
     return this.#parts.tickets.read(token)
   }
 
-  /** Asks the application who makes a request without a token. */
+  /** Asks the application's own login for the principal of a request without a token. */
   async #askApplication(request: FastifyRequest, search: TokenSearch, ask: Authenticate): Promise<Bearer> {
     const answer: unknown = await ask(request)
     if (answer === undefined) {
       request.fanfareToken = unknownToApplication(search)
-      return this.#nobody
+      return this.#anonymous
     }
     request.fanfareToken = foundByApplication()
     if (!isSafe(request)) requireAllowedLogin(request, this.#parts.listed)
     try {
       return readPrincipal(answer, this.#parts.anonymousSubscribe)
     } catch (err) {
-      throw new Error('the option authenticate gave an answer that is no principal', { cause: err })
+      throw new Error('the option authenticate returned an invalid principal', { cause: err })
     }
   }
 
-  /** Whether a refusal is that of a session's token where there is something that needs no token. */
+  /** Whether a refusal is about a session cookie on a hub with topics that need no token. */
   #mayIgnore({ source }: TokenSearch, refusal: unknown): refusal is Problem {
     const { anonymousSubscribe } = this.#parts
     return source === 'cookie' && anonymousSubscribe.length > 0 && refusal instanceof Problem && refusal.status === 401

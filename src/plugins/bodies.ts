@@ -1,7 +1,7 @@
 /**
- * How bodies are read: only where a route takes one, and only as UTF-8, where Node would replace other bytes without a
- * word. What looks like an attack on prototypes is not: nothing here merges objects, and an event's data may be any
- * JSON value.
+ * Reads the bodies of requests. A body is read only if its route takes one. Other bytes than UTF-8 are refused: Node
+ * would replace them silently. Members such as `__proto__` are allowed, since the hub never merges objects and the data
+ * of an event may be any JSON value.
  */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
@@ -18,9 +18,9 @@ import { hasBody } from './slow-requests.js'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * What a route that publishes takes. `event`: one event, as a JSON value or a `PlainText`. `events`: many, as the
-     * bytes of a JSON text or as the request itself, whose lines the route reads as they come. The route checks what it
-     * is given.
+     * The body of a route that publishes. `event`: one event, parsed JSON or a `PlainText`. `events`: many events, the
+     * bytes of a JSON text, or the request itself, whose lines the route reads as they arrive. The route checks the
+     * body.
      */
     publishes?: 'event' | 'events'
   }
@@ -35,9 +35,9 @@ export class PlainText {
   }
 }
 
-/** What bodies other than events may have, in bytes: a hundred topics as long as they may be, twice. */
+/** The maximum size of bodies other than events, in bytes: twice a hundred topics of the maximum length. */
 export const SMALL_BODY = 64 * 1024
-/** A larger body is parsed in one turn of the event loop and used in the next, in bytes. */
+/** The handler runs in the next turn of the event loop after parsing a body of more bytes. */
 const LARGE_BODY = 64 * 1024
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
@@ -66,16 +66,16 @@ function checkHead(request: FastifyRequest): void {
   if (isExpectationUnmet(request.raw))
     throw new Problem(
       'expectation-failed',
-      `The header "Expect" is ${quote(headers.expect ?? '')}, and may be 100-continue only: leave it out.`,
+      `The header "Expect" is ${quote(headers.expect ?? '')}, but the hub supports only 100-continue: leave it out.`,
     )
-  // Clients that name a type with every request do so also where there is no body to have it.
+  // Some clients send a content type with every request, even without a body.
   if (headers['content-type'] !== undefined && !hasBody(request.raw) && !takesBody(request.routeOptions))
     delete headers['content-type']
 }
 
 function readJson(request: FastifyRequest, body: IncomingMessage, bodyTimeout: number, done: Done): void {
   const { routeOptions } = request
-  if (!takesBody(routeOptions)) return done(null) // nobody reads it
+  if (!takesBody(routeOptions)) return done(null)
   const {
     bodyLimit,
     config: { publishes },
@@ -94,17 +94,16 @@ function readText(request: FastifyRequest, body: IncomingMessage, bodyTimeout: n
   } = request.routeOptions
   if (publishes === undefined) return done(notJson())
   if (publishes === 'events')
-    return done(new Problem('unsupported-media-type', 'A plain text is published with POST /topics/{topic}/events.'))
+    return done(new Problem('unsupported-media-type', 'Publish plain text with POST /topics/{topic}/events.'))
   const parse: Parse = (bytes) => new PlainText(bytes.toString())
   read(request, body, { limit: bodyLimit, bodyTimeout, parse }, done)
 }
 
-/** Gives the route the body itself, whose lines it reads as they come. */
+/** Passes the body to the route as a stream. */
 function takeLines(request: FastifyRequest, body: IncomingMessage, done: Done): void {
   const { publishes } = request.routeOptions.config
   if (publishes === undefined) return done(notJson())
-  if (publishes === 'event')
-    return done(new Problem('unsupported-media-type', 'Many events, one a line, are published with POST /events.'))
+  if (publishes === 'event') return done(new Problem('unsupported-media-type', 'Publish NDJSON with POST /events.'))
   try {
     requireUtf8(request)
   } catch (err) {
@@ -119,9 +118,9 @@ function refuseType(request: FastifyRequest, _body: IncomingMessage, done: Done)
   done(request.is404 ? null : publishes === undefined ? notJson() : unknownType())
 }
 
-/** How a body is read. */
+/** The limits of a body, and its parser. */
 interface Reading {
-  /** The most bytes that it may have. */
+  /** The maximum size in bytes. */
   limit: number
   /** In milliseconds. */
   bodyTimeout: number
@@ -155,15 +154,12 @@ function read(
   })
 }
 
-/**
- * Asked only where it counts: Fastify puts the options together for each who asks, which on the way of a publish costs
- * something.
- */
+/** Whether a route takes a body. Fastify assembles the options at each access, which a publish should avoid. */
 function takesBody({ config, schema }: Pick<FastifyRequest['routeOptions'], 'config' | 'schema'>): boolean {
   return config.publishes !== undefined || schema?.body !== undefined
 }
 
-/** Returns JSON without the byte order mark that it may begin with (RFC 8259, 8.1). */
+/** Removes a byte order mark from the start of a JSON text (RFC 8259, 8.1). */
 export function withoutMark(bytes: Buffer): Buffer {
   return bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
     ? bytes.subarray(BYTE_ORDER_MARK.length)
@@ -171,7 +167,7 @@ export function withoutMark(bytes: Buffer): Buffer {
 }
 
 /**
- * Checks what a request says of the coding of its body, before it is read.
+ * Checks the headers for the encoding of a body, before the body is read.
  * @throws Problem `unsupported-media-type`
  */
 function requireUtf8({ headers }: FastifyRequest): void {
@@ -179,12 +175,15 @@ function requireUtf8({ headers }: FastifyRequest): void {
   if (coding !== undefined && !/^\s*(?:identity)?\s*$/i.test(coding)) {
     throw new Problem(
       'unsupported-media-type',
-      `The body is said to be encoded as ${quote(coding)} (Content-Encoding); send it as it is.`,
+      `The header "Content-Encoding" is ${quote(coding)}, which the hub does not support: send the body without encoding.`,
     )
   }
   const [, charset] = /;\s*charset="?([^\s";]+)/i.exec(headers['content-type'] ?? '') ?? []
   if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset)) {
-    throw new Problem('unsupported-media-type', `The body is said to be in ${charset}; send UTF-8.`)
+    throw new Problem(
+      'unsupported-media-type',
+      `The header "Content-Type" has the charset ${charset}: send the body as UTF-8.`,
+    )
   }
 }
 
@@ -193,12 +192,12 @@ function bodyTooDeep(): Problem {
 }
 
 function notJson(): Problem {
-  return new Problem('unsupported-media-type', 'The header "Content-Type" has to be application/json.')
+  return new Problem('unsupported-media-type', 'The header "Content-Type" must be application/json.')
 }
 
 function unknownType(): Problem {
   return new Problem(
     'unsupported-media-type',
-    'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.',
+    'The header "Content-Type" must be application/json, text/plain (one event) or application/x-ndjson (many events).',
   )
 }

@@ -1,14 +1,14 @@
-/** The web console: static files that `npm run build` makes of src/console/, and nothing that could run beside them. */
+/** Serves the web console: the static files that `npm run build` makes from src/console/. */
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
 import files from '@fastify/static'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** From src/plugins/ and from dist/plugins/ alike. */
+/** The same folder, seen from src/plugins/ and from dist/plugins/. */
 const ROOT = fileURLToPath(new URL('../../dist/console/', import.meta.url))
 
-/** Only what comes with the console itself; its scripts talk to this hub and to nobody else. */
+/** Allows the console's own files, and requests to this hub. */
 const CONTENT_SECURITY_POLICY = {
   useDefaults: false,
   directives: {
@@ -25,23 +25,23 @@ const CONTENT_SECURITY_POLICY = {
 
 const HEADERS: FastifyHelmetOptions = {
   contentSecurityPolicy: CONTENT_SECURITY_POLICY,
-  crossOriginOpenerPolicy: false, // browsers ignore it without TLS, and complain
-  originAgentCluster: false, // the same
-  strictTransportSecurity: false, // whether there is TLS is for the proxy in front to say
+  crossOriginOpenerPolicy: false, // without TLS, browsers ignore the header with a warning
+  originAgentCluster: false, // as above
+  strictTransportSecurity: false, // a decision of the proxy that terminates TLS
 }
 
-/** The names of these files change with what is in them, so they may be kept for good. */
+/** Files with a hash of their content in the name. Caches may keep them for good. */
 const HASHED = /\/assets\/[^/]+$/
 
-/** Not wrapped by fastify-plugin: the headers are for these routes, and for no others. */
+/** Registers the console's routes. Without fastify-plugin, the hooks apply to these routes only. */
 export default async function webConsole(app: FastifyInstance): Promise<void> {
   if (!existsSync(ROOT)) {
-    app.log.warn('the console has not been built: npm run build')
+    app.log.warn('the console is not built: run npm run build')
     return
   }
   const root = app.prefix.replace(/\/$/, '')
   await app.register(helmet, { global: false })
-  // on each route, behind all hooks of the application, which may use the plugin with headers of its own
+  // on each route, after the hooks of the application, which may use @fastify/helmet with other headers
   app.addHook('onRoute', (route) => {
     route.onRequest = [
       route.onRequest ?? [],
@@ -49,19 +49,20 @@ export default async function webConsole(app: FastifyInstance): Promise<void> {
     ].flat()
   })
   app.addHook('onRoute', (route) => {
-    route.config = { ...route.config, anyQuery: true } // the page's own scripts may read it
+    route.config = { ...route.config, anyQuery: true } // a query is for the scripts of the page
   })
-  // The URLs of the page are relative to its folder. The path is the one that the browser knows, before `rewriteUrl`.
+  // The URLs in the page are relative to its folder, so its own URL must end with a slash. `originalUrl` is the URL
+  // that the browser knows, before `rewriteUrl`.
   app.addHook('onRequest', async (request, reply) => {
-    reply.removeHeader('cache-control') // the hub's answers are kept by nobody, but these are files
+    reply.removeHeader('cache-control') // unlike the answers of the API, these files may be cached
     const isPage = request.routeOptions.url?.replace(/\/$/, '') === root
     const [path = ''] = request.originalUrl.split('?', 1)
     if (isPage && !path.endsWith('/')) return reply.redirect(`.${path.slice(path.lastIndexOf('/'))}/`)
   })
   await app.register(files, {
     root: ROOT,
-    wildcard: false, // what is not there is the hub's to answer
-    decorateReply: false, // the application that embeds the hub may serve files itself
+    wildcard: false, // the hub answers requests for missing files
+    decorateReply: false, // an application that embeds the hub may have the decorator already
     cacheControl: false,
     setHeaders: (response, path) =>
       void response.setHeader('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),

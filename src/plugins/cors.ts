@@ -1,4 +1,4 @@
-/** Which origins' pages may use the hub. */
+/** Cross-origin resource sharing (CORS): lets pages of listed origins use the hub. */
 import cors from '@fastify/cors'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -10,24 +10,24 @@ import { SettingsError } from '../model/settings-error.js'
 import type { Settings } from '../settings.js'
 import type { Step } from './request-steps.js'
 
-/** How long a browser may remember the answer to a preflight, in seconds: what Chromium caps it at. */
+/** How long a browser may cache the answer to a preflight, in seconds: the maximum of Chromium. */
 const PREFLIGHT_MAX_AGE = 7_200
-/** How many origins, and for how long in milliseconds, it is remembered of that a refusal has been logged. */
-const TOLD_ORIGINS = 100
-const TOLD_AGE = 3_600_000
-/** Remembered beside them: that there are more has been logged. */
+/** How many refused origins are remembered after logging them, and for how long in milliseconds. */
+const LOGGED_ORIGINS = 100
+const LOGGED_AGE = 3_600_000
+/** The entry that stands for the log message about further origins. */
 const MORE = Symbol('more')
-/** How much of an origin is logged: a host name has 253 characters at most. */
+/** The maximum length of an origin in the log. A host name has 253 characters at most. */
 const MAX_ORIGIN = 300
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
-/** What a page may read of an answer, besides what every page may (Fetch, 3.3.4). */
+/** The headers of an answer that a page may read, besides those that every page may read (Fetch, 3.3.4). */
 const EXPOSED_HEADERS = ['Fanfare-Connection', 'Last-Event-ID', 'Retry-After', 'WWW-Authenticate']
-/** A header's name (RFC 9110, 5.1). */
+/** The name of a header (RFC 9110, 5.1). */
 const HEADER_NAME = /^[!#$%&'*+.^`|~\w-]{1,100}$/
 /** How many headers a preflight may ask for. Tracing and monitoring add fewer than ten to a page's own. */
 const MAX_ASKED_HEADERS = 100
 
-/** The headers of an answer that leaves before any hook has seen the request, so that its page can read it. */
+/** Returns the CORS headers of an answer that is sent before any hook runs. */
 export function corsHeaders(listed: OriginList, origin: string | undefined): Record<string, string> {
   if (listed.size === 0) return {}
   const exposed = { 'access-control-expose-headers': EXPOSED_HEADERS.join(', ') }
@@ -42,8 +42,9 @@ export function corsHeaders(listed: OriginList, origin: string | undefined): Rec
 }
 
 /**
- * The headers of the answer to a preflight (Fetch, 3.3.2) that no hook has seen; `undefined` when the request is none,
- * or its origin is not allowed. Without a good answer the page could not read the refusal of the request that follows.
+ * Returns the headers of the answer to a preflight (Fetch, 3.3.2) that reaches no hook. A page can read the refusal of
+ * the request that follows only if its preflight succeeds.
+ * @returns `undefined` if the request is not a preflight, or its origin is not allowed
  */
 export function preflightHeaders(
   listed: OriginList,
@@ -68,66 +69,66 @@ export function preflightHeaders(
 export default fp<Pick<Settings, 'corsOrigins'>>(
   async (app, { corsOrigins }) => {
     const listed = new OriginList(corsOrigins)
-    const tellOfRefusal = createRefusalLog(app, listed)
+    const logRefusal = createRefusalLog(app, listed)
     app.prepareEach((request, reply) => {
-      tellOfRefusal(request, reply)
+      logRefusal(request, reply)
       if (listed.size > 0 && request.method === 'OPTIONS') limitAskedHeaders(request)
     })
     if (listed.size === 0) return
     if (app.hasRequestDecorator('corsPreflightEnabled'))
       throw new SettingsError(
-        'The application has CORS of its own, whose hooks come first: allow the origins there, and leave corsOrigins out.',
+        'The application already uses @fastify/cors, whose hooks run first: allow the origins there, and leave out the option corsOrigins.',
       )
     await app.register(cors, {
       origin: listed.all ? '*' : [...listed.matchers],
-      credentials: !listed.all, // any page at all could use the visitor's cookie otherwise
+      credentials: !listed.all, // otherwise any page could use the visitor's cookie
       methods: METHODS,
       exposedHeaders: EXPOSED_HEADERS,
       maxAge: PREFLIGHT_MAX_AGE,
-      strictPreflight: false, // OPTIONS by hand is answered too
+      strictPreflight: false, // also answer an OPTIONS request that is not a preflight
     })
   },
   { name: 'fanfare-cors', fastify: '5.x', dependencies: ['fanfare-preparation'] },
 )
 
 /**
- * Returns a step that logs which origins' pages may not read the answers. The browser tells its user nothing but "CORS
- * error", and the page not even that.
+ * Returns a step that logs origins that are not allowed. Such a page gets no reason from the browser, and the
+ * browser's own message is only "CORS error".
  */
 function createRefusalLog(app: FastifyInstance, listed: OriginList): Step {
-  const told = new LRUCache<string | typeof MORE, true>({ max: TOLD_ORIGINS + 1, ttl: TOLD_AGE })
+  const logged = new LRUCache<string | typeof MORE, true>({ max: LOGGED_ORIGINS + 1, ttl: LOGGED_AGE })
 
   return (request) => {
     const { origin } = request.headers
-    if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || told.has(origin)) return
+    if (origin === undefined || listed.all || isAllowedOrigin(request, listed) || logged.has(origin)) return
     if (listed.size === 0 && app.hasRequestDecorator('corsPreflightEnabled')) return
-    if (told.size >= TOLD_ORIGINS) told.purgeStale()
-    if (told.size >= TOLD_ORIGINS) {
-      if (told.has(MORE)) return
-      told.set(MORE, true)
+    if (logged.size >= LOGGED_ORIGINS) logged.purgeStale()
+    if (logged.size >= LOGGED_ORIGINS) {
+      if (logged.has(MORE)) return
+      logged.set(MORE, true)
       request.log.info(
-        { origins: TOLD_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' },
-        'pages of more origins than these may not read what the hub answers: for an hour they are not logged one by one',
+        { origins: LOGGED_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' },
+        'pages of further origins may not read the answers of the hub: they are not logged for an hour',
       )
       return
     }
-    told.set(origin, true)
+    logged.set(origin, true)
     request.log.info(
       { origin: withoutTokens(origin).slice(0, MAX_ORIGIN), setting: 'FANFARE_CORS_ORIGINS' },
-      'a page of this origin may not read what the hub answers: FANFARE_CORS_ORIGINS does not list it',
+      'a page of this origin may not read the answers of the hub: FANFARE_CORS_ORIGINS does not list the origin',
     )
   }
 }
 
-/** Leaves in a preflight the headers that are allowed, since @fastify/cors repeats what it finds there. */
+/** Limits the headers that a preflight asks for, since @fastify/cors allows all of them. */
 function limitAskedHeaders({ headers }: FastifyRequest): void {
   const asked = headers['access-control-request-headers']
   if (asked !== undefined) headers['access-control-request-headers'] = allowedHeaders(asked)
 }
 
 /**
- * Returns the headers that a page may send of those that its preflight asks for: all of them, up to a number. Tracing
- * and monitoring add headers to every request of a page, and the hub ignores the ones that it does not know.
+ * Returns the headers of a preflight that a page may send: all of them, up to a maximum number. Tracing and monitoring
+ * add headers to every request of a page, and the hub ignores unknown headers.
  */
 function allowedHeaders(asked: string): string {
   return asked

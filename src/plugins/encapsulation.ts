@@ -1,7 +1,6 @@
 /**
- * Keeps what an application has set for its own routes away from those of the hub. Fastify hands compilers,
- * serializers, formatters, limits and hooks down to every scope; the answers and refusals of the hub are those of its
- * API everywhere.
+ * Isolates the routes of the hub from an application's compilers, serializers, formatters and limits. Fastify hands
+ * them down to every scope, but the hub must answer as its API says in every application.
  */
 import { parse } from 'node:querystring'
 import compileSerializer from 'fast-json-stringify'
@@ -11,18 +10,18 @@ import { compileValidator } from '../schemas/validation.js'
 
 type Serializer = (value: unknown) => string
 
-/** The most bytes of a body, where a route does not say otherwise: Fastify's own default. */
+/** The default limit of a body in bytes, which is Fastify's default. */
 const BODY_LIMIT = 1024 * 1024
 
 export interface EncapsulationOptions {
-  /** Whether the application is another's: the hub's own has Fastify's defaults. */
+  /** Whether the hub is part of an application. The hub's own application has Fastify's defaults. */
   embedded: boolean
 }
 
 export default fp<EncapsulationOptions>(
   async (app, { embedded }) => {
     app.setValidatorCompiler(compileValidator)
-    // the error handler has the errors themselves
+    // the error handler reads the validation errors, not this message
     app.setSchemaErrorFormatter(() => new Error('The request is not valid.'))
     app.setSerializerCompiler(() => JSON.stringify) // never used: see answerInJson
 
@@ -35,7 +34,7 @@ export default fp<EncapsulationOptions>(
 
     const { exposeHeadRoutes } = app.initialConfig as { exposeHeadRoutes?: boolean } // the types leave it out
     app.addHook('onRoute', function (this: FastifyInstance, route) {
-      // a HEAD route of its own: a stream answers HEAD with its head
+      // the application may have turned off HEAD routes, and streams answer HEAD
       if (exposeHeadRoutes === false && route.method === 'GET') {
         const url = route.routePath
         this.route({ ...route, method: 'HEAD', url, path: url } as RouteOptions)
@@ -50,7 +49,7 @@ export default fp<EncapsulationOptions>(
 
     if (!embedded) return
     app.addHook('onRequest', (request, _reply, done) => {
-      // whatever `querystringParser` has made of it
+      // the application may have set `querystringParser`
       request.query = parse(queryOf(request.raw.url ?? ''), '&', '=', { maxKeys: 0 })
       done()
     })
@@ -59,12 +58,12 @@ export default fp<EncapsulationOptions>(
 )
 
 /**
- * Serializes what a handler answers, by the schema of its status where there is one. Fastify gives a string neither to
- * the hooks `preSerialization` nor to a serializer, so those of the application cannot change the answer.
+ * Serializes the answer of a handler with the schema of its status, or with JSON.stringify. Fastify passes a string
+ * neither to `preSerialization` hooks nor to serializers, so those of the application cannot change the answer.
  */
 function answerInJson(handler: RouteHandlerMethod, serializers: ReadonlyMap<number, Serializer>): RouteHandlerMethod {
   function serialize(value: unknown, reply: FastifyReply): unknown {
-    if (!isPlainObject(value)) return value // the reply itself, nothing, or a file of the console
+    if (!isPlainObject(value)) return value // the reply, undefined, or a file of the console
     void reply.type('application/json; charset=utf-8')
     return (serializers.get(reply.statusCode) ?? JSON.stringify)(value)
   }

@@ -1,4 +1,7 @@
-/** Answers every refusal as problem details, or, on a stream and where it may pass, so that a browser comes back. */
+/**
+ * Answers refusals with problem details. A temporary refusal of a stream is an event stream that ends at once, so that
+ * a browser reconnects.
+ */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { codeForStatus, Problem, reasonPhrase, type ProblemCode } from '../errors.js'
@@ -10,27 +13,27 @@ import { describeErrors, summarize } from '../schemas/validation.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route answers with an event stream to whoever accepts one. */
+    /** The route answers with an event stream if the client accepts one. */
     eventStream?: boolean
   }
 }
 
-/** What Fastify's own errors are called here, and their words where Fastify has few. */
+/** The refusals for Fastify's own errors, with a detail where Fastify's message is too short. */
 const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: [
     'body-too-large',
-    'The body is larger than this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.',
+    'The body is larger than this route accepts. FANFARE_MAX_EVENT_SIZE limits the size of an event.',
   ],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported-media-type',
-    'The header "Content-Type" has to be application/json; for one event also text/plain, for many application/x-ndjson.',
+    'The header "Content-Type" must be application/json, text/plain (one event) or application/x-ndjson (many events).',
   ],
   FST_ERR_BAD_URL: ['invalid-request', 'The path of the URL is not percent-encoded UTF-8.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid-request'],
 }
 
 export interface ErrorsOptions {
-  /** Whether the hub answers requests that no route takes: below a prefix, or where there is nothing but the hub. */
+  /** Whether the hub answers requests without a route: below a prefix, and in its own application. */
   handleNotFound: boolean
 }
 
@@ -57,11 +60,11 @@ export default fp<ErrorsOptions>(
         reply.endedFanfareStream({}, request.method === 'HEAD' ? undefined : closeBlock('busy', drawRetry(true)))
         return reply
       }
-      // Fastify closes after every body that is refused; the connection is good where the body has been read
+      // Fastify closes the connection after every refused body, even if the body was read
       reply.removeHeader('connection')
       if (problem.code === 'unsupported-media-type' && request.headers['content-encoding'] !== undefined)
         reply.header('accept-encoding', 'identity') // RFC 9110, 15.5.16
-      // a plugin of the application that limits requests says itself when they may come again
+      // a rate limiter of the application may have set its own header
       if (problem.retryAfter !== undefined && !reply.hasHeader('retry-after'))
         reply.header('retry-after', problem.retryAfter)
       if (problem.status === 401 || problem.code === 'not-granted') reply.header('www-authenticate', challenge(problem))
@@ -72,9 +75,8 @@ export default fp<ErrorsOptions>(
 )
 
 /**
- * Answers with a problem. It is serialized here: what is a string goes past the hooks and serializers of the
- * application.
- * @param base what the URI of the problem's type starts with
+ * Answers with a problem. The body is a string, since hooks and serializers of the application could change an object.
+ * @param base the prefix of the URI in the problem's `type`
  */
 export function sendProblem(
   problem: Problem,
@@ -89,22 +91,22 @@ export function sendProblem(
     .send(JSON.stringify(problem.toBody(base, request.id)))
 }
 
-/** Whether an event stream is what the client would be given. */
+/** Whether the client prefers an event stream. */
 export function wantsStream(request: FastifyRequest): boolean {
   return preferredType(request) === 'text/event-stream'
 }
 
-/** Returns what any error is to the client. The words of an unexpected one stay in the log. */
+/** Converts any thrown value into a problem. The message of an unexpected error is only logged. */
 export function toProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown
   if (thrown instanceof HubError) return fromHub(thrown)
-  const err = (thrown ?? {}) as Partial<FastifyError> // hooks of an application may throw anything
+  const err = (thrown ?? {}) as Partial<FastifyError> // a hook of the application may throw anything
   if (err.validation) {
     const where = err.validationContext ?? 'request'
     const errors = describeErrors(err.validation)
     return new Problem(
       'invalid-request',
-      `The ${where === 'querystring' ? 'query' : where} is not as it should be: ${summarize(errors)}`,
+      `The ${where === 'querystring' ? 'query' : where} is invalid: ${summarize(errors)}`,
       { errors },
     )
   }
@@ -113,14 +115,14 @@ export function toProblem(thrown: unknown): Problem {
   if (status < 400 || status >= 500)
     return new Problem(
       'internal-error',
-      'The request could not be carried out; the log of the hub says why.',
+      'The hub failed to handle the request. Its log has the error.',
       {},
       { cause: thrown },
     )
   return new Problem(code, words ?? err.message ?? reasonPhrase(status))
 }
 
-/** Whoever is refused is told where their token was found, or where it was looked for. */
+/** Adds to a 401 or 403 where the token was found, or where the hub looked for it. */
 function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
   if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
   if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem
@@ -135,7 +137,7 @@ function fromHub(err: HubError): Problem {
   return new Problem(err.code, err.message, errors, { cause: err })
 }
 
-/** RFC 6750, 3: what a client needs to be given access. */
+/** Returns the header `WWW-Authenticate` (RFC 6750, 3). */
 function challenge(problem: Problem): string {
   if (problem.code === 'missing-token') return 'Bearer realm="fanfare"'
   const error = problem.status === 403 ? 'insufficient_scope' : 'invalid_token'

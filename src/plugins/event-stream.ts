@@ -1,7 +1,7 @@
 /**
- * Takes a reply over as an event stream. The head goes through Node's HTTP, with every header that other plugins have
- * put on the reply. The body goes to the socket itself: over HTTP/1.1 in chunks (RFC 9112, 7.1), whose frames are part
- * of the bytes that all subscribers share; over HTTP/1.0 up to the end of the connection (RFC 9112, 6.3).
+ * Turns a reply into an event stream. The head goes through Node's HTTP, with the headers that other plugins have set.
+ * The body goes to the socket itself. Over HTTP/1.1 the body is chunked (RFC 9112, 7.1), and all subscribers share the
+ * bytes of a chunk with its frame. Over HTTP/1.0 the end of the connection ends the body (RFC 9112, 6.3).
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
@@ -22,23 +22,23 @@ import { VanishedPeers, type Reachable } from '../server/vanished-peers.js'
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Sends the head of an event stream at once, and returns where its blocks go, or `undefined` when the peer has
-     * gone. The reply is not to be used after that.
+     * Sends the head of an event stream at once, and returns the sink for its blocks; `undefined` if the peer has gone.
+     * Do not use the reply afterwards.
      */
     fanfareStream: (headers: Record<string, string>) => Sink | undefined
-    /** Sends the head of an event stream and at most one block, and ends it. */
+    /** Sends the head of an event stream and at most one block, and ends the stream. */
     endedFanfareStream: (headers: Record<string, string>, block?: Chunk) => void
   }
 }
 
 const HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8', // always UTF-8, but some clients would guess another
+  'content-type': 'text/event-stream; charset=utf-8', // always UTF-8, but some clients guess
   'cache-control': 'no-store, no-transform',
-  'x-accel-buffering': 'no', // nginx would keep the events back
+  'x-accel-buffering': 'no', // otherwise nginx buffers events
 }
 
-/** The kernel is asked for peers that have vanished once a heartbeat, within these limits, in milliseconds. */
-const LOOK_INTERVAL = { min: 1_000, max: 60_000 }
+/** Limits of the interval between two searches for vanished peers, in milliseconds. The interval is the heartbeat. */
+const SEARCH_INTERVAL = { min: 1_000, max: 60_000 }
 
 export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: NativePaths }>(
   async (app, { slowTimeout, heartbeat, native }) => {
@@ -46,7 +46,7 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
     const sessions = new Http2Sessions()
     const open = new Set<Reachable>()
     app.addHook('preClose', async () => sessions.close())
-    if (process.platform === 'linux') lookForVanished(app, open, heartbeat)
+    if (process.platform === 'linux') searchVanished(app, open, heartbeat)
 
     app.decorateReply('fanfareStream', function (this: FastifyReply, headers: Record<string, string>) {
       this.hijack()
@@ -71,12 +71,15 @@ export default fp<Pick<Settings, 'slowTimeout' | 'heartbeat'> & { native: Native
 )
 
 /** Ends the streams whose peers have vanished, until the application closes. */
-function lookForVanished(app: FastifyInstance, open: Set<Reachable>, heartbeat: number): void {
+function searchVanished(app: FastifyInstance, open: Set<Reachable>, heartbeat: number): void {
   const vanished = new VanishedPeers({
     sinks: open,
-    interval: Math.min(Math.max(heartbeat, LOOK_INTERVAL.min), LOOK_INTERVAL.max),
+    interval: Math.min(Math.max(heartbeat, SEARCH_INTERVAL.min), SEARCH_INTERVAL.max),
     onUnreadable: (err) =>
-      app.log.info({ err }, 'peers that vanish are noticed by the kernel alone (net.ipv4.tcp_retries2)'),
+      app.log.info(
+        { err },
+        'the hub cannot read the sockets of the kernel: only the kernel notices vanished peers (net.ipv4.tcp_retries2)',
+      ),
   })
   app.addHook('onClose', async () => vanished.stop())
 }
@@ -91,19 +94,19 @@ function sendEnded(this: FastifyReply, headers: Record<string, string>, block?: 
   raw.end(block?.plain)
 }
 
-/** Whether nobody is there to be sent anything. A stream that is opened then would never be told that it has ended. */
+/** Whether the peer has gone. A stream opened after that would never get an event about its end. */
 function hasGone({ raw }: FastifyReply): boolean {
   if (raw instanceof Http2ServerResponse) return raw.stream.destroyed || raw.stream.closed
-  // behind a stream, a response never gets the socket of its connection
+  // after a stream on the same connection, a response never gets the socket
   return raw.destroyed || !raw.socket || raw.socket.destroyed || !raw.socket.writable
 }
 
-/** Whether the body is sent in chunks: to a socket, over HTTP/1.1. Requests may be injected, and have none. */
+/** Whether the body is chunked: over HTTP/1.1 to a socket. An injected request has no socket. */
 function takesChunks({ raw, request }: FastifyReply): boolean {
   return !(raw instanceof Http2ServerResponse) && request.raw.httpVersion === '1.1' && request.socket instanceof Socket
 }
 
-/** The connection ends with the body. */
+/** Makes the connection end with the body. */
 function delimitBody(reply: FastifyReply, raw: ServerResponse): void {
   raw.shouldKeepAlive = false
   if (!takesChunks(reply)) raw.removeHeader('transfer-encoding')
@@ -115,8 +118,8 @@ function headOf(reply: FastifyReply, headers: Record<string, string>): Record<st
 }
 
 /**
- * Writes the head; returns where the body goes. Head and first block leave in one write. A response that keeps its
- * socket writes the frames of the body's chunks itself.
+ * Writes the head and returns the target for the body. Head and first block leave in one write. A response that keeps
+ * its socket adds the frames of chunks itself.
  */
 function sendHead(reply: FastifyReply, headers: Record<string, string>, native: NativePaths): StreamBody {
   const { raw } = reply
@@ -135,7 +138,7 @@ function sendHead(reply: FastifyReply, headers: Record<string, string>, native: 
   raw.writeHead(200, head)
   raw.flushHeaders()
   if (socket instanceof Socket) {
-    socket.setTimeout(0) // an idle time-out of the application is about requests
+    socket.setTimeout(0) // an idle timeout of the application is meant for requests, not for streams
     if (native.detach) detach(reply.request.raw, raw, socket)
     else dropRest(reply.request.raw, socket)
   }

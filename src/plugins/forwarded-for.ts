@@ -1,7 +1,7 @@
 /**
- * Writes the addresses in `X-Forwarded-For` in one way, without ports. Some proxies (Azure's gateways, IIS) write
- * `192.0.2.1:5678` there. Limits per address and the log need the address alone, and a proxy with a port would not be
- * known as one that is believed.
+ * Normalizes the addresses in `X-Forwarded-For` and removes ports. Some proxies (Azure's gateways, IIS) write
+ * `192.0.2.1:5678`. Limits per address and the log need the address alone, and an address with a port would not match a
+ * trusted proxy.
  */
 import fp from 'fastify-plugin'
 import { canonicalAddress } from '../model/client-address.js'
@@ -9,7 +9,7 @@ import { canonicalAddress } from '../model/client-address.js'
 /** `192.0.2.1:5678`, `[2001:db8::1]:5678` or `[2001:db8::1]`. An IPv6 address without brackets has no port. */
 const WITH_PORT =
   /^(?:(\d{1,3}(?:\.\d{1,3}){3})\s*:\s*\d{1,5}|\[([0-9a-f:.]{2,45}(?:%[^\]]{1,50})?)\]\s*(?::\s*\d{1,5})?)$/i
-/** What an entry is put in by proxies that write it as `Forwarded` does (RFC 7239, 6). */
+/** Some proxies quote an entry as in the header `Forwarded` (RFC 7239, 6). */
 const QUOTED = /^"(.*)"$/
 
 export default fp(

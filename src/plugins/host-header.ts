@@ -1,6 +1,6 @@
 /**
- * Refuses requests of HTTP/1.1 that do not have one header `Host`, or one that names no host (RFC 9112, 3.2). Node's
- * own refusal has no words, and no headers by which a page may read it.
+ * Refuses HTTP/1.1 requests without exactly one valid header `Host` (RFC 9112, 3.2). Node's own refusal has no body,
+ * and no CORS headers that let a page read it.
  */
 import type { IncomingMessage } from 'node:http'
 import fp from 'fastify-plugin'
@@ -21,8 +21,8 @@ export default fp(
       throw new Problem(
         'invalid-request',
         isOne
-          ? `The header "Host" is ${quote(host)}, which names no host and port.`
-          : `A request of HTTP/1.1 has one header "Host", and this one has ${hosts === 0 ? 'none' : hosts}.`,
+          ? `The header "Host" is ${quote(host)}, which is not a host with an optional port.`
+          : `A request of HTTP/1.1 must have one header "Host", and this request has ${hosts === 0 ? 'none' : hosts}.`,
       )
     })
   },

@@ -1,4 +1,4 @@
-/** The hub of an application. */
+/** Opens the log and creates the hub of an application. */
 import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
@@ -9,21 +9,21 @@ import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
-import { LOOK_INTERVAL, watchConnections } from '../server/idle-connections.js'
+import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the hub's own code works with; applications have `hub`. */
+    /** The hub, for the code of this package. Applications use `hub`. */
     fanfareHub: Hub
     /**
-     * Resolves once the server has no request at work, or when the time is over.
+     * Resolves when the server handles no request any more, or after a time.
      * @param time in milliseconds
      */
     fanfareRequestsAnswered: (time: number) => Promise<void>
   }
 }
 
-/** A server for HTTP/2, which an application may have, ends its idle sessions itself. */
+/** Closes the idle connections of an HTTP/1 server. An HTTP/2 server has no such method, and needs none. */
 function closeIdle(server: Partial<Pick<Server, 'closeIdleConnections'>>): void {
   server.closeIdleConnections?.()
 }
@@ -50,16 +50,16 @@ export default fp<Options>(
     const connections = watchConnections(app, native.idleConnections)
     app.decorate('fanfareRequestsAnswered', async (time: number) => {
       const deadline = monotonicNow() + time
-      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(LOOK_INTERVAL)
+      while (connections?.areRequestsAtWork() === true && monotonicNow() < deadline) await delay(CHECK_INTERVAL)
     })
     let closingIdle: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
       hub.endStreams() // an open stream would keep the server from closing
-      // and so would a connection whose last request is answered after the server has looked for idle ones
+      // A connection also keeps it from closing if its last request is answered after Node has closed idle connections.
       closingIdle = setInterval(() => {
         closeIdle(app.server)
         connections?.end()
-      }, LOOK_INTERVAL).unref()
+      }, CHECK_INTERVAL).unref()
     })
     app.addHook('onClose', async () => {
       clearInterval(closingIdle)
@@ -69,7 +69,7 @@ export default fp<Options>(
   { name: 'fanfare-hub', fastify: '5.x' },
 )
 
-/** Opens the log of events, and has the application's logger tell how it is. */
+/** Opens the log of events. Its faults go to the application's logger. */
 async function openEventLog(app: FastifyInstance, settings: Settings): Promise<EventLog> {
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
   const warning = warnOfHeap(settings.log, retainBytes)
@@ -83,7 +83,7 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<E
       dedupWindow: settings.dedupWindow,
       topics: settings.maxTopics,
     },
-    onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers are told of a gap there'),
+    onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers get a gap there'),
     onHealth: (err) =>
       err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
   })

@@ -1,4 +1,4 @@
-/** How often somebody may publish: so many requests a second, whatever they hold. Only where the setting is not off. */
+/** Limits the publish requests of a subject per second, whatever their size, if `FANFARE_PUBLISH_RATE` is set. */
 import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit'
 import Fastify, { type FastifyRequest, type onRequestAsyncHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
@@ -10,19 +10,16 @@ import type { Settings } from '../settings.js'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * `onRequest` hooks of routes that publish, behind `authenticate` and before the body is read: they refuse with
-     * 429.
+     * `onRequest` hooks of routes that publish. They run after `authenticate` and before the body is read, and refuse
+     * with 429.
      */
     limitPublishing: onRequestAsyncHookHandler[]
   }
 }
 
-/** In so many milliseconds as many requests are taken as the setting says. */
+/** The period of the limit, in milliseconds. */
 const WINDOW = 1_000
-/**
- * Of how many publishers it is known how much they have published; of more, those are forgotten who have been quiet for
- * longest.
- */
+/** How many publishers are remembered. Beyond that, the publisher with the oldest request is forgotten. */
 const KNOWN = 20_000
 
 export default fp<Pick<Settings, 'publishRate'>>(
@@ -31,8 +28,7 @@ export default fp<Pick<Settings, 'publishRate'>>(
       app.decorate('limitPublishing', [])
       return
     }
-    // In an instance of its own: where the application has the plugin, its decorators are taken, and with them its
-    // store.
+    // A separate instance: in an application that uses @fastify/rate-limit, its decorators and store are taken.
     const limiter = Fastify({ logger: false })
     await limiter.register(rateLimit, {
       global: false,
@@ -43,7 +39,7 @@ export default fp<Pick<Settings, 'publishRate'>>(
       errorResponseBuilder: () =>
         new Problem(
           'rate-limited',
-          `More than ${publishRate} requests to publish came within a second (FANFARE_PUBLISH_RATE). Publish many events in one request: POST /events.`,
+          `The publisher has sent more than ${publishRate} publish requests within a second (FANFARE_PUBLISH_RATE). Publish many events in one request: POST /events.`,
         ),
     })
     app.decorate('limitPublishing', [limiter.rateLimit()])
@@ -51,19 +47,19 @@ export default fp<Pick<Settings, 'publishRate'>>(
   { name: 'fanfare-limits', fastify: '5.x', dependencies: ['fanfare-auth'] },
 )
 
-/** Whose requests are counted together: a subject's, or those from one address where there is none. */
+/** Returns the key of the counter for a request: its subject, or its address if the token has no subject. */
 function publisherOf({ fanfarePrincipal, ip }: FastifyRequest): string {
   const subject = fanfarePrincipal?.subject
   return subject === undefined ? `address ${networkOf(ip)}` : `subject ${subject}`
 }
 
 /**
- * Counts by the generic cell rate algorithm (ITU-T I.371): what was used comes back bit by bit, and what is refused
- * uses nothing. The library's own store counts from one whole second to the next, and requests that come at once see
- * each other's counts.
+ * Limits the rate with the generic cell rate algorithm (ITU-T I.371): allowance returns continuously, and a refused
+ * request uses none. The library's own store counts in fixed windows of a second, and concurrent requests see each
+ * other's counts.
  */
 class EvenRate implements FastifyRateLimitStore {
-  /** Until when, on the clock of `performance.now()`, each has used up their share. */
+  /** When the used allowance of each publisher has returned, on the clock of `performance.now()`. */
   readonly #usedUntil = new LRUCache<string, number>({ max: KNOWN })
 
   incr(

@@ -1,4 +1,4 @@
-/** Where in an application a hub is found, and which methods its paths take. */
+/** Finds the path of the hub within an application, and the methods of a path. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { pathOf } from '../server/logger.js'
@@ -6,11 +6,11 @@ import { pathOf } from '../server/logger.js'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Returns the path that the hub's routes are below, as the request spells it and without a slash at the end; the
-     * root is empty.
+     * Returns the prefix of the hub's routes as the request spells it, without a slash at the end. Without a prefix it
+     * is empty.
      */
     mountPath: (request: FastifyRequest) => string
-    /** Returns the methods that the hub takes at the path of a request, sorted; none where it has no route. */
+    /** Returns the methods of the hub's routes at the path of a request, sorted. Without a route it is empty. */
     allowedMethods: (request: FastifyRequest) => string[]
   }
 }
@@ -20,10 +20,7 @@ type RouterOptions = Pick<
   'caseSensitive' | 'ignoreTrailingSlash' | 'maxParamLength'
 > & { ignoreDuplicateSlashes?: boolean }
 
-/**
- * Returns the options of an application's router, which may also stand beside `routerOptions`, as they did in Fastify
- * 4.
- */
+/** Returns the options of an application's router. They may also be given beside `routerOptions`, as in Fastify 4. */
 export function routerOptionsOf({ initialConfig: { routerOptions, ...config } }: FastifyInstance): RouterOptions {
   return { ...(config as RouterOptions), ...(routerOptions as RouterOptions | undefined) }
 }
@@ -53,9 +50,7 @@ export default fp(
   { name: 'fanfare-mount', fastify: '5.x' },
 )
 
-/**
- * Returns the source of a regular expression for the paths that a router with these options matches with a route's URL.
- */
+/** Returns the source of a regular expression that matches the same paths as a router with these options. */
 function patternOf(url: string, { ignoreDuplicateSlashes }: RouterOptions): string {
   return url
     .split('/')

@@ -1,6 +1,6 @@
 /**
- * Keeps caches off every answer of the hub: what it says depends on the token, which a shared cache does not see in a
- * cookie (RFC 9111, 5.2.2.5). A route that answers something else, such as a file, sets a header of its own.
+ * Forbids caching of the hub's answers. They depend on the token, which a shared cache does not notice in a cookie (RFC
+ * 9111, 5.2.2.5). The routes of the console set another header.
  */
 import fp from 'fastify-plugin'
 import { NO_STORE } from '../server/no-store.js'

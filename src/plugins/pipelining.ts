@@ -1,7 +1,7 @@
 /**
- * Requests that are pipelined on a connection of HTTP/1 (RFC 9112, 9.3.2). Node hands over all that come in one packet
- * at once. A request that only reads waits until the answers before it have been taken: else a client that takes none
- * of them could have any number made. A stream needs the connection for itself.
+ * Delays pipelined requests of HTTP/1 (RFC 9112, 9.3.2). Node hands over all requests of one packet at once. A request
+ * that only reads waits until the client has taken the answers before it. Otherwise a client that takes none could make
+ * the hub build any number of answers. A stream needs the connection for itself.
  */
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -25,7 +25,7 @@ function awaitTurn(request: FastifyRequest, reply: FastifyReply, done: () => voi
   else done()
 }
 
-/** Whether the answers before it are out, or the peer has gone. */
+/** Whether the answers to earlier requests have been sent, or the peer has gone. */
 function hasTurn({ raw, request: { raw: message } }: FastifyReply): boolean {
   return raw instanceof Http2ServerResponse || Boolean(raw.socket) || message.readableAborted
 }

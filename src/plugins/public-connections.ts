@@ -1,46 +1,46 @@
-/** What an application has of the streams that are open. Its code needs no token. */
+/** The open streams as an application sees them (`app.hub.connections`). The application's code needs no token. */
 import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Hub } from '../hub/hub.js'
 import type { StreamInfo } from '../hub/stream-info.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
 
-/** Which streams a page lists. */
+/** Selects the streams of a page. */
 export interface ConnectionsOptions {
-  /** Only streams whose ids come after this one: that of the last stream of the page before. */
+  /** Only streams whose ids sort after this id. Pass the id of the last stream on the previous page. */
   after?: string | undefined
-  /** The most streams of the page, from 1 to 1,000. Default: 100. */
+  /** The maximum number of streams on the page, 1 to 1,000. Default: 100. */
   limit?: number | undefined
   /** Only streams of this subject. */
   subject?: string | undefined
 }
 
-/** A page of the streams that are open. */
+/** A page of open streams. */
 export interface ConnectionsPage {
-  /** In the order of their ids. */
+  /** Sorted by id. */
   connections: StreamInfo[]
   /** Whether more streams follow. */
   more: boolean
 }
 
-/** The streams of the hub that are open. */
+/** The open streams of the hub. */
 export interface FanfareConnections {
-  /** How many are open. */
+  /** The number of open streams. */
   readonly size: number
   /**
    * Lists streams, as `GET /connections` does.
-   * @throws HubError `invalid-request` for an option that is not known or has a wrong value
+   * @throws HubError `invalid-request` for an unknown option or a wrong value
    */
   list(options?: ConnectionsOptions): Promise<ConnectionsPage>
   /**
-   * Describes one stream, as `GET /connections/{id}` does. Returns `undefined` when no open stream has this id.
-   * @throws HubError `invalid-request` when the id is no string
+   * Describes one stream, as `GET /connections/{id}` does. Returns `undefined` if no open stream has this id.
+   * @throws HubError `invalid-request` if the id is not a string
    */
   get(id: string): StreamInfo | undefined
   /**
    * Ends one stream. Its last block has the reason `revoked`, as with `DELETE /connections/{id}`.
    * @returns whether an open stream had this id
-   * @throws HubError `invalid-request` when the id is no string
+   * @throws HubError `invalid-request` if the id is not a string
    */
   end(id: string): boolean
 }
@@ -50,7 +50,7 @@ const MAX_LIMIT = 1_000
 
 const OPTIONS: readonly string[] = ['after', 'limit', 'subject'] satisfies (keyof ConnectionsOptions)[]
 
-/** Creates what an application has of the streams of a hub. */
+/** Creates `app.hub.connections`. */
 export function createPublicConnections(hub: Hub): FanfareConnections {
   return {
     get size() {
@@ -58,7 +58,7 @@ export function createPublicConnections(hub: Hub): FanfareConnections {
     },
     async list(options = {}) {
       const { after, limit, subject } = readOptions(options)
-      const { subscribers, more } = await hub.connections.page(
+      const { streams: subscribers, more } = await hub.connections.page(
         after,
         limit,
         ({ info }) => subject === undefined || info.principal.subject === subject,
@@ -77,12 +77,12 @@ export function createPublicConnections(hub: Hub): FanfareConnections {
   }
 }
 
-/** Checks the options of a list: a program without types may have made them. */
+/** Checks the options of `list`. A program without types may pass anything. */
 function readOptions(options: unknown): { after: string; limit: number; subject: string | undefined } {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new HubError(
       'invalid-request',
-      `The options of a list are an object such as { subject, limit }, not ${quote(options)}.`,
+      `The options of a list must be an object such as { subject, limit }, not ${quote(options)}.`,
     )
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
   if (unknown !== undefined)
@@ -102,12 +102,12 @@ function requireLimit(limit: unknown): number {
   if (typeof limit === 'number' && Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit
   throw new HubError(
     'invalid-request',
-    `limit is a whole number from 1 to ${MAX_LIMIT.toLocaleString('en')}, not ${quote(limit)}.`,
+    `limit must be a whole number from 1 to ${MAX_LIMIT.toLocaleString('en')}, not ${quote(limit)}.`,
   )
 }
 
-/** @param name what the message calls the value */
+/** @param name the name of the value in the message */
 function requireString(name: string, value: unknown): string {
   if (typeof value === 'string') return value
-  throw new HubError('invalid-request', `${name} is a string, not ${quote(value)}.`)
+  throw new HubError('invalid-request', `${name} must be a string, not ${quote(value)}.`)
 }

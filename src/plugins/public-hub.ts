@@ -1,4 +1,4 @@
-/** What an application has of its hub: few members, which stay as they are. */
+/** The public API of the hub for applications (`app.hub`). It is small and stable. */
 import fp from 'fastify-plugin'
 import type { PrincipalInput } from '../auth/principal-input.js'
 import { createTokenIssuer, type IssueOptions, type IssueToken } from '../auth/token-issuer.js'
@@ -21,69 +21,68 @@ declare module 'fastify' {
 /** A subject that is present on a topic. */
 export interface PresentSubject {
   subject: string
-  /** How many streams of the topic it has; 0: it had one a moment ago, and may come back. */
+  /** The number of streams of the topic that the subject has. 0 while the hub waits for a reconnect. */
   connections: number
-  /** When it came (RFC 3339). */
+  /** When the subject joined (RFC 3339). */
   since: string
-  /** What its token says that others are told; `null`: nothing. */
+  /** The claim `info` of the subject's token; `null` if there is none. */
   info: unknown
 }
 
-/** The hub of an application. Its code needs no token. */
+/** The hub of an application. The application's code needs no token. */
 export interface FanfareHub {
   /**
-   * Publishes one event. Resolves when it is durable.
-   * @throws HubError saying why it cannot be published
+   * Publishes one event. Resolves when the event is durable.
+   * @throws HubError naming the fault of the event, or the state of the log
    */
   publish(topic: string, event: EventInput): Promise<Receipt>
   /**
-   * Publishes up to 1,000 events, all or none. Resolves when they are durable.
-   * @throws HubError as `publish`; its `index` is that of the event that was refused
+   * Publishes up to 1,000 events, all or none. Resolves when the events are durable.
+   * @throws HubError as `publish`; its `index` is the index of the refused event
    */
   publishAll(events: readonly (EventInput & { topic: string })[]): Promise<Receipt[]>
   /**
-   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told
-   * by an item with `gap`. Ends when `signal` is aborted or the application closes.
+   * Reads events: those since `from`, then each new event, in log order and each once. An item with `gap` stands for
+   * missing events. Ends when `signal` is aborted or the application closes.
    * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the
    *   iteration itself `log-unavailable`
    */
   events(patterns: string | readonly string[], options?: EventsOptions): AsyncIterableIterator<HubEvent | EventGap>
   /**
-   * Returns the subjects that are present on a topic, in the order in which they came.
+   * Returns the subjects that are present on a topic, in the order in which they joined.
    * @throws HubError `invalid-topic`, `reserved-topic`
    */
   present(topic: string): Promise<PresentSubject[]>
   /**
-   * Returns what there is of a topic. Every topic exists by name.
+   * Describes a topic. Every valid topic exists, even without events.
    * @throws HubError `invalid-topic`
    */
   topic(topic: string): Promise<TopicInfo>
   /**
-   * Removes every event of a topic that is retained now. Streams and readers that have not been sent them are told of a
-   * gap.
-   * @returns how many events that were
+   * Purges all events of a topic. Streams and readers that have not read these events get a gap.
+   * @returns the number of purged events
    * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
    */
   purge(topic: string): Promise<number>
   /**
-   * Signs a token with `jwtSecret`, for whoever the application has let in. It has the `iss` and `aud` of the settings.
-   * @throws SettingsError when the hub has no secret
-   * @throws HubError `invalid-claims` for what the hub would not accept, and for grants that would be void
+   * Issues a token, signed with `jwtSecret` and with the `iss` and `aud` of the settings.
+   * @throws SettingsError if the hub has no secret
+   * @throws HubError `invalid-claims` for claims that the hub would refuse, and for grants that would be void
    */
   issueToken(principal: PrincipalInput, options: IssueOptions): string
-  /** The streams that are open: counted, listed, described and ended. */
+  /** Counts, lists, describes and ends open streams. */
   readonly connections: FanfareConnections
-  /** Returns how much the log holds. */
+  /** Returns the size of the log. */
   stats(): LogStats
   /**
-   * Ends every stream in small groups, spread over a time.
+   * Ends all streams in small groups, spread over a time.
    * @param time in milliseconds, at most a day
-   * @throws SettingsError when `time` is no such number; the hub goes on
+   * @throws SettingsError for any other value; no stream is ended then
    */
   drain(time: number): Promise<void>
-  /** Stores nothing more. When it resolves, `process.exit()` can be called. */
+  /** Stops storing events. After it resolves, `process.exit()` loses nothing. */
   halt(): Promise<void>
-  /** Ends every stream and every reader, and closes the log. The application does so when it closes. */
+  /** Ends all streams and readers, and closes the log. Closing the application does the same. */
   close(): Promise<void>
 }
 

@@ -1,6 +1,6 @@
 /**
- * Refuses query parameters that a route does not know, and those that are given more than once where one value is
- * taken. Ignored, a misspelt `lastEventId` would lose events without a word.
+ * Refuses unknown query parameters, and repeated parameters of which the route takes one value. If they were ignored, a
+ * misspelt `lastEventId` would lose events silently.
  */
 import type { RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
@@ -13,12 +13,12 @@ import { escape } from '../schemas/validation.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The route takes any query, and ignores it. */
+    /** The route ignores its query. */
     anyQuery?: boolean
   }
 }
 
-/** The parameters of a route, by name; the value says whether one may be repeated. */
+/** The parameters of a route by name. The value is whether the parameter may be repeated. */
 type Parameters = ReadonlyMap<string, boolean>
 
 export default fp<Pick<Settings, 'queryToken'>>(
@@ -28,7 +28,7 @@ export default fp<Pick<Settings, 'queryToken'>>(
       const { properties = {} } = (route.schema?.querystring ?? {}) as { properties?: Record<string, TSchema> }
       const parameters = new Map(Object.entries(properties).map(([name, schema]) => [name, isRepeatable(schema)]))
       const documented = [...parameters.keys()]
-      // the auth plugin looks for these, and has words of its own for what is wrong with them
+      // the auth plugin reads these parameters, and has better messages about their faults
       if (hooksOf(route).includes(app.authenticate)) parameters.set('ticket', true)
       if (queryToken) parameters.set('token', true)
       route.onRequest = [
@@ -58,7 +58,7 @@ function check(query: Record<string, unknown>, parameters: Parameters, documente
 
 function unknown(name: string, documented: readonly string[]): Problem {
   const words = wordsFor(nearest(name, documented), documented)
-  return new Problem('unknown-parameter', `The query has ${quote(name)}, which is not known here: ${words}`, {
+  return new Problem('unknown-parameter', `The query parameter ${quote(name)} is unknown: ${words}`, {
     errors: [{ path: `/${escape(name)}`, message: 'is not known' }],
   })
 }
@@ -71,7 +71,7 @@ function wordsFor(meant: string | undefined, documented: readonly string[]): str
 }
 
 function invalid(name: string, message: string): Problem {
-  return new Problem('invalid-request', `The query parameter ${quote(name)} ${message}, and takes one value.`, {
+  return new Problem('invalid-request', `The query parameter ${quote(name)} ${message}, but it takes one value.`, {
     errors: [{ path: `/${escape(name)}`, message }],
   })
 }

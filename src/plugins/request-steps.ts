@@ -1,27 +1,27 @@
 /**
- * What is done for every request and every answer, in one hook a phase: running a hook of Fastify's costs a publish
- * more than most of these steps do.
+ * Runs small steps for every request and every answer, all steps of a phase in one hook. For a publish, a Fastify hook
+ * costs more than most of these steps.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** Done in the turn in which it is called. A step before the answer refuses the request by throwing a Problem. */
+/** A synchronous step. A step before the answer refuses the request by throwing a Problem. */
 export type Step = (request: FastifyRequest, reply: FastifyReply) => void
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Adds a step before CORS has a look at the request. */
+    /** Adds a step that runs before CORS. */
     prepareEach: (step: Step) => void
-    /** Adds a step behind CORS, so that a page can read the refusal. */
+    /** Adds a step that runs after CORS, so that a page can read a refusal. */
     checkEach: (step: Step) => void
     /** Adds a step before each answer is sent. */
     beforeEachAnswer: (step: Step) => void
-    /** Adds a step behind each answer, also one that was not taken. */
+    /** Adds a step after each answer, including answers that the client did not take. */
     afterEachAnswer: (step: Step) => void
   }
 }
 
-/** To be registered before CORS. */
+/** Register this plugin before CORS. */
 export const preparation = fp(
   async (app) => {
     app.addHook('onRequest', steps(app, 'prepareEach'))
@@ -29,7 +29,7 @@ export const preparation = fp(
   { name: 'fanfare-preparation', fastify: '5.x' },
 )
 
-/** To be registered behind CORS. */
+/** Register this plugin after CORS. */
 export const checks = fp(
   async (app) => {
     app.addHook('onRequest', steps(app, 'checkEach'))
@@ -41,8 +41,8 @@ export const checks = fp(
 )
 
 /**
- * Decorates the application with a way to add steps. Returns a hook that runs them in the order in which they were
- * added.
+ * Decorates the application with a function that adds steps. Returns a hook that runs the steps in the order of their
+ * addition.
  */
 function steps(app: FastifyInstance, name: 'prepareEach' | 'checkEach' | 'beforeEachAnswer' | 'afterEachAnswer') {
   const added: Step[] = []

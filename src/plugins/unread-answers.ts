@@ -1,6 +1,7 @@
 /**
- * Answers that their clients do not read. Node waits for ever until a peer takes what it was sent. An answer of which
- * nothing is taken for a time is given up with its connection. Event streams have sinks that look after themselves.
+ * Closes connections whose clients do not read their answers. Node waits forever for a peer to take the bytes of an
+ * answer. The hub closes the connection if the peer takes nothing for `FANFARE_SLOW_TIMEOUT`. Event streams are not
+ * affected: their sinks have their own timeout.
  */
 import type { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
@@ -9,21 +10,21 @@ import { queueSizeOf } from '../server/direct-writer.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
 
-/** How often answers are looked at, in milliseconds: a part of the time that they have, and no more often than this. */
-const LOOKS = 4
+/** How many checks are made within the timeout, and the limits of the interval between them in milliseconds. */
+const CHECKS = 4
 const MIN_INTERVAL = 50
 const MAX_INTERVAL = 1_000
 /**
- * The least of an answer that has to be taken within the time, in bytes, where it cannot be seen what is taken of a
- * write.
+ * How many bytes a client must take within the timeout, if the hub cannot see how much of a single write the kernel has
+ * taken. A larger answer gets proportionally more time.
  */
 const PART = 64 * 1024
 
-/** An answer that was not taken at once. */
+/** An answer that the client did not take at once. */
 interface Watched {
-  /** How many bytes were still to be taken at the last look. */
+  /** How many bytes the client had not taken at the last check. */
   waiting: number
-  /** Since when nothing has been taken, on the clock of `performance.now()`. */
+  /** Since when the client has taken nothing, on the clock of `performance.now()`. */
   since: number
 }
 
@@ -31,28 +32,27 @@ type Answer = ServerResponse | Http2ServerResponse
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** Where the answer is in the list of those that are not known to be taken. */
+    /** The slot of the answer in the list of pending answers. */
     answerSlot: number
   }
 }
 
 /**
- * The answers that were given to Node and are not known to be taken. A Set whose entries come and go leaves tables
- * behind, each of which keeps the next one and every answer that was in it (docs/performance.md); slots of an array are
- * used again.
+ * The answers that Node has and that the client may not have taken yet. This is an array with reused slots, since a Set
+ * with a high turnover leaves old hash tables behind, which keep its former entries alive (docs/performance.md).
  */
-class GivenAnswers {
+class PendingAnswers {
   readonly #slots: (Answer | undefined)[] = []
   readonly #free: number[] = []
 
-  /** @returns the slot, to be given to `delete` */
+  /** @returns the slot, for `delete` */
   add(answer: Answer): number {
     const slot = this.#free.pop() ?? this.#slots.length
     this.#slots[slot] = answer
     return slot
   }
 
-  /** Does nothing when the answer is not there any more. */
+  /** Does nothing if the answer was deleted before. */
   delete(answer: Answer, slot: number): void {
     if (this.#slots[slot] !== answer) return
     this.#slots[slot] = undefined
@@ -66,39 +66,39 @@ class GivenAnswers {
 
 export default fp<Pick<Settings, 'slowTimeout'> & { native: NativePaths }>(
   async (app, { slowTimeout, native }) => {
-    const given = new GivenAnswers()
+    const pending = new PendingAnswers()
     let watched = new Map<Answer, Watched>()
 
     app.decorateReply('answerSlot', -1)
-    app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = given.add(reply.raw)))
-    app.afterEachAnswer((_request, { raw, answerSlot }) => given.delete(raw, answerSlot))
+    app.beforeEachAnswer((_request, reply) => void (reply.answerSlot = pending.add(reply.raw)))
+    app.afterEachAnswer((_request, { raw, answerSlot }) => pending.delete(raw, answerSlot))
     const timer = setInterval(
-      () => look(performance.now()),
-      Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / LOOKS)),
+      () => check(performance.now()),
+      Math.min(MAX_INTERVAL, Math.max(MIN_INTERVAL, slowTimeout / CHECKS)),
     ).unref()
     app.addHook('onClose', async () => clearInterval(timer))
 
-    function look(now: number): void {
-      const seen = new Map<Answer, Watched>()
-      for (const [answer, slot] of given) {
+    function check(now: number): void {
+      const next = new Map<Answer, Watched>()
+      for (const [answer, slot] of pending) {
         const waiting = waitingOf(answer, native)
         const last = watched.get(answer)
-        if (isGone(answer)) given.delete(answer, slot)
-        else if (waiting === 0 || waiting !== last?.waiting) seen.set(answer, { waiting, since: now })
-        else if (now - last.since < timeOf(answer, waiting)) seen.set(answer, last)
+        if (isGone(answer)) pending.delete(answer, slot)
+        else if (waiting === 0 || waiting !== last?.waiting) next.set(answer, { waiting, since: now })
+        else if (now - last.since < timeOf(answer, waiting)) next.set(answer, last)
         else end(answer, slot)
       }
-      watched = seen
+      watched = next
     }
 
     function timeOf(answer: Answer, waiting: number): number {
-      const isSeen = native.directWriter && !(answer instanceof Http2ServerResponse)
-      return isSeen ? slowTimeout : slowTimeout * Math.max(1, waiting / PART)
+      const isExact = native.directWriter && !(answer instanceof Http2ServerResponse)
+      return isExact ? slowTimeout : slowTimeout * Math.max(1, waiting / PART)
     }
 
     function end(answer: Answer, slot: number): void {
-      app.log.info({ waiting: waitingOf(answer, native) }, 'answer given up: its client does not read it')
-      given.delete(answer, slot)
+      app.log.info({ waiting: waitingOf(answer, native) }, 'connection closed: the client does not read the answer')
+      pending.delete(answer, slot)
       if (answer instanceof Http2ServerResponse) answer.stream.destroy()
       else answer.destroy()
     }
@@ -110,11 +110,11 @@ function isGone(answer: Answer): boolean {
   return answer instanceof Http2ServerResponse ? answer.stream.destroyed : answer.destroyed || answer.writableFinished
 }
 
-/** How many bytes of an answer its client has not taken; 0: it is not the client that is waited for. */
+/** Returns how many bytes of an answer the client has not taken. 0 if the answer does not wait for the client. */
 function waitingOf(answer: Answer, native: NativePaths): number {
   if (answer instanceof Http2ServerResponse) return answer.stream.writableLength
   const { socket } = answer
-  if (!socket) return 0 // answers to earlier requests of the connection come first
-  // the latter says how much the kernel has taken of one write
+  if (!socket) return 0 // answers to earlier requests on the connection come first
+  // the second term is the part of a single write that the kernel has not taken
   return socket.writableLength + (native.directWriter ? (queueSizeOf(socket) ?? 0) : 0)
 }

@@ -17,22 +17,22 @@ const OPENING_BRACKET = 0x5b,
   CLOSING_BRACE = 0x7d
 /** `[` and `{` differ in this bit only, and so do `]` and `}`. */
 const BRACE_BIT = 0x20
-/** What other JSON values than objects begin with. */
+/** The beginning of a JSON value that is not an object. */
 const OTHER_VALUE = /^(?:[["]|true|false|null|-?\d)/
-/** The longest name of a member that is read, in bytes. */
+/** The maximum length of a member's name, in bytes. */
 const MAX_NAME = 1_000
-/** Of so many bytes of white space one part is given, so that the reader can look at the clock. */
+/** How many bytes of white space are skipped between two yields, so that the reader can check the clock. */
 const SPACE_PART = 256 * 1024
 
-/** An event that has more bytes than it may. */
+/** Stands for an event that exceeds `maxLength`. */
 export const TOO_LONG = Symbol('an event that is too long')
 
 type Part = Buffer | typeof TOO_LONG | undefined
 
 /**
- * Yields the text of each event of a batch, which may be no JSON; `undefined` now and then where there is nothing but
- * white space; and `TOO_LONG` in the place of an event that is too long. Everything around the events is checked.
- * @param maxLength the most bytes of an event
+ * Yields the text of each event of a batch, `TOO_LONG` for an event that is too long, and sometimes `undefined` within
+ * long white space. The text of an event may be invalid JSON; the rest of the body is checked.
+ * @param maxLength the maximum size of an event, in bytes
  * @throws Problem `invalid-json`, `invalid-request`
  */
 export function splitBatch(body: Buffer, maxLength: number): Generator<Part> {
@@ -42,7 +42,7 @@ export function splitBatch(body: Buffer, maxLength: number): Generator<Part> {
 class BatchSplitter {
   readonly #body: Buffer
   readonly #maxLength: number
-  /** The index of the next byte to be read. */
+  /** The index of the next byte. */
   #at = 0
 
   constructor(body: Buffer, maxLength: number) {
@@ -86,8 +86,8 @@ class BatchSplitter {
   }
 
   /**
-   * The member that begins here, which has to be `events`, and the white space behind it.
-   * @param isRead whether there was one before
+   * Reads the member `events` and the white space after it.
+   * @param isRead whether an earlier member was `events`
    */
   *#member(isRead: boolean): Generator<Part> {
     const name = this.#readName()
@@ -95,12 +95,12 @@ class BatchSplitter {
     this.#expect(COLON, '":"')
     yield* this.#space()
     if (name !== 'events') throw wrongShape(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, 'is not known')
-    if (isRead) throw wrongShape('/events', 'is there twice')
+    if (isRead) throw wrongShape('/events', 'is given twice')
     yield* this.#elements()
     yield* this.#space()
   }
 
-  /** The elements of the array that begins here. */
+  /** Reads the array of events. */
   *#elements(): Generator<Part> {
     if (!this.#isAt(OPENING_BRACKET)) throw wrongShape('/events', 'must be array')
     this.#at++
@@ -149,13 +149,16 @@ class BatchSplitter {
 
   #unexpected(what: string): Problem {
     const found = this.#at < this.#body.length ? quote(String.fromCharCode(this.#next!)) : 'the end'
-    return new Problem('invalid-json', `The body is not JSON: ${what} was expected at byte ${this.#at}, not ${found}.`)
+    return new Problem(
+      'invalid-json',
+      `The body is not valid JSON: expected ${what} at byte ${this.#at}, found ${found}.`,
+    )
   }
 }
 
 /**
- * Returns the index behind a value, whose inside is not checked.
- * @param limit where to stop at the latest
+ * Returns the index after a value, without checking its contents.
+ * @param limit the maximum index to return
  */
 function endOfValue(body: Buffer, start: number, limit: number): number {
   const end = Math.min(limit, body.length)
@@ -174,7 +177,7 @@ function endOfValue(body: Buffer, start: number, limit: number): number {
   return end
 }
 
-/** Returns the index behind white space, or `limit`. */
+/** Returns the index after white space, or `limit`. */
 function endOfSpace(body: Buffer, start: number, limit: number): number {
   const end = Math.min(limit, body.length)
   let at = start
@@ -182,7 +185,7 @@ function endOfSpace(body: Buffer, start: number, limit: number): number {
   return at
 }
 
-/** Returns the index of the quote that ends the string which begins at `start`; `end` if there is none before. */
+/** Returns the index of the quote that ends the string at `start`; `end` if there is none before. */
 function endOfString(body: Buffer, start: number, end: number): number {
   for (let at = start + 1; at < end; at++) {
     const byte = body[at]
@@ -192,13 +195,13 @@ function endOfString(body: Buffer, start: number, end: number): number {
   return end
 }
 
-/** RFC 8259, 2. */
+/** White space of JSON (RFC 8259, 2). */
 function isSpace(byte: number | undefined): boolean {
   return byte === SPACE || byte === LF || byte === CR || byte === TAB
 }
 
 function wrongShape(path: string, message: string): Problem {
-  return new Problem('invalid-request', `The body is not as it should be: ${path === '' ? 'it' : path} ${message}.`, {
+  return new Problem('invalid-request', `The body is invalid: ${path === '' ? 'it' : path} ${message}.`, {
     errors: [{ path, message }],
   })
 }

@@ -1,8 +1,8 @@
 /**
- * The body of a batch. It may have many megabytes, and `JSON.parse` would hold the event loop for all of them: so it is
- * split into the texts of its events, and each of these is parsed on its own, a few milliseconds of them in a turn. A
- * small body is parsed as a whole, which takes half the time; when anything is wrong with it, it is split too, to say
- * what.
+ * Reads the body of a batch. A body may have many megabytes, and `JSON.parse` of the whole body would block the event
+ * loop. So the body is split into the texts of its events, which are parsed one by one, for a few milliseconds per
+ * turn. A small body is parsed as a whole, which takes half the time. If a small body has a fault, it is split too, to
+ * find the fault.
  */
 import { isUtf8 } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -13,21 +13,21 @@ import { TimeSlice } from '../event-loop/time-slice.js'
 import { splitBatch, TOO_LONG } from './batch-splitter.js'
 import { LARGE_EVENT, type IncomingEvents } from './incoming-events.js'
 
-/** A body of at most so many bytes is small. */
+/** The maximum size of a small body, in bytes. */
 const SMALL = 64 * 1024
-/** What a body may have that makes it hard to say whether it has one member only. */
+/** An escape in JSON. A name such as `"\u0065vents"` would hide a second member `events` from a search in the text. */
 const ESCAPE = '\\u'
 
 /**
  * Reads the events of a batch: `{ "events": [ … ] }`.
  * @param body UTF-8
- * @throws Problem, HubError for the first fault that is met
+ * @throws Problem, HubError for the first fault
  */
 export async function readBatch(body: Buffer, events: IncomingEvents): Promise<CheckedEvent[]> {
   return readSmall(body, events) ?? (await readInParts(body, events))
 }
 
-/** @returns `undefined` when the body is not small, takes long, or anything is wrong with it */
+/** @returns `undefined` if the body is not small, takes longer than a time slice, or has a fault */
 function readSmall(body: Buffer, events: IncomingEvents): CheckedEvent[] | undefined {
   if (body.length > Math.min(SMALL, events.maxLength) || !isUtf8(body)) return undefined
   const text = body.toString()
@@ -50,7 +50,7 @@ function readSmall(body: Buffer, events: IncomingEvents): CheckedEvent[] | undef
   return checked
 }
 
-/** Returns the events of a batch; `undefined` when it has no array of them, or something else too. */
+/** Returns the array `events` of a parsed batch; `undefined` if it is missing or not the only member. */
 function eventsOf(parsed: unknown): unknown[] | undefined {
   if (typeof parsed !== 'object' || parsed === null || !('events' in parsed) || Object.keys(parsed).length > 1)
     return undefined
@@ -84,7 +84,7 @@ async function nextSlice(): Promise<TimeSlice> {
   return new TimeSlice(1)
 }
 
-/** Has a refusal name the event of a batch that it is about. */
+/** Adds the index of the refused event to an error. */
 function naming(err: unknown, index: number): unknown {
   if (err instanceof HubError) err.index = index
   if (!(err instanceof Problem) || err.extensions['errors'] !== undefined) return err

@@ -1,4 +1,4 @@
-/** Streams that are open: looked at, changed without being opened anew, and ended. */
+/** The routes for open streams: describe, list, change and end them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
@@ -7,7 +7,7 @@ import { quote } from '../model/quote.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Hub } from '../hub/hub.js'
 import { rfc3339 } from '../hub/stream-info.js'
-import type { Subscriber } from '../hub/subscriber.js'
+import type { Stream } from '../hub/stream.js'
 import type { Principal } from '../model/principal.js'
 import { requirePattern } from '../model/topic.js'
 import {
@@ -30,9 +30,9 @@ import { tokenRequired } from './token-required.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
-/** How many characters the topics of a page have at most, unless one stream alone has more. */
+/** The maximum length of all topics on a page, in characters. A page has at least one stream, even a longer one. */
 const MAX_TOPIC_LENGTH = 256 * 1024
-/** The most replays that may wait until a stream reads. */
+/** The maximum number of pending replays of a stream. */
 const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
@@ -81,17 +81,17 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
 export default connections
 
-/** Returns a page of the streams that are open, to an admin. */
+/** Returns a page of open streams. Only admins may list streams. */
 async function readPage(
   hub: Hub,
   principal: Principal,
   query: Static<typeof ConnectionsQuery>,
 ): Promise<Static<typeof ConnectionsPage>> {
-  authorizeAdmin(principal, 'see who is connected')
+  authorizeAdmin(principal, 'list open streams')
   const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = query
   const count = readCount('limit', limit, 1, MAX_LIMIT)
   if (topic !== undefined) requirePattern(topic)
-  const { subscribers, more } = await hub.connections.page(
+  const { streams: subscribers, more } = await hub.connections.page(
     after,
     count,
     ({ info, feed: { selection } }) =>
@@ -107,7 +107,7 @@ async function readPage(
   }
 }
 
-/** Adds topics to a stream, and takes topics from it. Returns those that it has then. */
+/** Adds topics to a stream and removes topics from it. Returns the new topics of the stream. */
 function changeTopics(
   hub: Hub,
   request: FastifyRequest,
@@ -118,7 +118,7 @@ function changeTopics(
   if (subscribe.length > MAX_PATTERNS)
     throw new Problem(
       'invalid-request',
-      `A stream has at most ${MAX_PATTERNS} topics or patterns; here are ${subscribe.length}.`,
+      `A stream can have at most ${MAX_PATTERNS} topics and patterns; the request adds ${subscribe.length}.`,
     )
   const subscriber = requireOwn(hub, request, id)
   ;[...subscribe, ...unsubscribe].forEach(requirePattern)
@@ -130,20 +130,20 @@ function changeTopics(
   if (topics.size > MAX_PATTERNS)
     throw new Problem(
       'invalid-request',
-      `A stream has at most ${MAX_PATTERNS} topics or patterns; this one would have ${topics.size}.`,
+      `A stream can have at most ${MAX_PATTERNS} topics and patterns; this stream would have ${topics.size}.`,
     )
   const added = selection.of(
     [...topics].filter((pattern) => !selection.patterns.includes(pattern)),
     false,
   )
   const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
-  if (wanted && subscriber.replays.length >= MAX_REPLAYS)
-    throw new Problem('rate-limited', `The stream does not read: ${MAX_REPLAYS} replays wait to be sent.`)
+  if (wanted && subscriber.pendingReplays >= MAX_REPLAYS)
+    throw new Problem('rate-limited', `The subscriber has not read ${MAX_REPLAYS} earlier replays of this stream yet.`)
   hub.move(subscriber, selection.of(topics), wanted)
   return { topics: [...subscriber.feed.selection.patterns] }
 }
 
-/** Gives a stream the token of this request. Topics that it does not grant are taken from the stream. */
+/** Gives a stream the token of this request. Removes topics that the new token does not grant. */
 function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeof RenewedToken> {
   const principal = requirePrincipal(request)
   const subscriber = requireOwn(hub, request, id)
@@ -152,13 +152,10 @@ function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeo
     feed: { selection },
   } = subscriber
   if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
-    throw new Problem(
-      'not-granted',
-      'The new token is of another subject than the stream: its "sub" has to be the same.',
-    )
+    throw new Problem('not-granted', 'The new token must have the same "sub" as the token of the stream.')
   }
   if (request.fanfareToken!.source !== 'header')
-    throw new Problem('invalid-request', 'The new token belongs in the header "Authorization: Bearer …".')
+    throw new Problem('invalid-request', 'Send the new token in the header "Authorization: Bearer …".')
   const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
   const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
   const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
@@ -166,31 +163,32 @@ function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeo
   return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
 }
 
-/** Ends every stream of a subject, for an admin. Returns how many that were. */
+/** Ends all streams of a subject and returns their number. Only admins may do so. */
 async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
-  authorizeAdmin(principal, "end other subjects' streams")
+  authorizeAdmin(principal, 'end the streams of a subject')
   return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
 }
 
 /**
- * Returns the stream of an id, if it is the bearer's own, or the bearer an admin.
+ * Returns the stream with an id, if the principal owns the stream or is an admin.
  * @throws Problem `not-found`, `not-granted`
  */
-function requireOwn(hub: Hub, request: FastifyRequest, id: string): Subscriber {
+function requireOwn(hub: Hub, request: FastifyRequest, id: string): Stream {
   const { admin, subject } = requirePrincipal(request)
   const subscriber = hub.connections.get(id)
-  if (!subscriber) throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or is another hub's.`)
+  if (!subscriber)
+    throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or it belongs to another hub.`)
   if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
   throw new Problem(
     'not-granted',
     subject === undefined
-      ? 'The token has no "sub": a stream belongs to the subject of its token.'
-      : 'The stream is another subject\'s: the token needs the same "sub", or "admin": true.',
+      ? 'The token has no "sub", but a stream belongs to the subject of its token.'
+      : 'The stream belongs to another subject: the token needs the same "sub", or "admin": true.',
   )
 }
 
-/** What is added has to be granted to the stream itself, by the token that it has now, and to whoever asks. */
-function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, added: string[]): void {
+/** Checks that both the token of the stream and the token of the request grant the added topics. */
+function authorizeChange(request: FastifyRequest, { info, feed }: Stream, added: string[]): void {
   const asking = requirePrincipal(request)
   if (!asking.admin) authorize(asking, 'subscribe', added)
   for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
@@ -198,13 +196,13 @@ function authorizeChange(request: FastifyRequest, { info, feed }: Subscriber, ad
     if (refused !== undefined)
       throw new Problem(
         'not-granted',
-        `The token that the stream has, which may be another than this request's, has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives it a new one.'}`,
+        `The token of the stream (not of this request) has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives the stream a new token.'}`,
       )
   }
 }
 
-/** How many streams fit into a page with their topics; one at least. */
-function fitting(subscribers: readonly Subscriber[]): number {
+/** Returns how many streams fit on a page with their topics; at least one. */
+function fitting(subscribers: readonly Stream[]): number {
   let length = 0
   const full = subscribers.findIndex(
     ({ feed: { selection } }) =>

@@ -1,9 +1,9 @@
-/** Numbers in a query. */
+/** Reads numbers in a query. */
 import { Problem } from '../errors.js'
 
 /**
  * Reads a whole number.
- * @param name the parameter's, for the message
+ * @param name the name of the parameter, for the message
  * @throws Problem `invalid-request`
  */
 export function readCount(name: string, text: string, min: number, max: number): number {
@@ -11,6 +11,6 @@ export function readCount(name: string, text: string, min: number, max: number):
   if (count >= min && count <= max) return count
   throw new Problem(
     'invalid-request',
-    `${name} is a whole number from ${min} to ${max.toLocaleString('en')}${name === 'replay' ? ', or "all", or "latest"' : ''}.`,
+    `${name} must be a whole number from ${min} to ${max.toLocaleString('en')}${name === 'replay' ? ', or "all", or "latest"' : ''}.`,
   )
 }

@@ -1,4 +1,4 @@
-/** Named cursors: how far a subject has read, acknowledged by itself. */
+/** The routes for named cursors: a subject acknowledges how far it has read. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
@@ -15,10 +15,10 @@ const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 
 const cursors: FastifyPluginAsyncTypebox = async (app) => {
   const { fanfareHub: hub } = app
-  const onRequest = [app.authenticate, tokenRequired('see or move a named cursor')]
+  const onRequest = [app.authenticate, tokenRequired('use named cursors')]
 
   app.get('/cursors', { onRequest, schema: { response: { 200: NamedCursors } } }, async (request) => ({
-    cursors: (await hub.cursors.list(requireSubject(requirePrincipal(request)))).map(show),
+    cursors: (await hub.cursors.list(requireSubject(requirePrincipal(request)))).map(print),
   }))
 
   app.get(
@@ -26,7 +26,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     { onRequest, schema: { params: CursorParams, response: { 200: NamedCursorShape } } },
     async (request) => {
       const cursor = readOwn(requirePrincipal(request), request.params.name)
-      return show((await hub.cursors.get(cursor)) ?? notFound(cursor))
+      return print((await hub.cursors.get(cursor)) ?? notFound(cursor))
     },
   )
 
@@ -39,7 +39,7 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request) => {
       const cursor = readOwn(requirePrincipal(request), request.params.name)
-      return show(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
+      return print(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },
   )
 
@@ -54,11 +54,14 @@ export default cursors
 
 /**
  * Returns the named cursor of a principal.
- * @throws Problem `invalid-request` where the name is none, or the principal has no subject
+ * @throws Problem `invalid-request` if the name is invalid, or the principal has no subject
  */
 export function readCursorName({ subject }: Principal, name: string): CursorName {
   if (!CURSOR_NAME.test(name))
-    throw new Problem('invalid-request', 'A named cursor is called by 1 to 64 of letters, digits, "-" and "_".')
+    throw new Problem(
+      'invalid-request',
+      'The name of a cursor must be 1 to 64 characters: letters, digits, "-" and "_".',
+    )
   if (subject === undefined)
     throw new Problem('invalid-request', 'A named cursor belongs to a subject: the token needs a "sub".')
   return { subject, name }
@@ -71,35 +74,32 @@ function readOwn(principal: Principal, name: string): CursorName {
 
 function requireSubject({ subject }: Principal): string {
   if (subject === undefined)
-    throw new Problem('not-granted', 'The token has no "sub": a named cursor belongs to the subject of its token.')
+    throw new Problem('not-granted', 'The token has no "sub", but a named cursor belongs to the subject of its token.')
   return subject
 }
 
 /**
- * Returns the sequence of an id that is acknowledged.
- * @throws Problem `invalid-cursor` where it is no position of this log
+ * Returns the sequence of an acknowledged id.
+ * @throws Problem `invalid-cursor` if the id is not a cursor of this log
  */
 function readAcknowledged(hub: Hub, id: string): number {
   const cursor = parseCursor(id)
   if (!cursor)
-    throw new Problem('invalid-cursor', `${quote(id)} is no cursor: acknowledge an "id" that the hub has sent.`)
+    throw new Problem('invalid-cursor', `${quote(id)} is not a cursor: acknowledge an "id" that the hub has sent.`)
   if (cursor.epoch !== hub.epoch)
     throw new Problem(
       'invalid-cursor',
-      `${quote(id)} is of another log: its events are not here, and nothing of this log is acknowledged with it.`,
+      `${quote(id)} is a cursor of another log: it cannot acknowledge events of this log.`,
     )
   if (cursor.sequence > hub.head)
-    throw new Problem(
-      'invalid-cursor',
-      `${quote(id)} lies behind the newest event: what has not been sent cannot be acknowledged.`,
-    )
+    throw new Problem('invalid-cursor', `${quote(id)} is newer than the newest event of the log.`)
   return cursor.sequence
 }
 
 function notFound({ name }: CursorName): never {
-  throw new Problem('not-found', `There is no named cursor ${quote(name)} of this subject, or no longer.`)
+  throw new Problem('not-found', `The subject has no named cursor ${quote(name)}.`)
 }
 
-function show({ expiresAt, ...rest }: NamedCursor) {
+function print({ expiresAt, ...rest }: NamedCursor) {
   return { ...rest, expiresAt: new Date(expiresAt).toISOString() }
 }

@@ -1,4 +1,4 @@
-/** What the `type` of a problem leads to: the same words for everybody who meets it (RFC 9457, 3.1.1). */
+/** The pages that the `type` of a problem links to (RFC 9457, 3.1.1). */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem, refusals, type ProblemCode } from '../errors.js'
 import { quote } from '../model/quote.js'

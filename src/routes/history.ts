@@ -1,4 +1,4 @@
-/** History: what the log holds, a page at a time. */
+/** Reads pages of history. */
 import { Problem } from '../errors.js'
 import { parseCursor } from '../model/cursor.js'
 import type { StoredEvent } from '../model/event.js'
@@ -14,12 +14,12 @@ import type { EventsQuery, History } from '../schemas/stream.js'
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
 
-/** How many bytes of payload a page has at most, unless one event alone has more. */
+/** The maximum payload of a page, in bytes. A page has at least one event, even a larger one. */
 const MAX_BYTES = 1024 * 1024
 
 /**
- * Reads a page.
- * @returns the page as JSON, of the shape `History`
+ * Reads a page of history.
+ * @returns the page as JSON of the schema `History`
  * @throws Problem `invalid-cursor`, `invalid-request`
  */
 export async function readHistory(
@@ -30,7 +30,7 @@ export async function readHistory(
   if (last !== undefined && (after !== undefined || limit !== undefined)) {
     throw new Problem(
       'invalid-request',
-      'Ask for the newest events (last) or for those behind a cursor (after, limit), not for both.',
+      'Use either "last" (the newest events) or "after" and "limit" (the events after a cursor), not both.',
     )
   }
   const count =
@@ -51,7 +51,7 @@ export async function readHistory(
   return Buffer.from(`{"events":[${events.join(',')}],${rest.slice(1)}`)
 }
 
-/** @param isWhole whether to read on where a page is short because few events match */
+/** @param isWhole whether to read on if the log returns a short page because few events match */
 async function readPage(hub: Hub, selection: Selection, after: number, count: number, isWhole: boolean): Promise<Page> {
   let page = await hub.read(selection, { after, events: count, bytes: MAX_BYTES })
   let size = sizeOf(page.events)
@@ -77,7 +77,7 @@ function startAfter(hub: Hub, after: string | undefined): { sequence: number; re
   if (!cursor)
     throw new Problem(
       'invalid-cursor',
-      `${quote(after)} is no cursor: take one from an "id" or a "cursor" that the hub has sent.`,
+      `${quote(after)} is not a cursor: use an "id" or a "cursor" that the hub has sent.`,
     )
   if (cursor.epoch !== hub.epoch) return { sequence: 0, reason: 'epoch' }
   if (cursor.sequence > hub.head) return { sequence: 0, reason: 'future' }

@@ -1,4 +1,4 @@
-/** The events of one request that publishes many: each is parsed, authorised and checked as it comes. */
+/** Parses, authorises and checks the events of a request that publishes many. */
 import { isUtf8 } from 'node:buffer'
 import { authorize } from '../auth/principal.js'
 import { parseJson } from '../server/body-json.js'
@@ -13,18 +13,18 @@ import { compileShape, requireShape, type Shape } from '../schemas/validation.js
 
 const shape: Shape<BatchEvent> = compileShape(BatchEvent)
 
-/** What an event may have beside its payload, in bytes: topic, type, id and JSON's own characters, escapes included. */
+/** The maximum size of an event without its payload, in bytes: topic, type, id and the JSON syntax with escapes. */
 const ENVELOPE = 4 * 1024
-/** An event of so many bytes is large. */
+/** The minimum size of a large event, in bytes. */
 export const LARGE_EVENT = 32 * 1024
-/** How many topics are remembered as granted. */
+/** The maximum number of topics whose grants are cached. */
 const GRANTED = 1_000
 
-/** Returns who publishes, as of now. Throws when the token has ended. */
+/** Returns the principal that publishes. Throws a Problem if its token is no longer in force. */
 export type Publisher = () => Principal
 
 export class IncomingEvents {
-  /** The most bytes that an event may have as it is sent. */
+  /** The maximum size of an event in the request, in bytes. */
   readonly maxLength: number
   readonly #hub: Hub
   readonly #publisher: Publisher
@@ -32,8 +32,8 @@ export class IncomingEvents {
   readonly #granted = new Set<string>()
 
   /**
-   * @param maxEventSize the most bytes that the payload of an event may have
-   * @param kind what holds an event, for messages
+   * @param maxEventSize the maximum size of a payload, in bytes
+   * @param kind the word for an event in messages
    */
   constructor(hub: Hub, publisher: Publisher, maxEventSize: number, kind: 'event' | 'line') {
     this.maxLength = maxEventSize + ENVELOPE
@@ -43,21 +43,20 @@ export class IncomingEvents {
   }
 
   /**
-   * Parses one event. After a large one the event loop should get its turn before `check`: each of them takes
-   * milliseconds.
-   * @param text UTF-8, or a string that is ASCII
+   * Parses one event. After a large event, give the event loop a turn before `check`: both take milliseconds then.
+   * @param text UTF-8 bytes, or an ASCII string
    * @throws Problem
    */
   parse(text: Buffer | string): unknown {
     if (text.length > this.maxLength) throw this.tooLong()
     if (typeof text !== 'string' && !isUtf8(text))
-      throw new Problem('invalid-encoding', `The ${this.#kind} is not UTF-8.`)
+      throw new Problem('invalid-encoding', `The ${this.#kind} is not valid UTF-8.`)
     return parseJson(text, `The ${this.#kind}`, tooDeep)
   }
 
   /**
-   * Checks that what was parsed is an event that can be published, and by this publisher.
-   * @param path where it stands, as a JSON pointer, for messages
+   * Checks that a parsed value is a valid event that this publisher may publish.
+   * @param path the position of the value in the body as a JSON pointer, for messages
    * @throws Problem, HubError
    */
   check(input: unknown, path: string): CheckedEvent {
@@ -65,9 +64,9 @@ export class IncomingEvents {
   }
 
   /**
-   * As `check`, at a part of its cost: the hub refuses whatever the schema refuses.
-   * @returns `undefined` when the event is refused, for a reason that only `check` says
-   * @throws Problem when the token has ended
+   * Checks like `check`, but faster: it skips the schema, since the hub refuses all that the schema refuses.
+   * @returns `undefined` for a refused event; `check` then returns the reason
+   * @throws Problem if the token is no longer in force
    */
   accept(input: unknown): CheckedEvent | undefined {
     const principal = this.#publisher()
@@ -95,11 +94,11 @@ export class IncomingEvents {
     this.#granted.add(topic)
   }
 
-  /** The refusal of an event that has more than `maxLength` bytes. */
+  /** Returns the refusal of an event of more than `maxLength` bytes. */
   tooLong(): Problem {
     return new Problem(
       'event-too-large',
-      `The ${this.#kind} has more than the ${this.maxLength} bytes that an event may have as it is sent.`,
+      `The ${this.#kind} has more than ${this.maxLength} bytes, the maximum size of an event in a request.`,
     )
   }
 }

@@ -1,4 +1,4 @@
-/** A body as lines: read as it comes, and no faster than the lines are used. */
+/** Splits a body into lines as it arrives, with backpressure: no more is read until the lines have been used. */
 import { isAscii } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { BodyPieces } from '../server/body-pieces.js'
@@ -7,14 +7,15 @@ import type { Waiting } from '../server/body-timeout.js'
 
 const NEWLINE = 0x0a
 
-/** A line without its end: a string when it is ASCII, of as many characters as bytes. */
+/** A line without its line end. An ASCII line is a string, whose length is its number of bytes. */
 export type Line = Buffer | string
 
 /**
- * Splits a body into lines, as many at a time as have come; they are split one by one as they are used. A line that is
- * too long is given as far as it has come.
- * @param waiting how long is waited for more; who reads the lines renews it
- * @throws Problem `request-timeout`, `invalid-request` when the body is cut off
+ * Yields the lines of a body in groups, as many as have arrived. A group is split lazily. Of a line longer than
+ * `maxLength`, the generator yields the part that has arrived.
+ * @param maxLength in bytes
+ * @param waiting the time limit for more data; the consumer renews it
+ * @throws Problem `request-timeout`, or `invalid-request` if the body ends early
  */
 export async function* readLines(body: Readable, maxLength: number, waiting: Waiting): AsyncGenerator<Iterable<Line>> {
   const rest = new GrowingBuffer()
@@ -32,7 +33,7 @@ export async function* readLines(body: Readable, maxLength: number, waiting: Wai
   if (rest.length > 0) yield [rest.take()]
 }
 
-/** The lines of bytes that end with a line end. The first line begins with what is left of the bytes before. */
+/** Yields the lines of bytes that end with a line end. `rest` is the beginning of the first line. */
 function* split(rest: GrowingBuffer, bytes: Buffer): Generator<Line> {
   let start = 0
   if (rest.length > 0) {
@@ -45,7 +46,7 @@ function* split(rest: GrowingBuffer, bytes: Buffer): Generator<Line> {
   yield* isAscii(lines) ? splitText(lines.toString('latin1')) : splitBytes(lines)
 }
 
-/** To decode many lines at once takes a fraction of the time of decoding each. */
+/** Splits decoded text: decoding many lines at once takes a fraction of the time of decoding each line. */
 function* splitText(text: string): Generator<string> {
   for (let start = 0; start < text.length;) {
     const end = text.indexOf('\n', start)
@@ -62,7 +63,7 @@ function* splitBytes(bytes: Buffer): Generator<Buffer> {
   }
 }
 
-/** Whether a line has nothing but white space. */
+/** Whether a line is empty or white space. */
 export function isBlank(line: Line): boolean {
   if (line.length === 0) return true
   return line.length < 80 && line.toString('latin1').trim() === ''

@@ -1,4 +1,4 @@
-/** Events as newline-delimited JSON: read as they come, stored in batches, no faster than the log takes them. */
+/** Publishes newline-delimited JSON: reads lines as they arrive, and stores them in batches with backpressure. */
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Problem } from '../errors.js'
@@ -13,16 +13,16 @@ import { isBlank, readLines, type Line } from './lines.js'
 import { Storing } from './storing.js'
 
 export interface UploadLimits {
-  /** The most bytes that the payload of an event may have. */
+  /** The maximum size of a payload, in bytes. */
   maxEventSize: number
-  /** How long is waited for a line, in milliseconds. A blank line counts. */
+  /** The maximum time between two lines, in milliseconds. A blank line counts. */
   uploadIdle: number
 }
 
 /**
- * Publishes one event a line. What is stored stays stored when a later line is refused.
- * @param publisher is asked for each line, and again before events are stored
- * @throws Problem with the members `line` (from 1: the first that is not stored) and `accepted`
+ * Publishes one event per line. Stored events stay stored when a later line is refused.
+ * @param publisher called for each line, and again before events are stored
+ * @throws Problem with the members `line` (the first line that is not stored, from 1) and `accepted`
  */
 export async function publishLines(
   hub: Hub,
@@ -32,7 +32,7 @@ export async function publishLines(
 ): Promise<StreamReceipt> {
   const upload = new Upload(hub, publisher, maxEventSize)
   const check = () => {
-    publisher() // blank lines, or nothing at all, do not keep an upload open beyond its token
+    publisher() // ends an upload of blank lines, or without lines, when its token expires
     hub.requireTime()
   }
   const waiting = new Waiting(uploadIdle, 'A line', check)
@@ -57,7 +57,7 @@ export async function publishLines(
 class Upload {
   readonly #events: IncomingEvents
   readonly #storing: Storing
-  /** The line that is read next: all lines before it are stored or about to be. */
+  /** The number of the next line. All lines before it are stored or queued. */
   #line = 1
 
   constructor(hub: Hub, publisher: Publisher, maxEventSize: number) {
@@ -65,7 +65,7 @@ class Upload {
     this.#storing = new Storing(hub, publisher)
   }
 
-  /** The most bytes that a line may have. */
+  /** The maximum size of a line, in bytes. */
   get maxLength(): number {
     return this.#events.maxLength
   }
@@ -77,7 +77,7 @@ class Upload {
   async take(lines: Iterable<Line>): Promise<void> {
     let slice = new TimeSlice()
     for (const sent of lines) {
-      // files that were joined have marks at the start of later lines
+      // concatenated files have byte order marks at the start of later lines
       const text = typeof sent === 'string' ? sent : withoutMark(sent)
       if (!isBlank(text)) {
         const input = this.#events.parse(text)
@@ -92,23 +92,22 @@ class Upload {
     }
   }
 
-  /** Resolves when more lines may be taken. Rejects when something could not be stored. */
+  /** Resolves when `take` may be called again. Rejects if events could not be stored. */
   room(): Promise<void> {
     return this.#storing.room()
   }
 
-  /** Resolves when everything is stored. Rejects when something could not be stored. */
+  /** Resolves when all events are stored. Rejects if events could not be stored. */
   end(): Promise<void> {
     return this.#storing.end()
   }
 
-  /** Has an error name the line that was refused, and how many events are stored. */
+  /** Adds the refused line and the number of stored events to an error. */
   locate(err: unknown): unknown {
     return locate(err, this.#storing.failedAt ?? this.#line, this.receipt.accepted)
   }
 }
 
-/** Says which line was refused, and how many events are stored. */
 function locate(err: unknown, line: number, accepted: number): unknown {
   if (err instanceof Problem)
     return new Problem(err.code, `Line ${line}: ${err.message}`, { ...err.extensions, line, accepted })

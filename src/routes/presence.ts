@@ -1,4 +1,4 @@
-/** Who is present on a topic. */
+/** The route for the subjects that are present on a topic. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize } from '../auth/principal.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
@@ -17,8 +17,8 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
       requireTopic(topic)
       authorize(requirePrincipal(request), 'presence', [topic])
       const present = await app.fanfareHub.present(topic)
-      authorize(requirePrincipal(request), 'presence', [topic]) // it may have been revoked meanwhile
-      // there may be as many subjects as streams: their JSON is made in several turns of the event loop
+      authorize(requirePrincipal(request), 'presence', [topic]) // the token may have been revoked meanwhile
+      // Encode in several turns of the event loop: a topic may have as many subjects as the hub has streams.
       const subjects = await mapInTurns(present, ({ since, info, ...subject }) =>
         JSON.stringify({
           ...subject,

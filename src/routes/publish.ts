@@ -1,4 +1,4 @@
-/** Publishing: one event, a batch, or a stream of them. */
+/** The routes that publish one event, a batch, or an NDJSON upload. */
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -16,12 +16,12 @@ import { readBatch } from './batch.js'
 import { IncomingEvents } from './incoming-events.js'
 import { publishLines, type UploadLimits } from './ndjson.js'
 
-/** What a body may have beside the payload of its event. */
+/** The maximum size of a body without the payload of its event, in bytes. */
 const ENVELOPE = 4 * 1024
-/** As many bytes as so many events of the greatest size may the body of a batch have; what is larger is for NDJSON. */
+/** The maximum size of a batch, as a multiple of the maximum size of an event. Larger uploads use NDJSON. */
 const BATCH_BODY = 64
 
-/** The header whose value means the same as an event's `id`. */
+/** The header that replaces the member `id` of an event. */
 const KEY = 'idempotency-key'
 
 const eventShape: Shape<EventBody> = compileShape(EventBody)
@@ -69,7 +69,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
 
 export default publish
 
-/** Publishes a batch, or the lines of an upload as they come. */
+/** Publishes a batch, or the lines of an upload as they arrive. */
 async function publishMany(
   hub: Hub,
   request: FastifyRequest,
@@ -82,16 +82,16 @@ async function publishMany(
   if (!Buffer.isBuffer(body))
     throw new Problem(
       'unsupported-media-type',
-      'There is no body: events are sent as application/json or application/x-ndjson.',
+      'The request has no body: send events as application/json or application/x-ndjson.',
     )
   const events = await readBatch(body, new IncomingEvents(hub, publisher, limits.maxEventSize, 'event'))
-  publisher() // reading the events took its time
+  publisher() // the token may have expired while the events were read
   const receipts = await hub.publishChecked(events)
   reply.code(201)
   return { events: receipts }
 }
 
-/** An `onRequest` hook: a topic that the token does not grant is refused before the body is read. */
+/** An `onRequest` hook that refuses a topic without a grant before the body is read. */
 function refuseOtherTopics(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   const { topic } = request.params as Static<typeof TopicParams>
   requireTopic(topic)
@@ -99,57 +99,60 @@ function refuseOtherTopics(request: FastifyRequest, _reply: FastifyReply, done: 
   done()
 }
 
-/** An `onRequest` hook: a token that grants no topic at all is refused before the body is read. */
+/** An `onRequest` hook that refuses a token without any `publish` grant before the body is read. */
 function refuseWithoutGrant(request: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   authorizeSome(requirePrincipal(request), 'publish')
   done()
 }
 
-/** An `onRequest` hook: ignored, the header would have an upload that is sent again stored twice. */
+/** An `onRequest` hook that refuses `Idempotency-Key`. If it were ignored, a retried upload would be stored twice. */
 function refuseKey({ headers }: FastifyRequest, _reply: FastifyReply, done: () => void): void {
   if (headers[KEY] !== undefined)
     throw new Problem(
       'invalid-request',
-      'The header "Idempotency-Key" is for one event: each event of a batch and each line of NDJSON has an "id" of its own.',
+      'The header "Idempotency-Key" is for one event: give each event of a batch and each line of NDJSON its own "id".',
     )
   done()
 }
 
 function eventOf(body: unknown, type: string | undefined): EventBody {
   if (body === undefined)
-    throw new Problem('unsupported-media-type', 'There is no body: an event is sent as application/json or text/plain.')
+    throw new Problem(
+      'unsupported-media-type',
+      'The request has no body: send an event as application/json or text/plain.',
+    )
   if (body instanceof PlainText) return type === undefined ? { text: body.text } : { text: body.text, type }
   if (type !== undefined)
     throw new Problem(
       'invalid-request',
-      'The query parameter "type" is for text/plain: in JSON the event has its "type" beside its data.',
+      'The query parameter "type" is for text/plain: in a JSON body, "type" is a member of the event.',
     )
   requireShape(eventShape, body, 'body', '', 'invalid-request')
   return body
 }
 
-/**
- * Gives an event the publisher's id of the header `Idempotency-Key`. Others are left as they are: V8 takes long to copy
- * them.
- */
+/** Adds the id from `Idempotency-Key` to an event. Without the header it avoids the copy, which is slow in V8. */
 function withKey(event: EventBody, request: FastifyRequest): EventBody {
   const id = keyOf(request)
   if (id === undefined) return event
   if (event.id !== undefined && event.id !== id) {
     throw new Problem(
       'conflicting-ids',
-      'The event has an "id", and the header "Idempotency-Key" says another: send one of them, or both the same.',
+      'The "id" of the event and the header "Idempotency-Key" differ: send one of them, or the same id in both.',
     )
   }
   return { ...event, id }
 }
 
-/** Returns the header `Idempotency-Key`. Node joins the values of several headers of one name, so these are counted. */
+/** Returns the header `Idempotency-Key`. It counts the headers, since Node joins repeated headers into one value. */
 function keyOf({ headers, raw }: FastifyRequest): string | undefined {
   const key = headers[KEY]
   if (key === undefined) return undefined
   const count = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === KEY).length
   if (count > 1)
-    throw new Problem('invalid-request', 'The header "Idempotency-Key" is given more than once, and takes one value.')
+    throw new Problem(
+      'invalid-request',
+      'The header "Idempotency-Key" is given more than once, but it takes one value.',
+    )
   return String(key)
 }

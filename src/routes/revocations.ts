@@ -1,4 +1,4 @@
-/** Revocations: tokens that are refused before they end, and whose streams are ended. For admins. */
+/** The routes for revocations, for admins: a revocation refuses tokens before they expire, and ends their streams. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { authorizeAdmin } from '../auth/principal.js'
@@ -11,8 +11,8 @@ import { RevocationBody, RevocationList, Revocation as RevocationShape } from '.
 import { Type } from '../schemas/typebox.js'
 import { tokenRequired } from './token-required.js'
 
-/** What these routes do, in the words of a refusal. */
-const REVOKE = 'bar tokens, or see which are barred,'
+/** The action of these routes in refusals, as it follows "To". */
+const REVOKE = 'revoke tokens or list revocations'
 
 const revocations: FastifyPluginAsyncTypebox = async (app) => {
   const known = app.revocations
@@ -25,12 +25,12 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
       const { until, ...members } = request.body
       const revocation = await known.add(revokedBy(members), readFuture(until))
       reply.code(201)
-      return show(revocation)
+      return print(revocation)
     },
   )
 
   app.get('/revocations', { ...hooks, schema: { response: { 200: RevocationList } } }, async () => ({
-    revocations: known.list().map(show),
+    revocations: known.list().map(print),
   }))
 
   app.delete(
@@ -39,7 +39,7 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { id } = request.params
       if (!(await known.delete(id)))
-        throw new Problem('not-found', `There is no revocation ${quote(id)}, or no longer.`)
+        throw new Problem('not-found', `There is no revocation ${quote(id)}: it has ended, or never existed.`)
       return reply.code(204).send()
     },
   )
@@ -47,7 +47,7 @@ const revocations: FastifyPluginAsyncTypebox = async (app) => {
 
 export default revocations
 
-/** A `preHandler` hook: refuses a token that is not an admin's. */
+/** A `preHandler` hook that refuses principals other than admins. */
 async function requireAdmin(request: FastifyRequest): Promise<void> {
   authorizeAdmin(requirePrincipal(request), REVOKE)
 }
@@ -57,21 +57,21 @@ function revokedBy({ subject, jti }: Omit<RevocationBody, 'until'>): Revoked {
   if (jti !== undefined && subject === undefined) return { jti }
   throw new Problem(
     'invalid-request',
-    'What is revoked are the tokens of a subject, or the one with a jti: send exactly one of "subject" and "jti".',
+    'Send exactly one of "subject" (revokes all tokens of a subject) and "jti" (revokes one token).',
   )
 }
 
-/** @throws Problem `invalid-request` when it is no moment (a leap second is none either), or not to come */
+/** @throws Problem `invalid-request` for a time that is invalid, a leap second, or not in the future */
 function readFuture(text: string): number {
   const time = Date.parse(text)
   if (time > Date.now()) return time
   throw new Problem(
     'invalid-request',
-    `"until" has to be a time in the future, such as "2026-12-31T23:59:59Z"; ${quote(text)} is none.`,
+    `"until" must be a time in the future, such as "2026-12-31T23:59:59Z", not ${quote(text)}.`,
     { errors: [{ path: '/until', message: 'is not a time in the future' }] },
   )
 }
 
-function show({ until, ...rest }: Revocation) {
+function print({ until, ...rest }: Revocation) {
   return { ...rest, until: new Date(until).toISOString() }
 }

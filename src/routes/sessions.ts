@@ -1,4 +1,4 @@
-/** Sessions: a browser's token in a cookie. */
+/** The routes for sessions: a session stores a browser's token in a cookie. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { requireAllowedOrigin } from '../auth/origin.js'
@@ -10,7 +10,7 @@ import { requirePrincipal } from '../plugins/auth.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
   const listed = new OriginList(corsOrigins)
-  /** Pages of other sites are given no credentials where every origin is allowed. */
+  /** With `*`, pages of other sites cannot use credentials. */
   const hasForeignPages = listed.size > 0 && !listed.all
 
   function scopeOf(request: FastifyRequest): CookieScope {
@@ -21,15 +21,12 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
   app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {
     const { source, token } = request.fanfareToken!
     if (source !== 'header')
-      throw new Problem(
-        'missing-token',
-        'A session is begun with a token in the header "Authorization: Bearer …", and with no other.',
-      )
+      throw new Problem('missing-token', 'To start a session, send the token in the header "Authorization: Bearer …".')
     reply.header('set-cookie', writeSession(token, requirePrincipal(request).acceptedUntil, scopeOf(request)))
     return reply.code(204).send()
   })
 
-  // Whatever its token has become, a session can be ended.
+  // Without authentication: a session with an expired or revoked token can be ended too.
   app.delete('/sessions', async (request, reply) => {
     if (readSession(request.headers.cookie) !== undefined) {
       requireAllowedOrigin(request, listed)

@@ -1,6 +1,6 @@
 /**
- * How the hub is: for people, and for what decides where requests go. Probes may add a query against caches, such as
- * `?_=123`.
+ * The routes for the status and the health of the hub. They ignore the query, since some probes add one against caches,
+ * such as `?_=123`.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
@@ -23,11 +23,11 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
   }))
 
   app.get('/health/ready', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => {
-    if (app.fanfareHub.draining) throw new Problem('draining', 'The hub is about to stop.')
+    if (app.fanfareHub.draining) throw new Problem('draining', 'The hub is stopping.')
     if (app.fanfareHub.failure)
       throw new Problem(
         'log-unavailable',
-        'Nothing can be stored at the moment: the disk is full, or cannot be written.',
+        'The log cannot store events at the moment: the disk is full or not writable.',
         {},
         { cause: app.fanfareHub.failure },
       )

@@ -1,34 +1,29 @@
-/** Stores the events of an upload in batches while more of them are read. */
+/** Stores the events of an upload in batches while more events are read. */
 import { BATCH_MAX, type CheckedEvent } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import type { Hub } from '../hub/hub.js'
 import type { StreamReceipt } from '../schemas/event.js'
 import type { Publisher } from './incoming-events.js'
 
-/**
- * How many bytes of lines may wait while other events are being stored, unless events of `WAITING_WORK` wait before.
- */
+/** How many bytes of lines may wait while other events are being stored. */
 const WAITING_BYTES = 512 * 1024
 /**
- * How much work of storing may wait: that of an event is 1, and as much again for each topic. A log stores all of it in
- * one turn of the event loop, and a topic costs it about as much as an event.
+ * How many events and topics together may wait. A log stores all waiting events in one turn of the event loop, and a
+ * topic costs about as much as an event.
  */
 const WAITING_WORK = 1.2 * BATCH_MAX
 
-/**
- * Stores events in the order in which they are added: those that come while others are being stored are stored
- * together.
- */
+/** Stores events in the order of `add`. Events that are added while others are being stored form the next batch. */
 export class Storing {
   readonly receipt: StreamReceipt = { accepted: 0, duplicates: 0, lastId: null }
-  /** The line of the first event that could not be stored. */
+  /** The number of the line whose event could not be stored first. */
   failedAt: number | undefined
   readonly #hub: Hub
   readonly #publisher: Publisher
   #waiting: CheckedEvent[] = []
   #bytes = 0
   readonly #topics = new Set<string>()
-  /** The lines of these events. */
+  /** The line numbers of the waiting events. */
   #lines: number[] = []
   #running: Promise<void> | undefined
 
@@ -37,7 +32,7 @@ export class Storing {
     this.#publisher = publisher
   }
 
-  /** Whether no more events may be added before `room` resolves. */
+  /** Whether the caller must await `room` before the next `add`. */
   get isFull(): boolean {
     return (
       this.failedAt !== undefined ||
@@ -53,15 +48,15 @@ export class Storing {
     this.#bytes += bytes
   }
 
-  /** Begins to store what waits; resolves when more may come. Rejects when something could not be stored. */
+  /** Starts storing the waiting events. Resolves when more may be added. Rejects if events could not be stored. */
   async room(): Promise<void> {
     if (this.#waiting.length === 0) return
     this.#running ??= this.#run()
-    this.#running.catch(() => undefined) // the next call is told
+    this.#running.catch(() => undefined) // the next call rejects with this error
     if (this.isFull) await this.#running
   }
 
-  /** Resolves when everything is stored. Rejects when something could not be stored. */
+  /** Resolves when all events are stored. Rejects if events could not be stored. */
   async end(): Promise<void> {
     await (this.#running ?? this.#run())
   }
@@ -75,14 +70,15 @@ export class Storing {
     this.#bytes = 0
     this.#topics.clear()
     try {
-      this.#publisher() // the events have waited for those before them
+      this.#publisher() // the token may have expired while the events waited
       const { accepted, duplicates, lastId } = await this.#hub.publishMany(events)
       this.receipt.accepted += accepted
       this.receipt.duplicates += duplicates
       this.receipt.lastId = lastId ?? this.receipt.lastId
     } catch (err) {
       const refused = err instanceof HubError ? (err.index ?? 0) : 0
-      if (refused > 0) await this.#store(events.slice(0, refused), lines) // an event was refused, and all with it
+      // `publishMany` stores all events or none, so store those before the refused one
+      if (refused > 0) await this.#store(events.slice(0, refused), lines)
       this.failedAt = lines[refused]!
       throw err
     }

@@ -1,24 +1,24 @@
-/** Reads the parameters of a request for events: where a stream is to begin, and what it is to be like. */
+/** Reads the query parameters of a stream: its start, format and options. */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import type { StartRequest } from '../hub/start.js'
-import type { SlowPolicy } from '../hub/subscriber.js'
+import type { SlowPolicy } from '../hub/stream.js'
 import { quote } from '../model/quote.js'
 import type { EventsQuery } from '../schemas/stream.js'
 import { Compile, Type } from '../schemas/typebox.js'
 import type { Format } from '../wire/sse.js'
 import { readCount } from './counts.js'
 
-/** The most retained events that can be asked for by number. */
+/** The maximum number of events in `replay`. */
 const MAX_REPLAY = 1_000
 
-/** Parameters that only an event stream has, and those that only a page of history has. */
+/** The parameters for streams only, and those for pages of history only. */
 export const STREAM_ONLY = ['lastEventId', 'replay', 'from', 'format', 'cursor', 'slow', 'presence', 'observe'] as const
 export const PAGE_ONLY = ['after', 'limit', 'last'] as const
 
 const dateTime = Compile(Type.String({ format: 'date-time' }))
 
-/** Refuses parameters of the other representation: ignored, they would lose events without a word. */
+/** Refuses parameters of the other representation. If they were ignored, a client would lose events silently. */
 export function refuseMisplaced(
   query: EventsQuery,
   names: readonly (keyof EventsQuery)[],
@@ -35,21 +35,21 @@ export function refuseMisplaced(
 
 export function readFormat(format = 'raw'): Format {
   if (format === 'raw' || format === 'json' || format === 'cloudevents') return format
-  throw new Problem('invalid-request', 'format is "raw", "json" or "cloudevents".')
+  throw new Problem('invalid-request', 'format must be "raw", "json" or "cloudevents".')
 }
 
 export function readPolicy(slow = 'resume'): SlowPolicy {
   if (slow === 'resume' || slow === 'latest') return slow
-  throw new Problem('invalid-request', 'slow is "resume" or "latest".')
+  throw new Problem('invalid-request', 'slow must be "resume" or "latest".')
 }
 
 export function readFlag(name: string, value = 'false'): boolean {
   if (value === 'true' || value === 'false') return value === 'true'
-  throw new Problem('invalid-request', `${name} is "true" or "false".`)
+  throw new Problem('invalid-request', `${name} must be "true" or "false".`)
 }
 
 /**
- * Reads where a stream is to begin. An empty last event id is none.
+ * Reads where a stream starts. An empty last event id counts as missing.
  * @param clockTolerance how far the clock of the client may be ahead, in milliseconds
  */
 export function readStart(
@@ -59,7 +59,7 @@ export function readStart(
 ): StartRequest {
   const header = [request.headers['last-event-id']].flat()[0]
   if (replay !== undefined && from !== undefined)
-    throw new Problem('invalid-request', 'A stream begins with "replay" or with "from", not with both.')
+    throw new Problem('invalid-request', 'Use either "replay" or "from", not both.')
   return {
     lastEventId: [header, inQuery].find((id) => id !== undefined && id !== ''),
     replay:
@@ -71,20 +71,20 @@ export function readStart(
 }
 
 /**
- * Returns a time (RFC 3339, 5.6) in milliseconds since the epoch of Unix. A leap second is read as the second before
- * it. A time in the future is refused: events that come before it would be sent all the same.
+ * Returns a time (RFC 3339, 5.6) in milliseconds since the Unix epoch. A leap second counts as the second before it. A
+ * time in the future is refused, since the stream would not wait for it: events before that time would be sent too.
  */
 function readTime(text: string, clockTolerance: number): number {
   const time = dateTime.Check(text) ? Date.parse(text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')) : NaN
   if (time > Date.now() + clockTolerance) {
     throw new Problem(
       'invalid-request',
-      `from is a time in the future: ${quote(text)}. Leave it out for what comes from now on.`,
+      `from must not be in the future, but is ${quote(text)}. Leave it out to start with the next event.`,
     )
   }
   if (!Number.isNaN(time)) return time
   throw new Problem(
     'invalid-request',
-    `from is "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (a "+" in a URL is written %2B); ${quote(text)} is neither.`,
+    `from must be "start" or an RFC 3339 time such as 2026-12-31T23:59:59Z (write "+" as %2B in a URL), not ${quote(text)}.`,
   )
 }

@@ -1,4 +1,4 @@
-/** Subscribing: an event stream, or the same events as a page of history. */
+/** The routes that answer with an event stream or with a page of history. */
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -9,7 +9,7 @@ import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
 import type { CursorName } from '../hub/named-cursors.js'
 import type { Subscription } from '../hub/streams.js'
-import type { SubscriberInfo } from '../hub/subscriber.js'
+import type { StreamIdentity } from '../hub/stream.js'
 import { SYSTEM_TOPICS } from '../hub/system-topics.js'
 import { hasExpired, type Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
@@ -25,17 +25,17 @@ import { readCursorName } from './cursors.js'
 import { readHistory } from './history.js'
 import { PAGE_ONLY, readFlag, readFormat, readPolicy, readStart, refuseMisplaced, STREAM_ONLY } from './stream-query.js'
 
-/** The most topics and patterns of one stream. */
+/** The maximum number of topics and patterns of a stream. */
 export const MAX_PATTERNS = 100
-/** The most event types that can be asked for. */
+/** The maximum number of event types of a stream. */
 const MAX_TYPES = 100
 
 type Options = StreamLimits & Pick<Settings, 'corsOrigins' | 'clockTolerance'>
 
-/** A stream to be opened, but for where it goes. */
-type Wanted = Omit<Subscription, 'info' | 'sink'> & Required<Pick<SubscriberInfo, 'principal' | 'observes'>>
+/** A stream to open, without its sink. */
+type Wanted = Omit<Subscription, 'info' | 'sink'> & Required<Pick<StreamIdentity, 'principal' | 'observes'>>
 
-/** What the routes have of their hub. */
+/** The dependencies of the routes. */
 interface Context {
   hub: Hub
   /** The origins whose pages may use the hub. */
@@ -62,7 +62,7 @@ const subscribe: FastifyPluginAsyncTypebox<Options> = async (app, { corsOrigins,
 
 export default subscribe
 
-/** Answers with an event stream or with a page of history, as the client accepts. */
+/** Answers with an event stream or with a page of history, depending on `Accept`. */
 async function answer(
   context: Context,
   request: FastifyRequest,
@@ -82,12 +82,12 @@ async function answer(
     default:
       throw new Problem(
         'not-acceptable',
-        'There is an event stream (Accept: text/event-stream) and a page of history (Accept: application/json).',
+        'Accept text/event-stream for an event stream, or application/json for a page of history.',
       )
   }
 }
 
-/** Answers with an event stream, which begins where the query says. */
+/** Answers with an event stream. */
 async function answerWithStream(
   context: Context,
   request: FastifyRequest,
@@ -111,7 +111,10 @@ async function answerWithStream(
   return openStream(hub, request, reply, { principal, observes, selection, format, start, cursor, slow })
 }
 
-/** Reads the name of the cursor that the stream goes on from, and perhaps makes or moves. */
+/**
+ * Reads the name of the stream's named cursor. Opening the stream may create or move the cursor, so the page's origin
+ * is checked.
+ */
 function readCursor(request: FastifyRequest, name: string, listed: OriginList): CursorName {
   const cursor = readCursorName(requirePrincipal(request), name)
   const { source } = request.fanfareToken!
@@ -119,14 +122,14 @@ function readCursor(request: FastifyRequest, name: string, listed: OriginList): 
   return cursor
 }
 
-/** Checks again, after something was waited for, that the token is in force and that there may be another stream. */
+/** Checks after an `await` that the token is still in force and that another stream may open. */
 function admit({ hub, limits }: Context, request: FastifyRequest): Principal {
   const principal = requirePrincipal(request)
   refuseWhileBusy(hub, limits, { address: request.ip, principal })
   return principal
 }
 
-/** Sends the head of a stream and opens it, unless it ends at once. */
+/** Sends the head of a stream and opens the stream, unless it ends at once. */
 function openStream(
   hub: Hub,
   request: FastifyRequest,
@@ -138,7 +141,7 @@ function openStream(
   const resumeId = hub.resumeId(start)
   const head = { 'fanfare-connection': id, ...(resumeId === undefined ? {} : { 'last-event-id': resumeId }) }
   if (request.method === 'HEAD' || hasExpired(principal)) {
-    // With the tolerance for clocks a token is accepted beyond its `exp`, but no stream lives then.
+    // The clock tolerance accepts a token for a request after its `exp`, but a stream ends at `exp`.
     reply.endedFanfareStream(head, request.method === 'HEAD' ? undefined : hub.expiredStream({ id, selection, start }))
     return reply
   }
@@ -148,22 +151,22 @@ function openStream(
   return reply
 }
 
-/** What is asked for, if it may be. */
+/** Returns the selection of a request. Checks its topics, types and grants. */
 function select(request: FastifyRequest, patterns: string[], query: EventsQuery): Selection {
   if (patterns.length === 0 || patterns.length > MAX_PATTERNS) {
     throw new Problem(
       'invalid-request',
-      `A stream has 1 to ${MAX_PATTERNS} topics or patterns, each as ?topic=…; here are ${patterns.length}.`,
+      `A stream can have 1 to ${MAX_PATTERNS} topics and patterns, each as ?topic=…; the request has ${patterns.length}.`,
     )
   }
   const types = listOf(query.type)
   if (types.includes(''))
     throw new Problem(
       'invalid-request',
-      'The query has "type" without a value: no event has an empty type. Leave it out for all types.',
+      'The query parameter "type" has no value. Leave it out to get events of all types.',
     )
   if (types.length > MAX_TYPES)
-    throw new Problem('invalid-request', `A stream may be limited to at most ${MAX_TYPES} event types.`)
+    throw new Problem('invalid-request', `A request can have at most ${MAX_TYPES} event types.`)
   patterns.forEach(requirePattern)
   authorize(requirePrincipal(request), 'subscribe', patterns)
   requireOwnTopics(patterns)
@@ -173,8 +176,7 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
 }
 
 /**
- * Checks that reserved topics and patterns stand for a topic that the hub publishes to: on others nothing would ever
- * come.
+ * Checks that reserved topics and patterns match a topic that the hub publishes to. Others would never have events.
  * @throws Problem `not-found`
  */
 export function requireOwnTopics(patterns: readonly string[]): void {
@@ -184,11 +186,11 @@ export function requireOwnTopics(patterns: readonly string[]): void {
   if (unknown === undefined) return
   throw new Problem(
     'not-found',
-    `${quote(unknown)} is none of the hub's own topics: they are ${SYSTEM_TOPICS.join(' and ')}.`,
+    `${quote(unknown)} is not one of the hub's own topics, which are ${SYSTEM_TOPICS.join(' and ')}.`,
   )
 }
 
-/** The answer depends on `Accept`, besides what it depends on already. */
+/** Adds `Accept` to the header `Vary`. */
 function vary(reply: FastifyReply): void {
   const already = reply.getHeader('vary')
   reply.header('vary', already === undefined ? 'Accept' : `${String(already)}, Accept`)

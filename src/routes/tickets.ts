@@ -1,4 +1,4 @@
-/** Tickets: a token exchanged for something that may stand in a URL. */
+/** The route that exchanges a token for a ticket, which may be sent in a URL. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
 import { requirePrincipal } from '../plugins/auth.js'
@@ -13,7 +13,7 @@ const tickets: FastifyPluginAsyncTypebox = async (app) => {
       if (source !== 'header' && source !== 'cookie' && source !== 'application')
         throw new Problem(
           'missing-token',
-          'A ticket is made of a token in the header "Authorization: Bearer …" or in the cookie, and of no other.',
+          'To get a ticket, send a token in the header "Authorization: Bearer …" or in the cookie.',
         )
       const { ticket, expiresAt } = await app.tickets.issue(requirePrincipal(request))
       reply.code(201)

@@ -1,4 +1,4 @@
-/** Topics: which there are, what there is of each, and taking its events out. */
+/** The routes for topics: list, describe and purge them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
@@ -22,7 +22,7 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
       const { prefix, after, limit = DEFAULT_LIMIT } = request.query
       const page = await app.fanfareHub.topics(
         { prefix, after, limit: readCount('limit', limit, 1, MAX_LIMIT) },
-        whatIsVisibleTo(principal),
+        visibleTo(principal),
       )
       return { ...page, cursor: page.topics.at(-1)?.topic ?? null }
     },
@@ -57,14 +57,14 @@ const topics: FastifyPluginAsyncTypebox = async (app) => {
 export default topics
 
 /**
- * Which topics somebody is told of: those that they could subscribe to. The grants are put into an index, since a list
- * of many topics is compared with all of them.
- * @throws Problem `missing-token` where there was no token, and nothing is for everybody
+ * Returns whether a topic is visible to a principal: a principal sees the topics that it may subscribe to. The grants
+ * are in an index, since every topic of a long list is compared with all of them.
+ * @throws Problem `missing-token` for a request without a token, if no topic is open to such requests
  */
-function whatIsVisibleTo({ admin, anonymous, grants }: Principal): (topic: string) => boolean {
+function visibleTo({ admin, anonymous, grants }: Principal): (topic: string) => boolean {
   if (admin) return () => true
   if (anonymous && grants.subscribe.length === 0) {
-    throw new Problem('missing-token', 'To list topics a token is needed.')
+    throw new Problem('missing-token', 'To list topics, the request needs a token.')
   }
   const granted = new TopicIndex<true>()
   for (const grant of grants.subscribe) granted.add(grant, true)

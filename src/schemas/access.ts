@@ -1,34 +1,34 @@
-/** Sessions, tickets and revocations. */
+/** The bodies and answers of tickets and revocations. */
 import { Type, type Static } from './typebox.js'
 
 const moment = (description: string) =>
   Type.String({ format: 'date-time', description, examples: ['2026-12-31T23:59:59Z'] })
 
 export const TicketReceipt = Type.Object({
-  ticket: Type.String({ description: 'to be sent as ?ticket= when a stream is opened' }),
-  expiresAt: moment('until when it opens streams'),
+  ticket: Type.String({ description: 'opens streams, as the query parameter "ticket"' }),
+  expiresAt: moment('the time at which the ticket expires'),
 })
 
-/** Exactly one of subject and jti; the route says so. */
+/** The route checks that exactly one of subject and jti is given. */
 const revoked = {
   subject: Type.Optional(
     Type.String({
       minLength: 1,
       maxLength: 256,
-      description: 'all tokens with this "sub"; exactly one of subject and jti',
+      description: 'revokes all tokens with this "sub"; give exactly one of subject and jti',
     }),
   ),
   jti: Type.Optional(
     Type.String({
       minLength: 1,
       maxLength: 4_096,
-      description: 'the token with this "jti"; exactly one of subject and jti',
+      description: 'revokes the token with this "jti"; give exactly one of subject and jti',
     }),
   ),
 }
 
 export const RevocationBody = Type.Object(
-  { ...revoked, until: moment('until when its tokens are refused: in the future') },
+  { ...revoked, until: moment('the time at which the revocation ends, in the future') },
   { additionalProperties: false },
 )
 export type RevocationBody = Static<typeof RevocationBody>
@@ -36,7 +36,7 @@ export type RevocationBody = Static<typeof RevocationBody>
 export const Revocation = Type.Object({
   id: Type.String(),
   ...revoked,
-  until: moment('until when its tokens are refused'),
+  until: moment('the time at which the revocation ends'),
 })
 
 export const RevocationList = Type.Object({ revocations: Type.Array(Revocation) })

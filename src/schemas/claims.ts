@@ -1,7 +1,7 @@
-/** What a token says. */
+/** The claims of a token. */
 import { Type, type Static } from './typebox.js'
 
-/** A pattern in which `{sub}`, as a whole segment, stands for the token's subject. */
+/** A topic or pattern. `{sub}` as a whole segment stands for the token's subject. */
 export const Grant = Type.String({ maxLength: 200, examples: ['orders.*', 'users.{sub}.**'] })
 
 const Grants = Type.Array(Grant, { maxItems: 1_000 })
@@ -11,12 +11,12 @@ export const GrantClaims = Type.Object({
   subscribe: Type.Optional(Grants),
   publish: Type.Optional(Grants),
   presence: Type.Optional(Grants),
-  info: Type.Optional(Type.Unknown({ description: 'what others are told of the subject' })),
+  info: Type.Optional(Type.Unknown({ description: 'what presence shows others about the subject' })),
   admin: Type.Optional(Type.Boolean()),
 })
 export type GrantClaims = Static<typeof GrantClaims>
 
-/** The registered claims (RFC 7519, 4.1) that matter here; times in seconds. */
+/** The registered claims (RFC 7519, 4.1) that the hub reads. Times are in seconds. */
 export const Claims = Type.Object({
   sub: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   exp: Type.Optional(Type.Number()),

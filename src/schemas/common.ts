@@ -1,4 +1,4 @@
-/** Shapes that several others are made of. */
+/** Schemas that several other schemas share. */
 import { CURSOR_SYNTAX } from '../model/cursor.js'
 import { Type } from './typebox.js'
 
@@ -8,7 +8,7 @@ export const Cursor = Type.String({
   examples: ['8f3kq0zt-1042'],
 })
 
-/** What stands in a path: checked by the hub, which says what is wrong with it. */
+/** The topic in a path. The schema does not check it: the hub does, with better messages. */
 export const TopicParams = Type.Object({ topic: Type.String({ description: 'a topic or, to subscribe, a pattern' }) })
 
 /** A query parameter that may be given once or several times. */

@@ -1,39 +1,41 @@
-/** Streams that are open: what is told of them, and how they are changed. */
+/** The descriptions of open streams, and the bodies that change them. */
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
 export const ConnectionParams = Type.Object({
-  id: Type.String({ description: 'as in the header fanfare-connection and in fanfare.open' }),
+  id: Type.String({ description: 'the id of a stream, from the header fanfare-connection or from fanfare.open' }),
 })
 
 const Patterns = Type.Array(Type.String({ description: 'a topic or a pattern' }))
 
 export const Connection = Type.Object({
   id: Type.String(),
-  subject: Type.Union([Type.String(), Type.Null()], { description: 'the "sub" of its token' }),
+  subject: Type.Union([Type.String(), Type.Null()], { description: 'the "sub" of the stream\'s token' }),
   topics: Patterns,
   since: Type.String({ format: 'date-time' }),
   cursor: Cursor,
-  expiresAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description: 'when its token ends' }),
+  expiresAt: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description: "the time at which the stream's token expires",
+  }),
   sent: Type.Object({ events: Type.Integer({ minimum: 0 }), bytes: Type.Integer({ minimum: 0 }) }),
-  lag: Type.Integer({ minimum: 0, description: 'how many events of the log it may still lack' }),
+  lag: Type.Integer({ minimum: 0, description: 'how many events of the log may still be unsent' }),
 })
 export type Connection = Static<typeof Connection>
 
 export const ConnectionsQuery = Type.Object({
   topic: Type.Optional(
-    Type.String({ description: 'only streams that get the events of this topic, or hold this pattern' }),
+    Type.String({ description: 'only streams that receive the events of this topic, or have this pattern' }),
   ),
   subject: Type.Optional(Type.String({ description: 'only streams of this subject' })),
   limit: Type.Optional(Type.String({ description: '1 to 1,000, default 100' })),
-  after: Type.Optional(Type.String({ description: 'the cursor of the page before' })),
+  after: Type.Optional(Type.String({ description: 'the cursor of the previous page' })),
 })
 
 export const ConnectionsPage = Type.Object({
   connections: Type.Array(Connection),
   more: Type.Boolean(),
   cursor: Type.Union([Type.String(), Type.Null()], {
-    description: 'where the next page begins; null when this one is empty',
+    description: 'the parameter "after" of the next page; null if this page is empty',
   }),
 })
 
@@ -45,7 +47,7 @@ export const TopicsChange = Type.Object(
       Type.Integer({
         minimum: 0,
         maximum: 1_000,
-        description: 'how many retained events of the added topics come first',
+        description: 'how many retained events of the added topics are sent first',
       }),
     ),
   },

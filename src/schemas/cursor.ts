@@ -1,4 +1,4 @@
-/** Named cursors. */
+/** The bodies and answers of named cursors. */
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
@@ -9,13 +9,16 @@ export const CursorParams = Type.Object({
 export const NamedCursor = Type.Object({
   name: Type.String(),
   id: Cursor,
-  expiresAt: Type.String({ format: 'date-time', description: 'when it is forgotten unless it is used before' }),
+  expiresAt: Type.String({
+    format: 'date-time',
+    description: 'the time at which the hub deletes the cursor if it stays unused',
+  }),
 })
 export type NamedCursor = Static<typeof NamedCursor>
 
-export const NamedCursors = Type.Object({ cursors: Type.Array(NamedCursor, { description: 'by name' }) })
+export const NamedCursors = Type.Object({ cursors: Type.Array(NamedCursor, { description: 'sorted by name' }) })
 
 export const Acknowledgement = Type.Object(
-  { id: Type.String({ description: 'a cursor: everything up to it has been read' }) },
+  { id: Type.String({ description: 'a cursor; all events up to it have been read' }) },
   { additionalProperties: false },
 )

@@ -1,4 +1,4 @@
-/** What is published, and what is answered. What a string may hold, the hub checks, which has better words for it. */
+/** The bodies and answers of publishing. The hub checks the contents of strings, with better messages than a schema. */
 import { BATCH_MAX } from '../model/event.js'
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
@@ -8,15 +8,17 @@ const members = {
   text: Type.Optional(Type.String({ description: 'a text; exactly one of data and text' })),
   type: Type.Optional(
     Type.String({
-      description: 'becomes the event: field; 1 to 128 characters, no control characters, not starting with "fanfare."',
+      description:
+        'the "event:" field on a stream; 1 to 128 characters, no control characters, not starting with "fanfare."',
     }),
   ),
   id: Type.Optional(
     Type.String({
-      description: "the publisher's own id, 1 to 128 printable ASCII characters: stored once; not with ephemeral",
+      description:
+        "the publisher's own id, 1 to 128 printable ASCII characters; an event with a known id is not stored again; not for ephemeral events",
     }),
   ),
-  ephemeral: Type.Optional(Type.Boolean({ description: 'sent to the subscribers connected now, never stored' })),
+  ephemeral: Type.Optional(Type.Boolean({ description: 'true: sent to the current subscribers only, never stored' })),
 }
 
 export const EventBody = Type.Object(members, { additionalProperties: false })
@@ -33,14 +35,14 @@ export type BatchEvent = Static<typeof BatchEvent>
 export type BatchBody = Static<typeof BatchBody>
 
 export const PublishQuery = Type.Object({
-  type: Type.Optional(Type.String({ description: 'the type of an event that is published as text/plain' })),
+  type: Type.Optional(Type.String({ description: 'the type of an event with a text/plain body' })),
 })
 
 export const Receipt = Type.Object({
   id: Type.Union([Cursor, Type.Null()], { description: 'null for an ephemeral event' }),
   topic: Type.String(),
   duplicate: Type.Boolean(),
-  subscribers: Type.Integer({ minimum: 0, description: 'those on this node that it is being sent to' }),
+  subscribers: Type.Integer({ minimum: 0, description: 'the subscribers on this node that get the event' }),
 })
 
 export const BatchReceipt = Type.Object({
@@ -53,6 +55,8 @@ export type BatchReceipt = Static<typeof BatchReceipt>
 export const StreamReceipt = Type.Object({
   accepted: Type.Integer({ minimum: 0 }),
   duplicates: Type.Integer({ minimum: 0 }),
-  lastId: Type.Union([Cursor, Type.Null()], { description: 'null when nothing was stored' }),
+  lastId: Type.Union([Cursor, Type.Null()], {
+    description: 'the id of the last stored event; null if nothing was stored',
+  }),
 })
 export type StreamReceipt = Static<typeof StreamReceipt>

@@ -1,4 +1,4 @@
-/** Who is present on a topic. */
+/** The subjects that are present on a topic. */
 import { Type, type Static } from './typebox.js'
 
 export const Presence = Type.Object({
@@ -6,9 +6,12 @@ export const Presence = Type.Object({
   subjects: Type.Array(
     Type.Object({
       subject: Type.String(),
-      connections: Type.Integer({ minimum: 0, description: 'its streams of the topic; 0: it had one a moment ago' }),
+      connections: Type.Integer({
+        minimum: 0,
+        description: 'how many streams of the topic the subject has; 0 while the hub waits for a reconnect',
+      }),
       since: Type.String({ format: 'date-time' }),
-      info: Type.Unknown({ description: 'what its token says that others are told' }),
+      info: Type.Unknown({ description: 'the claim "info" of the subject\'s token' }),
     }),
   ),
 })

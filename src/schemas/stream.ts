@@ -1,4 +1,4 @@
-/** What is asked of a stream or of history, and a page of history. */
+/** The query of streams and history, and a page of history. */
 import { Type, type Static } from './typebox.js'
 import { Cursor, Repeatable } from './common.js'
 
@@ -6,36 +6,42 @@ const text = (description: string) => Type.String({ description })
 
 const reading = {
   type: Type.Optional(Repeatable),
-  lastEventId: Type.Optional(Type.String({ description: 'as the header Last-Event-ID, which wins' })),
+  lastEventId: Type.Optional(
+    Type.String({ description: 'the same as the header Last-Event-ID; the header takes precedence' }),
+  ),
   replay: Type.Optional(
     Type.String({
-      description: 'how many retained events come first: up to 1,000, all, or latest (the newest of each topic)',
+      description:
+        'how many retained events are sent first: a number up to 1,000, "all", or "latest" (the newest of each topic)',
     }),
   ),
   from: Type.Optional(
-    Type.String({ description: 'instead of replay: start, or an RFC 3339 time from which every event comes' }),
+    Type.String({ description: 'instead of replay: "start", or an RFC 3339 time; events since then are sent first' }),
   ),
   format: Type.Optional(Type.String({ description: 'raw, json or cloudevents' })),
   cursor: Type.Optional(
     Type.String({
-      description: "with no last event id: start where this token's sub has acknowledged to have read under this name",
+      description: 'a named cursor of the token\'s "sub"; without a last event id, the stream starts after this cursor',
     }),
   ),
   slow: Type.Optional(
     Type.String({
-      description: 'what a reader that stalls gets: resume, everything; latest, of each topic the newest event',
+      description:
+        'what a stalled subscriber gets when it reads again: "resume" (all events) or "latest" (the newest event of each topic)',
     }),
   ),
-  presence: Type.Optional(Type.String({ description: 'true: also who comes and goes on these topics' })),
+  presence: Type.Optional(
+    Type.String({ description: 'true: also sends joins and leaves of subjects on these topics' }),
+  ),
   observe: Type.Optional(
     Type.String({
       description: "true, for admins: the stream is neither present nor counted among a topic's subscribers",
     }),
   ),
-  ticket: Type.Optional(text('a ticket from POST /tickets, which stands for a token; streams only')),
-  after: Type.Optional(Type.String({ description: 'history: only events behind this cursor' })),
+  ticket: Type.Optional(text('a ticket from POST /tickets instead of a token; for streams only')),
+  after: Type.Optional(Type.String({ description: 'history: only events after this cursor' })),
   limit: Type.Optional(text('history: 1 to 1,000 events, default 100')),
-  last: Type.Optional(text('history: the newest so many events, 1 to 1,000')),
+  last: Type.Optional(text('history: only the newest events, 1 to 1,000 of them')),
 }
 
 export const TopicQuery = Type.Object(reading)

@@ -1,4 +1,4 @@
-/** Validates requests, and says in words what is wrong with them. */
+/** Validates requests and describes their faults. */
 import type { FastifySchemaCompiler } from 'fastify'
 import { Problem, type ProblemCode, type ProblemDetail } from '../errors.js'
 import { Compile, type Static, type TSchema } from './typebox.js'
@@ -7,19 +7,19 @@ import { Compile, type Static, type TSchema } from './typebox.js'
 const MAX_FAULTS = 20
 
 /**
- * Compiles a schema. Values are taken as they are: that of the type provider converts those of a query first, by an
- * interpreter that costs a publish a tenth of its time.
+ * Compiles a schema. The validator does not convert values. The compiler of Fastify's type provider converts them with
+ * an interpreter, which takes a tenth of the time of a publish.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => {
   const validator = Compile(schema)
   return (value) => (validator.Check(value) ? { value } : { error: validator.Errors(value) })
 }
 
-/** As `compileValidator`, for routes that check their bodies themselves (`requireShape`). */
+/** Compiles like `compileValidator`, but accepts any body: for routes that call `requireShape`. */
 export const compileExceptBody: FastifySchemaCompiler<TSchema> = (route) =>
   route.httpPart === 'body' ? (value: unknown) => ({ value }) : compileValidator(route)
 
-/** What TypeBox and Ajv say of a value. */
+/** A fault as TypeBox and Ajv report it. */
 export interface ValidationError {
   keyword: string
   instancePath: string
@@ -27,13 +27,13 @@ export interface ValidationError {
   params?: Record<string, unknown> | undefined
 }
 
-/** A compiled schema of an object that has no other members than its own. */
+/** A compiled schema of an object without additional members. */
 export interface Shape<T> {
   check(value: unknown): value is T
   faults(value: unknown): ProblemDetail[]
 }
 
-/** Compiles the schema of an object that has no other members than its own. */
+/** Compiles the schema of an object without additional members. */
 export function compileShape<T extends TSchema & { properties: object }>(schema: T): Shape<Static<T>> {
   const validator = Compile(schema)
   return {
@@ -45,7 +45,7 @@ export function compileShape<T extends TSchema & { properties: object }>(schema:
   }
 }
 
-/** Looked for before TypeBox is asked, which takes its time over thousands of them. */
+/** Returns a fault for each unknown member, at most 20. TypeBox is slow with thousands of unknown members. */
 function unknownMembers(value: unknown, known: object): ProblemDetail[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
   const faults: ProblemDetail[] = []
@@ -57,9 +57,9 @@ function unknownMembers(value: unknown, known: object): ProblemDetail[] {
 }
 
 /**
- * Checks the shape of something that was parsed.
- * @param what its name in a sentence
- * @param path where it stands in the body, as a JSON pointer
+ * Checks the shape of a parsed value.
+ * @param what the name of the value in messages, as it follows "The"
+ * @param path the position of the value in the body, as a JSON pointer
  * @throws Problem of the given code, with the faults as `errors`
  */
 export function requireShape<T>(
@@ -71,15 +71,15 @@ export function requireShape<T>(
 ): asserts value is T {
   if (shape.check(value)) return
   const errors = shape.faults(value).map((error) => ({ ...error, path: path + error.path }))
-  throw new Problem(code, `The ${what} is not as it should be: ${summarize(errors)}`, { errors })
+  throw new Problem(code, `The ${what} is invalid: ${summarize(errors)}`, { errors })
 }
 
-/** Says where something is wrong, and what; members that are not known are named. At most the first 20 faults. */
+/** Returns at most the first 20 faults, each with its path. An unknown member is a fault of its own. */
 export function describeErrors(errors: readonly ValidationError[]): ProblemDetail[] {
   const details: ProblemDetail[] = []
   for (const { keyword, instancePath, message = 'is not valid', params } of errors) {
     if (details.length >= MAX_FAULTS) break
-    if (keyword === 'boolean') continue // what an unknown member gives besides
+    if (keyword === 'boolean') continue // an unknown member is reported twice: skip the report without a name
     if (keyword !== 'additionalProperties') {
       details.push({ path: instancePath, message })
       continue
@@ -96,15 +96,15 @@ function notKnown(path: string, name: string): ProblemDetail {
   return { path: `${path}/${escape(name)}`, message: 'is not known' }
 }
 
-/** The first of them as a sentence. */
+/** Returns the first fault as the end of a sentence. */
 export function summarize([first]: readonly ProblemDetail[]): string {
   return first ? `${first.path === '' ? 'it' : first.path} ${first.message}.` : 'it is not valid.'
 }
 
-/** Writes a name as a part of a JSON pointer (RFC 6901, 3). Names that are very long are cut. */
+/** Writes a name as a part of a JSON pointer (RFC 6901, 3). A name longer than 200 characters is cut. */
 export function escape(name: string): string {
   return name.slice(0, MAX_NAME).replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-/** How many characters of a member's name are repeated. */
+/** The maximum length of a member's name in a message. */
 const MAX_NAME = 200

@@ -1,13 +1,12 @@
 /**
- * A body in pieces as large as possible: what has come since the last piece, in one buffer. Node runs microtasks
- * between the chunks of a body, so an iterator of its streams does all its work for each chunk, and a client can send
- * chunks of one byte.
+ * Reads a body in pieces that are as large as possible: a piece has all bytes that arrived since the last piece. An
+ * iterator over Node's stream would do its work for each chunk, and a client can send chunks of one byte.
  */
 import type { Readable } from 'node:stream'
 import { Problem } from '../errors.js'
 import { GrowingBuffer } from './growing-buffer.js'
 
-/** The body is paused while so many bytes wait. */
+/** The number of waiting bytes at which the body is paused. */
 const ENOUGH = 64 * 1024
 
 export class BodyPieces {
@@ -23,8 +22,8 @@ export class BodyPieces {
   }
 
   /**
-   * Resolves with the next piece, or with `undefined` at the end. To be called again only when it has resolved.
-   * @throws Problem `invalid-request` when the body is cut off, once what came before has been taken
+   * Resolves with the next piece, or with `undefined` at the end. Do not call it again before it has resolved.
+   * @throws Problem `invalid-request` after the last piece of an incomplete body
    */
   async next(): Promise<Buffer | undefined> {
     if (this.#waiting.length === 0 && this.#state === 'open') {
@@ -40,14 +39,14 @@ export class BodyPieces {
     return undefined
   }
 
-  /** Leaves the rest of the body to others. */
+  /** Stops reading. The rest of the body stays unread. */
   stop(): void {
     this.#body
       .off('data', this.#onData)
       .off('end', this.#onEnd)
       .off('error', this.#onCutOff)
       .off('close', this.#onCutOff)
-    this.#body.on('error', () => undefined) // nobody reads it any more
+    this.#body.on('error', () => undefined) // an error without a listener would end the process
     this.#body.pause()
   }
 
@@ -57,7 +56,7 @@ export class BodyPieces {
     if (!this.#wake || this.#isWaking) return
     this.#isWaking = true
     setImmediate(() => {
-      // other chunks of the same packet come first
+      // after the other chunks of the same packet
       this.#isWaking = false
       this.#wake?.()
     })

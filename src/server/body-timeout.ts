@@ -1,28 +1,29 @@
 /**
- * How long a request may take to arrive: a client that sends it byte by byte would keep a connection for as long as it
- * likes.
+ * Limits the time in which a request arrives. Otherwise a client could occupy a connection forever by sending byte by
+ * byte.
  */
 import type { Readable } from 'node:stream'
 import { Problem } from '../errors.js'
 import { GrowingBuffer } from './growing-buffer.js'
 
-/** How long is waited for what a client sends, in milliseconds. */
+/** The time limits of a request, in milliseconds. */
 export interface RequestTimeouts {
   /** For the whole head of a request. */
   head: number
-  /** For a body, or for the next part of it. */
+  /** For a whole body, or for each mebibyte of a large body. */
   body: number
 }
 
 export const REQUEST_TIMEOUTS: RequestTimeouts = { head: 15_000, body: 30_000 }
 
-/** So many bytes of a large body have to come within the time, else it would have to arrive whole: about 280 kbit/s. */
+/** Minimum progress of a large body per period, in bytes: about 280 kbit/s. A body below it is refused with 408. */
 const PART = 1024 * 1024
 
 /**
- * Reads a body to its end, which has to come in time.
- * @param limit the most bytes that it may have
- * @param done is called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
+ * Reads a body to its end.
+ * @param limit the maximum size in bytes
+ * @param timeout the period for `PART` bytes or for the rest of the body, in milliseconds
+ * @param done called once: with the body, or with Problem `request-timeout`, `body-too-large` or `invalid-request`
  */
 export function readBody(
   body: Readable & { complete?: boolean },
@@ -31,14 +32,15 @@ export function readBody(
   done: (err: Error | null, bytes: Buffer) => void,
 ): void {
   const bytes = new GrowingBuffer()
-  let seen = 0
-  // most bodies are there with the head, and need no timer
+  let lastSize = 0
+  // most bodies arrive with the head, and need no timer
   const timer =
     body.complete === true
       ? undefined
       : setTimeout(() => {
-          if (bytes.length - seen < PART) return finish(tooSlow(`The body did not arrive within ${inSeconds(timeout)}`))
-          seen = bytes.length
+          if (bytes.length - lastSize < PART)
+            return finish(tooSlow(`The body did not arrive within ${inSeconds(timeout)}`))
+          lastSize = bytes.length
           timer?.refresh()
         }, timeout).unref()
 
@@ -58,13 +60,10 @@ export function readBody(
   }
 }
 
-/**
- * How often `Waiting` checks whether it may still wait, in milliseconds: an upload ends within a second of its token's
- * end.
- */
+/** The interval of `check` in milliseconds, so that an upload ends within a second of its token. */
 const CHECK_INTERVAL = 250
 
-/** Waits for the parts of a body that is read for as long as it lasts. Only time spent waiting counts. */
+/** The time limit for the parts of an upload. Only time spent waiting counts, not time spent storing. */
 export class Waiting {
   readonly #timeout: number
   readonly #awaited: string
@@ -72,9 +71,9 @@ export class Waiting {
   #left: number
 
   /**
-   * @param timeout the longest time without `renew`, in milliseconds
-   * @param awaited what has to come, for the message
-   * @param check throws when there is no more waiting; called again and again while nothing comes
+   * @param timeout the maximum waiting time without `renew`, in milliseconds
+   * @param awaited the awaited part, which begins the message
+   * @param check called repeatedly while waiting; it throws to end the wait
    */
   constructor(timeout: number, awaited: string, check: () => unknown) {
     this.#timeout = this.#left = timeout
@@ -82,49 +81,52 @@ export class Waiting {
     this.#check = check
   }
 
-  /** Gives the next part the whole time again. */
+  /** Restarts the time limit. */
   renew(): void {
     this.#left = this.#timeout
   }
 
-  /** @throws Problem `request-timeout` when the time is over; what `check` throws */
+  /**
+   * Waits for a promise.
+   * @throws Problem `request-timeout` after the time limit; errors of `check`
+   */
   async for<T>(next: Promise<T>): Promise<T> {
     const began = performance.now()
     const left = () => this.#left - (performance.now() - began)
     let timer: NodeJS.Timeout | undefined
-    const givenUp = new Promise<never>((_resolve, reject) => {
-      const look = () => {
+    const refused = new Promise<never>((_resolve, reject) => {
+      const tick = () => {
         try {
-          this.#look(left())
+          this.#requireTime(left())
         } catch (err) {
           reject(err instanceof Error ? err : new Error(String(err)))
           return
         }
         schedule()
       }
-      const schedule = () => void (timer = setTimeout(look, Math.max(0, Math.min(left(), CHECK_INTERVAL))).unref())
+      const schedule = () => void (timer = setTimeout(tick, Math.max(0, Math.min(left(), CHECK_INTERVAL))).unref())
       schedule()
     })
-    next.catch(() => undefined) // nobody may be waiting any more when it fails
+    next.catch(() => undefined) // it may reject after the wait has ended
     try {
-      return await Promise.race([next, givenUp])
+      return await Promise.race([next, refused])
     } finally {
       clearTimeout(timer)
       this.#left = left()
     }
   }
 
-  #look(left: number): void {
+  #requireTime(left: number): void {
     this.#check()
     if (left <= 0) throw tooSlow(`${this.#awaited} did not arrive within ${inSeconds(this.#timeout)}`)
   }
 }
 
-/** The refusal of a body that is larger than a route takes. */
+/** Returns the refusal of a body that exceeds the limit of its route. */
 export function tooLarge(limit: number): Problem {
   return new Problem(
     'body-too-large',
-    `The body has more than the ${limit} bytes that this route takes; FANFARE_MAX_EVENT_SIZE says how large an event may be.`,
+    `The body has more than ${limit} bytes, the limit of this route. FANFARE_MAX_EVENT_SIZE limits the size of an event.`,
   )
 }
 

@@ -1,21 +1,21 @@
-/** Answers what is no HTTP request, or too much of one: Node refuses it before there is anything to route. */
+/** Answers requests that Node's HTTP parser refuses: malformed requests, too large headers and timeouts. */
 import type { Socket } from 'node:net'
 import { Problem, reasonPhrase, type ProblemCode } from '../errors.js'
 import { NO_STORE } from './no-store.js'
 
 const CODES: Record<string, [ProblemCode, string]> = {
-  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers have more bytes than are taken (16 KiB).'],
+  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers have more than 16 KiB.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.'],
 }
 
-/** For how long a peer that was answered may keep its side of the connection open, in milliseconds. */
+/** How long the peer may keep its side of the connection open after the answer, in milliseconds. */
 const END_GRACE = 2_000
 
-/** @param headersFor the headers that the page of an origin needs to read the answer */
+/** @param headersFor returns the CORS headers for an origin */
 export function clientErrorHandler(headersFor: (origin: string | undefined) => Record<string, string>) {
   return (err: ClientError, socket: Socket): void => {
     if (err.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
-    const [code, words] = CODES[err.code ?? ''] ?? ['invalid-request', 'What was sent is no HTTP request.']
+    const [code, words] = CODES[err.code ?? ''] ?? ['invalid-request', 'The hub cannot parse the HTTP request.']
     const problem = new Problem(code, words)
     const body = JSON.stringify(problem.toBody('', ''))
     const headers = {
@@ -36,11 +36,11 @@ export function clientErrorHandler(headersFor: (origin: string | undefined) => R
 
 interface ClientError extends Error {
   code?: string
-  /** What of the request was read last: a Buffer. */
+  /** The last packet that was read, a Buffer. */
   rawPacket?: unknown
 }
 
-/** The header `Origin` of a head that Node could not read, if it was in what was read last. */
+/** Returns the header `Origin` in the last packet of a head that Node could not parse. */
 function originIn(packet: unknown): string | undefined {
   if (!Buffer.isBuffer(packet)) return undefined
   const [, origin] = /(?:^|\n)origin:([^\r\n]*)[\r\n]/i.exec(packet.toString('latin1')) ?? []

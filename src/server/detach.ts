@@ -1,15 +1,15 @@
 /**
- * Lets a socket go from Node's HTTP once the head of an endless response is out. Node would keep the parser, the
- * request, the response and all that hangs on them for as long as the connection lives: more than half of the memory
- * that an idle stream costs, and old objects that keep young ones alive for the garbage collector.
+ * Detaches the socket of an event stream from Node's HTTP after the head. Otherwise Node would keep parser, request and
+ * response as long as the connection lives. They are more than half of the memory of an idle stream, and as old objects
+ * they keep young ones alive.
  */
 import { Server, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
 /**
- * What listens to the socket of a connection for Node's HTTP (lib/_http_server.js and, the last one, lib/net.js), by
- * event.
+ * The names of the listeners that Node's HTTP adds to a socket, by event (lib/_http_server.js; the last one is from
+ * lib/net.js).
  */
 const HTTP_LISTENERS: Record<string, string[]> = {
   close: ['bound socketOnClose'],
@@ -23,25 +23,24 @@ const HTTP_LISTENERS: Record<string, string[]> = {
 }
 
 /**
- * What listens to a response for Node's HTTP (lib/_http_server.js): it would look for the next response on the
- * connection.
+ * The name of the listener that Node's HTTP adds to a response (lib/_http_server.js). It would start the next response
+ * on the connection.
  */
 const RESPONSE_LISTENER = 'bound resOnFinish'
 
 /**
- * Detaches the socket as soon as the request has been read to its end; it is a plain socket from then on, and nobody
- * may use `request` or `response` any more. What the peer sends later is read and dropped. For HTTP the response is
- * finished then ('finish', at which Fastify calls its `onResponse` hooks); whoever listens for its 'close' is told when
- * the connection closes. Where Node's HTTP is not as it is known here nothing is done, and the stream costs more
- * memory.
+ * Detaches the socket when the request has been read to its end. From then on it is a plain socket: do not use
+ * `request` or `response` any more. Later bytes of the peer are read and dropped. The response emits 'finish' at once
+ * (Fastify then calls its `onResponse` hooks), and 'close' when the connection closes. If Node's HTTP has unexpected
+ * internals, nothing happens, and the stream costs more memory.
  */
 export function detach(request: IncomingMessage, response: ServerResponse, socket: Socket): void {
-  afterRequest(request, () => letGo(response, socket))
+  afterRequest(request, () => detachNow(response, socket))
 }
 
 /**
- * Takes what a peer sends after its request from Node's HTTP, and drops it; the response keeps the socket. That is what
- * can be done by Node's public API.
+ * Reads and drops the bytes after a request instead of Node's HTTP. The response keeps the socket. This uses Node's
+ * public API only.
  */
 export function dropRest(request: IncomingMessage, socket: Socket): void {
   afterRequest(request, () => {
@@ -53,9 +52,8 @@ export function dropRest(request: IncomingMessage, socket: Socket): void {
 }
 
 /**
- * Runs when a request has been read to its end, and not within the parser, which may be in the middle of what was
- * pipelined behind the request: promises and 'close' run between two parts of a body. A parser that is freed there
- * would add itself to the server's idle connections again.
+ * Calls `run` when a request has been read to its end, in a later turn. 'close' may be emitted inside the parser, while
+ * it parses a pipelined request. A parser that is freed there would add itself to the server's idle connections again.
  */
 function afterRequest(request: IncomingMessage, run: () => void): void {
   const later = () => void setImmediate(run)
@@ -64,13 +62,12 @@ function afterRequest(request: IncomingMessage, run: () => void): void {
   request.resume()
 }
 
-function letGo(response: ServerResponse, socket: Socket): void {
+function detachNow(response: ServerResponse, socket: Socket): void {
   const [close] = httpListeners(socket, 'close')
   const [onFinish] = (response.rawListeners('finish') as Listener[]).filter(({ name }) => name === RESPONSE_LISTENER)
   if (socket.destroyed || !close || !onFinish) return
   response.detachSocket(socket)
-  // what Node does itself when a connection ends: frees the parser, and aborts the requests that were pipelined behind
-  // this one
+  // Node's own reaction to the end of a connection: frees the parser and aborts pipelined requests.
   asIfDestroyed(socket, () => withoutStackTraces(() => close.call(socket)))
   for (const event of Object.keys(HTTP_LISTENERS)) {
     for (const listener of httpListeners(socket, event)) socket.removeListener(event, listener)
@@ -84,8 +81,8 @@ function letGo(response: ServerResponse, socket: Socket): void {
 const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: hub\r\n\r\n')
 
 /**
- * Returns why a socket cannot be detached from this Node's HTTP; `undefined` when it can. A connection without a peer
- * is detached to see that.
+ * Returns why this version of Node does not support `detach`; `undefined` if it does. The test detaches a connection
+ * without a peer.
  */
 export function detachFault(): string | undefined {
   const connection = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on(
@@ -106,13 +103,13 @@ export function detachFault(): string | undefined {
     if (!response) return 'a server does not read a request from a stream'
     response.writeHead(200)
     response.flushHeaders()
-    letGo(response, connection as unknown as Socket)
-    if (finishes !== 1 || !response.writableEnded) return 'a response does not give up its socket'
+    detachNow(response, connection as unknown as Socket)
+    if (finishes !== 1 || !response.writableEnded) return 'a response does not release its socket'
     const left = listenersOf(connection).find(({ listener }) => listener !== ignore && !before.has(listener))
-    if (left) return `a listener of Node's HTTP is not known: ${left.listener.name} of ${left.event}`
+    if (left) return `Node's HTTP has an unknown listener: ${left.listener.name} of ${left.event}`
     connection.emit('data', REQUEST)
-    if (responses.length > 1) return "Node's HTTP goes on reading from a detached socket"
-    return connection.destroyed ? 'a socket does not survive it' : undefined
+    if (responses.length > 1) return "Node's HTTP still reads from a detached socket"
+    return connection.destroyed ? 'a socket is destroyed when it is detached' : undefined
   } catch (err) {
     return String(err)
   } finally {
@@ -128,24 +125,21 @@ function listenersOf(emitter: NodeJS.EventEmitter): { event: string; listener: L
     )
 }
 
-/**
- * Tells that a response is over of which Node will never say so itself, since it has no socket any more, or never got
- * one: emits 'close'.
- */
+/** Emits 'close' for a response without a socket, for which Node would never emit it. */
 export function emitClose(response: ServerResponse): void {
   if (response.destroyed) return
   response.destroyed = true
   response.emit('close')
 }
 
-/** Tells that a response has been handed over: nothing can be written to it any more. */
+/** Marks a response as ended and emits 'finish', without Node's own listener. */
 function finish(response: ServerResponse, onFinish: Listener): void {
   response.removeListener('finish', onFinish)
-  Object.assign(response, { finished: true }) // what `writableEnded` answers
+  Object.assign(response, { finished: true }) // the value of `writableEnded`
   response.emit('finish')
 }
 
-/** A request that is aborted destroys its connection, unless that is destroyed already. */
+/** Runs a function while a socket seems destroyed: an aborted request then does not destroy its connection. */
 function asIfDestroyed(socket: Socket, run: () => void): void {
   Object.defineProperty(socket, 'destroyed', { value: true, configurable: true })
   try {
@@ -156,8 +150,8 @@ function asIfDestroyed(socket: Socket, run: () => void): void {
 }
 
 /**
- * Node makes an error, for a request that is over: where it was made says nothing, and costs as much as all the rest
- * here.
+ * Runs a function without stack traces. Node creates an error for the aborted request, and its stack trace would cost
+ * as much as the rest of `detach`.
  */
 function withoutStackTraces(run: () => void): void {
   const { stackTraceLimit } = Error
@@ -175,7 +169,7 @@ function httpListeners(socket: Socket, event: string): Listener[] {
   return (socket.rawListeners(event) as Listener[]).filter(({ name }) => HTTP_LISTENERS[event]!.includes(name))
 }
 
-/** What a peer sends after its request is read, so that its end is noticed, and dropped. */
+/** Drops the bytes of a peer. Reading them lets the hub notice the end of the connection. */
 function ignore(): void {
   // nothing
 }

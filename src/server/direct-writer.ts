@@ -1,70 +1,67 @@
 /**
- * Writes to a socket past the buffer that Node's streams keep. A stream's own way costs as much again as the rest of
- * the hub does for a delivery (docs/performance.md): several objects and a dozen calls for what nearly always is one
- * `write` that the kernel takes at once. Node does the same below it (lib/internal/stream_base_commons.js), with what
- * it does not export.
+ * Writes to a socket without the buffer of Node's streams. A stream doubles the cost of a delivery
+ * (docs/performance.md): it takes several objects and a dozen calls, although the kernel nearly always takes the whole
+ * write at once. Node's streams write in the same way below (lib/internal/stream_base_commons.js), with unexported
+ * functions.
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import type { Lender } from '../wire/sink.js'
 
-/** What Node's sockets hold on to libuv with. */
+/** Node's object for a socket of libuv. */
 interface Handle {
   /**
-   * Gives libuv bytes to write; whatever the kernel does not take at once stays in its queue, and so does the request.
-   * @param request `null` from Node 26 on, which makes a request only for a write that is not done at once
-   * @returns 0, the number of an error or, from Node 26 on, the request
+   * Writes bytes. Bytes that the kernel does not take at once stay in libuv's queue, together with the request.
+   * @param request `null` from Node 26 on, which creates a request only for a write that is not done at once
+   * @returns 0, an error number or, from Node 26 on, the request
    */
   writeBuffer(request: WriteRequest | null, bytes: Buffer): number | WriteRequest
-  /** How many bytes are in the queue. None is no sign that the request is done: it may still have to be told. */
+  /** The bytes in the queue. 0 does not mean done: the completion callback may still be pending. */
   readonly writeQueueSize: number
 }
 
-/** A write in progress. One that is done at once leaves no trace in it, and it can be used again. */
+/** A write in progress. A request can be reused if its write was done at once. */
 interface WriteRequest {
-  /** -1 as long as libuv has nothing to do with it. */
+  /** -1 until libuv uses the request. */
   getAsyncId(): number
-  /** What is being written, lest it be collected. */
+  /** Keeps the bytes from being garbage-collected during the write. */
   buffer?: Buffer
-  /** @param status 0, or the number of an error */
+  /** @param status 0 or an error number */
   oncomplete?: (status: number) => void
-  /** From Node 26 on: the status of a write that completed before `oncomplete` was set, else `null`. */
+  /** From Node 26 on: the status of a write that completed before `oncomplete` was set, otherwise `null`. */
   writeStatus?: number | null
 }
 
 export interface DirectWriter {
-  /**
-   * Called when everything is written that was left when `write` answered `false`, unless the socket was closed
-   * meanwhile.
-   */
+  /** Called once the bytes left over by the last `write` have been written, unless the socket closes before. */
   onDrain: () => void
-  /** How many bytes the kernel has not taken yet. */
+  /** The number of bytes that the kernel has not taken yet. */
   readonly waiting: number
   /**
-   * Writes; nothing may be left in the socket's own buffer. `false`: something is left, or the socket is broken and
-   * closes.
-   * @param lender is told when libuv has read the bytes to the end, unless the socket was closed meanwhile
+   * Writes bytes. The buffer of the socket's stream must be empty.
+   * @param lender gets the bytes back when libuv has read them, unless the socket closes before
+   * @returns `false` if bytes are left over, or if the socket is broken and closes
    */
   write(bytes: Buffer, lender?: Lender): boolean
 }
 
 const UNUSED = -1
 const PROTOCOL = findProtocol()
-/** The request of the next write, where Node wants one. */
+/** The request of the next write. `null` from Node 26 on. */
 let spare = PROTOCOL.Request ? new PROTOCOL.Request() : null
 
-/** Returns why this Node's sockets cannot be written directly; `undefined` when they can. */
+/** Returns why this version of Node does not support direct writes; `undefined` if it does. */
 export function directWriterFault(): string | undefined {
   return PROTOCOL.fault
 }
 
-/** @returns `undefined` where Node is not as it is known here: the socket is to be used as a stream then */
+/** @returns `undefined` if Node has unexpected internals; write to the stream of the socket then */
 export function writerTo(socket: Socket): DirectWriter | undefined {
   const { _handle: handle } = socket as { _handle?: Partial<Handle> | null }
   const isKnown = typeof handle?.writeBuffer === 'function' && typeof handle.writeQueueSize === 'number'
   return isKnown && PROTOCOL.fault === undefined ? new HandleWriter(socket, handle as Handle) : undefined
 }
 
-/** Returns how many bytes of a write the kernel has not taken yet; `undefined` where Node does not tell. */
+/** Returns how many bytes of a write the kernel has not taken yet; `undefined` if Node does not expose the number. */
 export function queueSizeOf(socket: Socket): number | undefined {
   return (socket as { _handle?: Partial<Handle> | null })._handle?.writeQueueSize
 }
@@ -114,14 +111,14 @@ class HandleWriter implements DirectWriter {
   }
 }
 
-/** How Node tells a handle to write. */
+/** The way in which Node calls `writeBuffer`. */
 interface Protocol {
-  /** The class of a request that is given with each write; from Node 26 on there is none. */
+  /** The class of the request for each write. `undefined` from Node 26 on. */
   Request?: new () => WriteRequest
   fault?: string
 }
 
-/** Looks at what a socket gives to a handle that is none: Node does not export the class of a request. */
+/** Finds the class of requests by writing to a socket with a fake handle, since Node does not export the class. */
 function findProtocol(): Protocol {
   const given: unknown[] = []
   const begun = { getAsyncId: () => UNUSED + 2, writeStatus: null, oncomplete: undefined }
@@ -130,17 +127,19 @@ function findProtocol(): Protocol {
     const [request] = given as [WriteRequest | null | undefined]
     if (request) {
       const Request = request.constructor as new () => WriteRequest
-      return new Request().getAsyncId() === UNUSED ? { Request } : { fault: 'a request of a write is not known' }
+      return new Request().getAsyncId() === UNUSED
+        ? { Request }
+        : { fault: 'the request of a write has an unknown form' }
     }
     if (request === undefined) return { fault: 'a socket does not write to its handle' }
     writeTo(() => begun)
-    return typeof begun.oncomplete === 'function' ? {} : { fault: 'a handle does not make the request of a write' }
+    return typeof begun.oncomplete === 'function' ? {} : { fault: 'a handle does not create the request of a write' }
   } catch (err) {
     return { fault: `a socket does not write to its handle: ${String(err)}` }
   }
 }
 
-/** Writes a byte to a socket whose handle does nothing but to answer this. */
+/** Writes a byte to a socket with a fake handle. */
 function writeTo(writeBuffer: (request: unknown) => unknown): void {
   const nothing = () => 0
   const handle = { getAsyncId: nothing, readStart: nothing, readStop: nothing, close: nothing, writeBuffer }

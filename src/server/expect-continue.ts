@@ -1,18 +1,15 @@
 /**
- * What clients ask for with the header `Expect`. A body is invited only when it is about to be read (RFC 9110, 10.1.1):
- * Node would answer `100 Continue` before anything of the request was looked at, and a client that asked first would
- * then send a body that is refused.
+ * Handles the header `Expect` (RFC 9110, 10.1.1). The hub sends `100 Continue` only when it is about to read the body.
+ * Node would send it before any check, and the client would send a body that is refused.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
-/** Responses to requests that wait for an invitation. */
+/** The responses of requests that wait for `100 Continue`. */
 const uninvited = new WeakMap<IncomingMessage, ServerResponse>()
-/** Requests that expect something else than an invitation. */
+/** Requests with another expectation than `100-continue`. */
 const unmet = new WeakSet<IncomingMessage>()
 
-/**
- * Has a server leave the invitation to `inviteBody`. Every route of the server has to call it before it reads a body.
- */
+/** Leaves `100 Continue` to `inviteBody`. Every route of the server must call that before it reads a body. */
 export function inviteLater(server: Server): void {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     uninvited.set(request, response)
@@ -25,12 +22,12 @@ export function inviteLater(server: Server): void {
   })
 }
 
-/** Whether a request expects what no server can do (RFC 9110, 10.1.1). */
+/** Whether a request has another expectation than `100-continue`. */
 export function isExpectationUnmet(request: IncomingMessage): boolean {
   return unmet.has(request)
 }
 
-/** Tells a client that waits for it to send its body. */
+/** Sends `100 Continue` if the client waits for it. */
 export function inviteBody(request: IncomingMessage): void {
   if (request.headers.expect === undefined) return
   uninvited.get(request)?.writeContinue()

@@ -1,12 +1,10 @@
-/** Bytes that arrive in pieces. A list of pieces would cost hundreds of times the bytes when each piece is one byte. */
+/** Collects bytes that arrive in pieces. A list of one-byte pieces would take hundreds of times the memory. */
 
-/** The least capacity of a buffer that pieces are copied into, in bytes. */
+/** The minimum capacity of a buffer that pieces are copied into, in bytes. */
 const MIN_CAPACITY = 1024
 const EMPTY = Buffer.alloc(0)
 
-/**
- * Collects pieces in one buffer that doubles when it is full: it never holds more than twice the bytes it was given.
- */
+/** Collects pieces in one buffer, which doubles when it is full. It takes at most twice the memory of its bytes. */
 export class GrowingBuffer {
   #bytes: Buffer = EMPTY
   #length = 0
@@ -15,7 +13,7 @@ export class GrowingBuffer {
     return this.#length
   }
 
-  /** Adds a piece. The first piece is kept as it is, without a copy; most bodies have no other. */
+  /** Adds a piece. The first piece is kept without a copy, since most bodies have only one. */
   append(piece: Buffer): void {
     const length = this.#length + piece.length
     if (this.#length === 0) this.#bytes = piece
@@ -24,7 +22,7 @@ export class GrowingBuffer {
     this.#length = length
   }
 
-  /** Returns all bytes and forgets them. The bytes are never written to again. */
+  /** Returns all bytes and empties the buffer. The returned bytes do not change later. */
   take(): Buffer {
     const bytes = this.#bytes.subarray(0, this.#length)
     this.#bytes = EMPTY

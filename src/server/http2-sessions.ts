@@ -1,10 +1,10 @@
-/** The HTTP/2 sessions that carry event streams, or have carried some. */
+/** The HTTP/2 sessions that carry event streams or have carried some. */
 import type { Http2Session, Http2Stream } from 'node:http2'
 
 interface Load {
-  /** How many event streams the session carries. */
+  /** The number of event streams in the session. */
   streams: number
-  /** The session's own idle time-out, in milliseconds; 0: none. */
+  /** The idle timeout that the application has set for the session, in milliseconds. 0 means none. */
   timeout: number
 }
 
@@ -12,8 +12,8 @@ export class Http2Sessions {
   readonly #loads = new Map<Http2Session, Load>()
 
   /**
-   * Counts an event stream of a session. A session's idle time-out is about requests: it does not run while the session
-   * carries an event stream, and is what it was once the last one has ended.
+   * Counts an event stream of a session. The idle timeout of a session is meant for requests, so it is off while the
+   * session carries an event stream. It is restored after the last stream.
    */
   add(session: Http2Session, stream: Http2Stream): void {
     const load = this.#loads.get(session) ?? this.#begin(session)
@@ -26,7 +26,7 @@ export class Http2Sessions {
     })
   }
 
-  /** Lets the sessions take no more requests. An idle session would keep a server from closing until its time-out. */
+  /** Closes the sessions gracefully. An idle session would keep a server from closing until its timeout. */
   close(): void {
     for (const session of this.#loads.keys()) session.close()
   }

@@ -1,7 +1,6 @@
 /**
- * Tells connections with a request at work from silent ones. When a server closes, Node also waits for a connection
- * that has sent nothing yet, or half a head: a browser that has connected in advance would keep an application from
- * closing until its time for a head is over.
+ * Finds idle connections while an application closes. Node waits for connections that have sent nothing or half a head.
+ * A browser that has connected in advance would keep the application from closing until the timeout for a head.
  */
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
@@ -9,49 +8,49 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 
-/** How often it is looked at them while the application closes, in milliseconds. */
-export const LOOK_INTERVAL = 50
-/** At so many looks a head may still be on its way, once some of it has come. */
-const LOOKS_AT_HEAD = 10
+/** The interval between two checks while the application closes, in milliseconds. */
+export const CHECK_INTERVAL = 50
+/** How many checks a connection with half a head survives. */
+const CHECKS_WITH_HALF_HEAD = 10
 
 /** The connections of an application's server that belong to HTTP. */
 export abstract class IdleConnections {
-  /** How often each connection has been found silent. */
-  protected readonly looks = new Map<Socket, number>()
+  /** How many checks have found each connection idle. */
+  protected readonly checks = new Map<Socket, number>()
 
   constructor(server: HttpServer | HttpsServer) {
-    const { looks } = this
+    const { checks } = this
     function forget(this: Socket): void {
-      looks.delete(this)
+      checks.delete(this)
     }
     server.on(server instanceof HttpsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
-      looks.set(socket, 0)
+      checks.set(socket, 0)
       socket.on('close', forget)
     })
   }
 
   /**
-   * Returns whether a request is being read, handled or answered on any connection. Event streams and connections that
-   * were upgraded do not count.
+   * Returns whether any connection has a request that is being read, handled or answered. Event streams and upgraded
+   * connections do not count.
    */
   abstract areRequestsAtWork(): boolean
 
-  /** Ends those that still send nothing, or no more than half a head. */
+  /** Closes connections that stay idle: after two checks, or later if half a head has arrived. */
   end(): void {
-    for (const [socket, looks] of this.looks) {
+    for (const [socket, checks] of this.checks) {
       if (!this.isIdle(socket)) continue
-      if (looks >= (socket.bytesRead === 0 ? 1 : LOOKS_AT_HEAD)) socket.destroy()
-      else this.looks.set(socket, looks + 1)
+      if (checks >= (socket.bytesRead === 0 ? 1 : CHECKS_WITH_HALF_HEAD)) socket.destroy()
+      else this.checks.set(socket, checks + 1)
     }
   }
 
-  /** Whether a connection has no request at work, and belongs to HTTP. */
+  /** Whether a connection belongs to HTTP and has no request in progress. */
   protected abstract isIdle(socket: Socket): boolean
 }
 
 /**
- * Watches the connections of an application's server; `undefined` for HTTP/2, whose servers have sessions.
- * @param isNative looks at what Node's HTTP notes on its sockets, else each request is counted
+ * Watches the connections of an application's server. Returns `undefined` for an HTTP/2 server, which has sessions.
+ * @param isNative whether to read the marks that Node's HTTP leaves on sockets; otherwise requests are counted
  */
 export function watchConnections(app: Pick<FastifyInstance, 'server'>, isNative: boolean): IdleConnections | undefined {
   const server: unknown = app.server
@@ -59,10 +58,10 @@ export function watchConnections(app: Pick<FastifyInstance, 'server'>, isNative:
   return isNative ? new MarkedConnections(server) : new CountedConnections(server)
 }
 
-/** Connections as Node's HTTP marks them. */
+/** Reads the marks that Node's HTTP leaves on sockets. */
 class MarkedConnections extends IdleConnections {
   areRequestsAtWork(): boolean {
-    for (const socket of this.looks.keys()) if (hasParser(socket) && isAtWork(socket)) return true
+    for (const socket of this.checks.keys()) if (hasParser(socket) && isAtWork(socket)) return true
     return false
   }
 
@@ -71,18 +70,18 @@ class MarkedConnections extends IdleConnections {
   }
 }
 
-/** Responses that are event streams, and so no requests at work. */
+/** Responses that are event streams, which do not count as requests in progress. */
 const eventStreams = new WeakSet<ServerResponse>()
 
-/** Notes that a response is an event stream, which only requests that are counted need. */
+/** Marks a response as an event stream. Only `CountedConnections` needs this. */
 export function markEventStream(response: ServerResponse): void {
   eventStreams.add(response)
 }
 
-/** Connections whose requests are counted, by Node's public API. */
+/** Counts requests with Node's public API. */
 class CountedConnections extends IdleConnections {
   readonly #server: HttpServer | HttpsServer
-  /** The responses that are not over. */
+  /** The open responses of each connection. */
   readonly #responses = new Map<Socket, Set<ServerResponse>>()
 
   constructor(server: HttpServer | HttpsServer) {
@@ -90,7 +89,7 @@ class CountedConnections extends IdleConnections {
     this.#server = server
     const all = this.#responses
     function forget(this: Socket): void {
-      all.delete(this) // a response that never got the socket does not close
+      all.delete(this) // a pipelined response that never got the socket emits no 'close'
     }
     server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
       const responses = all.get(socket) ?? new Set()
@@ -110,7 +109,7 @@ class CountedConnections extends IdleConnections {
     return false
   }
 
-  /** Where the application upgrades connections, one that has sent something may be one of these. */
+  /** If the application upgrades connections, a connection that has sent bytes may be upgraded, and is not idle. */
   protected isIdle(socket: Socket): boolean {
     const mayBeUpgraded =
       socket.bytesRead > 0 && this.#server.listenerCount('upgrade') + this.#server.listenerCount('connect') > 0
@@ -118,20 +117,20 @@ class CountedConnections extends IdleConnections {
   }
 }
 
-/** The fields of a socket by which Node's HTTP marks its work (lib/_http_server.js). */
+/** The marks that Node's HTTP leaves on sockets (lib/_http_server.js). */
 type HttpSocket = Socket & { parser?: unknown; _httpMessage?: unknown }
 
-/** Node's HTTP has no parser any more for a connection that is a stream now, or was upgraded. */
+/** Whether a connection belongs to HTTP: an event stream and an upgraded connection have no parser. */
 function hasParser(socket: HttpSocket): boolean {
   return Boolean(socket.parser)
 }
 
-/** A paused connection was accepted and is still to be read. A connection that is answered has a response. */
+/** Whether a connection is busy: it waits to be read (paused), left HTTP (no parser), or has a response. */
 function isAtWork(socket: HttpSocket): boolean {
   return socket.isPaused() || !hasParser(socket) || Boolean(socket._httpMessage)
 }
 
-/** Returns why this Node's HTTP does not mark its sockets as it is known here; `undefined` when it does. */
+/** Returns why this version of Node does not leave the expected marks; `undefined` if it does. */
 export function idleConnectionsFault(): string | undefined {
   const socket = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }).on(
     'error',
@@ -145,7 +144,7 @@ export function idleConnectionsFault(): string | undefined {
     socket.resume()
     if (isAtWork(socket)) return 'the socket of an idle connection has a response'
     socket.emit('data', Buffer.from('GET / HTTP/1.1\r\nHost: hub\r\n\r\n'))
-    return isMarked ? undefined : 'the socket of a connection that is answered has no response'
+    return isMarked ? undefined : 'the socket of a busy connection has no response'
   } catch (err) {
     return String(err)
   } finally {

@@ -1,10 +1,12 @@
-/** Where a hub listens: at an address or a host name with a port, or on a Unix socket. */
+/** The setting HOST: an IP address, a host name, or the path of a Unix socket. */
 import { isIP } from 'node:net'
 
 export const DEFAULT_HOST = '127.0.0.1'
 export const DEFAULT_PORT = '3000'
 
-/** The most bytes of a Unix socket's path: `sun_path` without its end (unix(7); macOS has four fewer). */
+/**
+ * The maximum length of a Unix socket's path in bytes: `sun_path` without the final NUL (unix(7)). macOS has 4 fewer.
+ */
 const MAX_SOCKET_PATH = process.platform === 'linux' ? 107 : 103
 const UNIX = 'unix:'
 
@@ -14,7 +16,7 @@ export function socketPathOf(host: string): string | undefined {
   return host.startsWith('/') ? host : undefined
 }
 
-/** Whether a text is an IP address, may be a host name (RFC 1123, 2.1), or names a Unix socket. */
+/** Whether a text is an IP address, a possible host name (RFC 1123, 2.1), or the path of a Unix socket. */
 export function isHost(text: string): boolean {
   const path = socketPathOf(text)
   if (path !== undefined) return path !== '' && !path.includes('\0') && Buffer.byteLength(path) <= MAX_SOCKET_PATH

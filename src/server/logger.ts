@@ -1,8 +1,8 @@
-/** The process's log: JSON lines, or words for a person in a terminal. */
+/** The logger of the process: JSON lines, or readable text in a terminal. */
 import type { FastifyRequest } from 'fastify'
 import { pino, type Logger } from 'pino'
 
-/** What is logged of a request: never a query string, a header or a body, since tokens can stand in any of them. */
+/** Logs no query string, header or body of a request, since each of them can hold a token. */
 const serializers = {
   req: (request: FastifyRequest) => ({
     method: request.method,
@@ -11,7 +11,7 @@ const serializers = {
   }),
 }
 
-/** @param terminal whether a person reads it */
+/** @param terminal whether the output is a terminal */
 export function createLogger(level: string, terminal: boolean): Logger {
   if (!terminal) return pino({ level, serializers })
   return pino({
@@ -21,18 +21,18 @@ export function createLogger(level: string, terminal: boolean): Logger {
   })
 }
 
-/** The URL of a request without its query string. */
+/** Returns the URL of a request without its query string. */
 export function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0]!
 }
 
 /**
- * A JSON Web Token, a ticket or the beginning of one, perhaps percent-encoded: its header is JSON, `{"` in base64url
- * (RFC 7515, 3.1).
+ * The beginning of a JSON Web Token or a ticket, possibly percent-encoded. `eyJ` is `{"` in base64url, the start of the
+ * header (RFC 7515, 3.1).
  */
 const TOKEN = /eyJ[\w.%-]{16,}/g
 
-/** A text that is logged, without the tokens that whoever sent it may have put there by mistake. */
+/** Removes tokens from a text for the log. A client may have put them there by mistake. */
 export function withoutTokens(text: string): string {
   return text.replaceAll(TOKEN, 'eyJ…')
 }

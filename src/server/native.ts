@@ -1,40 +1,40 @@
 /**
- * The ways past Node's public API in which the hub uses sockets. Each of them is in a file of its own, which looks at
- * the start whether this Node has what it needs. Where it has not, or with `off`, the same is done by Node's public
- * API, at a higher cost.
+ * Lists the fast paths that bypass Node's public API for sockets. Each fast path has its own file with a self-test,
+ * which runs once at the start. If the self-test fails, or with the setting `off`, the hub uses Node's public API at a
+ * higher cost.
  */
 import { acceptBurstFault } from './accept-burst.js'
 import { detachFault } from './detach.js'
 import { directWriterFault } from './direct-writer.js'
 import { idleConnectionsFault } from './idle-connections.js'
 
-/** Returns why a way cannot be used on this Node; `undefined` when it can. */
+/** Returns why this version of Node does not support a fast path; `undefined` if it does. */
 type SelfTest = () => string | undefined
 
 const SELF_TESTS = {
-  /** Plain sockets are written past the buffer of their streams. */
+  /** Writes to plain sockets without the buffer of Node's streams. */
   directWriter: directWriterFault,
-  /** The socket of a stream leaves Node's HTTP. */
+  /** Detaches the socket of a stream from Node's HTTP. */
   detach: detachFault,
-  /** Connections with a request are told from idle ones by what Node's HTTP notes on its sockets. */
+  /** Finds idle connections by the marks of Node's HTTP on sockets. */
   idleConnections: idleConnectionsFault,
-  /** All who connect at once are accepted before the first of them is answered. */
+  /** Accepts all connections of a burst before answering the first. */
   acceptBurst: acceptBurstFault,
 } as const satisfies Record<string, SelfTest>
 
 type Path = keyof typeof SELF_TESTS
 const PATHS = Object.keys(SELF_TESTS) as Path[]
 
-/** Which ways are used. */
+/** Which fast paths are used. */
 export type NativePaths = Readonly<Record<Path, boolean>>
 
-/** Which ways are used, and why the others are not. */
+/** Which fast paths are used, and why the others are not. */
 export interface NativeSockets {
   paths: NativePaths
   reasons: Partial<Record<Path, string>>
 }
 
-/** The results of the self-tests, which depend on nothing but Node. */
+/** The results of the self-tests, which depend on the version of Node only. */
 const faults = new Map<SelfTest, string | undefined>()
 
 /** @param selfTests for tests */
@@ -50,8 +50,8 @@ export function nativeSockets(
 }
 
 /**
- * What the log says of it at the start.
- * @param isOwn the server is the hub's own: those of an application accept connections as Node does
+ * Returns the log message about the fast paths.
+ * @param isOwn whether the server is the hub's own; servers of an application never use `acceptBurst`
  */
 export function describeNative({ paths, reasons }: NativeSockets, isOwn: boolean): [fields: object, message: string] {
   const used = PATHS.filter((path) => isOwn || path !== 'acceptBurst')

@@ -1,16 +1,16 @@
-/** One timer for all sinks that are full or ending. A sink that has room costs nothing here. */
+/** Checks the time limits of all full or ending sinks with one timer. Other sinks cost nothing here. */
 
-/** How often the sinks are looked at, in milliseconds, unless their time limits are shorter. */
+/** The maximum interval between two checks, in milliseconds. It is shorter for short time limits. */
 const INTERVAL = 250
 
-/** A sink that has a time limit at the moment. */
+/** A sink with a time limit. */
 export interface Watched {
   /**
-   * Acts when the sink's time is over.
+   * Checks the time limit of the sink, and acts if it is over.
    * @param now on the clock of `performance.now()`
    * @returns whether the sink still has a time limit
    */
-  look(now: number): boolean
+  check(now: number): boolean
 }
 
 export class SinkWatch {
@@ -23,15 +23,15 @@ export class SinkWatch {
     this.#interval = Math.max(1, Math.min(INTERVAL, shortest / 4))
   }
 
-  /** Looks at a sink until it says that it has no time limit any more. */
+  /** Checks a sink regularly until it has no time limit any more. */
   add(sink: Watched): void {
     this.#sinks.add(sink)
-    this.#timer ??= setInterval(() => this.#look(), this.#interval).unref()
+    this.#timer ??= setInterval(() => this.#check(), this.#interval).unref()
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now()
-    for (const sink of this.#sinks) if (!sink.look(now)) this.#sinks.delete(sink)
+    for (const sink of this.#sinks) if (!sink.check(now)) this.#sinks.delete(sink)
     if (this.#sinks.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined

@@ -1,4 +1,4 @@
-/** A subscriber's sink that is a socket, or something like one. */
+/** The sink of a subscriber, on a socket, an HTTP/2 stream or a response. */
 import { ServerResponse } from 'node:http'
 import type { Http2Stream } from 'node:http2'
 import { Socket } from 'node:net'
@@ -9,45 +9,42 @@ import { writerTo, type DirectWriter } from './direct-writer.js'
 import type { SinkWatch, Watched } from './sink-watch.js'
 import type { Reachable } from './vanished-peers.js'
 
-/**
- * Where a stream's blocks go: a socket, an HTTP/2 stream or a response, where that keeps its socket or the request was
- * injected.
- */
+/** The target of a stream's blocks: a socket, an HTTP/2 stream, or a response that keeps its socket or was injected. */
 export type StreamBody = Socket | Http2Stream | ServerResponse
 
-/** How long a peer may take to receive the end of its stream, in milliseconds. */
+/** How long the peer may take to receive the end of its stream, in milliseconds. */
 export const END_GRACE = 2_000
 
 /**
- * A large write reaches Node's streams in pieces of this many bytes, which show that the peer takes some of it. It is
- * the largest frame of HTTP/2 and the largest record of TLS.
+ * The size of the pieces of a large write to Node's streams, in bytes. Pieces make the progress of the peer visible.
+ * The size is the maximum of an HTTP/2 frame and of a TLS record.
  */
 const PIECE = 16 * 1024
 
 export interface SinkOptions {
-  /** The body is sent in chunks (RFC 9112, 7.1), whose frames are written here. */
+  /** Whether the body is chunked (RFC 9112, 7.1). The sink writes the frames of the chunks. */
   isChunked: boolean
-  /** A plain socket is written past the buffer of its stream. */
+  /** Whether to write to a plain socket with a direct writer. */
   isDirect: boolean
   /** How long a sink may be full without progress, in milliseconds. */
   slowTimeout: number
-  /** Looks at the sinks that are full or ending. */
+  /** Checks full and ending sinks. */
   watch: SinkWatch
   /** The sinks that are open. */
   open: Set<Reachable>
 }
 
-/** @returns a sink that owns the body: nothing else may write to it, end it or set its time-out */
+/** @returns a sink that owns the body: no other code may write to it, end it or set its timeout */
 export function openSink(body: StreamBody, options: SinkOptions): Sink {
   const canBeDirect = options.isDirect && body instanceof Socket && !(body instanceof TLSSocket)
   return new StreamSink(body, options, canBeDirect ? writerTo(body) : undefined)
 }
 
 class StreamSink implements Sink, Watched, Reachable {
-  // The fields of each write stand together at the beginning: with a thousand streams every line of memory is a cache
+  // The fields of a write come first, so that they share cache lines: with a thousand streams each line is a cache
   // miss.
   listener: SinkListener | undefined
-  /** Used while nothing is left in the stream's own buffer. */
+  /** Used while the buffer of the stream is empty. */
   readonly #writer: DirectWriter | undefined
   #isDirect = false
   readonly #isChunked: boolean
@@ -55,14 +52,14 @@ class StreamSink implements Sink, Watched, Reachable {
   #isEnded = false
   #isClosed = false
   #isWatched = false
-  /** What the body has not been given yet of a large write, and of what came behind it. */
+  /** The rest of a large write, and later writes, not yet passed to the body. */
   #rest: Buffer[] | undefined
-  /** The least number of bytes that have waited since the sink is full. */
+  /** The minimum of unsent bytes since the sink became full. A new minimum is progress of the peer. */
   #waiting = 0
-  /** When that was last less than before; then, when the sink was ended. On the clock of `performance.now()`. */
+  /** The time of the last progress, or of the end of the sink, on the clock of `performance.now()`. */
   #since = 0
   readonly #body: StreamBody
-  /** The body's socket, where it has one for itself. */
+  /** The socket of the body, unless HTTP/2 streams share it. */
   readonly #socket: Socket | undefined
   readonly #slowTimeout: number
   readonly #watch: SinkWatch
@@ -94,7 +91,7 @@ class StreamSink implements Sink, Watched, Reachable {
 
   abandon(): void {
     if (this.#body instanceof Socket || this.#body instanceof ServerResponse) this.#body.destroy()
-    else this.#body.session?.destroy() // the peer of one stream is that of all
+    else this.#body.session?.destroy() // all streams of a session have the same peer
   }
 
   write(chunk: Chunk, lender?: Lender): boolean {
@@ -110,7 +107,7 @@ class StreamSink implements Sink, Watched, Reachable {
     return false
   }
 
-  /** The last chunk tells a stream that the hub ends from one that is cut off, also by `look`. */
+  /** Ends the stream with the last chunk, by which the client distinguishes an end from a broken connection. */
   end(chunk: Chunk): void {
     if (this.#isEnded) return
     const bytes = this.#isChunked ? chunk.framedAsLast : chunk.plain
@@ -119,7 +116,7 @@ class StreamSink implements Sink, Watched, Reachable {
     else this.#body.end(bytes)
   }
 
-  look(now: number): boolean {
+  check(now: number): boolean {
     const isOver = now - this.#since >= (this.#isEnded ? END_GRACE : this.#slowTimeout)
     if (this.#isEnded) {
       if (isOver) this.#body.destroy()
@@ -129,19 +126,19 @@ class StreamSink implements Sink, Watched, Reachable {
         this.#waiting = waiting
         this.#since = now
       } else if (isOver) {
-        this.#since = Infinity // it is told once
+        this.#since = Infinity // report the stall once
         this.listener?.stalled()
       }
     }
     return (this.#isWatched = !this.#isClosed && (this.#isFull || this.#isEnded))
   }
 
-  /** Whether there is a direct way, and nothing is left in the stream's own buffer. */
+  /** Whether the direct writer can be used: the buffer of the stream is empty. */
   #canBeDirect(): boolean {
     return this.#writer !== undefined && !this.#isEnded && !this.#rest && this.#body.writableLength === 0
   }
 
-  /** The stream says that it is full also when the kernel has taken everything at once; then nothing is left in it. */
+  /** Writes to the stream. `write` may return `false` although the kernel has taken all: check the buffer too. */
   #writeToStream(bytes: Buffer): boolean {
     if (this.#isEnded) return false
     if (this.#rest) {
@@ -156,7 +153,7 @@ class StreamSink implements Sink, Watched, Reachable {
     return this.#body.write(bytes) || this.#body.writableLength === 0
   }
 
-  /** A response without a socket, which does not say when it has written something. */
+  /** Whether the body is a response without a socket, which never calls back after a write. */
   #isInjected(): boolean {
     return this.#body instanceof ServerResponse && !this.#socket
   }
@@ -178,13 +175,13 @@ class StreamSink implements Sink, Watched, Reachable {
     })
   }
 
-  /** How many bytes neither the kernel nor, of HTTP/2, the session has taken yet. */
+  /** The number of bytes that the kernel, or the session of HTTP/2, has not taken yet. */
   #unsent(): number {
     if (this.#isDirect) return this.#writer!.waiting
     return (this.#rest ?? []).reduce((sum, { length }) => sum + length, this.#body.writableLength)
   }
 
-  /** The sink's time runs from now on. */
+  /** Starts the time limit of the sink. */
   #limitTime(): void {
     this.#since = performance.now()
     if (this.#isWatched) return
@@ -204,10 +201,7 @@ class StreamSink implements Sink, Watched, Reachable {
     this.listener?.drained()
   }
 
-  /**
-   * The peer sends nothing more: as with Node's HTTP, which has ended the socket of a response, that is the end of the
-   * connection.
-   */
+  /** Handles the end of the peer's side. The connection ends then, as in Node's HTTP. */
   #peerEnded(): void {
     if (this.#isEnded) return
     this.#beginToEnd()

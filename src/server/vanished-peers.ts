@@ -1,49 +1,48 @@
 /**
- * Finds the peers that have vanished without a word: a phone without reception, a laptop that sleeps, a NAT that has
- * forgotten. Small events and heartbeats fit into the kernel's buffer, and the kernel tries again for a quarter of an
- * hour (net.ipv4.tcp_retries2), so that Node hears nothing. Linux says of all TCP sockets at once how often in a row
- * each has tried in vain (proc(5), /proc/net/tcp): by sending again (RFC 6298, 5) or by asking for room (RFC 9293,
- * 3.8.6.1). Any sign of life of the peer sets that back to nothing, so a peer that is there but does not read is none
- * of these.
+ * Finds peers that have vanished silently: a phone without reception, a sleeping laptop, a NAT that dropped its entry.
+ * Small events and heartbeats fit into the kernel's buffer, and the kernel retries for a quarter of an hour
+ * (net.ipv4.tcp_retries2), so Node gets no error. Linux lists for all TCP sockets the number of retries without an
+ * answer (proc(5), /proc/net/tcp): retransmissions (RFC 6298, 5) and zero-window probes (RFC 9293, 3.8.6.1). Any packet
+ * of the peer resets the number, so a peer that is alive but does not read is not found.
  */
 import { createReadStream } from 'node:fs'
 import type { Socket } from 'node:net'
 import { endianness } from 'node:os'
 import { canonicalAddress } from '../model/client-address.js'
 
-/** The kernel's tables of TCP sockets, of the network namespace that the process is in. */
+/** The kernel's tables of the TCP sockets in the network namespace of the process. */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
-/** A peer that is there may be found with one try in vain: the answer is on its way. */
+/** The minimum number of retries. A reachable peer may have one: its answer is on the way. */
 const TRIES = 2
-/** At so many looks in a row a peer has to be found unreachable, with no fewer tries than before. */
-const LOOKS = 3
+/** How many checks in a row must find a peer unreachable, each with at least as many retries as the one before. */
+const CHECKS = 3
 const NEWLINE = 0x0a
 const COLON = 0x3a
 const ZERO = 0x30
 
-/** A stream's sink, as far as it matters here. */
+/** The part of a stream's sink that is used here. */
 export interface Reachable {
-  /** The socket that its bytes go to, if it has one of its own or shares one. */
+  /** The socket of the stream, its own or shared by HTTP/2 streams; `undefined` for an injected request. */
   readonly connection: Pick<Socket, 'remoteAddress' | 'remotePort' | 'localPort'> | undefined
-  /** Gives the peer up: closes at once. */
+  /** Closes the connection at once. */
   abandon(): void
 }
 
-/** A socket of which the kernel has heard nothing since it sent something. */
+/** A socket whose peer does not answer. */
 export interface Unreachable {
   localPort: number
   remoteAddress: string
   remotePort: number
-  /** How often the kernel has tried in vain since then. */
+  /** The number of retries since the last answer. */
   tries: number
 }
 
 export interface VanishedPeersOptions {
   /** The sinks that are open. */
   sinks: Iterable<Reachable>
-  /** How often the tables are read, in milliseconds. In that time something is sent to every peer. */
+  /** The interval between two checks, in milliseconds. The hub must send something to every peer in this time. */
   interval: number
-  /** Told once when the tables cannot be read; there are no more looks then. */
+  /** Called once if the tables cannot be read. The checks end then. */
   onUnreadable: (err: unknown) => void
   /** For tests. */
   tables?: readonly string[]
@@ -52,30 +51,30 @@ export interface VanishedPeersOptions {
 export class VanishedPeers {
   readonly #options: VanishedPeersOptions
   readonly #timer: NodeJS.Timeout
-  /** At how many looks in a row each sink's peer was unreachable, and how many tries there were at the last one. */
-  #suspects = new Map<Reachable, { looks: number; tries: number }>()
-  #isLooking = false
+  /** Per sink: how many checks in a row found its peer unreachable, and the retries at the last check. */
+  #suspects = new Map<Reachable, { checks: number; tries: number }>()
+  #isChecking = false
 
   constructor(options: VanishedPeersOptions) {
     this.#options = options
-    this.#timer = setInterval(() => void this.look(), options.interval).unref()
+    this.#timer = setInterval(() => void this.check(), options.interval).unref()
   }
 
   stop(): void {
     clearInterval(this.#timer)
   }
 
-  /** Reads the tables once, and gives up the peers that have vanished. */
-  async look(): Promise<void> {
-    if (this.#isLooking) return
-    this.#isLooking = true
+  /** Reads the tables once, and closes the connections of vanished peers. */
+  async check(): Promise<void> {
+    if (this.#isChecking) return
+    this.#isChecking = true
     try {
       this.#judge(await readUnreachable(this.#options.tables ?? TABLES))
     } catch (err) {
       this.stop()
       this.#options.onUnreadable(err)
     } finally {
-      this.#isLooking = false
+      this.#isChecking = false
     }
   }
 
@@ -93,9 +92,9 @@ export class VanishedPeers {
       if (!found) continue
       const { tries } = found
       const last = before.get(sink)
-      const looks = last && last.tries <= tries ? last.looks + 1 : 1
-      if (looks >= LOOKS) sink.abandon()
-      else this.#suspects.set(sink, { looks, tries })
+      const checks = last && last.tries <= tries ? last.checks + 1 : 1
+      if (checks >= CHECKS) sink.abandon()
+      else this.#suspects.set(sink, { checks, tries })
     }
   }
 }
@@ -114,7 +113,7 @@ function isOf({ remoteAddress, localPort }: Unreachable, connection: NonNullable
   return canonicalAddress(connection.remoteAddress ?? '') === remoteAddress && connection.localPort === localPort
 }
 
-/** Reads the kernel's tables in small parts: with twenty thousand sockets they have some megabytes. */
+/** Reads the kernel's tables in small parts, since twenty thousand sockets take several megabytes. */
 async function readUnreachable(tables: readonly string[]): Promise<Unreachable[]> {
   const found: Unreachable[] = []
   for (const table of tables) {
@@ -131,16 +130,17 @@ async function readUnreachable(tables: readonly string[]): Promise<Unreachable[]
         rest = bytes.subarray(from)
       }
     } catch (err) {
-      if (table === tables[0] || (err as NodeJS.ErrnoException).code !== 'ENOENT') throw err // there may be no IPv6
+      const isMissing = (err as NodeJS.ErrnoException).code === 'ENOENT'
+      if (table === tables[0] || !isMissing) throw err // the machine may have no IPv6
     }
   }
   return found
 }
 
 /**
- * Reads a row: `sl: local:port remote:port st tx_queue:rx_queue tr:when retrnsmt uid timeout inode …`, where `timeout`
- * is the number of probes that were not answered.
- * @returns `undefined` when nothing is wrong with the socket; of nearly all no more than the queue is looked at
+ * Reads a row: `sl: local:port remote:port st tx_queue:rx_queue tr:when retrnsmt uid timeout inode …`. `timeout` is the
+ * number of unanswered probes.
+ * @returns `undefined` for a socket without retries; most sockets have an empty queue, and no other field is parsed
  */
 function readRow(bytes: Buffer, from: number, end: number): Unreachable | undefined {
   const local = bytes.indexOf(COLON, from) + 2
@@ -169,9 +169,7 @@ function isZero(bytes: Buffer, from: number): boolean {
   return true
 }
 
-/**
- * Returns an address in its canonical form. The kernel prints it in words of 32 bits, each in the order of the machine.
- */
+/** Returns an address in its canonical form. The kernel prints words of 32 bits in the byte order of the machine. */
 function printAddress(hex: string): string {
   const bytes = Buffer.from(hex, 'hex')
   if (endianness() === 'LE') bytes.swap32()

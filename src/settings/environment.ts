@@ -1,17 +1,17 @@
-/** The settings as variables of the environment. */
+/** Reads the settings from environment variables. */
 import { SettingsError } from '../model/settings-error.js'
 import { SETTINGS, type ProcessOption, type Settings, type Values } from './list.js'
 import { isSecret, suggestion } from './names.js'
 import type { Setting } from './setting.js'
 
-/** The settings of a process: those of its hub, and what it needs besides. */
+/** The settings of a process: the settings of its hub, its address and its logging. */
 export interface ProcessSettings extends Pick<Values, ProcessOption> {
   hub: Settings
 }
 
 /**
- * Reads the settings from an environment. An empty variable is as if it were not set.
- * @throws SettingsError naming every variable that is wrong, and the nearest name of one that is unknown
+ * Reads the settings from an environment. An empty variable counts as unset.
+ * @throws SettingsError naming every invalid variable, and for each unknown variable the closest known name
  */
 export function loadSettings(env: Record<string, string | undefined>): ProcessSettings {
   const faults = unknownIn(env)
@@ -29,7 +29,7 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
   return { host, port, logLevel, trustProxy, hub }
 }
 
-/** Describes every variable, for the docs. */
+/** Returns the description of every variable, for the docs. */
 export function describeSettings(): {
   name: string
   default: string | undefined
@@ -44,7 +44,7 @@ export function describeSettings(): {
   }))
 }
 
-/** Names each variable that looks like a setting and is none. */
+/** Returns a fault for each variable that begins with `FANFARE_` and is not a setting. */
 function unknownIn(env: Record<string, string | undefined>): string[] {
   const known = Object.values(SETTINGS).map(({ variable }) => variable)
   return Object.keys(env)
@@ -52,7 +52,7 @@ function unknownIn(env: Record<string, string | undefined>): string[] {
     .map((name) => `${name} is unknown${suggestion(name, known)}`)
 }
 
-/** Kubernetes tells every container of a Service named fanfare by variables of its own. */
+/** Whether Kubernetes has set the variable: it describes a Service named fanfare to every container in `FANFARE_*`. */
 function isInjected(name: string, env: Record<string, string | undefined>): boolean {
   return env.FANFARE_SERVICE_HOST !== undefined && /^FANFARE_(SERVICE|PORT)(_|$)/.test(name)
 }

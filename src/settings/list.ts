@@ -1,4 +1,4 @@
-/** The settings: each is listed here, and nowhere else. Its option is the key; the docs list them in this order. */
+/** The list of settings. The key of each entry is the option of the plugin. The docs keep this order. */
 import { faultOfOrigin, faultOfOrigins } from '../auth/origin-list.js'
 import { isLogAddress } from '../log/address.js'
 import { quote } from '../model/quote.js'
@@ -23,16 +23,16 @@ import {
 } from './setting.js'
 import { parseTrust, TRUST } from './trust-proxy.js'
 
-/** Every setting. What is said here of a value is also said of the option in `Settings`. */
+/** Every setting. TypeScript shows the comment of an entry for the option in `Settings` too. */
 export const SETTINGS = {
   host: setting(
     {
       variable: 'HOST',
       default: DEFAULT_HOST,
       description:
-        'The address to listen on (of a name, its first), or the path of a Unix socket: `/run/fanfare.sock` or `unix:<path>`.',
+        'The address to listen on, or the path of a Unix socket: `/run/fanfare.sock` or `unix:<path>`. A host name stands for its first address.',
       expects:
-        'an IP address, a host name, or the path of a Unix socket (/run/fanfare.sock, unix:<path>) of some 100 bytes at most',
+        'an IP address, a host name, or the path of a Unix socket (/run/fanfare.sock, unix:<path>) of about 100 bytes at most',
     },
     (value) => (isHost(value) ? value : undefined),
   ),
@@ -40,7 +40,7 @@ export const SETTINGS = {
     {
       variable: 'PORT',
       default: DEFAULT_PORT,
-      description: 'The port to listen on; 0: any free one.',
+      description: 'The port to listen on. 0 means any free port.',
       expects: 'a port, 0 to 65535',
     },
     (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
@@ -49,14 +49,14 @@ export const SETTINGS = {
     'LOG_LEVEL',
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     'info',
-    'What is logged.',
+    'The least severe level that is logged.',
   ),
   /** `memory`, or `file:<folder>`. */
   log: setting(
     {
       variable: 'FANFARE_LOG',
       default: 'file:./data',
-      description: 'Where events are kept: in a folder, or in memory alone.',
+      description: 'Where the log keeps its events: in a folder or in memory.',
       expects: 'memory or file:<folder>',
     },
     (value) => (isLogAddress(value) ? value : undefined),
@@ -65,43 +65,43 @@ export const SETTINGS = {
     'FANFARE_DURABILITY',
     ['sync', 'commit'],
     'sync',
-    'When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not the power.',
+    'When the hub acknowledges an event. `sync`: after the event is flushed to disk. `commit`: after the operating system has the event, which survives a crash of the process but not a power failure.',
   ),
   retainEvents: count(
     'FANFARE_RETAIN_EVENTS',
     '1000',
-    'How many events of each topic are kept. For up to half a second there may be 50 more.',
+    'How many events the log keeps per topic. It may hold up to 50 more for half a second.',
   ),
-  retainAge: someTime('FANFARE_RETAIN_AGE', '24h', 'For how long events are kept.'),
-  /** 0: as much as suits the log. */
+  retainAge: someTime('FANFARE_RETAIN_AGE', '24h', 'How long the log keeps events.'),
+  /** 0: `auto`. */
   retainBytes: sizeOrAuto(
     'FANFARE_RETAIN_BYTES',
-    'How large the whole log may grow. `auto`: 1GiB; with `FANFARE_LOG=memory` a quarter of the heap that Node may use, and no more than 1GiB.',
+    'The maximum size of the log. `auto`: 1GiB, or with `FANFARE_LOG=memory` a quarter of the heap limit of Node and at most 1GiB.',
   ),
   maxTopics: count(
     'FANFARE_MAX_TOPICS',
     '100000',
-    'How many topics the log may hold. An event for a further topic is refused with `too-many-topics`.',
+    'The maximum number of topics in the log. The hub refuses events for further topics with `too-many-topics`.',
   ),
   dedupWindow: duration(
     'FANFARE_DEDUP_WINDOW',
     '120s',
-    'For how long a publisher id is remembered at least; it always is while its event is kept.',
+    'The minimum time for which the log remembers a publisher id. While the log keeps the event, it also remembers the id.',
   ),
   /** Exactly one of `jwtSecret`, `jwtPublicKey` and `jwksUrl` is needed. */
-  jwtSecret: optional(text('FANFARE_JWT_SECRET', 'The secret that tokens are signed with (HS256).')),
+  jwtSecret: optional(text('FANFARE_JWT_SECRET', 'The secret that signs and verifies tokens (HS256).')),
   jwtPublicKey: optional(
     text(
       'FANFARE_JWT_PUBLIC_KEY',
-      'The public key (PEM) that tokens are verified with: RSA, EC or Ed25519. Its kind decides the algorithm.',
+      'The public key (PEM) that verifies tokens: RSA, EC or Ed25519. The kind of key determines the algorithm.',
     ),
   ),
   jwksUrl: optional(
     setting(
       {
         variable: 'FANFARE_JWKS_URL',
-        description: 'Where the public keys are that tokens are verified with (a JSON Web Key Set, RFC 7517).',
-        expects: 'an address without user and password such as https://login.example.com/.well-known/jwks.json',
+        description: 'The URL of the public keys that verify tokens (a JSON Web Key Set, RFC 7517).',
+        expects: 'a URL without user and password such as https://login.example.com/.well-known/jwks.json',
       },
       (value) => (isHttp(value) ? value : undefined),
     ),
@@ -111,83 +111,87 @@ export const SETTINGS = {
   clockTolerance: duration(
     'FANFARE_CLOCK_TOLERANCE',
     '5s',
-    "How far the clock of a token's issuer may differ from the hub's: `exp` and `nbf` are checked with this tolerance.",
+    "How far the clock of a token's issuer may differ from the clock of the hub. The hub checks `exp` and `nbf` with this tolerance.",
   ),
   jwtClaim: text('FANFARE_JWT_CLAIM', 'The claim that holds the grants.', 'fanfare'),
   queryToken: flag(
     'FANFARE_QUERY_TOKEN',
-    'Whether a token may stand in the URL as `?token=`. It then is in every log on the way.',
+    'Whether the hub accepts a token in the URL (`?token=`). Proxies and servers on the way may log such a URL.',
   ),
   anonymousSubscribe: list({
     variable: 'FANFARE_ANONYMOUS_SUBSCRIBE',
-    description: 'Topics and patterns that anybody may subscribe to.',
+    description: 'Topics and patterns that need no token to subscribe.',
     items: 'topics or patterns',
-    faultOf: (item) => (isPattern(item) ? undefined : `${quote(item)} is neither`),
+    faultOf: (item) => (isPattern(item) ? undefined : `${quote(item)} is neither a topic nor a pattern`),
   }),
-  ticketTtl: someTime('FANFARE_TICKET_TTL', '60s', 'For how long a ticket opens streams.'),
+  ticketTtl: someTime('FANFARE_TICKET_TTL', '60s', 'How long a ticket is valid.'),
   corsOrigins: list({
     variable: 'FANFARE_CORS_ORIGINS',
     description:
-      'The origins whose pages may use the hub. `https://*.example.com`: the subdomains of a host; `*`: all origins, without cookies.',
+      'The origins whose pages may use the hub. `https://*.example.com` means the subdomains of a host. `*` means all origins, without cookies.',
     items: 'origins such as https://app.example.com, https://*.example.com or capacitor://localhost, or *',
     faultOf: faultOfOrigin,
     faultOfAll: faultOfOrigins,
   }),
-  heartbeat: someTime('FANFARE_HEARTBEAT', '15s', 'After how long without a write a stream gets a heartbeat.'),
+  heartbeat: someTime('FANFARE_HEARTBEAT', '15s', 'The time without a write after which a stream gets a heartbeat.'),
   slowTimeout: someTime(
     'FANFARE_SLOW_TIMEOUT',
     '30s',
-    'After how long without progress a stalled stream is ended, unless it asked for `slow=latest`.',
+    'The time without progress after which the hub ends a stalled stream. A stream with `slow=latest` is not ended.',
   ),
-  maxConnections: count('FANFARE_MAX_CONNECTIONS', '10000', 'How many streams may be open.'),
+  maxConnections: count('FANFARE_MAX_CONNECTIONS', '10000', 'The maximum number of open streams.'),
   maxConnectionsPerSubject: count(
     'FANFARE_MAX_CONNECTIONS_PER_SUBJECT',
     '100',
-    'How many streams one subject may have open.',
+    'The maximum number of open streams per subject.',
   ),
   /** 0: no limit. */
   maxConnectionsPerAddress: countOrOff(
     'FANFARE_MAX_CONNECTIONS_PER_ADDRESS',
-    'How many streams may be open from one address.',
+    'The maximum number of open streams per client address.',
   ),
   /** 0: no limit. */
   maxConnectionAge: durationOrOff(
     'FANFARE_MAX_CONNECTION_AGE',
-    'After how long a stream is ended, so that it is opened anew.',
+    'The age at which the hub ends a stream. The subscriber then reconnects.',
   ),
   presenceGrace: duration(
     'FANFARE_PRESENCE_GRACE',
     '5s',
-    'For how long a subject without a stream is still present, so that a reload is not a leave.',
+    'How long a subject stays present after its last stream ends, so that reloading a page is not a leave.',
   ),
-  maxCursorsPerSubject: count('FANFARE_MAX_CURSORS_PER_SUBJECT', '100', 'How many named cursors one subject may have.'),
-  cursorTtl: someTime('FANFARE_CURSOR_TTL', '30d', 'After how long without use a named cursor is forgotten.'),
+  maxCursorsPerSubject: count(
+    'FANFARE_MAX_CURSORS_PER_SUBJECT',
+    '100',
+    'The maximum number of named cursors per subject.',
+  ),
+  cursorTtl: someTime('FANFARE_CURSOR_TTL', '30d', 'The time without use after which the hub deletes a named cursor.'),
   uploadIdle: someTime(
     'FANFARE_UPLOAD_IDLE',
     '5m',
-    'For how long an NDJSON upload may send no line; an empty line counts.',
+    'The maximum time between two lines of an NDJSON upload. An empty line counts.',
   ),
   /** Requests a second; 0: no limit. */
-  publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'How many requests that publish a subject may make in a second.'),
-  maxEventSize: size('FANFARE_MAX_EVENT_SIZE', '256KiB', 'How large one event may be.'),
-  console: flag('FANFARE_CONSOLE', 'Whether there is a web console at `/`.', 'true'),
+  publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'The maximum number of publish requests per second and subject.'),
+  maxEventSize: size('FANFARE_MAX_EVENT_SIZE', '256KiB', 'The maximum size of an event.'),
+  console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   drain: shortTime(
     'FANFARE_DRAIN',
     '10s',
-    'The time in which a hub that stops ends its streams, and the longest time it waits for requests in flight.',
+    'The time over which a stopping hub ends its streams, and the maximum time it waits for requests in flight.',
   ),
   nativeSockets: oneOf(
     'FANFARE_NATIVE_SOCKETS',
     ['auto', 'off'],
     'auto',
-    "How sockets are used: `auto`, past Node's public API where this Node has what that needs; `off`, by the public API alone, which costs more.",
+    "Whether the hub may bypass Node's public API for sockets. `auto`: where this version of Node allows it. `off`: never, which costs more CPU.",
   ),
   trustProxy: setting(
     {
       variable: 'FANFARE_TRUST_PROXY',
       default: 'false',
       description:
-        'The proxies whose X-Forwarded-* headers are believed: none (false), all (true), this many in front of the hub, or those with these addresses.',
+        'The proxies whose X-Forwarded-* headers the hub trusts: none (`false`), all (`true`), a number of proxies in front of the hub, or proxies with these addresses.',
       expects: TRUST,
     },
     parseTrust,
@@ -197,11 +201,11 @@ export const SETTINGS = {
 /** The value of each option. Times are in milliseconds, sizes in bytes. */
 export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Option]> }
 
-/** The options of a process that its hub does not have. */
+/** The options that a process has and a hub does not. */
 const PROCESS_OPTIONS = ['host', 'port', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
 export type ProcessOption = (typeof PROCESS_OPTIONS)[number]
 
-/** What a hub can be told. Times are in milliseconds, sizes in bytes. */
+/** The settings of a hub. Times are in milliseconds, sizes in bytes. */
 export type Settings = { [Option in keyof Values as Exclude<Option, ProcessOption>]: Values[Option] }
 
 /** The options of a hub. */
@@ -209,7 +213,7 @@ export const HUB_OPTIONS = Object.keys(SETTINGS).filter(
   (option) => !(PROCESS_OPTIONS as readonly string[]).includes(option),
 ) as (keyof Settings)[]
 
-/** What can be fetched: not with a user or a password in it, which fetch refuses, naming them. */
+/** Whether `fetch` accepts the URL. It refuses a URL with user and password, and its message repeats both. */
 function isHttp(value: string): boolean {
   if (!URL.canParse(value)) return false
   const { protocol, username, password } = new URL(value)

@@ -2,7 +2,8 @@
 import { nearest } from '../model/nearest.js'
 
 /**
- * Ends a sentence about an unknown name with the nearest known one. The prefix that most names have makes no name near.
+ * Returns the end of a sentence about an unknown name: the closest known name, if there is one. The common prefix
+ * `FANFARE_` does not count.
  */
 export function suggestion(name: string, known: readonly string[]): string {
   const bare = (full: string): string => full.replace(/^FANFARE_/, '')
@@ -10,7 +11,7 @@ export function suggestion(name: string, known: readonly string[]): string {
   return meant === undefined ? '.' : `; did you mean ${known.find((candidate) => bare(candidate) === meant)}?`
 }
 
-/** Whether the value of a variable is not to be repeated: it is a secret, or may hold one. */
+/** Whether the value of a variable may hold a secret. Messages do not repeat such a value. */
 export function isSecret(variable: string): boolean {
   return /SECRET|KEY$|URL$/.test(variable)
 }

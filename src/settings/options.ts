@@ -1,4 +1,4 @@
-/** The settings as options of those who embed the hub. */
+/** Reads the settings from the options of an application that embeds the hub. */
 import { quote } from '../model/quote.js'
 import { SettingsError } from '../model/settings-error.js'
 import { loadSettings } from './environment.js'
@@ -8,9 +8,9 @@ import { KINDS, type Setting } from './setting.js'
 import type { TrustProxy } from './trust-proxy.js'
 
 /**
- * The settings of those who embed the hub: what they say, as values or as it would be written in the environment, and
- * the defaults for the rest.
- * @throws SettingsError naming the option that is wrong or unknown
+ * Returns the settings of an embedded hub: the given options, and the defaults for the rest.
+ * @param given each option as a value, or as a string in the form of the environment variable
+ * @throws SettingsError naming the option that is invalid or unknown
  */
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings: Record<string, unknown> = { ...loadSettings({}).hub }
@@ -22,15 +22,15 @@ export function resolveSettings(given: Partial<Settings>): Settings {
   const resolved = settings as unknown as Settings
   if ([resolved.jwtSecret, resolved.jwtPublicKey, resolved.jwksUrl].filter((key) => key !== undefined).length > 1) {
     throw new SettingsError(
-      'There is more than one key to verify tokens with: set one of them (FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL).',
+      'More than one key to verify tokens is set: set one of FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY and FANFARE_JWKS_URL.',
     )
   }
   return resolved
 }
 
 /**
- * Checks whose X-Forwarded-* headers are believed, for those who build the application themselves.
- * @throws SettingsError saying what is wrong
+ * Checks the option `trustProxy` of an application that is built with `buildApp`.
+ * @throws SettingsError naming the fault
  */
 export function checkTrustProxy(given: TrustProxy): TrustProxy {
   try {

@@ -1,27 +1,27 @@
-/** The kinds of settings: how each is written in the environment, and what that means. */
+/** The kinds of settings. Each kind reads and writes the text of an environment variable. */
 import { MAX_DRAIN, parseDuration, parseSize } from '../model/units.js'
 
-/** One setting: the words about it, and how its value is read and written. */
+/** One setting: its description, and how its value is read and written. */
 export interface Setting<T> {
-  /** Its name in the environment. */
+  /** The name of the environment variable. */
   variable: string
-  /** What it is when it is left out, as written in the environment. */
+  /** The value of an unset variable, in the form of the environment. */
   default?: string
   description: string
-  /** How it is written, as it stands after "must be". */
+  /** The form of the value, as it follows "must be" in messages. */
   expects: string
-  /** What its option may be besides a string of that form. A string, when it is left out. */
+  /** The kind of value that the option takes besides a string of that form. */
   kind?: Kind
-  /** @throws Error that says what is wrong and starts with "must be" */
+  /** @throws Error whose message names the fault and starts with "must be" */
   parse: (text: string) => T
-  /** Writes a value as it would be written in the environment. */
+  /** Writes a value in the form of the environment. */
   print(value: T): string
 }
 
-/** What the value of a setting is. */
+/** The type of the value of a setting. */
 export type ValueOf<S> = S extends Setting<infer T> ? T : never
 
-/** What an option can be that is no string: the words for it, and whether a value is one. */
+/** The kinds of options that are not strings: the words in messages, and the check of a value. */
 export const KINDS = {
   milliseconds: ['a whole number of milliseconds', isWhole],
   bytes: ['a whole number of bytes', isWhole],
@@ -40,9 +40,8 @@ function isWhole(value: unknown): boolean {
 }
 
 /**
- * Makes a setting of a form.
- * @param parse returns `undefined` for what cannot be read, or throws an Error that says what is wrong and starts with
- *   "must be"
+ * Makes a setting.
+ * @param parse returns `undefined` for a text of the wrong form, or throws an Error whose message starts with "must be"
  */
 export function setting<T>(
   form: Omit<Setting<T>, 'parse' | 'print'>,
@@ -60,7 +59,7 @@ export function setting<T>(
   }
 }
 
-/** Makes a setting optional: it has no default, and is `undefined` when it is left out. */
+/** Makes a setting optional: it has no default and may be `undefined`. */
 export function optional<T>(required: Setting<T>): Setting<T | undefined> {
   return required
 }
@@ -75,7 +74,7 @@ export function duration(variable: string, fallback: string, description: string
   )
 }
 
-/** A time in milliseconds, a day at most. */
+/** A time in milliseconds, at most a day. */
 export function shortTime(variable: string, fallback: string, description: string): Setting<number> {
   const expects = 'a duration such as 250ms, 15s or 24h, at most 24h'
   return setting(
@@ -87,7 +86,7 @@ export function shortTime(variable: string, fallback: string, description: strin
 
 /** A time in milliseconds, more than 0. */
 export function someTime(variable: string, fallback: string, description: string): Setting<number> {
-  const expects = 'a duration such as 250ms, 15s or 24h, more than nothing'
+  const expects = 'a duration such as 250ms, 15s or 24h, more than 0'
   return setting(
     { variable, default: fallback, description, expects, kind: 'milliseconds' },
     (written) => positive(parseDuration(written)),
@@ -107,7 +106,7 @@ export function durationOrOff(variable: string, description: string): Setting<nu
 
 /** A number of bytes, more than 0. */
 export function size(variable: string, fallback: string, description: string): Setting<number> {
-  const expects = 'a size such as 256KiB or 1GiB, more than nothing'
+  const expects = 'a size such as 256KiB or 1GiB, more than 0'
   return setting(
     { variable, default: fallback, description, expects, kind: 'bytes' },
     (written) => positive(parseSize(written)),
@@ -117,7 +116,7 @@ export function size(variable: string, fallback: string, description: string): S
 
 /** A number of bytes; 0 stands for `auto`. */
 export function sizeOrAuto(variable: string, description: string): Setting<number> {
-  const expects = '"auto" or a size such as 256KiB or 1GiB, more than nothing'
+  const expects = '"auto" or a size such as 256KiB or 1GiB, more than 0'
   return setting(
     { variable, default: 'auto', description, expects, kind: 'bytes' },
     (written) => (written === 'auto' ? 0 : positive(parseSize(written))),
@@ -153,7 +152,11 @@ export function flag(variable: string, description: string, fallback: 'true' | '
 
 /** Any text that is not empty. */
 export function text(variable: string, description: string, fallback?: string): Setting<string> {
-  const form = { ...(fallback === undefined ? {} : { default: fallback }), description, expects: 'some text' }
+  const form = {
+    ...(fallback === undefined ? {} : { default: fallback }),
+    description,
+    expects: 'a string that is not empty',
+  }
   return setting({ variable, ...form }, (written) => (written === '' ? undefined : written))
 }
 
@@ -170,19 +173,19 @@ export function oneOf<T extends string>(
   )
 }
 
-/** How a list is written. */
+/** The form of a setting that is a list. */
 interface ListForm {
   variable: string
   description: string
-  /** What its items are, as it stands after "must be". */
+  /** The plural name of the items, as it follows "must be" in messages. */
   items: string
-  /** Says what is wrong with an item; `undefined` when nothing is. */
+  /** Returns the fault of an item; `undefined` if there is none. */
   faultOf: (item: string) => string | undefined
-  /** Says what is wrong with the whole list; `undefined` when nothing is. */
+  /** Returns the fault of the whole list; `undefined` if there is none. */
   faultOfAll?: (items: string[]) => string | undefined
 }
 
-/** A list of texts, empty when it is left out. */
+/** A list of strings. An unset list is empty. */
 export function list({ variable, description, items: what, faultOf, faultOfAll }: ListForm): Setting<string[]> {
   const expects = `${what}, separated by commas`
   return setting({ variable, default: '', description, expects, kind: 'list' }, (written) => {
@@ -192,7 +195,7 @@ export function list({ variable, description, items: what, faultOf, faultOfAll }
   })
 }
 
-/** @throws Error naming what is expected and the first fault */
+/** @throws Error naming the expected form and the first fault */
 export function requireNoFault(expects: string, faults: (string | undefined)[]): void {
   const fault = faults.find((words) => words !== undefined)
   if (fault !== undefined) throw new Error(`must be ${expects}: ${fault}`)

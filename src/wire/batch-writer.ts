@@ -1,28 +1,28 @@
-/** Writes blocks of an event stream, one after the other, into a buffer. */
+/** Writes blocks of an event stream into one buffer. */
 import { Chunk, CHUNK_FRAME } from './chunk.js'
 import { byteLength, fits } from '../model/utf8.js'
 
 export class BatchWriter {
-  /** The buffer that it was given, or one of its own where a block did not fit in that. */
+  /** The given buffer, or a larger one if the first block did not fit. */
   buffer: Buffer
-  /** How many bytes have been written. */
+  /** The number of bytes written. */
   length = 0
-  /** How many blocks that are. */
+  /** The number of blocks written. */
   blocks = 0
 
-  /** @param buffer has room for `CHUNK_FRAME` bytes less than it has */
+  /** @param buffer `CHUNK_FRAME` of its bytes are reserved for the frame */
   constructor(buffer: Buffer) {
     this.buffer = buffer
   }
 
-  /** Returns what has been written as one chunk, in the buffer. Nothing can be written any more. */
+  /** Returns the written blocks as one chunk that shares the buffer. Do not call `write` afterwards. */
   chunk(): Chunk {
     return Chunk.within(this.buffer, this.length)
   }
 
   /**
-   * Writes a block, which is made of parts. One that is larger than the buffer gets one of its own, if it is the first.
-   * @returns `false`: there is no room for it
+   * Writes a block, which consists of parts. If the first block is larger than the buffer, it gets a new buffer.
+   * @returns `false` if the block does not fit; nothing is written then
    */
   write(...parts: (string | Buffer)[]): boolean {
     if (!fits(parts, this.buffer.length - CHUNK_FRAME - this.length)) {

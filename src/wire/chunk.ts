@@ -1,24 +1,24 @@
 /**
- * Bytes that a stream is written at once. They are made once, for every subscriber whatever its transport: the bytes as
- * they are, and the same bytes as one chunk of HTTP/1.1 (RFC 9112, 7.1), lie in one buffer.
+ * The bytes of one write to a stream, shared by all subscribers on every transport. One buffer holds the plain bytes
+ * and, around them, the frame of an HTTP/1.1 chunk (RFC 9112, 7.1).
  */
 
-/** The most bytes of a chunk's size line: eight hexadecimal digits and CRLF. */
+/** The maximum length of a chunk's size line in bytes: eight hexadecimal digits and CRLF. */
 const SIZE_LINE = 10
 const CRLF = '\r\n'
 
-/** How much larger than its bytes the buffer of a chunk is that `Chunk.within` is given, in bytes. */
+/** How many bytes a buffer for `Chunk.within` needs beyond its contents. */
 export const CHUNK_FRAME = SIZE_LINE + CRLF.length
 
-/** The end of a body in chunks (RFC 9112, 7.1). A body that ends without it was cut off. */
+/** The last chunk of a body (RFC 9112, 7.1). A body without it was cut off. */
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
 export class Chunk {
-  /** Size line, bytes and CRLF. Nothing at all where there are no bytes: a chunk of no bytes would be the last one. */
+  /** Size line, bytes and CRLF. Empty if there are no bytes, since an empty chunk would end the body. */
   readonly framed: Buffer
-  /** How many bytes there are, without the frame. */
+  /** The number of bytes without the frame. */
   readonly length: number
-  /** Where the bytes begin in `framed`. */
+  /** The index of the first byte in `framed`. */
   readonly #start: number
   #plain: Buffer | undefined
 
@@ -36,15 +36,15 @@ export class Chunk {
     return new Chunk(Buffer.from(`${line}${text}${CRLF}`), line.length, length)
   }
 
-  /** Returns one chunk of the bytes of several. */
+  /** Joins several chunks into one. */
   static join(chunks: readonly Chunk[]): Chunk {
     return chunks.length === 1 ? chunks[0]! : Chunk.#copy(chunks)
   }
 
   /**
-   * Makes a chunk of bytes where they are, and writes its frame around them.
-   * @param buffer has `CHUNK_FRAME` bytes more than it has room for, and is not to be written to any more
-   * @param length how many bytes there are; they begin at `Chunk.START`
+   * Makes a chunk of bytes in place, and writes its frame around them.
+   * @param buffer needs `CHUNK_FRAME` bytes beyond its contents; do not write to it afterwards
+   * @param length the number of bytes, which begin at `Chunk.START`
    */
   static within(buffer: Buffer, length: number): Chunk {
     if (length === 0) return Chunk.NOTHING
@@ -56,10 +56,10 @@ export class Chunk {
     return new Chunk(buffer.subarray(from, end + CRLF.length), line.length, length)
   }
 
-  /** Where the bytes begin in a buffer that `within` is given. */
+  /** The index of the first byte in a buffer for `within`. */
   static readonly START = SIZE_LINE
 
-  /** No bytes. */
+  /** The empty chunk. */
   static readonly NOTHING = new Chunk(Buffer.alloc(0), 0, 0)
 
   static #copy(chunks: readonly Chunk[]): Chunk {
@@ -73,7 +73,7 @@ export class Chunk {
     return new Chunk(framed, line.length, length)
   }
 
-  /** Returns a chunk of the same bytes in a buffer of its own. */
+  /** Returns a copy with a buffer of its own. */
   copy(): Chunk {
     return Chunk.#copy([this])
   }
@@ -88,7 +88,7 @@ export class Chunk {
     return this.plain.toString()
   }
 
-  /** The chunk and the last chunk, which ends a body. */
+  /** The framed chunk, followed by the last chunk of the body. */
   get framedAsLast(): Buffer {
     return Buffer.concat([this.framed, LAST_CHUNK])
   }

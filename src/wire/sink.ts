@@ -1,32 +1,33 @@
-/** The port by which a stream's bytes leave the hub. Whatever serves HTTP implements it. */
+/** The port through which the bytes of a stream leave the hub. The HTTP server implements it. */
 import type { Chunk } from './chunk.js'
 
-/** Where a subscriber's bytes go: a socket, or something like one. */
+/** Receives the bytes of one subscriber. */
 export interface Sink {
-  /** Is told what happens to the sink. */
+  /** Gets the events of the sink. */
   listener: SinkListener | undefined
   /**
-   * Sends a chunk. `false`: it is full; exactly one of `drained`, `stalled` and `closed` of the listener follows.
-   * @param lender is told once the bytes may be overwritten, where that can be known: not of TLS, HTTP/2 and injected
-   *   requests
+   * Sends a chunk.
+   * @param lender called when the bytes may be overwritten. It is never called for TLS, HTTP/2 and injected requests,
+   *   which do not report that
+   * @returns `false` if the sink is full. Then exactly one of `drained`, `stalled` and `closed` of the listener follows
    */
   write(chunk: Chunk, lender?: Lender): boolean
-  /** Sends the last chunk and closes, at once or when the peer has taken it, but does not wait for it for long. */
+  /** Sends the last chunk, and closes when the peer has taken it or after a short time limit. */
   end(chunk: Chunk): void
 }
 
-/** Whose bytes a sink was given. */
+/** The owner of bytes that were passed to a sink. */
 export interface Lender {
-  /** The bytes have been sent to the last one. */
+  /** Called when all bytes have been sent. */
   release(): void
 }
 
-/** What a sink tells. */
+/** The events of a sink. */
 export interface SinkListener {
-  /** A sink that was full has room again. */
+  /** The sink was full and has room again. */
   drained(): void
-  /** A sink that was full has made no progress for as long as is allowed. */
+  /** The sink was full and made no progress within the time limit. */
   stalled(): void
-  /** The peer has gone, or `end` is done. */
+  /** The peer has gone, or `end` has finished. */
   closed(): void
 }

@@ -1,5 +1,5 @@
 /**
- * The Server-Sent Events wire format: every block that a stream of the hub is made of.
+ * Encodes the blocks of a stream as Server-Sent Events.
  * Source: WHATWG HTML, "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting an event stream).
  */
 import { Chunk } from './chunk.js'
@@ -9,24 +9,24 @@ import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
 import { printHead } from '../model/history-event.js'
 
 /**
- * What the `data:` of an event is. `raw`: its payload. `json`: the event as in a page of history, without an `event:`
+ * The content of an event's `data:`. `raw`: its payload. `json`: the event as in a page of history, without an `event:`
  * line. `cloudevents`: a CloudEvent.
  */
 export type Format = 'raw' | 'json' | 'cloudevents'
 
-/** How events look on a stream. `topicLine`: each names its topic in an extra field, which EventSource ignores. */
+/** The encoding of events on a stream. `topicLine`: each event has a field `topic:`, which EventSource ignores. */
 export interface Wire {
   format: Format
   topicLine: boolean
 }
 
-/** Why a subscriber did not get events that it asked for. */
+/** The reason of a gap. */
 export type GapReason = 'expired' | 'epoch' | 'future' | 'invalid' | 'skipped'
 
 /** Why the hub ended a stream. */
 export type CloseReason = 'expired' | 'revoked' | 'drain' | 'slow' | 'lifetime' | 'replaced' | 'busy'
 
-/** The blocks of one hub: those that carry cursors need its log's epoch. */
+/** Encodes the blocks of one hub. Their cursors contain the epoch of its log. */
 export class Encoder {
   readonly #epoch: string
 
@@ -35,11 +35,11 @@ export class Encoder {
   }
 
   /**
-   * One event.
-   * @param sequence its place in the log; `undefined` for an ephemeral event, which has no `id:` line
-   * @param time when it was published, in milliseconds since the epoch of Unix
-   * @param id what a CloudEvent has as its id: the cursor, or something unique for an ephemeral event
-   * @param withId whether there is an `id:` line
+   * Encodes one event.
+   * @param sequence `undefined` for an ephemeral event, which has no `id:` line
+   * @param time the time of publishing, in milliseconds since the Unix epoch
+   * @param id the id of a CloudEvent: the cursor, or a unique id for an ephemeral event
+   * @param withId whether to write an `id:` line
    */
   event(
     event: NewEvent,
@@ -55,8 +55,8 @@ export class Encoder {
   }
 
   /**
-   * Events of the log, one after the other.
-   * @param withIds `false`: without `id:` lines, since the reader's cursor is beyond them
+   * Encodes events of the log as one chunk.
+   * @param withIds `false` for a replay before the subscriber's cursor: no `id:` lines
    */
   events(events: readonly StoredEvent[], wire: Wire, withIds = true): Chunk {
     return Chunk.join(
@@ -66,7 +66,7 @@ export class Encoder {
 
   /**
    * Adds an event of the log to a batch.
-   * @returns `false`: there is no room for it
+   * @returns `false` if the event does not fit
    */
   append(batch: BatchWriter, event: ScannedEvent, wire: Wire): boolean {
     const { sequence, time } = event
@@ -74,14 +74,15 @@ export class Encoder {
     return batch.write(headOf(event, wire, sequence, time, id, true), dataOf(event, wire), tailOf(wire))
   }
 
-  /** The cursor of a place in the log. */
+  /** Prints the cursor of a sequence. */
   cursor(sequence: number): string {
     return printCursor(this.#epoch, sequence)
   }
 
   /**
-   * The id from which a client may resume a stream. Before a gap that is still to be told it is the client's own: with
-   * an id behind the gap, a client that is cut off would never hear of it. `undefined`: the client's own is no cursor.
+   * Returns the id from which a client may resume at the start of a stream. If a gap follows, it is the client's own
+   * id: a client that is cut off before the gap must get the gap again. `undefined` if the client's own id is not a
+   * cursor.
    */
   resumeId({ gap, sequence }: { gap: { after: string } | undefined; sequence: number }): string | undefined {
     if (!gap) return this.cursor(sequence)
@@ -89,8 +90,8 @@ export class Encoder {
   }
 
   /**
-   * The first block of a stream.
-   * @param id of `resumeId`; `undefined`: no `id:` line
+   * Encodes the first block of a stream.
+   * @param id from `resumeId`; `undefined`: no `id:` line
    * @param retry in milliseconds
    */
   open(id: string | undefined, connection: string, topics: readonly string[], retry: number): Chunk {
@@ -100,10 +101,11 @@ export class Encoder {
   }
 
   /**
-   * Tells that events are missing.
-   * @param after the cursor that the subscriber asked to go on from, as it was given
-   * @param oldest the sequence of the oldest event that is still there, or `undefined` when nothing is
-   * @param sequence the position before what follows, where the opening block had none; `undefined`: no `id:` line
+   * Encodes a gap.
+   * @param after the cursor from which the subscriber resumed, as the subscriber sent it
+   * @param oldest the sequence of the oldest retained event; `undefined` if there is none
+   * @param sequence the sequence before the events that follow, if the opening block had no such id; `undefined`: no
+   *   `id:` line
    */
   gap(reason: GapReason, after: string, oldest: number | undefined, sequence?: number): Chunk {
     const data = JSON.stringify({ reason, after, oldest: oldest === undefined ? null : this.cursor(oldest) })
@@ -112,14 +114,14 @@ export class Encoder {
     )
   }
 
-  /** Tells that replay or resume is over. */
+  /** Encodes the end of catch-up: later events are live. */
   live(sequence: number): Chunk {
     return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.live\ndata: {}\n\n`)
   }
 
   /**
-   * Keeps the connection open, and moves the cursor of a quiet stream forward. The heartbeat is a named event with
-   * data: many clients ignore an `id:` without data, and some make an empty message of a comment.
+   * Encodes a heartbeat. It keeps the connection open and moves the cursor of a quiet stream forward. It is a named
+   * event with data, since many clients ignore an `id:` without data, and some turn a comment into an empty message.
    */
   heartbeat(sequence: number): Chunk {
     return Chunk.of(`id: ${this.cursor(sequence)}\nevent: fanfare.heartbeat\ndata: {}\n\n`)
@@ -127,8 +129,8 @@ export class Encoder {
 }
 
 /**
- * The last block of a stream that the hub ends. `retry` is in milliseconds. A client that knows nothing of the `retry:`
- * line finds it in the data where it matters most: when the hub is busy.
+ * Encodes the last block of a stream that the hub ends. `retry` is in milliseconds. For `busy` the data repeats it, for
+ * clients that ignore the `retry:` line.
  */
 export function closeBlock(reason: CloseReason, retry: number): Chunk {
   const data = reason === 'busy' ? { reason, retry } : { reason }
@@ -138,7 +140,7 @@ export function closeBlock(reason: CloseReason, retry: number): Chunk {
 const RETRY = { min: 2_000, max: 4_000 }
 const RETRY_BUSY = { min: 5_000, max: 15_000 }
 
-/** Draws the time after which a client comes back, in milliseconds, so that not all of them do at once. */
+/** Draws a random delay before a reconnect, in milliseconds, so that clients do not reconnect all at once. */
 export function drawRetry(busy = false): number {
   const { min, max } = busy ? RETRY_BUSY : RETRY
   return min + Math.floor(Math.random() * (max - min + 1))
@@ -148,7 +150,7 @@ function idLine(id: string | undefined): string {
   return id === undefined ? '' : `id: ${id}\n`
 }
 
-/** What comes before an event's data. */
+/** Returns the text before an event's data. */
 function headOf(
   event: Omit<NewEvent, 'payload'>,
   wire: Wire,
@@ -170,14 +172,14 @@ function headOf(
   }
 }
 
-/** An event's data: payloads that are JSON as they are, since they have neither CR nor LF. */
+/** Returns an event's data. A JSON payload needs no escaping, since it has neither CR nor LF. */
 function dataOf({ kind, payload }: Pick<ScannedEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
   if (kind === 'json') return payload
   const text = payload.toString()
   return format === 'raw' ? splitLines(text) : JSON.stringify(text)
 }
 
-/** What comes behind an event's data. */
+/** Returns the text after an event's data. */
 function tailOf({ format }: Wire): string {
   return format === 'raw' ? '\n\n' : '}\n\n'
 }
@@ -188,15 +190,15 @@ function splitLines(text: string): string {
 }
 
 /**
- * A CloudEvents 1.0 event in the JSON format (CloudEvents JSON Event Format 1.0.2, 3.1), as one line, without its data
- * and its end.
+ * Returns the attributes of a CloudEvents 1.0 event in JSON (CloudEvents JSON Event Format 1.0.2, 3.1), as one line,
+ * without the data and the closing brace.
  */
 function cloudAttributes({ topic, type, kind }: Omit<NewEvent, 'payload'>, time: number, id: string): string {
   const attributes = JSON.stringify({
     specversion: '1.0',
     id,
     source: `/topics/${topic}`,
-    type: type ?? 'message', // required by CloudEvents; what EventSource calls an event without a type
+    type: type ?? 'message', // CloudEvents requires a type; EventSource uses this one for events without a type
     time: new Date(time).toISOString(),
     subject: topic,
     datacontenttype: kind === 'json' ? 'application/json' : 'text/plain',

@@ -6,15 +6,15 @@ import type { Test } from 'tap'
 
 export interface KeyServer {
   readonly url: string
-  /** How often the keys have been fetched. */
+  /** The number of fetches so far. */
   fetches: number
-  /** What it answers; `undefined`: 500. */
+  /** The keys of the answer; `undefined`: the server answers 500. */
   keys: object[] | string | undefined
-  /** When set, answers wait for it. */
+  /** If set, answers wait for this promise. */
   hold: Promise<void> | undefined
 }
 
-/** A server that publishes keys (RFC 7517, 5), and can be made to fail. */
+/** Starts a key server (RFC 7517, 5) that can be made to fail. */
 export async function startKeyServer(t: Test, keys: object[]): Promise<KeyServer> {
   const server = createServer((_request, response) => {
     state.fetches++

@@ -5,7 +5,7 @@ import { KeySet as Keys, type KeyHeader, type KeySetOptions } from '../../src/au
 import { poll } from '../helper/deadline.js'
 import { jwk, startKeyServer } from './key-server.js'
 
-/** A key set whose tests ask for one key, as the verifier does: first of what is known, then of what is new. */
+/** Finds one key like the verifier: first among the known keys, then after a fetch. */
 class KeySet {
   readonly set: Keys
   readonly refresh: () => Promise<void>
@@ -53,7 +53,7 @@ await t.test('keys are found by their kid, and fetched once', async (t) => {
   t.equal(server.fetches, 1)
 })
 
-await t.test('what there is no key for', async (t) => {
+await t.test('refuses tokens without a matching key', async (t) => {
   const server = await startKeyServer(t, [
     jwk(first, { kid: 'k1' }),
     jwk(second, { kid: 'k2' }),
@@ -78,7 +78,7 @@ await t.test('what there is no key for', async (t) => {
     await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'malformed-token' }, JSON.stringify(kid).slice(0, 20))
 })
 
-await t.test('a new key is met by fetching again', async (t) => {
+await t.test('a fetch finds a new key', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
   let changes = 0
   const keys = new KeySet(server.url, { cooldown: 0, onChange: () => changes++ })
@@ -89,7 +89,7 @@ await t.test('a new key is met by fetching again', async (t) => {
   await t.rejects(keys.find({ alg: 'ES256', kid: 'k1' }), { code: 'invalid-signature' }, 'and one that is gone is gone')
 })
 
-await t.test('a flood of unknown keys is no flood of requests', async (t) => {
+await t.test('many unknown keys cause few requests to the key server', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
   const keys = new KeySet(server.url, { cooldown: 60_000 })
   await keys.refresh()
@@ -107,7 +107,7 @@ await t.test('a flood of unknown keys is no flood of requests', async (t) => {
   t.equal(server.fetches, 2, 'nor while it fails')
 })
 
-await t.test('several keys may fit', async (t) => {
+await t.test('several keys may match', async (t) => {
   const many = Array.from({ length: 30 }, () => generateKeyPairSync('ec', { namedCurve: 'P-256' }))
   const server = await startKeyServer(t, [
     ...many.map((pair, n) => jwk(pair, n < 3 ? { kid: 'twice' } : {})),
@@ -125,7 +125,7 @@ await t.test('several keys may fit', async (t) => {
   t.equal((await keys.find({ alg: 'ES256' }))[0], twice[0], 'the same key is the same object')
 })
 
-await t.test('RSA keys of fewer than 2,048 bits are left out', async (t) => {
+await t.test('RSA keys of fewer than 2,048 bits are not used', async (t) => {
   const weak = generateKeyPairSync('rsa', { modulusLength: 1_024 })
   const server = await startKeyServer(t, [jwk(weak, { kid: 'weak' }), jwk(weak), jwk(rsa, { kid: 'r' })])
   const told: unknown[] = []
@@ -143,7 +143,7 @@ await t.test('RSA keys of fewer than 2,048 bits are left out', async (t) => {
   const errors: unknown[] = []
   const none = new KeySet(server.url, { onHealth: (err) => errors.push(err?.message) })
   await t.rejects(none.find({ alg: 'RS256', kid: 'weak' }), { code: 'keys-unavailable' })
-  t.match(errors, [/no public keys that can be used.*fewer than 2,048 bits/])
+  t.match(errors, [/no usable public keys.*fewer than 2,048 bits/])
 })
 
 await t.test('an Ed25519 key is found by either name of its algorithm (RFC 9864)', async (t) => {
@@ -157,7 +157,7 @@ await t.test('an Ed25519 key is found by either name of its algorithm (RFC 9864)
   }
 })
 
-await t.test('an outage locks out nobody whose key is known', async (t) => {
+await t.test('an outage of the key server does not lock out tokens of known keys', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
   const health: (string | undefined)[] = []
   const keys = new KeySet(server.url, { cooldown: 0, maxAge: 0, onHealth: (err) => health.push(err?.message) })
@@ -178,7 +178,7 @@ await t.test('an outage locks out nobody whose key is known', async (t) => {
   t.strictSame(health.slice(1), [undefined], 'and so is its end')
 })
 
-await t.test('whose key is known does not wait for a fetch', async (t) => {
+await t.test('a token of a known key does not wait for a fetch', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
   const keys = new KeySet(server.url, { cooldown: 0, maxAge: 0 })
   const key = await keys.find({ alg: 'ES256', kid: 'k1' })
@@ -193,7 +193,7 @@ await t.test('whose key is known does not wait for a fetch', async (t) => {
   release()
 })
 
-await t.test('a set without keys locks out nobody', async (t) => {
+await t.test('a set without keys does not replace the known keys', async (t) => {
   const server = await startKeyServer(t, [jwk(first, { kid: 'k1' })])
   const keys = new KeySet(server.url, { cooldown: 0, maxAge: 0 })
   await keys.find({ alg: 'ES256', kid: 'k1' })
@@ -205,7 +205,7 @@ await t.test('a set without keys locks out nobody', async (t) => {
   await t.rejects(keys.find({ alg: 'ES256', kid: 'k2' }), { code: 'keys-unavailable' })
 })
 
-await t.test('a key that is malformed or private is left out and told of once', async (t) => {
+await t.test('a malformed or private key is not used, and is reported once', async (t) => {
   const broken = [
     { kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' },
     { ...second.privateKey.export({ format: 'jwk' }), kid: 'private' },
@@ -233,7 +233,7 @@ await t.test('a key that is malformed or private is left out and told of once', 
   )
 })
 
-await t.test('items of a set that are no objects keep no key from being used', async (t) => {
+await t.test('items that are not objects do not prevent the use of other keys', async (t) => {
   const server = await startKeyServer(t, [])
   server.keys = [null, 5, 'x', [], jwk(first, { kid: 'k1' })] as object[]
   const told: unknown[] = []
@@ -252,5 +252,5 @@ await t.test('a set of malformed and private keys alone is an outage', async (t)
   const keys = new KeySet(server.url, { onHealth: (err) => errors.push(err?.message) })
   for (const kid of ['broken', 'private'])
     await t.rejects(keys.find({ alg: 'ES256', kid }), { code: 'keys-unavailable' }, kid)
-  t.match(errors, [/no public keys that can be used: its keys are malformed or private/])
+  t.match(errors, [/no usable public keys: its keys are malformed, private/])
 })

@@ -3,7 +3,7 @@ import { KnownTokens } from '../../src/auth/known-tokens.js'
 
 const SETTINGS = { jwtClaim: 'fanfare', anonymousSubscribe: [], clockTolerance: 0 }
 
-await t.test('a token is verified once, and again when it has been forgotten', async (t) => {
+await t.test('a token is verified once, and again after clear()', async (t) => {
   let verified = 0
   const tokens = new KnownTokens(async () => ({ sub: `u${++verified}` }), SETTINGS)
   t.equal((await tokens.read('a')).subject, 'u1')
@@ -13,7 +13,7 @@ await t.test('a token is verified once, and again when it has been forgotten', a
   t.equal((await tokens.read('a')).subject, 'u3')
 })
 
-await t.test('a token that has expired is refused, also when it is remembered', async (t) => {
+await t.test('an expired token is refused, even if it is cached', async (t) => {
   const claims = { exp: Math.floor(Date.now() / 1_000) - 1 }
   const tokens = new KnownTokens(async () => claims, SETTINGS)
   for (let n = 0; n < 2; n++) await t.rejects(tokens.read('a'), { code: 'expired-token' })
@@ -25,7 +25,7 @@ await t.test('within the tolerance an expired token is accepted until the tolera
   t.match(await tokens.read('a'), { expiresAt: exp * 1_000, acceptedUntil: exp * 1_000 + 60_000 })
 })
 
-await t.test('a refusal is not remembered', async (t) => {
+await t.test('refusals are not cached', async (t) => {
   let isRefused = true
   const tokens = new KnownTokens(async () => {
     if (isRefused) throw new Error('refused')

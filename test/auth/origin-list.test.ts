@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { faultOfOrigin, OriginList } from '../../src/auth/origin-list.js'
 
-await t.test('an origin is listed in whole', (t) => {
+await t.test('an origin matches as a whole', (t) => {
   const list = new OriginList([
     'https://app.example.com',
     'http://localhost:8080',
@@ -69,7 +69,7 @@ await t.test('"*" before a host means its subdomains', (t) => {
   t.end()
 })
 
-await t.test('nothing but a subdomain matches, and every subdomain does', (t) => {
+await t.test('every subdomain matches, and nothing else', (t) => {
   const list = new OriginList(['https://*.example.com'])
   const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$/)
   fc.assert(
@@ -96,7 +96,7 @@ await t.test('nothing but a subdomain matches, and every subdomain does', (t) =>
   t.end()
 })
 
-await t.test('a long origin takes no longer than its length', (t) => {
+await t.test('the time to match a long origin is linear', (t) => {
   const list = new OriginList(['https://*.example.com'])
   const started = performance.now()
   for (const origin of [
@@ -109,14 +109,14 @@ await t.test('a long origin takes no longer than its length', (t) => {
   t.end()
 })
 
-await t.test('"*" alone is all origins, and names none', (t) => {
+await t.test('"*" allows all origins and names none', (t) => {
   const list = new OriginList(['*'])
   t.ok(list.all)
   for (const origin of ['https://app.example.com', '*', 'null']) t.notOk(list.names(origin))
   t.end()
 })
 
-await t.test('what may be listed', (t) => {
+await t.test('valid items', (t) => {
   for (const item of [
     '*',
     'https://app.example.com',
@@ -140,13 +140,13 @@ await t.test('what may be listed', (t) => {
   t.end()
 })
 
-await t.test('what can match no page, and why', (t) => {
+await t.test('items that match no page are refused with the reason', (t) => {
   for (const [item, words] of [
     ['app.example.com', 'write "https://app.example.com"'],
     ['*.example.com', 'has no scheme'],
     ['localhost:3000', 'has no scheme'],
     ['', 'has no scheme'],
-    ['https://app.example.com/', 'browsers write it "https://app.example.com"'],
+    ['https://app.example.com/', 'browsers write this origin as "https://app.example.com"'],
     ['https://a.example/path', '"https://a.example"'],
     ['https://App.example.com', '"https://app.example.com"'],
     ['https://app.example.com:443', '"https://app.example.com"'],
@@ -166,19 +166,19 @@ await t.test('what can match no page, and why', (t) => {
     ['chrome-extension://*', 'stands for subdomains'],
     ['capacitor://*.localhost', 'stands for subdomains'],
     ['https://**.example.com', 'stands for subdomains'],
-    ['https://*.', 'is no origin'],
-    ['https://*..', 'is no origin'],
-    ['https://*.1.2.3.4', 'is no origin'],
-    ['https://*.[::1]', 'is no origin'],
-    ['https://', 'is no origin'],
-    ['https://a b', 'is no origin'],
-    ['https://a.example:99999', 'is no origin'],
-    ['https://a.example;https://b.example', 'is no origin'],
-    ['capacitor://', 'is no origin'],
-    ['capacitor://localhost/', 'is no origin'],
-    ['Capacitor://localhost', 'is no origin'],
-    ['app://a b', 'is no origin'],
-    ['chrome-extension://ABCdefghijklmnop', 'browsers write it "chrome-extension://abcdefghijklmnop"'],
+    ['https://*.', 'is not an origin'],
+    ['https://*..', 'is not an origin'],
+    ['https://*.1.2.3.4', 'is not an origin'],
+    ['https://*.[::1]', 'is not an origin'],
+    ['https://', 'is not an origin'],
+    ['https://a b', 'is not an origin'],
+    ['https://a.example:99999', 'is not an origin'],
+    ['https://a.example;https://b.example', 'is not an origin'],
+    ['capacitor://', 'is not an origin'],
+    ['capacitor://localhost/', 'is not an origin'],
+    ['Capacitor://localhost', 'is not an origin'],
+    ['app://a b', 'is not an origin'],
+    ['chrome-extension://ABCdefghijklmnop', 'browsers write this origin as "chrome-extension://abcdefghijklmnop"'],
     ['moz-extension://3C5B4C1C-6D2F', '"moz-extension://3c5b4c1c-6d2f"'],
     ['null', 'share the origin null'],
     ['file://', 'share the origin null'],

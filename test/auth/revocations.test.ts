@@ -34,7 +34,7 @@ function open(store: KeyValue, onForce: (revocations: Revocations) => unknown = 
 const who = (members: Partial<Principal>): Principal => ({ ...anybody, ...members })
 const soon = () => Date.now() + 60_000
 
-await t.test('of a subject, or of one token', async (t) => {
+await t.test('revokes the tokens of a subject, or one token', async (t) => {
   const revocations = await open(records(t).store)
   await revocations.add({ subject: 'u1' }, soon())
   await revocations.add({ jti: 'j1' }, soon())
@@ -57,7 +57,7 @@ await t.test('of a subject, or of one token', async (t) => {
     t.notOk(revocations.includes(principal))
 })
 
-await t.test('it is in force before it is durable, and not when it cannot be', async (t) => {
+await t.test('a revocation is in force before it is durable, and dropped if it cannot be stored', async (t) => {
   const { state, store, kept } = records(t)
   const inForce: boolean[] = []
   const revocations = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
@@ -75,7 +75,7 @@ await t.test('it is in force before it is durable, and not when it cannot be', a
   t.ok(revocations.includes(who({ subject: 'u1' })), 'one that cannot be lifted durably is not lifted')
 })
 
-await t.test('one that another process makes or lifts counts here', async (t) => {
+await t.test('a revocation of another process counts here', async (t) => {
   const { store } = records(t)
   const inForce: boolean[] = []
   const here = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
@@ -88,7 +88,7 @@ await t.test('one that another process makes or lifts counts here', async (t) =>
   t.strictSame(here.list(), [])
 })
 
-await t.test('several of one subject: it is refused until the last of them', async (t) => {
+await t.test('several revocations of a subject: the last one counts', async (t) => {
   const revocations = await open(records(t).store)
   const [one, two] = [
     await revocations.add({ subject: 'u1' }, soon()),
@@ -102,7 +102,7 @@ await t.test('several of one subject: it is refused until the last of them', asy
   t.equal(await revocations.delete(two.id), false)
 })
 
-await t.test('it ends by itself, and its record goes', async (t) => {
+await t.test('a revocation ends by itself, and its record is deleted', async (t) => {
   const { store, kept } = records(t)
   const revocations = await open(store)
   const { id } = await revocations.add({ subject: 'u1' }, Date.now() + 30)
@@ -114,7 +114,7 @@ await t.test('it ends by itself, and its record goes', async (t) => {
   t.strictSame(await kept(), [other])
 })
 
-await t.test('it survives', async (t) => {
+await t.test('a revocation survives a restart', async (t) => {
   const { store } = records(t)
   await store.put('ticket-key', 'x')
   const revocation = await (await open(store)).add({ subject: 'u1' }, soon())

@@ -8,7 +8,7 @@ function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** A JWT (RFC 7519) made with nothing but Node's own cryptography. */
+/** Signs a JWT (RFC 7519) with Node's own cryptography only. */
 export function signWith(key: KeyObject, alg: Algorithm, claims: unknown, header: object = {}): string {
   const input = `${encode({ alg, typ: 'JWT', ...header })}.${encode(claims)}`
   const padding = alg.startsWith('PS')
@@ -23,7 +23,7 @@ export function signWith(key: KeyObject, alg: Algorithm, claims: unknown, header
   return `${input}.${signature.toString('base64url')}`
 }
 
-/** A JWT that is signed with HMAC, whatever its header says. */
+/** Signs a JWT with HMAC, for any header. */
 export function signWithSecret(secret: string | Buffer, claims: unknown, header: object = {}): string {
   const input = `${encode({ alg: 'HS256', typ: 'JWT', ...header })}.${encode(claims)}`
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`

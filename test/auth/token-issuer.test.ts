@@ -11,7 +11,7 @@ function claimsOf(token: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>
 }
 
-await t.test('the hub accepts what it has issued, for as long as it says, and for nothing else', async (t) => {
+await t.test('the hub accepts an issued token until it expires, for its grants only', async (t) => {
   for (const settings of [
     {},
     { jwtClaim: 'https://example.com/hub', jwtIssuer: 'https://id.example.com', jwtAudience: 'hub' },
@@ -38,7 +38,7 @@ await t.test('the hub accepts what it has issued, for as long as it says, and fo
   }
 })
 
-await t.test('its claims have the names of the settings, and nothing that was not given', async (t) => {
+await t.test('the claims have the names of the settings, and no other members', async (t) => {
   const issue = createTokenIssuer({
     ...SETTINGS,
     jwtClaim: 'https://example.com/hub',
@@ -57,18 +57,18 @@ await t.test('its claims have the names of the settings, and nothing that was no
   t.ok(Math.abs(Number(exp) - Number(iat) - 60) <= 1)
 })
 
-await t.test('without a secret there is nothing to sign with', async (t) => {
+await t.test('without a secret issuing throws', async (t) => {
   const issue = createTokenIssuer({ ...SETTINGS, jwtSecret: undefined })
   t.throws(() => issue({ subject: 'u1' }, { expiresIn: '1h' }), { name: 'SettingsError', message: /jwtSecret/ })
 })
 
-await t.test('what no hub would accept, or what would grant nothing, is refused', async (t) => {
+await t.test('claims that the hub would refuse, and void grants, are refused', async (t) => {
   const issue = createTokenIssuer(SETTINGS)
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
   const wrong: [principal: unknown, options: unknown, message: RegExp][] = [
-    [undefined, { expiresIn: '1h' }, /is an object/],
-    [[], { expiresIn: '1h' }, /is an object/],
+    [undefined, { expiresIn: '1h' }, /must be an object/],
+    [[], { expiresIn: '1h' }, /must be an object/],
     [{ sub: 'u1' }, { expiresIn: '1h' }, /no member "sub"/],
     [{ subject: '' }, { expiresIn: '1h' }, /"sub"/],
     [{ subject: 42 }, { expiresIn: '1h' }, /"sub"/],

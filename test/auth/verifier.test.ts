@@ -50,9 +50,9 @@ async function openVerifier(
 
 interface Case {
   name: string
-  /** What the set that the hub has fetched holds; by default the old key as `k1`. */
+  /** The keys that the hub has fetched; by default the old key as `k1`. */
   before?: object[]
-  /** What the key server publishes since. */
+  /** The keys that the key server publishes now. */
   after?: object[]
   token: string
   /** A token that was presented before, within the cool-down. */
@@ -214,7 +214,7 @@ await t.test('the fetch for another token makes a refusal final', async (t) => {
   t.equal(server.fetches, 2)
 })
 
-await t.test('a fetch that began before a token came says nothing of its key', async (t) => {
+await t.test('a fetch that began before a token arrived does not make its refusal final', async (t) => {
   const { server, verifier, endCooldown, beginCooldown } = await openVerifier(t, k1)
   let release = (): void => undefined
   server.hold = new Promise((resolve) => (release = resolve))
@@ -227,7 +227,7 @@ await t.test('a fetch that began before a token came says nothing of its key', a
   t.equal(await answer, 'temporary')
 })
 
-await t.test('a token that is known to fit no key is refused for good also while the key server is away', async (t) => {
+await t.test('a refusal that was final stays final while the key server is down', async (t) => {
   const { server, verifier, endCooldown } = await openVerifier(t, k1)
   const token = tokenOf(foreign, 'ES256', 'k9')
   endCooldown()
@@ -238,7 +238,7 @@ await t.test('a token that is known to fit no key is refused for good also while
   t.equal(await outcomeOf(verifier, tokenOf(old, 'ES256', 'k1')), 'accepted')
 })
 
-await t.test('a flood of tokens that fit no key is no flood of requests, and pushes out older ones', async (t) => {
+await t.test('many tokens without a key cause few requests, and older ones are forgotten', async (t) => {
   const { server, verifier, endCooldown } = await openVerifier(t, k1)
   const early = tokenOf(foreign, 'ES256', 'k9')
   t.equal(await outcomeOf(verifier, early), 'temporary')

@@ -1,4 +1,4 @@
-/** `fanfare backup`: a consistent copy of a log, also of one that is in use. */
+/** `fanfare backup`: copies a log consistently, even while a hub uses it. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { runCommand } from '../helper/command.js'
@@ -11,13 +11,13 @@ import { anyTopic, token } from '../helper/token.js'
 const bearer = anyTopic()
 const TOPICS = ['a', 'b', 'c.d']
 
-await t.test('of a live store under load it is consistent, and opens', async (t) => {
+await t.test('a copy of a live store under load is consistent and opens', async (t) => {
   const root = t.testdir({})
   const folder = `${root}/live`
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}`, FANFARE_RETAIN_EVENTS: '1000000' })
   const published: Logged[] = []
   let isOver = false
-  /** Batches of ten, which are never to be torn apart. */
+  /** Batches of ten, which a copy must contain as a whole or not at all. */
   async function load(name: number): Promise<void> {
     for (let n = 0; !isOver; n++) {
       const events = Array.from({ length: 10 }, (_, m) => ({
@@ -67,7 +67,7 @@ await t.test('of a live store under load it is consistent, and opens', async (t)
   t.equal(hub.logs().filter(({ level }) => Number(level) >= 50).length, 0, 'the hub has no errors')
 })
 
-await t.test('it has what the original has, but an epoch of its own', async (t) => {
+await t.test('a copy has the events of the original and a new epoch', async (t) => {
   const root = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${root}/live`, FANFARE_RETAIN_EVENTS: '3' })
   const log: Logged[] = []
@@ -106,7 +106,7 @@ await t.test('named cursors of the original lead to a gap, not to silence', asyn
   t.match(await stream.told('gap'), { reason: 'epoch' })
 })
 
-await t.test('it goes only where nothing is', async (t) => {
+await t.test('a copy needs an empty folder', async (t) => {
   const root = t.testdir({ full: { file: 'mine' }, file: 'mine', empty: {} })
   const live = `${root}/live`
   const hub = await startHub(t, { FANFARE_LOG: `file:${live}` })
@@ -127,7 +127,7 @@ await t.test('it goes only where nothing is', async (t) => {
   await publish(hub, 'a', { data: 2 }, bearer)
 })
 
-await t.test('of what is no log', async (t) => {
+await t.test('a folder without a log is refused', async (t) => {
   const root = t.testdir({ empty: {}, other: { 'data.mdb': 'text' } })
   for (const folder of [`${root}/missing`, `${root}/empty`, `${root}/other`]) {
     const { code, stderr } = await runCommand(t, ['backup', folder, `${root}/to`])

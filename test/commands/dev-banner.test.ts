@@ -53,7 +53,7 @@ await t.test('the secret is kept in the folder of the log, for its user alone', 
   t.end()
 })
 
-await t.test('what is no secret is replaced, and what cannot be kept is for one run', (t) => {
+await t.test('an invalid secret is replaced, and a secret that cannot be stored is for one run', (t) => {
   const folder = t.testdir({ [SECRET_FILE]: 'too short', file: '' })
   const { secret } = developmentKey(folder)
   t.equal(developmentKey(folder).secret, secret)
@@ -89,7 +89,7 @@ await t.test('a file that is empty, short, long or binary is replaced, which the
 })
 
 await t.test(
-  'a file that may not be read is left alone',
+  'an unreadable file is not replaced',
   { skip: process.getuid?.() === 0 ? 'root may read everything' : false },
   (t) => {
     const folder = t.testdir({})

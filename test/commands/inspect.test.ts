@@ -1,4 +1,4 @@
-/** `fanfare inspect`: what a log holds, read beside whoever writes it. */
+/** `fanfare inspect`: prints the contents of a log, even while a hub uses it. */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { runCommand, startCommand } from '../helper/command.js'
@@ -79,7 +79,7 @@ await t.test('a live store', async (t) => {
     t.match(await runCommand(t, ['inspect', folder, '--topic', 'nobody']), { code: 0, stdout: '', stderr: '' })
   })
 
-  await t.test('it disturbs nobody', async (t) => {
+  await t.test('it does not disturb the hub', async (t) => {
     const next = await publish(hub, 'a', { data: 'after' }, bearer)
     t.equal(sequence(next.id), sequence(last.id) + 1)
     t.equal(hub.logs().filter(({ level }) => Number(level) >= 50).length, 0, 'the hub has no errors')
@@ -102,7 +102,7 @@ await t.test('a live store', async (t) => {
     )
   })
 
-  await t.test('a store that its hub has left', async (t) => {
+  await t.test('a store without a running hub', async (t) => {
     await hub.stop()
     const files = readdirSync(folder).sort()
     t.match(await runCommand(t, ['inspect', folder]), { code: 0, stdout: /^folder {2}/ })
@@ -110,7 +110,7 @@ await t.test('a live store', async (t) => {
   })
 })
 
-await t.test('whoever reads only the beginning of it gets no stack trace', async (t) => {
+await t.test('a reader of the beginning only gets no stack trace', async (t) => {
   const folder = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   for (let n = 0; n < 10; n++)

@@ -5,8 +5,8 @@ import { bareNode } from '../helper/bare-node.js'
 
 const run = promisify(execFile)
 
-/** V8 says on stderr what it does not know, and goes on. */
-await t.test('this Node knows what V8 is asked for', async (t) => {
+/** V8 reports unknown flags on stderr and continues. */
+await t.test('this version of Node supports the flag of V8', async (t) => {
   const code = "import('./src/commands/memory.ts').then((memory) => memory.keepYoungObjectsYoung())"
   const [program, args] = bareNode(['--import', 'tsx', '--eval', code])
   t.strictSame(await run(program, args), { stdout: '', stderr: '' })

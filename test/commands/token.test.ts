@@ -1,4 +1,4 @@
-/** `fanfare token`: makes tokens, and says what they allow. */
+/** `fanfare token`: issues and explains tokens. */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -20,7 +20,7 @@ function claimsOf(jwt: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(jwt.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>
 }
 
-await t.test('a token with everything that can be said', async (t) => {
+await t.test('a token with all options', async (t) => {
   const before = Math.floor(Date.now() / 1_000)
   const made = await make(
     t,
@@ -68,7 +68,7 @@ await t.test('a token with everything that can be said', async (t) => {
   t.ok(iat >= before && exp >= before + 3_600 && exp <= before + 3_660)
 })
 
-await t.test('a hub takes it', async (t) => {
+await t.test('a hub accepts it', async (t) => {
   const hub = await startHub(t)
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--subscribe', 'orders.*']))).status, 200)
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--publish', 'orders.*']))).status, 403)
@@ -83,7 +83,7 @@ await t.test('an --info that is nested too deep is refused as such', async (t) =
   await make(t, ['--info', `${'['.repeat(600)}${']'.repeat(600)}`])
 })
 
-await t.test('signed with what a file holds', async (t) => {
+await t.test('signed with a key from a file', async (t) => {
   const secret = 'a secret in a file, at least thirty-two characters long'
   const pairs = [
     generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -194,7 +194,7 @@ await t.test('why a token would be refused', async (t) => {
   }
   t.match(await runCommand(t, ['token', '--explain', good], { env: { FANFARE_JWT_SECRET: '' } }), {
     code: 1,
-    stdout: /refuses it: There is no key/,
+    stdout: /refuses it: No key to verify/,
   })
 })
 

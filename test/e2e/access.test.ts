@@ -86,7 +86,7 @@ await t.test('the basic authentication of a proxy before the hub hides neither t
   })
   t.equal((await page(hub, ['a'], { session: bearer, headers: { authorization } })).status, 200)
   const { detail } = checkProblem(t, await page(hub, ['a'], { headers: { authorization } }), 401, 'alone')
-  t.match(detail, /has the scheme "Basic", and has to be "Bearer"/)
+  t.match(detail, /has the scheme "Basic", and must be "Bearer"/)
   const path = `/connections/${String(stream.headers['fanfare-connection'])}/token`
   t.equal(
     checkProblem(
@@ -142,7 +142,7 @@ await t.test('no token, or a bad one, is 401 and says what is wanted', async (t)
     t.equal(code, 'missing-token')
     t.match(
       detail,
-      /looked for in the header "Authorization: Bearer …", in the query as "ticket", and in the cookie "fanfare_token"/,
+      /looked in the header "Authorization: Bearer …", in the query as "ticket", and in the cookie "fanfare_token"/,
     )
     t.equal(
       missing.headers.get('www-authenticate'),
@@ -269,7 +269,7 @@ await t.test('the claim that holds the grants is a setting', async (t) => {
   t.equal((await page(hub, ['a'], { token: signed('https://example.com/hub') })).status, 200)
   t.match(
     checkProblem(t, await page(hub, ['a'], { token: signed('fanfare') }), 403, 'another claim says nothing').detail,
-    /no claim "https:\/\/example\.com\/hub" \(the setting FANFARE_JWT_CLAIM/,
+    /no claim "https:\/\/example\.com\/hub" \(the name is the setting FANFARE_JWT_CLAIM/,
   )
   await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, signed('https://example.com/hub')) }))
 })

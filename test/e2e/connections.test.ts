@@ -200,7 +200,7 @@ await t.test('a change is refused as a whole', async (t) => {
   }
   t.match(
     checkProblem(t, await patch(stream, { subscribe: ['mine.**'] }, admin), 403, 'by an admin').detail,
-    /The token that the stream has/,
+    /The token of the stream/,
   )
   t.equal(
     (await patch(stream, { subscribe: ['mine.**'] }, admin)).status,

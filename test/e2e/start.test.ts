@@ -64,14 +64,14 @@ await t.test('what keeps a hub from starting is said in one sentence, with what 
   const cases: [env: Record<string, string>, words: RegExp, user?: number][] = [
     [{ PORT: String(port) }, /^PORT=\d+ .*another process listens.*set PORT/],
     [{ HOST: 'nowhere.invalid' }, /^HOST=nowhere\.invalid .*Set HOST/],
-    [{ HOST: '192.0.2.1' }, /^HOST=192\.0\.2\.1 is no address of this machine.*Set HOST/],
+    [{ HOST: '192.0.2.1' }, /^HOST=192\.0\.2\.1 is not an address of this machine.*Set HOST/],
     [
       { HOST: '127.0.0.1:3000' },
       /^HOST="127\.0\.0\.1:3000": must be an IP address, a host name, or the path of a Unix socket /,
     ],
     [{ HOST: `/${'x'.repeat(200)}` }, /^HOST="\/x+": must be /],
     [{ HOST: `${folder}/none/hub.sock` }, /^HOST=.*Check that its folder exists/],
-    [{ HOST: `${folder}/file` }, /^HOST=.* is no socket/],
+    [{ HOST: `${folder}/file` }, /^HOST=.* is not a socket/],
     ...[
       '/proc/hub',
       '/proc/self/fd/hub',
@@ -251,7 +251,7 @@ await t.test(
     const production = await runCommand(t, [], {
       env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data`, NODE_ENV: 'production' },
     })
-    t.match(production, { code: 1, stderr: /There is no key/ })
+    t.match(production, { code: 1, stderr: /No key to verify/ })
   },
 )
 
@@ -300,7 +300,7 @@ await t.test('a hub on a Unix socket', async (t) => {
   t.notOk(existsSync(path), 'it is removed')
 
   writeFileSync(path, 'theirs')
-  t.match(await runCommand(t, [], { env }), { code: 1, stderr: /is no socket/ })
+  t.match(await runCommand(t, [], { env }), { code: 1, stderr: /is not a socket/ })
   t.equal(readFileSync(path, 'utf8'), 'theirs')
 })
 
@@ -338,10 +338,10 @@ await t.test(
     const sockets = Array.from({ length: files }, () => connect(Number(port), '127.0.0.1').on('error', () => undefined))
     t.teardown(() => sockets.forEach((socket) => socket.destroy()))
     await poll(
-      async () => (output.stdout.includes('no descriptor is left') ? true : undefined),
+      async () => (output.stdout.includes('no file descriptor is left') ? true : undefined),
       () => output.stdout,
     )
-    t.equal(output.stdout.split('no descriptor is left').length, 2, 'once')
+    t.equal(output.stdout.split('no file descriptor is left').length, 2, 'once')
     t.equal(child.exitCode, null)
   },
 )

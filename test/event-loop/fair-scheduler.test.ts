@@ -2,12 +2,12 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import t from 'tap'
 import { FairScheduler } from '../../src/event-loop/fair-scheduler.js'
 
-/** Holds the event loop for so many milliseconds. */
+/** Blocks the event loop for a time in milliseconds. */
 function work(milliseconds: number): void {
   for (const end = performance.now() + milliseconds; performance.now() < end;);
 }
 
-/** Goes round with the event loop, and counts. */
+/** Counts the turns of the event loop. */
 function watchLoop(): { turns: number; stop: () => void } {
   const watch = { turns: 0, stop: () => clearImmediate(immediate) }
   let immediate = setImmediate(function turn() {
@@ -17,7 +17,7 @@ function watchLoop(): { turns: number; stop: () => void } {
   return watch
 }
 
-/** Whether a turn can be had without waiting for the event loop. */
+/** Whether a step may run without waiting for a turn of the event loop. */
 async function isAtOnce(turns: FairScheduler): Promise<boolean> {
   const loop = watchLoop()
   await turns.next()
@@ -25,11 +25,11 @@ async function isAtOnce(turns: FairScheduler): Promise<boolean> {
   return loop.turns === 0
 }
 
-await t.test('whoever has little to do does not wait', async (t) => {
+await t.test('a short task does not wait', async (t) => {
   t.equal(await isAtOnce(new FairScheduler()), true)
 })
 
-await t.test('many who ask at the same time do not all get the slice that none of them has used yet', async (t) => {
+await t.test('tasks that start at the same time share one slice', async (t) => {
   const turns = new FairScheduler()
   const loop = watchLoop()
   const steps = Array.from({ length: 50 }, async () => {
@@ -57,7 +57,7 @@ await t.test('all together get one slice of a turn of the event loop, not each o
   t.ok(loop.turns >= 50, `${loop.turns} turns of the event loop within 250 ms of work`)
 })
 
-await t.test('in the order in which they came', async (t) => {
+await t.test('tasks run in the order of their calls', async (t) => {
   const turns = new FairScheduler()
   work(5)
   void turns.next()
@@ -82,7 +82,7 @@ await t.test('in the order in which they came', async (t) => {
   )
 })
 
-await t.test('it goes on after nobody had anything to do', async (t) => {
+await t.test('it continues after an idle phase', async (t) => {
   const turns = new FairScheduler()
   for (let round = 0; round < 3; round++) {
     void turns.next()

@@ -6,12 +6,12 @@ await t.test('streams are listed by their ids, page after page', async (t) => {
   const ids = Array.from({ length: 50 }, (_, n) => `c${(n * 37) % 50}`)
   for (const id of ids) await subscribe([id.endsWith('7') ? 'seven' : 'other'], { id })
   const list = async (after: string, limit: number, topic?: string) => {
-    const { subscribers, more } = await hub.connections.page(
+    const { streams, more } = await hub.connections.page(
       after,
       limit,
       ({ feed: { selection } }) => topic === undefined || selection.hasTopic(topic),
     )
-    return { ids: subscribers.map(({ info }) => info.id), more }
+    return { ids: streams.map(({ info }) => info.id), more }
   }
   const sorted = ids.toSorted()
   t.strictSame(await list('', 50), { ids: sorted, more: false })

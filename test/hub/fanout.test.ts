@@ -4,7 +4,10 @@ import { Frame } from '../../src/hub/frame.js'
 import { Latency } from '../../src/hub/latency.js'
 import { Selection } from '../../src/model/selection.js'
 import { Encoder } from '../../src/wire/sse.js'
-import { Subscriber, type SubscriberOwner } from '../../src/hub/subscriber.js'
+import { FairScheduler } from '../../src/event-loop/fair-scheduler.js'
+import { CatchUpCache } from '../../src/hub/catch-up-cache.js'
+import { Stream, type StreamSource } from '../../src/hub/stream.js'
+import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { anybody } from './anybody.js'
 import { FakeSink, settle, until } from './fake-sink.js'
 
@@ -15,16 +18,25 @@ function open() {
   const fanout = new Fanout()
   let head = 0
   let orders = 0
-  const owner: SubscriberOwner = {
-    resume: (subscriber) => {
-      if (subscriber.place !== undefined && subscriber.feed.holds(subscriber.place))
-        fanout.join(subscriber, subscriber.place)
-      else missed.push(subscriber)
-    },
-    leave: (subscriber) => fanout.leave(subscriber),
+  /** The cursors from which streams have had to read the log. */
+  const missed: number[] = []
+  const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 0 })
+  const batches = new CatchUpCache(log, encoder, () => head)
+  batches.after = (_feed, after) => {
+    missed.push(after)
+    return new Promise(() => undefined)
   }
-  /** Those for whom the frames do not reach back far enough any more. */
-  const missed: Subscriber[] = []
+  const source: StreamSource = {
+    log,
+    encoder,
+    batches,
+    head: () => head,
+    scheduler: new FairScheduler(),
+    onEnd: (stream) => fanout.leave(stream.feed),
+    onError: (err) => {
+      throw err
+    },
+  }
 
   function dispatch(
     topic: string,
@@ -37,20 +49,15 @@ function open() {
     )
   }
 
-  function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Subscriber } {
+  function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Stream } {
     const selection = new Selection(patterns, types)
-    const feed = fanout.feed(selection, 'raw', head)
-    feed.size++
+    const feed = fanout.enter(selection, 'raw', head)
     const sink = new FakeSink()
-    const subscriber = new Subscriber({
-      info: { id: '', address: '', principal: anybody },
-      feed,
-      sequence: head,
-      head,
-      sink,
-      owner,
-    })
-    fanout.join(subscriber, feed.end)
+    const identity = { id: '', address: '', principal: anybody }
+    const start = { sequence: head, gap: undefined, past: false }
+    const subscriber = new Stream(source, { identity, feed, head, start, sink })
+    subscriber.open()
+    sink.writes.length = 0 // the first block
     return Object.assign(sink, { subscriber })
   }
 
@@ -233,7 +240,8 @@ await t.test('nothing is kept for those who keep up, and not much for those who 
   while (feed.holds(feed.end - held - 1)) held++
   t.ok(held > 0 && held < 25, `${held} frames are held`)
   slow.drain()
-  t.strictSame(missed, [slow.subscriber], 'it has to go on from the log')
+  await until(() => missed.length > 0)
+  t.strictSame(missed, [slow.subscriber.sequence], 'it has to go on from the log')
   slow.close()
   fanout.releaseOld()
   t.equal(feed.holds(feed.end - 1), false)

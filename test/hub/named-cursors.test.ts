@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { NamedCursors } from '../../src/hub/named-cursors.js'
-import type { Subscriber } from '../../src/hub/subscriber.js'
+import type { Stream } from '../../src/hub/stream.js'
 import type { KeyValue } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
 
@@ -132,7 +132,7 @@ await t.test('what is not used for too long is forgotten; what an open stream na
   const { cursors, records, again, errors } = open(t, { ttl })
   const other = { subject: 's1', name: 'x' }
   await Promise.all(Array.from({ length: 300 }, (_, n) => cursors.acknowledge({ subject: `s${n}`, name: 'x' }, 1)))
-  const stream = Object.create(null) as Subscriber
+  const stream = Object.create(null) as Stream
   await cursors.use(phone, 4, false)
   cursors.opened(phone, stream)
   t.match(await cursors.list('s1'), [{ name: 'x', id: id(1) }])
@@ -157,7 +157,7 @@ await t.test('a use that cannot be written down is told once, and tried again la
   const ttl = 400
   const { cursors, state, errors } = open(t, { ttl })
   await cursors.use(phone, 4, false)
-  cursors.opened(phone, Object.create(null) as Subscriber)
+  cursors.opened(phone, Object.create(null) as Stream)
   state.fails = true
   const tick = async () => {
     cursors.tick()

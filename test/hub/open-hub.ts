@@ -4,7 +4,7 @@ import type { Principal } from '../../src/model/principal.js'
 import { Selection } from '../../src/model/selection.js'
 import type { Format } from '../../src/wire/sse.js'
 import type { StartRequest } from '../../src/hub/start.js'
-import type { SlowPolicy, Subscriber } from '../../src/hub/subscriber.js'
+import type { SlowPolicy, Stream } from '../../src/hub/stream.js'
 import type { EventLog, Retention } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { DelayedLog } from '../helper/delayed-log.js'
@@ -30,7 +30,7 @@ export interface OpenHub {
   /** What the hub has told nobody else. */
   errors: unknown[]
   /** Opens a stream, as a route does. */
-  subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { subscriber: Subscriber }>
+  subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { subscriber: Stream }>
 }
 
 /** A hub on a memory log, without heartbeats unless they are asked for; closed when the test is over. */

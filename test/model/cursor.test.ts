@@ -4,7 +4,7 @@ import t from 'tap'
 import { drawEpoch, parseCursor, printCursor } from '../../src/model/cursor.js'
 import { show } from '../hub/show.js'
 
-await t.test('what is printed is read again', (t) => {
+await t.test('parsing reverses printing', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(
@@ -25,12 +25,12 @@ await t.test('what is printed is read again', (t) => {
   t.end()
 })
 
-await t.test('a sequence beyond any log is read as the greatest there can be', (t) => {
+await t.test('a sequence beyond any log is read as the largest safe integer', (t) => {
   t.strictSame(parseCursor('8f3kq0zt-99999999999999999999'), { epoch: '8f3kq0zt', sequence: Number.MAX_SAFE_INTEGER })
   t.end()
 })
 
-await t.test('anything else is no cursor', (t) => {
+await t.test('other texts are not cursors', (t) => {
   const wrong = [
     '',
     '42',

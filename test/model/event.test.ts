@@ -30,7 +30,7 @@ await t.test('an event has data or text', (t) => {
   t.end()
 })
 
-await t.test('neither, both, or what JSON cannot say is refused', (t) => {
+await t.test('neither, both, or values that JSON cannot express are refused', (t) => {
   const circular: unknown[] = []
   circular.push(circular)
   const wrong: EventInput[] = [
@@ -89,7 +89,10 @@ await t.test('types', (t) => {
   ]
   for (const type of wrong) {
     t.equal(isType(type), false, show(type))
-    t.throws(() => checkEvent('a', { data: 1, type }, MAX), { code: 'invalid-event', message: /is no event type/ })
+    t.throws(() => checkEvent('a', { data: 1, type }, MAX), {
+      code: 'invalid-event',
+      message: /is not a valid event type/,
+    })
   }
   t.end()
 })
@@ -97,7 +100,10 @@ await t.test('types', (t) => {
 await t.test('publisher ids', (t) => {
   for (const id of ['1', ' ', '~!"', 'x'.repeat(128)]) t.equal(checkEvent('a', { data: 1, id }, MAX).id, id)
   for (const id of ['', 'é', 'a\nb', '\t', '\x7f', 'x'.repeat(129), 'x\n'])
-    t.throws(() => checkEvent('a', { data: 1, id }, MAX), { code: 'invalid-event', message: /is no publisher id/ })
+    t.throws(() => checkEvent('a', { data: 1, id }, MAX), {
+      code: 'invalid-event',
+      message: /is not a valid publisher id/,
+    })
   t.end()
 })
 
@@ -113,7 +119,7 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   t.doesNotThrow(() => checkEvent('a', { text: 'x'.repeat(MAX) }, MAX))
   t.throws(() => checkEvent('a', { text: 'x'.repeat(MAX + 1) }, MAX), {
     code: 'event-too-large',
-    message: 'The event has 1001 bytes; at most 1000 are allowed.',
+    message: 'The payload has 1001 bytes; at most 1000 are allowed.',
   })
   t.doesNotThrow(() => checkEvent('a', { text: '€'.repeat(333) }, MAX))
   t.throws(() => checkEvent('a', { text: '€'.repeat(334) }, MAX), { code: 'event-too-large' })
@@ -135,7 +141,7 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   t.end()
 })
 
-/** What a program without types may say instead of an event. */
+/** Values that a program without types may pass instead of an event. */
 const NO_EVENTS: [what: string, input: unknown][] = [
   ['nothing', undefined],
   ['null', null],
@@ -188,7 +194,7 @@ const NO_EVENTS: [what: string, input: unknown][] = [
   ['data that is no JSON', { data: [1n] }],
 ]
 
-await t.test('whatever is no event is refused with a HubError, also where there are no types', (t) => {
+await t.test('invalid events are refused with a HubError', (t) => {
   const revoked = Proxy.revocable({}, {})
   revoked.revoke()
   for (const [what, input] of [...NO_EVENTS, ['a proxy that is revoked', revoked.proxy] as const]) {
@@ -209,7 +215,7 @@ await t.test('whatever is no event is refused with a HubError, also where there 
   t.end()
 })
 
-await t.test('several events are an array of at most 1,000, without holes', (t) => {
+await t.test('a list of events is an array of at most 1,000, without holes', (t) => {
   const good = { topic: 'a', data: 1 }
   t.strictSame(checkEvents([], MAX), [])
   t.equal(checkEvents(Array(1_000).fill(good), MAX).length, 1_000)
@@ -232,7 +238,7 @@ await t.test('several events are an array of at most 1,000, without holes', (t) 
   t.end()
 })
 
-await t.test('no other object passes for an event that has been checked', (t) => {
+await t.test('no other object passes as a CheckedEvent', (t) => {
   const checked = checkEvent('a', { data: 1 }, MAX)
   t.doesNotThrow(() => requireChecked([checked]))
   for (const events of [

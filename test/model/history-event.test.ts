@@ -31,7 +31,7 @@ await t.test('an event has one shape, as JSON and as an object', (t) => {
   t.end()
 })
 
-await t.test('members that an event has not are left out', (t) => {
+await t.test('missing members are left out', (t) => {
   const time = Date.UTC(2026, 10, 21, 14, 20, 52, 17)
   const event = { sequence: 1, topic: 'a', type: undefined, id: 'mine', kind: 'json', payload: 'null', time } as const
   t.strictSame(toHistoryEvent(event, 'abcdefgh-1'), {
@@ -51,7 +51,7 @@ await t.test('members that an event has not are left out', (t) => {
   t.end()
 })
 
-await t.test('history shows data that an older hub took, however deep', (t) => {
+await t.test('history shows data of any depth from an older hub', (t) => {
   const payload = '['.repeat(5_000) + ']'.repeat(5_000)
   const event = printEvent(
     { sequence: 1, topic: 'a', type: undefined, id: undefined, kind: 'json', payload, time: 0 },

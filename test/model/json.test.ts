@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { encodeData, isDeeper, isShallow, MAX_DEPTH } from '../../src/model/json.js'
 
-/** How deep a value is nested. */
+/** Returns the nesting depth of a value. */
 function depthOf(value: unknown): number {
   return typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
 }
@@ -42,7 +42,7 @@ await t.test('data may have 600 levels and no more', (t) => {
   t.end()
 })
 
-await t.test('what is written is judged', (t) => {
+await t.test('the encoded data is checked', (t) => {
   const toJSON = (value: unknown) => ({ toJSON: () => value })
   const refused: [what: string, data: unknown][] = [
     ['NaN', NaN],

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Selection } from '../../src/model/selection.js'
 
-await t.test('topics and patterns are told apart, each once', (t) => {
+await t.test('topics and patterns are separated, each once', (t) => {
   const selection = new Selection(['b', 'a.*', 'a', 'b', '**', 'a.*'])
   t.strictSame(selection.patterns, ['**', 'a', 'a.*', 'b'])
   t.strictSame(selection.topics, ['a', 'b'])
@@ -9,7 +9,7 @@ await t.test('topics and patterns are told apart, each once', (t) => {
   t.end()
 })
 
-await t.test('it has the topics that were asked for', (t) => {
+await t.test('it has the selected topics', (t) => {
   const selection = new Selection(['a', 'b.*'])
   for (const topic of ['a', 'b.c']) t.equal(selection.hasTopic(topic), true, topic)
   for (const topic of ['b', 'a.b', 'b.c.d', 'fanfare']) t.equal(selection.hasTopic(topic), false, topic)
@@ -30,7 +30,7 @@ await t.test('without types it has every event, with types only those that have 
   t.end()
 })
 
-await t.test('the same things asked for in another way have the same key, others do not', (t) => {
+await t.test('equal selections have the same key, others do not', (t) => {
   t.equal(new Selection(['b', 'a', 'b'], ['y', 'x']).key, new Selection(['a', 'b'], ['x', 'y', 'y']).key)
   const different = [
     new Selection(['a']),

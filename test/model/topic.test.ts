@@ -41,7 +41,7 @@ await t.test('topics', (t) => {
   t.end()
 })
 
-await t.test('what is neither topic nor pattern', (t) => {
+await t.test('texts that are neither topics nor patterns', (t) => {
   const wrong = [
     '',
     '.',
@@ -173,7 +173,7 @@ await t.test('what a grant covers', (t) => {
   t.end()
 })
 
-/** Every topic of up to four segments from an alphabet in which one segment is of no pattern. */
+/** All topics of up to four segments. One segment of the alphabet occurs in no pattern. */
 const ALPHABET = ['a', 'b', 'fanfare', 'unheard-of']
 const UNIVERSE = [1, 2, 3, 4].flatMap((length) => combinations(ALPHABET, length))
 
@@ -183,7 +183,7 @@ function combinations(alphabet: readonly string[], length: number): string[] {
     : combinations(alphabet, length - 1).flatMap((start) => alphabet.map((segment) => `${start}.${segment}`))
 }
 
-/** What the words of the contract say, as a regular expression. */
+/** The definition of a pattern in the docs, as a regular expression. */
 function stands(pattern: string): (topic: string) => boolean {
   const source = pattern.split('.').map((segment, index) => {
     const first = index === 0 ? '(?!fanfare(?:\\.|$))' : '' // no wildcard reaches into the hub's own topics
@@ -193,7 +193,7 @@ function stands(pattern: string): (topic: string) => boolean {
   return (topic) => expression.test(topic)
 }
 
-/** Patterns of up to three segments, so that topics of four tell `**` from anything shorter. */
+/** Patterns of up to three segments, so that topics of four segments distinguish `**` from shorter patterns. */
 function anyPattern(): fc.Arbitrary<string> {
   return fc
     .tuple(
@@ -203,7 +203,7 @@ function anyPattern(): fc.Arbitrary<string> {
     .map(([start, last]) => [...start, last].join('.'))
 }
 
-await t.test('matches agrees with the words of the contract on every topic', (t) => {
+await t.test('matches agrees with the definition of patterns', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPattern(), (pattern) => {
@@ -217,7 +217,7 @@ await t.test('matches agrees with the words of the contract on every topic', (t)
   t.end()
 })
 
-await t.test('covers agrees with looking at every topic', (t) => {
+await t.test('covers agrees with a comparison over all topics', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPattern(), anyPattern(), (grant, asked) => {
@@ -230,7 +230,7 @@ await t.test('covers agrees with looking at every topic', (t) => {
   t.end()
 })
 
-await t.test('every pattern and nothing else is made of segments and wildcards', (t) => {
+await t.test('isTopic and isPattern agree with the rules of segments and wildcards', (t) => {
   const segment = fc.oneof(
     fc.constantFrom('a', '*', '**', '', 'a*', '*a', 'é', 'x'.repeat(64), 'x'.repeat(65)),
     fc.string({ unit: fc.constantFrom('a', 'Z', '~', ':', '@', '-', '*', ' '), maxLength: 4 }),
@@ -293,13 +293,16 @@ await t.test('requireTopic and requirePattern say what is wrong', (t) => {
     () => requireTopic('orders.*'),
     new HubError(
       'invalid-topic',
-      '"orders.*" is no topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.',
+      '"orders.*" is not a valid topic: 1 to 16 segments joined by ".", each 1 to 64 of A-Z a-z 0-9 _ ~ : @ -, 200 characters at most.',
     ),
   )
-  t.throws(() => requireTopic('a\r\nb'), { code: 'invalid-topic', message: /^"a\\r\\nb" is no topic/ })
-  t.throws(() => requireTopic('x'.repeat(1_000)), { message: /^"x{80}…" is no topic/ })
+  t.throws(() => requireTopic('a\r\nb'), { code: 'invalid-topic', message: /^"a\\r\\nb" is not a valid topic/ })
+  t.throws(() => requireTopic('x'.repeat(1_000)), { message: /^"x{80}…" is not a valid topic/ })
   t.throws(() => requireTopic('fanfare.stats'), { code: 'reserved-topic' })
-  t.throws(() => requirePattern('a.**.b'), { code: 'invalid-pattern', message: /^"a\.\*\*\.b" is no topic or pattern/ })
+  t.throws(() => requirePattern('a.**.b'), {
+    code: 'invalid-pattern',
+    message: /^"a\.\*\*\.b" is not a valid topic or pattern/,
+  })
   t.doesNotThrow(() => requirePattern('fanfare.stats'))
   t.end()
 })

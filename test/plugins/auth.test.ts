@@ -16,7 +16,7 @@ import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
 
 const CLAIMS = { sub: 'u1', fanfare: { subscribe: ['a'] } }
 
-/** Asks for history of a topic, with this token. */
+/** Requests the history of a topic with a token. */
 function ask({ send }: OpenApp, bearer: string | null, url = '/topics/a/events') {
   return send({
     method: 'GET',
@@ -36,7 +36,7 @@ async function isRefused(t: Test, hub: OpenApp, bearer: string, code: string, wh
   t.notMatch(detail, bearer)
 }
 
-/** Presents tokens that fit no key of a set until their refusal is final: the set has been fetched since they came. */
+/** Presents tokens without a matching key until their refusal is final. */
 async function areRefusedAtLast(t: Test, hub: OpenApp, bearers: Record<string, string>): Promise<void> {
   for (const [what, bearer] of Object.entries(bearers))
     isProblem(t, await ask(hub, bearer), 503, 'keys-unavailable', `${what}, for the moment`)
@@ -165,7 +165,7 @@ await t.test('a public key', async (t) => {
         `${pair}: ${other} ${algorithm}`,
       )
     }
-    // The public key is no secret: who signs with it by HMAC must not be believed (CVE-2015-9235).
+    // The public key is not a secret: a token that is signed with it by HMAC must be refused (CVE-2015-9235).
     for (const secret of [
       pem,
       pem.trim(),
@@ -182,7 +182,7 @@ await t.test('a public key', async (t) => {
   }
 })
 
-await t.test('a key of the token itself is not looked at', async (t) => {
+await t.test('a key inside the token is ignored', async (t) => {
   const hub = await openApp(t, { jwtPublicKey: pemOf(keys.rsa.publicKey) })
   const jwk = keys.otherRsa.publicKey.export({ format: 'jwk' })
   await isRefused(
@@ -198,7 +198,7 @@ await t.test('a key of the token itself is not looked at', async (t) => {
   )
 })
 
-await t.test('an extension that has to be understood and is not', async (t) => {
+await t.test('an unknown critical extension is refused', async (t) => {
   const hub = await openApp(t)
   t.equal(
     (await ask(hub, signWithSecret(SECRET, CLAIMS, { crit: ['unheard-of'], 'unheard-of': 1 }))).statusCode,
@@ -207,7 +207,7 @@ await t.test('an extension that has to be understood and is not', async (t) => {
   )
 })
 
-await t.test('what is no token', async (t) => {
+await t.test('texts that are not tokens are refused', async (t) => {
   const hub = await openApp(t)
   const table = [
     'x',
@@ -258,7 +258,7 @@ await t.test('what is no token', async (t) => {
   }
 })
 
-await t.test('a header of another scheme is no token, and hides none', async (t) => {
+await t.test('a header with another scheme is ignored', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['public'], queryToken: true })
   const bearer = anyTopic()
   const get = (url: string, headers: Record<string, string>) =>
@@ -275,7 +275,7 @@ await t.test('a header of another scheme is no token, and hides none', async (t)
   ] as const) {
     const refused = await get('/topics/a/events', { authorization })
     const { detail } = isProblem(t, refused, 401, 'missing-token', authorization.slice(0, 20))
-    t.ok(detail.includes(`The header "Authorization" ${words}, and has to be "Bearer"`), detail)
+    t.ok(detail.includes(`The header "Authorization" ${words}, and must be "Bearer"`), detail)
     t.notMatch(detail, /dTpw|secret|eyJ/, 'without the credentials')
     t.equal(
       refused.headers['www-authenticate'],
@@ -306,7 +306,7 @@ await t.test('time', async (t) => {
     await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
 })
 
-await t.test('a token that is remembered is not remembered beyond its end', async (t) => {
+await t.test('a cached token is refused after its expiry', async (t) => {
   const hub = await openApp(t)
   const exp = (Date.now() + 400) / 1_000
   const bearer = signWithSecret(SECRET, { ...CLAIMS, exp })
@@ -354,7 +354,7 @@ await t.test('the clocks of issuer and hub may differ by a tolerance', async (t)
   )
 })
 
-await t.test('what is issued with a token within the tolerance ends with it', async (t) => {
+await t.test('tickets and sessions that are issued within the tolerance end with it', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const exp = Math.floor(Date.now() / 1_000) - 10
   const authorization = `Bearer ${signWithSecret(SECRET, { ...CLAIMS, exp })}`
@@ -368,7 +368,7 @@ await t.test('what is issued with a token within the tolerance ends with it', as
   t.ok(maxAge > 30 && maxAge <= 50, String(maxAge))
 })
 
-await t.test('no stream lives beyond the exp of its token: within the tolerance it opens and ends', async (t) => {
+await t.test('a stream that opens within the tolerance ends at once', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const { app } = hub
   for (let n = 0; n < 3; n++) await app.fanfareHub.publish('a', { data: n })
@@ -408,7 +408,7 @@ await t.test('no stream lives beyond the exp of its token: within the tolerance 
   )
 })
 
-await t.test('a stream that is given a token that is over its exp ends at once', async (t) => {
+await t.test('a stream that gets a token after its exp ends at once', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, {
     token: token({ sub: 'u1', subscribe: ['**'] }),
@@ -429,7 +429,7 @@ await t.test('a stream that is given a token that is over its exp ends at once',
   )
 })
 
-await t.test('a token that was not valid yet is accepted when it is', async (t) => {
+await t.test('a token is accepted from its nbf on', async (t) => {
   const hub = await openApp(t)
   const bearer = signWithSecret(SECRET, { ...CLAIMS, nbf: (Date.now() + 300) / 1_000 })
   await isRefused(t, hub, bearer, 'inactive-token')
@@ -534,7 +534,7 @@ await t.test('without a token', async (t) => {
   )
 })
 
-await t.test('a cookie that is stale hides nothing that is open to anybody', async (t) => {
+await t.test('an expired cookie does not block topics that need no token', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['news', 'public.*'] })
   const stale: [token: string, code: string][] = [
     [token({ subscribe: ['**'], exp: 1 }), 'expired-token'],
@@ -624,7 +624,7 @@ await t.test('a cookie that is stale hides nothing that is open to anybody', asy
 
 await t.test('a token in a URL', async (t) => {
   const bearer = anyTopic()
-  await t.test('is refused, with a hint, and not repeated', async (t) => {
+  await t.test('is refused with a hint and without repeating the token', async (t) => {
     const hub = await openApp(t, { anonymousSubscribe: ['**'] })
     for (const name of ['token', 'access_token', 'jwt', 'authorization']) {
       for (const url of [
@@ -646,7 +646,7 @@ await t.test('a token in a URL', async (t) => {
     isProblem(t, response, 400, 'token-in-query', 'though there is another in the header')
   })
 
-  await t.test('is accepted where that is allowed, after the header', async (t) => {
+  await t.test('is accepted if the setting allows it, after the header', async (t) => {
     const hub = await openApp(t, { queryToken: true })
     t.equal((await ask(hub, null, `/topics/a/events?token=${bearer}`)).statusCode, 200)
     t.equal(
@@ -659,7 +659,7 @@ await t.test('a token in a URL', async (t) => {
   })
 })
 
-await t.test('whoever is refused is told where their token was looked for, and found', async (t) => {
+await t.test('a refusal says where the hub looked for the token, or found it', async (t) => {
   const hub = await openApp(t, { queryToken: true })
   const bearer = token({ subscribe: ['b'] })
   const detail = async (url: string, headers: Record<string, string>, status: number, code: string) => {
@@ -673,7 +673,7 @@ await t.test('whoever is refused is told where their token was looked for, and f
   }
   t.match(
     await detail('/topics/a/events', {}, 401, 'missing-token'),
-    /"a" a token is needed.*looked for in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/,
+    /"a", the request needs a token.*looked in the header "Authorization: Bearer …", in the query as "ticket" and as "token", and in the cookie "fanfare_token"/,
   )
   t.match(
     await detail('/topics/a/events', { authorization: `Bearer ${bearer}` }, 403, 'not-granted'),
@@ -721,7 +721,7 @@ await t.test('whoever is refused is told where their token was looked for, and f
   )
 })
 
-await t.test('a key that is withdrawn takes with it the tokens that are remembered', async (t) => {
+await t.test('cached tokens of a withdrawn key are refused', async (t) => {
   const server = await startKeyServer(t, [jwk(keys.p256, { kid: 'k1' })])
   const hub = await openApp(t, { jwksUrl: server.url })
   const bearer = signWith(keys.p256.privateKey, 'ES256', CLAIMS, { kid: 'k1' })
@@ -735,7 +735,7 @@ await t.test('a key that is withdrawn takes with it the tokens that are remember
   await areRefusedAtLast(t, hub, { 'a token of the key that is gone': bearer })
 })
 
-await t.test('a token is verified with every key of a set that it may be signed with', async (t) => {
+await t.test('a token is verified with every candidate key of a set', async (t) => {
   const server = await startKeyServer(t, [
     jwk(keys.p256),
     jwk(keys.otherP256),
@@ -787,7 +787,7 @@ await t.test('a token is verified with every key of a set that it may be signed 
   t.equal(server.fetches, 2)
 })
 
-await t.test('a key without a name that takes the place of another is found', async (t) => {
+await t.test('a key without a name that replaces another is found', async (t) => {
   const server = await startKeyServer(t, [jwk(keys.p256)])
   const hub = await openApp(t, { jwksUrl: server.url })
   await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS), 'before')
@@ -799,7 +799,7 @@ await t.test('a key without a name that takes the place of another is found', as
   )
 })
 
-await t.test('a key that is newer than the set is refused for the moment', async (t) => {
+await t.test('a token of a key that is newer than the set is refused temporarily', async (t) => {
   const server = await startKeyServer(t, [jwk(keys.p256, { kid: 'k1' })])
   const hub = await openApp(t, { jwksUrl: server.url })
   await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS, { kid: 'k1' }), 'the keys are fetched')
@@ -860,7 +860,7 @@ await t.test('no token and no query string is ever logged', async (t) => {
   t.notOk(text.includes('token='), 'no query')
 })
 
-await t.test('a key that is not as it should be is told of in the log', async (t) => {
+await t.test('faults of keys are logged', async (t) => {
   const logged = async (settings: AppSettings, awaited = ''): Promise<string> => {
     const lines: string[] = []
     const app = await buildApp(
@@ -886,14 +886,14 @@ await t.test('a key that is not as it should be is told of in the log', async (t
   const server = await startKeyServer(t, [jwk(weak, { kid: 'old' }), jwk(keys.rsa, { kid: 'new' })])
   t.match(await logged({ jwksUrl: server.url }, 'bits'), /"kids":\["old"\].*fewer than 2,048 bits/)
   server.keys = [{ kty: 'EC', crv: 'P-256', kid: 'broken', x: 'AA', y: 'AA' }, jwk(keys.rsa, { kid: 'new' })]
-  t.match(await logged({ jwksUrl: server.url }, 'malformed'), /"kids":\["broken"\].*malformed or private/)
+  t.match(await logged({ jwksUrl: server.url }, 'malformed'), /"kids":\["broken"\].*malformed and private/)
   await t.rejects(logged({ jwtPublicKey: pemOf(weak.publicKey) }), {
     name: 'SettingsError',
     message: /an RSA key of 1024 bits/,
   })
 })
 
-await t.test('a hub without a key, with two, or with one of no use does not start', async (t) => {
+await t.test('a hub without a key, with two keys, or with an unusable key does not start', async (t) => {
   const start = (settings: AppSettings) => buildApp({ log: 'memory', ...settings }).then((app) => app.close())
   await t.rejects(start({}), {
     name: 'SettingsError',
@@ -922,7 +922,7 @@ await t.test('requirePrincipal reads the principal at each call', (t) => {
   t.end()
 })
 
-await t.test('requirePrincipal throws an error that is no refusal when the route does not authenticate', (t) => {
+await t.test('requirePrincipal throws an Error, not a Problem, if the route does not authenticate', (t) => {
   const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
   try {
     requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })

@@ -46,7 +46,7 @@ const cookie = 'login=ann'
 const CHAT = '/rt/topics/chat/events'
 const page = { accept: 'application/json' }
 
-await t.test('whom the application knows reads and publishes what it says, and is present', async (t) => {
+await t.test('a principal of the application has its grants and is present', async (t) => {
   const { app } = await openApp(t, async (...args: Parameters<Authenticate>) => byLogin(...args))
   const url = await listen(app)
   const stream = await openLive(t, `${url}${CHAT}`, { headers: { cookie } })
@@ -61,39 +61,42 @@ await t.test('whom the application knows reads and publishes what it says, and i
     403,
     'not-granted',
   )
-  t.match(refusal.detail, /the login of the application says who makes the request/)
+  t.match(refusal.detail, /the application's own login identified the request/)
 })
 
-await t.test('with a cookie or from a page, what changes something needs an allowed origin', async (t) => {
-  const { app } = await openApp(t, byLogin, { corsOrigins: ['https://app.example'] })
-  const publish = (headers: Record<string, string>) =>
-    app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { host: 'hub.example', ...headers } })
-  isProblem(t, await publish({ cookie }), 403, 'foreign-origin', 'no origin')
-  isProblem(t, await publish({ cookie, origin: 'https://evil.example' }), 403, 'foreign-origin')
-  isProblem(
-    t,
-    await publish({ 'x-api-key': 'ann', origin: 'https://evil.example' }),
-    403,
-    'foreign-origin',
-    'also by what is no cookie',
-  )
-  for (const origin of ['http://hub.example', 'https://app.example'])
-    t.equal((await publish({ cookie, origin })).statusCode, 201, origin)
-  t.equal((await publish({ 'x-api-key': 'ann' })).statusCode, 201, 'no page has made this')
-  const cursor = `${CHAT}?cursor=inbox`
-  isProblem(
-    t,
-    await app.inject({
-      url: cursor,
-      headers: { host: 'hub.example', cookie, accept: 'text/event-stream', 'sec-fetch-site': 'cross-site' },
-    }),
-    403,
-    'foreign-origin',
-    'a stream that moves a cursor',
-  )
-})
+await t.test(
+  'requests that change state need an allowed origin if they have a cookie or come from a page',
+  async (t) => {
+    const { app } = await openApp(t, byLogin, { corsOrigins: ['https://app.example'] })
+    const publish = (headers: Record<string, string>) =>
+      app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { host: 'hub.example', ...headers } })
+    isProblem(t, await publish({ cookie }), 403, 'foreign-origin', 'no origin')
+    isProblem(t, await publish({ cookie, origin: 'https://evil.example' }), 403, 'foreign-origin')
+    isProblem(
+      t,
+      await publish({ 'x-api-key': 'ann', origin: 'https://evil.example' }),
+      403,
+      'foreign-origin',
+      'also by what is no cookie',
+    )
+    for (const origin of ['http://hub.example', 'https://app.example'])
+      t.equal((await publish({ cookie, origin })).statusCode, 201, origin)
+    t.equal((await publish({ 'x-api-key': 'ann' })).statusCode, 201, 'no page has made this')
+    const cursor = `${CHAT}?cursor=inbox`
+    isProblem(
+      t,
+      await app.inject({
+        url: cursor,
+        headers: { host: 'hub.example', cookie, accept: 'text/event-stream', 'sec-fetch-site': 'cross-site' },
+      }),
+      403,
+      'foreign-origin',
+      'a stream that moves a cursor',
+    )
+  },
+)
 
-await t.test('a token comes first, and a bad one is not made good by the login', async (t) => {
+await t.test('a token takes precedence over the login, and an invalid token stays refused', async (t) => {
   let asked = 0
   const { app } = await openApp(t, (...args: Parameters<Authenticate>) => {
     asked++
@@ -119,12 +122,12 @@ await t.test('a token comes first, and a bad one is not made good by the login',
   )
 })
 
-await t.test('whom the application does not know is anonymous', async (t) => {
+await t.test('a request that the application does not identify is anonymous', async (t) => {
   const { app } = await openApp(t, byLogin, { anonymousSubscribe: ['news'] })
   t.equal((await app.inject({ url: '/rt/topics/news/events', headers: page })).statusCode, 200)
   t.match(
     isProblem(t, await app.inject({ url: CHAT, headers: page }), 401, 'missing-token').detail,
-    /The login of the application knows nobody either/,
+    /The application's own login did not identify the request either/,
   )
   t.equal(
     (await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...page } })).statusCode,
@@ -133,10 +136,10 @@ await t.test('whom the application does not know is anonymous', async (t) => {
   )
 })
 
-await t.test('an answer that is no principal is a 500, and the log says why', async (t) => {
+await t.test('an invalid principal is a 500, and the log has the reason', async (t) => {
   const answers: [answer: unknown, why: RegExp][] = [
-    [null, /is an object/],
-    ['ann', /is an object/],
+    [null, /must be an object/],
+    ['ann', /must be an object/],
     [{ sub: 'ann' }, /no member "sub"/],
     [{ subject: '' }, /sub/],
     [{ subscribe: 'chat' }, /principal\.subscribe/],
@@ -153,7 +156,7 @@ await t.test('an answer that is no principal is a 500, and the log says why', as
   }
 })
 
-await t.test('what it throws is answered as what a hook throws', async (t) => {
+await t.test('an error of authenticate is answered like an error of a hook', async (t) => {
   const thrown: [err: Error, status: number, code: string][] = [
     [new Error('the database'), 500, 'internal-error'],
     [Object.assign(new Error('not you'), { statusCode: 403 }), 403, 'not-granted'],
@@ -176,7 +179,7 @@ await t.test('a stream ends when the login does', async (t) => {
   isProblem(t, await app.inject({ url: CHAT, headers: { ...page, 'x-over': 'yes' } }), 401, 'expired-token')
 })
 
-await t.test('a ticket is made of a login too', async (t) => {
+await t.test('a login can get a ticket', async (t) => {
   const { app } = await openApp(t, byLogin)
   const url = await listen(app)
   const made = await app.inject({

@@ -1,9 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 
-/**
- * A key and a certificate that it has signed itself (RFC 5280), for a server on the loopback interface that nobody but
- * a test trusts.
- */
+/** A key and its self-signed certificate (RFC 5280), for a server of a test on the loopback interface. */
 export function selfSigned(): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaWithSha256 = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02))

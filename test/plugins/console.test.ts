@@ -10,7 +10,7 @@ import { SECRET } from '../helper/token.js'
 import { isProblem, openApp } from '../routes/open-app.js'
 
 const ROOT = fileURLToPath(new URL('../../dist/console/', import.meta.url))
-/** The most that all of it may have, compressed. */
+/** The maximum size of all files, compressed, in bytes. */
 const LIMIT = 100 * 1024
 
 function embed(t: Test, options: FanfareOptions): FastifyInstance {
@@ -20,7 +20,7 @@ function embed(t: Test, options: FanfareOptions): FastifyInstance {
   return app
 }
 
-/** What the page loads, as it stands in it. */
+/** The URLs of the files that the page loads. */
 function resourcesOf(html: string): string[] {
   return [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url!)
 }
@@ -52,7 +52,7 @@ await t.test('the console is served with headers that let nothing else run in it
   isProblem(t, await app.inject({ method: 'POST', url: '/' }), 405, 'method-not-allowed')
 })
 
-await t.test('it can be left out', async (t) => {
+await t.test('it can be turned off', async (t) => {
   const { app } = await openApp(t, { console: false })
   isProblem(t, await app.inject('/'), 404, 'not-found')
   isProblem(t, await app.inject('/index.html'), 404, 'not-found')

@@ -22,7 +22,7 @@ function names(header: http.OutgoingHttpHeader | undefined): string[] {
     .sort()
 }
 
-/** The head of what the raw text of a request is answered with, in lower case. */
+/** Sends the raw text of a request and returns the head of the answer in lower case. */
 async function rawHead(port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
@@ -164,7 +164,7 @@ await t.test('"*" before a host allows its subdomains, with credentials', async 
   }
 })
 
-await t.test('what is refused before it is routed can be read, too', async (t) => {
+await t.test('refusals before routing have CORS headers', async (t) => {
   const { app, get, preflight } = await start(t, { corsOrigins: [ORIGIN, 'https://*.example.org'] })
   const urls = [
     ['/topics/%zz/events', 400],
@@ -230,7 +230,7 @@ await t.test('what is refused before it is routed can be read, too', async (t) =
     t.match((await nowhere.get(OTHER, url)).headers, { 'access-control-allow-origin': undefined, vary: undefined })
 })
 
-await t.test('refusals can be read as well, or nobody would know why', async (t) => {
+await t.test('refusals have CORS headers', async (t) => {
   const { get } = await start(t)
   for (const [url, headers, status] of [
     ['/topics/a/events', { authorization: null }, 401],
@@ -282,7 +282,7 @@ await t.test('a stream over a real socket has the headers, too', async (t) => {
   t.match(refused.headers['vary'], /origin/i)
 })
 
-await t.test('so has one that ends at once because the hub is busy', async (t) => {
+await t.test('a busy stream has the headers, too', async (t) => {
   const { app } = await start(t)
   const url = await listen(app)
   await app.hub.drain(0)
@@ -302,7 +302,7 @@ await t.test('so has one that ends at once because the hub is busy', async (t) =
   })
 })
 
-await t.test('a page that is kept out is told of in the log, once', async (t) => {
+await t.test('a refused origin is logged once', async (t) => {
   const logged = async (settings: AppSettings, requests: [origin: string, headers?: Record<string, string>][]) => {
     const lines: { msg: string; origin?: string; setting?: string; level: number }[] = []
     const logger = pino(
@@ -321,7 +321,7 @@ await t.test('a page that is kept out is told of in the log, once', async (t) =>
     ['http://localhost'],
     ['http://hub:3000', { host: 'hub:3000' }],
   ])
-  t.match(line, { level: 30, origin: OTHER, msg: /FANFARE_CORS_ORIGINS does not list it/ })
+  t.match(line, { level: 30, origin: OTHER, msg: /FANFARE_CORS_ORIGINS does not list the origin/ })
   t.strictSame(more, [], 'nor are those that are not kept out')
   t.equal((await logged({}, [[OTHER], [ORIGIN]])).length, 2, 'also where no page is allowed')
   t.equal((await logged({ corsOrigins: ['*'] }, [[OTHER]])).length, 0)
@@ -330,7 +330,7 @@ await t.test('a page that is kept out is told of in the log, once', async (t) =>
     Array.from({ length: 300 }, (_, n): [string] => [`https://${n}.example`]),
   )
   t.equal(flood.filter(({ origin }) => origin !== undefined).length, 100, 'and a flood of origins is no flood of lines')
-  t.match(flood.slice(100), [{ origins: 100, msg: /more origins.*not logged one by one/ }])
+  t.match(flood.slice(100), [{ origins: 100, msg: /further origins.*not logged for an hour/ }])
   t.equal(flood.length, 101, 'that there are more is said once')
   t.equal((await logged({}, [['x'.repeat(5_000)]]))[0]!.origin!.length, 300)
 })

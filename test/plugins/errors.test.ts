@@ -7,7 +7,7 @@ import { refusals } from '../../src/errors.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { isProblem, listen, openApp } from '../routes/open-app.js'
 
-await t.test('every code has a status, and words', (t) => {
+await t.test('every code has a status and a title', (t) => {
   for (const [code, { status, title }] of Object.entries(refusals)) {
     t.match(code, /^[a-z]+(-[a-z]+)*$/)
     t.ok(status >= 400 && status < 600)
@@ -16,7 +16,7 @@ await t.test('every code has a status, and words', (t) => {
   t.end()
 })
 
-await t.test('a refusal is problem details, with words for the person and a code for the program', async (t) => {
+await t.test('a refusal is problem details with a detail and a code', async (t) => {
   const { send } = await openApp(t)
   const response = await send({ method: 'GET', url: '/topics/a..b/events', headers: { accept: 'application/json' } })
   const problem = isProblem(t, response, 400, 'invalid-pattern')
@@ -26,7 +26,7 @@ await t.test('a refusal is problem details, with words for the person and a code
   t.not(problem.requestId, again.requestId)
 })
 
-await t.test('what is not there', async (t) => {
+await t.test('unknown paths', async (t) => {
   const { send } = await openApp(t)
   for (const [method, url] of [
     ['GET', '/nothing'],
@@ -40,7 +40,7 @@ await t.test('what is not there', async (t) => {
   t.notMatch((await send({ method: 'GET', url: '/nothing?token=secret' })).body, /secret/)
 })
 
-await t.test('what is there, but not for this method', async (t) => {
+await t.test('unsupported methods', async (t) => {
   const { send } = await openApp(t)
   for (const [method, url, allowed] of [
     ['PUT', '/topics/a/events', ['DELETE', 'GET', 'HEAD', 'POST']],
@@ -72,7 +72,7 @@ await t.test('a URL that is too long', async (t) => {
   t.notMatch(response.body, /secret/, 'a query string is not repeated')
 })
 
-await t.test('a request that is no HTTP', async (t) => {
+await t.test('requests that are not HTTP', async (t) => {
   const { app } = await openApp(t)
   const port = Number(new URL(await listen(app)).port)
   for (const [text, status, code] of [
@@ -93,7 +93,7 @@ await t.test('a request that is no HTTP', async (t) => {
   }
 })
 
-await t.test('an unexpected error keeps its words in the log', async (t) => {
+await t.test('the message of an unexpected error is only logged', async (t) => {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
     { level: 'info' },
@@ -160,7 +160,7 @@ await t.test('refusals are logged, briefly', async (t) => {
   t.equal(lines.length, 1)
 })
 
-await t.test('what is final is answered as it is, also to a stream', async (t) => {
+await t.test('a final refusal keeps its status, even for a stream', async (t) => {
   const { send } = await openApp(t)
   for (const [url, headers, status, code] of [
     ['/topics/a/events', { authorization: null }, 401, 'missing-token'],
@@ -172,7 +172,7 @@ await t.test('what is final is answered as it is, also to a stream', async (t) =
   }
 })
 
-await t.test('what is temporary has Retry-After', async (t) => {
+await t.test('a temporary refusal has Retry-After', async (t) => {
   const { app, send } = await openApp(t)
   await app.fanfareHub.drain(0)
   const response = await send({ method: 'GET', url: '/health/ready', headers: { accept: 'text/event-stream' } })
@@ -192,7 +192,7 @@ await t.test('bodies', async (t) => {
   t.strictSame(errors?.map(({ path }) => path).sort(), ['/id', '/type'], 'everything that is wrong is named')
 })
 
-await t.test('what the type of a problem leads to', async (t) => {
+await t.test('the type of a problem is a link', async (t) => {
   const { send } = await openApp(t)
   const { type, title } = isProblem(
     t,

@@ -22,16 +22,16 @@ const { key, cert } = selfSigned()
 const authorization = `Bearer ${anyTopic()}`
 
 /**
- * A stream from the other side, whatever it comes by. Of events only the beginning of their data is kept: some are
- * large.
+ * A stream as its client sees it, on any transport. It keeps only the beginning of each event's data, since some events
+ * are large.
  */
 interface Reader {
   headers: Record<string, unknown>
-  /** The data of what was published. */
+  /** The data of published events. */
   events: string[]
   /** The data of the hub's own events, by kind: `open`, `close` and so on. */
   told: Record<string, string[]>
-  /** How many characters have come. */
+  /** The number of received characters. */
   length: number
   isClosed: boolean
   pause: () => void
@@ -47,9 +47,9 @@ interface Transport {
 
 type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInstance) => void) => Promise<Transport>
 
-/** What the name of a transport ends with whose streams are written by Node's public API. */
+/** The suffix of a transport whose streams use Node's public API. */
 const PUBLIC = ", by Node's public API"
-/** Everything here is so both past Node's public API and by it. */
+/** Every test runs with the fast paths and with Node's public API. */
 const WAYS = ['auto', 'off'] as const
 const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS }
 
@@ -95,7 +95,7 @@ function byHttp1(app: FastifyInstance, get: typeof https.request) {
   }
 }
 
-/** Opens streams by HTTP/2, all on one session, which is closed as a client does that has no stream left. */
+/** Opens streams over HTTP/2 on one session, which closes when it has no stream left. */
 function byHttp2(t: Test, app: FastifyInstance) {
   let session: http2.ClientHttp2Session | undefined
   let streams = 0
@@ -156,7 +156,7 @@ const servers: Record<string, Start> = {
   },
 }
 
-/** Each server, with streams past Node's public API and, where there is such a way, by it. */
+/** Each server with the fast paths and, if that differs, with Node's public API. */
 const transports: Record<string, Start> = Object.fromEntries(
   Object.entries(servers).flatMap(([name, start]) =>
     (name.startsWith('HTTP/2') ? WAYS.slice(0, 1) : WAYS).map((nativeSockets): [string, Start] => [
@@ -166,7 +166,7 @@ const transports: Record<string, Start> = Object.fromEntries(
   ),
 )
 
-/** The hub's own events of one kind, as they were read. */
+/** The hub's own events of one kind, parsed. */
 function told(reader: Reader, name: string): unknown[] {
   return (reader.told[name] ?? []).map((data) => JSON.parse(data) as unknown)
 }
@@ -205,7 +205,7 @@ for (const [name, start] of Object.entries(transports)) {
       await until(() => app.fanfareHub.connections.size === 0)
     })
 
-    await t.test('headers that others have put on the reply survive', async (t) => {
+    await t.test('headers of other plugins are on the stream', async (t) => {
       const { open } = await start(t, {}, (app) => {
         app.addHook('onRequest', async (_request, reply) => {
           void reply.headers({ 'x-request-source': 'test', vary: 'X-Other' }).header('set-cookie', ['a=1', 'b=2'])
@@ -236,7 +236,7 @@ for (const [name, start] of Object.entries(transports)) {
       t.equal(app.fanfareHub.connections.size, 0)
     })
 
-    await t.test('a stream that ends at once says so', async (t) => {
+    await t.test('a stream that ends at once has its closing block', async (t) => {
       const { app, open } = await start(t)
       await app.fanfareHub.drain(0)
       const reader = await open()
@@ -245,7 +245,7 @@ for (const [name, start] of Object.entries(transports)) {
       t.match(told(reader, 'close'), [{ reason: 'busy', retry: Number }])
     })
 
-    await t.test('a reader that stalls costs little, and loses nothing when it reads on', async (t) => {
+    await t.test('a stalled subscriber costs little, and loses nothing when it reads again', async (t) => {
       const sockets: Socket[] = []
       const { app, open } = await start(
         t,
@@ -276,7 +276,7 @@ for (const [name, start] of Object.entries(transports)) {
       )
     })
 
-    await t.test('a reader that stalls for too long is sent away', async (t) => {
+    await t.test('a subscriber that stalls too long is disconnected', async (t) => {
       const { app, open } = await start(t, { slowTimeout: 300 })
       const slow = await open()
       await until(() => told(slow, 'open').length === 1)
@@ -289,7 +289,7 @@ for (const [name, start] of Object.entries(transports)) {
       t.strictSame(told(slow, 'close'), [{ reason: 'slow' }], 'if it reads on at once it is told why')
     })
 
-    await t.test('the server closes in spite of open streams, which are told', async (t) => {
+    await t.test('the server closes with open streams, which get a closing block', async (t) => {
       const { app, open } = await start(t)
       const readers = [await open(), await open('/events?topic=a&topic=b')]
       await until(() => readers.every((reader) => told(reader, 'open').length === 1))
@@ -304,7 +304,7 @@ for (const [name, start] of Object.entries(transports)) {
   })
 }
 
-await t.test('a reader that is slow, but reads, is not sent away', async (t) => {
+await t.test('a slow subscriber that reads is not disconnected', async (t) => {
   await Promise.all(
     ['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
       const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
@@ -345,7 +345,7 @@ await t.test('a stalled stream does not keep the server from closing', async (t)
   )
 })
 
-await t.test('a request that is injected gets its stream, and closing waits for nothing', async (t) => {
+await t.test('an injected request gets its stream, and does not delay closing', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close().catch(() => undefined))
   await app.register(fanfare, { ...SETTINGS, jwtSecret: SECRET })
@@ -360,7 +360,7 @@ await t.test('a request that is injected gets its stream, and closing waits for 
   await until(() => text.includes('fanfare.close'))
 })
 
-/** A stream on a socket of its own, which nobody reads from once it has begun; its head has been read. */
+/** A stream on its own socket that is not read after the head. */
 async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
   const { port } = server.address() as AddressInfo
   const isSecure = server instanceof https.Server
@@ -376,7 +376,7 @@ async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promis
   return socket
 }
 
-/** Sends a byte now and then, for as long as the socket takes some. */
+/** Sends a byte from time to time while the socket accepts bytes. */
 function trickle(t: Test, socket: Socket): void {
   const timer = setInterval(() => socket.writable && socket.write('x'), 20)
   t.teardown(() => clearInterval(timer))
@@ -413,45 +413,42 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
   })
 }
 
-await t.test(
-  'a time-out of the application for idle connections does not end a stream, and is there again afterwards',
-  async (t) => {
-    // on a busy machine connecting takes a while
-    const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 }
-    const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
-      'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
-      'HTTP/1.1 with TLS': {
-        app: Fastify({ ...limit, https: { key, cert } }),
-        open: (_t, app) => byHttp1(app, https.request),
-      },
-      'HTTP/2': {
-        app: Fastify({ ...limit, http2: true, https: { key, cert } }) as unknown as FastifyInstance,
-        open: byHttp2,
-      },
-    }
-    await Promise.all(
-      Object.entries(apps).map(async ([name, { app, open }]) => {
-        await start(t, app, {}, nothing)
-        const openOne = open(t, app)
-        const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
-        for (let n = 0; n < 10; n++) {
-          await delay(100)
-          await app.fanfareHub.publish('a', { data: n })
-        }
-        await until(() => busy.events.length === 10)
-        t.notOk(busy.isClosed || quiet.isClosed, name)
-        await app.fanfareHub.publish('b', { data: 1 })
-        await until(() => quiet.events.length === 1)
-        await app.fanfareHub.connections.end('revoked', () => true)
-        await until(() => busy.isClosed && quiet.isClosed)
-        await poll(
-          async () => ((await socketsOf(app)) === 0 ? true : undefined),
-          () => `${name}: a connection is left`,
-        )
-      }),
-    )
-  },
-)
+await t.test('an idle timeout of the application does not end a stream, and is restored afterwards', async (t) => {
+  // on a busy machine connecting takes a while
+  const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 }
+  const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
+    'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
+    'HTTP/1.1 with TLS': {
+      app: Fastify({ ...limit, https: { key, cert } }),
+      open: (_t, app) => byHttp1(app, https.request),
+    },
+    'HTTP/2': {
+      app: Fastify({ ...limit, http2: true, https: { key, cert } }) as unknown as FastifyInstance,
+      open: byHttp2,
+    },
+  }
+  await Promise.all(
+    Object.entries(apps).map(async ([name, { app, open }]) => {
+      await start(t, app, {}, nothing)
+      const openOne = open(t, app)
+      const [busy, quiet] = [await openOne(), await openOne('/topics/b/events')]
+      for (let n = 0; n < 10; n++) {
+        await delay(100)
+        await app.fanfareHub.publish('a', { data: n })
+      }
+      await until(() => busy.events.length === 10)
+      t.notOk(busy.isClosed || quiet.isClosed, name)
+      await app.fanfareHub.publish('b', { data: 1 })
+      await until(() => quiet.events.length === 1)
+      await app.fanfareHub.connections.end('revoked', () => true)
+      await until(() => busy.isClosed && quiet.isClosed)
+      await poll(
+        async () => ((await socketsOf(app)) === 0 ? true : undefined),
+        () => `${name}: a connection is left`,
+      )
+    }),
+  )
+})
 
 for (const [name, start] of Object.entries(transports)) {
   await t.test(`${name}: the application is told that a response is over`, async (t) => {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { SECRET } from '../helper/token.js'
 
-/** The address that a refusal is logged with. */
+/** Returns the address in the log message of a refusal. */
 async function addressOf(forwarded: string | string[], settings: AppSettings = { trustProxy: true }): Promise<unknown> {
   const addresses: unknown[] = []
   const logger = pino(
@@ -16,7 +16,7 @@ async function addressOf(forwarded: string | string[], settings: AppSettings = {
   return addresses.find((address) => address !== undefined)
 }
 
-await t.test('a port is no part of an address', async (t) => {
+await t.test('ports are removed from addresses', async (t) => {
   for (const [forwarded, address] of [
     ['192.0.2.1:5678', '192.0.2.1'],
     ['192.0.2.1', '192.0.2.1'],
@@ -33,7 +33,7 @@ await t.test('a port is no part of an address', async (t) => {
     t.equal(await addressOf(forwarded), address, forwarded)
 })
 
-await t.test('an address is written in one way', async (t) => {
+await t.test('addresses are normalized', async (t) => {
   for (const [forwarded, address] of [
     ['2001:DB8::A', '2001:db8::a'],
     ['2001:0db8:0000:0000:0000:0000:0000:000a', '2001:db8::a'],
@@ -82,18 +82,18 @@ await t.test('a limit per address counts a /64 network of IPv6 as one', async (t
     t.equal(await isBusy(forwarded), busy, forwarded)
 })
 
-await t.test('a proxy with a port is believed like one without', async (t) => {
+await t.test('a trusted proxy may have a port', async (t) => {
   const settings = { trustProxy: '127.0.0.1,10.0.0.0/8,2001:db8::/32' }
   t.equal(await addressOf('192.0.2.7:1, 192.0.2.1:5678, 10.0.0.1:80', settings), '192.0.2.1')
   t.equal(await addressOf('192.0.2.1:5678, [2001:db8::1]:80, 10.0.0.1:80', settings), '192.0.2.1')
   t.equal(await addressOf('192.0.2.7, 192.0.2.1:5678', { trustProxy: 1 }), '192.0.2.1')
 })
 
-await t.test('nobody is believed who is not trusted', async (t) => {
+await t.test('headers of untrusted proxies are ignored', async (t) => {
   t.equal(await addressOf('192.0.2.1:5678', {}), '127.0.0.1')
 })
 
-await t.test('a proxy that is no network is refused by the application, too', async (t) => {
+await t.test('the application refuses a proxy that is not an address or network', async (t) => {
   for (const trustProxy of ['10.0.0.0/33', 'proxy.example.com', '::1/129', 0.5]) {
     await t.rejects(
       buildApp({ log: 'memory', jwtSecret: SECRET, trustProxy }),

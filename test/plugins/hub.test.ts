@@ -20,7 +20,7 @@ await t.test('an application has one hub, which is closed with it', async (t) =>
   t.equal(hub.draining, true)
 })
 
-await t.test('the hub is as the settings say', async (t) => {
+await t.test('the hub has the settings', async (t) => {
   const { app } = await openApp(t, { retainEvents: 2, maxEventSize: 100, heartbeat: 50, maxConnectionAge: 800 })
   for (let n = 0; n < 5; n++) await app.fanfareHub.publish('a', { data: n })
   t.equal(app.fanfareHub.stats().events, 2)
@@ -32,7 +32,7 @@ await t.test('the hub is as the settings say', async (t) => {
   await stream.closed
 })
 
-await t.test('the application closes in spite of many streams, each of which is told', async (t) => {
+await t.test('the application closes with many open streams, each of which gets a closing block', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
   const streams = await Promise.all(
@@ -50,7 +50,7 @@ await t.test('the application closes in spite of many streams, each of which is 
   }
 })
 
-await t.test('a stream that comes while the application closes does not keep it from doing so', async (t) => {
+await t.test('a stream that opens while the application closes does not prevent closing', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
   const first = await openStream(t, `${url}/topics/a/events`, { token: anyTopic() })
@@ -70,7 +70,7 @@ await t.test('a stream that comes while the application closes does not keep it 
   t.equal(app.fanfareHub.connections.size, 0)
 })
 
-await t.test('what is in flight is answered', async (t) => {
+await t.test('requests in flight are answered', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
   const answers = Array.from({ length: 20 }, (_, n) =>

@@ -7,14 +7,14 @@ import { isProblem, listen, openApp, type OpenApp } from '../routes/open-app.js'
 const bearer = (sub?: string) =>
   `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'], publish: ['**'] })}`
 
-/** A second begins and ends when the test says so. */
+/** A clock that the test sets. */
 function stopClock(t: Test): { now: number } {
   const clock = { now: performance.now() }
   t.intercept(performance, 'now', { value: () => clock.now })
   return clock
 }
 
-/** Publishes so many times in one turn; returns how many requests were let through. */
+/** Publishes a number of times in one turn. Returns the number of accepted requests. */
 async function burst({ send }: OpenApp, count: number, authorization: string, url = '/events'): Promise<number> {
   const payload = url === '/events' ? { events: [{ topic: 'a', data: 1 }] } : { data: 1 }
   const answers = await Promise.all(
@@ -23,7 +23,7 @@ async function burst({ send }: OpenApp, count: number, authorization: string, ur
   return answers.filter(({ statusCode }) => statusCode === 201).length
 }
 
-await t.test('a subject may publish so many times a second, over both routes', async (t) => {
+await t.test('the rate of a subject is limited over both routes', async (t) => {
   const clock = stopClock(t)
   const open = await openApp(t, { publishRate: 5 })
   t.equal(await burst(open, 3, bearer('u1')), 3)
@@ -55,7 +55,7 @@ await t.test('a subject may publish so many times a second, over both routes', a
   t.equal(await burst(open, 6, bearer('u1')), 2, 'and what it has not used comes back bit by bit')
 })
 
-await t.test('where there is no subject, the address counts', async (t) => {
+await t.test('without a subject the address counts', async (t) => {
   stopClock(t)
   const open = await openApp(t, { publishRate: 2, trustProxy: 1 })
   const from = async (address: string, count: number) => {
@@ -76,7 +76,7 @@ await t.test('where there is no subject, the address counts', async (t) => {
   t.equal(await burst(open, 2, bearer('address 192.0.2.1')), 2, 'a subject of the same name is somebody else')
 })
 
-await t.test('who has no good token is told that first', async (t) => {
+await t.test('an invalid token is refused before the rate counts', async (t) => {
   const open = await openApp(t, { publishRate: 1 })
   for (let n = 0; n < 3; n++)
     isProblem(

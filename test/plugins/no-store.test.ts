@@ -5,7 +5,7 @@ import { listen, openApp } from '../routes/open-app.js'
 
 const everything = { sub: 'ann', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
 
-/** What the raw text of a request is answered with: its head. */
+/** Sends the raw text of a request and returns the head of the answer. */
 async function headOf(t: Test, port: number, text: string): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
   t.teardown(() => void socket.destroy())
@@ -17,7 +17,7 @@ async function headOf(t: Test, port: number, text: string): Promise<string> {
   return answer.split('\r\n\r\n')[0]!.toLowerCase()
 }
 
-await t.test('no answer of the hub is kept by a cache', async (t) => {
+await t.test('no answer of the hub may be cached', async (t) => {
   const { send } = await openApp(t)
   const authorization = `Bearer ${token(everything)}`
   const json = { accept: 'application/json', authorization }
@@ -70,20 +70,20 @@ await t.test('no answer of the hub is kept by a cache', async (t) => {
   }
 })
 
-await t.test('nor one to what is no HTTP request', async (t) => {
+await t.test('the answer to a malformed request may not be cached', async (t) => {
   const { app } = await openApp(t)
   const port = Number(new URL(await listen(app)).port)
   for (const text of ['nonsense\r\n\r\n', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(100_000)}\r\n\r\n`])
     t.match(await headOf(t, port, text), /\r\ncache-control: no-store/)
 })
 
-await t.test('a stream has its own words for that', async (t) => {
+await t.test('a stream has its own Cache-Control', async (t) => {
   const { app, send } = await openApp(t)
   await app.hub.drain(0) // an ended stream
   t.equal((await send({ method: 'GET', url: '/topics/a/events' })).headers['cache-control'], 'no-store, no-transform')
 })
 
-await t.test('the routes of an application beside it are left alone', async (t) => {
+await t.test('routes of the application are not changed', async (t) => {
   const { default: fanfare } = await import('../../src/index.js')
   const { default: Fastify } = await import('fastify')
   const app = Fastify()

@@ -1,4 +1,4 @@
-/** What an application has of the streams that are open. */
+/** The open streams as an application sees them. */
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type ConnectionsOptions } from '../../src/index.js'
@@ -65,7 +65,7 @@ await t.test('a stream is described as over HTTP', async (t) => {
   t.equal(app.hub.connections.get('none'), undefined)
 })
 
-await t.test('a stream is ended, and the others go on', async (t) => {
+await t.test('ends one stream and no other', async (t) => {
   const { app, open } = await openApplication(t)
   const { connections } = app.hub
   const ended = await open('u1')
@@ -81,7 +81,7 @@ await t.test('a stream is ended, and the others go on', async (t) => {
   await other.count(1)
 })
 
-await t.test('what is not as it should be is refused', async (t) => {
+await t.test('invalid arguments are refused', async (t) => {
   const { app } = await openApplication(t)
   const { connections } = app.hub
   for (const [options, message] of [

@@ -1,4 +1,4 @@
-/** What an application has of its hub. */
+/** The public API of the hub for applications. */
 import Fastify from 'fastify'
 import t from 'tap'
 import fanfare from '../../src/index.js'
@@ -7,7 +7,7 @@ import { openLive } from '../helper/stream.js'
 import { anyTopic, SECRET, token } from '../helper/token.js'
 import { listen, until } from '../routes/open-app.js'
 
-await t.test('its members are those that the docs have, and no others', async (t) => {
+await t.test('it has the members in the docs, and no others', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS })

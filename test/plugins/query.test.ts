@@ -1,4 +1,4 @@
-/** What is refused of a query, on every route of the hub. */
+/** Refusals of query parameters, on every route of the hub. */
 import t from 'tap'
 import { listen, isProblem, openApp } from '../routes/open-app.js'
 import { anyTopic } from '../helper/token.js'
@@ -142,7 +142,7 @@ await t.test('every route of the hub is in the table above', async (t) => {
   t.strictSame([...new Set(ofTheHub)].sort(), listed.sort(), tree)
 })
 
-await t.test('the nearest name is named', async (t) => {
+await t.test('the refusal names the closest known parameter', async (t) => {
   const { send } = await openApp(t)
   for (const [wrong, right] of [
     ['lastEventID', 'lastEventId'],
@@ -161,7 +161,7 @@ await t.test('the nearest name is named', async (t) => {
   }
 })
 
-await t.test('a token or a ticket in the query is known where it is looked for', async (t) => {
+await t.test('ticket and token are allowed where the hub reads them', async (t) => {
   const token = anyTopic()
   const { app, send } = await openApp(t, { queryToken: true })
   const ticket = (await send({ method: 'POST', url: '/tickets' })).json<{ ticket: string }>().ticket

@@ -1,4 +1,4 @@
-/** Answers that a client asks for and does not read, on real sockets. */
+/** Answers that their client does not read, on real sockets. */
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import { connect as connectNet, type AddressInfo, type Socket } from 'node:net'
@@ -13,7 +13,7 @@ import { selfSigned } from './certificate.js'
 
 const SLOW = 400
 const EVENT = 200_000
-/** More than a page may have. */
+/** More bytes than a page of history may have. */
 const EVENTS = 40
 const HEADERS = `Host: hub\r\nAccept: application/json\r\nAuthorization: Bearer ${anyTopic()}\r\n`
 const PAGE = `GET /topics/big/events?limit=1000 HTTP/1.1\r\n${HEADERS}\r\n`
@@ -43,7 +43,7 @@ function open(t: Test, port: number, isTls: boolean): Socket {
   return socket
 }
 
-/** How many sockets the server has. */
+/** Returns the number of sockets of the server. */
 function countSockets(app: FastifyInstance): Promise<number> {
   return new Promise((resolve, reject) =>
     app.server.getConnections((err, count) => (err ? reject(err) : resolve(count))),
@@ -95,7 +95,7 @@ for (const isTls of [false, true]) {
   })
 }
 
-await t.test('what an application answers itself is left alone', async (t) => {
+await t.test('answers of the application itself are not watched', async (t) => {
   const app = Fastify()
   const port = await listen(t, app)
   const socket = open(t, port, false)
@@ -118,7 +118,7 @@ await t.test('what an application answers itself is left alone', async (t) => {
   t.ok(length > 20_000_000)
 })
 
-await t.test('http2: an answer that nobody reads is given up, and the others of its connection are not', async (t) => {
+await t.test('http2: an unread answer is closed, and other streams of its connection stay open', async (t) => {
   const app = Fastify({ http2: true }) as unknown as FastifyInstance
   const port = await listen(t, app)
   const session = http2.connect(`http://127.0.0.1:${port}`)
@@ -140,44 +140,41 @@ await t.test('http2: an answer that nobody reads is given up, and the others of 
   t.equal(await status(), 200)
 })
 
-await t.test(
-  'of answers that are asked for at once on one connection, no further one is made before the last is taken',
-  async (t) => {
-    const app = Fastify()
-    const port = await listen(t, app, 30_000)
-    let made = 0
-    const { fanfareHub: hub } = app
-    const read = hub.read.bind(hub)
-    hub.read = (...args) => {
-      made++
-      return read(...args)
-    }
-    const socket = open(t, port, false).pause()
-    socket.write(PAGE.repeat(100))
-    await poll(
-      async () => (made > 0 ? true : undefined),
-      () => 'none is made',
-    )
-    // The sockets of both ends take some pages before the first one waits.
-    let before = -1
-    await poll(
-      async () => {
-        const isQuiet = made === before
-        before = made
-        return isQuiet ? true : undefined
-      },
-      () => 'it makes more and more',
-    )
-    t.ok(made < 50, `${made} of 100 pages`)
-    let bytes = 0
-    socket.on('data', (part: Buffer) => (bytes += part.length)).resume()
-    await poll(
-      async () => (made === 100 ? true : undefined),
-      () => `only ${made} are made for one who reads`,
-    )
-    await poll(
-      async () => (bytes > 100 * 5 * EVENT ? true : undefined),
-      () => `only ${bytes} bytes come`,
-    )
-  },
-)
+await t.test('of pipelined requests, no answer is built before the client has taken the previous one', async (t) => {
+  const app = Fastify()
+  const port = await listen(t, app, 30_000)
+  let made = 0
+  const { fanfareHub: hub } = app
+  const read = hub.read.bind(hub)
+  hub.read = (...args) => {
+    made++
+    return read(...args)
+  }
+  const socket = open(t, port, false).pause()
+  socket.write(PAGE.repeat(100))
+  await poll(
+    async () => (made > 0 ? true : undefined),
+    () => 'none is made',
+  )
+  // The sockets of both ends take some pages before the first one waits.
+  let before = -1
+  await poll(
+    async () => {
+      const isQuiet = made === before
+      before = made
+      return isQuiet ? true : undefined
+    },
+    () => 'it makes more and more',
+  )
+  t.ok(made < 50, `${made} of 100 pages`)
+  let bytes = 0
+  socket.on('data', (part: Buffer) => (bytes += part.length)).resume()
+  await poll(
+    async () => (made === 100 ? true : undefined),
+    () => `only ${made} are made for one who reads`,
+  )
+  await poll(
+    async () => (bytes > 100 * 5 * EVENT ? true : undefined),
+    () => `only ${bytes} bytes come`,
+  )
+})

@@ -13,7 +13,7 @@ function spaced(text: string, space: string): string {
   return text.replace(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/g, (token) => `${space}${token}${space}`)
 }
 
-await t.test('every event is found, whatever is in it and around it', (t) => {
+await t.test('every event is found, for any contents and white space', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(
@@ -31,7 +31,7 @@ await t.test('every event is found, whatever is in it and around it', (t) => {
   t.end()
 })
 
-await t.test('an event that is too long is not given', (t) => {
+await t.test('an event that is too long is not returned', (t) => {
   const parts = splitBatch(Buffer.from('{"events":[1,"aaaaaaaaaaaaaaaa",2]}'), 10)
   t.strictSame([String(parts.next().value), parts.next().value], ['1', TOO_LONG])
   t.end()

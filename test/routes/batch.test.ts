@@ -7,7 +7,7 @@ function post({ send }: OpenApp, payload: string | Buffer) {
   return send({ method: 'POST', url: '/events', payload, headers: JSON_TYPE })
 }
 
-await t.test('what is no JSON is refused wherever the fault is', async (t) => {
+await t.test('invalid JSON is refused at any position', async (t) => {
   const hub = await openApp(t)
   const good = '{"events":[{"topic":"a","data":{"x":[1,"\\"]}"]}},{"topic":"a","text":"]"}]}'
   t.equal((await post(hub, good)).statusCode, 201)
@@ -53,7 +53,7 @@ await t.test('what is no JSON is refused wherever the fault is', async (t) => {
   t.equal(hub.app.fanfareHub.head, 2)
 })
 
-await t.test('far too many events are refused by their number, none is looked at', async (t) => {
+await t.test('too many events are refused by their number, before any is parsed', async (t) => {
   const hub = await openApp(t)
   const { errors, detail } = isProblem(
     t,
@@ -65,7 +65,7 @@ await t.test('far too many events are refused by their number, none is looked at
   t.match(detail, /1000/)
 })
 
-await t.test('of many faults the first is told', async (t) => {
+await t.test('the first of many faults is reported', async (t) => {
   const hub = await openApp(t)
   const { errors } = isProblem(
     t,
@@ -98,7 +98,7 @@ await t.test('an event that is too large is named, before it is parsed', async (
   )
 })
 
-await t.test('no turn of the event loop is long, whatever a batch is made of', async (t) => {
+await t.test('no turn of the event loop is long for any batch', async (t) => {
   const hub = await openApp(t, { log: 'memory' })
   const wide = `{"topic":"t","data":[${'[],'.repeat(80_000)}[]]}`
   const names = `{"topic":"t","data":{${Array.from({ length: 22_000 }, (_, n) => `"a${n}":0`).join(',')}}}`
@@ -120,6 +120,6 @@ await t.test('no turn of the event loop is long, whatever a batch is made of', a
   look()
   for (const body of bodies) await post(hub, body)
   isOver = true
-  // as one piece of work: seconds
+  // in a single turn this would take seconds
   t.ok(worst < 150, `the longest turn takes ${worst.toFixed(1)} ms of CPU, garbage collection included`)
 })

@@ -8,14 +8,14 @@ import { isProblem, listen, openApp, until } from './open-app.js'
 
 const bearer = (sub?: string) => token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })
 
-/** An application that listens, and what asks it for streams as `EventSource` and as others do. */
+/** Starts an application, and returns functions that open streams like `EventSource` and like other clients. */
 async function start(t: Test, settings: AppSettings) {
   const { app, send } = await openApp(t, settings)
   const url = `${await listen(app)}/topics/a/events`
   return {
     app,
     open: (token: string, headers: Record<string, string> = {}) => openLive(t, url, { token, headers }),
-    /** The reason for which a stream is ended at once. */
+    /** Returns the reason of a stream that ends at once. */
     refusal: async (token: string, headers: Record<string, string> = {}) => {
       const stream = await openStream(t, url, { token, headers })
       await stream.until(() => stream.all.some(({ type }) => type === 'fanfare.close'))
@@ -28,7 +28,7 @@ async function start(t: Test, settings: AppSettings) {
   }
 }
 
-await t.test('a subject may have so many streams', async (t) => {
+await t.test('the number of streams per subject is limited', async (t) => {
   const { app, open, refusal } = await start(t, { maxConnectionsPerSubject: 2 })
   const first = await open(bearer('u1'))
   await open(bearer('u1'))
@@ -41,7 +41,7 @@ await t.test('a subject may have so many streams', async (t) => {
   t.equal(app.fanfareHub.connections.size, 6)
 })
 
-await t.test('there may be so many streams from one address, when that is limited', async (t) => {
+await t.test('the number of streams per address is limited if the setting is on', async (t) => {
   const { app, open, refusal } = await start(t, { maxConnectionsPerAddress: 2 })
   await open(bearer('u1'))
   const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
@@ -89,7 +89,7 @@ await t.test('the refusal names the setting', async (t) => {
   )
 })
 
-await t.test('a page of history is no stream', async (t) => {
+await t.test('a page of history does not count as a stream', async (t) => {
   const { open, send } = await start(t, { maxConnectionsPerSubject: 1 })
   await open(bearer('u1'))
   t.equal(

@@ -6,7 +6,7 @@ const as = (sub?: string) => ({
   authorization: `Bearer ${token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })}`,
 })
 
-await t.test('a subject acknowledges, sees, lists and deletes its own cursors, and nobody else does', async (t) => {
+await t.test('only a subject can acknowledge, read, list and delete its own cursors', async (t) => {
   const { app, send } = await openApp(t)
   for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data })
   const id = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
@@ -31,7 +31,7 @@ await t.test('a subject acknowledges, sees, lists and deletes its own cursors, a
   isProblem(t, await send({ url: '/cursors/phone', headers: as('ada') }), 404, 'not-found')
 })
 
-await t.test('what was never sent, or is of another log, cannot be acknowledged', async (t) => {
+await t.test('an id beyond the log or of another log cannot be acknowledged', async (t) => {
   const { app, send } = await openApp(t)
   await app.fanfareHub.publish('a', { data: 1 })
   const put = (body: unknown, name = 'phone', headers: Record<string, string | null> = as('ada')) =>
@@ -61,7 +61,7 @@ await t.test('what was never sent, or is of another log, cannot be acknowledged'
   t.strictSame((await send({ url: '/cursors', headers: as('ada') })).json(), { cursors: [] })
 })
 
-await t.test('a cookie moves or deletes a cursor only for an origin that is allowed', async (t) => {
+await t.test('with a cookie, moving or deleting a cursor needs an allowed origin', async (t) => {
   const { app } = await openApp(t, { corsOrigins: ['https://app.example.com'] })
   await app.fanfareHub.publish('a', { data: 1 })
   const cookie = `fanfare_token=${token({ sub: 'ada' })}`
@@ -82,7 +82,7 @@ await t.test('a cookie moves or deletes a cursor only for an origin that is allo
   }
 })
 
-await t.test('a subject may have so many cursors, by streams and by acknowledgements alike', async (t) => {
+await t.test('the number of cursors per subject is limited for streams and acknowledgements', async (t) => {
   const { app, send } = await openApp(t, { maxCursorsPerSubject: 2 })
   await app.fanfareHub.publish('a', { data: 1 })
   const put = (name: string) =>

@@ -57,7 +57,7 @@ await t.test('an event has its cursor, topic, time, type if any, and data or tex
   }
 })
 
-await t.test('it is of one topic, several, patterns and types', async (t) => {
+await t.test('a page can be of one topic, several topics, patterns and types', async (t) => {
   const { app, page } = await start(t, 6)
   await app.fanfareHub.publish('a.b', { data: 7, type: 'x' })
   await app.fanfareHub.publish('a', { data: 8, type: 'y' })
@@ -70,13 +70,13 @@ await t.test('it is of one topic, several, patterns and types', async (t) => {
   t.strictSame((await page('/events?topic=**&type=x&type=y')).numbers, [7, 8])
 })
 
-await t.test('without a wish it is the oldest 100, and there may be more', async (t) => {
+await t.test('by default a page has the oldest 100 events', async (t) => {
   const { page, cursor } = await start(t, 250)
   const first = await page('/events?topic=**')
   t.match(first, { numbers: { length: 100, 0: 1 }, cursor: cursor(100), more: true, gap: null })
 })
 
-await t.test('page after page, each after the cursor of the last, there is everything once', async (t) => {
+await t.test('paging returns every event once', async (t) => {
   const { page } = await start(t, 250)
   const numbers: unknown[] = []
   let after = ''
@@ -94,7 +94,7 @@ await t.test('page after page, each after the cursor of the last, there is every
   )
 })
 
-await t.test('the cursor of the last page is where the news begin', async (t) => {
+await t.test('the cursor of the last page is before the next new event', async (t) => {
   const { app, page, cursor } = await start(t, 6)
   const last = await page('/topics/a/events')
   t.equal(last.cursor, cursor(6))
@@ -109,7 +109,7 @@ await t.test('the cursor of the last page is where the news begin', async (t) =>
   t.strictSame((await page(`/topics/a/events?after=${last.cursor}`)).numbers, [7])
 })
 
-await t.test('last is the newest so many', async (t) => {
+await t.test('last returns the newest events', async (t) => {
   const { page, cursor } = await start(t, 20)
   t.match(await page('/topics/a/events?last=3'), { numbers: [15, 17, 19], more: false, gap: null, cursor: cursor(20) })
   t.strictSame((await page('/events?topic=a&topic=b&last=3')).numbers, [18, 19, 20])
@@ -123,7 +123,7 @@ await t.test('last is the newest so many', async (t) => {
   })
 })
 
-await t.test('a gap is told, with its reason and the oldest event that is left', async (t) => {
+await t.test('a gap has its reason and the oldest retained event', async (t) => {
   const { page, cursor } = await start(t, 20, { retainEvents: 3 }) // left: a 15 17 19, b 16 18 20
   t.match(await page(`/topics/a/events?after=${cursor(2)}`), {
     numbers: [15, 17, 19],
@@ -182,7 +182,7 @@ await t.test('what is refused', async (t) => {
   for (const topic of ['a..b', 'a.**.b', '***', 'a%20b', '%C3%A9'])
     t.match(
       isProblem(t, await get(`/topics/${topic}/events`), 400, 'invalid-pattern', topic).detail,
-      /is no topic or pattern/,
+      /is not a valid topic or pattern/,
     )
   isProblem(t, await get('/events'), 400, 'invalid-request')
   isProblem(t, await get('/events?topic=a&topic=a..b'), 400, 'invalid-pattern')
@@ -195,7 +195,7 @@ await t.test('what is refused', async (t) => {
   t.equal((await get(`/events?${Array.from({ length: 100 }, (_, n) => `topic=t${n}`).join('&')}`)).statusCode, 200)
 })
 
-await t.test('it is for those who may subscribe', async (t) => {
+await t.test('history needs a subscribe grant', async (t) => {
   const { get } = await start(t, 3, { anonymousSubscribe: ['a'] })
   const grants = (subscribe: string[]) => ({ authorization: `Bearer ${token({ subscribe, publish: ['**'] })}` })
   t.equal((await get('/topics/b/events', grants(['b']))).statusCode, 200)
@@ -205,12 +205,12 @@ await t.test('it is for those who may subscribe', async (t) => {
     await get('/topics/**/events', grants(['*', '*.**'])),
     403,
     'not-granted',
-    'one grant has to cover the whole pattern',
+    'one grant must cover the whole pattern',
   )
   t.equal((await get('/topics/a/events', grants(['b']))).statusCode, 200, 'what anybody may read')
 })
 
-await t.test('a page has no more than so many bytes, and the next goes on', async (t) => {
+await t.test('the size of a page is limited, and the next page continues', async (t) => {
   const { app, get } = await start(t, 0)
   const SIZE = 200_000
   for (let n = 0; n < 20; n++) await app.fanfareHub.publish('big', { text: `${n}`.padEnd(SIZE, '\u0001') })
@@ -234,7 +234,7 @@ await t.test('a page has no more than so many bytes, and the next goes on', asyn
   t.equal((await get('/topics/huge/events')).json<Page>().events.length, 1, 'one event at least')
 })
 
-await t.test('the newest of a rare type are found, however many others lie between', async (t) => {
+await t.test('the newest events of a rare type are found among many others', async (t) => {
   const { app, page } = await start(t, 0, { retainEvents: 1_000_000 })
   for (const rare of [1, 2, 3]) {
     await app.fanfareHub.publish('a', { data: rare, type: 'rare' })
@@ -245,7 +245,7 @@ await t.test('the newest of a rare type are found, however many others lie betwe
   t.match(await page('/topics/a/events?last=9&type=rare'), { numbers: [1, 2, 3], more: false })
 })
 
-await t.test('data are what was published, byte for byte', async (t) => {
+await t.test('data is the published data, byte for byte', async (t) => {
   const { app, get } = await start(t, 0)
   for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}])
     await app.fanfareHub.publish('a', { data })

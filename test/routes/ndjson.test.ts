@@ -57,7 +57,7 @@ await t.test('blank lines, CRLF, spaces and a missing last line end do not matte
   }
 })
 
-await t.test('nothing, or nothing to be stored, has no last id', async (t) => {
+await t.test('an empty upload and one without stored events have no last id', async (t) => {
   const hub = await openApp(t)
   for (const body of ['', '\n', '\r\n\n'])
     t.strictSame((await post(hub, body)).json(), { accepted: 0, duplicates: 0, lastId: null }, JSON.stringify(body))
@@ -68,41 +68,44 @@ await t.test('nothing, or nothing to be stored, has no last id', async (t) => {
   })
 })
 
-await t.test('a bad line ends it: what stands before is stored, and the answer says which line it was', async (t) => {
-  const table: [bad: string, status: number, code: string][] = [
-    ['{', 400, 'invalid-json'],
-    ['{"topic":"a","data":1}}', 400, 'invalid-json'],
-    ['not json', 400, 'invalid-json'],
-    ['[]', 400, 'invalid-line'],
-    ['null', 400, 'invalid-line'],
-    ['"text"', 400, 'invalid-line'],
-    ['{"data":1}', 400, 'invalid-line'],
-    ['{"topic":"a.*","data":1}', 400, 'invalid-topic'],
-    ['{"topic":"a","data":1,"more":1}', 400, 'invalid-line'],
-    ['{"topic":"a","data":1,"type":"fanfare.open"}', 400, 'invalid-event'],
-    ['{"topic":"a","data":1,"type":"a\\nb"}', 400, 'invalid-event'],
-    ['{"topic":7,"data":1}', 400, 'invalid-line'],
-    ['{"topic":"a"}', 400, 'invalid-event'],
-    ['{"topic":"a","data":1,"text":"x"}', 400, 'invalid-event'],
-    ['{"topic":"fanfare.stats","data":1}', 400, 'reserved-topic'],
-    [line('a', 'x'.repeat(1_000)), 413, 'event-too-large'],
-    [line('a', 'x'.repeat(10_000)), 413, 'event-too-large'],
-  ]
-  for (const [bad, status, code] of table) {
-    const hub = await openApp(t, { maxEventSize: 1_000 })
-    const what = bad.slice(0, 60)
-    const problem = isProblem(
-      t,
-      await post(hub, [line('a', 1), '', line('a', 2), bad, line('a', 4), ''].join('\n')),
-      status,
-      code,
-      what,
-    )
-    t.match(problem, { line: 4, accepted: 2 }, what)
-    t.match(problem.detail, /\b4\b/)
-    t.strictSame(await stored(hub), [1, 2], what)
-  }
-})
+await t.test(
+  'an invalid line ends the upload: earlier lines are stored, and the answer has the line number',
+  async (t) => {
+    const table: [bad: string, status: number, code: string][] = [
+      ['{', 400, 'invalid-json'],
+      ['{"topic":"a","data":1}}', 400, 'invalid-json'],
+      ['not json', 400, 'invalid-json'],
+      ['[]', 400, 'invalid-line'],
+      ['null', 400, 'invalid-line'],
+      ['"text"', 400, 'invalid-line'],
+      ['{"data":1}', 400, 'invalid-line'],
+      ['{"topic":"a.*","data":1}', 400, 'invalid-topic'],
+      ['{"topic":"a","data":1,"more":1}', 400, 'invalid-line'],
+      ['{"topic":"a","data":1,"type":"fanfare.open"}', 400, 'invalid-event'],
+      ['{"topic":"a","data":1,"type":"a\\nb"}', 400, 'invalid-event'],
+      ['{"topic":7,"data":1}', 400, 'invalid-line'],
+      ['{"topic":"a"}', 400, 'invalid-event'],
+      ['{"topic":"a","data":1,"text":"x"}', 400, 'invalid-event'],
+      ['{"topic":"fanfare.stats","data":1}', 400, 'reserved-topic'],
+      [line('a', 'x'.repeat(1_000)), 413, 'event-too-large'],
+      [line('a', 'x'.repeat(10_000)), 413, 'event-too-large'],
+    ]
+    for (const [bad, status, code] of table) {
+      const hub = await openApp(t, { maxEventSize: 1_000 })
+      const what = bad.slice(0, 60)
+      const problem = isProblem(
+        t,
+        await post(hub, [line('a', 1), '', line('a', 2), bad, line('a', 4), ''].join('\n')),
+        status,
+        code,
+        what,
+      )
+      t.match(problem, { line: 4, accepted: 2 }, what)
+      t.match(problem.detail, /\b4\b/)
+      t.strictSame(await stored(hub), [1, 2], what)
+    }
+  },
+)
 
 await t.test('a line that is not UTF-8 is refused', async (t) => {
   const hub = await openApp(t)
@@ -129,7 +132,7 @@ await t.test('a line for a topic that is not granted is refused, with the topic'
   isProblem(t, await post(hub, line('a', 1), { authorization: null }), 401, 'missing-token')
 })
 
-await t.test('a line without an end is refused before all of it has been read', async (t) => {
+await t.test('an endless line is refused before all of it has been read', async (t) => {
   const hub = await openApp(t, { maxEventSize: 1_000 })
   let read = 0
   const endless = new Readable({
@@ -142,7 +145,7 @@ await t.test('a line without an end is refused before all of it has been read', 
   t.ok(read < 1e6, `${read} bytes were read`)
 })
 
-await t.test('however the body is cut into pieces, it is the same', async (t) => {
+await t.test('the result is the same for any pieces of the body', async (t) => {
   const hub = await openApp(t)
   const texts = ['a', 'zwölf', '€ 𝄞', '', 'x\ny\r\n']
   const body = Buffer.from(
@@ -172,7 +175,7 @@ await t.test('however the body is cut into pieces, it is the same', async (t) =>
   t.equal(hub.app.fanfareHub.head, count * texts.length)
 })
 
-await t.test('lines are stored as they come, before the body has ended', async (t) => {
+await t.test('lines are stored as they arrive, before the body ends', async (t) => {
   const hub = await openApp(t)
   const reader = await hub.subscribe('a')
   const body = new Readable({ read: () => undefined })
@@ -186,7 +189,7 @@ await t.test('lines are stored as they come, before the body has ended', async (
   t.match((await answer).json(), { accepted: 3 })
 })
 
-await t.test('many thousand lines are stored in order, and not read faster than they are', async (t) => {
+await t.test('many thousand lines are stored in order, and read with backpressure', async (t) => {
   const hub = await openApp(t, { retainEvents: 100_000 })
   let ahead = 0
   let lines = 0
@@ -212,7 +215,7 @@ await t.test('many thousand lines are stored in order, and not read faster than 
   )
 })
 
-await t.test('so many lines are stored at once that a log is done soon: fewer of many topics', async (t) => {
+await t.test('a batch is limited by its work: fewer lines of many topics', async (t) => {
   const hub = await openApp(t)
   const publish = hub.app.fanfareHub.publishMany.bind(hub.app.fanfareHub)
   const largestOf = async (topicOf: (n: number) => string) => {
@@ -233,7 +236,7 @@ await t.test('so many lines are stored at once that a log is done soon: fewer of
   t.equal(await largestOf((n) => `b.${n % 10}`), 1_190, 'of ten topics')
 })
 
-await t.test('what a client has sent before it went away is stored, and the hub goes on', async (t) => {
+await t.test('lines of a client that disconnects are stored, and the hub continues', async (t) => {
   const hub = await openApp(t)
   const request = http.request(`${await listen(hub.app)}/events`, {
     method: 'POST',
@@ -248,7 +251,7 @@ await t.test('what a client has sent before it went away is stored, and the hub 
 })
 
 await t.test(
-  'a line for one topic too many ends it: what stands before is stored, and the line is named',
+  'a line beyond the limit of topics ends the upload: earlier lines are stored, and the line is named',
   async (t) => {
     const hub = await openApp(t, { maxTopics: 2 })
     const problem = isProblem(
@@ -282,38 +285,35 @@ function pipe(): Readable {
 
 const soon = () => new Date(Date.now() + 3_600_000).toISOString()
 
-await t.test(
-  'a line is refused once its token has expired or was revoked, though the upload began before',
-  async (t) => {
-    const exp = Date.now() / 1_000 + 1.5
-    const table: [what: string, claims: object, revoke: object | undefined, code: string][] = [
-      ['expired', { sub: 'u0', exp }, undefined, 'expired-token'],
-      ['its subject revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
-      ['itself revoked', { sub: 'u2', jti: 'one' }, { jti: 'one' }, 'revoked-token'],
-    ]
-    for (const [what, claims, revoke, code] of table) {
-      const hub = await openApp(t)
-      const body = pipe()
-      const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
-      body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
-      await until(() => hub.app.fanfareHub.head === 2)
-      if (revoke) {
-        const admin = `Bearer ${token({ admin: true })}`
-        const { statusCode } = await hub.send({
-          method: 'POST',
-          url: '/revocations',
-          payload: { ...revoke, until: soon() },
-          headers: { authorization: admin },
-        })
-        t.equal(statusCode, 201)
-      } else await until(() => Date.now() / 1_000 > exp)
-      body.push(`${line('a', 3)}\n`)
-      const problem = isProblem(t, await answer, 401, code, what)
-      t.match(problem, { line: 4, accepted: 2 }, what)
-      t.strictSame(await stored(hub), [1, 2], what)
-    }
-  },
-)
+await t.test('a line is refused when the token has expired or was revoked during the upload', async (t) => {
+  const exp = Date.now() / 1_000 + 1.5
+  const table: [what: string, claims: object, revoke: object | undefined, code: string][] = [
+    ['expired', { sub: 'u0', exp }, undefined, 'expired-token'],
+    ['its subject revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
+    ['itself revoked', { sub: 'u2', jti: 'one' }, { jti: 'one' }, 'revoked-token'],
+  ]
+  for (const [what, claims, revoke, code] of table) {
+    const hub = await openApp(t)
+    const body = pipe()
+    const answer = post(hub, body, { authorization: `Bearer ${token({ ...claims, publish: ['a'] })}` })
+    body.push(`${line('a', 1)}\n\n${line('a', 2)}\n`)
+    await until(() => hub.app.fanfareHub.head === 2)
+    if (revoke) {
+      const admin = `Bearer ${token({ admin: true })}`
+      const { statusCode } = await hub.send({
+        method: 'POST',
+        url: '/revocations',
+        payload: { ...revoke, until: soon() },
+        headers: { authorization: admin },
+      })
+      t.equal(statusCode, 201)
+    } else await until(() => Date.now() / 1_000 > exp)
+    body.push(`${line('a', 3)}\n`)
+    const problem = isProblem(t, await answer, 401, code, what)
+    t.match(problem, { line: 4, accepted: 2 }, what)
+    t.strictSame(await stored(hub), [1, 2], what)
+  }
+})
 
 await t.test('events that have waited for the log are refused when their token was revoked meanwhile', async (t) => {
   const hub = await openApp(t)
@@ -345,7 +345,7 @@ await t.test('events that have waited for the log are refused when their token w
   t.strictSame(await stored(hub), [1])
 })
 
-await t.test('an upload without a line for its time ends with 408, and the line to go on from', async (t) => {
+await t.test('an upload without a line in time ends with 408 and the line to continue from', async (t) => {
   const hub = await openApp(t, { uploadIdle: 300 })
   await listen(hub.app) // the timers alone do not keep the process
   const table: [sent: string, line: number, accepted: number][] = [
@@ -398,7 +398,7 @@ await t.test('blank lines do not keep an upload open beyond its token', async (t
   isProblem(t, await answer, 401, 'revoked-token')
 })
 
-await t.test('an upload that sends nothing ends with its token, also in the midst of a line', async (t) => {
+await t.test('a silent upload ends with its token, even within a line', async (t) => {
   const hub = await openApp(t)
   await listen(hub.app) // the timers alone do not keep the process
   const table: [what: string, sent: string, line: number, accepted: number][] = [
@@ -458,7 +458,7 @@ await t.test('the type may be application/ndjson, and every line may begin with 
   )
 })
 
-await t.test('an upload that a drain meets is answered, and closes its connection', async (t) => {
+await t.test('an upload during a drain is answered, and its connection closes', async (t) => {
   const { app } = await openApp(t)
   const origin = await listen(app)
   const agent = new http.Agent({ keepAlive: true })

@@ -7,7 +7,7 @@ import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
 const CURSOR = /^[a-z0-9]{8}-\d+$/
 const URL = '/topics/orders.42/events'
 
-/** What the log holds, as history tells it. */
+/** Returns the events of the log, read from history. */
 async function stored({ send }: OpenApp): Promise<Record<string, unknown>[]> {
   const { events } = (
     await send({ method: 'GET', url: '/events?topic=**&limit=1000', headers: { accept: 'application/json' } })
@@ -15,7 +15,7 @@ async function stored({ send }: OpenApp): Promise<Record<string, unknown>[]> {
   return events
 }
 
-/** Nothing may have been stored or sent. */
+/** Checks that nothing was stored or sent. */
 async function isUntouched(t: Test, hub: OpenApp): Promise<void> {
   t.strictSame(await stored(hub), [], 'nothing is stored')
   t.equal(hub.app.fanfareHub.head, 0)
@@ -81,7 +81,7 @@ await t.test('one event', async (t) => {
 })
 
 await t.test('a publisher id', async (t) => {
-  await t.test('that comes again stores nothing, and is answered with the first event: 200', async (t) => {
+  await t.test('that is repeated stores nothing, and is answered with the first event: 200', async (t) => {
     const hub = await openApp(t)
     const reader = await hub.subscribe('orders.42')
     const first = await hub.send({ method: 'POST', url: URL, payload: { data: 1, id: 'x' } })
@@ -100,7 +100,7 @@ await t.test('a publisher id', async (t) => {
     t.strictSame(reader.data, ['1', '"last"'])
   })
 
-  await t.test('may stand in the header Idempotency-Key, which means the same', async (t) => {
+  await t.test('may be in the header Idempotency-Key', async (t) => {
     const hub = await openApp(t)
     const post = (payload: object, key?: string) =>
       hub.send({ method: 'POST', url: URL, payload, headers: key === undefined ? {} : { 'idempotency-key': key } })
@@ -124,7 +124,7 @@ await t.test('a publisher id', async (t) => {
     await isUntouched(t, hub)
   })
 
-  await t.test('is 1 to 128 printable ASCII characters, wherever it stands', async (t) => {
+  await t.test('is 1 to 128 printable ASCII characters, in the body and in the header', async (t) => {
     const hub = await openApp(t)
     for (const id of ['', 'é', 'a\nb', 'x'.repeat(129)]) {
       const response = await hub.send({ method: 'POST', url: URL, payload: { data: 1, id } })
@@ -153,7 +153,7 @@ await t.test('a publisher id', async (t) => {
   })
 })
 
-await t.test('a publisher id and an ephemeral event do not go together', async (t) => {
+await t.test('an ephemeral event with a publisher id is refused', async (t) => {
   const hub = await openApp(t)
   const event = { data: 1, ephemeral: true }
   const json = { 'content-type': 'application/json' }
@@ -179,7 +179,7 @@ await t.test('a publisher id and an ephemeral event do not go together', async (
   for (const [what, request] of Object.entries(requests)) {
     t.match(
       isProblem(t, await hub.send({ method: 'POST', ...request }), 400, 'invalid-event', what).detail,
-      /An ephemeral event has no publisher id/,
+      /An ephemeral event cannot have a publisher id/,
     )
   }
   await t.rejects(
@@ -195,30 +195,27 @@ await t.test('a publisher id and an ephemeral event do not go together', async (
   t.equal((await hub.app.fanfareHub.publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
 })
 
-await t.test(
-  'the header Idempotency-Key is refused where there may be many events, before they are read',
-  async (t) => {
-    const hub = await openApp(t)
-    const event = JSON.stringify({ topic: 'a', data: 1 })
-    for (const [type, payload] of [
-      ['application/x-ndjson', event],
-      ['application/ndjson', 'not json'],
-      ['application/json', `{"events":[${event}]}`],
-    ] as const) {
-      const response = await hub.send({
-        method: 'POST',
-        url: '/events',
-        payload,
-        headers: { 'content-type': type, 'idempotency-key': 'x' },
-      })
-      t.match(
-        isProblem(t, response, 400, 'invalid-request', type).detail,
-        /"Idempotency-Key" is for one event.*each line of NDJSON has an "id" of its own/,
-      )
-    }
-    await isUntouched(t, hub)
-  },
-)
+await t.test('the header Idempotency-Key is refused for many events, before they are read', async (t) => {
+  const hub = await openApp(t)
+  const event = JSON.stringify({ topic: 'a', data: 1 })
+  for (const [type, payload] of [
+    ['application/x-ndjson', event],
+    ['application/ndjson', 'not json'],
+    ['application/json', `{"events":[${event}]}`],
+  ] as const) {
+    const response = await hub.send({
+      method: 'POST',
+      url: '/events',
+      payload,
+      headers: { 'content-type': type, 'idempotency-key': 'x' },
+    })
+    t.match(
+      isProblem(t, response, 400, 'invalid-request', type).detail,
+      /"Idempotency-Key" is for one event.*each line of NDJSON its own "id"/,
+    )
+  }
+  await isUntouched(t, hub)
+})
 
 await t.test('a second header Idempotency-Key is refused', async (t) => {
   const hub = await openApp(t)
@@ -353,7 +350,7 @@ await t.test('what is refused', async (t) => {
     }
   })
 
-  await t.test('a type or an id that may not be', async (t) => {
+  await t.test('an invalid type or id', async (t) => {
     for (const type of ['', 'fanfare.open', 'a\nb', 'x'.repeat(129), '\ud800'])
       t.match(
         isProblem(t, await post({ data: 1, type }), 400, 'invalid-event', JSON.stringify(type).slice(0, 40)).detail,
@@ -376,7 +373,7 @@ await t.test('what is refused', async (t) => {
     t.match(await post({ data: 1 }, {}, '/topics/a%E2%80%A8b/events'), { statusCode: 400 })
   })
 
-  await t.test('what is no topic, or not for publishers', async (t) => {
+  await t.test('an invalid or reserved topic', async (t) => {
     for (const topic of [
       'a..b',
       '.a',
@@ -396,13 +393,13 @@ await t.test('what is refused', async (t) => {
         'invalid-topic',
         topic,
       )
-      t.match(detail, /is no topic/)
+      t.match(detail, /is not a valid topic/)
     }
     for (const topic of ['fanfare', 'fanfare.stats'])
       isProblem(t, await post({ data: 1 }, {}, `/topics/${topic}/events`), 400, 'reserved-topic', topic)
   })
 
-  await t.test('what is not JSON', async (t) => {
+  await t.test('invalid JSON', async (t) => {
     for (const payload of ['{', '{"data":1}x', '{data:1}', "{'data':1}", '{"data":01}', 'undefined', ''])
       isProblem(t, await post(payload), 400, 'invalid-json', payload)
     isProblem(t, await post(Buffer.from([0x7b, 0xff, 0x7d])), 400, 'invalid-encoding')
@@ -428,7 +425,7 @@ await t.test('what is refused', async (t) => {
     )
   })
 
-  await t.test('a content type in other letters, or with parameters, is not looked at less closely', async (t) => {
+  await t.test('a content type in upper case or with parameters is treated the same', async (t) => {
     for (const type of [
       'application/json; charset=utf-8',
       'APPLICATION/JSON',
@@ -450,7 +447,7 @@ await t.test('what is refused', async (t) => {
     )
   })
 
-  await t.test('what is too large', async (t) => {
+  await t.test('too large bodies and events', async (t) => {
     isProblem(t, await post({ data: 'x'.repeat(1_999) }), 413, 'event-too-large', 'with its quotes it has 2,001 bytes')
     isProblem(t, await post('x'.repeat(2_001), { 'content-type': 'text/plain' }), 413, 'event-too-large')
     isProblem(
@@ -464,7 +461,7 @@ await t.test('what is refused', async (t) => {
     isProblem(t, await post('x'.repeat(20_000), { 'content-type': 'text/plain' }), 413, 'body-too-large')
   })
 
-  await t.test('whoever has no token, or none for this topic', async (t) => {
+  await t.test('a missing token, and a token without a grant', async (t) => {
     const response = await hub.send({
       method: 'POST',
       url: URL,
@@ -486,7 +483,7 @@ await t.test('what is refused', async (t) => {
 
   await isUntouched(t, hub)
 
-  await t.test('but what is just as large as it may be is not', async (t) => {
+  await t.test('an event of the maximum size is accepted', async (t) => {
     t.equal((await post('x'.repeat(2_000), { 'content-type': 'text/plain' })).statusCode, 201)
     t.equal((await post({ data: 'x'.repeat(1_998), type: 't'.repeat(128), id: 'i'.repeat(128) })).statusCode, 201)
   })
@@ -582,7 +579,7 @@ await t.test('a batch', async (t) => {
     t.strictSame(reader.data, [])
   })
 
-  await t.test('that is none is refused', async (t) => {
+  await t.test('that is not a batch is refused', async (t) => {
     const hub = await openApp(t)
     for (const payload of [
       '{}',
@@ -630,7 +627,7 @@ await t.test('a batch', async (t) => {
   })
 })
 
-await t.test('what cannot be stored now is refused with 503 and Retry-After', async (t) => {
+await t.test('an unavailable log is a 503 with Retry-After', async (t) => {
   const hub = await openApp(t)
   const { HubError } = await import('../../src/model/hub-error.js')
   t.intercept(hub.app.fanfareHub, 'publishChecked', {
@@ -649,7 +646,7 @@ await t.test('what cannot be stored now is refused with 503 and Retry-After', as
   }
 })
 
-await t.test('cursors are printable, and get greater', async (t) => {
+await t.test('cursors are printable and increase', async (t) => {
   const { send } = await openApp(t)
   let last = 0
   for (let n = 0; n < 12; n++) {
@@ -660,7 +657,7 @@ await t.test('cursors are printable, and get greater', async (t) => {
   }
 })
 
-await t.test('an event for one topic too many is refused: 429, and when to try again', async (t) => {
+await t.test('an event beyond the limit of topics is refused: 429 with Retry-After', async (t) => {
   const hub = await openApp(t, { maxTopics: 2 })
   const post = (url: string, payload: object) => hub.send({ method: 'POST', url, payload })
   t.equal(

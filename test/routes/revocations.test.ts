@@ -43,7 +43,7 @@ async function isRevoked(t: Test, hub: OpenApp, bearer: string, what: string): P
   t.match(response.headers['www-authenticate'], /error="invalid_token"/)
 }
 
-await t.test('all tokens of a subject are refused, also those that are known', async (t) => {
+await t.test('all tokens of a subject are refused, even cached ones', async (t) => {
   const hub = await openApp(t)
   const bearer = token({ sub: 'u1', subscribe: ['a'] })
   t.equal((await ask(hub, bearer)).statusCode, 200, 'before')
@@ -81,7 +81,7 @@ await t.test('or one token', async (t) => {
   t.equal((await ask(hub, token({ sub: 'u1', jti: 'j2', subscribe: ['a'] }))).statusCode, 200)
 })
 
-await t.test('its streams end at once, and its tickets open none', async (t) => {
+await t.test('streams end at once, and tickets are refused', async (t) => {
   const hub = await openApp(t)
   const url = await listen(hub.app)
   const bearer = token({ sub: 'u1', subscribe: ['a'] })
@@ -111,7 +111,7 @@ await t.test('its streams end at once, and its tickets open none', async (t) => 
   )
 })
 
-await t.test('a stream that is being opened meanwhile does not slip through', async (t) => {
+await t.test('a stream that is opening meanwhile is refused', async (t) => {
   const hub = await openApp(t)
   const events = new EventEmitter()
   const locate = hub.app.fanfareHub.locate.bind(hub.app.fanfareHub)
@@ -145,7 +145,7 @@ await t.test('it survives a restart', async (t) => {
   t.strictSame(await list(second), before)
 })
 
-await t.test('what cannot be revoked', async (t) => {
+await t.test('invalid revocations', async (t) => {
   const hub = await openApp(t)
   for (const body of [
     {},
@@ -180,7 +180,7 @@ await t.test('what cannot be revoked', async (t) => {
   t.strictSame(await list(hub), [])
 })
 
-await t.test('only admins may', async (t) => {
+await t.test('only admins may revoke', async (t) => {
   const hub = await openApp(t)
   for (const [method, url] of [
     ['POST', '/revocations'],
@@ -206,7 +206,7 @@ await t.test('only admins may', async (t) => {
     )
     t.match(
       isProblem(t, await send(null), 401, 'missing-token', `${method}: nobody`).detail,
-      /looked for in .*Authorization.*ticket.*fanfare_token/,
+      /looked in .*Authorization.*ticket.*fanfare_token/,
     )
   }
   t.strictSame(await list(hub), [])

@@ -95,7 +95,7 @@ await t.test('below the prefix of another application', async (t) => {
   t.equal(parseSetCookie(String(headers['set-cookie'])).path, '/realtime')
 })
 
-await t.test('what begins no session', async (t) => {
+await t.test('requests that cannot start a session', async (t) => {
   const hub = await openApp(t, { queryToken: true, corsOrigins: [ORIGIN] })
   const none = async (headers: Record<string, string | null>, url = '/sessions') => {
     const response = await hub.send({ method: 'POST', url, headers: { authorization: null, ...headers } })
@@ -123,7 +123,7 @@ await t.test('what begins no session', async (t) => {
   t.match(detail, /too large for a cookie/)
 })
 
-await t.test('it reads', async (t) => {
+await t.test('a session authorises reading', async (t) => {
   const hub = await openApp(t)
   t.equal((await withCookie(hub, 'GET', '/topics/a/events')).statusCode, 200)
   t.equal((await withCookie(hub, 'HEAD', '/topics/a/events')).statusCode, 200)
@@ -137,7 +137,7 @@ await t.test('it reads', async (t) => {
   t.equal(stream.status, 200)
 })
 
-await t.test('a token in the header comes first', async (t) => {
+await t.test('a token in the header takes precedence', async (t) => {
   const hub = await openApp(t)
   t.equal(
     (
@@ -163,7 +163,7 @@ await t.test('a token in the header comes first', async (t) => {
   )
 })
 
-await t.test('it changes nothing for a page of an origin that is not allowed', async (t) => {
+await t.test('a session cannot change state for a page of another origin', async (t) => {
   const publish = (hub: OpenApp, headers: Record<string, string>) =>
     withCookie(hub, 'POST', '/topics/a/events', token(grants), headers)
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
@@ -209,7 +209,7 @@ await t.test('it changes nothing for a page of an origin that is not allowed', a
   )
 })
 
-await t.test('it makes and moves no named cursor for a page of an origin that is not allowed', async (t) => {
+await t.test('a session cannot create or move a named cursor for a page of another origin', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
   for (let n = 0; n < 3; n++) await hub.app.fanfareHub.publish('a', { data: n })
   const { epoch, cursors } = hub.app.fanfareHub
@@ -259,7 +259,7 @@ await t.test('it makes and moves no named cursor for a page of an origin that is
   t.ok(cursors.get({ subject, name: 'header' }), 'a token in the header may come from anywhere')
 })
 
-await t.test('it ends', async (t) => {
+await t.test('a session can be ended', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
   for (const bearer of [token(grants), token({ exp: 1 }), 'x']) {
     const response = await withCookie(hub, 'DELETE', '/sessions', bearer, { origin: ORIGIN })

@@ -1,4 +1,4 @@
-/** What a request does is authorised when it is done, not when the request begins: its body may take its time. */
+/** A request is authorised when it acts, not when it begins: its body may arrive slowly. */
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Selection } from '../../src/model/selection.js'
@@ -17,7 +17,7 @@ const requests: [what: string, method: 'POST' | 'PATCH', url: string, type: stri
   ['a revocation', 'POST', '/revocations', 'application/json', `{"subject":"victim","until":"${later()}"}`],
 ]
 
-await t.test('a token that was revoked while the body came', async (t) => {
+await t.test('a token that was revoked while the body arrived', async (t) => {
   for (const [what, method, url, type, text] of requests) {
     const hub = await openApp(t)
     const body = new Readable({ read: () => undefined })
@@ -55,7 +55,7 @@ await t.test('a token that was revoked while the body came', async (t) => {
   }
 })
 
-await t.test('a token that expired while the body came', async (t) => {
+await t.test('a token that expired while the body arrived', async (t) => {
   const exp = Date.now() / 1_000 + 2
   await Promise.all(
     requests.map(async ([what, method, url, type, text]) => {
@@ -124,7 +124,7 @@ await t.test('bodies of every kind may begin with a byte order mark', async (t) 
   )
 })
 
-await t.test('JSON by any other name is JSON', async (t) => {
+await t.test('any +json content type is read as JSON', async (t) => {
   const hub = await openApp(t)
   for (const type of [
     'application/vnd.orders+json',
@@ -158,7 +158,7 @@ await t.test('JSON by any other name is JSON', async (t) => {
   )
 })
 
-await t.test('a body that is compressed is refused, and told how to send it', async (t) => {
+await t.test('a compressed body is refused, and the answer says how to send it', async (t) => {
   const hub = await openApp(t)
   for (const [what, method, url, type, text] of requests) {
     for (const coding of ['gzip', 'br', 'gzip, identity', 'x']) {
@@ -185,7 +185,7 @@ await t.test('a body that is compressed is refused, and told how to send it', as
   }
 })
 
-await t.test('the body of a request that needs none is not looked at', async (t) => {
+await t.test('the body of a request that needs none is not read', async (t) => {
   const hub = await openApp(t)
   const admin = `Bearer ${token({ ...grants, sub: 'u1', admin: true })}`
   for (const [method, url, status] of [
@@ -210,7 +210,7 @@ await t.test('the body of a request that needs none is not looked at', async (t)
   }
 })
 
-await t.test('a body of any depth is refused with 400, wherever it goes', async (t) => {
+await t.test('a body that is nested too deep is refused with 400 on every route', async (t) => {
   const hub = await openApp(t)
   const admin = `Bearer ${token({ ...grants, sub: 'u1' })}`
   const nested = (depth: number, value = '1') => '['.repeat(depth) + value + ']'.repeat(depth)

@@ -27,7 +27,7 @@ await t.test('the status says how many streams and topics there are, since when,
   t.ok(last.uptime >= uptime)
 })
 
-await t.test('a hub that runs is live and ready, for whoever asks', async (t) => {
+await t.test('a running hub is live and ready, without a token', async (t) => {
   const { send } = await openApp(t)
   for (const url of ['/health/live', '/health/ready']) {
     const response = await send({ method: 'GET', url, headers: { authorization: null } })
@@ -37,7 +37,7 @@ await t.test('a hub that runs is live and ready, for whoever asks', async (t) =>
   t.equal((await send({ method: 'HEAD', url: '/health/ready', headers: { authorization: null } })).statusCode, 200)
 })
 
-await t.test('a hub that is about to stop is live, but not ready', async (t) => {
+await t.test('a stopping hub is live, but not ready', async (t) => {
   const { app, send } = await openApp(t)
   const drained = app.fanfareHub.drain(0)
   const response = await send({ method: 'GET', url: '/health/ready' })
@@ -47,7 +47,7 @@ await t.test('a hub that is about to stop is live, but not ready', async (t) => 
   await drained
 })
 
-await t.test('a hub that can store nothing is live, but not ready', async (t) => {
+await t.test('a hub that cannot store events is live, but not ready', async (t) => {
   const { app, send } = await openApp(t)
   t.intercept(app.fanfareHub, 'failure', { get: () => new Error('the disk is full') })
   isProblem(t, await send({ method: 'GET', url: '/health/ready' }), 503, 'log-unavailable')

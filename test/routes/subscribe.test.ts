@@ -19,9 +19,7 @@ interface Opened {
   blocks: Block[]
 }
 
-/**
- * The head of an answer, and what has come of its body when that is enough or the answer has ended; then it is closed.
- */
+/** Returns the head of an answer, and its body up to a condition or to the end. Closes the connection then. */
 async function open(
   app: FastifyInstance,
   url: string,
@@ -58,7 +56,7 @@ await t.test('a stream has the headers that keep it a stream', async (t) => {
   t.strictSame(JSON.parse(blocks[0]!.event!.data), { connection: headers['fanfare-connection'], topics: ['orders.42'] })
 })
 
-await t.test('what is accepted decides: an event stream, a page of history, or neither', async (t) => {
+await t.test('Accept selects an event stream, a page of history, or neither', async (t) => {
   const { app } = await openApp(t)
   const table: [accept: string | undefined, type: 'stream' | 'json' | 406][] = [
     [undefined, 'stream'],
@@ -110,7 +108,7 @@ await t.test('what is accepted decides: an event stream, a page of history, or n
   )
 })
 
-await t.test('where it begins: last event id by header or query, replay, or now', async (t) => {
+await t.test('a stream starts at the last event id (header or query), at replay, or now', async (t) => {
   const { app } = await openApp(t)
   for (const data of [1, 2, 3, 4]) await app.fanfareHub.publish('a', { data })
   const cursor = (sequence: number) => `${app.fanfareHub.epoch}-${sequence}`
@@ -137,7 +135,7 @@ await t.test('where it begins: last event id by header or query, replay, or now'
   t.equal(blocks.length, 1)
 })
 
-await t.test('a last event id that is of no use is no error, but a gap', async (t) => {
+await t.test('an unusable last event id is a gap, not an error', async (t) => {
   const { app } = await openApp(t)
   await app.fanfareHub.publish('a', { data: 1 })
   for (const [lastEventId, reason] of [
@@ -239,7 +237,7 @@ await t.test('what is refused', async (t) => {
   t.equal(app.fanfareHub.connections.size, 0)
 })
 
-await t.test('whoever may, may', async (t) => {
+await t.test('grants and anonymous topics allow a stream', async (t) => {
   const { app } = await openApp(t, { anonymousSubscribe: ['public.*'] })
   const as = (grants: Parameters<typeof token>[0]) => ({ authorization: `Bearer ${token(grants)}` })
   for (const [url, headers] of [
@@ -294,8 +292,8 @@ await t.test('HEAD answers the head and ends', async (t) => {
   })
 })
 
-await t.test('what is temporary does not stop an EventSource', async (t) => {
-  /** Checks that a stream ends at once, and tells its reader to come back. */
+await t.test('a temporary refusal does not stop an EventSource', async (t) => {
+  /** Checks that a stream ends at once with a `busy` block. */
   async function isBusy(t: Test, app: FastifyInstance) {
     const { statusCode, headers, text, blocks } = await open(app, URL, { accept: 'text/event-stream' }, () => false)
     t.equal(statusCode, 200)
@@ -321,7 +319,7 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
     t.match((await open(app, URL)).blocks[0], { event: { type: 'fanfare.open' } })
   })
 
-  await t.test('a hub that is about to stop', async (t) => {
+  await t.test('a stopping hub', async (t) => {
     const { app } = await openApp(t)
     await app.fanfareHub.drain(0)
     await isBusy(t, app)
@@ -341,7 +339,7 @@ await t.test('what is temporary does not stop an EventSource', async (t) => {
     t.equal(text.slice(text.indexOf('\r\n\r\n') + 4), '', 'RFC 9110, 9.3.2')
   })
 
-  await t.test('but what is final does', async (t) => {
+  await t.test('a final refusal does', async (t) => {
     const { app, send } = await openApp(t)
     await app.fanfareHub.drain(0)
     isProblem(
@@ -357,7 +355,7 @@ await t.test('over a socket', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
 
-  await t.test('head and first block come at once, before there is any event', async (t) => {
+  await t.test('head and first block arrive at once, before any event', async (t) => {
     const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
     t.match(await stream.told('open'), { topics: ['orders.42'] })
     t.match(stream.headers, { 'transfer-encoding': 'chunked', connection: 'close' })
@@ -366,7 +364,7 @@ await t.test('over a socket', async (t) => {
     await until(() => app.fanfareHub.connections.size === 0)
   })
 
-  await t.test('it works for HTTP/1.0, and for a request that stands in line behind another', async (t) => {
+  await t.test('it works over HTTP/1.0, and for a pipelined request', async (t) => {
     const { port } = new globalThis.URL(url)
     for (const [version, prelude] of [
       ['1.0', ''],
@@ -392,23 +390,20 @@ await t.test('over a socket', async (t) => {
     }
   })
 
-  await t.test(
-    'a stream whose reader has gone is forgotten, and its events are still there for the next',
-    async (t) => {
-      const selection = new Selection(['orders.42'])
-      const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
-      request.on('error', () => undefined)
-      await until(() => app.fanfareHub.connections.size === 1)
-      request.destroy()
-      await until(() => app.fanfareHub.connections.size === 0)
-      const { head } = app.fanfareHub
-      t.match(await app.fanfareHub.publish('orders.42', { data: 1 }), { subscribers: 0 })
-      t.equal((await app.fanfareHub.read(selection, { after: head, events: 9 })).events.length, 1)
-    },
-  )
+  await t.test('a stream whose client has gone is closed, and its events remain in the log', async (t) => {
+    const selection = new Selection(['orders.42'])
+    const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
+    request.on('error', () => undefined)
+    await until(() => app.fanfareHub.connections.size === 1)
+    request.destroy()
+    await until(() => app.fanfareHub.connections.size === 0)
+    const { head } = app.fanfareHub
+    t.match(await app.fanfareHub.publish('orders.42', { data: 1 }), { subscribers: 0 })
+    t.equal((await app.fanfareHub.read(selection, { after: head, events: 9 })).events.length, 1)
+  })
 })
 
-await t.test('parameters of the other representation are refused, since ignored they would lose events', async (t) => {
+await t.test('parameters of the other representation are refused', async (t) => {
   const { send } = await openApp(t)
   for (const query of ['after=x-1', 'limit=5', 'last=5']) {
     t.match(
@@ -482,7 +477,7 @@ await t.test('parameters of the other representation are refused, since ignored 
   )
 })
 
-await t.test('an empty last event id is none: the query has it, or replay and from are asked', async (t) => {
+await t.test('an empty last event id counts as missing', async (t) => {
   const { app } = await openApp(t)
   for (const data of [1, 2, 3]) await app.fanfareHub.publish('a', { data, type: 'x' })
   const read = async (query: string) => {
@@ -519,7 +514,7 @@ await t.test('the clock of a client may be ahead by the tolerance', async (t) =>
   isProblem(t, await send({ url: from(120_000), headers: { accept: 'text/event-stream' } }), 400, 'invalid-request')
 })
 
-await t.test('a reserved topic that the hub does not publish to is none to ask for', async (t) => {
+await t.test('a reserved topic that the hub does not publish to is refused', async (t) => {
   const { app, send } = await openApp(t)
   const admin = { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], admin: true })}` }
   for (const topic of ['fanfare', 'fanfare.nope', 'fanfare.nope.*', 'fanfare.stats.x', 'fanfare.*.*']) {

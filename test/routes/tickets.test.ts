@@ -31,12 +31,12 @@ async function issue(
   return response.json<Issued>()
 }
 
-/** Asks for the head of a stream. */
+/** Requests the head of a stream. */
 function open({ send }: OpenApp, ticket: string, topic = 'a') {
   return send({ method: 'HEAD', url: `/topics/${topic}/events?ticket=${ticket}`, headers: STREAM })
 }
 
-/** Why a stream is refused: GET, whose answer has a body. */
+/** Returns the refusal of a stream, with GET, whose answer has a body. */
 function refused({ send }: OpenApp, ticket: string, topic = 'a') {
   return send({ method: 'GET', url: `/topics/${topic}/events?ticket=${ticket}`, headers: STREAM })
 }
@@ -78,7 +78,7 @@ await t.test('a ticket opens streams, as its token would', async (t) => {
   })
 })
 
-await t.test('it has what its token has', async (t) => {
+await t.test('a ticket has the grants of its token', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['public'] })
   const exp = Math.floor(Date.now() / 1_000) + 3_600
   const { ticket } = await issue(t, hub, {
@@ -112,7 +112,7 @@ await t.test('it has what its token has', async (t) => {
   )
 })
 
-await t.test('a token that grants too much for a URL is told so, and what is not refused can be used', async (t) => {
+await t.test('a token with too many grants is refused, and every issued ticket can be used', async (t) => {
   const hub = await openApp(t)
   const tokenWith = (count: number) =>
     token({ sub: 'u'.repeat(64), subscribe: Array.from({ length: count }, (_, n) => `{sub}.${n}`) })
@@ -131,7 +131,7 @@ await t.test('a token that grants too much for a URL is told so, and what is not
   ).told('open')
 })
 
-await t.test('it does nothing else', async (t) => {
+await t.test('a ticket only opens streams', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
   const { ticket } = await issue(t, hub, { sub: 'u1', admin: true, subscribe: ['**'], publish: ['**'] })
   for (const [method, url, payload] of [
@@ -155,7 +155,7 @@ await t.test('it does nothing else', async (t) => {
       'invalid-ticket',
       `${method} ${url}`,
     )
-    t.match(detail, /opens event streams .* nothing else/)
+    t.match(detail, /only opens event streams/)
   }
   for (const method of ['GET', 'HEAD'] as const) {
     t.equal(
@@ -173,7 +173,7 @@ await t.test('it does nothing else', async (t) => {
   t.equal(hub.app.fanfareHub.stats().events, 0)
 })
 
-await t.test('it ends: after its time, and with its token', async (t) => {
+await t.test('a ticket expires after its time, and with its token', async (t) => {
   const hub = await openApp(t, { ticketTtl: 100 })
   const { ticket, expiresAt } = await issue(t, hub)
   t.equal((await open(hub, ticket)).statusCode, 200)
@@ -188,7 +188,7 @@ await t.test('it ends: after its time, and with its token', async (t) => {
   isProblem(t, await refused(lasting, short.ticket), 401, 'invalid-ticket')
 })
 
-await t.test('a stream goes on when its ticket has ended', async (t) => {
+await t.test('a stream continues when its ticket has expired', async (t) => {
   const hub = await openApp(t, { ticketTtl: 2_000 })
   const { ticket, expiresAt } = await issue(t, hub)
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)
@@ -199,7 +199,7 @@ await t.test('a stream goes on when its ticket has ended', async (t) => {
   t.notOk(stream.isClosed)
 })
 
-await t.test('a ticket is no token, and a token is no ticket', async (t) => {
+await t.test('a ticket is not accepted as a token, nor a token as a ticket', async (t) => {
   const hub = await openApp(t)
   const { ticket } = await issue(t, hub)
   isProblem(
@@ -229,7 +229,7 @@ await t.test('a ticket is no token, and a token is no ticket', async (t) => {
     isProblem(t, await refused(hub, text), 401, 'invalid-ticket', text.slice(0, 10))
 })
 
-await t.test('not even if both had the same key', async (t) => {
+await t.test('even if both have the same key', async (t) => {
   const hub = await openApp(t)
   const { ticket } = await issue(t, hub)
   await hub.app.fanfareHub.records.put('ticket-key', SECRET)
@@ -283,7 +283,7 @@ await t.test('not even if both had the same key', async (t) => {
     isProblem(t, await refused(same, forged), 401, 'invalid-ticket', what)
 })
 
-await t.test('who gets one', async (t) => {
+await t.test('who can get a ticket', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN], queryToken: true, anonymousSubscribe: ['a'] })
   const ask = (headers: Record<string, string | null>, url = '/tickets') =>
     hub.send({ method: 'POST', url, headers: { authorization: null, ...headers } })
@@ -296,7 +296,7 @@ await t.test('who gets one', async (t) => {
   isProblem(t, await ask({ authorization: `Bearer ${token({ exp: 1 })}` }), 401, 'expired-token')
 })
 
-await t.test('its key is drawn once, and kept', async (t) => {
+await t.test('the key is drawn once and stored', async (t) => {
   const folder = t.testdir({})
   const first = await openApp(t, { log: `file:${folder}` })
   t.equal(await first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before it is needed')
@@ -307,7 +307,7 @@ await t.test('its key is drawn once, and kept', async (t) => {
   for (const { ticket } of tickets) t.equal((await open(second, ticket)).statusCode, 200, 'a restart does not end it')
 })
 
-await t.test('it is never logged, nor repeated to whoever sent it', async (t) => {
+await t.test('a ticket is never logged, nor repeated in an answer', async (t) => {
   const lines: string[] = []
   const logger = pino(
     { level: 'trace' },
@@ -347,7 +347,7 @@ await t.test('it is never logged, nor repeated to whoever sent it', async (t) =>
   for (const part of ticket.split('.').slice(1)) t.notOk(lines.join('').includes(part))
 })
 
-await t.test('the most grants that a token may have, and what anybody may subscribe to besides', async (t) => {
+await t.test('a token with the maximum number of grants, and anonymous topics', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['news', 'more.*'] })
   const { ticket } = await issue(t, hub, { sub: 'u1', subscribe: Array.from({ length: 1_000 }, (_, n) => `t${n}`) })
   for (const topic of ['t999', 'news', 'more.a']) t.equal((await open(hub, ticket, topic)).statusCode, 200, topic)

@@ -19,7 +19,7 @@ interface Page {
 const admin = `Bearer ${token({ sub: 'root', admin: true })}`
 const bearer = (subscribe: string[]) => `Bearer ${token({ sub: 'u1', subscribe, publish: ['**'] })}`
 
-/** The names of a page, after its shape has been looked at. */
+/** Returns the names of a page, after checking its form. */
 async function list(
   { send }: OpenApp,
   query: string,
@@ -37,7 +37,7 @@ await t.test('the list of topics', async (t) => {
   await open.app.fanfareHub.publishAll(names.map((topic) => ({ topic, data: topic })))
   const sorted = [...names].sort()
 
-  await t.test('says what there is of each', async (t) => {
+  await t.test('describes each topic', async (t) => {
     await open.app.fanfareHub.publishAll([
       { topic: 'orders.1', data: 2 },
       { topic: 'orders.1', data: 3 },
@@ -59,7 +59,7 @@ await t.test('the list of topics', async (t) => {
     for (const sink of sinks) sink.close()
   })
 
-  await t.test('is a page, and goes on behind its cursor', async (t) => {
+  await t.test('is paged, and continues after its cursor', async (t) => {
     t.strictSame(await list(open, ''), { names: sorted, more: false, cursor: 'users.u2.inbox' })
     t.strictSame(await list(open, 'limit=3'), { names: sorted.slice(0, 3), more: true, cursor: sorted[2] })
     t.strictSame(await list(open, `limit=1000&after=${sorted[2]!}`), {
@@ -75,7 +75,7 @@ await t.test('the list of topics', async (t) => {
     t.strictSame(await list(open, 'prefix=nothing'), { names: [], more: false, cursor: null })
   })
 
-  await t.test('has what somebody may subscribe to, and nothing else', async (t) => {
+  await t.test('has the topics that the token may subscribe to, and no others', async (t) => {
     t.strictSame((await list(open, '', bearer(['orders.*', 'users.{sub}.**']))).names, [
       'news.today',
       'orders.1',
@@ -99,7 +99,7 @@ await t.test('the list of topics', async (t) => {
     t.strictSame((await list(closed, '', bearer([]))).names, [], 'a token that grants nothing is a token')
   })
 
-  await t.test('takes no query that is none', async (t) => {
+  await t.test('refuses an invalid query', async (t) => {
     for (const query of [
       'limit=0',
       'limit=1001',
@@ -156,7 +156,7 @@ await t.test('a topic', async (t) => {
 })
 
 await t.test('a purge', async (t) => {
-  await t.test('takes the events of a topic out, and says how many', async (t) => {
+  await t.test('removes the events of a topic and returns their number', async (t) => {
     const { app, send, subscribe } = await openApp(t)
     await app.fanfareHub.publishAll([
       { topic: 'a', data: 1 },
@@ -200,7 +200,7 @@ await t.test('a purge', async (t) => {
     t.equal(app.fanfareHub.stats().events, 1)
   })
 
-  await t.test('that the log cannot carry out is temporary', async (t) => {
+  await t.test('that the log cannot perform is a temporary refusal', async (t) => {
     const { app, send } = await openApp(t)
     t.intercept(app.fanfareHub, 'purge', {
       value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')),

@@ -1,4 +1,4 @@
-/** `IncomingEvents` asks the schema only about events that the hub refuses. */
+/** `IncomingEvents` uses the schema only for events that the hub refuses. */
 import fc from 'fast-check'
 import t from 'tap'
 import { checkEvent, type EventInput } from '../../src/model/event.js'
@@ -25,7 +25,7 @@ const anyInput = fc.record(
   },
   { requiredKeys: ['topic'] },
 )
-/** Most of the above is refused; of these, few are. */
+/** Most events above are refused; few of these are. */
 const likely = fc.record(
   {
     topic: fc.constant('a'),

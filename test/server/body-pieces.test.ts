@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { BodyPieces } from '../../src/server/body-pieces.js'
 import { poll, within } from '../helper/deadline.js'
 
-/** Opens a request with a body in chunks; what is written to the socket is the body. */
+/** Opens a request with a chunked body, which is written to the returned socket. */
 async function openBody(t: Test): Promise<{ body: IncomingMessage; socket: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -29,7 +29,7 @@ async function readAll(pieces: BodyPieces): Promise<Buffer[]> {
   return read
 }
 
-await t.test('chunks of one byte that come in one packet are one piece, or few', async (t) => {
+await t.test('one-byte chunks of one packet become one piece, or few', async (t) => {
   const { body, socket } = await openBody(t)
   const text = 'abcdefghij'.repeat(1_000)
   socket.write(
@@ -43,7 +43,7 @@ await t.test('chunks of one byte that come in one packet are one piece, or few',
   t.ok(read.length < 50, `${read.length} pieces of 10,000 chunks`)
 })
 
-await t.test('a body that is cut off is refused, once what came has been read', async (t) => {
+await t.test('an incomplete body is refused after the received bytes have been read', async (t) => {
   const { body, socket } = await openBody(t)
   const pieces = new BodyPieces(body)
   socket.write('3\r\nabc\r\n')
@@ -56,7 +56,7 @@ await t.test('a body that is cut off is refused, once what came has been read', 
   )
 })
 
-await t.test('what nobody takes is not read', async (t) => {
+await t.test('a body is not read faster than its pieces are taken', async (t) => {
   const { body, socket } = await openBody(t)
   const pieces = new BodyPieces(body)
   const chunk = `${(16 * 1024).toString(16)}\r\n${'x'.repeat(16 * 1024)}\r\n`
@@ -71,7 +71,7 @@ await t.test('what nobody takes is not read', async (t) => {
   t.ok((await pieces.next())!.length < 256 * 1024)
 })
 
-await t.test('whatever the chunks and however slow the reader, the bytes are the same', async (t) => {
+await t.test('the bytes are the same for any chunks and any reading speed', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 40 }),

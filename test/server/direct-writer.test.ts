@@ -1,4 +1,4 @@
-/** What a socket is written past Node's streams, seen from the other end of real connections. */
+/** Direct writes to sockets, observed at the other end of real connections. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -40,7 +40,7 @@ async function connected(t: Test): Promise<Pair> {
   return { socket, writer: writerOf(socket), peer }
 }
 
-/** Resolves with the digest of so many bytes, or of all until the end. */
+/** Resolves with the digest of a number of bytes, or of all bytes until the end. */
 function digestOf(peer: Socket): Promise<string> {
   const hash = createHash('sha256')
   peer.on('data', (chunk: Buffer) => void hash.update(chunk)).resume()
@@ -50,7 +50,7 @@ function digestOf(peer: Socket): Promise<string> {
   )
 }
 
-await t.test('what the kernel takes at once is written at once', async (t) => {
+await t.test('a write that the kernel takes at once is done at once', async (t) => {
   const { writer, peer, socket } = await connected(t)
   const whole = digestOf(peer)
   const hash = createHash('sha256')
@@ -64,7 +64,7 @@ await t.test('what the kernel takes at once is written at once', async (t) => {
   t.equal(await whole, hash.digest('hex'))
 })
 
-await t.test('the lender of bytes is told when they have been read to the end, and not before', async (t) => {
+await t.test('the lender is released when all bytes have been read, and not before', async (t) => {
   const { writer, peer, socket } = await connected(t)
   const whole = digestOf(peer)
   peer.pause()
@@ -96,7 +96,7 @@ await t.test('the lender of bytes is told when they have been read to the end, a
   t.equal(await whole, hash.digest('hex'))
 })
 
-await t.test('where the connection breaks, the lender of what is left is told nothing', async (t) => {
+await t.test('the lender is not released when the connection breaks', async (t) => {
   const { writer, peer, socket } = await connected(t)
   peer.pause()
   let released = 0
@@ -115,73 +115,73 @@ await t.test('where the connection breaks, the lender of what is left is told no
   t.equal(released, lent - 1)
 })
 
-await t.test('what it does not take waits, is told when it is gone, and comes whole and in order', async (t) => {
-  const { writer, peer, socket } = await connected(t)
-  peer.pause()
-  const hash = createHash('sha256')
-  let drains = 0
-  let stalls = 0
-  const drained = () =>
-    within(
-      new Promise<void>((resolve) => {
-        const before = drains
-        writer.onDrain = () => {
-          drains++
-          if (drains > before) resolve()
-        }
-      }),
-      () => 'no drain',
-    )
-
-  for (let n = 0; n < 200; n++) {
-    const bytes = Buffer.alloc(256 * 1024, n)
-    hash.update(bytes)
-    if (writer.write(bytes)) continue
-    stalls++
-    t.ok(writer.waiting > 0)
-    const told = drained()
-    if (stalls === 1) void digestOf(peer).then((digest) => peer.emit('digest', digest))
-    await told
-    t.equal(writer.waiting, 0)
-  }
-  t.ok(stalls > 0, `${stalls} stalls`)
-  t.equal(drains, stalls, 'one drain each')
-
-  const last = Buffer.from('the last')
-  hash.update(last)
-  const whole = once(peer, 'digest')
-  socket.end(last)
-  t.equal((await within(whole, () => 'no end'))[0], hash.digest('hex'))
-})
-
 await t.test(
-  'what is taken only at the second try, by a peer that reads as fast as it can, is told later and not taken for done',
+  'bytes that the kernel does not take arrive later, complete and in order, and onDrain follows',
   async (t) => {
-    const { server, port } = await listening(t)
-    const [program, args] = bareNode([
-      '-e',
-      `let length = 0
-    require('net').connect(${port}, '127.0.0.1').on('data', (chunk) => length += chunk.length).on('end', () => console.log(length))`,
-    ])
-    const peer = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    t.teardown(() => peer.kill('SIGKILL'))
-    const told = once(peer.stdout.setEncoding('utf8'), 'data')
-    const [socket] = (await once(server, 'connection')) as [Socket]
-    const writer = writerOf(socket)
-    let length = 0
-    for (let waits = 0; waits < 1_000;) {
-      const bytes = Buffer.alloc(100_000 + (length % 200_000))
-      length += bytes.length
+    const { writer, peer, socket } = await connected(t)
+    peer.pause()
+    const hash = createHash('sha256')
+    let drains = 0
+    let stalls = 0
+    const drained = () =>
+      within(
+        new Promise<void>((resolve) => {
+          const before = drains
+          writer.onDrain = () => {
+            drains++
+            if (drains > before) resolve()
+          }
+        }),
+        () => 'no drain',
+      )
+
+    for (let n = 0; n < 200; n++) {
+      const bytes = Buffer.alloc(256 * 1024, n)
+      hash.update(bytes)
       if (writer.write(bytes)) continue
-      waits++
-      await within(new Promise<void>((resolve) => (writer.onDrain = resolve)), () => 'no drain')
+      stalls++
+      t.ok(writer.waiting > 0)
+      const told = drained()
+      if (stalls === 1) void digestOf(peer).then((digest) => peer.emit('digest', digest))
+      await told
+      t.equal(writer.waiting, 0)
     }
-    socket.end()
-    t.strictSame(await within(told, () => 'no end'), [`${length}\n`])
+    t.ok(stalls > 0, `${stalls} stalls`)
+    t.equal(drains, stalls, 'one drain each')
+
+    const last = Buffer.from('the last')
+    hash.update(last)
+    const whole = once(peer, 'digest')
+    socket.end(last)
+    t.equal((await within(whole, () => 'no end'))[0], hash.digest('hex'))
   },
 )
 
-await t.test('what waits comes before what the stream writes behind it', async (t) => {
+await t.test('a write that libuv finishes at its second try is not reported as done too early', async (t) => {
+  const { server, port } = await listening(t)
+  const [program, args] = bareNode([
+    '-e',
+    `let length = 0
+    require('net').connect(${port}, '127.0.0.1').on('data', (chunk) => length += chunk.length).on('end', () => console.log(length))`,
+  ])
+  const peer = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => peer.kill('SIGKILL'))
+  const told = once(peer.stdout.setEncoding('utf8'), 'data')
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const writer = writerOf(socket)
+  let length = 0
+  for (let waits = 0; waits < 1_000;) {
+    const bytes = Buffer.alloc(100_000 + (length % 200_000))
+    length += bytes.length
+    if (writer.write(bytes)) continue
+    waits++
+    await within(new Promise<void>((resolve) => (writer.onDrain = resolve)), () => 'no drain')
+  }
+  socket.end()
+  t.strictSame(await within(told, () => 'no end'), [`${length}\n`])
+})
+
+await t.test('waiting bytes arrive before later writes of the stream', async (t) => {
   const { writer, peer, socket } = await connected(t)
   peer.pause()
   const hash = createHash('sha256')
@@ -197,7 +197,7 @@ await t.test('what waits comes before what the stream writes behind it', async (
   t.equal(await digestOf(peer), hash.digest('hex'))
 })
 
-await t.test('a peer that has gone closes the socket, and nothing drains', async (t) => {
+await t.test('a vanished peer closes the socket without onDrain', async (t) => {
   const { writer, peer, socket } = await connected(t)
   writer.onDrain = () => t.fail('drained')
   peer.pause()
@@ -208,7 +208,7 @@ await t.test('a peer that has gone closes the socket, and nothing drains', async
   t.equal(writer.write(Buffer.from('x')), false)
 })
 
-await t.test('a socket that is destroyed takes nothing', async (t) => {
+await t.test('a destroyed socket accepts no write', async (t) => {
   const { writer, socket } = await connected(t)
   socket.destroy()
   t.equal(writer.write(Buffer.from('x')), false)
@@ -216,7 +216,7 @@ await t.test('a socket that is destroyed takes nothing', async (t) => {
   t.equal(writer.write(Buffer.from('x')), false)
 })
 
-await t.test('a socket that is not as it is known is left to its stream', (t) => {
+await t.test('a socket with unexpected internals has no direct writer', (t) => {
   for (const other of [{}, { _handle: null }, { _handle: {} }]) t.equal(writerTo(other as unknown as Socket), undefined)
   t.equal(writerTo({ _handle: { writeBuffer: () => 0 } } as unknown as Socket), undefined)
   t.end()

@@ -4,7 +4,7 @@ import t from 'tap'
 import { GrowingBuffer } from '../../src/server/growing-buffer.js'
 import { readBody } from '../../src/server/body-timeout.js'
 
-await t.test('the pieces are returned in order, however they are cut', (t) => {
+await t.test('the pieces are returned in order for any sizes', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 3_000 }), { maxLength: 20 }), (pieces) => {
@@ -18,7 +18,7 @@ await t.test('the pieces are returned in order, however they are cut', (t) => {
   t.end()
 })
 
-await t.test('what was taken is not written to again, nor is a piece', (t) => {
+await t.test('taken bytes and appended pieces are not overwritten', (t) => {
   const bytes = new GrowingBuffer()
   const piece = Buffer.from('abc')
   bytes.append(piece.subarray(0, 2))

@@ -1,4 +1,4 @@
-/** The ways past Node's public API: which are used, and that the hub does without one whose self-test fails. */
+/** The fast paths beyond Node's public API: which are used, and the fallback if a self-test fails. */
 import { spawnSync } from 'node:child_process'
 import { ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
@@ -15,13 +15,13 @@ const NONE: NativePaths = { directWriter: false, detach: false, idleConnections:
 const fine = () => undefined
 const SERVER = fileURLToPath(new URL('../../dist/server/', import.meta.url))
 
-await t.test('this Node has what all of them need', async (t) => {
+await t.test('this version of Node supports all fast paths', async (t) => {
   const sockets = nativeSockets('auto')
   t.strictSame(sockets, { paths: ALL, reasons: {} })
   t.strictSame(describeNative(sockets, true), [{ nativeSockets: ALL }, 'sockets: native'])
 })
 
-await t.test('none is used when they are switched off', async (t) => {
+await t.test('no fast path is used with the setting off', async (t) => {
   const sockets = nativeSockets('off')
   t.strictSame(sockets.paths, NONE)
   const [fields, message] = describeNative(sockets, true)
@@ -29,7 +29,7 @@ await t.test('none is used when they are switched off', async (t) => {
   t.equal(message, "sockets: by Node's public API")
 })
 
-await t.test('one whose self-test fails is not used, and the log says why', async (t) => {
+await t.test('a fast path whose self-test fails is not used, and the log has the reason', async (t) => {
   const sockets = nativeSockets('auto', {
     directWriter: fine,
     detach: () => 'another Node',
@@ -44,7 +44,7 @@ await t.test('one whose self-test fails is not used, and the log says why', asyn
   ])
 })
 
-await t.test('a Node whose HTTP is another one is noticed', async (t) => {
+await t.test('a version of Node with another HTTP implementation is detected', async (t) => {
   const { prototype } = ServerResponse
   const original = Reflect.get(prototype, 'detachSocket') as unknown
   t.teardown(() => Object.assign(prototype, { detachSocket: original }))
@@ -54,7 +54,7 @@ await t.test('a Node whose HTTP is another one is noticed', async (t) => {
   t.equal(detachFault(), undefined)
 })
 
-await t.test('a Node whose sockets do not write to their handles is noticed', async (t) => {
+await t.test('a version of Node whose sockets do not write to their handles is detected', async (t) => {
   const look = `import { writeSync } from 'node:fs'
     import { Socket } from 'node:net'
     Socket.prototype._write = (chunk, encoding, done) => done()

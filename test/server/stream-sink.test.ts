@@ -7,7 +7,7 @@ import { openSink } from '../../src/server/stream-sink.js'
 import { Chunk } from '../../src/wire/chunk.js'
 import { within } from '../helper/deadline.js'
 
-/** More than a piece of a write that goes by Node's streams. */
+/** More bytes than a piece of a write to Node's streams. */
 const LARGE = 48 * 1024
 
 async function connected(t: Test): Promise<{ socket: Socket; peer: Socket }> {
@@ -23,7 +23,7 @@ async function connected(t: Test): Promise<{ socket: Socket; peer: Socket }> {
   return { socket, peer }
 }
 
-/** Resolves with everything that comes until the end. */
+/** Resolves with all bytes until the end. */
 async function received(peer: Socket): Promise<string> {
   let text = ''
   peer.setEncoding('latin1').on('data', (part: string) => (text += part))
@@ -31,36 +31,33 @@ async function received(peer: Socket): Promise<string> {
   return text
 }
 
-await t.test(
-  'a large write is one write from the first one on, where nothing is left in the stream’s own buffer',
-  async (t) => {
-    const { socket, peer } = await connected(t)
-    const all = received(peer)
-    socket.write('head;')
-    const sink = openSink(socket, {
-      isChunked: false,
-      isDirect: true,
-      slowTimeout: 10_000,
-      watch: new SinkWatch(10_000),
-      open: new Set(),
-    })
-    let released = 0
-    const large = Chunk.of('x'.repeat(LARGE))
-    t.equal(
-      sink.write(large, {
-        release: () => {
-          released++
-        },
-      }),
-      true,
-    )
-    t.equal(released, 1, 'its bytes can be used again')
-    sink.end(Chunk.of(';end'))
-    t.equal(await all, `head;${large.toString()};end`)
-  },
-)
+await t.test('a large write is one direct write while the stream’s own buffer is empty', async (t) => {
+  const { socket, peer } = await connected(t)
+  const all = received(peer)
+  socket.write('head;')
+  const sink = openSink(socket, {
+    isChunked: false,
+    isDirect: true,
+    slowTimeout: 10_000,
+    watch: new SinkWatch(10_000),
+    open: new Set(),
+  })
+  let released = 0
+  const large = Chunk.of('x'.repeat(LARGE))
+  t.equal(
+    sink.write(large, {
+      release: () => {
+        released++
+      },
+    }),
+    true,
+  )
+  t.equal(released, 1, 'its bytes can be used again')
+  sink.end(Chunk.of(';end'))
+  t.equal(await all, `head;${large.toString()};end`)
+})
 
-await t.test('what is written while the stream’s own buffer holds something comes behind it', async (t) => {
+await t.test('bytes written while the stream’s own buffer is not empty arrive after it', async (t) => {
   const { socket, peer } = await connected(t)
   const all = received(peer)
   socket.cork()

@@ -1,6 +1,6 @@
 /**
- * Peers that do not answer are given up: by tables that are files here, written as the kernel writes them, and by the
- * kernel's own.
+ * Unreachable peers are abandoned. The tests use files in the format of the kernel's tables, and the kernel's own
+ * tables.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -28,7 +28,7 @@ interface Row {
   probes?: number
 }
 
-/** A row of a machine that is little-endian: 127.0.0.1:23999 to 127.0.0.77:32823, where nothing else is said. */
+/** A row of a little-endian machine; by default from 127.0.0.1:23999 to 127.0.0.77:32823. */
 function row({
   local = '0100007F:5DBF',
   remote = '4D00007F:8037',
@@ -54,7 +54,7 @@ function prepare(t: Test) {
     const sink = { connection, abandon: () => (sinks.delete(sink), void givenUp.push(connection)) }
     sinks.add(sink)
   }
-  /** Looks once at a table of these rows. */
+  /** Checks a table of these rows once. */
   async function look(rows: Row[], table: 0 | 1 = 0): Promise<void> {
     const many = Array.from({ length: 2_000 }, () => row({ queue: 0, remote: '4E00007F:8037' }))
     writeFileSync(
@@ -62,7 +62,7 @@ function prepare(t: Test) {
       `${[HEAD, ...many, ...rows.map(row), ...many].map((line) => line.padEnd(149)).join('\n')}\n`,
     )
     if (table === 1) writeFileSync(tables[0]!, `${HEAD}\n`)
-    await peers.look()
+    await peers.check()
   }
   return { open, look, givenUp, unreadable, peers }
 }
@@ -71,7 +71,7 @@ await t.test(
   'tables',
   { skip: endianness() === 'LE' ? false : 'the rows here are of a little-endian machine' },
   async (t) => {
-    await t.test('a peer that answers nothing at three looks is given up', async (t) => {
+    await t.test('a peer that is unreachable at three checks is abandoned', async (t) => {
       for (const what of ['retransmissions', 'probes'] as const) {
         const { open, look, givenUp } = prepare(t)
         open(PHONE)
@@ -84,7 +84,7 @@ await t.test(
       }
     })
 
-    await t.test('a sign of life in between, and the count begins anew', async (t) => {
+    await t.test('an answer in between resets the count', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
       const signs: Row[][] = [
@@ -102,14 +102,14 @@ await t.test(
       t.strictSame(givenUp, [])
     })
 
-    await t.test('a peer that is there and does not read is not given up', async (t) => {
+    await t.test('a reachable peer that does not read is not abandoned', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
       for (let n = 0; n < 9; n++) await look([{ queue: 1e6, probes: n % 2 }])
       t.strictSame(givenUp, [])
     })
 
-    await t.test('the same port of another address, or of another port here, is another connection', async (t) => {
+    await t.test('a connection is identified by both ports and the remote address', async (t) => {
       const { open, look, givenUp } = prepare(t)
       open(PHONE)
       for (let n = 0; n < 5; n++)
@@ -122,7 +122,7 @@ await t.test(
       t.strictSame(givenUp, [PHONE])
     })
 
-    await t.test('IPv6, and IPv4 on a socket of IPv6', async (t) => {
+    await t.test('reads IPv6 addresses, and IPv4 addresses of IPv6 sockets', async (t) => {
       for (const [remoteAddress, printed] of [
         ['::ffff:127.0.0.77', '0000000000000000FFFF00004D00007F'],
         ['2001:db8::1', 'B80D0120000000000000000001000000'],
@@ -140,15 +140,15 @@ await t.test(
       }
     })
 
-    await t.test('where there are no tables it is told once', async (t) => {
+    await t.test('missing tables are reported once', async (t) => {
       const { unreadable, peers } = prepare(t)
-      await peers.look()
+      await peers.check()
       t.match(unreadable, [{ code: 'ENOENT' }])
     })
   },
 )
 
-await t.test('a machine that vanishes takes its streams with it', { skip: skipNamespace || skipCurl }, async (t) => {
+await t.test('the streams of a vanished machine end', { skip: skipNamespace || skipCurl }, async (t) => {
   const { key, cert } = selfSigned()
   const https = { key, cert }
   const apps = {

@@ -1,4 +1,4 @@
-/** The same bytes with and without the frame of a chunk, which a parser of HTTP takes off again. */
+/** The same bytes with and without the frame of a chunk, checked with an HTTP parser. */
 import fc from 'fast-check'
 import t from 'tap'
 import { Chunk, CHUNK_FRAME } from '../../src/wire/chunk.js'
@@ -21,7 +21,7 @@ await t.test('a chunk is its size in hexadecimal, its bytes and CRLF', (t) => {
   t.end()
 })
 
-await t.test('a chunk of nothing is not written at all: it would be the last one', (t) => {
+await t.test('an empty chunk is not written, since it would end the body', (t) => {
   for (const chunk of [
     Chunk.of(''),
     Chunk.NOTHING,
@@ -34,7 +34,7 @@ await t.test('a chunk of nothing is not written at all: it would be the last one
   t.end()
 })
 
-await t.test('however it is made, a chunk has the bytes, once with the frame and once without', (t) => {
+await t.test('every constructor gives the bytes with and without the frame', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.array(anyText, { minLength: 1, maxLength: 5 }), (texts) => {

@@ -19,7 +19,7 @@ function encode(input: EventInput, wire: Wire, sequence = 1042, topic = 'orders.
   return encoder.event(checkEvent(topic, input, 1e9), wire, sequence, TIME, encoder.cursor(sequence)).toString()
 }
 
-await t.test('an event has its cursor, its type if any, its topic where it is asked for, and its data', (t) => {
+await t.test('an event has its cursor, type, data, and optionally its topic', (t) => {
   t.equal(
     encode({ data: { total: 12 }, type: 'created' }, RAW),
     'id: 8f3kq0zt-1042\nevent: created\ndata: {"total":12}\n\n',
@@ -163,7 +163,7 @@ await t.test("a heartbeat moves the last event id by an event of the hub's own, 
   t.end()
 })
 
-await t.test('the time to come back after is drawn: 2 to 4 s, 5 to 15 s when the hub is busy', (t) => {
+await t.test('retry is drawn at random: 2 to 4 s, or 5 to 15 s for busy', (t) => {
   const draws = Array.from({ length: 5_000 }, () => drawRetry())
   t.ok(draws.every((retry) => Number.isInteger(retry) && retry >= 2_000 && retry <= 4_000))
   t.ok(Math.min(...draws) < 2_100 && Math.max(...draws) > 3_900, 'over the whole range')
@@ -173,7 +173,7 @@ await t.test('the time to come back after is drawn: 2 to 4 s, 5 to 15 s when the
   t.end()
 })
 
-/** Hands a parser the bytes in pieces, cut anywhere, also within a character. */
+/** Feeds a parser the bytes in pieces, cut anywhere, even within a character. */
 function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: EventSourceMessage[]; errors: string[] } {
   const events: EventSourceMessage[] = []
   const errors: string[] = []
@@ -190,7 +190,7 @@ function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: Ev
   return { events, errors }
 }
 
-/** What EventSource has to make of an event. */
+/** The event as EventSource must parse it. */
 function expected({ text, data, type }: EventInput) {
   return { type: type ?? 'message', data: text === undefined ? JSON.stringify(data) : text.replace(/\r\n?/g, '\n') }
 }

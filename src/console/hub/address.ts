@@ -1,8 +1,8 @@
-/** Where the hub is: where the console itself came from, with whatever prefix. */
+/** The addresses of the hub's resources. The hub is at the address of the console itself, with any prefix. */
 
 const BASE = new URL('.', document.baseURI)
 
-/** The address of one of the hub's resources. */
+/** Returns the URL of a resource of the hub. */
 export function addressOf(path: string, query: Record<string, string | string[]> = {}): string {
   const url = new URL(path, BASE)
   for (const [name, value] of Object.entries(query))
@@ -15,8 +15,8 @@ export function topicPath(topic: string, rest = ''): string {
 }
 
 /**
- * As `encodeURIComponent`, and what that leaves alone though it means something in a shell or in JavaScript, where
- * addresses are pasted.
+ * Encodes like `encodeURIComponent`, and also the characters that have a meaning in a shell or in JavaScript, since
+ * users paste these URLs there.
  */
 export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(

@@ -1,21 +1,21 @@
-/** Requests to the hub, and its refusals in its own words. */
+/** Sends requests to the hub. A refusal has the detail of the hub as its message. */
 import { addressOf } from './address.js'
 import { signOut, token } from './session.js'
 
-/** How long an answer may take, in milliseconds. */
-const PATIENCE = 10_000
+/** The time limit of a request, in milliseconds. */
+const TIMEOUT = 10_000
 
 export class Refusal extends Error {
   override name = 'Refusal'
   readonly status: number
 
-  /** @param status 0: there was no answer */
+  /** @param status 0 if there was no answer */
   constructor(status: number, message: string) {
     super(message)
     this.status = status
   }
 
-  /** Whether the hub would say the same again. */
+  /** Whether the hub would refuse the same request again. */
   get isFinal(): boolean {
     return this.status >= 400 && this.status < 500
   }
@@ -26,12 +26,12 @@ export interface Call {
   query?: Record<string, string>
   body?: unknown
   signal?: AbortSignal | undefined
-  /** Instead of the one that is signed in with. */
+  /** A token to use instead of the session's. */
   bearer?: string
 }
 
 /**
- * Asks the hub for something. A token that the hub does not accept (401) signs out.
+ * Sends a request. Signs out if the hub refuses the session's token (401).
  * @throws Refusal
  */
 export async function call<Body>(
@@ -43,7 +43,7 @@ export async function call<Body>(
     authorization: `Bearer ${bearer ?? token.value ?? ''}`,
   }
   if (body !== undefined) headers['content-type'] = 'application/json'
-  const tooLong = AbortSignal.timeout(PATIENCE)
+  const tooLong = AbortSignal.timeout(TIMEOUT)
   try {
     const response = await fetch(addressOf(path, query), {
       method,
@@ -59,7 +59,7 @@ export async function call<Body>(
   }
 }
 
-/** What the hub said when it refused something (RFC 9457). */
+/** Returns the refusal in a response (RFC 9457). Signs out after a 401 for the session's token. */
 export async function refusalOf(response: Response, isSignedIn: boolean): Promise<Refusal> {
   const problem = (await response.json().catch(() => ({}))) as { detail?: string }
   const message = problem.detail ?? `The hub answered ${response.status}.`

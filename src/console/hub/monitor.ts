@@ -1,4 +1,4 @@
-/** What the hub tells of itself, as it comes: the last minutes of its stats, and who has come and gone. */
+/** Follows the hub's own topics: keeps the stats of the last minutes, and the latest changes of connections. */
 import { computed, effect, signal } from '@preact/signals'
 import type { Stats } from '../../hub/stats.js'
 import type { ConnectionChange } from '../../hub/stream-info.js'
@@ -8,30 +8,30 @@ import { LiveStream } from './stream.js'
 export const WINDOW = 300
 /** How many changes of connections are kept. */
 const CHANGES = 30
-/** The stats come once a second; when none has come for so long, in milliseconds, the connection is lost. */
+/** The time without stats after which the connection counts as lost, in milliseconds. Stats arrive once a second. */
 const SILENCE = 10_000
-/** When none has come for so long, in milliseconds, some are missing. */
+/** The time between two stats after which some count as missing, in milliseconds. */
 const HOLE = 3_000
 
-/** A change of a connection, and when it came. */
+/** A change of a connection, and its time. */
 export interface TimedChange extends ConnectionChange {
   time: string
 }
 
 export const monitor = signal<LiveStream | undefined>(undefined)
-/** How the hub was at a time, in milliseconds; without stats: some are missing there. */
+/** The stats at a time, in milliseconds since the Unix epoch. `null` marks a hole: stats are missing there. */
 export interface Moment {
   time: number
   stats: Stats | null
 }
 
-/** One a second, oldest first. */
+/** One moment per second, oldest first. */
 export const history = signal<readonly Moment[]>([])
-/** The newest. */
+/** The latest stats. */
 export const latest = computed(() => history.value.at(-1)?.stats ?? undefined)
 export const changes = signal<readonly TimedChange[]>([])
 
-/** Listens until what it returns is called. */
+/** Follows the hub until the returned function is called. */
 export function watchHub(): () => void {
   history.value = []
   changes.value = []
@@ -53,15 +53,15 @@ export function watchHub(): () => void {
   return () => {
     unwatch()
     stream.close()
-    if (monitor.value === stream) monitor.value = undefined // whoever has signed in meanwhile has another one
+    if (monitor.value === stream) monitor.value = undefined // a new session may have set another stream
   }
 }
 
-/** @param isInterrupted whether something is missing before the stats, however short it was */
+/** @param isInterrupted whether the stream was interrupted before these stats, even for a short time */
 function added(moments: readonly Moment[], stats: Stats, isInterrupted: boolean): Moment[] {
   const time = Date.parse(stats.time)
   const last = moments.at(-1)?.time ?? time
-  if (time < last) return [{ time, stats }] // the hub's clock was put back: there is no going on from here
+  if (time < last) return [{ time, stats }] // the hub's clock was set back: start again
   const hole = time > last && (isInterrupted || time - last > HOLE) ? [{ time: (last + time) / 2, stats: null }] : []
   return [...moments, ...hole, { time, stats }].filter((moment) => moment.time >= time - WINDOW * 1_000)
 }

@@ -1,27 +1,27 @@
-/** Something of the hub that a page shows, asked for again and again while the page is there. */
+/** Fetches a resource of the hub for a page, and polls it while the page is open. */
 import { useSignal, type Signal } from '@preact/signals'
 import { useCallback, useEffect, useRef } from 'preact/hooks'
 import { call, messageOf, Refusal } from './api.js'
 
-/** How soon what could not be had is asked for again where nothing else says when, in milliseconds. */
+/** The delay before a failed request is repeated, in milliseconds, for a resource without an interval. */
 const RETRY = 3_000
 
 export interface Resource<T> {
   value: Signal<T | undefined>
-  /** Whether the value is the answer to what is asked now, and not to what was asked before. */
+  /** Whether the value belongs to the current path and query, not to earlier ones. */
   isCurrent: boolean
-  /** Why it could not be had. */
+  /** The message of the last failure. */
   error: Signal<string | undefined>
-  /** Whether the hub says that there is no such thing (any more). */
+  /** Whether the hub answered 404. */
   isMissing: Signal<boolean>
-  /** Asks for it now, or again as soon as the answer that is under way is there. */
+  /** Fetches the resource now, or after the answer of the request in flight. */
   refresh: () => void
 }
 
 /**
- * @param every how soon after an answer it is asked for again, in milliseconds; without it, only when it could not be
- *   had
- * @param path `undefined`: nothing is asked for
+ * @param path `undefined`: nothing is fetched
+ * @param every the delay between an answer and the next request, in milliseconds; without it, only failed requests are
+ *   repeated
  */
 export function useResource<T>(
   path: string | undefined,
@@ -39,7 +39,7 @@ export function useResource<T>(
     if (path === undefined) return
     const left = new AbortController()
     let timer: number | undefined
-    // One request at a time: another one in its place would hide that the hub does not answer.
+    // One request at a time: replacing a pending request would hide that the hub does not answer.
     let isAsking = false
     let isAskedAgain = false
     const attempt = async () => {

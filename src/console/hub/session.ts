@@ -1,14 +1,14 @@
-/** The token: kept for this tab alone, and taken out of the address before anything else sees it. */
+/** The token of the session. It is stored for this tab only. A token in the address is removed from it at once. */
 import { signal } from '@preact/signals'
 
 const KEY = 'fanfare.token'
 
 export const token = signal<string | undefined>(takeFromAddress() ?? sessionStorage.getItem(KEY) ?? undefined)
-/** Why somebody who was signed in has to sign in again. */
+/** Why the user has to sign in again. */
 export const refusal = signal<string | undefined>(undefined)
 
 if (token.value !== undefined) sessionStorage.setItem(KEY, token.value)
-// the link of another start, pasted into the same tab
+// The user may paste the link of another start of the hub into the same tab.
 window.addEventListener('hashchange', () => {
   const linked = takeFromAddress()
   if (linked !== undefined) signIn(linked)
@@ -20,7 +20,7 @@ export function signIn(bearer: string): void {
   token.value = bearer
 }
 
-/** @param why what the hub said of the token, if it refused it */
+/** @param why the reason of the hub, if it refused the token */
 export function signOut(why?: string): void {
   sessionStorage.removeItem(KEY)
   refusal.value = why

@@ -1,7 +1,7 @@
 /**
- * An event stream that comes back by itself, from the last id that it has read. A ticket of its own opens it each time,
- * so the token is in no stream's request. It is read with `fetch` and not with `EventSource`, which hears only types of
- * events that it was told of by name: whoever looks on does not know them all.
+ * An event stream that reconnects by itself from its last id. A new ticket opens it each time, so the token is not in
+ * the URL. It uses `fetch`: an `EventSource` receives only event types that are listed by name, and the console does
+ * not know the types in advance.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
@@ -9,9 +9,9 @@ import type { CloseReason, GapReason } from '../../wire/sse.js'
 import { addressOf } from './address.js'
 import { call, Refusal, refusalOf } from './api.js'
 
-/** An event as it comes on a stream. */
+/** An event of a stream. */
 export interface LiveEvent {
-  /** `undefined`: it is ephemeral. */
+  /** `undefined` for an ephemeral event. */
   id: string | undefined
   topic: string
   type: string | undefined
@@ -21,11 +21,11 @@ export interface LiveEvent {
 }
 
 /**
- * - `connecting`: nothing has come yet, or nothing any more: it is opened anew
- * - `catching-up`: it is being sent what it missed
- * - `live`: what comes is new
- * - `down`: it has ended, and comes back
- * - `refused`: it does not come back; `detail` says why
+ * - `connecting`: the stream has not opened yet, or is reopened after silence
+ * - `catching-up`: the hub sends the missed events
+ * - `live`: the hub sends new events
+ * - `down`: the stream has ended and will reconnect
+ * - `refused`: the stream will not reconnect; `detail` says why
  */
 export interface StreamState {
   phase: 'connecting' | 'catching-up' | 'live' | 'down' | 'refused'
@@ -37,40 +37,40 @@ export interface StreamOptions {
   query?: Record<string, string>
   onEvent: (event: LiveEvent) => void
   /**
-   * After how long without a byte the connection counts as lost, in milliseconds; without it, the stream is then
-   * renewed, which is right however rare the heartbeats are.
+   * The time without a byte after which the connection counts as lost, in milliseconds. Without this option the stream
+   * is reopened after silence without being reported as down, since heartbeats may be rare.
    */
   silence?: number
 }
 
 const CLOSED: Record<CloseReason, string> = {
-  expired: 'the token has ended',
-  revoked: 'it was ended, or its token revoked',
+  expired: 'the token has expired',
+  revoked: 'the stream was ended, or its token was revoked',
   drain: 'the hub is stopping',
-  slow: 'it was read too slowly',
-  lifetime: 'its time was over',
-  replaced: 'another took its place',
+  slow: 'the browser read the stream too slowly',
+  lifetime: 'the stream reached its maximum age',
+  replaced: 'another stream replaced it',
   busy: 'the hub is busy',
 }
 const GAPS: Record<GapReason, string> = {
-  expired: 'what came meanwhile is no longer kept',
+  expired: 'some missed events are no longer kept',
   epoch: 'the hub has begun a new log',
-  future: 'the hub knows nothing of what was last read',
-  invalid: 'the hub does not know the last id',
+  future: 'the hub does not have the last event that was read',
+  invalid: 'the hub cannot read the last id',
   skipped: 'some events were skipped',
 }
 
-/** How long after the end of a stream it is opened again unless the hub says otherwise, in milliseconds. */
+/** The delay before a reconnect, in milliseconds, until the hub sends `retry`. */
 const RETRY = 2_000
 /**
- * After how long without a byte a stream is renewed: longer than the hub's heartbeats are apart by default, in
- * milliseconds.
+ * The time without a byte after which a stream is reopened, in milliseconds. It is longer than the hub's default
+ * heartbeat.
  */
 const QUIET = 20_000
 
 export class LiveStream {
   readonly state: Signal<StreamState> = signal({ phase: 'connecting' })
-  /** What is missing, in words; it stays until it is dismissed. */
+  /** The description of a gap. It stays until the user dismisses it. */
   readonly gap = signal<string | undefined>(undefined)
   readonly #options: StreamOptions
   #lastId: string | undefined
@@ -85,7 +85,7 @@ export class LiveStream {
     void this.#run()
   }
 
-  /** Ends it for good. */
+  /** Ends the stream for good. */
   close(): void {
     window.clearTimeout(this.#timer)
     window.clearTimeout(this.#silence)
@@ -137,7 +137,8 @@ export class LiveStream {
         },
       )
     let response = await open(true)
-    if (response.status === 403) response = await open(false) // only admins observe; others are present where they look
+    // only admins may observe; other users are present on the topic
+    if (response.status === 403) response = await open(false)
     if (!response.ok || !response.body) throw await refusalOf(response, true)
     const hasPast = this.#lastId !== undefined || query.replay !== undefined
     const parser = createParser({
@@ -170,7 +171,7 @@ export class LiveStream {
         this.#detail = CLOSED[(JSON.parse(data) as { reason: CloseReason }).reason]
         return
     }
-    // a heartbeat: it has moved the last id
+    // a heartbeat, which has only moved the last id
     if (type?.startsWith('fanfare.') && type !== 'fanfare.join' && type !== 'fanfare.leave') return
     const event = JSON.parse(data) as { subject: string; time: string; datacontenttype: string; data: unknown }
     this.#options.onEvent({
@@ -183,7 +184,7 @@ export class LiveStream {
     })
   }
 
-  /** A connection can be lost without either end being told. */
+  /** Restarts the timer of silence: a connection can break without an error on either side. */
   #watch(attempt: AbortController, reason: 'silence' | 'quiet'): void {
     window.clearTimeout(this.#silence)
     this.#silence = window.setTimeout(() => attempt.abort(reason), this.#options.silence ?? QUIET)

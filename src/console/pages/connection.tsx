@@ -1,4 +1,4 @@
-/** One connection: where it is, what it reads, and a way to end it. */
+/** The page of one connection: its description, its topics, and a button that ends it. */
 import { useSignal } from '@preact/signals'
 import type { Connection } from '../../schemas/connection.js'
 import { formatBytes, formatDateTime, formatNumber } from '../format.js'
@@ -25,7 +25,7 @@ export function ConnectionPage({ id }: { id: string }) {
     <>
       <h1 class="name">Connection {id}</h1>
       {isMissing.value ? (
-        <Notice tone="warning">It has ended{connection ? '; this is the last that is known of it' : ''}.</Notice>
+        <Notice tone="warning">The stream has ended{connection ? '; this is its last known state' : ''}.</Notice>
       ) : (
         error.value !== undefined && <Notice tone="error">{error}</Notice>
       )}
@@ -36,7 +36,7 @@ export function ConnectionPage({ id }: { id: string }) {
             figures={[
               ['Subject', connection.subject ?? 'none'],
               ['Since', formatDateTime(connection.since)],
-              ['Its token ends', connection.expiresAt === null ? 'never' : formatDateTime(connection.expiresAt)],
+              ['Token expires', connection.expiresAt === null ? 'never' : formatDateTime(connection.expiresAt)],
               ['Cursor', <code>{connection.cursor}</code>],
               ['Lag', `${formatNumber(connection.lag)} events`],
               ['Sent', `${formatNumber(connection.sent.events)} events, ${formatBytes(connection.sent.bytes)}`],
@@ -55,10 +55,10 @@ export function ConnectionPage({ id }: { id: string }) {
           <button type="button" class="danger" onClick={end} disabled={isMissing.value}>
             End this connection
           </button>
-          <p class="muted">A client that may still connect comes back by itself.</p>
+          <p class="muted">The client reconnects by itself if its token still allows it.</p>
         </>
       )}
-      <TryIt title="look at it, and end it" {...managing(path)} />
+      <TryIt title="describe and end this stream" {...managing(path)} />
     </>
   )
 }

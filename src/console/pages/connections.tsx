@@ -1,4 +1,4 @@
-/** Who is connected, and who has just come and gone. */
+/** The page of open streams and their latest changes. */
 import { useComputed, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Static } from 'typebox'
@@ -78,16 +78,18 @@ export function ConnectionsPage() {
         </label>
       </div>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
-      {rows?.length === 0 && <p class="muted">There is no such connection.</p>}
+      {rows?.length === 0 && <p class="muted">No stream matches.</p>}
       {rows && rows.length > 0 && (
         <SortedTable caption="Connections" columns={COLUMNS} rows={rows} keyOf={({ id }) => id} />
       )}
       {value.value?.more && (
-        <p class="muted">These are the first {formatNumber(LIMIT)}; name a subject or a topic to see others.</p>
+        <p class="muted">
+          Only the first {formatNumber(LIMIT)} streams are shown. Filter by subject or topic to see others.
+        </p>
       )}
       {changes.value.length > 0 && (
         <section class="card" aria-labelledby="changes">
-          <h2 id="changes">Just now</h2>
+          <h2 id="changes">Recent changes</h2>
           <ul class="plain">
             {changes.value.map(({ change, id, subject, reason, time }) => (
               <li key={`${time} ${id} ${change}`}>

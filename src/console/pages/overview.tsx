@@ -1,4 +1,4 @@
-/** How the hub is, over the last minutes. */
+/** The page with charts of the hub's stats over the last minutes. */
 import { latest, monitor } from '../hub/monitor.js'
 import { formatBytes, formatMilliseconds, formatNumber } from '../format.js'
 import { linkTo } from '../route.js'
@@ -7,7 +7,7 @@ import { Figures } from '../parts/figures.js'
 import { TryIt } from '../parts/try-it.js'
 import { subscribing } from '../snippets.js'
 
-/** Bytes are divided by powers of two, since they are written so. */
+/** The steps of an axis of bytes are powers of two, as in KiB and MiB. */
 const BINARY = Array.from({ length: 50 }, (_, power) => 2 ** power)
 
 const CHARTS: ChartProps[] = [
@@ -58,14 +58,14 @@ export function OverviewPage() {
     <>
       <h1>Overview</h1>
       {!now && monitor.value?.state.value.phase !== 'refused' && (
-        <p class="muted">The first figures come within a second.</p>
+        <p class="muted">The first figures arrive within a second.</p>
       )}
       {now && (
         <Figures
           figures={[
             ['Topics', formatNumber(now.topics)],
             ['Events kept', formatNumber(now.log.events)],
-            ['Event loop late by', formatMilliseconds(now.eventLoopDelay)],
+            ['Event loop delay', formatMilliseconds(now.eventLoopDelay)],
           ]}
         />
       )}

@@ -1,4 +1,4 @@
-/** Where a token is asked for. It is tried before it is kept. */
+/** The page that asks for a token. It tries the token before it stores it. */
 import { useSignal } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { call, messageOf } from '../hub/api.js'
@@ -18,7 +18,7 @@ export function SignIn() {
     event.preventDefault()
     const bearer = input.current?.value.trim() ?? ''
     if (!/^[\x21-\x7e]+$/.test(bearer)) {
-      error.value = 'That is no token: it has characters that no token has.'
+      error.value = 'This is not a token: it has characters that a token cannot have.'
       return
     }
     isBusy.value = true
@@ -49,8 +49,8 @@ export function SignIn() {
           aria-invalid={message !== undefined}
         />
         <p id="about-token" class="muted">
-          A JSON Web Token that this hub accepts; an admin's sees everything. It stays in this tab and is forgotten when
-          the tab is closed.
+          A JSON Web Token that this hub accepts. An admin's token shows everything. The token stays in this tab and is
+          deleted when you close the tab.
         </p>
         {message !== undefined && <Notice tone="error">{message}</Notice>}
         <button type="submit" disabled={isBusy.value}>

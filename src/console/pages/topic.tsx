@@ -1,4 +1,4 @@
-/** One topic: what comes, what came, who is there, and something to publish. */
+/** The page of one topic: live events, history, presence, and a form that publishes. */
 import type { Static } from 'typebox'
 import type { TopicInfo } from '../../schemas/topic.js'
 import { formatBytes, formatNumber } from '../format.js'
@@ -17,7 +17,7 @@ const INTERVAL = 2_000
 
 const SHOW_EVENTS = `const show = ({ type, data, lastEventId }) => console.log(type, lastEventId, data)
 events.addEventListener('message', show) // events without a type
-events.addEventListener('created', show) // of this type; a line like it for each other type that you want`
+events.addEventListener('created', show) // events of this type; add a line for each type`
 
 export function TopicPage({ topic }: { topic: string }) {
   const { value, error } = useResource<Static<typeof TopicInfo>>(topicPath(topic), {}, INTERVAL)

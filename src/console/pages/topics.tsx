@@ -1,4 +1,4 @@
-/** The topics that the log holds something of: filtered by the beginning of their names, sorted by any column. */
+/** The page of the topics in the log, filtered by prefix and sorted by any column. */
 import { useSignal } from '@preact/signals'
 import type { Static } from 'typebox'
 import type { TopicInfo, Topics } from '../../schemas/topic.js'
@@ -9,10 +9,10 @@ import { Notice } from '../parts/notice.js'
 import { SortedTable, type Column } from '../parts/sorted-table.js'
 import { linkTo } from '../route.js'
 
-/** The most that the hub lists at once. */
+/** The maximum number of topics in an answer of the hub. */
 const LIMIT = 1_000
 const INTERVAL = 2_000
-/** Of how many topics the hub tells the rates. */
+/** The number of topics whose rates are in the stats of the hub. */
 const BUSIEST = 50
 
 type Row = Static<typeof TopicInfo> & { rate: number | undefined }
@@ -69,22 +69,21 @@ export function TopicsPage() {
       </label>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
       {rows && rows.length === 0 && (
-        <p class="muted">The log holds nothing of {prefix.value === '' ? 'any topic' : 'such a topic'}.</p>
+        <p class="muted">
+          {prefix.value === '' ? 'The log holds no events.' : 'No topic in the log begins with this prefix.'}
+        </p>
       )}
       {rows && rows.length > 0 && (
         <SortedTable caption="Topics" columns={COLUMNS} rows={rows} keyOf={({ topic }) => topic} />
       )}
       {value.value?.more && (
-        <p class="muted">These are the first {formatNumber(LIMIT)}; type the beginning of a name to see others.</p>
+        <p class="muted">Only the first {formatNumber(LIMIT)} topics are shown. Type a prefix to see others.</p>
       )}
     </>
   )
 }
 
-/**
- * The hub tells the rates of the busiest topics: whichever is not among them has none, unless the list was too short
- * for all.
- */
+/** Returns the rates of topics. The stats list the busiest topics. If the list is not full, all other topics have 0. */
 function ratesOf(): (topic: string) => number | undefined {
   const busiest = latest.value?.busiest
   if (!busiest) return () => undefined

@@ -1,4 +1,4 @@
-/** A moving chart of the last minutes. */
+/** A chart of the last minutes that moves with time. */
 import { useEffect, useRef } from 'preact/hooks'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
@@ -15,12 +15,12 @@ export interface ChartProps {
   title: string
   lines: Line[]
   format: (value: number) => string
-  /** By what its axis may be divided; without it, by round decimal numbers. */
+  /** The possible steps of the axis; by default round decimal numbers. */
   steps?: number[]
 }
 
 const HEIGHT = 150
-/** How much time it shows at the beginning, in seconds: a few figures would be a speck in five minutes. */
+/** The minimum time range, in seconds. The first figures would be a speck in a range of five minutes. */
 const FIRST_WINDOW = 60
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
@@ -44,7 +44,7 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
     const fit = new ResizeObserver(() => chart.current?.setSize({ width: current.clientWidth, height: HEIGHT }))
     draw()
     fit.observe(current)
-    dark.addEventListener('change', draw) // a canvas does not follow the style sheet
+    dark.addEventListener('change', draw) // a canvas does not follow changes of the style sheet
     return () => {
       dark.removeEventListener('change', draw)
       fit.disconnect()
@@ -77,7 +77,7 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
   )
 }
 
-/** Times, and a column for each line, which is interrupted where something is missing. */
+/** Returns the times, and a column of values for each line. A hole in the stats interrupts the lines. */
 function dataOf(lines: Line[], moments: readonly Moment[]): UPlot.AlignedData {
   return [
     moments.map(({ time }) => time / 1_000),
@@ -97,7 +97,7 @@ function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.O
   return {
     width,
     height: HEIGHT,
-    padding: [8, 20, 0, 0], // half of a label of the time axis
+    padding: [8, 20, 0, 0], // room for half a label of the time axis
     legend: { show: false },
     cursor: { show: false },
     scales: {

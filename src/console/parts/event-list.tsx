@@ -1,9 +1,9 @@
-/** Events, one below the other, each with what is known of it. */
+/** A list of events with their types, times, ids and payloads. */
 import { formatTime } from '../format.js'
 
 export interface ShownEvent {
   key: string
-  /** `undefined`: it is ephemeral. */
+  /** `undefined` for an ephemeral event. */
   id: string | undefined
   type: string | undefined
   time: string

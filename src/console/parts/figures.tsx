@@ -1,4 +1,4 @@
-/** A few values with their names. */
+/** A list of named values. */
 import type { ComponentChildren } from 'preact'
 
 export function Figures({ figures }: { figures: [name: string, value: ComponentChildren][] }) {

@@ -1,4 +1,4 @@
-/** What the log holds of a topic, page by page. */
+/** The history of a topic, page by page. */
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.js'
@@ -9,7 +9,7 @@ import { Notice } from './notice.js'
 
 /** How many events are shown at once. */
 const PAGE = 20
-/** The most that the hub answers at once. */
+/** The maximum number of events in an answer of the hub. */
 const MAX = 1_000
 
 interface History {
@@ -20,26 +20,27 @@ interface History {
 }
 
 /**
- * Where the page is, as the way there, step by step. The hub pages forwards only, so from the newest the way back leads
- * through the newest so many: behind each of these events, the one before.
+ * The position of a page, as the list of steps that lead to it. The hub only pages forwards. Paging backwards from the
+ * newest event therefore asks for more and more of the newest events.
  */
 type Place =
+  /** Each step goes before the event with this id. The last one counts. */
   | { from: 'newest'; before: readonly string[] }
-  /** Behind each of these cursors (`''`: at the beginning), of which the last one counts. */
+  /** Each step goes after this cursor (`''`: the beginning of the topic). The last one counts. */
   | { from: 'oldest'; after: readonly string[] }
 
-/** What is shown. */
+/** A page as it is shown. */
 interface View {
   at: Place
   /** Oldest first. */
   events: History['events']
   older: Place | undefined
   newer: Place | undefined
-  /** Whether there is more than can be had in this way. */
+  /** Whether there are older events that paging backwards cannot reach. */
   isEnd?: boolean
 }
 
-/** The same, where more may have to be asked for first. */
+/** A page that may need more events from the hub: `events` is `undefined` until they have arrived. */
 interface Found extends Omit<View, 'events'> {
   events: View['events'] | undefined
   isShort?: boolean
@@ -48,7 +49,7 @@ interface Found extends Omit<View, 'events'> {
 const NEWEST: Place = { from: 'newest', before: [] }
 const OLDEST: Place = { from: 'oldest', after: [''] }
 
-/** @param newest the id of the newest event that is kept, as far as that is known */
+/** @param newest the id of the newest event in the log, if known */
 export function HistoryCard({ topic, newest }: { topic: string; newest: string | null | undefined }) {
   const place = useSignal<Place>(NEWEST)
   const last = useSignal(2 * PAGE)
@@ -64,7 +65,7 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
   }, [isEmpty, newest])
 
   const found: Found | undefined = page && (at.from === 'newest' ? backwards(page, at, last.value) : forwards(page, at))
-  // what was there stays until there is something else
+  // keep showing the last page until the next one has arrived
   const kept = useRef<View | undefined>(undefined)
   const view = found?.events ? (kept.current = found as View) : kept.current
   useEffect(() => {
@@ -97,11 +98,12 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
         </button>
       </div>
       {error.value !== undefined && <Notice tone="error">{error}</Notice>}
-      {page?.gap && <Notice tone="warning">Some of what was here is no longer kept ({page.gap.reason}).</Notice>}
-      {isEmpty && <p class="muted">The log holds nothing of it.</p>}
+      {page?.gap && <Notice tone="warning">Some events of this page are no longer kept ({page.gap.reason}).</Notice>}
+      {isEmpty && <p class="muted">The log holds no events of this topic.</p>}
       {view?.isEnd && (
         <p class="muted">
-          From the newest the way back ends after {formatNumber(MAX)} events; what is older is found from the oldest.
+          Paging back from the newest event ends after {formatNumber(MAX)} events. To see older ones, start from the
+          oldest.
         </p>
       )}
       {view && (
@@ -130,19 +132,19 @@ function forwards({ events, more, cursor }: History, at: Place & { from: 'oldest
   }
 }
 
-/** The part of the newest `last` events that is meant. */
+/** Returns the page at a position within the newest `last` events. */
 function backwards({ events }: History, at: Place & { from: 'newest' }, last: number): Found {
   const end = at.before.length === 0 ? events.length : events.findIndex(({ id }) => id === at.before.at(-1))
   const start = Math.max(0, end - PAGE)
   const isAll = events.length < last
   const canGrow = !isAll && last < MAX
-  const isThere = end >= PAGE || !canGrow // a part of a page would do for the whole
+  const isThere = end >= PAGE || !canGrow // otherwise a part of a page would be shown as the whole page
   return {
     at,
     events: isThere ? events.slice(start, Math.max(0, end)) : undefined,
     older: end > 0 && (start > 0 || canGrow) ? { ...at, before: [...at.before, events[start]!.id] } : undefined,
     newer: at.before.length > 0 ? { ...at, before: at.before.slice(0, -1) } : undefined,
     isEnd: start === 0 && !isAll && !canGrow,
-    isShort: start < PAGE && canGrow, // one page further than what is shown
+    isShort: start < PAGE && canGrow, // fetch one page ahead
   }
 }

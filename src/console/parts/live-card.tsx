@@ -1,14 +1,14 @@
-/** The events of a topic as they come: the newest first, and not more than a person can look through. */
+/** The live events of a topic, newest first. It keeps a limited number of events. */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { LiveStream, type LiveEvent } from '../hub/stream.js'
 import { EventList } from './event-list.js'
 import { StreamBadge, StreamNotices } from './stream-state.js'
 
-/** How many are kept. */
+/** How many events are kept. */
 const KEPT = 200
 
-/** An event, and when it came among all that did: ephemeral ones have no id. */
+/** An event and its number among the received events, which is its key: an ephemeral event has no id. */
 interface Arrived extends LiveEvent {
   order: number
 }
@@ -20,8 +20,7 @@ export function LiveCard({ topic }: { topic: string }) {
   const isPaused = useSignal(false)
 
   useEffect(() => {
-    // What comes within one frame of the screen is shown at once: a busy topic has more than a page can draw one by
-    // one.
+    // Events of one animation frame are drawn together: a busy topic has more events than a page can draw one by one.
     let arrived: Arrived[] = []
     let frame: number | undefined
     const show = () => {
@@ -57,15 +56,16 @@ export function LiveCard({ topic }: { topic: string }) {
           aria-pressed={isPaused.value}
           onClick={() => (isPaused.value = !isPaused.value)}
         >
-          {isPaused.value ? 'Go on' : 'Pause'}
+          {isPaused.value ? 'Resume' : 'Pause'}
         </button>
       </div>
       {stream.value && <StreamNotices stream={stream.value} what="This topic" />}
       {count.value === 0 ? (
-        <p class="muted">Nothing has come since this page was opened.</p>
+        <p class="muted">No events since you opened this page.</p>
       ) : (
         <p class="muted">
-          {count} came{count.value > KEPT ? `; the newest ${KEPT} are shown` : ''}.
+          {count} {count.value === 1 ? 'event' : 'events'}
+          {count.value > KEPT ? `; the newest ${KEPT} are shown` : ''}.
         </p>
       )}
       <EventList name="Live events" events={events.value.map((event) => ({ ...event, key: String(event.order) }))} />

@@ -1,4 +1,4 @@
-/** A line that says what has gone wrong, or well. */
+/** A message about an error, a warning or a success. */
 import type { ComponentChildren } from 'preact'
 
 export interface NoticeProps {

@@ -1,4 +1,4 @@
-/** Who is present on a topic. */
+/** The subjects that are present on a topic. */
 import type { Static } from 'typebox'
 import type { Presence } from '../../schemas/presence.js'
 import { formatDateTime, formatNumber } from '../format.js'
@@ -14,7 +14,7 @@ export function PresenceCard({ topic }: { topic: string }) {
     <section class="card" aria-labelledby="presence">
       <h2 id="presence">Present{subjects && subjects.length > 0 ? ` (${formatNumber(subjects.length)})` : ''}</h2>
       {error.value !== undefined && <p class="muted">{error}</p>}
-      {subjects?.length === 0 && <p class="muted">Nobody.</p>}
+      {subjects?.length === 0 && <p class="muted">No subject is present.</p>}
       {subjects && subjects.length > 0 && (
         <ul class="plain">
           {subjects.map(({ subject, connections, since, info }) => (
@@ -22,7 +22,7 @@ export function PresenceCard({ topic }: { topic: string }) {
               <strong>{subject}</strong>{' '}
               <span class="muted">
                 {connections === 0
-                  ? 'may come back'
+                  ? 'reconnecting'
                   : `${formatNumber(connections)} ${connections === 1 ? 'stream' : 'streams'}`}
                 , since {formatDateTime(since)}
               </span>

@@ -1,4 +1,4 @@
-/** Publishes one event to a topic, and says what became of it. */
+/** A form that publishes one event to a topic and shows the result. */
 import { useSignal } from '@preact/signals'
 import type { Receipt } from '../../hub/publisher.js'
 import { topicPath } from '../hub/address.js'
@@ -35,7 +35,7 @@ export function PublishForm({ topic }: { topic: string }) {
       )
       .finally(() => (isBusy.value = false))
   }
-  /** A double click is meant once, however fast the hub has answered the first. */
+  /** Ignores the second click of a double click, even if the hub has already answered the first. */
   const once = (event: MouseEvent) => {
     if (event.detail > 1) event.preventDefault()
   }
@@ -44,7 +44,7 @@ export function PublishForm({ topic }: { topic: string }) {
     <form class="card" onSubmit={submit} aria-labelledby="publish">
       <h2 id="publish">Publish</h2>
       <label>
-        Type <span class="muted">(may be empty)</span>
+        Type <span class="muted">(optional)</span>
         <input
           name="type"
           value={type}
@@ -89,11 +89,11 @@ export function PublishForm({ topic }: { topic: string }) {
   )
 }
 
-/** @throws with what the browser says is wrong with it */
+/** @throws Error with the browser's message about invalid JSON */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (err) {
-    throw new Error(`The payload is no JSON: ${messageOf(err)}`, { cause: err })
+    throw new Error(`The payload is not valid JSON: ${messageOf(err)}`, { cause: err })
   }
 }

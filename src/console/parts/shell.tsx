@@ -1,4 +1,4 @@
-/** What surrounds every page: where one can go, how the console's own stream is, and the way out. */
+/** The frame of every page: navigation, the state of the console's own stream, and the button to sign out. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useLayoutEffect } from 'preact/hooks'
 import { monitor, watchHub } from '../hub/monitor.js'
@@ -43,7 +43,7 @@ export function Shell() {
         </button>
       </header>
       <main>
-        {stream && <StreamNotices stream={stream} what="What the hub tells of itself" />}
+        {stream && <StreamNotices stream={stream} what="The stats of the hub" />}
         {pageOf(route.value)}
       </main>
     </>

@@ -1,10 +1,10 @@
-/** A table that is sorted by the column whose head is pressed. */
+/** A table that the user sorts by pressing the head of a column. */
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 
 export interface Column<Row> {
   name: string
-  /** What is sorted by. */
+  /** Returns the value to sort by. */
   value: (row: Row) => string | number
   show: (row: Row) => ComponentChildren
   isNumber?: boolean
@@ -22,7 +22,7 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
   const { column, isDescending } = order.value
   const { value } = columns[column]!
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(value(a), value(b)))
-  /** Of numbers the largest are wanted first. */
+  /** Sorts by a column. Numbers start with the largest. */
   const sortBy = (index: number) =>
     (order.value = {
       column: index,

@@ -1,4 +1,4 @@
-/** How one of the console's own streams is, said plainly. */
+/** The state of one of the console's own streams. */
 import type { LiveStream, StreamState } from '../hub/stream.js'
 import { Notice } from './notice.js'
 
@@ -10,7 +10,7 @@ const WORDS: Record<StreamState['phase'], string> = {
   refused: 'Refused',
 }
 
-/** @param what to what it is a stream, for those who only hear it */
+/** @param what the subject of the stream, for screen readers */
 export function StreamBadge({ stream, what }: { stream: LiveStream; what: string }) {
   const { phase } = stream.state.value
   return (
@@ -21,7 +21,7 @@ export function StreamBadge({ stream, what }: { stream: LiveStream; what: string
   )
 }
 
-/** What is wrong with a stream, and what it has missed. */
+/** The errors and gaps of a stream. */
 export function StreamNotices({ stream, what }: { stream: LiveStream; what: string }) {
   const { phase, detail } = stream.state.value
   const gap = stream.gap.value
@@ -29,7 +29,7 @@ export function StreamNotices({ stream, what }: { stream: LiveStream; what: stri
     <>
       {phase === 'down' && (
         <Notice tone="error">
-          {what}: the stream is down, {detail}. It comes back by itself.
+          {what}: the stream is down: {detail}. It reconnects by itself.
         </Notice>
       )}
       {phase === 'refused' && (
@@ -39,7 +39,7 @@ export function StreamNotices({ stream, what }: { stream: LiveStream; what: stri
       )}
       {gap !== undefined && (
         <Notice tone="warning" onDismiss={() => (stream.gap.value = undefined)}>
-          {what}: there is a gap, {gap}.
+          {what}: there is a gap: {gap}.
         </Notice>
       )}
     </>

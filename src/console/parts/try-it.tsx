@@ -1,6 +1,5 @@
 /**
- * The requests behind a page, to be pasted elsewhere. The token is in them while the panel is open, unless somebody
- * hides it.
+ * The requests of a page, to paste elsewhere. They show the token while the panel is open, unless the user hides it.
  */
 import { useSignal } from '@preact/signals'
 import { useId } from 'preact/hooks'
@@ -8,7 +7,7 @@ import { token } from '../hub/session.js'
 import type { Snippets } from '../snippets.js'
 
 export interface TryItProps extends Snippets {
-  /** What they are for, as it stands after "Try it:". */
+  /** The purpose of the requests, as it follows "Try it:". */
   title: string
 }
 
@@ -34,7 +33,9 @@ function Snippet({ name, text, shown }: { name: string; text: string; shown: str
   const copy = () => {
     void copyText(withToken(text)).then(
       (isCopied) =>
-        (outcome.value = isCopied ? 'Copied.' : 'The browser does not let this page copy: select the text.'),
+        (outcome.value = isCopied
+          ? 'Copied.'
+          : 'The browser does not allow this page to copy. Select the text instead.'),
     )
   }
   return (
@@ -57,7 +58,7 @@ function withToken(text: string): string {
   return text.replaceAll('$TOKEN', token.value ?? '')
 }
 
-/** The clipboard is there only on pages that came by TLS or from this machine. */
+/** Copies a text. Browsers offer the clipboard only to pages from localhost or over TLS. */
 async function copyText(text: string): Promise<boolean> {
   const { clipboard } = navigator as { clipboard?: Clipboard }
   if (!clipboard) return false

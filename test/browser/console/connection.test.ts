@@ -23,7 +23,7 @@ await t.test('a connection’s page', { skip: skipWithout(path), timeout: TIMEOU
     await page.locator('.figures', { hasText: 'bob' }).waitFor()
     await page.getByRole('button', { name: 'End this connection' }).click()
     t.match(await stream.told('close'), { reason: 'revoked' })
-    await page.getByText(/It has ended/).waitFor()
+    await page.getByText(/The stream has ended/).waitFor()
     await checkBoth(t, page, 'connection-ended')
     await page.getByRole('link', { name: 'Connections' }).click()
     await page.locator('li', { hasText: id }).filter({ hasText: 'closed (revoked)' }).waitFor()

@@ -19,7 +19,7 @@ const BACKLOG = { batches: 40, events: 250, padding: 'x'.repeat(1_500) }
 await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('a hub that hangs is told of everywhere, and what is only quiet is not', async (t) => {
+  await t.test('a hub that hangs is reported on every page, a quiet stream is not', async (t) => {
     const hub = await startHub(t, { FANFARE_HEARTBEAT: '1h' })
     t.teardown(() => hub.signal('SIGCONT'))
     const page = await open(t, browser, hub)
@@ -95,7 +95,7 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     },
   )
 
-  await t.test('a page that was offline says so, and that it is catching up, until nothing is missing', async (t) => {
+  await t.test('a page that was offline shows Down, then Catching up, then Live', async (t) => {
     const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '20000' })
     const network = await networkTo(t, hub.url)
     const page = await open(t, browser, network)
@@ -103,7 +103,7 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     const badge = page.locator('#live ~ .badge')
     await badge.filter({ hasText: 'Live' }).waitFor()
     await publish(hub, 'orders.1', { data: 'before' }, ann)
-    await page.getByText('1 came.').waitFor()
+    await page.getByText('1 event.').waitFor()
 
     await page.context().setOffline(true)
     network.cut()
@@ -130,7 +130,7 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     network.mend()
     await badge.filter({ hasText: 'Live' }).waitFor()
     await isLive(page)
-    await page.getByText(`${ids.length + 1} came;`).waitFor()
+    await page.getByText(`${ids.length + 1} events;`).waitFor()
     t.strictSame(await shownIds(page), ids.slice(-200), 'the newest are shown')
   })
 })

@@ -44,7 +44,7 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
     t.ok(drawn, 'something is drawn')
   })
 
-  await t.test('the charts show where something is missing, and none of their labels is cut off', async (t) => {
+  await t.test('the charts show holes, and no label is cut off', async (t) => {
     const hub = await busyHub(t)
     const opened: [width: number, page: Page][] = []
     for (const width of [1280, 390]) {

@@ -84,13 +84,13 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     }
   })
 
-  await t.test('where there is nothing the page says so', async (t) => {
+  await t.test('empty pages say so', async (t) => {
     const page = await open(t, browser, await startHub(t))
     await isLive(page)
     for (const [name, fragment, words] of [
       ['overview-empty', '#/', 'Events kept'],
-      ['topics-empty', '#/topics', 'The log holds nothing of any topic.'],
-      ['topic-empty', '#/topics/orders.1', 'Nothing has come since this page was opened.'],
+      ['topics-empty', '#/topics', 'The log holds no events.'],
+      ['topic-empty', '#/topics/orders.1', 'No events since you opened this page.'],
     ] as const) {
       await go(page, fragment)
       await page.getByText(words).waitFor()
@@ -98,7 +98,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     }
     await go(page, '#/connections')
     await page.getByLabel('Subject').fill('nobody')
-    await page.getByText('There is no such connection.').waitFor()
+    await page.getByText('No stream matches.').waitFor()
     await checkBoth(t, page, 'connections-empty')
   })
 

@@ -18,7 +18,7 @@ const path = findChromium()
 await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('somebody signs in by form, and out again', async (t) => {
+  await t.test('a user signs in with the form and signs out', async (t) => {
     const hub = await startHub(t)
     const page = await openPage(t, browser, hub.url)
     const field = page.getByLabel('Token')
@@ -26,7 +26,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     for (const [wrong, words] of [
       ['nonsense', /token/i],
       [token({ subscribe: ['**'], exp: 1 }), /expired/],
-      ['ü', /no token/],
+      ['ü', /not a token/],
     ] as const) {
       await field.fill(wrong)
       await page.keyboard.press('Enter')
@@ -61,7 +61,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     t.notMatch(page.url(), /token/)
   })
 
-  await t.test('another link in the same tab signs in anew, and what the hub says of itself goes on', async (t) => {
+  await t.test('another link in the same tab signs in again, and the stats continue', async (t) => {
     const hub = await startHub(t)
     const page = await open(t, browser, hub)
     await isLive(page)
@@ -72,7 +72,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.locator('header .badge.down').waitFor()
   })
 
-  await t.test('a token that is no admin’s is told what it lacks, and sees the rest', async (t) => {
+  await t.test('without an admin’s token the page says what is missing and shows the rest', async (t) => {
     const hub = await busyHub(t)
     const page = await openPage(t, browser, `${hub.url}/#token=${ann}`)
     await page.getByRole('alert').filter({ hasText: '"admin": true' }).waitFor()
@@ -81,7 +81,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.getByRole('link', { name: 'orders.1' }).waitFor()
   })
 
-  await t.test('below the prefix of an application it works as well', async (t) => {
+  await t.test('it works below the prefix of an application', async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(fanfare, { prefix: '/live/hub', log: 'memory', jwtSecret: SECRET })
@@ -95,7 +95,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.getByRole('list', { name: 'Live events' }).getByText('{"total":12}').waitFor()
   })
 
-  await t.test('a ticket opens each of its streams', async (t) => {
+  await t.test('each stream is opened with a ticket', async (t) => {
     const hub = await startHub(t)
     const page = await openPage(t, browser, hub.url)
     const streams: Request[] = []
@@ -139,7 +139,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     },
   )
 
-  await t.test('a token that grants nothing is told so', async (t) => {
+  await t.test('the page reports a token without grants', async (t) => {
     const hub = await busyHub(t)
     const page = await openPage(t, browser, `${hub.url}/#token=${token({ sub: 'guest' })}`)
     await page.locator('header .badge.refused').waitFor()

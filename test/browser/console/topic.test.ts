@@ -16,7 +16,7 @@ const path = findChromium()
 await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('what is published on a topic’s page arrives there', async (t) => {
+  await t.test('an event that is published on a topic’s page arrives there', async (t) => {
     const hub = await busyHub(t)
     const page = await open(t, browser, hub)
     await page.getByRole('link', { name: 'Topics' }).click()
@@ -42,7 +42,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
 
     await page.getByLabel('JSON').check()
     await page.getByRole('button', { name: 'Publish' }).click()
-    await page.getByRole('alert').filter({ hasText: 'no JSON' }).waitFor()
+    await page.getByRole('alert').filter({ hasText: 'not valid JSON' }).waitFor()
     await page.getByRole('textbox', { name: 'Payload' }).fill('1')
     await page.getByLabel('Type').fill('fanfare.mine')
     await page.getByRole('button', { name: 'Publish' }).click()
@@ -103,7 +103,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     t.equal(await live.locator('li').count(), 2)
   })
 
-  await t.test('a name in the address stays a name in what can be pasted', async (t) => {
+  await t.test('a name in the address is quoted in the snippets', async (t) => {
     const hub = await startHub(t)
     const page = await open(t, browser, hub)
     await go(page, `#/topics/${encodeURIComponent("'-alert(1)-'$(id)`\"")}`)
@@ -114,7 +114,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     t.notMatch(text, 'alert(1)')
   })
 
-  await t.test('heartbeats are no events', async (t) => {
+  await t.test('heartbeats are not shown as events', async (t) => {
     const hub = await startHub(t, { FANFARE_HEARTBEAT: '50ms' })
     const page = await open(t, browser, hub)
     await go(page, '#/topics/orders.1')
@@ -126,7 +126,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     t.equal((await shownIds(page)).length, 1)
   })
 
-  await t.test('a gap is told', async (t) => {
+  await t.test('a gap is shown', async (t) => {
     const hub = await revivingHub(t, { FANFARE_LOG: 'memory' })
     const page = await open(t, browser, hub)
     await go(page, '#/topics/orders.1')
@@ -134,7 +134,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     await hub.kill()
     await page.locator('#live ~ .badge.down').waitFor()
     await hub.start()
-    await page.getByText('This topic: there is a gap, the hub has begun a new log.').waitFor()
+    await page.getByText('This topic: there is a gap: the hub has begun a new log.').waitFor()
     await checkBoth(t, page, 'gap')
     await page.getByRole('button', { name: 'Dismiss' }).last().click()
     await page.getByText('This topic: there is a gap').waitFor({ state: 'detached' })
