@@ -23,7 +23,7 @@ const ADVICE: Record<ProblemCode, string> = {
     'Write a topic in which any segment may be `*` and the last segment may be `**`. Percent-encode characters that a URL does not allow.',
   'invalid-cursor': 'Send an `id` or a `cursor` of the hub unchanged.',
   'invalid-event':
-    'Correct the member that the detail names. An event has exactly one of `data` and `text`; `data` is nested at most 600 levels deep.',
+    'Correct the member or [attribute](api.md#attributes) that the detail names. An event has exactly one of `data`, `text` and `bytes`; `data` is nested at most 600 levels deep.',
   'invalid-json': 'Send valid JSON; the detail names the position of the mistake.',
   'invalid-encoding': 'Send the body as UTF-8.',
   'invalid-line':

@@ -4,6 +4,7 @@
  */
 import type { EventLog } from '../log/log.js'
 import { readPage } from '../log/page.js'
+import { lengthOf } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import { Chunk } from '../wire/chunk.js'
 import type { Lender } from '../wire/sink.js'
@@ -154,7 +155,7 @@ export class Backlog {
   carry(frames: readonly Frame[]): void {
     this.#carried.push(...frames)
     let bytes = 0
-    const first = this.#carried.findLastIndex(({ event }) => (bytes += event.payload.length) > BATCH_BYTES)
+    const first = this.#carried.findLastIndex(({ event }) => (bytes += lengthOf(event)) > BATCH_BYTES)
     this.#carried.splice(0, first + 1)
   }
 

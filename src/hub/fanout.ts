@@ -5,6 +5,7 @@
 import { Feed, type FeedReader } from './feed.js'
 import type { Frame } from './frame.js'
 import type { Latency } from './latency.js'
+import { lengthOf } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Format } from '../wire/sse.js'
@@ -126,7 +127,7 @@ export class Fanout {
 
   /** Counts published bytes in two generations. When one is full, frames older than the one before it are too old. */
   #age(frame: Frame): void {
-    this.#generation.bytes += frame.event.payload.length
+    this.#generation.bytes += lengthOf(frame.event)
     if (this.#generation.bytes < RECENT_BYTES) return
     this.#recent = this.#generation.start
     this.#generation = { start: frame.order + 1, bytes: 0 }

@@ -8,6 +8,7 @@ import type { LogStats } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
+import { payloadBytes } from '../model/payload.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
 import type { Stream } from './stream.js'
 
@@ -111,9 +112,10 @@ export class StatsMeter {
   }
 
   /** Counts a published event. Called only while `isMeasuring`. */
-  published({ topic, payload }: NewEvent): void {
+  published(event: NewEvent): void {
     this.#in.events++
-    this.#in.bytes += Buffer.byteLength(payload)
+    this.#in.bytes += payloadBytes(event)
+    const { topic } = event
     const { byTopic } = this.#measuring!
     const count = byTopic.get(topic)
     if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)

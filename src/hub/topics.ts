@@ -70,8 +70,8 @@ export class Topics {
       subscribers: this.#fanout.subscribers(topic),
       events,
       bytes,
-      firstId: this.#encoder.cursor(first),
-      lastId: this.#encoder.cursor(last),
+      firstId: events === 0 ? null : this.#encoder.cursor(first),
+      lastId: events === 0 ? null : this.#encoder.cursor(last),
     }
   }
 }

@@ -27,7 +27,7 @@ export interface Span {
 export interface ReadOptions extends Span {
   /** At most so many events. */
   events: number
-  /** No further event once so many bytes of payload are there; default: no limit. */
+  /** No further event once so many bytes of payload and attributes are there; default: no limit. */
   bytes?: number
 }
 
@@ -77,6 +77,26 @@ export interface TopicStats {
   first: number
   /** The sequence of its newest event that is retained. */
   last: number
+}
+
+/**
+ * What is stored of a topic beside its events. The log keeps it and does nothing with it: nothing enforces these
+ * properties yet.
+ */
+export interface TopicProperties {
+  /** What is retained of the topic, where it is less than `Retention` says. */
+  retention?: Partial<Pick<Retention, 'events' | 'age'>>
+  /** The media type of its events. */
+  contentType?: string
+  /** No event follows its newest one. */
+  ended?: boolean
+  /** How long the topic is kept after its newest event, in milliseconds. */
+  ttl?: number
+}
+
+/** What a log holds of a topic, which may have no events: then `first` and `last` are 0. */
+export interface TopicDescription extends TopicStats {
+  properties?: TopicProperties
 }
 
 /** Which topics to list. */
@@ -246,8 +266,16 @@ export interface EventLog {
    */
   newest(selection: Selection, options: ReadOptions): Promise<Page>
 
-  /** What is retained of a topic; `undefined`: nothing. */
-  topic(name: string): Promise<TopicStats | undefined>
+  /** What is retained of a topic, and its properties; `undefined`: neither. */
+  topic(name: string): Promise<TopicDescription | undefined>
+
+  /**
+   * Stores the properties of a topic, in place of those that it has. Resolves when they are durable. They outlast its
+   * events: nothing but this changes them.
+   * @param properties `undefined`: it has none any more
+   * @throws HubError `log-unavailable`
+   */
+  setTopic(name: string, properties: TopicProperties | undefined): Promise<void>
 
   /**
    * Lists the topics of which something is retained.

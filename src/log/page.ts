@@ -1,5 +1,6 @@
 /** Reads events of a log as a page of objects. */
-import type { StoredEvent, ScannedEvent } from '../model/event.js'
+import { lengthOf, type StoredEvent, type ScannedEvent } from '../model/event.js'
+import { payloadOf } from '../model/payload.js'
 import type { Selection } from '../model/selection.js'
 import type { EventLog, Page, ReadOptions } from './log.js'
 
@@ -32,9 +33,9 @@ export class PageBuilder {
   /** `false`: it is full, and the event is not in it. */
   take(event: ScannedEvent): boolean {
     if (this.events.length >= this.#limit || this.#size >= this.#bytes) return false
-    const stored = isStored(event) ? event : { ...event, payload: event.payload.toString() }
+    const stored = isStored(event) ? event : { ...event, payload: payloadOf(event) }
     this.events.push(stored)
-    this.#size += stored.payload.length
+    this.#size += lengthOf(stored)
     return true
   }
 }

@@ -1,20 +1,27 @@
 /** Events, and the checks of an event before it reaches a log or a stream. */
+import { encodeAttributes, type Attributes } from './attributes.js'
+import { decodedLength, encodeBytes } from './base64.js'
 import { HubError } from './hub-error.js'
 import { encodeData } from './json.js'
+import { payloadBytes, type PayloadKind } from './payload.js'
 import { quote } from './quote.js'
 import { requireTopic } from './topic.js'
 import { fits } from './utf8.js'
 
-/** An event as a publisher describes it, with exactly one of `data` (any JSON value) and `text`. */
+/** An event as a publisher describes it, with exactly one of `data` (any JSON value), `text` and `bytes`. */
 export interface EventInput {
   data?: unknown
   text?: string | undefined
-  /** 1 to 128 characters, no control characters, not starting with `fanfare.`. */
+  /** Bytes, or their base64 with padding (RFC 4648, section 4). */
+  bytes?: Uint8Array | string | undefined
+  /** 1 to 128 characters, no control characters or noncharacters, not starting with `fanfare.`. */
   type?: string | undefined
   /**
    * The publisher's own id, 1 to 128 printable ASCII characters. A topic stores an id once. Not for ephemeral events.
    */
   id?: string | undefined
+  /** Small strings beside the payload, within the limits of `ATTRIBUTES`: names of `a-z 0-9`, such as `traceparent`. */
+  attributes?: Attributes | undefined
   /** Whether the event is only sent to the current subscribers, and never stored. */
   ephemeral?: boolean | undefined
 }
@@ -25,8 +32,9 @@ export interface NewEvent {
   type: string | undefined
   /** The publisher's id. */
   id: string | undefined
-  /** `json`: `payload` is compact JSON. `text`: `payload` is the text itself. */
-  kind: 'json' | 'text'
+  /** Its attributes, as compact JSON of an object of strings; `undefined`: it has none. */
+  attributes?: string | undefined
+  kind: PayloadKind
   payload: string
 }
 
@@ -35,15 +43,17 @@ export class CheckedEvent implements NewEvent {
   readonly topic: string
   readonly type: string | undefined
   readonly id: string | undefined
-  readonly kind: 'json' | 'text'
+  readonly attributes: string | undefined
+  readonly kind: PayloadKind
   readonly payload: string
   readonly ephemeral: boolean
   readonly #isChecked = true
 
-  constructor({ topic, type, id, kind, payload }: NewEvent, ephemeral: boolean) {
+  constructor({ topic, type, id, attributes, kind, payload }: NewEvent, ephemeral: boolean) {
     this.topic = topic
     this.type = type
     this.id = id
+    this.attributes = attributes
     this.kind = kind
     this.payload = payload
     this.ephemeral = ephemeral
@@ -65,12 +75,22 @@ export interface StoredEvent extends NewEvent {
 
 /** An event during a scan of the log. */
 export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
-  /** A buffer holds UTF-8, and is overwritten by the next event of the scan. */
+  /**
+   * A buffer holds UTF-8 or, of the kind `bytes`, the bytes themselves. It is overwritten by the next event of the scan.
+   */
   payload: string | Buffer
 }
 
-/** The syntax of an event's type, as the source of a regular expression. No character can end a line. */
-export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$'
+/** Returns the number of characters of an event's attributes and payload: about its size in memory. */
+export function lengthOf({ attributes, payload }: Pick<NewEvent, 'attributes' | 'payload'>): number {
+  return attributes === undefined ? payload.length : attributes.length + payload.length
+}
+
+/**
+ * The syntax of an event's type, as the source of a regular expression with the flag `u`. No character can end a line,
+ * and each type is a String of CloudEvents 1.0 ("Type System").
+ */
+export const TYPE_SYNTAX = '^(?!fanfare\\.)[^\\p{Cc}\\p{Noncharacter_Code_Point}]{1,128}$'
 /** The syntax of a publisher's id, as the source of a regular expression. */
 export const PUBLISHER_ID_SYNTAX = '^[\\x20-\\x7e]{1,128}$'
 
@@ -87,7 +107,7 @@ export function requireType(type: unknown): asserts type is string {
   if (isType(type)) return
   throw new HubError(
     'invalid-event',
-    `${quote(type)} is not a valid event type: 1 to 128 characters, no control characters, not starting with "fanfare.".`,
+    `${quote(type)} is not a valid event type: 1 to 128 characters, no control characters or noncharacters, not starting with "fanfare.".`,
   )
 }
 
@@ -96,7 +116,16 @@ function isPublisherId(id: unknown): id is string {
 }
 
 /** The members of an event. Events of a batch have `topic`. */
-const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', 'id', 'ephemeral'])
+const MEMBERS: ReadonlySet<string> = new Set([
+  'topic',
+  'data',
+  'text',
+  'bytes',
+  'type',
+  'id',
+  'attributes',
+  'ephemeral',
+])
 
 /**
  * Checks an event and encodes its payload. `input` may have any shape, since a program without types may create it.
@@ -105,11 +134,11 @@ const MEMBERS: ReadonlySet<string> = new Set(['topic', 'data', 'text', 'type', '
  */
 export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
   requireTopic(topic)
-  const { data, text, type, id, ephemeral = false } = readInput(topic, input)
-  if ((data === undefined) === (text === undefined)) {
+  const { data, text, bytes, type, id, attributes, ephemeral = false } = readInput(topic, input)
+  if (Number(data !== undefined) + Number(text !== undefined) + Number(bytes !== undefined) !== 1) {
     throw new HubError(
       'invalid-event',
-      'An event must have exactly one of "data" (any JSON value) and "text" (a string).',
+      'An event must have exactly one of "data" (any JSON value), "text" (a string) and "bytes" (base64).',
     )
   }
   if (type !== undefined) requireType(type)
@@ -127,14 +156,12 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
       'An ephemeral event cannot have a publisher id ("id" or Idempotency-Key): the hub does not store it, and so cannot recognise a duplicate.',
     )
   }
-  const payload = text === undefined ? encodeData(data) : requireText(text)
-  if (!fits([payload], maxSize)) {
-    throw new HubError(
-      'event-too-large',
-      `The payload has ${Buffer.byteLength(payload)} bytes; at most ${maxSize} are allowed.`,
-    )
-  }
-  return new CheckedEvent({ topic, type, id, kind: text === undefined ? 'json' : 'text', payload }, ephemeral)
+  const kind = text !== undefined ? 'text' : bytes !== undefined ? 'bytes' : 'json'
+  const payload =
+    kind === 'json' ? encodeData(data) : kind === 'text' ? requireText(text) : reading(() => encodeBytes(bytes))
+  requireSize(kind, payload, maxSize)
+  const encoded = attributes === undefined ? undefined : reading(() => encodeAttributes(attributes, kind))
+  return new CheckedEvent({ topic, type, id, attributes: encoded, kind, payload }, ephemeral)
 }
 
 /** The maximum number of events in a batch. */
@@ -190,7 +217,7 @@ function requireArray(values: readonly unknown[]): number {
 
 function requireObject<T>(input: T): NonNullable<T> {
   if (typeof input === 'object' && input !== null) return input
-  throw new HubError('invalid-event', `An event must be an object with "data" or "text", not ${quote(input)}.`)
+  throw new HubError('invalid-event', `An event must be an object with "data", "text" or "bytes", not ${quote(input)}.`)
 }
 
 /** Reads from an object of the application, whose getters and proxies may throw anything. */
@@ -221,10 +248,19 @@ function readInput(topic: string, input: EventInput): Members {
       if (!MEMBERS.has(name) && Object.hasOwn(input, name))
         throw new HubError('invalid-event', `An event has no member ${quote(name)}.`)
     }
-    const { topic: own = topic, data, text, type, id, ephemeral } = input as Members & { topic?: unknown }
+    const {
+      topic: own = topic,
+      data,
+      text,
+      bytes,
+      type,
+      id,
+      attributes,
+      ephemeral,
+    } = input as Members & { topic?: unknown }
     if (own !== topic)
       throw new HubError('invalid-event', `The event names another topic than ${quote(topic)}: ${quote(own)}.`)
-    return { data, text, type, id, ephemeral }
+    return { data, text, bytes, type, id, attributes, ephemeral }
   } catch (err) {
     throw unreadable(err)
   }
@@ -239,4 +275,13 @@ function requireText(text: unknown): string {
   if (!text.isWellFormed())
     throw new HubError('invalid-event', 'The text has a lone surrogate, which UTF-8 cannot encode.')
   return text
+}
+
+function requireSize(kind: PayloadKind, payload: string, maxSize: number): void {
+  const isSmall = kind === 'bytes' ? decodedLength(payload) <= maxSize : fits([payload], maxSize)
+  if (isSmall) return
+  throw new HubError(
+    'event-too-large',
+    `The event has ${payloadBytes({ kind, payload })} bytes; at most ${maxSize} are allowed.`,
+  )
 }

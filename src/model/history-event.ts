@@ -1,8 +1,10 @@
 /**
- * The form of an event in a page of history: `{ id, topic, type?, time, data | text }`. Pages, streams with
- * `format=json` and the command line print it as JSON. Readers in the application get it as an object.
+ * The form of an event in a page of history: `{ id, topic, type?, time, attributes?, data | text | bytes }`. Pages,
+ * streams with `format=json` and the command line print it as JSON. Readers in the application get it as an object.
  */
+import { decodeBytes } from './base64.js'
 import type { NewEvent, StoredEvent } from './event.js'
+import type { PayloadKind } from './payload.js'
 
 /** An event of the log as an object. */
 export interface HistoryEvent {
@@ -12,10 +14,17 @@ export interface HistoryEvent {
   type?: string
   /** The time of publishing (RFC 3339). */
   time: string
-  /** Any JSON value. An event has either `data` or `text`. */
+  /** The attributes of the event, if it has any. */
+  attributes?: Record<string, string>
+  /** Any JSON value. An event has exactly one of `data`, `text` and `bytes`. */
   data?: unknown
   text?: string
+  /** In JSON these are base64. */
+  bytes?: Uint8Array
 }
+
+/** The names of the members that payloads are in, as they stand in JSON. */
+const PAYLOAD: Record<PayloadKind, string> = { json: '"data":', text: '"text":', bytes: '"bytes":' }
 
 /**
  * Returns the members before the payload.
@@ -31,9 +40,16 @@ function headOf<Id>({ topic, type }: Pick<NewEvent, 'topic' | 'type'>, time: num
  * @param time the time of publishing, in milliseconds since the Unix epoch
  * @param id the cursor of the event; `null` for an ephemeral event
  */
-export function printHead(event: Pick<NewEvent, 'topic' | 'type' | 'kind'>, time: number, id: string | null): string {
+export function printHead(event: Omit<NewEvent, 'payload'>, time: number, id: string | null): string {
   const head = JSON.stringify(headOf(event, time, id))
-  return `${head.slice(0, -1)},${event.kind === 'text' ? '"text":' : '"data":'}`
+  const attributes = event.attributes === undefined ? '' : `"attributes":${event.attributes},`
+  return `${head.slice(0, -1)},${attributes}${PAYLOAD[event.kind]}`
+}
+
+/** Prints a payload as a JSON value. Data are JSON already, and base64 has no character that JSON escapes. */
+export function printPayload(kind: PayloadKind, payload: string): string {
+  if (kind === 'json') return payload
+  return kind === 'text' ? JSON.stringify(payload) : `"${payload}"`
 }
 
 /**
@@ -41,16 +57,19 @@ export function printHead(event: Pick<NewEvent, 'topic' | 'type' | 'kind'>, time
  * @param id the cursor of the event
  */
 export function printEvent(event: StoredEvent, id: string): string {
-  const { time, kind, payload } = event
-  return `${printHead(event, time, id)}${kind === 'text' ? JSON.stringify(payload) : payload}}`
+  return `${printHead(event, event.time, id)}${printPayload(event.kind, event.payload)}}`
 }
 
 /**
- * Returns an event as an object with parsed data.
+ * Returns an event as an object with parsed data and decoded bytes.
  * @param id the cursor of the event
  */
 export function toHistoryEvent(event: StoredEvent, id: string): HistoryEvent {
-  const { time, kind, payload } = event
-  const head = headOf(event, time, id)
-  return kind === 'text' ? { ...head, text: payload } : { ...head, data: JSON.parse(payload) as unknown }
+  const { attributes, kind, payload } = event
+  const made: HistoryEvent = headOf(event, event.time, id)
+  if (attributes !== undefined) made.attributes = JSON.parse(attributes) as Record<string, string>
+  if (kind === 'json') made.data = JSON.parse(payload) as unknown
+  else if (kind === 'text') made.text = payload
+  else made.bytes = decodeBytes(payload)
+  return made
 }

@@ -1,7 +1,7 @@
 /** Reads pages of history. */
 import { Problem } from '../errors.js'
 import { parseCursor } from '../model/cursor.js'
-import type { StoredEvent } from '../model/event.js'
+import { lengthOf, type StoredEvent } from '../model/event.js'
 import { printEvent } from '../model/history-event.js'
 import type { Hub } from '../hub/hub.js'
 import { quote } from '../model/quote.js'
@@ -14,7 +14,7 @@ import type { EventsQuery, History } from '../schemas/stream.js'
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
 
-/** The maximum payload of a page, in bytes. A page has at least one event, even a larger one. */
+/** The maximum payload and attributes of a page, in bytes. A page has at least one event, even a larger one. */
 const MAX_BYTES = 1024 * 1024
 
 /**
@@ -68,7 +68,7 @@ async function readPage(hub: Hub, selection: Selection, after: number, count: nu
 }
 
 function sizeOf(events: readonly StoredEvent[]): number {
-  return events.reduce((sum, { payload }) => sum + payload.length, 0)
+  return events.reduce((sum, event) => sum + lengthOf(event), 0)
 }
 
 function startAfter(hub: Hub, after: string | undefined): { sequence: number; reason: 'epoch' | 'future' | undefined } {

@@ -13,12 +13,23 @@ import { compileShape, requireShape, type Shape } from '../schemas/validation.js
 
 const shape: Shape<BatchEvent> = compileShape(BatchEvent)
 
-/** The maximum size of an event without its payload, in bytes: topic, type, id and the JSON syntax with escapes. */
-const ENVELOPE = 4 * 1024
+/**
+ * The maximum size of an event without its payload, in bytes: topic, type, id, attributes and the JSON syntax with
+ * escapes.
+ */
+const ENVELOPE = 16 * 1024
 /** The minimum size of a large event, in bytes. */
 export const LARGE_EVENT = 32 * 1024
 /** The maximum number of topics whose grants are cached. */
 const GRANTED = 1_000
+
+/**
+ * Returns the maximum size of an event as it is sent, in bytes: base64 needs four bytes for three of the payload.
+ * @param maxEventSize the maximum size of a payload, in bytes
+ */
+export function sentLimit(maxEventSize: number): number {
+  return Math.ceil(maxEventSize / 3) * 4 + ENVELOPE
+}
 
 /** Returns the principal that publishes. Throws a Problem if its token is no longer in force. */
 export type Publisher = () => Principal
@@ -36,7 +47,7 @@ export class IncomingEvents {
    * @param kind the word for an event in messages
    */
   constructor(hub: Hub, publisher: Publisher, maxEventSize: number, kind: 'event' | 'line') {
-    this.maxLength = maxEventSize + ENVELOPE
+    this.maxLength = sentLimit(maxEventSize)
     this.#hub = hub
     this.#publisher = publisher
     this.#kind = kind

@@ -13,11 +13,9 @@ import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceip
 import type { Static } from '../schemas/typebox.js'
 import { compileExceptBody, compileShape, requireShape, type Shape } from '../schemas/validation.js'
 import { readBatch } from './batch.js'
-import { IncomingEvents } from './incoming-events.js'
+import { IncomingEvents, sentLimit } from './incoming-events.js'
 import { publishLines, type UploadLimits } from './ndjson.js'
 
-/** The maximum size of a body without the payload of its event, in bytes. */
-const ENVELOPE = 4 * 1024
 /** The maximum size of a batch, as a multiple of the maximum size of an event. Larger uploads use NDJSON. */
 const BATCH_BODY = 64
 
@@ -34,7 +32,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
     {
       onRequest: [app.authenticate, refuseOtherTopics, ...app.limitPublishing],
       config: { publishes: 'event' },
-      bodyLimit: maxEventSize + ENVELOPE,
+      bodyLimit: sentLimit(maxEventSize),
       validatorCompiler: compileExceptBody,
       schema: {
         params: TopicParams,

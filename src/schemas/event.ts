@@ -1,21 +1,30 @@
 /** The bodies and answers of publishing. The hub checks the contents of strings, with better messages than a schema. */
+import { ATTRIBUTES } from '../model/attributes.js'
 import { BATCH_MAX } from '../model/event.js'
 import { Type, type Static } from './typebox.js'
 import { Cursor } from './common.js'
 
 const members = {
-  data: Type.Optional(Type.Unknown({ description: 'any JSON value; exactly one of data and text' })),
-  text: Type.Optional(Type.String({ description: 'a text; exactly one of data and text' })),
+  data: Type.Optional(Type.Unknown({ description: 'any JSON value; exactly one of data, text and bytes' })),
+  text: Type.Optional(Type.String({ description: 'a text; exactly one of data, text and bytes' })),
+  bytes: Type.Optional(
+    Type.String({ description: 'base64 with padding (RFC 4648, section 4); exactly one of data, text and bytes' }),
+  ),
   type: Type.Optional(
     Type.String({
       description:
-        'the "event:" field on a stream; 1 to 128 characters, no control characters, not starting with "fanfare."',
+        'the "event:" field on a stream; 1 to 128 characters, no control characters or noncharacters, not starting with "fanfare."',
     }),
   ),
   id: Type.Optional(
     Type.String({
       description:
         "the publisher's own id, 1 to 128 printable ASCII characters; an event with a known id is not stored again; not for ephemeral events",
+    }),
+  ),
+  attributes: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: `up to ${ATTRIBUTES.count} attributes: names of 1 to ${ATTRIBUTES.name} of a-z and 0-9, values of 1 to ${ATTRIBUTES.value} characters, at most ${ATTRIBUTES.bytes} bytes together`,
     }),
   ),
   ephemeral: Type.Optional(Type.Boolean({ description: 'true: sent to the current subscribers only, never stored' })),

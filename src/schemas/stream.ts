@@ -53,8 +53,10 @@ export const HistoryEvent = Type.Object({
   topic: Type.String(),
   type: Type.Optional(Type.String()),
   time: Type.String({ format: 'date-time' }),
+  attributes: Type.Optional(Type.Record(Type.String(), Type.String())),
   data: Type.Optional(Type.Unknown()),
   text: Type.Optional(Type.String()),
+  bytes: Type.Optional(Type.String({ description: 'base64' })),
 })
 export type HistoryEvent = Static<typeof HistoryEvent>
 

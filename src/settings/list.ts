@@ -173,7 +173,11 @@ export const SETTINGS = {
   ),
   /** Requests a second; 0: no limit. */
   publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'The maximum number of publish requests per second and subject.'),
-  maxEventSize: size('FANFARE_MAX_EVENT_SIZE', '256KiB', 'The maximum size of an event.'),
+  maxEventSize: size(
+    'FANFARE_MAX_EVENT_SIZE',
+    '256KiB',
+    'The maximum size of the payload of an event. Bytes count without their base64.',
+  ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   drain: shortTime(
     'FANFARE_DRAIN',

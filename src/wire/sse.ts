@@ -5,12 +5,14 @@
 import { Chunk } from './chunk.js'
 import type { BatchWriter } from './batch-writer.js'
 import { parseCursor, printCursor } from '../model/cursor.js'
+import { hasContentType } from '../model/attributes.js'
 import type { NewEvent, StoredEvent, ScannedEvent } from '../model/event.js'
-import { printHead } from '../model/history-event.js'
+import { printHead, printPayload } from '../model/history-event.js'
+import { payloadOf, type PayloadKind } from '../model/payload.js'
 
 /**
- * The content of an event's `data:`. `raw`: its payload. `json`: the event as in a page of history, without an `event:`
- * line. `cloudevents`: a CloudEvent.
+ * The content of an event's `data:`. `raw`: its payload, without its attributes. `json`: the event as in a page of
+ * history, without an `event:` line. `cloudevents`: a CloudEvent with the attributes as extension attributes.
  */
 export type Format = 'raw' | 'json' | 'cloudevents'
 
@@ -168,15 +170,17 @@ function headOf(
     case 'json':
       return `${block}data: ${printHead(event, time, sequence === undefined ? null : id)}`
     case 'cloudevents':
-      return `${block}data: ${cloudAttributes(event, time, id)},"data":`
+      return `${block}data: ${cloudAttributes(event, time, id)},${event.kind === 'bytes' ? '"data_base64":' : '"data":'}`
   }
 }
 
-/** Returns an event's data. A JSON payload needs no escaping, since it has neither CR nor LF. */
-function dataOf({ kind, payload }: Pick<ScannedEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
-  if (kind === 'json') return payload
-  const text = payload.toString()
-  return format === 'raw' ? splitLines(text) : JSON.stringify(text)
+/** Returns an event's data. JSON and base64 need no escaping, since they have neither CR nor LF. */
+function dataOf(event: Pick<ScannedEvent, 'kind' | 'payload'>, { format }: Wire): string | Buffer {
+  const { kind } = event
+  if (kind === 'json') return event.payload
+  const payload = payloadOf(event)
+  if (format !== 'raw') return printPayload(kind, payload)
+  return kind === 'text' ? splitLines(payload) : payload
 }
 
 /** Returns the text after an event's data. */
@@ -189,19 +193,30 @@ function splitLines(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
 }
 
+/** What a CloudEvent's data are unless its publisher has named their content type. */
+const CONTENT_TYPES: Record<PayloadKind, string> = {
+  json: 'application/json',
+  text: 'text/plain',
+  bytes: 'application/octet-stream',
+}
+
 /**
  * Returns the attributes of a CloudEvents 1.0 event in JSON (CloudEvents JSON Event Format 1.0.2, 3.1), as one line,
- * without the data and the closing brace.
+ * without the data and the closing brace. Extension attributes are members of the same object (2).
  */
-function cloudAttributes({ topic, type, kind }: Omit<NewEvent, 'payload'>, time: number, id: string): string {
-  const attributes = JSON.stringify({
+function cloudAttributes(
+  { topic, type, attributes, kind }: Omit<NewEvent, 'payload'>,
+  time: number,
+  id: string,
+): string {
+  const core = JSON.stringify({
     specversion: '1.0',
     id,
     source: `/topics/${topic}`,
     type: type ?? 'message', // CloudEvents requires a type; EventSource uses this one for events without a type
     time: new Date(time).toISOString(),
     subject: topic,
-    datacontenttype: kind === 'json' ? 'application/json' : 'text/plain',
+    datacontenttype: attributes !== undefined && hasContentType(attributes) ? undefined : CONTENT_TYPES[kind],
   })
-  return attributes.slice(0, -1)
+  return attributes === undefined ? core.slice(0, -1) : `${core.slice(0, -1)},${attributes.slice(1, -1)}`
 }

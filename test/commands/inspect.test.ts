@@ -20,6 +20,7 @@ await t.test('a live store', async (t) => {
     bearer,
   )
   await publish(hub, 'orders.2', { text: 'two\nlines, and €', type: 'created', id: 'x' }, bearer)
+  await publish(hub, 'image', { bytes: 'AP8=', attributes: { datacontenttype: 'image/png' } }, bearer)
   const last = await publish(hub, 'a', { data: { b: [1, null] } }, bearer)
   const ended = new Date().toISOString()
 
@@ -36,13 +37,14 @@ await t.test('a live store', async (t) => {
       ['epoch', epoch],
       ['head', last.id],
     ])
-    t.match(lines[3], ['events', /^5 in 3 topics, [1-9][\d.]* \w+$/])
+    t.match(lines[3], ['events', /^6 in 4 topics, [1-9][\d.]* \w+$/])
     t.strictSame(lines[5], ['topic', 'events', 'bytes', 'oldest', 'newest'])
     const topics = lines.slice(6)
     t.strictSame(
       topics.map(([topic, events]) => [topic, events]),
       [
         ['a', '1'],
+        ['image', '1'],
         ['orders.1', '3'],
         ['orders.2', '1'],
       ],
@@ -64,6 +66,8 @@ await t.test('a live store', async (t) => {
     t.strictSame(others, [])
     t.match(event, { topic: 'orders.2', type: 'created', text: 'two\nlines, and €', time: /^\d{4}-.*Z$/ })
     t.equal(sequence(event!['id'] as string), 4)
+    const image = await runCommand(t, ['inspect', folder, '--topic', 'image'])
+    t.match(JSON.parse(image.stdout), { attributes: { datacontenttype: 'image/png' }, bytes: 'AP8=' })
     const first = await runCommand(t, ['inspect', '--topic', 'orders.1', folder])
     t.strictSame(
       first.stdout

@@ -7,12 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { NewEvent, StoredEvent } from '../../src/model/event.js'
+import { payloadOf } from '../../src/model/payload.js'
 import { Selection } from '../../src/model/selection.js'
 import { readPage } from '../../src/log/page.js'
 import { FollowedView } from '../../src/log/followed-view.js'
 import type { EventLog, LogDelta, ReadOptions, RecordChange, Retention, Trim } from '../../src/log/log.js'
 import { GapSearch } from '../../src/log/trim-marks.js'
 import { locateNewest, locateTime, readFrom, type PageRead } from '../helper/log.js'
+import { anyAttributes } from '../hub/any-event.js'
 
 /**
  * Opens a new, empty log. It is closed by the suite.
@@ -116,6 +118,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
               await log.append(events)
               const expected = events.map((event, index) => ({ ...event, sequence: index + 1, time: clock.now }))
               same((await readAll(log)).events.map(plain), expected.map(plain))
+              same((await scanAll(log)).map(plain), expected.map(plain))
               same(told.map(plain), expected.map(plain))
             } finally {
               await log.close()
@@ -930,6 +933,60 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame([topics.map(({ topic }) => topic), more], [['t.00999', 't.01999'], true])
         const last = await log.topics({ limit: 2 }, (name) => name === 't.11999')
         t.strictSame([last.topics.map(({ topic }) => topic), last.more], [['t.11999'], false])
+      })
+    })
+
+    await t.test('properties of topics', async (t) => {
+      const PROPERTIES = { retention: { events: 10, age: 60_000 }, contentType: 'image/png', ended: true, ttl: 5_000 }
+      await t.test('are those that were stored last, of this topic alone', async (t) => {
+        const { log } = await start(t)
+        await log.setTopic('a', { ttl: 1 })
+        await log.setTopic('a', PROPERTIES)
+        await log.setTopic('a.b', { ended: true })
+        const none = { events: 0, bytes: 0, first: 0, last: 0 }
+        t.strictSame(await log.topic('a'), { topic: 'a', ...none, properties: PROPERTIES })
+        t.strictSame(await log.topic('a.b'), { topic: 'a.b', ...none, properties: { ended: true } })
+        t.equal(await log.topic('b'), undefined)
+        t.strictSame(
+          await log.topics({ limit: 9 }),
+          { topics: [], more: false },
+          'a topic without events is not listed',
+        )
+        t.match(log.view.stats(), { topics: 0, events: 0 })
+        await log.append([event('a')])
+        t.match(await log.topic('a'), { events: 1, first: 1, last: 1, properties: PROPERTIES })
+      })
+
+      await t.test('are forgotten on request', async (t) => {
+        const { log } = await start(t)
+        await log.append([event('b')])
+        await Promise.all([log.setTopic('a', PROPERTIES), log.setTopic('b', PROPERTIES)])
+        await Promise.all([log.setTopic('a', undefined), log.setTopic('b', undefined)])
+        await log.setTopic('never', undefined)
+        t.equal(await log.topic('a'), undefined)
+        t.match(await log.topic('b'), { events: 1 })
+        t.notOk('properties' in (await log.topic('b'))!)
+      })
+
+      await t.test('outlast the events', async (t) => {
+        const { log } = await start(t, { events: 2 })
+        await log.setTopic('a', PROPERTIES)
+        await log.append(manyEvents(9, 'a'))
+        await until(async () => log.view.stats().events === 2)
+        t.match(await log.topic('a'), { events: 2, properties: PROPERTIES })
+        t.equal(await log.purge('a'), 2)
+        t.match(await log.topic('a'), { events: 0, first: 0, last: 0, properties: PROPERTIES })
+      })
+
+      await t.test('are values of their own', async (t) => {
+        const { log } = await start(t)
+        const properties = { retention: { events: 1 } }
+        await log.setTopic('a', properties)
+        properties.retention.events = 2
+        const read = (await log.topic('a'))!.properties!
+        t.strictSame(read, { retention: { events: 1 } })
+        read.retention!.events = 3
+        t.strictSame((await log.topic('a'))!.properties, { retention: { events: 1 } })
       })
     })
 
@@ -1778,6 +1835,17 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.equal(await log().records.get('c'), undefined)
         })
 
+        await t.test('it has the properties of its topics', async (t) => {
+          const { log, again } = await startOver(t)
+          await log().append([event('a')])
+          await Promise.all(['a', 'b', 'c'].map((topic) => log().setTopic(topic, { contentType: topic })))
+          await log().setTopic('b', undefined)
+          await again()
+          t.match(await log().topic('a'), { events: 1, properties: { contentType: 'a' } })
+          t.equal(await log().topic('b'), undefined)
+          t.strictSame((await log().topic('c'))!.properties, { contentType: 'c' })
+        })
+
         await t.test('it remembers publisher ids', async (t) => {
           const { log, clock, again } = await startOver(t, { events: 1, dedupWindow: 10_000 })
           await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })])
@@ -1812,8 +1880,18 @@ function duplicate(sequence: number) {
 }
 
 /** An event as an object whose members are always the same, `undefined` or not. */
-function plain({ sequence, time, topic, type, id, kind, payload }: StoredEvent): StoredEvent {
-  return { sequence, time, topic, type, id, kind, payload }
+function plain({ sequence, time, topic, type, id, attributes, kind, payload }: StoredEvent): StoredEvent {
+  return { sequence, time, topic, type, id, attributes, kind, payload }
+}
+
+/** Reads every event as those do that make bytes of them. */
+async function scanAll(log: EventLog): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = []
+  await log.scan(EVERYTHING, { after: 0 }, (event) => {
+    events.push({ ...event, payload: payloadOf(event) })
+    return true
+  })
+  return events
 }
 
 /** Takes some time, as work does that may be interrupted after it. */
@@ -1954,20 +2032,39 @@ function anyEvent(): fc.Arbitrary<NewEvent> {
       })
       .map((parts) => parts.join('')),
   )
+  const topic = fc.constantFrom(...TOPICS)
+  const attributes = fc.option(
+    anyAttributes()
+      .filter((made) => Object.keys(made).length > 0)
+      .map((made) => JSON.stringify(made)),
+    { nil: undefined },
+  )
   return fc.oneof(
     fc.record({
-      topic: fc.constantFrom(...TOPICS),
+      topic,
       type: fc.option(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), { nil: undefined }),
       id: fc.constant(undefined),
+      attributes,
       kind: fc.constant('text' as const),
       payload: text,
     }),
     fc.record({
-      topic: fc.constantFrom(...TOPICS),
+      topic,
       type: fc.constant(undefined),
       id: fc.uuid(),
+      attributes,
       kind: fc.constant('json' as const),
       payload: fc.json(),
+    }),
+    fc.record({
+      topic,
+      type: fc.constantFrom(undefined, 'image'),
+      id: fc.option(fc.uuid(), { nil: undefined }),
+      attributes,
+      kind: fc.constant('bytes' as const),
+      payload: fc
+        .oneof(fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ minLength: 5_000, maxLength: 6_000 }))
+        .map((bytes) => Buffer.from(bytes).toString('base64')),
     }),
   )
 }

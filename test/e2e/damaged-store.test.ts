@@ -121,7 +121,8 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
         for (let after = 0, more = true; more; ) {
           const page = await readPage(log, selection, { after, events: 1_000 }).catch((err) => err)
           if (page instanceof Error) { failed = page.stack; break }
-          for (const { sequence, topic, type, id, time, payload } of page.events) events.push([sequence, topic, type ?? null, id ?? null, time, payload.length, payload.slice(0, 20)])
+          for (const { sequence, topic, type, id, attributes, time, kind, payload } of page.events)
+            events.push([sequence, topic, type ?? null, id ?? null, attributes ?? null, time, kind, payload.length, payload.slice(0, 20)])
           gap ||= page.trimmedAt !== undefined
           after = page.position
           more = page.more

@@ -30,6 +30,7 @@ const id: string | null = receipt.id
 const hub: FanfareHub = app.hub
 const event: EventInput = { text: 'x' }
 await hub.publish('a', event)
+await hub.publish('a', { bytes: new Uint8Array(2), attributes: { traceparent: '00', tracestate: undefined } })
 const options: EventsOptions = { from: 'start', types: ['created'], signal: AbortSignal.timeout(1_000) }
 for await (const item of hub.events(['orders.*'], options)) {
   if (item.gap) {
@@ -39,7 +40,9 @@ for await (const item of hub.events(['orders.*'], options)) {
   }
   const logged: HubEvent = item
   const data: unknown = logged.data
-  await hub.publish(logged.topic, { data, type: logged.type })
+  await hub.publish(logged.topic, { data, type: logged.type, attributes: logged.attributes, bytes: logged.bytes })
+  const length: number | undefined = logged.bytes?.length
+  if (length === 0) break
 }
 const login: Authenticate = async ({ headers }) => {
   if (headers.cookie === undefined) return undefined

@@ -39,8 +39,8 @@ export async function makeStore(folder: string, events: number): Promise<void> {
 }
 
 /**
- * Makes a closed store of so many events of all sizes, with and without types and ids.
- * @returns the events as sequence, topic, type, id, time, length and beginning of the payload
+ * Makes a closed store of so many events of all sizes, texts and bytes, with and without types, ids and attributes.
+ * @returns the events as sequence, topic, type, id, attributes, time, kind, length and beginning of the payload
  */
 export async function makeMixedStore(folder: string, topics: number, events: number): Promise<unknown[][]> {
   const now = 1_700_000_000_000
@@ -55,10 +55,14 @@ export async function makeMixedStore(folder: string, topics: number, events: num
     const topic = `t.${(n * 7_919) % topics}`
     const type = n % 3 === 0 ? 'created' : undefined
     const id = n % 4 === 0 ? `id ${n}` : undefined
-    const payload = `${n} `.padEnd(n % 50 === 0 ? 5_000 : 10 + (n % 300), 'x')
-    const appended = log.append([{ topic, type, id, kind: 'text', payload }])
+    const attributes = n % 5 === 0 ? `{"n":"${n}"}` : undefined
+    const kind = n % 7 === 0 ? 'bytes' : 'text'
+    const text = `${n} `.padEnd(n % 50 === 0 ? 5_000 : 10 + (n % 300), 'x')
+    const payload = kind === 'bytes' ? Buffer.from(text).toString('base64') : text
+    const appended = log.append([{ topic, type, id, attributes, kind, payload }])
     if (n % 200 === 199) await appended
-    expected.push([n + 1, topic, type ?? null, id ?? null, now, payload.length, payload.slice(0, 20)])
+    const fields = [topic, type ?? null, id ?? null, attributes ?? null]
+    expected.push([n + 1, ...fields, now, kind, payload.length, payload.slice(0, 20)])
   }
   await log.close()
   return expected

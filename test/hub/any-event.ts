@@ -46,11 +46,22 @@ export function anyType(): fc.Arbitrary<string> {
   return fc.oneof(anyText(), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 })).filter(isType)
 }
 
+/** Attributes that may be published with any payload, of characters that are hard to carry. */
+export function anyAttributes(): fc.Arbitrary<Record<string, string>> {
+  const unit = fc.constantFrom('a', 'z', '0', '9')
+  const value = fc
+    .oneof(anyText(), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }))
+    .filter((text) => /^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]{1,1024}$/u.test(text))
+  return fc.dictionary(fc.string({ unit, minLength: 1, maxLength: 20 }), value, { maxKeys: 16, noNullPrototype: true })
+}
+
 /** Events that may be published. */
 export function anyInput(): fc.Arbitrary<EventInput> {
   const type = fc.option(anyType(), { nil: undefined })
+  const attributes = fc.option(anyAttributes(), { nil: undefined })
   return fc.oneof(
-    fc.record({ text: anyText(), type }),
-    fc.record({ data: fc.oneof(anyText(), fc.jsonValue({ stringUnit: 'binary', maxDepth: 3 })), type }),
+    fc.record({ text: anyText(), type, attributes }),
+    fc.record({ data: fc.oneof(anyText(), fc.jsonValue({ stringUnit: 'binary', maxDepth: 3 })), type, attributes }),
+    fc.record({ bytes: fc.uint8Array({ maxLength: 60 }), type, attributes }),
   )
 }

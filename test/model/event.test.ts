@@ -6,11 +6,12 @@ import { show } from '../hub/show.js'
 
 const MAX = 1_000
 
-await t.test('an event has data or text', (t) => {
+await t.test('an event has data, text or bytes', (t) => {
   t.same(checkEvent('a', { data: { total: 12 }, type: 'created', id: '1' }, MAX), {
     topic: 'a',
     type: 'created',
     id: '1',
+    attributes: undefined,
     kind: 'json',
     payload: '{"total":12}',
     ephemeral: false,
@@ -19,10 +20,22 @@ await t.test('an event has data or text', (t) => {
     topic: 'a',
     type: undefined,
     id: undefined,
+    attributes: undefined,
     kind: 'text',
     payload: 'x\ny',
     ephemeral: false,
   })
+  t.same(checkEvent('a', { bytes: 'AP8=', attributes: { traceparent: '00', a: 'b' } }, MAX), {
+    topic: 'a',
+    type: undefined,
+    id: undefined,
+    attributes: '{"traceparent":"00","a":"b"}',
+    kind: 'bytes',
+    payload: 'AP8=',
+    ephemeral: false,
+  })
+  t.match(checkEvent('a', { bytes: Uint8Array.of(0, 255) }, MAX), { kind: 'bytes', payload: 'AP8=' })
+  t.match(checkEvent('a', { bytes: '' }, MAX), { kind: 'bytes', payload: '' })
   t.match(checkEvent('a', { text: '' }, MAX), { kind: 'text', payload: '' })
   t.match(checkEvent('a', { data: null, ephemeral: true }, MAX), { kind: 'json', payload: 'null', ephemeral: true })
   for (const data of [false, 0, '', [], {}, 'x\ny'])
@@ -30,13 +43,17 @@ await t.test('an event has data or text', (t) => {
   t.end()
 })
 
-await t.test('neither, both, or values that JSON cannot express are refused', (t) => {
+await t.test('none, several, or values that JSON cannot express are refused', (t) => {
   const circular: unknown[] = []
   circular.push(circular)
   const wrong: EventInput[] = [
     {},
     { data: 1, text: 'x' },
     { data: null, text: '' },
+    { data: 1, bytes: '' },
+    { text: 'x', bytes: 'AA==' },
+    { data: 1, text: 'x', bytes: 'AA==' },
+    { bytes: 'AA' },
     { data: undefined },
     { data: circular },
     { data: 1n },
@@ -84,6 +101,9 @@ await t.test('types', (t) => {
     '\x7f',
     '\u0085',
     '\u009f',
+    '\ufdd0',
+    '\uffff',
+    '\u{10ffff}',
     '\ud800',
     'x\n',
   ]
@@ -123,6 +143,15 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   })
   t.doesNotThrow(() => checkEvent('a', { text: '€'.repeat(333) }, MAX))
   t.throws(() => checkEvent('a', { text: '€'.repeat(334) }, MAX), { code: 'event-too-large' })
+  t.doesNotThrow(() => checkEvent('a', { bytes: new Uint8Array(MAX) }, MAX), 'bytes count, not their base64')
+  t.throws(() => checkEvent('a', { bytes: new Uint8Array(MAX + 1) }, MAX), {
+    code: 'event-too-large',
+    message: 'The event has 1001 bytes; at most 1000 are allowed.',
+  })
+  t.doesNotThrow(
+    () => checkEvent('a', { text: 'x'.repeat(MAX), attributes: { a: 'x'.repeat(1_000) } }, MAX),
+    'attributes do not count',
+  )
   t.doesNotThrow(() => checkEvent('a', { data: 'x'.repeat(MAX - 2) }, MAX))
   t.throws(() => checkEvent('a', { data: 'x'.repeat(MAX - 1) }, MAX), { code: 'event-too-large' })
   t.doesNotThrow(() =>
@@ -141,6 +170,12 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   t.end()
 })
 
+function revokedProxy(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 /** Values that a program without types may pass instead of an event. */
 const NO_EVENTS: [what: string, input: unknown][] = [
   ['nothing', undefined],
@@ -157,6 +192,27 @@ const NO_EVENTS: [what: string, input: unknown][] = [
   ['text: null', { text: null }],
   ['text: 7', { text: 7 }],
   ['text: a String', { text: Object('x') as unknown }],
+  ['bytes: null', { bytes: null }],
+  ['bytes: an array', { bytes: [1, 2] }],
+  ['bytes: no base64', { bytes: 'x' }],
+  ['attributes: null', { data: 1, attributes: null }],
+  ['attributes: an array', { data: 1, attributes: ['a'] }],
+  ['attributes: a bad name', { data: 1, attributes: { 'a-b': 'x' } }],
+  ['attributes: a reserved name', { data: 1, attributes: { subject: 'x' } }],
+  ['attributes: a bad value', { data: 1, attributes: { a: 7 } }],
+  [
+    'attributes: a getter that throws',
+    {
+      data: 1,
+      attributes: {
+        get a() {
+          throw new Error('mine')
+        },
+      },
+    },
+  ],
+  ['attributes: a proxy that is revoked', { data: 1, attributes: revokedProxy() }],
+  ['bytes: a proxy that is revoked', { bytes: revokedProxy() }],
   ['ephemeral: null', { data: 1, ephemeral: null }],
   ['ephemeral: "true"', { data: 1, ephemeral: 'true' }],
   ['an unknown member', { data: 1, ephemerall: true }],
@@ -195,9 +251,7 @@ const NO_EVENTS: [what: string, input: unknown][] = [
 ]
 
 await t.test('invalid events are refused with a HubError', (t) => {
-  const revoked = Proxy.revocable({}, {})
-  revoked.revoke()
-  for (const [what, input] of [...NO_EVENTS, ['a proxy that is revoked', revoked.proxy] as const]) {
+  for (const [what, input] of [...NO_EVENTS, ['a proxy that is revoked', revokedProxy()] as const]) {
     t.throws(() => checkEvent('a', input as EventInput, MAX), { name: 'HubError', code: 'invalid-event' }, what)
     if (what !== 'another topic')
       t.throws(
@@ -235,6 +289,16 @@ await t.test('a list of events is an array of at most 1,000, without holes', (t)
     },
   })
   t.throws(() => checkEvents(throwing, MAX), { name: 'HubError', code: 'invalid-event' })
+  t.end()
+})
+
+await t.test('an event keeps nothing of what its publisher may change', (t) => {
+  const bytes = Uint8Array.of(1, 2)
+  const attributes = { a: 'x' }
+  const event = checkEvent('a', { bytes, attributes }, MAX)
+  bytes[0] = 9
+  attributes.a = 'y'
+  t.match(event, { payload: 'AQI=', attributes: '{"a":"x"}' })
   t.end()
 })
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { StoredEvent } from '../../src/model/event.js'
 import { printEvent, printHead, toHistoryEvent } from '../../src/model/history-event.js'
 import { HistoryEvent } from '../../src/schemas/stream.js'
+import { anyAttributes } from '../hub/any-event.js'
 
 const anyEvent: fc.Arbitrary<StoredEvent> = fc
   .record({
@@ -12,11 +13,22 @@ const anyEvent: fc.Arbitrary<StoredEvent> = fc
     type: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
     id: fc.option(fc.string(), { nil: undefined }),
     time: fc.integer({ min: 0, max: 4e12 }),
+    attributes: fc.option(
+      anyAttributes()
+        .filter((attributes) => Object.keys(attributes).length > 0)
+        .map((attributes) => JSON.stringify(attributes)),
+      { nil: undefined },
+    ),
   })
   .chain((event) =>
     fc.oneof(
       fc.json().map((payload) => ({ ...event, kind: 'json' as const, payload: JSON.stringify(JSON.parse(payload)) })),
       fc.string({ unit: 'grapheme' }).map((payload) => ({ ...event, kind: 'text' as const, payload })),
+      fc.uint8Array().map((bytes) => ({
+        ...event,
+        kind: 'bytes' as const,
+        payload: Buffer.from(bytes).toString('base64'),
+      })),
     ),
   )
 
@@ -24,7 +36,9 @@ await t.test('an event has one shape, as JSON and as an object', (t) => {
   fc.assert(
     fc.property(anyEvent, (event) => {
       const printed = printEvent(event, 'abcdefgh-1')
-      t.equal(printed, JSON.stringify(toHistoryEvent(event, 'abcdefgh-1')), 'the same members in the same order')
+      const { bytes, ...members } = toHistoryEvent(event, 'abcdefgh-1')
+      const inJson = bytes ? { ...members, bytes: Buffer.from(bytes).toString('base64') } : members
+      t.equal(printed, JSON.stringify(inJson), 'the same members in the same order')
       t.ok(Value.Check(HistoryEvent, JSON.parse(printed)), 'it is what the API describes')
     }),
   )
@@ -46,6 +60,13 @@ await t.test('missing members are left out', (t) => {
     type: 'created',
     time: '2026-11-21T14:20:52.017Z',
     text: '',
+  })
+  t.strictSame(toHistoryEvent({ ...event, attributes: '{"a":"x"}', kind: 'bytes', payload: 'AP8=' }, 'abcdefgh-1'), {
+    id: 'abcdefgh-1',
+    topic: 'a',
+    time: '2026-11-21T14:20:52.017Z',
+    attributes: { a: 'x' },
+    bytes: Uint8Array.of(0, 255),
   })
   t.equal(printHead(event, time, null), '{"id":null,"topic":"a","time":"2026-11-21T14:20:52.017Z","data":')
   t.end()

@@ -5,6 +5,7 @@ import { checkEvent, type EventInput } from '../../src/model/event.js'
 import { HubError } from '../../src/model/hub-error.js'
 import { BatchEvent } from '../../src/schemas/event.js'
 import { compileShape } from '../../src/schemas/validation.js'
+import { anyAttributes } from '../hub/any-event.js'
 
 const shape = compileShape(BatchEvent)
 
@@ -17,6 +18,8 @@ const anyInput = fc.record(
     topic: fc.constant('a'),
     data: member,
     text: member,
+    bytes: member,
+    attributes: member,
     type: member,
     id: member,
     ephemeral: member,
@@ -32,15 +35,21 @@ const likely = fc.record(
     data: fc.jsonValue(),
     type: fc.constantFrom('x', 'two words'),
     id: fc.constantFrom('1', 'a b'),
+    attributes: fc.oneof(anyAttributes(), fc.dictionary(fc.string({ maxLength: 3 }), member, { maxKeys: 3 })),
     ephemeral: fc.boolean(),
   },
   { requiredKeys: ['topic'] },
 )
 
+const likelyBytes = fc.record({
+  topic: fc.constant('a'),
+  bytes: fc.oneof(fc.base64String(), fc.string({ maxLength: 4 })),
+})
+
 await t.test('whatever the hub accepts, the schema accepts', async (t) => {
   const seen = { accepted: 0, refused: 0 }
   fc.assert(
-    fc.property(fc.oneof(anyInput, likely), (made) => {
+    fc.property(fc.oneof(anyInput, likely, likelyBytes), (made) => {
       const parsed = JSON.parse(JSON.stringify(made)) as EventInput
       const accepted = isAccepted(parsed)
       if (accepted) seen.accepted++

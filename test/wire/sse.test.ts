@@ -4,7 +4,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { checkEvent, type EventInput } from '../../src/model/event.js'
 import { closeBlock, drawRetry, Encoder, type Wire } from '../../src/wire/sse.js'
+import { BatchWriter } from '../../src/wire/batch-writer.js'
 import { Chunk } from '../../src/wire/chunk.js'
+import { readCloudEvent } from '../helper/cloud-event.js'
 import { anyInput } from '../hub/any-event.js'
 import { parseStream } from '../hub/reference-parser.js'
 
@@ -58,7 +60,7 @@ await t.test('CR, LF and CRLF in a text each start a new data line', (t) => {
 })
 
 await t.test('a CloudEvent is one line of JSON with every attribute', (t) => {
-  const dataOf = (block: string) => JSON.parse(/^data: (.*)$/m.exec(block)![1]!) as unknown
+  const dataOf = (block: string) => readCloudEvent(/^data: (.*)$/m.exec(block)![1]!)
   const attributes = {
     specversion: '1.0',
     id: '8f3kq0zt-1042',
@@ -84,6 +86,12 @@ await t.test('a CloudEvent is one line of JSON with every attribute', (t) => {
     datacontenttype: 'application/json',
     data: null,
   })
+  t.strictSame(dataOf(encode({ bytes: 'AP8=' }, CLOUD)), {
+    ...attributes,
+    type: 'message',
+    datacontenttype: 'application/octet-stream',
+    data_base64: 'AP8=',
+  })
   t.match(
     encode({ data: 1, type: 'created' }, { format: 'cloudevents', topicLine: true }),
     /^id: 8f3kq0zt-1042\nevent: created\ntopic: orders.42\ndata: \{"specversion":[^\n]*\}\n\n$/,
@@ -91,6 +99,73 @@ await t.test('a CloudEvent is one line of JSON with every attribute', (t) => {
   t.match(dataOf(encoder.event(checkEvent('a', { data: 1 }, 99), CLOUD, undefined, TIME, 'an-id').toString()), {
     id: 'an-id',
   })
+  t.end()
+})
+
+await t.test('the attributes of an event are extension attributes of its CloudEvent', (t) => {
+  const dataOf = (input: EventInput) => {
+    const { specversion, id, source, time, subject, type, ...rest } = readCloudEvent(
+      /^data: (.*)$/m.exec(encode(input, CLOUD))![1]!,
+    )
+    t.strictSame(
+      [specversion, id, source, subject, type],
+      ['1.0', '8f3kq0zt-1042', '/topics/orders.42', 'orders.42', 'message'],
+    )
+    t.equal(time, '2024-02-29T12:30:15.250Z')
+    return rest
+  }
+  t.strictSame(dataOf({ data: 1, attributes: { traceparent: '00-0af7', a: '"\\' } }), {
+    datacontenttype: 'application/json',
+    traceparent: '00-0af7',
+    a: '"\\',
+    data: 1,
+  })
+  t.strictSame(
+    dataOf({ text: '<a/>', attributes: { a: 'x', datacontenttype: 'application/xml' } }),
+    { a: 'x', datacontenttype: 'application/xml', data: '<a/>' },
+    'the content type of the publisher is the only one',
+  )
+  t.strictSame(dataOf({ bytes: 'AP8=', attributes: { datacontenttype: 'image/png' } }), {
+    datacontenttype: 'image/png',
+    data_base64: 'AP8=',
+  })
+  t.strictSame(
+    dataOf({ text: 'x', attributes: { a: ',"datacontenttype":"application/json"' } }),
+    { datacontenttype: 'text/plain', a: ',"datacontenttype":"application/json"', data: 'x' },
+    'no value is taken for an attribute',
+  )
+  t.strictSame(dataOf({ data: { a: 1 }, attributes: { datacontenttype: 'application/ld+json' } }), {
+    datacontenttype: 'application/ld+json',
+    data: { a: 1 },
+  })
+  t.end()
+})
+
+await t.test('raw, bytes are base64, and attributes are not sent', (t) => {
+  const head = 'id: 8f3kq0zt-1042\nevent: shot\n'
+  t.equal(encode({ bytes: 'AP8=', type: 'shot', attributes: { a: 'x' } }, RAW), `${head}data: AP8=\n\n`)
+  t.equal(encode({ bytes: '', type: 'shot' }, RAW), `${head}data: \n\n`)
+  t.equal(encode({ data: 1, type: 'shot', attributes: { a: 'x' } }, RAW), `${head}data: 1\n\n`)
+  t.end()
+})
+
+await t.test('an event that is scanned is written as one that was published', (t) => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(anyInput(), fc.constantFrom('raw', 'json', 'cloudevents'), (input, format) => {
+        const wire: Wire = { format, topicLine: true }
+        const event = checkEvent('orders.42', input, 1e9)
+        const { topic, type, id, attributes, kind } = event
+        const payload = Buffer.from(event.payload, kind === 'bytes' ? 'base64' : 'utf8')
+        const batch = new BatchWriter(Buffer.alloc(64 * 1024))
+        same(
+          encoder.append(batch, { topic, type, id, attributes, kind, payload, sequence: 1042, time: TIME }, wire),
+          true,
+        )
+        same(batch.chunk().toString(), encode(input, wire))
+      }),
+    ),
+  )
   t.end()
 })
 
@@ -105,6 +180,10 @@ await t.test('in the format json an event is a line of JSON as in a page of hist
   t.equal(
     encode({ text: 'a\r\n"b"' }, json),
     `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","time":"${time}","text":"a\\r\\n\\"b\\""}\n\n`,
+  )
+  t.equal(
+    encode({ bytes: 'AP8=', type: 'shot', attributes: { a: '"', b: 'x' } }, json),
+    `id: ${id}\ndata: {"id":"${id}","topic":"orders.42","type":"shot","time":"${time}","attributes":{"a":"\\"","b":"x"},"bytes":"AP8="}\n\n`,
   )
   t.equal(
     encode({ data: null }, { format: 'json', topicLine: true }),
@@ -191,8 +270,13 @@ function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: Ev
 }
 
 /** The event as EventSource must parse it. */
-function expected({ text, data, type }: EventInput) {
+function expected({ text, data, bytes, type }: EventInput) {
+  if (bytes !== undefined) return { type: type ?? 'message', data: base64Of(bytes) }
   return { type: type ?? 'message', data: text === undefined ? JSON.stringify(data) : text.replace(/\r\n?/g, '\n') }
+}
+
+function base64Of(bytes: Uint8Array | string): string {
+  return typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('base64')
 }
 
 await t.test('whatever is published comes out of a parser unchanged, and never as more than one event', (t) => {
@@ -244,10 +328,12 @@ await t.test('whatever is published comes out of a CloudEvent exactly, line ends
         same(errors, [])
         same(events.length, 2)
         same(events[1]!.event, input.type)
-        same(events[1]!.data.includes('\n'), false)
-        const cloudEvent = JSON.parse(events[1]!.data) as Record<string, unknown>
-        same(JSON.stringify(cloudEvent['data']), JSON.stringify(input.text ?? input.data))
+        const cloudEvent = readCloudEvent(events[1]!.data)
+        if (input.bytes === undefined)
+          same(JSON.stringify(cloudEvent['data']), JSON.stringify(input.text ?? input.data))
+        else same(cloudEvent['data_base64'], base64Of(input.bytes))
         same(cloudEvent['type'], input.type ?? 'message')
+        for (const [name, value] of Object.entries(input.attributes ?? {})) same(cloudEvent[name], value)
       }),
       { numRuns: 500 },
     ),

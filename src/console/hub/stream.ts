@@ -1,7 +1,6 @@
 /**
  * An event stream that reconnects by itself from its last id. A new ticket opens it each time, so the token is not in
- * the URL. It uses `fetch`: an `EventSource` receives only event types that are listed by name, and the console does
- * not know the types in advance.
+ * the URL. It uses `fetch`: an `EventSource` does not say why a stream was refused.
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
@@ -16,8 +15,30 @@ export interface LiveEvent {
   topic: string
   type: string | undefined
   time: string
+  attributes: Record<string, string> | undefined
+  /** A text, and bytes as base64, if `isText`; otherwise any JSON value. */
   data: unknown
   isText: boolean
+}
+
+/** An event as `format=json` and pages of history have it. */
+export interface PublishedEvent {
+  topic: string
+  type?: string
+  time: string
+  attributes?: Record<string, string>
+  data?: unknown
+  text?: string
+  /** Base64. */
+  bytes?: string
+}
+
+/** Returns an event of a page or of a stream as it is shown. */
+export function toLiveEvent(
+  { topic, type, time, attributes, data, text, bytes }: PublishedEvent,
+  id: string | undefined,
+): LiveEvent {
+  return { id, topic, type, time, attributes, data: text ?? bytes ?? data, isText: data === undefined }
 }
 
 /**
@@ -124,7 +145,7 @@ export class LiveStream {
       fetch(
         addressOf('events', {
           topic: topics,
-          format: 'cloudevents',
+          format: 'json',
           ...(observe ? { observe: 'true' } : {}),
           ...query,
           ...resume,
@@ -155,9 +176,9 @@ export class LiveStream {
     }
   }
 
-  #take({ id, event: type, data }: EventSourceMessage, hasPast: boolean): void {
+  #take({ id, event: name, data }: EventSourceMessage, hasPast: boolean): void {
     if (id !== undefined) this.#lastId = id
-    switch (type) {
+    switch (name) {
       case 'fanfare.open':
         this.state.value = { phase: hasPast ? 'catching-up' : 'live' }
         return
@@ -171,17 +192,8 @@ export class LiveStream {
         this.#detail = CLOSED[(JSON.parse(data) as { reason: CloseReason }).reason]
         return
     }
-    // a heartbeat, which has only moved the last id
-    if (type?.startsWith('fanfare.') && type !== 'fanfare.join' && type !== 'fanfare.leave') return
-    const event = JSON.parse(data) as { subject: string; time: string; datacontenttype: string; data: unknown }
-    this.#options.onEvent({
-      id,
-      topic: event.subject,
-      type,
-      time: event.time,
-      data: event.data,
-      isText: event.datacontenttype === 'text/plain',
-    })
+    if (name !== undefined) return // a heartbeat: it has moved the last id
+    this.#options.onEvent(toLiveEvent(JSON.parse(data) as PublishedEvent, id))
   }
 
   /** Restarts the timer of silence: a connection can break without an error on either side. */

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.js'
 import { topicPath } from '../hub/address.js'
 import { useResource } from '../hub/resource.js'
+import { toLiveEvent, type PublishedEvent } from '../hub/stream.js'
 import { EventList } from './event-list.js'
 import { Notice } from './notice.js'
 
@@ -13,7 +14,7 @@ const PAGE = 20
 const MAX = 1_000
 
 interface History {
-  events: { id: string; type?: string; time: string; data?: unknown; text?: string }[]
+  events: (PublishedEvent & { id: string })[]
   cursor: string
   more: boolean
   gap: { reason: string } | null
@@ -109,14 +110,7 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
       {view && (
         <EventList
           name="History"
-          events={view.events.toReversed().map(({ id, type, time, data, text }) => ({
-            key: id,
-            id,
-            type,
-            time,
-            data: text ?? data,
-            isText: text !== undefined,
-          }))}
+          events={view.events.toReversed().map((event) => ({ ...toLiveEvent(event, event.id), key: event.id }))}
         />
       )}
     </section>

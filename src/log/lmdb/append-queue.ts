@@ -1,5 +1,5 @@
 /** Appends that wait for a transaction. */
-import type { NewEvent } from '../../model/event.js'
+import { lengthOf, type NewEvent } from '../../model/event.js'
 import type { Appended } from '../log.js'
 
 /** No further append joins a group of so many events, or characters: writing them holds the event loop. */
@@ -31,7 +31,7 @@ export class AppendQueue {
     while (taken < this.#pending.length && (taken === 0 || (count < GROUP_EVENTS && characters < GROUP_CHARACTERS))) {
       const { events } = this.#pending[taken++]!
       count += events.length
-      for (const { payload } of events) characters += payload.length
+      for (const event of events) characters += lengthOf(event)
     }
     return this.#pending.splice(0, taken)
   }

@@ -4,7 +4,7 @@ import type { HubError } from '../../model/hub-error.js'
 import { IDS_PART, tooManyIds, tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { Work } from './pages.js'
-import { HEADER, ownPagesOf, toStored } from './rows.js'
+import { ATTRIBUTES_LENGTH, HEADER, ownPagesOf, toStored } from './rows.js'
 import type { Change, State } from './state.js'
 import { StoreError } from './store-error.js'
 import type { Tables } from './store.js'
@@ -37,9 +37,12 @@ export class EventAppender {
 
   /** Adds to `work` what it takes to append events, at most. */
   count(events: readonly NewEvent[], work: Work): void {
-    for (const { topic, type, id, payload } of events) {
+    for (const { topic, type, id, attributes, payload } of events) {
+      // base64 has more bytes than it stands for
       const payloadBytes = payload.length < SHORT ? 3 * payload.length : Buffer.byteLength(payload)
-      countEvent(HEADER.bytes + 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0)) + payloadBytes, work)
+      const names = 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0))
+      const ofAttributes = attributes === undefined ? 0 : ATTRIBUTES_LENGTH.bytes + Buffer.byteLength(attributes)
+      countEvent(HEADER.bytes + names + ofAttributes + payloadBytes, work)
       if (id !== undefined) work.ids++
       if (!this.#state.topics.has(topic)) work.newTopics++
     }

@@ -38,13 +38,15 @@ import type {
   Retention,
   ScanResult,
   Span,
+  TopicDescription,
+  TopicProperties,
   TopicsOptions,
   TopicsPage,
-  TopicStats,
 } from '../log.js'
 import { Followers } from '../followers.js'
 import { SteadyClock, timeFrom, type ClockStep, type TimeSource } from '../steady-clock.js'
 import { locateIn, TimeIndex } from '../time-index.js'
+import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 
 /**
  * How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in
@@ -206,8 +208,24 @@ export class FileLog implements EventLog {
     return this.#run((snapshot) => this.#reader.newest(snapshot, selection, options))
   }
 
-  topic(name: string): Promise<TopicStats | undefined> {
-    return this.#look((snapshot) => this.#reader.topic(snapshot, name))
+  async topic(name: string): Promise<TopicDescription | undefined> {
+    const stats = await this.#look((snapshot) => this.#reader.topic(snapshot, name))
+    return describeTopic(name, stats, this.#propertiesOf(name))
+  }
+
+  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
+    return writeProperties(this.records, name, properties)
+  }
+
+  /** The properties of a topic. Damaged ones are as good as missing. */
+  #propertiesOf(topic: string): TopicProperties | undefined {
+    try {
+      return readProperties(this.records, topic)
+    } catch (err) {
+      if (!(err instanceof StoreError)) throw err
+      this.#tables.damage.report(`the properties of the topic ${topic}`)
+      return undefined
+    }
   }
 
   topics(options: TopicsOptions, accepts: (name: string) => boolean = () => true): Promise<TopicsPage> {

@@ -3,7 +3,8 @@
  * times as much as to copy them. The layout is described in `rows.ts`.
  */
 import type { StoredEvent, ScannedEvent } from '../../model/event.js'
-import { checksumOf, FLAGS, HEADER, sizeOfRow } from './rows.js'
+import { payloadOf, type PayloadKind } from '../../model/payload.js'
+import { ATTRIBUTES_LENGTH, checksumOf, FLAGS, HEADER, sizeOfRow } from './rows.js'
 
 /** An event where it lies in the file. */
 export interface EventInPlace extends ScannedEvent {
@@ -20,20 +21,30 @@ export function readInPlace(sequence: number, row: Buffer): EventInPlace | undef
   const { length } = row
   if (length < HEADER.bytes || !Number.isSafeInteger(sequence)) return undefined
   const flags = row[HEADER.flags]!
-  const topicEnd = HEADER.bytes + row.readUInt16LE(HEADER.topic)
+  const hasAttributes = (flags & FLAGS.attributes) !== 0
+  const start = hasAttributes ? HEADER.bytes + ATTRIBUTES_LENGTH.bytes : HEADER.bytes
+  if (length < start) return undefined
+  const topicEnd = start + row.readUInt16LE(HEADER.topic)
   const typeEnd = topicEnd + row.readUInt16LE(HEADER.type)
   const idEnd = typeEnd + row.readUInt16LE(HEADER.id)
-  if (idEnd > length) return undefined
+  const attributesEnd = hasAttributes ? idEnd + row.readUInt16LE(ATTRIBUTES_LENGTH.offset) : idEnd
+  if (attributesEnd > length) return undefined
   if (checksumOf(sequence, row, length) !== row.readUInt32LE(HEADER.checksum)) return undefined
   return {
     sequence,
     time: row.readDoubleLE(HEADER.time),
-    topic: row.toString('utf8', HEADER.bytes, topicEnd),
+    topic: row.toString('utf8', start, topicEnd),
     type: flags & FLAGS.type ? row.toString('utf8', topicEnd, typeEnd) : undefined,
     id: flags & FLAGS.id ? row.toString('utf8', typeEnd, idEnd) : undefined,
-    kind: flags & FLAGS.text ? 'text' : 'json',
-    payload: row.subarray(idEnd, length),
+    attributes: hasAttributes ? row.toString('utf8', idEnd, attributesEnd) : undefined,
+    kind: kindOf(flags),
+    payload: row.subarray(attributesEnd, length),
   }
+}
+
+function kindOf(flags: number): PayloadKind {
+  if (flags & FLAGS.text) return 'text'
+  return flags & FLAGS.bytes ? 'bytes' : 'json'
 }
 
 /** The sequence of the event before it of the same topic; 0: none. Only for a row that `readInPlace` has read. */
@@ -42,8 +53,9 @@ export function previousOf(row: Buffer): number {
 }
 
 /** The event with a payload of its own. */
-export function toStoredEvent({ sequence, time, topic, type, id, kind, payload }: EventInPlace): StoredEvent {
-  return { sequence, time, topic, type, id, kind, payload: payload.toString() }
+export function toStoredEvent(event: EventInPlace): StoredEvent {
+  const { sequence, time, topic, type, id, attributes, kind } = event
+  return { sequence, time, topic, type, id, attributes, kind, payload: payloadOf(event) }
 }
 
 /** What an event takes in the file, in bytes; as `encodeRow` says when it is written. */

@@ -1,25 +1,30 @@
 /**
- * Events as bytes. A row is a header of fixed size, then topic, type, publisher id and payload as UTF-8. Its checksum
- * covers everything behind the checksum itself, and the sequence under which the row is stored.
+ * Events as bytes. A row is a header, then topic, type, publisher id, attributes (as JSON) and payload as UTF-8; a
+ * payload of the kind `bytes` is stored decoded. Its checksum covers everything behind the checksum itself, and the
+ * sequence under which the row is stored.
  *
  * | offset | bytes | field |
  * | --- | --- | --- |
  * | 0 | 4 | CRC-32, seeded with the sequence |
- * | 4 | 1 | flags: text, has a type, has a publisher id |
+ * | 4 | 1 | flags: text, has a type, has a publisher id, has attributes, bytes |
  * | 5 | 8 | time |
  * | 13 | 8 | previous sequence of the topic |
  * | 21 | 2, 2, 2 | lengths of topic, type, publisher id |
+ * | 27 | 2 | length of the attributes; only where the flags say that there are some |
  */
 import { crc32 } from 'node:zlib'
 import type { NewEvent, StoredEvent } from '../../model/event.js'
+import { payloadBytes } from '../../model/payload.js'
 import { allocateWriteBuffer, type WriteBuffer } from './write-buffer.js'
 
 export const HEADER = { checksum: 0, flags: 4, time: 5, previous: 13, topic: 21, type: 23, id: 25, bytes: 27 }
-export const FLAGS = { text: 1, type: 2, id: 4 }
+/** Behind the header of a row with attributes: their length. */
+export const ATTRIBUTES_LENGTH = { offset: HEADER.bytes, bytes: 2 }
+export const FLAGS = { text: 1, type: 2, id: 4, attributes: 8, bytes: 16 }
 
 /** Spreads the high part of a sequence over 32 bits: the golden ratio times 2^32. */
 const SPREAD = 0x9e37_79b1
-/** The most bytes of a topic, a type or a publisher id: what two bytes can say. */
+/** The most bytes of a topic, a type, a publisher id or attributes: what two bytes can say. */
 const MAX_FIELD = 0xffff
 /** A buffer that is larger than this is not kept for the next row, in bytes. */
 const KEPT_BUFFER = 1024 * 1024
@@ -52,30 +57,35 @@ function withView(row: WriteBuffer): { row: WriteBuffer; view: DataView } {
 /**
  * Encodes an event.
  * @param previous the sequence of the event before it of the same topic; 0: none
- * @throws RangeError when its topic, type or publisher id has more than 65,535 bytes
+ * @throws RangeError when its topic, type, publisher id or attributes have more than 65,535 bytes
  */
 export function encodeRow(sequence: number, event: NewEvent, time: number, previous: number): EncodedEvent {
-  const { topic, type = '', id = '', payload, kind } = event
-  const characters = topic.length + type.length + id.length + payload.length
-  const most = HEADER.bytes + 3 * characters
+  const { topic, type = '', id = '', attributes = '', payload, kind } = event
+  const text = kind === 'bytes' ? '' : payload
+  const start = attributes === '' ? HEADER.bytes : HEADER.bytes + ATTRIBUTES_LENGTH.bytes
+  const characters = topic.length + type.length + id.length + attributes.length + text.length
+  const most = start + 3 * characters + (kind === 'bytes' ? payload.length : 0)
   let room = scratch
   if (room.row.length < most) {
     room = withView(allocateWriteBuffer(most))
     if (most <= KEPT_BUFFER) scratch = room
   }
   const { row, view } = room
-  const end = HEADER.bytes + row.write(topic + type + id + payload, HEADER.bytes)
-  const isAscii = end === HEADER.bytes + characters
+  let end = start + row.write(topic + type + id + attributes + text, start)
+  const isAscii = end === start + characters
+  if (kind === 'bytes') end += row.write(payload, end, 'base64')
   const topicBytes = isAscii ? topic.length : Buffer.byteLength(topic)
   const typeBytes = isAscii ? type.length : Buffer.byteLength(type)
   const idBytes = isAscii ? id.length : Buffer.byteLength(id)
   if (topicBytes > MAX_FIELD || typeBytes > MAX_FIELD || idBytes > MAX_FIELD)
     throw new RangeError(`a topic, a type or an id may have ${MAX_FIELD} bytes`)
+  if (attributes !== '') writeAttributesLength(view, isAscii ? attributes.length : Buffer.byteLength(attributes))
   view.setUint8(
     HEADER.flags,
-    (kind === 'text' ? FLAGS.text : 0) |
+    (kind === 'text' ? FLAGS.text : kind === 'bytes' ? FLAGS.bytes : 0) |
       (event.type === undefined ? 0 : FLAGS.type) |
-      (event.id === undefined ? 0 : FLAGS.id),
+      (event.id === undefined ? 0 : FLAGS.id) |
+      (attributes === '' ? 0 : FLAGS.attributes),
   )
   view.setFloat64(HEADER.time, time, true)
   view.setFloat64(HEADER.previous, previous, true)
@@ -85,6 +95,11 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
   view.setUint32(HEADER.checksum, checksumOf(sequence, row, end), true)
   row.end = end
   return { row, size: sizeOfRow(end, idBytes === 0 ? 0 : idBytes + topicBytes) }
+}
+
+function writeAttributesLength(view: DataView, bytes: number): void {
+  if (bytes > MAX_FIELD) throw new RangeError(`attributes may have ${MAX_FIELD} bytes`)
+  view.setUint16(ATTRIBUTES_LENGTH.offset, bytes, true)
 }
 
 /**
@@ -110,10 +125,12 @@ export function sizeOfRow(bytes: number, idBytes: number): number {
 }
 
 /** What an event counts for in retention by bytes; as `encodeRow` says when it is written. */
-export function sizeOf({ topic, type = '', id = '', payload }: NewEvent): number {
+export function sizeOf({ topic, type = '', id = '', attributes = '', kind, payload }: NewEvent): number {
   const idBytes = Buffer.byteLength(id)
   const topicBytes = Buffer.byteLength(topic)
-  const bytes = HEADER.bytes + topicBytes + Buffer.byteLength(type) + idBytes + Buffer.byteLength(payload)
+  const attributesBytes = attributes === '' ? 0 : ATTRIBUTES_LENGTH.bytes + Buffer.byteLength(attributes)
+  const fields = topicBytes + Buffer.byteLength(type) + idBytes + attributesBytes
+  const bytes = HEADER.bytes + fields + payloadBytes({ kind, payload })
   return sizeOfRow(bytes, idBytes === 0 ? 0 : idBytes + topicBytes)
 }
 
@@ -124,8 +141,8 @@ export function ownPagesOf(bytes: number, pageSize: number): number {
 
 /** What everybody else knows of an event that was appended. */
 export function toStored(sequence: number, event: NewEvent, time: number): StoredEvent {
-  const { topic, type, id, kind, payload } = event
-  return { sequence, time, topic, type, id, kind, payload }
+  const { topic, type, id, attributes, kind, payload } = event
+  return { sequence, time, topic, type, id, attributes, kind, payload }
 }
 
 /** About what a publisher's id takes in the file, in bytes. */

@@ -27,8 +27,8 @@ const MAX_WAIT = 1
 const MIN_TURNS = 2
 /** A log that has no room takes events again when it has room for one of the greatest size, in bytes. */
 const LARGEST = 256 * 1024
-/** What its header, topic, type and publisher id take at most, in bytes. */
-const LARGEST_ENVELOPE = 4 * 1024
+/** What its header, topic, type, publisher id and attributes take at most, in bytes. */
+const LARGEST_ENVELOPE = 12 * 1024
 /**
  * How many more events a transaction trims than it appends, so that trimming keeps up with any load, and how many at
  * most.

@@ -11,7 +11,7 @@ export interface KeptEvent extends StoredEvent {
 }
 
 /** What an event takes beside its strings: the object, and its place in two queues. */
-const EVENT_OVERHEAD = 168
+const EVENT_OVERHEAD = 176
 /** What a string takes beside its characters, with what it is rounded up by. */
 const STRING_OVERHEAD = 20
 
@@ -20,11 +20,13 @@ export function toKept(
   sequence: number,
   time: number,
   topic: string,
-  { type, id, kind, payload }: NewEvent,
+  { type, id, attributes, kind, payload }: NewEvent,
 ): KeptEvent {
   const ofId = id === undefined ? 0 : id.length + idSize(topic, id)
-  const size = EVENT_OVERHEAD + sizeOfString(payload) + (type === undefined ? 0 : sizeOfString(type)) + ofId
-  return { sequence, time, topic, type, id, kind, payload, size }
+  const ofAttributes = attributes === undefined ? 0 : sizeOfString(attributes)
+  const ofType = type === undefined ? 0 : sizeOfString(type)
+  const size = EVENT_OVERHEAD + sizeOfString(payload) + ofType + ofId + ofAttributes
+  return { sequence, time, topic, type, id, attributes, kind, payload, size }
 }
 
 /**

@@ -90,6 +90,25 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     },
   )
 
+  await t.test('attributes and bytes are shown, live and in the history', async (t) => {
+    const hub = await startHub(t)
+    await publish(hub, 'images', { bytes: 'AP8=', type: 'image', attributes: { datacontenttype: 'image/png' } }, ann)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/images')
+    const history = page.getByRole('list', { name: 'History' }).locator('li')
+    await history.getByText('AP8=', { exact: true }).waitFor()
+    await history.getByText('image/png', { exact: true }).waitFor()
+    t.equal(await history.getByRole('term').textContent(), 'datacontenttype')
+    await page.locator('#live ~ .badge.live').waitFor()
+    await publish(hub, 'images', { data: 'AAAA', attributes: { traceparent: '00-01' }, ephemeral: true }, ann)
+    await publish(hub, 'images', { text: '"AAAA"', type: 'caption' }, ann)
+    const live = page.getByRole('list', { name: 'Live events' }).locator('li')
+    await live.getByText('caption', { exact: true }).waitFor()
+    t.strictSame(await live.locator('pre').allTextContents(), ['"AAAA"', '"AAAA"'], 'JSON, and a text')
+    t.strictSame(await live.locator('.attributes').allTextContents(), ['traceparent00-01'])
+    await checkBoth(t, page, 'attributes')
+  })
+
   await t.test('a double click publishes once', async (t) => {
     const hub = await startHub(t)
     const page = await open(t, browser, hub)

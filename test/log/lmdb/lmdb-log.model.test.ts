@@ -10,7 +10,7 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import type { NewEvent, StoredEvent } from '../../../src/model/event.js'
+import { lengthOf, type NewEvent, type StoredEvent } from '../../../src/model/event.js'
 import { Selection } from '../../../src/model/selection.js'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
 import type { Durability } from '../../../src/log/lmdb/store.js'
@@ -50,8 +50,13 @@ function anyEvent(ids: boolean): fc.Arbitrary<NewEvent> {
     topic: fc.constantFrom(...TOPICS),
     type: fc.constantFrom(undefined, undefined, 'x', 'y'),
     id: ids ? fc.option(fc.constantFrom('1', '2', '3', '4'), { nil: undefined, freq: 2 }) : fc.constant(undefined),
-    kind: fc.constantFrom('text' as const, 'json' as const),
-    payload: fc.integer({ min: 1, max: 3_000 }).map((length) => JSON.stringify('p'.repeat(length))),
+    attributes: fc.option(
+      fc.integer({ min: 1, max: 1_000 }).map((length) => JSON.stringify({ a: 'é'.repeat(length) })),
+      { nil: undefined, freq: 2 },
+    ),
+    kind: fc.constantFrom('text' as const, 'json' as const, 'bytes' as const),
+    // any text is a payload to a log, and this one is base64 too
+    payload: fc.integer({ min: 1, max: 750 }).map((length) => 'pppp'.repeat(length)),
   })
 }
 
@@ -290,7 +295,7 @@ class Model {
       let size = 0
       for (const event of page.events) {
         ok(size < bytes, 'a page ends when it has so many bytes')
-        size += event.payload.length
+        size += lengthOf(event)
         ok(event.sequence > position && event.sequence <= page.position, 'in order, up to the position')
         same(event, this.#all[event.sequence - 1])
         ok(!this.#trimmed.has(event.sequence), 'what was trimmed does not come back')

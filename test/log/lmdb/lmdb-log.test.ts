@@ -1,6 +1,6 @@
 /** The log in a folder: the contract, and what only a log that outlives its process can promise. */
 import { spawnSync } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
 import { open } from 'lmdb'
 import t, { type Test } from 'tap'
@@ -308,15 +308,61 @@ await t.test('a lock file of LMDB that cannot be opened is refused', async (t) =
 })
 
 await t.test('a store that cannot be read is refused', async (t) => {
-  await t.test('of a newer format', async (t) => {
+  /** A store that says that it has another format. */
+  async function storeOf(t: Test, format: number): Promise<string> {
     const folder = t.testdir({})
     const log = await openLog(t, folder)
+    await log.append([event('a')])
     await log.close()
     const root = open({ path: folder, noSubdir: false })
-    await root.openDB({ name: 'meta' }).put('format', 3)
+    await root.openDB({ name: 'meta' }).put('format', format)
     await root.close()
-    await refusesToOpen(t, folder, /format 3.* knows 2/)
+    return folder
+  }
+
+  await t.test('of a newer format', async (t) => {
+    await refusesToOpen(t, await storeOf(t, 3), /format 3.* knows 2/)
   })
+
+  await t.test('of format 1, which was never released', async (t) => {
+    const folder = await storeOf(t, 1)
+    const before = readFileSync(`${folder}/data.mdb`)
+    const words =
+      /The log in .* has format 1, which no release of Fanfare has written: this version reads format 2 only\. Move the folder away to begin with an empty log\./
+    await refusesToOpen(t, folder, words)
+    t.throws(() => openStore(folder, { durability: 'sync', readOnly: true }), { name: 'StoreError', message: words })
+    t.ok(readFileSync(`${folder}/data.mdb`).equals(before), 'and is left as it is')
+  })
+})
+
+await t.test('properties of a topic that are damaged are as good as missing, and are reported', async (t) => {
+  const folder = t.testdir({})
+  const log = await openLog(t, folder)
+  await log.append([event('a')])
+  await log.setTopic('a', { ttl: 1_000 })
+  await log.setTopic('b', { ttl: 2_000 })
+  await log.close()
+  const root = open({ path: folder, noSubdir: false })
+  const records = root.openDB<Buffer, string>({ name: 'records', encoding: 'binary' })
+  const row = Buffer.from(records.get('topic/a')!)
+  row[row.length - 2]! ^= 1
+  await records.put('topic/a', row)
+  await root.close()
+  const damages: string[] = []
+  const again = await FileLog.open({
+    folder,
+    durability: 'sync',
+    retention: KEEP_ALL,
+    onDamage: (what) => void damages.push(what),
+  })
+  t.teardown(() => again.close())
+  const described = await again.topic('a')
+  t.match(described, { events: 1 })
+  t.notOk('properties' in described!)
+  t.match(await again.topic('b'), { properties: { ttl: 2_000 } })
+  t.strictSame(damages, ['the properties of the topic a'])
+  await again.setTopic('a', { ttl: 3_000 })
+  t.match(await again.topic('a'), { events: 1, properties: { ttl: 3_000 } }, 'and can be stored again')
 })
 
 await t.test('what fails for one caller does not fail for others', async (t) => {

@@ -2,7 +2,16 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { previousOf, readInPlace, sizeOfStored, toStoredEvent } from '../../../src/log/lmdb/row-view.js'
-import { encodeRow, ownPagesOf, sizeOf, sizeOfRow, toStored } from '../../../src/log/lmdb/rows.js'
+import {
+  ATTRIBUTES_LENGTH,
+  checksumOf,
+  encodeRow,
+  HEADER,
+  ownPagesOf,
+  sizeOf,
+  sizeOfRow,
+  toStored,
+} from '../../../src/log/lmdb/rows.js'
 
 const anyField = fc
   .oneof(
@@ -15,18 +24,37 @@ const anyPayload = fc.oneof(
   anyField,
   fc.nat(700_000).map((length) => '漢'.repeat(length)),
 )
+const anyAttributes = fc
+  .dictionary(fc.string({ minLength: 1, maxLength: 20 }), anyField, { minKeys: 1, maxKeys: 3 })
+  .map((attributes) => JSON.stringify(attributes))
+  .filter((json) => Buffer.byteLength(json) <= 65_535)
+const anyBytes = fc.oneof(
+  fc.uint8Array({ maxLength: 60 }),
+  fc.nat(2_000_000).map((length) => new Uint8Array(length).fill(0x9f)),
+)
 const anyTime = fc.oneof(fc.constantFrom(0, 1, 127, 4_294_967_296), fc.nat(), fc.integer({ min: 0, max: 8.64e15 }))
 const anySequence = fc.oneof(
   fc.constantFrom(1, 4_294_967_295, 4_294_967_296, Number.MAX_SAFE_INTEGER),
   fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
 )
-const anyEvent = fc.record({
-  topic: anyField,
-  type: fc.option(anyField, { nil: undefined }),
-  id: fc.option(anyField, { nil: undefined }),
-  kind: fc.constantFrom('json' as const, 'text' as const),
-  payload: anyPayload,
-})
+const anyEvent = fc
+  .record({
+    topic: anyField,
+    type: fc.option(anyField, { nil: undefined }),
+    id: fc.option(anyField, { nil: undefined }),
+    attributes: fc.option(anyAttributes, { nil: undefined }),
+  })
+  .chain((event) =>
+    fc.oneof(
+      anyPayload.map((payload) => ({ ...event, kind: 'json' as const, payload })),
+      anyPayload.map((payload) => ({ ...event, kind: 'text' as const, payload })),
+      anyBytes.map((bytes) => ({
+        ...event,
+        kind: 'bytes' as const,
+        payload: Buffer.from(bytes).toString('base64'),
+      })),
+    ),
+  )
 
 /** A row of its own. */
 function rowOf(sequence: number, event: Parameters<typeof encodeRow>[1], time = 5, previous = 0): Buffer {
@@ -45,40 +73,68 @@ await t.test('every event that a log can hold', async (t) => {
       t.equal(sizeOfStored(row.subarray(0, row.end)), size)
       t.equal(sizeOf(event), size)
     }),
-    { numRuns: 60 },
+    { numRuns: 120 },
   )
-  t.throws(
-    () => encodeRow(1, { topic: 'x'.repeat(65_536), type: undefined, id: undefined, kind: 'text', payload: '' }, 0, 0),
-    RangeError,
-  )
+  const empty = { topic: '', type: undefined, id: undefined, kind: 'text', payload: '' } as const
+  const tooLong = 'x'.repeat(65_536)
+  for (const field of ['topic', 'type', 'id', 'attributes'])
+    t.throws(() => encodeRow(1, { ...empty, [field]: tooLong }, 0, 0), RangeError, field)
 })
 
-const whole = rowOf(
+await t.test('attributes take two bytes and their JSON; a row without them is a header and its fields', (t) => {
+  const event = { topic: 'a.b', type: undefined, id: undefined, kind: 'json', payload: '{}' } as const
+  t.equal(rowOf(1, event).length, 27 + 3 + 2)
+  t.equal(rowOf(1, { ...event, attributes: '{"a":"x"}' }).length, 27 + 2 + 3 + 9 + 2)
+  t.equal(rowOf(1, { ...event, kind: 'bytes', payload: 'AAEC' }).length, 27 + 3 + 3, 'bytes are stored as they are')
+  t.end()
+})
+
+const fields = { topic: 'a.b', type: 'greeting', id: 'p1' }
+const whole = rowOf(7, { ...fields, kind: 'json', payload: `"${'x'.repeat(300)}"` }, Date.now(), 3)
+const withAttributes = rowOf(
   7,
-  { topic: 'a.b', type: 'greeting', id: 'p1', kind: 'json', payload: `"${'x'.repeat(300)}"` },
+  { ...fields, attributes: '{"traceparent":"00-0af7"}', kind: 'bytes', payload: 'q83v'.repeat(20) },
   Date.now(),
   3,
 )
+const ROWS = [whole, withAttributes, rowOf(7, { ...fields, attributes: '{"a":"b"}', kind: 'text', payload: '' })]
 
 await t.test('a row of which any bit has changed is not read', async (t) => {
-  t.ok(readInPlace(7, whole))
-  for (let bit = 0; bit < 8 * whole.length; bit++) {
-    const row = Buffer.from(whole)
-    row[bit >> 3]! ^= 1 << (bit & 7)
-    if (readInPlace(7, row)) t.fail(`bit ${bit}`)
+  for (const whole of ROWS) {
+    t.ok(readInPlace(7, whole))
+    for (let bit = 0; bit < 8 * whole.length; bit++) {
+      const row = Buffer.from(whole)
+      row[bit >> 3]! ^= 1 << (bit & 7)
+      if (readInPlace(7, row)) t.fail(`bit ${bit}`)
+    }
   }
 })
 
 await t.test('a row that stands for another sequence is not read', async (t) => {
-  for (const sequence of [1, 6, 8, 7 + 2 ** 32, 7 * 2 ** 32]) t.equal(readInPlace(sequence, whole), undefined)
+  for (const whole of ROWS)
+    for (const sequence of [1, 6, 8, 7 + 2 ** 32, 7 * 2 ** 32]) t.equal(readInPlace(sequence, whole), undefined)
 })
 
 await t.test('a row that was cut off is not read, whatever lies behind it', async (t) => {
-  for (let length = 0; length < whole.length; length++) {
-    for (const rest of [0x00, 0x22, 0xff])
-      if (readInPlace(7, cutOff(whole, length, rest))) t.fail(`${length} of ${whole.length} bytes, and then ${rest}`)
+  for (const whole of ROWS) {
+    for (let length = 0; length < whole.length; length++) {
+      t.notOk(readInPlace(7, whole.subarray(0, length)), `${length} bytes, and nothing behind them`)
+      for (const rest of [0x00, 0x22, 0xff])
+        if (readInPlace(7, cutOff(whole, length, rest))) t.fail(`${length} of ${whole.length} bytes, and then ${rest}`)
+    }
+    t.ok(readInPlace(7, cutOff(whole, whole.length, 0x22)))
   }
-  t.ok(readInPlace(7, cutOff(whole, whole.length, 0x22)))
+})
+
+await t.test('lengths that reach beyond the row are not believed, though the checksum fits', async (t) => {
+  for (const offset of [HEADER.topic, HEADER.type, HEADER.id, ATTRIBUTES_LENGTH.offset]) {
+    for (const more of [withAttributes.length, 0xffff]) {
+      const row = Buffer.from(withAttributes)
+      row.writeUInt16LE(more, offset)
+      row.writeUInt32LE(checksumOf(7, row, row.length), HEADER.checksum)
+      t.equal(readInPlace(7, row), undefined, `${more} at ${offset}`)
+    }
+  }
 })
 
 await t.test('the size of an event is its share of the file', async (t) => {

@@ -1,0 +1,29 @@
+/** The properties of topics: each topic that has some has a record of its own. */
+import type { Records, TopicDescription, TopicProperties, TopicStats } from './log.js'
+
+/** What the keys of these records begin with. */
+const PREFIX = 'topic/'
+
+/** Reads the properties of a topic; `undefined`: it has none. */
+export function readProperties(records: Records, topic: string): TopicProperties | undefined {
+  return records.get(PREFIX + topic) as TopicProperties | undefined
+}
+
+/** As `EventLog.setTopic`. */
+export function writeProperties(
+  records: Records,
+  topic: string,
+  properties: TopicProperties | undefined,
+): Promise<void> {
+  return properties ? records.put(PREFIX + topic, properties) : records.delete(PREFIX + topic)
+}
+
+/** As `EventLog.topic`. */
+export function describeTopic(
+  topic: string,
+  stats: TopicStats | undefined,
+  properties: TopicProperties | undefined,
+): TopicDescription | undefined {
+  if (!properties) return stats
+  return { ...(stats ?? { topic, events: 0, bytes: 0, first: 0, last: 0 }), properties }
+}
