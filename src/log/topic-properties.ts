@@ -1,17 +1,17 @@
 /** The properties of topics: each topic that has some has a record of its own. */
-import type { Records, TopicDescription, TopicProperties, TopicStats } from './log.js'
+import type { KeyValue, TopicDescription, TopicProperties, TopicStats } from './log.js'
 
 /** What the keys of these records begin with. */
 const PREFIX = 'topic/'
 
 /** Reads the properties of a topic; `undefined`: it has none. */
-export function readProperties(records: Records, topic: string): TopicProperties | undefined {
-  return records.get(PREFIX + topic) as TopicProperties | undefined
+export async function readProperties(records: KeyValue, topic: string): Promise<TopicProperties | undefined> {
+  return (await records.get(PREFIX + topic)) as TopicProperties | undefined
 }
 
 /** As `EventLog.setTopic`. */
 export function writeProperties(
-  records: Records,
+  records: KeyValue,
   topic: string,
   properties: TopicProperties | undefined,
 ): Promise<void> {

@@ -21,7 +21,8 @@ import type {
   Span,
   TopicsOptions,
   TopicsPage,
-  TopicStats,
+  TopicDescription,
+  TopicProperties,
 } from '../../src/log/log.js'
 import type { NewEvent, ScannedEvent } from '../../src/model/event.js'
 import type { Selection } from '../../src/model/selection.js'
@@ -114,8 +115,12 @@ export class DelayedLog implements EventLog {
     return this.#late(() => this.#log.newest(selection, options))
   }
 
-  topic(name: string): Promise<TopicStats | undefined> {
+  topic(name: string): Promise<TopicDescription | undefined> {
     return this.#late(() => this.#log.topic(name))
+  }
+
+  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
+    return this.#told(this.#log.setTopic(name, properties))
   }
 
   topics(options: TopicsOptions, accepts?: (name: string) => boolean): Promise<TopicsPage> {

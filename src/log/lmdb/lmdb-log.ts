@@ -210,7 +210,7 @@ export class FileLog implements EventLog {
 
   async topic(name: string): Promise<TopicDescription | undefined> {
     const stats = await this.#look((snapshot) => this.#reader.topic(snapshot, name))
-    return describeTopic(name, stats, this.#propertiesOf(name))
+    return describeTopic(name, stats, await this.#propertiesOf(name))
   }
 
   setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
@@ -218,9 +218,9 @@ export class FileLog implements EventLog {
   }
 
   /** The properties of a topic. Damaged ones are as good as missing. */
-  #propertiesOf(topic: string): TopicProperties | undefined {
+  async #propertiesOf(topic: string): Promise<TopicProperties | undefined> {
     try {
-      return readProperties(this.records, topic)
+      return await readProperties(this.records, topic)
     } catch (err) {
       if (!(err instanceof StoreError)) throw err
       this.#tables.damage.report(`the properties of the topic ${topic}`)

@@ -108,7 +108,8 @@ export class MemoryLog implements EventLog {
   }
 
   async topic(name: string): Promise<TopicDescription | undefined> {
-    return describeTopic(name, this.#retained.statsOf(name), readProperties(this.records, name))
+    const properties = await readProperties(this.records, name)
+    return describeTopic(name, this.#retained.statsOf(name), properties)
   }
 
   setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
