@@ -55,12 +55,12 @@ import topics from './routes/topics.js'
 import { SettingsError } from './model/settings-error.js'
 import { checkTrustProxy, resolveSettings, type Settings, type TrustProxy } from './settings.js'
 
-/** Where events are kept: an address as in the settings, or a log of the application's own, which the hub closes. */
+/** The place of the events: an address as in the settings, or a log of the application's own, which the hub closes. */
 interface LogOption {
   log?: Settings['log'] | EventLog | undefined
 }
 
-/** The settings as options, every one of which is optional. */
+/** The settings as options. Each is optional. */
 type SettingsOptions = Omit<Partial<Settings>, 'log'> & LogOption
 
 /** The options of the plugin. One of the keys is required; every other option has a default. */

@@ -23,9 +23,9 @@ export class Revocations {
   readonly #byKey = new Map<string, Set<Revocation>>()
 
   /**
-   * @param records the storage of revocations: a restart keeps them, and those of other processes come from there
-   * @param onForce called as soon as further tokens are refused, by any process, before the revocation is durable. It
-   *   ends their open streams. No new stream can open meanwhile, since opening one already checks the revocation
+   * @param records the storage of revocations: they survive a restart, and those of other processes arrive there
+   * @param onForce called once further tokens are refused, by any process, before that is durable. It ends their
+   *   streams. No new stream can open meanwhile, since opening one already checks the revocation
    */
   static async open(records: KeyValue, onForce: (revocations: Revocations) => unknown): Promise<Revocations> {
     const revocations: Revocations = new Revocations(records, () => onForce(revocations))
@@ -39,7 +39,7 @@ export class Revocations {
   }
 
   /**
-   * Revokes tokens at once. Resolves when the revocation is durable, and `onForce` is done.
+   * Revokes tokens at once. Resolves when the revocation is durable and `onForce` is done.
    * @throws HubError `log-unavailable`; nothing is revoked then
    */
   async add(revoked: Revoked, until: number): Promise<Revocation> {

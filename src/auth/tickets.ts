@@ -51,8 +51,7 @@ export class Tickets {
   #verify: VerifyTicket | undefined
 
   /**
-  /**
-   * @param records the storage of the key, which another process may create
+   * @param records the storage of the key, which another process may draw
    * @param ttl how long a ticket is valid, in milliseconds
    * @param anonymousSubscribe the topics and patterns that need no token
    */
@@ -115,7 +114,7 @@ export class Tickets {
     return { ...bearer, acceptedUntil: Math.max(acceptedUntil, claims.until) }
   }
 
-  /** Creates the key with the first ticket of a log. Concurrent requests wait for the same key. */
+  /** Draws the key with the first ticket of a log. Concurrent requests wait for the same key. */
   async #drawKey(): Promise<string> {
     this.#drawing ??= (async () => {
       const key = randomBytes(KEY_BYTES).toString('base64url')

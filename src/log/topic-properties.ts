@@ -1,7 +1,7 @@
-/** The properties of topics: each topic that has some has a record of its own. */
+/** The properties of topics: a record for each topic that has some. */
 import type { KeyValue, TopicDescription, TopicProperties, TopicStats } from './log.js'
 
-/** What the keys of these records begin with. */
+/** The beginning of the keys of these records. */
 const PREFIX = 'topic/'
 
 /** Reads the properties of a topic; `undefined`: it has none. */

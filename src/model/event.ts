@@ -76,7 +76,7 @@ export interface StoredEvent extends NewEvent {
 /** An event during a scan of the log. */
 export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
   /**
-   * A buffer holds UTF-8 or, of the kind `bytes`, the bytes themselves. It is overwritten by the next event of the scan.
+   * A buffer holds UTF-8 or, of the kind `bytes`, the bytes themselves. The next event of the scan overwrites it.
    */
   payload: string | Buffer
 }

@@ -17,7 +17,7 @@ const presence: FastifyPluginAsyncTypebox = async (app) => {
       requireTopic(topic)
       authorize(requirePrincipal(request), 'presence', [topic])
       const present = await app.fanfareHub.present(topic)
-      authorize(requirePrincipal(request), 'presence', [topic]) // the token may have been revoked meanwhile
+      authorize(requirePrincipal(request), 'presence', [topic]) // the grant may have ended meanwhile
       // Encode in several turns of the event loop: a topic may have as many subjects as the hub has streams.
       const subjects = await mapInTurns(present, ({ since, info, ...subject }) =>
         JSON.stringify({

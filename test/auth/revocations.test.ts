@@ -75,7 +75,7 @@ await t.test('a revocation is in force before it is durable, and dropped if it c
   t.ok(revocations.includes(who({ subject: 'u1' })), 'one that cannot be lifted durably is not lifted')
 })
 
-await t.test('a revocation of another process counts here', async (t) => {
+await t.test('a revocation that another process makes or lifts counts here', async (t) => {
   const { store } = records(t)
   const inForce: boolean[] = []
   const here = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))

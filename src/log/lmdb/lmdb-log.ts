@@ -217,7 +217,7 @@ export class FileLog implements EventLog {
     return writeProperties(this.records, name, properties)
   }
 
-  /** The properties of a topic. Damaged ones are as good as missing. */
+  /** Reads the properties of a topic. Damaged ones count as missing. */
   async #propertiesOf(topic: string): Promise<TopicProperties | undefined> {
     try {
       return await readProperties(this.records, topic)

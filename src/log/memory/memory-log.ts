@@ -108,8 +108,7 @@ export class MemoryLog implements EventLog {
   }
 
   async topic(name: string): Promise<TopicDescription | undefined> {
-    const properties = await readProperties(this.records, name)
-    return describeTopic(name, this.#retained.statsOf(name), properties)
+    return describeTopic(name, this.#retained.statsOf(name), await readProperties(this.records, name))
   }
 
   setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
