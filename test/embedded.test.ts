@@ -580,7 +580,7 @@ await t.test('an application may give the hub a log of its own', async (t) => {
 await t.test('what is no log is refused', async (t) => {
   const incomplete = { view: {}, records: {}, follow: () => undefined }
   for (const [log, words] of [
-    [incomplete, /lacks append, scan, locate, newest, topic, topics, purge, halt, close\.$/],
+    [incomplete, /lacks append, scan, locate, newest, topic, setTopic, topics, purge, halt, close\.$/],
     [{ ...incomplete, append: 1, view: 'x' }, /lacks view, append, scan/],
     [[], /lacks view/],
     [null, /The option log: null must be/],

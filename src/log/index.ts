@@ -26,6 +26,8 @@ export {
   type Retention,
   type ScanResult,
   type Span,
+  type TopicDescription,
+  type TopicProperties,
   type TopicsOptions,
   type TopicsPage,
   type TopicStats,

@@ -11,6 +11,7 @@ export const LOG_MEMBERS = [
   'locate',
   'newest',
   'topic',
+  'setTopic',
   'topics',
   'purge',
   'halt',

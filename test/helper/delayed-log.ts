@@ -119,6 +119,10 @@ export class DelayedLog implements EventLog {
     return this.#late(() => this.#log.topic(name))
   }
 
+  setTopic(name: string, properties: TopicProperties | undefined): Promise<void> {
+    return this.#told(this.#log.setTopic(name, properties))
+  }
+
   topics(options: TopicsOptions, accepts?: (name: string) => boolean): Promise<TopicsPage> {
     return this.#late(() => this.#log.topics(options, accepts))
   }
