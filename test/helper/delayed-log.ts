@@ -127,10 +127,6 @@ export class DelayedLog implements EventLog {
     return this.#late(() => this.#log.topics(options, accepts))
   }
 
-  setTopic(topic: string, properties: TopicProperties | undefined): Promise<void> {
-    return this.#told(this.#log.setTopic(topic, properties))
-  }
-
   purge(topic: string): Promise<number> {
     return this.#told(this.#log.purge(topic))
   }

@@ -14,7 +14,6 @@ export function share(log: EventLog): EventLog {
     topic: (name) => log.topic(name),
     setTopic: (name, properties) => log.setTopic(name, properties),
     topics: (options, accepts) => log.topics(options, accepts),
-    setTopic: (topic, properties) => log.setTopic(topic, properties),
     purge: (topic) => log.purge(topic),
     halt: () => log.halt(),
     close: async () => undefined,
