@@ -17,7 +17,7 @@ const ROOMS = {
   server: ['model', 'event-loop', 'wire', '.'],
   schemas: ['model', '.'],
   auth: ['model', 'log', 'schemas', '.'],
-  settings: ['model', 'log', 'server', 'auth'],
+  settings: ['model', 'log', 'server'],
   plugins: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', '.'],
   routes: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
 }

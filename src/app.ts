@@ -11,7 +11,7 @@ import Fastify, {
 import fp from 'fastify-plugin'
 import { acceptFirst } from './server/accept-burst.js'
 import type { Authenticate } from './auth/principal-input.js'
-import { OriginList } from './auth/origin-list.js'
+import { OriginList } from './model/origin-list.js'
 import { clientErrorHandler } from './server/client-error.js'
 import { inviteLater } from './server/expect-continue.js'
 import type { EventLog } from './log/log.js'

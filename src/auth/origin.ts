@@ -5,7 +5,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
-import type { OriginList } from './origin-list.js'
+import type { OriginList } from '../model/origin-list.js'
 
 /** Whether a request comes from a page of the hub's own origin or of a listed origin. `*` lists no origin. */
 export function isAllowedOrigin(request: FastifyRequest, allowed: OriginList): boolean {

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import { expiredToken, type KnownTokens } from '../auth/known-tokens.js'
 import { requireAllowedLogin, requireAllowedOrigin } from '../auth/origin.js'
-import type { OriginList } from '../auth/origin-list.js'
+import type { OriginList } from '../model/origin-list.js'
 import { anonymous, type Bearer } from '../auth/principal.js'
 import { readPrincipal, type Authenticate } from '../auth/principal-input.js'
 import type { Revocations } from '../auth/revocations.js'

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { requireAllowedOrigin } from '../auth/origin.js'
-import { OriginList } from '../auth/origin-list.js'
+import { OriginList } from '../model/origin-list.js'
 import { clearSession, readSession, writeSession, type CookieScope } from '../auth/session-cookie.js'
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'

@@ -1,5 +1,5 @@
 /** The list of settings. The key of each entry is the option of the plugin. The docs keep this order. */
-import { faultOfOrigin, faultOfOrigins } from '../auth/origin-list.js'
+import { faultOfOrigin, faultOfOrigins } from '../model/origin-list.js'
 import { isLogAddress } from '../log/address.js'
 import { quote } from '../model/quote.js'
 import { isPattern } from '../model/topic.js'

@@ -1,5 +1,5 @@
 /** The list of allowed origins in a setting: checks its items and matches the origins of requests. */
-import { quote } from '../model/quote.js'
+import { quote } from './quote.js'
 
 /** The subdomains of a host, at any depth, without the host itself. */
 const SUBDOMAINS = /^(https?:\/\/)\*\.([a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::\d{1,5})?)$/

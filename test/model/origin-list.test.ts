@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { faultOfOrigin, OriginList } from '../../src/auth/origin-list.js'
+import { faultOfOrigin, OriginList } from '../../src/model/origin-list.js'
 
 await t.test('an origin matches as a whole', (t) => {
   const list = new OriginList([
