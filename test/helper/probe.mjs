@@ -9,7 +9,7 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { setImmediate as turn } from 'node:timers/promises'
 import v8 from 'node:v8'
 import vm from 'node:vm'
-import { Subscriber } from '../../dist/hub/subscriber.js' // the hub's own: a module is loaded once
+import { Stream } from '../../dist/hub/stream.js' // the hub's own: a module is loaded once
 
 v8.setFlagsFromString('--expose-gc')
 const gc = vm.runInNewContext('gc')
@@ -21,7 +21,7 @@ clearTimeout(timer)
  * What is counted in the heap, since Node's list of active resources leaves out whatever is unref'd, and a listener can
  * be on anything: one that was made for a stream is a function more.
  */
-const CLASSES = { subscribers: Subscriber, sockets: Socket, timers: timer.constructor, functions: Function }
+const CLASSES = { streams: Stream, sockets: Socket, timers: timer.constructor, functions: Function }
 
 process.on('SIGWINCH', async () => {
   for (let n = 0; n < 5; n++) {
