@@ -580,9 +580,17 @@ await t.test('an application may give the hub a log of its own', async (t) => {
 await t.test('what is no log is refused', async (t) => {
   const incomplete = { view: {}, records: {}, follow: () => undefined }
   for (const [log, words] of [
-    [incomplete, /lacks append, scan, locate, newest, topic, setTopic, topics, purge, halt, close\.$/],
+    [
+      incomplete,
+      /lacks view\.epoch .*, view\.head, view\.mark, view\.stats, records\.get, .*, records\.watch, append, scan, locate, newest, topic, setTopic, topics, purge, halt, close\.$/,
+    ],
     [{ ...incomplete, append: 1, view: 'x' }, /lacks view, append, scan/],
     [[], /lacks view/],
+    [{ ...incomplete, view: null, records: null }, /lacks view, records, append/],
+    [
+      { ...incomplete, view: { epoch: 'BAD!', head: -1, mark: 0, stats() {} } },
+      /lacks view\.epoch [^,]*, view\.head, records/,
+    ],
     [null, /The option log: null must be/],
     [42, /The option log: 42 must be/],
     ['disk', /The option log: "disk" must be memory or file:<folder>/],

@@ -1,5 +1,6 @@
 /** Makes a frame of each event and gives it to the fan-out. */
 import { wallNow } from '../model/clock.js'
+import { drawEpoch } from '../model/cursor.js'
 import type { NewEvent, StoredEvent } from '../model/event.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
@@ -8,6 +9,8 @@ import { Frame } from './frame.js'
 export class Dispatcher {
   readonly #encoder: Encoder
   readonly #fanout: Fanout
+  /** Drawn anew in each process, so that the ids of ephemeral events are unique in the log's epoch. */
+  readonly #origin = drawEpoch()
   #head = 0
   /** How many frames there have been. */
   #frames = 0
@@ -36,7 +39,7 @@ export class Dispatcher {
   /** Sends an event that is not stored. */
   dispatchEphemeral(event: NewEvent): void {
     const order = ++this.#frames
-    const id = `${this.#encoder.cursor(this.#head)}-ephemeral-${order}`
+    const id = `${this.#encoder.cursor(this.#head)}-ephemeral-${this.#origin}-${order}`
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), id))
   }
 

@@ -10,6 +10,7 @@ import { parseCursor } from '../model/cursor.js'
 import { requireType, type StoredEvent } from '../model/event.js'
 import { toHistoryEvent, type HistoryEvent } from '../model/history-event.js'
 import { HubError } from '../model/hub-error.js'
+import { requireOptions } from '../model/options.js'
 import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { isReserved, requirePattern } from '../model/topic.js'
@@ -78,13 +79,12 @@ export class EventReaders {
 
   /**
    * Begins to read.
-   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event` for a type, `invalid-cursor` for `from`
+   * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event` for a type, `invalid-cursor` for `from`,
+   *   `invalid-request` for other options
    */
-  open(
-    patterns: string | readonly string[],
-    { from, types = [], signal }: EventsOptions,
-  ): AsyncIterableIterator<HubEvent | EventGap> {
-    return new EventReader(this.#source, selectionOf(patterns, types), beginningOf(from), signal)
+  open(patterns: string | readonly string[], options: EventsOptions): AsyncIterableIterator<HubEvent | EventGap> {
+    const { from, types = [], signal } = requireOptions(options, 'The options of events', OPTIONS)
+    return new EventReader(this.#source, selectionOf(patterns, types), beginningOf(from), requireSignal(signal))
   }
 
   /** Called with each event of the log, once it may be read. */
@@ -98,6 +98,8 @@ export class EventReaders {
     for (const reader of this.#source.waiting) reader.wake()
   }
 }
+
+const OPTIONS = ['from', 'types', 'signal'] as const
 
 type Beginning = { sequence: number; gap?: Gap } | { time: number } | 'now'
 type Gap = Pick<EventGap['gap'], 'reason' | 'after'>
@@ -264,6 +266,11 @@ function selectionOf(patterns: unknown, types: unknown): Selection {
     throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)
   for (const type of types as unknown[]) requireType(type)
   return new Selection(checked, types as string[])
+}
+
+function requireSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw new HubError('invalid-request', `signal is an AbortSignal, not ${quote(signal)}.`)
 }
 
 /** Reads `from`; what it returns finds the beginning in a log. */

@@ -220,7 +220,8 @@ export class Hub {
   }
 
   /** As `Neighbours.present`. */
-  present(topic: string): Promise<Present[]> {
+  async present(topic: string): Promise<Present[]> {
+    this.#lifecycle.requireOpen()
     return this.#neighbours.present(topic)
   }
 
@@ -249,7 +250,8 @@ export class Hub {
   }
 
   /** As `Topics.get`. */
-  topic(topic: string): Promise<TopicInfo> {
+  async topic(topic: string): Promise<TopicInfo> {
+    this.#lifecycle.requireOpen()
     return this.#topics.get(topic)
   }
 
@@ -259,7 +261,8 @@ export class Hub {
   }
 
   /** As `Topics.purge`. */
-  purge(topic: string): Promise<number> {
+  async purge(topic: string): Promise<number> {
+    this.#lifecycle.requireOpen()
     return this.#topics.purge(topic)
   }
 

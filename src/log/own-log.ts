@@ -1,5 +1,6 @@
 /** A log that an application has made itself. */
-import type { EventLog } from './log.js'
+import { isEpoch } from '../model/cursor.js'
+import type { EventLog, KeyValue, LogView } from './log.js'
 
 /** The members of a log. */
 export const LOG_MEMBERS = [
@@ -18,10 +19,37 @@ export const LOG_MEMBERS = [
   'close',
 ] as const satisfies (keyof EventLog)[]
 
-/** Returns the members of a log that a value lacks: a program without types may have made it. */
+/** The methods of a log's records. */
+const RECORDS_MEMBERS = ['get', 'list', 'put', 'delete', 'watch'] as const satisfies (keyof KeyValue)[]
+
+/**
+ * Returns the members of a log that a value lacks, or that are of the wrong kind: a program without types may have made
+ * it.
+ */
 export function missingMembers(value: object): string[] {
-  return LOG_MEMBERS.filter((member) => {
-    const kind = typeof (value as Record<string, unknown>)[member]
-    return kind !== (member === 'view' || member === 'records' ? 'object' : 'function')
+  const log = value as Partial<Record<keyof EventLog, unknown>>
+  return LOG_MEMBERS.flatMap((member) => {
+    if (member === 'view') return missingOfView(log.view)
+    if (member === 'records') return missingOfRecords(log.records)
+    return typeof log[member] === 'function' ? [] : [member]
   })
+}
+
+function missingOfView(view: unknown): string[] {
+  if (typeof view !== 'object' || view === null) return ['view']
+  const { epoch, head, mark, stats } = view as Partial<Record<keyof LogView, unknown>>
+  const isCounted = (count: unknown) => Number.isSafeInteger(count) && Number(count) >= 0
+  return [
+    ...(isEpoch(epoch) ? [] : ['view.epoch (8 characters of a-z and 0-9)']),
+    ...(isCounted(head) ? [] : ['view.head']),
+    ...(isCounted(mark) ? [] : ['view.mark']),
+    ...(typeof stats === 'function' ? [] : ['view.stats']),
+  ]
+}
+
+function missingOfRecords(records: unknown): string[] {
+  if (typeof records !== 'object' || records === null) return ['records']
+  return RECORDS_MEMBERS.filter(
+    (member) => typeof (records as Partial<Record<string, unknown>>)[member] !== 'function',
+  ).map((member) => `records.${member}`)
 }

@@ -87,7 +87,7 @@ function requireName(name: string): void {
   if (!nameSyntax.test(name)) {
     throw new HubError(
       'invalid-event',
-      `${quote(name)} is no attribute name: 1 to ${ATTRIBUTES.name} characters of a-z and 0-9.`,
+      `${quote(name)} is not an attribute name: 1 to ${ATTRIBUTES.name} characters of a-z and 0-9.`,
     )
   }
   if (RESERVED.has(name)) {

@@ -17,6 +17,12 @@ const EPOCH_LENGTH = 8
 export const CURSOR_SYNTAX = `^[a-z0-9]{${String(EPOCH_LENGTH)}}-(?:0|[1-9][0-9]{0,19})$`
 
 const syntax = new RegExp(CURSOR_SYNTAX)
+const epochSyntax = new RegExp(`^[a-z0-9]{${String(EPOCH_LENGTH)}}$`)
+
+/** Whether a value is an epoch: 8 characters of `a-z 0-9`. */
+export function isEpoch(value: unknown): value is string {
+  return typeof value === 'string' && epochSyntax.test(value)
+}
 
 /** Draws the epoch of a new log: 8 characters of `a-z 0-9`. */
 export function drawEpoch(): string {

@@ -18,6 +18,9 @@ declare module 'fastify' {
   }
 }
 
+/** The statuses of errors that end by themselves: RFC 9110, 15.6.3 to 15.6.5. */
+const TEMPORARY: ReadonlySet<number> = new Set([502, 503, 504])
+
 /** The refusals for Fastify's own errors, with a detail where Fastify's message is too short. */
 const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: [
@@ -112,6 +115,13 @@ export function toProblem(thrown: unknown): Problem {
   }
   const status = err.statusCode ?? 500
   const [code, words] = FRAMEWORK_ERRORS[err.code ?? ''] ?? [codeForStatus(status)]
+  if (TEMPORARY.has(status))
+    return new Problem(
+      'unavailable',
+      'The application cannot answer now. Its log has the error.',
+      {},
+      { cause: thrown },
+    )
   if (status < 400 || status >= 500)
     return new Problem(
       'internal-error',

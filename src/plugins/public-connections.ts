@@ -3,6 +3,7 @@ import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Hub } from '../hub/hub.js'
 import type { StreamInfo } from '../hub/stream-info.js'
 import { HubError } from '../model/hub-error.js'
+import { requireOptions } from '../model/options.js'
 import { quote } from '../model/quote.js'
 
 /** Selects the streams of a page. */
@@ -48,7 +49,7 @@ export interface FanfareConnections {
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
 
-const OPTIONS: readonly string[] = ['after', 'limit', 'subject'] satisfies (keyof ConnectionsOptions)[]
+const OPTIONS = ['after', 'limit', 'subject'] as const satisfies (keyof ConnectionsOptions)[]
 
 /** Creates `app.hub.connections`. */
 export function createPublicConnections(hub: Hub): FanfareConnections {
@@ -79,18 +80,7 @@ export function createPublicConnections(hub: Hub): FanfareConnections {
 
 /** Checks the options of `list`. A program without types may pass anything. */
 function readOptions(options: unknown): { after: string; limit: number; subject: string | undefined } {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new HubError(
-      'invalid-request',
-      `The options of a list must be an object such as { subject, limit }, not ${quote(options)}.`,
-    )
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined)
-    throw new HubError(
-      'invalid-request',
-      `A list has no option ${quote(unknown)}: its options are ${OPTIONS.join(', ')}.`,
-    )
-  const { after = '', limit = DEFAULT_LIMIT, subject } = options as Record<keyof ConnectionsOptions, unknown>
+  const { after = '', limit = DEFAULT_LIMIT, subject } = requireOptions(options, 'The options of a list', OPTIONS)
   return {
     after: requireString('after', after),
     limit: requireLimit(limit),

@@ -245,7 +245,7 @@ await t.test('an ephemeral event has its attributes and bytes too', async (t) =>
 await t.test('what is no attribute, and no base64, is refused in words, and changes nothing', async (t) => {
   const { url } = await start(t, `${t.testdir({})}/log`)
   const wrong: [event: object, status: number, detail: RegExp, line: string][] = [
-    [{ data: 1, attributes: { 'trace-parent': 'x' } }, 400, /"trace-parent" is no attribute name/, 'invalid-event'],
+    [{ data: 1, attributes: { 'trace-parent': 'x' } }, 400, /"trace-parent" is not an attribute name/, 'invalid-event'],
     [{ data: 1, attributes: { subject: 'x' } }, 400, /no attribute "subject": CloudEvents reserves/, 'invalid-event'],
     [{ data: 1, attributes: { a: '' } }, 400, /The attribute "a" is a string of 1 to 1024/, 'invalid-event'],
     [{ data: 1, attributes: { a: 'x\ny' } }, 400, /The attribute "a" is a string of 1 to 1024/, 'invalid-event'],

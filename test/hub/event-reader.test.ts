@@ -1,6 +1,6 @@
 /** What the application's own code reads of a hub. */
 import t, { type Test } from 'tap'
-import type { EventGap, HubEvent } from '../../src/hub/event-reader.js'
+import type { EventGap, EventsOptions, HubEvent } from '../../src/hub/event-reader.js'
 import type { Hub } from '../../src/hub/hub.js'
 import { settle, until } from './fake-sink.js'
 import { openHub } from './open-hub.js'
@@ -255,7 +255,7 @@ await t.test('a log that cannot be read ends it with the error, and it can be go
 
 await t.test('what cannot be read is refused at once', async (t) => {
   const { hub } = await openHub(t)
-  const wrong: [patterns: unknown, options: object, code: string][] = [
+  const wrong: [patterns: unknown, options: unknown, code: string][] = [
     ['a..b', {}, 'invalid-pattern'],
     [[], {}, 'invalid-pattern'],
     [42, {}, 'invalid-pattern'],
@@ -267,10 +267,14 @@ await t.test('what cannot be read is refused at once', async (t) => {
     ['a', { from: 'yesterday' }, 'invalid-cursor'],
     ['a', { from: 7 }, 'invalid-cursor'],
     ['a', { from: new Date(NaN) }, 'invalid-cursor'],
+    ['a', { signal: {} }, 'invalid-request'],
+    ['a', { form: 'start' }, 'invalid-request'],
+    ['a', null, 'invalid-request'],
+    ['a', 'start', 'invalid-request'],
   ]
   for (const [patterns, options, code] of wrong)
     t.throws(
-      () => hub.events(patterns as string, options),
+      () => hub.events(patterns as string, options as EventsOptions),
       { name: 'HubError', code },
       JSON.stringify([patterns, options]),
     )

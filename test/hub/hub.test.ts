@@ -3,6 +3,7 @@ import { Hub } from '../../src/hub/hub.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { HubError } from '../../src/model/hub-error.js'
 import { until } from './fake-sink.js'
+import { share } from '../helper/shared-log.js'
 import { openHub, openHubOn } from './open-hub.js'
 
 await t.test('stopping', async (t) => {
@@ -116,4 +117,30 @@ await t.test('a hub that nobody listens to for errors does not mind them', async
   })
   t.teardown(() => hub.close())
   await t.rejects(hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
+})
+
+await t.test('a hub that is closed says so', async (t) => {
+  const { hub } = await openHub(t)
+  await hub.publish('a', { data: 1 })
+  await hub.close()
+  const calls: (() => Promise<unknown>)[] = [
+    () => hub.publish('a', { data: 1 }),
+    () => hub.present('a'),
+    () => hub.topic('a'),
+    () => hub.purge('a'),
+  ]
+  for (const call of calls) await t.rejects(call(), { name: 'HubError', code: 'hub-closed' })
+})
+
+await t.test('ephemeral events of two processes on one log have different ids', async (t) => {
+  const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
+  const ids = new Set<unknown>()
+  for (let process = 0; process < 2; process++) {
+    const { hub, subscribe } = await openHubOn(t, share(log))
+    const reader = await subscribe(['a'], { format: 'cloudevents' })
+    await hub.publish('a', { data: 1, ephemeral: true })
+    await until(() => reader.data.length === 1)
+    ids.add((JSON.parse(reader.data[0]!) as { id: unknown }).id)
+  }
+  t.equal(ids.size, 2)
 })

@@ -86,7 +86,7 @@ await t.test('names are those of CloudEvents: 1 to 20 of a-z and 0-9', (t) => {
     refused(
       t,
       JSON.parse(`{${JSON.stringify(name)}:"x"}`),
-      `${JSON.stringify(name)} is no attribute name: 1 to 20 characters of a-z and 0-9.`,
+      `${JSON.stringify(name)} is not an attribute name: 1 to 20 characters of a-z and 0-9.`,
     )
   t.end()
 })

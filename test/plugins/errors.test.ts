@@ -1,8 +1,10 @@
 import net from 'node:net'
 import { Writable } from 'node:stream'
+import Fastify from 'fastify'
 import { pino } from 'pino'
 import t from 'tap'
 import { buildApp } from '../../src/app.js'
+import fanfare from '../../src/index.js'
 import { refusals } from '../../src/errors.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 import { isProblem, listen, openApp } from '../routes/open-app.js'
@@ -122,6 +124,33 @@ await t.test('the message of an unexpected error is only logged', async (t) => {
     [{ level: 50, reqId: problem.requestId, code: 'internal-error', err: { message: /hunter2/, stack: /status/ } }],
     'and there with the id of the request',
   )
+})
+
+await t.test('an error of the application that ends by itself is temporary, also for a stream', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fanfare, {
+    log: 'memory',
+    jwtSecret: SECRET,
+    authenticate: (request) => {
+      throw Object.assign(new Error('the session store is down'), { statusCode: Number(request.headers['x-status']) })
+    },
+  })
+  for (const [status, answered, code] of [
+    [502, 503, 'unavailable'],
+    [503, 503, 'unavailable'],
+    [504, 503, 'unavailable'],
+    [501, 500, 'internal-error'],
+    [418, 400, 'invalid-request'],
+  ] as const) {
+    const headers = { 'x-status': String(status) }
+    const refusal = await app.inject({ url: '/topics/a/events', headers: { ...headers, accept: 'application/json' } })
+    isProblem(t, refusal, answered, code)
+    t.equal('retry-after' in refusal.headers, answered === 503)
+    const stream = await app.inject({ url: '/topics/a/events', headers: { ...headers, accept: 'text/event-stream' } })
+    t.equal(stream.statusCode, answered === 503 ? 200 : answered)
+    if (answered === 503) t.match(stream.body, /event: fanfare\.close\ndata: {"reason":"busy"/)
+  }
 })
 
 await t.test('an error of another kind than Error is no less an error', async (t) => {
