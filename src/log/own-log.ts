@@ -1,7 +1,7 @@
-/** A log that an application has made itself. */
+/** Checks a log that an application passes to the hub. */
 import type { EventLog } from './log.js'
 
-/** The members of a log. */
+/** The members of `EventLog`. */
 export const LOG_MEMBERS = [
   'view',
   'records',
@@ -18,7 +18,7 @@ export const LOG_MEMBERS = [
   'close',
 ] as const satisfies (keyof EventLog)[]
 
-/** Returns the members of a log that a value lacks: a program without types may have made it. */
+/** Returns the members of a log that a value lacks. A program without types may pass anything. */
 export function missingMembers(value: object): string[] {
   return LOG_MEMBERS.filter((member) => {
     const kind = typeof (value as Record<string, unknown>)[member]
