@@ -112,7 +112,7 @@ for (const [what, ask, gap] of REQUESTS) {
   })
 }
 
-await t.test('where nothing is kept, a gap is told however the stream is cut off', async (t) => {
+await t.test('a stream without retained events gets its gap, wherever it is cut off', async (t) => {
   for (const lastEventId of ['zzzzzzzz-3', 'x']) {
     const open = await start(t)
     await open.hub.purge('a')
@@ -132,7 +132,7 @@ await t.test('an empty log', async (t) => {
   }
 })
 
-await t.test('other topics before the gap is told: however it is cut off, the gap is not lost', async (t) => {
+await t.test('a stream that is moved before its gap is reported keeps the gap, wherever it is cut off', async (t) => {
   for (const lastEventId of ['zzzzzzzz-3', 'x']) {
     const open = await start(t)
     const sink = new FakeSink()
@@ -176,7 +176,7 @@ await t.test(
   },
 )
 
-await t.test('a gap names the event that follows it, also where that is far away', async (t) => {
+await t.test('a gap names the event after it, even many batches later', async (t) => {
   const open = await openHub(t)
   for (let n = 0; n < 25; n++)
     await open.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', type: 'other', data: 1 })))
