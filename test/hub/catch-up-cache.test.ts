@@ -1,4 +1,4 @@
-/** What the log holds behind a place, in bytes that are shared, and whose buffers are used again. */
+/** Batches of the log behind a cursor, whose bytes are shared and whose buffers are reused. */
 import t from 'tap'
 import { Feed } from '../../src/hub/feed.js'
 import { CatchUpCache } from '../../src/hub/catch-up-cache.js'
@@ -33,7 +33,7 @@ function large(n: number): string {
   return `${n} `.padEnd(LARGE, String.fromCharCode(97 + (n % 26)))
 }
 
-/** What is wrong with a batch of one large event: it may have been overwritten. */
+/** Returns what is wrong with a batch of one large event: another batch may have overwritten it. */
 function faultOf(batch: CatchUpBatch, n: number): string | undefined {
   return batch.chunk.plain.includes(large(n))
     ? undefined

@@ -7,10 +7,10 @@ import { publishMany } from './publish-many.js'
 
 const KEEP_ALL = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
-/** A memory log that counts how often it is read, and that can be held up. */
+/** A memory log that counts its reads, and that a test can hold up. */
 class WatchedLog extends MemoryLog {
   reads = 0
-  /** What reads wait for. */
+  /** Reads wait for this. */
   hold: Promise<unknown> | undefined
 
   override async scan(...args: Parameters<MemoryLog['scan']>) {
@@ -142,7 +142,7 @@ await t.test('catch-up lets the event loop run', async (t) => {
   let longest = 0
   let last = process.cpuUsage()
   await until(() => {
-    const { user, system } = process.cpuUsage(last) // not the clock: on a busy machine it goes on without us
+    const { user, system } = process.cpuUsage(last) // not the clock: a busy machine runs other work
     longest = Math.max(longest, (user + system) / 1_000)
     last = process.cpuUsage()
     return readers.every(({ subscriber }) => subscriber.state === 'live')
@@ -240,7 +240,7 @@ await t.test(
         Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })),
       )
     await hub.publishAll([2, 3, 4].map((data) => ({ topic: 'a', data, type: 'rare' })))
-    // the feeds keep no frames of before
+    // the feeds keep no earlier frames
     const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) }))
     await hub.publishAll(large)
     reader.drain()

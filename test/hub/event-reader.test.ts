@@ -1,4 +1,4 @@
-/** What the application's own code reads of a hub. */
+/** The events that the application's own code reads from a hub. */
 import t, { type Test } from 'tap'
 import type { EventGap, HubEvent } from '../../src/hub/event-reader.js'
 import type { Hub } from '../../src/hub/hub.js'
@@ -7,7 +7,7 @@ import { openHub } from './open-hub.js'
 
 type Items = AsyncIterableIterator<HubEvent | EventGap>
 
-/** Takes so many items. */
+/** Takes `count` items. */
 async function take(items: Items, count: number): Promise<(HubEvent | EventGap)[]> {
   const taken: (HubEvent | EventGap)[] = []
   while (taken.length < count) {
@@ -26,13 +26,13 @@ async function publish(hub: Hub, topic: string, ...data: unknown[]): Promise<str
   return (await hub.publishAll(data.map((data) => ({ topic, data })))).map(({ id }) => id!)
 }
 
-/** Checks that nothing comes, for some turns of the event loop; returns what is waited for. */
+/** Checks that no item comes for some turns of the event loop. Returns the pending item. */
 async function waits(t: Test, items: Items): Promise<{ next: Promise<IteratorResult<HubEvent | EventGap>> }> {
   let isSettled = false
   const next = items.next().finally(() => (isSettled = true))
   await settle()
   t.equal(isSettled, false, 'it waits')
-  return { next } // a promise that is returned would be waited for
+  return { next } // in an object, because `await` would wait for a returned promise
 }
 
 await t.test('an event has the members of an event in history', async (t) => {

@@ -13,12 +13,12 @@ import { FakeSink, settle, until } from './fake-sink.js'
 
 const encoder = new Encoder('8f3kq0zt')
 
-/** A fanout with a log of its own: what is dispatched gets the next sequence. */
+/** A fan-out with its own log: each dispatched event gets the next sequence. */
 function open() {
   const fanout = new Fanout()
   let head = 0
   let orders = 0
-  /** The cursors from which streams have had to read the log. */
+  /** The cursors from which streams have read the log. */
   const missed: number[] = []
   const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 0 })
   const batches = new CatchUpCache(log, encoder, () => head)
@@ -68,7 +68,7 @@ function range(length: number): string[] {
   return Array.from({ length }, (_, n) => String(n))
 }
 
-/** Keeps the event loop for longer than a slice of a sweep. */
+/** Blocks the event loop for longer than a slice of a sweep. */
 function dawdle(): void {
   const end = performance.now() + 6
   while (performance.now() < end);
@@ -204,7 +204,7 @@ await t.test('a long sweep lets the event loop run, and visits every stream', as
   while (readers.some(({ data }) => data.length === 0)) {
     await settle(1)
     turns++
-    if (turns < 5) dispatch('a', String(turns)) // in the middle of the sweep
+    if (turns < 5) dispatch('a', String(turns)) // during the sweep
   }
   t.ok(turns > 3, `${turns} turns of the event loop`)
   await until(() => readers.every(({ data }) => data.length >= 5))

@@ -10,7 +10,7 @@ import { parseStream } from './reference-parser.js'
 const RAW: Wire = { format: 'raw', topicLine: false }
 const encoder = new Encoder('8f3kq0zt')
 
-/** Frames as a hub makes them: `sequence` is `undefined` for an ephemeral event. */
+/** Frames as a hub creates them. `sequence` is `undefined` for an ephemeral event. */
 function frame(sequence: number | undefined, order: number, text = String(order)): Frame {
   const event = { topic: 'a', type: undefined, id: undefined, kind: 'text' as const, payload: text }
   return new Frame(encoder, event, sequence, order, 0, sequence === undefined ? '' : encoder.cursor(sequence))

@@ -1,5 +1,6 @@
 /**
- * A stream that is given other topics while it is open: in order, without loss, and with nothing that it no longer has.
+ * Streams that move to other topics while they are open: events stay in order, none is lost, and none of dropped topics
+ * is sent.
  */
 import fc from 'fast-check'
 import t from 'tap'
@@ -9,7 +10,7 @@ import type { Stream } from '../../src/hub/stream.js'
 import { settle, until } from './fake-sink.js'
 import { openHub } from './open-hub.js'
 
-/** As a route does it: gives a stream topics, and takes some away. */
+/** Adds and removes topics of a stream, as a route does. */
 function change(
   hub: Hub,
   subscriber: Stream,
@@ -25,10 +26,10 @@ function change(
   )
 }
 
-/** So large that a batch has only one or two of them. */
+/** A payload of which a batch holds only one or two. */
 const LARGE = 'x'.repeat(40_000)
 
-/** The numbers of the events that came, in order. */
+/** The numbers of the received events, in order. */
 function numbers({ data }: { data: string[] }): number[] {
   return data.map((text) => (JSON.parse(text) as { n: number }).n)
 }
@@ -203,7 +204,7 @@ await t.test('an unfinished replay that is dropped can be requested again', asyn
   for (let n = 1; n <= 10; n++) await hub.publish('b', { data: { n, LARGE } })
   const reader = await subscribe(['a'])
   await settle()
-  reader.stall(3) // the new topics, and two batches
+  reader.stall(3) // the open block, and two batches
   change(hub, reader.subscriber, { add: ['b'], replay: 10 })
   await until(() => reader.isFull)
   t.ok(numbers(reader).length < 10)
@@ -349,7 +350,7 @@ await t.test(
         }
         reader.drain()
         change(hub, reader.subscriber, { add: ['end'] })
-        await publish('end') // replays that were asked for before are sent before it
+        await publish('end') // earlier replays are sent before this event
         await until(() => numbers(reader).at(-1) === published.length)
         change(hub, reader.subscriber, { drop: ['a.*', '**'] })
         const read = reader.data.length
@@ -411,7 +412,7 @@ await t.test('a stream gets exactly its events, for any publishes and moves in a
         () => `the end does not come: ${JSON.stringify(reader.blocks.slice(-5))}`,
       )
 
-      // between two blocks that tell topics lies exactly what those topics had between their two cursors
+      // between two open blocks lie exactly the events of the topics between their two cursors
       const { blocks } = reader
       let held: string[] = []
       let at = 0

@@ -9,7 +9,7 @@ const EPOCH = 'aaaaaaaa'
 const phone = { subject: 'ada', name: 'phone' }
 const id = (sequence: number) => `${EPOCH}-${sequence}`
 
-/** Records of which writes are held back or fail when a test says so. */
+/** Records whose writes a test can hold back or make fail. */
 function slowRecords(t: Test) {
   const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 1 })
   t.teardown(() => log.close())
@@ -22,7 +22,7 @@ function slowRecords(t: Test) {
     if (fails) throw new Error('the disk is full')
     await change()
   }
-  /** Reads answer late, with what was there when they began. */
+  /** Reads are late, and return the values from when they began. */
   const late = async <T>(read: Promise<T>): Promise<T> => {
     const answer = await read
     await setImmediate()

@@ -91,7 +91,7 @@ await t.test('presence is exact for any joins, reconnects and leaves', (t) => {
       let now = 1_000_000
       performance.now = () => now
       try {
-        const here = new Set<string>() // as the events tell
+        const here = new Set<string>() // by the events
         const presence = new Presence(grace, (type, { topic, subject, subjects: count }) => {
           const key = `${topic}/${subject}`
           if (here.has(key) === (type === 'fanfare.join')) throw new Error(`${type} of ${key} twice`)

@@ -1,4 +1,4 @@
-/** What streams are told when a topic is purged while they read it. */
+/** Streams of a topic that is purged while they read it. */
 import t from 'tap'
 import { until } from './fake-sink.js'
 import { openHub } from './open-hub.js'

@@ -1,4 +1,6 @@
-/** Streams that begin in the past: from a time, with the newest of each topic, and those that only look on. */
+/**
+ * Streams that begin before the head: from a time, or with the newest event of each topic. Also streams that observe.
+ */
 import t from 'tap'
 import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
@@ -55,7 +57,7 @@ await t.test('replay=latest sends the newest event of each topic, then every new
   const locating = subscribe(['x.*'], { replay: 'latest' })
   const typed = subscribe(['x.*'], { replay: 'latest', types: ['early'] })
   const stream = await locating
-  for (let n = 4; n <= 6; n++) await hub.publish('x.a', { data: n }) // before its past has been read
+  for (let n = 4; n <= 6; n++) await hub.publish('x.a', { data: n }) // before the replay has been read
   await until(() => stream.told('live').length === 1 && seen(stream).includes(6))
   t.strictSame(seen(stream), [3, 3, 4, 5, 6])
   t.equal(stream.blocks[0]!.id, hub.cursor(4), 'the position before whatever follows')

@@ -68,7 +68,7 @@ await t.test('nothing is measured without a subscriber of the statistics', async
   t.equal(statsOf(console)[0]!.events.in, 0, 'what was before is not counted')
   const before = console.data.length
   hub.move(console.subscriber, new Selection(['a']))
-  await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than it takes until the next would be told
+  await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than the interval of the statistics
   t.equal(console.data.length, before)
   t.strictSame(reader.data, ['1'], 'a wildcard does not reach the topics of the hub')
 })

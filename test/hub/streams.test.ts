@@ -4,7 +4,7 @@ import { IS_LATE, openHub } from './open-hub.js'
 
 const { now: readWallClock } = Date
 
-/** Sets the wall clock forward, or back, by that many milliseconds, until the test is over. */
+/** Moves the wall clock by a number of milliseconds until the test is over. */
 function setWallClock(t: Test, shift: number): void {
   Date.now = () => readWallClock() + shift
   t.teardown(() => (Date.now = readWallClock))
@@ -42,7 +42,7 @@ await t.test('streams', async (t) => {
     )
   })
 
-  // a log that is late tells of it in several turns
+  // a late log delivers deltas over several turns
   await t.test(
     'what is published between two turns of the event loop leaves in one write',
     { skip: IS_LATE },
@@ -328,9 +328,9 @@ await t.test('time', async (t) => {
     const publish = () => {
       void hub.publish('a', { data: 1 })
       const end = performance.now() + 1
-      while (performance.now() < end); // so that the timers of heartbeats and of this are due together
+      while (performance.now() < end); // so that the timers of heartbeats and of this test are due together
     }
-    // with more of them no heartbeat would have its turn
+    // more events would leave no turn for a heartbeat
     const timers = [setInterval(publish, 3), setInterval(publish, 7)]
     t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
     let beats = 0

@@ -4,7 +4,7 @@ import { EventOrder } from '../../../src/log/memory/event-order.js'
 import { keptEvent } from '../../helper/kept-event.js'
 
 await t.test('lookups agree with a sorted list after any deletions', async (t) => {
-  // each step pushes some events, skips some sequences, and deletes every `nth` event of a part of those that are there
+  // each step pushes some events, skips some sequences, and deletes every `nth` event of a part of the existing ones
   const step = fc.record({
     pushed: fc.nat(1_500),
     skipped: fc.nat(5),

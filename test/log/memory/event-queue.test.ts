@@ -45,7 +45,7 @@ await t.test('the queue behaves as an array', (t) => {
         for (const step of steps) {
           if ('push' in step) {
             for (let n = 0; n < step.push; n++) {
-              last += 1 + (n % 3) // other topics have sequences, too
+              last += 1 + (n % 3) // other topics have sequences too
               queue.push(keptEvent(last))
               model.push(last)
             }

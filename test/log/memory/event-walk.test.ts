@@ -7,7 +7,7 @@ import { EventWalk, type Direction, type WalkedSpan } from '../../../src/log/mem
 import { TopicTree } from '../../../src/log/topic-tree.js'
 import { keptEvent } from '../../helper/kept-event.js'
 
-/** A log whose n-th event, from 1, is of the topic `topicOf(n)`; it counts the steps that look for topics. */
+/** A log whose n-th event, from 1, has the topic `topicOf(n)`. It counts the steps of finding topics. */
 function logOf(count: number, topicOf: (n: number) => string) {
   const order = new EventOrder()
   const topics = new Map<string, { events: EventQueue }>()
