@@ -1258,7 +1258,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         name: 'HubError',
         code: 'too-many-topics',
         index,
-        message: /events of 2, .*FANFARE_MAX_TOPICS/,
+        message: /events of 2 topics, .*FANFARE_MAX_TOPICS/,
       })
 
       await t.test('take more events, and new topics are refused, all or none', async (t) => {
