@@ -207,7 +207,7 @@ await t.test('a token without "admin" loses them', async (t) => {
   )
 })
 
-await t.test('nobody publishes there', async (t) => {
+await t.test('no token can publish to system topics', async (t) => {
   const bearer = token({ sub: 'root', publish: ['**', 'fanfare.**'], admin: true })
   for (const topic of ['fanfare.stats', 'fanfare.connections', 'fanfare', 'fanfare.mine']) {
     for (const [path, body] of [
