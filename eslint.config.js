@@ -4,10 +4,10 @@ import importX, { createNodeResolver } from 'eslint-plugin-import-x'
 import ts from 'typescript-eslint'
 
 /**
- * Which rooms of src each room may import from, besides itself; `.` are the files at the top. docs/architecture.md
- * draws them.
+ * The folders of src that each folder may import from, in addition to itself; `.` stands for the files directly in src.
+ * docs/architecture.md describes them.
  */
-const ROOMS = {
+const FOLDERS = {
   model: [],
   'event-loop': ['model'],
   wire: ['model'],
@@ -21,21 +21,21 @@ const ROOMS = {
   plugins: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', '.'],
   routes: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
 }
-const ALL_ROOMS = [...Object.keys(ROOMS), 'commands']
-/** The files at the top that may be imported from below; the others put everything together. */
+const ALL_FOLDERS = [...Object.keys(FOLDERS), 'commands']
+/** The files directly in src that folders may import. The others compose the application. */
 const TOP_FILES = ['errors', 'settings', 'version']
 
-const zones = Object.entries(ROOMS).flatMap(([room, known]) => [
-  ...ALL_ROOMS.filter((other) => other !== room && !known.includes(other)).map((other) => ({
-    target: `./src/${room}`,
+const zones = Object.entries(FOLDERS).flatMap(([folder, known]) => [
+  ...ALL_FOLDERS.filter((other) => other !== folder && !known.includes(other)).map((other) => ({
+    target: `./src/${folder}`,
     from: `./src/${other}`,
-    message: `${room} does not know ${other}.`,
+    message: `src/${folder} must not import from src/${other}: see FOLDERS in eslint.config.js.`,
   })),
   {
-    target: `./src/${room}`,
+    target: `./src/${folder}`,
     from: './src/*.ts',
     except: known.includes('.') ? TOP_FILES.map((name) => `**/src/${name}.ts`) : [],
-    message: `${room} does not know the files at the top of src.`,
+    message: `src/${folder} must not import this file of src: see FOLDERS in eslint.config.js.`,
   },
 ])
 
@@ -48,13 +48,13 @@ export default defineConfig(
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
       '@typescript-eslint/no-confusing-void-expression': 'off',
-      '@typescript-eslint/no-non-null-assertion': 'off', // noUncheckedIndexedAccess asks for them in hot loops
+      '@typescript-eslint/no-non-null-assertion': 'off', // noUncheckedIndexedAccess requires them in hot loops
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      '@typescript-eslint/require-await': 'off', // async is how a Fastify plugin is written
+      '@typescript-eslint/require-await': 'off', // Fastify plugins are async functions
     },
   },
   {
-    // prettier breaks code; it leaves comments and strings as they are, and a message is one string
+    // prettier does not break comments and strings, and a message is one string
     files: ['**/*.{ts,tsx,js}'],
     rules: {
       'max-len': [
@@ -86,7 +86,7 @@ export default defineConfig(
           patterns: [
             {
               group: ['typebox', 'typebox/*'],
-              message: 'Import it from src/schemas/typebox.ts, which is bundled: its files take long to load.',
+              message: 'Import from src/schemas/typebox.ts, which is bundled: the files of typebox take long to load.',
             },
           ],
         },
@@ -94,7 +94,7 @@ export default defineConfig(
     },
   },
   {
-    // ROOMS says what these know of src, and this what they know of packages
+    // FOLDERS restricts imports from src, and this rule imports of packages
     files: ['src/{model,event-loop,wire,log,cluster,hub}/**/*.ts'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
@@ -103,7 +103,7 @@ export default defineConfig(
           patterns: [
             {
               group: ['fastify', 'fastify-*', '@fastify/*', 'node:http', 'node:http2', 'node:https'],
-              message: 'This room knows neither Fastify nor HTTP.',
+              message: 'This folder must not import Fastify or HTTP.',
             },
           ],
         },

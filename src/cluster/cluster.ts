@@ -1,26 +1,23 @@
 /**
- * What the hub needs of the other processes that serve the same log: for what is not in the log, such as ephemeral
- * events and presence. Every implementation passes the one suite in `test/contract/cluster.ts`.
+ * The port to the other processes that serve the same log, for data that is not in the log, such as ephemeral events
+ * and presence. Every implementation passes the suite in `test/contract/cluster.ts`.
  */
 
-/** Plain data that JSON can carry: the receiver is given a copy. */
+/** A message: plain data that JSON can carry. The receiver gets a copy. */
 export interface ClusterMessage {
-  /** What it is about: the receiver decides by it. */
+  /** The type of the message, by which the receiver dispatches it. */
   readonly kind: string
   readonly [member: string]: unknown
 }
 
-/** What a node does with messages of other nodes. */
+/** Handles the messages of other nodes. */
 export interface ClusterReceiver {
   /**
    * Called with each message that another node broadcasts. It must not throw.
-   * @param from the node that has sent it
+   * @param from the node that sent the message
    */
   broadcast(message: ClusterMessage, from: string): void
-  /**
-   * Answers a request or a survey, with plain data. What it throws refuses the request: the message of the error is
-   * sent back.
-   */
+  /** Answers a request or a survey with plain data. An exception refuses the request, and its message is sent back. */
   request(message: ClusterMessage, from: string): unknown
 }
 
@@ -30,48 +27,47 @@ export interface Answer {
   value: unknown
 }
 
-/** The processes that serve one log. Each is a node. */
+/** The processes that serve one log. Each process is a node. */
 export interface Cluster {
-  /** The name of this node: unique among those that are there, and another one after each start. */
+  /** The name of this node. It is unique among the running nodes, and changes with each start. */
   readonly node: string
 
-  /** Returns the nodes that are there, this one included, in the order of their names. It may be behind by seconds. */
+  /** Returns the running nodes, including this one, sorted by name. The list may be seconds out of date. */
   nodes(): readonly string[]
 
   /**
-   * Has messages of other nodes received. Called once, before the node sends anything. Until then requests of others
-   * wait, and what they broadcast is not received.
+   * Starts to receive messages of other nodes. Call it once, before the node sends anything. Until then, requests of
+   * other nodes wait, and their broadcasts are lost.
    */
   receive(receiver: ClusterReceiver): void
 
   /**
-   * Sends a message to every other node, each of which receives it once at most, and those of one node in the order in
-   * which they were sent. Nobody is told of a message that is lost, such as one to a node that is just gone.
+   * Sends a message to every other node. Each node receives it at most once, and the messages of one node in the order
+   * in which they were sent. A lost message, such as one to a node that has just ended, causes no error.
    */
   broadcast(message: ClusterMessage): void
 
   /**
-   * Asks one node, which may be this one. Resolves with its answer.
-   * @throws ClusterError `node-gone` when there is no such node, or it goes before it has answered, or has not answered
-   *   for as long as the cluster waits: it may have done what it was asked for; `refused` when its receiver has thrown;
-   *   `closed`
+   * Sends a request to one node, which may be this one. Resolves with its answer.
+   * @throws ClusterError `node-gone` if the node does not exist, ends before it has answered, or exceeds the cluster's
+   *   timeout (the node may have carried out the request); `refused` if its receiver has thrown; `closed`
    */
   request(node: string, message: ClusterMessage): Promise<unknown>
 
   /**
-   * Asks every other node. Resolves with the answers, in the order of the nodes' names. A node that refuses, goes, or
-   * does not answer for as long as the cluster waits is left out.
+   * Sends a request to every other node. Resolves with the answers, sorted by the names of the nodes, without the nodes
+   * that refuse, end, or exceed the cluster's timeout.
    * @throws ClusterError `closed`
    */
   survey(message: ClusterMessage): Promise<Answer[]>
 
-  /** Leaves: nothing more is sent or received, and requests that wait are refused with `closed`. */
+  /** Leaves the cluster. Nothing more is sent or received, and pending requests are refused with `closed`. */
   close(): Promise<void>
 }
 
 export type ClusterErrorCode = 'node-gone' | 'refused' | 'closed'
 
-/** Why a node has no answer. */
+/** Says why a node has not answered. */
 export class ClusterError extends Error {
   readonly code: ClusterErrorCode
 

@@ -1,4 +1,4 @@
-/** The cluster of one process: there is no other node. */
+/** The cluster of one process, without other nodes. */
 import { randomBytes } from 'node:crypto'
 import { ClusterError, type Answer, type Cluster, type ClusterMessage, type ClusterReceiver } from './cluster.js'
 
@@ -11,7 +11,7 @@ export class SingleCluster implements Cluster {
   #isClosed = false
 
   constructor() {
-    this.#left.catch(() => undefined) // there may be no request that it ends
+    this.#left.catch(() => undefined) // prevents an unhandled rejection if no request is pending
   }
 
   nodes(): readonly string[] {
@@ -23,7 +23,7 @@ export class SingleCluster implements Cluster {
   }
 
   broadcast(): void {
-    // nobody receives it
+    // there are no other nodes
   }
 
   async request(node: string, message: ClusterMessage): Promise<unknown> {
@@ -60,7 +60,7 @@ function closed(): ClusterError {
   return new ClusterError('closed', 'The node has left the cluster.')
 }
 
-/** What a message is once it has been sent: `undefined` in an object is left out. */
+/** Returns what a receiver gets of a value: JSON omits `undefined` in objects. */
 function copyOf(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
 }

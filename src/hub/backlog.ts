@@ -1,6 +1,6 @@
 /**
- * What a stream is sent before it goes live: notices, replays, and the events behind its cursor, read from the log in
- * batches.
+ * The backlog of a stream: the notices, replays and events behind its cursor that the stream is sent before it goes
+ * live. The events are read from the log in batches.
  */
 import type { EventLog } from '../log/log.js'
 import { readPage } from '../log/page.js'
@@ -15,11 +15,11 @@ import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Frame } from './frame.js'
 import type { KnownGap, Start } from './start.js'
 
-/** The newest retained events of patterns that a stream is given, sent before everything else. */
+/** A replay that a stream asks for: the newest retained events of patterns, sent before everything else. */
 export interface WantedReplay {
   /** The patterns, all of them new to the stream. */
   selection: Selection
-  /** The most events. */
+  /** The maximum number of events. */
   count: number
 }
 
@@ -28,40 +28,40 @@ export interface BacklogSource {
   log: EventLog
   encoder: Encoder
   batches: CatchUpCache
-  /** Returns the newest sequence that may be sent. */
+  /** Returns the newest sequence that streams may be sent. */
   head: () => number
 }
 
-/** What a stream is to send next. */
+/** One write of a backlog to a stream. */
 export interface Delivery {
-  /** The block that comes before the events. */
+  /** The block before the events. */
   notice?: Chunk | undefined
   chunk: Chunk
   events: number
   lender?: Lender
-  /** The stream's cursor behind them; `undefined`: it stays. */
+  /** The stream's cursor after the delivery; `undefined`: the cursor stays. */
   position?: number
 }
 
-/** A part of the backlog that has been read. Exactly one of its methods has to be called. */
+/** A part of the backlog that has been read. Call exactly one of its methods. */
 export interface Portion {
-  /** Takes it out of the backlog. The caller sends it at once. */
+  /** Removes the part from the backlog. The caller sends it at once. */
   accept(): Delivery
-  /** Leaves it in the backlog: the stream was closed or moved while it was read. */
+  /** Leaves the part in the backlog, because the stream was closed or moved during the read. */
   discard(): void
 }
 
-/** The newest retained events of patterns, sent without ids, since they lie before the stream's cursor. */
+/** The newest retained events of patterns. They lie before the stream's cursor, so they are sent without ids. */
 interface Replay {
-  /** The patterns that were asked for: `count` is over all of them. */
+  /** The requested patterns. `count` is the total of all of them. */
   wanted: Selection
-  /** The same, without those that the stream has dropped since. */
+  /** The requested patterns without those that the stream has dropped since. */
   selection: Selection
-  /** The most events that it brings. */
+  /** The maximum number of events of the replay. */
   count: number
-  /** The stream's cursor when it was asked for, as a sequence: the replay ends there. */
+  /** The end of the replay: the stream's cursor at the request, as a sequence. */
   until: number
-  /** The sequence up to which it has been sent; `undefined`: its first event has not been located. */
+  /** The sequence up to which the replay has been sent; `undefined`: its first event has not been located. */
   after: number | undefined
   /** Trims up to this mark need no gap notice: they came before the replay, or were reported. */
   mark: number
@@ -71,7 +71,7 @@ interface Replay {
 interface Skip {
   /** Whether its gap notice has been sent, or is not needed. */
   isTold: boolean
-  /** The newest sequence of the part; `undefined`: the head, whenever it is read. */
+  /** The newest sequence of the part; `undefined`: the head at the time of the read. */
   until?: number
 }
 
@@ -80,14 +80,14 @@ export class Backlog {
   /** The gap that is reported before the next event. */
   #gap: KnownGap | undefined
   #hasMoved = false
-  /** The first is sent first. */
+  /** In the order of sending. */
   #replays: Replay[] = []
-  /** Ephemeral events of topics that the stream kept when it was moved. */
+  /** Ephemeral events of topics that the stream kept when it moved. */
   #carried: Frame[] = []
   #skip: Skip | undefined
   /** Trims up to this mark need no gap notice: they came before a replay, or were reported. */
   #knownMark: number | undefined
-  /** Whether a block says once that the stream is live: after a replay or a resume. */
+  /** Whether a `fanfare.live` block is due: after a replay or a resume. */
   #announcesLive = false
 
   constructor(source: BacklogSource, start?: Start) {
@@ -99,7 +99,7 @@ export class Backlog {
     if (start.latestUntil !== undefined) this.#skip = { isTold: true, until: start.latestUntil }
   }
 
-  /** Whether only the events behind the stream's cursor are left, which its feed may have. */
+  /** Whether only the events behind the stream's cursor are left. The feed may hold them. */
   get isRead(): boolean {
     return this.#replays.length === 0 && !this.#skip && !this.#gap
   }
@@ -109,12 +109,12 @@ export class Backlog {
     return this.#skip !== undefined
   }
 
-  /** Whether the stream has been moved and the subscriber does not know. */
+  /** Whether the stream has moved and the subscriber has not been told. */
   get hasMoved(): boolean {
     return this.#hasMoved
   }
 
-  /** How many replays are left. */
+  /** The number of replays that are left. */
   get replays(): number {
     return this.#replays.length
   }
@@ -124,12 +124,12 @@ export class Backlog {
     return this.#source.encoder.resumeId({ gap: this.#gap, sequence })
   }
 
-  /** Sends only the newest event of each topic, up to the head when it is read. */
+  /** Sends only the newest event of each topic, up to the head at the time of the read. */
   skip(): void {
     this.#skip ??= { isTold: false }
   }
 
-  /** Adapts to other topics. Replays of patterns that the stream has no more are dropped. */
+  /** Changes the topics. Drops the replays of patterns that the stream no longer has. */
   move(before: Selection, { patterns }: Selection): void {
     this.#hasMoved = true
     this.#replays = this.#replays.flatMap((replay) => {
@@ -137,7 +137,7 @@ export class Backlog {
       return kept.patterns.length > 0 ? [{ ...replay, selection: kept }] : []
     })
     if (patterns.every((pattern) => before.patterns.includes(pattern))) return
-    // Every event of the new topics behind the cursor is asked for.
+    // The new topics need every event behind the cursor, so a skip of them is a gap.
     if (this.#skip?.until !== undefined) this.#skip.isTold = false
     this.#knownMark = undefined
   }
@@ -145,13 +145,13 @@ export class Backlog {
   /**
    * Adds a replay.
    * @param until the stream's cursor, as a sequence
-   * @param mark the trim mark: what was trimmed by then was not asked for
+   * @param mark the trim mark: earlier trims need no gap notice
    */
   addReplay({ selection, count }: WantedReplay, until: number, mark: number): void {
     this.#replays.push({ wanted: selection, selection, count, until, after: undefined, mark })
   }
 
-  /** Keeps ephemeral events of the feed that the stream leaves: no more than a batch, the newest. */
+  /** Keeps ephemeral events of the feed that the stream leaves: the newest, at most one batch. */
   carry(frames: readonly Frame[]): void {
     this.#carried.push(...frames)
     let bytes = 0
@@ -159,14 +159,14 @@ export class Backlog {
     this.#carried.splice(0, first + 1)
   }
 
-  /** @returns whether the stream has been moved since the last call */
+  /** @returns whether the stream has moved since the last call */
   takeMove(): boolean {
     const hasMoved = this.#hasMoved
     this.#hasMoved = false
     return hasMoved
   }
 
-  /** Returns the ephemeral events that a feed's subscribers get of those that were carried. */
+  /** Returns the carried ephemeral events that the feed selects. */
   takeCarried({ selection, wire }: Feed): { chunk: Chunk; events: number } | undefined {
     const blocks = this.#carried
       .filter(({ event: { topic, type } }) => selection.hasTopic(topic) && selection.hasType(type))
@@ -175,7 +175,7 @@ export class Backlog {
     return blocks.length > 0 ? { chunk: Chunk.join(blocks), events: blocks.length } : undefined
   }
 
-  /** @returns whether a block has to say that the stream is live */
+  /** @returns whether a `fanfare.live` block is due */
   takeAnnouncement(): boolean {
     const announces = this.#announcesLive
     this.#announcesLive = false
@@ -207,7 +207,7 @@ export class Backlog {
     }
   }
 
-  /** Returns the gap notice before a batch. It waits until the event that follows it is known. */
+  /** Returns the gap notice before a batch. The notice waits until the event after the gap is known. */
   #noticeBefore(batch: CatchUpBatch, sequence: number): Chunk | undefined {
     const { encoder } = this.#source
     const pending = this.#gap
@@ -219,7 +219,7 @@ export class Backlog {
       return undefined
     }
     this.#gap = undefined
-    this.#knownMark = mark // other trims are not reported with every batch
+    this.#knownMark = mark // later batches do not repeat the notices of other trims
     const before = oldest === undefined ? position : oldest - 1
     return encoder.gap(missing.reason, missing.after, oldest, pending ? before : undefined)
   }

@@ -1,4 +1,4 @@
-/** A part of the log as bytes, ready to be sent, in a buffer that is reused once every stream has sent it. */
+/** A part of the log as bytes that are ready to send. The buffer is reused once every stream has sent it. */
 import type { EventLog } from '../log/log.js'
 import { Chunk, CHUNK_FRAME } from '../wire/chunk.js'
 import { BatchWriter } from '../wire/batch-writer.js'
@@ -6,49 +6,49 @@ import { BATCH_BYTES, type Feed } from './feed.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Lender } from '../wire/sink.js'
 
-/** The most events of a batch: reading them holds the event loop. */
+/** The maximum number of events of a batch. Reading a batch holds the event loop. */
 export const BATCH_EVENTS = 1_000
-/** A batch that fills less of a buffer gets bytes of its own. */
+/** A batch below this size gets bytes of its own, so that its buffer can be reused at once. */
 const WORTH_A_BUFFER = BATCH_BYTES / 2
-/** The most unused buffers that are kept. */
+/** The maximum number of unused buffers in the pool. */
 const SPARE_BUFFERS = 16
 
-/** What a batch is read with. */
+/** The parts of the hub that read a batch. */
 export interface CatchUpSource {
   log: EventLog
   encoder: Encoder
-  /** The newest sequence that may be sent. */
+  /** Returns the newest sequence that streams may be sent. */
   head: () => number
   buffers: BatchBuffers
 }
 
 export class CatchUpBatch implements Lender {
-  /** The id of its feed: a batch that is kept does not keep the feed. */
+  /** The id of the batch's feed. An id, so that a cached batch does not keep the feed in memory. */
   readonly feedId: number
-  /** Its events lie behind this sequence. */
+  /** The sequence before the batch. */
   readonly after: number
-  /** The trim mark of the view when it was read. When the view has another, events may be missing from the batch. */
+  /** The view's trim mark at the read. If the view has another mark now, events may be missing from the batch. */
   readonly readAt: number
   /** Resolves when the fields below are set. Throws HubError `log-unavailable`. */
   readonly read: Promise<void>
   chunk = Chunk.NOTHING
   events = 0
-  /** The sequence up to which it is complete. */
+  /** The batch has every matching event up to this sequence. */
   position: number
-  /** Whether further events follow it. */
+  /** Whether more events follow. */
   more = false
   /** As `ScanResult.trimmedAt`. */
   trimmedAt: number | undefined
   /** As `ScanResult.mark`. */
   mark = 0
-  /** The sequence of its first event. */
+  /** The sequence of the first event. */
   oldest: number | undefined
   readonly #buffers: BatchBuffers
-  /** The buffer of the chunk, where it is to be reused. */
+  /** The buffer of the chunk, if the buffer is to be reused. */
   #buffer: Buffer | undefined
   #holders = 1
 
-  /** Begins to read. The caller holds the batch. */
+  /** Starts to read. The caller holds the batch. */
   constructor(source: CatchUpSource, feed: Feed, after: number) {
     this.feedId = feed.id
     this.after = this.position = after
@@ -57,7 +57,7 @@ export class CatchUpBatch implements Lender {
     this.read = this.#read(source, feed)
   }
 
-  /** Keeps its bytes as they are until `release`. */
+  /** Keeps the bytes unchanged until `release`. */
   hold(): void {
     this.#holders++
   }
@@ -97,12 +97,12 @@ export class CatchUpBatch implements Lender {
 export class BatchBuffers {
   readonly #spare: Buffer[] = []
 
-  /** @returns a buffer with room for `BATCH_BYTES` and the frame of a chunk, with anything in it */
+  /** @returns a buffer with room for `BATCH_BYTES` and the frame of a chunk, with arbitrary contents */
   take(): Buffer {
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES + CHUNK_FRAME)
   }
 
-  /** Returns a buffer that is used no more. */
+  /** Returns a buffer to the pool. */
   giveBack(buffer: Buffer): void {
     if (this.#spare.length < SPARE_BUFFERS) this.#spare.push(buffer)
   }

@@ -1,28 +1,28 @@
-/** Batches of the log, each read and encoded once for all streams that need it at about the same time. */
+/** Batches of the log. Each is read and encoded once for all streams that need it at about the same time. */
 import type { EventLog } from '../log/log.js'
 import { BATCH_BYTES, type Feed } from './feed.js'
 import { BatchBuffers, CatchUpBatch, type CatchUpSource } from './catch-up-batch.js'
 import type { Encoder } from '../wire/sse.js'
 
 /**
- * The most batches that are kept for other streams. They are in an array: a Map whose entries come and go leaves old
- * tables behind, each of which keeps the next one and its entries alive (docs/performance.md).
+ * The maximum number of cached batches. The cache is an array: a Map with entries that come and go leaves old tables
+ * behind, each of which keeps the next table and its entries alive (docs/performance.md).
  */
 const KEPT = 32
 
 export class CatchUpCache {
   readonly #source: CatchUpSource
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #kept: CatchUpBatch[] = []
 
-  /** @param head the newest sequence that may be sent */
+  /** @param head returns the newest sequence that streams may be sent */
   constructor(log: EventLog, encoder: Encoder, head: () => number) {
     this.#source = { log, encoder, head, buffers: new BatchBuffers() }
   }
 
   /**
-   * Returns the batch behind a cursor. The caller holds it, and has to release it or to give it to a sink as the lender
-   * of its bytes.
+   * Returns the batch behind a cursor. The caller holds the batch, and must release it or give it to a sink as the
+   * lender of its bytes.
    * @throws HubError `log-unavailable`
    */
   async after(feed: Feed, after: number): Promise<CatchUpBatch> {

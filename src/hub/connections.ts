@@ -1,4 +1,4 @@
-/** The open streams, by their connections' ids, counted by subject and by address (`networkOf`). */
+/** The open streams by the ids of their connections, counted by subject and by address (`networkOf`). */
 import { networkOf } from '../model/client-address.js'
 import { mapInTurns } from '../event-loop/time-slice.js'
 import { Smallest } from '../model/smallest.js'
@@ -40,7 +40,7 @@ export class Connections {
     if (principal.subject !== undefined) count(this.#subjects, principal.subject, 1)
   }
 
-  /** @returns whether it was there */
+  /** @returns whether the stream was open */
   delete(stream: Stream): boolean {
     const { id, address, principal } = stream.info
     if (!this.#byId.delete(id)) return false
@@ -51,8 +51,8 @@ export class Connections {
 
   /**
    * Lists streams in the order of their ids.
-   * @param after only those whose ids come after this one
-   * @param limit at most so many
+   * @param after only ids that sort after this one
+   * @param limit the maximum number of streams
    */
   async page(
     after: string,

@@ -1,35 +1,35 @@
 /**
- * The named cursors of subjects as the log's records. What this process is writing counts already, since it is asked
- * for before it is durable.
+ * The named cursors of subjects as records of the log. A read includes the pending writes of this process, since a step
+ * may read a cursor before its write is durable.
  */
 import { createHash } from 'node:crypto'
 import type { KeyValue } from '../log/log.js'
 import { wallNow } from '../model/clock.js'
 
-/** What is stored of a cursor. Times are of the wall clock, since they outlive the process. */
+/** The stored value of a cursor. Times are of the wall clock, since they outlive the process. */
 export interface Entry {
   id: string
-  /** When it was last used, in milliseconds since the epoch of Unix. */
+  /** The time of the last use, in milliseconds since the Unix epoch. */
   used: number
 }
 
-/** An entry that is being written; `undefined`: it is being deleted. */
+/** An entry that is being written; `undefined`: the entry is being deleted. */
 interface Write {
   entry: Entry | undefined
   done: Promise<void>
-  /** It is durable, but a read that has begun before may not know it. */
+  /** The write is durable, but a read that began earlier may lack it. */
   isStored: boolean
 }
 
 const PREFIX = 'cursor/'
 
-/** The cursors of one subject. Only what `CursorRecords.run` runs may use it, and only until that is over. */
+/** The named cursors of one subject. Only a step of `CursorRecords.run` may use it, and only until the step ends. */
 export class SubjectCursors {
   readonly #records: KeyValue
   readonly #ttl: number
   readonly #prefix: string
   readonly #writes = new Map<string, Write>()
-  /** Settles when the last step that has been asked for is over. */
+  /** Settles when the last requested step is done. */
   #last: Promise<unknown> = Promise.resolve()
   #steps = 0
 
@@ -39,12 +39,12 @@ export class SubjectCursors {
     this.#prefix = prefix
   }
 
-  /** Whether nothing is being done or written. */
+  /** Whether no step or write is pending. */
   get isIdle(): boolean {
     return this.#steps === 0 && this.#writes.size === 0
   }
 
-  /** Returns what there is of a name; `undefined`: nothing. */
+  /** Returns the entry of a name; `undefined`: there is none. */
   async get(name: string): Promise<Entry | undefined> {
     const value = this.#writes.has(name) ? undefined : await this.#records.get(this.#prefix + name)
     const writing = this.#writes.get(name)
@@ -62,7 +62,7 @@ export class SubjectCursors {
     return entries
   }
 
-  /** Writes an entry, or deletes it. Writes are done in the order in which they are begun, so the last one counts. */
+  /** Writes an entry, or deletes it. Writes happen in the order of the calls, so the last one wins. */
   write(name: string, entry: Entry | undefined): Promise<void> {
     const key = this.#prefix + name
     const done = entry ? this.#records.put(key, entry, { ttl: this.#ttl }) : this.#records.delete(key)
@@ -80,18 +80,18 @@ export class SubjectCursors {
     return done
   }
 
-  /** Resolves when what is being written of a name is durable. */
+  /** Resolves when the pending write of a name is durable. */
   async written(name: string): Promise<void> {
     await this.#writes.get(name)?.done
   }
 
-  /** Resolves when every step is over, and everything is written or has failed. */
+  /** Resolves when all steps are done and all writes have succeeded or failed. */
   async settled(): Promise<void> {
     await this.#last
     await Promise.allSettled([...this.#writes.values()].map(({ done }) => done))
   }
 
-  /** Does a step when those before it are over. */
+  /** Runs a step after the earlier ones. */
   async run<T>(step: (cursors: this) => Promise<T>): Promise<T> {
     this.#steps++
     const done = this.#last.then(() => step(this))
@@ -103,8 +103,8 @@ export class SubjectCursors {
   }
 
   /**
-   * Reads what is stored. Versions before 0.2 stored the cursor alone, of which the time is not known: it is written
-   * anew when it is used, and forgotten no sooner.
+   * Reads a stored value. Versions before 0.2 stored the cursor alone, without a time. Such an entry always counts as
+   * half of `ttl` old, so it does not expire, and its next use records a time.
    */
   #toEntry(value: unknown): Entry | undefined {
     return typeof value === 'string' ? { id: value, used: wallNow() - this.#ttl / 2 } : (value as Entry | undefined)
@@ -115,7 +115,7 @@ export class SubjectCursors {
     this.#release()
   }
 
-  /** Forgets writes that every read knows by now. */
+  /** Drops writes that every read includes by now. */
   #release(): void {
     if (this.#steps > 0) return
     for (const [name, { isStored }] of this.#writes) if (isStored) this.#writes.delete(name)
@@ -127,15 +127,15 @@ export class CursorRecords {
   readonly #ttl: number
   readonly #subjects = new Map<string, SubjectCursors>()
 
-  /** @param ttl after how long without a write a cursor is gone, in milliseconds */
+  /** @param ttl the time after the last write at which a cursor expires, in milliseconds */
   constructor(records: KeyValue, ttl: number) {
     this.#records = records
     this.#ttl = ttl
   }
 
   /**
-   * Does a step with the cursors of a subject, one after the other: each knows what those before it have begun to
-   * write. A step does not wait for a write.
+   * Runs the steps of a subject one after the other. Each step sees the writes that earlier steps have begun. A step
+   * does not wait for a write.
    */
   async run<T>(subject: string, step: (cursors: SubjectCursors) => Promise<T>): Promise<T> {
     const prefix = prefixOf(subject)
@@ -148,7 +148,7 @@ export class CursorRecords {
     }
   }
 
-  /** Resolves when everything is written. */
+  /** Resolves when every write is done. */
   async settled(): Promise<void> {
     await Promise.all([...this.#subjects.values()].map((cursors) => cursors.settled()))
   }
@@ -160,7 +160,9 @@ export class CursorRecords {
   }
 }
 
-/** A subject may be longer than a key, and is nobody's business but its own. */
+/**
+ * Returns the prefix of a subject's keys. It is a hash: a subject may be longer than a key, and keys do not reveal it.
+ */
 function prefixOf(subject: string): string {
   return `${PREFIX}${createHash('sha256').update(subject).digest('base64url')}/`
 }

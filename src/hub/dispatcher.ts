@@ -12,7 +12,7 @@ export class Dispatcher {
   /** Drawn anew in each process, so that the ids of ephemeral events are unique in the log's epoch. */
   readonly #origin = drawEpoch()
   #head = 0
-  /** How many frames there have been. */
+  /** The number of frames so far. */
   #frames = 0
 
   constructor(encoder: Encoder, fanout: Fanout) {
@@ -20,7 +20,7 @@ export class Dispatcher {
     this.#fanout = fanout
   }
 
-  /** Says behind which sequence the events begin. Some of them may have been dispatched already. */
+  /** Sets the sequence before the first event. Later calls may bring events that have already been dispatched. */
   begin(head: number): void {
     this.#head = Math.max(this.#head, head)
   }
@@ -30,20 +30,20 @@ export class Dispatcher {
     return this.#head
   }
 
-  /** Sends an event of the log. */
+  /** Dispatches an event of the log. */
   dispatch(event: StoredEvent): void {
     this.#head = event.sequence
     this.#fanout.dispatch(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time))
   }
 
-  /** Sends an event that is not stored. */
+  /** Dispatches an ephemeral event. */
   dispatchEphemeral(event: NewEvent): void {
     const order = ++this.#frames
     const id = `${this.#encoder.cursor(this.#head)}-ephemeral-${this.#origin}-${order}`
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), id))
   }
 
-  /** Sends an event of the hub's own, with `data` as JSON. It is not stored. */
+  /** Dispatches an ephemeral event of the hub itself, with `data` as JSON. */
   tell(topic: string, data: object, type?: string): void {
     this.dispatchEphemeral({ topic, type, id: undefined, kind: 'json', payload: JSON.stringify(data) })
   }

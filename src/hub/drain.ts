@@ -1,4 +1,4 @@
-/** Ends every stream, spread over a time, so that not all clients reconnect at once. */
+/** Ends all streams over a period, so that not all subscribers reconnect at once. */
 import { monotonicNow } from '../model/clock.js'
 import { quote } from '../model/quote.js'
 import { SettingsError } from '../model/settings-error.js'
@@ -9,9 +9,9 @@ import type { Connections } from './connections.js'
 const STEP = 50
 
 /**
- * Checks a time to drain in.
+ * Checks the duration of a drain.
  * @param time in milliseconds, at most a day
- * @throws SettingsError when `time` is no such number
+ * @throws SettingsError for any other value
  */
 export function requireDrainTime(time: number): void {
   if (!Number.isFinite(time) || time < 0 || time > MAX_DRAIN)
@@ -21,7 +21,7 @@ export function requireDrainTime(time: number): void {
 }
 
 /**
- * Ends every stream in small groups. Resolves when none is left.
+ * Ends all streams in small groups. Resolves when no stream is left.
  * @param time in milliseconds
  */
 export async function endInGroups(connections: Connections, time: number): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * Reads events for the application's own code: first the log behind a cursor, then each event that is appended. A
- * reader keeps no queue. It reads a page, hands its events over one by one, and reads the next page when the
- * application asks for more. A reader that has read everything waits until the hub tells it of an event that it wants.
+ * Reads events for the application's own code: first the log behind a cursor, then each new event. An iterator keeps no
+ * queue. It reads a page, returns its events one by one, and reads the next page when the application asks for more. At
+ * the head of the log it waits until the hub reports an event of its selection.
  */
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
@@ -15,36 +15,38 @@ import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { isReserved, requirePattern } from '../model/topic.js'
 
-/** The most events of a page, and the most bytes of their payloads, unless one event alone has more. */
+/**
+ * The maximum number of events of a page, and of bytes of their payloads. A single larger event is a page of its own.
+ */
 const PAGE_EVENTS = 100
 const PAGE_BYTES = 256 * 1024
 
-/** An event of the log, as in a page of history: `from` with its `id` goes on behind it. */
+/** An event of the log, as in a page of history. Pass its `id` as `from` to continue after it. */
 export interface HubEvent extends HistoryEvent {
   gap?: undefined
 }
 
-/** Tells that events are missing. It comes before the first event that follows the missing ones. */
+/** Reports missing events. It comes before the first event after them. */
 export interface EventGap {
-  /** `from` with this id goes on behind the missing events, without telling of them again. */
+  /** Pass this id as `from` to continue after the missing events, without the same gap again. */
   id: string
   gap: {
     /**
-     * `expired`: they were trimmed or purged. `epoch`: the cursor is of another log. `future`: the log is not as far as
-     * the cursor.
+     * `expired`: the events were trimmed or purged. `epoch`: the cursor belongs to another log. `future`: the cursor
+     * lies beyond the head of the log.
      */
     reason: 'expired' | 'epoch' | 'future'
-    /** The cursor behind which events are missing. */
+    /** The cursor before the missing events. */
     after: string
-    /** The id of the event that follows; `null`: nothing follows yet. */
+    /** The id of the first event after the gap; `null`: there is none yet. */
     oldest: string | null
   }
 }
 
 export interface EventsOptions {
   /**
-   * Where to begin: with everything that is retained, with the events of a time on, or behind an id. Default: with the
-   * next event that is published.
+   * Where to begin: at the oldest retained event, at a time, or after an id. Default: at the next event that is
+   * published.
    */
   from?: 'start' | Date | (string & {}) | undefined
   /** Only events of these types; default: all. */
@@ -53,10 +55,10 @@ export interface EventsOptions {
   signal?: AbortSignal | undefined
 }
 
-/** What readers share. */
+/** The state that all iterators of a hub share. */
 interface Source {
   readonly log: EventLog
-  /** The newest sequence that may be read. */
+  /** Returns the newest sequence that may be read. */
   readonly head: () => number
   readonly cursor: (sequence: number) => string
   readonly scheduler: FairScheduler
@@ -65,20 +67,20 @@ interface Source {
   hasEnded: boolean
 }
 
-/** The readers of one hub. */
+/** All iterators of one hub. */
 export class EventReaders {
   readonly #source: Source
 
   /**
-   * @param head the newest sequence that may be read
-   * @param cursor prints the cursor of a sequence
+   * @param head returns the newest sequence that may be read
+   * @param cursor returns the cursor of a sequence
    */
   constructor(log: EventLog, head: () => number, cursor: (sequence: number) => string) {
     this.#source = { log, head, cursor, scheduler: new FairScheduler(), waiting: new Set(), hasEnded: false }
   }
 
   /**
-   * Begins to read.
+   * Creates an iterator.
    * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event` for a type, `invalid-cursor` for `from`,
    *   `invalid-request` for other options
    */
@@ -87,12 +89,12 @@ export class EventReaders {
     return new EventReader(this.#source, selectionOf(patterns, types), beginningOf(from), requireSignal(signal))
   }
 
-  /** Called with each event of the log, once it may be read. */
+  /** Reports an event of the log to the waiting iterators. Called once the event may be read. */
   published(event: StoredEvent): void {
     for (const reader of this.#source.waiting) reader.published(event)
   }
 
-  /** Ends every reader. */
+  /** Ends all iterators. */
   end(): void {
     this.#source.hasEnded = true
     for (const reader of this.#source.waiting) reader.wake()
@@ -109,13 +111,13 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   readonly #selection: Selection
   readonly #signal: AbortSignal | undefined
   readonly #items: AsyncGenerator<HubEvent | EventGap, undefined>
-  /** Everything up to this sequence has been read, or is not wanted. */
+  /** The iterator has returned every event of its selection up to this sequence. */
   #position: number
-  /** A gap that is told once the event behind it is known. */
+  /** A gap that is reported once the event after it is known. */
   #gap: Gap | undefined
   /** Trims up to this mark have been reported. */
   #knownMark = 0
-  /** `return()` has been called. */
+  /** Whether `return()` has been called. */
   #isStopped = false
   #wake: (() => void) | undefined
 
@@ -146,20 +148,20 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     return this.#items.next()
   }
 
-  /** Ends the iteration, also while a `next()` waits. */
+  /** Ends the iteration, even while a `next()` waits. */
   return(): Promise<IteratorResult<HubEvent | EventGap, undefined>> {
     this.#isStopped = true
     this.wake()
     return this.#items.return(undefined)
   }
 
-  /** Called while it waits: wakes it for an event that it wants, and moves it behind any other. */
+  /** Called while the iterator waits. An event of the selection wakes it; any other event moves its position. */
   published({ sequence, topic, type }: StoredEvent): void {
     if (this.#selection.hasTopic(topic) && this.#selection.hasType(type)) this.wake()
     else this.#position = sequence
   }
 
-  /** Ends a wait. No event that follows in the same batch may move it on. */
+  /** Ends a wait. Later events of the same batch must not move the position. */
   wake(): void {
     this.#source.waiting.delete(this)
     this.#wake?.()
@@ -169,7 +171,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     return this.#isStopped || this.#source.hasEnded || this.#signal?.aborted === true
   }
 
-  /** @param time where to begin, unless the position says so */
+  /** @param time a time to begin at; default: the current position */
   async *#read(time: number | undefined): AsyncGenerator<HubEvent | EventGap, undefined> {
     try {
       if (time !== undefined && !this.#hasEnded) await this.#goTo(time)
@@ -178,7 +180,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
         else yield* this.#readPage()
       }
     } catch (err) {
-      if (!this.#hasEnded) throw err // a log that is closing may refuse to be read
+      if (!this.#hasEnded) throw err // the error is the result of closing the log
     }
   }
 
@@ -205,7 +207,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#position = page.position
   }
 
-  /** Returns what is to be told before the events of a page. */
+  /** Returns the gap before the events of a page. */
   #gapBefore(page: Page): EventGap | undefined {
     const {
       events: [oldest],
@@ -220,7 +222,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#gap = undefined
     if (!missing) return undefined
     if (!oldest && more) {
-      // a later page has the event behind the gap
+      // a later page has the event after the gap
       this.#gap = missing
       return undefined
     }
@@ -232,7 +234,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     }
   }
 
-  /** Resolves when there is an event to read, or the iteration is to end. */
+  /** Resolves when an event can be read, or the iteration is to end. */
   async #wait(): Promise<void> {
     const { waiting } = this.#source
     const onAbort = (): void => this.wake()
@@ -246,10 +248,10 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   }
 }
 
-/** Checks what an application asks for. Nothing is taken for granted of it: a program without types may have asked. */
+/** Checks patterns and types. A program without types may pass anything. */
 function selectionOf(patterns: unknown, types: unknown): Selection {
   const asked: unknown[] = Array.isArray(patterns) ? patterns : [patterns]
-  if (asked.length === 0) throw new HubError('invalid-pattern', 'There is no topic or pattern to read.')
+  if (asked.length === 0) throw new HubError('invalid-pattern', 'Expected at least one topic or pattern.')
   const checked = asked.map((pattern) => {
     if (typeof pattern !== 'string')
       throw new HubError('invalid-pattern', `A topic or pattern is a string, not ${quote(pattern)}.`)
@@ -273,7 +275,7 @@ function requireSignal(signal: unknown): AbortSignal | undefined {
   throw new HubError('invalid-request', `signal is an AbortSignal, not ${quote(signal)}.`)
 }
 
-/** Reads `from`; what it returns finds the beginning in a log. */
+/** Reads `from`. Returns a function that finds the beginning in a log. */
 function beginningOf(from: unknown): (log: EventLog, head: number) => Beginning {
   if (from === undefined) return () => 'now'
   if (from === 'start') return () => ({ sequence: 0 })

@@ -1,6 +1,6 @@
 /**
- * The feeds of all streams, and the sweep that sends new frames to every stream that is due: in one write per stream,
- * however many events have been published since the last one.
+ * The feeds of all streams, and the sweep that sends new frames to every stream that is due. A sweep writes once to
+ * each stream, for any number of events since the previous sweep.
  */
 import { Feed, type FeedReader } from './feed.js'
 import type { Frame } from './frame.js'
@@ -12,16 +12,16 @@ import type { Format } from '../wire/sse.js'
 import { TopicIndex } from './topic-index.js'
 
 /**
- * Frames are kept for streams that wait for their sockets while no more than about twice this many bytes have been
- * published since. A short stall then costs no read of the log, and loses no ephemeral event.
+ * A feed with a waiting stream keeps frames until about one to two times this many bytes have been published after
+ * them. A short stall then costs no read of the log, and loses no ephemeral event.
  */
 const RECENT_BYTES = 1024 * 1024
 
-/** A feed in the middle of being swept. */
+/** The visit of a sweep to one feed. */
 interface Round {
   feed: Feed
   remaining: Iterator<FeedReader>
-  /** The feed's end when the round began: every stream gets at least that far. */
+  /** The feed's end when the round began. Every stream gets at least the frames up to it. */
   target: number
 }
 
@@ -31,23 +31,23 @@ export class Fanout {
   #due: Feed[] = []
   #round: Round | undefined
   #scheduled = false
-  /** Feeds that keep frames for a stream that waits. */
+  /** Feeds that keep frames for a waiting stream. */
   readonly #holding = new Set<Feed>()
-  /** Frames of an order before this are too old to be kept. */
+  /** Frames with an order before this are too old to keep. */
   #recent = 0
   #generation = { start: 0, bytes: 0 }
-  /** How many rounds there have been. */
+  /** The number of finished rounds. */
   #rounds = 0
-  /** How often subscribers have been counted. */
+  /** The number of counts of subscribers. */
   #countings = 0
-  /** Measures the way of events while the statistics are read. */
+  /** Measures the latency of events while the statistics are read. */
   latency: Latency | undefined
 
   /**
-   * Counts a stream among the readers of a feed. Each `enter` is followed by one `leave`.
+   * Adds a stream to a feed. Each `enter` is followed by one `leave`.
    * @param head the newest sequence: a new feed begins behind it
-   * @param observes whether the stream counts as no subscriber
-   * @returns the feed for this selection and format
+   * @param observes whether the stream does not count as a subscriber
+   * @returns the feed of this selection and format
    */
   enter(selection: Selection, format: Format, head: number, observes = false): Feed {
     const key = feedKey(selection, format)
@@ -61,7 +61,7 @@ export class Fanout {
     return feed
   }
 
-  /** A stream that is not live reads this feed no more. Without readers the feed is dropped. */
+  /** Removes a stream that is not live from a feed. Drops the feed with its last stream. */
   leave(feed: Feed, observes = false): void {
     feed.leave(observes)
     if (feed.size > 0) return
@@ -70,7 +70,7 @@ export class Fanout {
     for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
   }
 
-  /** Gives a frame to every stream that asked for it, in the next sweep. */
+  /** Adds a frame to every feed that selects its event. The next sweep sends it. */
   dispatch(frame: Frame): void {
     const { topic, type } = frame.event
     this.#index.each(topic, (feed) => {
@@ -83,26 +83,26 @@ export class Fanout {
   }
 
   /**
-   * Measures the latency of the frames that have been dispatched just now.
-   * @param since when it was published, on the monotonic clock
+   * Measures the latency of the frames that have just been dispatched.
+   * @param since the time of the publish, on the monotonic clock
    */
   measure(since: number): void {
-    const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due once more, behind the others
+    const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due again, after the others
     this.latency?.begin(since, this.#rounds + this.#due.length + again)
     if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep was faster
   }
 
-  /** Returns how many subscribers an event of this topic and type goes to, without those that observe. */
+  /** Returns the number of subscribers that get an event of this topic and type, without observers. */
   count(topic: string, type: string | undefined): number {
     return this.#count(topic, ({ selection }) => selection.hasType(type))
   }
 
-  /** Returns how many subscribers a topic has, without those that observe. */
+  /** Returns the number of subscribers of a topic, without observers. */
   subscribers(topic: string): number {
     return this.#count(topic, () => true)
   }
 
-  /** Whether any stream has a topic among its topics and patterns. */
+  /** Whether any stream has this topic, or a pattern that matches it. */
   isWatched(topic: string): boolean {
     let isWatched = false
     this.#index.each(topic, () => (isWatched = true))
@@ -125,7 +125,10 @@ export class Fanout {
     for (const feed of this.#holding) if (!feed.due) this.#settle(feed)
   }
 
-  /** Counts published bytes in two generations. When one is full, frames older than the one before it are too old. */
+  /**
+   * Counts published bytes in two generations. When the current one is full, frames before the previous one are too
+   * old.
+   */
   #age(frame: Frame): void {
     this.#generation.bytes += lengthOf(frame.event)
     if (this.#generation.bytes < RECENT_BYTES) return
@@ -175,7 +178,7 @@ export class Fanout {
     this.#settle(feed)
   }
 
-  /** Releases the frames of a feed that no stream needs, and old ones. */
+  /** Releases the frames of a feed that no stream needs, and frames that are too old. */
   #settle(feed: Feed): void {
     if (feed.live.size === feed.size) {
       feed.releaseAll()

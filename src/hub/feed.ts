@@ -1,63 +1,65 @@
 /**
- * A feed is read by all streams with the same selection and format. It holds the frames that some of them have not been
- * sent, and builds one batch for all streams that stand at the same place.
+ * A feed: the streams with the same selection and format, and their shared frames. It holds the frames that some of the
+ * streams have not been sent, and builds one batch for all streams at the same place.
  */
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
 import type { Selection } from '../model/selection.js'
 import type { Format, Wire } from '../wire/sse.js'
 
-/** Frames that are written at once. */
+/** Frames that are sent in one write. */
 export interface Batch {
   chunk: Chunk
-  /** How many events it has. */
+  /** The number of events. */
   events: number
-  /** The sequence of its last stored event; `undefined`: it has only ephemeral ones. */
+  /** The sequence of the last stored event; `undefined`: all events are ephemeral. */
   sequence: number | undefined
-  /** The place in the feed behind it. */
+  /** The place in the feed after the batch. */
   to: number
-  /** It is as large as a batch may be, and more follows. */
+  /** Whether the batch has the maximum size and more frames follow. */
   full: boolean
 }
 
 /**
- * The most bytes of a batch, unless a single event is larger. A stalled stream keeps one batch in memory, and a batch
- * of this size needs few system calls.
+ * The maximum size of a batch, in bytes. A single larger event is a batch of its own. A stalled stream keeps one batch
+ * in memory, and a batch of this size needs few system calls.
  */
 export const BATCH_BYTES = 64 * 1024
 
 let lastId = 0
 
-/** A stream that reads a feed while it is live. */
+/** A stream that a feed can be live for. */
 export interface FeedReader {
   /**
-   * Sends everything from its place to the feed's end.
+   * Sends the frames from the stream's place to the feed's end.
    * @param now on the monotonic clock
    */
   deliver(now?: number): void
 }
 
 export class Feed {
-  /** Its own, of all feeds of the process. */
+  /** Unique among all feeds of the process. */
   readonly id = ++lastId
   readonly selection: Selection
   /** The wire variant of its events. The selection and the format determine it. */
   readonly wire: Wire
-  /** The streams that are sent every new frame. The others of `size` catch up or wait for their sockets. */
+  /** The streams that get every new frame. The others of `size` catch up or wait for their sockets. */
   readonly live = new Set<FeedReader>()
   #size = 0
-  /** How many of the streams observe. */
+  /** The number of streams that observe. */
   #observers = 0
-  /** The number of the last count of subscribers that has this feed: it counts once, by however many patterns. */
+  /**
+   * The number of the last count of subscribers that included this feed. Several matching patterns count a feed once.
+   */
   counting = 0
   /** Whether the next sweep visits this feed. */
   due = false
-  /** Every event that matches and lies behind this sequence is in the frames. */
+  /** The frames have every matching event behind this sequence. */
   #floor: number
   readonly #frames: Frame[] = []
-  /** The place of the first frame; places are counted from the feed's beginning. */
+  /** The place of the first frame. Places count from the feed's beginning. */
   #start = 0
-  /** The batch that was built last, and where it begins. */
+  /** The last batch that was built, and the place where it begins. */
   #batch: Batch | undefined
   #batchFrom = -1
 
@@ -68,12 +70,12 @@ export class Feed {
     this.#floor = head
   }
 
-  /** How many streams read this feed. */
+  /** The number of streams. */
   get size(): number {
     return this.#size
   }
 
-  /** How many of them count as subscribers of a topic. */
+  /** The number of streams that count as subscribers of a topic. */
   get subscribers(): number {
     return this.#size - this.#observers
   }
@@ -88,22 +90,22 @@ export class Feed {
     if (observes) this.#observers--
   }
 
-  /** A stream that observed counts as a subscriber from now on. */
+  /** An observing stream counts as a subscriber from now on. */
   stopObserving(): void {
     this.#observers--
   }
 
-  /** The place behind the newest frame. */
+  /** The place after the newest frame. */
   get end(): number {
     return this.#start + this.#frames.length
   }
 
-  /** Whether `place` can still be read from. */
+  /** Whether the feed holds the frames after `place`. */
   holds(place: number): boolean {
     return place >= this.#start
   }
 
-  /** Takes a frame, unless it just did: an event can match by several patterns. */
+  /** Adds a frame, unless it was the last one added: an event can match by several patterns. */
   push(frame: Frame): boolean {
     if (this.#frames.at(-1) === frame) return false
     this.#frames.push(frame)
@@ -111,10 +113,10 @@ export class Feed {
   }
 
   /**
-   * Returns the place from which a stream reads on that has read everything up to `sequence`.
-   * @param since the feed's end when the stream came: it gets no ephemeral event before it, and `sequence` is at least
-   *   that of the newest stored event then
-   * @returns `undefined` when the frames do not reach back that far
+   * Returns the place after a sequence.
+   * @param since the feed's end when the stream joined: the stream gets no earlier ephemeral event, and `sequence` is
+   *   at least the newest stored sequence at that time
+   * @returns `undefined` if the frames do not reach back to the sequence
    */
   placeAfter(sequence: number, since: number): number | undefined {
     if (sequence < this.#floor) return undefined
@@ -126,12 +128,12 @@ export class Feed {
     return Math.max(this.#start + index, since)
   }
 
-  /** The ephemeral events that it holds from a place on. */
+  /** Returns the ephemeral events from a place on. */
   ephemeralSince(place: number): Frame[] {
     return this.#frames.slice(Math.max(0, place - this.#start)).filter(({ sequence }) => sequence === undefined)
   }
 
-  /** Returns the batch behind `from`, a place that is held and not the end. */
+  /** Returns the batch after `from`, a place that the feed holds and that is not its end. */
   batch(from: number): Batch {
     if (this.#batchFrom === from && this.#batch && (this.#batch.full || this.#batch.to === this.end)) return this.#batch
     this.#batchFrom = from
@@ -161,12 +163,12 @@ export class Feed {
     }
   }
 
-  /** Releases every frame. Streams that have not read them read them from the log. */
+  /** Releases all frames. Streams that still need them read the log. */
   releaseAll(): void {
     this.#release(this.#frames.length)
   }
 
-  /** Releases the frames that are older than the frame of that order. */
+  /** Releases the frames before an order. */
   releaseOlder(order: number): void {
     let count = 0
     while (count < this.#frames.length && this.#frames[count]!.order < order) count++
@@ -181,7 +183,7 @@ export class Feed {
       this.#floor = Math.max(this.#floor, sequence)
       break
     }
-    // with a new array, the old one would keep frames until V8 looks through its old generation
+    // a new array would leave the old one, with its frames, to the next collection of V8's old generation
     this.#frames.splice(0, count)
     this.#start += count
     this.#batch = undefined

@@ -5,9 +5,9 @@ import type { Encoder, Wire } from '../wire/sse.js'
 
 export class Frame {
   readonly event: NewEvent
-  /** Its place in the log; `undefined` for an ephemeral event. */
+  /** The event's sequence in the log; `undefined`: the event is ephemeral. */
   readonly sequence: number | undefined
-  /** Its place among all frames of the hub. */
+  /** The frame's number among all frames of the hub. */
   readonly order: number
   readonly #time: number
   readonly #id: string | undefined
@@ -20,8 +20,8 @@ export class Frame {
   #cloudWithTopic: Chunk | undefined
 
   /**
-   * @param time when it was published, in milliseconds since the epoch of Unix
-   * @param id what an ephemeral event has as its id in a CloudEvent; another one has its cursor
+   * @param time the time of the publish, in milliseconds since the Unix epoch
+   * @param id the CloudEvents id of an ephemeral event; a stored event has its cursor as id
    */
   constructor(
     encoder: Encoder,
@@ -39,7 +39,7 @@ export class Frame {
     this.#id = id
   }
 
-  /** Returns the block to send: one chunk for all streams with this wire variant. */
+  /** Returns the block of the event: one chunk for all streams with this wire variant. */
   chunk(wire: Wire): Chunk {
     switch (wire.format) {
       case 'raw':
@@ -52,7 +52,7 @@ export class Frame {
   }
 
   #encode(wire: Wire): Chunk {
-    // printed here, since most events of a large hub have no live subscriber
+    // printed only when needed: most events of a large hub have no live subscriber
     const id = this.#id ?? this.#encoder.cursor(this.sequence!)
     return this.#encoder.event(this.event, wire, this.sequence, this.#time, id)
   }

@@ -1,4 +1,4 @@
-/** The hub: the verbs that everything else uses, each done by the part whose subject it is. Knows nothing of HTTP. */
+/** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
 import type { EventLog, KeyValue, LogStats, Page, TopicsOptions } from '../log/log.js'
@@ -28,26 +28,26 @@ import { SystemTopics } from './system-topics.js'
 import { Topics, type TopicInfo } from './topics.js'
 
 export interface HubOptions extends UpkeepOptions {
-  /** The most bytes that the payload of an event may have. */
+  /** The maximum size of an event's payload, in bytes. */
   maxEventSize: number
-  /** For how long a subject without a stream is still present, in milliseconds. */
+  /** How long a subject stays present after its last stream has ended, in milliseconds. */
   presenceGrace: number
-  /** The most named cursors of a subject. */
+  /** The maximum number of named cursors of a subject. */
   maxCursorsPerSubject: number
-  /** After how long without use a named cursor is forgotten, in milliseconds. */
+  /** The time after the last use at which a named cursor expires, in milliseconds. */
   cursorTtl: number
-  /** The processes that serve the same log; default: this one alone. The hub closes it. */
+  /** The processes that serve the same log; default: this process alone. The hub closes it. */
   cluster?: Cluster
-  /** Told of what went wrong where nobody waits for an answer. */
+  /** Receives errors of background work. */
   onError?: (err: unknown, message: string) => void
 }
 
 const ignore = () => undefined
 
 export class Hub {
-  /** The streams that are open. */
+  /** The open streams. */
   readonly connections = new Connections()
-  /** How far subjects have read, by their own account. */
+  /** The named cursors of all subjects. */
   readonly cursors: NamedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
@@ -62,8 +62,8 @@ export class Hub {
   #closing: Promise<void> | undefined
 
   /**
-   * Opens a hub on a log, which the hub closes.
-   * @throws HubError `log-unavailable` when the log cannot be followed; it is closed then
+   * Opens a hub on a log. Closing the hub closes the log.
+   * @throws HubError `log-unavailable` if the log cannot be followed; the log is closed then
    */
   static async open(log: EventLog, options: HubOptions): Promise<Hub> {
     const hub = new Hub(log, options)
@@ -129,32 +129,32 @@ export class Hub {
     return this.#lifecycle.draining
   }
 
-  /** Why nothing can be published at the moment; `undefined` while all is well. */
+  /** Why nothing can be published now; `undefined`: publishing works. */
   get failure(): Error | undefined {
     return this.#log.view.failure
   }
 
-  /** The epoch of its log. */
+  /** The epoch of the log. */
   get epoch(): string {
     return this.#log.view.epoch
   }
 
-  /** The newest sequence that subscribers may have been sent. */
+  /** The newest sequence that streams may have been sent. */
   get head(): number {
     return this.#dispatcher.head
   }
 
-  /** The cursor of a sequence. */
+  /** Returns the cursor of a sequence. */
   cursor(sequence: number): string {
     return this.#encoder.cursor(sequence)
   }
 
-  /** Small things that are kept beside the events. */
+  /** The records of the log. */
   get records(): KeyValue {
     return this.#log.records
   }
 
-  /** How much the log holds. */
+  /** Returns the size of the log. */
   stats(): LogStats {
     return this.#log.view.stats()
   }
@@ -225,19 +225,19 @@ export class Hub {
     return this.#neighbours.present(topic)
   }
 
-  /** The sequence before the newest `count` events of a selection. */
+  /** Returns the sequence before the newest `count` events of a selection. */
   async before(selection: Selection, count: number): Promise<number> {
     return (await this.#log.locate(selection, { newest: count })).after
   }
 
-  /** Reads history. */
+  /** Reads a page of history. */
   read(selection: Selection, options: { after: number; events: number; bytes?: number }): Promise<Page> {
     return readPage(this.#log, selection, { ...options, until: this.head })
   }
 
   /**
-   * Reads events: from where `from` says, and then each that is published, in order and once. Missing events are told
-   * by a gap. Ends when `signal` is aborted or the hub is about to close.
+   * Reads events: those since `from`, then each new event, in log order and each once. A gap stands for missing events.
+   * Ends when `signal` is aborted or the hub closes.
    * @throws HubError `invalid-pattern`, `reserved-topic`, `invalid-event`, `invalid-cursor`, `hub-closed`; the
    *   iteration itself `log-unavailable`
    */
@@ -267,21 +267,21 @@ export class Hub {
   }
 
   /**
-   * Ends every stream in small groups, spread over a time, so that not everybody reconnects at once.
+   * Ends all streams in small groups over a period, so that not all subscribers reconnect at once.
    * @param time in milliseconds, at most a day
-   * @throws SettingsError when `time` is no such number; the hub goes on
+   * @throws SettingsError for any other value; no stream is ended then
    */
   async drain(time: number): Promise<void> {
     requireDrainTime(time)
     if (this.#lifecycle.drain()) await endInGroups(this.connections, time)
   }
 
-  /** As `Lifecycle.requireTime`: called again and again by requests that last, such as uploads. */
+  /** As `Lifecycle.requireTime`. Long requests, such as uploads, call it repeatedly. */
   requireTime(): void {
     this.#lifecycle.requireTime()
   }
 
-  /** Ends every stream and every reader at once, opens no more streams, and has requests that last be answered. */
+  /** Ends all streams and iterators at once, opens no new streams, and makes long requests end. */
   endStreams(): void {
     this.#lifecycle.end()
     this.#readers.end()
@@ -289,14 +289,14 @@ export class Hub {
   }
 
   /**
-   * Has the log begin to write nothing more. When it resolves, the process can exit; while the log writes,
-   * `process.exit()` may wait forever.
+   * Stops the writes of the log. After it resolves, the process can exit. `process.exit()` during a write may never
+   * return.
    */
   halt(): Promise<void> {
     return this.#log.halt()
   }
 
-  /** Ends every stream that is still open, and closes the log. */
+  /** Ends all open streams, and closes the log. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }

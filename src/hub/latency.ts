@@ -1,8 +1,8 @@
-/** The time from the publish of an event until the sockets of all live streams have been given it. */
+/** The time from the publish of an event until its bytes have been handed to the sockets of all live streams. */
 import { createHistogram } from 'node:perf_hooks'
 import { monotonicNow } from '../model/clock.js'
 
-/** Quantiles, in milliseconds; 0: nothing was measured. */
+/** Quantiles, in milliseconds; 0: there were no measurements. */
 export interface LatencyQuantiles {
   p50: number
   p99: number
@@ -10,19 +10,19 @@ export interface LatencyQuantiles {
 
 export class Latency {
   readonly #histogram = createHistogram()
-  /** When each event was published, and the round of the sweep after which all live streams have it. */
+  /** The time of each event's publish, and the round of the sweep after which all live streams have the event. */
   #waiting: { since: number; round: number }[] = []
 
   /**
-   * Begins to measure one event.
-   * @param since when it was published, on the monotonic clock
-   * @param round the round of the sweep after which all live streams have it
+   * Starts to measure one event.
+   * @param since the time of the publish, on the monotonic clock
+   * @param round the round of the sweep after which all live streams have the event
    */
   begin(since: number, round: number): void {
     this.#waiting.push({ since, round })
   }
 
-  /** Records every event whose round is over. */
+  /** Records the events whose rounds are done. */
   passed(rounds: number): void {
     const now = monotonicNow()
     let count = 0

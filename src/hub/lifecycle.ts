@@ -1,9 +1,9 @@
-/** Whether a hub is open, ends its streams, or is closed. */
+/** Whether a hub is open, drains, or is closed. */
 import { HubError } from '../model/hub-error.js'
 
 export class Lifecycle {
   #state: 'open' | 'draining' | 'closed' = 'open'
-  /** Whether the hub is about to close and has long requests answered. */
+  /** Whether the hub is about to close, so that long requests must end. */
   #isEnding = false
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -12,8 +12,8 @@ export class Lifecycle {
   }
 
   /**
-   * Begins to drain.
-   * @returns `false` when the hub drains already, or is closed
+   * Starts to drain.
+   * @returns `false` if the hub already drains or is closed
    */
   drain(): boolean {
     if (this.#state !== 'open') return false
@@ -21,7 +21,7 @@ export class Lifecycle {
     return true
   }
 
-  /** The hub is about to close: `requireTime` throws from now on. */
+  /** Makes `requireTime` throw from now on, since the hub is about to close. */
   end(): void {
     this.drain()
     this.#isEnding = true
@@ -31,12 +31,12 @@ export class Lifecycle {
     this.#state = 'closed'
   }
 
-  /** @throws HubError `hub-closed` when the hub is closed */
+  /** @throws HubError `hub-closed` if the hub is closed */
   requireOpen(): void {
     if (this.#state === 'closed') throw new HubError('hub-closed', 'The hub is closed.')
   }
 
-  /** @throws HubError `hub-closed` when the hub is about to close */
+  /** @throws HubError `hub-closed` if the hub is about to close */
   requireTime(): void {
     if (this.#isEnding)
       throw new HubError('hub-closed', 'The hub is about to stop, and has waited for as long as it may.')

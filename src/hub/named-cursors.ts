@@ -1,6 +1,6 @@
 /**
- * Named cursors: how far a subject has read, by its own account, so that its streams go on from there on any device. A
- * cursor moves by proof of receipt only: what a socket has taken, the subscriber may never have read.
+ * Named cursors: the position up to which a subject has acknowledged events. Its streams can continue there on any
+ * device. Only an acknowledgement moves a named cursor: a subscriber may never read bytes that its socket has accepted.
  */
 import type { KeyValue } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
@@ -9,7 +9,7 @@ import { HubError } from '../model/hub-error.js'
 import { CursorRecords, type Entry, type SubjectCursors } from './cursor-records.js'
 import type { Stream } from './stream.js'
 
-/** Whose cursor, and which. */
+/** The key of a named cursor. */
 export interface CursorName {
   subject: string
   name: string
@@ -18,36 +18,36 @@ export interface CursorName {
 /** A named cursor. */
 export interface NamedCursor {
   name: string
-  /** Everything up to here is acknowledged. */
+  /** Everything up to this cursor is acknowledged. */
   id: string
-  /** When it is forgotten unless it is used before, in milliseconds since the epoch of Unix. */
+  /** When the named cursor expires unless it is used before, in milliseconds since the Unix epoch. */
   expiresAt: number
 }
 
 export interface NamedCursorsOptions {
   /** The epoch of the log. */
   epoch: string
-  /** The most cursors of a subject. */
+  /** The maximum number of named cursors of a subject. */
   limit: number
-  /** After how long without use a cursor is forgotten, in milliseconds. */
+  /** The time after the last use at which a named cursor expires, in milliseconds. */
   ttl: number
-  /** Told of what went wrong where nobody waits for an answer. */
+  /** Receives errors of background work. */
   onError: (err: unknown, message: string) => void
 }
 
-/** A use is written down when the last one that was is older than this part of `ttl`. */
+/** A use is recorded if the last recorded use is older than this part of `ttl`. */
 const USE_PRECISION = 1 / 10
-/** How many open cursors one tick looks at, and how many uses it writes down at most. */
+/** How many open cursors a tick visits at most, and how many uses it records at most. */
 const TICK_LOOKS = 1_000
 const TICK_WRITES = 50
-/** The longest time until writing is tried again after a failure, in milliseconds. */
+/** The longest delay before a failed write is tried again, in milliseconds. */
 const RETRY = 3_600_000
 
-/** A cursor that open streams name: it is in use, so it must not expire. */
+/** A named cursor of open streams. It is in use, so it must not expire. */
 interface OpenCursor {
   readonly cursor: CursorName
   streams: number
-  /** When its use was last written down, or was not yet due to be, on the wall clock. */
+  /** When the cursor was last visited without a need to record its use, or recorded, on the wall clock. */
   noted: number
 }
 
@@ -58,7 +58,7 @@ export class NamedCursors {
   /** By subject, then by name. */
   readonly #open = new Map<string, Map<string, OpenCursor>>()
   #round: Iterator<OpenCursor> | undefined
-  /** When uses are written down again after a failure, on the monotonic clock. */
+  /** When uses are recorded again after a failure, on the monotonic clock. */
   #retryAt = 0
 
   constructor(records: KeyValue, options: NamedCursorsOptions) {
@@ -66,21 +66,22 @@ export class NamedCursors {
     this.#options = options
   }
 
-  /** Returns a cursor; `undefined` when the subject has none of that name. */
+  /** Returns a named cursor; `undefined`: the subject has none of that name. */
   async get(cursor: CursorName): Promise<NamedCursor | undefined> {
     const entry = await this.#records.run(cursor.subject, (cursors) => this.#entry(cursors, cursor))
     return entry && this.#describe(cursor.name, entry)
   }
 
-  /** Returns the cursors of a subject, by name. */
+  /** Returns the named cursors of a subject, sorted by name. */
   async list(subject: string): Promise<NamedCursor[]> {
     const entries = await this.#records.run(subject, (cursors) => this.#entries(cursors, subject))
     return [...entries].map(([name, entry]) => this.#describe(name, entry)).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /**
-   * Acknowledges everything up to `sequence`. A cursor of this log never moves backwards. Resolves when it is durable.
-   * @returns the cursor as it is then
+   * Acknowledges everything up to `sequence`. A named cursor of this log never moves backwards. Resolves when the
+   * change is durable.
+   * @returns the resulting cursor
    * @throws HubError `too-many-cursors`, `log-unavailable`
    */
   async acknowledge(cursor: CursorName, sequence: number): Promise<NamedCursor> {
@@ -92,12 +93,12 @@ export class NamedCursors {
   }
 
   /**
-   * Notes that a stream with a cursor is opened. A new cursor is kept where the stream begins: what comes before its
-   * first acknowledgement is not lost. Resolves when that is durable.
-   * @param sequence where the stream begins
-   * @param isProof whether the subscriber has proved that it has read up to there; the stream does not wait for that to
-   *   be durable
-   * @throws HubError `too-many-cursors`, `log-unavailable` where the cursor is new
+   * Records that a stream with a named cursor opens. A new cursor is stored at the start of the stream, so that a
+   * stream without acknowledgements loses nothing. Resolves when that is durable.
+   * @param sequence the start of the stream
+   * @param isProof whether the request proves that the subscriber has read up to there; the stream does not wait until
+   *   that is durable
+   * @throws HubError `too-many-cursors`, `log-unavailable` if the cursor is new
    */
   async use(cursor: CursorName, sequence: number, isProof: boolean): Promise<void> {
     const { isKnown, done } = await this.#records.run(cursor.subject, async (cursors) => {
@@ -110,8 +111,8 @@ export class NamedCursors {
   }
 
   /**
-   * Forgets a cursor. Resolves when that is durable.
-   * @returns whether there was one
+   * Deletes a named cursor. Resolves when that is durable.
+   * @returns whether the cursor existed
    * @throws HubError `log-unavailable`
    */
   async delete(cursor: CursorName): Promise<boolean> {
@@ -123,7 +124,7 @@ export class NamedCursors {
     return isKnown
   }
 
-  /** A stream that names a cursor is open: the cursor is in use. `use` has been called before. */
+  /** Marks a named cursor as in use by an open stream. Call `use` before. */
   opened(cursor: CursorName, stream: Stream): void {
     const { subject, name } = cursor
     let names = this.#open.get(subject)
@@ -134,7 +135,7 @@ export class NamedCursors {
     this.#streams.set(stream, open)
   }
 
-  /** A stream has ended. */
+  /** Ends the use of a named cursor by a stream. */
   closed(stream: Stream): void {
     const open = this.#streams.get(stream)
     if (!open) return
@@ -147,7 +148,7 @@ export class NamedCursors {
     if (names?.size === 0) this.#open.delete(subject)
   }
 
-  /** Keeps the cursors of open streams, some at a time, in turn. To be called a few times a second. */
+  /** Records the uses of the cursors of open streams, some at a time, in turn. Call it a few times a second. */
   tick(): void {
     if (monotonicNow() < this.#retryAt) return
     let writes = 0
@@ -163,7 +164,7 @@ export class NamedCursors {
     }
   }
 
-  /** Resolves when everything is written. */
+  /** Resolves when every write is done. */
   close(): Promise<void> {
     return this.#records.settled()
   }
@@ -172,7 +173,7 @@ export class NamedCursors {
     for (const names of this.#open.values()) yield* names.values()
   }
 
-  /** Writes down that a cursor is used. */
+  /** Records the use of an open cursor. */
   #note(open: OpenCursor): void {
     const { cursor } = open
     open.noted = wallNow()
@@ -200,18 +201,21 @@ export class NamedCursors {
     return { entry, done: cursors.write(cursor.name, entry) }
   }
 
-  /** Writes down that a cursor is used, unless that was written a short while ago. */
+  /** Records the use of a cursor, unless a recent use is recorded. */
   #touch(cursors: SubjectCursors, { name }: CursorName, { id, used }: Entry): Promise<void> | undefined {
     return this.#isOld(used) ? cursors.write(name, { id, used: wallNow() }) : undefined
   }
 
-  /** Where nothing can be written, it is tried again later. */
+  /** Reports an error, and delays the next attempt. */
   #tell(err: unknown): void {
     this.#retryAt = monotonicNow() + Math.min(RETRY, this.#options.ttl * USE_PRECISION)
     this.#options.onError(err, 'a named cursor could not be written')
   }
 
-  /** Whether a use was so long ago that another one is written down. One to come is of a clock that was ahead. */
+  /**
+   * Whether a use is old enough to record another one. A use in the future is from a clock that was ahead, and is old
+   * too.
+   */
   #isOld(used: number): boolean {
     const age = wallNow() - used
     return age < 0 || age > this.#options.ttl * USE_PRECISION
@@ -221,7 +225,7 @@ export class NamedCursors {
     return { name, id, expiresAt: used + this.#options.ttl }
   }
 
-  /** What there is of a cursor; `undefined`: nothing, or something that is to be forgotten. */
+  /** Returns the entry of a cursor; `undefined`: there is none, or it has expired. */
   async #entry(cursors: SubjectCursors, { subject, name }: CursorName): Promise<Entry | undefined> {
     const entry = await cursors.get(name)
     return entry && this.#isForgotten(subject, name, entry) ? undefined : entry
@@ -233,7 +237,9 @@ export class NamedCursors {
     return entries
   }
 
-  /** The log forgets what was not used for as long as `ttl` was when it was written; it may be less by now. */
+  /**
+   * Whether an entry has expired. The log expires an entry by the `ttl` of its write; the setting may be shorter now.
+   */
   #isForgotten(subject: string, name: string, { used }: Entry): boolean {
     return wallNow() - used > this.#options.ttl && this.#open.get(subject)?.has(name) !== true
   }

@@ -1,12 +1,12 @@
 /**
- * The other processes that serve the same log, as far as the hub is concerned. They are sent ephemeral events, which
- * the log does not bring to them, and asked which subjects they have.
+ * The other processes that serve the same log. The hub sends them ephemeral events, which are not in the log, and asks
+ * them for the subjects that are present by their streams.
  */
 import type { Cluster, ClusterMessage } from '../cluster/cluster.js'
 import type { NewEvent } from '../model/event.js'
 import { mergePresent, type Present } from './presence.js'
 
-/** What this process does for the others. */
+/** The services of this process for the others. */
 export interface NeighbourhoodSource {
   /** Sends an ephemeral event of another process to the streams of this one. */
   dispatch: (event: NewEvent) => void
@@ -39,12 +39,12 @@ export class Neighbours {
     })
   }
 
-  /** Has an ephemeral event sent to the streams of the other processes. */
+  /** Sends an ephemeral event to the streams of the other processes. */
   publish(event: NewEvent): void {
     this.#cluster.broadcast({ kind: 'ephemeral', event: { ...event } } satisfies EphemeralMessage)
   }
 
-  /** The subjects that are present on a topic by their streams of any process. */
+  /** Returns the subjects that are present on a topic by the streams of any process. */
   async present(topic: string): Promise<Present[]> {
     const own = this.#source.present(topic)
     const answers = await this.#cluster.survey({ kind: 'present', topic } satisfies PresentMessage)
@@ -55,7 +55,7 @@ export class Neighbours {
     return this.#cluster.close()
   }
 
-  /** A newer version may send what this one does not know. */
+  /** Ignores unknown messages: a newer version may send them. */
   #receive(message: HubMessage): void {
     if (message.kind === 'ephemeral') this.#source.dispatch(message.event)
   }

@@ -1,6 +1,6 @@
 /**
- * Who is there: the subjects that have a stream of a topic, told by subject and not by connection. A stream of a
- * pattern looks on, and is not present on all that it may match.
+ * Presence: the subjects with a stream of a topic. Joins and leaves are per subject, not per stream. A stream of a
+ * pattern makes no subject present.
  */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { PresenceType } from '../model/presence-type.js'
@@ -8,23 +8,23 @@ import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
 import { isReserved } from '../model/topic.js'
 
-/** A subject on a topic. */
+/** The presence of a subject on a topic. */
 export interface Present {
   subject: string
-  /** How many streams of the topic it has; 0: it had one a moment ago, and may come back. */
+  /** The number of streams of the topic that the subject has; 0: the last one has just ended, and the grace runs. */
   connections: number
-  /** When it came, on the wall clock. */
+  /** When the subject joined, on the wall clock. */
   since: number
-  /** What its token says that others are told. */
+  /** The claim `info` of the subject's token. */
   info: unknown
 }
 
-/** What a join or a leave says. */
+/** The data of a join or a leave. */
 export interface PresenceChange {
   topic: string
   subject: string
   info: unknown
-  /** How many subjects are there now. */
+  /** The number of subjects that are present after the change. */
   subjects: number
 }
 
@@ -33,26 +33,26 @@ export class Presence {
   readonly #announce: (type: PresenceType, change: PresenceChange) => void
   readonly #topics = new Map<string, Map<string, Present>>()
   /**
-   * Subjects without a stream, in the order in which they leave: the grace is the same for each. `until` is on the
-   * monotonic clock.
+   * Subjects without a stream, in the order in which they leave: all have the same grace. `until` is on the monotonic
+   * clock.
    */
   readonly #leaving = new Map<Present, { topic: string; until: number }>()
 
-  /** @param grace for how long a subject without a stream is still present, in milliseconds */
+  /** @param grace how long a subject stays present after its last stream has ended, in milliseconds */
   constructor(grace: number, announce: (type: PresenceType, change: PresenceChange) => void) {
     this.#grace = grace
     this.#announce = announce
   }
 
-  /** Who is present on a topic, in the order in which they came. */
+  /** Returns the subjects that are present on a topic, in the order in which they joined. */
   on(topic: string): Present[] {
     return [...(this.#topics.get(topic)?.values() ?? [])]
   }
 
   /**
-   * A stream has opened, ended, or changed its topics.
-   * @param before what it read; `undefined`: it has opened
-   * @param after what it reads; `undefined`: it has ended
+   * Reports that a stream has opened, ended, or changed its topics.
+   * @param before the earlier selection; `undefined`: the stream has opened
+   * @param after the new selection; `undefined`: the stream has ended
    */
   moved(principal: Principal, before: Selection | undefined, after: Selection | undefined): void {
     const { subject, info } = principal
@@ -62,7 +62,7 @@ export class Presence {
     for (const topic of before?.topics ?? []) if (!after?.topics.includes(topic)) this.#leave(topic, subject)
   }
 
-  /** A stream has another token, which may say something else of its subject. */
+  /** Takes the `info` of a stream's new token. */
   renewed({ subject, info }: Principal, { topics }: Selection): void {
     if (subject === undefined) return
     for (const topic of topics) {
@@ -72,7 +72,7 @@ export class Presence {
   }
 
   /**
-   * Announces the leave of each subject whose grace is over. To be called a few times a second.
+   * Announces the leaves of subjects whose grace is over. Call it a few times a second.
    * @param now on the monotonic clock
    */
   tick(now: number): void {
@@ -113,9 +113,9 @@ export class Presence {
 }
 
 /**
- * Merges what several processes say of one topic. The streams of a subject are added up. It came when it came first,
- * and says of itself what it said where it came last: there its newest token is most likely.
- * @returns the subjects in the order in which they came
+ * Merges the presence of one topic in several processes. The streams of a subject are added up. The earliest join
+ * counts as `since`. `info` comes from the latest join: that token is most likely the newest.
+ * @returns the subjects in the order in which they joined
  */
 export function mergePresent(lists: readonly (readonly Present[])[]): Present[] {
   const merged = new Map<string, Present>()

@@ -1,4 +1,4 @@
-/** Publishes events: checks them, stores those that are kept, sends them, and says what became of them. */
+/** Publishes events: checks them, appends them to the log, dispatches ephemeral ones, and returns receipts. */
 import type { Appended, EventLog, Following } from '../log/log.js'
 import {
   checkEvent,
@@ -18,23 +18,23 @@ import type { Lifecycle } from './lifecycle.js'
 import type { Neighbours } from './neighbours.js'
 import type { SystemTopics } from './system-topics.js'
 
-/** What became of a published event. */
+/** The result of the publish of one event. */
 export interface Receipt {
-  /** Its cursor; `null` for an ephemeral event. */
+  /** The cursor of the event; `null`: the event is ephemeral. */
   id: string | null
   topic: string
-  /** Nothing was stored: an event with this publisher id is there already. */
+  /** Whether the log already had an event with this publisher id, so that nothing was stored. */
   duplicate: boolean
-  /** How many subscribers of this hub it is being sent to. */
+  /** The number of subscribers of this hub that get the event. */
   subscribers: number
 }
 
-/** What became of many events. */
+/** The result of the publish of many events. */
 export interface Tally {
   accepted: number
-  /** How many of these were there already, each with the same publisher id. */
+  /** The number of events that were duplicates by their publisher ids. */
   duplicates: number
-  /** The cursor of the last one that is not ephemeral; `null`: all are. */
+  /** The cursor of the last stored event; `null`: all events are ephemeral. */
   lastId: string | null
 }
 
@@ -45,9 +45,9 @@ export interface PublisherSource {
   encoder: Encoder
   dispatcher: Dispatcher
   fanout: Fanout
-  /** Are told of each event that is published. */
+  /** Count each published event. */
   systemTopics: SystemTopics
-  /** Are told of each event that is stored. */
+  /** Are notified of each stored event. */
   readers: EventReaders
   /** Are sent each ephemeral event. */
   neighbours: Neighbours
@@ -65,7 +65,7 @@ export class Publisher {
   readonly #maxEventSize: number
   #following: Following | undefined
 
-  /** @param maxEventSize the most bytes that the payload of an event may have */
+  /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
     { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers, neighbours }: PublisherSource,
     maxEventSize: number,
@@ -81,13 +81,13 @@ export class Publisher {
     this.#maxEventSize = maxEventSize
   }
 
-  /** Sends what is appended to the log from now on, whichever process appends it. */
+  /** Starts to dispatch the events that are appended to the log by any process. */
   async start(): Promise<void> {
     this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
     this.#dispatcher.begin(this.#following.head)
   }
 
-  /** No longer sends what is appended to the log. */
+  /** Stops dispatching the events of the log. */
   stop(): void {
     this.#following?.stop()
   }
@@ -107,15 +107,15 @@ export class Publisher {
   }
 
   /**
-   * Publishes up to 1,000 events, all or none: each is checked before any is stored. Resolves when they are durable.
-   * @throws HubError as `publish`; its `index` is that of the event that was refused
+   * Publishes up to 1,000 events, all or none: all are checked before any is stored. Resolves when they are durable.
+   * @throws HubError as `publish`; its `index` is the index of the refused event
    */
   async publishAll(inputs: readonly (EventInput & { topic: string })[]): Promise<Receipt[]> {
     return this.publishChecked(checkEvents(inputs, this.#maxEventSize))
   }
 
   /**
-   * Checks an event that is to be published.
+   * Checks an event before its publish.
    * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`
    */
   check(topic: string, input: EventInput): CheckedEvent {
@@ -123,17 +123,17 @@ export class Publisher {
   }
 
   /**
-   * Publishes events that `check` has returned, all or none. The sequences of those that are stored are consecutive;
-   * ephemeral ones are sent after them.
+   * Publishes events that `check` has returned, all or none. Stored events get consecutive sequences; ephemeral events
+   * are sent after them.
    * @throws HubError `too-many-topics` or `too-many-ids` with the `index` of the event, `log-unavailable`,
-   *   `hub-closed`; `invalid-event` for anything that `check` has not returned
+   *   `hub-closed`; `invalid-event` for any value that `check` has not returned
    */
   async publishChecked(events: readonly CheckedEvent[]): Promise<Receipt[]> {
     const outcomes = await this.#publish(events)
     return outcomes.map((outcome, index) => this.#receipt(events[index]!, outcome))
   }
 
-  /** As `publishChecked`, for those who have no use for a receipt of each event. */
+  /** As `publishChecked`, without a receipt for each event. */
   async publishMany(events: readonly CheckedEvent[]): Promise<Tally> {
     let duplicates = 0
     let last = 0
@@ -149,12 +149,12 @@ export class Publisher {
       const [appended] = await this.#log.append([event])
       return appended!
     } catch (err) {
-      if (err instanceof HubError) err.index = undefined // it is the only one
+      if (err instanceof HubError) err.index = undefined // a single event needs no index
       throw err
     }
   }
 
-  /** Stores those of some events that are kept; which of all was refused is named by its index. */
+  /** Appends the stored events of a batch. Converts the index of a refusal to the index in the whole batch. */
   async #append(kept: CheckedEvent[], events: readonly CheckedEvent[]): Promise<Appended[]> {
     try {
       return await this.#log.append(kept)
@@ -164,7 +164,7 @@ export class Publisher {
     }
   }
 
-  /** @returns what became of each in the log; `undefined`: it is ephemeral, and was sent */
+  /** @returns the log's result for each event; `undefined`: the event is ephemeral, and was sent */
   async #publish(events: readonly CheckedEvent[]): Promise<(Appended | undefined)[]> {
     this.#lifecycle.requireOpen()
     requireChecked(events)
@@ -181,7 +181,7 @@ export class Publisher {
     return outcomes
   }
 
-  /** Sends an ephemeral event that another process has published. */
+  /** Dispatches an ephemeral event of another process. */
   dispatchEphemeral(event: NewEvent): void {
     this.#systemTopics.published(event)
     this.#dispatcher.dispatchEphemeral(event)
@@ -192,7 +192,7 @@ export class Publisher {
     this.#neighbours.publish(event)
   }
 
-  /** Sends events of the log, whoever appended them. */
+  /** Dispatches events of the log, whichever process has appended them. */
   #dispatch(events: readonly StoredEvent[]): void {
     for (const event of events) {
       this.#systemTopics.published(event)
@@ -201,12 +201,12 @@ export class Publisher {
     }
   }
 
-  /** How many subscribers an event is being sent to. */
+  /** Returns the number of subscribers that get an event. */
   #reach({ topic, type }: NewEvent, outcome: Appended | undefined): number {
     return outcome?.duplicate ? 0 : this.#fanout.count(topic, type)
   }
 
-  /** @param outcome what became of it in the log; `undefined`: it is ephemeral */
+  /** @param outcome the log's result; `undefined`: the event is ephemeral */
   #receipt(event: CheckedEvent, outcome: Appended | undefined): Receipt {
     const id = outcome ? this.#encoder.cursor(outcome.sequence) : null
     return { id, topic: event.topic, duplicate: outcome?.duplicate ?? false, subscribers: this.#reach(event, outcome) }

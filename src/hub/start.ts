@@ -1,4 +1,4 @@
-/** Where a stream begins: what a subscriber says it has read, or how much of the past it wants. */
+/** Finds where a stream begins, by the last id of the subscriber or by the history that it asks for. */
 import type { EventLog, Page } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import { parseCursor } from '../model/cursor.js'
@@ -6,44 +6,43 @@ import type { StoredEvent } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import type { GapReason } from '../wire/sse.js'
 
-/** What a subscriber asks for. */
+/** The start that a subscriber asks for. */
 export interface StartRequest {
-  /** The last id that it has read, as it says; it wins over `replay` and `from`. */
+  /** The last id that the subscriber has read. It takes precedence over `replay` and `from`. */
   lastEventId?: string | undefined
-  /** How many retained events come first; `latest`: the newest of each topic. */
+  /** The number of retained events to replay; `latest`: the newest event of each topic. */
   replay?: number | 'all' | 'latest' | undefined
-  /** Instead of `replay`: `start`, or a time in milliseconds since the epoch of Unix from which every event comes. */
+  /**
+   * Instead of `replay`: `start`, or a time in milliseconds since the Unix epoch, to get every event from that time on.
+   */
   from?: 'start' | number | undefined
 }
 
-/** A gap that the subscriber has to be told of. */
+/** A gap that the subscriber must be told of. */
 export interface KnownGap {
   reason: GapReason
-  /** The cursor that the subscriber gave. */
+  /** The cursor of the request. */
   after: string
 }
 
-/** Where its stream begins. */
+/** The start of a stream. */
 export interface Start {
-  /**
-   * The sequence before whatever follows. A client may resume from there, unless there is a gap that it has not been
-   * told of.
-   */
+  /** The sequence before the first event. A subscriber may resume from it, unless a gap has not been reported yet. */
   sequence: number
-  /** What is known to be missing. */
+  /** The gap before the first event. */
   gap: KnownGap | undefined
-  /** A replay: the trim mark at its beginning. Events that were trimmed by then were not asked for. */
+  /** For a replay: the trim mark at its start. Earlier trims need no gap notice. */
   replayedAt?: number
-  /** Of what lies up to this sequence only the newest event of each topic comes. */
+  /** Up to this sequence, the stream gets only the newest event of each topic. */
   latestUntil?: number
-  /** Whether something of the past comes first, at the end of which the subscriber is told. */
+  /** Whether history comes before `fanfare.live`. */
   past: boolean
 }
 
-/** How much of a cursor that cannot be read is repeated to the client. */
+/** The maximum length of an unreadable cursor that is repeated in an answer, in characters. */
 const REPEATED_AT_MOST = 128
 
-/** Finds where a stream of `selection` begins. */
+/** Finds the start of a stream of `selection`. */
 export async function locate(
   log: EventLog,
   head: number,
@@ -68,9 +67,8 @@ export async function locate(
 }
 
 /**
- * Finds where a stream of `selection` begins that is the first of a named cursor. Behind a gap the cursor is kept
- * before the oldest event: the gap is of the client's own id, and a later stream of the cursor is not to be told of
- * another one.
+ * Finds the start of the first stream of a named cursor. After a gap, the named cursor is stored before the oldest
+ * event: the gap belongs to the request's own id, and later streams of the named cursor must not report it again.
  */
 export async function locateFirst(
   log: EventLog,
@@ -83,16 +81,15 @@ export async function locateFirst(
 }
 
 /**
- * Returns the sequence before the first event of a selection behind `start`, or the head when there is none. A replay
- * begins there: what was trimmed before it was not asked for, and a client that is cut off and resumes is told of no
- * gap.
+ * Returns the sequence before the first event of a selection behind `start`; the head if there is none. A replay begins
+ * there, so a subscriber that is cut off and resumes gets no gap for events that it did not ask for.
  */
 async function beforeFirst(log: EventLog, head: number, selection: Selection, start: number): Promise<number> {
   const first = await firstOf(start, (after) => readPage(log, selection, { after, until: head, events: 1 }))
   return first ? first.sequence - 1 : head
 }
 
-/** Returns the first event of pages, of which some may be empty though there are more; `undefined`: there is none. */
+/** Returns the first event of several pages; `undefined`: there is none. A page may be empty although more follow. */
 async function firstOf(start: number, read: (after: number) => Promise<Page>): Promise<StoredEvent | undefined> {
   for (let after = start; ;) {
     const {

@@ -1,6 +1,6 @@
 /**
- * The events of `fanfare.stats`, measured only while a stream subscribes to it. Sent events and bytes are the sums of
- * what each stream counts anyway, so that delivering an event costs nothing more.
+ * The events of `fanfare.stats`, measured only while a stream subscribes to it. Each stream counts its sent events and
+ * bytes anyway, so the statistics cost nothing per delivery.
  */
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import { memoryUsage } from 'node:process'
@@ -17,12 +17,12 @@ export const STATS_TOPIC = 'fanfare.stats'
 
 /** The time between two events, in milliseconds. */
 const INTERVAL = 1_000
-/** The time between two looks at the event loop's delay, in milliseconds: Node's default. */
+/** The time between two samples of the event loop's delay, in milliseconds: Node's default. */
 const DELAY_RESOLUTION = 10
 
-/** The most topics whose rates an event has. */
+/** The maximum number of topics with rates in an event. */
 const BUSIEST = 50
-/** The most topics that are counted in a second. */
+/** The maximum number of topics that are counted in a second. */
 const COUNTED_TOPICS = 10_000
 
 /** From publishers (`in`) and to streams (`out`). */
@@ -41,7 +41,7 @@ export interface Stats {
   events: Traffic
   /** The topics with the most published events, the busiest first. */
   busiest: { topic: string; rate: number }[]
-  /** The payloads that came in, and all bytes that went out. */
+  /** Payloads that came in, and all bytes that went out. */
   bytes: Traffic
   /** From the publish to the sockets of all live streams. */
   latency: LatencyQuantiles
@@ -54,11 +54,11 @@ export interface Stats {
   eventLoopDelay: number
 }
 
-/** What a meter works with. */
+/** The parts of the hub that a meter works with. */
 export interface StatsSource {
   connections: Connections
   log: () => LogStats
-  /** Called with the meter of the latency, and with `undefined` once nothing is measured. */
+  /** Called with the latency meter when measuring starts, and with `undefined` when it stops. */
   measure: (latency: Latency | undefined) => void
   /** Publishes an event of the statistics. */
   tell: (stats: Stats) => void
@@ -77,14 +77,14 @@ interface Measuring {
   latency: Latency
   delay: IntervalHistogram
   before: Counts
-  /** The number of events that came in since `before`, by topic. */
+  /** The number of events since `before`, by topic. */
   byTopic: Map<string, number>
 }
 
 export class StatsMeter {
   readonly #source: StatsSource
   readonly #in = { events: 0, bytes: 0 }
-  /** The sums of the streams that have ended. */
+  /** The sums over ended streams. */
   readonly #ended = { events: 0, bytes: 0 }
   #measuring: Measuring | undefined
 
@@ -111,7 +111,7 @@ export class StatsMeter {
     this.#source.measure(undefined)
   }
 
-  /** Counts a published event. Called only while `isMeasuring`. */
+  /** Counts a published event. Call it only while `isMeasuring`. */
   published(event: NewEvent): void {
     this.#in.events++
     this.#in.bytes += payloadBytes(event)
@@ -121,7 +121,7 @@ export class StatsMeter {
     if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)
   }
 
-  /** Keeps the counts of a stream that has ended. */
+  /** Keeps the counts of an ended stream. */
   ended({ sentEvents, sentBytes }: Stream): void {
     this.#ended.events += sentEvents
     this.#ended.bytes += sentBytes
@@ -187,7 +187,10 @@ function perSecond(count: number, seconds: number): number {
   return Math.round((count / seconds) * 10) / 10
 }
 
-/** Node records the whole time between two looks, in nanoseconds: the resolution is no delay. */
+/**
+ * Returns the delay of the event loop. Node records the whole time between two samples, in nanoseconds, so the
+ * resolution is subtracted.
+ */
 function lateness(delay: IntervalHistogram): number {
   return delay.count === 0
     ? 0

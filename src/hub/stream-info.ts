@@ -7,9 +7,9 @@ export const CONNECTIONS_TOPIC = 'fanfare.connections'
 
 /** Describes one stream. Times are as in RFC 3339. */
 export interface StreamInfo {
-  /** Its connection's id. */
+  /** The id of its connection. */
   id: string
-  /** The `sub` of its token; `null`: it has none. */
+  /** The `sub` of its token; `null`: the token has none, or there is no token. */
   subject: string | null
   /** Its topics and patterns. */
   topics: string[]
@@ -19,17 +19,17 @@ export interface StreamInfo {
   cursor: string
   /** When its token expires; `null`: never. */
   expiresAt: string | null
-  /** How many events it has been sent, and how many bytes in all. */
+  /** The number of events and of bytes that it has been sent. */
   sent: { events: number; bytes: number }
-  /** How many events of the log it may still lack. */
+  /** The maximum number of events that it has not been sent. */
   lag: number
 }
 
 /** The data of an event on `fanfare.connections`. */
 export interface ConnectionChange extends StreamInfo {
-  /** `changed`: it has other topics or another token. */
+  /** `changed`: the topics or the token have changed. */
   change: 'opened' | 'changed' | 'closed'
-  /** Why it was closed; `gone`: the client or the network closed it. */
+  /** Why it was closed; `gone`: the client or the network closed the connection. */
   reason: CloseReason | 'gone' | undefined
 }
 
@@ -50,7 +50,7 @@ export function describeStream(
   }
 }
 
-/** A time of the wall clock as in RFC 3339. */
+/** Formats a time of the wall clock as in RFC 3339. */
 export function rfc3339(milliseconds: number | undefined): string | null {
   return milliseconds === undefined ? null : new Date(milliseconds).toISOString()
 }

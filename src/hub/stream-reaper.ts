@@ -1,17 +1,17 @@
-/** The one timer of all streams: ends expired streams and sends heartbeats. */
+/** The one timer of all streams. It ends expired streams and sends heartbeats. */
 import { monotonicNow, wallNow } from '../model/clock.js'
 import { hasExpired } from '../model/principal.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
 import type { Connections } from './connections.js'
 import type { Stream } from './stream.js'
 
-/** The time between two rounds, in milliseconds: a stream ends within a second after its token expires. */
+/** The time between two rounds, in milliseconds. A stream ends within a second after its token expires. */
 const INTERVAL = 250
 
 export interface UpkeepOptions {
   /** The time without a write after which a stream gets a heartbeat, in milliseconds. */
   heartbeat: number
-  /** The greatest age of a stream, in milliseconds; 0: no limit. */
+  /** The maximum age of a stream, in milliseconds; 0: no limit. */
   maxAge: number
 }
 
@@ -20,7 +20,7 @@ export class StreamReaper {
   readonly #options: UpkeepOptions
   readonly #beat: (stream: Stream) => void
   readonly #timer: NodeJS.Timeout
-  /** The streams that the current round has not visited. */
+  /** The streams that the current round has not visited yet. */
   #remaining: Iterator<Stream> | undefined
 
   /**
@@ -38,7 +38,7 @@ export class StreamReaper {
     this.#beat = beat
     this.#timer = setInterval(() => {
       onRound(monotonicNow())
-      if (this.#remaining) return // the last round is still going on
+      if (this.#remaining) return // the previous round still runs
       this.#remaining = this.#subscribers.values()
       this.#continue()
     }, INTERVAL).unref()
@@ -49,7 +49,10 @@ export class StreamReaper {
     this.#remaining = undefined
   }
 
-  /** After a broadcast all heartbeats are due at once: with ten thousand streams a round takes several slices. */
+  /**
+   * Runs the round in slices. After a broadcast all heartbeats are due at once, and ten thousand streams take several
+   * slices.
+   */
   #continue(): void {
     const slice = new TimeSlice()
     const time = wallNow()
@@ -64,7 +67,7 @@ export class StreamReaper {
 
   /**
    * @param now on the monotonic clock
-   * @param time on the wall clock, which alone says whether a token has expired (RFC 7519, 4.1.4)
+   * @param time on the wall clock, which decides whether a token has expired (RFC 7519, 4.1.4)
    */
   #look(stream: Stream, now: number, time: number): void {
     const { heartbeat, maxAge } = this.#options

@@ -1,4 +1,4 @@
-/** A stream: a cursor into the log and a sink. Nothing is queued for it. */
+/** A stream: a cursor into the log and a sink. No events are queued for it. */
 import type { FairScheduler } from '../event-loop/fair-scheduler.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Principal } from '../model/principal.js'
@@ -11,19 +11,16 @@ import type { Start } from './start.js'
 
 export type StreamState = 'catching-up' | 'live' | 'waiting' | 'closed'
 
-/**
- * What a stream is sent after its subscriber has stalled: everything (`resume`), or the newest event of each topic
- * (`latest`).
- */
+/** What a stream is sent after a stall: every event (`resume`), or the newest event of each topic (`latest`). */
 export type SlowPolicy = 'resume' | 'latest'
 
-/** Whose stream it is. */
+/** The connection, address and subscriber of a stream. */
 export interface StreamIdentity {
-  /** Its connection's id. */
+  /** The id of its connection. */
   readonly id: string
   /** The subscriber's address; `undefined`: there is none, as on a Unix socket. */
   readonly address: string | undefined
-  /** Whether an admin looks on: the stream is neither present nor counted among a topic's subscribers. */
+  /** Whether an admin observes: the stream is not present, and does not count as a subscriber of a topic. */
   readonly observes?: boolean
   /** The subscriber. A renewed token of the same subject replaces it. */
   readonly principal: Principal
@@ -33,23 +30,23 @@ export interface StreamIdentity {
 export interface StreamSource extends BacklogSource {
   encoder: Encoder
   scheduler: FairScheduler
-  /** @param reason why the hub ended it; `undefined`: the peer has gone */
+  /** @param reason why the hub ended the stream; `undefined`: the peer has closed it */
   onEnd: (stream: Stream, reason: CloseReason | undefined) => void
-  /** Told why a stream could not be sent its history. */
+  /** Receives the error if the history of a stream cannot be sent. */
   onError: (err: unknown, message: string) => void
 }
 
 export interface StreamOptions {
   identity: StreamIdentity
   feed: Feed
-  /** The newest sequence that its feed may have been given. */
+  /** The newest sequence that the feed may have been given. */
   head: number
   start: Start
   sink: Sink
   policy?: SlowPolicy | undefined
 }
 
-/** How long a sink may be full during catch-up before the subscriber counts as stalled, in milliseconds. */
+/** How long a sink may be full during catch-up before the stream counts as stalled, in milliseconds. */
 const STALL = 1_000
 
 /**
@@ -68,11 +65,11 @@ const STALL = 1_000
  * | peer gone | any | closed | – |
  */
 export class Stream implements SinkListener, FeedReader {
-  // What each write touches stands together at the beginning: with a thousand streams every cache line is a miss.
+  // The fields that each write touches come first: with a thousand streams every cache line is a miss.
   #feed: Feed
-  /** Its cursor: every event asked for, up to this sequence, has been handed to its sink. */
+  /** The cursor: the sink has been handed every selected event up to this sequence. */
   #sequence: number
-  /** The place in its feed from which it reads on; `undefined`: it reads the log. */
+  /** The place of the next frame in the feed; `undefined`: the stream reads the log. */
   #place: number | undefined
   #sentEvents = 0
   #sentBytes = 0
@@ -84,13 +81,13 @@ export class Stream implements SinkListener, FeedReader {
   readonly #source: StreamSource
   readonly #policy: SlowPolicy
   #identity: StreamIdentity
-  /** Where its feed ended when the stream began to read it, and the log. */
+  /** The feed's end and the sequence when the stream joined the feed. */
   #origin: { place: number; sequence: number }
-  /** What it has to be sent before it goes live; `undefined`: nothing but the events behind its cursor. */
+  /** The blocks and replays before the stream goes live; `undefined`: only the events behind the cursor. */
   #backlog: Backlog | undefined
-  /** The number of the latest catch-up: an earlier one that still runs stops. */
+  /** The number of the latest catch-up. An earlier one that still runs stops. */
   #run = 0
-  /** Since when its sink has been full, on the monotonic clock; `undefined`: it has room. */
+  /** Since when the sink has been full, on the monotonic clock; `undefined`: the sink has room. */
   #fullSince: number | undefined
   /** When the stream was opened, on the monotonic clock. */
   readonly openedAt: number
@@ -126,48 +123,48 @@ export class Stream implements SinkListener, FeedReader {
     return this.#state === 'closed'
   }
 
-  /** Whether its sink is full, or was when it was closed. */
+  /** Whether the sink is full, or was when the stream was closed. */
   get isFull(): boolean {
     return this.#fullSince !== undefined
   }
 
-  /** Its cursor, as a sequence. */
+  /** The cursor, as a sequence. */
   get sequence(): number {
     return this.#sequence
   }
 
-  /** How many events its sink has been given. */
+  /** The number of events that the sink has been given. */
   get sentEvents(): number {
     return this.#sentEvents
   }
 
-  /** How many bytes its sink has been given. */
+  /** The number of bytes that the sink has been given. */
   get sentBytes(): number {
     return this.#sentBytes
   }
 
-  /** When its sink was last given anything, on the monotonic clock. */
+  /** When the sink was last given bytes, on the monotonic clock. */
   get lastWrite(): number {
     return this.#lastWrite
   }
 
-  /** How many replays it still has to be sent. */
+  /** The number of replays that are left. */
   get pendingReplays(): number {
     return this.#backlog?.replays ?? 0
   }
 
-  /** How many events of the log it may still lack. */
+  /** The maximum number of events of the log that the stream has not been sent. */
   lag(head: number): number {
     const isUpToDate = (this.#state === 'live' || this.#state === 'closed') && this.#place === this.#feed.end
     return isUpToDate ? 0 : head - this.#sequence
   }
 
-  /** Sends the first block, then its backlog, then new events. */
+  /** Sends the first block, then the backlog, then new events. */
   open(): void {
     if (this.send(this.#openBlock(this.#backlog?.resumeId(this.#sequence)))) this.#resume()
   }
 
-  /** Sends what its feed has for it while it is live. */
+  /** Sends the feed's frames while the stream is live. */
   deliver(now?: number): void {
     if (this.#state !== 'live') return
     const feed = this.#feed
@@ -179,7 +176,7 @@ export class Stream implements SinkListener, FeedReader {
     }
   }
 
-  /** Sends a heartbeat. A stream that is live and has nothing to come has read everything up to the head. */
+  /** Sends a heartbeat. A live stream without pending frames has been sent everything up to the head. */
   beat(head: number): void {
     this.#sequence = head
     this.send(this.#source.encoder.heartbeat(head))
@@ -189,7 +186,7 @@ export class Stream implements SinkListener, FeedReader {
    * Hands a chunk to the sink.
    * @param now on the monotonic clock: a sweep reads the clock once for many streams
    * @param lender as for `Sink.write`
-   * @returns `false`: the sink is full now, and the stream waits
+   * @returns `false`: the sink is full, and the stream waits
    */
   send(chunk: Chunk, events = 0, now = monotonicNow(), lender?: Lender): boolean {
     this.#sentEvents += events
@@ -205,17 +202,17 @@ export class Stream implements SinkListener, FeedReader {
     this.#identity = { ...this.#identity, principal }
   }
 
-  /** The stream counts as any other from now on. */
+  /** Counts the stream as a subscriber from now on. */
   stopObserving(): void {
     this.#identity = { ...this.#identity, observes: false }
     this.#feed.stopObserving()
   }
 
   /**
-   * Reads another feed from now on, from the same cursor. An open block says so.
+   * Moves the stream to another feed, at the same cursor. An open block announces the move.
    * @param head the newest sequence that the feed may have been given
-   * @param replay retained events before its cursor that come first
-   * @param mark the trim mark: what was trimmed by then was not asked for by the replay
+   * @param replay retained events before the cursor that come first
+   * @param mark the trim mark: earlier trims need no gap notice in the replay
    */
   move(feed: Feed, head: number, replay: WantedReplay | undefined, mark: number): void {
     const before = this.#feed
@@ -248,14 +245,14 @@ export class Stream implements SinkListener, FeedReader {
   drained(): void {
     const fullFor = monotonicNow() - this.#fullSince!
     this.#fullSince = undefined
-    // History fills any socket for moments. Only a subscriber that takes nothing for longer has stalled.
+    // Catch-up fills any socket for moments. Only a sink that stays full for longer has stalled.
     if (this.#policy === 'latest' && fullFor > STALL) this.#skip()
     if (this.#state !== 'waiting') return
     if (this.#place !== undefined && !this.#backlog?.skips && this.#feed.holds(this.#place)) this.#goLive(this.#place)
     else this.#resume()
   }
 
-  /** As `SinkListener.stalled`. With `latest` a stalled stream costs nothing, and may last. */
+  /** As `SinkListener.stalled`. A stalled stream with `latest` costs nothing, so it stays open. */
   stalled(): void {
     if (this.#policy === 'resume') this.end('slow')
   }
@@ -287,7 +284,7 @@ export class Stream implements SinkListener, FeedReader {
     this.deliver()
   }
 
-  /** Of each topic it gets only the newest event, up to the head when it reads again. */
+  /** Sends only the newest event of each topic, up to the head at the next read. */
   #skip(): void {
     ;(this.#backlog ??= new Backlog(this.#source)).skip()
   }
@@ -301,7 +298,7 @@ export class Stream implements SinkListener, FeedReader {
   }
 
   /**
-   * Sends its backlog and the events behind its cursor, until it goes live, waits or is closed.
+   * Sends the backlog and the events behind the cursor, until the stream goes live, waits or is closed.
    * @throws HubError `log-unavailable`
    */
   async #catchUp(): Promise<void> {
@@ -317,7 +314,7 @@ export class Stream implements SinkListener, FeedReader {
         await this.#sendHistory(backlog)
       } else {
         await this.#source.scheduler.next()
-        hasTurn = true // the stream may have been moved meanwhile
+        hasTurn = true // the stream may have moved meanwhile
       }
     }
   }
@@ -326,7 +323,7 @@ export class Stream implements SinkListener, FeedReader {
     return this.#state === 'catching-up' && run === this.#run
   }
 
-  /** Reads the next part of the backlog and sends it, unless the stream was closed or moved meanwhile. */
+  /** Reads the next part of the backlog and sends it, unless the stream was closed or moved during the read. */
   async #sendHistory(backlog: Backlog): Promise<void> {
     const portion = await backlog.read(this.#feed, this.#sequence)
     if (this.#state !== 'catching-up' || backlog.hasMoved) return portion.discard()
@@ -337,7 +334,7 @@ export class Stream implements SinkListener, FeedReader {
   }
 
   /**
-   * Goes live where the feed's frames reach back to its cursor.
+   * Goes live if the feed's frames reach back to the cursor.
    * @returns `false`: they do not, and the log has to be read
    */
   #join(backlog: Backlog): boolean {
@@ -347,7 +344,7 @@ export class Stream implements SinkListener, FeedReader {
     const carried = backlog.takeCarried(this.#feed)
     if (carried && !this.send(carried.chunk, carried.events)) return true
     if (backlog.takeAnnouncement()) {
-      this.#place = place // where it goes live once its sink has drained
+      this.#place = place // the stream goes live there once its sink has drained
       if (!this.send(this.#source.encoder.live(this.#sequence))) return true
     }
     this.#goLive(place)

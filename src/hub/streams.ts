@@ -1,4 +1,4 @@
-/** The streams of a hub: opens and changes them, and tells the rest of the hub. */
+/** The streams of a hub. Opens, changes and describes them, and notifies the other parts of the hub. */
 import type { EventLog } from '../log/log.js'
 import { hasExpired, type Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
@@ -20,14 +20,14 @@ import { StreamReaper, type UpkeepOptions } from './stream-reaper.js'
 import { Stream, type SlowPolicy, type StreamIdentity, type StreamSource } from './stream.js'
 import type { SystemTopics } from './system-topics.js'
 
-/** A stream to be opened. */
+/** A stream to open. */
 export interface Subscription {
   info: StreamIdentity
   selection: Selection
   format: Format
   start: Start
   sink: Sink
-  /** The named cursor that the stream was opened with. */
+  /** The named cursor that the stream is opened with. */
   cursor?: CursorName | undefined
   slow?: SlowPolicy
 }
@@ -39,23 +39,23 @@ export interface StreamsSource {
   encoder: Encoder
   dispatcher: Dispatcher
   fanout: Fanout
-  /** Those that are open. */
+  /** The open streams. */
   connections: Connections
   cursors: NamedCursors
-  /** Are told of each stream that opens, changes or ends. */
+  /** Are notified of each stream that opens, changes or ends. */
   systemTopics: SystemTopics
 }
 
 export interface StreamsOptions extends UpkeepOptions {
-  /** For how long a subject without a stream is still present, in milliseconds. */
+  /** How long a subject stays present after its last stream has ended, in milliseconds. */
   presenceGrace: number
-  /** Told of what went wrong where nobody waits for an answer. */
+  /** Receives errors of background work. */
   onError: (err: unknown, message: string) => void
 }
 
 export class Streams {
   readonly #source: StreamsSource
-  /** What every stream is given. */
+  /** The parts that every stream works with. */
   readonly #streamSource: StreamSource
   readonly #presence: Presence
   readonly #reaper: StreamReaper
@@ -86,14 +86,14 @@ export class Streams {
     )
   }
 
-  /** Looks after streams no longer. They have to be ended before. */
+  /** Stops the timer of the streams. All streams must have ended. */
   stop(): void {
     this.#reaper.stop()
   }
 
   /**
    * Finds where a stream would begin.
-   * @param cursor the named cursor that it goes on from when the request has no last event id
+   * @param cursor the named cursor to continue from if the request has no last event id
    */
   async locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
     const { log, dispatcher, cursors } = this.#source
@@ -102,12 +102,12 @@ export class Streams {
     return locate(log, dispatcher.head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
   }
 
-  /** The id from which a client may resume a stream; `undefined`: there is none until it has been told of a gap. */
+  /** Returns the id from which a subscriber may resume a stream; `undefined`: none until a gap has been reported. */
   resumeId(stream: Pick<Start, 'gap' | 'sequence'>): string | undefined {
     return this.#source.encoder.resumeId(stream)
   }
 
-  /** Opens a stream: sends its first block at once, then the history it asked for, then new events. */
+  /** Opens a stream: sends the first block at once, then the requested history, then new events. */
   subscribe({ info, selection, format, start, sink, cursor, slow }: Subscription): Stream {
     const { lifecycle, dispatcher, fanout, connections, cursors, systemTopics } = this.#source
     lifecycle.requireOpen()
@@ -122,7 +122,7 @@ export class Streams {
     return stream
   }
 
-  /** Returns all blocks of a stream that is opened with a token that has expired. */
+  /** Returns all blocks of a stream whose token has expired. */
   expiredStream({
     id,
     selection: { patterns },
@@ -133,8 +133,8 @@ export class Streams {
   }
 
   /**
-   * Gives an open stream other topics: from its cursor on it gets only their events. An open block says so.
-   * @param replay the retained events before its cursor that it gets first
+   * Moves an open stream to other topics. After its cursor it gets only their events. An open block announces the move.
+   * @param replay the retained events before the cursor that come first
    */
   move(stream: Stream, selection: Selection, replay?: WantedReplay): void {
     const { log, dispatcher, fanout, systemTopics } = this.#source
@@ -150,8 +150,8 @@ export class Streams {
   }
 
   /**
-   * Gives an open stream another token of the same subject. An expired token ends it.
-   * @param selection what it may still read
+   * Replaces the token of an open stream by another of the same subject. An expired token ends the stream.
+   * @param selection what the stream may still read
    */
   renew(stream: Stream, principal: Principal, selection?: Selection): void {
     stream.renew(principal)
@@ -172,7 +172,7 @@ export class Streams {
     return describeStream(stream, encoder.cursor(dispatcher.head - lag), lag)
   }
 
-  /** The subjects that are present on a topic. */
+  /** Returns the subjects that are present on a topic. */
   present(topic: string): Present[] {
     return this.#presence.on(topic)
   }
@@ -186,7 +186,7 @@ export class Streams {
     cursors.closed(stream)
   }
 
-  /** A stream that observes is present nowhere. */
+  /** Updates presence, unless the stream observes. */
   #presentAt({ info }: Stream, before: Selection | undefined, after: Selection | undefined): void {
     if (!info.observes) this.#presence.moved(info.principal, before, after)
   }

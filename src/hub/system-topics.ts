@@ -50,7 +50,7 @@ export class SystemTopics {
   changed(stream: Stream, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
     const { fanout, dispatcher, describe } = this.#source
     if (change === 'closed') this.#stats.ended(stream)
-    this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // it may be the one that listens
+    this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // this stream may have `fanfare.stats`
     if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
     dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(stream) } satisfies ConnectionChange)
   }

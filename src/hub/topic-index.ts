@@ -1,4 +1,4 @@
-/** Finds the values that belong to a topic: exact topics in a map, patterns in a tree of segments. */
+/** Finds the values of a topic: exact topics in a map, patterns in a tree of segments. */
 import { isExact, isReserved } from '../model/topic.js'
 
 interface Node<T> {
@@ -10,14 +10,15 @@ interface Node<T> {
 }
 
 /**
- * A set of values, each under topics and patterns. Looking a topic up costs its segments, not the number of patterns.
+ * A set of values, each under topics and patterns. A lookup costs the segments of the topic, not the number of
+ * patterns.
  */
 export class TopicIndex<T> {
   readonly #exact = new Map<string, Set<T>>()
   readonly #root: Node<T> = createNode()
   #wildcards = 0
 
-  /** Puts `value` under a topic or pattern. */
+  /** Adds `value` under a topic or pattern. */
   add(pattern: string, value: T): void {
     if (isExact(pattern)) {
       const values = this.#exact.get(pattern)
@@ -30,7 +31,7 @@ export class TopicIndex<T> {
     values.add(value)
   }
 
-  /** Takes `value` away from a topic or pattern that it was put under. */
+  /** Removes `value` from a topic or pattern. */
   delete(pattern: string, value: T): void {
     if (isExact(pattern)) {
       const values = this.#exact.get(pattern)
@@ -41,7 +42,7 @@ export class TopicIndex<T> {
     prune(this.#root, pattern.split('.'), 0)
   }
 
-  /** Calls `visit` with every value under a topic or pattern that stands for `topic`; twice if it is there by two. */
+  /** Calls `visit` with every value whose topics or patterns match `topic`; once for each match. */
   each(topic: string, visit: (value: T) => void): void {
     const values = this.#exact.get(topic)
     if (values) for (const value of values) visit(value)
@@ -64,7 +65,7 @@ function createNode<T>(): Node<T> {
   return { children: new Map(), here: new Set(), rest: new Set() }
 }
 
-/** @param literal whether a wildcard may not match the first segment, since the topic is reserved */
+/** @param literal whether no wildcard may match the first segment, because the topic is reserved */
 function walk<T>(node: Node<T>, segments: string[], depth: number, literal: boolean, visit: (value: T) => void): void {
   const segment = segments[depth]
   if (segment === undefined) {
@@ -79,7 +80,7 @@ function walk<T>(node: Node<T>, segments: string[], depth: number, literal: bool
   if (star) walk(star, segments, depth + 1, false, visit)
 }
 
-/** Removes the branch of `segments` where it is empty, so that patterns that come and go leave no nodes behind. */
+/** Removes the branch of `segments` if it is empty, so that patterns that come and go leave no nodes behind. */
 function prune<T>(node: Node<T>, segments: string[], depth: number): void {
   const segment = segments[depth]
   const child = segment === undefined ? undefined : node.children.get(segment)

@@ -5,10 +5,10 @@ import { requireTopic, requireTopicName } from '../model/topic.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
 
-/** Describes a topic. */
+/** The description of a topic. */
 export interface TopicInfo {
   topic: string
-  /** The number of streams with this topic among their topics and patterns. */
+  /** The number of streams whose topics or patterns match this topic. */
   subscribers: number
   /** The number of its retained events. */
   events: number
@@ -55,7 +55,7 @@ export class Topics {
   }
 
   /**
-   * Purges a topic. Streams that have not been sent its events yet are told of a gap.
+   * Purges a topic. Streams that have not been sent its events get a gap notice.
    * @returns the number of purged events
    * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
    */

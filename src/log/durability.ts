@@ -1,5 +1,5 @@
 /**
- * When an event is acknowledged: `sync`, when it is flushed to disk; `commit`, when it survives the process, but not
- * the power.
+ * When an event is acknowledged. `sync`: it is flushed to disk. `commit`: it survives the end of the process, but not a
+ * power failure.
  */
 export type Durability = 'sync' | 'commit'

@@ -1,17 +1,17 @@
 /**
- * What a process knows of a log from its deltas alone: the view and the trims of a log that is kept elsewhere. It gives
- * the answers of the log itself.
+ * The view and the trims of a log that another process holds, built from its deltas alone. It gives the same answers as
+ * the log itself.
  */
 import type { Following, LogDelta, LogStats, LogView, Trim } from './log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'
 
-/** A topic that has events. */
+/** A topic with events. */
 interface FollowedTopic extends Trimmed {
   /** The sequence of its newest event. */
   newest: number
 }
 
-/** What a view cannot know from deltas. */
+/** The parts of a view that deltas do not contain. */
 export interface ViewSource {
   readonly epoch: string
   /** As `LogView.failure`. */
@@ -30,7 +30,7 @@ export class FollowedView implements LogView, TrimHistory {
   readonly #source: ViewSource
   readonly #topics = new Map<string, FollowedTopic>()
 
-  /** @param following where the deltas begin. What was trimmed before is not known: any topic may have lost events. */
+  /** @param following where the deltas begin. Earlier trims are unknown: any topic may have lost events */
   constructor(source: ViewSource, { head, mark }: Pick<Following, 'head' | 'mark'>) {
     this.#source = source
     this.head = this.newestTrimmed = head
@@ -84,6 +84,6 @@ export class FollowedView implements LogView, TrimHistory {
     if (!known) return
     known.trimmed = until
     known.trimmedAt = trimmedAt
-    if (known.newest <= until) this.#topics.delete(topic) // its mark says the same
+    if (known.newest <= until) this.#topics.delete(topic) // `marks` has the same mark
   }
 }

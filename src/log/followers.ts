@@ -1,19 +1,19 @@
-/** The followers of a log: each is given every delta, one after the other. */
+/** The followers of a log. Each gets every delta, one after the other. */
 import type { ApplyDelta, Following, LogDelta, LogView } from './log.js'
 
 export class Followers {
   readonly #followers = new Set<{ apply: ApplyDelta }>()
-  /** The delta that the followers are being given, and those that were made meanwhile. */
+  /** The delta that is being delivered, and those that were made meanwhile. */
   readonly #untold: LogDelta[] = []
 
-  /** @param view what the log says now */
+  /** @param view the current view of the log */
   add(apply: ApplyDelta, { head, mark }: Pick<LogView, 'head' | 'mark'>): Following {
     const follower = { apply } // one function may follow twice
     this.#followers.add(follower)
     return { head, mark, stop: () => void this.#followers.delete(follower) }
   }
 
-  /** Gives each follower a delta. A follower that causes another one disturbs the order of none. */
+  /** Gives each follower a delta. If a follower causes another delta, every follower gets it after this one. */
   tell(delta: LogDelta): void {
     this.#untold.push(delta)
     if (this.#untold.length > 1) return
@@ -23,7 +23,7 @@ export class Followers {
     }
   }
 
-  /** Gives nobody anything any more. */
+  /** Removes all followers. */
   clear(): void {
     this.#followers.clear()
   }

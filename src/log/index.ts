@@ -1,4 +1,4 @@
-/** What the package `fanfare/log` offers to authors of logs. */
+/** The exports of `fanfare/log` for authors of logs. */
 export { FollowedView, type ViewSource } from './followed-view.js'
 export { Followers } from './followers.js'
 export {

@@ -1,5 +1,5 @@
 /**
- * What the hub needs of a place where events are kept. Every implementation passes the one suite in
+ * The port to a log, which stores the events of a hub. Every implementation passes the suite in
  * `test/contract/log.ts`.
  */
 import type { NewEvent, ScannedEvent, StoredEvent } from '../model/event.js'
@@ -7,11 +7,11 @@ import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'
 import type { Selection } from '../model/selection.js'
 
-/** What became of an event that was appended. */
+/** The result of the append of one event. */
 export interface Appended {
-  /** Its place in the log; a duplicate's is that of the first event with its id. */
+  /** The sequence of the event; for a duplicate, the sequence of the first event with its id. */
   sequence: number
-  /** Nothing was stored, because an event with this publisher id is already there, or was a short while ago. */
+  /** Whether nothing was stored, because the log has, or recently had, an event with this publisher id. */
   duplicate: boolean
 }
 
@@ -25,137 +25,136 @@ export interface Span {
 
 /** How much of the log to read. */
 export interface ReadOptions extends Span {
-  /** At most so many events. */
+  /** The maximum number of events. */
   events: number
-  /** No further event once so many bytes of payload and attributes are there; default: no limit. */
+  /** The page is full once its payloads and attributes have this many bytes; default: no limit. */
   bytes?: number
 }
 
 /** How far a scan came. */
 export interface ScanResult {
-  /** Every event that matches, up to this sequence, has been visited, or lay before it. */
+  /** The scan has visited every matching event up to this sequence. */
   position: number
-  /** There are further events that match, up to `until`. */
+  /** Whether more matching events may follow, up to `until`. */
   more: boolean
   /**
-   * The trim mark at which the newest event was trimmed that belongs to the topics asked for and lies behind `after`;
-   * `undefined`: none was. `Infinity`: an event is missing that was never trimmed.
+   * The trim mark at which the newest trimmed event of the selection's topics behind `after` was trimmed; `undefined`:
+   * none was trimmed. `Infinity`: an event is missing that was never trimmed.
    */
   trimmedAt: number | undefined
-  /** The trim mark of the log as this result knows it: every trim up to it is in `trimmedAt`. */
+  /** The trim mark up to which `trimmedAt` includes every trim. */
   mark: number
 }
 
-/** Which beginning to look for. */
+/** The beginning that `locate` finds. */
 export type Beginning =
-  /** Of the newest so many events up to `until`; default: up to the head. */
+  /** The newest events up to `until`; default: up to the head. `newest` is their number. */
   | { newest: number; until?: number }
-  /** Of the events of a time on, in milliseconds since the Unix epoch. */
+  /** The events from a time on, in milliseconds since the Unix epoch. */
   | { from: number }
 
-/** Where to begin to read. */
+/** The result of `locate`. */
 export interface Located {
-  /** Read the events behind this sequence. */
+  /** The sequence before the first event. */
   after: number
-  /** The trim mark of the log when this was found: a trim up to it took nothing that was asked for. */
+  /** The trim mark of the log at the lookup. Earlier trims have removed nothing that was asked for. */
   mark: number
 }
 
-/** Some of the log's events. */
+/** A page of events. */
 export interface Page extends ScanResult {
-  /** Events that match, in order of their sequences. */
+  /** Matching events in the order of their sequences. */
   events: StoredEvent[]
 }
 
-/** What a log holds of one topic. */
+/** The retained events of one topic, as numbers. */
 export interface TopicStats {
   topic: string
   events: number
   /** As `LogStats.bytes`. */
   bytes: number
-  /** The sequence of its oldest event that is retained. */
+  /** The sequence of the oldest retained event. */
   first: number
-  /** The sequence of its newest event that is retained. */
+  /** The sequence of the newest retained event. */
   last: number
 }
 
 /**
- * What is stored of a topic beside its events. The log keeps it and does nothing with it: nothing enforces these
- * properties yet.
+ * The properties of a topic, which are stored beside its events. Nothing enforces them yet.
  */
 export interface TopicProperties {
-  /** What is retained of the topic, where it is less than `Retention` says. */
+  /** The retention of the topic, if it is stricter than that of the log. */
   retention?: Partial<Pick<Retention, 'events' | 'age'>>
   /** The media type of its events. */
   contentType?: string
-  /** No event follows its newest one. */
+  /** Whether the newest event is the last one. */
   ended?: boolean
-  /** How long the topic is kept after its newest event, in milliseconds. */
+  /** How long the topic exists after its newest event, in milliseconds. */
   ttl?: number
 }
 
-/** What a log holds of a topic, which may have no events: then `first` and `last` are 0. */
+/** The description of a topic. Without events, `first` and `last` are 0. */
 export interface TopicDescription extends TopicStats {
   properties?: TopicProperties
 }
 
-/** Which topics to list. */
+/** Selects the topics of a list. */
 export interface TopicsOptions {
-  /** Only topics whose names begin with this. */
+  /** Only topics whose names have this prefix. */
   prefix?: string | undefined
-  /** Only topics whose names come after this one. */
+  /** Only topics whose names sort after this one. */
   after?: string | undefined
-  /** At most so many topics. */
+  /** The maximum number of topics. */
   limit: number
 }
 
 /** A part of the list of topics. */
 export interface TopicsPage {
-  /** In the order of their names. */
+  /** Sorted by name. */
   topics: TopicStats[]
-  /** There are further topics behind the last one. */
+  /** Whether more topics follow. */
   more: boolean
 }
 
-/** How much a log holds. */
+/** The size of a log. */
 export interface LogStats {
   topics: number
   events: number
-  /** What the events take, in bytes: in memory, or in the file. */
+  /** The bytes of the events in memory or in the file. */
   bytes: number
 }
 
-/** Events of a topic are gone: by retention, or by a purge. */
+/** The removal of events of a topic by retention or by a purge. */
 export interface Trim {
-  /** `undefined`: any topic that the log does not remember may have lost events. */
+  /** `undefined`: any topic without a trim mark in the log may have lost events. */
   readonly topic: string | undefined
-  /** The newest sequence that is gone, or may be. */
+  /** The newest sequence that has been removed, or may have been. */
   readonly until: number
   /**
-   * A topic without events whose trims the log does not remember any more: from now on it is one of those that may have
-   * lost events. Only where `topic` is `undefined`.
+   * A topic without events whose trim mark the log has dropped. From now on it is one of the topics that may have lost
+   * events. Only if `topic` is `undefined`.
    */
   readonly forgotten?: string
 }
 
-/** A record has another value. */
+/** A change of a record. */
 export interface RecordChange {
   readonly key: string
-  /** Not to be changed: every follower is given the same one. `undefined`: the record is gone. */
+  /** The new value, which must not be modified: all followers share it. `undefined`: the record was deleted. */
   readonly value: unknown
 }
 
-/** Everything that one transaction of the log has changed. Trims come after events, and may be of these events. */
+/** All changes of one transaction of the log. The trims come after the events, and may remove some of them. */
 export interface LogDelta {
   /** In the order of their sequences. */
   readonly events: readonly StoredEvent[]
   /** Each raises `LogView.mark` by one. */
   readonly trims: readonly Trim[]
-  /** In the order in which they were made. */
+  /** In the order of the writes. */
   readonly records: readonly RecordChange[]
 }
 
-/** What a delta without events, trims or records has: one array for all, since most deltas have events alone. */
+/** The members of a delta without events, trims or records. They are shared, since most deltas have only events. */
 export const NO_EVENTS: readonly StoredEvent[] = []
 export const NO_TRIMS: readonly Trim[] = []
 export const NO_RECORDS: readonly RecordChange[] = []
@@ -163,100 +162,101 @@ export const NO_RECORDS: readonly RecordChange[] = []
 /** Called with each delta. It must not throw. */
 export type ApplyDelta = (delta: LogDelta) => void
 
-/** A follower that is being given the deltas. */
+/** A follower of the log. */
 export interface Following {
-  /** The newest sequence when it began: the first event that it is given comes behind it. */
+  /** The newest sequence when it began. Its first event comes after this sequence. */
   readonly head: number
   /** `LogView.mark` when it began. */
   readonly mark: number
-  /** Gives it no further delta. */
+  /** Stops the deltas. */
   stop(): void
 }
 
-/** A record that is there. */
+/** An existing record. */
 export interface KeptRecord {
   key: string
   value: unknown
 }
 
 /**
- * Small values that are kept beside the events, by key: as durable as the events are, and never trimmed. Keys have at
- * most 1,024 bytes of UTF-8.
+ * Records: small values by key, stored beside the events. They are as durable as the events, and are never trimmed. A
+ * key has at most 1,024 bytes of UTF-8.
  */
 export interface KeyValue {
-  /** `undefined`: there is none, or it has expired. What `put` and `delete` have resolved for is known to it. */
+  /**
+   * Returns the value of a record; `undefined`: there is none, or it has expired. The value includes every write whose
+   * `put` or `delete` has resolved.
+   */
   get(key: string): Promise<unknown>
-  /** Returns every record whose key begins with `prefix`, by key. For few: all of them are in memory at once. */
+  /** Returns all records with a key prefix, sorted by key. It is for few records: all are in memory at once. */
   list(prefix: string): Promise<KeptRecord[]>
   /**
-   * Stores a value that JSON can carry. Resolves when it is durable. Writes of one key are done in the order in which
-   * they are asked for.
+   * Stores a value that JSON can carry. Resolves when it is durable. Writes of one key happen in the order of the
+   * calls.
    * @throws HubError `log-unavailable`
-   * @throws RangeError when the key is too long
+   * @throws RangeError if the key is too long
    */
   put(key: string, value: unknown, options?: PutOptions): Promise<void>
-  /** Resolves when that is durable, also where there is no such record. */
+  /** Deletes a record, if it exists. Resolves when that is durable. */
   delete(key: string): Promise<void>
   /**
-   * Tells of every record whose key begins with `prefix` that is there, and then of each change, once and in order, of
-   * whichever process. Resolves when it has told of those that are there. A record that expires is deleted soon after,
-   * and that is a change. A deletion may be told of a record that was not.
-   * @returns how to stop
+   * Calls `onChange` with each existing record with a key prefix, and then with each change by any process, once and in
+   * order. Resolves after the existing records. An expired record is deleted soon after, which is a change. A deletion
+   * may be reported for a record that did not exist.
+   * @returns stops the watch
    */
   watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void>
 }
 
 export interface PutOptions {
-  /** After how many milliseconds of the wall clock the record is gone; default: never. */
+  /** The time after which the record expires, in milliseconds of the wall clock; default: never. */
   ttl?: number | undefined
 }
 
-/** What this process knows of the log. It is answered at once, and says what the deltas so far say. */
+/** The state of the log that this process knows, as of the latest delta. All members answer at once. */
 export interface LogView {
-  /** The cursor space: 8 characters of `a-z 0-9`, drawn when the log is created. */
+  /** The epoch of the log: 8 random characters of `a-z 0-9`, drawn at its creation. Cursors contain it. */
   readonly epoch: string
-  /** The newest sequence; 0 before the first event. Never used twice within an epoch. */
+  /** The newest sequence; 0 before the first event. A sequence is never reused within an epoch. */
   readonly head: number
-  /** The trim mark: grows by one with each `Trim`. What was read at an earlier mark may be gone. */
+  /** The trim mark: the number of trims. Events that were read at an earlier mark may have been trimmed. */
   readonly mark: number
-  /** Why the log cannot store anything at the moment; `undefined`: it can. */
+  /** Why the log cannot store events now; `undefined`: it can. */
   readonly failure: Error | undefined
   stats(): LogStats
 }
 
-/** An ordered log of events with retention. No call holds the event loop for more than some milliseconds. */
+/** An ordered log of events with retention. No call holds the event loop for more than a few milliseconds. */
 export interface EventLog {
   readonly view: LogView
   readonly records: KeyValue
 
   /**
-   * Stores events, all or none. Resolves when they are durable, and after every follower of this process has been given
-   * them.
-   * The sequences of those that are no duplicates are consecutive and in the order of `events`.
-   * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that would make a topic too
-   * many; `too-many-ids` with the `index` of the event whose id cannot be remembered; nothing of `events` is stored
-   * then
+   * Stores events, all or none. Resolves when they are durable and every follower of this process has got them. Events
+   * that are not duplicates get consecutive sequences, in the order of `events`.
+   * @throws HubError `log-unavailable`; `too-many-topics` with the `index` of the event that exceeds the number of
+   *   topics; `too-many-ids` with the `index` of the event whose id cannot be remembered. No event is stored then
    */
   append(events: readonly NewEvent[]): Promise<Appended[]>
 
   /**
-   * Gives a follower every delta from now on, each exactly once and in order, only after it is durable, whichever
-   * process made the change. Deltas may come before the promise resolves. A change is never in two deltas.
+   * Calls `apply` with every delta from now on, exactly once and in order, once it is durable, whichever process made
+   * the change. Deltas may come before the promise resolves. A change is never in two deltas.
    */
   follow(apply: ApplyDelta): Promise<Following>
 
   /**
-   * Visits retained events in order. A scan may end early and say that there is more: where few events match, it looks
-   * at a limited number of others.
-   * @param visit returns whether it takes the event; after a `false` no other event is visited
+   * Visits retained events in order. A scan may end early with `more`: if few events match, it visits a limited number
+   * of others.
+   * @param visit returns whether it takes the event; after a `false` the scan ends
    */
   scan(selection: Selection, span: Span, visit: (event: ScannedEvent) => boolean): Promise<ScanResult>
 
   /**
    * Finds where to start reading.
-   * - `newest`: the sequence before the first of the newest so many events of the selection; 0 when it has no more.
-   * - `from`: a sequence behind which every event of the selection lies whose time is `from` or later, trimmed ones
-   *   included. The clock may have gone back: the first event of that time counts, and later ones may be older.
+   * - `newest`: the sequence before the newest `newest` events of the selection; 0 if the selection has no more events.
+   * - `from`: a sequence before every event of the selection with the time `from` or later, including trimmed events.
+   *   The clock may have gone back: the first such event counts, and events after it may be older.
    */
   locate(selection: Selection, beginning: Beginning): Promise<Located>
 
@@ -266,81 +266,81 @@ export interface EventLog {
    */
   newest(selection: Selection, options: ReadOptions): Promise<Page>
 
-  /** What is retained of a topic, and its properties; `undefined`: neither. */
+  /** Describes a topic; `undefined`: it has neither events nor properties. */
   topic(name: string): Promise<TopicDescription | undefined>
 
   /**
-   * Stores the properties of a topic, in place of those that it has. Resolves when they are durable. They outlast its
-   * events: nothing but this changes them.
-   * @param properties `undefined`: it has none any more
+   * Replaces the properties of a topic. Resolves when they are durable. They outlast the topic's events: only this
+   * method changes them.
+   * @param properties `undefined` removes the properties
    * @throws HubError `log-unavailable`
    */
   setTopic(name: string, properties: TopicProperties | undefined): Promise<void>
 
   /**
-   * Lists the topics of which something is retained.
-   * @param accepts names that it says no to are left out; default: none
+   * Lists the topics with retained events.
+   * @param accepts returns `false` for names to leave out; default: none are left out
    */
   topics(options: TopicsOptions, accepts?: (name: string) => boolean): Promise<TopicsPage>
 
   /**
-   * Takes out every event of a topic that is retained now, as if it had been trimmed. Events that are appended
-   * meanwhile stay.
-   * @returns how many events that were
-   * @throws HubError `log-unavailable`; some of them may be gone then
+   * Purges the retained events of a topic. The purge is reported as trims. Events that are appended during the purge
+   * stay.
+   * @returns the number of purged events
+   * @throws HubError `log-unavailable`; some of the events may have been purged then
    */
   purge(topic: string): Promise<number>
 
-  /** Begins no further write. Resolves when no write is under way: then the process can exit. */
+  /** Stops storing. Resolves when no write is running, so that the process can exit. */
   halt(): Promise<void>
 
-  /** Makes everything acknowledged durable and releases what the log holds. */
+  /** Makes all acknowledged writes durable and releases all resources. */
   close(): Promise<void>
 }
 
-/** Of how many topics without events it is remembered what was trimmed; of older ones a gap is told on suspicion. */
+/** The maximum number of topics without events whose trim marks are kept. Other topics get a gap on suspicion. */
 export const REMEMBERED_TOPICS = 100_000
 
-/** What a log keeps. */
+/** The limits of a log. */
 export interface Retention {
-  /** The most events of one topic. */
+  /** The maximum number of events of one topic. */
   events: number
-  /** The greatest age of an event, in milliseconds. */
+  /** The maximum age of an event, in milliseconds. */
   age: number
-  /** The most bytes of the whole log. */
+  /** The maximum size of the whole log, in bytes. */
   bytes: number
-  /** For how long a publisher id is remembered at least, also when its event has been trimmed, in milliseconds. */
+  /** The minimum time for which a publisher id is remembered, even if its event is trimmed, in milliseconds. */
   dedupWindow: number
-  /** The most topics that may have events; default: no limit. */
+  /** The maximum number of topics with events; default: no limit. */
   topics?: number
 }
 
-/** The refusal of an event that would make one topic too many. */
+/** Returns the refusal of an event that would exceed the maximum number of topics. */
 export function tooManyTopics({ topic }: NewEvent, index: number, limit: number): HubError {
   const refusal = new HubError(
     'too-many-topics',
-    `${quote(topic)} would be a further topic, and the log holds events of ${limit}, as many as it may (FANFARE_MAX_TOPICS). Publish to a topic that has events, or wait until a topic has none left.`,
+    `${quote(topic)} has no events, and the log already has events of ${limit} topics, the maximum (FANFARE_MAX_TOPICS). Publish to a topic that has events, or wait until another topic has none left.`,
   )
   refusal.index = index
   return refusal
 }
 
-/** The longest key of a record, in bytes of UTF-8. */
+/** The maximum length of a record key, in bytes of UTF-8. */
 const MAX_KEY = 1_024
 
-/** @throws RangeError when the key of a record is too long */
+/** @throws RangeError if the key of a record is too long */
 export function requireKey(key: string): void {
-  if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record may have ${MAX_KEY} bytes`)
+  if (Buffer.byteLength(key) > MAX_KEY) throw new RangeError(`the key of a record has at most ${MAX_KEY} bytes`)
 }
 
-/** The part of `Retention.bytes` that publisher ids of trimmed events may take: then no further id is taken. */
+/** The part of `Retention.bytes` that publisher ids of trimmed events may take. Beyond it, new ids are refused. */
 export const IDS_PART = 1 / 2
 
-/** The refusal of an event whose publisher id cannot be remembered now. */
+/** Returns the refusal of an event whose publisher id cannot be remembered now. */
 export function tooManyIds(index: number): HubError {
   const refusal = new HubError(
     'too-many-ids',
-    'The publisher ids of trimmed events fill half of FANFARE_RETAIN_BYTES. Each is remembered for FANFARE_DEDUP_WINDOW: try again when that is over for some of them.',
+    'The publisher ids of trimmed events fill half of FANFARE_RETAIN_BYTES. Each is remembered for FANFARE_DEDUP_WINDOW. Try again later.',
   )
   refusal.index = index
   return refusal

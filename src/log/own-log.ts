@@ -1,8 +1,8 @@
-/** A log that an application has made itself. */
+/** Checks a log that an application passes to the hub. */
 import { isEpoch } from '../model/cursor.js'
 import type { EventLog, KeyValue, LogView } from './log.js'
 
-/** The members of a log. */
+/** The members of `EventLog`. */
 export const LOG_MEMBERS = [
   'view',
   'records',
@@ -22,10 +22,7 @@ export const LOG_MEMBERS = [
 /** The methods of a log's records. */
 const RECORDS_MEMBERS = ['get', 'list', 'put', 'delete', 'watch'] as const satisfies (keyof KeyValue)[]
 
-/**
- * Returns the members of a log that a value lacks, or that are of the wrong kind: a program without types may have made
- * it.
- */
+/** Returns the members of a log that a value lacks or that have a wrong type. A program without types may pass anything. */
 export function missingMembers(value: object): string[] {
   const log = value as Partial<Record<keyof EventLog, unknown>>
   return LOG_MEMBERS.flatMap((member) => {

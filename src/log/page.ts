@@ -1,11 +1,11 @@
-/** Reads events of a log as a page of objects. */
+/** Reads the events of a log as pages of objects. */
 import { lengthOf, type StoredEvent, type ScannedEvent } from '../model/event.js'
 import { payloadOf } from '../model/payload.js'
 import type { Selection } from '../model/selection.js'
 import type { EventLog, Page, ReadOptions } from './log.js'
 
 /**
- * Reads retained events in order. A page may be short, or empty, and say that there is more, as `EventLog.scan`.
+ * Reads retained events in order. As with `EventLog.scan`, a page may be short or empty although more events follow.
  * @throws HubError `log-unavailable`
  */
 export async function readPage(
@@ -30,7 +30,10 @@ export class PageBuilder {
     this.#bytes = bytes
   }
 
-  /** `false`: it is full, and the event is not in it. */
+  /**
+   * Takes an event.
+   * @returns `false`: the page is full, and does not include the event
+   */
   take(event: ScannedEvent): boolean {
     if (this.events.length >= this.#limit || this.#size >= this.#bytes) return false
     const stored = isStored(event) ? event : { ...event, payload: payloadOf(event) }

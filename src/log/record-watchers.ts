@@ -1,17 +1,17 @@
-/** Tells those who watch records what is there, and then what changes. */
+/** Gives each watcher of records the existing records, and then the changes. */
 import type { KeptRecord, RecordChange } from './log.js'
 
 interface Watcher {
   readonly prefix: string
   readonly onChange: (change: RecordChange) => void
-  /** Changes that were made while the records were walked through; `undefined`: that is over. */
+  /** Changes during the walk through the records; `undefined`: the walk is over. */
   pending: RecordChange[] | undefined
 }
 
 export class RecordWatchers {
   readonly #watchers = new Set<Watcher>()
 
-  /** Tells of changes that are durable, in order. */
+  /** Gives the watchers durable changes, in order. */
   changed(changes: readonly RecordChange[]): void {
     for (const { prefix, onChange, pending } of this.#watchers) {
       for (const change of changes) {
@@ -24,7 +24,8 @@ export class RecordWatchers {
 
   /**
    * As `KeyValue.watch`.
-   * @param walk visits each record with the prefix. What it visits has every change that `changed` has been told of
+   * @param walk visits each record with the prefix. A visited record includes every change that `changed` has been
+   *   called with
    */
   async watch(
     prefix: string,
@@ -35,7 +36,7 @@ export class RecordWatchers {
     const watcher: Watcher = { prefix, onChange, pending }
     const stop = () => void this.#watchers.delete(watcher)
     this.#watchers.add(watcher)
-    /** How many of the changes a record has that was visited. */
+    /** The number of pending changes that a visited record includes. */
     const included = new Map<string, number>()
     try {
       await walk((record) => {
@@ -46,7 +47,7 @@ export class RecordWatchers {
       stop()
       throw err
     }
-    // what a listener changes meanwhile is added at the end
+    // a change by a listener is appended to `pending`
     for (let index = 0; index < pending.length; index++) {
       const change = pending[index]!
       if (index >= (included.get(change.key) ?? 0)) onChange(change)

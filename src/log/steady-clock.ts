@@ -1,49 +1,49 @@
 /**
- * The clock by which events grow old. The wall clock says when an event was stored; it can be wrong, and be set. This
- * clock starts where the wall clock is, goes on by the time that has passed, and never goes back.
+ * The clock that measures the age of events. The wall clock records when an event was stored, but it can be wrong, and
+ * can be set. This clock starts at the wall clock, advances with monotonic time, and never goes back.
  */
 
-/** Where a log takes its times from, in milliseconds. */
+/** The clocks of a log, in milliseconds. */
 export interface TimeSource {
-  /** The wall clock, since the epoch of Unix. */
+  /** The wall clock, since the Unix epoch. */
   now: () => number
-  /** Time that passes, from anywhere: not touched by whoever sets the clock. */
+  /** A monotonic clock with any origin. Setting the wall clock does not change it. */
   elapsed: () => number
 }
 
-/** From some sequence on, the wall clock differed from this one by something else than before. */
+/** A change of the difference between the wall clock and this clock. */
 export interface ClockStep {
-  /** It holds for events behind this sequence. */
+  /** The change holds for events behind this sequence. */
   after: number
-  /** What is added to the time of an event, in milliseconds. */
+  /** The offset that is added to the time of an event, in milliseconds. */
   offset: number
-  /** When it was noticed, by this clock: what was stored before is older. */
+  /** When the change was noticed, on this clock. Events before it are older. */
   at: number
 }
 
-/** By so much the wall clock may differ until that counts as a step, in milliseconds. */
+/** The difference of the wall clock that counts as a step, in milliseconds. */
 const TOLERANCE = 1_000
-/** How many steps are remembered. */
+/** The maximum number of remembered steps. */
 const MAX_STEPS = 1_000
 
 export const systemTime: TimeSource = { now: Date.now, elapsed: () => performance.now() }
 
-/** A clock for tests, which goes by one function alone. */
+/** Returns the clocks for a test, which sets both with one function. */
 export function timeFrom(now: (() => number) | undefined, elapsed = now): TimeSource {
   return { now: now ?? systemTime.now, elapsed: elapsed ?? systemTime.elapsed }
 }
 
 export class SteadyClock {
-  /** Whether there are steps that are not stored yet; to be reset by who stores them. */
+  /** Whether there are steps that are not stored yet. The caller resets it when it has stored them. */
   isDirty = false
   readonly #source: TimeSource
   readonly #steps: ClockStep[]
-  /** What is added to the time that has passed. */
+  /** The offset that is added to the monotonic clock. */
   readonly #base: number
 
   /**
-   * @param steps those of a log that is opened again
-   * @param newest the newest event of that log: this clock does not go back behind it
+   * @param steps the stored steps of a log that is opened again
+   * @param newest the newest event of that log: the clock does not start before its time
    */
   constructor(source: TimeSource, steps: readonly ClockStep[] = [], newest?: { sequence: number; time: number }) {
     this.#source = source
@@ -53,7 +53,7 @@ export class SteadyClock {
     this.#base = Math.max(source.now() + (last?.offset ?? 0), last?.at ?? -Infinity, newestAt) - source.elapsed()
   }
 
-  /** The time now. */
+  /** The current time. */
   get time(): number {
     return this.#base + this.#source.elapsed()
   }
@@ -63,8 +63,8 @@ export class SteadyClock {
   }
 
   /**
-   * Says what the wall clock shows, for events that are stored now.
-   * @param head the newest sequence before them
+   * Returns the wall clock's time for events that are stored now, and records a step of the wall clock.
+   * @param head the newest sequence before these events
    */
   stamp(head: number): number {
     const wall = this.#source.now()
@@ -80,7 +80,7 @@ export class SteadyClock {
     return wall
   }
 
-  /** When an event was stored, by this clock: never later than now, nor than a newer event. */
+  /** Returns when an event was stored, on this clock: never later than now, nor than a newer event. */
   timeOf(sequence: number, time: number): number {
     return this.#timeOf(sequence, time, this.time)
   }

@@ -1,17 +1,16 @@
 /**
- * Finds the events of a time: the newest time of each block of sequences. The wall clock may go back, so that times are
- * not in the order of sequences; blocks are, and a block that has no event of a time or later can be left out for
- * certain.
+ * Finds events by time. It knows the newest time of each block of sequences. The wall clock may go back, so times are
+ * not always in the order of sequences. A block whose newest time is before the wanted one can still be skipped.
  */
 import type { Selection } from '../model/selection.js'
 import type { EventLog } from './log.js'
 
-/** How many sequences a block has at first. */
+/** The initial number of sequences of a block. */
 const BLOCK = 64
-/** The most blocks; of more each two are joined. They take 8 bytes each. */
+/** The maximum number of blocks. Beyond it, pairs of blocks are joined. A block takes 8 bytes. */
 const MAX_BLOCKS = 16_384
 
-/** The sequences behind `after`, up to `until`. */
+/** The sequences behind `after`, up to and including `until`. */
 export interface Range {
   after: number
   until: number
@@ -20,24 +19,24 @@ export interface Range {
 export class TimeIndex {
   readonly #oldest: () => number
   #size = BLOCK
-  /** The number of the first block; block `n` has the sequences from `n * size + 1` on. */
+  /** The number of the first block. Block `n` begins with the sequence `n * size + 1`. */
   #first: number
-  /** The newest time of each block; `-Infinity`: none is known. */
+  /** The newest time of each block; `-Infinity`: unknown. */
   #newest: number[]
-  /** Of the blocks in which the clock went back: the first sequence whose time is before the one that precedes it. */
+  /** The blocks in which the clock went back, with the first sequence whose time is before that of its predecessor. */
   #setBack = new Map<number, number>()
-  /** The newest time of the blocks that were dropped since nothing of them is retained. */
+  /** The newest time of the dropped blocks, of which nothing is retained. */
   #dropped: number
   /** The newest event of the log. */
   readonly #last: { sequence: number; time: number }
   /** The first event that was noted. */
   #noted: { sequence: number; time: number } | undefined
-  /** The time of the event that was filled in last. */
+  /** The time of the last event that was filled in. */
   #filled = -Infinity
 
   /**
-   * @param oldest returns the sequence of the oldest event that is retained, or one greater than the head
-   * @param head the newest sequence: the retained events up to it are to be filled in
+   * @param oldest returns the sequence of the oldest retained event; the head plus one if there is none
+   * @param head the newest sequence: the retained events up to it are still to be filled in
    */
   constructor(oldest: () => number, head: number) {
     this.#oldest = oldest
@@ -52,8 +51,8 @@ export class TimeIndex {
   }
 
   /**
-   * Takes events that were appended at one time: all that are, in the order of their sequences.
-   * @param last the sequence of the last of them
+   * Adds events that were appended at one time. Call it for every append, in the order of the sequences.
+   * @param last the sequence of the last event
    */
   note(first: number, time: number, last = first): void {
     this.#put(first, time, time < this.#last.time)
@@ -64,18 +63,18 @@ export class TimeIndex {
     this.#last.time = time
   }
 
-  /** Takes an event from before this index: each that is retained, in the order of their sequences. */
+  /** Adds a retained event from before this index. Call it for each of them, in the order of the sequences. */
   fill(sequence: number, time: number): void {
-    if (this.#blockOf(sequence) < this.#first) return // it has been trimmed meanwhile
+    if (this.#blockOf(sequence) < this.#first) return // the block has been trimmed meanwhile
     this.#put(sequence, time, time < this.#filled)
     this.#filled = time
   }
 
   /**
-   * Finds the first block that has an event of a time or later: every event up to `after` is older. Up to `until` the
-   * times are in the order of the sequences. Of events that were trimmed before the oldest that is retained, nothing is
-   * known where the clock went back after them.
-   * @param time in milliseconds since the epoch of Unix
+   * Finds the first block with an event at `time` or later. Every event up to `after` is older. Up to `until`, the
+   * times are in the order of the sequences. If the clock went back after events that have been trimmed, their times
+   * are unknown.
+   * @param time in milliseconds since the Unix epoch
    */
   find(time: number): Range {
     this.#dropTrimmed()
@@ -137,7 +136,7 @@ export class TimeIndex {
   }
 }
 
-/** Skips the older events at the beginning of a block, as `EventLog.locate` does. */
+/** Skips the older events at the beginning of a range, as `EventLog.locate` does. */
 export async function locateIn(
   { after, until }: Range,
   log: Pick<EventLog, 'scan'>,

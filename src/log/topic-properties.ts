@@ -1,10 +1,10 @@
-/** The properties of topics: a record for each topic that has some. */
+/** The properties of topics. Each topic with properties has a record. */
 import type { KeyValue, TopicDescription, TopicProperties, TopicStats } from './log.js'
 
-/** The beginning of the keys of these records. */
+/** The prefix of the records' keys. */
 const PREFIX = 'topic/'
 
-/** Reads the properties of a topic; `undefined`: it has none. */
+/** Reads the properties of a topic; `undefined`: there are none. */
 export async function readProperties(records: KeyValue, topic: string): Promise<TopicProperties | undefined> {
   return (await records.get(PREFIX + topic)) as TopicProperties | undefined
 }

@@ -1,28 +1,28 @@
-/** Values by topic, as a tree of segments: the topics of some patterns are found without a look at any other topic. */
+/** Values by topic, as a tree of segments. Finding the topics of patterns visits only branches that can match. */
 import type { PatternNode, PatternTree } from '../model/pattern-tree.js'
 import { isReserved } from '../model/topic.js'
 
-/** What a branch takes: the object, its entry in a table, and a table of its own. */
+/** The bytes of a branch: the object, its entry in a table, and its own table. */
 export const BRANCH_SIZE = 250
 
 interface Branch<T> {
-  /** By the next segment; `undefined`: none. */
+  /** Branches by their next segment; `undefined`: there are none. */
   children: Map<string, Branch<T>> | undefined
   /** The value of the topic that ends here. */
   value: T | undefined
 }
 
-/** The branches below one that has been visited. */
+/** The unvisited branches below a visited one. */
 interface Frame<T> {
   branches: Iterator<[string, Branch<T>]>
-  /** What is left of the patterns; `undefined`: they stand for everything below. */
+  /** The rest of the patterns; `undefined`: every branch below matches. */
   nodes: readonly PatternNode[] | undefined
-  /** Whether these are first segments, of which some are the hub's own. */
+  /** Whether these are first segments, some of which are reserved for the hub. */
   isTop: boolean
 }
 
 export class TopicTree<T> {
-  /** How many branches it has. */
+  /** The number of branches. */
   branches = 0
   readonly #root: Branch<T> = { children: undefined, value: undefined }
 
@@ -45,9 +45,9 @@ export class TopicTree<T> {
   }
 
   /**
-   * Finds the values of the topics that patterns stand for, each once. The tree may change meanwhile: a topic that is
-   * there from the first step to the last is found.
-   * @returns one step after the other: a value, or `undefined` where a branch was visited that has none
+   * Finds the values of the topics that match patterns, each once. The tree may change meanwhile: a topic that exists
+   * from the first step to the last is found.
+   * @returns one value per step; `undefined`: the visited branch has none
    */
   *matching({ root }: PatternTree): Generator<T | undefined, undefined> {
     const stack = [frameBelow(this.#root, [root], true)]
@@ -65,7 +65,7 @@ export class TopicTree<T> {
   }
 }
 
-/** What is left of patterns behind a segment; `undefined`: they stand for whatever follows. */
+/** Returns the rest of patterns after a segment; `undefined`: every continuation matches. */
 function follow(
   nodes: readonly PatternNode[],
   segment: string,
@@ -91,7 +91,7 @@ function frameBelow<T>(
   return { branches: isOpen ? children.entries() : named(children, nodes), nodes, isTop }
 }
 
-/** The branches that patterns name. */
+/** Yields the branches that patterns name. */
 function* named<T>(
   children: Map<string, Branch<T>>,
   nodes: readonly PatternNode[],
@@ -107,7 +107,7 @@ function* named<T>(
   }
 }
 
-/** Removes the branches on which nothing is left. Returns how many those are. */
+/** Removes the empty branches along a path. Returns how many. */
 function remove<T>(branch: Branch<T>, segments: readonly string[], depth: number): number {
   const segment = segments[depth]
   if (segment === undefined) {

@@ -1,38 +1,38 @@
-/** Up to where topics have been trimmed: this decides whether a reader is missing something. */
+/** The trim marks of topics. They decide whether a read has a gap. */
 import type { PatternTree } from '../model/pattern-tree.js'
 import type { Selection } from '../model/selection.js'
 import type { ScanResult } from './log.js'
 import { BRANCH_SIZE, TopicTree } from './topic-tree.js'
 
-/** How far something has been trimmed. */
+/** The trim mark of a topic, or of several. */
 export interface Trimmed {
-  /** The newest sequence that has been trimmed; 0: none. */
+  /** The newest trimmed sequence; 0: none. */
   trimmed: number
-  /** The trim mark at that moment; 0: before this process. */
+  /** The log's trim mark at that trim; 0: before this process started. */
   trimmedAt: number
 }
 
-/** How far a topic has been trimmed. */
+/** The trim mark of one topic. */
 export interface Mark extends Trimmed {
   readonly topic: string
-  /** The mark that was set before this one, and the one that was set after it. */
+  /** The marks that were set just before and just after this one. */
   older: Mark | undefined
   newer: Mark | undefined
 }
 
-/** What a mark takes beside its topic's name and its place in the tree. */
+/** The bytes of a mark besides its topic's name and branch. */
 const MARK_SIZE = 120
 
-/** The marks of topics with and without events, in the order in which they were set. */
+/** The trim marks of topics with and without events, in the order in which they were set. */
 export class TrimMarks {
   /** The mark that was set last. */
   latest: Mark | undefined
   readonly #byTopic = new Map<string, Mark>()
-  /** How many characters their topics' names have. */
+  /** The total length of the topics' names, in characters. */
   #names = 0
   readonly #tree = new TopicTree<Mark>()
 
-  /** What they take, in bytes. */
+  /** The size of all marks, in bytes. */
   get bytes(): number {
     return this.#byTopic.size * MARK_SIZE + this.#names + this.#tree.branches * BRANCH_SIZE
   }
@@ -41,7 +41,7 @@ export class TrimMarks {
     return this.#byTopic.get(topic)
   }
 
-  /** Moves the mark of a topic. `trimmedAt` is at least that of every other mark. */
+  /** Moves the mark of a topic. `trimmedAt` must be at least that of every other mark. */
   set(topic: string, trimmed: number, trimmedAt: number): void {
     let mark = this.#byTopic.get(topic)
     if (mark) {
@@ -69,7 +69,7 @@ export class TrimMarks {
     this.#tree.delete(topic)
   }
 
-  /** Finds the marks of the topics that patterns stand for, as `TopicTree.matching`. */
+  /** Finds the marks of the topics that match patterns, as `TopicTree.matching`. */
   matching(patterns: PatternTree): Generator<Mark | undefined, undefined> {
     return this.#tree.matching(patterns)
   }
@@ -82,33 +82,31 @@ export class TrimMarks {
   }
 }
 
-/** What a log knows of its trims. */
+/** The trims that a log remembers. */
 export interface TrimHistory {
   /** As `LogView.mark`. */
   readonly trims: number
   readonly marks: TrimMarks
-  /** The newest sequence that has been trimmed of any topic. */
+  /** The newest trimmed sequence of all topics. */
   readonly newestTrimmed: number
-  /** The newest of the marks that are not remembered any more. */
+  /** The newest of the marks that have been dropped. */
   readonly forgotten: Trimmed
-  /** How far a topic has been trimmed, or may have been. */
+  /** Returns the trim mark of a topic, or the latest that it may have. */
   trimmedOf(topic: string): Trimmed
 }
 
-/**
- * So many of the latest marks are looked at before all others: most readers that miss something miss what went last.
- */
+/** The number of latest marks that are checked first: most gaps come from recent trims. */
 const LATEST = 32
 
-/** Finds out whether something that a selection wants has been trimmed, while the log is being read. */
+/** Finds out, while the log is read, whether events of a selection have been trimmed. */
 export class GapSearch {
-  /** The trim mark at which the newest of it was trimmed; `undefined`: nothing was. */
+  /** The trim mark at which the newest of these events was trimmed; `undefined`: none was. */
   #trimmedAt: number | undefined
   readonly #history: TrimHistory
   readonly #selection: Selection
   /** The trim mark when the search began. */
   readonly #begun: number
-  /** Trims up to this value have been looked at. */
+  /** Trims up to this value have been checked. */
   #trims: number
 
   constructor(history: TrimHistory, selection: Selection) {
@@ -122,14 +120,16 @@ export class GapSearch {
     return { position, more, trimmedAt: this.#trimmedAt, mark: this.#trims }
   }
 
-  /** An event is not there that should be. Where it has not been trimmed, the log is damaged: each reader is told. */
+  /**
+   * Reports that an expected event is missing. If it was not trimmed, the log is damaged, and every read reports a gap.
+   */
   missed(): void {
     if (this.#trimmedAt === undefined || this.#history.trims === this.#begun) this.#trimmedAt = Infinity
   }
 
   /**
-   * Looks at everything that has been trimmed behind `after`, step by step. Before each slice of the read that follows,
-   * `advance` looks at what has been trimmed meanwhile.
+   * Checks all trims behind `after`, step by step. Before each following slice of the read, `advance` checks the trims
+   * since then.
    */
   *begin(after: number): Generator<undefined, undefined> {
     const { marks, newestTrimmed, forgotten } = this.#history
@@ -148,7 +148,7 @@ export class GapSearch {
     }
   }
 
-  /** Looks at what has been trimmed since the last look, behind `position`: what lies before it has been read. */
+  /** Checks the trims since the last check, behind `position`: earlier events have been read. */
   advance(position: number): void {
     const { trims, marks, newestTrimmed, forgotten } = this.#history
     if (trims === this.#trims) return

@@ -59,21 +59,21 @@ export function createPublicConnections(hub: Hub): FanfareConnections {
     },
     async list(options = {}) {
       const { after, limit, subject } = readOptions(options)
-      const { streams: subscribers, more } = await hub.connections.page(
+      const { streams, more } = await hub.connections.page(
         after,
         limit,
         ({ info }) => subject === undefined || info.principal.subject === subject,
       )
-      return { connections: await mapInTurns(subscribers, (subscriber) => hub.describe(subscriber)), more }
+      return { connections: await mapInTurns(streams, (stream) => hub.describe(stream)), more }
     },
     get(id) {
-      const subscriber = hub.connections.get(requireString('The id of a stream', id))
-      return subscriber && hub.describe(subscriber)
+      const stream = hub.connections.get(requireString('The id of a stream', id))
+      return stream && hub.describe(stream)
     },
     end(id) {
-      const subscriber = hub.connections.get(requireString('The id of a stream', id))
-      subscriber?.end('revoked')
-      return subscriber !== undefined
+      const stream = hub.connections.get(requireString('The id of a stream', id))
+      stream?.end('revoked')
+      return stream !== undefined
     },
   }
 }

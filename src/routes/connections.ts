@@ -91,18 +91,18 @@ async function readPage(
   const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = query
   const count = readCount('limit', limit, 1, MAX_LIMIT)
   if (topic !== undefined) requirePattern(topic)
-  const { streams: subscribers, more } = await hub.connections.page(
+  const { streams, more } = await hub.connections.page(
     after,
     count,
     ({ info, feed: { selection } }) =>
       (subject === undefined || info.principal.subject === subject) &&
       (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
   )
-  const page = subscribers.slice(0, fitting(subscribers))
-  const described = await mapInTurns(page, (subscriber) => hub.describe(subscriber))
+  const page = streams.slice(0, fitting(streams))
+  const described = await mapInTurns(page, (stream) => hub.describe(stream))
   return {
     connections: described,
-    more: more || page.length < subscribers.length,
+    more: more || page.length < streams.length,
     cursor: described.at(-1)?.id ?? null,
   }
 }
@@ -120,11 +120,11 @@ function changeTopics(
       'invalid-request',
       `A stream can have at most ${MAX_PATTERNS} topics and patterns; the request adds ${subscribe.length}.`,
     )
-  const subscriber = requireOwn(hub, request, id)
+  const stream = requireOwn(hub, request, id)
   ;[...subscribe, ...unsubscribe].forEach(requirePattern)
-  authorizeChange(request, subscriber, subscribe)
+  authorizeChange(request, stream, subscribe)
   requireOwnTopics(subscribe)
-  const { selection } = subscriber.feed
+  const { selection } = stream.feed
   const topics = new Set([...selection.patterns, ...subscribe])
   for (const pattern of unsubscribe) topics.delete(pattern)
   if (topics.size > MAX_PATTERNS)
@@ -137,20 +137,20 @@ function changeTopics(
     false,
   )
   const wanted = replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined
-  if (wanted && subscriber.pendingReplays >= MAX_REPLAYS)
+  if (wanted && stream.pendingReplays >= MAX_REPLAYS)
     throw new Problem('rate-limited', `The subscriber has not read ${MAX_REPLAYS} earlier replays of this stream yet.`)
-  hub.move(subscriber, selection.of(topics), wanted)
-  return { topics: [...subscriber.feed.selection.patterns] }
+  hub.move(stream, selection.of(topics), wanted)
+  return { topics: [...stream.feed.selection.patterns] }
 }
 
 /** Gives a stream the token of this request. Removes topics that the new token does not grant. */
 function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeof RenewedToken> {
   const principal = requirePrincipal(request)
-  const subscriber = requireOwn(hub, request, id)
+  const stream = requireOwn(hub, request, id)
   const {
     info,
     feed: { selection },
-  } = subscriber
+  } = stream
   if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
     throw new Problem('not-granted', 'The new token must have the same "sub" as the token of the stream.')
   }
@@ -159,7 +159,7 @@ function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeo
   const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
   const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
   const isNarrower = granted.length < selection.patterns.length || presence !== selection.presence
-  hub.renew(subscriber, principal, isNarrower ? selection.of(granted, presence) : undefined)
+  hub.renew(stream, principal, isNarrower ? selection.of(granted, presence) : undefined)
   return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
 }
 
@@ -175,10 +175,10 @@ async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Pr
  */
 function requireOwn(hub: Hub, request: FastifyRequest, id: string): Stream {
   const { admin, subject } = requirePrincipal(request)
-  const subscriber = hub.connections.get(id)
-  if (!subscriber)
+  const stream = hub.connections.get(id)
+  if (!stream)
     throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or it belongs to another hub.`)
-  if (admin || (subject !== undefined && subject === subscriber.info.principal.subject)) return subscriber
+  if (admin || (subject !== undefined && subject === stream.info.principal.subject)) return stream
   throw new Problem(
     'not-granted',
     subject === undefined
@@ -202,11 +202,11 @@ function authorizeChange(request: FastifyRequest, { info, feed }: Stream, added:
 }
 
 /** Returns how many streams fit on a page with their topics; at least one. */
-function fitting(subscribers: readonly Stream[]): number {
+function fitting(streams: readonly Stream[]): number {
   let length = 0
-  const full = subscribers.findIndex(
+  const full = streams.findIndex(
     ({ feed: { selection } }) =>
       (length += selection.patterns.reduce((sum, pattern) => sum + pattern.length, 0)) > MAX_TOPIC_LENGTH,
   )
-  return full < 0 ? subscribers.length : Math.max(1, full)
+  return full < 0 ? streams.length : Math.max(1, full)
 }

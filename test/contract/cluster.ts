@@ -1,26 +1,28 @@
-/** What every cluster has to pass: the promises of `src/cluster/cluster.ts`. */
+/** The contract of clusters: tests the promises of `src/cluster/cluster.ts`. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { Cluster, ClusterMessage } from '../../src/cluster/cluster.js'
 
-/** Opens the nodes of one cluster, each of which knows the others. The suite closes them. */
+/** Opens the nodes of one cluster. The suite closes them. */
 export type OpenCluster = (count: number) => Promise<Cluster[]>
 
-/** How long a condition may take to come true, in milliseconds. */
+/** The time limit for a condition, in milliseconds. */
 const DEADLINE = 10_000
 
 /**
  * Runs the suite.
- * @param largest how many nodes there can be
+ * @param largest the maximum number of nodes
  */
 export async function testCluster(t: Test, name: string, open: OpenCluster, largest: number): Promise<void> {
   interface Node {
     cluster: Cluster
-    /** What it has received of broadcasts: the sender, and the message. */
+    /** The received broadcasts: the sender and the message. */
     heard: [from: string, message: ClusterMessage][]
   }
 
-  /** Nodes that answer a request with their name and the message; `fail` is refused, and `never` not answered. */
+  /**
+   * Starts nodes that answer a request with their name and the message. They refuse `fail`, and never answer `never`.
+   */
   async function start(t: Test, count: number): Promise<Node[]> {
     const clusters = await open(count)
     t.teardown(() => Promise.all(clusters.map((cluster) => cluster.close())))
@@ -40,14 +42,14 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
   }
 
   await t.test(name, async (t) => {
-    await t.test('each node is there', async (t) => {
+    await t.test('nodes() lists each node', async (t) => {
       const nodes = await start(t, largest)
       const names = nodes.map(({ cluster }) => cluster.node).sort()
       t.equal(new Set(names).size, largest)
       for (const { cluster } of nodes) t.strictSame(cluster.nodes(), names)
     })
 
-    await t.test('a node can ask itself', async (t) => {
+    await t.test('a node can send a request to itself', async (t) => {
       const [{ cluster }] = (await start(t, 1)) as [Node]
       const { node } = cluster
       const message = { kind: 'ask', list: [1, { x: null }], left: undefined }
@@ -59,7 +61,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       await t.rejects(cluster.request(node, { kind: 'fail' }), { code: 'refused', message: /not today/ })
     })
 
-    await t.test('a node that is not there cannot be asked', async (t) => {
+    await t.test('a request to an unknown node is refused', async (t) => {
       const [{ cluster }] = (await start(t, 1)) as [Node]
       await t.rejects(cluster.request('nobody', { kind: 'ask' }), { code: 'node-gone' })
     })
@@ -73,7 +75,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       t.equal(await answer, 'late')
     })
 
-    await t.test('a node that has left refuses', async (t) => {
+    await t.test('a node that has left refuses calls', async (t) => {
       const [{ cluster, heard }] = (await start(t, 1)) as [Node]
       const waiting = t.rejects(cluster.request(cluster.node, { kind: 'never' }), { code: 'closed' })
       await cluster.close()
@@ -109,7 +111,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
 
     if (largest < 2) return
 
-    await t.test('a node asks another one', async (t) => {
+    await t.test('a node answers the request of another one', async (t) => {
       const [a, b] = (await start(t, 2)) as [Node, Node]
       const message = { kind: 'ask', text: 'zwölf\n€ 𝄞' }
       t.strictSame(await a.cluster.request(b.cluster.node, message), {
@@ -129,7 +131,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       t.strictSame(b.heard, [[a.cluster.node, { kind: 'news', list: [1] }]])
     })
 
-    await t.test('a node that goes answers nothing, and is not asked any more', async (t) => {
+    await t.test('a node that leaves answers no request, and is left out of surveys', async (t) => {
       const [a, b] = (await start(t, 2)) as [Node, Node]
       const waiting = t.rejects(a.cluster.request(b.cluster.node, { kind: 'never' }), { code: 'node-gone' })
       const survey = a.cluster.survey({ kind: 'never' })

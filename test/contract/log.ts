@@ -1,6 +1,6 @@
 /**
- * What every log has to pass: the promises of `src/log/log.ts`, and nothing that only one kind of log does. Trimming
- * may be done in the background, so what is trimmed is waited for.
+ * The contract of logs: tests the promises of `src/log/log.ts`, and no property of a single kind of log. A log may trim
+ * in the background, so the tests wait for trims.
  */
 import { deepStrictEqual as same } from 'node:assert'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -17,13 +17,13 @@ import { locateNewest, locateTime, readFrom, type PageRead } from '../helper/log
 import { anyAttributes } from '../hub/any-event.js'
 
 /**
- * Opens a new, empty log. It is closed by the suite.
+ * Opens a new, empty log. The suite closes it.
  * @param clock the wall clock
- * @param elapsed time that passes; default: it passes as the wall clock says
+ * @param elapsed the monotonic clock; default: it follows the wall clock
  */
 export type OpenLog = (retention: Retention, clock: () => number, elapsed?: () => number) => Promise<EventLog>
 
-/** Closes a log and opens what it has stored anew; for logs that outlive a process. */
+/** Closes a log and opens its stored data again, for logs that outlive a process. */
 export type ReopenLog = (
   log: EventLog,
   retention: Retention,
@@ -31,7 +31,7 @@ export type ReopenLog = (
   elapsed?: () => number,
 ) => Promise<EventLog>
 
-/** How long a condition may take to come true. */
+/** The time limit for a condition, in milliseconds. */
 const DEADLINE = 10_000
 
 const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
@@ -39,7 +39,7 @@ const EVERYTHING = new Selection(['**'])
 
 /** Runs the suite. `open` is called for each test. */
 export async function testLog(t: Test, name: string, open: OpenLog, reopen?: ReopenLog): Promise<void> {
-  /** A log with a clock that stands still until it is moved. */
+  /** Opens a log with a clock that only the test moves. */
   async function start(t: Test, retention: Partial<Retention> = {}) {
     const clock = { now: 1_700_000_000_000 }
     const log = await open({ ...KEEP_ALL, ...retention }, () => clock.now)
@@ -67,7 +67,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4])
     })
 
-    await t.test('appends that overlap each get consecutive sequences', async (t) => {
+    await t.test('concurrent appends each get consecutive sequences', async (t) => {
       const { log } = await start(t)
       const batches = await Promise.all(
         Array.from({ length: 40 }, (_, n) =>
@@ -89,7 +89,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       )
     })
 
-    await t.test('a batch is there whole or not at all, whenever it is looked at', async (t) => {
+    await t.test('a read sees a batch whole or not at all', async (t) => {
       const { log } = await start(t)
       const seen: Promise<number>[] = []
       for (let n = 0; n < 20; n++) {
@@ -106,7 +106,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       )
     })
 
-    await t.test('what is read is what was appended', async (t) => {
+    await t.test('a read returns the appended events unchanged', async (t) => {
       await t.resolves(
         fc.assert(
           fc.asyncProperty(fc.array(anyEvent(), { minLength: 1, maxLength: 8 }), async (events) => {
@@ -129,7 +129,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       )
     })
 
-    await t.test('followers are told of every event, in order, exactly once, before append resolves', async (t) => {
+    await t.test('followers get every event, in order, exactly once, before append resolves', async (t) => {
       const { log } = await start(t)
       const told: number[][] = [[], []]
       for (const list of told) await log.follow(({ events }) => void list.push(...sequences({ events })))
@@ -141,7 +141,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       for (const list of told) t.strictSame(list, range(1, log.view.head))
     })
 
-    await t.test('what a follower is told of is there to be read', async (t) => {
+    await t.test('an event that a follower gets can be read', async (t) => {
       const { log } = await start(t)
       const reads: Promise<void>[] = []
       await log.follow(({ events }) => {
@@ -154,7 +154,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.ok(reads.length > 0)
     })
 
-    await t.test('a follower that appends does not disturb the order in which the others are told', async (t) => {
+    await t.test('a follower that appends does not change the order for the others', async (t) => {
       const { log } = await start(t)
       const told: number[] = []
       const answers: Promise<unknown>[] = []
@@ -167,7 +167,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.strictSame(told, [1, 2])
     })
 
-    await t.test('a follower is told of nothing before it came or after it has stopped', async (t) => {
+    await t.test('a follower gets no event from before it began or after it has stopped', async (t) => {
       const { log } = await start(t)
       const told: number[] = []
       await log.append([event('a')])
@@ -179,7 +179,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.strictSame(told, [2])
     })
 
-    await t.test('a follower may stop while it is told', async (t) => {
+    await t.test('a follower may stop during a delta', async (t) => {
       const { log } = await start(t)
       const told: string[] = []
       const first = await log.follow(() => {
@@ -192,7 +192,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.strictSame(told, ['first', 'second', 'second'])
     })
 
-    await t.test('a follower is told of what is trimmed, once, and each trim raises the mark', async (t) => {
+    await t.test('a follower gets each trim once, and each trim raises the mark', async (t) => {
       const { log, clock } = await start(t, { age: 10_000, events: 3 })
       const told: (string | undefined)[] = []
       const trims: Trim[] = []
@@ -211,7 +211,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       await until(async () => log.view.stats().events === 4)
       t.strictSame(trims.at(-1), { topic: 'c', until: 4 })
       clock.now += 20_000
-      await until(async () => log.view.stats().events === 0) // by time alone
+      await until(async () => log.view.stats().events === 0) // by age alone
       t.strictSame(
         new Map(trims.map(({ topic, until }) => [topic, until])),
         new Map(Object.entries({ a: 1, b: 2, c: 7 })),
@@ -257,21 +257,24 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('publisher ids', async (t) => {
-      await t.test('an id is stored once a topic, and a duplicate is answered with the first', async (t) => {
-        const { log } = await start(t)
-        const told: number[] = []
-        await log.follow(({ events }) => void told.push(...sequences({ events })))
-        t.strictSame(await log.append([event('a', { id: 'x', payload: 'first' })]), [stored(1)])
-        t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
-        t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
-        t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id')
-        t.equal(log.view.head, 3)
-        t.strictSame(told, [1, 2, 3], 'followers are not told of duplicates')
-        t.strictSame(
-          (await readAll(log)).events.map(({ payload }) => payload),
-          ['first', 'b', 'a'],
-        )
-      })
+      await t.test(
+        'an id is stored once per topic, and a duplicate gets the sequence of the first event',
+        async (t) => {
+          const { log } = await start(t)
+          const told: number[] = []
+          await log.follow(({ events }) => void told.push(...sequences({ events })))
+          t.strictSame(await log.append([event('a', { id: 'x', payload: 'first' })]), [stored(1)])
+          t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
+          t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
+          t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id')
+          t.equal(log.view.head, 3)
+          t.strictSame(told, [1, 2, 3], 'followers are not told of duplicates')
+          t.strictSame(
+            (await readAll(log)).events.map(({ payload }) => payload),
+            ['first', 'b', 'a'],
+          )
+        },
+      )
 
       await t.test('an id is stored once within a batch, and the others stay consecutive', async (t) => {
         const { log } = await start(t)
@@ -288,7 +291,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(sequences(await readAll(log)), [1, 2, 3, 4, 5])
       })
 
-      await t.test('an id is stored once by appends that overlap', async (t) => {
+      await t.test('an id is stored once by concurrent appends', async (t) => {
         const { log } = await start(t)
         const answers = (
           await Promise.all(Array.from({ length: 20 }, () => log.append([event('a', { id: 'x' })])))
@@ -301,7 +304,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.equal(log.view.head, 1)
       })
 
-      await t.test('a batch of nothing but duplicates stores nothing', async (t) => {
+      await t.test('a batch of duplicates stores nothing', async (t) => {
         const { log } = await start(t)
         await log.append([event('a', { id: 'x' })])
         let told = 0
@@ -311,7 +314,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.equal(log.view.head, 1)
       })
 
-      await t.test('an id is remembered while its event is retained, however long ago that was', async (t) => {
+      await t.test('an id is remembered as long as its event is retained', async (t) => {
         const { log, clock } = await start(t, { dedupWindow: 1_000 })
         await log.append([event('a', { id: 'x' })])
         clock.now += 1e9
@@ -319,7 +322,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(1)])
       })
 
-      await t.test('an id is remembered within the window when its event has been trimmed', async (t) => {
+      await t.test('an id is remembered within the window even if its event is trimmed', async (t) => {
         const { log, clock } = await start(t, { events: 2, dedupWindow: 10_000 })
         await log.append([event('a', { id: 'x' })])
         clock.now += 5_000
@@ -330,7 +333,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await log.append([event('a', { id: 'y' })]), [duplicate(3)])
       })
 
-      await t.test('an id is forgotten when its event has been trimmed and the window is over', async (t) => {
+      await t.test('an id is forgotten once its event is trimmed and the window is over', async (t) => {
         const { log, clock } = await start(t, { events: 2, dedupWindow: 10_000 })
         await log.append([event('a', { id: 'x' }), event('a'), event('a')])
         await until(async () => !sequences(await readAll(log)).includes(1))
@@ -368,7 +371,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await read(['**'], ['X']), [])
       })
 
-      await t.test('answers what a simple model answers, page after page', async (t) => {
+      await t.test('agrees with a simple model, page after page', async (t) => {
         await t.resolves(
           fc.assert(
             fc.asyncProperty(anyAppends(), anyReads(), async (batches, reads) => {
@@ -386,7 +389,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
       })
 
-      await t.test('a page ends at its number of events, and says whether there are more', async (t) => {
+      await t.test('a page ends at its maximum number of events, and says whether more follow', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a'), event('b'), event('a')])
         const a = new Selection(['a'])
@@ -418,7 +421,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await readFrom(log, a, { after: 5, events: 10 }), { events: [], position: 5, more: false })
       })
 
-      await t.test('a page ends when it has so many bytes, but has one event at least', async (t) => {
+      await t.test('a page ends at its maximum number of bytes, and has at least one event', async (t) => {
         const { log } = await start(t)
         await log.append(['1234', '1234', '1234', '12345678'].map((payload) => event('a', { payload })))
         const read = async (after: number, bytes: number) => readFrom(log, EVERYTHING, { after, events: 100, bytes })
@@ -429,7 +432,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await read(3, 1), { events: { length: 1 }, position: 4, more: false })
       })
 
-      await t.test('shows the events of a page one after the other, until somebody has had enough', async (t) => {
+      await t.test('visits the events of a page in order, until the visitor returns false', async (t) => {
         const { log } = await start(t)
         const payloads = ['plain', 'two\nlines', 'Grüße ☃ 🎉', '', 'x'.repeat(300), 'é'.repeat(70_000)]
         await log.append(
@@ -480,7 +483,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
       })
 
-      await t.test('goes on while events are appended, and misses none', async (t) => {
+      await t.test('continues while events are appended, and misses none', async (t) => {
         const { log } = await start(t)
         await log.append(manyEvents(50))
         const read: number[] = []
@@ -497,7 +500,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('before', async (t) => {
-      await t.test('says where the newest events of a selection begin', async (t) => {
+      await t.test('finds where the newest events of a selection begin', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b', { type: 'x' }), event('a', { type: 'x' }), event('b'), event('c')])
         const newest = async (count: number, patterns: string[], types: string[] = []) => {
@@ -579,7 +582,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('locate', async (t) => {
-      /** The clock's step before each append, and how many events of which topic are appended. */
+      /** The clock's step before each append, the number of events, and their topic. */
       const anyHistory = (min: number) =>
         fc.array(
           fc.record({
@@ -610,7 +613,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         return { log, all, clock: () => now }
       }
 
-      /** Checks where a time begins; where the clock never went back, to the event. */
+      /** Checks where a time begins: exactly, if the clock never went back. */
       async function check(
         log: EventLog,
         all: readonly Timed[],
@@ -633,7 +636,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         }
       }
 
-      await t.test('says where the events of a time begin, whatever has been trimmed', async (t) => {
+      await t.test('finds where the events of a time begin, for any trims', async (t) => {
         await t.resolves(
           fc.assert(
             fc.asyncProperty(
@@ -655,7 +658,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
       })
 
-      await t.test('brings at least every event of a time when the clock goes back', async (t) => {
+      await t.test('includes every event of a time if the clock goes back', async (t) => {
         await t.resolves(
           fc.assert(
             fc.asyncProperty(
@@ -677,7 +680,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
       })
 
-      await t.test('a gap is not silent when what is of a time was trimmed before the clock went back', async (t) => {
+      await t.test('reports a gap if events of a time were trimmed before the clock went back', async (t) => {
         const { log, clock } = await start(t, { events: 3 })
         const first = clock.now
         await log.append(manyEvents(5, 'a'))
@@ -687,7 +690,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.ok((await readAll(log, new Selection(['a']), await locateTime(log, new Selection(['a']), first))).gap)
       })
 
-      await t.test('counts types, and begins at the head where nothing is of the time', async (t) => {
+      await t.test('considers types, and begins at the head if no event is of the time', async (t) => {
         const { log, clock } = await start(t)
         const first = clock.now
         await log.append([event('a', { type: 'x' }), event('a', { type: 'y' })])
@@ -708,7 +711,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
 
       if (reopen) {
-        await t.test('knows the times of what was there before the log was opened', async (t) => {
+        await t.test('knows the times of events from before the log was opened', async (t) => {
           await t.resolves(
             fc.assert(
               fc.asyncProperty(
@@ -743,7 +746,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('newest', async (t) => {
-      await t.test('is of each topic the one event that counts now', async (t) => {
+      await t.test('returns the newest matching event of each topic', async (t) => {
         const { log } = await start(t)
         await log.append([
           event('a', { type: 'x' }),
@@ -852,7 +855,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         )
       })
 
-      await t.test('of many topics and types is found while others are served', async (t) => {
+      await t.test('lets the event loop run with many topics and types', async (t) => {
         const { log } = await start(t)
         for (let n = 0; n < 20; n++)
           await log.append(
@@ -870,7 +873,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('topics', async (t) => {
-      await t.test('say what there is of each', async (t) => {
+      await t.test('have statistics', async (t) => {
         const { log } = await start(t, { events: 3 })
         t.equal(await log.topic('a'), undefined)
         await log.append([event('a'), event('b', { payload: 'x'.repeat(5_000) }), event('a'), event('a')])
@@ -885,7 +888,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         for (const name of ['__proto__', 'constructor', 'hasOwnProperty']) t.equal(await log.topic(name), undefined)
       })
 
-      await t.test('are listed by name, page after page', async (t) => {
+      await t.test('are listed in pages, sorted by name', async (t) => {
         const { log } = await start(t)
         const names = ['a', 'b.1', 'B', 'b', '__proto__', 'b.2', 'constructor', '0', 'b-1', '~', 'b.1.x']
         await log.append(names.map((name) => event(name)))
@@ -913,7 +916,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         }
       })
 
-      await t.test('that somebody may not see are left out, and nothing tells of them', async (t) => {
+      await t.test('that are not accepted are left out, and do not count as more', async (t) => {
         const { log } = await start(t)
         await log.append(['a', 'b', 'c', 'd', 'e'].map((name) => event(name)))
         const list = async (accepted: string, limit: number, after?: string) => {
@@ -925,7 +928,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await list('', 9), ['', false])
       })
 
-      await t.test('are listed when there are many', async (t) => {
+      await t.test('are listed if there are many', async (t) => {
         const { log } = await start(t)
         const names = Array.from({ length: 12_000 }, (_, n) => `t.${String(n).padStart(5, '0')}`)
         await log.append(names.map((name) => event(name)))
@@ -938,7 +941,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
 
     await t.test('properties of topics', async (t) => {
       const PROPERTIES = { retention: { events: 10, age: 60_000 }, contentType: 'image/png', ended: true, ttl: 5_000 }
-      await t.test('are those that were stored last, of this topic alone', async (t) => {
+      await t.test('are the latest stored ones of the topic', async (t) => {
         const { log } = await start(t)
         await log.setTopic('a', { ttl: 1 })
         await log.setTopic('a', PROPERTIES)
@@ -957,7 +960,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await log.topic('a'), { events: 1, first: 1, last: 1, properties: PROPERTIES })
       })
 
-      await t.test('are forgotten on request', async (t) => {
+      await t.test('can be removed', async (t) => {
         const { log } = await start(t)
         await log.append([event('b')])
         await Promise.all([log.setTopic('a', PROPERTIES), log.setTopic('b', PROPERTIES)])
@@ -978,7 +981,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(await log.topic('a'), { events: 0, first: 0, last: 0, properties: PROPERTIES })
       })
 
-      await t.test('are values of their own', async (t) => {
+      await t.test('are copies', async (t) => {
         const { log } = await start(t)
         const properties = { retention: { events: 1 } }
         await log.setTopic('a', properties)
@@ -991,7 +994,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('a purge', async (t) => {
-      await t.test('takes out what a topic has, and nothing else', async (t) => {
+      await t.test('removes the events of a topic, and no others', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a', { type: 'x' }), event('a.b'), event('a')])
         const { mark: trims } = log.view
@@ -1014,7 +1017,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(log.view.stats(), { events: 0, bytes: 0 })
       })
 
-      await t.test('is a gap for those who had not read everything, and for nobody else', async (t) => {
+      await t.test('is a gap for cursors before the newest purged event, and for no others', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b'), event('a'), event('b')])
         const between = log.view.mark
@@ -1054,7 +1057,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(await log.append([event('a', { id: 'x' })]), [stored(3)])
       })
 
-      await t.test('of many events lets others append, and keeps what is appended meanwhile', async (t) => {
+      await t.test('of many events lets others append, and keeps their events', async (t) => {
         const { log } = await start(t)
         for (let n = 0; n < 5; n++) await log.append([...manyEvents(1_000, 'a'), ...manyEvents(100, 'b')])
         const until = log.view.head
@@ -1082,7 +1085,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(log.view.stats(), { events: 500 + meanwhile.length })
       })
 
-      await t.test('of topics that are being trimmed, and of several at once', async (t) => {
+      await t.test('of several topics at once, during trims', async (t) => {
         const { log } = await start(t, { events: 20 })
         await log.append(Array.from({ length: 300 }, (_, n) => event(`t.${n % 5}`)))
         const answers = await Promise.all([
@@ -1114,7 +1117,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.strictSame(sequences(await readAll(log, new Selection(['quiet']))), [1, 2])
       })
 
-      await t.test('by age: what is older goes, what is younger stays', async (t) => {
+      await t.test('by age: older events are trimmed, younger ones stay', async (t) => {
         const { log, clock } = await start(t, { age: 10_000 })
         await log.append([event('a'), event('b')])
         clock.now += 6_000
@@ -1141,7 +1144,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.equal((await readAll(log)).gap, true)
       })
 
-      await t.test('an event that is larger than the whole log passes through it', async (t) => {
+      await t.test('an event that is larger than the log is delivered and trimmed', async (t) => {
         const { log } = await start(t, { bytes: 10_000 })
         const told: number[] = []
         await log.follow(({ events }) => void told.push(...sequences({ events })))
@@ -1156,7 +1159,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       const RIGHT = 1_700_000_000_000
       const YEAR = 365 * 86_400_000
 
-      /** A log whose wall clock can be set while time passes. */
+      /** Opens a log with a wall clock that can be set while monotonic time passes. */
       async function startClocks(t: Test, retention: Partial<Retention>, now = RIGHT) {
         const clock = { now, elapsed: 5 }
         const log = await open(
@@ -1197,7 +1200,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
             ],
             'an event has the time that the clock showed',
           )
-          // the oldest event goes when trimming has looked at the clock
+          // the trimmer removes the oldest event
           await until(async () => log.view.stats().events < 4)
           t.strictSame(sequences(await readAll(log)), [2, 3, 4])
           pass(2_001)
@@ -1237,7 +1240,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.equal(await log.purge('b'), 1)
           clock.now -= wrong
           pass(5_000)
-          await until(async () => log.view.stats().events === 0) // trimming has looked at the clock
+          await until(async () => log.view.stats().events === 0) // the trimmer has run
           t.strictSame(await log.append([event('a', { id: 'x' }), event('b', { id: 'x' })]), [
             duplicate(2),
             duplicate(3),
@@ -1250,15 +1253,15 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       }
     })
 
-    await t.test('as many topics as there may be', async (t) => {
+    await t.test('the maximum number of topics', async (t) => {
       const refusal = (index: number) => ({
         name: 'HubError',
         code: 'too-many-topics',
         index,
-        message: /events of 2, .*FANFARE_MAX_TOPICS/,
+        message: /events of 2 topics, .*FANFARE_MAX_TOPICS/,
       })
 
-      await t.test('take further events, and others are refused, all or none', async (t) => {
+      await t.test('take more events, and new topics are refused, all or none', async (t) => {
         const { log } = await start(t, { topics: 2 })
         await t.rejects(log.append([event('a'), event('b'), event('a'), event('c'), event('d')]), refusal(3))
         t.equal(log.view.head, 0)
@@ -1268,7 +1271,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.match(log.view.stats(), { topics: 2, events: 5 })
       })
 
-      await t.test('is a limit for appends that overlap', async (t) => {
+      await t.test('is a limit for concurrent appends', async (t) => {
         const { log } = await start(t, { topics: 2 })
         const answers = await Promise.allSettled(
           Array.from({ length: 20 }, (_, n) => log.append([event(`t.${n % 5}`), event(`t.${n % 5}`)])),
@@ -1294,7 +1297,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
     })
 
     await t.test('a gap', async (t) => {
-      await t.test('is told per topic, from where something is missing', async (t) => {
+      await t.test('is reported per topic, up to the newest trimmed event', async (t) => {
         const { log } = await start(t, { events: 2 })
         await log.append([event('a'), event('b'), event('a'), event('a'), event('c'), event('a')]) // a: 1 3 4 6
         await until(async () => log.view.stats().events === 4)
@@ -1310,7 +1313,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         t.equal(await gap(['*.*', 'b'], 0), false)
       })
 
-      await t.test('is remembered of a topic that has nothing left', async (t) => {
+      await t.test('is remembered for a topic without events', async (t) => {
         const { log, clock } = await start(t, { age: 1_000, dedupWindow: 0 })
         await log.append([event('gone'), event('gone')])
         clock.now += 5_000
@@ -1379,12 +1382,12 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       })
     })
 
-    await t.test('work is done in slices, and others are served between them', async (t) => {
+    await t.test('long work lets the event loop run', async (t) => {
       const TOPICS = 2_000
       const { log } = await start(t)
       for (let n = 0; n < 20; n++)
         await log.append(Array.from({ length: TOPICS }, (_, m) => event(`t.${m}.${n % 2}`, { type: 'other' })))
-      /** Takes long to say now and then, so that the work is more than a slice on any machine. */
+      /** A selection whose checks are slow now and then, so that the work takes several slices on any machine. */
       class Slow extends Selection {
         #asked = 0
 
@@ -1411,7 +1414,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       }
     })
 
-    await t.test('what is trimmed while it is read is missing, and a gap, or is read, and none', async (t) => {
+    await t.test('events that are trimmed during a read are either read or a gap', async (t) => {
       const selection = new Selection(['t.*', 'nobody'])
       for (const [after, purges] of [
         [0, false],
@@ -1446,7 +1449,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       }
     })
 
-    await t.test('the trim mark grows whenever something has been trimmed, and only then', async (t) => {
+    await t.test('the trim mark grows with each trim, and only then', async (t) => {
       const { log } = await start(t, { events: 2 })
       const { mark: trims } = log.view
       await log.append([event('a'), event('a'), event('b')])
@@ -1459,11 +1462,11 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       }
     })
 
-    await t.test('what has been trimmed since some time is told per topic', async (t) => {
+    await t.test('trims since a mark are known per topic', async (t) => {
       const { log } = await start(t, { events: 2 })
       const [a, b, any] = [new Selection(['a']), new Selection(['b', 'nobody']), new Selection(['*'])]
       const before = log.view.mark
-      await log.append([event('a'), event('b'), event('a'), event('a'), event('a')]) // a: 1 and 3 go
+      await log.append([event('a'), event('b'), event('a'), event('a'), event('a')]) // a: 1 and 3 are trimmed
       await until(async () => log.view.stats().events === 3)
       const between = log.view.mark
       t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, before))), [
@@ -1486,7 +1489,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         [false, false, false],
         'nothing since',
       )
-      await log.append([event('b'), event('b')]) // b: 2 goes
+      await log.append([event('b'), event('b')]) // b: 2 is trimmed
       await until(async () => log.view.stats().events === 4)
       t.strictSame(await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))), [
         false,
@@ -1500,7 +1503,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       ])
     })
 
-    await t.test('stats say how much there is', async (t) => {
+    await t.test('stats have the size of the log', async (t) => {
       const { log } = await start(t, { events: 10 })
       await log.append([...manyEvents(5, 'a'), ...manyEvents(5, 'b')])
       const before = log.view.stats()
@@ -1512,7 +1515,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.ok(log.view.stats().bytes < 10_000, 'what is trimmed takes nothing')
     })
 
-    await t.test('records are kept beside the events, by key', async (t) => {
+    await t.test('records are stored by key', async (t) => {
       const { log } = await start(t, { events: 1 })
       const { records } = log
       t.equal(await records.get('a/1'), undefined)
@@ -1546,7 +1549,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.equal(log.view.head, 5, 'a record is no event')
     })
 
-    await t.test('a record is a value of its own', async (t) => {
+    await t.test('a record is a copy', async (t) => {
       const { log } = await start(t)
       const value = { list: [1] }
       const put = log.records.put('a', value)
@@ -1575,7 +1578,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
         records.put('d', 5, { ttl: 1_000 }),
         records.put('e', 6, { ttl: 1_000 }),
       ])
-      await records.put('d', 7, { ttl: 3_000 }) // the last one counts
+      await records.put('d', 7, { ttl: 3_000 }) // the last write wins
       await records.put('e', 8)
       clock.now += 999
       t.equal((await records.list('')).length, 5)
@@ -1600,7 +1603,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       )
     })
 
-    await t.test('a follower and a watcher are told when a record has expired', async (t) => {
+    await t.test('a follower and a watcher get the expiry of a record', async (t) => {
       const { log, clock } = await start(t)
       const { records } = log
       const keys = Array.from({ length: 700 }, (_, n) => `a/${n}`)
@@ -1622,7 +1625,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       )
     })
 
-    await t.test('a watcher is told of what is there, and then of each change, once', async (t) => {
+    await t.test('a watcher gets the existing records, and then each change once', async (t) => {
       const { log } = await start(t)
       const { records } = log
       const keys = Array.from({ length: 400 }, (_, n) => `a/${n}`)
@@ -1665,7 +1668,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.equal(told.length, 2)
     })
 
-    await t.test('a follower is told of each change of a record, in order', async (t) => {
+    await t.test('a follower gets each change of a record, in order', async (t) => {
       const { log } = await start(t)
       const told: RecordChange[] = []
       await log.follow(({ records }) => void told.push(...records))
@@ -1686,7 +1689,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
       t.equal(log.view.failure, undefined)
     })
 
-    await t.test('close waits for what is being appended', async (t) => {
+    await t.test('close waits for pending appends', async (t) => {
       const { log } = await start(t)
       const appends = [log.append(manyEvents(3)), log.append(manyEvents(3))]
       await log.close()
@@ -1698,7 +1701,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
 
     if (reopen) {
       await t.test('opened again', async (t) => {
-        /** A log that is closed and opened again by `again`. */
+        /** Opens a log that `again` closes and opens again. */
         async function startOver(t: Test, limits: Partial<Retention> = {}) {
           const clock = { now: 1_700_000_000_000 }
           let log = await open({ ...KEEP_ALL, ...limits }, () => clock.now)
@@ -1710,7 +1713,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           }
         }
 
-        await t.test('it holds what it held, in the same epoch', async (t) => {
+        await t.test('it has the same events, in the same epoch', async (t) => {
           const { log, again } = await startOver(t)
           const { epoch } = log().view
           await log().append([event('a', { type: 'x', id: '1' }), event('b', { payload: 'zwölf\n€ 𝄞' })])
@@ -1724,7 +1727,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.strictSame(await log().append([event('a')]), [stored(3)])
         })
 
-        await t.test('a sequence is not used twice, though everything has been trimmed', async (t) => {
+        await t.test('a sequence is not reused, even if every event has been trimmed', async (t) => {
           const { log, clock, again } = await startOver(t, { age: 1_000 })
           await log().append(manyEvents(3))
           clock.now += 5_000
@@ -1734,7 +1737,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.strictSame(await log().append([event('a')]), [stored(4)])
         })
 
-        await t.test('it knows what has been trimmed', async (t) => {
+        await t.test('it knows the trims', async (t) => {
           const { log, again } = await startOver(t, { events: 1 })
           await log().append([event('a'), event('b'), event('a')])
           await until(async () => log().view.stats().events === 2)
@@ -1744,7 +1747,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.match(await readAll(log(), new Selection(['b'])), { gap: false })
         })
 
-        await t.test('it knows what has been purged', async (t) => {
+        await t.test('it knows the purges', async (t) => {
           const { log, again } = await startOver(t, { dedupWindow: 10_000 })
           await log().append([event('a', { id: 'x' }), event('b'), event('a')])
           t.equal(await log().purge('a'), 2)
@@ -1756,7 +1759,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.strictSame(await log().append([event('a', { id: 'x' }), event('a')]), [duplicate(1), stored(4)])
         })
 
-        await t.test('it holds more topics than there may be now, and refuses only new ones', async (t) => {
+        await t.test('it keeps more topics than a lower maximum, and refuses only new ones', async (t) => {
           const limits: Partial<Retention> = { topics: 3 }
           const { log, again } = await startOver(t, limits)
           await log().append([event('a'), event('b'), event('c')])
@@ -1770,56 +1773,53 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
           t.strictSame(await log().append([event('d')]), [stored(6)])
         })
 
-        await t.test(
-          'by a clock that was ahead before, or is back now, it trims what is too old and nothing else',
-          async (t) => {
-            const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
-            const pass = (time: number) => {
-              clock.now += time
-              clock.elapsed += time
-            }
-            const retention = { ...KEEP_ALL, age: 10_000 }
-            let log = await open(
+        await t.test('it trims only events that are too old, after a clock that was ahead or is back', async (t) => {
+          const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
+          const pass = (time: number) => {
+            clock.now += time
+            clock.elapsed += time
+          }
+          const retention = { ...KEEP_ALL, age: 10_000 }
+          let log = await open(
+            retention,
+            () => clock.now,
+            () => clock.elapsed,
+          )
+          t.teardown(() => log.close())
+          const reopenLog = async () => {
+            clock.elapsed = 77 // the monotonic clock starts again
+            log = await reopen(
+              log,
               retention,
               () => clock.now,
               () => clock.elapsed,
             )
-            t.teardown(() => log.close())
-            const reopenLog = async () => {
-              clock.elapsed = 77 // it begins anew
-              log = await reopen(
-                log,
-                retention,
-                () => clock.now,
-                () => clock.elapsed,
-              )
-            }
-            await log.append([event('old')])
-            pass(1_001)
-            await log.append([event('ahead')])
-            clock.now -= 1e10
-            await reopenLog()
-            pass(5_000)
-            await log.append([event('right')])
-            clock.now -= 1e10
-            await reopenLog()
-            await log.append([event('back')])
-            clock.now += 1e10
-            pass(4_000)
-            await log.append([event('right')])
-            await reopenLog()
-            await until(async () => log.view.stats().events < 5) // trimming has looked at the clock
-            t.strictSame(sequences(await readAll(log)), [2, 3, 4, 5])
-            pass(1_001)
-            await until(async () => log.view.stats().events < 4)
-            t.strictSame(sequences(await readAll(log)), [3, 4, 5])
-            pass(5_000)
-            await until(async () => log.view.stats().events < 3)
-            t.strictSame(sequences(await readAll(log)), [5])
-            pass(4_000)
-            await until(async () => log.view.stats().events === 0)
-          },
-        )
+          }
+          await log.append([event('old')])
+          pass(1_001)
+          await log.append([event('ahead')])
+          clock.now -= 1e10
+          await reopenLog()
+          pass(5_000)
+          await log.append([event('right')])
+          clock.now -= 1e10
+          await reopenLog()
+          await log.append([event('back')])
+          clock.now += 1e10
+          pass(4_000)
+          await log.append([event('right')])
+          await reopenLog()
+          await until(async () => log.view.stats().events < 5) // the trimmer has run
+          t.strictSame(sequences(await readAll(log)), [2, 3, 4, 5])
+          pass(1_001)
+          await until(async () => log.view.stats().events < 4)
+          t.strictSame(sequences(await readAll(log)), [3, 4, 5])
+          pass(5_000)
+          await until(async () => log.view.stats().events < 3)
+          t.strictSame(sequences(await readAll(log)), [5])
+          pass(4_000)
+          await until(async () => log.view.stats().events === 0)
+        })
 
         await t.test('it has its records', async (t) => {
           const { clock, log, again } = await startOver(t)
@@ -1862,7 +1862,7 @@ export async function testLog(t: Test, name: string, open: OpenLog, reopen?: Reo
   })
 }
 
-/** An event for the log; its payload is its topic's name unless it says otherwise. */
+/** Returns an event for the log. The default payload is the topic's name. */
 export function event(topic: string, { payload = topic, type, id, kind = 'text' }: Partial<NewEvent> = {}): NewEvent {
   return { topic, type, id, kind, payload }
 }
@@ -1879,12 +1879,12 @@ function duplicate(sequence: number) {
   return { sequence, duplicate: true }
 }
 
-/** An event as an object whose members are always the same, `undefined` or not. */
+/** Returns an event as an object with all members, including undefined ones. */
 function plain({ sequence, time, topic, type, id, attributes, kind, payload }: StoredEvent): StoredEvent {
   return { sequence, time, topic, type, id, attributes, kind, payload }
 }
 
-/** Reads every event as those do that make bytes of them. */
+/** Reads all events without parsing them, as catch-up does. */
 async function scanAll(log: EventLog): Promise<StoredEvent[]> {
   const events: StoredEvent[] = []
   await log.scan(EVERYTHING, { after: 0 }, (event) => {
@@ -1894,7 +1894,7 @@ async function scanAll(log: EventLog): Promise<StoredEvent[]> {
   return events
 }
 
-/** Takes some time, as work does that may be interrupted after it. */
+/** Takes some time, and returns `false`. */
 function burn(): false {
   for (const end = performance.now() + 0.5; performance.now() < end;);
   return false
@@ -1912,7 +1912,7 @@ async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promis
   return readFrom(log, selection, { after, events: 1_000_000 })
 }
 
-/** Whether something of a selection has been trimmed behind `after`, since the trim mark was `since`. */
+/** Whether events of a selection behind `after` have been trimmed since the trim mark was `since`. */
 async function hasTrimmed(log: EventLog, selection: Selection, after: number, since: number): Promise<boolean> {
   const { gap, trimmedAt } = await readFrom(log, selection, { after, events: 1 })
   same(gap, trimmedAt !== undefined)
@@ -1923,7 +1923,7 @@ function isOf(selection: Selection): (event: NewEvent) => boolean {
   return ({ topic, type }) => selection.hasTopic(topic) && selection.hasType(type)
 }
 
-/** Reads page after page, and compares each with what a model of the log says. */
+/** Reads page after page, and compares each page with a model of the log. */
 async function checkRead(
   log: EventLog,
   all: readonly (NewEvent & { sequence: number })[],
@@ -1948,16 +1948,16 @@ async function checkRead(
     )
     same({ more: page.more, gap: page.gap }, { more: expected.length < wanted.length, gap: false })
     const passed = wanted.filter(({ sequence }) => sequence <= page.position).length
-    same(passed, expected.length) // what lies up to the position has been given, and no less
+    same(passed, expected.length) // the page has every event up to its position
     if (!page.more) {
-      same(page.position, end) // or the reader would read on for ever
+      same(page.position, end) // otherwise a reader would never end
       return
     }
     position = page.position
   }
 }
 
-/** Events that are appended, or the topic that is purged. */
+/** Events to append, or a topic to purge. */
 type AnyChange = NewEvent[] | string
 
 function anyChanges(): fc.Arbitrary<AnyChange[]> {
@@ -1991,7 +1991,7 @@ function smallEvent(): fc.Arbitrary<NewEvent> {
   })
 }
 
-/** Batches without publisher ids, so that the n-th event has the sequence n. */
+/** Batches without publisher ids: the n-th event has the sequence n. */
 function anyAppends(): fc.Arbitrary<NewEvent[][]> {
   return fc.array(
     fc.array(
@@ -2022,7 +2022,7 @@ function anyReads(): fc.Arbitrary<AnyRead[]> {
   return fc.array(read, { minLength: 1, maxLength: 5 })
 }
 
-/** Anything that `checkEvent` lets pass. */
+/** Events that `checkEvent` accepts. */
 function anyEvent(): fc.Arbitrary<NewEvent> {
   const text = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 40 }),
@@ -2069,7 +2069,7 @@ function anyEvent(): fc.Arbitrary<NewEvent> {
   )
 }
 
-/** Waits for what happens in the background. */
+/** Waits until a condition is true. */
 async function until(condition: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + DEADLINE
   while (!(await condition())) {

@@ -22,7 +22,7 @@ async function ticketFor(hub: Hub, bearer: string): Promise<string> {
 const hub = await startHub(t)
 const lenient = await startHub(t, { FANFARE_QUERY_TOKEN: 'true' })
 
-await t.test('of several tokens the first found counts: header, ticket, cookie, query', async (t) => {
+await t.test('the order of precedence is header, ticket, cookie, query', async (t) => {
   const of = (sub: string) => token({ sub, subscribe: ['a'] })
   const ticket = await ticketFor(lenient, of('ticket'))
   const places = ['header', 'ticket', 'cookie', 'query'] as const
@@ -61,7 +61,7 @@ await t.test('of several tokens the first found counts: header, ticket, cookie, 
   }
 })
 
-await t.test('the scheme is "Bearer", in letters of any case', async (t) => {
+await t.test('the scheme "Bearer" is case-insensitive', async (t) => {
   const bearer = token({ subscribe: ['a'] })
   for (const authorization of [`Bearer ${bearer}`, `bearer ${bearer}`, `BEARER  ${bearer}`])
     t.equal((await page(hub, ['a'], { headers: { authorization } })).status, 200)
@@ -99,7 +99,7 @@ await t.test('the basic authentication of a proxy before the hub hides neither t
   )
 })
 
-await t.test('no token, or a bad one, is 401 and says what is wanted', async (t) => {
+await t.test('a missing or bad token gets 401, with the expected scheme', async (t) => {
   const hub = await startHub(t, { FANFARE_JWT_ISSUER: 'https://login.example.com', FANFARE_JWT_AUDIENCE: 'hub' })
   const grants = { subscribe: ['**'], publish: ['**'], presence: ['**'], iss: 'https://login.example.com', aud: 'hub' }
   const now = Math.floor(Date.now() / 1_000)
@@ -158,7 +158,7 @@ await t.test('no token, or a bad one, is 401 and says what is wanted', async (t)
     t.equal(checkProblem(t, await page(hub, ['a'], { token: bearer }), 401, code).code, code)
 })
 
-await t.test('what is not covered whole by one grant is 403, by its name', async (t) => {
+await t.test('a pattern that no single grant covers gets 403 with its name', async (t) => {
   const bearer = token({ sub: 'ann', subscribe: ['a.1', 'a.2', 'b.*'], publish: ['a.*'], presence: ['a.1'] })
   const named = async (answer: Promise<Answer>, pattern: string): Promise<void> => {
     const { headers, ...rest } = await answer
@@ -193,7 +193,7 @@ await t.test('what is not covered whole by one grant is 403, by its name', async
   )
 })
 
-await t.test('{sub} in a grant stands for the subject, and for nothing where there is none', async (t) => {
+await t.test('{sub} in a grant is the subject, and the grant is void without a subject', async (t) => {
   const grants = { subscribe: ['users.{sub}.**'], publish: ['users.{sub}.outbox'], presence: ['rooms.{sub}'] }
   const outcome = async (bearer: string, name: string) => [
     (await page(hub, [`users.${name}.inbox`], { token: bearer })).status,
@@ -206,7 +206,7 @@ await t.test('{sub} in a grant stands for the subject, and for nothing where the
     t.strictSame(await outcome(token({ ...claims, ...grants }), 'ann'), [403, 403, 403], JSON.stringify(claims))
 })
 
-await t.test('a grant with {sub} that is void is told of, also by a ticket', async (t) => {
+await t.test('a void grant with {sub} is named in the refusal, also with a ticket', async (t) => {
   const bearer = token({ subscribe: ['users.{sub}.**'] })
   const why = /void: the token has no "sub"/
   t.match(checkProblem(t, await page(hub, ['users.ann.inbox'], { token: bearer }), 403, 'a token').detail, why)
@@ -218,7 +218,7 @@ await t.test('FANFARE_ANONYMOUS_SUBSCRIBE', async (t) => {
   const hub = await startHub(t, { FANFARE_ANONYMOUS_SUBSCRIBE: 'news.*, weather' })
   const publisher = token({ publish: ['**'] })
 
-  await t.test('opens streams and history of what it lists to anybody', async (t) => {
+  await t.test('opens streams and history of the listed patterns without a token', async (t) => {
     const stream = await openLive(t, streamUrl(hub, ['news.*', 'weather']))
     const { id } = await publish(hub, 'news.today', { data: 1 }, publisher)
     await stream.count(1)
@@ -231,7 +231,7 @@ await t.test('FANFARE_ANONYMOUS_SUBSCRIBE', async (t) => {
     )
   })
 
-  await t.test('and nothing else', async (t) => {
+  await t.test('opens nothing else', async (t) => {
     for (const topics of [['news.**'], ['**'], ['orders.1'], ['news.today', 'orders.1'], ['fanfare.stats']]) {
       const { code, detail } = checkProblem(t, await page(hub, topics), 401, topics.join())
       t.equal(code, 'missing-token')
@@ -310,7 +310,7 @@ await t.test('a token in the query is refused, and the answer names the ticket',
   )
 })
 
-await t.test('FANFARE_QUERY_TOKEN=true takes it as "token"', async (t) => {
+await t.test('FANFARE_QUERY_TOKEN=true accepts the parameter "token"', async (t) => {
   const bearer = token({ subscribe: ['a'], publish: ['a'] })
   const stream = await openLive(t, streamUrl(lenient, ['a'], { token: bearer }))
   t.equal((await send(lenient, 'POST', `/topics/a/events?token=${bearer}`, { body: { data: 1 } })).status, 201)
@@ -330,7 +330,7 @@ await t.test('FANFARE_QUERY_TOKEN=true takes it as "token"', async (t) => {
   )
 })
 
-await t.test('no secret, ticket or token is logged, wherever it stood', async (t) => {
+await t.test('no secret, ticket or token is logged, from any part of a request', async (t) => {
   for (const FANFARE_QUERY_TOKEN of ['false', 'true']) {
     const hub = await startHub(t, { LOG_LEVEL: 'trace', FANFARE_QUERY_TOKEN, FANFARE_CORS_ORIGINS: ORIGIN })
     const good = token({ sub: 'ann', jti: 'j1', subscribe: ['a'], publish: ['a'], admin: true })

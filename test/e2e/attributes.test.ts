@@ -223,7 +223,7 @@ for (const [what, publish] of WAYS) {
   })
 }
 
-await t.test('an event that comes from one hub is published to another as it is', async (t) => {
+await t.test('an event of one hub can be published to another unchanged', async (t) => {
   const folder = t.testdir({})
   const [one, other] = [await start(t, `${folder}/one`), await start(t, `${folder}/other`)]
   await WAYS[1]![1](one)
@@ -232,7 +232,7 @@ await t.test('an event that comes from one hub is published to another as it is'
   await hasAll(t, other)
 })
 
-await t.test('an ephemeral event has its attributes and bytes too', async (t) => {
+await t.test('an ephemeral event has its attributes and bytes', async (t) => {
   const { url } = await start(t, `${t.testdir({})}/log`)
   const stream = await openStream(t, `${url}/topics/a/events?format=cloudevents`, { token: bearer })
   await stream.told('open')
@@ -242,7 +242,7 @@ await t.test('an ephemeral event has its attributes and bytes too', async (t) =>
   t.match(event, { ...TRACE, datacontenttype: 'application/octet-stream', data_base64: 'AP8=', id: /-ephemeral-/ })
 })
 
-await t.test('what is no attribute, and no base64, is refused in words, and changes nothing', async (t) => {
+await t.test('invalid attributes and base64 are refused with an explanation, and change nothing', async (t) => {
   const { url } = await start(t, `${t.testdir({})}/log`)
   const wrong: [event: object, status: number, detail: RegExp, line: string][] = [
     [{ data: 1, attributes: { 'trace-parent': 'x' } }, 400, /"trace-parent" is not an attribute name/, 'invalid-event'],

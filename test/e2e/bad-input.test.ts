@@ -69,7 +69,7 @@ await t.test('a bad topic or pattern', async (t) => {
   const { hub, unchanged } = await start(t)
   const address = (topic: string): string => `${hub.url}/topics/${encodeURIComponent(topic)}/events`
 
-  await t.test('to publish to', async (t) => {
+  await t.test('in a publish', async (t) => {
     for (const topic of [...BAD_TOPICS, ...NO_TOPICS]) {
       // A URL cannot name the topics `.` and `..`: they are steps of a path (RFC 3986, 5.2.4).
       if (topic !== '.') checkProblem(t, await post(address(topic), { data: 1 }, bearer), 400, show(topic))
@@ -95,7 +95,7 @@ await t.test('a bad topic or pattern', async (t) => {
     await unchanged(t)
   })
 
-  await t.test('to subscribe to', async (t) => {
+  await t.test('in a subscription', async (t) => {
     for (const accept of ['text/event-stream', 'application/json']) {
       const headers = { accept, authorization: `Bearer ${bearer}` }
       for (const topic of [...BAD_TOPICS, ...BAD_PATTERNS]) {
@@ -470,7 +470,7 @@ await t.test('a token', async (t) => {
     t.match(problem.detail, /ticket/)
   })
 
-  await t.test('that lacks the grant is refused by the name of what is not covered', async (t) => {
+  await t.test('that lacks the grant is refused with the name of the topic', async (t) => {
     const narrow = token({ sub: 'u1', subscribe: ['a.*', 'own.{sub}'], publish: ['a.1', 'own.{sub}'] })
     for (const topic of ['a.2', 'b', 'a.1.x', 'own.u2']) {
       const alone = checkProblem(
@@ -535,7 +535,7 @@ await t.test('a token', async (t) => {
   })
 })
 
-await t.test('what is allowed but hostile comes out unchanged, as one event', async (t) => {
+await t.test('valid but hostile data arrives unchanged, as one event', async (t) => {
   const { hub } = await start(t)
   const stream = await openLive(t, streamUrl(hub, ['wire', 'wire.*']), { token: bearer })
   const cloud = await openLive(t, streamUrl(hub, ['wire'], { format: 'cloudevents' }), { token: bearer })
@@ -634,7 +634,7 @@ await t.test('what is allowed but hostile comes out unchanged, as one event', as
   })
 })
 
-await t.test('input that is made to break parsers never gets a 5xx', async (t) => {
+await t.test('input that attacks parsers never gets a 5xx', async (t) => {
   const { hub } = await start(t)
   const deep = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`
   const bodies: [string, string][] = [
@@ -669,7 +669,7 @@ await t.test('input that is made to break parsers never gets a 5xx', async (t) =
   await publish(hub, 'after', { data: 1 }, bearer)
 })
 
-await t.test('an address that is none', async (t) => {
+await t.test('an invalid address', async (t) => {
   const { hub } = await start(t)
   const headers = { authorization: `Bearer ${bearer}` }
   for (const path of [

@@ -139,7 +139,7 @@ await t.test('topics are added to a running stream and dropped, in order and wit
   await stream.until(() => stream.lastId === again.id)
 })
 
-await t.test('what was retained of an added topic comes first when it is asked for', async (t) => {
+await t.test('a requested replay of an added topic comes first', async (t) => {
   for (let n = 0; n < 5; n++) await publish(hub, 'past.b', { data: n }, publisher)
   const stream = await open(t, ['past.a'])
   const cursor = stream.lastId
@@ -159,7 +159,7 @@ await t.test('what was retained of an added topic comes first when it is asked f
   t.equal(stream.events.length, 4)
 })
 
-await t.test('a replay belongs to the subscription that it was asked with', async (t) => {
+await t.test('a replay ends with the subscription that requested it', async (t) => {
   for (let n = 0; n < 3; n++) await publish(hub, 'orders.43', { data: n }, publisher)
   const stream = await open(t, ['orders.*'])
   t.strictSame((await patch(stream, { subscribe: ['orders.43'], unsubscribe: ['orders.*'], replay: 5 })).body, {
@@ -220,7 +220,7 @@ await t.test('a change is refused as a whole', async (t) => {
   )
 })
 
-await t.test('another token of the subject extends a stream or narrows it', async (t) => {
+await t.test('a new token of the subject extends or narrows a stream', async (t) => {
   const soon = Math.ceil(Date.now() / 1_000) + 1
   const stream = await open(
     t,
@@ -262,7 +262,7 @@ await t.test('another token of the subject extends a stream or narrows it', asyn
   t.match(await stream.told('close'), { reason: 'expired' }, 'a token may also shorten it')
 })
 
-await t.test('a token may be good for ever', async (t) => {
+await t.test('a token may be valid for ever', async (t) => {
   const stream = await open(t, ['ever.a'], token({ sub: 'ann', subscribe: ['**'], exp: Number.MAX_SAFE_INTEGER }))
   t.match(await call('GET', `/connections/${idOf(stream)}`, admin), {
     status: 200,
@@ -277,7 +277,7 @@ await t.test('a token may be good for ever', async (t) => {
   t.equal((await call('GET', '/connections', admin)).status, 200)
 })
 
-await t.test('streams are ended within a second, by their subject or by an admin', async (t) => {
+await t.test('a subject or an admin can end streams within a second', async (t) => {
   const streams = await Promise.all([
     open(t, ['end.a']),
     open(t, ['end.a']),
@@ -298,7 +298,7 @@ await t.test('streams are ended within a second, by their subject or by an admin
   t.equal((await call('GET', `/connections/${idOf(streams[0])}`, ann)).status, 404)
 })
 
-await t.test('admins see who is connected, a page at a time', async (t) => {
+await t.test('admins can list the open streams in pages', async (t) => {
   await Promise.all([
     ...Array.from({ length: 7 }, (_, n) =>
       open(t, [`list.${n % 2}`, 'list.all'], token({ sub: `s${n % 3}`, subscribe: ['**'] })),

@@ -123,7 +123,7 @@ for (const where of ['memory', 'file']) {
 }
 
 tests.push(
-  t.test('what comes before the first acknowledgement is not lost', async (t) => {
+  t.test('events before the first acknowledgement are not lost', async (t) => {
     const hub = await startHub(t, { FANFARE_LOG: `file:${t.testdir({})}` })
     const { log, publish } = inbox()
     await publish(hub, 2)
@@ -140,7 +140,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('the first time of replay=all keeps the cursor before what is retained', async (t) => {
+  t.test('replay=all with a new cursor stores it before the oldest retained event', async (t) => {
     const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3' })
     const { log, publish } = inbox()
     await publish(hub, 10)
@@ -197,7 +197,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('after a kill everything comes that was not acknowledged', async (t) => {
+  t.test('after a kill the stream gets every event that was not acknowledged', async (t) => {
     const settings = { FANFARE_LOG: `file:${t.testdir({})}` }
     const { log, publish } = inbox()
     let acknowledged = 0
@@ -215,7 +215,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('another subject and another name are on their own', async (t) => {
+  t.test('cursors of other subjects and names are independent', async (t) => {
     const hub = await startHub(t)
     const { log, publish } = inbox()
     const first = await open(t, hub, 'phone')
@@ -283,7 +283,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('a last event id wins', async (t) => {
+  t.test('a last event id takes precedence', async (t) => {
     const hub = await startHub(t)
     const { log, publish } = inbox()
     await publish(hub, 2)
@@ -304,7 +304,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('what has been trimmed meanwhile is told as a gap', async (t) => {
+  t.test('events that have been trimmed meanwhile are a gap', async (t) => {
     const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3', FANFARE_LOG: `file:${t.testdir({})}` })
     const { log, publish } = inbox()
     const first = await open(t, hub, 'phone')
@@ -320,7 +320,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('what cannot be is refused', async (t) => {
+  t.test('invalid requests are refused', async (t) => {
     const hub = await startHub(t)
     const get = (name: string, bearer: string) =>
       request(streamUrl(hub, ['inbox.ada'], { cursor: name }), {

@@ -59,7 +59,7 @@ await t.test('is refused', async (t) => {
   }
 })
 
-await t.test('a page that has been wiped is never taken for events that are not there', async (t) => {
+await t.test('a wiped page is never mistaken for missing events', async (t) => {
   const folder = `${t.testdir({})}/store`
   const events = 60
   await makeStore(folder, events)
@@ -95,7 +95,7 @@ await t.test('a page that has been wiped is never taken for events that are not 
   t.comment(`ended by LMDB: ${ended.join(', ') || 'none'}`)
 })
 
-await t.test('bytes that have changed anywhere are refused, told as a gap, or did not matter', async (t) => {
+await t.test('changed bytes are refused, reported as a gap, or have no effect', async (t) => {
   const folder = `${t.testdir({})}/store`
   const topics = 7
   const count = 3_000
@@ -189,7 +189,7 @@ await t.test('bytes that have changed anywhere are refused, told as a gap, or di
   t.ok(outcomes['a gap'] > 0 && outcomes['no matter'] > 0)
 })
 
-await t.test('an empty file is no log for those who only read, and a new one for a hub', async (t) => {
+await t.test('an empty file is refused by a reader, and becomes a new log in a hub', async (t) => {
   const folder = `${t.testdir({})}/store`
   await makeStore(folder, 1)
   spoil(folder, (bytes) => bytes.subarray(0, 0))

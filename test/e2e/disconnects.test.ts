@@ -25,7 +25,7 @@ async function clients(hub: Hub, expected: number): Promise<void> {
   )
 }
 
-await t.test('readers that go away in the middle of a sweep harm nobody else', async (t) => {
+await t.test('subscribers that disconnect during a sweep do not affect others', async (t) => {
   const hub = await startHub(t)
   const numbers = random(11)
   const readers = await Promise.all(
@@ -74,7 +74,7 @@ await t.test('readers that go away in the middle of a sweep harm nobody else', a
   )
 })
 
-await t.test('readers that go away while they are stalled leave nothing behind', async (t) => {
+await t.test('stalled subscribers that disconnect leave nothing behind', async (t) => {
   const hub = await startHub(t)
   const streams = await Promise.all(
     Array.from({ length: 50 }, () => openLive(t, streamUrl(hub, ['a.*']), { token: bearer })),
@@ -90,7 +90,7 @@ await t.test('readers that go away while they are stalled leave nothing behind',
   t.equal((await publish(hub, 'a.1', { data: 1 }, bearer)).subscribers, 0)
 })
 
-await t.test('readers that come and go at once are all counted off', async (t) => {
+await t.test('subscribers that connect and disconnect at once are no longer counted', async (t) => {
   const hub = await startHub(t)
   const stays = await openLive(t, streamUrl(hub, ['**']), { token: bearer })
   await Promise.all(
@@ -125,7 +125,7 @@ await t.test(
   },
 )
 
-await t.test('a reader that says it will send nothing more is gone', async (t) => {
+await t.test('a subscriber that closes its side of the connection is gone', async (t) => {
   const hub = await startHub(t)
   const socket = net.connect({ port: hub.port, host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => socket.destroy())
@@ -136,7 +136,7 @@ await t.test('a reader that says it will send nothing more is gone', async (t) =
   await clients(hub, 0)
 })
 
-await t.test('a publisher that goes away in the middle of an upload has published what had come whole', async (t) => {
+await t.test('a publisher that disconnects during an upload has published the complete lines', async (t) => {
   const hub = await startHub(t)
   const stream = await openLive(t, streamUrl(hub, ['a.*']), { token: bearer })
   const sending = http.request(`${hub.url}/events`, {

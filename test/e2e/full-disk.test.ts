@@ -53,7 +53,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
   const small = { token: bearer, keep: shorten }
   const early = await openLive(t, streamUrl(hub, ['news']), small)
 
-  await t.test('full: publishing is refused, whatever its form', async (t) => {
+  await t.test('full: every form of publish is refused', async (t) => {
     const refused = await fill(hub, disk, log)
     const problem = checkProblem(t, refused, 503, 'one event')
     t.equal(problem.code, 'log-unavailable')
@@ -114,7 +114,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     for (const stream of [late, resumed]) stream.destroy()
   })
 
-  await t.test('full: an ephemeral event is sent all the same', async (t) => {
+  await t.test('full: ephemeral events are still sent', async (t) => {
     const answer = await post(`${hub.url}/topics/now/events`, { data: 1, ephemeral: true }, bearer)
     t.equal(answer.status, 202)
   })
@@ -145,7 +145,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     )
   })
 
-  await t.test('killed while it is full: what was acknowledged is there', async (t) => {
+  await t.test('killed while full: the acknowledged events are retained', async (t) => {
     disk.fill(RESERVE / 4)
     await fill(hub, disk, log)
     await hub.kill()
@@ -189,7 +189,7 @@ for (const fileSystem of ['tmpfs', 'ext4'] as const) {
   }
 }
 
-await t.test('a hub on a full disk is stopped as any other', { skip: skipMount }, async (t) => {
+await t.test('a hub on a full disk stops normally', { skip: skipMount }, async (t) => {
   for (const durability of ['sync', 'commit']) {
     const disk = mountTmpfs(t, DISK)
     disk.fill(RESERVE)
@@ -253,7 +253,7 @@ await t.test(
   },
 )
 
-await t.test('a folder that cannot be used stops the start with words that name it', async (t) => {
+await t.test('the start fails with the name of an unusable folder', async (t) => {
   const folder = t.testdir({ file: 'not a folder', mine: {} })
 
   async function refuses(t: Test, log: string, user?: number): Promise<void> {
@@ -293,7 +293,7 @@ await t.test('a folder that cannot be used stops the start with words that name 
     for (const log of [join(disk.folder, 'empty'), join(disk.folder, 'new'), used]) await refuses(t, log)
   })
 
-  await t.test('a folder of somebody else', { skip: await whyNotAsNobody(t) }, async (t) => {
+  await t.test('a folder of another user', { skip: await whyNotAsNobody(t) }, async (t) => {
     const mine = join(folder, 'mine')
     for (const mode of [0o755, 0o700]) {
       chmodSync(mine, mode)
@@ -303,7 +303,7 @@ await t.test('a folder that cannot be used stops the start with words that name 
     await refuses(t, join(folder, 'new'), NOBODY)
   })
 
-  await t.test('a store of somebody else', { skip: await whyNotAsNobody(t) }, async (t) => {
+  await t.test('a store of another user', { skip: await whyNotAsNobody(t) }, async (t) => {
     const theirs = join(folder, 'theirs')
     await (await startHub(t, { FANFARE_LOG: `file:${theirs}` })).stop()
     for (const mode of [0o755, 0o777]) {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { letManyGo } from '../helper/goings.js'
 import { random } from '../helper/random.js'
 
-await t.test('of 1,500 that come and go nothing is left', async (t) => {
+await t.test('1,500 streams that open and close leave nothing behind', async (t) => {
   const seed = Number(process.env['GOINGS_SEED'] ?? Date.now() % 1e6)
   t.comment(`GOINGS_SEED=${seed}`)
   const streams = await letManyGo(t, 1_500, random(seed))

@@ -66,7 +66,7 @@ await t.test('a flood of query parameters is an ordinary query, or a refusal', a
   )
 })
 
-await t.test('members that are made to pollute prototypes are data', async (t) => {
+await t.test('members that try to pollute prototypes are data', async (t) => {
   const { app, send } = await openApp(t)
   const data = '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":2}},"a":{"__proto__":null}}'
   const bodies: [url: string, type: string, body: string][] = [
@@ -107,7 +107,7 @@ await t.test('members that are made to pollute prototypes are data', async (t) =
   t.equal(app.fanfareHub.head, bodies.length)
 })
 
-await t.test('a topic may be called like a member of every object', async (t) => {
+await t.test('a topic may have the name of an object member', async (t) => {
   const hub = await startHub(t, { FANFARE_LOG: `file:${t.testdir({})}/log` })
   for (const topic of ['__proto__', 'constructor', 'hasOwnProperty', 'toString.valueOf']) {
     const live = await openLive(t, streamUrl(hub, [topic]), { token: bearer })

@@ -137,7 +137,7 @@ await t.test('a stream that is pipelined between other requests is not mixed wit
   t.match(parts[0], /^retry: \d+\nid: [^\n]+\nevent: fanfare\.open\n/, 'nothing stands between head and stream')
 })
 
-await t.test('ephemeral events reach who is there, and nobody who comes back', async (t) => {
+await t.test('ephemeral events reach live streams, and no resumed ones', async (t) => {
   const hub = await startHub(t)
   const stream = await openLive(t, streamUrl(hub, ['a.*', 'b.*']), { token: bearer })
   const start = stream.lastId!
@@ -169,7 +169,7 @@ await t.test('ephemeral events reach who is there, and nobody who comes back', a
   t.equal(difference(again.events, stored), 'none')
 })
 
-await t.test('topics with the names of what every object has are topics like any other', async (t) => {
+await t.test('topics with the names of object members are ordinary topics', async (t) => {
   const hub = await startHub(t)
   const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
   const topics = [...names, ...names.map((name) => `a.${name}`), ...names.map((name) => `${name}.b`)]

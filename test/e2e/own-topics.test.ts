@@ -17,7 +17,7 @@ interface Stats {
   latency: { p50: number; p99: number }
 }
 
-await t.test('an admin is told once a second what goes through the hub', async (t) => {
+await t.test('an admin gets the statistics once a second', async (t) => {
   const stats = await openLive(t, streamUrl(hub, ['fanfare.stats']), { token: admin })
   const reader = await openLive(t, streamUrl(hub, ['orders.*']), { token: ann })
   await stats.next(({ type }) => type === undefined) // the beginning of a second
@@ -37,7 +37,7 @@ await t.test('an admin is told once a second what goes through the hub', async (
   t.match(history.body, { events: [] })
 })
 
-await t.test('an admin is told of every connection', async (t) => {
+await t.test('an admin gets every change of a connection', async (t) => {
   const told = await openLive(t, streamUrl(hub, ['fanfare.connections']), { token: admin })
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: ann })
   const id = String(stream.headers['fanfare-connection'])
@@ -68,7 +68,7 @@ await t.test('an admin is told of every connection', async (t) => {
   })
 })
 
-await t.test('a stream that ends says why', async (t) => {
+await t.test('the end of a stream has its reason', async (t) => {
   const told = await openLive(t, streamUrl(hub, ['fanfare.connections']), { token: admin })
   const reasonOf = async (id: unknown) =>
     (
@@ -85,7 +85,7 @@ await t.test('a stream that ends says why', async (t) => {
   t.equal(await reasonOf(barred.headers['fanfare-connection']), 'revoked')
 })
 
-await t.test('a second of the hub has all that the contract says', async (t) => {
+await t.test('the statistics have all members of the contract', async (t) => {
   const stats = await openLive(t, streamUrl(hub, ['fanfare.stats']), { token: admin })
   await publish(hub, 'orders.2', { data: 'x'.repeat(1_000) }, ann)
   const before = Date.now()
@@ -121,7 +121,7 @@ await t.test('a second of the hub has all that the contract says', async (t) => 
   t.ok(seconds > 0.5 && seconds < 10, `the next after ${seconds} s`)
 })
 
-await t.test('what went on while nobody listened is not told', async (t) => {
+await t.test('events without a subscriber are not reported later', async (t) => {
   const quiet = await startHub(t)
   for (let n = 0; n < 50; n++) await publish(quiet, 'orders.1', { data: n }, ann)
   const stats = await openLive(t, streamUrl(quiet, ['fanfare.stats']), { token: admin })
@@ -131,7 +131,7 @@ await t.test('what went on while nobody listened is not told', async (t) => {
   })
 })
 
-await t.test('an admin may read them with what a browser has: a ticket or a cookie', async (t) => {
+await t.test('an admin may read them with a ticket or a cookie', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: admin })).body
   const streams = await Promise.all([
     openLive(t, streamUrl(hub, ['fanfare.stats'], { ticket })),
@@ -143,7 +143,7 @@ await t.test('an admin may read them with what a browser has: a ticket or a cook
   }
 })
 
-await t.test('who is no admin may not, by no grant and in no way', async (t) => {
+await t.test('no grant lets anyone else read them', async (t) => {
   const headers = { accept: 'text/event-stream' }
   const everything = token({
     sub: 'ann',
@@ -195,7 +195,7 @@ await t.test('who is no admin may not, by no grant and in no way', async (t) => 
   )
 })
 
-await t.test('an admin who is one no longer loses them', async (t) => {
+await t.test('a token without "admin" loses them', async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['fanfare.stats', 'a']), {
     token: token({ sub: 'ann', subscribe: ['a'], admin: true }),
   })
@@ -207,7 +207,7 @@ await t.test('an admin who is one no longer loses them', async (t) => {
   )
 })
 
-await t.test('nobody publishes there', async (t) => {
+await t.test('no token can publish to system topics', async (t) => {
   const bearer = token({ sub: 'root', publish: ['**', 'fanfare.**'], admin: true })
   for (const topic of ['fanfare.stats', 'fanfare.connections', 'fanfare', 'fanfare.mine']) {
     for (const [path, body] of [

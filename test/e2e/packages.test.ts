@@ -57,14 +57,14 @@ function received(
   return stream.map((event) => ({ topic: event.topic ?? topic ?? '(none)', type: event.type, text: event.data }))
 }
 
-await t.test('the fixture is what it should be', async (t) => {
+await t.test('the fixture has the expected contents', async (t) => {
   t.equal(packages.length, 5_000)
   t.ok(sections.length > 50, `${sections.length} sections`)
   t.ok(packages.filter(({ description }) => description.includes('\n')).length > 4_900, 'descriptions of several lines')
   t.ok(packages.filter(({ description }) => /[^\p{ASCII}]/u.test(description)).length > 1_000, 'and not all ASCII')
 })
 
-await t.test('5,000 packages reach every subscriber, nothing missing, doubled or altered', async (t) => {
+await t.test('5,000 packages reach every subscriber once and unaltered', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
   const token = anyTopic()
 
@@ -112,7 +112,7 @@ await t.test('5,000 packages reach every subscriber, nothing missing, doubled or
     'packages.*, disconnected halfway and resumed',
   )
 
-  await t.test('and are the same in history, page by page', async (t) => {
+  await t.test('the pages of history have the same events', async (t) => {
     const read: PackageEvent[] = []
     let page: History = { events: [], cursor: half.ids[0]!.id, more: true, gap: null }
     while (page.more) {
@@ -123,7 +123,7 @@ await t.test('5,000 packages reach every subscriber, nothing missing, doubled or
     t.equal(digest(read), digest(events))
   })
 
-  await t.test('and come again to who asks for all of them', async (t) => {
+  await t.test('a replay sends all of them again', async (t) => {
     const topic = sections.find((name) => name.endsWith('.python'))!
     const due = events.filter((event) => event.topic === topic)
     const stream = await openLive(t, streamUrl(hub, [topic], { replay: 'all' }), { token })

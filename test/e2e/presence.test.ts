@@ -36,7 +36,7 @@ function member(subject: string, info?: unknown): string {
   return token({ sub: subject, subscribe: ['room.**'], info })
 }
 
-await t.test('a subject is present once, and leaves when its last stream is gone for a while', async (t) => {
+await t.test('a subject is present once, and leaves when the grace after its last stream is over', async (t) => {
   const hub = await startHub(t, { FANFARE_PRESENCE_GRACE: '600ms' })
   const watch = await openLive(t, streamUrl(hub, ['room.*'], { presence: 'true' }), { token: watcher })
   const plain = await openLive(t, streamUrl(hub, ['room.*']), { token: watcher })
@@ -81,7 +81,7 @@ await t.test('a subject is present once, and leaves when its last stream is gone
   t.strictSame(told(plain), [], 'only who asks for it is told')
 })
 
-await t.test('it needs a presence grant that covers the whole of what is asked for', async (t) => {
+await t.test('a stream with presence needs a presence grant that covers all its patterns', async (t) => {
   const hub = await startHub(t)
   const bearer = token({ sub: 'ann', subscribe: ['**'], presence: ['room.1', 'hall.*'] })
   const headers = { authorization: `Bearer ${bearer}`, accept: 'text/event-stream' }
@@ -107,7 +107,7 @@ await t.test('it needs a presence grant that covers the whole of what is asked f
   t.equal(checkProblem(t, await get('room.*', watcher), 400, 'a pattern').code, 'invalid-topic')
 })
 
-await t.test('whose stream changes its topics comes and goes, and is told of what it was given', async (t) => {
+await t.test('a move of a stream is a leave and a join, and reports presence on the new topics', async (t) => {
   const hub = await startHub(t, { FANFARE_PRESENCE_GRACE: '0ms' })
   const bearer = token({ sub: 'ann', subscribe: ['room.*'], presence: ['room.*'] })
   const stream = await openLive(t, streamUrl(hub, ['room.1'], { presence: 'true' }), { token: bearer })
@@ -128,7 +128,7 @@ await t.test('whose stream changes its topics comes and goes, and is told of wha
   t.match((await present(hub, 'room.1')).subjects, [{ subject: 'bob' }])
 })
 
-await t.test('a thousand subjects connect, reload and vanish at random', async (t) => {
+await t.test('a thousand subjects connect, reconnect and disconnect at random', async (t) => {
   const SUBJECTS = 1_000
   const hub = await startHub(t, { FANFARE_PRESENCE_GRACE: '1s', FANFARE_MAX_CONNECTIONS: '5000' })
   const watch = await openLive(t, streamUrl(hub, ['room.all'], { presence: 'true' }), {

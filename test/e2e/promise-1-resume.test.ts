@@ -11,7 +11,7 @@ import { isAtEnd, publishEnd, PUBLISHERS, TOPICS } from '../helper/readers.js'
 import { openLive, streamUrl } from '../helper/stream.js'
 import { anyTopic } from '../helper/token.js'
 
-await t.test('every id that is read is a place to resume', async (t) => {
+await t.test('a stream can resume from every id', async (t) => {
   const hub = await startHub(t, { FANFARE_HEARTBEAT: '250ms' })
   const bearer = anyTopic()
   const topics = ['shop0.orders.0', 'shop1.*.*']
@@ -69,7 +69,7 @@ await t.test('every id that is read is a place to resume', async (t) => {
   }
 })
 
-await t.test('every id that is read while publishers run is a place to resume', async (t) => {
+await t.test('a stream can resume from every id while publishers run', async (t) => {
   const hub = await startHub(t, { FANFARE_HEARTBEAT: '250ms' })
   const bearer = anyTopic()
   const asked: { topics: string[]; type?: string }[] = [
@@ -114,7 +114,7 @@ await t.test('every id that is read while publishers run is a place to resume', 
   }
 })
 
-await t.test('a heartbeat that falls into a sweep does not overtake the events', async (t) => {
+await t.test('a heartbeat during a sweep does not overtake events', async (t) => {
   // Due at every look at the clock, while sweeps over so many readers are hardly ever over.
   const hub = await startHub(t, { FANFARE_HEARTBEAT: '1ms' })
   const bearer = anyTopic()

@@ -39,7 +39,7 @@ await t.test('events arrive in log order, each at most once', async (t) => {
   }
 })
 
-await t.test('readers that leave at random places and resume miss nothing and read nothing twice', async (t) => {
+await t.test('subscribers that disconnect at random and resume get each event once', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000', FANFARE_HEARTBEAT: '250ms' })
   const bearer = anyTopic()
   const numbers = random(3)
@@ -98,7 +98,7 @@ await t.test('readers that leave at random places and resume miss nothing and re
   t.ok(connections > 5 * readers.length, `there were many disconnects: ${connections}`)
 })
 
-await t.test('a crowd that comes back at once, to different places, while publishers go on', async (t) => {
+await t.test('many subscribers resume at once from different cursors while publishers run', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
   const bearer = anyTopic()
   const numbers = random(9)

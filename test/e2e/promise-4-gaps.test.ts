@@ -6,7 +6,7 @@ import { startHub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type EventStream, type StreamEvent } from '../helper/stream.js'
 import { anyTopic } from '../helper/token.js'
 
-await t.test('whoever resumes where events have been trimmed is told so', async (t) => {
+await t.test('a resume before trimmed events gets a gap', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '10' })
   const bearer = anyTopic()
   const published: Logged[] = []
@@ -41,7 +41,7 @@ await t.test('whoever resumes where events have been trimmed is told so', async 
     t.equal(difference(stream.events, due(still, ['*'])), 'none')
   })
 
-  await t.test('but not where nothing is missing', async (t) => {
+  await t.test('no gap if no event is missing', async (t) => {
     for (const [topic, after] of [
       ['busy', busy.at(-11)!.id],
       ['busy', busy.at(-1)!.id],
@@ -67,7 +67,7 @@ await t.test('whoever resumes where events have been trimmed is told so', async 
   })
 })
 
-await t.test('whoever resumes with a cursor that this log never gave is told so', async (t) => {
+await t.test('a resume with a cursor of another log gets a gap', async (t) => {
   const bearer = anyTopic()
   const before = await startHub(t)
   const { id: elsewhere } = await publish(before, 'news', { data: 'before' }, bearer)
@@ -98,7 +98,7 @@ await t.test('whoever resumes with a cursor that this log never gave is told so'
   }
 })
 
-await t.test('a client that has read nothing yet has no gap', async (t) => {
+await t.test('a new stream has no gap', async (t) => {
   const hub = await startHub(t)
   const bearer = anyTopic()
   const { id } = await publish(hub, 'news', { data: 1 }, bearer)
@@ -118,7 +118,7 @@ await t.test('a client that has read nothing yet has no gap', async (t) => {
   }
 })
 
-await t.test('a reader that falls so far behind that events are trimmed is told so when it reads on', async (t) => {
+await t.test('a stalled subscriber whose events are trimmed gets a gap when it continues', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '50' })
   const bearer = anyTopic()
   const keep = (event: StreamEvent): StreamEvent => ({ ...event, data: event.data.split(' ', 1)[0]! })
@@ -152,7 +152,7 @@ await t.test('a reader that falls so far behind that events are trimmed is told 
   t.notOk(stream.isClosed)
 })
 
-await t.test('readers that come to an empty log take nothing from those who come later', async (t) => {
+await t.test('streams of an empty log do not affect later ones', async (t) => {
   for (const query of [
     { replay: 'all' },
     { replay: '10' },

@@ -13,7 +13,7 @@ import { token } from '../helper/token.js'
 /** What a busy machine may add until this process has seen the end of a stream, in milliseconds. */
 const LAG = 250
 
-await t.test('nobody receives an event of a topic that the token does not grant', async (t) => {
+await t.test('no stream gets events of topics that its token does not grant', async (t) => {
   const hub = await startHub(t)
   const numbers = random(7)
   const publisher = token({ publish: ['**'] })
@@ -46,7 +46,7 @@ await t.test('nobody receives an event of a topic that the token does not grant'
     t.equal(difference(stream.events, expected), 'none', asked.join(' '))
   }
 
-  await t.test('and what is not covered whole is refused by its name', async (t) => {
+  await t.test('a pattern that no grant covers is refused with its name', async (t) => {
     const bearer = token({ sub: 'u1', subscribe: ['shop1.*.*', 'users.{sub}.inbox', 'open.**'] })
     for (const topic of [
       'shop2.orders.2',
@@ -74,7 +74,7 @@ await t.test('nobody receives an event of a topic that the token does not grant'
     }
   })
 
-  await t.test('nor by history', async (t) => {
+  await t.test('history has no such events', async (t) => {
     const bearer = token({ subscribe: ['shop1.*.*'] })
     t.equal((await history(hub, 'shop2.orders.2', 'last=10', bearer)).status, 403)
     t.equal((await history(hub, '**', 'last=10', bearer)).status, 403)

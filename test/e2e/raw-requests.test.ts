@@ -60,7 +60,7 @@ const HEAD = `host: hub\r\nauthorization: Bearer ${anyTopic()}\r\n`
 const JSON_HEAD = `POST /topics/a/events HTTP/1.1\r\n${HEAD}content-type: application/json\r\n`
 const EVENT = '{"data":1}'
 
-await t.test('a request whose end is not certain', async (t) => {
+await t.test('a request with an ambiguous end', async (t) => {
   const { app, send } = await start(t)
   const withLength = `content-length: ${EVENT.length}\r\n`
   const chunked = (size: string) => `${JSON_HEAD}transfer-encoding: chunked\r\n\r\n${size}\r\n${EVENT}\r\n0\r\n\r\n`
@@ -99,7 +99,7 @@ await t.test('a request whose end is not certain', async (t) => {
   t.equal(app.fanfareHub.head, 0, 'nothing is published')
 })
 
-await t.test('too much of a head', async (t) => {
+await t.test('a head that is too large', async (t) => {
   const { send } = await start(t)
   const many = (count: number) => Array.from({ length: count }, (_, n) => `h${n}: x\r\n`).join('')
   for (const [what, head] of Object.entries({
@@ -113,7 +113,7 @@ await t.test('too much of a head', async (t) => {
   }
 })
 
-await t.test('a request that comes byte by byte is not waited for', async (t) => {
+await t.test('a request that arrives byte by byte is cut off', async (t) => {
   const { app, send } = await start(t)
   const drip = (head: string, piece = 'a') => [head, ...Array.from({ length: 1_000 }, () => piece)]
   const lines = `POST /events HTTP/1.1\r\n${HEAD}content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`
@@ -147,7 +147,7 @@ await t.test('a request that comes byte by byte is not waited for', async (t) =>
   t.equal(app.fanfareHub.head, 0)
 })
 
-await t.test('a pipe of lines lives on, and so does a stream', async (t) => {
+await t.test('a slow NDJSON upload and a stream stay open', async (t) => {
   const { app, port, send } = await start(t)
   const stream = net.connect(port, '127.0.0.1')
   t.teardown(() => void stream.destroy())
@@ -180,7 +180,7 @@ await t.test('a pipe of lines lives on, and so does a stream', async (t) => {
   t.equal(app.fanfareHub.connections.size, 1)
 })
 
-await t.test('a request of HTTP/1.1 has one header Host', async (t) => {
+await t.test('a request of HTTP/1.1 must have one header Host', async (t) => {
   const { send } = await start(t)
   const tail = 'connection: close\r\norigin: https://app.example\r\n\r\n'
   for (const [what, hosts] of [

@@ -70,7 +70,7 @@ for (const durability of ['sync', 'commit']) {
   })
 }
 
-await t.test('what has been trimmed is known after a restart', async (t) => {
+await t.test('trims are known after a restart', async (t) => {
   const settings = { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_RETAIN_EVENTS: '5', FANFARE_DRAIN: '100ms' }
   const first = await startHub(t, settings)
   const log: Logged[] = []
@@ -95,7 +95,7 @@ await t.test('what has been trimmed is known after a restart', async (t) => {
   t.equal((await history(hub, 'quiet', 'limit=10', bearer)).body.events.length, 5)
 })
 
-await t.test('fewer events are kept when less is retained after a restart', async (t) => {
+await t.test('a lower retention applies after a restart', async (t) => {
   const folder = `file:${t.testdir({})}`
   const first = await startHub(t, { FANFARE_LOG: folder })
   const events = Array.from({ length: 300 }, (_, n) => ({ topic: `t.${n % 3}`, data: n }))
@@ -110,7 +110,7 @@ await t.test('fewer events are kept when less is retained after a restart', asyn
   t.equal(told(stream).includes('fanfare.gap'), read.length < asked.length, `${read.length} of ${asked.length} events`)
 })
 
-await t.test('a hub that is killed while it starts leaves a folder that the next can use', async (t) => {
+await t.test('a hub that is killed during its start leaves a usable folder', async (t) => {
   const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}/new` })
   const { id } = await publish(hub.hub, 'a', { data: 1 }, bearer)
   await hub.kill()

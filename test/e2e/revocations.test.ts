@@ -80,7 +80,7 @@ await t.test('a stream that is not being read ends as well', async (t) => {
   t.equal((await send(hub, 'GET', `/connections/${id}`, { token: admin })).status, 404)
 })
 
-await t.test('its tokens are refused in every place and for everything, also new ones', async (t) => {
+await t.test('tokens of the subject are refused everywhere, including new ones', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: user('cleo') })).body
   t.equal((await page(hub, user('cleo'))).status, 200, 'one that the hub knows')
   await revoke(hub, { subject: 'cleo', until: UNTIL })
@@ -116,7 +116,7 @@ await t.test('its tokens are refused in every place and for everything, also new
   t.equal((await page(hub, bob)).status, 200, "but nobody else's")
 })
 
-await t.test('or one token, by its jti', async (t) => {
+await t.test('one token can be revoked by its jti', async (t) => {
   const [one, other] = await Promise.all(
     ['j1', 'j2'].map((jti) => openLive(t, streamUrl(hub, ['a']), { token: user('dora', jti) })),
   )
@@ -129,7 +129,7 @@ await t.test('or one token, by its jti', async (t) => {
   t.notOk(other!.isClosed)
 })
 
-await t.test('what counts is the token that a stream has now', async (t) => {
+await t.test('the current token of a stream counts', async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: user('eric', 'old') })
   const renew = (jti: string) =>
     send(hub, 'PUT', `/connections/${String(stream.headers['fanfare-connection'])}/token`, { token: user('eric', jti) })
@@ -142,7 +142,7 @@ await t.test('what counts is the token that a stream has now', async (t) => {
   t.match(await stream.told('close'), { reason: 'revoked' })
 })
 
-await t.test('until then, and not longer', async (t) => {
+await t.test('a revocation ends at its time', async (t) => {
   const until = Date.now() + 1_500
   t.equal((await revoke(hub, { subject: 'fred', until: new Date(until).toISOString() })).status, 201)
   await isRevoked(t, page(hub, user('fred')), 'before')
@@ -156,7 +156,7 @@ await t.test('until then, and not longer', async (t) => {
   await openLive(t, streamUrl(hub, ['a']), { token: user('fred') })
 })
 
-await t.test('those in force are listed, and lifted one by one', async (t) => {
+await t.test('the revocations in force can be listed and lifted', async (t) => {
   const first = (await revoke(hub, { subject: 'gwen', until: UNTIL })).body
   const second = (await revoke(hub, { subject: 'gwen', until: UNTIL })).body
   t.strictSame(first, { id: first.id, subject: 'gwen', until: UNTIL })
@@ -185,7 +185,7 @@ await t.test('they survive a restart and a kill, and so does lifting them', asyn
   }
 })
 
-await t.test('they are for admins', async (t) => {
+await t.test('only admins can revoke', async (t) => {
   const { id } = (await revoke(hub, { subject: 'eve', until: UNTIL })).body
   for (const [method, path, body] of [
     ['POST', '/revocations', { subject: 'bob', until: UNTIL }],
@@ -208,7 +208,7 @@ await t.test('an admin may be revoked as well, with their own token', async (t) 
   await isRevoked(t, send(hub, 'GET', '/revocations', { token: other }), 'at once')
 })
 
-await t.test('what is no revocation is refused', async (t) => {
+await t.test('an invalid revocation is refused', async (t) => {
   const bodies: object[] = [
     {},
     { until: UNTIL },

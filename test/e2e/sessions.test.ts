@@ -132,7 +132,7 @@ await t.test('it authorises GET, with the grants of its token, and needs no orig
   )
 })
 
-await t.test('what changes something needs an Origin on the list', async (t) => {
+await t.test('a request that changes anything needs an allowed Origin', async (t) => {
   const session = token({ sub: 'ann', subscribe: ['**'], publish: ['**'], admin: true })
   const open = async () =>
     `/connections/${String((await openLive(t, streamUrl(listed, ['a']), { token: session })).headers['fanfare-connection'])}`
@@ -187,7 +187,7 @@ await t.test('what changes something needs an Origin on the list', async (t) => 
   )
 })
 
-await t.test('"*" is no origin on the list', async (t) => {
+await t.test('"*" is not an allowed origin', async (t) => {
   for (const origin of [ORIGIN, '*'])
     t.equal(
       checkProblem(
@@ -207,7 +207,7 @@ await t.test('"*" is no origin on the list', async (t) => {
   )
 })
 
-await t.test('DELETE /sessions clears it, whatever its token has become', async (t) => {
+await t.test('DELETE /sessions clears the cookie, even with an invalid token', async (t) => {
   for (const session of [ann, token({ ...grants, exp: 1 }), 'x']) {
     const answer = await send(listed, 'DELETE', '/sessions', { session, origin: ORIGIN })
     t.match(answer, { status: 204, body: '' })
@@ -228,7 +228,7 @@ await t.test('DELETE /sessions clears it, whatever its token has become', async 
   t.equal((await send(listed, 'DELETE', '/sessions')).status, 204, 'without one')
 })
 
-await t.test('it is begun with a token in the header, and with no other', async (t) => {
+await t.test('a session can only be started with a token in the header', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(listed, 'POST', '/tickets', { token: ann })).body
   const table: [sending: Sending, query: string, code: string][] = [
     [{}, '', 'missing-token'],
@@ -247,7 +247,7 @@ await t.test('it is begun with a token in the header, and with no other', async 
   t.match(checkProblem(t, large, 400, 'larger than browsers take').detail, /too large for a cookie/)
 })
 
-await t.test('a session goes on with a token that has just become good', async (t) => {
+await t.test('a session works with a token that has just become valid', async (t) => {
   const session = token({ ...grants, nbf: Math.floor(Date.now() / 1_000) + 2 })
   const get = () => send(hub, 'GET', '/topics/a/events', { session, headers: PAGE })
   t.equal(checkProblem(t, await get(), 401, 'too early').code, 'inactive-token')

@@ -166,7 +166,7 @@ await t.test('1,000 streams and a SIGTERM', async (t) => {
   t.ok(performance.now() - began <= DRAIN + 3_000, 'and then the hub ends')
 })
 
-await t.test('an upload in flight is answered, though the last stream has ended', async (t) => {
+await t.test('an upload in flight is answered after the last stream has ended', async (t) => {
   const hub = await startHub(t, { FANFARE_DRAIN: '5s' })
   const stream = await openLive(t, streamUrl(hub, ['news']), { token: bearer })
   const { line, end } = upload(hub)
@@ -222,7 +222,7 @@ await t.test(
   },
 )
 
-await t.test('a second signal ends it at once', async (t) => {
+await t.test('a second signal ends the hub at once', async (t) => {
   for (const second of ['SIGTERM', 'SIGINT'] as const) {
     const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
     const streams = await openMany(t, hub, 50)
@@ -272,7 +272,7 @@ await t.test('a second signal in the middle of a transaction', async (t) => {
   for (let round = 0; round < 3; round++) await busy(round)
 })
 
-await t.test('an upload that goes on when the time is over is answered with the line to go on from', async (t) => {
+await t.test('an upload at the end of the drain is answered with the line to continue from', async (t) => {
   for (const isQuiet of [false, true]) {
     const hub = await startHub(t, { FANFARE_DRAIN: '1ms' })
     const { line, answered } = upload(hub)
@@ -293,7 +293,7 @@ await t.test('an upload that goes on when the time is over is answered with the 
   }
 })
 
-await t.test('who never reads or never finishes does not hold it for long', async (t) => {
+await t.test('clients that never read or never finish do not delay the end for long', async (t) => {
   const DRAIN = 1_000
   // What is in flight when the drain is over has a few seconds more.
   const ALLOWED = DRAIN + 8_000
@@ -326,7 +326,7 @@ await t.test('who never reads or never finishes does not hold it for long', asyn
   await Promise.all([stalledReaders(), unfinishedUpload()])
 })
 
-await t.test('without streams it ends promptly', async (t) => {
+await t.test('a hub without streams ends promptly', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
     // Its connection stays open: an idle one holds nothing up either.
@@ -365,7 +365,7 @@ await t.test('a connection that its client keeps open does not keep the hub from
   t.equal(code, 0)
 })
 
-await t.test('who has connected and sends nothing, or half a head, does not keep the hub from ending', async (t) => {
+await t.test('idle connections and incomplete requests do not keep the hub from ending', async (t) => {
   const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
   const opening = ['', '', 'GET /status HTTP/1.1\r\nHost: hub\r\n'].map(async (head) => {
     const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)

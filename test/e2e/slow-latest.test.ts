@@ -110,7 +110,7 @@ await t.test('another policy is refused', async (t) => {
   )
 })
 
-await t.test('who stops reading what it asked for of the past gets the newest, too', async (t) => {
+await t.test('a subscriber that stalls during its replay gets the newest events too', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000' })
   for (let n = 0; n < MANY; n++) await publish(hub, 'past', { text: `${n} ${LARGE}` }, bearer)
   const stream = await openStream(t, streamUrl(hub, ['past'], { slow: 'latest', replay: 'all' }), {

@@ -69,7 +69,7 @@ async function open(t: Test, hub: Hub, count: number): Promise<EventStream[]> {
   )
 }
 
-await t.test('readers that stall cost bounded memory and lose nothing when they read on', async (t) => {
+await t.test('stalled subscribers cost bounded memory, and lose no event', async (t) => {
   const alone = await start(t)
   await open(t, alone, 1)
   const baseline = await publishAll(alone)
@@ -117,7 +117,7 @@ await t.test('readers that stall cost bounded memory and lose nothing when they 
   }
 })
 
-await t.test('a reader that stalls, goes away and comes back resumes where it was', async (t) => {
+await t.test('a stalled subscriber that disconnects can resume from its cursor', async (t) => {
   const hub = await start(t)
   const [stalled] = await open(t, hub, 1)
   stalled!.pause()
@@ -133,7 +133,7 @@ await t.test('a reader that stalls, goes away and comes back resumes where it wa
   )
 })
 
-await t.test('a reader that stalls for too long is ended, and resumes where it was', async (t) => {
+await t.test('a subscriber that stalls for too long is ended, and can resume from its cursor', async (t) => {
   const hub = await start(t, { FANFARE_SLOW_TIMEOUT: '500ms' })
   const [stalled] = await open(t, hub, 1)
   stalled!.pause()

@@ -54,7 +54,7 @@ function ask(socketPath: string, path: string, headers: Record<string, string> =
   })
 }
 
-await t.test('what keeps a hub from starting is said in one sentence, with what to do, and no stack', async (t) => {
+await t.test('a failed start prints one sentence with the remedy, and no stack', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
@@ -104,7 +104,7 @@ await t.test('what keeps a hub from starting is said in one sentence, with what 
   }
 })
 
-await t.test('a signal during the start is acted on', async (t) => {
+await t.test('a signal during the start ends the hub', async (t) => {
   // whenever it comes: while modules load, while the log is opened, while it begins to listen
   for (const after of [60, 120, 200, 300, 400, 550, 700]) {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -44,7 +44,7 @@ async function refusal(
 const hub = await startHub(t)
 const listed = await startHub(t, { FANFARE_CORS_ORIGINS: ORIGIN, FANFARE_QUERY_TOKEN: 'true' })
 
-await t.test('a ticket opens streams for 60 s, as often as it is used', async (t) => {
+await t.test('a ticket opens any number of streams for 60 s', async (t) => {
   const before = Date.now()
   const { ticket, expiresAt } = await issue(t, hub)
   t.ok(Date.parse(expiresAt) >= before + 60_000 && Date.parse(expiresAt) <= Date.now() + 60_000, expiresAt)
@@ -90,7 +90,7 @@ await t.test('it ends no later than its token, and its streams end when the toke
   t.equal((await refusal(t, hub, ticket)).code, 'invalid-ticket')
 })
 
-await t.test('its own end (FANFARE_TICKET_TTL) closes the door, and no stream', async (t) => {
+await t.test('an expired ticket (FANFARE_TICKET_TTL) opens no stream, and its open streams go on', async (t) => {
   const hub = await startHub(t, { FANFARE_TICKET_TTL: '300ms' })
   const { ticket, expiresAt } = await issue(t, hub)
   const stream = await openLive(t, streamUrl(hub, ['a'], { ticket }))
@@ -109,7 +109,7 @@ await t.test('its own end (FANFARE_TICKET_TTL) closes the door, and no stream', 
   await stream.until(() => stream.lastId === id)
 })
 
-await t.test('it is of no use elsewhere', async (t) => {
+await t.test('a ticket is refused on other routes', async (t) => {
   const all: Grants = { sub: 'ann', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true }
   const { ticket } = await issue(t, listed, all)
   const stream = await openLive(t, streamUrl(listed, ['a'], { ticket }))
@@ -168,7 +168,7 @@ await t.test('it is of no use elsewhere', async (t) => {
   )
 })
 
-await t.test('it is made of a token in the header or in the cookie', async (t) => {
+await t.test('a ticket is issued for a token in the header or in the cookie', async (t) => {
   const bearer = token({ subscribe: ['a'] })
   t.equal((await send(listed, 'POST', '/tickets', { session: bearer, origin: ORIGIN })).status, 201)
   for (const [path, sending, status, code] of [
@@ -192,7 +192,7 @@ await t.test('it survives a restart with the log that it was issued by', async (
   }
 })
 
-await t.test('but not with another, nor with the memory', async (t) => {
+await t.test('a ticket of another log, or of a memory log before a restart, is refused', async (t) => {
   const { ticket } = await issue(t, hub)
   const other = await startHub(t)
   t.match(

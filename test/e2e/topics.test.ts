@@ -42,7 +42,7 @@ await t.test('the list of topics', async (t) => {
   )
   const idOf = (topic: string) => published.find((event) => event.topic === topic)!.id
 
-  await t.test('has all of them for an admin, by name, with what there is of each', async (t) => {
+  await t.test('has all topics for an admin, sorted by name, with their statistics', async (t) => {
     const { status, body } = await list('', admin)
     t.equal(status, 200)
     t.strictSame(
@@ -59,7 +59,7 @@ await t.test('the list of topics', async (t) => {
     t.match(body, { more: false, cursor: names.at(-1) })
   })
 
-  await t.test('can be asked for by the beginning of the name', async (t) => {
+  await t.test('can be filtered by a prefix', async (t) => {
     t.strictSame(await namesOf('prefix=orders.', admin), ['orders.1', 'orders.10', 'orders.2'])
     t.strictSame(
       await namesOf('prefix=orders.1', admin),
@@ -69,7 +69,7 @@ await t.test('the list of topics', async (t) => {
     t.strictSame((await list('prefix=nothing', admin)).body, { topics: [], more: false, cursor: null })
   })
 
-  await t.test('comes a page at a time, each behind the cursor of the one before', async (t) => {
+  await t.test('comes in pages, each after the cursor of the previous one', async (t) => {
     const seen: string[] = []
     let page: Page = { topics: [], more: true, cursor: null }
     for (let n = 0; page.more && n < 10; n++) {
@@ -83,7 +83,7 @@ await t.test('the list of topics', async (t) => {
     })
   })
 
-  await t.test('has for others what they may subscribe to, and does not tell that there is more', async (t) => {
+  await t.test('has only granted topics for others, and does not reveal more', async (t) => {
     t.strictSame(await namesOf('', token({ sub: 'ann', subscribe: ['orders.*', 'users.{sub}.**'] })), [
       'news.today',
       'orders.1',
@@ -99,22 +99,22 @@ await t.test('the list of topics', async (t) => {
     t.strictSame(await namesOf(''), ['news.today'], 'without a token: what is for anybody')
   })
 
-  await t.test('needs a token where nothing is for anybody', async (t) => {
+  await t.test('needs a token unless topics are open to all', async (t) => {
     checkProblem(t, await send(plain, 'GET', '/topics'), 401, 'no token')
   })
 
-  await t.test('refuses a query that is none', async (t) => {
+  await t.test('refuses an invalid query', async (t) => {
     for (const query of ['limit=0', 'limit=1001', 'limit=x', `prefix=${'x'.repeat(201)}`, 'after=a&after=b'])
       t.equal(checkProblem(t, await list(query, admin), 400, query).code, 'invalid-request')
   })
 })
 
-await t.test('what there is of one topic', async (t) => {
+await t.test('the statistics of a topic', async (t) => {
   const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3', FANFARE_ANONYMOUS_SUBSCRIBE: 'news.*' })
   const get = (topic: string, bearer?: string) =>
     send<Topic>(hub, 'GET', `/topics/${encodeURIComponent(topic)}`, { token: bearer })
 
-  await t.test('counts the streams that have it, by name or by pattern', async (t) => {
+  await t.test('count the streams of the topic, by name or by pattern', async (t) => {
     t.strictSame(
       (await get('orders.1', reader)).body,
       { topic: 'orders.1', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null },
@@ -133,7 +133,7 @@ await t.test('what there is of one topic', async (t) => {
     )
   })
 
-  await t.test('follows what is published and what is kept', async (t) => {
+  await t.test('follow publishes and trims', async (t) => {
     const events: Published[] = []
     for (let n = 0; n < 5; n++) events.push(await publish(hub, 'kept', { data: n }, publisher))
     const body = await poll(
@@ -149,7 +149,7 @@ await t.test('what there is of one topic', async (t) => {
     t.ok((await get('kept', reader)).body.bytes >= bytes + 9_000)
   })
 
-  await t.test('is for those who may subscribe to it, and for admins', async (t) => {
+  await t.test('are for tokens with a subscribe grant, and for admins', async (t) => {
     t.equal((await get('orders.1', token({ subscribe: ['orders.*'] }))).status, 200)
     t.equal((await get('orders.1', admin)).status, 200)
     t.equal((await get('news.today')).status, 200, 'or for anybody')
@@ -174,7 +174,7 @@ await t.test('a purge', async (t) => {
       publisher,
     )
 
-  await t.test('takes all events of a topic out and leaves the others', async (t) => {
+  await t.test('removes all events of a topic and no others', async (t) => {
     const [, other] = await fill('gone')
     t.match(await purge('gone.a', admin), { status: 200, body: { purged: 2 } })
     t.match(await purge('gone.a', admin), { status: 200, body: { purged: 0 } })
@@ -191,7 +191,7 @@ await t.test('a purge', async (t) => {
     )
   })
 
-  await t.test('is a gap to who resumes before it, and nothing to who is there', async (t) => {
+  await t.test('is a gap for a resume before it, and nothing for a live stream', async (t) => {
     const live = await openLive(t, streamUrl(hub, ['told.*']), { token: reader })
     const before = live.lastId!
     const events = await fill('told')
@@ -208,7 +208,7 @@ await t.test('a purge', async (t) => {
     t.notOk(live.all.some(({ type }) => type === 'fanfare.gap'))
   })
 
-  await t.test('is for admins', async (t) => {
+  await t.test('is for admins only', async (t) => {
     await fill('safe')
     t.match(
       checkProblem(t, await purge('safe.a', token({ sub: 'ann', subscribe: ['**'], publish: ['**'] })), 403, 'no admin')
@@ -224,7 +224,7 @@ await t.test('a purge', async (t) => {
     t.equal((await history(hub, 'safe.a', 'last=10', reader)).body.events.length, 2)
   })
 
-  await t.test('is for good once it is answered, also when the hub is killed', async (t) => {
+  await t.test('is durable once it is answered, even if the hub is killed', async (t) => {
     const env = { FANFARE_LOG: `file:${t.testdir()}` }
     const first = await startHub(t, env)
     await publish(first, 'a', { data: 1 }, publisher)

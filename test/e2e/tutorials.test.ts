@@ -150,7 +150,7 @@ await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
     ])
   })
 
-  await t.test('and the head says what a proxy and a browser need to know', async (t) => {
+  await t.test('the head has the headers for proxies and browsers', async (t) => {
     const head = await curl(t, '--head', '-H', AUTHORIZATION, `${hub.url}/topics/clock/events`).ended()
     t.match(head, /^HTTP\/1\.1 200 OK\r\n/)
     t.match(head, /^content-type: text\/event-stream\b/im)

@@ -101,7 +101,7 @@ await t.test(
   },
 )
 
-await t.test('a client that reads no answer before it has sent everything can read it then', async (t) => {
+await t.test('a client that reads its answer only after its whole body gets it', async (t) => {
   const { open } = await start(t)
   const { socket, seen, until } = open()
   socket.pause()
@@ -116,7 +116,7 @@ await t.test('a client that reads no answer before it has sent everything can re
   t.equal(seen.error, undefined)
 })
 
-await t.test('one that sends for ever is cut off', async (t) => {
+await t.test('a client that sends without end is cut off', async (t) => {
   const { open } = await start(t, { timeouts: { head: 15_000, body: 300 } })
   const { socket, seen, until } = open()
   socket.write(head('POST /events', undefined, CHUNKED))
@@ -126,7 +126,7 @@ await t.test('one that sends for ever is cut off', async (t) => {
   t.match(seen.text, /^HTTP\/1\.1 401 /)
 })
 
-await t.test('what follows a refused body is no request', async (t) => {
+await t.test('bytes after a refused body are not taken as a request', async (t) => {
   const { app, open } = await start(t)
   const { socket, seen, until } = open()
   const publish = head('POST /topics/b/events', other, json(10)) + '{"data":1}'
@@ -139,7 +139,7 @@ await t.test('what follows a refused body is no request', async (t) => {
   t.equal(app.fanfareHub.head, 0)
 })
 
-await t.test('a connection whose body has been read is kept, also after a refusal', async (t) => {
+await t.test('a connection stays open after a refusal if the body has been read', async (t) => {
   const { open } = await start(t)
   const { socket, seen, until } = open()
   for (const [n, [text, status]] of (
@@ -157,7 +157,7 @@ await t.test('a connection whose body has been read is kept, also after a refusa
   }
 })
 
-await t.test('a client that asks before it sends is invited only where its body is read', async (t) => {
+await t.test('100 Continue is sent only if the body will be read', async (t) => {
   const { app, open } = await start(t)
   const expect = `${json(10)}expect: 100-continue\r\n`
   for (const [start, bearer, status] of [
@@ -214,7 +214,7 @@ await t.test('bodies in chunks of one byte are read whole', async (t) => {
   t.equal(app.fanfareHub.head, 3)
 })
 
-await t.test('an expectation that is not known is refused as every request is: 417', async (t) => {
+await t.test('an unknown expectation is refused with 417', async (t) => {
   const { app, open } = await start(t, { corsOrigins: ['https://app.example.com'] })
   for (const target of ['POST /topics/b/events', 'GET /health/live', 'POST /nowhere']) {
     const { socket, seen, until } = open()

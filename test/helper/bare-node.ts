@@ -1,9 +1,9 @@
-/**
- * Node.js without what the test runner adds to the environment of whatever is started: a module loader, with which it
- * starts three times as slowly.
- */
+/** Node.js without the environment of the test runner, whose module loader makes a start three times as slow. */
 
-/** The program and its arguments, as `spawn` takes them. Nothing of this process's environment reaches it but PATH. */
+/**
+ * Returns the program and its arguments, as `spawn` takes them. The program gets only PATH of this process's
+ * environment.
+ */
 export function bareNode(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},

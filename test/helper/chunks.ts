@@ -1,14 +1,15 @@
-/** A body in chunks, read to the letter of RFC 9112, 7.1. */
+/** A chunked body, read exactly as in RFC 9112, 7.1. */
 export interface ReadChunks {
-  /** The text of each chunk that has come whole. */
+  /** The text of each complete chunk. */
   parts: string[]
-  /** Whether the last chunk has come: the body ended, and was not cut off. */
+  /** Whether the last chunk has arrived, so that the body was not cut off. */
   isComplete: boolean
 }
 
 /**
- * @throws Error when it is no body in chunks, or has chunk extensions, trailers or bytes behind its end, which the hub
- * never sends
+ * Reads a chunked body.
+ * @throws Error if the body is not chunked, or has chunk extensions, trailers or bytes after its end, which the hub
+ *   never sends
  */
 export function decodeChunks(bytes: Buffer): ReadChunks {
   const parts: string[] = []

@@ -1,10 +1,10 @@
 /**
- * The rules of CloudEvents 1.0.2 ("Context Attributes", "Type System") and of its JSON Event Format (2 and 3.1), apart
- * from the hub's own code.
+ * The rules of CloudEvents 1.0.2 ("Context Attributes", "Type System") and of its JSON Event Format (2 and 3.1),
+ * independent of the hub's own code.
  */
 import { strictEqual as same, match, ok } from 'node:assert'
 
-/** What is no attribute: the payload (JSON Event Format, 3.1.1). */
+/** The members that are not attributes: the payload (JSON Event Format, 3.1.1). */
 const PAYLOAD = ['data', 'data_base64']
 const REQUIRED = ['id', 'source', 'specversion', 'type']
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/

@@ -1,4 +1,4 @@
-/** The built `fanfare` run as a command of its own: what it prints, and how it ends. */
+/** The built `fanfare` as a process: its output and its exit. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Readable } from 'node:stream'
@@ -13,9 +13,9 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 export interface CommandOptions {
   env?: Record<string, string>
-  /** As whom it runs; only root can choose. */
+  /** The user id of the process; only root can choose. */
   user?: number
-  /** What it reads from standard input; without it, there is nothing. */
+  /** The standard input; default: empty. */
   input?: string
 }
 
@@ -27,15 +27,14 @@ export interface Command {
   kill(signal: NodeJS.Signals): void
 }
 
-/** What a command has done. */
+/** The result of a command. */
 export interface Outcome extends Exit {
   stdout: string
   stderr: string
 }
 
 /**
- * Starts `fanfare` with these arguments. It is killed when the test is over. Nothing of this process's environment
- * reaches it but PATH.
+ * Starts `fanfare` with arguments. It is killed when the test is over. It gets only PATH of this process's environment.
  */
 export function startCommand(
   t: Test,
@@ -50,7 +49,7 @@ export function startCommand(
       ...(user === undefined ? {} : { uid: user, gid: user }),
     },
   )
-  child.stdin.on('error', () => undefined).end(input) // it may have ended without reading it
+  child.stdin.on('error', () => undefined).end(input) // it may have ended without reading
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))
@@ -70,7 +69,7 @@ export function startCommand(
   }
 }
 
-/** Runs `fanfare` with these arguments to its end. */
+/** Runs `fanfare` with arguments until it ends. */
 export async function runCommand(t: Test, args: readonly string[], options: CommandOptions = {}): Promise<Outcome> {
   const command = startCommand(t, args, options)
   const output = { stdout: '', stderr: '' }

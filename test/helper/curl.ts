@@ -2,27 +2,27 @@ import { spawn, spawnSync } from 'node:child_process'
 import type { Test } from 'tap'
 import { DEADLINE, within } from './deadline.js'
 
-/** Why tests by `curl` are left out, or `false`: only where there is no curl and nobody relies on the result. */
+/** Why tests with `curl` are skipped, or `false`. They are skipped only without curl, outside CI. */
 export const skipCurl: string | false =
   process.env['CI'] === undefined && spawnSync('curl', ['--version']).error !== undefined
     ? 'curl is not installed'
     : false
 
 export interface Curl {
-  /** What it has printed. */
+  /** The output so far. */
   readonly output: () => string
-  /** Waits until what it has printed satisfies the predicate. */
+  /** Waits until the output satisfies the predicate. */
   readonly until: (predicate: (output: string) => boolean) => Promise<string>
-  /** Waits until it has ended by itself, and answers all it has printed. */
+  /** Waits until it has ended, and returns its output. */
   readonly ended: () => Promise<string>
 }
 
-/** Runs curl with these arguments; it is killed when the test is over. */
+/** Runs curl with arguments. It is killed when the test is over. */
 export function curl(t: Test, ...args: string[]): Curl {
   return curlBehind(t, [], ...args)
 }
 
-/** Runs curl as `curl` does, behind the beginning of a command line, such as that of a namespace. */
+/** Runs curl with a prefix of the command line, such as that of a namespace. */
 export function curlBehind(t: Test, prefix: readonly string[], ...args: string[]): Curl {
   const [program = '', ...rest] = [...prefix, 'curl', '--silent', '--show-error', ...args]
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })

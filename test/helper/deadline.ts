@@ -1,12 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/**
- * How long a condition may take to come true before a test gives up, unless it says otherwise: generous, for a busy
- * machine.
- */
+/** The default time limit of a condition, in milliseconds. It is generous, for a busy machine. */
 export const DEADLINE = 30_000
 
-/** Settles as `promise` does, or rejects after `ms` with what `describe` says. */
+/** Settles as `promise` does, or rejects after `ms` with the message of `describe`. */
 export async function within<T>(promise: Promise<T>, describe: () => string, ms = DEADLINE): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
@@ -20,8 +17,8 @@ export async function within<T>(promise: Promise<T>, describe: () => string, ms 
 }
 
 /**
- * Asks again and again until the answer is not `undefined`, and returns it. For what can only be asked for (a status, a
- * file under /proc), never for what announces itself.
+ * Calls `ask` until the answer is not `undefined`, and returns the answer. Use it only for states that cannot be
+ * awaited, such as a status or a file under /proc.
  */
 export async function poll<T>(ask: () => Promise<T | undefined>, describe: () => string, ms = DEADLINE): Promise<T> {
   const end = performance.now() + ms

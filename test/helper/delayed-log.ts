@@ -1,6 +1,6 @@
 /**
- * A log that is as late as the contract allows. Answers come late, and in another order than they were asked for.
- * Deltas come late, and the view knows no more than they have said, while a scan may know more.
+ * A log that is as late as the contract allows. Answers are late and out of order. Deltas are late, the view has only
+ * the state of the delivered deltas, and a scan may include more.
  */
 import { setImmediate } from 'node:timers/promises'
 import { FollowedView } from '../../src/log/followed-view.js'
@@ -28,7 +28,7 @@ import type { NewEvent, ScannedEvent } from '../../src/model/event.js'
 import type { Selection } from '../../src/model/selection.js'
 import { random, type Random } from './random.js'
 
-/** The most turns of the event loop that something is late. */
+/** The maximum delay, in turns of the event loop. */
 const TURNS = 4
 
 export class DelayedLog implements EventLog {
@@ -36,14 +36,14 @@ export class DelayedLog implements EventLog {
   readonly #log: EventLog
   readonly #view: FollowedView
   readonly #random: Random
-  /** What the deltas so far have left. */
+  /** The statistics as of the delivered deltas. */
   #stats: LogStats
   readonly #followers = new Followers()
-  /** What is told late, in order. */
+  /** Pending deliveries, in order. */
   readonly #due: (() => void)[] = []
   #delivering: Promise<void> | undefined
 
-  /** Puts a delay around a log. */
+  /** Wraps a log in delays. */
   static async open(log: EventLog, seed: number): Promise<DelayedLog> {
     const early: (() => void)[] = []
     const target: { delayed?: DelayedLog } = {}
@@ -156,7 +156,7 @@ export class DelayedLog implements EventLog {
     this.#delivering = undefined
   }
 
-  /** Answers late, after everything has been told that happened before the answer was known. */
+  /** Resolves late, after the delivery of everything that happened before the answer was known. */
   async #told<T>(answer: Promise<T>): Promise<T> {
     const value = await answer
     if (this.#delivering) await new Promise<void>((resolve) => this.#deliver(resolve))
@@ -164,7 +164,7 @@ export class DelayedLog implements EventLog {
     return value
   }
 
-  /** Begins late, and answers late. */
+  /** Calls late, and answers late. */
   async #late<T>(ask: () => Promise<T>): Promise<T> {
     await this.#pause()
     const answer = await ask()

@@ -1,4 +1,4 @@
-/** The complete application of docs/embedding.md as a process, started as it stands there. */
+/** The complete application of docs/embedding.md as a process, started exactly as in the docs. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { SECRET } from './token.js'
 
 const DOCS = fileURLToPath(new URL('../../docs/embedding.md', import.meta.url))
 
-/** Returns the first JavaScript below a heading of the docs. */
+/** Returns the first JavaScript block below a heading of the docs. */
 function snippet(heading: string): string {
   const [, below = ''] = readFileSync(DOCS, 'utf8').split(`\n## ${heading}\n`)
   const [, code] = /```js\n(.*?)\n```/s.exec(below) ?? []
@@ -52,7 +52,7 @@ export class Application {
     if (child.exitCode !== null) throw new Error(this.#output)
   }
 
-  /** Stops as a service manager does; returns the exit code. */
+  /** Stops it as a service manager does. Returns the exit code. */
   async stop(): Promise<unknown> {
     const child = this.#process
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode
@@ -73,7 +73,7 @@ export class Application {
     })
   }
 
-  /** Logs in as the page does; returns the cookies of the application and of the hub. */
+  /** Logs in as the page does. Returns the cookies of the application and of the hub. */
   async logIn(user: string): Promise<{ own: string; hub: string }> {
     const own = cookieOf(await this.post('/login', {}, { user }))
     const { token } = (await (await fetch(`${this.url}/token`, { headers: { cookie: own } })).json()) as {
@@ -87,7 +87,7 @@ function cookieOf(response: Response): string {
   return response.headers.get('set-cookie')!.split(';')[0]!
 }
 
-/** Starts the application; it is stopped when the test is over. */
+/** Starts the application. It is stopped when the test is over. */
 export async function startApplication(t: Test): Promise<Application> {
   const folder = t.testdir({ 'app.mjs': snippet('A complete application') })
   const application = new Application(folder, await freePort())

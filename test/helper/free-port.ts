@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 /**
- * A port below those that the system gives to clients, or a client could have it when the hub comes back
+ * Returns a free port below the range of client ports. Otherwise a client could take the port before the hub restarts
  * (ip_local_port_range, ip(7)).
  */
 export async function freePort(): Promise<number> {

@@ -17,9 +17,9 @@ export interface Filling {
 }
 
 /**
- * Fills a small file system while events are published, and shows that the hub lives, refuses, is killed, starts on
- * the full disk, reads and purges there, and takes events again when there is room. What was acknowledged is there all
- * the time.
+ * Fills a small file system while events are published. Checks that the hub stays up, refuses, is killed, starts on the
+ * full disk, reads and purges there, and accepts events again once there is room. The acknowledged events are retained
+ * all the time.
  */
 export async function fillWhilePublishing(t: Test, { durability, fileSystem }: Filling, random: Random): Promise<void> {
   const disk = fileSystem === 'tmpfs' ? mountTmpfs(t, 40) : mountExt4(t, 48)
@@ -82,7 +82,7 @@ async function ready(hub: Hub): Promise<number> {
   return (await request(`${hub.url}/health/ready`)).status
 }
 
-/** What was acknowledged and is not in the log, as `<topic> <id>`. */
+/** Returns the acknowledged events that the log lacks, as `<topic> <id>`. */
 async function missing(hub: Hub, acknowledged: ReadonlySet<string>): Promise<string[]> {
   const found = new Set<string>()
   for (let topic = 0; topic < TOPICS; topic++) {

@@ -1,4 +1,4 @@
-/** Clients that ask for streams and go, each in another way and at another moment. */
+/** Clients that open streams and disconnect, each in another way and at another moment. */
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import net, { type AddressInfo, type Socket } from 'node:net'
@@ -15,18 +15,16 @@ import { anyTopic, SECRET } from './token.js'
 
 const TOKEN = anyTopic()
 const HEAD = `host: hub\r\nauthorization: Bearer ${TOKEN}\r\n`
-/**
- * How long a client that does not go by itself is waited for, in milliseconds: longer than the hub may take to end it.
- */
+/** How long a client waits for the hub to end its connection, in milliseconds: longer than the hub may take. */
 const LONGEST = 20_000
-/** How many clients come at a time. */
+/** The number of concurrent clients. */
 const AT_ONCE = 40
 const SLOW_TIMEOUT = 500
 
 interface Server {
   app: FastifyInstance
   port: number
-  /** How many listeners each event of the server had before anybody came. */
+  /** The number of listeners of each event of the server before the first client. */
   listeners: Record<string, number>
 }
 
@@ -55,7 +53,7 @@ async function listen(t: Test, app: FastifyInstance): Promise<Server> {
   return { app, port: (app.server.address() as AddressInfo).port, listeners: listenersOf(app) }
 }
 
-/** Requests on one connection, the last or the first of them for a stream. */
+/** Requests on one connection. The last or the first of them is for a stream. */
 function requestsOf(numbers: Random): string {
   const topic = numbers.pick(['a', 'b', '*'])
   const stream = `GET /topics/${topic}/events${numbers.pick(['', '?replay=5', '?replay=all', '?slow=latest'])} HTTP/1.1\r\n${HEAD}\r\n`
@@ -80,7 +78,7 @@ function requestsOf(numbers: Random): string {
   ])
 }
 
-/** One client of HTTP/1.1. Resolves when its socket is closed. */
+/** Runs one HTTP/1.1 client. Resolves when its socket is closed. */
 async function goFromHttp1(connect: Connect, port: number, numbers: Random): Promise<void> {
   const socket = connect(port)
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
@@ -94,7 +92,7 @@ async function goFromHttp1(connect: Connect, port: number, numbers: Random): Pro
     else if (way === 1) socket.destroy()
     else if (way === 2 && !(socket instanceof tls.TLSSocket)) socket.resetAndDestroy()
     else {
-      // half closed, or none of it: sends bytes now and then, and reads nothing any more
+      // half closed or open: sends bytes now and then, and reads nothing more
       if (numbers.below(2) === 0) socket.end()
       socket.pause()
       const timer = setInterval(() => socket.writable && socket.write('x'), 50)
@@ -125,7 +123,7 @@ async function goFromHttp1(connect: Connect, port: number, numbers: Random): Pro
   clearTimeout(never)
 }
 
-/** Some streams on one session. Resolves when it is closed. */
+/** Opens some streams on one session. Resolves when the session is closed. */
 async function goFromHttp2(port: number, numbers: Random): Promise<void> {
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false }).on('error', () => undefined)
   const closed = once(session, 'close').catch(() => undefined)
@@ -158,10 +156,9 @@ async function goFromHttp2(port: number, numbers: Random): Promise<void> {
 }
 
 /**
- * Lets that many clients come and go, while events are published, and waits until nothing of them is left: no stream,
- * no connection, no presence and no listener.
- *
- * @returns how many streams there were
+ * Runs clients that connect and disconnect while events are published, and waits until nothing of them is left: no
+ * stream, no connection, no presence and no listener.
+ * @returns the number of opened streams
  */
 export async function letManyGo(t: Test, count: number, numbers: Random): Promise<number> {
   const servers = {

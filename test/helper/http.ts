@@ -1,7 +1,7 @@
 import { DEADLINE } from './deadline.js'
 import type { Hub } from './process.js'
 
-/** The answer to a request: its status, its headers and its body, parsed when it is JSON of any kind. */
+/** The answer to a request: its status, its headers and its body, which is parsed if it is JSON of any kind. */
 export interface Answer<Body = unknown> {
   status: number
   headers: Headers
@@ -31,7 +31,7 @@ export interface History {
   gap: null | { reason: string; oldest: string | null }
 }
 
-/** Sends one request and reads all of its answer, which has no body when it is to HEAD. */
+/** Sends a request and reads the whole answer. The answer to HEAD has no body. */
 export async function request<Body = unknown>(url: string, init: RequestInit = {}): Promise<Answer<Body>> {
   const response = await fetch(url, init)
   const text = await response.text()
@@ -43,19 +43,19 @@ export async function request<Body = unknown>(url: string, init: RequestInit = {
   }
 }
 
-/** How somebody shows who they are, and what they send. */
+/** The credentials and the body of a request. */
 export interface Sending {
   /** As `Authorization: Bearer`. */
   token?: string | undefined
-  /** The token that a session's cookie holds. */
+  /** The token of a session's cookie. */
   session?: string | undefined
   origin?: string | undefined
   headers?: Record<string, string>
-  /** Goes as JSON. */
+  /** Sent as JSON. */
   body?: unknown
 }
 
-/** Sends a request of any method to a hub. For answers that end: a stream fails it after a while. */
+/** Sends a request of any method to a hub. The answer must end: a stream fails it after a while. */
 export async function send<Body = unknown>(
   { url }: { url: string },
   method: string,
@@ -76,7 +76,7 @@ export async function send<Body = unknown>(
   })
 }
 
-/** Posts a body: a string or bytes as they are, anything else as JSON. */
+/** Posts a body: a string or bytes unchanged, any other value as JSON. */
 export async function post<Body = unknown>(
   url: string,
   body: unknown,
@@ -95,8 +95,7 @@ export async function post<Body = unknown>(
 
 /**
  * Publishes one event.
- *
- * @throws if the hub does not take it
+ * @throws if the hub refuses the event
  */
 export async function publish(hub: Hub, topic: string, event: object, token: string): Promise<Published> {
   const answer = await post<Published>(`${hub.url}/topics/${encodeURIComponent(topic)}/events`, event, token)
@@ -106,8 +105,7 @@ export async function publish(hub: Hub, topic: string, event: object, token: str
 
 /**
  * Publishes several events at once.
- *
- * @throws if the hub does not take them
+ * @throws if the hub refuses the events
  */
 export async function publishBatch(hub: Hub, events: object[], token: string): Promise<Published[]> {
   const answer = await post<{ events: Published[] }>(`${hub.url}/events`, { events }, token)
@@ -115,7 +113,7 @@ export async function publishBatch(hub: Hub, events: object[], token: string): P
   return answer.body.events
 }
 
-/** A page of history. `query` as in the contract: `after`, `limit`, `last`. */
+/** Returns a page of history. `query` as in the API: `after`, `limit`, `last`. */
 export async function history(hub: Hub, topic: string, query: string, token: string): Promise<Answer<History>> {
   return request<History>(`${hub.url}/topics/${encodeURIComponent(topic)}/events?${query}`, {
     headers: { accept: 'application/json', authorization: `Bearer ${token}` },

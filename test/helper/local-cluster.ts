@@ -1,4 +1,4 @@
-/** A cluster whose nodes are all in this process. Messages take a turn of the event loop. */
+/** A cluster whose nodes are all in this process. A message takes a turn of the event loop. */
 import {
   ClusterError,
   type Answer,
@@ -7,7 +7,7 @@ import {
   type ClusterReceiver,
 } from '../../src/cluster/cluster.js'
 
-/** Returns the nodes of a new cluster, each of which knows the others. */
+/** Returns the nodes of a new cluster. */
 export function localCluster(count: number): Cluster[] {
   const nodes = new Map<string, LocalNode>()
   return Array.from({ length: count }, (_, n) => new LocalNode(`node-${n}`, nodes))
@@ -19,7 +19,7 @@ class LocalNode implements Cluster {
   #receiver: ClusterReceiver | undefined
   #receive!: () => void
   readonly #receiving = new Promise<void>((resolve) => (this.#receive = resolve))
-  /** Refuses the requests that this node has made, or is to answer. */
+  /** Refuses the pending requests of this node, or to it. */
   readonly #waiting = new Set<(err: ClusterError) => void>()
 
   constructor(node: string, nodes: Map<string, LocalNode>) {

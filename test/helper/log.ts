@@ -1,9 +1,9 @@
-/** Asks a log what tests ask most often. */
+/** Shorthands for the reads that tests often make of a log. */
 import type { EventLog, Page, ReadOptions } from '../../src/log/log.js'
 import { readPage } from '../../src/log/page.js'
 import type { Selection } from '../../src/model/selection.js'
 
-/** A page of events, and whether events are missing from it. */
+/** A page of events, and whether it has a gap. */
 export type PageRead = Omit<Page, 'mark'> & { gap: boolean }
 
 /** Reads events as objects. */
@@ -22,7 +22,7 @@ export async function locateNewest(
   return (await log.locate(selection, until === undefined ? { newest: count } : { newest: count, until })).after
 }
 
-/** Finds a sequence behind which every event of a time and later lies. */
+/** Finds a sequence before every event of a time or later. */
 export async function locateTime(log: EventLog, selection: Selection, from: number): Promise<number> {
   return (await log.locate(selection, { from })).after
 }

@@ -1,9 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 
-/** Whether this system tells what a process takes (Linux). */
+/** Whether this system shows the memory of a process (Linux). */
 export const canMeasure = existsSync('/proc/self/status')
 
-/** What a process takes that is not mapped from a file, in MB: anonymous and shared pages (proc_pid_status(5)). */
+/**
+ * Returns the memory of a process that is not mapped from a file, in MB: anonymous and shared pages
+ * (proc_pid_status(5)).
+ */
 export function residentMemory(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const kilobytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1])

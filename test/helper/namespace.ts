@@ -1,20 +1,20 @@
-/** A network namespace: to the kernel a machine of its own, which can vanish without a word. */
+/** A network namespace. To the kernel it is a separate machine, which can vanish without a packet. */
 import { spawnSync } from 'node:child_process'
 import type { Test } from 'tap'
 
 export interface Namespace {
-  /** The address by which the namespace reaches this machine. */
+  /** The address of this machine in the namespace. */
   readonly host: string
-  /** What the command line of a program begins with that is to run in the namespace. */
+  /** The prefix of a command line that runs a program in the namespace. */
   readonly prefix: readonly string[]
-  /** Has the namespace answer nothing any more: what it sends is dropped, and nobody is told. */
+  /** Drops everything that the namespace sends, without a notice to anyone. */
   vanish(): void
 }
 
-/** Why tests with a namespace are left out, or `false`. */
+/** Why tests with a namespace are skipped, or `false`. */
 export const skipNamespace: string | false = whyNot()
 
-/** Makes a namespace that is connected to this machine. It is removed when the test is over. */
+/** Creates a namespace that is connected to this machine. It is removed when the test is over. */
 export function makeNamespace(t: Test): Namespace {
   const name = `fanfare-${process.pid}`
   const [near, far] = [`ff${process.pid}a`, `ff${process.pid}b`]

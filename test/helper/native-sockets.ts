@@ -1,5 +1,2 @@
-/**
- * How the hubs of the tests use sockets, unless a test says so itself: `TEST_NATIVE_SOCKETS=off` tests them by Node's
- * public API.
- */
+/** The default socket mode of hubs in tests: `TEST_NATIVE_SOCKETS=off` runs them with Node's public API. */
 export const NATIVE_SOCKETS = process.env['TEST_NATIVE_SOCKETS'] === 'off' ? 'off' : 'auto'

@@ -1,4 +1,4 @@
-/** Newline-delimited JSON of these values, one a line. */
+/** Returns values as newline-delimited JSON. */
 export function ndjson(values: readonly unknown[]): string {
   return values.map((value) => `${JSON.stringify(value)}\n`).join('')
 }

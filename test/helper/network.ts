@@ -1,23 +1,23 @@
-/** The network between a browser and a server, which can be cut. */
+/** A network between a browser and a server that a test can cut. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
 export interface Network {
-  /** Where the server is reached through it. */
+  /** The server's address through the network. */
   readonly url: string
   /** Ends all connections, and every new one at once. */
   cut(): void
-  /** Lets nothing more through to those that are connected, and leaves them connected. */
+  /** Stops the traffic of the open connections, and leaves them open. */
   stall(): void
   mend(): void
 }
 
-/** Puts a network before a server on the loopback interface, which need not listen yet. */
+/** Puts a network before a server on the loopback interface, which may start later. */
 export async function networkTo(t: Test, url: string): Promise<Network> {
   const { hostname, port } = new URL(url)
   const sockets = new Set<Socket>()
-  /** From where to where the server's answers go. */
+  /** The flow of the server's answers, by source. */
   const flows = new Map<Socket, Socket>()
   let isCut = false
   const server = createServer((near) => {

@@ -1,14 +1,11 @@
-/**
- * What the tests expect of streams, worked out from what publishers were answered and from nothing of the hub's own
- * code.
- */
+/** The expected contents of streams, derived from the answers to publishers, independent of the hub's own code. */
 import { publish } from './http.js'
 import type { Hub } from './process.js'
 import type { Random } from './random.js'
 import type { StreamEvent } from './stream.js'
 
 /**
- * A published event, as its publisher knows it: its cursor, its topic, its type, if any, and its data as on the wire.
+ * A published event as its publisher knows it: its cursor, its topic, its type, if any, and its data as on the wire.
  */
 export interface Logged {
   id: string
@@ -33,12 +30,12 @@ export function matches(patterns: readonly string[], topic: string): boolean {
   })
 }
 
-/** Puts what several publishers were answered into log order. */
+/** Sorts the receipts of several publishers into log order. */
 export function inLogOrder(published: readonly Logged[]): Logged[] {
   return [...published].sort((a, b) => sequence(a.id) - sequence(b.id))
 }
 
-/** What a stream of these topics, perhaps of one event type only, has to be sent of a log. */
+/** Returns the events of a log that a stream of topics must be sent, optionally of one event type only. */
 export function due(log: readonly Logged[], topics: readonly string[], only?: string): StreamEvent[] {
   const named = topics.length > 1 || topics.some((topic) => topic.includes('*'))
   return log
@@ -47,8 +44,8 @@ export function due(log: readonly Logged[], topics: readonly string[], only?: st
 }
 
 /**
- * Where two lists of events first differ, in words; `none` when they do not. A test of thousands of events that fails
- * says with it what is wrong in two lines.
+ * Returns the first difference between two lists of events in words, or `none`. It keeps the failure message of a test
+ * with thousands of events to two lines.
  */
 export function difference(read: readonly StreamEvent[], expected: readonly StreamEvent[]): string {
   const length = Math.max(read.length, expected.length)
@@ -63,19 +60,16 @@ export function difference(read: readonly StreamEvent[], expected: readonly Stre
 
 export interface Load {
   publishers: number
-  /** How many events each of them publishes, one after the other. */
+  /** The number of events that each publisher publishes, one after the other. */
   each: number
   topics: readonly string[]
-  /** Types to choose from; `undefined` among them: no type. Without it no event has one. */
+  /** The types to choose from; `undefined` among them: no type. Default: no event has a type. */
   types?: readonly (string | undefined)[]
   random: Random
   token: string
 }
 
-/**
- * Runs publishers at the same time, each on its own in a closed loop, and answers what they have published, in log
- * order.
- */
+/** Runs concurrent publishers, each in a closed loop, and returns their events in log order. */
 export async function publishConcurrently(
   hub: Hub,
   { publishers, each, topics, types = [undefined], random, token }: Load,

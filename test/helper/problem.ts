@@ -9,12 +9,12 @@ export interface Problem {
   code: string
   requestId: string
   errors?: { path: string; message: string }[]
-  /** Only where a line of an NDJSON stream was refused. */
+  /** Only if a line of an NDJSON upload was refused. */
   line?: number
   accepted?: number
 }
 
-/** Checks that an answer is an error as the contract has them (RFC 9457), and returns it. */
+/** Checks that an answer is an error of the API (RFC 9457), and returns it. */
 export function checkProblem(t: Test, answer: Answer, status: number | readonly number[], what: string): Problem {
   const problem = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as Problem
   const { type: reference } = problem as Partial<Problem>

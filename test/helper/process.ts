@@ -14,22 +14,22 @@ export interface Exit {
   signal: NodeJS.Signals | null
 }
 
-/** A built hub that runs as a process of its own. */
+/** A built hub in its own process. */
 export interface Hub {
-  /** `http://127.0.0.1:<port>`, no slash at the end. */
+  /** `http://127.0.0.1:<port>`, without a slash at the end. */
   readonly url: string
   readonly port: number
   readonly pid: number
   /** The lines of its log so far, parsed; a line that is not JSON as `{ msg: line }`. */
   logs(): LogLine[]
-  /** All that it has written so far, on stdout and on stderr. */
+  /** The output so far, of stdout and stderr. */
   output(): string
-  /** Settles when the process is gone. */
+  /** Settles when the process has ended. */
   readonly exited: Promise<Exit>
   signal(signal: NodeJS.Signals): void
-  /** Sends a signal, waits for the end, answers the exit code (`null`: it was killed). */
+  /** Sends a signal, waits for the end, and returns the exit code (`null`: it was killed). */
   stop(signal?: NodeJS.Signals): Promise<number | null>
-  /** Ends it the hard way. */
+  /** Kills it with SIGKILL. */
   kill(): Promise<void>
 }
 
@@ -38,11 +38,10 @@ export interface LogLine extends Record<string, unknown> {
 }
 
 /**
- * Starts the built hub (`npm run build`) on a free port of the loopback interface with the memory log, `SECRET` and no
- * tolerance for clocks, and resolves when it listens. It is killed when the test is over. Nothing of this process's
- * environment reaches it but PATH and `NATIVE_SOCKETS`.
- *
- * @throws with all it has written, if it ends before it listens
+ * Starts the built hub (`npm run build`) on a free port of the loopback interface, with the memory log, `SECRET` and no
+ * tolerance for clocks. Resolves when it listens. It is killed when the test is over. It gets only PATH and
+ * `NATIVE_SOCKETS` of this process's environment.
+ * @throws with its output if it ends before it listens
  */
 export async function startHub(t: Test, env: Record<string, string> = {}): Promise<Hub> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
@@ -81,7 +80,7 @@ export async function startHub(t: Test, env: Record<string, string> = {}): Promi
   const ended = exited.then(({ code, signal }) => {
     throw new Error(`the hub ended before it listened (${code ?? signal ?? 'not started'}):\n${output()}`)
   })
-  ended.catch(() => undefined) // its end after it listened is nobody's error
+  ended.catch(() => undefined) // once it listens, its end is no error
 
   const url = await within(Promise.race([address, ended]), () => `the hub does not listen:\n${output()}`)
   const pid = child.pid
@@ -109,7 +108,7 @@ function listening(lines: LogLine[]): string | undefined {
   return undefined
 }
 
-/** The complete lines of a log. */
+/** Returns the complete lines of a log. */
 function parseLog(text: string): LogLine[] {
   const lines = text.split('\n').slice(0, -1)
   return lines

@@ -1,6 +1,6 @@
-/** A source of numbers that only look random: the same seed gives the same test. */
+/** A source of pseudo-random numbers. The same seed gives the same test. */
 export interface Random {
-  /** A whole number from 0 up to, not including, `limit`. */
+  /** Returns a whole number from 0 up to, but not including, `limit`. */
   below(limit: number): number
   pick<T>(from: readonly T[]): T
 }

@@ -1,4 +1,4 @@
-/** Many readers of different selections of the same topics, and how to tell that each has read everything. */
+/** Many subscribers with different selections of the same topics, and a check that each has read everything. */
 import { publishBatch } from './http.js'
 import { matches, type Logged } from './oracle.js'
 import type { Hub } from './process.js'
@@ -7,10 +7,10 @@ import type { StreamEvent } from './stream.js'
 
 export const TOPICS = Array.from({ length: 20 }, (_, n) => `shop${n % 4}.orders.${n}`)
 export const PATTERNS = ['**', 'shop1.**', '*.orders.*', 'shop2.*.*', 'shop3.orders.7', '*.*.12']
-/** How many publishers there are at a time. */
+/** The number of concurrent publishers. */
 export const PUBLISHERS = 8
 
-/** What readers ask for: a topic, several topics, patterns, patterns and topics that overlap. */
+/** Returns selections: a topic, several topics, patterns, and overlapping patterns and topics. */
 export function selections(count: number, numbers: Random): string[][] {
   return Array.from({ length: count }, (_, n) => {
     const pick = (): string => numbers.pick(TOPICS)
@@ -27,7 +27,7 @@ export function selections(count: number, numbers: Random): string[][] {
   })
 }
 
-/** Publishes one last event to every topic, so that each reader can tell that it has read everything. */
+/** Publishes a last event to every topic, so that each subscriber can tell that it has read everything. */
 export async function publishEnd(hub: Hub, bearer: string): Promise<Logged[]> {
   const published = await publishBatch(
     hub,
@@ -37,7 +37,7 @@ export async function publishEnd(hub: Hub, bearer: string): Promise<Logged[]> {
   return published.map(({ id, topic }) => ({ id, topic, data: '"end"' }))
 }
 
-/** Whether a reader of these topics has read the last event that there is for it. */
+/** Whether a subscriber of these topics has read its last event. */
 export function isAtEnd(read: readonly StreamEvent[], topics: readonly string[]): boolean {
   const ends = TOPICS.filter((topic) => matches(topics, topic)).length
   return read.filter(({ data }) => data === '"end"').length >= ends && read.at(-1)?.data === '"end"'

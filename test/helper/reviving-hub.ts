@@ -1,4 +1,4 @@
-/** A hub that is killed again and again, and comes back at the same address with the same folder. */
+/** A hub that is killed repeatedly, and restarted at the same address with the same folder. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { startCommand } from './command.js'
@@ -7,21 +7,21 @@ import { startHub, type Hub } from './process.js'
 
 export interface RevivingHub {
   readonly url: string
-  /** The process that runs now. */
+  /** The current process. */
   readonly hub: Hub
-  /** How often it has been killed. */
+  /** How often the hub has been killed. */
   readonly kills: number
-  /** Resolves while the hub listens: now, or when it does again. */
+  /** Resolves when the hub listens. */
   listening(): Promise<void>
-  /** Ends it the hard way, at once. */
+  /** Kills it with SIGKILL, at once. */
   kill(): Promise<void>
-  /** @param changed settings that it has from now on */
+  /** @param changed settings from now on */
   start(changed?: Record<string, string>): Promise<void>
-  /** Starts it, and kills it so many milliseconds later, most likely before it listens. */
+  /** Starts it, and kills it a number of milliseconds later, most likely before it listens. */
   startAndKill(after: number): Promise<void>
 }
 
-/** Starts a hub on a port that it keeps. `env` names its folder. */
+/** Starts a hub on a fixed port. `env` names its folder. */
 export async function revivingHub(t: Test, env: Record<string, string>): Promise<RevivingHub> {
   const settings = { ...env, PORT: String(await freePort()) }
   let hub = await startHub(t, settings)
@@ -51,7 +51,7 @@ export async function revivingHub(t: Test, env: Record<string, string>): Promise
     async startAndKill(after) {
       const command = startCommand(t, [], { env: settings })
       for (const output of [command.stdout, command.stderr]) output.resume()
-      await delay(after) // the moment itself is what is tried
+      await delay(after) // the test is about this moment
       command.kill('SIGKILL')
       kills++
       await command.exited

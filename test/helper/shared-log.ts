@@ -1,7 +1,7 @@
-/** One log for several hubs, as several processes have it. */
+/** One log for several hubs, as in several processes. */
 import type { EventLog } from '../../src/log/log.js'
 
-/** Returns the log as one of its hubs has it: a hub that closes leaves it open for the others. */
+/** Returns a view of the log for one of its hubs. Closing that hub leaves the log open for the others. */
 export function share(log: EventLog): EventLog {
   return {
     view: log.view,

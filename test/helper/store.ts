@@ -1,11 +1,11 @@
-/** Stores on disk, to be copied as a kill leaves them and to be spoiled. */
+/** Stores on disk that tests copy as a kill leaves them, or damage. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { FileLog } from '../../src/log/lmdb/lmdb-log.js'
 
 /** The size of LMDB's pages. */
 export const PAGE = 4_096
 
-/** What a folder holds at this moment, as a folder of its own: what is found there when its process is killed now. */
+/** Copies a folder as a kill of its process would leave it now. Returns the copy. */
 export function killedCopy(folder: string): string {
   const copy = `${folder}-copy-${Math.random().toString(36).slice(2)}`
   mkdirSync(copy)
@@ -13,13 +13,13 @@ export function killedCopy(folder: string): string {
   return copy
 }
 
-/** Changes the bytes of a store's file. What is answered takes their place. */
+/** Replaces the bytes of a store's file. */
 export function spoil(folder: string, change: (bytes: Buffer) => Uint8Array): void {
   const file = `${folder}/data.mdb`
   writeFileSync(file, change(readFileSync(file)))
 }
 
-/** Makes a closed store of so many events in five topics. */
+/** Creates a closed store of events in five topics. */
 export async function makeStore(folder: string, events: number): Promise<void> {
   const log = await FileLog.open({
     folder,
@@ -39,7 +39,7 @@ export async function makeStore(folder: string, events: number): Promise<void> {
 }
 
 /**
- * Makes a closed store of so many events of all sizes, texts and bytes, with and without types, ids and attributes.
+ * Creates a closed store of events of all sizes, texts and bytes, with and without types, ids and attributes.
  * @returns the events as sequence, topic, type, id, attributes, time, kind, length and beginning of the payload
  */
 export async function makeMixedStore(folder: string, topics: number, events: number): Promise<unknown[][]> {
@@ -68,7 +68,7 @@ export async function makeMixedStore(folder: string, topics: number, events: num
   return expected
 }
 
-/** How many bytes of a store's file LMDB uses: what lies behind them is room that is kept. */
+/** Returns the bytes of a store's file that LMDB uses. The rest of the file is reserved. */
 export function usedBytes(folder: string): number {
   const bytes = readFileSync(`${folder}/data.mdb`)
   const last = (meta: number): { transaction: bigint; page: bigint } => ({

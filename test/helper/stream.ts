@@ -4,16 +4,16 @@ import type { Test } from 'tap'
 import { DEADLINE, within } from './deadline.js'
 
 export interface StreamEvent {
-  /** The `id:` of its own block. */
+  /** The `id:` of its block. */
   id: string | undefined
-  /** The `event:` field; what the hub itself says begins with `fanfare.`. */
+  /** The `event:` field. Types of the hub's own blocks begin with `fanfare.`. */
   type: string | undefined
   /** The extra field `topic:`, on streams of several topics. */
   topic: string | undefined
   data: string
 }
 
-/** A cursor that was read, and how many events (without the hub's own) had been read by then. */
+/** A cursor, and the number of events (without the hub's own) that had been read by then. */
 export interface ReadId {
   id: string
   events: number
@@ -23,34 +23,28 @@ export interface StreamOptions {
   token?: string
   lastEventId?: string
   headers?: Record<string, string>
-  /**
-   * Go away as soon as that many events (without the hub's own) have been read; what has come beyond them counts as
-   * never read.
-   */
+  /** Disconnects once this many events (without the hub's own) have been read. Later events count as never read. */
   limit?: number
-  /** How to go away at the limit: close the socket (FIN), or reset it (RST). */
+  /** How to disconnect at the limit: close the socket (FIN), or reset it (RST). */
   leave?: 'close' | 'reset'
-  /** What to keep of a published event; without it, the event. For events too large to keep. */
+  /** Maps a published event to the part to keep; default: the event itself. For events that are too large to keep. */
   keep?: (event: StreamEvent) => StreamEvent
 }
 
-/** An event stream on a socket of its own. It does what EventSource does, except that it never reconnects. */
+/** An event stream on its own socket. It behaves as EventSource, but never reconnects. */
 export class EventStream {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
-  /**
-   * Everything that was dispatched, in order, the hub's own events among it, but for heartbeats, which come at any
-   * time.
-   */
+  /** All dispatched events in order, including the hub's own, except heartbeats, which come at any time. */
   readonly all: StreamEvent[] = []
-  /** What was published: `all` without the hub's own `fanfare.*`. */
+  /** The published events: `all` without the hub's own `fanfare.*`. */
   readonly events: StreamEvent[] = []
-  /** Every cursor read, that of events, of the opening block and of heartbeats. */
+  /** Every cursor: of events, of the open block and of heartbeats. */
   readonly ids: ReadId[] = []
   readonly retries: number[] = []
-  /** How many heartbeats were read. */
+  /** The number of heartbeats. */
   heartbeats = 0
-  /** Settles when the stream is over, whoever ended it; when it was, on the clock of `performance.now()`. */
+  /** Settles when the stream ends, with the time on the clock of `performance.now()`. */
   readonly closed: Promise<number>
   isClosed = false
 
@@ -99,19 +93,19 @@ export class EventStream {
         resolve(performance.now())
       })
     })
-    response.on('error', () => undefined) // a reset: `closed` says so
+    response.on('error', () => undefined) // `closed` reports a reset
     response.on('data', (chunk: Buffer) => this.#read(chunk))
     if (options.limit === 0) this.#leave()
   }
 
-  /** The last event id as EventSource would send it: set by a block's end, data or not. */
+  /** The last event id as EventSource would send it. The end of a block sets it, with or without data. */
   get lastId(): string | undefined {
     return this.ids.at(-1)?.id
   }
 
   /**
-   * The first event that satisfies `predicate` after the one the last call answered; those between are passed over. The
-   * hub's own events count.
+   * Returns the first event that satisfies `predicate` after the previous call's event, and skips the events between
+   * them. The hub's own events count.
    */
   async next(predicate: (event: StreamEvent) => boolean = () => true, ms = DEADLINE): Promise<StreamEvent> {
     let found: StreamEvent | undefined
@@ -125,16 +119,15 @@ export class EventStream {
     return found!
   }
 
-  /** `next` for an event of the hub: `open`, `gap`, `live`, `close`. Answers its data. */
+  /** As `next` for an event of the hub: `open`, `gap`, `live`, `close`. Returns its data. */
   async told(name: string, ms = DEADLINE): Promise<Record<string, unknown>> {
     const event = await this.next(({ type }) => type === `fanfare.${name}`, ms)
     return JSON.parse(event.data) as Record<string, unknown>
   }
 
   /**
-   * Waits until what has been read satisfies `predicate`; looked at after every piece of data and at the end.
-   *
-   * @throws with what has been read, when it does not in time or the stream ends before it does
+   * Waits until `predicate` is true. It is checked after every piece of data and at the end.
+   * @throws with the events so far, at the time limit or if the stream ends before
    */
   async until(predicate: () => boolean, ms = DEADLINE): Promise<void> {
     let look: (() => void) | undefined
@@ -154,7 +147,7 @@ export class EventStream {
     }
   }
 
-  /** Waits until that many events (without the hub's own) have been read. */
+  /** Waits until a number of events (without the hub's own) have been read. */
   async count(events: number, ms = DEADLINE): Promise<void> {
     await this.until(() => this.events.length >= events, ms)
   }
@@ -168,19 +161,19 @@ export class EventStream {
     this.#response.resume()
   }
 
-  /** Goes away, closing the socket. */
+  /** Closes the socket. */
   destroy(): void {
     this.#over = true
     this.#response.destroy()
   }
 
-  /** Goes away with a TCP reset. */
+  /** Resets the socket (TCP RST). */
   reset(): void {
     this.#over = true
     this.#response.socket.resetAndDestroy()
   }
 
-  /** What has been read, in a few lines, for a failure's message. */
+  /** Describes the events so far in a few lines, for a failure's message. */
   describe(): string {
     const last = this.all.slice(-5).map((event) => JSON.stringify(event).slice(0, 200))
     return [
@@ -198,7 +191,7 @@ export class EventStream {
     for (const look of this.#waiting) look()
   }
 
-  /** Hands the parser block after block, so that it is known at which event each id was read. */
+  /** Passes block after block to the parser, so that each id belongs to a known event. */
   #read(chunk: Buffer): void {
     if (this.#over) return
     try {
@@ -222,8 +215,7 @@ export class EventStream {
   }
 
   /**
-   * An id counts when its block ends, whether or not there is data (HTML Standard, 9.2.6, "dispatch the event", step
-   * 1).
+   * An id takes effect when its block ends, with or without data (HTML Standard, 9.2.6, "dispatch the event", step 1).
    */
   #dispatch(block: string): void {
     this.#topic = undefined
@@ -233,7 +225,9 @@ export class EventStream {
   }
 }
 
-/** The value of a block's last `id:` line. Lines end with CR or LF only: `m` and `.` would also stop at U+2028. */
+/**
+ * Returns the value of a block's last `id:` line. Lines end with CR or LF only: `m` and `.` would also stop at U+2028.
+ */
 function lastIdOf(block: string): string | undefined {
   let id: string | undefined
   for (const [, value] of block.matchAll(/(?:^|[\r\n])id: ?([^\r\n]*)/g)) id = value
@@ -241,9 +235,9 @@ function lastIdOf(block: string): string | undefined {
 }
 
 /**
- * Opens an event stream and resolves when the response's head is there. It is destroyed when the test is over.
- *
- * @throws with status and body, if the answer is not 200
+ * Opens an event stream. Resolves when the head of the response has arrived. The stream is destroyed when the test is
+ * over.
+ * @throws with status and body if the answer is not 200
  */
 export async function openStream(t: Test, url: string, options: StreamOptions = {}): Promise<EventStream> {
   const { token, lastEventId, headers } = options
@@ -271,10 +265,7 @@ export async function openStream(t: Test, url: string, options: StreamOptions = 
   return new EventStream(response, options)
 }
 
-/**
- * Opens an event stream and reads on until what comes is new: to the opening block, or, where something of the past was
- * asked for, to the end of that.
- */
+/** Opens an event stream and reads until it is live: to the open block, or to the end of the requested history. */
 export async function openLive(t: Test, url: string, options: StreamOptions = {}): Promise<EventStream> {
   const stream = await openStream(t, url, options)
   const { searchParams } = new URL(url)
@@ -283,7 +274,7 @@ export async function openLive(t: Test, url: string, options: StreamOptions = {}
   return stream
 }
 
-/** The address of a stream of topics or patterns: of one as its own resource, of several by query. */
+/** Returns the address of a stream: of one topic or pattern as its own resource, of several by query. */
 export function streamUrl(hub: { url: string }, topics: readonly string[], query: Record<string, string> = {}): string {
   const [only] = topics
   const url =

@@ -1,27 +1,24 @@
-/** File systems of a few megabytes, in memory or in a file, to be filled to the last byte. */
+/** File systems of a few megabytes, in memory or in a file, that tests fill to the last byte. */
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 
-/**
- * Why tests that mount something are left out, or `false`. Where it has to be possible (CI, as root) they fail instead.
- */
+/** Why tests that mount a file system are skipped, or `false`. In CI, as root, they fail instead. */
 export const skipMount: string | false = whyNot()
 
 export interface Tmpfs {
   readonly folder: string
-  /** Takes every byte that is left, or as many as are given. */
+  /** Takes all free bytes, or the given number. */
   fill(bytes?: number): void
-  /** Gives back what `fill` has taken. */
+  /** Frees the bytes of `fill`. */
   free(): void
   setReadOnly(readOnly: boolean): void
 }
 
 /**
- * Mounts a tmpfs on a folder of its own. It is unmounted when the test is over, after what was started in it has been
- * stopped.
+ * Mounts a tmpfs on a new folder. It is unmounted when the test is over, after the processes in it have been stopped.
  */
 export function mountTmpfs(t: Test, megabytes: number): Tmpfs {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-tmpfs-'))
@@ -32,7 +29,7 @@ export function mountTmpfs(t: Test, megabytes: number): Tmpfs {
 /** Why no ext4 can be mounted, or `false`. */
 export const skipExt4: string | false = skipMount || whyNoExt4()
 
-/** Makes an ext4 in a file, and mounts it as `mountTmpfs` does. */
+/** Creates an ext4 in a file, and mounts it as `mountTmpfs` does. */
 export function mountExt4(t: Test, megabytes: number): Tmpfs {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-ext4-'))
   mountImage(folder, megabytes)

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 
-/** The secret that hubs started by the tests verify HS256 tokens with. */
+/** The secret of HS256 tokens for hubs in tests. */
 export const SECRET = 'a secret of the tests, at least thirty-two characters long'
 
 export interface Grants {
@@ -13,21 +13,18 @@ export interface Grants {
   jti?: string
   iss?: string
   aud?: string
-  /** In seconds since 1970, as in RFC 7519; a fraction is allowed there. */
+  /** In seconds since the Unix epoch; RFC 7519 allows a fraction. */
   exp?: number
   nbf?: number
 }
 
 export interface Signing {
   secret?: string
-  /** What the header claims, and, for the HS family, what it is signed with. `none` leaves the signature empty. */
+  /** The algorithm of the header and, for the HS family, of the signature. `none` leaves the signature empty. */
   algorithm?: 'HS256' | 'HS384' | 'HS512' | 'none'
 }
 
-/**
- * A JWT (RFC 7519) made with nothing but an HMAC, so that the tests do not rely on the library that the hub verifies
- * with.
- */
+/** Returns a JWT (RFC 7519) that is made with an HMAC alone, independent of the hub's JWT library. */
 export function token(grants: Grants, { secret = SECRET, algorithm = 'HS256' }: Signing = {}): string {
   const { subscribe, publish, presence, admin, info, ...claims } = grants
   return sign(
@@ -37,7 +34,10 @@ export function token(grants: Grants, { secret = SECRET, algorithm = 'HS256' }: 
   )
 }
 
-/** A JWT of any header and claims; signed with HMAC when the header's `alg` is of the HS family, otherwise unsigned. */
+/**
+ * Returns a JWT of any header and claims. It is signed with HMAC if the header's `alg` is of the HS family, otherwise
+ * unsigned.
+ */
 export function sign(header: Record<string, unknown>, claims: unknown, secret: string): string {
   const input = `${encode(header)}.${encode(claims)}`
   const bits = /^HS(256|384|512)$/.exec(String(header['alg']))?.[1]
@@ -45,7 +45,7 @@ export function sign(header: Record<string, unknown>, claims: unknown, secret: s
   return `${input}.${signature}`
 }
 
-/** A token that may do everything but administer. */
+/** Returns a token with all grants except admin. */
 export function anyTopic(): string {
   return token({ subscribe: ['**'], publish: ['**'] })
 }

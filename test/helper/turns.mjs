@@ -1,11 +1,11 @@
 /**
  * Loaded into a hub's process (`NODE_OPTIONS=--import …`): measures the turns of its event loop. It listens on the
- * socket `TURNS_SOCKET`: `begin` starts a measurement, `pause` and `resume` leave something out of it, and `end` is
- * answered with what was measured. Each word is answered with a line of JSON. Meanwhile an immediate is due in each
- * turn, so that the loop never waits and the time between two immediates is one turn.
+ * socket `TURNS_SOCKET`: `begin` starts a measurement, `pause` and `resume` exclude a period, and `end` returns the
+ * measurements. Each word is answered with a line of JSON. During a measurement an immediate is due in each turn, so
+ * the loop never waits, and the time between two immediates is one turn.
  *
- * A turn counts with the CPU time of the main thread, where Linux tells it: what other processes took does not count.
- * The speed of the machine at that time is told by the same measure, as what a fixed piece of work takes.
+ * On Linux, a turn is measured in CPU time of the main thread, so other processes do not count. The time of a fixed
+ * piece of work, in the same unit, shows the speed of the machine.
  */
 import { Buffer } from 'node:buffer'
 import { closeSync, openSync, readSync } from 'node:fs'
@@ -25,10 +25,10 @@ function open(path) {
   }
 }
 
-/** The CPU time of the main thread in milliseconds, or the monotonic clock where that is not known. */
+/** Returns the CPU time of the main thread in milliseconds; without it, the monotonic clock. */
 function cpuTime() {
   if (schedstat === undefined) return performance.now()
-  process.cpuUsage() // getrusage(2) has the kernel bring the thread's own account up to date
+  process.cpuUsage() // getrusage(2) makes the kernel update the thread's account
   return Number(buffer.latin1Slice(0, readSync(schedstat, buffer, 0, buffer.length, 0)).split(' ', 1)[0]) / 1e6
 }
 
@@ -36,7 +36,7 @@ const WORK = JSON.stringify(
   Array.from({ length: 500 }, (_, n) => ({ topic: `a.${n}`, data: { n, text: 'x'.repeat(40) } })),
 )
 
-/** How long a fixed piece of work takes, in milliseconds of CPU time: the best of some tries. */
+/** Returns the CPU time of a fixed piece of work, in milliseconds: the best of several tries. */
 function workTime() {
   let best = Infinity
   for (let n = 0; n < 8; n++) {
@@ -46,7 +46,7 @@ function workTime() {
   }
   return best
 }
-for (let n = 0; n < 50; n++) workTime() // so that it is compiled
+for (let n = 0; n < 50; n++) workTime() // until V8 has compiled it
 
 let immediate
 let measured = { longest: 0, work: 0 }

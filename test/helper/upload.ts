@@ -2,7 +2,7 @@ import http from 'node:http'
 import type { Answer } from './http.js'
 import { within } from './deadline.js'
 
-/** Uploads NDJSON on a connection of its own, which nothing else comes to use. */
+/** Uploads NDJSON on its own connection, which is not reused. */
 export async function upload<Body = unknown>(url: string, lines: string, token: string): Promise<Answer<Body>> {
   const sending = http.request(`${url}/events`, {
     method: 'POST',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { isType, type EventInput } from '../../src/model/event.js'
 
-/** Characters that have ended a line, started a field or vanished somewhere. */
+/** Characters that end a line, start a field or are invisible in some parser. */
 const TRAPS = [
   '\n',
   '\r',
@@ -29,7 +29,7 @@ const TRAPS = [
   '\\',
 ]
 
-/** Texts, many of them with what is hard to carry on an event stream. */
+/** Texts, many of them with characters that are critical on an event stream. */
 export function anyText(): fc.Arbitrary<string> {
   return fc.oneof(
     fc.array(fc.constantFrom(...TRAPS), { maxLength: 12 }).map((parts) => parts.join('')),
@@ -41,12 +41,12 @@ export function anyText(): fc.Arbitrary<string> {
   )
 }
 
-/** Types that may be published. */
+/** Valid types. */
 export function anyType(): fc.Arbitrary<string> {
   return fc.oneof(anyText(), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 })).filter(isType)
 }
 
-/** Attributes that may be published with any payload, of characters that are hard to carry. */
+/** Valid attributes with critical characters, for any payload. */
 export function anyAttributes(): fc.Arbitrary<Record<string, string>> {
   const unit = fc.constantFrom('a', 'z', '0', '9')
   const value = fc
@@ -55,7 +55,7 @@ export function anyAttributes(): fc.Arbitrary<Record<string, string>> {
   return fc.dictionary(fc.string({ unit, minLength: 1, maxLength: 20 }), value, { maxKeys: 16, noNullPrototype: true })
 }
 
-/** Events that may be published. */
+/** Valid events. */
 export function anyInput(): fc.Arbitrary<EventInput> {
   const type = fc.option(anyType(), { nil: undefined })
   const attributes = fc.option(anyAttributes(), { nil: undefined })

@@ -1,6 +1,6 @@
 import type { Principal } from '../../src/model/principal.js'
 
-/** Somebody who may read and publish everything. */
+/** A principal that may read and publish everything. */
 export const anybody: Principal = {
   anonymous: false,
   subject: undefined,

@@ -1,4 +1,4 @@
-/** What the log holds behind a place, in bytes that are shared, and whose buffers are used again. */
+/** Batches of the log behind a cursor, whose bytes are shared and whose buffers are reused. */
 import t from 'tap'
 import { Feed } from '../../src/hub/feed.js'
 import { CatchUpCache } from '../../src/hub/catch-up-cache.js'
@@ -33,14 +33,14 @@ function large(n: number): string {
   return `${n} `.padEnd(LARGE, String.fromCharCode(97 + (n % 26)))
 }
 
-/** What is wrong with a batch of one large event: it may have been overwritten. */
+/** Returns what is wrong with a batch of one large event: another batch may have overwritten it. */
 function faultOf(batch: CatchUpBatch, n: number): string | undefined {
   return batch.chunk.plain.includes(large(n))
     ? undefined
     : `the batch has ${batch.chunk.plain.toString('latin1', 0, 60)} and not event ${n}`
 }
 
-await t.test('says what it holds, and up to where it is complete', async (t) => {
+await t.test('a batch has its events and its position', async (t) => {
   const { past, feed } = await prepare(['one', 'two', 'three'])
   const batch = await past.after(feed(), 1)
   t.match(batch, { events: 2, position: 3, oldest: 2, trimmedAt: undefined })
@@ -54,7 +54,7 @@ await t.test('says what it holds, and up to where it is complete', async (t) => 
   })
 })
 
-await t.test('a batch is as large as its buffer, or has one event that is larger', async (t) => {
+await t.test('a batch fits its buffer, or has a single larger event', async (t) => {
   const huge = 'x'.repeat(300_000)
   const { past, feed } = await prepare(['small', large(1), large(2), huge, 'last'])
   const own = feed()
@@ -67,7 +67,7 @@ await t.test('a batch is as large as its buffer, or has one event that is larger
   t.match(await past.after(own, 4), { events: 1, position: 5 })
 })
 
-await t.test('is read once for all who ask for it at about the same time', async (t) => {
+await t.test('a batch is read once for streams that need it at about the same time', async (t) => {
   const { log, past, feed } = await prepare(['one', 'two'])
   const own = feed()
   const batches = await Promise.all(Array.from({ length: 10 }, () => past.after(own, 0)))
@@ -78,7 +78,7 @@ await t.test('is read once for all who ask for it at about the same time', async
   t.not(await past.after(own, 1), batches[0])
 })
 
-await t.test('is read anew where something has been trimmed meanwhile, and where there was nothing', async (t) => {
+await t.test('a batch is read again after a trim, or if it was empty', async (t) => {
   const { log, past, feed } = await prepare(['one', 'two'], 2)
   const own = feed()
   t.match(await past.after(own, 0), { events: 2, trimmedAt: undefined })
@@ -88,7 +88,7 @@ await t.test('is read anew where something has been trimmed meanwhile, and where
   t.match(await past.after(own, 2), { events: 1, position: 3 })
 })
 
-await t.test('whoever holds a batch has its bytes, however many others are read meanwhile', async (t) => {
+await t.test('the bytes of a held batch do not change while other batches are read', async (t) => {
   const count = 200
   const { past, feed } = await prepare(Array.from({ length: count }, (_, n) => large(n)))
   const own = feed()
@@ -109,7 +109,7 @@ await t.test('whoever holds a batch has its bytes, however many others are read 
   )
 })
 
-await t.test('buffers are used again when nobody holds them', async (t) => {
+await t.test('buffers are reused once their batches are released', async (t) => {
   const count = 500
   const { past, feed } = await prepare(Array.from({ length: count }, (_, n) => large(n)))
   const own = feed()
@@ -122,7 +122,7 @@ await t.test('buffers are used again when nobody holds them', async (t) => {
   t.ok(buffers.size < 50, `${buffers.size} buffers for ${count} batches`)
 })
 
-await t.test('what is larger than a buffer is shared by who asks at the same time, and not kept', async (t) => {
+await t.test('a batch that is larger than a buffer is shared by concurrent requests, and not cached', async (t) => {
   const { log, past, feed } = await prepare(['x'.repeat(300_000)])
   const own = feed()
   const [first, second] = await Promise.all([past.after(own, 0), past.after(own, 0)])
@@ -131,7 +131,7 @@ await t.test('what is larger than a buffer is shared by who asks at the same tim
   t.not(await past.after(own, 0), first)
 })
 
-await t.test('a log that cannot be read is told to all who wait, and asked again by who comes later', async (t) => {
+await t.test('a failed read rejects all waiting requests, and a later request reads again', async (t) => {
   const { log, past, feed } = await prepare(['one'])
   const own = feed()
   log.broken = new Error('the disk is gone')

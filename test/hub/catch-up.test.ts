@@ -7,10 +7,10 @@ import { publishMany } from './publish-many.js'
 
 const KEEP_ALL = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
-/** A memory log that counts how often it is read, and that can be held up. */
+/** A memory log that counts its reads, and that a test can hold up. */
 class WatchedLog extends MemoryLog {
   reads = 0
-  /** What reads wait for. */
+  /** Reads wait for this. */
   hold: Promise<unknown> | undefined
 
   override async scan(...args: Parameters<MemoryLog['scan']>) {
@@ -34,7 +34,7 @@ function events(topic: string, texts: string[], size = 0) {
   }))
 }
 
-await t.test('more than one batch is read and sent in order, then the stream is live', async (t) => {
+await t.test('several batches are sent in order, then the stream goes live', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(3_500)))
   const reader = await subscribe(['a'], { replay: 'all' })
@@ -54,7 +54,7 @@ await t.test('large events are sent in batches of bounded size', async (t) => {
   t.ok(reader.writes.every(({ length }) => length < 200_000))
 })
 
-await t.test('what is published meanwhile comes after it, nothing is missing and nothing doubled', async (t) => {
+await t.test('events that are published during catch-up come after it, each once', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_500)))
@@ -69,7 +69,7 @@ await t.test('what is published meanwhile comes after it, nothing is missing and
   t.equal(reader.told('live').length, 1)
 })
 
-await t.test('many who come back to the same place cost one read', async (t) => {
+await t.test('many streams that resume at one cursor cost one read', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_000)))
@@ -87,7 +87,7 @@ await t.test('many who come back to the same place cost one read', async (t) => 
   for (const reader of readers) t.strictSame(reader.data, range(1_000, 1_000))
 })
 
-await t.test('whoever goes away while the log is read is sent nothing more', async (t) => {
+await t.test('a stream that closes during a read of the log gets nothing more', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(5_000)))
@@ -110,7 +110,7 @@ await t.test('whoever goes away while the log is read is sent nothing more', asy
   t.strictSame(ended.told('close'), [{ reason: 'revoked' }])
 })
 
-await t.test('whoever is full in the middle goes on from there', async (t) => {
+await t.test('a stream whose sink fills during catch-up continues from its cursor', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(100), 20_000))
   const reader = await subscribe(['a'], { replay: 'all' })
@@ -133,7 +133,7 @@ await t.test('whoever is full in the middle goes on from there', async (t) => {
   t.equal(reader.told('live').length, 1)
 })
 
-await t.test('catching up lets others have their turns', async (t) => {
+await t.test('catch-up lets the event loop run', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 20; n++) await publishMany(hub, events(`t.${n}`, range(1_000)))
   const readers = await Promise.all(
@@ -142,7 +142,7 @@ await t.test('catching up lets others have their turns', async (t) => {
   let longest = 0
   let last = process.cpuUsage()
   await until(() => {
-    const { user, system } = process.cpuUsage(last) // not the clock: on a busy machine it goes on without us
+    const { user, system } = process.cpuUsage(last) // not the clock: a busy machine runs other work
     longest = Math.max(longest, (user + system) / 1_000)
     last = process.cpuUsage()
     return readers.every(({ subscriber }) => subscriber.state === 'live')
@@ -151,7 +151,7 @@ await t.test('catching up lets others have their turns', async (t) => {
   for (const reader of readers) t.equal(reader.data.length, 20_000)
 })
 
-await t.test('a replay of an empty log takes nothing from those who ask for one later', async (t) => {
+await t.test('a replay of an empty log does not affect later replays', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const first = await subscribe(['a'], { replay: 'all' })
   await until(() => first.told('live').length === 1)
@@ -165,7 +165,7 @@ await t.test('a replay of an empty log takes nothing from those who ask for one 
   t.strictSame(first.data, range(3))
 })
 
-await t.test('a replay has what is retained, not what was when somebody else asked', async (t) => {
+await t.test('a replay has the currently retained events, not those of an earlier replay', async (t) => {
   const { hub, subscribe } = await openHub(t, {}, { events: 5 })
   await publishMany(hub, events('a', range(5)))
   const first = await subscribe(['a'], { replay: 'all' })
@@ -177,7 +177,7 @@ await t.test('a replay has what is retained, not what was when somebody else ask
   t.strictSame(second.told('gap'), [])
 })
 
-await t.test('a gap names the oldest event that is left, also when somebody asked before there was any', async (t) => {
+await t.test('a gap names the oldest retained event, even if an earlier request found none', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await hub.publish('b', { data: 0 })
   const first = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
@@ -189,7 +189,7 @@ await t.test('a gap names the oldest event that is left, also when somebody aske
   t.match(second.told('gap'), [{ reason: 'epoch', oldest: `${hub.epoch}-2` }])
 })
 
-await t.test('a replay of several batches tells of no gap that was there before it began', async (t) => {
+await t.test('a replay of several batches reports no gap from before it began', async (t) => {
   const { hub, subscribe } = await openHub(t, {}, { events: 10 })
   await publishMany(hub, events('quiet', range(10), 20_000))
   await publishMany(hub, events('busy', range(50), 20_000))
@@ -199,7 +199,7 @@ await t.test('a replay of several batches tells of no gap that was there before 
   t.strictSame(reader.told('gap'), [], 'what is retained was asked for, and nothing else')
 })
 
-await t.test('what goes while somebody catches up is told as a gap', async (t) => {
+await t.test('events that are trimmed during catch-up are reported as a gap', async (t) => {
   const { hub, subscribe } = await openHub(t, {}, { events: 20 })
   await publishMany(hub, events('a', range(20), 20_000))
   const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
@@ -216,7 +216,7 @@ await t.test('what goes while somebody catches up is told as a gap', async (t) =
   ])
 })
 
-await t.test('what is gone is told once, however many batches are read after it', async (t) => {
+await t.test('a gap is reported once, for any number of later batches', async (t) => {
   const { hub, subscribe } = await openHub(t, {}, { events: 1_500 })
   for (let n = 0; n < 3_000; n++) await hub.publish('a', { data: n })
   for (let n = 0; n < 3_000; n++) await hub.publish('b', { data: n })
@@ -240,7 +240,7 @@ await t.test(
         Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })),
       )
     await hub.publishAll([2, 3, 4].map((data) => ({ topic: 'a', data, type: 'rare' })))
-    // the feeds keep no frames of before
+    // the feeds keep no earlier frames
     const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) }))
     await hub.publishAll(large)
     reader.drain()

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { openHub } from './open-hub.js'
 
-await t.test('streams are listed by their ids, page after page', async (t) => {
+await t.test('streams are listed in pages, sorted by id', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const ids = Array.from({ length: 50 }, (_, n) => `c${(n * 37) % 50}`)
   for (const id of ids) await subscribe([id.endsWith('7') ? 'seven' : 'other'], { id })
@@ -21,7 +21,7 @@ await t.test('streams are listed by their ids, page after page', async (t) => {
   t.strictSame(await list('zzz', 5), { ids: [], more: false })
 })
 
-await t.test('other work is done while they are looked through, or ended', async (t) => {
+await t.test('listing or ending many streams lets the event loop run', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 20; n++) await subscribe(['a'])
   let turns = 0

@@ -1,6 +1,6 @@
 /**
- * A client that is cut off at any byte of a stream resumes from the last id that it has: it misses nothing without
- * being told, and is told of nothing that is not so (promises 1 and 4).
+ * A client that is cut off at any byte of a stream resumes from its last id. It gets a gap for each missing event, and
+ * no false gap (promises 1 and 4).
  */
 import { createParser } from 'eventsource-parser'
 import t, { type Test } from 'tap'
@@ -9,14 +9,14 @@ import type { StartRequest } from '../../src/hub/start.js'
 import { FakeSink, until } from './fake-sink.js'
 import { openHub, type OpenHub } from './open-hub.js'
 
-/** What a client has read of a stream. */
+/** The blocks that a client has read. */
 interface Read {
   lastEventId: string | undefined
   data: string[]
   gaps: string[]
 }
 
-/** Reads as EventSource does: a block counts when its blank line is there. */
+/** Reads as EventSource does: a block counts once its blank line has arrived. */
 function read(bytes: Uint8Array): Read {
   const seen: Read = { lastEventId: undefined, data: [], gaps: [] }
   const parser = createParser({
@@ -30,7 +30,7 @@ function read(bytes: Uint8Array): Read {
   return seen
 }
 
-/** Ten events of a topic, of which four are kept, and of another topic three that are kept. */
+/** Ten events of a topic, four of them retained, and three retained events of another topic. */
 async function start(t: Test): Promise<OpenHub> {
   const open = await openHub(t, {}, { events: 4 })
   for (let n = 1; n <= 10; n++) await open.hub.publish('a', { data: `a${n}` })
@@ -38,7 +38,7 @@ async function start(t: Test): Promise<OpenHub> {
   return open
 }
 
-/** A stream up to where it is live. */
+/** Reads a stream until it is live. */
 async function whole({ subscribe }: OpenHub, topics: string[], asking: StartRequest): Promise<Buffer> {
   const sink = await subscribe(topics, asking)
   await until(() =>
@@ -112,7 +112,7 @@ for (const [what, ask, gap] of REQUESTS) {
   })
 }
 
-await t.test('where nothing is kept, a gap is told however the stream is cut off', async (t) => {
+await t.test('a stream without retained events gets its gap, wherever it is cut off', async (t) => {
   for (const lastEventId of ['zzzzzzzz-3', 'x']) {
     const open = await start(t)
     await open.hub.purge('a')
@@ -132,7 +132,7 @@ await t.test('an empty log', async (t) => {
   }
 })
 
-await t.test('other topics before the gap is told: however it is cut off, the gap is not lost', async (t) => {
+await t.test('a stream that is moved before its gap is reported keeps the gap, wherever it is cut off', async (t) => {
   for (const lastEventId of ['zzzzzzzz-3', 'x']) {
     const open = await start(t)
     const sink = new FakeSink()
@@ -176,7 +176,7 @@ await t.test(
   },
 )
 
-await t.test('a gap names the event that follows it, also where that is far away', async (t) => {
+await t.test('a gap names the event after it, even many batches later', async (t) => {
   const open = await openHub(t)
   for (let n = 0; n < 25; n++)
     await open.hub.publishAll(Array.from({ length: 1_000 }, () => ({ topic: 'a', type: 'other', data: 1 })))

@@ -1,6 +1,6 @@
 /**
- * Readers of the application's own code in a random story: nothing is lost without a gap, nothing comes twice, order is
- * kept.
+ * Iterators of the application's own code in random stories: no event is lost without a gap, none comes twice, and the
+ * order is kept.
  */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
@@ -22,7 +22,7 @@ const SELECTIONS: [patterns: string[], types: string[]][] = [
   [['a', 'b.*'], ['t']],
 ]
 const READERS = 4
-/** A counterexample is not made ever smaller for longer than this. */
+/** The time limit for shrinking a counterexample. */
 const BOUNDED = { interruptAfterTimeLimit: 10_000 }
 
 type Step =
@@ -82,11 +82,11 @@ function sequenceOf(cursor: string): number {
   return Number(cursor.slice(9))
 }
 
-/** Takes items at the pace that it is told, and checks each. */
+/** Takes items at the given pace, and checks each. */
 class Consumer {
-  /** The sequence up to which everything has been read or told as missing. */
+  /** The sequence up to which events have been read or reported as missing. */
   position: number
-  /** The id to resume from; `undefined`: nothing has come yet. */
+  /** The id to resume from; `undefined`: there is none yet. */
   lastId: string | undefined
   demand = 0
   failure: unknown
@@ -269,7 +269,7 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
   }
 }
 
-await t.test('with everything retained but what is purged', async (t) => {
+await t.test('with every event retained unless purged', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps, (steps) => tell(steps, 1e6)),

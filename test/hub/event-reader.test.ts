@@ -1,4 +1,4 @@
-/** What the application's own code reads of a hub. */
+/** The events that the application's own code reads from a hub. */
 import t, { type Test } from 'tap'
 import type { EventGap, EventsOptions, HubEvent } from '../../src/hub/event-reader.js'
 import type { Hub } from '../../src/hub/hub.js'
@@ -7,7 +7,7 @@ import { openHub } from './open-hub.js'
 
 type Items = AsyncIterableIterator<HubEvent | EventGap>
 
-/** Takes so many items. */
+/** Takes `count` items. */
 async function take(items: Items, count: number): Promise<(HubEvent | EventGap)[]> {
   const taken: (HubEvent | EventGap)[] = []
   while (taken.length < count) {
@@ -26,16 +26,16 @@ async function publish(hub: Hub, topic: string, ...data: unknown[]): Promise<str
   return (await hub.publishAll(data.map((data) => ({ topic, data })))).map(({ id }) => id!)
 }
 
-/** Checks that nothing comes, for some turns of the event loop; returns what is waited for. */
+/** Checks that no item comes for some turns of the event loop. Returns the pending item. */
 async function waits(t: Test, items: Items): Promise<{ next: Promise<IteratorResult<HubEvent | EventGap>> }> {
   let isSettled = false
   const next = items.next().finally(() => (isSettled = true))
   await settle()
   t.equal(isSettled, false, 'it waits')
-  return { next } // a promise that is returned would be waited for
+  return { next } // in an object, because `await` would wait for a returned promise
 }
 
-await t.test('an event is as in a page of history', async (t) => {
+await t.test('an event has the members of an event in history', async (t) => {
   const { hub } = await openHub(t)
   const { id } = await hub.publish('a', { type: 'created', data: { total: 12 } })
   await hub.publish('b.c', { text: 'two\nlines' })
@@ -45,7 +45,7 @@ await t.test('an event is as in a page of history', async (t) => {
   t.strictSame(second, { id: second!.id, topic: 'b.c', time: second!.time, text: 'two\nlines' })
 })
 
-await t.test('history comes first, and then what is published', async (t) => {
+await t.test('history comes first, then new events', async (t) => {
   const { hub } = await openHub(t)
   await publish(hub, 'a', 1, 2)
   const items = hub.events('a', { from: 'start' })
@@ -58,7 +58,7 @@ await t.test('history comes first, and then what is published', async (t) => {
   t.strictSame(await takeData(items, 1), [4])
 })
 
-await t.test('without "from" it begins when it is called, not when it is first read', async (t) => {
+await t.test('without "from" the iterator begins at the call, not at the first read', async (t) => {
   const { hub } = await openHub(t)
   await publish(hub, 'a', 1)
   const items = hub.events('a')
@@ -66,14 +66,14 @@ await t.test('without "from" it begins when it is called, not when it is first r
   t.strictSame(await takeData(items, 2), [2, 3])
 })
 
-await t.test('it goes on behind the id of an event', async (t) => {
+await t.test('the iterator continues after the id of an event', async (t) => {
   const { hub } = await openHub(t)
   const [first, second] = await publish(hub, 'a', 1, 2, 3)
   t.strictSame(await takeData(hub.events('a', { from: first }), 2), [2, 3])
   t.strictSame(await takeData(hub.events('a', { from: second }), 1), [3])
 })
 
-await t.test('it begins with the events of a time', async (t) => {
+await t.test('the iterator begins at a time', async (t) => {
   const { hub } = await openHub(t)
   await publish(hub, 'a', 1)
   t.strictSame(await takeData(hub.events('a', { from: new Date(0) }), 1), [1])
@@ -83,7 +83,7 @@ await t.test('it begins with the events of a time', async (t) => {
   t.match(await next, { value: { data: 2 } }, 'a time that has not come is now')
 })
 
-await t.test('of a type only', async (t) => {
+await t.test('the iterator returns only events of the given types', async (t) => {
   const { hub } = await openHub(t)
   const items = hub.events('a', { types: ['t', 'u'] })
   for (const type of ['v', 't', undefined, 'u']) await hub.publish('a', { type, data: type ?? null })
@@ -102,7 +102,7 @@ await t.test(
   },
 )
 
-await t.test('ephemeral events are not in the log, and do not come', async (t) => {
+await t.test('the iterator returns no ephemeral events', async (t) => {
   const { hub } = await openHub(t)
   const items = hub.events('a')
   await hub.publish('a', { data: 1, ephemeral: true })
@@ -110,7 +110,7 @@ await t.test('ephemeral events are not in the log, and do not come', async (t) =
   t.strictSame(await takeData(items, 1), [2])
 })
 
-await t.test('missing events are told before those that follow', async (t) => {
+await t.test('a gap comes before the events after it', async (t) => {
   const { hub } = await openHub(t, {}, { events: 2 })
   const ids = await publish(hub, 'a', 1, 2, 3, 4, 5)
   const [gap, ...events] = await take(hub.events('a', { from: ids[0] }), 3)
@@ -123,7 +123,7 @@ await t.test('missing events are told before those that follow', async (t) => {
   )
 })
 
-await t.test('what is trimmed or purged before a slow consumer reads it is a gap', async (t) => {
+await t.test('events that are trimmed or purged before a slow consumer reads them are a gap', async (t) => {
   const { hub } = await openHub(t, {}, { events: 150 })
   const items = hub.events('a')
   for (let n = 0; n < 120; n++) await publish(hub, 'a', n)
@@ -162,7 +162,7 @@ await t.test(
   },
 )
 
-await t.test('a slow consumer has a page in memory, and the log has the rest', async (t) => {
+await t.test('a slow consumer keeps one page in memory', async (t) => {
   const { hub, log } = await openHub(t)
   const pages: { events: number; bytes: number }[] = []
   const scan = log.scan.bind(log)
@@ -190,7 +190,7 @@ await t.test('a slow consumer has a page in memory, and the log has the rest', a
   )
 })
 
-await t.test('many events that are read at once leave the event loop its turns', async (t) => {
+await t.test('reading many events lets the event loop run', async (t) => {
   const { hub } = await openHub(t)
   for (let n = 0; n < 50; n++) await publish(hub, 'a', ...Array.from({ length: 1_000 }, () => 0))
   let turns = 0
@@ -205,7 +205,7 @@ await t.test('many events that are read at once leave the event loop its turns',
   t.ok(turns > 5, `${turns} turns`)
 })
 
-await t.test('break ends it, and a signal, also while it waits', async (t) => {
+await t.test('break and an aborted signal end the iterator, even while it waits', async (t) => {
   const { hub } = await openHub(t)
   const items = hub.events('a')
   const { next } = await waits(t, items)
@@ -229,7 +229,7 @@ await t.test('break ends it, and a signal, also while it waits', async (t) => {
   t.match(await hub.events('a', { from: 'start', signal: aborting.signal }).next(), { done: true })
 })
 
-await t.test('when the hub closes, it ends', async (t) => {
+await t.test('the iterator ends when the hub closes', async (t) => {
   const { hub } = await openHub(t)
   await publish(hub, 'a', 1, 2)
   const reading = hub.events('a', { from: 'start' })
@@ -241,7 +241,7 @@ await t.test('when the hub closes, it ends', async (t) => {
   t.throws(() => hub.events('a'), { code: 'hub-closed' })
 })
 
-await t.test('a log that cannot be read ends it with the error, and it can be gone on with', async (t) => {
+await t.test('an unreadable log ends the iterator with the error, and a new one can continue', async (t) => {
   const { hub, log } = await openHub(t)
   const [first] = await publish(hub, 'a', 1, 2)
   const scan = log.scan.bind(log)
@@ -253,7 +253,7 @@ await t.test('a log that cannot be read ends it with the error, and it can be go
   t.strictSame(await takeData(hub.events('a', { from: first }), 1), [2])
 })
 
-await t.test('what cannot be read is refused at once', async (t) => {
+await t.test('invalid arguments are refused at once', async (t) => {
   const { hub } = await openHub(t)
   const wrong: [patterns: unknown, options: unknown, code: string][] = [
     ['a..b', {}, 'invalid-pattern'],
@@ -280,7 +280,7 @@ await t.test('what cannot be read is refused at once', async (t) => {
     )
 })
 
-await t.test('readers that have ended are forgotten', async (t) => {
+await t.test('the hub keeps no reference to ended iterators', async (t) => {
   const { hub } = await openHub(t)
   const { signal } = new AbortController()
   let listeners = 0

@@ -3,27 +3,27 @@ import type { Chunk } from '../../src/wire/chunk.js'
 import type { Lender, Sink, SinkListener } from '../../src/wire/sink.js'
 import { parseStream, type Block } from './reference-parser.js'
 
-/** How many turns of the event loop, and milliseconds, something has to have taken before a test gives up. */
+/** The limits after which a wait fails, in turns of the event loop and in milliseconds. */
 const PATIENCE = { turns: 100, time: 8_000 }
 
-/** A sink that keeps what it is sent, and is full, drains and closes when it is told to. */
+/** A sink that records its writes. The test decides when it is full, drains and closes. */
 export class FakeSink implements Sink {
   listener: SinkListener | undefined
   readonly writes: Buffer[] = []
-  /** What `end` was given. */
+  /** The argument of `end`. */
   last: Buffer | undefined
-  /** Whether writing was answered with `false` since it was last drained. */
+  /** Whether a write has returned `false` since the last drain. */
   isFull = false
   isClosed = false
-  /** How many bytes it was sent while it was full. */
+  /** The bytes that it was sent while it was full. */
   overflow = 0
-  /** How many writes came after it was closed or ended. */
+  /** The number of writes after it was closed or ended. */
   late = 0
-  /** Called after each write, before it is answered. */
+  /** Called after each write, before it returns. */
   onWrite: (() => void) | undefined
-  /** How many more writes it takes before it is full. */
+  /** The number of writes until it is full. */
   #room = Infinity
-  /** What it has been given since it was full. */
+  /** The chunks since it became full. */
   readonly #unsent: { index: number; lender: Lender | undefined }[] = []
 
   write(chunk: Chunk, lender?: Lender): boolean {
@@ -43,7 +43,7 @@ export class FakeSink implements Sink {
     return false
   }
 
-  /** As a socket, it reads what it was given no sooner than it has room; what was lent may be overwritten then. */
+  /** Copies pending bytes no sooner than it has room, as a socket does. Lent bytes may be overwritten by then. */
   #send(): void {
     for (const { index, lender } of this.#unsent.splice(0)) {
       if (!lender) continue
@@ -62,12 +62,12 @@ export class FakeSink implements Sink {
     this.close()
   }
 
-  /** Is full after that many writes. */
+  /** Becomes full after `writes` more writes. */
   stall(writes = 1): void {
     this.#room = Math.max(1, writes)
   }
 
-  /** Has room again, and says so if it was full. */
+  /** Has room again, and notifies the stream if it was full. */
   drain(writes = Infinity): void {
     this.#room = Math.max(1, writes)
     if (!this.isFull) return
@@ -76,7 +76,7 @@ export class FakeSink implements Sink {
     this.listener?.drained()
   }
 
-  /** The peer goes away. */
+  /** Closes the peer's side. */
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
@@ -87,24 +87,24 @@ export class FakeSink implements Sink {
     return Buffer.concat(this.writes)
   }
 
-  /** What a client has read of it. */
+  /** The blocks that a client has read. */
   get blocks(): Block[] {
     return parseStream(this.bytes)
   }
 
-  /** The data of the events that were published, without the hub's own. */
+  /** The data of the published events, without blocks of the hub. */
   get data(): string[] {
     return this.blocks.flatMap(({ event }) => (event && !event.type.startsWith('fanfare.') ? [event.data] : []))
   }
 
-  /** The data of the hub's own events of one kind: `open`, `gap`, `live`, `heartbeat`, `close`. */
+  /** The data of the hub's blocks of one kind: `open`, `gap`, `live`, `heartbeat`, `close`. */
   told(name: string): unknown[] {
     return this.blocks.flatMap(({ event }) =>
       event?.type === `fanfare.${name}` ? [JSON.parse(event.data) as unknown] : [],
     )
   }
 
-  /** The last event id that a client has. */
+  /** The last event id of the client. */
   get lastEventId(): string | undefined {
     return this.blocks.at(-1)?.lastEventId
   }
@@ -119,7 +119,7 @@ export async function until(condition: () => boolean, describe = () => 'it did n
   }
 }
 
-/** Lets pass what happens by itself within a few turns of the event loop: for what must not happen. */
+/** Waits for a few turns of the event loop, before a check that something has not happened. */
 export async function settle(turns = 20): Promise<void> {
   for (let n = 0; n < turns; n++) await turn()
 }

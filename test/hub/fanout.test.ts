@@ -13,12 +13,12 @@ import { FakeSink, settle, until } from './fake-sink.js'
 
 const encoder = new Encoder('8f3kq0zt')
 
-/** A fanout with a log of its own: what is dispatched gets the next sequence. */
+/** A fan-out with its own log: each dispatched event gets the next sequence. */
 function open() {
   const fanout = new Fanout()
   let head = 0
   let orders = 0
-  /** The cursors from which streams have had to read the log. */
+  /** The cursors from which streams have read the log. */
   const missed: number[] = []
   const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 0 })
   const batches = new CatchUpCache(log, encoder, () => head)
@@ -68,35 +68,38 @@ function range(length: number): string[] {
   return Array.from({ length }, (_, n) => String(n))
 }
 
-/** Keeps the event loop for longer than a slice of a sweep. */
+/** Blocks the event loop for longer than a slice of a sweep. */
 function dawdle(): void {
   const end = performance.now() + 6
   while (performance.now() < end);
 }
 
-await t.test('everyone gets what they asked for, once, in order, however it matches', async (t) => {
-  const { dispatch, subscribe } = open()
-  const readers = {
-    a: subscribe(['a.1']),
-    any: subscribe(['**']),
-    several: subscribe(['a.*', 'a.1', '*.1', '**']),
-    typed: subscribe(['**'], ['x']),
-    nothing: subscribe(['c']),
-  }
-  dispatch('a.1', '1')
-  dispatch('b.1', '2', { type: 'x' })
-  dispatch('a.1', '3', { type: 'y' })
-  dispatch('a.1', '4', { ephemeral: true, type: 'x' })
-  await until(() => readers.any.data.length === 4)
-  await settle()
-  t.strictSame(readers.a.data, ['1', '3', '4'])
-  t.strictSame(readers.any.data, ['1', '2', '3', '4'])
-  t.strictSame(readers.several.data, ['1', '2', '3', '4'])
-  t.strictSame(readers.typed.data, ['2', '4'])
-  t.strictSame(readers.nothing.writes, [])
-})
+await t.test(
+  'each stream gets its selected events once and in order, by one or several matching patterns',
+  async (t) => {
+    const { dispatch, subscribe } = open()
+    const readers = {
+      a: subscribe(['a.1']),
+      any: subscribe(['**']),
+      several: subscribe(['a.*', 'a.1', '*.1', '**']),
+      typed: subscribe(['**'], ['x']),
+      nothing: subscribe(['c']),
+    }
+    dispatch('a.1', '1')
+    dispatch('b.1', '2', { type: 'x' })
+    dispatch('a.1', '3', { type: 'y' })
+    dispatch('a.1', '4', { ephemeral: true, type: 'x' })
+    await until(() => readers.any.data.length === 4)
+    await settle()
+    t.strictSame(readers.a.data, ['1', '3', '4'])
+    t.strictSame(readers.any.data, ['1', '2', '3', '4'])
+    t.strictSame(readers.several.data, ['1', '2', '3', '4'])
+    t.strictSame(readers.typed.data, ['2', '4'])
+    t.strictSame(readers.nothing.writes, [])
+  },
+)
 
-await t.test('nothing is written before the publisher had its turn, then everything in one write', async (t) => {
+await t.test("all events of one turn are sent in one write, after the publisher's turn", async (t) => {
   const { dispatch, subscribe } = open()
   const reader = subscribe(['**'])
   for (const text of range(100)) dispatch('a', text)
@@ -106,7 +109,7 @@ await t.test('nothing is written before the publisher had its turn, then everyth
   t.strictSame(reader.data, range(100))
 })
 
-await t.test('count tells how many an event goes to, each once', (t) => {
+await t.test('count counts each subscriber of an event once', (t) => {
   const { fanout, subscribe } = open()
   subscribe(['a', '*'])
   subscribe(['a'])
@@ -120,7 +123,7 @@ await t.test('count tells how many an event goes to, each once', (t) => {
   t.end()
 })
 
-await t.test('those who are full are passed over, and get the rest in order when they have drained', async (t) => {
+await t.test('a full sink is skipped, and gets the other events in order once it has drained', async (t) => {
   const { dispatch, subscribe } = open()
   const readers = Array.from({ length: 20 }, () => subscribe(['a']))
   readers.forEach((reader, n) => n % 3 === 0 && reader.stall(1 + (n % 4)))
@@ -162,7 +165,7 @@ await t.test(
   },
 )
 
-await t.test('whoever joins in the middle of a sweep gets everything that comes after, once', async (t) => {
+await t.test('a stream that joins during a sweep gets every later event once', async (t) => {
   const { dispatch, subscribe } = open()
   const readers = Array.from({ length: 4 }, () => subscribe(['a']))
   const joined: ReturnType<typeof subscribe>[] = []
@@ -178,7 +181,7 @@ await t.test('whoever joins in the middle of a sweep gets everything that comes 
   for (const reader of joined) t.strictSame(reader.data, ['3', '4'])
 })
 
-await t.test('what is published in the middle of a sweep reaches those whom it has passed', async (t) => {
+await t.test('an event that is published during a sweep reaches the streams that the sweep has passed', async (t) => {
   const { dispatch, subscribe } = open()
   const readers = Array.from({ length: 6 }, () => subscribe(['a']))
   let published = 1
@@ -192,7 +195,7 @@ await t.test('what is published in the middle of a sweep reaches those whom it h
   for (const reader of readers) t.strictSame(reader.data, range(5))
 })
 
-await t.test('a sweep that takes long lets others have their turns, and leaves nobody out', async (t) => {
+await t.test('a long sweep lets the event loop run, and visits every stream', async (t) => {
   const { dispatch, subscribe } = open()
   const readers = Array.from({ length: 100 }, () => subscribe(['a']))
   for (const reader of readers) reader.onWrite = () => (reader.writes.length === 1 ? dawdle() : undefined)
@@ -201,14 +204,14 @@ await t.test('a sweep that takes long lets others have their turns, and leaves n
   while (readers.some(({ data }) => data.length === 0)) {
     await settle(1)
     turns++
-    if (turns < 5) dispatch('a', String(turns)) // in the middle of the sweep
+    if (turns < 5) dispatch('a', String(turns)) // during the sweep
   }
   t.ok(turns > 3, `${turns} turns of the event loop`)
   await until(() => readers.every(({ data }) => data.length >= 5))
   for (const reader of readers) t.strictSame(reader.data, range(5))
 })
 
-await t.test('several topics of one stream stay in order, also when a sweep is interrupted', async (t) => {
+await t.test('the topics of a stream stay in log order, even if a sweep is interrupted', async (t) => {
   const { dispatch, subscribe } = open()
   const slow = Array.from({ length: 40 }, () => subscribe(['a']))
   for (const reader of slow) reader.onWrite = () => (reader.writes.length === 1 ? dawdle() : undefined)
@@ -222,7 +225,7 @@ await t.test('several topics of one stream stay in order, also when a sweep is i
   await until(() => slow.every(({ data }) => data.length === 20))
 })
 
-await t.test('nothing is kept for those who keep up, and not much for those who do not', async (t) => {
+await t.test('a feed keeps no frames for streams that keep up, and a limited number for waiting ones', async (t) => {
   const { fanout, dispatch, subscribe, missed } = open()
   const quick = subscribe(['a'])
   const slow = subscribe(['a'])
@@ -247,7 +250,7 @@ await t.test('nothing is kept for those who keep up, and not much for those who 
   t.equal(feed.holds(feed.end - 1), false)
 })
 
-await t.test('a feed is gone when its last subscriber is, and begins anew for the next', async (t) => {
+await t.test('a feed is dropped with its last stream, and a new one begins empty', async (t) => {
   const { dispatch, subscribe } = open()
   const first = subscribe(['a.*'])
   dispatch('a.1', '0')

@@ -10,7 +10,7 @@ import { parseStream } from './reference-parser.js'
 const RAW: Wire = { format: 'raw', topicLine: false }
 const encoder = new Encoder('8f3kq0zt')
 
-/** Frames as a hub makes them: `sequence` is `undefined` for an ephemeral event. */
+/** Frames as a hub creates them. `sequence` is `undefined` for an ephemeral event. */
 function frame(sequence: number | undefined, order: number, text = String(order)): Frame {
   const event = { topic: 'a', type: undefined, id: undefined, kind: 'text' as const, payload: text }
   return new Frame(encoder, event, sequence, order, 0, sequence === undefined ? '' : encoder.cursor(sequence))
@@ -24,7 +24,7 @@ function newFeed(head = 0): Feed {
   return new Feed(new Selection(['a']), 'raw', head)
 }
 
-await t.test('everything from a place to the end is one batch, the same for all who stand there', (t) => {
+await t.test('all streams at a place share one batch up to the end of the feed', (t) => {
   const feed = newFeed()
   for (const n of [1, 2, 3]) feed.push(frame(n, n))
   const batch = feed.batch(1)
@@ -51,7 +51,7 @@ await t.test('a batch of one event is the chunk of the event itself', (t) => {
   t.end()
 })
 
-await t.test('a batch has no more bytes than allowed, but one event at least', (t) => {
+await t.test('a batch has at most the maximum size, or a single larger event', (t) => {
   const feed = newFeed()
   const text = 'x'.repeat(BATCH_BYTES * 0.4)
   for (const n of [1, 2, 3]) feed.push(frame(n, n, text))
@@ -64,7 +64,7 @@ await t.test('a batch has no more bytes than allowed, but one event at least', (
   t.end()
 })
 
-await t.test('a batch of nothing but ephemeral events has no sequence', (t) => {
+await t.test('a batch of ephemeral events alone has no sequence', (t) => {
   const feed = newFeed()
   feed.push(frame(undefined, 1))
   t.match(feed.batch(0), { events: 1, sequence: undefined })
@@ -74,7 +74,7 @@ await t.test('a batch of nothing but ephemeral events has no sequence', (t) => {
   t.end()
 })
 
-await t.test('a frame that comes twice, by two patterns, is taken once', (t) => {
+await t.test('a frame that matches two patterns is added once', (t) => {
   const feed = newFeed()
   const one = frame(1, 1)
   t.equal(feed.push(one), true)
@@ -83,7 +83,7 @@ await t.test('a frame that comes twice, by two patterns, is taken once', (t) => 
   t.end()
 })
 
-await t.test('a place is found for whoever has read up to a sequence, as long as the frames reach back', (t) => {
+await t.test('a sequence has a place as long as the frames reach back to it', (t) => {
   const feed = newFeed(10)
   t.equal(feed.placeAfter(10, 0), 0, 'nothing has come since')
   t.equal(feed.placeAfter(9, 0), undefined, 'what came before the feed is not in it')
@@ -100,7 +100,7 @@ await t.test('a place is found for whoever has read up to a sequence, as long as
   t.end()
 })
 
-await t.test('what is released can no longer be read from', (t) => {
+await t.test('a feed does not hold places of released frames', (t) => {
   const feed = newFeed()
   for (const n of [1, 2, 3, 4]) feed.push(frame(n * 10, n))
   feed.releaseOlder(3)
@@ -118,7 +118,7 @@ await t.test('what is released can no longer be read from', (t) => {
   t.end()
 })
 
-await t.test('whoever reads from a place to the end, batch after batch, gets every frame that is held', (t) => {
+await t.test('the batches from a place to the end have every frame that the feed holds', (t) => {
   const step = fc.oneof(
     fc.record({ push: fc.constantFrom(1, 1_000, BATCH_BYTES / 2, BATCH_BYTES * 2), ephemeral: fc.boolean() }),
     fc.record({ release: fc.double({ min: 0, max: 1, noNaN: true }) }),

@@ -1,7 +1,7 @@
 /**
- * A hub with random publishers and subscribers, against what it promises: (1) the last id that a client has read is a
- * safe place to resume, (2) events arrive in log order and at most once, and a resume misses and repeats none, (4) a
- * gap is never silent, nor told without a reason.
+ * A hub with random publishers and subscribers, and its promises: (1) a client can resume from the last id that it has
+ * read, (2) events arrive in log order and at most once, and a resume misses and repeats none, (4) a gap is never
+ * silent, and never reported without a reason.
  */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
@@ -30,7 +30,7 @@ const SELECTIONS: [patterns: string[], types: string[]][] = [
 ]
 const CLIENTS = 5
 
-/** A counterexample is not made ever smaller for longer than this. */
+/** The time limit for shrinking a counterexample. */
 const BOUNDED = { interruptAfterTimeLimit: 6_000 }
 
 interface Plan {
@@ -101,20 +101,20 @@ function steps(large: boolean): fc.Arbitrary<Step[]> {
 interface Connection {
   sink: FakeSink
   selection: Selection
-  /** The sequence that it asked to go on after; `undefined`: it was its first. */
+  /** The sequence after which it resumed; `undefined`: it is the client's first connection. */
   after: number | undefined
   replay: number | 'all'
-  /** What has been published when it was opened, and when it was closed. */
+  /** The published events when it was opened, and when it was closed. */
   opened: number
   closed: number
-  /** It was never full and never closed, so that it is sent everything ephemeral. */
+  /** Whether it was never full and never closed, so that it gets every ephemeral event. */
   undisturbed: boolean
-  /** The part of its bytes that its client has read. */
+  /** The part of its bytes that the client has read. */
   read: number
   /** The log's head when it was opened, and at each write. */
   head: number
   heads: number[]
-  /** What the hub knew of the log's head when it was asked where to begin. */
+  /** The log's head that the hub knew when it located the start. */
   asked: number
 }
 
@@ -124,7 +124,7 @@ interface Client {
   lastId: string | undefined
 }
 
-/** A hub in the hands of a random story. */
+/** A hub that a random story controls. */
 class Story {
   readonly memory: MemoryLog
   readonly hub: Hub
@@ -145,7 +145,7 @@ class Story {
     this.errors = errors
   }
 
-  /** @param seed how a log is late; `undefined`: the log is as fast as a log in memory */
+  /** @param seed the seed of a late log; `undefined`: a memory log without delays */
   static async begin(retain: number, seed?: number): Promise<Story> {
     const memory = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
     const log = seed === undefined ? memory : await DelayedLog.open(memory, seed)
@@ -232,7 +232,7 @@ class Story {
     this.hub.subscribe({ info: { id, address: '', principal: anybody }, selection, format: 'raw', start, sink })
   }
 
-  /** @param read which part of what was sent to it the client has read */
+  /** @param read the part of the sent bytes that the client has read */
   #disconnect(client: Client, read: number): void {
     const { connection } = client
     if (!connection) return
@@ -245,11 +245,11 @@ class Story {
 }
 
 interface ReadBlock extends Block {
-  /** The log's head when it was sent. */
+  /** The log's head at its write. */
   head: number
 }
 
-/** What the client of a connection has read, block by block. */
+/** Returns what the client of a connection has read, block by block. */
 function readBlocks({ sink, read, heads }: Connection): ReadBlock[] {
   let left = Math.round(sink.bytes.length * read)
   return sink.writes.flatMap((bytes, index) => {
@@ -269,8 +269,8 @@ interface Logged extends Published {
 }
 
 /**
- * What a connection has read, block by block, against everything that was stored.
- * @param trimmedAt the log's head when an event was trimmed
+ * Compares the blocks that a connection has read with the stored events.
+ * @param trimmedAt the log's head when each event was trimmed
  */
 function check(connection: Connection, log: readonly Logged[], trimmedAt: (sequence: number) => number): void {
   const { selection, after, head, asked } = connection
@@ -284,7 +284,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
   assert.ok(open!.retry! >= 2_000 && open!.retry! <= 4_000)
   let position = sequenceOf(open!.id!)
   if (after !== undefined) assert.equal(position, after, 'it goes on where it was')
-  /** A replay is of what is retained, and nothing else was asked for. */
+  /** A replay requests only the retained events. */
   const isReplay = after === undefined && connection.replay !== 0
   let live = after === undefined && connection.replay === 0
   let gap: { after: number; oldest: number | undefined; head: number } | undefined
@@ -313,7 +313,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
       isGapNew = true
       continue
     }
-    if (id === undefined) continue // ephemeral: looked at elsewhere
+    if (id === undefined) continue // ephemeral events are checked elsewhere
     const sequence = sequenceOf(id)
     assert.ok(sequence >= position, 'ids never go back')
     const isLive = event.type === 'fanfare.live'
@@ -340,7 +340,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
       )
       assert.equal(seen.has(sequence), false, 'at most once')
       seen.add(sequence)
-      // where nothing was left, what comes next was published since
+      // without retained events, the next event is a new one
       if (isGapNew) assert.ok([sequence, undefined].includes(gap!.oldest), 'the oldest that is left comes next')
       if (isReplay && !live) assert.ok(trimmedAt(sequence) > head, 'a replay is of what is retained')
     }
@@ -358,7 +358,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
   }
 }
 
-/** Ephemeral events have no id; each is told apart by its place among what was published. */
+/** Ephemeral events have no id. Each is identified by its number among the published events. */
 function checkEphemeral(connection: Connection, published: readonly Published[]): void {
   const { selection, opened, closed, undisturbed, read } = connection
   const got: string[] = []
@@ -373,7 +373,7 @@ function checkEphemeral(connection: Connection, published: readonly Published[])
         ephemeral && selection.hasTopic(topic) && selection.hasType(type) && index < closed,
     )
     .map(({ topic, type, payload, index }) => ({ text: `${topic} ${type ?? 'message'} ${payload}`, index }))
-  // What was published just before it connected may still have been on its way.
+  // Events that were published just before the connect may still have been pending.
   let next = 0
   for (const text of got) {
     while (next < due.length && due[next]!.text !== text) next++
@@ -390,7 +390,9 @@ function checkEphemeral(connection: Connection, published: readonly Published[])
     )
 }
 
-/** When each event was trimmed, as the head of the log at that time, if each topic keeps so many. */
+/**
+ * Returns when each event was trimmed, as the head of the log at that time, if each topic retains a number of events.
+ */
 function trimming(log: readonly Logged[], retain: number): (sequence: number) => number {
   const heads = new Map<number, number>()
   const topics = new Map<string, number[]>()
@@ -431,7 +433,7 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
       () => open.every(isDone),
       () => 'somebody is still waiting for events that were published',
     )
-    await settle(seed === undefined ? 5 : 200) // a late log takes its time to answer each question
+    await settle(seed === undefined ? 5 : 200) // a late log takes time to answer each call
     for (const connection of story.connections) {
       check(connection, log, trimmedAt)
       assert.equal(connection.sink.last, undefined, 'nobody was sent away')
@@ -444,10 +446,10 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
   }
 }
 
-/** A batch, or one event of any size, and the blocks of the hub around it. */
+/** A batch, or one event of any size, with the blocks of the hub around it. */
 const LARGEST_WRITE = 2_000_000
 
-await t.test('whatever happens, every client reads what the log has, in order, once', async (t) => {
+await t.test('in any story every client reads the events of the log in order and once', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps(false), (steps) => tell(steps, 1e6)),
@@ -456,7 +458,7 @@ await t.test('whatever happens, every client reads what the log has, in order, o
   )
 })
 
-await t.test('with little retention every loss is told as a gap, and nothing else is', async (t) => {
+await t.test('with little retention every loss is reported as a gap, and nothing else is', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps(false), fc.integer({ min: 1, max: 4 }), (steps, retain) => tell(steps, retain)),
@@ -474,7 +476,7 @@ await t.test('on a log whose answers and deltas are late', async (t) => {
   )
 })
 
-await t.test('with events so large that nothing is kept for those who wait', async (t) => {
+await t.test('with events so large that feeds keep none for waiting streams', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps(true), fc.constantFrom(2, 1e6), (steps, retain) => tell(steps, retain)),
@@ -483,7 +485,7 @@ await t.test('with events so large that nothing is kept for those who wait', asy
   )
 })
 
-await t.test('ephemeral events come at most once, in order, and to everyone who keeps up', async (t) => {
+await t.test('ephemeral events come at most once, in order, and to every client that keeps up', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps(false), async (steps) => {

@@ -7,7 +7,7 @@ import { share } from '../helper/shared-log.js'
 import { openHub, openHubOn } from './open-hub.js'
 
 await t.test('stopping', async (t) => {
-  await t.test('draining ends every stream, in groups spread over the time', async (t) => {
+  await t.test('a drain ends all streams in groups, spread over its duration', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const readers = await Promise.all(Array.from({ length: 40 }, () => subscribe(['a'])))
     const left: number[] = []
@@ -28,7 +28,7 @@ await t.test('stopping', async (t) => {
     t.ok(new Set(readers.map((reader) => reader.blocks.at(-1)!.retry)).size > 10, 'each comes back at another time')
   })
 
-  await t.test('draining in no time ends them at once, and while it lasts events go on', async (t) => {
+  await t.test('a drain of 0 ms ends all streams at once, and publishing continues', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     await hub.drain(0)
@@ -37,7 +37,7 @@ await t.test('stopping', async (t) => {
     await hub.drain(0)
   })
 
-  await t.test('what was published is sent before the end', async (t) => {
+  await t.test('published events are sent before a stream ends', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const readers = await Promise.all(Array.from({ length: 5 }, () => subscribe(['a'])))
     const drained = hub.drain(200)
@@ -47,7 +47,7 @@ await t.test('stopping', async (t) => {
     t.ok(readers.every(({ isClosed }) => isClosed))
   })
 
-  await t.test('closing ends every stream, also a stalled one, and opens no more', async (t) => {
+  await t.test('a closed hub has ended all streams, even stalled ones, and opens no new ones', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const [quick, slow] = [await subscribe(['a']), await subscribe(['a'])]
     slow.stall()
@@ -61,7 +61,7 @@ await t.test('stopping', async (t) => {
   })
 })
 
-await t.test('a time to drain in that is none is refused, and nothing ends', async (t) => {
+await t.test('an invalid drain time is refused, and no stream ends', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   for (const time of ['x', '1', -1, NaN, Infinity, 1e12, 86_400_001, null, undefined, {}]) {
@@ -81,7 +81,7 @@ await t.test('a time to drain in that is none is refused, and nothing ends', asy
   t.equal(hub.connections.size, 0)
 })
 
-await t.test('a log that cannot be read ends the stream as busy, and the hub is told why', async (t) => {
+await t.test('an unreadable log ends the stream as busy, and the error is reported', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   const { hub, errors, subscribe } = await openHubOn(t, log)
   await hub.publish('a', { data: 1 })
@@ -95,7 +95,7 @@ await t.test('a log that cannot be read ends the stream as busy, and the hub is 
   t.equal(hub.connections.size, 0)
 })
 
-await t.test('a hub goes on where its log is', async (t) => {
+await t.test('a hub continues at the head of its log', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'old' }])
   const { hub, subscribe } = await openHubOn(t, log)
@@ -105,7 +105,7 @@ await t.test('a hub goes on where its log is', async (t) => {
   t.strictSame(reader.data, ['old'])
 })
 
-await t.test('a hub that nobody listens to for errors does not mind them', async (t) => {
+await t.test('errors do no harm in a hub without onError', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   const hub = await Hub.open(log, {
     heartbeat: 1e9,

@@ -1,5 +1,6 @@
 /**
- * A stream that is given other topics while it is open: in order, without loss, and with nothing that it no longer has.
+ * Streams that move to other topics while they are open: events stay in order, none is lost, and none of dropped topics
+ * is sent.
  */
 import fc from 'fast-check'
 import t from 'tap'
@@ -9,7 +10,7 @@ import type { Stream } from '../../src/hub/stream.js'
 import { settle, until } from './fake-sink.js'
 import { openHub } from './open-hub.js'
 
-/** As a route does it: gives a stream topics, and takes some away. */
+/** Adds and removes topics of a stream, as a route does. */
 function change(
   hub: Hub,
   subscriber: Stream,
@@ -25,36 +26,39 @@ function change(
   )
 }
 
-/** So large that a batch has only one or two of them. */
+/** A payload of which a batch holds only one or two. */
 const LARGE = 'x'.repeat(40_000)
 
-/** The numbers of the events that came, in order. */
+/** The numbers of the received events, in order. */
 function numbers({ data }: { data: string[] }): number[] {
   return data.map((text) => (JSON.parse(text) as { n: number }).n)
 }
 
-await t.test('an added topic is there from the cursor of the change on, a dropped one is not', async (t) => {
-  const { hub, subscribe } = await openHub(t)
-  const reader = await subscribe(['a'])
-  await hub.publish('a', { data: 1 })
-  await hub.publish('b', { data: 'missed' })
-  change(hub, reader.subscriber, { add: ['b'] })
-  await hub.publish('b', { data: 2 })
-  await hub.publish('a', { data: 3 })
-  change(hub, reader.subscriber, { drop: ['a'] })
-  await hub.publish('a', { data: 'dropped' })
-  await hub.publish('b', { data: 4 })
-  await until(() => reader.data.length >= 4)
-  await settle()
-  t.strictSame(reader.data, ['1', '2', '3', '4'])
-  t.match(reader.told('open'), [{ topics: ['a'] }, { topics: ['a', 'b'] }, { topics: ['b'] }])
-  t.strictSame(
-    reader.told('open').map((told) => (told as { connection: string }).connection),
-    ['c1', 'c1', 'c1'],
-  )
-  const second = reader.blocks.filter(({ event }) => event?.type === 'fanfare.open')[1]!
-  t.equal(second.id, hub.cursor(2), 'the block has the cursor of the change')
-})
+await t.test(
+  'from the cursor of a move on, a stream gets the events of added topics and none of dropped topics',
+  async (t) => {
+    const { hub, subscribe } = await openHub(t)
+    const reader = await subscribe(['a'])
+    await hub.publish('a', { data: 1 })
+    await hub.publish('b', { data: 'missed' })
+    change(hub, reader.subscriber, { add: ['b'] })
+    await hub.publish('b', { data: 2 })
+    await hub.publish('a', { data: 3 })
+    change(hub, reader.subscriber, { drop: ['a'] })
+    await hub.publish('a', { data: 'dropped' })
+    await hub.publish('b', { data: 4 })
+    await until(() => reader.data.length >= 4)
+    await settle()
+    t.strictSame(reader.data, ['1', '2', '3', '4'])
+    t.match(reader.told('open'), [{ topics: ['a'] }, { topics: ['a', 'b'] }, { topics: ['b'] }])
+    t.strictSame(
+      reader.told('open').map((told) => (told as { connection: string }).connection),
+      ['c1', 'c1', 'c1'],
+    )
+    const second = reader.blocks.filter(({ event }) => event?.type === 'fanfare.open')[1]!
+    t.equal(second.id, hub.cursor(2), 'the block has the cursor of the change')
+  },
+)
 
 await t.test(
   'whether events name their topic depends on what the stream has now, and on no other stream',
@@ -85,7 +89,7 @@ await t.test(
   },
 )
 
-await t.test('the newest events of what was added come first when asked for, without ids', async (t) => {
+await t.test('a requested replay of added topics comes first, without ids', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 5; n++)
     for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })
@@ -120,7 +124,7 @@ await t.test(
   },
 )
 
-await t.test('a pattern that the stream has already gets no replay', async (t) => {
+await t.test('a pattern that the stream already has gets no replay', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (const topic of ['a', 'b']) await hub.publish(topic, { data: topic })
   const reader = await subscribe(['a'])
@@ -148,7 +152,7 @@ await t.test(
   },
 )
 
-await t.test('a stream keeps nothing of replays that are over, however often it changes', async (t) => {
+await t.test('a stream keeps nothing of finished replays, after any number of moves', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
   const reader = await subscribe(['z'])
@@ -163,7 +167,7 @@ await t.test('a stream keeps nothing of replays that are over, however often it 
   t.strictSame(numbers(reader), [3])
 })
 
-await t.test('a stream may lose every topic and get others', async (t) => {
+await t.test('a stream may drop all topics and add others', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   change(hub, reader.subscriber, { drop: ['a'] })
@@ -176,7 +180,7 @@ await t.test('a stream may lose every topic and get others', async (t) => {
   t.match(reader.told('open').at(-1), { topics: ['b'] })
 })
 
-await t.test('a stream that stalls is told what has changed once it reads again', async (t) => {
+await t.test('a stalled stream gets the open block of its move once it drains', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a'])
   await hub.publish('b', { data: 'past' })
@@ -195,12 +199,12 @@ await t.test('a stream that stalls is told what has changed once it reads again'
   t.equal(reader.told('open').length, 2)
 })
 
-await t.test('a replay that is dropped before it is over can be asked for again', async (t) => {
+await t.test('an unfinished replay that is dropped can be requested again', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 10; n++) await hub.publish('b', { data: { n, LARGE } })
   const reader = await subscribe(['a'])
   await settle()
-  reader.stall(3) // the new topics, and two batches
+  reader.stall(3) // the open block, and two batches
   change(hub, reader.subscriber, { add: ['b'], replay: 10 })
   await until(() => reader.isFull)
   t.ok(numbers(reader).length < 10)
@@ -215,7 +219,7 @@ await t.test('a replay that is dropped before it is over can be asked for again'
   t.strictSame(numbers(reader).slice(before.length), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 })
 
-await t.test('what is added and dropped at once is not sent, and can be asked for again', async (t) => {
+await t.test('a topic that is added and dropped at once is not replayed, and can be requested again', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
   const reader = await subscribe(['z'])
@@ -226,7 +230,7 @@ await t.test('what is added and dropped at once is not sent, and can be asked fo
   await until(() => reader.data.length === 3)
 })
 
-await t.test('what is dropped of a replay is not sent, and the rest of it is', async (t) => {
+await t.test('the dropped topics of a replay are not sent, and its other topics are', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 6; n++) await hub.publish(n % 2 ? 'odd' : 'even', { data: { n } })
   const reader = await subscribe(['z'])
@@ -294,7 +298,7 @@ await t.test(
   },
 )
 
-await t.test('ephemeral events do not add up for a stream that does not read', async (t) => {
+await t.test('a stalled stream that moves keeps a limited number of ephemeral events', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['e'])
   await settle()
@@ -346,7 +350,7 @@ await t.test(
         }
         reader.drain()
         change(hub, reader.subscriber, { add: ['end'] })
-        await publish('end') // replays that were asked for before are sent before it
+        await publish('end') // earlier replays are sent before this event
         await until(() => numbers(reader).at(-1) === published.length)
         change(hub, reader.subscriber, { drop: ['a.*', '**'] })
         const read = reader.data.length
@@ -371,7 +375,7 @@ await t.test(
   },
 )
 
-await t.test('whatever is published and changed, in whatever state the stream is', async (t) => {
+await t.test('a stream gets exactly its events, for any publishes and moves in any state', async (t) => {
   const topics = ['a.x', 'a.y', 'b.x', 'c']
   const patterns = fc.subarray(['a.x', 'a.*', 'a.y', 'b.x', '*.x', 'c', '**'])
   const step = fc.oneof(
@@ -408,7 +412,7 @@ await t.test('whatever is published and changed, in whatever state the stream is
         () => `the end does not come: ${JSON.stringify(reader.blocks.slice(-5))}`,
       )
 
-      // between two blocks that tell topics lies exactly what those topics had between their two cursors
+      // between two open blocks lie exactly the events of the topics between their two cursors
       const { blocks } = reader
       let held: string[] = []
       let at = 0

@@ -9,7 +9,7 @@ const EPOCH = 'aaaaaaaa'
 const phone = { subject: 'ada', name: 'phone' }
 const id = (sequence: number) => `${EPOCH}-${sequence}`
 
-/** Records of which writes are held back or fail when a test says so. */
+/** Records whose writes a test can hold back or make fail. */
 function slowRecords(t: Test) {
   const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 1 })
   t.teardown(() => log.close())
@@ -22,7 +22,7 @@ function slowRecords(t: Test) {
     if (fails) throw new Error('the disk is full')
     await change()
   }
-  /** Reads answer late, with what was there when they began. */
+  /** Reads are late, and return the values from when they began. */
   const late = async <T>(read: Promise<T>): Promise<T> => {
     const answer = await read
     await setImmediate()
@@ -45,7 +45,7 @@ function open(t: Test, { limit = 100, ttl = 1e9 } = {}) {
   return { ...slow, cursors: make(), again: make, errors }
 }
 
-await t.test('a cursor moves when something is acknowledged, and never backwards', async (t) => {
+await t.test('a named cursor moves by acknowledgements, and never backwards', async (t) => {
   const { cursors, again } = open(t)
   t.equal(await cursors.get(phone), undefined)
   t.match(await cursors.acknowledge(phone, 7), { name: 'phone', id: id(7) })
@@ -57,7 +57,7 @@ await t.test('a cursor moves when something is acknowledged, and never backwards
   t.match(await cursors.acknowledge(phone, 1), { id: id(1) }, 'one that was deleted begins anew')
 })
 
-await t.test('acknowledgements that overlap end at the newest, and each is durable when it is answered', async (t) => {
+await t.test('concurrent acknowledgements end at the newest, and each is durable when it resolves', async (t) => {
   const { cursors, state, again } = open(t)
   let release!: () => void
   state.gate = new Promise((resolve) => (release = resolve))
@@ -75,7 +75,7 @@ await t.test('acknowledgements that overlap end at the newest, and each is durab
   t.match(await again().get(phone), { id: id(9) })
 })
 
-await t.test('a write that fails is told, and moves nothing', async (t) => {
+await t.test('a failed write is reported, and does not move the cursor', async (t) => {
   const { cursors, state } = open(t)
   await cursors.acknowledge(phone, 3)
   state.fails = true
@@ -89,7 +89,7 @@ await t.test('a write that fails is told, and moves nothing', async (t) => {
   await t.resolves(cursors.use(phone, 5, true), 'a stream of one that is known does not wait for that')
 })
 
-await t.test('a cursor of another log is replaced', async (t) => {
+await t.test('a named cursor of another log is replaced', async (t) => {
   const { cursors, store } = open(t)
   await cursors.acknowledge(phone, 900)
   const other = new NamedCursors(store, { epoch: 'bbbbbbbb', limit: 100, ttl: 1e9, onError: () => undefined })
@@ -97,7 +97,7 @@ await t.test('a cursor of another log is replaced', async (t) => {
   t.match(await other.acknowledge(phone, 2), { id: 'bbbbbbbb-2' })
 })
 
-await t.test('a subject has so many cursors and no more, however many are asked for at once', async (t) => {
+await t.test('concurrent requests do not exceed the maximum number of named cursors of a subject', async (t) => {
   const { cursors } = open(t, { limit: 3 })
   const all = await Promise.allSettled(
     Array.from({ length: 10 }, (_, n) => cursors.acknowledge({ subject: 'ada', name: `c${n}` }, n)),
@@ -127,7 +127,7 @@ await t.test('a subject has so many cursors and no more, however many are asked 
   t.strictSame(await cursors.list('nobody'), [])
 })
 
-await t.test('what is not used for too long is forgotten; what an open stream names is kept', async (t) => {
+await t.test('an unused named cursor expires, and one of an open stream does not', async (t) => {
   const ttl = 400
   const { cursors, records, again, errors } = open(t, { ttl })
   const other = { subject: 's1', name: 'x' }
@@ -153,7 +153,7 @@ await t.test('what is not used for too long is forgotten; what an open stream na
   t.strictSame(errors, [])
 })
 
-await t.test('a use that cannot be written down is told once, and tried again later', async (t) => {
+await t.test('a use that cannot be recorded is reported once, and tried again later', async (t) => {
   const ttl = 400
   const { cursors, state, errors } = open(t, { ttl })
   await cursors.use(phone, 4, false)
@@ -171,7 +171,7 @@ await t.test('a use that cannot be written down is told once, and tried again la
   while ((await cursors.get(phone))!.expiresAt <= expiresAt) await tick()
 })
 
-await t.test('when a cursor may be used for less long than before, that counts at once', async (t) => {
+await t.test('a shorter ttl applies at once', async (t) => {
   const { cursors, store } = open(t, { ttl: 1e9 })
   await cursors.acknowledge(phone, 1)
   const stricter = new NamedCursors(store, { epoch: EPOCH, limit: 100, ttl: 20, onError: () => undefined })
@@ -180,7 +180,7 @@ await t.test('when a cursor may be used for less long than before, that counts a
   t.match(await cursors.get(phone), { id: id(1) })
 })
 
-await t.test('a time that is ahead of the clock keeps no cursor for longer once it is used', async (t) => {
+await t.test('a use in the future is corrected by the next use', async (t) => {
   const { cursors, records } = open(t, { ttl: 1_000 })
   await cursors.acknowledge(phone, 1)
   const { key } = (await records.list('cursor/'))[0]!
@@ -190,7 +190,7 @@ await t.test('a time that is ahead of the clock keeps no cursor for longer once 
   t.ok(((await records.get(key)) as { used: number }).used <= Date.now())
 })
 
-await t.test('what an earlier version has stored goes on', async (t) => {
+await t.test('the stored cursors of an earlier version still work', async (t) => {
   const { cursors, records } = open(t)
   await cursors.acknowledge(phone, 1)
   const { key } = (await records.list('cursor/'))[0]!

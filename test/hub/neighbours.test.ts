@@ -20,7 +20,7 @@ async function openTwo(t: Test) {
   }
 }
 
-await t.test('what one hub publishes reaches the streams of the other', async (t) => {
+await t.test('events of one hub reach the streams of the other', async (t) => {
   const { here, there } = await openTwo(t)
   const readers = [await here.subscribe(['a']), await there.subscribe(['*'])] as const
   for (const hub of [here.hub, there.hub]) {
@@ -46,7 +46,7 @@ await t.test('what one hub publishes reaches the streams of the other', async (t
   )
 })
 
-await t.test('a hub that has closed is sent nothing, and sends nothing', async (t) => {
+await t.test('a closed hub sends and receives nothing', async (t) => {
   const { here, there } = await openTwo(t)
   const reader = await here.subscribe(['a'])
   await there.hub.publish('a', { text: '1', ephemeral: true })
@@ -58,7 +58,7 @@ await t.test('a hub that has closed is sent nothing, and sends nothing', async (
   t.strictSame(await here.hub.present('a'), [])
 })
 
-await t.test('presence is the union of what the hubs have', async (t) => {
+await t.test('presence is the union over all hubs', async (t) => {
   const { here, there } = await openTwo(t)
   await here.subscribe(['room'], { subject: 'ann' })
   await there.subscribe(['room'], { subject: 'bob' })
@@ -81,7 +81,7 @@ await t.test('presence is the union of what the hubs have', async (t) => {
   ])
 })
 
-await t.test('a subject of two hubs came when it came first, and says what it said last', (t) => {
+await t.test('a subject of two hubs has its earliest join and its latest info', (t) => {
   const merged = mergePresent([
     [
       { subject: 'ann', connections: 1, since: 10, info: 'new' },

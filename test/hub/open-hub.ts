@@ -11,7 +11,7 @@ import { DelayedLog } from '../helper/delayed-log.js'
 import { anybody } from './anybody.js'
 import { FakeSink } from './fake-sink.js'
 
-/** Has these tests run on a log that is late, by a seed; default: on a log as fast as memory. */
+/** Runs these tests on a late log, by a seed; default: a memory log without delays. */
 const LATE = process.env['TEST_LATE_LOG']
 export const IS_LATE = LATE !== undefined
 
@@ -27,13 +27,13 @@ export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' 
 export interface OpenHub {
   hub: Hub
   log: EventLog
-  /** What the hub has told nobody else. */
+  /** The errors that the hub has reported. */
   errors: unknown[]
   /** Opens a stream, as a route does. */
   subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { subscriber: Stream }>
 }
 
-/** A hub on a memory log, without heartbeats unless they are asked for; closed when the test is over. */
+/** Opens a hub on a memory log, by default without heartbeats. It is closed when the test is over. */
 export async function openHub(
   t: Test,
   options: Partial<HubOptions> = {},

@@ -21,7 +21,7 @@ function bearer(subject: string, info?: unknown) {
   return { ...anybody, subject, info }
 }
 
-await t.test('a subject is told once, whatever its streams', (t) => {
+await t.test('a subject joins once, for any number of streams', (t) => {
   const { presence, told, changes } = open(0)
   presence.moved(bearer('u1', { name: 'Ann' }), undefined, room)
   presence.moved(bearer('u1'), undefined, room)
@@ -41,7 +41,7 @@ await t.test('a subject is told once, whatever its streams', (t) => {
   t.end()
 })
 
-await t.test('a reload is not a leave', (t) => {
+await t.test('a reconnect within the grace is not a leave', (t) => {
   const { presence, told } = open(5_000)
   presence.moved(bearer('u1'), undefined, room)
   presence.moved(bearer('u1'), room, undefined)
@@ -58,7 +58,7 @@ await t.test('a reload is not a leave', (t) => {
   t.end()
 })
 
-await t.test('patterns look on; nobody without a subject is present, nor anybody on the topics of the hub', (t) => {
+await t.test('streams of patterns, without a subject, or of system topics make no subject present', (t) => {
   const { presence, told } = open(0)
   presence.moved(bearer('u1'), undefined, new Selection(['room.*', '**', 'fanfare.stats']))
   presence.moved(anybody, undefined, room)
@@ -66,7 +66,7 @@ await t.test('patterns look on; nobody without a subject is present, nor anybody
   t.end()
 })
 
-await t.test('whose stream changes its topics comes and goes', (t) => {
+await t.test('a move of a stream is a leave and a join', (t) => {
   const { presence, told } = open(0)
   const both = new Selection(['a', 'b'])
   const other = new Selection(['b', 'c'])
@@ -76,7 +76,7 @@ await t.test('whose stream changes its topics comes and goes', (t) => {
   t.end()
 })
 
-await t.test('who is told of is exact, whoever comes, reloads and vanishes', (t) => {
+await t.test('presence is exact for any joins, reconnects and leaves', (t) => {
   const subjects = fc.nat(5)
   const topics = fc.subarray(['a', 'b', 'c'], { minLength: 1 })
   const step = fc.oneof(
@@ -91,7 +91,7 @@ await t.test('who is told of is exact, whoever comes, reloads and vanishes', (t)
       let now = 1_000_000
       performance.now = () => now
       try {
-        const here = new Set<string>() // as the events tell
+        const here = new Set<string>() // by the events
         const presence = new Presence(grace, (type, { topic, subject, subjects: count }) => {
           const key = `${topic}/${subject}`
           if (here.has(key) === (type === 'fanfare.join')) throw new Error(`${type} of ${key} twice`)
@@ -145,7 +145,7 @@ await t.test('who is told of is exact, whoever comes, reloads and vanishes', (t)
   t.end()
 })
 
-await t.test('another token may say something else of its subject', (t) => {
+await t.test('a renewed token changes the info of its subject', (t) => {
   const { presence, told } = open(0)
   presence.moved(bearer('u1', 'at work'), undefined, room)
   presence.renewed(bearer('u1', 'away'), room)

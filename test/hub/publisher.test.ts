@@ -5,7 +5,7 @@ import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
 
 await t.test('publishing', async (t) => {
-  await t.test('a receipt has the cursor, and how many subscribers the event is sent to', async (t) => {
+  await t.test('a receipt has the cursor and the number of subscribers', async (t) => {
     const { hub, subscribe } = await openHub(t)
     await subscribe(['a'])
     await subscribe(['a', '*'])
@@ -34,7 +34,7 @@ await t.test('publishing', async (t) => {
     t.equal(hub.connections.size, 4)
   })
 
-  await t.test('a duplicate is answered with the first, and sent to nobody', async (t) => {
+  await t.test('a duplicate gets the cursor of the first event, and is not sent', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     await hub.publish('a', { data: 'first', id: 'x' })
@@ -70,7 +70,7 @@ await t.test('publishing', async (t) => {
     t.strictSame(late.data, ['2'])
   })
 
-  await t.test('a batch gets consecutive sequences, its ephemeral events come after it', async (t) => {
+  await t.test('a batch gets consecutive sequences, and its ephemeral events are sent last', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['**'])
     const receipts = await hub.publishAll([
@@ -92,7 +92,7 @@ await t.test('publishing', async (t) => {
     t.strictSame(reader.data, ['1', '3', '5', '2'])
   })
 
-  await t.test('one event that is refused refuses the batch, and says which it was', async (t) => {
+  await t.test('a refused event refuses its batch, with the index of the event', async (t) => {
     const { hub, subscribe } = await openHub(t, { maxEventSize: 100 })
     const reader = await subscribe(['**'])
     const good = { topic: 'a', data: 1 }
@@ -110,7 +110,7 @@ await t.test('publishing', async (t) => {
     t.strictSame(await hub.publishAll([]), [])
   })
 
-  await t.test('what cannot be stored is refused, and sent to nobody', async (t) => {
+  await t.test('an event that cannot be stored is refused, and not sent', async (t) => {
     const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
     log.append = () => Promise.reject(new HubError('log-unavailable', 'the disk is full'))
     const { hub, subscribe } = await openHubOn(t, log)
@@ -127,7 +127,7 @@ await t.test('publishing', async (t) => {
     t.strictSame(reader.data, [], 'not even what is ephemeral: all or nothing')
   })
 
-  await t.test('what is appended by others is sent as well', async (t) => {
+  await t.test('events that other processes append are sent too', async (t) => {
     const { hub, log, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
     await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'from elsewhere' }])

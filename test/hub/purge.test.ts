@@ -1,11 +1,11 @@
-/** What streams are told when a topic is purged while they read it. */
+/** Streams of a topic that is purged while they read it. */
 import t from 'tap'
 import { until } from './fake-sink.js'
 import { openHub } from './open-hub.js'
 
 const LARGE = 'x'.repeat(100_000)
 
-await t.test('a stream that is catching up is told of what it does not get any more', async (t) => {
+await t.test('a stream in catch-up gets a gap for purged events', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 20; n++) await hub.publish(n % 2 === 0 ? 'a' : 'b', { data: `${n} ${LARGE}` })
   const slow = await subscribe(['a', 'b'], { replay: 'all' })
@@ -28,7 +28,7 @@ await t.test('a stream that is catching up is told of what it does not get any m
   t.equal(slow.data.filter((data) => parseInt(data.slice(1)) % 2 === 1).length, 10, 'everything else is')
 })
 
-await t.test('what others have read lately is not taken from memory after a purge', async (t) => {
+await t.test('a purge invalidates cached batches', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await hub.publishAll([
     { topic: 'a', data: 1 },

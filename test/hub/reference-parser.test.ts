@@ -6,7 +6,7 @@ function events(text: string) {
 }
 
 // The examples of WHATWG HTML, 9.2.6.
-await t.test('the reference parser reads the examples of the standard as it says', (t) => {
+await t.test('the reference parser reads the examples of the standard', (t) => {
   t.strictSame(events('data: YHOO\ndata: +2\ndata: 10\n\n'), [
     { type: 'message', data: 'YHOO\n+2\n10', lastEventId: '' },
   ])

@@ -1,28 +1,28 @@
 /**
- * A parser of event streams written down from the standard, line by line, and from nothing else: WHATWG HTML,
- * "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting). Beside the events it keeps what EventSource throws
- * away: comments, fields it does not know, and the last event id as it is after each block.
+ * A parser of event streams that follows the standard line by line, independent of other code: WHATWG HTML,
+ * "Server-sent events", 9.2.5 (parsing) and 9.2.6 (interpreting). It also returns what EventSource discards: comments,
+ * unknown fields, and the last event id after each block.
  */
 
-/** A block of a stream: what stands between two blank lines. */
+/** A block of a stream: the lines between two blank lines. */
 export interface Block {
-  /** What is dispatched, if anything is. */
+  /** The dispatched event, if any. */
   event: { type: string; data: string } | undefined
-  /** The id that stands in the block; `undefined`: it has none. */
+  /** The id of the block; `undefined`: it has none. */
   id: string | undefined
   /** The last event id string after the block. */
   lastEventId: string
   retry: number | undefined
   comments: string[]
-  /** Fields that the standard does not know. */
+  /** Fields that the standard does not define. */
   extra: Record<string, string>
 }
 
-/** Reads a stream that has come so far; a block without its end is not read. */
+/** Reads the stream so far. An incomplete block is not read. */
 export function parseStream(bytes: Uint8Array): Block[] {
   const text = new TextDecoder().decode(bytes) // 9.2.5: "UTF-8 decode", which takes one byte order mark off the start
   const lines = text.split(/\r\n|\n|\r/)
-  lines.pop() // a line without its end
+  lines.pop() // an incomplete line
   const blocks: Block[] = []
   let idBuffer = ''
   let type = ''

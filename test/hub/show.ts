@@ -1,4 +1,4 @@
-/** Prints a text in ASCII, for the names of checks: the reader of test results takes U+2028 for the end of a line. */
+/** Prints a text in ASCII for the names of checks: the parser of test results treats U+2028 as the end of a line. */
 export function show(text: string): string {
   return JSON.stringify(text).replace(
     /[^\x20-\x7e]/g,

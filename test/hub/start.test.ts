@@ -15,13 +15,13 @@ async function start(t: Test) {
   }
 }
 
-await t.test('without a wish a stream begins at the head, and has no past', async (t) => {
+await t.test('by default a stream begins at the head, without history', async (t) => {
   const { locate } = await start(t)
   t.strictSame(await locate({}), { sequence: 10, gap: undefined, past: false })
   t.strictSame(await locate({ replay: 0 }), { sequence: 10, gap: undefined, past: false })
 })
 
-await t.test('it goes on after the last event id, which wins over replay', async (t) => {
+await t.test('a stream continues after the last event id, which takes precedence over replay', async (t) => {
   const { log, locate } = await start(t)
   t.strictSame(await locate({ lastEventId: `${log.view.epoch}-7` }), { sequence: 7, gap: undefined, past: true })
   t.strictSame(await locate({ lastEventId: `${log.view.epoch}-7`, replay: 'all' }), {
@@ -33,7 +33,7 @@ await t.test('it goes on after the last event id, which wins over replay', async
   t.strictSame(await locate({ lastEventId: `${log.view.epoch}-0` }), { sequence: 0, gap: undefined, past: true })
 })
 
-await t.test('a cursor that is of no use begins at the oldest event, and says why', async (t) => {
+await t.test('a stream with an unusable cursor begins at the oldest event, with the reason', async (t) => {
   const { log, locate } = await start(t)
   const table: [lastEventId: string, reason: string][] = [
     [`${log.view.epoch}-11`, 'future'],
@@ -50,12 +50,12 @@ await t.test('a cursor that is of no use begins at the oldest event, and says wh
   }
 })
 
-await t.test('no more than 128 characters of a cursor that cannot be read are repeated', async (t) => {
+await t.test('at most 128 characters of an unreadable cursor are repeated', async (t) => {
   const { locate } = await start(t)
   t.equal((await locate({ lastEventId: 'x'.repeat(10_000) })).gap?.after, 'x'.repeat(128))
 })
 
-await t.test('a replay begins so many retained events before the head, over all topics asked for', async (t) => {
+await t.test('a replay counts the retained events before the head over all requested topics', async (t) => {
   const { locate } = await start(t)
   const sequence = async (replay: number | 'all', ...patterns: string[]) =>
     (await locate({ replay }, ...patterns)).sequence

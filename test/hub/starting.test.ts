@@ -1,4 +1,6 @@
-/** Streams that begin in the past: from a time, with the newest of each topic, and those that only look on. */
+/**
+ * Streams that begin before the head: from a time, or with the newest event of each topic. Also streams that observe.
+ */
 import t from 'tap'
 import { settle, until } from './fake-sink.js'
 import { openHub, openHubOn } from './open-hub.js'
@@ -6,7 +8,7 @@ import { MemoryLog } from '../../src/log/memory/memory-log.js'
 
 const seen = ({ data }: { data: string[] }) => data.map(Number)
 
-await t.test('from=start brings everything, and tells of what is gone', async (t) => {
+await t.test('from=start sends every retained event, and a gap for trimmed ones', async (t) => {
   const { hub, subscribe } = await openHub(t, {}, { events: 3 })
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: n })
   const whole = await subscribe(['a'], { from: 'start' })
@@ -22,7 +24,7 @@ await t.test('from=start brings everything, and tells of what is gone', async (t
   t.strictSame(all.told('gap'), [], 'replay=all says nothing of it')
 })
 
-await t.test('from a time every event comes, and a gap is told when retention does not reach back', async (t) => {
+await t.test('from=<time> sends every event since, and a gap if retention does not reach back', async (t) => {
   const clock = { now: 1_000 }
   const log = new MemoryLog({ events: 4, age: 1e12, bytes: 1e12, dedupWindow: 0 }, () => clock.now)
   const { hub, subscribe } = await openHubOn(t, log)
@@ -48,14 +50,14 @@ await t.test('from a time every event comes, and a gap is told when retention do
   t.strictSame((await read(1_055, 'a')).data, [8, 9, 10, 11])
 })
 
-await t.test('replay=latest brings the newest event of each topic as it was, and then every event', async (t) => {
+await t.test('replay=latest sends the newest event of each topic, then every new event', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++)
     for (const topic of ['x.a', 'x.b']) await hub.publish(topic, { data: n, type: n === 3 ? 'late' : 'early' })
   const locating = subscribe(['x.*'], { replay: 'latest' })
   const typed = subscribe(['x.*'], { replay: 'latest', types: ['early'] })
   const stream = await locating
-  for (let n = 4; n <= 6; n++) await hub.publish('x.a', { data: n }) // before its past has been read
+  for (let n = 4; n <= 6; n++) await hub.publish('x.a', { data: n }) // before the replay has been read
   await until(() => stream.told('live').length === 1 && seen(stream).includes(6))
   t.strictSame(seen(stream), [3, 3, 4, 5, 6])
   t.equal(stream.blocks[0]!.id, hub.cursor(4), 'the position before whatever follows')
@@ -68,7 +70,7 @@ await t.test('replay=latest brings the newest event of each topic as it was, and
   t.equal(none.blocks[0]!.id, hub.cursor(hub.head))
 })
 
-await t.test('replay=latest of many topics comes in order, over many batches', async (t) => {
+await t.test('replay=latest of many topics is in log order, over many batches', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const topics = Array.from({ length: 2_500 }, (_, n) => `many.${n}`)
   for (let round = 0; round < 2; round++) {
@@ -98,7 +100,7 @@ await t.test(
   },
 )
 
-await t.test('a stream that observes gets everything, and is neither counted nor present', async (t) => {
+await t.test('an observing stream gets all events, and is neither counted nor present', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const watcher = await subscribe(['room', 'fanfare.connections'], { subject: 'watcher', observes: true })
   await settle()

@@ -16,7 +16,7 @@ function changesOf(sink: FakeSink): ConnectionChange[] {
   return sink.data.map((data) => JSON.parse(data) as ConnectionChange)
 }
 
-await t.test('what goes through the hub is told once a second', async (t) => {
+await t.test('the traffic of the hub is reported once a second', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.stats'])
   const readers = await Promise.all([subscribe(['a']), subscribe(['*'])])
@@ -59,7 +59,7 @@ await t.test('what goes through the hub is told once a second', async (t) => {
   t.notOk(console.lastEventId?.includes('ephemeral'), 'they are ephemeral')
 })
 
-await t.test('nothing is measured while nobody listens', async (t) => {
+await t.test('nothing is measured without a subscriber of the statistics', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a', '**'])
   await hub.publish('a', { data: 1 })
@@ -68,12 +68,12 @@ await t.test('nothing is measured while nobody listens', async (t) => {
   t.equal(statsOf(console)[0]!.events.in, 0, 'what was before is not counted')
   const before = console.data.length
   hub.move(console.subscriber, new Selection(['a']))
-  await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than it takes until the next would be told
+  await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than the interval of the statistics
   t.equal(console.data.length, before)
   t.strictSame(reader.data, ['1'], 'a wildcard does not reach the topics of the hub')
 })
 
-await t.test('each stream that opens, changes and ends is told', async (t) => {
+await t.test('each open, change and end of a stream is reported', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.connections'], { id: 'console', subject: 'root' })
   const told = () =>
@@ -102,7 +102,7 @@ await t.test('each stream that opens, changes and ends is told', async (t) => {
   t.match(changes[6], { sent: { events: 1 }, lag: 0, since: /^\d{4}-.*Z$/, cursor: /-1$/ })
 })
 
-await t.test('a stream that cannot be written to is opened before it is closed', async (t) => {
+await t.test('a stream with a closed socket is reported as opened before it is reported as closed', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.connections'])
   const dead = await subscribe(['a'], { id: 'dead' })
@@ -117,7 +117,7 @@ await t.test('a stream that cannot be written to is opened before it is closed',
   )
 })
 
-await t.test('latency is taken when the sweep has passed, once', (t) => {
+await t.test('latency is recorded once, after the sweep', (t) => {
   const latency = new Latency()
   const now = performance.now()
   latency.begin(now - 20, 3)

@@ -1,7 +1,7 @@
 /**
- * One stream under random transitions and faults: topics that change, a sink that fills and drains, a log that answers
- * late or not at all, an end at any moment. After every step its state is one that the table of `Stream` allows, and at
- * the end it has sent every event that it owed, once and in order.
+ * One stream under random transitions and faults: moves, a sink that fills and drains, a log that answers late or
+ * fails, and an end at any moment. After every step the table of `Stream` allows its state. At the end it has sent
+ * every event that it owed, once and in order.
  */
 import { strict as assert } from 'node:assert'
 import fc from 'fast-check'
@@ -17,10 +17,10 @@ import { settle, until } from './fake-sink.js'
 import { openHubOn, type OpenHub } from './open-hub.js'
 
 const TOPICS = ['a', 'b', 'c']
-/** Larger than a batch, so that it fills a sink by itself. */
+/** Larger than a batch, so that it fills a sink alone. */
 const LARGE = 'x'.repeat(70_000)
 
-/** A log that answers scans late, and fails when it is told to. */
+/** A log whose scans are late, and fail on request. */
 class UnreliableLog extends MemoryLog {
   turns = 0
   fails = false
@@ -72,22 +72,22 @@ interface Published {
   n: number
   topic: string
   sequence: number | undefined
-  /** The number of the latest move when it was published. */
+  /** The number of the latest move at its publish. */
   moves: number
 }
 
-/** A stream in the hands of a random story. */
+/** A stream that a random story controls. */
 class Story {
   readonly log = new UnreliableLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   open!: OpenHub
   readonly published: Published[] = []
-  /** The topics at the beginning and after each move, and the stream's cursor then. */
+  /** The topics at the beginning and after each move, with the stream's cursor at that time. */
   readonly selections: { topics: string[]; cursor: number }[] = []
-  /** Every feed that it has read. */
+  /** Every feed that it has joined. */
   readonly #feeds = new Set<Feed>()
   stream!: Stream
   sink!: FakeSink
-  /** How many times the hub was told that the stream ended. */
+  /** How many times the hub was notified of the stream's end. */
   ends = 0
   #sequence = 0
   #state: StreamState = 'catching-up'
@@ -160,7 +160,7 @@ class Story {
     this.selections.push({ topics, cursor: this.stream.sequence })
   }
 
-  /** Checks what is true at any moment. */
+  /** Checks the invariants of any moment. */
   check(): void {
     const { state, feed, sequence, isFull } = this.stream
     this.#feeds.add(feed)
@@ -178,7 +178,7 @@ class Story {
     this.#state = state
   }
 
-  /** The events that have been sent: the number of each, and its sequence unless it came without an id. */
+  /** The sent events: the number of each, and its sequence unless it was sent without an id. */
   get sent(): { n: number; id: number | undefined }[] {
     return this.sink.blocks.flatMap(({ event, id }) =>
       event && !event.type.startsWith('fanfare.')
@@ -187,7 +187,7 @@ class Story {
     )
   }
 
-  /** Checks that every event was sent that had to be, and none that must not. */
+  /** Checks that every required event was sent, and no forbidden one. */
   checkSent(): void {
     const withId = this.sent.filter(({ id }) => id !== undefined)
     withId.forEach(({ n, id }, index) => {
@@ -224,7 +224,7 @@ function sequenceOf(id: string): number {
   return Number(id.split('-')[1])
 }
 
-await t.test('a stream sends every event that it owes, whatever happens to it', async (t) => {
+await t.test('a stream sends every event that it owes in any story', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, async (topics, steps) => {

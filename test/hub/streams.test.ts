@@ -4,14 +4,14 @@ import { IS_LATE, openHub } from './open-hub.js'
 
 const { now: readWallClock } = Date
 
-/** Sets the wall clock forward, or back, by that many milliseconds, until the test is over. */
+/** Moves the wall clock by a number of milliseconds until the test is over. */
 function setWallClock(t: Test, shift: number): void {
   Date.now = () => readWallClock() + shift
   t.teardown(() => (Date.now = readWallClock))
 }
 
 await t.test('streams', async (t) => {
-  await t.test('the first block is sent at once, and has the place before whatever follows', async (t) => {
+  await t.test('the first block is sent at once, with the cursor before the first event', async (t) => {
     const { hub, subscribe } = await openHub(t)
     await hub.publish('a', { data: 1 })
     const reader = await subscribe(['b.*', 'a'], { id: 'c-1' })
@@ -23,7 +23,7 @@ await t.test('streams', async (t) => {
     t.strictSame(reader.told('live'), [], 'it was live from the beginning')
   })
 
-  await t.test('a replay is followed by the news, with live between them', async (t) => {
+  await t.test('fanfare.live comes between a replay and the new events', async (t) => {
     const { hub, subscribe } = await openHub(t)
     for (const data of [1, 2, 3]) await hub.publish('a', { data })
     const reader = await subscribe(['a'], { replay: 2 })
@@ -42,7 +42,7 @@ await t.test('streams', async (t) => {
     )
   })
 
-  // a log that is late tells of it in several turns
+  // a late log delivers deltas over several turns
   await t.test(
     'what is published between two turns of the event loop leaves in one write',
     { skip: IS_LATE },
@@ -59,7 +59,7 @@ await t.test('streams', async (t) => {
     },
   )
 
-  await t.test('those who ask for the same in the same format are sent the same bytes', async (t) => {
+  await t.test('streams with the same selection and format share the same bytes', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const readers = [
       await subscribe(['a', 'b']),
@@ -73,7 +73,7 @@ await t.test('streams', async (t) => {
     t.match(JSON.parse(readers[2]!.data[0]!), { specversion: '1.0', data: 1 })
   })
 
-  await t.test('only the types that were asked for are sent, live and from the log', async (t) => {
+  await t.test('only events of the selected types are sent, live and from the log', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const publishAll = () =>
       hub.publishAll([
@@ -90,7 +90,7 @@ await t.test('streams', async (t) => {
     t.strictSame(reader.data, ['1', '3', '1', '3'])
   })
 
-  await t.test('a gap is told with its reason, the cursor that was given, and what is left', async (t) => {
+  await t.test('a gap has its reason, the cursor of the request, and the oldest retained event', async (t) => {
     const { hub, subscribe } = await openHub(t, {}, { events: 2 })
     for (const data of [1, 2, 3, 4]) await hub.publish('a', { data })
     const table: [lastEventId: string, reason: string][] = [
@@ -112,7 +112,7 @@ await t.test('streams', async (t) => {
     t.strictSame(reader.told('gap'), [], 'whoever has read what is gone misses nothing')
   })
 
-  await t.test('a gap behind which nothing is left has no oldest event', async (t) => {
+  await t.test('a gap without later events has no oldest event', async (t) => {
     const { hub, subscribe } = await openHub(t)
     await hub.publish('b', { data: 1 })
     const reader = await subscribe(['a'], { lastEventId: 'zzzzzzzz-1' })
@@ -131,7 +131,7 @@ await t.test('streams', async (t) => {
     t.strictSame(readers[0]!.data, [])
   })
 
-  await t.test('a sink that closes while the first block is written leaves nothing behind', async (t) => {
+  await t.test('a sink that closes during the first write leaves no stream behind', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const sink = new FakeSink()
     sink.onWrite = () => sink.close()
@@ -143,8 +143,8 @@ await t.test('streams', async (t) => {
   })
 })
 
-await t.test('slow readers', async (t) => {
-  await t.test('a full sink is sent nothing more until it has drained, and then everything', async (t) => {
+await t.test('slow subscribers', async (t) => {
+  await t.test('a full sink gets nothing until it has drained, and then every event', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const [slow, quick] = [await subscribe(['a']), await subscribe(['a'])]
     slow.stall()
@@ -162,7 +162,7 @@ await t.test('slow readers', async (t) => {
     await until(() => slow.data.length === 51)
   })
 
-  await t.test('a full sink costs a batch of memory, not everything that it has not read', async (t) => {
+  await t.test('a full sink costs one batch of memory', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const slow = await subscribe(['a'])
     slow.stall()
@@ -181,7 +181,7 @@ await t.test('slow readers', async (t) => {
     t.equal(slow.overflow, 0)
   })
 
-  await t.test('a sink that is full from the first block on gets what it asked for when it drains', async (t) => {
+  await t.test('a sink that is full after the first block gets its replay once it drains', async (t) => {
     const { hub, subscribe } = await openHub(t)
     for (let n = 0; n < 5; n++) await hub.publish('a', { text: 'x'.repeat(100_000) })
     const sink = new FakeSink()
@@ -244,7 +244,7 @@ await t.test('time', async (t) => {
     t.equal(other.isClosed, false)
   })
 
-  await t.test('a stalled stream ends with its token, too', async (t) => {
+  await t.test('a stalled stream ends with its token', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'], { expiresAt: Date.now() + 100 })
     reader.stall()
@@ -253,14 +253,14 @@ await t.test('time', async (t) => {
     t.strictSame(reader.told('close'), [{ reason: 'expired' }])
   })
 
-  await t.test('a stream ends when it is as old as it may be', async (t) => {
+  await t.test('a stream ends at its maximum age', async (t) => {
     const { subscribe } = await openHub(t, { maxAge: 200 })
     const reader = await subscribe(['a'])
     await until(() => reader.isClosed)
     t.strictSame(reader.told('close'), [{ reason: 'lifetime' }])
   })
 
-  await t.test('durations ignore the wall clock, whichever way it is set', async (t) => {
+  await t.test('durations ignore changes of the wall clock', async (t) => {
     for (const shift of [-3_600_000, 3_600_000]) {
       const { hub, subscribe } = await openHub(t, { heartbeat: 50, presenceGrace: 600_000, maxAge: 600_000 })
       const hasty = await openHub(t, { heartbeat: 50, presenceGrace: 300, maxAge: 1_000 })
@@ -294,7 +294,7 @@ await t.test('time', async (t) => {
     t.strictSame(reader.told('close'), [{ reason: 'expired' }])
   })
 
-  await t.test('a quiet stream gets heartbeats with the head of the log, from where it can resume', async (t) => {
+  await t.test('a quiet stream gets heartbeats with the head of the log as its cursor', async (t) => {
     const { hub, subscribe } = await openHub(t, { heartbeat: 50 })
     const reader = await subscribe(['quiet'])
     const picky = await subscribe(['busy'], { types: ['rare'] })
@@ -322,15 +322,15 @@ await t.test('time', async (t) => {
     t.strictSame(resumed.told('gap'), [])
   })
 
-  await t.test('a heartbeat does not run ahead of events that are on their way', async (t) => {
+  await t.test('the cursor of a heartbeat is not ahead of pending events', async (t) => {
     const { hub, subscribe } = await openHub(t, { heartbeat: 0 })
     const reader = await subscribe(['a', 'b'])
     const publish = () => {
       void hub.publish('a', { data: 1 })
       const end = performance.now() + 1
-      while (performance.now() < end); // so that the timers of heartbeats and of this are due together
+      while (performance.now() < end); // so that the timers of heartbeats and of this test are due together
     }
-    // with more of them no heartbeat would have its turn
+    // more events would leave no turn for a heartbeat
     const timers = [setInterval(publish, 3), setInterval(publish, 7)]
     t.teardown(() => timers.forEach((timer) => clearInterval(timer)))
     let beats = 0

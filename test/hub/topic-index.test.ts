@@ -25,7 +25,7 @@ await t.test('values are found by topic, by pattern and by both', (t) => {
   t.end()
 })
 
-await t.test('a value that was put under the same pattern twice is there once, and gone when it is taken away', (t) => {
+await t.test('a value that is added twice under a pattern is found once, and gone after one delete', (t) => {
   const index = new TopicIndex<string>()
   for (const pattern of ['a', '*']) {
     index.add(pattern, 'x')
@@ -43,7 +43,7 @@ await t.test('a value that was put under the same pattern twice is there once, a
   t.end()
 })
 
-await t.test('it agrees with matching one pattern after the other', (t) => {
+await t.test('the index finds the same values as matching each pattern', (t) => {
   const pattern = fc
     .tuple(
       fc.array(fc.constantFrom('a', 'b', 'fanfare', '*'), { maxLength: 3 }),

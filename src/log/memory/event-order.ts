@@ -1,33 +1,33 @@
-/** All events of a log in memory in the order of their sequences, whatever their topics. */
+/** All events of a memory log in the order of their sequences, over all topics. */
 import type { KeptEvent } from './kept-event.js'
 
-/** How many events a block has at most. */
+/** The maximum number of entries of a block. */
 const BLOCK = 1_024
-/** Fewer holes are left in a block. */
+/** The maximum number of holes that a block keeps. */
 const HOLES = 16
 
-/** An event, or the sequence of one that has been deleted. */
+/** An event, or the sequence of a deleted one. */
 type Entry = KeptEvent | number
 
-/** Some entries that follow each other. */
+/** Consecutive entries. */
 interface Block {
-  /** The sequence of its first entry, or one before it. */
+  /** A sequence that is at most that of the first entry. */
   first: number
   entries: Entry[]
-  /** How many entries there are; the array may have room for more. */
+  /** The number of entries. The array may be longer. */
   end: number
   /** Entries before this index are holes. */
   start: number
-  /** How many entries are events. */
+  /** The number of entries that are events. */
   live: number
 }
 
 /**
- * Events by sequence: pushed at the end, deleted anywhere, found in about the logarithm of their number. An event takes
- * one to two places of an array.
+ * Events by sequence. Appends at the end, deletes anywhere, and finds an event in about logarithmic time. An event
+ * takes one to two slots of an array.
  */
 export class EventOrder {
-  /** The oldest first; each has an event. */
+  /** Oldest first. Each block has an event. */
   readonly #blocks: Block[] = []
   #length = 0
 
@@ -40,7 +40,7 @@ export class EventOrder {
     return block && (block.entries[block.start] as KeptEvent)
   }
 
-  /** Adds an event that is newer than all others. */
+  /** Adds an event with a greater sequence than all others. */
   push(event: KeptEvent): void {
     let block = this.#blocks.at(-1)
     if (!block || block.end === BLOCK) {
@@ -52,7 +52,7 @@ export class EventOrder {
     this.#length++
   }
 
-  /** Deletes an event that is there. */
+  /** Deletes an event. The event must exist. */
   delete(sequence: number): void {
     const at = this.#blockOf(sequence)
     const block = this.#blocks[at]!
@@ -68,7 +68,7 @@ export class EventOrder {
     if (holes > HOLES && holes > block.live) this.#compact(at)
   }
 
-  /** The oldest event behind a sequence. */
+  /** Returns the oldest event behind a sequence. */
   after(sequence: number): KeptEvent | undefined {
     for (let at = Math.max(0, this.#blockOf(sequence)); at < this.#blocks.length; at++) {
       const block = this.#blocks[at]!
@@ -80,7 +80,7 @@ export class EventOrder {
     return undefined
   }
 
-  /** The newest event before a sequence. */
+  /** Returns the newest event before a sequence. */
   before(sequence: number): KeptEvent | undefined {
     for (let at = this.#blockOf(sequence - 1); at >= 0; at--) {
       const block = this.#blocks[at]!
@@ -92,10 +92,10 @@ export class EventOrder {
     return undefined
   }
 
-  /** The index of the last block that does not begin behind a sequence; -1: there is none. */
+  /** Returns the index of the last block whose `first` is at most `sequence`; -1: there is none. */
   #blockOf(sequence: number): number {
     const second = this.#blocks[1]
-    // most events that are deleted are old
+    // most deleted events are old
     if (second && second.first > sequence) return this.#blocks[0]!.first <= sequence ? 0 : -1
     let low = 0
     let high = this.#blocks.length
@@ -107,7 +107,7 @@ export class EventOrder {
     return low - 1
   }
 
-  /** Leaves out the holes of a block, and joins it with its neighbours where few events are left. */
+  /** Removes the holes of a block, and joins it with its neighbours if few events are left. */
   #compact(at: number): void {
     const block = this.#blocks[at]!
     block.entries = block.entries.slice(block.start, block.end).filter((entry) => typeof entry !== 'number')
@@ -117,7 +117,7 @@ export class EventOrder {
     this.#join(at - 1)
   }
 
-  /** Joins a block with the next one, when both together have half the events of a block. */
+  /** Joins a block with the next one if both together have at most half the events of a block. */
   #join(at: number): void {
     const block = this.#blocks[at]
     const next = this.#blocks[at + 1]
@@ -131,16 +131,16 @@ export class EventOrder {
   }
 }
 
-/** The index of an entry of a block. */
+/** Returns the index of an entry of a block. */
 function indexOf(block: Block, sequence: number): number {
-  const guess = sequence - block.first // right where no entry is missing
+  const guess = sequence - block.first // correct if no entry is missing
   const entry = guess < block.end ? block.entries[guess] : undefined
   return entry !== undefined && sequenceOf(entry) === sequence ? guess : indexAfter(block, sequence - 1)
 }
 
-/** The index of the first entry of a block behind a sequence. */
+/** Returns the index of the first entry of a block behind a sequence. */
 function indexAfter({ first, entries, start, end }: Block, sequence: number): number {
-  const guess = sequence - first + 1 // right where no entry is missing
+  const guess = sequence - first + 1 // correct if no entry is missing
   if (guess > start && guess < end && sequenceOf(entries[guess - 1]!) === sequence) return guess
   let low = start
   let high = end

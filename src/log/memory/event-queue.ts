@@ -1,18 +1,17 @@
-/** The events of one topic in memory: appended at one end, trimmed at the other, searched by sequence. */
+/** The events of one topic in memory: appended at the end, trimmed at the beginning, found by sequence. */
 import type { KeptEvent } from './kept-event.js'
 
-/**
- * The array of a queue is cut when at least so many events, and one of so many of its places, have been shifted off.
- */
+/** The array of a queue is cut once this many of its slots, and one in `COMPACT_PART`, have been shifted off. */
 const COMPACT_AT = 64
 const COMPACT_PART = 5
 
 /**
- * A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, for ever.
+ * A queue of events in the order of their sequences. The n-th event that is pushed has the index n, from 0, and keeps
+ * it.
  */
 export class EventQueue {
   #events: (KeptEvent | undefined)[] = []
-  /** Where the oldest event is in the array; what is before it has been shifted off and waits to be cut away. */
+  /** The slot of the oldest event in the array. Earlier slots have been shifted off and not cut yet. */
   #offset = 0
   /** The index of the oldest event. */
   #first = 0
@@ -26,7 +25,7 @@ export class EventQueue {
     return this.#first
   }
 
-  /** The index that the next event will have. */
+  /** The index of the next event to be pushed. */
   get end(): number {
     return this.#first + this.length
   }
@@ -39,14 +38,14 @@ export class EventQueue {
     return this.length > 0 ? this.#events.at(-1) : undefined
   }
 
-  /** The event of an index; `undefined`: it has been shifted off, or is still to come. */
+  /** Returns the event at an index; `undefined`: it has been shifted off, or has not been pushed. */
   at(index: number): KeptEvent | undefined {
     return index < this.#first ? undefined : this.#events[this.#offset + index - this.#first]
   }
 
   push(event: KeptEvent): void {
     if (this.#events.length > 0) this.#events.push(event)
-    // an array that grows from nothing takes room for 17, and most topics may have one event
+    // V8 grows an empty array to 17 slots, and most topics may have one event
     else this.#events = [event]
   }
 
@@ -62,7 +61,7 @@ export class EventQueue {
     return event
   }
 
-  /** The index of the first event behind `sequence`; `end`: there is none. */
+  /** Returns the index of the first event behind `sequence`; `end`: there is none. */
   indexAfter(sequence: number): number {
     let low = this.#first
     let high = this.end

@@ -1,6 +1,6 @@
 /**
- * Walks through the events of a selection in order. A few topics are merged; where many match, the whole log is looked
- * at in its own order, so that a wide pattern costs what lies in its way, however many topics there are.
+ * Walks through the events of a selection in order. It merges the topics if they are few. Otherwise it scans the whole
+ * log, so that the cost of a wide pattern depends on the events that it passes, not on the number of topics.
  */
 import TinyQueue from 'tinyqueue'
 import type { StoredEvent } from '../../model/event.js'
@@ -8,47 +8,47 @@ import type { Selection } from '../../model/selection.js'
 import type { EventOrder } from './event-order.js'
 import type { EventQueue } from './event-queue.js'
 
-/** A page looks at no more events than this, however few of them match. */
+/** The maximum number of events that a page visits, whether they match or not. */
 export const LOOKED_AT = 20_000
-/** Topics that are found within so many steps are merged. */
+/** Topics that are found within this many steps are merged. */
 const FEW_STEPS = 256
-/** After so many events of the log it is seen how many of them match. */
+/** After this many visited events, the walk checks how many of them match. */
 const PROBE = 1_000
-/** Where fewer than one event of so many matches, the topics are merged if they are found. */
+/** If fewer than one in this many events matches, the topics are merged, provided that they are found. */
 const SPARSE = 8
-/** Topics that are found within so many steps are merged where few events match: a page looks at as many events. */
+/** If few events match, topics that are found within this many steps are merged: a page visits as many events. */
 const MANY_STEPS = LOOKED_AT
 
-/** The events of a topic while they are merged. */
+/** The next event of a topic during a merge. */
 interface Cursor {
   readonly events: EventQueue
-  /** In the queue. */
+  /** The index of the event in the queue. */
   index: number
   event: StoredEvent
 }
 
-/** What a log has to walk through. */
+/** The parts of a log that a walk needs. */
 export interface Walkable {
   readonly order: EventOrder
-  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
+  /** Finds the topics of a selection that have events, step by step; `undefined`: the step has found none. */
   matching(selection: Selection): Generator<Topic | undefined, undefined>
 }
 
-/** A topic that has events. */
+/** A topic with events. */
 interface Topic {
   readonly events: EventQueue
 }
 
-/** The part of the log that is walked through. */
+/** The part of the log to walk through. */
 export interface WalkedSpan {
   after: number
   until: number
 }
 
-/** Which way: from the oldest event on, or from the newest on. */
+/** The order of the walk: oldest event first, or newest event first. */
 export type Direction = 'forwards' | 'backwards'
 
-/** The topics of a selection; `undefined`: patterns take more steps to find them. */
+/** Finds the topics of a selection; `undefined`: finding them takes more steps. */
 export function* topicsWithin(
   steps: number,
   log: Walkable,
@@ -65,9 +65,9 @@ export function* topicsWithin(
 }
 
 export class EventWalk {
-  /** Every event before it (backwards: behind it) has been walked past. */
+  /** The walk has passed every event up to this sequence (backwards: from this sequence on). */
   position: number
-  /** How many events have been looked at, also of other topics. */
+  /** The number of visited events, over all topics. */
   looked = 0
   readonly #log: Walkable
   readonly #selection: Selection
@@ -82,7 +82,7 @@ export class EventWalk {
     this.position = this.#isForwards ? span.after : span.until + 1
   }
 
-  /** The events of the selection's topics, of whatever type, step by step; `undefined`: a step that has found none. */
+  /** Yields the events of the selection's topics, of any type; `undefined`: the step has found none. */
   *events(): Generator<StoredEvent | undefined, undefined> {
     const few = yield* topicsWithin(FEW_STEPS, this.#log, this.#selection)
     if (few) return yield* this.#merge(few)
@@ -93,9 +93,9 @@ export class EventWalk {
   }
 
   /**
-   * Looks at every event of the log.
-   * @param probe after how many events it stops, when few of them match
-   * @returns whether it has come to the end
+   * Visits every event of the log.
+   * @param probe the number of events after which it stops if few of them match
+   * @returns whether it has reached the end
    */
   *#scan(probe: number): Generator<StoredEvent | undefined, boolean> {
     let matched = 0
@@ -111,7 +111,7 @@ export class EventWalk {
     return true
   }
 
-  /** The event of the log that comes next. */
+  /** Returns the next event of the log. */
   #next(): StoredEvent | undefined {
     const { order } = this.#log
     const event = this.#isForwards ? order.after(this.position) : order.before(this.position)
@@ -129,7 +129,7 @@ export class EventWalk {
     }
     for (let cursor = merge.pop(); cursor; cursor = merge.pop()) {
       const { events, event } = cursor
-      const isThere = cursor.index >= events.first // it may have been trimmed since it was looked up
+      const isThere = cursor.index >= events.first // the event may have been trimmed since the lookup
       if (isThere) this.looked++
       this.position = event.sequence
       yield isThere ? event : undefined

@@ -1,21 +1,20 @@
-/** An event in memory, and what it takes there. */
+/** An event in memory, with its size. */
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import { idSize } from './publisher-ids.js'
 
 export interface KeptEvent extends StoredEvent {
   /**
-   * What it takes in the heap, in bytes. It is kept, since to count it again its payload would have to be fetched from
-   * memory.
+   * The size of the event in the heap, in bytes. It is stored: computing it again would fetch the payload from memory.
    */
   readonly size: number
 }
 
-/** What an event takes beside its strings: the object, and its place in two queues. */
+/** The bytes of an event besides its strings: the object, and its slots in two queues. */
 const EVENT_OVERHEAD = 176
-/** What a string takes beside its characters, with what it is rounded up by. */
+/** The bytes of a string besides its characters: its header and the rounding up to the next multiple of eight. */
 const STRING_OVERHEAD = 20
 
-/** @param topic the name of the topic as its other events have it, so that there is one string */
+/** @param topic the topic's name as the other events of the topic hold it, so that they share one string */
 export function toKept(
   sequence: number,
   time: number,
@@ -30,8 +29,8 @@ export function toKept(
 }
 
 /**
- * V8 keeps a string with two bytes for each character as soon as one of them is beyond Latin-1. It knows without a look
- * at the characters that a string with one byte for each has none of these.
+ * V8 stores a string with two bytes per character if any of its characters is beyond Latin-1. The pattern needs no scan
+ * of a string with one byte per character: V8 knows that it has no such character.
  */
 function sizeOfString(text: string): number {
   return STRING_OVERHEAD + (/[\u0100-\uffff]/.test(text) ? 2 * text.length : text.length)

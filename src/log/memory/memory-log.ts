@@ -1,4 +1,4 @@
-/** A log in memory: for tests, and for hubs that keep nothing beyond their own life. */
+/** A log in memory, for tests and for hubs whose events need not survive the process. */
 import { drawEpoch } from '../../model/cursor.js'
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
@@ -52,7 +52,7 @@ export class MemoryLog implements EventLog {
 
   /**
    * @param now the wall clock, in milliseconds; for tests
-   * @param elapsed time that passes, in milliseconds; for tests
+   * @param elapsed a monotonic clock, in milliseconds; for tests
    */
   constructor(retention: Retention, now?: () => number, elapsed?: () => number) {
     this.#maxTopics = retention.topics ?? Infinity
@@ -129,7 +129,7 @@ export class MemoryLog implements EventLog {
   }
 
   async halt(): Promise<void> {
-    // it writes nothing
+    // a memory log writes nothing
   }
 
   async close(): Promise<void> {
@@ -138,14 +138,14 @@ export class MemoryLog implements EventLog {
     this.#followers.clear()
   }
 
-  /** Gives the followers some events, and what has been trimmed. */
+  /** Gives the followers a delta with some events and the pending trims. */
   #tell(events: readonly StoredEvent[]): void {
     const trims = this.#trimmer.history.take()
     if (events.length + trims.length > 0) this.#followers.tell({ events, trims, records: NO_RECORDS })
   }
 
   /**
-   * Checks that events do not make more topics than there may be.
+   * Checks that events do not exceed the maximum number of topics.
    * @throws HubError `too-many-topics`
    */
   #requireTopics(events: readonly NewEvent[]): void {
@@ -161,7 +161,7 @@ export class MemoryLog implements EventLog {
   }
 
   /**
-   * Checks that there is room for publisher ids that are not remembered yet.
+   * Checks that there is room for new publisher ids.
    * @throws HubError `too-many-ids`
    */
   #requireRoomForIds(events: readonly NewEvent[]): void {
@@ -170,7 +170,7 @@ export class MemoryLog implements EventLog {
     if (index >= 0) throw tooManyIds(index)
   }
 
-  /** A topic that has events, or is about to get its first. */
+  /** Returns a topic with events, or adds it before its first event. */
   #topic(name: string): TopicLog {
     const topic = this.#retained.get(name)
     if (topic) return topic
@@ -186,7 +186,7 @@ export class MemoryLog implements EventLog {
     this.#trimmer.trimTopic(topic)
   }
 
-  /** The sequence of the first event with a publisher's id, as long as it is remembered. */
+  /** Returns the sequence of the first event with a publisher id; `undefined`: the id is not remembered. */
   #remembered(topic: string, id: string): number | undefined {
     return this.#ids.find(topic, id, this.#clock.time)
   }

@@ -1,4 +1,4 @@
-/** Reads a log in memory, in slices of the event loop's turns: it may change between two of them. */
+/** Reads a memory log in time slices. The log may change between two slices. */
 import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
 import type { StoredEvent } from '../../model/event.js'
@@ -39,7 +39,7 @@ export class MemoryReader {
     return this.#run(this.#retained.list(options, accepts))
   }
 
-  /** Does some work, in slices of the event loop's turns. */
+  /** Runs some work in time slices. */
   async #run<T>(work: Work<T>): Promise<T> {
     for (;;) {
       const step = advance(work)

@@ -1,17 +1,17 @@
-/** The records of a log in memory, as JSON: a value that is read is never the object that was stored. */
+/** The records of a memory log. They are stored as JSON, so a read never returns the stored object itself. */
 import { mapInTurns } from '../../event-loop/time-slice.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { RecordWatchers } from '../record-watchers.js'
 
-/** How often expired records are looked for, in milliseconds. */
+/** The time between two sweeps of expired records, in milliseconds. */
 const SWEEP_INTERVAL = 1_000
-/** How many of the records that can expire a look goes through: at least so many, and such a part of all. */
+/** A sweep checks at least this many of the records that can expire, and at least this part of them. */
 const SWEEP_STEP = 500
 const SWEEP_PART = 1 / 20
 
 interface StoredRecord {
   json: string
-  /** When it expires, by the wall clock; `Infinity`: never. */
+  /** When the record expires, on the wall clock; `Infinity`: never. */
   until: number
 }
 
@@ -66,7 +66,7 @@ export class MemoryRecords implements KeyValue {
     return this.#watchers.watch(prefix, (visit) => this.#walk(prefix, visit), onChange)
   }
 
-  /** Expired records are no longer deleted. */
+  /** Stops the sweeps of expired records. */
   stop(): void {
     clearInterval(this.#timer)
   }
@@ -86,7 +86,7 @@ export class MemoryRecords implements KeyValue {
     return until > this.#now()
   }
 
-  /** Looks at some of the records that can expire, in turn. */
+  /** Checks some of the records that can expire, in turn. */
   #expire(): void {
     const steps = Math.max(SWEEP_STEP, this.#ending.size * SWEEP_PART)
     const sweep = (this.#sweep ??= this.#ending.values())

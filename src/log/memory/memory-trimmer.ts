@@ -1,4 +1,4 @@
-/** Trims a log in memory: by the number of a topic's events, by age, by bytes, and whole topics. */
+/** Trims a memory log: by events per topic, by age and by bytes. It also purges topics. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { StoredEvent } from '../../model/event.js'
 import { IDS_PART, type Retention } from '../log.js'
@@ -7,30 +7,31 @@ import { MemoryTrims } from './memory-trims.js'
 import type { PublisherIds } from './publisher-ids.js'
 import type { RetainedEvents, TopicLog } from './retained-events.js'
 
-/** How often age and publisher ids are looked at, in milliseconds. */
+/** The time between two trims by age and by the window of publisher ids, in milliseconds. */
 const TRIM_INTERVAL = 1_000
-/** How many events one step of trimming may take, so that an append never waits long. */
+/** The maximum number of events that a step trims, so that an append never waits long. */
 const TRIM_STEP = 1_000
-/** Which part of the bytes that are kept the marks of trimmed topics may take. */
+/** The part of the retained bytes that the marks of trimmed topics may take. */
 const MARKS_PART = 1 / 4
 /**
- * What is kept beside the events counts only beyond so many bytes: a log that keeps very little would keep no event.
+ * The bytes of data besides the events that do not count. Without this allowance, a very small log would retain no
+ * event.
  */
 const UNCOUNTED = 512 * 1024
 
 export class MemoryTrimmer {
-  /** How far topics have been trimmed. */
+  /** The trim marks of the topics. */
   readonly history: MemoryTrims
   readonly #retained: RetainedEvents
   readonly #ids: PublisherIds
   readonly #clock: SteadyClock
   readonly #retention: Retention
-  /** The bytes of which the things beside the events may take their parts. */
+  /** The maximum bytes of the log. The data besides the events may take parts of it. */
   readonly #room: number
   readonly #onStep: () => void
   readonly #timer: NodeJS.Timeout
 
-  /** @param onStep called when something has been trimmed that no append has trimmed */
+  /** @param onStep called after each trim that is not caused by an append */
   constructor(
     retained: RetainedEvents,
     ids: PublisherIds,
@@ -52,19 +53,17 @@ export class MemoryTrimmer {
     clearInterval(this.#timer)
   }
 
-  /** Whether there is room for publisher ids. Those whose events are gone cannot be trimmed. */
+  /** Whether there is room for publisher ids. The ids of trimmed events cannot be trimmed. */
   get hasRoomForIds(): boolean {
     return this.#ids.orphanBytes <= IDS_PART * this.#room
   }
 
-  /** Trims the oldest event of a topic that has too many. */
+  /** Trims the oldest event of a topic that has too many events. */
   trimTopic(topic: TopicLog): void {
     if (topic.events.length > this.#retention.events) this.#trimOne(topic)
   }
 
-  /**
-   * Trims the oldest events until what the log takes is no more than what is kept: also what is kept beside the events.
-   */
+  /** Trims the oldest events until the log, with its data besides the events, takes no more than the maximum bytes. */
   trimBytes(): void {
     const { order } = this.#retained
     for (
@@ -77,8 +76,8 @@ export class MemoryTrimmer {
   }
 
   /**
-   * Trims what is too old, and the publisher ids whose time is over. Runs by itself; returns whether there is more to
-   * do.
+   * Trims events that are too old, and publisher ids whose window is over. It also runs by a timer.
+   * @returns whether there is more to trim
    */
   trim(): boolean {
     const isMore = this.#trimOld()
@@ -111,7 +110,10 @@ export class MemoryTrimmer {
     }
   }
 
-  /** Returns how many events it has taken out; fewer than a step: there is none left. */
+  /**
+   * Purges some events of a topic.
+   * @returns the number of purged events; fewer than a step: none are left
+   */
   #purgeStep(name: string, until: number): number {
     const topic = this.#retained.get(name)
     for (let count = 0; count < TRIM_STEP; count++) {
@@ -132,7 +134,7 @@ export class MemoryTrimmer {
     this.history.emptied(topic.name)
   }
 
-  /** An event is gone: its publisher's id is remembered until its window is over. */
+  /** Keeps the publisher id of a trimmed event until its window is over. */
   #orphan({ topic, sequence, time }: StoredEvent, id: string): void {
     const until = this.#clock.timeOf(sequence, time) + this.#retention.dedupWindow
     this.#ids.orphan(topic, id, sequence, { until, now: this.#clock.time })
@@ -142,7 +144,7 @@ export class MemoryTrimmer {
     return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
-  /** The bytes of ids without events, of marks, and of the tree of topic names, as far as they exceed `UNCOUNTED`. */
+  /** The bytes of ids without events, of marks, and of the tree of topic names, beyond `UNCOUNTED`. */
   get #beside(): number {
     return Math.max(0, this.#ids.orphanBytes + this.history.marks.bytes + this.#retained.treeBytes - UNCOUNTED)
   }

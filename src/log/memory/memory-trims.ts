@@ -1,4 +1,4 @@
-/** How far the topics of a log in memory have been trimmed. */
+/** The trim marks of the topics of a memory log. */
 import { NO_TRIMS, REMEMBERED_TOPICS, type Trim } from '../log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import type { RetainedEvents, TopicLog } from './retained-events.js'
@@ -10,12 +10,12 @@ export class MemoryTrims implements TrimHistory {
   forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
   readonly #retained: RetainedEvents
   readonly #maxBytes: number
-  /** Trims that no delta has yet. */
+  /** Trims that no delta contains yet. */
   #untold: { topic: string | undefined; until: number; forgotten?: string }[] = []
-  /** Topics that have no events left, in the order in which they were emptied. */
+  /** Topics that have lost all their events, in the order in which they lost the last one. */
   readonly #emptied = new Set<string>()
 
-  /** @param maxBytes how much the marks may take: beyond it topics without events are forgotten */
+  /** @param maxBytes the maximum size of the marks; beyond it, the marks of topics without events are dropped */
   constructor(retained: RetainedEvents, maxBytes: number) {
     this.#retained = retained
     this.#maxBytes = maxBytes
@@ -25,7 +25,7 @@ export class MemoryTrims implements TrimHistory {
     return this.#retained.get(topic) ?? this.marks.get(topic) ?? this.forgotten
   }
 
-  /** Notes that a topic has been trimmed up to a sequence. */
+  /** Records that a topic has been trimmed up to a sequence. */
   note(topic: TopicLog, sequence: number): void {
     const last = this.#untold.at(-1)
     if (last?.topic === topic.name) last.until = sequence
@@ -39,7 +39,7 @@ export class MemoryTrims implements TrimHistory {
     this.newestTrimmed = Math.max(this.newestTrimmed, sequence)
   }
 
-  /** Returns the trims since it was called last. */
+  /** Returns the trims since the last call. */
   take(): readonly Trim[] {
     if (this.#untold.length === 0) return NO_TRIMS
     const trims = this.#untold
@@ -47,22 +47,19 @@ export class MemoryTrims implements TrimHistory {
     return trims
   }
 
-  /** A topic gets events: its mark is not forgotten as long as it has some. */
+  /** Keeps the mark of a topic that gets events for as long as it has some. */
   filled(name: string): void {
     this.#emptied.delete(name)
   }
 
-  /**
-   * A topic has no events left: it is remembered how far it has been trimmed, as long as there are not too many such
-   * topics.
-   */
+  /** Keeps the mark of a topic that has lost all its events, unless there are too many such topics. */
   emptied(name: string): void {
     this.#emptied.add(name)
     for (let n = 0; n < 2; n++)
       if (this.#emptied.size > REMEMBERED_TOPICS || this.marks.bytes > this.#maxBytes) this.#forgetTopic()
   }
 
-  /** Forgets of the topic that was emptied first how far it has been trimmed. */
+  /** Drops the mark of the topic that was emptied first. */
   #forgetTopic(): void {
     const [oldest] = this.#emptied
     if (oldest === undefined) return

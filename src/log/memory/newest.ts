@@ -1,4 +1,4 @@
-/** Looks for the newest event of each of many topics, while the log changes. */
+/** Finds the newest event of each of many topics while the log changes. */
 import type { Work } from '../../event-loop/time-slice.js'
 import type { StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
@@ -10,7 +10,7 @@ import type { EventQueue } from './event-queue.js'
 import { LOOKED_AT, topicsWithin } from './event-walk.js'
 import type { RetainedEvents } from './retained-events.js'
 
-/** As `EventLog.newest`: goes topic by topic where that costs less than a page's share of the log. */
+/** As `EventLog.newest`. Visits topic by topic if that costs less than scanning a page of the log. */
 export function* searchNewest(
   retained: RetainedEvents,
   history: TrimHistory,
@@ -37,8 +37,8 @@ export function* searchNewest(
 }
 
 /**
- * The same for many topics: looks at the events of the log in order, until the page is full. Each costs a look at what
- * follows it in its topic, up to the next one that matches.
+ * As `searchNewest`, for many topics: visits the events of the log in order, until the page is full. For each event it
+ * checks the later events of the topic, up to the next one that matches.
  */
 function* searchInOrder(
   retained: RetainedEvents,
@@ -68,7 +68,7 @@ function* searchInOrder(
   return { events, ...gaps.result(Math.max(after, end), false) }
 }
 
-/** Whether the topic of an event has a newer one that matches, up to a sequence. */
+/** Whether the topic of an event has a newer matching event, up to a sequence. */
 function* hasNewer(
   retained: RetainedEvents,
   { topic, sequence }: StoredEvent,

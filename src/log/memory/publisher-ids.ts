@@ -1,25 +1,27 @@
-/** The publisher ids that a log in memory remembers: while their events are retained, and for a window at least. */
+/** The publisher ids that a memory log remembers: while their events are retained, and for at least a window. */
 import TinyQueue from 'tinyqueue'
 
-/** What an id takes beside its characters and those of its topic: the key, the entry, and its place in two tables. */
+/**
+ * The bytes of an id besides the characters of the id and its topic: the key, the entry, and its slots in two tables.
+ */
 const ID_OVERHEAD = 200
 
-/** An id of a topic. */
+/** A publisher id of a topic. */
 interface Remembered {
   readonly key: string
   readonly sequence: number
-  /** Until when, by the log's clock; `Infinity`: its event is retained. */
+  /** When the id is forgotten, on the log's clock; `Infinity`: its event is retained. */
   until: number
 }
 
 export class PublisherIds {
-  /** What the ids take whose events are gone, in bytes. */
+  /** The bytes of the ids whose events are gone. */
   orphanBytes = 0
   readonly #ids = new Map<string, Remembered>()
-  /** The ids whose events are gone, the first to be forgotten first. */
+  /** The ids whose events are gone. The next one to forget comes first. */
   readonly #orphans = new TinyQueue<Remembered>([], (a, b) => a.until - b.until)
 
-  /** The sequence of the event with an id; `undefined`: the id is not remembered. */
+  /** Returns the sequence of the event with an id; `undefined`: the id is not remembered. */
   find(topic: string, id: string, now: number): number | undefined {
     const found = this.#ids.get(keyOf(topic, id))
     return found && found.until > now ? found.sequence : undefined
@@ -31,7 +33,7 @@ export class PublisherIds {
     this.#ids.set(key, { key, sequence, until: Infinity })
   }
 
-  /** The event of an id is gone: the id is remembered until its window is over. */
+  /** Remembers the id of a trimmed event until its window is over. */
   orphan(topic: string, id: string, sequence: number, { until, now }: { until: number; now: number }): void {
     const found = this.#ids.get(keyOf(topic, id))
     if (found?.sequence !== sequence) return
@@ -44,24 +46,27 @@ export class PublisherIds {
     this.orphanBytes += sizeOf(found.key)
   }
 
-  /** Forgets an id whose window is over. Returns whether there was one. */
+  /**
+   * Forgets an id whose window is over.
+   * @returns whether there was one
+   */
   forgetOne(now: number): boolean {
     const orphan = this.#orphans.peek()
     if (!orphan || orphan.until > now) return false
     this.#orphans.pop()
     this.orphanBytes -= sizeOf(orphan.key)
-    // else an event has been published with it again
+    // otherwise a newer event has the same id
     if (this.#ids.get(orphan.key) === orphan) this.#ids.delete(orphan.key)
     return true
   }
 }
 
-/** What the id of a retained event takes in the heap, beside the event's own string. */
+/** Returns the bytes of the id of a retained event in the heap, without the event's own string. */
 export function idSize(topic: string, id: string): number {
   return ID_OVERHEAD + topic.length + id.length
 }
 
-/** No topic has a space in it. */
+/** A space separates topic and id: no topic contains one. */
 function keyOf(topic: string, id: string): string {
   return `${topic} ${id}`
 }

@@ -1,4 +1,4 @@
-/** The events that a log in memory retains: by topic, and all of them in order. */
+/** The events that a memory log retains: by topic, and all of them in order. */
 import type { Work } from '../../event-loop/time-slice.js'
 import type { Selection } from '../../model/selection.js'
 import { Smallest } from '../../model/smallest.js'
@@ -10,11 +10,11 @@ import { EventQueue } from './event-queue.js'
 import type { Walkable } from './event-walk.js'
 import type { KeptEvent } from './kept-event.js'
 
-/** A topic that has events. */
+/** A topic with events. */
 export interface TopicLog extends Trimmed {
   readonly name: string
   readonly events: EventQueue
-  /** What its events take, and what it takes itself beside its place in the tree. */
+  /** The bytes of its events, and of the topic itself without its branch in the tree. */
   bytes: number
 }
 
@@ -25,22 +25,22 @@ export class RetainedEvents implements Walkable {
   readonly #topics = new Map<string, TopicLog>()
   readonly #tree = new TopicTree<TopicLog>()
 
-  /** The sequence of the newest event that was pushed; 0: there was none. */
+  /** The sequence of the newest event that was pushed; 0: none was. */
   get head(): number {
     return this.#head
   }
 
-  /** How many topics have events. */
+  /** The number of topics with events. */
   get topics(): number {
     return this.#topics.size
   }
 
-  /** What the events and their topics take, in bytes, without the tree of topic names. */
+  /** The bytes of the events and their topics, without the tree of topic names. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** What the tree of topic names takes, in bytes. */
+  /** The bytes of the tree of topic names. */
   get treeBytes(): number {
     return this.#tree.branches * BRANCH_SIZE
   }
@@ -54,8 +54,8 @@ export class RetainedEvents implements Walkable {
   }
 
   /**
-   * Adds a topic that is about to get its first event.
-   * @param trimmed how far it has been trimmed, or may have been
+   * Adds a topic before its first event.
+   * @param trimmed the trim mark of the topic, or the latest that it may have
    */
   add(name: string, { trimmed, trimmedAt }: Trimmed): TopicLog {
     const topic: TopicLog = { name, events: new EventQueue(), bytes: topicSize(name), trimmed, trimmedAt }
@@ -65,14 +65,14 @@ export class RetainedEvents implements Walkable {
     return topic
   }
 
-  /** Deletes a topic that has no events left. */
+  /** Deletes a topic without events. */
   delete({ name }: TopicLog): void {
     this.#bytes -= topicSize(name)
     this.#topics.delete(name)
     this.#tree.delete(name)
   }
 
-  /** Adds an event that is newer than all others. */
+  /** Adds an event with a greater sequence than all others. */
   push(topic: TopicLog, event: KeptEvent): void {
     this.#head = event.sequence
     this.order.push(event)
@@ -81,7 +81,7 @@ export class RetainedEvents implements Walkable {
     topic.bytes += event.size
   }
 
-  /** Takes off the oldest event of a topic; `undefined`: the topic has none. */
+  /** Removes the oldest event of a topic and returns it; `undefined`: the topic has none. */
   shift(topic: TopicLog): KeptEvent | undefined {
     const event = topic.events.shift()
     if (!event) return undefined
@@ -91,7 +91,7 @@ export class RetainedEvents implements Walkable {
     return event
   }
 
-  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
+  /** Finds the topics of a selection that have events, step by step; `undefined`: the step has found none. */
   *matching(selection: Selection): Generator<TopicLog | undefined, undefined> {
     if (selection.wildcards.length > 0) yield* this.#tree.matching(selection.tree)
     else for (const name of selection.topics) yield this.#topics.get(name)
@@ -101,7 +101,7 @@ export class RetainedEvents implements Walkable {
     return { topics: this.#topics.size, events: this.order.length, bytes: this.#bytes }
   }
 
-  /** What is retained of a topic; `undefined`: nothing. */
+  /** Returns the statistics of a topic; `undefined`: nothing of it is retained. */
   statsOf(topic: string): TopicStats | undefined {
     const found = this.#topics.get(topic)
     return found && statsOf(found)
@@ -127,12 +127,15 @@ export class RetainedEvents implements Walkable {
 }
 
 const TOPIC_OVERHEAD = 300
-/** What a topic takes beside its place in the tree: its name, also as segments, its entry in a table, and its queue. */
+/**
+ * Returns the bytes of a topic without its branch in the tree: its name, also as segments, its entry in a table, and
+ * its queue.
+ */
 function topicSize(name: string): number {
   return TOPIC_OVERHEAD + 2 * name.length
 }
 
-/** What there is of a topic; `undefined`: nothing any more. */
+/** Returns the statistics of a topic; `undefined`: it has no events. */
 function statsOf({ name, events, bytes }: TopicLog): TopicStats | undefined {
   const { length, oldest, newest } = events
   return oldest && newest && { topic: name, events: length, bytes, first: oldest.sequence, last: newest.sequence }

@@ -3,8 +3,8 @@ import t from 'tap'
 import { EventOrder } from '../../../src/log/memory/event-order.js'
 import { keptEvent } from '../../helper/kept-event.js'
 
-await t.test('it finds what a sorted list finds, whatever is deleted', async (t) => {
-  // each step pushes some events, skips some sequences, and deletes every `nth` event of a part of those that are there
+await t.test('lookups agree with a sorted list after any deletions', async (t) => {
+  // each step pushes some events, skips some sequences, and deletes every `nth` event of a part of the existing ones
   const step = fc.record({
     pushed: fc.nat(1_500),
     skipped: fc.nat(5),
@@ -49,7 +49,7 @@ await t.test('it finds what a sorted list finds, whatever is deleted', async (t)
   )
 })
 
-await t.test('walking from one event to the next finds each', async (t) => {
+await t.test('a walk from event to event finds each', async (t) => {
   const order = new EventOrder()
   for (let sequence = 1; sequence <= 5_000; sequence++) order.push(keptEvent(sequence))
   for (let sequence = 1; sequence <= 5_000; sequence++) if (sequence % 100 !== 0) order.delete(sequence)

@@ -14,7 +14,7 @@ await t.test('an empty queue', (t) => {
   t.end()
 })
 
-await t.test('the first in is the first out', (t) => {
+await t.test('events are shifted in the order of their pushes', (t) => {
   const queue = new EventQueue()
   for (let sequence = 1; sequence <= 300; sequence++) queue.push(keptEvent(sequence))
   for (let sequence = 1; sequence <= 300; sequence++) {
@@ -30,7 +30,7 @@ await t.test('the first in is the first out', (t) => {
   t.end()
 })
 
-await t.test('it does what an array does', (t) => {
+await t.test('the queue behaves as an array', (t) => {
   const step = fc.oneof(
     fc.record({ push: fc.integer({ min: 1, max: 80 }) }),
     fc.record({ shift: fc.integer({ min: 1, max: 90 }) }),
@@ -45,7 +45,7 @@ await t.test('it does what an array does', (t) => {
         for (const step of steps) {
           if ('push' in step) {
             for (let n = 0; n < step.push; n++) {
-              last += 1 + (n % 3) // other topics have sequences, too
+              last += 1 + (n % 3) // other topics have sequences too
               queue.push(keptEvent(last))
               model.push(last)
             }

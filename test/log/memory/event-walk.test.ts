@@ -7,7 +7,7 @@ import { EventWalk, type Direction, type WalkedSpan } from '../../../src/log/mem
 import { TopicTree } from '../../../src/log/topic-tree.js'
 import { keptEvent } from '../../helper/kept-event.js'
 
-/** A log whose n-th event, from 1, is of the topic `topicOf(n)`; it counts the steps that look for topics. */
+/** A log whose n-th event, from 1, has the topic `topicOf(n)`. It counts the steps of finding topics. */
 function logOf(count: number, topicOf: (n: number) => string) {
   const order = new EventOrder()
   const topics = new Map<string, { events: EventQueue }>()
@@ -48,7 +48,7 @@ function sequencesOf(walk: EventWalk): number[] {
 
 const cold = (n: number) => `cold.${n % 10}.${n}`
 
-await t.test('every event of the topics is found, in order, whatever the patterns match', async (t) => {
+await t.test('a walk finds every event of the selection in order', async (t) => {
   const topicOf = (n: number) => (n % 7 === 0 ? `hot.${n % 4}` : n % 3000 === 1 ? `rare.${n}.x` : cold(n))
   const log = logOf(30_000, topicOf)
   for (let n = 0; n < 500; n++) log.trim('hot.1')
@@ -86,7 +86,7 @@ await t.test('every event of the topics is found, in order, whatever the pattern
   )
 })
 
-await t.test('a page of a wide pattern costs what it reads, however many topics there are', async (t) => {
+await t.test('the cost of a page of a wide pattern does not depend on the number of topics', async (t) => {
   const log = logOf(20_000, cold)
   const selection = new Selection(['cold.*.*'])
   const page = (span: WalkedSpan, direction: Direction) => {
@@ -106,7 +106,7 @@ await t.test('a page of a wide pattern costs what it reads, however many topics 
   t.ok(log.steps < 21 * 500, `${log.steps} steps for 21 pages`)
 })
 
-await t.test('a few topics are read without a look at the others', async (t) => {
+await t.test('a walk through few topics visits no events of others', async (t) => {
   const log = logOf(20_000, (n) => (n % 2_000 === 0 ? `few.${n}` : cold(n)))
   for (const patterns of [['few.*'], ['few.2000', 'few.4000']]) {
     const walk = new EventWalk(log, new Selection(patterns), 'forwards', { after: 0, until: 20_000 })
@@ -116,7 +116,7 @@ await t.test('a few topics are read without a look at the others', async (t) => 
   t.strictSame(sequencesOf(walk).length, 100)
 })
 
-await t.test('events that are trimmed while they are walked through are left out', async (t) => {
+await t.test('a walk skips events that are trimmed during it', async (t) => {
   for (const patterns of [['**'], ['a', 'b']]) {
     const log = logOf(3_000, (n) => (n % 2 === 0 ? 'a' : 'b'))
     const read: number[] = []

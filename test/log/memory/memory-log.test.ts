@@ -24,7 +24,7 @@ async function sequences(log: MemoryLog, ...patterns: string[]): Promise<number[
   return events.map(({ sequence }) => sequence)
 }
 
-await t.test('what is too much by count or bytes goes at once', async (t) => {
+await t.test('an append trims events beyond the maximum count or size at once', async (t) => {
   const { log } = start(t, { events: 3 })
   await log.append(Array.from({ length: 5 }, () => event('a')))
   t.strictSame(await sequences(log), [3, 4, 5])
@@ -35,7 +35,7 @@ await t.test('what is too much by count or bytes goes at once', async (t) => {
   t.strictSame((await sequences(small)).at(-1), 20)
 })
 
-await t.test('trim takes what is too old of every topic, the oldest first, in steps', async (t) => {
+await t.test('trim removes events of all topics that are too old, oldest first, in steps', async (t) => {
   const { log, clock } = start(t, { age: 1_000 })
   await log.append(Array.from({ length: 2_500 }, (_, n) => event(`t.${n % 7}`)))
   clock.now += 900
@@ -49,7 +49,7 @@ await t.test('trim takes what is too old of every topic, the oldest first, in st
   t.match(log.view.stats(), { events: 2 })
 })
 
-await t.test('trim forgets topics that have nothing left, but not what was trimmed of them', async (t) => {
+await t.test('trim drops topics without events, and keeps their trim marks', async (t) => {
   const { log, clock } = start(t, { age: 1_000, dedupWindow: 5_000 })
   await log.append([event('a', { id: 'x' }), event('b')])
   clock.now += 2_000
@@ -65,7 +65,7 @@ await t.test('trim forgets topics that have nothing left, but not what was trimm
   t.match(await readFrom(log, new Selection(['c', '*.*']), { after: 0, events: 1 }), { gap: false })
 })
 
-await t.test('many topics that come and go do not disturb the order of trimming', async (t) => {
+await t.test('events are trimmed in order while many topics come and go', async (t) => {
   const { log } = start(t, { bytes: 20_000 })
   for (let n = 0; n < 2_000; n++) await log.append([event(`t.${(n * 7919) % 97}`)])
   const kept = await sequences(log)
@@ -76,7 +76,7 @@ await t.test('many topics that come and go do not disturb the order of trimming'
   t.equal(log.view.stats().events, kept.length)
 })
 
-await t.test('publisher ids are remembered when far more topics have been emptied than are remembered', async (t) => {
+await t.test('publisher ids are remembered even if more topics were emptied than marks are kept', async (t) => {
   const { log, clock } = start(t, { bytes: 100_000, dedupWindow: 600_000 })
   await log.append([event('pay.1', { id: 'order-1' })])
   for (let n = 0; n < 120_000; n += 1_000)
@@ -93,7 +93,7 @@ await t.test('publisher ids are remembered when far more topics have been emptie
   t.match(await log.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
 })
 
-await t.test('publisher ids whose events are gone count for what the log may take', async (t) => {
+await t.test('publisher ids of trimmed events count towards the size of the log', async (t) => {
   const bytes = 4 * 2 ** 20
   const { log, clock } = start(t, { bytes, dedupWindow: 120_000, events: 10 })
   const withIds = (from: number, count: number) =>
@@ -129,7 +129,7 @@ await t.test('publisher ids whose events are gone count for what the log may tak
   )
 })
 
-await t.test('events make room for publisher ids', async (t) => {
+await t.test('events are trimmed to make room for publisher ids', async (t) => {
   const kept = async (dedupWindow: number) => {
     const { log } = start(t, { bytes: 4 * 2 ** 20, dedupWindow, events: 1_000 })
     for (let n = 0; n < 8_000; n += 100)
@@ -142,7 +142,7 @@ await t.test('events make room for publisher ids', async (t) => {
   t.ok(withIds < without - 500, `${withIds} events are kept rather than ${without}`)
 })
 
-await t.test('topics without events are forgotten when their names take too much', async (t) => {
+await t.test('the marks of topics without events are dropped if their names take too many bytes', async (t) => {
   const { log } = start(t, { bytes: 4 * 2 ** 20, events: 10 })
   const deep = (n: number) => Array.from({ length: 16 }, (_, depth) => `${n}-${depth}`).join('.')
   await log.append([event('first')])
@@ -189,7 +189,7 @@ await t.test('the newest events of very many topics are found page by page', asy
   }
 })
 
-await t.test('bytes are those that strings and objects take in the heap', async (t) => {
+await t.test('bytes are the sizes of strings and objects in the heap', async (t) => {
   const { log } = start(t, {})
   const grown = async (payload: string) => {
     const { bytes } = log.view.stats()
@@ -205,7 +205,7 @@ await t.test('bytes are those that strings and objects take in the heap', async 
   t.equal((await grown(`${'x'.repeat(9_999)}€`)) - empty, 20_000, 'one character makes all of them wide')
 })
 
-await t.test('a closed log tells followers nothing and does nothing by itself', async (t) => {
+await t.test('a closed log calls no followers and runs no timers', async (t) => {
   const { log } = start(t, {})
   let told = 0
   await log.follow(({ events }) => void (told += events.length))

@@ -6,7 +6,7 @@ import { RetainedEvents } from '../../../src/log/memory/retained-events.js'
 import { SteadyClock, systemTime } from '../../../src/log/steady-clock.js'
 import { keptEvent } from '../../helper/kept-event.js'
 
-await t.test('topics without events are forgotten when their marks take more than a quarter', async (t) => {
+await t.test('the marks of topics without events are dropped if they take more than a quarter', async (t) => {
   const retained = new RetainedEvents()
   const retention = { events: 10, age: 1e12, bytes: 4 * 2 ** 20, dedupWindow: 0 }
   const clock = new SteadyClock(systemTime)
