@@ -3,11 +3,12 @@ import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { HubError } from '../../model/hub-error.js'
 import { IDS_PART, tooManyIds, tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { Change } from './change.js'
 import type { Work } from './pages.js'
 import { ATTRIBUTES_LENGTH, HEADER, ownPagesOf, toStored } from './rows.js'
-import type { Change, State } from './state.js'
+import type { State } from './state.js'
 import { StoreError } from './store-error.js'
-import type { Tables } from './store.js'
+import type { Tables } from './tables.js'
 
 /** The smallest page that LMDB can have: it takes the processor's. In bytes. */
 const SMALLEST_PAGE = 4_096

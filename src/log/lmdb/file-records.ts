@@ -3,8 +3,8 @@ import type { Transaction } from 'lmdb'
 import type { Work } from '../../event-loop/time-slice.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { RecordWatchers } from '../record-watchers.js'
-import type { Snapshot, Tables } from './store.js'
 import { StoreError } from './store-error.js'
+import type { Snapshot, Tables } from './tables.js'
 import type { Writer } from './writer.js'
 
 /** How many records are read at once where many are walked through. */

@@ -10,18 +10,11 @@ import { Reader } from './reader.js'
 import { State } from './state.js'
 import { NO_WORK } from './pages.js'
 import { Room } from './room.js'
-import {
-  asStoreError,
-  beginSession,
-  checkFolder,
-  closeStore,
-  openStore,
-  requireRoom,
-  type Durability,
-  type Snapshot,
-  type Tables,
-} from './store.js'
-import { StoreError } from './store-error.js'
+import { beginSession, closeStore } from './session.js'
+import { openStore, type Durability } from './store.js'
+import { asStoreError, StoreError } from './store-error.js'
+import { checkFolder, requireRoom } from './store-folder.js'
+import type { Snapshot, Tables } from './tables.js'
 import { Trimmer } from './trimmer.js'
 import { LARGEST_EVENT, Writer } from './writer.js'
 import type {

@@ -8,7 +8,8 @@ import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { StoreError } from './store-error.js'
-import { DATA_FILE, LOCK_FILE, type Tables } from './store.js'
+import { DATA_FILE, LOCK_FILE } from './store-folder.js'
+import type { Tables } from './tables.js'
 
 /** How often it is looked whether the path still leads to the folder, in milliseconds. */
 const LOOK_INTERVAL = 50

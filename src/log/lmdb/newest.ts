@@ -11,8 +11,9 @@ import type { Page, ReadOptions } from '../log.js'
 import { PageBuilder } from '../page.js'
 import { GapSearch } from '../trim-marks.js'
 import { TopicSequences } from './sequences.js'
-import type { State, Topic } from './state.js'
-import type { Snapshot, Tables } from './store.js'
+import type { State } from './state.js'
+import type { Snapshot, Tables } from './tables.js'
+import type { Topic } from './topic.js'
 
 /** What the search reads from. */
 export interface NewestSource {

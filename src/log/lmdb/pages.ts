@@ -1,5 +1,5 @@
 /** How many pages of LMDB's file a transaction can use at most, and how many are free. */
-import type { Tables } from './store.js'
+import type { Tables } from './tables.js'
 
 /** What a transaction does, as numbers of rows. */
 export class Work {

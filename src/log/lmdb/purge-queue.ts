@@ -1,5 +1,6 @@
 /** Purges of topics that are under way. Each takes as many transactions as it needs. */
-import type { Change, State } from './state.js'
+import type { Change } from './change.js'
+import type { State } from './state.js'
 import type { Trimmer } from './trimmer.js'
 
 export interface PendingPurge {

@@ -9,10 +9,11 @@ import type { ScannedEvent } from '../../model/event.js'
 import type { Page, ReadOptions, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
-import { Chain } from './topic-chain.js'
 import { LogSequences, MergedSequences, TopicSequences, type Direction, type Sequences } from './sequences.js'
-import type { State, Topic } from './state.js'
-import type { Snapshot, Tables } from './store.js'
+import type { State } from './state.js'
+import type { Snapshot, Tables } from './tables.js'
+import type { Topic } from './topic.js'
+import { Chain } from './topic-chain.js'
 
 /**
  * A page looks at no more events than this, however few of them match: it is then short, and says that there is more.

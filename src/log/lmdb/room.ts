@@ -8,7 +8,8 @@ import { closeSync, fstatSync, fsync, openSync, readSync, statfs, write, writeSy
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { NO_WORK, Pages, type Work } from './pages.js'
-import { DATA_FILE, type Tables } from './store.js'
+import { DATA_FILE } from './store-folder.js'
+import type { Tables } from './tables.js'
 
 const fsyncFile = promisify(fsync)
 const statFileSystem = promisify(statfs)

@@ -5,8 +5,8 @@
  */
 import type { Transaction } from 'lmdb'
 import TinyQueue from 'tinyqueue'
-import type { Topic } from './state.js'
-import type { Tables } from './store.js'
+import type { Tables } from './tables.js'
+import type { Topic } from './topic.js'
 
 /** How many sequences are fetched first, and at most: the more have been wanted, the more are fetched. */
 const FIRST_FETCH = 4

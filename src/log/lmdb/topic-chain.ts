@@ -3,7 +3,8 @@
  * topic. What finds events, the index and the order of keys, may be damaged in ways that only show there.
  */
 import type { Damage } from './damage.js'
-import type { State, Topic } from './state.js'
+import type { State } from './state.js'
+import type { Topic } from './topic.js'
 
 export class Chain {
   readonly #state: State

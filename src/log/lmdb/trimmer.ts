@@ -3,11 +3,14 @@
  */
 import { REMEMBERED_TOPICS, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { Change } from './change.js'
+import { fromIndexEntry } from './index-entry.js'
 import { orphanIdBytes, usedBytes } from './pages.js'
 import { idSize } from './rows.js'
-import { fromIndexEntry, type Change, type State, type Topic } from './state.js'
+import type { State } from './state.js'
 import { StoreError } from './store-error.js'
-import type { Tables } from './store.js'
+import type { Tables } from './tables.js'
+import type { Topic } from './topic.js'
 
 /** How many times the events that are kept a topic may have before it is indexed and trimmed at once. */
 const OVERFULL = 1.1

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isSound } from '../../../src/log/lmdb/data-file.js'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
-import { checkFolder, DATA_FILE } from '../../../src/log/lmdb/store.js'
+import { checkFolder, DATA_FILE } from '../../../src/log/lmdb/store-folder.js'
 import { event } from '../../contract/log.js'
 
 /** Where LMDB's layout stands in each of the two pages that a file begins with. */

@@ -1,0 +1,63 @@
+/** The totals of a log, and their row. */
+import { crc32 } from 'node:zlib'
+import { StoreError } from './store-error.js'
+
+export interface Totals {
+  head: number
+  events: number
+  bytes: number
+  topicIds: number
+  trimmed: number
+  forgotten: number
+  /** Everything up to this sequence is in the index. */
+  indexed: number
+}
+
+/**
+ * The whole log: newest sequence, events, bytes, newest topic id, newest sequence trimmed, newest that was forgotten of
+ * topics without events, up to where events are indexed and counted by topic, and the checksum of all these.
+ */
+export type TotalsRow = [
+  head: number,
+  events: number,
+  bytes: number,
+  topicIds: number,
+  trimmed: number,
+  forgotten: number,
+  indexed: number,
+  sum: number,
+]
+
+const totalsSummed = new Float64Array(7)
+
+function sumOfTotals(row: readonly unknown[]): number {
+  for (let n = 0; n < totalsSummed.length; n++) totalsSummed[n] = Number(row[n])
+  return crc32(totalsSummed)
+}
+
+/** Totals with their checksum. */
+export function toTotalsRow(
+  totals: [
+    head: number,
+    events: number,
+    bytes: number,
+    topicIds: number,
+    trimmed: number,
+    forgotten: number,
+    indexed: number,
+  ],
+): TotalsRow {
+  return [...totals, sumOfTotals(totals)]
+}
+
+/** Whether a value is totals whose checksum fits. */
+function isTotalsRow(row: unknown): row is TotalsRow {
+  return Array.isArray(row) && row.length === totalsSummed.length + 1 && row[totalsSummed.length] === sumOfTotals(row)
+}
+
+export function toTotals(row: unknown): Totals {
+  if (row === undefined) return { head: 0, events: 0, bytes: 0, topicIds: 0, trimmed: 0, forgotten: 0, indexed: 0 }
+  if (!isTotalsRow(row)) throw new StoreError('The totals of the log are damaged: their checksum does not fit.')
+  const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = row
+  return { head, events, bytes, topicIds, trimmed, forgotten, indexed }
+}
