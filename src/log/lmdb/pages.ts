@@ -1,4 +1,5 @@
 /** How many pages of LMDB's file a transaction can use at most, and how many are free. */
+import { NAMES, pagesOf, readInfo, type Name, type RootStats, type Stats } from './table-stats.js'
 import type { Tables } from './tables.js'
 
 /** What a transaction does, as numbers of rows. */
@@ -60,44 +61,6 @@ const FANOUT = 8
 const DEEPER = Math.ceil(Math.log(LOOK_ROWS) / Math.log(FANOUT))
 /** How old a reader's snapshot may be, in transactions, so that it keeps none of the free pages that count. */
 const YOUNG = 3
-
-interface Stats {
-  pageSize: number
-  treeDepth: number
-  treeBranchPageCount: number
-  treeLeafPageCount: number
-  overflowPages: number
-  entryCount: number
-}
-
-interface RootStats extends Stats {
-  root: Stats
-  free: Stats
-}
-
-interface FileInfo {
-  lastPageNumber: number
-  lastTxnId: number
-}
-
-/** lmdb's types leave out `env`. Its `info` is a part of `getStats`, at a fifth of the cost. */
-interface Environment {
-  env?: { info?: () => FileInfo }
-}
-
-const NAMES = [
-  'events',
-  'index',
-  'topics',
-  'ids',
-  'orphanIds',
-  'emptied',
-  'emptiedBySequence',
-  'records',
-  'recordEnds',
-  'meta',
-] as const
-type Name = (typeof NAMES)[number]
 
 const NO_PAGES: Readonly<Record<Name, number>> = {
   events: 0,
@@ -264,28 +227,4 @@ function filledBy(bytes: number): number {
 /** How many topics a transaction leaves without events at most: those whose last event it removes. */
 function emptiedBy({ topics, removals }: Work): number {
   return Math.min(topics, removals)
-}
-
-function readInfo({ root }: Tables): FileInfo {
-  return (root as Environment).env?.info?.() ?? (root.getStats() as unknown as FileInfo)
-}
-
-function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Stats): number {
-  return treeBranchPageCount + treeLeafPageCount + overflowPages
-}
-
-/** What the pages of all tables take, in bytes. */
-export function usedBytes(tables: Tables): number {
-  return NAMES.reduce((sum, name) => {
-    const stats = tables[name].getStats() as Stats
-    return sum + pagesOf(stats) * stats.pageSize
-  }, 0)
-}
-
-/** About what the publisher ids take whose events are gone, in bytes. */
-export function orphanIdBytes({ ids, orphanIds }: Tables): number {
-  const all = ids.getStats() as Stats
-  const orphans = orphanIds.getStats() as Stats
-  const share = orphans.entryCount / Math.max(1, all.entryCount)
-  return (pagesOf(orphans) + share * pagesOf(all)) * all.pageSize
 }
