@@ -1,4 +1,4 @@
-/** What one transaction changes of the state. */
+/** The change of the state by one transaction. */
 import { NO_TRIMS, type Trim } from '../log.js'
 import { toIndexEntry, type Unindexed } from './index-entry.js'
 import type { State } from './state.js'
@@ -8,31 +8,31 @@ import { sumOf, Topic, type TopicRow } from './topic.js'
 import { toTotalsRow, type Totals } from './totals.js'
 
 /**
- * The state as one transaction changes it: copies, so that nothing has happened when the transaction fails. What has
- * changed is written with it, and becomes the state once it is durable.
+ * The state as one transaction changes it. It holds copies, so a transaction that fails leaves the state as it was. The
+ * transaction writes the change, and the change becomes the state once it is durable.
  */
 export class Change {
   readonly totals: Totals
-  /** Whether records are changed, too. */
+  /** Whether the transaction also changes records. */
   hasRecords = false
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
-  /** Topics whose rows have to be written now; what was only appended to others is found again in the events. */
+  /** Topics whose rows this transaction writes. Opening the log counts appends to other topics from the events. */
   readonly #dirty = new Set<Topic>()
   readonly #appended: Unindexed[] = []
-  /** How many more topics have events than before. */
+  /** Topics that gained their first event, less topics that lost their last one. */
   #added = 0
   readonly #trimmed = new Set<Topic>()
-  /** Topics without events of which it is not remembered any more how far they have been trimmed. */
+  /** Topics without events whose trim marks this transaction forgets. */
   readonly #forgotten: { name: string; trimmed: number }[] = []
-  /** How many of the events that were not in the index are now. */
+  /** The number of events that this transaction adds to the index. */
   indexed = 0
-  /** How many rows of topics were written. */
+  /** The number of topic rows that were written. */
   written = 0
-  /** How many topics without events were forgotten. */
+  /** The number of topics without events that were forgotten. */
   forgotten = 0
-  /** How many events were removed, and ids and topics forgotten. */
+  /** The number of removed events, forgotten ids and forgotten topics. */
   removals = 0
 
   constructor(state: State, tables: Tables) {
@@ -41,7 +41,7 @@ export class Change {
     this.totals = { ...state.totals }
   }
 
-  /** A topic, to be read and changed; made when it is not there. */
+  /** Returns the copy of a topic that this transaction changes; creates the topic if it does not exist. */
   topic(name: string): Topic {
     let topic = this.#topics.get(name)
     if (!topic) {
@@ -52,7 +52,7 @@ export class Change {
     return topic
   }
 
-  /** How many topics have events. */
+  /** The number of topics that have events. */
   get topicCount(): number {
     return this.#state.topics.size + this.#added
   }
@@ -64,8 +64,8 @@ export class Change {
   }
 
   /**
-   * Counts an event that was put into the events.
-   * @param size what it takes in the file, in bytes
+   * Counts an event that was added to the events table.
+   * @param size the space that the event takes in the file, in bytes
    */
   append(topic: Topic, sequence: number, size: number, hasId: boolean): void {
     if (topic.events === 0) this.#added++
@@ -77,7 +77,7 @@ export class Change {
     this.#appended.push({ sequence, topic: topic.name, recent: topic.recent, entry: toIndexEntry(size, hasId) })
   }
 
-  /** Counts an event that was taken out of the events and the index. */
+  /** Counts an event that was removed from the events table and the index. */
   trim(topic: Topic, sequence: number, size: number): void {
     topic.events--
     if (topic.events === 0) this.#added--
@@ -91,13 +91,13 @@ export class Change {
     this.#dirty.add(topic)
   }
 
-  /** Counts a topic without events that was taken out of the tables. */
+  /** Counts a topic without events that was removed from the tables. */
   forget(topic: string, trimmed: number): void {
     this.totals.forgotten = Math.max(this.totals.forgotten, trimmed)
     this.#forgotten.push({ name: topic, trimmed })
   }
 
-  /** Puts the oldest events that are not in the index into it. */
+  /** Adds the oldest events that the index lacks to the index; at most `limit`. */
   index(limit: number): void {
     const due = this.#state.unindexed.slice(0, limit)
     for (const { sequence, topic: name, entry } of due) {
@@ -109,7 +109,7 @@ export class Change {
     this.totals.indexed = due.at(-1)?.sequence ?? this.totals.indexed
   }
 
-  /** Writes what has changed; within the transaction. */
+  /** Writes the change to the tables. Call it within the transaction. */
   write(): void {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
     const { head, events, bytes, topicIds, trimmed, forgotten, indexed } = this.totals
@@ -135,8 +135,8 @@ export class Change {
   }
 
   /**
-   * Makes the change the state; after the transaction.
-   * @returns what it has trimmed
+   * Makes the change the state. Call it once the transaction is durable.
+   * @returns the trims of the transaction
    */
   apply(): readonly Trim[] {
     const state = this.#state
@@ -183,7 +183,7 @@ export class Change {
     return this.#topics.values()
   }
 
-  /** A topic that is new, or has been without events: then it keeps its id, by which publishers' ids are remembered. */
+  /** Creates a topic. A topic that had events before keeps its id and its trim mark. */
   #revive(name: string): Topic {
     const { emptied, emptiedBySequence } = this.#tables
     const gone = readEmptied(this.#tables, name)
@@ -203,16 +203,13 @@ export class Change {
   }
 }
 
-/**
- * What is known of a topic that has no events; `undefined`: nothing, and everything up to `Totals.forgotten` may be
- * gone.
- */
+/** Returns the id and the trim mark of a topic without events; `undefined` if the log does not know the topic. */
 function readEmptied({ emptied, damage }: Tables, name: string): [id: number, trimmed: number] | undefined {
   try {
     return emptied.get(name)
   } catch (err) {
     if (!(err instanceof StoreError)) throw err
-    damage.report(`what was trimmed of the topic ${name}`)
+    damage.report(`the trim mark of the topic ${name}`)
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** Finds events by time. */
+/** Finds events by time: `EventLog.locate` for `from`. */
 import type { StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import type { EventLog } from '../log.js'
@@ -32,14 +32,12 @@ export class EventTimes {
   async locate(log: Pick<EventLog, 'scan'>, selection: Selection, time: number): Promise<number> {
     await (this.#readingTimes ??= this.#readTimes())
     const { after, until } = this.#times.find(time)
-    // of what was trimmed before the log was opened no time is known: it counts as of the time of what follows
+    // trims from before the log was opened have no known time: they count with the time of the event that follows
     const begin = after < this.#openedAt ? (this.#reader.newestUntil(after) ?? 0) : after
     return locateIn({ after: begin, until }, log, selection, time)
   }
 
-  /**
-   * Reads the times of the events that were there when the log was opened: once, when somebody first asks for a time.
-   */
+  /** Reads the times of the events that the log had when it was opened. The first search by time needs them. */
   async #readTimes(): Promise<void> {
     try {
       await this.#snapshots.run((snapshot) =>

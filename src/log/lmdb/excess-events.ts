@@ -1,43 +1,43 @@
-/** The events that topics have beyond the number that is kept, and which topics are trimmed together. */
+/** Events of topics beyond `Retention.events`, and the choice of topics that are trimmed together. */
 import type { Retention } from '../log.js'
 import type { State } from './state.js'
 import type { Topic } from './topic.js'
 
-/** How many times the events that are kept a topic may have before it is indexed and trimmed at once. */
+/** A topic with more than this many times `Retention.events` is indexed and trimmed at once. */
 const OVERFULL = 1.1
 
 /**
- * Topics are trimmed together: the oldest events of topics that are published to alike lie next to each other, where
- * one page has many of them, and so do the events of one topic in the index. Trimming begins when a topic has so many
- * more `events` than are kept, or that `share` of them, or when `total` are too many and `average` of each topic.
- * Topics with `few` go along.
+ * Topics are trimmed together: the oldest events of topics with similar rates share pages, and so do the index entries
+ * of one topic. A round of trimming begins when one topic has an excess of `events`, or of `share` of the retained
+ * events, or when all topics have an excess of `total`, with `average` per topic. The round includes each topic with an
+ * excess of `few`.
  */
 const BATCH = { events: 50, share: 1 / 20, total: 1_200, average: 12, few: 8 }
-/** A topic gives at least so many at once. */
+/** The fewest events that one transaction removes from a topic of the round, if the topic has as many. */
 const MIN_SHARE = 10
 
-/** Trimming comes first when a topic has twice the events that are kept, and as many as this. */
+/** Trimming precedes appends when a topic has twice `Retention.events` and this many more. */
 const BEHIND_EVENTS = 1_000
 
 export class ExcessEvents {
   readonly #state: State
   readonly #retention: Retention
-  /** With how many more events than are kept trimming begins, and with how many a topic goes along. */
+  /** The excess that begins a round, and the excess that includes a topic in it. */
   readonly #batch: number
   readonly #few: number
-  /** Topics that are being trimmed: each until it has given what it had too much when a transaction began. */
+  /** Topics of the round: each until its excess at the start of a transaction is removed. */
   readonly #due = new Set<string>()
-  /** Topics that go along when trimming begins, with how many more events they have. */
+  /** Topics of the next round, with their excess. */
   readonly #ready = new Map<string, number>()
-  /** How many more events these topics have. */
+  /** The excess of all these topics. */
   #readyEvents = 0
-  /** Whether one of them has reached `#batch`. */
+  /** Whether one of these topics has reached `#batch`. */
   #isFull = false
-  /** Topics that have a few more, and are trimmed after the next look. */
+  /** Topics with a smaller excess: `beginAll` adds them to the round. */
   readonly #crowded = new Set<string>()
-  /** Topics that have many more, of which some are not in the index. */
+  /** Topics with a large excess that is partly not in the index. */
   readonly #overfull = new Set<string>()
-  /** Topics that have so many more events than are kept that nothing should be added. */
+  /** Topics with such an excess that trimming precedes appends. */
   readonly #behind = new Set<string>()
 
   constructor(state: State, retention: Retention) {
@@ -45,10 +45,10 @@ export class ExcessEvents {
     this.#retention = retention
     this.#batch = Math.max(1, Math.min(BATCH.events, Math.floor(retention.events * BATCH.share)))
     this.#few = Math.min(BATCH.few, this.#batch)
-    for (const topic of state.topics.values()) this.noticed(topic) // fewer may be kept than before
+    for (const topic of state.topics.values()) this.noticed(topic) // the retention may have shrunk
   }
 
-  /** Says that a topic has changed. Only what is indexed can be trimmed. */
+  /** Updates the excess of a topic that has changed. Only indexed events can be trimmed. */
   noticed(topic: Topic): void {
     this.#noticeExcess(topic.name, this.of(topic))
     if (topic.recent.length > 0 && topic.events > OVERFULL * this.#retention.events) this.#overfull.add(topic.name)
@@ -57,12 +57,12 @@ export class ExcessEvents {
     else this.#behind.delete(topic.name)
   }
 
-  /** Whether a topic has many more events than are kept, of which some are not in the index. */
+  /** Whether a topic has a large excess that is partly not in the index. */
   get needsIndex(): boolean {
     return this.#overfull.size > 0
   }
 
-  /** Whether topics have so many more events than are kept that nothing should be added. */
+  /** Whether a topic has such an excess that trimming precedes appends. */
   get isBehind(): boolean {
     return this.#behind.size > 0
   }
@@ -79,7 +79,7 @@ export class ExcessEvents {
     this.#isFull ||= excess >= this.#batch
   }
 
-  /** Whether topics should be trimmed that are not being trimmed yet. */
+  /** Whether a round of trimming should begin. */
   get begins(): boolean {
     return (
       this.#due.size === 0 &&
@@ -87,7 +87,7 @@ export class ExcessEvents {
     )
   }
 
-  /** Has all topics trimmed that have more than a few events too much. */
+  /** Begins a round with all topics whose excess is not small. */
   begin(): void {
     for (const name of this.#ready.keys()) this.#due.add(name)
     this.#ready.clear()
@@ -95,12 +95,12 @@ export class ExcessEvents {
     this.#isFull = false
   }
 
-  /** Returns how many more events a topic has than are kept, as far as they are in the index. */
+  /** Returns the excess of a topic that can be trimmed: the part that is in the index. */
   of({ events, recent }: Topic): number {
     return Math.min(events - this.#retention.events, events - recent.length)
   }
 
-  /** How many more events topics that are due have than are kept; `limit`: that many or more. */
+  /** Returns the excess of the topics of the round, at most `limit`. */
   ofDue(limit: number): number {
     let count = 0
     for (const name of this.#due) {
@@ -111,7 +111,7 @@ export class ExcessEvents {
     return Math.min(count, limit)
   }
 
-  /** Has all topics trimmed that have any event too much, when no topic is being trimmed. */
+  /** Begins a round with all topics that have any excess, unless a round is under way. */
   beginAll(): void {
     if (this.#due.size > 0) return
     this.begin()
@@ -119,17 +119,17 @@ export class ExcessEvents {
     this.#crowded.clear()
   }
 
-  /** The topics that are being trimmed. */
+  /** The topics of the round. */
   get due(): ReadonlySet<string> {
     return this.#due
   }
 
-  /** Returns how many events each of these topics gives to a transaction that removes at most `limit`. */
+  /** Returns the most events that a transaction removes from each topic of the round, if it removes `limit` in all. */
   shareOf(limit: number): number {
     return this.ofDue(limit + 1) <= limit ? Infinity : Math.max(MIN_SHARE, Math.ceil(limit / this.#due.size))
   }
 
-  /** Notes that topics have given what they had too much. */
+  /** Removes topics from the round. */
   done(names: readonly string[]): void {
     for (const name of names) this.#due.delete(name)
   }

@@ -1,8 +1,8 @@
-/** The clock of a file log. */
+/** The clock of an LMDB log. */
 import { SteadyClock, type ClockStep, type TimeSource } from '../steady-clock.js'
 import type { Tables } from './tables.js'
 
-/** The clock of a log goes on where it stopped. */
+/** Opens the clock of a log, which continues at the time of its newest event. */
 export function openClock({ meta, events }: Tables, source: TimeSource): SteadyClock {
   const [newest] = events.keys({ reverse: true, limit: 1 })
   const event = newest === undefined ? undefined : events.view(newest)

@@ -1,4 +1,4 @@
-/** The view of a file log: its state, as the hub asks for it. */
+/** The view of an LMDB log: reads its state. */
 import type { LogStats, LogView } from '../log.js'
 import type { State } from './state.js'
 import type { Writer } from './writer.js'

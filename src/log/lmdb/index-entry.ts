@@ -1,6 +1,6 @@
-/** What the index says of an event, and events that are not in the index yet. */
+/** Entries of the index, and events that the index lacks. */
 
-/** An event that is not in the index yet. */
+/** An event that the index lacks. */
 export interface Unindexed {
   sequence: number
   topic: string
@@ -11,14 +11,14 @@ export interface Unindexed {
 }
 
 /**
- * The value of an index entry: from it trimming knows an event's size, and whether it has to be read for its
- * publisher's id.
+ * Encodes the value of an index entry. It tells trimming the size of the event, and whether the event has a publisher
+ * id, for which trimming has to read it.
  */
 export function toIndexEntry(size: number, hasId: boolean): number {
   return 2 * size + (hasId ? 1 : 0)
 }
 
-/** What an index entry says of its event. */
+/** Decodes the value of an index entry. */
 export function fromIndexEntry(entry: number): { size: number; hasId: boolean } {
   return { size: Math.floor(entry / 2), hasId: entry % 2 === 1 }
 }

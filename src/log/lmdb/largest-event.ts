@@ -1,10 +1,10 @@
-/** The largest event that can be published, as the work of a transaction. */
+/** The cost of a transaction that appends the largest possible event. */
 import { countEvent } from './event-appender.js'
 import { Work } from './pages.js'
 
-/** A log that has no room takes events again when it has room for one of the greatest size, in bytes. */
+/** The largest payload, in bytes. A full log accepts events again once it has room for an event of this size. */
 const LARGEST = 256 * 1024
-/** What its header, topic, type, publisher id and attributes take at most, in bytes. */
+/** The most that the header, topic, type, publisher id and attributes of an event take, in bytes. */
 const LARGEST_ENVELOPE = 12 * 1024
 
 export const LARGEST_EVENT = new Work().with({ ids: 1, newTopics: 1 })

@@ -1,4 +1,4 @@
-/** A log in a folder: LMDB tables, written by group commit, read without ever waiting for a writer. */
+/** A log in a folder: LMDB tables with group commit. Readers never wait for the writer. */
 import type { Transaction } from 'lmdb'
 import type { NewEvent, ScannedEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
@@ -42,24 +42,21 @@ import { Followers } from '../followers.js'
 import { timeFrom } from '../steady-clock.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 
-/**
- * How often it is looked whether something is to be trimmed, or whether a disk that failed can be written again, in
- * milliseconds.
- */
+/** The interval of trims by age, of expiring records, and of new attempts after a disk failed; in milliseconds. */
 const TICK = 500
 
 export interface FileLogOptions {
-  /** The folder; made when it is not there. */
+  /** The folder; created if it does not exist. */
   folder: string
   durability: Durability
   retention: Retention
   /** The wall clock, in milliseconds; for tests. */
   now?: () => number
-  /** Time that passes, in milliseconds; for tests. */
+  /** The monotonic clock, in milliseconds; for tests. */
   elapsed?: () => number
-  /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
+  /** Called with the reason when the log can no longer store events, and with `undefined` when it can again. */
   onHealth?: (failure: Error | undefined) => void
-  /** Called with what is found damaged, once each; subscribers are told of a gap there. */
+  /** Called with the name of each damaged part, once. Subscribers get a gap notice there. */
   onDamage?: (what: string) => void
 }
 
@@ -79,7 +76,7 @@ export class FileLog implements EventLog {
 
   /**
    * Opens the log in a folder.
-   * @throws StoreError when another process uses it, or it is damaged, of a newer format, or cannot be written
+   * @throws StoreError if another process uses the folder, or the log is damaged, of another format, or not writable
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
     const { folder, durability } = options
@@ -91,13 +88,13 @@ export class FileLog implements EventLog {
     try {
       room = new Room(folder, tables)
       lock = await FolderLock.take(folder, tables, () => {
-        if (!room!.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the file
+        if (!room!.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the data file
       })
       room.look()
       if (!(await room.make(NO_WORK, 'session')))
         throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
       beginSession(folder, tables, durability)
-      await room.make(LARGEST_EVENT, 'publish') // a disk that is full keeps it from storing, not from starting
+      await room.make(LARGEST_EVENT, 'publish') // on a full disk the log opens, and refuses events
       return new FileLog(lock, room, tables, options)
     } catch (err) {
       await room?.close()

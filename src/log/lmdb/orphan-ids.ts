@@ -1,4 +1,4 @@
-/** Publisher ids whose events are gone: they are remembered until their window is over. */
+/** Publisher ids whose events were removed. The log remembers each id until its deduplication window ends. */
 import type { SteadyClock } from '../steady-clock.js'
 import type { Change } from './change.js'
 import { idSize } from './rows.js'
@@ -19,7 +19,7 @@ export class OrphanIds {
     this.#window = window
   }
 
-  /** An event is gone: its publisher's id is remembered until its window is over, whatever becomes of the topic. */
+  /** Keeps the publisher id of a removed event until its window ends, even if the topic is removed. */
   add(topic: string, sequence: number, id: string, time: number): void {
     const { orphanIds } = this.#tables
     const until = this.#clock.timeOf(sequence, time) + this.#window
@@ -29,7 +29,7 @@ export class OrphanIds {
     } else this.#forget(topic, id, sequence)
   }
 
-  /** Forgets publisher ids whose events are gone and whose window is over. */
+  /** Forgets publisher ids whose window has ended; at most `limit`. */
   forgetExpired(change: Change, limit: number): void {
     const { orphanIds } = this.#tables
     for (const key of [...orphanIds.getKeys({ end: [this.#clock.time, '', ''], limit })]) {
@@ -41,7 +41,7 @@ export class OrphanIds {
     }
   }
 
-  /** Forgets a publisher's id, unless it has been published anew. */
+  /** Forgets a publisher id, unless a newer event has it. */
   #forget(topic: string, id: string, sequence: number): void {
     const { ids } = this.#tables
     const first = readable(() => ids.get([topic, id]))
@@ -49,7 +49,7 @@ export class OrphanIds {
   }
 }
 
-/** What is read; `undefined` when it is damaged: then there is nothing to keep. */
+/** Returns the result of `read`, or `undefined` if the value is damaged, since a damaged value need not be kept. */
 function readable<T>(read: () => T): T | undefined {
   try {
     return read()

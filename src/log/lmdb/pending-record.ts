@@ -1,15 +1,15 @@
-/** Records that wait for a transaction. */
+/** Changes of records that wait for a transaction. */
 import type { RecordChange } from '../log.js'
 
 export interface PendingRecord {
-  /** @returns what it has changed; `undefined`: nothing */
+  /** Writes the record within the transaction, and returns the change; `undefined` if nothing changed. */
   write: () => RecordChange | undefined
   bytes: number
   resolve: () => void
   reject: (err: Error) => void
 }
 
-/** Writes records; within a transaction. Returns what has changed. */
+/** Writes records and returns their changes. Call it within a transaction. */
 export function writeRecords(records: readonly PendingRecord[]): RecordChange[] {
   return records.map(({ write }) => write()).filter((change) => change !== undefined)
 }

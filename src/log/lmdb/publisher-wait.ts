@@ -1,20 +1,19 @@
-/** How long a transaction waits for the publishers that the one before it has answered. */
+/** The wait of a transaction for the publishers that the previous transaction has answered. */
 import { setImmediate } from 'node:timers/promises'
 import type { AppendQueue } from './append-queue.js'
 
-/** The longest that a transaction waits for appends to join it, in milliseconds. */
+/** The longest wait for appends, in milliseconds. */
 const MAX_WAIT = 1
 /**
- * In so many turns of the event loop at least they can join it: beside a sweep over many subscribers each of them is
- * longer than that.
+ * The fewest turns of the event loop that a transaction waits: one turn with a long sweep takes more than `MAX_WAIT`.
  */
 const MIN_TURNS = 2
 
 /**
- * Waits for those who have been answered to publish again, so that they, and those who came while they were waiting,
- * go into one transaction and not forever into every second one.
- * @param expected how many appends there would be then
- * @param longest for how long, in milliseconds: at most as long as a transaction takes
+ * Waits until the publishers that were answered publish again. They then share a transaction with the publishers that
+ * arrived during the flush; otherwise the two groups would alternate, each with half the transactions.
+ * @param expected the number of appends to wait for
+ * @param longest the time that the previous transaction took, in milliseconds; the wait is not longer
  */
 export async function waitForPublishers(appends: AppendQueue, expected: number, longest: number): Promise<void> {
   const end = performance.now() + Math.min(longest, MAX_WAIT)

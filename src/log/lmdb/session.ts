@@ -1,4 +1,6 @@
-/** One use of a store, from when it is opened until it is closed: how the last one ended decides about the epoch. */
+/**
+ * Sessions of a store, each from opening to closing it. The end of the last session decides whether the epoch stays.
+ */
 import { readFileSync } from 'node:fs'
 import { drawEpoch } from '../../model/cursor.js'
 import type { Durability } from '../durability.js'
@@ -7,7 +9,7 @@ import { messageOf, StoreError } from './store-error.js'
 import type { Tables } from './tables.js'
 import { toTotalsRow } from './totals.js'
 
-/** What the store was last used for. */
+/** The last session of the store. */
 interface Session {
   durability: Durability
   bootId: string
@@ -15,9 +17,10 @@ interface Session {
 }
 
 /**
- * A new store gets its epoch. So does one that was used with `commit` when the machine stopped: what had been
- * acknowledged may be gone, and its sequences must not be used again, so every cursor is of another epoch.
- * @throws StoreError when the store cannot be written
+ * Begins a session. A new store gets an epoch. A store that was in use with `commit` when the machine stopped gets a
+ * new epoch: it may have lost acknowledged events, and will assign their sequences again, so older cursors must not
+ * match.
+ * @throws StoreError if the store cannot be written
  */
 export function beginSession(folder: string, tables: Tables, durability: Durability): void {
   const { meta, root } = tables
@@ -40,25 +43,25 @@ export function beginSession(folder: string, tables: Tables, durability: Durabil
 }
 
 /**
- * Notes that everything was written, and closes.
- * @param mayWrite there is room for it, and the folder is still this process's. Else it is as if the process had been
- *   killed
+ * Ends the session and closes the tables.
+ * @param mayWrite whether there is room, and this process still owns the folder. Otherwise the session stays open, as
+ *   after a crash
  */
 export async function closeStore(tables: Tables, mayWrite: boolean): Promise<void> {
   const session = readSession(tables.meta)
-  // in this thread: a process that is told meanwhile to exit at once can do so after it
+  // synchronously, so that an exit of the process cannot interrupt it
   if (mayWrite) tables.root.transactionSync(() => tables.meta.putSync('session', { ...session, closed: true }))
   await tables.root.close()
 }
 
-/** What the store was last used for; when that cannot be read, the worst is assumed. */
+/** Reads the last session. A damaged one counts as a session with `commit` before the machine stopped. */
 function readSession(meta: Tables['meta']): Session | undefined {
   try {
     const session = meta.get('session')
     if (session === undefined) return undefined
     if (isSession(session)) return session
   } catch {
-    // damaged
+    // the row is damaged
   }
   return { durability: 'commit', bootId: 'unknown', closed: false }
 }
@@ -69,7 +72,7 @@ function isSession(value: unknown): value is Session {
   return (durability === 'sync' || durability === 'commit') && typeof bootId === 'string' && typeof closed === 'boolean'
 }
 
-/** Changes when the machine starts anew; where there is none, every start counts as one. */
+/** Returns an id that changes when the machine restarts. Without one, each start of the process counts as a restart. */
 function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

@@ -1,4 +1,4 @@
-/** Reads of the tables on snapshots that are what the state says, in slices of the event loop's turns. */
+/** Reads of the tables, in time slices, on snapshots that match the state. */
 import type { Transaction } from 'lmdb'
 import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
@@ -18,7 +18,7 @@ export class Snapshots {
     this.#writer = writer
   }
 
-  /** Does some work, in slices of the event loop's turns, each on a snapshot of its own. */
+  /** Does work in time slices, each on a new snapshot. */
   async run<T>(begin: (snapshot: Snapshot) => Work<T>, isCurrent?: (snapshot: Transaction) => boolean): Promise<T> {
     let work: Work<T> | undefined
     const snapshot: Partial<Snapshot> = {}
@@ -34,8 +34,8 @@ export class Snapshots {
   }
 
   /**
-   * Reads a snapshot of the tables that is what the state says. What a transaction has changed can be read a moment
-   * before it is known here that it is durable: what it has trimmed would then be missing without anybody being told.
+   * Reads a snapshot of the tables that matches the state. LMDB shows a transaction to readers a moment before this
+   * process knows that it is durable: a read would then miss trimmed events without a gap notice.
    */
   async look<T>(
     read: (snapshot: Transaction) => T,
@@ -49,7 +49,7 @@ export class Snapshots {
         snapshot.done()
       }
       await this.#writer.settled()
-      await this.#scheduler.next() // all who have waited for it would read in one turn of the event loop
+      await this.#scheduler.next() // otherwise all waiting reads would run in one turn of the event loop
     }
   }
 }

@@ -1,4 +1,4 @@
-/** What a file log knows of itself without looking into its tables: the totals, and every topic that has events. */
+/** The state of an LMDB log in memory: the totals, and every topic that has events. */
 import type { Transaction } from 'lmdb'
 import { TopicTree } from '../topic-tree.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
@@ -12,27 +12,27 @@ export type { Topic }
 
 export class State implements TrimHistory {
   totals: Totals
-  /** What is not in the index yet, in order. */
+  /** Events that the index lacks, in order. */
   readonly unindexed: Unindexed[] = []
-  /** As `LogView.mark`. */
+  /** See `LogView.mark`. */
   trims = 0
-  /** What it was when topics were forgotten that have no events. */
+  /** The value of `trims` when topics without events were last forgotten. */
   forgottenAt = 0
-  /** How far topics have been trimmed, also those that have no events left and are not forgotten. */
+  /** Trim marks of topics, also of remembered topics without events. */
   readonly marks = new TrimMarks()
-  /** The newest sequence that was damaged before its topic was known: every subscriber behind it is told of a gap. */
+  /** The newest damaged event of an unknown topic: every subscriber with an older cursor gets a gap notice. */
   lost = 0
   readonly topics = new Map<string, Topic>()
-  /** How many transactions have changed records. */
+  /** The number of transactions that have changed records. */
   recordChanges: number
-  /** About what the publisher ids take whose events are gone, in bytes. */
+  /** The estimated space of publisher ids whose events were removed, in bytes. */
   orphanIdBytes = 0
-  /** The names of these topics, by segment. */
+  /** The names of all topics with events, by segment. */
   readonly names = new TopicTree<string>()
 
   /**
-   * Reads the tables. Events that had not been indexed are read one by one; they are few.
-   * @throws StoreError when the tables are damaged
+   * Reads the tables. It reads the events that the index lacks one by one, since they are few.
+   * @throws StoreError if the tables are damaged
    */
   constructor({ meta, topics, events, emptiedBySequence, records, damage }: Tables) {
     this.totals = toTotals(meta.get('totals'))
@@ -58,10 +58,10 @@ export class State implements TrimHistory {
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++
       const event = events.view(sequence)
-      const topic = event && this.topics.get(event.topic) // a topic is written with its first event
+      const topic = event && this.topics.get(event.topic) // the transaction of the first event writes the topic
       if (!topic) {
         this.lost = Math.max(this.lost, sequence)
-        damage.report(`event ${sequence}, of which the topic is not known`)
+        damage.report(`event ${sequence}, whose topic is unknown`)
         continue
       }
       const { size } = events
@@ -72,15 +72,15 @@ export class State implements TrimHistory {
         recent: topic.recent,
         entry: toIndexEntry(size, event.id !== undefined),
       })
-      if (sequence <= topic.newest) continue // it was counted when the topic was written last
+      if (sequence <= topic.newest) continue // the row of the topic includes it
       topic.events++
       topic.bytes += size
       topic.newest = sequence
     }
     if (found < this.totals.head - this.totals.indexed) {
-      // nothing is trimmed before it is indexed
+      // events are trimmed only once they are indexed, so these were lost
       this.lost = this.totals.head
-      damage.report(`what finds the events behind ${this.totals.indexed}`)
+      damage.report(`the lookup of the events after ${this.totals.indexed}`)
     }
   }
 
@@ -96,7 +96,7 @@ export class State implements TrimHistory {
     return this.topics.get(topic) ?? this.marks.get(topic) ?? this.forgotten
   }
 
-  /** Whether a snapshot of the tables is what this says. */
+  /** Returns whether a snapshot of the tables matches this state. */
   isSnapshot({ meta }: Tables, transaction: Transaction): boolean {
     const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = meta.get('totals', {
       transaction,
@@ -113,7 +113,7 @@ export class State implements TrimHistory {
     )
   }
 
-  /** Whether the records of a snapshot are those that this process knows to be durable. */
+  /** Returns whether the records of a snapshot are exactly the durable ones. */
   hasRecordsOf({ meta }: Tables, transaction: Transaction): boolean {
     return recordChangesOf(meta.get('records', { transaction })) === this.recordChanges
   }
@@ -129,7 +129,7 @@ function countOf(keys: Iterable<unknown>): number {
   return count
 }
 
-/** How many rows a table says that it has. */
+/** Returns the number of rows according to the stats of a table. */
 function entriesOf(table: Pick<Tables['topics'], 'getStats'>): number {
   return (table.getStats() as { entryCount: number }).entryCount
 }

@@ -1,11 +1,11 @@
-/** A folder that cannot be used as a log, with words for whoever has to do something about it. */
+/** The error of a folder that cannot be used as a log. Its message tells the operator the remedy. */
 export class StoreError extends Error {
   override name = 'StoreError'
 }
 
 export const REMEDY = 'Restore a backup, or move the folder away to begin with an empty log.'
 
-/** Says of any error which folder it is about, and what to do. */
+/** Returns an error that names the folder and the remedy. */
 export function asStoreError(folder: string, err: unknown): StoreError {
   if (err instanceof StoreError)
     return err.message.includes(folder)

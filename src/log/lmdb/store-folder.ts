@@ -1,4 +1,4 @@
-/** The folder of a file log: its files, and what is checked before LMDB opens them. */
+/** The folder of an LMDB log: its files, and the checks before LMDB opens them. */
 import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSound } from './data-file.js'
@@ -7,17 +7,17 @@ import { asStoreError, messageOf, REMEDY, StoreError } from './store-error.js'
 
 export const DATA_FILE = 'data.mdb'
 export const LOCK_FILE = 'lock.mdb'
-/** What LMDB's lock file takes, with room for 126 readers, in bytes. */
+/** The size of LMDB's lock file, for 126 readers, in bytes. */
 const LOCK_BYTES = 12 * 1024
-/** What a new log takes at least, in bytes. */
+/** The smallest size of a new log, in bytes. */
 const ROOM = 512 * 1024
 /** The unit of `Stats.blocks`, in bytes. */
 const BLOCK = 512
 
 /**
- * Makes the folder when it is not there, and looks at what is in it: LMDB maps its file into memory, and what is no
- * LMDB file must not get that far.
- * @throws StoreError
+ * Creates the folder if it does not exist, and checks its files: LMDB maps the data file into memory, and may end the
+ * process if the file is not an LMDB file.
+ * @throws StoreError if the folder cannot be used
  */
 export function checkFolder(folder: string, readOnly = false): void {
   const file = join(folder, DATA_FILE)
@@ -35,7 +35,7 @@ export function checkFolder(folder: string, readOnly = false): void {
   } catch (err) {
     if (err instanceof StoreError) throw asStoreError(folder, err)
     throw new StoreError(
-      `The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it exists, is a folder, and may be written by this user.`,
+      `The folder ${folder} cannot be used for the log (${messageOf(err)}). Check that it is a folder, and that this user may write to it.`,
       { cause: err },
     )
   }
@@ -43,8 +43,8 @@ export function checkFolder(folder: string, readOnly = false): void {
 }
 
 /**
- * Makes LMDB's lock file, when it is missing, with all its bytes on the disk. LMDB maps the file into memory, and a
- * page of it that has no room on the disk would end the process when it is written.
+ * Creates LMDB's lock file with blocks on the disk, if it does not exist. LMDB maps the file into memory, and writing a
+ * page without a block on a full disk would end the process.
  */
 function makeLockFile(folder: string, readOnly = false): void {
   const file = join(folder, LOCK_FILE)
@@ -52,9 +52,9 @@ function makeLockFile(folder: string, readOnly = false): void {
     writeFileSync(file, Buffer.alloc(LOCK_BYTES), { flag: 'wx', mode: 0o664 })
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException
-    // LMDB ends the process when it cannot open the file, such as one of another user
+    // LMDB ends the process when it cannot open the file, for example if another user owns it
     if (code === 'EEXIST' && !readOnly) return closeSync(openSync(file, 'r+'))
-    // LMDB says what it makes of it
+    // LMDB reports these errors itself
     if (code === 'EEXIST' || (readOnly && code !== 'ENOSPC' && code !== 'EDQUOT')) return
     if (code === 'ENOSPC' || code === 'EDQUOT') rmSync(file, { force: true })
     throw err
@@ -62,9 +62,9 @@ function makeLockFile(folder: string, readOnly = false): void {
 }
 
 /**
- * A new log is written by LMDB before there is a file in which room can be kept. LMDB can end the process when the disk
- * is full.
- * @throws when so much cannot be written
+ * Checks that the disk has room for a new log. LMDB creates the file itself, before `Room` can extend it, and can end
+ * the process if the disk is full.
+ * @throws the error of the system if there is no room
  */
 export function requireRoom(folder: string): void {
   const file = join(folder, 'room')
@@ -75,7 +75,7 @@ export function requireRoom(folder: string): void {
   }
 }
 
-/** Whether a file is missing, or some of it has not been given room on the disk. */
+/** Returns whether a file is missing, or lacks blocks on the disk. */
 function isSparse(file: string): boolean {
   const stats = statSync(file, { throwIfNoEntry: false })
   return !stats || stats.blocks * BLOCK < stats.size

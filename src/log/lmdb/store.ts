@@ -11,7 +11,7 @@ export { asStoreError } from './store-error.js'
 export { checkFolder } from './store-folder.js'
 export type { Durability, Tables }
 
-/** The layout of the tables; a store with another one is refused. */
+/** The version of the layout of the tables. A store with any other version is refused. */
 export const FORMAT = 2
 const EPOCH = /^[a-z0-9]{8}$/
 export interface OpenOptions {
@@ -20,8 +20,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a folder's tables, and makes them when there are none.
- * @throws StoreError when the folder cannot be used, naming it and what to do
+ * Opens the tables of a folder, and creates missing ones.
+ * @throws StoreError if the folder cannot be used
  */
 export function openStore(folder: string, { durability, readOnly = false }: OpenOptions): Tables {
   let tables: Tables
@@ -42,7 +42,7 @@ export function openStore(folder: string, { durability, readOnly = false }: Open
   return tables
 }
 
-/** Options of a table whose values have checksums; lmdb's types leave out `encoder`. */
+/** Returns options of a table whose values have checksums. lmdb's types lack `encoder`. */
 function checked(name: string): { name: string } {
   const options = { name, encoder: checkedValues }
   return options
@@ -54,8 +54,8 @@ function openTables(folder: string, durability: Durability, readOnly: boolean): 
     noSubdir: false,
     maxDbs: 16,
     readOnly,
-    overlappingSync: false, // a transaction is done when it is flushed, not before
-    // the writer groups by itself; and with it, a failed commit rejects a promise that nobody can catch
+    overlappingSync: false, // a transaction resolves once it is flushed
+    // the writer groups appends itself; with this option, a failed commit would reject a promise without a handler
     eventTurnBatching: false,
     noSync: durability === 'commit',
   })
@@ -80,10 +80,10 @@ function checkFormat(folder: string, { meta, events }: Tables): void {
   const format = meta.get('format')
   const hasBegun = meta.get('epoch') !== undefined && meta.get('totals') !== undefined
   if (format === FORMAT && hasBegun) return
-  // a new one
+  // a new store
   if (format === undefined && !hasBegun && (events.getStats() as { entryCount: number }).entryCount === 0) return
   if (format === undefined || format === FORMAT)
-    throw new StoreError(`The log in ${folder} is damaged: what it says of itself is incomplete. ${REMEDY}`)
+    throw new StoreError(`The log in ${folder} is damaged: its epoch, totals or format are missing. ${REMEDY}`)
   if (typeof format === 'number' && format < FORMAT) {
     throw new StoreError(
       `The log in ${folder} has format ${format}, which no release of Fanfare has written: this version reads format ${FORMAT} only. Move the folder away to begin with an empty log.`,

@@ -1,4 +1,4 @@
-/** What LMDB says of its tables: how many pages each takes, and which page is the last. */
+/** LMDB's stats: the pages of each table, and the last page of the file. */
 import type { Tables } from './tables.js'
 
 export interface Stats {
@@ -20,7 +20,7 @@ interface FileInfo {
   lastTxnId: number
 }
 
-/** lmdb's types leave out `env`. Its `info` is a part of `getStats`, at a fifth of the cost. */
+/** Missing in lmdb's types: `env.info` returns a part of `getStats` at a fifth of the cost. */
 interface Environment {
   env?: { info?: () => FileInfo }
 }
@@ -47,7 +47,7 @@ export function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages 
   return treeBranchPageCount + treeLeafPageCount + overflowPages
 }
 
-/** What the pages of all tables take, in bytes. */
+/** Returns the size of the pages of all tables, in bytes. */
 export function usedBytes(tables: Tables): number {
   return NAMES.reduce((sum, name) => {
     const stats = tables[name].getStats() as Stats
@@ -55,7 +55,7 @@ export function usedBytes(tables: Tables): number {
   }, 0)
 }
 
-/** About what the publisher ids take whose events are gone, in bytes. */
+/** Estimates the space of the publisher ids whose events were removed, in bytes. */
 export function orphanIdBytes({ ids, orphanIds }: Tables): number {
   const all = ids.getStats() as Stats
   const orphans = orphanIds.getStats() as Stats

@@ -1,40 +1,43 @@
-/** The tables of a file log, and what is stored in them. */
+/** The tables of an LMDB log. */
 import type { Database, RootDatabase, Transaction } from 'lmdb'
 import type { Damage } from './damage.js'
 import type { EventsTable } from './events-table.js'
 import type { TopicRow } from './topic.js'
 
-/** The tables. All of them are changed in one transaction, so each is always what the others say. */
+/** The tables. One transaction changes them together, so they are always consistent. */
 export interface Tables {
   root: RootDatabase
-  /** What was found damaged. */
+  /** Reports damaged rows. */
   damage: Damage
-  /** `format`, `epoch`, `totals`, `session`, `owner`, `clock`, `records` (how many transactions have changed those). */
+  /**
+   * `format`, `epoch`, `totals`, `session`, `owner`, `clock`, `records` (the number of transactions that have changed
+   * records).
+   */
   meta: Database<unknown, string>
   /** Sequence → event. */
   events: EventsTable
   /**
-   * [topic id, sequence] → size and whether the event has a publisher's id (`fromIndexEntry`): which events a topic
-   * has, up to what `totals` says; the few behind that are in memory.
+   * [topic id, sequence] → size, and whether the event has a publisher id (`fromIndexEntry`). It has the events up to
+   * `Totals.indexed`; the state has the later ones in memory.
    */
   index: Database<number, [number, number]>
-  /** Topic → what it had when this was written: at the latest when its events were indexed. */
+  /** Topic → its row. The row may lack events that are not indexed yet. */
   topics: Database<TopicRow, string>
   /** [topic, publisher id] → [sequence, time]. */
   ids: Database<[number, number], [string, string]>
-  /** [time, topic, publisher id] → sequence: ids whose events are trimmed, and when they may be forgotten. */
+  /** [end of the window, topic, publisher id] → sequence: the ids whose events were removed. */
   orphanIds: Database<number, [number, string, string]>
-  /** Topic that has no events left → [topic id, newest sequence trimmed]. */
+  /** Topic without events → [topic id, newest trimmed sequence]. */
   emptied: Database<[number, number], string>
-  /** The same by sequence. */
+  /** Newest trimmed sequence → topic without events. */
   emptiedBySequence: Database<string, number>
-  /** Whatever else is kept: key → value and when it expires (`FileRecords`). */
+  /** Key → value and end of a record (`FileRecords`). */
   records: Database<unknown, string>
-  /** [time, key] → 0: the records that expire. */
+  /** [end, key] → 0: the records that expire. */
   recordEnds: Database<number, [number, string]>
 }
 
-/** What is read at the moment: another transaction after each interruption. It holds what the state says. */
+/** The snapshot of a read: another transaction after each pause. It always matches the state. */
 export interface Snapshot {
   transaction: Transaction
 }

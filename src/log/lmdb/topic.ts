@@ -1,12 +1,9 @@
-/** A topic that has events, in memory and as a row. */
+/** A topic with events, in memory and as a row. */
 import { crc32 } from 'node:zlib'
 
-/**
- * A topic as it is stored: its id, how many events and bytes it has, its newest sequence, the newest that was trimmed,
- * and the checksum of its name.
- */
+/** The stored row of a topic. `sum` is the checksum of its name. */
 export type TopicRow = [id: number, events: number, bytes: number, newest: number, trimmed: number, sum: number]
-/** The checksum of a name. */
+/** Returns the checksum of the name of a topic. */
 export function sumOf(name: string): number {
   return crc32(name)
 }
@@ -16,13 +13,13 @@ export class Topic {
   readonly id: number
   events = 0
   bytes = 0
-  /** Its newest sequence. */
+  /** The newest sequence of the topic. */
   newest = 0
-  /** The newest sequence that has been trimmed; 0: none. */
+  /** The newest trimmed sequence; 0: none. */
   trimmed = 0
-  /** What `State.trims` was when that was; 0: before this process. */
+  /** The value of `State.trims` at the last trim; 0 if that was before the log was opened. */
   trimmedAt = 0
-  /** The sequences of its events that are not in the index yet, in order. Every copy of a topic has the same list. */
+  /** The sequences of events that the index lacks, in order. All copies of a topic share this list. */
   readonly recent: number[]
 
   constructor(name: string, id: number, recent: number[] = []) {
@@ -31,7 +28,7 @@ export class Topic {
     this.recent = recent
   }
 
-  /** Each transaction changes copies. Spreading them took V8 four times as long. */
+  /** Returns a copy for a transaction to change. A spread would take four times as long. */
   copy(): Topic {
     const copy = new Topic(this.name, this.id, this.recent)
     copy.events = this.events

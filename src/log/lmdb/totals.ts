@@ -1,4 +1,4 @@
-/** The totals of a log, and their row. */
+/** The totals of an LMDB log, and their row. */
 import { crc32 } from 'node:zlib'
 import { StoreError } from './store-error.js'
 
@@ -9,14 +9,11 @@ export interface Totals {
   topicIds: number
   trimmed: number
   forgotten: number
-  /** Everything up to this sequence is in the index. */
+  /** The index has all events up to this sequence. */
   indexed: number
 }
 
-/**
- * The whole log: newest sequence, events, bytes, newest topic id, newest sequence trimmed, newest that was forgotten of
- * topics without events, up to where events are indexed and counted by topic, and the checksum of all these.
- */
+/** The stored row of the totals. `sum` is the checksum of the other numbers. */
 export type TotalsRow = [
   head: number,
   events: number,
@@ -35,7 +32,7 @@ function sumOfTotals(row: readonly unknown[]): number {
   return crc32(totalsSummed)
 }
 
-/** Totals with their checksum. */
+/** Adds the checksum to the numbers of a row. */
 export function toTotalsRow(
   totals: [
     head: number,
@@ -50,14 +47,14 @@ export function toTotalsRow(
   return [...totals, sumOfTotals(totals)]
 }
 
-/** Whether a value is totals whose checksum fits. */
+/** Returns whether a value is a row of totals with a correct checksum. */
 function isTotalsRow(row: unknown): row is TotalsRow {
   return Array.isArray(row) && row.length === totalsSummed.length + 1 && row[totalsSummed.length] === sumOfTotals(row)
 }
 
 export function toTotals(row: unknown): Totals {
   if (row === undefined) return { head: 0, events: 0, bytes: 0, topicIds: 0, trimmed: 0, forgotten: 0, indexed: 0 }
-  if (!isTotalsRow(row)) throw new StoreError('The totals of the log are damaged: their checksum does not fit.')
+  if (!isTotalsRow(row)) throw new StoreError('The totals of the log are damaged: their checksum is wrong.')
   const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = row
   return { head, events, bytes, topicIds, trimmed, forgotten, indexed }
 }

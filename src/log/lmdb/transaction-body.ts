@@ -1,4 +1,4 @@
-/** What one transaction writes: appends, index entries, purges, trims and records. */
+/** Writes the content of one transaction: appends, index entries, purges, trims and records. */
 import type { HubError } from '../../model/hub-error.js'
 import type { StoredEvent } from '../../model/event.js'
 import { NO_RECORDS, type Appended, type RecordChange, type Trim } from '../log.js'
@@ -15,18 +15,18 @@ import type { Tables } from './tables.js'
 import type { Limits } from './transaction-limits.js'
 import type { Trimmer } from './trimmer.js'
 
-/** What a transaction did. */
+/** The result of a transaction. */
 export interface Outcome {
   work: Work
   stored: StoredEvent[]
-  /** What became of each append; a refused one has stored nothing. */
+  /** The result of each append. A refused append has stored nothing. */
   appended: (Appended[] | HubError)[]
   records: readonly RecordChange[]
-  /** Makes it the state. */
+  /** Makes the change the state. Call it once the transaction is durable. */
   apply: () => { trims: readonly Trim[]; purged: PendingPurge[] }
 }
 
-/** Everything that a transaction is written with. */
+/** The parts of the log that a transaction uses. */
 export interface TransactionParts {
   tables: Tables
   state: State
@@ -56,7 +56,7 @@ export class TransactionBody {
     this.#lock = lock
   }
 
-  /** What a transaction has to do for those who wait. */
+  /** Returns the largest possible cost of appends and records. */
   workOf(appends: PendingAppend[], records: PendingRecord[]): Work {
     const work = new Work()
     work.records = records.length
@@ -65,7 +65,7 @@ export class TransactionBody {
     return work
   }
 
-  /** Writes everything that a transaction changes; within it. */
+  /** Writes the content. Call it within the transaction. */
   write(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], limits: Limits): Outcome {
     this.#lock.check()
     const change = new Change(this.#state, this.#tables)

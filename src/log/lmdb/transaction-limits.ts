@@ -1,4 +1,4 @@
-/** How much trimming, purging and indexing a transaction does beside its appends, so that it has room. */
+/** Limits trimming, purging and indexing in a transaction to the room that its appends leave. */
 import type { IndexSchedule } from './index-schedule.js'
 import type { Work } from './pages.js'
 import type { PurgeQueue } from './purge-queue.js'
@@ -6,22 +6,16 @@ import type { Room } from './room.js'
 import type { State } from './state.js'
 import type { Trimmer } from './trimmer.js'
 
-/**
- * How many more events a transaction trims than it appends, so that trimming keeps up with any load, and how many at
- * most.
- */
+/** The number of events that a transaction trims in excess of its appends, so that trimming keeps up; and the most. */
 const TRIM_STEP = { more: 1_000, most: 2_000 }
-/** When there is little room, transactions become smaller down to this share of their usual size. */
+/** With little room, the limits shrink down to this share. */
 const MIN_SHARE = 1 / 128
-/**
- * How many events a transaction takes out of topics that are purged: then it holds the event loop for some
- * milliseconds.
- */
+/** The number of events that a transaction purges: that blocks the event loop for some milliseconds. */
 const PURGE_STEP = 500
 
-/** How much a transaction may do beside its appends. */
+/** The limits of one transaction, in events. */
 export interface Limits {
-  /** What is done for those who wait, and has room. */
+  /** The cost of its appends and records, which have room. */
   must: Work
   index: number
   trims: number
@@ -46,8 +40,9 @@ export class TransactionLimits {
   }
 
   /**
-   * How much a transaction may do beside what it must, so that it has room for certain.
-   * @param least what it does when there is room for nothing else
+   * Returns the limits of the next transaction, so that it certainly has room.
+   * @param must the cost of its appends and records
+   * @param least the limits if there is room for nothing else
    */
   next(must: Work, least?: typeof NO_LIMITS): Limits | undefined {
     const room = this.#room
@@ -76,8 +71,7 @@ export class TransactionLimits {
   }
 
   /**
-   * Makes room for a whole step of indexing before it is due: in parts, it would write the rows of many topics for each
-   * of them.
+   * Makes room for a whole step of indexing in advance: each partial step would write the rows of many topics again.
    */
   #prepareIndexing(): void {
     const room = this.#room
@@ -85,7 +79,7 @@ export class TransactionLimits {
     if (!room.fits(work, 'trim')) room.wish(work)
   }
 
-  /** Whether events have to be put into the index now. */
+  /** Whether events have to be added to the index now. */
   get #needsIndex(): boolean {
     return this.#index.isUnderWay || this.#index.isDue || this.#trimmer.needsIndex || this.#purges.needsIndex
   }

@@ -1,6 +1,4 @@
-/**
- * Retention: takes what is too much or too old out of the tables, a little at a time, inside somebody's transaction.
- */
+/** Applies the retention: removes events in small steps, within the transactions of the writer. */
 import { REMEMBERED_TOPICS, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
 import type { Change } from './change.js'
@@ -12,9 +10,9 @@ import { orphanIdBytes, usedBytes } from './table-stats.js'
 import type { Tables } from './tables.js'
 import type { Topic } from './topic.js'
 
-/** How many times the bytes that are kept the log may have before trimming comes first. */
+/** Trimming precedes appends when the log has more than this many times the bytes that may be kept. */
 const BEHIND = 1.1
-/** How many times `Retention.bytes` the pages of the log may take, beside this many bytes. */
+/** The pages of the log may take this many times `Retention.bytes`, and `SMALL` more bytes. */
 const SPARSE = 1.5
 const SMALL = 1024 * 1024
 
@@ -25,7 +23,7 @@ export class Trimmer {
   readonly #clock: SteadyClock
   readonly #excess: ExcessEvents
   readonly #orphanIds: OrphanIds
-  /** How many bytes of events may be kept. */
+  /** The bytes of events that may be kept. */
   #limit: number
   #hasOld = false
   #hasOrphans = false
@@ -41,15 +39,12 @@ export class Trimmer {
     this.#orphanIds = new OrphanIds(tables, state, clock, retention.dedupWindow)
   }
 
-  /** Whether the index has to be written now, so that what is too much can be trimmed. */
+  /** Whether events have to be indexed now so that they can be trimmed. */
   get needsIndex(): boolean {
     return this.#excess.needsIndex || this.isTooLarge
   }
 
-  /**
-   * How many bytes of events may be kept. Pages of which trimming has left a part take more than their events: where
-   * that is much, fewer are kept.
-   */
+  /** Returns the bytes of events that may be kept: fewer if trimming has left many pages partly empty. */
   #limitOfBytes(): number {
     const { bytes } = this.#retention
     const most = SPARSE * bytes + SMALL
@@ -57,14 +52,12 @@ export class Trimmer {
     return used > most ? Math.min(bytes, (this.#state.totals.bytes * most) / used) : bytes
   }
 
-  /**
-   * Looks at what time alone makes due, and at the pages. It costs many reads of the tables, so no transaction does it.
-   */
+  /** Finds trims that are due by time or by pages. It reads the tables often, so transactions do not call it. */
   look(): void {
     this.#limit = this.#limitOfBytes()
     this.#state.orphanIdBytes = orphanIdBytes(this.#tables)
     this.#excess.beginAll()
-    this.#tables.root.readerCheck() // a process that was reading and was killed would keep every page that it saw
+    this.#tables.root.readerCheck() // frees the snapshots of killed processes, which would keep pages in use
     this.#lookAtOldest()
   }
 
@@ -80,12 +73,12 @@ export class Trimmer {
     this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
   }
 
-  /** Whether topics without events are to be forgotten. */
+  /** Whether there are more topics without events than the log remembers. */
   get forgetsTopics(): boolean {
     return this.#hasForgettable
   }
 
-  /** Whether there is something to take out. */
+  /** Whether events, ids or topics have to be removed. */
   get isDue(): boolean {
     return (
       this.#excess.due.size > 0 ||
@@ -97,26 +90,26 @@ export class Trimmer {
     )
   }
 
-  /** How many events, ids and topics are to be taken out now; no more than `limit`. */
+  /** Returns the number of events, ids and topics to remove now, at most `limit`. */
   due(limit: number): number {
     if (this.isTooLarge || this.#hasOld || this.#hasOrphans || this.#hasForgettable) return limit
     if (this.#excess.begins) this.#excess.begin()
     return this.#excess.ofDue(limit)
   }
 
-  /** Whether there is so much more than is kept that nothing should be added. */
+  /** Whether the log exceeds the retention so much that trimming precedes appends. */
   get isBehind(): boolean {
     return this.#excess.isBehind || this.#state.totals.bytes > BEHIND * this.#limit
   }
 
-  /** Whether the whole log has more bytes than are kept. */
+  /** Whether the log has more bytes than may be kept. */
   get isTooLarge(): boolean {
     return this.#state.totals.bytes > this.#limit
   }
 
   /**
-   * Takes out at most about `limit` events; within a transaction. With 0 it only notes what the clock has to remember.
-   * @returns what to do once the transaction is durable
+   * Removes about `limit` events at most, and stores the steps of the clock. Call it within a transaction.
+   * @returns a function to call once the transaction is durable
    */
   step(change: Change, limit: number): () => void {
     let left = limit
@@ -126,7 +119,7 @@ export class Trimmer {
       if (left <= 0) break
       const known = this.#state.topics.get(name)
       const topic = known && change.topic(name)
-      // what this transaction has appended waits until trimming begins again; what it has purged is gone
+      // the minimum excludes events that this transaction has appended or purged
       const excess = topic ? Math.min(this.#excess.of(known), this.#excess.of(topic)) : 0
       const count = Math.min(excess, share, left)
       if (topic && count > 0) left -= this.#removeOldest(change, topic, Infinity, count)
@@ -145,14 +138,14 @@ export class Trimmer {
     }
   }
 
-  /** Says that a change has become the state. */
+  /** Updates the excess of topics after a change has become the state. */
   changed(change: Change): void {
     for (const topic of change.changed) this.#excess.noticed(topic)
   }
 
   /**
-   * Takes out the oldest events of a topic, up to a sequence; within a transaction.
-   * @returns how many that were; fewer than `limit` when no further one is in the index
+   * Removes the oldest events of a topic, up to a sequence. Call it within a transaction.
+   * @returns the number of removed events; less than `limit` if the index has no further ones
    */
   purge(change: Change, topic: Topic, until: number, limit: number): number {
     return this.#removeOldest(change, topic, Math.min(until, this.#state.totals.indexed), limit)
@@ -182,24 +175,24 @@ export class Trimmer {
     for (const [sequence, name] of due) {
       const topic = name === undefined ? undefined : change.topic(name)
       if (topic) this.#remove(change, topic, sequence, index.get([topic.id, sequence]) ?? 0)
-      else events.remove(sequence) // damaged, and of no topic
+      else events.remove(sequence) // the event is damaged, and no topic has it
     }
     return due.length
   }
 
-  /** Whether an event is older than events may be. The newer an event is, the younger it is by this clock. */
+  /** Returns whether an event exceeds the maximum age. By this clock, a newer event is never older. */
   #isOld(sequence: number, time: number): boolean {
     return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }
 
-  /** The topic of an event that is damaged. */
+  /** Returns the topic of a damaged event. */
   #topicOf(sequence: number): string | undefined {
     for (const { name, id } of this.#state.topics.values())
       if (this.#tables.index.doesExist([id, sequence])) return name
     return undefined
   }
 
-  /** @param entry the value of the event's index entry */
+  /** @param entry the value of the index entry of the event */
   #remove(change: Change, topic: Topic, sequence: number, entry: number): void {
     const { events, index } = this.#tables
     const { size, hasId } = fromIndexEntry(entry)

@@ -1,9 +1,9 @@
-/** Whether a log can store events, and why not. */
+/** Tells whether the log can store events, and why not. */
 import { LARGEST_EVENT, TWO_LARGEST_EVENTS } from './largest-event.js'
 import { NoRoomError, type Room } from './room.js'
 
 export class WriterHealth {
-  /** Why the last transaction failed; `undefined` when it did not. */
+  /** The reason why the log cannot store events; `undefined` if it can. */
   failure: Error | undefined
   readonly #room: Room
   readonly #onHealth: (failure: Error | undefined) => void
@@ -14,12 +14,12 @@ export class WriterHealth {
     if (!room.fits(LARGEST_EVENT, 'publish')) this.set(room.failure)
   }
 
-  /** Whether the reason is that the disk has no room. */
+  /** Whether the reason is a lack of room. */
   get isFull(): boolean {
     return this.failure instanceof NoRoomError
   }
 
-  /** Notes whether there is room for the largest event, and, where there was none, for two. */
+  /** Checks for room: for the largest event, or for two of them if there was no room before. */
   async lookForRoom(): Promise<void> {
     const { isFull } = this
     if (await this.#room.make(isFull ? TWO_LARGEST_EVENTS : LARGEST_EVENT, 'publish')) {

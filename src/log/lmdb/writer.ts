@@ -1,6 +1,6 @@
 /**
- * Group commit: one transaction at a time, and everything that was asked for while it was being flushed goes into the
- * next one together. What is to be trimmed goes along.
+ * Group commit: runs one transaction at a time. All requests that arrive during its flush share the next transaction,
+ * which also trims.
  */
 import { setImmediate } from 'node:timers/promises'
 import { HubError } from '../../model/hub-error.js'
@@ -30,9 +30,9 @@ export interface WriterOptions {
   durability: Durability
   retention: Retention
   clock: SteadyClock
-  /** Called with what each transaction has changed, in order, once it is durable. */
+  /** Called with the changes of each transaction, in order, once it is durable. */
   onDelta: (delta: LogDelta) => void
-  /** Called when nothing can be stored any more, with the reason, and with `undefined` when it can again. */
+  /** Called with the reason when the log can no longer store events, and with `undefined` when it can again. */
   onHealth: (failure: Error | undefined) => void
   lock: FolderLock
   room: Room
@@ -53,10 +53,10 @@ export class Writer {
   #committing: Promise<unknown> | undefined
   #closed = false
   #halted = false
-  /** Whether there was not even room for trimming. */
+  /** Whether the room does not even suffice for trimming. */
   #isStuck = false
-  /** Whether the last transaction has trimmed something. */
-  #gotAhead = false
+  /** Whether the last transaction has trimmed or indexed events. */
+  #madeProgress = false
 
   constructor(tables: Tables, state: State, trimmer: Trimmer, options: WriterOptions) {
     this.#tables = tables
@@ -71,7 +71,7 @@ export class Writer {
     this.#health = new WriterHealth(options.room, options.onHealth)
   }
 
-  /** Why the last transaction failed; `undefined` when it did not. */
+  /** The reason why the log cannot store events; `undefined` if it can. */
   get failure(): Error | undefined {
     return this.#health.failure
   }
@@ -86,9 +86,9 @@ export class Writer {
   }
 
   /**
-   * Changes a table of its own, in the next transaction.
-   * @param write returns what it has changed; `undefined`: nothing
-   * @param bytes what is stored
+   * Changes a record in the next transaction.
+   * @param write writes the record and returns the change; `undefined` if nothing changed
+   * @param bytes the size of the stored key and value
    */
   change(write: () => RecordChange | undefined, bytes: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -99,7 +99,7 @@ export class Writer {
   }
 
   /**
-   * Takes out what a topic has, in as many transactions as it needs.
+   * Purges a topic, in as many transactions as that needs. Resolves with the number of purged events.
    * @throws HubError `log-unavailable`
    */
   purge(topic: string): Promise<number> {
@@ -110,7 +110,7 @@ export class Writer {
     })
   }
 
-  /** Indexes and trims, or finds out whether the disk can be written again. */
+  /** Indexes and trims, or tries the disk again after a failure. Call it periodically. */
   tick(): void {
     if (this.#closed) return
     const lost = this.#options.lock.look()
@@ -120,18 +120,18 @@ export class Writer {
     if (this.failure || this.#isDue || !this.#options.room.fits(LARGEST_EVENT, 'publish')) this.#start(true)
   }
 
-  /** Resolves, soon, when the transaction that is under way has become the state. */
+  /** Resolves when the running transaction has become the state. */
   async settled(): Promise<void> {
     await (this.#committing ?? setImmediate())
   }
 
-  /** Resolves when nothing is being written any more; nothing is taken after it. */
+  /** Refuses further requests. Resolves when all earlier ones are done. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#running
   }
 
-  /** Begins no other transaction; resolves when the one that is under way is over. */
+  /** Begins no further transaction. Resolves when the running one has ended. */
   async halt(): Promise<void> {
     this.#closed = true
     this.#halted = true
@@ -143,13 +143,13 @@ export class Writer {
     return this.#closed
   }
 
-  /** Runs transactions until there is nothing to do; the first one takes everything that this turn asks for. */
+  /** Runs transactions until there is nothing to do. The first one takes all requests of this turn. */
   #start(evenIfIdle = false): void {
     this.#running ??= this.#run(evenIfIdle)
   }
 
   async #run(evenIfIdle: boolean): Promise<void> {
-    await setImmediate() // everything that is published in one turn goes into one transaction
+    await setImmediate() // all requests of one turn share a transaction
     for (
       let due = evenIfIdle;
       !this.#halted && (due || this.#isAsked);
@@ -163,38 +163,35 @@ export class Writer {
       this.#committing = undefined
       await waitForPublishers(this.#appends, expected, performance.now() - began)
     }
-    this.#running = undefined // in the same turn in which nothing was found to do: who comes later starts anew
+    this.#running = undefined // in the turn of the last check, so that a later request starts a new run
   }
 
-  /**
-   * Whether trimming or indexing is so far behind that the next transaction does nothing else, provided that the last
-   * one got ahead.
-   */
+  /** Whether trimming or indexing is so far behind that it precedes appends. It must have made progress last time. */
   get #trimsFirst(): boolean {
-    return this.#gotAhead && !this.#closed && (this.#trimmer.isBehind || this.#index.isBehind)
+    return this.#madeProgress && !this.#closed && (this.#trimmer.isBehind || this.#index.isBehind)
   }
 
-  /** Whether events can be trimmed. A disk that is full has room for that. */
+  /** Whether events can be trimmed. Even a full disk has room for that. */
   get #canTrim(): boolean {
     return !this.failure || (this.#health.isFull && !this.#isStuck)
   }
 
-  /** Whether there is something to do that somebody waits for. */
+  /** Whether requests are pending. */
   get #isAsked(): boolean {
     return this.#appends.length > 0 || this.#records.length > 0 || this.#purges.size > 0
   }
 
-  /** Whether there is something to do that nobody waits for. */
+  /** Whether indexing or trimming is due. */
   get #isDue(): boolean {
     return this.#isPressing || this.#trimmer.isDue
   }
 
-  /** Whether some of that should not wait for the next append or tick. */
+  /** Whether indexing or trimming is due before the next append or tick. */
   get #isPressing(): boolean {
     return this.#index.isUnderWay || this.#trimmer.needsIndex || this.#trimmer.isBehind
   }
 
-  /** @returns how many appends there are when each publisher that is answered publishes again; 0: all were refused */
+  /** @returns the number of appends once each answered publisher publishes again; 0 if all were refused */
   async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
     const { lock, room } = this.#options
     const lost = lock.look()
@@ -205,12 +202,13 @@ export class Writer {
     if (appends.length === 0 || this.failure) await this.#health.lookForRoom()
     const noRoom = this.#health.isFull
     let must = this.#body.workOf(appends, records)
-    // no await where there is room already: this runs for every transaction
+    // does not await if there is room: this runs for every transaction
     const canAppend = appends.length > 0 && !noRoom && (room.has(must, 'publish') || (await room.make(must, 'publish')))
     let limits = canAppend ? this.#limits.next(must, NO_LIMITS) : undefined
     if (!limits) {
       this.#refuseAll(appends, [], [], room.failure)
-      if (appends.length > 0 && !noRoom) await this.#health.lookForRoom() // else it was more than the largest event
+      // a full disk: otherwise the group was only larger than the largest event
+      if (appends.length > 0 && !noRoom) await this.#health.lookForRoom()
       appends = []
       must = this.#body.workOf(appends, records)
       limits = (await room.make(must, 'trim')) ? this.#limits.next(must) : undefined
@@ -230,16 +228,17 @@ export class Writer {
       return this.#refuseAll(appends, records, purges, err as Error)
     }
     room.used(outcome.work)
-    this.#gotAhead = outcome.work.removals > 0 || outcome.work.indexed > 0
+    this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!this.#health.isFull) this.#health.set(undefined)
     const { trims, purged } = outcome.apply()
     this.#tell({ events: outcome.stored, trims, records: outcome.records })
     const lostMeanwhile = lock.look()
     if (lostMeanwhile) {
       this.#health.set(lostMeanwhile)
-      return this.#refuseAll(appends, records, purges, lostMeanwhile) // stored where nobody will look for it
+      // the events are stored in a folder that is no longer in use
+      return this.#refuseAll(appends, records, purges, lostMeanwhile)
     }
-    // counted before a publisher of this process can publish again
+    // counts before a publisher of this process can publish again
     const expected = this.#appends.length + appends.length
     appends.forEach(({ resolve, reject }, index) => {
       const answer = outcome.appended[index]!
@@ -256,8 +255,8 @@ export class Writer {
   }
 
   /**
-   * Answers those who have asked for something that could not be done.
-   * @returns 0: none of them is expected to publish again at once
+   * Refuses requests that could not be stored.
+   * @returns 0: their publishers are not expected to publish again at once
    */
   #refuseAll(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[], cause: Error | undefined): 0 {
     const refusal = notStored(cause)

@@ -252,7 +252,7 @@ class Model {
     await Promise.all(this.#pending.map(({ done }) => done))
   }
 
-  /** @param retained what was retained before */
+  /** @param retained the events that were retained before */
   #checkAnswers(events: NewEvent[], answers: Appended[], retained: Set<number>): void {
     same(answers.length, events.length)
     let last: number | undefined
@@ -390,7 +390,7 @@ class Model {
     return new Set(events.map(({ sequence }) => sequence))
   }
 
-  /** Waits until all is trimmed that has to be, and looks at what is left. */
+  /** Waits until all due trims are done, and checks the events that are left. */
   async #settle(): Promise<void> {
     await this.#answered()
     const { events, age, bytes } = this.#retention

@@ -1,4 +1,4 @@
-/** The log in a folder: the contract, and what only a log that outlives its process can promise. */
+/** The log in a folder: the contract, and the promises of a log that outlives its process. */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -455,7 +455,7 @@ await t.test('work', async (t) => {
       yield item
     }
   }
-  /** Counts what is taken out of a table. */
+  /** Counts the rows that are read from a table. */
   function counted<T extends object>(table: T): T {
     return new Proxy(table, {
       get(target, property) {

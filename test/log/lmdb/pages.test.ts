@@ -18,7 +18,7 @@ interface Growth {
   grown: number
 }
 
-/** Notes for each transaction what was counted for it, and by how many pages the file's last page has moved. */
+/** Records for each transaction the pages that were counted, and how far the last page of the file has moved. */
 function watch(t: Test): Growth[] {
   const growths: Growth[] = []
   const used = Object.getOwnPropertyDescriptor(Pages.prototype, 'used')!.value as (this: Pages, work: Work) => void

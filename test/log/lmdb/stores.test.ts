@@ -38,7 +38,7 @@ async function openStore(t: Test, folder: string, { time, retention }: StoreCont
   return log
 }
 
-/** Checks that a log holds what the store did, and the events that were appended since. */
+/** Checks that a log has the events of the store, and those that were appended since. */
 async function holds(t: Test, log: FileLog, contents: StoreContents, added: readonly StoredEvent[]): Promise<void> {
   const expected = [...contents.events, ...added].map(plain)
   t.equal(log.view.epoch, contents.epoch, 'its cursors are still its cursors')
