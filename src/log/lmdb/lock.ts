@@ -63,7 +63,7 @@ export class FolderLock {
     if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
       closeSync(descriptor)
       throw new StoreError(
-        `The path of the folder ${folder} is too long for a socket, by which the log is locked. Choose a folder with a shorter path.`,
+        `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
       )
     }
     const server = await listen(join(place, name), folder).catch((err: unknown) => {
@@ -166,7 +166,7 @@ function listen(path: string, folder: string): Promise<Server> {
     server.once('error', (err) =>
       reject(
         new StoreError(
-          `No socket can be made in ${folder}, by which the log is locked (${err.message}). The folder has to be writable by this user, and on a local file system that takes sockets.`,
+          `The socket that locks the log cannot be created in ${folder} (${err.message}). The folder has to be writable by this user, and on a local file system that supports sockets.`,
           { cause: err },
         ),
       ),
