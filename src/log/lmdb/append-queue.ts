@@ -2,7 +2,7 @@
 import { lengthOf, type NewEvent } from '../../model/event.js'
 import type { Appended } from '../log.js'
 
-/** No further append joins a group of so many events, or characters: writing them holds the event loop. */
+/** The size at which a group takes no further append: writing a group blocks the event loop. */
 const GROUP_EVENTS = 1_000
 const GROUP_CHARACTERS = 8 * 1024 * 1024
 
@@ -23,7 +23,7 @@ export class AppendQueue {
     this.#pending.push(append)
   }
 
-  /** Returns the oldest appends, as many as one transaction stores, and at least one where there is one. */
+  /** Removes and returns the oldest appends: as many as one transaction stores, and at least one if any waits. */
   takeGroup(): PendingAppend[] {
     let count = 0
     let characters = 0

@@ -1,6 +1,6 @@
 /**
- * Values with a checksum, for the tables beside the events. A value is its CRC-32 and then JSON. LMDB has no checksums
- * of its own: a damaged byte would be read as another value.
+ * Values with a checksum, for all tables except the events. A stored value is a CRC-32 followed by JSON. LMDB has no
+ * checksums, so a damaged byte would otherwise be read as a different value.
  */
 import { crc32 } from 'node:zlib'
 import { StoreError } from './store-error.js'
@@ -12,7 +12,7 @@ let scratch = allocateWriteBuffer(4 * 1024)
 
 /** An encoder for lmdb's `openDB`. */
 export const checkedValues = {
-  /** The bytes are overwritten by the next call: lmdb has copied them when a write within a transaction returns. */
+  /** Returns a buffer that the next call overwrites. A write within a transaction copies it before it returns. */
   encode(value: unknown): WriteBuffer {
     const json = JSON.stringify(value)
     const most = CHECKSUM_BYTES + 3 * json.length
@@ -24,13 +24,14 @@ export const checkedValues = {
   },
 
   /**
-   * @param bytes a longer buffer with a length of its own
+   * Decodes a value.
+   * @param bytes a buffer whose `length` lmdb has set to the length of the value
    * @throws StoreError when the value is damaged
    */
   decode(bytes: Buffer): unknown {
     const { length } = bytes
     if (length <= CHECKSUM_BYTES || crc32(bytes.subarray(CHECKSUM_BYTES, length)) !== bytes.readUInt32LE()) {
-      throw new StoreError('A value of the log is damaged: its checksum does not fit.')
+      throw new StoreError('A value of the log is damaged: its checksum is wrong.')
     }
     return JSON.parse(bytes.toString('utf8', CHECKSUM_BYTES, length))
   },

@@ -1,20 +1,19 @@
-/** Damages of the file that were found while it was read: each is told once. */
+/** Reports damage of the file, each damage once. */
 
-/** How many damages are told. What is found behind that is told as one. */
-const TOLD = 1_000
+/** The number of damages that are reported one by one. All further ones share one report. */
+const MAX_REPORTS = 1_000
 
-/** Called with what is damaged. */
+/** Called with the name of the damaged part. */
 export type DamageListener = (what: string) => void
 
 export class Damage {
-  /** Who is told. */
   listener: DamageListener = () => undefined
-  readonly #told = new Set<string>()
+  readonly #reported = new Set<string>()
 
-  /** Tells of a damage, unless it was told before. */
+  /** Reports a damage, unless it was reported before. */
   report(what: string): void {
-    if (this.#told.size > TOLD || this.#told.has(what)) return
-    this.#told.add(what)
-    this.listener(this.#told.size > TOLD ? 'more than could be told' : what)
+    if (this.#reported.size > MAX_REPORTS || this.#reported.has(what)) return
+    this.#reported.add(what)
+    this.listener(this.#reported.size > MAX_REPORTS ? 'further parts, which are not listed' : what)
   }
 }

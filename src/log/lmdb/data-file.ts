@@ -1,29 +1,26 @@
 /**
- * The file that LMDB keeps its tables in, read past LMDB: where the pages are that it begins with, and what they say.
- * The file names the version of its layout. Another one is refused before LMDB maps it: LMDB refuses it too, but may
- * end the process.
+ * Checks LMDB's data file without LMDB, which may end the process when it maps a damaged file. The first two pages of
+ * the file describe it, and contain the version of its layout. Any other version is refused.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { StoreError } from './store-error.js'
 
-/** LMDB's mark (`MDB_MAGIC`), and the version of the layout that is known here (`MDB_DATA_VERSION`). */
+/** LMDB's magic number (`MDB_MAGIC`), and the supported version of the layout (`MDB_DATA_VERSION`). */
 const LMDB_MAGIC = 0xbeefc0de
 const LAYOUT = 2
-/** Where these and what else is needed lie in each of the two pages that a file begins with (`MDB_meta`). */
+/** Offsets of the fields in each of the first two pages (`MDB_meta`), in bytes. */
 const META_PAGE = { magic: 24, layout: 28, pageSize: 48, roots: [88, 136], lastPage: 144, transaction: 152, bytes: 160 }
-/**
- * Where a page says which one it is, and of what kind; a table begins with a branch or a leaf, or has no page at all.
- */
+/** Offsets of a page's number and flags. The root of a table is a branch or a leaf; an empty table has no root. */
 const PAGE = { number: 0, flags: 18, bytes: 20 }
 const TREE_PAGES = [0x01, 0x02]
 const NO_PAGE = 0xffff_ffff_ffff_ffffn
-/** How often the file is looked at again when somebody has written it meanwhile. */
+/** The number of attempts while another process writes the file. */
 const ATTEMPTS = 20
 
 /**
- * Whether a file is LMDB's, has all the pages that its latest transaction says, and its two main tables begin where
- * that says. LMDB would end the process where a page is missing, or makes no sense.
- * @throws StoreError when the layout of the file is another than the one that is known
+ * Returns whether a file is an LMDB file that contains all pages of its latest transaction, and the roots of its two
+ * main tables.
+ * @throws StoreError if the layout of the file is not supported
  */
 export function isSound(file: string): boolean {
   const descriptor = openSync(file, 'r')
@@ -38,7 +35,7 @@ export function isSound(file: string): boolean {
       )
         return true
       if (meta.transaction === looked) return false
-      looked = meta.transaction // else somebody is writing, who may have used a page again
+      looked = meta.transaction // otherwise another process is writing, and may have reused a page
     }
     return false
   } finally {
@@ -46,7 +43,7 @@ export function isSound(file: string): boolean {
   }
 }
 
-/** What LMDB has written of the file itself. */
+/** LMDB's description of the file. */
 interface Meta {
   pageSize: number
   roots: bigint[]
@@ -54,7 +51,7 @@ interface Meta {
   transaction: bigint
 }
 
-/** Returns what the latest transaction says of the file. */
+/** Returns the description that the latest transaction wrote. */
 function latestMeta(descriptor: number): Meta | undefined {
   const first = readMeta(descriptor, 0)
   const second = first && readMeta(descriptor, first.pageSize)

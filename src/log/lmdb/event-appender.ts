@@ -1,25 +1,26 @@
-/** Appends events within a transaction: limits on topics, publisher ids that were seen before, rows. */
+/** Appends events within a transaction: checks limits and publisher ids, and writes rows. */
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { HubError } from '../../model/hub-error.js'
 import { IDS_PART, tooManyIds, tooManyTopics, type Appended, type Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { Change } from './change.js'
 import type { Work } from './pages.js'
 import { ATTRIBUTES_LENGTH, HEADER, ownPagesOf, toStored } from './rows.js'
-import type { Change, State } from './state.js'
+import type { State } from './state.js'
 import { StoreError } from './store-error.js'
-import type { Tables } from './store.js'
+import type { Tables } from './tables.js'
 
-/** The smallest page that LMDB can have: it takes the processor's. In bytes. */
+/** LMDB's smallest page, in bytes. LMDB uses the page size of the processor. */
 const SMALLEST_PAGE = 4_096
-/** What an event takes beside its row, in bytes. */
+/** The space that an event takes in addition to its row, in bytes. */
 const ENTRY = 32
 /**
- * A payload of fewer characters counts with the most bytes that it can have: counting its bytes costs more than the
- * room.
+ * A shorter payload, in characters, counts with its largest possible size in UTF-8: measuring it costs more than the
+ * room that this saves.
  */
 const SHORT = 512
 
-/** A log that keeps fewer bytes remembers as many publisher ids as one of this size, in bytes. */
+/** A smaller log remembers as many publisher ids as a log of this size, in bytes. */
 const SMALL_LOG = 1024 * 1024
 
 export class EventAppender {
@@ -35,10 +36,10 @@ export class EventAppender {
     this.#retention = retention
   }
 
-  /** Adds to `work` what it takes to append events, at most. */
+  /** Adds the largest possible cost of appending events to `work`. */
   count(events: readonly NewEvent[], work: Work): void {
     for (const { topic, type, id, attributes, payload } of events) {
-      // base64 has more bytes than it stands for
+      // a payload in base64 is longer than its bytes in the file
       const payloadBytes = payload.length < SHORT ? 3 * payload.length : Buffer.byteLength(payload)
       const names = 3 * (topic.length + (type?.length ?? 0) + (id?.length ?? 0))
       const ofAttributes = attributes === undefined ? 0 : ATTRIBUTES_LENGTH.bytes + Buffer.byteLength(attributes)
@@ -50,9 +51,9 @@ export class EventAppender {
 
   /**
    * Appends events, all or none.
-   * @param time when, on the wall clock
-   * @param stored is given the events that were stored
-   * @returns a refusal, with nothing changed, where there would be more topics or publisher ids than there may be
+   * @param time the time of the events, in milliseconds of the wall clock
+   * @param stored receives the events that were stored
+   * @returns an error, with nothing changed, if the events exceed the limit of topics or publisher ids
    */
   append(change: Change, events: readonly NewEvent[], time: number, stored: StoredEvent[]): Appended[] | HubError {
     return (
@@ -62,7 +63,7 @@ export class EventAppender {
     )
   }
 
-  /** Publisher ids of events that are gone cannot be trimmed before their window is over. */
+  /** Refuses new publisher ids if the ids of removed events, which stay until their window ends, take too much. */
   #refusalOfIds(events: readonly NewEvent[]): HubError | undefined {
     if (this.#state.orphanIdBytes <= IDS_PART * Math.max(this.#retention.bytes, SMALL_LOG)) return undefined
     const index = events.findIndex((event) => event.id !== undefined && this.#first(event) === undefined)
@@ -93,7 +94,7 @@ export class EventAppender {
     return { sequence, duplicate: false }
   }
 
-  /** Returns the sequence of the first event with an event's publisher id, as long as that is remembered. */
+  /** Returns the sequence of the first event with an event's publisher id while the log remembers the id. */
   #first({ topic, id }: NewEvent): number | undefined {
     const first = id === undefined ? undefined : this.#firstWith(topic, id)
     if (!first) return undefined
@@ -101,20 +102,23 @@ export class EventAppender {
     return age < this.#retention.dedupWindow || this.#tables.events.doesExist(first[0]) ? first[0] : undefined
   }
 
-  /** Returns what was stored first with a publisher's id. An entry that is damaged is forgotten. */
+  /** Returns the sequence and time of the first event with a publisher id. A damaged entry counts as missing. */
   #firstWith(topic: string, id: string): [sequence: number, time: number] | undefined {
     const { ids, damage } = this.#tables
     try {
       return ids.get([topic, id])
     } catch (err) {
       if (!(err instanceof StoreError)) throw err
-      damage.report(`the sequence of a publisher's id of the topic ${topic}`)
+      damage.report(`the sequence of a publisher id of the topic ${topic}`)
       return undefined
     }
   }
 }
 
-/** Adds to `work` what an event takes whose row has so many bytes at most. */
+/**
+ * Adds an event to `work`.
+ * @param bytes the largest possible size of its row
+ */
 export function countEvent(bytes: number, work: Work): void {
   const ownPages = ownPagesOf(bytes, SMALLEST_PAGE)
   work.events++

@@ -1,4 +1,4 @@
-/** The table of events. Every event that is read is checked: a damaged one is reported, and is as good as missing. */
+/** The table of events. Each read checks the event. A damaged event is reported, and counts as missing. */
 import type { Database, RootDatabase, Transaction } from 'lmdb'
 import type { NewEvent, StoredEvent } from '../../model/event.js'
 import type { Damage } from './damage.js'
@@ -6,14 +6,14 @@ import { previousOf, readInPlace, sizeOfStored, toStoredEvent, type EventInPlace
 import { encodeRow } from './rows.js'
 
 /**
- * What lmdb's types leave out: `getBinaryFast` also reads a snapshot, and gives a value of 16 MiB or more where it
- * lies in the map, as a `Uint8Array` that is no Buffer. The bytes are overwritten by whatever is read next.
+ * Missing in lmdb's types: `getBinaryFast` accepts a snapshot. It returns a value of 16 MiB or more in place, as a
+ * `Uint8Array` that is not a Buffer. The next read overwrites the bytes.
  */
 interface Rows {
   getBinaryFast(key: number, options: { transaction: Transaction | undefined }): Uint8Array | undefined
 }
 
-/** Sequences from `start` on, before `end`. */
+/** Sequences from `start` (included) to `end` (excluded). */
 interface SequenceRange {
   start?: number
   end?: number
@@ -25,7 +25,7 @@ interface SequenceRange {
 export class EventsTable {
   readonly #rows: Database<Buffer, number> & Rows
   readonly #damage: Damage
-  /** The row that was read last. */
+  /** The row of the last read. */
   #row: Buffer | undefined
 
   constructor(root: RootDatabase, damage: Damage) {
@@ -33,7 +33,7 @@ export class EventsTable {
     this.#damage = damage
   }
 
-  /** The event, its payload as bytes that are overwritten by whatever is read next; `undefined`: missing or damaged. */
+  /** Returns an event, or `undefined` if it is missing or damaged. The next read overwrites its payload. */
   view(sequence: number, transaction?: Transaction): EventInPlace | undefined {
     const row = this.#rows.getBinaryFast(sequence, { transaction })
     if (row === undefined) return undefined
@@ -43,23 +43,23 @@ export class EventsTable {
     return event
   }
 
-  /** The event; `undefined`: missing or damaged. */
+  /** Returns a copy of an event, or `undefined` if it is missing or damaged. */
   get(sequence: number, transaction?: Transaction): StoredEvent | undefined {
     const event = this.view(sequence, transaction)
     return event && toStoredEvent(event)
   }
 
-  /** Of the event that was read last: the sequence of the event before it of the same topic; 0: none. */
+  /** The sequence before the last read event in its topic; 0: none. */
   get previous(): number {
     return previousOf(this.#row!)
   }
 
-  /** Of the event that was read last: what it takes in the file, in bytes. */
+  /** The space that the last read event takes in the file, in bytes. */
   get size(): number {
     return sizeOfStored(this.#row!)
   }
 
-  /** The sequences of events, also of those that are damaged. */
+  /** Returns the sequences of events, damaged ones included. */
   keys(range: SequenceRange = {}): Iterable<number> {
     return this.#rows.getKeys(range)
   }
@@ -70,8 +70,8 @@ export class EventsTable {
 
   /**
    * Stores an event.
-   * @param previous the sequence of the event before it of the same topic; 0: none
-   * @returns what it takes in the file, in bytes
+   * @param previous the sequence of the previous event of the topic; 0: none
+   * @returns the space that the event takes in the file, in bytes
    */
   put(sequence: number, event: NewEvent, time: number, previous: number): number {
     const { row, size } = encodeRow(sequence, event, time, previous)
@@ -88,7 +88,7 @@ export class EventsTable {
   }
 }
 
-/** A Buffer of lmdb's has a length of its own, so it is left as it is. */
+/** Returns lmdb's own Buffer as it is, since lmdb has set its `length`. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,21 +1,21 @@
-/** The records of a file log, in a table of their own. Another table has those that expire, by the time of that. */
+/** The records of an LMDB log. A second table orders the records that expire by their end. */
 import type { Transaction } from 'lmdb'
 import type { Work } from '../../event-loop/time-slice.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { RecordWatchers } from '../record-watchers.js'
-import type { Snapshot, Tables } from './store.js'
 import { StoreError } from './store-error.js'
+import type { Snapshot, Tables } from './tables.js'
 import type { Writer } from './writer.js'
 
-/** How many records are read at once where many are walked through. */
+/** The number of records that one step of a list reads. */
 const PAGE = 50
-/** How many expired records are deleted in one transaction. */
+/** The number of expired records that are deleted together. */
 const EXPIRE_STEP = 200
 
-/** A record as it is stored. One that another version has stored may be its value alone, which is no array. */
+/** A stored record. An earlier version stored the value alone, which is not an array. */
 type Row = [value: unknown, until?: number]
 
-/** How records are read: on snapshots that have every change that is durable, and no other. */
+/** Reads on snapshots that contain exactly the durable changes of records. */
 export interface RecordReads {
   look<T>(read: (snapshot: Transaction) => T): Promise<T>
   run<T>(begin: (snapshot: Snapshot) => Work<T>): Promise<T>
@@ -49,10 +49,10 @@ export class FileRecords implements KeyValue {
   }
 
   async put(key: string, value: unknown, { ttl }: PutOptions = {}): Promise<void> {
-    requireKey(key) // it would fail the whole transaction
+    requireKey(key) // a bad key would fail the whole transaction
     const json = JSON.stringify(value)
     const bytes = Buffer.byteLength(json) + Buffer.byteLength(key)
-    const change = { key, value: JSON.parse(json) as unknown } // the caller may change its own
+    const change = { key, value: JSON.parse(json) as unknown } // a copy, since the caller may change the value
     const until = ttl === undefined || ttl === Infinity ? undefined : Math.ceil(this.#now() + ttl)
     return this.#writer.change(() => {
       const { records, recordEnds } = this.#tables
@@ -71,20 +71,20 @@ export class FileRecords implements KeyValue {
     return this.#watchers.watch(prefix, (visit) => this.#walk(prefix, visit), onChange)
   }
 
-  /** Tells those who watch of changes that are durable. */
+  /** Passes durable changes to the watchers. */
   changed(changes: readonly RecordChange[]): void {
     if (changes.length > 0) this.#watchers.changed(changes)
   }
 
-  /** Deletes some of the records that have expired. To be called now and then. */
+  /** Deletes expired records. Call it periodically. */
   expire(): void {
     if (this.#isExpiring) return
-    const end: [number, string] = [Math.floor(this.#now()) + 1, ''] // it is not included
+    const end: [number, string] = [Math.floor(this.#now()) + 1, ''] // the end is excluded
     const due = [...this.#tables.recordEnds.getKeys({ end, limit: EXPIRE_STEP })]
     if (due.length === 0) return
     this.#isExpiring = true
     const deletions = due.map((end) => this.#writer.change(() => this.#removeExpired(end), 0))
-    // a disk that is full is tried again
+    // a later call tries again after a failure, such as a full disk
     void Promise.allSettled(deletions).then((settled) => {
       this.#isExpiring = false
       if (due.length === EXPIRE_STEP && settled.every(({ status }) => status === 'fulfilled')) this.expire()
@@ -96,7 +96,7 @@ export class FileRecords implements KeyValue {
     return this.#tables.records.removeSync(key) ? { key, value: undefined } : undefined
   }
 
-  /** Deletes a record, unless it has been stored anew since. */
+  /** Deletes a record, unless a later `put` has changed its end. */
   #removeExpired(end: [until: number, key: string]): RecordChange | undefined {
     const [until, key] = end
     this.#tables.recordEnds.removeSync(end)
@@ -108,7 +108,7 @@ export class FileRecords implements KeyValue {
     if (until !== undefined) this.#tables.recordEnds.removeSync([until, key])
   }
 
-  /** When a record expires; `undefined`: never, or it is damaged. */
+  /** Returns the time when a record expires; `undefined` if it never does, or is damaged. */
   #untilOf(key: string): number | undefined {
     try {
       const row = this.#tables.records.get(key)
@@ -139,7 +139,7 @@ export class FileRecords implements KeyValue {
     }
   }
 
-  /** The value of a row; `undefined`: there is none, or it has expired. */
+  /** Returns the value of a row; `undefined` if the row is missing or has expired. */
   #valueOf(row: unknown): unknown {
     if (!Array.isArray(row)) return row
     const [value, until = Infinity] = row as Row

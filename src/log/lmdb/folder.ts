@@ -1,11 +1,11 @@
-/** Makes a folder, and those that it is in. */
+/** Creates a folder and its parents. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a folder for its user alone. Node's own `recursive` never returns below /proc, where a folder that is there has
- * none made in it.
- * @throws the system's error
+ * Creates a folder that only its owner can use. Node's `recursive` option never returns below /proc, where an existing
+ * folder refuses new ones.
+ * @throws the error of the system
  */
 export function makeFolder(folder: string): void {
   const path = resolve(folder)

@@ -1,31 +1,31 @@
 /**
- * When events are put into the index, and how many at once. An append touches only the end of the events. The index
- * keeps the entries of each topic together, so a page of it would be written for nearly every event: it is written for
- * many at once.
+ * Decides when events are added to the index, and how many at once. An append changes only the last page of the events
+ * table. The index groups entries by topic, so nearly every event changes another page of it: adding many events at
+ * once writes each page once.
  */
 import { Work } from './pages.js'
 import type { State } from './state.js'
 
-/** How many events one transaction puts into the index. */
+/** The number of events that one transaction adds to the index. */
 const STEP = 3_000
-/** The most topics of these events: each has a row of its own, and a transaction holds the event loop. */
+/** The most topics of these events: each takes a row, and writing rows blocks the event loop. */
 const STEP_TOPICS = 1_000
 
 export class IndexSchedule {
   readonly #state: State
-  /** Everything up to this sequence is to be put into the index, in as many transactions as it needs. */
+  /** Steps continue until the index has all events up to this sequence. */
   #until = 0
 
   constructor(state: State) {
     this.#state = state
   }
 
-  /** Has all events that are stored now put into the index, step by step. */
+  /** Begins to add all events that are stored now to the index, step by step. */
   begin(): void {
     this.#until = this.#state.totals.head
   }
 
-  /** Whether steps are left of those that `begin` asked for. */
+  /** Whether steps that `begin` started are left. */
   get isUnderWay(): boolean {
     const [oldest] = this.#state.unindexed
     return oldest !== undefined && oldest.sequence <= this.#until
@@ -36,17 +36,17 @@ export class IndexSchedule {
     return this.#state.unindexed.length >= STEP
   }
 
-  /** Whether half a step is due: time to make room for a whole one. */
+  /** Whether half a step is due, which is when the room for a whole one is made. */
   get isSoonDue(): boolean {
     return this.#state.unindexed.length >= STEP / 2
   }
 
-  /** Whether so much is due that it comes before further appends. */
+  /** Whether so much is due that indexing precedes appends. */
   get isBehind(): boolean {
     return this.#state.unindexed.length > 2 * STEP
   }
 
-  /** Returns how many events the next step puts into the index. */
+  /** Returns the number of events that the next step adds to the index. */
   next(): number {
     const { unindexed } = this.#state
     const most = Math.min(STEP, unindexed.length)
@@ -58,7 +58,7 @@ export class IndexSchedule {
     return most
   }
 
-  /** Returns what a whole step takes at most. */
+  /** The largest possible cost of a whole step. */
   get work(): Work {
     return new Work().with({ indexed: STEP, topics: Math.min(STEP_TOPICS, this.#state.topics.size) })
   }

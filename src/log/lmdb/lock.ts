@@ -1,30 +1,31 @@
 /**
- * One process at a time uses a folder. The process listens on a socket in the folder, and puts the socket's name into
- * the store. The kernel closes the socket when the process ends, however it ends. Of several processes that find it
- * closed, only one can put its own name into the store.
+ * The lock of a folder, which one process at a time can hold. The owner listens on a socket in the folder, and stores
+ * the name of the socket in the log. The kernel closes the socket when the owner ends, even after a crash. A
+ * transaction replaces the name, so only one of several processes that find the socket closed becomes the owner.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { StoreError } from './store-error.js'
-import { DATA_FILE, LOCK_FILE, type Tables } from './store.js'
+import { DATA_FILE, LOCK_FILE } from './store-folder.js'
+import type { Tables } from './tables.js'
 
-/** How often it is looked whether the path still leads to the folder, in milliseconds. */
+/** The interval between two checks that the path still leads to the folder, in milliseconds. */
 const LOOK_INTERVAL = 50
 
-/** The most bytes of a socket's path, on every system: a longer one would be cut off silently. */
+/** The longest path of a socket on every system, in bytes. The system truncates a longer path silently. */
 const MAX_SOCKET_PATH = 103
 
-/** The files of the log, as numbers of the file system. */
+/** The device and inode of each file of the log. */
 type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
 
-/** The folder is not this process's any more, or not where it was. */
+/** The error of a folder that another process has taken, or that was removed or replaced. */
 export class LostFolderError extends Error {
   override name = 'LostFolderError'
 }
 
-/** A folder that is this process's. */
+/** The lock of a folder that this process owns. */
 export class FolderLock {
   readonly #folder: string
   readonly #name: string
@@ -34,7 +35,7 @@ export class FolderLock {
   readonly #identity: Identity | undefined
   #lookedAt = -Infinity
   #lost: LostFolderError | undefined
-  /** Another process has the folder. This cannot be undone: what this process knows of the log is out of date. */
+  /** Set once another process has taken the folder. This is final, since the state of this process is outdated. */
   #taken: LostFolderError | undefined
 
   private constructor(folder: string, name: string, server: Server, descriptor: number, meta: Tables['meta']) {
@@ -47,9 +48,9 @@ export class FolderLock {
   }
 
   /**
-   * Takes a folder.
-   * @param beforeWrite called before the name is put into the store
-   * @throws StoreError when another process uses the folder
+   * Takes the lock of a folder.
+   * @param beforeWrite called before the name of the socket is stored
+   * @throws StoreError if another process holds the lock, or no socket can be created
    */
   static async take(
     folder: string,
@@ -62,7 +63,7 @@ export class FolderLock {
     if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
       closeSync(descriptor)
       throw new StoreError(
-        `The path of the folder ${folder} is too long for a socket, by which the log is locked. Choose a folder with a shorter path.`,
+        `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
       )
     }
     const server = await listen(join(place, name), folder).catch((err: unknown) => {
@@ -84,7 +85,7 @@ export class FolderLock {
           meta.putSync('owner', name)
           return true
         })
-        // left by a process that was killed
+        // a killed process leaves its socket behind
         if (taken && owner !== undefined) rmSync(join(place, owner), { force: true })
       }
       return lock
@@ -95,9 +96,9 @@ export class FolderLock {
   }
 
   /**
-   * Looks whether the path still leads to the files that are open; at most every 50 ms, so that it costs nothing to
-   * ask before and after every transaction.
-   * @returns what is wrong. A folder that is put back is well again
+   * Checks whether the path still leads to the open files. It reads the file system at most every 50 ms, so calls
+   * before and after every transaction cost nothing.
+   * @returns the error, or `undefined`. A folder that is put back can be used again
    */
   look(): LostFolderError | undefined {
     const now = performance.now()
@@ -114,8 +115,8 @@ export class FolderLock {
   }
 
   /**
-   * Makes sure that no other process has taken the folder: within a transaction, so that two can never write.
-   * @throws LostFolderError
+   * Checks that no other process has taken the folder. Call it within a transaction, so that two processes never write.
+   * @throws LostFolderError if another process has
    */
   check(): void {
     if (!this.isOwner()) {
@@ -126,25 +127,25 @@ export class FolderLock {
     if (this.#taken) throw this.#taken
   }
 
-  /** Whether no other process has taken the folder. */
+  /** Returns whether this process still owns the folder. */
   isOwner(): boolean {
     return !this.#taken && this.#meta.get('owner') === this.#name
   }
 
-  /** Lets go of the folder. */
+  /** Releases the lock. */
   async release(): Promise<void> {
-    await new Promise((resolve) => this.#server.close(resolve)) // which removes the socket, wherever the folder is now
+    await new Promise((resolve) => this.#server.close(resolve)) // this removes the socket, even if the folder has moved
     closeSync(this.#descriptor)
   }
 }
 
-/** The path of a socket may have 107 bytes; through the open folder it is always short enough. */
+/** Returns a path of the folder through its open descriptor, which is always short enough for a socket. */
 function shortPath(folder: string, descriptor: number): string {
   const through = `/proc/self/fd/${descriptor}`
   return existsSync(through) ? through : folder
 }
 
-/** The files that a path leads to; `undefined`: they are not there. */
+/** Returns the identity of the files in a folder; `undefined` if one is missing. */
 function identify(folder: string): Identity | undefined {
   const data = statSync(join(folder, DATA_FILE), { bigint: true, throwIfNoEntry: false })
   const lock = statSync(join(folder, LOCK_FILE), { bigint: true, throwIfNoEntry: false })
@@ -155,9 +156,7 @@ function isSame(one: Identity | undefined, other: Identity | undefined): boolean
   return one?.[DATA_FILE] === other?.[DATA_FILE] && one?.[LOCK_FILE] === other?.[LOCK_FILE]
 }
 
-/**
- * Listens in this process, also when it is a worker of `node:cluster`, which would otherwise leave that to its primary.
- */
+/** Listens on a socket in this process: a worker of `node:cluster` would otherwise leave that to its primary. */
 function listen(path: string, folder: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
@@ -167,7 +166,7 @@ function listen(path: string, folder: string): Promise<Server> {
     server.once('error', (err) =>
       reject(
         new StoreError(
-          `No socket can be made in ${folder}, by which the log is locked (${err.message}). The folder has to be writable by this user, and on a local file system that takes sockets.`,
+          `The socket that locks the log cannot be created in ${folder} (${err.message}). The folder has to be writable by this user, and on a local file system that supports sockets.`,
           { cause: err },
         ),
       ),
@@ -179,21 +178,20 @@ function listen(path: string, folder: string): Promise<Server> {
   })
 }
 
-/**
- * What tells that nobody listens at a path. Everything else, such as a queue that is full, tells that somebody does.
- */
-const NOBODY = new Set(['ECONNREFUSED', 'ENOENT'])
+/** Errors of a socket without a listener. Any other error, such as a full queue, means that a process listens. */
+const NO_LISTENER = new Set(['ECONNREFUSED', 'ENOENT'])
 
-/** Who listens there; `undefined` when nobody does. */
+/** Asks the process that listens at a path for its description; `undefined` if none listens. */
 function askOwner(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let answer = ''
     let isThere = true
     const socket = connect(path)
     socket.setEncoding('utf8')
-    socket.setTimeout(1_000, () => socket.destroy()) // its kernel has it: a process that is too busy to answer
+    // the kernel accepts connections for a process that is too busy to answer
+    socket.setTimeout(1_000, () => socket.destroy())
     socket.on('data', (text: string) => (answer += text))
-    socket.on('error', (err: NodeJS.ErrnoException) => (isThere = !NOBODY.has(err.code ?? '')))
+    socket.on('error', (err: NodeJS.ErrnoException) => (isThere = !NO_LISTENER.has(err.code ?? '')))
     socket.on('close', () => resolve(isThere ? answer || 'it does not answer' : undefined))
   })
 }

@@ -1,6 +1,6 @@
 /**
- * Looks for the newest event of each of many topics: through the index, topic by topic, and never at what lies between.
- * Where only some types are wanted, events have to be read to know theirs.
+ * Finds the newest event of each of many topics. It uses the index, topic by topic, and skips all other events. A
+ * selection with types also has to read events to learn their types.
  */
 import type { Transaction } from 'lmdb'
 import type { ScannedEvent } from '../../model/event.js'
@@ -11,17 +11,18 @@ import type { Page, ReadOptions } from '../log.js'
 import { PageBuilder } from '../page.js'
 import { GapSearch } from '../trim-marks.js'
 import { TopicSequences } from './sequences.js'
-import type { State, Topic } from './state.js'
-import type { Snapshot, Tables } from './store.js'
+import type { State } from './state.js'
+import type { Snapshot, Tables } from './tables.js'
+import type { Topic } from './topic.js'
 
-/** What the search reads from. */
+/** The reads that the search uses. */
 export interface NewestSource {
-  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
+  /** Finds the topics of a selection that have events, step by step; `undefined` for a step without a topic. */
   matching(selection: Selection): Iterable<Topic | undefined>
   event(transaction: Transaction, sequence: number): ScannedEvent | undefined
 }
 
-/** As `EventLog.newest`. */
+/** Implements `EventLog.newest`. */
 export function* searchNewest(
   source: NewestSource,
   tables: Tables,

@@ -1,29 +1,30 @@
-/** How many pages of LMDB's file a transaction can use at most, and how many are free. */
-import type { Tables } from './store.js'
+/** Counts the most pages of LMDB's file that a transaction can use, and the pages that are free. */
+import { NAMES, pagesOf, readInfo, type Name, type RootStats, type Stats } from './table-stats.js'
+import type { Tables } from './tables.js'
 
-/** What a transaction does, as numbers of rows. */
+/** The size of a transaction, as numbers of rows. */
 export class Work {
   /** Events that are stored. */
   events = 0
-  /** Bytes of events that share pages. */
+  /** The size of events that share pages, in bytes. */
   eventBytes = 0
-  /** Pages that large events have for themselves: they have to lie side by side. */
+  /** Pages that large events do not share. The pages of one event have to be adjacent. */
   ownPages = 0
   /** Publisher ids that are stored. */
   ids = 0
-  /** Events that are put into the index. */
+  /** Events that are added to the index. */
   indexed = 0
   /** Topics that are new, or had no events. */
   newTopics = 0
-  /** Topics whose rows are written beside these. */
+  /** Other topics whose rows are written. */
   topics = 0
-  /** Events that are removed, or ids and topics that are forgotten. */
+  /** Events that are removed, and ids and topics that are forgotten. */
   removals = 0
-  /** Records that are changed, and their bytes. */
+  /** Records that are changed, and their size in bytes. */
   records = 0
   recordBytes = 0
 
-  /** Returns a copy in which some numbers are others. */
+  /** Returns a copy with some numbers replaced. */
   with(numbers: Partial<Work>): Work {
     return Object.assign(new Work(), this, numbers)
   }
@@ -31,73 +32,29 @@ export class Work {
 
 export const NO_WORK: Readonly<Work> = new Work()
 
-/**
- * A row that is written changes its page, which is copied, and may split it; one that is removed may be merged with a
- * neighbour.
- */
+/** Writing a row copies its page, and may split it. Removing a row may merge its page with a neighbour. */
 const PAGES_A_ROW = 2
-/** How many pages rows that are next to each other lie in beside those that they fill. */
+/** The number of pages that adjacent rows share with others, in addition to the pages that they fill. */
 const PAGES_A_RUN = 2
-/** A page is at least so full when another begins, in bytes. */
+/** The least that a full page holds, in bytes. */
 const FILLED = 1_000
-/** The most bytes of a row in the tables beside the events; of an end without its key. */
+/** The largest row of each table except the events, in bytes; `ends` without the key. */
 const ROW = { index: 48, topics: 320, ids: 400, emptied: 320, ends: 32 }
-/** What every transaction changes: totals, and the table of tables. */
+/** The pages that every transaction changes: the totals, and the table of tables. */
 const ALWAYS = 8
-/** How many freed pages a page of LMDB's free list names at least. */
+/** The fewest freed pages that a page of LMDB's free list lists. */
 const FREED_A_PAGE = 256
-/** What a row of that list takes beside the pages that it names, as a share of a page. */
+/** The overhead of a row of that list, as a share of a page. */
 const FREE_ROW = 1 / 32
-/**
- * After so many transactions, or rows that were stored, the tables are looked at again: it costs more than a
- * transaction.
- */
+/** The stats of the tables are read again after this many transactions or rows: that costs more than a transaction. */
 const LOOK_EVERY = 64
 const LOOK_ROWS = 2_000
-/** How many pages a page above others has at least: the keys of publisher ids are the longest. */
+/** The fewest children of a branch page: publisher ids have the longest keys. */
 const FANOUT = 8
-/** How many levels a table can gain by `LOOK_ROWS` rows. */
+/** The number of levels that a table can gain through `LOOK_ROWS` rows. */
 const DEEPER = Math.ceil(Math.log(LOOK_ROWS) / Math.log(FANOUT))
-/** How old a reader's snapshot may be, in transactions, so that it keeps none of the free pages that count. */
+/** The age up to which a reader's snapshot keeps no page in use that counts as free, in transactions. */
 const YOUNG = 3
-
-interface Stats {
-  pageSize: number
-  treeDepth: number
-  treeBranchPageCount: number
-  treeLeafPageCount: number
-  overflowPages: number
-  entryCount: number
-}
-
-interface RootStats extends Stats {
-  root: Stats
-  free: Stats
-}
-
-interface FileInfo {
-  lastPageNumber: number
-  lastTxnId: number
-}
-
-/** lmdb's types leave out `env`. Its `info` is a part of `getStats`, at a fifth of the cost. */
-interface Environment {
-  env?: { info?: () => FileInfo }
-}
-
-const NAMES = [
-  'events',
-  'index',
-  'topics',
-  'ids',
-  'orphanIds',
-  'emptied',
-  'emptiedBySequence',
-  'records',
-  'recordEnds',
-  'meta',
-] as const
-type Name = (typeof NAMES)[number]
 
 const NO_PAGES: Readonly<Record<Name, number>> = {
   events: 0,
@@ -115,41 +72,39 @@ const NO_PAGES: Readonly<Record<Name, number>> = {
 export class Pages {
   /** The size of a page, in bytes. */
   readonly size: number
-  /** The last page that LMDB uses, or one behind it. */
+  /** The last page that LMDB uses, or a later one. */
   last = 0
   readonly #tables: Tables
   #stats!: Record<Name, Stats>
   #freeList = 0
   #mainPages = 0
   #transaction = 0
-  /**
-   * How many transactions there have been since the tables were looked at, and how many events they stored and indexed.
-   */
+  /** The number of transactions since the stats were read, and of the events that they stored and indexed. */
   #transactions = 0
   #rowsAdded = 0
-  /** How many pages with rows these transactions have added at most. */
+  /** The most leaf pages that these transactions have added to each table. */
   readonly #added: Record<Name, number> = { ...NO_PAGES }
-  /** How many publisher ids they have added. */
+  /** The number of publisher ids that these transactions have added. */
   #idsAdded = 0
-  /** The most pages that one of the latest transactions used: they are freed by it at most, and not usable at once. */
+  /** The most pages that each of the latest transactions used. As many may be freed, and are not usable at once. */
   #latest = [0, 0, 0]
 
   constructor(tables: Tables) {
     this.#tables = tables
     this.size = (tables.root.getStats() as Stats).pageSize
-    this.#lookAtTables()
+    this.#readStats()
     this.look()
   }
 
-  /** Looks where LMDB's last page is now; now and then also at the tables. */
+  /** Reads the number of LMDB's last page, and from time to time the stats of the tables. */
   look(): void {
     const { lastPageNumber, lastTxnId } = readInfo(this.#tables)
     this.last = lastPageNumber
     this.#transaction = lastTxnId
-    if (this.#transactions >= LOOK_EVERY || this.#rowsAdded >= LOOK_ROWS) this.#lookAtTables()
+    if (this.#transactions >= LOOK_EVERY || this.#rowsAdded >= LOOK_ROWS) this.#readStats()
   }
 
-  #lookAtTables(): void {
+  #readStats(): void {
     const { root, free } = this.#tables.root.getStats() as RootStats
     this.#freeList = pagesOf(free)
     this.#mainPages = pagesOf(root)
@@ -161,7 +116,7 @@ export class Pages {
     Object.assign(this.#added, NO_PAGES)
   }
 
-  /** The most pages that a transaction uses. */
+  /** Returns the most pages that a transaction can use. */
   most(work: Work): number {
     const { events, eventBytes, ownPages, ids, indexed, newTopics, topics, removals, records, recordBytes } = work
     const withId = this.#withId(removals)
@@ -186,7 +141,7 @@ export class Pages {
     return ALWAYS + this.#mainPages + rows + Math.ceil(2 * this.#freeList + rows / FREED_A_PAGE)
   }
 
-  /** Counts what a transaction has used at most. */
+  /** Counts a transaction that was committed. */
   used(work: Work): void {
     const most = this.most(work)
     this.last += most
@@ -210,14 +165,14 @@ export class Pages {
     this.#latest.push(most)
   }
 
-  /** How many pages are free in the file, beside those that the latest transactions have freed. */
+  /** Returns the number of free pages in the file, without those that the latest transactions have freed. */
   free(): number {
-    this.#lookAtTables()
+    this.#readStats()
     const used = NAMES.reduce((sum, name) => sum + pagesOf(this.#stats[name]), this.#freeList + this.#mainPages)
     return this.last - 1 - used - this.#latest.reduce((sum, pages) => sum + pages, 0)
   }
 
-  /** Whether no reader, of this process or another, keeps free pages from being used again. */
+  /** Returns whether LMDB can reuse all free pages: no reader of any process has an old snapshot. */
   areFreeUsable(): boolean {
     const lines = this.#tables.root.readerList().split('\n')
     return lines.every((line) => {
@@ -226,26 +181,24 @@ export class Pages {
     })
   }
 
-  /** How many of so many removals are of events with a publisher's id, or of such ids, at most. */
+  /** Returns the most removals that remove an event with a publisher id, or such an id. */
   #withId(removals: number): number {
     return Math.min(removals, this.#stats.ids.entryCount + this.#idsAdded)
   }
 
-  /** The most pages for so many rows anywhere in a table, `bytes` of which are new. */
+  /** Returns the most pages for rows anywhere in a table. `bytes` is the size of the new rows. */
   #rows(name: Name, rows: number, bytes: number): number {
     if (rows === 0) return 0
     const leaves = this.#stats[name].treeLeafPageCount + this.#added[name]
     return this.#base(name, rows) + Math.min(PAGES_A_ROW * rows, 2 + PAGES_A_ROW * leaves + Math.ceil(bytes / FILLED))
   }
 
-  /**
-   * The most pages for rows of which each of some topics has those next to each other, at either end of what it has.
-   */
+  /** Returns the most pages for rows that are adjacent per topic, at either end of the rows of the topic. */
   #runs(name: Name, rows: number, topics: number, bytes: number): number {
     return this.#base(name, rows) + PAGES_A_ROW * Math.ceil(2 * PAGES_A_RUN * topics + (rows * bytes) / FILLED)
   }
 
-  /** The pages above those with rows. */
+  /** Returns the most branch pages for a number of rows. */
   #base(name: Name, rows: number): number {
     if (rows === 0) return 0
     const { treeDepth, treeBranchPageCount } = this.#stats[name]
@@ -256,36 +209,12 @@ export class Pages {
   }
 }
 
-/** How many pages rows of so many bytes add to a table at most. */
+/** Returns the most pages that new rows add to a table. */
 function filledBy(bytes: number): number {
   return bytes === 0 ? 0 : 1 + bytes / FILLED
 }
 
-/** How many topics a transaction leaves without events at most: those whose last event it removes. */
+/** Returns the most topics whose last event a transaction removes. */
 function emptiedBy({ topics, removals }: Work): number {
   return Math.min(topics, removals)
-}
-
-function readInfo({ root }: Tables): FileInfo {
-  return (root as Environment).env?.info?.() ?? (root.getStats() as unknown as FileInfo)
-}
-
-function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Stats): number {
-  return treeBranchPageCount + treeLeafPageCount + overflowPages
-}
-
-/** What the pages of all tables take, in bytes. */
-export function usedBytes(tables: Tables): number {
-  return NAMES.reduce((sum, name) => {
-    const stats = tables[name].getStats() as Stats
-    return sum + pagesOf(stats) * stats.pageSize
-  }, 0)
-}
-
-/** About what the publisher ids take whose events are gone, in bytes. */
-export function orphanIdBytes({ ids, orphanIds }: Tables): number {
-  const all = ids.getStats() as Stats
-  const orphans = orphanIds.getStats() as Stats
-  const share = orphans.entryCount / Math.max(1, all.entryCount)
-  return (pagesOf(orphans) + share * pagesOf(all)) * all.pageSize
 }

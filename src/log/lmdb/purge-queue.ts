@@ -1,12 +1,13 @@
-/** Purges of topics that are under way. Each takes as many transactions as it needs. */
-import type { Change, State } from './state.js'
+/** Purges of topics that are under way. Each may take several transactions. */
+import type { Change } from './change.js'
+import type { State } from './state.js'
 import type { Trimmer } from './trimmer.js'
 
 export interface PendingPurge {
   topic: string
-  /** Newer events than this sequence stay. */
+  /** The newest sequence that the purge removes. */
   until: number
-  /** How many events have been removed so far. */
+  /** The number of events that the purge has removed so far. */
   purged: number
   resolve: (purged: number) => void
   reject: (err: Error) => void
@@ -26,7 +27,7 @@ export class PurgeQueue {
     return this.#pending.size
   }
 
-  /** Purges what a topic has now. */
+  /** Adds a purge of the events that a topic has now. */
   add(topic: string, resolve: (purged: number) => void, reject: (err: Error) => void): void {
     this.#pending.add({ topic, until: this.#state.totals.head, purged: 0, resolve, reject })
   }
@@ -35,20 +36,20 @@ export class PurgeQueue {
     return [...this.#pending]
   }
 
-  /** Whether events that are to be purged are not in the index yet: they are purged once they are. */
+  /** Whether the index lacks events of a purge: only indexed events can be purged. */
   get needsIndex(): boolean {
     for (const purge of this.#pending) if (this.#isUnindexed(purge)) return true
     return false
   }
 
   /**
-   * Removes the next events, at most `limit`; within a transaction.
-   * @returns what to do when the transaction is durable, before those who wait are told
+   * Removes the next events, at most `limit`. Call it within a transaction.
+   * @returns a function to call once the transaction is durable, which returns the purges that are done
    */
   step(change: Change, purges: readonly PendingPurge[], limit: number): () => PendingPurge[] {
     let left = limit
     const steps = purges.map((purge) => {
-      // the topic had no event when it was purged, or has none any more
+      // the topic has no events
       if (!this.#state.topics.has(purge.topic)) return { purge, count: 0, isDone: true }
       if (left === 0) return { purge, count: 0, isDone: false }
       const count = this.#trimmer.purge(change, change.topic(purge.topic), purge.until, left)
@@ -61,7 +62,7 @@ export class PurgeQueue {
     }
   }
 
-  /** Tells those who wait that their purges are done. */
+  /** Resolves purges that are done. */
   resolve(purges: readonly PendingPurge[]): void {
     for (const purge of purges) if (this.#pending.delete(purge)) purge.resolve(purge.purged)
   }

@@ -1,6 +1,7 @@
 /**
- * Reads of the tables that cost what they return: by topic through the index, of several topics merged in log order.
- * Each is work that may be interrupted wherever it yields, and goes on with another snapshot.
+ * Reads of the tables whose cost follows the size of the result: the index finds the events of topics, which are merged
+ * in log order.
+ * Each read is work that can pause at every `yield`, and continues on another snapshot.
  */
 import type { Transaction } from 'lmdb'
 import type { Selection } from '../../model/selection.js'
@@ -9,22 +10,21 @@ import type { ScannedEvent } from '../../model/event.js'
 import type { Page, ReadOptions, ScanResult, Span, TopicsOptions, TopicsPage, TopicStats } from '../log.js'
 import { GapSearch } from '../trim-marks.js'
 import { searchNewest } from './newest.js'
-import { Chain } from './topic-chain.js'
 import { LogSequences, MergedSequences, TopicSequences, type Direction, type Sequences } from './sequences.js'
-import type { State, Topic } from './state.js'
-import type { Snapshot, Tables } from './store.js'
+import type { State } from './state.js'
+import type { Snapshot, Tables } from './tables.js'
+import type { Topic } from './topic.js'
+import { Chain } from './topic-chain.js'
 
-/**
- * A page looks at no more events than this, however few of them match: it is then short, and says that there is more.
- */
-const LOOKED_AT = 20_000
-/** As many names of topics are fetched at once. */
+/** The most events that one scan reads, matching or not. The result then says that there is more. */
+const MAX_READ = 20_000
+/** The number of topic names that are fetched at once. */
 const NAMES = 64
-/** Up to so many topics, their sequences are always merged. */
+/** The sequences of up to this many topics are always merged. */
 const MERGED_TOPICS = 100
-/** As much as looking at so many events of the log costs it to find the first event of a topic in the index. */
+/** The cost of finding the first event of a topic in the index, in reads of events. */
 const TOPIC_COST = 4
-/** A page has about so many events. */
+/** The usual number of events of a page. */
 const PAGE = 1_000
 
 export class Reader {
@@ -36,7 +36,7 @@ export class Reader {
     this.#state = state
   }
 
-  /** As `EventLog.scan`. */
+  /** Implements `EventLog.scan`. */
   *scan(
     snapshot: Snapshot,
     selection: Selection,
@@ -53,12 +53,12 @@ export class Reader {
       gaps.advance(position)
       const sequence = sequences.next(snapshot.transaction)
       if (sequence === undefined) break
-      if (looked >= LOOKED_AT) return gaps.result(position, true)
+      if (looked >= MAX_READ) return gaps.result(position, true)
       const event = this.event(snapshot.transaction, sequence)
       const isOfTopic = event && selection.hasTopic(event.topic)
       if (!event || !(isWhole || isOfTopic)) {
-        // the index names it
-        this.#tables.damage.report(`what finds event ${sequence}`)
+        // the index has an entry for it
+        this.#tables.damage.report(`the lookup of event ${sequence}`)
         gaps.missed()
       }
       if (isOfTopic && !chain.follows(event.topic, sequence, this.#tables.events.previous)) gaps.missed()
@@ -68,7 +68,7 @@ export class Reader {
       yield
     }
     for (const { name } of topics) {
-      const topic = this.#state.topics.get(name) // as it is now
+      const topic = this.#state.topics.get(name) // its current state: the scan may have paused
       if (topic && !chain.reached(topic, until)) gaps.missed()
       yield
     }
@@ -76,17 +76,17 @@ export class Reader {
     return gaps.result(Math.max(after, until), false)
   }
 
-  /** The sequence of the oldest event; `undefined`: there is none. */
+  /** Returns the sequence of the oldest event; `undefined` if the log is empty. */
   oldest(): number | undefined {
     return [...this.#tables.events.keys({ limit: 1 })][0]
   }
 
-  /** The newest sequence of an event that is retained, not beyond `until`; `undefined`: there is none. */
+  /** Returns the newest sequence of a retained event up to `until`; `undefined` if there is none. */
   newestUntil(until: number): number | undefined {
     return [...this.#tables.events.keys({ start: until, reverse: true, limit: 1 })][0]
   }
 
-  /** Visits every event up to a sequence, whatever its topic: its sequence and time. */
+  /** Visits the sequence and time of every event up to a sequence. */
   *times(snapshot: Snapshot, until: number, visit: (sequence: number, time: number) => void): Work<void> {
     const sequences = new LogSequences(this.#tables.events, 'forwards', 0, until)
     for (
@@ -100,7 +100,7 @@ export class Reader {
     }
   }
 
-  /** As `EventLog.locate` for `newest`. */
+  /** Implements `EventLog.locate` for `newest`. */
   *before(snapshot: Snapshot, selection: Selection, count: number, until = this.#state.totals.head): Work<number> {
     if (count === 0) return until
     const { sequences, isWhole } = yield* this.#sequences(snapshot, selection, 'backwards', 0, until)
@@ -120,12 +120,12 @@ export class Reader {
     return 0
   }
 
-  /** As `EventLog.newest`. */
+  /** Implements `EventLog.newest`. */
   newest(snapshot: Snapshot, selection: Selection, options: ReadOptions): Work<Page> {
     return searchNewest(this, this.#tables, this.#state, snapshot, selection, options)
   }
 
-  /** As `EventLog.topic`. */
+  /** Implements `EventLog.topic`. */
   topic(transaction: Transaction, name: string): TopicStats | undefined {
     const topic = this.#state.topics.get(name)
     if (!topic) return undefined
@@ -134,7 +134,7 @@ export class Reader {
     return { topic: name, events, bytes, first: oldest?.[1] ?? recent[0] ?? newest, last: newest }
   }
 
-  /** As `EventLog.topics`. */
+  /** Implements `EventLog.topics`. */
   *topics(
     snapshot: Snapshot,
     { prefix = '', after = '', limit }: TopicsOptions,
@@ -156,21 +156,21 @@ export class Reader {
     }
   }
 
-  /** Finds the topics of a selection that have events, step by step; `undefined`: a step that has found none. */
+  /** Finds the topics of a selection that have events, step by step; `undefined` for a step without a topic. */
   *matching(selection: Selection): Generator<Topic | undefined, undefined> {
     const { topics, names } = this.#state
     if (selection.wildcards.length === 0) for (const name of selection.topics) yield topics.get(name)
     else for (const name of names.matching(selection.tree)) yield name === undefined ? undefined : topics.get(name)
   }
 
-  /** The event of a sequence; its payload is overwritten by whatever is read next. */
+  /** Returns the event of a sequence. The next read overwrites its payload. */
   event(transaction: Transaction, sequence: number): ScannedEvent | undefined {
     return this.#tables.events.view(sequence, transaction)
   }
 
   /**
-   * The sequences of a selection's topics, in order, and the topics as they were found. `isWhole`: those of all topics,
-   * since that is cheaper where many topics match, or little lies between.
+   * Returns the ordered sequences of the topics of a selection, and these topics. `isWhole` means the sequences of all
+   * topics, which is cheaper if many topics match or few other events are between.
    */
   *#sequences(
     snapshot: Snapshot,

@@ -1,55 +1,52 @@
 /**
- * Keeps room in the log's file ahead of every transaction. LMDB's native code can end the process when a write fails,
- * so no write of LMDB may be the first to find that the disk is full: every page that a transaction can use has its
- * place on the disk before the transaction begins. The file is extended with real zeroes, never sparsely, and LMDB
- * then writes over them.
+ * Reserves room in the data file before each transaction. LMDB's native code can end the process when a write fails, so
+ * LMDB must never write to a full disk. Every page that a transaction can use therefore has blocks on the disk before
+ * the transaction begins: the file is extended with real zeroes, never sparsely, and LMDB overwrites them.
  */
 import { closeSync, fstatSync, fsync, openSync, readSync, statfs, write, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { NO_WORK, Pages, type Work } from './pages.js'
-import { DATA_FILE, type Tables } from './store.js'
+import { DATA_FILE } from './store-folder.js'
+import type { Tables } from './tables.js'
 
 const fsyncFile = promisify(fsync)
 const statFileSystem = promisify(statfs)
 const writeFile = promisify(write)
 
-/** What publishing leaves for trims and purges, in bytes: they need pages themselves before they give some back. */
+/** The room that appends leave for trims and purges, in bytes: these need pages before they free any. */
 const PUBLISH_RESERVE = 512 * 1024
-/** What trims and purges leave for starting and stopping, in bytes. */
+/** The room that trims and purges leave for opening and closing the log, in bytes. */
 const TRIM_RESERVE = 128 * 1024
-/** The room ahead of the log is an eighth of it, within these bounds, in bytes. */
+/** The room ahead: a share of the used size, within bounds in bytes. */
 const AHEAD = { share: 1 / 8, min: 2 * 1024 * 1024, max: 16 * 1024 * 1024 }
 /**
- * The most room that is made for one transaction beside that, in bytes: enough to trim and to index as much as a
- * transaction does at once. In parts, each of them would write many of the same pages again.
+ * The most additional room for one transaction, in bytes: enough for whole steps of trimming and indexing. Partial
+ * steps would write many pages repeatedly.
  */
 const MAX_WISH = 32 * 1024 * 1024
-/** What publishing leaves to other users of a file system, in bytes. */
+/** The free space that appends leave to other users of the file system, in bytes. */
 const LEFT_TO_OTHERS = 1024 * 1024
 /**
- * How much the file is extended by one write, in bytes. The kernel keeps what one write has written as one piece, and a
- * page that is changed later costs more the larger its piece is; a write waits for the flush of a transaction that is
- * under way.
+ * The size of one write that extends the file, in bytes. The kernel keeps the bytes of one write as one piece, and a
+ * later change of a page costs more in a larger piece. A write also waits for the flush of a running transaction.
  */
 const CHUNK = 128 * 1024
-/** A disk that was full is looked at again after this time, in milliseconds. */
+/** The time until the next attempt to extend the file on a full disk, in milliseconds. */
 const RETRY = 200
 /** The unit of `Stats.blocks`, in bytes. */
 const BLOCK = 512
-/**
- * How many times the pages that a transaction can use have to be free in the file, so that it gets by without new ones.
- */
+/** A transaction needs no new pages if this many times the pages that it can use are free in the file. */
 const FREE_FACTOR = 4
 
 const zeroes = Buffer.alloc(CHUNK)
 
-/** Who a transaction is for: what has to be left in the file behind it. */
+/** The purpose of a transaction, which decides how much room it has to leave. */
 export type Purpose = 'publish' | 'trim' | 'session'
 
 const RESERVES: Record<Purpose, number> = { publish: PUBLISH_RESERVE, trim: TRIM_RESERVE, session: 0 }
 
-/** There is no room for a transaction. */
+/** The error of a transaction without room. */
 export class NoRoomError extends Error {
   override name = 'NoRoomError'
 }
@@ -58,8 +55,9 @@ export class Room {
   readonly #folder: string
   readonly #descriptor: number
   readonly #pages: Pages
-  /** How many pages of the file have their place on the disk. */
+  /** The number of pages of the file that have blocks on the disk. */
   #allocated = 0
+  /** Whether the file has no holes. */
   #isFilled = false
   #extending: Promise<void> | undefined
   #fullAt = -Infinity
@@ -67,7 +65,7 @@ export class Room {
   #reason = 'the disk is full'
   #closed = false
 
-  /** Opens the file of a folder whose tables are open. */
+  /** Opens the data file of a folder whose tables are open. */
   constructor(folder: string, tables: Tables) {
     this.#folder = folder
     this.#descriptor = openSync(join(folder, DATA_FILE), 'r+')
@@ -75,7 +73,7 @@ export class Room {
     this.look()
   }
 
-  /** Looks at the file, which only the process that has taken the folder may extend. */
+  /** Reads the size of the file. Only the owner of the folder may extend the file afterwards. */
   look(): void {
     const { size, blocks } = fstatSync(this.#descriptor)
     this.#allocated = Math.floor(size / this.#pages.size)
@@ -83,12 +81,12 @@ export class Room {
     this.#pages.look()
   }
 
-  /** Why there is no room. */
+  /** The error with the reason why there is no room. */
   get failure(): NoRoomError {
     return new NoRoomError(`There is no room for the log in ${this.#folder}: ${this.#reason}.`)
   }
 
-  /** Whether a transaction certainly has room. */
+  /** Returns whether a transaction certainly has room. */
   fits(work: Work, purpose: Purpose): boolean {
     if (!this.#isFilled) return false
     const reserve = RESERVES[purpose] / this.#pages.size
@@ -101,10 +99,7 @@ export class Room {
     return ahead - hard >= work.ownPages && this.#pages.free() >= FREE_FACTOR * most && this.#pages.areFreeUsable()
   }
 
-  /**
-   * Begins to make room for as much as a transaction would like to do, within bounds. What it does now has to have room
-   * already.
-   */
+  /** Begins to make room, within bounds, for a larger transaction than the one that has room now. */
   wish(work: Work): void {
     if (this.#extending) return
     const { last, size } = this.#pages
@@ -114,14 +109,14 @@ export class Room {
     if (pages > this.#allocated) this.#extending = this.#extend(pages)
   }
 
-  /** Whether a transaction has room; then the file is also extended for later ones, beside it. */
+  /** Returns whether a transaction has room. If so, it also begins to extend the file for later transactions. */
   has(work: Work, purpose: Purpose): boolean {
     if (!this.fits(work, purpose)) return false
     this.#extendAhead()
     return true
   }
 
-  /** Makes room for a transaction, when there is some. Resolves with whether there is. */
+  /** Makes room for a transaction. Resolves with whether there is room. */
   async make(work: Work, purpose: Purpose): Promise<boolean> {
     if (this.has(work, purpose)) return true
     await this.#extending
@@ -131,7 +126,7 @@ export class Room {
     return this.has(work, purpose)
   }
 
-  /** Counts what a transaction has used at most. */
+  /** Counts a transaction that was committed. */
   used(work: Work): void {
     this.#pages.used(work)
   }
@@ -141,7 +136,7 @@ export class Room {
     await fsyncFile(this.#descriptor)
   }
 
-  /** Whether the file that a path leads to is the one that is open. */
+  /** Returns whether `file` describes the open file. */
   isAt(file: { ino: bigint; dev: bigint } | undefined): boolean {
     const { ino, dev } = fstatSync(this.#descriptor, { bigint: true })
     return file?.ino === ino && file.dev === dev
@@ -153,18 +148,18 @@ export class Room {
     closeSync(this.#descriptor)
   }
 
-  /** How many pages behind the last one that LMDB uses have their place on the disk. */
+  /** Returns the number of pages with blocks on the disk behind LMDB's last page. */
   #ahead(): number {
     return this.#allocated - 1 - this.#pages.last
   }
 
-  /** How many pages the file should have for a transaction and some time after it. */
+  /** Returns the number of pages that the file needs for a transaction, its reserve and the room ahead. */
   #wanted(work: Work, purpose: Purpose): number {
     const { last, size } = this.#pages
     return Math.ceil(last + 1 + this.#pages.most(work) + (RESERVES[purpose] + aheadOf(last * size)) / size)
   }
 
-  /** Extends the file beside the transaction, when less than half of what should be ahead is. */
+  /** Begins to extend the file if less than half of the room ahead is left. */
   #extendAhead(): void {
     if (this.#extending || this.#isWellAhead()) return
     this.#pages.look()
@@ -178,8 +173,8 @@ export class Room {
   }
 
   /**
-   * Extends the file to so many pages, or as far as the disk has room. Whoever calls it notes it in `#extending`.
-   * @param left what is left to other users of the disk, in bytes
+   * Extends the file to a number of pages, or as far as the disk has room. The caller sets `#extending`.
+   * @param left the space that is left to other users of the disk, in bytes
    */
   async #extend(pages: number, left = LEFT_TO_OTHERS): Promise<void> {
     try {
@@ -204,7 +199,7 @@ export class Room {
   }
 
   /**
-   * Gives every page of a sparse file its place on the disk: a copy may have left out pages of zeroes. LMDB does not
+   * Gives every page of a sparse file its blocks: a copy of a log may have holes instead of zeroes. LMDB does not
    * change the file meanwhile, since no transaction begins before this is done.
    */
   #fillHoles(): void {
@@ -223,7 +218,7 @@ export class Room {
   }
 }
 
-/** How much room should be ahead of so many bytes that are used. */
+/** Returns the room ahead for a used size, in bytes. */
 function aheadOf(used: number): number {
   return Math.min(AHEAD.max, Math.max(AHEAD.min, used * AHEAD.share))
 }

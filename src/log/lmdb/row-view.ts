@@ -1,21 +1,21 @@
 /**
- * Reads a row where it lies, without making a string of its payload: to make bytes of that string again costs five
- * times as much as to copy them. The layout is described in `rows.ts`.
+ * Reads a row in place, with the payload as bytes: decoding a payload to a string and encoding it again costs five
+ * times as much as copying its bytes. `rows.ts` describes the layout.
  */
 import type { StoredEvent, ScannedEvent } from '../../model/event.js'
 import { payloadOf, type PayloadKind } from '../../model/payload.js'
 import { ATTRIBUTES_LENGTH, checksumOf, FLAGS, HEADER, sizeOfRow } from './rows.js'
 
-/** An event where it lies in the file. */
+/** An event whose payload is a part of a row. */
 export interface EventInPlace extends ScannedEvent {
   payload: Buffer
 }
 
 /**
  * Reads an event.
- * @param row a value of the events table. lmdb gives it as a longer buffer with a length of its own
- * @returns the event, with the payload as a part of `row`; `undefined`: the row is damaged, or is not that of this
- * sequence
+ * @param row a value of the events table: a buffer whose `length` lmdb has set to the length of the row
+ * @returns the event, with the payload as a part of `row`; `undefined` if the row is damaged, or belongs to another
+ *   sequence
  */
 export function readInPlace(sequence: number, row: Buffer): EventInPlace | undefined {
   const { length } = row
@@ -47,18 +47,18 @@ function kindOf(flags: number): PayloadKind {
   return flags & FLAGS.bytes ? 'bytes' : 'json'
 }
 
-/** The sequence of the event before it of the same topic; 0: none. Only for a row that `readInPlace` has read. */
+/** Returns the sequence of the previous event of the topic; 0: none. The row must have passed `readInPlace`. */
 export function previousOf(row: Buffer): number {
   return row.readDoubleLE(HEADER.previous)
 }
 
-/** The event with a payload of its own. */
+/** Copies an event out of its row. */
 export function toStoredEvent(event: EventInPlace): StoredEvent {
   const { sequence, time, topic, type, id, attributes, kind } = event
   return { sequence, time, topic, type, id, attributes, kind, payload: payloadOf(event) }
 }
 
-/** What an event takes in the file, in bytes; as `encodeRow` says when it is written. */
+/** Returns the space that an event takes in the file, in bytes: the `size` of `encodeRow`. */
 export function sizeOfStored(row: Buffer): number {
   const idBytes = row.readUInt16LE(HEADER.id)
   return sizeOfRow(row.length, idBytes === 0 ? 0 : idBytes + row.readUInt16LE(HEADER.topic))

@@ -1,7 +1,7 @@
 /**
- * Events as bytes. A row is a header, then topic, type, publisher id, attributes (as JSON) and payload as UTF-8; a
- * payload of the kind `bytes` is stored decoded. Its checksum covers everything behind the checksum itself, and the
- * sequence under which the row is stored.
+ * Events as bytes. A row is a header, then topic, type, publisher id, attributes (as JSON) and payload as UTF-8. A
+ * payload of the kind `bytes` is stored decoded. The checksum covers all bytes behind it, and the sequence of the
+ * event.
  *
  * | offset | bytes | field |
  * | --- | --- | --- |
@@ -10,7 +10,7 @@
  * | 5 | 8 | time |
  * | 13 | 8 | previous sequence of the topic |
  * | 21 | 2, 2, 2 | lengths of topic, type, publisher id |
- * | 27 | 2 | length of the attributes; only where the flags say that there are some |
+ * | 27 | 2 | length of the attributes; only if the flags say that the event has attributes |
  */
 import { crc32 } from 'node:zlib'
 import type { NewEvent, StoredEvent } from '../../model/event.js'
@@ -18,46 +18,46 @@ import { payloadBytes } from '../../model/payload.js'
 import { allocateWriteBuffer, type WriteBuffer } from './write-buffer.js'
 
 export const HEADER = { checksum: 0, flags: 4, time: 5, previous: 13, topic: 21, type: 23, id: 25, bytes: 27 }
-/** Behind the header of a row with attributes: their length. */
+/** The length of the attributes, which follows the header of a row with attributes. */
 export const ATTRIBUTES_LENGTH = { offset: HEADER.bytes, bytes: 2 }
 export const FLAGS = { text: 1, type: 2, id: 4, attributes: 8, bytes: 16 }
 
-/** Spreads the high part of a sequence over 32 bits: the golden ratio times 2^32. */
+/** A multiplier that spreads the high part of a sequence over 32 bits: the golden ratio times 2^32. */
 const SPREAD = 0x9e37_79b1
-/** The most bytes of a topic, a type, a publisher id or attributes: what two bytes can say. */
+/** The most bytes of a topic, a type, a publisher id or attributes: their length has two bytes. */
 const MAX_FIELD = 0xffff
-/** A buffer that is larger than this is not kept for the next row, in bytes. */
+/** A larger buffer is not kept for the next row, in bytes. */
 const KEPT_BUFFER = 1024 * 1024
 
-/** LMDB's pages, in bytes: a value that takes more than half of one gets pages of its own. */
+/** Sizes of LMDB's pages, in bytes. A value of more than half a page gets pages of its own. */
 const PAGE = { bytes: 4_096, header: 16, entry: 8, key: 9 }
-/** The largest entry that shares a page with others, in bytes. */
+/** The largest entry that shares a page, in bytes. */
 const SHARED = 2_038
-/** What an event takes beside its row in the index and the tables, in bytes. */
+/** The space that an event takes in the other tables, in bytes. */
 const INDEX_ENTRY = 64
 /**
- * What a publisher's id takes beside the bytes of its topic and its own, in bytes: all of it is kept twice for a while.
+ * The space that a publisher id takes in addition to the id and its topic, in bytes. Two tables store both for a while.
  */
 const ID_ENTRY = 96
 
-/** What was made of an event: a row, of which the bytes are overwritten by the next call, and what it takes. */
+/** An encoded event. The next call of `encodeRow` overwrites the bytes of the row. */
 export interface EncodedEvent {
   row: WriteBuffer
-  /** What the event counts for in retention by bytes: its share of pages in the file. */
+  /** The size of the event for retention by bytes: its share of the pages of the file. */
   size: number
 }
 
 let scratch = withView(allocateWriteBuffer(64 * 1024))
 
-/** Numbers are written by a view, which V8 compiles to a few instructions. */
+/** Adds a view that writes numbers: V8 compiles its calls to a few instructions. */
 function withView(row: WriteBuffer): { row: WriteBuffer; view: DataView } {
   return { row, view: new DataView(row.buffer) }
 }
 
 /**
  * Encodes an event.
- * @param previous the sequence of the event before it of the same topic; 0: none
- * @throws RangeError when its topic, type, publisher id or attributes have more than 65,535 bytes
+ * @param previous the sequence of the previous event of the topic; 0: none
+ * @throws RangeError if its topic, type, publisher id or attributes have more than 65,535 bytes
  */
 export function encodeRow(sequence: number, event: NewEvent, time: number, previous: number): EncodedEvent {
   const { topic, type = '', id = '', attributes = '', payload, kind } = event
@@ -78,7 +78,7 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
   const typeBytes = isAscii ? type.length : Buffer.byteLength(type)
   const idBytes = isAscii ? id.length : Buffer.byteLength(id)
   if (topicBytes > MAX_FIELD || typeBytes > MAX_FIELD || idBytes > MAX_FIELD)
-    throw new RangeError(`a topic, a type or an id may have ${MAX_FIELD} bytes`)
+    throw new RangeError(`A topic, a type or an id may have at most ${MAX_FIELD} bytes.`)
   if (attributes !== '') writeAttributesLength(view, isAscii ? attributes.length : Buffer.byteLength(attributes))
   view.setUint8(
     HEADER.flags,
@@ -98,13 +98,13 @@ export function encodeRow(sequence: number, event: NewEvent, time: number, previ
 }
 
 function writeAttributesLength(view: DataView, bytes: number): void {
-  if (bytes > MAX_FIELD) throw new RangeError(`attributes may have ${MAX_FIELD} bytes`)
+  if (bytes > MAX_FIELD) throw new RangeError(`Attributes may have at most ${MAX_FIELD} bytes.`)
   view.setUint16(ATTRIBUTES_LENGTH.offset, bytes, true)
 }
 
 /**
- * The checksum that a row has to carry.
- * @param end where the row ends in `bytes`, which it begins
+ * Returns the checksum of a row.
+ * @param end the end of the row, which begins at the start of `bytes`
  */
 export function checksumOf(sequence: number, bytes: Buffer, end: number): number {
   const high = Math.floor(sequence / 0x1_0000_0000)
@@ -112,10 +112,10 @@ export function checksumOf(sequence: number, bytes: Buffer, end: number): number
 }
 
 /**
- * What an event takes in the file, in bytes: its share of a page, or the pages that a large one has for itself, and its
- * entries in the index.
+ * Returns the space that an event takes in the file, in bytes: its share of a page, or its own pages if it is large,
+ * and its entries in the other tables.
  * @param bytes the length of its row
- * @param idBytes the length of its publisher's id and its topic; 0: it has none
+ * @param idBytes the length of its publisher id and its topic; 0 if it has no id
  */
 export function sizeOfRow(bytes: number, idBytes: number): number {
   const entry = PAGE.entry + PAGE.key + bytes
@@ -124,7 +124,7 @@ export function sizeOfRow(bytes: number, idBytes: number): number {
   return beside + Math.ceil(PAGE.bytes / Math.floor((PAGE.bytes - PAGE.header) / entry))
 }
 
-/** What an event counts for in retention by bytes; as `encodeRow` says when it is written. */
+/** Returns the size of an event for retention by bytes: the `size` of `encodeRow`. */
 export function sizeOf({ topic, type = '', id = '', attributes = '', kind, payload }: NewEvent): number {
   const idBytes = Buffer.byteLength(id)
   const topicBytes = Buffer.byteLength(topic)
@@ -134,18 +134,18 @@ export function sizeOf({ topic, type = '', id = '', attributes = '', kind, paylo
   return sizeOfRow(bytes, idBytes === 0 ? 0 : idBytes + topicBytes)
 }
 
-/** How many pages an event has for itself. */
+/** Returns the number of pages that an event does not share. */
 export function ownPagesOf(bytes: number, pageSize: number): number {
   return PAGE.entry + PAGE.key + bytes > pageSize / 2 - PAGE.header ? Math.ceil((PAGE.header + bytes) / pageSize) : 0
 }
 
-/** What everybody else knows of an event that was appended. */
+/** Returns the stored event of an event that was appended. */
 export function toStored(sequence: number, event: NewEvent, time: number): StoredEvent {
   const { topic, type, id, attributes, kind, payload } = event
   return { sequence, time, topic, type, id, attributes, kind, payload }
 }
 
-/** About what a publisher's id takes in the file, in bytes. */
+/** Estimates the space that a publisher id takes in the file, in bytes. */
 export function idSize(topic: string, id: string): number {
   return 2 * (topic.length + id.length) + ID_ENTRY
 }

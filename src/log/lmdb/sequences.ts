@@ -1,29 +1,28 @@
 /**
- * The sequences of events: of one topic, from the index and from what is not in it yet; of several topics, merged; of
- * the whole log. They are fetched a few at a time, and nothing of a snapshot is held between two calls, so that each
- * call may read another one.
+ * Sequences of events: of one topic, of several topics merged, and of the whole log. They are fetched a few at a time.
+ * Nothing of a snapshot is held between two calls, so each call can read another snapshot.
  */
 import type { Transaction } from 'lmdb'
 import TinyQueue from 'tinyqueue'
-import type { Topic } from './state.js'
-import type { Tables } from './store.js'
+import type { Tables } from './tables.js'
+import type { Topic } from './topic.js'
 
-/** How many sequences are fetched first, and at most: the more have been wanted, the more are fetched. */
+/** The number of sequences of the first fetch, and of the largest one: each fetch doubles it. */
 const FIRST_FETCH = 4
 const MAX_FETCH = 256
 
-/** Which way sequences are read: from the oldest on, or from the newest on. */
+/** The order of sequences: `forwards` begins with the oldest, `backwards` with the newest. */
 export type Direction = 'forwards' | 'backwards'
 
 /** Sequences in order. */
 export interface Sequences {
-  /** The next one; `undefined`: there is none. */
+  /** Returns the next sequence; `undefined` at the end. */
   next(transaction: Transaction): number | undefined
 }
 
-/** Sequences that are fetched by the piece. */
+/** Sequences that are fetched in parts. */
 abstract class FetchedSequences implements Sequences {
-  /** The first and the last sequence that is wanted, and that have not been fetched yet. */
+  /** The bounds of the sequences that are left to fetch, both included. */
   protected low: number
   protected high: number
   readonly #direction: Direction
@@ -31,7 +30,7 @@ abstract class FetchedSequences implements Sequences {
   #at = 0
   #count = FIRST_FETCH
 
-  /** What lies behind `after`, up to `until`. */
+  /** Sequences behind `after`, up to `until`. */
   constructor(direction: Direction, after: number, until: number) {
     this.#direction = direction
     this.low = after + 1
@@ -55,7 +54,7 @@ abstract class FetchedSequences implements Sequences {
         : this.backwards(transaction, this.#count)
     this.#fetched = fetched.filter(
       (sequence) => Number.isSafeInteger(sequence) && sequence >= this.low && sequence <= this.high,
-    ) // others are damaged keys
+    ) // any other key is damaged
     const last = this.#fetched.at(-1)
     if (last === undefined) this.high = this.low - 1
     else if (this.#direction === 'forwards') this.low = last + 1
@@ -63,13 +62,13 @@ abstract class FetchedSequences implements Sequences {
     this.#count = Math.min(2 * this.#count, MAX_FETCH)
   }
 
-  /** Some of what lies from `low` to `high`, the oldest first; none: there is nothing. */
+  /** Returns the first sequences from `low` to `high`, the oldest first; an empty array if there are none. */
   protected abstract forwards(transaction: Transaction, count: number): number[]
-  /** The same, the newest first. */
+  /** Returns the last sequences from `low` to `high`, the newest first; an empty array if there are none. */
   protected abstract backwards(transaction: Transaction, count: number): number[]
 }
 
-/** The sequences of a topic. */
+/** The sequences of a topic: from the index, and those that the index lacks. */
 export class TopicSequences extends FetchedSequences {
   readonly #index: Tables['index']
   readonly #topic: Pick<Topic, 'id' | 'recent'>
@@ -124,13 +123,13 @@ export class LogSequences extends FetchedSequences {
   }
 }
 
-/** The next sequence of one list. */
+/** The next sequence of a list, and the rest of the list. */
 interface Head {
   sequence: number
   rest: Sequences
 }
 
-/** Sequences of several lists, merged. */
+/** Several lists, merged in order. */
 export class MergedSequences implements Sequences {
   readonly #heads: TinyQueue<Head>
 

@@ -1,27 +1,28 @@
 /**
- * Notices events that are missing though nobody has trimmed them: every event names the event before it of the same
- * topic. What finds events, the index and the order of keys, may be damaged in ways that only show there.
+ * Detects events that are missing although they were not trimmed: each event contains the sequence of the previous
+ * event of its topic. This also detects a damaged index or order of keys, which checksums do not.
  */
 import type { Damage } from './damage.js'
-import type { State, Topic } from './state.js'
+import type { State } from './state.js'
+import type { Topic } from './topic.js'
 
 export class Chain {
   readonly #state: State
   readonly #damage: Damage
   readonly #after: number
-  /** For each topic, the newest event that was seen. */
+  /** The newest event of each topic that was read. */
   readonly #seen = new Map<string, number>()
   #topic = ''
   #sequence = 0
 
-  /** @param after events up to this sequence are not looked at */
+  /** @param after events up to this sequence are ignored */
   constructor(state: State, damage: Damage, after: number) {
     this.#state = state
     this.#damage = damage
     this.#after = after
   }
 
-  /** Whether an event follows the one that was seen before it of its topic, or what comes between was trimmed. */
+  /** Returns whether an event follows the last one of its topic that was read, apart from trims. */
   follows(topic: string, sequence: number, previous: number): boolean {
     const isSame = topic === this.#topic
     const last = isSame ? this.#sequence : (this.#seen.get(topic) ?? this.#after)
@@ -31,15 +32,15 @@ export class Chain {
     }
     this.#sequence = sequence
     if (previous <= last || previous <= (this.#state.topics.get(topic)?.trimmed ?? Infinity)) return true
-    this.#damage.report(`what finds event ${previous} of the topic ${topic}`)
+    this.#damage.report(`the lookup of event ${previous} of the topic ${topic}`)
     return false
   }
 
-  /** Whether the newest event of a topic was seen, when it lies behind `after` and up to `until`. */
+  /** Returns whether the newest event of a topic was read, if it is behind `after` and not behind `until`. */
   reached({ name, newest }: Topic, until: number): boolean {
     if (newest <= this.#after || newest > until) return true
     if ((name === this.#topic ? this.#sequence : this.#seen.get(name)) === newest) return true
-    this.#damage.report(`what finds event ${newest} of the topic ${name}`)
+    this.#damage.report(`the lookup of event ${newest} of the topic ${name}`)
     return false
   }
 }

@@ -1,11 +1,11 @@
 /**
- * A buffer of which lmdb writes the beginning. Its writes take a part of a buffer by two properties that its types
- * leave out; a Buffer for each value would be most of what it costs to encode one.
+ * A reused buffer whose beginning lmdb writes, as two properties say that lmdb's types lack. A new Buffer for each
+ * value would dominate the cost of encoding it.
  */
 export interface WriteBuffer extends Buffer {
-  /** Where the value begins: at 0, since lmdb counts from the start of the memory behind the buffer. */
+  /** The start of the value: 0, since lmdb counts from the start of the underlying memory. */
   start: 0
-  /** Where the value ends. */
+  /** The end of the value. */
   end: number
 }
 

@@ -1,13 +1,13 @@
-/** LMDB's file, read past LMDB. */
+/** The checks of LMDB's data file. */
 import { closeSync, openSync, readSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isSound } from '../../../src/log/lmdb/data-file.js'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
-import { checkFolder, DATA_FILE } from '../../../src/log/lmdb/store.js'
+import { checkFolder, DATA_FILE } from '../../../src/log/lmdb/store-folder.js'
 import { event } from '../../contract/log.js'
 
-/** Where LMDB's layout stands in each of the two pages that a file begins with. */
+/** The offsets of the layout's version in the first two pages of the file. */
 const LAYOUT = 28
 const PAGE_SIZE = 48
 
@@ -23,7 +23,7 @@ async function makeLog(t: Test): Promise<{ folder: string; file: string }> {
   return { folder, file: join(folder, DATA_FILE) }
 }
 
-/** Has a file say that its layout is another one. */
+/** Writes another version of the layout to a file. */
 function changeLayout(file: string, layout: number): void {
   const descriptor = openSync(file, 'r+')
   const size = Buffer.alloc(4)

@@ -1,9 +1,9 @@
 /**
- * The file log against a simple model in memory: whatever is appended, read, trimmed, purged, closed or killed, a
- * sequence is used once, what was acknowledged is kept for as long as retention says, and a gap is told when, and only
- * when, something is missing.
+ * Compares the LMDB log with a simple model in memory, through random appends, reads, trims, purges, restarts and
+ * kills. The log assigns each sequence once, keeps acknowledged events as long as the retention says, and reports a gap
+ * exactly when events are missing.
  *
- * `MODEL_RUNS` says how many sequences of steps are tried for each durability.
+ * `MODEL_RUNS` is the number of sequences of steps for each durability.
  */
 import { deepStrictEqual as same, ok } from 'node:assert'
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
@@ -21,11 +21,11 @@ import { locateNewest, readFrom } from '../../helper/log.js'
 
 const RUNS = Number(process.env['MODEL_RUNS'] ?? 40)
 /**
- * No further run is begun after this time, in milliseconds, unless more runs are asked for; nor is a counterexample
- * made ever smaller.
+ * No run begins, and no counterexample shrinks, after this time in milliseconds, unless `MODEL_RUNS` asks for more
+ * runs.
  */
 const BOUNDED = process.env['MODEL_RUNS'] === undefined ? { interruptAfterTimeLimit: 40_000 } : {}
-/** How long trimming may take until nothing is left to be trimmed. */
+/** The longest time until all due trims are done. */
 const DEADLINE = 20_000
 
 const TOPICS = ['a', 'b', 'a.b', 'a.c', 'b.c.d']
@@ -144,14 +144,14 @@ class Model {
   #epoch = ''
   #stop: () => void = () => undefined
   #now = 1_700_000_000_000
-  /** Every event that was ever stored; the n-th has the sequence n. */
+  /** Every event that was stored. The n-th has the sequence n. */
   readonly #all: StoredEvent[] = []
   /** Sequences that a read has found missing. */
   readonly #trimmed = new Set<number>()
   /** Topic and publisher id → the sequences stored under them. */
   readonly #ids = new Map<string, number[]>()
   readonly #records = new Map<string, string>()
-  /** Topic → up to where it has been purged, or is being. */
+  /** Topic → the newest sequence of its purges, also of those under way. */
   readonly #purged = new Map<string, number>()
   /** Appends that are not known to be stored, in order; they have no publisher ids. */
   #pending: { events: NewEvent[]; done: Promise<void> }[] = []
@@ -252,7 +252,7 @@ class Model {
     await Promise.all(this.#pending.map(({ done }) => done))
   }
 
-  /** @param retained what was retained before */
+  /** @param retained the events that were retained before */
   #checkAnswers(events: NewEvent[], answers: Appended[], retained: Set<number>): void {
     same(answers.length, events.length)
     let last: number | undefined
@@ -282,7 +282,7 @@ class Model {
     }
   }
 
-  /** Reads page after page, each of which is checked. */
+  /** Reads and checks all pages. */
   async #read(selection: Selection, after: number, events: number, bytes: number): Promise<void> {
     const { head } = this.#log.view
     same(head, this.#all.length)
@@ -320,10 +320,10 @@ class Model {
       ok(this.#isTrimmable(sequence), `${sequence} is missing, and it had to be kept`)
       this.#trimmed.add(sequence)
     }
-    // whether an event that is gone had the type is not remembered: a gap may be told of others
+    // the log does not remember the types of trimmed events: a gap may be reported for other types
     if (selection.types) return
     for (const page of pages) {
-      // What lies behind the page may have been trimmed after it was read.
+      // events behind the page may have been trimmed after the page was read
       if (missing.some((sequence) => sequence > page.after && sequence <= page.position))
         same({ ...page, missing }, { ...page, missing, gap: true })
       if (!missing.some((sequence) => sequence > page.after))
@@ -390,7 +390,7 @@ class Model {
     return new Set(events.map(({ sequence }) => sequence))
   }
 
-  /** Waits until all is trimmed that has to be, and looks at what is left. */
+  /** Waits until all due trims are done, and checks the events that are left. */
   async #settle(): Promise<void> {
     await this.#answered()
     const { events, age, bytes } = this.#retention
@@ -414,7 +414,7 @@ class Model {
     same(this.#log.view.failure, undefined)
   }
 
-  /** What a kill at this moment leaves is opened instead. */
+  /** Opens the files as a kill at this moment would leave them. */
   async #kill(): Promise<void> {
     const acknowledged = this.#log.view.head
     this.#stop()
@@ -427,7 +427,7 @@ class Model {
     await old.close()
     await Promise.allSettled([...this.#purges, ...pending.map(({ done }) => done)])
     ok(this.#log.view.head >= acknowledged, 'what was acknowledged is there')
-    // Of the appends that were not answered some may be stored: whole, and in order.
+    // some of the unanswered appends may be stored: whole, and in order
     for (const { events } of pending) {
       if (this.#all.length === this.#log.view.head) break
       for (const event of events) this.#note({ ...event, sequence: this.#all.length + 1, time: this.#now })
@@ -440,7 +440,7 @@ class Model {
     await this.#read(EVERYTHING, 0, 1e9, 1e9)
   }
 
-  /** Whether retention may have taken this event by now. */
+  /** Returns whether the retention may have trimmed an event by now. */
   #isTrimmable(sequence: number): boolean {
     const event = this.#all[sequence - 1]!
     const behind = this.#all.slice(sequence)

@@ -1,4 +1,4 @@
-/** The log in a folder: the contract, and what only a log that outlives its process can promise. */
+/** The log in a folder: the contract, and the promises of a log that outlives its process. */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -23,12 +23,12 @@ const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 
 const EVERYTHING = new Selection(['**'])
 const DURABILITIES: Durability[] = ['sync', 'commit']
 
-/** On a busy machine it takes longer than a test file usually may. */
+/** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
 for (const durability of DURABILITIES) await testFileLog(t, durability)
 
-/** The contract, on a folder for each log. */
+/** Runs the contract with a folder for each log. */
 async function testFileLog(t: Test, durability: Durability): Promise<void> {
   const folders = new Map<EventLog, string>()
   const root = t.testdir({ [durability]: {} })
@@ -57,7 +57,7 @@ interface Opening {
   now?: () => number
 }
 
-/** Opens a folder as a log, which is closed when the test is over. */
+/** Opens the log in a folder, and closes it at the end of the test. */
 async function openLog(
   t: Test,
   folder: string,
@@ -68,13 +68,13 @@ async function openLog(
   return log
 }
 
-/** Keeps the event loop from going on for a time, in milliseconds. */
+/** Blocks the event loop for a time, in milliseconds. */
 function hold(time: number): void {
   const end = performance.now() + time
   while (performance.now() < end);
 }
 
-/** The error of something that must not work. */
+/** Returns the error of a call that must fail. */
 async function refusal(promise: Promise<unknown>): Promise<Error> {
   return promise.then(
     () => {
@@ -188,7 +188,7 @@ await t.test('opened again after a kill', async (t) => {
 })
 
 await t.test('the epoch', async (t) => {
-  /** Closes a store, or kills its process, and lets the machine start anew. */
+  /** Closes a store, or kills its process, and simulates a restart of the machine. */
   async function epochs(
     t: Test,
     durability: Durability,
@@ -308,7 +308,7 @@ await t.test('a lock file of LMDB that cannot be opened is refused', async (t) =
 })
 
 await t.test('a store that cannot be read is refused', async (t) => {
-  /** A store that says that it has another format. */
+  /** Creates a store with another format. */
   async function storeOf(t: Test, format: number): Promise<string> {
     const folder = t.testdir({})
     const log = await openLog(t, folder)
@@ -455,7 +455,7 @@ await t.test('work', async (t) => {
       yield item
     }
   }
-  /** Counts what is taken out of a table. */
+  /** Counts the rows that are read from a table. */
   function counted<T extends object>(table: T): T {
     return new Proxy(table, {
       get(target, property) {
@@ -478,7 +478,7 @@ await t.test('work', async (t) => {
     '../../../src/log/lmdb/lmdb-log.js',
     { '../../../src/log/lmdb/store.js': store },
   )
-  /** A log whose work is counted from when it is opened on. */
+  /** Opens a log, and counts its reads from then on. */
   async function openCounted(t: Test, folder: string, retention = KEEP_ALL): Promise<EventLog> {
     taken = 0
     const log = await mocked.FileLog.open({ folder, durability: 'commit', retention })
@@ -584,7 +584,7 @@ await t.test('work', async (t) => {
 
 await t.test('the file does not grow without end', async (t) => {
   interface Load {
-    /** How many characters the n-th event has. */
+    /** Returns the length of the n-th event, in characters. */
     size: (n: number) => number
     retention: Partial<Retention>
     events: number

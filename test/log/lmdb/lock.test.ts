@@ -1,4 +1,4 @@
-/** A folder belongs to one process, whatever happens to the folder, to its lock, or to the process. */
+/** One process at a time owns a folder, even if the folder, its lock or the process is removed. */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -15,10 +15,10 @@ import { startHub } from '../../helper/process.js'
 import { anyTopic } from '../../helper/token.js'
 
 const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
-/** How many connections a socket's queue takes, and some more. */
+/** More connections than the queue of a socket takes. */
 const CALLERS = 700
 
-/** On a busy machine it takes longer than a test file usually may. */
+/** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
 async function open(t: Test, folder: string, options: Partial<FileLogOptions> = {}): Promise<FileLog> {

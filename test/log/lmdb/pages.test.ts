@@ -1,4 +1,4 @@
-/** No transaction uses more pages than were counted for it, also where no page that was freed can be used again. */
+/** No transaction uses more pages than were counted for it, even if no freed page can be reused. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
@@ -9,7 +9,7 @@ import { event } from '../../contract/log.js'
 import { bareNode } from '../../helper/bare-node.js'
 import { random } from '../../helper/random.js'
 
-/** On a busy machine it takes longer than a test file usually may. */
+/** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
 interface Growth {
@@ -18,7 +18,7 @@ interface Growth {
   grown: number
 }
 
-/** Notes for each transaction what was counted for it, and by how many pages the file's last page has moved. */
+/** Records for each transaction the pages that were counted, and how far the last page of the file has moved. */
 function watch(t: Test): Growth[] {
   const growths: Growth[] = []
   const used = Object.getOwnPropertyDescriptor(Pages.prototype, 'used')!.value as (this: Pages, work: Work) => void
@@ -34,7 +34,7 @@ function watch(t: Test): Growth[] {
   return growths
 }
 
-/** Keeps a snapshot of the log in a process of its own, so that no page that is freed can be used again. */
+/** Keeps a snapshot of the log open in another process, so that LMDB reuses no freed page. */
 async function pin(t: Test, folder: string): Promise<void> {
   const script = `
     import { openStore } from ${JSON.stringify(new URL('../../../dist/log/lmdb/store.js', import.meta.url).href)}

@@ -1,4 +1,4 @@
-/** Rows are read as they were written, and a row that was changed, cut off or put elsewhere is not read at all. */
+/** Rows are read as they were written. A changed, truncated or moved row is not read. */
 import fc from 'fast-check'
 import t from 'tap'
 import { previousOf, readInPlace, sizeOfStored, toStoredEvent } from '../../../src/log/lmdb/row-view.js'
@@ -56,7 +56,7 @@ const anyEvent = fc
     ),
   )
 
-/** A row of its own. */
+/** Returns a copy of a row. */
 function rowOf(sequence: number, event: Parameters<typeof encodeRow>[1], time = 5, previous = 0): Buffer {
   const { row } = encodeRow(sequence, event, time, previous)
   return Buffer.from(row.subarray(0, row.end))
@@ -154,7 +154,7 @@ await t.test('the size of an event is its share of the file', async (t) => {
   )
 })
 
-/** As lmdb gives it: a longer buffer, with a length of its own, and anything behind it. */
+/** Returns a row as lmdb does: in a longer buffer whose `length` is set to that of the row. */
 function cutOff(whole: Buffer, length: number, rest: number): Buffer {
   const row = Buffer.alloc(whole.length + 1_000, rest)
   whole.copy(row, 0, 0, length)

@@ -1,4 +1,4 @@
-/** Stores that earlier versions have written are read by this one, and written on. */
+/** This version reads and continues stores of earlier versions. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
@@ -25,7 +25,7 @@ function fresh(topic: string, members: Partial<NewEvent> = {}): NewEvent {
   return { topic, type: undefined, id: undefined, attributes: undefined, kind: 'text', payload: 'new', ...members }
 }
 
-/** Opens a store, a second after it was written. It fails the test when something is damaged. */
+/** Opens a store one second after it was written. Damage fails the test. */
 async function openStore(t: Test, folder: string, { time, retention }: StoreContents): Promise<FileLog> {
   const log = await FileLog.open({
     folder,
@@ -38,7 +38,7 @@ async function openStore(t: Test, folder: string, { time, retention }: StoreCont
   return log
 }
 
-/** Checks that a log holds what the store did, and the events that were appended since. */
+/** Checks that a log has the events of the store, and those that were appended since. */
 async function holds(t: Test, log: FileLog, contents: StoreContents, added: readonly StoredEvent[]): Promise<void> {
   const expected = [...contents.events, ...added].map(plain)
   t.equal(log.view.epoch, contents.epoch, 'its cursors are still its cursors')
@@ -72,7 +72,7 @@ async function holds(t: Test, log: FileLog, contents: StoreContents, added: read
     t.strictSame((await log.topic(topic))?.properties, properties, topic)
 }
 
-/** Checks that publisher ids are remembered: those of events, and those of events that are gone. */
+/** Checks that the log remembers publisher ids, also those of removed events. */
 async function remembers(t: Test, log: FileLog, { events, orphans }: StoreContents): Promise<void> {
   const known = [...events.filter(({ id }) => id !== undefined), ...orphans]
   const appended = await log.append(known.map(({ topic, id }) => fresh(topic, { id })))

@@ -1,0 +1,82 @@
+/**
+ * Sessions of a store, each from opening to closing it. The end of the last session decides whether the epoch stays.
+ */
+import { readFileSync } from 'node:fs'
+import { drawEpoch } from '../../model/cursor.js'
+import type { Durability } from '../durability.js'
+import { FORMAT } from './store.js'
+import { messageOf, StoreError } from './store-error.js'
+import type { Tables } from './tables.js'
+import { toTotalsRow } from './totals.js'
+
+/** The last session of the store. */
+interface Session {
+  durability: Durability
+  bootId: string
+  closed: boolean
+}
+
+/**
+ * Begins a session. A new store gets an epoch. A store that was in use with `commit` when the machine stopped gets a
+ * new epoch: it may have lost acknowledged events, and will assign their sequences again, so older cursors must not
+ * match.
+ * @throws StoreError if the store cannot be written
+ */
+export function beginSession(folder: string, tables: Tables, durability: Durability): void {
+  const { meta, root } = tables
+  const bootId = readBootId()
+  const last = readSession(meta)
+  const mayLackEvents = last?.durability === 'commit' && !last.closed && last.bootId !== bootId
+  try {
+    root.transactionSync(() => {
+      meta.putSync('format', FORMAT)
+      if (meta.get('epoch') === undefined || mayLackEvents) meta.putSync('epoch', drawEpoch())
+      if (meta.get('totals') === undefined) meta.putSync('totals', toTotalsRow([0, 0, 0, 0, 0, 0, 0]))
+      meta.putSync('session', { durability, bootId, closed: false } satisfies Session)
+    })
+  } catch (err) {
+    throw new StoreError(
+      `The log in ${folder} cannot be written (${messageOf(err)}). Check the folder's owner and the room on its disk.`,
+      { cause: err },
+    )
+  }
+}
+
+/**
+ * Ends the session and closes the tables.
+ * @param mayWrite whether there is room, and this process still owns the folder. Otherwise the session stays open, as
+ *   after a crash
+ */
+export async function closeStore(tables: Tables, mayWrite: boolean): Promise<void> {
+  const session = readSession(tables.meta)
+  // synchronously, so that an exit of the process cannot interrupt it
+  if (mayWrite) tables.root.transactionSync(() => tables.meta.putSync('session', { ...session, closed: true }))
+  await tables.root.close()
+}
+
+/** Reads the last session. A damaged one counts as a session with `commit` before the machine stopped. */
+function readSession(meta: Tables['meta']): Session | undefined {
+  try {
+    const session = meta.get('session')
+    if (session === undefined) return undefined
+    if (isSession(session)) return session
+  } catch {
+    // the row is damaged
+  }
+  return { durability: 'commit', bootId: 'unknown', closed: false }
+}
+
+function isSession(value: unknown): value is Session {
+  if (typeof value !== 'object' || value === null) return false
+  const { durability, bootId, closed } = value as Record<keyof Session, unknown>
+  return (durability === 'sync' || durability === 'commit') && typeof bootId === 'string' && typeof closed === 'boolean'
+}
+
+/** Returns an id that changes when the machine restarts. Without one, each start of the process counts as a restart. */
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return `unknown-${Date.now()}`
+  }
+}
