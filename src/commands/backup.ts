@@ -5,7 +5,8 @@ import { drawEpoch } from '../model/cursor.js'
 import { NO_WORK } from '../log/lmdb/pages.js'
 import { Room } from '../log/lmdb/room.js'
 import { StoreError } from '../log/lmdb/store-error.js'
-import { checkFolder, openStore } from '../log/lmdb/store.js'
+import { checkFolder } from '../log/lmdb/store-folder.js'
+import { openStore } from '../log/lmdb/store.js'
 import { UsageError, type Process } from './command.js'
 
 /**

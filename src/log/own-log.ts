@@ -22,7 +22,7 @@ export const LOG_MEMBERS = [
 /** The methods of a log's records. */
 const RECORDS_MEMBERS = ['get', 'list', 'put', 'delete', 'watch'] as const satisfies (keyof KeyValue)[]
 
-/** Returns the members of a log that a value lacks or that have a wrong type. A program without types may pass anything. */
+/** Returns the members of a log that a value lacks, or has with a wrong type. */
 export function missingMembers(value: object): string[] {
   const log = value as Partial<Record<keyof EventLog, unknown>>
   return LOG_MEMBERS.flatMap((member) => {

@@ -8,8 +8,6 @@ import type { Tables } from './tables.js'
 import { sumOf, Topic } from './topic.js'
 import { toTotals, type Totals, type TotalsRow } from './totals.js'
 
-export type { Topic }
-
 export class State implements TrimHistory {
   totals: Totals
   /** Events that the index lacks, in order. */

@@ -7,10 +7,6 @@ import { EventsTable } from './events-table.js'
 import { asStoreError, REMEDY, StoreError } from './store-error.js'
 import type { Tables } from './tables.js'
 
-export { asStoreError } from './store-error.js'
-export { checkFolder } from './store-folder.js'
-export type { Durability, Tables }
-
 /** The version of the layout of the tables. A store with any other version is refused. */
 export const FORMAT = 2
 const EPOCH = /^[a-z0-9]{8}$/
