@@ -41,7 +41,7 @@ export class Neighbours {
 
   /** Sends an ephemeral event to the streams of the other processes. */
   publish(event: NewEvent): void {
-    this.#cluster.broadcast({ kind: 'ephemeral', event: { ...event } } satisfies EphemeralMessage)
+    this.#cluster.broadcast({ kind: 'ephemeral', event } satisfies EphemeralMessage)
   }
 
   /** Returns the subjects that are present on a topic by the streams of any process. */

@@ -157,10 +157,9 @@ export function checkEvent(topic: string, input: EventInput, maxSize: number): C
     )
   }
   const kind = text !== undefined ? 'text' : bytes !== undefined ? 'bytes' : 'json'
-  const payload =
-    kind === 'json' ? encodeData(data) : kind === 'text' ? requireText(text) : reading(() => encodeBytes(bytes))
+  const payload = kind === 'json' ? encodeData(data) : kind === 'text' ? requireText(text) : readBytes(bytes)
   requireSize(kind, payload, maxSize)
-  const encoded = attributes === undefined ? undefined : reading(() => encodeAttributes(attributes, kind))
+  const encoded = attributes === undefined ? undefined : readAttributes(attributes, kind)
   return new CheckedEvent({ topic, type, id, attributes: encoded, kind, payload }, ephemeral)
 }
 
@@ -227,6 +226,16 @@ function reading<T>(read: () => T): T {
   } catch (err) {
     throw unreadable(err)
   }
+}
+
+// Functions of their own: closures in `checkEvent` would allocate a context for each event.
+
+function readBytes(bytes: unknown): string {
+  return reading(() => encodeBytes(bytes))
+}
+
+function readAttributes(attributes: unknown, kind: PayloadKind): string | undefined {
+  return reading(() => encodeAttributes(attributes, kind))
 }
 
 /** Returns the refusal of an object whose getter or proxy has thrown. A HubError is returned as it is. */
