@@ -1,6 +1,5 @@
 /** Makes a frame of each event and gives it to the fan-out. */
 import { wallNow } from '../model/clock.js'
-import { drawEpoch } from '../model/cursor.js'
 import type { NewEvent, StoredEvent } from '../model/event.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
@@ -9,15 +8,16 @@ import { Frame } from './frame.js'
 export class Dispatcher {
   readonly #encoder: Encoder
   readonly #fanout: Fanout
-  /** Drawn anew in each process, so that the ids of ephemeral events are unique in the log's epoch. */
-  readonly #origin = drawEpoch()
+  readonly #node: string
   #head = 0
   /** The number of frames so far. */
   #frames = 0
 
-  constructor(encoder: Encoder, fanout: Fanout) {
+  /** @param node as `Cluster.node`: it makes the ids of ephemeral events unique in the epoch of the log */
+  constructor(encoder: Encoder, fanout: Fanout, node: string) {
     this.#encoder = encoder
     this.#fanout = fanout
+    this.#node = node
   }
 
   /** Sets the sequence before the first event. Later calls may bring events that have already been dispatched. */
@@ -39,7 +39,7 @@ export class Dispatcher {
   /** Dispatches an ephemeral event. */
   dispatchEphemeral(event: NewEvent): void {
     const order = ++this.#frames
-    const id = `${this.#encoder.cursor(this.#head)}-ephemeral-${this.#origin}-${order}`
+    const id = `${this.#encoder.cursor(this.#head)}-ephemeral-${this.#node}-${order}`
     this.#fanout.dispatch(new Frame(this.#encoder, event, undefined, order, wallNow(), id))
   }
 

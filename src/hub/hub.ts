@@ -92,7 +92,7 @@ export class Hub {
     const lifecycle = this.#lifecycle
     const fanout = new Fanout()
     const encoder = (this.#encoder = new Encoder(epoch))
-    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout))
+    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, cluster.node))
     const readers = (this.#readers = new EventReaders(
       log,
       () => dispatcher.head,

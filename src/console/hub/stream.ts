@@ -4,6 +4,7 @@
  */
 import { signal, type Signal } from '@preact/signals'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
+import type { HistoryEvent } from '../../model/history-event.js'
 import type { CloseReason, GapReason } from '../../wire/sse.js'
 import { addressOf } from './address.js'
 import { call, Refusal, refusalOf } from './api.js'
@@ -21,17 +22,8 @@ export interface LiveEvent {
   isText: boolean
 }
 
-/** An event as `format=json` and pages of history have it. */
-export interface PublishedEvent {
-  topic: string
-  type?: string
-  time: string
-  attributes?: Record<string, string>
-  data?: unknown
-  text?: string
-  /** Base64. */
-  bytes?: string
-}
+/** An event as JSON, as `format=json` and pages of history have it: its bytes are base64. */
+export type PublishedEvent = Omit<HistoryEvent, 'id' | 'bytes'> & { bytes?: string }
 
 /** Returns an event of a page or of a stream as it is shown. */
 export function toLiveEvent(
