@@ -120,8 +120,12 @@ export class Problem extends Error {
   }
 }
 
-/** Returns the code for an error of a library that has only an HTTP status. */
+/** The statuses of errors that end by themselves: RFC 9110, 15.6.3 to 15.6.5. */
+const TEMPORARY: ReadonlySet<number> = new Set([502, 503, 504])
+
+/** Returns the code for an error of a library or of the application that has only an HTTP status. */
 export function codeForStatus(status: number): ProblemCode {
+  if (TEMPORARY.has(status)) return 'unavailable'
   const code = (Object.keys(refusals) as ProblemCode[]).find((name) => refusals[name].status === status)
   return code ?? (status >= 400 && status < 500 ? 'invalid-request' : 'internal-error')
 }

@@ -18,9 +18,6 @@ declare module 'fastify' {
   }
 }
 
-/** The statuses of errors that end by themselves: RFC 9110, 15.6.3 to 15.6.5. */
-const TEMPORARY: ReadonlySet<number> = new Set([502, 503, 504])
-
 /** The refusals for Fastify's own errors, with a detail where Fastify's message is too short. */
 const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: [
@@ -33,6 +30,12 @@ const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
   ],
   FST_ERR_BAD_URL: ['invalid-request', 'The path of the URL is not percent-encoded UTF-8.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid-request'],
+}
+
+/** The details of errors whose message is only logged: it may be a secret. */
+const LOGGED: Partial<Record<ProblemCode, string>> = {
+  unavailable: 'The application cannot answer now. Its log has the error.',
+  'internal-error': 'The hub failed to handle the request. Its log has the error.',
 }
 
 export interface ErrorsOptions {
@@ -114,22 +117,11 @@ export function toProblem(thrown: unknown): Problem {
     )
   }
   const status = err.statusCode ?? 500
-  const [code, words] = FRAMEWORK_ERRORS[err.code ?? ''] ?? [codeForStatus(status)]
-  if (TEMPORARY.has(status))
-    return new Problem(
-      'unavailable',
-      'The application cannot answer now. Its log has the error.',
-      {},
-      { cause: thrown },
-    )
-  if (status < 400 || status >= 500)
-    return new Problem(
-      'internal-error',
-      'The hub failed to handle the request. Its log has the error.',
-      {},
-      { cause: thrown },
-    )
-  return new Problem(code, words ?? err.message ?? reasonPhrase(status))
+  const code = codeForStatus(status)
+  const logged = LOGGED[code]
+  if (logged !== undefined) return new Problem(code, logged, {}, { cause: thrown })
+  const [own, words] = FRAMEWORK_ERRORS[err.code ?? ''] ?? [code]
+  return new Problem(own, words ?? err.message ?? reasonPhrase(status))
 }
 
 /** Adds to a 401 or 403 where the token was found, or where the hub looked for it. */
