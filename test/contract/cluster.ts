@@ -18,6 +18,8 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
     cluster: Cluster
     /** The received broadcasts: the sender and the message. */
     heard: [from: string, message: ClusterMessage][]
+    /** The kinds of the received requests and surveys. */
+    asked: string[]
   }
 
   /**
@@ -28,16 +30,18 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
     t.teardown(() => Promise.all(clusters.map((cluster) => cluster.close())))
     return clusters.map((cluster) => {
       const heard: Node['heard'] = []
+      const asked: string[] = []
       cluster.receive({
         broadcast: (message, from) => void heard.push([from, message]),
         request: async (message, from) => {
+          asked.push(message.kind)
           if (message.kind === 'fail') throw new Error('not today')
           if (message.kind === 'never') await new Promise(() => undefined)
           await delay(1)
           return { by: cluster.node, from, message }
         },
       })
-      return { cluster, heard }
+      return { cluster, heard, asked }
     })
   }
 
@@ -135,7 +139,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       const [a, b] = (await start(t, 2)) as [Node, Node]
       const waiting = t.rejects(a.cluster.request(b.cluster.node, { kind: 'never' }), { code: 'node-gone' })
       const survey = a.cluster.survey({ kind: 'never' })
-      await delay(5)
+      await until(() => b.asked.length === 2)
       await b.cluster.close()
       await waiting
       t.strictSame(await survey, [])

@@ -4,6 +4,7 @@ import { NamedCursors } from '../../src/hub/named-cursors.js'
 import type { Stream } from '../../src/hub/stream.js'
 import type { KeyValue } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
+import { settle, until } from './fake-sink.js'
 
 const EPOCH = 'aaaaaaaa'
 const phone = { subject: 'ada', name: 'phone' }
@@ -64,7 +65,8 @@ await t.test('concurrent acknowledgements end at the newest, and each is durable
   const answers = [3, 9, 4, 9, 1].map((sequence) => cursors.acknowledge(phone, sequence))
   const done: number[] = []
   answers.forEach((answer, index) => void answer.then(() => done.push(index)))
-  await delay(5)
+  await until(() => state.writes >= 2)
+  await settle()
   t.strictSame(done, [], 'nothing is answered before it is stored')
   t.equal(state.writes, 2, 'and what moves nothing writes nothing')
   release()
