@@ -23,8 +23,7 @@ export interface ViewSource {
 export class FollowedView implements LogView, TrimHistory {
   readonly marks = new TrimMarks()
   head: number
-  /** As `LogView.mark`. */
-  trims: number
+  mark: number
   newestTrimmed: number
   forgotten: Trimmed
   readonly #source: ViewSource
@@ -34,16 +33,12 @@ export class FollowedView implements LogView, TrimHistory {
   constructor(source: ViewSource, { head, mark }: Pick<Following, 'head' | 'mark'>) {
     this.#source = source
     this.head = this.newestTrimmed = head
-    this.trims = mark
+    this.mark = mark
     this.forgotten = { trimmed: head, trimmedAt: mark }
   }
 
   get epoch(): string {
     return this.#source.epoch
-  }
-
-  get mark(): number {
-    return this.trims
   }
 
   get failure(): Error | undefined {
@@ -72,7 +67,7 @@ export class FollowedView implements LogView, TrimHistory {
   }
 
   #trim({ topic, until, forgotten }: Trim): void {
-    const trimmedAt = ++this.trims
+    const trimmedAt = ++this.mark
     this.newestTrimmed = Math.max(this.newestTrimmed, until)
     if (topic === undefined) {
       this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, until), trimmedAt }

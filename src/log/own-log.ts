@@ -3,7 +3,7 @@ import { isEpoch } from '../model/cursor.js'
 import type { EventLog, KeyValue, LogView } from './log.js'
 
 /** The members of `EventLog`. */
-export const LOG_MEMBERS = [
+const LOG_MEMBERS = [
   'view',
   'records',
   'append',

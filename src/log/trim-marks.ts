@@ -85,7 +85,7 @@ export class TrimMarks {
 /** The trims that a log remembers. */
 export interface TrimHistory {
   /** As `LogView.mark`. */
-  readonly trims: number
+  readonly mark: number
   readonly marks: TrimMarks
   /** The newest trimmed sequence of all topics. */
   readonly newestTrimmed: number
@@ -107,24 +107,24 @@ export class GapSearch {
   /** The trim mark when the search began. */
   readonly #begun: number
   /** Trims up to this value have been checked. */
-  #trims: number
+  #mark: number
 
   constructor(history: TrimHistory, selection: Selection) {
     this.#history = history
     this.#selection = selection
-    this.#begun = this.#trims = history.trims
+    this.#begun = this.#mark = history.mark
   }
 
   /** Returns how far a scan came, and whether there is a gap. */
   result(position: number, more: boolean): ScanResult {
-    return { position, more, trimmedAt: this.#trimmedAt, mark: this.#trims }
+    return { position, more, trimmedAt: this.#trimmedAt, mark: this.#mark }
   }
 
   /**
    * Reports that an expected event is missing. If it was not trimmed, the log is damaged, and every read reports a gap.
    */
   missed(): void {
-    if (this.#trimmedAt === undefined || this.#history.trims === this.#begun) this.#trimmedAt = Infinity
+    if (this.#trimmedAt === undefined || this.#history.mark === this.#begun) this.#trimmedAt = Infinity
   }
 
   /**
@@ -150,22 +150,22 @@ export class GapSearch {
 
   /** Checks the trims since the last check, behind `position`: earlier events have been read. */
   advance(position: number): void {
-    const { trims, marks, newestTrimmed, forgotten } = this.#history
-    if (trims === this.#trims) return
+    const { mark, marks, newestTrimmed, forgotten } = this.#history
+    if (mark === this.#mark) return
     if (position < newestTrimmed) {
       for (const topic of this.#selection.topics) this.#noteNew(this.#history.trimmedOf(topic), position)
       if (this.#selection.wildcards.length > 0) {
         this.#noteNew(forgotten, position)
-        for (let mark = marks.latest; mark && mark.trimmedAt > this.#trims; mark = mark.older) {
-          if (mark.trimmed > position && this.#selection.hasTopic(mark.topic)) this.#note(mark, position)
+        for (let recent = marks.latest; recent && recent.trimmedAt > this.#mark; recent = recent.older) {
+          if (recent.trimmed > position && this.#selection.hasTopic(recent.topic)) this.#note(recent, position)
         }
       }
     }
-    this.#trims = trims
+    this.#mark = mark
   }
 
   #noteNew(trimmed: Trimmed, position: number): void {
-    if (trimmed.trimmedAt > this.#trims) this.#note(trimmed, position)
+    if (trimmed.trimmedAt > this.#mark) this.#note(trimmed, position)
   }
 
   #note({ trimmed, trimmedAt }: Trimmed, position: number): void {

@@ -2,7 +2,7 @@
 import { NO_TRIMS, type Trim } from '../log.js'
 import { toIndexEntry, type Unindexed } from './index-entry.js'
 import type { State } from './state.js'
-import { StoreError } from './store-error.js'
+import { unlessDamaged } from './store-error.js'
 import type { Tables } from './tables.js'
 import { sumOf, Topic, type TopicRow } from './topic.js'
 import { toTotalsRow, type Totals } from './totals.js'
@@ -112,8 +112,7 @@ export class Change {
   /** Writes the change to the tables. Call it within the transaction. */
   write(): void {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
-    const { head, events, bytes, topicIds, trimmed, forgotten, indexed } = this.totals
-    meta.putSync('totals', toTotalsRow([head, events, bytes, topicIds, trimmed, forgotten, indexed]))
+    meta.putSync('totals', toTotalsRow(this.totals))
     if (this.hasRecords) meta.putSync('records', this.#state.recordChanges + 1)
     this.written = this.#dirty.size
     for (const topic of this.#dirty) {
@@ -166,12 +165,12 @@ export class Change {
     const state = this.#state
     const trims: Trim[] = []
     for (const topic of this.#trimmed) {
-      topic.trimmedAt = ++state.trims
+      topic.trimmedAt = ++state.mark
       state.marks.set(topic.name, topic.trimmed, topic.trimmedAt)
       trims.push({ topic: topic.name, until: topic.trimmed })
     }
     for (const { name, trimmed } of this.#forgotten) {
-      state.forgottenAt = ++state.trims
+      state.forgottenAt = ++state.mark
       state.marks.delete(name)
       trims.push({ topic: undefined, until: trimmed, forgotten: name })
     }
@@ -205,11 +204,8 @@ export class Change {
 
 /** Returns the id and the trim mark of a topic without events; `undefined` if the log does not know the topic. */
 function readEmptied({ emptied, damage }: Tables, name: string): [id: number, trimmed: number] | undefined {
-  try {
-    return emptied.get(name)
-  } catch (err) {
-    if (!(err instanceof StoreError)) throw err
-    damage.report(`the trim mark of the topic ${name}`)
-    return undefined
-  }
+  return unlessDamaged(
+    () => emptied.get(name),
+    () => damage.report(`the trim mark of the topic ${name}`),
+  )
 }

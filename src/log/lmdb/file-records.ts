@@ -3,7 +3,7 @@ import type { Transaction } from 'lmdb'
 import type { Work } from '../../event-loop/time-slice.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { RecordWatchers } from '../record-watchers.js'
-import { StoreError } from './store-error.js'
+import { unlessDamaged } from './store-error.js'
 import type { Snapshot, Tables } from './tables.js'
 import type { Writer } from './writer.js'
 
@@ -110,13 +110,8 @@ export class FileRecords implements KeyValue {
 
   /** Returns the time when a record expires; `undefined` if it never does, or is damaged. */
   #untilOf(key: string): number | undefined {
-    try {
-      const row = this.#tables.records.get(key)
-      return Array.isArray(row) ? (row as Row)[1] : undefined
-    } catch (err) {
-      if (err instanceof StoreError) return undefined
-      throw err
-    }
+    const row = unlessDamaged(() => this.#tables.records.get(key))
+    return Array.isArray(row) ? (row as Row)[1] : undefined
   }
 
   #walk(prefix: string, visit: (record: KeptRecord) => void): Promise<void> {

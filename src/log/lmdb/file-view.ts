@@ -19,7 +19,7 @@ export class FileView implements LogView {
   }
 
   get mark(): number {
-    return this.#state.trims
+    return this.#state.mark
   }
 
   get failure(): Error | undefined {

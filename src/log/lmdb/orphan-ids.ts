@@ -3,7 +3,7 @@ import type { SteadyClock } from '../steady-clock.js'
 import type { Change } from './change.js'
 import { idSize } from './rows.js'
 import type { State } from './state.js'
-import { StoreError } from './store-error.js'
+import { unlessDamaged } from './store-error.js'
 import type { Tables } from './tables.js'
 
 export class OrphanIds {
@@ -34,7 +34,7 @@ export class OrphanIds {
     const { orphanIds } = this.#tables
     for (const key of [...orphanIds.getKeys({ end: [this.#clock.time, '', ''], limit })]) {
       const [, topic, id] = key
-      const sequence = readable(() => orphanIds.get(key))
+      const sequence = unlessDamaged(() => orphanIds.get(key))
       orphanIds.removeSync(key)
       change.removals++
       if (sequence !== undefined) this.#forget(topic, id, sequence)
@@ -44,17 +44,7 @@ export class OrphanIds {
   /** Forgets a publisher id, unless a newer event has it. */
   #forget(topic: string, id: string, sequence: number): void {
     const { ids } = this.#tables
-    const first = readable(() => ids.get([topic, id]))
+    const first = unlessDamaged(() => ids.get([topic, id]))
     if (first === undefined || first[0] === sequence) ids.removeSync([topic, id])
-  }
-}
-
-/** Returns the result of `read`, or `undefined` if the value is damaged, since a damaged value need not be kept. */
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (err) {
-    if (err instanceof StoreError) return undefined
-    throw err
   }
 }

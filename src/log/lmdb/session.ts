@@ -7,7 +7,7 @@ import type { Durability } from '../durability.js'
 import { FORMAT } from './store.js'
 import { messageOf, StoreError } from './store-error.js'
 import type { Tables } from './tables.js'
-import { toTotalsRow } from './totals.js'
+import { NO_TOTALS, toTotalsRow } from './totals.js'
 
 /** The last session of the store. */
 interface Session {
@@ -31,7 +31,7 @@ export function beginSession(folder: string, tables: Tables, durability: Durabil
     root.transactionSync(() => {
       meta.putSync('format', FORMAT)
       if (meta.get('epoch') === undefined || mayLackEvents) meta.putSync('epoch', drawEpoch())
-      if (meta.get('totals') === undefined) meta.putSync('totals', toTotalsRow([0, 0, 0, 0, 0, 0, 0]))
+      if (meta.get('totals') === undefined) meta.putSync('totals', toTotalsRow(NO_TOTALS))
       meta.putSync('session', { durability, bootId, closed: false } satisfies Session)
     })
   } catch (err) {

@@ -4,6 +4,7 @@ import { TopicTree } from '../topic-tree.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import { toIndexEntry, type Unindexed } from './index-entry.js'
 import { StoreError } from './store-error.js'
+import { entriesOf } from './table-stats.js'
 import type { Tables } from './tables.js'
 import { sumOf, Topic } from './topic.js'
 import { toTotals, type Totals, type TotalsRow } from './totals.js'
@@ -13,8 +14,8 @@ export class State implements TrimHistory {
   /** Events that the index lacks, in order. */
   readonly unindexed: Unindexed[] = []
   /** See `LogView.mark`. */
-  trims = 0
-  /** The value of `trims` when topics without events were last forgotten. */
+  mark = 0
+  /** The value of `mark` when topics without events were last forgotten. */
   forgottenAt = 0
   /** Trim marks of topics, also of remembered topics without events. */
   readonly marks = new TrimMarks()
@@ -125,9 +126,4 @@ function countOf(keys: Iterable<unknown>): number {
   let count = 0
   for (const key of keys) if (key !== undefined) count++
   return count
-}
-
-/** Returns the number of rows according to the stats of a table. */
-function entriesOf(table: Pick<Tables['topics'], 'getStats'>): number {
-  return (table.getStats() as { entryCount: number }).entryCount
 }

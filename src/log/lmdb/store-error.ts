@@ -17,6 +17,20 @@ export function asStoreError(folder: string, err: unknown): StoreError {
   )
 }
 
+/**
+ * Returns the result of `read`; `undefined` if the value is damaged.
+ * @param onDamage called if the value is damaged
+ */
+export function unlessDamaged<T>(read: () => T, onDamage?: () => void): T | undefined {
+  try {
+    return read()
+  } catch (err) {
+    if (!(err instanceof StoreError)) throw err
+    onDamage?.()
+    return undefined
+  }
+}
+
 export function messageOf(err: unknown): string {
   return err instanceof Error ? err.message : String(err)
 }

@@ -1,15 +1,16 @@
 /** Opens the tables of a log's folder, and checks their format. */
 import { open } from 'lmdb'
+import { isEpoch } from '../../model/cursor.js'
 import type { Durability } from '../durability.js'
 import { checkedValues } from './checked-values.js'
 import { Damage } from './damage.js'
 import { EventsTable } from './events-table.js'
 import { asStoreError, REMEDY, StoreError } from './store-error.js'
+import { entriesOf } from './table-stats.js'
 import type { Tables } from './tables.js'
 
 /** The version of the layout of the tables. A store with any other version is refused. */
 export const FORMAT = 2
-const EPOCH = /^[a-z0-9]{8}$/
 export interface OpenOptions {
   durability: Durability
   readOnly?: boolean
@@ -29,7 +30,7 @@ export function openStore(folder: string, { durability, readOnly = false }: Open
   try {
     checkFormat(folder, tables)
     const epoch = tables.meta.get('epoch')
-    if (epoch !== undefined && !(typeof epoch === 'string' && EPOCH.test(epoch)))
+    if (epoch !== undefined && !isEpoch(epoch))
       throw new StoreError(`The epoch of the log in ${folder} is damaged. ${REMEDY}`)
   } catch (err) {
     void tables.root.close()
@@ -77,7 +78,7 @@ function checkFormat(folder: string, { meta, events }: Tables): void {
   const hasBegun = meta.get('epoch') !== undefined && meta.get('totals') !== undefined
   if (format === FORMAT && hasBegun) return
   // a new store
-  if (format === undefined && !hasBegun && (events.getStats() as { entryCount: number }).entryCount === 0) return
+  if (format === undefined && !hasBegun && entriesOf(events) === 0) return
   if (format === undefined || format === FORMAT)
     throw new StoreError(`The log in ${folder} is damaged: its epoch, totals or format are missing. ${REMEDY}`)
   if (typeof format === 'number' && format < FORMAT) {

@@ -62,3 +62,8 @@ export function orphanIdBytes({ ids, orphanIds }: Tables): number {
   const share = orphans.entryCount / Math.max(1, all.entryCount)
   return (pagesOf(orphans) + share * pagesOf(all)) * all.pageSize
 }
+
+/** Returns the number of rows of a table. */
+export function entriesOf(table: { getStats(): unknown }): number {
+  return (table.getStats() as Stats).entryCount
+}

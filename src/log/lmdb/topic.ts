@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib'
 
 /** The stored row of a topic. `sum` is the checksum of its name. */
 export type TopicRow = [id: number, events: number, bytes: number, newest: number, trimmed: number, sum: number]
+
 /** Returns the checksum of the name of a topic. */
 export function sumOf(name: string): number {
   return crc32(name)
@@ -17,7 +18,7 @@ export class Topic {
   newest = 0
   /** The newest trimmed sequence; 0: none. */
   trimmed = 0
-  /** The value of `State.trims` at the last trim; 0 if that was before the log was opened. */
+  /** The value of `State.mark` at the last trim; 0 if that was before the log was opened. */
   trimmedAt = 0
   /** The sequences of events that the index lacks, in order. All copies of a topic share this list. */
   readonly recent: number[]

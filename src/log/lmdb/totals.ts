@@ -25,6 +25,17 @@ export type TotalsRow = [
   sum: number,
 ]
 
+/** The totals of an empty log. */
+export const NO_TOTALS: Readonly<Totals> = {
+  head: 0,
+  events: 0,
+  bytes: 0,
+  topicIds: 0,
+  trimmed: 0,
+  forgotten: 0,
+  indexed: 0,
+}
+
 const totalsSummed = new Float64Array(7)
 
 function sumOfTotals(row: readonly unknown[]): number {
@@ -32,19 +43,10 @@ function sumOfTotals(row: readonly unknown[]): number {
   return crc32(totalsSummed)
 }
 
-/** Adds the checksum to the numbers of a row. */
-export function toTotalsRow(
-  totals: [
-    head: number,
-    events: number,
-    bytes: number,
-    topicIds: number,
-    trimmed: number,
-    forgotten: number,
-    indexed: number,
-  ],
-): TotalsRow {
-  return [...totals, sumOfTotals(totals)]
+/** Returns the row of totals. */
+export function toTotalsRow({ head, events, bytes, topicIds, trimmed, forgotten, indexed }: Totals): TotalsRow {
+  const numbers = [head, events, bytes, topicIds, trimmed, forgotten, indexed] as const
+  return [...numbers, sumOfTotals(numbers)]
 }
 
 /** Returns whether a value is a row of totals with a correct checksum. */
@@ -53,7 +55,7 @@ function isTotalsRow(row: unknown): row is TotalsRow {
 }
 
 export function toTotals(row: unknown): Totals {
-  if (row === undefined) return { head: 0, events: 0, bytes: 0, topicIds: 0, trimmed: 0, forgotten: 0, indexed: 0 }
+  if (row === undefined) return { ...NO_TOTALS }
   if (!isTotalsRow(row)) throw new StoreError('The totals of the log are damaged: their checksum is wrong.')
   const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = row
   return { head, events, bytes, topicIds, trimmed, forgotten, indexed }

@@ -6,7 +6,7 @@ import { ExcessEvents } from './excess-events.js'
 import { fromIndexEntry } from './index-entry.js'
 import { OrphanIds } from './orphan-ids.js'
 import type { State } from './state.js'
-import { orphanIdBytes, usedBytes } from './table-stats.js'
+import { entriesOf, orphanIdBytes, usedBytes } from './table-stats.js'
 import type { Tables } from './tables.js'
 import type { Topic } from './topic.js'
 
@@ -70,7 +70,7 @@ export class Trimmer {
       oldest <= this.#state.totals.indexed &&
       this.#isOld(oldest, events.view(oldest)?.time ?? 0)
     this.#hasOrphans = orphan !== undefined && orphan[0] <= this.#clock.time
-    this.#hasForgettable = (emptied.getStats() as { entryCount: number }).entryCount > REMEMBERED_TOPICS
+    this.#hasForgettable = entriesOf(emptied) > REMEMBERED_TOPICS
   }
 
   /** Whether there are more topics without events than the log remembers. */

@@ -208,7 +208,7 @@ class MemoryView implements LogView {
   }
 
   get mark(): number {
-    return this.#history.trims
+    return this.#history.mark
   }
 
   stats(): LogStats {

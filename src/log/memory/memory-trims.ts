@@ -4,7 +4,7 @@ import { TrimMarks, type TrimHistory, type Trimmed } from '../trim-marks.js'
 import type { RetainedEvents, TopicLog } from './retained-events.js'
 
 export class MemoryTrims implements TrimHistory {
-  trims = 0
+  mark = 0
   readonly marks = new TrimMarks()
   newestTrimmed = 0
   forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
@@ -31,10 +31,10 @@ export class MemoryTrims implements TrimHistory {
     if (last?.topic === topic.name) last.until = sequence
     else {
       this.#untold.push({ topic: topic.name, until: sequence })
-      this.trims++
+      this.mark++
     }
     topic.trimmed = sequence
-    topic.trimmedAt = this.trims
+    topic.trimmedAt = this.mark
     this.marks.set(topic.name, sequence, topic.trimmedAt)
     this.newestTrimmed = Math.max(this.newestTrimmed, sequence)
   }
@@ -47,7 +47,7 @@ export class MemoryTrims implements TrimHistory {
     return trims
   }
 
-  /** Keeps the mark of a topic that gets events for as long as it has some. */
+  /** Keeps the mark of a topic while the topic has events. */
   filled(name: string): void {
     this.#emptied.delete(name)
   }
@@ -65,7 +65,7 @@ export class MemoryTrims implements TrimHistory {
     if (oldest === undefined) return
     this.#emptied.delete(oldest)
     const until = this.marks.get(oldest)!.trimmed
-    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, until), trimmedAt: ++this.trims }
+    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, until), trimmedAt: ++this.mark }
     this.marks.delete(oldest)
     this.#untold.push({ topic: undefined, until, forgotten: oldest })
   }
