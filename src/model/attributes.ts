@@ -6,12 +6,12 @@ import { HubError } from './hub-error.js'
 import type { PayloadKind } from './payload.js'
 import { quote } from './quote.js'
 
-/** What a publisher says of an event's attributes. A value that is `undefined` counts as missing. */
+/** The attributes of an event as a publisher gives them. A value of `undefined` counts as missing. */
 export type Attributes = Readonly<Record<string, string | undefined>>
 
 /** The limits of the attributes of one event. */
 export const ATTRIBUTES = {
-  /** How many there may be. */
+  /** The most attributes of an event. */
   count: 16,
   /** The most characters of a name. CloudEvents 1.0 ("Naming Conventions") recommends this limit. */
   name: 20,
@@ -23,7 +23,7 @@ export const ATTRIBUTES = {
 
 /** The one core attribute of CloudEvents that a publisher may set: the media type of the payload. */
 const CONTENT_TYPE = 'datacontenttype'
-/** The core attributes of CloudEvents 1.0 that no publisher may set, and `data`, which is no attribute's name there. */
+/** The core attributes of CloudEvents 1.0 that no publisher may set, and `data`, which CloudEvents also reserves. */
 const RESERVED: ReadonlySet<string> = new Set([
   'id',
   'source',
@@ -45,7 +45,7 @@ const mediaType =
 /**
  * Checks attributes and writes them as compact JSON of an object.
  * @param kind the kind of the event's payload, which a content type has to fit
- * @returns `undefined`: there is none
+ * @returns `undefined`: there are no attributes
  * @throws HubError `invalid-event`, naming the attribute
  */
 export function encodeAttributes(attributes: unknown, kind: PayloadKind): string | undefined {
@@ -132,7 +132,7 @@ function requireContentType(value: string, kind: PayloadKind): void {
   }
 }
 
-/** Names a value that is no object of strings. */
+/** Names a value that is not an object of strings. */
 function nameOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' && value !== null ? 'an object of another kind' : quote(value)

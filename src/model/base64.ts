@@ -4,8 +4,7 @@ import { HubError } from './hub-error.js'
 import { quote } from './quote.js'
 
 /**
- * Returns bytes as base64. Base64 is returned as it is, if it is what an encoder writes: decoders differ in what else
- * they accept.
+ * Returns bytes as base64. Base64 is accepted in its canonical form only, since decoders disagree on other forms.
  * @param bytes a `Uint8Array`, or base64
  * @throws HubError `invalid-event`
  */
@@ -20,13 +19,13 @@ export function encodeBytes(bytes: unknown): string {
   )
 }
 
-/** Returns how many bytes some base64 stands for. */
+/** Returns the number of bytes that base64 encodes. */
 export function decodedLength(base64: string): number {
   const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0
   return (base64.length / 4) * 3 - padding
 }
 
-/** Returns the bytes that some base64 stands for, in memory of their own. */
+/** Returns the bytes that base64 encodes, in memory of their own. */
 export function decodeBytes(base64: string): Uint8Array {
   // small Buffers share memory with each other
   return new Uint8Array(Buffer.from(base64, 'base64'))

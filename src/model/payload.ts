@@ -1,4 +1,4 @@
-/** The payload of an event: what it is, and how it is kept. */
+/** The payload of an event: its kind, and its form in memory and in the log. */
 import { decodedLength } from './base64.js'
 
 /** `json`: a payload is compact JSON. `text`: it is the text itself. `bytes`: it is base64 with padding. */
@@ -15,7 +15,7 @@ export function payloadOf({ kind, payload }: ReadPayload): string {
   return typeof payload === 'string' ? payload : payload.toString(kind === 'bytes' ? 'base64' : 'utf8')
 }
 
-/** Returns how many bytes a payload has: a text in UTF-8, base64 those that it stands for. */
+/** Returns the size of a payload, in bytes: of a text in UTF-8, and of bytes without their base64. */
 export function payloadBytes({ kind, payload }: { kind: PayloadKind; payload: string }): number {
   return kind === 'bytes' ? decodedLength(payload) : Buffer.byteLength(payload)
 }
