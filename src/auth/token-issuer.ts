@@ -1,6 +1,7 @@
 /** Issues tokens that the hub accepts, signed with the hub's own secret. */
 import { createSigner } from 'fast-jwt'
 import { HubError } from '../model/hub-error.js'
+import { requireOptions } from '../model/options.js'
 import { quote } from '../model/quote.js'
 import { SettingsError } from '../model/settings-error.js'
 import { parseDuration } from '../model/units.js'
@@ -57,7 +58,7 @@ function toJson(claims: Record<string, unknown>): Record<string, unknown> {
 
 /** Returns when a token expires, in seconds since the Unix epoch. */
 function expiryOf(options: unknown): number {
-  const { expiresIn } = (typeof options === 'object' && options !== null ? options : {}) as { expiresIn?: unknown }
+  const { expiresIn } = requireOptions(options, 'The options of a token', ['expiresIn'], 'invalid-claims')
   const time = typeof expiresIn === 'string' ? parseDuration(expiresIn) : expiresIn
   if (typeof time !== 'number' || !Number.isFinite(time) || time < SECOND) {
     throw new HubError(

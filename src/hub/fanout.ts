@@ -1,14 +1,15 @@
 /**
- * The feeds of all streams, and the sweep that sends new frames to every stream that is due. A sweep writes once to
- * each stream, for any number of events since the previous sweep.
+ * Sends each event to the streams that select it. The event becomes a frame in the feeds of these streams. A sweep then
+ * writes once to every stream that is due, for any number of events since the previous sweep.
  */
-import { Feed, type FeedReader } from './feed.js'
-import type { Frame } from './frame.js'
-import type { Latency } from './latency.js'
-import { lengthOf } from '../model/event.js'
-import type { Selection } from '../model/selection.js'
 import { TimeSlice } from '../event-loop/time-slice.js'
-import type { Format } from '../wire/sse.js'
+import { wallNow } from '../model/clock.js'
+import { lengthOf, type NewEvent, type StoredEvent } from '../model/event.js'
+import type { Selection } from '../model/selection.js'
+import type { Encoder, Format } from '../wire/sse.js'
+import { Feed, type FeedReader } from './feed.js'
+import { Frame } from './frame.js'
+import type { Latency } from './latency.js'
 import { TopicIndex } from './topic-index.js'
 
 /**
@@ -26,6 +27,11 @@ interface Round {
 }
 
 export class Fanout {
+  readonly #encoder: Encoder
+  readonly #node: string
+  #head = 0
+  /** The number of frames so far. */
+  #frames = 0
   readonly #feeds = new Map<string, Feed>()
   readonly #index = new TopicIndex<Feed>()
   #due: Feed[] = []
@@ -43,17 +49,32 @@ export class Fanout {
   /** Measures the latency of events while the statistics are read. */
   latency: Latency | undefined
 
+  /** @param node as `Cluster.node`: it makes the ids of ephemeral events unique in the epoch of the log */
+  constructor(encoder: Encoder, node: string) {
+    this.#encoder = encoder
+    this.#node = node
+  }
+
+  /** Sets the sequence before the first event. Later calls may bring events that have already been dispatched. */
+  begin(head: number): void {
+    this.#head = Math.max(this.#head, head)
+  }
+
+  /** The sequence of the newest event that the feeds have been given. */
+  get head(): number {
+    return this.#head
+  }
+
   /**
-   * Adds a stream to a feed. Each `enter` is followed by one `leave`.
-   * @param head the newest sequence: a new feed begins behind it
+   * Adds a stream to a feed. Each `enter` is followed by one `leave`. A new feed begins behind the head.
    * @param observes whether the stream does not count as a subscriber
    * @returns the feed of this selection and format
    */
-  enter(selection: Selection, format: Format, head: number, observes = false): Feed {
+  enter(selection: Selection, format: Format, observes = false): Feed {
     const key = feedKey(selection, format)
     let feed = this.#feeds.get(key)
     if (!feed) {
-      feed = new Feed(selection, format, head)
+      feed = new Feed(selection, format, this.#head)
       this.#feeds.set(key, feed)
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
@@ -70,8 +91,26 @@ export class Fanout {
     for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
   }
 
-  /** Adds a frame to every feed that selects its event. The next sweep sends it. */
-  dispatch(frame: Frame): void {
+  /** Dispatches an event of the log. The next sweep sends it. */
+  dispatch(event: StoredEvent): void {
+    this.#head = event.sequence
+    this.#push(new Frame(this.#encoder, event, event.sequence, ++this.#frames, event.time))
+  }
+
+  /** Dispatches an ephemeral event. The next sweep sends it. */
+  dispatchEphemeral(event: NewEvent): void {
+    const order = ++this.#frames
+    const id = `${this.#encoder.cursor(this.#head)}-ephemeral-${this.#node}-${order}`
+    this.#push(new Frame(this.#encoder, event, undefined, order, wallNow(), id))
+  }
+
+  /** Dispatches an ephemeral event of the hub itself, with `data` as JSON. */
+  tell(topic: string, data: object, type?: string): void {
+    this.dispatchEphemeral({ topic, type, id: undefined, kind: 'json', payload: JSON.stringify(data) })
+  }
+
+  /** Adds a frame to every feed that selects its event. */
+  #push(frame: Frame): void {
     const { topic, type } = frame.event
     this.#index.each(topic, (feed) => {
       if (!feed.selection.hasType(type) || !feed.push(frame) || feed.due) return

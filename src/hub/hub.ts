@@ -10,7 +10,6 @@ import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
 import { Connections } from './connections.js'
-import { Dispatcher } from './dispatcher.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
@@ -52,7 +51,7 @@ export class Hub {
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
   readonly #encoder: Encoder
-  readonly #dispatcher: Dispatcher
+  readonly #fanout: Fanout
   readonly #readers: EventReaders
   readonly #systemTopics: SystemTopics
   readonly #neighbours: Neighbours
@@ -90,16 +89,15 @@ export class Hub {
     const { connections } = this
     const { epoch } = log.view
     const lifecycle = this.#lifecycle
-    const fanout = new Fanout()
     const encoder = (this.#encoder = new Encoder(epoch))
-    const dispatcher = (this.#dispatcher = new Dispatcher(encoder, fanout, cluster.node))
+    const fanout = (this.#fanout = new Fanout(encoder, cluster.node))
     const readers = (this.#readers = new EventReaders(
       log,
-      () => dispatcher.head,
+      () => fanout.head,
       (sequence) => encoder.cursor(sequence),
     ))
     const describe = (stream: Stream) => this.#streams.describe(stream)
-    const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, dispatcher, describe }))
+    const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, describe }))
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
     const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
     const neighbours = (this.#neighbours = new Neighbours(cluster, {
@@ -110,7 +108,6 @@ export class Hub {
       log,
       lifecycle,
       encoder,
-      dispatcher,
       fanout,
       systemTopics,
       readers,
@@ -141,7 +138,7 @@ export class Hub {
 
   /** The newest sequence that streams may have been sent. */
   get head(): number {
-    return this.#dispatcher.head
+    return this.#fanout.head
   }
 
   /** Returns the cursor of a sequence. */

@@ -11,7 +11,6 @@ import {
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import type { Encoder } from '../wire/sse.js'
-import type { Dispatcher } from './dispatcher.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
@@ -43,7 +42,6 @@ export interface PublisherSource {
   log: EventLog
   lifecycle: Lifecycle
   encoder: Encoder
-  dispatcher: Dispatcher
   fanout: Fanout
   /** Count each published event. */
   systemTopics: SystemTopics
@@ -57,7 +55,6 @@ export class Publisher {
   readonly #log: EventLog
   readonly #lifecycle: Lifecycle
   readonly #encoder: Encoder
-  readonly #dispatcher: Dispatcher
   readonly #fanout: Fanout
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
@@ -67,13 +64,12 @@ export class Publisher {
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
-    { log, lifecycle, encoder, dispatcher, fanout, systemTopics, readers, neighbours }: PublisherSource,
+    { log, lifecycle, encoder, fanout, systemTopics, readers, neighbours }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
     this.#lifecycle = lifecycle
     this.#encoder = encoder
-    this.#dispatcher = dispatcher
     this.#fanout = fanout
     this.#systemTopics = systemTopics
     this.#readers = readers
@@ -84,7 +80,7 @@ export class Publisher {
   /** Starts to dispatch the events that are appended to the log by any process. */
   async start(): Promise<void> {
     this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
-    this.#dispatcher.begin(this.#following.head)
+    this.#fanout.begin(this.#following.head)
   }
 
   /** Stops dispatching the events of the log. */
@@ -146,7 +142,7 @@ export class Publisher {
 
   async #appendOne(event: CheckedEvent): Promise<Appended> {
     try {
-      const [appended] = await this.#log.append([event])
+      const [appended] = requireOutcomes(await this.#log.append([event]), 1)
       return appended!
     } catch (err) {
       if (err instanceof HubError) err.index = undefined // a single event needs no index
@@ -157,7 +153,7 @@ export class Publisher {
   /** Appends the stored events of a batch. Converts the index of a refusal to the index in the whole batch. */
   async #append(kept: CheckedEvent[], events: readonly CheckedEvent[]): Promise<Appended[]> {
     try {
-      return await this.#log.append(kept)
+      return requireOutcomes(await this.#log.append(kept), kept.length)
     } catch (err) {
       if (err instanceof HubError && err.index !== undefined) err.index = events.indexOf(kept[err.index]!)
       throw err
@@ -184,7 +180,7 @@ export class Publisher {
   /** Dispatches an ephemeral event of another process. */
   dispatchEphemeral(event: NewEvent): void {
     this.#systemTopics.published(event)
-    this.#dispatcher.dispatchEphemeral(event)
+    this.#fanout.dispatchEphemeral(event)
   }
 
   #publishEphemeral(event: NewEvent): undefined {
@@ -197,7 +193,7 @@ export class Publisher {
     for (const event of events) {
       this.#systemTopics.published(event)
       this.#readers.published(event)
-      this.#dispatcher.dispatch(event)
+      this.#fanout.dispatch(event)
     }
   }
 
@@ -211,4 +207,13 @@ export class Publisher {
     const id = outcome ? this.#encoder.cursor(outcome.sequence) : null
     return { id, topic: event.topic, duplicate: outcome?.duplicate ?? false, subscribers: this.#reach(event, outcome) }
   }
+}
+
+/**
+ * Checks that a log has answered for each event: a log of the application's own may have a fault.
+ * @param count the number of events that were appended
+ */
+function requireOutcomes(outcomes: Appended[], count: number): Appended[] {
+  if (outcomes.length === count) return outcomes
+  throw new Error(`append() of the log resolved with ${outcomes.length} results for ${count} events`)
 }

@@ -9,7 +9,6 @@ import { closeBlock, drawRetry, type CloseReason, type Encoder, type Format } fr
 import type { WantedReplay } from './backlog.js'
 import { CatchUpCache } from './catch-up-cache.js'
 import type { Connections } from './connections.js'
-import type { Dispatcher } from './dispatcher.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { CursorName, NamedCursors } from './named-cursors.js'
@@ -37,7 +36,6 @@ export interface StreamsSource {
   log: EventLog
   lifecycle: Lifecycle
   encoder: Encoder
-  dispatcher: Dispatcher
   fanout: Fanout
   /** The open streams. */
   connections: Connections
@@ -61,8 +59,8 @@ export class Streams {
   readonly #reaper: StreamReaper
 
   constructor(source: StreamsSource, { presenceGrace, onError, ...upkeep }: StreamsOptions) {
-    const { log, encoder, dispatcher, fanout, connections, cursors } = source
-    const head = () => dispatcher.head
+    const { log, encoder, fanout, connections, cursors } = source
+    const head = () => fanout.head
     this.#source = source
     this.#streamSource = {
       log,
@@ -73,11 +71,11 @@ export class Streams {
       onEnd: (stream, reason) => this.#ended(stream, reason),
       onError,
     }
-    this.#presence = new Presence(presenceGrace, (type, change) => dispatcher.tell(change.topic, change, type))
+    this.#presence = new Presence(presenceGrace, (type, change) => fanout.tell(change.topic, change, type))
     this.#reaper = new StreamReaper(
       connections,
       upkeep,
-      (stream) => stream.beat(dispatcher.head),
+      (stream) => stream.beat(fanout.head),
       (now) => {
         fanout.releaseOld()
         cursors.tick()
@@ -96,10 +94,10 @@ export class Streams {
    * @param cursor the named cursor to continue from if the request has no last event id
    */
   async locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
-    const { log, dispatcher, cursors } = this.#source
+    const { log, fanout, cursors } = this.#source
     const known = cursor && (await cursors.get(cursor))
-    if (cursor && !known) return locateFirst(log, dispatcher.head, selection, request)
-    return locate(log, dispatcher.head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
+    if (cursor && !known) return locateFirst(log, fanout.head, selection, request)
+    return locate(log, fanout.head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
   }
 
   /** Returns the id from which a subscriber may resume a stream; `undefined`: none until a gap has been reported. */
@@ -109,10 +107,10 @@ export class Streams {
 
   /** Opens a stream: sends the first block at once, then the requested history, then new events. */
   subscribe({ info, selection, format, start, sink, cursor, slow }: Subscription): Stream {
-    const { lifecycle, dispatcher, fanout, connections, cursors, systemTopics } = this.#source
+    const { lifecycle, fanout, connections, cursors, systemTopics } = this.#source
     lifecycle.requireOpen()
-    const { head } = dispatcher
-    const feed = fanout.enter(selection, format, head, info.observes)
+    const { head } = fanout
+    const feed = fanout.enter(selection, format, info.observes)
     const stream = new Stream(this.#streamSource, { identity: info, feed, head, start, sink, policy: slow })
     connections.add(stream)
     if (cursor) cursors.opened(cursor, stream)
@@ -137,12 +135,12 @@ export class Streams {
    * @param replay the retained events before the cursor that come first
    */
   move(stream: Stream, selection: Selection, replay?: WantedReplay): void {
-    const { log, dispatcher, fanout, systemTopics } = this.#source
+    const { log, fanout, systemTopics } = this.#source
     stream.deliver()
     if (stream.isClosed) return
-    const { head } = dispatcher
+    const { head } = fanout
     const { feed: before, info } = stream
-    const feed = fanout.enter(selection, before.wire.format, head, info.observes)
+    const feed = fanout.enter(selection, before.wire.format, info.observes)
     stream.move(feed, head, replay, log.view.mark)
     fanout.leave(before, info.observes)
     this.#presentAt(stream, before.selection, selection)
@@ -167,9 +165,9 @@ export class Streams {
 
   /** Describes an open stream. */
   describe(stream: Stream): StreamInfo {
-    const { encoder, dispatcher } = this.#source
-    const lag = stream.lag(dispatcher.head)
-    return describeStream(stream, encoder.cursor(dispatcher.head - lag), lag)
+    const { encoder, fanout } = this.#source
+    const lag = stream.lag(fanout.head)
+    return describeStream(stream, encoder.cursor(fanout.head - lag), lag)
   }
 
   /** Returns the subjects that are present on a topic. */

@@ -3,7 +3,6 @@ import type { EventLog } from '../log/log.js'
 import { monotonicNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
-import type { Dispatcher } from './dispatcher.js'
 import type { Fanout } from './fanout.js'
 import { STATS_TOPIC, StatsMeter } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
@@ -17,7 +16,6 @@ export interface SystemTopicsSource {
   connections: Connections
   fanout: Fanout
   log: EventLog
-  dispatcher: Dispatcher
   describe: (stream: Stream) => StreamInfo
 }
 
@@ -26,13 +24,13 @@ export class SystemTopics {
   readonly #stats: StatsMeter
 
   constructor(source: SystemTopicsSource) {
-    const { connections, fanout, log, dispatcher } = source
+    const { connections, fanout, log } = source
     this.#source = source
     this.#stats = new StatsMeter({
       connections,
       log: () => log.view.stats(),
       measure: (latency) => (fanout.latency = latency),
-      tell: (stats) => dispatcher.tell(STATS_TOPIC, stats),
+      tell: (stats) => fanout.tell(STATS_TOPIC, stats),
     })
   }
 
@@ -48,11 +46,11 @@ export class SystemTopics {
 
   /** Reports a change of a stream. */
   changed(stream: Stream, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
-    const { fanout, dispatcher, describe } = this.#source
+    const { fanout, describe } = this.#source
     if (change === 'closed') this.#stats.ended(stream)
     this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // this stream may have `fanfare.stats`
     if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
-    dispatcher.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(stream) } satisfies ConnectionChange)
+    fanout.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(stream) } satisfies ConnectionChange)
   }
 
   stop(): void {

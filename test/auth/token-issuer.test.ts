@@ -80,6 +80,7 @@ await t.test('claims that the hub would refuse, and void grants, are refused', a
     [{ info: 1n }, { expiresIn: '1h' }, /JSON/],
     [{ subject: 'u1' }, undefined, /expiresIn/],
     [{ subject: 'u1' }, {}, /expiresIn/],
+    [{ subject: 'u1' }, { expiresIn: '1h', notBefore: '1m' }, /no "notBefore"/],
     [{ subject: 'u1' }, { expiresIn: 'soon' }, /"soon"/],
     [{ subject: 'u1' }, { expiresIn: 900 }, /1,000 or more/],
     [{ subject: 'u1' }, { expiresIn: Infinity }, /expiresIn/],

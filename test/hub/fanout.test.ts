@@ -1,6 +1,5 @@
 import t from 'tap'
 import { Fanout } from '../../src/hub/fanout.js'
-import { Frame } from '../../src/hub/frame.js'
 import { Latency } from '../../src/hub/latency.js'
 import { Selection } from '../../src/model/selection.js'
 import { Encoder } from '../../src/wire/sse.js'
@@ -15,9 +14,8 @@ const encoder = new Encoder('8f3kq0zt')
 
 /** A fan-out with its own log: each dispatched event gets the next sequence. */
 function open() {
-  const fanout = new Fanout()
+  const fanout = new Fanout(encoder, 'a')
   let head = 0
-  let orders = 0
   /** The cursors from which streams have read the log. */
   const missed: number[] = []
   const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 0 })
@@ -43,15 +41,14 @@ function open() {
     text: string,
     { type, ephemeral = false }: { type?: string; ephemeral?: boolean } = {},
   ): void {
-    const sequence = ephemeral ? undefined : ++head
-    fanout.dispatch(
-      new Frame(encoder, { topic, type, id: undefined, kind: 'text', payload: text }, sequence, ++orders, 0),
-    )
+    const event = { topic, type, id: undefined, kind: 'text', payload: text } as const
+    if (ephemeral) fanout.dispatchEphemeral(event)
+    else fanout.dispatch({ ...event, sequence: ++head, time: 0 })
   }
 
   function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Stream } {
     const selection = new Selection(patterns, types)
-    const feed = fanout.enter(selection, 'raw', head)
+    const feed = fanout.enter(selection, 'raw')
     const sink = new FakeSink()
     const identity = { id: '', address: '', principal: anybody }
     const start = { sequence: head, gap: undefined, past: false }

@@ -136,3 +136,17 @@ await t.test('publishing', async (t) => {
     t.equal(hub.head, 1)
   })
 })
+
+await t.test('a log that does not answer for each event fails the publish', async (t) => {
+  const log = new MemoryLog({ events: 10, age: 1e9, bytes: 1e9, dedupWindow: 1e9 })
+  log.append = () => Promise.resolve([])
+  const { hub } = await openHubOn(t, log)
+  await t.rejects(hub.publish('a', { data: 1 }), /0 results for 1 events/)
+  await t.rejects(
+    hub.publishAll([
+      { topic: 'a', data: 1 },
+      { topic: 'a', data: 2, ephemeral: true },
+    ]),
+    /0 results for 1/,
+  )
+})
