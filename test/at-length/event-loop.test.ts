@@ -50,7 +50,7 @@ const STREAMS = 1_000
 t.setTimeout(1_200_000)
 
 /** The measurements of a play in milliseconds: its longest turn, and the fixed piece of work at that time. */
-interface FairScheduler {
+interface Measured {
   longest: number
   work: number
 }
@@ -93,11 +93,11 @@ class Player {
   }
 
   /** Measures the hub's turns while `play` runs, and shortly after it. */
-  async measure<Result>(play: () => Promise<Result>): Promise<{ turns: FairScheduler; result: Result }> {
+  async measure<Result>(play: () => Promise<Result>): Promise<{ turns: Measured; result: Result }> {
     await this.#say('begin')
     const result = await play()
     await delay(30)
-    return { turns: JSON.parse(await this.#say('end')) as FairScheduler, result }
+    return { turns: JSON.parse(await this.#say('end')) as Measured, result }
   }
 
   /** Runs a part of a play without measuring it. */
