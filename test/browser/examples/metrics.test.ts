@@ -12,7 +12,7 @@ t.setTimeout(TIMEOUT)
 const path = findChromium()
 
 const GIB = 2 ** 30
-const HOLE = 'Nothing is known of the time between.'
+const HOLE = 'No samples for this period.'
 /** A pace so slow that the server takes no sample during the test. */
 const STILL = 0.001
 /** A number of samples with more bytes than the sockets between hub and page can buffer. */
