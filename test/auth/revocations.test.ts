@@ -88,7 +88,7 @@ await t.test('a revocation that another process creates or lifts takes effect in
   t.strictSame(here.list(), [])
 })
 
-await t.test('of several revocations of a subject, each has to be lifted', async (t) => {
+await t.test('a subject is revoked until its last revocation is lifted', async (t) => {
   const revocations = await open(records(t).store)
   const [one, two] = [
     await revocations.add({ subject: 'u1' }, soon()),
