@@ -159,7 +159,7 @@ const resolutions = [
 ] as const
 
 await t.test(
-  'an application compiles, and what is misspelt does not, however modules are resolved',
+  'an application compiles with every module resolution, and misspelt names do not',
   { timeout: 2 * TIMEOUT },
   async (t) => {
     const folder = await install(t)
