@@ -100,7 +100,7 @@ await t.test('the tutorials with curl', { skip: skipCurl }, async (t) => {
       '-H',
       'content-type: text/plain',
       '--data-binary',
-      'a message in the format of the docs',
+      'by hand',
       `${hub.url}/topics/chat/events`,
     ).ended()
     t.match(JSON.parse(plain), { topic: 'chat', duplicate: false, subscribers: people.length })
