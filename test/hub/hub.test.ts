@@ -69,7 +69,7 @@ await t.test('an invalid drain time is refused, and no stream ends', async (t) =
       hub.drain(time as number),
       {
         name: 'SettingsError',
-        message: /^The time to drain in is a number of milliseconds from 0 to 86400000 \(a day\), not /,
+        message: /^drain\(time\) takes 0 to 86400000 milliseconds \(a day\), not /,
       },
       JSON.stringify(time),
     )
