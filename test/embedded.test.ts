@@ -139,7 +139,7 @@ const applications: [
     {},
     (app) =>
       app.setSerializerCompiler(() => {
-        throw new Error('this is no schema of theirs')
+        throw new Error('not a schema of the application')
       }),
   ],
   [
@@ -147,7 +147,7 @@ const applications: [
     {},
     (app) =>
       app.setValidatorCompiler(() => {
-        throw new Error('this is no schema of theirs')
+        throw new Error('not a schema of the application')
       }),
   ],
   ['a reply serializer', {}, (app) => app.setReplySerializer((payload) => JSON.stringify({ theirs: payload }))],
@@ -163,20 +163,20 @@ const applications: [
     {},
     (app) =>
       app.setSchemaErrorFormatter(() => {
-        throw new Error('these are no errors of Ajv')
+        throw new Error('not errors of Ajv')
       }),
   ],
-  ['such a formatter among its options', { schemaErrorFormatter: () => new Error('theirs') }],
+  ['a formatter of validation errors as an option', { schemaErrorFormatter: () => new Error('theirs') }],
   [
     'compilers among its options',
     {
       schemaController: {
         compilersFactory: {
           buildValidator: () => () => {
-            throw new Error('this is no schema of theirs')
+            throw new Error('not a schema of the application')
           },
           buildSerializer: () => () => {
-            throw new Error('this is no schema of theirs')
+            throw new Error('not a schema of the application')
           },
         },
       },

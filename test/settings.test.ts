@@ -332,7 +332,7 @@ await t.test('variables that Kubernetes sets for a Service named fanfare are ign
     FANFARE_PORT_3000_TCP_ADDR: '10.0.0.1',
   }
   t.strictSame(loadSettings(injected), loadSettings({}))
-  t.equal(faults({ FANFARE_PORT: '3000' }).length, 1, 'without the variables of Kubernetes it is an error')
+  t.equal(faults({ FANFARE_PORT: '3000' }).length, 1, 'FANFARE_PORT alone is an error')
   t.end()
 })
 

@@ -66,10 +66,9 @@ async function cutEverywhere(
     const data = [...before.data, ...after.data]
     const gaps = [...before.gaps, ...after.gaps]
     if (data.join() !== uncut.data.join()) wrong.push(`${length}: ${data.join()}`)
-    if (uncut.gaps.length > 0 ? gaps.length === 0 : gaps.length > 0)
-      wrong.push(`${length}: told of ${gaps.join() || 'no gap'}`)
+    if (uncut.gaps.length > 0 ? gaps.length === 0 : gaps.length > 0) wrong.push(`${length}: ${gaps.join() || 'no gap'}`)
     if (uncut.gaps[0] !== 'expired' && before.gaps.length > 0 && after.gaps.length > 0)
-      wrong.push(`${length}: told twice`)
+      wrong.push(`${length}: the gap comes twice`)
   }
   t.strictSame(wrong, [])
 }

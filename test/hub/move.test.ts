@@ -1,6 +1,6 @@
 /**
- * Streams that move to other topics while they are open: events stay in order, none is lost, and none of dropped topics
- * is sent.
+ * Streams that move to other topics while they are open: events stay in order, none is lost, and no event of dropped
+ * topics is sent.
  */
 import fc from 'fast-check'
 import t from 'tap'
@@ -26,7 +26,7 @@ function change(
   )
 }
 
-/** A payload of which a batch holds only one or two. */
+/** A payload so large that a batch holds only one or two. */
 const LARGE = 'x'.repeat(40_000)
 
 /** The numbers of the received events, in order. */

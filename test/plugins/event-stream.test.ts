@@ -410,7 +410,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
 }
 
 await t.test('an idle timeout of the application does not end a stream, and is restored afterwards', async (t) => {
-  // on a busy machine connecting takes a while
+  // on a busy machine connecting takes time
   const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 }
   const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
     'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
@@ -462,8 +462,7 @@ for (const [name, start] of Object.entries(transports)) {
     await until(() => told.closed === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => told.closed === 3)
-    // as with any answer of Fastify that is cut off, there is no onResponse for a stream whose response has kept its
-    // socket
+    // Fastify calls no onResponse for an answer that is cut off, such as a stream whose response has kept its socket.
     await until(() => told.responses === (name.endsWith(PUBLIC) ? 2 : 3))
   })
 }

@@ -85,7 +85,7 @@ await t.test('a token that expires while the events of a batch are checked is re
   let checked = 0
   t.intercept(hub.app.fanfareHub, 'check', {
     value: (...args: Parameters<typeof check>) => {
-      if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // checking the last event takes an hour
+      if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the check of the last event takes an hour
       return check(...args)
     },
   })
