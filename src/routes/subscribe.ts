@@ -15,7 +15,7 @@ import { hasExpired, type Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { isReserved, matches, requirePattern } from '../model/topic.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import { preferredType } from '../server/negotiation.js'
@@ -117,7 +117,7 @@ async function answerWithStream(
  */
 function readCursor(request: FastifyRequest, name: string, listed: OriginList): CursorName {
   const cursor = readCursorName(requirePrincipal(request), name)
-  const { source } = request.fanfareToken!
+  const { source } = requireTokenSearch(request)
   if (source === 'cookie' || (source === 'application' && isFromPage(request))) requireAllowedReader(request, listed)
   return cursor
 }

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { anonymous } from '../../src/auth/principal.js'
 import { Problem } from '../../src/errors.js'
-import { requirePrincipal } from '../../src/plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../../src/plugins/auth.js'
 import { jwk, startKeyServer } from '../auth/key-server.js'
 import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
 import { poll, within } from '../helper/deadline.js'
@@ -922,14 +922,20 @@ await t.test('requirePrincipal reads the principal at each call', (t) => {
   t.end()
 })
 
-await t.test('requirePrincipal throws an Error, not a Problem, if the route does not authenticate', (t) => {
-  const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
-  try {
-    requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
-    t.fail('it does not throw')
-  } catch (err) {
-    t.notOk(err instanceof Problem)
-    t.match(err, { message: 'The route GET /topics needs the hook app.authenticate: its handler reads the principal.' })
-  }
-  t.end()
-})
+await t.test(
+  'a handler that reads the principal or the token of a route that does not authenticate gets an Error',
+  (t) => {
+    const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
+    try {
+      requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
+      t.fail('it does not throw')
+    } catch (err) {
+      t.notOk(err instanceof Problem)
+      t.match(err, { message: /^The route GET \/topics needs the hook app\.authenticate/ })
+    }
+    t.throws(() => requireTokenSearch({ method: 'GET', routeOptions, fanfareToken: null }), {
+      message: /^The route GET \/topics needs the hook app\.authenticate/,
+    })
+    t.end()
+  },
+)
