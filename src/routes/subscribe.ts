@@ -20,10 +20,18 @@ import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import { preferredType } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
-import { refuseWhileBusy, type StreamLimits } from './busy.js'
+import { refuseWhileBusy, type StreamLimits } from './subscribe/busy.js'
 import { readCursorName } from './cursors.js'
-import { readHistory } from './history.js'
-import { PAGE_ONLY, readFlag, readFormat, readPolicy, readStart, refuseMisplaced, STREAM_ONLY } from './stream-query.js'
+import { readHistory } from './subscribe/history.js'
+import {
+  PAGE_ONLY,
+  readFlag,
+  readFormat,
+  readPolicy,
+  readStart,
+  refuseMisplaced,
+  STREAM_ONLY,
+} from './subscribe/stream-query.js'
 
 /** The maximum number of topics and patterns of a stream. */
 export const MAX_PATTERNS = 100
