@@ -899,7 +899,10 @@ await t.test('a hub without a key, with two keys, or with an unusable key does n
     name: 'SettingsError',
     message: /FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL/,
   })
-  await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), { name: 'SettingsError' })
+  await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), {
+    name: 'SettingsError',
+    message: /one of FANFARE_JWT_SECRET, .* \(as a plugin: jwtSecret, jwtPublicKey and jwksUrl\)/,
+  })
   await t.rejects(start({ jwtPublicKey: 'x' }), { name: 'SettingsError', message: /FANFARE_JWT_PUBLIC_KEY/ })
   await t.rejects(start({ jwtPublicKey: keys.rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }), {
     name: 'SettingsError',
