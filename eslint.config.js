@@ -32,7 +32,7 @@ export const DIRECTIONS = {
   'errors.ts': [],
   'version.ts': [],
   'settings.ts': ['settings'],
-  'app.ts': ['model', 'log', 'server', 'auth', 'plugins', 'routes', 'settings.ts'],
+  'app.ts': ['server', 'plugins', 'routes', 'settings.ts'],
   'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
   commands: ['model', 'event-loop', 'log', 'server', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
   'main.ts': ['model', 'log', 'commands'],
