@@ -22,11 +22,11 @@ import {
   TopicsChange,
 } from '../schemas/connection.js'
 import type { Static } from '../schemas/typebox.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
-import { readCount } from './counts.js'
+import { readCount } from './request/counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
-import { tokenRequired } from './token-required.js'
+import { tokenRequired } from './request/token-required.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
@@ -154,7 +154,7 @@ function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeo
   if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
     throw new Problem('not-granted', 'The new token must have the same "sub" as the token of the stream.')
   }
-  if (request.fanfareToken!.source !== 'header')
+  if (requireTokenSearch(request).source !== 'header')
     throw new Problem('invalid-request', 'Send the new token in the header "Authorization: Bearer …".')
   const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
   const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))

@@ -1,14 +1,17 @@
 /** `fanfare token`: issues and explains tokens. */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { developmentKey } from '../../src/commands/dev-banner.js'
 import { signWith } from '../auth/sign.js'
 import { runCommand, type CommandOptions } from '../helper/command.js'
 import { history } from '../helper/http.js'
 import { startHub } from '../helper/process.js'
-import { token } from '../helper/token.js'
+import { SECRET, token } from '../helper/token.js'
 
 async function make(t: Test, args: string[], options: CommandOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await runCommand(t, ['token', ...args], options)
@@ -192,10 +195,26 @@ await t.test('explain prints why a token would be refused', async (t) => {
     )
     t.notMatch(stdout, jwt.length > 10 ? jwt : '\0')
   }
-  t.match(await runCommand(t, ['token', '--explain', good], { env: { FANFARE_JWT_SECRET: '' } }), {
+  const keyless = { FANFARE_JWT_SECRET: '', FANFARE_LOG: 'memory' }
+  t.match(await runCommand(t, ['token', '--explain', good], { env: keyless }), {
     code: 1,
     stdout: /refuses it: No key to verify/,
   })
+})
+
+await t.test('a token for development is accepted with the stored secret, as by the hub', async (t) => {
+  const folder = join(t.testdir({}), 'data')
+  const env = { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}` }
+  const { token: made } = developmentKey(folder)
+  const explain = (jwt: string, more: Record<string, string> = {}) =>
+    runCommand(t, ['token', '--explain', jwt], { env: { ...env, ...more } })
+  t.match(await explain(made), { code: 0, stdout: /with these settings accepts it/ })
+  t.match(await explain(token({})), { code: 1, stdout: /invalid-signature/ }, 'a token of another secret')
+  t.match(await explain(made, { NODE_ENV: 'production' }), { code: 1, stdout: /No key to verify/ }, 'in production')
+  t.match(await explain(made, { FANFARE_JWT_SECRET: SECRET }), { code: 1, stdout: /invalid-signature/ }, 'with a key')
+  const other = join(t.testdirName, 'other')
+  t.match(await explain(made, { FANFARE_LOG: `file:${other}` }), { code: 1, stdout: /No key to verify/ })
+  t.notOk(existsSync(other), 'nothing is created')
 })
 
 await t.test('explain fetches the keys of a key server', async (t) => {

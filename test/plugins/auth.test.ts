@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'
 import { anonymous } from '../../src/auth/principal.js'
 import { Problem } from '../../src/errors.js'
-import { requirePrincipal } from '../../src/plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../../src/plugins/auth.js'
 import { jwk, startKeyServer } from '../auth/key-server.js'
 import { signWith, signWithSecret, type Algorithm } from '../auth/sign.js'
 import { poll, within } from '../helper/deadline.js'
@@ -900,7 +900,10 @@ await t.test('a hub without a key, with two keys, or with an unusable key does n
     name: 'SettingsError',
     message: /FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL/,
   })
-  await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), { name: 'SettingsError' })
+  await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: pemOf(keys.rsa.publicKey) }), {
+    name: 'SettingsError',
+    message: /one of FANFARE_JWT_SECRET, .* \(as a plugin: jwtSecret, jwtPublicKey and jwksUrl\)/,
+  })
   await t.rejects(start({ jwtPublicKey: 'x' }), { name: 'SettingsError', message: /FANFARE_JWT_PUBLIC_KEY/ })
   await t.rejects(start({ jwtPublicKey: keys.rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }), {
     name: 'SettingsError',
@@ -923,14 +926,20 @@ await t.test('requirePrincipal reads the principal at each call', (t) => {
   t.end()
 })
 
-await t.test('requirePrincipal throws an Error, not a Problem, if the route does not authenticate', (t) => {
-  const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
-  try {
-    requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
-    t.fail('the call did not throw')
-  } catch (err) {
-    t.notOk(err instanceof Problem)
-    t.match(err, { message: 'The route GET /topics needs the hook app.authenticate: its handler reads the principal.' })
-  }
-  t.end()
-})
+await t.test(
+  'a handler that reads the principal or the token of a route that does not authenticate gets an Error',
+  (t) => {
+    const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
+    try {
+      requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
+      t.fail('the call did not throw')
+    } catch (err) {
+      t.notOk(err instanceof Problem)
+      t.match(err, { message: /^The route GET \/topics needs the hook app\.authenticate/ })
+    }
+    t.throws(() => requireTokenSearch({ method: 'GET', routeOptions, fanfareToken: null }), {
+      message: /^The route GET \/topics needs the hook app\.authenticate/,
+    })
+    t.end()
+  },
+)

@@ -80,6 +80,8 @@ await t.test('without a prefix, an application keeps its own front page', async 
   app.get('/', async () => 'the application')
   t.equal((await app.inject('/')).body, 'the application')
   t.equal((await embed(t, { console: true }).inject('/')).headers['content-type'], 'text/html; charset=utf-8')
+  const written = { console: 'false' } as unknown as FanfareOptions
+  t.equal((await embed(t, written).inject('/')).statusCode, 404, 'as in the environment')
 })
 
 await t.test('an application may use the same plugins', async (t) => {

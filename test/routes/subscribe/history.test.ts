@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
-import type { AppSettings } from '../../src/app.js'
-import { token } from '../helper/token.js'
-import { isProblem, openApp } from './open-app.js'
+import type { AppSettings } from '../../../src/app.js'
+import { token } from '../../helper/token.js'
+import { isProblem, openApp } from '../open-app.js'
 
 interface Page {
   events: { id: string; topic: string; type?: string; time: string; data?: unknown; text?: string }[]

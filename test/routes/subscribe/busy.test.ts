@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
-import type { AppSettings } from '../../src/app.js'
-import { refuseWhileBusy } from '../../src/routes/busy.js'
-import { anybody } from '../hub/anybody.js'
-import { openLive, openStream } from '../helper/stream.js'
-import { token } from '../helper/token.js'
-import { isProblem, listen, openApp, until } from './open-app.js'
+import type { AppSettings } from '../../../src/app.js'
+import { refuseWhileBusy } from '../../../src/routes/subscribe/busy.js'
+import { anybody } from '../../hub/anybody.js'
+import { openLive, openStream } from '../../helper/stream.js'
+import { token } from '../../helper/token.js'
+import { isProblem, listen, openApp, until } from '../open-app.js'
 
 const bearer = (sub?: string) => token({ ...(sub === undefined ? {} : { sub }), subscribe: ['**'] })
 

@@ -3,9 +3,9 @@ import http from 'node:http'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
-import { Selection } from '../../src/model/selection.js'
-import { anyTopic, token } from '../helper/token.js'
-import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
+import { Selection } from '../../../src/model/selection.js'
+import { anyTopic, token } from '../../helper/token.js'
+import { isProblem, listen, openApp, until, type OpenApp } from '../open-app.js'
 
 const NDJSON = { 'content-type': 'application/x-ndjson' }
 const everything = new Selection(['**'])

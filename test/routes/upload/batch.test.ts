@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isProblem, openApp, type OpenApp } from './open-app.js'
+import { isProblem, openApp, type OpenApp } from '../open-app.js'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
