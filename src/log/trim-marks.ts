@@ -41,6 +41,11 @@ export class TrimMarks {
     return this.#byTopic.get(topic)
   }
 
+  /** Returns all marks, in no particular order. */
+  all(): Iterable<Mark> {
+    return this.#byTopic.values()
+  }
+
   /** Moves the mark of a topic. `trimmedAt` must be at least that of every other mark. */
   set(topic: string, trimmed: number, trimmedAt: number): void {
     let mark = this.#byTopic.get(topic)

@@ -80,7 +80,7 @@ export class TransactionBody {
     change.write()
     const work = limits.must
     work.indexed = change.indexed
-    work.topics = change.written + change.forgotten
+    work.topics = change.written + change.forgotten.length
     work.removals = change.removals
     return {
       work,
