@@ -1,12 +1,16 @@
 /**
  * The lock of a folder, which one process at a time can hold. The owner listens on a socket in the folder, and stores
- * the name of the socket in the log. The kernel closes the socket when the owner ends, even after a crash. A
- * transaction replaces the name, so only one of several processes that find the socket closed becomes the owner.
+ * the name of the socket in the log. Other processes connect to it. The kernel closes the socket when the owner ends,
+ * even after a crash. A transaction replaces the name, so only one of several processes that find the socket closed
+ * becomes the owner.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { MessageSocket } from './message-socket.js'
+import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import { StoreError } from './store-error.js'
 import { DATA_FILE, LOCK_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
@@ -25,6 +29,12 @@ export class LostFolderError extends Error {
   override name = 'LostFolderError'
 }
 
+/** The connection of a replica to the process that owns the folder. */
+export type OwnerSocket = MessageSocket<ToLeader, ToReplica>
+
+/** The connection of the owner of a folder to a replica. */
+export type ReplicaSocket = MessageSocket<ToReplica, ToLeader>
+
 /** The lock of a folder that this process owns. */
 export class FolderLock {
   readonly #folder: string
@@ -33,6 +43,10 @@ export class FolderLock {
   readonly #descriptor: number
   readonly #meta: Tables['meta']
   readonly #identity: Identity | undefined
+  /** The connections of other processes. */
+  readonly #connections = new Set<Socket>()
+  /** Called with each connection; `undefined`: connections wait. */
+  #accept: ((socket: ReplicaSocket) => void) | undefined
   #lookedAt = -Infinity
   #lost: LostFolderError | undefined
   /** Set once another process has taken the folder. This is final, since the state of this process is outdated. */
@@ -45,54 +59,77 @@ export class FolderLock {
     this.#descriptor = descriptor
     this.#meta = meta
     this.#identity = identify(folder)
+    server.on('connection', (connection) => {
+      this.#connections.add(connection.once('close', () => this.#connections.delete(connection)))
+      this.#greet(connection)
+    })
   }
 
   /**
-   * Takes the lock of a folder.
+   * Takes the lock of a folder, or connects to the process that holds it.
    * @param beforeWrite called before the name of the socket is stored
-   * @throws StoreError if another process holds the lock, or no socket can be created
+   * @throws StoreError if no socket can be created, or the owner cannot be reached
    */
   static async take(
     folder: string,
     { meta, root }: Pick<Tables, 'meta' | 'root'>,
     beforeWrite: () => void,
-  ): Promise<FolderLock> {
+  ): Promise<FolderLock | OwnerSocket> {
     const descriptor = openSync(folder, 'r')
     const place = shortPath(folder, descriptor)
-    const name = `lock-${randomBytes(6).toString('hex')}.sock`
-    if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
-      closeSync(descriptor)
-      throw new StoreError(
-        `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
-      )
-    }
-    const server = await listen(join(place, name), folder).catch((err: unknown) => {
-      closeSync(descriptor)
-      throw err
-    })
-    const lock = new FolderLock(folder, name, server, descriptor, meta)
+    let lock: FolderLock | undefined
+    const release = async () => (lock ? lock.release() : closeSync(descriptor))
     try {
-      for (let taken = false; !taken;) {
+      for (;;) {
         const owner = meta.get('owner') as string | undefined
-        const answer = owner === undefined ? undefined : await askOwner(join(place, owner))
-        if (answer !== undefined)
-          throw new StoreError(
-            `The log in ${folder} is in use by another process (${answer}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`,
-          )
+        const socket = owner === undefined ? undefined : await connectTo(folder, join(place, owner))
+        if (socket) {
+          await release()
+          return socket
+        }
+        lock ??= await FolderLock.#create(folder, place, descriptor, meta)
+        const name = lock.#name
         beforeWrite()
-        taken = root.transactionSync(() => {
+        const isTaken = root.transactionSync(() => {
           if (meta.get('owner') !== owner) return false
           meta.putSync('owner', name)
           return true
         })
+        if (!isTaken) continue
         // a killed process leaves its socket behind
-        if (taken && owner !== undefined) rmSync(join(place, owner), { force: true })
+        if (owner !== undefined) rmSync(join(place, owner), { force: true })
+        return lock
       }
-      return lock
     } catch (err) {
-      await lock.release()
+      await release()
       throw err
     }
+  }
+
+  /** Creates a socket in the folder, which is not the lock yet. */
+  static async #create(folder: string, place: string, descriptor: number, meta: Tables['meta']): Promise<FolderLock> {
+    const name = `lock-${randomBytes(6).toString('hex')}.sock`
+    if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
+      throw new StoreError(
+        `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
+      )
+    }
+    return new FolderLock(folder, name, await listen(join(place, name), folder), descriptor, meta)
+  }
+
+  /**
+   * Starts to accept replicas, also those that have connected before.
+   * @param accept called with each connection
+   */
+  accept(accept: (socket: ReplicaSocket) => void): void {
+    this.#accept = accept
+    for (const connection of this.#connections) accept(new MessageSocket(connection))
+  }
+
+  #greet(connection: Socket): void {
+    const socket: ReplicaSocket = new MessageSocket(connection)
+    socket.send({ kind: 'hello', pid: process.pid, version: VERSION })
+    this.#accept?.(socket)
   }
 
   /**
@@ -134,7 +171,9 @@ export class FolderLock {
 
   /** Releases the lock. */
   async release(): Promise<void> {
-    await new Promise((resolve) => this.#server.close(resolve)) // this removes the socket, even if the folder has moved
+    const closed = new Promise((resolve) => this.#server.close(resolve)) // removes the socket, even if the folder has moved
+    for (const connection of this.#connections) connection.destroy()
+    await closed
     closeSync(this.#descriptor)
   }
 }
@@ -162,10 +201,7 @@ function isSame(one: Identity | undefined, other: Identity | undefined): boolean
 /** Listens on a socket in this process: a worker of `node:cluster` would otherwise leave that to its primary. */
 function listen(path: string, folder: string): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined)
-      socket.end(`pid ${process.pid}`)
-    })
+    const server = createServer({ pauseOnConnect: true })
     server.once('error', (err) =>
       reject(
         new StoreError(
@@ -183,18 +219,37 @@ function listen(path: string, folder: string): Promise<Server> {
 
 /** Errors of a socket without a listener. Any other error, such as a full queue, means that a process listens. */
 const NO_LISTENER = new Set(['ECONNREFUSED', 'ENOENT'])
+/** The error of a socket whose process accepts no connections, since it is frozen. */
+const QUEUE_IS_FULL = 'EAGAIN'
+/** How long a connection to a listening process is tried, and the time between two attempts; in milliseconds. */
+const CONNECT_TIME = 1_000
+const CONNECT_INTERVAL = 20
 
-/** Asks the process that listens at a path for its description; `undefined` if none listens. */
-function askOwner(path: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let answer = ''
-    let isThere = true
+/**
+ * Connects to the process that listens at a path; `undefined` if none listens.
+ * @throws StoreError if the process cannot be reached
+ */
+async function connectTo(folder: string, path: string): Promise<OwnerSocket | undefined> {
+  for (const end = performance.now() + CONNECT_TIME; ;) {
+    try {
+      return new MessageSocket(await connectOnce(path))
+    } catch (err) {
+      const { code = '', message } = err as NodeJS.ErrnoException
+      if (NO_LISTENER.has(code)) return undefined
+      if (performance.now() > end)
+        throw new StoreError(
+          `The log in ${folder} is in use by another process (${code === QUEUE_IS_FULL ? 'it does not answer' : message}). Stop it first, start this one as the same user, or give it a folder of its own (FANFARE_LOG=file:<folder>).`,
+          { cause: err },
+        )
+      await delay(CONNECT_INTERVAL)
+    }
+  }
+}
+
+function connectOnce(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
     const socket = connect(path)
-    socket.setEncoding('utf8')
-    // the kernel accepts connections for a process that is too busy to answer
-    socket.setTimeout(1_000, () => socket.destroy())
-    socket.on('data', (text: string) => (answer += text))
-    socket.on('error', (err: NodeJS.ErrnoException) => (isThere = !NO_LISTENER.has(err.code ?? '')))
-    socket.on('close', () => resolve(isThere ? answer || 'it does not answer' : undefined))
+    socket.pause()
+    socket.once('connect', () => resolve(socket)).once('error', reject)
   })
 }

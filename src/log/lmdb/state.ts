@@ -196,14 +196,19 @@ export class State implements TrimHistory {
   }
 
   /** Returns whether a snapshot of the tables matches this state. */
-  isSnapshot({ meta }: Tables, transaction: Transaction): boolean {
-    return commitsOf(meta.get('totals', { transaction }) as TotalsRow) === this.totals.commits
+  isSnapshot({ meta }: Pick<Tables, 'meta'>, transaction: Transaction): boolean {
+    return commitsIn({ meta }, transaction) === this.totals.commits
   }
 
   /** Returns whether the records of a snapshot are exactly the durable ones. */
   hasRecordsOf({ meta }: Tables, transaction: Transaction): boolean {
     return recordChangesOf(meta.get('records', { transaction })) === this.recordChanges
   }
+}
+
+/** Returns the number of the transaction that a snapshot shows. */
+export function commitsIn({ meta }: Pick<Tables, 'meta'>, transaction: Transaction): number {
+  return commitsOf(meta.get('totals', { transaction }) as TotalsRow)
 }
 
 function recordChangesOf(row: unknown): number {

@@ -8,6 +8,7 @@ import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
 import type { Appended, LogDelta, RecordChange, Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { Answers, Origin } from './answers.js'
 import { AppendQueue, type PendingAppend } from './append-queue.js'
 import { EventAppender } from './event-appender.js'
 import { IndexSchedule } from './index-schedule.js'
@@ -17,6 +18,7 @@ import type { PendingRecord } from './pending-record.js'
 import { waitForPublishers } from './publisher-wait.js'
 import { PurgeQueue, type PendingPurge } from './purge-queue.js'
 import { notPurged, notStored } from './refusal.js'
+import type { ReplicatedChange } from './replicated-change.js'
 import type { Room } from './room.js'
 import type { State } from './state.js'
 import type { Tables } from './tables.js'
@@ -32,10 +34,13 @@ export interface WriterOptions {
   clock: SteadyClock
   /** Called with the changes of each transaction, in order, once it is durable. */
   onDelta: (delta: LogDelta) => void
+  /** Called after each transaction, once it is durable and part of the state. */
+  onCommit: (replicate: () => ReplicatedChange) => void
   /** Called with the reason when the log can no longer store events, and with `undefined` when it can again. */
   onHealth: (failure: Error | undefined) => void
   lock: FolderLock
   room: Room
+  answers: Answers
 }
 
 export class Writer {
@@ -64,9 +69,9 @@ export class Writer {
     this.#options = options
     this.#index = new IndexSchedule(state)
     this.#purges = new PurgeQueue(state, trimmer)
-    const { clock, lock, retention } = options
+    const { answers, clock, lock, retention } = options
     const appender = new EventAppender(tables, state, clock, retention)
-    this.#body = new TransactionBody({ tables, state, appender, purges: this.#purges, trimmer, clock, lock })
+    this.#body = new TransactionBody({ tables, state, appender, purges: this.#purges, trimmer, clock, lock, answers })
     this.#limits = new TransactionLimits(state, trimmer, this.#index, this.#purges, options.room)
     this.#health = new WriterHealth(options.room, options.onHealth)
   }
@@ -76,11 +81,14 @@ export class Writer {
     return this.#health.failure
   }
 
-  /** @throws HubError `log-unavailable`, with nothing stored */
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
+  /**
+   * @param origin the other process that has asked for the append
+   * @throws HubError `log-unavailable`, with nothing stored
+   */
+  append(events: readonly NewEvent[], origin?: Origin): Promise<Appended[]> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
-      this.#appends.push({ events, resolve, reject })
+      this.#appends.push({ events, origin, resolve, reject })
       this.#start()
     })
   }
@@ -231,6 +239,7 @@ export class Writer {
     this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!this.#health.isFull) this.#health.set(undefined)
     const { trims, purged } = outcome.apply()
+    this.#options.onCommit(outcome.replicate)
     this.#tell({ events: outcome.stored, trims, records: outcome.records })
     const lostMeanwhile = lock.look()
     if (lostMeanwhile) {
