@@ -83,10 +83,7 @@ export class Leader implements Role {
       durability,
       retention,
       clock,
-      onHealth: (failure) => {
-        onHealth(failure)
-        this.#replicas?.beat()
-      },
+      onHealth,
       ...office,
       answers,
       onCommit: (replicate) => this.#replicas.send(replicate),

@@ -171,7 +171,8 @@ export class FolderLock {
 
   /** Releases the lock. */
   async release(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve)) // removes the socket, even if the folder has moved
+    // this removes the socket, even if the folder has moved
+    const closed = new Promise((resolve) => this.#server.close(resolve))
     for (const connection of this.#connections) connection.destroy()
     await closed
     closeSync(this.#descriptor)

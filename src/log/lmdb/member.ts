@@ -164,7 +164,8 @@ export class Member implements Role {
     while (this.#pending.size > 0 && monotonicNow() < end) await delay(SEARCH_INTERVAL)
     this.#isClosed = true
     clearInterval(this.#checks)
-    this.#joining?.destroy()
+    if (this.#replica) this.#replica.leave()
+    else this.#joining?.destroy()
     await this.#search
     this.#rejectAll(closed())
     this.#options.peers.close()
@@ -228,7 +229,7 @@ export class Member implements Role {
         this.#leaderFailure = failure === undefined ? undefined : new Error(failure)
         this.#check()
       },
-      onNodes: (nodes) => peers.setNodes(nodes),
+      onNodes: (nodes, left) => peers.setNodes(nodes, left),
       onPeer: (body, from) => peers.receive(body, from),
       onLost: () => {
         if (!this.#replica) return // `join` has not returned: it throws

@@ -27,11 +27,13 @@ export type ToLeader =
   /** The first message of a replica. */
   | { kind: 'join'; node: string; version: number }
   /**
-   * A write. Each write of a node has the next number, and `done` is the number up to which the node needs no answer any
-   * more. `since`: the write was sent to an earlier leader at this time, in milliseconds of the system's monotonic
-   * clock, and may have been stored.
+   * A write. Each write of a node has the next number. The node needs no answer any more for its writes up to `done`.
+   * `since`: the write was sent to an earlier leader at this time, in milliseconds of the system's monotonic clock, and
+   * may have been stored.
    */
   | { kind: 'write'; number: number; done: number; since?: number; request: WriteRequest }
+  /** The node is about to end. */
+  | { kind: 'leave' }
   /** A message to another node; without `to`, to all other nodes. */
   | { kind: 'peer'; to?: string; body: unknown }
 
@@ -45,6 +47,6 @@ export type ToReplica =
   | { kind: 'refused'; number: number; refusal: Refusal }
   /** Sent regularly, and when the failure changes. */
   | { kind: 'beat'; failure: string | undefined }
-  /** All nodes, after each change. */
-  | { kind: 'nodes'; nodes: string[] }
+  /** All nodes, after each change. `left`: the node that has left for good. */
+  | { kind: 'nodes'; nodes: string[]; left?: string }
   | { kind: 'peer'; from: string; body: unknown }

@@ -20,7 +20,7 @@ export interface PeerListener {
 
 /** The number of messages that are kept while the leader changes. Further ones are lost. */
 const MAX_WAITING = 10_000
-/** How long a node stays in the list after its connection has ended, in milliseconds: it may have to find the leader. */
+/** How long a node without a connection stays in the list, in milliseconds: it may be looking for the leader. */
 const ABSENCE = 2_000
 
 export class Peers {
@@ -68,20 +68,20 @@ export class Peers {
     this.#listener?.onMessage(body, from)
   }
 
-  /** Sets the list of connected nodes. Missing ones stay for a moment. */
-  setNodes(connected: Iterable<string>): void {
+  /**
+   * Sets the list of connected nodes. Missing ones stay for a moment.
+   * @param left the node that has left for good
+   */
+  setNodes(connected: Iterable<string>, left?: string): void {
     const present = new Set([...connected, this.node])
+    if (left !== undefined) this.#drop(left)
     for (const node of present) {
       clearTimeout(this.#absent.get(node))
       this.#absent.delete(node)
     }
     for (const node of this.#nodes) {
       if (present.has(node) || this.#absent.has(node)) continue
-      const leave = () => {
-        this.#absent.delete(node)
-        this.#update(this.#nodes.filter((name) => name !== node))
-      }
-      this.#absent.set(node, setTimeout(leave, ABSENCE).unref())
+      this.#absent.set(node, setTimeout(() => this.#drop(node), ABSENCE).unref())
     }
     this.#update([...present, ...this.#absent.keys()])
   }
@@ -92,6 +92,12 @@ export class Peers {
     this.#absent.clear()
     this.#listener = undefined
     this.#link = undefined
+  }
+
+  #drop(node: string): void {
+    clearTimeout(this.#absent.get(node))
+    this.#absent.delete(node)
+    this.#update(this.#nodes.filter((name) => name !== node))
   }
 
   #update(nodes: string[]): void {

@@ -21,7 +21,7 @@ export interface ReplicaListener {
   onWritten(number: number, result: WriteResult): void
   onRefused(number: number, refusal: Refusal): void
   onBeat(failure: string | undefined): void
-  onNodes(nodes: string[]): void
+  onNodes(nodes: string[], left: string | undefined): void
   onPeer(body: unknown, from: string): void
   /** Called once the connection has ended after it had been ready. */
   onLost(): void
@@ -88,12 +88,18 @@ export class Replica implements PeerLink {
         try {
           resolve(isApplied ? { result: read() } : undefined)
         } catch (err) {
-          reject(err as Error)
+          reject(err)
         }
       }
       if (this.#hasEnded || commits <= this.#state.totals.commits) run(false)
       else this.#waiting.push({ commits, run })
     })
+  }
+
+  /** Tells the leader that this process is about to end, and ends the connection. */
+  leave(): void {
+    this.#socket.send({ kind: 'leave' })
+    this.#socket.end()
   }
 
   /** Whether the connection has ended. */
@@ -123,7 +129,7 @@ export class Replica implements PeerLink {
       case 'beat':
         return this.#listener.onBeat(message.failure)
       case 'nodes':
-        return this.#listener.onNodes(message.nodes)
+        return this.#listener.onNodes(message.nodes, message.left)
       case 'peer':
         return this.#listener.onPeer(message.body, message.from)
     }
@@ -135,7 +141,8 @@ export class Replica implements PeerLink {
   }
 
   async #catchUp(): Promise<void> {
-    const queue = (this.#queue = [] as ToReplica[])
+    const queue: ToReplica[] = []
+    this.#queue = queue
     try {
       await this.#listener.catchUp()
     } catch (err) {

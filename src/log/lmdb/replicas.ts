@@ -72,16 +72,21 @@ export class Replicas {
     }
     for (const node of forgotten) {
       this.#seen.delete(node)
-      const forget = () => void answers.forget(node)
-      writer.change(() => (forget(), undefined), 0).catch(() => undefined) // the next tick tries again
+      const forget = () => {
+        answers.forget(node)
+        return undefined
+      }
+      writer.change(forget, 0).catch(() => undefined) // the next tick tries again
     }
   }
 
   /** Disconnects all replicas once they have been sent everything. */
   close(): void {
+    const { peers } = this.#source
+    this.#broadcast({ kind: 'nodes', nodes: [...this.#replicas.values()], left: peers.node })
     for (const socket of this.#replicas.keys()) socket.end()
     this.#replicas.clear()
-    this.#source.peers.connect(undefined)
+    peers.connect(undefined)
   }
 
   #receive(socket: ReplicaSocket, message: ToLeader): void {
@@ -90,6 +95,8 @@ export class Replicas {
         return this.#join(socket, message.node, message.version)
       case 'write':
         return void this.#write(socket, message)
+      case 'leave':
+        return this.#left(socket, true)
       case 'peer': {
         const from = this.#replicas.get(socket)
         if (from !== undefined) this.#forward(message.to, message.body, from)
@@ -105,19 +112,20 @@ export class Replicas {
     this.#tellNodes()
   }
 
-  #left(socket: ReplicaSocket): void {
+  /** @param isFinal whether the process is about to end */
+  #left(socket: ReplicaSocket, isFinal = false): void {
     const node = this.#replicas.get(socket)
     if (node === undefined) return
     this.#replicas.delete(socket)
     this.#seen.set(node, performance.now())
-    this.#tellNodes()
+    this.#tellNodes(isFinal ? node : undefined)
   }
 
-  #tellNodes(): void {
+  #tellNodes(left?: string): void {
     const { peers } = this.#source
     const nodes = [...this.#replicas.values(), peers.node]
-    peers.setNodes(nodes)
-    this.#broadcast({ kind: 'nodes', nodes })
+    peers.setNodes(nodes, left)
+    this.#broadcast(left === undefined ? { kind: 'nodes', nodes } : { kind: 'nodes', nodes, left })
   }
 
   /** Passes a message from one node on to another, or to all others. */
@@ -179,7 +187,7 @@ export async function carryOut(role: Role, request: WriteRequest): Promise<Write
   return undefined
 }
 
-/** Returns the time of the system's monotonic clock, which is the same in all processes of a machine; in milliseconds. */
+/** Returns the time of the system's monotonic clock in milliseconds. It is the same in all processes of a machine. */
 export function systemTime(): number {
   return Number(process.hrtime.bigint() / 1_000_000n)
 }
