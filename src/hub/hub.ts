@@ -1,6 +1,7 @@
 /** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
+import { wallNow } from '../model/clock.js'
 import type { EventLog, KeyValue, LogStats, Page, TopicsOptions } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
@@ -9,12 +10,17 @@ import type { Selection } from '../model/selection.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
+import { AllConnections, type ConnectionsList, type ConnectionsRequest } from './cluster/all-connections.js'
+import { ClusterPresence } from './cluster/cluster-presence.js'
+import { Messenger } from './cluster/messenger.js'
+import { NodeReports, type NodeReport } from './cluster/node-reports.js'
+import { Peers } from './cluster/peers.js'
+import { drawConnectionId } from './connection-id.js'
 import { Connections } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
 import { Lifecycle } from './lifecycle.js'
-import { Neighbours } from './neighbours.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
@@ -35,6 +41,8 @@ export interface HubOptions extends UpkeepOptions {
   maxCursorsPerSubject: number
   /** The time after the last use at which a named cursor expires, in milliseconds. */
   cursorTtl: number
+  /** The version that `GET /nodes` tells; default: an empty one. */
+  version?: string
   /** The processes that serve the same log; default: this process alone. The hub closes it. */
   cluster?: Cluster
   /** Receives errors of background work. */
@@ -44,8 +52,10 @@ export interface HubOptions extends UpkeepOptions {
 const ignore = () => undefined
 
 export class Hub {
-  /** The open streams. */
+  /** The open streams of this process. */
   readonly connections = new Connections()
+  /** Carries requests to the process that holds a stream. */
+  readonly messenger: Messenger
   /** The named cursors of all subjects. */
   readonly cursors: NamedCursors
   readonly #log: EventLog
@@ -54,7 +64,10 @@ export class Hub {
   readonly #fanout: Fanout
   readonly #readers: EventReaders
   readonly #systemTopics: SystemTopics
-  readonly #neighbours: Neighbours
+  readonly #peers: Peers
+  readonly #presence: ClusterPresence
+  readonly #reports: NodeReports
+  readonly #allConnections: AllConnections
   readonly #streams: Streams
   readonly #publisher: Publisher
   readonly #topics: Topics
@@ -68,6 +81,8 @@ export class Hub {
     const hub = new Hub(log, options)
     try {
       await hub.#publisher.start()
+      hub.messenger.start()
+      void hub.#peers.greet()
     } catch (err) {
       await hub.close()
       throw err
@@ -81,6 +96,8 @@ export class Hub {
       maxEventSize,
       maxCursorsPerSubject,
       cursorTtl,
+      presenceGrace,
+      version = '',
       cluster = new SingleCluster(),
       onError = ignore,
       ...rest
@@ -97,13 +114,38 @@ export class Hub {
       (sequence) => encoder.cursor(sequence),
     ))
     const describe = (stream: Stream) => this.#streams.describe(stream)
-    const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, describe }))
+    const messenger = (this.messenger = new Messenger(cluster))
+    const peers = (this.#peers = new Peers(messenger, {
+      state: () => ({
+        watchesConnections: this.#systemTopics.watchesConnections,
+        watchesPresence: this.#presence.isFollowing,
+        presenceChanges: this.#presence.changes,
+      }),
+      told: (node, { presenceChanges }) => void this.#presence.told(node, presenceChanges),
+      gone: (node) => this.#presence.gone(node),
+    }))
+    const since = wallNow()
+    const reports = (this.#reports = new NodeReports(messenger, (withStats) => ({
+      node: messenger.node,
+      version,
+      since,
+      connections: connections.size,
+      head: fanout.head,
+      stats: withStats ? this.#systemTopics.takeStats() : undefined,
+    })))
+    const reported = { connections, fanout, log, describe, messenger, peers, reports }
+    const systemTopics = (this.#systemTopics = new SystemTopics(reported))
+    const presence = (this.#presence = new ClusterPresence({
+      messenger,
+      grace: presenceGrace,
+      announce: (type, change) => fanout.tell(change.topic, change, type),
+      isWatched: () => fanout.isPresenceWatched,
+      isFollowed: () => peers.some('watchesPresence'),
+      greet: () => peers.greet(),
+    }))
+    this.#allConnections = new AllConnections(messenger, connections, describe)
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
     const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
-    const neighbours = (this.#neighbours = new Neighbours(cluster, {
-      dispatch: (event) => this.#publisher.dispatchEphemeral(event),
-      present: (topic) => this.#streams.present(topic),
-    }))
     const parts = {
       log,
       lifecycle,
@@ -111,14 +153,15 @@ export class Hub {
       fanout,
       systemTopics,
       readers,
-      neighbours,
+      messenger,
       connections,
       cursors,
+      presence,
     }
     this.#log = log
     this.#publisher = new Publisher(parts, maxEventSize)
-    this.#streams = new Streams(parts, { ...rest, onError })
-    this.#topics = new Topics(log, encoder, fanout)
+    this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => peers.tick(now) })
+    this.#topics = new Topics(log, encoder, fanout, messenger)
   }
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -216,10 +259,30 @@ export class Hub {
     return this.#streams.describe(stream)
   }
 
-  /** As `Neighbours.present`. */
+  /** Draws the id of a new connection. */
+  drawConnectionId(): string {
+    return drawConnectionId(this.messenger.node)
+  }
+
+  /** As `AllConnections.list`. */
+  listConnections(request: ConnectionsRequest): Promise<ConnectionsList> {
+    return this.#allConnections.list(request)
+  }
+
+  /** As `AllConnections.endSubject`. */
+  endSubject(subject: string): Promise<number> {
+    return this.#allConnections.endSubject(subject)
+  }
+
+  /** As `NodeReports.all`. */
+  nodes(): Promise<NodeReport[]> {
+    return this.#reports.all()
+  }
+
+  /** As `ClusterPresence.present`. */
   async present(topic: string): Promise<Present[]> {
     this.#lifecycle.requireOpen()
-    return this.#neighbours.present(topic)
+    return this.#presence.present(topic)
   }
 
   /** Returns the sequence before the newest `count` events of a selection. */
@@ -302,9 +365,9 @@ export class Hub {
     this.endStreams()
     this.#lifecycle.close()
     this.#streams.stop()
-    this.#systemTopics.stop()
     this.#publisher.stop()
-    await this.#neighbours.close()
+    await this.messenger.close()
+    this.#systemTopics.stop()
     await this.cursors.close()
     await this.#log.close()
   }

@@ -5,6 +5,7 @@
  *
  * A process follows the presence of the others only while it has streams with `presence=true`.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { mapInTurns } from '../../event-loop/time-slice.js'
 import { monotonicNow, wallNow } from '../../model/clock.js'
@@ -90,8 +91,8 @@ export class ClusterPresence {
   }
 
   /**
-   * Returns the subjects that are present on a topic by the streams of this process, and by those of processes that have
-   * just ended.
+   * Returns the subjects that are present on a topic by the streams of this process, and by those of processes that
+   * have just ended.
    */
   on(topic: string): Present[] {
     const own = this.#local.on(topic)
@@ -129,7 +130,7 @@ export class ClusterPresence {
   }
 
   /** Another node has gone. Its subjects leave after the grace, unless they have streams of other nodes by then. */
-  goneNode(node: string): void {
+  gone(node: string): void {
     this.#exchange.gone(node)
     if (this.#exchange.isFollowing) this.#gone.set(node, monotonicNow() + this.#source.grace)
   }
@@ -152,11 +153,11 @@ export class ClusterPresence {
 
   async #fetchAll(): Promise<void> {
     const { messenger, greet } = this.#source
-    let isLate: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => (isLate = setTimeout(resolve, WAIT).unref()))
+    const timer = new AbortController()
+    const late = delay(WAIT, undefined, { signal: timer.signal }).catch(() => undefined)
     const fetched = greet().then(() => Promise.all(messenger.others().map((node) => this.#exchange.catchUp(node, 0))))
     await Promise.race([fetched, late])
-    clearTimeout(isLate)
+    timer.abort()
   }
 
   #unfollow(): void {

@@ -120,7 +120,7 @@ export class Messenger {
       answers.push({ node, value })
     })
     const timer = new AbortController()
-    const late = delay(GATHER_TIME, undefined, { signal: timer.signal, ref: false }).catch(() => undefined)
+    const late = delay(GATHER_TIME, undefined, { signal: timer.signal }).catch(() => undefined)
     await Promise.race([Promise.allSettled(asked), late])
     timer.abort()
     return [...answers]

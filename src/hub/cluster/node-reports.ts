@@ -27,6 +27,8 @@ export class NodeReports {
   readonly #own: (withStats: boolean) => NodeReport
   /** The last report of each other node. */
   readonly #latest = new Map<string, NodeReport>()
+  /** The question that is under way. Requests at the same time share its answer. */
+  #asking: Promise<NodeReport[]> | undefined
 
   /** @param own returns the report of this node */
   constructor(messenger: Messenger, own: (withStats: boolean) => NodeReport) {
@@ -40,7 +42,8 @@ export class NodeReports {
    * statistics.
    */
   async all(): Promise<NodeReport[]> {
-    const others = await this.others(false)
+    if (this.#messenger.isAlone) return [this.#own(false)]
+    const others = await (this.#asking ??= this.others(false).finally(() => (this.#asking = undefined)))
     return [this.#own(false), ...others].sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 

@@ -75,7 +75,7 @@ export class Peers {
     return false
   }
 
-  /** Tells all other nodes the state of this node. Resolves when each has answered with its own, or has not answered. */
+  /** Tells all other nodes the state of this node, and asks for theirs. Resolves after a short time at the latest. */
   async greet(): Promise<void> {
     if (this.#messenger.isAlone) return
     const answers = await this.#messenger.gather(this.#message('hello'))
