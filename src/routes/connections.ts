@@ -57,10 +57,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
       bodyLimit: SMALL_BODY,
       schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } },
     },
-    async (request) => {
-      requireFew(request.body)
-      return change(requirePrincipal(request), request.params.id, request.body)
-    },
+    async (request) => change(requirePrincipal(request), request.params.id, requireFew(request.body)),
   )
 
   app.put(
@@ -77,10 +74,7 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/connections',
     { onRequest, schema: { querystring: SubjectQuery, response: { 200: Closed } } },
-    async (request) => {
-      authorizeAdmin(requirePrincipal(request), 'end the streams of a subject')
-      return { closed: await hub.endSubject(request.query.subject) }
-    },
+    async (request) => endStreamsOf(hub, requirePrincipal(request), request.query.subject),
   )
 }
 
@@ -115,12 +109,21 @@ async function readPage(
   return { ...page, cursor: page.connections.at(-1)?.id ?? null }
 }
 
-function requireFew({ subscribe = [] }: Static<typeof TopicsChange>): void {
+/** Ends all streams of a subject and returns their number. Only admins may do so. */
+async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
+  authorizeAdmin(principal, 'end the streams of a subject')
+  return { closed: await hub.endSubject(subject) }
+}
+
+/** Returns a change that does not add too many topics. */
+function requireFew(change: Static<typeof TopicsChange>): Static<typeof TopicsChange> {
+  const { subscribe = [] } = change
   if (subscribe.length > MAX_PATTERNS)
     throw new Problem(
       'invalid-request',
       `A stream can have at most ${MAX_PATTERNS} topics and patterns; the request adds ${subscribe.length}.`,
     )
+  return change
 }
 
 /** Adds topics to a stream and removes topics from it. Returns the new topics of the stream. */
