@@ -15,6 +15,7 @@ import { ClusterPresence } from './cluster/cluster-presence.js'
 import { Messenger } from './cluster/messenger.js'
 import { NodeReports, type NodeReport } from './cluster/node-reports.js'
 import { Peers } from './cluster/peers.js'
+import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
 import { Connections } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
@@ -57,13 +58,14 @@ export class Hub {
   /** Carries requests to the process that holds a stream. */
   readonly messenger: Messenger
   /** The named cursors of all subjects. */
-  readonly cursors: NamedCursors
+  readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
   readonly #systemTopics: SystemTopics
+  readonly #ownCursors: NamedCursors
   readonly #peers: Peers
   readonly #presence: ClusterPresence
   readonly #reports: NodeReports
@@ -145,7 +147,8 @@ export class Hub {
     }))
     this.#allConnections = new AllConnections(messenger, connections, describe)
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
-    const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
+    const cursors = (this.#ownCursors = new NamedCursors(log.records, cursorOptions))
+    this.cursors = new SharedCursors(messenger, cursors)
     const parts = {
       log,
       lifecycle,
@@ -227,6 +230,11 @@ export class Hub {
   /** As `Streams.locate`. */
   locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
     return this.#streams.locate(selection, request, cursor)
+  }
+
+  /** As `Streams.caughtUp`. */
+  async caughtUp(id: string | undefined): Promise<void> {
+    await this.#streams.caughtUp(id)
   }
 
   /** As `Streams.resumeId`. */
@@ -368,7 +376,7 @@ export class Hub {
     this.#publisher.stop()
     await this.messenger.close()
     this.#systemTopics.stop()
-    await this.cursors.close()
+    await this.#ownCursors.close()
     await this.#log.close()
   }
 }

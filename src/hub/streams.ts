@@ -9,6 +9,8 @@ import { closeBlock, drawRetry, type CloseReason, type Encoder, type Format } fr
 import type { WantedReplay } from './backlog.js'
 import { CatchUpCache } from './catch-up-cache.js'
 import type { ClusterPresence } from './cluster/cluster-presence.js'
+import { waitFor } from './cluster/log-wait.js'
+import type { Messenger } from './cluster/messenger.js'
 import type { Connections } from './connections.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
@@ -44,6 +46,7 @@ export interface StreamsSource {
   systemTopics: SystemTopics
   /** Is notified of the topics of each stream. */
   presence: ClusterPresence
+  messenger: Messenger
 }
 
 export interface StreamsOptions extends UpkeepOptions {
@@ -99,7 +102,16 @@ export class Streams {
     if (selection.presence) await presence.follow()
     const known = cursor && (await cursors.get(cursor))
     if (cursor && !known) return locateFirst(log, fanout.head, selection, request)
-    return locate(log, fanout.head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
+    const lastEventId = request.lastEventId ?? known?.id
+    const caughtUp = this.caughtUp(lastEventId)
+    if (caughtUp) await caughtUp
+    return locate(log, fanout.head, selection, { ...request, lastEventId })
+  }
+
+  /** As `waitFor` of `cluster/log-wait.ts`. */
+  caughtUp(id: string | undefined): Promise<void> | undefined {
+    const { log, fanout, messenger } = this.#source
+    return waitFor({ messenger, epoch: log.view.epoch, head: () => fanout.head }, id)
   }
 
   /** Returns the id from which a subscriber may resume a stream; `undefined`: none until a gap has been reported. */
