@@ -179,7 +179,13 @@ const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
 const DEFAULT_MAX_PARAM_LENGTH = 100
 
 /** The settings of the hub's own application. */
-export type AppSettings = SettingsOptions & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts; /** For tests. */ cluster?: Cluster }
+export type AppSettings = SettingsOptions & {
+  trustProxy?: TrustProxy
+  /** For tests. */
+  timeouts?: RequestTimeouts
+  /** For tests: the processes that serve an own `log`. */
+  cluster?: Cluster
+}
 
 /**
  * Builds the hub as an application of its own.

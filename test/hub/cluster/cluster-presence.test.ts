@@ -167,23 +167,23 @@ await t.test('the streams of all processes agree after any joins and leaves', as
   for (const seed of [1, 2, 3]) {
     const { hubs } = await openHubs(t, 3, { seed })
     const watchers = await Promise.all(hubs.map(({ subscribe }) => subscribe(['**'], { presence: true })))
-    const { below, pick } = random(seed)
+    const chance = random(seed)
     const streams: FakeSink[] = []
     const topics: string[][] = []
     const subjects: string[] = []
     for (let n = 0; n < 300; n++) {
-      if (streams.length > 0 && below(5) < 2) {
-        const index = below(streams.length)
+      if (streams.length > 0 && chance.below(5) < 2) {
+        const index = chance.below(streams.length)
         streams[index]!.close()
         for (const list of [streams, topics, subjects]) list.splice(index, 1)
       } else {
-        const own = pick([['a'], ['b'], ['a', 'b']])
-        const subject = `u${below(6)}`
-        streams.push(await pick(hubs).subscribe(own, { subject }))
+        const own = chance.pick([['a'], ['b'], ['a', 'b']])
+        const subject = `u${chance.below(6)}`
+        streams.push(await chance.pick(hubs).subscribe(own, { subject }))
         topics.push(own)
         subjects.push(subject)
       }
-      if (below(3) === 0) await settle(below(4))
+      if (chance.below(3) === 0) await settle(chance.below(4))
     }
     await settle(100)
     const expected = [...new Set(topics.flatMap((own, index) => own.map((topic) => `${topic} ${subjects[index]!}`)))]
