@@ -1,7 +1,6 @@
 /** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
-import { wallNow } from '../model/clock.js'
 import type { EventLog, KeyValue, LogStats, Page, TopicsOptions } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
@@ -10,11 +9,10 @@ import type { Selection } from '../model/selection.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
-import { AllConnections, type ConnectionsList, type ConnectionsRequest } from './cluster/all-connections.js'
-import { ClusterPresence } from './cluster/cluster-presence.js'
+import type { ConnectionsList, ConnectionsRequest } from './cluster/all-connections.js'
 import { Messenger } from './cluster/messenger.js'
-import { NodeReports, type NodeReport } from './cluster/node-reports.js'
-import { Peers } from './cluster/peers.js'
+import { Neighbours } from './cluster/neighbours.js'
+import type { NodeReport } from './cluster/node-reports.js'
 import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
 import { Connections } from './connections.js'
@@ -30,7 +28,6 @@ import type { StreamInfo } from './stream-info.js'
 import type { UpkeepOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
-import { SystemTopics } from './system-topics.js'
 import { Topics, type TopicInfo } from './topics.js'
 
 export interface HubOptions extends UpkeepOptions {
@@ -64,12 +61,8 @@ export class Hub {
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
-  readonly #systemTopics: SystemTopics
   readonly #ownCursors: NamedCursors
-  readonly #peers: Peers
-  readonly #presence: ClusterPresence
-  readonly #reports: NodeReports
-  readonly #allConnections: AllConnections
+  readonly #neighbours: Neighbours
   readonly #streams: Streams
   readonly #publisher: Publisher
   readonly #topics: Topics
@@ -83,8 +76,7 @@ export class Hub {
     const hub = new Hub(log, options)
     try {
       await hub.#publisher.start()
-      hub.messenger.start()
-      void hub.#peers.greet()
+      hub.#neighbours.start()
     } catch (err) {
       await hub.close()
       throw err
@@ -115,37 +107,11 @@ export class Hub {
       () => fanout.head,
       (sequence) => encoder.cursor(sequence),
     ))
-    const describe = (stream: Stream) => this.#streams.describe(stream)
     const messenger = (this.messenger = new Messenger(cluster))
-    const peers = (this.#peers = new Peers(messenger, {
-      state: () => ({
-        watchesConnections: this.#systemTopics.watchesConnections,
-        watchesPresence: this.#presence.isFollowing,
-        presenceChanges: this.#presence.changes,
-      }),
-      told: (node, { presenceChanges }) => void this.#presence.told(node, presenceChanges),
-      gone: (node) => this.#presence.gone(node),
-    }))
-    const since = wallNow()
-    const reports = (this.#reports = new NodeReports(messenger, (withStats) => ({
-      node: messenger.node,
-      version,
-      since,
-      connections: connections.size,
-      head: fanout.head,
-      stats: withStats ? this.#systemTopics.takeStats() : undefined,
-    })))
-    const reported = { connections, fanout, log, describe, messenger, peers, reports }
-    const systemTopics = (this.#systemTopics = new SystemTopics(reported))
-    const presence = (this.#presence = new ClusterPresence({
-      messenger,
-      grace: presenceGrace,
-      announce: (type, change) => fanout.tell(change.topic, change, type),
-      isWatched: () => fanout.isPresenceWatched,
-      isFollowed: () => peers.some('watchesPresence'),
-      greet: () => peers.greet(),
-    }))
-    this.#allConnections = new AllConnections(messenger, connections, describe)
+    const neighbours = (this.#neighbours = new Neighbours(
+      { messenger, log, fanout, connections, describe: (stream) => this.#streams.describe(stream) },
+      { version, presenceGrace },
+    ))
     const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
     const cursors = (this.#ownCursors = new NamedCursors(log.records, cursorOptions))
     this.cursors = new SharedCursors(messenger, cursors)
@@ -154,16 +120,16 @@ export class Hub {
       lifecycle,
       encoder,
       fanout,
-      systemTopics,
       readers,
       messenger,
       connections,
       cursors,
-      presence,
+      systemTopics: neighbours.systemTopics,
+      presence: neighbours.presence,
     }
     this.#log = log
     this.#publisher = new Publisher(parts, maxEventSize)
-    this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => peers.tick(now) })
+    this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
     this.#topics = new Topics(log, encoder, fanout, messenger)
   }
 
@@ -274,23 +240,23 @@ export class Hub {
 
   /** As `AllConnections.list`. */
   listConnections(request: ConnectionsRequest): Promise<ConnectionsList> {
-    return this.#allConnections.list(request)
+    return this.#neighbours.connections.list(request)
   }
 
   /** As `AllConnections.endSubject`. */
   endSubject(subject: string): Promise<number> {
-    return this.#allConnections.endSubject(subject)
+    return this.#neighbours.connections.endSubject(subject)
   }
 
   /** As `NodeReports.all`. */
   nodes(): Promise<NodeReport[]> {
-    return this.#reports.all()
+    return this.#neighbours.reports.all()
   }
 
   /** As `ClusterPresence.present`. */
   async present(topic: string): Promise<Present[]> {
     this.#lifecycle.requireOpen()
-    return this.#presence.present(topic)
+    return this.#neighbours.presence.present(topic)
   }
 
   /** Returns the sequence before the newest `count` events of a selection. */
@@ -375,7 +341,7 @@ export class Hub {
     this.#streams.stop()
     this.#publisher.stop()
     await this.messenger.close()
-    this.#systemTopics.stop()
+    this.#neighbours.systemTopics.stop()
     await this.#ownCursors.close()
     await this.#log.close()
   }

@@ -75,8 +75,8 @@ export class ClusterPresence {
     return this.#exchange.isFollowing
   }
 
-  /** As in `NodeState`. */
-  get changes(): number {
+  /** As `PresenceExchange.sent`. */
+  sentChanges(): number {
     return this.#exchange.sent()
   }
 

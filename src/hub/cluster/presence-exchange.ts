@@ -77,7 +77,7 @@ export class PresenceExchange {
     return this.#isFollowing
   }
 
-  /** The number of changes of this node that the others have been sent. */
+  /** Sends the pending changes. Returns the number of changes of this node so far. */
   sent(): number {
     this.#send()
     return this.#number
