@@ -106,6 +106,7 @@ export class Hub {
       log,
       () => fanout.head,
       (sequence) => encoder.cursor(sequence),
+      (id) => this.caughtUp(id),
     ))
     const messenger = (this.messenger = new Messenger(cluster))
     const neighbours = (this.#neighbours = new Neighbours(

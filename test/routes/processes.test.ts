@@ -367,6 +367,11 @@ await t.test('a process waits for events that a client has read at another', asy
     const stream = await openStream(t, streamUrl({ url }, ['a'], { lastEventId: next.id! }), { token: bearer })
     await stream.told('live')
     t.notOk(stream.all.some(({ type }) => type === 'fanfare.gap'))
+    const { id: from } = await first.app.fanfareHub.publish('a', { data: n })
+    const reader = second.app.hub.events('a', { from: from! })
+    await first.app.fanfareHub.publish('a', { data: `after ${from!}` })
+    t.match(await reader.next(), { value: { data: `after ${from!}` } })
+    await reader.return!()
     const last = await first.app.fanfareHub.publish('a', { data: n })
     const headers = { authorization: `Bearer ${bearer}` }
     const put = await second.send({ method: 'PUT', url: '/cursors/c', payload: { id: last.id }, headers })
