@@ -25,7 +25,7 @@ export interface Receipt {
   topic: string
   /** Whether the log already had an event with this publisher id, so that nothing was stored. */
   duplicate: boolean
-  /** The number of subscribers of this hub that get the event. */
+  /** The number of subscribers of this process that get the event. */
   subscribers: number
 }
 
