@@ -121,6 +121,34 @@ await t.test('a process that was away for longer leaves and joins', async (t) =>
   await expect(['join room ann 1', 'leave room ann 0', 'join room ann 1'])
 })
 
+await t.test('changes that were lost on the way are fetched', async (t) => {
+  const { a, b, c, watchers } = await openWatched(t, { presenceGrace: 0 })
+  const first = await c.subscribe(['room'], { subject: 'ann' })
+  await until(() => watchers.every((watcher) => told(watcher).length === 1))
+  b.node.freeze()
+  first.close()
+  await c.subscribe(['room'], { subject: 'bob' })
+  await until(() => told(watchers[0]).length === 3)
+  b.node.thaw()
+  await until(() => told(watchers[1]).length === 3) // the node tells its number of changes every 2 s
+  t.strictSame(told(watchers[0]), ['join room ann 1', 'leave room ann 0', 'join room bob 1'])
+  t.strictSame(
+    told(watchers[1])
+      .slice(1)
+      .map((event) => event.slice(0, -2))
+      .sort(),
+    ['join room bob', 'leave room ann'],
+  )
+  b.node.freeze()
+  await c.subscribe(['room'], { subject: 'cid' })
+  await settle()
+  b.node.thaw()
+  await c.subscribe(['room'], { subject: 'dan' }) // shows at once that a change is missing
+  await settle()
+  t.strictSame(told(watchers[1]).slice(3), ['join room cid 2', 'join room dan 3'])
+  t.strictSame(await present(a), ['bob 1', 'cid 1', 'dan 1'])
+})
+
 await t.test('a stream is not told of subjects that were there before it', async (t) => {
   const { hubs, start } = await openHubs(t, 2, { presenceGrace: GRACE })
   const [a, b] = hubs as [ClusterHub, ClusterHub]
@@ -163,7 +191,7 @@ await t.test('nothing is broadcast while no stream has presence', async (t) => {
   t.strictSame(changes(), ['presence-changes'])
 })
 
-await t.test('the streams of all processes agree after any joins and leaves', async (t) => {
+await t.test('the streams of all processes agree after any joins and leaves, and after a death', async (t) => {
   for (const seed of [1, 2, 3]) {
     const { hubs } = await openHubs(t, 3, { seed })
     const watchers = await Promise.all(hubs.map(({ subscribe }) => subscribe(['**'], { presence: true })))
@@ -171,23 +199,39 @@ await t.test('the streams of all processes agree after any joins and leaves', as
     const streams: FakeSink[] = []
     const topics: string[][] = []
     const subjects: string[] = []
+    const homes: number[] = []
     for (let n = 0; n < 300; n++) {
       if (streams.length > 0 && chance.below(5) < 2) {
         const index = chance.below(streams.length)
         streams[index]!.close()
-        for (const list of [streams, topics, subjects]) list.splice(index, 1)
+        for (const list of [streams, topics, subjects, homes]) list.splice(index, 1)
       } else {
         const own = chance.pick([['a'], ['b'], ['a', 'b']])
         const subject = `u${chance.below(6)}`
-        streams.push(await chance.pick(hubs).subscribe(own, { subject }))
+        const home = chance.below(hubs.length)
+        streams.push(await hubs[home]!.subscribe(own, { subject }))
+        homes.push(home)
         topics.push(own)
         subjects.push(subject)
       }
       if (chance.below(3) === 0) await settle(chance.below(4))
     }
     await settle(100)
-    const expected = [...new Set(topics.flatMap((own, index) => own.map((topic) => `${topic} ${subjects[index]!}`)))]
-    for (const watcher of watchers) {
+    await check()
+    hubs[2]!.node.die()
+    for (let index = streams.length - 1; index >= 0; index--)
+      if (homes[index] === 2) for (const list of [streams, topics, subjects, homes]) list.splice(index, 1)
+    await until(() => watchers.slice(0, 2).every((watcher) => isExpected(watcher)))
+    await check(2)
+
+    function expected(): string[] {
+      const all = topics.flatMap((own, index) => own.map((topic) => `${topic} ${subjects[index]!}`))
+      return [...new Set(all)].sort()
+    }
+    function isExpected(watcher: FakeSink): boolean {
+      return JSON.stringify([...replay(watcher)].sort()) === JSON.stringify(expected())
+    }
+    function replay(watcher: FakeSink): Set<string> {
       const here = new Set<string>()
       for (const event of told(watcher)) {
         const [type, topic, subject, count] = event.split(' ') as [string, string, string, string]
@@ -198,7 +242,11 @@ await t.test('the streams of all processes agree after any joins and leaves', as
         const now = [...here].filter((one) => one.startsWith(`${topic} `)).length
         if (now !== Number(count)) t.fail(`seed ${seed}: ${event}, and there are ${now}`)
       }
-      t.strictSame([...here].sort(), expected.sort(), `seed ${seed}`)
+      return here
+    }
+    async function check(count = 3): Promise<void> {
+      for (const watcher of watchers.slice(0, count))
+        t.strictSame([...replay(watcher)].sort(), expected(), `seed ${seed}`)
     }
   }
 })
