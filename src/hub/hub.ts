@@ -113,8 +113,13 @@ export class Hub {
       { messenger, log, fanout, connections, describe: (stream) => this.#streams.describe(stream) },
       { version, presenceGrace },
     ))
-    const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
-    const cursors = (this.#ownCursors = new NamedCursors(log.records, cursorOptions))
+    const cursors = (this.#ownCursors = new NamedCursors(log.records, {
+      epoch,
+      limit: maxCursorsPerSubject,
+      ttl: cursorTtl,
+      onError,
+      touch: (cursor) => this.cursors.touch(cursor),
+    }))
     this.cursors = new SharedCursors(messenger, cursors)
     const parts = {
       log,

@@ -11,7 +11,7 @@ import { HubError, type HubErrorCode } from '../../model/hub-error.js'
 import type { CursorName, NamedCursor, NamedCursors } from '../named-cursors.js'
 import type { Messenger } from './messenger.js'
 
-type Writing = 'acknowledge' | 'use' | 'delete'
+type Writing = 'acknowledge' | 'use' | 'touch' | 'delete'
 
 interface CursorMessage extends ClusterMessage {
   kind: 'cursor'
@@ -49,6 +49,11 @@ export class SharedCursors {
   /** As `NamedCursors.use`. */
   use(cursor: CursorName, sequence: number, isProof: boolean): Promise<void> {
     return this.#run('use', cursor, sequence, isProof) as Promise<void>
+  }
+
+  /** As `NamedCursors.touch`. */
+  touch(cursor: CursorName): Promise<void> {
+    return this.#run('touch', cursor) as Promise<void>
   }
 
   /** As `NamedCursors.delete`. */
