@@ -10,6 +10,7 @@ import Fastify, {
 } from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptFirst } from './server/accept-burst.js'
+import type { Cluster } from './cluster/cluster.js'
 import type { Authenticate } from './auth/principal-input.js'
 import { OriginList } from './model/origin-list.js'
 import { clientErrorHandler } from './server/client-error.js'
@@ -44,6 +45,7 @@ import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import cursors from './routes/cursors.js'
 import errors from './routes/errors.js'
+import nodes from './routes/nodes.js'
 import presence from './routes/presence.js'
 import publish from './routes/publish.js'
 import revocations from './routes/revocations.js'
@@ -76,6 +78,8 @@ interface OwnOptions {
   /** Whether the application consists of the hub only. */
   ownsRoot?: boolean
   timeouts?: RequestTimeouts
+  /** The processes that serve an own `log`. */
+  cluster?: Cluster | undefined
 }
 
 /**
@@ -89,6 +93,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
       authenticate,
       ownsRoot = false,
       timeouts: { body: bodyTimeout } = REQUEST_TIMEOUTS,
+      cluster,
       ...rest
     } = options
     const { settings, log } = resolveOptions(rest)
@@ -107,7 +112,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
     warnOfShortParams(app)
     const sockets = nativeSockets(settings.nativeSockets)
     const native = sockets.paths
-    await app.register(hub, { ...settings, native, ownLog: log })
+    await app.register(hub, { ...settings, native, ownLog: log, ownCluster: cluster })
     app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
     await app.register(publicHub, settings)
     await app.register(
@@ -140,6 +145,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
         await scope.register(revocations)
         await scope.register(topics)
         await scope.register(status)
+        await scope.register(nodes)
         await scope.register(errors)
         if (rest.console ?? hasPlace) await scope.register(webConsole)
       },
@@ -173,14 +179,20 @@ const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
 const DEFAULT_MAX_PARAM_LENGTH = 100
 
 /** The settings of the hub's own application. */
-export type AppSettings = SettingsOptions & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts }
+export type AppSettings = SettingsOptions & {
+  trustProxy?: TrustProxy
+  /** For tests. */
+  timeouts?: RequestTimeouts
+  /** For tests: the processes that serve an own `log`. */
+  cluster?: Cluster
+}
 
 /**
  * Builds the hub as an application of its own.
  * @throws SettingsError if an option is unknown or invalid, or if there is no key
  */
 export async function buildApp(
-  { trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, ...settings }: AppSettings,
+  { trustProxy: trusted = false, timeouts = REQUEST_TIMEOUTS, cluster, ...settings }: AppSettings,
   logger: FastifyBaseLogger | false = false,
 ): Promise<FastifyInstance> {
   const { corsOrigins, nativeSockets: setting } = resolveOptions(settings).settings
@@ -205,6 +217,7 @@ export async function buildApp(
     ...settings,
     ownsRoot: true,
     timeouts,
+    cluster,
   })
   return app
 }

@@ -61,6 +61,8 @@ interface Source {
   /** Returns the newest sequence that may be read. */
   readonly head: () => number
   readonly cursor: (sequence: number) => string
+  /** Waits for a cursor that another process may have sent already. */
+  readonly caughtUp: (id: string) => Promise<void>
   readonly scheduler: FairScheduler
   readonly waiting: Set<EventReader>
   /** Whether the hub is about to close. */
@@ -74,9 +76,15 @@ export class EventReaders {
   /**
    * @param head returns the newest sequence that may be read
    * @param cursor returns the cursor of a sequence
+   * @param caughtUp waits for a cursor that another process may have sent already
    */
-  constructor(log: EventLog, head: () => number, cursor: (sequence: number) => string) {
-    this.#source = { log, head, cursor, scheduler: new FairScheduler(), waiting: new Set(), hasEnded: false }
+  constructor(
+    log: EventLog,
+    head: () => number,
+    cursor: (sequence: number) => string,
+    caughtUp: (id: string) => Promise<void>,
+  ) {
+    this.#source = { log, head, cursor, caughtUp, scheduler: new FairScheduler(), waiting: new Set(), hasEnded: false }
   }
 
   /**
@@ -175,6 +183,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   async *#read(time: number | undefined): AsyncGenerator<HubEvent | EventGap, undefined> {
     try {
       if (time !== undefined && !this.#hasEnded) await this.#goTo(time)
+      if (this.#gap?.reason === 'future') await this.#catchUpWith(this.#gap.after)
       while (!this.#hasEnded) {
         if (this.#position >= this.#source.head() && !this.#gap) await this.#wait()
         else yield* this.#readPage()
@@ -187,6 +196,15 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   async #goTo(time: number): Promise<void> {
     const { log } = this.#source
     this.#position = Math.min(this.#position, (await log.locate(this.#selection, { from: time })).after)
+  }
+
+  /** Waits for a cursor that this process may not know yet. */
+  async #catchUpWith(after: string): Promise<void> {
+    await this.#source.caughtUp(after)
+    const { sequence } = parseCursor(after)!
+    if (sequence > this.#source.head()) return
+    this.#position = sequence
+    this.#gap = undefined
   }
 
   async *#readPage(): AsyncGenerator<HubEvent | EventGap, undefined> {

@@ -46,6 +46,8 @@ export class Fanout {
   #rounds = 0
   /** The number of times that subscribers were counted. */
   #countings = 0
+  /** The number of feeds that get joins and leaves. */
+  #presenceFeeds = 0
   /** Measures the latency of events while the statistics are read. */
   latency: Latency | undefined
 
@@ -76,6 +78,7 @@ export class Fanout {
     if (!feed) {
       feed = new Feed(selection, format, this.#head)
       this.#feeds.set(key, feed)
+      if (selection.presence) this.#presenceFeeds++
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
     feed.enter(observes)
@@ -88,6 +91,7 @@ export class Fanout {
     if (feed.size > 0) return
     this.#holding.delete(feed)
     this.#feeds.delete(feedKey(feed.selection, feed.wire.format))
+    if (feed.selection.presence) this.#presenceFeeds--
     for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
   }
 
@@ -146,6 +150,11 @@ export class Fanout {
     let isWatched = false
     this.#index.each(topic, () => (isWatched = true))
     return isWatched
+  }
+
+  /** Whether any stream gets joins and leaves. */
+  get isPresenceWatched(): boolean {
+    return this.#presenceFeeds > 0
   }
 
   #count(topic: string, isMeant: (feed: Feed) => boolean): number {

@@ -11,10 +11,11 @@ import {
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import type { Encoder } from '../wire/sse.js'
+import type { ClusterMessage } from '../cluster/cluster.js'
+import type { Messenger } from './cluster/messenger.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
-import type { Neighbours } from './neighbours.js'
 import type { SystemTopics } from './system-topics.js'
 
 /** The result of publishing one event. */
@@ -24,7 +25,7 @@ export interface Receipt {
   topic: string
   /** Whether the log already had an event with this publisher id, so that nothing was stored. */
   duplicate: boolean
-  /** The number of subscribers of this hub that get the event. */
+  /** The number of subscribers of this process that get the event. */
   subscribers: number
 }
 
@@ -48,7 +49,13 @@ export interface PublisherSource {
   /** Notified of each stored event. */
   readers: EventReaders
   /** Sends each ephemeral event to the other processes. */
-  neighbours: Neighbours
+  messenger: Messenger
+}
+
+/** An ephemeral event for the streams of the other processes. */
+interface EphemeralMessage extends ClusterMessage {
+  kind: 'ephemeral'
+  event: NewEvent
 }
 
 export class Publisher {
@@ -58,13 +65,13 @@ export class Publisher {
   readonly #fanout: Fanout
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
-  readonly #neighbours: Neighbours
+  readonly #messenger: Messenger
   readonly #maxEventSize: number
   #following: Following | undefined
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
-    { log, lifecycle, encoder, fanout, systemTopics, readers, neighbours }: PublisherSource,
+    { log, lifecycle, encoder, fanout, systemTopics, readers, messenger }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -73,8 +80,9 @@ export class Publisher {
     this.#fanout = fanout
     this.#systemTopics = systemTopics
     this.#readers = readers
-    this.#neighbours = neighbours
+    this.#messenger = messenger
     this.#maxEventSize = maxEventSize
+    messenger.onBroadcast<EphemeralMessage>('ephemeral', ({ event }) => this.#dispatchEphemeral(event))
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
@@ -177,15 +185,14 @@ export class Publisher {
     return outcomes
   }
 
-  /** Dispatches an ephemeral event of another process. */
-  dispatchEphemeral(event: NewEvent): void {
+  #dispatchEphemeral(event: NewEvent): void {
     this.#systemTopics.published(event)
     this.#fanout.dispatchEphemeral(event)
   }
 
   #publishEphemeral(event: NewEvent): undefined {
-    this.dispatchEphemeral(event)
-    this.#neighbours.publish(event)
+    this.#dispatchEphemeral(event)
+    this.#messenger.broadcast({ kind: 'ephemeral', event } satisfies EphemeralMessage)
   }
 
   /** Dispatches events of the log, whichever process has appended them. */

@@ -1,5 +1,6 @@
 /** Opens the log that the settings name. */
 import { getHeapStatistics } from 'node:v8'
+import type { Cluster } from '../cluster/cluster.js'
 import { folderOf, type LogAddress } from './address.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
@@ -31,13 +32,20 @@ function heapLimit(): number {
   return getHeapStatistics().heap_size_limit
 }
 
+/** A log, and the processes that serve it. */
+export interface OpenedLog {
+  log: EventLog
+  /** `undefined`: this process alone serves the log. */
+  cluster?: Cluster | undefined
+}
+
 /**
  * Opens a log.
  * @throws StoreError if the folder cannot be used
  */
-export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
+export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<OpenedLog> {
   const folder = folderOf(address)
-  if (folder === undefined) return new MemoryLog(options.retention)
+  if (folder === undefined) return { log: new MemoryLog(options.retention) }
   const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  return FileLog.open({ folder, ...options })
+  return { log: await FileLog.open({ folder, ...options }) }
 }
