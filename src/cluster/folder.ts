@@ -7,6 +7,8 @@ export interface PeerChannel {
   readonly node: string
   /** All nodes, including this one, sorted. */
   readonly nodes: readonly string[]
+  /** The node that writes the log; `undefined` while it changes. */
+  readonly leader: string | undefined
   /** Sends a message, at most once. @param to `undefined`: all other nodes */
   send(to: string | undefined, body: unknown): void
   /** Sets the receiver of the messages of other nodes, and of changes of `nodes`. */
@@ -57,6 +59,10 @@ export class FolderCluster implements Cluster {
 
   nodes(): readonly string[] {
     return this.#channel.nodes
+  }
+
+  leader(): string | undefined {
+    return this.#channel.leader
   }
 
   receive(receiver: ClusterReceiver): void {

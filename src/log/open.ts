@@ -1,6 +1,7 @@
 /** Opens the log that the settings name. */
 import { getHeapStatistics } from 'node:v8'
 import type { Cluster } from '../cluster/cluster.js'
+import { FolderCluster } from '../cluster/folder.js'
 import { folderOf, type LogAddress } from './address.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
@@ -47,5 +48,6 @@ export async function openLog(address: LogAddress, options: Omit<FileLogOptions,
   const folder = folderOf(address)
   if (folder === undefined) return { log: new MemoryLog(options.retention) }
   const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  return { log: await FileLog.open({ folder, ...options }) }
+  const log = await FileLog.open({ folder, shared: true, ...options })
+  return { log, cluster: new FolderCluster(log.peers) }
 }

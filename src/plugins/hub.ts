@@ -82,6 +82,7 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<O
   if (warning !== undefined) app.log.warn(warning)
   return openLog(settings.log, {
     durability: settings.durability,
+    leaderTimeout: settings.leaderTimeout,
     retention: {
       events: settings.retainEvents,
       age: settings.retainAge,

@@ -88,6 +88,11 @@ export const SETTINGS = {
     '120s',
     'The minimum time for which the log remembers a publisher id. While the log keeps the event, it also remembers the id.',
   ),
+  leaderTimeout: duration(
+    'FANFARE_LEADER_TIMEOUT',
+    '5s',
+    'How long a publish waits for the process that writes the log, if several processes share its folder. The hub then answers 503.',
+  ),
   /** Exactly one of `jwtSecret`, `jwtPublicKey` and `jwksUrl` is needed. */
   jwtSecret: optional(text('FANFARE_JWT_SECRET', 'The secret that signs and verifies tokens (HS256).')),
   jwtPublicKey: optional(

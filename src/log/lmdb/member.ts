@@ -241,7 +241,7 @@ export class Member implements Role {
     if (replica.hasEnded) throw new LostLeaderError('the connection to the leader has ended')
     this.#replica = replica
     this.#heardAt = monotonicNow()
-    peers.connect(replica)
+    peers.connect(replica, replica.leader)
     const done = this.#done
     for (const { number, request, since } of this.#pending.values())
       replica.write({ kind: 'write', number, done, since, request })

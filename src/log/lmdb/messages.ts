@@ -41,7 +41,7 @@ export type ToReplica =
   /** The first message of a process that holds the folder. */
   | { kind: 'hello'; pid: number; version: number }
   /** The replica gets every later transaction. */
-  | { kind: 'joined'; commits: number }
+  | { kind: 'joined'; node: string; commits: number }
   | { kind: 'change'; change: ReplicatedChange }
   | { kind: 'written'; number: number; result: WriteResult }
   | { kind: 'refused'; number: number; refusal: Refusal }

@@ -43,6 +43,7 @@ export class Replica implements PeerLink {
   /** The number of the newest transaction that the leader has reported as durable. */
   #durable = -1
   #isReady = false
+  #leader: string | undefined
   #hasEnded = false
   #ready!: () => void
   #fail!: (err: Error) => void
@@ -102,6 +103,11 @@ export class Replica implements PeerLink {
     this.#socket.end()
   }
 
+  /** The node that writes the log. */
+  get leader(): string | undefined {
+    return this.#leader
+  }
+
   /** Whether the connection has ended. */
   get hasEnded(): boolean {
     return this.#hasEnded
@@ -118,6 +124,7 @@ export class Replica implements PeerLink {
         return
       case 'joined':
         this.#listener.reload()
+        this.#leader = message.node
         this.#durable = message.commits
         return this.#lookIfDurable()
       case 'change':

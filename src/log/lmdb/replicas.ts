@@ -107,7 +107,8 @@ export class Replicas {
   #join(socket: ReplicaSocket, node: string, version: number): void {
     if (version !== VERSION) return socket.end() // the greeting has told it the version
     this.#replicas.set(socket, node)
-    socket.send({ kind: 'joined', commits: this.#source.state.totals.commits })
+    const { peers, state } = this.#source
+    socket.send({ kind: 'joined', node: peers.node, commits: state.totals.commits })
     this.beat()
     this.#tellNodes()
   }
