@@ -191,7 +191,7 @@ await t.test('nothing is broadcast while no stream has presence', async (t) => {
   t.strictSame(changes(), ['presence-changes'])
 })
 
-await t.test('the streams of all processes agree after any joins and leaves, and after a death', async (t) => {
+await t.test('the streams of all processes agree after any joins, leaves, losses and a death', async (t) => {
   for (const seed of [1, 2, 3]) {
     const { hubs } = await openHubs(t, 3, { seed })
     const watchers = await Promise.all(hubs.map(({ subscribe }) => subscribe(['**'], { presence: true })))
@@ -215,8 +215,18 @@ await t.test('the streams of all processes agree after any joins and leaves, and
         subjects.push(subject)
       }
       if (chance.below(3) === 0) await settle(chance.below(4))
+      const { node } = chance.pick(hubs)
+      if (chance.below(40) === 0) {
+        node.freeze()
+        setTimeout(() => node.thaw(), 20)
+      } else if (chance.below(60) === 0) {
+        node.vanish()
+        setTimeout(() => node.reappear(), 400)
+        await delay(chance.below(300))
+      }
     }
-    await settle(100)
+    await delay(500)
+    await until(() => watchers.every((watcher) => isExpected(watcher)))
     await check()
     hubs[2]!.node.die()
     for (let index = streams.length - 1; index >= 0; index--)
