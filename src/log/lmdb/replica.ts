@@ -89,7 +89,7 @@ export class Replica implements PeerLink {
         try {
           resolve(isApplied ? { result: read() } : undefined)
         } catch (err) {
-          reject(err)
+          reject(err instanceof Error ? err : new Error(String(err)))
         }
       }
       if (this.#hasEnded || commits <= this.#state.totals.commits) run(false)
