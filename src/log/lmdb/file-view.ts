@@ -2,19 +2,26 @@
 import type { LogStats, LogView } from '../log.js'
 import type { Role } from './role.js'
 import type { State } from './state.js'
+import type { Tables } from './tables.js'
 
 export class FileView implements LogView {
-  readonly epoch: string
+  readonly #meta: Tables['meta']
+  #epoch: string | undefined
   /** The newest sequence that the followers know. */
   toldHead: number
   readonly #state: State
   readonly #role: () => Role
 
-  constructor(epoch: string, state: State, role: () => Role) {
-    this.epoch = epoch
+  constructor({ meta }: Pick<Tables, 'meta'>, state: State, role: () => Role) {
+    this.#meta = meta
     this.#state = state
     this.#role = role
     this.toldHead = state.totals.head
+  }
+
+  /** The leader draws the epoch of a new log, so it is not read before the log is open. */
+  get epoch(): string {
+    return (this.#epoch ??= this.#meta.get('epoch') as string)
   }
 
   /** The state may be ahead while followers are told what they have missed. */

@@ -143,7 +143,7 @@ export class FileLog implements EventLog {
     const source = timeFrom(now, elapsed)
     const snapshots = (this.#snapshots = new Snapshots(tables, state, role))
     this.#times = new EventTimes(this.#reader, snapshots, state)
-    this.view = new FileView(tables.meta.get('epoch') as string, state, role)
+    this.view = new FileView(tables, state, role)
     const isCurrent = (transaction: Transaction) => state.hasRecordsOf(tables, transaction)
     this.records = new FileRecords(
       tables,
