@@ -75,6 +75,9 @@ export default fp<Options>(
   { name: 'fanfare-hub', fastify: '5.x' },
 )
 
+const LEADS = 'this process writes the log of the folder'
+const FOLLOWS = 'another process writes the log of the folder, and this one reads it'
+
 /** Opens the log of events, and meets the processes that serve it. Its faults go to the application's logger. */
 async function openEventLog(app: FastifyInstance, settings: Settings): Promise<OpenedLog> {
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
@@ -90,6 +93,7 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<O
       dedupWindow: settings.dedupWindow,
       topics: settings.maxTopics,
     },
+    onRole: (role) => app.log.info({ role }, role === 'leader' ? LEADS : FOLLOWS),
     onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers get a gap there'),
     onHealth: (err) =>
       err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),

@@ -1,5 +1,5 @@
 /** A log in a folder: LMDB tables with group commit. Readers never wait for the writer. */
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'lmdb'
 import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
@@ -32,7 +32,8 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
-import { enter, inUse, Member, type Entrance } from './member.js'
+import { inUse, pidOf, requireAwake } from './lock.js'
+import { enter, Member, type Entrance, type FolderRole } from './member.js'
 import { Peers } from './peers.js'
 import { Reader } from './reader.js'
 import { LostLeaderError } from './replica.js'
@@ -61,6 +62,8 @@ export interface FileLogOptions {
   now?: () => number
   /** The monotonic clock, in milliseconds; for tests. */
   elapsed?: () => number
+  /** Called when this process becomes the leader of a shared folder, or joins another one. */
+  onRole?: (role: FolderRole) => void
   /** Called with the reason when the log can no longer store events, and with `undefined` when it can again. */
   onHealth?: (failure: Error | undefined) => void
   /** Called with the name of each damaged part, once. Subscribers get a gap notice there. */
@@ -90,13 +93,13 @@ export class FileLog implements EventLog {
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
     const { folder, durability, shared = false } = options
-    checkFolder(folder)
+    if (checkFolder(folder)) await requireAwake(folder)
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
     try {
       for (;;) {
         const entrance = await enter(options, tables, false)
-        if (!('lock' in entrance) && !shared) throw await inUse(folder, entrance)
+        if (!('lock' in entrance) && !shared) throw inUse(folder, await pidOf(entrance))
         const log = await FileLog.#begin(tables, entrance, options)
         if (log) return log
       }
@@ -111,7 +114,12 @@ export class FileLog implements EventLog {
     let log: FileLog | undefined
     try {
       log = new FileLog(tables, options)
-      await log.#member.begin(entrance)
+      const { leaderTimeout = LEADER_TIMEOUT } = options
+      const hasBegun = await Promise.race([
+        log.#member.begin(entrance).then(() => true),
+        delay(leaderTimeout, false, { ref: false }),
+      ])
+      if (!hasBegun) throw inUse(options.folder, undefined) // the leader was frozen meanwhile
       return log
     } catch (err) {
       if (log) await log.#member.close()
@@ -134,6 +142,7 @@ export class FileLog implements EventLog {
       elapsed,
       leaderTimeout = LEADER_TIMEOUT,
       onHealth = () => undefined,
+      onRole = () => undefined,
     }: FileLogOptions,
   ) {
     this.#tables = tables
@@ -160,6 +169,7 @@ export class FileLog implements EventLog {
       leaderTimeout,
       peers: this.peers,
       onHealth,
+      onRole,
       onDelta: (delta) => this.#tell(delta),
       reload: () => this.#reload(),
       catchUp: () => this.#catchUp(),

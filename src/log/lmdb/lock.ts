@@ -9,6 +9,7 @@ import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { open } from 'lmdb'
 import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import { StoreError } from './store-error.js'
@@ -146,7 +147,7 @@ export class FolderLock {
     if (isSame(found, this.#identity)) this.#lost = undefined
     else
       this.#lost ??= new LostFolderError(
-        `The folder ${this.#folder} was ${found ? 'replaced' : 'removed or moved'} while the log was in use. Put it back, or restart the hub.`,
+        `The folder ${this.#folder} was removed, moved or replaced while the log was in use. Put it back, or restart the hub.`,
       )
     return this.#lost
   }
@@ -245,6 +246,55 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
       await delay(CONNECT_INTERVAL)
     }
   }
+}
+
+/**
+ * Checks that the process that holds a folder answers. LMDB blocks the whole process if it opens a folder whose owner
+ * was stopped in the middle of a transaction.
+ * @throws StoreError if there is such a process, and it is frozen
+ */
+export async function requireAwake(folder: string): Promise<void> {
+  const owner = readOwner(folder)
+  if (owner === undefined) return
+  const descriptor = openSync(folder, 'r')
+  try {
+    const socket = await connectTo(folder, join(shortPath(folder, descriptor), owner))
+    if (socket && (await pidOf(socket)) === undefined) throw inUse(folder, undefined)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Returns the name of the owner's socket without a write lock. */
+function readOwner(folder: string): string | undefined {
+  const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
+  const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
+  const owner = meta?.get('owner')
+  void root.close()
+  return typeof owner === 'string' ? owner : undefined
+}
+
+/** Returns the id of the process at the other end, and closes the connection; `undefined` if it does not answer. */
+export function pidOf(socket: OwnerSocket): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const answer = (pid: number | undefined) => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve(pid)
+    }
+    const timer = setTimeout(() => answer(undefined), CONNECT_TIME)
+    socket.receive(
+      (message) => message.kind === 'hello' && answer(message.pid),
+      () => answer(undefined),
+    )
+  })
+}
+
+/** Returns the error of a folder that another process uses. */
+export function inUse(folder: string, pid: number | undefined): StoreError {
+  return new StoreError(
+    `The log in ${folder} is in use by another process (${pid === undefined ? 'it does not answer' : `pid ${pid}`}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`,
+  )
 }
 
 function connectOnce(path: string): Promise<Socket> {

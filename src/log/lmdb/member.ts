@@ -18,7 +18,6 @@ import { toUpdate } from './replicated-change.js'
 import type { Role } from './role.js'
 import { Room } from './room.js'
 import { State } from './state.js'
-import { StoreError } from './store-error.js'
 import { requireRoom } from './store-folder.js'
 import type { Tables } from './tables.js'
 
@@ -33,7 +32,12 @@ export interface MemberOptions extends LeaderOptions {
   catchUp: () => Promise<void>
   /** Brings the state up to date with the tables. */
   reload: () => void
+  /** Called with each role that the process takes. */
+  onRole: (role: FolderRole) => void
 }
+
+/** The role of a process in a folder: the leader writes. */
+export type FolderRole = 'leader' | 'replica'
 
 /** A write that the leader has not answered. */
 interface PendingWrite {
@@ -195,6 +199,7 @@ export class Member implements Role {
   #lead(office: Office): void {
     const leader = new Leader(this.#tables, this.#state, office, this.#options)
     this.#leader = leader
+    this.#options.onRole('leader')
     this.#setFailure(leader.failure)
     for (const write of this.#pending.values()) void this.#repeat(leader, write)
     this.#pending.clear()
@@ -241,6 +246,7 @@ export class Member implements Role {
     if (replica.hasEnded) throw new LostLeaderError('the connection to the leader has ended')
     this.#replica = replica
     this.#heardAt = monotonicNow()
+    this.#options.onRole('replica')
     peers.connect(replica, replica.leader)
     const done = this.#done
     for (const { number, request, since } of this.#pending.values())
@@ -326,24 +332,5 @@ function unanswered(timeout: number): HubError {
   return new HubError(
     'log-unavailable',
     `The process that writes the log has not answered for ${timeout / 1_000} s. The event may have been stored: publish it again with the same "id".`,
-  )
-}
-
-/** Returns the error of a folder that another process uses. */
-export async function inUse(folder: string, socket: OwnerSocket): Promise<StoreError> {
-  const owner = await new Promise<string>((resolve) => {
-    const timer = setTimeout(() => resolve('it does not answer'), 1_000)
-    const answer = (text: string) => {
-      clearTimeout(timer)
-      resolve(text)
-    }
-    socket.receive(
-      (message) => message.kind === 'hello' && answer(`pid ${message.pid}`),
-      () => answer('it does not answer'),
-    )
-  })
-  socket.destroy()
-  return new StoreError(
-    `The log in ${folder} is in use by another process (${owner}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`,
   )
 }
