@@ -10,7 +10,7 @@ import { SettingsError } from './model/settings-error.js'
 
 const [name = 'start', ...args] = process.argv.slice(2)
 // First: the imports of a command take half a second, and a signal to stop may arrive meanwhile.
-const stop = name === 'start' ? new Stop(process.env) : undefined
+const stop = ['start', 'worker'].includes(name) ? new Stop(process.env, name === 'worker') : undefined
 
 type Command = (args: string[], process: Process) => Promise<void>
 
@@ -19,6 +19,11 @@ const commands: Record<string, () => Promise<Command>> = {
   start: async () => {
     const { start } = await import('./commands/start.js')
     return (_args, process) => start(process, stop!)
+  },
+  // not in the usage: `start` runs it for each process of FANFARE_WORKERS
+  worker: async () => {
+    const { work } = await import('./commands/worker.js')
+    return (args, process) => work(args, process, stop!)
   },
   health: async () => (await import('./commands/health.js')).health,
   inspect: async () => (await import('./commands/inspect.js')).inspect,

@@ -17,6 +17,7 @@ await t.test('every setting has a default', (t) => {
   t.match(loadSettings({}), {
     host: '127.0.0.1',
     port: 3_000,
+    workers: 1,
     logLevel: 'info',
     trustProxy: false,
     hub: {
@@ -61,6 +62,8 @@ const values: [name: string, written: string, read: object][] = [
   ['HOST', 'unix:fanfare.sock', { host: 'unix:fanfare.sock' }],
   ['PORT', '0', { port: 0 }],
   ['PORT', '65535', { port: 65_535 }],
+  ['FANFARE_WORKERS', '4', { workers: 4 }],
+  ['FANFARE_WORKERS', 'auto', { workers: 0 }],
   ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
   ['FANFARE_TRUST_PROXY', 'true', { trustProxy: true }],
   ['FANFARE_TRUST_PROXY', '2', { trustProxy: 2 }],
@@ -80,6 +83,7 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_RETAIN_BYTES', 'auto', { hub: { retainBytes: 0 } }],
   ['FANFARE_MAX_TOPICS', '5', { hub: { maxTopics: 5 } }],
   ['FANFARE_DEDUP_WINDOW', '90s', { hub: { dedupWindow: 90_000 } }],
+  ['FANFARE_LEADER_TIMEOUT', '2s', { hub: { leaderTimeout: 2_000 } }],
   ['FANFARE_JWT_SECRET', 'a secret', { hub: { jwtSecret: 'a secret' } }],
   ['FANFARE_JWKS_URL', 'https://login.example.com/jwks', { hub: { jwksUrl: 'https://login.example.com/jwks' } }],
   ['FANFARE_TICKET_TTL', '10s', { hub: { ticketTtl: 10_000 } }],
@@ -147,6 +151,11 @@ await t.test('an invalid value is refused with the variable and the expected for
         /an IP address, a host name, or the path of a Unix socket/,
       ],
     ),
+    ...['0', '-1', '1.5', '1001', 'many', 'off'].map((written): [string, string, RegExp] => [
+      'FANFARE_WORKERS',
+      written,
+      /"auto" or a whole number, 1 to 1000/,
+    ]),
     ...['loud', 'INFO'].map((written): [string, string, RegExp] => [
       'LOG_LEVEL',
       written,

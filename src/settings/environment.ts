@@ -25,8 +25,8 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
     }
   }
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
-  const { host, port, logLevel, trustProxy, ...hub } = values as Values
-  return { host, port, logLevel, trustProxy, hub }
+  const { host, port, workers, logLevel, trustProxy, ...hub } = values as Values
+  return { host, port, workers, logLevel, trustProxy, hub }
 }
 
 /** Returns the description of every variable, for the docs. */

@@ -13,6 +13,7 @@ import {
   list,
   oneOf,
   optional,
+  processesOrAuto,
   setting,
   shortTime,
   size,
@@ -44,6 +45,11 @@ export const SETTINGS = {
       expects: 'a port, 0 to 65535',
     },
     (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
+  ),
+  /** 0: `auto`. */
+  workers: processesOrAuto(
+    'FANFARE_WORKERS',
+    'The number of processes that serve the port together, on one folder. `auto`: one for each processor core.',
   ),
   logLevel: oneOf(
     'LOG_LEVEL',
@@ -211,7 +217,7 @@ export const SETTINGS = {
 export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Option]> }
 
 /** The options that a process has and a hub does not. */
-const PROCESS_OPTIONS = ['host', 'port', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
+const PROCESS_OPTIONS = ['host', 'port', 'workers', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
 export type ProcessOption = (typeof PROCESS_OPTIONS)[number]
 
 /** The settings of a hub. Times are in milliseconds, sizes in bytes. */
