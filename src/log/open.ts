@@ -3,6 +3,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { Cluster } from '../cluster/cluster.js'
 import { FolderCluster } from '../cluster/folder.js'
 import { folderOf, type LogAddress } from './address.js'
+import type { Durability } from './durability.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
 import { MemoryLog } from './memory/memory-log.js'
@@ -40,14 +41,37 @@ export interface OpenedLog {
   cluster?: Cluster | undefined
 }
 
+/** The settings of a log. Times are in milliseconds, sizes in bytes. */
+export interface LogSettings {
+  log: LogAddress
+  durability: Durability
+  leaderTimeout: number
+  retainEvents: number
+  retainAge: number
+  /** 0: the default of the address. */
+  retainBytes: number
+  dedupWindow: number
+  maxTopics: number
+}
+
 /**
- * Opens a log.
+ * Opens the log that the settings name.
  * @throws StoreError if the folder cannot be used
  */
-export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<OpenedLog> {
+export async function openLog(
+  { log: address, durability, leaderTimeout, retainBytes, ...settings }: LogSettings,
+  listeners: Pick<FileLogOptions, 'onRole' | 'onHealth' | 'onDamage'> = {},
+): Promise<OpenedLog> {
+  const retention = {
+    events: settings.retainEvents,
+    age: settings.retainAge,
+    bytes: retainBytes || defaultRetainBytes(address),
+    dedupWindow: settings.dedupWindow,
+    topics: settings.maxTopics,
+  }
   const folder = folderOf(address)
-  if (folder === undefined) return { log: new MemoryLog(options.retention) }
+  if (folder === undefined) return { log: new MemoryLog(retention) }
   const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  const log = await FileLog.open({ folder, shared: true, ...options })
+  const log = await FileLog.open({ folder, shared: true, durability, leaderTimeout, retention, ...listeners })
   return { log, cluster: new FolderCluster(log.peers) }
 }

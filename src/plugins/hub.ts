@@ -83,16 +83,7 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<O
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
   const warning = warnOfHeap(settings.log, retainBytes)
   if (warning !== undefined) app.log.warn(warning)
-  return openLog(settings.log, {
-    durability: settings.durability,
-    leaderTimeout: settings.leaderTimeout,
-    retention: {
-      events: settings.retainEvents,
-      age: settings.retainAge,
-      bytes: retainBytes,
-      dedupWindow: settings.dedupWindow,
-      topics: settings.maxTopics,
-    },
+  return openLog(settings, {
     onRole: (role) => app.log.info({ role }, role === 'leader' ? LEADS : FOLLOWS),
     onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers get a gap there'),
     onHealth: (err) =>
