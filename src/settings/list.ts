@@ -150,7 +150,7 @@ export const SETTINGS = {
     '30s',
     'The time without progress after which the hub ends a stalled stream. A stream with `slow=latest` is not ended.',
   ),
-  maxConnections: count('FANFARE_MAX_CONNECTIONS', '10000', 'The maximum number of open streams.'),
+  maxConnections: count('FANFARE_MAX_CONNECTIONS', '10000', 'The maximum number of open streams of a process.'),
   maxConnectionsPerSubject: count(
     'FANFARE_MAX_CONNECTIONS_PER_SUBJECT',
     '100',

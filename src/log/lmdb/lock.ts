@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { open } from 'lmdb'
 import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
-import { StoreError } from './store-error.js'
+import { asStoreError, messageOf, StoreError } from './store-error.js'
 import { DATA_FILE, LOCK_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
 
@@ -265,13 +265,27 @@ export async function requireAwake(folder: string): Promise<void> {
   }
 }
 
-/** Returns the name of the owner's socket without a write lock. */
+/** LMDB's error of a process whose id another process has registered as a reader. */
+const NO_READER = 'No transaction to renew'
+
+/**
+ * Returns the name of the owner's socket without a write lock.
+ * @throws StoreError if the log cannot be read
+ */
 function readOwner(folder: string): string | undefined {
-  const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
-  const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
-  const owner = meta?.get('owner')
-  void root.close()
-  return typeof owner === 'string' ? owner : undefined
+  try {
+    const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
+    const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
+    const owner = meta?.get('owner')
+    void root.close()
+    return typeof owner === 'string' ? owner : undefined
+  } catch (err) {
+    if (!messageOf(err).includes(NO_READER)) throw asStoreError(folder, err)
+    throw new StoreError(
+      `The log in ${folder} is in use by a process with the same process id in another PID namespace. Give both containers one PID namespace (docker run --pid=container:<other>, shareProcessNamespace), or each a folder of its own.`,
+      { cause: err },
+    )
+  }
 }
 
 /** Returns the id of the process at the other end, and closes the connection; `undefined` if it does not answer. */
