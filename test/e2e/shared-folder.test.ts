@@ -115,7 +115,7 @@ await t.test('a leader that is killed is replaced, and nothing is lost or stored
   )
   await first.kill()
   const killed = performance.now()
-  await post(`${others[0]!.url}/topics/after/events`, { data: 'after' }, bearer)
+  await post(`${others[0].url}/topics/after/events`, { data: 'after' }, bearer)
   t.comment(`published again ${Math.round(performance.now() - killed)} ms after the kill`)
   t.equal(others.filter(leads).length, 1, 'one of the others leads')
   const before = publishers.map(({ acknowledged }) => acknowledged.length)
@@ -124,7 +124,7 @@ await t.test('a leader that is killed is replaced, and nothing is lost or stored
     () => 'publishing does not go on',
   )
   for (const publisher of publishers) await publisher.stop()
-  await holds(t, others[1]!, publishers, streams)
+  await holds(t, others[1], publishers, streams)
 })
 
 await t.test('a leader that is stopped by SIGTERM hands the folder over', async (t) => {
