@@ -3,7 +3,14 @@ import { rmSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
-import { developmentKey, devBanner, SECRET_FILE, type DevelopmentKey } from './dev-banner.js'
+import {
+  allowsDevelopmentKey,
+  developmentKey,
+  devBanner,
+  hasKey,
+  SECRET_FILE,
+  type DevelopmentKey,
+} from './dev-banner.js'
 import { monotonicNow } from '../model/clock.js'
 import { folderOf } from '../log/address.js'
 import { createLogger } from '../server/logger.js'
@@ -72,12 +79,8 @@ async function drain({ hub, fanfareRequestsAnswered }: FastifyInstance, time: nu
   await fanfareRequestsAnswered(deadline - monotonicNow())
 }
 
-function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {
-  return [jwtSecret, jwtPublicKey, jwksUrl].some((key) => key !== undefined)
-}
-
 function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {
-  if (env.NODE_ENV === 'production') {
+  if (!allowsDevelopmentKey(env)) {
     throw new SettingsError(
       'No key to verify tokens is set: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (The hub draws a secret by itself only if NODE_ENV is not production.)',
     )
