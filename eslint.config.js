@@ -1,43 +1,69 @@
+import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import js from '@eslint/js'
 import { defineConfig, globalIgnores } from 'eslint/config'
 import importX, { createNodeResolver } from 'eslint-plugin-import-x'
 import ts from 'typescript-eslint'
 
 /**
- * The folders of src that each folder may import from, in addition to itself; `.` stands for the files directly in src.
- * docs/architecture.md describes them.
+ * The folders and files directly in src, and what each may import from, in addition to itself. docs/architecture.md
+ * has the same table, and test/lint.test.ts compares them.
  */
-const FOLDERS = {
+export const DIRECTIONS = {
   model: [],
   'event-loop': ['model'],
   wire: ['model'],
   cluster: ['model', 'event-loop'],
   log: ['model', 'event-loop', 'cluster'],
-  hub: ['model', 'event-loop', 'wire', 'log', 'cluster'],
-  server: ['model', 'event-loop', 'wire', '.'],
-  schemas: ['model', '.'],
-  auth: ['model', 'log', 'schemas', '.'],
+  hub: ['model', 'event-loop', 'wire', 'cluster', 'log'],
+  server: ['model', 'event-loop', 'wire', 'errors.ts'],
   settings: ['model', 'log', 'server'],
-  plugins: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', '.'],
-  routes: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
+  schemas: ['model', 'errors.ts'],
+  auth: ['model', 'log', 'schemas', 'errors.ts', 'settings.ts'],
+  plugins: [
+    ...['model', 'event-loop', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth'],
+    ...['errors.ts', 'settings.ts', 'version.ts'],
+  ],
+  routes: [
+    ...['model', 'event-loop', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins'],
+    ...['errors.ts', 'settings.ts', 'version.ts'],
+  ],
+  console: ['model', 'wire', 'hub', 'schemas'], // types only, see below
+  'errors.ts': [],
+  'version.ts': [],
+  'settings.ts': ['settings'],
+  'app.ts': ['cluster', 'server', 'plugins', 'routes', 'settings.ts'],
+  'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
+  commands: ['model', 'event-loop', 'log', 'server', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
+  'main.ts': ['model', 'log', 'commands'],
 }
-const ALL_FOLDERS = [...Object.keys(FOLDERS), 'commands']
-/** The files directly in src that folders may import. The others compose the application. */
-const TOP_FILES = ['errors', 'settings', 'version']
 
-const zones = Object.entries(FOLDERS).flatMap(([folder, known]) => [
-  ...ALL_FOLDERS.filter((other) => other !== folder && !known.includes(other)).map((other) => ({
-    target: `./src/${folder}`,
-    from: `./src/${other}`,
-    message: `src/${folder} must not import from src/${other}: see FOLDERS in eslint.config.js.`,
-  })),
-  {
-    target: `./src/${folder}`,
-    from: './src/*.ts',
-    except: known.includes('.') ? TOP_FILES.map((name) => `**/src/${name}.ts`) : [],
-    message: `src/${folder} must not import this file of src: see FOLDERS in eslint.config.js.`,
-  },
-])
+const SRC = fileURLToPath(new URL('src/', import.meta.url))
+const zones = Object.entries(DIRECTIONS).map(([name, known]) => ({
+  target: `./src/${name}`,
+  from: readdirSync(SRC)
+    .filter((other) => other !== name && !known.includes(other))
+    .map((other) => `./src/${other}`),
+  message: `src/${name} must not import it: see DIRECTIONS in eslint.config.js.`,
+}))
+
+/** The folders that know neither Fastify nor HTTP. This rule restricts imports of packages. */
+const WITHOUT_HTTP = 'src/{model,event-loop,wire,log,cluster,hub}/**/*.ts'
+const HTTP = '^((node:)?https?|(node:)?http2|fastify|fastify[-/].*|@fastify/.*)$'
+const NO_HTTP = 'This folder must not import Fastify or HTTP.'
+/** Other rules do not see what `import()` loads. */
+const NO_HTTP_LATER = {
+  selector: `ImportExpression[source.value=/${HTTP.replaceAll('/', '\\u002f')}/]`,
+  message: NO_HTTP,
+}
+
+/** The console is another program: it may only import types. */
+function typesOnly(regex) {
+  const message = 'The console may import types of the hub only.'
+  return {
+    '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ regex, allowTypeImports: true, message }] }],
+  }
+}
 
 export default defineConfig(
   globalIgnores(['dist/', 'node_modules/', '.tap/', 'coverage/']),
@@ -64,14 +90,13 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts'],
-    ignores: ['src/console/**'],
+    files: ['src/**/*.{ts,tsx}'],
     plugins: { 'import-x': importX },
     settings: {
-      'import-x/extensions': ['.ts'],
-      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/extensions': ['.ts', '.tsx'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts', '.tsx'] },
       'import-x/resolver-next': [
-        createNodeResolver({ extensions: ['.ts'], extensionAlias: { '.js': ['.ts', '.js'] } }),
+        createNodeResolver({ extensions: ['.ts', '.tsx'], extensionAlias: { '.js': ['.ts', '.tsx', '.js'] } }),
       ],
     },
     rules: { 'import-x/no-cycle': 'error', 'import-x/no-restricted-paths': ['error', { zones }] },
@@ -94,22 +119,14 @@ export default defineConfig(
     },
   },
   {
-    // FOLDERS restricts imports from src, and this rule imports of packages
-    files: ['src/{model,event-loop,wire,log,cluster,hub}/**/*.ts'],
+    files: [WITHOUT_HTTP],
     rules: {
-      '@typescript-eslint/no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              group: ['fastify', 'fastify-*', '@fastify/*', 'node:http', 'node:http2', 'node:https'],
-              message: 'This folder must not import Fastify or HTTP.',
-            },
-          ],
-        },
-      ],
+      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ regex: HTTP, message: NO_HTTP }] }],
+      'no-restricted-syntax': ['error', NO_HTTP_LATER],
     },
   },
+  { files: ['src/console/*.{ts,tsx}'], rules: typesOnly('^\\.\\./') },
+  { files: ['src/console/*/**/*.{ts,tsx}'], rules: typesOnly('^\\.\\./\\.\\./') },
   {
     files: ['src/routes/**/*.ts'],
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
@@ -132,6 +149,7 @@ export default defineConfig(
       ],
       'no-restricted-syntax': [
         'error',
+        NO_HTTP_LATER,
         {
           selector: "NewExpression[callee.name='Date'][arguments.length=0]",
           message: 'Timestamps: new Date(wallNow()), from src/model/clock.ts.',
@@ -139,5 +157,5 @@ export default defineConfig(
       ],
     },
   },
-  { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },
+  { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } } },
 )

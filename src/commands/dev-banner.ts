@@ -3,8 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSigner } from 'fast-jwt'
+import type { Process } from './command.js'
 import type { Address } from './listen.js'
+import { folderOf } from '../log/address.js'
 import { makeFolder } from '../log/lmdb/folder.js'
+import type { Settings } from '../settings.js'
 
 /** The file in the log's folder that holds the secret for development. */
 export const SECRET_FILE = 'development-secret'
@@ -21,6 +24,31 @@ export interface DevelopmentKey {
   isReplaced?: boolean
   /** The error of storing the secret. */
   failure?: Error
+}
+
+/** Whether the settings have one of the keys for tokens. */
+export function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {
+  return [jwtSecret, jwtPublicKey, jwksUrl].some((key) => key !== undefined)
+}
+
+/** Whether a hub without a key may use a secret for development. */
+export function allowsDevelopmentKey({ NODE_ENV }: Process['env']): boolean {
+  return NODE_ENV !== 'production'
+}
+
+/**
+ * Returns the settings with which a hub verifies tokens: with the stored secret for development if it would use that.
+ * Creates no secret and no folder.
+ */
+export function withStoredSecret(settings: Settings, env: Process['env']): Settings {
+  const folder = folderOf(settings.log)
+  if (hasKey(settings) || !allowsDevelopmentKey(env) || folder === undefined) return settings
+  try {
+    const secret = readSecret(join(folder, SECRET_FILE))
+    return secret !== undefined && SECRET.test(secret) ? { ...settings, jwtSecret: secret } : settings
+  } catch {
+    return settings // a hub that cannot read the file draws a secret for its run
+  }
 }
 
 /**

@@ -1,6 +1,13 @@
 /** `fanfare start`: reads the settings, and starts the hub in this process or in several workers. */
 import type { Logger } from 'pino'
-import { developmentKey, devBanner, SECRET_FILE, type DevelopmentKey } from './dev-banner.js'
+import {
+  allowsDevelopmentKey,
+  developmentKey,
+  devBanner,
+  hasKey,
+  SECRET_FILE,
+  type DevelopmentKey,
+} from './dev-banner.js'
 import { folderOf } from '../log/address.js'
 import { createLogger } from '../server/logger.js'
 import { SettingsError } from '../model/settings-error.js'
@@ -32,12 +39,8 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
     printBanner(key, devBanner(address, key, settings.hub.console), logger, { isTerminal: terminal, stdout, stderr })
 }
 
-function hasKey({ jwtSecret, jwtPublicKey, jwksUrl }: Settings): boolean {
-  return [jwtSecret, jwtPublicKey, jwksUrl].some((key) => key !== undefined)
-}
-
 function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {
-  if (env.NODE_ENV === 'production') {
+  if (!allowsDevelopmentKey(env)) {
     throw new SettingsError(
       'No key to verify tokens is set: set FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY or FANFARE_JWKS_URL. (The hub draws a secret by itself only if NODE_ENV is not production.)',
     )

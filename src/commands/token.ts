@@ -39,10 +39,11 @@ export async function token(args: string[], process: Process): Promise<void> {
   if (values.explain === undefined) process.stdout.write(`${make(values, hub)}\n`)
   else if (Object.keys(values).length > 1) throw new UsageError('--explain cannot be combined with other options.')
   else {
-    const { explain } = await import('./explain.js') // loads the verifier only if needed
+    // loads the verifier only if needed
+    const [{ explain }, { withStoredSecret }] = await Promise.all([import('./explain.js'), import('./dev-banner.js')])
     const { lines, accepted } = await explain(
       values.explain === '-' ? await readAll(process.stdin) : values.explain,
-      hub,
+      withStoredSecret(hub, process.env),
     )
     for (const line of lines) process.stdout.write(`${line}\n`)
     if (!accepted) process.exitCode = 1

@@ -27,7 +27,7 @@ declare module 'fastify' {
      */
     readonly fanfarePrincipal: Bearer | null
     [kPrincipal]: Bearer | null
-    /** The result of the search for the request's token. */
+    /** The result of the search for the request's token. Handlers call `requireTokenSearch`. */
     fanfareToken: TokenSearch | null
   }
   interface FastifyInstance {
@@ -96,7 +96,7 @@ export default fp<Options>(
       done()
     })
   },
-  { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-errors', 'fanfare-checks'] },
+  { name: 'fanfare-auth', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-errors', 'fanfare-checks'] },
 )
 
 /**
@@ -108,12 +108,23 @@ export default fp<Options>(
 export function requirePrincipal(
   request: Pick<FastifyRequest, 'fanfarePrincipal' | 'method' | 'routeOptions'>,
 ): Bearer {
-  const principal = request.fanfarePrincipal
-  if (!principal)
-    throw new Error(
-      `The route ${request.method} ${request.routeOptions.url ?? ''} needs the hook app.authenticate: its handler reads the principal.`,
-    )
-  return principal
+  return request.fanfarePrincipal ?? lacksHook(request)
+}
+
+/**
+ * Returns where the token of a request was found.
+ * @throws Error if the route lacks the hook `app.authenticate`, which is a mistake in the code
+ */
+export function requireTokenSearch(
+  request: Pick<FastifyRequest, 'fanfareToken' | 'method' | 'routeOptions'>,
+): TokenSearch {
+  return request.fanfareToken ?? lacksHook(request)
+}
+
+function lacksHook({ method, routeOptions }: Pick<FastifyRequest, 'method' | 'routeOptions'>): never {
+  throw new Error(
+    `The route ${method} ${routeOptions.url ?? ''} needs the hook app.authenticate: its handler reads the principal or the token.`,
+  )
 }
 
 /** Registers @fastify/jwt under a namespace, apart from that of the application and of other hubs. */

@@ -1,6 +1,7 @@
 /** Finds the path of the hub within an application, and the methods of a path. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { TOPIC_MAX_LENGTH } from '../model/topic.js'
 import { pathOf } from '../server/logger.js'
 
 declare module 'fastify' {
@@ -15,13 +16,18 @@ declare module 'fastify' {
   }
 }
 
+/** The longest topic, each of its characters percent-encoded. */
+export const MAX_PARAM_LENGTH = 3 * TOPIC_MAX_LENGTH
+/** Fastify's default for `maxParamLength`. */
+const DEFAULT_MAX_PARAM_LENGTH = 100
+
 type RouterOptions = Pick<
   FastifyInstance['initialConfig'],
   'caseSensitive' | 'ignoreTrailingSlash' | 'maxParamLength'
 > & { ignoreDuplicateSlashes?: boolean }
 
 /** Returns the options of an application's router. They may also be given beside `routerOptions`, as in Fastify 4. */
-export function routerOptionsOf({ initialConfig: { routerOptions, ...config } }: FastifyInstance): RouterOptions {
+function routerOptionsOf({ initialConfig: { routerOptions, ...config } }: FastifyInstance): RouterOptions {
   return { ...(config as RouterOptions), ...(routerOptions as RouterOptions | undefined) }
 }
 
@@ -49,6 +55,15 @@ export default fp(
   },
   { name: 'fanfare-mount', fastify: '5.x' },
 )
+
+/** Warns if the router of the application refuses long topics before they reach the hub. */
+export function warnOfShortParams(app: FastifyInstance): void {
+  const { maxParamLength: longest = DEFAULT_MAX_PARAM_LENGTH } = routerOptionsOf(app)
+  if (longest < TOPIC_MAX_LENGTH)
+    app.log.warn(
+      `the application's router refuses topics of more than ${longest} characters: set Fastify's routerOptions.maxParamLength to ${MAX_PARAM_LENGTH}`,
+    )
+}
 
 /** Returns the source of a regular expression that matches the same paths as a router with these options. */
 function patternOf(url: string, { ignoreDuplicateSlashes }: RouterOptions): string {

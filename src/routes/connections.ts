@@ -23,10 +23,10 @@ import {
 import type { Static } from '../schemas/typebox.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
-import { readCount } from './counts.js'
+import { readCount } from './request/counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
-import { streamOperation } from './stream-operation.js'
-import { tokenRequired } from './token-required.js'
+import { streamOperation } from './request/stream-operation.js'
+import { tokenRequired } from './request/token-required.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000

@@ -9,7 +9,7 @@ import { quote } from '../model/quote.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { Acknowledgement, CursorParams, NamedCursor as NamedCursorShape, NamedCursors } from '../schemas/cursor.js'
-import { tokenRequired } from './token-required.js'
+import { tokenRequired } from './request/token-required.js'
 
 const CURSOR_NAME = /^[A-Za-z0-9_-]{1,64}$/
 

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authorizeAdmin } from '../auth/principal.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { Nodes } from '../schemas/node.js'
-import { tokenRequired } from './token-required.js'
+import { tokenRequired } from './request/token-required.js'
 
 /** The action of this route in refusals, as it follows "To". */
 const LIST = 'list the processes of the hub'

@@ -12,9 +12,9 @@ import { TopicParams } from '../schemas/common.js'
 import { BatchBody, BatchReceipt, EventBody, PublishQuery, Receipt, StreamReceipt } from '../schemas/event.js'
 import type { Static } from '../schemas/typebox.js'
 import { compileExceptBody, compileShape, requireShape, type Shape } from '../schemas/validation.js'
-import { readBatch } from './batch.js'
-import { IncomingEvents, sentLimit } from './incoming-events.js'
-import { publishLines, type UploadLimits } from './ndjson.js'
+import { readBatch } from './upload/batch.js'
+import { IncomingEvents, sentLimit } from './upload/incoming-events.js'
+import { publishLines, type UploadLimits } from './upload/ndjson.js'
 
 /** The maximum size of a batch, as a multiple of the maximum size of an event. Larger uploads use NDJSON. */
 const BATCH_BODY = 64

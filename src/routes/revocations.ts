@@ -9,7 +9,7 @@ import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { RevocationBody, RevocationList, Revocation as RevocationShape } from '../schemas/access.js'
 import { Type } from '../schemas/typebox.js'
-import { tokenRequired } from './token-required.js'
+import { tokenRequired } from './request/token-required.js'
 
 /** The action of these routes in refusals, as it follows "To". */
 const REVOKE = 'revoke tokens or list revocations'

@@ -6,7 +6,7 @@ import { OriginList } from '../model/origin-list.js'
 import { clearSession, readSession, writeSession, type CookieScope } from '../auth/session-cookie.js'
 import { Problem } from '../errors.js'
 import type { Settings } from '../settings.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 
 const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async (app, { corsOrigins }) => {
   const listed = new OriginList(corsOrigins)
@@ -19,7 +19,7 @@ const sessions: FastifyPluginAsyncTypebox<Pick<Settings, 'corsOrigins'>> = async
   }
 
   app.post('/sessions', { onRequest: app.authenticate }, async (request, reply) => {
-    const { source, token } = request.fanfareToken!
+    const { source, token } = requireTokenSearch(request)
     if (source !== 'header')
       throw new Problem('missing-token', 'To start a session, send the token in the header "Authorization: Bearer …".')
     reply.header('set-cookie', writeSession(token, requirePrincipal(request).acceptedUntil, scopeOf(request)))

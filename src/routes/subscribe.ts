@@ -14,15 +14,23 @@ import { hasExpired, type Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
 import { Selection } from '../model/selection.js'
 import { isReserved, matches, requirePattern } from '../model/topic.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import { preferredType } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
-import { refuseWhileBusy, type StreamLimits } from './busy.js'
+import { refuseWhileBusy, type StreamLimits } from './subscribe/busy.js'
 import { readCursorName } from './cursors.js'
-import { readHistory } from './history.js'
-import { PAGE_ONLY, readFlag, readFormat, readPolicy, readStart, refuseMisplaced, STREAM_ONLY } from './stream-query.js'
+import { readHistory } from './subscribe/history.js'
+import {
+  PAGE_ONLY,
+  readFlag,
+  readFormat,
+  readPolicy,
+  readStart,
+  refuseMisplaced,
+  STREAM_ONLY,
+} from './subscribe/stream-query.js'
 
 /** The maximum number of topics and patterns of a stream. */
 export const MAX_PATTERNS = 100
@@ -116,7 +124,7 @@ async function answerWithStream(
  */
 function readCursor(request: FastifyRequest, name: string, listed: OriginList): CursorName {
   const cursor = readCursorName(requirePrincipal(request), name)
-  const { source } = request.fanfareToken!
+  const { source } = requireTokenSearch(request)
   if (source === 'cookie' || (source === 'application' && isFromPage(request))) requireAllowedReader(request, listed)
   return cursor
 }

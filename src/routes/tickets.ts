@@ -1,7 +1,7 @@
 /** The route that exchanges a token for a ticket, which may be sent in a URL. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
-import { requirePrincipal } from '../plugins/auth.js'
+import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
 import { TicketReceipt } from '../schemas/access.js'
 
 const tickets: FastifyPluginAsyncTypebox = async (app) => {
@@ -9,7 +9,7 @@ const tickets: FastifyPluginAsyncTypebox = async (app) => {
     '/tickets',
     { onRequest: app.authenticate, schema: { response: { 201: TicketReceipt } } },
     async (request, reply) => {
-      const { source } = request.fanfareToken!
+      const { source } = requireTokenSearch(request)
       if (source !== 'header' && source !== 'cookie' && source !== 'application')
         throw new Problem(
           'missing-token',

@@ -8,7 +8,7 @@ import { requireTopicName } from '../model/topic.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { TopicParams } from '../schemas/common.js'
 import { Purged, TopicInfo, Topics, TopicsQuery } from '../schemas/topic.js'
-import { readCount } from './counts.js'
+import { readCount } from './request/counts.js'
 
 const DEFAULT_LIMIT = '100'
 const MAX_LIMIT = 1_000

@@ -22,7 +22,7 @@ export function resolveSettings(given: Partial<Settings>): Settings {
   const resolved = settings as unknown as Settings
   if ([resolved.jwtSecret, resolved.jwtPublicKey, resolved.jwksUrl].filter((key) => key !== undefined).length > 1) {
     throw new SettingsError(
-      'More than one key to verify tokens is set: set one of FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY and FANFARE_JWKS_URL.',
+      'More than one key to verify tokens is set: set one of FANFARE_JWT_SECRET, FANFARE_JWT_PUBLIC_KEY and FANFARE_JWKS_URL (as a plugin: jwtSecret, jwtPublicKey and jwksUrl).',
     )
   }
   return resolved

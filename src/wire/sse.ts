@@ -26,7 +26,7 @@ export interface Wire {
 export type GapReason = 'expired' | 'epoch' | 'future' | 'invalid' | 'skipped'
 
 /** Why the hub ended a stream. */
-export type CloseReason = 'expired' | 'revoked' | 'drain' | 'slow' | 'lifetime' | 'replaced' | 'busy'
+export type CloseReason = 'expired' | 'revoked' | 'drain' | 'slow' | 'lifetime' | 'busy'
 
 /** Encodes the blocks of one hub. Their cursors contain the epoch of its log. */
 export class Encoder {

@@ -18,7 +18,9 @@ async function open(nodes: number): Promise<FolderCluster[]> {
   const folder = `${root}/${++count}`
   const logs: FileLog[] = []
   for (let n = 0; n < nodes; n++)
-    logs.push(await FileLog.open({ folder, durability: 'commit', retention: RETENTION, shared: true }))
+    logs.push(
+      await FileLog.open({ folder, durability: 'commit', retention: RETENTION, shared: true, sameProcess: true }),
+    )
   await poll(
     async () => (logs.every(({ peers }) => peers.nodes.length === nodes) ? true : undefined),
     () => 'the nodes do not know each other',

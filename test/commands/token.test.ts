@@ -1,14 +1,17 @@
 /** `fanfare token`: issues and explains tokens. */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { developmentKey } from '../../src/commands/dev-banner.js'
 import { signWith } from '../auth/sign.js'
 import { runCommand, type CommandOptions } from '../helper/command.js'
 import { history } from '../helper/http.js'
 import { startHub } from '../helper/process.js'
-import { token } from '../helper/token.js'
+import { SECRET, token } from '../helper/token.js'
 
 async function make(t: Test, args: string[], options: CommandOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await runCommand(t, ['token', ...args], options)
@@ -20,7 +23,7 @@ function claimsOf(jwt: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(jwt.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>
 }
 
-await t.test('a token with all options', async (t) => {
+await t.test('the command issues a token with all options', async (t) => {
   const before = Math.floor(Date.now() / 1_000)
   const made = await make(
     t,
@@ -68,13 +71,13 @@ await t.test('a token with all options', async (t) => {
   t.ok(iat >= before && exp >= before + 3_600 && exp <= before + 3_660)
 })
 
-await t.test('a hub accepts it', async (t) => {
+await t.test('a hub accepts the token', async (t) => {
   const hub = await startHub(t)
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--subscribe', 'orders.*']))).status, 200)
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--publish', 'orders.*']))).status, 403)
 })
 
-await t.test('an --info that is nested too deep is refused as such', async (t) => {
+await t.test('an --info that is nested too deep is refused', async (t) => {
   for (const depth of [601, 20_000]) {
     const { code, stderr } = await runCommand(t, ['token', '--info', `${'['.repeat(depth)}${']'.repeat(depth)}`])
     t.equal(code, 1)
@@ -83,7 +86,7 @@ await t.test('an --info that is nested too deep is refused as such', async (t) =
   await make(t, ['--info', `${'['.repeat(600)}${']'.repeat(600)}`])
 })
 
-await t.test('signed with a key from a file', async (t) => {
+await t.test('a token is signed with a key from a file', async (t) => {
   const secret = 'a secret in a file, at least thirty-two characters long'
   const pairs = [
     generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -106,7 +109,7 @@ await t.test('signed with a key from a file', async (t) => {
   t.match(
     await explain(await make(t, ['--secret-file', `${folder}/secret`], none), { FANFARE_JWT_SECRET: secret }),
     { code: 0 },
-    'a secret, without the end of its line',
+    'the line end of a secret file does not count',
   )
   for (const [name, pair] of [
     ['rsa', pairs[0]],
@@ -126,7 +129,7 @@ await t.test('signed with a key from a file', async (t) => {
   }
 })
 
-await t.test('what a token allows', async (t) => {
+await t.test('explain prints what a token allows', async (t) => {
   const made = token({
     sub: 'u1',
     jti: 'j1',
@@ -168,7 +171,7 @@ await t.test('what a token allows', async (t) => {
   )
 })
 
-await t.test('why a token would be refused', async (t) => {
+await t.test('explain prints why a token would be refused', async (t) => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const good = token({ subscribe: ['a'] })
   const table: [jwt: string, env: Record<string, string>, code: string][] = [
@@ -192,13 +195,29 @@ await t.test('why a token would be refused', async (t) => {
     )
     t.notMatch(stdout, jwt.length > 10 ? jwt : '\0')
   }
-  t.match(await runCommand(t, ['token', '--explain', good], { env: { FANFARE_JWT_SECRET: '' } }), {
+  const keyless = { FANFARE_JWT_SECRET: '', FANFARE_LOG: 'memory' }
+  t.match(await runCommand(t, ['token', '--explain', good], { env: keyless }), {
     code: 1,
     stdout: /refuses it: No key to verify/,
   })
 })
 
-await t.test('keys that are published elsewhere', async (t) => {
+await t.test('a token for development is accepted with the stored secret, as by the hub', async (t) => {
+  const folder = join(t.testdir({}), 'data')
+  const env = { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}` }
+  const { token: made } = developmentKey(folder)
+  const explain = (jwt: string, more: Record<string, string> = {}) =>
+    runCommand(t, ['token', '--explain', jwt], { env: { ...env, ...more } })
+  t.match(await explain(made), { code: 0, stdout: /with these settings accepts it/ })
+  t.match(await explain(token({})), { code: 1, stdout: /invalid-signature/ }, 'a token of another secret')
+  t.match(await explain(made, { NODE_ENV: 'production' }), { code: 1, stdout: /No key to verify/ }, 'in production')
+  t.match(await explain(made, { FANFARE_JWT_SECRET: SECRET }), { code: 1, stdout: /invalid-signature/ }, 'with a key')
+  const other = join(t.testdirName, 'other')
+  t.match(await explain(made, { FANFARE_LOG: `file:${other}` }), { code: 1, stdout: /No key to verify/ })
+  t.notOk(existsSync(other), 'nothing is created')
+})
+
+await t.test('explain fetches the keys of a key server', async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const server = createServer((_request, response) =>
     response.end(JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k1' }] })),
@@ -218,7 +237,7 @@ await t.test('keys that are published elsewhere', async (t) => {
   })
 })
 
-await t.test('either name of the algorithm of Ed25519 (RFC 9864)', async (t) => {
+await t.test('explain accepts either name of the algorithm of Ed25519 (RFC 9864)', async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const env = {
     FANFARE_JWT_SECRET: '',
@@ -228,7 +247,7 @@ await t.test('either name of the algorithm of Ed25519 (RFC 9864)', async (t) => 
     t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, alg, {})], { env }), { code: 0 }, alg)
 })
 
-await t.test('a token that has expired is accepted within the tolerance', async (t) => {
+await t.test('explain accepts an expired token within the tolerance', async (t) => {
   const made = token({ exp: Math.floor(Date.now() / 1_000) - 100 })
   t.match(await runCommand(t, ['token', '--explain', made], { env: { FANFARE_CLOCK_TOLERANCE: '1h' } }), {
     code: 0,
@@ -237,7 +256,7 @@ await t.test('a token that has expired is accepted within the tolerance', async 
   t.match(await runCommand(t, ['token', '--explain', made]), { code: 1, stdout: /expired-token/ })
 })
 
-await t.test('an RSA key of fewer than 2,048 bits signs nothing', async (t) => {
+await t.test('an RSA key of fewer than 2,048 bits is refused', async (t) => {
   const folder = t.testdir({
     weak: generateKeyPairSync('rsa', { modulusLength: 1_024 })
       .privateKey.export({ type: 'pkcs8', format: 'pem' })
@@ -250,14 +269,14 @@ await t.test('an RSA key of fewer than 2,048 bits signs nothing', async (t) => {
   })
 })
 
-await t.test('from standard input', async (t) => {
+await t.test('explain reads a token from standard input', async (t) => {
   t.match(await runCommand(t, ['token', '--explain', '-'], { input: `Bearer ${token({ subscribe: ['a'] })}\n` }), {
     code: 0,
     stdout: /^subscribe {3}a$/m,
   })
 })
 
-await t.test('a command line that is wrong', async (t) => {
+await t.test('an invalid command line is refused', async (t) => {
   const folder = t.testdir({ 'not-a-key': 'x', empty: '' })
   for (const args of [
     ['--expires', 'soon'],
@@ -274,7 +293,7 @@ await t.test('a command line that is wrong', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args])
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
     t.match(stderr, /^Usage:$/m)
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
   for (const [args, env] of [
     [[], { FANFARE_JWT_SECRET: '' }],
@@ -285,6 +304,6 @@ await t.test('a command line that is wrong', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args], { env })
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
     t.match(stderr, /^\S.*\n$/)
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
 })

@@ -7,9 +7,11 @@ function told({ events }: EventStream): string[] {
   return events.map(({ type, data }) => `${String(type)} ${(JSON.parse(data) as { item: string }).item}`)
 }
 
-await t.test('the complete application of the docs', { timeout: 120_000 }, async (t) => {
+await t.test('the complete application of the docs works', { timeout: 120_000 }, async (t) => {
   const application = await startApplication(t)
-  t.equal((await fetch(`${application.url}/token`)).status, 401, 'nobody has logged in')
+  t.equal((await fetch(`${application.url}/token`)).status, 401, 'a request without a login gets no token')
+  const forged = { cookie: `session=ann.${'0'.repeat(64)}` }
+  t.equal((await fetch(`${application.url}/token`, { headers: forged })).status, 401, 'a session is signed')
   t.match(
     await (await fetch(application.url)).text(),
     /new EventSource\('\/realtime\/topics\/users\.' \+ user \+ '\.orders\/events\?'/,
@@ -18,7 +20,7 @@ await t.test('the complete application of the docs', { timeout: 120_000 }, async
   const ann = await application.logIn('ann')
   const bob = await application.logIn('bob')
   const orders = `${application.url}/realtime/topics/users.ann.orders/events`
-  t.equal((await fetch(orders, { headers: { cookie: bob.hub } })).status, 403, 'orders of others cannot be read')
+  t.equal((await fetch(orders, { headers: { cookie: bob.hub } })).status, 403, "another user's orders cannot be read")
   const stream = await openStream(t, `${orders}?replay=all`, { headers: { cookie: ann.hub } })
   t.equal((await application.post('/orders', { cookie: ann.own }, { item: 'milk' })).status, 200)
   await stream.count(2)
@@ -27,15 +29,22 @@ await t.test('the complete application of the docs', { timeout: 120_000 }, async
   t.equal(await application.stop(), 0)
   await stream.closed
   await application.start()
-  const again = await application.logIn('ann')
-  const resumed = await openStream(t, orders, { headers: { cookie: again.hub }, lastEventId: stream.events[1]!.id! })
-  await application.post('/orders', { cookie: again.own }, { item: 'bread' })
+  const resumed = await openStream(t, orders, { headers: { cookie: ann.hub }, lastEventId: stream.events[1]!.id! })
+  t.equal((await fetch(`${application.url}/token`, { headers: { cookie: ann.own } })).status, 200, 'still logged in')
+  await application.post('/orders', { cookie: ann.own }, { item: 'bread' })
   await resumed.count(2)
   t.strictSame(
     told(resumed),
     ['placed bread', 'confirmed bread'],
-    'page and worker go on where they were, and nothing is confirmed twice',
+    'page and worker resume, and no order is confirmed twice',
   )
+  t.equal(await application.stop(), 0)
+  application.write('worker-position', '') // as after a power failure
+  await application.start()
+  const last = await openStream(t, orders, { headers: { cookie: ann.hub }, lastEventId: resumed.events[1]!.id! })
+  await application.post('/orders', { cookie: ann.own }, { item: 'tea' })
+  await last.count(2)
+  t.strictSame(told(last), ['placed tea', 'confirmed tea'], 'the worker begins again, and confirms nothing twice')
   t.equal(await application.stop(), 0)
   t.notMatch(application.output, /"level":(50|60)/, 'no error is logged')
 })

@@ -1,7 +1,8 @@
 /** The complete application of docs/embedding.md as a process, started exactly as in the docs. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { poll, within } from './deadline.js'
@@ -63,6 +64,11 @@ export class Application {
 
   get output(): string {
     return this.#output
+  }
+
+  /** Writes a file of the application's folder. */
+  write(name: string, content: string): void {
+    writeFileSync(join(this.#folder, name), content)
   }
 
   post(path: string, headers: Record<string, string>, body?: object): Promise<Response> {

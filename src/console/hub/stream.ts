@@ -62,7 +62,6 @@ const CLOSED: Record<CloseReason, string> = {
   drain: 'the hub is stopping',
   slow: 'the browser read the stream too slowly',
   lifetime: 'the stream reached its maximum age',
-  replaced: 'another stream replaced it',
   busy: 'the hub is busy',
 }
 const GAPS: Record<GapReason, string> = {

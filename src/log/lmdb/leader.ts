@@ -140,6 +140,7 @@ export class Leader implements Role {
   async close(): Promise<void> {
     const { lock, room } = this.#office
     clearInterval(this.#timer)
+    this.#replicas.stop()
     await this.#writer.close()
     this.#replicas.close()
     if (room.fits(NO_WORK, 'session') && lock.isOwner()) endSession(this.#tables)

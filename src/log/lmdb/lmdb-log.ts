@@ -32,7 +32,7 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
-import { inUse, pidOf, requireAwake } from './lock.js'
+import { inUse, pidOf, requireNeighbour } from './lock.js'
 import { enter, Member, type Entrance, type FolderRole } from './member.js'
 import { Peers } from './peers.js'
 import { Reader } from './reader.js'
@@ -56,6 +56,8 @@ export interface FileLogOptions {
   retention: Retention
   /** Whether other processes may use the folder too; default: `false`, then the folder must be free. */
   shared?: boolean
+  /** Whether this process may open the folder again, which can block it with `sync`; for tests. */
+  sameProcess?: boolean
   /** How long a write waits for the leader of a shared folder, in milliseconds; default: 5,000. */
   leaderTimeout?: number
   /** The wall clock, in milliseconds; for tests. */
@@ -93,7 +95,7 @@ export class FileLog implements EventLog {
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
     const { folder, durability, shared = false } = options
-    if (checkFolder(folder)) await requireAwake(folder)
+    if (checkFolder(folder)) await requireNeighbour(folder, !shared || options.sameProcess === true)
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
     try {

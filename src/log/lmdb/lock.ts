@@ -249,17 +249,24 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
 }
 
 /**
- * Checks that the process that holds a folder answers. LMDB blocks the whole process if it opens a folder whose owner
- * was stopped in the middle of a transaction.
- * @throws StoreError if there is such a process, and it is frozen
+ * Checks that LMDB can open a folder beside the process that holds it. LMDB blocks this whole process if the other one
+ * was stopped in the middle of a transaction, and it tells processes apart by their ids.
+ * @param allowsSameProcess whether this process may have the folder open, for tests
+ * @throws StoreError if the other process is frozen, or has the id of this one
  */
-export async function requireAwake(folder: string): Promise<void> {
+export async function requireNeighbour(folder: string, allowsSameProcess: boolean): Promise<void> {
   const owner = readOwner(folder)
   if (owner === undefined) return
   const descriptor = openSync(folder, 'r')
   try {
     const socket = await connectTo(folder, join(shortPath(folder, descriptor), owner))
-    if (socket && (await pidOf(socket)) === undefined) throw inUse(folder, undefined)
+    if (!socket) return
+    const pid = await pidOf(socket)
+    if (pid === undefined) throw inUse(folder, undefined)
+    if (pid === process.pid && !allowsSameProcess)
+      throw new StoreError(
+        `The log in ${folder} is in use by another process with the id of this one (pid ${pid}), or by this process itself. Open a folder once in a process. Containers that share a folder need one PID namespace.`,
+      )
   } finally {
     closeSync(descriptor)
   }

@@ -33,6 +33,7 @@ export class Replicas {
   /** When a node without a connection was last known to be there, on the monotonic clock. */
   readonly #seen = new Map<string, number>()
   readonly #began = performance.now()
+  #isClosing = false
 
   constructor(source: ReplicasSource) {
     this.#source = source
@@ -43,6 +44,7 @@ export class Replicas {
 
   /** Takes the connection of another process. */
   accept(socket: ReplicaSocket): void {
+    if (this.#isClosing) return socket.destroy() // the process tries again, until another leader answers
     socket.receive(
       (message) => this.#receive(socket, message),
       () => this.#left(socket),
@@ -78,6 +80,11 @@ export class Replicas {
       }
       writer.change(forget, 0).catch(() => undefined) // the next tick tries again
     }
+  }
+
+  /** Accepts no further writes. The next leader is sent those that get no answer. */
+  stop(): void {
+    this.#isClosing = true
   }
 
   /** Disconnects all replicas once they have been sent everything. */
@@ -142,7 +149,7 @@ export class Replicas {
   async #write(socket: ReplicaSocket, write: Write): Promise<void> {
     const { number } = write
     const node = this.#replicas.get(socket)
-    if (node === undefined) return
+    if (node === undefined || this.#isClosing) return
     try {
       socket.send({ kind: 'written', number, result: await this.#resultOf(node, write) })
     } catch (err) {

@@ -10,7 +10,15 @@ const root = t.testdir({})
 let count = 0
 
 await testLog(t, 'a replica', async (retention: Retention, now, elapsed = now) => {
-  const options = { folder: `${root}/${++count}`, durability: 'commit', retention, shared: true, now, elapsed } as const
+  const options = {
+    folder: `${root}/${++count}`,
+    durability: 'commit',
+    retention,
+    shared: true,
+    sameProcess: true,
+    now,
+    elapsed,
+  } as const
   const leader = await FileLog.open(options)
   const replica = await FileLog.open(options)
   const close = replica.close.bind(replica)

@@ -1,7 +1,7 @@
 /** Splits the body of a batch into the texts of its events, without parsing them. */
-import { Problem } from '../errors.js'
-import { BATCH_MAX } from '../model/event.js'
-import { quote } from '../model/quote.js'
+import { Problem } from '../../errors.js'
+import { BATCH_MAX } from '../../model/event.js'
+import { quote } from '../../model/quote.js'
 
 const TAB = 0x09,
   LF = 0x0a,

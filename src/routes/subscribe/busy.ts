@@ -1,8 +1,8 @@
 /** Limits the number of open streams: in total, per subject, and per address. */
-import { Problem } from '../errors.js'
-import type { Hub } from '../hub/hub.js'
-import type { StreamIdentity } from '../hub/stream.js'
-import type { Settings } from '../settings.js'
+import { Problem } from '../../errors.js'
+import type { Hub } from '../../hub/hub.js'
+import type { StreamIdentity } from '../../hub/stream.js'
+import type { Settings } from '../../settings.js'
 
 export type StreamLimits = Pick<Settings, 'maxConnections' | 'maxConnectionsPerSubject' | 'maxConnectionsPerAddress'>
 

@@ -1,12 +1,12 @@
 /** Operations on one stream, which run in the process that holds the stream. */
 import type { FastifyInstance } from 'fastify'
-import type { ClusterMessage } from '../cluster/cluster.js'
-import { Problem } from '../errors.js'
-import type { Bearer } from '../auth/principal.js'
-import { nodeOf } from '../hub/connection-id.js'
-import type { Stream } from '../hub/stream.js'
-import { quote } from '../model/quote.js'
-import { outcomeOf, valueOf, type Outcome } from '../plugins/outcome.js'
+import type { ClusterMessage } from '../../cluster/cluster.js'
+import { Problem } from '../../errors.js'
+import type { Bearer } from '../../auth/principal.js'
+import { nodeOf } from '../../hub/connection-id.js'
+import type { Stream } from '../../hub/stream.js'
+import { quote } from '../../model/quote.js'
+import { outcomeOf, valueOf, type Outcome } from '../../plugins/outcome.js'
 
 /** The request for an operation, with the principal of the client's request. */
 interface OperationMessage<Input> extends ClusterMessage {

@@ -6,10 +6,10 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Problem } from '../errors.js'
-import { BATCH_MAX, type CheckedEvent } from '../model/event.js'
-import { HubError } from '../model/hub-error.js'
-import { TimeSlice } from '../event-loop/time-slice.js'
+import { Problem } from '../../errors.js'
+import { BATCH_MAX, type CheckedEvent } from '../../model/event.js'
+import { HubError } from '../../model/hub-error.js'
+import { TimeSlice } from '../../event-loop/time-slice.js'
 import { splitBatch, TOO_LONG } from './batch-splitter.js'
 import { LARGE_EVENT, type IncomingEvents } from './incoming-events.js'
 

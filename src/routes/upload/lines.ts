@@ -1,9 +1,9 @@
 /** Splits a body into lines as it arrives, with backpressure: reads no more until the caller has used the lines. */
 import { isAscii } from 'node:buffer'
 import type { Readable } from 'node:stream'
-import { BodyPieces } from '../server/body-pieces.js'
-import { GrowingBuffer } from '../server/growing-buffer.js'
-import type { Waiting } from '../server/body-timeout.js'
+import { BodyPieces } from '../../server/body-pieces.js'
+import { GrowingBuffer } from '../../server/growing-buffer.js'
+import type { Waiting } from '../../server/body-timeout.js'
 
 const NEWLINE = 0x0a
 

@@ -1,8 +1,8 @@
 /** Stores the events of an upload in batches while more events are read. */
-import { BATCH_MAX, type CheckedEvent } from '../model/event.js'
-import { HubError } from '../model/hub-error.js'
-import type { Hub } from '../hub/hub.js'
-import type { StreamReceipt } from '../schemas/event.js'
+import { BATCH_MAX, type CheckedEvent } from '../../model/event.js'
+import { HubError } from '../../model/hub-error.js'
+import type { Hub } from '../../hub/hub.js'
+import type { StreamReceipt } from '../../schemas/event.js'
 import type { Publisher } from './incoming-events.js'
 
 /** How many bytes of lines may wait while other events are being stored. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { splitBatch, TOO_LONG } from '../../src/routes/batch-splitter.js'
+import { splitBatch, TOO_LONG } from '../../../src/routes/upload/batch-splitter.js'
 
 function split(text: string): unknown[] {
   return [...splitBatch(Buffer.from(text), 1e6)].flatMap((part) =>

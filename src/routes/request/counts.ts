@@ -1,5 +1,5 @@
 /** Reads numbers in a query. */
-import { Problem } from '../errors.js'
+import { Problem } from '../../errors.js'
 
 /**
  * Reads a whole number.

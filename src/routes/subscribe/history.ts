@@ -1,15 +1,15 @@
 /** Reads pages of history. */
-import { Problem } from '../errors.js'
-import { parseCursor } from '../model/cursor.js'
-import { lengthOf, type StoredEvent } from '../model/event.js'
-import { printEvent } from '../model/history-event.js'
-import type { Hub } from '../hub/hub.js'
-import { quote } from '../model/quote.js'
-import type { Page } from '../log/log.js'
-import type { Selection } from '../model/selection.js'
-import { mapInTurns } from '../event-loop/time-slice.js'
-import { readCount } from './counts.js'
-import type { EventsQuery, History } from '../schemas/stream.js'
+import { Problem } from '../../errors.js'
+import { parseCursor } from '../../model/cursor.js'
+import { lengthOf, type StoredEvent } from '../../model/event.js'
+import { printEvent } from '../../model/history-event.js'
+import type { Hub } from '../../hub/hub.js'
+import { quote } from '../../model/quote.js'
+import type { Page } from '../../log/log.js'
+import type { Selection } from '../../model/selection.js'
+import { mapInTurns } from '../../event-loop/time-slice.js'
+import { readCount } from '../request/counts.js'
+import type { EventsQuery, History } from '../../schemas/stream.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000

@@ -1,15 +1,15 @@
 /** Parses, authorises and checks the events of a request that publishes many. */
 import { isUtf8 } from 'node:buffer'
-import { authorize } from '../auth/principal.js'
-import { parseJson } from '../server/body-json.js'
-import { Problem } from '../errors.js'
-import type { CheckedEvent } from '../model/event.js'
-import type { Hub } from '../hub/hub.js'
-import { tooDeep } from '../model/json.js'
-import type { Principal } from '../model/principal.js'
-import { requireTopic } from '../model/topic.js'
-import { BatchEvent } from '../schemas/event.js'
-import { compileShape, requireShape, type Shape } from '../schemas/validation.js'
+import { authorize } from '../../auth/principal.js'
+import { parseJson } from '../../server/body-json.js'
+import { Problem } from '../../errors.js'
+import type { CheckedEvent } from '../../model/event.js'
+import type { Hub } from '../../hub/hub.js'
+import { tooDeep } from '../../model/json.js'
+import type { Principal } from '../../model/principal.js'
+import { requireTopic } from '../../model/topic.js'
+import { BatchEvent } from '../../schemas/event.js'
+import { compileShape, requireShape, type Shape } from '../../schemas/validation.js'
 
 const shape: Shape<BatchEvent> = compileShape(BatchEvent)
 

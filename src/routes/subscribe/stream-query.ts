@@ -1,13 +1,13 @@
 /** Reads the query parameters of a stream: its start, format and options. */
 import type { FastifyRequest } from 'fastify'
-import { Problem } from '../errors.js'
-import type { StartRequest } from '../hub/start.js'
-import type { SlowPolicy } from '../hub/stream.js'
-import { quote } from '../model/quote.js'
-import type { EventsQuery } from '../schemas/stream.js'
-import { Compile, Type } from '../schemas/typebox.js'
-import type { Format } from '../wire/sse.js'
-import { readCount } from './counts.js'
+import { Problem } from '../../errors.js'
+import type { StartRequest } from '../../hub/start.js'
+import type { SlowPolicy } from '../../hub/stream.js'
+import { quote } from '../../model/quote.js'
+import type { EventsQuery } from '../../schemas/stream.js'
+import { Compile, Type } from '../../schemas/typebox.js'
+import type { Format } from '../../wire/sse.js'
+import { readCount } from '../request/counts.js'
 
 /** The maximum number of events in `replay`. */
 const MAX_REPLAY = 1_000
