@@ -34,6 +34,7 @@ export const DIRECTIONS = {
   'settings.ts': ['settings'],
   'app.ts': ['cluster', 'server', 'plugins', 'routes', 'settings.ts'],
   'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
+  'publisher.ts': ['model', 'log', 'hub', 'settings.ts', 'version.ts'],
   commands: ['model', 'event-loop', 'log', 'server', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
   'main.ts': ['model', 'log', 'commands'],
 }
