@@ -127,6 +127,11 @@ export class GapSearch {
     if (this.#trimmedAt === undefined || this.#history.mark === this.#begun) this.#trimmedAt = Infinity
   }
 
+  /** Checks the trims of one topic behind `position`, of which an event has gone since it was found. */
+  check(topic: string, position: number): void {
+    this.#note(this.#history.trimmedOf(topic), position)
+  }
+
   /**
    * Checks all trims behind `after`, step by step. Before each following slice of the read, `advance` checks the trims
    * since then.
