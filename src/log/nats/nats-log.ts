@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { monotonicNow } from '../../model/clock.js'
 import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
+import { printSize } from '../../model/units.js'
 import { NatsError } from '../../nats/nats-error.js'
 import { NatsLink } from '../../nats/nats-link.js'
 import type { NatsOptions } from '../../nats/nats-options.js'
@@ -45,7 +46,7 @@ import { NatsReader } from './nats-reader.js'
 import { NatsRecords } from './nats-records.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 import { RecentIds } from './recent-ids.js'
-import { epochOf, eventStream, provideStream, recordStream, windowOf } from './stream-config.js'
+import { epochOf, eventStream, provideStream, recordStream, SPARE_BYTES, windowOf } from './stream-config.js'
 import { readHistory } from './stream-history.js'
 
 /** The time between two looks at the state of the stream, in milliseconds. */
@@ -114,7 +115,7 @@ export class NatsLog implements EventLog {
       if (err instanceof NatsError) throw err
       const message = err instanceof Error ? err.message : String(err)
       throw new NatsError(
-        `The log on NATS cannot be used: ${message}. Check that JetStream is enabled for the account of the hub (nats-server -js), and has room for the stream ${JSON.stringify(options.nats.prefix)}.`,
+        `The log on NATS cannot be used: ${message}. Check that JetStream is enabled for the account of the hub (nats-server -js), and has room for FANFARE_RETAIN_BYTES and ${printSize(SPARE_BYTES)} more.`,
         { cause: err },
       )
     }
