@@ -1,6 +1,6 @@
 /** Reads messages of a stream by their sequences. Any server that has the stream answers: it may lag behind. */
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node'
-import type { NatsLink } from '../../nats/nats-link.js'
+import type { Msg } from '@nats-io/transport-node'
+import type { OnAnswer, Requests } from './requests.js'
 
 /** A message that was read. */
 export interface ReadMessage {
@@ -21,29 +21,15 @@ export interface BatchRequest {
   next_by_subj: string
 }
 
-interface Pending {
-  onMessage: (message: Msg) => void
-  reject: (err: Error) => void
-}
-
 export class DirectGet {
-  readonly #link: NatsLink
+  readonly #requests: Requests
   readonly #subject: string
   readonly #timeout: number
-  readonly #inbox = createInbox()
-  readonly #subscription: Subscription
-  readonly #pending = new Map<string, Pending>()
-  #requests = 0
 
-  constructor(link: NatsLink, stream: string, timeout: number) {
-    this.#link = link
+  constructor(requests: Requests, stream: string, timeout: number) {
+    this.#requests = requests
     this.#subject = `$JS.API.DIRECT.GET.${stream}`
     this.#timeout = timeout
-    this.#subscription = link.connection.subscribe(`${this.#inbox}.*`, {
-      callback: (err, message) => {
-        if (!err) this.#pending.get(message.subject.slice(this.#inbox.length + 1))?.onMessage(message)
-      },
-    })
   }
 
   /** Reads a message; `undefined`: the server that answers has none. */
@@ -62,29 +48,8 @@ export class DirectGet {
     })
   }
 
-  close(): void {
-    this.#subscription.unsubscribe()
-    for (const { reject } of this.#pending.values()) reject(new Error('the log is closed'))
-  }
-
-  #request<T>(body: object, onMessage: (message: Msg, resolve: (value: T) => void) => void): Promise<T> {
-    const token = String(++this.#requests)
-    return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => finish(() => reject(new Error('NATS does not answer'))), this.#timeout)
-      const finish = (settle: () => void): void => {
-        clearTimeout(timer)
-        this.#pending.delete(token)
-        settle()
-      }
-      this.#pending.set(token, {
-        onMessage: (message) => {
-          if (statusOf(message) === 503) finish(() => reject(new Error('no server has the stream')))
-          else onMessage(message, (value) => finish(() => resolve(value)))
-        },
-        reject: (err) => finish(() => reject(err)),
-      })
-      this.#link.connection.publish(this.#subject, JSON.stringify(body), { reply: `${this.#inbox}.${token}` })
-    })
+  #request<T>(body: object, onAnswer: OnAnswer<T>): Promise<T> {
+    return this.#requests.send(this.#subject, JSON.stringify(body), { timeout: this.#timeout }, onAnswer)
   }
 }
 

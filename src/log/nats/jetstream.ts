@@ -1,5 +1,5 @@
 /** The requests to JetStream that the log needs: streams, consumers and messages, as JSON. */
-import { NoRespondersError, RequestError, type Msg } from '@nats-io/transport-node'
+import type { Msg } from '@nats-io/transport-node'
 import type { NatsLink } from '../../nats/nats-link.js'
 
 /** The settings of a stream that the log sets. Times are in nanoseconds. */
@@ -54,13 +54,19 @@ export interface RawMessage {
   time: string
 }
 
+interface ApiError {
+  code: number
+  err_code?: number
+  description?: string
+}
+
 /** An error that JetStream answers with. */
 export class JetStreamError extends Error {
   override name = 'JetStreamError'
   readonly status: number
   readonly code: number
 
-  constructor({ code, err_code, description }: { code: number; err_code?: number; description?: string }) {
+  constructor({ code, err_code, description }: ApiError) {
     super(`JetStream refuses the request: ${description ?? code}`)
     this.status = code
     this.code = err_code ?? 0
@@ -72,16 +78,12 @@ export const NO_MESSAGE = 10_037
 export const STREAM_EXISTS = 10_058
 export const DUPLICATE_IN_BATCH = 10_201
 
-/** Whether a request has reached nobody, so that nothing was stored. */
-export function isUnheard(err: unknown): boolean {
-  return err instanceof NoRespondersError || (err instanceof RequestError && err.isNoResponders())
-}
-
 /** Returns the answer of JetStream to a request. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- JSON of JetStream, which its version promises
 export function answerOf<T>(message: Msg): T {
-  const answer = message.json<T & { error?: { code: number; err_code?: number; description?: string } }>()
-  if (answer.error) throw new JetStreamError(answer.error)
-  return answer
+  const answer = message.json<object>()
+  if ('error' in answer) throw new JetStreamError(answer.error as ApiError)
+  return answer as T
 }
 
 export class JetStream {

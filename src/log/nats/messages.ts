@@ -31,6 +31,7 @@ const KIND = 'Fanfare-Kind'
 const TYPE = 'Fanfare-Type'
 const ATTRIBUTES = 'Fanfare-Attributes'
 const MESSAGE_ID = 'Nats-Msg-Id'
+const LAST_ID = 'Nats-Expected-Last-Msg-Id'
 const MESSAGE_SIZE = 'Nats-Msg-Size'
 const BATCH = 'Nats-Batch-Id'
 const BATCH_SEQUENCE = 'Nats-Batch-Sequence'
@@ -75,6 +76,14 @@ export function toMessage(subjects: Subjects, { topic, type, id, attributes, kin
     headers: fields,
     payload: kind === 'bytes' ? Buffer.from(payload, 'base64') : payload,
   }
+}
+
+/** Returns a message that is never stored: JetStream answers whether it knows the id, and refuses it otherwise. */
+export function toQuestion(subjects: Subjects, topic: string, id: string): EventMessage {
+  const fields = headers()
+  fields.set(MESSAGE_ID, messageId(topic, id))
+  fields.set(LAST_ID, 'none') // no message id is without a space
+  return { subject: subjects.of(topic), headers: fields, payload: '' }
 }
 
 /** Returns the size of a message, in bytes, as the limit of the server counts it. */

@@ -2,12 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import type { NatsLink } from '../../nats/nats-link.js'
 import { monotonicNow } from '../../model/clock.js'
-import type { NewEvent } from '../../model/event.js'
+import { lengthOf, type NewEvent } from '../../model/event.js'
 import { HubError } from '../../model/hub-error.js'
 import { tooManyTopics, type Appended } from '../log.js'
 import type { RetainedEvents } from '../memory/retained-events.js'
-import { answerOf, DUPLICATE_IN_BATCH, isUnheard, JetStreamError } from './jetstream.js'
-import { addToBatch, messageId, sizeOf, toMessage, type EventMessage, type Subjects } from './messages.js'
+import { answerOf, DUPLICATE_IN_BATCH, JetStreamError } from './jetstream.js'
+import { addToBatch, messageId, sizeOf, toMessage, toQuestion, type EventMessage, type Subjects } from './messages.js'
+import { UnheardError, type Requests } from './requests.js'
 import type { RecentIds } from './recent-ids.js'
 
 /** The time between two attempts, in milliseconds. */
@@ -16,6 +17,13 @@ const RETRY = 50
 const MAX_BATCHES = 8
 /** The maximum number of events of an atomic batch. */
 const BATCH_EVENTS = 1_000
+
+/** The maximum bytes of a character in UTF-8, of the headers of an event, and of those of a batch. */
+const UTF8_MOST = 3
+const HEADERS_MOST = 4_096
+const BATCH_HEADERS = 128
+/** The error of a message whose condition about the last message id is not met. */
+const OTHER_LAST_ID = 10_070
 
 /** Errors of JetStream after which the same events may be sent again: none of them was stored. */
 const PASSING = new Set([
@@ -28,6 +36,7 @@ const PASSING = new Set([
 
 export interface NatsAppenderOptions {
   link: NatsLink
+  requests: Requests
   subjects: Subjects
   ids: RecentIds
   /** Returns the events that this process knows. */
@@ -38,8 +47,6 @@ export interface NatsAppenderOptions {
   timeout: number
   /** Resolves when the followers have got every event up to a sequence. */
   reach: (sequence: number) => Promise<void>
-  /** Resolves when the followers have got every event that the stream has now. */
-  settle: () => Promise<void>
 }
 
 /** The answer of JetStream to a message or a batch. */
@@ -83,11 +90,11 @@ export class NatsAppender {
     const appended = new Array<Appended | undefined>(events.length)
     const left = this.#withoutDuplicates(events, appended)
     this.#requireTopics(events, left)
-    const messages = this.#toMessages(events, left)
+    this.#requireSizes(events, left)
     const added = left.map((index) => events[index]!.topic)
     for (const topic of added) this.#added.set(topic, (this.#added.get(topic) ?? 0) + 1)
     try {
-      const last = await within(deadline, this.#store(events, left, messages, appended, deadline))
+      const last = await within(deadline, this.#store(events, left, appended, deadline))
       await within(deadline, this.#options.reach(last))
     } finally {
       for (const topic of added) {
@@ -118,18 +125,32 @@ export class NatsAppender {
   }
 
   /**
-   * Stores the events that are left.
+   * Stores the events that are left. More events than an atomic batch may have are several batches.
    * @returns the sequence up to which the followers have to get the events
    */
   async #store(
     events: readonly NewEvent[],
     left: readonly number[],
-    messages: readonly EventMessage[],
     appended: (Appended | undefined)[],
     deadline: number,
   ): Promise<number> {
-    const last = appended.reduce((newest, known) => Math.max(newest, known?.sequence ?? 0), 0)
+    let last = newestOf(appended)
+    for (let start = 0; start < left.length; start += BATCH_EVENTS) {
+      const part = left.slice(start, start + BATCH_EVENTS)
+      last = Math.max(last, await this.#storePart(events, part, appended, deadline))
+    }
+    return last
+  }
+
+  async #storePart(
+    events: readonly NewEvent[],
+    left: readonly number[],
+    appended: (Appended | undefined)[],
+    deadline: number,
+  ): Promise<number> {
+    const last = newestOf(appended)
     if (left.length === 0) return last
+    const messages = this.#toMessages(events, left)
     if (left.length === 1) {
       const { seq, duplicate = false } = await this.#retry(deadline, isRepeatable(events, left), (time) =>
         this.#send(messages[0]!, time),
@@ -137,17 +158,35 @@ export class NatsAppender {
       appended[left[0]!] = { sequence: seq, duplicate }
       return Math.max(last, seq)
     }
-    if (left.length > BATCH_EVENTS)
-      throw new HubError('invalid-event', `A batch on NATS has at most ${BATCH_EVENTS} events, not ${left.length}.`)
     const seq = await this.#sendBatch(messages, deadline)
     if (seq === undefined) {
-      // a duplicate: another process, or another append, has stored one of the ids
-      await this.#options.settle()
-      const others = this.#withoutDuplicates(events, appended).filter((index) => !appended[index])
-      return this.#store(events, others, this.#toMessages(events, others), appended, deadline)
+      await this.#findDuplicates(events, left, deadline)
+      const others = this.#withoutDuplicates(events, appended).filter((index) => left.includes(index))
+      return this.#storePart(events, others, appended, deadline)
     }
     for (const [n, index] of left.entries()) appended[index] = { sequence: seq - left.length + 1 + n, duplicate: false }
     return Math.max(last, seq)
+  }
+
+  /**
+   * Finds the ids in a batch that JetStream knows, and this process does not. Each is sent with a condition that is
+   * never met: JetStream recognises a duplicate first, and refuses the others.
+   */
+  async #findDuplicates(events: readonly NewEvent[], indexes: readonly number[], deadline: number): Promise<void> {
+    const { ids, subjects } = this.#options
+    await Promise.all(
+      indexes.map(async (index) => {
+        const { topic, id } = events[index]!
+        if (id === undefined) return
+        const question = toQuestion(subjects, topic, id)
+        try {
+          const { seq } = await this.#retry(deadline, true, (time) => this.#send(question, time))
+          ids.add(messageId(topic, id), seq)
+        } catch (err) {
+          if (!(err instanceof JetStreamError) || err.code !== OTHER_LAST_ID) throw err
+        }
+      }),
+    )
   }
 
   /** Sends an atomic batch. Returns the sequence of its last event; `undefined`: it has a duplicate. */
@@ -175,8 +214,10 @@ export class NatsAppender {
     }
   }
 
-  async #send({ subject, payload, headers }: EventMessage, timeout: number): Promise<Ack> {
-    return answerOf<Ack>(await this.#options.link.connection.request(subject, payload, { headers, timeout }))
+  #send({ subject, payload, headers }: EventMessage, timeout: number): Promise<Ack> {
+    return this.#options.requests.send<Ack>(subject, payload, { headers, timeout }, (message, resolve) =>
+      resolve(answerOf<Ack>(message)),
+    )
   }
 
   /**
@@ -190,7 +231,7 @@ export class NatsAppender {
         try {
           return await send(Math.max(1, deadline - monotonicNow()))
         } catch (err) {
-          const isPassing = isUnheard(err) || (err instanceof JetStreamError && PASSING.has(err.code))
+          const isPassing = err instanceof UnheardError || (err instanceof JetStreamError && PASSING.has(err.code))
           const isUnknown = !(err instanceof JetStreamError)
           if (!isPassing && !(isUnknown && isRepeatable)) throw err
           if (monotonicNow() + RETRY >= deadline) throw err
@@ -201,19 +242,27 @@ export class NatsAppender {
   }
 
   #toMessages(events: readonly NewEvent[], indexes: readonly number[]): EventMessage[] {
-    const { link, subjects } = this.#options
-    const limit = link.connection.info?.max_payload ?? Infinity
-    return indexes.map((index) => {
-      const message = toMessage(subjects, events[index]!)
-      const size = sizeOf(message)
-      if (size <= limit) return message
+    return indexes.map((index) => toMessage(this.#options.subjects, events[index]!))
+  }
+
+  /**
+   * Checks that the NATS server accepts messages of the size of the events.
+   * @throws HubError `event-too-large`
+   */
+  #requireSizes(events: readonly NewEvent[], indexes: readonly number[]): void {
+    const limit = this.#options.link.connection.info?.max_payload ?? Infinity
+    for (const index of indexes) {
+      const event = events[index]!
+      if (lengthOf(event) * UTF8_MOST + HEADERS_MOST <= limit) continue
+      const size = sizeOf(toMessage(this.#options.subjects, event)) + BATCH_HEADERS
+      if (size <= limit) continue
       const refusal = new HubError(
         'event-too-large',
         `The event has ${size} bytes as a message, and the NATS server allows ${limit} (max_payload). Raise that, or publish smaller events.`,
       )
       refusal.index = index
       throw refusal
-    })
+    }
   }
 
   /**
@@ -232,6 +281,10 @@ export class NatsAppender {
       if (retained.topics + topics.add(topic).size > maxTopics) throw tooManyTopics(events[index]!, index, maxTopics)
     }
   }
+}
+
+function newestOf(appended: readonly (Appended | undefined)[]): number {
+  return appended.reduce((newest, known) => Math.max(newest, known?.sequence ?? 0), 0)
 }
 
 /** Whether JetStream recognises events that are sent twice. */

@@ -45,6 +45,7 @@ import { NatsAppender, unavailable, within } from './nats-appender.js'
 import { NatsReader } from './nats-reader.js'
 import { NatsRecords } from './nats-records.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
+import { Requests } from './requests.js'
 import { RecentIds } from './recent-ids.js'
 import { epochOf, eventStream, provideStream, recordStream, SPARE_BYTES, windowOf } from './stream-config.js'
 import { readHistory } from './stream-history.js'
@@ -78,7 +79,7 @@ export class NatsLog implements EventLog {
   readonly #jetstream: JetStream
   readonly #subjects: Subjects
   readonly #ids: RecentIds
-  readonly #direct: DirectGet
+  readonly #requests: Requests
   readonly #source: EventSource
   readonly #appender: NatsAppender
   readonly #followers = new Followers()
@@ -89,7 +90,8 @@ export class NatsLog implements EventLog {
   #epoch = ''
   #index!: EventIndex
   #reader!: NatsReader
-  #consumer!: OrderedConsumer
+  /** `undefined` before the log is open. */
+  #consumer: OrderedConsumer | undefined
   /** The newest sequence that has come from the stream. */
   #last = 0
   /** The events of an atomic batch whose last event has not come yet. */
@@ -128,12 +130,15 @@ export class NatsLog implements EventLog {
     const jetstream = (this.#jetstream = new JetStream(link, nats.timeout))
     this.#subjects = new Subjects(nats.prefix)
     this.#ids = new RecentIds(windowOf(retention))
-    this.#direct = new DirectGet(link, nats.prefix, nats.timeout)
-    this.#source = new EventSource(jetstream, this.#direct, nats.prefix, this.#subjects)
+    const requests = (this.#requests = new Requests(link))
+    const direct = new DirectGet(requests, nats.prefix, nats.timeout)
+    this.#source = new EventSource(jetstream, direct, nats.prefix, this.#subjects)
     const seconds = Math.min(MAX_TTL, Math.ceil(retention.age / 1_000) + PURGE_MARGIN)
     this.records = new NatsRecords({
       link,
       jetstream,
+      requests,
+      timeout: nats.timeout,
       stream: recordStream(nats.prefix, 1).name,
       purgeTtl: seconds,
       now,
@@ -143,13 +148,13 @@ export class NatsLog implements EventLog {
     })
     this.#appender = new NatsAppender({
       link,
+      requests,
       subjects: this.#subjects,
       ids: this.#ids,
       retained: () => this.#index.retained,
       maxTopics: retention.topics ?? Infinity,
       timeout: nats.timeout,
-      reach: (sequence) => this.#consumer.reach(sequence),
-      settle: () => this.#settle(),
+      reach: (sequence) => this.#consumer!.reach(sequence),
     })
     this.view = new NatsView({
       epoch: () => this.#epoch,
@@ -198,17 +203,11 @@ export class NatsLog implements EventLog {
   /** Marks the events as purged first, so that every process reports the gap even if this one ends meanwhile. */
   async purge(topic: string): Promise<number> {
     const { prefix } = this.#options.nats
-    const last = await this.#ask(async () => {
-      await this.#settle()
-      return this.#last
-    })
     const newest = this.#index.retained.get(topic)?.events.newest?.sequence
-    let purged = 0
-    if (newest !== undefined) {
-      const mark = await this.records.markPurge(topic, newest)
-      purged = (await this.#purged.get(mark)) ?? 0
-    }
-    await this.#ask(() => this.#jetstream.purge(prefix, this.#subjects.of(topic), last + 1))
+    if (newest === undefined) return 0
+    const mark = await this.records.markPurge(topic, newest)
+    const purged = (await this.#purged.get(mark)) ?? 0
+    await this.#ask(() => this.#jetstream.purge(prefix, this.#subjects.of(topic), newest + 1))
     return purged
   }
 
@@ -224,7 +223,7 @@ export class NatsLog implements EventLog {
     await this.#looking
     this.#consumer?.stop()
     this.records.stop()
-    this.#direct.close()
+    this.#requests.close()
     this.#followers.clear()
     await this.#link.close()
   }
@@ -341,7 +340,7 @@ export class NatsLog implements EventLog {
   /** Resolves when the index has every event that the stream has, and none that it has trimmed from its beginning. */
   async #settle(): Promise<void> {
     const info = await this.#jetstream.streamInfo(this.#options.nats.prefix)
-    await this.#consumer.reach(info.state.last_seq)
+    await this.#consumer!.reach(info.state.last_seq)
     await this.#trimBefore(info.state.first_seq)
   }
 
@@ -393,7 +392,7 @@ export class NatsLog implements EventLog {
     this.#options.onNotice?.(
       `the stream ${this.#options.nats.prefix} was deleted and made again: its events are gone, and cursors get a gap`,
     )
-    this.#consumer.stop()
+    this.#consumer!.stop()
     this.#ids.clear()
     this.#purges.clear()
     await this.#begin(info)
@@ -418,7 +417,7 @@ export class NatsLog implements EventLog {
   async #trimPurged(topic: string, until: number): Promise<number> {
     const index = this.#index
     let purged = 0
-    if (this.#last < until) await this.#consumer.reach(until)
+    if (this.#last < until) await this.#consumer!.reach(until)
     for (let count = TRIM_STEP; count === TRIM_STEP && index === this.#index;) {
       count = index.trimTopic(topic, until, TRIM_STEP)
       this.#tell(NO_EVENTS)

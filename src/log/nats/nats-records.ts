@@ -8,6 +8,7 @@ import { wallNow } from '../../model/clock.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { MemoryRecords } from '../memory/memory-records.js'
 import { answerOf, type JetStream } from './jetstream.js'
+import type { Requests } from './requests.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 
 /** The time for which the bucket keeps the mark of a deletion, in seconds. */
@@ -23,6 +24,9 @@ interface Stored {
 export interface NatsRecordsOptions {
   link: NatsLink
   jetstream: JetStream
+  requests: Requests
+  /** The maximum time of a write, in milliseconds. */
+  timeout: number
   /** The bucket's stream. */
   stream: string
   /** The time after which the mark of a purge is not needed any more, in seconds. */
@@ -47,6 +51,7 @@ export class NatsRecords implements KeyValue {
   /** The names that have come since the consumer began, until all have come. */
   readonly #seen = new Set<string>()
   #isComplete = false
+  #isApplying = false
   /** The barrier that has not been asked for yet, and the one that is on its way. */
   #barrier: Promise<void> | undefined
   #asking: Promise<void> = Promise.resolve()
@@ -56,7 +61,7 @@ export class NatsRecords implements KeyValue {
     this.#options = options
     this.#now = now
     this.#copy = new MemoryRecords((change) => {
-      if (change.value === undefined) this.#known.delete(recordKey(change.key)) // it may have expired
+      if (!this.#isApplying) this.#known.delete(recordKey(change.key)) // it has expired
       onChange(change)
     }, now)
     this.#subject = `$KV.${stream.slice('KV_'.length)}.`
@@ -113,15 +118,21 @@ export class NatsRecords implements KeyValue {
   }
 
   async #write(key: string, payload: string, seconds?: number, isDeletion = false): Promise<number> {
-    const { link, ask } = this.#options
+    const { requests, ask } = this.#options
     const fields = headers()
     if (isDeletion) fields.set('KV-Operation', 'DEL')
     if (seconds !== undefined) fields.set('Nats-TTL', String(seconds))
     return ask(async () => {
-      const options = { headers: fields, timeout: 60_000 } // `ask` has the time limit
-      const { seq } = answerOf<{ seq: number }>(await link.connection.request(this.#subject + key, payload, options))
-      await this.#consumer.reach(seq)
-      return seq
+      const options = { headers: fields, timeout: this.#options.timeout }
+      const written = await requests.send<number>(this.#subject + key, payload, options, (message, resolve) => {
+        const { seq } = answerOf<{ seq: number }>(message)
+        // The bucket has the newest value only. This process knows all of its own.
+        this.#applyValue(key, seq, isDeletion ? undefined : payload)
+        resolve(seq)
+      })
+      await this.#consumer.reach(written)
+      if (isDeletion && this.#known.get(key) === written) this.#known.delete(key)
+      return written
     })
   }
 
@@ -151,13 +162,16 @@ export class NatsRecords implements KeyValue {
   #apply({ message, sequence, pending }: Delivery): void {
     const name = message.subject.slice(this.#subject.length)
     if (!this.#isComplete) this.#seen.add(name)
-    if ((this.#known.get(name) ?? 0) < sequence) {
-      const isDeleted = message.headers?.get('KV-Operation') === 'DEL' || message.data.length === 0
-      if (isDeleted) this.#known.delete(name)
-      else this.#known.set(name, sequence)
-      this.#change(name, sequence, isDeleted ? undefined : message.string())
-    }
+    const isDeletion = message.headers?.get('KV-Operation') === 'DEL' || message.data.length === 0
+    this.#applyValue(name, sequence, isDeletion ? undefined : message.string())
+    if (isDeletion && this.#known.get(name) === sequence) this.#known.delete(name)
     if (pending === 0) this.#completed()
+  }
+
+  #applyValue(name: string, sequence: number, payload: string | undefined): void {
+    if ((this.#known.get(name) ?? 0) >= sequence) return
+    this.#known.set(name, sequence)
+    this.#change(name, sequence, payload)
   }
 
   #change(name: string, sequence: number, payload: string | undefined): void {
@@ -170,7 +184,9 @@ export class NatsRecords implements KeyValue {
     if (key === undefined) return // it is not a record of a hub
     const { value, until = Infinity } = payload === undefined ? {} : (JSON.parse(payload) as Partial<Stored>)
     const ttl = until - this.#now()
+    this.#isApplying = true
     void (payload === undefined || ttl <= 0 ? this.#copy.delete(key) : this.#copy.put(key, value, { ttl }))
+    this.#isApplying = false
   }
 
   #completed(): void {

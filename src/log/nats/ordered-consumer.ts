@@ -1,7 +1,7 @@
 /**
  * Follows a stream: gets every message from a sequence on, in order and each once. JetStream pushes the messages by a
- * consumer that lasts as long as the connection. If a message is missing, or JetStream has been silent for too long, the
- * follower makes another consumer that begins behind the last message.
+ * consumer that lasts as long as the connection. If a message is missing, or JetStream is silent for too long, another
+ * consumer begins behind the last message.
  */
 import { randomBytes } from 'node:crypto'
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node'
