@@ -1,5 +1,6 @@
 /**
- * The floor for `many-topics`: an application that writes what is posted to a topic to the one socket that reads it.
+ * The floor for `many-topics`: a Fastify application that writes each posted event to the one socket that has
+ * subscribed to its topic.
  */
 import type { Socket } from 'node:net'
 import Fastify from 'fastify'

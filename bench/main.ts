@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: runs the scenarios and prints what they found out as a table. Ends with 1 when an event was lost or
- * came out of order, never because of a figure: those depend on the machine and on what else it does.
+ * `npm run bench`: runs the scenarios and prints their results as a table. The exit code is 1 if an event was lost or
+ * out of order. It never depends on a figure, since figures depend on the machine and its load.
  */
 import { cpus } from 'node:os'
 import { describeCores } from './cores.js'
@@ -10,7 +10,7 @@ import { LEGEND, printHead, printRow } from './row.js'
 import { scenarios } from './scenarios/index.js'
 import type { Scenario } from './scenarios/scenario.js'
 
-/** Files that a process has open beside its sockets. */
+/** The number of files that a process has open besides its sockets. */
 const OTHER_FILES = 100
 
 // the servers end with this process
@@ -42,7 +42,7 @@ async function run(selected: Scenario[], options: Options): Promise<number> {
   return faults === 0 ? 0 : 1
 }
 
-/** @throws UsageError when there is no such scenario, or the machine does not allow as many connections as one needs */
+/** @throws UsageError for an unknown scenario, and if the process may not open the connections that a scenario needs */
 function select({ scenarios: names }: Options): Scenario[] {
   const unknown = names.find((name) => !scenarios.some((scenario) => scenario.name === name))
   if (unknown !== undefined)

@@ -1,4 +1,4 @@
-/** Measures a hub while events are published to it: what arrives, when, and what it costs. */
+/** Measures a hub while events are published to it: deliveries, latencies, CPU and memory. */
 import type { Published, PublisherPlan, PublishPlan } from './load/publishers.js'
 import type { Received } from './load/subscribers.js'
 import { cpuSeconds, residentKiB } from './procfs.js'
@@ -11,30 +11,33 @@ export interface Measured {
   deliveriesPerSecond: number
   /** In milliseconds. */
   latency: Received['latency']
-  /** The hub's, in microseconds. */
+  /** CPU of the hub, in microseconds. */
   cpuPerDelivery: number
-  /** The hub's, in MiB. */
+  /** Memory of the hub, in MiB. */
   memory: number
-  /** How much of a core the load took: near 1 while the hub's core has time left, the load is what was measured. */
+  /**
+   * The share of its core that the load took. If it is near 1 and `hubShare` is not, the load was measured, not the
+   * hub.
+   */
   loadShare: number
-  /** How much of a core the hub took. */
+  /** The share of its core that the hub took. */
   hubShare: number
-  /** What must not happen at any speed. */
+  /** Faults that must not happen at any speed. */
   faults: string[]
 }
 
 export interface Publishing extends Omit<PublisherPlan, 'port' | 'topics'>, PublishPlan {
   topics?: number
-  /** How many streams get each event. */
+  /** The number of streams that get each event. */
   streamsPerEvent: number
-  /** How many events are published before anything is measured, so that the code is compiled. */
+  /** The number of events that are published before the measurement, so that the code is compiled. */
   warmUp: number
 }
 
-/** For how long nothing may arrive before what is still missing counts as lost, in milliseconds. */
+/** The time without an arrival after which missing events count as lost, in milliseconds. */
 const QUIET = 3_000
 
-/** Publishes to the subscribers that are there, and waits until they have everything. */
+/** Publishes to the connected subscribers, and waits until they have every event. */
 export async function measurePublishing(
   stage: Stage,
   { streamsPerEvent, warmUp, events, rate, ...publishers }: Publishing,
@@ -57,7 +60,7 @@ export async function measurePublishing(
   }
 }
 
-/** Publishes before anything is measured: what a group has received of it is forgotten, and answered. */
+/** Publishes before a measurement. Resets the counts of a group, and returns the counts before the reset. */
 export async function publishBefore(
   stage: Stage,
   group: string,
@@ -70,22 +73,24 @@ export async function publishBefore(
   return received
 }
 
-/** Waits until a group has received so many events, or none for a while. */
+/** Waits until a group has received `expected` events, or none for a while. */
 export function receive(stage: Stage, group: string, expected: number): Promise<Received> {
   return stage.subscribers.tell('receive', { group, expected, quiet: QUIET })
 }
 
-/** Says what went wrong. */
+/** Returns the faults in words. */
 export function faultsOf({ delivered, disordered, misplaced, closed }: Received, expected: number): string[] {
   return [
-    ...(delivered === expected ? [] : [`${expected} events were expected, ${delivered} came`]),
-    ...(disordered === 0 ? [] : [`${disordered} events came out of the log's order`]),
-    ...(misplaced === 0 ? [] : [`${misplaced} events came where another was to come`]),
+    ...(delivered === expected ? [] : [`${expected} events were expected, ${delivered} arrived`]),
+    ...(disordered === 0 ? [] : [`${disordered} events arrived out of log order`]),
+    ...(misplaced === 0 ? [] : [`${misplaced} events arrived in place of another event`]),
     ...(closed === 0 ? [] : [`${closed} streams were closed`]),
   ]
 }
 
-/** Begins to measure what the processes use; the function that it returns ends that. */
+/**
+ * Starts measuring CPU and memory of the processes. The returned function ends the measurement and returns the result.
+ */
 export function startClock({ server, subscribers, publishers }: Stage) {
   const load = () => cpuSeconds(subscribers.pid) + cpuSeconds(publishers.pid)
   const before = { at: performance.now(), hub: cpuSeconds(server.pid), load: load() }

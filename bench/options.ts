@@ -1,27 +1,27 @@
-/** What `npm run bench` was asked to do. */
+/** The command line of `npm run bench`. */
 import { parseArgs } from 'node:util'
 
 export interface Options {
   /** The scenarios to run; empty: all of them. */
   scenarios: string[]
-  /** Shorter runs: fit to see that everything works, too short for figures to quote. */
+  /** Shorter runs, which show that everything works, but whose figures are not to be quoted. */
   quick: boolean
-  /** How often each scenario is run; each run is a row of its own. */
+  /** The number of runs of each scenario. Each run has its own row. */
   runs: number
-  /** `FANFARE_LOG` of the hub; `file` alone stands for a new directory that is removed afterwards. */
+  /** `FANFARE_LOG` of the hub. `file` alone means a new folder, which is removed after the run. */
   log: string
   /** `FANFARE_DURABILITY` of the hub; `undefined`: its default. */
   durability: string | undefined
 }
 
-/** The benches cannot be run as they were asked for; the message says what to do. */
+/** An error in the command line. The message says what to do. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
 const USAGE = `npm run bench [-- scenario…] [--quick] [--runs <n>] [--log memory|file|file:<dir>|…] [--durability sync|commit]`
 
-/** @throws UsageError saying what is wrong with the arguments */
+/** @throws UsageError naming the fault of the arguments */
 export function readOptions(args: string[]): Options {
   const { values, positionals } = parse(args)
   if (!/^[1-9]\d?$/.test(values.runs))

@@ -1,10 +1,10 @@
-/** What the kernel says of a process, where there is a `/proc` (Linux). */
+/** Reads the kernel's figures about a process from `/proc` (Linux). */
 import { readFileSync } from 'node:fs'
 
-/** The kernel counts in hundredths of a second for user space (USER_HZ), on every architecture that Node runs on. */
+/** The unit of the kernel's CPU times (USER_HZ). It is the same on every architecture that Node supports. */
 const TICKS_A_SECOND = 100
 
-/** The seconds of CPU that a process has used, its own and the kernel's for it; `NaN` where that is not known. */
+/** Returns the user and system time of a process, in seconds; `NaN` without `/proc`. */
 export function cpuSeconds(pid: number): number {
   const stat = readProc(`${pid}/stat`)
   if (stat === undefined) return NaN
@@ -13,8 +13,8 @@ export function cpuSeconds(pid: number): number {
 }
 
 /**
- * The memory that is a process's own, in KiB: anonymous and shared pages, without the files that it has mapped, which
- * the kernel can drop. `NaN` where that is not known.
+ * Returns the memory of a process in KiB: anonymous and shared pages, without mapped files, which the kernel can drop.
+ * `NaN` without `/proc`.
  */
 export function residentKiB(pid: number): number {
   const status = readProc(`${pid}/status`)
@@ -23,7 +23,7 @@ export function residentKiB(pid: number): number {
   return pages('RssAnon') + pages('RssShmem')
 }
 
-/** How many files and sockets a process that this one starts may have open; `Infinity` where that is not known. */
+/** Returns how many files and sockets a child of this process may open; `Infinity` without `/proc`. */
 export function openFileLimit(): number {
   const limit = /^Max open files\s+(\d+)/m.exec(readProc('self/limits') ?? '')?.[1]
   return limit === undefined ? Infinity : Number(limit)

@@ -1,15 +1,15 @@
-/** What a scenario found out, as a row of the table. */
+/** The result of a scenario, as a row of the table. */
 import type { Measured } from './measure.js'
 
 export interface Row extends Partial<Omit<Measured, 'faults'>> {
   scenario: string
-  /** What the target is about, with its unit. */
+  /** The measured figure, with its unit. */
   figure: string
   target: string
-  /** `undefined`: there is no target here, or it could not be measured. */
+  /** `undefined`: there is no target, or the figure could not be measured. */
   reached: boolean | undefined
   notes?: string[]
-  /** What was lost, out of order or closed. */
+  /** Lost or misordered events, and closed streams. */
   faults: string[]
 }
 
@@ -42,12 +42,12 @@ const COLUMNS: { title: string; width: number; left?: boolean; cell: (row: Row) 
   { title: 'load %', width: 6, cell: ({ loadShare }) => percent(loadShare) },
 ]
 
-/** The head of the table. */
+/** Returns the head of the table. */
 export function printHead(): string {
   return line(({ title }) => title)
 }
 
-/** One row, with what is to be said of it below. */
+/** Returns a row, and its notes and faults below. */
 export function printRow(row: Row): string {
   return [
     line(({ cell }) => cell(row)),
@@ -56,10 +56,10 @@ export function printRow(row: Row): string {
   ].join('\n')
 }
 
-/** What the columns mean. */
+/** The explanation of the columns. */
 export const LEGEND = `CPU µs: the hub's CPU per delivery, user and system. MiB: the hub's anonymous and shared pages. hub %, load %: of one core.
-Where the load takes all of its core and the hub does not, the load is what was measured; where neither does and no rate was
-set, something else had the processors: run it again when the machine is quiet.`
+If the load takes all of its core and the hub does not, the run measured the load. If neither does and no rate is set,
+other processes used the cores: run the scenario again on a quiet machine.`
 
 function line(text: (column: (typeof COLUMNS)[number]) => string): string {
   return COLUMNS.map((column) =>

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { onCore } from './cores.js'
 
-/** How long it may take to listen, or to stop, in milliseconds. */
+/** The time limit for listening, in milliseconds. */
 const DEADLINE = 15_000
 
-/** None of them outlives this process, also when the benches are broken off. */
+/** The running servers. They end with this process, even if it is interrupted. */
 const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 
@@ -22,8 +22,8 @@ export class Server {
 
   /**
    * Starts a server that logs a JSON line with its `address` on its standard output once it listens.
-   * @param args what `node` is started with
-   * @throws Error when it does not listen in time
+   * @param args the arguments of `node`
+   * @throws Error if the server does not listen in time
    */
   static async start(args: string[], env: Record<string, string>): Promise<Server> {
     const [program, ...rest] = onCore('hub', [process.execPath, ...args])
@@ -49,7 +49,7 @@ export class Server {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** Ends it the hard way: what it does with its streams when it stops is not what is measured. */
+  /** Kills the server, since a graceful stop is not part of any measurement. */
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const exited = once(this.#child, 'exit')

@@ -1,4 +1,4 @@
-/** What a scenario is played on: a hub, a process of subscribers and one of publishers. */
+/** The processes of a scenario: a server, the subscribers and the publishers. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,10 +9,10 @@ import type { Options } from './options.js'
 import { Server } from './server.js'
 import { SECRET } from './token.js'
 
-/** As `npm start` does it. */
+/** The arguments of `npm start`. */
 const HUB = ['--max-semi-space-size=16', fileURLToPath(new URL('../dist/main.js', import.meta.url))]
 
-/** The group that subscribers are in when a scenario has only one. */
+/** The name of the group in scenarios with one group. */
 export const EVERYBODY = 'everybody'
 
 type Subscribing = Pick<SubscribePlan, 'count'> & Partial<Omit<SubscribePlan, 'port'>>
@@ -30,7 +30,7 @@ export class Stage {
     this.#directory = directory
   }
 
-  /** Plays a scenario with a hub of its own, and clears up. */
+  /** Runs a scenario with a new hub, and stops it afterwards. */
   static async withHub<T>(
     options: Options,
     env: Record<string, string>,
@@ -49,7 +49,7 @@ export class Stage {
     return new Stage(await start(), start, directory).#play(play)
   }
 
-  /** Plays a scenario with another server than the hub: a Node program that takes the same requests. */
+  /** Runs a scenario with a server other than the hub: a Node program that accepts the same requests. */
   static async withServer<T>(program: string, play: (stage: Stage) => Promise<T>): Promise<T> {
     const start = () => Server.start([...process.execArgv, program], {})
     return new Stage(await start(), start).#play(play)
@@ -59,7 +59,7 @@ export class Stage {
     return this.#server
   }
 
-  /** Kills the server and starts it again, on another port. Answers after how many seconds it listens. */
+  /** Kills the server and starts it again, on another port. Returns the time until it listens, in seconds. */
   async restart(): Promise<number> {
     await this.#server.stop()
     const startedAt = performance.now()
@@ -67,7 +67,7 @@ export class Stage {
     return (performance.now() - startedAt) / 1e3
   }
 
-  /** Opens streams: of one topic, a few hundred at a time, when nothing else is said. */
+  /** Opens streams; by default of one topic, 200 at a time. */
   subscribe(plan: Subscribing): Promise<Connected> {
     return this.subscribers.tell('subscribe', {
       port: this.server.port,

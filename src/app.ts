@@ -63,7 +63,7 @@ interface LogOption {
 /** The settings as options. Each is optional. */
 type SettingsOptions = Omit<Partial<Settings>, 'log'> & LogOption
 
-/** The options of the plugin. One of the keys is required; every other option has a default. */
+/** The options of the plugin. One of the keys for tokens is required; every other option has a default. */
 export type FanfareOptions = SettingsOptions & {
   /** The path below which the hub's routes are, such as `/realtime`. */
   prefix?: string
@@ -150,8 +150,8 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
 )
 
 /**
- * Tells the settings from a log of the application's own.
- * @throws SettingsError when an option is wrong or unknown
+ * Separates the settings from a log of the application's own.
+ * @throws SettingsError if an option is unknown or invalid
  */
 function resolveOptions({ log, ...rest }: SettingsOptions): { settings: Settings; log: EventLog | undefined } {
   if (!isObject(log)) return { settings: resolveSettings(log === undefined ? rest : { ...rest, log }), log: undefined }
@@ -218,7 +218,9 @@ function warnOfShortParams(app: FastifyInstance): void {
     )
 }
 
-/** Returns the handler for URLs that the router cannot parse. They reach neither hooks nor the error handler. */
+/**
+ * Returns the handler for URLs that the router cannot parse. Such requests reach neither hooks nor the error handler.
+ */
 function frameworkErrorHandler(listed: OriginList, bodyTimeout: number) {
   return (err: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     if (isBodyUnderWay(request)) closeAfter(request, reply, bodyTimeout)

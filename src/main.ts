@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The entry of the process: runs a command and prints its errors. Only this file and `commands/stop.ts` use the global
- * `process`.
+ * The entry point of the process: runs a command and prints its errors. Only this file and `commands/stop.ts` use the
+ * arguments, signals and exit of the global `process`.
  */
 import { UsageError, type Process } from './commands/command.js'
 import { Stop } from './commands/stop.js'

@@ -1,4 +1,4 @@
-/** Publishers of batches, on keep-alive connections: each sends its next batch when the last is answered. */
+/** Publishes batches on keep-alive connections. Each publisher sends its next batch when its last one is answered. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { now } from './clock.js'
@@ -10,17 +10,17 @@ import { topicName } from './topic.js'
 export interface BatchesPlan {
   port: number
   publishers: number
-  /** How many batches they publish, all together. */
+  /** The number of batches of all publishers together. */
   batches: number
-  /** How many events a batch has; they go to as many topics. */
+  /** The number of events in a batch, and the number of topics. */
   size: number
   /** The size of an event's data, in bytes. */
   payload: number
 }
 
 /**
- * Answers how many seconds it took, from the first write to the last answer.
- * @throws Error when a batch is refused
+ * Returns the time from the first write to the last answer, in seconds.
+ * @throws Error if a batch is refused
  */
 export async function publishBatches({ publishers, batches, ...plan }: BatchesPlan): Promise<number> {
   const startedAt = now()

@@ -1,4 +1,4 @@
-/** What a load process can be told, and what it answers. */
+/** The commands of a load process, and their results. */
 import { publishBatches, type BatchesPlan } from './batches.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
 import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
@@ -15,22 +15,22 @@ export const commands = {
     return subscribers.connect()
   },
 
-  /** The group stops reading. */
+  /** Makes a group stop reading. */
   async pause({ group }: { group: string }): Promise<void> {
     groupOf(group).pause()
   },
 
-  /** The group reads on. */
+  /** Makes a group read again. */
   async resume({ group }: { group: string }): Promise<void> {
     groupOf(group).resume()
   },
 
-  /** Forgets what a group has received, but not where its streams are. */
+  /** Resets the counts of a group, but not the cursors of its streams. */
   async clear({ group }: { group: string }): Promise<void> {
     groupOf(group).clear()
   },
 
-  /** Waits until a group has received so many events, or none for `quiet` milliseconds. */
+  /** Waits until a group has received `expected` events, or none for `quiet` milliseconds. */
   receive({ group, expected, quiet }: { group: string; expected: number; quiet: number }): Promise<Received> {
     return groupOf(group).receive(expected, quiet)
   },

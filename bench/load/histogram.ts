@@ -1,7 +1,4 @@
-/**
- * A log-linear histogram, as HdrHistogram has it: 64 buckets for each power of two, so a value is known to within 1.6
- * %.
- */
+/** A log-linear histogram like HdrHistogram: it has 64 buckets for each power of two, so a value is exact to 1.6 %. */
 
 const SUB_BITS = 6
 const SUB_BUCKETS = 1 << SUB_BITS
@@ -13,7 +10,7 @@ export class Histogram {
   #total = 0
   #max = 0
 
-  /** @param value a whole number, 0 to 2^31 - 1; what is outside is taken to the edge */
+  /** @param value a whole number; values outside of 0 to 2^31 - 1 count as the nearest of these two */
   add(value: number): void {
     const clamped = value < 0 ? 0 : value > MAX ? MAX : value
     this.#counts[bucketOf(clamped)]!++
@@ -25,7 +22,7 @@ export class Histogram {
     return this.#max
   }
 
-  /** The least value that `quantile` (0 to 1) of all values do not exceed; `NaN` when there are none. */
+  /** Returns the least value that the given share of all values (0 to 1) do not exceed; `NaN` without values. */
   quantile(quantile: number): number {
     const wanted = Math.ceil(quantile * this.#total)
     let seen = 0

@@ -1,4 +1,4 @@
-/** Publishes a stream of events, one a line, over one connection, as fast as it is taken. */
+/** Publishes NDJSON over one connection, as fast as the hub reads it. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { createToken } from '../token.js'
@@ -10,7 +10,7 @@ import { topicName } from './topic.js'
 export interface LinesPlan {
   port: number
   events: number
-  /** The events go to so many topics, in turn. */
+  /** The number of topics, which the events use in turn. */
   topics: number
   /** The size of an event's data, in bytes. */
   payload: number
@@ -19,14 +19,14 @@ export interface LinesPlan {
 export interface LinesPublished {
   /** From the first byte to the answer. */
   seconds: number
-  /** How many the hub says it has stored. */
+  /** The number of stored events, as the hub reports it. */
   accepted: number
 }
 
-/** How many lines are one chunk of the body. */
+/** The number of lines in a chunk of the body. */
 const LINES_A_CHUNK = 500
 
-/** @throws Error when the hub refuses a line */
+/** @throws Error if the hub refuses a line */
 export async function publishLines({ port, events, topics, payload }: LinesPlan): Promise<LinesPublished> {
   const lines = Array.from(
     { length: LINES_A_CHUNK },
@@ -73,7 +73,7 @@ function headOf(): string {
   ].join('\r\n')
 }
 
-/** A chunk as RFC 9112, 7.1 frames it. */
+/** Returns a text as a chunk (RFC 9112, 7.1). */
 function chunkOf(lines: string[]): Buffer {
   const body = Buffer.from(lines.join(''))
   return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')])

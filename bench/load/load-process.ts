@@ -5,7 +5,7 @@ import { onCore } from '../cores.js'
 import type { CommandName, Commands } from './commands.js'
 import type { Answer, Request } from './process.js'
 
-/** How long a command may take, in milliseconds: whatever a server does, the benches end. */
+/** The time limit of a command, in milliseconds. A server that hangs must not keep the benches from ending. */
 const DEADLINE = 300_000
 
 const MAIN = fileURLToPath(new URL('./process.ts', import.meta.url))
@@ -29,7 +29,7 @@ export class LoadProcess {
     return this.#child.pid!
   }
 
-  /** Carries out a command. One at a time. */
+  /** Runs a command. Only one command may run at a time. */
   async tell<Name extends CommandName>(
     name: Name,
     input: Parameters<Commands[Name]>[0],

@@ -1,10 +1,10 @@
 /**
- * The mark that every event of a bench carries at the beginning of its payload: who published it, which one of theirs
- * on its topic it is, and when. All of it is in digits of fixed width, so that a publisher changes it in place and a
- * subscriber reads it without decoding anything: `~`, 3 digits, 9 digits, 15 digits.
+ * The mark at the beginning of each event's payload: `~`, the publisher (3 digits), the number of the publisher's
+ * events on the topic before (9 digits), and the time (15 digits). The width is fixed, so that a publisher changes the
+ * mark in place and a subscriber reads it without decoding.
  */
 
-/** Begins a mark, and stands nowhere else on a stream of a bench. */
+/** The first byte of a mark. It occurs nowhere else on a stream of a bench. */
 export const TILDE = 0x7e
 export const MARK_LENGTH = 1 + 3 + 9 + 15
 
@@ -12,14 +12,14 @@ const PUBLISHER = { at: 1, digits: 3 }
 const NUMBER = { at: 4, digits: 9 }
 const TIME = { at: 13, digits: 15 }
 
-/** A payload of `size` bytes whose mark is still to be written. */
+/** Returns a payload of `size` bytes with an empty mark. */
 export function blankPayload(size: number): string {
   return `~${'0'.repeat(MARK_LENGTH - 1)}${'x'.repeat(Math.max(0, size - MARK_LENGTH))}`
 }
 
 /**
- * Writes a mark over the one at `at`.
- * @param number how many events this publisher has published to this topic before
+ * Overwrites the mark at `at`.
+ * @param number the number of events that this publisher has published to this topic before
  * @param time in microseconds
  */
 export function writeMark(bytes: Uint8Array, at: number, publisher: number, number: number, time: number): void {

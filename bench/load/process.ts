@@ -1,4 +1,4 @@
-/** The main file of a load process: carries out one command after the other that its parent sends. */
+/** The main file of a load process: runs the commands of its parent one after the other. */
 import { commands, type CommandName } from './commands.js'
 
 export interface Request {
@@ -6,7 +6,7 @@ export interface Request {
   input: unknown
 }
 
-/** What it sends for each request, in their order. */
+/** The answer to a request. */
 export type Answer = { output: unknown } | { error: string }
 
 const run = commands as unknown as Record<string, (input: unknown) => Promise<unknown>>

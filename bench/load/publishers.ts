@@ -1,4 +1,6 @@
-/** Publishers on keep-alive connections: each has its request ready, and changes only the digits in it. */
+/**
+ * Publishes events on keep-alive connections. Each publisher encodes its request once, and then changes only digits.
+ */
 import { connect, type Socket } from 'node:net'
 import { now } from './clock.js'
 import { blankPayload, writeDigits, writeMark } from './mark.js'
@@ -9,21 +11,23 @@ import { TOPIC_DIGITS, topicName } from './topic.js'
 export interface PublisherPlan {
   port: number
   publishers: number
-  /** They publish to so many topics, in turn. */
+  /** The number of topics, which a publisher uses in turn. */
   topics: number
   /** The size of an event's data, in bytes. */
   payload: number
 }
 
 export interface PublishPlan {
-  /** How many events they publish, all together. */
+  /** The number of events of all publishers together. */
   events: number
-  /** Events a second, all together; `undefined`: each publishes its next event as soon as the last is answered. */
+  /**
+   * Events per second of all publishers together; `undefined`: each publishes its next event once its last is answered.
+   */
   rate?: number
 }
 
 export interface Published {
-  /** How many were answered with success. */
+  /** The number of accepted events. */
   published: number
   startedAt: number
   /** From the first write to the last answer. */
@@ -41,7 +45,7 @@ export class Publishers {
     await Promise.all(this.#connections.map((connection) => connection.connect()))
   }
 
-  /** @throws Error when an event is refused or a connection ends */
+  /** @throws Error if an event is refused or a connection ends */
   async publish({ events, rate }: PublishPlan): Promise<Published> {
     const startedAt = now()
     const before = this.#answered()
@@ -61,7 +65,7 @@ export class Publishers {
     )
   }
 
-  /** Publishes by the clock, whether or not the last event is answered. */
+  /** Publishes at a fixed rate, without waiting for answers. */
   async #paced(events: number, rate: number, startedAt: number): Promise<void> {
     for (let sent = 0; sent < events; sent++) {
       const wait = startedAt + (sent * 1e6) / rate - now()
@@ -83,13 +87,13 @@ class Connection {
   readonly #topicAt: number
   readonly #markAt: number
   readonly #responses = new Responses()
-  /** How many events have been published to each topic. */
+  /** The number of events published to each topic. */
   readonly #numbers: Uint32Array
   /** The topic of the next event. */
   #topic: number
   #socket: Socket | undefined
   #sent = 0
-  /** How many are still to be sent as soon as those before are answered. */
+  /** The number of events left to publish, each after the answer to the one before. */
   #inTurn = 0
   #waiting: { resolve: () => void; reject: (err: Error) => void } | undefined
 
@@ -105,7 +109,7 @@ class Connection {
     this.#markAt = this.#request.indexOf('~', this.#request.indexOf('\r\n\r\n'))
   }
 
-  /** How many responses have come. */
+  /** The number of received responses. */
   get count(): number {
     return this.#responses.count
   }
@@ -120,20 +124,20 @@ class Connection {
     })
   }
 
-  /** Publishes so many events, one after the other. */
+  /** Publishes a number of events, each after the answer to the one before. */
   publishInTurn(events: number): Promise<void> {
     if (events === 0) return Promise.resolve()
     this.#inTurn = events - 1
-    this.#send(this.#request) // in place: nothing is in flight when the next is written
+    this.#send(this.#request) // changed in place: no request is in flight when the next one is written
     return this.answered()
   }
 
-  /** Publishes one event, whatever is in flight. */
+  /** Publishes one event, even while others are in flight. */
   publish(): void {
     this.#send(Buffer.from(this.#request))
   }
 
-  /** Resolves when everything is answered that was to be sent. */
+  /** Resolves when all events have been sent and answered. */
   answered(): Promise<void> {
     if (this.#responses.failure !== undefined)
       return Promise.reject(new Error(`an event was refused: ${this.#responses.failure}`))

@@ -1,7 +1,7 @@
-/** A request of a publisher, ready to be written. */
+/** The requests of publishers. */
 import { createToken } from '../token.js'
 
-/** @param subject whose token it has */
+/** @param subject the subject of its token */
 export function postRequest(path: string, subject: string, body: object): Buffer {
   const json = JSON.stringify(body)
   return Buffer.from(

@@ -1,15 +1,12 @@
-/**
- * Reads the responses on a keep-alive connection (RFC 9112), as far as a publisher needs them: each has a
- * Content-Length.
- */
+/** Counts the responses on a keep-alive connection (RFC 9112). Each response must have a Content-Length. */
 export class Responses {
-  /** How many have been complete. */
+  /** The number of complete responses. */
   count = 0
-  /** The first that was no success, as text; `undefined`: there was none. */
+  /** The first response with another status than 2xx; `undefined`: there was none. */
   failure: string | undefined
   #rest = ''
 
-  /** Takes what has come. Returns how many responses it completed. */
+  /** Reads received bytes. Returns the number of responses that they complete. */
   read(bytes: Buffer, length: number): number {
     let text = this.#rest + bytes.toString('latin1', 0, length)
     let complete = 0
@@ -24,7 +21,7 @@ export class Responses {
   }
 }
 
-/** Where the first response ends; -1: not in this text. */
+/** Returns the end of the first response; -1 if the text does not contain it. */
 function endOf(text: string): number {
   const head = text.indexOf('\r\n\r\n')
   if (head === -1) return -1

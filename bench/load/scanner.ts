@@ -1,34 +1,36 @@
 /**
- * Reads the events of many streams out of their bytes, and checks that each stream has them in log order with none
- * missing and none twice. Decodes and allocates nothing: a million events a second must leave time for the sockets. The
- * frames of a chunked body are passed over like any other bytes: they stand between whole blocks, and have no mark.
+ * Finds the events in the bytes of many streams, and checks that each stream has them in log order, without missing
+ * events and duplicates. It decodes and allocates nothing, since at a million events per second the sockets need the
+ * time. It skips the frames of a chunked body, which are between whole blocks and have no mark.
  */
 import { Histogram } from './histogram.js'
 import { MARK_LENGTH, readNumber, readPublisher, readTime, TILDE } from './mark.js'
 
-/** As many bytes before a mark are kept with it when a chunk ends inside: the event's `id:` line, and `data: "`. */
+/**
+ * The number of bytes before an incomplete mark that are kept for the next read: the event's `id:` line, and `data: "`.
+ */
 const BEFORE_MARK = 64
-/** No more bytes than this are ever kept of a stream between two chunks. */
+/** The maximum number of bytes of a stream that are kept between two reads. */
 export const MAX_KEPT = BEFORE_MARK + MARK_LENGTH
-/** Between the end of the `id:` line and the mark: `\ndata: "`. */
+/** The number of bytes between the id and the mark: `\ndata: "`. */
 const DATA_PREFIX = 8
 
-/** The most publishers that there may be. */
+/** The maximum number of publishers. */
 export const MAX_PUBLISHERS = 64
 
 export class Scanner {
   readonly latency = new Histogram()
-  /** How many events have come, on all streams. */
+  /** The number of received events on all streams. */
   delivered = 0
-  /** How many came with a cursor that is not behind the one before. */
+  /** The number of events whose sequence is not greater than the one before on the stream. */
   disordered = 0
-  /** How many came that are not the next one of their publisher. */
+  /** The number of events that are not the next event of their publisher. */
   misplaced = 0
-  /** When the newest event came, in microseconds. */
+  /** The time of the newest event, in microseconds. */
   lastAt = 0
   readonly #sequence: Float64Array
   readonly #next: Uint32Array
-  /** From one mark to the next. */
+  /** The distance between the last two marks, in bytes. */
   #stride = 0
 
   constructor(streams: number) {
@@ -37,9 +39,9 @@ export class Scanner {
   }
 
   /**
-   * Reads what has come on a stream.
-   * @param at when it came, in microseconds
-   * @returns where the bytes begin that are to stand before what comes next on this stream, at most `MAX_KEPT`
+   * Reads received bytes of a stream.
+   * @param at the time of their receipt, in microseconds
+   * @returns the start of the bytes to keep before the next read of this stream, at most `MAX_KEPT` bytes
    */
   scan(stream: number, bytes: Buffer, from: number, to: number, at: number): number {
     let done = from
@@ -49,14 +51,14 @@ export class Scanner {
       done = mark + MARK_LENGTH
       const guess = mark + this.#stride // most events are as long as the one before
       const next = guess >= done && guess < to && bytes[guess] === TILDE ? guess : bytes.indexOf(TILDE, done)
-      if (next !== -1 && next < to) this.#stride = next - mark // what lies behind `to` is of another stream
+      if (next !== -1 && next < to) this.#stride = next - mark // the bytes after `to` are of another stream
       mark = next
     }
     const begun = mark !== -1 && mark < to
     return Math.max(done, (begun ? mark : to) - BEFORE_MARK)
   }
 
-  /** Forgets what has been measured, but not where each stream is. */
+  /** Resets the counts, but not the cursor of each stream. */
   clear(): void {
     this.latency.clear()
     this.delivered = this.disordered = this.misplaced = this.lastAt = 0
@@ -78,7 +80,7 @@ export class Scanner {
   }
 }
 
-/** The sequence number of a cursor, `<epoch>-<sequence>`, that ends before `end`. */
+/** Returns the sequence of the cursor (`<epoch>-<sequence>`) that ends before `end`. */
 function readSequence(bytes: Buffer, end: number): number {
   let value = 0
   let unit = 1

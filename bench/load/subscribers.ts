@@ -1,6 +1,4 @@
-/**
- * Many subscribers on raw sockets. All read into one buffer, so that nothing is allocated for what comes.
- */
+/** Many subscribers on raw sockets. All read into one buffer, so that a read allocates nothing. */
 import { connect, type Socket } from 'node:net'
 import { createToken } from '../token.js'
 import { now } from './clock.js'
@@ -9,44 +7,45 @@ import { topicName } from './topic.js'
 
 export interface SubscribePlan {
   port: number
-  /** What these subscribers are called in later commands. */
+  /** The name of these subscribers in later commands. */
   group: string
   count: number
-  /**
-   * The first subscriber reads the first topic, and so on; when there are fewer topics than subscribers, they go round.
-   */
+  /** The number of topics. Each subscriber reads one topic, and the subscribers use the topics in turn. */
   topics: number
-  /** At most so many connect at a time. */
+  /** The maximum number of streams that are being opened at a time. */
   atOnce: number
   lastEventId?: string
 }
 
 export interface Connected {
-  /** From the first connect to the first block of the last stream, in seconds. */
+  /** The time from the first connect to the first block of the last stream, in seconds. */
   seconds: number
-  /** When the first connect was, in microseconds. */
+  /** The time of the first connect, in microseconds. */
   startedAt: number
 }
 
-/** What subscribers have received since they connected, or since the last `clear`. */
+/** The received events since the connect, or since the last `clear`. */
 export interface Received {
   delivered: number
   disordered: number
   misplaced: number
-  /** How many streams have ended. */
+  /** The number of ended streams. */
   closed: number
-  /** When the newest event came, in microseconds. */
+  /** The time of the newest event, in microseconds. */
   lastAt: number
-  /** In milliseconds, from just before the publisher's write. */
+  /** From the publisher's write to the subscriber's read, in milliseconds. */
   latency: { p50: number; p99: number; max: number }
 }
 
 const READ_BYTES = 256 * 1024
-/** The buffer that every subscriber of this process reads into; what is kept of its stream is put before it. */
+/**
+ * The buffer that every subscriber of this process reads into. The kept bytes of a stream are copied before the read
+ * bytes.
+ */
 const memory = Buffer.alloc(MAX_KEPT + READ_BYTES)
 const readBuffer = memory.subarray(MAX_KEPT)
 
-/** How long a stream may take to begin, in milliseconds. */
+/** The time limit for opening all streams, in milliseconds. */
 const CONNECT_TIMEOUT = 60_000
 
 export class Subscribers {
@@ -54,9 +53,9 @@ export class Subscribers {
   readonly #requests: string[]
   readonly #scanner: Scanner
   readonly #sockets: Socket[] = []
-  /** The end of what has come, when an event goes on in what comes next. */
+  /** The last received bytes of each stream, if the event in them may be incomplete. */
   readonly #kept: (Buffer | undefined)[] = []
-  /** What has come of a stream's beginning; `undefined` once its first block is there. */
+  /** The beginning of each stream; `undefined` once its first block has arrived. */
   readonly #beginning: (string | undefined)[] = []
   #begun = 0
   #closed = 0
@@ -68,7 +67,7 @@ export class Subscribers {
     this.#requests = Array.from({ length: plan.count }, (_, index) => requestOf(plan, index))
   }
 
-  /** @throws Error when one is refused, or does not get its first block within a minute */
+  /** @throws Error if a stream is refused, or if not all streams have their first block within a minute */
   async connect(): Promise<Connected> {
     const startedAt = now()
     await new Promise<void>((resolve, reject) => {
@@ -91,7 +90,7 @@ export class Subscribers {
     for (const socket of this.#sockets) socket.pause()
   }
 
-  /** Reads on. */
+  /** Reads again. */
   resume(): void {
     for (const socket of this.#sockets) socket.resume()
   }
@@ -100,7 +99,7 @@ export class Subscribers {
     this.#scanner.clear()
   }
 
-  /** Resolves when so many events have come, or none for `quiet` milliseconds. */
+  /** Resolves when `expected` events have arrived, or none for `quiet` milliseconds. */
   async receive(expected: number, quiet: number): Promise<Received> {
     let seen = this.#scanner.delivered
     for (let since = now(); seen < expected && now() - since < quiet * 1e3;) {
@@ -159,7 +158,7 @@ export class Subscribers {
     this.#kept[index] = keep < to ? Buffer.from(bytes.subarray(keep, to)) : undefined
   }
 
-  /** The head of the response, and the first block. */
+  /** Reads the head of the response and the first block. */
   #begin(index: number, text: string, at: number): void {
     const beginning = this.#beginning[index]! + text
     this.#beginning[index] = beginning
@@ -181,7 +180,7 @@ export class Subscribers {
   }
 }
 
-/** Every subscriber has a token of its own, as different people have. */
+/** Returns a subscriber's request. Each subscriber has its own token, as different users have. */
 function requestOf({ topics, lastEventId }: SubscribePlan, index: number): string {
   return [
     `GET /topics/${topicName(index % topics)}/events HTTP/1.1`,

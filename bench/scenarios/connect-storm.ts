@@ -1,4 +1,4 @@
-/** Ten thousand people connect at once, as after a deploy. */
+/** Ten thousand subscribers connect at once, as after a deploy. */
 import { faultsOf, receive, startClock } from '../measure.js'
 import { EVERYBODY, Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'

@@ -1,4 +1,4 @@
-/** One topic that a thousand people read, and eight publishers that publish as fast as they are answered. */
+/** One topic with a thousand subscribers, and eight publishers that publish as fast as they get answers. */
 import { measurePublishing } from '../measure.js'
 import { Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'

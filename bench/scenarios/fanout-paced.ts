@@ -1,4 +1,4 @@
-/** One topic that a thousand people read, a steady 50 events a second: what a delivery costs, and how late it is. */
+/** One topic with a thousand subscribers and 50 events per second: the cost and the latency of a delivery. */
 import { measurePublishing } from '../measure.js'
 import { Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'

@@ -1,4 +1,4 @@
-/** Ten thousand people who read and hear nothing: what each of them costs in memory. */
+/** Ten thousand subscribers without events: the memory of one subscriber. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { faultsOf, receive } from '../measure.js'
 import { residentKiB } from '../procfs.js'
@@ -7,7 +7,7 @@ import type { Scenario } from './scenario.js'
 
 const CLIENTS = 10_000
 const MAX_KIB = 10
-/** How long they have been there when the memory is looked at, in milliseconds. */
+/** How long the hub settles before its memory is measured, in milliseconds. */
 const SETTLE = 2_000
 
 export const idle: Scenario = {

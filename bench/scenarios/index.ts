@@ -1,4 +1,4 @@
-/** Every scenario, in the order in which they are run. */
+/** Every scenario, in the order of the runs. */
 import { connectStorm } from './connect-storm.js'
 import { fanoutFlood } from './fanout-flood.js'
 import { fanoutPaced } from './fanout-paced.js'

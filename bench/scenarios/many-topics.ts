@@ -1,6 +1,6 @@
 /**
- * A thousand topics with one reader each, and publishers that publish as fast as they are answered: what a publish
- * costs. Beside it, in the same run, the least that a Fastify application can do for the same requests.
+ * A thousand topics with one subscriber each, and publishers that publish as fast as they get answers: the cost of a
+ * publish. The same run measures a bare Fastify application with the same requests.
  */
 import { fileURLToPath } from 'node:url'
 import { measurePublishing, type Measured } from '../measure.js'
@@ -44,7 +44,7 @@ async function measure(stage: Stage, { quick }: Options): Promise<Measured> {
   })
 }
 
-/** In publishes a second; what a disk does is part of it. */
+/** Returns the target in publishes per second, which allows for the time of the disk. */
 function targetOf({ log, durability }: Options): number {
   if (log === 'memory') return 15_000
   return durability === 'commit' ? 13_000 : 7_500

@@ -1,4 +1,4 @@
-/** One stream of lines that nobody reads: how fast events are checked, stored and trimmed. */
+/** An NDJSON upload without subscribers: how fast events are checked, stored and trimmed. */
 import { startClock } from '../measure.js'
 import { Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'

@@ -1,4 +1,4 @@
-/** Publishing that nobody reads: single events, and batches. */
+/** Publishing without subscribers: single events, and batches. */
 import { startClock, type Measured } from '../measure.js'
 import type { Row } from '../row.js'
 import { Stage } from '../stage.js'

@@ -1,4 +1,4 @@
-/** A thousand people come back at once, and each has missed a thousand events. */
+/** A thousand subscribers resume at once, and each has missed a thousand events. */
 import { blankPayload, writeMark } from '../load/mark.js'
 import { topicName } from '../load/topic.js'
 import { faultsOf, receive, startClock } from '../measure.js'

@@ -3,7 +3,7 @@ import type { Row } from '../row.js'
 
 export interface Scenario {
   name: string
-  /** How many files and sockets one of its processes has open at the most. */
+  /** The maximum number of files and sockets that one of its processes has open. */
   openFiles: number
   run(options: Options): Promise<Row[]>
 }

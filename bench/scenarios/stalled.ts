@@ -1,6 +1,6 @@
 /**
- * A hundred people read, and a hundred have stopped reading: what those cost, and whether they get everything once they
- * read on.
+ * A hundred live and a hundred stalled subscribers: the cost of the stalled ones, and whether they get every event once
+ * they read again.
  */
 import { faultsOf, publishBefore, receive, startClock } from '../measure.js'
 import type { Options } from '../options.js'
@@ -13,14 +13,14 @@ const STALLED = 100
 const RATE = 50
 const PAYLOAD = 50_000
 /**
- * How many events come before the clock starts: until the code is compiled, and the sockets of those who do not read
+ * The number of events before the measurement. Then the code is compiled, and the sockets of the stalled subscribers
  * are full.
  */
 const WARM_UP = 150
 const MAX_RISE = 50
 const MAX_P99 = 25
 
-/** Everything is kept, and nobody is ended for being slow. */
+/** Keeps every event, and ends no slow stream. */
 const KEEP = { FANFARE_RETAIN_EVENTS: '10000', FANFARE_SLOW_TIMEOUT: '10m' }
 
 export const stalled: Scenario = {
@@ -61,7 +61,7 @@ export const stalled: Scenario = {
           publishesPerSecond: published / seconds,
           latency: reading.latency,
           notes: [
-            `the stalled got ${late.delivered} of ${lateExpected} once they read on, in ${caughtUp.toFixed(1)} s`,
+            `the stalled subscribers got ${late.delivered} of ${lateExpected} events once they read again, in ${caughtUp.toFixed(1)} s`,
             `while their sockets filled, the readers' p99 was ${filling.latency.p99.toFixed(1)} ms`,
           ],
           faults: [
@@ -74,16 +74,13 @@ export const stalled: Scenario = {
     }),
 }
 
-/** A log in memory holds all the events, so the target for memory is not for it. */
+/** Compares the figures with the targets. A log in memory holds all events, so it has no target for memory. */
 function judge({ log }: Options, rise: number, p99: number): { target: string; reached: boolean } {
   if (log === 'memory') return { target: `n/a, p99 <= ${MAX_P99} ms`, reached: p99 <= MAX_P99 }
   return { target: `<= ${MAX_RISE} MiB, p99 <= ${MAX_P99} ms`, reached: rise <= MAX_RISE && p99 <= MAX_P99 }
 }
 
-/**
- * Looks at a process's memory until the function that it returns is called, which says by how many MiB it rose at the
- * most.
- */
+/** Watches the memory of a process. The returned function ends this, and returns the largest increase in MiB. */
 function watchMemory(pid: number): () => number {
   const before = residentKiB(pid)
   let most = before

@@ -1,4 +1,4 @@
-/** A hub that was killed with a full log, and comes back. */
+/** The restart of a hub that was killed with a full log. */
 import { Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'
 

@@ -50,7 +50,7 @@ const stream = new TopicStream({
 const asked = new URLSearchParams(location.search).get('on')?.split(',') ?? FIRST
 for (const { name } of WIDGETS) turn(name, asked.includes(name))
 
-/** Switches a widget on or off. What is on stands in the page's address: a reload and a bookmark keep it. */
+/** Switches a widget on or off. The selected widgets are in the page's URL, so reloads and bookmarks keep them. */
 function turn(name: string, isOn: boolean): void {
   const { input, card, value, time } = parts.get(name)!
   input.checked = isOn

@@ -1,4 +1,4 @@
-/** Publishes ten small things, each at its own pace, and gives visitors their tokens. */
+/** Publishes the values of ten widgets, each at its own pace, and issues the visitors' tokens. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseCookie, stringifySetCookie } from 'cookie'
@@ -6,14 +6,14 @@ import type { Example, ExampleContext } from '../shared/example.js'
 import { MAKERS, type Maker } from './values.js'
 import { NOTICE, topicOf, type Value } from './widgets.js'
 
-/** What is published of a widget. */
+/** The data of a widget's events. */
 export interface Reading {
   value: Value
   /** RFC 3339 */
   time: string
 }
 
-/** The example's own cookie: who somebody is, here a number drawn at the first visit. */
+/** The example's own cookie: the visitor's subject, drawn at the first visit. */
 const VISITOR = 'board_visitor'
 
 export default {

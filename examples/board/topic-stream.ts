@@ -2,7 +2,7 @@
 import { ask, Refusal } from '../shared/ask.js'
 import { openStream, type StreamOptions } from '../shared/stream.js'
 
-/** What the stream is on now. */
+/** The current connection of the stream. */
 export interface Connection {
   id: string
   topics: ReadonlySet<string>
@@ -12,10 +12,10 @@ export interface Connection {
 
 export interface TopicStreamOptions extends Pick<StreamOptions, 'on' | 'onStatus'> {
   hub: string
-  /** What its URL asks for, and so whatever it is on: a stream has to begin with something. */
+  /** The topic in its URL, which is always subscribed: a stream needs at least one topic. */
   always: string
   onConnection: (connection: Connection) => void
-  /** Topics that the hub does not give, and which are not asked for any more. */
+  /** Called with topics that the hub refuses. They are not requested again. */
   onRefusal: (topics: string[], reason: string) => void
 }
 
@@ -25,9 +25,9 @@ interface Change {
   replay?: number
 }
 
-/** Until something that has failed is tried again, in milliseconds. */
+/** The delay before a failed request is repeated, in milliseconds. */
 const RETRY = 1_000
-/** PATCH is refused for good: with anything else it may be better next time. */
+/** The statuses of a final refusal of PATCH. Any other failure may be temporary. */
 const FINAL = [400, 403]
 
 export class TopicStream {
@@ -67,8 +67,8 @@ export class TopicStream {
   }
 
   /**
-   * A connection's first block. Its topics are those of the URL, also after a reconnect: what else is wanted has to be
-   * added again.
+   * Handles the first block of a connection. Its topics are those of the URL, also after a reconnect, so the other
+   * topics have to be added again.
    */
   #opened({ connection: id, topics }: { connection: string; topics: string[] }): void {
     if (this.#connection?.id === id) return // after a change, which PATCH has answered too
@@ -81,10 +81,7 @@ export class TopicStream {
     this.#options.onConnection(connection)
   }
 
-  /**
-   * Gives the connection what is wanted and it does not have, and takes from it what is not; one change after the
-   * other.
-   */
+  /** Adds missing topics to the connection and removes unwanted topics, one change after the other. */
   async #reconcile(): Promise<void> {
     if (this.#isChanging) return
     this.#isChanging = true
@@ -96,7 +93,7 @@ export class TopicStream {
     if (!this.#connection) return undefined // the next one begins with `#opened`
     const { topics } = this.#connection
     const missing = [...this.#wanted].find((topic) => !topics.has(topic))
-    // each by itself: `replay` counts over all that are added at once
+    // one by one, since `replay` counts over all topics of a request
     if (missing !== undefined) return { subscribe: [missing], replay: 1 }
     const unsubscribe = [...topics].filter((topic) => topic !== this.#options.always && !this.#wanted.has(topic))
     return unsubscribe.length > 0 ? { unsubscribe } : undefined
@@ -116,7 +113,7 @@ export class TopicStream {
       if (this.#connection !== connection) return // it has been lost meanwhile
       if (change.subscribe && err instanceof Refusal && FINAL.includes(err.status))
         this.#refused(change.subscribe, err.message)
-      // a lost connection is noticed meanwhile, by the source
+      // the `EventSource` notices a lost connection meanwhile
       else await new Promise((resolve) => setTimeout(resolve, RETRY))
     }
   }
@@ -127,7 +124,7 @@ export class TopicStream {
   }
 }
 
-/** Puts a token into the browser's cookie: an `EventSource` can send no header. */
+/** Stores a token in the browser's cookie, since an `EventSource` cannot send a header. */
 async function beginSession(hub: string): Promise<void> {
   const { token } = await ask<{ token: string }>('token')
   await ask(`${hub}/sessions`, { token, credentials: 'include' })

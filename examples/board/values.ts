@@ -1,4 +1,4 @@
-/** Where the board's values come from: here they are made up. In your application they are what happens in it. */
+/** Makes up the board's values. Your application would publish real ones. */
 import type { Value, WidgetName } from './widgets.js'
 
 export interface Maker {

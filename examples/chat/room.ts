@@ -1,7 +1,6 @@
 /**
- * A room: the topic `rooms.<room>`, on which people are present, and `rooms.<room>.<name>`, to which each of them
- * publishes. A token grants its own name only, so the topic tells who wrote; CloudEvents bring it to the page, with
- * the hub's time.
+ * A room: people are present on the topic `rooms.<room>`, and each publishes to `rooms.<room>.<name>`. A token grants
+ * this for its own name only, so the topic proves the author. CloudEvents bring topic and time to the page.
  */
 import { ask, Refusal, type Question } from '../shared/ask.js'
 import type { Status } from '../shared/status.js'
@@ -31,14 +30,14 @@ interface CloudEvent<Data> {
   data: Data
 }
 
-/** How many of the last messages come first. */
+/** The number of earlier messages that are shown at first. */
 const REPLAY = 50
 /**
- * For how long after a reconnect nobody is told of as having come or left, in milliseconds: those who lost their
- * streams too come back a moment later, their browsers after the two to four seconds that the hub has drawn for each.
+ * How long joins and leaves are held back after a reconnect, in milliseconds. Other people who lost their streams
+ * reconnect within the two to four seconds that the hub draws for each stream.
  */
 const SETTLING = 6_000
-/** Until who is here is asked again, after that has failed, in milliseconds. */
+/** The delay before a failed request for the present people is repeated, in milliseconds. */
 const RETRY = 1_000
 
 export class Room {
@@ -47,13 +46,13 @@ export class Room {
   readonly #topic: string
   readonly #events: RoomEvents
   readonly #stream: Stream
-  /** Who is here: their names, by subject. */
+  /** The names of the present people, by subject. */
   #people = new Map<string, string>()
-  /** Who was here when it was last told who comes and who leaves; `undefined` until it is known. */
+  /** The people who were present at the last report of joins and leaves; `undefined` before the first list. */
   #told: Map<string, string> | undefined
   #isSettled = false
   #settling: ReturnType<typeof setTimeout> | undefined
-  /** What has changed while the list of people is on its way: it may be older or newer than these. */
+  /** The changes that arrive while a list of people is requested. The list may be older or newer than these changes. */
   #changes: (() => void)[] | undefined
   #token = ''
 
@@ -83,14 +82,14 @@ export class Room {
   }
 
   /**
-   * Says something to everybody here.
-   * @param id the same for each try to send it: it is stored once
+   * Publishes a message to the room.
+   * @param id the same for each try, so that the message is stored once
    */
   async say(text: string, id: string): Promise<void> {
     await this.#publish({ type: 'message', text, id })
   }
 
-  /** Tells those who are here now that something is being written; nothing of it is kept. */
+  /** Publishes an ephemeral typing notice. */
   async typing(): Promise<void> {
     await this.#publish({ type: 'typing', text: '', ephemeral: true })
   }
@@ -100,7 +99,7 @@ export class Room {
     this.#disconnected()
   }
 
-  /** A ticket is good for a minute, so each URL has its own; a new token costs little, and lasts while people stay. */
+  /** Returns a URL with a new ticket, since a ticket is valid for a minute only. */
   async #url(): Promise<string> {
     await this.#login()
     const { ticket } = await ask<{ ticket: string }>(`${this.#hub}/tickets`, { token: this.#token })
@@ -114,8 +113,8 @@ export class Room {
   }
 
   /**
-   * Asks something about a topic. The stream may have outlived its token (the hub has another secret by now): where
-   * that is refused it is asked once more with a new one.
+   * Sends a request about a topic. If the hub refuses the token, for example after a change of its secret, repeats the
+   * request once with a new token.
    */
   async #ask<Answer>(path: string, question: Question): Promise<Answer> {
     const again = () => ask<Answer>(`${this.#hub}/topics/${path}`, { ...question, token: this.#token })
@@ -142,7 +141,7 @@ export class Room {
     void this.#count()
   }
 
-  /** Who is here is not known until the next stream is there. */
+  /** Discards pending changes: the present people are unknown until the next stream is open. */
   #disconnected(): void {
     clearTimeout(this.#settling)
     this.#isSettled = false
@@ -150,7 +149,8 @@ export class Room {
   }
 
   /**
-   * Asks who is here, until that is answered. Joins and leaves that come meanwhile are applied to the answer as well.
+   * Requests the present people until the hub answers. Joins and leaves that arrive meanwhile are applied to the
+   * answer.
    */
   async #count(): Promise<void> {
     const changes: (() => void)[] = (this.#changes = [])
@@ -184,7 +184,7 @@ export class Room {
   }
 
   /**
-   * Tells who is here and, once that is certain, who of the others has come and who has left since it was last told.
+   * Reports the present people and, once the list has settled, the joins and leaves of others since the last report.
    */
   #tell(): void {
     this.#events.onPeople([...this.#people.values()].sort((a, b) => a.localeCompare(b)))

@@ -1,4 +1,4 @@
-/** Signs tokens for whoever names themselves. Everything else goes between the pages and the hub. */
+/** Signs tokens for any name. Pages do everything else with the hub directly. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Example } from '../shared/example.js'
@@ -10,7 +10,7 @@ export interface Login {
 }
 
 export default {
-  // pages publish by themselves, so it is the hub that refuses what is too long
+  // pages publish to the hub themselves, so the hub has to refuse long messages
   settings: { FANFARE_MAX_EVENT_SIZE: '1KiB' },
   serve(app, { hub }) {
     app

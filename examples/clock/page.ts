@@ -15,7 +15,7 @@ const SHOWN = 50
 
 const hub = await hubUrl()
 let source: EventSource | undefined
-/** The id of the newest tick: where the next stream goes on. */
+/** The id of the newest tick, from which the next stream resumes. */
 let lastId: string | undefined
 
 function start(): void {
@@ -25,7 +25,7 @@ function start(): void {
     lastId = event.lastEventId
     add(JSON.parse(event.data) as Tick, lastId)
   })
-  // It was stopped for longer than the hub keeps ticks: that some are missing stands where they would.
+  // The stream was stopped for longer than the hub keeps ticks: a note takes the place of the missing ticks.
   source.addEventListener('fanfare.gap', (event: MessageEvent<string>) => addRow(wordsOfGap(event)))
   watch(source, (now) => show(status, now))
   startButton.disabled = true

@@ -1,4 +1,4 @@
-/** Publishes the server's time every few seconds, numbered, and goes on counting where it was. */
+/** Publishes the server's time every few seconds with a number, which continues after a restart. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Example, ExampleContext } from '../shared/example.js'
 

@@ -1,6 +1,5 @@
 /**
- * Tells the hub what has been kept here: the newest id, at most once a second. A receipt that is lost costs nothing but
- * a message that comes again.
+ * Acknowledges the newest stored message, at most once per second. If a receipt is lost, the hub sends a message again.
  */
 
 /** The shortest time between two receipts, in milliseconds. */

@@ -20,7 +20,7 @@ const NewMessage = Type.Object({
 export type Message = Pick<Static<typeof NewMessage>, 'from' | 'text'> & { time: string }
 
 export default {
-  settings: { FANFARE_RETAIN_AGE: '7d' }, // for so long a message waits
+  settings: { FANFARE_RETAIN_AGE: '7d' }, // how long a message waits
   serve(app, { hub }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 

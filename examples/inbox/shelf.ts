@@ -1,6 +1,6 @@
 /**
- * What a device has received. Once a message is acknowledged the hub does not send it again, so it is the device that
- * keeps it. Acknowledgements are sent now and then, so that a message may come again: each is put here by its id, once.
+ * The messages of a device. The hub does not send acknowledged messages again, so the device keeps them. Messages that
+ * are not acknowledged yet may arrive again, so each is stored once by its id.
  */
 import type { Message } from './server.js'
 

@@ -1,4 +1,4 @@
-/** Publishes a message whenever somebody asks for one, and numbers them. */
+/** Publishes a numbered message for each request. */
 import type { Example } from '../shared/example.js'
 import type { HubClient } from '../shared/hub-client.js'
 
@@ -39,7 +39,10 @@ export default {
   },
 } satisfies Example
 
-/** The number is read from the hub each time: after a failure nobody else knows whether the last one was stored. */
+/**
+ * Publishes the next message. Reads the last number from the hub each time, since after a failure only the hub knows
+ * whether the last message was stored.
+ */
 async function publishNext(hub: HubClient, until: number): Promise<Message> {
   const [last] = await hub.last('messages', 1, { patience: until - performance.now() })
   const number = last ? (last.data as Message).number + 1 : 1

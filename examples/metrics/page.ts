@@ -22,7 +22,7 @@ const source = new EventSource(
   `${hub}/topics/metrics/events?${new URLSearchParams({ replay: String(REPLAY), slow: 'latest' })}`,
 )
 watch(source, (now) => show(status, now))
-// Something was left out: the page was too slow for it, or away for longer than it is kept.
+// Samples are missing: the page was too slow, or disconnected for longer than the hub keeps them.
 source.addEventListener('fanfare.gap', () => (isGap = true))
 source.addEventListener('message', (event: MessageEvent<string>) => add(JSON.parse(event.data) as Sample))
 

@@ -1,5 +1,6 @@
 /**
- * Measures this machine every two seconds. Only now counts: what the hub cannot take is dropped, not kept for later.
+ * Measures this machine every two seconds. Only current values matter, so a sample that the hub cannot accept is
+ * dropped.
  */
 import { cpus, freemem, loadavg, totalmem, uptime } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-/** Signs the users' tokens, which are good for a short while, and publishes what is to be told to them. */
+/** Signs short-lived tokens for users, and publishes their notifications. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'

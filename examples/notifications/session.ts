@@ -1,4 +1,4 @@
-/** A session with the hub, which lives on by tokens that do not. */
+/** A session with the hub that outlives its tokens. */
 import { ask } from '../shared/ask.js'
 import type { Login } from './server.js'
 

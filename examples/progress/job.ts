@@ -1,4 +1,4 @@
-/** A job, as the events of its topic, `jobs.<id>`, tell of it. */
+/** A job, as the events of its topic `jobs.<id>` describe it. */
 import Type, { type Static } from 'typebox'
 
 export const NewJob = Type.Object(

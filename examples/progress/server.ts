@@ -1,4 +1,4 @@
-/** Starts jobs, each in a worker process, and tells of those whose worker cannot do it any more. */
+/** Starts jobs in worker processes, and publishes the end of jobs whose worker has died. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'

@@ -1,6 +1,6 @@
 /**
- * A job, in a process of its own. It publishes its progress to the hub itself, past the server that has started it.
- * While the hub is away the work goes on, and what there is to tell of it waits.
+ * A job in its own process. It publishes its progress to the hub itself, not through the server that started it. While
+ * the hub is down, the work continues and the progress waits.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { HubPublisher } from '../shared/hub-client.js'

@@ -1,17 +1,17 @@
-/** Asking a server something from a page, in JSON. */
+/** Sends JSON requests from a page. */
 
 export interface Question {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
-  /** For the header `Idempotency-Key`: what is sent again under the same key is there once. */
+  /** The header `Idempotency-Key`: a request that is repeated with the same key is stored once. */
   key?: string
   /** For the header `Authorization`. */
   token?: string
-  /** `include`: cookies are sent and taken, also where the server has another origin than the page. */
+  /** `include`: cookies are sent and stored even if the server's origin differs from the page's. */
   credentials?: RequestCredentials
 }
 
-/** The server's answer was no. */
+/** A refusal of the server. */
 export class Refusal extends Error {
   readonly status: number
 
@@ -22,14 +22,14 @@ export class Refusal extends Error {
 }
 
 /**
- * How long an answer may take, in milliseconds: longer than an example's server waits for the hub, so that it can say
- * so itself.
+ * The time limit of an answer, in milliseconds. It is longer than an example's server waits for the hub, so that the
+ * server can report a timeout itself.
  */
 const LIMIT = 10_000
 
 /**
- * Answers what the server does.
- * @throws Refusal that says in a person's words why; Error when nobody was there, or nobody answered in time
+ * Sends a request and returns the body of the answer.
+ * @throws Refusal with the reason for the user; Error if the server is unreachable, or does not answer in time
  */
 export async function ask<Answer = unknown>(
   url: string,
@@ -51,14 +51,14 @@ export async function ask<Answer = unknown>(
   })
   const answer: unknown = await response.json().catch(() => undefined) // 204 has none
   if (response.ok) return answer as Answer
-  // RFC 9457 of the hub, Fastify's own of the example's server
+  // the hub's problem details (RFC 9457), or Fastify's error from the example's server
   const { detail, message } = (answer ?? {}) as { detail?: string; message?: string }
   throw new Refusal(response.status, detail ?? message ?? `The server answered ${response.status}.`)
 }
 
 /**
- * What a form does when it is submitted. Why it failed is shown in its element with `role="alert"`, and what was typed
- * stays; it is submitted once at a time.
+ * Handles the submission of a form, one at a time. After a failure the form shows the reason in its element with
+ * `role="alert"`, and keeps its input.
  */
 export function onSubmit(form: HTMLFormElement, send: () => Promise<void>): void {
   const alert = form.querySelector<HTMLElement>('[role="alert"]')!

@@ -1,4 +1,4 @@
-/** An element that the page has for sure, by its id; with its tag where more is to be done with it than with any. */
+/** Returns an element of the page by its id. Pass the tag to get the type of the element. */
 export function element(id: string): HTMLElement
 export function element<Tag extends keyof HTMLElementTagNameMap>(id: string, tag: Tag): HTMLElementTagNameMap[Tag]
 export function element(id: string, tag = ''): HTMLElement {

@@ -1,19 +1,19 @@
-/** What an example is: the settings that it needs of a hub, and its own few routes. */
+/** An example: the settings of its hub, and its own routes. */
 import type { FastifyInstance } from 'fastify'
 import type { HubClient } from './hub-client.js'
 
 export interface Example {
-  /** Settings of the hub, beside those that every example has (docs/settings.md). */
+  /** Settings of the hub (docs/settings.md), besides those of every example. */
   settings: Record<string, string>
-  /** Adds the routes, and whatever else the example's server does. */
+  /** Adds the routes, and starts the example's other work. */
   serve: (app: FastifyInstance, context: ExampleContext) => void | Promise<void>
 }
 
 export interface ExampleContext {
   hub: HubClient
-  /** Aborted when the example ends: whatever goes on by itself ends too. */
+  /** Aborted when the example ends. All background work must end then. */
   ending: AbortSignal
-  /** How many times faster than in life things happen by themselves: 1, and more in tests. */
+  /** The speed of background work: 1, or more in tests. */
   speed: number
 }
 

@@ -1,9 +1,9 @@
-/** The hub as an example's server sees it: an address, and a secret to sign tokens with. */
+/** A client of the hub for an example's server. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSigner } from 'fast-jwt'
 
-/** What a token says of its bearer (docs/api.md, "Tokens"). */
+/** The grants of a token (docs/api.md, "Tokens"). */
 export interface Grants {
   sub?: string
   subscribe?: string[]
@@ -20,9 +20,7 @@ export interface Published {
   subscribers: number
 }
 
-/**
- * The hub refused something (RFC 9457), or could not be reached for as long as was waited: then `statusCode` is 503.
- */
+/** A refusal of the hub (RFC 9457). If the hub was unreachable during the whole wait, `statusCode` is 503. */
 export class HubRefusal extends Error {
   override name = 'HubRefusal'
   readonly statusCode: number
@@ -44,23 +42,23 @@ export interface StoredEvent {
   text?: string
 }
 
-/** For how long something is tried again while the hub cannot do it. */
+/** How long a request is repeated while the hub is not available. */
 export interface Waiting {
-  /** In milliseconds, 5,000 unless said otherwise. */
+  /** In milliseconds; default: 5,000. */
   patience?: number
-  /** Ends the waiting, after the try that is under way: what is waited for is rejected with an AbortError. */
+  /** Ends the wait after the current try. The request rejects with an AbortError. */
   signal?: AbortSignal
 }
 
 /**
- * How long is waited before the next try, and how long a try may take, in milliseconds: a hub that hangs is as good as
- * none.
+ * The delay before the next try, the time limit of a try, and the default of `patience`, in milliseconds. A hub that
+ * hangs counts as unreachable.
  */
 const RETRY = 250
 const LIMIT = 2_000
 const PATIENCE = 5_000
 
-/** A hub, and a token for it: enough to publish. */
+/** Publishes to a hub with a token. */
 export class HubPublisher {
   readonly url: string
   readonly #bearer: string
@@ -72,8 +70,8 @@ export class HubPublisher {
   }
 
   /**
-   * Publishes an event. While the hub cannot take it (it is being restarted, say) it is tried again; what is kept has
-   * an id of its own, so it is never there twice.
+   * Publishes an event, and repeats the request while the hub is not available, for example during a restart. A stored
+   * event has a publisher id, so that it is stored once.
    * @throws HubRefusal
    */
   publish(topic: string, event: NewEvent, waiting?: Waiting): Promise<Published> {
@@ -86,7 +84,7 @@ export class HubPublisher {
   }
 
   /**
-   * The newest events of a topic, oldest first.
+   * Returns the newest events of a topic, oldest first.
    * @throws HubRefusal
    */
   async last(topic: string, count: number, waiting?: Waiting): Promise<StoredEvent[]> {
@@ -99,7 +97,7 @@ export class HubPublisher {
   }
 
   /**
-   * How the hub is, and how many streams are open (`clients`). It is not waited for.
+   * Returns the status of the hub, with the number of open streams (`clients`). Does not wait for an unavailable hub.
    * @throws HubRefusal
    */
   status(): Promise<{ clients: number }> {
@@ -114,8 +112,8 @@ export class HubPublisher {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
     const until = performance.now() + patience
     for (;;) {
-      // Not `AbortSignal.any` with `signal` too: in Node.js 20 a timeout that only such a signal knows of is collected
-      // before its time.
+      // Not combined with `signal` by `AbortSignal.any`: Node.js 20 garbage-collects a timeout that only such a signal
+      // references.
       const response = await fetch(`${this.url}/${path}`, {
         ...init,
         headers,
@@ -132,9 +130,9 @@ export class HubPublisher {
   }
 }
 
-/** A hub, and its secret: it can give tokens to others. */
+/** Publishes to a hub, and signs tokens with the hub's secret. */
 export class HubClient extends HubPublisher {
-  /** Where browsers find the hub. */
+  /** The URL of the hub for browsers. */
   readonly publicUrl: string
   readonly #secret: string
 
@@ -146,7 +144,7 @@ export class HubClient extends HubPublisher {
   }
 
   /**
-   * A token for a visitor.
+   * Returns a token for a visitor.
    * @param lifetime in milliseconds
    */
   token(grants: Grants, lifetime = 60 * 60_000): string {
@@ -161,7 +159,7 @@ function sign(key: string, { sub, ...fanfare }: Grants, expiresIn?: number): str
   })
 }
 
-/** What a refusal says for people (RFC 9457). */
+/** Returns the detail of a refusal (RFC 9457). */
 function detailOf({ status }: Response, problem: unknown): string {
   return (problem as { detail?: string } | undefined)?.detail ?? `The hub answered ${status}.`
 }

@@ -1,6 +1,4 @@
-/**
- * Names of people, rooms and the like, as pages and servers of examples take them: each can be a segment of a topic.
- */
+/** The names of users and rooms in the examples. Each name can be a segment of a topic. */
 import Type from 'typebox'
 
 const SYNTAX = '^[A-Za-z0-9_-]{1,32}$'

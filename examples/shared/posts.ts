@@ -1,19 +1,19 @@
-/** The server's side of a page where people post something and everybody sees it. */
+/** The server of a page where visitors post entries that all visitors see. */
 import type { FastifyInstance } from 'fastify'
 import type { TObject } from 'typebox'
 import type { HubClient } from './hub-client.js'
 
 interface Posts {
-  /** Where they are posted to. */
+  /** The path of the route that accepts posts. */
   path: string
   topic: string
-  /** What they are. */
+  /** The schema of a post. */
   schema: TObject
 }
 
 /**
- * Adds two routes: one that checks what is posted and publishes it, and `GET /status`, the hub's own. With an
- * `Idempotency-Key` it can be sent again by whoever does not know whether it has arrived.
+ * Adds two routes: one that checks and publishes posts, and `GET /status`, which returns the hub's status. With an
+ * `Idempotency-Key`, a client can repeat a post that got no answer.
  */
 export function takePosts(app: FastifyInstance, hub: HubClient, { path, topic, schema }: Posts): void {
   app.post(path, { schema: { body: schema } }, async ({ body, headers }, reply) => {
@@ -21,6 +21,6 @@ export function takePosts(app: FastifyInstance, hub: HubClient, { path, topic, s
     await hub.publish(topic, { data: body, ...(typeof key === 'string' && { id: key }) })
     return reply.code(201).send(body)
   })
-  // That the hub is away is no error of this server, every two seconds, in its log.
+  // Pages request this every two seconds: an unavailable hub must not fill the log of this server.
   app.get('/status', { logLevel: 'fatal' }, async () => hub.status())
 }

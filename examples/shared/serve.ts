@@ -8,8 +8,8 @@ import { loadExample, type ExampleName } from './example.js'
 import type { HubClient } from './hub-client.js'
 
 /**
- * Builds the page and makes the application, which does not listen yet. Beside the example's own routes it has
- * `GET /hub`, which tells the page where the hub is.
+ * Builds the page and creates the application, which does not listen yet. Besides the example's own routes it has `GET
+ * /hub`, which returns the URL of the hub.
  */
 export async function buildExample(name: ExampleName, hub: HubClient, speed = 1): Promise<FastifyInstance> {
   const folder = fileURLToPath(new URL(`../../dist/examples/${name}`, import.meta.url))
@@ -23,7 +23,7 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
   const app = Fastify({
     logger: { level: 'warn' },
     forceCloseConnections: true,
-    // Nothing is converted (`null` to 0, say) or dropped; `verbose` hands the schema to `wordsOf`.
+    // Values are neither converted (such as `null` to 0) nor dropped. `verbose` passes the schema to `wordsOf`.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, verbose: true } },
     schemaErrorFormatter: wordsOf,
   })
@@ -31,19 +31,19 @@ export async function buildExample(name: ExampleName, hub: HubClient, speed = 1)
   app.get('/hub', async () => ({ url: hub.publicUrl }))
   const example = await loadExample(name)
   const ending = new AbortController()
-  setMaxListeners(0, ending.signal) // many things may wait for the end, and that is no leak
+  setMaxListeners(0, ending.signal) // many listeners may wait for the end, which is not a leak
   app.addHook('preClose', async () => ending.abort())
   await example.serve(app, { hub, speed, ending: ending.signal })
   return app
 }
 
-/** What `verbose` adds to an error. */
+/** The part of an error that `verbose` adds. */
 interface Verbose {
-  /** The schema that the value does not fit: a member's, or the body's where a member is missing or is one too many. */
+  /** The schema that the value violates: that of a member, or that of the body for a missing or unknown member. */
   parentSchema?: { description?: string; properties?: Record<string, { description?: string }> }
 }
 
-/** Why a body is refused, in the words of its schema: the `description` of the member, or of the whole. */
+/** Returns the refusal of a body: the `description` of the member, or of the body, in the schema. */
 function wordsOf([error]: FastifySchemaValidationError[]): Error {
   const { keyword, instancePath, message, params, parentSchema } = error as FastifySchemaValidationError & Verbose
   const wanted = keyword === 'required' ? parentSchema?.properties?.[String(params['missingProperty'])] : parentSchema

@@ -1,10 +1,10 @@
-/** How a stream is doing, as a page shows it. `EventSource` comes back by itself, from the last id that it has read. */
+/** The status of a stream on a page. An `EventSource` reconnects by itself from its last id. */
 
 /**
- * - `connecting`: it has not been open yet
- * - `live`: it is open
- * - `reconnecting`: it was lost, and the browser tries again
- * - `ended`: the hub refused it for good, or it was closed
+ * - `connecting`: the stream has not been open yet
+ * - `live`: the stream is open
+ * - `reconnecting`: the connection was lost, and the browser reconnects
+ * - `ended`: the hub refused the stream for good, or the page closed it
  */
 export type Status = 'connecting' | 'live' | 'reconnecting' | 'ended'
 
@@ -16,7 +16,7 @@ export const WORDS: Record<Status, string> = {
   ended: 'Not connected',
 }
 
-/** Tells the status of a stream now, and whenever it changes. */
+/** Calls `onStatus` with the status of a stream now, and at each change. */
 export function watch(source: EventSource, onStatus: (status: Status) => void): void {
   onStatus(source.readyState === EventSource.OPEN ? 'live' : 'connecting')
   source.addEventListener('open', () => onStatus('live'))
@@ -30,9 +30,8 @@ export function show(element: HTMLElement, status: Status): void {
 }
 
 /**
- * Where the hub is, as the example's server says (`GET /hub`). Browsers take 127.0.0.1 and localhost for two sites, and
- * keep the cookies of one from pages of the other: the hub is called by the page's own name where both are this
- * machine.
+ * Returns the URL of the hub, from the example's server (`GET /hub`). For browsers, 127.0.0.1 and localhost are two
+ * sites, which do not share cookies. So a page on localhost uses the hub's URL with localhost.
  */
 export async function hubUrl(): Promise<string> {
   const { url } = (await (await fetch('hub')).json()) as { url: string }

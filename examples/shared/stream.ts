@@ -1,32 +1,32 @@
 /**
- * A stream that outlives its address. An `EventSource` comes back by itself, always with the URL that it was given.
- * When that is refused (its ticket or its session is over) it stops for good; then a new one is opened here, by a new
- * URL, from the last id that was read. So it is when the token has ended that the stream began with.
+ * A stream that outlives its URL. An `EventSource` reconnects by itself, always with the same URL. It stops for good
+ * when the hub refuses that URL, because its ticket, session or token has expired. This stream then opens a new
+ * `EventSource` with a new URL, from the last id.
  */
 import type { Status } from './status.js'
 
 export interface StreamOptions {
-  /** Answers the URL of the next `EventSource`. Where it is rejected, it is asked again after a while. */
+  /** Returns the URL of the next `EventSource`. Called again after a delay if it rejects. */
   url: () => Promise<string>
   /** Whether the hub's cookie is sent. */
   withCredentials?: boolean
-  /** What is done with events, by type. */
+  /** The listeners of events, by type. */
   on: Record<string, (event: MessageEvent<string>) => void>
-  /** @param reason why there is no stream, where that is known */
+  /** @param reason why there is no stream, if known */
   onStatus: (status: Status, reason?: string) => void
 }
 
 export interface Stream {
-  /** Ends it; nothing of `options` is called any more. */
+  /** Ends the stream. No function of the options is called any more. */
   close(): void
 }
 
 /**
- * The longest wait before the first try and before any, in milliseconds: it doubles with each, and is drawn at random
- * (full jitter).
+ * The maximum wait before the first try and before any later one, in milliseconds. The maximum doubles with each try,
+ * and the wait is drawn at random below it (full jitter).
  */
 const WAIT = { first: 1_000, most: 15_000 }
-/** The hub's own events that carry an id. */
+/** The hub's own events with an id. */
 const MARKS = ['fanfare.open', 'fanfare.live', 'fanfare.heartbeat']
 
 export function openStream({ url, withCredentials = false, on, onStatus }: StreamOptions): Stream {
@@ -88,7 +88,7 @@ const GAPS: Record<string, string> = {
   epoch: 'Something may be missing here: the hub has begun a new log.',
 }
 
-/** What `fanfare.gap` means, in words for people. */
+/** Returns a text for users about a gap (`fanfare.gap`). */
 export function wordsOfGap({ data }: MessageEvent<string>): string {
   const { reason } = JSON.parse(data) as { reason: string }
   return GAPS[reason] ?? 'Something may be missing here.'

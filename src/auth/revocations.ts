@@ -23,9 +23,10 @@ export class Revocations {
   readonly #byKey = new Map<string, Set<Revocation>>()
 
   /**
-   * @param records the storage of revocations: they survive a restart, and those of other processes arrive there
-   * @param onForce called once further tokens are refused, by any process, before that is durable. It ends their
-   *   streams. No new stream can open meanwhile, since opening one already checks the revocation
+   * @param records the storage of revocations, which survives a restart and also has the revocations of other processes
+   * @param onForce called when any process has added a revocation, before the revocation is durable. It ends the
+   *   streams of the revoked tokens. These tokens cannot open new streams meanwhile, since opening a stream already
+   *   checks the revocation
    */
   static async open(records: KeyValue, onForce: (revocations: Revocations) => unknown): Promise<Revocations> {
     const revocations: Revocations = new Revocations(records, () => onForce(revocations))
@@ -64,7 +65,7 @@ export class Revocations {
   }
 
   /**
-   * Lifts a revocation. Resolves when that is durable.
+   * Lifts a revocation. Resolves when the removal is durable.
    * @returns whether the revocation was in force
    */
   async delete(id: string): Promise<boolean> {
@@ -101,7 +102,7 @@ export class Revocations {
     return false
   }
 
-  /** A record has changed, of this process or another. */
+  /** Handles a record that this process or another has changed. */
   #changed({ key, value }: RecordChange): void {
     const known = this.#byId.get(key.slice(PREFIX.length))
     if (value === undefined) {

@@ -56,7 +56,7 @@ export function clearSession(scope: CookieScope): string {
 
 /**
  * Returns the attributes of the cookie. For pages of other sites the cookie is partitioned (CHIPS): each of these sites
- * has its own cookie. Many browsers block other cookies there.
+ * has its own cookie. Many browsers block cookies that are not partitioned there.
  */
 function attributes({ path, secure, crossSite }: CookieScope): Omit<SetCookie, 'value'> {
   return {

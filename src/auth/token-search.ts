@@ -1,4 +1,4 @@
-/** Finds the token of a request. The first one found counts, so a request has one principal. */
+/** Finds the token of a request. The first token found counts, so a request has one principal. */
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'

@@ -60,7 +60,7 @@ function closed(): ClusterError {
   return new ClusterError('closed', 'The node has left the cluster.')
 }
 
-/** Returns what a receiver gets of a value: JSON omits `undefined` in objects. */
+/** Returns a value as its receiver gets it: JSON omits `undefined` in objects. */
 function copyOf(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
 }

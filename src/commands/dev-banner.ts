@@ -25,7 +25,8 @@ export interface DevelopmentKey {
 
 /**
  * Reads the secret of an earlier start from a folder, or draws a new secret and stores it, readable by its user only.
- * @param folder `undefined`: the secret is for this run only, as it is if the folder is not writable
+ * @param folder `undefined`: the secret is for this run only. It is also for this run only if the folder is not
+ *   writable
  */
 export function developmentKey(folder: string | undefined): DevelopmentKey {
   const drawn = randomBytes(32).toString('base64url')

@@ -17,7 +17,7 @@ type Claims = Record<string, unknown>
 
 const ACTIONS: readonly Action[] = ['subscribe', 'publish', 'presence']
 
-/** Explains a token, with or without the word `Bearer` before it. Revocations are not known here, only to the hub. */
+/** Explains a token, with or without the word `Bearer` before it. Only the hub knows the revocations. */
 export async function explain(text: string, settings: Settings): Promise<Explanation> {
   const token = text.trim().replace(/^Bearer +/i, '')
   const claims = decode(token)
@@ -99,7 +99,8 @@ function reasonOf(grant: string, sub: string | undefined): string {
 }
 
 /**
- * Prints a value as JSON without control characters for terminals. JSON escapes most; this escapes U+007F to U+009F.
+ * Prints a value as JSON without control characters for terminals. JSON escapes most of them; this function also
+ * escapes U+007F to U+009F.
  */
 function print(value: unknown): string | undefined {
   return value === undefined

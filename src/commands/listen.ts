@@ -49,7 +49,7 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
 }
 
 /**
- * Resolves a host name to one address. For a name, Fastify would create a server per address, and while closing it
+ * Resolves a host name to one address. For a name, Fastify would create a server per address. When it closes, it
  * answers the requests in flight on the first server only.
  */
 async function oneAddressOf(host: string): Promise<string> {

@@ -42,7 +42,7 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
       await app.close()
     },
     async halt() {
-      // a closed server has removed its socket; this one may not be closed
+      // a closed server has removed its socket, but the server may still be open here
       if (address?.socketPath !== undefined) rmSync(address.socketPath, { force: true })
       await app.hub.halt()
     },

@@ -10,7 +10,7 @@ const ERRORS = ['uncaughtException', 'unhandledRejection'] as const
 const HALT_TIMEOUT = 2_000
 /**
  * How long a repeated signal is ignored under npm, in milliseconds. A terminal sends a signal to npm and to the hub,
- * and npm forwards its own to the hub (`@npmcli/run-script`, lib/signal-manager.js).
+ * and npm forwards the signal that it got to the hub (`@npmcli/run-script`, lib/signal-manager.js).
  */
 const ECHO = 1_000
 
@@ -27,8 +27,8 @@ export interface Ending {
   logger: Logger
   close: (cause: Cause) => Promise<void>
   /**
-   * Finishes the open transaction of the log. It is always called before the exit: Node waits for its thread pool at
-   * exit, and a thread in a transaction waits for the event loop, which no longer turns. The exit would never end.
+   * Finishes the open transaction of the log. It is always called before the exit, which would otherwise never end:
+   * Node waits for its thread pool, and a thread in a transaction waits for the event loop, which no longer turns.
    */
   halt: () => Promise<void>
 }
@@ -55,7 +55,7 @@ export class Stop {
     return this.#cause !== undefined
   }
 
-  /** Sets the steps that end the process. Runs them now if a signal has arrived before. */
+  /** Sets the steps that end the process. Runs them now if a signal has already arrived. */
   endBy(ending: Ending): void {
     this.#ending = ending
     for (const event of ERRORS)

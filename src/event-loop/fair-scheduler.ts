@@ -7,7 +7,7 @@ export class FairScheduler {
   #slice: TimeSlice | undefined
   /** Resolves when this turn is over. */
   #turn: Promise<void> | undefined
-  /** Waiting tasks, first come first. */
+  /** Waiting tasks, the longest waiting first. */
   readonly #waiting: (() => void)[] = []
   #isRunning = false
 
@@ -19,7 +19,7 @@ export class FairScheduler {
     })
   }
 
-  /** Lets one task run a step, then checks the clock before the next task. */
+  /** Lets the waiting tasks run one step each, and checks the clock before each step. */
   async #run(): Promise<void> {
     this.#isRunning = true
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {

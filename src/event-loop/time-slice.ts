@@ -28,7 +28,7 @@ export class TimeSlice {
 /** Work that can pause at each `yield`. */
 export type Work<T> = Generator<unknown, T>
 
-/** Runs as many steps of a work as fit into a slice. Returns the result of the last step. */
+/** Runs as many steps of some work as fit into a slice. Returns the result of the last step. */
 export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
   for (const slice = new TimeSlice(); ;) {
     const step = work.next()
@@ -36,7 +36,7 @@ export function advance<T>(work: Work<T>): IteratorResult<unknown, T> {
   }
 }
 
-/** Runs a work to its end without pausing, for a process that does nothing else. */
+/** Runs some work to its end without pausing, for a process that does nothing else. */
 export function finish<T>(work: Work<T>): T {
   for (;;) {
     const step = work.next()

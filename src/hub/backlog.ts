@@ -53,7 +53,7 @@ export interface Portion {
 
 /** The newest retained events of patterns. They lie before the stream's cursor, so they are sent without ids. */
 interface Replay {
-  /** The requested patterns. `count` is the total of all of them. */
+  /** The requested patterns. `count` applies to all of them together. */
   wanted: Selection
   /** The requested patterns without those that the stream has dropped since. */
   selection: Selection
@@ -137,7 +137,7 @@ export class Backlog {
       return kept.patterns.length > 0 ? [{ ...replay, selection: kept }] : []
     })
     if (patterns.every((pattern) => before.patterns.includes(pattern))) return
-    // The new topics need every event behind the cursor, so a skip of them is a gap.
+    // The new topics need every event behind the cursor, so skipped events are a gap.
     if (this.#skip?.until !== undefined) this.#skip.isTold = false
     this.#knownMark = undefined
   }

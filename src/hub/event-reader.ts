@@ -234,7 +234,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     }
   }
 
-  /** Resolves when an event can be read, or the iteration is to end. */
+  /** Resolves when an event can be read, or the iteration must end. */
   async #wait(): Promise<void> {
     const { waiting } = this.#source
     const onAbort = (): void => this.wake()
@@ -262,7 +262,7 @@ function selectionOf(patterns: unknown, types: unknown): Selection {
   if (reserved !== undefined)
     throw new HubError(
       'reserved-topic',
-      `${quote(reserved)} is one of the hub's own topics: the log does not hold their events.`,
+      `${quote(reserved)} is one of the hub's own topics: the log has none of its events.`,
     )
   if (!Array.isArray(types))
     throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)

@@ -39,12 +39,12 @@ export class Fanout {
   #scheduled = false
   /** Feeds that keep frames for a waiting stream. */
   readonly #holding = new Set<Feed>()
-  /** Frames with an order before this are too old to keep. */
+  /** Frames with a smaller order are too old to keep. */
   #recent = 0
   #generation = { start: 0, bytes: 0 }
   /** The number of finished rounds. */
   #rounds = 0
-  /** The number of counts of subscribers. */
+  /** The number of times that subscribers were counted. */
   #countings = 0
   /** Measures the latency of events while the statistics are read. */
   latency: Latency | undefined
@@ -55,7 +55,7 @@ export class Fanout {
     this.#node = node
   }
 
-  /** Sets the sequence before the first event. Later calls may bring events that have already been dispatched. */
+  /** Sets the sequence before the first event, unless newer events have already been dispatched. */
   begin(head: number): void {
     this.#head = Math.max(this.#head, head)
   }
@@ -128,7 +128,7 @@ export class Fanout {
   measure(since: number): void {
     const again = this.#round ? 2 : 0 // a feed in the middle of its round may be due again, after the others
     this.latency?.begin(since, this.#rounds + this.#due.length + again)
-    if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep was faster
+    if (!this.#round && this.#due.length === 0) this.latency?.passed(this.#rounds) // a sweep has already sent them
   }
 
   /** Returns the number of subscribers that get an event of this topic and type, without observers. */
@@ -164,10 +164,7 @@ export class Fanout {
     for (const feed of this.#holding) if (!feed.due) this.#settle(feed)
   }
 
-  /**
-   * Counts published bytes in two generations. When the current one is full, frames before the previous one are too
-   * old.
-   */
+  /** Counts published bytes in generations. When a generation is full, the frames before it are too old. */
   #age(frame: Frame): void {
     this.#generation.bytes += lengthOf(frame.event)
     if (this.#generation.bytes < RECENT_BYTES) return

@@ -28,7 +28,7 @@ export const BATCH_BYTES = 64 * 1024
 
 let lastId = 0
 
-/** A stream that a feed can be live for. */
+/** A stream as its feed sees it. */
 export interface FeedReader {
   /**
    * Sends the frames from the stream's place to the feed's end.
@@ -49,7 +49,8 @@ export class Feed {
   /** The number of streams that observe. */
   #observers = 0
   /**
-   * The number of the last count of subscribers that included this feed. Several matching patterns count a feed once.
+   * The number of the last count of subscribers that included this feed. A feed with several matching patterns is
+   * counted once.
    */
   counting = 0
   /** Whether the next sweep visits this feed. */
@@ -90,7 +91,7 @@ export class Feed {
     if (observes) this.#observers--
   }
 
-  /** An observing stream counts as a subscriber from now on. */
+  /** Counts an observing stream as a subscriber from now on. */
   stopObserving(): void {
     this.#observers--
   }

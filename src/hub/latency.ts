@@ -10,7 +10,7 @@ export interface LatencyQuantiles {
 
 export class Latency {
   readonly #histogram = createHistogram()
-  /** The time of each event's publish, and the round of the sweep after which all live streams have the event. */
+  /** When each event was published, and the round of the sweep after which all live streams have the event. */
   #waiting: { since: number; round: number }[] = []
 
   /**

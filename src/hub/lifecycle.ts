@@ -39,6 +39,6 @@ export class Lifecycle {
   /** @throws HubError `hub-closed` if the hub is about to close */
   requireTime(): void {
     if (this.#isEnding)
-      throw new HubError('hub-closed', 'The hub is about to stop, and has waited for as long as it may.')
+      throw new HubError('hub-closed', 'The hub is about to stop, and can wait no longer for this request.')
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Named cursors: the position up to which a subject has acknowledged events. Its streams can continue there on any
- * device. Only an acknowledgement moves a named cursor: a subscriber may never read bytes that its socket has accepted.
+ * A named cursor is the position up to which a subject has acknowledged events. The subject's streams can continue
+ * there on any device. Only an acknowledgement moves a named cursor: bytes that a socket has accepted may still never
+ * be read.
  */
 import type { KeyValue } from '../log/log.js'
 import { monotonicNow, wallNow } from '../model/clock.js'
@@ -47,7 +48,7 @@ const RETRY = 3_600_000
 interface OpenCursor {
   readonly cursor: CursorName
   streams: number
-  /** When the cursor was last visited without a need to record its use, or recorded, on the wall clock. */
+  /** When the cursor was opened or its use was last recorded, on the wall clock. */
   noted: number
 }
 
@@ -94,10 +95,9 @@ export class NamedCursors {
 
   /**
    * Records that a stream with a named cursor opens. A new cursor is stored at the start of the stream, so that a
-   * stream without acknowledgements loses nothing. Resolves when that is durable.
+   * stream without acknowledgements loses nothing. Resolves when a new cursor is durable.
    * @param sequence the start of the stream
-   * @param isProof whether the request proves that the subscriber has read up to there; the stream does not wait until
-   *   that is durable
+   * @param isProof whether the request proves that the subscriber has read up to `sequence`, which acknowledges it
    * @throws HubError `too-many-cursors`, `log-unavailable` if the cursor is new
    */
   async use(cursor: CursorName, sequence: number, isProof: boolean): Promise<void> {
@@ -213,8 +213,8 @@ export class NamedCursors {
   }
 
   /**
-   * Whether a use is old enough to record another one. A use in the future is from a clock that was ahead, and is old
-   * too.
+   * Whether a use is old enough to record another one. A use in the future is from a clock that was ahead, and counts
+   * as old.
    */
   #isOld(used: number): boolean {
     const age = wallNow() - used
@@ -238,7 +238,8 @@ export class NamedCursors {
   }
 
   /**
-   * Whether an entry has expired. The log expires an entry by the `ttl` of its write; the setting may be shorter now.
+   * Whether an entry has expired, and no open stream uses its cursor. The log expires an entry by the `ttl` of its
+   * write; the setting may be shorter now.
    */
   #isForgotten(subject: string, name: string, { used }: Entry): boolean {
     return wallNow() - used > this.#options.ttl && this.#open.get(subject)?.has(name) !== true
@@ -249,7 +250,7 @@ export class NamedCursors {
     if ((await this.#entries(cursors, subject)).size < limit) return
     throw new HubError(
       'too-many-cursors',
-      `The subject has ${limit} named cursors, as many as it may have (FANFARE_MAX_CURSORS_PER_SUBJECT): delete one that is not used any more (DELETE /cursors/{name}).`,
+      `The subject has ${limit} named cursors, the maximum (FANFARE_MAX_CURSORS_PER_SUBJECT). Delete one that is no longer used (DELETE /cursors/{name}).`,
     )
   }
 }

@@ -17,7 +17,7 @@ import type { Lifecycle } from './lifecycle.js'
 import type { Neighbours } from './neighbours.js'
 import type { SystemTopics } from './system-topics.js'
 
-/** The result of the publish of one event. */
+/** The result of publishing one event. */
 export interface Receipt {
   /** The cursor of the event; `null`: the event is ephemeral. */
   id: string | null
@@ -28,7 +28,7 @@ export interface Receipt {
   subscribers: number
 }
 
-/** The result of the publish of many events. */
+/** The result of publishing many events. */
 export interface Tally {
   accepted: number
   /** The number of events that were duplicates by their publisher ids. */
@@ -43,11 +43,11 @@ export interface PublisherSource {
   lifecycle: Lifecycle
   encoder: Encoder
   fanout: Fanout
-  /** Count each published event. */
+  /** Counts each published event. */
   systemTopics: SystemTopics
-  /** Are notified of each stored event. */
+  /** Notified of each stored event. */
   readers: EventReaders
-  /** Are sent each ephemeral event. */
+  /** Sends each ephemeral event to the other processes. */
   neighbours: Neighbours
 }
 
@@ -210,7 +210,7 @@ export class Publisher {
 }
 
 /**
- * Checks that a log has answered for each event: a log of the application's own may have a fault.
+ * Checks that a log has answered for each event: an application's own log may be faulty.
  * @param count the number of events that were appended
  */
 function requireOutcomes(outcomes: Appended[], count: number): Appended[] {

@@ -29,7 +29,7 @@ export interface StreamInfo {
 export interface ConnectionChange extends StreamInfo {
   /** `changed`: the topics or the token have changed. */
   change: 'opened' | 'changed' | 'closed'
-  /** Why it was closed; `gone`: the client or the network closed the connection. */
+  /** Why it was closed; `gone`: the subscriber or the network closed it. */
   reason: CloseReason | 'gone' | undefined
 }
 

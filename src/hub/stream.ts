@@ -58,11 +58,11 @@ const STALL = 1_000
  * | `catchUp` | catching-up, waiting | catching-up | sends its backlog from the log, in turn with other streams |
  * | `goLive` | catching-up, waiting | live | joins its feed, which reaches back to its cursor |
  * | `wait` | catching-up, live | waiting | the sink is full |
- * | `drain` | waiting | live, catching-up | live where the feed still holds its place, else from the log |
+ * | `drained` | waiting | live, catching-up | goes live if the feed still holds its place, else reads the log |
  * | `move` | live | catching-up | reads other topics from the same cursor |
  * | `move` | catching-up, waiting | unchanged | the same |
  * | `end` | any | closed | sends the reason as the last block |
- * | peer gone | any | closed | – |
+ * | `closed` | any | closed | the peer has gone |
  */
 export class Stream implements SinkListener, FeedReader {
   // The fields that each write touches come first: with a thousand streams every cache line is a miss.

@@ -40,7 +40,7 @@ export interface StreamsSource {
   /** The open streams. */
   connections: Connections
   cursors: NamedCursors
-  /** Are notified of each stream that opens, changes or ends. */
+  /** Notified of each stream that opens, changes or ends. */
   systemTopics: SystemTopics
 }
 
@@ -149,7 +149,7 @@ export class Streams {
 
   /**
    * Replaces the token of an open stream by another of the same subject. An expired token ends the stream.
-   * @param selection what the stream may still read
+   * @param selection the events that the stream may still read; default: no change
    */
   renew(stream: Stream, principal: Principal, selection?: Selection): void {
     stream.renew(principal)

@@ -31,7 +31,7 @@ export class Topics {
   }
 
   /**
-   * Describes a topic. A topic without events exists too.
+   * Describes a topic, with or without events.
    * @throws HubError `invalid-topic`
    */
   async get(topic: string): Promise<TopicInfo> {

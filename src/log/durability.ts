@@ -1,5 +1,5 @@
 /**
- * When an event is acknowledged. `sync`: it is flushed to disk. `commit`: it survives the end of the process, but not a
- * power failure.
+ * When an event is acknowledged: once it is flushed to disk (`sync`), or once it survives the end of the process, but
+ * not a power failure (`commit`).
  */
 export type Durability = 'sync' | 'commit'

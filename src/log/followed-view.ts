@@ -1,6 +1,6 @@
 /**
- * The view and the trims of a log that another process holds, built from its deltas alone. It gives the same answers as
- * the log itself.
+ * The view and the trims of a log that another process holds, built only from the log's deltas. This view gives the
+ * same answers as the log's own.
  */
 import type { Following, LogDelta, LogStats, LogView, Trim } from './log.js'
 import { TrimMarks, type TrimHistory, type Trimmed } from './trim-marks.js'

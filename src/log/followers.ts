@@ -3,7 +3,7 @@ import type { ApplyDelta, Following, LogDelta, LogView } from './log.js'
 
 export class Followers {
   readonly #followers = new Set<{ apply: ApplyDelta }>()
-  /** The delta that is being delivered, and those that were made meanwhile. */
+  /** The delta that is being delivered, then the deltas that were made meanwhile. */
   readonly #untold: LogDelta[] = []
 
   /** @param view the current view of the log */

@@ -87,7 +87,7 @@ export interface TopicProperties {
   retention?: Partial<Pick<Retention, 'events' | 'age'>>
   /** The media type of its events. */
   contentType?: string
-  /** Whether the newest event is the last one. */
+  /** Whether the topic has ended: no event follows the newest one. */
   ended?: boolean
   /** How long the topic exists after its newest event, in milliseconds. */
   ttl?: number
@@ -176,9 +176,9 @@ export type ApplyDelta = (delta: LogDelta) => void
 
 /** A follower of the log. */
 export interface Following {
-  /** The newest sequence when it began. Its first event comes after this sequence. */
+  /** The newest sequence when the follower began. Its first event comes after this sequence. */
   readonly head: number
-  /** `LogView.mark` when it began. */
+  /** `LogView.mark` when the follower began. */
   readonly mark: number
   /** Stops the deltas. */
   stop(): void
@@ -215,7 +215,7 @@ export interface KeyValue {
    * Calls `onChange` with each existing record with a key prefix, and then with each change by any process, once and in
    * order. Resolves after the existing records. An expired record is deleted soon after, which is a change. A deletion
    * may be reported for a record that did not exist.
-   * @returns stops the watch
+   * @returns a function that stops the watch
    */
   watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void>
 }
@@ -313,7 +313,10 @@ export interface EventLog {
   close(): Promise<void>
 }
 
-/** The maximum number of topics without events whose trim marks are kept. Other topics get a gap on suspicion. */
+/**
+ * The maximum number of topics without events whose trim marks are kept. For other topics, a subscriber may get a gap
+ * notice although no event is missing.
+ */
 export const REMEMBERED_TOPICS = 100_000
 
 /** The limits of a log. */

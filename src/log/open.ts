@@ -9,8 +9,8 @@ import { printSize } from '../model/units.js'
 /** The default maximum size of a log, in bytes. */
 const RETAIN_BYTES = 1024 ** 3
 /**
- * The part of the heap that is the default maximum size of a memory log. A larger size causes a warning, since the hub
- * needs the rest of the heap.
+ * The parts of the heap that are the default maximum size of a memory log, and the size above which there is a warning:
+ * the hub needs the rest of the heap.
  */
 const HEAP_PART = 1 / 4
 const MAX_HEAP_PART = 1 / 2

@@ -17,7 +17,7 @@ export interface ClockStep {
   after: number
   /** The offset that is added to the time of an event, in milliseconds. */
   offset: number
-  /** When the change was noticed, on this clock. Events before it are older. */
+  /** When the change was noticed, on this clock. Events up to `after` are older. */
   at: number
 }
 
@@ -28,7 +28,7 @@ const MAX_STEPS = 1_000
 
 export const systemTime: TimeSource = { now: Date.now, elapsed: () => performance.now() }
 
-/** Returns the clocks for a test, which sets both with one function. */
+/** Returns the given clocks, or those of the system. A test can set both clocks with one function. */
 export function timeFrom(now: (() => number) | undefined, elapsed = now): TimeSource {
   return { now: now ?? systemTime.now, elapsed: elapsed ?? systemTime.elapsed }
 }

@@ -1,6 +1,6 @@
 /**
- * Finds events by time. It knows the newest time of each block of sequences. The wall clock may go back, so times are
- * not always in the order of sequences. A block whose newest time is before the wanted one can still be skipped.
+ * Finds events by time. The index has the newest time of each block of sequences. The wall clock may go back, so times
+ * are not always in the order of sequences. A block whose newest time is before the wanted one can still be skipped.
  */
 import type { Selection } from '../model/selection.js'
 import type { EventLog } from './log.js'

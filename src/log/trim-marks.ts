@@ -100,7 +100,7 @@ const LATEST = 32
 
 /** Finds out, while the log is read, whether events of a selection have been trimmed. */
 export class GapSearch {
-  /** The trim mark at which the newest of these events was trimmed; `undefined`: none was. */
+  /** The trim mark at which the newest trimmed event of the selection was trimmed; `undefined`: none was. */
   #trimmedAt: number | undefined
   readonly #history: TrimHistory
   readonly #selection: Selection
@@ -132,10 +132,7 @@ export class GapSearch {
     this.#note(this.#history.trimmedOf(topic), position)
   }
 
-  /**
-   * Checks all trims behind `after`, step by step. Before each following slice of the read, `advance` checks the trims
-   * since then.
-   */
+  /** Checks all trims behind `after`, step by step. `advance` checks later trims before each slice of the read. */
   *begin(after: number): Generator<undefined, undefined> {
     const { marks, newestTrimmed, forgotten } = this.#history
     if (after >= newestTrimmed) return

@@ -38,7 +38,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 const nameSyntax = new RegExp(`^[a-z0-9]{1,${ATTRIBUTES.name}}$`)
 /** CloudEvents 1.0, "Type System", String: no control characters, no noncharacters, no lone surrogates. */
 const valueSyntax = new RegExp(`^[^\\p{Cc}\\p{Cs}\\p{Noncharacter_Code_Point}]{1,${ATTRIBUTES.value}}$`, 'u')
-/** RFC 9110, 8.3.1, without the empty parameters that its grammar allows. */
+/** The syntax of a media type (RFC 9110, 8.3.1), without the empty parameters that the RFC allows. */
 const mediaType =
   /^[\w!#$%&'*+.^`|~-]+\/([\w!#$%&'*+.^`|~-]+)(?:[ \t]*;[ \t]*[\w!#$%&'*+.^`|~-]+=(?:[\w!#$%&'*+.^`|~-]+|"(?:[^"\\]|\\.)*"))*$/
 
@@ -49,7 +49,7 @@ const mediaType =
  * @throws HubError `invalid-event`, naming the attribute
  */
 export function encodeAttributes(attributes: unknown, kind: PayloadKind): string | undefined {
-  // arrays, maps and headers have no attributes as their members
+  // the members of arrays, maps and headers are not attributes
   if (Object.prototype.toString.call(attributes) !== '[object Object]')
     throw new HubError('invalid-event', `"attributes" is an object of strings, not ${nameOf(attributes)}.`)
   const checked: Record<string, string> = {}
@@ -77,7 +77,7 @@ export function encodeAttributes(attributes: unknown, kind: PayloadKind): string
 
 /**
  * Whether attributes name the content type of the payload.
- * @param attributes of `encodeAttributes`. JSON escapes the quotes in their values
+ * @param attributes from `encodeAttributes`. Quotes in values are escaped, so only a name can match
  */
 export function hasContentType(attributes: string): boolean {
   return attributes.includes(`"${CONTENT_TYPE}":`)

@@ -75,9 +75,7 @@ export interface StoredEvent extends NewEvent {
 
 /** An event during a scan of the log. */
 export interface ScannedEvent extends Omit<StoredEvent, 'payload'> {
-  /**
-   * A buffer holds UTF-8 or, of the kind `bytes`, the bytes themselves. The next event of the scan overwrites it.
-   */
+  /** A buffer holds UTF-8 or, for the kind `bytes`, the bytes themselves. The next event of the scan overwrites it. */
   payload: string | Buffer
 }
 
@@ -228,7 +226,7 @@ function reading<T>(read: () => T): T {
   }
 }
 
-// Functions of their own: closures in `checkEvent` would allocate a context for each event.
+// Separate functions: closures in `checkEvent` would allocate a context for each event.
 
 function readBytes(bytes: unknown): string {
   return reading(() => encodeBytes(bytes))

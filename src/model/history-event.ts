@@ -1,6 +1,6 @@
 /**
  * The form of an event in a page of history: `{ id, topic, type?, time, attributes?, data | text | bytes }`. Pages,
- * streams with `format=json` and the command line print it as JSON. Readers in the application get it as an object.
+ * streams with `format=json` and the command line print it as JSON. The application's iterators return it as an object.
  */
 import { decodeBytes } from './base64.js'
 import type { NewEvent, StoredEvent } from './event.js'
@@ -19,11 +19,11 @@ export interface HistoryEvent {
   /** Any JSON value. An event has exactly one of `data`, `text` and `bytes`. */
   data?: unknown
   text?: string
-  /** In JSON these are base64. */
+  /** Printed as base64 in JSON. */
   bytes?: Uint8Array
 }
 
-/** The names of the members that payloads are in, as they stand in JSON. */
+/** The JSON name of the member that holds the payload, by kind. */
 const PAYLOAD: Record<PayloadKind, string> = { json: '"data":', text: '"text":', bytes: '"bytes":' }
 
 /**
@@ -46,7 +46,7 @@ export function printHead(event: Omit<NewEvent, 'payload'>, time: number, id: st
   return `${head.slice(0, -1)},${attributes}${PAYLOAD[event.kind]}`
 }
 
-/** Prints a payload as a JSON value. Data are JSON already, and base64 has no character that JSON escapes. */
+/** Prints a payload as a JSON value. Data is JSON already, and base64 has no character that JSON escapes. */
 export function printPayload(kind: PayloadKind, payload: string): string {
   if (kind === 'json') return payload
   return kind === 'text' ? JSON.stringify(payload) : `"${payload}"`

@@ -19,7 +19,9 @@ const BRACE_BIT = 0x20
 const OPENING = 0x7b
 const CLOSING = 0x7d
 
-/** Whether a JSON text is nested deeper than `levels` arrays and objects. The result for invalid JSON is undefined. */
+/**
+ * Whether a JSON text is nested deeper than `levels` arrays and objects. The result for invalid JSON is unspecified.
+ */
 export function isDeeper(json: string, levels: number): boolean {
   if (json.length < 2 * levels) return false // too short for so many brackets
   let depth = 0
@@ -34,7 +36,7 @@ export function isDeeper(json: string, levels: number): boolean {
 
 /**
  * Returns the name of the member of a JSON object in which the text is nested deeper than `levels`; `undefined` if
- * there is none. The result for invalid JSON is undefined.
+ * there is none. The result for invalid JSON is unspecified.
  */
 export function deepMember(json: string, levels: number): string | undefined {
   let depth = 0

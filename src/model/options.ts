@@ -3,7 +3,7 @@ import { HubError, type HubErrorCode } from './hub-error.js'
 import { quote } from './quote.js'
 
 /**
- * Checks that a value is an object with no other members than these.
+ * Checks that a value is an object with no members other than `names`.
  * @param what the name of the options in the message, such as `The options of a list`
  * @param code the code of the refusal
  * @throws HubError with this code

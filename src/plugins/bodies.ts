@@ -1,5 +1,5 @@
 /**
- * Reads the bodies of requests. A body is read only if its route takes one. Other bytes than UTF-8 are refused: Node
+ * Reads the bodies of requests. A body is read only if its route takes one. Bytes that are not UTF-8 are refused: Node
  * would replace them silently. Members such as `__proto__` are allowed, since the hub never merges objects and the data
  * of an event may be any JSON value.
  */
@@ -35,9 +35,9 @@ export class PlainText {
   }
 }
 
-/** The maximum size of bodies other than events, in bytes: twice a hundred topics of the maximum length. */
+/** The maximum size of bodies other than events, in bytes. It has room for 200 topics of the maximum length. */
 export const SMALL_BODY = 64 * 1024
-/** The handler runs in the next turn of the event loop after parsing a body of more bytes. */
+/** The minimum size of a large body, in bytes. Its handler runs in the turn of the event loop after the parsing. */
 const LARGE_BODY = 64 * 1024
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])

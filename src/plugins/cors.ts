@@ -92,8 +92,8 @@ export default fp<Pick<Settings, 'corsOrigins'>>(
 )
 
 /**
- * Returns a step that logs origins that are not allowed. Such a page gets no reason from the browser, and the
- * browser's own message is only "CORS error".
+ * Returns a step that logs origins that are not allowed. For a page of such an origin, the browser says only "CORS
+ * error", without a reason.
  */
 function createRefusalLog(app: FastifyInstance, listed: OriginList): Step {
   const logged = new LRUCache<string | typeof MORE, true>({ max: LOGGED_ORIGINS + 1, ttl: LOGGED_AGE })
@@ -108,7 +108,7 @@ function createRefusalLog(app: FastifyInstance, listed: OriginList): Step {
       logged.set(MORE, true)
       request.log.info(
         { origins: LOGGED_ORIGINS, setting: 'FANFARE_CORS_ORIGINS' },
-        'pages of further origins may not read the answers of the hub: they are not logged for an hour',
+        'pages of further origins may not read the answers of the hub: further origins are not logged for an hour',
       )
       return
     }

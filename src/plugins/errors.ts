@@ -32,7 +32,7 @@ const FRAMEWORK_ERRORS: Record<string, [ProblemCode, string?]> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid-request'],
 }
 
-/** The details of errors whose message is only logged: it may be a secret. */
+/** The details of errors whose message is only logged, since the message may contain a secret. */
 const LOGGED: Partial<Record<ProblemCode, string>> = {
   unavailable: 'The application cannot answer now. Its log has the error.',
   'internal-error': 'The hub failed to handle the request. Its log has the error.',
@@ -124,7 +124,7 @@ export function toProblem(thrown: unknown): Problem {
   return new Problem(own, words ?? err.message ?? reasonPhrase(status))
 }
 
-/** Adds to a 401 or 403 where the token was found, or where the hub looked for it. */
+/** Completes the detail of a 401 or 403: where the token was found, or where the hub looked for it. */
 function withSearch(problem: Problem, { fanfareToken }: FastifyRequest): Problem {
   if (problem.code === 'missing-token' && fanfareToken?.refusal) problem = fanfareToken.refusal
   if (!fanfareToken || (problem.status !== 401 && problem.status !== 403)) return problem

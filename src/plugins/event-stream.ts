@@ -94,7 +94,7 @@ function sendEnded(this: FastifyReply, headers: Record<string, string>, block?: 
   raw.end(block?.plain)
 }
 
-/** Whether the peer has gone. A stream opened after that would never get an event about its end. */
+/** Whether the peer has gone. A stream that is opened after that would never get an event about its end. */
 function hasGone({ raw }: FastifyReply): boolean {
   if (raw instanceof Http2ServerResponse) return raw.stream.destroyed || raw.stream.closed
   // after a stream on the same connection, a response never gets the socket

@@ -55,7 +55,7 @@ export default fp<Options>(
     let closingIdle: NodeJS.Timeout | undefined
     app.addHook('preClose', async () => {
       hub.endStreams() // an open stream would keep the server from closing
-      // A connection also keeps it from closing if its last request is answered after Node has closed idle connections.
+      // A connection whose last request is answered after Node has closed idle connections would also keep it open.
       closingIdle = setInterval(() => {
         closeIdle(app.server)
         connections?.end()

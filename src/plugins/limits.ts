@@ -28,7 +28,7 @@ export default fp<Pick<Settings, 'publishRate'>>(
       app.decorate('limitPublishing', [])
       return
     }
-    // A separate instance: in an application that uses @fastify/rate-limit, its decorators and store are taken.
+    // A separate instance, since an application that uses @fastify/rate-limit has its decorators and store already.
     const limiter = Fastify({ logger: false })
     await limiter.register(rateLimit, {
       global: false,

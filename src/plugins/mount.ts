@@ -6,11 +6,11 @@ import { pathOf } from '../server/logger.js'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Returns the prefix of the hub's routes as the request spells it, without a slash at the end. Without a prefix it
-     * is empty.
+     * Returns the prefix of the hub's routes as the request spells it, without a slash at the end; an empty string
+     * without a prefix.
      */
     mountPath: (request: FastifyRequest) => string
-    /** Returns the methods of the hub's routes at the path of a request, sorted. Without a route it is empty. */
+    /** Returns the methods of the hub's routes at the path of a request, sorted; an empty array without a route. */
     allowedMethods: (request: FastifyRequest) => string[]
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Refuses unknown query parameters, and repeated parameters of which the route takes one value. If they were ignored, a
+ * Refuses unknown query parameters, and repetitions of a parameter that takes one value. If they were ignored, a
  * misspelt `lastEventId` would lose events silently.
  */
 import type { RouteOptions } from 'fastify'

@@ -15,7 +15,7 @@ import fp from 'fastify-plugin'
 const DROPPED_AT_MOST = 16 * 1024 * 1024
 /** The maximum time to read and drop, in milliseconds. */
 const DROP_TIME = 10_000
-/** How long a client that has sent more bytes can still read the answer, in milliseconds. */
+/** How long a client can still read the answer after it has sent `DROPPED_AT_MOST` bytes, in milliseconds. */
 const LINGER = 1_000
 
 export default fp<{ bodyTimeout: number }>(

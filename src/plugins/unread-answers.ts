@@ -38,8 +38,9 @@ declare module 'fastify' {
 }
 
 /**
- * The answers that Node has and that the client may not have taken yet. This is an array with reused slots, since a Set
- * with a high turnover leaves old hash tables behind, which keep its former entries alive (docs/performance.md).
+ * The answers that were passed to Node and that the client may not have taken yet. This is an array with reused slots,
+ * since a Set with a high turnover leaves old hash tables behind, which keep its former entries alive
+ * (docs/performance.md).
  */
 class PendingAnswers {
   readonly #slots: (Answer | undefined)[] = []

@@ -21,7 +21,7 @@ const BRACE_BIT = 0x20
 const OTHER_VALUE = /^(?:[["]|true|false|null|-?\d)/
 /** The maximum length of a member's name, in bytes. */
 const MAX_NAME = 1_000
-/** How many bytes of white space are skipped between two yields, so that the reader can check the clock. */
+/** How many bytes of white space are skipped between two yields, so that the caller can check the clock. */
 const SPACE_PART = 256 * 1024
 
 /** Stands for an event that exceeds `maxLength`. */
@@ -185,7 +185,7 @@ function endOfSpace(body: Buffer, start: number, limit: number): number {
   return at
 }
 
-/** Returns the index of the quote that ends the string at `start`; `end` if there is none before. */
+/** Returns the index of the quote that ends the string at `start`; `end` if there is no such quote before `end`. */
 function endOfString(body: Buffer, start: number, end: number): number {
   for (let at = start + 1; at < end; at++) {
     const byte = body[at]

@@ -75,7 +75,7 @@ export class IncomingEvents {
   }
 
   /**
-   * Checks like `check`, but faster: it skips the schema, since the hub refuses all that the schema refuses.
+   * Checks like `check`, but faster: it skips the schema, since the hub refuses everything that the schema refuses.
    * @returns `undefined` for a refused event; `check` then returns the reason
    * @throws Problem if the token is no longer in force
    */

@@ -1,4 +1,4 @@
-/** Splits a body into lines as it arrives, with backpressure: no more is read until the lines have been used. */
+/** Splits a body into lines as it arrives, with backpressure: reads no more until the caller has used the lines. */
 import { isAscii } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { BodyPieces } from '../server/body-pieces.js'
@@ -11,8 +11,8 @@ const NEWLINE = 0x0a
 export type Line = Buffer | string
 
 /**
- * Yields the lines of a body in groups, as many as have arrived. A group is split lazily. Of a line longer than
- * `maxLength`, the generator yields the part that has arrived.
+ * Yields the lines of a body in groups, as many as have arrived. A group is split lazily. If a line is longer than
+ * `maxLength`, the generator yields the part of the line that has arrived.
  * @param maxLength in bytes
  * @param waiting the time limit for more data; the consumer renews it
  * @throws Problem `request-timeout`, or `invalid-request` if the body ends early

@@ -15,7 +15,7 @@ import { Storing } from './storing.js'
 export interface UploadLimits {
   /** The maximum size of a payload, in bytes. */
   maxEventSize: number
-  /** The maximum time between two lines, in milliseconds. A blank line counts. */
+  /** The maximum time between two lines, in milliseconds. A blank line counts as a line. */
   uploadIdle: number
 }
 

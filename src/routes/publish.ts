@@ -129,7 +129,10 @@ function eventOf(body: unknown, type: string | undefined): EventBody {
   return body
 }
 
-/** Adds the id from `Idempotency-Key` to an event. Without the header it avoids the copy, which is slow in V8. */
+/**
+ * Adds the id from `Idempotency-Key` to an event. Without the header, returns the event itself, since a copy is slow in
+ * V8.
+ */
 function withKey(event: EventBody, request: FastifyRequest): EventBody {
   const id = keyOf(request)
   if (id === undefined) return event

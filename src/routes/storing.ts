@@ -16,7 +16,7 @@ const WAITING_WORK = 1.2 * BATCH_MAX
 /** Stores events in the order of `add`. Events that are added while others are being stored form the next batch. */
 export class Storing {
   readonly receipt: StreamReceipt = { accepted: 0, duplicates: 0, lastId: null }
-  /** The number of the line whose event could not be stored first. */
+  /** The number of the first line whose event could not be stored. */
   failedAt: number | undefined
   readonly #hub: Hub
   readonly #publisher: Publisher

@@ -176,7 +176,8 @@ function select(request: FastifyRequest, patterns: string[], query: EventsQuery)
 }
 
 /**
- * Checks that reserved topics and patterns match a topic that the hub publishes to. Others would never have events.
+ * Checks that reserved topics and patterns match a topic that the hub publishes to. Other reserved topics never have
+ * events.
  * @throws Problem `not-found`
  */
 export function requireOwnTopics(patterns: readonly string[]): void {

@@ -56,7 +56,7 @@ export class BodyPieces {
     if (!this.#wake || this.#isWaking) return
     this.#isWaking = true
     setImmediate(() => {
-      // after the other chunks of the same packet
+      // wait for the other chunks of the same packet
       this.#isWaking = false
       this.#wake?.()
     })

@@ -60,7 +60,7 @@ export function readBody(
   }
 }
 
-/** The interval of `check` in milliseconds, so that an upload ends within a second of its token. */
+/** The interval of `check` in milliseconds. It is short, so that an upload ends soon after its token expires. */
 const CHECK_INTERVAL = 250
 
 /** The time limit for the parts of an upload. Only time spent waiting counts, not time spent storing. */

@@ -1,7 +1,7 @@
 /**
  * Detaches the socket of an event stream from Node's HTTP after the head. Otherwise Node would keep parser, request and
  * response as long as the connection lives. They are more than half of the memory of an idle stream, and as old objects
- * they keep young ones alive.
+ * they keep young objects alive.
  */
 import { Server, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -29,7 +29,7 @@ const HTTP_LISTENERS: Record<string, string[]> = {
 const RESPONSE_LISTENER = 'bound resOnFinish'
 
 /**
- * Detaches the socket when the request has been read to its end. From then on it is a plain socket: do not use
+ * Detaches the socket when the request has been read to its end. The socket is a plain socket then: do not use
  * `request` or `response` any more. Later bytes of the peer are read and dropped. The response emits 'finish' at once
  * (Fastify then calls its `onResponse` hooks), and 'close' when the connection closes. If Node's HTTP has unexpected
  * internals, nothing happens, and the stream costs more memory.
@@ -39,7 +39,7 @@ export function detach(request: IncomingMessage, response: ServerResponse, socke
 }
 
 /**
- * Reads and drops the bytes after a request instead of Node's HTTP. The response keeps the socket. This uses Node's
+ * Reads and drops the bytes after a request, in place of Node's HTTP. The response keeps the socket. This uses Node's
  * public API only.
  */
 export function dropRest(request: IncomingMessage, socket: Socket): void {
@@ -52,8 +52,8 @@ export function dropRest(request: IncomingMessage, socket: Socket): void {
 }
 
 /**
- * Calls `run` when a request has been read to its end, in a later turn. 'close' may be emitted inside the parser, while
- * it parses a pipelined request. A parser that is freed there would add itself to the server's idle connections again.
+ * Calls `run` in a turn after a request has been read to its end. The request may emit 'close' while the parser parses
+ * a pipelined request. A parser that is freed at that moment would add itself to the server's idle connections again.
  */
 function afterRequest(request: IncomingMessage, run: () => void): void {
   const later = () => void setImmediate(run)

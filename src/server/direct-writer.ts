@@ -1,8 +1,8 @@
 /**
  * Writes to a socket without the buffer of Node's streams. A stream doubles the cost of a delivery
  * (docs/performance.md): it takes several objects and a dozen calls, although the kernel nearly always takes the whole
- * write at once. Node's streams write in the same way below (lib/internal/stream_base_commons.js), with unexported
- * functions.
+ * write at once. Below that buffer, Node's streams write in the same way, with functions that Node does not export
+ * (lib/internal/stream_base_commons.js).
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import type { Lender } from '../wire/sink.js'
@@ -32,13 +32,13 @@ interface WriteRequest {
 }
 
 export interface DirectWriter {
-  /** Called once the bytes left over by the last `write` have been written, unless the socket closes before. */
+  /** Called once the bytes left over by the last `write` have been written, unless the socket closes first. */
   onDrain: () => void
   /** The number of bytes that the kernel has not taken yet. */
   readonly waiting: number
   /**
    * Writes bytes. The buffer of the socket's stream must be empty.
-   * @param lender gets the bytes back when libuv has read them, unless the socket closes before
+   * @param lender gets the bytes back when libuv has read them, unless the socket closes first
    * @returns `false` if bytes are left over, or if the socket is broken and closes
    */
   write(bytes: Buffer, lender?: Lender): boolean

@@ -6,10 +6,10 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 /** The responses of requests that wait for `100 Continue`. */
 const uninvited = new WeakMap<IncomingMessage, ServerResponse>()
-/** Requests with another expectation than `100-continue`. */
+/** Requests with an expectation other than `100-continue`. */
 const unmet = new WeakSet<IncomingMessage>()
 
-/** Leaves `100 Continue` to `inviteBody`. Every route of the server must call that before it reads a body. */
+/** Leaves `100 Continue` to `inviteBody`. Every route of the server must call `inviteBody` before it reads a body. */
 export function inviteLater(server: Server): void {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     uninvited.set(request, response)
@@ -22,7 +22,7 @@ export function inviteLater(server: Server): void {
   })
 }
 
-/** Whether a request has another expectation than `100-continue`. */
+/** Whether a request has an expectation other than `100-continue`. */
 export function isExpectationUnmet(request: IncomingMessage): boolean {
   return unmet.has(request)
 }

@@ -1,4 +1,4 @@
-/** The HTTP/2 sessions that carry event streams or have carried some. */
+/** The HTTP/2 sessions that carry or have carried event streams. */
 import type { Http2Session, Http2Stream } from 'node:http2'
 
 interface Load {

@@ -169,14 +169,14 @@ export const SETTINGS = {
   uploadIdle: someTime(
     'FANFARE_UPLOAD_IDLE',
     '5m',
-    'The maximum time between two lines of an NDJSON upload. An empty line counts.',
+    'The maximum time between two lines of an NDJSON upload. An empty line counts as a line.',
   ),
   /** Requests a second; 0: no limit. */
   publishRate: countOrOff('FANFARE_PUBLISH_RATE', 'The maximum number of publish requests per second and subject.'),
   maxEventSize: size(
     'FANFARE_MAX_EVENT_SIZE',
     '256KiB',
-    'The maximum size of the payload of an event. Bytes count without their base64.',
+    'The maximum size of the payload of an event. `bytes` count as decoded bytes, not as base64.',
   ),
   console: flag('FANFARE_CONSOLE', 'Whether the hub serves the web console at `/`.', 'true'),
   drain: shortTime(
@@ -217,7 +217,7 @@ export const HUB_OPTIONS = Object.keys(SETTINGS).filter(
   (option) => !(PROCESS_OPTIONS as readonly string[]).includes(option),
 ) as (keyof Settings)[]
 
-/** Whether `fetch` accepts the URL. It refuses a URL with user and password, and its message repeats both. */
+/** Whether `fetch` accepts the URL. `fetch` refuses a URL with user and password, and its message repeats both. */
 function isHttp(value: string): boolean {
   if (!URL.canParse(value)) return false
   const { protocol, username, password } = new URL(value)

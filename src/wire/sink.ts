@@ -1,7 +1,7 @@
 /** The port through which the bytes of a stream leave the hub. The HTTP server implements it. */
 import type { Chunk } from './chunk.js'
 
-/** Receives the bytes of one subscriber. */
+/** Takes the bytes of one stream. */
 export interface Sink {
   /** Gets the events of the sink. */
   listener: SinkListener | undefined

@@ -82,9 +82,9 @@ export class Encoder {
   }
 
   /**
-   * Returns the id from which a client may resume at the start of a stream. If a gap follows, it is the client's own
-   * id: a client that is cut off before the gap must get the gap again. `undefined` if the client's own id is not a
-   * cursor.
+   * Returns the id from which a subscriber may resume at the start of a stream. If a gap follows, this is the
+   * subscriber's own id: a subscriber that is cut off before the gap must get the gap again. `undefined` if that id is
+   * not a cursor.
    */
   resumeId({ gap, sequence }: { gap: { after: string } | undefined; sequence: number }): string | undefined {
     if (!gap) return this.cursor(sequence)
@@ -142,7 +142,7 @@ export function closeBlock(reason: CloseReason, retry: number): Chunk {
 const RETRY = { min: 2_000, max: 4_000 }
 const RETRY_BUSY = { min: 5_000, max: 15_000 }
 
-/** Draws a random delay before a reconnect, in milliseconds, so that clients do not reconnect all at once. */
+/** Draws a random delay before a reconnect, in milliseconds, so that subscribers do not reconnect all at once. */
 export function drawRetry(busy = false): number {
   const { min, max } = busy ? RETRY_BUSY : RETRY
   return min + Math.floor(Math.random() * (max - min + 1))
@@ -188,12 +188,12 @@ function tailOf({ format }: Wire): string {
   return format === 'raw' ? '\n\n' : '}\n\n'
 }
 
-/** CR, LF and CRLF each end a line of an event stream, so each starts a new `data:` line. */
+/** Starts a new `data:` line after each CR, LF and CRLF, since each ends a line of an event stream. */
 function splitLines(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text
 }
 
-/** What a CloudEvent's data are unless its publisher has named their content type. */
+/** The content types of CloudEvents whose publishers have named none, by kind. */
 const CONTENT_TYPES: Record<PayloadKind, string> = {
   json: 'application/json',
   text: 'text/plain',

@@ -1,9 +1,9 @@
 /**
- * Promises 2, 3 and 4 against a hub that is killed at any moment: what was acknowledged is delivered to whoever
- * resumes, in order and once, and what is not is told as a gap.
+ * Promises 2, 3 and 4 with a hub that is killed at any moment: subscribers that resume get every acknowledged event, in
+ * order and once, or a gap.
  *
- * `CRASH_KILLS` says how often the hub is killed in all, `CRASH_SECONDS` for how long it goes on at least, `CRASH_SEED`
- * repeats the choices of a run.
+ * `CRASH_KILLS` is the total number of kills, `CRASH_SECONDS` the minimum time, and `CRASH_SEED` repeats the choices of
+ * a run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -20,9 +20,9 @@ const KILLS = fromEnvironment('CRASH_KILLS', 50)
 const SECONDS = fromEnvironment('CRASH_SECONDS', 60)
 const SEED = fromEnvironment('CRASH_SEED', Date.now() % 1_000_000)
 
-/** The longest time that the hub lives, in milliseconds. */
+/** The maximum life of the hub, in milliseconds. */
 const LIFE = 700
-/** How long what is left over may take when the last kill is done. */
+/** The time limit for the rest of the events after the last kill, in milliseconds. */
 const END = 90_000
 const PUBLISHERS = 3
 const TOPICS = ['shop.orders.1', 'shop.orders.2', 'shop.stock', 'users.1', 'users.2']
@@ -39,9 +39,7 @@ const bearer = anyTopic()
 t.setTimeout(SECONDS * 1_000 + KILLS * 10_000 + END)
 t.comment(`${KILLS} kills, CRASH_SEED=${SEED}`)
 
-/**
- * An event that a publisher wants to see stored: its data says who it is, and its id is the same whenever it is sent.
- */
+/** An event to publish. Its data identifies it, and its publisher id is the same at each try. */
 interface Wanted {
   topic: string
   id: string
@@ -121,23 +119,23 @@ async function testLossesAreTold(t: Test, share: number): Promise<void> {
 }
 
 interface Kind {
-  /** Publishers upload NDJSON, too: of its events they are not told where they are. */
+  /** Whether publishers upload NDJSON too, which does not return the cursors of its events. */
   uploads: boolean
-  /** Readers stay away for a while. */
+  /** Whether readers stay disconnected for a while. */
   away: boolean
 }
 
 interface Run {
   acknowledged: Logged[]
   uploaded: Wanted[]
-  /** How many requests had to be sent again. */
+  /** The number of repeated requests. */
   retried: number
   readers: Reader[]
 }
 
 /**
- * Publishers and readers against a hub that is killed this share of all kills; returns when every reader has read the
- * last event.
+ * Runs publishers and readers on a hub that is killed for this share of all kills. Resolves when every reader has read
+ * the last event.
  */
 async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, kind: Kind): Promise<Run> {
   const run: Run = { acknowledged: [], uploaded: [], retried: 0, readers: [] }
@@ -218,14 +216,14 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
   return run
 }
 
-/** A client that comes back, with the last id that it has read, until it has read the end. */
+/** A client that reconnects with its last id until it has read the last event. */
 class Reader {
   readonly topics: readonly string[]
   readonly name: string
-  /** Everything that it was sent, whatever the connection. */
+  /** All received events, over all connections. */
   readonly blocks: StreamEvent[] = []
   connections = 0
-  /** Settles when it has been answered for the first time. */
+  /** Settles when the reader has its first id. */
   readonly opened: Promise<void>
   readonly #t: Test
   readonly #hub: RevivingHub
@@ -243,7 +241,9 @@ class Reader {
     this.opened = new Promise((resolve) => (this.#begin = resolve))
   }
 
-  /** @param away waits until so many events more have been published; without it, the reader comes back at once */
+  /**
+   * @param away waits until a number of further events have been published; without it, the reader reconnects at once
+   */
   async run(away?: (events: number) => Promise<void>): Promise<void> {
     while (!this.#isAtEnd()) {
       await this.#hub.listening()
@@ -251,7 +251,7 @@ class Reader {
       if (!stream) continue
       this.#stream = stream
       this.connections++
-      // Sometimes it goes away by itself; it is told so by nobody.
+      // Sometimes the reader disconnects by itself.
       const enough = this.#random.below(4) === 0 ? this.#random.below(100) : Infinity
       await stream.until(() => stream.lastId !== undefined, END).then(this.#begin, () => undefined)
       await stream
@@ -288,7 +288,7 @@ class Reader {
   }
 }
 
-/** Sends a request until it is answered with a success. */
+/** Repeats a request until it succeeds. */
 async function insist(hub: RevivingHub, send: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     await hub.listening()
@@ -302,7 +302,7 @@ async function insist(hub: RevivingHub, send: () => Promise<Answer>): Promise<An
   }
 }
 
-/** Whether this is what a client sees when the hub is killed. */
+/** Whether an error is one that a client gets when the hub is killed. */
 function isConnectionLost(err: unknown): boolean {
   for (let cause = err; cause instanceof Error; cause = cause.cause) {
     if ('code' in cause && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(cause.code)))
@@ -328,7 +328,7 @@ function receiptsOf({ body }: Answer): Published[] {
   return (body as { events?: Published[] }).events ?? [body as Published]
 }
 
-/** All that the hub holds, by its history. */
+/** Reads all events of the log from the history. */
 async function readLog(hub: RevivingHub): Promise<Logged[]> {
   const log: Logged[] = []
   for (let after: string | undefined, more = true; more;) {
@@ -359,9 +359,9 @@ function eventsOf(blocks: readonly StreamEvent[]): StreamEvent[] {
 }
 
 /**
- * What is not true of what a reader was sent, in words: events that were not published so, that come twice or out of
- * order, that are missing without a gap, gaps that nothing is missing from. A gap says that something is missing from
- * what follows it up to where the stream is live, for topics are trimmed one by one.
+ * Returns the faults of a reader's events in words: events that differ from the published ones, duplicates, misordered
+ * events, missing events without a gap, and gaps without missing events. A gap covers the events up to the block
+ * `fanfare.live`, since topics are trimmed one by one.
  */
 function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEvent[]): string[] {
   const wrong: string[] = []

@@ -1,12 +1,12 @@
 /**
- * Every route, one after the other, on a hub whose log holds a hundred thousand events: none holds the event loop for
- * longer than a moment. The longest turn of each route is printed.
+ * No route blocks the event loop of a hub whose log holds a hundred thousand events. Prints the longest turn of each
+ * route.
  *
- * A route with too long a turn is played again, and the best play counts: what a route does in one turn it does each
- * time, and a collection of garbage, or a neighbour on the machine, comes once. The goal is 10 ms. `EVENT_LOOP_LIMIT`
- * is the bound in milliseconds on a quiet machine, by default with half as much again for noise; a slower one is given
- * as much more as a fixed piece of work takes longer there. `EVENT_LOOP_ONLY` is an expression that the names of the
- * routes to play match.
+ * A route with too long a turn is played again, and the best play counts: the turns of a route are the same each time,
+ * but garbage collections and other processes are not. The goal is 10 ms. `EVENT_LOOP_LIMIT` is the limit in
+ * milliseconds on a quiet machine; the default adds half of the goal for noise. On a slower machine the limit grows in
+ * proportion to the time of a fixed piece of work. `EVENT_LOOP_ONLY` is a regular expression for the names of the
+ * routes to play.
  */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -21,39 +21,36 @@ import { ndjson } from '../helper/ndjson.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { token } from '../helper/token.js'
 
-/** How long a turn may be, in milliseconds of CPU time, on a machine as fast as `REFERENCE`. */
+/** The maximum length of a turn in milliseconds of CPU time, on a machine with the speed `REFERENCE`. */
 const LIMIT = Number(process.env['EVENT_LOOP_LIMIT'] ?? 15)
-/**
- * How long the fixed piece of work (test/helper/turns.mjs) takes on the machine for which `LIMIT` is meant, in
- * milliseconds.
- */
+/** The time of the fixed piece of work (test/helper/turns.mjs) on the machine of `LIMIT`, in milliseconds. */
 const REFERENCE = 0.2
-/** How often a route is played at most. */
+/** The maximum number of plays of a route. */
 const PLAYS = 3
 const ONLY = new RegExp(process.env['EVENT_LOOP_ONLY'] ?? '')
-/** How long one play may take, in milliseconds. */
+/** The time limit of a play, in milliseconds. */
 const PATIENCE = 120_000
 /**
- * How many parts of a body are sent before the hub has read them, at most. Node's HTTP parser calls JavaScript for each
- * chunk, so one read of 64 KiB full of one-byte chunks costs Node alone 20 ms. Such reads come up only when the hub has
- * to wait for a core.
+ * The maximum number of parts of a body that are sent before the hub has read them. Node's HTTP parser calls JavaScript
+ * for each chunk, so one read of 64 KiB full of one-byte chunks costs Node alone 20 ms. Such reads happen only when the
+ * hub has to wait for a core.
  */
 const PARTS_AT_ONCE = 2_000
-/** How much is read of a stream at most, in bytes: of the whole log that is about a quarter. */
+/** The maximum number of bytes that are read of a stream: about a quarter of the log. */
 const MOST = 3 * 2 ** 20
 
 const COLD_TOPICS = 80_000
 const HOT_TOPICS = 20
-/** What each hot topic holds. */
+/** The number of events of a hot topic. */
 const HOT_EVENTS = 1_000
-/** Events as large as may be, in one topic. */
+/** One topic with events of nearly the maximum size. */
 const LARGE = { events: 80, bytes: 250_000 }
 const STREAMS = 1_000
 
 t.setTimeout(1_200_000)
 
-/** What is measured of a play, in milliseconds: its longest turn, and what a fixed piece of work took at that time. */
-interface FairScheduler {
+/** The measurements of a play in milliseconds: its longest turn, and the fixed piece of work at that time. */
+interface Measured {
   longest: number
   work: number
 }
@@ -63,7 +60,7 @@ interface Asking {
   accept?: string
   type?: string
   headers?: Record<string, string>
-  /** An object goes as JSON; of several parts each is written on its own. */
+  /** An object is sent as JSON. The parts of an array are written one by one. */
   body?: object | string | readonly string[]
 }
 
@@ -95,15 +92,15 @@ class Player {
     turns.on('data', (text: string) => (this.#lines += text))
   }
 
-  /** Measures the hub's turns while `play` runs, and shortly behind it. */
-  async measure<Result>(play: () => Promise<Result>): Promise<{ turns: FairScheduler; result: Result }> {
+  /** Measures the hub's turns while `play` runs, and shortly after it. */
+  async measure<Result>(play: () => Promise<Result>): Promise<{ turns: Measured; result: Result }> {
     await this.#say('begin')
     const result = await play()
     await delay(30)
-    return { turns: JSON.parse(await this.#say('end')) as FairScheduler, result }
+    return { turns: JSON.parse(await this.#say('end')) as Measured, result }
   }
 
-  /** Does something in the middle of a play that is not measured. */
+  /** Runs a part of a play without measuring it. */
   async aside<Result>(work: () => Promise<Result>): Promise<Result> {
     await this.#say('pause')
     const result = await work()
@@ -140,7 +137,7 @@ class Player {
         ...headers,
       },
     })
-    // a refusal may close the connection while a body is on its way; the answer counts
+    // a refusal may close the connection while the body is being sent; only the answer counts
     request.on('error', () => undefined)
     if (!Array.isArray(sent)) request.end(sent)
     else void this.#sendParts(request, sent)
@@ -152,15 +149,13 @@ class Player {
     for (const [n, part] of parts.entries()) {
       if (request.destroyed) return
       if (!request.write(part)) await delay(0)
-      // the hub answers after it has read what came before, on whatever connection
+      // the hub answers after it has read the bytes that arrived before, on any connection
       if (n % PARTS_AT_ONCE === PARTS_AT_ONCE - 1) await this.ask('GET', '/health')
     }
     request.end()
   }
 
-  /**
-   * Sends a request and reads the whole answer; without one, since the hub has closed the connection, the status is 0.
-   */
+  /** Sends a request and reads the whole answer. The status is 0 if the hub closes the connection without an answer. */
   async ask(method: string, path: string, asking: Asking = {}): Promise<Answer> {
     const request = this.#request(method, path, asking)
     return within(
@@ -179,7 +174,7 @@ class Player {
     )
   }
 
-  /** Opens a stream, reads on until `mark` has come, or very much, does something, and leaves. */
+  /** Opens a stream, reads until `mark` or `MOST` bytes have arrived, runs a function, and disconnects. */
   async stream(
     path: string,
     mark = 'event: fanfare.open',
@@ -211,7 +206,7 @@ class Player {
   }
 }
 
-/** A play of a route. `n` counts the plays, for what can be done once. */
+/** A play of a route. `n` is the number of the play, for requests that succeed only once. */
 type Play = (player: Player, n: number) => Promise<Answer | undefined>
 
 const LIVE = 'event: fanfare.live'
@@ -394,7 +389,7 @@ async function firstId(player: Player): Promise<string> {
   return (JSON.parse(text) as { firstId: string }).firstId
 }
 
-/** Opens streams that read and do nothing else, and resolves when each has its first block. */
+/** Opens streams that only read. Resolves when each has its first block. */
 async function openStreams(hub: Hub, count: number, subjectOf: (n: number) => string): Promise<Socket[]> {
   return Promise.all(
     Array.from({ length: count }, async (_, n) => {

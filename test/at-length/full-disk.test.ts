@@ -1,6 +1,6 @@
 /**
- * A disk that is filled while events are published, again and again: no filling ends the hub, and none takes what was
- * acknowledged. `FULL_DISK_FILLINGS` says how often in all, `FULL_DISK_SEED` repeats the choices of a run.
+ * A disk that is filled repeatedly while events are published: the hub survives, and no acknowledged event is lost.
+ * `FULL_DISK_FILLINGS` is the total number of fillings, and `FULL_DISK_SEED` repeats the choices of a run.
  */
 import t from 'tap'
 import { fillWhilePublishing, type Filling } from '../helper/full-disk.js'

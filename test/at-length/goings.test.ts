@@ -1,4 +1,7 @@
-/** Ten thousand clients ask for streams and go, each in another way and at another moment: nothing of them is left. */
+/**
+ * Ten thousand clients open streams and disconnect, each in another way and at another moment, and leave nothing
+ * behind.
+ */
 import t from 'tap'
 import { letManyGo } from '../helper/goings.js'
 import { random } from '../helper/random.js'

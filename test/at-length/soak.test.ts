@@ -1,10 +1,10 @@
 /**
- * Two thousand streams that are changed, revoked, reloaded and published to at random: nothing of them is left in the
- * end. `SOAK_SECONDS` says for how long, two minutes by default.
+ * Two thousand streams that are changed, revoked, reloaded and published to at random leave nothing behind.
+ * `SOAK_SECONDS` is the duration; the default is two minutes.
  *
- * What is held in the end is compared with what was held after a warm-up of the same kind, when all of its streams were
- * closed, not with a hub that has just started: that one's code is not compiled, and its log and its caches are empty.
- * What the warm-up adds is told, and not judged.
+ * The memory at the end is compared with the memory after a warm-up of the same kind whose streams are all closed. It
+ * is not compared with a hub that has just started, whose code is not compiled and whose log and caches are empty. The
+ * increase during the warm-up is only printed.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -21,13 +21,13 @@ const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 120)
 const STREAMS = 2_000
 const SUBJECTS = 400
 const TOPICS = 200
-/** How much more memory may be held in the end than after the warm-up. */
+/** The maximum memory at the end, as a multiple of the memory after the warm-up. */
 const GROWTH = 1.1
-/** How many sockets and timers more: a request's connection may still be closing. */
+/** The number of sockets and timers that may remain: the connection of a request may still be closing. */
 const SPARE = 5
-/** One function more in so many streams may be V8's, which makes some when they are first used. */
+/** One more function per this many streams is allowed, since V8 creates some functions at their first use. */
 const STREAMS_PER_FUNCTION = 100
-/** What is done in one round, of which there are some in a second. */
+/** The actions of a round, and the pause after it in milliseconds. */
 const ROUND = { publishes: 10, actions: 25, pause: 100 }
 
 const draw = random(Number(process.env['SOAK_SEED'] ?? Date.now() % 1e6))
@@ -38,7 +38,7 @@ const bearerOf = (subject: string) =>
 
 t.setTimeout((SECONDS + 180) * 1_000)
 
-/** A stream of which nothing is read but its id and how much has come. */
+/** A stream whose test reads only the id, and drops the events. */
 class Reader {
   readonly subject: string
   readonly bearer: string
@@ -67,7 +67,7 @@ class Reader {
     )
   }
 
-  /** Its connection's id, once the head of the answer is there and is 200. */
+  /** The id of the stream, once a head with the status 200 has arrived. */
   get id(): string | undefined {
     return /^fanfare-connection: (\S+)\r$/im.exec(this.#head)?.[1]
   }
@@ -91,7 +91,8 @@ interface Probe {
 }
 
 /**
- * Sends a request on a connection of its own: those that a client keeps for its next requests would blur the counts.
+ * Sends a request on its own connection, since connections that a client keeps for later requests would distort the
+ * counts.
  */
 function ask<Body>(
   url: string,
@@ -144,7 +145,9 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     if (!expected.includes(status)) calls.unexpected.push(`${method} ${path}: ${status}`)
   }
 
-  /** Does something to a stream. It may have ended meanwhile (404), or its subject may be barred (401). */
+  /**
+   * Runs a random action on a stream. The stream may have ended meanwhile (404), or its subject may be revoked (401).
+   */
   async function act(reader: Reader): Promise<void> {
     const { id, subject, bearer } = reader
     if (id === undefined || reader.isClosed) {

@@ -1,4 +1,4 @@
-/** A browser for the tests: Debian's chromium, installed where that can be done without asking anybody. */
+/** The browser of the tests: Chromium on the path or, on Debian as root, installed with apt-get. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chromium, type Browser } from 'playwright-core'
@@ -6,22 +6,20 @@ import type { Test } from 'tap'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const INSTALL = 'apt-get install chromium'
-/** For how long another installation that is going on is waited for, in seconds. */
+/** The time limit for waiting for another installation, in seconds. */
 const PATIENCE = 120
 
-/** Where a browser is. `undefined`: there is none, and it cannot be installed here. */
+/** Returns the path of the browser; `undefined` if there is none and it cannot be installed. */
 export function findChromium(): string | undefined {
   return find() ?? (canInstall() && install() ? find() : undefined)
 }
 
-/**
- * Why the tests are left out, or `false`. Where the result is relied upon (CI), a missing browser fails them instead.
- */
+/** Returns why the tests are skipped, or `false`. In CI, a missing browser fails them instead. */
 export function skipWithout(path: string | undefined): string | false {
   return path === undefined && process.env['CI'] === undefined ? `there is no browser: ${INSTALL}` : false
 }
 
-/** Starts the browser, with further arguments of its own; it is closed when the test is over. */
+/** Starts the browser with further arguments. It is closed when the test is over. */
 export async function startChromium(
   t: Test,
   executablePath: string | undefined,

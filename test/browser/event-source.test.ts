@@ -1,4 +1,4 @@
-/** The browser's own EventSource on a page of another origin than the hub's, with a session and with a ticket. */
+/** The browser's EventSource on a page of an origin other than the hub's, with a session and with a ticket. */
 import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
@@ -12,11 +12,11 @@ import { token } from '../helper/token.js'
 import { selfSigned } from '../plugins/certificate.js'
 import { findChromium, skipWithout, startChromium } from './chromium.js'
 
-/** What the page's scripts use; they run in the browser. */
+/** The globals of the page's scripts, which run in the browser. */
 declare global {
   interface Window {
     source: EventSource
-    /** What the EventSource has received, and how it stands. */
+    /** The received events and the state of the EventSource. */
     received: { data: string; id: string }[]
     errors: number
   }
@@ -30,7 +30,7 @@ const path = findChromium()
 const ann = token({ sub: 'ann', subscribe: ['orders.*'], publish: ['orders.*'] })
 const publisher = token({ publish: ['**'] })
 
-/** Serves an empty page at every path; which origin it is of, the name in the URL decides. */
+/** Serves an empty page at every path and under every host name. */
 async function servePages(t: Test): Promise<number> {
   const server = http.createServer((_request, response) =>
     response.setHeader('content-type', 'text/html').end('<!doctype html><title>a page</title>'),
@@ -59,7 +59,9 @@ async function proxyByTls(t: Test, hub: () => Hub): Promise<number> {
   return (proxy.address() as AddressInfo).port
 }
 
-/** Asks the hub for something as a page's script does; `undefined`: the browser did not let it see the answer. */
+/**
+ * Sends a request to the hub from a page's script. Returns `undefined` if the browser hides the answer from the script.
+ */
 function ask(page: Page, url: string, init: RequestInit = {}): Promise<{ status: number; code?: string } | undefined> {
   return page.evaluate(
     async ([url, init]) => {
@@ -75,7 +77,7 @@ function ask(page: Page, url: string, init: RequestInit = {}): Promise<{ status:
   )
 }
 
-/** Opens an EventSource in the page, and resolves when it is open or has failed: its `readyState`. */
+/** Opens an EventSource in the page. Resolves with its `readyState` when it is open or has failed. */
 function openSource(page: Page, url: string, withCredentials: boolean): Promise<number> {
   return page.evaluate(
     ([url, withCredentials]) => {
@@ -100,8 +102,8 @@ const OPEN = 1
 const CLOSED = 2
 
 await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
-  // Names of one site (example.test) and of another, which are all this machine: a cookie does not ask for the port,
-  // and of IP addresses no two are of one site.
+  // Host names of two sites, all of which resolve to this machine. Cookies ignore the port, and IP addresses never
+  // share a site.
   const browser = await startChromium(t, path, ['--host-resolver-rules=MAP *.test 127.0.0.1'])
   const pages = await servePages(t)
   const app = `http://app.example.test:${pages}`
@@ -109,7 +111,7 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
   const stranger = `http://www.stranger.test:${pages}`
   const beyond = `http://www2.stranger.test:${pages}`
 
-  /** A tab with cookies of its own. */
+  /** Opens a tab with its own cookies. */
   async function visit(t: Test, origin: string): Promise<Page> {
     const context = await browser.newContext({ ignoreHTTPSErrors: true })
     t.teardown(() => context.close())
@@ -130,7 +132,7 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     return ask(page, `${url}/sessions`, { method: 'POST', headers: { authorization: `Bearer ${ann}` } })
   }
 
-  /** Publishes as a form of the page can, without a preflight, and resolves to why the hub refuses that. */
+  /** Publishes without a preflight, as a form of a page can. Resolves with the reason of the refusal. */
   async function publishByForm(page: Page, hub: Hub, stream: string): Promise<unknown> {
     const refusals = () => hub.logs().filter(({ msg, method }) => msg === 'request refused' && method === 'POST')
     const before = refusals().length
@@ -146,7 +148,7 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     )
   }
 
-  /** Publishes something, and waits until the page's EventSource has it. */
+  /** Publishes an event, and waits until the page's EventSource has received it. */
   async function receives(t: Test, page: Page, hub: Hub): Promise<void> {
     const { id, subscribers } = await publish(hub, 'orders.42', { data: { total: 12 } }, publisher)
     t.equal(subscribers, 1)

@@ -1,4 +1,4 @@
-/** An example that runs beside a hub which can be killed, and its page in a browser. */
+/** Runs an example with a hub that can be killed, and opens its page in a browser. */
 import type { FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
@@ -12,18 +12,18 @@ import { SECRET } from '../helper/token.js'
 import { checkPage, openPage } from './page.js'
 
 export interface RunningExample {
-  /** Where its page is. */
+  /** The URL of its page. */
   readonly url: string
   readonly hub: RevivingHub
-  /** What is between browsers and the hub; the example's server reaches the hub without it. */
+  /** The network between browsers and the hub. The example's server reaches the hub directly. */
   readonly network: Network
   /** For publishing past the example's own server. */
   readonly client: HubClient
-  /** Ends the example's server, and nothing else. */
+  /** Ends only the example's server. */
   stop(): Promise<void>
-  /** Starts it anew at the same address. */
+  /** Restarts it at the same address. */
   start(): Promise<void>
-  /** Ends hub and server, and starts both with another secret, as `npm run example` draws one each time. */
+  /** Restarts hub and server with another secret, as each `npm run example` does. */
   restartWith(secret: string): Promise<void>
 }
 
@@ -78,12 +78,12 @@ export async function startExample(
   }
 }
 
-/** Waits until the page says how its stream is doing, as its element with `role="status"` shows it. */
+/** Waits until the element with `role="status"` shows a state of the page's stream. */
 export async function hasStatus(page: Page, status: 'Live' | 'Reconnecting…' | 'Not connected'): Promise<void> {
   await page.getByRole('status').filter({ hasText: status }).first().waitFor()
 }
 
-/** Takes a page off the network, and brings it back. `setOffline` alone leaves a stream that is open as it is. */
+/** Disconnects a page from the network. `setOffline` alone would leave open streams connected. */
 export async function goOffline(page: Page, { network }: RunningExample): Promise<void> {
   await page.context().setOffline(true)
   network.cut()
@@ -94,10 +94,7 @@ export async function goOnline(page: Page, { network }: RunningExample): Promise
   await page.context().setOffline(false)
 }
 
-/**
- * Keeps a page as it is now as a picture, light and dark, wide and on a phone; it has to be usable by everybody in
- * each.
- */
+/** Checks the accessibility of a page, light and dark, wide and on a phone, and writes screenshots. */
 export async function looksWell(t: Test, page: Page, name: string): Promise<void> {
   const size = page.viewportSize()!
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -111,7 +108,7 @@ export async function looksWell(t: Test, page: Page, name: string): Promise<void
   await page.setViewportSize(size)
 }
 
-/** Opens an example's page in a browser of its own (cookies, storage), as another person would. */
+/** Opens an example's page with its own cookies and storage, as another user. */
 export function visit(t: Test, browser: Browser, { url }: RunningExample): Promise<Page> {
   return openPage(t, browser, url)
 }

@@ -1,4 +1,4 @@
-/** A page of the console, as somebody has it in front of them. */
+/** Opens pages in a browser, and checks their accessibility and layout. */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ export interface PageOptions {
   height?: number
 }
 
-/** Opens an address in a tab of its own; whatever goes wrong in the page fails the test. */
+/** Opens a URL in a new tab. An error in the page fails the test. */
 export async function openPage(
   t: Test,
   browser: Browser,
@@ -38,9 +38,9 @@ export async function openPage(
   return page
 }
 
-/** What axe-core says is wrong with a page (WCAG 2.2 A and AA, and what it calls best practices), a line each. */
+/** Returns the faults that axe-core finds in a page (WCAG 2.2 A and AA, and its best practices), one per line. */
 async function accessibilityFaults(page: Page): Promise<string[]> {
-  // not as a script of the page: its policy forbids that
+  // not as a script of the page, whose Content-Security-Policy forbids it
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(`${readFileSync(AXE, 'utf8')};0`)
   const { violations } = await page.evaluate<AxeResults>('axe.run()')
   return violations.flatMap(({ id, help, nodes }) =>
@@ -48,13 +48,13 @@ async function accessibilityFaults(page: Page): Promise<string[]> {
   )
 }
 
-/** Keeps what a page looks like, for people. */
+/** Writes a screenshot of a page. */
 async function screenshot(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true })
   await page.screenshot({ path: `${SCREENSHOTS}${name}.png`, fullPage: true })
 }
 
-/** Everybody can use a page as it is now, and it fits the screen; a picture of it is kept. */
+/** Checks that a page is accessible and fits the screen, and writes a screenshot. */
 export async function checkPage(t: Test, page: Page, name: string): Promise<void> {
   t.strictSame(await accessibilityFaults(page), [], name)
   const overflow = await page.evaluate(

@@ -1,4 +1,4 @@
-/** Where a token is looked for, what it allows, and how a hub refuses, over real sockets. */
+/** Tokens over real sockets: where the hub looks for them, what they allow, and the refusals. */
 import t, { type Test } from 'tap'
 import { send, publish, type Answer, type Sending } from '../helper/http.js'
 import { checkProblem, type Problem } from '../helper/problem.js'
@@ -360,7 +360,7 @@ await t.test('no secret, ticket or token is logged, from any part of a request',
   }
 })
 
-/** Sends a token or ticket in every place where somebody may have put it, to what there is and what there is not. */
+/** Sends a token or ticket in every place where a client may put it, to existing and missing resources. */
 async function tryEverywhere(t: Test, hub: Hub, text: string): Promise<void> {
   const places: [query: string, sending: Sending][] = [
     ['', { token: text }],

@@ -1,4 +1,4 @@
-/** Attributes and bytes come out of every way to read as they went into every way to publish, also after a restart. */
+/** Attributes and bytes are the same in every way to read as in every way to publish, also after a restart. */
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type EventInput, type FanfareHub, type HubEvent } from '../../src/index.js'
@@ -14,12 +14,12 @@ const bearer = anyTopic()
 const MAX = 3_000
 const TRACE = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
 const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte)
-/** As many as there may be, and as large. */
+/** The maximum number and size of attributes. */
 const MOST = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`a${n}`.padEnd(20, 'x'), '"\\é'.repeat(59)]))
 
 type Sent = Omit<EventInput, 'bytes' | 'attributes'> & { bytes?: string; attributes?: Record<string, string> }
 
-/** What is published, with base64 as JSON has it. */
+/** The published events, with bytes as base64. */
 const EVENTS: Sent[] = [
   { data: { total: 12 } },
   { data: null, attributes: TRACE },
@@ -37,7 +37,7 @@ const EVENTS: Sent[] = [
   { data: 'x', attributes: {} },
 ]
 
-/** What a page of history has of an event that was published, beside its id and time. */
+/** Returns an event as a page of history has it, without id and time. */
 function inHistory({ type, attributes = {}, data, text, bytes }: Sent): object {
   return {
     topic: 'a',
@@ -47,7 +47,7 @@ function inHistory({ type, attributes = {}, data, text, bytes }: Sent): object {
   }
 }
 
-/** A hub within an application, on a log in a folder. */
+/** Starts a hub in an application, with its log in a folder. */
 async function start(t: Test, folder: string): Promise<{ app: FastifyInstance; hub: FanfareHub; url: string }> {
   const app = Fastify()
   t.teardown(() => app.close())
@@ -73,7 +73,7 @@ async function readPage(url: string): Promise<HistoryEvent[]> {
   return body.events
 }
 
-/** Reads what is on a stream: what was sent there live, or is read from the log. */
+/** Reads the events of a stream, live or from the log. */
 async function readStream(t: Test, url: string, format: string, query = 'replay=all') {
   const stream = await openStream(t, `${url}/topics/a/events?${query}&format=${format}`, { token: bearer })
   await stream.count(EVENTS.length)
@@ -90,7 +90,7 @@ async function readEvents(hub: FanfareHub): Promise<HubEvent[]> {
   return events
 }
 
-/** Checks that all of `EVENTS` are there, whichever way they are read. */
+/** Checks that every way to read returns all of `EVENTS`. */
 async function hasAll(t: Test, { hub, url }: { hub: FanfareHub; url: string }): Promise<void> {
   const page = await readPage(url)
   t.strictSame(
@@ -108,7 +108,7 @@ async function hasAll(t: Test, { hub, url }: { hub: FanfareHub; url: string }): 
   for (const { bytes } of events) t.ok(bytes === undefined || bytes.constructor === Uint8Array, 'bytes are bytes')
 }
 
-/** Checks what streams have of the events of a page. */
+/** Checks that streams have the events of a page. */
 async function isOnStreams(
   t: Test,
   page: readonly HistoryEvent[],

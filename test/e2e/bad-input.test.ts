@@ -1,4 +1,4 @@
-/** What is refused gets a problem that says so, and changes nothing. */
+/** A refused request gets problem details, and changes nothing. */
 import { generateKeyPairSync } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { history, post, publish, publishBatch, request, send, type Answer, type Published } from '../helper/http.js'
@@ -14,7 +14,7 @@ const CR = '\r'
 const NUL = '\0'
 const LINE_SEPARATOR = '\u2028'
 
-/** Starts a hub that has one event, and a check that it still has just that. */
+/** Starts a hub with one event. `unchanged` checks that the hub still has only that event. */
 async function start(t: Test): Promise<{ hub: Hub; unchanged: (t: Test) => Promise<void> }> {
   const hub = await startHub(t)
   await publish(hub, 'kept', { data: 'before' }, bearer)
@@ -29,7 +29,7 @@ async function start(t: Test): Promise<{ hub: Hub; unchanged: (t: Test) => Promi
   }
 }
 
-/** A value in the name of a test: in ASCII, on one line. */
+/** Returns a value for the name of a test, in ASCII and on one line. */
 function show(value: unknown): string {
   const json = JSON.stringify(value) as string | undefined
   return (json ?? 'undefined')

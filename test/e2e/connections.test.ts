@@ -1,4 +1,4 @@
-/** Streams that are open: looked at, given other topics, given another token, and ended, over real sockets. */
+/** Open streams over real sockets: describing, changing topics, replacing the token, and ending them. */
 import t, { type Test } from 'tap'
 import { post, publish, request, type Answer } from '../helper/http.js'
 import { checkProblem } from '../helper/problem.js'
@@ -352,7 +352,7 @@ await t.test("a page's ten widgets live on one connection", async (t) => {
     [...Array<string>(5).fill('"second"'), ...Array<string>(5).fill('"first"')],
   )
 
-  // it goes away and comes back, as EventSource does, with the topics that it held
+  // the client reconnects as EventSource does, with its former topics
   const cursor = stream.lastId!
   stream.destroy()
   await publish(hub, 'widget.2', { data: 'missed' }, publisher)

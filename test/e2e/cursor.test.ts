@@ -1,4 +1,4 @@
-/** Named cursors: a stream goes on from what its subject has acknowledged under a name. What was not comes again. */
+/** Named cursors: a stream continues after the last event that its subject has acknowledged under a name. */
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
 import { publish, publishBatch, request, send } from '../helper/http.js'
@@ -11,7 +11,7 @@ import { token } from '../helper/token.js'
 const ada = token({ sub: 'ada', subscribe: ['**'], publish: ['**'] })
 const grace = token({ sub: 'grace', subscribe: ['**'] })
 
-/** A topic of a hub, and what was published to it. */
+/** A topic and its published events. */
 interface Inbox {
   readonly log: Logged[]
   readonly publish: (hub: Hub, count: number) => Promise<void>
@@ -44,7 +44,7 @@ function open(
   })
 }
 
-/** Goes away, and waits until the hub has noticed. */
+/** Disconnects, and waits until the hub has noticed. */
 async function leave(hub: Hub, ...streams: EventStream[]): Promise<void> {
   const clients = async (): Promise<number> => (await request<{ clients: number }>(`${hub.url}/status`)).body.clients
   const before = await clients()
@@ -55,19 +55,19 @@ async function leave(hub: Hub, ...streams: EventStream[]): Promise<void> {
   )
 }
 
-/** Reads on until the newest event, and says what was read. */
+/** Reads up to the newest event. Returns the numbers of the events. */
 async function readToEnd(stream: EventStream, log: readonly Logged[]): Promise<number[]> {
   await stream.until(() => stream.lastId !== undefined && sequence(stream.lastId) >= sequence(log.at(-1)!.id))
   return stream.events.map(({ data }) => Number(data))
 }
 
-/** Acknowledges what a subject has read under a name. */
+/** Acknowledges an id under a name. */
 async function acknowledge(hub: Hub, name: string, id: string, bearer = ada): Promise<void> {
   const { status, body } = await send<{ id: string }>(hub, 'PUT', `/cursors/${name}`, { token: bearer, body: { id } })
   if (status !== 200 || body.id !== id) throw new Error(`${id} was not acknowledged: ${status} ${JSON.stringify(body)}`)
 }
 
-/** Waits until a named cursor stands at a cursor. */
+/** Waits until a named cursor has reached a cursor. */
 async function untilAt(hub: Hub, name: string, id: string): Promise<void> {
   await poll(
     async () =>
@@ -76,10 +76,10 @@ async function untilAt(hub: Hub, name: string, id: string): Promise<void> {
   )
 }
 
-/** On a busy machine it takes longer than a test file usually may. */
+/** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
-/** They wait for the hub most of the time. */
+/** The tests mostly wait for the hub, so they run concurrently. */
 t.jobs = 4
 const tests: Promise<unknown>[] = []
 

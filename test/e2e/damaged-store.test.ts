@@ -1,6 +1,5 @@
 /**
- * A store that is damaged is refused with words that name its folder, by whatever opens it; the process is not taken
- * down by the system.
+ * Everything that opens a damaged store refuses it with a message that names its folder. The process does not crash.
  */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -13,11 +12,11 @@ import { random } from '../helper/random.js'
 import { killedCopy, makeMixedStore, makeStore, PAGE, spoil, usedBytes } from '../helper/store.js'
 import { startHub } from '../helper/process.js'
 
-/** In how many copies of a store bytes are changed. */
+/** The number of copies of a store in which bytes are changed. */
 const FLIPS = 60
 const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 
-/** What has happened to the file of a store. */
+/** The ways to damage the file of a store. */
 const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
   ['a file of one byte', (bytes) => bytes.subarray(0, 1)],
   ['a file that ends within the header', (bytes) => bytes.subarray(0, 64)],
@@ -41,7 +40,7 @@ const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
   ['zeroes behind the second page', (bytes) => bytes.fill(0, 2 * PAGE)],
 ]
 
-/** On a busy machine it takes longer than a test file usually may. */
+/** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
 await t.test('is refused', async (t) => {
@@ -53,7 +52,7 @@ await t.test('is refused', async (t) => {
       const copy = killedCopy(folder)
       spoil(copy, (bytes) => change(bytes.subarray(0, used)))
       await refuses(t, 'inspect', [], copy)
-      // it opens a store in the same way, and takes longer to start
+      // the hub opens a store in the same way, and takes longer to start
       if (n % 3 === 0) await refuses(t, 'start', [], copy)
     })
   }
@@ -63,7 +62,7 @@ await t.test('a wiped page is never mistaken for missing events', async (t) => {
   const folder = `${t.testdir({})}/store`
   const events = 60
   await makeStore(folder, events)
-  // In a process of its own: LMDB ends it when some pages make no sense, which at least is not silent.
+  // In a separate process, since LMDB ends the process if some pages are invalid.
   const script = `
     import { FileLog } from ${JSON.stringify(new URL('../../dist/log/lmdb/lmdb-log.js', import.meta.url).href)}
     import { Selection } from ${JSON.stringify(new URL('../../dist/model/selection.js', import.meta.url).href)}

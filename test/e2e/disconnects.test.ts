@@ -1,4 +1,4 @@
-/** Readers that go away at any moment, politely or not, harm nobody else and leave nothing behind. */
+/** Subscribers that disconnect at any moment, gracefully or not, do not affect others and leave nothing behind. */
 import http from 'node:http'
 import net from 'node:net'
 import t from 'tap'
@@ -13,7 +13,7 @@ import { anyTopic } from '../helper/token.js'
 const TOPICS = ['a.1', 'a.2', 'b.1', 'b.2']
 const bearer = anyTopic()
 
-/** Waits until the hub counts that many connected streams. */
+/** Waits until the hub has a number of open streams. */
 async function clients(hub: Hub, expected: number): Promise<void> {
   let last: unknown
   await poll(

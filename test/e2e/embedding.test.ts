@@ -1,4 +1,4 @@
-/** The complete application of docs/embedding.md, played by HTTP. */
+/** The complete application of docs/embedding.md, used over HTTP. */
 import t from 'tap'
 import { startApplication } from '../helper/docs-application.js'
 import { openStream, type EventStream } from '../helper/stream.js'

@@ -1,6 +1,6 @@
 /**
- * A disk that is full, and has room again: nothing is half-stored, streams stay up, and the hub recovers by itself. A
- * folder that cannot be used is refused.
+ * A disk that is full and then has space again: no event is stored in part, streams stay open, and the hub recovers by
+ * itself. An unusable folder is refused.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
@@ -20,20 +20,20 @@ import { mountTmpfs, skipExt4, skipMount, type Tmpfs } from '../helper/tmpfs.js'
 import { anyTopic } from '../helper/token.js'
 import { upload } from '../helper/upload.js'
 
-/** The size of the file system, in megabytes, and what is kept of it to be given back. */
+/** The size of the file system, in megabytes. */
 const DISK = 8
 const RESERVE = 3 * 1024 * 1024
 const HEARTBEAT = '500ms'
 const NOBODY = 65_534
-/** How often a disk is filled for each kind; `test/at-length` does so a hundred times. */
+/** The number of fillings per kind of disk. `test/at-length` fills disks a hundred times. */
 const FILLINGS = 2
 
 const bearer = anyTopic()
 
-/** Why tests that limit the size of files are left out, or `false`. */
+/** Why tests that limit the size of files are skipped, or `false`. */
 const skipLimit = spawnSync('prlimit', ['--version']).error === undefined ? false : 'prlimit is not installed'
 
-/** On a busy machine it takes longer than a test file usually may. */
+/** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
 await t.test('sync: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'sync'))
@@ -315,7 +315,7 @@ await t.test('the start fails with the name of an unusable folder', async (t) =>
   })
 })
 
-/** Publishes until it is refused, and takes what room is left then. Answers the refusal. */
+/** Publishes until the hub refuses, and then takes the rest of the disk. Returns the refusal. */
 async function fill(hub: Hub, disk: Pick<Tmpfs, 'fill'>, log: Logged[]): Promise<Answer> {
   for (let n = log.length; ; n++) {
     const { text } = large(1)[0]!
@@ -328,7 +328,7 @@ async function fill(hub: Hub, disk: Pick<Tmpfs, 'fill'>, log: Logged[]): Promise
   }
 }
 
-/** Events that take much room. */
+/** Returns large events. */
 function large(count: number): { text: string }[] {
   return Array.from({ length: count }, (_, n) => ({ text: `${n} `.padEnd(100_000, 'x') }))
 }
@@ -337,7 +337,7 @@ function shorten(event: StreamEvent): StreamEvent {
   return { ...event, data: shortened(event.data) }
 }
 
-/** The beginning of a text and its length stand for it. */
+/** Shortens a text to its beginning and its length. */
 function shortened(text: string): string {
   return `${text.slice(0, 12)} ${text.length}`
 }
@@ -348,7 +348,7 @@ function limitFileSize(pid: number, limit: string): void {
   if (status !== 0) throw new Error(`prlimit: ${stderr}`)
 }
 
-/** Why no hub can be run as somebody who may nothing, or `false`. */
+/** Returns why no hub can run as the user nobody, or `false`. */
 async function whyNotAsNobody(t: Test): Promise<string | false> {
   if (process.getuid?.() !== 0) return 'only root can run a hub as somebody else'
   const { code, stderr } = await runCommand(t, ['inspect'], { user: NOBODY })

@@ -1,4 +1,4 @@
-/** Whoever asks for a stream and goes, at whatever moment and in whatever way, leaves nothing behind. */
+/** Clients that request a stream and disconnect, at any moment and in any way, leave nothing behind. */
 import t from 'tap'
 import { letManyGo } from '../helper/goings.js'
 import { random } from '../helper/random.js'

@@ -1,4 +1,4 @@
-/** Clients that ask for too much, or for odd things, cost little and leave nothing behind. */
+/** Clients with excessive or unusual requests cost little and leave nothing behind. */
 import net from 'node:net'
 import t from 'tap'
 import { history, post, publish, request } from '../helper/http.js'

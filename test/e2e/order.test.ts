@@ -83,7 +83,7 @@ await t.test('requests pipelined on one socket are stored and arrive in their or
   const hub = await startHub(t)
   const readers = await openReaders(t, hub)
   const numbers = random(24)
-  // Two sockets at the same time: each one's own events in its order, all of them in log order.
+  // Two sockets at the same time: the events of each are in its order, and all are in log order.
   const published = await Promise.all(
     [0, 1].map((socket) =>
       pipeline(

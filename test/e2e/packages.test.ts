@@ -26,7 +26,7 @@ interface PackageEvent {
 
 const FIXTURE = new URL('../fixtures/packages.ndjson.gz', import.meta.url)
 
-/** `non-free/utils` has a character that no segment of a topic may have. */
+/** Returns the topic of a package. A section such as `non-free/utils` has a character that topics do not allow. */
 function topicOf({ section }: Package): string {
   return `packages.${section.replace(/[^A-Za-z0-9_~:@-]/g, '-')}`
 }
@@ -43,7 +43,7 @@ const events = packages.map((entry): PackageEvent => ({
 }))
 const sections = [...new Set(events.map(({ topic }) => topic))]
 
-/** One digest over all that matters of events in order. */
+/** Returns a digest of topic, type and text of events, in order. */
 function digest(list: readonly { topic: string; type: string | undefined; text: string }[]): string {
   const hash = createHash('sha256')
   for (const { topic, type, text } of list) hash.update(JSON.stringify([topic, type, text]))

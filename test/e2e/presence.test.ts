@@ -1,4 +1,7 @@
-/** Who is there: by subject, with joins and leaves, exact also when a thousand come, reload and vanish at random. */
+/**
+ * Presence by subject, with joins and leaves. It is exact even if a thousand subscribers connect, reload and vanish at
+ * random.
+ */
 import t from 'tap'
 import { poll } from '../helper/deadline.js'
 import { request } from '../helper/http.js'
@@ -21,7 +24,7 @@ async function present(hub: Hub, topic: string): Promise<Present> {
   ).body
 }
 
-/** The joins and leaves that a stream was told. */
+/** Returns the joins and leaves that a stream has received. */
 function told({
   all,
 }: EventStream): { type: string; data: { topic: string; subject: string; info: unknown; subjects: number } }[] {

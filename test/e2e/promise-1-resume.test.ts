@@ -1,5 +1,5 @@
 /**
- * Promise 1: the last `id:` a client has read is a safe place to resume; nothing that precedes it, on its topics, is
+ * Promise 1: the last `id:` that a client has read is a safe cursor to resume from. No earlier event of its topics is
  * still to come.
  */
 import t from 'tap'
@@ -28,12 +28,12 @@ await t.test('a stream can resume from every id', async (t) => {
 
   await publishTo(...TOPICS.slice(0, 5))
   const start = log[0]!.id
-  // Resumed in the past, so that there is a replayed part.
+  // Resumes at an old cursor, so that there is a replayed part.
   const stream = await openLive(t, url, { token: bearer, lastEventId: start })
   for (let round = 0; round < 4; round++) {
     await publishTo(...TOPICS)
     await stream.until(() => stream.lastId === log.findLast(({ topic }) => matches(topics, topic))?.id)
-    // What follows is not for this stream; a heartbeat moves its cursor there all the same.
+    // The next events are not for this stream, but a heartbeat moves its cursor past them.
     await publishTo('elsewhere.a', 'elsewhere.b')
     await stream.until(() => stream.lastId === log.at(-1)?.id)
   }
@@ -115,7 +115,7 @@ await t.test('a stream can resume from every id while publishers run', async (t)
 })
 
 await t.test('a heartbeat during a sweep does not overtake events', async (t) => {
-  // Due at every look at the clock, while sweeps over so many readers are hardly ever over.
+  // Heartbeats are due at every check, while sweeps over so many subscribers hardly ever end.
   const hub = await startHub(t, { FANFARE_HEARTBEAT: '1ms' })
   const bearer = anyTopic()
   const readers = await Promise.all(

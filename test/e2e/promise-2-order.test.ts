@@ -44,7 +44,7 @@ await t.test('subscribers that disconnect at random and resume get each event on
   const bearer = anyTopic()
   const numbers = random(3)
 
-  /** Reads to the end, on as many connections as it takes. */
+  /** Reads to the end, on as many connections as needed. */
   async function readAll(
     t: Test,
     topics: string[],
@@ -117,7 +117,7 @@ await t.test('many subscribers resume at once from different cursors while publi
   })
   const readers = await Promise.all(
     selections(120, random(12)).map(async (topics, n) => {
-      // Some in crowds at the same place, some alone; by resume and by replay.
+      // Some start in groups at one cursor, some alone; some by resume, some by replay.
       const at = n % 3 === 0 ? 0 : numbers.below(past.length)
       const stream = await (n % 12 === 1
         ? openStream(t, streamUrl(hub, topics, { replay: 'all' }), { token: bearer })

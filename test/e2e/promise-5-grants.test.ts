@@ -1,4 +1,4 @@
-/** Promise 5: nobody receives an event of a topic that the token does not grant, nor beyond the token's expiry. */
+/** Promise 5: no stream carries an event of a topic that its token does not grant, or after its token has expired. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -10,7 +10,7 @@ import { PATTERNS, PUBLISHERS, TOPICS } from '../helper/readers.js'
 import { openLive, openStream, streamUrl } from '../helper/stream.js'
 import { token } from '../helper/token.js'
 
-/** What a busy machine may add until this process has seen the end of a stream, in milliseconds. */
+/** The additional time that a busy machine may need to notice the end of a stream, in milliseconds. */
 const LAG = 250
 
 await t.test('no stream gets events of topics that its token does not grant', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * Bytes on a socket that are not, or not quite, an HTTP request: each is refused and closed, and nothing of it is
- * published.
+ * Bytes on a socket that are not a valid HTTP request: the hub refuses them, closes the connection, and publishes
+ * nothing.
  */
 import net from 'node:net'
 import t, { type Test } from 'tap'
@@ -9,9 +9,9 @@ import { within } from '../helper/deadline.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
-/** How long a request may take to arrive here, in milliseconds. */
+/** The time limits of a request in these tests, in milliseconds. */
 const PATIENCE = { head: 300, body: 400 }
-/** After how long the next byte is sent by somebody slow. */
+/** The interval between the bytes of a slow client, in milliseconds. */
 const PACE = 40
 
 async function start(t: Test) {
@@ -26,7 +26,7 @@ async function start(t: Test) {
   t.teardown(() => app.close())
   const port = Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port)
 
-  /** Sends parts, one after the other, on a connection of its own; what was answered until it was closed. */
+  /** Sends parts one after the other on a new connection. Returns the answer up to the close. */
   async function send(parts: readonly string[], pace = 0): Promise<string> {
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     t.teardown(() => void socket.destroy())
@@ -37,7 +37,7 @@ async function start(t: Test) {
       .on('error', () => undefined)
     let next = 0
     socket.on('end', () => {
-      // who still has something to send does not care that the other side has ended
+      // a client with more to send ignores the end of the other side
       if (next >= parts.length) socket.end()
     })
     const timer = setInterval(() => {

@@ -1,4 +1,4 @@
-/** An upload that is refused before it has been read to its end leaves a connection that works, or none. */
+/** An upload that is refused before its end leaves a working connection, or a closed one. */
 import { connect } from 'node:net'
 import t from 'tap'
 import { within } from '../helper/deadline.js'

@@ -1,4 +1,4 @@
-/** A hub that is stopped and started again on the same folder goes on as if nothing had been. */
+/** A hub that restarts on the same folder continues as before. */
 import t from 'tap'
 import { history, post, publish, publishBatch, type Published } from '../helper/http.js'
 import { difference, due, inLogOrder, sequence, type Logged } from '../helper/oracle.js'
@@ -103,7 +103,8 @@ await t.test('a lower retention applies after a restart', async (t) => {
   await first.stop()
   const hub = await revivingHub(t, { FANFARE_LOG: folder, FANFARE_RETAIN_EVENTS: '10' })
   const stream = await openLive(t, streamUrl(hub, ['t.0']), { token: bearer, lastEventId: published[0]!.id })
-  // It is trimmed a little at a time, so a reader may still be given what is going to go; a gap is told of what is not.
+  // Trims run in small steps, so a reader may still get events that are about to be trimmed. It gets a gap for the
+  // others.
   const read = stream.events.map(({ id }) => id)
   const asked = published.filter(({ topic }, n) => topic === 't.0' && n > 0).map(({ id }) => id)
   t.strictSame(read, asked.slice(-read.length), 'the newest are there')
@@ -123,7 +124,7 @@ await t.test('a hub that is killed during its start leaves a usable folder', asy
   )
 })
 
-/** The hub's own events on a stream. */
+/** Returns the hub's own events on a stream. */
 function told({ all }: EventStream): (string | undefined)[] {
   return all.map(({ type }) => type).filter((type) => type?.startsWith('fanfare.'))
 }

@@ -1,4 +1,4 @@
-/** Revocations: tokens that are refused before they end, and whose streams are ended, over real sockets. */
+/** Revocations over real sockets: tokens are refused before they expire, and their streams end. */
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
 import { publish, send, type Answer } from '../helper/http.js'
@@ -8,7 +8,7 @@ import { openLive, streamUrl } from '../helper/stream.js'
 import { token } from '../helper/token.js'
 
 const UNTIL = '2999-01-01T00:00:00.000Z'
-/** What a busy machine may add until this process has seen the end of a stream, in milliseconds. */
+/** The additional time that a busy machine may need to notice the end of a stream, in milliseconds. */
 const LAG = 250
 const admin = token({ sub: 'root', admin: true })
 const publisher = token({ publish: ['**'] })
@@ -29,7 +29,7 @@ function revoke(hub: Hub, body: object, bearer: string | undefined = admin): Pro
   return send(hub, 'POST', '/revocations', { token: bearer, body })
 }
 
-/** Those in force of one subject. */
+/** Returns the revocations in force of one subject. */
 async function list(hub: Hub, sub: string): Promise<Revocation[]> {
   const { body } = await send<{ revocations: Revocation[] }>(hub, 'GET', '/revocations', { token: admin })
   return body.revocations.filter(({ subject }) => subject === sub)

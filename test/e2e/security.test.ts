@@ -1,7 +1,4 @@
-/**
- * What somebody may try with tokens, cookies and tickets against a hub that is a process of its own, and what comes of
- * it.
- */
+/** Attacks with tokens, cookies and tickets on a hub in its own process. */
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import http from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -33,8 +30,8 @@ async function isRefused(t: Test, answer: Promise<Answer>, status: number, code:
 }
 
 /**
- * Presents forged tokens until their refusal is final: with a key set it is temporary until the set has been fetched
- * since they came.
+ * Presents forged tokens until their refusal is final. With a key set, the refusal is temporary until the set has been
+ * fetched after the first try.
  */
 async function areForged(
   t: Test,

@@ -1,6 +1,4 @@
-/**
- * Sessions, a token in a cookie, over real sockets. What a browser makes of them: test/browser/event-source.test.ts.
- */
+/** Sessions (a token in a cookie) over real sockets. test/browser/event-source.test.ts tests them in a browser. */
 import { parseSetCookie, type SetCookie } from 'cookie'
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
@@ -16,7 +14,7 @@ const grants = { sub: 'ann', subscribe: ['a', 'b'], publish: ['a', 'b'] }
 const ann = token(grants)
 const publisher = token({ publish: ['**'] })
 
-/** The cookie that an answer sets. */
+/** Returns the cookie that an answer sets. */
 function cookieOf(t: Test, { headers }: Answer): SetCookie {
   const [header, ...more] = headers.getSetCookie()
   t.strictSame(more, [])

@@ -1,4 +1,4 @@
-/** A hub that is asked to stop sends its readers away in small groups, answers what is in flight, and ends. */
+/** A hub that stops ends its streams in small groups, answers the requests in flight, and exits. */
 import { once } from 'node:events'
 import http from 'node:http'
 import { connect } from 'node:net'
@@ -11,7 +11,7 @@ import { openLive, openStream, streamUrl, type EventStream } from '../helper/str
 import { anyTopic, token } from '../helper/token.js'
 
 const bearer = anyTopic()
-/** What counts as at once, in milliseconds: on a busy machine, and beside a drain of 30 seconds. */
+/** The time limit for "at once" on a busy machine, in milliseconds. A drain takes 30 seconds. */
 const PROMPT = 5_000
 
 /** Opens streams a hundred at a time. */
@@ -32,7 +32,7 @@ async function readiness(hub: Hub): Promise<number> {
   return (await request(`${hub.url}/health/ready`)).status
 }
 
-/** Asks for the readiness on a connection of an agent, and returns the header "Connection" of the answer. */
+/** Requests `/health/ready` on a connection of an agent. Returns the header `Connection` of the answer. */
 async function connectionOf(hub: Hub, agent: http.Agent): Promise<string | undefined> {
   const asking = http.get(`${hub.url}/health/ready`, { agent })
   const answer = new Promise<http.IncomingMessage>((resolve, reject) =>
@@ -43,7 +43,7 @@ async function connectionOf(hub: Hub, agent: http.Agent): Promise<string | undef
   return response.headers.connection
 }
 
-/** Sends SIGTERM and waits until the hub says that it is not ready. */
+/** Sends SIGTERM, and waits until the hub is no longer ready. */
 async function beginDrain(hub: Hub): Promise<void> {
   hub.signal('SIGTERM')
   await poll(
@@ -65,7 +65,7 @@ async function isStored(hub: Hub): Promise<void> {
 
 interface Upload {
   line: (event: object) => void
-  /** Resolves with the answer, also when it comes before the upload is done. */
+  /** Resolves with the answer, even if it arrives before the end of the upload. */
   answered: () => Promise<{ status: number; body: unknown }>
   end: () => Promise<{ status: number; body: unknown }>
 }
@@ -238,8 +238,8 @@ await t.test('a second signal ends the hub at once', async (t) => {
 })
 
 await t.test('a second signal in the middle of a transaction', async (t) => {
-  // A thread of Node's pool has the transaction then, and waits for the event loop: an exit that waits for the thread
-  // never ends.
+  // A thread of Node's pool then runs the transaction and waits for the event loop. An exit that waits for the thread
+  // would never end.
   const folder = t.testdir({})
 
   async function idle(round: number): Promise<void> {
@@ -248,7 +248,7 @@ await t.test('a second signal in the middle of a transaction', async (t) => {
     await delay(1)
     hub.signal('SIGTERM')
     const { code, signal } = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT)
-    // 0: it had already ended in good order
+    // 0: the hub had already ended gracefully
     t.ok(signal === null && (code === 0 || code === 1), `at rest: ${code ?? signal ?? '-'}`)
   }
 
@@ -295,7 +295,7 @@ await t.test('an upload at the end of the drain is answered with the line to con
 
 await t.test('clients that never read or never finish do not delay the end for long', async (t) => {
   const DRAIN = 1_000
-  // What is in flight when the drain is over has a few seconds more.
+  // Requests in flight after the drain have a few more seconds.
   const ALLOWED = DRAIN + 8_000
 
   async function stalledReaders(): Promise<void> {
@@ -329,7 +329,7 @@ await t.test('clients that never read or never finish do not delay the end for l
 await t.test('a hub without streams ends promptly', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
-    // Its connection stays open: an idle one holds nothing up either.
+    // The connection stays open, but an idle connection does not delay the exit.
     await publish(hub, 'news', { data: 1 }, bearer)
     const began = performance.now()
     t.equal(await hub.stop(signal), 0, signal)

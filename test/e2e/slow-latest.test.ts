@@ -1,7 +1,4 @@
-/**
- * A dashboard that stalls wants only what counts now: of each topic the newest event, after being told that something
- * was skipped.
- */
+/** A stalled subscriber with `slow=latest` gets a gap, and then only the newest event of each topic. */
 import t from 'tap'
 import { publish, request } from '../helper/http.js'
 import { poll } from '../helper/deadline.js'
@@ -13,14 +10,14 @@ import { anyTopic, token } from '../helper/token.js'
 const bearer = anyTopic()
 const admin = token({ admin: true })
 const LARGE = 'x'.repeat(60_000)
-/** More of a topic than the sockets of both ends hold. */
+/** More events of a topic than the sockets of both ends can buffer. */
 const MANY = 300
 
 const keep = (event: StreamEvent): StreamEvent => ({ ...event, data: event.data.slice(0, 20).replace(/x+$/, '') })
 
 for (const log of ['memory', 'file']) {
   await t.test(`${log} log: after a stall the newest event of each topic, and then what is new`, async (t) => {
-    // it is not ended for being slow, however long it stalls
+    // the stream is not ended for being slow, however long it stalls
     const hub = await startHub(t, {
       FANFARE_LOG: log === 'memory' ? 'memory' : `file:${t.testdir({})}`,
       FANFARE_RETAIN_EVENTS: '100000',

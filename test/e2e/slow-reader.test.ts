@@ -1,4 +1,4 @@
-/** A reader that stalls is a cursor at an older place in the log: it costs no memory of its own, and loses nothing. */
+/** A stalled subscriber is an older cursor in the log: it costs little memory, and loses no event. */
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -13,8 +13,8 @@ const SIZE = 50_000
 const STALLED = 20
 const PUBLISHERS = 4
 /**
- * A queue for each of them would take `EVENTS * SIZE * STALLED`, 800 MB; what garbage collection leaves lying about
- * varies by a few tens.
+ * The maximum increase of memory, in megabytes. One queue per subscriber would take `EVENTS * SIZE * STALLED`, 800 MB.
+ * Uncollected garbage varies by a few tens.
  */
 const ALLOWED_MB = 150
 
@@ -24,7 +24,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('base64')
 }
 
-/** Event `n`'s text: its number, then what differs from event to event, so that no two may be mixed up. */
+/** Returns the text of event `n`: its number, and a content that differs for each event. */
 function text(n: number): string {
   return `${n} `.repeat(SIZE).slice(0, SIZE)
 }
@@ -33,13 +33,13 @@ const keep = (event: StreamEvent): StreamEvent => ({ ...event, data: digest(even
 
 interface Run {
   hub: Hub
-  /** By how many MB the hub has grown, at the most, while it was published to. */
+  /** The largest increase of the hub's memory during the publishing, in megabytes. */
   growth: number
   /** The cursors of the events and the digests of their texts, in log order. */
   log: { id: string; data: string }[]
 }
 
-/** Publishes 40 MB and watches how much more memory the hub takes. */
+/** Publishes 40 MB, and measures the increase of the hub's memory. */
 async function publishAll(hub: Hub): Promise<Run> {
   const before = canMeasure ? residentMemory(hub.pid) : 0
   let peak = before
@@ -59,7 +59,7 @@ async function publishAll(hub: Hub): Promise<Run> {
 }
 
 async function start(t: Test, env: Record<string, string> = {}): Promise<Hub> {
-  // Heartbeats come due again and again while a reader stalls: they must not carry it past what it has not read.
+  // Heartbeats become due repeatedly while a subscriber stalls. They must not move its cursor past unread events.
   return startHub(t, { FANFARE_RETAIN_EVENTS: '100000', FANFARE_HEARTBEAT: '250ms', ...env })
 }
 

@@ -1,4 +1,4 @@
-/** How a hub starts: where it listens, what it says, and what it says when it cannot. */
+/** The start of a hub: its address, its log messages, and its errors. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,14 +19,14 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'dist/main.js')
 const isRoot = process.getuid?.() === 0
 
-/** A folder with a path that is short enough for a socket in it. */
+/** Creates a folder with a path that is short enough for a socket. */
 function shortFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'hub-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** What a process prints, as it comes. */
+/** Collects the output of a process. */
 function listenTo({ stdout, stderr }: Pick<Command, 'stdout' | 'stderr'>): { stdout: string; stderr: string } {
   const output = { stdout: '', stderr: '' }
   stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
@@ -34,7 +34,7 @@ function listenTo({ stdout, stderr }: Pick<Command, 'stdout' | 'stderr'>): { std
   return output
 }
 
-/** Waits for the line of the log that says that a hub listens. */
+/** Waits for the log message of a hub that listens. */
 function listening(output: { stdout: string; stderr: string }): Promise<string> {
   return poll(
     async () => /"address":"([^"]+)"/.exec(output.stdout)?.[1],
@@ -105,7 +105,7 @@ await t.test('a failed start prints one sentence with the remedy, and no stack',
 })
 
 await t.test('a signal during the start ends the hub', async (t) => {
-  // whenever it comes: while modules load, while the log is opened, while it begins to listen
+  // at any time: while modules load, while the log opens, and while the hub starts to listen
   for (const after of [60, 120, 200, 300, 400, 550, 700]) {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const hub = startCommand(t, [], { env: { FANFARE_LOG: `file:${t.testdir({})}` } })
@@ -125,7 +125,7 @@ await t.test(
   'so is one that the first process of a container gets',
   { skip: hasNamespaces ? false : 'only root may make a namespace' },
   async (t) => {
-    // says when the process has a handler: before that, the signal is lost in Node's own beginning
+    // the output shows when the process has a handler; an earlier signal would be lost in Node's own start
     const folder = t.testdir({
       'mark.cjs':
         "process.on('newListener', (name) => name === 'SIGTERM' && queueMicrotask(() => require('node:fs').writeSync(2, 'it hears')))",
@@ -163,7 +163,7 @@ await t.test(
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }
-    // the same script without the build before it, which other tests would notice
+    // the same script without the build before it, which would disturb other tests
     const folder = t.testdir({
       'package.json': JSON.stringify({ scripts: { start: scripts['start']!.replace('dist/main.js', MAIN) } }),
     })
@@ -207,7 +207,7 @@ await t.test(
       t.notMatch(output.stdout, /second/, `${signal} to ${whom}`)
       t.match(await text, /"reason":"drain"/)
       t.match(output.stdout, /"msg":"stopping"/)
-      // npm itself ends by the signal that it was sent
+      // npm itself ends with the signal that it gets
       t.ok(exit[0] === 0 || exit[1] === signal, `${signal} to ${whom}: ${String(exit)}`)
     }
   },

@@ -1,4 +1,4 @@
-/** Tickets, what stands in a URL where a token must not, over real sockets. */
+/** Tickets over real sockets: they replace tokens in URLs. */
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
 import { publish, send, type Sending } from '../helper/http.js'
@@ -25,7 +25,7 @@ async function issue(t: Test, hub: Hub, grants: Grants = { sub: 'ann', subscribe
   return body
 }
 
-/** Asks for a stream that is refused. */
+/** Requests a stream, which must be refused. Returns the refusal. */
 async function refusal(
   t: Test,
   hub: Hub,

@@ -1,4 +1,4 @@
-/** Which topics there are, what there is of each, and taking their events out, over real sockets. */
+/** Topics over real sockets: listing, describing and purging them. */
 import t from 'tap'
 import { poll } from '../helper/deadline.js'
 import { history, publish, publishBatch, send, type Published } from '../helper/http.js'

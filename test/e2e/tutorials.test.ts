@@ -1,6 +1,6 @@
 /**
- * The four applications that every tutorial of Server-Sent Events builds, by `curl` alone: a list that grows, a chat, a
- * clock, a notification.
+ * The four applications of most Server-Sent Events tutorials, with `curl` alone: a growing list, a chat, a clock, a
+ * notification.
  */
 import t, { type Test } from 'tap'
 import { curl, skipCurl, type Curl } from '../helper/curl.js'
@@ -9,7 +9,7 @@ import { anyTopic } from '../helper/token.js'
 
 const AUTHORIZATION = `authorization: Bearer ${anyTopic()}`
 
-/** The blocks of what curl has printed of a stream, each as its lines. */
+/** Returns the blocks of a stream in curl's output, each as a list of lines. */
 function blocks(output: string): string[][] {
   return output
     .split('\n\n')
@@ -17,7 +17,7 @@ function blocks(output: string): string[][] {
     .map((block) => block.split('\n'))
 }
 
-/** The blocks that are events that somebody published. */
+/** Returns the blocks of published events. */
 function events(output: string): string[][] {
   return blocks(output).filter(
     (lines) =>
@@ -25,7 +25,7 @@ function events(output: string): string[][] {
   )
 }
 
-/** The payloads of the events, in order. */
+/** Returns the payloads of the events, in order. */
 function data(output: string): string[] {
   return events(output).map((lines) =>
     lines
@@ -39,7 +39,7 @@ function subscribe(t: Test, hub: Hub, path: string): Curl {
   return curl(t, '-N', '-H', AUTHORIZATION, `${hub.url}${path}`)
 }
 
-/** Subscribes to what is new, and waits until the stream is open. */
+/** Subscribes to new events, and waits until the stream is open. */
 async function live(t: Test, hub: Hub, path: string): Promise<Curl> {
   const stream = subscribe(t, hub, path)
   await stream.until((output) => blocks(output).length > 0)

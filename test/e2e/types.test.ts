@@ -1,4 +1,4 @@
-/** The declarations of the package, as an application in TypeScript that embeds the hub reads them. */
+/** The declarations of the package, as a TypeScript application that embeds the hub uses them. */
 import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 
 const run = promisify(execFile)
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** A busy machine takes its time to compile. */
+/** A busy machine needs this time to compile, in milliseconds. */
 const TIMEOUT = 240_000
 
 const APPLICATION = `
@@ -128,7 +128,7 @@ await app.register(fanfare, { authenticate: () => ({ sub: 'u1' }) })
 new HubError('invalid-topics', 'x')
 `
 
-/** Packs the package and unpacks it where an application would install it, beside what it depends on. */
+/** Packs the package, and installs it as an application would, beside its dependencies. */
 async function install(t: Test): Promise<string> {
   const folder = t.testdir({ 'package.json': '{ "type": "module" }', 'app.ts': APPLICATION })
   const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
@@ -150,7 +150,7 @@ async function install(t: Test): Promise<string> {
   return folder
 }
 
-// with `skipLibCheck: true` what does not compile in the declarations becomes `any`, and nothing is checked
+// with `skipLibCheck: true`, declarations that do not compile would become `any`, and nothing would be checked
 const resolutions = [
   ['node16', 'node16', false],
   ['nodenext', 'nodenext', false],

@@ -1,4 +1,4 @@
-/** Bodies that nobody wants: they are refused before they are read, and the client can read the answer. */
+/** Requests that are refused before their body is read. The client can read the answer. */
 import net from 'node:net'
 import t, { type Test } from 'tap'
 import { buildApp, type AppSettings } from '../../src/app.js'

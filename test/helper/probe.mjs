@@ -1,6 +1,6 @@
 /**
- * Loaded into a hub's process (`NODE_OPTIONS=--import …`): at SIGWINCH it collects garbage and adds a line to the file
- * `PROBE_FILE` that says what the process holds.
+ * Loaded into a hub's process (`NODE_OPTIONS=--import …`): at SIGWINCH it collects garbage, and appends a line with the
+ * memory, resources and functions of the process to the file `PROBE_FILE`.
  */
 import { appendFileSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -18,8 +18,8 @@ const timer = setTimeout(() => undefined)
 clearTimeout(timer)
 
 /**
- * What is counted in the heap, since Node's list of active resources leaves out whatever is unref'd, and a listener can
- * be on anything: one that was made for a stream is a function more.
+ * The objects that are counted in the heap. Node's list of active resources omits unref'd resources, and a listener may
+ * be on any object: a listener that was left behind is one more function.
  */
 const CLASSES = { streams: Stream, sockets: Socket, timers: timer.constructor, functions: Function }
 

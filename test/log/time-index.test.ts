@@ -1,4 +1,4 @@
-/** What is known of the times of very many events, against all of them. */
+/** Compares the index with the times of very many events. */
 import t from 'tap'
 import { TimeIndex } from '../../src/log/time-index.js'
 

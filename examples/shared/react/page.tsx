@@ -1,4 +1,4 @@
-/** What the pages have in common: a title, how the stream is doing, and a way on when it has ended. */
+/** The common parts of the pages: the title, the state of the stream, and a button to reconnect. */
 import type { ReactNode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { WORDS } from '../status.js'
@@ -8,7 +8,7 @@ interface PageProps {
   title: string
   intro: string
   stream: EventStream<unknown>
-  /** How many clients the hub has; left out where it is not known. */
+  /** The number of clients of the hub; `undefined` if it is unknown. */
   clients?: number | undefined
   children: ReactNode
 }
@@ -41,7 +41,7 @@ export function Page({ title, intro, stream: { status, connect }, clients, child
   )
 }
 
-/** What stands where nothing is to be seen: nothing has come yet, or there is nothing. */
+/** The text of an empty page: no event has arrived yet, or there are no events. */
 export function Empty({ stream: { status, events }, children }: { stream: EventStream<unknown>; children: ReactNode }) {
   if (events) return <p className="empty">{children}</p>
   return <p className="empty">{status === 'ended' ? 'Nothing has come from the hub.' : 'Waiting for the hub…'}</p>

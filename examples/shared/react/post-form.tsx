@@ -3,7 +3,7 @@ import { useRef, useState, type FormEvent, type ReactNode } from 'react'
 import { ask } from '../ask.js'
 
 interface PostFormProps {
-  /** The path that takes it. */
+  /** The path of the request. */
   to: string
   button: string
   children: ReactNode
@@ -12,7 +12,9 @@ interface PostFormProps {
 export function PostForm({ to, button, children }: PostFormProps) {
   const [isSending, setSending] = useState(false)
   const [error, setError] = useState('')
-  /** What was sent and not acknowledged. The same sent again is the same event, so it is not there twice. */
+  /**
+   * The last post without an acknowledgement. If the user sends it again, it has the same key, so it is stored once.
+   */
   const pending = useRef({ json: '', key: '' })
 
   async function submit(form: HTMLFormElement): Promise<void> {
@@ -55,7 +57,7 @@ function fieldsOf(form: HTMLFormElement): Field[] {
   return [...form.querySelectorAll<Field>('input, textarea')]
 }
 
-/** A number that is missing is `NaN`, in JSON `null`. */
+/** Returns the values of the fields. A missing number is `NaN`, which is `null` in JSON. */
 function valuesOf(form: HTMLFormElement): Record<string, string | number> {
   return Object.fromEntries(
     fieldsOf(form).map((field) => [

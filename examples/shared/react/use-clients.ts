@@ -1,16 +1,16 @@
-/** How many clients the hub has. */
+/** The number of clients of the hub. */
 import { useEffect, useState } from 'react'
 import type { Status } from '../status.js'
 
-/** Between two questions, in milliseconds. */
+/** The interval between two requests, in milliseconds. */
 const EVERY = 2_000
 
 /**
- * Asks the example's server (`GET /status`) again and again while the page can be seen, and at once when the page
- * itself has come or gone. Not the hub itself: of the six connections that a browser has for a server (HTTP/1.1),
- * streams in six tabs leave none.
- * @param status that of the page's own stream
- * @returns `undefined` while it is not known
+ * Polls the example's server (`GET /status`) while the page is visible, and at once when the status of the page's
+ * stream changes. It does not ask the hub itself: a browser opens only six HTTP/1.1 connections per server, and streams
+ * in six tabs use all of them.
+ * @param status the status of the page's stream
+ * @returns `undefined` while the number is unknown
  */
 export function useClients(status: Status): number | undefined {
   const [clients, setClients] = useState<number>()

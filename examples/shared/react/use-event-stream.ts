@@ -1,4 +1,4 @@
-/** What the hub keeps of a topic, and what comes, as the state of a component. */
+/** The retained and the new events of a topic, as the state of a component. */
 import { useEffect, useState } from 'react'
 import { hubUrl, watch, type Status } from '../status.js'
 
@@ -9,21 +9,21 @@ export interface Entry<Data> {
 
 export interface EventStream<Data> {
   status: Status
-  /** Newest first; `undefined` until everything that was asked for has come. */
+  /** Newest first; `undefined` until the requested replay has arrived. */
   events: Entry<Data>[] | undefined
-  /** Opens it anew, after it has `ended`. */
+  /** Opens a new stream after the status `ended`. */
   connect: () => void
 }
 
 /**
- * How many events of a topic the hub keeps (`FANFARE_RETAIN_EVENTS`): a page shows no more, and the same after a
- * reload.
+ * The number of events of a topic that the hub keeps (`FANFARE_RETAIN_EVENTS`). A page shows no more, so a reload shows
+ * the same.
  */
 const RETAINED = 1_000
 
 /**
  * Subscribes to a topic.
- * @param replay how many of the events that are kept come first; no more than that are shown
+ * @param replay the number of retained events to start with, and the maximum number of shown events
  */
 export function useEventStream<Data>(topic: string, replay: number | 'all'): EventStream<Data> {
   const [status, setStatus] = useState<Status>('connecting')
@@ -44,9 +44,9 @@ export function useEventStream<Data>(topic: string, replay: number | 'all'): Eve
         received = [{ id, data: JSON.parse(data) as Data }, ...received].slice(0, shown)
         if (isLive) setEvents(received)
       })
-      // What follows a gap is all that the hub has (docs/api.md): the page starts over, as a reload would.
+      // After a gap the hub sends all events that it has (docs/api.md): the page starts over, as after a reload.
       source.addEventListener('fanfare.gap', () => (received = []))
-      // Between these two comes the past, which is shown at once and not row by row.
+      // Between these two blocks the replay arrives. The page shows it at once, not row by row.
       source.addEventListener('fanfare.open', () => (isLive = false))
       source.addEventListener('fanfare.live', () => {
         isLive = true

@@ -1,4 +1,4 @@
-/** The token of the session. It is stored for this tab only. A token in the address is removed from it at once. */
+/** The token of the session. It is stored for this tab only. A token in the address is removed at once. */
 import { signal } from '@preact/signals'
 
 const KEY = 'fanfare.token'

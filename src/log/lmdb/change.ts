@@ -18,13 +18,13 @@ export class Change {
   readonly #state: State
   readonly #tables: Tables
   readonly #topics = new Map<string, Topic>()
-  /** Topics whose rows this transaction writes. Opening the log counts appends to other topics from the events. */
+  /** Topics whose rows this transaction writes. Opening the log counts the events that the other rows lack. */
   readonly #dirty = new Set<Topic>()
   readonly #appended: Unindexed[] = []
-  /** Topics that gained their first event, less topics that lost their last one. */
+  /** The number of topics that gained their first event, minus those that lost their last one. */
   #added = 0
   readonly #trimmed = new Set<Topic>()
-  /** Topics without events whose trim marks this transaction forgets. */
+  /** Topics without events whose trim marks this transaction drops. */
   readonly #forgotten: { name: string; trimmed: number }[] = []
   /** The number of events that this transaction adds to the index. */
   indexed = 0
@@ -97,7 +97,7 @@ export class Change {
     this.#forgotten.push({ name: topic, trimmed })
   }
 
-  /** Adds the oldest events that the index lacks to the index; at most `limit`. */
+  /** Adds up to `limit` events to the index: the oldest that it lacks. */
   index(limit: number): void {
     const due = this.#state.unindexed.slice(0, limit)
     for (const { sequence, topic: name, entry } of due) {

@@ -1,6 +1,6 @@
-/** Reports damage of the file, each damage once. */
+/** Reports damaged parts of the file, each once. */
 
-/** The number of damages that are reported one by one. All further ones share one report. */
+/** The number of parts that are reported one by one. All further parts share one report. */
 const MAX_REPORTS = 1_000
 
 /** Called with the name of the damaged part. */
@@ -10,7 +10,7 @@ export class Damage {
   listener: DamageListener = () => undefined
   readonly #reported = new Set<string>()
 
-  /** Reports a damage, unless it was reported before. */
+  /** Reports a damaged part, unless it was reported before. */
   report(what: string): void {
     if (this.#reported.size > MAX_REPORTS || this.#reported.has(what)) return
     this.#reported.add(what)

@@ -1,6 +1,6 @@
 /**
- * Checks LMDB's data file without LMDB, which may end the process when it maps a damaged file. The first two pages of
- * the file describe it, and contain the version of its layout. Any other version is refused.
+ * Checks LMDB's data file without LMDB, which may end the process when it maps a damaged file. The first two pages
+ * describe the file, and contain the version of its layout. Only one version is supported.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { StoreError } from './store-error.js'

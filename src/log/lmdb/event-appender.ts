@@ -15,8 +15,8 @@ const SMALLEST_PAGE = 4_096
 /** The space that an event takes in addition to its row, in bytes. */
 const ENTRY = 32
 /**
- * A shorter payload, in characters, counts with its largest possible size in UTF-8: measuring it costs more than the
- * room that this saves.
+ * A payload of fewer characters counts with its largest possible size in UTF-8: measuring it costs more than the room
+ * that an exact size saves.
  */
 const SHORT = 512
 
@@ -63,7 +63,7 @@ export class EventAppender {
     )
   }
 
-  /** Refuses new publisher ids if the ids of removed events, which stay until their window ends, take too much. */
+  /** Refuses new publisher ids if the ids of removed events, kept until their window ends, take too much space. */
   #refusalOfIds(events: readonly NewEvent[]): HubError | undefined {
     if (this.#state.orphanIdBytes <= IDS_PART * Math.max(this.#retention.bytes, SMALL_LOG)) return undefined
     const index = events.findIndex((event) => event.id !== undefined && this.#first(event) === undefined)
@@ -94,7 +94,7 @@ export class EventAppender {
     return { sequence, duplicate: false }
   }
 
-  /** Returns the sequence of the first event with an event's publisher id while the log remembers the id. */
+  /** Returns the sequence of the first event with the same publisher id; `undefined`: the id is not remembered. */
   #first({ topic, id }: NewEvent): number | undefined {
     const first = id === undefined ? undefined : this.#firstWith(topic, id)
     if (!first) return undefined

@@ -32,7 +32,7 @@ export class EventTimes {
   async locate(log: Pick<EventLog, 'scan'>, selection: Selection, time: number): Promise<number> {
     await (this.#readingTimes ??= this.#readTimes())
     const { after, until } = this.#times.find(time)
-    // trims from before the log was opened have no known time: they count with the time of the event that follows
+    // events trimmed before the log was opened have no known time: each counts with the time of the next retained event
     const begin = after < this.#openedAt ? (this.#reader.newestUntil(after) ?? 0) : after
     return locateIn({ after: begin, until }, log, selection, time)
   }

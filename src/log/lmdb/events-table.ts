@@ -6,8 +6,8 @@ import { previousOf, readInPlace, sizeOfStored, toStoredEvent, type EventInPlace
 import { encodeRow } from './rows.js'
 
 /**
- * Missing in lmdb's types: `getBinaryFast` accepts a snapshot. It returns a value of 16 MiB or more in place, as a
- * `Uint8Array` that is not a Buffer. The next read overwrites the bytes.
+ * A method with an option that lmdb's types lack: a snapshot. The method returns a value of 16 MiB or more in place, as
+ * a `Uint8Array` that is not a Buffer. The next read overwrites the bytes.
  */
 interface Rows {
   getBinaryFast(key: number, options: { transaction: Transaction | undefined }): Uint8Array | undefined
@@ -88,7 +88,7 @@ export class EventsTable {
   }
 }
 
-/** Returns lmdb's own Buffer as it is, since lmdb has set its `length`. */
+/** Returns bytes as a Buffer. A Buffer of lmdb stays as it is, since lmdb has set its `length`. */
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -25,19 +25,19 @@ export class ExcessEvents {
   /** The excess that begins a round, and the excess that includes a topic in it. */
   readonly #batch: number
   readonly #few: number
-  /** Topics of the round: each until its excess at the start of a transaction is removed. */
+  /** The topics of the round. A topic leaves it once a transaction has removed the excess that the topic had before. */
   readonly #due = new Set<string>()
   /** Topics of the next round, with their excess. */
   readonly #ready = new Map<string, number>()
-  /** The excess of all these topics. */
+  /** The total excess of the topics in `#ready`. */
   #readyEvents = 0
-  /** Whether one of these topics has reached `#batch`. */
+  /** Whether the excess of a topic in `#ready` has reached `#batch`. */
   #isFull = false
   /** Topics with a smaller excess: `beginAll` adds them to the round. */
   readonly #crowded = new Set<string>()
   /** Topics with a large excess that is partly not in the index. */
   readonly #overfull = new Set<string>()
-  /** Topics with such an excess that trimming precedes appends. */
+  /** Topics with so large an excess that trimming precedes appends. */
   readonly #behind = new Set<string>()
 
   constructor(state: State, retention: Retention) {
@@ -62,7 +62,7 @@ export class ExcessEvents {
     return this.#overfull.size > 0
   }
 
-  /** Whether a topic has such an excess that trimming precedes appends. */
+  /** Whether a topic has so large an excess that trimming precedes appends. */
   get isBehind(): boolean {
     return this.#behind.size > 0
   }
@@ -95,7 +95,7 @@ export class ExcessEvents {
     this.#isFull = false
   }
 
-  /** Returns the excess of a topic that can be trimmed: the part that is in the index. */
+  /** Returns the part of a topic's excess that can be trimmed: the part that is in the index. */
   of({ events, recent }: Topic): number {
     return Math.min(events - this.#retention.events, events - recent.length)
   }

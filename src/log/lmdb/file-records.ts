@@ -1,4 +1,4 @@
-/** The records of an LMDB log. A second table orders the records that expire by their end. */
+/** The records of an LMDB log. A second table lists the records that expire, in the order in which they do. */
 import type { Transaction } from 'lmdb'
 import type { Work } from '../../event-loop/time-slice.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
@@ -12,7 +12,7 @@ const PAGE = 50
 /** The number of expired records that are deleted together. */
 const EXPIRE_STEP = 200
 
-/** A stored record. An earlier version stored the value alone, which is not an array. */
+/** A stored record. An earlier version stored the value alone, which was never an array. */
 type Row = [value: unknown, until?: number]
 
 /** Reads on snapshots that contain exactly the durable changes of records. */

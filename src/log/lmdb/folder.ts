@@ -3,8 +3,8 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Creates a folder that only its owner can use. Node's `recursive` option never returns below /proc, where an existing
- * folder refuses new ones.
+ * Creates a folder that only its owner can use, and its parents. Node's `recursive` option cannot do this: it never
+ * returns below /proc, where an existing folder refuses new ones.
  * @throws the error of the system
  */
 export function makeFolder(folder: string): void {

@@ -11,8 +11,8 @@ export interface Unindexed {
 }
 
 /**
- * Encodes the value of an index entry. It tells trimming the size of the event, and whether the event has a publisher
- * id, for which trimming has to read it.
+ * Encodes the value of an index entry. The value holds the size of the event, and whether trimming has to read the
+ * event for its publisher id.
  */
 export function toIndexEntry(size: number, hasId: boolean): number {
   return 2 * size + (hasId ? 1 : 0)

@@ -8,7 +8,7 @@ import type { State } from './state.js'
 
 /** The number of events that one transaction adds to the index. */
 const STEP = 3_000
-/** The most topics of these events: each takes a row, and writing rows blocks the event loop. */
+/** The most topics of a step: each topic takes a row, and writing rows blocks the event loop. */
 const STEP_TOPICS = 1_000
 
 export class IndexSchedule {
@@ -36,7 +36,7 @@ export class IndexSchedule {
     return this.#state.unindexed.length >= STEP
   }
 
-  /** Whether half a step is due, which is when the room for a whole one is made. */
+  /** Whether half a step is due: the time to make room for a whole step. */
   get isSoonDue(): boolean {
     return this.#state.unindexed.length >= STEP / 2
   }

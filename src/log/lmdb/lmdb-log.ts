@@ -43,7 +43,9 @@ import { Followers } from '../followers.js'
 import { timeFrom } from '../steady-clock.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
 
-/** The interval of trims by age, of expiring records, and of new attempts after a disk failed; in milliseconds. */
+/**
+ * The time between two trims by age, removals of expired records, or attempts after a disk failure; in milliseconds.
+ */
 const TICK = 500
 
 export interface FileLogOptions {

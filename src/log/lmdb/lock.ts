@@ -116,7 +116,7 @@ export class FolderLock {
 
   /**
    * Checks that no other process has taken the folder. Call it within a transaction, so that two processes never write.
-   * @throws LostFolderError if another process has
+   * @throws LostFolderError if another process has taken it
    */
   check(): void {
     if (!this.isOwner()) {
@@ -139,7 +139,10 @@ export class FolderLock {
   }
 }
 
-/** Returns a path of the folder through its open descriptor, which is always short enough for a socket. */
+/**
+ * Returns a path of the folder through its open descriptor, which is short enough for a socket; the folder itself on a
+ * system without /proc.
+ */
 function shortPath(folder: string, descriptor: number): string {
   const through = `/proc/self/fd/${descriptor}`
   return existsSync(through) ? through : folder

@@ -44,16 +44,18 @@ const ROW = { index: 48, topics: 320, ids: 400, emptied: 320, ends: 32 }
 const ALWAYS = 8
 /** The fewest freed pages that a page of LMDB's free list lists. */
 const FREED_A_PAGE = 256
-/** The overhead of a row of that list, as a share of a page. */
+/** The overhead of a row of the free list, as a share of a page. */
 const FREE_ROW = 1 / 32
-/** The stats of the tables are read again after this many transactions or rows: that costs more than a transaction. */
+/**
+ * Reading the stats of the tables costs more than a transaction, so it happens once in this many transactions or rows.
+ */
 const LOOK_EVERY = 64
 const LOOK_ROWS = 2_000
 /** The fewest children of a branch page: publisher ids have the longest keys. */
 const FANOUT = 8
 /** The number of levels that a table can gain through `LOOK_ROWS` rows. */
 const DEEPER = Math.ceil(Math.log(LOOK_ROWS) / Math.log(FANOUT))
-/** The age up to which a reader's snapshot keeps no page in use that counts as free, in transactions. */
+/** A reader's snapshot that is at most this many transactions old keeps no page in use that counts as free. */
 const YOUNG = 3
 
 const NO_PAGES: Readonly<Record<Name, number>> = {
@@ -79,14 +81,16 @@ export class Pages {
   #freeList = 0
   #mainPages = 0
   #transaction = 0
-  /** The number of transactions since the stats were read, and of the events that they stored and indexed. */
+  /** The number of transactions since the stats were read, and the number of events that they stored and indexed. */
   #transactions = 0
   #rowsAdded = 0
   /** The most leaf pages that these transactions have added to each table. */
   readonly #added: Record<Name, number> = { ...NO_PAGES }
   /** The number of publisher ids that these transactions have added. */
   #idsAdded = 0
-  /** The most pages that each of the latest transactions used. As many may be freed, and are not usable at once. */
+  /**
+   * The most pages that each of the latest transactions used. It may have freed as many, which LMDB cannot reuse yet.
+   */
   #latest = [0, 0, 0]
 
   constructor(tables: Tables) {
@@ -181,7 +185,7 @@ export class Pages {
     })
   }
 
-  /** Returns the most removals that remove an event with a publisher id, or such an id. */
+  /** Returns the most removals that can involve a publisher id. */
   #withId(removals: number): number {
     return Math.min(removals, this.#stats.ids.entryCount + this.#idsAdded)
   }
@@ -193,7 +197,7 @@ export class Pages {
     return this.#base(name, rows) + Math.min(PAGES_A_ROW * rows, 2 + PAGES_A_ROW * leaves + Math.ceil(bytes / FILLED))
   }
 
-  /** Returns the most pages for rows that are adjacent per topic, at either end of the rows of the topic. */
+  /** Returns the most pages for rows that lie together at either end of each topic's rows. */
   #runs(name: Name, rows: number, topics: number, bytes: number): number {
     return this.#base(name, rows) + PAGES_A_ROW * Math.ceil(2 * PAGES_A_RUN * topics + (rows * bytes) / FILLED)
   }

@@ -1,7 +1,6 @@
 /**
- * Reads of the tables whose cost follows the size of the result: the index finds the events of topics, which are merged
- * in log order.
- * Each read is work that can pause at every `yield`, and continues on another snapshot.
+ * Reads the tables. The cost follows the size of the result: the index finds the events of each topic, and the reader
+ * merges them in log order. Each read can pause at every `yield`, and continues on another snapshot.
  */
 import type { Transaction } from 'lmdb'
 import type { Selection } from '../../model/selection.js'
@@ -57,7 +56,7 @@ export class Reader {
       const event = this.event(snapshot.transaction, sequence)
       const isOfTopic = event && selection.hasTopic(event.topic)
       if (!event || !(isWhole || isOfTopic)) {
-        // the index has an entry for it
+        // the event is missing or damaged, or the index lists it under another topic
         this.#tables.damage.report(`the lookup of event ${sequence}`)
         gaps.missed()
       }
@@ -169,8 +168,8 @@ export class Reader {
   }
 
   /**
-   * Returns the ordered sequences of the topics of a selection, and these topics. `isWhole` means the sequences of all
-   * topics, which is cheaper if many topics match or few other events are between.
+   * Returns the ordered sequences of the topics of a selection, and these topics. With `isWhole`, they are the
+   * sequences of the whole log, which are cheaper to read if many topics match or few other events lie between.
    */
   *#sequences(
     snapshot: Snapshot,

@@ -18,7 +18,7 @@ const writeFile = promisify(write)
 const PUBLISH_RESERVE = 512 * 1024
 /** The room that trims and purges leave for opening and closing the log, in bytes. */
 const TRIM_RESERVE = 128 * 1024
-/** The room ahead: a share of the used size, within bounds in bytes. */
+/** The room that is reserved ahead of need: a share of the used size, within bounds in bytes. */
 const AHEAD = { share: 1 / 8, min: 2 * 1024 * 1024, max: 16 * 1024 * 1024 }
 /**
  * The most additional room for one transaction, in bytes: enough for whole steps of trimming and indexing. Partial

@@ -24,9 +24,9 @@ export const FLAGS = { text: 1, type: 2, id: 4, attributes: 8, bytes: 16 }
 
 /** A multiplier that spreads the high part of a sequence over 32 bits: the golden ratio times 2^32. */
 const SPREAD = 0x9e37_79b1
-/** The most bytes of a topic, a type, a publisher id or attributes: their length has two bytes. */
+/** The most bytes of a topic, a type, a publisher id or attributes: the row stores the length in two bytes. */
 const MAX_FIELD = 0xffff
-/** A larger buffer is not kept for the next row, in bytes. */
+/** The largest buffer that is kept for the next row, in bytes. */
 const KEPT_BUFFER = 1024 * 1024
 
 /** Sizes of LMDB's pages, in bytes. A value of more than half a page gets pages of its own. */
@@ -36,7 +36,8 @@ const SHARED = 2_038
 /** The space that an event takes in the other tables, in bytes. */
 const INDEX_ENTRY = 64
 /**
- * The space that a publisher id takes in addition to the id and its topic, in bytes. Two tables store both for a while.
+ * The space that a publisher id takes in addition to the id and its topic, in bytes. Two tables store both while the id
+ * outlives its event.
  */
 const ID_ENTRY = 96
 
@@ -134,7 +135,7 @@ export function sizeOf({ topic, type = '', id = '', attributes = '', kind, paylo
   return sizeOfRow(bytes, idBytes === 0 ? 0 : idBytes + topicBytes)
 }
 
-/** Returns the number of pages that an event does not share. */
+/** Returns the number of pages that an event does not share; 0: it shares its page. */
 export function ownPagesOf(bytes: number, pageSize: number): number {
   return PAGE.entry + PAGE.key + bytes > pageSize / 2 - PAGE.header ? Math.ceil((PAGE.header + bytes) / pageSize) : 0
 }

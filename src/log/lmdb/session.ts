@@ -1,5 +1,6 @@
 /**
- * Sessions of a store, each from opening to closing it. The end of the last session decides whether the epoch stays.
+ * Sessions of a store, each from opening to closing it. The end of the last session decides whether the store keeps its
+ * epoch.
  */
 import { readFileSync } from 'node:fs'
 import { drawEpoch } from '../../model/cursor.js'
@@ -54,7 +55,7 @@ export async function closeStore(tables: Tables, mayWrite: boolean): Promise<voi
   await tables.root.close()
 }
 
-/** Reads the last session. A damaged one counts as a session with `commit` before the machine stopped. */
+/** Reads the last session. A damaged row counts as an open session with `commit` from before a restart. */
 function readSession(meta: Tables['meta']): Session | undefined {
   try {
     const session = meta.get('session')
@@ -72,7 +73,10 @@ function isSession(value: unknown): value is Session {
   return (durability === 'sync' || durability === 'commit') && typeof bootId === 'string' && typeof closed === 'boolean'
 }
 
-/** Returns an id that changes when the machine restarts. Without one, each start of the process counts as a restart. */
+/**
+ * Returns an id that changes when the machine restarts. If the system has none, each start of the process counts as a
+ * restart.
+ */
 function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

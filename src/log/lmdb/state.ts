@@ -15,7 +15,7 @@ export class State implements TrimHistory {
   readonly unindexed: Unindexed[] = []
   /** See `LogView.mark`. */
   mark = 0
-  /** The value of `mark` when topics without events were last forgotten. */
+  /** The value of `mark` when the trim mark of a topic was last dropped. */
   forgottenAt = 0
   /** Trim marks of topics, also of remembered topics without events. */
   readonly marks = new TrimMarks()
@@ -57,7 +57,7 @@ export class State implements TrimHistory {
     for (const sequence of events.keys({ start: this.totals.indexed + 1, end: this.totals.head + 1 })) {
       found++
       const event = events.view(sequence)
-      const topic = event && this.topics.get(event.topic) // the transaction of the first event writes the topic
+      const topic = event && this.topics.get(event.topic) // a topic's row is written with its first event
       if (!topic) {
         this.lost = Math.max(this.lost, sequence)
         damage.report(`event ${sequence}, whose topic is unknown`)

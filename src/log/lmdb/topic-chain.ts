@@ -22,7 +22,7 @@ export class Chain {
     this.#after = after
   }
 
-  /** Returns whether an event follows the last one of its topic that was read, apart from trims. */
+  /** Returns whether all events between an event and the last read event of its topic were trimmed. */
   follows(topic: string, sequence: number, previous: number): boolean {
     const isSame = topic === this.#topic
     const last = isSame ? this.#sequence : (this.#seen.get(topic) ?? this.#after)
@@ -36,7 +36,7 @@ export class Chain {
     return false
   }
 
-  /** Returns whether the newest event of a topic was read, if it is behind `after` and not behind `until`. */
+  /** Returns whether the newest event of a topic was read; also `true` if it is not between `after` and `until`. */
   reached({ name, newest }: Topic, until: number): boolean {
     if (newest <= this.#after || newest > until) return true
     if ((name === this.#topic ? this.#sequence : this.#seen.get(name)) === newest) return true

@@ -6,11 +6,13 @@ import type { Room } from './room.js'
 import type { State } from './state.js'
 import type { Trimmer } from './trimmer.js'
 
-/** The number of events that a transaction trims in excess of its appends, so that trimming keeps up; and the most. */
+/**
+ * A transaction trims up to `more` events in excess of its appends, so that trimming keeps up, but never over `most`.
+ */
 const TRIM_STEP = { more: 1_000, most: 2_000 }
 /** With little room, the limits shrink down to this share. */
 const MIN_SHARE = 1 / 128
-/** The number of events that a transaction purges: that blocks the event loop for some milliseconds. */
+/** The number of events that a transaction purges, which blocks the event loop for some milliseconds. */
 const PURGE_STEP = 500
 
 /** The limits of one transaction, in events. */
@@ -42,7 +44,7 @@ export class TransactionLimits {
   /**
    * Returns the limits of the next transaction, so that it certainly has room.
    * @param must the cost of its appends and records
-   * @param least the limits if there is room for nothing else
+   * @param least the limits if only `must` has room; default: the result is `undefined` then
    */
   next(must: Work, least?: typeof NO_LIMITS): Limits | undefined {
     const room = this.#room

@@ -9,7 +9,7 @@ import type { Durability } from '../durability.js'
  */
 export async function transact<T>(root: RootDatabase, durability: Durability, write: () => T): Promise<T> {
   if (durability === 'commit') return root.transactionSync(write)
-  // lmdb keeps the result of a callback in a list, from which V8 would move everything to the old generation
+  // lmdb keeps the results of callbacks in a list, and V8 would move everything in it to the old generation
   let result!: T
   try {
     await root.childTransaction(() => void (result = write()))

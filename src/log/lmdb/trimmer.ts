@@ -180,7 +180,9 @@ export class Trimmer {
     return due.length
   }
 
-  /** Returns whether an event exceeds the maximum age. By this clock, a newer event is never older. */
+  /**
+   * Returns whether an event exceeds the maximum age. On the log's clock, events age in the order of their sequences.
+   */
   #isOld(sequence: number, time: number): boolean {
     return this.#clock.timeOf(sequence, time) < this.#clock.time - this.#retention.age
   }

@@ -1,6 +1,6 @@
 /**
- * A reused buffer whose beginning lmdb writes, as two properties say that lmdb's types lack. A new Buffer for each
- * value would dominate the cost of encoding it.
+ * A reused buffer. lmdb writes its bytes from `start` to `end`, two properties that lmdb's types lack. A new Buffer for
+ * each value would dominate the cost of encoding it.
  */
 export interface WriteBuffer extends Buffer {
   /** The start of the value: 0, since lmdb counts from the start of the underlying memory. */

@@ -99,7 +99,7 @@ export class Writer {
   }
 
   /**
-   * Purges a topic, in as many transactions as that needs. Resolves with the number of purged events.
+   * Purges a topic, in as many transactions as necessary. Resolves with the number of purged events.
    * @throws HubError `log-unavailable`
    */
   purge(topic: string): Promise<number> {
@@ -166,7 +166,7 @@ export class Writer {
     this.#running = undefined // in the turn of the last check, so that a later request starts a new run
   }
 
-  /** Whether trimming or indexing is so far behind that it precedes appends. It must have made progress last time. */
+  /** Whether trimming or indexing precedes appends: it is far behind, and the last transaction made progress. */
   get #trimsFirst(): boolean {
     return this.#madeProgress && !this.#closed && (this.#trimmer.isBehind || this.#index.isBehind)
   }
@@ -191,7 +191,7 @@ export class Writer {
     return this.#index.isUnderWay || this.#trimmer.needsIndex || this.#trimmer.isBehind
   }
 
-  /** @returns the number of appends once each answered publisher publishes again; 0 if all were refused */
+  /** @returns the number of pending appends once each answered publisher has published again; 0 if all were refused */
   async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
     const { lock, room } = this.#options
     const lost = lock.look()
@@ -207,7 +207,7 @@ export class Writer {
     let limits = canAppend ? this.#limits.next(must, NO_LIMITS) : undefined
     if (!limits) {
       this.#refuseAll(appends, [], [], room.failure)
-      // a full disk: otherwise the group was only larger than the largest event
+      // checks whether the disk is full, or the group was only larger than the largest event
       if (appends.length > 0 && !noRoom) await this.#health.lookForRoom()
       appends = []
       must = this.#body.workOf(appends, records)

@@ -45,7 +45,7 @@ export class EventQueue {
 
   push(event: KeptEvent): void {
     if (this.#events.length > 0) this.#events.push(event)
-    // V8 grows an empty array to 17 slots, and most topics may have one event
+    // V8 would grow an empty array to 17 slots, and many topics may have only one event
     else this.#events = [event]
   }
 

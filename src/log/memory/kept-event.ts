@@ -14,7 +14,7 @@ const EVENT_OVERHEAD = 176
 /** The bytes of a string besides its characters: its header and the rounding up to the next multiple of eight. */
 const STRING_OVERHEAD = 20
 
-/** @param topic the topic's name as the other events of the topic hold it, so that they share one string */
+/** @param topic the same string for all events of the topic, which saves memory */
 export function toKept(
   sequence: number,
   time: number,
@@ -29,8 +29,8 @@ export function toKept(
 }
 
 /**
- * V8 stores a string with two bytes per character if any of its characters is beyond Latin-1. The pattern needs no scan
- * of a string with one byte per character: V8 knows that it has no such character.
+ * V8 stores a string with two bytes per character if any of its characters is beyond Latin-1. V8 does not scan a string
+ * with one byte per character for this pattern, since it cannot match.
  */
 function sizeOfString(text: string): number {
   return STRING_OVERHEAD + (/[\u0100-\uffff]/.test(text) ? 2 * text.length : text.length)

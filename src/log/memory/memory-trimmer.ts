@@ -14,7 +14,7 @@ const TRIM_STEP = 1_000
 /** The part of the retained bytes that the marks of trimmed topics may take. */
 const MARKS_PART = 1 / 4
 /**
- * The bytes of data besides the events that do not count. Without this allowance, a very small log would retain no
+ * This many bytes of data besides the events do not count. Without this allowance, a very small log would retain no
  * event.
  */
 const UNCOUNTED = 512 * 1024
@@ -76,7 +76,7 @@ export class MemoryTrimmer {
   }
 
   /**
-   * Trims events that are too old, and publisher ids whose window is over. It also runs by a timer.
+   * Trims events that are too old, and publisher ids whose window is over. A timer also calls this.
    * @returns whether there is more to trim
    */
   trim(): boolean {

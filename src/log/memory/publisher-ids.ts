@@ -15,10 +15,10 @@ interface Remembered {
 }
 
 export class PublisherIds {
-  /** The bytes of the ids whose events are gone. */
+  /** The bytes of the ids whose events were trimmed. */
   orphanBytes = 0
   readonly #ids = new Map<string, Remembered>()
-  /** The ids whose events are gone. The next one to forget comes first. */
+  /** The ids whose events were trimmed. The next id to forget comes first. */
   readonly #orphans = new TinyQueue<Remembered>([], (a, b) => a.until - b.until)
 
   /** Returns the sequence of the event with an id; `undefined`: the id is not remembered. */
@@ -48,7 +48,7 @@ export class PublisherIds {
 
   /**
    * Forgets an id whose window is over.
-   * @returns whether there was one
+   * @returns whether an id was forgotten
    */
   forgetOne(now: number): boolean {
     const orphan = this.#orphans.peek()
@@ -66,7 +66,7 @@ export function idSize(topic: string, id: string): number {
   return ID_OVERHEAD + topic.length + id.length
 }
 
-/** A space separates topic and id: no topic contains one. */
+/** Returns the key of an id: no topic contains the space that separates the two. */
 function keyOf(topic: string, id: string): string {
   return `${topic} ${id}`
 }

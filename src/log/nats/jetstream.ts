@@ -79,7 +79,7 @@ export const STREAM_EXISTS = 10_058
 export const DUPLICATE_IN_BATCH = 10_201
 
 /** Returns the answer of JetStream to a request. */
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- JSON of JetStream, which its version promises
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
 export function answerOf<T>(message: Msg): T {
   const answer = message.json<object>()
   if ('error' in answer) throw new JetStreamError(answer.error as ApiError)

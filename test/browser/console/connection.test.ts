@@ -1,4 +1,4 @@
-/** A connection’s page; in a real browser, on a hub that runs as a process of its own. */
+/** The page of a connection, in a real browser, with a hub in its own process. */
 import t from 'tap'
 import { openLive, streamUrl } from '../../helper/stream.js'
 import { token } from '../../helper/token.js'

@@ -1,4 +1,4 @@
-/** The console in a browser: how it is opened, what is in its hub, and how a page of it is looked over. */
+/** Opens the console in a browser, fills its hub, and checks its pages. */
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { publish, publishBatch } from '../../helper/http.js'
@@ -22,12 +22,12 @@ export async function isLive(page: Page): Promise<void> {
   await page.locator('header .badge.live').waitFor()
 }
 
-/** Goes to a page of the console as a link in it would. */
+/** Opens a page of the console as a link in the console does. */
 export async function go(page: Page, fragment: string): Promise<void> {
   await page.evaluate((hash) => void (location.hash = hash), fragment)
 }
 
-/** The ids of the events that the card "Live" shows, oldest first. */
+/** Returns the ids of the events in the card "Live", oldest first. */
 export async function shownIds(page: Page): Promise<string[]> {
   const ids = await page
     .getByRole('list', { name: 'Live events' })
@@ -36,7 +36,7 @@ export async function shownIds(page: Page): Promise<string[]> {
   return ids.reverse()
 }
 
-/** A hub with something in it, and somebody connected. */
+/** Starts a hub with events and an open stream. */
 export async function busyHub(t: Test): Promise<Hub> {
   const hub = await startHub(t)
   await publishBatch(
@@ -53,7 +53,7 @@ export async function busyHub(t: Test): Promise<Hub> {
   return hub
 }
 
-/** Wide and light, and dark on a phone. */
+/** Checks a page on a wide light screen and on a dark phone. */
 export async function checkBoth(t: Test, page: Page, name: string): Promise<void> {
   const size = page.viewportSize()!
   await checkPage(t, page, `${name}-light-${size.width}`)

@@ -1,4 +1,4 @@
-/** The history of a topic, page by page; in a real browser, on a hub that runs as a process of its own. */
+/** The history of a topic, page by page, in a real browser, with a hub in its own process. */
 import t from 'tap'
 import { publish, publishBatch } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'

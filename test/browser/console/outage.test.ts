@@ -1,6 +1,6 @@
 /**
- * What the console says when its hub hangs, is killed, or cannot be reached, and how it goes on; in a real browser, on
- * a hub that runs as a process of its own.
+ * The console while its hub hangs, is killed or cannot be reached, and its recovery, in a real browser, with a hub in
+ * its own process.
  */
 import t from 'tap'
 import { publish, publishBatch } from '../../helper/http.js'
@@ -13,7 +13,7 @@ import { ann, checkBoth, go, isLive, open, shownIds, TIMEOUT } from './console.j
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** More than sockets and streams hold on the way to a page. */
+/** More events than the sockets and streams between hub and page can buffer. */
 const BACKLOG = { batches: 40, events: 250, padding: 'x'.repeat(1_500) }
 
 await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {

@@ -1,4 +1,4 @@
-/** The overview and its charts; in a real browser, on a hub that runs as a process of its own. */
+/** The overview and its charts, in a real browser, with a hub in its own process. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import t from 'tap'
@@ -81,7 +81,7 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
   })
 })
 
-/** In a page, before its own scripts: what is wrong with any label that is ever drawn on a canvas. */
+/** Runs in a page before its own scripts, and records the faults of each label that is drawn on a canvas. */
 function watchLabels(): void {
   const labels = { times: new Set<string>(), faults: new Set<string>() }
   Object.assign(globalThis, { labels })
@@ -120,8 +120,8 @@ function watchLabels(): void {
 }
 
 /**
- * In a page: in how many columns a canvas has the colour of a chart's first line, before and after the widest hole in
- * it.
+ * Runs in a page, and counts the columns of a canvas with the colour of a chart's first line, before and after the
+ * widest hole in the line.
  */
 function lineOf(canvas: HTMLCanvasElement): { before: number; missing: number; after: number } {
   const { data, width } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height)

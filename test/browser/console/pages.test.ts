@@ -1,6 +1,5 @@
 /**
- * Every page: for everybody, on every screen, with nothing to show, by its title; in a real browser, on a hub that runs
- * as a process of its own.
+ * Every page: accessibility, screen sizes, empty states and titles, in a real browser, with a hub in its own process.
  */
 import t from 'tap'
 import { publish } from '../../helper/http.js'

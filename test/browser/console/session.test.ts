@@ -1,6 +1,5 @@
 /**
- * Signing in, what a token may do in the console, and where it is kept; in a real browser, on a hub that runs as a
- * process of its own.
+ * Signing in, the rights of a token in the console, and its storage, in a real browser, with a hub in its own process.
  */
 import Fastify from 'fastify'
 import type { Request } from 'playwright-core'

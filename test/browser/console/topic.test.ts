@@ -1,7 +1,4 @@
-/**
- * A topic’s page: what comes, what came, and what is published on it; in a real browser, on a hub that runs as a
- * process of its own.
- */
+/** The page of a topic: live events, history and publishing, in a real browser, with a hub in its own process. */
 import t from 'tap'
 import { publish } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'

@@ -1,4 +1,4 @@
-/** The example "board", as a person uses it. */
+/** The example "board" in a browser. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { MAKERS } from '../../../examples/board/values.js'
@@ -13,7 +13,7 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** So slow that of each widget only the first value is published by itself while the test lasts. */
+/** A pace so slow that each widget publishes only its first value during the test. */
 const STILL = 0.001
 
 const TITLES = [
@@ -43,7 +43,7 @@ async function hasValue(page: Page, title: string): Promise<void> {
   await page.getByRole('article', { name: title }).filter({ hasNotText: 'Waiting…' }).waitFor()
 }
 
-/** Waits until the connection holds so many topics; answers its id. */
+/** Waits until the stream has a number of topics. Returns its id. */
 async function connectionWith(page: Page, topics: number): Promise<string> {
   await page.waitForFunction((count) => document.querySelector('#topics')?.textContent === String(count), topics)
   return (await page.locator('#connection').textContent())!

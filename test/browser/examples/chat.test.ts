@@ -1,4 +1,4 @@
-/** The example "chat", as people use it. */
+/** The example "chat" in a browser. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
@@ -24,7 +24,7 @@ async function goTo(page: Page, room: string): Promise<void> {
   await page.getByRole('heading', { name: room }).waitFor()
 }
 
-/** What has been said, as a page shows it: `name: text`. */
+/** Returns the messages that a page shows, as `name: text`. */
 async function said(page: Page): Promise<string[]> {
   return page
     .locator('#log p:not(.note)')
@@ -37,7 +37,7 @@ async function shows(page: Page, text: string): Promise<void> {
   await page.getByRole('log').getByText(text, { exact: true }).waitFor()
 }
 
-/** Who came and who left, as a page tells it. */
+/** Returns the joins and leaves that a page shows. */
 async function notes(page: Page): Promise<string[]> {
   return page.locator('#log .note span').allTextContents()
 }

@@ -1,4 +1,4 @@
-/** The example "clock", as a person uses it. */
+/** The example "clock" in a browser. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
@@ -9,12 +9,12 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** The numbers that a page shows, oldest first. */
+/** Returns the numbers that a page shows, oldest first. */
 async function numbers(page: Page): Promise<number[]> {
   return (await page.locator('#ticks td:first-child').allTextContents()).map(Number).reverse()
 }
 
-/** Waits for so many ticks more than are shown. */
+/** Waits until the page shows a number of further ticks. */
 async function more(page: Page, count: number): Promise<void> {
   const last = (await numbers(page)).at(-1) ?? 0
   await page.waitForFunction((least) => Number(document.querySelector('#ticks td')?.textContent) >= least, last + count)

@@ -1,4 +1,4 @@
-/** The example "facts", as people use it. */
+/** The example "facts" in a browser. */
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { findChromium, skipWithout, startChromium } from '../chromium.js'
@@ -9,14 +9,14 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** Fills in the form, and sends it by the keyboard. */
+/** Fills in the form, and submits it with the keyboard. */
 async function post(page: Page, info: string, source = 'Somebody'): Promise<void> {
   await page.getByRole('textbox', { name: 'Fact' }).fill(info)
   await page.getByLabel('Source').fill(source)
   await page.keyboard.press('Enter')
 }
 
-/** Waits for the last of these facts; all of them have to be there then, each once, the newest first. */
+/** Waits for the last of these facts. Checks that the page shows each fact once, newest first. */
 async function shows(t: Test, page: Page, facts: string[]): Promise<void> {
   const quotes = page.locator('blockquote')
   await quotes

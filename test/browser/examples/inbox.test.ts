@@ -1,4 +1,4 @@
-/** The example "inbox", as people use it. */
+/** The example "inbox" in a browser. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -12,7 +12,7 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** Signs in on a device; `each`: with a cursor of its own. */
+/** Signs in on a device. `each`: every device has its own named cursor. */
 async function switchOn(page: Page, user: string, device: string, { each = false } = {}): Promise<void> {
   await page.getByLabel('Your name').fill(user)
   await page.getByLabel('This device').fill(device)
@@ -25,7 +25,7 @@ async function switchOff(page: Page): Promise<void> {
   await page.getByLabel('Your name').waitFor()
 }
 
-/** A device that is switched on and connected. */
+/** Opens a device, switches it on, and waits until it is connected. */
 async function device(
   t: Test,
   browser: Browser,
@@ -53,7 +53,7 @@ async function shows(page: Page, text: string): Promise<void> {
   await page.locator('#messages').getByText(text, { exact: true }).waitFor()
 }
 
-/** The texts of the messages that a page shows, oldest first. */
+/** Returns the texts of the messages that a page shows, oldest first. */
 async function texts(page: Page): Promise<string[]> {
   return (await page.locator('#messages p').allTextContents()).reverse()
 }

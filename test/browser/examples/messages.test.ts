@@ -1,4 +1,4 @@
-/** The example "messages", as people use it. */
+/** The example "messages" in a browser. */
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { publishBatch, request } from '../../helper/http.js'
@@ -11,14 +11,14 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** How many messages a page shows at most. */
+/** The maximum number of messages on a page. */
 const SHOWN = 20
 
 function send(page: Page): Promise<void> {
   return page.getByRole('button', { name: 'Send a message' }).click()
 }
 
-/** Waits for a total; the newest messages have to be there then, none missing and each once. */
+/** Waits for a total. Checks that the page shows the newest messages, each once. */
 async function counts(t: Test, page: Page, total: number): Promise<void> {
   await page
     .locator('#total')
@@ -37,7 +37,7 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
   const page = await visit(t, browser, example)
   let total = 0
 
-  /** Asks for messages as so many people would at once; answers the numbers of those that were acknowledged. */
+  /** Requests messages concurrently. Returns the numbers of the acknowledged messages. */
   async function sendAtOnce(people: number): Promise<number[]> {
     const answers = await Promise.all(
       Array.from({ length: people }, () => request<{ number: number }>(`${example.url}/message`, { method: 'POST' })),

@@ -1,4 +1,4 @@
-/** The example "metrics", as a person uses it. */
+/** The example "metrics" in a browser. */
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import type { Sample } from '../../../examples/metrics/server.js'
@@ -13,14 +13,14 @@ const path = findChromium()
 
 const GIB = 2 ** 30
 const HOLE = 'Nothing is known of the time between.'
-/** So slow that nothing is measured by itself while the test lasts. */
+/** A pace so slow that the server takes no sample during the test. */
 const STILL = 0.001
-/** More in bytes than the sockets between hub and page hold, and how many samples it is divided into. */
+/** A number of samples with more bytes than the sockets between hub and page can buffer. */
 const FLOOD = { samples: 80, padding: 'x'.repeat(230_000) }
 
 const start = Date.now()
 
-/** The sample of a moment: its number is what the CPU had to do. */
+/** Returns a sample whose number is its CPU figure. */
 function sampleAt(number: number): Sample {
   return {
     time: start + number * 2_000,
@@ -37,7 +37,7 @@ async function publish({ client }: RunningExample, ...numbers: number[]): Promis
   for (const number of numbers) await client.publish('metrics', { data: sampleAt(number) })
 }
 
-/** The table's rows, oldest first: what the CPU had to do, or `null` for a hole. */
+/** Returns the CPU figures in the table's rows, oldest first; `null` for a hole. */
 async function shown(page: Page): Promise<(number | null)[]> {
   const rows = await page
     .locator('#samples tr')
@@ -47,7 +47,7 @@ async function shown(page: Page): Promise<(number | null)[]> {
   return rows.map(([first, cpu]) => (first === HOLE ? null : Number(/^([0-9]+) %$/.exec(cpu!)?.[1]))).reverse()
 }
 
-/** Waits until a sample is the newest that is shown. */
+/** Waits until a sample is the newest one that the page shows. */
 async function newest(page: Page, number: number): Promise<void> {
   await page
     .locator('#cpu')

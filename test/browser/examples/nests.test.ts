@@ -1,4 +1,4 @@
-/** The example "nests", as people use it. */
+/** The example "nests" in a browser. */
 import { rmSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** Fills in the form, and sends it by the keyboard. */
+/** Fills in the form, and submits it with the keyboard. */
 async function post(page: Page, momma: string, eggs = '3', temperature = '38.5'): Promise<void> {
   await page.getByLabel('Momma').fill(momma)
   await page.getByLabel('Eggs').fill(eggs)
@@ -19,7 +19,7 @@ async function post(page: Page, momma: string, eggs = '3', temperature = '38.5')
   await page.keyboard.press('Enter')
 }
 
-/** Waits for the last of these nests; the table has to have all of them then, each once, the newest first. */
+/** Waits for the last of these nests. Checks that the table has each nest once, newest first. */
 async function shows(t: Test, page: Page, mommas: string[]): Promise<void> {
   const cells = page.locator('tbody td:first-child')
   await cells

@@ -1,4 +1,4 @@
-/** The example "notifications", as a person uses it. */
+/** The example "notifications" in a browser. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -15,7 +15,7 @@ async function signIn(page: Page, name: string): Promise<void> {
   await page.keyboard.press('Enter')
 }
 
-/** The numbers of the notifications that a page shows, oldest first. */
+/** Returns the numbers of the notifications that a page shows, oldest first. */
 async function numbers(page: Page): Promise<number[]> {
   const texts = await page.locator('#news .words').allTextContents()
   return texts
@@ -37,7 +37,7 @@ async function renewals(page: Page): Promise<number> {
   return Number(await page.locator('#renewals').textContent())
 }
 
-/** Waits until a page's token has been renewed so many times more. */
+/** Waits until a page's token has been renewed a number of further times. */
 async function renewed(page: Page, count: number): Promise<void> {
   await page.waitForFunction(
     (least) => Number(document.querySelector('#renewals')?.textContent) >= least,
@@ -51,7 +51,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
   const page = await visit(t, browser, example)
   let published = 0
 
-  /** Publishes to Ann, some ten times a second, until it is stopped. */
+  /** Publishes to Ann, about ten times per second, until it is stopped. */
   function publishing(): () => Promise<void> {
     const ending = new AbortController()
     const done = (async () => {
@@ -72,7 +72,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     published++
   }
 
-  /** Everything that was published is there, once and in order. */
+  /** Checks that the page shows every published notification, once and in order. */
   async function isWhole(t: Test, page: Page): Promise<void> {
     await shows(page, `bob: number ${published}`)
     t.strictSame(

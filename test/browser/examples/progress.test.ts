@@ -1,4 +1,4 @@
-/** The example "progress", as a person uses it. */
+/** The example "progress" in a browser. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +16,7 @@ const TIMEOUT = 400_000
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-/** So many steps do not end while a test looks at them, not even on a busy machine. */
+/** A number of steps that lasts longer than a test, even on a busy machine. */
 const LONG = 100
 const SPEED = 0.5
 
@@ -32,23 +32,23 @@ function jobOf(page: Page, name: string): Locator {
   return page.getByRole('listitem').filter({ has: page.getByText(name, { exact: true }) })
 }
 
-/** Waits until a job's item says something. */
+/** Waits until a job's item shows a text. */
 async function says(job: Locator, text: string | RegExp): Promise<void> {
   await job.filter({ hasText: text }).waitFor()
 }
 
-/** The process that works on a job, once there is one. */
+/** Waits for the process of a job, and returns its id. */
 async function processOf(job: Locator): Promise<number> {
   await says(job, /process [0-9]+/)
   return Number(/process ([0-9]+)/.exec((await job.textContent())!)![1])
 }
 
-/** What the hub holds of a job, oldest first. */
+/** Returns the events of a job in the hub, oldest first. */
 async function eventsOf({ client }: RunningExample, name: string): Promise<JobEvent[]> {
   return (await client.last('jobs.*', 1_000)).map(({ data }) => data as JobEvent).filter((event) => event.name === name)
 }
 
-/** Waits until a process is gone. */
+/** Waits until a process has ended. */
 function isGone(pid: number): Promise<true> {
   return poll(
     async () => {
