@@ -11,14 +11,15 @@ const FOLDERS = {
   model: [],
   'event-loop': ['model'],
   wire: ['model'],
-  log: ['model', 'event-loop'],
-  cluster: ['model', 'event-loop'],
+  nats: ['model'],
+  log: ['model', 'event-loop', 'nats'],
+  cluster: ['model', 'event-loop', 'nats'],
   hub: ['model', 'event-loop', 'wire', 'log', 'cluster'],
   server: ['model', 'event-loop', 'wire', '.'],
   schemas: ['model', '.'],
   auth: ['model', 'log', 'schemas', '.'],
   settings: ['model', 'log', 'server'],
-  plugins: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', '.'],
+  plugins: ['model', 'event-loop', 'wire', 'nats', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', '.'],
   routes: ['model', 'event-loop', 'wire', 'log', 'cluster', 'hub', 'server', 'schemas', 'auth', 'plugins', '.'],
 }
 const ALL_FOLDERS = [...Object.keys(FOLDERS), 'commands']
@@ -95,7 +96,7 @@ export default defineConfig(
   },
   {
     // FOLDERS restricts imports from src, and this rule imports of packages
-    files: ['src/{model,event-loop,wire,log,cluster,hub}/**/*.ts'],
+    files: ['src/{model,event-loop,wire,nats,log,cluster,hub}/**/*.ts'],
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',
@@ -115,7 +116,7 @@ export default defineConfig(
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
   },
   {
-    files: ['src/{hub,cluster,model,event-loop,wire}/**/*.ts'],
+    files: ['src/{hub,cluster,model,event-loop,wire,nats}/**/*.ts'],
     ignores: ['src/model/clock.ts'],
     rules: {
       'no-restricted-properties': [

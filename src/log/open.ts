@@ -3,6 +3,7 @@ import { getHeapStatistics } from 'node:v8'
 import { folderOf, type LogAddress } from './address.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
+import type { NatsLogOptions } from './nats/nats-log.js'
 import { MemoryLog } from './memory/memory-log.js'
 import { printSize } from '../model/units.js'
 
@@ -31,13 +32,27 @@ function heapLimit(): number {
   return getHeapStatistics().heap_size_limit
 }
 
+export interface OpenLogOptions extends Omit<FileLogOptions, 'folder'> {
+  /** How to reach NATS, for a log on NATS. */
+  nats?: Omit<NatsLogOptions, 'retention' | 'onHealth' | 'now'>
+}
+
 /**
  * Opens a log.
  * @throws StoreError if the folder cannot be used
+ * @throws NatsError if NATS cannot be used
  */
-export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
+export async function openLog(address: LogAddress, { nats, ...options }: OpenLogOptions): Promise<EventLog> {
+  const { retention, onHealth } = options
   const folder = folderOf(address)
-  if (folder === undefined) return new MemoryLog(options.retention)
-  const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  return FileLog.open({ folder, ...options })
+  // a database and a client are loaded only if they are used
+  if (folder !== undefined) {
+    const { FileLog } = await import('./lmdb/lmdb-log.js')
+    return FileLog.open({ folder, ...options })
+  }
+  if (nats) {
+    const { NatsLog } = await import('./nats/nats-log.js')
+    return NatsLog.open({ ...nats, retention, ...(onHealth && { onHealth }) })
+  }
+  return new MemoryLog(retention)
 }

@@ -5,8 +5,11 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
+import type { Cluster } from '../cluster/cluster.js'
+import { natsServersOf } from '../log/address.js'
 import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
+import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
@@ -36,8 +39,11 @@ interface Options extends Settings {
 
 export default fp<Options>(
   async (app, { native, ownLog, ...settings }) => {
-    const log = ownLog ?? (await openEventLog(app, settings))
+    const nats = ownLog ? undefined : natsOptionsOf(settings)
+    const log = ownLog ?? (await openEventLog(app, settings, nats))
+    const cluster = nats && (await openCluster(log, nats))
     const hub = await Hub.open(log, {
+      ...(cluster && { cluster }),
       heartbeat: settings.heartbeat,
       maxAge: settings.maxConnectionAge,
       maxEventSize: settings.maxEventSize,
@@ -70,7 +76,11 @@ export default fp<Options>(
 )
 
 /** Opens the log of events. Its faults go to the application's logger. */
-async function openEventLog(app: FastifyInstance, settings: Settings): Promise<EventLog> {
+async function openEventLog(
+  app: FastifyInstance,
+  settings: Settings,
+  nats: NatsOptions | undefined,
+): Promise<EventLog> {
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
   const warning = warnOfHeap(settings.log, retainBytes)
   if (warning !== undefined) app.log.warn(warning)
@@ -86,5 +96,39 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<E
     onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers get a gap there'),
     onHealth: (err) =>
       err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
+    ...(nats && {
+      nats: { nats, replicas: settings.natsReplicas, onNotice: (message: string) => app.log.warn(message) },
+    }),
   })
+}
+
+/** Joins the processes that share a log on NATS. The log is closed if that fails. */
+async function openCluster(log: EventLog, nats: NatsOptions): Promise<Cluster> {
+  try {
+    const { NatsCluster } = await import('../cluster/nats.js')
+    return await NatsCluster.open(nats)
+  } catch (err) {
+    await log.close()
+    throw err
+  }
+}
+
+/** Returns how to reach NATS; `undefined`: the log is not on NATS. */
+function natsOptionsOf(settings: Settings): NatsOptions | undefined {
+  const servers = natsServersOf(settings.log)
+  return (
+    servers && {
+      servers,
+      prefix: settings.natsPrefix,
+      timeout: settings.natsTimeout,
+      tls: settings.natsTls,
+      caFile: settings.natsCaFile,
+      certFile: settings.natsCertFile,
+      keyFile: settings.natsKeyFile,
+      user: settings.natsUser,
+      password: settings.natsPassword,
+      nkey: settings.natsNkey,
+      credentialsFile: settings.natsCredentialsFile,
+    }
+  )
 }
