@@ -6,7 +6,7 @@
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
 import { readPage } from '../log/page.js'
-import { parseCursor } from '../model/cursor.js'
+import { parseCursor, printCursor } from '../model/cursor.js'
 import { requireType, type StoredEvent } from '../model/event.js'
 import { toHistoryEvent, type HistoryEvent } from '../model/history-event.js'
 import { HubError } from '../model/hub-error.js'
@@ -94,6 +94,11 @@ export class EventReaders {
     for (const reader of this.#source.waiting) reader.published(event)
   }
 
+  /** Makes all iterators begin with the log that has replaced the one before, behind a gap. */
+  replaced(): void {
+    for (const reader of this.#source.waiting) reader.wake()
+  }
+
   /** Ends all iterators. */
   end(): void {
     this.#source.hasEnded = true
@@ -115,6 +120,8 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   #position: number
   /** A gap that is reported once the event after it is known. */
   #gap: Gap | undefined
+  /** The epoch of the log that the position belongs to. */
+  #epoch: string
   /** Trims up to this mark have been reported. */
   #knownMark = 0
   /** Whether `return()` has been called. */
@@ -130,6 +137,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#source = source
     this.#selection = selection
     this.#signal = signal
+    this.#epoch = source.log.view.epoch
     const head = source.head()
     const beginning = begin(source.log, head)
     this.#position = head
@@ -167,6 +175,11 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#wake?.()
   }
 
+  /** Whether another log has taken the place of the one that the position belongs to. */
+  get #isReplaced(): boolean {
+    return this.#epoch !== this.#source.log.view.epoch
+  }
+
   get #hasEnded(): boolean {
     return this.#isStopped || this.#source.hasEnded || this.#signal?.aborted === true
   }
@@ -176,12 +189,22 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     try {
       if (time !== undefined && !this.#hasEnded) await this.#goTo(time)
       while (!this.#hasEnded) {
+        this.#followReplacement()
         if (this.#position >= this.#source.head() && !this.#gap) await this.#wait()
         else yield* this.#readPage()
       }
     } catch (err) {
       if (!this.#hasEnded) throw err // the error is the result of closing the log
     }
+  }
+
+  /** Goes to the beginning of a log that has replaced the one before. */
+  #followReplacement(): void {
+    if (!this.#isReplaced) return
+    this.#gap ??= { reason: 'epoch', after: printCursor(this.#epoch, this.#position) }
+    this.#epoch = this.#source.log.view.epoch
+    this.#position = 0
+    this.#knownMark = 0
   }
 
   async #goTo(time: number): Promise<void> {
@@ -198,13 +221,15 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
       events: PAGE_EVENTS,
       bytes: PAGE_BYTES,
     })
+    if (this.#isReplaced) return
     const gap = this.#gapBefore(page)
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
-      if (this.#hasEnded) return
+      if (this.#hasEnded || this.#isReplaced) return
       yield toHistoryEvent(event, this.#source.cursor(event.sequence))
+      if (!this.#isReplaced) this.#position = event.sequence
     }
-    this.#position = page.position
+    if (!this.#isReplaced) this.#position = page.position
   }
 
   /** Returns the gap before the events of a page. */

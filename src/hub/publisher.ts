@@ -1,5 +1,5 @@
 /** Publishes events: checks them, appends them to the log, dispatches ephemeral ones, and returns receipts. */
-import type { Appended, EventLog, Following } from '../log/log.js'
+import type { Appended, EventLog, Following, LogDelta, Replacement } from '../log/log.js'
 import {
   checkEvent,
   checkEvents,
@@ -49,6 +49,8 @@ export interface PublisherSource {
   readers: EventReaders
   /** Sends each ephemeral event to the other processes. */
   neighbours: Neighbours
+  /** Ends the streams, so that their subscribers resume and get a gap. */
+  interrupt: (replaced: Replacement | undefined) => void
 }
 
 export class Publisher {
@@ -59,12 +61,13 @@ export class Publisher {
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
   readonly #neighbours: Neighbours
+  readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
   #following: Following | undefined
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
-    { log, lifecycle, encoder, fanout, systemTopics, readers, neighbours }: PublisherSource,
+    { log, lifecycle, encoder, fanout, systemTopics, readers, neighbours, interrupt }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -74,12 +77,13 @@ export class Publisher {
     this.#systemTopics = systemTopics
     this.#readers = readers
     this.#neighbours = neighbours
+    this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
   async start(): Promise<void> {
-    this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
+    this.#following = await this.#log.follow((delta) => this.#apply(delta))
     this.#fanout.begin(this.#following.head)
   }
 
@@ -186,6 +190,14 @@ export class Publisher {
   #publishEphemeral(event: NewEvent): undefined {
     this.dispatchEphemeral(event)
     this.#neighbours.publish(event)
+  }
+
+  /** Applies a change of the log, whichever process has made it. */
+  #apply({ events, trims, replaced }: LogDelta): void {
+    const until = Math.max(replaced?.head ?? this.#fanout.head, events.at(-1)?.sequence ?? 0)
+    // Live streams miss events that were trimmed before a delta had them.
+    if (replaced !== undefined || trims.some((trim) => trim.until > until)) this.#interrupt(replaced)
+    this.#dispatch(events)
   }
 
   /** Dispatches events of the log, whichever process has appended them. */
