@@ -13,6 +13,7 @@ import { monotonicNow } from '../model/clock.js'
 import { quote } from '../model/quote.js'
 import { NatsError } from './nats-error.js'
 import type { NatsOptions } from './nats-options.js'
+import { hearSocketErrors } from './socket-errors.js'
 
 /** The oldest server with atomic batches. */
 const OLDEST: readonly [major: number, minor: number] = [2, 12]
@@ -36,6 +37,7 @@ export class NatsLink {
    * @throws NatsError if no server answers in time, refuses the hub, or is too old
    */
   static async open(options: NatsOptions, name: string): Promise<NatsLink> {
+    hearSocketErrors()
     const given = await connectionOptions(options, name)
     const deadline = monotonicNow() + options.timeout
     for (;;) {

@@ -90,8 +90,8 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
 async function answers(port: number): Promise<true | undefined> {
   const socket = connect(port, '127.0.0.1')
   try {
-    const [info] = (await once(socket, 'data')) as [Buffer]
-    return info.toString().includes('"jetstream":true') ? true : undefined
+    const [info] = (await Promise.race([once(socket, 'data'), once(socket, 'close')])) as [unknown]
+    return String(info).includes('"jetstream":true') ? true : undefined
   } catch {
     return undefined
   } finally {

@@ -158,7 +158,7 @@ export class NatsAppender {
       appended[left[0]!] = { sequence: seq, duplicate }
       return Math.max(last, seq)
     }
-    const seq = await this.#sendBatch(messages, deadline)
+    const seq = await this.#sendBatch(messages, deadline, isRepeatable(events, left))
     if (seq === undefined) {
       await this.#findDuplicates(events, left, deadline)
       const others = this.#withoutDuplicates(events, appended).filter((index) => left.includes(index))
@@ -190,11 +190,15 @@ export class NatsAppender {
   }
 
   /** Sends an atomic batch. Returns the sequence of its last event; `undefined`: it has a duplicate. */
-  async #sendBatch(messages: readonly EventMessage[], deadline: number): Promise<number | undefined> {
+  async #sendBatch(
+    messages: readonly EventMessage[],
+    deadline: number,
+    isRepeatable: boolean,
+  ): Promise<number | undefined> {
     if (this.#batches >= MAX_BATCHES) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#batches++
     try {
-      const { seq } = await this.#retry(deadline, false, (time) => {
+      const { seq } = await this.#retry(deadline, isRepeatable, (time) => {
         const batch = randomBytes(12).toString('base64url')
         for (const [n, message] of messages.entries()) {
           const isLast = n === messages.length - 1

@@ -24,6 +24,7 @@ export class Requests {
   readonly #inbox = createInbox()
   readonly #subscription: Subscription
   readonly #pending = new Map<string, Pending>()
+  readonly #unwatch: () => void
   #count = 0
 
   constructor(link: NatsLink) {
@@ -33,10 +34,13 @@ export class Requests {
         if (!err) this.#pending.get(message.subject.slice(this.#inbox.length + 1))?.onMessage(message)
       },
     })
+    this.#unwatch = link.watch((isUp) => {
+      if (!isUp) this.#rejectAll('the connection has broken')
+    })
   }
 
   /**
-   * Sends a request.
+   * Sends a request. It is rejected when the connection breaks: then the answer will not come.
    * @param onAnswer may throw, which rejects the request
    */
   send<T>(
@@ -76,7 +80,12 @@ export class Requests {
   }
 
   close(): void {
+    this.#unwatch()
     this.#subscription.unsubscribe()
-    for (const { reject } of this.#pending.values()) reject(new Error('the log is closed'))
+    this.#rejectAll('the log is closed')
+  }
+
+  #rejectAll(reason: string): void {
+    for (const { reject } of this.#pending.values()) reject(new Error(reason))
   }
 }
