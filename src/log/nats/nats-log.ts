@@ -98,6 +98,8 @@ export class NatsLog implements EventLog {
   #batch: StoredEvent[] = []
   #sizes: number[] = []
   #failure: Error | undefined
+  /** Reports a failure after a while. */
+  #ailing: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -163,7 +165,7 @@ export class NatsLog implements EventLog {
     })
     link.watch((isUp) => {
       if (isUp) void this.#look()
-      else this.#failed(new Error('there is no connection to NATS'))
+      else this.#ail(new Error('there is no connection to NATS'))
     })
   }
 
@@ -220,6 +222,7 @@ export class NatsLog implements EventLog {
     await this.#appender.stop()
     this.#isClosed = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#ailing)
     await this.#looking
     this.#consumer?.stop()
     this.records.stop()
@@ -370,9 +373,9 @@ export class NatsLog implements EventLog {
       const info = await this.#infoOrNew()
       if (epochOf(info) === this.#epoch) await this.#trimBefore(info.state.first_seq)
       else await this.#replace(info)
-      this.#failed(undefined)
+      this.#recover()
     } catch (err) {
-      this.#failed(new Error('the stream of the events cannot be used', { cause: err }))
+      this.#ail(new Error('the stream of the events cannot be used', { cause: err }))
     }
   }
 
@@ -388,7 +391,6 @@ export class NatsLog implements EventLog {
 
   /** Follows the stream that has taken the place of the one before. */
   async #replace(info: StreamInfo): Promise<void> {
-    this.#failed(new Error('the stream of the events was deleted and made again'))
     this.#options.onNotice?.(
       `the stream ${this.#options.nats.prefix} was deleted and made again: its events are gone, and cursors get a gap`,
     )
@@ -398,10 +400,20 @@ export class NatsLog implements EventLog {
     await this.#begin(info)
   }
 
-  #failed(failure: Error | undefined): void {
-    const isChanged = (failure === undefined) !== (this.#failure === undefined)
-    this.#failure = failure
-    if (isChanged) this.#options.onHealth?.(failure)
+  /** Reports a failure once it has lasted for as long as an append waits: until then nothing is refused. */
+  #ail(failure: Error): void {
+    this.#ailing ??= setTimeout(() => {
+      this.#failure = failure
+      this.#options.onHealth?.(failure)
+    }, this.#options.nats.timeout).unref()
+  }
+
+  #recover(): void {
+    clearTimeout(this.#ailing)
+    this.#ailing = undefined
+    if (!this.#failure) return
+    this.#failure = undefined
+    this.#options.onHealth?.(undefined)
   }
 
   /** Trims the events that any process has purged. The purge waits for those that are still to come. */
