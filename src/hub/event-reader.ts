@@ -176,7 +176,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   }
 
   /** Whether another log has taken the place of the one that the position belongs to. */
-  get #isReplaced(): boolean {
+  #isReplaced(): boolean {
     return this.#epoch !== this.#source.log.view.epoch
   }
 
@@ -200,7 +200,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
 
   /** Goes to the beginning of a log that has replaced the one before. */
   #followReplacement(): void {
-    if (!this.#isReplaced) return
+    if (!this.#isReplaced()) return
     this.#gap ??= { reason: 'epoch', after: printCursor(this.#epoch, this.#position) }
     this.#epoch = this.#source.log.view.epoch
     this.#position = 0
@@ -221,15 +221,15 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
       events: PAGE_EVENTS,
       bytes: PAGE_BYTES,
     })
-    if (this.#isReplaced) return
+    if (this.#isReplaced()) return
     const gap = this.#gapBefore(page)
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
-      if (this.#hasEnded || this.#isReplaced) return
+      if (this.#hasEnded || this.#isReplaced()) return
       yield toHistoryEvent(event, this.#source.cursor(event.sequence))
-      if (!this.#isReplaced) this.#position = event.sequence
+      if (!this.#isReplaced()) this.#position = event.sequence
     }
-    if (!this.#isReplaced) this.#position = page.position
+    if (!this.#isReplaced()) this.#position = page.position
   }
 
   /** Returns the gap before the events of a page. */

@@ -9,7 +9,7 @@ import transport from '@nats-io/transport-node/lib/node_transport.js'
 interface Connection {
   socket: Socket
   /** Called once with each socket. */
-  setupHandlers(): void
+  setupHandlers: (this: Connection) => void
 }
 
 let isMended = false
