@@ -28,6 +28,8 @@ export const skipNats: string | false = path === undefined && process.env['CI'] 
 /** A NATS server in its own process, on a port of the loopback interface, with a folder of its own. */
 export interface NatsServer {
   readonly port: number
+  /** The folder of its store. */
+  readonly folder: string
   /** Its address, as in FANFARE_LOG. */
   readonly address: string
   /** Settings for a connection. Each call draws another prefix. */
@@ -55,6 +57,7 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
   let prefixes = 0
   const server: NatsServer = {
     port,
+    folder: join(folder, 'jetstream'),
     address: `nats://127.0.0.1:${port}`,
     options: (more) => ({
       servers: [`127.0.0.1:${port}`],

@@ -12,8 +12,38 @@ import { MemoryTrims } from '../memory/memory-trims.js'
 import { RetainedEvents, type TopicLog } from '../memory/retained-events.js'
 import { TimeIndex } from '../time-index.js'
 
-/** An event of the index. Its payload, its id and its attributes are in the stream only. */
-export type IndexedEvent = Pick<StoredEvent, 'sequence' | 'time' | 'topic' | 'type'> & { size: number }
+/** What the index keeps of an event. */
+export type EventEntry = Pick<KeptEvent, 'sequence' | 'time' | 'topic' | 'type' | 'size'>
+
+/** An event of the index. The other members are in the stream, and take no memory here. */
+class IndexedEvent implements KeptEvent {
+  readonly sequence: number
+  readonly time: number
+  readonly topic: string
+  readonly type: string | undefined
+  readonly size: number
+
+  /** @param topic the topic's name as the other events of the topic hold it, so that they share one string */
+  constructor({ sequence, time, type, size }: EventEntry, topic: string) {
+    this.sequence = sequence
+    this.time = time
+    this.topic = topic
+    this.type = type
+    this.size = size
+  }
+
+  get id(): undefined {
+    return undefined
+  }
+
+  get kind(): 'text' {
+    return 'text'
+  }
+
+  get payload(): string {
+    return ''
+  }
+}
 
 /** The maximum bytes of the trim marks. */
 const MARKS_BYTES = 64 * 1024 * 1024
@@ -36,20 +66,10 @@ export class EventIndex {
   }
 
   /** Adds an event with a greater sequence than all others, and trims what exceeds the limits. */
-  add({ sequence, time, topic: name, type, size }: IndexedEvent): void {
-    const topic = this.#topic(name)
-    const event: KeptEvent = {
-      sequence,
-      time,
-      topic: topic.name,
-      type,
-      id: undefined,
-      attributes: undefined,
-      kind: 'text',
-      payload: '',
-      size,
-    }
-    this.retained.push(topic, event)
+  add(entry: EventEntry): void {
+    const { sequence, time } = entry
+    const topic = this.#topic(entry.topic)
+    this.retained.push(topic, new IndexedEvent(entry, topic.name))
     this.head = sequence
     this.times.note(sequence, time)
     if (topic.events.length > this.#limits.events) this.#trimOne(topic)

@@ -104,6 +104,11 @@ export class JetStream {
     return this.#ask(`STREAM.CREATE.${config.name}`, config)
   }
 
+  /** Changes the settings of a stream to the given ones. */
+  updateStream(config: Partial<StreamConfig>): Promise<StreamInfo> {
+    return this.#ask(`STREAM.UPDATE.${config.name ?? ''}`, config)
+  }
+
   /** Removes the messages of a subject before a sequence. */
   purge(stream: string, filter: string, before: number): Promise<unknown> {
     return this.#ask(`STREAM.PURGE.${stream}`, { filter, seq: before })

@@ -45,6 +45,10 @@ export interface NatsAppenderOptions {
   maxTopics: number
   /** The maximum time of an append, in milliseconds. */
   timeout: number
+  /** Called with the sequence of each new event before which JetStream had events up to `head`. */
+  onStored: (sequence: number, head: number) => void
+  /** Returns the newest sequence that this process knows. */
+  head: () => number
   /** Resolves when the followers have got every event up to a sequence. */
   reach: (sequence: number) => Promise<void>
 }
@@ -219,9 +223,13 @@ export class NatsAppender {
   }
 
   #send({ subject, payload, headers }: EventMessage, timeout: number): Promise<Ack> {
-    return this.#options.requests.send<Ack>(subject, payload, { headers, timeout }, (message, resolve) =>
-      resolve(answerOf<Ack>(message)),
-    )
+    const { requests, head, onStored } = this.#options
+    const before = head()
+    return requests.send<Ack>(subject, payload, { headers, timeout }, (message, resolve) => {
+      const ack = answerOf<Ack>(message)
+      if (ack.duplicate !== true) onStored(ack.seq, before)
+      resolve(ack)
+    })
   }
 
   /**

@@ -47,11 +47,21 @@ import { NatsRecords } from './nats-records.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 import { Requests } from './requests.js'
 import { RecentIds } from './recent-ids.js'
-import { epochOf, eventStream, provideStream, recordStream, SPARE_BYTES, windowOf } from './stream-config.js'
+import {
+  beginGeneration,
+  epochOf,
+  eventStream,
+  provideStream,
+  recordStream,
+  SPARE_BYTES,
+  windowOf,
+} from './stream-config.js'
 import { readHistory } from './stream-history.js'
 
 /** The time between two looks at the state of the stream, in milliseconds. */
 const LOOK_INTERVAL = 1_000
+/** A stream that is too short at so many looks in a row has lost events. */
+const SHORTER_LOOKS = 3
 /** The maximum number of events that are trimmed in one step. */
 const TRIM_STEP = 1_000
 /** The bucket keeps the mark of a purge for longer than the purged events could have been retained, in seconds. */
@@ -98,6 +108,10 @@ export class NatsLog implements EventLog {
   #batch: StoredEvent[] = []
   #sizes: number[] = []
   #failure: Error | undefined
+  /** Whether the stream has used a sequence twice. */
+  #hasRewound = false
+  /** The number of looks in a row at which the stream ended before the newest event that this process knows. */
+  #shorter = 0
   /** Reports a failure after a while. */
   #ailing: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -156,6 +170,10 @@ export class NatsLog implements EventLog {
       retained: () => this.#index.retained,
       maxTopics: retention.topics ?? Infinity,
       timeout: nats.timeout,
+      head: () => this.#index.head,
+      onStored: (sequence, head) => {
+        if (sequence <= head) this.#hasRewound = true
+      },
       reach: (sequence) => this.#consumer!.reach(sequence),
     })
     this.view = new NatsView({
@@ -269,6 +287,8 @@ export class NatsLog implements EventLog {
       index.history.forgotten.trimmedAt = mark
     }
     this.#epoch = epochOf(info)
+    this.#hasRewound = false
+    this.#shorter = 0
     this.#index = index
     this.#reader = new NatsReader(index, (wanted) => this.#fetch(index, wanted))
     this.#last = info.state.last_seq
@@ -370,13 +390,26 @@ export class NatsLog implements EventLog {
   async #check(): Promise<void> {
     if (!this.#link.isUp || this.#isClosed) return
     try {
+      const { head } = this.#index
       const info = await this.#infoOrNew()
-      if (epochOf(info) === this.#epoch) await this.#trimBefore(info.state.first_seq)
-      else await this.#replace(info)
+      if (epochOf(info) !== this.#epoch) await this.#replace(info)
+      else if (this.#isShorter(info, head)) {
+        await beginGeneration(this.#jetstream, info)
+        await this.#replace(await this.#infoOrNew())
+      } else await this.#trimBefore(info.state.first_seq)
       this.#recover()
     } catch (err) {
       this.#ail(new Error('the stream of the events cannot be used', { cause: err }))
     }
+  }
+
+  /**
+   * Whether the stream has lost its newest events, as after a power failure of a server that had not flushed them. A new
+   * leader of the stream may know the newest events a little late.
+   */
+  #isShorter({ state }: StreamInfo, head: number): boolean {
+    this.#shorter = state.last_seq < head ? this.#shorter + 1 : 0
+    return this.#hasRewound || this.#shorter >= SHORTER_LOOKS
   }
 
   /** Returns the state of the stream, which is made again if it has been deleted. */
@@ -392,7 +425,7 @@ export class NatsLog implements EventLog {
   /** Follows the stream that has taken the place of the one before. */
   async #replace(info: StreamInfo): Promise<void> {
     this.#options.onNotice?.(
-      `the stream ${this.#options.nats.prefix} was deleted and made again: its events are gone, and cursors get a gap`,
+      `the stream ${this.#options.nats.prefix} was made again, or has lost its newest events: every cursor gets a gap`,
     )
     this.#consumer!.stop()
     this.#ids.clear()

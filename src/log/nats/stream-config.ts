@@ -105,10 +105,19 @@ function differencesOf(wanted: StreamConfig, config: Partial<StreamConfig>): str
 const EPOCH_ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 const EPOCH_LENGTH = 8
 
+/** The entry of the stream's metadata that counts how often the stream has lost its newest events. */
+const GENERATION = 'fanfare-generation'
+
+/** Gives a stream that has lost its newest events another epoch: it will use their sequences again. */
+export async function beginGeneration(jetstream: JetStream, { config }: StreamInfo): Promise<void> {
+  const generation = String(Number(config.metadata?.[GENERATION] ?? 0) + 1)
+  await jetstream.updateStream({ ...config, metadata: { ...config.metadata, [GENERATION]: generation } })
+}
+
 /** Returns the epoch of a stream. A stream that is made again has another one. */
 export function epochOf({ config, created }: StreamInfo): string {
   const hash = createHash('sha256')
-    .update(`${config.name ?? ''} ${created}`)
+    .update(`${config.name ?? ''} ${created} ${config.metadata?.[GENERATION] ?? ''}`)
     .digest()
   return Array.from(hash.subarray(0, EPOCH_LENGTH), (byte) => EPOCH_ALPHABET[byte % EPOCH_ALPHABET.length]).join('')
 }

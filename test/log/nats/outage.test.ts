@@ -1,4 +1,5 @@
 /** A log on NATS while its server is away, is replaced, or loses the stream. */
+import { cpSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
@@ -215,7 +216,7 @@ await t.test('a stream that is deleted and made again', { skip: skipNats }, asyn
     await log.follow(({ events, replaced }) => told.push(replaced ?? events.map(({ sequence }) => sequence)))
     await administer(server, `STREAM.DELETE.${nats.prefix}`)
     await is(() => log.view.epoch !== epoch && log.view.failure === undefined, 'the epoch stays')
-    t.match(notices, [/deleted and made again/])
+    t.match(notices, [/was made again/])
     t.match(log.view, { head: 0 })
     t.ok(log.view.mark > mark)
     t.strictSame(await log.append([event('b', { id: 'x' })]), [{ sequence: 1, duplicate: false }])
@@ -245,6 +246,31 @@ await t.test('a stream that is deleted and made again', { skip: skipNats }, asyn
     t.strictSame(resumed.data, ['after'])
     t.match(await events.next(), { value: { text: 'after', id: hub.cursor(1) } })
   })
+})
+
+await t.test('a stream that loses its newest events gets a new epoch', { skip: skipNats }, async (t) => {
+  for (const isPublishing of [false, true]) {
+    const server = await startNats(t)
+    const nats = server.options()
+    const log = await open(t, nats)
+    const other = await open(t, nats)
+    await log.append([event('a', { payload: 'kept' })])
+    await server.kill()
+    const copy = `${server.folder}.copy`
+    cpSync(server.folder, copy, { recursive: true })
+    await server.start()
+    const { epoch } = log.view
+    for (const payload of ['lost', 'lost too']) await log.append([event('a', { payload, id: payload })])
+    await server.kill()
+    rmSync(server.folder, { recursive: true })
+    renameSync(copy, server.folder) // as after a power failure
+    await server.start()
+    if (isPublishing) await log.append([event('a', { payload: 'new', id: 'new' })])
+    await is(() => log.view.epoch !== epoch && log.view.epoch === other.view.epoch, 'the epoch stays')
+    t.strictSame(await payloads(log), isPublishing ? ['kept', 'new'] : ['kept'])
+    t.match(await log.append([event('b')]), [{ sequence: isPublishing ? 3 : 2 }])
+    t.equal((await open(t, nats)).view.epoch, log.view.epoch)
+  }
 })
 
 await t.test('what others delete from the stream is a gap', { skip: skipNats }, async (t) => {
