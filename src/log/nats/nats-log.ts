@@ -43,7 +43,7 @@ import { JetStream, JetStreamError, STREAM_NOT_FOUND, type StreamInfo } from './
 import { messageId, readHead, storedSize, Subjects, toStored } from './messages.js'
 import { NatsAppender, unavailable, within } from './nats-appender.js'
 import { NatsReader } from './nats-reader.js'
-import { NatsRecords } from './nats-records.js'
+import { NatsRecords, type PurgeMark } from './nats-records.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 import { Requests } from './requests.js'
 import { RecentIds } from './recent-ids.js'
@@ -93,8 +93,8 @@ export class NatsLog implements EventLog {
   readonly #source: EventSource
   readonly #appender: NatsAppender
   readonly #followers = new Followers()
-  /** The newest purged sequence of each topic whose purge is remembered. */
-  readonly #purges = new Map<string, number>()
+  /** The topics whose purge is remembered. */
+  readonly #purges = new Map<string, PurgeMark>()
   /** The number of events that a purge has removed, by the sequence of its mark, for the caller. */
   readonly #purged = new Map<number, Promise<number>>()
   #epoch = ''
@@ -159,7 +159,7 @@ export class NatsLog implements EventLog {
       purgeTtl: seconds,
       now,
       onChange: (change) => this.#tell(NO_EVENTS, [change]),
-      onPurge: (topic, until, sequence) => this.#onPurge(topic, until, sequence),
+      onPurge: (topic, mark, sequence) => this.#onPurge(topic, mark, sequence),
       ask: (request) => this.#ask(request),
     })
     this.#appender = new NatsAppender({
@@ -225,7 +225,7 @@ export class NatsLog implements EventLog {
     const { prefix } = this.#options.nats
     const newest = this.#index.retained.get(topic)?.events.newest?.sequence
     if (newest === undefined) return 0
-    const mark = await this.records.markPurge(topic, newest)
+    const mark = await this.records.markPurge(topic, { epoch: this.#epoch, until: newest })
     const purged = (await this.#purged.get(mark)) ?? 0
     await this.#ask(() => this.#jetstream.purge(prefix, this.#subjects.of(topic), newest + 1))
     return purged
@@ -429,7 +429,6 @@ export class NatsLog implements EventLog {
     )
     this.#consumer!.stop()
     this.#ids.clear()
-    this.#purges.clear()
     await this.#begin(info)
   }
 
@@ -450,10 +449,10 @@ export class NatsLog implements EventLog {
   }
 
   /** Trims the events that any process has purged. The purge waits for those that are still to come. */
-  #onPurge(topic: string, until: number, sequence: number): void {
-    this.#purges.set(topic, until)
-    if ((this.#index as EventIndex | undefined) === undefined) return
-    const purging = this.#trimPurged(topic, until)
+  #onPurge(topic: string, mark: PurgeMark, sequence: number): void {
+    this.#purges.set(topic, mark)
+    if (mark.epoch !== this.#epoch) return // the log is being opened, or the mark belongs to an earlier stream
+    const purging = this.#trimPurged(topic, mark.until)
     this.#purged.set(sequence, purging)
     const forget = (): void => void setTimeout(() => this.#purged.delete(sequence), 1_000).unref()
     purging.then(forget, forget)

@@ -21,6 +21,13 @@ interface Stored {
   until?: number
 }
 
+/** The events of a topic up to a sequence are gone. */
+export interface PurgeMark {
+  /** The epoch of the stream. */
+  epoch: string
+  until: number
+}
+
 export interface NatsRecordsOptions {
   link: NatsLink
   jetstream: JetStream
@@ -34,8 +41,8 @@ export interface NatsRecordsOptions {
   /** The wall clock, in milliseconds. */
   now?: (() => number) | undefined
   onChange: (change: RecordChange) => void
-  /** Called with each mark of a purge: the events of the topic up to a sequence are gone. */
-  onPurge: (topic: string, until: number, sequence: number) => void
+  /** Called with each mark of a purge, and its sequence. */
+  onPurge: (topic: string, mark: PurgeMark, sequence: number) => void
   /** Runs a request to NATS: turns its failure into a refusal. */
   ask: <T>(request: () => Promise<T>) => Promise<T>
 }
@@ -108,8 +115,8 @@ export class NatsRecords implements KeyValue {
    * Marks the events of a topic as purged. Resolves when `onPurge` has been called with the mark.
    * @returns the sequence of the mark
    */
-  markPurge(topic: string, until: number): Promise<number> {
-    return this.#write(purgeKey(topic), JSON.stringify(until), this.#options.purgeTtl)
+  markPurge(topic: string, mark: PurgeMark): Promise<number> {
+    return this.#write(purgeKey(topic), JSON.stringify(mark), this.#options.purgeTtl)
   }
 
   stop(): void {
@@ -177,7 +184,7 @@ export class NatsRecords implements KeyValue {
   #change(name: string, sequence: number, payload: string | undefined): void {
     const topic = topicOf(name)
     if (topic !== undefined) {
-      if (payload !== undefined) this.#options.onPurge(topic, JSON.parse(payload) as number, sequence)
+      if (payload !== undefined) this.#options.onPurge(topic, JSON.parse(payload) as PurgeMark, sequence)
       return
     }
     const key = keyOf(name)

@@ -5,6 +5,8 @@ import type { Retention } from '../log.js'
 import { EventIndex } from './event-index.js'
 import type { JetStream, StreamInfo } from './jetstream.js'
 import { messageId, readHead, storedSize, type Subjects } from './messages.js'
+import type { PurgeMark } from './nats-records.js'
+import { epochOf } from './stream-config.js'
 import { OrderedConsumer, type Delivery } from './ordered-consumer.js'
 import type { RecentIds } from './recent-ids.js'
 
@@ -14,8 +16,8 @@ export interface HistorySource {
   subjects: Subjects
   retention: Pick<Retention, 'events' | 'bytes'>
   ids: RecentIds
-  /** The newest purged sequences of topics. */
-  purges: ReadonlyMap<string, number>
+  /** The topics that have been purged, in this stream or an earlier one. */
+  purges: ReadonlyMap<string, PurgeMark>
 }
 
 /** Returns the index of the events that a stream has, up to its newest sequence in `info`. */
@@ -41,8 +43,14 @@ export async function readHistory(source: HistorySource, info: StreamInfo): Prom
     consumer.stop()
   }
   index.head = Math.max(index.head, last)
-  for (const [topic, until] of purges) index.lost(topic, Math.min(until, last))
-  missing.report(index, source.subjects, purges.size > 0)
+  const epoch = epochOf(info)
+  let isPurged = false
+  for (const [topic, mark] of purges) {
+    if (mark.epoch !== epoch) continue
+    index.lost(topic, mark.until)
+    isPurged = true
+  }
+  missing.report(index, source.subjects, isPurged)
   index.takeTrims() // nobody follows yet
   return index
 }
