@@ -404,8 +404,8 @@ export class NatsLog implements EventLog {
   }
 
   /**
-   * Whether the stream has lost its newest events, as after a power failure of a server that had not flushed them. A new
-   * leader of the stream may know the newest events a little late.
+   * Whether the stream has lost its newest events, as after a power failure of a server that had not flushed them. A
+   * new leader of the stream may know the newest events a little late.
    */
   #isShorter({ state }: StreamInfo, head: number): boolean {
     this.#shorter = state.last_seq < head ? this.#shorter + 1 : 0

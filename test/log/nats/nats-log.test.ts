@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { Retention } from '../../../src/log/log.js'
+import type { Retention, Trim } from '../../../src/log/log.js'
 import { NatsLog, type NatsLogOptions } from '../../../src/log/nats/nats-log.js'
 import { Selection } from '../../../src/model/selection.js'
 import type { NatsOptions } from '../../../src/nats/nats-options.js'
@@ -79,20 +79,11 @@ await t.test('by the clock of the server', { skip: skipNats }, async (t) => {
 
   await t.test('events that are too old are trimmed, which is told and is a gap', async (t) => {
     const log = await open(t, server, { age: 700 })
-    const trims: unknown[] = []
+    const trims: Trim[] = []
     await log.follow((delta) => void trims.push(...delta.trims))
     await log.append([event('a'), event('b'), event('a')])
     await is(() => log.view.stats().events === 0, 'the events are not trimmed')
-    t.strictSame(
-      trims.sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
-      [
-        ...[
-          { topic: 'a', until: 1 },
-          { topic: 'a', until: 3 },
-        ].slice(trims.length === 3 ? 0 : 1),
-        { topic: 'b', until: 2 },
-      ],
-    )
+    t.strictSame(new Map(trims.map(({ topic, until }) => [topic, until])), new Map(Object.entries({ a: 3, b: 2 })))
     t.equal(log.view.mark, trims.length)
     t.match(await readFrom(log, new Selection(['a']), { after: 2, events: 9 }), { events: [], gap: true })
     t.match(await readFrom(log, new Selection(['a']), { after: 3, events: 9 }), { events: [], gap: false })
