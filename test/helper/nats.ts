@@ -89,6 +89,20 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
   return server
 }
 
+/** Starts servers that are one cluster. */
+export async function startNatsCluster(t: Test, count: number): Promise<NatsServer[]> {
+  const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ')
+  return Promise.all(
+    ports.map((port, n) =>
+      startNats(
+        t,
+        `server_name: n${n}\ncluster { name: test, listen: "127.0.0.1:${port}", routes: [ ${routes} ], no_advertise: true }`,
+      ),
+    ),
+  )
+}
+
 /** Whether JetStream of the server is ready: `undefined`, or true. */
 async function answers(port: number): Promise<true | undefined> {
   const socket = connect(port, '127.0.0.1')

@@ -54,6 +54,11 @@ export interface RawMessage {
   time: string
 }
 
+/** Whether JetStream cannot answer now, as a cluster that is about to elect a leader. */
+export function isPassing(err: unknown): boolean {
+  return err instanceof JetStreamError ? err.status === 503 : err instanceof Error && err.name !== 'NatsError'
+}
+
 interface ApiError {
   code: number
   err_code?: number
@@ -73,6 +78,7 @@ export class JetStreamError extends Error {
   }
 }
 
+export const CONSUMER_NOT_FOUND = 10_014
 export const STREAM_NOT_FOUND = 10_059
 export const NO_MESSAGE = 10_037
 export const STREAM_EXISTS = 10_058

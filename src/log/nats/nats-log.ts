@@ -2,7 +2,7 @@
  * A log on NATS JetStream, which any number of processes and machines share. The sequences of the stream are those of
  * the log. Each process follows the stream with one consumer, and builds from it what it knows of the log.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { monotonicNow } from '../../model/clock.js'
 import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
@@ -39,7 +39,7 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { DirectGet } from './direct-get.js'
 import type { EventIndex } from './event-index.js'
 import { EventSource } from './event-source.js'
-import { JetStream, JetStreamError, STREAM_NOT_FOUND, type StreamInfo } from './jetstream.js'
+import { isPassing, JetStream, JetStreamError, STREAM_NOT_FOUND, type StreamInfo } from './jetstream.js'
 import { messageId, readHead, storedSize, Subjects, toStored } from './messages.js'
 import { NatsAppender, unavailable, within } from './nats-appender.js'
 import { NatsReader } from './nats-reader.js'
@@ -62,6 +62,10 @@ import { readHistory } from './stream-history.js'
 const LOOK_INTERVAL = 1_000
 /** A stream that is too short at so many looks in a row has lost events. */
 const SHORTER_LOOKS = 3
+/** The maximum time of a request to JetStream, in milliseconds: a cluster without a leader does not answer. */
+const ATTEMPT = 2_000
+/** The time between two attempts to open the log, in milliseconds. */
+const RETRY = 250
 /** The maximum number of events that are trimmed in one step. */
 const TRIM_STEP = 1_000
 /** The bucket keeps the mark of a purge for longer than the purged events could have been retained, in seconds. */
@@ -143,7 +147,7 @@ export class NatsLog implements EventLog {
     const { nats, retention, now } = options
     this.#options = options
     this.#link = link
-    const jetstream = (this.#jetstream = new JetStream(link, nats.timeout))
+    const jetstream = (this.#jetstream = new JetStream(link, Math.min(nats.timeout, ATTEMPT)))
     this.#subjects = new Subjects(nats.prefix)
     this.#ids = new RecentIds(windowOf(retention))
     const requests = (this.#requests = new Requests(link))
@@ -249,7 +253,21 @@ export class NatsLog implements EventLog {
     await this.#link.close()
   }
 
+  /** Opens the log. A cluster that is starting may not answer at once. */
   async #start(): Promise<void> {
+    const deadline = monotonicNow() + this.#options.nats.timeout
+    for (;;) {
+      try {
+        await this.#open()
+        return
+      } catch (err) {
+        if (!isPassing(err) || monotonicNow() >= deadline) throw err
+        await delay(RETRY)
+      }
+    }
+  }
+
+  async #open(): Promise<void> {
     const { nats, replicas, onNotice } = this.#options
     const { differences } = await provideStream(this.#jetstream, recordStream(nats.prefix, replicas))
     if (differences.length > 0)

@@ -6,12 +6,12 @@
 import { randomBytes } from 'node:crypto'
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node'
 import type { NatsLink } from '../../nats/nats-link.js'
-import type { JetStream } from './jetstream.js'
+import { CONSUMER_NOT_FOUND, JetStreamError, type JetStream } from './jetstream.js'
 
 /** The time between two signs of life of JetStream, in milliseconds. */
-const HEARTBEAT = 2_000
+const HEARTBEAT = 1_000
 /** After this time without one, in milliseconds, the consumer counts as lost. */
-const SILENCE = 5_000
+const SILENCE = 2_500
 /** The time between two attempts to make a consumer, in milliseconds. */
 const RETRY = 250
 /** The time after which JetStream deletes a consumer that nobody listens to, in milliseconds. */
@@ -121,8 +121,10 @@ export class OrderedConsumer {
         const isSame = generation === this.#generation && this.#received === before
         if (isSame && info.num_pending === 0 && info.delivered.consumer_seq === before)
           this.#goTo(Math.max(...waiters.map(({ sequence }) => sequence)) + 1)
-      } catch {
-        // the consumer is made again, or the connection
+      } catch (err) {
+        // otherwise the connection has broken, and is made again
+        if (err instanceof JetStreamError && err.code === CONSUMER_NOT_FOUND && generation === this.#generation)
+          this.#restart()
       }
     }
     this.#probe = undefined
