@@ -3,7 +3,7 @@ import type { ScannedEvent } from '../../model/event.js'
 import { MsgHdrsImpl, type MsgHdrs } from '@nats-io/transport-node'
 import type { KeptEvent } from '../memory/kept-event.js'
 import type { DirectGet, ReadMessage } from './direct-get.js'
-import type { JetStream } from './jetstream.js'
+import type { JetStream, RawMessage } from './jetstream.js'
 import { readHead, toScanned, type Subjects } from './messages.js'
 
 /** Events of several topics are read as one piece of the stream if at least one in this many is wanted. */
@@ -47,13 +47,27 @@ export class EventSource {
     return found
   }
 
-  /** Reads an event from the server that knows best; `undefined`: the stream does not have it. */
+  /**
+   * Reads an event from the leader of the stream; `undefined`: the stream does not have it any more.
+   * @throws Error if the leader does not know the event yet
+   */
   async readSurely(wanted: KeptEvent): Promise<ScannedEvent | undefined> {
-    const raw = await this.#jetstream.message(this.#stream, wanted.sequence)
+    const raw = (await this.#messageOf(wanted)) ?? (await this.#messageOfNewLeader(wanted))
     if (!raw) return undefined
     const headers = raw.hdrs === undefined ? undefined : MsgHdrsImpl.decode(Buffer.from(raw.hdrs, 'base64'))
     const data = Buffer.from(raw.data ?? '', 'base64')
     return this.#decode(wanted, { subject: raw.subject, time: Date.parse(raw.time), headers, data })
+  }
+
+  #messageOf({ sequence }: KeptEvent): Promise<RawMessage | undefined> {
+    return this.#jetstream.message(this.#stream, sequence)
+  }
+
+  /** Reads an event again, after it was missing. A new leader may learn of the newest events a little late. */
+  async #messageOfNewLeader(wanted: KeptEvent): Promise<RawMessage | undefined> {
+    const { state } = await this.#jetstream.streamInfo(this.#stream)
+    if (state.last_seq < wanted.sequence) throw new Error('its leader does not have the newest events yet')
+    return this.#messageOf(wanted)
   }
 
   /**

@@ -121,13 +121,22 @@ export class JetStream {
   }
 
   /** Returns a message, as the leader of the stream knows it; `undefined`: there is none. */
-  async message(stream: string, seq: number): Promise<RawMessage | undefined> {
+  message(stream: string, seq: number): Promise<RawMessage | undefined> {
+    return this.#messageOf(stream, { seq })
+  }
+
+  async #messageOf(stream: string, wanted: object): Promise<RawMessage | undefined> {
     try {
-      return (await this.#ask<{ message: RawMessage }>(`STREAM.MSG.GET.${stream}`, { seq })).message
+      return (await this.#ask<{ message: RawMessage }>(`STREAM.MSG.GET.${stream}`, wanted)).message
     } catch (err) {
       if (err instanceof JetStreamError && err.code === NO_MESSAGE) return undefined
       throw err
     }
+  }
+
+  /** Returns the first message from a sequence on with a subject, as the leader of the stream knows it. */
+  nextMessage(stream: string, seq: number, subject: string): Promise<RawMessage | undefined> {
+    return this.#messageOf(stream, { seq, next_by_subj: subject })
   }
 
   createConsumer(stream: string, config: { name: string; [option: string]: unknown }): Promise<ConsumerInfo> {

@@ -11,6 +11,8 @@ import { addToBatch, messageId, sizeOf, toMessage, toQuestion, type EventMessage
 import { UnheardError, type Requests } from './requests.js'
 import type { RecentIds } from './recent-ids.js'
 
+/** How long an answer is waited for before an event with an id is sent again, in milliseconds. */
+const ATTEMPT = 2_000
 /** The time between two attempts, in milliseconds. */
 const RETRY = 50
 /** The maximum number of atomic batches of a process at a time. A stream takes 50 of all processes. */
@@ -241,7 +243,8 @@ export class NatsAppender {
       if (monotonicNow() >= deadline) throw new Error('it has not answered in time')
       if (this.#options.link.isUp) {
         try {
-          return await send(Math.max(1, deadline - monotonicNow()))
+          const left = Math.max(1, deadline - monotonicNow())
+          return await send(isRepeatable ? Math.min(left, ATTEMPT) : left)
         } catch (err) {
           const isPassing = err instanceof UnheardError || (err instanceof JetStreamError && PASSING.has(err.code))
           const isUnknown = !(err instanceof JetStreamError)

@@ -4,6 +4,7 @@
  */
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { monotonicNow } from '../../model/clock.js'
+import { HubError } from '../../model/hub-error.js'
 import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
 import { printSize } from '../../model/units.js'
@@ -64,8 +65,8 @@ const LOOK_INTERVAL = 1_000
 const SHORTER_LOOKS = 3
 /** The maximum time of a request to JetStream, in milliseconds: a cluster without a leader does not answer. */
 const ATTEMPT = 2_000
-/** The time between two attempts to open the log, in milliseconds. */
-const RETRY = 250
+/** The time between two attempts, in milliseconds. */
+const RETRY = 100
 /** The maximum number of events that are trimmed in one step. */
 const TRIM_STEP = 1_000
 /** The bucket keeps the mark of a purge for longer than the purged events could have been retained, in seconds. */
@@ -362,7 +363,7 @@ export class NatsLog implements EventLog {
 
   /** Fetches events of the index. What the stream does not have any more is trimmed from the index. */
   async #fetch(index: EventIndex, wanted: readonly KeptEvent[]): Promise<(ScannedEvent | undefined)[]> {
-    return this.#ask(async () => {
+    return this.#askAgain(async () => {
       const found = await this.#source.read(wanted)
       if (wanted.some((event) => !found.has(event.sequence) && index.has(event))) await this.#settle()
       for (const event of wanted) {
@@ -493,6 +494,22 @@ export class NatsLog implements EventLog {
     if (this.#isClosed) return Promise.reject(unavailable('The log is closed.'))
     if (!this.#link.isUp) return within(monotonicNow() + this.#options.nats.timeout, this.#whenUp(request))
     return within(monotonicNow() + this.#options.nats.timeout, request())
+  }
+
+  /** As `#ask`, for a request that may be made several times: until it succeeds, or the time is over. */
+  #askAgain<T>(request: () => Promise<T>): Promise<T> {
+    const deadline = monotonicNow() + this.#options.nats.timeout
+    const attempt = async (): Promise<T> => {
+      for (;;) {
+        try {
+          return await request()
+        } catch (err) {
+          if (err instanceof HubError || this.#isClosed || monotonicNow() + RETRY >= deadline) throw err
+          await delay(RETRY)
+        }
+      }
+    }
+    return this.#ask(attempt)
   }
 
   /** Makes a request once the connection is up. */

@@ -16,8 +16,9 @@ const SILENCE = 2_500
 const RETRY = 250
 /** The time after which JetStream deletes a consumer that nobody listens to, in milliseconds. */
 const INACTIVE = 10_000
-/** How long `reach` waits for a message before it asks whether there is one, in milliseconds. */
+/** How long `reach` waits for a message before it asks whether there is one, at first and at most, in milliseconds. */
 const PATIENCE = 25
+const MAX_PATIENCE = 1_000
 
 const MILLISECOND = 1e6
 
@@ -63,6 +64,7 @@ export class OrderedConsumer {
   #silence: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
   #probe: NodeJS.Timeout | undefined
+  #patience = PATIENCE
   readonly #unwatch: () => void
   readonly #waiters = new Set<Waiter>()
 
@@ -87,7 +89,7 @@ export class OrderedConsumer {
     if (this.next > sequence || this.#isStopped) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waiters.add({ sequence, resolve })
-      this.#probe ??= setTimeout(() => void this.#ask(this.#received), PATIENCE)
+      this.#probeLater()
     })
   }
 
@@ -107,29 +109,55 @@ export class OrderedConsumer {
     this.#restart()
   }
 
-  /**
-   * Asks JetStream whether it has more messages, unless one has come meanwhile. If it has none, those that are waited
-   * for do not exist.
-   * @param before the number of messages when the wait began
-   */
-  async #ask(before: number): Promise<void> {
-    const generation = this.#generation
-    const waiters = [...this.#waiters]
-    if (this.#received === before && this.#name !== '' && this.#link.isUp) {
-      try {
-        const info = await this.#jetstream.consumerInfo(this.#options.stream, this.#name)
-        const isSame = generation === this.#generation && this.#received === before
-        if (isSame && info.num_pending === 0 && info.delivered.consumer_seq === before)
-          this.#goTo(Math.max(...waiters.map(({ sequence }) => sequence)) + 1)
-      } catch (err) {
-        // otherwise the connection has broken, and is made again
-        if (err instanceof JetStreamError && err.code === CONSUMER_NOT_FOUND && generation === this.#generation)
-          this.#restart()
-      }
+  /** Looks into what is waited for, unless a message has come meanwhile. */
+  #probeLater(): void {
+    const before = this.#received
+    this.#probe ??= setTimeout(() => {
+      void this.#lookInto(before).finally(() => {
+        this.#probe = undefined
+        if (this.#waiters.size > 0 && !this.#isStopped) this.#probeLater()
+      })
+    }, this.#patience)
+  }
+
+  /** @param before the number of messages when the wait began */
+  async #lookInto(before: number): Promise<void> {
+    if (this.#received !== before) {
+      this.#patience = PATIENCE
+      return
     }
-    this.#probe = undefined
-    if (this.#waiters.size > 0 && !this.#isStopped)
-      this.#probe = setTimeout(() => void this.#ask(this.#received), PATIENCE)
+    this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE)
+    if (this.#name === '' || !this.#link.isUp) return
+    const generation = this.#generation
+    const { next } = this
+    const last = Math.max(...[...this.#waiters].map(({ sequence }) => sequence))
+    const { stream } = this.#options
+    try {
+      if (!(await this.#hasMessage(next, last))) {
+        if (this.next === next) this.#goTo(last + 1)
+        return
+      }
+      await this.#jetstream.consumerInfo(stream, this.#name)
+    } catch (err) {
+      // otherwise the connection has broken, or the stream has no leader: it is looked into again
+      if (err instanceof JetStreamError && err.code === CONSUMER_NOT_FOUND && generation === this.#generation)
+        this.#restart()
+    }
+  }
+
+  /**
+   * Whether the stream has messages from one sequence to another. Its leader is asked twice: a new leader may learn of
+   * the newest messages a little late.
+   */
+  async #hasMessage(first: number, last: number): Promise<boolean> {
+    const { stream, filter } = this.#options
+    const isThere = async (): Promise<boolean> => {
+      const found = await this.#jetstream.nextMessage(stream, first, filter)
+      return found !== undefined && found.seq <= last
+    }
+    if (await isThere()) return true
+    const { state } = await this.#jetstream.streamInfo(stream)
+    return state.last_seq < last || (await isThere())
   }
 
   #goTo(next: number): void {
