@@ -320,12 +320,17 @@ export class NatsLog implements EventLog {
       stream: this.#options.nats.prefix,
       filter: this.#subjects.all,
       onMessage: (delivery) => this.#apply(delivery),
-      onStart: (next) => {
-        this.#last = next - 1
-        this.#batch = []
-      },
+      onStart: () => this.#restart(),
     })
     await this.#consumer.start()
+  }
+
+  /** Begins behind the last applied event: a part of an atomic batch may have come, and comes again. */
+  #restart(): number {
+    this.#last = this.#index.head
+    this.#batch = []
+    this.#sizes = []
+    return this.#last + 1
   }
 
   /** Applies a message of the stream. An atomic batch is applied with its last message. */
@@ -334,6 +339,7 @@ export class NatsLog implements EventLog {
     if (sequence > this.#last + 1) {
       // JetStream has trimmed messages that have not been delivered
       this.#batch = []
+      this.#sizes = []
       this.#index.suspect(sequence - 1)
       this.#tell(NO_EVENTS)
     }
@@ -364,13 +370,14 @@ export class NatsLog implements EventLog {
   /** Fetches events of the index. What the stream does not have any more is trimmed from the index. */
   async #fetch(index: EventIndex, wanted: readonly KeptEvent[]): Promise<(ScannedEvent | undefined)[]> {
     return this.#askAgain(async () => {
+      if (index !== this.#index) throw unavailable('The log was replaced while it was read.')
       const found = await this.#source.read(wanted)
       if (wanted.some((event) => !found.has(event.sequence) && index.has(event))) await this.#settle()
       for (const event of wanted) {
         if (found.has(event.sequence) || !index.has(event)) continue
         const late = await this.#source.readSurely(event) // the server that has answered lags behind
         if (late) found.set(event.sequence, late)
-        else if (index === this.#index) {
+        else {
           index.trimTopic(event.topic, event.sequence, Infinity)
           this.#tell(NO_EVENTS)
         }
@@ -480,7 +487,7 @@ export class NatsLog implements EventLog {
   async #trimPurged(topic: string, until: number): Promise<number> {
     const index = this.#index
     let purged = 0
-    if (this.#last < until) await this.#consumer!.reach(until)
+    if (index.head < until) await this.#consumer!.reach(until)
     for (let count = TRIM_STEP; count === TRIM_STEP && index === this.#index;) {
       count = index.trimTopic(topic, until, TRIM_STEP)
       this.#tell(NO_EVENTS)

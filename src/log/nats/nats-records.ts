@@ -160,10 +160,10 @@ export class NatsRecords implements KeyValue {
   }
 
   /** The bucket is read from its beginning: what does not come has been deleted meanwhile. */
-  #begin(): void {
-    this.#consumer.next = 1
+  #begin(): number {
     this.#seen.clear()
     this.#isComplete = false
+    return 1
   }
 
   #apply({ message, sequence, pending }: Delivery): void {

@@ -39,8 +39,8 @@ export interface ConsumerOptions {
   headersOnly?: boolean
   /** Called with each message. */
   onMessage: (delivery: Delivery) => void
-  /** Called before the messages come from `next` on, which may have been delivered already. */
-  onStart?: (next: number) => void
+  /** Called before messages come for the first time, or again. Returns the sequence to begin with. */
+  onStart?: () => number
 }
 
 interface Waiter {
@@ -101,12 +101,6 @@ export class OrderedConsumer {
     clearTimeout(this.#probe)
     for (const { resolve } of this.#waiters) resolve()
     this.#waiters.clear()
-  }
-
-  /** Begins again at a sequence, for a stream that has been made again. */
-  restartAt(next: number): void {
-    this.next = next
-    this.#restart()
   }
 
   /** Looks into what is waited for, unless a message has come meanwhile. */
@@ -195,7 +189,7 @@ export class OrderedConsumer {
     const inbox = createInbox()
     const name = `fanfare-${randomBytes(8).toString('hex')}`
     this.#received = 0
-    onStart?.(this.next)
+    if (onStart) this.next = onStart()
     this.#subscription = this.#link.connection.subscribe(inbox, {
       callback: (err, message) => {
         if (!err && generation === this.#generation) this.#receive(message)

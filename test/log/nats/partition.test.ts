@@ -1,4 +1,5 @@
 /** A process on NATS that is cut off for a while, beside others that are not. */
+import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Retention } from '../../../src/log/log.js'
 import { NatsLog } from '../../../src/log/nats/nats-log.js'
@@ -65,6 +66,38 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
     t.equal(await there.topic('a'), undefined, 'the purge has been told')
     t.equal((await readFrom(there, new Selection(['a']), { after: 0, events: 9 })).gap, true)
     t.strictSame(await there.append([event('a')]), [{ sequence: 402, duplicate: false }])
+  })
+
+  await t.test('a process whose connection breaks in the middle of batches gets each of them whole', async (t) => {
+    const { here, there, proxy } = await openTwo(t, server)
+    const sizes: number[] = []
+    const told: number[] = []
+    await there.follow(({ events }) => {
+      sizes.push(events.length)
+      told.push(...events.map(({ sequence }) => sequence))
+    })
+    const payload = 'x'.repeat(2_000)
+    const state = { isOver: false }
+    const appending = (async () => {
+      while (!state.isOver) await here.append(Array.from({ length: 300 }, (_, n) => event(`t.${n}`, { payload })))
+    })()
+    for (let cuts = 1; cuts <= 8; cuts++) {
+      await is(() => sizes.length > 3 * cuts, 'nothing is delivered')
+      proxy.cut()
+      await delay(20)
+      proxy.mend()
+    }
+    state.isOver = true
+    await appending
+    await is(() => told.length === here.view.head, 'something is missing')
+    t.strictSame(
+      told,
+      Array.from({ length: here.view.head }, (_, n) => n + 1),
+    )
+    t.strictSame(
+      sizes.filter((size) => size !== 300),
+      [],
+    )
   })
 
   await t.test('live streams get a gap for events that are trimmed meanwhile', async (t) => {
