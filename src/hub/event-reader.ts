@@ -226,8 +226,8 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
       if (this.#hasEnded || this.#isReplaced()) return
+      this.#position = event.sequence
       yield toHistoryEvent(event, this.#source.cursor(event.sequence))
-      if (!this.#isReplaced()) this.#position = event.sequence
     }
     if (!this.#isReplaced()) this.#position = page.position
   }
