@@ -112,19 +112,19 @@ export class NatsAppender {
     return withRepeats(events, appended)
   }
 
-  /** Answers the events whose ids are known. Returns the indexes of the others, each id once. */
+  /** Answers the events whose ids are known. Returns the indexes of the unanswered others, each id once. */
   #withoutDuplicates(events: readonly NewEvent[], appended: (Appended | undefined)[]): number[] {
     const left: number[] = []
     const ids = new Set<string>()
     for (const [index, { topic, id }] of events.entries()) {
-      if (id === undefined) {
-        left.push(index)
+      const key = id === undefined ? undefined : messageId(topic, id)
+      if (key === undefined) {
+        if (!appended[index]) left.push(index)
         continue
       }
-      const key = messageId(topic, id)
-      const sequence = this.#options.ids.find(key)
+      const sequence = appended[index] ? undefined : this.#options.ids.find(key)
       if (sequence !== undefined) appended[index] = { sequence, duplicate: true }
-      else if (!ids.has(key)) left.push(index)
+      else if (!appended[index] && !ids.has(key)) left.push(index)
       ids.add(key)
     }
     return left

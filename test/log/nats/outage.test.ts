@@ -200,6 +200,17 @@ await t.test('two processes on one stream', { skip: skipNats }, async (t) => {
       { sequence: 4, duplicate: false },
     ])
     t.strictSame(await b.append([event('a', { id: 'x' })]), [{ sequence: 1, duplicate: true }])
+    const c = await open(t, nats)
+    const many = Array.from({ length: 1_500 }, (_, n) => event('c', { id: `${n}` }))
+    const appended = await c.append([...many, event('a', { id: 'x' }), event('c', { id: '0' })])
+    t.strictSame(
+      appended.map(({ sequence }) => sequence),
+      [...many.map((_, n) => 5 + n), 1, 5],
+    )
+    t.strictSame(
+      appended.flatMap(({ duplicate }, n) => (duplicate ? [n] : [])),
+      [1_500, 1_501],
+    )
   })
 })
 
