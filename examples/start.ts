@@ -34,8 +34,8 @@ const hub = spawn(process.execPath, [MAIN], {
   },
 })
 hub.once('exit', (code) => process.exit(code ?? 1))
-process.once('exit', () => hub.kill('SIGTERM')) // of an error: it would go on without us
-process.on('SIGINT', () => undefined) // Ctrl-C is for the hub, too; a second signal would end it at once
+process.once('exit', () => hub.kill('SIGTERM')) // otherwise the hub would outlive this process
+process.on('SIGINT', () => undefined) // Ctrl-C reaches the hub too, and a second signal would end it at once
 // and its end is ours
 for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM'))
 

@@ -72,7 +72,7 @@ for (const page of ALL) {
   t.strictSame(
     links(page).filter((link) => isBroken(page, link)),
     [],
-    `the links of ${page} lead somewhere`,
+    `the links of ${page} lead to existing pages and headings`,
   )
 }
 
@@ -83,4 +83,4 @@ const inCi = [
   ...(/^for check in (.+); do$/m.exec(ci)?.[1] ?? '').split(' '),
   ...(/npm (test)\b/.exec(ci) ?? []).slice(1),
 ]
-t.strictSame(inCheck, inCi, '`npm run check` and .ci/run run the same')
+t.strictSame(inCheck, inCi, '`npm run check` and .ci/run run the same checks')

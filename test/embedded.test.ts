@@ -19,7 +19,7 @@ import { isProblem, listen } from './routes/open-app.js'
 const HUB: FanfareOptions = { log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS }
 const authorization = `Bearer ${anyTopic()}`
 
-/** Checks what a hub below `at` answers: receipts, pages, refusals of every kind, HEAD and a stream on a socket. */
+/** Checks the answers of a hub below `at`: receipts, pages, refusals of every kind, HEAD, and a stream on a socket. */
 async function isItself(t: Test, app: FastifyInstance, at: string): Promise<void> {
   const url = await listen(app)
   const status = await app.inject(`${at}/status`)
@@ -106,15 +106,19 @@ async function isItself(t: Test, app: FastifyInstance, at: string): Promise<void
       'unsupported-media-type',
     ),
   ]
-  t.match(isProblem(t, wrong, 400, 'invalid-request').errors, [{ path: /more/ }], 'validation says where')
-  for (const { type } of refusals) t.equal((await app.inject(type)).statusCode, 200, `${type} leads to its words`)
+  t.match(
+    isProblem(t, wrong, 400, 'invalid-request').errors,
+    [{ path: /more/ }],
+    'the refusal has the path of the fault',
+  )
+  for (const { type } of refusals) t.equal((await app.inject(type)).statusCode, 200, `${type} leads to its description`)
   t.equal((await app.inject({ method: 'PUT', url: `${at}/status` })).headers.allow, 'GET, HEAD')
 
   const session = await app.inject({ method: 'POST', url: `${at}/sessions`, headers: { authorization } })
   t.match(
     [session.statusCode, String(session.headers['set-cookie'])],
     [204, new RegExp(`; Path=${at};`)],
-    'the cookie is for the hub alone',
+    'the cookie applies to the hub only',
   )
   const redirect = await app.inject(at)
   t.strictSame([redirect.statusCode, redirect.headers.location], [302, `.${at.slice(at.lastIndexOf('/'))}/`])
@@ -135,7 +139,7 @@ const applications: [
     {},
     (app) =>
       app.setSerializerCompiler(() => {
-        throw new Error('this is no schema of theirs')
+        throw new Error('not a schema of the application')
       }),
   ],
   [
@@ -143,7 +147,7 @@ const applications: [
     {},
     (app) =>
       app.setValidatorCompiler(() => {
-        throw new Error('this is no schema of theirs')
+        throw new Error('not a schema of the application')
       }),
   ],
   ['a reply serializer', {}, (app) => app.setReplySerializer((payload) => JSON.stringify({ theirs: payload }))],
@@ -159,20 +163,20 @@ const applications: [
     {},
     (app) =>
       app.setSchemaErrorFormatter(() => {
-        throw new Error('these are no errors of Ajv')
+        throw new Error('not errors of Ajv')
       }),
   ],
-  ['such a formatter among its options', { schemaErrorFormatter: () => new Error('theirs') }],
+  ['a formatter of validation errors as an option', { schemaErrorFormatter: () => new Error('theirs') }],
   [
     'compilers among its options',
     {
       schemaController: {
         compilersFactory: {
           buildValidator: () => () => {
-            throw new Error('this is no schema of theirs')
+            throw new Error('not a schema of the application')
           },
           buildSerializer: () => () => {
-            throw new Error('this is no schema of theirs')
+            throw new Error('not a schema of the application')
           },
         },
       },
@@ -200,11 +204,11 @@ const applications: [
     },
   ],
   ['a parser for queries', { routerOptions: { querystringParser: () => ({ theirs: '1' }) } }],
-  ['a parser for queries that gives nothing', { routerOptions: { querystringParser: () => undefined as never } }],
+  ['a parser for queries that returns nothing', { routerOptions: { querystringParser: () => undefined as never } }],
   ['no HEAD routes', { exposeHeadRoutes: false }],
-  ['a router that ignores a slash at the end', { routerOptions: { ignoreTrailingSlash: true } }],
-  ['a router that ignores slashes that are doubled', { routerOptions: { ignoreDuplicateSlashes: true } }],
-  ['a router that takes upper case for lower case', { routerOptions: { caseSensitive: false } }],
+  ['a router that ignores a trailing slash', { routerOptions: { ignoreTrailingSlash: true } }],
+  ['a router that ignores duplicate slashes', { routerOptions: { ignoreDuplicateSlashes: true } }],
+  ['a router that ignores case', { routerOptions: { caseSensitive: false } }],
   ['a small limit for bodies', { bodyLimit: 1 }],
   ['numbers for ids', { genReqId: () => 7 as unknown as string }],
   ['a log', { logger: { level: 'silent' }, logController: new LogController({ disableRequestLogging: true }) }],
@@ -229,7 +233,7 @@ const applications: [
     },
   ],
   [
-    'a hook that adds a header at the end',
+    'a hook that adds a header late',
     {},
     (app) => app.addHook('onSend', async (_request, reply) => void reply.header('x-theirs', 'yes')),
   ],
@@ -285,11 +289,11 @@ for (const [what, options, setUp] of applications) {
 /** The prefix of a hub, and the path of its routes. */
 const places: [words: string, outer: string, prefix: string, at: string][] = [
   ['a prefix', '', '/rt', '/rt'],
-  ['a prefix that ends with a slash', '', '/rt/', '/rt'],
-  ['a prefix that begins without one', '', 'rt', '/rt'],
+  ['a prefix with a trailing slash', '', '/rt/', '/rt'],
+  ['a prefix without a leading slash', '', 'rt', '/rt'],
   ['a prefix of two segments', '', '/a/b', '/a/b'],
   ['a prefix within a prefix', '/a', '/b', '/a/b'],
-  ['a prefix within a prefix, both with slashes at their ends', '/a/', '/b/', '/a/b'],
+  ['a prefix within a prefix, both with a trailing slash', '/a/', '/b/', '/a/b'],
 ]
 
 for (const [words, outer, prefix, at] of places) {
@@ -306,46 +310,48 @@ for (const [words, outer, prefix, at] of places) {
   })
 }
 
-await t.test('a prefix with a parameter: types of problems and the cookie have what the request had', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await app.register(fanfare, { prefix: '/tenants/:tenant', ...HUB })
-  t.equal(isProblem(t, await app.inject('/tenants/t1/nowhere'), 404, 'not-found').type, '/tenants/t1/errors/not-found')
-  isProblem(t, await app.inject({ method: 'PUT', url: '/tenants/t1/status' }), 405, 'method-not-allowed')
-  t.match(
-    String(
-      (await app.inject({ method: 'POST', url: '/tenants/t1/sessions', headers: { authorization } })).headers[
-        'set-cookie'
-      ],
-    ),
-    /; Path=\/tenants\/t1;/,
-  )
-})
-
 await t.test(
-  'a router that is told so takes paths that differ in case or slashes, also for what is refused',
+  'a prefix with a parameter: the types of problems and the cookie have the value of the request',
   async (t) => {
-    const app = Fastify({
-      routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
-    })
+    const app = Fastify()
     t.teardown(() => app.close())
-    await app.register(fanfare, { prefix: '/rt', ...HUB })
-    for (const url of ['/RT/Status', '/rt/status/', '//rt//status'])
-      t.equal((await app.inject(url)).statusCode, 200, url)
-    for (const url of ['/rt/Status', '/rt/status/', '/rt//status']) {
-      isProblem(t, await app.inject({ method: 'PUT', url }), 405, 'method-not-allowed', `PUT ${url}`)
-    }
+    await app.register(fanfare, { prefix: '/tenants/:tenant', ...HUB })
+    t.equal(
+      isProblem(t, await app.inject('/tenants/t1/nowhere'), 404, 'not-found').type,
+      '/tenants/t1/errors/not-found',
+    )
+    isProblem(t, await app.inject({ method: 'PUT', url: '/tenants/t1/status' }), 405, 'method-not-allowed')
     t.match(
       String(
-        (await app.inject({ method: 'POST', url: '/RT/sessions', headers: { authorization } })).headers['set-cookie'],
+        (await app.inject({ method: 'POST', url: '/tenants/t1/sessions', headers: { authorization } })).headers[
+          'set-cookie'
+        ],
       ),
-      /; Path=\/RT;/,
-      'where the browser is',
+      /; Path=\/tenants\/t1;/,
     )
   },
 )
 
-await t.test('behind a URL that the application rewrites, the console is where the browser looks for it', async (t) => {
+await t.test('a router that ignores case or slashes accepts such paths, also in refusals', async (t) => {
+  const app = Fastify({
+    routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
+  })
+  t.teardown(() => app.close())
+  await app.register(fanfare, { prefix: '/rt', ...HUB })
+  for (const url of ['/RT/Status', '/rt/status/', '//rt//status']) t.equal((await app.inject(url)).statusCode, 200, url)
+  for (const url of ['/rt/Status', '/rt/status/', '/rt//status']) {
+    isProblem(t, await app.inject({ method: 'PUT', url }), 405, 'method-not-allowed', `PUT ${url}`)
+  }
+  t.match(
+    String(
+      (await app.inject({ method: 'POST', url: '/RT/sessions', headers: { authorization } })).headers['set-cookie'],
+    ),
+    /; Path=\/RT;/,
+    'the path that the browser requested',
+  )
+})
+
+await t.test('the console works behind a URL that the application rewrites', async (t) => {
   const app = Fastify({ rewriteUrl: ({ url = '' }) => url.replace(/^\/events-hub(?=\/|$)/, '/rt') })
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/rt', ...HUB })
@@ -365,7 +371,7 @@ for (const prefix of [undefined, '', '/']) {
     t.match(
       await app.inject({ method: 'PUT', url: '/status' }),
       { statusCode: 404, body: 'theirs' },
-      'also what a path of the hub does not take',
+      'also for unsupported methods on a path of the hub',
     )
     t.equal(isProblem(t, await app.inject('/topics/a/events'), 401, 'missing-token').type, '/errors/missing-token')
     t.match(
@@ -391,7 +397,7 @@ await t.test('two hubs in one application, each in its own scope', async (t) => 
     }
     t.not(hubs[0], hubs[1])
     await isItself(t, app, '/one')
-    t.equal(hubs[1]!.stats().events, 0, 'the other has nothing of it')
+    t.equal(hubs[1]!.stats().events, 0, 'the other hub has no event')
     t.equal(
       (
         await app.inject({
@@ -410,26 +416,23 @@ await t.test('two hubs in one application, each in its own scope', async (t) => 
   }
 })
 
-await t.test(
-  'a second hub may be in a scope below that of the first, and in the same one it is refused in words',
-  async (t) => {
-    const app = Fastify()
-    t.teardown(() => app.close())
-    await app.register(fanfare, { prefix: '/one', ...HUB })
-    await app.register(async (scope) => {
-      await scope.register(fanfare, { prefix: '/two', ...HUB })
-      t.not(scope.hub, app.hub)
-    })
-    for (const at of ['/one', '/two']) t.equal((await app.inject(`${at}/status`)).statusCode, 200, at)
-    const other = Fastify()
-    t.teardown(() => other.close().catch(() => undefined))
-    await other.register(fanfare, { prefix: '/one', ...HUB })
-    await t.rejects(Promise.resolve(other.register(fanfare, { prefix: '/two', ...HUB })), {
-      name: 'SettingsError',
-      message: /scope of its own/,
-    })
-  },
-)
+await t.test('a second hub may be in a scope below the first, and is refused in the same scope', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fanfare, { prefix: '/one', ...HUB })
+  await app.register(async (scope) => {
+    await scope.register(fanfare, { prefix: '/two', ...HUB })
+    t.not(scope.hub, app.hub)
+  })
+  for (const at of ['/one', '/two']) t.equal((await app.inject(`${at}/status`)).statusCode, 200, at)
+  const other = Fastify()
+  t.teardown(() => other.close().catch(() => undefined))
+  await other.register(fanfare, { prefix: '/one', ...HUB })
+  await t.rejects(Promise.resolve(other.register(fanfare, { prefix: '/two', ...HUB })), {
+    name: 'SettingsError',
+    message: /scope of its own/,
+  })
+})
 
 await t.test('a prefix that is not a string is refused', async (t) => {
   for (const prefix of [5, null, true, {}, []] as unknown as string[]) {
@@ -457,10 +460,10 @@ await t.test('the rate limit of the hub is independent of a limit of the applica
   )
   t.match(isProblem(t, answers[2]!, 429, 'rate-limited').detail, /FANFARE_PUBLISH_RATE/)
   for (let n = 0; n < 3; n++) await app.inject('/rt/status')
-  isProblem(t, await app.inject('/rt/status'), 429, 'rate-limited', 'and the application limits the hub')
+  isProblem(t, await app.inject('/rt/status'), 429, 'rate-limited', "the application's limit applies to the hub")
 })
 
-await t.test('the Retry-After of an application’s limit is kept', async (t) => {
+await t.test("the hub keeps the Retry-After of an application's limit", async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyRateLimit, { max: 1, timeWindow: 60_000 })
@@ -471,7 +474,7 @@ await t.test('the Retry-After of an application’s limit is kept', async (t) =>
   t.ok(Number(response.headers['retry-after']) > 30, `${String(response.headers['retry-after'])} s`)
 })
 
-await t.test('an error of an application’s hook is a problem of the hub', async (t) => {
+await t.test("an error of an application's hook is problem details in the hub", async (t) => {
   const thrown: [what: unknown, status: number, code: string][] = [
     [Object.assign(new Error('not you'), { statusCode: 403 }), 403, 'not-granted'],
     [{ statusCode: 429, message: 'too often' }, 429, 'rate-limited'],
@@ -503,38 +506,35 @@ await t.test('an error of a late hook is answered without delay', async (t) => {
   await stream.count(1)
 })
 
-await t.test(
-  'hooks of the application see a stream begin, with their headers on it, and change nothing of its bytes',
-  async (t) => {
-    const app = Fastify()
-    t.teardown(() => app.close())
-    const sent: string[] = []
-    app.addHook('onRequest', async (_request, reply) => void reply.header('x-theirs', 'yes'))
-    app.addHook('onSend', async ({ url }, _reply, payload) => {
-      sent.push(url)
-      return typeof payload === 'string' ? payload.toUpperCase() : payload
-    })
-    await app.register(fanfare, { prefix: '/rt', ...HUB })
-    const url = new URL(await listen(app))
-    const socket = connect(Number(url.port), url.hostname)
-    t.teardown(() => socket.destroy())
-    let text = ''
-    socket.setEncoding('utf8').on('data', (part: string) => (text += part))
-    socket.write(`GET /rt/topics/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`)
-    await within(
-      (async () => {
-        while (!text.includes('fanfare.open')) await once(socket, 'data')
-        await app.hub.publish('a', { data: 'lower case' })
-        while (!text.includes('data: "lower case"')) await once(socket, 'data')
-      })(),
-      () => text,
-    )
-    t.match(text, /^HTTP\/1\.1 200 /)
-    t.match(text.toLowerCase(), /\r\nx-theirs: yes\r\n/)
-    t.strictSame(sent, [], 'a stream leaves outside onSend')
-    t.equal((await app.inject('/rt/status')).body.slice(0, 9), '{"STATUS"', 'answers pass through it, as it is theirs')
-  },
-)
+await t.test('hooks of the application see a new stream and add headers, but do not change its bytes', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const sent: string[] = []
+  app.addHook('onRequest', async (_request, reply) => void reply.header('x-theirs', 'yes'))
+  app.addHook('onSend', async ({ url }, _reply, payload) => {
+    sent.push(url)
+    return typeof payload === 'string' ? payload.toUpperCase() : payload
+  })
+  await app.register(fanfare, { prefix: '/rt', ...HUB })
+  const url = new URL(await listen(app))
+  const socket = connect(Number(url.port), url.hostname)
+  t.teardown(() => socket.destroy())
+  let text = ''
+  socket.setEncoding('utf8').on('data', (part: string) => (text += part))
+  socket.write(`GET /rt/topics/a/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n\r\n`)
+  await within(
+    (async () => {
+      while (!text.includes('fanfare.open')) await once(socket, 'data')
+      await app.hub.publish('a', { data: 'lower case' })
+      while (!text.includes('data: "lower case"')) await once(socket, 'data')
+    })(),
+    () => text,
+  )
+  t.match(text, /^HTTP\/1\.1 200 /)
+  t.match(text.toLowerCase(), /\r\nx-theirs: yes\r\n/)
+  t.strictSame(sent, [], 'a stream does not pass onSend')
+  t.equal((await app.inject('/rt/status')).body.slice(0, 9), '{"STATUS"', "other answers pass the application's onSend")
+})
 
 await t.test('each hub accepts only tokens of its own key', async (t) => {
   const app = Fastify()
@@ -553,7 +553,7 @@ await t.test('each hub accepts only tokens of its own key', async (t) => {
   )
 })
 
-await t.test('an application may give the hub a log of its own', async (t) => {
+await t.test('an application can pass its own log to the hub', async (t) => {
   const keepAll = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
   const log = new MemoryLog(keepAll)
   await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'before' }])
@@ -566,7 +566,7 @@ await t.test('an application may give the hub a log of its own', async (t) => {
   t.equal(id, `${log.view.epoch}-2`)
   t.equal(log.view.head, 2)
   t.match(embedded.hub.stats(), { events: 2 })
-  t.match(own.hub.stats(), { events: 0 }, 'each has its own')
+  t.match(own.hub.stats(), { events: 0 }, 'each hub has its own log')
   t.match(await own.hub.publish('a', { text: 'x' }), { duplicate: false })
   let told = 0
   await log.follow(() => {
@@ -574,10 +574,10 @@ await t.test('an application may give the hub a log of its own', async (t) => {
   })
   await embedded.close()
   await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'after' }])
-  t.equal(told, 0, 'the hub closes it')
+  t.equal(told, 0, 'the hub closes the log')
 })
 
-await t.test('what is no log is refused', async (t) => {
+await t.test('a value that is not a log is refused', async (t) => {
   const incomplete = { view: {}, records: {}, follow: () => undefined }
   for (const [log, words] of [
     [

@@ -82,7 +82,7 @@ async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
       })
     ).json(),
     { body: { theirs: 'x' } },
-    'their content type',
+    "the application's content type",
   )
   t.equal(
     (
@@ -94,14 +94,18 @@ async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
       })
     ).statusCode,
     418,
-    'not ours',
+    "not the hub's content type",
   )
-  t.match(await app.inject('/fail'), { statusCode: 418, body: '{"theirs":"their failure"}' }, 'their error handler')
-  t.match(await app.inject('/nothing'), { statusCode: 404, body: '{"theirs":"not found"}' }, 'their 404')
+  t.match(
+    await app.inject('/fail'),
+    { statusCode: 418, body: '{"theirs":"their failure"}' },
+    "the application's error handler",
+  )
+  t.match(await app.inject('/nothing'), { statusCode: 404, body: '{"theirs":"not found"}' }, "the application's 404")
   t.match(
     (await app.inject({ method: 'POST', url: '/checked', payload: { n: '7' } })).json(),
     { body: { n: 7 } },
-    'their validation converts',
+    "the application's validation converts",
   )
   t.strictSame((await app.inject('/topics')).json(), { topics: 'theirs' })
   t.strictSame((await app.inject('/status')).json(), { status: 'theirs' })
@@ -109,13 +113,17 @@ async function isTheirs(t: Test, app: FastifyInstance): Promise<void> {
   t.match(
     (await app.inject({ url: '/me', headers: { authorization: `Bearer ${bearer}` } })).json(),
     { sub: 'theirs' },
-    'their tokens',
+    "the application's tokens",
   )
-  t.equal((await app.inject({ url: '/me', headers: { authorization } })).statusCode, 418, 'and not ours')
+  t.equal(
+    (await app.inject({ url: '/me', headers: { authorization } })).statusCode,
+    418,
+    "the hub's tokens are refused",
+  )
   t.match(
     (await app.inject({ url: '/topics', headers: { origin: 'https://theirs.example' } })).headers,
     { 'access-control-allow-origin': 'https://theirs.example', 'x-theirs': 'yes' },
-    'their CORS',
+    "the application's CORS",
   )
   t.equal(app.theirs(), 'theirs')
 }
@@ -147,7 +155,11 @@ await t.test('a hub in a plain application', async (t) => {
   t.equal(response.statusCode, 201)
   await stream.count(2)
   t.match(isProblem(t, await app.inject('/realtime/nothing'), 404, 'not-found').type, '/realtime/errors/not-found')
-  t.equal((await app.inject('/topics/orders.42/events')).statusCode, 404, 'only below the prefix')
+  t.equal(
+    (await app.inject('/topics/orders.42/events')).statusCode,
+    404,
+    "the hub's routes exist only below the prefix",
+  )
 })
 
 await t.test('a hub in an application with its own plugins', async (t) => {
@@ -166,7 +178,7 @@ await t.test('a hub in an application with its own plugins', async (t) => {
   t.match(
     stream.headers,
     { 'x-theirs': 'yes', 'access-control-allow-origin': 'https://theirs.example' },
-    'their hooks see our requests, and their headers survive',
+    "the application's hooks run for the hub's requests, and their headers are kept",
   )
   t.match((await app.inject({ method: 'POST', url: '/orders' })).json(), { topic: 'orders.42', subscribers: 1 })
   await stream.count(1)
@@ -177,7 +189,7 @@ await t.test('a hub in an application with its own plugins', async (t) => {
     await app.inject({ url: '/realtime/topics/a..b/events', headers: { authorization } }),
     400,
     'invalid-pattern',
-    'our errors are ours',
+    "the hub's errors have its own format",
   )
   isProblem(t, await app.inject({ url: '/realtime/nothing', headers: { authorization } }), 404, 'not-found')
   isProblem(t, await app.inject({ url: '/realtime/topics/a/events' }), 401, 'missing-token')
@@ -187,7 +199,7 @@ await t.test('a hub in an application with its own plugins', async (t) => {
     await app.inject({ url: '/realtime/topics/a/events', headers: { authorization: `Bearer ${bearer}` } }),
     401,
     'invalid-signature',
-    'their tokens are not ours',
+    "the application's tokens are refused by the hub",
   )
   isProblem(
     t,
@@ -212,7 +224,7 @@ await t.test('a hub in an application with its own plugins', async (t) => {
   t.match(await stream.told('close'), { reason: 'drain' })
 })
 
-await t.test('CORS of the hub alone does not reach beyond the hub', async (t) => {
+await t.test('CORS of the hub does not apply to the application', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, { ...OPTIONS, corsOrigins: ['https://pages.example'] })
@@ -232,7 +244,7 @@ await t.test('CORS of the hub alone does not reach beyond the hub', async (t) =>
 })
 
 await t.test(
-  'CORS twice is refused with words that say what to do: the hooks of the application come first, and answer the preflights',
+  'CORS in both is refused with the remedy: the hooks of the application run first, and answer the preflights',
   async (t) => {
     const app = Fastify()
     t.teardown(() => app.close().catch(() => undefined))
@@ -328,7 +340,7 @@ await t.test('options', async (t) => {
   await t.rejects(start({ jwtSecret: SECRET, jwtPublicKey: 'x' }), { name: 'SettingsError' }, 'two keys')
   await t.resolves(
     start({ jwtSecret: SECRET, jwtPublicKey: undefined, heartbeat: undefined }),
-    'undefined is as if it were not there',
+    'undefined counts as missing',
   )
 })
 

@@ -272,7 +272,7 @@ await t.test('the invalid item of a list is named', (t) => {
   t.end()
 })
 
-await t.test('an address with a user and a password is refused, and not repeated', (t) => {
+await t.test('a URL with user and password is refused, and the refusal does not repeat it', (t) => {
   for (const url of [
     'https://user:hunter2@login.example.com/jwks',
     'https://hunter2@login.example.com/jwks',
@@ -286,7 +286,7 @@ await t.test('an address with a user and a password is refused, and not repeated
   t.end()
 })
 
-await t.test('all faults are reported together', (t) => {
+await t.test('all faults are reported at once', (t) => {
   const lines = faults({ PORT: 'x', FANFARE_HEARTBEAT: 'x', FANFARE_HEARTBEET: '1s', PATH: '/bin', HOST: '::1' })
   t.equal(lines.length, 3)
   for (const name of ['PORT', 'FANFARE_HEARTBEAT', 'FANFARE_HEARTBEET'])
@@ -318,13 +318,13 @@ await t.test('an unknown FANFARE_* is refused with the closest name; other names
     /"0\.0\.0\.0\/0" is every IPv4 address: write true to trust every proxy$/,
   ])
   t.match(faults({ FANFARE_TRUST_PROXY: '::/0' }), [/"::\/0" is every IPv6 address/])
-  t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no name is near')
-  t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also when it is empty')
+  t.strictSame(faults({ FANFARE_ZZZZZZ: '1' }), ['FANFARE_ZZZZZZ is unknown.'], 'no variable has a similar name')
+  t.match(faults({ FANFARE_: '' }), [/^FANFARE_ is unknown/], 'also if the variable is empty')
   t.strictSame(faults({ PATH: '/bin', fanfare_heartbeat: 'x', NODE_ENV: 'production', PORTS: 'x' }), [])
   t.end()
 })
 
-await t.test('a secret is not repeated', (t) => {
+await t.test('refusals do not repeat secrets', (t) => {
   const texts = [
     ...faults({ FANFARE_JWT_SECRET: 'hunter2', PORT: 'x' }),
     ...faults({ FANFARE_JWT_SECERT: 'hunter2' }),
@@ -346,7 +346,7 @@ await t.test('variables that Kubernetes sets for a Service named fanfare are ign
     FANFARE_PORT_3000_TCP_ADDR: '10.0.0.1',
   }
   t.strictSame(loadSettings(injected), loadSettings({}))
-  t.equal(faults({ FANFARE_PORT: '3000' }).length, 1, 'alone it is a mistake')
+  t.equal(faults({ FANFARE_PORT: '3000' }).length, 1, 'FANFARE_PORT alone is an error')
   t.end()
 })
 
@@ -383,8 +383,8 @@ await t.test('options are values or strings, and replace the defaults', (t) => {
       maxConnectionAge: 0,
     },
   )
-  t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined is as if it were not said')
-  t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'no list is shared')
+  t.strictSame(resolve({ heartbeat: undefined, jwtSecret: undefined }), defaults, 'undefined counts as missing')
+  t.not(resolveSettings({}).corsOrigins, resolveSettings({}).corsOrigins, 'every call returns its own lists')
   for (const [name, values] of Object.entries({
     heartbeat: [1, 1e9],
     retainBytes: [0, 1, 1e12],
@@ -473,7 +473,7 @@ await t.test('every option takes values of its own kind, and strings as in the e
     t.throws(() => resolve({ retainBytes }), {
       message: /^The option retainBytes: (-1|NaN) must be a whole number of bytes/,
     })
-  t.equal(resolve({ retainBytes: 0 }).retainBytes, 0, 'as much as suits the log')
+  t.equal(resolve({ retainBytes: 0 }).retainBytes, 0, '0 means auto')
   for (const drain of [86_400_001, '25h']) t.throws(() => resolve({ drain }), { message: /at most 24h$/ })
   t.end()
 })
@@ -520,13 +520,17 @@ await t.test('unknown and invalid options are refused by name', (t) => {
   t.end()
 })
 
-await t.test('every variable is described, for the docs', (t) => {
+await t.test('every variable has a description for the docs', (t) => {
   for (const { name, description, expects, default: fallback } of describeSettings()) {
     t.match(name, /^(HOST|PORT|LOG_LEVEL|FANFARE_[A-Z_]+)$/)
     t.match(description, /^[A-Z].*\.$/)
     t.match(expects, /./)
     if (fallback !== undefined && fallback !== '')
-      t.strictSame(loadSettings({ [name]: fallback }), loadSettings({}), `the default of ${name} is what it is without`)
+      t.strictSame(
+        loadSettings({ [name]: fallback }),
+        loadSettings({}),
+        `the default of ${name} equals the unset value`,
+      )
   }
   t.end()
 })

@@ -1,6 +1,6 @@
 /**
- * The mark at the beginning of each event's payload: `~`, the publisher (3 digits), the number of the publisher's
- * events on the topic before (9 digits), and the time (15 digits). The width is fixed, so that a publisher changes the
+ * The mark at the beginning of each event's payload: `~`, the publisher (3 digits), the number of earlier events of
+ * this publisher on the topic (9 digits), and the time (15 digits). The width is fixed, so that a publisher changes the
  * mark in place and a subscriber reads it without decoding.
  */
 

@@ -7,10 +7,10 @@ import { NOTICE, topicOf, WIDGETS, type Value, type Widget, type WidgetName } fr
 const error = element('error')
 const empty = element('empty')
 
-/** What is switched on at the first visit. */
+/** The widgets that are on at the first visit. */
 const FIRST: WidgetName[] = ['temperature', 'departures', 'headline']
 
-/** The switch of a widget, and what shows its value. */
+/** The elements of a widget: its switch, card, value and time. */
 interface Parts {
   input: HTMLInputElement
   card: HTMLElement
@@ -68,7 +68,7 @@ function turn(name: string, isOn: boolean): void {
 
 function update(widget: Widget, { value, time }: Reading): void {
   const { input, value: place, time: when } = parts.get(widget.name)!
-  if (!input.checked) return // it was on its way when the widget was switched off
+  if (!input.checked) return // the event was sent before the widget was switched off
   place.replaceChildren(...contentOf(widget, value))
   when.dateTime = time
   when.textContent = new Date(time).toLocaleTimeString()

@@ -13,7 +13,7 @@ export interface Reading {
   time: string
 }
 
-/** The example's own cookie: the visitor's subject, drawn at the first visit. */
+/** The example's own cookie: the visitor's subject, which is random and set at the first visit. */
 const VISITOR = 'board_visitor'
 
 export default {
@@ -39,7 +39,7 @@ export default {
     ]
     for (const one of running) {
       one.catch((err: unknown) => {
-        if (!ending.aborted) app.log.error(err, 'something is not published any more')
+        if (!ending.aborted) app.log.error(err, 'the board publishes no more values of a widget')
       })
     }
   },

@@ -6,13 +6,13 @@ import { openStream, type StreamOptions } from '../shared/stream.js'
 export interface Connection {
   id: string
   topics: ReadonlySet<string>
-  /** How often its topics have been changed since it was opened. */
+  /** The number of changes of the topics since the stream was opened. */
   changes: number
 }
 
 export interface TopicStreamOptions extends Pick<StreamOptions, 'on' | 'onStatus'> {
   hub: string
-  /** The topic in its URL, which is always subscribed: a stream needs at least one topic. */
+  /** The topic in the URL, which is always subscribed: a stream needs at least one topic. */
   always: string
   onConnection: (connection: Connection) => void
   /** Called with topics that the hub refuses. They are not requested again. */
@@ -50,7 +50,7 @@ export class TopicStream {
         'fanfare.open': ({ data }) => this.#opened(JSON.parse(data) as { connection: string; topics: string[] }),
       },
       onStatus: (status, reason) => {
-        if (status !== 'live') this.#connection = undefined // whatever follows is another one
+        if (status !== 'live') this.#connection = undefined // the next stream is another connection
         onStatus(status, reason)
       },
     })
@@ -71,7 +71,7 @@ export class TopicStream {
    * topics have to be added again.
    */
   #opened({ connection: id, topics }: { connection: string; topics: string[] }): void {
-    if (this.#connection?.id === id) return // after a change, which PATCH has answered too
+    if (this.#connection?.id === id) return // the block follows a change, which the answer to PATCH has reported too
     this.#holds({ id, topics: new Set(topics), changes: 0 })
     void this.#reconcile()
   }
@@ -90,10 +90,10 @@ export class TopicStream {
   }
 
   #difference(): Change | undefined {
-    if (!this.#connection) return undefined // the next one begins with `#opened`
+    if (!this.#connection) return undefined // the next connection begins with `#opened`
     const { topics } = this.#connection
     const missing = [...this.#wanted].find((topic) => !topics.has(topic))
-    // one by one, since `replay` counts over all topics of a request
+    // one topic per request, since `replay` counts over all topics of a request
     if (missing !== undefined) return { subscribe: [missing], replay: 1 }
     const unsubscribe = [...topics].filter((topic) => topic !== this.#options.always && !this.#wanted.has(topic))
     return unsubscribe.length > 0 ? { unsubscribe } : undefined
@@ -110,7 +110,7 @@ export class TopicStream {
       })
       if (this.#connection === connection) this.#holds({ id, topics: new Set(topics), changes: changes + 1 })
     } catch (err) {
-      if (this.#connection !== connection) return // it has been lost meanwhile
+      if (this.#connection !== connection) return // the connection was lost meanwhile
       if (change.subscribe && err instanceof Refusal && FINAL.includes(err.status))
         this.#refused(change.subscribe, err.message)
       // the `EventSource` notices a lost connection meanwhile

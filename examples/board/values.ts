@@ -1,8 +1,8 @@
-/** Makes up the board's values. Your application would publish real ones. */
+/** Makes up the values of the board. Your application would publish real ones. */
 import type { Value, WidgetName } from './widgets.js'
 
 export interface Maker {
-  /** Between two values, in milliseconds. */
+  /** The time between two values, in milliseconds. */
   every: number
   next: (before: Value | undefined) => Value
 }
@@ -52,7 +52,7 @@ function pieces(count: number): string {
   return count === 1 ? '1 piece' : `${count} pieces`
 }
 
-/** A number that changes a little each time. */
+/** Returns a function whose numbers change a little at each call. */
 function walk(start: number, step: number, least: number, most: number, digits = 1): Maker['next'] {
   return (before) => {
     const now = (typeof before === 'number' ? before : start) + (Math.random() * 2 - 1) * step

@@ -1,13 +1,13 @@
-/** The ten things that the board can show. */
+/** The ten widgets of the board. */
 
-/** What a widget shows now: a number, a text, or a list of texts. */
+/** The value of a widget: a number, a text, or a list of texts. */
 export type Value = number | string | string[]
 
 export interface Widget {
-  /** Its topic is `board.<name>`, and its events have it as their type. */
+  /** The name. The topic is `board.<name>`, and the events have the name as their type. */
   name: string
   title: string
-  /** Of a number, and how many decimals it has at least. */
+  /** The unit of a number, and the minimum number of its decimals. */
   unit?: string
   digits?: number
 }
@@ -27,7 +27,7 @@ export const WIDGETS = [
 
 export type WidgetName = (typeof WIDGETS)[number]['name']
 
-/** What everybody sees, whatever is switched on. */
+/** The topic that every page shows, for any selection of widgets. */
 export const NOTICE = 'notice'
 
 export function topicOf(name: string): string {

@@ -9,16 +9,16 @@ const status = element('status')
 const log = element('log')
 const text = element('text', 'textarea')
 
-/** Where this tab keeps who it is. */
+/** The key in sessionStorage of the name in this tab. */
 const KEY = 'chat.name'
-/** For how long somebody is shown as typing, and how often that is told, in milliseconds. */
+/** How long a typing notice is shown, and the interval between two notices, in milliseconds. */
 const TYPING = { shown: 4_000, told: 2_000 }
-/** How many lines are shown: the older ones make room. */
+/** The maximum number of shown lines. Older lines are removed. */
 const SHOWN = 500
 
 const hub = await hubUrl()
 let room: Room | undefined
-/** Who is typing, each with the timer that forgets it. */
+/** The people who are typing, each with the timer that ends the notice. */
 const typing = new Map<string, ReturnType<typeof setTimeout>>()
 
 const name = sessionStorage.getItem(KEY)
@@ -56,7 +56,7 @@ function start(name: string): void {
     await room?.say(said, draft.id)
     draft = { text: '', id: '' }
     text.value = ''
-    toldAt = -Infinity // what was said has ended it for the others
+    toldAt = -Infinity // the message has ended the typing notice on the other pages
   })
   text.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
@@ -66,11 +66,11 @@ function start(name: string): void {
   text.addEventListener('input', () => {
     if (performance.now() - toldAt < TYPING.told) return
     toldAt = performance.now()
-    room?.typing().catch(() => undefined) // nobody misses it
+    room?.typing().catch(() => undefined) // a lost typing notice does no harm
   })
 }
 
-/** Enters the room that the address names. */
+/** Enters the room in the URL. */
 function enter(name: string): void {
   const asked = location.hash.slice(1)
   const called = isName(asked) ? asked : 'lobby'
@@ -110,7 +110,7 @@ function enter(name: string): void {
   })
 }
 
-/** Adds a line: what somebody said, or a note. */
+/** Adds a line: a message with its author, or a note. */
 function add(words: string, author?: string, time = new Date()): void {
   const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 50
   const line = document.createElement('p')

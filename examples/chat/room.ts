@@ -10,7 +10,7 @@ import type { Login } from './server.js'
 export interface RoomEvents {
   onMessage: (author: string, text: string, time: Date) => void
   onTyping: (author: string) => void
-  /** Who is here, by name. */
+  /** Called with the names of the present people. */
   onPeople: (names: string[]) => void
   onJoin: (name: string) => void
   onLeave: (name: string) => void
@@ -157,7 +157,7 @@ export class Room {
     const answer = await this.#ask<{ subjects: Present[] }>(`${this.#topic}/presence`, { method: 'GET' }).catch(
       () => undefined,
     )
-    if (changes !== this.#changes) return // the stream is another one, or none
+    if (changes !== this.#changes) return // the stream has changed or ended meanwhile
     if (!answer) {
       setTimeout(() => changes === this.#changes && void this.#count(), RETRY)
       return

@@ -4,7 +4,7 @@ import Type from 'typebox'
 import type { Example } from '../shared/example.js'
 import { Name } from '../shared/name.js'
 
-/** What `POST /login` answers. */
+/** The answer of `POST /login`. */
 export interface Login {
   token: string
 }

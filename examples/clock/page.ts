@@ -10,7 +10,7 @@ const empty = element('empty')
 const startButton = element('start', 'button')
 const stopButton = element('stop', 'button')
 
-/** How many lines are shown: the older ones make room. */
+/** The maximum number of shown lines. Older lines are removed. */
 const SHOWN = 50
 
 const hub = await hubUrl()
@@ -45,7 +45,7 @@ function add(tick: Tick, id: string): void {
   addRow(String(tick.number), clock, id)
 }
 
-/** Adds a line: a tick, or a note, which is as wide as the table. */
+/** Adds a line: a tick, or a note as wide as the table. */
 function addRow(...texts: [number: string, time: string, id: string] | [note: string]): void {
   empty.hidden = true
   const row = ticks.insertRow(0)

@@ -8,7 +8,7 @@ export interface Tick {
   time: string
 }
 
-/** Between two ticks, in milliseconds. */
+/** The time between two ticks, in milliseconds. */
 const EVERY = 2_000
 
 export default {
@@ -20,7 +20,7 @@ export default {
   },
 } satisfies Example
 
-/** A tick that the hub cannot take yet waits for it: none is missing, and none is there twice. */
+/** Publishes ticks. While the hub is unavailable a tick is retried, so none is lost or stored twice. */
 async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void> {
   const waiting = { patience: Infinity, signal }
   const [last] = await hub.last('clock', 1, waiting)

@@ -10,14 +10,14 @@ import { Shelf, type Kept } from './shelf.js'
 const field = (id: string) => element(id, 'input')
 const list = element('messages', 'ul')
 
-/** Who is signed in, on which device, and under which name the hub keeps how far it has read. */
+/** The signed-in user, the device, and the named cursor. */
 interface Desk {
   user: string
   device: string
   cursor: string
 }
 
-/** Where this tab keeps it: two tabs can be two devices. */
+/** The key in sessionStorage. Each tab has its own, so two tabs can act as two devices. */
 const KEY = 'inbox.desk'
 
 const desk = JSON.parse(sessionStorage.getItem(KEY) ?? 'null') as Desk | null
@@ -29,7 +29,7 @@ function signIn(): void {
   onSubmit(element('sign-in', 'form'), async () => {
     const user = field('name').value.trim()
     const device = field('device').value.trim()
-    if (!isName(device)) throw new Error(`${NAME_RULE} So has a device’s.`)
+    if (!isName(device)) throw new Error(`${NAME_RULE} The same rule applies to the name of a device.`)
     await ask('login', { body: { user } })
     const cursor = field('shared').checked ? 'inbox' : `inbox-${device}`
     sessionStorage.setItem(KEY, JSON.stringify({ user, device, cursor } satisfies Desk))
@@ -53,7 +53,7 @@ function start({ user, device, cursor }: Desk, hub: string): void {
     async url() {
       const token = await login()
       const { ticket } = await ask<{ ticket: string }>(`${hub}/tickets`, { token })
-      // The first time, when there is no cursor of this name yet, everything that waits comes.
+      // While the named cursor does not exist, replay=all sends every retained message.
       return `${hub}/topics/inbox.${user}/events?${new URLSearchParams({ cursor, replay: 'all', ticket })}`
     },
     on: {
@@ -61,7 +61,7 @@ function start({ user, device, cursor }: Desk, hub: string): void {
         const message: Kept = { ...(JSON.parse(data) as Message), id: lastEventId }
         if (shelf.put(message)) add(message)
         else element('doubles').textContent = String(++doubles)
-        receipts.acknowledge(lastEventId) // it is kept here now
+        receipts.acknowledge(lastEventId) // the tab has stored the message
       },
       'fanfare.gap': (event) => void (element('gap').textContent = wordsOfGap(event)),
     },

@@ -2,7 +2,7 @@
  * Acknowledges the newest stored message, at most once per second. If a receipt is lost, the hub sends a message again.
  */
 
-/** The shortest time between two receipts, in milliseconds. */
+/** The minimum time between two receipts, in milliseconds. */
 const INTERVAL = 1_000
 
 export class Receipts {
@@ -10,23 +10,23 @@ export class Receipts {
   #newest: string | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** @param send sends a receipt for an id and for everything before it */
+  /** @param send sends a receipt for an id and for all messages before it */
   constructor(send: (id: string) => Promise<void>) {
     this.#send = send
   }
 
-  /** Sends a receipt for a message soon. */
+  /** Sends a receipt for a message within the interval. */
   acknowledge(id: string): void {
     this.#newest = id
     this.#timer ??= setTimeout(() => void this.settle(), INTERVAL)
   }
 
-  /** Sends the receipt that has not been sent, now. Resolves when that is done, or has failed. */
+  /** Sends the pending receipt now. Resolves when the receipt has been sent, or has failed. */
   async settle(): Promise<void> {
     const id = this.#newest
     this.#newest = undefined
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (id !== undefined) await this.#send(id).catch(() => undefined) // the next one is for all of them
+    if (id !== undefined) await this.#send(id).catch(() => undefined) // the next receipt covers this message too
   }
 }

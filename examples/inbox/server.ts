@@ -1,10 +1,10 @@
-/** Signs the users' tokens, and publishes what they send to each other. */
+/** Signs the users' tokens, and publishes their messages to each other. */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'
 import { Name } from '../shared/name.js'
 
-/** What `POST /login` answers. */
+/** The answer of `POST /login`. */
 export interface Login {
   token: string
 }
@@ -13,14 +13,17 @@ const NewMessage = Type.Object({
   from: Name,
   to: Name,
   text: Type.String({ minLength: 1, maxLength: 1_000, description: 'A message has 1 to 1,000 characters.' }),
-  id: Type.String({ format: 'uuid', description: 'A message has an id, a UUID: the same for each try to send it.' }),
+  id: Type.String({
+    format: 'uuid',
+    description: 'A message has a UUID as its id. Every attempt to send it uses the same id.',
+  }),
 })
 
 /** The data of a message. */
 export type Message = Pick<Static<typeof NewMessage>, 'from' | 'text'> & { time: string }
 
 export default {
-  settings: { FANFARE_RETAIN_AGE: '7d' }, // how long a message waits
+  settings: { FANFARE_RETAIN_AGE: '7d' }, // the maximum time that a message waits
   serve(app, { hub }) {
     const routes = app.withTypeProvider<TypeBoxTypeProvider>()
 

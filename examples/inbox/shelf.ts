@@ -5,12 +5,13 @@
 import type { Message } from './server.js'
 
 export interface Kept extends Message {
-  /** Its event's id. */
+  /** The id of its event. */
   id: string
 }
 
 /**
- * How many messages are kept, as many as the hub keeps of a topic (`FANFARE_RETAIN_EVENTS`): the older ones make room.
+ * The maximum number of stored messages, the same as the hub's for a topic (`FANFARE_RETAIN_EVENTS`). Older messages
+ * are removed.
  */
 const MOST = 1_000
 
@@ -18,18 +19,18 @@ export class Shelf {
   readonly #key: string
   readonly #kept: Kept[]
 
-  /** Opens what a user's device has in this browser's storage. */
+  /** Opens the messages of a user's device in this browser's storage. */
   constructor(user: string, device: string) {
     this.#key = `inbox/${user}/${device}`
     this.#kept = JSON.parse(localStorage.getItem(this.#key) ?? '[]') as Kept[]
   }
 
-  /** Oldest first. */
+  /** The stored messages, oldest first. */
   get messages(): readonly Kept[] {
     return this.#kept
   }
 
-  /** Keeps a message; `false`: it is there already. */
+  /** Stores a message. Returns `false` if it is already stored. */
   put(message: Kept): boolean {
     if (this.#kept.some(({ id }) => id === message.id)) return false
     this.#kept.push(message)

@@ -4,7 +4,7 @@ import { Empty, Page, show } from '../shared/react/page.js'
 import { useEventStream } from '../shared/react/use-event-stream.js'
 import type { Message } from './server.js'
 
-/** How many messages are shown; all of them are counted. */
+/** The maximum number of shown messages. The total counts all messages. */
 const SHOWN = 20
 
 function Messages() {

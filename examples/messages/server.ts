@@ -3,7 +3,7 @@ import type { Example } from '../shared/example.js'
 import type { HubClient } from '../shared/hub-client.js'
 
 export interface Message {
-  /** How many there have been, this one included. */
+  /** The number of messages so far, including this one. */
   number: number
   text: string
 }
@@ -19,19 +19,19 @@ const TEXTS = [
   'Once more, please.',
 ]
 
-/** For how long a request waits for the hub, in milliseconds. */
+/** How long a request waits for the hub, in milliseconds. */
 const PATIENCE = 5_000
 
 export default {
   settings: {
     FANFARE_ANONYMOUS_SUBSCRIBE: 'messages',
-    FANFARE_RETAIN_AGE: '3650d', // the newest message knows how many there were: it has to stay
+    FANFARE_RETAIN_AGE: '3650d', // the newest message has the total, so it must be retained
   },
   serve(app, { hub }) {
-    // One at a time, or two would get the same number.
+    // One message at a time: two concurrent requests would get the same number.
     let previous: Promise<unknown> = Promise.resolve()
     app.post('/message', async (_request, reply) => {
-      const until = performance.now() + PATIENCE // waiting for the one before counts
+      const until = performance.now() + PATIENCE // includes the wait for the previous message
       const message = previous.then(() => publishNext(hub, until))
       previous = message.catch(() => undefined)
       return reply.code(201).send(await message)

@@ -1,8 +1,8 @@
-/** A line that moves with time, and the same in words. */
+/** A line chart that moves with time, with a description in words. */
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 
-/** A value at a time (in milliseconds). `null`: something is missing there, and the line is interrupted. */
+/** A value at a time in milliseconds. `null` stands for missing values, and interrupts the line. */
 export interface Point {
   time: number
   value: number | null
@@ -14,13 +14,13 @@ export interface Scale {
   format: (value: number) => string
 }
 
-/** How much time is shown, in seconds; less at the beginning, when a few points would be a speck in it. */
+/** The period that is shown, in seconds. It is shorter at first, when the few points would be too small to read. */
 export const WINDOW = 300
 const FIRST_WINDOW = 60
 const HEIGHT = 180
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
-/** Puts a chart into an element with `role="img"`. Answers how it is given its points. */
+/** Draws a chart into an element with `role="img"`. Returns a function that sets the points. */
 export function drawChart(place: HTMLElement, title: string, scale: Scale): (points: Point[]) => void {
   let data: UPlot.AlignedData = [[], []]
   let chart: UPlot | undefined
@@ -28,7 +28,7 @@ export function drawChart(place: HTMLElement, title: string, scale: Scale): (poi
     chart?.destroy()
     chart = new UPlot(optionsOf(place.clientWidth, scale), data, place)
   }
-  dark.addEventListener('change', draw) // a canvas does not follow the style sheet
+  dark.addEventListener('change', draw) // the style sheet does not apply to a canvas
   new ResizeObserver(() => chart?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place)
   draw()
   return (points) => {

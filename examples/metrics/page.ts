@@ -8,10 +8,10 @@ const empty = element('empty')
 const measured = element('measured')
 const table = element('samples', 'tbody')
 
-/** As many samples as fill the charts, when one comes every two seconds. */
+/** The number of samples that fill the charts, at one every two seconds. */
 const REPLAY = WINDOW / 2
 
-/** What is shown, oldest first. Without a sample: some are missing there. */
+/** The shown points, oldest first. `null` stands for missing samples. */
 let moments: { time: number; sample: Sample | null }[] = []
 let drawCpu: ((points: Point[]) => void) | undefined
 let drawMemory: ((points: Point[]) => void) | undefined
@@ -29,7 +29,7 @@ source.addEventListener('message', (event: MessageEvent<string>) => add(JSON.par
 function add(sample: Sample): void {
   const last = moments.at(-1)?.time
   if (last !== undefined && sample.time <= last)
-    moments = [] // the machine's clock was put back: there is no going on from here
+    moments = [] // the clock was set back: start again
   else if (last !== undefined && (isGap || last < sample.time - 1.5 * sample.span))
     moments.push({ time: sample.time - sample.span / 2, sample: null })
   isGap = false
@@ -58,7 +58,7 @@ function rowOf({ time, sample }: (typeof moments)[number]): HTMLTableRowElement 
   const row = document.createElement('tr')
   const cells =
     sample === null
-      ? ['Nothing is known of the time between.']
+      ? ['No samples for this period.']
       : [clock(time), percent(sample.cpu), sample.load.toFixed(2), gibibytes(sample.memory.used)]
   for (const text of cells) {
     const cell = row.insertCell()
@@ -81,12 +81,12 @@ function inGib(bytes: number): string {
   return (bytes / 2 ** 30).toFixed(1)
 }
 
-/** In 24 hours, as the axes of the charts. */
+/** Formats a time in 24 hours, like the axes. */
 function clock(time: number): string {
   return new Date(time).toLocaleTimeString(undefined, { hourCycle: 'h23' })
 }
 
-/** @param seconds how long something has lasted */
+/** @param seconds the duration */
 function duration(seconds: number): string {
   const minutes = Math.floor(seconds / 60)
   const hours = Math.floor(minutes / 60)

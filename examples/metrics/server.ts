@@ -8,28 +8,28 @@ import type { Example, ExampleContext } from '../shared/example.js'
 import { HubRefusal } from '../shared/hub-client.js'
 
 export interface Sample {
-  /** When it was taken, and how much time before that it stands for; in milliseconds. */
+  /** The time of the sample, and the length of the period that it covers, both in milliseconds. */
   time: number
   span: number
-  /** How busy all cores together were, in percent. */
+  /** The use of all cores together, in percent. */
   cpu: number
   cores: number
-  /** Processes that run or wait to run, on average over a minute; 0 on Windows. */
+  /** The number of running and waiting processes, as an average over a minute; 0 on Windows. */
   load: number
-  /** In bytes. */
+  /** Memory in bytes. */
   memory: { used: number; total: number }
-  /** Of the machine, in seconds. */
+  /** The uptime of the machine, in seconds. */
   uptime: number
 }
 
-/** Between two samples, in milliseconds. */
+/** The time between two samples, in milliseconds. */
 const EVERY = 2_000
 
 export default {
   settings: { FANFARE_ANONYMOUS_SUBSCRIBE: 'metrics' },
   serve(app, context) {
     run(context).catch((err: unknown) => {
-      if (!context.ending.aborted) app.log.error(err, 'nothing is measured any more')
+      if (!context.ending.aborted) app.log.error(err, 'the server takes no more samples')
     })
   },
 } satisfies Example
@@ -48,10 +48,10 @@ async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void
 
 interface Cores {
   time: number
-  /** On the monotonic clock, for how long lies between two samples. */
+  /** The monotonic time, for the period between two samples. */
   at: number
   count: number
-  /** Milliseconds since the machine started, of all cores together. */
+  /** The busy and idle milliseconds of all cores together, since the machine started. */
   busy: number
   idle: number
 }

@@ -53,7 +53,7 @@ function Nests() {
   )
 }
 
-/** Of a thousand rows only the new one is drawn. */
+/** Memoized: when a nest arrives, React draws only its row. */
 const Row = memo(function Row({ nest: { momma, eggs, temperature } }: { nest: Nest }) {
   return (
     <tr>
@@ -64,7 +64,7 @@ const Row = memo(function Row({ nest: { momma, eggs, temperature } }: { nest: Ne
   )
 })
 
-/** As people write it: neither `1e-7` nor `-0`. */
+/** Formats a temperature as people write it: neither `1e-7` nor `-0`. */
 function degrees(temperature: number): string {
   return temperature.toLocaleString(undefined, { signDisplay: 'negative' })
 }

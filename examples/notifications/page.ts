@@ -12,9 +12,9 @@ const log = element('log', 'ol')
 const renewals = element('renewals')
 const activity = element('activity')
 
-/** Where this browser keeps who is signed in: all tabs share the hub's cookie, so they share this. */
+/** The localStorage key of the signed-in user. All tabs share it, as they share the hub's cookie. */
 const KEY = 'notifications.user'
-/** How many events, and how many lines of the log, are shown: the older ones make room. */
+/** The maximum number of shown events and log lines. Older ones are removed. */
 const SHOWN = { events: 200, log: 30 }
 
 const user = localStorage.getItem(KEY)
@@ -104,7 +104,7 @@ function display(now: Status, reason?: string): void {
   shown = now
 }
 
-/** Adds a line to the log of the connection, unless it says that again. */
+/** Adds a line to the log of the connection, unless it repeats the newest line (renewals are always added). */
 function note(text: string): void {
   if (log.querySelector('.words')?.textContent === text && !text.endsWith('renewed')) return
   log.prepend(line(new Date(), text))

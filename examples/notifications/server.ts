@@ -4,10 +4,10 @@ import Type, { type Static } from 'typebox'
 import type { Example } from '../shared/example.js'
 import { Name } from '../shared/name.js'
 
-/** What `POST /login` answers. */
+/** The answer of `POST /login`. */
 export interface Login {
   token: string
-  /** For how long it is good, in milliseconds. */
+  /** How long the token is valid, in milliseconds. */
   lifetime: number
 }
 
@@ -16,7 +16,7 @@ const NewNotification = Type.Object({
   to: Name,
   text: Type.String({ minLength: 1, maxLength: 500, description: 'A notification has 1 to 500 characters.' }),
 })
-/** What a user is doing. */
+/** The activity of a user. */
 const Activity = Type.Union([Type.Literal('available'), Type.Literal('busy'), Type.Literal('away')])
 const NewUpdate = Type.Object({ user: Name, activity: Activity })
 
@@ -25,7 +25,7 @@ export type Notification = Omit<Static<typeof NewNotification>, 'to'> & { time: 
 /** The data of a `userUpdate`. */
 export type UserUpdate = Omit<Static<typeof NewUpdate>, 'user'> & { time: string }
 
-/** For how long a token is good, in milliseconds: short, so that its end can be seen. */
+/** How long a token is valid, in milliseconds. The time is short, so that the page can show the expiry. */
 const LIFETIME = 30_000
 
 export default {

@@ -3,20 +3,20 @@ import { ask } from '../shared/ask.js'
 import type { Login } from './server.js'
 
 export interface SessionEvents {
-  /** @param end when the new token ends, on the clock of `performance.now()`: its lifetime counts from when it came */
+  /** @param end the expiry of the new token, on the clock of `performance.now()`: the lifetime starts at its arrival */
   onToken: (end: number) => void
-  /** The stream that is open has been given the new token too. */
+  /** Called when the open stream has the new token too. */
   onRenewed: () => void
-  /** It is tried again soon, until the token has ended. */
+  /** Called when a renewal has failed. The session retries soon, until the token expires. */
   onFailure: (reason: string) => void
 }
 
-/** A token is renewed after this part of its life, and after a failure this part later again. */
+/** The parts of a token's lifetime after which it is renewed, and after which a failed renewal is repeated. */
 const RENEW = 1 / 2
 const RETRY = 1 / 10
 
 export class Session {
-  /** The stream that is open: it is given each new token. One that is opened later has the cookie's. */
+  /** The open stream, which gets each new token. Later streams use the token in the cookie. */
   connection: string | undefined
   readonly #hub: string
   readonly #user: string
@@ -31,7 +31,7 @@ export class Session {
     this.#events = events
   }
 
-  /** Logs in, has the hub put the token into its cookie, and renews it in time. */
+  /** Logs in, stores the token in the hub's cookie, and renews it in time. */
   async begin(): Promise<string> {
     const { token, lifetime } = await ask<Login>('login', { body: { user: this.#user } })
     await ask(`${this.#hub}/sessions`, { token, credentials: 'include' })
@@ -51,7 +51,7 @@ export class Session {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#renew().catch((err: unknown) => {
-        // or the stream has ended too, and begins again
+        // after the expiry, the stream ends and begins a new session
         if (performance.now() < this.#end) this.#renewIn(this.#lifetime * RETRY)
         this.#events.onFailure(err instanceof Error ? err.message : String(err))
       })

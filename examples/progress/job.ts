@@ -1,4 +1,4 @@
-/** A job, as the events of its topic `jobs.<id>` describe it. */
+/** A job, as described by the events of its topic `jobs.<id>`. */
 import Type, { type Static } from 'typebox'
 
 export const NewJob = Type.Object(
@@ -10,20 +10,22 @@ export const NewJob = Type.Object(
 )
 export type NewJob = Static<typeof NewJob>
 
-/** All but `running` are for good. */
+/** The state of a job. All states except `running` are final. */
 export type JobState = 'running' | 'done' | 'failed' | 'cancelled'
 
 export interface Job extends NewJob {
   id: string
 }
 
-/** Every event says all that its publisher knows, so whoever has missed some needs only the next. */
+/**
+ * An event with the complete state that its publisher knows. A subscriber that missed events needs only the next one.
+ */
 export interface JobEvent extends Job {
   state: JobState
-  /** How many steps are done, and by which process; only the worker knows that. */
+  /** The number of finished steps, and the id of the worker process. Only the worker knows them. */
   step?: number
   pid?: number
-  /** Why it has failed. */
+  /** The reason of a failure. */
   reason?: string
 }
 

@@ -12,7 +12,7 @@ const template = element('job', 'template')
 
 const WORDS: Record<JobState, string> = { running: 'Running', done: 'Done', failed: 'Failed', cancelled: 'Cancelled' }
 
-/** The jobs that are shown: what is known of each, and its element. */
+/** The shown jobs: the newest state of each, and its element. */
 const jobs = new Map<string, { event: JobEvent; item: HTMLElement }>()
 const hub = await hubUrl()
 listen()
@@ -21,7 +21,7 @@ function listen(): void {
   const source = new EventSource(`${hub}/topics/jobs.*/events?replay=1000`)
   watch(source, (now) => show(status, now))
   source.addEventListener('message', (event: MessageEvent<string>) => update(JSON.parse(event.data) as JobEvent))
-  // Something is gone, perhaps the end of a job that is shown as running: all of it is read again.
+  // Events are missing, perhaps the end of a running job: read all of them again.
   source.addEventListener('fanfare.gap', () => {
     source.close()
     jobs.clear()
@@ -33,7 +33,7 @@ function listen(): void {
 
 function update(event: JobEvent): void {
   const known = jobs.get(event.id)
-  // its end is for good: what its worker had still on the way came later
+  // a final state does not change: events that the worker sent before arrive later
   if (known && known.event.state !== 'running') return
   const item = known?.item ?? add(event)
   const now = { ...known?.event, ...event }
@@ -49,12 +49,12 @@ function update(event: JobEvent): void {
     `${step} of ${steps} steps${state === 'running' && pid !== undefined ? `, process ${pid}` : ''}`
   item.querySelector('.reason')!.textContent = reason ?? ''
   const cancel = item.querySelector('button')!
-  // or the keyboard's place would be lost with the button
+  // otherwise the keyboard focus would be lost with the button
   if (state !== 'running' && document.activeElement === cancel) item.focus()
   cancel.hidden = state !== 'running'
 }
 
-/** The newest job comes first. */
+/** Adds a job above the others. */
 function add({ id, name }: JobEvent): HTMLElement {
   list.prepend(template.content.cloneNode(true))
   const item = list.firstElementChild as HTMLElement
@@ -81,12 +81,12 @@ async function start(): Promise<void> {
     headers: { 'content-type': 'application/json' },
   })
   const input = form.querySelector('input')!
-  if (isStarted && input.value === name) form.reset() // the next name may have been begun meanwhile
+  if (isStarted && input.value === name) form.reset() // the user may have typed the next name meanwhile
   submit.disabled = false
   input.focus()
 }
 
-/** Asks the example's server. Where it refuses, the page says why. */
+/** Sends a request to the example's server. The page shows the reason of a refusal. */
 async function ask(url: string, init: RequestInit): Promise<boolean> {
   error.textContent = ''
   const response = await fetch(url, init).catch(() => undefined)

@@ -8,16 +8,16 @@ import type { Example, ExampleContext } from '../shared/example.js'
 import { NewJob, topicOf, type Job, type JobEvent } from './job.js'
 import type { Order } from './worker.js'
 
-/** How many jobs may run at once. */
+/** The maximum number of running jobs. */
 const MOST = 3
-/** How long a step takes, in milliseconds. */
+/** The duration of a step, in milliseconds. */
 const PACE = 500
-/** How long a worker may publish, in milliseconds: its work, and a hub that is away for a while. */
+/** The lifetime of a worker's token, in milliseconds: enough for its job, and for an outage of the hub. */
 const TOKEN_LIFETIME = 24 * 60 * 60_000
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
-/** A job that was accepted. It has no worker until the hub knows of it. */
+/** An accepted job. It has no worker until the hub has stored its first event. */
 interface Running {
   worker?: ChildProcess
   isCancelled: boolean
@@ -56,7 +56,7 @@ export default {
       return reply.code(204).send()
     })
 
-    // `ending` has ended the workers; the example is over when they are gone.
+    // `ending` has killed the workers: wait until they have exited.
     app.addHook('onClose', async () => {
       await Promise.all(
         [...running.values()].flatMap(({ worker }) =>
@@ -72,11 +72,11 @@ export default {
         killSignal: 'SIGKILL',
       })
       worker.on('error', (err) => {
-        if (!ending.aborted) app.log.error(err, 'a worker')
+        if (!ending.aborted) app.log.error(err, 'a worker has failed')
       })
       worker.once('exit', (code, signal) => {
         ended(job, code, signal).catch((err: unknown) => {
-          if (!ending.aborted) app.log.error(err, 'nobody is told that a job has failed')
+          if (!ending.aborted) app.log.error(err, 'the failure of a job was not published')
         })
       })
       const order: Order = {
@@ -92,7 +92,7 @@ export default {
     async function ended(job: Job, code: number | null, signal: string | null): Promise<void> {
       const { isCancelled } = running.get(job.id)!
       running.delete(job.id)
-      if (code === 0 || ending.aborted) return // it has told of its end itself; or `failOrphans` does
+      if (code === 0 || ending.aborted) return // the worker has published the end itself, or `failOrphans` will
       const reason =
         signal === null ? `Its worker ended with code ${String(code)}.` : `Its worker was ended by ${signal}.`
       await tell({ ...job, ...(isCancelled ? { state: 'cancelled' } : { state: 'failed', reason }) }, Infinity)
@@ -104,7 +104,7 @@ export default {
   },
 } satisfies Example
 
-/** Jobs that ran when the server last ended have no worker any more. */
+/** Publishes the failure of jobs that were running when the server last ended: their workers are gone. */
 async function failOrphans(hub: ExampleContext['hub'], signal: AbortSignal): Promise<void> {
   const waiting = { patience: Infinity, signal }
   const jobs = new Map<string, JobEvent>()

@@ -6,25 +6,25 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { HubPublisher } from '../shared/hub-client.js'
 import { topicOf, type Job, type JobEvent } from './job.js'
 
-/** What the server sends it. */
+/** The message of the server to a new worker. */
 export interface Order {
   job: Job
   hub: string
-  /** May publish to the job's topic and to no other. */
+  /** A token that may publish only to the topic of the job. */
   token: string
-  /** How long a step takes, in milliseconds. */
+  /** The duration of a step, in milliseconds. */
   pace: number
 }
 
-process.once('disconnect', () => process.exit(1)) // the server is gone, however it ended
+process.once('disconnect', () => process.exit(1)) // the server has ended, for any reason
 process.once('message', (order: Order) => void run(order).then(() => process.exit(0)))
 
-/** Whatever is thrown ends the process, and the server says so. */
+/** Runs a job. An error ends the process, and the server publishes the failure. */
 async function run({ job, hub, token, pace }: Order): Promise<void> {
   const publisher = new HubPublisher(hub, token)
   let published: Promise<unknown> = Promise.resolve()
   for (let step = 1; step <= job.steps; step++) {
-    await delay(pace) // in your application this is the work
+    await delay(pace) // your application does its work here
     const data: JobEvent = { ...job, state: step < job.steps ? 'running' : 'done', step, pid: process.pid }
     published = published.then(() => publisher.publish(topicOf(job.id), { data }, { patience: Infinity }))
   }

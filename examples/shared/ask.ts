@@ -3,7 +3,7 @@
 export interface Question {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
-  /** The header `Idempotency-Key`: a request that is repeated with the same key is stored once. */
+  /** The header `Idempotency-Key`: the server stores repeated requests with the same key once. */
   key?: string
   /** For the header `Authorization`. */
   token?: string

@@ -119,7 +119,7 @@ export class HubPublisher {
         headers,
         signal: AbortSignal.timeout(LIMIT),
       }).catch(() => undefined)
-      const answer: unknown = await response?.json().catch(() => undefined) // it may break off
+      const answer: unknown = await response?.json().catch(() => undefined) // the answer may break off
       if (response?.ok && answer !== undefined) return answer as Answer
       const detail = response && !response.ok ? detailOf(response, answer) : 'The hub cannot be reached.'
       if (response && !response.ok && response.status !== 429 && response.status !== 503)
@@ -138,7 +138,7 @@ export class HubClient extends HubPublisher {
 
   /** @param url without a slash at the end */
   constructor(url: string, secret: string, publicUrl = url) {
-    super(url, sign(secret, { subscribe: ['**'], publish: ['**'] })) // good for as long as the secret is
+    super(url, sign(secret, { subscribe: ['**'], publish: ['**'] })) // valid as long as the secret
     this.publicUrl = publicUrl
     this.#secret = secret
   }

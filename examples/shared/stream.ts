@@ -49,7 +49,7 @@ export function openStream({ url, withCredentials = false, on, onStatus }: Strea
     }
     opened.addEventListener('fanfare.close', ({ data }: MessageEvent<string>) => {
       if ((JSON.parse(data) as { reason: string }).reason !== 'expired') return
-      opened.close() // its URL would be refused
+      opened.close() // the hub would refuse its URL
       again()
     })
     opened.addEventListener('open', () => {

@@ -15,9 +15,7 @@ const STEP = 50
  */
 export function requireDrainTime(time: number): void {
   if (!Number.isFinite(time) || time < 0 || time > MAX_DRAIN)
-    throw new SettingsError(
-      `The time to drain in is a number of milliseconds from 0 to ${MAX_DRAIN} (a day), not ${quote(time)}.`,
-    )
+    throw new SettingsError(`drain(time) takes 0 to ${MAX_DRAIN} milliseconds (a day), not ${quote(time)}.`)
 }
 
 /**

@@ -61,7 +61,7 @@ async function testNothingIsLost(t: Test, durability: string, share: number): Pr
   })
 
   const log = await readLog(hub)
-  t.equal(await epochOf(hub), epoch, 'the epoch stays')
+  t.equal(await epochOf(hub), epoch, 'the epoch does not change')
   t.strictSame(
     log.map(({ id }) => sequence(id)),
     log.map((_, index) => index + 1),
@@ -71,31 +71,31 @@ async function testNothingIsLost(t: Test, durability: string, share: number): Pr
   t.equal(
     byData.size,
     log.length,
-    `each event is stored once, also those of ${retried} requests whose answers were lost`,
+    `each event is stored once, also the events of ${retried} requests whose answers were lost`,
   )
   t.strictSame(
     acknowledged.filter((event) => !isSame(event, byData.get(event.data))).slice(0, 3),
     [],
-    'every acknowledged event is where the answer said',
+    'every acknowledged event has the cursor of its answer',
   )
   t.strictSame(
     uploaded.filter(({ data, topic }) => byData.get(JSON.stringify(data))?.topic !== topic).slice(0, 3),
     [],
-    'and every uploaded one is there',
+    'every uploaded event is stored',
   )
-  t.equal(log.length, acknowledged.length + uploaded.length, 'and nothing besides')
+  t.equal(log.length, acknowledged.length + uploaded.length, 'nothing else is stored')
 
   for (const reader of readers) {
     const told = reader.blocks.filter(({ type }) => type === 'fanfare.gap')
     t.strictSame(
       told.map(({ data }) => data),
       [],
-      `${reader.name} is told of no gap`,
+      `${reader.name} gets no gap`,
     )
     t.equal(
       difference(eventsOf(reader.blocks), due(log, reader.topics)),
       'none',
-      `${reader.name} has everything, in ${reader.connections} connections`,
+      `${reader.name} gets every event, in ${reader.connections} connections`,
     )
   }
   t.comment(`${log.length} events, ${hub.kills} kills, ${retried} requests retried`)
@@ -106,12 +106,12 @@ async function testLossesAreTold(t: Test, share: number): Promise<void> {
   const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_RETAIN_EVENTS: '15' })
   const { acknowledged, retried, readers } = await crash(t, hub, share, numbers, { uploads: false, away: true })
   const log = inLogOrder(acknowledged)
-  t.equal(new Set(log.map(({ id }) => id)).size, log.length, 'no sequence was given to two events')
+  t.equal(new Set(log.map(({ id }) => id)).size, log.length, 'no two events have the same sequence')
 
   let gaps = 0
   for (const reader of readers) {
     const wrong = falsehoods(reader.blocks, due(log, reader.topics))
-    t.strictSame(wrong.slice(0, 3), [], `${reader.name} is told the truth, in ${reader.connections} connections`)
+    t.strictSame(wrong.slice(0, 3), [], `${reader.name} has no fault, in ${reader.connections} connections`)
     gaps += reader.blocks.filter(({ type }) => type === 'fanfare.gap').length
   }
   t.ok(gaps > 0, `there were ${gaps} gaps`)
@@ -140,7 +140,7 @@ interface Run {
 async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, kind: Kind): Promise<Run> {
   const run: Run = { acknowledged: [], uploaded: [], retried: 0, readers: [] }
   let isOver = false
-  let publish: () => void = () => undefined // wakes who waits for more to be published
+  let publish: () => void = () => undefined // wakes the tasks that wait for further events
 
   const readers = SELECTIONS.map((topics, n) => new Reader(t, hub, topics, random(SEED + 100 + n)))
   run.readers = readers
@@ -160,7 +160,7 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
   for (const promise of reading) promise.catch(() => undefined) // awaited below
   await within(
     Promise.race([Promise.all(readers.map(({ opened }) => opened)), ...reading]),
-    () => 'the readers do not begin',
+    () => 'a reader does not begin',
   )
 
   async function send(events: Wanted[], asUpload: boolean): Promise<void> {
@@ -199,7 +199,7 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
   const kills = Math.round(KILLS * share)
   const end = performance.now() + SECONDS * share * 1_000
   for (let kill = 1; kill <= kills || performance.now() < end; kill++) {
-    await delay(numbers.below(LIFE)) // the moment itself is what is tried
+    await delay(numbers.below(LIFE)) // a kill at any moment
     await hub.kill()
     for (; numbers.below(6) === 0; kill++) await hub.startAndKill(numbers.below(500))
     await hub.start()
@@ -207,7 +207,7 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
 
   isOver = true
   publish()
-  await within(publishing, () => 'the publishers do not come to an end', END)
+  await within(publishing, () => 'the publishers do not finish', END)
   await send(
     TOPICS.map((topic) => ({ topic, id: 'end', data: `end of ${topic}` })),
     false,
@@ -307,7 +307,7 @@ function isConnectionLost(err: unknown): boolean {
   for (let cause = err; cause instanceof Error; cause = cause.cause) {
     if ('code' in cause && ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(cause.code)))
       return true
-    if (cause.message === 'terminated') return true // what fetch calls an answer that was cut off
+    if (cause.message === 'terminated') return true // the message of `fetch` for an incomplete answer
   }
   return false
 }
@@ -378,15 +378,15 @@ function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEve
       const upTo = end?.type === 'fanfare.live' ? sequence(end.id!) : Infinity
       if (reason !== 'expired') wrong.push(`a gap because of ${reason}`)
       if (!missing.some((at) => at > sequence(after) && at <= upTo))
-        wrong.push(`nothing is missing from the gap ${block.data}`)
+        wrong.push(`the gap ${block.data} has no missing event`)
       isTold = true
     } else {
       const at = sequence(block.id!)
       if (known.get(block.id) !== JSON.stringify(block))
-        wrong.push(`read ${JSON.stringify(block)}, published was ${known.get(block.id) ?? 'nothing'}`)
+        wrong.push(`read ${JSON.stringify(block)} instead of ${known.get(block.id) ?? 'nothing'}`)
       if (at <= last) wrong.push(`${at} came after ${last}`)
       const lost = missing.filter((sequence) => sequence > last && sequence < at)
-      if (lost.length > 0 && !isTold) wrong.push(`${lost.join(', ')} are missing before ${at}, and no gap was told`)
+      if (lost.length > 0 && !isTold) wrong.push(`${lost.join(', ')} are missing before ${at}, without a gap`)
       last = at
     }
   }
@@ -396,7 +396,7 @@ function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEve
 function fromEnvironment(name: string, fallback: number): number {
   const text = process.env[name]
   if (text === undefined || text === '') return fallback
-  if (!/^\d+$/.test(text)) throw new Error(`${name}=${text} is no whole number`)
+  if (!/^\d+$/.test(text)) throw new Error(`${name}=${text} is not a whole number`)
   return Number(text)
 }
 
@@ -406,6 +406,6 @@ await t.test('sync: every acknowledged event is received once, in order, with no
 await t.test('commit: every acknowledged event is received once, in order, with no gap', (t) =>
   testNothingIsLost(t, 'commit', 0.2),
 )
-await t.test('where little is retained, every loss is told as a gap, and no gap is told without one', (t) =>
+await t.test('with little retention every loss is reported as a gap, and nothing else is', (t) =>
   testLossesAreTold(t, 0.35),
 )

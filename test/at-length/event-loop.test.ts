@@ -137,7 +137,7 @@ class Player {
         ...headers,
       },
     })
-    // a refusal may close the connection while the body is being sent; only the answer counts
+    // the hub may close the connection during the body; only the answer counts
     request.on('error', () => undefined)
     if (!Array.isArray(sent)) request.end(sent)
     else void this.#sendParts(request, sent)
@@ -195,7 +195,7 @@ class Player {
       response.on('error', () => undefined)
       response.once('close', resolve)
     })
-    await within(found, () => `${path} does not come to ${mark}`, PATIENCE)
+    await within(found, () => `${path} does not send ${mark}`, PATIENCE)
     await meanwhile(String(response.headers['fanfare-connection']))
     request.destroy()
     return { status: response.statusCode!, text: '', headers: response.headers }
@@ -216,7 +216,7 @@ const batch = (count: number, event: (n: number) => object) => ({
 })
 
 const routes: Record<string, Play> = {
-  'nothing at all': () => delay(300, undefined),
+  'no request': () => delay(300, undefined),
 
   'GET /topics/{topic}/events': (player) => player.stream('/topics/hot.1/events'),
   'GET /topics/{topic}/events?replay=1000': (player) => player.stream('/topics/hot.1/events?replay=1000', LIVE),
@@ -232,7 +232,7 @@ const routes: Record<string, Play> = {
   'GET /events of 100 patterns, replay=1000': (player) => player.stream(`/events?${patterns()}&replay=1000`, LIVE),
   'GET /events of 100 patterns, replay=all, type=<none>': (player) =>
     player.stream(`/events?${patterns()}&replay=all&type=none`, LIVE),
-  'GET /events of 100 patterns that match nothing, replay=1000': (player) =>
+  'GET /events of 100 patterns without events, replay=1000': (player) =>
     player.stream(`/events?${patterns('x')}&replay=1000`, LIVE),
   'GET /events?lastEventId=<first>&type=<none>': async (player) =>
     player.stream(`/events?topic=**&type=none&lastEventId=${await firstId(player)}`, LIVE),
@@ -257,7 +257,7 @@ const routes: Record<string, Play> = {
   'history: limit=1, type=<none>': (player) => player.ask('GET', '/topics/**/events?limit=1&type=none'),
   'history of 100 patterns: limit=1000': (player) => player.ask('GET', `/events?${patterns()}&limit=1000`),
   'history of 100 patterns: last=1000': (player) => player.ask('GET', `/events?${patterns()}&last=1000`),
-  'history of 100 patterns that match nothing': (player) => player.ask('GET', `/events?${patterns('x')}&limit=1000`),
+  'history of 100 patterns without events': (player) => player.ask('GET', `/events?${patterns('x')}&limit=1000`),
   'history of 100 patterns of every topic': (player) =>
     player.ask(
       'GET',
@@ -268,7 +268,7 @@ const routes: Record<string, Play> = {
   'GET /topics?limit=1000': (player) => player.ask('GET', '/topics?limit=1000'),
   'GET /topics?prefix=': (player) => player.ask('GET', '/topics?prefix=hot.&limit=1000'),
   'GET /topics with 100 grants': (player) => player.ask('GET', '/topics?limit=1000', { bearer: granted }),
-  'GET /topics with grants that match nothing': (player) =>
+  'GET /topics with grants for no topic': (player) =>
     player.ask('GET', '/topics?limit=1000', { bearer: token({ sub: 'eve', subscribe: ['nothing.**', 'cold.*.*.x'] }) }),
   'GET /topics/{topic}': (player) => player.ask('GET', '/topics/hot.1'),
   'GET /topics/{topic}/presence': (player) => player.ask('GET', '/topics/room/presence'),
@@ -376,7 +376,7 @@ const routes: Record<string, Play> = {
   'GET /errors': (player) => player.ask('GET', '/errors'),
   'GET /openapi.json': (player) => player.ask('GET', '/openapi.json'),
   'GET /': (player) => player.ask('GET', '/'),
-  'a token of 8 KB that is wrong': (player) =>
+  'a wrong token of 8 KB': (player) =>
     player.ask('GET', '/topics', { bearer: `${'x'.repeat(4_000)}.${'y'.repeat(4_000)}.z` }),
   'a token with 300 grants': (player) =>
     player.ask('GET', '/topics/a', {
@@ -407,7 +407,7 @@ async function openStreams(hub: Hub, count: number, subjectOf: (n: number) => st
 async function fill(player: Player): Promise<void> {
   const upload = async (events: object[]) => {
     const { status, text } = await player.ask('POST', '/events', { type: 'application/x-ndjson', body: ndjson(events) })
-    if (status !== 200) throw new Error(`the log cannot be filled: ${status} ${text}`)
+    if (status !== 200) throw new Error(`the hub does not fill its log: ${status} ${text}`)
   }
   await upload([
     { topic: 'first', data: 0 },
@@ -454,7 +454,7 @@ async function open(t: Test, log: string): Promise<Player> {
 }
 
 for (const log of ['memory', 'file']) {
-  await t.test(`no route holds the event loop, with the log in ${log === 'file' ? 'a file' : log}`, async (t) => {
+  await t.test(`no route blocks the event loop, with the log in ${log === 'file' ? 'a file' : log}`, async (t) => {
     const player = await open(t, log)
     await fill(player)
     const sockets = await openStreams(player.hub, STREAMS, (n) => `s${n % 20}`)

@@ -107,7 +107,7 @@ async function probe(hub: Hub, file: string): Promise<Probe> {
   hub.signal('SIGWINCH')
   const line = await poll(
     async () => lines()[before],
-    () => 'the process does not say what it holds',
+    () => 'the process does not print its counts',
   )
   return JSON.parse(line) as Probe
 }
@@ -211,7 +211,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
       )
       await Promise.all([...publishing, ...Array.from({ length: ROUND.actions }, () => act(draw.pick(all)))])
       for (const reader of readers) if (reader.isClosed) readers.delete(reader)
-      await delay(ROUND.pause) // the load is so much in a second, not as much as there can be
+      await delay(ROUND.pause) // a fixed load per second, not the maximum load
     }
   }
 
@@ -220,7 +220,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     readers.clear()
     await poll(
       async () => ((await ask<{ clients: number }>(`${hub.url}/status`)).body.clients === 0 ? true : undefined),
-      () => 'streams are left',
+      () => 'streams are still open',
     )
     const barred = async () =>
       (
@@ -230,7 +230,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
       ).body.revocations.length
     await poll(
       async () => ((await barred()) === 0 ? true : undefined),
-      () => 'somebody is still barred',
+      () => 'a subject is still revoked',
     )
     const here = async (name: string) =>
       (
@@ -241,12 +241,12 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     for (let n = 0; n < TOPICS; n++)
       await poll(
         async () => ((await here(`room.${n}`)) === 0 ? true : undefined),
-        () => 'somebody is still present',
+        () => 'a subject is still present',
       )
   }
 
   const fresh = await probe(hub, file)
-  await live(Math.min(20, SECONDS / 4)) // until the code is compiled and the caches have what they keep
+  await live(Math.min(20, SECONDS / 4)) // until V8 has compiled the code, and the caches are full
   await endAll()
   const before = await probe(hub, file)
   opened = 0
@@ -272,7 +272,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   )
   const more = (name: keyof Probe['heap']) => after.heap[name] - before.heap[name]
   for (const name of ['streams', 'sockets'] as const)
-    t.ok(meanwhile.heap[name] > STREAMS / 2, `the probe finds the ${name} that there are: ${meanwhile.heap[name]}`)
+    t.ok(meanwhile.heap[name] > STREAMS / 2, `the probe finds the open ${name}: ${meanwhile.heap[name]}`)
   t.equal(after.heap.streams, 0, 'streams')
   t.ok(more('sockets') <= SPARE, `${more('sockets')} more sockets`)
   t.ok(more('timers') <= SPARE, `${more('timers')} more timers`)
@@ -280,7 +280,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   t.notMatch(
     hub.output(),
     'MaxListenersExceeded',
-    'one function that is added for each stream is no function more, but Node warns of it',
+    'no listeners accumulate: the heap counts a function once, but Node warns of repeated listeners',
   )
   for (const [name, is] of Object.entries(after.active)) {
     const was = before.active[name] ?? 0

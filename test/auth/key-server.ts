@@ -38,7 +38,7 @@ export async function startKeyServer(t: Test, keys: object[]): Promise<KeyServer
   return state
 }
 
-/** A key as it is published. */
+/** Returns the JSON Web Key of a public key. */
 export function jwk({ publicKey }: { publicKey: KeyObject }, members: object = {}): object {
   return { ...publicKey.export({ format: 'jwk' }), ...members }
 }

@@ -15,7 +15,7 @@ class KeySet {
     this.refresh = () => this.set.refresh()
   }
 
-  /** @param token that asks for the key; by default one for each header */
+  /** @param token the token that asks for the key; by default one per header */
   async find(header: KeyHeader, token = JSON.stringify(header)): Promise<KeyObject> {
     const presentedAt = performance.now()
     let found = await this.set.find(header)
@@ -48,8 +48,8 @@ await t.test('keys are found by their kid, and fetched once', async (t) => {
   ])
   t.ok(a.equals(first.publicKey))
   t.ok(b.equals(second.publicKey))
-  t.equal(again, a, 'the same key is the same object')
-  t.ok((await keys.find({ alg: 'RS256' })).equals(rsa.publicKey), 'the only one that fits need not be named')
+  t.equal(again, a, 'both calls return the same object')
+  t.ok((await keys.find({ alg: 'RS256' })).equals(rsa.publicKey), 'a single matching key is found without kid')
   t.equal(server.fetches, 1)
 })
 
@@ -86,7 +86,7 @@ await t.test('a fetch finds a new key', async (t) => {
   server.keys = [jwk(second, { kid: 'k2' })]
   t.ok((await keys.find({ alg: 'ES256', kid: 'k2' })).equals(second.publicKey))
   t.equal(changes, 1)
-  await t.rejects(keys.find({ alg: 'ES256', kid: 'k1' }), { code: 'invalid-signature' }, 'and one that is gone is gone')
+  await t.rejects(keys.find({ alg: 'ES256', kid: 'k1' }), { code: 'invalid-signature' }, 'a removed key is not found')
 })
 
 await t.test('many unknown keys cause few requests to the key server', async (t) => {
@@ -104,7 +104,7 @@ await t.test('many unknown keys cause few requests to the key server', async (t)
   const failing = new KeySet(server.url, { cooldown: 60_000 })
   for (let n = 0; n < 20; n++)
     await t.rejects(failing.find({ alg: 'ES256', kid: 'k1' }), { code: 'keys-unavailable', isTemporary: true })
-  t.equal(server.fetches, 2, 'nor while it fails')
+  t.equal(server.fetches, 2, 'a failing key server gets few requests too')
 })
 
 await t.test('several keys may match', async (t) => {
@@ -119,10 +119,10 @@ await t.test('several keys may match', async (t) => {
   t.strictSame(
     twice.map((key) => many.findIndex(({ publicKey }) => key.equals(publicKey))),
     [0, 1, 2],
-    'those that can be used',
+    'all usable keys with this kid',
   )
-  t.equal((await keys.find({ alg: 'ES256' })).length, 20, 'a bounded number of them')
-  t.equal((await keys.find({ alg: 'ES256' }))[0], twice[0], 'the same key is the same object')
+  t.equal((await keys.find({ alg: 'ES256' })).length, 20, 'at most 20 keys match')
+  t.equal((await keys.find({ alg: 'ES256' }))[0], twice[0], 'both calls return the same object')
 })
 
 await t.test('RSA keys of fewer than 2,048 bits are not used', async (t) => {
@@ -168,14 +168,14 @@ await t.test('an outage of the key server does not lock out tokens of known keys
     t.equal(await keys.find({ alg: 'ES256', kid: 'k1' }), key, String(answer))
     await t.rejects(keys.find({ alg: 'ES256', kid: 'k2' }), { code: 'keys-unavailable', status: 503 }, String(answer))
   }
-  t.strictSame(health, ['the key server answered 500'], 'which is told once')
+  t.strictSame(health, ['the key server answered 500'], 'the outage is reported once')
   server.keys = [jwk(second, { kid: 'k2' })]
   const next = await poll(
     () => keys.find({ alg: 'ES256', kid: 'k2' }).catch(() => undefined),
-    () => 'the new key is not known',
+    () => 'the new key is not found',
   )
   t.ok(next.equals(second.publicKey))
-  t.strictSame(health.slice(1), [undefined], 'and so is its end')
+  t.strictSame(health.slice(1), [undefined], 'the end of the outage is reported once')
 })
 
 await t.test('a token of a known key does not wait for a fetch', async (t) => {
@@ -188,7 +188,7 @@ await t.test('a token of a known key does not wait for a fetch', async (t) => {
   t.equal(await keys.find({ alg: 'ES256', kid: 'k1' }), key)
   await poll(
     async () => (server.fetches === 2 ? true : undefined),
-    () => 'the set is not fetched again',
+    () => 'the key set is not fetched again',
   )
   release()
 })
@@ -214,7 +214,7 @@ await t.test('a malformed or private key is not used, and is reported once', asy
   const server = await startKeyServer(t, [...broken, jwk(first, { kid: 'k1' })])
   const told: unknown[] = []
   const keys = new KeySet(server.url, { cooldown: 0, onBrokenKeys: (kids) => told.push(kids) })
-  t.ok((await keys.find({ alg: 'ES256' })).equals(first.publicKey), 'the key that can be used needs no name')
+  t.ok((await keys.find({ alg: 'ES256' })).equals(first.publicKey), 'the only usable key is found without kid')
   for (const kid of ['broken', 'private'])
     await t.rejects(
       keys.find({ alg: 'ES256', kid }),
@@ -222,15 +222,11 @@ await t.test('a malformed or private key is not used, and is reported once', asy
       kid,
     )
   server.keys = [jwk(rsa, { kid: 'r' }), ...broken]
-  t.ok((await keys.find({ alg: 'RS256', kid: 'r' })).equals(rsa.publicKey), 'another set')
+  t.ok((await keys.find({ alg: 'RS256', kid: 'r' })).equals(rsa.publicKey), 'the fetched set has a new key')
   t.strictSame(told, [['broken', 'private', undefined]])
   server.keys = [...broken.map((key) => ({ ...key, kid: 'newly-broken' })), jwk(first, { kid: 'k1' })]
   await keys.find({ alg: 'ES256', kid: 'k1' })
-  t.strictSame(
-    told.slice(1),
-    [['newly-broken', 'newly-broken', 'newly-broken']],
-    'one that the set before did not have is told of',
-  )
+  t.strictSame(told.slice(1), [['newly-broken', 'newly-broken', 'newly-broken']], 'a new broken key is reported')
 })
 
 await t.test('items that are not objects do not prevent the use of other keys', async (t) => {

@@ -6,7 +6,7 @@ function pemOf({ publicKey }: { publicKey: KeyObject }): string {
   return publicKey.export({ type: 'spki', format: 'pem' }).toString()
 }
 
-await t.test('a secret is for HS256 and nothing else', (t) => {
+await t.test('a secret is for HS256 only', (t) => {
   t.strictSame(fromSecret('x'), { key: 'x', algorithms: ['HS256'] })
   t.end()
 })
@@ -52,7 +52,7 @@ await t.test('an RSA key of fewer than 2,048 bits is refused (RFC 7518, 3.3)', (
   t.end()
 })
 
-await t.test('anything else is refused with a message that does not repeat it', (t) => {
+await t.test('other keys are refused, with a message that does not repeat the key', (t) => {
   const { privateKey } = generateKeyPairSync('ed25519')
   t.throws(() => fromPublicKey(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()), {
     name: 'SettingsError',

@@ -72,23 +72,23 @@ await t.test('a revocation is in force before it is durable, and dropped if it c
   t.notOk(revocations.includes(who({ subject: 'u2' })))
   t.equal(revocations.list().length, 1)
   await t.rejects(revocations.delete(revocations.list()[0]!.id))
-  t.ok(revocations.includes(who({ subject: 'u1' })), 'one that cannot be lifted durably is not lifted')
+  t.ok(revocations.includes(who({ subject: 'u1' })), 'a revocation stays in force if the end cannot be stored')
 })
 
-await t.test('a revocation that another process makes or lifts counts here', async (t) => {
+await t.test('a revocation that another process creates or lifts takes effect in this process', async (t) => {
   const { store } = records(t)
   const inForce: boolean[] = []
   const here = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
   const there = await open(store)
   const { id } = await there.add({ subject: 'u1' }, soon())
   t.ok(here.includes(who({ subject: 'u1' })))
-  t.strictSame(inForce, [true], 'its streams can be ended')
+  t.strictSame(inForce, [true], 'the callback is called, so that streams can be ended')
   t.equal(await there.delete(id), true)
   t.notOk(here.includes(who({ subject: 'u1' })))
   t.strictSame(here.list(), [])
 })
 
-await t.test('several revocations of a subject: the last one counts', async (t) => {
+await t.test('a subject is revoked until its last revocation is lifted', async (t) => {
   const revocations = await open(records(t).store)
   const [one, two] = [
     await revocations.add({ subject: 'u1' }, soon()),

@@ -64,8 +64,8 @@ interface Case {
 const k1 = [jwk(old, { kid: 'k1' })]
 
 const CASES: Case[] = [
-  { name: 'a known key, by its name', token: tokenOf(old, 'ES256', 'k1'), within: 'accepted', later: 'accepted' },
-  { name: 'a known key, not named', token: tokenOf(old, 'ES256'), within: 'accepted', later: 'accepted' },
+  { name: 'a known key, with its kid', token: tokenOf(old, 'ES256', 'k1'), within: 'accepted', later: 'accepted' },
+  { name: 'a known key, without kid', token: tokenOf(old, 'ES256'), within: 'accepted', later: 'accepted' },
   {
     name: 'a known key that is withdrawn',
     after: [jwk(fresh, { kid: 'k2' })],
@@ -75,7 +75,7 @@ const CASES: Case[] = [
     later: 'accepted',
   },
   {
-    name: 'a new key, not named',
+    name: 'a new key, without kid',
     before: [jwk(old)],
     after: [jwk(fresh)],
     token: tokenOf(fresh, 'ES256'),
@@ -83,21 +83,21 @@ const CASES: Case[] = [
     later: 'accepted',
   },
   {
-    name: 'a new key of another algorithm, not named',
+    name: 'a new key of another algorithm, without kid',
     after: [...k1, jwk(rsa)],
     token: tokenOf(rsa, 'RS256'),
     within: 'temporary',
     later: 'accepted',
   },
   {
-    name: 'a new key with a new name',
+    name: 'a new key with a new kid',
     after: [...k1, jwk(fresh, { kid: 'k2' })],
     token: tokenOf(fresh, 'ES256', 'k2'),
     within: 'temporary',
     later: 'accepted',
   },
   {
-    name: 'a new key whose name another token has used',
+    name: 'a new key whose kid another token has used',
     after: [...k1, jwk(fresh, { kid: 'k2' })],
     token: tokenOf(fresh, 'ES256', 'k2'),
     provocation: tokenOf(foreign, 'ES256', 'k2'),
@@ -105,21 +105,21 @@ const CASES: Case[] = [
     later: 'accepted',
   },
   {
-    name: 'a new key under a known name',
+    name: 'a new key with a known kid',
     after: [jwk(fresh, { kid: 'k1' })],
     token: tokenOf(fresh, 'ES256', 'k1'),
     within: 'temporary',
     later: 'accepted',
   },
   {
-    name: 'a new key of another algorithm under a known name',
+    name: 'a new key of another algorithm with a known kid',
     after: [jwk(rsa, { kid: 'k1' })],
     token: tokenOf(rsa, 'RS256', 'k1'),
     within: 'temporary',
     later: 'accepted',
   },
   {
-    name: 'a key that takes the place of a weak one',
+    name: 'a key that replaces a weak one',
     before: [...k1, jwk(weak, { kid: 'r' })],
     after: [...k1, jwk(rsa, { kid: 'r' })],
     token: tokenOf(rsa, 'RS256', 'r'),
@@ -127,7 +127,7 @@ const CASES: Case[] = [
     later: 'accepted',
   },
   {
-    name: 'a key that takes the place of a malformed one',
+    name: 'a key that replaces a malformed one',
     before: [...k1, { kty: 'RSA', n: 'AA', kid: 'r' }],
     after: [...k1, jwk(rsa, { kid: 'r' })],
     token: tokenOf(rsa, 'RS256', 'r'),
@@ -135,28 +135,28 @@ const CASES: Case[] = [
     later: 'accepted',
   },
   {
-    name: 'a known key beside a malformed one, not named',
+    name: 'a known key beside a malformed one, without kid',
     before: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }, jwk(old)],
     token: tokenOf(old, 'ES256'),
     within: 'accepted',
     later: 'accepted',
   },
   { name: 'a made-up name', token: tokenOf(foreign, 'ES256', 'k9'), within: 'temporary', later: 'final' },
-  { name: 'a foreign key, not named', token: tokenOf(foreign, 'ES256'), within: 'temporary', later: 'final' },
+  { name: 'a foreign key, without kid', token: tokenOf(foreign, 'ES256'), within: 'temporary', later: 'final' },
   {
-    name: 'a foreign key under a known name',
+    name: 'a foreign key with a known kid',
     token: tokenOf(foreign, 'ES256', 'k1'),
     within: 'temporary',
     later: 'final',
   },
   {
-    name: 'a foreign key of another algorithm under a known name',
+    name: 'a foreign key of another algorithm with a known kid',
     token: tokenOf(rsa, 'RS256', 'k1'),
     within: 'temporary',
     later: 'final',
   },
   {
-    name: 'a foreign key of an algorithm that no key is for',
+    name: 'a foreign key of an algorithm without keys',
     token: tokenOf(rsa, 'RS256'),
     within: 'temporary',
     later: 'final',
@@ -181,7 +181,7 @@ for (const { name, before = k1, after = before, token, provocation, within, late
   await t.test(`${name}: ${within} within the cool-down, ${later} after it`, async (t) => {
     const { server, verifier, endCooldown, beginCooldown } = await openVerifier(t, before)
     if (provocation !== undefined) {
-      t.equal(await outcomeOf(verifier, provocation), 'temporary', 'the provocation')
+      t.equal(await outcomeOf(verifier, provocation), 'temporary', 'the other token is refused temporarily')
       endCooldown()
       await verifier.prepare()
       beginCooldown()
@@ -189,12 +189,12 @@ for (const { name, before = k1, after = before, token, provocation, within, late
     const { fetches } = server
     server.keys = after
     t.equal(await outcomeOf(verifier, token), within)
-    t.equal(await outcomeOf(verifier, token), within, 'as often as it comes')
-    t.equal(server.fetches, fetches, 'nothing is fetched')
+    t.equal(await outcomeOf(verifier, token), within, 'a second try has the same outcome')
+    t.equal(server.fetches, fetches, 'no key set is fetched')
     endCooldown()
     t.equal(await outcomeOf(verifier, token), later)
     beginCooldown()
-    t.equal(await outcomeOf(verifier, token), later, 'and so it stays')
+    t.equal(await outcomeOf(verifier, token), later, 'a second try after the fetch has the same outcome')
   })
 }
 
@@ -209,7 +209,7 @@ await t.test('the fetch for another token makes a refusal final', async (t) => {
   t.equal(
     await outcomeOf(verifier, tokenOf(foreign, 'ES256', 'k9')),
     'temporary',
-    'not that of a token that came after the fetch',
+    'a token that arrives after the fetch is refused temporarily',
   )
   t.equal(server.fetches, 2)
 })
@@ -227,14 +227,18 @@ await t.test('a fetch that began before a token arrived does not make its refusa
   t.equal(await answer, 'temporary')
 })
 
-await t.test('a refusal that was final stays final while the key server is down', async (t) => {
+await t.test('a final refusal stays final while the key server is down', async (t) => {
   const { server, verifier, endCooldown } = await openVerifier(t, k1)
   const token = tokenOf(foreign, 'ES256', 'k9')
   endCooldown()
   t.equal(await outcomeOf(verifier, token), 'final')
   server.keys = undefined
   t.equal(await outcomeOf(verifier, token), 'final')
-  t.equal(await outcomeOf(verifier, tokenOf(foreign, 'ES256', 'k9')), 'temporary', 'one that came meanwhile')
+  t.equal(
+    await outcomeOf(verifier, tokenOf(foreign, 'ES256', 'k9')),
+    'temporary',
+    'a token that arrives during the outage is refused temporarily',
+  )
   t.equal(await outcomeOf(verifier, tokenOf(old, 'ES256', 'k1')), 'accepted')
 })
 

@@ -9,7 +9,7 @@ t.setTimeout(TIMEOUT)
 const path = findChromium()
 
 await t.test(
-  'who logs in and orders sees what becomes of it, also after the application has been restarted',
+  'a user logs in, orders, and follows the order, even over a restart of the application',
   { skip: skipWithout(path), timeout: TIMEOUT },
   async (t) => {
     const application = await startApplication(t)

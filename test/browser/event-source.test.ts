@@ -156,14 +156,14 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     t.strictSame(await page.evaluate(() => window.received.at(-1)), { data: '{"total":12}', id })
   }
 
-  await t.test('of the same site uses a session over plain HTTP (SameSite=Lax)', async (t) => {
+  await t.test('of the same site can use a session over plain HTTP (SameSite=Lax)', async (t) => {
     const hub = await startHub(t, { FANFARE_CORS_ORIGINS: app })
     const url = `http://hub.example.test:${hub.port}`
     const stream = `${url}/topics/orders.42/events`
     const page = await visit(t, app)
-    t.equal(await openSource(page, stream, true), CLOSED, 'without a session it is refused for good')
+    t.equal(await openSource(page, stream, true), CLOSED, 'without a session the stream is refused for good')
     t.match(await login(page, url), { status: 204 })
-    t.equal(await page.evaluate(() => document.cookie), '', 'no script sees the cookie')
+    t.equal(await page.evaluate(() => document.cookie), '', 'scripts cannot read the cookie')
     t.equal(await openSource(page, stream, true), OPEN)
     await receives(t, page, hub)
     t.match(
@@ -173,17 +173,21 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
         body: '{"data":"by cookie"}',
       }),
       { status: 201 },
-      'and publishes',
+      'the page can publish',
     )
     await page.waitForFunction(() => window.received.at(-1)?.data === '"by cookie"')
 
     await t.test(
-      'and a page of an origin that is not on the list cannot, though the browser sends the cookie',
+      'of an origin that is not on the list is refused, although the browser sends the cookie',
       async (t) => {
         const other = await beside(page, neighbour)
         t.equal(await openSource(other, stream, true), CLOSED)
         t.strictSame(await other.evaluate(() => [window.received, window.errors]), [[], 1])
-        t.equal(await ask(other, stream, { headers: { accept: 'application/json' } }), undefined, 'nor history')
+        t.equal(
+          await ask(other, stream, { headers: { accept: 'application/json' } }),
+          undefined,
+          'the page cannot read history',
+        )
         t.equal(
           await ask(other, stream, {
             method: 'POST',
@@ -191,73 +195,78 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
             body: '{"data":"evil"}',
           }),
           undefined,
-          'nor publish, which is preflighted',
+          'the page cannot publish with a preflight',
         )
-        t.equal(await publishByForm(other, hub, stream), 'foreign-origin', 'nor as a form does, which is not')
-        t.equal(await ask(other, `${url}/sessions`, { method: 'DELETE' }), undefined, 'nor end the session')
+        t.equal(
+          await publishByForm(other, hub, stream),
+          'foreign-origin',
+          'the page cannot publish as a form does, without a preflight',
+        )
+        t.equal(await ask(other, `${url}/sessions`, { method: 'DELETE' }), undefined, 'the page cannot end the session')
         const { body } = await history(hub, 'orders.*', 'last=10', ann)
         t.strictSame(
           body.events.map(({ data }) => data),
           [{ total: 12 }, 'by cookie'],
         )
-        t.equal(await openSource(page, stream, true), OPEN, 'the session goes on')
+        t.equal(await openSource(page, stream, true), OPEN, 'the session continues')
       },
     )
 
     t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
-    t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
+    t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions the stream is refused')
     t.match(await ask(page, stream, { headers: { accept: 'application/json' } }), {
       status: 401,
       code: 'missing-token',
     })
   })
 
-  await t.test(
-    'of another site cannot over plain HTTP, and can where TLS is in front of the hub (SameSite=None)',
-    async (t) => {
-      const plain = await startHub(t, { FANFARE_CORS_ORIGINS: stranger })
-      const plainUrl = `http://hub.example.test:${plain.port}`
-      const page = await visit(t, stranger)
-      t.match(await login(page, plainUrl), { status: 204 })
+  await t.test('of another site can use a session only with TLS in front of the hub (SameSite=None)', async (t) => {
+    const plain = await startHub(t, { FANFARE_CORS_ORIGINS: stranger })
+    const plainUrl = `http://hub.example.test:${plain.port}`
+    const page = await visit(t, stranger)
+    t.match(await login(page, plainUrl), { status: 204 })
+    t.equal(
+      await openSource(page, `${plainUrl}/topics/orders.42/events`, true),
+      CLOSED,
+      'the browser does not keep the cookie',
+    )
+
+    const hub = await startHub(t, { FANFARE_CORS_ORIGINS: stranger, FANFARE_TRUST_PROXY: '127.0.0.1' })
+    const url = `https://hub.example.test:${await proxyByTls(t, () => hub)}`
+    const stream = `${url}/topics/orders.42/events`
+    t.match(await login(page, url), { status: 204 })
+    const [cookie] = await page.context().cookies(url)
+    t.match(
+      cookie,
+      { name: 'fanfare_token', httpOnly: true, secure: true, sameSite: 'None' },
+      'the browser keeps the partitioned cookie, although it blocks the cookies of other sites',
+    )
+    t.equal(await openSource(page, stream, true), OPEN)
+    await receives(t, page, hub)
+
+    for (const [origin, code] of [
+      [beyond, 'foreign-origin'],
+      [neighbour, 'missing-token'],
+    ] as const) {
+      const other = await beside(page, origin)
       t.equal(
-        await openSource(page, `${plainUrl}/topics/orders.42/events`, true),
+        await openSource(other, stream, true),
         CLOSED,
-        'the browser does not keep the cookie',
+        `a page of ${origin}, which is not on the list, cannot read`,
       )
-
-      const hub = await startHub(t, { FANFARE_CORS_ORIGINS: stranger, FANFARE_TRUST_PROXY: '127.0.0.1' })
-      const url = `https://hub.example.test:${await proxyByTls(t, () => hub)}`
-      const stream = `${url}/topics/orders.42/events`
-      t.match(await login(page, url), { status: 204 })
-      const [cookie] = await page.context().cookies(url)
-      t.match(
-        cookie,
-        { name: 'fanfare_token', httpOnly: true, secure: true, sameSite: 'None' },
-        'kept although this browser blocks the cookies of other sites: it is partitioned',
+      t.equal(
+        await publishByForm(other, hub, stream),
+        code,
+        'it cannot publish either: the browser sends the cookie only on pages of its site',
       )
-      t.equal(await openSource(page, stream, true), OPEN)
-      await receives(t, page, hub)
+    }
+    t.equal((await history(hub, 'orders.*', 'last=10', ann)).body.events.length, 1)
 
-      for (const [origin, code] of [
-        [beyond, 'foreign-origin'],
-        [neighbour, 'missing-token'],
-      ] as const) {
-        const other = await beside(page, origin)
-        t.equal(await openSource(other, stream, true), CLOSED, `${origin}, which is not on the list, cannot read`)
-        t.equal(
-          await publishByForm(other, hub, stream),
-          code,
-          'nor publish; elsewhere than on the pages of its site the browser does not send the cookie at all',
-        )
-      }
-      t.equal((await history(hub, 'orders.*', 'last=10', ann)).body.events.length, 1)
+    t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
+    t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions the stream is refused')
+  })
 
-      t.match(await ask(page, `${url}/sessions`, { method: 'DELETE' }), { status: 204 })
-      t.equal(await openSource(page, stream, true), CLOSED, 'after DELETE /sessions it is refused')
-    },
-  )
-
-  await t.test('gets heartbeats that move the last event id and are no messages', async (t) => {
+  await t.test('gets heartbeats, which move the last event id and are not messages', async (t) => {
     const hub = await startHub(t, {
       FANFARE_CORS_ORIGINS: '*',
       FANFARE_ANONYMOUS_SUBSCRIBE: 'orders.*',
@@ -282,7 +291,7 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     t.strictSame(await page.evaluate(() => [window.received, window.errors]), [[], 0])
   })
 
-  await t.test('uses a ticket in the URL, without credentials, and the browser comes back with it', async (t) => {
+  await t.test('reconnects with the ticket in its URL, without credentials', async (t) => {
     const hub = await startHub(t, { FANFARE_CORS_ORIGINS: '*' })
     const url = `http://hub.example.test:${hub.port}`
     const page = await visit(t, stranger)
@@ -308,8 +317,8 @@ await t.test('a page of another origin', { skip: skipWithout(path), timeout: TIM
     t.strictSame(
       await page.evaluate(() => [window.received.length, window.source.readyState]),
       [2, OPEN],
-      'with what it missed',
+      'the page gets the missed event',
     )
-    t.notOk(hub.output().includes(ticket.split('.')[1]!), 'and the ticket is in no line of the log')
+    t.notOk(hub.output().includes(ticket.split('.')[1]!), 'the log does not contain the ticket')
   })
 })

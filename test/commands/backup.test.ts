@@ -46,25 +46,25 @@ await t.test('a copy of a live store under load is consistent and opens', async 
     const log = await readLog(copy)
     t.ok(
       log.length - 10 >= least && log.length - 10 <= most,
-      `${log.length} events: what was acknowledged when it began is there`,
+      `${log.length} events: the copy has every event acknowledged before the backup began`,
     )
     t.strictSame(
       log.map(({ id }) => sequence(id)),
       log.map((_, n) => n + 1),
       'sequences are consecutive',
     )
-    t.equal(log.length % 10, 0, 'no batch is torn apart')
+    t.equal(log.length % 10, 0, 'every batch is whole')
     t.match((await history(copy, 'a', 'last=1', bearer)).status, 200)
     const again = await post<Published>(`${copy.url}/topics/a/events`, { data: 1, id: '1/0/0' }, bearer)
-    t.equal(again.body.duplicate, true, 'publisher ids are there')
+    t.equal(again.body.duplicate, true, 'the copy has the publisher ids')
     const next = await publish(copy, 'a', { data: 'next' }, bearer)
-    t.equal(sequence(next.id), log.length + 1, 'it goes on from there')
+    t.equal(sequence(next.id), log.length + 1, 'sequences continue')
     await copy.kill()
   }
   isOver = true
   await loading
   t.ok(published.length > 0)
-  t.equal(hub.logs().filter(({ level }) => Number(level) >= 50).length, 0, 'the hub has no errors')
+  t.equal(hub.logs().filter(({ level }) => Number(level) >= 50).length, 0, 'the hub logs no error')
 })
 
 await t.test('a copy has the events of the original and a new epoch', async (t) => {
@@ -75,25 +75,21 @@ await t.test('a copy has the events of the original and a new epoch', async (t) 
   const { stdout } = await runCommand(t, ['backup', `${root}/live`, `${root}/deep/copy`])
   const [epoch] = log[0]!.id.split('-')
   const [, own] = /epoch ([a-z0-9]{8})/.exec(stdout) ?? []
-  t.ok(own !== undefined && own !== epoch, 'the epoch is told')
+  t.ok(own !== undefined && own !== epoch, 'the command prints the new epoch')
   t.match(
     (await runCommand(t, ['inspect', `${root}/live`])).stdout,
     new RegExp(`^epoch +${epoch!}$`, 'm'),
-    'the original’s stays',
+    'the original keeps its epoch',
   )
 
   const copy = await openCopy(t, `${root}/deep/copy`, { FANFARE_RETAIN_EVENTS: '3' })
   const stream = await openLive(t, streamUrl(copy, ['a']), { token: bearer, lastEventId: log[3]!.id })
-  t.match(
-    JSON.parse(stream.all[1]!.data),
-    { reason: 'epoch' },
-    'who comes from the original is told that something may be missing',
-  )
+  t.match(JSON.parse(stream.all[1]!.data), { reason: 'epoch' }, 'a cursor of the original gets a gap')
   const expected = log.slice(3).map((event) => ({ ...event, id: event.id.replace(epoch!, own!) }))
-  t.equal(difference(stream.events, due(expected, ['a'])), 'none', 'and is given what there is')
+  t.equal(difference(stream.events, due(expected, ['a'])), 'none', 'the retained events follow')
 })
 
-await t.test('named cursors of the original lead to a gap, not to silence', async (t) => {
+await t.test('named cursors of the original get a gap', async (t) => {
   const root = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${root}/live` })
   const ada = token({ sub: 'ada', subscribe: ['**'] })
@@ -115,15 +111,15 @@ await t.test('a copy needs an empty folder', async (t) => {
     const { code, signal, stderr } = await runCommand(t, ['backup', live, to])
     t.strictSame({ code, signal }, { code: 1, signal: null })
     t.ok(stderr.includes(to), stderr.split('\n', 1)[0] ?? '')
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
   t.strictSame(readdirSync(`${root}/full`), ['file'])
   t.equal(readFileSync(`${root}/file`, 'utf8'), 'mine')
   const { code } = await runCommand(t, ['backup', live, `${root}/empty`])
-  t.equal(code, 0, 'an empty folder is as good as none')
+  t.equal(code, 0, 'an empty folder is accepted')
   t.ok(statSync(`${root}/empty/data.mdb`).size > 0)
   const again = await runCommand(t, ['backup', live, `${root}/empty`])
-  t.equal(again.code, 1, 'but not twice')
+  t.equal(again.code, 1, 'a full folder is refused')
   await publish(hub, 'a', { data: 2 }, bearer)
 })
 
@@ -133,8 +129,8 @@ await t.test('a folder without a log is refused', async (t) => {
     const { code, stderr } = await runCommand(t, ['backup', folder, `${root}/to`])
     t.equal(code, 1)
     t.ok(stderr.includes(folder), stderr.split('\n', 1)[0] ?? '')
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
-    t.notOk(existsSync(`${root}/to`), 'nothing is begun')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
+    t.notOk(existsSync(`${root}/to`), 'no folder is created')
   }
 })
 

@@ -6,7 +6,7 @@ import { developmentKey, devBanner, SECRET_FILE } from '../../src/commands/dev-b
 const ADDRESS = { text: 'http://127.0.0.1:3000', url: 'http://127.0.0.1:3000' }
 
 await t.test(
-  'the token, the commands and the link have lines of their own, and the link signs in to the console',
+  'the token, the commands and the link are on separate lines, and the link signs in to the console',
   (t) => {
     const key = developmentKey(undefined)
     const told = devBanner(ADDRESS, key, true)
@@ -18,14 +18,14 @@ await t.test(
   },
 )
 
-await t.test('without the console there is no link to it', (t) => {
+await t.test('without the console no link is printed', (t) => {
   const told = devBanner(ADDRESS, developmentKey(undefined), false)
   t.notOk('console' in told)
   t.notMatch(told.text, /#token/)
   t.end()
 })
 
-await t.test('the commands for a Unix socket name it, quoted where a shell asks for that', (t) => {
+await t.test('the commands for a Unix socket have its path, quoted if a shell requires it', (t) => {
   const told = devBanner(
     { text: 'unix:/run/hub.sock', url: 'http://localhost', socketPath: '/run/hub.sock' },
     developmentKey(undefined),
@@ -33,7 +33,7 @@ await t.test('the commands for a Unix socket name it, quoted where a shell asks 
   )
   for (const command of [told.subscribe, told.publish])
     t.match(command, /^curl --unix-socket \/run\/hub\.sock .*http:\/\/localhost\/topics\//)
-  t.notOk('console' in told, 'no browser opens it')
+  t.notOk('console' in told, 'a browser cannot open a Unix socket, so no link is printed')
   t.match(
     devBanner({ text: '', url: 'http://localhost', socketPath: "/run/it's here" }, developmentKey(undefined), true)
       .publish,
@@ -42,7 +42,7 @@ await t.test('the commands for a Unix socket name it, quoted where a shell asks 
   t.end()
 })
 
-await t.test('the secret is kept in the folder of the log, for its user alone', (t) => {
+await t.test('the secret is stored in the folder of the log, readable by its user only', (t) => {
   const folder = join(t.testdir({}), 'new/data')
   const first = developmentKey(folder)
   t.match(first, { isKept: true })
@@ -53,7 +53,7 @@ await t.test('the secret is kept in the folder of the log, for its user alone', 
   t.end()
 })
 
-await t.test('an invalid secret is replaced, and a secret that cannot be stored is for one run', (t) => {
+await t.test('an invalid secret is replaced, and a secret that cannot be stored is used for one run', (t) => {
   const folder = t.testdir({ [SECRET_FILE]: 'too short', file: '' })
   const { secret } = developmentKey(folder)
   t.equal(developmentKey(folder).secret, secret)
@@ -66,7 +66,7 @@ await t.test('an invalid secret is replaced, and a secret that cannot be stored 
   t.end()
 })
 
-await t.test('a file that is empty, short, long or binary is replaced, which the key says', (t) => {
+await t.test('a secret file that is empty, short, long or binary is replaced, and the replacement is reported', (t) => {
   for (const content of [
     '',
     '\n',
@@ -82,15 +82,15 @@ await t.test('a file that is empty, short, long or binary is replaced, which the
     t.match(key, { isKept: true, isReplaced: true, secret: /^[\w-]{43}$/ }, JSON.stringify(content))
     t.match(developmentKey(folder), { isKept: true, isReplaced: false, secret: key.secret })
   }
-  t.equal(developmentKey(t.testdir({})).isReplaced, false, 'a first start replaces nothing')
+  t.equal(developmentKey(t.testdir({})).isReplaced, false, 'the first start replaces no secret')
   const folder = t.testdir({ [SECRET_FILE]: t.fixture('symlink', 'nowhere') })
-  t.match(developmentKey(folder), { isKept: false, failure: Error }, 'a link to nothing')
+  t.match(developmentKey(folder), { isKept: false, failure: Error }, 'a dangling link')
   t.end()
 })
 
 await t.test(
   'an unreadable file is not replaced',
-  { skip: process.getuid?.() === 0 ? 'root may read everything' : false },
+  { skip: process.getuid?.() === 0 ? 'root can read every file' : false },
   (t) => {
     const folder = t.testdir({})
     writeFileSync(join(folder, SECRET_FILE), 'theirs')

@@ -24,7 +24,7 @@ await t.test('a live store', async (t) => {
   const last = await publish(hub, 'a', { data: { b: [1, null] } }, bearer)
   const ended = new Date().toISOString()
 
-  await t.test('its totals and topics', async (t) => {
+  await t.test('inspect prints the totals and topics', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['inspect', folder])
     t.strictSame({ code, stderr }, { code: 0, stderr: '' })
     const lines = stdout
@@ -48,7 +48,7 @@ await t.test('a live store', async (t) => {
         ['orders.1', '3'],
         ['orders.2', '1'],
       ],
-      'in the order of their names',
+      'sorted by name',
     )
     for (const [topic, , bytes, oldest, newest] of topics) {
       t.match(bytes, /^[1-9][\d.]* \w+$/)
@@ -56,7 +56,7 @@ await t.test('a live store', async (t) => {
     }
   })
 
-  await t.test('the events of a topic as NDJSON, as history shows them', async (t) => {
+  await t.test('inspect prints the events of a topic as NDJSON, in the form of history', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['inspect', folder, '--topic', 'orders.2'])
     t.strictSame({ code, stderr }, { code: 0, stderr: '' })
     const [event, ...others] = stdout
@@ -75,18 +75,18 @@ await t.test('a live store', async (t) => {
         .split('\n')
         .map((line) => (JSON.parse(line) as { data: unknown }).data),
       [0, 1, 2],
-      'the option may come first',
+      'the option may precede the topic',
     )
   })
 
-  await t.test('a topic that is not there has no events', async (t) => {
+  await t.test('an unknown topic has no events', async (t) => {
     t.match(await runCommand(t, ['inspect', folder, '--topic', 'nobody']), { code: 0, stdout: '', stderr: '' })
   })
 
-  await t.test('it does not disturb the hub', async (t) => {
+  await t.test('inspect does not disturb the hub', async (t) => {
     const next = await publish(hub, 'a', { data: 'after' }, bearer)
     t.equal(sequence(next.id), sequence(last.id) + 1)
-    t.equal(hub.logs().filter(({ level }) => Number(level) >= 50).length, 0, 'the hub has no errors')
+    t.equal(hub.logs().filter(({ level }) => Number(level) >= 50).length, 0, 'the hub logs no error')
   })
 
   await t.test('trimmed events are not counted', async (t) => {
@@ -110,11 +110,11 @@ await t.test('a live store', async (t) => {
     await hub.stop()
     const files = readdirSync(folder).sort()
     t.match(await runCommand(t, ['inspect', folder]), { code: 0, stdout: /^folder {2}/ })
-    t.strictSame(readdirSync(folder).sort(), files, 'nothing is left behind')
+    t.strictSame(readdirSync(folder).sort(), files, 'no file is left behind')
   })
 })
 
-await t.test('a reader of the beginning only gets no stack trace', async (t) => {
+await t.test('inspect prints no stack trace if its output is closed early', async (t) => {
   const folder = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   for (let n = 0; n < 10; n++)
@@ -127,13 +127,13 @@ await t.test('a reader of the beginning only gets no stack trace', async (t) => 
   let stderr = ''
   command.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   await new Promise((resolve) => command.stdout.once('data', resolve))
-  command.stdout.destroy() // as `head -1` does
-  const { signal } = await within(command.exited, () => 'inspect goes on')
+  command.stdout.destroy() // like `head -1`
+  const { signal } = await within(command.exited, () => 'inspect does not exit')
   t.notMatch(stderr, /^\s+at /m)
   t.ok(signal === null || signal === 'SIGPIPE')
 })
 
-await t.test('an empty log', async (t) => {
+await t.test('inspect reads an empty log', async (t) => {
   const folder = t.testdir({})
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   const { code, stdout } = await runCommand(t, ['inspect', folder])
@@ -143,19 +143,19 @@ await t.test('an empty log', async (t) => {
   await hub.stop()
 })
 
-await t.test('no log', async (t) => {
+await t.test('inspect refuses a folder without a log', async (t) => {
   const folder = t.testdir({ empty: {}, file: 'text', other: { 'data.mdb': 'text' } })
   for (const path of [`${folder}/missing`, `${folder}/empty`, `${folder}/file`, `${folder}/other`]) {
     const { code, stdout, stderr } = await runCommand(t, ['inspect', path])
     t.strictSame({ code, stdout }, { code: 1, stdout: '' })
     t.ok(stderr.includes(path), stderr.trim())
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
-  t.strictSame(readdirSync(`${folder}/empty`), [], 'nothing is put into the folder')
+  t.strictSame(readdirSync(`${folder}/empty`), [], 'no file is created in the folder')
   t.notOk(existsSync(`${folder}/missing`))
 })
 
-await t.test('a command line that is wrong', async (t) => {
+await t.test('an invalid command line is refused', async (t) => {
   const folder = t.testdir({})
   mkdirSync(`${folder}/a`)
   for (const args of [
@@ -179,6 +179,6 @@ await t.test('a command line that is wrong', async (t) => {
       `fanfare ${args.slice(0, 1).concat(args.slice(2)).join(' ')}`,
     )
     t.match(stderr, /^Usage:$/m, stderr.split('\n', 1)[0] ?? '')
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
 })

@@ -20,7 +20,7 @@ function claimsOf(jwt: string): Record<string, unknown> {
   return JSON.parse(Buffer.from(jwt.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>
 }
 
-await t.test('a token with all options', async (t) => {
+await t.test('the command issues a token with all options', async (t) => {
   const before = Math.floor(Date.now() / 1_000)
   const made = await make(
     t,
@@ -68,13 +68,13 @@ await t.test('a token with all options', async (t) => {
   t.ok(iat >= before && exp >= before + 3_600 && exp <= before + 3_660)
 })
 
-await t.test('a hub accepts it', async (t) => {
+await t.test('a hub accepts the token', async (t) => {
   const hub = await startHub(t)
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--subscribe', 'orders.*']))).status, 200)
   t.equal((await history(hub, 'orders.1', '', await make(t, ['--publish', 'orders.*']))).status, 403)
 })
 
-await t.test('an --info that is nested too deep is refused as such', async (t) => {
+await t.test('an --info that is nested too deep is refused', async (t) => {
   for (const depth of [601, 20_000]) {
     const { code, stderr } = await runCommand(t, ['token', '--info', `${'['.repeat(depth)}${']'.repeat(depth)}`])
     t.equal(code, 1)
@@ -83,7 +83,7 @@ await t.test('an --info that is nested too deep is refused as such', async (t) =
   await make(t, ['--info', `${'['.repeat(600)}${']'.repeat(600)}`])
 })
 
-await t.test('signed with a key from a file', async (t) => {
+await t.test('a token is signed with a key from a file', async (t) => {
   const secret = 'a secret in a file, at least thirty-two characters long'
   const pairs = [
     generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -106,7 +106,7 @@ await t.test('signed with a key from a file', async (t) => {
   t.match(
     await explain(await make(t, ['--secret-file', `${folder}/secret`], none), { FANFARE_JWT_SECRET: secret }),
     { code: 0 },
-    'a secret, without the end of its line',
+    'the line end of a secret file does not count',
   )
   for (const [name, pair] of [
     ['rsa', pairs[0]],
@@ -126,7 +126,7 @@ await t.test('signed with a key from a file', async (t) => {
   }
 })
 
-await t.test('what a token allows', async (t) => {
+await t.test('explain prints what a token allows', async (t) => {
   const made = token({
     sub: 'u1',
     jti: 'j1',
@@ -168,7 +168,7 @@ await t.test('what a token allows', async (t) => {
   )
 })
 
-await t.test('why a token would be refused', async (t) => {
+await t.test('explain prints why a token would be refused', async (t) => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const good = token({ subscribe: ['a'] })
   const table: [jwt: string, env: Record<string, string>, code: string][] = [
@@ -198,7 +198,7 @@ await t.test('why a token would be refused', async (t) => {
   })
 })
 
-await t.test('keys that are published elsewhere', async (t) => {
+await t.test('explain fetches the keys of a key server', async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const server = createServer((_request, response) =>
     response.end(JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k1' }] })),
@@ -218,7 +218,7 @@ await t.test('keys that are published elsewhere', async (t) => {
   })
 })
 
-await t.test('either name of the algorithm of Ed25519 (RFC 9864)', async (t) => {
+await t.test('explain accepts either name of the algorithm of Ed25519 (RFC 9864)', async (t) => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
   const env = {
     FANFARE_JWT_SECRET: '',
@@ -228,7 +228,7 @@ await t.test('either name of the algorithm of Ed25519 (RFC 9864)', async (t) => 
     t.match(await runCommand(t, ['token', '--explain', signWith(privateKey, alg, {})], { env }), { code: 0 }, alg)
 })
 
-await t.test('a token that has expired is accepted within the tolerance', async (t) => {
+await t.test('explain accepts an expired token within the tolerance', async (t) => {
   const made = token({ exp: Math.floor(Date.now() / 1_000) - 100 })
   t.match(await runCommand(t, ['token', '--explain', made], { env: { FANFARE_CLOCK_TOLERANCE: '1h' } }), {
     code: 0,
@@ -237,7 +237,7 @@ await t.test('a token that has expired is accepted within the tolerance', async 
   t.match(await runCommand(t, ['token', '--explain', made]), { code: 1, stdout: /expired-token/ })
 })
 
-await t.test('an RSA key of fewer than 2,048 bits signs nothing', async (t) => {
+await t.test('an RSA key of fewer than 2,048 bits is refused', async (t) => {
   const folder = t.testdir({
     weak: generateKeyPairSync('rsa', { modulusLength: 1_024 })
       .privateKey.export({ type: 'pkcs8', format: 'pem' })
@@ -250,14 +250,14 @@ await t.test('an RSA key of fewer than 2,048 bits signs nothing', async (t) => {
   })
 })
 
-await t.test('from standard input', async (t) => {
+await t.test('explain reads a token from standard input', async (t) => {
   t.match(await runCommand(t, ['token', '--explain', '-'], { input: `Bearer ${token({ subscribe: ['a'] })}\n` }), {
     code: 0,
     stdout: /^subscribe {3}a$/m,
   })
 })
 
-await t.test('a command line that is wrong', async (t) => {
+await t.test('an invalid command line is refused', async (t) => {
   const folder = t.testdir({ 'not-a-key': 'x', empty: '' })
   for (const args of [
     ['--expires', 'soon'],
@@ -274,7 +274,7 @@ await t.test('a command line that is wrong', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args])
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
     t.match(stderr, /^Usage:$/m)
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
   for (const [args, env] of [
     [[], { FANFARE_JWT_SECRET: '' }],
@@ -285,6 +285,6 @@ await t.test('a command line that is wrong', async (t) => {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args], { env })
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
     t.match(stderr, /^\S.*\n$/)
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
 })

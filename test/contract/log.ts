@@ -157,7 +157,7 @@ export async function testLog(
       for (const list of told) await log.follow(({ events }) => void list.push(...sequences({ events })))
       const check = async (append: Promise<{ sequence: number }[]>) => {
         const last = (await append).at(-1)!.sequence
-        for (const list of told) t.ok(list.includes(last), `${last} has been told when its append resolves`)
+        for (const list of told) t.ok(list.includes(last), `the follower got ${last} before append resolved`)
       }
       await Promise.all(Array.from({ length: 50 }, (_, n) => check(log.append(manyEvents(1 + (n % 3))))))
       for (const list of told) t.strictSame(list, range(1, log.view.head))
@@ -221,14 +221,14 @@ export async function testLog(
       const { mark } = await log.follow((delta) => {
         told.push(...delta.events.map(({ topic }) => topic))
         trims.push(...delta.trims)
-        t.ok(delta.events.length + delta.trims.length + delta.records.length > 0, 'a delta says something')
+        t.ok(delta.events.length + delta.trims.length + delta.records.length > 0, 'a delta is never empty')
         t.equal(log.view.mark, mark + trims.length)
       })
       t.equal(mark, 0)
       await log.append([event('a'), event('b')])
       t.strictSame(trims, [])
       await log.purge('a')
-      t.strictSame(trims, [{ topic: 'a', until: 1 }], 'when a purge resolves, it has been told')
+      t.strictSame(trims, [{ topic: 'a', until: 1 }], 'the follower got the trim before purge resolved')
       await log.append(manyEvents(5, 'c'))
       await until(async () => log.view.stats().events === 4)
       t.strictSame(trims.at(-1), { topic: 'c', until: 4 })
@@ -266,7 +266,7 @@ export async function testLog(
             const begin = Math.min(after, log.view.head)
             const { trimmedAt, mark } = await log.scan(selection, { after: begin, until: begin }, () => true)
             for (const delta of deltas.splice(0)) view.apply(delta)
-            if (mark !== view.mark) continue // more was trimmed after the answer
+            if (mark !== view.mark) continue // another trim happened after the answer
             const gaps = new GapSearch(view, selection)
             for (const step of gaps.begin(begin)) same(step, undefined)
             same(gaps.result(begin, false), { position: begin, more: false, trimmedAt, mark })
@@ -286,11 +286,15 @@ export async function testLog(
           const told: number[] = []
           await log.follow(({ events }) => void told.push(...sequences({ events })))
           t.strictSame(await log.append([event('a', { id: 'x', payload: 'first' })]), [stored(1)])
-          t.strictSame(await log.append([event('b', { id: 'x' })]), [stored(2)], 'another topic')
+          t.strictSame(
+            await log.append([event('b', { id: 'x' })]),
+            [stored(2)],
+            'the same id in another topic is not a duplicate',
+          )
           t.strictSame(await log.append([event('a', { id: 'x', payload: 'second' })]), [duplicate(1)])
-          t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id')
+          t.strictSame(await log.append([event('a', { id: 'X' })]), [stored(3)], 'another id is not a duplicate')
           t.equal(log.view.head, 3)
-          t.strictSame(told, [1, 2, 3], 'followers are not told of duplicates')
+          t.strictSame(told, [1, 2, 3], 'followers get no duplicates')
           t.strictSame(
             (await readAll(log)).events.map(({ payload }) => payload),
             ['first', 'b', 'a'],
@@ -361,12 +365,12 @@ export async function testLog(
         await until(async () => !sequences(await readAll(log)).includes(1))
         clock.now += 20_001
         t.strictSame(await log.append([event('a', { id: 'x' })]), [stored(4)])
-        t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(4)], 'and remembered anew')
+        t.strictSame(await log.append([event('a', { id: 'x' })]), [duplicate(4)], "the new event's id is remembered")
       })
     })
 
     await t.test('reading', async (t) => {
-      await t.test('by topic, several topics, pattern and type', async (t) => {
+      await t.test('selects by topic, several topics, pattern and type', async (t) => {
         const { log } = await start(t)
         await log.append([
           event('a.1', { type: 'x' }),
@@ -386,7 +390,7 @@ export async function testLog(
         t.strictSame(
           await read(['*.1', 'a.1', '**']),
           [1, 2, 3, 4, 5, 6],
-          'each once, by however many patterns it matches',
+          'each event once, even if several patterns match',
         )
         t.strictSame(await read(['**'], ['x']), [1, 4, 6])
         t.strictSame(await read(['a.*'], ['x', 'y']), [1, 5, 6])
@@ -428,17 +432,17 @@ export async function testLog(
         t.match(
           await readFrom(log, a, { after: 0, events: 3 }),
           { position: 5, more: false },
-          'a full page that is the last',
+          'the full last page has no more',
         )
         t.match(
           await readFrom(log, a, { after: 0, until: 4, events: 2 }),
           { position: 4, more: false },
-          'a full page that is the last up to where it may go',
+          'a full page that ends at `until` has no more',
         )
         t.match(
           await readFrom(log, new Selection(['b']), { after: 0, events: 10 }),
           { position: 5, more: false },
-          'and everything up to the head has been looked at',
+          'the page covers everything up to the head',
         )
         t.match(await readFrom(log, a, { after: 5, events: 10 }), { events: [], position: 5, more: false })
       })
@@ -501,7 +505,7 @@ export async function testLog(
         t.match(
           await show(EVERYTHING, { after: 10 }),
           { events: [{ sequence: 11 }, { sequence: 12 }] },
-          'what it was shown to has failed, not the log',
+          'the visitor has failed, and the log continues to work',
         )
       })
 
@@ -521,7 +525,7 @@ export async function testLog(
       })
     })
 
-    await t.test('before', async (t) => {
+    await t.test('locating the newest events', async (t) => {
       await t.test('finds where the newest events of a selection begin', async (t) => {
         const { log } = await start(t)
         await log.append([event('a'), event('b', { type: 'x' }), event('a', { type: 'x' }), event('b'), event('c')])
@@ -538,7 +542,7 @@ export async function testLog(
         t.strictSame(await newest(1, ['*'], ['x']), [3])
         t.strictSame(await newest(9, ['*'], ['x']), [2, 3])
         t.strictSame(await newest(0, ['**']), [])
-        t.equal(await locateNewest(log, new Selection(['a']), 3), 0, 'there are no more than that')
+        t.equal(await locateNewest(log, new Selection(['a']), 3), 0, 'fewer events than requested')
       })
 
       await t.test('agrees with a simple model', async (t) => {
@@ -650,7 +654,7 @@ export async function testLog(
           const isLeftOut = at >= time && sequence <= after
           const comesInVain = at < time && sequence > after && retained.has(sequence)
           if (retained.has(sequence) && isLeftOut)
-            throw new Error(`${sequence} of ${at} is left out: ${time} begins behind ${after}`)
+            throw new Error(`the event ${sequence} of ${at} is missed: ${time} begins after ${after}`)
           if (isExact && (isLeftOut || comesInVain))
             throw new Error(
               `${sequence} of ${at}, ${retained.has(sequence) ? 'retained' : 'trimmed'}: ${time} begins behind ${after}`,
@@ -758,7 +762,9 @@ export async function testLog(
                       (timed) => selection.hasTopic(timed.topic) && timed.time >= time && timed.sequence <= after,
                     )
                     if (left)
-                      throw new Error(`${left.sequence} of ${left.time} is left out: ${time} begins behind ${after}`)
+                      throw new Error(
+                        `the event ${left.sequence} of ${left.time} is missed: ${time} begins after ${after}`,
+                      )
                   } finally {
                     await log.close()
                   }
@@ -787,8 +793,8 @@ export async function testLog(
         t.strictSame(await newest(['a']), [6])
         t.strictSame(await newest(['*']), [4, 5, 6], 'in log order')
         t.strictSame(await newest(['nobody']), [])
-        t.strictSame(await newest(['*', 'a']), [4, 5, 6], 'each once, by however many patterns it matches')
-        t.strictSame(await newest(['*'], ['x']), [1, 4], 'of those that have the type')
+        t.strictSame(await newest(['*', 'a']), [4, 5, 6], 'each event once, even if several patterns match')
+        t.strictSame(await newest(['*'], ['x']), [1, 4], 'only events of the type')
         t.strictSame(await newest(['*'], ['x', 'y']), [4, 5, 6])
         t.strictSame(await newest(['*'], [], { after: 4 }), [5, 6])
         t.strictSame(await newest(['*'], ['x'], { after: 1 }), [4])
@@ -808,7 +814,7 @@ export async function testLog(
         t.match(
           await log.newest(new Selection(['c']), { after: 0, events: 2 }),
           { position: 6, more: false },
-          'everything up to the head has been looked at',
+          'the page covers everything up to the head',
         )
       })
 
@@ -877,7 +883,7 @@ export async function testLog(
         t.match(
           await log.newest(EVERYTHING, { after: 0, until: 5, events: 9 }),
           { events: [{ sequence: 1 }], position: 5 },
-          'what is gone is not given',
+          'trimmed events are not returned',
         )
       })
 
@@ -909,7 +915,7 @@ export async function testLog(
         t.equal((await log.topic('a'))!.bytes + (await log.topic('b'))!.bytes, log.view.stats().bytes)
         await log.append([event('a'), event('a')])
         await until(async () => log.view.stats().events === 4)
-        t.match(await log.topic('a'), { events: 3, first: 4, last: 6 }, 'what is trimmed does not count')
+        t.match(await log.topic('a'), { events: 3, first: 4, last: 6 }, 'trimmed events do not count')
         t.equal(await log.topic('nobody'), undefined)
         for (const name of ['__proto__', 'constructor', 'hasOwnProperty']) t.equal(await log.topic(name), undefined)
       })
@@ -942,7 +948,7 @@ export async function testLog(
         }
       })
 
-      await t.test('that are not accepted are left out, and do not count as more', async (t) => {
+      await t.test('are left out if they are not accepted, and then do not count as more', async (t) => {
         const { log } = await start(t)
         await log.append(['a', 'b', 'c', 'd', 'e'].map((name) => event(name)))
         const list = async (accepted: string, limit: number, after?: string) => {
@@ -950,11 +956,11 @@ export async function testLog(
           return [topics.map(({ topic }) => topic).join(''), more]
         }
         t.strictSame(await list('bd', 1), ['b', true])
-        t.strictSame(await list('bd', 1, 'b'), ['d', false], 'there are others behind it, but not for them')
+        t.strictSame(await list('bd', 1, 'b'), ['d', false], 'later topics exist, but none that is accepted')
         t.strictSame(await list('', 9), ['', false])
       })
 
-      await t.test('are listed if there are many', async (t) => {
+      await t.test('are listed if there are thousands', async (t) => {
         const { log } = await start(t)
         const names = Array.from({ length: 12_000 }, (_, n) => `t.${String(n).padStart(5, '0')}`)
         await log.append(names.map((name) => event(name)))
@@ -1032,10 +1038,10 @@ export async function testLog(
           (await log.topics({ limit: 9 })).topics.map(({ topic }) => topic),
           ['a.b', 'b'],
         )
-        t.ok(log.view.mark > trims, 'what was read before may be gone')
+        t.ok(log.view.mark > trims, 'the trim mark has grown, so earlier reads may be outdated')
         t.equal(await log.purge('a'), 0)
         t.equal(await log.purge('nobody'), 0)
-        t.strictSame(await log.append([event('a')]), [stored(6)], 'a sequence is not used twice')
+        t.strictSame(await log.append([event('a')]), [stored(6)], 'sequences are not reused')
         t.match(await log.topic('a'), { events: 1, first: 6, last: 6 })
         t.equal(await log.purge('a'), 1)
         t.equal(await log.purge('b'), 1)
@@ -1069,7 +1075,7 @@ export async function testLog(
         t.strictSame(
           [await gap(['a'], 2), await gap(['a'], 3), await gap(['a'], 5)],
           [true, false, false],
-          'also when the topic is used again',
+          'the gap stays when the topic is used again',
         )
       })
 
@@ -1100,13 +1106,13 @@ export async function testLog(
             seen.push(await readFrom(log, new Selection(['a']), { after: 0, until, events: 1_000_000 }))
         }
         await Promise.all([append(), read()])
-        t.ok(meanwhile.length > 0, 'appends were answered before it was done')
+        t.ok(meanwhile.length > 0, 'appends resolve during the purge')
         t.equal(await purge, 5_000)
         t.strictSame(sequences(await readAll(log, new Selection(['a']))), meanwhile)
         t.equal((await readAll(log, new Selection(['b']))).events.length, 500)
         t.ok(
           seen.every(({ events, gap }) => gap === events.length < 5_000),
-          'whatever is missing, a gap is told',
+          'every page that lacks events has a gap',
         )
         t.match(log.view.stats(), { events: 500 + meanwhile.length })
       })
@@ -1154,7 +1160,7 @@ export async function testLog(
         t.match(await readAll(log, new Selection(['b'])), { events: [], gap: true })
         clock.now += 6_000
         await until(async () => (await readAll(log)).events.length === 0)
-        t.equal(log.view.head, 4, 'a sequence is never used twice')
+        t.equal(log.view.head, 4, 'sequences are not reused')
         t.strictSame(await log.append([event('b')]), [stored(5)])
       })
 
@@ -1165,8 +1171,8 @@ export async function testLog(
         for (let n = 0; n < 20; n++) await log.append(Array.from({ length: 5 }, (_, m) => event(`t.${m}`, { payload })))
         await until(async () => log.view.stats().bytes <= limit)
         const kept = sequences(await readAll(log))
-        t.strictSame(kept, range(101 - kept.length, kept.length), 'the newest of all topics')
-        t.ok(kept.length * payload.length >= limit / 2, `${kept.length} are kept, no fewer than have to go`)
+        t.strictSame(kept, range(101 - kept.length, kept.length), 'the newest events of all topics')
+        t.ok(kept.length * payload.length >= limit / 2, `${kept.length} are retained, no fewer than necessary`)
         t.equal((await readAll(log)).gap, true)
       })
 
@@ -1181,7 +1187,7 @@ export async function testLog(
       })
     })
 
-    await t.test('a clock that is set', setsClock, async (t) => {
+    await t.test('a changed clock', setsClock, async (t) => {
       const RIGHT = 1_700_000_000_000
       const YEAR = 365 * 86_400_000
 
@@ -1205,7 +1211,7 @@ export async function testLog(
         ['ahead', YEAR],
         ['back', -YEAR],
       ] as const) {
-        await t.test(`${name} and right again: events go when they are too old, and no sooner`, async (t) => {
+        await t.test(`${name} and right again: events are trimmed at the maximum age, and no sooner`, async (t) => {
           const { log, clock, pass } = await startClocks(t, { age: 10_000 })
           await log.append([event('old')])
           pass(2_001)
@@ -1224,7 +1230,7 @@ export async function testLog(
               [3, RIGHT + wrong + 6_001],
               [4, RIGHT + 10_001],
             ],
-            'an event has the time that the clock showed',
+            'an event has the time of the wall clock',
           )
           // the trimmer removes the oldest event
           await until(async () => log.view.stats().events < 4)
@@ -1239,7 +1245,7 @@ export async function testLog(
           await until(async () => log.view.stats().events === 0)
         })
 
-        await t.test(`${name} from the beginning: events go when they are too old, and no sooner`, async (t) => {
+        await t.test(`${name} from the beginning: events are trimmed at the maximum age, and no sooner`, async (t) => {
           const { log, clock, pass } = await startClocks(t, { age: 10_000 }, RIGHT + wrong)
           await log.append([event('old')])
           pass(5_001)
@@ -1331,7 +1337,7 @@ export async function testLog(
           (await readAll(log, new Selection(patterns), after)).gap
         t.equal(await gap(['a'], 0), true)
         t.equal(await gap(['a'], 2), true)
-        t.equal(await gap(['a'], 3), false, '3 was the last of what is gone')
+        t.equal(await gap(['a'], 3), false, '3 is the newest trimmed event')
         t.equal(await gap(['b', 'c', 'nobody'], 0), false)
         t.equal(await gap(['b', 'a'], 0), true)
         t.equal(await gap(['*'], 1), true)
@@ -1353,12 +1359,12 @@ export async function testLog(
         t.match(
           await readAll(log, new Selection(['gone']), 1),
           { events: [{ sequence: 4 }], gap: true },
-          'also when it is used again',
+          'the gap stays when the topic is used again',
         )
         t.match(await readAll(log, new Selection(['gone']), 3), { events: [{ sequence: 4 }], gap: false })
       })
 
-      await t.test('is never false and never missed', setsClock, async (t) => {
+      await t.test('is never false and never missing', setsClock, async (t) => {
         const change = fc.oneof(
           { weight: 5, arbitrary: fc.record({ append: fc.array(smallEvent(), { minLength: 1, maxLength: 4 }) }) },
           { weight: 1, arbitrary: fc.record({ later: fc.integer({ min: 1, max: 900 }) }) },
@@ -1503,17 +1509,17 @@ export async function testLog(
       t.strictSame(
         await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 2, before))),
         [true, false, true],
-        '3 lies behind 2',
+        'the trimmed event 3 is after 2',
       )
       t.strictSame(
         await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 3, before))),
         [false, false, false],
-        '3 was the last',
+        'no trimmed event is after 3',
       )
       t.strictSame(
         await Promise.all([a, b, any].map((selection) => hasTrimmed(log, selection, 0, between))),
         [false, false, false],
-        'nothing since',
+        'no trim since the mark',
       )
       await log.append([event('b'), event('b')]) // b: 2 is trimmed
       await until(async () => log.view.stats().events === 4)
@@ -1538,7 +1544,7 @@ export async function testLog(
       t.ok(log.view.stats().bytes >= before.bytes + 10_000)
       await log.append(manyEvents(20, 'a'))
       await until(async () => log.view.stats().events === 15)
-      t.ok(log.view.stats().bytes < 10_000, 'what is trimmed takes nothing')
+      t.ok(log.view.stats().bytes < 10_000, 'trimmed events do not count')
     })
 
     await t.test('records are stored by key', async (t) => {
@@ -1572,7 +1578,7 @@ export async function testLog(
         { key: 'a/1', value },
         { key: 'a/2', value: 'again' },
       ])
-      t.equal(log.view.head, 5, 'a record is no event')
+      t.equal(log.view.head, 5, 'a record is not an event')
     })
 
     await t.test('a record is a copy', async (t) => {
@@ -1609,7 +1615,7 @@ export async function testLog(
       clock.now += 999
       t.equal((await records.list('')).length, 5)
       clock.now += 1
-      t.equal(await records.get('a'), undefined, 'it is gone at once')
+      t.equal(await records.get('a'), undefined, 'the record is removed at once')
       t.strictSame(await records.list(''), [
         { key: 'b', value: [2] },
         { key: 'c', value: [3, 4] },
@@ -1674,7 +1680,7 @@ export async function testLog(
       t.strictSame([...seen.keys()].sort(), (await records.list('a/')).map(({ key }) => key).sort())
       for (const { key, value } of await records.list('a/')) t.equal(seen.get(key)!.at(-1), value)
       for (const [key, values] of seen) {
-        t.equal(new Set(values).size, values.length, `no value of ${key} is told twice`)
+        t.equal(new Set(values).size, values.length, `no value of ${key} is delivered twice`)
         t.strictSame(
           values,
           values.toSorted((a, b) => a - b),
@@ -1739,7 +1745,7 @@ export async function testLog(
           }
         }
 
-        await t.test('it has the same events, in the same epoch', async (t) => {
+        await t.test('the log has the same events, in the same epoch', async (t) => {
           const { log, again } = await startOver(t)
           const { epoch } = log().view
           await log().append([event('a', { type: 'x', id: '1' }), event('b', { payload: 'zwölf\n€ 𝄞' })])
@@ -1763,7 +1769,7 @@ export async function testLog(
           t.strictSame(await log().append([event('a')]), [stored(4)])
         })
 
-        await t.test('it knows the trims', async (t) => {
+        await t.test('the log knows the trims', async (t) => {
           const { log, again } = await startOver(t, { events: 1 })
           await log().append([event('a'), event('b'), event('a')])
           await until(async () => log().view.stats().events === 2)
@@ -1773,7 +1779,7 @@ export async function testLog(
           t.match(await readAll(log(), new Selection(['b'])), { gap: false })
         })
 
-        await t.test('it knows the purges', async (t) => {
+        await t.test('the log knows the purges', async (t) => {
           const { log, again } = await startOver(t, { dedupWindow: 10_000 })
           await log().append([event('a', { id: 'x' }), event('b'), event('a')])
           t.equal(await log().purge('a'), 2)
@@ -1785,7 +1791,7 @@ export async function testLog(
           t.strictSame(await log().append([event('a', { id: 'x' }), event('a')]), [duplicate(1), stored(4)])
         })
 
-        await t.test('it keeps more topics than a lower maximum, and refuses only new ones', async (t) => {
+        await t.test('the log keeps more topics than a lower maximum, and refuses only new ones', async (t) => {
           const limits: Partial<Retention> = { topics: 3 }
           const { log, again } = await startOver(t, limits)
           await log().append([event('a'), event('b'), event('c')])
@@ -1800,7 +1806,7 @@ export async function testLog(
         })
 
         await t.test(
-          'it trims only events that are too old, after a clock that was ahead or is back',
+          'the log trims only events that are too old, after a clock that was ahead or is back',
           setsClock,
           async (t) => {
             const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
@@ -1851,7 +1857,7 @@ export async function testLog(
           },
         )
 
-        await t.test('it has its records', async (t) => {
+        await t.test('the log has its records', async (t) => {
           const { clock, log, again } = await startOver(t)
           await Promise.all([log().records.put('a', { x: 1 }), log().records.put('b', 2)])
           await log().records.delete('b')
@@ -1865,7 +1871,7 @@ export async function testLog(
           t.equal(await log().records.get('c'), undefined)
         })
 
-        await t.test('it has the properties of its topics', async (t) => {
+        await t.test('the log has the properties of its topics', async (t) => {
           const { log, again } = await startOver(t)
           await log().append([event('a')])
           await Promise.all(['a', 'b', 'c'].map((topic) => log().setTopic(topic, { contentType: topic })))
@@ -1876,7 +1882,7 @@ export async function testLog(
           t.strictSame((await log().topic('c'))!.properties, { contentType: 'c' })
         })
 
-        await t.test('it remembers publisher ids', async (t) => {
+        await t.test('the log remembers publisher ids', async (t) => {
           const { log, clock, again } = await startOver(t, { events: 1, dedupWindow: 10_000 })
           await log().append([event('a', { id: 'trimmed' }), event('a', { id: 'kept' })])
           await until(async () => log().view.stats().events === 1)
@@ -1942,7 +1948,7 @@ async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promis
   return readFrom(log, selection, { after, events: 1_000_000 })
 }
 
-/** Whether events of a selection behind `after` have been trimmed since the trim mark was `since`. */
+/** Whether the log has trimmed events of a selection behind `after` since the trim mark was `since`. */
 async function hasTrimmed(log: EventLog, selection: Selection, after: number, since: number): Promise<boolean> {
   const { gap, trimmedAt } = await readFrom(log, selection, { after, events: 1 })
   same(gap, trimmedAt !== undefined)

@@ -47,7 +47,7 @@ await t.test('the order of precedence is header, ticket, cookie, query', async (
       t,
       await send(lenient, 'GET', path, { headers: { ...STREAM, ...headersOf(from, bad) } }),
       401,
-      `a bad one (${place}) is not passed over`,
+      `an invalid token (${place}) is refused, not skipped`,
     )
     t.match(
       detail,
@@ -78,7 +78,7 @@ await t.test('the scheme "Bearer" is case-insensitive', async (t) => {
   }
 })
 
-await t.test('the basic authentication of a proxy before the hub hides neither ticket nor cookie', async (t) => {
+await t.test('the Basic authentication of a proxy in front of the hub hides neither ticket nor cookie', async (t) => {
   const bearer = token({ sub: 'ann', subscribe: ['a'] })
   const authorization = 'Basic dTpw'
   const stream = await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, bearer) }), {
@@ -93,7 +93,7 @@ await t.test('the basic authentication of a proxy before the hub hides neither t
       t,
       await send(hub, 'PUT', path, { session: bearer, origin: hub.url, headers: { authorization } }),
       400,
-      'nor is it the new token of a stream',
+      'Basic credentials cannot become the token of a stream',
     ).code,
     'invalid-request',
   )
@@ -135,7 +135,7 @@ await t.test('a missing or bad token gets 401, with the expected scheme', async 
     [token({ ...grants, aud: 'other' }), 'invalid-claims'],
     [token({ subscribe: ['**'] }), 'invalid-claims'],
   ]
-  t.equal((await page(hub, ['a'], { token: token(grants) })).status, 200, 'a good one')
+  t.equal((await page(hub, ['a'], { token: token(grants) })).status, 200, 'a valid token')
   for (const [method, path, sending] of requests) {
     const missing = await send(hub, method, path, sending)
     const { code, detail } = checkProblem(t, missing, 401, `${method} ${path}`)
@@ -147,7 +147,7 @@ await t.test('a missing or bad token gets 401, with the expected scheme', async 
     t.equal(
       missing.headers.get('www-authenticate'),
       'Bearer realm="fanfare"',
-      'without an error, since nothing was wrong yet (RFC 6750, 3.1)',
+      'without an error code, since the request has no token (RFC 6750, 3.1)',
     )
     const [bearer, expected] = bad[requests.findIndex((request) => request[1] === path) % bad.length]!
     const refused = await send(hub, method, path, { ...sending, token: bearer })
@@ -189,7 +189,7 @@ await t.test('a pattern that no single grant covers gets 403 with its name', asy
   t.match(
     await page(hub, ['a.1'], { token: bearer }),
     { status: 200, body: { events: [] } },
-    'of a batch that is refused nothing is stored',
+    'no event of a refused batch is stored',
   )
 })
 
@@ -227,7 +227,7 @@ await t.test('FANFARE_ANONYMOUS_SUBSCRIBE', async (t) => {
     t.match(
       await page(hub, ['news.today'], { token: token({ subscribe: ['orders.*'] }) }),
       { status: 200 },
-      'also to who has a token of other grants',
+      'a token with other grants can read them too',
     )
   })
 
@@ -257,18 +257,19 @@ await t.test('FANFARE_ANONYMOUS_SUBSCRIBE', async (t) => {
     t.equal(
       checkProblem(t, await page(hub, ['news.today'], { token: 'x' }), 401, 'a bad token').code,
       'malformed-token',
-      'a token that is bad is not taken for none',
+      'an invalid token does not count as missing',
     )
   })
 })
 
-await t.test('the claim that holds the grants is a setting', async (t) => {
+await t.test('the claim of the grants is a setting', async (t) => {
   const hub = await startHub(t, { FANFARE_JWT_CLAIM: 'https://example.com/hub' })
   const signed = (claim: string) =>
     sign({ alg: 'HS256', typ: 'JWT' }, { sub: 'ann', [claim]: { subscribe: ['a'] } }, SECRET)
   t.equal((await page(hub, ['a'], { token: signed('https://example.com/hub') })).status, 200)
   t.match(
-    checkProblem(t, await page(hub, ['a'], { token: signed('fanfare') }), 403, 'another claim says nothing').detail,
+    checkProblem(t, await page(hub, ['a'], { token: signed('fanfare') }), 403, 'grants in another claim do not count')
+      .detail,
     /no claim "https:\/\/example\.com\/hub" \(the name is the setting FANFARE_JWT_CLAIM/,
   )
   await openLive(t, streamUrl(hub, ['a'], { ticket: await ticketFor(hub, signed('https://example.com/hub')) }))
@@ -304,7 +305,7 @@ await t.test('a token in the query is refused, and the answer names the ticket',
       t,
       await send(hub, 'GET', `/topics/a/events?token=${bearer}`, { token: bearer, headers: PAGE }),
       400,
-      'even beside one in the header',
+      'even if the header has a token too',
     ).code,
     'token-in-query',
   )
@@ -320,12 +321,13 @@ await t.test('FANFARE_QUERY_TOKEN=true accepts the parameter "token"', async (t)
       t,
       await send(lenient, 'GET', `/topics/a/events?access_token=${bearer}`, { headers: PAGE }),
       400,
-      'by another name',
+      'another parameter name',
     ).code,
     'token-in-query',
   )
   t.equal(
-    checkProblem(t, await send(lenient, 'GET', '/topics/a/events?token=x', { headers: PAGE }), 401, 'a bad one').code,
+    checkProblem(t, await send(lenient, 'GET', '/topics/a/events?token=x', { headers: PAGE }), 401, 'an invalid token')
+      .code,
     'malformed-token',
   )
 })
@@ -352,7 +354,7 @@ await t.test('no secret, ticket or token is logged, from any part of a request',
     t.equal((await page(hub, ['a'], { token: good })).status, 401)
     await hub.stop()
     const output = hub.output()
-    t.ok(hub.logs().filter(({ msg }) => msg === 'request refused').length > 50, 'what is refused is logged')
+    t.ok(hub.logs().filter(({ msg }) => msg === 'request refused').length > 50, 'refusals are logged')
     t.notOk(output.includes(SECRET))
     for (const text of secrets)
       for (const part of text.split('.').slice(1))
@@ -393,7 +395,7 @@ async function tryEverywhere(t: Test, hub: Hub, text: string): Promise<void> {
         headers: { ...PAGE, ...sending.headers },
         ...(body === undefined ? {} : { body }),
       })
-      t.notOk(query === '' && JSON.stringify(answer).includes(text), 'nor repeated')
+      t.notOk(query === '' && JSON.stringify(answer).includes(text), 'refusals do not repeat credentials')
     }
   }
 }

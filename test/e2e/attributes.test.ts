@@ -1,4 +1,4 @@
-/** Attributes and bytes are the same in every way to read as in every way to publish, also after a restart. */
+/** Attributes and bytes survive every way to publish and to read, and a restart. */
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type EventInput, type FanfareHub, type HubEvent } from '../../src/index.js'
@@ -84,7 +84,7 @@ async function readStream(t: Test, url: string, format: string, query = 'replay=
 async function readEvents(hub: FanfareHub): Promise<HubEvent[]> {
   const events: HubEvent[] = []
   for await (const item of hub.events('a', { from: 'start' })) {
-    if (item.gap) throw new Error('events are missing')
+    if (item.gap) throw new Error('too few events arrive')
     if (events.push(item) === EVENTS.length) break
   }
   return events
@@ -105,7 +105,8 @@ async function hasAll(t: Test, { hub, url }: { hub: FanfareHub; url: string }): 
     page,
     'events of the embedded API',
   )
-  for (const { bytes } of events) t.ok(bytes === undefined || bytes.constructor === Uint8Array, 'bytes are bytes')
+  for (const { bytes } of events)
+    t.ok(bytes === undefined || bytes.constructor === Uint8Array, 'bytes are a Uint8Array')
 }
 
 /** Checks that streams have the events of a page. */
@@ -155,7 +156,7 @@ const WAYS: [what: string, publish: (hub: { hub: FanfareHub; url: string }) => P
   ],
   ['as a batch', async ({ url }) => posted(`${url}/events`, { events: EVENTS.map(toTopic) }, 201)],
   [
-    'as a batch that is not read at once',
+    'as a batch that is parsed later',
     async ({ url }) =>
       posted(
         `${url}/events`,

@@ -115,7 +115,7 @@ await t.test('a bad topic or pattern', async (t) => {
     }
   })
 
-  await t.test('while the largest that are allowed are', async (t) => {
+  await t.test('the largest allowed topics and patterns are accepted', async (t) => {
     for (const topic of [
       Array(16).fill('a').join('.'),
       'a'.repeat(64),
@@ -165,12 +165,12 @@ await t.test('a bad event', async (t) => {
     ['both data and text', { data: 1, text: 'x' }],
     ['both, though data is null', { data: null, text: 'x' }],
     ['neither', {}],
-    ['neither, but a type', { type: 'x' }],
+    ['neither data nor text, but a type', { type: 'x' }],
     ['an unknown member', { data: 1, extra: true }],
     ['a member of another case', { Data: 1 }],
-    ['a text that is no string', { text: 5 }],
+    ['a text that is not a string', { text: 5 }],
     ['a text that is null', { text: null }],
-    ['a type that is no string', { data: 1, type: 5 }],
+    ['a type that is not a string', { data: 1, type: 5 }],
     ['an empty type', { data: 1, type: '' }],
     ['a type of 129 characters', { data: 1, type: 'x'.repeat(129) }],
     ['a reserved type', { data: 1, type: 'fanfare.close' }],
@@ -178,7 +178,7 @@ await t.test('a bad event', async (t) => {
     ['CR in a type', { data: 1, type: `a${CR}data: evil` }],
     ['NUL in a type', { data: 1, type: `a${NUL}b` }],
     ['DEL in a type', { data: 1, type: 'a\x7fb' }],
-    ['an id that is no string', { data: 1, id: 5 }],
+    ['an id that is not a string', { data: 1, id: 5 }],
     ['an empty id', { data: 1, id: '' }],
     ['an id of 129 characters', { data: 1, id: 'x'.repeat(129) }],
     ['LF in an id', { data: 1, id: `a${LF}b` }],
@@ -186,12 +186,17 @@ await t.test('a bad event', async (t) => {
     ['NUL in an id', { data: 1, id: `a${NUL}b` }],
     ['U+2028 in an id', { data: 1, id: `a${LINE_SEPARATOR}b` }],
     ['an id that is not ASCII', { data: 1, id: 'é' }],
-    ['ephemeral that is no boolean', { data: 1, ephemeral: 'true' }],
+    ['ephemeral that is not a boolean', { data: 1, ephemeral: 'true' }],
   ]
 
   await t.test('alone', async (t) => {
     for (const [what, event] of bad) checkProblem(t, await post(address, event, bearer), 400, what)
-    checkProblem(t, await post(address, { topic: 'b', data: 1 }, bearer), 400, 'a topic, which is in the address')
+    checkProblem(
+      t,
+      await post(address, { topic: 'b', data: 1 }, bearer),
+      400,
+      'a topic in the body, although the URL has one',
+    )
     for (const body of ['null', '5', '"text"', '[]', '[{"data":1}]', 'true'])
       checkProblem(t, await post(address, body, bearer), 400, `the body ${body}`)
     for (const body of ['', '{', '{"data":}', '{"data":1}}', "{'data':1}", '{"data":01}', 'data=1', '{"data":"\n"}']) {
@@ -221,7 +226,7 @@ await t.test('a bad event', async (t) => {
     await unchanged(t)
   })
 
-  await t.test('two ids that differ', async (t) => {
+  await t.test('two different ids', async (t) => {
     checkProblem(
       t,
       await post(address, { data: 1, id: 'a' }, bearer, { 'idempotency-key': 'b' }),
@@ -321,12 +326,12 @@ await t.test('a bad event', async (t) => {
         bearer,
       ),
       413,
-      'one such event in a batch',
+      'one large event in a batch',
     )
     await unchanged(t)
   })
 
-  await t.test('while the largest that are allowed are taken', async (t) => {
+  await t.test('the largest allowed events are accepted', async (t) => {
     await publish(hub, 'limits', { text: 'x'.repeat(250 * 1024), type: 't'.repeat(128), id: 'i'.repeat(128) }, bearer)
     await publish(hub, 'limits', { data: null }, bearer)
     await publish(hub, 'limits', { text: '' }, bearer)
@@ -369,7 +374,7 @@ await t.test('a bad line of NDJSON ends it; the lines before it are stored', asy
         ['lines', what],
         ['more', what],
       ],
-      'the two before it are stored, nothing else',
+      'only the two lines before it are stored',
     )
   }
 })
@@ -393,7 +398,7 @@ await t.test('a token', async (t) => {
       'whose claims were changed',
       `${header}.${Buffer.from(JSON.stringify({ ...claimsOf, sub: 'root' })).toString('base64url')}.${signature}`,
     ],
-    ['whose header is no JSON', `${Buffer.from('{').toString('base64url')}.${claims}.${signature}`],
+    ['whose header is not JSON', `${Buffer.from('{').toString('base64url')}.${claims}.${signature}`],
     ['that has expired', token({ ...all, exp: now - 1 })],
     ['that expired long ago', token({ ...all, exp: 1 })],
     ['that is not valid yet', token({ ...all, nbf: now + 3600 })],
@@ -411,8 +416,8 @@ await t.test('a token', async (t) => {
       'signed with a private key as if it were a secret',
       token(all, { secret: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }),
     ],
-    ['with an expiry that is no number', sign({ alg: 'HS256', typ: 'JWT' }, { ...claimsOf, exp: 'never' }, SECRET)],
-    ['that is no object', sign({ alg: 'HS256', typ: 'JWT' }, 'all', SECRET)],
+    ['with an expiry that is not a number', sign({ alg: 'HS256', typ: 'JWT' }, { ...claimsOf, exp: 'never' }, SECRET)],
+    ['that is not an object', sign({ alg: 'HS256', typ: 'JWT' }, 'all', SECRET)],
   ]
   for (const [what, bad] of rejected) {
     const headers = { ...(bad === undefined ? {} : { authorization: `Bearer ${bad}` }) }
@@ -522,7 +527,7 @@ await t.test('a token', async (t) => {
     await unchanged(t)
   })
 
-  await t.test('is in no line of the log, nor is a query string', async (t) => {
+  await t.test('appears in no line of the log, nor does a query string', async (t) => {
     const lines = JSON.stringify(hub.logs())
     for (const [what, secret] of [
       ['a token', signature],
@@ -571,7 +576,7 @@ await t.test('valid but hostile data arrives unchanged, as one event', async (t)
     await stream.count(count)
     t.strictSame(stream.events.at(-1), { id: published.id, type, topic: 'wire', data }, what)
     t.equal(stream.events.length, count, 'one event')
-    t.equal(stream.lastId, published.id, 'and its own id')
+    t.equal(stream.lastId, published.id, 'the stream has the id of the event')
     await cloud.count(count)
     const { id, source, subject, ...rest } = JSON.parse(cloud.events.at(-1)!.data) as Record<string, unknown>
     t.strictSame({ id, source, subject }, { id: published.id, source: '/topics/wire', subject: 'wire' })
@@ -591,7 +596,7 @@ await t.test('valid but hostile data arrives unchanged, as one event', async (t)
       const { body } = await post<Published>(`${hub.url}/topics/wire/events`, text, bearer, {
         'content-type': 'text/plain; charset=utf-8',
       })
-      const withoutMark = text.replace(/^\ufeff/, '') // at the start of a body it is the mark of its encoding
+      const withoutMark = text.replace(/^\ufeff/, '') // at the start of a body it is a byte order mark
       await check({ text: withoutMark }, body, withoutMark === text ? lines : withoutMark)
     }
   }
@@ -612,7 +617,7 @@ await t.test('valid but hostile data arrives unchanged, as one event', async (t)
     else checkProblem(t, answer, 400, `the type ${show(type)} is refused`)
   }
 
-  await t.test('also when it is a cursor', async (t) => {
+  await t.test('a cursor with hostile characters arrives unchanged', async (t) => {
     for (const lastEventId of [
       `a${LF}event: evil`,
       `a${CR}${CR}data: evil${CR}${CR}`,
@@ -642,7 +647,7 @@ await t.test('input that attacks parsers never gets a 5xx', async (t) => {
     ['nested 100,000 deep', `{"data":${deep(100_000)}}`],
     ['a lone surrogate as data', '{"data":"\\ud800"}'],
     ['a lone surrogate as text', '{"text":"\\ud800"}'],
-    ['a number beyond all', '{"data":1e999}'],
+    ['a number that is too large', '{"data":1e999}'],
     ['__proto__', '{"data":{"__proto__":{"polluted":true}}}'],
     ['__proto__ of the event', '{"__proto__":{"data":1}}'],
     ['constructor', '{"data":{"constructor":{"prototype":{"polluted":true}}}}'],
@@ -665,7 +670,7 @@ await t.test('input that attacks parsers never gets a 5xx', async (t) => {
   t.equal(({} as { polluted?: boolean }).polluted, undefined)
   await reader.count(stored)
   const { body } = await history(hub, 'odd', 'last=1000', bearer)
-  t.equal(body.events.length, stored, 'what was taken is stored')
+  t.equal(body.events.length, stored, 'accepted events are stored')
   await publish(hub, 'after', { data: 1 }, bearer)
 })
 

@@ -103,7 +103,7 @@ await t.test('a stream is described to its own subject and to admins', async (t)
   t.notOk(stream.isClosed)
 })
 
-await t.test('topics are added to a running stream and dropped, in order and without loss', async (t) => {
+await t.test('topics are added to and removed from an open stream, in order and without loss', async (t) => {
   const stream = await open(t, ['live.a'])
   await publish(hub, 'live.b', { data: 'before' }, publisher)
   t.match(await patch(stream, { subscribe: ['live.b'] }), { status: 200, body: { topics: ['live.a', 'live.b'] } })
@@ -127,12 +127,12 @@ await t.test('topics are added to a running stream and dropped, in order and wit
   t.match(opened, [{ topics: ['live.a'] }, { topics: ['live.a', 'live.b'] }, { topics: ['live.b', 'live.c.*'] }])
   t.ok(opened.every(({ connection }) => connection === idOf(stream)))
 
-  t.match((await patch(stream, {})).body, { topics: ['live.b', 'live.c.*'] }, 'nothing asked, nothing changed')
+  t.match((await patch(stream, {})).body, { topics: ['live.b', 'live.c.*'] }, 'an empty change changes nothing')
   t.match((await patch(stream, { unsubscribe: ['never.held'] })).body, { topics: ['live.b', 'live.c.*'] })
   t.match(
     (await patch(stream, { unsubscribe: ['live.b', 'live.c.*'] })).body,
     { topics: [] },
-    'a stream may hold nothing',
+    'a stream may have no topics',
   )
   t.match((await patch(stream, { subscribe: ['live.a'] })).body, { topics: ['live.a'] })
   const again = await publish(hub, 'live.a', { data: 3 }, publisher)
@@ -169,7 +169,11 @@ await t.test('a replay ends with the subscription that requested it', async (t) 
   await publish(hub, 'orders.44', { data: 'another' }, publisher)
   t.equal((await patch(stream, { subscribe: ['orders.*', 'orders.43'], replay: 2 })).status, 200)
   await stream.count(5)
-  t.equal((await patch(stream, { subscribe: ['orders.43'], replay: 3 })).status, 200, 'it has it already: no replay')
+  t.equal(
+    (await patch(stream, { subscribe: ['orders.43'], replay: 3 })).status,
+    200,
+    'a topic that the stream already has gets no replay',
+  )
   await publish(hub, 'orders.43', { data: 'live' }, publisher)
   await stream.until(() => stream.events.at(-1)?.data === '"live"')
   t.strictSame(
@@ -205,18 +209,18 @@ await t.test('a change is refused as a whole', async (t) => {
   t.equal(
     (await patch(stream, { subscribe: ['mine.**'] }, admin)).status,
     403,
-    "nor does an admin's token widen what the stream's own allows",
+    "an admin cannot add topics beyond the grants of the stream's token",
   )
   t.equal(
     (await patch(stream, { subscribe: ['other.a'] }, token({ sub: 'ann', subscribe: ['**'] }))).status,
     403,
-    'nor another token of the subject, unless it takes its place',
+    "another token of the subject cannot either, unless it replaces the stream's token",
   )
   t.match((await call<Connection>('GET', `/connections/${idOf(stream)}`, limited)).body, { topics: ['mine.a'] })
   t.match(
     (await patch(stream, { subscribe: ['mine.b'] }, admin)).body,
     { topics: ['mine.a', 'mine.b'] },
-    'an admin may change it within that',
+    'an admin can add topics within the grants',
   )
 })
 
@@ -233,11 +237,11 @@ await t.test('a new token of the subject extends or narrows a stream', async (t)
     status: 200,
     body: { topics: ['renew.a', 'renew.b'], expiresAt: new Date(4e12).toISOString() },
   })
-  t.equal((await patch(stream, { subscribe: ['more'] })).status, 200, 'what the new one grants can be added')
+  t.equal((await patch(stream, { subscribe: ['more'] })).status, 200, 'a topic that the new token grants can be added')
   const other = await open(t, ['renew.a'], token({ sub: 'ann', subscribe: ['renew.a'], exp: soon }))
   await other.closed
   t.match(await other.told('close'), { reason: 'expired' })
-  t.notOk(stream.isClosed, 'it outlives the token that it was opened with')
+  t.notOk(stream.isClosed, 'the stream outlives its first token')
 
   t.match(await put(token({ sub: 'ann', subscribe: ['renew.b'] })), {
     status: 200,
@@ -253,16 +257,20 @@ await t.test('a new token of the subject extends or narrows a stream', async (t)
   t.match(JSON.parse(stream.all.findLast(({ type }) => type === 'fanfare.open')!.data), { topics: ['renew.b'] })
 
   t.equal(checkProblem(t, await put(token({ sub: 'eve', subscribe: ['**'] })), 403, 'refused').code, 'not-granted')
-  t.equal(checkProblem(t, await put(admin), 403, 'refused').code, 'not-granted', 'an admin is another subject')
+  t.equal(
+    checkProblem(t, await put(admin), 403, 'refused').code,
+    'not-granted',
+    'the token of an admin with another subject is refused',
+  )
   t.match(await put(token({ sub: 'ann', exp: Math.floor(Date.now() / 1_000) + 1 })), {
     status: 200,
     body: { topics: [] },
   })
   await stream.closed
-  t.match(await stream.told('close'), { reason: 'expired' }, 'a token may also shorten it')
+  t.match(await stream.told('close'), { reason: 'expired' }, 'a new token may end earlier')
 })
 
-await t.test('a token may be valid for ever', async (t) => {
+await t.test('a stream may get a token without expiry', async (t) => {
   const stream = await open(t, ['ever.a'], token({ sub: 'ann', subscribe: ['**'], exp: Number.MAX_SAFE_INTEGER }))
   t.match(await call('GET', `/connections/${idOf(stream)}`, admin), {
     status: 200,
@@ -308,7 +316,7 @@ await t.test('admins can list the open streams in pages', async (t) => {
   type Page = { connections: Connection[]; more: boolean; cursor: string | null }
   const get = (query: string) => call<Page>('GET', `/connections?${query}`, admin)
   t.equal((await get('topic=list.all')).body.connections.length, 8)
-  t.equal((await get('topic=list.1')).body.connections.length, 4, 'also those that get it by a pattern')
+  t.equal((await get('topic=list.1')).body.connections.length, 4, 'also streams that receive the topic by a pattern')
   t.equal((await get('topic=list.*')).body.connections.length, 1)
   t.equal((await get('topic=list.all&subject=s0')).body.connections.length, 3)
   const seen: string[] = []
@@ -337,8 +345,8 @@ await t.test("a page's ten widgets live on one connection", async (t) => {
   for (const topic of widgets.slice(1)) t.equal((await patch(stream, { subscribe: [topic], replay: 1 })).status, 200)
   await stream.count(10)
   show()
-  t.strictSame([...shown.keys()].sort(), widgets, 'each widget is filled at once')
-  t.equal(await clients(), before + 1, 'over one connection')
+  t.strictSame([...shown.keys()].sort(), widgets, 'each widget has its newest value at once')
+  t.equal(await clients(), before + 1, 'the page has one connection')
   await patch(stream, { unsubscribe: widgets.slice(5) })
   const { body } = await post<{ events: { id: string }[] }>(
     `${hub.url}/events`,
@@ -360,7 +368,7 @@ await t.test("a page's ten widgets live on one connection", async (t) => {
   t.match(again.events, [{ topic: 'widget.2', data: '"missed"' }])
 })
 
-await t.test('a change while the stream is far behind keeps the order', async (t) => {
+await t.test('a change of a stream that lags behind keeps the order', async (t) => {
   const topic = 'behind.a'
   const large = 'x'.repeat(60_000)
   const stream = await openStream(t, streamUrl(hub, [topic]), {
@@ -371,7 +379,7 @@ await t.test('a change while the stream is far behind keeps the order', async (t
   stream.pause()
   for (let n = 0; n < 200; n++) await publish(hub, topic, { text: large }, publisher)
   const { body } = await call<Connection>('GET', `/connections/${idOf(stream)}`, ann)
-  t.ok(body.lag > 0, `it lacks ${body.lag} events`)
+  t.ok(body.lag > 0, `the stream lags ${body.lag} events behind`)
   t.equal((await patch(stream, { subscribe: ['behind.b'] })).status, 200)
   const last = await publish(hub, 'behind.b', { data: 'end' }, publisher)
   stream.resume()

@@ -51,7 +51,7 @@ async function leave(hub: Hub, ...streams: EventStream[]): Promise<void> {
   for (const stream of streams) stream.destroy()
   await poll(
     async () => ((await clients()) <= before - streams.length ? true : undefined),
-    () => 'the hub does not notice that a client has gone',
+    () => 'the hub still counts the stream of a disconnected client',
   )
 }
 
@@ -72,7 +72,7 @@ async function untilAt(hub: Hub, name: string, id: string): Promise<void> {
   await poll(
     async () =>
       (await send<{ id: string }>(hub, 'GET', `/cursors/${name}`, { token: ada })).body.id === id ? true : undefined,
-    () => `the cursor ${name} does not come to ${id}`,
+    () => `the cursor ${name} does not reach ${id}`,
   )
 }
 
@@ -84,7 +84,7 @@ t.jobs = 4
 const tests: Promise<unknown>[] = []
 
 tests.push(
-  t.test('the first time it starts from the head', async (t) => {
+  t.test('the first stream of a named cursor starts at the head', async (t) => {
     const hub = await startHub(t)
     const { log, publish } = inbox()
     await publish(hub, 3)
@@ -100,7 +100,7 @@ tests.push(
 for (const where of ['memory', 'file']) {
   tests.push(
     t.test(
-      `(${where}) another connection goes on from what was acknowledged, and not from what was sent`,
+      `(${where}) another stream continues after the acknowledged event, not after the last sent one`,
       async (t) => {
         const hub = await startHub(t, { FANFARE_LOG: where === 'file' ? `file:${t.testdir({})}` : where })
         const { log, publish } = inbox()
@@ -133,7 +133,7 @@ tests.push(
     await publish(hub, 3)
     for (let round = 0; round < 2; round++) {
       const again = await open(t, hub, 'phone')
-      t.strictSame(await readToEnd(again, log), [2, 3, 4], 'as often as it takes')
+      t.strictSame(await readToEnd(again, log), [2, 3, 4], 'also on a second reconnect')
       await leave(hub, again)
     }
   }),
@@ -150,7 +150,7 @@ tests.push(
       t.strictSame(
         stream.all.filter(({ type }) => type === 'fanfare.gap'),
         [],
-        'what had gone before is no gap',
+        'earlier trimmed events are not a gap',
       )
       await leave(hub, stream)
     }
@@ -171,15 +171,15 @@ tests.push(
     const older = await open(t, hub, 'phone', ada, {}, log[0]!.id)
     for (const lastEventId of ['zzzzzzzz-4', `${log[0]!.id.split('-')[0]}-99`, 'x'])
       (await open(t, hub, 'phone', ada, {}, lastEventId)).destroy()
-    t.strictSame(await readToEnd(older, log), [1, 2, 3], 'the stream goes on where its client says')
+    t.strictSame(await readToEnd(older, log), [1, 2, 3], "the stream continues after the client's last event id")
     await leave(hub, first, byHeader, byQuery, older)
     const again = await open(t, hub, 'phone')
-    t.strictSame(await readToEnd(again, log), [3], 'and the cursor does not go back')
+    t.strictSame(await readToEnd(again, log), [3], 'the named cursor does not move backwards')
   }),
 )
 
 tests.push(
-  t.test('it is kept over a restart', async (t) => {
+  t.test('a named cursor survives a restart', async (t) => {
     const settings = { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DRAIN: '100ms' }
     const { log, publish } = inbox()
     const before = await startHub(t, settings)
@@ -231,15 +231,15 @@ tests.push(
     ] as const) {
       const stream = await open(t, hub, name, bearer)
       await stream.told('open')
-      t.equal(stream.ids[0]?.id, log.at(-1)!.id, `${what} starts from the head`)
+      t.equal(stream.ids[0]?.id, log.at(-1)!.id, `${what} starts at the head`)
     }
     const again = await open(t, hub, 'phone')
-    t.strictSame(await readToEnd(again, log), [3, 4], 'the first goes on')
+    t.strictSame(await readToEnd(again, log), [3, 4], 'the first cursor continues')
   }),
 )
 
 tests.push(
-  t.test('subjects of any characters are kept apart', async (t) => {
+  t.test('subjects with any characters have separate cursors', async (t) => {
     const hub = await startHub(t, { FANFARE_LOG: `file:${t.testdir({})}` })
     const { log, publish } = inbox()
     await publish(hub, 1)
@@ -271,12 +271,8 @@ tests.push(
       t.equal((await request(`${hub.url}/health/ready`)).status, 200, 'the hub is ready')
       await reading?.cancel()
       if (answer.status === 200) {
-        t.equal(answer.headers.get('last-event-id'), head, `${name} starts from the head`)
-        t.equal(
-          (await fetch(url, { method: 'HEAD', headers })).headers.get('last-event-id'),
-          head,
-          'and goes on from there',
-        )
+        t.equal(answer.headers.get('last-event-id'), head, `${name} starts at the head`)
+        t.equal((await fetch(url, { method: 'HEAD', headers })).headers.get('last-event-id'), head, `${name} continues`)
       } else t.ok([400, 401].includes(answer.status), `${name} is refused: ${answer.status}`)
     }
   }),
@@ -299,12 +295,12 @@ tests.push(
     await leave(hub, byHeader, byQuery)
     const known = await open(t, hub, 'phone', ada, { replay: 'all' })
     await known.told('open')
-    t.equal(known.ids[0]!.id, log[4]!.id, 'a cursor that is known wins over replay')
+    t.equal(known.ids[0]!.id, log[4]!.id, 'an existing named cursor takes precedence over replay')
   }),
 )
 
 tests.push(
-  t.test('events that have been trimmed meanwhile are a gap', async (t) => {
+  t.test('events that were trimmed since the last stream are a gap', async (t) => {
     const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '3', FANFARE_LOG: `file:${t.testdir({})}` })
     const { log, publish } = inbox()
     const first = await open(t, hub, 'phone')
@@ -353,7 +349,7 @@ tests.push(
 )
 
 tests.push(
-  t.test('it spans the topics of its stream', async (t) => {
+  t.test('a named cursor applies to all topics of its stream', async (t) => {
     const hub = await startHub(t)
     const url = streamUrl(hub, ['news.*', 'inbox.ada'], { cursor: 'all' })
     const first = await openStream(t, url, { token: ada })

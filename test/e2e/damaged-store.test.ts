@@ -43,7 +43,7 @@ const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
 /** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
-await t.test('is refused', async (t) => {
+await t.test('a damaged store is refused', async (t) => {
   const folder = `${t.testdir({})}/store`
   await makeStore(folder, 2_000)
   const used = usedBytes(folder)
@@ -58,7 +58,7 @@ await t.test('is refused', async (t) => {
   }
 })
 
-await t.test('a wiped page is never mistaken for missing events', async (t) => {
+await t.test('a wiped page never hides events without a gap', async (t) => {
   const folder = `${t.testdir({})}/store`
   const events = 60
   await makeStore(folder, events)
@@ -89,8 +89,8 @@ await t.test('a wiped page is never mistaken for missing events', async (t) => {
     else if (said.events !== undefined && said.events < events && said.gap !== true)
       silent.push(`page ${page}: ${said.events} of ${events} events`)
   }
-  t.strictSame(silent, [], 'nothing is missing silently')
-  t.strictSame(unnamed, [], 'what is refused is refused with words that name the folder')
+  t.strictSame(silent, [], 'no event is missing without a gap')
+  t.strictSame(unnamed, [], 'every refusal names the folder')
   t.comment(`ended by LMDB: ${ended.join(', ') || 'none'}`)
 })
 
@@ -154,7 +154,7 @@ await t.test('changed bytes are refused, reported as a gap, or have no effect', 
     const where = `round ${round}, bytes ${at.join(', ')}`
     const line = stdout.split('\n').find((line) => line.startsWith('{'))
     if (signal !== null && line === undefined) {
-      outcomes['ended by LMDB']++ // a page that is not what LMDB wrote
+      outcomes['ended by LMDB']++ // a page that LMDB did not write
       continue
     }
     const said = JSON.parse(line ?? '{}') as Said
@@ -165,7 +165,7 @@ await t.test('changed bytes are refused, reported as a gap, or have no effect', 
       continue
     }
     if (!said.reads) {
-      faults.push(`${where}: ended with ${status}: ${stderr.slice(0, 500)}`)
+      faults.push(`${where}: exit code ${status}: ${stderr.slice(0, 500)}`)
       continue
     }
     let hasGap = false
@@ -177,7 +177,7 @@ await t.test('changed bytes are refused, reported as a gap, or have no effect', 
       if (events.some(([, topic]) => patterns[0] !== '**' && !patterns.includes(topic as string)))
         faults.push(`${where}: ${patterns.join()}: an event of another topic`)
       if (events.length < due.length && !gap)
-        faults.push(`${where}: ${patterns.join()}: ${due.length - events.length} events are missing silently`)
+        faults.push(`${where}: ${patterns.join()}: ${due.length - events.length} events are missing without a gap`)
       hasGap ||= gap
     }
     outcomes[hasGap ? 'a gap' : 'no matter']++
@@ -208,7 +208,7 @@ async function refuses(t: Test, command: string, args: string[], folder: string)
     isStart ? { env: { FANFARE_LOG: `file:${folder}` } } : {},
   )
   const { code, signal, stderr } = outcome
-  t.strictSame({ code, signal }, { code: 1, signal: null }, `${command} ends with 1`)
+  t.strictSame({ code, signal }, { code: 1, signal: null }, `${command} exits with 1`)
   t.ok(stderr.includes(folder), `${command} names the folder: ${stderr.slice(0, 500)}`)
-  t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+  t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
 }

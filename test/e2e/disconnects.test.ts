@@ -58,7 +58,11 @@ await t.test('subscribers that disconnect during a sweep do not affect others', 
     const expected = due(log, topics)
     if (leaves) {
       await within(stream.closed, () => `still there: ${stream.describe()}`)
-      t.equal(difference(stream.events, expected.slice(0, stream.events.length)), 'none', 'what it read before it left')
+      t.equal(
+        difference(stream.events, expected.slice(0, stream.events.length)),
+        'none',
+        'the events before the disconnect',
+      )
     } else {
       await stream.until(() => stream.lastId === expected.at(-1)!.id)
       t.equal(difference(stream.events, expected), 'none', topics.join(' '))
@@ -70,7 +74,7 @@ await t.test('subscribers that disconnect during a sweep do not affect others', 
   await clients(hub, 0)
   t.notOk(
     hub.logs().some(({ level }) => Number(level) >= 50),
-    'no disconnect is an error',
+    'a disconnect is not logged as an error',
   )
 })
 
@@ -105,7 +109,7 @@ await t.test('subscribers that connect and disconnect at once are no longer coun
 })
 
 await t.test(
-  'a reader for whom there is no room is told to come back, and has room when another has gone',
+  'a subscriber beyond the limit is told to reconnect, and is accepted once another stream has ended',
   async (t) => {
     const hub = await startHub(t, { FANFARE_MAX_CONNECTIONS: '3' })
     const url = streamUrl(hub, ['a.1'])
@@ -125,7 +129,7 @@ await t.test(
   },
 )
 
-await t.test('a subscriber that closes its side of the connection is gone', async (t) => {
+await t.test('a subscriber that closes its side of the connection counts as disconnected', async (t) => {
   const hub = await startHub(t)
   const socket = net.connect({ port: hub.port, host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => socket.destroy())
@@ -144,7 +148,7 @@ await t.test('a publisher that disconnects during an upload has published the co
     agent: false,
     headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/x-ndjson' },
   })
-  sending.on('error', () => undefined) // it goes away itself
+  sending.on('error', () => undefined) // the client itself disconnects
   sending.write('{"topic":"a.1","data":1}\n{"topic":"a.1","data":2}\n{"topic":"a.1","data":3')
   await stream.count(2)
   sending.destroy()

@@ -58,7 +58,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     const problem = checkProblem(t, refused, 503, 'one event')
     t.equal(problem.code, 'log-unavailable')
     t.match(refused.headers.get('retry-after'), /^[1-9]\d*$/)
-    t.ok(log.length > 10, `${log.length} events had room`)
+    t.ok(log.length > 10, `${log.length} events were stored`)
 
     const batch = await post(
       `${hub.url}/events`,
@@ -68,47 +68,47 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     checkProblem(t, batch, 503, 'a batch')
     t.match(batch.headers.get('retry-after'), /^[1-9]\d*$/)
     const uploaded = await upload(hub.url, ndjson(large(40).map((event) => ({ topic: 'news', ...event }))), bearer)
-    t.equal(checkProblem(t, uploaded, 503, 'an upload').accepted, 0, 'of which nothing is stored')
+    t.equal(checkProblem(t, uploaded, 503, 'an upload').accepted, 0, 'no line is stored')
     t.match(uploaded.headers.get('retry-after'), /^[1-9]\d*$/)
   })
 
-  await t.test('full: readiness is off, and stays so while nothing can be published', async (t) => {
+  await t.test('full: the hub is not ready as long as it cannot publish', async (t) => {
     const answers: number[] = []
     for (let round = 0; round < 4; round++) {
       const beats = early.heartbeats
-      await early.until(() => early.heartbeats >= beats + 2) // meanwhile it has looked whether it can write again
+      await early.until(() => early.heartbeats >= beats + 2) // meanwhile the hub has tried to write again
       const ready = await request(`${hub.url}/health/ready`)
       answers.push(ready.status)
       if (round === 0) t.equal(checkProblem(t, ready, 503, 'readiness').code, 'log-unavailable')
       t.equal(
         (await post(`${hub.url}/topics/news/events`, large(1)[0], bearer)).status,
         503,
-        'what has no room is refused',
+        'an event without space is refused',
       )
     }
     t.strictSame(answers, [503, 503, 503, 503])
-    t.equal((await request(`${hub.url}/health/live`)).status, 200, 'it is alive')
+    t.equal((await request(`${hub.url}/health/live`)).status, 200, 'the hub is live')
     t.equal((await request(`${hub.url}/status`)).status, 200)
   })
 
   await t.test('full: streams stay up, and new ones can replay', async (t) => {
     const beats = early.heartbeats
     await early.until(() => early.heartbeats >= beats + 2)
-    t.notOk(early.isClosed, 'heartbeats go on')
-    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has what was acknowledged')
+    t.notOk(early.isClosed, 'the stream stays open')
+    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has every acknowledged event')
     const late = await openLive(t, streamUrl(hub, ['news'], { replay: 'all' }), small)
-    t.equal(difference(late.events, due(log, ['news'])), 'none', 'a new stream replays it')
+    t.equal(difference(late.events, due(log, ['news'])), 'none', 'a new stream replays every acknowledged event')
     t.strictSame(
       late.all.filter(({ type }) => type === 'fanfare.gap'),
       [],
     )
     const resumed = await openLive(t, streamUrl(hub, ['news']), { ...small, lastEventId: log[4]!.id })
-    t.equal(difference(resumed.events, due(log.slice(5), ['news'])), 'none', 'another resumes')
+    t.equal(difference(resumed.events, due(log.slice(5), ['news'])), 'none', 'another stream resumes')
     const { body } = await history(hub, 'news', 'limit=3', bearer)
     t.strictSame(
       body.events.map(({ id }) => id),
       log.slice(0, 3).map(({ id }) => id),
-      'history is read',
+      'history can be read',
     )
     await resumed.until(() => resumed.heartbeats >= 2)
     for (const stream of [late, resumed]) stream.destroy()
@@ -119,13 +119,13 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     t.equal(answer.status, 202)
   })
 
-  await t.test('freed: it recovers without a restart, and by itself', async (t) => {
+  await t.test('freed: the hub recovers without a restart', async (t) => {
     disk.free()
     await poll(
       async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined),
-      () => 'readiness stays off',
+      () => 'the hub stays not ready',
     )
-    t.pass('readiness is on, though nothing was published')
+    t.pass('the hub becomes ready without a publish')
     const once = { ...large(1)[0]!, id: 'refused before' }
     const first = await post<Published>(`${hub.url}/topics/news/events`, once, bearer)
     t.match(first, { status: 201, body: { duplicate: false } })
@@ -138,11 +138,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     t.equal(batch.status, 201)
     log.push(...batch.body.events.map(({ id }, n) => ({ id, topic: 'news', data: shortened(large(10)[n]!.text) })))
     await early.until(() => early.lastId === log.at(-1)!.id)
-    t.equal(
-      difference(early.events, due(log, ['news'])),
-      'none',
-      'the stream that was there all the time has everything, once',
-    )
+    t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream that stayed open has every event once')
   })
 
   await t.test('killed while full: the acknowledged events are retained', async (t) => {
@@ -151,25 +147,22 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     await hub.kill()
     const onFullDisk = await startHub(t, env).catch((err: unknown) => (err as Error).message)
     if (typeof onFullDisk === 'string')
-      t.ok(
-        onFullDisk.includes(`${disk.folder}/log`),
-        `a start is refused with words that name the folder: ${onFullDisk}`,
-      )
+      t.ok(onFullDisk.includes(`${disk.folder}/log`), `a failed start names the folder: ${onFullDisk}`)
     else {
       const stream = await openLive(t, streamUrl(onFullDisk, ['news'], { replay: 'all' }), small)
-      t.equal(difference(stream.events, due(log, ['news'])), 'none', 'also when it is started while the disk is full')
+      t.equal(difference(stream.events, due(log, ['news'])), 'none', 'also after a start on the full disk')
       await onFullDisk.kill()
     }
     disk.free()
     const again = await startHub(t, env)
     const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
-    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'nothing is missing, nothing is half-stored')
+    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'no event is missing or incomplete')
     t.strictSame(
       log.map(({ id }) => sequence(id)),
       log.map((_, n) => n + 1),
-      'no sequence was used twice',
+      'sequences are consecutive',
     )
-    t.strictSame(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'the epoch stayed')
+    t.strictSame(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'the epoch does not change')
     const next = await publish(again, 'news', { text: 'next' }, bearer)
     t.equal(sequence(next.id), log.length + 1)
     t.equal(await again.stop(), 0)
@@ -212,7 +205,7 @@ await t.test('a hub on a full disk stops normally', { skip: skipMount }, async (
 })
 
 await t.test(
-  'a file that may not grow (RLIMIT_FSIZE) is a full disk, and not the end of the process (SIGXFSZ)',
+  'a file at its maximum size (RLIMIT_FSIZE) counts as a full disk, and does not end the process (SIGXFSZ)',
   { skip: skipLimit },
   async (t) => {
     for (const durability of ['sync', 'commit']) {
@@ -228,32 +221,32 @@ await t.test(
       limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
       const refused = await fill(hub, { fill: () => undefined }, log)
       t.equal(checkProblem(t, refused, 503, durability).code, 'log-unavailable')
-      t.ok(log.length > 10, `${log.length} events had room`)
+      t.ok(log.length > 10, `${log.length} events were stored`)
       t.equal((await request(`${hub.url}/health/ready`)).status, 503)
       t.equal((await request(`${hub.url}/health/live`)).status, 200)
 
       limitFileSize(hub.pid, 'unlimited:unlimited')
       await poll(
         async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined),
-        () => 'readiness stays off',
+        () => 'the hub stays not ready',
       )
       const { id } = await publish(hub, 'news', { text: 'next' }, bearer)
       log.push({ id, topic: 'news', data: shortened('next') })
       await early.until(() => early.lastId === id)
-      t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has everything, once')
+      t.equal(difference(early.events, due(log, ['news'])), 'none', 'the stream has every event once')
 
       limitFileSize(hub.pid, `${4 * 1024 * 1024}:unlimited`)
       await fill(hub, { fill: () => undefined }, log)
       await hub.kill()
       const again = await startHub(t, env)
       const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
-      t.equal(difference(stream.events, due(log, ['news'])), 'none', 'after a kill nothing is missing')
+      t.equal(difference(stream.events, due(log, ['news'])), 'none', 'no event is missing after a kill')
       t.equal(await again.stop(), 0)
     }
   },
 )
 
-await t.test('the start fails with the name of an unusable folder', async (t) => {
+await t.test('a start with an unusable folder fails with the name of the folder', async (t) => {
   const folder = t.testdir({ file: 'not a folder', mine: {} })
 
   async function refuses(t: Test, log: string, user?: number): Promise<void> {
@@ -263,7 +256,7 @@ await t.test('the start fails with the name of an unusable folder', async (t) =>
     })
     t.strictSame({ code, signal }, { code: 1, signal: null })
     t.ok(stderr.includes(log), `${JSON.stringify(stderr)} names the folder`)
-    t.notMatch(stderr, /^\s+at /m, 'without a stack trace')
+    t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
     t.notMatch(stdout, /listening/)
   }
 
@@ -280,11 +273,11 @@ await t.test('the start fails with the name of an unusable folder', async (t) =>
     t.equal(
       await (await startHub(t, { FANFARE_LOG: `file:${disk.folder}/new` })).stop(),
       0,
-      'once there is room it is begun',
+      'the log is created once there is space',
     )
   })
 
-  await t.test('a file system that is read-only', { skip: skipMount }, async (t) => {
+  await t.test('a read-only file system', { skip: skipMount }, async (t) => {
     const disk = mountTmpfs(t, 1)
     mkdirSync(join(disk.folder, 'empty'))
     const used = join(disk.folder, 'used')
@@ -299,7 +292,7 @@ await t.test('the start fails with the name of an unusable folder', async (t) =>
       chmodSync(mine, mode)
       await refuses(t, mine, NOBODY)
     }
-    t.strictSame(readdirSync(mine), [], 'nothing was put there')
+    t.strictSame(readdirSync(mine), [], 'no file is created in the folder')
     await refuses(t, join(folder, 'new'), NOBODY)
   })
 
@@ -350,9 +343,9 @@ function limitFileSize(pid: number, limit: string): void {
 
 /** Returns why no hub can run as the user nobody, or `false`. */
 async function whyNotAsNobody(t: Test): Promise<string | false> {
-  if (process.getuid?.() !== 0) return 'only root can run a hub as somebody else'
+  if (process.getuid?.() !== 0) return 'only root can run a hub as another user'
   const { code, stderr } = await runCommand(t, ['inspect'], { user: NOBODY })
   return code === 1 && /inspect/.test(stderr)
     ? false
-    : `nobody cannot run the hub here: ${stderr.trim().split('\n', 1)[0] ?? ''}`
+    : `the user nobody cannot run the hub here: ${stderr.trim().split('\n', 1)[0] ?? ''}`
 }

@@ -35,7 +35,7 @@ async function check(t: Test, readers: Reader[], log: Logged[]): Promise<void> {
   }
 }
 
-await t.test('a batch over many topics arrives in its order', async (t) => {
+await t.test('a batch over many topics arrives in the order of the batch', async (t) => {
   const hub = await startHub(t)
   const readers = await openReaders(t, hub)
   const numbers = random(22)
@@ -58,7 +58,7 @@ await t.test('a batch over many topics arrives in its order', async (t) => {
   await check(t, readers, log)
 })
 
-await t.test('batches published at the same time do not mix', async (t) => {
+await t.test('concurrent batches do not mix', async (t) => {
   const hub = await startHub(t)
   const readers = await openReaders(t, hub)
   const numbers = random(23)
@@ -83,7 +83,7 @@ await t.test('requests pipelined on one socket are stored and arrive in their or
   const hub = await startHub(t)
   const readers = await openReaders(t, hub)
   const numbers = random(24)
-  // Two sockets at the same time: the events of each are in its order, and all are in log order.
+  // Two concurrent sockets: the events of each are in its order, and all are in log order.
   const published = await Promise.all(
     [0, 1].map((socket) =>
       pipeline(
@@ -131,13 +131,17 @@ await t.test('a stream that is pipelined between other requests is not mixed wit
   const { id } = (await publishBatch(hub, [{ topic: 'a.2', data: 'there' }], bearer))[0]!
   await read(`id: ${id}\ndata: "there"\n\n`)
   const [before, stream] = text.split(/(?=HTTP\/1\.1 200 OK\r\n)/)
-  t.match(before, /^HTTP\/1\.1 201 Created\r\n/, 'the request before it is answered')
-  t.equal(text.match(/HTTP\/1\.1/g)?.length, 2, 'the request behind it is not, as the stream never ends')
+  t.match(before, /^HTTP\/1\.1 201 Created\r\n/, 'the request before the stream is answered')
+  t.equal(
+    text.match(/HTTP\/1\.1/g)?.length,
+    2,
+    'the request after the stream is not answered, since the stream never ends',
+  )
   const { parts } = decodeChunks(Buffer.from(stream!.slice(stream!.indexOf('\r\n\r\n') + 4)))
-  t.match(parts[0], /^retry: \d+\nid: [^\n]+\nevent: fanfare\.open\n/, 'nothing stands between head and stream')
+  t.match(parts[0], /^retry: \d+\nid: [^\n]+\nevent: fanfare\.open\n/, 'the first block follows the head directly')
 })
 
-await t.test('ephemeral events reach live streams, and no resumed ones', async (t) => {
+await t.test('ephemeral events reach live streams, but not resumed ones', async (t) => {
   const hub = await startHub(t)
   const stream = await openLive(t, streamUrl(hub, ['a.*', 'b.*']), { token: bearer })
   const start = stream.lastId!
@@ -146,7 +150,7 @@ await t.test('ephemeral events reach live streams, and no resumed ones', async (
   t.strictSame(
     published.map(({ id }) => (id as string | null) === null),
     events.map(({ ephemeral }) => ephemeral),
-    'they have no cursor',
+    'ephemeral events have no cursor',
   )
   await stream.count(events.length)
   const stored = due(
@@ -163,7 +167,7 @@ await t.test('ephemeral events reach live streams, and no resumed ones', async (
   t.strictSame(
     stream.events.filter(({ id }) => id === undefined).map(({ data }) => Number(data)),
     events.flatMap(({ data, ephemeral }) => (ephemeral ? [data] : [])),
-    'each once, in the order in which they were published',
+    'each once, in the order of the publishes',
   )
   const again = await openLive(t, streamUrl(hub, ['a.*', 'b.*']), { token: bearer, lastEventId: start })
   t.equal(difference(again.events, stored), 'none')

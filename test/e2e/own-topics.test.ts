@@ -20,7 +20,7 @@ interface Stats {
 await t.test('an admin gets the statistics once a second', async (t) => {
   const stats = await openLive(t, streamUrl(hub, ['fanfare.stats']), { token: admin })
   const reader = await openLive(t, streamUrl(hub, ['orders.*']), { token: ann })
-  await stats.next(({ type }) => type === undefined) // the beginning of a second
+  await stats.next(({ type }) => type === undefined) // wait for the beginning of a second
   for (let n = 0; n < 20; n++) await publish(hub, 'orders.1', { data: n }, ann)
   await reader.count(20)
   const { data, id } = await stats.next(
@@ -28,7 +28,7 @@ await t.test('an admin gets the statistics once a second', async (t) => {
   )
   const { connections, events, latency } = JSON.parse(data) as Stats
   t.equal(connections, 2)
-  t.equal(id, undefined, 'it is not stored')
+  t.equal(id, undefined, 'the statistics are ephemeral')
   t.ok(events.out >= events.in, JSON.stringify(events))
   t.ok(latency.p50 > 0 && latency.p99 < 10_000, JSON.stringify(latency))
   const history = await request<{ events: unknown[] }>(streamUrl(hub, ['fanfare.stats']), {
@@ -37,7 +37,7 @@ await t.test('an admin gets the statistics once a second', async (t) => {
   t.match(history.body, { events: [] })
 })
 
-await t.test('an admin gets every change of a connection', async (t) => {
+await t.test('an admin gets every change of a stream', async (t) => {
   const told = await openLive(t, streamUrl(hub, ['fanfare.connections']), { token: admin })
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: ann })
   const id = String(stream.headers['fanfare-connection'])
@@ -118,7 +118,7 @@ await t.test('the statistics have all members of the contract', async (t) => {
   const { data: later } = await stats.next(({ type }) => type === undefined)
   const seconds =
     (Date.parse((JSON.parse(later) as { time: string }).time) - Date.parse(told['time'] as string)) / 1_000
-  t.ok(seconds > 0.5 && seconds < 10, `the next after ${seconds} s`)
+  t.ok(seconds > 0.5 && seconds < 10, `the next statistics after ${seconds} s`)
 })
 
 await t.test('events without a subscriber are not reported later', async (t) => {
@@ -131,7 +131,7 @@ await t.test('events without a subscriber are not reported later', async (t) => 
   })
 })
 
-await t.test('an admin may read them with a ticket or a cookie', async (t) => {
+await t.test("an admin may read the hub's topics with a ticket or a cookie", async (t) => {
   const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: admin })).body
   const streams = await Promise.all([
     openLive(t, streamUrl(hub, ['fanfare.stats'], { ticket })),
@@ -139,11 +139,11 @@ await t.test('an admin may read them with a ticket or a cookie', async (t) => {
   ])
   for (const stream of streams) {
     await stream.next(({ data }) => data.includes('"eventLoopDelay"'))
-    t.pass('it is told the next second')
+    t.pass('the stream gets the next statistics')
   }
 })
 
-await t.test('no grant lets anyone else read them', async (t) => {
+await t.test("no grant allows other tokens to read the hub's topics", async (t) => {
   const headers = { accept: 'text/event-stream' }
   const everything = token({
     sub: 'ann',
@@ -170,7 +170,7 @@ await t.test('no grant lets anyone else read them', async (t) => {
         t,
         await send(hub, 'GET', `/events?topic=a&topic=${topic}`, { token: everything, headers }),
         403,
-        `${topic} beside another`,
+        `${topic} beside another topic`,
       ).code,
       'not-granted',
     )
@@ -182,7 +182,7 @@ await t.test('no grant lets anyone else read them', async (t) => {
   t.equal(
     (await send(hub, 'PATCH', own, { token: admin, body: { subscribe: ['fanfare.stats'] } })).status,
     403,
-    "nor does an admin give it to somebody else's stream",
+    "an admin cannot add them to another subject's stream",
   )
   const listening = await openLive(t, streamUrl(hub, ['fanfare.stats']), { token: admin })
   await listening.next(({ type }) => type === undefined)
@@ -191,11 +191,11 @@ await t.test('no grant lets anyone else read them', async (t) => {
   t.strictSame(
     stream.events.map(({ topic }) => topic),
     ['a'],
-    'no pattern reaches them',
+    'no pattern matches them',
   )
 })
 
-await t.test('a token without "admin" loses them', async (t) => {
+await t.test(`a stream loses the hub's topics if its new token has no "admin"`, async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['fanfare.stats', 'a']), {
     token: token({ sub: 'ann', subscribe: ['a'], admin: true }),
   })
@@ -207,7 +207,7 @@ await t.test('a token without "admin" loses them', async (t) => {
   )
 })
 
-await t.test('no token can publish to system topics', async (t) => {
+await t.test("no token can publish to the hub's topics", async (t) => {
   const bearer = token({ sub: 'root', publish: ['**', 'fanfare.**'], admin: true })
   for (const topic of ['fanfare.stats', 'fanfare.connections', 'fanfare', 'fanfare.mine']) {
     for (const [path, body] of [

@@ -60,8 +60,14 @@ function received(
 await t.test('the fixture has the expected contents', async (t) => {
   t.equal(packages.length, 5_000)
   t.ok(sections.length > 50, `${sections.length} sections`)
-  t.ok(packages.filter(({ description }) => description.includes('\n')).length > 4_900, 'descriptions of several lines')
-  t.ok(packages.filter(({ description }) => /[^\p{ASCII}]/u.test(description)).length > 1_000, 'and not all ASCII')
+  t.ok(
+    packages.filter(({ description }) => description.includes('\n')).length > 4_900,
+    'most descriptions have several lines',
+  )
+  t.ok(
+    packages.filter(({ description }) => /[^\p{ASCII}]/u.test(description)).length > 1_000,
+    'many descriptions are not ASCII',
+  )
 })
 
 await t.test('5,000 packages reach every subscriber once and unaltered', async (t) => {
@@ -97,7 +103,7 @@ await t.test('5,000 packages reach every subscriber once and unaltered', async (
 
   await pattern.count(events.length)
   t.equal(digest(received(pattern.events)), digest(events), 'packages.*')
-  t.equal(pattern.lastId, body.lastId, 'the answer has the cursor of the last one')
+  t.equal(pattern.lastId, body.lastId, 'the answer has the cursor of the last event')
   t.strictSame(
     pattern.events.map(({ id }) => sequence(id!)),
     events.map((_, n) => n + sequence(pattern.events[0]!.id!)),
@@ -109,7 +115,7 @@ await t.test('5,000 packages reach every subscriber once and unaltered', async (
   t.equal(
     digest(received([...half.events, ...rest.events])),
     digest(events),
-    'packages.*, disconnected halfway and resumed',
+    'packages.*, disconnected in the middle and resumed',
   )
 
   await t.test('the pages of history have the same events', async (t) => {
@@ -123,7 +129,7 @@ await t.test('5,000 packages reach every subscriber once and unaltered', async (
     t.equal(digest(read), digest(events))
   })
 
-  await t.test('a replay sends all of them again', async (t) => {
+  await t.test('a replay sends all events again', async (t) => {
     const topic = sections.find((name) => name.endsWith('.python'))!
     const due = events.filter((event) => event.topic === topic)
     const stream = await openLive(t, streamUrl(hub, [topic], { replay: 'all' }), { token })

@@ -39,7 +39,7 @@ function member(subject: string, info?: unknown): string {
   return token({ sub: subject, subscribe: ['room.**'], info })
 }
 
-await t.test('a subject is present once, and leaves when the grace after its last stream is over', async (t) => {
+await t.test('a subject joins once, and leaves when the grace after its last stream has passed', async (t) => {
   const hub = await startHub(t, { FANFARE_PRESENCE_GRACE: '600ms' })
   const watch = await openLive(t, streamUrl(hub, ['room.*'], { presence: 'true' }), { token: watcher })
   const plain = await openLive(t, streamUrl(hub, ['room.*']), { token: watcher })
@@ -53,7 +53,7 @@ await t.test('a subject is present once, and leaves when the grace after its las
     { type: 'join', data: { topic: 'room.1', subject: 'bob', info: null, subjects: 2 } },
   ])
   const join = watch.all.find(({ type }) => type === 'fanfare.join')!
-  t.match(join, { id: undefined, topic: 'room.1' }, 'ephemeral, and named as on any stream of a pattern')
+  t.match(join, { id: undefined, topic: 'room.1' }, 'joins are ephemeral, and have their topic as on any pattern')
   const { topic, subjects } = await present(hub, 'room.1')
   t.equal(topic, 'room.1')
   t.match(subjects, [
@@ -67,7 +67,7 @@ await t.test('a subject is present once, and leaves when the grace after its las
   second.reset()
   await poll(
     async () => ((await present(hub, 'room.1')).subjects[0]!.connections === 0 ? true : undefined),
-    () => 'the streams are still there',
+    () => 'the streams are still open',
   )
   const reloaded = await openLive(t, streamUrl(hub, ['room.1']), { token: member('ann', { name: 'Ann' }) })
   other.destroy()
@@ -75,13 +75,13 @@ await t.test('a subject is present once, and leaves when the grace after its las
   t.strictSame(
     told(watch)[2],
     { type: 'leave', data: { topic: 'room.1', subject: 'bob', info: null, subjects: 1 } },
-    'who reloads does not leave',
+    'a reload is not a leave',
   )
   t.match((await present(hub, 'room.1')).subjects, [{ subject: 'ann', connections: 1 }])
   reloaded.destroy()
   await watch.until(() => told(watch).length === 4)
   t.match(told(watch)[3], { type: 'leave', data: { subject: 'ann', subjects: 0 } })
-  t.strictSame(told(plain), [], 'only who asks for it is told')
+  t.strictSame(told(plain), [], 'a stream without presence=true gets none')
 })
 
 await t.test('a stream with presence needs a presence grant that covers all its patterns', async (t) => {
@@ -175,9 +175,9 @@ await t.test('a thousand subjects connect, reconnect and disconnect at random', 
         .sort()
       return now.join() === here.join() ? true : undefined
     },
-    () => 'who is present is not who has streams',
+    () => 'the present subjects are not the subjects with streams',
   )
-  t.ok(here.length > 500 && here.length < SUBJECTS, `${here.length} of ${SUBJECTS} are there`)
+  t.ok(here.length > 500 && here.length < SUBJECTS, `${here.length} of ${SUBJECTS} are present`)
   const tell = (): Set<string> => {
     const now = new Set<string>()
     for (const {
@@ -186,16 +186,16 @@ await t.test('a thousand subjects connect, reconnect and disconnect at random', 
     } of told(watch)) {
       if (type === 'join' ? now.has(subject) : !now.delete(subject)) throw new Error(`${type} of ${subject} twice`)
       if (type === 'join') now.add(subject)
-      if (now.size !== subjects) throw new Error(`${now.size} are told to be there, the event says ${subjects}`)
+      if (now.size !== subjects) throw new Error(`${now.size} subjects joined, the event counts ${subjects}`)
     }
     return now
   }
   await watch.until(() => tell().size === here.length)
-  t.strictSame([...tell()].sort(), here.map((line) => line.split(' ')[0]).sort(), 'the events tell the same')
+  t.strictSame([...tell()].sort(), here.map((line) => line.split(' ')[0]).sort(), 'the events match the list')
   for (const stream of [...streams.values()].flat()) stream.destroy()
   await watch.until(() => tell().size === 0)
   await poll(
     async () => ((await present(hub, 'room.all')).subjects.length === 0 ? true : undefined),
-    () => 'somebody is still there',
+    () => 'a subject is still present',
   )
 })

@@ -41,10 +41,10 @@ await t.test('a stream can resume from every id', async (t) => {
   await stream.until(() => stream.lastId === log.at(-1)?.id)
 
   const beyondStart = due(log.slice(1), topics)
-  t.equal(difference(stream.events, beyondStart), 'none', 'the stream itself')
-  t.equal(stream.ids[0]?.id, start, 'the opening block has the cursor that was asked for')
-  t.ok(stream.heartbeats >= 4, 'there were heartbeats')
-  t.ok(stream.ids.length > beyondStart.length + 4, 'and they carry ids')
+  t.equal(difference(stream.events, beyondStart), 'none', 'the stream has every event')
+  t.equal(stream.ids[0]?.id, start, 'the first block has the requested cursor')
+  t.ok(stream.heartbeats >= 4, 'the stream has heartbeats')
+  t.ok(stream.ids.length > beyondStart.length + 4, 'heartbeats have ids')
 
   const ids = stream.ids.map(({ id }) => sequence(id))
   t.strictSame(
@@ -63,7 +63,7 @@ await t.test('a stream can resume from every id', async (t) => {
     t.strictSame(
       again.all.flatMap(({ type }) => (type?.startsWith('fanfare.') ? [type] : [])),
       ['fanfare.open', 'fanfare.live'],
-      'without a gap; live is told once',
+      'without a gap, and with one live block',
     )
     again.destroy()
   }
@@ -141,9 +141,9 @@ await t.test('a heartbeat during a sweep does not overtake events', async (t) =>
     t.equal(
       early,
       -1,
-      early === -1 ? 'no id is ahead of what is still to come' : `${ids[early - 1]!} came before ${ids[early]!}`,
+      early === -1 ? 'no id is ahead of a later event' : `${ids[early - 1]!} came before ${ids[early]!}`,
     )
     t.equal(difference(stream.events, due(log, topics)), 'none', topics.join(' '))
   }
-  t.ok(heartbeats > readers.length, `there were heartbeats: ${heartbeats}`)
+  t.ok(heartbeats > readers.length, `${heartbeats} heartbeats`)
 })

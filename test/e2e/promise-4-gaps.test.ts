@@ -21,13 +21,13 @@ await t.test('a resume before trimmed events gets a gap', async (t) => {
   await t.test('on the topic', async (t) => {
     for (const [what, after] of [
       ['the first event', busy[0]!.id],
-      ['the last that is gone but one', busy.at(-12)!.id],
+      ['the second newest trimmed event', busy.at(-12)!.id],
     ] as const) {
       const stream = await openLive(t, streamUrl(hub, ['busy']), { token: bearer, lastEventId: after })
       t.equal(stream.all[0]?.type, 'fanfare.open')
-      t.equal(stream.all[1]?.type, 'fanfare.gap', `after ${what}, before anything else`)
+      t.equal(stream.all[1]?.type, 'fanfare.gap', `after ${what}, the gap is the first block`)
       t.strictSame(JSON.parse(stream.all[1]!.data), { reason: 'expired', after, oldest: retained[0]!.id })
-      t.equal(difference(stream.events, due(retained, ['busy'])), 'none', 'what is retained follows')
+      t.equal(difference(stream.events, due(retained, ['busy'])), 'none', 'the retained events follow')
     }
   })
 
@@ -56,7 +56,7 @@ await t.test('a resume before trimmed events gets a gap', async (t) => {
     }
   })
 
-  await t.test('in history as well', async (t) => {
+  await t.test('in history too', async (t) => {
     const { body } = await history(hub, 'busy', `after=${busy[0]!.id}`, bearer)
     t.match(body.gap, { reason: 'expired', oldest: retained[0]!.id })
     t.strictSame(
@@ -89,12 +89,12 @@ await t.test('a resume with a cursor of another log gets a gap', async (t) => {
     const stream = await openLive(t, streamUrl(hub, ['news']), { token: bearer, lastEventId: after })
     t.equal(stream.all[1]?.type, 'fanfare.gap', `${reason}: ${after}`)
     t.strictSame(JSON.parse(stream.all[1]!.data), { reason, after, oldest: log[0]!.id })
-    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'what is retained follows')
+    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'the retained events follow')
 
     const { id } = await publish(hub, 'news', { data: after }, bearer)
     log.push({ id, topic: 'news', data: JSON.stringify(after) })
     await stream.until(() => stream.lastId === id)
-    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'and the stream goes on')
+    t.equal(difference(stream.events, due(log, ['news'])), 'none', 'the stream continues')
   }
 })
 
@@ -138,17 +138,17 @@ await t.test('a stalled subscriber whose events are trimmed gets a gap when it c
   for (const event of stream.all.slice(1)) {
     if (event.type === 'fanfare.gap') {
       const gap = JSON.parse(event.data) as { reason: string; after: string; oldest: string }
-      t.match(gap, { reason: 'expired', after: last }, 'it is told where its events end')
+      t.match(gap, { reason: 'expired', after: last }, 'the gap begins at the last received event')
       expected = log.findIndex(({ id }) => id === gap.oldest)
-      t.ok(expected > 0, 'and where they go on')
+      t.ok(expected > 0, 'the gap ends at the next retained event')
       gaps++
     } else {
       t.equal(event.data, String(expected++))
       last = event.id!
     }
   }
-  t.equal(expected, log.length, 'up to the newest')
-  t.ok(gaps >= 1, 'there was a gap')
+  t.equal(expected, log.length, 'the stream reaches the newest event')
+  t.ok(gaps >= 1, 'the stream got a gap')
   t.notOk(stream.isClosed)
 })
 
@@ -171,7 +171,7 @@ await t.test('streams of an empty log do not affect later ones', async (t) => {
       if ('lastEventId' in query)
         t.match(await openGap(late), { oldest: log[0]!.id }, 'the gap ends at the first event')
       await early.count(log.length)
-      t.equal(difference(early.events, due(log, ['list'])), 'none', 'the first reader as well')
+      t.equal(difference(early.events, due(log, ['list'])), 'none', 'the first stream has every event too')
     }
     await hub.kill()
   }

@@ -80,14 +80,14 @@ await t.test('a request with an ambiguous end', async (t) => {
     'a bare CR': `${JSON_HEAD}x: a\rb\r\n${withLength}\r\n${EVENT}`,
     'a NUL': `${JSON_HEAD}x: a\0b\r\n${withLength}\r\n${EVENT}`,
     'a header without a name': `${JSON_HEAD}: x\r\n${withLength}\r\n${EVENT}`,
-    'a chunk size that is none': chunked('zz'),
+    'an invalid chunk size': chunked('zz'),
     'an empty chunk size': chunked(''),
     'a negative chunk size': chunked('-a'),
-    'a chunk size beyond all': chunked('fffffffffffffffff'),
-    'a chunk that is longer than it says': chunked('5'),
+    'a chunk size that is too large': chunked('fffffffffffffffff'),
+    'a chunk that is longer than its size': chunked('5'),
     'a chunk size that ends with LF': chunked('a').replace('\r\na\r\n', '\r\na\n'),
     'Transfer-Encoding: xchunked': `${JSON_HEAD}transfer-encoding: xchunked\r\n\r\na\r\n${EVENT}\r\n0\r\n\r\n`,
-    'chunked, but not last': `${JSON_HEAD}transfer-encoding: chunked, identity\r\n\r\na\r\n${EVENT}\r\n0\r\n\r\n`,
+    'chunked, but not as the last coding': `${JSON_HEAD}transfer-encoding: chunked, identity\r\n\r\na\r\n${EVENT}\r\n0\r\n\r\n`,
     'two Transfer-Encodings': `${JSON_HEAD}transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\na\r\n${EVENT}\r\n0\r\n\r\n`,
   }
   for (const [what, request] of Object.entries(requests)) {
@@ -113,7 +113,7 @@ await t.test('a head that is too large', async (t) => {
   }
 })
 
-await t.test('a request that arrives byte by byte is cut off', async (t) => {
+await t.test('a request that arrives byte by byte ends at the time limit', async (t) => {
   const { app, send } = await start(t)
   const drip = (head: string, piece = 'a') => [head, ...Array.from({ length: 1_000 }, () => piece)]
   const lines = `POST /events HTTP/1.1\r\n${HEAD}content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n`
@@ -128,11 +128,11 @@ await t.test('a request that arrives byte by byte is cut off', async (t) => {
     'a body in chunks': [drip(`${JSON_HEAD}transfer-encoding: chunked\r\n\r\n`, '1\r\na\r\n'), 408],
     'a line': [drip(lines, '1\r\na\r\n'), 408],
     'lines without a token': [drip(lines.replace(/authorization.*?\r\n/, ''), '1\r\n\n\r\n'), 401],
-    'what follows a refusal': [
+    'a body after a refusal': [
       drip(`${JSON_HEAD.replace(/Bearer .*?\r\n/, 'Bearer x\r\n')}content-length: 10000\r\n\r\n`),
       401,
     ],
-    'what nobody asked for': [drip('GET /health/live HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n'), 200],
+    'a body of a GET': [drip('GET /health/live HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n'), 200],
   }
   await Promise.all(
     Object.entries(slow).map(async ([what, [parts, status]]) => {
@@ -167,7 +167,7 @@ await t.test('a slow NDJSON upload and a stream stay open', async (t) => {
   t.match(
     answer,
     /^HTTP\/1\.1 200 .*"accepted":20/s,
-    `an upload of ${(parts.length * 2 * PACE) / PATIENCE.body} times the time in which something has to come`,
+    `an upload lasts ${(parts.length * 2 * PACE) / PATIENCE.body} times the limit for progress`,
   )
   t.equal(stream.destroyed, false)
   await within(
@@ -180,7 +180,7 @@ await t.test('a slow NDJSON upload and a stream stay open', async (t) => {
   t.equal(app.fanfareHub.connections.size, 1)
 })
 
-await t.test('a request of HTTP/1.1 must have one header Host', async (t) => {
+await t.test('an HTTP/1.1 request must have exactly one header Host', async (t) => {
   const { send } = await start(t)
   const tail = 'connection: close\r\norigin: https://app.example\r\n\r\n'
   for (const [what, hosts] of [
@@ -196,7 +196,7 @@ await t.test('a request of HTTP/1.1 must have one header Host', async (t) => {
       t.match(answer, /one header \\"Host\\"/)
     }
   }
-  t.match(await send([`GET /status HTTP/1.0\r\n${tail}`]), /^HTTP\/1\.1 200 /, 'HTTP/1.0 needs none')
+  t.match(await send([`GET /status HTTP/1.0\r\n${tail}`]), /^HTTP\/1\.1 200 /, 'HTTP/1.0 requires no Host')
   for (const host of ['a b', 'a/b', '[::1', '::1', 'a@b', 'a:b', '[::1]x', 'a,b:80:80', 'a"b', 'h\u00fc']) {
     t.match(await send([`GET /status HTTP/1.1\r\nhost: ${host}\r\n${tail}`]), /^HTTP\/1\.1 400 [^]*is not a host/, host)
   }

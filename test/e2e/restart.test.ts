@@ -11,7 +11,7 @@ const bearer = anyTopic()
 const SELECTIONS = [['orders.1'], ['**'], ['orders.*', 'users.1']]
 
 for (const durability of ['sync', 'commit']) {
-  await t.test(`(${durability}) over a SIGTERM`, async (t) => {
+  await t.test(`(${durability}) a hub continues after a SIGTERM`, async (t) => {
     const settings = { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_DURABILITY: durability, FANFARE_DRAIN: '200ms' }
     const log: Logged[] = []
     const fill = async (hub: Hub, name: string): Promise<void> => {
@@ -50,23 +50,23 @@ for (const durability of ['sync', 'commit']) {
     t.strictSame(
       log.map(({ id }) => sequence(id)),
       log.map((_, n) => n + 1),
-      'sequences go on',
+      'sequences continue',
     )
-    t.equal(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'in the same epoch')
+    t.equal(new Set(log.map(({ id }) => id.split('-')[0])).size, 1, 'the epoch does not change')
 
     for (const [n, topics] of SELECTIONS.entries()) {
       const resumed = await openLive(t, streamUrl(second, topics), { token: bearer, lastEventId: cursors[n]! })
       t.strictSame(told(resumed), ['fanfare.open', 'fanfare.live'], `${topics.join(' ')} resumes without a gap`)
       const read = [...streams[n]!.events, ...resumed.events]
-      t.equal(difference(read, due(log, topics)), 'none', 'and nothing is missing or doubled')
+      t.equal(difference(read, due(log, topics)), 'none', 'no event is missing or repeated')
       const replayed = await openLive(t, streamUrl(second, topics, { replay: 'all' }), { token: bearer })
-      t.equal(difference(replayed.events, due(log, topics)), 'none', 'all of it can be replayed')
+      t.equal(difference(replayed.events, due(log, topics)), 'none', 'all events can be replayed')
     }
     const future = await openLive(t, streamUrl(second, ['orders.1']), {
       token: bearer,
       lastEventId: `${once.id.split('-')[0]!}-${log.length + 1}`,
     })
-    t.match(JSON.parse(future.all[1]!.data), { reason: 'future' }, 'a cursor beyond the head is recognised')
+    t.match(JSON.parse(future.all[1]!.data), { reason: 'future' }, 'a cursor beyond the head is a gap')
   })
 }
 
@@ -107,7 +107,7 @@ await t.test('a lower retention applies after a restart', async (t) => {
   // others.
   const read = stream.events.map(({ id }) => id)
   const asked = published.filter(({ topic }, n) => topic === 't.0' && n > 0).map(({ id }) => id)
-  t.strictSame(read, asked.slice(-read.length), 'the newest are there')
+  t.strictSame(read, asked.slice(-read.length), 'the newest events are retained')
   t.equal(told(stream).includes('fanfare.gap'), read.length < asked.length, `${read.length} of ${asked.length} events`)
 })
 

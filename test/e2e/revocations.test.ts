@@ -45,7 +45,7 @@ async function isRevoked(t: Test, answer: Promise<Answer>, what: string): Promis
   t.match(headers.get('www-authenticate'), /error="invalid_token"/)
 }
 
-await t.test("a subject's streams end within a second, however they were opened, and nobody else's", async (t) => {
+await t.test('a revocation ends all streams of the subject within a second, and no others', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: user('ann') })).body
   const [mine, others] = await Promise.all([
     Promise.all([
@@ -71,7 +71,7 @@ await t.test("a subject's streams end within a second, however they were opened,
   for (const stream of others) await stream.until(() => stream.lastId === id)
 })
 
-await t.test('a stream that is not being read ends as well', async (t) => {
+await t.test('a revoked stream that does not read ends too', async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: user('sam') })
   const id = String(stream.headers['fanfare-connection'])
   stream.pause()
@@ -82,10 +82,10 @@ await t.test('a stream that is not being read ends as well', async (t) => {
 
 await t.test('tokens of the subject are refused everywhere, including new ones', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(hub, 'POST', '/tickets', { token: user('cleo') })).body
-  t.equal((await page(hub, user('cleo'))).status, 200, 'one that the hub knows')
+  t.equal((await page(hub, user('cleo'))).status, 200, 'a known token is valid before')
   await revoke(hub, { subject: 'cleo', until: UNTIL })
   await isRevoked(t, page(hub, user('cleo')), 'history')
-  await isRevoked(t, page(hub, user('cleo', 'new')), 'a new one')
+  await isRevoked(t, page(hub, user('cleo', 'new')), 'a new token')
   await isRevoked(
     t,
     send({ url: '' }, 'GET', streamUrl(hub, ['a']), { token: user('cleo'), headers: { accept: 'text/event-stream' } }),
@@ -94,7 +94,7 @@ await t.test('tokens of the subject are refused everywhere, including new ones',
   await isRevoked(
     t,
     send({ url: '' }, 'GET', streamUrl(hub, ['a'], { ticket }), { headers: { accept: 'text/event-stream' } }),
-    'by ticket',
+    'a ticket',
   )
   await isRevoked(
     t,
@@ -102,7 +102,7 @@ await t.test('tokens of the subject are refused everywhere, including new ones',
       session: user('cleo'),
       headers: { accept: 'text/event-stream' },
     }),
-    'by cookie',
+    'a cookie',
   )
   for (const [method, path, body] of [
     ['POST', '/topics/a/events', { data: 1 }],
@@ -113,7 +113,7 @@ await t.test('tokens of the subject are refused everywhere, including new ones',
   ] as const) {
     await isRevoked(t, send(hub, method, path, { token: user('cleo'), body }), `${method} ${path}`)
   }
-  t.equal((await page(hub, bob)).status, 200, "but nobody else's")
+  t.equal((await page(hub, bob)).status, 200, "another subject's token is valid")
 })
 
 await t.test('one token can be revoked by its jti', async (t) => {
@@ -124,12 +124,12 @@ await t.test('one token can be revoked by its jti', async (t) => {
   t.equal(status, 201)
   t.strictSame(body, { id: body.id, jti: 'j1', until: UNTIL })
   t.match(await one!.told('close'), { reason: 'revoked' })
-  await isRevoked(t, page(hub, user('dora', 'j1')), 'the one')
-  t.equal((await page(hub, user('dora', 'j2'))).status, 200, 'another of the same subject')
+  await isRevoked(t, page(hub, user('dora', 'j1')), 'the revoked token')
+  t.equal((await page(hub, user('dora', 'j2'))).status, 200, 'another token of the subject is valid')
   t.notOk(other!.isClosed)
 })
 
-await t.test('the current token of a stream counts', async (t) => {
+await t.test('only the current token of a stream is checked', async (t) => {
   const stream = await openLive(t, streamUrl(hub, ['a']), { token: user('eric', 'old') })
   const renew = (jti: string) =>
     send(hub, 'PUT', `/connections/${String(stream.headers['fanfare-connection'])}/token`, { token: user('eric', jti) })
@@ -137,7 +137,7 @@ await t.test('the current token of a stream counts', async (t) => {
   await revoke(hub, { jti: 'old', until: UNTIL })
   const { id } = await publish(hub, 'a', { data: 1 }, publisher)
   await stream.until(() => stream.lastId === id)
-  await isRevoked(t, renew('old'), 'it is not given the old one again')
+  await isRevoked(t, renew('old'), 'a revoked token cannot renew the stream')
   await revoke(hub, { jti: 'new', until: UNTIL })
   t.match(await stream.told('close'), { reason: 'revoked' })
 })
@@ -149,10 +149,10 @@ await t.test('a revocation ends at its time', async (t) => {
   t.equal((await list(hub, 'fred')).length, 1)
   await poll(
     async () => ((await page(hub, user('fred'))).status === 200 ? true : undefined),
-    () => 'it goes on',
+    () => 'the revocation does not end',
   )
-  t.ok(Date.now() >= until, `${Date.now() - until} ms after its end`)
-  t.strictSame(await list(hub, 'fred'), [], 'it is not shown any more')
+  t.ok(Date.now() >= until, `${Date.now() - until} ms after the end of the revocation`)
+  t.strictSame(await list(hub, 'fred'), [], 'an ended revocation is not listed')
   await openLive(t, streamUrl(hub, ['a']), { token: user('fred') })
 })
 
@@ -164,13 +164,13 @@ await t.test('the revocations in force can be listed and lifted', async (t) => {
   const lift = (id: string) => send(hub, 'DELETE', `/revocations/${id}`, { token: admin })
   t.match(await lift(first.id), { status: 204, body: '' })
   t.strictSame(await list(hub, 'gwen'), [second])
-  await isRevoked(t, page(hub, user('gwen')), 'while there is another')
+  await isRevoked(t, page(hub, user('gwen')), 'the other revocation is still in force')
   t.equal((await lift(second.id)).status, 204)
   t.equal((await page(hub, user('gwen'))).status, 200)
   for (const id of [first.id, 'x', '__proto__']) t.equal(checkProblem(t, await lift(id), 404, id).code, 'not-found')
 })
 
-await t.test('they survive a restart and a kill, and so does lifting them', async (t) => {
+await t.test('revocations and their removal survive a restart and a kill', async (t) => {
   const env = { FANFARE_LOG: `file:${t.testdir()}` }
   let hub = await startHub(t, env)
   const kept = (await revoke(hub, { subject: 'ann', until: UNTIL })).body
@@ -202,10 +202,10 @@ await t.test('only admins can revoke', async (t) => {
   t.strictSame(await list(hub, 'bob'), [])
 })
 
-await t.test('an admin may be revoked as well, with their own token', async (t) => {
+await t.test('an admin can be revoked, even with their own token', async (t) => {
   const other = token({ sub: 'other', admin: true })
   t.equal((await revoke(hub, { subject: 'other', until: UNTIL }, other)).status, 201)
-  await isRevoked(t, send(hub, 'GET', '/revocations', { token: other }), 'at once')
+  await isRevoked(t, send(hub, 'GET', '/revocations', { token: other }), 'the revocation applies at once')
 })
 
 await t.test('an invalid revocation is refused', async (t) => {

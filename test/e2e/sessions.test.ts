@@ -39,16 +39,16 @@ const listed = await startHub(t, {
 })
 const anywhere = await startHub(t, { FANFARE_CORS_ORIGINS: '*', FANFARE_TRUST_PROXY: '1' })
 
-await t.test('POST /sessions answers 204 and puts the token into a cookie that no script reads', async (t) => {
+await t.test('POST /sessions answers 204 and stores the token in a cookie that scripts cannot read', async (t) => {
   t.strictSame(
     { ...(await login(t, hub, ann)) },
     { name: 'fanfare_token', value: ann, path: '/', httpOnly: true, sameSite: 'lax' },
-    'until the browser is closed, as the token has no end',
+    'until the browser closes, since the token has no expiry',
   )
 })
 
 await t.test(
-  'Secure, and SameSite=None (partitioned) where pages of other origins are allowed, when the request came by TLS',
+  'the cookie is Secure over TLS, and SameSite=None and partitioned if pages of other origins are allowed',
   async (t) => {
     const tls = { 'x-forwarded-proto': 'https' }
     const [own, proxied, elsewhere] = await Promise.all([
@@ -61,8 +61,8 @@ await t.test(
       ['other origins', proxied, tls, { secure: true, sameSite: 'none', partitioned: true }],
       ['every origin', anywhere, tls, { secure: true, sameSite: 'lax' }],
       ['no TLS', proxied, {}, { sameSite: 'lax' }],
-      ['from a proxy that is not trusted', elsewhere, tls, { sameSite: 'lax' }],
-      ['from nobody who is trusted', listed, tls, { sameSite: 'lax' }],
+      ['from an untrusted proxy', elsewhere, tls, { sameSite: 'lax' }],
+      ['without a trusted proxy', listed, tls, { sameSite: 'lax' }],
     ]
     for (const [what, hub, headers, expected] of table) {
       t.strictSame(
@@ -74,7 +74,7 @@ await t.test(
   },
 )
 
-await t.test('it ends with the token: in the browser, for new requests, and for what is open', async (t) => {
+await t.test('a session ends with its token: in the browser, for new requests, and for open streams', async (t) => {
   const exp = Math.floor(Date.now() / 1_000) + 2
   const session = token({ ...grants, exp })
   const { maxAge, expires } = await login(t, hub, session)
@@ -85,20 +85,21 @@ await t.test('it ends with the token: in the browser, for new requests, and for 
   t.match(await stream.told('close'), { reason: 'expired' })
   t.ok(
     closed >= exp * 1_000 - 50 && closed < exp * 1_000 + 1_250,
-    `${Math.round(closed - exp * 1_000)} ms after the token`,
+    `${Math.round(closed - exp * 1_000)} ms after the expiry`,
   )
   t.equal(
-    checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session, headers: PAGE }), 401, 'after it').code,
+    checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session, headers: PAGE }), 401, 'after the expiry')
+      .code,
     'expired-token',
   )
   t.equal(
     (await send(hub, 'POST', '/sessions', { token: session })).headers.getSetCookie().length,
     0,
-    'nor is a session begun with it',
+    'an expired token cannot start a session',
   )
 })
 
-await t.test('it authorises GET, with the grants of its token, and needs no origin for that', async (t) => {
+await t.test('a session authorises GET with the grants of its token, without an allowed origin', async (t) => {
   const headers = { cookie: `theme=dark; fanfare_token=${ann}` }
   const streams = await Promise.all([
     openLive(t, streamUrl(hub, ['a']), { headers }),
@@ -119,18 +120,18 @@ await t.test('it authorises GET, with the grants of its token, and needs no orig
       t,
       await send(hub, 'GET', '/topics/c/events', { session: ann, headers: { accept: 'text/event-stream' } }),
       403,
-      'another topic',
+      'a topic that is not granted',
     ).detail,
     /"c".*the cookie "fanfare_token"/,
   )
   t.equal(
-    checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session: '', headers: PAGE }), 401, 'an empty one')
+    checkProblem(t, await send(hub, 'GET', '/topics/a/events', { session: '', headers: PAGE }), 401, 'an empty cookie')
       .code,
     'missing-token',
   )
 })
 
-await t.test('a request that changes anything needs an allowed Origin', async (t) => {
+await t.test('a request that changes state needs an allowed Origin', async (t) => {
   const session = token({ sub: 'ann', subscribe: ['**'], publish: ['**'], admin: true })
   const open = async () =>
     `/connections/${String((await openLive(t, streamUrl(listed, ['a']), { token: session })).headers['fanfare-connection'])}`
@@ -176,12 +177,12 @@ await t.test('a request that changes anything needs an allowed Origin', async (t
     t.equal(
       (await send(listed, 'POST', '/tickets', { session, origin })).status,
       201,
-      `${origin}, the second of the list and the hub's own`,
+      `${origin}: the second listed origin, and the hub's own`,
     )
   t.equal(
     (await send(listed, 'POST', '/tickets', { token: session, session, origin: 'https://evil.example' })).status,
     201,
-    'with the token in the header it may come from anywhere',
+    'with a token in the header every origin is allowed',
   )
 })
 
@@ -201,7 +202,7 @@ await t.test('"*" is not an allowed origin', async (t) => {
       'access-control-allow-credentials',
     ),
     null,
-    'and no page is given what a cookie reads',
+    'no page can read the answer to a cookie',
   )
 })
 
@@ -223,10 +224,10 @@ await t.test('DELETE /sessions clears the cookie, even with an invalid token', a
     t.equal(checkProblem(t, answer, 403, origin ?? 'nowhere').code, 'foreign-origin')
     t.strictSame(answer.headers.getSetCookie(), [])
   }
-  t.equal((await send(listed, 'DELETE', '/sessions')).status, 204, 'without one')
+  t.equal((await send(listed, 'DELETE', '/sessions')).status, 204, 'without a cookie')
 })
 
-await t.test('a session can only be started with a token in the header', async (t) => {
+await t.test('only a token in the header starts a session', async (t) => {
   const { ticket } = (await send<{ ticket: string }>(listed, 'POST', '/tickets', { token: ann })).body
   const table: [sending: Sending, query: string, code: string][] = [
     [{}, '', 'missing-token'],
@@ -242,15 +243,15 @@ await t.test('a session can only be started with a token in the header', async (
     t.strictSame(answer.headers.getSetCookie(), [])
   }
   const large = await send(listed, 'POST', '/sessions', { token: token({ ...grants, info: 'x'.repeat(4_000) }) })
-  t.match(checkProblem(t, large, 400, 'larger than browsers take').detail, /too large for a cookie/)
+  t.match(checkProblem(t, large, 400, 'larger than a cookie in browsers').detail, /too large for a cookie/)
 })
 
 await t.test('a session works with a token that has just become valid', async (t) => {
   const session = token({ ...grants, nbf: Math.floor(Date.now() / 1_000) + 2 })
   const get = () => send(hub, 'GET', '/topics/a/events', { session, headers: PAGE })
-  t.equal(checkProblem(t, await get(), 401, 'too early').code, 'inactive-token')
+  t.equal(checkProblem(t, await get(), 401, 'before the token is valid').code, 'inactive-token')
   await poll(
     async () => ((await get()).status === 200 ? true : undefined),
-    () => 'the refusal is remembered',
+    () => 'the refusal stays',
   )
 })

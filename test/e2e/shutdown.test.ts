@@ -59,7 +59,7 @@ async function isStored(hub: Hub): Promise<void> {
       (await request(`${hub.url}/topics/news`, { headers: { authorization: `Bearer ${bearer}` } })).status === 200
         ? true
         : undefined,
-    () => 'nothing is stored',
+    () => 'the event is not stored',
   )
 }
 
@@ -99,7 +99,7 @@ function upload(hub: Hub): Upload {
   }
 }
 
-await t.test('1,000 streams and a SIGTERM', async (t) => {
+await t.test('a hub with 1,000 streams drains on SIGTERM', async (t) => {
   const DRAIN = 2_000
   const hub = await startHub(t, { FANFARE_DRAIN: `${DRAIN}ms` })
   const streams = await openMany(t, hub, 1_000)
@@ -110,12 +110,12 @@ await t.test('1,000 streams and a SIGTERM', async (t) => {
 
   const began = performance.now()
   await beginDrain(hub)
-  t.pass('readiness is off')
-  t.equal((await request(`${hub.url}/health/live`)).status, 200, 'liveness is not')
+  t.pass('the hub is not ready')
+  t.equal((await request(`${hub.url}/health/live`)).status, 200, 'the hub is live')
 
   const late = await openStream(t, streamUrl(hub, ['news.0']), { token: bearer })
   await within(late.closed, () => late.describe())
-  t.equal(late.status, 200, 'a new stream is answered so that EventSource comes back')
+  t.equal(late.status, 200, 'a new stream gets 200, so that EventSource reconnects')
   t.match(late.headers['content-type'], /^text\/event-stream\b/)
   t.strictSame(
     late.all.map(({ type, data }) => ({ type, data })),
@@ -137,33 +137,33 @@ await t.test('1,000 streams and a SIGTERM', async (t) => {
   t.strictSame(
     wrong.map((stream) => stream.describe()),
     [],
-    'each one is told why',
+    'each stream gets the reason of its end',
   )
   const lastRead = streams.flatMap(({ events }) => events.slice(-1))
-  t.equal(lastRead.length, 10, 'each stream of the topic has been sent what was published')
+  t.equal(lastRead.length, 10, 'each stream of the topic gets the events of the upload')
   t.ok(
     lastRead.some(({ data }) => data === '9'),
-    'up to the last of it, where the stream was still open',
+    'streams that are still open get the last event',
   )
 
   const retries = streams.map((stream) => stream.retries.at(-1)!)
   t.ok(
     retries.every((ms) => ms >= 2_000 && ms <= 4_000),
-    `told to come back after 2 to 4 seconds: ${Math.min(...retries)} to ${Math.max(...retries)} ms`,
+    `reconnects are due after 2 to 4 seconds: ${Math.min(...retries)} to ${Math.max(...retries)} ms`,
   )
-  t.ok(new Set(retries).size > 500, 'at different times')
-  t.ok(Math.max(...retries) - Math.min(...retries) > 1_500, 'spread over all of them')
+  t.ok(new Set(retries).size > 500, 'the delays differ')
+  t.ok(Math.max(...retries) - Math.min(...retries) > 1_500, 'the delays cover most of the range')
 
   t.comment(
     `ended ${[0, 0.1, 0.25, 0.5, 0.75, 0.9, 1].map((part) => `${Math.round(ended[Math.round(part * 999)]!)} ms`).join(', ')} after the signal`,
   )
-  t.ok(ended[899]! - ended[99]! >= DRAIN * 0.4, 'the streams end spread over the drain')
+  t.ok(ended[899]! - ended[99]! >= DRAIN * 0.4, 'the streams end over the whole drain')
   const largest = Math.max(...ended.map((from) => ended.filter((at) => at >= from && at < from + DRAIN / 10).length))
-  t.ok(largest <= 400, `never many at once: at the most ${largest} in a tenth of the drain`)
-  t.ok(ended[999]! <= DRAIN + 1_500, 'all of them in time')
+  t.ok(largest <= 400, `at most ${largest} streams end within a tenth of the drain`)
+  t.ok(ended[999]! <= DRAIN + 1_500, 'all streams end within the drain')
 
-  t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
-  t.ok(performance.now() - began <= DRAIN + 3_000, 'and then the hub ends')
+  t.strictSame(await within(hub.exited, () => 'the hub does not exit'), { code: 0, signal: null })
+  t.ok(performance.now() - began <= DRAIN + 3_000, 'the hub exits after the drain')
 })
 
 await t.test('an upload in flight is answered after the last stream has ended', async (t) => {
@@ -180,16 +180,16 @@ await t.test('an upload in flight is answered after the last stream has ended', 
   const { status, body } = await end()
   t.equal(status, 200)
   t.match(body, { accepted: 10, duplicates: 0 })
-  t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+  t.strictSame(await within(hub.exited, () => 'the hub does not exit'), { code: 0, signal: null })
 })
 
 await t.test(
-  'the port stays open while an upload is in flight, and new requests are told that the hub is about to stop',
+  'while an upload is in flight the port stays open, and new requests are told that the hub stops',
   async (t) => {
     const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
     t.teardown(() => agent.destroy())
-    t.not(await connectionOf(hub, agent), 'close', 'a connection is kept while the hub runs')
+    t.not(await connectionOf(hub, agent), 'close', 'a running hub keeps connections')
     const { line, end } = upload(hub)
     line({ topic: 'news', data: 0 })
     await poll(
@@ -205,19 +205,19 @@ await t.test(
     t.equal(await connectionOf(hub, agent), 'close', 'a kept connection closes after its next answer')
     const late = await openStream(t, streamUrl(hub, ['news']), { token: bearer })
     await within(late.closed, () => late.describe())
-    t.match(late.all, [{ type: 'fanfare.close', data: /"reason":"busy"/ }], 'a new stream is told to come back')
-    t.match(await publish(hub, 'news', { data: 1 }, bearer), { duplicate: false }, 'publishing goes on')
-    t.equal(await readiness(hub), 503, 'and the port is still open')
+    t.match(late.all, [{ type: 'fanfare.close', data: /"reason":"busy"/ }], 'a new stream is told to reconnect')
+    t.match(await publish(hub, 'news', { data: 1 }, bearer), { duplicate: false }, 'publishing continues')
+    t.equal(await readiness(hub), 503, 'the port is still open')
 
     line({ topic: 'news', data: 2 })
     const began = performance.now()
     const { status, body } = await end()
     t.equal(status, 200)
     t.match(body, { accepted: 2, duplicates: 0 })
-    t.strictSame(await within(hub.exited, () => 'the hub goes on'), { code: 0, signal: null })
+    t.strictSame(await within(hub.exited, () => 'the hub does not exit'), { code: 0, signal: null })
     t.ok(
       performance.now() - began < PROMPT,
-      `with its answer the hub ends: ${Math.round(performance.now() - began)} ms`,
+      `the hub exits with the answer to the upload: ${Math.round(performance.now() - began)} ms`,
     )
   },
 )
@@ -226,12 +226,12 @@ await t.test('a second signal ends the hub at once', async (t) => {
   for (const second of ['SIGTERM', 'SIGINT'] as const) {
     const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
     const streams = await openMany(t, hub, 50)
-    const { line } = upload(hub) // never finished
+    const { line } = upload(hub) // an upload that never ends
     line({ topic: 'news', data: 1 })
     await beginDrain(hub)
     const began = performance.now()
     hub.signal(second)
-    await within(hub.exited, () => 'the hub goes on')
+    await within(hub.exited, () => 'the hub does not exit')
     t.ok(performance.now() - began < PROMPT, `${second} after SIGTERM: ${Math.round(performance.now() - began)} ms`)
     await Promise.all(streams.map(({ closed }) => closed))
   }
@@ -247,21 +247,21 @@ await t.test('a second signal in the middle of a transaction', async (t) => {
     hub.signal('SIGTERM')
     await delay(1)
     hub.signal('SIGTERM')
-    const { code, signal } = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT)
+    const { code, signal } = await within(hub.exited, () => `the hub does not exit:\n${hub.output()}`, PROMPT)
     // 0: the hub had already ended gracefully
-    t.ok(signal === null && (code === 0 || code === 1), `at rest: ${code ?? signal ?? '-'}`)
+    t.ok(signal === null && (code === 0 || code === 1), `idle: ${code ?? signal ?? '-'}`)
   }
 
   async function busy(round: number): Promise<void> {
     const hub = await startHub(t, { FANFARE_LOG: `file:${folder}/${round}`, FANFARE_DRAIN: '30s' })
-    const { line } = upload(hub) // never finished, and never quiet
+    const { line } = upload(hub) // an upload that never ends or pauses
     const sending = setInterval(() => line({ topic: 'news', data: 'x' }))
     try {
       await isStored(hub)
-      await beginDrain(hub) // two that come before the first is heard are one
-      await delay(round) // at one moment of a transaction and another
+      await beginDrain(hub) // a second signal before the hub handles the first one does not count
+      await delay(round) // at different moments of a transaction
       hub.signal('SIGTERM')
-      const exit = await within(hub.exited, () => `the hub goes on:\n${hub.output()}`, PROMPT)
+      const exit = await within(hub.exited, () => `the hub does not exit:\n${hub.output()}`, PROMPT)
       t.strictSame(exit, { code: 1, signal: null })
     } finally {
       clearInterval(sending)
@@ -286,14 +286,14 @@ await t.test('an upload at the end of the drain is answered with the line to con
       t.match({ status, body }, { status: 503, body: { code: 'draining', line: Number, accepted: Number } })
       const { line: next, accepted } = body as { line: number; accepted: number }
       t.equal(next, accepted + 1)
-      t.match(await within(hub.exited, () => 'it does not end', PROMPT), { code: 0 })
+      t.match(await within(hub.exited, () => 'the upload does not end', PROMPT), { code: 0 })
     } finally {
       clearInterval(sending)
     }
   }
 })
 
-await t.test('clients that never read or never finish do not delay the end for long', async (t) => {
+await t.test('clients that never read or never finish delay the exit only briefly', async (t) => {
   const DRAIN = 1_000
   // Requests in flight after the drain have a few more seconds.
   const ALLOWED = DRAIN + 8_000
@@ -305,8 +305,8 @@ await t.test('clients that never read or never finish do not delay the end for l
     const text = 'x'.repeat(200_000)
     for (let n = 0; n < 400; n++) await publish(hub, `news.${n % 10}`, { text }, bearer)
     const began = performance.now()
-    t.equal(await hub.stop(), 0, 'stalled readers are nothing out of the ordinary')
-    t.ok(performance.now() - began < ALLOWED, `with stalled readers after ${Math.round(performance.now() - began)} ms`)
+    t.equal(await hub.stop(), 0, 'the exit is normal')
+    t.ok(performance.now() - began < ALLOWED, `stalled subscribers: ${Math.round(performance.now() - began)} ms`)
   }
 
   async function unfinishedUpload(): Promise<void> {
@@ -317,10 +317,7 @@ await t.test('clients that never read or never finish do not delay the end for l
     await stream.count(1)
     const began = performance.now()
     await hub.stop()
-    t.ok(
-      performance.now() - began < ALLOWED,
-      `with an unfinished upload after ${Math.round(performance.now() - began)} ms`,
-    )
+    t.ok(performance.now() - began < ALLOWED, `an unfinished upload: ${Math.round(performance.now() - began)} ms`)
   }
 
   await Promise.all([stalledReaders(), unfinishedUpload()])
@@ -337,7 +334,7 @@ await t.test('a hub without streams ends promptly', async (t) => {
   }
 })
 
-await t.test('a connection that its client keeps open does not keep the hub from ending', async (t) => {
+await t.test('a connection that its client keeps open does not prevent the exit', async (t) => {
   const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
   const agent = new http.Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
@@ -351,21 +348,21 @@ await t.test('a connection that its client keeps open does not keep the hub from
     sending.once('response', resolve).once('error', reject),
   )
   sending.write(body.slice(0, 5))
-  await request(`${hub.url}/status`) // what was written before this is there
+  await request(`${hub.url}/status`) // bytes that were sent before this request have arrived
   hub.signal('SIGTERM')
   await poll(
     async () => (hub.logs().some(({ msg }) => msg === 'stopping') ? true : undefined),
-    () => 'it does not stop',
+    () => 'the hub does not begin to stop',
   )
   sending.end(body.slice(5))
-  const response = await within(answer, () => 'what is in flight is not answered')
+  const response = await within(answer, () => 'the requests in flight are not answered')
   response.resume()
   t.equal(response.statusCode, 201)
-  const { code } = await within(hub.exited, () => 'it does not end', PROMPT)
+  const { code } = await within(hub.exited, () => 'the hub does not exit', PROMPT)
   t.equal(code, 0)
 })
 
-await t.test('idle connections and incomplete requests do not keep the hub from ending', async (t) => {
+await t.test('idle connections and incomplete requests do not prevent the exit', async (t) => {
   const hub = await startHub(t, { FANFARE_DRAIN: '30s' })
   const opening = ['', '', 'GET /status HTTP/1.1\r\nHost: hub\r\n'].map(async (head) => {
     const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
@@ -374,30 +371,27 @@ await t.test('idle connections and incomplete requests do not keep the hub from 
     socket.write(head)
   })
   await Promise.all(opening)
-  await request(`${hub.url}/status`) // they are accepted
+  await request(`${hub.url}/status`) // the hub has accepted them
   hub.signal('SIGTERM')
-  t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
+  t.strictSame(await within(hub.exited, () => 'the hub does not exit', PROMPT), { code: 0, signal: null })
 })
 
-await t.test(
-  'requests that have come are answered, though the hub is told to end when it has just accepted them',
-  async (t) => {
-    const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
-    const answers = Array.from(
-      { length: 300 },
-      () =>
-        new Promise<string>((resolve) => {
-          const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
-          t.teardown(() => socket.destroy())
-          let answer = ''
-          socket.on('data', (bytes) => (answer += String(bytes)))
-          socket.once('close', () => resolve(answer))
-          socket.write('GET /status HTTP/1.1\r\nHost: hub\r\n\r\n')
-        }),
-    )
-    await request(`${hub.url}/status`)
-    hub.signal('SIGTERM')
-    for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1.1 (200|401) /)
-    t.strictSame(await within(hub.exited, () => 'the hub goes on', PROMPT), { code: 0, signal: null })
-  },
-)
+await t.test('requests that arrive just before the signal are answered', async (t) => {
+  const hub = await startHub(t, { FANFARE_DRAIN: '100ms' })
+  const answers = Array.from(
+    { length: 300 },
+    () =>
+      new Promise<string>((resolve) => {
+        const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
+        t.teardown(() => socket.destroy())
+        let answer = ''
+        socket.on('data', (bytes) => (answer += String(bytes)))
+        socket.once('close', () => resolve(answer))
+        socket.write('GET /status HTTP/1.1\r\nHost: hub\r\n\r\n')
+      }),
+  )
+  await request(`${hub.url}/status`)
+  hub.signal('SIGTERM')
+  for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1.1 (200|401) /)
+  t.strictSame(await within(hub.exited, () => 'the hub does not exit', PROMPT), { code: 0, signal: null })
+})

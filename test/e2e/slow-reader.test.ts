@@ -84,23 +84,26 @@ await t.test('stalled subscribers cost bounded memory, and lose no event', async
   t.strictSame(
     reader!.events.map(({ id, data }) => ({ id, data })),
     log,
-    'a reader beside them gets everything meanwhile',
+    'a subscriber that reads gets every event meanwhile',
   )
 
   await t.test('memory', { skip: canMeasure ? false : '/proc is missing' }, async (t) => {
     t.comment(
-      `grew by ${growth.toFixed(0)} MB with ${STALLED} stalled readers, by ${baseline.growth.toFixed(0)} MB without`,
+      `memory grew by ${growth.toFixed(0)} MB with ${STALLED} stalled subscribers, by ${baseline.growth.toFixed(0)} MB without`,
     )
-    t.ok(growth - baseline.growth < ALLOWED_MB, `${STALLED} stalled readers take less than ${ALLOWED_MB} MB together`)
+    t.ok(
+      growth - baseline.growth < ALLOWED_MB,
+      `${STALLED} stalled subscribers take less than ${ALLOWED_MB} MB together`,
+    )
   })
 
   t.ok(
     stalled.every(({ events }) => events.length < EVENTS / 2),
-    'they did stall',
+    'the subscribers stalled',
   )
   t.notOk(
     stalled.some(({ isClosed }) => isClosed),
-    'and were not cut off',
+    'the streams stay open',
   )
   for (const stream of stalled) stream.resume()
   for (const [n, stream] of stalled.entries()) {
@@ -108,7 +111,7 @@ await t.test('stalled subscribers cost bounded memory, and lose no event', async
     t.strictSame(
       stream.events.map(({ id, data }) => ({ id, data })),
       log,
-      `reader ${n} gets everything, in order`,
+      `subscriber ${n} gets every event in order`,
     )
     t.notOk(
       stream.all.some(({ type }) => type === 'fanfare.gap'),
@@ -129,7 +132,7 @@ await t.test('a stalled subscriber that disconnects can resume from its cursor',
   t.strictSame(
     [...stalled!.events, ...again.events].map(({ id, data }) => ({ id, data })),
     log,
-    `${read} before, the rest after`,
+    `${read} events before the disconnect, the others after it`,
   )
 })
 
@@ -140,7 +143,7 @@ await t.test('a subscriber that stalls for too long is ended, and can resume fro
   const { log } = await publishAll(hub)
   await poll(
     async () => ((await request<{ clients: number }>(`${hub.url}/status`)).body.clients === 0 ? true : undefined),
-    () => 'the stalled reader is still there',
+    () => 'the stream of the stalled subscriber is still open',
   )
   stalled!.resume()
   await within(stalled!.closed, () => stalled!.describe())

@@ -54,7 +54,7 @@ function ask(socketPath: string, path: string, headers: Record<string, string> =
   })
 }
 
-await t.test('a failed start prints one sentence with the remedy, and no stack', async (t) => {
+await t.test('a failed start prints one sentence with the remedy, and no stack trace', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
@@ -97,7 +97,7 @@ await t.test('a failed start prints one sentence with the remedy, and no stack',
       ...(user === undefined ? {} : { user }),
     })
     const what = JSON.stringify(env).slice(0, 80)
-    if (user !== undefined && code === 0) continue // a machine where everybody may
+    if (user !== undefined && code === 0) continue // on some systems every user may do this
     t.strictSame([code, signal], [1, null], what)
     t.match(stderr, words, what)
     t.equal(stderr.trim().split('\n').length, 1, `${what}: ${stderr.slice(0, 300)}`)
@@ -112,9 +112,9 @@ await t.test('a signal during the start ends the hub', async (t) => {
       const output = listenTo(hub)
       await new Promise((resolve) => setTimeout(resolve, after))
       hub.kill(signal)
-      const exit = await within(hub.exited, () => `the hub goes on: ${output.stdout}${output.stderr}`)
+      const exit = await within(hub.exited, () => `the hub does not exit: ${output.stdout}${output.stderr}`)
       if (exit.signal === null) t.equal(exit.code, 0, `${signal} after ${after} ms`)
-      else t.equal(exit.signal, signal, `${signal} after ${after} ms: nothing of it had been run yet`)
+      else t.equal(exit.signal, signal, `${signal} after ${after} ms: Node itself had not started yet`)
       t.equal(output.stderr, '')
     }
   }
@@ -122,8 +122,8 @@ await t.test('a signal during the start ends the hub', async (t) => {
 
 const hasNamespaces = isRoot && spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']).status === 0
 await t.test(
-  'so is one that the first process of a container gets',
-  { skip: hasNamespaces ? false : 'only root may make a namespace' },
+  'a signal to the first process of a container ends the hub',
+  { skip: hasNamespaces ? false : 'only root can create a namespace' },
   async (t) => {
     // the output shows when the process has a handler; an earlier signal would be lost in Node's own start
     const folder = t.testdir({
@@ -149,15 +149,17 @@ await t.test(
       () => output.stdout + output.stderr,
     )
     const pid = Number(readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8'))
-    t.notMatch(output.stdout, /listening/, 'nothing that takes time has been loaded')
+    t.notMatch(output.stdout, /listening/, 'the slow modules are not loaded yet')
     process.kill(pid, 'SIGTERM')
-    const [code] = (await within(exited, () => `it goes on: ${output.stdout}${output.stderr}`)) as [number | null]
+    const [code] = (await within(exited, () => `the hub does not exit: ${output.stdout}${output.stderr}`)) as [
+      number | null,
+    ]
     t.equal(code, 0)
   },
 )
 
 await t.test(
-  'npm start hands a signal on, and one that comes twice by it is one',
+  'npm start forwards a signal, and the same signal from npm and the terminal counts once',
   { skip: existsSync(join(ROOT, 'dist/main.js')) ? false : 'not built' },
   async (t) => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
@@ -203,11 +205,11 @@ await t.test(
       await within(once(stream, 'data'), () => 'no stream')
       const text = read(stream)
       process.kill(whom === 'npm' ? npm.pid! : -npm.pid!, signal)
-      const exit = await within(exited, () => `it goes on: ${output.stdout}${output.stderr}`)
+      const exit = await within(exited, () => `the hub does not exit: ${output.stdout}${output.stderr}`)
       t.notMatch(output.stdout, /second/, `${signal} to ${whom}`)
       t.match(await text, /"reason":"drain"/)
       t.match(output.stdout, /"msg":"stopping"/)
-      // npm itself ends with the signal that it gets
+      // npm itself ends with the signal
       t.ok(exit[0] === 0 || exit[1] === signal, `${signal} to ${whom}: ${String(exit)}`)
     }
   },
@@ -222,7 +224,7 @@ async function read(socket: Socket): Promise<string> {
 }
 
 await t.test(
-  'without a terminal the token and the commands are plain lines of standard error, and standard output is JSON alone',
+  'without a terminal stderr has the token and the commands as plain lines, and stdout has only JSON',
   async (t) => {
     const folder = t.testdir({})
     const first = startCommand(t, [], { env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data` } })
@@ -240,13 +242,13 @@ await t.test(
     for (const command of commands) t.ok(command.includes(token) && command.includes(url))
     t.equal((await send({ url }, 'GET', '/connections', { token })).status, 200)
     first.kill('SIGTERM')
-    await within(first.exited, () => 'it goes on')
+    await within(first.exited, () => 'the hub does not exit')
 
     const again = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data` })
-    t.equal((await send(again, 'GET', '/connections', { token })).status, 200, 'the token is good after a restart')
+    t.equal((await send(again, 'GET', '/connections', { token })).status, 200, 'the token is valid after a restart')
     await again.stop()
     const memory = await startHub(t, { FANFARE_JWT_SECRET: '', FANFARE_LOG: 'memory' })
-    t.equal((await send(memory, 'GET', '/connections', { token })).status, 401, 'a log in memory keeps no secret')
+    t.equal((await send(memory, 'GET', '/connections', { token })).status, 401, 'a memory log keeps no secret')
     await memory.stop()
     const production = await runCommand(t, [], {
       env: { FANFARE_JWT_SECRET: '', FANFARE_LOG: `file:${folder}/data`, NODE_ENV: 'production' },
@@ -255,7 +257,7 @@ await t.test(
   },
 )
 
-await t.test('a hub on a Unix socket', async (t) => {
+await t.test('a hub listens on a Unix socket', async (t) => {
   const path = join(shortFolder(t), 'hub.sock')
   const token = { authorization: `Bearer ${anyTopic()}` }
   async function open(host: string): Promise<Command & { output: { stdout: string; stderr: string } }> {
@@ -281,30 +283,30 @@ await t.test('a hub on a Unix socket', async (t) => {
 
   const env = { HOST: path, FANFARE_LOG: 'memory' }
   t.match(await runCommand(t, [], { env }), { code: 1, stderr: /another process listens on this socket/ })
-  t.equal(await ask(path, '/health/live'), 200, 'the first is left alone')
+  t.equal(await ask(path, '/health/live'), 200, 'the first hub still answers')
   t.match(await runCommand(t, ['health'], { env }), { code: 0, stdout: '', stderr: '' })
 
   first.kill('SIGKILL')
   await first.exited
-  t.ok(existsSync(path), 'a hub that is killed leaves it')
+  t.ok(existsSync(path), 'a killed hub leaves the socket file')
   t.match(await runCommand(t, ['health'], { env }), { code: 1, stderr: /^No hub answers at / })
   const second = await open(`unix:${path}`)
   t.equal(await ask(path, '/topics/a/events', token), 200, 'a stream')
   t.equal(
     await ask(path, '/topics/a..b/events', { ...token, 'x-forwarded-for': '192.0.2.1' }),
     400,
-    'what is logged of a peer without an address',
+    'a peer without an address is logged',
   )
   second.kill('SIGTERM')
-  t.match(await within(second.exited, () => 'it goes on'), { code: 0 })
-  t.notOk(existsSync(path), 'it is removed')
+  t.match(await within(second.exited, () => 'the hub does not exit'), { code: 0 })
+  t.notOk(existsSync(path), 'the hub removes the socket file')
 
   writeFileSync(path, 'theirs')
   t.match(await runCommand(t, [], { env }), { code: 1, stderr: /is not a socket/ })
   t.equal(readFileSync(path, 'utf8'), 'theirs')
 })
 
-await t.test('a health check follows HOST and PORT', async (t) => {
+await t.test('a health check uses HOST and PORT', async (t) => {
   const hub = await startHub(t, { HOST: '0.0.0.0' })
   const env = { HOST: '0.0.0.0', PORT: String(hub.port) }
   t.match(await runCommand(t, ['health'], { env }), { code: 0, stderr: '' })
@@ -314,10 +316,10 @@ await t.test('a health check follows HOST and PORT', async (t) => {
 
 const canLimit = process.platform === 'linux'
 await t.test(
-  'a process with few descriptors says so at its start, and when none is left',
-  { skip: canLimit ? false : 'only Linux says how many there are' },
+  'a process with few descriptors warns at the start, and when none is left',
+  { skip: canLimit ? false : 'only Linux reports the number of descriptors' },
   async (t) => {
-    const files = 200 // Node opens many at once while it loads the modules
+    const files = 200 // Node opens many descriptors while it loads modules
     const [program, args] = bareNode([MAIN], {
       HOST: '127.0.0.1',
       PORT: '0',

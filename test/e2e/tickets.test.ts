@@ -48,7 +48,7 @@ await t.test('a ticket opens any number of streams for 60 s', async (t) => {
   const before = Date.now()
   const { ticket, expiresAt } = await issue(t, hub)
   t.ok(Date.parse(expiresAt) >= before + 60_000 && Date.parse(expiresAt) <= Date.now() + 60_000, expiresAt)
-  t.match(ticket, /^[\w.-]+$/, 'nothing in it is to be escaped in a URL')
+  t.match(ticket, /^[\w.-]+$/, 'the ticket needs no escaping in a URL')
   const streams = await Promise.all([
     openLive(t, streamUrl(hub, ['a'], { ticket })),
     openLive(t, `${hub.url}/events?topic=a&ticket=${ticket}`),
@@ -58,10 +58,10 @@ await t.test('a ticket opens any number of streams for 60 s', async (t) => {
   streams[0].destroy()
   const missed = await publish(hub, 'a', { data: 2 }, publisher)
   const again = await openLive(t, streamUrl(hub, ['a'], { ticket }), { lastEventId: id })
-  t.match(again.events, [{ id: missed.id }], 'it comes back with it, as EventSource does')
+  t.match(again.events, [{ id: missed.id }], 'the client reconnects with the ticket, like EventSource')
 })
 
-await t.test('it has the grants of its token, and its subject', async (t) => {
+await t.test('a ticket has the grants and the subject of its token', async (t) => {
   const { ticket } = await issue(t, hub, { sub: 'ann', subscribe: ['a', 'users.{sub}.*'], presence: ['a'] })
   const stream = await openLive(t, streamUrl(hub, ['a', 'users.ann.inbox'], { ticket }))
   t.match(await send(hub, 'GET', `/connections/${String(stream.headers['fanfare-connection'])}`, { token: admin }), {
@@ -76,7 +76,7 @@ await t.test('it has the grants of its token, and its subject', async (t) => {
   await openLive(t, streamUrl(hub, ['fanfare.stats'], { ticket: (await issue(t, hub, { admin: true })).ticket }))
 })
 
-await t.test('it ends no later than its token, and its streams end when the token does', async (t) => {
+await t.test('a ticket expires no later than its token, and its streams end with the token', async (t) => {
   const exp = Math.floor(Date.now() / 1_000) + 2
   const { ticket, expiresAt } = await issue(t, hub, { sub: 'ann', subscribe: ['a'], exp })
   t.equal(Date.parse(expiresAt), exp * 1_000)
@@ -85,26 +85,26 @@ await t.test('it ends no later than its token, and its streams end when the toke
   t.match(await stream.told('close'), { reason: 'expired' })
   t.ok(
     closed >= exp * 1_000 - 50 && closed < exp * 1_000 + 1_250,
-    `${Math.round(closed - exp * 1_000)} ms after the token`,
+    `${Math.round(closed - exp * 1_000)} ms after the expiry of the token`,
   )
   t.equal((await refusal(t, hub, ticket)).code, 'invalid-ticket')
 })
 
-await t.test('an expired ticket (FANFARE_TICKET_TTL) opens no stream, and its open streams go on', async (t) => {
+await t.test('an expired ticket (FANFARE_TICKET_TTL) opens no stream, and its open streams continue', async (t) => {
   const hub = await startHub(t, { FANFARE_TICKET_TTL: '300ms' })
   const { ticket, expiresAt } = await issue(t, hub)
   const stream = await openLive(t, streamUrl(hub, ['a'], { ticket }))
   const head = () => send({ url: '' }, 'HEAD', streamUrl(hub, ['a'], { ticket }), { headers: STREAM })
   await poll(
     async () => ((await head()).status === 401 ? true : undefined),
-    () => 'the ticket goes on',
+    () => 'the ticket does not expire',
   )
-  t.ok(Date.now() >= Date.parse(expiresAt), 'not before its time')
+  t.ok(Date.now() >= Date.parse(expiresAt), 'not before its expiry')
   t.match((await refusal(t, hub, ticket)).detail, /expired/)
   const later = await openLive(t, streamUrl(hub, ['a']), {
     token: token({ subscribe: ['a'], exp: Math.floor(Date.now() / 1_000) + 1 }),
   })
-  await later.closed // what ends streams has been round since
+  await later.closed // the hub has since ended all streams whose time is over
   const { id } = await publish(hub, 'a', { data: 1 }, publisher)
   await stream.until(() => stream.lastId === id)
 })
@@ -159,12 +159,12 @@ await t.test('a ticket is refused on other routes', async (t) => {
       'invalid-ticket',
     )
   }
-  t.equal((await refusal(t, listed, token(all))).code, 'invalid-ticket', 'nor is a token a ticket')
+  t.equal((await refusal(t, listed, token(all))).code, 'invalid-ticket', 'a token is not accepted as a ticket')
   t.notOk(stream.isClosed)
   t.match(
     await send(listed, 'PATCH', own, { token: token(all), body: { subscribe: ['b'] } }),
     { status: 200, body: { topics: ['a', 'b'] } },
-    'what it opened, its token changes',
+    'the token can change the stream of its ticket',
   )
 })
 
@@ -180,7 +180,7 @@ await t.test('a ticket is issued for a token in the header or in the cookie', as
     t.equal(checkProblem(t, await send(listed, 'POST', path, sending), status, code).code, code)
 })
 
-await t.test('it survives a restart with the log that it was issued by', async (t) => {
+await t.test('a ticket survives a restart with the log of the hub that issued it', async (t) => {
   const folder = `file:${t.testdir()}`
   let hub = await startHub(t, { FANFARE_LOG: folder })
   const { ticket } = await issue(t, hub)
@@ -198,17 +198,17 @@ await t.test('a ticket of another log, or of a memory log before a restart, is r
   t.match(
     await refusal(t, other, ticket),
     { code: 'invalid-ticket', detail: /not issued by this hub/ },
-    'a hub that has issued none',
+    'a hub that has issued no ticket',
   )
   await issue(t, other)
   t.match(
     await refusal(t, other, ticket),
     { code: 'invalid-ticket', detail: /not issued by this hub/ },
-    'and one that has',
+    'a hub that has issued tickets',
   )
 })
 
-await t.test('it ends with a revocation of its token', async (t) => {
+await t.test('a ticket ends with a revocation of its token', async (t) => {
   const { ticket } = await issue(t, hub, { sub: 'ann', jti: 'j1', subscribe: ['a'] })
   const stream = await openStream(t, streamUrl(hub, ['a'], { ticket }))
   t.equal(

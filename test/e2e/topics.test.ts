@@ -64,7 +64,7 @@ await t.test('the list of topics', async (t) => {
     t.strictSame(
       await namesOf('prefix=orders.1', admin),
       ['orders.1', 'orders.10'],
-      'of any name, not of whole segments',
+      'a prefix need not end at a segment',
     )
     t.strictSame((await list('prefix=nothing', admin)).body, { topics: [], more: false, cursor: null })
   })
@@ -83,7 +83,7 @@ await t.test('the list of topics', async (t) => {
     })
   })
 
-  await t.test('has only granted topics for others, and does not reveal more', async (t) => {
+  await t.test('has only granted topics for other subjects, and does not reveal more', async (t) => {
     t.strictSame(await namesOf('', token({ sub: 'ann', subscribe: ['orders.*', 'users.{sub}.**'] })), [
       'news.today',
       'orders.1',
@@ -95,8 +95,8 @@ await t.test('the list of topics', async (t) => {
       topics: [{ topic: 'orders.1' }],
       more: false,
     })
-    t.strictSame(await namesOf('', publisher), ['news.today'], 'who may publish may not read')
-    t.strictSame(await namesOf(''), ['news.today'], 'without a token: what is for anybody')
+    t.strictSame(await namesOf('', publisher), ['news.today'], 'a publish grant is not enough')
+    t.strictSame(await namesOf(''), ['news.today'], 'without a token: anonymous topics')
   })
 
   await t.test('needs a token unless topics are open to all', async (t) => {
@@ -129,7 +129,7 @@ await t.test('the statistics of a topic', async (t) => {
     first!.destroy()
     await poll(
       async () => ((await get('orders.1', reader)).body.subscribers === 2 ? true : undefined),
-      () => 'it still counts the stream that has gone',
+      () => 'the statistics still count the ended stream',
     )
   })
 
@@ -141,7 +141,7 @@ await t.test('the statistics of a topic', async (t) => {
         const { body } = await get('kept', reader)
         return body.events === 3 ? body : undefined
       },
-      () => 'it keeps another number than three',
+      () => 'the topic does not have three events',
     )
     t.match(body, { topic: 'kept', events: 3, firstId: events[2]!.id, lastId: events[4]!.id })
     const { bytes } = body
@@ -152,10 +152,14 @@ await t.test('the statistics of a topic', async (t) => {
   await t.test('are for tokens with a subscribe grant, and for admins', async (t) => {
     t.equal((await get('orders.1', token({ subscribe: ['orders.*'] }))).status, 200)
     t.equal((await get('orders.1', admin)).status, 200)
-    t.equal((await get('news.today')).status, 200, 'or for anybody')
+    t.equal((await get('news.today')).status, 200, 'anonymous topics need no grant')
     t.match(
-      checkProblem(t, await get('orders.1', token({ subscribe: ['users.*'], publish: ['**'] })), 403, 'another grant')
-        .detail,
+      checkProblem(
+        t,
+        await get('orders.1', token({ subscribe: ['users.*'], publish: ['**'] })),
+        403,
+        'a token with other grants',
+      ).detail,
       /"orders\.1"/,
     )
     t.equal(checkProblem(t, await get('orders.1'), 401, 'no token').code, 'missing-token')
@@ -211,8 +215,12 @@ await t.test('a purge', async (t) => {
   await t.test('is for admins only', async (t) => {
     await fill('safe')
     t.match(
-      checkProblem(t, await purge('safe.a', token({ sub: 'ann', subscribe: ['**'], publish: ['**'] })), 403, 'no admin')
-        .detail,
+      checkProblem(
+        t,
+        await purge('safe.a', token({ sub: 'ann', subscribe: ['**'], publish: ['**'] })),
+        403,
+        'a token without admin',
+      ).detail,
       /"admin": true/,
     )
     t.equal(checkProblem(t, await purge('safe.a'), 401, 'no token').code, 'missing-token')
@@ -224,7 +232,7 @@ await t.test('a purge', async (t) => {
     t.equal((await history(hub, 'safe.a', 'last=10', reader)).body.events.length, 2)
   })
 
-  await t.test('is durable once it is answered, even if the hub is killed', async (t) => {
+  await t.test('is durable once the hub has answered, even if the hub is killed', async (t) => {
     const env = { FANFARE_LOG: `file:${t.testdir()}` }
     const first = await startHub(t, env)
     await publish(first, 'a', { data: 1 }, publisher)

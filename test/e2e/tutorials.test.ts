@@ -60,13 +60,13 @@ async function publish(t: Test, hub: Hub, topic: string, event: object): Promise
   return JSON.parse(answer) as { id: string; subscribers: number }
 }
 
-await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
+await t.test('the tutorials with curl', { skip: skipCurl }, async (t) => {
   const hub = await startHub(t)
 
-  await t.test('a list that a new subscriber gets at once and then sees grow', async (t) => {
+  await t.test('a new subscriber gets the list at once, and then new items', async (t) => {
     const first = subscribe(t, hub, '/topics/list/events?replay=all')
     await first.until((output) => output.includes('event: fanfare.live\n'))
-    t.strictSame(data(first.output()), [], 'the first one comes before there is anything')
+    t.strictSame(data(first.output()), [], 'the first stream opens before there are events')
     for (const item of ['milk', 'bread']) await publish(t, hub, 'list', { data: { item } })
     const second = subscribe(t, hub, '/topics/list/events?replay=all')
     await second.until((output) => data(output).length === 2)
@@ -80,7 +80,7 @@ await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
     t.strictSame(
       data(replayed.slice(0, replayed.indexOf('event: fanfare.live'))).length,
       3,
-      'the list is there before the stream is live',
+      'the list arrives before the live block',
     )
   })
 
@@ -128,11 +128,7 @@ await t.test('the tutorials by curl', { skip: skipCurl }, async (t) => {
       `${hub.url}/topics/clock/events`,
     )
     const rest = await missed.until((output) => output.includes('event: fanfare.live\n'))
-    t.strictSame(
-      data(rest),
-      ['"2026-01-01T00:00:03Z"', '"2026-01-01T00:00:04Z"'],
-      'with which a reader that was away goes on',
-    )
+    t.strictSame(data(rest), ['"2026-01-01T00:00:03Z"', '"2026-01-01T00:00:04Z"'], 'a subscriber resumes from the id')
   })
 
   await t.test('a notification has an event type', async (t) => {

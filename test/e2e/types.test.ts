@@ -98,33 +98,33 @@ await Fastify().register(fanfare, { prefix: '/own', jwtSecret: 'x', log: countin
 await buildApp({ jwtSecret: 'x', log: counting })
 // @ts-expect-error: a log has more members
 await app.register(fanfare, { log: new CountingLog() })
-// @ts-expect-error: there is no such option
+// @ts-expect-error: unknown option
 await app.register(fanfare, { retainEvent: 1 })
 // @ts-expect-error: a setting of the process
 await app.register(fanfare, { port: 3000 })
-// @ts-expect-error: what only the hub's own application asks for
+// @ts-expect-error: an option of the hub's own application only
 await app.register(fanfare, { ownsRoot: true })
 // @ts-expect-error: a number of milliseconds
 await app.register(fanfare, { retainAge: '1s' })
-// @ts-expect-error: no address of a log
+// @ts-expect-error: not an address of a log
 await app.register(fanfare, { log: 'disk' })
-// @ts-expect-error: none of its values
+// @ts-expect-error: not a value of the option
 await app.register(fanfare, { durability: 'none' })
-// @ts-expect-error: there is no such member
+// @ts-expect-error: unknown member
 await app.hub.publish('a', { date: 1 })
 // @ts-expect-error: a topic is text
 await app.hub.publish(42, { data: 1 })
-// @ts-expect-error: no token is for ever
+// @ts-expect-error: a token needs an expiry
 app.hub.issueToken({ subject: 'u1' })
-// @ts-expect-error: internals are not of the hub that applications have
+// @ts-expect-error: an internal member
 app.hub.locate
-// @ts-expect-error: there is no such option
+// @ts-expect-error: unknown option
 await app.hub.connections.list({ subjects: 'u1' })
-// @ts-expect-error: a gap has to be looked for before there are data
+// @ts-expect-error: an item may be a gap, which has no data
 for await (const item of app.hub.events('a')) item.data
-// @ts-expect-error: there is no such member
+// @ts-expect-error: unknown member
 await app.register(fanfare, { authenticate: () => ({ sub: 'u1' }) })
-// @ts-expect-error: there is no such code
+// @ts-expect-error: unknown code
 new HubError('invalid-topics', 'x')
 `
 
@@ -159,7 +159,7 @@ const resolutions = [
 ] as const
 
 await t.test(
-  'an application compiles, and what is misspelt does not, however modules are resolved',
+  'an application compiles with every module resolution, and misspelt names do not',
   { timeout: 2 * TIMEOUT },
   async (t) => {
     const folder = await install(t)

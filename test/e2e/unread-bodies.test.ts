@@ -52,7 +52,7 @@ const none = token({ subscribe: ['**'] })
 const other = token({ publish: ['b'] })
 
 await t.test(
-  'what cannot be taken is refused before its body comes, and says that the connection closes',
+  'a refusal that does not need the body is answered before the body, and closes the connection',
   async (t) => {
     const { app, open } = await start(t)
     const requests: [what: string, head: string, status: number][] = [
@@ -60,10 +60,10 @@ await t.test(
       ['a bad token', head('POST /topics/a/events', 'x', json(10_000)), 401],
       ['a topic that is not granted', head('POST /topics/a/events', other, CHUNKED), 403],
       ['no topic', head('POST /topics/a..b/events', other, json(10_000)), 400],
-      ['no token for many', head('POST /events', undefined, CHUNKED), 401],
-      ['a token that grants no publishing, for many', head('POST /events', none, json(10_000)), 403],
+      ['no token for a batch', head('POST /events', undefined, CHUNKED), 401],
+      ['a token without publish grants, for a batch', head('POST /events', none, json(10_000)), 403],
       [
-        'the same for lines',
+        'a token without publish grants, for NDJSON',
         head('POST /events', none, 'content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n'),
         403,
       ],
@@ -78,12 +78,12 @@ await t.test(
       ],
       ['compressed', head('POST /topics/b/events', other, `${json(10_000)}content-encoding: gzip\r\n`), 415],
       ['no route', head('POST /nowhere', undefined, json(10_000)), 404],
-      ['no such method', head('PUT /events', undefined, CHUNKED), 405],
-      ['a route that takes none', head('POST /tickets', other, json(10_000)), 201],
-      ['a route that takes none, without a token', head('DELETE /sessions', undefined, CHUNKED), 204],
+      ['an unsupported method', head('PUT /events', undefined, CHUNKED), 405],
+      ['a route without a body', head('POST /tickets', other, json(10_000)), 201],
+      ['a route without a body, without a token', head('DELETE /sessions', undefined, CHUNKED), 204],
       ['a GET', head('GET /health/live', undefined, json(10_000)), 200],
       ['a token in the query', head(`POST /topics/b/events?token=${other}`, undefined, json(10_000)), 400],
-      ['a path that is none', head('POST /topics/%ff/events', other, json(10_000)), 400],
+      ['an invalid path', head('POST /topics/%ff/events', other, json(10_000)), 400],
     ]
     await Promise.all(
       requests.map(async ([what, text, status]) => {
@@ -91,23 +91,23 @@ await t.test(
         socket.write(text)
         await until(() => seen.hasEnded)
         t.match(seen.text, new RegExp(`^HTTP/1\\.1 ${status} [^]*\\r\\nconnection: close\\r\\n`, 'i'), what)
-        socket.write('x'.repeat(5_000)) // of which nothing is refused with a reset
+        socket.write('x'.repeat(5_000)) // the hub must not answer these bytes with a reset
         socket.end()
         await until(() => seen.isClosed)
-        t.equal(seen.error, undefined, `${what}: it is closed in peace`)
+        t.equal(seen.error, undefined, `${what}: the connection closes without an error`)
       }),
     )
     t.equal(app.fanfareHub.head, 0)
   },
 )
 
-await t.test('a client that reads its answer only after its whole body gets it', async (t) => {
+await t.test('a client that reads only after it has sent its whole body gets the answer', async (t) => {
   const { open } = await start(t)
   const { socket, seen, until } = open()
   socket.pause()
   const body = 'x'.repeat(8_000_000)
   socket.write(head('POST /events', none, json(body.length)))
-  await within(new Promise((resolve) => socket.write(body, resolve)), () => 'the body is not taken')
+  await within(new Promise((resolve) => socket.write(body, resolve)), () => 'the hub does not read the body')
   socket.resume()
   await until(() => seen.hasEnded)
   t.match(seen.text, /^HTTP\/1\.1 403 [^]*"not-granted"/)
@@ -116,7 +116,7 @@ await t.test('a client that reads its answer only after its whole body gets it',
   t.equal(seen.error, undefined)
 })
 
-await t.test('a client that sends without end is cut off', async (t) => {
+await t.test('a client that sends an endless body is disconnected', async (t) => {
   const { open } = await start(t, { timeouts: { head: 15_000, body: 300 } })
   const { socket, seen, until } = open()
   socket.write(head('POST /events', undefined, CHUNKED))
@@ -126,7 +126,7 @@ await t.test('a client that sends without end is cut off', async (t) => {
   t.match(seen.text, /^HTTP\/1\.1 401 /)
 })
 
-await t.test('bytes after a refused body are not taken as a request', async (t) => {
+await t.test('bytes after a refused body are not read as a request', async (t) => {
   const { app, open } = await start(t)
   const { socket, seen, until } = open()
   const publish = head('POST /topics/b/events', other, json(10)) + '{"data":1}'
@@ -194,7 +194,7 @@ await t.test('100 Continue is sent only if the body will be read', async (t) => 
   t.equal(app.fanfareHub.head, 3)
 })
 
-await t.test('bodies in chunks of one byte are read whole', async (t) => {
+await t.test('bodies in one-byte chunks are read completely', async (t) => {
   const { app, open } = await start(t)
   for (const [start, type, body] of [
     ['POST /topics/b/events', 'json', '{"data":"'],

@@ -41,7 +41,7 @@ await t.test('tasks that start at the same time share one slice', async (t) => {
   t.ok(loop.turns >= 10, `${loop.turns} turns of the event loop within 50 ms of work`)
 })
 
-await t.test('all together get one slice of a turn of the event loop, not each of them', async (t) => {
+await t.test('all tasks together get one slice per turn of the event loop', async (t) => {
   const turns = new FairScheduler()
   const loop = watchLoop()
   const steps = 5
@@ -82,7 +82,7 @@ await t.test('tasks run in the order of their calls', async (t) => {
   )
 })
 
-await t.test('it continues after an idle phase', async (t) => {
+await t.test('tasks continue after an idle phase', async (t) => {
   const turns = new FairScheduler()
   for (let round = 0; round < 3; round++) {
     void turns.next()

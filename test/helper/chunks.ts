@@ -25,7 +25,7 @@ export function decodeChunks(bytes: Buffer): ReadChunks {
     if (bytes.length < end + 2) break
     if (bytes.toString('latin1', end, end + 2) !== '\r\n') throw new Error('a chunk is longer than it says')
     if (size === 0) {
-      if (bytes.length > end + 2) throw new Error('bytes behind the last chunk')
+      if (bytes.length > end + 2) throw new Error('bytes after the last chunk')
       return { parts, isComplete: true }
     }
     parts.push(bytes.toString('utf8', begin, end))

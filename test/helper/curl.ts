@@ -59,7 +59,7 @@ export function curlBehind(t: Test, prefix: readonly string[], ...args: string[]
   }
 
   async function ended(): Promise<string> {
-    await within(over, () => `curl goes on: ${output}`, DEADLINE)
+    await within(over, () => `curl does not exit: ${output}`, DEADLINE)
     return output
   }
 

@@ -17,9 +17,9 @@ export interface Filling {
 }
 
 /**
- * Fills a small file system while events are published. Checks that the hub stays up, refuses, is killed, starts on the
- * full disk, reads and purges there, and accepts events again once there is room. The acknowledged events are retained
- * all the time.
+ * Fills a small file system while events are published. The hub must refuse events and stay up. After a kill it must
+ * start on the full disk, read, and purge. Once there is space the hub must accept events again. No acknowledged event
+ * may be lost.
  */
 export async function fillWhilePublishing(t: Test, { durability, fileSystem }: Filling, random: Random): Promise<void> {
   const disk = fileSystem === 'tmpfs' ? mountTmpfs(t, 40) : mountExt4(t, 48)
@@ -39,27 +39,31 @@ export async function fillWhilePublishing(t: Test, { durability, fileSystem }: F
   disk.fill()
   const status = await poll(
     async () => ((await ready(hub)) === 503 ? 503 : undefined),
-    () => `the hub stores events on a disk that is full: ${hub.output().slice(-500)}`,
+    () => `the hub still stores events on a full disk: ${hub.output().slice(-500)}`,
   )
-  t.equal(status, 503, 'the disk is full, and the hub says so')
+  t.equal(status, 503, 'the hub is not ready on a full disk')
   until.isOver = true
   await publishing
-  t.strictSame(await missing(hub, acknowledged), [], 'what was acknowledged can be read')
+  t.strictSame(await missing(hub, acknowledged), [], 'every acknowledged event can be read')
 
   await hub.kill()
   hub = await startHub(t, env)
-  t.strictSame(await missing(hub, acknowledged), [], 'also after a kill and a start, while the disk is full')
+  t.strictSame(
+    await missing(hub, acknowledged),
+    [],
+    'every acknowledged event can be read after a kill and a start on the full disk',
+  )
   const purged = await send(hub, 'DELETE', '/topics/t.0/events', { token: admin })
-  t.equal(purged.status, 200, `there is room for a purge: ${JSON.stringify(purged.body)}`)
+  t.equal(purged.status, 200, `a purge has space: ${JSON.stringify(purged.body)}`)
   const left = new Set([...acknowledged].filter((entry) => !entry.startsWith('t.0 ')))
-  t.strictSame(await missing(hub, left), [], 'a purge takes nothing else')
+  t.strictSame(await missing(hub, left), [], 'a purge removes no event of other topics')
 
   disk.free()
   await poll(
     async () => ((await ready(hub)) === 200 ? true : undefined),
-    () => `the hub does not go on: ${hub.output().slice(-500)}`,
+    () => `the hub does not recover: ${hub.output().slice(-500)}`,
   )
-  const { status: published } = await post(`${hub.url}/topics/t.1/events`, { text: 'there is room again' }, anyTopic())
+  const { status: published } = await post(`${hub.url}/topics/t.1/events`, { text: 'there is space again' }, anyTopic())
   t.equal(published, 201)
   t.equal(await hub.stop(), 0)
 }

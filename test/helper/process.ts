@@ -80,7 +80,7 @@ export async function startHub(t: Test, env: Record<string, string> = {}): Promi
   const ended = exited.then(({ code, signal }) => {
     throw new Error(`the hub ended before it listened (${code ?? signal ?? 'not started'}):\n${output()}`)
   })
-  ended.catch(() => undefined) // once it listens, its end is no error
+  ended.catch(() => undefined) // once the hub listens, its end is not an error
 
   const url = await within(Promise.race([address, ended]), () => `the hub does not listen:\n${output()}`)
   const pid = child.pid
@@ -95,7 +95,7 @@ export async function startHub(t: Test, env: Record<string, string> = {}): Promi
     signal: (signal) => void child.kill(signal),
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
-      return (await within(exited, () => `the hub goes on after ${signal}:\n${output()}`, DEADLINE)).code
+      return (await within(exited, () => `the hub does not exit after ${signal}:\n${output()}`, DEADLINE)).code
     },
     kill,
   }

@@ -177,7 +177,7 @@ export class EventStream {
   describe(): string {
     const last = this.all.slice(-5).map((event) => JSON.stringify(event).slice(0, 200))
     return [
-      `${this.events.length} events, last id ${this.lastId ?? '(none)'}, ${this.isClosed ? 'closed' : 'open'}; the last of what has been read:`,
+      `${this.events.length} events, last id ${this.lastId ?? '(none)'}, ${this.isClosed ? 'closed' : 'open'}; the newest events:`,
       ...last,
     ].join('\n  ')
   }

@@ -74,7 +74,7 @@ await t.test('a batch is read once for streams that need it at about the same ti
   t.equal(new Set(batches).size, 1)
   t.equal(await past.after(own, 0), batches[0])
   t.equal(log.scans, 1)
-  t.not(await past.after(feed(), 0), batches[0], 'another feed looks otherwise')
+  t.not(await past.after(feed(), 0), batches[0], 'another feed gets other bytes')
   t.not(await past.after(own, 1), batches[0])
 })
 

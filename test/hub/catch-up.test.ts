@@ -34,7 +34,7 @@ function events(topic: string, texts: string[], size = 0) {
   }))
 }
 
-await t.test('several batches are sent in order, then the stream goes live', async (t) => {
+await t.test('several batches are sent in order, then the stream is live', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(3_500)))
   const reader = await subscribe(['a'], { replay: 'all' })
@@ -54,7 +54,7 @@ await t.test('large events are sent in batches of bounded size', async (t) => {
   t.ok(reader.writes.every(({ length }) => length < 200_000))
 })
 
-await t.test('events that are published during catch-up come after it, each once', async (t) => {
+await t.test('events that are published during catch-up follow it, each once', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_500)))
@@ -69,7 +69,7 @@ await t.test('events that are published during catch-up come after it, each once
   t.equal(reader.told('live').length, 1)
 })
 
-await t.test('many streams that resume at one cursor cost one read', async (t) => {
+await t.test('many streams that resume from one cursor cost one read', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_000)))
@@ -147,7 +147,7 @@ await t.test('catch-up lets the event loop run', async (t) => {
     last = process.cpuUsage()
     return readers.every(({ subscriber }) => subscriber.state === 'live')
   })
-  t.ok(longest < 500, `the event loop was held for ${Math.round(longest)} ms`)
+  t.ok(longest < 500, `the event loop was blocked for ${Math.round(longest)} ms`)
   for (const reader of readers) t.equal(reader.data.length, 20_000)
 })
 
@@ -196,7 +196,7 @@ await t.test('a replay of several batches reports no gap from before it began', 
   const reader = await subscribe(['quiet', 'busy'], { replay: 'all' })
   await until(() => reader.told('live').length === 1)
   t.equal(reader.data.length, 20)
-  t.strictSame(reader.told('gap'), [], 'what is retained was asked for, and nothing else')
+  t.strictSame(reader.told('gap'), [], 'a replay requests only retained events')
 })
 
 await t.test('events that are trimmed during catch-up are reported as a gap', async (t) => {
@@ -227,7 +227,7 @@ await t.test('a gap is reported once, for any number of later batches', async (t
 })
 
 await t.test(
-  'who wants only what counts now is told of what was skipped, however many other events lie before it',
+  'a gap covers all skipped events of a stream that wants only the newest, however many other events precede them',
   async (t) => {
     const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'], { slow: 'latest', types: ['rare'] })

@@ -38,6 +38,6 @@ await t.test('listing or ending many streams lets the event loop run', async (t)
   turns = 0
   t.equal(await hub.connections.end('revoked', slowly), 20)
   clearImmediate(immediate)
-  t.ok(turns >= 5, `${turns} turns until all have been ended`)
+  t.ok(turns >= 5, `${turns} turns until all streams have ended`)
   t.equal(hub.connections.size, 0)
 })

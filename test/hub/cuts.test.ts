@@ -66,10 +66,9 @@ async function cutEverywhere(
     const data = [...before.data, ...after.data]
     const gaps = [...before.gaps, ...after.gaps]
     if (data.join() !== uncut.data.join()) wrong.push(`${length}: ${data.join()}`)
-    if (uncut.gaps.length > 0 ? gaps.length === 0 : gaps.length > 0)
-      wrong.push(`${length}: told of ${gaps.join() || 'no gap'}`)
+    if (uncut.gaps.length > 0 ? gaps.length === 0 : gaps.length > 0) wrong.push(`${length}: ${gaps.join() || 'no gap'}`)
     if (uncut.gaps[0] !== 'expired' && before.gaps.length > 0 && after.gaps.length > 0)
-      wrong.push(`${length}: told twice`)
+      wrong.push(`${length}: the gap comes twice`)
   }
   t.strictSame(wrong, [])
 }
@@ -86,14 +85,14 @@ const REQUESTS: [what: string, asking: (open: OpenHub) => StartRequest, gap?: st
   ['from=start', () => ({ from: 'start' }), 'expired'],
   ['from the first time', () => ({ from: 1 }), 'expired'],
   ['from now on', () => ({ from: Date.now() + 1_000 })],
-  ['a resume behind what is gone', (open) => ({ lastEventId: epoch(open, 2) }), 'expired'],
+  ['a resume before trimmed events', (open) => ({ lastEventId: epoch(open, 2) }), 'expired'],
   ['a resume of another log', () => ({ lastEventId: 'zzzzzzzz-3' }), 'epoch'],
   ['a resume from the future', (open) => ({ lastEventId: epoch(open, 99) }), 'future'],
-  ['a resume from anything', () => ({ lastEventId: 'x y' }), 'invalid'],
+  ['a resume from an invalid cursor', () => ({ lastEventId: 'x y' }), 'invalid'],
 ]
 
 for (const [what, ask, gap] of REQUESTS) {
-  await t.test(`${what}: however it is cut off, nothing is lost without a word`, async (t) => {
+  await t.test(`${what}: a client that is cut off at any byte loses no event without a gap`, async (t) => {
     const open = await start(t)
     const asking = ask(open)
     const bytes = await whole(open, ['a'], asking)
@@ -101,7 +100,7 @@ for (const [what, ask, gap] of REQUESTS) {
     await cutEverywhere(t, open, ['a'], asking, bytes)
   })
 
-  await t.test(`${what}: the position where it begins is one to resume from`, async (t) => {
+  await t.test(`${what}: a client can resume from the id of the first block`, async (t) => {
     const open = await start(t)
     const asking = ask(open)
     const { sequence, gap: untold } = await open.hub.locate(new Selection(['a']), asking)
@@ -160,7 +159,7 @@ await t.test('a stream that is moved before its gap is reported keeps the gap, w
 })
 
 await t.test(
-  'a replay says nothing of what was trimmed, but a topic that is added has everything behind its open block',
+  'a replay does not report earlier trims, but reports the trims of a topic that was added later',
   async (t) => {
     const open = await openHub(t, {}, { events: 4 })
     await open.hub.publish('a', { data: 'a1' })

@@ -139,33 +139,30 @@ class Consumer {
 
   #checkGap({ id, gap: { reason, after, oldest } }: EventGap): void {
     assert.equal(reason, 'expired')
-    assert.equal(this.#following, null, 'the event behind a gap follows it')
-    assert.ok(
-      sequenceOf(after) >= this.position,
-      'a gap begins where the reader is, or behind what does not concern it',
-    )
+    assert.equal(this.#following, null, 'the event after a gap follows it')
+    assert.ok(sequenceOf(after) >= this.position, "a gap begins at the reader's position or later")
     assert.ok(sequenceOf(id) >= this.position)
     const isMissing = ({ sequence, topic, isGone }: Logged) =>
       isGone && sequence > this.position && this.selection.hasTopic(topic)
-    assert.ok(this.#log.some(isMissing), 'a gap is told only where there is one')
+    assert.ok(this.#log.some(isMissing), 'a gap has a missing event')
     this.#gapAfter = this.position
     this.#following = oldest
   }
 
   #checkEvent({ id, topic, type, data }: HubEvent): void {
     const sequence = sequenceOf(id)
-    assert.ok(sequence > this.position, 'in order, and once')
+    assert.ok(sequence > this.position, 'events are in order, and each comes once')
     for (const missing of this.#wanted()) {
       if (missing.sequence <= this.position || missing.sequence >= sequence) continue
       assert.ok(
         this.#gapAfter !== undefined && missing.sequence > this.#gapAfter && missing.isGone,
-        `${missing.sequence} is not left out without a gap`,
+        `${missing.sequence} is missing without a gap`,
       )
     }
     const logged = this.#wanted().find((logged) => logged.sequence === sequence)
-    assert.ok(logged, 'it was asked for')
+    assert.ok(logged, 'the event was requested')
     assert.deepEqual({ topic, type, data }, { topic: logged.topic, type: logged.type, data: logged.data })
-    if (this.#following !== null) assert.equal(id, this.#following, 'the oldest that is left follows a gap')
+    if (this.#following !== null) assert.equal(id, this.#following, 'the oldest retained event follows a gap')
     this.#following = null
     this.position = sequence
   }

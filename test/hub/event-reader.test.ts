@@ -31,7 +31,7 @@ async function waits(t: Test, items: Items): Promise<{ next: Promise<IteratorRes
   let isSettled = false
   const next = items.next().finally(() => (isSettled = true))
   await settle()
-  t.equal(isSettled, false, 'it waits')
+  t.equal(isSettled, false, 'the iterator waits')
   return { next } // in an object, because `await` would wait for a returned promise
 }
 
@@ -80,7 +80,7 @@ await t.test('the iterator begins at a time', async (t) => {
   const later = hub.events('a', { from: new Date(Date.now() + 60_000) })
   const { next } = await waits(t, later)
   await publish(hub, 'a', 2)
-  t.match(await next, { value: { data: 2 } }, 'a time that has not come is now')
+  t.match(await next, { value: { data: 2 } }, 'a time in the future means now')
 })
 
 await t.test('the iterator returns only events of the given types', async (t) => {
@@ -91,7 +91,7 @@ await t.test('the iterator returns only events of the given types', async (t) =>
 })
 
 await t.test(
-  'an event that is wanted in the middle of a batch wakes it, and nothing of the batch is left out',
+  'a matching event in the middle of a batch ends the wait, and later events of the batch follow',
   async (t) => {
     const { hub } = await openHub(t)
     const items = hub.events(['a', 'c'])
@@ -119,7 +119,7 @@ await t.test('a gap comes before the events after it', async (t) => {
   t.strictSame(
     await takeData(hub.events('a', { from: gap!.id }), 2),
     [4, 5],
-    'and not again by who goes on behind the gap',
+    'an iterator from the id of a gap does not repeat the gap',
   )
 })
 
@@ -132,14 +132,14 @@ await t.test('events that are trimmed or purged before a slow consumer reads the
   t.strictSame(
     await takeData(items, 99),
     Array.from({ length: 99 }, (_, index) => index + 1),
-    'the page that it has',
+    'the page that was already read',
   )
   t.strictSame(await takeData(items, 2), ['expired', 150])
   await hub.purge('a')
   t.strictSame(
     await takeData(items, 99),
     Array.from({ length: 99 }, (_, index) => index + 151),
-    'the page that it has',
+    'the page that was already read',
   )
   t.strictSame(await takeData(items, 1), ['expired'])
   const { next } = await waits(t, items)
@@ -147,20 +147,17 @@ await t.test('events that are trimmed or purged before a slow consumer reads the
   t.match(await next, { value: { data: 300 } })
 })
 
-await t.test(
-  'the cursor of another log, and one that the log has not come to, are gaps, also where there is no event',
-  async (t) => {
-    const { hub } = await openHub(t)
-    const items = hub.events('a', { from: 'abcdefgh-7' })
-    t.strictSame(await take(items, 1), [
-      { id: hub.cursor(0), gap: { reason: 'epoch', after: 'abcdefgh-7', oldest: null } },
-    ])
-    await publish(hub, 'a', 1)
-    t.strictSame(await takeData(items, 1), [1])
-    const [gap, event] = await take(hub.events('a', { from: hub.cursor(9) }), 2)
-    t.match([gap, event], [{ gap: { reason: 'future', after: hub.cursor(9), oldest: hub.cursor(1) } }, { data: 1 }])
-  },
-)
+await t.test('a cursor of another log or beyond the head is a gap, even without events', async (t) => {
+  const { hub } = await openHub(t)
+  const items = hub.events('a', { from: 'abcdefgh-7' })
+  t.strictSame(await take(items, 1), [
+    { id: hub.cursor(0), gap: { reason: 'epoch', after: 'abcdefgh-7', oldest: null } },
+  ])
+  await publish(hub, 'a', 1)
+  t.strictSame(await takeData(items, 1), [1])
+  const [gap, event] = await take(hub.events('a', { from: hub.cursor(9) }), 2)
+  t.match([gap, event], [{ gap: { reason: 'future', after: hub.cursor(9), oldest: hub.cursor(1) } }, { data: 1 }])
+})
 
 await t.test('a slow consumer keeps one page in memory', async (t) => {
   const { hub, log } = await openHub(t)
@@ -182,7 +179,7 @@ await t.test('a slow consumer keeps one page in memory', async (t) => {
   await take(items, 1)
   await publish(hub, 'small', ...Array.from({ length: 1_000 }, () => 0))
   await settle()
-  t.strictSame(pages, [{ events: 100, bytes: 100 }], 'nothing is read before it is asked for')
+  t.strictSame(pages, [{ events: 100, bytes: 100 }], 'the iterator reads no page before it is requested')
   await take(items, 2_099)
   t.ok(
     pages.every(({ events, bytes }) => events <= 100 && bytes <= 256 * 1024 + 10_002),
@@ -221,11 +218,7 @@ await t.test('break and an aborted signal end the iterator, even while it waits'
   t.strictSame(await takeData(other, 1), [1])
   const { next: last } = await waits(t, waiting)
   aborting.abort()
-  t.match(
-    [await last, await other.next()],
-    [{ done: true }, { done: true }],
-    'nothing comes after that, not even of the page',
-  )
+  t.match([await last, await other.next()], [{ done: true }, { done: true }], 'no event follows, not even of the page')
   t.match(await hub.events('a', { from: 'start', signal: aborting.signal }).next(), { done: true })
 })
 

@@ -19,7 +19,7 @@ export class FakeSink implements Sink {
   overflow = 0
   /** The number of writes after it was closed or ended. */
   late = 0
-  /** Called after each write, before it returns. */
+  /** Called after each write, before the write returns. */
   onWrite: (() => void) | undefined
   /** The number of writes until it is full. */
   #room = Infinity
@@ -111,7 +111,10 @@ export class FakeSink implements Sink {
 }
 
 /** Waits, turn after turn of the event loop, until a condition is true. */
-export async function until(condition: () => boolean, describe = () => 'it did not come true'): Promise<void> {
+export async function until(
+  condition: () => boolean,
+  describe = () => 'the condition did not become true',
+): Promise<void> {
   const end = performance.now() + PATIENCE.time
   for (let turns = 0; !condition(); turns++) {
     if (turns > PATIENCE.turns && performance.now() > end) throw new Error(describe())

@@ -24,7 +24,7 @@ function newFeed(head = 0): Feed {
   return new Feed(new Selection(['a']), 'raw', head)
 }
 
-await t.test('all streams at a place share one batch up to the end of the feed', (t) => {
+await t.test('all streams at one place share one batch up to the end of the feed', (t) => {
   const feed = newFeed()
   for (const n of [1, 2, 3]) feed.push(frame(n, n))
   const batch = feed.batch(1)
@@ -37,7 +37,7 @@ await t.test('all streams at a place share one batch up to the end of the feed',
   t.match(
     { ...feed.batch(1), bytes: texts(feed.batch(1).chunk.plain) },
     { bytes: ['2', '3', '4'], sequence: 4, to: 4 },
-    'and anew when there is more',
+    'a new batch includes later frames',
   )
   t.strictSame(texts(feed.batch(3).chunk.plain), ['4'])
   t.end()
@@ -60,7 +60,7 @@ await t.test('a batch has at most the maximum size, or a single larger event', (
   t.match(feed.batch(2), { events: 1, sequence: 3, to: 3, full: true })
   t.match(feed.batch(3), { events: 1, sequence: 4, to: 4, full: false })
   feed.push(frame(5, 5))
-  t.match(feed.batch(0), { events: 2, to: 2 }, 'what is full stays as it was')
+  t.match(feed.batch(0), { events: 2, to: 2 }, 'a full batch does not change')
   t.end()
 })
 
@@ -85,8 +85,8 @@ await t.test('a frame that matches two patterns is added once', (t) => {
 
 await t.test('a sequence has a place as long as the frames reach back to it', (t) => {
   const feed = newFeed(10)
-  t.equal(feed.placeAfter(10, 0), 0, 'nothing has come since')
-  t.equal(feed.placeAfter(9, 0), undefined, 'what came before the feed is not in it')
+  t.equal(feed.placeAfter(10, 0), 0, 'no frame since')
+  t.equal(feed.placeAfter(9, 0), undefined, 'the feed has no earlier frames')
   feed.push(frame(12, 1))
   feed.push(frame(undefined, 2))
   feed.push(frame(15, 3))
@@ -96,11 +96,11 @@ await t.test('a sequence has a place as long as the frames reach back to it', (t
   t.equal(feed.placeAfter(14, 0), 1)
   t.equal(feed.placeAfter(15, 0), 3)
   t.equal(feed.placeAfter(99, 0), 3)
-  t.equal(feed.placeAfter(12, 2), 2, 'ephemeral events from before somebody came are not for them')
+  t.equal(feed.placeAfter(12, 2), 2, 'a stream gets no ephemeral events from before it joined')
   t.end()
 })
 
-await t.test('a feed does not hold places of released frames', (t) => {
+await t.test('a feed forgets the places of released frames', (t) => {
   const feed = newFeed()
   for (const n of [1, 2, 3, 4]) feed.push(frame(n * 10, n))
   feed.releaseOlder(3)

@@ -283,7 +283,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
   assert.deepEqual((JSON.parse(open!.event.data) as { topics: string[] }).topics, selection.patterns)
   assert.ok(open!.retry! >= 2_000 && open!.retry! <= 4_000)
   let position = sequenceOf(open!.id!)
-  if (after !== undefined) assert.equal(position, after, 'it goes on where it was')
+  if (after !== undefined) assert.equal(position, after, 'a resumed stream begins at its cursor')
   /** A replay requests only the retained events. */
   const isReplay = after === undefined && connection.replay !== 0
   let live = after === undefined && connection.replay === 0
@@ -292,7 +292,7 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
   const seen = new Set<number>()
 
   for (const { event, id, extra, head: sentAt } of blocks.slice(1)) {
-    assert.ok(event, 'there are no heartbeats here')
+    assert.ok(event, 'these streams have no heartbeats')
     if (event.type === 'fanfare.gap') {
       assert.equal(id, undefined, 'a gap has no id')
       const {
@@ -301,13 +301,13 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
         oldest,
       } = JSON.parse(event.data) as { reason: string; after: string; oldest: string | null }
       assert.equal(reason, 'expired')
-      if (isGapNew) assert.ok(sequenceOf(told) > gap!.after, 'a gap is told once')
-      assert.ok(sequenceOf(told) >= position, 'a gap begins where the client is, or behind what does not concern it')
+      if (isGapNew) assert.ok(sequenceOf(told) > gap!.after, 'a gap is reported once')
+      assert.ok(sequenceOf(told) >= position, "a gap begins at the client's position or later")
       const isMissing = (sequence: number) =>
         sequence > position && trimmedAt(sequence) <= sentAt && (!isReplay || live || trimmedAt(sequence) > asked)
       assert.ok(
         ofTopics.some(({ sequence }) => isMissing(sequence)),
-        'a gap is told only where there is one',
+        'a gap has a missing event',
       )
       gap = { after: sequenceOf(told), oldest: oldest === null ? undefined : sequenceOf(oldest), head: sentAt }
       isGapNew = true
@@ -321,15 +321,15 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
       if (missing <= position || (isLive ? missing > sequence : missing >= sequence)) continue
       const isTold = gap !== undefined && missing > gap.after && trimmedAt(missing) <= gap.head
       const isUnasked = isReplay && trimmedAt(missing) <= head
-      assert.ok(isTold || isUnasked, `${missing} is not left out without a gap`)
+      assert.ok(isTold || isUnasked, `${missing} is missing without a gap`)
     }
     if (isLive) {
-      assert.equal(live, false, 'live is told once, where something of the past was asked for')
+      assert.equal(live, false, 'the live block comes once, and only after catch-up')
       live = true
-      if (isGapNew) assert.equal(gap!.oldest, undefined, 'nothing is left')
+      if (isGapNew) assert.equal(gap!.oldest, undefined, 'no retained event follows')
     } else {
       const logged = wanted.find((logged) => logged.sequence === sequence)
-      assert.ok(logged, 'it was asked for')
+      assert.ok(logged, 'the event was requested')
       assert.deepEqual(
         { data: event.data, type: event.type, topic: extra['topic'] },
         {
@@ -338,22 +338,22 @@ function check(connection: Connection, log: readonly Logged[], trimmedAt: (seque
           topic: selection.isSingleTopic ? undefined : logged.topic,
         },
       )
-      assert.equal(seen.has(sequence), false, 'at most once')
+      assert.equal(seen.has(sequence), false, 'each event comes once at most')
       seen.add(sequence)
       // without retained events, the next event is a new one
-      if (isGapNew) assert.ok([sequence, undefined].includes(gap!.oldest), 'the oldest that is left comes next')
-      if (isReplay && !live) assert.ok(trimmedAt(sequence) > head, 'a replay is of what is retained')
+      if (isGapNew) assert.ok([sequence, undefined].includes(gap!.oldest), 'the oldest retained event follows')
+      if (isReplay && !live) assert.ok(trimmedAt(sequence) > head, 'a replay sends only retained events')
     }
     isGapNew = false
     position = sequence
   }
   if (connection.closed === Infinity) {
-    assert.equal(live, true, 'in the end it is live')
+    assert.equal(live, true, 'an open stream becomes live')
     const isTold = (sequence: number) => gap !== undefined && sequence > gap.after && trimmedAt(sequence) <= gap.head
     assert.equal(
       wanted.some(({ sequence }) => sequence > position && !isTold(sequence)),
       false,
-      'in the end it has everything, or was told that it is gone',
+      'an open stream gets every event, or a gap',
     )
   }
 }
@@ -386,7 +386,7 @@ function checkEphemeral(connection: Connection, published: readonly Published[])
     assert.deepEqual(
       got,
       due.filter(({ index }) => index >= opened).map(({ text }) => text),
-      'whoever is connected and keeps up gets every one',
+      'a stream that keeps up gets every ephemeral event',
     )
 }
 
@@ -431,13 +431,13 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
     }
     await until(
       () => open.every(isDone),
-      () => 'somebody is still waiting for events that were published',
+      () => 'a stream is still waiting for published events',
     )
-    await settle(seed === undefined ? 5 : 200) // a late log takes time to answer each call
+    await settle(seed === undefined ? 5 : 200) // a late log takes time for each call
     for (const connection of story.connections) {
       check(connection, log, trimmedAt)
-      assert.equal(connection.sink.last, undefined, 'nobody was sent away')
-      assert.ok(connection.sink.overflow <= LARGEST_WRITE, 'a sink that is full is sent no more than one batch')
+      assert.equal(connection.sink.last, undefined, 'no stream was ended')
+      assert.ok(connection.sink.overflow <= LARGEST_WRITE, 'a full sink gets at most one batch')
     }
     assert.deepEqual(story.errors, [])
     assert.equal(story.hub.connections.size, open.length)

@@ -17,7 +17,7 @@ await t.test('stopping', async (t) => {
     const drained = hub.drain(600)
     t.equal(hub.draining, true)
     await until(() => readers.some(({ isClosed }) => isClosed))
-    t.ok(readers.filter(({ isClosed }) => isClosed).length < 40, 'not all at once')
+    t.ok(readers.filter(({ isClosed }) => isClosed).length < 40, 'only some of the streams')
     await drained
     t.ok(performance.now() - begun < 2_000)
     t.equal(hub.connections.size, 0)
@@ -25,7 +25,7 @@ await t.test('stopping', async (t) => {
       t.strictSame(reader.told('close'), [{ reason: 'drain' }])
       t.ok(reader.blocks.at(-1)!.retry! >= 2_000 && reader.blocks.at(-1)!.retry! <= 4_000)
     }
-    t.ok(new Set(readers.map((reader) => reader.blocks.at(-1)!.retry)).size > 10, 'each comes back at another time')
+    t.ok(new Set(readers.map((reader) => reader.blocks.at(-1)!.retry)).size > 10, 'the delays of the reconnects differ')
   })
 
   await t.test('a drain of 0 ms ends all streams at once, and publishing continues', async (t) => {
@@ -69,7 +69,7 @@ await t.test('an invalid drain time is refused, and no stream ends', async (t) =
       hub.drain(time as number),
       {
         name: 'SettingsError',
-        message: /^The time to drain in is a number of milliseconds from 0 to 86400000 \(a day\), not /,
+        message: /^drain\(time\) takes 0 to 86400000 milliseconds \(a day\), not /,
       },
       JSON.stringify(time),
     )
@@ -90,7 +90,7 @@ await t.test('an unreadable log ends the stream as busy, and the error is report
   const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
   await until(() => reader.isClosed)
   t.strictSame(reader.told('close'), [{ reason: 'busy', retry: reader.blocks.at(-1)!.retry }])
-  t.ok(reader.blocks.at(-1)!.retry! >= 5_000, 'it comes back later than usual')
+  t.ok(reader.blocks.at(-1)!.retry! >= 5_000, 'the delay of the reconnect is longer than usual')
   t.strictSame(errors, [failure])
   t.equal(hub.connections.size, 0)
 })
@@ -105,7 +105,7 @@ await t.test('a hub continues at the head of its log', async (t) => {
   t.strictSame(reader.data, ['old'])
 })
 
-await t.test('errors do no harm in a hub without onError', async (t) => {
+await t.test('an error without onError does not end the process', async (t) => {
   const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   const hub = await Hub.open(log, {
     heartbeat: 1e9,
@@ -119,7 +119,7 @@ await t.test('errors do no harm in a hub without onError', async (t) => {
   await t.rejects(hub.publish('a', { text: 'x'.repeat(101) }), { code: 'event-too-large' })
 })
 
-await t.test('a hub that is closed says so', async (t) => {
+await t.test('a closed hub refuses calls', async (t) => {
   const { hub } = await openHub(t)
   await hub.publish('a', { data: 1 })
   await hub.close()

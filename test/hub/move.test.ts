@@ -1,6 +1,6 @@
 /**
- * Streams that move to other topics while they are open: events stay in order, none is lost, and none of dropped topics
- * is sent.
+ * Streams that move to other topics while they are open: events stay in order, none is lost, and no event of dropped
+ * topics is sent.
  */
 import fc from 'fast-check'
 import t from 'tap'
@@ -26,7 +26,7 @@ function change(
   )
 }
 
-/** A payload of which a batch holds only one or two. */
+/** A payload so large that a batch holds only one or two. */
 const LARGE = 'x'.repeat(40_000)
 
 /** The numbers of the received events, in order. */
@@ -35,7 +35,7 @@ function numbers({ data }: { data: string[] }): number[] {
 }
 
 await t.test(
-  'from the cursor of a move on, a stream gets the events of added topics and none of dropped topics',
+  'from the cursor of a move, a stream gets the events of added topics and none of dropped topics',
   async (t) => {
     const { hub, subscribe } = await openHub(t)
     const reader = await subscribe(['a'])
@@ -56,38 +56,35 @@ await t.test(
       ['c1', 'c1', 'c1'],
     )
     const second = reader.blocks.filter(({ event }) => event?.type === 'fanfare.open')[1]!
-    t.equal(second.id, hub.cursor(2), 'the block has the cursor of the change')
+    t.equal(second.id, hub.cursor(2), 'the open block has the cursor of the change')
   },
 )
 
-await t.test(
-  'whether events name their topic depends on what the stream has now, and on no other stream',
-  async (t) => {
-    for (const others of [[], ['a'], ['a', 'b']]) {
-      const { hub, subscribe } = await openHub(t)
-      if (others.length > 0) await subscribe(others)
-      const reader = await subscribe(['a'])
-      const named = () =>
-        reader.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
-      for (const [n, topics] of [
-        {},
-        { add: ['b'] },
-        { drop: ['b'] },
-        { add: ['*'], drop: ['a'] },
-        { add: ['a'], drop: ['*'] },
-      ].entries()) {
-        change(hub, reader.subscriber, topics)
-        await hub.publish('a', { data: n })
-        await until(() => reader.data.length === n + 1)
-      }
-      t.strictSame(
-        named(),
-        [undefined, 'a', undefined, 'a', undefined],
-        `beside a stream of ${others.join(' and ') || 'nothing'}`,
-      )
+await t.test("whether events name their topic depends on the stream's current topics only", async (t) => {
+  for (const others of [[], ['a'], ['a', 'b']]) {
+    const { hub, subscribe } = await openHub(t)
+    if (others.length > 0) await subscribe(others)
+    const reader = await subscribe(['a'])
+    const named = () =>
+      reader.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
+    for (const [n, topics] of [
+      {},
+      { add: ['b'] },
+      { drop: ['b'] },
+      { add: ['*'], drop: ['a'] },
+      { add: ['a'], drop: ['*'] },
+    ].entries()) {
+      change(hub, reader.subscriber, topics)
+      await hub.publish('a', { data: n })
+      await until(() => reader.data.length === n + 1)
     }
-  },
-)
+    t.strictSame(
+      named(),
+      [undefined, 'a', undefined, 'a', undefined],
+      `beside a stream of ${others.join(' and ') || 'nothing'}`,
+    )
+  }
+})
 
 await t.test('a requested replay of added topics comes first, without ids', async (t) => {
   const { hub, subscribe } = await openHub(t)
@@ -108,21 +105,18 @@ await t.test('a requested replay of added topics comes first, without ids', asyn
   t.equal(reader.lastEventId, hub.cursor(11))
 })
 
-await t.test(
-  'a pattern that is added again is a new subscription, and its replay brings the same events',
-  async (t) => {
-    const { hub, subscribe } = await openHub(t)
-    for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-    const reader = await subscribe(['z'])
-    for (let round = 1; round <= 3; round++) {
-      change(hub, reader.subscriber, { add: ['a'], replay: 2 })
-      await until(() => reader.data.length === 2 * round)
-      change(hub, reader.subscriber, { drop: ['a'] })
-    }
-    await settle()
-    t.strictSame(numbers(reader), [2, 3, 2, 3, 2, 3])
-  },
-)
+await t.test('a pattern that is added again is a new subscription, and its replay sends the same events', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
+  const reader = await subscribe(['z'])
+  for (let round = 1; round <= 3; round++) {
+    change(hub, reader.subscriber, { add: ['a'], replay: 2 })
+    await until(() => reader.data.length === 2 * round)
+    change(hub, reader.subscriber, { drop: ['a'] })
+  }
+  await settle()
+  t.strictSame(numbers(reader), [2, 3, 2, 3, 2, 3])
+})
 
 await t.test('a pattern that the stream already has gets no replay', async (t) => {
   const { hub, subscribe } = await openHub(t)
@@ -134,25 +128,22 @@ await t.test('a pattern that the stream already has gets no replay', async (t) =
   t.strictSame(reader.data, ['"b"'])
 })
 
-await t.test(
-  'a replay ends at the cursor of the change: what is published while it waits is not counted, and comes once',
-  async (t) => {
-    const { hub, subscribe } = await openHub(t)
-    for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-    const reader = await subscribe(['z'])
-    await settle()
-    reader.stall()
-    await hub.publish('z', { data: { n: 0 } })
-    await until(() => reader.isFull)
-    change(hub, reader.subscriber, { add: ['a'], replay: 2 })
-    for (let n = 4; n <= 6; n++) await hub.publish('a', { data: { n } })
-    reader.drain()
-    await until(() => numbers(reader).includes(6))
-    t.strictSame(numbers(reader), [0, 2, 3, 4, 5, 6])
-  },
-)
+await t.test('a replay ends at the cursor of the change: later events are not counted, and come once', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
+  const reader = await subscribe(['z'])
+  await settle()
+  reader.stall()
+  await hub.publish('z', { data: { n: 0 } })
+  await until(() => reader.isFull)
+  change(hub, reader.subscriber, { add: ['a'], replay: 2 })
+  for (let n = 4; n <= 6; n++) await hub.publish('a', { data: { n } })
+  reader.drain()
+  await until(() => numbers(reader).includes(6))
+  t.strictSame(numbers(reader), [0, 2, 3, 4, 5, 6])
+})
 
-await t.test('a stream keeps nothing of finished replays, after any number of moves', async (t) => {
+await t.test('a stream keeps no finished replays, after any number of moves', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
   const reader = await subscribe(['z'])
@@ -191,7 +182,7 @@ await t.test('a stalled stream gets the open block of its move once it drains', 
   for (let n = 0; n < 50; n++) change(hub, reader.subscriber, { add: [`c${n}`] })
   change(hub, reader.subscriber, { add: ['b'], drop: ['a'], replay: 1 })
   await settle()
-  t.equal(reader.overflow, 0, 'nothing is written to a full sink, however often it is changed')
+  t.equal(reader.overflow, 0, 'no move writes to a full sink')
   reader.drain()
   await hub.publish('b', { data: 2 })
   await until(() => reader.data.includes('2'))
@@ -215,7 +206,7 @@ await t.test('an unfinished replay that is dropped can be requested again', asyn
   change(hub, reader.subscriber, { add: ['b'], replay: 10 })
   await until(() => reader.data.length >= before.length + 10)
   await settle()
-  t.ok(before.length < 10, 'it was not over')
+  t.ok(before.length < 10, 'the first replay was unfinished')
   t.strictSame(numbers(reader).slice(before.length), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 })
 
@@ -244,11 +235,11 @@ await t.test('the dropped topics of a replay are not sent, and its other topics 
   reader.drain()
   await hub.publish('z', { data: { n: 7 } })
   await until(() => numbers(reader).includes(7))
-  t.strictSame(numbers(reader), [0, 4, 6, 7], 'of the newest four those of the topic that stayed')
+  t.strictSame(numbers(reader), [0, 4, 6, 7], 'of the newest four events, only those of the remaining topic')
 })
 
 await t.test(
-  'a replay tells of what is purged before it is read, and not of what was gone when it was asked for',
+  'a replay reports events that are purged before it reads them, but not those purged before the request',
   async (t) => {
     const { hub, subscribe } = await openHub(t)
     for (const topic of ['b', 'c']) for (let n = 1; n <= 10; n++) await hub.publish(topic, { data: { n, LARGE } })
@@ -270,7 +261,7 @@ await t.test(
 )
 
 await t.test(
-  'ephemeral events of what it keeps are not lost when a stream that does not read, or is not live yet, is changed',
+  'a move loses no ephemeral events of remaining topics, even if the stream is stalled or not live yet',
   async (t) => {
     const { hub, subscribe } = await openHub(t)
     const publish = (topic: string, n: number) => hub.publish(topic, { data: { n }, ephemeral: true })
@@ -311,11 +302,11 @@ await t.test('a stalled stream that moves keeps a limited number of ephemeral ev
   }
   reader.drain()
   await until(() => numbers(reader).includes(20))
-  t.strictSame(numbers(reader), [0, 20], 'the newest is kept')
+  t.strictSame(numbers(reader), [0, 20], 'the newest event is kept')
 })
 
 await t.test(
-  'whatever was added, dropped and replayed: the last replay is what was retained, and what is new comes once',
+  'after any moves and replays, the last replay sends the retained events, and each new event comes once',
   async (t) => {
     const topics = ['a.x', 'a.y', 'b.x', 'c']
     const patterns = fc.subarray(['a.x', 'a.*', 'a.y', 'b.x', '*.x', 'c', '**'])
@@ -362,7 +353,7 @@ await t.test(
         await publish('end')
         await until(
           () => numbers(reader).at(-1) === published.length,
-          () => 'the end does not come',
+          () => 'the last event does not arrive',
         )
         const came = numbers(reader).slice(read)
         if (JSON.stringify(came) !== JSON.stringify([...expected, published.length]))
@@ -409,10 +400,10 @@ await t.test('a stream gets exactly its events, for any publishes and moves in a
       await hub.publish('end', { data: 'end' })
       await until(
         () => reader.data.at(-1) === '"end"',
-        () => `the end does not come: ${JSON.stringify(reader.blocks.slice(-5))}`,
+        () => `the last event does not arrive: ${JSON.stringify(reader.blocks.slice(-5))}`,
       )
 
-      // between two open blocks lie exactly the events of the topics between their two cursors
+      // between two open blocks are exactly the events of the topics between the two cursors
       const { blocks } = reader
       let held: string[] = []
       let at = 0

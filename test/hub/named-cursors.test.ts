@@ -51,12 +51,12 @@ await t.test('a named cursor moves by acknowledgements, and never backwards', as
   const { cursors, again } = open(t)
   t.equal(await cursors.get(phone), undefined)
   t.match(await cursors.acknowledge(phone, 7), { name: 'phone', id: id(7) })
-  t.match(await cursors.acknowledge(phone, 5), { id: id(7) }, 'an older one is answered with what is held')
+  t.match(await cursors.acknowledge(phone, 5), { id: id(7) }, 'an older id returns the current cursor')
   t.match(await cursors.acknowledge(phone, 9), { id: id(9) })
-  t.match(await again().get(phone), { id: id(9) }, 'it is stored')
+  t.match(await again().get(phone), { id: id(9) }, 'the cursor is stored')
   t.ok(await cursors.delete(phone))
   t.notOk(await cursors.delete(phone))
-  t.match(await cursors.acknowledge(phone, 1), { id: id(1) }, 'one that was deleted begins anew')
+  t.match(await cursors.acknowledge(phone, 1), { id: id(1) }, 'a deleted cursor starts again')
 })
 
 await t.test('concurrent acknowledgements end at the newest, and each is durable when it resolves', async (t) => {
@@ -68,8 +68,8 @@ await t.test('concurrent acknowledgements end at the newest, and each is durable
   answers.forEach((answer, index) => void answer.then(() => done.push(index)))
   await until(() => state.writes >= 2)
   await settle()
-  t.strictSame(done, [], 'nothing is answered before it is stored')
-  t.equal(state.writes, 2, 'and what moves nothing writes nothing')
+  t.strictSame(done, [], 'no acknowledgement resolves before it is stored')
+  t.equal(state.writes, 2, 'an acknowledgement that moves nothing is not stored')
   release()
   t.strictSame(
     (await Promise.all(answers)).map((cursor) => cursor.id),
@@ -87,9 +87,9 @@ await t.test('a failed write is reported, and does not move the cursor', async (
   await t.rejects(
     cursors.use({ subject: 'ada', name: 'new' }, 5, false),
     /the disk is full/,
-    'a new cursor is not promised before it is kept',
+    'a new cursor must be stored first',
   )
-  await t.resolves(cursors.use(phone, 5, true), 'a stream of one that is known does not wait for that')
+  await t.resolves(cursors.use(phone, 5, true), 'a stream with a known cursor does not wait for the store')
 })
 
 await t.test('a named cursor of another log is replaced', async (t) => {
@@ -113,12 +113,12 @@ await t.test('concurrent requests do not exceed the maximum number of named curs
   t.match(
     await cursors.acknowledge({ subject: 'ada', name: 'c1' }, 50),
     { id: id(50) },
-    'those that are there can be moved',
+    'existing cursors can be moved',
   )
   t.match(
     await cursors.acknowledge({ subject: 'grace', name: 'c9' }, 50),
     { id: id(50) },
-    'and another subject has its own',
+    'another subject has its own limit',
   )
   const deleting = cursors.delete({ subject: 'ada', name: 'c0' })
   t.match(await cursors.acknowledge({ subject: 'ada', name: 'c9' }, 9), { id: id(9) })
@@ -152,7 +152,7 @@ await t.test('an unused named cursor expires, and one of an open stream does not
   }
   cursors.closed(stream)
   await cursors.close()
-  t.match(await again().get(phone), { id: id(4) }, 'its time begins with the end of its stream')
+  t.match(await again().get(phone), { id: id(4) }, 'the lifetime starts at the end of the stream')
   t.strictSame(errors, [])
 })
 
@@ -193,11 +193,11 @@ await t.test('a use in the future is corrected by the next use', async (t) => {
   t.ok(((await records.get(key)) as { used: number }).used <= Date.now())
 })
 
-await t.test('the stored cursors of an earlier version still work', async (t) => {
+await t.test('the stored cursors of an earlier version can be read', async (t) => {
   const { cursors, records } = open(t)
   await cursors.acknowledge(phone, 1)
   const { key } = (await records.list('cursor/'))[0]!
-  t.notMatch(key, /ada/, 'a key does not name its subject')
+  t.notMatch(key, /ada/, 'the key does not contain the subject')
   await records.put(key, id(8))
   t.match(await cursors.get(phone), { id: id(8) })
   await cursors.use(phone, 8, false)

@@ -37,12 +37,12 @@ await t.test('events of one hub reach the streams of the other', async (t) => {
   for (const { data } of readers)
     t.strictSame([...data].sort(), [...events, '{"stored":true}', '{"stored":true}'].sort())
   t.equal(here.hub.head, 4)
-  t.equal(there.hub.head, 4, 'an ephemeral event is stored nowhere')
+  t.equal(there.hub.head, 4, 'an ephemeral event is not stored')
   await settle()
   t.strictSame(
     readers.map(({ data }) => data.length),
     [8, 8],
-    'each comes once',
+    'each event comes once',
   )
 })
 

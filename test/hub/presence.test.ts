@@ -37,7 +37,7 @@ await t.test('a subject joins once, for any number of streams', (t) => {
   presence.moved(bearer('u2'), room, undefined)
   t.strictSame(told.slice(2), ['leave room u1 1', 'leave room u2 0'])
   t.strictSame(presence.on('room'), [])
-  t.strictSame([changes[0]!.info, changes[1]!.info], [{ name: 'Ann' }, null], 'with what the token says, or null')
+  t.strictSame([changes[0]!.info, changes[1]!.info], [{ name: 'Ann' }, null], 'the info of the token, or null')
   t.end()
 })
 
@@ -45,20 +45,20 @@ await t.test('a reconnect within the grace is not a leave', (t) => {
   const { presence, told } = open(5_000)
   presence.moved(bearer('u1'), undefined, room)
   presence.moved(bearer('u1'), room, undefined)
-  t.match(presence.on('room'), [{ subject: 'u1', connections: 0 }], 'it is still there')
+  t.match(presence.on('room'), [{ subject: 'u1', connections: 0 }], 'the subject is still present')
   presence.tick(monotonicNow() + 4_000)
   presence.moved(bearer('u1'), undefined, room)
   presence.tick(monotonicNow() + 60_000)
   t.strictSame(told, ['join room u1 1'])
   presence.moved(bearer('u1'), room, undefined)
   presence.tick(monotonicNow() + 4_000)
-  t.equal(told.length, 1, 'the time begins anew')
+  t.equal(told.length, 1, 'the grace starts again')
   presence.tick(monotonicNow() + 5_001)
   t.strictSame(told, ['join room u1 1', 'leave room u1 0'])
   t.end()
 })
 
-await t.test('streams of patterns, without a subject, or of system topics make no subject present', (t) => {
+await t.test('streams without a subject, of patterns or of system topics are not present', (t) => {
   const { presence, told } = open(0)
   presence.moved(bearer('u1'), undefined, new Selection(['room.*', '**', 'fanfare.stats']))
   presence.moved(anybody, undefined, room)
@@ -98,10 +98,10 @@ await t.test('presence is exact for any joins, reconnects and leaves', (t) => {
           if (type === 'fanfare.join') here.add(key)
           else here.delete(key)
           const there = [...here].filter((one) => one.startsWith(`${topic}/`)).length
-          if (there !== count) throw new Error(`${there} are there, and it tells ${count}`)
+          if (there !== count) throw new Error(`${there} subjects are present, the change says ${count}`)
         })
         const streams: { subject: string; selection: Selection }[] = []
-        const seen = new Map<string, number>() // when a subject last had a stream of a topic
+        const seen = new Map<string, number>() // the time when a subject last had a stream of a topic
         const look = () => {
           for (const { subject, selection } of streams)
             for (const topic of selection.topics) seen.set(`${topic}/${subject}`, now)

@@ -50,7 +50,7 @@ await t.test('a stream with an unusable cursor begins at the oldest event, with 
   }
 })
 
-await t.test('at most 128 characters of an unreadable cursor are repeated', async (t) => {
+await t.test('the detail repeats at most 128 characters of an unreadable cursor', async (t) => {
   const { locate } = await start(t)
   t.equal((await locate({ lastEventId: 'x'.repeat(10_000) })).gap?.after, 'x'.repeat(128))
 })
@@ -62,8 +62,12 @@ await t.test('a replay counts the retained events before the head over all reque
   t.ok((await sequence(1)) >= 7 && (await sequence(1)) < 9)
   t.ok((await sequence(2)) >= 5 && (await sequence(2)) < 7)
   t.ok((await sequence(3, 'a', 'b')) >= 7 && (await sequence(3, '*')) < 8)
-  t.equal(await sequence('all'), 2, 'before the oldest that is kept')
+  t.equal(await sequence('all'), 2, 'before the oldest retained event')
   t.equal(await sequence(1_000), 2)
   t.equal(await sequence('all', 'nobody'), 10)
-  t.match(await locate({ replay: 1 }), { past: true, gap: undefined, replayedAt: Number }, 'what is gone is not missed')
+  t.match(
+    await locate({ replay: 1 }),
+    { past: true, gap: undefined, replayedAt: Number },
+    'trimmed events are not a gap for a replay',
+  )
 })

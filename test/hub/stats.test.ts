@@ -37,8 +37,8 @@ await t.test('the traffic of the hub is reported once a second', async (t) => {
       ['b', 1],
     ],
   )
-  t.ok(Math.abs(first!.bytes.in * seconds - (10 * 2 + 1 + 9)) < 3, 'the bytes of their payloads, in UTF-8')
-  // 11 to each reader and the stalled one's first write, 1 of b; nothing of the stats yet
+  t.ok(Math.abs(first!.bytes.in * seconds - (10 * 2 + 1 + 9)) < 3, 'the bytes of the payloads, in UTF-8')
+  // 11 events to each subscriber, the first write to the stalled one, 1 event of b; no statistics yet
   t.ok(first!.events.out * seconds >= 24, `${first!.events.out} out`)
   t.ok(first!.bytes.out > first!.bytes.in)
   t.ok(
@@ -53,24 +53,24 @@ await t.test('the traffic of the hub is reported once a second', async (t) => {
   t.match(
     statsOf(console)[1],
     { connections: 2, events: { in: 0 }, busiest: [], latency: { p50: 0, p99: 0 } },
-    'what ended takes nothing back',
+    'the numbers of ended streams stay',
   )
   t.ok(statsOf(console)[1]!.events.out >= 0)
-  t.notOk(console.lastEventId?.includes('ephemeral'), 'they are ephemeral')
+  t.notOk(console.lastEventId?.includes('ephemeral'), 'the statistics are ephemeral')
 })
 
-await t.test('nothing is measured without a subscriber of the statistics', async (t) => {
+await t.test('without a subscriber of the statistics, the hub measures nothing', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const reader = await subscribe(['a', '**'])
   await hub.publish('a', { data: 1 })
   const console = await subscribe(['fanfare.stats'])
   await until(() => console.data.length > 0)
-  t.equal(statsOf(console)[0]!.events.in, 0, 'what was before is not counted')
+  t.equal(statsOf(console)[0]!.events.in, 0, 'earlier events do not count')
   const before = console.data.length
   hub.move(console.subscriber, new Selection(['a']))
   await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than the interval of the statistics
   t.equal(console.data.length, before)
-  t.strictSame(reader.data, ['1'], 'a wildcard does not reach the topics of the hub')
+  t.strictSame(reader.data, ['1'], "a wildcard does not match the hub's topics")
 })
 
 await t.test('each open, change and end of a stream is reported', async (t) => {

@@ -171,8 +171,8 @@ class Story {
     assert.ok(sequence >= this.#sequence, 'a cursor never moves backwards')
     assert.ok(sequence <= this.open.hub.head, 'a cursor is never ahead of the log')
     if (this.#state === 'closed') assert.equal(state, 'closed', 'a closed stream stays closed')
-    assert.equal(this.sink.late, 0, 'nothing is written behind the end')
-    assert.equal(this.ends, state === 'closed' ? 1 : 0, 'the hub is told of the end once')
+    assert.equal(this.sink.late, 0, 'no write after the end')
+    assert.equal(this.ends, state === 'closed' ? 1 : 0, 'the hub is notified of the end once')
     assert.equal(this.open.hub.connections.get(this.stream.info.id) === this.stream, state !== 'closed')
     this.#sequence = sequence
     this.#state = state
@@ -199,14 +199,17 @@ class Story {
       if (sequence === undefined) continue
       const later = this.selections.slice(moves)
       if (later.every(({ topics }) => !topics.includes(topic)))
-        assert.ok(!sent.has(n), `event ${n} of ${topic} never belongs to the stream's topics`)
+        assert.ok(!sent.has(n), `event ${n} of ${topic} is not sent: the stream never has the topic after the publish`)
       const dropped = this.selections.findLastIndex(({ topics }) => !topics.includes(topic))
       const since = this.selections[dropped + 1]
       if (since && sequence > since.cursor)
-        assert.ok(sent.has(n), `event ${n} of ${topic} lies behind the cursor at which the stream was given its topic`)
+        assert.ok(
+          sent.has(n),
+          `event ${n} of ${topic} came after the cursor at which the topic was added, so it is sent`,
+        )
     }
     const ephemeral = this.sent.filter(({ n }) => this.published[n]!.sequence === undefined).map(({ n }) => n)
-    assert.equal(new Set(ephemeral).size, ephemeral.length, 'an ephemeral event is sent once at most')
+    assert.equal(new Set(ephemeral).size, ephemeral.length, 'an ephemeral event is sent at most once')
   }
 
   async drain(): Promise<void> {
@@ -224,7 +227,7 @@ function sequenceOf(id: string): number {
   return Number(id.split('-')[1])
 }
 
-await t.test('a stream sends every event that it owes in any story', async (t) => {
+await t.test('in any story a stream sends every event that it owes', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, async (topics, steps) => {

@@ -20,7 +20,7 @@ await t.test('streams', async (t) => {
     t.strictSame(reader.told('open'), [{ connection: 'c-1', topics: ['a', 'b.*'] }])
     t.ok(reader.blocks[0]!.retry! >= 2_000 && reader.blocks[0]!.retry! <= 4_000)
     await settle()
-    t.strictSame(reader.told('live'), [], 'it was live from the beginning')
+    t.strictSame(reader.told('live'), [], 'a stream without catch-up gets no live block')
   })
 
   await t.test('fanfare.live comes between a replay and the new events', async (t) => {
@@ -44,7 +44,7 @@ await t.test('streams', async (t) => {
 
   // a late log delivers deltas over several turns
   await t.test(
-    'what is published between two turns of the event loop leaves in one write',
+    'events that are published between two turns of the event loop are sent in one write',
     { skip: IS_LATE },
     async (t) => {
       const { hub, subscribe } = await openHub(t)
@@ -68,7 +68,7 @@ await t.test('streams', async (t) => {
     ]
     await hub.publish('a', { data: 1 })
     await until(() => readers.every((reader) => reader.data.length === 1))
-    t.equal(readers[0]!.writes[1], readers[1]!.writes[1], 'one buffer')
+    t.equal(readers[0]!.writes[1], readers[1]!.writes[1], 'both streams get the same buffer')
     t.not(readers[0]!.writes[1], readers[2]!.writes[1])
     t.match(JSON.parse(readers[2]!.data[0]!), { specversion: '1.0', data: 1 })
   })
@@ -103,13 +103,13 @@ await t.test('streams', async (t) => {
       const reader = await subscribe(['a'], { lastEventId })
       await until(() => reader.told('live').length === 1)
       t.strictSame(reader.told('gap'), [{ reason, after: lastEventId, oldest: `${hub.epoch}-3` }], reason)
-      t.strictSame(reader.data, ['3', '4'], 'what is retained follows')
+      t.strictSame(reader.data, ['3', '4'], 'the retained events follow')
       const order = reader.blocks.map(({ event }) => event?.type)
       t.strictSame(order, ['fanfare.open', 'fanfare.gap', 'message', 'message', 'fanfare.live'])
     }
     const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-2` })
     await until(() => reader.told('live').length === 1)
-    t.strictSame(reader.told('gap'), [], 'whoever has read what is gone misses nothing')
+    t.strictSame(reader.told('gap'), [], 'a stream that has the trimmed events gets no gap')
   })
 
   await t.test('a gap without later events has no oldest event', async (t) => {
@@ -120,7 +120,7 @@ await t.test('streams', async (t) => {
     t.strictSame(reader.told('gap'), [{ reason: 'epoch', after: 'zzzzzzzz-1', oldest: null }])
   })
 
-  await t.test('a stream is no longer counted when its peer has gone', async (t) => {
+  await t.test('a stream is no longer counted when its peer has disconnected', async (t) => {
     const { hub, subscribe } = await openHub(t)
     const readers = [await subscribe(['a']), await subscribe(['a'])]
     readers[0]!.close()
@@ -235,7 +235,7 @@ await t.test('time', async (t) => {
     const other = await subscribe(['a'], { expiresAt: expiresAt + 60_000 })
     await until(() => reader.isClosed)
     const late = Date.now() - expiresAt
-    t.ok(late >= 0 && late < 1_000, `${late} ms after`)
+    t.ok(late >= 0 && late < 1_000, `${late} ms after the expiry`)
     t.strictSame(reader.told('close'), [{ reason: 'expired' }])
     t.ok(reader.blocks.at(-1)!.retry! >= 2_000)
     await hub.publish('a', { data: 1 })
@@ -277,8 +277,8 @@ await t.test('time', async (t) => {
       while ((await hasty.hub.present('room')).length > 0) await settle(1)
       await until(() => aging.isClosed)
       t.strictSame(aging.told('close'), [{ reason: 'lifetime' }])
-      t.equal((await hub.present('room')).length, 1, 'a grace is not shorter')
-      t.equal(reader.isClosed, false, 'nor is the age that a stream may have')
+      t.equal((await hub.present('room')).length, 1, 'the grace is not shorter')
+      t.equal(reader.isClosed, false, 'the maximum age is not shorter')
       setWallClock(t, 0)
     }
   })
@@ -288,7 +288,7 @@ await t.test('time', async (t) => {
     const reader = await subscribe(['a'], { expiresAt: Date.now() + 1_800_000 })
     setWallClock(t, -3_600_000)
     await until(() => reader.told('heartbeat').length >= 2)
-    t.equal(hub.connections.size, 1, 'set back, the clock has the time of expiry still to come')
+    t.equal(hub.connections.size, 1, 'the clock was set back, so the expiry is still in the future')
     setWallClock(t, 3_600_000)
     await until(() => reader.isClosed)
     t.strictSame(reader.told('close'), [{ reason: 'expired' }])
@@ -305,12 +305,12 @@ await t.test('time', async (t) => {
       comments: [],
       id: `${hub.epoch}-3`,
     })
-    t.equal(reader.subscriber.sentEvents, 0, 'it does not count as an event')
+    t.equal(reader.subscriber.sentEvents, 0, 'a heartbeat does not count as an event')
     await until(() => picky.told('heartbeat').length > 0)
     t.match(
       picky.blocks.at(-1),
       { event: { type: 'fanfare.heartbeat' }, id: `${hub.epoch}-3` },
-      'also where only some types are asked for',
+      'also on a stream with a type filter',
     )
     await hub.publish('quiet', { data: 'news' })
     await until(() => reader.data.length === 1)
@@ -346,7 +346,7 @@ await t.test('time', async (t) => {
       if (sequence < last || (event?.type === 'message' && sequence === last)) behind++
       last = sequence
     }
-    t.equal(behind, 0, 'nothing that precedes an id is still to come')
+    t.equal(behind, 0, 'no earlier event follows an id')
   })
 
   await t.test('a stalled stream gets no heartbeats', async (t) => {

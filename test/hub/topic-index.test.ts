@@ -10,7 +10,7 @@ function found(index: TopicIndex<string>, topic: string): string[] {
   return values.sort()
 }
 
-await t.test('values are found by topic, by pattern and by both', (t) => {
+await t.test('values are found by topic, by pattern, and by both', (t) => {
   const index = new TopicIndex<string>()
   index.add('a.b', 'exact')
   index.add('a.*', 'star')

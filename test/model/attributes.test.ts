@@ -4,12 +4,12 @@ import { ATTRIBUTES, encodeAttributes, hasContentType } from '../../src/model/at
 import { anyAttributes } from '../hub/any-event.js'
 import { show } from '../hub/show.js'
 
-/** Checks that attributes are refused, in these words. */
+/** Checks that attributes are refused with this message. */
 function refused(t: Test, attributes: unknown, message: RegExp | string, what = show(JSON.stringify(attributes))) {
   t.throws(() => encodeAttributes(attributes, 'bytes'), { name: 'HubError', code: 'invalid-event', message }, what)
 }
 
-await t.test('attributes become compact JSON, in their order', (t) => {
+await t.test('attributes become compact JSON, in the order of the object', (t) => {
   const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
   t.equal(
     encodeAttributes({ traceparent, a1: 'zwölf "𝄞"' }, 'json'),
@@ -26,7 +26,7 @@ await t.test('attributes become compact JSON, in their order', (t) => {
   t.end()
 })
 
-await t.test('none are none, and what is undefined is missing', (t) => {
+await t.test('no attributes become undefined, and undefined values are left out', (t) => {
   t.equal(encodeAttributes({}, 'json'), undefined)
   t.equal(encodeAttributes({ a: undefined }, 'json'), undefined)
   t.equal(encodeAttributes({ 'No-Name': undefined, a: undefined, b: 'x' }, 'json'), '{"b":"x"}')
@@ -36,7 +36,7 @@ await t.test('none are none, and what is undefined is missing', (t) => {
   t.end()
 })
 
-await t.test('what is no object of strings is refused', (t) => {
+await t.test('values other than an object of strings are refused', (t) => {
   for (const [attributes, found] of [
     [null, 'null'],
     [7, '7'],
@@ -55,7 +55,7 @@ await t.test('what is no object of strings is refused', (t) => {
   t.end()
 })
 
-await t.test('names are those of CloudEvents: 1 to 20 of a-z and 0-9', (t) => {
+await t.test('names follow CloudEvents: 1 to 20 characters of a-z and 0-9', (t) => {
   for (const name of [
     'a',
     '7',
@@ -91,8 +91,8 @@ await t.test('names are those of CloudEvents: 1 to 20 of a-z and 0-9', (t) => {
   t.end()
 })
 
-await t.test('names that CloudEvents reserves are refused, and the reason is said', (t) => {
-  // the core attributes of CloudEvents 1.0 but datacontenttype, and data
+await t.test('names that CloudEvents reserves are refused with the reason', (t) => {
+  // the core attributes of CloudEvents 1.0 except datacontenttype, and data
   for (const name of ['id', 'source', 'specversion', 'type', 'dataschema', 'subject', 'time', 'data'])
     refused(
       t,
@@ -102,7 +102,7 @@ await t.test('names that CloudEvents reserves are refused, and the reason is sai
   t.end()
 })
 
-await t.test('values are strings of CloudEvents: 1 to 1,024 characters that are no control characters', (t) => {
+await t.test('values are CloudEvents strings: 1 to 1,024 characters without control characters', (t) => {
   for (const value of [' ', 'é', '𝄞'.repeat(1_000), '\u2028', '\ufeff', '\ue000', '\ufffd', 'x'.repeat(1_024), '"\\'])
     t.strictSame(JSON.parse(encodeAttributes({ a: value }, 'json')!), { a: value })
   const wrong: unknown[] = [
@@ -142,7 +142,7 @@ await t.test('values are strings of CloudEvents: 1 to 1,024 characters that are 
   t.end()
 })
 
-await t.test('there are at most 16, of 4,096 bytes together', (t) => {
+await t.test('an event has at most 16 attributes, of 4,096 bytes together', (t) => {
   const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`a${n}`, 'x']))
   t.strictSame(JSON.parse(encodeAttributes(many(16), 'json')!), many(16))
   refused(t, many(17), 'An event has at most 16 attributes.')
@@ -161,7 +161,7 @@ await t.test('there are at most 16, of 4,096 bytes together', (t) => {
   t.end()
 })
 
-await t.test('a content type is a media type', (t) => {
+await t.test('datacontenttype is a media type', (t) => {
   for (const datacontenttype of [
     'image/png',
     'application/x-protobuf',
@@ -198,7 +198,7 @@ await t.test('a content type is a media type', (t) => {
   t.end()
 })
 
-await t.test('a content type fits the payload: data are JSON, a text is not, bytes are anything', (t) => {
+await t.test('datacontenttype fits the payload: JSON for data, other types for text, any for bytes', (t) => {
   const JSON_TYPES = [
     'application/json',
     'text/json',
@@ -223,7 +223,7 @@ await t.test('a content type fits the payload: data are JSON, a text is not, byt
   t.end()
 })
 
-await t.test('attributes say whether they have a content type, whatever their values are', (t) => {
+await t.test('the presence of datacontenttype is found, whatever the other values contain', (t) => {
   t.equal(hasContentType(encodeAttributes({ a: 'x', datacontenttype: 'image/png' }, 'bytes')!), true)
   for (const value of [
     '"datacontenttype":',

@@ -6,7 +6,7 @@ import { show } from '../hub/show.js'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
-/** Base64 as RFC 4648 describes it: groups of 24 bits. */
+/** Base64 by RFC 4648: groups of 24 bits. */
 function reference(bytes: Uint8Array): string {
   let text = ''
   for (let at = 0; at < bytes.length; at += 3) {
@@ -18,7 +18,7 @@ function reference(bytes: Uint8Array): string {
   return text
 }
 
-await t.test('bytes become base64, and base64 bytes again', (t) => {
+await t.test('bytes become base64, and base64 becomes the same bytes', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -43,17 +43,17 @@ await t.test('bytes become base64, and base64 bytes again', (t) => {
   t.end()
 })
 
-await t.test('a part of a larger buffer is that part, and decoded bytes share no memory', (t) => {
+await t.test('a view of a larger buffer is encoded alone, and decoded bytes share no memory', (t) => {
   const whole = Uint8Array.of(1, 2, 3, 4, 5)
   t.equal(encodeBytes(whole.subarray(1, 4)), 'AgME')
   t.equal(encodeBytes(new Uint8Array(new SharedArrayBuffer(2))), 'AAA=')
   const bytes = decodeBytes('AgME')
-  t.equal(bytes.constructor, Uint8Array, 'no Buffer')
+  t.equal(bytes.constructor, Uint8Array, 'not a Buffer')
   t.strictSame([bytes.byteOffset, bytes.buffer.byteLength], [0, 3])
   t.end()
 })
 
-await t.test('what an encoder does not write is refused, since decoders differ in what they make of it', (t) => {
+await t.test('non-canonical base64 is refused, since decoders disagree about it', (t) => {
   const wrong = [
     'Zg', // no padding
     'Zg=',
@@ -109,7 +109,7 @@ await t.test('what an encoder does not write is refused, since decoders differ i
   t.end()
 })
 
-await t.test('anything else is refused by its kind', (t) => {
+await t.test('other values are refused by their kind', (t) => {
   for (const value of [
     null,
     7,

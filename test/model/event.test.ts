@@ -43,7 +43,7 @@ await t.test('an event has data, text or bytes', (t) => {
   t.end()
 })
 
-await t.test('none, several, or values that JSON cannot express are refused', (t) => {
+await t.test('no payload, several payloads, or values that JSON cannot express are refused', (t) => {
   const circular: unknown[] = []
   circular.push(circular)
   const wrong: EventInput[] = [
@@ -135,7 +135,7 @@ await t.test('a lone surrogate in a text is refused, in data it is escaped', (t)
   t.end()
 })
 
-await t.test('the size that is limited is that of the payload in UTF-8', (t) => {
+await t.test('the size limit is that of the payload in UTF-8', (t) => {
   t.doesNotThrow(() => checkEvent('a', { text: 'x'.repeat(MAX) }, MAX))
   t.throws(() => checkEvent('a', { text: 'x'.repeat(MAX + 1) }, MAX), {
     code: 'event-too-large',
@@ -143,7 +143,7 @@ await t.test('the size that is limited is that of the payload in UTF-8', (t) => 
   })
   t.doesNotThrow(() => checkEvent('a', { text: '€'.repeat(333) }, MAX))
   t.throws(() => checkEvent('a', { text: '€'.repeat(334) }, MAX), { code: 'event-too-large' })
-  t.doesNotThrow(() => checkEvent('a', { bytes: new Uint8Array(MAX) }, MAX), 'bytes count, not their base64')
+  t.doesNotThrow(() => checkEvent('a', { bytes: new Uint8Array(MAX) }, MAX), 'bytes count, not the base64 of bytes')
   t.throws(() => checkEvent('a', { bytes: new Uint8Array(MAX + 1) }, MAX), {
     code: 'event-too-large',
     message: 'The payload has 1001 bytes; at most 1000 are allowed.',
@@ -247,7 +247,7 @@ const NO_EVENTS: [what: string, input: unknown][] = [
     },
   ],
   ['a NaN', { data: [NaN] }],
-  ['data that is no JSON', { data: [1n] }],
+  ['data that is not JSON', { data: [1n] }],
 ]
 
 await t.test('invalid events are refused with a HubError', (t) => {
@@ -292,7 +292,7 @@ await t.test('a list of events is an array of at most 1,000, without holes', (t)
   t.end()
 })
 
-await t.test('an event keeps nothing of what its publisher may change', (t) => {
+await t.test('an event shares no mutable state with its publisher', (t) => {
   const bytes = Uint8Array.of(1, 2)
   const attributes = { a: 'x' }
   const event = checkEvent('a', { bytes, attributes }, MAX)

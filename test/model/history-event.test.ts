@@ -39,7 +39,7 @@ await t.test('an event has one shape, as JSON and as an object', (t) => {
       const { bytes, ...members } = toHistoryEvent(event, 'abcdefgh-1')
       const inJson = bytes ? { ...members, bytes: Buffer.from(bytes).toString('base64') } : members
       t.equal(printed, JSON.stringify(inJson), 'the same members in the same order')
-      t.ok(Value.Check(HistoryEvent, JSON.parse(printed)), 'it is what the API describes')
+      t.ok(Value.Check(HistoryEvent, JSON.parse(printed)), 'the event matches the schema of the API')
     }),
   )
   t.end()

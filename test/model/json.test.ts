@@ -7,7 +7,7 @@ function depthOf(value: unknown): number {
   return typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
 }
 
-await t.test('the depth of JSON text is that of its value', (t) => {
+await t.test('the depth of JSON text is the depth of its value', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 8 }), fc.nat(10), (value, levels) => {
@@ -17,11 +17,11 @@ await t.test('the depth of JSON text is that of its value', (t) => {
     ),
   )
   t.equal(isDeeper('["[[[[\\"[[[["]', 1), false, 'brackets in strings do not count')
-  t.equal(isDeeper('[],'.repeat(1_000), 1), false, 'nor do those beside each other')
+  t.equal(isDeeper('[],'.repeat(1_000), 1), false, 'neither do brackets in a row')
   t.end()
 })
 
-await t.test('data may have 600 levels and no more', (t) => {
+await t.test('data has at most 600 levels', (t) => {
   const nested = (depth: number, open: string, close: string) =>
     JSON.parse(open.repeat(depth) + '0' + close.repeat(depth)) as unknown
   for (const [open, close] of [
@@ -114,6 +114,6 @@ await t.test('the encoded data is checked', (t) => {
   ]
   for (const [data, json] of taken) t.equal(encodeData(data), json, json)
   let count = 0
-  t.equal(encodeData({ toJSON: () => [null, ++count] }), '[null,2]', 'what is judged is what is written')
+  t.equal(encodeData({ toJSON: () => [null, ++count] }), '[null,2]', 'the checked value is the encoded value')
   t.end()
 })

@@ -11,7 +11,7 @@ const pattern = fc
   .map(([segments, rest]) => [...segments, ...(rest ? ['**'] : [])].join('.'))
 const patterns = fc.array(fc.oneof(pattern, topic, fc.constant('**')), { maxLength: 6 })
 
-await t.test('it has the topics that a pattern matches', (t) => {
+await t.test('the tree has the topics that a pattern matches', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(patterns, topic, (patterns, topic) =>

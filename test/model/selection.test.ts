@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Selection } from '../../src/model/selection.js'
 
-await t.test('topics and patterns are separated, each once', (t) => {
+await t.test('topics and patterns are separated, without duplicates', (t) => {
   const selection = new Selection(['b', 'a.*', 'a', 'b', '**', 'a.*'])
   t.strictSame(selection.patterns, ['**', 'a', 'a.*', 'b'])
   t.strictSame(selection.topics, ['a', 'b'])
@@ -9,7 +9,7 @@ await t.test('topics and patterns are separated, each once', (t) => {
   t.end()
 })
 
-await t.test('it has the selected topics', (t) => {
+await t.test('the selection has its topics', (t) => {
   const selection = new Selection(['a', 'b.*'])
   for (const topic of ['a', 'b.c']) t.equal(selection.hasTopic(topic), true, topic)
   for (const topic of ['b', 'a.b', 'b.c.d', 'fanfare']) t.equal(selection.hasTopic(topic), false, topic)
@@ -18,7 +18,7 @@ await t.test('it has the selected topics', (t) => {
   t.end()
 })
 
-await t.test('without types it has every event, with types only those that have one of them', (t) => {
+await t.test('without types the selection has every event, otherwise only events of its types', (t) => {
   const all = new Selection(['a'])
   t.equal(all.hasType(undefined), true)
   t.equal(all.hasType('x'), true)
@@ -30,7 +30,7 @@ await t.test('without types it has every event, with types only those that have 
   t.end()
 })
 
-await t.test('equal selections have the same key, others do not', (t) => {
+await t.test('equal selections have the same key, and others do not', (t) => {
   t.equal(new Selection(['b', 'a', 'b'], ['y', 'x']).key, new Selection(['a', 'b'], ['x', 'y', 'y']).key)
   const different = [
     new Selection(['a']),
@@ -47,7 +47,7 @@ await t.test('equal selections have the same key, others do not', (t) => {
   t.end()
 })
 
-await t.test('only one plain topic needs no topic on its events', (t) => {
+await t.test('only a single plain topic needs no topic on its events', (t) => {
   t.equal(new Selection(['a']).isSingleTopic, true)
   t.equal(new Selection(['a', 'a']).isSingleTopic, true)
   for (const patterns of [['a', 'b'], ['a.*'], ['a', 'a.*']])

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Smallest } from '../../src/model/smallest.js'
 
-await t.test('it keeps the values that sorting would put first', (t) => {
+await t.test('the smallest values are kept, as sorting would', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.array(fc.integer()), fc.integer({ min: 1, max: 10 }), (values, count) => {

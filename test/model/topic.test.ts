@@ -85,7 +85,7 @@ await t.test('texts that are neither topics nor patterns', (t) => {
   t.end()
 })
 
-await t.test('patterns that are no topics', (t) => {
+await t.test('patterns that are not topics', (t) => {
   const fifteen = Array.from({ length: 15 }, () => 'a').join('.')
   for (const pattern of ['*', '**', 'a.*', 'a.**', '*.a', '*.*', '*.**', 'a.*.b.**', `${fifteen}.*`, `${fifteen}.**`]) {
     t.equal(isPattern(pattern), true, pattern)
@@ -102,7 +102,7 @@ await t.test('the first segment "fanfare" is reserved', (t) => {
   t.end()
 })
 
-await t.test('what a pattern matches', (t) => {
+await t.test('patterns match topics', (t) => {
   const table: [pattern: string, topic: string, matches: boolean][] = [
     ['a', 'a', true],
     ['a', 'b', false],
@@ -142,7 +142,7 @@ await t.test('what a pattern matches', (t) => {
   t.end()
 })
 
-await t.test('what a grant covers', (t) => {
+await t.test('grants cover patterns', (t) => {
   const table: [grant: string, asked: string, covers: boolean][] = [
     ['a.*', 'a.*', true],
     ['a.**', 'a.*', true],
@@ -256,7 +256,7 @@ await t.test('isTopic and isPattern agree with the rules of segments and wildcar
   t.end()
 })
 
-await t.test('{sub} in a grant stands for the subject, if that is one plain segment', (t) => {
+await t.test('{sub} in a grant stands for the subject, if the subject is one plain segment', (t) => {
   const table: [grant: string, sub: string | undefined, pattern: string | undefined][] = [
     ['a.b', undefined, 'a.b'],
     ['users.{sub}', 'u1', 'users.u1'],
@@ -286,7 +286,7 @@ await t.test('{sub} in a grant stands for the subject, if that is one plain segm
   t.end()
 })
 
-await t.test('requireTopic and requirePattern say what is wrong', (t) => {
+await t.test('requireTopic and requirePattern explain a refusal', (t) => {
   t.doesNotThrow(() => requireTopic('orders.42'))
   t.doesNotThrow(() => requirePattern('orders.**'))
   t.throws(

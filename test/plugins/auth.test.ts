@@ -39,7 +39,7 @@ async function isRefused(t: Test, hub: OpenApp, bearer: string, code: string, wh
 /** Presents tokens without a matching key until their refusal is final. */
 async function areRefusedAtLast(t: Test, hub: OpenApp, bearers: Record<string, string>): Promise<void> {
   for (const [what, bearer] of Object.entries(bearers))
-    isProblem(t, await ask(hub, bearer), 503, 'keys-unavailable', `${what}, for the moment`)
+    isProblem(t, await ask(hub, bearer), 503, 'keys-unavailable', `${what}: refused temporarily`)
   const [any = ''] = Object.values(bearers)
   await poll(
     async () => ((await ask(hub, any)).statusCode === 401 ? true : undefined),
@@ -67,7 +67,7 @@ const keys = {
 await t.test('a secret', async (t) => {
   const hub = await openApp(t)
   await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'HS256')
-  await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'and again, from memory')
+  await isAccepted(t, hub, signWithSecret(SECRET, CLAIMS), 'a second time, from the cache')
   await isRefused(t, hub, signWithSecret('another secret, just as long as the first', CLAIMS), 'invalid-signature')
   for (const alg of ['HS384', 'HS512'])
     await isRefused(t, hub, sign({ alg, typ: 'JWT' }, CLAIMS, SECRET), 'invalid-algorithm', alg)
@@ -81,11 +81,11 @@ await t.test('a secret', async (t) => {
     hub,
     `${header}.${payload}.${signature.slice(0, -2)}`,
     'invalid-signature',
-    'a signature that was cut',
+    'a truncated signature',
   )
 })
 
-await t.test('no signature at all', async (t) => {
+await t.test('a token without a signature is refused', async (t) => {
   for (const settings of [
     {},
     { jwtPublicKey: pemOf(keys.rsa.publicKey) },
@@ -280,9 +280,9 @@ await t.test('a header with another scheme is ignored', async (t) => {
     t.equal(
       refused.headers['www-authenticate'],
       'Bearer realm="fanfare"',
-      'RFC 6750, 3.1: no error code for a method that is not supported',
+      'RFC 6750, 3.1: no error code for an unsupported scheme',
     )
-    t.equal((await get('/topics/public/events', { authorization })).statusCode, 200, 'what is for anybody')
+    t.equal((await get('/topics/public/events', { authorization })).statusCode, 200, 'an anonymous topic')
     t.equal(
       (await get('/topics/a/events', { authorization, cookie: `fanfare_token=${bearer}` })).statusCode,
       200,
@@ -296,11 +296,11 @@ await t.test('time', async (t) => {
   const hub = await openApp(t)
   const now = Date.now() / 1_000
   const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
-  await isAccepted(t, hub, as({ exp: now + 60 }), 'exp to come')
+  await isAccepted(t, hub, as({ exp: now + 60 }), 'an exp in the future')
   await isRefused(t, hub, as({ exp: now - 1 }), 'expired-token')
   await isRefused(t, hub, as({ exp: 0 }), 'expired-token')
   await isRefused(t, hub, as({ exp: -1 }), 'expired-token')
-  await isAccepted(t, hub, as({ nbf: now - 1 }), 'nbf that has been')
+  await isAccepted(t, hub, as({ nbf: now - 1 }), 'an nbf in the past')
   await isRefused(t, hub, as({ nbf: now + 60 }), 'inactive-token')
   for (const claims of [{ exp: 'never' }, { exp: null }, { exp: String(now + 60) }, { nbf: 'now' }])
     await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
@@ -310,26 +310,26 @@ await t.test('a cached token is refused after its expiry', async (t) => {
   const hub = await openApp(t)
   const exp = (Date.now() + 400) / 1_000
   const bearer = signWithSecret(SECRET, { ...CLAIMS, exp })
-  await isAccepted(t, hub, bearer, 'before its end')
+  await isAccepted(t, hub, bearer, 'before the expiry')
   await poll(
     async () => {
       const { statusCode } = await ask(hub, bearer)
       const over = Date.now() / 1_000 >= exp
       return statusCode === 401 ? true : over && (await ask(hub, bearer)).statusCode === 200 ? false : undefined
     },
-    () => 'it is still accepted',
-  ).then((refused) => t.equal(refused, true, 'at its end'))
-  t.ok(Date.now() / 1_000 >= exp, 'and not before')
+    () => 'the token is still accepted',
+  ).then((refused) => t.equal(refused, true, 'the token is refused'))
+  t.ok(Date.now() / 1_000 >= exp, 'not before the expiry')
   await isRefused(t, hub, bearer, 'expired-token')
 })
 
-await t.test('the clocks of issuer and hub may differ by a tolerance', async (t) => {
+await t.test('the clocks of issuer and hub may differ by the tolerance', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const now = Date.now() / 1_000
   const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
   for (const claims of [{ exp: now - 30 }, { nbf: now + 30 }, { exp: now - 1, nbf: now + 1 }, { iat: now + 1_000 }]) {
     await isAccepted(t, hub, as(claims), JSON.stringify(claims))
-    await isAccepted(t, hub, as(claims), 'and again, from memory')
+    await isAccepted(t, hub, as(claims), 'a second time, from the cache')
   }
   for (const exp of [now - 61, 0, -1]) await isRefused(t, hub, as({ exp }), 'expired-token', String(exp))
   await isRefused(t, hub, as({ nbf: now + 90 }), 'inactive-token')
@@ -350,11 +350,11 @@ await t.test('the clocks of issuer and hub may differ by a tolerance', async (t)
       await status({ nbf: now + 60 }),
     ],
     [200, 401, 200, 401],
-    'five seconds by default',
+    'the default tolerance is five seconds',
   )
 })
 
-await t.test('tickets and sessions that are issued within the tolerance end with it', async (t) => {
+await t.test('tickets and sessions that are issued within the tolerance end with the tolerance', async (t) => {
   const hub = await openApp(t, { clockTolerance: 60_000 })
   const exp = Math.floor(Date.now() / 1_000) - 10
   const authorization = `Bearer ${signWithSecret(SECRET, { ...CLAIMS, exp })}`
@@ -391,7 +391,7 @@ await t.test('a stream that opens within the tolerance ends at once', async (t) 
       ['fanfare.open', '{"reason":"expired"}'],
       what,
     )
-    t.equal(stream.lastId, `${app.fanfareHub.epoch}-0`, 'what it asked for is still to come')
+    t.equal(stream.lastId, `${app.fanfareHub.epoch}-0`, 'the requested events were not sent')
   }
   t.equal(app.fanfareHub.connections.size, 0)
   t.equal(
@@ -404,7 +404,7 @@ await t.test('a stream that opens within the tolerance ends at once', async (t) 
       })
     ).statusCode,
     201,
-    'a request is served',
+    'the tolerance applies to a request',
   )
 })
 
@@ -435,7 +435,7 @@ await t.test('a token is accepted from its nbf on', async (t) => {
   await isRefused(t, hub, bearer, 'inactive-token')
   await poll(
     async () => ((await ask(hub, bearer)).statusCode === 200 ? true : undefined),
-    () => 'it is still refused',
+    () => 'the token is still refused',
     5_000,
   )
 })
@@ -444,7 +444,7 @@ await t.test('issuer and audience', async (t) => {
   const hub = await openApp(t, { jwtIssuer: 'https://id.example.com', jwtAudience: 'hub' })
   const as = (claims: object) => signWithSecret(SECRET, { ...CLAIMS, ...claims })
   await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: 'hub' }), 'both')
-  await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: ['other', 'hub'] }), 'one of several')
+  await isAccepted(t, hub, as({ iss: 'https://id.example.com', aud: ['other', 'hub'] }), 'one of several audiences')
   for (const claims of [
     {},
     { iss: 'https://id.example.com' },
@@ -458,10 +458,15 @@ await t.test('issuer and audience', async (t) => {
     await isRefused(t, hub, as(claims), 'invalid-claims', JSON.stringify(claims))
   }
   const any = await openApp(t)
-  await isAccepted(t, any, as({ iss: 'anybody', aud: ['whoever'] }), 'where none is asked for, any will do')
+  await isAccepted(
+    t,
+    any,
+    as({ iss: 'anybody', aud: ['whoever'] }),
+    'without a required issuer and audience, any value is accepted',
+  )
 })
 
-await t.test('claims of the wrong shape are named', async (t) => {
+await t.test('claims of the wrong shape are refused by name', async (t) => {
   const hub = await openApp(t)
   for (const [claims, named] of [
     [{ fanfare: { subscribe: 'a' } }, 'fanfare.subscribe'],
@@ -488,7 +493,7 @@ await t.test('grants', async (t) => {
   t.equal(
     (await ask(other, signWithSecret(SECRET, { 'https://example.com/hub': { subscribe: ['a'] } }))).statusCode,
     200,
-    'under another name',
+    'the claim has another name',
   )
   t.equal((await ask(other, signWithSecret(SECRET, CLAIMS))).statusCode, 403)
   const response = await ask(hub, token({ subscribe: ['b'] }))
@@ -506,7 +511,7 @@ await t.test('without a token', async (t) => {
     t.equal(
       response.headers['www-authenticate'],
       'Bearer realm="fanfare"',
-      'RFC 6750, 3.1: no error code where there was no token',
+      'RFC 6750, 3.1: no error code without a token',
     )
   }
   isProblem(
@@ -523,14 +528,14 @@ await t.test('without a token', async (t) => {
   t.equal(
     (await ask(hub, token({ subscribe: ['a'] }), '/events?topic=a&topic=public.1')).statusCode,
     200,
-    'a token may that as well',
+    'a token may read them too',
   )
   isProblem(
     t,
     await ask(hub, 'x', '/topics/public.1/events'),
     401,
     'malformed-token',
-    'a bad token is not as good as none',
+    'an invalid token does not count as missing',
   )
 })
 
@@ -589,21 +594,21 @@ await t.test('an expired cookie does not block topics that need no token', async
       }),
       401,
       code,
-      `${code}: nothing is done with it`,
+      `${code}: the cookie does not authorise a change`,
     )
     isProblem(
       t,
       await get('/topics/news/events', { authorization: `Bearer ${bearer}` }),
       401,
       code,
-      `${code}: in the header`,
+      `${code}: a token in the header is refused`,
     )
     const { detail } = isProblem(
       t,
       await get('/topics/news/events?ticket=x', { accept: 'text/event-stream' }),
       401,
       'invalid-ticket',
-      'a ticket is sent on purpose',
+      'an invalid ticket is refused',
     )
     t.match(detail, /ticket/)
   }
@@ -618,7 +623,7 @@ await t.test('an expired cookie does not block topics that need no token', async
       }),
       401,
       'expired-token',
-      'where nothing is open to anybody',
+      'without anonymous topics, the cookie is refused',
     )
 })
 
@@ -643,7 +648,7 @@ await t.test('a token in a URL', async (t) => {
       url: `/topics/a/events?access_token=${bearer}`,
       payload: { data: 1 },
     })
-    isProblem(t, response, 400, 'token-in-query', 'though there is another in the header')
+    isProblem(t, response, 400, 'token-in-query', 'even if the header has a token too')
   })
 
   await t.test('is accepted if the setting allows it, after the header', async (t) => {
@@ -652,7 +657,7 @@ await t.test('a token in a URL', async (t) => {
     t.equal(
       (await ask(hub, token({ subscribe: ['b'] }), `/topics/a/events?token=${bearer}`)).statusCode,
       403,
-      'the header wins',
+      'the header takes precedence',
     )
     isProblem(t, await ask(hub, null, '/topics/a/events?token=x'), 401, 'malformed-token')
     isProblem(t, await ask(hub, null, `/topics/a/events?access_token=${bearer}`), 400, 'token-in-query')
@@ -702,7 +707,7 @@ await t.test('a refusal says where the hub looked for the token, or found it', a
       'not-granted',
     ),
     /others/,
-    'what the token grants is not listed',
+    'the refusal does not list grants',
   )
   const other = await openApp(t)
   t.notMatch(
@@ -717,7 +722,7 @@ await t.test('a refusal says where the hub looked for the token, or found it', a
       'missing-token',
     ).detail,
     /as "token"/,
-    'where it may not be',
+    'the refusal names only places where a token may be',
   )
 })
 
@@ -730,9 +735,9 @@ await t.test('cached tokens of a withdrawn key are refused', async (t) => {
   const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k2' })
   await poll(
     async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined),
-    () => 'the new key is not fetched',
+    () => 'the hub does not fetch the new key',
   )
-  await areRefusedAtLast(t, hub, { 'a token of the key that is gone': bearer })
+  await areRefusedAtLast(t, hub, { 'a token of a withdrawn key': bearer })
 })
 
 await t.test('a token is verified with every candidate key of a set', async (t) => {
@@ -745,16 +750,16 @@ await t.test('a token is verified with every candidate key of a set', async (t) 
   ])
   const hub = await openApp(t, { jwksUrl: server.url })
   for (const pair of ['p256', 'otherP256'] as const)
-    await isAccepted(t, hub, signWith(keys[pair].privateKey, 'ES256', CLAIMS), `${pair}, which no kid names`)
+    await isAccepted(t, hub, signWith(keys[pair].privateKey, 'ES256', CLAIMS), `${pair} without kid`)
   for (const pair of ['rsa', 'otherRsa'] as const) {
     for (const alg of ['RS256', 'PS256'] as const)
       await isAccepted(
         t,
         hub,
         signWith(keys[pair].privateKey, alg, CLAIMS, { kid: 'twice' }),
-        `${pair} ${alg}, one of two of a kid`,
+        `${pair} ${alg}, one of two keys with the same kid`,
       )
-    await isAccepted(t, hub, signWith(keys[pair].privateKey, 'RS256', CLAIMS), `${pair}, which no kid names`)
+    await isAccepted(t, hub, signWith(keys[pair].privateKey, 'RS256', CLAIMS), `${pair} without kid`)
   }
   for (const alg of ['EdDSA', 'Ed25519'] as const)
     await isAccepted(t, hub, signWith(keys.ed25519.privateKey, alg, CLAIMS, { kid: 'e' }), alg)
@@ -764,30 +769,26 @@ await t.test('a token is verified with every candidate key of a set', async (t) 
     hub,
     signWith(keys.otherP256.privateKey, 'ES256', { ...CLAIMS, exp: 1 }),
     'expired-token',
-    'the claims are those of the key that fits',
+    'the claims are checked with the matching key',
   )
   await isRefused(t, hub, signWith(keys.ed448.privateKey, 'Ed448', CLAIMS), 'invalid-algorithm', 'Ed448')
   t.equal(server.fetches, 1)
   const [header, claims] = signWith(keys.p256.privateKey, 'ES256', CLAIMS).split('.') as [string, string]
   await areRefusedAtLast(t, hub, {
-    'a key that is none of them': signWith(
-      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
-      'ES256',
-      CLAIMS,
-    ),
-    'one that has their kid': signWith(
+    'a key outside the set': signWith(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey, 'ES256', CLAIMS),
+    'a key outside the set with a kid of the set': signWith(
       generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey,
       'RS256',
       CLAIMS,
       { kid: 'twice' },
     ),
     'another Ed25519 key': signWith(keys.otherEd25519.privateKey, 'Ed25519', CLAIMS, { kid: 'e' }),
-    'a signature of another form': `${header}.${claims}.AAAA`,
+    'a signature of the wrong length': `${header}.${claims}.AAAA`,
   })
   t.equal(server.fetches, 2)
 })
 
-await t.test('a key without a name that replaces another is found', async (t) => {
+await t.test('a key without kid that replaces another is found', async (t) => {
   const server = await startKeyServer(t, [jwk(keys.p256)])
   const hub = await openApp(t, { jwksUrl: server.url })
   await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS), 'before')
@@ -795,14 +796,14 @@ await t.test('a key without a name that replaces another is found', async (t) =>
   const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS)
   await poll(
     async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined),
-    () => 'the new key is not fetched',
+    () => 'the hub does not fetch the new key',
   )
 })
 
 await t.test('a token of a key that is newer than the set is refused temporarily', async (t) => {
   const server = await startKeyServer(t, [jwk(keys.p256, { kid: 'k1' })])
   const hub = await openApp(t, { jwksUrl: server.url })
-  await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS, { kid: 'k1' }), 'the keys are fetched')
+  await isAccepted(t, hub, signWith(keys.p256.privateKey, 'ES256', CLAIMS, { kid: 'k1' }), 'the hub fetches the keys')
   server.keys = [jwk(keys.p256, { kid: 'k1' }), jwk(keys.otherP256, { kid: 'k2' })]
   const next = signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k2' })
   const response = await ask(hub, next)
@@ -813,16 +814,16 @@ await t.test('a token of a key that is newer than the set is refused temporarily
     url: '/topics/a/events',
     headers: { authorization: `Bearer ${signWith(keys.otherP256.privateKey, 'ES256', CLAIMS, { kid: 'k3' })}` },
   })
-  t.equal(stream.statusCode, 200, 'an EventSource comes back')
+  t.equal(stream.statusCode, 200, 'an EventSource reconnects')
   t.match(stream.body, /^retry: \d+\nevent: fanfare\.close\ndata: \{"reason":"busy"/m)
   await poll(
     async () => ((await ask(hub, next)).statusCode === 200 ? true : undefined),
-    () => 'the new key is not fetched',
+    () => 'the hub does not fetch the new key',
   )
   t.equal(server.fetches, 2)
 })
 
-await t.test('no token and no query string is ever logged', async (t) => {
+await t.test('tokens and query strings are never logged', async (t) => {
   const lines: string[] = []
   const logger = pino(
     { level: 'trace' },
@@ -854,13 +855,13 @@ await t.test('no token and no query string is ever logged', async (t) => {
     })
   }
   const text = lines.join('')
-  t.ok(lines.length > 5, 'there is a log')
+  t.ok(lines.length > 5, 'the log has lines')
   t.notOk(text.includes(secret.split('.')[2]!), 'no signature')
   t.notOk(text.includes(secret.split('.')[1]!), 'no claims')
   t.notOk(text.includes('token='), 'no query')
 })
 
-await t.test('faults of keys are logged', async (t) => {
+await t.test('invalid keys are logged', async (t) => {
   const logged = async (settings: AppSettings, awaited = ''): Promise<string> => {
     const lines: string[] = []
     const app = await buildApp(
@@ -872,7 +873,7 @@ await t.test('faults of keys are logged', async (t) => {
     if (awaited !== '')
       await poll(
         async () => (lines.some((line) => line.includes(awaited)) ? true : undefined),
-        () => 'nothing is logged',
+        () => 'no line is logged',
       )
     return lines.filter((line) => !line.includes('console')).join('')
   }
@@ -926,7 +927,7 @@ await t.test('requirePrincipal throws an Error, not a Problem, if the route does
   const routeOptions = { url: '/topics' } as FastifyRequest['routeOptions']
   try {
     requirePrincipal({ method: 'GET', routeOptions, fanfarePrincipal: null })
-    t.fail('it does not throw')
+    t.fail('the call did not throw')
   } catch (err) {
     t.notOk(err instanceof Problem)
     t.match(err, { message: 'The route GET /topics needs the hook app.authenticate: its handler reads the principal.' })

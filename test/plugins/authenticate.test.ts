@@ -1,4 +1,4 @@
-/** The option `authenticate`: the application's own login in place of a token. */
+/** The option `authenticate`: the application's own login instead of a token. */
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare, { type Authenticate, type AuthenticatedPrincipal, type FanfareOptions } from '../../src/index.js'
@@ -17,7 +17,7 @@ const USERS: Record<string, AuthenticatedPrincipal> = {
   },
 }
 
-/** Knows a user by the cookie `login`, or by the header `x-api-key`. */
+/** Identifies a user by the cookie `login`, or by the header `x-api-key`. */
 const byLogin: Authenticate = ({ headers }) =>
   USERS[/login=(\w+)/.exec(headers.cookie ?? '')?.[1] ?? String(headers['x-api-key'])]
 
@@ -70,18 +70,22 @@ await t.test(
     const { app } = await openApp(t, byLogin, { corsOrigins: ['https://app.example'] })
     const publish = (headers: Record<string, string>) =>
       app.inject({ method: 'POST', url: CHAT, payload: { data: 1 }, headers: { host: 'hub.example', ...headers } })
-    isProblem(t, await publish({ cookie }), 403, 'foreign-origin', 'no origin')
+    isProblem(t, await publish({ cookie }), 403, 'foreign-origin', 'a cookie without an origin')
     isProblem(t, await publish({ cookie, origin: 'https://evil.example' }), 403, 'foreign-origin')
     isProblem(
       t,
       await publish({ 'x-api-key': 'ann', origin: 'https://evil.example' }),
       403,
       'foreign-origin',
-      'also by what is no cookie',
+      'also for other credentials than a cookie',
     )
     for (const origin of ['http://hub.example', 'https://app.example'])
       t.equal((await publish({ cookie, origin })).statusCode, 201, origin)
-    t.equal((await publish({ 'x-api-key': 'ann' })).statusCode, 201, 'no page has made this')
+    t.equal(
+      (await publish({ 'x-api-key': 'ann' })).statusCode,
+      201,
+      'a request without Origin and cookie is not from a page',
+    )
     const cursor = `${CHAT}?cursor=inbox`
     isProblem(
       t,
@@ -91,7 +95,7 @@ await t.test(
       }),
       403,
       'foreign-origin',
-      'a stream that moves a cursor',
+      'a stream that moves a named cursor',
     )
   },
 )
@@ -118,7 +122,7 @@ await t.test('a token takes precedence over the login, and an invalid token stay
   t.equal(
     (await app.inject({ url: CHAT, headers: { cookie, authorization: 'Basic YTpi', ...page } })).statusCode,
     200,
-    'another scheme is no token',
+    'another scheme is not a token',
   )
 })
 
@@ -132,7 +136,7 @@ await t.test('a request that the application does not identify is anonymous', as
   t.equal(
     (await app.inject({ url: '/rt/topics/news/events', headers: { cookie, ...page } })).statusCode,
     200,
-    'and whom it knows may read the same',
+    'a known user may read the same topic',
   )
 })
 
@@ -192,7 +196,7 @@ await t.test('a login can get a ticket', async (t) => {
   t.match(await app.hub.present('chat'), [{ subject: 'ann' }])
 })
 
-await t.test('anything but a function is refused', async (t) => {
+await t.test('options other than a function are refused', async (t) => {
   for (const authenticate of [true, 'login', {}]) {
     const app = Fastify()
     t.teardown(() => app.close().catch(() => undefined))

@@ -25,7 +25,7 @@ function resourcesOf(html: string): string[] {
   return [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url!)
 }
 
-await t.test('the console is served with headers that let nothing else run in it', async (t) => {
+await t.test('the console has headers that allow only its own files', async (t) => {
   const { app } = await openApp(t)
   const page = await app.inject('/')
   t.equal(page.statusCode, 200)
@@ -36,7 +36,7 @@ await t.test('the console is served with headers that let nothing else run in it
     "default-src 'none';script-src 'self';style-src 'self';img-src 'self' data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'",
   )
   t.match(page.headers, { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
-  t.notMatch(page.body, /<style|style=|<script(?![^>]*src=)/, 'nothing stands in the page itself')
+  t.notMatch(page.body, /<style|style=|<script(?![^>]*src=)/, 'the page has no inline scripts or styles')
   const resources = resourcesOf(page.body)
   t.ok(resources.length >= 3, resources.join(' '))
   for (const url of resources) {
@@ -47,18 +47,18 @@ await t.test('the console is served with headers that let nothing else run in it
       'x-content-type-options': 'nosniff',
     })
   }
-  t.notOk((await app.inject('/status')).headers['content-security-policy'], 'the API has none of these headers')
+  t.notOk((await app.inject('/status')).headers['content-security-policy'], 'the API does not have these headers')
   isProblem(t, await app.inject('/assets/nothing.js'), 404, 'not-found')
   isProblem(t, await app.inject({ method: 'POST', url: '/' }), 405, 'method-not-allowed')
 })
 
-await t.test('it can be turned off', async (t) => {
+await t.test('the console can be disabled', async (t) => {
   const { app } = await openApp(t, { console: false })
   isProblem(t, await app.inject('/'), 404, 'not-found')
   isProblem(t, await app.inject('/index.html'), 404, 'not-found')
 })
 
-await t.test('below a prefix it is at the prefix', async (t) => {
+await t.test('the console is below the prefix', async (t) => {
   const app = embed(t, { prefix: '/live/hub' })
   app.get('/', async () => 'the application')
   const moved = await app.inject('/live/hub')
@@ -92,7 +92,7 @@ await t.test('an application may use the same plugins', async (t) => {
   t.match((await app.inject('/files/index.html')).headers['content-security-policy'], /^default-src 'self';/)
 })
 
-await t.test('it is small', (t) => {
+await t.test('the console is small', (t) => {
   const sizes = readdirSync(ROOT, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => gzipSync(readFileSync(`${entry.parentPath}/${entry.name}`)).length)

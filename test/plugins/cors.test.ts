@@ -51,7 +51,7 @@ async function start(t: Test, settings: AppSettings = { corsOrigins: [ORIGIN, 'h
   return { ...hub, get, preflight }
 }
 
-await t.test('without origins no page may use the hub', async (t) => {
+await t.test('without allowed origins no page can read answers', async (t) => {
   const { get, preflight } = await start(t, {})
   const response = await get(ORIGIN)
   t.equal(response.statusCode, 200)
@@ -62,19 +62,19 @@ await t.test('without origins no page may use the hub', async (t) => {
   )
 })
 
-await t.test('a page of an allowed origin may read answers, with credentials', async (t) => {
+await t.test('a page of an allowed origin can read answers, with credentials', async (t) => {
   const { get } = await start(t)
   for (const origin of [ORIGIN, 'http://localhost:8080']) {
     const { headers } = await get(origin)
     t.match(headers, { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' })
-    t.ok(names(headers['vary']).includes('origin'), 'a cache must not give it to another')
+    t.ok(names(headers['vary']).includes('origin'), 'caches keep the answers of different origins apart')
     t.ok(names(headers['vary']).includes('accept'))
     for (const name of ['fanfare-connection', 'last-event-id'])
       t.ok(names(headers['access-control-expose-headers']).includes(name), `${name} is exposed`)
   }
 })
 
-await t.test('a page of another origin may not', async (t) => {
+await t.test('a page of another origin cannot read answers', async (t) => {
   const { get, preflight } = await start(t)
   for (const origin of [
     OTHER,
@@ -91,7 +91,7 @@ await t.test('a page of another origin may not', async (t) => {
   }
 })
 
-await t.test('a preflight is answered without a token, and allows what clients send', async (t) => {
+await t.test('a preflight needs no token, and allows the headers that clients send', async (t) => {
   const { preflight } = await start(t)
   for (const [url, method, asked] of [
     ['/topics/a/events', 'GET', 'authorization,last-event-id'],
@@ -121,7 +121,7 @@ await t.test('a preflight allows the headers that tracing and monitoring add', a
   t.strictSame(names(headers['access-control-allow-headers']), asked.split(', ').sort())
   t.ok(
     names(headers['vary']).includes('access-control-request-headers'),
-    'a cache must not give it to a page that asks for others',
+    'caches keep the answers to different requested headers apart',
   )
   const many = await preflight(
     ORIGIN,
@@ -132,7 +132,7 @@ await t.test('a preflight allows the headers that tracing and monitoring add', a
   t.strictSame(
     names(many.headers['access-control-allow-headers']),
     Array.from({ length: 96 }, (_, n) => `x-${n}`).sort(),
-    'names only, and a bounded number of them',
+    'valid names only, and a limited number of them',
   )
   t.equal((await preflight(OTHER, '/topics/a/events', 'POST', asked)).headers['access-control-allow-origin'], undefined)
 })
@@ -199,7 +199,7 @@ await t.test('refusals before routing have CORS headers', async (t) => {
           'access-control-allow-headers': 'authorization, traceparent',
         },
       },
-      'nor would it be, if its preflight were not answered',
+      'the browser sends the request only after an answered preflight',
     )
     t.equal((await preflight(OTHER, url, 'GET', 'authorization')).headers['access-control-allow-origin'], undefined)
   }
@@ -263,7 +263,7 @@ await t.test('* allows any page, but without credentials', async (t) => {
   }
 })
 
-await t.test('a stream over a real socket has the headers, too', async (t) => {
+await t.test('a stream over a real socket has CORS headers too', async (t) => {
   const { app } = await start(t)
   const url = await listen(app)
   const allowed = await openStream(t, `${url}/topics/a/events`, { token: anyTopic(), headers: { origin: ORIGIN } })
@@ -282,7 +282,7 @@ await t.test('a stream over a real socket has the headers, too', async (t) => {
   t.match(refused.headers['vary'], /origin/i)
 })
 
-await t.test('a busy stream has the headers, too', async (t) => {
+await t.test('a busy stream has CORS headers too', async (t) => {
   const { app } = await start(t)
   const url = await listen(app)
   await app.hub.drain(0)
@@ -322,15 +322,15 @@ await t.test('a refused origin is logged once', async (t) => {
     ['http://hub:3000', { host: 'hub:3000' }],
   ])
   t.match(line, { level: 30, origin: OTHER, msg: /FANFARE_CORS_ORIGINS does not list the origin/ })
-  t.strictSame(more, [], 'nor are those that are not kept out')
-  t.equal((await logged({}, [[OTHER], [ORIGIN]])).length, 2, 'also where no page is allowed')
+  t.strictSame(more, [], 'each refused origin once, and no allowed origin')
+  t.equal((await logged({}, [[OTHER], [ORIGIN]])).length, 2, 'also if no origin is allowed')
   t.equal((await logged({ corsOrigins: ['*'] }, [[OTHER]])).length, 0)
   const flood = await logged(
     {},
     Array.from({ length: 300 }, (_, n): [string] => [`https://${n}.example`]),
   )
-  t.equal(flood.filter(({ origin }) => origin !== undefined).length, 100, 'and a flood of origins is no flood of lines')
+  t.equal(flood.filter(({ origin }) => origin !== undefined).length, 100, 'at most 100 refused origins are logged')
   t.match(flood.slice(100), [{ origins: 100, msg: /further origins.*not logged for an hour/ }])
-  t.equal(flood.length, 101, 'that there are more is said once')
+  t.equal(flood.length, 101, 'one line reports further origins')
   t.equal((await logged({}, [['x'.repeat(5_000)]]))[0]!.origin!.length, 300)
 })

@@ -28,7 +28,7 @@ await t.test('a refusal is problem details with a detail and a code', async (t) 
   t.not(problem.requestId, again.requestId)
 })
 
-await t.test('unknown paths', async (t) => {
+await t.test('unknown paths are refused with 404', async (t) => {
   const { send } = await openApp(t)
   for (const [method, url] of [
     ['GET', '/nothing'],
@@ -42,7 +42,7 @@ await t.test('unknown paths', async (t) => {
   t.notMatch((await send({ method: 'GET', url: '/nothing?token=secret' })).body, /secret/)
 })
 
-await t.test('unsupported methods', async (t) => {
+await t.test('unsupported methods are refused with 405', async (t) => {
   const { send } = await openApp(t)
   for (const [method, url, allowed] of [
     ['PUT', '/topics/a/events', ['DELETE', 'GET', 'HEAD', 'POST']],
@@ -55,14 +55,14 @@ await t.test('unsupported methods', async (t) => {
   }
 })
 
-await t.test('a URL that cannot be read', async (t) => {
+await t.test('invalid URLs are refused', async (t) => {
   const { send } = await openApp(t)
   for (const url of ['/topics/%zz/events', '/topics/%/events', '/topics/%c3%28/events']) {
     isProblem(t, await send({ method: 'GET', url }), 400, 'invalid-request', url)
     t.notMatch(
       (await send({ method: 'GET', url: `${url}?token=secret` })).body,
       /secret/,
-      'a query string is not repeated',
+      'the refusal does not repeat the query string',
     )
   }
 })
@@ -71,10 +71,10 @@ await t.test('a URL that is too long', async (t) => {
   const { send } = await openApp(t)
   const response = await send({ method: 'GET', url: `/topics/${'x'.repeat(700)}/events?token=secret` })
   isProblem(t, response, 414, 'uri-too-long', 'the URL')
-  t.notMatch(response.body, /secret/, 'a query string is not repeated')
+  t.notMatch(response.body, /secret/, 'the refusal does not repeat the query string')
 })
 
-await t.test('requests that are not HTTP', async (t) => {
+await t.test('requests that are not HTTP are refused', async (t) => {
   const { app } = await openApp(t)
   const port = Number(new URL(await listen(app)).port)
   for (const [text, status, code] of [
@@ -102,7 +102,7 @@ await t.test('the message of an unexpected error is only logged', async (t) => {
     new Writable({
       write(chunk: Buffer, _encoding, done) {
         const line = JSON.parse(chunk.toString()) as Record<string, unknown>
-        if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
+        if (line['nativeSockets'] === undefined) lines.push(line) // at its start the hub logs how it uses sockets
         done()
       },
     }),
@@ -118,15 +118,15 @@ await t.test('the message of an unexpected error is only logged', async (t) => {
   const response = await app.inject({ url: '/status', headers: { 'x-request-id': 'x' } })
   const problem = isProblem(t, response, 500, 'internal-error')
   t.notMatch(response.body, /hunter2/)
-  t.notMatch(response.body, /src\//, 'no stack')
+  t.notMatch(response.body, /src\//, 'no stack trace')
   t.match(
     lines,
     [{ level: 50, reqId: problem.requestId, code: 'internal-error', err: { message: /hunter2/, stack: /status/ } }],
-    'and there with the id of the request',
+    'the log has the error and the id of the request',
   )
 })
 
-await t.test('an error of the application that ends by itself is temporary, also for a stream', async (t) => {
+await t.test('an error of the application that will pass is temporary, also for a stream', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, {
@@ -153,7 +153,7 @@ await t.test('an error of the application that ends by itself is temporary, also
   }
 })
 
-await t.test('an error of another kind than Error is no less an error', async (t) => {
+await t.test('a thrown value that is not an Error is handled as one', async (t) => {
   const { app, send } = await openApp(t)
   for (const thrown of ['text', 7, { message: 'hunter2' }]) {
     const stats = t.intercept(app.fanfareHub, 'stats', {
@@ -170,14 +170,14 @@ await t.test('an error of another kind than Error is no less an error', async (t
   }
 })
 
-await t.test('refusals are logged, briefly', async (t) => {
+await t.test('refusals are logged in one line', async (t) => {
   const lines: Record<string, unknown>[] = []
   const logger = pino(
     { level: 'info' },
     new Writable({
       write(chunk: Buffer, _encoding, done) {
         const line = JSON.parse(chunk.toString()) as Record<string, unknown>
-        if (line['nativeSockets'] === undefined) lines.push(line) // the hub says at its start how it uses sockets
+        if (line['nativeSockets'] === undefined) lines.push(line) // at its start the hub logs how it uses sockets
         done()
       },
     }),
@@ -205,7 +205,7 @@ await t.test('a temporary refusal has Retry-After', async (t) => {
   const { app, send } = await openApp(t)
   await app.fanfareHub.drain(0)
   const response = await send({ method: 'GET', url: '/health/ready', headers: { accept: 'text/event-stream' } })
-  isProblem(t, response, 503, 'draining', 'and a route that has no streams answers no stream')
+  isProblem(t, response, 503, 'draining', 'a route without streams does not answer with a stream')
   t.match(response.headers['retry-after'], /^[1-9]\d*$/)
 })
 
@@ -218,7 +218,7 @@ await t.test('bodies', async (t) => {
   isProblem(t, await post('x'.repeat(20_000), 'text/plain'), 413, 'body-too-large')
   isProblem(t, await post('{"data":', 'application/json'), 400, 'invalid-json')
   const { errors } = isProblem(t, await post('{"data":1,"type":7,"id":8}', 'application/json'), 400, 'invalid-request')
-  t.strictSame(errors?.map(({ path }) => path).sort(), ['/id', '/type'], 'everything that is wrong is named')
+  t.strictSame(errors?.map(({ path }) => path).sort(), ['/id', '/type'], 'all faults are named')
 })
 
 await t.test('the type of a problem is a link', async (t) => {

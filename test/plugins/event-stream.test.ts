@@ -175,7 +175,7 @@ for (const [name, start] of Object.entries(transports)) {
   const isHttp2 = name.startsWith('HTTP/2')
 
   await t.test(name, async (t) => {
-    await t.test('head and first block come at once, then events as they are published', async (t) => {
+    await t.test('the head and the first block are sent at once, then each published event', async (t) => {
       const { app, open } = await start(t)
       const reader = await open()
       t.match(reader.headers, {
@@ -189,11 +189,7 @@ for (const [name, start] of Object.entries(transports)) {
       await until(() => told(reader, 'open').length === 1)
       t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
       t.equal(reader.headers['content-length'], undefined)
-      t.equal(
-        reader.headers['connection'],
-        isHttp2 ? undefined : 'close',
-        'RFC 9113, 8.2.2: there is no such header in HTTP/2',
-      )
+      t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: HTTP/2 has no such header')
       for (let n = 0; n < 20; n++) await app.fanfareHub.publish('a', { data: `zwölf €${n}` })
       await until(() => reader.events.length === 20)
       t.strictSame(
@@ -205,7 +201,7 @@ for (const [name, start] of Object.entries(transports)) {
       await until(() => app.fanfareHub.connections.size === 0)
     })
 
-    await t.test('headers of other plugins are on the stream', async (t) => {
+    await t.test('a stream has the headers of other plugins', async (t) => {
       const { open } = await start(t, {}, (app) => {
         app.addHook('onRequest', async (_request, reply) => {
           void reply.headers({ 'x-request-source': 'test', vary: 'X-Other' }).header('set-cookie', ['a=1', 'b=2'])
@@ -222,7 +218,7 @@ for (const [name, start] of Object.entries(transports)) {
       })
     })
 
-    await t.test('HEAD answers the head and ends', async (t) => {
+    await t.test('HEAD returns the head and ends', async (t) => {
       const { app, open } = await start(t)
       const reader = await open(URL, 'HEAD')
       t.match(reader.headers, {
@@ -245,7 +241,7 @@ for (const [name, start] of Object.entries(transports)) {
       t.match(told(reader, 'close'), [{ reason: 'busy', retry: Number }])
     })
 
-    await t.test('a stalled subscriber costs little, and loses nothing when it reads again', async (t) => {
+    await t.test('a stalled subscriber costs little memory, and loses no event when it continues', async (t) => {
       const sockets: Socket[] = []
       const { app, open } = await start(
         t,
@@ -286,10 +282,10 @@ for (const [name, start] of Object.entries(transports)) {
       await until(() => app.fanfareHub.connections.size === 0)
       slow.resume()
       await until(() => slow.isClosed)
-      t.strictSame(told(slow, 'close'), [{ reason: 'slow' }], 'if it reads on at once it is told why')
+      t.strictSame(told(slow, 'close'), [{ reason: 'slow' }], 'a subscriber that reads then gets the reason')
     })
 
-    await t.test('the server closes with open streams, which get a closing block', async (t) => {
+    await t.test('a closing server ends its streams with a closing block', async (t) => {
       const { app, open } = await start(t)
       const readers = [await open(), await open('/events?topic=a&topic=b')]
       await until(() => readers.every((reader) => told(reader, 'open').length === 1))
@@ -304,7 +300,7 @@ for (const [name, start] of Object.entries(transports)) {
   })
 }
 
-await t.test('a slow subscriber that reads is not disconnected', async (t) => {
+await t.test('a slow subscriber that makes progress is not disconnected', async (t) => {
   await Promise.all(
     ['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
       const { app, open } = await transports[name]!(t, { slowTimeout: 400 })
@@ -325,7 +321,7 @@ await t.test('a slow subscriber that reads is not disconnected', async (t) => {
   )
 })
 
-await t.test('a stalled stream does not keep the server from closing', async (t) => {
+await t.test('a stalled stream does not prevent the server from closing', async (t) => {
   await Promise.all(
     ['HTTP/1.1', `HTTP/1.1${PUBLIC}`, 'HTTP/2'].map(async (name) => {
       const { app, open } = await transports[name]!(t)
@@ -337,7 +333,7 @@ await t.test('a stalled stream does not keep the server from closing', async (t)
         await turn()
       }
       await t.resolves(
-        within(app.close(), () => 'it does not close', 10_000),
+        within(app.close(), () => 'the server does not close', 10_000),
         name,
       )
       t.equal(app.fanfareHub.connections.size, 0)
@@ -387,7 +383,7 @@ function socketsOf({ server }: FastifyInstance): Promise<number> {
 }
 
 for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `${name}${PUBLIC}`])) {
-  await t.test(`${name}: what a reader sends is no progress`, async (t) => {
+  await t.test(`${name}: bytes that a subscriber sends do not count as progress`, async (t) => {
     const { app } = await transports[name]!(t, { slowTimeout: 300 })
     trickle(t, await openDeaf(t, app))
     await until(() => app.fanfareHub.connections.size === 1)
@@ -395,26 +391,26 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
     await until(() => app.fanfareHub.connections.size === 0)
     await poll(
       async () => ((await socketsOf(app)) === 0 ? true : undefined),
-      () => 'the socket is left',
+      () => 'the socket is still open',
     )
     t.equal(app.fanfareHub.connections.size, 0)
   })
 
-  await t.test(`${name}: the socket of a stream that has ended is gone soon, whatever comes`, async (t) => {
+  await t.test(`${name}: the socket of an ended stream closes soon, even if the client sends bytes`, async (t) => {
     const { app } = await transports[name]!(t)
     trickle(t, await openDeaf(t, app))
     await until(() => app.fanfareHub.connections.size === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await poll(
       async () => ((await socketsOf(app)) === 0 ? true : undefined),
-      () => 'the socket is left',
+      () => 'the socket is still open',
     )
     t.equal(app.fanfareHub.connections.size, 0)
   })
 }
 
 await t.test('an idle timeout of the application does not end a stream, and is restored afterwards', async (t) => {
-  // on a busy machine connecting takes a while
+  // on a busy machine connecting takes time
   const limit = { connectionTimeout: 800, keepAliveTimeout: 400, requestTimeout: 900, http2SessionTimeout: 800 }
   const apps: Record<string, { app: FastifyInstance; open: (t: Test, app: FastifyInstance) => Transport['open'] }> = {
     'HTTP/1.1': { app: Fastify(limit), open: (_t, app) => byHttp1(app, http.request) },
@@ -444,14 +440,14 @@ await t.test('an idle timeout of the application does not end a stream, and is r
       await until(() => busy.isClosed && quiet.isClosed)
       await poll(
         async () => ((await socketsOf(app)) === 0 ? true : undefined),
-        () => `${name}: a connection is left`,
+        () => `${name}: a connection is still open`,
       )
     }),
   )
 })
 
 for (const [name, start] of Object.entries(transports)) {
-  await t.test(`${name}: the application is told that a response is over`, async (t) => {
+  await t.test(`${name}: the application is notified of the end of a response`, async (t) => {
     const told = { closed: 0, responses: 0 }
     const { app, open } = await start(t, {}, (app) => {
       app.addHook('onRequest', async (_request, reply) => void reply.raw.once('close', () => told.closed++))
@@ -466,14 +462,13 @@ for (const [name, start] of Object.entries(transports)) {
     await until(() => told.closed === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => told.closed === 3)
-    // as with any answer of Fastify that is cut off, there is no onResponse for a stream whose response has kept its
-    // socket
+    // Fastify calls no onResponse for an answer that is cut off, such as a stream whose response has kept its socket.
     await until(() => told.responses === (name.endsWith(PUBLIC) ? 2 : 3))
   })
 }
 
 for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `${name}${PUBLIC}`])) {
-  await t.test(`${name}: each write is a chunk, and the last chunk tells an end from a cut`, async (t) => {
+  await t.test(`${name}: each write is a chunk, and the last chunk distinguishes an end from a cut`, async (t) => {
     const sockets: Socket[] = []
     const { app } = await transports[name]!(
       t,
@@ -522,35 +517,38 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
 }
 
 for (const name of ['HTTP/1.1', `HTTP/1.1${PUBLIC}`])
-  await t.test(`${name}: requests behind that for a stream do not disturb it, and leave nothing behind`, async (t) => {
-    const { app } = await transports[name]!(t)
-    const body = '{"data":1}'
-    const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-    const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`
-    const { port } = app.server.address() as AddressInfo
-    for (const [n, requests] of [
-      stream + publish,
-      stream + stream.repeat(20),
-      publish + stream + publish.slice(0, -1),
-      stream + publish + stream + publish,
-    ].entries()) {
-      const socket = net.connect(port, '127.0.0.1')
-      t.teardown(() => socket.destroy())
-      let text = ''
-      socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-      socket.write(requests)
-      await until(() => text.includes('fanfare.open'))
-      await delay(20)
-      await app.fanfareHub.publish('a', { text: `live ${n}` })
-      await until(() => text.includes(`live ${n}`))
-      t.equal(app.fanfareHub.connections.size, 1)
-      t.equal(text.match(/fanfare\.open/g)!.length, 1)
-      socket.destroy()
-      await until(() => app.fanfareHub.connections.size === 0)
-    }
-    await poll(
-      async () => ((await socketsOf(app)) === 0 ? true : undefined),
-      () => 'a socket is left',
-    )
-    t.doesNotThrow(() => app.server.closeIdleConnections())
-  })
+  await t.test(
+    `${name}: requests after a stream on its connection do not disturb it, and leave nothing behind`,
+    async (t) => {
+      const { app } = await transports[name]!(t)
+      const body = '{"data":1}'
+      const publish = `POST /topics/b/events HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      const stream = `GET ${URL} HTTP/1.1\r\nhost: hub\r\nauthorization: ${authorization}\r\n\r\n`
+      const { port } = app.server.address() as AddressInfo
+      for (const [n, requests] of [
+        stream + publish,
+        stream + stream.repeat(20),
+        publish + stream + publish.slice(0, -1),
+        stream + publish + stream + publish,
+      ].entries()) {
+        const socket = net.connect(port, '127.0.0.1')
+        t.teardown(() => socket.destroy())
+        let text = ''
+        socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+        socket.write(requests)
+        await until(() => text.includes('fanfare.open'))
+        await delay(20)
+        await app.fanfareHub.publish('a', { text: `live ${n}` })
+        await until(() => text.includes(`live ${n}`))
+        t.equal(app.fanfareHub.connections.size, 1)
+        t.equal(text.match(/fanfare\.open/g)!.length, 1)
+        socket.destroy()
+        await until(() => app.fanfareHub.connections.size === 0)
+      }
+      await poll(
+        async () => ((await socketsOf(app)) === 0 ? true : undefined),
+        () => 'a socket is still open',
+      )
+      t.doesNotThrow(() => app.server.closeIdleConnections())
+    },
+  )

@@ -91,6 +91,6 @@ await t.test('requests in flight are answered', async (t) => {
   t.equal(
     statuses.filter((answer) => answer.status === 'fulfilled' && answer.value === 201).length,
     app.fanfareHub.head,
-    'what was stored was acknowledged',
+    'every stored event was acknowledged',
   )
 })

@@ -36,8 +36,8 @@ await t.test('the rate of a subject is limited over both routes', async (t) => {
   })
   t.match(isProblem(t, response, 429, 'rate-limited').detail, /FANFARE_PUBLISH_RATE/)
   t.equal(response.headers['retry-after'], '1')
-  t.equal(open.app.fanfareHub.head, 5, 'what is refused is not stored')
-  t.equal(await burst(open, 5, bearer('u2')), 5, 'others are not concerned')
+  t.equal(open.app.fanfareHub.head, 5, 'refused events are not stored')
+  t.equal(await burst(open, 5, bearer('u2')), 5, 'other subjects are not limited')
   t.equal(
     (
       await open.send({
@@ -47,15 +47,15 @@ await t.test('the rate of a subject is limited over both routes', async (t) => {
       })
     ).statusCode,
     200,
-    'nor is reading',
+    'reading is not limited',
   )
   clock.now += 1_000
-  t.equal(await burst(open, 6, bearer('u1')), 5, 'a second later it may again')
+  t.equal(await burst(open, 6, bearer('u1')), 5, 'a second later the full rate is available')
   clock.now += 400
-  t.equal(await burst(open, 6, bearer('u1')), 2, 'and what it has not used comes back bit by bit')
+  t.equal(await burst(open, 6, bearer('u1')), 2, 'unused rate returns gradually')
 })
 
-await t.test('without a subject the address counts', async (t) => {
+await t.test('without a subject the limit applies to the address', async (t) => {
   stopClock(t)
   const open = await openApp(t, { publishRate: 2, trustProxy: 1 })
   const from = async (address: string, count: number) => {
@@ -73,7 +73,11 @@ await t.test('without a subject the address counts', async (t) => {
   }
   t.equal(await from('192.0.2.1', 3), 2)
   t.equal(await from('192.0.2.2', 3), 2)
-  t.equal(await burst(open, 2, bearer('address 192.0.2.1')), 2, 'a subject of the same name is somebody else')
+  t.equal(
+    await burst(open, 2, bearer('address 192.0.2.1')),
+    2,
+    'a subject with the name of an address has its own limit',
+  )
 })
 
 await t.test('an invalid token is refused before the rate counts', async (t) => {
@@ -87,12 +91,12 @@ await t.test('an invalid token is refused before the rate counts', async (t) => 
     )
 })
 
-await t.test('without the setting nothing is counted', async (t) => {
+await t.test('without the setting the rate is unlimited', async (t) => {
   const open = await openApp(t)
   t.equal(await burst(open, 50, bearer('u1')), 50)
 })
 
-await t.test('an upload that is refused gets its answer at once, though it has no end', async (t) => {
+await t.test('a refused upload is answered at once, even if it never ends', async (t) => {
   const open = await openApp(t, { publishRate: 1 })
   const url = await listen(open.app)
   await burst(open, 1, bearer('u1'))

@@ -83,7 +83,7 @@ await t.test('a stream has its own Cache-Control', async (t) => {
   t.equal((await send({ method: 'GET', url: '/topics/a/events' })).headers['cache-control'], 'no-store, no-transform')
 })
 
-await t.test('routes of the application are not changed', async (t) => {
+await t.test('routes of the application keep their headers', async (t) => {
   const { default: fanfare } = await import('../../src/index.js')
   const { default: Fastify } = await import('fastify')
   const app = Fastify()

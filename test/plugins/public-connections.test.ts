@@ -30,7 +30,7 @@ function idOf(stream: EventStream): string {
   return stream.headers['fanfare-connection'] as string
 }
 
-await t.test('streams are listed page after page, and those of one subject', async (t) => {
+await t.test('streams are listed in pages, and by subject', async (t) => {
   const { app, open } = await openApplication(t)
   const { connections } = app.hub
   t.strictSame(await connections.list(), { connections: [], more: false })
@@ -51,7 +51,7 @@ await t.test('streams are listed page after page, and those of one subject', asy
   t.strictSame(await list({ after: undefined, limit: undefined, subject: undefined }), { ids: sorted, more: false })
 })
 
-await t.test('a stream is described as over HTTP', async (t) => {
+await t.test('a stream has the same description as over HTTP', async (t) => {
   const { app, open } = await openApplication(t)
   const stream = await open('u1', 'orders.42')
   await app.hub.publish('orders.42', { data: 1 })
@@ -65,7 +65,7 @@ await t.test('a stream is described as over HTTP', async (t) => {
   t.equal(app.hub.connections.get('none'), undefined)
 })
 
-await t.test('ends one stream and no other', async (t) => {
+await t.test('end() ends one stream and no other', async (t) => {
   const { app, open } = await openApplication(t)
   const { connections } = app.hub
   const ended = await open('u1')
@@ -73,7 +73,7 @@ await t.test('ends one stream and no other', async (t) => {
   t.equal(connections.end('none'), false)
   t.equal(connections.end(idOf(ended)), true)
   t.equal(connections.get(idOf(ended)), undefined)
-  t.equal(connections.end(idOf(ended)), false, 'it has been ended')
+  t.equal(connections.end(idOf(ended)), false, 'the stream has already ended')
   t.strictSame(await ended.told('close'), { reason: 'revoked' })
   await ended.closed
   t.equal(connections.size, 1)

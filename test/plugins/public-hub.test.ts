@@ -7,7 +7,7 @@ import { openLive } from '../helper/stream.js'
 import { anyTopic, SECRET, token } from '../helper/token.js'
 import { listen, until } from '../routes/open-app.js'
 
-await t.test('it has the members in the docs, and no others', async (t) => {
+await t.test('app.hub has the members in the docs, and no others', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS })
@@ -29,7 +29,7 @@ await t.test('it has the members in the docs, and no others', async (t) => {
   t.strictSame(Object.keys(app.hub.connections).sort(), ['end', 'get', 'list', 'size'])
 })
 
-await t.test('topics, who is present, purging, and closing', async (t) => {
+await t.test('topics, present subjects, purging, and closing', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fanfare, { prefix: '/rt', log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS })
@@ -60,7 +60,7 @@ await t.test('topics, who is present, purging, and closing', async (t) => {
   await app.hub.publish('a', { data: 3 })
   await until(() => read.length === 2)
   const closing = app.hub.close()
-  t.equal(app.hub.close(), closing, 'whoever closes it again waits for the same')
+  t.equal(app.hub.close(), closing, 'a second close returns the same promise')
   await Promise.all([closing, reading])
   t.strictSame(read, ['expired', 3])
   await stream.closed

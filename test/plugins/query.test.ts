@@ -3,7 +3,7 @@ import t from 'tap'
 import { listen, isProblem, openApp } from '../routes/open-app.js'
 import { anyTopic } from '../helper/token.js'
 
-/** Every route, and the parameters that it knows. */
+/** Every route, and its parameters. */
 const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, known: string[]][] = [
   ['POST', '/topics/a/events', ['type']],
   ['POST', '/events', []],
@@ -71,10 +71,10 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['GET', '/errors/not-found', []],
 ]
 
-/** Routes for probes, which may add a query against caches. */
+/** Routes for probes, which may add a query to avoid caches. */
 const PROBED = ['/status', '/health/live', '/health/ready']
 
-await t.test('the routes for probes take any query', async (t) => {
+await t.test('the routes for probes accept any query', async (t) => {
   const { app } = await openApp(t)
   for (const path of PROBED) {
     for (const method of ['GET', 'HEAD'] as const)
@@ -82,7 +82,7 @@ await t.test('the routes for probes take any query', async (t) => {
   }
 })
 
-await t.test('every other route refuses a parameter that it does not know, and one that is given twice', async (t) => {
+await t.test('every other route refuses an unknown parameter, and a repeated one', async (t) => {
   const { app, send } = await openApp(t)
   for (const [method, path, known] of ROUTES) {
     if (PROBED.includes(path)) continue
@@ -97,7 +97,8 @@ await t.test('every other route refuses a parameter that it does not know, and o
       )
       t.strictSame(errors, [{ path: `/${name}`, message: 'is not known' }])
       if (known.length === 0) t.match(detail, /this route takes no parameters\.$/)
-      else if (name === 'unheard-of') t.match(detail, new RegExp(`this route takes "${known[0]}"`), 'no name is near')
+      else if (name === 'unheard-of')
+        t.match(detail, new RegExp(`this route takes "${known[0]}"`), 'no parameter has a similar name')
       else
         t.ok(
           known.some((one) => detail.includes(`did you mean "${one}"?`)),

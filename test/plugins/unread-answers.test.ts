@@ -54,38 +54,38 @@ for (const isTls of [false, true]) {
   const create = () => (isTls ? (Fastify({ https: selfSigned() }) as unknown as FastifyInstance) : Fastify())
 
   await t.test(
-    `${isTls ? 'https' : 'http'}: an answer that nobody reads is given up, with its connection`,
+    `${isTls ? 'https' : 'http'}: an answer that the client does not read is aborted, with its connection`,
     async (t) => {
       const app = create()
       const port = await listen(t, app)
       const socket = open(t, port, isTls)
       await once(socket, isTls ? 'secureConnect' : 'connect')
       socket.pause()
-      for (let n = 0; n < 20; n++) socket.write(PAGE) // the sockets of both ends hold some of it
+      for (let n = 0; n < 20; n++) socket.write(PAGE) // the sockets of both ends buffer a part of it
       await poll(
         async () => ((await countSockets(app)) === 1 ? true : undefined),
-        () => 'it has not arrived',
+        () => 'the answer has not arrived',
       )
-      // what it sends meanwhile does not help
+      // bytes from the client do not help
       const chatter = setInterval(() => socket.write('\r\n'), 50)
       t.teardown(() => clearInterval(chatter))
       await poll(
         async () => ((await countSockets(app)) === 0 ? true : undefined),
-        () => 'its connection is still there',
+        () => 'the connection is still open',
       )
     },
   )
 
-  await t.test(`${isTls ? 'https' : 'http'}: one that is read slowly is sent to its end`, async (t) => {
+  await t.test(`${isTls ? 'https' : 'http'}: an answer that the client reads slowly is sent completely`, async (t) => {
     const app = create()
-    const port = await listen(t, app, 5_000) // the kernel takes more only when a good part of its buffer is free
+    const port = await listen(t, app, 5_000) // the kernel accepts more only when a large part of its buffer is free
     const socket = open(t, port, isTls)
     await once(socket, isTls ? 'secureConnect' : 'connect')
     let length = 0
     let pausedAt = 0
     socket.on('data', (bytes: Buffer) => {
       length += bytes.length
-      if (length < pausedAt + 64 * 1024) return // TLS gives 16 KiB at once, which would be too slow for the limit
+      if (length < pausedAt + 64 * 1024) return // TLS returns 16 KiB at once, which would be too slow for the limit
       pausedAt = length
       socket.pause()
       setTimeout(() => socket.resume(), 50)
@@ -93,12 +93,12 @@ for (const isTls of [false, true]) {
     const began = performance.now()
     const closed = once(socket, 'close')
     socket.write(PAGE.repeat(5) + PAGE.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))
-    await within(closed, () => `${length} bytes have come`, 120_000)
+    await within(closed, () => `${length} bytes have arrived`, 120_000)
     t.ok(length > 6 * 1024 * 1024, `${length} bytes in ${Math.round(performance.now() - began)} ms`)
   })
 }
 
-await t.test('answers of the application itself are not watched', async (t) => {
+await t.test('answers of the application are not aborted', async (t) => {
   const app = Fastify()
   const port = await listen(t, app)
   const socket = open(t, port, false)
@@ -111,13 +111,13 @@ await t.test('answers of the application itself are not watched', async (t) => {
   for (let n = 0; n < 20; n++) other.write(PAGE)
   await poll(
     async () => ((await countSockets(app)) === 1 ? true : undefined),
-    () => 'the hub’s answer has not been given up',
+    () => "the hub's answer has not been aborted",
   )
   let length = 0
   socket.on('data', (bytes: Buffer) => (length += bytes.length))
   const closed = once(socket, 'close')
   socket.resume()
-  await within(closed, () => `${length} bytes have come`)
+  await within(closed, () => `${length} bytes have arrived`)
   t.ok(length > 20_000_000)
 })
 
@@ -139,45 +139,48 @@ await t.test('http2: an unread answer is closed, and other streams of its connec
     stream.resume()
     return Number(response[':status'])
   }
-  await within(closed, () => 'it is still there', 60_000)
+  await within(closed, () => 'the stream is still open', 60_000)
   t.equal(await status(), 200)
 })
 
-await t.test('of pipelined requests, no answer is built before the client has taken the previous one', async (t) => {
-  const app = Fastify()
-  const port = await listen(t, app, 30_000)
-  let made = 0
-  const { fanfareHub: hub } = app
-  const read = hub.read.bind(hub)
-  hub.read = (...args) => {
-    made++
-    return read(...args)
-  }
-  const socket = open(t, port, false).pause()
-  socket.write(PAGE.repeat(100))
-  await poll(
-    async () => (made > 0 ? true : undefined),
-    () => 'none is made',
-  )
-  // The sockets of both ends take some pages before the first one waits.
-  let before = -1
-  await poll(
-    async () => {
-      const isQuiet = made === before
-      before = made
-      return isQuiet ? true : undefined
-    },
-    () => 'it makes more and more',
-  )
-  t.ok(made < 50, `${made} of 100 pages`)
-  let bytes = 0
-  socket.on('data', (part: Buffer) => (bytes += part.length)).resume()
-  await poll(
-    async () => (made === 100 ? true : undefined),
-    () => `only ${made} are made for one who reads`,
-  )
-  await poll(
-    async () => (bytes > 100 * 5 * EVENT ? true : undefined),
-    () => `only ${bytes} bytes come`,
-  )
-})
+await t.test(
+  'the answer to a pipelined request is built only after the client has taken the previous answer',
+  async (t) => {
+    const app = Fastify()
+    const port = await listen(t, app, 30_000)
+    let made = 0
+    const { fanfareHub: hub } = app
+    const read = hub.read.bind(hub)
+    hub.read = (...args) => {
+      made++
+      return read(...args)
+    }
+    const socket = open(t, port, false).pause()
+    socket.write(PAGE.repeat(100))
+    await poll(
+      async () => (made > 0 ? true : undefined),
+      () => 'no answer is built',
+    )
+    // the sockets of both ends buffer some pages before the first answer waits
+    let before = -1
+    await poll(
+      async () => {
+        const isQuiet = made === before
+        before = made
+        return isQuiet ? true : undefined
+      },
+      () => 'the hub keeps building answers',
+    )
+    t.ok(made < 50, `${made} of 100 pages`)
+    let bytes = 0
+    socket.on('data', (part: Buffer) => (bytes += part.length)).resume()
+    await poll(
+      async () => (made === 100 ? true : undefined),
+      () => `only ${made} answers are built for a client that reads`,
+    )
+    await poll(
+      async () => (bytes > 100 * 5 * EVENT ? true : undefined),
+      () => `only ${bytes} bytes come`,
+    )
+  },
+)

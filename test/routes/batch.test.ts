@@ -53,7 +53,7 @@ await t.test('invalid JSON is refused at any position', async (t) => {
   t.equal(hub.app.fanfareHub.head, 2)
 })
 
-await t.test('too many events are refused by their number, before any is parsed', async (t) => {
+await t.test('a batch with too many events is refused by their number, before any is parsed', async (t) => {
   const hub = await openApp(t)
   const { errors, detail } = isProblem(
     t,
@@ -84,7 +84,7 @@ await t.test('the first of many faults is reported', async (t) => {
   )
 })
 
-await t.test('an event that is too large is named, before it is parsed', async (t) => {
+await t.test('a large event is refused by its index, before it is parsed', async (t) => {
   const hub = await openApp(t, { maxEventSize: 1_000 })
   const body = JSON.stringify({
     events: [
@@ -98,7 +98,7 @@ await t.test('an event that is too large is named, before it is parsed', async (
   )
 })
 
-await t.test('no turn of the event loop is long for any batch', async (t) => {
+await t.test('no batch blocks the event loop for long', async (t) => {
   const hub = await openApp(t, { log: 'memory' })
   const wide = `{"topic":"t","data":[${'[],'.repeat(80_000)}[]]}`
   const names = `{"topic":"t","data":{${Array.from({ length: 22_000 }, (_, n) => `"a${n}":0`).join(',')}}}`

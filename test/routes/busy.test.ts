@@ -19,7 +19,7 @@ async function start(t: Test, settings: AppSettings) {
     refusal: async (token: string, headers: Record<string, string> = {}) => {
       const stream = await openStream(t, url, { token, headers })
       await stream.until(() => stream.all.some(({ type }) => type === 'fanfare.close'))
-      t.equal(stream.all.length, 1, 'nothing else is sent')
+      t.equal(stream.all.length, 1, 'no other block is sent')
       const { reason, retry } = JSON.parse(stream.all[0]!.data) as { reason: string; retry: number }
       t.strictSame(stream.retries, [retry])
       return reason
@@ -34,7 +34,7 @@ await t.test('the number of streams per subject is limited', async (t) => {
   await open(bearer('u1'))
   t.equal(await refusal(bearer('u1')), 'busy')
   await open(bearer('u2'))
-  for (let n = 0; n < 3; n++) await open(bearer()) // nobody in particular
+  for (let n = 0; n < 3; n++) await open(bearer()) // without a subject
   first.destroy()
   await until(() => app.fanfareHub.connections.ofSubject('u1') === 1)
   await open(bearer('u1'))
@@ -45,11 +45,7 @@ await t.test('the number of streams per address is limited if the setting is on'
   const { app, open, refusal } = await start(t, { maxConnectionsPerAddress: 2 })
   await open(bearer('u1'))
   const second = await open(bearer('u2'), { 'x-forwarded-for': '192.0.2.1' })
-  t.equal(
-    await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }),
-    'busy',
-    'a header that nobody vouches for changes nothing',
-  )
+  t.equal(await refusal(bearer('u3'), { 'x-forwarded-for': '192.0.2.2' }), 'busy', 'an untrusted header has no effect')
   second.destroy()
   await until(() => app.fanfareHub.connections.size === 1)
   await open(bearer('u3'))
@@ -85,7 +81,7 @@ await t.test('the refusal names the setting', async (t) => {
   )
   t.doesNotThrow(
     () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody),
-    '0: no limit',
+    '0 means no limit',
   )
 })
 

@@ -15,7 +15,7 @@ await t.test('only a subject can acknowledge, read, list and delete its own curs
   const moved = await put('phone', { id: id(2) })
   t.equal(moved.statusCode, 200)
   t.match(moved.json(), { name: 'phone', id: id(2), expiresAt: /^\d{4}-.*Z$/ })
-  t.match((await put('phone', { id: id(1) })).json(), { id: id(2) }, 'it does not go backwards')
+  t.match((await put('phone', { id: id(1) })).json(), { id: id(2) }, 'the cursor does not move backwards')
   await put('laptop', { id: id(0) })
   t.match((await send({ url: '/cursors', headers: as('ada') })).json(), {
     cursors: [
@@ -100,7 +100,7 @@ await t.test('the number of cursors per subject is limited for streams and ackno
     url: '/topics/a/events?cursor=three',
     headers: { ...as('ada'), accept: 'text/event-stream' },
   })
-  t.equal(head.statusCode, 200, 'HEAD makes no cursor')
+  t.equal(head.statusCode, 200, 'HEAD creates no cursor')
   await send({ method: 'DELETE', url: '/cursors/one', headers: as('ada') })
   t.equal((await put('three')).statusCode, 200)
 })

@@ -232,8 +232,8 @@ await t.test('a batch is limited by its work: fewer lines of many topics', async
     )
     return largest
   }
-  t.equal(await largestOf((n) => `a.${n}`), 600, 'each of a topic of its own')
-  t.equal(await largestOf((n) => `b.${n % 10}`), 1_190, 'of ten topics')
+  t.equal(await largestOf((n) => `a.${n}`), 600, 'each line of another topic')
+  t.equal(await largestOf((n) => `b.${n % 10}`), 1_190, 'lines of ten topics')
 })
 
 await t.test('lines of a client that disconnects are stored, and the hub continues', async (t) => {
@@ -278,18 +278,18 @@ await t.test(
   },
 )
 
-/** A body that is written line by line. */
+/** A body that the test writes line by line. */
 function pipe(): Readable {
   return new Readable({ read: () => undefined })
 }
 
 const soon = () => new Date(Date.now() + 3_600_000).toISOString()
 
-await t.test('a line is refused when the token has expired or was revoked during the upload', async (t) => {
+await t.test('a line is refused if the token has expired or was revoked during the upload', async (t) => {
   const exp = Date.now() / 1_000 + 1.5
   const table: [what: string, claims: object, revoke: object | undefined, code: string][] = [
     ['expired', { sub: 'u0', exp }, undefined, 'expired-token'],
-    ['its subject revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
+    ['its subject was revoked', { sub: 'u1' }, { subject: 'u1' }, 'revoked-token'],
     ['itself revoked', { sub: 'u2', jti: 'one' }, { jti: 'one' }, 'revoked-token'],
   ]
   for (const [what, claims, revoke, code] of table) {
@@ -315,7 +315,7 @@ await t.test('a line is refused when the token has expired or was revoked during
   }
 })
 
-await t.test('events that have waited for the log are refused when their token was revoked meanwhile', async (t) => {
+await t.test('events that waited for the log are refused if their token was revoked meanwhile', async (t) => {
   const hub = await openApp(t)
   const publish = hub.app.fanfareHub.publishMany.bind(hub.app.fanfareHub)
   let release: () => void = () => undefined
@@ -345,9 +345,9 @@ await t.test('events that have waited for the log are refused when their token w
   t.strictSame(await stored(hub), [1])
 })
 
-await t.test('an upload without a line in time ends with 408 and the line to continue from', async (t) => {
+await t.test('an upload without a complete line in time ends with 408 and the line to continue from', async (t) => {
   const hub = await openApp(t, { uploadIdle: 300 })
-  await listen(hub.app) // the timers alone do not keep the process
+  await listen(hub.app) // the hub's timers do not keep the process alive
   const table: [sent: string, line: number, accepted: number][] = [
     ['', 1, 0],
     ['{"topic":"a"', 1, 0],
@@ -366,7 +366,7 @@ await t.test('an upload without a line in time ends with 408 and the line to con
   )
 })
 
-await t.test('a blank line keeps an upload alive, part of a line does not', async (t) => {
+await t.test('a blank line keeps an upload open, part of a line does not', async (t) => {
   const hub = await openApp(t, { uploadIdle: 1_000 })
   await listen(hub.app)
   const [blank, partial] = [pipe(), pipe()]
@@ -382,7 +382,7 @@ await t.test('a blank line keeps an upload alive, part of a line does not', asyn
   t.match((await answers[0]).json(), { accepted: 1 })
 })
 
-await t.test('blank lines do not keep an upload open beyond its token', async (t) => {
+await t.test('blank lines do not keep an upload open beyond the expiry of its token', async (t) => {
   const hub = await openApp(t)
   await listen(hub.app)
   const body = pipe()
@@ -398,9 +398,9 @@ await t.test('blank lines do not keep an upload open beyond its token', async (t
   isProblem(t, await answer, 401, 'revoked-token')
 })
 
-await t.test('a silent upload ends with its token, even within a line', async (t) => {
+await t.test('a silent upload ends at the expiry of its token, even within a line', async (t) => {
   const hub = await openApp(t)
-  await listen(hub.app) // the timers alone do not keep the process
+  await listen(hub.app) // the hub's timers do not keep the process alive
   const table: [what: string, sent: string, line: number, accepted: number][] = [
     ['nothing', '', 1, 0],
     ['part of a line', '{"topic":"a"', 1, 0],
@@ -444,10 +444,16 @@ await t.test('the type may be application/ndjson, and every line may begin with 
   t.match(
     (await post(hub, `${line('a', 4)}\n\ufeff${line('a', 5)}\n\ufeff\r\n\ufeff${line('a', 6)}\n`)).json(),
     { accepted: 3 },
-    'as in files that were joined',
+    'a byte order mark before each line, as in joined files',
   )
-  isProblem(t, await post(hub, `\ufeff\ufeff${line('a', 7)}`), 400, 'invalid-json', 'one, not two')
-  isProblem(t, await post(hub, `{\ufeff"topic":"a","data":8}`), 400, 'invalid-json', 'and at the start alone')
+  isProblem(t, await post(hub, `\ufeff\ufeff${line('a', 7)}`), 400, 'invalid-json', 'two byte order marks are refused')
+  isProblem(
+    t,
+    await post(hub, `{\ufeff"topic":"a","data":8}`),
+    400,
+    'invalid-json',
+    'a byte order mark within a line is refused',
+  )
   t.strictSame(await stored(hub), [1, 2, 3, 4, 5, 6])
   isProblem(t, await post(hub, line('a', 1), { 'content-encoding': 'gzip' }), 415, 'unsupported-media-type')
   isProblem(

@@ -105,7 +105,7 @@ export function isProblem(
 export async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + 10_000
   while (!condition()) {
-    if (performance.now() > end) throw new Error('it did not come true')
+    if (performance.now() > end) throw new Error('the condition did not become true')
     await turn()
   }
 }

@@ -41,7 +41,7 @@ await t.test('one event', async (t) => {
     ])
   })
 
-  await t.test('may be any JSON, or a text', async (t) => {
+  await t.test('may be any JSON value, or a text', async (t) => {
     const hub = await openApp(t)
     const values = [null, false, 0, -1.5, '', 'x\ny', [], {}, [1, [2]], { a: { b: null } }]
     for (const data of values)
@@ -54,7 +54,7 @@ await t.test('one event', async (t) => {
     )
   })
 
-  await t.test('that is ephemeral is sent and not stored: 202', async (t) => {
+  await t.test('is sent and not stored if it is ephemeral: 202', async (t) => {
     const hub = await openApp(t)
     const reader = await hub.subscribe('orders.42')
     const response = await hub.send({ method: 'POST', url: URL, payload: { data: 1, ephemeral: true } })
@@ -64,7 +64,7 @@ await t.test('one event', async (t) => {
     await isUntouched(t, hub)
   })
 
-  await t.test('has a topic that may be percent-encoded, and as long as a topic may be', async (t) => {
+  await t.test('may have a percent-encoded topic of the maximum length', async (t) => {
     const hub = await openApp(t)
     const long = `${'a'.repeat(64)}.${':@'.repeat(32)}.${'~'.repeat(64)}.abcde`
     for (const [url, topic] of [
@@ -81,7 +81,7 @@ await t.test('one event', async (t) => {
 })
 
 await t.test('a publisher id', async (t) => {
-  await t.test('that is repeated stores nothing, and is answered with the first event: 200', async (t) => {
+  await t.test('stores nothing if it is repeated, and returns the first event: 200', async (t) => {
     const hub = await openApp(t)
     const reader = await hub.subscribe('orders.42')
     const first = await hub.send({ method: 'POST', url: URL, payload: { data: 1, id: 'x' } })
@@ -92,7 +92,7 @@ await t.test('a publisher id', async (t) => {
     t.equal(
       (await hub.send({ method: 'POST', url: '/topics/orders.43/events', payload: { data: 3, id: 'x' } })).statusCode,
       201,
-      'on another topic it is another',
+      'the same id on another topic is another id',
     )
     t.equal((await stored(hub)).length, 2)
     await hub.send({ method: 'POST', url: URL, payload: { data: 'last' } })
@@ -112,7 +112,7 @@ await t.test('a publisher id', async (t) => {
     t.equal((await stored(hub)).length, 2)
   })
 
-  await t.test('in both places, and different, is refused', async (t) => {
+  await t.test('is refused if body and header differ', async (t) => {
     const hub = await openApp(t)
     const response = await hub.send({
       method: 'POST',
@@ -195,7 +195,7 @@ await t.test('an ephemeral event with a publisher id is refused', async (t) => {
   t.equal((await hub.app.fanfareHub.publish('a', { data: 1, ephemeral: false, id: 'x' })).duplicate, false)
 })
 
-await t.test('the header Idempotency-Key is refused for many events, before they are read', async (t) => {
+await t.test('the header Idempotency-Key is refused for batches and uploads, before the body is read', async (t) => {
   const hub = await openApp(t)
   const event = JSON.stringify({ topic: 'a', data: 1 })
   for (const [type, payload] of [
@@ -246,7 +246,7 @@ await t.test('a second header Idempotency-Key is refused', async (t) => {
   )
 })
 
-await t.test('a publisher id outlives the event that a purge has removed', async (t) => {
+await t.test('a publisher id is remembered after a purge of its event', async (t) => {
   const hub = await openApp(t)
   const post = () => hub.send({ method: 'POST', url: URL, payload: { data: 1, id: 'x' } })
   const { id } = (await post()).json<{ id: string }>()
@@ -278,7 +278,7 @@ await t.test('a plain text', async (t) => {
     t.match(await stored(hub), [{ text: 'zwölf\r\n€ 𝄞' }, { text: '{"data":1}', type: 'not json' }, { text: '' }])
   })
 
-  await t.test('is refused when it is not UTF-8', async (t) => {
+  await t.test('is refused if it is not UTF-8', async (t) => {
     const hub = await openApp(t)
     const post = (payload: Buffer, type: string) =>
       hub.send({ method: 'POST', url: URL, payload, headers: { 'content-type': type } })
@@ -293,7 +293,7 @@ await t.test('a plain text', async (t) => {
     await isUntouched(t, hub)
   })
 
-  await t.test('has a type as any event does', async (t) => {
+  await t.test('has a type like any event', async (t) => {
     const hub = await openApp(t)
     for (const type of ['', 'fanfare.open', 'a%0Ab', 'a%00', 'x'.repeat(129)]) {
       t.match(
@@ -311,17 +311,17 @@ await t.test('a plain text', async (t) => {
   })
 })
 
-await t.test('what is refused', async (t) => {
+await t.test('refusals', async (t) => {
   const hub = await openApp(t, { maxEventSize: 2_000 })
   const post = (payload: string | Buffer | object, headers: Record<string, string> = {}, url = URL) =>
     hub.send({ method: 'POST', url, payload, headers: { 'content-type': 'application/json', ...headers } })
 
-  await t.test('both or neither of data and text', async (t) => {
+  await t.test('both or none of data and text', async (t) => {
     for (const payload of [{}, { type: 'x' }, { data: 1, text: 'x' }, { data: null, text: '' }])
       isProblem(t, await post(payload), 400, 'invalid-event', JSON.stringify(payload))
   })
 
-  await t.test('members that are unknown or of the wrong kind, named', async (t) => {
+  await t.test('unknown members and members of the wrong kind, by name', async (t) => {
     const table: [payload: unknown, named: RegExp][] = [
       [{ data: 1, topic: 'a' }, /topic/],
       [{ data: 1, ephemerall: true }, /ephemerall/],
@@ -447,8 +447,8 @@ await t.test('what is refused', async (t) => {
     )
   })
 
-  await t.test('too large bodies and events', async (t) => {
-    isProblem(t, await post({ data: 'x'.repeat(1_999) }), 413, 'event-too-large', 'with its quotes it has 2,001 bytes')
+  await t.test('bodies and events that are too large', async (t) => {
+    isProblem(t, await post({ data: 'x'.repeat(1_999) }), 413, 'event-too-large', '2,001 bytes with the quotes')
     isProblem(t, await post('x'.repeat(2_001), { 'content-type': 'text/plain' }), 413, 'event-too-large')
     isProblem(
       t,
@@ -542,7 +542,7 @@ await t.test('a batch', async (t) => {
     })
   })
 
-  await t.test('is refused whole when one of its events is', async (t) => {
+  await t.test('is refused whole if one of its events is', async (t) => {
     const hub = await openApp(t, { maxEventSize: 1_000 })
     const reader = await hub.subscribe('**')
     const good = { topic: 'a', data: 1 }
@@ -579,7 +579,7 @@ await t.test('a batch', async (t) => {
     t.strictSame(reader.data, [])
   })
 
-  await t.test('that is not a batch is refused', async (t) => {
+  await t.test('is refused if it is not a batch', async (t) => {
     const hub = await openApp(t)
     for (const payload of [
       '{}',
@@ -611,7 +611,7 @@ await t.test('a batch', async (t) => {
       415,
       'unsupported-media-type',
     )
-    isProblem(t, await hub.send({ method: 'POST', url: '/events' }), 415, 'unsupported-media-type', 'no body at all')
+    isProblem(t, await hub.send({ method: 'POST', url: '/events' }), 415, 'unsupported-media-type', 'no body')
     isProblem(
       t,
       await hub.send({
@@ -688,19 +688,19 @@ await t.test('an event beyond the limit of topics is refused: 429 with Retry-Aft
     429,
     'too-many-topics',
   )
-  t.match(batch.errors, [{ path: '/events/2', message: /"d"/ }], 'the event is named')
+  t.match(batch.errors, [{ path: '/events/2', message: /"d"/ }], 'the refusal names the event')
   t.match(await stored(hub), [{ data: 1 }, { data: 2 }])
   t.equal(
     (await post('/topics/c/events', { data: 3, ephemeral: true })).statusCode,
     202,
-    'what is not kept makes no topic',
+    'an ephemeral event does not create a topic',
   )
-  t.equal((await post('/topics/a/events', { data: 6 })).statusCode, 201, 'the topics that are there take more')
+  t.equal((await post('/topics/a/events', { data: 6 })).statusCode, 201, 'existing topics accept more events')
   await t.rejects(hub.app.fanfareHub.publish('c', { data: 3 }), {
     name: 'HubError',
     code: 'too-many-topics',
     index: undefined,
   })
   await hub.app.fanfareHub.purge('b')
-  t.equal((await post('/topics/c/events', { data: 3 })).statusCode, 201, 'one has gone')
+  t.equal((await post('/topics/c/events', { data: 3 })).statusCode, 201, 'a topic has been trimmed')
 })

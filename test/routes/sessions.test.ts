@@ -46,23 +46,23 @@ function withCookie(
   })
 }
 
-await t.test('a session is the token in a cookie that no script reads', async (t) => {
+await t.test('a session is the token in a cookie that scripts cannot read', async (t) => {
   const hub = await openApp(t)
   const bearer = token(grants)
   t.strictSame(
     { ...(await cookieOf(t, hub, bearer)) },
     { name: 'fanfare_token', value: bearer, path: '/', httpOnly: true, sameSite: 'lax' },
-    'it ends with the browser when the token does not',
+    'without an expiry, the cookie ends with the browser',
   )
 })
 
-await t.test('it ends with the token', async (t) => {
+await t.test('the cookie ends with the token', async (t) => {
   const hub = await openApp(t)
   const exp = Math.floor(Date.now() / 1_000) + 100
   const { maxAge, expires } = await cookieOf(t, hub, token({ ...grants, exp }))
   t.ok(maxAge! > 90 && maxAge! <= 100)
   t.ok(Math.abs(expires!.getTime() / 1_000 - exp) <= 1 && expires!.getTime() / 1_000 <= exp)
-  t.equal((await cookieOf(t, hub, token({ ...grants, exp: 1e300 }))).maxAge, 400 * 86_400, 'however far off that is')
+  t.equal((await cookieOf(t, hub, token({ ...grants, exp: 1e300 }))).maxAge, 400 * 86_400, 'at most 400 days ahead')
 })
 
 await t.test('TLS', async (t) => {
@@ -95,7 +95,7 @@ await t.test('below the prefix of another application', async (t) => {
   t.equal(parseSetCookie(String(headers['set-cookie'])).path, '/realtime')
 })
 
-await t.test('requests that cannot start a session', async (t) => {
+await t.test('requests that cannot start a session are refused', async (t) => {
   const hub = await openApp(t, { queryToken: true, corsOrigins: [ORIGIN] })
   const none = async (headers: Record<string, string | null>, url = '/sessions') => {
     const response = await hub.send({ method: 'POST', url, headers: { authorization: null, ...headers } })
@@ -130,7 +130,13 @@ await t.test('a session authorises reading', async (t) => {
   const { detail } = isProblem(t, await withCookie(hub, 'GET', '/topics/b/events'), 403, 'not-granted')
   t.match(detail, /the cookie "fanfare_token"/)
   isProblem(t, await withCookie(hub, 'GET', '/topics/a/events', token({ ...grants, exp: 1 })), 401, 'expired-token')
-  isProblem(t, await withCookie(hub, 'GET', '/topics/a/events', ''), 401, 'missing-token', 'an empty one is none')
+  isProblem(
+    t,
+    await withCookie(hub, 'GET', '/topics/a/events', ''),
+    401,
+    'missing-token',
+    'an empty cookie counts as missing',
+  )
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events`, {
     headers: { cookie: `fanfare_token=${token(grants)}` },
   })
@@ -159,7 +165,7 @@ await t.test('a token in the header takes precedence', async (t) => {
       })
     ).statusCode,
     201,
-    'and no page sends that without being allowed to',
+    'a page cannot send that header without permission',
   )
 })
 
@@ -191,10 +197,16 @@ await t.test('a session cannot change state for a page of another origin', async
     t.match(detail, /FANFARE_CORS_ORIGINS/)
   }
   isProblem(t, await publish(hub, {}), 403, 'foreign-origin', 'none')
-  isProblem(t, await publish(hub, { referer: `${ORIGIN}/page` }), 403, 'foreign-origin', 'a referer is none')
+  isProblem(
+    t,
+    await publish(hub, { referer: `${ORIGIN}/page` }),
+    403,
+    'foreign-origin',
+    'a Referer does not count as an origin',
+  )
   const anywhere = await openApp(t, { corsOrigins: ['*'] })
-  isProblem(t, await publish(anywhere, { origin: ORIGIN }), 403, 'foreign-origin', '* is no origin')
-  isProblem(t, await publish(anywhere, { origin: '*' }), 403, 'foreign-origin', 'nor is it one that is sent')
+  isProblem(t, await publish(anywhere, { origin: ORIGIN }), 403, 'foreign-origin', '* is not an allowed origin')
+  isProblem(t, await publish(anywhere, { origin: '*' }), 403, 'foreign-origin', 'an Origin of * is not allowed')
   const proxied = await openApp(t, { trustProxy: true })
   t.equal(
     (
@@ -256,14 +268,14 @@ await t.test('a session cannot create or move a named cursor for a page of anoth
     t.equal((await cursors.get({ subject, name: `c${n}` }))?.id, `${epoch}-3`, JSON.stringify(headers))
   }
   await (await openStream(t, `${url}/topics/a/events?cursor=header`, { token: token(grants) })).told('open')
-  t.ok(cursors.get({ subject, name: 'header' }), 'a token in the header may come from anywhere')
+  t.ok(cursors.get({ subject, name: 'header' }), 'a token in the header is accepted from any origin')
 })
 
 await t.test('a session can be ended', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN] })
   for (const bearer of [token(grants), token({ exp: 1 }), 'x']) {
     const response = await withCookie(hub, 'DELETE', '/sessions', bearer, { origin: ORIGIN })
-    t.equal(response.statusCode, 204, 'whatever the token has become')
+    t.equal(response.statusCode, 204, 'even if the token is no longer valid')
     t.match(parseSetCookie(String(response.headers['set-cookie'])), {
       name: 'fanfare_token',
       value: '',
@@ -279,5 +291,5 @@ await t.test('a session can be ended', async (t) => {
     t.equal(response.headers['set-cookie'], undefined)
   }
   const none = await hub.send({ method: 'DELETE', url: '/sessions', headers: { authorization: null } })
-  t.strictSame([none.statusCode, none.headers['set-cookie']], [204, undefined], 'without one')
+  t.strictSame([none.statusCode, none.headers['set-cookie']], [204, undefined], 'without a cookie')
 })

@@ -17,7 +17,7 @@ const requests: [what: string, method: 'POST' | 'PATCH', url: string, type: stri
   ['a revocation', 'POST', '/revocations', 'application/json', `{"subject":"victim","until":"${later()}"}`],
 ]
 
-await t.test('a token that was revoked while the body arrived', async (t) => {
+await t.test('a token that is revoked while the body arrives is refused', async (t) => {
   for (const [what, method, url, type, text] of requests) {
     const hub = await openApp(t)
     const body = new Readable({ read: () => undefined })
@@ -44,18 +44,18 @@ await t.test('a token that was revoked while the body arrived', async (t) => {
     body.push(text.slice(3))
     body.push(null)
     isProblem(t, await answer, 401, 'revoked-token', what)
-    t.equal(hub.app.fanfareHub.head, 0, 'nothing is published')
+    t.equal(hub.app.fanfareHub.head, 0, 'no event is published')
     t.equal(
       (await hub.send({ method: 'GET', url: '/revocations', headers: { authorization: admin } })).json<{
         revocations: unknown[]
       }>().revocations.length,
       1,
-      'nobody else is revoked',
+      'no other subject is revoked',
     )
   }
 })
 
-await t.test('a token that expired while the body arrived', async (t) => {
+await t.test('a token that expires while the body arrives is refused', async (t) => {
   const exp = Date.now() / 1_000 + 2
   await Promise.all(
     requests.map(async ([what, method, url, type, text]) => {
@@ -77,7 +77,7 @@ await t.test('a token that expired while the body arrived', async (t) => {
   )
 })
 
-await t.test('a token that expired while the events of a batch were read', async (t) => {
+await t.test('a token that expires while the events of a batch are checked is refused', async (t) => {
   const hub = await openApp(t)
   const check = hub.app.fanfareHub.check.bind(hub.app.fanfareHub)
   const exp = Date.now() / 1_000 + 600
@@ -85,7 +85,7 @@ await t.test('a token that expired while the events of a batch were read', async
   let checked = 0
   t.intercept(hub.app.fanfareHub, 'check', {
     value: (...args: Parameters<typeof check>) => {
-      if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the last event takes an hour
+      if (++checked === 1_000) t.intercept(Date, 'now', { value: () => later }) // the check of the last event takes an hour
       return check(...args)
     },
   })
@@ -105,7 +105,7 @@ await t.test('a token that expired while the events of a batch were read', async
   t.equal(hub.app.fanfareHub.head, 0)
 })
 
-await t.test('bodies of every kind may begin with a byte order mark', async (t) => {
+await t.test('any body may begin with a byte order mark', async (t) => {
   const hub = await openApp(t)
   const admin = `Bearer ${token({ ...grants, sub: 'u1' })}`
   for (const [what, method, url, type, text] of requests) {
@@ -141,7 +141,7 @@ await t.test('any +json content type is read as JSON', async (t) => {
       await post('/topics/a/events', '{"data":1,"more":2}'),
       400,
       'invalid-request',
-      'and is looked at as closely',
+      'the body is checked like JSON',
     )
     isProblem(t, await post('/topics/a/events', '"text"'), 400, 'invalid-request')
   }
@@ -185,7 +185,7 @@ await t.test('a compressed body is refused, and the answer says how to send it',
   }
 })
 
-await t.test('the body of a request that needs none is not read', async (t) => {
+await t.test('a body is not read on a route without a body', async (t) => {
   const hub = await openApp(t)
   const admin = `Bearer ${token({ ...grants, sub: 'u1', admin: true })}`
   for (const [method, url, status] of [

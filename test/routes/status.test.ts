@@ -6,14 +6,14 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-await t.test('the status says how many streams and topics there are, since when, and which version', async (t) => {
+await t.test('the status has the numbers of streams and topics, the uptime, and the version', async (t) => {
   const { app, send, subscribe } = await openApp(t)
   const first = await send({ method: 'GET', url: '/status', headers: { authorization: null } })
   t.equal(first.statusCode, 200)
   t.match(first.headers['content-type'], /^application\/json/)
   const { uptime, ...rest } = first.json<{ uptime: number }>()
   t.strictSame(rest, { status: 'ok', clients: 0, topics: 0, version })
-  t.ok(uptime >= 0 && uptime < 60, 'in seconds')
+  t.ok(uptime >= 0 && uptime < 60, 'the uptime is in seconds')
   const sinks = [await subscribe('a'), await subscribe('**')]
   await app.fanfareHub.publishAll([
     { topic: 'a', data: 1 },

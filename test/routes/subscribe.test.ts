@@ -38,7 +38,7 @@ async function open(
   return { statusCode: response.statusCode!, headers: response.headers, text, blocks: parseStream(Buffer.from(text)) }
 }
 
-await t.test('a stream has the headers that keep it a stream', async (t) => {
+await t.test('a stream has the headers for proxies and caches', async (t) => {
   const { app } = await openApp(t)
   await app.fanfareHub.publish('a', { data: 1 })
   const { statusCode, headers, blocks } = await open(app, URL)
@@ -119,17 +119,21 @@ await t.test('a stream starts at the last event id (header or query), at replay,
       headers,
       (text) => text.includes('fanfare.live') && text.endsWith('\n\n'),
     )
-    t.equal(answered['last-event-id'], blocks[0]!.id, 'the header is the id of the first block')
+    t.equal(answered['last-event-id'], blocks[0]!.id, 'the header has the id of the first block')
     return blocks.flatMap(({ event }) => (event?.type === 'message' ? [Number(event.data)] : []))
   }
   t.strictSame(await read('', { 'last-event-id': cursor(2) }), [3, 4])
   t.strictSame(await read(`lastEventId=${cursor(2)}`), [3, 4])
-  t.strictSame(await read(`lastEventId=${cursor(2)}`, { 'last-event-id': cursor(3) }), [4], 'the header wins')
-  t.strictSame(await read(`lastEventId=${cursor(3)}&replay=all`), [4], 'it wins over replay')
+  t.strictSame(
+    await read(`lastEventId=${cursor(2)}`, { 'last-event-id': cursor(3) }),
+    [4],
+    'the header takes precedence over the query',
+  )
+  t.strictSame(await read(`lastEventId=${cursor(3)}&replay=all`), [4], 'the last event id takes precedence over replay')
   t.strictSame(await read('replay=3'), [2, 3, 4])
   t.strictSame(await read('replay=1000'), [1, 2, 3, 4])
   t.strictSame(await read('replay=all'), [1, 2, 3, 4])
-  t.strictSame(await read('lastEventId=&replay=1'), [4], 'an empty one is none')
+  t.strictSame(await read('lastEventId=&replay=1'), [4], 'an empty last event id counts as missing')
   const { headers, blocks } = await open(app, '/topics/a/events?replay=0')
   t.equal(headers['last-event-id'], cursor(4))
   t.equal(blocks.length, 1)
@@ -151,7 +155,7 @@ await t.test('an unusable last event id is a gap, not an error', async (t) => {
     )
     t.equal(statusCode, 200)
     const own = reason === 'invalid' ? undefined : lastEventId
-    t.equal(headers['last-event-id'], own, 'another cursor in the head would lie behind a gap that is not told yet')
+    t.equal(headers['last-event-id'], own, "the head has the client's own id, since the gap is not reported yet")
     t.strictSame(
       blocks.slice(0, 2).map(({ event, id }) => [event?.type, id]),
       [
@@ -164,7 +168,7 @@ await t.test('an unusable last event id is a gap, not an error', async (t) => {
   }
 })
 
-await t.test('several topics, patterns, types and CloudEvents', async (t) => {
+await t.test('a stream can have several topics, patterns, types and CloudEvents', async (t) => {
   const { app } = await openApp(t)
   await app.fanfareHub.publish('a', { data: 1, type: 'x' })
   await app.fanfareHub.publish('b.1', { data: 2 })
@@ -179,7 +183,11 @@ await t.test('several topics, patterns, types and CloudEvents', async (t) => {
     ['x', '1', 'a'],
     ['message', '2', 'b.1'],
   ])
-  t.strictSame(await read('/events?topic=a&replay=all'), [['x', '1', undefined]], 'one topic needs no name')
+  t.strictSame(
+    await read('/events?topic=a&replay=all'),
+    [['x', '1', undefined]],
+    'events of a single topic do not name it',
+  )
   t.strictSame(await read('/topics/**/events?replay=all&type=x&type=y'), [
     ['x', '1', 'a'],
     ['y', '3', 'c'],
@@ -195,7 +203,7 @@ await t.test('several topics, patterns, types and CloudEvents', async (t) => {
   })
 })
 
-await t.test('what is refused', async (t) => {
+await t.test('invalid streams are refused', async (t) => {
   const { app, send } = await openApp(t)
   const get = (url: string, headers: Record<string, string | null> = {}) =>
     send({ method: 'GET', url, headers: { accept: 'text/event-stream', ...headers } })
@@ -233,7 +241,7 @@ await t.test('what is refused', async (t) => {
     isProblem(t, await get('/events?topic=orders.1&topic=users.u2.x', narrow), 403, 'not-granted').detail,
     /"users\.u2\.x"/,
   )
-  isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', "the hub's own topics")
+  isProblem(t, await get('/topics/fanfare.stats/events'), 403, 'not-granted', 'the topics of the hub')
   t.equal(app.fanfareHub.connections.size, 0)
 })
 
@@ -253,7 +261,7 @@ await t.test('grants and anonymous topics allow a stream', async (t) => {
   isProblem(t, await app.inject({ url: '/topics/public.1.2/events' }), 401, 'missing-token')
 })
 
-await t.test('HEAD answers the head and ends', async (t) => {
+await t.test('HEAD returns the head and ends', async (t) => {
   const { app, send } = await openApp(t)
   await app.fanfareHub.publish('orders.42', { data: 1 })
   const url = await listen(app)
@@ -304,29 +312,29 @@ await t.test('a temporary refusal does not stop an EventSource', async (t) => {
     return blocks[0]!.retry
   }
 
-  await t.test('too many streams', async (t) => {
+  await t.test('at the maximum number of streams', async (t) => {
     const { app, send, subscribe } = await openApp(t, { maxConnections: 2 })
     const sinks = [await subscribe('a'), await subscribe('a')]
     const retries = new Set<unknown>()
     for (let n = 0; n < 5; n++) retries.add(await isBusy(t, app))
-    t.ok(retries.size > 1, 'each is told another time')
+    t.ok(retries.size > 1, 'the delays of the reconnects differ')
     t.equal(
       (await send({ method: 'GET', url: URL, headers: { accept: 'application/json' } })).statusCode,
       200,
-      'history is no stream',
+      'history is not a stream',
     )
     sinks[0]!.close()
     t.match((await open(app, URL)).blocks[0], { event: { type: 'fanfare.open' } })
   })
 
-  await t.test('a stopping hub', async (t) => {
+  await t.test('while the hub stops', async (t) => {
     const { app } = await openApp(t)
     await app.fanfareHub.drain(0)
     await isBusy(t, app)
     await isBusy(t, app)
   })
 
-  await t.test('HEAD then has no body either', async (t) => {
+  await t.test('HEAD has no body then', async (t) => {
     const { app } = await openApp(t)
     const port = Number(new globalThis.URL(await listen(app)).port)
     await app.fanfareHub.drain(0)
@@ -339,7 +347,7 @@ await t.test('a temporary refusal does not stop an EventSource', async (t) => {
     t.equal(text.slice(text.indexOf('\r\n\r\n') + 4), '', 'RFC 9110, 9.3.2')
   })
 
-  await t.test('a final refusal does', async (t) => {
+  await t.test('a final refusal stops an EventSource', async (t) => {
     const { app, send } = await openApp(t)
     await app.fanfareHub.drain(0)
     isProblem(
@@ -355,7 +363,7 @@ await t.test('over a socket', async (t) => {
   const { app } = await openApp(t)
   const url = await listen(app)
 
-  await t.test('head and first block arrive at once, before any event', async (t) => {
+  await t.test('the head and the first block arrive at once, before any event', async (t) => {
     const stream = await openStream(t, `${url}${URL}`, { token: anyTopic() })
     t.match(await stream.told('open'), { topics: ['orders.42'] })
     t.match(stream.headers, { 'transfer-encoding': 'chunked', connection: 'close' })
@@ -364,7 +372,7 @@ await t.test('over a socket', async (t) => {
     await until(() => app.fanfareHub.connections.size === 0)
   })
 
-  await t.test('it works over HTTP/1.0, and for a pipelined request', async (t) => {
+  await t.test('a stream works over HTTP/1.0, and for a pipelined request', async (t) => {
     const { port } = new globalThis.URL(url)
     for (const [version, prelude] of [
       ['1.0', ''],
@@ -382,7 +390,7 @@ await t.test('over a socket', async (t) => {
       t.match(text, /retry: \d+\nid: \S+\nevent: fanfare\.open\n/)
       const begin = text.lastIndexOf('HTTP/1.1 200 OK')
       const body = Buffer.from(text.slice(text.indexOf('\r\n\r\n', begin) + 4))
-      if (version === '1.0') t.match(body.toString(), /^retry: /, 'its body ends with the connection')
+      if (version === '1.0') t.match(body.toString(), /^retry: /, 'the body ends with the connection')
       else t.equal(decodeChunks(body).parts.length, 2, 'each write is a chunk')
       t.equal(/transfer-encoding: chunked/i.test(text.slice(begin)), version === '1.1')
       socket.destroy()
@@ -390,7 +398,7 @@ await t.test('over a socket', async (t) => {
     }
   })
 
-  await t.test('a stream whose client has gone is closed, and its events remain in the log', async (t) => {
+  await t.test('a stream whose client has disconnected is closed, and its events remain in the log', async (t) => {
     const selection = new Selection(['orders.42'])
     const request = http.get(`${url}${URL}`, { headers: { authorization: `Bearer ${anyTopic()}` } })
     request.on('error', () => undefined)
@@ -473,7 +481,7 @@ await t.test('parameters of the other representation are refused', async (t) => 
     await send({ method: 'POST', url: `${URL}?type=x`, payload: { data: 1 } }),
     400,
     'invalid-request',
-    'the type of JSON stands in it',
+    'the type of a JSON event is a member',
   )
 })
 
@@ -509,12 +517,12 @@ await t.test('the clock of a client may be ahead by the tolerance', async (t) =>
   t.strictSame(
     blocks.map(({ event }) => event?.type).slice(0, 2),
     ['fanfare.open', 'fanfare.live'],
-    'such a time is now',
+    'a time within the tolerance means now',
   )
   isProblem(t, await send({ url: from(120_000), headers: { accept: 'text/event-stream' } }), 400, 'invalid-request')
 })
 
-await t.test('a reserved topic that the hub does not publish to is refused', async (t) => {
+await t.test('a reserved topic of the hub that does not exist is refused', async (t) => {
   const { app, send } = await openApp(t)
   const admin = { authorization: `Bearer ${token({ sub: 'root', subscribe: ['**'], admin: true })}` }
   for (const topic of ['fanfare', 'fanfare.nope', 'fanfare.nope.*', 'fanfare.stats.x', 'fanfare.*.*']) {
@@ -533,7 +541,7 @@ await t.test('a reserved topic that the hub does not publish to is refused', asy
       await send({ url: `/topics/${topic}/events`, headers: { accept: 'text/event-stream' } }),
       403,
       'not-granted',
-      `${topic}, for others`,
+      `${topic}, without admin`,
     )
   }
   for (const topic of ['fanfare.stats', 'fanfare.connections', 'fanfare.*', 'fanfare.**', 'fanfare.*,a']) {
@@ -555,7 +563,7 @@ await t.test('a reserved topic that the hub does not publish to is refused', asy
   t.equal((await change(['fanfare.stats'])).statusCode, 200)
 })
 
-await t.test('only admins observe', async (t) => {
+await t.test('only admins may observe', async (t) => {
   const { app, send } = await openApp(t)
   const ask = (bearer: string) =>
     send({ url: `${URL}?observe=true`, headers: { accept: 'text/event-stream', authorization: `Bearer ${bearer}` } })

@@ -51,7 +51,7 @@ function decode(jwt: string): [header: Record<string, unknown>, claims: Record<s
   ]
 }
 
-await t.test('a ticket opens streams, as its token would', async (t) => {
+await t.test('a ticket opens the streams that its token would open', async (t) => {
   const hub = await openApp(t)
   const { ticket, expiresAt } = await issue(t, hub, { sub: 'u1', subscribe: ['a', 'users.{sub}.*'] })
   t.match(expiresAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
@@ -103,7 +103,7 @@ await t.test('a ticket has the grants of its token', async (t) => {
       info: { name: 'x' },
       grants: { subscribe: ['a', 'public'], publish: [], presence: ['c'] },
     },
-    'but for what it publishes, which a ticket does not',
+    'except the publish grants',
   )
   t.equal(
     (await hub.send({ method: 'HEAD', url: `/topics/fanfare.stats/events?ticket=${ticket}`, headers: STREAM }))
@@ -182,18 +182,18 @@ await t.test('a ticket expires after its time, and with its token', async (t) =>
   const lasting = await openApp(t, { ticketTtl: 3_600_000 })
   const exp = (Date.now() + 200) / 1_000
   const short = await issue(t, lasting, { subscribe: ['a'], exp })
-  t.equal(Date.parse(short.expiresAt), Math.floor(exp * 1_000), 'the token ends first')
+  t.equal(Date.parse(short.expiresAt), Math.floor(exp * 1_000), 'the token expires first')
   const stream = await openStream(t, `${await listen(lasting.app)}/topics/a/events?ticket=${short.ticket}`)
-  t.equal((await stream.told('close')).reason, 'expired', 'and so does its stream')
+  t.equal((await stream.told('close')).reason, 'expired', 'the stream ends with the token')
   isProblem(t, await refused(lasting, short.ticket), 401, 'invalid-ticket')
 })
 
-await t.test('a stream continues when its ticket has expired', async (t) => {
+await t.test('a stream continues when its ticket expires', async (t) => {
   const hub = await openApp(t, { ticketTtl: 2_000 })
   const { ticket, expiresAt } = await issue(t, hub)
   const stream = await openStream(t, `${await listen(hub.app)}/topics/a/events?ticket=${ticket}`)
   await stream.told('open')
-  await delay(Date.parse(expiresAt) - Date.now() + 600) // two rounds of what ends streams
+  await delay(Date.parse(expiresAt) - Date.now() + 600) // the hub has twice looked for streams to end
   await hub.app.fanfareHub.publish('a', { data: 1 })
   await stream.count(1)
   t.notOk(stream.isClosed)
@@ -229,7 +229,7 @@ await t.test('a ticket is not accepted as a token, nor a token as a ticket', asy
     isProblem(t, await refused(hub, text), 401, 'invalid-ticket', text.slice(0, 10))
 })
 
-await t.test('even if both have the same key', async (t) => {
+await t.test('a ticket of another hub is refused, even if both hubs have the same key', async (t) => {
   const hub = await openApp(t)
   const { ticket } = await issue(t, hub)
   await hub.app.fanfareHub.records.put('ticket-key', SECRET)
@@ -237,7 +237,7 @@ await t.test('even if both have the same key', async (t) => {
   await same.app.fanfareHub.records.put('ticket-key', SECRET)
   const issued = await issue(t, same)
   t.equal((await open(same, issued.ticket)).statusCode, 200)
-  isProblem(t, await refused(same, ticket), 401, 'invalid-ticket', 'one of another hub')
+  isProblem(t, await refused(same, ticket), 401, 'invalid-ticket', 'a ticket of another hub')
   const [header, claims] = decode(issued.ticket)
   t.equal(
     issued.ticket.split('.')[2],
@@ -283,12 +283,12 @@ await t.test('even if both have the same key', async (t) => {
     isProblem(t, await refused(same, forged), 401, 'invalid-ticket', what)
 })
 
-await t.test('who can get a ticket', async (t) => {
+await t.test('a valid token gets a ticket', async (t) => {
   const hub = await openApp(t, { corsOrigins: [ORIGIN], queryToken: true, anonymousSubscribe: ['a'] })
   const ask = (headers: Record<string, string | null>, url = '/tickets') =>
     hub.send({ method: 'POST', url, headers: { authorization: null, ...headers } })
   const cookie = `fanfare_token=${token({ subscribe: ['a'] })}`
-  t.equal((await ask({ cookie, origin: ORIGIN })).statusCode, 201, 'by cookie, from a page that is allowed')
+  t.equal((await ask({ cookie, origin: ORIGIN })).statusCode, 201, 'by cookie, from an allowed origin')
   isProblem(t, await ask({ cookie }), 403, 'foreign-origin')
   isProblem(t, await ask({ cookie, origin: 'https://evil.example' }), 403, 'foreign-origin')
   isProblem(t, await ask({}), 401, 'missing-token')
@@ -296,18 +296,18 @@ await t.test('who can get a ticket', async (t) => {
   isProblem(t, await ask({ authorization: `Bearer ${token({ exp: 1 })}` }), 401, 'expired-token')
 })
 
-await t.test('the key is drawn once and stored', async (t) => {
+await t.test('the key is created once and stored', async (t) => {
   const folder = t.testdir({})
   const first = await openApp(t, { log: `file:${folder}` })
-  t.equal(await first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before it is needed')
+  t.equal(await first.app.fanfareHub.records.get('ticket-key'), undefined, 'not before the first ticket')
   const tickets = await Promise.all([issue(t, first), issue(t, first), issue(t, first)])
   for (const { ticket } of tickets) t.equal((await open(first, ticket)).statusCode, 200)
   await first.app.close()
   const second = await openApp(t, { log: `file:${folder}` })
-  for (const { ticket } of tickets) t.equal((await open(second, ticket)).statusCode, 200, 'a restart does not end it')
+  for (const { ticket } of tickets) t.equal((await open(second, ticket)).statusCode, 200, 'a ticket survives a restart')
 })
 
-await t.test('a ticket is never logged, nor repeated in an answer', async (t) => {
+await t.test('tickets appear neither in the log nor in answers', async (t) => {
   const lines: string[] = []
   const logger = pino(
     { level: 'trace' },
@@ -337,17 +337,17 @@ await t.test('a ticket is never logged, nor repeated in an answer', async (t) =>
   ]) {
     for (const text of [ticket, `${ticket}x`]) {
       for (const accept of ['application/json', 'text/event-stream', 'text/html']) {
-        // which is a stream, and does not end
+        // a stream, which does not end
         if (path === '/topics/a/events' && accept === 'text/event-stream' && text === ticket) continue
         t.notOk((await app.inject({ url: `${path}?ticket=${text}`, headers: { accept } })).body.includes(ticket))
       }
     }
   }
-  t.ok(lines.length > 10, 'there is a log')
+  t.ok(lines.length > 10, 'the log has lines')
   for (const part of ticket.split('.').slice(1)) t.notOk(lines.join('').includes(part))
 })
 
-await t.test('a token with the maximum number of grants, and anonymous topics', async (t) => {
+await t.test('a ticket of a token with the maximum number of grants opens anonymous topics too', async (t) => {
   const hub = await openApp(t, { anonymousSubscribe: ['news', 'more.*'] })
   const { ticket } = await issue(t, hub, { sub: 'u1', subscribe: Array.from({ length: 1_000 }, (_, n) => `t${n}`) })
   for (const topic of ['t999', 'news', 'more.a']) t.equal((await open(hub, ticket, topic)).statusCode, 200, topic)

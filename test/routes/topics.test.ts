@@ -37,7 +37,7 @@ await t.test('the list of topics', async (t) => {
   await open.app.fanfareHub.publishAll(names.map((topic) => ({ topic, data: topic })))
   const sorted = [...names].sort()
 
-  await t.test('describes each topic', async (t) => {
+  await t.test('has the statistics of each topic', async (t) => {
     await open.app.fanfareHub.publishAll([
       { topic: 'orders.1', data: 2 },
       { topic: 'orders.1', data: 3 },
@@ -86,7 +86,7 @@ await t.test('the list of topics', async (t) => {
     t.strictSame(
       await list(open, 'limit=1&after=news.today', bearer(['users.u1.inbox'])),
       { names: ['users.u1.inbox'], more: false, cursor: 'users.u1.inbox' },
-      'nothing tells of others behind it',
+      'the page does not reveal later topics',
     )
     t.strictSame((await list(open, '', null)).names, ['news.today'], 'without a token')
     const closed = await openApp(t)
@@ -96,7 +96,7 @@ await t.test('the list of topics', async (t) => {
       401,
       'missing-token',
     )
-    t.strictSame((await list(closed, '', bearer([]))).names, [], 'a token that grants nothing is a token')
+    t.strictSame((await list(closed, '', bearer([]))).names, [], 'a token without grants is accepted')
   })
 
   await t.test('refuses an invalid query', async (t) => {
@@ -137,7 +137,7 @@ await t.test('a topic', async (t) => {
   t.strictSame(
     (await get('orders.2')).json(),
     { topic: 'orders.2', subscribers: 1, events: 0, bytes: 0, firstId: null, lastId: null },
-    'listened to, though nothing was published',
+    'a subscriber, but no events',
   )
   sink.close()
   t.strictSame(
@@ -145,8 +145,8 @@ await t.test('a topic', async (t) => {
     { topic: 'orders.2', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null },
     'every topic exists by name',
   )
-  t.equal((await get('news.today', null)).statusCode, 200, 'for everybody')
-  t.equal((await get('anything', admin)).statusCode, 200, 'an admin sees what is in the list')
+  t.equal((await get('news.today', null)).statusCode, 200, 'needs no token')
+  t.equal((await get('anything', admin)).statusCode, 200, 'an admin may describe every topic')
   isProblem(t, await get('users.1'), 403, 'not-granted')
   isProblem(t, await get('orders.1', null), 401, 'missing-token')
   for (const name of ['orders.*', '**', 'a b', 'a..b', 'x'.repeat(201)])
@@ -183,14 +183,14 @@ await t.test('a purge', async (t) => {
     t.match(
       await history(`after=${app.fanfareHub.cursor(3)}`),
       { events: [], gap: null },
-      'who had read everything misses nothing',
+      'a cursor after the purged events gets no gap',
     )
-    t.strictSame(live.told('gap'), [], 'nor does a stream that is live')
+    t.strictSame(live.told('gap'), [], 'a live stream gets no gap')
     for (const bad of ['a.*', 'a b']) isProblem(t, await purge(bad), 400, 'invalid-topic', bad)
     isProblem(t, await purge('fanfare.stats'), 400, 'reserved-topic')
   })
 
-  await t.test('is for admins', async (t) => {
+  await t.test('is for admins only', async (t) => {
     const { app, send } = await openApp(t)
     await app.fanfareHub.publish('a', { data: 1 })
     const purge = (authorization: string | null) =>
@@ -200,7 +200,7 @@ await t.test('a purge', async (t) => {
     t.equal(app.fanfareHub.stats().events, 1)
   })
 
-  await t.test('that the log cannot perform is a temporary refusal', async (t) => {
+  await t.test('is refused temporarily while the log is unavailable', async (t) => {
     const { app, send } = await openApp(t)
     t.intercept(app.fanfareHub, 'purge', {
       value: () => Promise.reject(new HubError('log-unavailable', 'The disk is full.')),

@@ -6,7 +6,7 @@ import { acceptFirst } from '../../src/server/accept-burst.js'
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
-/** A server that accepts first, and counts what happens in which order. */
+/** A server with `acceptFirst`, which records how many connections were accepted before each request. */
 async function serve(
   t: Test,
 ): Promise<{ server: Server; port: number; seen: { connections: number; requests: number[] } }> {
@@ -31,15 +31,15 @@ function open(t: Test, port: number, headers = ''): Socket {
   return socket
 }
 
-void t.test('who connects at once is accepted before anybody is answered', async (t) => {
+void t.test('all connections of a burst are accepted before the first answer', async (t) => {
   const { port, seen } = await serve(t)
   const sockets = Array.from({ length: 200 }, () => open(t, port))
   await Promise.all(sockets.map((socket) => once(socket, 'data')))
-  t.equal(seen.requests.length, 200, 'everybody is answered')
-  t.equal(seen.requests[0], 200, 'the first only after all were accepted')
+  t.equal(seen.requests.length, 200, 'every request is answered')
+  t.equal(seen.requests[0], 200, 'the first request is handled after all 200 are accepted')
 })
 
-void t.test('one connection alone is answered, and its next request too', async (t) => {
+void t.test('a single connection is answered, and its next request too', async (t) => {
   const { port } = await serve(t)
   const socket = open(t, port)
   t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1.1 200 OK\r\n[^]*here$/)
@@ -47,19 +47,19 @@ void t.test('one connection alone is answered, and its next request too', async 
   t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1.1 200 OK\r\n[^]*here$/)
 })
 
-void t.test('people who keep coming do not keep the first waiting forever', async (t) => {
+void t.test('a steady flow of connections does not delay the first answer forever', async (t) => {
   const { server, port, seen } = await serve(t)
   let answered = false
   server.on('connection', () => {
-    if (!answered) setImmediate(() => open(t, port)) // the next one comes in every turn
+    if (!answered) setImmediate(() => open(t, port)) // opens one more in every turn
   })
   const sockets = [open(t, port), open(t, port)]
   await Promise.all(sockets.map((socket) => once(socket, 'data')))
   answered = true
-  t.ok(seen.requests[0]! > 2, 'others had come meanwhile')
+  t.ok(seen.requests[0]! > 2, 'later connections were accepted meanwhile')
 })
 
-void t.test('a server that closes answers those whom it has accepted', async (t) => {
+void t.test('a closing server answers every connection that it accepted', async (t) => {
   const { server, port, seen } = await serve(t)
   const sockets = [
     open(t, port, 'Connection: close\r\n'),

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { BodyPieces } from '../../src/server/body-pieces.js'
 import { poll, within } from '../helper/deadline.js'
 
-/** Opens a request with a chunked body, which is written to the returned socket. */
+/** Opens a request with a chunked body, which the test writes to the returned socket. */
 async function openBody(t: Test): Promise<{ body: IncomingMessage; socket: Socket }> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -29,7 +29,7 @@ async function readAll(pieces: BodyPieces): Promise<Buffer[]> {
   return read
 }
 
-await t.test('one-byte chunks of one packet become one piece, or few', async (t) => {
+await t.test('one-byte chunks of one packet become few pieces', async (t) => {
   const { body, socket } = await openBody(t)
   const text = 'abcdefghij'.repeat(1_000)
   socket.write(
@@ -38,7 +38,7 @@ await t.test('one-byte chunks of one packet become one piece, or few', async (t)
       .map((byte) => `1\r\n${byte}\r\n`)
       .join('')}0\r\n\r\n`,
   )
-  const read = await within(readAll(new BodyPieces(body)), () => 'it does not end')
+  const read = await within(readAll(new BodyPieces(body)), () => 'the body does not end')
   t.equal(Buffer.concat(read).toString(), text)
   t.ok(read.length < 50, `${read.length} pieces of 10,000 chunks`)
 })
@@ -51,7 +51,7 @@ await t.test('an incomplete body is refused after the received bytes have been r
   const next = pieces.next()
   socket.destroy()
   await t.rejects(
-    within(next, () => 'it waits for ever'),
+    within(next, () => 'the body does not end'),
     { code: 'invalid-request' },
   )
 })
@@ -66,7 +66,7 @@ await t.test('a body is not read faster than its pieces are taken', async (t) =>
   for (let n = 0; n < 4_000 && hasRoom; n++) hasRoom = socket.write(chunk)
   await poll(
     async () => (body.isPaused() ? true : undefined),
-    () => 'it is not paused',
+    () => 'the body is not paused',
   )
   t.ok((await pieces.next())!.length < 256 * 1024)
 })

@@ -23,7 +23,7 @@ async function listening(t: Test): Promise<{ server: Server; port: number }> {
 
 function writerOf(socket: Socket): DirectWriter {
   const writer = writerTo(socket)
-  if (!writer) throw new Error(`Node ${process.version} is not as it is known`)
+  if (!writer) throw new Error(`Node ${process.version} has different internals`)
   return writer
 }
 
@@ -50,7 +50,7 @@ function digestOf(peer: Socket): Promise<string> {
   )
 }
 
-await t.test('a write that the kernel takes at once is done at once', async (t) => {
+await t.test('a write that the kernel accepts completely is finished at once', async (t) => {
   const { writer, peer, socket } = await connected(t)
   const whole = digestOf(peer)
   const hash = createHash('sha256')
@@ -64,7 +64,7 @@ await t.test('a write that the kernel takes at once is done at once', async (t) 
   t.equal(await whole, hash.digest('hex'))
 })
 
-await t.test('the lender is released when all bytes have been read, and not before', async (t) => {
+await t.test('the lender is released when all its bytes have been copied, and not before', async (t) => {
   const { writer, peer, socket } = await connected(t)
   const whole = digestOf(peer)
   peer.pause()
@@ -86,12 +86,12 @@ await t.test('the lender is released when all bytes have been read, and not befo
     t.equal(released, lent)
     hasRoom = write(Buffer.alloc(256 * 1024, lent))
   }
-  t.equal(released, lent - 1, 'what is left has not been read')
+  t.equal(released, lent - 1, 'the bytes of the last write wait')
   await new Promise((resolve) => setImmediate(resolve))
   t.equal(released, lent - 1)
   const drained = new Promise<number>((resolve) => (writer.onDrain = () => resolve(released)))
   peer.resume()
-  t.equal(await within(drained, () => 'no drain'), lent, 'it is told before anybody writes again')
+  t.equal(await within(drained, () => 'no drain'), lent, 'the lender is released before onDrain')
   socket.end()
   t.equal(await whole, hash.digest('hex'))
 })
@@ -115,49 +115,46 @@ await t.test('the lender is not released when the connection breaks', async (t) 
   t.equal(released, lent - 1)
 })
 
-await t.test(
-  'bytes that the kernel does not take arrive later, complete and in order, and onDrain follows',
-  async (t) => {
-    const { writer, peer, socket } = await connected(t)
-    peer.pause()
-    const hash = createHash('sha256')
-    let drains = 0
-    let stalls = 0
-    const drained = () =>
-      within(
-        new Promise<void>((resolve) => {
-          const before = drains
-          writer.onDrain = () => {
-            drains++
-            if (drains > before) resolve()
-          }
-        }),
-        () => 'no drain',
-      )
+await t.test('bytes that the kernel does not accept arrive later, complete and in order, before onDrain', async (t) => {
+  const { writer, peer, socket } = await connected(t)
+  peer.pause()
+  const hash = createHash('sha256')
+  let drains = 0
+  let stalls = 0
+  const drained = () =>
+    within(
+      new Promise<void>((resolve) => {
+        const before = drains
+        writer.onDrain = () => {
+          drains++
+          if (drains > before) resolve()
+        }
+      }),
+      () => 'no drain',
+    )
 
-    for (let n = 0; n < 200; n++) {
-      const bytes = Buffer.alloc(256 * 1024, n)
-      hash.update(bytes)
-      if (writer.write(bytes)) continue
-      stalls++
-      t.ok(writer.waiting > 0)
-      const told = drained()
-      if (stalls === 1) void digestOf(peer).then((digest) => peer.emit('digest', digest))
-      await told
-      t.equal(writer.waiting, 0)
-    }
-    t.ok(stalls > 0, `${stalls} stalls`)
-    t.equal(drains, stalls, 'one drain each')
+  for (let n = 0; n < 200; n++) {
+    const bytes = Buffer.alloc(256 * 1024, n)
+    hash.update(bytes)
+    if (writer.write(bytes)) continue
+    stalls++
+    t.ok(writer.waiting > 0)
+    const told = drained()
+    if (stalls === 1) void digestOf(peer).then((digest) => peer.emit('digest', digest))
+    await told
+    t.equal(writer.waiting, 0)
+  }
+  t.ok(stalls > 0, `${stalls} stalls`)
+  t.equal(drains, stalls, 'one drain for each stall')
 
-    const last = Buffer.from('the last')
-    hash.update(last)
-    const whole = once(peer, 'digest')
-    socket.end(last)
-    t.equal((await within(whole, () => 'no end'))[0], hash.digest('hex'))
-  },
-)
+  const last = Buffer.from('the last')
+  hash.update(last)
+  const whole = once(peer, 'digest')
+  socket.end(last)
+  t.equal((await within(whole, () => 'no end'))[0], hash.digest('hex'))
+})
 
-await t.test('a write that libuv finishes at its second try is not reported as done too early', async (t) => {
+await t.test('a write that libuv finishes at its second try is not reported too early', async (t) => {
   const { server, port } = await listening(t)
   const [program, args] = bareNode([
     '-e',
@@ -202,7 +199,7 @@ await t.test('a vanished peer closes the socket without onDrain', async (t) => {
   writer.onDrain = () => t.fail('drained')
   peer.pause()
   while (writer.write(Buffer.alloc(256 * 1024)));
-  const closed = new Promise((resolve) => socket.once('close', resolve)) // an error comes before
+  const closed = new Promise((resolve) => socket.once('close', resolve)) // an error comes first
   peer.resetAndDestroy()
   await within(closed, () => 'not closed')
   t.equal(writer.write(Buffer.from('x')), false)

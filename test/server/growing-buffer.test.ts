@@ -30,7 +30,7 @@ await t.test('taken bytes and appended pieces are not overwritten', (t) => {
   t.end()
 })
 
-await t.test('a body in pieces of one byte takes little more memory than its bytes', (t) => {
+await t.test('a body in one-byte pieces takes little more memory than its bytes', (t) => {
   const PIECES = 2_000_000
   const body = new PassThrough()
   const used = () => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers

@@ -25,7 +25,7 @@ function open(t: Test, app: FastifyInstance, text: string): Socket {
 }
 
 for (const way of WAYS)
-  void t.test(`${way}: an application that closes does not wait for connections without a request`, async (t) => {
+  void t.test(`${way}: a closing application does not wait for connections without a request`, async (t) => {
     const app = await listen(t, way)
     const accepted = [once(app.server, 'connection')]
     const sockets = [open(t, app, ''), open(t, app, 'GET / HTTP/1.1\r\nHo')]
@@ -33,28 +33,28 @@ for (const way of WAYS)
     await Promise.all([...accepted, ...sockets.map((socket) => once(socket, 'connect'))])
     await within(app.close(), () => 'the application does not close', 5_000)
     await Promise.all(ends)
-    t.pass('and has ended them')
+    t.pass('both connections have ended')
   })
 
 for (const way of WAYS)
-  void t.test(`${way}: nor for one that was answered, and has sent half of another head`, async (t) => {
+  void t.test(`${way}: a closing application does not wait for the rest of a second head`, async (t) => {
     const app = await listen(t, way)
     const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n')
     await once(socket, 'data')
     const more = once(app.server, 'connection')
     socket.write('GET / HTTP/1.1\r\nHo')
-    open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n') // when this one is there, so is the half head
+    open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\n\r\n') // its connection shows that half of the other head has arrived too
     await more
     await within(app.close(), () => 'the application does not close', 5_000)
     t.pass()
   })
 
 for (const way of WAYS)
-  void t.test(`${way}: who was upgraded is left to the application`, async (t) => {
+  void t.test(`${way}: an upgraded connection is left to the application`, async (t) => {
     const app = await listen(t, way)
     app.server.on('upgrade', (_request, socket: Socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')
-      setTimeout(() => socket.end('farewell'), 1_000) // longer than half a head may take
+      setTimeout(() => socket.end('farewell'), 1_000) // longer than the limit for a head
     })
     const socket = open(t, app, 'GET / HTTP/1.1\r\nHost: app\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
     let text = ''
@@ -65,26 +65,29 @@ for (const way of WAYS)
   })
 
 for (const way of WAYS)
-  void t.test(`${way}: requests are at work until they are answered, and event streams are not`, async (t) => {
-    const app = await listen(t, way)
-    const requests = () => app.fanfareRequestsAnswered(60_000).then(() => true)
-    const stream = open(
-      t,
-      app,
-      `GET /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nAccept: text/event-stream\r\n\r\n`,
-    )
-    await once(stream, 'data')
-    await new Promise((resolve) => setImmediate(resolve))
-    t.equal(await within(requests(), () => 'the stream is at work', 5_000), true)
-    const body = '{"data":1}'
-    const post = open(
-      t,
-      app,
-      `POST /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
-    )
-    await once(post, 'data')
-    const answered = requests()
-    t.equal(await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 150, 'at work'))]), 'at work')
-    post.write(body)
-    t.equal(await within(answered, () => 'the answered request is at work', 5_000), true)
-  })
+  void t.test(
+    `${way}: a request counts as in flight until it is answered, and an event stream does not count`,
+    async (t) => {
+      const app = await listen(t, way)
+      const requests = () => app.fanfareRequestsAnswered(60_000).then(() => true)
+      const stream = open(
+        t,
+        app,
+        `GET /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nAccept: text/event-stream\r\n\r\n`,
+      )
+      await once(stream, 'data')
+      await new Promise((resolve) => setImmediate(resolve))
+      t.equal(await within(requests(), () => 'the stream counts as a request in flight', 5_000), true)
+      const body = '{"data":1}'
+      const post = open(
+        t,
+        app,
+        `POST /realtime/topics/a/events HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer ${anyTopic()}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+      )
+      await once(post, 'data')
+      const answered = requests()
+      t.equal(await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, 150, 'at work'))]), 'at work')
+      post.write(body)
+      t.equal(await within(answered, () => 'the answered request counts as in flight', 5_000), true)
+    },
+  )

@@ -21,7 +21,7 @@ await t.test('this version of Node supports all fast paths', async (t) => {
   t.strictSame(describeNative(sockets, true), [{ nativeSockets: ALL }, 'sockets: native'])
 })
 
-await t.test('no fast path is used with the setting off', async (t) => {
+await t.test('with the setting off, no fast path is used', async (t) => {
   const sockets = nativeSockets('off')
   t.strictSame(sockets.paths, NONE)
   const [fields, message] = describeNative(sockets, true)
@@ -73,7 +73,7 @@ for (const [setting, line] of [
   ['off', "sockets: by Node's public API"],
 ] as const) {
   await t.test(
-    `FANFARE_NATIVE_SOCKETS=${setting}: one line of the log says which are used, and streams work`,
+    `FANFARE_NATIVE_SOCKETS=${setting}: one line of the log names the fast paths, and streams work`,
     async (t) => {
       const hub = await startHub(t, { FANFARE_NATIVE_SOCKETS: setting })
       const lines = hub.logs().filter(({ msg }) => typeof msg === 'string' && msg.startsWith('sockets: '))

@@ -1,4 +1,4 @@
-/** A stream's sink on a socket of its own, seen from the other end of a real connection. */
+/** A stream's sink on its own socket, observed at the other end of a real connection. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -7,7 +7,7 @@ import { openSink } from '../../src/server/stream-sink.js'
 import { Chunk } from '../../src/wire/chunk.js'
 import { within } from '../helper/deadline.js'
 
-/** More bytes than a piece of a write to Node's streams. */
+/** More bytes than one write to Node's stream takes. */
 const LARGE = 48 * 1024
 
 async function connected(t: Test): Promise<{ socket: Socket; peer: Socket }> {
@@ -31,7 +31,7 @@ async function received(peer: Socket): Promise<string> {
   return text
 }
 
-await t.test('a large write is one direct write while the stream’s own buffer is empty', async (t) => {
+await t.test("a large write is one direct write if the stream's own buffer is empty", async (t) => {
   const { socket, peer } = await connected(t)
   const all = received(peer)
   socket.write('head;')
@@ -52,12 +52,12 @@ await t.test('a large write is one direct write while the stream’s own buffer 
     }),
     true,
   )
-  t.equal(released, 1, 'its bytes can be used again')
+  t.equal(released, 1, 'the bytes can be reused')
   sink.end(Chunk.of(';end'))
   t.equal(await all, `head;${large.toString()};end`)
 })
 
-await t.test('bytes written while the stream’s own buffer is not empty arrive after it', async (t) => {
+await t.test("bytes that are written while the stream's own buffer is not empty arrive after it", async (t) => {
   const { socket, peer } = await connected(t)
   const all = received(peer)
   socket.cork()
@@ -78,7 +78,7 @@ await t.test('bytes written while the stream’s own buffer is not empty arrive 
     (resolve) => (sink.listener = { drained: resolve, stalled: () => undefined, closed: () => undefined }),
   )
   const third = Chunk.of('z'.repeat(LARGE))
-  t.equal(sink.write(third), true, 'and what follows is written at once again')
+  t.equal(sink.write(third), true, 'later writes are direct again')
   sink.end(Chunk.of(';end'))
   t.equal(await all, `head;${first.toString()}${second.toString()}${third.toString()};end`)
 })

@@ -189,7 +189,7 @@ await t.test('the streams of a vanished machine end', { skip: skipNamespace || s
   for (const [name, app] of Object.entries(apps)) {
     await poll(
       async () => (app.hub.connections.size === 0 ? true : undefined),
-      () => `${name}: the stream goes on`,
+      () => `${name}: the stream is still open`,
     )
     t.pass(name)
   }

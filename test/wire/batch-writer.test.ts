@@ -13,7 +13,7 @@ function sizeOf(parts: readonly (string | Buffer)[]): number {
   return parts.reduce((size, part) => size + Buffer.byteLength(part), 0)
 }
 
-await t.test('blocks are written one after the other, as long as they have room, to the byte', async (t) => {
+await t.test('blocks are written one after the other, up to the last byte of the space', async (t) => {
   fc.assert(
     fc.property(fc.array(anyBlock, { maxLength: 12 }), fc.nat(200), (blocks, size) => {
       const given = Buffer.alloc(size + CHUNK_FRAME)

@@ -15,8 +15,12 @@ function laidOut(text: string): Chunk {
 
 await t.test('a chunk is its size in hexadecimal, its bytes and CRLF', (t) => {
   t.equal(Chunk.of('data: 1\n\n').framed.toString(), '9\r\ndata: 1\n\n\r\n')
-  t.equal(Chunk.of('é'.repeat(128)).framed.subarray(0, 5).toString(), '100\r\n', 'in bytes, not in characters')
-  t.equal(laidOut('x'.repeat(16)).framed.toString(), `10\r\n${'x'.repeat(16)}\r\n`, 'without zeros before it')
+  t.equal(
+    Chunk.of('é'.repeat(128)).framed.subarray(0, 5).toString(),
+    '100\r\n',
+    'the size counts bytes, not characters',
+  )
+  t.equal(laidOut('x'.repeat(16)).framed.toString(), `10\r\n${'x'.repeat(16)}\r\n`, 'without leading zeros')
   t.equal(Chunk.of('a').framedAsLast.toString(), '1\r\na\r\n0\r\n\r\n')
   t.end()
 })
@@ -34,7 +38,7 @@ await t.test('an empty chunk is not written, since it would end the body', (t) =
   t.end()
 })
 
-await t.test('every constructor gives the bytes with and without the frame', (t) => {
+await t.test('every constructor creates the bytes with and without the frame', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.array(anyText, { minLength: 1, maxLength: 5 }), (texts) => {

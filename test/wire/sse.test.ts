@@ -43,7 +43,7 @@ await t.test('an ephemeral event has no id', (t) => {
   t.end()
 })
 
-await t.test('a JSON string keeps its quotes, a text is sent as it is', (t) => {
+await t.test('a JSON string keeps its quotes, and a text has none', (t) => {
   t.equal(encode({ data: 'a\nb' }, RAW), 'id: 8f3kq0zt-1042\ndata: "a\\nb"\n\n')
   t.equal(encode({ text: '"a" ' }, RAW), 'id: 8f3kq0zt-1042\ndata: "a" \n\n')
   t.equal(encode({ text: '' }, RAW), 'id: 8f3kq0zt-1042\ndata: \n\n')
@@ -59,7 +59,7 @@ await t.test('CR, LF and CRLF in a text each start a new data line', (t) => {
   t.end()
 })
 
-await t.test('a CloudEvent is one line of JSON with every attribute', (t) => {
+await t.test('a CloudEvent is one line of JSON with all attributes', (t) => {
   const dataOf = (block: string) => readCloudEvent(/^data: (.*)$/m.exec(block)![1]!)
   const attributes = {
     specversion: '1.0',
@@ -123,7 +123,7 @@ await t.test('the attributes of an event are extension attributes of its CloudEv
   t.strictSame(
     dataOf({ text: '<a/>', attributes: { a: 'x', datacontenttype: 'application/xml' } }),
     { a: 'x', datacontenttype: 'application/xml', data: '<a/>' },
-    'the content type of the publisher is the only one',
+    "the publisher's content type is the only one",
   )
   t.strictSame(dataOf({ bytes: 'AP8=', attributes: { datacontenttype: 'image/png' } }), {
     datacontenttype: 'image/png',
@@ -132,7 +132,7 @@ await t.test('the attributes of an event are extension attributes of its CloudEv
   t.strictSame(
     dataOf({ text: 'x', attributes: { a: ',"datacontenttype":"application/json"' } }),
     { datacontenttype: 'text/plain', a: ',"datacontenttype":"application/json"', data: 'x' },
-    'no value is taken for an attribute',
+    'no value is mistaken for an attribute',
   )
   t.strictSame(dataOf({ data: { a: 1 }, attributes: { datacontenttype: 'application/ld+json' } }), {
     datacontenttype: 'application/ld+json',
@@ -141,7 +141,7 @@ await t.test('the attributes of an event are extension attributes of its CloudEv
   t.end()
 })
 
-await t.test('raw, bytes are base64, and attributes are not sent', (t) => {
+await t.test('in the raw format bytes are base64, and attributes are not sent', (t) => {
   const head = 'id: 8f3kq0zt-1042\nevent: shot\n'
   t.equal(encode({ bytes: 'AP8=', type: 'shot', attributes: { a: 'x' } }, RAW), `${head}data: AP8=\n\n`)
   t.equal(encode({ bytes: '', type: 'shot' }, RAW), `${head}data: \n\n`)
@@ -149,7 +149,7 @@ await t.test('raw, bytes are base64, and attributes are not sent', (t) => {
   t.end()
 })
 
-await t.test('an event that is scanned is written as one that was published', (t) => {
+await t.test('a stored event has the same bytes as a published one', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyInput(), fc.constantFrom('raw', 'json', 'cloudevents'), (input, format) => {
@@ -169,7 +169,7 @@ await t.test('an event that is scanned is written as one that was published', (t
   t.end()
 })
 
-await t.test('in the format json an event is a line of JSON as in a page of history, and has no event: line', (t) => {
+await t.test('with format=json an event is a line of JSON in the form of history, without event: line', (t) => {
   const json: Wire = { format: 'json', topicLine: false }
   const id = '8f3kq0zt-1042'
   const time = '2024-02-29T12:30:15.250Z'
@@ -202,12 +202,12 @@ await t.test('in the format json an event is a line of JSON as in a page of hist
   t.equal(
     replayed.toString(),
     `data: {"id":"8f3kq0zt-7","topic":"a","time":"${time}","data":1}\n\n`,
-    'a replayed event has its cursor in the data alone',
+    'a replayed event has its cursor only in the data',
   )
   t.end()
 })
 
-await t.test('the blocks of the hub itself', (t) => {
+await t.test('the blocks of the hub', (t) => {
   t.equal(
     encoder.open('8f3kq0zt-1041', 'c1', ['orders.42', '**'], 2871).toString(),
     'retry: 2871\nid: 8f3kq0zt-1041\nevent: fanfare.open\ndata: {"connection":"c1","topics":["orders.42","**"]}\n\n',
@@ -229,7 +229,7 @@ await t.test('the blocks of the hub itself', (t) => {
   t.end()
 })
 
-await t.test("a heartbeat moves the last event id by an event of the hub's own, with data", (t) => {
+await t.test('a heartbeat is an event of the hub with data, and moves the last event id', (t) => {
   t.equal(encoder.heartbeat(2048).toString(), 'id: 8f3kq0zt-2048\nevent: fanfare.heartbeat\ndata: {}\n\n')
   t.strictSame(parseStream(Chunk.join([encoder.live(1), encoder.heartbeat(2048)]).plain).at(-1), {
     event: { type: 'fanfare.heartbeat', data: '{}' },
@@ -242,7 +242,7 @@ await t.test("a heartbeat moves the last event id by an event of the hub's own, 
   t.end()
 })
 
-await t.test('retry is drawn at random: 2 to 4 s, or 5 to 15 s for busy', (t) => {
+await t.test('retry is random: 2 to 4 s, or 5 to 15 s for busy', (t) => {
   const draws = Array.from({ length: 5_000 }, () => drawRetry())
   t.ok(draws.every((retry) => Number.isInteger(retry) && retry >= 2_000 && retry <= 4_000))
   t.ok(Math.min(...draws) < 2_100 && Math.max(...draws) > 3_900, 'over the whole range')
@@ -279,7 +279,7 @@ function base64Of(bytes: Uint8Array | string): string {
   return typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('base64')
 }
 
-await t.test('whatever is published comes out of a parser unchanged, and never as more than one event', (t) => {
+await t.test('any published event passes a parser unchanged, and as one event', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(
@@ -316,7 +316,7 @@ await t.test('whatever is published comes out of a parser unchanged, and never a
   t.end()
 })
 
-await t.test('whatever is published comes out of a CloudEvent exactly, line ends included', (t) => {
+await t.test('any published event passes a CloudEvent unchanged, including line ends', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyInput(), fc.boolean(), fc.array(fc.nat(), { maxLength: 4 }), (input, topicLine, cuts) => {
@@ -341,7 +341,7 @@ await t.test('whatever is published comes out of a CloudEvent exactly, line ends
   t.end()
 })
 
-await t.test('whatever a client gives as its last event id comes back in a gap as one event', (t) => {
+await t.test('any last event id of a client appears in a gap as one event', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (after) => {

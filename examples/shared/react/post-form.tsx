@@ -26,7 +26,7 @@ export function PostForm({ to, button, children }: PostFormProps) {
       await ask(to, { body, key: pending.current.key })
       pending.current = { json: '', key: '' }
       setError('')
-      if (JSON.stringify(valuesOf(form)) === json) form.reset() // what was typed meanwhile stays
+      if (JSON.stringify(valuesOf(form)) === json) form.reset() // keep what the user has typed meanwhile
       fieldsOf(form)[0]?.focus()
     } catch (err) {
       setError((err as Error).message)

@@ -14,8 +14,8 @@ const TRIM_STEP = 1_000
 /** The part of the retained bytes that the marks of trimmed topics may take. */
 const MARKS_PART = 1 / 4
 /**
- * This many bytes of data besides the events do not count. Without this allowance, a very small log would retain no
- * event.
+ * The first 512 KiB of ids, marks and topic names do not count. Without this allowance, a very small log would retain
+ * no event.
  */
 const UNCOUNTED = 512 * 1024
 
@@ -26,7 +26,7 @@ export class MemoryTrimmer {
   readonly #ids: PublisherIds
   readonly #clock: SteadyClock
   readonly #retention: Retention
-  /** The maximum bytes of the log. The data besides the events may take parts of it. */
+  /** The base for the shares of ids and marks: `retention.bytes`, at least `UNCOUNTED`. */
   readonly #room: number
   readonly #onStep: () => void
   readonly #timer: NodeJS.Timeout

@@ -8,10 +8,10 @@ import { busyHub, checkBoth, open, TIMEOUT } from './console.js'
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-await t.test('a connection’s page', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+await t.test('the page of a connection', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('a connection is ended', async (t) => {
+  await t.test('the button ends the connection', async (t) => {
     const hub = await busyHub(t)
     const stream = await openLive(t, streamUrl(hub, ['orders.1']), { token: token({ sub: 'bob', subscribe: ['**'] }) })
     const id = String(stream.headers['fanfare-connection'])

@@ -59,7 +59,7 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
   })
 
   await t.test(
-    'the hub is killed and comes back: the page says so, and catches up with nothing missing or doubled',
+    'the hub is killed and comes back: the page reports it, and continues without missing or repeated events',
     async (t) => {
       const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir()}` })
       const page = await open(t, browser, hub)
@@ -131,6 +131,6 @@ await t.test('outages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await badge.filter({ hasText: 'Live' }).waitFor()
     await isLive(page)
     await page.getByText(`${ids.length + 1} events;`).waitFor()
-    t.strictSame(await shownIds(page), ids.slice(-200), 'the newest are shown')
+    t.strictSame(await shownIds(page), ids.slice(-200), 'the newest events are shown')
   })
 })

@@ -15,12 +15,12 @@ const path = findChromium()
 await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('the overview moves', async (t) => {
+  await t.test('the numbers and charts of the overview change', async (t) => {
     const hub = await busyHub(t)
     const page = await open(t, browser, hub)
     const open1 = page.locator('.chart', { hasText: 'Connections' }).locator('dd').first()
     await page.locator('.chart canvas').first().waitFor()
-    await open1.filter({ hasText: /^2$/ }).waitFor() // somebody, and the console
+    await open1.filter({ hasText: /^2$/ }).waitFor() // the stream of a user, and the console
     await openLive(t, streamUrl(hub, ['news']), { token: ann })
     await open1.filter({ hasText: /^3$/ }).waitFor()
     const publishing = setInterval(() => void publish(hub, 'orders.1', { data: 1 }, ann).catch(() => undefined), 20)
@@ -31,7 +31,7 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
       .first()
       .filter({ hasText: /^[1-9]/ })
       .waitFor()
-    await page.getByRole('link', { name: 'orders.1' }).waitFor() // among the busiest
+    await page.getByRole('link', { name: 'orders.1' }).waitFor() // the busiest topics
     const drawn = await page
       .locator('.chart canvas')
       .first()
@@ -41,7 +41,7 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
           .getImageData(0, 0, canvas.width, canvas.height)
           .data.some((byte) => byte > 0),
       )
-    t.ok(drawn, 'something is drawn')
+    t.ok(drawn, 'the chart has pixels')
   })
 
   await t.test('the charts show holes, and no label is cut off', async (t) => {
@@ -57,18 +57,22 @@ await t.test('the overview', { skip: skipWithout(path), timeout: TIMEOUT }, asyn
         .waitFor()
       opened.push([width, page])
     }
-    await delay(3_000) // no wait for anything, but what is looked at: so long a line before the outage
+    await delay(3_000) // not a wait for a condition: the line before the outage needs some length
     hub.signal('SIGSTOP')
-    await delay(6_000) // and so long a hole
+    await delay(6_000) // the hole needs some length too
     hub.signal('SIGCONT')
     for (const [width, page] of opened) {
       const memory = page.getByRole('img', { name: /^Memory.*; interrupted once$/ })
       await memory.waitFor()
-      t.equal(await page.getByRole('img', { name: /interrupted once$/ }).count(), 6, `${width}: every chart says so`)
+      t.equal(
+        await page.getByRole('img', { name: /interrupted once$/ }).count(),
+        6,
+        `${width}: every chart reports the hole`,
+      )
       const seen = await page.evaluate<number>('labels.times.size')
       await poll(
         async () => (await page.evaluate<number>('labels.times.size')) > seen || undefined,
-        () => 'no label comes in at the edge',
+        () => 'the labels do not move past the edge',
       )
       t.strictSame(await page.evaluate('[...labels.faults]'), [], `${width}: every label can be read`)
       const { before, missing, after } = await memory.locator('canvas').evaluate(lineOf)
@@ -90,7 +94,7 @@ function watchLabels(): void {
   const { clearRect, fillText } = prototype
   let drawn: { text: string; box: DOMRect }[] = []
   prototype.clearRect = function (...place) {
-    drawn = [] // one chart after the other is drawn anew
+    drawn = [] // the charts are redrawn one after the other
     clearRect.apply(this, place)
   }
   prototype.fillText = function (text, x, y) {
@@ -104,14 +108,14 @@ function watchLabels(): void {
     const { width, height } = this.canvas
     if (box.left < 0 || box.top < 0 || box.right > width || box.bottom > height) labels.faults.add(`${text} is cut off`)
     for (const other of drawn) {
-      if (other.text === text) labels.faults.add(`${text} is there twice`)
+      if (other.text === text) labels.faults.add(`${text} is drawn twice`)
       if (
         box.left < other.box.right + 4 &&
         other.box.left < box.right + 4 &&
         box.top < other.box.bottom &&
         other.box.top < box.bottom
       )
-        labels.faults.add(`${text} and ${other.text} run into each other`)
+        labels.faults.add(`${text} and ${other.text} overlap`)
     }
     drawn.push({ text, box })
     if (/^\d\d:\d\d$/.test(text)) labels.times.add(text)

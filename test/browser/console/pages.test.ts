@@ -20,7 +20,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     ['light', [1280, 390]],
     ['dark', [1280, 390]],
   ] as const) {
-    await t.test(`every page can be used by everybody (${scheme})`, async (t) => {
+    await t.test(`every page is accessible (${scheme})`, async (t) => {
       const hub = await busyHub(t)
       const { headers } = await openLive(t, streamUrl(hub, ['orders.1']), { token: ann })
       const publishing = setInterval(
@@ -53,7 +53,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     })
   }
 
-  await t.test('tables fit the screen, however long a name is', async (t) => {
+  await t.test('tables fit the screen, even with long names', async (t) => {
     const hub = await busyHub(t)
     const long = `a.${'long-name-of-a-topic.'.repeat(9)}`.slice(0, 190)
     await publish(hub, long, { data: 1 }, ann)
@@ -83,7 +83,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     }
   })
 
-  await t.test('empty pages say so', async (t) => {
+  await t.test('empty pages have a text', async (t) => {
     const page = await open(t, browser, await startHub(t))
     await isLive(page)
     for (const [name, fragment, words] of [
@@ -101,7 +101,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await checkBoth(t, page, 'connections-empty')
   })
 
-  await t.test('every page has a title of its own', async (t) => {
+  await t.test('every page has its own title', async (t) => {
     const page = await openPage(t, browser, (await startHub(t)).url)
     await page.getByLabel('Token').fill(admin)
     t.equal(await page.title(), 'Sign in · Fanfare')

@@ -43,10 +43,10 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.getByLabel('Token').waitFor()
     await page.reload()
     await page.getByLabel('Token').waitFor()
-    t.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0, 'nothing is left of it')
+    t.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0, "the browser's storage is empty")
   })
 
-  await t.test('the link of a development start signs in, and its token leaves the address at once', async (t) => {
+  await t.test('the link of a development start signs in, and the URL loses its token at once', async (t) => {
     const hub = await startHub(t, { FANFARE_JWT_SECRET: '' })
     const link = hub
       .logs()
@@ -71,7 +71,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.locator('header .badge.down').waitFor()
   })
 
-  await t.test('without an admin’s token the page says what is missing and shows the rest', async (t) => {
+  await t.test("without an admin's token the page names the missing right, and shows the rest", async (t) => {
     const hub = await busyHub(t)
     const page = await openPage(t, browser, `${hub.url}/#token=${ann}`)
     await page.getByRole('alert').filter({ hasText: '"admin": true' }).waitFor()
@@ -80,7 +80,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
     await page.getByRole('link', { name: 'orders.1' }).waitFor()
   })
 
-  await t.test('it works below the prefix of an application', async (t) => {
+  await t.test('the console works below the prefix of an application', async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(fanfare, { prefix: '/live/hub', log: 'memory', jwtSecret: SECRET })
@@ -115,7 +115,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
   })
 
   await t.test(
-    'the token is in what can be pasted, and nowhere in the page while that is closed or the token hidden',
+    'the page has the token only in open snippets while it is shown, and copied commands have it always',
     async (t) => {
       const hub = await startHub(t)
       const page = await open(t, browser, hub)

@@ -10,17 +10,17 @@ import { ann, busyHub, checkBoth, go, open, shownIds, TIMEOUT } from './console.
 t.setTimeout(TIMEOUT)
 const path = findChromium()
 
-await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+await t.test('the page of a topic', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('an event that is published on a topic’s page arrives there', async (t) => {
+  await t.test('the page shows an event that it published', async (t) => {
     const hub = await busyHub(t)
     const page = await open(t, browser, hub)
     await page.getByRole('link', { name: 'Topics' }).click()
     await page.getByLabel('Begins with').fill('orders.')
     await page.getByRole('link', { name: 'news' }).waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Topic', exact: true }).click()
-    t.equal(await page.locator('tbody a').first().textContent(), 'orders.4', 'sorted the other way round')
+    t.equal(await page.locator('tbody a').first().textContent(), 'orders.4', 'sorted in reverse')
     await page.getByRole('link', { name: 'orders.1' }).click()
     const live = page.getByRole('list', { name: 'Live events' })
     await page.locator('#live ~ .badge.live').waitFor()
@@ -51,7 +51,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     t.equal(await history.locator('li').count(), 13)
     for (let n = 0; n < 30; n++) await publish(hub, 'orders.1', { data: `page ${n}` }, ann)
     await page.getByRole('button', { name: 'Oldest' }).click()
-    await history.getByText('"page 6"').waitFor() // the twentieth; what is first was shown before, too
+    await history.getByText('"page 6"').waitFor() // the twentieth event, since the first one was shown before
     t.match(await history.locator('li').last().textContent(), '"number":1,')
     t.equal(await history.locator('li').count(), 20)
     await page.getByRole('button', { name: 'Newer' }).click()
@@ -62,30 +62,27 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     await page.locator('#presence ~ ul').getByText('{"name":"Ann"}').waitFor()
   })
 
-  await t.test(
-    'the snippets of a topic’s page fit each other: what the one publishes the other one hears',
-    async (t) => {
-      const hub = await startHub(t)
-      const page = await open(t, browser, hub)
-      await go(page, '#/topics/orders.1')
-      const script = async (title: string) => {
-        const panel = page.locator('details', { hasText: `Try it: ${title}` })
-        await panel.locator('summary').click()
-        await panel.getByRole('group', { name: 'JavaScript' }).filter({ hasNotText: '$TOKEN' }).waitFor()
-        return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
-      }
-      const logged: string[] = []
-      page.on('console', (message) => logged.push(message.text()))
-      await page.evaluate(await script('subscribe'))
-      const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
-      await page.evaluate(await script('publish'))
-      t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
-      const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
-      await page.getByRole('button', { name: 'Publish' }).click()
-      await plain
-      t.match(logged.join('\n'), /^201 /m)
-    },
-  )
+  await t.test("the snippets of a topic's page fit together: one publishes, the other one receives", async (t) => {
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await go(page, '#/topics/orders.1')
+    const script = async (title: string) => {
+      const panel = page.locator('details', { hasText: `Try it: ${title}` })
+      await panel.locator('summary').click()
+      await panel.getByRole('group', { name: 'JavaScript' }).filter({ hasNotText: '$TOKEN' }).waitFor()
+      return `(async () => { ${await panel.getByRole('group', { name: 'JavaScript' }).textContent()}\n})()`
+    }
+    const logged: string[] = []
+    page.on('console', (message) => logged.push(message.text()))
+    await page.evaluate(await script('subscribe'))
+    const heard = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('created ') })
+    await page.evaluate(await script('publish'))
+    t.match((await heard).text(), /^created \S+ \{"total":12\}$/)
+    const plain = page.waitForEvent('console', { predicate: (message) => message.text().startsWith('message ') })
+    await page.getByRole('button', { name: 'Publish' }).click()
+    await plain
+    t.match(logged.join('\n'), /^201 /m)
+  })
 
   await t.test('attributes and bytes are shown, live and in the history', async (t) => {
     const hub = await startHub(t)
@@ -101,7 +98,7 @@ await t.test('a topic’s page', { skip: skipWithout(path), timeout: TIMEOUT }, 
     await publish(hub, 'images', { text: '"AAAA"', type: 'caption' }, ann)
     const live = page.getByRole('list', { name: 'Live events' }).locator('li')
     await live.getByText('caption', { exact: true }).waitFor()
-    t.strictSame(await live.locator('pre').allTextContents(), ['"AAAA"', '"AAAA"'], 'JSON, and a text')
+    t.strictSame(await live.locator('pre').allTextContents(), ['"AAAA"', '"AAAA"'], 'JSON and a text')
     t.strictSame(await live.locator('.attributes').allTextContents(), ['traceparent00-01'])
     await checkBoth(t, page, 'attributes')
   })

@@ -61,7 +61,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   const page = await visit(t, browser, example)
   const switchOf = (title: string) => page.getByRole('switch', { name: title })
 
-  await t.test('three widgets are on, with their newest values, on one connection', async (t) => {
+  await t.test('the page starts with three widgets, with their newest values, on one connection', async (t) => {
     await hasStatus(page, 'Live')
     for (const title of ['Temperature', 'Departures', 'Headline']) await hasValue(page, title)
     await page.getByText(/The board started at/).waitFor()
@@ -74,14 +74,14 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await looksWell(t, page, 'board')
   })
 
-  await t.test('switches work by keyboard; a widget that is switched on shows its newest value at once', async (t) => {
+  await t.test('switches work by keyboard, and a widget shows its newest value at once', async (t) => {
     const before = await connectionWith(page, 4)
     await publish(example, 'queue', 41)
     await publish(example, 'queue', 42)
     await switchOf('Queue length').focus()
     await page.keyboard.press('Space')
     await shows(page, 'Queue length', '42')
-    t.equal(await connectionWith(page, 5), before, 'it is the same connection')
+    t.equal(await connectionWith(page, 5), before, 'the connection is the same')
     await publish(example, 'queue', 43)
     await shows(page, 'Queue length', '43')
     t.equal(await page.locator('#changes').textContent(), '4 times')
@@ -95,7 +95,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.equal(await connectionWith(page, 5), before)
   })
 
-  await t.test('a reload keeps what is on, and a second tab has its own', async (t) => {
+  await t.test('a reload keeps the selection, and a second tab has its own', async (t) => {
     await page.reload()
     await shows(page, 'Queue length', '44')
     t.strictSame(await on(page), ['Temperature', 'Queue length', 'Headline', 'Departures'])
@@ -106,12 +106,12 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await tab.getByRole('switch', { name: 'Wind' }).uncheck()
     await connectionWith(tab, 2)
     t.strictSame(await on(tab), ['Queue length'])
-    await switchOf('Wind').check() // the first tab's connection is still its own
+    await switchOf('Wind').check() // the first tab still has its own connection
     await hasValue(page, 'Wind')
     await tab.close()
   })
 
-  await t.test('all ten are on, as somebody else has it', async (t) => {
+  await t.test('another user selects all ten widgets', async (t) => {
     const other = await visit(t, browser, example)
     for (const title of TITLES) await other.getByRole('switch', { name: title }).check()
     for (const title of TITLES) await hasValue(other, title)
@@ -126,7 +126,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.strictSame(await on(other), [])
   })
 
-  await t.test('the hub is killed and comes back: on another connection is what is switched on by now', async (t) => {
+  await t.test('the hub is killed and comes back: the new connection has the current selection', async (t) => {
     const before = await connectionWith(page, 6)
     await example.hub.kill()
     await hasStatus(page, 'Reconnecting…')
@@ -134,7 +134,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await switchOf('Battery').check()
     await looksWell(t, page, 'board-reconnecting')
     await example.hub.start()
-    await publish(example, 'queue', 45) // most likely before the page is back
+    await publish(example, 'queue', 45) // most likely before the page has reconnected
     await shows(page, 'Queue length', '45')
     await hasValue(page, 'Battery')
     t.not(await connectionWith(page, 6), before)
@@ -144,7 +144,7 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.equal(await page.getByText('Nobody listens').count(), 0)
   })
 
-  await t.test('it was offline, and its session has ended meanwhile', async () => {
+  await t.test('the page was offline, and its session has ended meanwhile', async () => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await publish(example, 'queue', 46)
@@ -155,17 +155,20 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await hasStatus(page, 'Live')
   })
 
-  await t.test('the hub cannot be reached when the page is opened: it says so, and goes on when it can', async (t) => {
-    await example.hub.kill()
-    const late = await visit(t, browser, { ...example, url: `${example.url}/?on=queue` })
-    await late.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
-    await looksWell(t, late, 'board-unreachable')
-    await example.hub.start()
-    await shows(late, 'Queue length', '46')
-    t.equal(await late.locator('#error').textContent(), '')
-  })
+  await t.test(
+    'the hub is down when the page is opened: the page reports it, and continues when the hub is back',
+    async (t) => {
+      await example.hub.kill()
+      const late = await visit(t, browser, { ...example, url: `${example.url}/?on=queue` })
+      await late.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
+      await looksWell(t, late, 'board-unreachable')
+      await example.hub.start()
+      await shows(late, 'Queue length', '46')
+      t.equal(await late.locator('#error').textContent(), '')
+    },
+  )
 
-  await t.test('what the hub refuses is switched off again, with the reason', async (t) => {
+  await t.test('a refused widget is switched off again, with the reason', async (t) => {
     const stranger = await browser.newContext()
     t.teardown(() => stranger.close())
     const tab = await stranger.newPage()
@@ -182,15 +185,15 @@ await t.test('board', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   })
 })
 
-await t.test('of one piece an order says so', async (t) => {
+await t.test('an order of one piece is in the singular', async (t) => {
   const orders = Array.from({ length: 300 }, () => MAKERS.orders.next(undefined))
     .flat()
-    .map(String) // drawn at random: so many that one piece is among them
+    .map(String) // the orders are random: with so many, one is of one piece
   t.ok(orders.some((order) => order.endsWith(', 1 piece')))
   t.notOk(orders.some((order) => order.endsWith(', 1 pieces')))
 })
 
-await t.test('values come by themselves', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
+await t.test('values arrive by themselves', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
   const example = await startExample(t, 'board', { speed: 20 })
   const page = await visit(t, browser, { ...example, url: `${example.url}/?on=visitors` })

@@ -51,7 +51,7 @@ async function hasPeople(page: Page, ...names: string[]): Promise<void> {
 
 await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  // A ticket is over before a lost stream comes back.
+  // the ticket expires before a lost stream reconnects
   const example = await startExample(t, 'chat', {
     settings: { FANFARE_TICKET_TTL: '1s', FANFARE_PRESENCE_GRACE: '4s' },
   })
@@ -64,7 +64,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     messages.push(`bob: ${text}`)
   }
 
-  await t.test('somebody comes in; a name that cannot be one is refused', async (t) => {
+  await t.test('a user enters, and an invalid name is refused', async (t) => {
     await comeIn(ann, 'Ann Lee')
     await ann.getByRole('alert').filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
     t.equal(await ann.getByLabel('Your name').inputValue(), 'Ann Lee')
@@ -76,19 +76,19 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await looksWell(t, ann, 'chat-empty')
   })
 
-  await t.test('who comes in is seen', async () => {
+  await t.test('the page shows who enters', async () => {
     await comeIn(bob, 'bob')
     await shows(ann, 'bob has come in.')
     for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob')
   })
 
-  await t.test('who is typing is seen, until it has been said', async (t) => {
+  await t.test('a typing notice is shown until the message arrives', async (t) => {
     await bob.getByLabel('Message', { exact: true }).pressSequentially('he')
     await ann.getByText('bob is typing…').waitFor()
     await saysBob('<b>hello</b>\nAnn')
     await shows(ann, '<b>hello</b>\nAnn')
     await ann.getByText('bob is typing…').waitFor({ state: 'detached' })
-    await bob.getByLabel('Message', { exact: true }).pressSequentially('a') // at once the next one
+    await bob.getByLabel('Message', { exact: true }).pressSequentially('a') // another notice at once
     await ann.getByText('bob is typing…').waitFor()
     await say(ann, 'hello Bob')
     messages.push('ann: hello Bob')
@@ -96,7 +96,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     for (const page of [ann, bob]) t.strictSame(await said(page), messages)
   })
 
-  await t.test('what cannot be said is refused, and stays where it was typed', async (t) => {
+  await t.test('an invalid message or room is refused, and stays in its field', async (t) => {
     const alert = ann.locator('#say').getByRole('alert')
     await say(ann, 'x'.repeat(1_025))
     await alert.filter({ hasText: 'at most 1024 are allowed' }).waitFor()
@@ -107,7 +107,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await looksWell(t, ann, 'chat-refused')
   })
 
-  await t.test('nobody speaks in another’s name', async (t) => {
+  await t.test("a token cannot publish in another user's name", async (t) => {
     const [request] = await Promise.all([bob.waitForRequest(/\/topics\//), saysBob('it is me')])
     const { authorization = '' } = await request.allHeaders()
     const { status } = await fetch(`${example.hub.url}/topics/rooms.lobby.ann/events`, {
@@ -119,7 +119,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await shows(ann, 'it is me')
   })
 
-  await t.test('rooms are apart, and whoever comes back sees what was said', async (t) => {
+  await t.test('rooms are independent, and a returning user sees the missed messages', async (t) => {
     await goTo(ann, 'garden')
     await hasPeople(ann, 'ann')
     t.strictSame(await said(ann), [])
@@ -133,7 +133,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await hasPeople(bob, 'ann', 'bob')
   })
 
-  await t.test('a reload is no leave, and a second tab no second person', async (t) => {
+  await t.test('a reload is not a leave, and a second tab is not a second person', async (t) => {
     await ann.reload()
     await shows(ann, 'are you gone?')
     const tab = await ann.context().newPage()
@@ -146,7 +146,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await hasPeople(bob, 'ann', 'bob')
   })
 
-  await t.test('it goes offline and comes back, with a new ticket', async (t) => {
+  await t.test('the page goes offline, and reconnects with a new ticket', async (t) => {
     await goOffline(ann, example)
     await Promise.all([hasStatus(ann, 'Reconnecting…'), hasStatus(bob, 'Reconnecting…')])
     await example.client.publish('rooms.lobby.bob', { type: 'message', text: 'into the void' })
@@ -158,7 +158,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     }
   })
 
-  await t.test('the hub is killed: what is said fails, and is said again when it is back', async (t) => {
+  await t.test('the hub is killed: a message fails, and is sent again when the hub is back', async (t) => {
     await example.hub.kill()
     await hasStatus(ann, 'Reconnecting…')
     await say(ann, 'is anybody here?')
@@ -177,7 +177,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await looksWell(t, ann, 'chat')
   })
 
-  await t.test('the hub hangs: what is said fails, and is said once when it goes on', async (t) => {
+  await t.test('the hub hangs: a message fails, and is stored once when the hub continues', async (t) => {
     const text = 'can you hear me?'
     example.hub.hub.signal('SIGSTOP')
     await say(ann, text)
@@ -199,7 +199,7 @@ await t.test('streams that are lost together', { skip: skipWithout(path), timeou
     settings: { FANFARE_PRESENCE_GRACE: '1s', FANFARE_TICKET_TTL: '10m' },
   })
 
-  /** Somebody who has come in. */
+  /** Opens the page of a user who has entered. */
   async function person(name: string): Promise<Page> {
     const page = await visit(t, browser, example)
     await comeIn(page, name)
@@ -213,34 +213,34 @@ await t.test('streams that are lost together', { skip: skipWithout(path), timeou
   for (const page of [ann, bob]) await hasPeople(page, 'ann', 'bob', 'eve')
   t.strictSame(await notes(ann), ['bob has come in.', 'eve has come in.'])
 
-  await t.test('the hub is killed: who comes back, also a moment later, has not left; who does not, has', async (t) => {
+  await t.test('the hub is killed: only users who do not reconnect have left', async (t) => {
     await example.hub.kill()
     await hasStatus(ann, 'Reconnecting…')
     await eve.context().close()
     await bob.context().setOffline(true)
     await ann.clock.install()
-    await ann.clock.pauseAt(Date.now() + 60_000) // its page waits for the others for as long as the test does
+    await ann.clock.pauseAt(Date.now() + 60_000) // this page waits for the other users during the whole test
     await example.hub.start()
     await hasPeople(ann, 'ann')
     await bob.context().setOffline(false)
     const fay = await person('fay')
     for (const page of [ann, bob, fay]) await hasPeople(page, 'ann', 'bob', 'fay')
-    t.equal((await notes(ann)).length, 2, 'nobody is told of yet')
+    t.equal((await notes(ann)).length, 2, 'no join or leave is shown yet')
     await ann.clock.fastForward(10_000)
     await ann.clock.resume()
     await shows(ann, 'fay has come in.')
     t.strictSame((await notes(ann)).slice(2), ['eve has left.', 'fay has come in.'])
     await fay.context().close()
-    await shows(ann, 'fay has left.') // at once, by the hub's own word
+    await shows(ann, 'fay has left.') // at once, by the hub's event
     await shows(bob, 'eve has left.')
     t.notOk((await notes(bob)).includes('ann has come in.'))
   })
 
   await t.test(
-    'hub and server come back with another secret: the old ticket is still good, and the token is replaced',
+    'hub and server restart with another secret: the old ticket is still valid, and the page replaces its token',
     async (t) => {
       const presence = '**/presence'
-      await bob.route(presence, (route) => route.abort()) // so that it is what is said that needs the new token first
+      await bob.route(presence, (route) => route.abort()) // the message is the first request that needs the new token
       await example.restartWith('another secret, at least thirty-two characters long')
       for (const page of [ann, bob]) await hasStatus(page, 'Live')
       await say(bob, 'here again')

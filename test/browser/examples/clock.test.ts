@@ -29,14 +29,14 @@ await t.test('clock', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   const example = await startExample(t, 'clock', { speed: 10 })
   const page = await visit(t, browser, example)
 
-  await t.test('it ticks', async (t) => {
+  await t.test('ticks arrive', async (t) => {
     await hasStatus(page, 'Live')
     await more(page, 3)
     t.ok(isWhole(await numbers(page)))
     await looksWell(t, page, 'clock')
   })
 
-  await t.test('stopped and started again it has missed nothing', async (t) => {
+  await t.test('a stopped and restarted stream misses no tick', async (t) => {
     await page.getByRole('button', { name: 'Stop' }).click()
     await hasStatus(page, 'Not connected')
     const stopped = await numbers(page)
@@ -52,14 +52,14 @@ await t.test('clock', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   await t.test('a second tab and a reload show the last ticks', async (t) => {
     const tab = await page.context().newPage()
     await tab.goto(example.url)
-    await more(tab, 6) // five of the past, and one
+    await more(tab, 6) // five retained ticks and a new one
     await tab.reload()
     await more(tab, 6)
     t.ok(isWhole(await numbers(tab)))
     await tab.close()
   })
 
-  await t.test('the hub is killed and comes back: no tick is missing, and none is there twice', async (t) => {
+  await t.test('the hub is killed and comes back: no tick is missing or repeated', async (t) => {
     await example.hub.kill()
     await hasStatus(page, 'Reconnecting…')
     await looksWell(t, page, 'clock-reconnecting')
@@ -69,7 +69,7 @@ await t.test('clock', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.ok(isWhole(await numbers(page)), (await numbers(page)).join())
   })
 
-  await t.test('it goes offline and comes back', async (t) => {
+  await t.test('the page goes offline and comes back', async (t) => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await goOnline(page, example)
@@ -80,7 +80,7 @@ await t.test('clock', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
 })
 
 await t.test(
-  'of ticks that the hub keeps no more the list says that they are missing',
+  'a note takes the place of ticks that the hub no longer retains',
   { skip: skipWithout(path), timeout: TIMEOUT },
   async (t) => {
     const browser = await startChromium(t, path)
@@ -97,7 +97,7 @@ await t.test(
     await more(page, 3)
     const after = await numbers(page)
     t.strictSame(after.slice(0, before.length), before)
-    t.ok(Number.isNaN(after[before.length]), 'it stands where they would')
+    t.ok(Number.isNaN(after[before.length]), 'the note is between the ticks')
     t.ok(isWhole(after.slice(before.length + 1)), after.join())
     t.ok(after[before.length + 1]! > before.at(-1)! + 1)
     t.equal(await gap.count(), 1)

@@ -32,14 +32,14 @@ await t.test('facts', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   const page = await visit(t, browser, example)
   const facts: string[] = []
 
-  await t.test('at first there is none', async (t) => {
+  await t.test('an empty page has a text', async (t) => {
     await hasStatus(page, 'Live')
     await page.getByText('Nobody has posted a fact yet.').waitFor()
     await page.getByText('1 client', { exact: true }).waitFor()
     await looksWell(t, page, 'facts-empty')
   })
 
-  await t.test('what somebody posts, everybody reads', async (t) => {
+  await t.test('every page shows a posted fact', async (t) => {
     const other = await visit(t, browser, example)
     await page.getByText('2 clients', { exact: true }).waitFor()
     facts.push('A day on Venus is longer than its year.', 'Two lines,\nand <i>no</i> markup: ' + 'very'.repeat(30))
@@ -51,7 +51,7 @@ await t.test('facts', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await looksWell(t, page, 'facts')
   })
 
-  await t.test('what is wrong is refused with the reason, and stays in the form', async (t) => {
+  await t.test('an invalid fact is refused with the reason, and stays in the form', async (t) => {
     await post(page, 'Honey does not spoil.', ' ')
     await page.getByRole('alert').filter({ hasText: 'The source has to be a text of 1 to 100 characters.' }).waitFor()
     t.equal(await page.getByRole('textbox', { name: 'Fact' }).inputValue(), 'Honey does not spoil.')
@@ -72,7 +72,7 @@ await t.test('facts', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await tab.close()
   })
 
-  await t.test('the hub is killed and comes back: no fact is missing, and none is there twice', async (t) => {
+  await t.test('the hub is killed and comes back: no fact is missing or repeated', async (t) => {
     await example.hub.kill()
     await hasStatus(page, 'Reconnecting…')
     await example.hub.start()
@@ -82,7 +82,7 @@ await t.test('facts', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await hasStatus(page, 'Live')
   })
 
-  await t.test('it goes offline, says so to whoever posts, and comes back', async (t) => {
+  await t.test('the page goes offline, reports it to the user, and comes back', async (t) => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await post(page, 'Bananas are berries.')

@@ -60,11 +60,11 @@ async function texts(page: Page): Promise<string[]> {
 
 await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  // over before a lost stream comes back
+  // the ticket expires before a lost stream reconnects
   const example = await startExample(t, 'inbox', { settings: { FANFARE_TICKET_TTL: '1s' } })
   const bob = await visit(t, browser, example)
 
-  await t.test('somebody switches a device on; what cannot be a name is refused', async (t) => {
+  await t.test('a user switches a device on, and an invalid name is refused', async (t) => {
     await switchOn(bob, 'Bob Lee', 'laptop')
     await bob.getByRole('alert').filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
     t.equal(await bob.getByLabel('Your name').inputValue(), 'Bob Lee')
@@ -75,7 +75,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await looksWell(t, bob, 'inbox-empty')
   })
 
-  await t.test('what cannot be sent is refused, and stays where it was typed', async (t) => {
+  await t.test('an invalid message is refused, and stays in the form', async (t) => {
     const alert = bob.locator('#send').getByRole('alert')
     await bob.getByLabel('To', { exact: true }).fill('Ann Lee')
     await bob.getByLabel('Text').fill('x'.repeat(1_001))
@@ -87,32 +87,29 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.equal((await bob.getByLabel('Text').inputValue()).length, 1_001)
   })
 
-  await t.test(
-    'what was sent before anybody was there comes to the first device, and waits for the next',
-    async (t) => {
-      await send(bob, 'ann', 'one', '<b>two</b>')
-      const phone = await device(t, browser, example, 'ann', 'phone')
-      await shows(phone, '<b>two</b>')
-      t.strictSame(await texts(phone), ['one', '<b>two</b>'])
-      await switchOff(phone)
+  await t.test('earlier messages arrive on the first device, and new ones wait for the next device', async (t) => {
+    await send(bob, 'ann', 'one', '<b>two</b>')
+    const phone = await device(t, browser, example, 'ann', 'phone')
+    await shows(phone, '<b>two</b>')
+    t.strictSame(await texts(phone), ['one', '<b>two</b>'])
+    await switchOff(phone)
 
-      await send(bob, 'ann', 'three')
-      const laptop = await device(t, browser, example, 'ann', 'laptop')
-      await shows(laptop, 'three')
+    await send(bob, 'ann', 'three')
+    const laptop = await device(t, browser, example, 'ann', 'laptop')
+    await shows(laptop, 'three')
 
-      await send(bob, 'ann', 'four')
-      await shows(laptop, 'four')
-      await switchOn(phone, 'ann', 'phone')
-      await hasStatus(phone, 'Live')
-      await send(bob, 'ann', 'five')
-      for (const page of [phone, laptop]) await shows(page, 'five')
-      t.strictSame((await texts(phone)).slice(0, 2), ['one', '<b>two</b>'], 'it has kept what it had')
-      t.strictSame((await texts(laptop)).slice(-3), ['three', 'four', 'five'])
-      t.strictSame(await texts(bob), [], 'it is nobody else’s')
-    },
-  )
+    await send(bob, 'ann', 'four')
+    await shows(laptop, 'four')
+    await switchOn(phone, 'ann', 'phone')
+    await hasStatus(phone, 'Live')
+    await send(bob, 'ann', 'five')
+    for (const page of [phone, laptop]) await shows(page, 'five')
+    t.strictSame((await texts(phone)).slice(0, 2), ['one', '<b>two</b>'], 'the device still has its messages')
+    t.strictSame((await texts(laptop)).slice(-3), ['three', 'four', 'five'])
+    t.strictSame(await texts(bob), [], 'another user gets none of them')
+  })
 
-  await t.test('messages that come twice are shown once', async (t) => {
+  await t.test('repeated messages are shown once', async (t) => {
     const phone = await device(t, browser, example, 'eve', 'phone')
     const sent: string[] = []
     const ending = new AbortController()
@@ -125,7 +122,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
       }
     })()
     await shows(phone, 'number 5')
-    await phone.reload() // the hub cannot know yet that the last ones have been read
+    await phone.reload() // the last messages are not acknowledged yet
     await phone.locator('#doubles', { hasText: /[1-9]/ }).waitFor()
     ending.abort()
     await sending
@@ -133,32 +130,29 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.strictSame(await texts(phone), sent)
   })
 
-  await t.test(
-    'many messages wait: all of them come, and are there after a reload; the form stands before them',
-    async (t) => {
-      const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
-      const time = new Date().toISOString()
-      await publishBatch(
-        example.hub.hub,
-        sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })),
-        anyTopic(),
-      )
-      const phone = await device(t, browser, example, 'gil', 'phone')
-      await shows(phone, sent.at(-1)!)
-      t.strictSame(await texts(phone), sent)
-      await phone.reload()
-      await hasStatus(phone, 'Live')
-      t.strictSame(await texts(phone), sent)
-      await phone.setViewportSize({ width: 390, height: 844 })
-      const [form, messages] = [
-        await phone.locator('#send').boundingBox(),
-        await phone.locator('#messages').boundingBox(),
-      ]
-      t.ok(form!.y + form!.height < messages!.y)
-    },
-  )
+  await t.test('many waiting messages all arrive and survive a reload, and the form stays above them', async (t) => {
+    const sent = Array.from({ length: 300 }, (_, index) => `number ${index + 1}`)
+    const time = new Date().toISOString()
+    await publishBatch(
+      example.hub.hub,
+      sent.map((text) => ({ topic: 'inbox.gil', data: { from: 'bob', text, time } })),
+      anyTopic(),
+    )
+    const phone = await device(t, browser, example, 'gil', 'phone')
+    await shows(phone, sent.at(-1)!)
+    t.strictSame(await texts(phone), sent)
+    await phone.reload()
+    await hasStatus(phone, 'Live')
+    t.strictSame(await texts(phone), sent)
+    await phone.setViewportSize({ width: 390, height: 844 })
+    const [form, messages] = [
+      await phone.locator('#send').boundingBox(),
+      await phone.locator('#messages').boundingBox(),
+    ]
+    t.ok(form!.y + form!.height < messages!.y)
+  })
 
-  await t.test('with a cursor of its own each device gets everything', async (t) => {
+  await t.test('with its own named cursor each device gets every message', async (t) => {
     const phone = await device(t, browser, example, 'dan', 'phone', { each: true })
     await send(bob, 'dan', 'one')
     await shows(phone, 'one')
@@ -176,7 +170,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     for (const page of [phone, again]) t.strictSame(await texts(page), ['one', 'two', 'three'])
   })
 
-  await t.test('the hub is killed and comes back: what was sent meanwhile is there, once', async (t) => {
+  await t.test('the hub is killed and comes back: messages sent meanwhile arrive once', async (t) => {
     const phone = await device(t, browser, example, 'fay', 'phone')
     await send(bob, 'fay', 'before')
     await shows(phone, 'before')
@@ -191,7 +185,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await bob.getByRole('button', { name: 'Send' }).click()
     await shows(phone, 'meanwhile')
     t.strictSame(await texts(phone), ['before', 'meanwhile'])
-    t.equal(await phone.locator('#doubles').textContent(), '0', 'the stream goes on by id')
+    t.equal(await phone.locator('#doubles').textContent(), '0', 'the stream resumes by id')
 
     await goOffline(phone, example)
     await hasStatus(phone, 'Reconnecting…')
@@ -208,7 +202,7 @@ await t.test('inbox', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await looksWell(t, phone, 'inbox')
   })
 
-  await t.test('the hub hangs: the form says so, and what was sent is there once when it goes on', async (t) => {
+  await t.test('the hub hangs: the form reports it, and the message arrives once when the hub continues', async (t) => {
     const phone = await device(t, browser, example, 'hal', 'phone')
     example.hub.hub.signal('SIGSTOP')
     await bob.getByLabel('To', { exact: true }).fill('hal')

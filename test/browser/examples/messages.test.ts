@@ -45,14 +45,14 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     return answers.filter(({ status }) => status === 201).map(({ body }) => body.number)
   }
 
-  await t.test('at first there is none', async (t) => {
+  await t.test('an empty page has a text', async (t) => {
     await hasStatus(page, 'Live')
     await page.getByText('No message has been sent yet.').waitFor()
     t.equal(await page.locator('#total').textContent(), '0')
     await looksWell(t, page, 'messages-empty')
   })
 
-  await t.test('a press of the button is a message for everybody', async (t) => {
+  await t.test('every page gets the message', async (t) => {
     const other = await visit(t, browser, example)
     await send(page)
     await counts(t, other, 1)
@@ -64,7 +64,7 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await looksWell(t, page, 'messages')
   })
 
-  await t.test('messages that are asked for at once have a number each', async (t) => {
+  await t.test('concurrent requests get different numbers', async (t) => {
     t.strictSame(
       await sendAtOnce(20),
       Array.from({ length: 20 }, (_, index) => 4 + index),
@@ -77,15 +77,15 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
         return text.getBoundingClientRect().left
       }),
     )
-    t.equal(new Set(starts).size, 1, 'the texts begin below each other, behind numbers of one and of two digits')
+    t.equal(new Set(starts).size, 1, 'the texts are aligned, after numbers of one and of two digits')
   })
 
-  await t.test('the hub is killed while messages are asked for: each is there once', async (t) => {
+  await t.test('the hub is killed during requests: each message is stored once', async (t) => {
     const sending = sendAtOnce(15)
-    await page.locator('ol li').filter({ hasText: /^24 / }).waitFor() // one of them has come, and not all, most likely
+    await page.locator('ol li').filter({ hasText: /^24 / }).waitFor() // most likely some of them have arrived, and not all
     await example.hub.kill()
     await example.hub.start()
-    const acknowledged = await sending // the others may have waited for too long
+    const acknowledged = await sending // the others may have reached their time limit
     t.equal(new Set(acknowledged).size, acknowledged.length)
     const [number] = await sendAtOnce(1)
     total = number!
@@ -94,7 +94,7 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await hasStatus(page, 'Live')
   })
 
-  await t.test('it goes offline, says so to whoever sends, and comes back', async (t) => {
+  await t.test('the page goes offline, reports it to the user, and comes back', async (t) => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await send(page)
@@ -108,25 +108,22 @@ await t.test('messages', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await page.getByRole('alert').waitFor({ state: 'hidden' })
   })
 
-  await t.test(
-    'the total is right also when there were more than the hub keeps, after a reload and in a second tab',
-    async (t) => {
-      const many = Array.from({ length: 1_000 }, (_, index) => ({
-        topic: 'messages',
-        data: { number: total + 1 + index, text: 'One of many.' },
-      }))
-      await publishBatch(example.hub.hub, many, anyTopic())
-      total += many.length
-      await counts(t, page, total)
-      await send(page)
-      await counts(t, page, ++total)
-      await page.reload()
-      await counts(t, page, total)
-      const tab = await page.context().newPage()
-      await tab.goto(example.url)
-      await counts(t, tab, total)
-      await send(tab)
-      await counts(t, page, ++total)
-    },
-  )
+  await t.test("the total is right beyond the hub's retention, after a reload, and in a second tab", async (t) => {
+    const many = Array.from({ length: 1_000 }, (_, index) => ({
+      topic: 'messages',
+      data: { number: total + 1 + index, text: 'One of many.' },
+    }))
+    await publishBatch(example.hub.hub, many, anyTopic())
+    total += many.length
+    await counts(t, page, total)
+    await send(page)
+    await counts(t, page, ++total)
+    await page.reload()
+    await counts(t, page, total)
+    const tab = await page.context().newPage()
+    await tab.goto(example.url)
+    await counts(t, tab, total)
+    await send(tab)
+    await counts(t, page, ++total)
+  })
 })

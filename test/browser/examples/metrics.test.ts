@@ -12,7 +12,7 @@ t.setTimeout(TIMEOUT)
 const path = findChromium()
 
 const GIB = 2 ** 30
-const HOLE = 'Nothing is known of the time between.'
+const HOLE = 'No samples for this period.'
 /** A pace so slow that the server takes no sample during the test. */
 const STILL = 0.001
 /** A number of samples with more bytes than the sockets between hub and page can buffer. */
@@ -62,7 +62,7 @@ function range(from: number, to: number): number[] {
 await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
 
-  await t.test('the machine is measured', async (t) => {
+  await t.test('the server measures the machine', async (t) => {
     const example = await startExample(t, 'metrics', { speed: 20 })
     const page = await visit(t, browser, example)
     await page.waitForFunction(() => document.querySelectorAll('#samples tr').length > 3)
@@ -70,7 +70,7 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     t.match(await page.locator('#memory').textContent(), /^[0-9.]+ of [0-9.]+ GiB$/)
     t.match(await page.locator('#load').textContent(), /^[0-9.]+ on [0-9]+ cores?$/)
     t.match(await page.locator('#uptime').textContent(), /^[0-9]+ (min|h|d) [0-9]+ (s|min|h)$/)
-    t.notOk((await shown(page)).includes(null), 'nothing is missing')
+    t.notOk((await shown(page)).includes(null), 'no sample is missing')
 
     await example.hub.kill()
     const killed = Date.now()
@@ -78,20 +78,20 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     const latest = async () => (await example.client.last('metrics', 1))[0]?.data as Sample
     await poll(
       async () => ((await latest()).time > killed ? true : undefined),
-      () => 'nothing is measured after the hub was away',
+      () => 'no sample arrives after the outage',
     )
   })
 
   const example = await startExample(t, 'metrics', { speed: STILL })
   const page = await visit(t, browser, example)
 
-  await t.test('nothing has been measured', async (t) => {
+  await t.test('an empty page has a text', async (t) => {
     await hasStatus(page, 'Live')
     await page.getByText('Nothing has been measured yet.').waitFor()
     await looksWell(t, page, 'metrics-empty')
   })
 
-  await t.test('samples move the charts, which say in words what they show', async (t) => {
+  await t.test('samples move the charts, whose descriptions give the values', async (t) => {
     await publish(example, ...range(1, 40))
     await newest(page, 40)
     t.strictSame(await shown(page), range(1, 40))
@@ -99,7 +99,7 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await page.getByRole('img', { name: 'Memory in use: now 2.5 GiB; between 0.5 GiB and 2.5 GiB' }).waitFor()
     t.equal(await page.locator('#uptime').textContent(), '2 h 4 min')
     for (const clock of ['#time', '#samples tr:first-child td:first-child'])
-      t.match(await page.locator(clock).textContent(), /^[0-9]{2}:[0-9]{2}:[0-9]{2}$/, 'as on the axes')
+      t.match(await page.locator(clock).textContent(), /^[0-9]{2}:[0-9]{2}:[0-9]{2}$/, 'the format is that of the axes')
     await looksWell(t, page, 'metrics')
   })
 
@@ -117,29 +117,29 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     await tab.close()
   })
 
-  await t.test('it catches up after the hub was killed, and after it was offline', async (t) => {
+  await t.test('the page catches up after a kill of the hub, and after it was offline', async (t) => {
     await example.hub.kill()
     await hasStatus(page, 'Reconnecting…')
     await looksWell(t, page, 'metrics-reconnecting')
     await example.hub.start()
-    await publish(example, 42, 43) // most likely before the page is back
+    await publish(example, 42, 43) // most likely before the page has reconnected
     await newest(page, 43)
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await publish(example, 44, 45)
     await goOnline(page, example)
     await newest(page, 45)
-    t.strictSame(await shown(page), range(1, 45), 'nothing is missing, and nothing is there twice')
+    t.strictSame(await shown(page), range(1, 45), 'no sample is missing or repeated')
   })
 
-  await t.test('where nothing was measured the lines are interrupted', async (t) => {
+  await t.test('the lines are interrupted where samples are missing', async (t) => {
     await publish(example, 52, 53)
     await newest(page, 53)
     t.strictSame(await shown(page), [...range(1, 45), null, 52, 53])
     await page.getByRole('img', { name: /CPU: now 53 %.*interrupted once/ }).waitFor()
   })
 
-  await t.test('a page that is too slow goes on with what counts now', async (t) => {
+  await t.test('a slow page continues with the newest sample', async (t) => {
     await page.reload()
     await newest(page, 53)
     example.network.stall()
@@ -149,7 +149,7 @@ await t.test('metrics', { skip: skipWithout(path), timeout: TIMEOUT }, async (t)
     example.network.mend()
     await newest(page, 53 + FLOOD.samples)
     const numbers = await shown(page)
-    t.equal(numbers.at(-2), null, 'what came before the newest was skipped')
+    t.equal(numbers.at(-2), null, 'the samples before the newest were skipped')
     await publish(example, ...range(134, 140))
     await newest(page, 140)
     t.strictSame((await shown(page)).slice(-9), [null, ...range(133, 140).map((number) => number % 100)])

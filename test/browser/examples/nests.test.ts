@@ -50,14 +50,14 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
   const page = await visit(t, browser, example)
   const found: string[] = []
 
-  await t.test('at first there is none', async (t) => {
+  await t.test('an empty page has a text', async (t) => {
     await hasStatus(page, 'Live')
     await page.getByText('No nest has been found yet.').waitFor()
     await hasClients(page, '1 client')
     await looksWell(t, page, 'nests-empty')
   })
 
-  await t.test('what somebody posts, everybody sees', async (t) => {
+  await t.test('every page shows a posted nest', async (t) => {
     const other = await visit(t, browser, example)
     await hasStatus(other, 'Live')
     await hasClients(page, '2 clients')
@@ -67,7 +67,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await isAccepted(page)
     t.ok(
       await page.getByLabel('Momma').evaluate((field) => field === document.activeElement),
-      'the form is ready for the next',
+      'the first field has the focus again',
     )
     await post(other, '<b>Wren</b>', '0', '-1')
     await shows(t, page, found)
@@ -78,7 +78,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await hasClients(page, '1 client')
   })
 
-  await t.test('what is wrong is refused with the reason, and stays in the form', async (t) => {
+  await t.test('an invalid nest is refused with the reason, and stays in the form', async (t) => {
     await post(page, '   ', '12', '40')
     await isRefused(page, 'Momma has to be a name of 1 to 40 characters.')
     t.equal(await page.getByLabel('Eggs').inputValue(), '12')
@@ -109,7 +109,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     }
   })
 
-  await t.test('a post whose answer is lost is sent again, and is there once', async (t) => {
+  await t.test('a post without an answer is sent again, and stored once', async (t) => {
     await page.route(
       '**/nest',
       async (route) => {
@@ -138,7 +138,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await tab.close()
   })
 
-  await t.test('the hub is killed and comes back: no nest is missing, and none is there twice', async (t) => {
+  await t.test('the hub is killed and comes back: no nest is missing or repeated', async (t) => {
     await example.hub.kill()
     await hasStatus(page, 'Reconnecting…')
     await post(page, 'Stork')
@@ -154,7 +154,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await hasClients(page, '1 client')
   })
 
-  await t.test('it goes offline and comes back', async (t) => {
+  await t.test('the page goes offline and comes back', async (t) => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     for (const momma of ['Finch', 'Crow']) {
@@ -165,7 +165,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     await shows(t, page, found)
   })
 
-  await t.test('a refused stream is told, and can be opened again', async (t) => {
+  await t.test('a refused stream is reported, and can be opened again', async (t) => {
     await page.route('**/topics/**', (route) => route.fulfill({ status: 403 }))
     await page.reload()
     await hasStatus(page, 'Not connected')
@@ -177,7 +177,7 @@ await t.test('nests', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
     t.equal(await page.getByLabel('Momma').inputValue(), 'Lark')
   })
 
-  await t.test('the hub has lost its log: the page starts over with what there is', async (t) => {
+  await t.test('the hub has lost its log: the page starts over with the events of the new one', async (t) => {
     await example.hub.kill()
     rmSync(folder, { recursive: true })
     await example.hub.start()

@@ -47,7 +47,7 @@ async function renewed(page: Page, count: number): Promise<void> {
 
 await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) => {
   const browser = await startChromium(t, path)
-  const example = await startExample(t, 'notifications', { speed: 6 }) // a token is good for five seconds
+  const example = await startExample(t, 'notifications', { speed: 6 }) // a token is valid for five seconds
   const page = await visit(t, browser, example)
   let published = 0
 
@@ -81,7 +81,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     )
   }
 
-  await t.test('somebody signs in; a name that cannot be one is refused', async (t) => {
+  await t.test('a user signs in, and an invalid name is refused', async (t) => {
     await signIn(page, 'Ann Lee')
     await page.getByRole('alert').filter({ hasText: 'A name has 1 to 32 letters' }).waitFor()
     t.equal(await page.getByLabel('Your name').inputValue(), 'Ann Lee')
@@ -92,7 +92,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await looksWell(t, page, 'notifications-empty')
   })
 
-  await t.test('events of both types come', async (t) => {
+  await t.test('events of both types arrive', async (t) => {
     await page.getByLabel('Text').fill('<b>hello</b>')
     await page.keyboard.press('Enter')
     await shows(page, 'ann: <b>hello</b>')
@@ -103,7 +103,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     t.equal(await page.getByLabel('Text').inputValue(), '')
   })
 
-  await t.test('what cannot be sent is refused, and stays where it was typed', async (t) => {
+  await t.test('an invalid notification is refused, and stays in the form', async (t) => {
     const alert = page.locator('#notify').getByRole('alert')
     await page.getByLabel('Text').fill('x'.repeat(501))
     await page.keyboard.press('Enter')
@@ -115,7 +115,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await shows(page, 'ann: hello')
   })
 
-  await t.test('the token is renewed again and again on the same connection, and no event is missing', async (t) => {
+  await t.test('the token is renewed repeatedly on the same connection, and no event is missing', async (t) => {
     const before = await connection(page)
     const stop = publishing()
     await renewed(page, 3)
@@ -125,7 +125,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     t.equal(await page.locator('#log').getByText('Reconnecting…').count(), 0)
   })
 
-  await t.test('a second tab is signed in too, and shows the past', async (t) => {
+  await t.test('a second tab is signed in too, and shows the retained events', async (t) => {
     const tab = await page.context().newPage()
     await tab.goto(example.url)
     await hasStatus(tab, 'Live')
@@ -136,7 +136,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await tab.close()
   })
 
-  await t.test('somebody else is told what is theirs, and nothing else', async (t) => {
+  await t.test('another user gets only their own events', async (t) => {
     const other = await visit(t, browser, example)
     await signIn(other, 'bob')
     await hasStatus(other, 'Live')
@@ -148,7 +148,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     t.equal(await page.locator('#news').getByText('are you there?').count(), 0)
   })
 
-  await t.test('the hub is killed and comes back: the page catches up, with a token that is good', async (t) => {
+  await t.test('the hub is killed and comes back: the page catches up with a valid token', async (t) => {
     const stop = publishing()
     await example.hub.kill()
     await hasStatus(page, 'Reconnecting…')
@@ -158,7 +158,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     await isWhole(t, page)
   })
 
-  await t.test('it goes offline and comes back', async (t) => {
+  await t.test('the page goes offline and comes back', async (t) => {
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await publishOne()
@@ -168,7 +168,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
   })
 
   await t.test(
-    'the example’s server is away until the token has ended: the page goes on once there is a new one',
+    "the example's server is down until the token expires: the page continues with a new token",
     async (t) => {
       const before = await connection(page)
       const away = ['**/login', '**/notifications']
@@ -190,7 +190,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
     },
   )
 
-  await t.test('after a reload the same user is signed in, until they sign out, which all tabs do', async (t) => {
+  await t.test('a reload keeps the user, and signing out applies to all tabs', async (t) => {
     await page.reload()
     await shows(page, `bob: number ${published}`)
     const tab = await page.context().newPage()

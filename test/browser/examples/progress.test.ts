@@ -21,7 +21,7 @@ const LONG = 100
 const SPEED = 0.5
 
 async function start(page: Page, name: string, steps: number): Promise<Locator> {
-  await page.locator('#submit:enabled').waitFor() // the one before is accepted, or refused
+  await page.locator('#submit:enabled').waitFor() // the server has accepted or refused the previous job
   await page.getByLabel('Name').fill(name)
   await page.getByLabel('Steps').fill(String(steps))
   await page.keyboard.press('Enter')
@@ -68,7 +68,7 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
   const example = await startExample(t, 'progress', { speed: SPEED })
   const page = await visit(t, browser, example)
 
-  await t.test('nothing has been started, and what is no job is refused', async (t) => {
+  await t.test('an empty page has a text, and an invalid job is refused', async (t) => {
     await hasStatus(page, 'Live')
     await page.getByText('No job has been started yet.').waitFor()
     await looksWell(t, page, 'progress-empty')
@@ -106,7 +106,7 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     )
   })
 
-  await t.test('a worker that dies has failed, one that is cancelled has not; a fourth is refused', async (t) => {
+  await t.test('a job fails if its worker dies, and can be cancelled; a fourth job is refused', async (t) => {
     const import_ = await start(page, 'Import', LONG)
     const export_ = await start(page, 'Export', LONG)
     const index = await start(page, 'Index', LONG)
@@ -124,7 +124,7 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await page.keyboard.press('Enter')
     await says(export_, 'Cancelled')
     await isGone(worker)
-    t.ok(await export_.evaluate((item) => item === document.activeElement), 'the keyboard is where it was')
+    t.ok(await export_.evaluate((item) => item === document.activeElement), 'the item of the job has the focus')
     await looksWell(t, page, 'progress')
     await start(page, 'Clean up', LONG)
     await jobOf(page, 'Clean up').waitFor()
@@ -165,7 +165,7 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     await tab.close()
   })
 
-  await t.test('the hub is killed: the work goes on, and its progress arrives later, each step once', async (t) => {
+  await t.test('the hub is killed: the job continues, and its progress arrives later, each step once', async (t) => {
     const job = await start(page, 'Long report', 4)
     await says(job, /[1-3] of 4 steps/)
     await example.hub.kill()
@@ -183,35 +183,38 @@ await t.test('progress', { skip: skipWithout(path), timeout: TIMEOUT }, async (t
     )
   })
 
-  await t.test('what happens while the page is offline it shows afterwards', async () => {
+  await t.test('after a reconnect the page shows the progress made meanwhile', async () => {
     const job = await start(page, 'Meanwhile', 2)
     await processOf(job)
     await goOffline(page, example)
     await hasStatus(page, 'Reconnecting…')
     await poll(
       async () => ((await eventsOf(example, 'Meanwhile')).at(-1)?.state === 'done' ? true : undefined),
-      () => 'it is not done',
+      () => 'the job does not finish',
     )
     await goOnline(page, example)
     await says(job, 'Done')
   })
 
-  await t.test('the server ends: no worker is left, and its next start says that the job has failed', async (t) => {
-    const job = await start(page, 'Migration', LONG)
-    const worker = await processOf(job)
-    await example.stop()
-    t.throws(() => process.kill(worker, 0), { code: 'ESRCH' }, 'its worker is gone')
-    await page.getByRole('button', { name: 'Start' }).focus()
-    await page.getByLabel('Name').fill('Nobody there')
-    await page.keyboard.press('Enter')
-    await page.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
-    await example.start()
-    await says(job, 'Failed')
-    await says(job, 'The server ended while it was running.')
-  })
+  await t.test(
+    'the server stops: its workers are gone, and its next start publishes that the job has failed',
+    async (t) => {
+      const job = await start(page, 'Migration', LONG)
+      const worker = await processOf(job)
+      await example.stop()
+      t.throws(() => process.kill(worker, 0), { code: 'ESRCH' }, 'the worker has exited')
+      await page.getByRole('button', { name: 'Start' }).focus()
+      await page.getByLabel('Name').fill('Nobody there')
+      await page.keyboard.press('Enter')
+      await page.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor()
+      await example.start()
+      await says(job, 'Failed')
+      await says(job, 'The server ended while it was running.')
+    },
+  )
 })
 
-await t.test('the server is killed: no worker is left', async (t) => {
+await t.test('the server is killed: its workers are gone', async (t) => {
   const [port, hubPort] = [await freePort(), await freePort()]
   const server = spawn(
     process.execPath,
@@ -229,7 +232,7 @@ await t.test('the server is killed: no worker is left', async (t) => {
     },
   )
   t.teardown(() => process.kill(-server.pid!, 'SIGKILL'))
-  await once(server.stdout, 'data') // where it listens
+  await once(server.stdout, 'data') // the server logs its address
   const { status } = await request(`http://127.0.0.1:${port}/jobs`, {
     method: 'POST',
     body: JSON.stringify({ name: 'Report', steps: LONG }),
@@ -243,7 +246,7 @@ await t.test('the server is killed: no worker is left', async (t) => {
       })
       return (body.events[0]?.data as JobEvent | undefined)?.pid
     },
-    () => 'it has no worker',
+    () => 'the job has no worker',
   )
   server.kill('SIGKILL')
   t.ok(await isGone(pid))
