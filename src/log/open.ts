@@ -5,8 +5,10 @@ import { FolderCluster } from '../cluster/folder.js'
 import { folderOf, type LogAddress } from './address.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
+import type { NatsLogOptions } from './nats/nats-log.js'
 import { MemoryLog } from './memory/memory-log.js'
 import { printSize } from '../model/units.js'
+import type { NatsOptions } from '../nats/nats-options.js'
 
 /** The default maximum size of a log, in bytes. */
 const RETAIN_BYTES = 1024 ** 3
@@ -40,14 +42,40 @@ export interface OpenedLog {
   cluster?: Cluster | undefined
 }
 
+export interface OpenLogOptions extends Omit<FileLogOptions, 'folder'> {
+  /** How to reach NATS, for a log on NATS. */
+  nats?: Omit<NatsLogOptions, 'retention' | 'onHealth' | 'now'> | undefined
+}
+
 /**
  * Opens a log.
  * @throws StoreError if the folder cannot be used
+ * @throws NatsError if NATS cannot be used
  */
-export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<OpenedLog> {
+export async function openLog(address: LogAddress, { nats, ...options }: OpenLogOptions): Promise<OpenedLog> {
+  const { retention, onHealth } = options
   const folder = folderOf(address)
-  if (folder === undefined) return { log: new MemoryLog(options.retention) }
-  const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  const log = await FileLog.open({ folder, shared: true, ...options })
-  return { log, cluster: new FolderCluster(log.peers) }
+  // a database and a client are loaded only if they are used
+  if (folder !== undefined) {
+    const { FileLog } = await import('./lmdb/lmdb-log.js')
+    const log = await FileLog.open({ folder, shared: true, ...options })
+    return { log, cluster: new FolderCluster(log.peers) }
+  }
+  if (nats) {
+    const { NatsLog } = await import('./nats/nats-log.js')
+    const log = await NatsLog.open({ ...nats, retention, ...(onHealth && { onHealth }) })
+    return { log, cluster: await joinNats(log, nats.nats) }
+  }
+  return { log: new MemoryLog(retention) }
+}
+
+/** Joins the processes that share a log on NATS. The log is closed if that fails. */
+async function joinNats(log: EventLog, options: NatsOptions): Promise<Cluster> {
+  try {
+    const { NatsCluster } = await import('../cluster/nats.js')
+    return await NatsCluster.open(options)
+  } catch (err) {
+    await log.close()
+    throw err
+  }
 }
