@@ -7,6 +7,7 @@ import { UsageError, type Process } from './commands/command.js'
 import { Stop } from './commands/stop.js'
 import { StoreError } from './log/lmdb/store-error.js'
 import { SettingsError } from './model/settings-error.js'
+import { NatsError } from './nats/nats-error.js'
 
 const [name = 'start', ...args] = process.argv.slice(2)
 // First: the imports of a command take half a second, and a signal to stop may arrive meanwhile.
@@ -61,7 +62,8 @@ try {
   await command(args, process)
 } catch (err) {
   if (err instanceof UsageError) console.error(`${err.message}\n\n${USAGE}`)
-  else if (err instanceof SettingsError || err instanceof StoreError) console.error(err.message)
+  else if ([SettingsError, StoreError, NatsError].some((known) => err instanceof known))
+    console.error((err as Error).message)
   else throw err
   process.exitCode = 1
 }

@@ -75,6 +75,20 @@ const values: [name: string, written: string, read: object][] = [
   ],
   ['FANFARE_LOG', 'memory', { hub: { log: 'memory' } }],
   ['FANFARE_LOG', 'file:./data', { hub: { log: 'file:./data' } }],
+  ['FANFARE_LOG', 'nats://localhost', { hub: { log: 'nats://localhost' } }],
+  ['FANFARE_LOG', 'nats://a:4222, nats://b:1,[::1]:7', { hub: { log: 'nats://a:4222, nats://b:1,[::1]:7' } }],
+  ['FANFARE_LEADER_TIMEOUT', '2s', { hub: { leaderTimeout: 2_000 } }],
+  ['FANFARE_NATS_PREFIX', 'shop', { hub: { natsPrefix: 'shop' } }],
+  ['FANFARE_NATS_REPLICAS', '3', { hub: { natsReplicas: 3 } }],
+  ['FANFARE_NATS_TIMEOUT', '2s', { hub: { natsTimeout: 2_000 } }],
+  ['FANFARE_NATS_USER', 'hub', { hub: { natsUser: 'hub' } }],
+  ['FANFARE_NATS_PASSWORD', 'a secret', { hub: { natsPassword: 'a secret' } }],
+  ['FANFARE_NATS_NKEY', 'SUABC', { hub: { natsNkey: 'SUABC' } }],
+  ['FANFARE_NATS_CREDENTIALS_FILE', 'hub.creds', { hub: { natsCredentialsFile: 'hub.creds' } }],
+  ['FANFARE_NATS_TLS', 'true', { hub: { natsTls: true } }],
+  ['FANFARE_NATS_CA_FILE', 'ca.pem', { hub: { natsCaFile: 'ca.pem' } }],
+  ['FANFARE_NATS_CERT_FILE', 'cert.pem', { hub: { natsCertFile: 'cert.pem' } }],
+  ['FANFARE_NATS_KEY_FILE', 'key.pem', { hub: { natsKeyFile: 'key.pem' } }],
   ['FANFARE_DURABILITY', 'commit', { hub: { durability: 'commit' } }],
   ['FANFARE_RETAIN_EVENTS', '1', { hub: { retainEvents: 1 } }],
   ['FANFARE_RETAIN_EVENTS', '1_000_000', { hub: { retainEvents: 1e6 } }],
@@ -325,8 +339,9 @@ await t.test('refusals do not repeat secrets', (t) => {
     ...faults({ FANFARE_JWT_SECRET: 'hunter2', PORT: 'x' }),
     ...faults({ FANFARE_JWT_SECERT: 'hunter2' }),
     ...faults({ FANFARE_JWT_PUBLIC_KEY: 'hunter2', PORT: 'x' }),
+    ...faults({ FANFARE_LOG: 'nats://hub:hunter2@localhost' }),
   ]
-  t.equal(texts.length, 3)
+  t.equal(texts.length, 4)
   for (const text of texts) t.notMatch(text, /hunter2/)
   t.end()
 })

@@ -6,7 +6,7 @@
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
 import { readPage } from '../log/page.js'
-import { parseCursor } from '../model/cursor.js'
+import { parseCursor, printCursor } from '../model/cursor.js'
 import { requireType, type StoredEvent } from '../model/event.js'
 import { toHistoryEvent, type HistoryEvent } from '../model/history-event.js'
 import { HubError } from '../model/hub-error.js'
@@ -102,6 +102,11 @@ export class EventReaders {
     for (const reader of this.#source.waiting) reader.published(event)
   }
 
+  /** Makes all iterators begin with the log that has replaced the one before, behind a gap. */
+  replaced(): void {
+    for (const reader of this.#source.waiting) reader.wake()
+  }
+
   /** Ends all iterators. */
   end(): void {
     this.#source.hasEnded = true
@@ -123,6 +128,8 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   #position: number
   /** A gap that is reported once the event after it is known. */
   #gap: Gap | undefined
+  /** The epoch of the log that the position belongs to. */
+  #epoch: string
   /** Trims up to this mark have been reported. */
   #knownMark = 0
   /** Whether `return()` has been called. */
@@ -138,6 +145,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#source = source
     this.#selection = selection
     this.#signal = signal
+    this.#epoch = source.log.view.epoch
     const head = source.head()
     const beginning = begin(source.log, head)
     this.#position = head
@@ -175,6 +183,11 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#wake?.()
   }
 
+  /** Whether another log has taken the place of the one that the position belongs to. */
+  #isReplaced(): boolean {
+    return this.#epoch !== this.#source.log.view.epoch
+  }
+
   get #hasEnded(): boolean {
     return this.#isStopped || this.#source.hasEnded || this.#signal?.aborted === true
   }
@@ -185,12 +198,22 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
       if (time !== undefined && !this.#hasEnded) await this.#goTo(time)
       if (this.#gap?.reason === 'future') await this.#catchUpWith(this.#gap.after)
       while (!this.#hasEnded) {
+        this.#followReplacement()
         if (this.#position >= this.#source.head() && !this.#gap) await this.#wait()
         else yield* this.#readPage()
       }
     } catch (err) {
       if (!this.#hasEnded) throw err // the error is the result of closing the log
     }
+  }
+
+  /** Goes to the beginning of a log that has replaced the one before. */
+  #followReplacement(): void {
+    if (!this.#isReplaced()) return
+    this.#gap ??= { reason: 'epoch', after: printCursor(this.#epoch, this.#position) }
+    this.#epoch = this.#source.log.view.epoch
+    this.#position = 0
+    this.#knownMark = 0
   }
 
   async #goTo(time: number): Promise<void> {
@@ -216,13 +239,15 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
       events: PAGE_EVENTS,
       bytes: PAGE_BYTES,
     })
+    if (this.#isReplaced()) return
     const gap = this.#gapBefore(page)
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
-      if (this.#hasEnded) return
+      if (this.#hasEnded || this.#isReplaced()) return
+      this.#position = event.sequence
       yield toHistoryEvent(event, this.#source.cursor(event.sequence))
     }
-    this.#position = page.position
+    if (!this.#isReplaced()) this.#position = page.position
   }
 
   /** Returns the gap before the events of a page. */

@@ -62,6 +62,11 @@ export class Fanout {
     this.#head = Math.max(this.#head, head)
   }
 
+  /** Begins again with a log that has replaced the one before. No stream may be open. */
+  restart(head: number): void {
+    this.#head = head
+  }
+
   /** The sequence of the newest event that the feeds have been given. */
   get head(): number {
     return this.#head

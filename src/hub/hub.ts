@@ -1,7 +1,7 @@
 /** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
-import type { EventLog, KeyValue, LogStats, Page, TopicsOptions } from '../log/log.js'
+import type { EventLog, KeyValue, LogStats, Page, Replacement, TopicsOptions } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
@@ -98,9 +98,8 @@ export class Hub {
     }: HubOptions,
   ) {
     const { connections } = this
-    const { epoch } = log.view
     const lifecycle = this.#lifecycle
-    const encoder = (this.#encoder = new Encoder(epoch))
+    const encoder = (this.#encoder = new Encoder(log.view.epoch))
     const fanout = (this.#fanout = new Fanout(encoder, cluster.node))
     const readers = (this.#readers = new EventReaders(
       log,
@@ -114,7 +113,7 @@ export class Hub {
       { version, presenceGrace },
     ))
     const cursors = (this.#ownCursors = new NamedCursors(log.records, {
-      epoch,
+      epoch: () => log.view.epoch,
       limit: maxCursorsPerSubject,
       ttl: cursorTtl,
       onError,
@@ -134,7 +133,8 @@ export class Hub {
       presence: neighbours.presence,
     }
     this.#log = log
-    this.#publisher = new Publisher(parts, maxEventSize)
+    const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
+    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize)
     this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
     this.#topics = new Topics(log, encoder, fanout, messenger)
   }
@@ -339,6 +339,19 @@ export class Hub {
   /** Ends all open streams, and closes the log. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
+  }
+
+  /**
+   * Ends all streams, since the log has lost events that they did not get. A subscriber resumes with its cursor, and
+   * gets a gap.
+   * @param replaced the log that has taken the place of the one before
+   */
+  #interrupt(replaced: Replacement | undefined): void {
+    this.connections.endFirst(this.connections.size, 'drain')
+    if (!replaced) return
+    this.#encoder.begin(replaced.epoch)
+    this.#fanout.restart(replaced.head)
+    this.#readers.replaced()
   }
 
   async #close(): Promise<void> {

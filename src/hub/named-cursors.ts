@@ -26,8 +26,8 @@ export interface NamedCursor {
 }
 
 export interface NamedCursorsOptions {
-  /** The epoch of the log. */
-  epoch: string
+  /** Returns the epoch of the log. */
+  epoch: () => string
   /** The maximum number of named cursors of a subject. */
   limit: number
   /** The time after the last use at which a named cursor expires, in milliseconds. */
@@ -200,7 +200,7 @@ export class NamedCursors {
     cursor: CursorName,
     sequence: number,
   ): Promise<{ entry: Entry; done: Promise<void> }> {
-    const { epoch } = this.#options
+    const epoch = this.#options.epoch()
     const known = await this.#entry(cursors, cursor)
     if (!known) await this.#requireRoom(cursors, cursor.subject)
     const at = known && parseCursor(known.id)

@@ -1,5 +1,5 @@
 /** Publishes events: checks them, appends them to the log, dispatches ephemeral ones, and returns receipts. */
-import type { Appended, EventLog, Following } from '../log/log.js'
+import type { Appended, EventLog, Following, LogDelta, Replacement } from '../log/log.js'
 import {
   checkEvent,
   checkEvents,
@@ -50,6 +50,8 @@ export interface PublisherSource {
   readers: EventReaders
   /** Sends each ephemeral event to the other processes. */
   messenger: Messenger
+  /** Ends the streams, so that their subscribers resume and get a gap. */
+  interrupt: (replaced: Replacement | undefined) => void
 }
 
 /** An ephemeral event for the streams of the other processes. */
@@ -66,12 +68,13 @@ export class Publisher {
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
   readonly #messenger: Messenger
+  readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
   #following: Following | undefined
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
-    { log, lifecycle, encoder, fanout, systemTopics, readers, messenger }: PublisherSource,
+    { log, lifecycle, encoder, fanout, systemTopics, readers, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -81,13 +84,14 @@ export class Publisher {
     this.#systemTopics = systemTopics
     this.#readers = readers
     this.#messenger = messenger
+    this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
     messenger.onBroadcast<EphemeralMessage>('ephemeral', ({ event }) => this.#dispatchEphemeral(event))
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
   async start(): Promise<void> {
-    this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
+    this.#following = await this.#log.follow((delta) => this.#apply(delta))
     this.#fanout.begin(this.#following.head)
   }
 
@@ -193,6 +197,14 @@ export class Publisher {
   #publishEphemeral(event: NewEvent): undefined {
     this.#dispatchEphemeral(event)
     this.#messenger.broadcast({ kind: 'ephemeral', event } satisfies EphemeralMessage)
+  }
+
+  /** Applies a change of the log, whichever process has made it. */
+  #apply({ events, trims, replaced }: LogDelta): void {
+    const until = Math.max(replaced?.head ?? this.#fanout.head, events.at(-1)?.sequence ?? 0)
+    // Live streams miss events that were trimmed before a delta had them.
+    if (replaced !== undefined || trims.some((trim) => trim.until > until)) this.#interrupt(replaced)
+    this.#dispatch(events)
   }
 
   /** Dispatches events of the log, whichever process has appended them. */

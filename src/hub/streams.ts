@@ -98,8 +98,16 @@ export class Streams {
    * @param cursor the named cursor to continue from if the request has no last event id
    */
   async locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
-    const { log, fanout, cursors, presence } = this.#source
+    const { log, presence } = this.#source
     if (selection.presence) await presence.follow()
+    const { epoch } = log.view
+    const start = await this.#locate(selection, request, cursor)
+    // a log that has been replaced meanwhile has other sequences
+    return log.view.epoch === epoch ? start : this.locate(selection, request, cursor)
+  }
+
+  async #locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
+    const { log, fanout, cursors } = this.#source
     const known = cursor && (await cursors.get(cursor))
     if (cursor && !known) return locateFirst(log, fanout.head, selection, request)
     const lastEventId = request.lastEventId ?? known?.id

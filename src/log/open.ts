@@ -6,8 +6,10 @@ import { folderOf, type LogAddress } from './address.js'
 import type { Durability } from './durability.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
+import type { NatsLogOptions } from './nats/nats-log.js'
 import { MemoryLog } from './memory/memory-log.js'
 import { printSize } from '../model/units.js'
+import type { NatsOptions } from '../nats/nats-options.js'
 
 /** The default maximum size of a log, in bytes. */
 const RETAIN_BYTES = 1024 ** 3
@@ -54,13 +56,20 @@ export interface LogSettings {
   maxTopics: number
 }
 
+/** The listeners of a log, and how to reach NATS. */
+export interface LogListeners extends Pick<FileLogOptions, 'onRole' | 'onHealth' | 'onDamage'> {
+  /** For a log on NATS. */
+  nats?: Omit<NatsLogOptions, 'retention' | 'onHealth' | 'now'> | undefined
+}
+
 /**
  * Opens the log that the settings name.
  * @throws StoreError if the folder cannot be used
+ * @throws NatsError if NATS cannot be used
  */
 export async function openLog(
   { log: address, durability, leaderTimeout, retainBytes, ...settings }: LogSettings,
-  listeners: Pick<FileLogOptions, 'onRole' | 'onHealth' | 'onDamage'> = {},
+  { nats, ...listeners }: LogListeners = {},
 ): Promise<OpenedLog> {
   const retention = {
     events: settings.retainEvents,
@@ -70,8 +79,28 @@ export async function openLog(
     topics: settings.maxTopics,
   }
   const folder = folderOf(address)
-  if (folder === undefined) return { log: new MemoryLog(retention) }
-  const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  const log = await FileLog.open({ folder, shared: true, durability, leaderTimeout, retention, ...listeners })
-  return { log, cluster: new FolderCluster(log.peers) }
+  // a database and a client are loaded only if they are used
+  if (folder !== undefined) {
+    const { FileLog } = await import('./lmdb/lmdb-log.js')
+    const log = await FileLog.open({ folder, shared: true, durability, leaderTimeout, retention, ...listeners })
+    return { log, cluster: new FolderCluster(log.peers) }
+  }
+  if (nats) {
+    const { onHealth } = listeners
+    const { NatsLog } = await import('./nats/nats-log.js')
+    const log = await NatsLog.open({ ...nats, retention, ...(onHealth && { onHealth }) })
+    return { log, cluster: await joinNats(log, nats.nats) }
+  }
+  return { log: new MemoryLog(retention) }
+}
+
+/** Joins the processes that share a log on NATS. The log is closed if that fails. */
+async function joinNats(log: EventLog, options: NatsOptions): Promise<Cluster> {
+  try {
+    const { NatsCluster } = await import('../cluster/nats.js')
+    return await NatsCluster.open(options)
+  } catch (err) {
+    await log.close()
+    throw err
+  }
 }

@@ -132,6 +132,11 @@ export class GapSearch {
     if (this.#trimmedAt === undefined || this.#history.mark === this.#begun) this.#trimmedAt = Infinity
   }
 
+  /** Checks the trims of one topic behind `position`, of which an event has gone since it was found. */
+  check(topic: string, position: number): void {
+    this.#note(this.#history.trimmedOf(topic), position)
+  }
+
   /** Checks all trims behind `after`, step by step. `advance` checks later trims before each slice of the read. */
   *begin(after: number): Generator<undefined, undefined> {
     const { marks, newestTrimmed, forgotten } = this.#history

@@ -6,8 +6,10 @@ import fp from 'fastify-plugin'
 import type { Cluster } from '../cluster/cluster.js'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
+import { natsServersOf } from '../log/address.js'
 import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap, type OpenedLog } from '../log/open.js'
+import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
 import { version } from '../version.js'
@@ -80,6 +82,7 @@ const FOLLOWS = 'another process writes the log of the folder, and this one read
 
 /** Opens the log of events, and meets the processes that serve it. Its faults go to the application's logger. */
 async function openEventLog(app: FastifyInstance, settings: Settings): Promise<OpenedLog> {
+  const nats = natsOptionsOf(settings)
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
   const warning = warnOfHeap(settings.log, retainBytes)
   if (warning !== undefined) app.log.warn(warning)
@@ -88,5 +91,28 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<O
     onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers get a gap there'),
     onHealth: (err) =>
       err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
+    ...(nats && {
+      nats: { nats, replicas: settings.natsReplicas, onNotice: (message: string) => app.log.warn(message) },
+    }),
   })
+}
+
+/** Returns how to reach NATS; `undefined`: the log is not on NATS. */
+function natsOptionsOf(settings: Settings): NatsOptions | undefined {
+  const servers = natsServersOf(settings.log)
+  return (
+    servers && {
+      servers,
+      prefix: settings.natsPrefix,
+      timeout: settings.natsTimeout,
+      tls: settings.natsTls,
+      caFile: settings.natsCaFile,
+      certFile: settings.natsCertFile,
+      keyFile: settings.natsKeyFile,
+      user: settings.natsUser,
+      password: settings.natsPassword,
+      nkey: settings.natsNkey,
+      credentialsFile: settings.natsCredentialsFile,
+    }
+  )
 }

@@ -21,7 +21,9 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
     try {
       values[option] = written === undefined ? undefined : parse(written)
     } catch (err) {
-      faults.push(`${variable}=${isSecret(variable) ? '…' : JSON.stringify(written)}: ${(err as Error).message}`)
+      faults.push(
+        `${variable}=${isSecret(variable, written) ? '…' : JSON.stringify(written)}: ${(err as Error).message}`,
+      )
     }
   }
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
