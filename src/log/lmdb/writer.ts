@@ -28,6 +28,12 @@ import { NO_LIMITS, TransactionLimits } from './transaction-limits.js'
 import type { Trimmer } from './trimmer.js'
 import { WriterHealth } from './writer-health.js'
 
+/**
+ * The number of events from which followers are told in another turn of the event loop than the transaction, which has
+ * blocked the loop long enough.
+ */
+const LARGE_GROUP = 250
+
 export interface WriterOptions {
   durability: Durability
   retention: Retention
@@ -235,6 +241,7 @@ export class Writer {
       this.#health.set(err as Error)
       return this.#refuseAll(appends, records, purges, err as Error)
     }
+    if (outcome.stored.length >= LARGE_GROUP) await setImmediate()
     room.used(outcome.work)
     this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!this.#health.isFull) this.#health.set(undefined)
