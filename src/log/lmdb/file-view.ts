@@ -6,7 +6,7 @@ import type { Tables } from './tables.js'
 
 export class FileView implements LogView {
   readonly #meta: Tables['meta']
-  #epoch: string | undefined
+  #epoch = ''
   /** The newest sequence that the followers know. */
   toldHead: number
   readonly #state: State
@@ -19,9 +19,13 @@ export class FileView implements LogView {
     this.toldHead = state.totals.head
   }
 
-  /** The leader draws the epoch of a new log, so it is not read before the log is open. */
   get epoch(): string {
-    return (this.#epoch ??= this.#meta.get('epoch') as string)
+    return this.#epoch
+  }
+
+  /** Reads the epoch. Call it once the log is open: the leader draws the epoch of a new log. */
+  readEpoch(): void {
+    this.#epoch = this.#meta.get('epoch') as string
   }
 
   /** The state may be ahead while followers are told what they have missed. */

@@ -122,6 +122,7 @@ export class FileLog implements EventLog {
         delay(leaderTimeout, false, { ref: false }),
       ])
       if (!hasBegun) throw inUse(options.folder, undefined) // the leader was frozen meanwhile
+      log.view.readEpoch()
       return log
     } catch (err) {
       if (log) await log.#member.close()
