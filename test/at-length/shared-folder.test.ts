@@ -192,12 +192,18 @@ for (let after: string | undefined, more = true; more;) {
   const { body } = await request<History>(url, {
     headers: { accept: 'application/json', authorization: `Bearer ${bearer}` },
   })
+  t.equal(body.gap, null, 'history has no gap')
   log.push(...body.events.map(({ id, data }) => ({ id, data: String(data) })))
   after = body.cursor
   more = body.more
 }
 t.comment(
   `${log.length} events, ${kills} kills, ${freezes} freezes, ${repeated} requests repeated, ${readers.reduce((sum, { reconnects }) => sum + reconnects, 0)} reconnects`,
+)
+t.strictSame(
+  slots.flatMap(({ hub }) => hub!.logs().filter(({ damaged }) => damaged !== undefined)),
+  [],
+  'no hub has found damage',
 )
 const places = new Map(log.map(({ id, data }) => [data, id]))
 t.equal(places.size, log.length, 'each event is stored once')

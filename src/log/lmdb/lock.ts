@@ -255,7 +255,7 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
  * @throws StoreError if the other process is frozen, or has the id of this one
  */
 export async function requireNeighbour(folder: string, allowsSameProcess: boolean): Promise<void> {
-  const owner = readOwner(folder)
+  const owner = await readOwner(folder)
   if (owner === undefined) return
   const descriptor = openSync(folder, 'r')
   try {
@@ -279,12 +279,13 @@ const NO_READER = 'No transaction to renew'
  * Returns the name of the owner's socket without a write lock.
  * @throws StoreError if the log cannot be read
  */
-function readOwner(folder: string): string | undefined {
+async function readOwner(folder: string): Promise<string | undefined> {
   try {
     const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
     const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
     const owner = meta?.get('owner')
-    void root.close()
+    // Closed before LMDB opens the folder again: the locks of a process on a file end when it closes any descriptor of it.
+    await root.close()
     return typeof owner === 'string' ? owner : undefined
   } catch (err) {
     if (!messageOf(err).includes(NO_READER)) throw asStoreError(folder, err)

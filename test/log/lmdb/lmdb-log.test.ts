@@ -611,8 +611,9 @@ await t.test('the file does not grow without end', async (t) => {
   }
 
   function plateaus(t: Test, [quarter, ...rest]: number[], what: string): void {
+    const ahead = 2 // the file is extended by at least as much at a time
     t.ok(
-      rest.every((size) => size <= quarter! * 1.3),
+      rest.every((size) => size <= quarter! * 1.3 + ahead),
       `${what}: ${[quarter!, ...rest].map((size) => size.toFixed(1)).join(', ')} MB`,
     )
   }
