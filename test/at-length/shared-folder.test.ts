@@ -187,12 +187,13 @@ await within(Promise.all(publishers), () => 'a publisher gets no answer', 30_000
 await within(Promise.all(reading), () => 'a reader does not end', 30_000)
 
 const log: { id: string; data: string }[] = []
+const gaps: object[] = []
 for (let after: string | undefined, more = true; more;) {
   const url = streamUrl(slots[0]!, ['**'], { limit: '1000', ...(after === undefined ? {} : { after }) })
   const { body } = await request<History>(url, {
     headers: { accept: 'application/json', authorization: `Bearer ${bearer}` },
   })
-  t.equal(body.gap, null, 'history has no gap')
+  if (body.gap) gaps.push(body.gap)
   log.push(...body.events.map(({ id, data }) => ({ id, data: String(data) })))
   after = body.cursor
   more = body.more
@@ -205,6 +206,7 @@ t.strictSame(
   [],
   'no hub has found damage',
 )
+t.strictSame(gaps, [], 'history has no gap')
 const places = new Map(log.map(({ id, data }) => [data, id]))
 t.equal(places.size, log.length, 'each event is stored once')
 t.strictSame(
