@@ -13,16 +13,17 @@ export const DIRECTIONS = {
   model: [],
   'event-loop': ['model'],
   wire: ['model'],
-  cluster: ['model', 'event-loop'],
-  log: ['model', 'event-loop', 'cluster'],
+  nats: ['model'],
+  cluster: ['model', 'event-loop', 'nats'],
+  log: ['model', 'event-loop', 'nats', 'cluster'],
   hub: ['model', 'event-loop', 'wire', 'cluster', 'log'],
   server: ['model', 'event-loop', 'wire', 'errors.ts'],
   settings: ['model', 'log', 'server'],
   schemas: ['model', 'errors.ts'],
   auth: ['model', 'log', 'schemas', 'errors.ts', 'settings.ts'],
   plugins: [
-    ...['model', 'event-loop', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth'],
-    ...['errors.ts', 'settings.ts'],
+    ...['model', 'event-loop', 'wire', 'nats', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth'],
+    ...['errors.ts', 'settings.ts', 'version.ts'],
   ],
   routes: [
     ...['model', 'event-loop', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins'],
@@ -32,10 +33,11 @@ export const DIRECTIONS = {
   'errors.ts': [],
   'version.ts': [],
   'settings.ts': ['settings'],
-  'app.ts': ['server', 'plugins', 'routes', 'settings.ts'],
+  'app.ts': ['cluster', 'server', 'plugins', 'routes', 'settings.ts'],
   'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
+  'publisher.ts': ['model', 'log', 'hub', 'settings.ts', 'version.ts'],
   commands: ['model', 'event-loop', 'log', 'server', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
-  'main.ts': ['model', 'log', 'commands'],
+  'main.ts': ['model', 'nats', 'log', 'commands'],
 }
 
 const SRC = fileURLToPath(new URL('src/', import.meta.url))
@@ -48,7 +50,7 @@ const zones = Object.entries(DIRECTIONS).map(([name, known]) => ({
 }))
 
 /** The folders that know neither Fastify nor HTTP. This rule restricts imports of packages. */
-const WITHOUT_HTTP = 'src/{model,event-loop,wire,log,cluster,hub}/**/*.ts'
+const WITHOUT_HTTP = 'src/{model,event-loop,wire,nats,log,cluster,hub}/**/*.ts'
 const HTTP = '^((node:)?https?|(node:)?http2|fastify|fastify[-/].*|@fastify/.*)$'
 const NO_HTTP = 'This folder must not import Fastify or HTTP.'
 /** Other rules do not see what `import()` loads. */
@@ -132,7 +134,7 @@ export default defineConfig(
     rules: { 'max-lines-per-function': ['error', { max: 40, skipBlankLines: true, skipComments: true }] },
   },
   {
-    files: ['src/{hub,cluster,model,event-loop,wire}/**/*.ts'],
+    files: ['src/{hub,cluster,model,event-loop,wire,nats}/**/*.ts'],
     ignores: ['src/model/clock.ts'],
     rules: {
       'no-restricted-properties': [

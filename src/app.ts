@@ -1,6 +1,7 @@
 /** Composes the hub: as a plugin for Fastify applications, and as an application of its own. */
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginCallback } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Cluster } from './cluster/cluster.js'
 import auth from './plugins/auth.js'
 import bodies from './plugins/bodies.js'
 import webConsole from './plugins/console.js'
@@ -33,6 +34,7 @@ import unreadAnswers from './plugins/unread-answers.js'
 import connections from './routes/connections.js'
 import cursors from './routes/cursors.js'
 import errors from './routes/errors.js'
+import nodes from './routes/nodes.js'
 import presence from './routes/presence.js'
 import publish from './routes/publish.js'
 import revocations from './routes/revocations.js'
@@ -54,10 +56,10 @@ export type { FanfareOptions } from './plugins/options.js'
 export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions & OwnOptions>(
   async (app, options) => {
     const checked = readOptions(app, options)
-    const { settings, ownLog, prefix, ownsRoot } = checked
+    const { settings, ownLog, ownCluster, prefix, ownsRoot } = checked
     warnOfShortParams(app)
     const sockets = nativeSockets(settings.nativeSockets)
-    await app.register(hub, { ...settings, native: sockets.paths, ownLog })
+    await app.register(hub, { ...settings, native: sockets.paths, ownLog, ownCluster })
     app.log.info(...describeNative(sockets, ownsRoot)) // a start that fails logs only its reason
     await app.register(publicHub, settings)
     await app.register(
@@ -105,23 +107,30 @@ async function registerRoutes(scope: FastifyInstance, { settings, hasConsole }: 
   await scope.register(revocations)
   await scope.register(topics)
   await scope.register(status)
+  await scope.register(nodes)
   await scope.register(errors)
   if (hasConsole) await scope.register(webConsole)
 }
 
 /** The settings of the hub's own application. */
-export type AppSettings = SettingsOptions & { trustProxy?: TrustProxy; /** For tests. */ timeouts?: RequestTimeouts }
+export type AppSettings = SettingsOptions & {
+  trustProxy?: TrustProxy
+  /** For tests. */
+  timeouts?: RequestTimeouts
+  /** For tests: the processes that serve an own `log`. */
+  cluster?: Cluster
+}
 
 /**
  * Builds the hub as an application of its own.
  * @throws SettingsError if an option is unknown or invalid, or if there is no key
  */
 export async function buildApp(
-  { trustProxy = false, timeouts = REQUEST_TIMEOUTS, ...options }: AppSettings,
+  { trustProxy = false, timeouts = REQUEST_TIMEOUTS, cluster, ...options }: AppSettings,
   logger: FastifyBaseLogger | false = false,
 ): Promise<FastifyInstance> {
   const app = createServer({ settings: resolveOptions(options).settings, trustProxy, timeouts, logger })
-  const own = { ...options, ownsRoot: true, timeouts }
+  const own = { ...options, ownsRoot: true, timeouts, cluster }
   await app.register(fanfare as FastifyPluginCallback<FanfareOptions & OwnOptions>, own)
   return app
 }

@@ -54,7 +54,7 @@ export const refusals = {
   'too-many-connections': { status: 503, title: 'A limit of open streams is reached', retryAfter: 10 },
   'keys-unavailable': { status: 503, title: 'The keys that verify tokens are not available', retryAfter: 5 },
   'log-unavailable': { status: 503, title: 'The log is not available', retryAfter: 5 },
-  unavailable: { status: 503, title: 'A service that the application needs is not available', retryAfter: 5 },
+  unavailable: { status: 503, title: 'A service or process that the hub needs is not available', retryAfter: 5 },
 } as const satisfies Record<string, Refusal>
 
 /** The code of a refusal. */

@@ -7,10 +7,11 @@ import { UsageError, type Process } from './commands/command.js'
 import { Stop } from './commands/stop.js'
 import { StoreError } from './log/lmdb/store-error.js'
 import { SettingsError } from './model/settings-error.js'
+import { NatsError } from './nats/nats-error.js'
 
 const [name = 'start', ...args] = process.argv.slice(2)
 // First: the imports of a command take half a second, and a signal to stop may arrive meanwhile.
-const stop = name === 'start' ? new Stop(process.env) : undefined
+const stop = ['start', 'worker'].includes(name) ? new Stop(process.env, name === 'worker') : undefined
 
 type Command = (args: string[], process: Process) => Promise<void>
 
@@ -19,6 +20,11 @@ const commands: Record<string, () => Promise<Command>> = {
   start: async () => {
     const { start } = await import('./commands/start.js')
     return (_args, process) => start(process, stop!)
+  },
+  // not in the usage: `start` runs it for each process of FANFARE_WORKERS
+  worker: async () => {
+    const { work } = await import('./commands/worker.js')
+    return (args, process) => work(args, process, stop!)
   },
   health: async () => (await import('./commands/health.js')).health,
   inspect: async () => (await import('./commands/inspect.js')).inspect,
@@ -56,7 +62,8 @@ try {
   await command(args, process)
 } catch (err) {
   if (err instanceof UsageError) console.error(`${err.message}\n\n${USAGE}`)
-  else if (err instanceof SettingsError || err instanceof StoreError) console.error(err.message)
+  else if ([SettingsError, StoreError, NatsError].some((known) => err instanceof known))
+    console.error((err as Error).message)
   else throw err
   process.exitCode = 1
 }

@@ -593,7 +593,7 @@ await t.test('a value that is not a log is refused', async (t) => {
     ],
     [null, /The option log: null must be/],
     [42, /The option log: 42 must be/],
-    ['disk', /The option log: "disk" must be memory or file:<folder>/],
+    ['disk', /The option log: "disk" must be memory, file:<folder>, or nats:/],
   ] as const) {
     const app = Fastify()
     t.teardown(() => app.close())

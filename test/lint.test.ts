@@ -38,6 +38,8 @@ const REFUSED: [file: string, code: string, rule: string | undefined][] = [
   ['src/model/topic.ts', "import '../wire/sse.js'", PATHS],
   ['src/wire/sse.ts', "import type { Feed } from '../hub/feed.js'", PATHS],
   ['src/cluster/single.ts', "import '../log/log.js'", PATHS],
+  ['src/nats/nats-link.ts', "import '../log/log.js'", PATHS],
+  ['src/hub/hub.ts', "import '../nats/nats-link.js'", PATHS],
   ['src/log/lmdb/lmdb-log.ts', "import '../../hub/hub.js'", PATHS],
   ['src/log/open.ts', "await import('../hub/hub.js')", PATHS],
   ['src/hub/hub.ts', "import '../server/stream-sink.js'", PATHS],
@@ -54,7 +56,10 @@ const REFUSED: [file: string, code: string, rule: string | undefined][] = [
   ['src/console/hub/api.ts', "import type { Log } from '../../log/log.js'", PATHS],
   ['src/console/hub/stream.ts', "import { encodeEvent } from '../../wire/sse.js'", PACKAGES],
   ['src/console/main.tsx', "import { encodeEvent } from '../wire/sse.js'", PACKAGES],
-  ...['model/topic.ts', 'event-loop/time-slice.ts', 'wire/sse.ts', 'log/open.ts', 'cluster/single.ts', 'hub/hub.ts']
+  ...[
+    ...['model/topic.ts', 'event-loop/time-slice.ts', 'wire/sse.ts', 'nats/nats-link.ts'],
+    ...['log/open.ts', 'cluster/single.ts', 'hub/hub.ts'],
+  ]
     .map((file) => `src/${file}`)
     .map((file): [string, string, string | undefined] => [file, "import http from 'http'", PACKAGES]),
   ...[

@@ -17,6 +17,7 @@ await t.test('every setting has a default', (t) => {
   t.match(loadSettings({}), {
     host: '127.0.0.1',
     port: 3_000,
+    workers: 1,
     logLevel: 'info',
     trustProxy: false,
     hub: {
@@ -61,6 +62,8 @@ const values: [name: string, written: string, read: object][] = [
   ['HOST', 'unix:fanfare.sock', { host: 'unix:fanfare.sock' }],
   ['PORT', '0', { port: 0 }],
   ['PORT', '65535', { port: 65_535 }],
+  ['FANFARE_WORKERS', '4', { workers: 4 }],
+  ['FANFARE_WORKERS', 'auto', { workers: 0 }],
   ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
   ['FANFARE_TRUST_PROXY', 'true', { trustProxy: true }],
   ['FANFARE_TRUST_PROXY', '2', { trustProxy: 2 }],
@@ -72,6 +75,20 @@ const values: [name: string, written: string, read: object][] = [
   ],
   ['FANFARE_LOG', 'memory', { hub: { log: 'memory' } }],
   ['FANFARE_LOG', 'file:./data', { hub: { log: 'file:./data' } }],
+  ['FANFARE_LOG', 'nats://localhost', { hub: { log: 'nats://localhost' } }],
+  ['FANFARE_LOG', 'nats://a:4222, nats://b:1,[::1]:7', { hub: { log: 'nats://a:4222, nats://b:1,[::1]:7' } }],
+  ['FANFARE_LEADER_TIMEOUT', '2s', { hub: { leaderTimeout: 2_000 } }],
+  ['FANFARE_NATS_PREFIX', 'shop', { hub: { natsPrefix: 'shop' } }],
+  ['FANFARE_NATS_REPLICAS', '3', { hub: { natsReplicas: 3 } }],
+  ['FANFARE_NATS_TIMEOUT', '2s', { hub: { natsTimeout: 2_000 } }],
+  ['FANFARE_NATS_USER', 'hub', { hub: { natsUser: 'hub' } }],
+  ['FANFARE_NATS_PASSWORD', 'a secret', { hub: { natsPassword: 'a secret' } }],
+  ['FANFARE_NATS_NKEY', 'SUABC', { hub: { natsNkey: 'SUABC' } }],
+  ['FANFARE_NATS_CREDENTIALS_FILE', 'hub.creds', { hub: { natsCredentialsFile: 'hub.creds' } }],
+  ['FANFARE_NATS_TLS', 'true', { hub: { natsTls: true } }],
+  ['FANFARE_NATS_CA_FILE', 'ca.pem', { hub: { natsCaFile: 'ca.pem' } }],
+  ['FANFARE_NATS_CERT_FILE', 'cert.pem', { hub: { natsCertFile: 'cert.pem' } }],
+  ['FANFARE_NATS_KEY_FILE', 'key.pem', { hub: { natsKeyFile: 'key.pem' } }],
   ['FANFARE_DURABILITY', 'commit', { hub: { durability: 'commit' } }],
   ['FANFARE_RETAIN_EVENTS', '1', { hub: { retainEvents: 1 } }],
   ['FANFARE_RETAIN_EVENTS', '1_000_000', { hub: { retainEvents: 1e6 } }],
@@ -80,6 +97,7 @@ const values: [name: string, written: string, read: object][] = [
   ['FANFARE_RETAIN_BYTES', 'auto', { hub: { retainBytes: 0 } }],
   ['FANFARE_MAX_TOPICS', '5', { hub: { maxTopics: 5 } }],
   ['FANFARE_DEDUP_WINDOW', '90s', { hub: { dedupWindow: 90_000 } }],
+  ['FANFARE_LEADER_TIMEOUT', '2s', { hub: { leaderTimeout: 2_000 } }],
   ['FANFARE_JWT_SECRET', 'a secret', { hub: { jwtSecret: 'a secret' } }],
   ['FANFARE_JWKS_URL', 'https://login.example.com/jwks', { hub: { jwksUrl: 'https://login.example.com/jwks' } }],
   ['FANFARE_TICKET_TTL', '10s', { hub: { ticketTtl: 10_000 } }],
@@ -147,6 +165,11 @@ await t.test('an invalid value is refused with the variable and the expected for
         /an IP address, a host name, or the path of a Unix socket/,
       ],
     ),
+    ...['0', '-1', '1.5', '1001', 'many', 'off'].map((written): [string, string, RegExp] => [
+      'FANFARE_WORKERS',
+      written,
+      /"auto" or a whole number, 1 to 1000/,
+    ]),
     ...['loud', 'INFO'].map((written): [string, string, RegExp] => [
       'LOG_LEVEL',
       written,
@@ -316,8 +339,9 @@ await t.test('refusals do not repeat secrets', (t) => {
     ...faults({ FANFARE_JWT_SECRET: 'hunter2', PORT: 'x' }),
     ...faults({ FANFARE_JWT_SECERT: 'hunter2' }),
     ...faults({ FANFARE_JWT_PUBLIC_KEY: 'hunter2', PORT: 'x' }),
+    ...faults({ FANFARE_LOG: 'nats://hub:hunter2@localhost' }),
   ]
-  t.equal(texts.length, 3)
+  t.equal(texts.length, 4)
   for (const text of texts) t.notMatch(text, /hunter2/)
   t.end()
 })

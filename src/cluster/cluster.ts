@@ -29,11 +29,17 @@ export interface Answer {
 
 /** The processes that serve one log. Each process is a node. */
 export interface Cluster {
-  /** The name of this node. It is unique among the running nodes, and changes with each start. */
+  /**
+   * The name of this node: letters, digits, `_` and `-`. It is unique among the running nodes, and changes with each
+   * start.
+   */
   readonly node: string
 
   /** Returns the running nodes, including this one, sorted by name. The list may be seconds out of date. */
   nodes(): readonly string[]
+
+  /** Returns the node that writes the log, for a log that one of the nodes writes; `undefined`: none is known. */
+  leader?(): string | undefined
 
   /**
    * Starts to receive messages of other nodes. Call it once, before the node sends anything. Until then, requests of

@@ -4,6 +4,7 @@ import { ClusterError, type Answer, type Cluster, type ClusterMessage, type Clus
 
 export class SingleCluster implements Cluster {
   readonly node = randomBytes(8).toString('hex')
+  readonly #nodes = [this.node]
   #receive!: (receiver: ClusterReceiver) => void
   readonly #receiver = new Promise<ClusterReceiver>((resolve) => (this.#receive = resolve))
   #leave!: (err: ClusterError) => void
@@ -15,7 +16,7 @@ export class SingleCluster implements Cluster {
   }
 
   nodes(): readonly string[] {
-    return [this.node]
+    return this.#nodes
   }
 
   receive(receiver: ClusterReceiver): void {

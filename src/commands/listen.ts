@@ -26,9 +26,10 @@ export interface Address {
  * Listens on a port, or on a Unix socket.
  * @param host an address, a host name (its first address counts), or the path of a Unix socket, as in `HOST`
  * @param port unused for a Unix socket
+ * @param sharesSocket whether this is a worker, whose Unix socket other workers may already use
  * @throws SettingsError that says what to do
  */
-export async function listen(app: FastifyInstance, host: string, port: number): Promise<Address> {
+export async function listen(app: FastifyInstance, host: string, port: number, sharesSocket = false): Promise<Address> {
   const socketPath = socketPathOf(host)
   const options = { backlog: BACKLOG, listenTextResolver: () => 'accepting connections' }
   try {
@@ -36,7 +37,7 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
       const url = await app.listen({ ...options, host: await oneAddressOf(host), port })
       return { text: url, url }
     }
-    await removeStale(socketPath)
+    if (!sharesSocket) await removeStale(socketPath)
     await app.listen({ ...options, path: socketPath })
     return { text: `unix:${socketPath}`, url: 'http://localhost', socketPath }
   } catch (err) {
@@ -60,7 +61,7 @@ async function oneAddressOf(host: string): Promise<string> {
  * Removes a stale socket, which a killed process leaves behind.
  * @throws SettingsError if a process listens on the socket, or if the path is not a socket
  */
-async function removeStale(path: string): Promise<void> {
+export async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (!found) return
   if (!found.isSocket())

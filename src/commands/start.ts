@@ -1,8 +1,5 @@
-/** `fanfare start`: reads the settings, builds the application, listens, and closes gracefully. */
-import { rmSync } from 'node:fs'
-import type { FastifyInstance } from 'fastify'
+/** `fanfare start`: reads the settings, and starts the hub in this process or in several workers. */
 import type { Logger } from 'pino'
-import { buildApp } from '../app.js'
 import {
   allowsDevelopmentKey,
   developmentKey,
@@ -11,72 +8,35 @@ import {
   SECRET_FILE,
   type DevelopmentKey,
 } from './dev-banner.js'
-import { monotonicNow } from '../model/clock.js'
 import { folderOf } from '../log/address.js'
 import { createLogger } from '../server/logger.js'
 import { SettingsError } from '../model/settings-error.js'
 import { loadSettings, type Settings } from '../settings.js'
 import type { Process } from './command.js'
-import { warnOfDescriptorLimit, watchDescriptors } from './descriptors.js'
-import { listen, type Address } from './listen.js'
-import { keepYoungObjectsYoung } from './memory.js'
+import { warnOfDescriptorLimit } from './descriptors.js'
+import { serve } from './serve.js'
 import type { Stop } from './stop.js'
-
-/** How long the hub may take to close after its streams have ended, in milliseconds. */
-const CLOSE_GRACE = 5_000
+import { countWorkers, runWorkers } from './workers.js'
 
 /** Starts a hub, which runs until `stop` ends it. */
 export async function start({ env, stdout, stderr }: Process, stop: Stop): Promise<void> {
-  keepYoungObjectsYoung()
-  const { host, port, logLevel, trustProxy, hub } = loadSettings(env)
-  const key = hasKey(hub) ? undefined : keyForDevelopment(env, hub)
+  const settings = loadSettings(env)
+  const workers = countWorkers(settings)
+  const key = hasKey(settings.hub) ? undefined : keyForDevelopment(env, settings.hub)
   const terminal = stdout.isTTY ?? false
-  const logger = createLogger(logLevel, terminal)
+  const logger = createLogger(settings.logLevel, terminal)
   if (stop.hasSignal()) {
     logger.info('stopped by a signal before the hub was opened')
     return
   }
-  const app = await buildApp({ ...hub, ...(key ? { jwtSecret: key.secret } : {}), trustProxy }, logger)
-  let address: Address | undefined
-
-  stop.endBy({
-    delay: hub.drain + CLOSE_GRACE,
-    logger,
-    async close({ err, signal }) {
-      if (err) logger.fatal({ err }, 'stopping after an error')
-      else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
-      await drain(app, err ? 0 : hub.drain)
-      await app.close()
-    },
-    async halt() {
-      // a closed server has removed its socket, but the server may still be open here
-      if (address?.socketPath !== undefined) rmSync(address.socketPath, { force: true })
-      await app.hub.halt()
-    },
-  })
-  if (stop.hasSignal()) return
-
-  try {
-    address = await listen(app, host, port)
-  } catch (err) {
-    if (stop.hasSignal()) return // the application is being closed
-    await app.close()
-    throw err
-  }
-  warnOfDescriptorLimit(hub.maxConnections, logger)
-  watchDescriptors(logger)
-  logger.info({ address: address.text }, `listening on ${address.text}`)
-  if (key) printBanner(key, devBanner(address, key, hub.console), logger, { isTerminal: terminal, stdout, stderr })
-}
-
-/**
- * Ends the streams, then waits for requests in flight with the port open. Both together take at most `time`
- * milliseconds.
- */
-async function drain({ hub, fanfareRequestsAnswered }: FastifyInstance, time: number): Promise<void> {
-  const deadline = monotonicNow() + time
-  await hub.drain(time)
-  await fanfareRequestsAnswered(deadline - monotonicNow())
+  const part = { settings, logger, stop, secret: key?.secret }
+  const address = workers === 1 ? await serve(part) : await runWorkers(part, workers)
+  if (!address) return // a signal ends the hub
+  warnOfDescriptorLimit(settings.hub.maxConnections, logger)
+  const { text } = address
+  logger.info({ address: text }, `listening on ${text}${workers === 1 ? '' : ` with ${workers} workers`}`)
+  if (key)
+    printBanner(key, devBanner(address, key, settings.hub.console), logger, { isTerminal: terminal, stdout, stderr })
 }
 
 function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {

@@ -39,20 +39,37 @@ export interface Ending {
  */
 export class Stop {
   readonly #echo: number
+  readonly #isWorker: boolean
   #cause: Cause | undefined
   #signalAt = -Infinity
   #ending: Ending | undefined
   #isStopping = false
   #isExiting = false
 
-  constructor(env: Record<string, string | undefined>) {
+  /**
+   * @param isWorker whether the process is a worker of a hub of several processes. A terminal and systemd also send a
+   *   signal to the workers, and the primary forwards it, so a repeated signal means nothing
+   */
+  constructor(env: Record<string, string | undefined>, isWorker = false) {
     this.#echo = env.npm_lifecycle_event === undefined ? 0 : ECHO
+    this.#isWorker = isWorker
     for (const event of SIGNALS) process.on(event, (signal) => this.#onSignal(signal))
   }
 
   /** Whether a signal has asked the process to end. */
   hasSignal(): boolean {
     return this.#cause !== undefined
+  }
+
+  /** Ends the process gracefully, as a first signal does. */
+  begin(signal: NodeJS.Signals): void {
+    if (!this.hasSignal()) this.#take(signal)
+  }
+
+  /** Ends the process at once, as a second signal does. */
+  force(signal: NodeJS.Signals): void {
+    this.begin(signal)
+    this.#take(signal)
   }
 
   /** Sets the steps that end the process. Runs them now if a signal has already arrived. */
@@ -66,7 +83,11 @@ export class Stop {
   #onSignal(signal: NodeJS.Signals): void {
     const isEcho = signal === this.#cause?.signal && performance.now() - this.#signalAt < this.#echo
     this.#signalAt = performance.now()
-    if (isEcho) return
+    if (isEcho || (this.#isWorker && this.hasSignal())) return
+    this.#take(signal)
+  }
+
+  #take(signal: NodeJS.Signals): void {
     const isFirst = this.#cause === undefined
     this.#cause ??= { signal }
     if (this.#ending) void this.#stop(this.#ending, { signal })

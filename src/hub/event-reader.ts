@@ -6,7 +6,7 @@
 import { FairScheduler } from '../event-loop/fair-scheduler.js'
 import type { EventLog, Page } from '../log/log.js'
 import { readPage } from '../log/page.js'
-import { parseCursor } from '../model/cursor.js'
+import { parseCursor, printCursor } from '../model/cursor.js'
 import { requireType, type StoredEvent } from '../model/event.js'
 import { toHistoryEvent, type HistoryEvent } from '../model/history-event.js'
 import { HubError } from '../model/hub-error.js'
@@ -61,6 +61,8 @@ interface Source {
   /** Returns the newest sequence that may be read. */
   readonly head: () => number
   readonly cursor: (sequence: number) => string
+  /** Waits for a cursor that another process may have sent already. */
+  readonly caughtUp: (id: string) => Promise<void>
   readonly scheduler: FairScheduler
   readonly waiting: Set<EventReader>
   /** Whether the hub is about to close. */
@@ -74,9 +76,15 @@ export class EventReaders {
   /**
    * @param head returns the newest sequence that may be read
    * @param cursor returns the cursor of a sequence
+   * @param caughtUp waits for a cursor that another process may have sent already
    */
-  constructor(log: EventLog, head: () => number, cursor: (sequence: number) => string) {
-    this.#source = { log, head, cursor, scheduler: new FairScheduler(), waiting: new Set(), hasEnded: false }
+  constructor(
+    log: EventLog,
+    head: () => number,
+    cursor: (sequence: number) => string,
+    caughtUp: (id: string) => Promise<void>,
+  ) {
+    this.#source = { log, head, cursor, caughtUp, scheduler: new FairScheduler(), waiting: new Set(), hasEnded: false }
   }
 
   /**
@@ -92,6 +100,11 @@ export class EventReaders {
   /** Reports an event of the log to the waiting iterators. Called once the event may be read. */
   published(event: StoredEvent): void {
     for (const reader of this.#source.waiting) reader.published(event)
+  }
+
+  /** Makes all iterators begin with the log that has replaced the one before, behind a gap. */
+  replaced(): void {
+    for (const reader of this.#source.waiting) reader.wake()
   }
 
   /** Ends all iterators. */
@@ -115,6 +128,8 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   #position: number
   /** A gap that is reported once the event after it is known. */
   #gap: Gap | undefined
+  /** The epoch of the log that the position belongs to. */
+  #epoch: string
   /** Trims up to this mark have been reported. */
   #knownMark = 0
   /** Whether `return()` has been called. */
@@ -130,6 +145,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#source = source
     this.#selection = selection
     this.#signal = signal
+    this.#epoch = source.log.view.epoch
     const head = source.head()
     const beginning = begin(source.log, head)
     this.#position = head
@@ -167,6 +183,11 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#wake?.()
   }
 
+  /** Whether another log has taken the place of the one that the position belongs to. */
+  #isReplaced(): boolean {
+    return this.#epoch !== this.#source.log.view.epoch
+  }
+
   get #hasEnded(): boolean {
     return this.#isStopped || this.#source.hasEnded || this.#signal?.aborted === true
   }
@@ -175,7 +196,9 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
   async *#read(time: number | undefined): AsyncGenerator<HubEvent | EventGap, undefined> {
     try {
       if (time !== undefined && !this.#hasEnded) await this.#goTo(time)
+      if (this.#gap?.reason === 'future') await this.#catchUpWith(this.#gap.after)
       while (!this.#hasEnded) {
+        this.#followReplacement()
         if (this.#position >= this.#source.head() && !this.#gap) await this.#wait()
         else yield* this.#readPage()
       }
@@ -184,9 +207,27 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     }
   }
 
+  /** Goes to the beginning of a log that has replaced the one before. */
+  #followReplacement(): void {
+    if (!this.#isReplaced()) return
+    this.#gap ??= { reason: 'epoch', after: printCursor(this.#epoch, this.#position) }
+    this.#epoch = this.#source.log.view.epoch
+    this.#position = 0
+    this.#knownMark = 0
+  }
+
   async #goTo(time: number): Promise<void> {
     const { log } = this.#source
     this.#position = Math.min(this.#position, (await log.locate(this.#selection, { from: time })).after)
+  }
+
+  /** Waits for a cursor that this process may not know yet. */
+  async #catchUpWith(after: string): Promise<void> {
+    await this.#source.caughtUp(after)
+    const { sequence } = parseCursor(after)!
+    if (sequence > this.#source.head()) return
+    this.#position = sequence
+    this.#gap = undefined
   }
 
   async *#readPage(): AsyncGenerator<HubEvent | EventGap, undefined> {
@@ -198,13 +239,15 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
       events: PAGE_EVENTS,
       bytes: PAGE_BYTES,
     })
+    if (this.#isReplaced()) return
     const gap = this.#gapBefore(page)
     if (gap && !this.#hasEnded) yield gap
     for (const event of page.events) {
-      if (this.#hasEnded) return
+      if (this.#hasEnded || this.#isReplaced()) return
+      this.#position = event.sequence
       yield toHistoryEvent(event, this.#source.cursor(event.sequence))
     }
-    this.#position = page.position
+    if (!this.#isReplaced()) this.#position = page.position
   }
 
   /** Returns the gap before the events of a page. */

@@ -46,6 +46,8 @@ export class Fanout {
   #rounds = 0
   /** The number of times that subscribers were counted. */
   #countings = 0
+  /** The number of feeds that get joins and leaves. */
+  #presenceFeeds = 0
   /** Measures the latency of events while the statistics are read. */
   latency: Latency | undefined
 
@@ -58,6 +60,11 @@ export class Fanout {
   /** Sets the sequence before the first event, unless newer events have already been dispatched. */
   begin(head: number): void {
     this.#head = Math.max(this.#head, head)
+  }
+
+  /** Begins again with a log that has replaced the one before. No stream may be open. */
+  restart(head: number): void {
+    this.#head = head
   }
 
   /** The sequence of the newest event that the feeds have been given. */
@@ -76,6 +83,7 @@ export class Fanout {
     if (!feed) {
       feed = new Feed(selection, format, this.#head)
       this.#feeds.set(key, feed)
+      if (selection.presence) this.#presenceFeeds++
       for (const pattern of selection.patterns) this.#index.add(pattern, feed)
     }
     feed.enter(observes)
@@ -88,6 +96,7 @@ export class Fanout {
     if (feed.size > 0) return
     this.#holding.delete(feed)
     this.#feeds.delete(feedKey(feed.selection, feed.wire.format))
+    if (feed.selection.presence) this.#presenceFeeds--
     for (const pattern of feed.selection.patterns) this.#index.delete(pattern, feed)
   }
 
@@ -146,6 +155,11 @@ export class Fanout {
     let isWatched = false
     this.#index.each(topic, () => (isWatched = true))
     return isWatched
+  }
+
+  /** Whether any stream gets joins and leaves. */
+  get isPresenceWatched(): boolean {
+    return this.#presenceFeeds > 0
   }
 
   #count(topic: string, isMeant: (feed: Feed) => boolean): number {

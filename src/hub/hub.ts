@@ -1,7 +1,7 @@
 /** The hub. It delegates each operation to the part that implements it. Knows nothing of HTTP. */
 import type { Cluster } from '../cluster/cluster.js'
 import { SingleCluster } from '../cluster/single.js'
-import type { EventLog, KeyValue, LogStats, Page, TopicsOptions } from '../log/log.js'
+import type { EventLog, KeyValue, LogStats, Page, Replacement, TopicsOptions } from '../log/log.js'
 import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
@@ -9,12 +9,17 @@ import type { Selection } from '../model/selection.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
+import type { ConnectionsList, ConnectionsRequest } from './cluster/all-connections.js'
+import { Messenger } from './cluster/messenger.js'
+import { Neighbours } from './cluster/neighbours.js'
+import type { NodeReport } from './cluster/node-reports.js'
+import { SharedCursors } from './cluster/shared-cursors.js'
+import { drawConnectionId } from './connection-id.js'
 import { Connections } from './connections.js'
 import { endInGroups, requireDrainTime } from './drain.js'
 import { EventReaders, type EventGap, type EventsOptions, type HubEvent } from './event-reader.js'
 import { Fanout } from './fanout.js'
 import { Lifecycle } from './lifecycle.js'
-import { Neighbours } from './neighbours.js'
 import { NamedCursors, type CursorName } from './named-cursors.js'
 import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
@@ -23,7 +28,6 @@ import type { StreamInfo } from './stream-info.js'
 import type { UpkeepOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
-import { SystemTopics } from './system-topics.js'
 import { Topics, type TopicInfo } from './topics.js'
 
 export interface HubOptions extends UpkeepOptions {
@@ -35,6 +39,8 @@ export interface HubOptions extends UpkeepOptions {
   maxCursorsPerSubject: number
   /** The time after the last use at which a named cursor expires, in milliseconds. */
   cursorTtl: number
+  /** The version that `GET /nodes` tells; default: an empty one. */
+  version?: string
   /** The processes that serve the same log; default: this process alone. The hub closes it. */
   cluster?: Cluster
   /** Receives errors of background work. */
@@ -44,16 +50,18 @@ export interface HubOptions extends UpkeepOptions {
 const ignore = () => undefined
 
 export class Hub {
-  /** The open streams. */
+  /** The open streams of this process. */
   readonly connections = new Connections()
+  /** Carries requests to the process that holds a stream. */
+  readonly messenger: Messenger
   /** The named cursors of all subjects. */
-  readonly cursors: NamedCursors
+  readonly cursors: SharedCursors
   readonly #log: EventLog
   readonly #lifecycle = new Lifecycle()
   readonly #encoder: Encoder
   readonly #fanout: Fanout
   readonly #readers: EventReaders
-  readonly #systemTopics: SystemTopics
+  readonly #ownCursors: NamedCursors
   readonly #neighbours: Neighbours
   readonly #streams: Streams
   readonly #publisher: Publisher
@@ -68,6 +76,7 @@ export class Hub {
     const hub = new Hub(log, options)
     try {
       await hub.#publisher.start()
+      hub.#neighbours.start()
     } catch (err) {
       await hub.close()
       throw err
@@ -81,44 +90,53 @@ export class Hub {
       maxEventSize,
       maxCursorsPerSubject,
       cursorTtl,
+      presenceGrace,
+      version = '',
       cluster = new SingleCluster(),
       onError = ignore,
       ...rest
     }: HubOptions,
   ) {
     const { connections } = this
-    const { epoch } = log.view
     const lifecycle = this.#lifecycle
-    const encoder = (this.#encoder = new Encoder(epoch))
+    const encoder = (this.#encoder = new Encoder(log.view.epoch))
     const fanout = (this.#fanout = new Fanout(encoder, cluster.node))
     const readers = (this.#readers = new EventReaders(
       log,
       () => fanout.head,
       (sequence) => encoder.cursor(sequence),
+      (id) => this.caughtUp(id),
     ))
-    const describe = (stream: Stream) => this.#streams.describe(stream)
-    const systemTopics = (this.#systemTopics = new SystemTopics({ connections, fanout, log, describe }))
-    const cursorOptions = { epoch, limit: maxCursorsPerSubject, ttl: cursorTtl, onError }
-    const cursors = (this.cursors = new NamedCursors(log.records, cursorOptions))
-    const neighbours = (this.#neighbours = new Neighbours(cluster, {
-      dispatch: (event) => this.#publisher.dispatchEphemeral(event),
-      present: (topic) => this.#streams.present(topic),
+    const messenger = (this.messenger = new Messenger(cluster))
+    const neighbours = (this.#neighbours = new Neighbours(
+      { messenger, log, fanout, connections, describe: (stream) => this.#streams.describe(stream) },
+      { version, presenceGrace },
+    ))
+    const cursors = (this.#ownCursors = new NamedCursors(log.records, {
+      epoch: () => log.view.epoch,
+      limit: maxCursorsPerSubject,
+      ttl: cursorTtl,
+      onError,
+      touch: (cursor) => this.cursors.touch(cursor),
     }))
+    this.cursors = new SharedCursors(messenger, cursors)
     const parts = {
       log,
       lifecycle,
       encoder,
       fanout,
-      systemTopics,
       readers,
-      neighbours,
+      messenger,
       connections,
       cursors,
+      systemTopics: neighbours.systemTopics,
+      presence: neighbours.presence,
     }
     this.#log = log
-    this.#publisher = new Publisher(parts, maxEventSize)
-    this.#streams = new Streams(parts, { ...rest, onError })
-    this.#topics = new Topics(log, encoder, fanout)
+    const interrupt = (replaced: Replacement | undefined) => this.#interrupt(replaced)
+    this.#publisher = new Publisher({ ...parts, interrupt }, maxEventSize)
+    this.#streams = new Streams(parts, { ...rest, onError, onRound: (now) => neighbours.tick(now) })
+    this.#topics = new Topics(log, encoder, fanout, messenger)
   }
 
   /** Whether streams are being ended because the hub is about to stop. */
@@ -186,6 +204,11 @@ export class Hub {
     return this.#streams.locate(selection, request, cursor)
   }
 
+  /** As `Streams.caughtUp`. */
+  async caughtUp(id: string | undefined): Promise<void> {
+    await this.#streams.caughtUp(id)
+  }
+
   /** As `Streams.resumeId`. */
   resumeId(stream: Pick<Start, 'gap' | 'sequence'>): string | undefined {
     return this.#streams.resumeId(stream)
@@ -216,10 +239,30 @@ export class Hub {
     return this.#streams.describe(stream)
   }
 
-  /** As `Neighbours.present`. */
+  /** Draws the id of a new connection. */
+  drawConnectionId(): string {
+    return drawConnectionId(this.messenger.node)
+  }
+
+  /** As `AllConnections.list`. */
+  listConnections(request: ConnectionsRequest): Promise<ConnectionsList> {
+    return this.#neighbours.connections.list(request)
+  }
+
+  /** As `AllConnections.endSubject`. */
+  endSubject(subject: string): Promise<number> {
+    return this.#neighbours.connections.endSubject(subject)
+  }
+
+  /** As `NodeReports.all`. */
+  nodes(): Promise<NodeReport[]> {
+    return this.#neighbours.reports.all()
+  }
+
+  /** As `ClusterPresence.present`. */
   async present(topic: string): Promise<Present[]> {
     this.#lifecycle.requireOpen()
-    return this.#neighbours.present(topic)
+    return this.#neighbours.presence.present(topic)
   }
 
   /** Returns the sequence before the newest `count` events of a selection. */
@@ -298,14 +341,27 @@ export class Hub {
     return (this.#closing ??= this.#close())
   }
 
+  /**
+   * Ends all streams, since the log has lost events that they did not get. A subscriber resumes with its cursor, and
+   * gets a gap.
+   * @param replaced the log that has taken the place of the one before
+   */
+  #interrupt(replaced: Replacement | undefined): void {
+    this.connections.endFirst(this.connections.size, 'drain')
+    if (!replaced) return
+    this.#encoder.begin(replaced.epoch)
+    this.#fanout.restart(replaced.head)
+    this.#readers.replaced()
+  }
+
   async #close(): Promise<void> {
     this.endStreams()
     this.#lifecycle.close()
     this.#streams.stop()
-    this.#systemTopics.stop()
     this.#publisher.stop()
-    await this.#neighbours.close()
-    await this.cursors.close()
+    await this.messenger.close()
+    this.#neighbours.systemTopics.stop()
+    await this.#ownCursors.close()
     await this.#log.close()
   }
 }

@@ -26,14 +26,16 @@ export interface NamedCursor {
 }
 
 export interface NamedCursorsOptions {
-  /** The epoch of the log. */
-  epoch: string
+  /** Returns the epoch of the log. */
+  epoch: () => string
   /** The maximum number of named cursors of a subject. */
   limit: number
   /** The time after the last use at which a named cursor expires, in milliseconds. */
   ttl: number
   /** Receives errors of background work. */
   onError: (err: unknown, message: string) => void
+  /** Calls `touch` in the process that writes the cursor; default: this process. */
+  touch?: (cursor: CursorName) => Promise<void>
 }
 
 /** A use is recorded if the last recorded use is older than this part of `ttl`. */
@@ -124,6 +126,18 @@ export class NamedCursors {
     return isKnown
   }
 
+  /**
+   * Records the use of a named cursor, if it exists. Resolves when that is durable.
+   * @throws HubError `log-unavailable`
+   */
+  async touch(cursor: CursorName): Promise<void> {
+    const { done } = await this.#records.run(cursor.subject, async (cursors) => {
+      const entry = await cursors.get(cursor.name)
+      return { done: entry && this.#touch(cursors, cursor, entry) }
+    })
+    await done
+  }
+
   /** Marks a named cursor as in use by an open stream. Call `use` before. */
   opened(cursor: CursorName, stream: Stream): void {
     const { subject, name } = cursor
@@ -176,12 +190,9 @@ export class NamedCursors {
   /** Records the use of an open cursor. */
   #note(open: OpenCursor): void {
     const { cursor } = open
+    const { touch = (name: CursorName) => this.touch(name) } = this.#options
     open.noted = wallNow()
-    const noted = this.#records.run(cursor.subject, async (cursors) => {
-      const entry = await cursors.get(cursor.name)
-      return { done: entry && this.#touch(cursors, cursor, entry) }
-    })
-    noted.then(({ done }) => done).catch((err: unknown) => this.#tell(err))
+    touch(cursor).catch((err: unknown) => this.#tell(err))
   }
 
   async #acknowledge(
@@ -189,7 +200,7 @@ export class NamedCursors {
     cursor: CursorName,
     sequence: number,
   ): Promise<{ entry: Entry; done: Promise<void> }> {
-    const { epoch } = this.#options
+    const epoch = this.#options.epoch()
     const known = await this.#entry(cursors, cursor)
     if (!known) await this.#requireRoom(cursors, cursor.subject)
     const at = known && parseCursor(known.id)

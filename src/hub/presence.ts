@@ -49,6 +49,21 @@ export class Presence {
     return [...(this.#topics.get(topic)?.values() ?? [])]
   }
 
+  /** Whether a subject is present on a topic. */
+  has(topic: string, subject: string): boolean {
+    return this.#topics.get(topic)?.has(subject) === true
+  }
+
+  /** Returns the number of subjects that are present on a topic. */
+  count(topic: string): number {
+    return this.#topics.get(topic)?.size ?? 0
+  }
+
+  /** Returns all subjects with their topics. */
+  *all(): Generator<{ topic: string } & Present, undefined> {
+    for (const [topic, subjects] of this.#topics) for (const present of subjects.values()) yield { topic, ...present }
+  }
+
   /**
    * Reports that a stream has opened, ended, or changed its topics.
    * @param before the earlier selection; `undefined`: the stream has opened

@@ -1,5 +1,5 @@
 /** Publishes events: checks them, appends them to the log, dispatches ephemeral ones, and returns receipts. */
-import type { Appended, EventLog, Following } from '../log/log.js'
+import type { Appended, EventLog, Following, LogDelta, Replacement } from '../log/log.js'
 import {
   checkEvent,
   checkEvents,
@@ -11,10 +11,11 @@ import {
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import type { Encoder } from '../wire/sse.js'
+import type { ClusterMessage } from '../cluster/cluster.js'
+import type { Messenger } from './cluster/messenger.js'
 import type { EventReaders } from './event-reader.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
-import type { Neighbours } from './neighbours.js'
 import type { SystemTopics } from './system-topics.js'
 
 /** The result of publishing one event. */
@@ -24,7 +25,7 @@ export interface Receipt {
   topic: string
   /** Whether the log already had an event with this publisher id, so that nothing was stored. */
   duplicate: boolean
-  /** The number of subscribers of this hub that get the event. */
+  /** The number of subscribers of this process that get the event. */
   subscribers: number
 }
 
@@ -48,7 +49,15 @@ export interface PublisherSource {
   /** Notified of each stored event. */
   readers: EventReaders
   /** Sends each ephemeral event to the other processes. */
-  neighbours: Neighbours
+  messenger: Messenger
+  /** Ends the streams, so that their subscribers resume and get a gap. */
+  interrupt: (replaced: Replacement | undefined) => void
+}
+
+/** An ephemeral event for the streams of the other processes. */
+interface EphemeralMessage extends ClusterMessage {
+  kind: 'ephemeral'
+  event: NewEvent
 }
 
 export class Publisher {
@@ -58,13 +67,14 @@ export class Publisher {
   readonly #fanout: Fanout
   readonly #systemTopics: SystemTopics
   readonly #readers: EventReaders
-  readonly #neighbours: Neighbours
+  readonly #messenger: Messenger
+  readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
   #following: Following | undefined
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
-    { log, lifecycle, encoder, fanout, systemTopics, readers, neighbours }: PublisherSource,
+    { log, lifecycle, encoder, fanout, systemTopics, readers, messenger, interrupt }: PublisherSource,
     maxEventSize: number,
   ) {
     this.#log = log
@@ -73,13 +83,15 @@ export class Publisher {
     this.#fanout = fanout
     this.#systemTopics = systemTopics
     this.#readers = readers
-    this.#neighbours = neighbours
+    this.#messenger = messenger
+    this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
+    messenger.onBroadcast<EphemeralMessage>('ephemeral', ({ event }) => this.#dispatchEphemeral(event))
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
   async start(): Promise<void> {
-    this.#following = await this.#log.follow(({ events }) => this.#dispatch(events))
+    this.#following = await this.#log.follow((delta) => this.#apply(delta))
     this.#fanout.begin(this.#following.head)
   }
 
@@ -177,15 +189,22 @@ export class Publisher {
     return outcomes
   }
 
-  /** Dispatches an ephemeral event of another process. */
-  dispatchEphemeral(event: NewEvent): void {
+  #dispatchEphemeral(event: NewEvent): void {
     this.#systemTopics.published(event)
     this.#fanout.dispatchEphemeral(event)
   }
 
   #publishEphemeral(event: NewEvent): undefined {
-    this.dispatchEphemeral(event)
-    this.#neighbours.publish(event)
+    this.#dispatchEphemeral(event)
+    this.#messenger.broadcast({ kind: 'ephemeral', event } satisfies EphemeralMessage)
+  }
+
+  /** Applies a change of the log, whichever process has made it. */
+  #apply({ events, trims, replaced }: LogDelta): void {
+    const until = Math.max(replaced?.head ?? this.#fanout.head, events.at(-1)?.sequence ?? 0)
+    // Live streams miss events that were trimmed before a delta had them.
+    if (replaced !== undefined || trims.some((trim) => trim.until > until)) this.#interrupt(replaced)
+    this.#dispatch(events)
   }
 
   /** Dispatches events of the log, whichever process has appended them. */

@@ -52,6 +52,8 @@ export interface Stats {
   log: { events: number; bytes: number }
   /** The delay of the event loop at the 99th percentile. */
   eventLoopDelay: number
+  /** The number of processes, if there are several. */
+  nodes?: number
 }
 
 /** The parts of the hub that a meter works with. */

@@ -8,11 +8,13 @@ import type { Sink } from '../wire/sink.js'
 import { closeBlock, drawRetry, type CloseReason, type Encoder, type Format } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
 import { CatchUpCache } from './catch-up-cache.js'
+import type { ClusterPresence } from './cluster/cluster-presence.js'
+import { waitFor } from './cluster/log-wait.js'
+import type { Messenger } from './cluster/messenger.js'
 import type { Connections } from './connections.js'
 import type { Fanout } from './fanout.js'
 import type { Lifecycle } from './lifecycle.js'
 import type { CursorName, NamedCursors } from './named-cursors.js'
-import { Presence, type Present } from './presence.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
 import { StreamReaper, type UpkeepOptions } from './stream-reaper.js'
@@ -42,24 +44,26 @@ export interface StreamsSource {
   cursors: NamedCursors
   /** Notified of each stream that opens, changes or ends. */
   systemTopics: SystemTopics
+  /** Is notified of the topics of each stream. */
+  presence: ClusterPresence
+  messenger: Messenger
 }
 
 export interface StreamsOptions extends UpkeepOptions {
-  /** How long a subject stays present after its last stream has ended, in milliseconds. */
-  presenceGrace: number
   /** Receives errors of background work. */
   onError: (err: unknown, message: string) => void
+  /** Called a few times a second, with the time on the monotonic clock. */
+  onRound: (now: number) => void
 }
 
 export class Streams {
   readonly #source: StreamsSource
   /** The parts that every stream works with. */
   readonly #streamSource: StreamSource
-  readonly #presence: Presence
   readonly #reaper: StreamReaper
 
-  constructor(source: StreamsSource, { presenceGrace, onError, ...upkeep }: StreamsOptions) {
-    const { log, encoder, fanout, connections, cursors } = source
+  constructor(source: StreamsSource, { onError, onRound, ...upkeep }: StreamsOptions) {
+    const { log, encoder, fanout, connections, cursors, presence } = source
     const head = () => fanout.head
     this.#source = source
     this.#streamSource = {
@@ -71,7 +75,6 @@ export class Streams {
       onEnd: (stream, reason) => this.#ended(stream, reason),
       onError,
     }
-    this.#presence = new Presence(presenceGrace, (type, change) => fanout.tell(change.topic, change, type))
     this.#reaper = new StreamReaper(
       connections,
       upkeep,
@@ -79,7 +82,8 @@ export class Streams {
       (now) => {
         fanout.releaseOld()
         cursors.tick()
-        this.#presence.tick(now)
+        presence.tick(now)
+        onRound(now)
       },
     )
   }
@@ -94,10 +98,28 @@ export class Streams {
    * @param cursor the named cursor to continue from if the request has no last event id
    */
   async locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
+    const { log, presence } = this.#source
+    if (selection.presence) await presence.follow()
+    const { epoch } = log.view
+    const start = await this.#locate(selection, request, cursor)
+    // a log that has been replaced meanwhile has other sequences
+    return log.view.epoch === epoch ? start : this.locate(selection, request, cursor)
+  }
+
+  async #locate(selection: Selection, request: StartRequest, cursor?: CursorName): Promise<Start> {
     const { log, fanout, cursors } = this.#source
     const known = cursor && (await cursors.get(cursor))
     if (cursor && !known) return locateFirst(log, fanout.head, selection, request)
-    return locate(log, fanout.head, selection, { ...request, lastEventId: request.lastEventId ?? known?.id })
+    const lastEventId = request.lastEventId ?? known?.id
+    const caughtUp = this.caughtUp(lastEventId)
+    if (caughtUp) await caughtUp
+    return locate(log, fanout.head, selection, { ...request, lastEventId })
+  }
+
+  /** As `waitFor` of `cluster/log-wait.ts`. */
+  caughtUp(id: string | undefined): Promise<void> | undefined {
+    const { log, fanout, messenger } = this.#source
+    return waitFor({ messenger, epoch: log.view.epoch, head: () => fanout.head }, id)
   }
 
   /** Returns the id from which a subscriber may resume a stream; `undefined`: none until a gap has been reported. */
@@ -158,7 +180,7 @@ export class Streams {
       stream.stopObserving()
       this.#presentAt(stream, undefined, stream.feed.selection)
     }
-    this.#presence.renewed(principal, stream.feed.selection)
+    this.#source.presence.renewed(principal, stream.feed.selection)
     if (selection) this.move(stream, selection)
     else this.#source.systemTopics.changed(stream, 'changed')
   }
@@ -168,11 +190,6 @@ export class Streams {
     const { encoder, fanout } = this.#source
     const lag = stream.lag(fanout.head)
     return describeStream(stream, encoder.cursor(fanout.head - lag), lag)
-  }
-
-  /** Returns the subjects that are present on a topic. */
-  present(topic: string): Present[] {
-    return this.#presence.on(topic)
   }
 
   #ended(stream: Stream, reason: CloseReason | undefined): void {
@@ -186,6 +203,6 @@ export class Streams {
 
   /** Updates presence, unless the stream observes. */
   #presentAt({ info }: Stream, before: Selection | undefined, after: Selection | undefined): void {
-    if (!info.observes) this.#presence.moved(info.principal, before, after)
+    if (!info.observes) this.#source.presence.moved(info.principal, before, after)
   }
 }

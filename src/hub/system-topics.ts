@@ -1,15 +1,29 @@
 /** The system topics: `fanfare.stats` every second, and `fanfare.connections` when a stream opens, changes or ends. */
 import type { EventLog } from '../log/log.js'
 import { monotonicNow } from '../model/clock.js'
+import type { ClusterMessage } from '../cluster/cluster.js'
+import { addStats } from './cluster/add-stats.js'
+import type { Messenger } from './cluster/messenger.js'
+import type { NodeReports } from './cluster/node-reports.js'
+import type { Peers } from './cluster/peers.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
-import { STATS_TOPIC, StatsMeter } from './stats.js'
+import { STATS_TOPIC, StatsMeter, type Stats } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { Stream } from './stream.js'
 
 /** The names of all system topics. */
 export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
+
+/** How long statistics are measured for another process after it has asked for them, in milliseconds. */
+const ASKED_TIME = 5_000
+
+/** A change of a stream, for the observers at another process. */
+interface ChangeMessage extends ClusterMessage {
+  kind: 'connection-change'
+  change: ConnectionChange
+}
 
 /** The parts of the hub that system topics work with. */
 export interface SystemTopicsSource {
@@ -17,21 +31,37 @@ export interface SystemTopicsSource {
   fanout: Fanout
   log: EventLog
   describe: (stream: Stream) => StreamInfo
+  messenger: Messenger
+  peers: Peers
+  reports: NodeReports
 }
 
 export class SystemTopics {
   readonly #source: SystemTopicsSource
   readonly #stats: StatsMeter
+  /** The statistics of the last second. */
+  #latest: Stats | undefined
+  /** Until when another process wants statistics, on the monotonic clock. */
+  #askedUntil = 0
+  #watchesConnections = false
 
   constructor(source: SystemTopicsSource) {
-    const { connections, fanout, log } = source
+    const { connections, fanout, log, messenger } = source
     this.#source = source
     this.#stats = new StatsMeter({
       connections,
       log: () => log.view.stats(),
       measure: (latency) => (fanout.latency = latency),
-      tell: (stats) => fanout.tell(STATS_TOPIC, stats),
+      tell: (stats) => this.#measured(stats),
     })
+    messenger.onBroadcast<ChangeMessage>('connection-change', ({ change }) => {
+      if (this.#watchesConnections) fanout.tell(CONNECTIONS_TOPIC, change)
+    })
+  }
+
+  /** As in `NodeState`. */
+  get watchesConnections(): boolean {
+    return this.#watchesConnections
   }
 
   /** Returns the monotonic time while latencies are measured, and `undefined` otherwise. */
@@ -46,14 +76,49 @@ export class SystemTopics {
 
   /** Reports a change of a stream. */
   changed(stream: Stream, change: ConnectionChange['change'], reason?: ConnectionChange['reason']): void {
-    const { fanout, describe } = this.#source
+    const { fanout, describe, messenger, peers } = this.#source
     if (change === 'closed') this.#stats.ended(stream)
-    this.#stats.listen(fanout.isWatched(STATS_TOPIC)) // this stream may have `fanfare.stats`
-    if (!fanout.isWatched(CONNECTIONS_TOPIC)) return
-    fanout.tell(CONNECTIONS_TOPIC, { change, reason, ...describe(stream) } satisfies ConnectionChange)
+    this.#listen() // this stream may have `fanfare.stats`
+    this.#watch(fanout.isWatched(CONNECTIONS_TOPIC))
+    const isFollowed = peers.some('watchesConnections')
+    if (!isFollowed && !this.#watchesConnections) return
+    const told: ConnectionChange = { change, reason, ...describe(stream) }
+    if (this.#watchesConnections) fanout.tell(CONNECTIONS_TOPIC, told)
+    if (isFollowed) messenger.broadcast({ kind: 'connection-change', change: told } satisfies ChangeMessage)
+  }
+
+  /** Returns the statistics of the last second for another process, and goes on to measure for a few seconds. */
+  takeStats(): Stats | undefined {
+    this.#askedUntil = monotonicNow() + ASKED_TIME
+    this.#listen()
+    return this.#latest
   }
 
   stop(): void {
     this.#stats.stop()
+  }
+
+  /** Measures while a stream of this process or another process wants the statistics. */
+  #listen(): void {
+    const isWanted = this.#source.fanout.isWatched(STATS_TOPIC) || monotonicNow() < this.#askedUntil
+    if (!isWanted) this.#latest = undefined
+    this.#stats.listen(isWanted)
+  }
+
+  /** Tells the other processes whether this one wants the changes of their streams. */
+  #watch(isWatched: boolean): void {
+    if (isWatched === this.#watchesConnections) return
+    this.#watchesConnections = isWatched
+    this.#source.peers.changed()
+  }
+
+  /** Publishes the statistics of all processes. */
+  #measured(stats: Stats): void {
+    const { fanout, messenger, reports } = this.#source
+    this.#latest = stats
+    this.#listen()
+    if (!fanout.isWatched(STATS_TOPIC)) return
+    if (messenger.isAlone) return fanout.tell(STATS_TOPIC, stats)
+    void reports.others(true).then((others) => fanout.tell(STATS_TOPIC, addStats(stats, others)))
   }
 }

@@ -2,13 +2,15 @@
 import { mapInTurns } from '../event-loop/time-slice.js'
 import type { EventLog, TopicsOptions, TopicStats } from '../log/log.js'
 import { requireTopic, requireTopicName } from '../model/topic.js'
+import type { ClusterMessage } from '../cluster/cluster.js'
+import type { Messenger } from './cluster/messenger.js'
 import type { Encoder } from '../wire/sse.js'
 import type { Fanout } from './fanout.js'
 
 /** The description of a topic. */
 export interface TopicInfo {
   topic: string
-  /** The number of streams whose topics or patterns match this topic. */
+  /** The number of streams of all processes whose topics or patterns match this topic. */
   subscribers: number
   /** The number of its retained events. */
   events: number
@@ -19,15 +21,26 @@ export interface TopicInfo {
   lastId: string | null
 }
 
+/** Asks for the number of subscribers of each topic. */
+interface SubscribersMessage extends ClusterMessage {
+  kind: 'subscribers'
+  topics: string[]
+}
+
 export class Topics {
   readonly #log: EventLog
   readonly #encoder: Encoder
   readonly #fanout: Fanout
+  readonly #messenger: Messenger
 
-  constructor(log: EventLog, encoder: Encoder, fanout: Fanout) {
+  constructor(log: EventLog, encoder: Encoder, fanout: Fanout, messenger: Messenger) {
     this.#log = log
     this.#encoder = encoder
     this.#fanout = fanout
+    this.#messenger = messenger
+    messenger.onRequest<SubscribersMessage>('subscribers', ({ topics }) =>
+      mapInTurns(topics, (topic) => fanout.subscribers(topic)),
+    )
   }
 
   /**
@@ -37,9 +50,11 @@ export class Topics {
   async get(topic: string): Promise<TopicInfo> {
     requireTopicName(topic)
     const stats = await this.#log.topic(topic)
-    return stats
+    const info = stats
       ? this.#describe(stats)
       : { topic, subscribers: this.#fanout.subscribers(topic), events: 0, bytes: 0, firstId: null, lastId: null }
+    await this.#addOthers([info])
+    return info
   }
 
   /**
@@ -51,7 +66,9 @@ export class Topics {
     accepts: (topic: string) => boolean,
   ): Promise<{ topics: TopicInfo[]; more: boolean }> {
     const { topics, more } = await this.#log.topics(options, accepts)
-    return { topics: await mapInTurns(topics, (stats) => this.#describe(stats)), more }
+    const described = await mapInTurns(topics, (stats) => this.#describe(stats))
+    await this.#addOthers(described)
+    return { topics: described, more }
   }
 
   /**
@@ -62,6 +79,17 @@ export class Topics {
   async purge(topic: string): Promise<number> {
     requireTopic(topic)
     return this.#log.purge(topic)
+  }
+
+  /** Adds the subscribers of the other processes. A process that does not answer soon is left out. */
+  async #addOthers(infos: readonly TopicInfo[]): Promise<void> {
+    if (infos.length === 0 || this.#messenger.isAlone) return
+    const topics = infos.map(({ topic }) => topic)
+    const answers = await this.#messenger.gather({ kind: 'subscribers', topics } satisfies SubscribersMessage)
+    for (const { value } of answers) {
+      const counts = value as number[]
+      infos.forEach((info, index) => (info.subscribers += counts[index] ?? 0))
+    }
   }
 
   #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {

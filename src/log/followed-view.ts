@@ -21,20 +21,18 @@ export interface ViewSource {
 }
 
 export class FollowedView implements LogView, TrimHistory {
-  readonly marks = new TrimMarks()
-  head: number
-  mark: number
-  newestTrimmed: number
-  forgotten: Trimmed
+  marks = new TrimMarks()
+  head = 0
+  mark = 0
+  newestTrimmed = 0
+  forgotten: Trimmed = { trimmed: 0, trimmedAt: 0 }
   readonly #source: ViewSource
   readonly #topics = new Map<string, FollowedTopic>()
 
   /** @param following where the deltas begin. Earlier trims are unknown: any topic may have lost events */
-  constructor(source: ViewSource, { head, mark }: Pick<Following, 'head' | 'mark'>) {
+  constructor(source: ViewSource, following: Pick<Following, 'head' | 'mark'>) {
     this.#source = source
-    this.head = this.newestTrimmed = head
-    this.mark = mark
-    this.forgotten = { trimmed: head, trimmedAt: mark }
+    this.#begin(following)
   }
 
   get epoch(): string {
@@ -53,7 +51,8 @@ export class FollowedView implements LogView, TrimHistory {
     return this.#topics.get(topic) ?? this.marks.get(topic) ?? this.forgotten
   }
 
-  apply({ events, trims }: LogDelta): void {
+  apply({ events, trims, replaced }: LogDelta): void {
+    if (replaced) this.#begin(replaced)
     for (const { topic, sequence } of events) {
       const known = this.#topics.get(topic)
       if (known) known.newest = sequence
@@ -64,6 +63,14 @@ export class FollowedView implements LogView, TrimHistory {
       this.head = sequence
     }
     for (const trim of trims) this.#trim(trim)
+  }
+
+  #begin({ head, mark }: Pick<Following, 'head' | 'mark'>): void {
+    this.marks = new TrimMarks()
+    this.#topics.clear()
+    this.head = this.newestTrimmed = head
+    this.mark = mark
+    this.forgotten = { trimmed: head, trimmedAt: mark }
   }
 
   #trim({ topic, until, forgotten }: Trim): void {

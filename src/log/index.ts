@@ -23,6 +23,7 @@ export {
   type PutOptions,
   type ReadOptions,
   type RecordChange,
+  type Replacement,
   type Retention,
   type ScanResult,
   type Span,

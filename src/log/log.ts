@@ -152,6 +152,18 @@ export interface LogDelta {
   readonly trims: readonly Trim[]
   /** In the order of the writes. */
   readonly records: readonly RecordChange[]
+  /** The log has been replaced by another one, before these events: nothing that is known of it holds any more. */
+  readonly replaced?: Replacement
+}
+
+/** A log that has taken the place of another one while it was followed. */
+export interface Replacement {
+  /** The new epoch. */
+  readonly epoch: string
+  /** The newest sequence of the new log. */
+  readonly head: number
+  /** The trim mark of the new log, which is greater than that of the old one. */
+  readonly mark: number
 }
 
 /** The members of a delta without events, trims or records. They are shared, since most deltas have only events. */
@@ -215,7 +227,10 @@ export interface PutOptions {
 
 /** The state of the log that this process knows, as of the latest delta. All members answer at once. */
 export interface LogView {
-  /** The epoch of the log: 8 random characters of `a-z 0-9`, drawn at its creation. Cursors contain it. */
+  /**
+   * The epoch of the log: 8 random characters of `a-z 0-9`, drawn at its creation. Cursors contain it. Only a
+   * replacement changes it.
+   */
   readonly epoch: string
   /** The newest sequence; 0 before the first event. A sequence is never reused within an epoch. */
   readonly head: number

@@ -1,10 +1,15 @@
 /** Opens the log that the settings name. */
 import { getHeapStatistics } from 'node:v8'
+import type { Cluster } from '../cluster/cluster.js'
+import { FolderCluster } from '../cluster/folder.js'
 import { folderOf, type LogAddress } from './address.js'
+import type { Durability } from './durability.js'
 import type { FileLogOptions } from './lmdb/lmdb-log.js'
 import type { EventLog } from './log.js'
+import type { NatsLogOptions } from './nats/nats-log.js'
 import { MemoryLog } from './memory/memory-log.js'
 import { printSize } from '../model/units.js'
+import type { NatsOptions } from '../nats/nats-options.js'
 
 /** The default maximum size of a log, in bytes. */
 const RETAIN_BYTES = 1024 ** 3
@@ -31,13 +36,71 @@ function heapLimit(): number {
   return getHeapStatistics().heap_size_limit
 }
 
+/** A log, and the processes that serve it. */
+export interface OpenedLog {
+  log: EventLog
+  /** `undefined`: this process alone serves the log. */
+  cluster?: Cluster | undefined
+}
+
+/** The settings of a log. Times are in milliseconds, sizes in bytes. */
+export interface LogSettings {
+  log: LogAddress
+  durability: Durability
+  leaderTimeout: number
+  retainEvents: number
+  retainAge: number
+  /** 0: the default of the address. */
+  retainBytes: number
+  dedupWindow: number
+  maxTopics: number
+}
+
+/** The listeners of a log, and how to reach NATS. */
+export interface LogListeners extends Pick<FileLogOptions, 'onRole' | 'onHealth' | 'onDamage'> {
+  /** For a log on NATS. */
+  nats?: Omit<NatsLogOptions, 'retention' | 'onHealth' | 'now'> | undefined
+}
+
 /**
- * Opens a log.
+ * Opens the log that the settings name.
  * @throws StoreError if the folder cannot be used
+ * @throws NatsError if NATS cannot be used
  */
-export async function openLog(address: LogAddress, options: Omit<FileLogOptions, 'folder'>): Promise<EventLog> {
+export async function openLog(
+  { log: address, durability, leaderTimeout, retainBytes, ...settings }: LogSettings,
+  { nats, ...listeners }: LogListeners = {},
+): Promise<OpenedLog> {
+  const retention = {
+    events: settings.retainEvents,
+    age: settings.retainAge,
+    bytes: retainBytes || defaultRetainBytes(address),
+    dedupWindow: settings.dedupWindow,
+    topics: settings.maxTopics,
+  }
   const folder = folderOf(address)
-  if (folder === undefined) return new MemoryLog(options.retention)
-  const { FileLog } = await import('./lmdb/lmdb-log.js') // loads the database only if it is used
-  return FileLog.open({ folder, ...options })
+  // a database and a client are loaded only if they are used
+  if (folder !== undefined) {
+    const { FileLog } = await import('./lmdb/lmdb-log.js')
+    const log = await FileLog.open({ folder, shared: true, durability, leaderTimeout, retention, ...listeners })
+    return { log, cluster: new FolderCluster(log.peers) }
+  }
+  if (nats) {
+    const { onHealth } = listeners
+    const { NatsLog } = await import('./nats/nats-log.js')
+    const log = await NatsLog.open({ ...nats, retention, ...(onHealth && { onHealth }) })
+    return { log, cluster: await joinNats(log, nats.nats) }
+  }
+  return { log: new MemoryLog(retention) }
+}
+
+/** Joins the processes that share a log on NATS. The log is closed if that fails. */
+async function joinNats(log: EventLog, options: NatsOptions): Promise<Cluster> {
+  try {
+    const { NatsCluster } = await import('../cluster/nats.js')
+    return await NatsCluster.open(options)
+  } catch (err) {
+    await log.close()
+    throw err
+  }
 }

@@ -41,6 +41,11 @@ export class TrimMarks {
     return this.#byTopic.get(topic)
   }
 
+  /** Returns all marks, in no particular order. */
+  all(): Iterable<Mark> {
+    return this.#byTopic.values()
+  }
+
   /** Moves the mark of a topic. `trimmedAt` must be at least that of every other mark. */
   set(topic: string, trimmed: number, trimmedAt: number): void {
     let mark = this.#byTopic.get(topic)
@@ -125,6 +130,11 @@ export class GapSearch {
    */
   missed(): void {
     if (this.#trimmedAt === undefined || this.#history.mark === this.#begun) this.#trimmedAt = Infinity
+  }
+
+  /** Checks the trims of one topic behind `position`, of which an event has gone since it was found. */
+  check(topic: string, position: number): void {
+    this.#note(this.#history.trimmedOf(topic), position)
   }
 
   /** Checks all trims behind `after`, step by step. `advance` checks later trims before each slice of the read. */

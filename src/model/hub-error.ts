@@ -12,6 +12,7 @@ export type HubErrorCode =
   | 'too-many-ids'
   | 'too-many-cursors'
   | 'log-unavailable'
+  | 'unavailable'
   | 'hub-closed'
 
 /** An error of the hub itself, with a stable `code` and a message that says what to do. */

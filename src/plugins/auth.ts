@@ -33,6 +33,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** An `onRequest` hook that sets `request.fanfarePrincipal`, or refuses the request with 401. */
     authenticate: (request: FastifyRequest) => Promise<void>
+    /**
+     * Checks that the token of a principal from another process is in force.
+     * @throws Problem `expired-token`, `revoked-token`
+     */
+    requireInForce: (principal: Bearer) => void
     tickets: Tickets
     revocations: Revocations
   }
@@ -72,6 +77,7 @@ export default fp<Options>(
 
     app.decorate('tickets', tickets)
     app.decorate('revocations', revocations)
+    app.decorate('requireInForce', (principal: Bearer) => authenticator.requireInForce(principal))
     app.decorateRequest(kPrincipal, null)
     app.decorateRequest('fanfarePrincipal', {
       getter(this: FastifyRequest) {

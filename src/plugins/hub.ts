@@ -3,12 +3,16 @@ import type { Server } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Cluster } from '../cluster/cluster.js'
 import { monotonicNow } from '../model/clock.js'
 import { Hub } from '../hub/hub.js'
+import { natsServersOf } from '../log/address.js'
 import type { EventLog } from '../log/log.js'
-import { defaultRetainBytes, openLog, warnOfHeap } from '../log/open.js'
+import { defaultRetainBytes, openLog, warnOfHeap, type OpenedLog } from '../log/open.js'
+import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
 import type { Settings } from '../settings.js'
+import { version } from '../version.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {
@@ -32,11 +36,13 @@ interface Options extends Settings {
   native: NativePaths
   /** A log of the application's own, instead of the one that the settings name. */
   ownLog?: EventLog | undefined
+  /** The processes that serve `ownLog`; default: this process alone. */
+  ownCluster?: Cluster | undefined
 }
 
 export default fp<Options>(
-  async (app, { native, ownLog, ...settings }) => {
-    const log = ownLog ?? (await openEventLog(app, settings))
+  async (app, { native, ownLog, ownCluster, ...settings }) => {
+    const { log, cluster } = ownLog ? { log: ownLog, cluster: ownCluster } : await openEventLog(app, settings)
     const hub = await Hub.open(log, {
       heartbeat: settings.heartbeat,
       maxAge: settings.maxConnectionAge,
@@ -44,6 +50,8 @@ export default fp<Options>(
       presenceGrace: settings.presenceGrace,
       maxCursorsPerSubject: settings.maxCursorsPerSubject,
       cursorTtl: settings.cursorTtl,
+      version,
+      ...(cluster && { cluster }),
       onError: (err, message) => app.log.error({ err }, message),
     })
     app.decorate('fanfareHub', hub)
@@ -69,22 +77,42 @@ export default fp<Options>(
   { name: 'fanfare-hub', fastify: '5.x' },
 )
 
-/** Opens the log of events. Its faults go to the application's logger. */
-async function openEventLog(app: FastifyInstance, settings: Settings): Promise<EventLog> {
+const LEADS = 'this process writes the log of the folder'
+const FOLLOWS = 'another process writes the log of the folder, and this one reads it'
+
+/** Opens the log of events, and meets the processes that serve it. Its faults go to the application's logger. */
+async function openEventLog(app: FastifyInstance, settings: Settings): Promise<OpenedLog> {
+  const nats = natsOptionsOf(settings)
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
   const warning = warnOfHeap(settings.log, retainBytes)
   if (warning !== undefined) app.log.warn(warning)
-  return openLog(settings.log, {
-    durability: settings.durability,
-    retention: {
-      events: settings.retainEvents,
-      age: settings.retainAge,
-      bytes: retainBytes,
-      dedupWindow: settings.dedupWindow,
-      topics: settings.maxTopics,
-    },
+  return openLog(settings, {
+    onRole: (role) => app.log.info({ role }, role === 'leader' ? LEADS : FOLLOWS),
     onDamage: (what) => app.log.error({ damaged: what }, 'the log is damaged: subscribers get a gap there'),
     onHealth: (err) =>
       err ? app.log.error({ err }, 'events cannot be stored') : app.log.info('events can be stored again'),
+    ...(nats && {
+      nats: { nats, replicas: settings.natsReplicas, onNotice: (message: string) => app.log.warn(message) },
+    }),
   })
+}
+
+/** Returns how to reach NATS; `undefined`: the log is not on NATS. */
+function natsOptionsOf(settings: Settings): NatsOptions | undefined {
+  const servers = natsServersOf(settings.log)
+  return (
+    servers && {
+      servers,
+      prefix: settings.natsPrefix,
+      timeout: settings.natsTimeout,
+      tls: settings.natsTls,
+      caFile: settings.natsCaFile,
+      certFile: settings.natsCertFile,
+      keyFile: settings.natsKeyFile,
+      user: settings.natsUser,
+      password: settings.natsPassword,
+      nkey: settings.natsNkey,
+      credentialsFile: settings.natsCredentialsFile,
+    }
+  )
 }

@@ -1,6 +1,7 @@
 /** The options of the plugin `fanfare`: settings, and what else an application passes to the hub. */
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate } from '../auth/principal-input.js'
+import type { Cluster } from '../cluster/cluster.js'
 import type { EventLog } from '../log/log.js'
 import { missingMembers } from '../log/own-log.js'
 import { quote } from '../model/quote.js'
@@ -29,6 +30,8 @@ export interface OwnOptions {
   /** Whether the application consists of the hub only. */
   ownsRoot?: boolean
   timeouts?: RequestTimeouts
+  /** The processes that serve an own `log`. */
+  cluster?: Cluster | undefined
 }
 
 /** The checked options of the plugin. */
@@ -36,6 +39,8 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
   settings: Settings
   /** A log of the application's own, instead of the one that the settings name. */
   ownLog: EventLog | undefined
+  /** The processes that serve `ownLog`; `undefined`: this process alone. */
+  ownCluster: Cluster | undefined
   /** The path below which the hub's routes are, without a slash at the end. */
   prefix: string
   ownsRoot: boolean
@@ -51,7 +56,7 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
  * @throws SettingsError if an option is unknown or invalid, or if the scope already has a hub
  */
 export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnOptions): CheckedOptions {
-  const { prefix: given = '', authenticate, ownsRoot = false, timeouts = REQUEST_TIMEOUTS, ...rest } = options
+  const { prefix: given = '', authenticate, ownsRoot = false, timeouts = REQUEST_TIMEOUTS, cluster, ...rest } = options
   const { settings, ownLog } = resolveOptions(rest)
   if (typeof given !== 'string')
     throw new SettingsError(`The option prefix: ${quote(given)} must be a path such as "/realtime".`)
@@ -64,7 +69,17 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
   const prefix = given.replace(/\/+$/, '')
   const hasPlace = ownsRoot || prefix !== ''
   const hasConsole = rest.console === undefined ? hasPlace : settings.console
-  return { settings, ownLog, prefix, authenticate, ownsRoot, hasPlace, hasConsole, bodyTimeout: timeouts.body }
+  return {
+    settings,
+    ownLog,
+    ownCluster: cluster,
+    prefix,
+    authenticate,
+    ownsRoot,
+    hasPlace,
+    hasConsole,
+    bodyTimeout: timeouts.body,
+  }
 }
 
 /**

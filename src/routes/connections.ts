@@ -1,10 +1,9 @@
 /** The routes for open streams: describe, list, change and end them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
-import { mapInTurns } from '../event-loop/time-slice.js'
 import type { Hub } from '../hub/hub.js'
 import { rfc3339 } from '../hub/stream-info.js'
 import type { Stream } from '../hub/stream.js'
@@ -22,27 +21,27 @@ import {
   TopicsChange,
 } from '../schemas/connection.js'
 import type { Static } from '../schemas/typebox.js'
-import { requirePrincipal, requireTokenSearch } from '../plugins/auth.js'
+import { requirePrincipal } from '../plugins/auth.js'
 import { SMALL_BODY } from '../plugins/bodies.js'
 import { readCount } from './request/counts.js'
 import { MAX_PATTERNS, requireOwnTopics } from './subscribe.js'
+import { streamOperation } from './request/stream-operation.js'
 import { tokenRequired } from './request/token-required.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
-/** The maximum length of all topics on a page, in characters. A page has at least one stream, even a longer one. */
-const MAX_TOPIC_LENGTH = 256 * 1024
 /** The maximum number of pending replays of a stream. */
 const MAX_REPLAYS = 10
 
 const connections: FastifyPluginAsyncTypebox = async (app) => {
   const { fanfareHub: hub } = app
   const onRequest = [app.authenticate, tokenRequired('see or change a stream')]
+  const { describe, change, renew, end } = operationsOf(app)
 
   app.get(
     '/connections/:id',
     { onRequest, schema: { params: ConnectionParams, response: { 200: Connection } } },
-    async (request) => hub.describe(requireOwn(hub, request, request.params.id)),
+    async (request) => describe(requirePrincipal(request), request.params.id, undefined),
   )
 
   app.get(
@@ -58,17 +57,17 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
       bodyLimit: SMALL_BODY,
       schema: { params: ConnectionParams, body: TopicsChange, response: { 200: HeldTopics } },
     },
-    async (request) => changeTopics(hub, request, request.params.id, request.body),
+    async (request) => change(requirePrincipal(request), request.params.id, requireFew(request.body)),
   )
 
   app.put(
     '/connections/:id/token',
     { onRequest, schema: { params: ConnectionParams, response: { 200: RenewedToken } } },
-    async (request) => renewToken(hub, request, request.params.id),
+    async (request) => renew(requirePrincipal(request), request.params.id, request.fanfareToken!.source),
   )
 
   app.delete('/connections/:id', { onRequest, schema: { params: ConnectionParams } }, async (request, reply) => {
-    requireOwn(hub, request, request.params.id).end('revoked')
+    await end(requirePrincipal(request), request.params.id, undefined)
     return reply.code(204).send()
   })
 
@@ -81,6 +80,21 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
 export default connections
 
+/** Defines the operations on one stream. */
+function operationsOf(app: FastifyInstance) {
+  const { fanfareHub: hub } = app
+  return {
+    describe: streamOperation(app, 'describe-stream', (stream) => hub.describe(stream)),
+    change: streamOperation(app, 'change-stream', (stream, asking, input: Static<typeof TopicsChange>) =>
+      changeTopics(hub, stream, asking, input),
+    ),
+    renew: streamOperation(app, 'renew-stream', (stream, asking, source: string | undefined) =>
+      renewToken(hub, stream, asking, source),
+    ),
+    end: streamOperation(app, 'end-stream', (stream) => stream.end('revoked')),
+  }
+}
+
 /** Returns a page of open streams. Only admins may list streams. */
 async function readPage(
   hub: Hub,
@@ -91,38 +105,36 @@ async function readPage(
   const { topic, subject, after = '', limit = String(DEFAULT_LIMIT) } = query
   const count = readCount('limit', limit, 1, MAX_LIMIT)
   if (topic !== undefined) requirePattern(topic)
-  const { streams, more } = await hub.connections.page(
-    after,
-    count,
-    ({ info, feed: { selection } }) =>
-      (subject === undefined || info.principal.subject === subject) &&
-      (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
-  )
-  const page = streams.slice(0, fitting(streams))
-  const described = await mapInTurns(page, (stream) => hub.describe(stream))
-  return {
-    connections: described,
-    more: more || page.length < streams.length,
-    cursor: described.at(-1)?.id ?? null,
-  }
+  const page = await hub.listConnections({ after, limit: count, topic, subject })
+  return { ...page, cursor: page.connections.at(-1)?.id ?? null }
 }
 
-/** Adds topics to a stream and removes topics from it. Returns the new topics of the stream. */
-function changeTopics(
-  hub: Hub,
-  request: FastifyRequest,
-  id: string,
-  change: Static<typeof TopicsChange>,
-): Static<typeof HeldTopics> {
-  const { subscribe = [], unsubscribe = [], replay = 0 } = change
+/** Ends all streams of a subject and returns their number. Only admins may do so. */
+async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
+  authorizeAdmin(principal, 'end the streams of a subject')
+  return { closed: await hub.endSubject(subject) }
+}
+
+/** Returns a change that does not add too many topics. */
+function requireFew(change: Static<typeof TopicsChange>): Static<typeof TopicsChange> {
+  const { subscribe = [] } = change
   if (subscribe.length > MAX_PATTERNS)
     throw new Problem(
       'invalid-request',
       `A stream can have at most ${MAX_PATTERNS} topics and patterns; the request adds ${subscribe.length}.`,
     )
-  const stream = requireOwn(hub, request, id)
+  return change
+}
+
+/** Adds topics to a stream and removes topics from it. Returns the new topics of the stream. */
+function changeTopics(
+  hub: Hub,
+  stream: Stream,
+  asking: Principal,
+  { subscribe = [], unsubscribe = [], replay = 0 }: Static<typeof TopicsChange>,
+): Static<typeof HeldTopics> {
   ;[...subscribe, ...unsubscribe].forEach(requirePattern)
-  authorizeChange(request, stream, subscribe)
+  authorizeChange(asking, stream, subscribe)
   requireOwnTopics(subscribe)
   const { selection } = stream.feed
   const topics = new Set([...selection.patterns, ...subscribe])
@@ -143,10 +155,16 @@ function changeTopics(
   return { topics: [...stream.feed.selection.patterns] }
 }
 
-/** Gives a stream the token of this request. Removes topics that the new token does not grant. */
-function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeof RenewedToken> {
-  const principal = requirePrincipal(request)
-  const stream = requireOwn(hub, request, id)
+/**
+ * Gives a stream the token of a request. Removes topics that the new token does not grant.
+ * @param source where the request has the token
+ */
+function renewToken(
+  hub: Hub,
+  stream: Stream,
+  principal: Principal,
+  source: string | undefined,
+): Static<typeof RenewedToken> {
   const {
     info,
     feed: { selection },
@@ -154,7 +172,7 @@ function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeo
   if (info.principal.subject === undefined || info.principal.subject !== principal.subject) {
     throw new Problem('not-granted', 'The new token must have the same "sub" as the token of the stream.')
   }
-  if (requireTokenSearch(request).source !== 'header')
+  if (source !== 'header')
     throw new Problem('invalid-request', 'Send the new token in the header "Authorization: Bearer …".')
   const granted = selection.patterns.filter((pattern) => isGranted(principal, 'subscribe', pattern))
   const presence = selection.presence && granted.every((pattern) => isGranted(principal, 'presence', pattern))
@@ -163,33 +181,8 @@ function renewToken(hub: Hub, request: FastifyRequest, id: string): Static<typeo
   return { topics: granted, expiresAt: rfc3339(principal.expiresAt) }
 }
 
-/** Ends all streams of a subject and returns their number. Only admins may do so. */
-async function endStreamsOf(hub: Hub, principal: Principal, subject: string): Promise<Static<typeof Closed>> {
-  authorizeAdmin(principal, 'end the streams of a subject')
-  return { closed: await hub.connections.end('revoked', ({ info }) => info.principal.subject === subject) }
-}
-
-/**
- * Returns the stream with an id, if the principal owns the stream or is an admin.
- * @throws Problem `not-found`, `not-granted`
- */
-function requireOwn(hub: Hub, request: FastifyRequest, id: string): Stream {
-  const { admin, subject } = requirePrincipal(request)
-  const stream = hub.connections.get(id)
-  if (!stream)
-    throw new Problem('not-found', `There is no stream ${quote(id)}: it has ended, or it belongs to another hub.`)
-  if (admin || (subject !== undefined && subject === stream.info.principal.subject)) return stream
-  throw new Problem(
-    'not-granted',
-    subject === undefined
-      ? 'The token has no "sub", but a stream belongs to the subject of its token.'
-      : 'The stream belongs to another subject: the token needs the same "sub", or "admin": true.',
-  )
-}
-
 /** Checks that both the token of the stream and the token of the request grant the added topics. */
-function authorizeChange(request: FastifyRequest, { info, feed }: Stream, added: string[]): void {
-  const asking = requirePrincipal(request)
+function authorizeChange(asking: Principal, { info, feed }: Stream, added: string[]): void {
   if (!asking.admin) authorize(asking, 'subscribe', added)
   for (const action of feed.selection.presence ? (['subscribe', 'presence'] as const) : (['subscribe'] as const)) {
     const refused = added.find((pattern) => !isGranted(info.principal, action, pattern))
@@ -199,14 +192,4 @@ function authorizeChange(request: FastifyRequest, { info, feed }: Stream, added:
         `The token of the stream (not of this request) has no ${action} grant that covers ${quote(refused)}.${info.principal.subject === undefined ? '' : ' PUT /connections/{id}/token gives the stream a new token.'}`,
       )
   }
-}
-
-/** Returns how many streams fit on a page with their topics; at least one. */
-function fitting(streams: readonly Stream[]): number {
-  let length = 0
-  const full = streams.findIndex(
-    ({ feed: { selection } }) =>
-      (length += selection.patterns.reduce((sum, pattern) => sum + pattern.length, 0)) > MAX_TOPIC_LENGTH,
-  )
-  return full < 0 ? streams.length : Math.max(1, full)
 }

@@ -38,6 +38,8 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
       schema: { params: CursorParams, body: Acknowledgement, response: { 200: NamedCursorShape } },
     },
     async (request) => {
+      readOwn(requirePrincipal(request), request.params.name)
+      await hub.caughtUp(request.body.id)
       const cursor = readOwn(requirePrincipal(request), request.params.name)
       return print(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },

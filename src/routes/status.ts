@@ -10,13 +10,17 @@ import { version } from '../version.js'
 const status: FastifyPluginAsyncTypebox = async (app) => {
   const started = performance.now()
 
-  app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => ({
-    status: 'ok' as const,
-    clients: app.fanfareHub.connections.size,
-    topics: app.fanfareHub.stats().topics,
-    uptime: Math.round(performance.now() - started) / 1_000,
-    version,
-  }))
+  app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => {
+    const nodes = await app.fanfareHub.nodes()
+    return {
+      status: 'ok' as const,
+      clients: nodes.reduce((sum, { connections }) => sum + connections, 0),
+      topics: app.fanfareHub.stats().topics,
+      uptime: Math.round(performance.now() - started) / 1_000,
+      version,
+      ...(nodes.length > 1 && { nodes: nodes.length }),
+    }
+  })
 
   app.get('/health/live', { config: { anyQuery: true }, schema: { response: { 200: Health } } }, async () => ({
     status: 'ok' as const,
@@ -27,7 +31,7 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
     if (app.fanfareHub.failure)
       throw new Problem(
         'log-unavailable',
-        'The log cannot store events at the moment: the disk is full or not writable.',
+        'The log cannot store events at the moment: the disk is full or not writable, or NATS is away.',
         {},
         { cause: app.fanfareHub.failure },
       )

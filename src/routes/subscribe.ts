@@ -1,5 +1,4 @@
 /** The routes that answer with an event stream or with a page of history. */
-import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isFromPage, requireAllowedReader } from '../auth/origin.js'
@@ -145,7 +144,7 @@ function openStream(
   { principal, observes, ...subscription }: Wanted,
 ): FastifyReply {
   const { selection, start } = subscription
-  const id = randomBytes(12).toString('base64url')
+  const id = hub.drawConnectionId()
   const resumeId = hub.resumeId(start)
   const head = { 'fanfare-connection': id, ...(resumeId === undefined ? {} : { 'last-event-id': resumeId }) }
   if (request.method === 'HEAD' || hasExpired(principal)) {

@@ -21,12 +21,14 @@ export function loadSettings(env: Record<string, string | undefined>): ProcessSe
     try {
       values[option] = written === undefined ? undefined : parse(written)
     } catch (err) {
-      faults.push(`${variable}=${isSecret(variable) ? '…' : JSON.stringify(written)}: ${(err as Error).message}`)
+      faults.push(
+        `${variable}=${isSecret(variable, written) ? '…' : JSON.stringify(written)}: ${(err as Error).message}`,
+      )
     }
   }
   if (faults.length > 0) throw new SettingsError(faults.join('\n'))
-  const { host, port, logLevel, trustProxy, ...hub } = values as Values
-  return { host, port, logLevel, trustProxy, hub }
+  const { host, port, workers, logLevel, trustProxy, ...hub } = values as Values
+  return { host, port, workers, logLevel, trustProxy, hub }
 }
 
 /** Returns the description of every variable, for the docs. */

@@ -13,6 +13,7 @@ import {
   list,
   oneOf,
   optional,
+  processesOrAuto,
   setting,
   shortTime,
   size,
@@ -45,19 +46,24 @@ export const SETTINGS = {
     },
     (value) => (/^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined),
   ),
+  /** 0: `auto`. */
+  workers: processesOrAuto(
+    'FANFARE_WORKERS',
+    'The number of processes that serve the port together, on one folder. `auto`: one for each processor core.',
+  ),
   logLevel: oneOf(
     'LOG_LEVEL',
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     'info',
     'The least severe level that is logged.',
   ),
-  /** `memory`, or `file:<folder>`. */
+  /** `memory`, `file:<folder>`, or `nats://<host>:<port>,…`. */
   log: setting(
     {
       variable: 'FANFARE_LOG',
       default: 'file:./data',
-      description: 'Where the log keeps its events: in a folder or in memory.',
-      expects: 'memory or file:<folder>',
+      description: 'Where the log keeps its events: in a folder, in memory, or on NATS JetStream ([NATS](nats.md)).',
+      expects: 'memory, file:<folder>, or nats://<host>:<port> with further servers separated by commas',
     },
     (value) => (isLogAddress(value) ? value : undefined),
   ),
@@ -88,6 +94,49 @@ export const SETTINGS = {
     '120s',
     'The minimum time for which the log remembers a publisher id. While the log keeps the event, it also remembers the id.',
   ),
+  leaderTimeout: duration(
+    'FANFARE_LEADER_TIMEOUT',
+    '5s',
+    'How long a publish waits for the process that writes the log, if several processes share its folder. The hub then answers 503.',
+  ),
+  natsPrefix: setting(
+    {
+      variable: 'FANFARE_NATS_PREFIX',
+      default: 'fanfare',
+      description: 'The beginning of every name that the hub uses on NATS. Hubs with different prefixes are separate.',
+      expects: '1 to 32 of A-Z a-z 0-9 _ -',
+    },
+    (value) => (/^[A-Za-z0-9_-]{1,32}$/.test(value) ? value : undefined),
+  ),
+  natsReplicas: setting(
+    {
+      variable: 'FANFARE_NATS_REPLICAS',
+      default: '1',
+      description: 'How many NATS servers keep each event. It is used when the hub creates the stream.',
+      expects: 'a whole number, 1 to 5',
+      kind: 'count',
+    },
+    (value) => (/^[1-5]$/.test(value) ? Number(value) : undefined),
+  ),
+  natsTimeout: someTime(
+    'FANFARE_NATS_TIMEOUT',
+    '5s',
+    'How long the hub waits for NATS. After it, publishing is refused with `log-unavailable`.',
+  ),
+  natsUser: optional(text('FANFARE_NATS_USER', 'The user on NATS.')),
+  natsPassword: optional(text('FANFARE_NATS_PASSWORD', 'The password of the user on NATS.')),
+  natsNkey: optional(text('FANFARE_NATS_NKEY', 'The seed of the nkey with which the hub authenticates to NATS.')),
+  natsCredentialsFile: optional(
+    text('FANFARE_NATS_CREDENTIALS_FILE', 'The file with the JWT and the nkey of the user on NATS (`.creds`).'),
+  ),
+  natsTls: flag('FANFARE_NATS_TLS', 'Whether the hub refuses a connection to NATS without TLS.'),
+  natsCaFile: optional(
+    text('FANFARE_NATS_CA_FILE', 'The file of the certificates (PEM) that verify the NATS servers.'),
+  ),
+  natsCertFile: optional(
+    text('FANFARE_NATS_CERT_FILE', 'The file of the certificate (PEM) of the hub for the NATS servers.'),
+  ),
+  natsKeyFile: optional(text('FANFARE_NATS_KEY_FILE', "The file of the key (PEM) of the hub's certificate.")),
   /** Exactly one of `jwtSecret`, `jwtPublicKey` and `jwksUrl` is needed. */
   jwtSecret: optional(text('FANFARE_JWT_SECRET', 'The secret that signs and verifies tokens (HS256).')),
   jwtPublicKey: optional(
@@ -139,7 +188,7 @@ export const SETTINGS = {
     '30s',
     'The time without progress after which the hub ends a stalled stream. A stream with `slow=latest` is not ended.',
   ),
-  maxConnections: count('FANFARE_MAX_CONNECTIONS', '10000', 'The maximum number of open streams.'),
+  maxConnections: count('FANFARE_MAX_CONNECTIONS', '10000', 'The maximum number of open streams of a process.'),
   maxConnectionsPerSubject: count(
     'FANFARE_MAX_CONNECTIONS_PER_SUBJECT',
     '100',
@@ -206,7 +255,7 @@ export const SETTINGS = {
 export type Values = { [Option in keyof typeof SETTINGS]: ValueOf<(typeof SETTINGS)[Option]> }
 
 /** The options that a process has and a hub does not. */
-const PROCESS_OPTIONS = ['host', 'port', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
+const PROCESS_OPTIONS = ['host', 'port', 'workers', 'logLevel', 'trustProxy'] as const satisfies (keyof Values)[]
 export type ProcessOption = (typeof PROCESS_OPTIONS)[number]
 
 /** The settings of a hub. Times are in milliseconds, sizes in bytes. */

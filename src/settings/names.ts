@@ -12,6 +12,6 @@ export function suggestion(name: string, known: readonly string[]): string {
 }
 
 /** Whether the value of a variable may hold a secret. Messages do not repeat such a value. */
-export function isSecret(variable: string): boolean {
-  return /SECRET|KEY$|URL$/.test(variable)
+export function isSecret(variable: string, value: unknown): boolean {
+  return /SECRET|PASSWORD|KEY$|URL$/.test(variable) || (typeof value === 'string' && /:\/\/[^/]*@/.test(value))
 }

@@ -47,7 +47,7 @@ function isOption(name: string): name is keyof Settings {
 function checkOption(option: keyof Settings, value: unknown): unknown {
   const setting: Setting<unknown> = SETTINGS[option]
   const { variable, kind, expects } = setting
-  const what = isSecret(variable) ? 'it' : quote(value)
+  const what = isSecret(variable, value) ? 'it' : quote(value)
   if (typeof value !== 'string' && !(kind && KINDS[kind][1](value))) {
     const expected = kind ? `${KINDS[kind][0]}, or a string as in the environment: ${expects}` : `a string: ${expects}`
     throw new SettingsError(`The option ${option}: ${what} must be ${expected}`)

@@ -1,6 +1,9 @@
 /** The kinds of settings. Each kind reads and writes the text of an environment variable. */
 import { MAX_DRAIN, parseDuration, parseSize } from '../model/units.js'
 
+/** The maximum number of processes. A typing mistake must not start thousands. */
+const MAX_PROCESSES = 1_000
+
 /** One setting: its description, and how its value is read and written. */
 export interface Setting<T> {
   /** The name of the environment variable. */
@@ -129,6 +132,17 @@ export function count(variable: string, fallback: string, description: string): 
   const expects = 'a whole number, 1 or more'
   return setting({ variable, default: fallback, description, expects, kind: 'count' }, (written) =>
     /^[1-9]\d*(_\d+)*$/.test(written) && written.length <= 15 ? Number(written.replaceAll('_', '')) : undefined,
+  )
+}
+
+/** A number of processes; 0 stands for `auto`. */
+export function processesOrAuto(variable: string, description: string): Setting<number> {
+  const expects = `"auto" or a whole number, 1 to ${MAX_PROCESSES}`
+  return setting(
+    { variable, default: '1', description, expects, kind: 'count' },
+    (written) =>
+      written === 'auto' ? 0 : /^[1-9]\d{0,3}$/.test(written) ? atMost(MAX_PROCESSES, Number(written)) : undefined,
+    (number) => (number === 0 ? 'auto' : String(number)),
   )
 }
 

@@ -30,9 +30,14 @@ export type CloseReason = 'expired' | 'revoked' | 'drain' | 'slow' | 'lifetime' 
 
 /** Encodes the blocks of one hub. Their cursors contain the epoch of its log. */
 export class Encoder {
-  readonly #epoch: string
+  #epoch: string
 
   constructor(epoch: string) {
+    this.#epoch = epoch
+  }
+
+  /** Uses the epoch of a log that has replaced the one before. */
+  begin(epoch: string): void {
     this.#epoch = epoch
   }
 

@@ -51,6 +51,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       const names = nodes.map(({ cluster }) => cluster.node).sort()
       t.equal(new Set(names).size, largest)
       for (const { cluster } of nodes) t.strictSame(cluster.nodes(), names)
+      for (const name of names) t.match(name, /^[\w-]+$/, 'the ids of connections contain it')
     })
 
     await t.test('a node can send a request to itself', async (t) => {

@@ -22,6 +22,7 @@ import fanfare, {
 import {
   FollowedView, MemoryLog, readPage, Selection, type Appended, type EventLog, type KeyValue, type LogDelta, type LogView, type NewEvent, type ScanResult,
 } from 'fanfare/log'
+import { openPublisher, type FolderPublisher, type PublishedEvent, type PublisherOptions } from 'fanfare/publisher'
 
 const app = Fastify({ routerOptions: { maxParamLength: 600 } })
 await app.register(fanfare, { prefix: '/realtime', jwtSecret: process.env.JWT_SECRET, log: 'file:./data', retainAge: 1_000, corsOrigins: ['https://a.example'] })
@@ -96,6 +97,19 @@ const scanned: ScanResult = await counting.scan(new Selection(['a.*']), { after:
 await readPage(counting, new Selection(['a']), { after: scanned.position, events: 10 })
 await Fastify().register(fanfare, { prefix: '/own', jwtSecret: 'x', log: counting })
 await buildApp({ jwtSecret: 'x', log: counting })
+
+const retention: PublisherOptions = { retainEvents: 10, retainAge: 1_000, onError: (err, message) => console.error(message, err) }
+const publisher: FolderPublisher = await openPublisher('file:./data', retention)
+await openPublisher(settings.log, settings)
+const [published]: PublishedEvent[] = await publisher.publishAll([{ topic: 'a', ...event }])
+const cursor: string | null = (published ?? (await publisher.publish('a', { data: 1, id: 'x' }))).id
+await publisher.close()
+// @ts-expect-error: it does not know the subscribers
+cursor === null && published.subscribers
+// @ts-expect-error: there is no such option
+await openPublisher('file:./data', { retainEvent: 1 })
+// @ts-expect-error: no address of a log
+await openPublisher('./data')
 // @ts-expect-error: a log has more members
 await app.register(fanfare, { log: new CountingLog() })
 // @ts-expect-error: unknown option

@@ -1,4 +1,8 @@
-/** A cluster whose nodes are all in this process. A message takes a turn of the event loop. */
+/**
+ * A cluster whose nodes are all in this process. By default a message takes a turn of the event loop. Nodes can end
+ * without a word, and freeze.
+ */
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import {
   ClusterError,
   type Answer,
@@ -6,30 +10,71 @@ import {
   type ClusterMessage,
   type ClusterReceiver,
 } from '../../src/cluster/cluster.js'
+import { random, type Random } from './random.js'
+
+export interface LocalClusterOptions {
+  /** Delays each message by a random number of turns. Only broadcasts of one node to another stay in order. */
+  seed?: number
+  /** The time limit for an answer, in milliseconds. */
+  timeout?: number
+}
+
+/** The maximum number of turns that a delayed message takes. */
+const TURNS = 5
+const TIMEOUT = 5_000
 
 /** Returns the nodes of a new cluster. */
 export function localCluster(count: number): Cluster[] {
-  const nodes = new Map<string, LocalNode>()
-  return Array.from({ length: count }, (_, n) => new LocalNode(`node-${n}`, nodes))
+  const cluster = new LocalCluster()
+  return Array.from({ length: count }, () => cluster.start())
 }
 
-class LocalNode implements Cluster {
+export class LocalCluster {
+  readonly nodes = new Map<string, LocalNode>()
+  readonly timeout: number
+  readonly #random: Random | undefined
+  #started = 0
+
+  constructor({ seed, timeout = TIMEOUT }: LocalClusterOptions = {}) {
+    this.timeout = timeout
+    this.#random = seed === undefined ? undefined : random(seed)
+  }
+
+  /** Starts a further node. */
+  start(): LocalNode {
+    return new LocalNode(`node-${this.#started++}`, this)
+  }
+
+  /** Waits as long as a message takes. */
+  async pause(): Promise<void> {
+    for (let turns = this.#random ? this.#random.below(TURNS) + 1 : 1; turns > 0; turns--) await turn()
+  }
+}
+
+type Refuse = (err: ClusterError) => void
+
+export class LocalNode implements Cluster {
   readonly node: string
-  readonly #nodes: Map<string, LocalNode>
+  /** As `Cluster.leader`. */
+  leader: () => string | undefined = () => undefined
+  readonly #cluster: LocalCluster
   #receiver: ClusterReceiver | undefined
   #receive!: () => void
   readonly #receiving = new Promise<void>((resolve) => (this.#receive = resolve))
   /** Refuses the pending requests of this node, or to it. */
-  readonly #waiting = new Set<(err: ClusterError) => void>()
+  readonly #waiting = new Set<Refuse>()
+  /** Resolves when the last broadcast from each other node has arrived. */
+  readonly #arrivals = new Map<string, Promise<void>>()
+  #isFrozen = false
 
-  constructor(node: string, nodes: Map<string, LocalNode>) {
+  constructor(node: string, cluster: LocalCluster) {
     this.node = node
-    this.#nodes = nodes
-    nodes.set(node, this)
+    this.#cluster = cluster
+    cluster.nodes.set(node, this)
   }
 
   nodes(): readonly string[] {
-    return [...this.#nodes.keys()].sort()
+    return [...this.#cluster.nodes.keys()].sort()
   }
 
   receive(receiver: ClusterReceiver): void {
@@ -38,32 +83,37 @@ class LocalNode implements Cluster {
   }
 
   broadcast(message: ClusterMessage): void {
-    if (!this.#isOpen) return
+    if (!this.#isOpen || this.#isFrozen) return
     const json = JSON.stringify(message)
-    for (const node of this.#nodes.values()) {
-      if (node !== this) setImmediate(() => node.#hear(JSON.parse(json) as ClusterMessage, this.node))
+    for (const node of this.#cluster.nodes.values()) {
+      if (node !== this) node.#hear(JSON.parse(json) as ClusterMessage, this.node)
     }
   }
 
   async request(name: string, message: ClusterMessage): Promise<unknown> {
     this.#requireOpen()
-    const node = this.#nodes.get(name)
+    const node = this.#cluster.nodes.get(name)
     if (!node) throw new ClusterError('node-gone', `There is no node ${name}.`)
+    if (this.#isFrozen) return this.#timeOut(name)
     const json = JSON.stringify(message)
-    return new Promise((resolve, reject) => {
-      const waits: [Set<(err: ClusterError) => void>, (err: ClusterError) => void][] = [
-        [this.#waiting, reject],
-        [node.#waiting, () => reject(new ClusterError('node-gone', `The node ${name} has gone.`))],
-      ]
-      if (node === this) waits.pop()
-      for (const [waiting, refuse] of waits) waiting.add(refuse)
-      node
-        .#answer(JSON.parse(json) as ClusterMessage, this.node)
-        .then(resolve, (err: unknown) => reject(new ClusterError('refused', (err as Error).message)))
-        .finally(() => {
-          for (const [waiting, refuse] of waits) waiting.delete(refuse)
-        })
+    const refusals: [Set<Refuse>, Refuse][] = []
+    const refused = new Promise<never>((_resolve, reject) => {
+      refusals.push([this.#waiting, reject])
+      if (node !== this)
+        refusals.push([node.#waiting, () => reject(new ClusterError('node-gone', `The node ${name} has gone.`))])
     })
+    for (const [waiting, refuse] of refusals) waiting.add(refuse)
+    const timer = new AbortController()
+    try {
+      return await Promise.race([
+        node.#answer(JSON.parse(json) as ClusterMessage, this.node),
+        refused,
+        this.#timeOut(name, timer.signal),
+      ])
+    } finally {
+      timer.abort()
+      for (const [waiting, refuse] of refusals) waiting.delete(refuse)
+    }
   }
 
   async survey(message: ClusterMessage): Promise<Answer[]> {
@@ -77,13 +127,40 @@ class LocalNode implements Cluster {
   }
 
   async close(): Promise<void> {
-    this.#nodes.delete(this.node)
+    this.die()
+  }
+
+  /** Ends without a word, as a killed process does. */
+  die(): void {
+    this.#cluster.nodes.delete(this.node)
     for (const refuse of this.#waiting) refuse(closed())
     this.#waiting.clear()
   }
 
+  /** Sends, hears and answers nothing from now on, as a stopped process. */
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
+  /** Goes on. What was broadcast meanwhile is lost. */
+  thaw(): void {
+    this.#isFrozen = false
+  }
+
+  /** Leaves the list of nodes for a while, as behind a broken network. */
+  vanish(): void {
+    this.freeze()
+    this.#cluster.nodes.delete(this.node)
+  }
+
+  /** Comes back to the list of nodes. */
+  reappear(): void {
+    this.#cluster.nodes.set(this.node, this)
+    this.thaw()
+  }
+
   get #isOpen(): boolean {
-    return this.#nodes.get(this.node) === this
+    return this.#cluster.nodes.get(this.node) === this
   }
 
   #requireOpen(): void {
@@ -91,14 +168,33 @@ class LocalNode implements Cluster {
   }
 
   #hear(message: ClusterMessage, from: string): void {
-    if (this.#isOpen) this.#receiver?.broadcast(message, from)
+    const before = this.#arrivals.get(from)
+    const arrival = (async () => {
+      await this.#cluster.pause()
+      await before
+      if (this.#isOpen && !this.#isFrozen) this.#receiver?.broadcast(message, from)
+    })()
+    this.#arrivals.set(from, arrival)
   }
 
   async #answer(message: ClusterMessage, from: string): Promise<unknown> {
+    if (this.#isFrozen) await new Promise(() => undefined)
     await this.#receiving
-    await new Promise((resolve) => setImmediate(resolve))
-    const answer = await this.#receiver!.request(message, from)
-    return answer === undefined ? undefined : (JSON.parse(JSON.stringify(answer)) as unknown)
+    await this.#cluster.pause()
+    let answer: unknown
+    try {
+      answer = await this.#receiver!.request(message, from)
+    } catch (err) {
+      throw new ClusterError('refused', (err as Error).message)
+    }
+    const json = answer === undefined ? undefined : JSON.stringify(answer)
+    await this.#cluster.pause()
+    return json === undefined ? undefined : (JSON.parse(json) as unknown)
+  }
+
+  async #timeOut(name: string, signal?: AbortSignal): Promise<never> {
+    await wait(this.#cluster.timeout, undefined, signal && { signal }).catch(() => undefined)
+    throw new ClusterError('node-gone', `The node ${name} does not answer.`)
   }
 }
 

@@ -42,7 +42,8 @@ function slowRecords(t: Test) {
 function open(t: Test, { limit = 100, ttl = 1e9 } = {}) {
   const slow = slowRecords(t)
   const errors: unknown[] = []
-  const make = () => new NamedCursors(slow.store, { epoch: EPOCH, limit, ttl, onError: (err) => void errors.push(err) })
+  const make = () =>
+    new NamedCursors(slow.store, { epoch: () => EPOCH, limit, ttl, onError: (err) => void errors.push(err) })
   return { ...slow, cursors: make(), again: make, errors }
 }
 
@@ -94,7 +95,7 @@ await t.test('a failed write is reported, and does not move the cursor', async (
 await t.test('a named cursor of another log is replaced', async (t) => {
   const { cursors, store } = open(t)
   await cursors.acknowledge(phone, 900)
-  const other = new NamedCursors(store, { epoch: 'bbbbbbbb', limit: 100, ttl: 1e9, onError: () => undefined })
+  const other = new NamedCursors(store, { epoch: () => 'bbbbbbbb', limit: 100, ttl: 1e9, onError: () => undefined })
   t.match(await other.get(phone), { id: id(900) })
   t.match(await other.acknowledge(phone, 2), { id: 'bbbbbbbb-2' })
 })
@@ -176,7 +177,7 @@ await t.test('a use that cannot be recorded is reported once, and tried again la
 await t.test('a shorter ttl applies at once', async (t) => {
   const { cursors, store } = open(t, { ttl: 1e9 })
   await cursors.acknowledge(phone, 1)
-  const stricter = new NamedCursors(store, { epoch: EPOCH, limit: 100, ttl: 20, onError: () => undefined })
+  const stricter = new NamedCursors(store, { epoch: () => EPOCH, limit: 100, ttl: 20, onError: () => undefined })
   await delay(25)
   t.equal(await stricter.get(phone), undefined)
   t.match(await cursors.get(phone), { id: id(1) })

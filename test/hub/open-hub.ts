@@ -15,13 +15,14 @@ import { FakeSink } from './fake-sink.js'
 const LATE = process.env['TEST_LATE_LOG']
 export const IS_LATE = LATE !== undefined
 
-export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' | 'expiresAt'>> {
+export interface Asking extends StartRequest, Partial<Pick<Principal, 'subject' | 'expiresAt' | 'info'>> {
   id?: string
   types?: string[]
   format?: Format
   sink?: FakeSink
   slow?: SlowPolicy
   observes?: boolean
+  presence?: boolean
 }
 
 export interface OpenHub {
@@ -70,13 +71,15 @@ export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOpti
       expiresAt,
       slow = 'resume',
       observes = false,
+      presence = false,
+      info,
       ...request
     }: Asking = {},
   ) {
-    const selection = new Selection(patterns, types)
+    const selection = new Selection(patterns, types, presence)
     const start = await hub.locate(selection, request)
     const subscriber = hub.subscribe({
-      info: { id, address: '127.0.0.1', observes, principal: { ...anybody, subject, expiresAt } },
+      info: { id, address: '127.0.0.1', observes, principal: { ...anybody, subject, expiresAt, info } },
       selection,
       format,
       start,

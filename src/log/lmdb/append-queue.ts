@@ -1,6 +1,7 @@
 /** Appends that wait for a transaction. */
 import { lengthOf, type NewEvent } from '../../model/event.js'
 import type { Appended } from '../log.js'
+import type { Origin } from './answers.js'
 
 /** The size at which a group takes no further append: writing a group blocks the event loop. */
 const GROUP_EVENTS = 1_000
@@ -8,6 +9,8 @@ const GROUP_CHARACTERS = 8 * 1024 * 1024
 
 export interface PendingAppend {
   events: readonly NewEvent[]
+  /** The other process that has asked for it. */
+  origin?: Origin | undefined
   resolve: (appended: Appended[]) => void
   reject: (err: Error) => void
 }

@@ -1,7 +1,7 @@
 /** The change of the state by one transaction. */
-import { NO_TRIMS, type Trim } from '../log.js'
+import type { Trim } from '../log.js'
 import { toIndexEntry, type Unindexed } from './index-entry.js'
-import type { State } from './state.js'
+import type { ForgottenTopic, State, StateUpdate } from './state.js'
 import { unlessDamaged } from './store-error.js'
 import type { Tables } from './tables.js'
 import { sumOf, Topic, type TopicRow } from './topic.js'
@@ -11,7 +11,7 @@ import { toTotalsRow, type Totals } from './totals.js'
  * The state as one transaction changes it. It holds copies, so a transaction that fails leaves the state as it was. The
  * transaction writes the change, and the change becomes the state once it is durable.
  */
-export class Change {
+export class Change implements StateUpdate {
   readonly totals: Totals
   /** Whether the transaction also changes records. */
   hasRecords = false
@@ -20,18 +20,18 @@ export class Change {
   readonly #topics = new Map<string, Topic>()
   /** Topics whose rows this transaction writes. Opening the log counts the events that the other rows lack. */
   readonly #dirty = new Set<Topic>()
-  readonly #appended: Unindexed[] = []
+  /** The appended events, in order. */
+  readonly appended: Unindexed[] = []
   /** The number of topics that gained their first event, minus those that lost their last one. */
   #added = 0
-  readonly #trimmed = new Set<Topic>()
+  /** The topics that have lost events. */
+  readonly trimmed = new Set<Topic>()
   /** Topics without events whose trim marks this transaction drops. */
-  readonly #forgotten: { name: string; trimmed: number }[] = []
+  readonly forgotten: ForgottenTopic[] = []
   /** The number of events that this transaction adds to the index. */
   indexed = 0
   /** The number of topic rows that were written. */
   written = 0
-  /** The number of topics without events that were forgotten. */
-  forgotten = 0
   /** The number of removed events, forgotten ids and forgotten topics. */
   removals = 0
 
@@ -74,7 +74,7 @@ export class Change {
     topic.newest = sequence
     this.totals.events++
     this.totals.bytes += size
-    this.#appended.push({ sequence, topic: topic.name, recent: topic.recent, entry: toIndexEntry(size, hasId) })
+    this.appended.push({ sequence, topic: topic.name, recent: topic.recent, entry: toIndexEntry(size, hasId) })
   }
 
   /** Counts an event that was removed from the events table and the index. */
@@ -83,7 +83,7 @@ export class Change {
     if (topic.events === 0) this.#added--
     topic.bytes = Math.max(0, topic.bytes - size)
     topic.trimmed = Math.max(topic.trimmed, sequence)
-    this.#trimmed.add(topic)
+    this.trimmed.add(topic)
     this.totals.events--
     this.totals.bytes = Math.max(0, this.totals.bytes - size)
     this.totals.trimmed = Math.max(this.totals.trimmed, sequence)
@@ -94,7 +94,7 @@ export class Change {
   /** Counts a topic without events that was removed from the tables. */
   forget(topic: string, trimmed: number): void {
     this.totals.forgotten = Math.max(this.totals.forgotten, trimmed)
-    this.#forgotten.push({ name: topic, trimmed })
+    this.forgotten.push({ name: topic, trimmed })
   }
 
   /** Adds up to `limit` events to the index: the oldest that it lacks. */
@@ -112,6 +112,7 @@ export class Change {
   /** Writes the change to the tables. Call it within the transaction. */
   write(): void {
     const { meta, topics, emptied, emptiedBySequence } = this.#tables
+    this.totals.commits++
     meta.putSync('totals', toTotalsRow(this.totals))
     if (this.hasRecords) meta.putSync('records', this.#state.recordChanges + 1)
     this.written = this.#dirty.size
@@ -138,47 +139,11 @@ export class Change {
    * @returns the trims of the transaction
    */
   apply(): readonly Trim[] {
-    const state = this.#state
-    state.totals = this.totals
-    if (this.hasRecords) state.recordChanges++
-    for (const { recent } of state.unindexed.splice(0, this.indexed)) recent.shift()
-    for (const event of this.#appended) {
-      state.unindexed.push(event)
-      event.recent.push(event.sequence)
-    }
-    const trims = this.#applyTrims()
-    for (const topic of this.#topics.values()) {
-      const { name } = topic
-      if (topic.events > 0) {
-        if (!state.topics.has(name)) state.names.set(name, name)
-        state.topics.set(name, topic)
-      } else {
-        state.names.delete(name)
-        state.topics.delete(name)
-      }
-    }
-    return trims
-  }
-
-  #applyTrims(): readonly Trim[] {
-    if (this.#trimmed.size + this.#forgotten.length === 0) return NO_TRIMS
-    const state = this.#state
-    const trims: Trim[] = []
-    for (const topic of this.#trimmed) {
-      topic.trimmedAt = ++state.mark
-      state.marks.set(topic.name, topic.trimmed, topic.trimmedAt)
-      trims.push({ topic: topic.name, until: topic.trimmed })
-    }
-    for (const { name, trimmed } of this.#forgotten) {
-      state.forgottenAt = ++state.mark
-      state.marks.delete(name)
-      trims.push({ topic: undefined, until: trimmed, forgotten: name })
-    }
-    return trims
+    return this.#state.apply(this)
   }
 
   /** The topics that have changed. */
-  get changed(): Iterable<Topic> {
+  get topics(): Iterable<Topic> {
     return this.#topics.values()
   }
 

@@ -3,17 +3,13 @@ import type { Transaction } from 'lmdb'
 import type { Work } from '../../event-loop/time-slice.js'
 import { requireKey, type KeptRecord, type KeyValue, type PutOptions, type RecordChange } from '../log.js'
 import { RecordWatchers } from '../record-watchers.js'
-import { unlessDamaged } from './store-error.js'
+import type { Role } from './role.js'
 import type { Snapshot, Tables } from './tables.js'
-import type { Writer } from './writer.js'
 
 /** The number of records that one step of a list reads. */
 const PAGE = 50
-/** The number of expired records that are deleted together. */
-const EXPIRE_STEP = 200
-
 /** A stored record. An earlier version stored the value alone, which was never an array. */
-type Row = [value: unknown, until?: number]
+export type RecordRow = [value: unknown, until?: number]
 
 /** Reads on snapshots that contain exactly the durable changes of records. */
 export interface RecordReads {
@@ -23,16 +19,15 @@ export interface RecordReads {
 
 export class FileRecords implements KeyValue {
   readonly #tables: Tables
-  readonly #writer: Writer
+  readonly #role: () => Role
   readonly #reads: RecordReads
   readonly #now: () => number
   readonly #watchers = new RecordWatchers()
-  #isExpiring = false
 
   /** @param now the wall clock, in milliseconds */
-  constructor(tables: Tables, writer: Writer, reads: RecordReads, now: () => number) {
+  constructor(tables: Tables, role: () => Role, reads: RecordReads, now: () => number) {
     this.#tables = tables
-    this.#writer = writer
+    this.#role = role
     this.#reads = reads
     this.#now = now
   }
@@ -48,70 +43,40 @@ export class FileRecords implements KeyValue {
     return records
   }
 
-  async put(key: string, value: unknown, { ttl }: PutOptions = {}): Promise<void> {
+  async put(key: string, value: unknown, options: PutOptions = {}): Promise<void> {
     requireKey(key) // a bad key would fail the whole transaction
-    const json = JSON.stringify(value)
-    const bytes = Buffer.byteLength(json) + Buffer.byteLength(key)
-    const change = { key, value: JSON.parse(json) as unknown } // a copy, since the caller may change the value
-    const until = ttl === undefined || ttl === Infinity ? undefined : Math.ceil(this.#now() + ttl)
-    return this.#writer.change(() => {
-      const { records, recordEnds } = this.#tables
-      this.#forgetEnd(key)
-      records.putSync(key, (until === undefined ? [change.value] : [change.value, until]) satisfies Row)
-      if (until !== undefined) recordEnds.putSync([until, key], 0)
-      return change
-    }, bytes)
+    const copy = JSON.parse(JSON.stringify(value)) as unknown // the caller may change the value
+    return this.#role().putRecord(key, copy, options)
   }
 
-  delete(key: string): Promise<void> {
-    return this.#writer.change(() => this.#remove(key), 0)
+  async delete(key: string): Promise<void> {
+    return this.#role().deleteRecord(key)
   }
 
   watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void> {
-    return this.#watchers.watch(prefix, (visit) => this.#walk(prefix, visit), onChange)
+    return this.#watchers.watch(prefix, (begin, visit) => this.#walk(begin, visit), onChange)
+  }
+
+  /** Calls `visit` with all records, in the turn in which they are current. */
+  readAll(visit: (records: readonly KeptRecord[]) => void): Promise<void> {
+    return this.#reads.look((transaction) => {
+      const records: KeptRecord[] = []
+      for (const { key, value: row } of this.#tables.records.getRange({ transaction })) {
+        const value = this.#valueOf(row)
+        if (value !== undefined) records.push({ key, value })
+      }
+      visit(records)
+    })
+  }
+
+  /** Gives the watchers the records that may have changed while this process did not follow the changes. */
+  resync(): Promise<void> {
+    return this.#watchers.resync((prefix, visit) => this.#walk(prefix, visit))
   }
 
   /** Passes durable changes to the watchers. */
   changed(changes: readonly RecordChange[]): void {
     if (changes.length > 0) this.#watchers.changed(changes)
-  }
-
-  /** Deletes expired records. Call it periodically. */
-  expire(): void {
-    if (this.#isExpiring) return
-    const end: [number, string] = [Math.floor(this.#now()) + 1, ''] // the end is excluded
-    const due = [...this.#tables.recordEnds.getKeys({ end, limit: EXPIRE_STEP })]
-    if (due.length === 0) return
-    this.#isExpiring = true
-    const deletions = due.map((end) => this.#writer.change(() => this.#removeExpired(end), 0))
-    // a later call tries again after a failure, such as a full disk
-    void Promise.allSettled(deletions).then((settled) => {
-      this.#isExpiring = false
-      if (due.length === EXPIRE_STEP && settled.every(({ status }) => status === 'fulfilled')) this.expire()
-    })
-  }
-
-  #remove(key: string): RecordChange | undefined {
-    this.#forgetEnd(key)
-    return this.#tables.records.removeSync(key) ? { key, value: undefined } : undefined
-  }
-
-  /** Deletes a record, unless a later `put` has changed its end. */
-  #removeExpired(end: [until: number, key: string]): RecordChange | undefined {
-    const [until, key] = end
-    this.#tables.recordEnds.removeSync(end)
-    return this.#untilOf(key) === until ? this.#remove(key) : undefined
-  }
-
-  #forgetEnd(key: string): void {
-    const until = this.#untilOf(key)
-    if (until !== undefined) this.#tables.recordEnds.removeSync([until, key])
-  }
-
-  /** Returns the time when a record expires; `undefined` if it never does, or is damaged. */
-  #untilOf(key: string): number | undefined {
-    const row = unlessDamaged(() => this.#tables.records.get(key))
-    return Array.isArray(row) ? (row as Row)[1] : undefined
   }
 
   #walk(prefix: string, visit: (record: KeptRecord) => void): Promise<void> {
@@ -137,7 +102,7 @@ export class FileRecords implements KeyValue {
   /** Returns the value of a row; `undefined` if the row is missing or has expired. */
   #valueOf(row: unknown): unknown {
     if (!Array.isArray(row)) return row
-    const [value, until = Infinity] = row as Row
+    const [value, until = Infinity] = row as RecordRow
     return until > this.#now() ? value : undefined
   }
 }

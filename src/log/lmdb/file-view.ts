@@ -1,21 +1,36 @@
 /** The view of an LMDB log: reads its state. */
 import type { LogStats, LogView } from '../log.js'
+import type { Role } from './role.js'
 import type { State } from './state.js'
-import type { Writer } from './writer.js'
+import type { Tables } from './tables.js'
 
 export class FileView implements LogView {
-  readonly epoch: string
+  readonly #meta: Tables['meta']
+  #epoch = ''
+  /** The newest sequence that the followers know. */
+  toldHead: number
   readonly #state: State
-  readonly #writer: Writer
+  readonly #role: () => Role
 
-  constructor(epoch: string, state: State, writer: Writer) {
-    this.epoch = epoch
+  constructor({ meta }: Pick<Tables, 'meta'>, state: State, role: () => Role) {
+    this.#meta = meta
     this.#state = state
-    this.#writer = writer
+    this.#role = role
+    this.toldHead = state.totals.head
   }
 
+  get epoch(): string {
+    return this.#epoch
+  }
+
+  /** Reads the epoch. Call it once the log is open: the leader draws the epoch of a new log. */
+  readEpoch(): void {
+    this.#epoch = this.#meta.get('epoch') as string
+  }
+
+  /** The state may be ahead while followers are told what they have missed. */
   get head(): number {
-    return this.#state.totals.head
+    return Math.min(this.toldHead, this.#state.totals.head)
   }
 
   get mark(): number {
@@ -23,7 +38,7 @@ export class FileView implements LogView {
   }
 
   get failure(): Error | undefined {
-    return this.#writer.failure
+    return this.#role().failure
   }
 
   stats(): LogStats {

@@ -1,62 +1,71 @@
 /** A log in a folder: LMDB tables with group commit. Readers never wait for the writer. */
+import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'lmdb'
-import type { NewEvent, ScannedEvent } from '../../model/event.js'
+import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
 import type { Selection } from '../../model/selection.js'
-import { EventTimes } from './event-times.js'
-import { openClock } from './file-clock.js'
-import { FileRecords } from './file-records.js'
-import { FileView } from './file-view.js'
-import { LARGEST_EVENT } from './largest-event.js'
-import { FolderLock } from './lock.js'
-import { Reader } from './reader.js'
-import { State } from './state.js'
-import { NO_WORK } from './pages.js'
-import { Room } from './room.js'
-import { beginSession, closeStore } from './session.js'
-import { Snapshots } from './snapshots.js'
-import { openStore } from './store.js'
 import type { Durability } from '../durability.js'
-import { asStoreError, StoreError } from './store-error.js'
-import { checkFolder, requireRoom } from './store-folder.js'
-import type { Tables } from './tables.js'
-import { Trimmer } from './trimmer.js'
-import { Writer } from './writer.js'
-import type {
-  Appended,
-  ApplyDelta,
-  Beginning,
-  EventLog,
-  Following,
-  Located,
-  LogView,
-  Page,
-  ReadOptions,
-  Retention,
-  ScanResult,
-  Span,
-  TopicDescription,
-  TopicProperties,
-  TopicsOptions,
-  TopicsPage,
-} from '../log.js'
 import { Followers } from '../followers.js'
+import {
+  NO_EVENTS,
+  NO_RECORDS,
+  NO_TRIMS,
+  type Appended,
+  type ApplyDelta,
+  type Beginning,
+  type EventLog,
+  type Following,
+  type Located,
+  type LogDelta,
+  type Page,
+  type ReadOptions,
+  type Retention,
+  type ScanResult,
+  type Span,
+  type TopicDescription,
+  type TopicProperties,
+  type TopicsOptions,
+  type TopicsPage,
+  type Trim,
+} from '../log.js'
 import { timeFrom } from '../steady-clock.js'
 import { describeTopic, readProperties, writeProperties } from '../topic-properties.js'
+import { EventTimes } from './event-times.js'
+import { FileRecords } from './file-records.js'
+import { FileView } from './file-view.js'
+import { inUse, pidOf, requireNeighbour } from './lock.js'
+import { enter, Member, type Entrance, type FolderRole } from './member.js'
+import { Peers } from './peers.js'
+import { Reader } from './reader.js'
+import { LostLeaderError } from './replica.js'
+import { Snapshots } from './snapshots.js'
+import { State } from './state.js'
+import { openStore } from './store.js'
+import { asStoreError, StoreError } from './store-error.js'
+import { checkFolder } from './store-folder.js'
+import type { Tables } from './tables.js'
 
-/**
- * The time between two trims by age, removals of expired records, or attempts after a disk failure; in milliseconds.
- */
-const TICK = 500
+/** The number of events that one delta has while followers are told what they have missed. */
+const CATCH_UP_STEP = 500
+/** How long a process waits for the leader, by default; in milliseconds. */
+const LEADER_TIMEOUT = 5_000
 
 export interface FileLogOptions {
   /** The folder; created if it does not exist. */
   folder: string
   durability: Durability
   retention: Retention
+  /** Whether other processes may use the folder too; default: `false`, then the folder must be free. */
+  shared?: boolean
+  /** Whether this process may open the folder again, which can block it with `sync`; for tests. */
+  sameProcess?: boolean
+  /** How long a write waits for the leader of a shared folder, in milliseconds; default: 5,000. */
+  leaderTimeout?: number
   /** The wall clock, in milliseconds; for tests. */
   now?: () => number
   /** The monotonic clock, in milliseconds; for tests. */
   elapsed?: () => number
+  /** Called when this process becomes the leader of a shared folder, or joins another one. */
+  onRole?: (role: FolderRole) => void
   /** Called with the reason when the log can no longer store events, and with `undefined` when it can again. */
   onHealth?: (failure: Error | undefined) => void
   /** Called with the name of each damaged part, once. Subscribers get a gap notice there. */
@@ -64,94 +73,160 @@ export interface FileLogOptions {
 }
 
 export class FileLog implements EventLog {
-  readonly view: LogView
+  readonly view: FileView
   readonly records: FileRecords
-  readonly #lock: FolderLock
-  readonly #room: Room
+  /** Messages to the other processes of the folder. */
+  readonly peers: Peers
   readonly #tables: Tables
+  readonly #state: State
   readonly #reader: Reader
-  readonly #writer: Writer
+  readonly #member: Member
   readonly #snapshots: Snapshots
   readonly #times: EventTimes
   readonly #followers = new Followers()
-  readonly #timer: NodeJS.Timeout
+  /** What the followers have missed: trims, and whether records have changed. */
+  #missed: { trims: readonly Trim[]; hasRecords: boolean } | undefined
   #closing: Promise<void> | undefined
 
   /**
    * Opens the log in a folder.
-   * @throws StoreError if another process uses the folder, or the log is damaged, of another format, or not writable
+   * @throws StoreError if another process uses the folder and it is not shared, or the log is damaged, of another
+   *   format, or not writable
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
-    const { folder, durability } = options
-    checkFolder(folder)
+    const { folder, durability, shared = false } = options
+    if (checkFolder(folder)) await requireNeighbour(folder, !shared || options.sameProcess === true)
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
-    let room: Room | undefined
-    let lock: FolderLock | undefined
     try {
-      room = new Room(folder, tables)
-      lock = await FolderLock.take(folder, tables, () => {
-        if (!room!.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the data file
-      })
-      room.look()
-      if (!(await room.make(NO_WORK, 'session')))
-        throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
-      beginSession(folder, tables, durability)
-      await room.make(LARGEST_EVENT, 'publish') // on a full disk the log opens, and refuses events
-      return new FileLog(lock, room, tables, options)
+      for (;;) {
+        const entrance = await enter(options, tables, false)
+        if (!('lock' in entrance) && !shared) throw inUse(folder, await pidOf(entrance))
+        const log = await FileLog.#begin(tables, entrance, options)
+        if (log) return log
+      }
     } catch (err) {
-      await room?.close()
       await tables.root.close()
-      await lock?.release()
       throw asStoreError(folder, err)
     }
   }
 
+  /** @returns `undefined` if the leader has ended: the caller tries again */
+  static async #begin(tables: Tables, entrance: Entrance, options: FileLogOptions): Promise<FileLog | undefined> {
+    let log: FileLog | undefined
+    try {
+      log = new FileLog(tables, options)
+      const { leaderTimeout = LEADER_TIMEOUT } = options
+      const hasBegun = await Promise.race([
+        log.#member.begin(entrance).then(() => true),
+        delay(leaderTimeout, false, { ref: false }),
+      ])
+      if (!hasBegun) throw inUse(options.folder, undefined) // the leader was frozen meanwhile
+      log.view.readEpoch()
+      return log
+    } catch (err) {
+      if (log) await log.#member.close()
+      if ('lock' in entrance) {
+        await entrance.room.close()
+        await entrance.lock.release()
+      }
+      if (err instanceof LostLeaderError) return undefined
+      throw err
+    }
+  }
+
   private constructor(
-    lock: FolderLock,
-    room: Room,
     tables: Tables,
-    { durability, retention, now, elapsed, onHealth = () => undefined }: FileLogOptions,
-  ) {
-    this.#lock = lock
-    this.#room = room
-    this.#tables = tables
-    const state = new State(tables)
-    this.#reader = new Reader(tables, state)
-    const source = timeFrom(now, elapsed)
-    const clock = openClock(tables, source)
-    const trimmer = new Trimmer(tables, state, retention, clock)
-    this.#writer = new Writer(tables, state, trimmer, {
+    {
+      folder,
       durability,
       retention,
-      clock,
-      onHealth,
-      lock,
-      room,
-      onDelta: (delta) => {
-        this.#times.note(delta.events)
-        this.#followers.tell(delta)
-        this.records.changed(delta.records)
-      },
-    })
-    const snapshots = (this.#snapshots = new Snapshots(tables, state, this.#writer))
+      now,
+      elapsed,
+      leaderTimeout = LEADER_TIMEOUT,
+      onHealth = () => undefined,
+      onRole = () => undefined,
+    }: FileLogOptions,
+  ) {
+    this.#tables = tables
+    const role = () => this.#member
+    const state = (this.#state = new State(tables))
+    this.#reader = new Reader(tables, state)
+    const source = timeFrom(now, elapsed)
+    const snapshots = (this.#snapshots = new Snapshots(tables, state, role))
     this.#times = new EventTimes(this.#reader, snapshots, state)
-    this.view = new FileView(tables.meta.get('epoch') as string, state, this.#writer)
+    this.view = new FileView(tables, state, role)
     const isCurrent = (transaction: Transaction) => state.hasRecordsOf(tables, transaction)
     this.records = new FileRecords(
       tables,
-      this.#writer,
+      role,
       { look: (read) => snapshots.look(read, isCurrent), run: (begin) => snapshots.run(begin, isCurrent) },
       source.now,
     )
-    this.#timer = setInterval(() => {
-      this.#writer.tick()
-      this.records.expire()
-    }, TICK).unref()
+    this.peers = new Peers()
+    this.#member = new Member(tables, state, {
+      folder,
+      durability,
+      retention,
+      source,
+      leaderTimeout,
+      peers: this.peers,
+      onHealth,
+      onRole,
+      onDelta: (delta) => this.#tell(delta),
+      reload: () => this.#reload(),
+      catchUp: () => this.#catchUp(),
+    })
+  }
+
+  #tell(delta: LogDelta): void {
+    const { events, records } = delta
+    const newest = events.at(-1)
+    if (newest) this.view.toldHead = newest.sequence
+    this.#times.note(events)
+    this.#followers.tell(delta)
+    this.records.changed(records)
+  }
+
+  /** Reads the state from the tables, which another process has changed. */
+  #reload(): void {
+    const { recordChanges } = this.#state
+    const trims = this.#state.reload(this.#tables)
+    const hasRecords = recordChanges !== this.#state.recordChanges
+    this.#missed = {
+      trims: [...(this.#missed?.trims ?? []), ...trims],
+      hasRecords: hasRecords || this.#missed?.hasRecords === true,
+    }
+  }
+
+  /** Tells the followers what has changed before the last `#reload`. */
+  async #catchUp(): Promise<void> {
+    const { head } = this.#state.totals
+    for (let after = this.view.toldHead; after < head;) {
+      const until = Math.min(head, after + CATCH_UP_STEP)
+      const events: StoredEvent[] = []
+      for (let sequence = after + 1; sequence <= until; sequence++) {
+        const event = this.#tables.events.get(sequence)
+        if (event) events.push(event) // the others are trimmed
+      }
+      if (events.length > 0) this.#tell({ events, trims: NO_TRIMS, records: NO_RECORDS })
+      this.view.toldHead = after = until
+      if (after < head) await setImmediate()
+    }
+    const { trims = NO_TRIMS, hasRecords = false } = this.#missed ?? {}
+    this.#missed = undefined
+    if (trims.length > 0) this.#tell({ events: NO_EVENTS, trims, records: NO_RECORDS })
+    if (hasRecords) void this.#tellRecords()
+  }
+
+  /** Tells all records again, since only the number of their changes is known. */
+  async #tellRecords(): Promise<void> {
+    await this.records.readAll((records) => this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records }))
+    await this.records.resync()
   }
 
   append(events: readonly NewEvent[]): Promise<Appended[]> {
-    return this.#writer.append(events)
+    return this.#member.append(events)
   }
 
   async follow(apply: ApplyDelta): Promise<Following> {
@@ -202,11 +277,11 @@ export class FileLog implements EventLog {
   }
 
   purge(topic: string): Promise<number> {
-    return this.#writer.purge(topic)
+    return this.#member.purge(topic)
   }
 
   halt(): Promise<void> {
-    return this.#writer.halt()
+    return this.#member.halt()
   }
 
   close(): Promise<void> {
@@ -214,12 +289,9 @@ export class FileLog implements EventLog {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#timer)
-    await this.#writer.close()
+    await this.#member.close()
     this.#followers.clear()
-    await closeStore(this.#tables, this.#room.fits(NO_WORK, 'session') && this.#lock.isOwner())
-    await this.#room.sync()
-    await this.#room.close()
-    await this.#lock.release()
+    await this.#tables.root.close()
+    await this.#member.release()
   }
 }

@@ -1,13 +1,18 @@
 /**
  * The lock of a folder, which one process at a time can hold. The owner listens on a socket in the folder, and stores
- * the name of the socket in the log. The kernel closes the socket when the owner ends, even after a crash. A
- * transaction replaces the name, so only one of several processes that find the socket closed becomes the owner.
+ * the name of the socket in the log. Other processes connect to it. The kernel closes the socket when the owner ends,
+ * even after a crash. A transaction replaces the name, so only one of several processes that find the socket closed
+ * becomes the owner.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
-import { connect, createServer, type Server } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { StoreError } from './store-error.js'
+import { setTimeout as delay } from 'node:timers/promises'
+import { open } from 'lmdb'
+import { MessageSocket } from './message-socket.js'
+import { VERSION, type ToLeader, type ToReplica } from './messages.js'
+import { asStoreError, messageOf, StoreError } from './store-error.js'
 import { DATA_FILE, LOCK_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
 
@@ -25,6 +30,12 @@ export class LostFolderError extends Error {
   override name = 'LostFolderError'
 }
 
+/** The connection of a replica to the process that owns the folder. */
+export type OwnerSocket = MessageSocket<ToLeader, ToReplica>
+
+/** The connection of the owner of a folder to a replica. */
+export type ReplicaSocket = MessageSocket<ToReplica, ToLeader>
+
 /** The lock of a folder that this process owns. */
 export class FolderLock {
   readonly #folder: string
@@ -33,6 +44,10 @@ export class FolderLock {
   readonly #descriptor: number
   readonly #meta: Tables['meta']
   readonly #identity: Identity | undefined
+  /** The connections of other processes. */
+  readonly #connections = new Set<Socket>()
+  /** Called with each connection; `undefined`: connections wait. */
+  #accept: ((socket: ReplicaSocket) => void) | undefined
   #lookedAt = -Infinity
   #lost: LostFolderError | undefined
   /** Set once another process has taken the folder. This is final, since the state of this process is outdated. */
@@ -45,54 +60,77 @@ export class FolderLock {
     this.#descriptor = descriptor
     this.#meta = meta
     this.#identity = identify(folder)
+    server.on('connection', (connection) => {
+      this.#connections.add(connection.once('close', () => this.#connections.delete(connection)))
+      this.#greet(connection)
+    })
   }
 
   /**
-   * Takes the lock of a folder.
+   * Takes the lock of a folder, or connects to the process that holds it.
    * @param beforeWrite called before the name of the socket is stored
-   * @throws StoreError if another process holds the lock, or no socket can be created
+   * @throws StoreError if no socket can be created, or the owner cannot be reached
    */
   static async take(
     folder: string,
     { meta, root }: Pick<Tables, 'meta' | 'root'>,
     beforeWrite: () => void,
-  ): Promise<FolderLock> {
+  ): Promise<FolderLock | OwnerSocket> {
     const descriptor = openSync(folder, 'r')
     const place = shortPath(folder, descriptor)
-    const name = `lock-${randomBytes(6).toString('hex')}.sock`
-    if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
-      closeSync(descriptor)
-      throw new StoreError(
-        `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
-      )
-    }
-    const server = await listen(join(place, name), folder).catch((err: unknown) => {
-      closeSync(descriptor)
-      throw err
-    })
-    const lock = new FolderLock(folder, name, server, descriptor, meta)
+    let lock: FolderLock | undefined
+    const release = async () => (lock ? lock.release() : closeSync(descriptor))
     try {
-      for (let taken = false; !taken;) {
+      for (;;) {
         const owner = meta.get('owner') as string | undefined
-        const answer = owner === undefined ? undefined : await askOwner(join(place, owner))
-        if (answer !== undefined)
-          throw new StoreError(
-            `The log in ${folder} is in use by another process (${answer}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`,
-          )
+        const socket = owner === undefined ? undefined : await connectTo(folder, join(place, owner))
+        if (socket) {
+          await release()
+          return socket
+        }
+        lock ??= await FolderLock.#create(folder, place, descriptor, meta)
+        const name = lock.#name
         beforeWrite()
-        taken = root.transactionSync(() => {
+        const isTaken = root.transactionSync(() => {
           if (meta.get('owner') !== owner) return false
           meta.putSync('owner', name)
           return true
         })
+        if (!isTaken) continue
         // a killed process leaves its socket behind
-        if (taken && owner !== undefined) rmSync(join(place, owner), { force: true })
+        if (owner !== undefined) rmSync(join(place, owner), { force: true })
+        return lock
       }
-      return lock
     } catch (err) {
-      await lock.release()
+      await release()
       throw err
     }
+  }
+
+  /** Creates a socket in the folder, which is not the lock yet. */
+  static async #create(folder: string, place: string, descriptor: number, meta: Tables['meta']): Promise<FolderLock> {
+    const name = `lock-${randomBytes(6).toString('hex')}.sock`
+    if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
+      throw new StoreError(
+        `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
+      )
+    }
+    return new FolderLock(folder, name, await listen(join(place, name), folder), descriptor, meta)
+  }
+
+  /**
+   * Starts to accept replicas, also those that have connected before.
+   * @param accept called with each connection
+   */
+  accept(accept: (socket: ReplicaSocket) => void): void {
+    this.#accept = accept
+    for (const connection of this.#connections) accept(new MessageSocket(connection))
+  }
+
+  #greet(connection: Socket): void {
+    const socket: ReplicaSocket = new MessageSocket(connection)
+    socket.send({ kind: 'hello', pid: process.pid, version: VERSION })
+    this.#accept?.(socket)
   }
 
   /**
@@ -109,7 +147,7 @@ export class FolderLock {
     if (isSame(found, this.#identity)) this.#lost = undefined
     else
       this.#lost ??= new LostFolderError(
-        `The folder ${this.#folder} was ${found ? 'replaced' : 'removed or moved'} while the log was in use. Put it back, or restart the hub.`,
+        `The folder ${this.#folder} was removed, moved or replaced while the log was in use. Put it back, or restart the hub.`,
       )
     return this.#lost
   }
@@ -134,7 +172,10 @@ export class FolderLock {
 
   /** Releases the lock. */
   async release(): Promise<void> {
-    await new Promise((resolve) => this.#server.close(resolve)) // this removes the socket, even if the folder has moved
+    // this removes the socket, even if the folder has moved
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    for (const connection of this.#connections) connection.destroy()
+    await closed
     closeSync(this.#descriptor)
   }
 }
@@ -162,10 +203,7 @@ function isSame(one: Identity | undefined, other: Identity | undefined): boolean
 /** Listens on a socket in this process: a worker of `node:cluster` would otherwise leave that to its primary. */
 function listen(path: string, folder: string): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined)
-      socket.end(`pid ${process.pid}`)
-    })
+    const server = createServer({ pauseOnConnect: true })
     server.once('error', (err) =>
       reject(
         new StoreError(
@@ -183,18 +221,108 @@ function listen(path: string, folder: string): Promise<Server> {
 
 /** Errors of a socket without a listener. Any other error, such as a full queue, means that a process listens. */
 const NO_LISTENER = new Set(['ECONNREFUSED', 'ENOENT'])
+/** The error of a socket whose process accepts no connections, since it is frozen. */
+const QUEUE_IS_FULL = 'EAGAIN'
+/** How long a connection to a listening process is tried, and the time between two attempts; in milliseconds. */
+const CONNECT_TIME = 1_000
+const CONNECT_INTERVAL = 20
 
-/** Asks the process that listens at a path for its description; `undefined` if none listens. */
-function askOwner(path: string): Promise<string | undefined> {
+/**
+ * Connects to the process that listens at a path; `undefined` if none listens.
+ * @throws StoreError if the process cannot be reached
+ */
+async function connectTo(folder: string, path: string): Promise<OwnerSocket | undefined> {
+  for (const end = performance.now() + CONNECT_TIME; ;) {
+    try {
+      return new MessageSocket(await connectOnce(path))
+    } catch (err) {
+      const { code = '', message } = err as NodeJS.ErrnoException
+      if (NO_LISTENER.has(code)) return undefined
+      if (performance.now() > end)
+        throw new StoreError(
+          `The log in ${folder} is in use by another process (${code === QUEUE_IS_FULL ? 'it does not answer' : message}). Stop it first, start this one as the same user, or give it a folder of its own (FANFARE_LOG=file:<folder>).`,
+          { cause: err },
+        )
+      await delay(CONNECT_INTERVAL)
+    }
+  }
+}
+
+/**
+ * Checks that LMDB can open a folder beside the process that holds it. LMDB blocks this whole process if the other one
+ * was stopped in the middle of a transaction, and it tells processes apart by their ids.
+ * @param allowsSameProcess whether this process may have the folder open, for tests
+ * @throws StoreError if the other process is frozen, or has the id of this one
+ */
+export async function requireNeighbour(folder: string, allowsSameProcess: boolean): Promise<void> {
+  const owner = await readOwner(folder)
+  if (owner === undefined) return
+  const descriptor = openSync(folder, 'r')
+  try {
+    const socket = await connectTo(folder, join(shortPath(folder, descriptor), owner))
+    if (!socket) return
+    const pid = await pidOf(socket)
+    if (pid === undefined) throw inUse(folder, undefined)
+    if (pid === process.pid && !allowsSameProcess)
+      throw new StoreError(
+        `The log in ${folder} is in use by another process with the id of this one (pid ${pid}), or by this process itself. Open a folder once in a process. Containers that share a folder need one PID namespace.`,
+      )
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** LMDB's error of a process whose id another process has registered as a reader. */
+const NO_READER = 'No transaction to renew'
+
+/**
+ * Returns the name of the owner's socket without a write lock.
+ * @throws StoreError if the log cannot be read
+ */
+async function readOwner(folder: string): Promise<string | undefined> {
+  try {
+    const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
+    const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
+    const owner = meta?.get('owner')
+    // Closed before LMDB opens the folder again: the locks of a process on a file end when it closes any descriptor of it.
+    await root.close()
+    return typeof owner === 'string' ? owner : undefined
+  } catch (err) {
+    if (!messageOf(err).includes(NO_READER)) throw asStoreError(folder, err)
+    throw new StoreError(
+      `The log in ${folder} is in use by a process with the same process id in another PID namespace. Give both containers one PID namespace (docker run --pid=container:<other>, shareProcessNamespace), or each a folder of its own.`,
+      { cause: err },
+    )
+  }
+}
+
+/** Returns the id of the process at the other end, and closes the connection; `undefined` if it does not answer. */
+export function pidOf(socket: OwnerSocket): Promise<number | undefined> {
   return new Promise((resolve) => {
-    let answer = ''
-    let isThere = true
+    const answer = (pid: number | undefined) => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve(pid)
+    }
+    const timer = setTimeout(() => answer(undefined), CONNECT_TIME)
+    socket.receive(
+      (message) => message.kind === 'hello' && answer(message.pid),
+      () => answer(undefined),
+    )
+  })
+}
+
+/** Returns the error of a folder that another process uses. */
+export function inUse(folder: string, pid: number | undefined): StoreError {
+  return new StoreError(
+    `The log in ${folder} is in use by another process (${pid === undefined ? 'it does not answer' : `pid ${pid}`}). Stop it first, or give this one a folder of its own (FANFARE_LOG=file:<folder>).`,
+  )
+}
+
+function connectOnce(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
     const socket = connect(path)
-    socket.setEncoding('utf8')
-    // the kernel accepts connections for a process that is too busy to answer
-    socket.setTimeout(1_000, () => socket.destroy())
-    socket.on('data', (text: string) => (answer += text))
-    socket.on('error', (err: NodeJS.ErrnoException) => (isThere = !NO_LISTENER.has(err.code ?? '')))
-    socket.on('close', () => resolve(isThere ? answer || 'it does not answer' : undefined))
+    socket.pause()
+    socket.once('connect', () => resolve(socket)).once('error', reject)
   })
 }

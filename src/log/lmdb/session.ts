@@ -21,13 +21,14 @@ interface Session {
  * Begins a session. A new store gets an epoch. A store that was in use with `commit` when the machine stopped gets a
  * new epoch: it may have lost acknowledged events, and will assign their sequences again, so older cursors must not
  * match.
+ * @param isContinued whether this process has used the store since the last session: the machine has not stopped
  * @throws StoreError if the store cannot be written
  */
-export function beginSession(folder: string, tables: Tables, durability: Durability): void {
+export function beginSession(folder: string, tables: Tables, durability: Durability, isContinued: boolean): void {
   const { meta, root } = tables
   const bootId = readBootId()
   const last = readSession(meta)
-  const mayLackEvents = last?.durability === 'commit' && !last.closed && last.bootId !== bootId
+  const mayLackEvents = !isContinued && last?.durability === 'commit' && !last.closed && last.bootId !== bootId
   try {
     root.transactionSync(() => {
       meta.putSync('format', FORMAT)
@@ -43,16 +44,10 @@ export function beginSession(folder: string, tables: Tables, durability: Durabil
   }
 }
 
-/**
- * Ends the session and closes the tables.
- * @param mayWrite whether there is room, and this process still owns the folder. Otherwise the session stays open, as
- *   after a crash
- */
-export async function closeStore(tables: Tables, mayWrite: boolean): Promise<void> {
-  const session = readSession(tables.meta)
-  // synchronously, so that an exit of the process cannot interrupt it
-  if (mayWrite) tables.root.transactionSync(() => tables.meta.putSync('session', { ...session, closed: true }))
-  await tables.root.close()
+/** Ends the session. It is synchronous, so that an exit of the process cannot interrupt it. */
+export function endSession({ meta, root }: Tables): void {
+  const session = readSession(meta)
+  root.transactionSync(() => meta.putSync('session', { ...session, closed: true }))
 }
 
 /** Reads the last session. A damaged row counts as an open session with `commit` from before a restart. */

@@ -2,20 +2,20 @@
 import type { Transaction } from 'lmdb'
 import { FairScheduler } from '../../event-loop/fair-scheduler.js'
 import { advance, type Work } from '../../event-loop/time-slice.js'
-import type { State } from './state.js'
+import type { Role } from './role.js'
+import { commitsIn, type State } from './state.js'
 import type { Snapshot, Tables } from './tables.js'
-import type { Writer } from './writer.js'
 
 export class Snapshots {
   readonly #tables: Tables
   readonly #state: State
-  readonly #writer: Writer
+  readonly #role: () => Role
   readonly #scheduler = new FairScheduler()
 
-  constructor(tables: Tables, state: State, writer: Writer) {
+  constructor(tables: Tables, state: State, role: () => Role) {
     this.#tables = tables
     this.#state = state
-    this.#writer = writer
+    this.#role = role
   }
 
   /** Does work in time slices, each on a new snapshot. */
@@ -45,10 +45,14 @@ export class Snapshots {
       const snapshot = this.#tables.root.useReadTransaction()
       try {
         if (isCurrent(snapshot)) return read(snapshot)
+        const commits = commitsIn(this.#tables, snapshot)
+        const isAhead = commits > this.#state.totals.commits
+        const applied = isAhead ? await this.#role().whenApplied(commits, () => read(snapshot)) : undefined
+        if (applied) return applied.result
       } finally {
         snapshot.done()
       }
-      await this.#writer.settled()
+      await this.#role().settled()
       await this.#scheduler.next() // otherwise all waiting reads would run in one turn of the event loop
     }
   }

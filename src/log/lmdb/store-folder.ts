@@ -17,9 +17,10 @@ const BLOCK = 512
 /**
  * Creates the folder if it does not exist, and checks its files: LMDB maps the data file into memory, and may end the
  * process if the file is not an LMDB file.
+ * @returns whether the folder has a log
  * @throws StoreError if the folder cannot be used
  */
-export function checkFolder(folder: string, readOnly = false): void {
+export function checkFolder(folder: string, readOnly = false): boolean {
   const file = join(folder, DATA_FILE)
   try {
     if (!readOnly) makeFolder(folder)
@@ -27,11 +28,12 @@ export function checkFolder(folder: string, readOnly = false): void {
       if (readOnly) throw new StoreError(`There is no log in ${folder}.`)
       requireRoom(folder)
       makeLockFile(folder)
-      return
+      return false
     }
     makeLockFile(folder, readOnly)
     if (!readOnly && isSparse(join(folder, LOCK_FILE))) requireRoom(folder)
-    if (statSync(file).size === 0 ? !readOnly : isSound(file)) return
+    const isEmpty = statSync(file).size === 0
+    if (isEmpty ? !readOnly : isSound(file)) return !isEmpty
   } catch (err) {
     if (err instanceof StoreError) throw asStoreError(folder, err)
     throw new StoreError(

@@ -11,6 +11,8 @@ export interface Totals {
   forgotten: number
   /** The index has all events up to this sequence. */
   indexed: number
+  /** The number of transactions. It tells which state of the log a snapshot shows. */
+  commits: number
 }
 
 /** The stored row of the totals. `sum` is the checksum of the other numbers. */
@@ -22,8 +24,12 @@ export type TotalsRow = [
   trimmed: number,
   forgotten: number,
   indexed: number,
+  commits: number,
   sum: number,
 ]
+
+/** A row that an earlier version has written. */
+type RowWithoutCommits = [...numbers: [number, number, number, number, number, number, number], sum: number]
 
 /** The totals of an empty log. */
 export const NO_TOTALS: Readonly<Totals> = {
@@ -34,29 +40,47 @@ export const NO_TOTALS: Readonly<Totals> = {
   trimmed: 0,
   forgotten: 0,
   indexed: 0,
+  commits: 0,
 }
 
-const totalsSummed = new Float64Array(7)
+const NUMBERS = 8
+const summed = new Float64Array(NUMBERS)
 
-function sumOfTotals(row: readonly unknown[]): number {
-  for (let n = 0; n < totalsSummed.length; n++) totalsSummed[n] = Number(row[n])
-  return crc32(totalsSummed)
+/** Returns the checksum of the first `count` numbers of a row. */
+function sumOfTotals(row: readonly unknown[], count = NUMBERS): number {
+  for (let n = 0; n < count; n++) summed[n] = Number(row[n])
+  return crc32(count === NUMBERS ? summed : summed.subarray(0, count))
 }
 
 /** Returns the row of totals. */
-export function toTotalsRow({ head, events, bytes, topicIds, trimmed, forgotten, indexed }: Totals): TotalsRow {
-  const numbers = [head, events, bytes, topicIds, trimmed, forgotten, indexed] as const
+export function toTotalsRow({
+  head,
+  events,
+  bytes,
+  topicIds,
+  trimmed,
+  forgotten,
+  indexed,
+  commits,
+}: Totals): TotalsRow {
+  const numbers = [head, events, bytes, topicIds, trimmed, forgotten, indexed, commits] as const
   return [...numbers, sumOfTotals(numbers)]
 }
 
 /** Returns whether a value is a row of totals with a correct checksum. */
-function isTotalsRow(row: unknown): row is TotalsRow {
-  return Array.isArray(row) && row.length === totalsSummed.length + 1 && row[totalsSummed.length] === sumOfTotals(row)
+function isTotalsRow(row: unknown): row is TotalsRow | RowWithoutCommits {
+  if (!Array.isArray(row) || (row.length !== NUMBERS + 1 && row.length !== NUMBERS)) return false
+  return row.at(-1) === sumOfTotals(row, row.length - 1)
 }
 
 export function toTotals(row: unknown): Totals {
   if (row === undefined) return { ...NO_TOTALS }
   if (!isTotalsRow(row)) throw new StoreError('The totals of the log are damaged: their checksum is wrong.')
   const [head, events, bytes, topicIds, trimmed, forgotten, indexed] = row
-  return { head, events, bytes, topicIds, trimmed, forgotten, indexed }
+  return { head, events, bytes, topicIds, trimmed, forgotten, indexed, commits: commitsOf(row) }
+}
+
+/** Returns the number of transactions in a row of totals; 0: an earlier version has written the row. */
+export function commitsOf(row: TotalsRow | RowWithoutCommits): number {
+  return row.length === NUMBERS + 1 ? row[NUMBERS - 1]! : 0
 }

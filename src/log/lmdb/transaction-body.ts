@@ -1,8 +1,9 @@
 /** Writes the content of one transaction: appends, index entries, purges, trims and records. */
-import type { HubError } from '../../model/hub-error.js'
+import { HubError } from '../../model/hub-error.js'
 import type { StoredEvent } from '../../model/event.js'
 import { NO_RECORDS, type Appended, type RecordChange, type Trim } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import { ANSWER_BYTES, RESULT_BYTES, type Answers } from './answers.js'
 import type { PendingAppend } from './append-queue.js'
 import { Change } from './change.js'
 import type { EventAppender } from './event-appender.js'
@@ -10,6 +11,7 @@ import type { FolderLock } from './lock.js'
 import { Work } from './pages.js'
 import { writeRecords, type PendingRecord } from './pending-record.js'
 import type { PendingPurge, PurgeQueue } from './purge-queue.js'
+import { toReplicated, type ReplicatedChange } from './replicated-change.js'
 import type { State } from './state.js'
 import type { Tables } from './tables.js'
 import type { Limits } from './transaction-limits.js'
@@ -22,6 +24,8 @@ export interface Outcome {
   /** The result of each append. A refused append has stored nothing. */
   appended: (Appended[] | HubError)[]
   records: readonly RecordChange[]
+  /** Returns the change for the replicas. Call it directly after `apply`. */
+  replicate: () => ReplicatedChange
   /** Makes the change the state. Call it once the transaction is durable. */
   apply: () => { trims: readonly Trim[]; purged: PendingPurge[] }
 }
@@ -35,6 +39,7 @@ export interface TransactionParts {
   trimmer: Trimmer
   clock: SteadyClock
   lock: FolderLock
+  answers: Answers
 }
 
 export class TransactionBody {
@@ -45,8 +50,9 @@ export class TransactionBody {
   readonly #trimmer: Trimmer
   readonly #clock: SteadyClock
   readonly #lock: FolderLock
+  readonly #answers: Answers
 
-  constructor({ tables, state, appender, purges, trimmer, clock, lock }: TransactionParts) {
+  constructor({ tables, state, appender, purges, trimmer, clock, lock, answers }: TransactionParts) {
     this.#tables = tables
     this.#state = state
     this.#appender = appender
@@ -54,6 +60,7 @@ export class TransactionBody {
     this.#trimmer = trimmer
     this.#clock = clock
     this.#lock = lock
+    this.#answers = answers
   }
 
   /** Returns the largest possible cost of appends and records. */
@@ -61,7 +68,10 @@ export class TransactionBody {
     const work = new Work()
     work.records = records.length
     for (const { bytes } of records) work.recordBytes += bytes
-    for (const { events } of appends) this.#appender.count(events, work)
+    for (const { events, origin } of appends) {
+      this.#appender.count(events, work)
+      if (origin) countAnswer(events.length, work)
+    }
     return work
   }
 
@@ -72,6 +82,10 @@ export class TransactionBody {
     const time = this.#clock.stamp(change.totals.head)
     const stored: StoredEvent[] = []
     const appended = appends.map(({ events }) => this.#appender.append(change, events, time, stored))
+    for (const [index, { origin }] of appends.entries()) {
+      const result = appended[index]!
+      if (origin && !(result instanceof HubError)) this.#answers.write(origin, result)
+    }
     if (limits.index > 0) change.index(limits.index)
     const purged = limits.purges > 0 ? this.#purges.step(change, purges, limits.purges) : () => []
     const trimmed = this.#trimmer.step(change, limits.trims)
@@ -80,13 +94,14 @@ export class TransactionBody {
     change.write()
     const work = limits.must
     work.indexed = change.indexed
-    work.topics = change.written + change.forgotten
+    work.topics = change.written + change.forgotten.length
     work.removals = change.removals
     return {
       work,
       stored,
       appended,
       records: changed,
+      replicate: () => toReplicated(change, stored, changed),
       apply: () => {
         const trims = change.apply()
         trimmed()
@@ -94,4 +109,10 @@ export class TransactionBody {
       },
     }
   }
+}
+
+/** Adds the answer to another process to `work`: it counts as a record. */
+function countAnswer(events: number, work: Work): void {
+  work.records++
+  work.recordBytes += ANSWER_BYTES + RESULT_BYTES * events
 }

@@ -140,7 +140,7 @@ export class Trimmer {
 
   /** Updates the excess of topics after a change has become the state. */
   changed(change: Change): void {
-    for (const topic of change.changed) this.#excess.noticed(topic)
+    for (const topic of change.topics) this.#excess.noticed(topic)
   }
 
   /**
@@ -212,7 +212,6 @@ export class Trimmer {
       emptiedBySequence.removeSync(key)
       change.forget(name, key)
       change.removals++
-      change.forgotten++
     }
   }
 }

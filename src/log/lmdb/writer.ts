@@ -8,6 +8,7 @@ import type { NewEvent } from '../../model/event.js'
 import type { Durability } from '../durability.js'
 import type { Appended, LogDelta, RecordChange, Retention } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
+import type { Answers, Origin } from './answers.js'
 import { AppendQueue, type PendingAppend } from './append-queue.js'
 import { EventAppender } from './event-appender.js'
 import { IndexSchedule } from './index-schedule.js'
@@ -17,6 +18,7 @@ import type { PendingRecord } from './pending-record.js'
 import { waitForPublishers } from './publisher-wait.js'
 import { PurgeQueue, type PendingPurge } from './purge-queue.js'
 import { notPurged, notStored } from './refusal.js'
+import type { ReplicatedChange } from './replicated-change.js'
 import type { Room } from './room.js'
 import type { State } from './state.js'
 import type { Tables } from './tables.js'
@@ -27,8 +29,8 @@ import type { Trimmer } from './trimmer.js'
 import { WriterHealth } from './writer-health.js'
 
 /**
- * With `commit`, a transaction of at least this many events blocks the event loop so long that its followers are told
- * in the next turn. With `sync`, they always are: a flush ends in another turn.
+ * The number of events from which followers are told in another turn of the event loop than the transaction, which has
+ * blocked the loop long enough.
  */
 const LARGE_GROUP = 250
 
@@ -38,10 +40,13 @@ export interface WriterOptions {
   clock: SteadyClock
   /** Called with the changes of each transaction, in order, once it is durable. */
   onDelta: (delta: LogDelta) => void
+  /** Called after each transaction, once it is durable and part of the state. */
+  onCommit: (replicate: () => ReplicatedChange) => void
   /** Called with the reason when the log can no longer store events, and with `undefined` when it can again. */
   onHealth: (failure: Error | undefined) => void
   lock: FolderLock
   room: Room
+  answers: Answers
 }
 
 export class Writer {
@@ -70,9 +75,9 @@ export class Writer {
     this.#options = options
     this.#index = new IndexSchedule(state)
     this.#purges = new PurgeQueue(state, trimmer)
-    const { clock, lock, retention } = options
+    const { answers, clock, lock, retention } = options
     const appender = new EventAppender(tables, state, clock, retention)
-    this.#body = new TransactionBody({ tables, state, appender, purges: this.#purges, trimmer, clock, lock })
+    this.#body = new TransactionBody({ tables, state, appender, purges: this.#purges, trimmer, clock, lock, answers })
     this.#limits = new TransactionLimits(state, trimmer, this.#index, this.#purges, options.room)
     this.#health = new WriterHealth(options.room, options.onHealth)
   }
@@ -82,11 +87,14 @@ export class Writer {
     return this.#health.failure
   }
 
-  /** @throws HubError `log-unavailable`, with nothing stored */
-  append(events: readonly NewEvent[]): Promise<Appended[]> {
+  /**
+   * @param origin the other process that has asked for the append
+   * @throws HubError `log-unavailable`, with nothing stored
+   */
+  append(events: readonly NewEvent[], origin?: Origin): Promise<Appended[]> {
     return new Promise((resolve, reject) => {
       if (this.#refuse(reject)) return
-      this.#appends.push({ events, resolve, reject })
+      this.#appends.push({ events, origin, resolve, reject })
       this.#start()
     })
   }
@@ -199,7 +207,7 @@ export class Writer {
 
   /** @returns the number of pending appends once each answered publisher has published again; 0 if all were refused */
   async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
-    const { durability, lock, room } = this.#options
+    const { lock, room } = this.#options
     const lost = lock.look()
     if (lost) {
       this.#health.set(lost)
@@ -226,16 +234,19 @@ export class Writer {
     }
     let outcome: Outcome
     try {
-      outcome = await transact(this.#tables.root, durability, () => this.#body.write(appends, records, purges, limits))
+      outcome = await transact(this.#tables.root, this.#options.durability, () =>
+        this.#body.write(appends, records, purges, limits),
+      )
     } catch (err) {
       this.#health.set(err as Error)
       return this.#refuseAll(appends, records, purges, err as Error)
     }
-    if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()
+    if (outcome.stored.length >= LARGE_GROUP) await setImmediate()
     room.used(outcome.work)
     this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!this.#health.isFull) this.#health.set(undefined)
     const { trims, purged } = outcome.apply()
+    this.#options.onCommit(outcome.replicate)
     this.#tell({ events: outcome.stored, trims, records: outcome.records })
     const lostMeanwhile = lock.look()
     if (lostMeanwhile) {

@@ -63,7 +63,7 @@ export class MemoryRecords implements KeyValue {
   }
 
   watch(prefix: string, onChange: (change: RecordChange) => void): Promise<() => void> {
-    return this.#watchers.watch(prefix, (visit) => this.#walk(prefix, visit), onChange)
+    return this.#watchers.watch(prefix, (begin, visit) => this.#walk(begin, visit), onChange)
   }
 
   /** Stops the sweeps of expired records. */

@@ -39,6 +39,13 @@ export class MemoryTrims implements TrimHistory {
     this.newestTrimmed = Math.max(this.newestTrimmed, sequence)
   }
 
+  /** Records that any topic without a mark may have lost events up to a sequence. */
+  suspect(sequence: number): void {
+    this.forgotten = { trimmed: Math.max(this.forgotten.trimmed, sequence), trimmedAt: ++this.mark }
+    this.newestTrimmed = Math.max(this.newestTrimmed, sequence)
+    this.#untold.push({ topic: undefined, until: sequence })
+  }
+
   /** Returns the trims since the last call. */
   take(): readonly Trim[] {
     if (this.#untold.length === 0) return NO_TRIMS

@@ -24,6 +24,12 @@ export class RetainedEvents implements Walkable {
   #bytes = 0
   readonly #topics = new Map<string, TopicLog>()
   readonly #tree = new TopicTree<TopicLog>()
+  readonly #topicSize: (name: string) => number
+
+  /** @param sizeOf returns the bytes of a topic besides its events */
+  constructor(sizeOf = topicSize) {
+    this.#topicSize = sizeOf
+  }
 
   /** The sequence of the newest event that was pushed; 0: none was. */
   get head(): number {
@@ -45,6 +51,11 @@ export class RetainedEvents implements Walkable {
     return this.#tree.branches * BRANCH_SIZE
   }
 
+  /** Returns the names of the topics with events. */
+  names(): string[] {
+    return [...this.#topics.keys()]
+  }
+
   has(topic: string): boolean {
     return this.#topics.has(topic)
   }
@@ -58,7 +69,7 @@ export class RetainedEvents implements Walkable {
    * @param trimmed the trim mark of the topic, or the latest that it may have
    */
   add(name: string, { trimmed, trimmedAt }: Trimmed): TopicLog {
-    const topic: TopicLog = { name, events: new EventQueue(), bytes: topicSize(name), trimmed, trimmedAt }
+    const topic: TopicLog = { name, events: new EventQueue(), bytes: this.#topicSize(name), trimmed, trimmedAt }
     this.#bytes += topic.bytes
     this.#topics.set(name, topic)
     this.#tree.set(name, topic)
@@ -67,7 +78,7 @@ export class RetainedEvents implements Walkable {
 
   /** Deletes a topic without events. */
   delete({ name }: TopicLog): void {
-    this.#bytes -= topicSize(name)
+    this.#bytes -= this.#topicSize(name)
     this.#topics.delete(name)
     this.#tree.delete(name)
   }

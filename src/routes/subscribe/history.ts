@@ -37,6 +37,7 @@ export async function readHistory(
     last === undefined
       ? readCount('limit', limit ?? String(DEFAULT_LIMIT), 1, MAX_LIMIT)
       : readCount('last', last, 1, MAX_LIMIT)
+  await hub.caughtUp(after)
   const start =
     last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
   const page = await readPage(hub, selection, start.sequence, count, last !== undefined)

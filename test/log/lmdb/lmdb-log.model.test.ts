@@ -44,6 +44,8 @@ type Step =
   | { do: 'settle' }
   | { do: 'kill' }
   | { do: 'reopen' }
+  /** Every process of the folder ends and is replaced, the leader first. */
+  | { do: 'succeed' }
 
 function anyEvent(ids: boolean): fc.Arbitrary<NewEvent> {
   return fc.record({
@@ -123,6 +125,7 @@ function anySteps(): fc.Arbitrary<Step[]> {
     { weight: 1, arbitrary: fc.constant({ do: 'settle' as const }) },
     { weight: 2, arbitrary: fc.constant({ do: 'kill' as const }) },
     { weight: 1, arbitrary: fc.constant({ do: 'reopen' as const }) },
+    { weight: 2, arbitrary: fc.constant({ do: 'succeed' as const }) },
   )
   return fc.array(step, { minLength: 1, maxLength: 60, size: 'max' })
 }
@@ -141,6 +144,9 @@ class Model {
   readonly #retention: Retention
   #folder: string
   #log!: FileLog
+  /** The leader, if the log is a replica. */
+  #leader: FileLog | undefined
+  readonly #isReplica: boolean
   #epoch = ''
   #stop: () => void = () => undefined
   #now = 1_700_000_000_000
@@ -159,19 +165,32 @@ class Model {
   /** Purges that are not known to be done. */
   readonly #purges = new Set<Promise<void>>()
 
-  constructor(folder: string, durability: Durability, retention: Retention) {
+  /** @param isReplica whether another log in the same folder writes */
+  constructor(folder: string, durability: Durability, retention: Retention, isReplica: boolean) {
+    this.#isReplica = isReplica
     this.#folder = folder
     this.#durability = durability
     this.#retention = retention
   }
 
   async open(): Promise<void> {
-    this.#log = await FileLog.open({
+    if (this.#isReplica) this.#leader = await this.#openLog()
+    await this.#follow(await this.#openLog())
+  }
+
+  #openLog(): Promise<FileLog> {
+    return FileLog.open({
       folder: this.#folder,
       durability: this.#durability,
       retention: this.#retention,
+      shared: this.#isReplica,
+      sameProcess: this.#isReplica,
       now: () => this.#now,
     })
+  }
+
+  async #follow(log: FileLog): Promise<void> {
+    this.#log = log
     const following = await this.#log.follow(({ events }) => {
       for (const event of events) this.#note(event)
     })
@@ -207,15 +226,38 @@ class Model {
         return this.#kill()
       case 'reopen':
         await this.#answered()
-        await this.#log.close()
+        await this.#closeLogs()
         await this.open()
         same(this.#log.view.head, this.#all.length)
+        return
+      case 'succeed':
+        return this.#succeed()
     }
   }
 
   async close(): Promise<void> {
     await this.#answered()
+    await this.#closeLogs()
+  }
+
+  async #closeLogs(): Promise<void> {
     await this.#log.close()
+    await this.#leader?.close()
+  }
+
+  /** The replica takes over with appends under way, and is then succeeded by another one. */
+  async #succeed(): Promise<void> {
+    if (!this.#leader) return
+    await this.#leader.close()
+    await this.#answered()
+    await this.#read(EVERYTHING, 0, 1e9, 1e9)
+    const old = this.#log
+    this.#leader = await this.#openLog()
+    await this.#settle()
+    this.#stop()
+    await old.close()
+    await this.#follow(await this.#openLog())
+    same(this.#log.view.head, this.#all.length)
   }
 
   #note(event: StoredEvent): void {
@@ -419,12 +461,13 @@ class Model {
     const acknowledged = this.#log.view.head
     this.#stop()
     const copy = killedCopy(this.#folder)
-    const old = this.#log
+    const [old, oldLeader] = [this.#log, this.#leader]
     const pending = this.#pending
     this.#pending = []
     this.#folder = copy
     await this.open()
     await old.close()
+    await oldLeader?.close()
     await Promise.allSettled([...this.#purges, ...pending.map(({ done }) => done)])
     ok(this.#log.view.head >= acknowledged, 'what was acknowledged is there')
     // some of the unanswered appends may be stored: whole, and in order
@@ -452,13 +495,18 @@ class Model {
   }
 }
 
-for (const durability of ['sync', 'commit'] as const) {
-  await t.test(`the file log does what a model does, and no kill is noticed (${durability})`, async (t) => {
+for (const [durability, isReplica] of [
+  ['sync', false],
+  ['commit', false],
+  ['commit', true],
+] as const) {
+  const name = isReplica ? 'a replica' : 'the file log'
+  await t.test(`${name} does what a model does, and no kill is noticed (${durability})`, async (t) => {
     const root = t.testdir({})
     let runs = 0
     let kills = 0
     const play = async (retention: Retention, steps: Step[]) => {
-      const model = new Model(`${root}/${durability}-${++runs}`, durability, retention)
+      const model = new Model(`${root}/${durability}-${++runs}`, durability, retention, isReplica)
       await model.open()
       try {
         for (const step of steps) await model.run(step)

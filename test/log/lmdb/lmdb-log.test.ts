@@ -247,13 +247,9 @@ await t.test('a folder belongs to one process', async (t) => {
     await hub.kill()
     const log = await openLog(t, folder)
     t.equal(`${log.view.epoch}-${log.view.head}`, id.replace(/1$/, '2'), 'then it opens at once')
-    const err = await refusal(startHub(t, { FANFARE_LOG: `file:${folder}` }))
-    t.match(
-      err.message,
-      new RegExp(
-        `ended before it listened \\(1\\):\\s+The log in .* is in use by another process \\(pid ${process.pid}\\)`,
-      ),
-    )
+    const joined = await startHub(t, { FANFARE_LOG: `file:${folder}` })
+    await publish(joined, 'a', { data: 3 }, anyTopic())
+    t.equal(log.view.head, Number(id.split('-')[1]) + 2, 'a hub joins it')
   })
 
   await t.test('of many that want it at once after a kill, one gets it', async (t) => {
@@ -281,17 +277,13 @@ await t.test('a folder belongs to one process', async (t) => {
     }
   })
 
-  await t.test('of many processes that want it at once after a kill, one gets it', async (t) => {
+  await t.test('of many hubs that start at once after a kill, one leads', async (t) => {
     const folder = t.testdir({})
     for (let round = 0; round < 2; round++) {
-      const starts = await Promise.allSettled(
-        Array.from({ length: 2 }, () => startHub(t, { FANFARE_LOG: `file:${folder}` })),
-      )
-      const hubs = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
-      t.equal(hubs.length, 1, `${hubs.length} hubs have it`)
-      for (const start of starts)
-        if (start.status === 'rejected') t.match((start.reason as Error).message, /is in use by another process/)
-      for (const hub of hubs) await hub.kill()
+      const hubs = await Promise.all(Array.from({ length: 2 }, () => startHub(t, { FANFARE_LOG: `file:${folder}` })))
+      t.equal(hubs.filter((hub) => hub.logs().some(({ role }) => role === 'leader')).length, 1)
+      for (const hub of hubs) await publish(hub, 'a', { data: round }, anyTopic())
+      await Promise.all(hubs.map((hub) => hub.kill()))
     }
     const left = readdirSync(folder).filter((name) => name.endsWith('.sock'))
     t.ok(left.length <= 3, `locks of those that were killed are taken away: ${left.length} are left`)
@@ -619,8 +611,9 @@ await t.test('the file does not grow without end', async (t) => {
   }
 
   function plateaus(t: Test, [quarter, ...rest]: number[], what: string): void {
+    const ahead = 2 // the file is extended by at least as much at a time
     t.ok(
-      rest.every((size) => size <= quarter! * 1.3),
+      rest.every((size) => size <= quarter! * 1.3 + ahead),
       `${what}: ${[quarter!, ...rest].map((size) => size.toFixed(1)).join(', ')} MB`,
     )
   }

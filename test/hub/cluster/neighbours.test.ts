@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
-import type { Cluster } from '../../src/cluster/cluster.js'
-import { mergePresent } from '../../src/hub/presence.js'
-import { MemoryLog } from '../../src/log/memory/memory-log.js'
-import { localCluster } from '../helper/local-cluster.js'
-import { share } from '../helper/shared-log.js'
-import { settle, until } from './fake-sink.js'
-import { openHubOn } from './open-hub.js'
+import type { Cluster } from '../../../src/cluster/cluster.js'
+import { mergePresent } from '../../../src/hub/presence.js'
+import { MemoryLog } from '../../../src/log/memory/memory-log.js'
+import { localCluster } from '../../helper/local-cluster.js'
+import { share } from '../../helper/shared-log.js'
+import { settle, until } from '../fake-sink.js'
+import { openHubOn } from '../open-hub.js'
 
 /** Two hubs on one log, as two processes have it. */
 async function openTwo(t: Test) {

@@ -1,0 +1,122 @@
+/** The open streams of all processes. */
+import type { ClusterMessage } from '../../cluster/cluster.js'
+import { mapInTurns } from '../../event-loop/time-slice.js'
+import type { Connections } from '../connections.js'
+import type { StreamInfo } from '../stream-info.js'
+import type { Stream } from '../stream.js'
+import type { Messenger } from './messenger.js'
+
+/** The maximum length of all topics on a page, in characters. A page has at least one stream, even a longer one. */
+const MAX_TOPIC_LENGTH = 256 * 1024
+
+/** Selects the streams of a page. */
+export interface ConnectionsRequest {
+  /** Only streams whose ids sort after this one. */
+  after: string
+  /** The maximum number of streams. */
+  limit: number
+  /** Only streams that have this topic or pattern, or a pattern that matches the topic. */
+  topic?: string | undefined
+  /** Only streams of this subject. */
+  subject?: string | undefined
+}
+
+/** A page of open streams, sorted by id. */
+export interface ConnectionsList {
+  connections: StreamInfo[]
+  more: boolean
+}
+
+interface ListMessage extends ClusterMessage {
+  kind: 'connections'
+  request: ConnectionsRequest
+}
+
+interface EndMessage extends ClusterMessage {
+  kind: 'end-subject'
+  subject: string
+}
+
+export class AllConnections {
+  readonly #messenger: Messenger
+  readonly #own: Connections
+  readonly #describe: (stream: Stream) => StreamInfo
+
+  constructor(messenger: Messenger, own: Connections, describe: (stream: Stream) => StreamInfo) {
+    this.#messenger = messenger
+    this.#own = own
+    this.#describe = describe
+    messenger.onRequest<ListMessage>('connections', ({ request }) => this.#list(request))
+    messenger.onRequest<EndMessage>('end-subject', ({ subject }) => this.#end(subject))
+  }
+
+  /**
+   * Lists open streams.
+   * @throws HubError `unavailable` if a process does not answer
+   */
+  async list(request: ConnectionsRequest): Promise<ConnectionsList> {
+    const [own, answers] = await Promise.all([
+      this.#list(request),
+      this.#messenger.askAll({ kind: 'connections', request } satisfies ListMessage),
+    ])
+    if (answers.length === 0) return own
+    return merge([own, ...answers.map(({ value }) => value as ConnectionsList)], request.limit)
+  }
+
+  /**
+   * Ends the streams of a subject.
+   * @returns the number of streams that were ended
+   * @throws HubError `unavailable` if a process does not answer; the streams of the others have ended then
+   */
+  async endSubject(subject: string): Promise<number> {
+    const [own, answers] = await Promise.all([
+      this.#end(subject),
+      this.#messenger.askAll({ kind: 'end-subject', subject } satisfies EndMessage),
+    ])
+    return answers.reduce((sum, { value }) => sum + (value as number), own)
+  }
+
+  async #list({ after, limit, topic, subject }: ConnectionsRequest): Promise<ConnectionsList> {
+    const { streams, more } = await this.#own.page(
+      after,
+      limit,
+      ({ info, feed: { selection } }) =>
+        (subject === undefined || info.principal.subject === subject) &&
+        (topic === undefined || selection.patterns.includes(topic) || selection.hasTopic(topic)),
+    )
+    const page = streams.slice(
+      0,
+      fitting(streams, ({ feed }) => feed.selection.patterns),
+    )
+    return { connections: await mapInTurns(page, this.#describe), more: more || page.length < streams.length }
+  }
+
+  #end(subject: string): Promise<number> {
+    return this.#own.end('revoked', ({ info }) => info.principal.subject === subject)
+  }
+}
+
+/** Merges the pages of several processes. What follows an incomplete page is not known. */
+function merge(lists: readonly ConnectionsList[], limit: number): ConnectionsList {
+  const ends = lists.flatMap(({ connections, more }) => (more ? [connections.at(-1)?.id ?? ''] : [])).sort()
+  const end = ends[0]
+  const known = lists
+    .flatMap(({ connections }) => connections)
+    .filter(({ id }) => end === undefined || id <= end)
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+  const limited = known.slice(0, limit)
+  const connections = limited.slice(
+    0,
+    fitting(limited, ({ topics }) => topics),
+  )
+  return { connections, more: end !== undefined || connections.length < known.length }
+}
+
+/** Returns how many streams fit on a page with their topics; at least one. */
+function fitting<T>(streams: readonly T[], topicsOf: (stream: T) => readonly string[]): number {
+  let length = 0
+  const full = streams.findIndex(
+    (stream) => (length += topicsOf(stream).reduce((sum, topic) => sum + topic.length, 0)) > MAX_TOPIC_LENGTH,
+  )
+  return full < 0 ? streams.length : Math.max(1, full)
+}

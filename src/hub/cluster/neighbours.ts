@@ -1,0 +1,82 @@
+/** The parts of the hub that work with the other processes. */
+import type { EventLog } from '../../log/log.js'
+import { wallNow } from '../../model/clock.js'
+import type { Connections } from '../connections.js'
+import type { Fanout } from '../fanout.js'
+import type { StreamInfo } from '../stream-info.js'
+import type { Stream } from '../stream.js'
+import { SystemTopics } from '../system-topics.js'
+import { AllConnections } from './all-connections.js'
+import { ClusterPresence } from './cluster-presence.js'
+import type { Messenger } from './messenger.js'
+import { NodeReports } from './node-reports.js'
+import { Peers } from './peers.js'
+
+export interface NeighboursSource {
+  messenger: Messenger
+  log: EventLog
+  fanout: Fanout
+  /** The open streams of this process. */
+  connections: Connections
+  describe: (stream: Stream) => StreamInfo
+}
+
+export interface NeighboursOptions {
+  /** The version of this process. */
+  version: string
+  /** How long a subject stays present after its last stream has ended, in milliseconds. */
+  presenceGrace: number
+}
+
+export class Neighbours {
+  readonly presence: ClusterPresence
+  readonly systemTopics: SystemTopics
+  readonly reports: NodeReports
+  readonly connections: AllConnections
+  readonly #messenger: Messenger
+  readonly #peers: Peers
+
+  constructor(source: NeighboursSource, { version, presenceGrace }: NeighboursOptions) {
+    const { messenger, fanout, connections } = source
+    this.#messenger = messenger
+    const peers = (this.#peers = new Peers(messenger, {
+      state: () => ({
+        watchesConnections: this.systemTopics.watchesConnections,
+        watchesPresence: this.presence.isFollowing,
+        presenceChanges: this.presence.sentChanges(),
+      }),
+      told: (node, { presenceChanges }) => void this.presence.told(node, presenceChanges),
+      gone: (node) => this.presence.gone(node),
+    }))
+    const since = wallNow()
+    const reports = (this.reports = new NodeReports(messenger, (withStats) => ({
+      node: messenger.node,
+      version,
+      since,
+      connections: connections.size,
+      head: fanout.head,
+      stats: withStats ? this.systemTopics.takeStats() : undefined,
+    })))
+    this.systemTopics = new SystemTopics({ ...source, peers, reports })
+    this.connections = new AllConnections(messenger, connections, source.describe)
+    this.presence = new ClusterPresence({
+      messenger,
+      grace: presenceGrace,
+      announce: (type, change) => fanout.tell(change.topic, change, type),
+      isWatched: () => fanout.isPresenceWatched,
+      isFollowed: () => peers.some('watchesPresence'),
+      greet: () => peers.greet(),
+    })
+  }
+
+  /** Starts to receive messages of the other processes, and greets them. */
+  start(): void {
+    this.#messenger.start()
+    void this.#peers.greet()
+  }
+
+  /** As `Peers.tick`. */
+  tick(now: number): void {
+    this.#peers.tick(now)
+  }
+}

@@ -1,0 +1,60 @@
+/** What each process of the hub carries. */
+import type { ClusterMessage } from '../../cluster/cluster.js'
+import type { Stats } from '../stats.js'
+import type { Messenger } from './messenger.js'
+
+/** The report of one process. */
+export interface NodeReport {
+  node: string
+  version: string
+  /** When it started, on the wall clock. */
+  since: number
+  /** The number of its open streams. */
+  connections: number
+  /** The newest sequence that it has taken from the log. */
+  head: number
+  /** Its statistics of the last second; `undefined`: not asked for, or not measured yet. */
+  stats?: Stats | undefined
+}
+
+interface ReportMessage extends ClusterMessage {
+  kind: 'report'
+  withStats: boolean
+}
+
+export class NodeReports {
+  readonly #messenger: Messenger
+  readonly #own: (withStats: boolean) => NodeReport
+  /** The last report of each other node. */
+  readonly #latest = new Map<string, NodeReport>()
+  /** The question that is under way. Requests at the same time share its answer. */
+  #asking: Promise<NodeReport[]> | undefined
+
+  /** @param own returns the report of this node */
+  constructor(messenger: Messenger, own: (withStats: boolean) => NodeReport) {
+    this.#messenger = messenger
+    this.#own = own
+    messenger.onRequest<ReportMessage>('report', ({ withStats }) => own(withStats))
+  }
+
+  /**
+   * Returns the reports of all nodes, sorted by node. A node that does not answer soon has its last report, without
+   * statistics.
+   */
+  async all(): Promise<NodeReport[]> {
+    if (this.#messenger.isAlone) return [this.#own(false)]
+    const others = await (this.#asking ??= this.others(false).finally(() => (this.#asking = undefined)))
+    return [this.#own(false), ...others].sort((a, b) => (a.node < b.node ? -1 : 1))
+  }
+
+  /** Returns the reports of the other nodes. */
+  async others(withStats: boolean): Promise<NodeReport[]> {
+    if (this.#messenger.isAlone) return []
+    const answers = await this.#messenger.gather({ kind: 'report', withStats } satisfies ReportMessage)
+    const fresh = new Map(answers.map(({ node, value }) => [node, value as NodeReport]))
+    for (const [node, report] of fresh) this.#latest.set(node, report)
+    const running = this.#messenger.others()
+    for (const node of this.#latest.keys()) if (!running.includes(node)) this.#latest.delete(node)
+    return [...this.#latest.values()].map((report) => fresh.get(report.node) ?? { ...report, stats: undefined })
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The leader of a folder: the process that holds its lock. It writes all transactions, also those that the replicas ask
+ * for, and sends each durable transaction to the replicas.
+ */
+import type { NewEvent } from '../../model/event.js'
+import type { Durability } from '../durability.js'
+import type { Appended, LogDelta, PutOptions, Retention } from '../log.js'
+import type { TimeSource } from '../steady-clock.js'
+import { Answers } from './answers.js'
+import { openClock } from './file-clock.js'
+import { LARGEST_EVENT } from './largest-event.js'
+import type { FolderLock } from './lock.js'
+import { NO_WORK } from './pages.js'
+import type { Peers } from './peers.js'
+import { RecordWriter } from './record-writer.js'
+import { Replicas } from './replicas.js'
+import type { Role } from './role.js'
+import { Room } from './room.js'
+import { beginSession, endSession } from './session.js'
+import type { State } from './state.js'
+import { StoreError } from './store-error.js'
+import type { Tables } from './tables.js'
+import { Trimmer } from './trimmer.js'
+import { Writer } from './writer.js'
+
+/** The interval of trims by age, of expiring records, and of new attempts after a disk failed; in milliseconds. */
+const TICK = 500
+
+export interface LeaderOptions {
+  folder: string
+  durability: Durability
+  retention: Retention
+  source: TimeSource
+  peers: Peers
+  onHealth: (failure: Error | undefined) => void
+  /** Called with the changes of each transaction, in order, once it is durable and part of the state. */
+  onDelta: (delta: LogDelta) => void
+}
+
+/** The lock and the room of a folder, before its state is read. */
+export interface Office {
+  lock: FolderLock
+  room: Room
+}
+
+/**
+ * Prepares the folder for its leader.
+ * @param isContinued whether this process was a replica before
+ * @throws StoreError if the disk has no room, or the store cannot be written
+ */
+export async function beginOffice(
+  { folder, durability }: Pick<LeaderOptions, 'folder' | 'durability'>,
+  tables: Tables,
+  { lock, room }: Office,
+  isContinued: boolean,
+): Promise<void> {
+  room.look()
+  if (!(await room.make(NO_WORK, 'session')))
+    throw new StoreError(`The log in ${folder} cannot be opened. ${room.failure.message}`)
+  lock.check()
+  beginSession(folder, tables, durability, isContinued)
+  await room.make(LARGEST_EVENT, 'publish') // on a full disk the log opens, and refuses events
+}
+
+export class Leader implements Role {
+  readonly #tables: Tables
+  readonly #office: Office
+  readonly #writer: Writer
+  readonly #records: RecordWriter
+  readonly #replicas: Replicas
+  readonly #answers: Answers
+  readonly #timer: NodeJS.Timeout
+
+  /** @param state the state of the tables now */
+  constructor(tables: Tables, state: State, office: Office, options: LeaderOptions) {
+    const { durability, retention, source, peers, onHealth, onDelta } = options
+    this.#tables = tables
+    this.#office = office
+    const answers = (this.#answers = new Answers(tables))
+    const clock = openClock(tables, source)
+    const trimmer = new Trimmer(tables, state, retention, clock)
+    const writer = (this.#writer = new Writer(tables, state, trimmer, {
+      durability,
+      retention,
+      clock,
+      onHealth,
+      ...office,
+      answers,
+      onCommit: (replicate) => this.#replicas.send(replicate),
+      onDelta,
+    }))
+    this.#records = new RecordWriter(tables, writer, source.now)
+    this.#replicas = new Replicas({ state, writer, role: this, answers, peers })
+    this.#timer = setInterval(() => {
+      writer.tick()
+      this.#records.expire()
+      this.#replicas.tick()
+    }, TICK).unref()
+    office.lock.accept((socket) => this.#replicas.accept(socket))
+  }
+
+  /** The results of appends that the previous leader has stored for other processes. */
+  get answers(): Answers {
+    return this.#answers
+  }
+
+  get failure(): Error | undefined {
+    return this.#writer.failure
+  }
+
+  append(events: readonly NewEvent[]): Promise<Appended[]> {
+    return this.#writer.append(events)
+  }
+
+  putRecord(key: string, value: unknown, options: PutOptions): Promise<void> {
+    return this.#records.put(key, value, options)
+  }
+
+  deleteRecord(key: string): Promise<void> {
+    return this.#records.delete(key)
+  }
+
+  purge(topic: string): Promise<number> {
+    return this.#writer.purge(topic)
+  }
+
+  settled(): Promise<void> {
+    return this.#writer.settled()
+  }
+
+  /** A transaction may fail after LMDB has shown it to readers, so the state may never match the snapshot. */
+  whenApplied(): undefined {
+    return undefined
+  }
+
+  halt(): Promise<void> {
+    return this.#writer.halt()
+  }
+
+  async close(): Promise<void> {
+    const { lock, room } = this.#office
+    clearInterval(this.#timer)
+    this.#replicas.stop()
+    await this.#writer.close()
+    this.#replicas.close()
+    if (room.fits(NO_WORK, 'session') && lock.isOwner()) endSession(this.#tables)
+  }
+
+  /** Releases the folder. Call it once the tables are closed. */
+  async release(): Promise<void> {
+    const { lock, room } = this.#office
+    await room.sync()
+    await room.close()
+    await lock.release()
+  }
+}

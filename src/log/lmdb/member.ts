@@ -1,0 +1,336 @@
+/**
+ * This process among the processes of a folder. It is the leader or a replica, and changes its role when the leader
+ * ends. Writes that the old leader has not answered are sent again to the new one, which stores each once.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { NewEvent } from '../../model/event.js'
+import { HubError } from '../../model/hub-error.js'
+import { monotonicNow } from '../../model/clock.js'
+import type { Appended, LogDelta, PutOptions } from '../log.js'
+import { fromAnswer } from './answers.js'
+import { beginOffice, Leader, type LeaderOptions, type Office } from './leader.js'
+import { FolderLock, type OwnerSocket } from './lock.js'
+import type { Refusal, WriteRequest, WriteResult } from './messages.js'
+import { NO_WORK } from './pages.js'
+import { LostLeaderError, Replica } from './replica.js'
+import { carryOut, RETRY_TIME, systemTime } from './replicas.js'
+import { toUpdate } from './replicated-change.js'
+import type { Role } from './role.js'
+import { Room } from './room.js'
+import { State } from './state.js'
+import { requireRoom } from './store-folder.js'
+import type { Tables } from './tables.js'
+
+/** The interval of attempts to find the leader, and of checks of the time limits; in milliseconds. */
+const SEARCH_INTERVAL = 20
+const CHECK_INTERVAL = 100
+
+export interface MemberOptions extends LeaderOptions {
+  /** How long a write waits for the leader, in milliseconds. */
+  leaderTimeout: number
+  /** Tells the followers what they have missed since the state was last current. */
+  catchUp: () => Promise<void>
+  /** Brings the state up to date with the tables. */
+  reload: () => void
+  /** Called with each role that the process takes. */
+  onRole: (role: FolderRole) => void
+}
+
+/** The role of a process in a folder: the leader writes. */
+export type FolderRole = 'leader' | 'replica'
+
+/** A write that the leader has not answered. */
+interface PendingWrite {
+  readonly number: number
+  readonly request: WriteRequest
+  /** The time of the request, on the system's monotonic clock in milliseconds. */
+  readonly since: number
+  readonly resolve: (result: WriteResult) => void
+  readonly reject: (err: Error) => void
+}
+
+/** How a process has entered a folder. */
+export type Entrance = Office | OwnerSocket
+
+/**
+ * Takes the lock of a folder, or connects to the process that holds it.
+ * @param isContinued whether this process was a replica before
+ * @throws StoreError
+ */
+export async function enter(
+  options: Pick<LeaderOptions, 'folder' | 'durability'>,
+  tables: Tables,
+  isContinued: boolean,
+): Promise<Entrance> {
+  const { folder } = options
+  let room: Room | undefined
+  let lock: FolderLock | undefined
+  try {
+    const entrance = await FolderLock.take(folder, tables, () => {
+      room ??= new Room(folder, tables)
+      if (!room.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the data file
+    })
+    if (!(entrance instanceof FolderLock)) {
+      await room?.close()
+      return entrance
+    }
+    lock = entrance
+    const office = { lock, room: room! }
+    await beginOffice(options, tables, office, isContinued)
+    return office
+  } catch (err) {
+    await room?.close()
+    await lock?.release()
+    throw err
+  }
+}
+
+export class Member implements Role {
+  readonly #tables: Tables
+  readonly #state: State
+  readonly #options: MemberOptions
+  #leader: Leader | undefined
+  #replica: Replica | undefined
+  /** The connection that is being made, or was made last. */
+  #joining: OwnerSocket | undefined
+  /** The search for a new leader. */
+  #search: Promise<void> | undefined
+  /** The writes that were sent to another process, by their numbers. */
+  readonly #pending = new Map<number, PendingWrite>()
+  #lastNumber = 0
+  readonly #checks: NodeJS.Timeout
+  /** When the leader was last heard of, on the monotonic clock. */
+  #heardAt = monotonicNow()
+  /** Why the leader cannot store events. */
+  #leaderFailure: Error | undefined
+  #failure: Error | undefined
+  #isClosed = false
+
+  constructor(tables: Tables, state: State, options: MemberOptions) {
+    this.#tables = tables
+    this.#state = state
+    this.#options = options
+    this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL).unref()
+  }
+
+  /**
+   * Takes the role of an entrance.
+   * @throws StoreError; LostLeaderError if the leader ends at once
+   */
+  async begin(entrance: Entrance): Promise<void> {
+    if ('lock' in entrance) this.#lead(entrance)
+    else await this.#join(entrance)
+  }
+
+  get failure(): Error | undefined {
+    return this.#leader ? this.#leader.failure : this.#failure
+  }
+
+  append(events: readonly NewEvent[]): Promise<Appended[]> {
+    if (this.#leader) return this.#leader.append(events)
+    return this.#write({ append: events }).then((answer) => fromAnswer(answer as number[]))
+  }
+
+  async putRecord(key: string, value: unknown, options: PutOptions): Promise<void> {
+    if (this.#leader) return this.#leader.putRecord(key, value, options)
+    await this.#write({ put: [key, value, options.ttl] })
+  }
+
+  async deleteRecord(key: string): Promise<void> {
+    if (this.#leader) return this.#leader.deleteRecord(key)
+    await this.#write({ delete: key })
+  }
+
+  async purge(topic: string): Promise<number> {
+    if (this.#leader) return this.#leader.purge(topic)
+    return Number(await this.#write({ purge: topic }))
+  }
+
+  async settled(): Promise<void> {
+    if (this.#leader) return this.#leader.settled()
+    await delay(1)
+  }
+
+  whenApplied<T>(commits: number, read: () => T): Promise<{ result: T } | undefined> | undefined {
+    return this.#leader ? this.#leader.whenApplied() : this.#replica?.whenApplied(commits, read)
+  }
+
+  async halt(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#checks)
+    this.#joining?.destroy()
+    this.#rejectAll(closed())
+    await this.#leader?.halt()
+  }
+
+  async close(): Promise<void> {
+    const end = monotonicNow() + this.#options.leaderTimeout
+    while (this.#pending.size > 0 && monotonicNow() < end) await delay(SEARCH_INTERVAL)
+    this.#isClosed = true
+    clearInterval(this.#checks)
+    if (this.#replica) this.#replica.leave()
+    else this.#joining?.destroy()
+    await this.#search
+    this.#rejectAll(closed())
+    this.#options.peers.close()
+    await this.#leader?.close()
+  }
+
+  /** Releases the folder. Call it once the tables are closed. */
+  async release(): Promise<void> {
+    await this.#leader?.release()
+  }
+
+  #write(request: WriteRequest): Promise<WriteResult> {
+    if (this.#isClosed) return Promise.reject(closed())
+    return new Promise((resolve, reject) => {
+      const write = { number: ++this.#lastNumber, request, since: systemTime(), resolve, reject }
+      this.#pending.set(write.number, write)
+      this.#replica?.write({ kind: 'write', number: write.number, done: this.#done, request })
+    })
+  }
+
+  /** The number up to which this process needs no answer any more. */
+  get #done(): number {
+    for (const number of this.#pending.keys()) return number - 1 // the oldest
+    return this.#lastNumber
+  }
+
+  #lead(office: Office): void {
+    const leader = new Leader(this.#tables, this.#state, office, this.#options)
+    this.#leader = leader
+    this.#options.onRole('leader')
+    this.#setFailure(leader.failure)
+    for (const write of this.#pending.values()) void this.#repeat(leader, write)
+    this.#pending.clear()
+  }
+
+  /** Carries out a write that an earlier leader may have stored. */
+  async #repeat(leader: Leader, { number, request, resolve, reject }: PendingWrite): Promise<void> {
+    try {
+      resolve(leader.answers.find(this.#options.peers.node, number) ?? (await carryOut(leader, request)))
+    } catch (err) {
+      reject(err as Error)
+    }
+  }
+
+  async #join(socket: OwnerSocket): Promise<void> {
+    const { peers, reload, catchUp, onDelta } = this.#options
+    if (this.#isClosed) socket.destroy()
+    this.#joining = socket
+    const replica = await Replica.join(socket, this.#state, {
+      node: peers.node,
+      reload,
+      catchUp,
+      onChange: (change) => {
+        const trims = this.#state.apply(toUpdate(this.#state, change))
+        const delta: LogDelta = { events: change.events, trims, records: change.records ?? [] }
+        if (delta.events.length + trims.length + delta.records.length > 0) onDelta(delta)
+      },
+      onWritten: (number, result) => this.#take(number)?.resolve(result),
+      onRefused: (number, refusal) => this.#take(number)?.reject(toError(refusal)),
+      onBeat: (failure) => {
+        this.#heardAt = monotonicNow()
+        this.#leaderFailure = failure === undefined ? undefined : new Error(failure)
+        this.#check()
+      },
+      onNodes: (nodes, left) => peers.setNodes(nodes, left),
+      onPeer: (body, from) => peers.receive(body, from),
+      onLost: () => {
+        if (!this.#replica) return // `join` has not returned: it throws
+        this.#replica = undefined
+        peers.connect(undefined)
+        if (!this.#isClosed) this.#search ??= this.#findLeader()
+      },
+    })
+    if (replica.hasEnded) throw new LostLeaderError('the connection to the leader has ended')
+    this.#replica = replica
+    this.#heardAt = monotonicNow()
+    this.#options.onRole('replica')
+    peers.connect(replica, replica.leader)
+    const done = this.#done
+    for (const { number, request, since } of this.#pending.values())
+      replica.write({ kind: 'write', number, done, since, request })
+  }
+
+  /** Finds the new leader, or becomes it. */
+  async #findLeader(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        const entrance = await enter(this.#options, this.#tables, true)
+        await ('lock' in entrance ? this.#succeed(entrance) : this.#join(entrance))
+        break
+      } catch (err) {
+        if (!(err instanceof LostLeaderError)) this.#setFailure(err as Error)
+        await delay(SEARCH_INTERVAL)
+      }
+    }
+    this.#search = undefined
+    if (!this.#leader && !this.#replica && !this.#isClosed) this.#search = this.#findLeader() // lost again meanwhile
+  }
+
+  /** Becomes the leader after another one. */
+  async #succeed(office: Office): Promise<void> {
+    try {
+      this.#options.reload()
+      await this.#options.catchUp()
+      this.#lead(office)
+    } catch (err) {
+      await office.room.close()
+      await office.lock.release()
+      throw err
+    }
+  }
+
+  #take(number: number): PendingWrite | undefined {
+    const write = this.#pending.get(number)
+    this.#pending.delete(number)
+    return write
+  }
+
+  /** Gives up on writes that have waited too long, and notices a leader that does nothing. */
+  #check(): void {
+    if (this.#leader) return
+    const { leaderTimeout } = this.#options
+    const silence = monotonicNow() - this.#heardAt
+    this.#setFailure(silence > leaderTimeout ? silent(leaderTimeout) : this.#leaderFailure)
+    const now = systemTime()
+    for (const { number, since, reject } of this.#pending.values()) {
+      if (now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer
+      this.#pending.delete(number)
+      reject(unanswered(leaderTimeout))
+    }
+  }
+
+  #setFailure(failure: Error | undefined): void {
+    const hasChanged = (failure === undefined) !== (this.#failure === undefined)
+    this.#failure = failure
+    if (hasChanged) this.#options.onHealth(failure)
+  }
+
+  #rejectAll(err: Error): void {
+    for (const { reject } of this.#pending.values()) reject(err)
+    this.#pending.clear()
+  }
+}
+
+function toError({ code, message, index }: Refusal): HubError {
+  const err = new HubError(code, message)
+  err.index = index
+  return err
+}
+
+function closed(): HubError {
+  return new HubError('log-unavailable', 'The log is closed.')
+}
+
+function silent(timeout: number): Error {
+  return new Error(`the process that writes the log has done nothing for ${timeout / 1_000} s`)
+}
+
+function unanswered(timeout: number): HubError {
+  return new HubError(
+    'log-unavailable',
+    `The process that writes the log has not answered for ${timeout / 1_000} s. The event may have been stored: publish it again with the same "id".`,
+  )
+}

@@ -1,0 +1,201 @@
+/** The replicas of a leader: sends them each transaction, and carries out the writes that they ask for. */
+import { HubError } from '../../model/hub-error.js'
+import { toAnswer, type Answers } from './answers.js'
+import type { ReplicaSocket } from './lock.js'
+import { encodeMessage } from './message-socket.js'
+import { VERSION, type ToLeader, type ToReplica, type WriteRequest, type WriteResult } from './messages.js'
+import type { Peers } from './peers.js'
+import type { ReplicatedChange } from './replicated-change.js'
+import type { Role } from './role.js'
+import type { State } from './state.js'
+import type { Writer } from './writer.js'
+
+/** A replica that leaves more than this many bytes unread is disconnected. It then reads the tables instead. */
+const MAX_BACKLOG = 64 * 1024 * 1024
+/** The time in which a write may be sent again to another leader, in milliseconds. */
+export const RETRY_TIME = 30_000
+/** How long answers are kept for a node without a connection, in milliseconds: longer than `RETRY_TIME`. */
+const ANSWER_TIME = 2 * RETRY_TIME
+
+export interface ReplicasSource {
+  state: State
+  writer: Writer
+  role: Role
+  answers: Answers
+  peers: Peers
+}
+
+type Write = Extract<ToLeader, { kind: 'write' }>
+
+export class Replicas {
+  readonly #source: ReplicasSource
+  readonly #replicas = new Map<ReplicaSocket, string>()
+  /** When a node without a connection was last known to be there, on the monotonic clock. */
+  readonly #seen = new Map<string, number>()
+  readonly #began = performance.now()
+  #isClosing = false
+
+  constructor(source: ReplicasSource) {
+    this.#source = source
+    const { peers } = source
+    peers.connect({ send: (to, body) => this.#forward(to, body, peers.node) }, peers.node)
+    peers.setNodes([])
+  }
+
+  /** Takes the connection of another process. */
+  accept(socket: ReplicaSocket): void {
+    if (this.#isClosing) return socket.destroy() // the process tries again, until another leader answers
+    socket.receive(
+      (message) => this.#receive(socket, message),
+      () => this.#left(socket),
+    )
+  }
+
+  /** Sends a transaction to all replicas. */
+  send(replicate: () => ReplicatedChange): void {
+    if (this.#replicas.size === 0) return
+    this.#broadcast({ kind: 'change', change: replicate() })
+  }
+
+  /** Tells the replicas that the leader works, and whether it can store events. */
+  beat(): void {
+    this.#broadcast({ kind: 'beat', failure: this.#source.writer.failure?.message })
+  }
+
+  /** Sends a beat, and forgets the answers for processes that have ended. Call it periodically. */
+  tick(): void {
+    this.beat()
+    const { answers, writer } = this.#source
+    const connected = new Set(this.#replicas.values())
+    const forgotten: string[] = []
+    for (const node of answers.nodes) {
+      const seen = this.#seen.get(node) ?? this.#began
+      if (!connected.has(node) && performance.now() - seen > ANSWER_TIME) forgotten.push(node)
+    }
+    for (const node of forgotten) {
+      this.#seen.delete(node)
+      const forget = () => {
+        answers.forget(node)
+        return undefined
+      }
+      writer.change(forget, 0).catch(() => undefined) // the next tick tries again
+    }
+  }
+
+  /** Accepts no further writes. The next leader is sent those that get no answer. */
+  stop(): void {
+    this.#isClosing = true
+  }
+
+  /** Disconnects all replicas once they have been sent everything. */
+  close(): void {
+    const { peers } = this.#source
+    this.#broadcast({ kind: 'nodes', nodes: [...this.#replicas.values()], left: peers.node })
+    for (const socket of this.#replicas.keys()) socket.end()
+    this.#replicas.clear()
+    peers.connect(undefined)
+  }
+
+  #receive(socket: ReplicaSocket, message: ToLeader): void {
+    switch (message.kind) {
+      case 'join':
+        return this.#join(socket, message.node, message.version)
+      case 'write':
+        return void this.#write(socket, message)
+      case 'leave':
+        return this.#left(socket, true)
+      case 'peer': {
+        const from = this.#replicas.get(socket)
+        if (from !== undefined) this.#forward(message.to, message.body, from)
+      }
+    }
+  }
+
+  #join(socket: ReplicaSocket, node: string, version: number): void {
+    if (version !== VERSION) return socket.end() // the greeting has told it the version
+    this.#replicas.set(socket, node)
+    const { peers, state } = this.#source
+    socket.send({ kind: 'joined', node: peers.node, commits: state.totals.commits })
+    this.beat()
+    this.#tellNodes()
+  }
+
+  /** @param isFinal whether the process is about to end */
+  #left(socket: ReplicaSocket, isFinal = false): void {
+    const node = this.#replicas.get(socket)
+    if (node === undefined) return
+    this.#replicas.delete(socket)
+    this.#seen.set(node, performance.now())
+    this.#tellNodes(isFinal ? node : undefined)
+  }
+
+  #tellNodes(left?: string): void {
+    const { peers } = this.#source
+    const nodes = [...this.#replicas.values(), peers.node]
+    peers.setNodes(nodes, left)
+    this.#broadcast(left === undefined ? { kind: 'nodes', nodes } : { kind: 'nodes', nodes, left })
+  }
+
+  /** Passes a message from one node on to another, or to all others. */
+  #forward(to: string | undefined, body: unknown, from: string): void {
+    const { peers } = this.#source
+    if (to === undefined ? from !== peers.node : to === peers.node) peers.receive(body, from)
+    if (to === peers.node) return
+    const frame = encodeMessage({ kind: 'peer', from, body } satisfies ToReplica)
+    for (const [socket, node] of this.#replicas)
+      if (to === undefined ? node !== from : node === to) this.#send(socket, frame)
+  }
+
+  async #write(socket: ReplicaSocket, write: Write): Promise<void> {
+    const { number } = write
+    const node = this.#replicas.get(socket)
+    if (node === undefined || this.#isClosing) return
+    try {
+      socket.send({ kind: 'written', number, result: await this.#resultOf(node, write) })
+    } catch (err) {
+      const known = err instanceof HubError ? err : new HubError('log-unavailable', String(err), { cause: err })
+      const { code, message, index } = known
+      socket.send({ kind: 'refused', number, refusal: { code, message, index } })
+    }
+  }
+
+  async #resultOf(node: string, { number, done, since, request }: Write): Promise<WriteResult> {
+    const { answers, writer } = this.#source
+    if (since !== undefined) {
+      const answer = answers.find(node, number)
+      if (answer) return answer
+      if (systemTime() - since > RETRY_TIME)
+        throw new HubError(
+          'log-unavailable',
+          'The write was sent to a process that has ended, and may have been stored. Publish the event again with the same "id".',
+        )
+    }
+    if ('append' in request) return toAnswer(await writer.append(request.append, { node, number, done }))
+    return carryOut(this.#source.role, request)
+  }
+
+  #broadcast(message: ToReplica): void {
+    if (this.#replicas.size === 0) return
+    const frame = encodeMessage(message)
+    for (const socket of this.#replicas.keys()) this.#send(socket, frame)
+  }
+
+  #send(socket: ReplicaSocket, frame: Buffer): void {
+    if (socket.backlog > MAX_BACKLOG) socket.destroy()
+    else socket.sendEncoded(frame)
+  }
+}
+
+/** Carries out a write of a replica. */
+export async function carryOut(role: Role, request: WriteRequest): Promise<WriteResult> {
+  if ('append' in request) return toAnswer(await role.append(request.append))
+  if ('purge' in request) return role.purge(request.purge)
+  if ('delete' in request) await role.deleteRecord(request.delete)
+  else await role.putRecord(request.put[0], request.put[1], { ttl: request.put[2] })
+  return undefined
+}
+
+/** Returns the time of the system's monotonic clock in milliseconds. It is the same in all processes of a machine. */
+export function systemTime(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n)
+}

@@ -1,0 +1,159 @@
+/** The requests to JetStream that the log needs: streams, consumers and messages, as JSON. */
+import type { Msg } from '@nats-io/transport-node'
+import type { NatsLink } from '../../nats/nats-link.js'
+
+/** The settings of a stream that the log sets. Times are in nanoseconds. */
+export interface StreamConfig {
+  name: string
+  subjects: string[]
+  storage: 'file'
+  retention: 'limits'
+  discard: 'old' | 'new'
+  num_replicas: number
+  max_msgs_per_subject: number
+  max_age: number
+  max_bytes: number
+  duplicate_window: number
+  allow_direct: boolean
+  allow_atomic?: boolean
+  allow_msg_ttl?: boolean
+  allow_rollup_hdrs?: boolean
+  deny_delete?: boolean
+  metadata?: Record<string, string>
+}
+
+export interface StreamInfo {
+  config: Partial<StreamConfig>
+  /** When the stream was made, in RFC 3339. */
+  created: string
+  state: {
+    messages: number
+    bytes: number
+    /** The oldest sequence; that after the newest one if there is no message. */
+    first_seq: number
+    last_seq: number
+    num_subjects?: number
+  }
+}
+
+export interface ConsumerInfo {
+  name: string
+  num_pending: number
+  delivered: { consumer_seq: number; stream_seq: number }
+}
+
+/** A message of a stream, as JSON carries it. */
+export interface RawMessage {
+  subject: string
+  seq: number
+  /** The headers, as base64. */
+  hdrs?: string
+  /** The payload, as base64. */
+  data?: string
+  /** In RFC 3339. */
+  time: string
+}
+
+/** Whether JetStream cannot answer now, as a cluster that is about to elect a leader. */
+export function isPassing(err: unknown): boolean {
+  return err instanceof JetStreamError ? err.status === 503 : err instanceof Error && err.name !== 'NatsError'
+}
+
+interface ApiError {
+  code: number
+  err_code?: number
+  description?: string
+}
+
+/** An error that JetStream answers with. */
+export class JetStreamError extends Error {
+  override name = 'JetStreamError'
+  readonly status: number
+  readonly code: number
+
+  constructor({ code, err_code, description }: ApiError) {
+    super(`JetStream refuses the request: ${description ?? code}`)
+    this.status = code
+    this.code = err_code ?? 0
+  }
+}
+
+export const CONSUMER_NOT_FOUND = 10_014
+export const STREAM_NOT_FOUND = 10_059
+export const NO_MESSAGE = 10_037
+export const STREAM_EXISTS = 10_058
+export const DUPLICATE_IN_BATCH = 10_201
+
+/** Returns the answer of JetStream to a request. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+export function answerOf<T>(message: Msg): T {
+  const answer = message.json<object>()
+  if ('error' in answer) throw new JetStreamError(answer.error as ApiError)
+  return answer as T
+}
+
+export class JetStream {
+  readonly #link: NatsLink
+  readonly #timeout: number
+
+  constructor(link: NatsLink, timeout: number) {
+    this.#link = link
+    this.#timeout = timeout
+  }
+
+  /** Returns a stream's settings and state, as its leader knows them. */
+  streamInfo(stream: string): Promise<StreamInfo> {
+    return this.#ask(`STREAM.INFO.${stream}`)
+  }
+
+  createStream(config: StreamConfig): Promise<StreamInfo> {
+    return this.#ask(`STREAM.CREATE.${config.name}`, config)
+  }
+
+  /** Changes the settings of a stream to the given ones. */
+  updateStream(config: Partial<StreamConfig>): Promise<StreamInfo> {
+    return this.#ask(`STREAM.UPDATE.${config.name ?? ''}`, config)
+  }
+
+  /** Removes the messages of a subject before a sequence. */
+  purge(stream: string, filter: string, before: number): Promise<unknown> {
+    return this.#ask(`STREAM.PURGE.${stream}`, { filter, seq: before })
+  }
+
+  /** Returns a message, as the leader of the stream knows it; `undefined`: there is none. */
+  message(stream: string, seq: number): Promise<RawMessage | undefined> {
+    return this.#messageOf(stream, { seq })
+  }
+
+  async #messageOf(stream: string, wanted: object): Promise<RawMessage | undefined> {
+    try {
+      return (await this.#ask<{ message: RawMessage }>(`STREAM.MSG.GET.${stream}`, wanted)).message
+    } catch (err) {
+      if (err instanceof JetStreamError && err.code === NO_MESSAGE) return undefined
+      throw err
+    }
+  }
+
+  /** Returns the first message from a sequence on with a subject, as the leader of the stream knows it. */
+  nextMessage(stream: string, seq: number, subject: string): Promise<RawMessage | undefined> {
+    return this.#messageOf(stream, { seq, next_by_subj: subject })
+  }
+
+  createConsumer(stream: string, config: { name: string; [option: string]: unknown }): Promise<ConsumerInfo> {
+    return this.#ask(`CONSUMER.CREATE.${stream}.${config.name}`, { stream_name: stream, config })
+  }
+
+  consumerInfo(stream: string, name: string): Promise<ConsumerInfo> {
+    return this.#ask(`CONSUMER.INFO.${stream}.${name}`)
+  }
+
+  /** Deletes a consumer, without waiting for the answer. */
+  deleteConsumer(stream: string, name: string): void {
+    this.#link.connection.publish(`$JS.API.CONSUMER.DELETE.${stream}.${name}`)
+  }
+
+  async #ask<T>(request: string, body?: object): Promise<T> {
+    const payload = body === undefined ? '' : JSON.stringify(body)
+    return answerOf<T>(await this.#link.connection.request(`$JS.API.${request}`, payload, { timeout: this.#timeout }))
+  }
+}

@@ -1,0 +1,159 @@
+/** Events as messages of NATS. */
+import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
+import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
+import { payloadOf, type PayloadKind } from '../../model/payload.js'
+
+/** An event, ready to be sent. */
+export interface EventMessage {
+  subject: string
+  headers: MsgHdrs
+  payload: string | Buffer
+}
+
+/** The event of a message without its payload. */
+export interface EventHead {
+  topic: string
+  type: string | undefined
+  id: string | undefined
+  attributes: string | undefined
+  kind: PayloadKind
+  /** The atomic batch that the event is part of, if it has more parts. */
+  batch: string | undefined
+  /** Whether the event is the last one of its batch. */
+  isLast: boolean
+  /** The size of the payload if the message lacks it. */
+  payloadSize: number | undefined
+  /** The bytes of the headers in the stream. */
+  headerBytes: number
+}
+
+const KIND = 'Fanfare-Kind'
+const TYPE = 'Fanfare-Type'
+const ATTRIBUTES = 'Fanfare-Attributes'
+const MESSAGE_ID = 'Nats-Msg-Id'
+const LAST_ID = 'Nats-Expected-Last-Msg-Id'
+const MESSAGE_SIZE = 'Nats-Msg-Size'
+const BATCH = 'Nats-Batch-Id'
+const BATCH_SEQUENCE = 'Nats-Batch-Sequence'
+const BATCH_COMMIT = 'Nats-Batch-Commit'
+
+/** The bytes that JetStream stores with a message. */
+const STORED = 34
+/** The bytes of the first line and the last one of headers. */
+const HEADER_LINES = 'NATS/1.0\r\n\r\n'.length
+/** The bytes of a header besides its name and value. */
+const SEPARATORS = ': \r\n'.length
+
+/** The subjects of the topics. Every topic is a valid subject, since it has no space, `*` or `>`. */
+export class Subjects {
+  /** The subject of all topics. */
+  readonly all: string
+  readonly #prefix: string
+
+  constructor(prefix: string) {
+    this.#prefix = `${prefix}.t.`
+    this.all = `${this.#prefix}>`
+  }
+
+  of(topic: string): string {
+    return this.#prefix + topic
+  }
+
+  topicOf(subject: string): string {
+    return subject.slice(this.#prefix.length)
+  }
+}
+
+/** Returns an event as a message. */
+export function toMessage(subjects: Subjects, { topic, type, id, attributes, kind, payload }: NewEvent): EventMessage {
+  const fields = headers()
+  fields.set(KIND, kind)
+  if (type !== undefined) fields.set(TYPE, encodeURIComponent(type))
+  if (attributes !== undefined) fields.set(ATTRIBUTES, attributes)
+  if (id !== undefined) fields.set(MESSAGE_ID, messageId(topic, id))
+  return {
+    subject: subjects.of(topic),
+    headers: fields,
+    payload: kind === 'bytes' ? Buffer.from(payload, 'base64') : payload,
+  }
+}
+
+/** Returns a message that is never stored: JetStream answers whether it knows the id, and refuses it otherwise. */
+export function toQuestion(subjects: Subjects, topic: string, id: string): EventMessage {
+  const fields = headers()
+  fields.set(MESSAGE_ID, messageId(topic, id))
+  fields.set(LAST_ID, 'none') // no message id is without a space
+  return { subject: subjects.of(topic), headers: fields, payload: '' }
+}
+
+/** Returns the size of a message, in bytes, as the limit of the server counts it. */
+export function sizeOf({ headers: fields, payload }: EventMessage): number {
+  let size = HEADER_LINES + Buffer.byteLength(payload)
+  for (const [name, [value = '']] of fields) size += name.length + Buffer.byteLength(value) + SEPARATORS
+  return size
+}
+
+/** Makes a message a part of an atomic batch. */
+export function addToBatch({ headers }: EventMessage, batch: string, number: number, isLast: boolean): void {
+  headers.set(BATCH, batch)
+  headers.set(BATCH_SEQUENCE, String(number))
+  if (isLast) headers.set(BATCH_COMMIT, '1')
+}
+
+/** Returns the message id of a publisher id: JetStream compares it with those of all topics. */
+export function messageId(topic: string, id: string): string {
+  return `${topic} ${encodeURIComponent(id)}`
+}
+
+/** Reads the headers of a message; `undefined`: the message is no event. */
+export function readHead(subjects: Subjects, subject: string, fields: MsgHdrs | undefined): EventHead | undefined {
+  const head: EventHead = {
+    topic: subjects.topicOf(subject),
+    type: undefined,
+    id: undefined,
+    attributes: undefined,
+    kind: 'text',
+    batch: undefined,
+    isLast: false,
+    payloadSize: undefined,
+    headerBytes: HEADER_LINES,
+  }
+  let isEvent = false
+  for (const [name, [value = '']] of fields ?? []) {
+    if (name === MESSAGE_SIZE) {
+      head.payloadSize = Number(value) // the message as it is stored has no such header
+      continue
+    }
+    head.headerBytes += name.length + Buffer.byteLength(value) + SEPARATORS
+    if (name === KIND) {
+      head.kind = value as PayloadKind
+      isEvent = true
+    } else if (name === TYPE) head.type = decodeURIComponent(value)
+    else if (name === ATTRIBUTES) head.attributes = value
+    else if (name === MESSAGE_ID) head.id = decodeURIComponent(value.slice(head.topic.length + 1))
+    else if (name === BATCH) head.batch = value
+    else if (name === BATCH_COMMIT) head.isLast = true
+  }
+  return isEvent ? head : undefined
+}
+
+/** Returns the stored event of a message. */
+export function toStored(head: EventHead, sequence: number, time: number, data: Uint8Array): StoredEvent {
+  const { topic, type, id, attributes, kind } = head
+  return { sequence, time, topic, type, id, attributes, kind, payload: payloadOf({ kind, payload: asBuffer(data) }) }
+}
+
+/** Returns the event of a message that was read from the stream. */
+export function toScanned(head: EventHead, sequence: number, time: number, data: Uint8Array): ScannedEvent {
+  const { topic, type, id, attributes, kind } = head
+  return { sequence, time, topic, type, id, attributes, kind, payload: asBuffer(data) }
+}
+
+function asBuffer(data: Uint8Array): Buffer {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+}
+
+/** Returns the bytes that a message takes in the stream. */
+export function storedSize({ subject, data }: Pick<Msg, 'subject' | 'data'>, head: EventHead): number {
+  return STORED + subject.length + head.headerBytes + (head.payloadSize ?? data.byteLength)
+}

@@ -1,0 +1,344 @@
+/** Appends events to the stream: one as a message, several as an atomic batch. */
+import { randomBytes } from 'node:crypto'
+import type { NatsLink } from '../../nats/nats-link.js'
+import { monotonicNow } from '../../model/clock.js'
+import { lengthOf, type NewEvent } from '../../model/event.js'
+import { HubError } from '../../model/hub-error.js'
+import { tooManyTopics, type Appended } from '../log.js'
+import type { RetainedEvents } from '../memory/retained-events.js'
+import { answerOf, DUPLICATE_IN_BATCH, JetStreamError } from './jetstream.js'
+import { addToBatch, messageId, sizeOf, toMessage, toQuestion, type EventMessage, type Subjects } from './messages.js'
+import { UnheardError, type Requests } from './requests.js'
+import type { RecentIds } from './recent-ids.js'
+
+/** How long an answer is waited for before an event with an id is sent again, in milliseconds. */
+const ATTEMPT = 2_000
+/** The time between two attempts, in milliseconds. */
+const RETRY = 50
+/** The maximum number of atomic batches of a process at a time. A stream takes 50 of all processes. */
+const MAX_BATCHES = 8
+/** The maximum number of events of an atomic batch. */
+const BATCH_EVENTS = 1_000
+
+/** The maximum bytes of a character in UTF-8, of the headers of an event, and of those of a batch. */
+const UTF8_MOST = 3
+const HEADERS_MOST = 4_096
+const BATCH_HEADERS = 128
+/** The error of a message whose condition about the last message id is not met. */
+const OTHER_LAST_ID = 10_070
+
+/** Errors of JetStream after which the same events may be sent again: none of them was stored. */
+const PASSING = new Set([
+  10_176, // the batch is incomplete: its leader has changed
+  10_210, // too many batches at a time
+  10_008, // the cluster has no leader
+  10_009, // JetStream has no quorum
+  10_118, // the stream is offline
+])
+
+export interface NatsAppenderOptions {
+  link: NatsLink
+  requests: Requests
+  subjects: Subjects
+  ids: RecentIds
+  /** Returns the events that this process knows. */
+  retained: () => RetainedEvents
+  /** The maximum number of topics. */
+  maxTopics: number
+  /** The maximum time of an append, in milliseconds. */
+  timeout: number
+  /** Called with the sequence of each new event before which JetStream had events up to `head`. */
+  onStored: (sequence: number, head: number) => void
+  /** Returns the newest sequence that this process knows. */
+  head: () => number
+  /** Resolves when the followers have got every event up to a sequence. */
+  reach: (sequence: number) => Promise<void>
+}
+
+/** The answer of JetStream to a message or a batch. */
+interface Ack {
+  /** The sequence of the last event. */
+  seq: number
+  duplicate?: boolean
+}
+
+export class NatsAppender {
+  readonly #options: NatsAppenderOptions
+  /** The number of appends at work, by the topics that they may add. */
+  readonly #added = new Map<string, number>()
+  readonly #atWork = new Set<Promise<unknown>>()
+  #batches = 0
+  readonly #waiting: (() => void)[] = []
+  #isStopped = false
+
+  constructor(options: NatsAppenderOptions) {
+    this.#options = options
+  }
+
+  /** As `EventLog.append`. */
+  append(events: readonly NewEvent[]): Promise<Appended[]> {
+    const appending = this.#append(events)
+    this.#atWork.add(appending)
+    const done = (): void => void this.#atWork.delete(appending)
+    appending.then(done, done)
+    return appending
+  }
+
+  /** Refuses further appends. Resolves when none is at work. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    while (this.#atWork.size > 0) await Promise.allSettled(this.#atWork)
+  }
+
+  async #append(events: readonly NewEvent[]): Promise<Appended[]> {
+    if (this.#isStopped) throw unavailable('The log is closed.')
+    const deadline = monotonicNow() + this.#options.timeout
+    const appended = new Array<Appended | undefined>(events.length)
+    const left = this.#withoutDuplicates(events, appended)
+    this.#requireTopics(events, left)
+    this.#requireSizes(events, left)
+    const added = left.map((index) => events[index]!.topic)
+    for (const topic of added) this.#added.set(topic, (this.#added.get(topic) ?? 0) + 1)
+    try {
+      const last = await within(deadline, this.#store(events, left, appended, deadline))
+      await within(deadline, this.#options.reach(last))
+    } finally {
+      for (const topic of added) {
+        const count = this.#added.get(topic)! - 1
+        if (count > 0) this.#added.set(topic, count)
+        else this.#added.delete(topic)
+      }
+    }
+    return withRepeats(events, appended)
+  }
+
+  /** Answers the events whose ids are known. Returns the indexes of the unanswered others, each id once. */
+  #withoutDuplicates(events: readonly NewEvent[], appended: (Appended | undefined)[]): number[] {
+    const left: number[] = []
+    const ids = new Set<string>()
+    for (const [index, { topic, id }] of events.entries()) {
+      const key = id === undefined ? undefined : messageId(topic, id)
+      if (key === undefined) {
+        if (!appended[index]) left.push(index)
+        continue
+      }
+      const sequence = appended[index] ? undefined : this.#options.ids.find(key)
+      if (sequence !== undefined) appended[index] = { sequence, duplicate: true }
+      else if (!appended[index] && !ids.has(key)) left.push(index)
+      ids.add(key)
+    }
+    return left
+  }
+
+  /**
+   * Stores the events that are left. More events than an atomic batch may have are several batches.
+   * @returns the sequence up to which the followers have to get the events
+   */
+  async #store(
+    events: readonly NewEvent[],
+    left: readonly number[],
+    appended: (Appended | undefined)[],
+    deadline: number,
+  ): Promise<number> {
+    let last = newestOf(appended)
+    for (let start = 0; start < left.length; start += BATCH_EVENTS) {
+      const part = left.slice(start, start + BATCH_EVENTS)
+      last = Math.max(last, await this.#storePart(events, part, appended, deadline))
+    }
+    return last
+  }
+
+  async #storePart(
+    events: readonly NewEvent[],
+    left: readonly number[],
+    appended: (Appended | undefined)[],
+    deadline: number,
+  ): Promise<number> {
+    const last = newestOf(appended)
+    if (left.length === 0) return last
+    const messages = this.#toMessages(events, left)
+    if (left.length === 1) {
+      const { seq, duplicate = false } = await this.#retry(deadline, isRepeatable(events, left), (time) =>
+        this.#send(messages[0]!, time),
+      )
+      appended[left[0]!] = { sequence: seq, duplicate }
+      return Math.max(last, seq)
+    }
+    const seq = await this.#sendBatch(messages, deadline, isRepeatable(events, left))
+    if (seq === undefined) {
+      await this.#findDuplicates(events, left, deadline)
+      const others = this.#withoutDuplicates(events, appended).filter((index) => left.includes(index))
+      return this.#storePart(events, others, appended, deadline)
+    }
+    for (const [n, index] of left.entries()) appended[index] = { sequence: seq - left.length + 1 + n, duplicate: false }
+    return Math.max(last, seq)
+  }
+
+  /**
+   * Finds the ids in a batch that JetStream knows, and this process does not. Each is sent with a condition that is
+   * never met: JetStream recognises a duplicate first, and refuses the others.
+   */
+  async #findDuplicates(events: readonly NewEvent[], indexes: readonly number[], deadline: number): Promise<void> {
+    const { ids, subjects } = this.#options
+    await Promise.all(
+      indexes.map(async (index) => {
+        const { topic, id } = events[index]!
+        if (id === undefined) return
+        const question = toQuestion(subjects, topic, id)
+        try {
+          const { seq } = await this.#retry(deadline, true, (time) => this.#send(question, time))
+          ids.add(messageId(topic, id), seq)
+        } catch (err) {
+          if (!(err instanceof JetStreamError) || err.code !== OTHER_LAST_ID) throw err
+        }
+      }),
+    )
+  }
+
+  /** Sends an atomic batch. Returns the sequence of its last event; `undefined`: it has a duplicate. */
+  async #sendBatch(
+    messages: readonly EventMessage[],
+    deadline: number,
+    isRepeatable: boolean,
+  ): Promise<number | undefined> {
+    if (this.#batches >= MAX_BATCHES) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#batches++
+    try {
+      const { seq } = await this.#retry(deadline, isRepeatable, (time) => {
+        const batch = randomBytes(12).toString('base64url')
+        for (const [n, message] of messages.entries()) {
+          const isLast = n === messages.length - 1
+          addToBatch(message, batch, n + 1, isLast)
+          if (isLast) return this.#send(message, time)
+          this.#options.link.connection.publish(message.subject, message.payload, { headers: message.headers })
+        }
+        throw new Error('a batch has events')
+      })
+      return seq
+    } catch (err) {
+      if (err instanceof JetStreamError && err.code === DUPLICATE_IN_BATCH) return undefined
+      throw err
+    } finally {
+      this.#batches--
+      this.#waiting.shift()?.()
+    }
+  }
+
+  #send({ subject, payload, headers }: EventMessage, timeout: number): Promise<Ack> {
+    const { requests, head, onStored } = this.#options
+    const before = head()
+    return requests.send<Ack>(subject, payload, { headers, timeout }, (message, resolve) => {
+      const ack = answerOf<Ack>(message)
+      if (ack.duplicate !== true) onStored(ack.seq, before)
+      resolve(ack)
+    })
+  }
+
+  /**
+   * Sends until an answer comes, or the time is over.
+   * @param isRepeatable whether JetStream recognises events that are sent twice
+   */
+  async #retry(deadline: number, isRepeatable: boolean, send: (timeout: number) => Promise<Ack>): Promise<Ack> {
+    for (;;) {
+      if (monotonicNow() >= deadline) throw new Error('it has not answered in time')
+      if (this.#options.link.isUp) {
+        try {
+          const left = Math.max(1, deadline - monotonicNow())
+          return await send(isRepeatable ? Math.min(left, ATTEMPT) : left)
+        } catch (err) {
+          const isPassing = err instanceof UnheardError || (err instanceof JetStreamError && PASSING.has(err.code))
+          const isUnknown = !(err instanceof JetStreamError)
+          if (!isPassing && !(isUnknown && isRepeatable)) throw err
+          if (monotonicNow() + RETRY >= deadline) throw err
+        }
+      } else if (monotonicNow() + RETRY >= deadline) throw new Error('there is no connection')
+      await new Promise((resolve) => setTimeout(resolve, RETRY))
+    }
+  }
+
+  #toMessages(events: readonly NewEvent[], indexes: readonly number[]): EventMessage[] {
+    return indexes.map((index) => toMessage(this.#options.subjects, events[index]!))
+  }
+
+  /**
+   * Checks that the NATS server accepts messages of the size of the events.
+   * @throws HubError `event-too-large`
+   */
+  #requireSizes(events: readonly NewEvent[], indexes: readonly number[]): void {
+    const limit = this.#options.link.connection.info?.max_payload ?? Infinity
+    for (const index of indexes) {
+      const event = events[index]!
+      if (lengthOf(event) * UTF8_MOST + HEADERS_MOST <= limit) continue
+      const size = sizeOf(toMessage(this.#options.subjects, event)) + BATCH_HEADERS
+      if (size <= limit) continue
+      const refusal = new HubError(
+        'event-too-large',
+        `The event has ${size} bytes as a message, and the NATS server allows ${limit} (max_payload). Raise that, or publish smaller events.`,
+      )
+      refusal.index = index
+      throw refusal
+    }
+  }
+
+  /**
+   * Checks that events do not exceed the maximum number of topics, as far as this process knows the topics.
+   * @throws HubError `too-many-topics`
+   */
+  #requireTopics(events: readonly NewEvent[], indexes: readonly number[]): void {
+    const { maxTopics } = this.#options
+    const retained = this.#options.retained()
+    if (retained.topics + this.#added.size + indexes.length <= maxTopics) return
+    const topics = new Set<string>()
+    for (const topic of this.#added.keys()) if (!retained.has(topic)) topics.add(topic)
+    for (const index of indexes) {
+      const { topic } = events[index]!
+      if (retained.has(topic)) continue
+      if (retained.topics + topics.add(topic).size > maxTopics) throw tooManyTopics(events[index]!, index, maxTopics)
+    }
+  }
+}
+
+function newestOf(appended: readonly (Appended | undefined)[]): number {
+  return appended.reduce((newest, known) => Math.max(newest, known?.sequence ?? 0), 0)
+}
+
+/** Whether JetStream recognises events that are sent twice. */
+function isRepeatable(events: readonly NewEvent[], indexes: readonly number[]): boolean {
+  return indexes.every((index) => events[index]!.id !== undefined)
+}
+
+/** Answers the events whose id an earlier event of the same list has. */
+function withRepeats(events: readonly NewEvent[], appended: readonly (Appended | undefined)[]): Appended[] {
+  const first = new Map<string, number>()
+  return appended.map((known, index) => {
+    const { topic, id } = events[index]!
+    const key = id === undefined ? undefined : messageId(topic, id)
+    if (!known) return { sequence: first.get(key!)!, duplicate: true }
+    if (key !== undefined && !first.has(key)) first.set(key, known.sequence)
+    return known
+  })
+}
+
+/**
+ * Waits for NATS, up to a time on the monotonic clock.
+ * @throws HubError `log-unavailable`
+ */
+export async function within<T>(deadline: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('it has not answered in time')), Math.max(1, deadline - monotonicNow()))
+  })
+  try {
+    return await Promise.race([work, late])
+  } catch (err) {
+    if (err instanceof HubError) throw err
+    throw unavailable(`NATS does not store events now: ${err instanceof Error ? err.message : String(err)}.`, err)
+  } finally {
+    clearTimeout(timer)
+    work.catch(() => undefined) // it may fail after the time
+  }
+}
+
+export function unavailable(message: string, cause?: unknown): HubError {
+  return new HubError('log-unavailable', message, { cause })
+}

@@ -1,0 +1,110 @@
+/** Several hubs on NATS, which act as one. */
+import t, { type Test } from 'tap'
+import { poll } from '../helper/deadline.js'
+import { history, post, publish, request, send } from '../helper/http.js'
+import { skipNats, startNats, type NatsServer } from '../helper/nats.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
+import { token } from '../helper/token.js'
+
+const admin = token({ sub: 'admin', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true })
+const authorization = `Bearer ${admin}`
+
+function startHubs(t: Test, server: NatsServer, env: Record<string, string> = {}): Promise<[Hub, Hub]> {
+  const settings = { FANFARE_LOG: server.address, FANFARE_NATS_TIMEOUT: '500ms', ...env }
+  return Promise.all([startHub(t, settings), startHub(t, settings)])
+}
+
+await t.test('two hubs act as one', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+  const [a, b] = await startHubs(t, server)
+  const live = await openLive(t, streamUrl(b, ['news']), { token: admin })
+  const { id } = await publish(a, 'news', { text: 'one', id: 'x' }, admin)
+  t.match(await publish(b, 'news', { text: 'again', id: 'x' }, admin), { id, duplicate: true })
+  await publish(b, 'news', { text: 'two' }, admin)
+  await publish(a, 'news', { text: 'fleeting', ephemeral: true }, admin)
+  await live.until(() => live.events.length === 3)
+  t.strictSame(
+    live.events.map(({ data }) => data),
+    ['one', 'two', 'fleeting'],
+  )
+  const resumed = await openStream(t, streamUrl(a, ['news']), { token: admin, lastEventId: id })
+  await resumed.until(() => resumed.events.length === 1)
+  t.match(resumed.events, [{ data: 'two' }])
+  t.match((await history(a, 'news', '', admin)).body, (await history(b, 'news', '', admin)).body)
+  const present = async () =>
+    (
+      await request<{ subjects: { connections: number }[] }>(`${a.url}/topics/news/presence`, {
+        headers: { authorization },
+      })
+    ).body.subjects
+  await poll(
+    async () => ((await present())[0]?.connections === 2 ? true : undefined),
+    () => 'presence is not shared',
+  )
+  const purged = await request(`${b.url}/topics/news/events`, { method: 'DELETE', headers: { authorization } })
+  t.equal(purged.status, 200)
+  await poll(
+    async () => ((await history(a, 'news', '', admin)).body.events.length === 0 ? true : undefined),
+    () => 'the purge is not shared',
+  )
+})
+
+await t.test('a hub acts on the streams of another one', { skip: skipNats }, async (t) => {
+  const [a, b] = await startHubs(t, await startNats(t), { FANFARE_PRESENCE_GRACE: '100ms' })
+  const ann = token({ sub: 'ann', subscribe: ['a', 'b'] })
+  const watch = await openLive(t, streamUrl(a, ['a'], { presence: 'true' }), { token: admin })
+  const live = await openLive(t, streamUrl(b, ['a']), { token: ann })
+  const has = (stream: EventStream, type: string) => stream.all.some((event) => event.type === type)
+  await watch.until(() => watch.all.some(({ type, data }) => type === 'fanfare.join' && data.includes('"ann"')))
+  const path = `/connections/${String(live.headers['fanfare-connection'])}`
+  t.match((await send(a, 'GET', path, { token: ann })).body, { subject: 'ann', topics: ['a'] })
+  t.match((await send(a, 'GET', '/connections?subject=ann', { token: admin })).body, {
+    connections: [{ topics: ['a'] }],
+  })
+  const moved = await send(a, 'PATCH', path, { token: ann, body: { subscribe: ['b'], unsubscribe: ['a'] } })
+  t.match(moved, { status: 200, body: { topics: ['b'] } })
+  await watch.until(() => has(watch, 'fanfare.leave'))
+  t.equal((await send<object[]>(b, 'GET', '/nodes', { token: admin })).body.length, 2)
+  t.match((await send(a, 'DELETE', '/connections?subject=ann', { token: admin })).body, { closed: 1 })
+  await live.until(() => has(live, 'fanfare.close'))
+})
+
+await t.test('a hub whose NATS is away keeps its streams, and refuses publishes', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+  const [a, b] = await startHubs(t, server, { FANFARE_HEARTBEAT: '200ms' })
+  const live = await openLive(t, streamUrl(a, ['news']), { token: admin })
+  const ready = async () => (await request(`${a.url}/health/ready`)).status
+  await publish(b, 'news', { text: 'one' }, admin)
+  t.equal(await ready(), 200)
+  await server.kill()
+  const begun = performance.now()
+  const refused = await post(`${a.url}/topics/news/events`, { text: 'lost' }, admin)
+  t.match(refused, { status: 503, body: { code: 'log-unavailable' } })
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+  t.ok(performance.now() - begun < 5_000)
+  await poll(
+    async () => ((await ready()) === 503 ? true : undefined),
+    () => 'the hub stays ready',
+  )
+  const { heartbeats } = live
+  await live.until(() => live.heartbeats > heartbeats)
+  await server.start()
+  await poll(
+    async () => ((await ready()) === 200 ? true : undefined),
+    () => 'the hub does not become ready again',
+  )
+  await poll(
+    async () =>
+      (await post(`${b.url}/topics/news/events`, { text: 'two', id: 'y' }, admin)).status < 300 ? true : undefined,
+    () => 'the other hub does not recover',
+  )
+  await live.until(() => live.events.some(({ data }) => data === 'two'))
+  t.equal(live.isClosed, false)
+})
+
+await t.test('a hub says why it does not start', { skip: skipNats }, async (t) => {
+  await t.rejects(startHub(t, { FANFARE_LOG: 'nats://127.0.0.1:1', FANFARE_NATS_TIMEOUT: '200ms' }), {
+    message: /NATS at 127\.0\.0\.1:1 has not let the hub in/,
+  })
+})

@@ -1,0 +1,205 @@
+/** Several hubs on one folder: one of them writes, and another takes its place when it dies or is stopped. */
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { poll, within } from '../helper/deadline.js'
+import { post, request, send, type History, type Published } from '../helper/http.js'
+import { startHub, type Hub } from '../helper/process.js'
+import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
+import { anyTopic, token } from '../helper/token.js'
+
+const bearer = anyTopic()
+const admin = token({ sub: 'root', subscribe: ['**'], publish: ['**'], admin: true })
+
+t.setTimeout(240_000)
+
+const leads = (hub: Hub) => hub.logs().some(({ role }) => role === 'leader')
+
+/** Starts hubs on a new folder. The first one is the leader. */
+async function startHubs(t: Test, count: number, env: Record<string, string> = {}): Promise<Hub[]> {
+  const folder = `${t.testdir({})}/log`
+  const hubs: Hub[] = []
+  for (let n = 0; n < count; n++) hubs.push(await startHub(t, { FANFARE_LOG: `file:${folder}`, ...env }))
+  t.ok(leads(hubs[0]!), 'the first one leads')
+  t.notOk(hubs.slice(1).some(leads), 'the others do not')
+  return hubs
+}
+
+/** Publishes events one after the other until it is stopped, each until it is acknowledged. */
+class Publisher {
+  readonly acknowledged: { id: string; data: string }[] = []
+  repeated = 0
+  #isStopped = false
+  readonly #done: Promise<void>
+
+  /** @param hubs those that may be asked; a dead one is skipped */
+  constructor(name: string, hubs: readonly Hub[], topic: string) {
+    this.#done = this.#run(name, hubs, topic)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await within(this.#done, () => 'a publisher gets no answer')
+  }
+
+  async #run(name: string, hubs: readonly Hub[], topic: string): Promise<void> {
+    for (let n = 0; !this.#isStopped; n++) {
+      const data = `${name}-${n}`
+      for (let attempt = 0; ; attempt++) {
+        const hub = hubs[(n + attempt) % hubs.length]!
+        const answer = await post<Published>(`${hub.url}/topics/${topic}/events`, { data, id: data }, bearer).catch(
+          () => undefined,
+        )
+        if (answer && answer.status < 300) {
+          this.acknowledged.push({ id: answer.body.id, data })
+          break
+        }
+        this.repeated++
+        await delay(5)
+      }
+    }
+  }
+}
+
+/** Reads all events of a hub. */
+async function readAll(hub: Hub): Promise<{ id: string; data: unknown }[]> {
+  const events: { id: string; data: unknown }[] = []
+  for (let after: string | undefined, more = true; more;) {
+    const { body } = await request<History>(
+      streamUrl(hub, ['**'], { limit: '1000', ...(after === undefined ? {} : { after }) }),
+      { headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' } },
+    )
+    events.push(...body.events.map(({ id, data }) => ({ id, data })))
+    after = body.cursor
+    more = body.more
+  }
+  return events
+}
+
+/** Checks that every acknowledged event is stored once, and that the streams have all events in order. */
+async function holds(t: Test, hub: Hub, publishers: Publisher[], streams: EventStream[]): Promise<void> {
+  const events = await readAll(hub)
+  const places = new Map(events.map(({ id, data }) => [data, id]))
+  t.equal(places.size, events.length, 'each event is stored once')
+  const acknowledged = publishers.flatMap(({ acknowledged }) => acknowledged)
+  t.strictSame(
+    acknowledged.filter(({ id, data }) => places.get(data) !== id).slice(0, 3),
+    [],
+    `each of ${acknowledged.length} acknowledged events is where the answer said`,
+  )
+  const expected = events.map(({ id }) => id)
+  for (const stream of streams) {
+    await poll(
+      async () => (stream.events.length >= expected.length ? true : undefined),
+      () => `a stream has ${stream.events.length} of ${expected.length} events`,
+    )
+    t.strictSame(
+      stream.events.map(({ id }) => id),
+      expected,
+      'a stream of another process has every event, once and in order',
+    )
+    t.notOk(stream.isClosed, 'and is still open')
+  }
+}
+
+const openAll = (t: Test, hubs: Hub[]) =>
+  Promise.all(hubs.map((hub) => openStream(t, streamUrl(hub, ['**'], { replay: 'all' }), { token: bearer })))
+
+await t.test('a leader that is killed is replaced, and nothing is lost or stored twice', async (t) => {
+  const hubs = await startHubs(t, 3)
+  const [first, ...others] = hubs as [Hub, Hub, Hub]
+  const streams = await openAll(t, others)
+  const publishers = [0, 1, 2].map((n) => new Publisher(`p${n}`, others, `t.${n}`))
+  await poll(
+    async () => (publishers.every(({ acknowledged }) => acknowledged.length > 20) ? true : undefined),
+    () => 'nothing is published',
+  )
+  await first.kill()
+  const killed = performance.now()
+  await post(`${others[0].url}/topics/after/events`, { data: 'after' }, bearer)
+  t.comment(`published again ${Math.round(performance.now() - killed)} ms after the kill`)
+  t.equal(others.filter(leads).length, 1, 'one of the others leads')
+  const before = publishers.map(({ acknowledged }) => acknowledged.length)
+  await poll(
+    async () => (publishers.every(({ acknowledged }, n) => acknowledged.length > before[n]! + 20) ? true : undefined),
+    () => 'publishing does not go on',
+  )
+  for (const publisher of publishers) await publisher.stop()
+  await holds(t, others[1], publishers, streams)
+})
+
+await t.test('a leader that is stopped by SIGTERM hands the folder over', async (t) => {
+  const hubs = await startHubs(t, 2)
+  const [first, second] = hubs as [Hub, Hub]
+  const streams = await openAll(t, [second])
+  const publisher = new Publisher('p', [second], 'a')
+  await poll(
+    async () => (publisher.acknowledged.length > 20 ? true : undefined),
+    () => 'nothing is published',
+  )
+  t.equal(await first.stop(), 0)
+  const before = publisher.acknowledged.length
+  await poll(
+    async () => (publisher.acknowledged.length > before + 20 ? true : undefined),
+    () => 'publishing does not go on',
+  )
+  await publisher.stop()
+  t.ok(leads(second))
+  await holds(t, second, [publisher], streams)
+})
+
+await t.test('a leader that is frozen is not replaced: publishing is refused until it wakes', async (t) => {
+  const [first, second] = (await startHubs(t, 2, { FANFARE_LEADER_TIMEOUT: '1s' })) as [Hub, Hub]
+  const [stream] = (await openAll(t, [second])) as [EventStream]
+  t.equal((await post(`${second.url}/topics/a/events`, { data: 0 }, bearer)).status, 201)
+  first.signal('SIGSTOP')
+  const refused = await post<{ code: string }>(`${second.url}/topics/a/events`, { data: 1 }, bearer)
+  t.equal(refused.status, 503)
+  t.equal(refused.body.code, 'log-unavailable')
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+  await poll(
+    async () => ((await request(`${second.url}/health/ready`)).status === 503 ? true : undefined),
+    () => 'it is ready without its leader',
+  )
+  t.equal((await readAll(second)).length, 1, 'history is read without the leader')
+  t.notOk(stream.isClosed, 'streams stay')
+  t.notOk(leads(second), 'it does not take the folder')
+  first.signal('SIGCONT')
+  await poll(
+    async () => ((await post(`${second.url}/topics/a/events`, { data: 2 }, bearer)).status === 201 ? true : undefined),
+    () => 'publishing does not go on',
+  )
+  await poll(
+    async () => ((await request(`${second.url}/health/ready`)).status === 200 ? true : undefined),
+    () => 'it does not become ready',
+  )
+  t.notOk(leads(second))
+  const events = await readAll(first)
+  t.strictSame(await readAll(second), events)
+  t.equal(new Set(events.map(({ id }) => id)).size, events.length)
+})
+
+await t.test('a hub that starts beside a frozen leader says so', async (t) => {
+  const folder = `${t.testdir({})}/log`
+  const first = await startHub(t, { FANFARE_LOG: `file:${folder}` })
+  first.signal('SIGSTOP')
+  await t.rejects(startHub(t, { FANFARE_LOG: `file:${folder}` }), /in use by another process \(it does not answer\)/)
+  first.signal('SIGCONT')
+  await startHub(t, { FANFARE_LOG: `file:${folder}` })
+})
+
+await t.test('which process a client asks makes no difference', async (t) => {
+  const [first, second] = (await startHubs(t, 2)) as [Hub, Hub]
+  const stream = await openLive(t, streamUrl(first, ['a']), { token: bearer })
+  const { body } = await post<Published>(`${second.url}/topics/a/events`, { data: 1 }, bearer)
+  const event = await stream.next()
+  t.equal(event.id, body.id)
+  t.equal((await post(`${second.url}/topics/a/events`, { data: 2, ephemeral: true }, bearer)).status, 202)
+  t.equal((await stream.next()).data, '2')
+  const listed = await send<{ connections: { id: string }[] }>(second, 'GET', '/connections', { token: admin })
+  t.equal(listed.body.connections.length, 1)
+  const nodes = await send<{ leader: boolean; connections: number }[]>(second, 'GET', '/nodes', { token: admin })
+  t.strictSame(nodes.body.map(({ leader }) => leader).sort(), [false, true])
+  const ended = await send(second, 'DELETE', `/connections/${listed.body.connections[0]!.id}`, { token: admin })
+  t.equal(ended.status, 204)
+  await within(stream.closed, () => 'the stream goes on')
+})

