@@ -70,7 +70,7 @@ await t.test('a stopped timer visits no stream', async (t) => {
   reaper.stop()
   const before = rounds()
   streams.add('expired', { principal: { expiresAt: 0 } })
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  await new Promise((resolve) => setTimeout(resolve, 600)) // longer than two intervals: nothing must happen
   t.equal(rounds(), before)
   t.strictSame(streams.endings, [])
 })

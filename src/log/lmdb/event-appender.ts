@@ -7,7 +7,7 @@ import type { Change } from './change.js'
 import type { Work } from './pages.js'
 import { ATTRIBUTES_LENGTH, HEADER, ownPagesOf, toStored } from './rows.js'
 import type { State } from './state.js'
-import { StoreError } from './store-error.js'
+import { unlessDamaged } from './store-error.js'
 import type { Tables } from './tables.js'
 
 /** LMDB's smallest page, in bytes. LMDB uses the page size of the processor. */
@@ -105,13 +105,10 @@ export class EventAppender {
   /** Returns the sequence and time of the first event with a publisher id. A damaged entry counts as missing. */
   #firstWith(topic: string, id: string): [sequence: number, time: number] | undefined {
     const { ids, damage } = this.#tables
-    try {
-      return ids.get([topic, id])
-    } catch (err) {
-      if (!(err instanceof StoreError)) throw err
-      damage.report(`the sequence of a publisher id of the topic ${topic}`)
-      return undefined
-    }
+    return unlessDamaged(
+      () => ids.get([topic, id]),
+      () => damage.report(`the sequence of a publisher id of the topic ${topic}`),
+    )
   }
 }
 

@@ -27,8 +27,8 @@ const SPREAD = 0x9e37_79b1
 /** The most bytes of a topic, a type, a publisher id or attributes: the row stores the length in two bytes. */
 const MAX_FIELD = 0xffff
 /**
- * A shorter text, in characters, is written with the other fields, which saves a call. V8 would first copy a longer text
- * into a new string.
+ * A shorter text, in characters, is written with the other fields, which saves a call. V8 would first copy a longer
+ * text into a new string.
  */
 const LONG = 1_024
 /** The largest buffer that is kept for the next row, in bytes. */

@@ -29,8 +29,8 @@ import type { Trimmer } from './trimmer.js'
 import { WriterHealth } from './writer-health.js'
 
 /**
- * The number of events from which followers are told in another turn of the event loop than the transaction, which has
- * blocked the loop long enough.
+ * With `commit`, a transaction of at least this many events blocks the event loop so long that its followers are told
+ * in the next turn. With `sync`, they always are: a flush ends in another turn.
  */
 const LARGE_GROUP = 250
 
@@ -207,7 +207,7 @@ export class Writer {
 
   /** @returns the number of pending appends once each answered publisher has published again; 0 if all were refused */
   async #commit(appends: PendingAppend[], records: PendingRecord[], purges: PendingPurge[]): Promise<number> {
-    const { lock, room } = this.#options
+    const { durability, lock, room } = this.#options
     const lost = lock.look()
     if (lost) {
       this.#health.set(lost)
@@ -234,14 +234,14 @@ export class Writer {
     }
     let outcome: Outcome
     try {
-      outcome = await transact(this.#tables.root, this.#options.durability, () =>
+      outcome = await transact(this.#tables.root, durability, () =>
         this.#body.write(appends, records, purges, limits),
       )
     } catch (err) {
       this.#health.set(err as Error)
       return this.#refuseAll(appends, records, purges, err as Error)
     }
-    if (outcome.stored.length >= LARGE_GROUP) await setImmediate()
+    if (durability === 'commit' && outcome.stored.length >= LARGE_GROUP) await setImmediate()
     room.used(outcome.work)
     this.#madeProgress = outcome.work.removals > 0 || outcome.work.indexed > 0
     if (!this.#health.isFull) this.#health.set(undefined)
