@@ -234,9 +234,7 @@ export class Writer {
     }
     let outcome: Outcome
     try {
-      outcome = await transact(this.#tables.root, durability, () =>
-        this.#body.write(appends, records, purges, limits),
-      )
+      outcome = await transact(this.#tables.root, durability, () => this.#body.write(appends, records, purges, limits))
     } catch (err) {
       this.#health.set(err as Error)
       return this.#refuseAll(appends, records, purges, err as Error)
