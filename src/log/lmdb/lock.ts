@@ -284,7 +284,7 @@ async function readOwner(folder: string): Promise<string | undefined> {
     const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
     const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
     const owner = meta?.get('owner')
-    // Closed before LMDB opens the folder again: the locks of a process on a file end when it closes any descriptor of it.
+    // Closed before LMDB opens the folder again: closing any descriptor of a file drops all locks of the process on it.
     await root.close()
     return typeof owner === 'string' ? owner : undefined
   } catch (err) {
