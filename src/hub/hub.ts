@@ -9,9 +9,10 @@ import type { Selection } from '../model/selection.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
-import type { ConnectionsList, ConnectionsRequest } from './cluster/all-connections.js'
+import type { ConnectionsList, ConnectionsRequest, StreamCounts } from './cluster/all-connections.js'
 import { Messenger } from './cluster/messenger.js'
 import { Neighbours } from './cluster/neighbours.js'
+import { SharedAllowances } from './cluster/shared-allowances.js'
 import type { NodeReport } from './cluster/node-reports.js'
 import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
@@ -247,6 +248,16 @@ export class Hub {
   /** As `AllConnections.list`. */
   listConnections(request: ConnectionsRequest): Promise<ConnectionsList> {
     return this.#neighbours.connections.list(request)
+  }
+
+  /** As `AllConnections.countElsewhere`. */
+  countElsewhere(subject: string | undefined, address: string | undefined): Promise<StreamCounts> {
+    return this.#neighbours.connections.countElsewhere(subject, address)
+  }
+
+  /** Returns the allowances of publishers with `rate` publish requests a second, over all processes. */
+  shareAllowances(rate: number): SharedAllowances {
+    return new SharedAllowances(this.messenger, rate)
   }
 
   /** As `AllConnections.endSubject`. */

@@ -1,9 +1,12 @@
-/** Limits the publish requests of a subject per second, whatever their size, if `FANFARE_PUBLISH_RATE` is set. */
+/**
+ * Limits the publish requests of a subject per second, whatever their size, if `FANFARE_PUBLISH_RATE` is set. The
+ * requests to all processes count.
+ */
 import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit'
 import Fastify, { type FastifyRequest, type onRequestAsyncHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { LRUCache } from 'lru-cache'
 import { Problem } from '../errors.js'
+import type { SharedAllowances } from '../hub/cluster/shared-allowances.js'
 import { networkOf } from '../model/client-address.js'
 import type { Settings } from '../settings.js'
 
@@ -19,8 +22,6 @@ declare module 'fastify' {
 
 /** The period of the limit, in milliseconds. */
 const WINDOW = 1_000
-/** How many publishers are remembered. Beyond that, the publisher with the oldest request is forgotten. */
-const KNOWN = 20_000
 
 export default fp<Pick<Settings, 'publishRate'>>(
   async (app, { publishRate }) => {
@@ -34,7 +35,7 @@ export default fp<Pick<Settings, 'publishRate'>>(
       global: false,
       max: publishRate,
       timeWindow: WINDOW,
-      store: EvenRate,
+      store: storeOf(app.fanfareHub.shareAllowances(publishRate)),
       keyGenerator: publisherOf,
       errorResponseBuilder: () =>
         new Problem(
@@ -44,7 +45,7 @@ export default fp<Pick<Settings, 'publishRate'>>(
     })
     app.decorate('limitPublishing', [limiter.rateLimit()])
   },
-  { name: 'fanfare-limits', fastify: '5.x', dependencies: ['fanfare-auth'] },
+  { name: 'fanfare-limits', fastify: '5.x', dependencies: ['fanfare-hub', 'fanfare-auth'] },
 )
 
 /** Returns the key of the counter for a request: its subject, or its address if the token has no subject. */
@@ -53,33 +54,21 @@ function publisherOf({ fanfarePrincipal, ip }: FastifyRequest): string {
   return subject === undefined ? `address ${networkOf(ip)}` : `subject ${subject}`
 }
 
-/**
- * Limits the rate with the generic cell rate algorithm (ITU-T I.371): allowance returns continuously, and a refused
- * request uses none. The library's own store counts in fixed windows of a second, and concurrent requests see each
- * other's counts.
- */
-class EvenRate implements FastifyRateLimitStore {
-  /** When the used allowance of each publisher has returned, on the clock of `performance.now()`. */
-  readonly #usedUntil = new LRUCache<string, number>({ max: KNOWN })
+/** The library's own store counts in fixed windows of a second, and concurrent requests see each other's counts. */
+function storeOf(allowances: SharedAllowances): new () => FastifyRateLimitStore {
+  return class AllowanceStore implements FastifyRateLimitStore {
+    incr(
+      publisher: string,
+      answer: (err: Error | null, result?: { current: number; ttl: number }) => void,
+      _: number,
+      max = 1,
+    ): void {
+      const { isAllowed, used, wait } = allowances.take(publisher)
+      answer(null, { current: isAllowed ? used : max + 1, ttl: Math.ceil(wait) })
+    }
 
-  incr(
-    key: string,
-    answer: (err: Error | null, result?: { current: number; ttl: number }) => void,
-    window = WINDOW,
-    max = 1,
-  ): void {
-    const now = performance.now()
-    const share = window / max
-    const usedUntil = Math.max(now, this.#usedUntil.get(key) ?? 0) + share
-    const isAllowed = usedUntil <= now + window + 1e-6
-    if (isAllowed) this.#usedUntil.set(key, usedUntil)
-    answer(null, {
-      current: isAllowed ? Math.ceil((usedUntil - now) / share - 1e-6) : max + 1,
-      ttl: Math.ceil(usedUntil - now - (isAllowed ? 0 : window)),
-    })
-  }
-
-  child(): this {
-    return this
+    child(): this {
+      return this
+    }
   }
 }

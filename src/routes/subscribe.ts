@@ -5,6 +5,7 @@ import { isFromPage, requireAllowedReader } from '../auth/origin.js'
 import { OriginList } from '../model/origin-list.js'
 import { authorize, authorizeAdmin } from '../auth/principal.js'
 import { Problem } from '../errors.js'
+import type { StreamCounts } from '../hub/cluster/all-connections.js'
 import type { Hub } from '../hub/hub.js'
 import type { CursorName } from '../hub/named-cursors.js'
 import type { Subscription } from '../hub/streams.js'
@@ -19,7 +20,7 @@ import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import { preferredType } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
-import { refuseWhileBusy, type StreamLimits } from './subscribe/busy.js'
+import { countElsewhere, refuseWhileBusy, type StreamLimits } from './subscribe/busy.js'
 import { readCursorName } from './cursors.js'
 import { readHistory } from './subscribe/history.js'
 import {
@@ -102,18 +103,22 @@ async function answerWithStream(
   selection: Selection,
   query: EventsQuery,
 ): Promise<FastifyReply> {
-  const { hub, listed, clockTolerance } = context
+  const { hub, limits, listed, clockTolerance } = context
   const format = readFormat(query.format)
   const cursor = query.cursor === undefined ? undefined : readCursor(request, query.cursor, listed)
   const slow = readPolicy(query.slow)
   const observes = readFlag('observe', query.observe)
   if (observes) authorizeAdmin(requirePrincipal(request), 'observe a topic without being present')
   const wanted = readStart(request, query, clockTolerance)
-  const start = await hub.locate(selection, wanted, cursor)
-  let principal = admit(context, request)
+  const identity = { address: request.ip, principal: requirePrincipal(request) }
+  const [start, elsewhere] = await Promise.all([
+    hub.locate(selection, wanted, cursor),
+    countElsewhere(hub, limits, identity),
+  ])
+  let principal = admit(context, request, elsewhere)
   if (cursor && request.method !== 'HEAD') {
     await hub.cursors.use(cursor, start.sequence, wanted.lastEventId !== undefined && !start.gap)
-    principal = admit(context, request)
+    principal = admit(context, request, elsewhere)
   }
   return openStream(hub, request, reply, { principal, observes, selection, format, start, cursor, slow })
 }
@@ -130,9 +135,9 @@ function readCursor(request: FastifyRequest, name: string, listed: OriginList): 
 }
 
 /** Checks after an `await` that the token is still in force and that another stream may open. */
-function admit({ hub, limits }: Context, request: FastifyRequest): Principal {
+function admit({ hub, limits }: Context, request: FastifyRequest, elsewhere: StreamCounts): Principal {
   const principal = requirePrincipal(request)
-  refuseWhileBusy(hub, limits, { address: request.ip, principal })
+  refuseWhileBusy(hub, limits, { address: request.ip, principal }, elsewhere)
   return principal
 }
 

@@ -378,3 +378,40 @@ await t.test('a process waits for events that a client has read at another', asy
     t.equal(put.statusCode, 200, put.body)
   }
 })
+
+await t.test('the streams of a subject are counted together', async (t) => {
+  const [a, b] = await openTwo(t, { maxConnectionsPerSubject: 2, maxConnectionsPerAddress: 5 })
+  const refusal = async (process: Process, bearer: string) => {
+    const stream = await openStream(t, streamUrl(process, ['a']), { token: bearer })
+    await stream.until(() => stream.all.some(({ type }) => type === 'fanfare.close'))
+    return (JSON.parse(stream.all[0]!.data) as { reason: string }).reason
+  }
+  await openLive(t, streamUrl(a, ['a']), { token: user('ann') })
+  const second = await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
+  t.equal(await refusal(a, user('ann')), 'busy')
+  t.equal(await refusal(b, user('ann')), 'busy')
+  second.destroy()
+  await until(() => b.app.fanfareHub.connections.size === 0)
+  await openLive(t, streamUrl(a, ['a']), { token: user('ann') })
+  await openLive(t, streamUrl(b, ['a']), { token: user('bob') })
+  await openLive(t, streamUrl(b, ['a']), { token: user('bob') })
+  await openLive(t, streamUrl(a, ['a']), { token: user('eve') })
+  t.equal(await refusal(b, user('dan')), 'busy', 'so are those of an address')
+})
+
+await t.test('the publish requests of a subject are counted together', async (t) => {
+  const rate = 50
+  const [a, b] = await openTwo(t, { publishRate: rate })
+  const eve = token({ sub: 'eve', publish: ['**'] })
+  const publish = async (process: Process) =>
+    (await process.ask('POST', '/topics/a/events', { data: 1 }, eve)).statusCode === 201
+  const began = performance.now()
+  const accepted = [0, 0]
+  // three seconds, in which each process alone would accept 200
+  while (performance.now() - began < 3_000) {
+    const results = await Promise.all([publish(a), publish(b)])
+    results.forEach((isAccepted, n) => isAccepted && accepted[n]!++)
+  }
+  const total = accepted[0]! + accepted[1]!
+  t.ok(total >= 3 * rate && total < 5.5 * rate, `${total} requests were accepted within three seconds`)
+})

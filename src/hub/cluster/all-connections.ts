@@ -32,6 +32,18 @@ interface ListMessage extends ClusterMessage {
   request: ConnectionsRequest
 }
 
+/** The streams of a subject, and the streams from an address (`networkOf`). */
+export interface StreamCounts {
+  ofSubject: number
+  fromAddress: number
+}
+
+interface CountMessage extends ClusterMessage {
+  kind: 'count-streams'
+  subject: string | undefined
+  address: string | undefined
+}
+
 interface EndMessage extends ClusterMessage {
   kind: 'end-subject'
   subject: string
@@ -47,6 +59,7 @@ export class AllConnections {
     this.#own = own
     this.#describe = describe
     messenger.onRequest<ListMessage>('connections', ({ request }) => this.#list(request))
+    messenger.onRequest<CountMessage>('count-streams', ({ subject, address }) => this.#count(subject, address))
     messenger.onRequest<EndMessage>('end-subject', ({ subject }) => this.#end(subject))
   }
 
@@ -74,6 +87,31 @@ export class AllConnections {
       this.#messenger.askAll({ kind: 'end-subject', subject } satisfies EndMessage),
     ])
     return answers.reduce((sum, { value }) => sum + (value as number), own)
+  }
+
+  /**
+   * Counts the streams of the other processes. It asks them only if this process has a stream of the subject or from
+   * the address: most subjects have one stream, which then waits for no answer. A process that does not answer within
+   * half a second counts as 0.
+   * @param address `undefined`: addresses are not counted
+   */
+  async countElsewhere(subject: string | undefined, address: string | undefined): Promise<StreamCounts> {
+    const own = this.#count(subject, address)
+    const counts: StreamCounts = { ofSubject: 0, fromAddress: 0 }
+    if (own.ofSubject + own.fromAddress === 0) return counts
+    for (const { value } of await this.#messenger.gather({ kind: 'count-streams', subject, address })) {
+      const { ofSubject, fromAddress } = value as StreamCounts
+      counts.ofSubject += ofSubject
+      counts.fromAddress += fromAddress
+    }
+    return counts
+  }
+
+  #count(subject: string | undefined, address: string | undefined): StreamCounts {
+    return {
+      ofSubject: subject === undefined ? 0 : this.#own.ofSubject(subject),
+      fromAddress: address === undefined ? 0 : this.#own.fromAddress(address),
+    }
   }
 
   async #list({ after, limit, topic, subject }: ConnectionsRequest): Promise<ConnectionsList> {

@@ -60,27 +60,38 @@ await t.test('the refusal names the setting', async (t) => {
   const { app, subscribe } = await openApp(t)
   await subscribe('a')
   const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
+  const nowhere = { ofSubject: 0, fromAddress: 0 }
   const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
-  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, limits, somebody))
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), {
+  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, limits, somebody, nowhere))
+  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere), {
     code: 'too-many-connections',
     status: 503,
     retryAfter: 10,
   })
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody),
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS\b/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody),
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody),
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
   )
+  t.throws(
+    () => refuseWhileBusy(app.fanfareHub, limits, somebody, { ofSubject: 9, fromAddress: 0 }),
+    /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
+    'streams of other processes count',
+  )
+  t.throws(
+    () => refuseWhileBusy(app.fanfareHub, limits, somebody, { ofSubject: 0, fromAddress: 8 }),
+    /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
+    'streams of other processes count',
+  )
   t.doesNotThrow(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody),
+    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody, nowhere),
     '0 means no limit',
   )
 })
