@@ -15,18 +15,21 @@ export interface SortedTableProps<Row> {
   columns: Column<Row>[]
   rows: Row[]
   keyOf: (row: Row) => string
+  /** Returns the class of a row. */
+  classOf?: (row: Row) => string
 }
 
-export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableProps<Row>) {
-  const order = useSignal({ column: 0, isDescending: false })
-  const { column, isDescending } = order.value
-  const { value } = columns[column]!
+export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf }: SortedTableProps<Row>) {
+  const order = useSignal({ name: columns[0]!.name, isDescending: false })
+  const { name, isDescending } = order.value
+  const sorting = columns.find((column) => column.name === name) ?? columns[0]!
+  const { value } = sorting
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(value(a), value(b)))
   /** Sorts by a column. Numbers start with the largest. */
-  const sortBy = (index: number) =>
+  const sortBy = (column: Column<Row>) =>
     (order.value = {
-      column: index,
-      isDescending: index === column ? !isDescending : columns[index]!.isNumber === true,
+      name: column.name,
+      isDescending: column === sorting ? !isDescending : column.isNumber === true,
     })
   return (
     <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
@@ -34,16 +37,16 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
-            {columns.map(({ name, isNumber }, index) => (
+            {columns.map((column) => (
               <th
-                key={name}
+                key={column.name}
                 scope="col"
-                class={isNumber ? 'number' : ''}
-                aria-sort={index === column ? (isDescending ? 'descending' : 'ascending') : undefined}
+                class={column.isNumber ? 'number' : ''}
+                aria-sort={column === sorting ? (isDescending ? 'descending' : 'ascending') : undefined}
               >
-                <button type="button" onClick={() => sortBy(index)}>
-                  {name}
-                  <span aria-hidden="true">{index === column ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
+                <button type="button" onClick={() => sortBy(column)}>
+                  {column.name}
+                  <span aria-hidden="true">{column === sorting ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
                 </button>
               </th>
             ))}
@@ -51,7 +54,7 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
         </thead>
         <tbody>
           {sorted.map((row) => (
-            <tr key={keyOf(row)}>
+            <tr key={keyOf(row)} class={classOf?.(row)}>
               {columns.map(({ name, show, isNumber }) => (
                 <td key={name} class={isNumber ? 'number' : ''} data-label={name}>
                   {show(row)}
