@@ -1,6 +1,6 @@
 /** The page of the processes of the hub: which leads, what each carries, and what each lags. */
 import type { Node } from '../../schemas/node.js'
-import { formatBytes, formatDateTime, formatDuration, formatMilliseconds, formatNumber, formatTime } from '../format.js'
+import { formatBytes, formatDateTime, formatDuration, formatMilliseconds, formatNumber } from '../format.js'
 import { useNodeRates, type Rates } from '../hub/node-rates.js'
 import { useResource } from '../hub/resource.js'
 import { Figures } from '../parts/figures.js'
@@ -19,12 +19,13 @@ const COLUMNS: Column<Row>[] = [
     value: ({ node }) => node,
     show: ({ node, leader, unreachable, time }) => (
       <>
-        <code>{node}</code> {leader && <span class="badge leader">leader</span>}
+        <code>{node}</code> {leader && <span class="badge leader">leader</span>}{' '}
         {unreachable && (
           <>
             <span class="badge down">unreachable</span>
-            <br />
-            <small>{time === null ? 'has not answered yet' : `last answered ${formatTime(time)}`}</small>
+            <small class="below">
+              {time === null ? 'has never told its figures' : `figures of ${formatDateTime(time)}`}
+            </small>
           </>
         )}
       </>
@@ -53,7 +54,7 @@ export function NodesPage() {
   const resource = useResource<Node[]>('nodes', {}, INTERVAL)
   const nodes = resource.value.value
   const rates = useNodeRates(nodes)
-  const rows = nodes?.map((node) => ({ ...node, rates: rates.get(node.node) }))
+  const rows = nodes?.map((node) => ({ ...node, rates: node.unreachable ? undefined : rates.get(node.node) }))
   return (
     <>
       <h1>Nodes</h1>
