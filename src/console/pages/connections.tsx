@@ -103,6 +103,7 @@ export function ConnectionsPage() {
           columns={hasNodes ? NODE_COLUMNS : COLUMNS}
           rows={rows}
           keyOf={({ id }) => id}
+          cardsUpTo={hasNodes ? 1_200 : 1_050}
         />
       )}
       {value.value?.more && (

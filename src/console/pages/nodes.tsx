@@ -76,6 +76,7 @@ export function NodesPage() {
             columns={COLUMNS}
             rows={rows}
             keyOf={({ node }) => node}
+            cardsUpTo={1_200}
             classOf={({ unreachable }) => (unreachable ? 'faint' : '')}
           />
           <p class="muted">

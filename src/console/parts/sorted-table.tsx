@@ -1,6 +1,7 @@
 /** A table that the user sorts by pressing the head of a column. */
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
+import { useLayoutEffect } from 'preact/hooks'
 
 export interface Column<Row> {
   name: string
@@ -17,13 +18,16 @@ export interface SortedTableProps<Row> {
   keyOf: (row: Row) => string
   /** Returns the class of a row. */
   classOf?: (row: Row) => string
+  /** On a screen of at most this width, in pixels, each row is a card; default: 800. */
+  cardsUpTo?: number
 }
 
-export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf }: SortedTableProps<Row>) {
+export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf, cardsUpTo = 800 }: SortedTableProps<Row>) {
   const order = useSignal({ name: columns[0]!.name, isDescending: false })
   const { name, isDescending } = order.value
   const sorting = columns.find((column) => column.name === name) ?? columns[0]!
   const { value } = sorting
+  const hasCards = useIsNarrow(cardsUpTo)
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(value(a), value(b)))
   /** Sorts by a column. Numbers start with the largest. */
   const sortBy = (column: Column<Row>) =>
@@ -33,7 +37,7 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf }: Sor
     })
   return (
     <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
-      <table>
+      <table class={hasCards ? 'cards' : ''}>
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
@@ -66,6 +70,20 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf }: Sor
       </table>
     </div>
   )
+}
+
+/** Whether the screen is at most this wide, in pixels. */
+function useIsNarrow(width: number): boolean {
+  const query = `(max-width: ${width}px)`
+  const isNarrow = useSignal(matchMedia(query).matches)
+  useLayoutEffect(() => {
+    const screen = matchMedia(query)
+    const update = () => (isNarrow.value = screen.matches)
+    update()
+    screen.addEventListener('change', update)
+    return () => screen.removeEventListener('change', update)
+  }, [query])
+  return isNarrow.value
 }
 
 function compare(a: string | number, b: string | number): number {

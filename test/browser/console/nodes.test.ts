@@ -81,6 +81,10 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
       await page.emulateMedia({ colorScheme: scheme })
       for (const width of [390, 768, 1280]) {
         await page.setViewportSize({ width, height: 900 })
+        const hidden = await page
+          .getByRole('region', { name: 'Nodes' })
+          .evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)
+        t.equal(hidden, 0, `no column is cut off at ${width} pixels`)
         await checkPage(t, page, `nodes-${scheme}-${width}`)
       }
     }
