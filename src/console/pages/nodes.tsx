@@ -19,14 +19,14 @@ const COLUMNS: Column<Row>[] = [
     value: ({ node }) => node,
     show: ({ node, leader, unreachable, time }) => (
       <>
-        <code>{node}</code> {leader && <span class="badge leader">leader</span>}{' '}
+        <code>{node}</code> {leader && <span class="badge leader">leader</span>}
         {unreachable && (
-          <>
-            <span class="badge down">unreachable</span>
-            <small class="below">
-              {time === null ? 'has never told its figures' : `figures of ${formatDateTime(time)}`}
-            </small>
-          </>
+          <div>
+            <span class="badge down">unreachable</span>{' '}
+            {time !== null && (
+              <small title={formatDateTime(time)}>last answered {formatDuration(ageOf(time))} ago</small>
+            )}
+          </div>
         )}
       </>
     ),
@@ -34,9 +34,9 @@ const COLUMNS: Column<Row>[] = [
   { name: 'Version', value: ({ version }) => version ?? '', show: ({ version }) => version ?? '–' },
   {
     name: 'Up',
-    value: ({ since }) => upOf(since) ?? 0,
+    value: ({ since }) => (since === null ? -1 : ageOf(since)),
     show: ({ since }) =>
-      since === null ? '–' : <time title={`since ${formatDateTime(since)}`}>{formatDuration(upOf(since)!)}</time>,
+      since === null ? '–' : <span title={`since ${formatDateTime(since)}`}>{formatDuration(ageOf(since))}</span>,
     isNumber: true,
   },
   amount('Connections', ({ connections }) => connections, formatNumber),
@@ -159,7 +159,7 @@ function sumOf(rows: Row[], of: (row: Row) => number | null | undefined): number
   return rows.reduce((sum, row) => sum + (of(row) ?? 0), 0)
 }
 
-/** Returns how long a process has been running, in milliseconds, by the clock of the browser. */
-function upOf(since: string | null): number | undefined {
-  return since === null ? undefined : Date.now() - Date.parse(since)
+/** Returns how long ago a time was by the clock of the browser, in milliseconds. */
+function ageOf(time: string): number {
+  return Date.now() - Date.parse(time)
 }

@@ -41,6 +41,14 @@ async function cell(row: Locator, column: string, text: RegExp): Promise<void> {
   await row.locator(`td[data-label="${column}"]`, { hasText: text }).waitFor()
 }
 
+/** Checks that no column of the table is cut off. */
+async function fits(t: Test, page: Page): Promise<void> {
+  const hidden = await page
+    .getByRole('region', { name: 'Nodes' })
+    .evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)
+  t.equal(hidden, 0, `no column is cut off at ${page.viewportSize()!.width} pixels`)
+}
+
 async function openNodes(page: Page): Promise<void> {
   await isLive(page)
   await page.getByRole('navigation').getByRole('link', { name: 'Nodes' }).click()
@@ -81,10 +89,7 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
       await page.emulateMedia({ colorScheme: scheme })
       for (const width of [390, 768, 1280]) {
         await page.setViewportSize({ width, height: 900 })
-        const hidden = await page
-          .getByRole('region', { name: 'Nodes' })
-          .evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)
-        t.equal(hidden, 0, `no column is cut off at ${width} pixels`)
+        await fits(t, page)
         await checkPage(t, page, `nodes-${scheme}-${width}`)
       }
     }
@@ -98,7 +103,7 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
     const c = rowOf(page, third.node)
     await cell(c, 'Memory', /MiB$/)
     third.hub.signal('SIGSTOP')
-    await cell(c, 'Node', /unreachable.*figures of/)
+    await cell(c, 'Node', /unreachable.*last answered \d+ s ago/)
     await page.getByRole('status').filter({ hasText: 'One process does not answer.' }).waitFor()
     await cell(c, 'Memory', /MiB$/)
     await cell(c, 'In/s', /–/)
@@ -121,6 +126,7 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
     first.hub.signal('SIGSTOP')
     await cell(row, 'Node', /leader.*unreachable/)
     await page.getByRole('alert').filter({ hasText: 'The leader does not answer.' }).waitFor()
+    await fits(t, page)
     await checkBoth(t, page, 'nodes-frozen-leader')
     first.hub.signal('SIGCONT')
     await page.getByRole('alert').waitFor({ state: 'detached' })
