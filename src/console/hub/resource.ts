@@ -16,7 +16,7 @@ export interface Resource<T> {
   isMissing: Signal<boolean>
   /** Whether the hub answered 403: the token lacks a right. */
   isForbidden: Signal<boolean>
-  /** Fetches the resource now, or after the answer of the request in flight. */
+  /** Fetches the resource now, after the answer of the request in flight, or when the tab can be seen. */
   refresh: () => void
 }
 
@@ -79,8 +79,8 @@ export function useResource<T>(
     const onVisibility = () => {
       if (isWaiting) poll()
     }
-    ask.current = () => void attempt()
-    ask.current()
+    ask.current = poll
+    poll()
     document.addEventListener('visibilitychange', onVisibility)
     return () => {
       document.removeEventListener('visibilitychange', onVisibility)

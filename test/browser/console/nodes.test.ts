@@ -183,7 +183,24 @@ await t.test('the nodes', { skip: skipWithout(path), timeout: TIMEOUT }, async (
   })
 
   await t.test('a hidden tab asks for nothing, and goes on when it is seen again', async (t) => {
-    const page = await open(t, browser, await startHub(t))
+    const hub = await startHub(t)
+    const page = await open(t, browser, hub)
+    await isLive(page)
+    await go(page, '#/connections')
+    const answered = () => page.waitForResponse((response) => response.url().includes('/connections?'))
+    await answered()
+    let changes = 0
+    await show(page, false)
+    page.on('request', (request) => {
+      if (request.url().includes('/connections?')) changes++
+    })
+    const { headers } = await openLive(t, streamUrl(hub, ['news']), { token: ann })
+    const id = String(headers['fanfare-connection'])
+    await page.locator('li', { hasText: id }).waitFor()
+    t.equal(changes, 0, 'not even after a change of a connection')
+    await show(page, true)
+    await page.locator('td', { hasText: id }).waitFor()
+
     await openNodes(page)
     let asked = 0
     page.on('request', (request) => {
