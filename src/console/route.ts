@@ -7,6 +7,7 @@ export type Route =
   | { page: 'topic'; topic: string }
   | { page: 'connections' }
   | { page: 'connection'; id: string }
+  | { page: 'nodes' }
 
 export const route = signal<Route>(read())
 
@@ -18,6 +19,7 @@ export function linkTo(target: Route): string {
       return '#/'
     case 'topics':
     case 'connections':
+    case 'nodes':
       return `#/${target.page}`
     case 'topic':
       return `#/topics/${encodeURIComponent(target.topic)}`
@@ -39,10 +41,13 @@ export function titleOf(target: Route): string {
       return 'Connections'
     case 'connection':
       return `Connection ${target.id}`
+    case 'nodes':
+      return 'Nodes'
   }
 }
 
 function read(): Route {
+  if (location.hash === '#/nodes') return { page: 'nodes' }
   const [, page, name] = /^#\/(topics|connections)(?:\/(.+))?$/.exec(location.hash) ?? []
   if (page === 'topics') return name === undefined ? { page } : { page: 'topic', topic: decode(name) }
   if (page === 'connections') return name === undefined ? { page } : { page: 'connection', id: decode(name) }

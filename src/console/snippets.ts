@@ -56,3 +56,13 @@ const { status } = await fetch(url, { method: 'DELETE', headers })
 console.log(status)`,
   }
 }
+
+/** @param path the path of a list */
+export function listing(path: string): Snippets {
+  const url = addressOf(path)
+  return {
+    curl: `curl -H "Authorization: Bearer $TOKEN" "${url}"`,
+    script: `const answer = await fetch('${url}', { headers: { Authorization: 'Bearer $TOKEN' } })
+console.table(await answer.json())`,
+  }
+}

@@ -15,6 +15,13 @@ export class Connections {
     return this.#byId.size
   }
 
+  /** The number of streams that are not live: they read the log, or wait for their sockets. */
+  get lagging(): number {
+    let count = 0
+    for (const { state } of this.#byId.values()) if (state !== 'live') count++
+    return count
+  }
+
   get(id: string): Stream | undefined {
     return this.#byId.get(id)
   }

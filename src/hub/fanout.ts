@@ -157,6 +157,11 @@ export class Fanout {
     return isWatched
   }
 
+  /** The number of distinct topics and patterns of all streams. */
+  get topics(): number {
+    return this.#index.size
+  }
+
   /** Whether any stream gets joins and leaves. */
   get isPresenceWatched(): boolean {
     return this.#presenceFeeds > 0

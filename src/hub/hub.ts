@@ -12,8 +12,8 @@ import type { WantedReplay } from './backlog.js'
 import type { ConnectionsList, ConnectionsRequest, StreamCounts } from './cluster/all-connections.js'
 import { Messenger } from './cluster/messenger.js'
 import { Neighbours } from './cluster/neighbours.js'
+import type { KnownNode } from './cluster/node-reports.js'
 import { SharedAllowances } from './cluster/shared-allowances.js'
-import type { NodeReport } from './cluster/node-reports.js'
 import { SharedCursors } from './cluster/shared-cursors.js'
 import { drawConnectionId } from './connection-id.js'
 import { Connections } from './connections.js'
@@ -110,7 +110,14 @@ export class Hub {
     ))
     const messenger = (this.messenger = new Messenger(cluster))
     const neighbours = (this.#neighbours = new Neighbours(
-      { messenger, log, fanout, connections, describe: (stream) => this.#streams.describe(stream) },
+      {
+        messenger,
+        log,
+        fanout,
+        connections,
+        describe: (stream) => this.#streams.describe(stream),
+        published: () => this.#publisher.published,
+      },
       { version, presenceGrace },
     ))
     const cursors = (this.#ownCursors = new NamedCursors(log.records, {
@@ -266,8 +273,8 @@ export class Hub {
   }
 
   /** As `NodeReports.all`. */
-  nodes(): Promise<NodeReport[]> {
-    return this.#neighbours.reports.all()
+  nodes(withLoad: boolean): Promise<KnownNode[]> {
+    return this.#neighbours.reports.all(withLoad)
   }
 
   /** As `ClusterPresence.present`. */

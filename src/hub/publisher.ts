@@ -71,6 +71,7 @@ export class Publisher {
   readonly #interrupt: PublisherSource['interrupt']
   readonly #maxEventSize: number
   #following: Following | undefined
+  #published = 0
 
   /** @param maxEventSize the maximum size of an event's payload, in bytes */
   constructor(
@@ -87,6 +88,11 @@ export class Publisher {
     this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
     messenger.onBroadcast<EphemeralMessage>('ephemeral', ({ event }) => this.#dispatchEphemeral(event))
+  }
+
+  /** The number of events that were published by this process so far, without duplicates. */
+  get published(): number {
+    return this.#published
   }
 
   /** Starts to dispatch the events that are appended to the log by any process. */
@@ -110,6 +116,7 @@ export class Publisher {
     this.#lifecycle.requireOpen()
     const since = this.#systemTopics.clock()
     const receipt = this.#receipt(event, event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event))
+    if (!receipt.duplicate) this.#published++
     if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
     return receipt
   }
@@ -184,6 +191,7 @@ export class Publisher {
       kept.length === events.length
         ? appended
         : events.map((event) => (event.ephemeral ? this.#publishEphemeral(event) : appended[next++]))
+    for (const outcome of outcomes) if (!outcome?.duplicate) this.#published++
     if (since !== undefined && outcomes.some((outcome, index) => this.#reach(events[index]!, outcome) > 0))
       this.#fanout.measure(since)
     return outcomes

@@ -25,6 +25,12 @@ const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
 const COUNTED_TOPICS = 10_000
 
+/** What has been sent to streams. */
+export interface Sent {
+  events: number
+  bytes: number
+}
+
 /** From publishers (`in`) and to streams (`out`). */
 interface Traffic {
   in: number
@@ -87,7 +93,7 @@ export class StatsMeter {
   readonly #source: StatsSource
   readonly #in = { events: 0, bytes: 0 }
   /** The sums over ended streams. */
-  readonly #ended = { events: 0, bytes: 0 }
+  readonly #ended: Sent = { events: 0, bytes: 0 }
   #measuring: Measuring | undefined
 
   constructor(source: StatsSource) {
@@ -121,6 +127,16 @@ export class StatsMeter {
     const { byTopic } = this.#measuring!
     const count = byTopic.get(topic)
     if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)
+  }
+
+  /** Returns what has been sent to streams since the start, whether it is measured or not. */
+  sent(): Sent {
+    const sum = { ...this.#ended }
+    for (const { sentEvents, sentBytes } of this.#source.connections.values()) {
+      sum.events += sentEvents
+      sum.bytes += sentBytes
+    }
+    return sum
   }
 
   /** Keeps the counts of an ended stream. */
@@ -157,7 +173,7 @@ export class StatsMeter {
       busiest: busiestOf(byTopic, seconds),
       bytes: rate('bytes'),
       latency: latency.take(),
-      lagging: [...connections.values()].filter(({ state }) => state !== 'live').length,
+      lagging: connections.lagging,
       memory: memoryUsage.rss(),
       log: { events, bytes },
       eventLoopDelay: lateness(delay),
@@ -167,11 +183,7 @@ export class StatsMeter {
   }
 
   #count(): Counts {
-    const out = { ...this.#ended }
-    for (const { sentEvents, sentBytes } of this.#source.connections.values()) {
-      out.events += sentEvents
-      out.bytes += sentBytes
-    }
+    const out = this.sent()
     return {
       at: monotonicNow(),
       events: { in: this.#in.events, out: out.events },

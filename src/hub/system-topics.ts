@@ -9,14 +9,14 @@ import type { Peers } from './cluster/peers.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
-import { STATS_TOPIC, StatsMeter, type Stats } from './stats.js'
+import { STATS_TOPIC, StatsMeter, type Sent, type Stats } from './stats.js'
 import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { Stream } from './stream.js'
 
 /** The names of all system topics. */
 export const SYSTEM_TOPICS = [STATS_TOPIC, CONNECTIONS_TOPIC]
 
-/** How long statistics are measured for another process after it has asked for them, in milliseconds. */
+/** How long statistics are measured after a process has asked for them, in milliseconds. */
 const ASKED_TIME = 5_000
 
 /** A change of a stream, for the observers at another process. */
@@ -41,7 +41,7 @@ export class SystemTopics {
   readonly #stats: StatsMeter
   /** The statistics of the last second. */
   #latest: Stats | undefined
-  /** Until when another process wants statistics, on the monotonic clock. */
+  /** Until when a process wants statistics, on the monotonic clock. */
   #askedUntil = 0
   #watchesConnections = false
 
@@ -87,7 +87,12 @@ export class SystemTopics {
     if (isFollowed) messenger.broadcast({ kind: 'connection-change', change: told } satisfies ChangeMessage)
   }
 
-  /** Returns the statistics of the last second for another process, and goes on to measure for a few seconds. */
+  /** As `StatsMeter.sent`. */
+  sent(): Sent {
+    return this.#stats.sent()
+  }
+
+  /** Returns the statistics of the last second, if they are measured, and goes on to measure for a few seconds. */
   takeStats(): Stats | undefined {
     this.#askedUntil = monotonicNow() + ASKED_TIME
     this.#listen()

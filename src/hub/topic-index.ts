@@ -17,6 +17,13 @@ export class TopicIndex<T> {
   readonly #exact = new Map<string, Set<T>>()
   readonly #root: Node<T> = createNode()
   #wildcards = 0
+  /** The number of distinct patterns with a wildcard. */
+  #patterns = 0
+
+  /** The number of distinct topics and patterns that have a value. */
+  get size(): number {
+    return this.#exact.size + this.#patterns
+  }
 
   /** Adds `value` under a topic or pattern. */
   add(pattern: string, value: T): void {
@@ -27,7 +34,9 @@ export class TopicIndex<T> {
       return
     }
     const values = this.#place(pattern)
-    if (!values.has(value)) this.#wildcards++
+    if (values.has(value)) return
+    if (values.size === 0) this.#patterns++
+    this.#wildcards++
     values.add(value)
   }
 
@@ -38,7 +47,11 @@ export class TopicIndex<T> {
       if (values?.delete(value) && values.size === 0) this.#exact.delete(pattern)
       return
     }
-    if (this.#place(pattern).delete(value)) this.#wildcards--
+    const values = this.#place(pattern)
+    if (values.delete(value)) {
+      this.#wildcards--
+      if (values.size === 0) this.#patterns--
+    }
     prune(this.#root, pattern.split('.'), 0)
   }
 

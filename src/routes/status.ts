@@ -11,10 +11,10 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
   const started = performance.now()
 
   app.get('/status', { config: { anyQuery: true }, schema: { response: { 200: Status } } }, async () => {
-    const nodes = await app.fanfareHub.nodes()
+    const nodes = await app.fanfareHub.nodes(false)
     return {
       status: 'ok' as const,
-      clients: nodes.reduce((sum, { connections }) => sum + connections, 0),
+      clients: nodes.reduce((sum, { report }) => sum + (report?.connections ?? 0), 0),
       topics: app.fanfareHub.stats().topics,
       uptime: Math.round(performance.now() - started) / 1_000,
       version,

@@ -6,6 +6,7 @@ import { skipNats, startNats, type NatsServer } from '../helper/nats.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
 import { token } from '../helper/token.js'
+import type { Node } from '../../src/schemas/node.js'
 
 const admin = token({ sub: 'admin', subscribe: ['**'], publish: ['**'], presence: ['**'], admin: true })
 const authorization = `Bearer ${admin}`
@@ -68,6 +69,39 @@ await t.test('a hub acts on the streams of another one', { skip: skipNats }, asy
   t.equal((await send<object[]>(b, 'GET', '/nodes', { token: admin })).body.length, 2)
   t.match((await send(a, 'DELETE', '/connections?subject=ann', { token: admin })).body, { closed: 1 })
   await live.until(() => has(live, 'fanfare.close'))
+})
+
+await t.test('each hub is listed with what it carries, also one that is frozen', { skip: skipNats }, async (t) => {
+  const [a, b] = await startHubs(t, await startNats(t))
+  const live = await openLive(t, streamUrl(b, ['news']), { token: admin })
+  await publish(a, 'news', { text: 'one' }, admin)
+  await live.until(() => live.events.length === 1)
+  const name = String(live.headers['fanfare-connection']).slice(0, -17)
+  /** Returns the processes, `b` last, when `b` answers or does not. */
+  const list = (unreachable: boolean) =>
+    poll(
+      async () => {
+        const nodes = (await send<Node[]>(a, 'GET', '/nodes', { token: admin })).body
+        const other = nodes.find(({ node }) => node === name)
+        return other?.unreachable === unreachable ? [...nodes.filter((node) => node !== other), other] : undefined
+      },
+      () => `the other hub is not listed with unreachable: ${String(unreachable)}`,
+    )
+  const both = await list(false)
+  t.match(both, [
+    { published: 1, sent: { events: 0 }, connections: 0, lag: 0, unreachable: false },
+    { published: 0, sent: { events: 1 }, connections: 1, lag: 0, unreachable: false, node: name },
+  ])
+  t.notOk(
+    both.some((node) => 'leader' in node),
+    'no process writes the log alone',
+  )
+  b.signal('SIGSTOP')
+  await publish(a, 'news', { text: 'two' }, admin)
+  t.match((await list(true))[1], { node: name, unreachable: true, connections: 1, lag: 1 })
+  b.signal('SIGCONT')
+  await live.until(() => live.events.length === 2)
+  t.match((await list(false))[1], { node: name, unreachable: false, sent: { events: 2 }, lag: 0 })
 })
 
 await t.test('a hub whose NATS is away keeps its streams, and refuses publishes', { skip: skipNats }, async (t) => {

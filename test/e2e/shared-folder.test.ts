@@ -6,6 +6,7 @@ import { post, request, send, type History, type Published } from '../helper/htt
 import { startHub, type Hub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
 import { anyTopic, token } from '../helper/token.js'
+import type { Node } from '../../src/schemas/node.js'
 
 const bearer = anyTopic()
 const admin = token({ sub: 'root', subscribe: ['**'], publish: ['**'], admin: true })
@@ -163,6 +164,15 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   t.equal((await readAll(second)).length, 1, 'history is read without the leader')
   t.notOk(stream.isClosed, 'streams stay')
   t.notOk(leads(second), 'it does not take the folder')
+  const nodes = await send<Node[]>(second, 'GET', '/nodes', { token: admin })
+  t.match(
+    nodes.body.toSorted((a, b) => Number(b.leader) - Number(a.leader)),
+    [
+      { leader: true, unreachable: true, connections: 0, since: String },
+      { leader: false, unreachable: false, connections: 1 },
+    ],
+    'it is listed as unreachable',
+  )
   first.signal('SIGCONT')
   await poll(
     async () => ((await post(`${second.url}/topics/a/events`, { data: 2 }, bearer)).status === 201 ? true : undefined),

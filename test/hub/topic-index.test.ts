@@ -43,6 +43,30 @@ await t.test('a value that is added twice under a pattern is found once, and gon
   t.end()
 })
 
+await t.test('the size is the number of distinct topics and patterns', (t) => {
+  const index = new TopicIndex<string>()
+  const steps: [change: 'add' | 'delete', pattern: string, value: string, size: number][] = [
+    ['add', 'a', 'x', 1],
+    ['add', 'a', 'y', 1],
+    ['add', 'a.*', 'x', 2],
+    ['add', 'a.*', 'x', 2],
+    ['add', 'a.*', 'y', 2],
+    ['add', 'a.**', 'y', 3],
+    ['delete', 'a.*', 'x', 3],
+    ['delete', 'a.*', 'x', 3],
+    ['delete', 'a.*', 'y', 2],
+    ['delete', 'a', 'x', 2],
+    ['delete', 'a', 'y', 1],
+    ['delete', 'never.*', 'y', 1],
+    ['delete', 'a.**', 'y', 0],
+  ]
+  for (const [change, pattern, value, size] of steps) {
+    index[change](pattern, value)
+    t.equal(index.size, size, `${change} ${pattern} ${value}`)
+  }
+  t.end()
+})
+
 await t.test('the index finds the same values as matching each pattern', (t) => {
   const pattern = fc
     .tuple(

@@ -8,6 +8,7 @@ import { openLive, openStream, streamUrl, type EventStream } from '../helper/str
 import { token, type Grants } from '../helper/token.js'
 import { isProblem, listen, openApp, until, type OpenApp } from './open-app.js'
 import type { AppSettings } from '../../src/app.js'
+import type { Node } from '../../src/schemas/node.js'
 
 const admin = token({ sub: 'root', admin: true, subscribe: ['**'] })
 
@@ -47,6 +48,10 @@ function idOf({ headers }: EventStream): string {
 
 function user(sub: string, grants: Grants = {}): string {
   return token({ sub, subscribe: ['a', 'b'], ...grants })
+}
+
+async function nodesAt({ ask }: Pick<Process, 'ask'>): Promise<Node[]> {
+  return (await ask('GET', '/nodes')).json<Node[]>()
 }
 
 await t.test('a stream of another process', async (t) => {
@@ -291,15 +296,19 @@ await t.test('status, topics and nodes are those of all processes', async (t) =>
     t.match((await ask('GET', '/topics')).json(), { topics: [{ topic: 'a', subscribers: 2 }] })
     t.match((await ask('GET', '/topics/b')).json(), { subscribers: 1 })
     const { version } = (await ask('GET', '/status')).json<{ version: string }>()
-    const nodes = (await ask('GET', '/nodes')).json<{ since: string }[]>()
-    t.match(nodes, [{ since: /^\d{4}-.*Z$/ }, { since: /^\d{4}-.*Z$/ }])
-    t.strictSame(
-      nodes.map(({ since, ...rest }) => (since ? rest : undefined)),
-      [
-        { node: 'node-0', version, connections: 1, lag: 0, leader: false },
-        { node: 'node-1', version, connections: 2, lag: 0, leader: true },
-      ],
-    )
+    const nodes = await nodesAt({ ask })
+    for (const { since, time, memory, sent, eventLoopDelay } of nodes) {
+      t.ok(Math.abs(Date.parse(since!) - Date.now()) < 60_000)
+      t.ok(Math.abs(Date.parse(time!) - Date.now()) < 10_000)
+      t.ok(memory! > 1e6)
+      t.ok(sent!.bytes > 100)
+      t.ok(eventLoopDelay === null || eventLoopDelay >= 0)
+    }
+    const same = { version, lag: 0, lagging: 0, unreachable: false }
+    t.match(nodes, [
+      { ...same, node: 'node-0', connections: 1, topics: 1, published: 1, sent: { events: 1 }, leader: false },
+      { ...same, node: 'node-1', connections: 2, topics: 2, published: 0, sent: { events: 1 }, leader: true },
+    ])
   }
   isProblem(t, await a.ask('GET', '/nodes', undefined, user('ann')), 403, 'not-granted')
   isProblem(t, await a.send({ url: '/nodes', headers: { authorization: null } }), 401, 'missing-token')
@@ -308,8 +317,94 @@ await t.test('status, topics and nodes are those of all processes', async (t) =>
 await t.test('the process of a hub without others is listed', async (t) => {
   const { send } = await openApp(t)
   const nodes = (await send({ url: '/nodes', headers: { authorization: `Bearer ${admin}` } })).json<object[]>()
-  t.strictSame(Object.keys(nodes[0]!).sort(), ['connections', 'lag', 'node', 'since', 'version'])
   t.equal(nodes.length, 1)
+  t.match(nodes[0], { connections: 0, topics: 0, published: 0, sent: { events: 0, bytes: 0 }, lag: 0 })
+  t.notOk('leader' in nodes[0]!, 'no process of a memory log leads')
+})
+
+await t.test('what a process carries is counted since its start', async (t) => {
+  const [a, b] = await openTwo(t)
+  const bearer = user('ann')
+  const live = await openLive(t, streamUrl(b, ['a', 'b']), { token: bearer })
+  const other = await openLive(t, streamUrl(b, ['a']), { token: bearer })
+  const any = await openLive(t, streamUrl(b, ['*']), { token: admin })
+  const { fanfareHub } = a.app
+  await fanfareHub.publish('a', { data: 1, id: 'x' })
+  await fanfareHub.publish('a', { data: 1, id: 'x' })
+  await fanfareHub.publish('a', { data: 1, ephemeral: true })
+  await fanfareHub.publishAll([
+    { topic: 'b', data: 1 },
+    { topic: 'b', data: 1, id: 'y' },
+    { topic: 'b', data: 1, ephemeral: true },
+  ])
+  await fanfareHub.publishAll([{ topic: 'b', data: 1, id: 'y' }])
+  await Promise.all([
+    live.until(() => live.events.length === 5),
+    other.until(() => other.events.length === 2),
+    any.until(() => any.events.length === 5),
+  ])
+  other.destroy()
+  await until(() => b.app.fanfareHub.connections.size === 2)
+  const [first, second] = await nodesAt(a)
+  t.match(first, { published: 5, sent: { events: 0 }, connections: 0, topics: 0 })
+  t.match(second, { published: 0, sent: { events: 12 }, connections: 2, topics: 3 }, 'the ended stream counts')
+  any.destroy()
+  await until(() => b.app.fanfareHub.connections.size === 1)
+  t.match((await nodesAt(a))[1], { sent: { events: 12 }, connections: 1, topics: 2 })
+})
+
+await t.test('the event loop is measured while processes are listed', async (t) => {
+  const [a] = await openTwo(t)
+  t.strictSame(
+    (await nodesAt(a)).map(({ eventLoopDelay }) => eventLoopDelay),
+    [null, null],
+  )
+  let nodes: Node[] = []
+  while (nodes.length === 0 || nodes.some(({ eventLoopDelay }) => eventLoopDelay === null)) {
+    await new Promise((resolve) => setTimeout(resolve, 50)) // it is measured once a second
+    nodes = await nodesAt(a)
+  }
+  for (const { eventLoopDelay } of nodes) t.ok(eventLoopDelay! >= 0)
+})
+
+await t.test('a process that does not answer is listed as unreachable, with its last figures', async (t) => {
+  const [a, b] = await openTwo(t)
+  await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
+  await a.app.fanfareHub.publish('a', { data: 1 })
+  const [, before] = await nodesAt(a)
+  b.node.freeze()
+  for (let n = 0; n < 3; n++) await a.app.fanfareHub.publish('a', { data: 1 })
+  const start = performance.now()
+  const [first, second] = await nodesAt(a)
+  t.ok(performance.now() - start < 3_000, 'it is not waited for')
+  t.match(first, { unreachable: false, lag: 0, published: 4 })
+  t.strictSame(second, { ...before!, unreachable: true, lag: 3 })
+  t.match((await a.ask('GET', '/status')).json(), { clients: 1, nodes: 2 })
+  b.node.thaw()
+  t.match((await nodesAt(a))[1], { unreachable: false, lag: 0, sent: { events: 4 } })
+  b.node.die()
+  t.match(await nodesAt(a), [{ node: 'node-0' }], 'a process that has ended is not listed')
+})
+
+await t.test('a process that has never answered a list is listed with what it has told', async (t) => {
+  const [a, b] = await openTwo(t)
+  await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
+  await until(() => b.app.fanfareHub.connections.size === 1)
+  b.node.freeze()
+  const { version } = (await a.ask('GET', '/status')).json<{ version: string }>()
+  const [, second] = await nodesAt(a)
+  t.match(second, { version, since: /Z$/, lag: 0, unreachable: true, topics: null, memory: null, time: null })
+})
+
+await t.test('a process that has told nothing is listed by its name', async (t) => {
+  const cluster = new LocalCluster({ timeout: 50 })
+  const log = new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6 })
+  const app = await openApp(t, { log, cluster: cluster.start() })
+  cluster.start().freeze()
+  const nodes = (await app.send({ url: '/nodes', headers: { authorization: `Bearer ${admin}` } })).json<Node[]>()
+  t.match(nodes[0], { node: 'node-0', unreachable: false })
+  const unknown = Object.entries(nodes[1]!).filter(([, value]) => value !== null)
+  t.strictSame(Object.fromEntries(unknown), { node: 'node-1', unreachable: true })
 })
 
 await t.test('a system topic tells of all processes', async (t) => {

@@ -10,6 +10,14 @@ export function addressOf(path: string, query: Record<string, string | string[]>
   return url.href
 }
 
+/** The length of the random part of the id of a connection, with the `-` before it. The node comes before them. */
+const RANDOM = 17
+
+/** Returns the node that holds a connection. */
+export function nodeOf(connection: string): string {
+  return connection.slice(0, -RANDOM)
+}
+
 export function topicPath(topic: string, rest = ''): string {
   return `topics/${encodeSegment(topic)}${rest}`
 }

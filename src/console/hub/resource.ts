@@ -1,4 +1,4 @@
-/** Fetches a resource of the hub for a page, and polls it while the page is open. */
+/** Fetches a resource of the hub for a page, and polls it while the page is open and its tab can be seen. */
 import { useSignal, type Signal } from '@preact/signals'
 import { useCallback, useEffect, useRef } from 'preact/hooks'
 import { call, messageOf, Refusal } from './api.js'
@@ -14,7 +14,9 @@ export interface Resource<T> {
   error: Signal<string | undefined>
   /** Whether the hub answered 404. */
   isMissing: Signal<boolean>
-  /** Fetches the resource now, or after the answer of the request in flight. */
+  /** Whether the hub answered 403: the token lacks a right. */
+  isForbidden: Signal<boolean>
+  /** Fetches the resource now, after the answer of the request in flight, or when the tab can be seen. */
   refresh: () => void
 }
 
@@ -32,6 +34,7 @@ export function useResource<T>(
   const answered = useSignal<string | undefined>(undefined)
   const error = useSignal<string | undefined>(undefined)
   const isMissing = useSignal(false)
+  const isForbidden = useSignal(false)
   const key = JSON.stringify([path, query])
   const ask = useRef<() => void>(() => undefined)
 
@@ -42,6 +45,8 @@ export function useResource<T>(
     // One request at a time: replacing a pending request would hide that the hub does not answer.
     let isAsking = false
     let isAskedAgain = false
+    /** Whether the next request waits until the tab can be seen. */
+    let isWaiting = false
     const attempt = async () => {
       isAskedAgain = isAsking
       if (isAsking) return
@@ -55,24 +60,35 @@ export function useResource<T>(
         answered.value = key
         error.value = undefined
         isMissing.value = false
+        isForbidden.value = false
       } catch (err) {
         if (left.signal.aborted) return
         error.value = messageOf(err)
         isMissing.value = err instanceof Refusal && err.status === 404
+        isForbidden.value = err instanceof Refusal && err.status === 403
         if (!(err instanceof Refusal && err.isFinal)) next ??= RETRY
       }
       isAsking = false
       if (isAskedAgain) void attempt()
-      else if (next !== undefined) timer = window.setTimeout(() => void attempt(), next)
+      else if (next !== undefined) timer = window.setTimeout(poll, next)
     }
-    ask.current = () => void attempt()
-    ask.current()
+    const poll = () => {
+      isWaiting = document.hidden
+      if (!isWaiting) void attempt()
+    }
+    const onVisibility = () => {
+      if (isWaiting) poll()
+    }
+    ask.current = poll
+    poll()
+    document.addEventListener('visibilitychange', onVisibility)
     return () => {
+      document.removeEventListener('visibilitychange', onVisibility)
       window.clearTimeout(timer)
       left.abort()
     }
   }, [key, every])
 
   const refresh = useCallback(() => ask.current(), [])
-  return { value, isCurrent: answered.value === key, error, isMissing, refresh }
+  return { value, isCurrent: answered.value === key, error, isMissing, isForbidden, refresh }
 }

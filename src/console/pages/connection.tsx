@@ -2,10 +2,11 @@
 import { useSignal } from '@preact/signals'
 import type { Connection } from '../../schemas/connection.js'
 import { formatBytes, formatDateTime, formatNumber } from '../format.js'
-import { encodeSegment } from '../hub/address.js'
+import { encodeSegment, nodeOf } from '../hub/address.js'
 import { call, messageOf } from '../hub/api.js'
+import { latest } from '../hub/monitor.js'
 import { useResource } from '../hub/resource.js'
-import { Figures } from '../parts/figures.js'
+import { Figures, type Figure } from '../parts/figures.js'
 import { Notice } from '../parts/notice.js'
 import { TryIt } from '../parts/try-it.js'
 import { managing } from '../snippets.js'
@@ -21,6 +22,7 @@ export function ConnectionPage({ id }: { id: string }) {
     call(path, { method: 'DELETE' }).then(refresh, (err: unknown) => (failure.value = messageOf(err)))
   }
   const connection = value.value
+  const hasNodes = (latest.value?.nodes ?? 1) > 1
   return (
     <>
       <h1 class="name">Connection {id}</h1>
@@ -35,6 +37,7 @@ export function ConnectionPage({ id }: { id: string }) {
           <Figures
             figures={[
               ['Subject', connection.subject ?? 'none'],
+              ...(hasNodes ? [['Node', <code>{nodeOf(id)}</code>] satisfies Figure] : []),
               ['Since', formatDateTime(connection.since)],
               ['Token expires', connection.expiresAt === null ? 'never' : formatDateTime(connection.expiresAt)],
               ['Cursor', <code>{connection.cursor}</code>],

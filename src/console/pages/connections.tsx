@@ -4,9 +4,10 @@ import { useEffect } from 'preact/hooks'
 import type { Static } from 'typebox'
 import type { Connection, ConnectionsPage as Page } from '../../schemas/connection.js'
 import { formatBytes, formatDateTime, formatNumber, formatTime } from '../format.js'
-import { changes } from '../hub/monitor.js'
+import { nodeOf } from '../hub/address.js'
+import { changes, latest } from '../hub/monitor.js'
 import { useResource } from '../hub/resource.js'
-import { Notice } from '../parts/notice.js'
+import { ResourceNotice } from '../parts/notice.js'
 import { SortedTable, type Column } from '../parts/sorted-table.js'
 import { linkTo } from '../route.js'
 
@@ -39,6 +40,21 @@ const COLUMNS: Column<Connection>[] = [
   { name: 'Lag', value: ({ lag }) => lag, show: ({ lag }) => formatNumber(lag), isNumber: true },
 ]
 
+/** The columns of a hub with several processes. */
+const NODE_COLUMNS: Column<Connection>[] = [
+  ...COLUMNS.slice(0, 1),
+  {
+    name: 'Node',
+    value: ({ id }) => nodeOf(id),
+    show: ({ id }) => (
+      <a href={linkTo({ page: 'nodes' })}>
+        <code>{nodeOf(id)}</code>
+      </a>
+    ),
+  },
+  ...COLUMNS.slice(1),
+]
+
 export function ConnectionsPage() {
   const subject = useSignal('')
   const topic = useSignal('')
@@ -47,10 +63,12 @@ export function ConnectionsPage() {
     ...(subject.value === '' ? {} : { subject: subject.value }),
     ...(topic.value === '' ? {} : { topic: topic.value }),
   }
-  const { value, error, refresh } = useResource<Static<typeof Page>>('connections', query, INTERVAL)
+  const resource = useResource<Static<typeof Page>>('connections', query, INTERVAL)
+  const { value, refresh } = resource
   const newest = useComputed(() => changes.value[0])
   useEffect(() => refresh(), [newest.value])
   const rows = value.value?.connections
+  const hasNodes = (latest.value?.nodes ?? 1) > 1 || new Set(rows?.map(({ id }) => nodeOf(id))).size > 1
   return (
     <>
       <h1>Connections</h1>
@@ -77,10 +95,16 @@ export function ConnectionsPage() {
           />
         </label>
       </div>
-      {error.value !== undefined && <Notice tone="error">{error}</Notice>}
+      <ResourceNotice resource={resource} />
       {rows?.length === 0 && <p class="muted">No stream matches.</p>}
       {rows && rows.length > 0 && (
-        <SortedTable caption="Connections" columns={COLUMNS} rows={rows} keyOf={({ id }) => id} />
+        <SortedTable
+          caption="Connections"
+          columns={hasNodes ? NODE_COLUMNS : COLUMNS}
+          rows={rows}
+          keyOf={({ id }) => id}
+          cardsUpTo={hasNodes ? 1_200 : 1_050}
+        />
       )}
       {value.value?.more && (
         <p class="muted">

@@ -3,7 +3,7 @@ import { latest, monitor } from '../hub/monitor.js'
 import { formatBytes, formatMilliseconds, formatNumber } from '../format.js'
 import { linkTo } from '../route.js'
 import { Chart, type ChartProps } from '../parts/chart.js'
-import { Figures } from '../parts/figures.js'
+import { Figures, type Figure } from '../parts/figures.js'
 import { TryIt } from '../parts/try-it.js'
 import { subscribing } from '../snippets.js'
 
@@ -66,6 +66,9 @@ export function OverviewPage() {
             ['Topics', formatNumber(now.topics)],
             ['Events kept', formatNumber(now.log.events)],
             ['Event loop delay', formatMilliseconds(now.eventLoopDelay)],
+            ...(now.nodes === undefined
+              ? []
+              : [['Nodes', <a href={linkTo({ page: 'nodes' })}>{formatNumber(now.nodes)}</a>] satisfies Figure]),
           ]}
         />
       )}

@@ -86,7 +86,7 @@ function dataOf(lines: Line[], moments: readonly Moment[]): UPlot.AlignedData {
 }
 
 function optionsOf({ lines, format, steps }: ChartProps, width: number): UPlot.Options {
-  const style = getComputedStyle(document.documentElement)
+  const style = getComputedStyle(document.body)
   const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
   const axis = {
     stroke: color('muted'),

@@ -1,7 +1,9 @@
 /** A list of named values. */
 import type { ComponentChildren } from 'preact'
 
-export function Figures({ figures }: { figures: [name: string, value: ComponentChildren][] }) {
+export type Figure = [name: string, value: ComponentChildren]
+
+export function Figures({ figures }: { figures: Figure[] }) {
   return (
     <dl class="figures">
       {figures.map(([name, value]) => (

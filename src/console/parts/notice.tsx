@@ -1,8 +1,9 @@
-/** A message about an error, a warning or a success. */
+/** A message about an error, a warning, a success or a fact. */
 import type { ComponentChildren } from 'preact'
+import type { Resource } from '../hub/resource.js'
 
 export interface NoticeProps {
-  tone: 'error' | 'warning' | 'success'
+  tone: 'error' | 'warning' | 'success' | 'info'
   children: ComponentChildren
   onDismiss?: () => void
 }
@@ -18,4 +19,10 @@ export function Notice({ tone, children, onDismiss }: NoticeProps) {
       )}
     </div>
   )
+}
+
+/** The failure of a resource for admins. A missing right is no error. */
+export function ResourceNotice({ resource: { error, isForbidden } }: { resource: Resource<unknown> }) {
+  if (error.value === undefined) return null
+  return <Notice tone={isForbidden.value ? 'info' : 'error'}>{error}</Notice>
 }

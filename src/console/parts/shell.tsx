@@ -5,16 +5,18 @@ import { monitor, watchHub } from '../hub/monitor.js'
 import { signOut } from '../hub/session.js'
 import { ConnectionPage } from '../pages/connection.js'
 import { ConnectionsPage } from '../pages/connections.js'
+import { NodesPage } from '../pages/nodes.js'
 import { OverviewPage } from '../pages/overview.js'
 import { TopicPage } from '../pages/topic.js'
 import { TopicsPage } from '../pages/topics.js'
 import { linkTo, route, titleOf, type Route } from '../route.js'
 import { StreamBadge, StreamNotices } from './stream-state.js'
 
-const LINKS: { page: 'overview' | 'topics' | 'connections'; name: string }[] = [
+const LINKS: { page: 'overview' | 'topics' | 'connections' | 'nodes'; name: string }[] = [
   { page: 'overview', name: 'Overview' },
   { page: 'topics', name: 'Topics' },
   { page: 'connections', name: 'Connections' },
+  { page: 'nodes', name: 'Nodes' },
 ]
 
 export function Shell() {
@@ -43,7 +45,9 @@ export function Shell() {
         </button>
       </header>
       <main>
-        {stream && <StreamNotices stream={stream} what="The stats of the hub" />}
+        {stream && (page === 'overview' || stream.state.value.phase !== 'refused') && (
+          <StreamNotices stream={stream} what="The stats of the hub" isForAdmins />
+        )}
         {pageOf(route.value)}
       </main>
     </>
@@ -62,5 +66,7 @@ function pageOf(target: Route): ComponentChildren {
       return <ConnectionsPage />
     case 'connection':
       return <ConnectionPage key={target.id} id={target.id} />
+    case 'nodes':
+      return <NodesPage />
   }
 }

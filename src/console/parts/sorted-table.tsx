@@ -1,6 +1,7 @@
 /** A table that the user sorts by pressing the head of a column. */
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
+import { useLayoutEffect } from 'preact/hooks'
 
 export interface Column<Row> {
   name: string
@@ -15,35 +16,41 @@ export interface SortedTableProps<Row> {
   columns: Column<Row>[]
   rows: Row[]
   keyOf: (row: Row) => string
+  /** Returns the class of a row. */
+  classOf?: (row: Row) => string
+  /** On a screen of at most this width, in pixels, each row is a card; default: 800. */
+  cardsUpTo?: number
 }
 
-export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableProps<Row>) {
-  const order = useSignal({ column: 0, isDescending: false })
-  const { column, isDescending } = order.value
-  const { value } = columns[column]!
+export function SortedTable<Row>({ caption, columns, rows, keyOf, classOf, cardsUpTo = 800 }: SortedTableProps<Row>) {
+  const order = useSignal({ name: columns[0]!.name, isDescending: false })
+  const { name, isDescending } = order.value
+  const sorting = columns.find((column) => column.name === name) ?? columns[0]!
+  const { value } = sorting
+  const hasCards = useIsNarrow(cardsUpTo)
   const sorted = rows.toSorted((a, b) => (isDescending ? -1 : 1) * compare(value(a), value(b)))
   /** Sorts by a column. Numbers start with the largest. */
-  const sortBy = (index: number) =>
+  const sortBy = (column: Column<Row>) =>
     (order.value = {
-      column: index,
-      isDescending: index === column ? !isDescending : columns[index]!.isNumber === true,
+      name: column.name,
+      isDescending: column === sorting ? !isDescending : column.isNumber === true,
     })
   return (
     <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
-      <table>
+      <table class={hasCards ? 'cards' : ''}>
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
-            {columns.map(({ name, isNumber }, index) => (
+            {columns.map((column) => (
               <th
-                key={name}
+                key={column.name}
                 scope="col"
-                class={isNumber ? 'number' : ''}
-                aria-sort={index === column ? (isDescending ? 'descending' : 'ascending') : undefined}
+                class={column.isNumber ? 'number' : ''}
+                aria-sort={column === sorting ? (isDescending ? 'descending' : 'ascending') : undefined}
               >
-                <button type="button" onClick={() => sortBy(index)}>
-                  {name}
-                  <span aria-hidden="true">{index === column ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
+                <button type="button" onClick={() => sortBy(column)}>
+                  {column.name}
+                  <span aria-hidden="true">{column === sorting ? (isDescending ? ' ↓' : ' ↑') : ''}</span>
                 </button>
               </th>
             ))}
@@ -51,7 +58,7 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
         </thead>
         <tbody>
           {sorted.map((row) => (
-            <tr key={keyOf(row)}>
+            <tr key={keyOf(row)} class={classOf?.(row)}>
               {columns.map(({ name, show, isNumber }) => (
                 <td key={name} class={isNumber ? 'number' : ''} data-label={name}>
                   {show(row)}
@@ -63,6 +70,20 @@ export function SortedTable<Row>({ caption, columns, rows, keyOf }: SortedTableP
       </table>
     </div>
   )
+}
+
+/** Whether the screen is at most this wide, in pixels. */
+function useIsNarrow(width: number): boolean {
+  const query = `(max-width: ${width}px)`
+  const isNarrow = useSignal(matchMedia(query).matches)
+  useLayoutEffect(() => {
+    const screen = matchMedia(query)
+    const update = () => (isNarrow.value = screen.matches)
+    update()
+    screen.addEventListener('change', update)
+    return () => screen.removeEventListener('change', update)
+  }, [query])
+  return isNarrow.value
 }
 
 function compare(a: string | number, b: string | number): number {

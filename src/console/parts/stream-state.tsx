@@ -21,8 +21,16 @@ export function StreamBadge({ stream, what }: { stream: LiveStream; what: string
   )
 }
 
+export interface StreamNoticesProps {
+  stream: LiveStream
+  /** The subject of the stream, at the beginning of a sentence. */
+  what: string
+  /** Whether only admins may have the stream: a refusal is then no error. */
+  isForAdmins?: boolean
+}
+
 /** The errors and gaps of a stream. */
-export function StreamNotices({ stream, what }: { stream: LiveStream; what: string }) {
+export function StreamNotices({ stream, what, isForAdmins = false }: StreamNoticesProps) {
   const { phase, detail } = stream.state.value
   const gap = stream.gap.value
   return (
@@ -33,7 +41,7 @@ export function StreamNotices({ stream, what }: { stream: LiveStream; what: stri
         </Notice>
       )}
       {phase === 'refused' && (
-        <Notice tone="error">
+        <Notice tone={isForAdmins ? 'info' : 'error'}>
           {what}: the stream is refused. {detail}
         </Notice>
       )}

@@ -1,16 +1,18 @@
 /** Adds up the statistics of all processes. */
 import type { Stats } from '../stats.js'
-import type { NodeReport } from './node-reports.js'
+import type { KnownNode } from './node-reports.js'
 
 /**
  * Returns the statistics of all processes. Each process counts every published event, so the events that came in are
- * those of one process. The slowest process decides latency and delay.
+ * those of one process. The slowest process decides latency and delay. A process that does not answer counts with its
+ * last number of streams.
  */
-export function addStats(own: Stats, others: readonly NodeReport[]): Stats {
+export function addStats(own: Stats, others: readonly KnownNode[]): Stats {
   const sum: Stats = { ...own, events: { ...own.events }, bytes: { ...own.bytes }, latency: { ...own.latency } }
   sum.nodes = others.length + 1
-  for (const { connections, stats } of others) {
-    sum.connections += connections
+  for (const { report, isReachable } of others) {
+    sum.connections += report?.connections ?? 0
+    const stats = isReachable ? report?.load?.stats : undefined
     if (!stats) continue
     sum.events.out = rounded(sum.events.out + stats.events.out)
     sum.bytes.out = rounded(sum.bytes.out + stats.bytes.out)

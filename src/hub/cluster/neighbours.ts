@@ -1,4 +1,5 @@
 /** The parts of the hub that work with the other processes. */
+import { memoryUsage } from 'node:process'
 import type { EventLog } from '../../log/log.js'
 import { wallNow } from '../../model/clock.js'
 import type { Connections } from '../connections.js'
@@ -9,7 +10,7 @@ import { SystemTopics } from '../system-topics.js'
 import { AllConnections } from './all-connections.js'
 import { ClusterPresence } from './cluster-presence.js'
 import type { Messenger } from './messenger.js'
-import { NodeReports } from './node-reports.js'
+import { NodeReports, type NodeLoad } from './node-reports.js'
 import { Peers } from './peers.js'
 
 export interface NeighboursSource {
@@ -19,6 +20,8 @@ export interface NeighboursSource {
   /** The open streams of this process. */
   connections: Connections
   describe: (stream: Stream) => StreamInfo
+  /** Returns the number of events that this process has accepted from publishers. */
+  published: () => number
 }
 
 export interface NeighboursOptions {
@@ -44,18 +47,26 @@ export class Neighbours {
         watchesConnections: this.systemTopics.watchesConnections,
         watchesPresence: this.presence.isFollowing,
         presenceChanges: this.presence.sentChanges(),
+        report: this.reports.own(),
       }),
-      told: (node, { presenceChanges }) => void this.presence.told(node, presenceChanges),
-      gone: (node) => this.presence.gone(node),
+      told: (node, { presenceChanges, report }) => {
+        this.reports.told(report)
+        void this.presence.told(node, presenceChanges)
+      },
+      gone: (node) => {
+        this.reports.gone(node)
+        this.presence.gone(node)
+      },
     }))
     const since = wallNow()
-    const reports = (this.reports = new NodeReports(messenger, (withStats) => ({
+    const reports = (this.reports = new NodeReports(messenger, (withLoad) => ({
       node: messenger.node,
       version,
       since,
       connections: connections.size,
+      epoch: source.log.view.epoch,
       head: fanout.head,
-      stats: withStats ? this.systemTopics.takeStats() : undefined,
+      load: withLoad ? this.#load(source) : undefined,
     })))
     this.systemTopics = new SystemTopics({ ...source, peers, reports })
     this.connections = new AllConnections(messenger, connections, source.describe)
@@ -78,5 +89,17 @@ export class Neighbours {
   /** As `Peers.tick`. */
   tick(now: number): void {
     this.#peers.tick(now)
+  }
+
+  #load({ fanout, connections, published }: NeighboursSource): NodeLoad {
+    return {
+      time: wallNow(),
+      topics: fanout.topics,
+      lagging: connections.lagging,
+      published: published(),
+      sent: this.systemTopics.sent(),
+      memory: memoryUsage.rss(),
+      stats: this.systemTopics.takeStats(),
+    }
   }
 }

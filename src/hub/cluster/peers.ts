@@ -5,6 +5,7 @@
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { monotonicNow } from '../../model/clock.js'
 import type { Messenger } from './messenger.js'
+import type { NodeReport } from './node-reports.js'
 
 /** The time between two broadcasts of the state, in milliseconds. */
 const REPEAT = 2_000
@@ -19,6 +20,8 @@ export interface NodeState {
   watchesPresence: boolean
   /** The number of changes of its own presence so far. */
   presenceChanges: number
+  /** Its report without its load, in case it does not answer later. */
+  report: NodeReport
 }
 
 interface StateMessage extends ClusterMessage {

@@ -41,6 +41,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
           ['topic', '#/topics/orders.1', '[aria-label="Live events"] li:nth-child(5)'],
           ['connections', '#/connections', 'tbody tr'],
           ['connection', `#/connections/${String(headers['fanfare-connection'])}`, '.figures'],
+          ['nodes', '#/nodes', 'tbody tr'],
           ['overview', '#/', '.figures'],
         ]
         for (const [name, fragment, ready] of pages) {
@@ -112,6 +113,7 @@ await t.test('every page', { skip: skipWithout(path), timeout: TIMEOUT }, async 
       ['#/topics/orders.1', 'orders.1'],
       ['#/connections', 'Connections'],
       ['#/connections/one', 'Connection one'],
+      ['#/nodes', 'Nodes'],
     ] as const) {
       await go(page, fragment)
       await page.getByRole('heading', { level: 1, name: title, exact: true }).waitFor()

@@ -74,7 +74,7 @@ await t.test('signing in', { skip: skipWithout(path), timeout: TIMEOUT }, async 
   await t.test("without an admin's token the page names the missing right, and shows the rest", async (t) => {
     const hub = await busyHub(t)
     const page = await openPage(t, browser, `${hub.url}/#token=${ann}`)
-    await page.getByRole('alert').filter({ hasText: '"admin": true' }).waitFor()
+    await page.getByRole('status').filter({ hasText: '"admin": true' }).waitFor()
     await checkBoth(t, page, 'refused')
     await page.getByRole('link', { name: 'Topics' }).click()
     await page.getByRole('link', { name: 'orders.1' }).waitFor()
