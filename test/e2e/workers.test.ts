@@ -52,7 +52,7 @@ async function pidsOf(hub: Hub, lines = 3): Promise<Map<number, number>> {
 async function leaderOf(hub: Hub): Promise<number> {
   const { pid } = await poll(
     async () => hub.logs().findLast(({ role }) => role === 'leader'),
-    () => `nobody leads:\n${hub.output()}`,
+    () => `no worker leads:\n${hub.output()}`,
   )
   return pid as number
 }

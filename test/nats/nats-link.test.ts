@@ -54,7 +54,7 @@ await t.test('a server that does not answer is an error that names it', async (t
   const port = await freePort()
   await t.rejects(NatsLink.open({ ...OPTIONS, servers: [`127.0.0.1:${port}`] }, 'test'), {
     name: 'NatsError',
-    message: new RegExp(`NATS at 127.0.0.1:${port} has not let the hub in within 500 ms.*FANFARE_LOG`),
+    message: new RegExp(`NATS at 127.0.0.1:${port} has not accepted the hub within 500 ms.*FANFARE_LOG`),
   })
 })
 

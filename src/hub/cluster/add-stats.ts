@@ -3,8 +3,8 @@ import type { Stats } from '../stats.js'
 import type { NodeReport } from './node-reports.js'
 
 /**
- * Returns the statistics of all processes. Each process counts every published event, so the events that came in are
- * those of one process. The slowest process decides latency and delay.
+ * Returns the statistics of all processes. Each process counts every published event, so the incoming events and bytes
+ * of one process are those of all. The slowest process decides latency and delay.
  */
 export function addStats(own: Stats, others: readonly NodeReport[]): Stats {
   const sum: Stats = { ...own, events: { ...own.events }, bytes: { ...own.bytes }, latency: { ...own.latency } }

@@ -1,4 +1,4 @@
-/** What each process of the hub carries. */
+/** The reports of the processes of the hub: version, streams and statistics. */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import type { Stats } from '../stats.js'
 import type { Messenger } from './messenger.js'
@@ -7,13 +7,13 @@ import type { Messenger } from './messenger.js'
 export interface NodeReport {
   node: string
   version: string
-  /** When it started, on the wall clock. */
+  /** When the process started, on the wall clock. */
   since: number
-  /** The number of its open streams. */
+  /** The number of open streams. */
   connections: number
-  /** The newest sequence that it has taken from the log. */
+  /** The newest sequence that the process has taken from the log. */
   head: number
-  /** Its statistics of the last second; `undefined`: not asked for, or not measured yet. */
+  /** The statistics of the last second; `undefined`: not requested, or not measured yet. */
   stats?: Stats | undefined
 }
 
@@ -27,8 +27,8 @@ export class NodeReports {
   readonly #own: (withStats: boolean) => NodeReport
   /** The last report of each other node. */
   readonly #latest = new Map<string, NodeReport>()
-  /** The question that is under way. Requests at the same time share its answer. */
-  #asking: Promise<NodeReport[]> | undefined
+  /** The survey in progress. Concurrent calls of `all` share its result. */
+  #survey: Promise<NodeReport[]> | undefined
 
   /** @param own returns the report of this node */
   constructor(messenger: Messenger, own: (withStats: boolean) => NodeReport) {
@@ -38,12 +38,12 @@ export class NodeReports {
   }
 
   /**
-   * Returns the reports of all nodes, sorted by node. A node that does not answer soon has its last report, without
-   * statistics.
+   * Returns the reports of all nodes, sorted by node. For a node that does not answer soon, this is its last report,
+   * without statistics.
    */
   async all(): Promise<NodeReport[]> {
     if (this.#messenger.isAlone) return [this.#own(false)]
-    const others = await (this.#asking ??= this.others(false).finally(() => (this.#asking = undefined)))
+    const others = await (this.#survey ??= this.others(false).finally(() => (this.#survey = undefined)))
     return [this.#own(false), ...others].sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 
