@@ -17,7 +17,7 @@ export interface StreamOptions {
 }
 
 export interface Stream {
-  /** Ends the stream. No function of the options is called any more. */
+  /** Ends the stream. No function of the options is called afterwards. */
   close(): void
 }
 

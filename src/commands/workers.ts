@@ -50,7 +50,7 @@ export function countWorkers({ workers, hub }: ProcessSettings): number {
 /**
  * Runs a hub in several workers, until `stop` ends the process.
  * @returns the address once all workers listen; `undefined` if a signal ends the hub before
- * @throws SettingsError with the words of a worker that cannot start
+ * @throws SettingsError with the message of a worker that cannot start
  */
 export async function runWorkers(
   { settings, logger, stop, secret }: HubStart,

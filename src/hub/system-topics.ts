@@ -87,7 +87,7 @@ export class SystemTopics {
     if (isFollowed) messenger.broadcast({ kind: 'connection-change', change: told } satisfies ChangeMessage)
   }
 
-  /** Returns the statistics of the last second for another process, and goes on to measure for a few seconds. */
+  /** Returns the statistics of the last second for another process, and keeps measuring for a few seconds. */
   takeStats(): Stats | undefined {
     this.#askedUntil = monotonicNow() + ASKED_TIME
     this.#listen()

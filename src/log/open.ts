@@ -56,7 +56,7 @@ export interface LogSettings {
   maxTopics: number
 }
 
-/** The listeners of a log, and how to reach NATS. */
+/** The listeners of a log, and the connection options of a log on NATS. */
 export interface LogListeners extends Pick<FileLogOptions, 'onRole' | 'onHealth' | 'onDamage'> {
   /** For a log on NATS. */
   nats?: Omit<NatsLogOptions, 'retention' | 'onHealth' | 'now'> | undefined

@@ -1,4 +1,4 @@
-/** The options of the plugin `fanfare`: settings, and what else an application passes to the hub. */
+/** The options of the plugin `fanfare`: the settings, and the values that only an application can pass. */
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate } from '../auth/principal-input.js'
 import type { Cluster } from '../cluster/cluster.js'
@@ -9,7 +9,10 @@ import { SettingsError } from '../model/settings-error.js'
 import { REQUEST_TIMEOUTS, type RequestTimeouts } from '../server/body-timeout.js'
 import { resolveSettings, type Settings } from '../settings.js'
 
-/** The place of the events: an address as in the settings, or a log of the application's own, which the hub closes. */
+/**
+ * Where the hub keeps its events: an address as in the settings, or a log of the application's own, which the hub
+ * closes.
+ */
 interface LogOption {
   log?: Settings['log'] | EventLog | undefined
 }

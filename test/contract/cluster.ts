@@ -88,7 +88,7 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       cluster.broadcast({ kind: 'news' })
       await t.rejects(cluster.request(cluster.node, { kind: 'ask' }), { code: 'closed' })
       await t.rejects(cluster.survey({ kind: 'ask' }), { code: 'closed' })
-      await t.resolves(cluster.close(), 'and may leave again')
+      await t.resolves(cluster.close(), 'closing twice is allowed')
       t.strictSame(heard, [])
     })
 

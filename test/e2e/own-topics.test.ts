@@ -174,7 +174,7 @@ await t.test("no grant allows other tokens to read the hub's topics", async (t) 
       ).code,
       'not-granted',
     )
-    t.equal(checkProblem(t, await send(hub, 'GET', path, { headers }), 401, `${topic}: nobody`).code, 'missing-token')
+    t.equal(checkProblem(t, await send(hub, 'GET', path, { headers }), 401, `${topic}: no token`).code, 'missing-token')
   }
   const stream = await openLive(t, streamUrl(hub, ['**']), { token: everything })
   const own = `/connections/${String(stream.headers['fanfare-connection'])}`

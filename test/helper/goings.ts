@@ -214,7 +214,7 @@ export async function letManyGo(t: Test, count: number, numbers: Random): Promis
     t.strictSame(
       (await Promise.all(['a', 'b'].map((topic) => hub.present(topic)))).flat(),
       [],
-      `${name}: nobody is present`,
+      `${name}: no subject is present`,
     )
     t.equal((await hub.publish('a', { data: 1 })).subscribers, 0)
   }

@@ -125,7 +125,7 @@ await t.test('a stream of another process', async (t) => {
   })
 })
 
-await t.test('a stream of a process that has gone is gone', async (t) => {
+await t.test('a stream of a process that has ended is not found', async (t) => {
   const [a, b] = await openTwo(t)
   const stream = await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
   b.node.die()
@@ -151,7 +151,7 @@ await t.test('a process that does not answer is a temporary refusal', async (t) 
     t.match(isProblem(t, response, 503, 'unavailable', `${method} ${url}`), { detail: /node-1.* does not answer/ })
     t.ok(Number(response.headers['retry-after']) > 0)
   }
-  t.match((await a.ask('GET', '/status')).json(), { clients: 1 }, 'figures come without it')
+  t.match((await a.ask('GET', '/status')).json(), { clients: 1 }, 'the figures lack the frozen process')
   t.match((await a.ask('GET', '/topics/a')).json(), { subscribers: 1 })
   b.node.thaw()
   t.match((await a.ask('GET', path)).json(), { subject: 'ann' })
@@ -222,7 +222,7 @@ await t.test('a ticket of one process opens a stream at another', async (t) => {
     for (const { url } of [a, b]) t.equal((await openStream(t, `${url}/topics/a/events?ticket=${ticket}`)).status, 200)
 })
 
-await t.test('a session of one process is one at another', async (t) => {
+await t.test('a session of one process is valid at another', async (t) => {
   const [a, b] = await openTwo(t)
   const response = await a.ask('POST', '/sessions', undefined, user('ann'))
   t.equal(response.statusCode, 204)
@@ -312,7 +312,7 @@ await t.test('the process of a hub without others is listed', async (t) => {
   t.equal(nodes.length, 1)
 })
 
-await t.test('a system topic tells of all processes', async (t) => {
+await t.test('a system topic reports the streams of all processes', async (t) => {
   const [a, b] = await openTwo(t)
   const ids: string[] = []
   const observer = await openLive(t, streamUrl(a, ['fanfare.connections']), { token: admin })
@@ -346,7 +346,7 @@ await t.test('the statistics are those of all processes', async (t) => {
   await observer.until(() => figures().length === 3)
   const last = figures()[2]!
   t.match(last, { nodes: 2, connections: streams.length + 1 })
-  t.ok(last.memory > 1.5 * process.memoryUsage.rss(), 'the sum of both')
+  t.ok(last.memory > 1.5 * process.memoryUsage.rss(), 'the memory is the sum of both')
   t.ok(last.events.out > 2.2 * last.events.in, `each event goes to three streams: ${JSON.stringify(last.events)}`)
   t.ok(last.events.in < 130, 'an event is counted once')
 })

@@ -83,7 +83,7 @@ export class PresenceExchange {
     return this.#number
   }
 
-  /** Takes a change of this node, and tells it to the others at the end of this turn of the event loop. */
+  /** Takes a change of this node, and sends it to the others at the end of this turn of the event loop. */
   add(change: NodeChange): void {
     this.#number++
     if (!this.#listener.isFollowed()) {
@@ -161,7 +161,7 @@ export class PresenceExchange {
   }
 
   async #fetchNow(node: string, followed: Followed): Promise<void> {
-    const fetched = await this.#fetchPages(node).catch(() => undefined) // the next message of the node starts another fetch
+    const fetched = await this.#fetchPages(node).catch(() => undefined) // the next message fetches again
     followed.fetching = undefined
     const held = followed.held.splice(0)
     if (!fetched || this.#followed.get(node) !== followed) return

@@ -44,7 +44,7 @@ import { asStoreError, StoreError } from './store-error.js'
 import { checkFolder } from './store-folder.js'
 import type { Tables } from './tables.js'
 
-/** The number of events that one delta has while followers are told what they have missed. */
+/** The number of events in one delta while the followers catch up. */
 const CATCH_UP_STEP = 500
 /** How long a process waits for the leader, by default; in milliseconds. */
 const LEADER_TIMEOUT = 5_000
@@ -84,7 +84,7 @@ export class FileLog implements EventLog {
   readonly #snapshots: Snapshots
   readonly #times: EventTimes
   readonly #followers = new Followers()
-  /** What the followers have missed: trims, and whether records have changed. */
+  /** The changes that the followers have missed: trims, and whether records have changed. */
   #missed: { trims: readonly Trim[]; hasRecords: boolean } | undefined
   #closing: Promise<void> | undefined
 
@@ -199,7 +199,7 @@ export class FileLog implements EventLog {
     }
   }
 
-  /** Tells the followers what has changed before the last `#reload`. */
+  /** Gives the followers the changes before the last `#reload`. */
   async #catchUp(): Promise<void> {
     const { head } = this.#state.totals
     for (let after = this.view.toldHead; after < head;) {
@@ -219,7 +219,7 @@ export class FileLog implements EventLog {
     if (hasRecords) void this.#tellRecords()
   }
 
-  /** Tells all records again, since only the number of their changes is known. */
+  /** Gives the followers all records, since only the number of changes is known. */
   async #tellRecords(): Promise<void> {
     await this.records.readAll((records) => this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records }))
     await this.records.resync()

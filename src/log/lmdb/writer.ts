@@ -88,7 +88,7 @@ export class Writer {
   }
 
   /**
-   * @param origin the other process that has asked for the append
+   * @param origin the other process that requested the append
    * @throws HubError `log-unavailable`, with nothing stored
    */
   append(events: readonly NewEvent[], origin?: Origin): Promise<Appended[]> {

@@ -36,7 +36,7 @@ export interface NatsRecordsOptions {
   timeout: number
   /** The bucket's stream. */
   stream: string
-  /** The time after which the mark of a purge is not needed any more, in seconds. */
+  /** The time after which the mark of a purge is no longer needed, in seconds. */
   purgeTtl: number
   /** The wall clock, in milliseconds. */
   now?: (() => number) | undefined

@@ -84,7 +84,7 @@ export class OrderedConsumer {
     await this.#begin(++this.#generation)
   }
 
-  /** Resolves when every message up to a sequence has been delivered, or does not exist any more. */
+  /** Resolves when every message up to a sequence has been delivered, or no longer exists. */
   reach(sequence: number): Promise<void> {
     if (this.next > sequence || this.#isStopped) return Promise.resolve()
     return new Promise((resolve) => {

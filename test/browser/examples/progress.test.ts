@@ -59,7 +59,7 @@ function isGone(pid: number): Promise<true> {
         return true as const
       }
     },
-    () => `process ${pid} goes on`,
+    () => `process ${pid} is still running`,
   )
 }
 

@@ -7,7 +7,7 @@ import { share } from '../../helper/shared-log.js'
 import { settle, until } from '../fake-sink.js'
 import { openHubOn } from '../open-hub.js'
 
-/** Two hubs on one log, as two processes have it. */
+/** Two hubs on one log, as in two processes. */
 async function openTwo(t: Test) {
   const log = new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6 })
   t.teardown(() => log.close())
