@@ -50,7 +50,7 @@ export default {
 
     routes.delete('/jobs/:id', { schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
       const job = running.get(request.params.id)
-      if (!job?.worker) return reply.code(404).send({ message: 'There is no such job that is running.' })
+      if (!job?.worker) return reply.code(404).send({ message: 'No running job has this id.' })
       job.isCancelled = true
       job.worker.kill('SIGTERM')
       return reply.code(204).send()

@@ -66,16 +66,16 @@ export class NatsCluster implements Cluster {
       all: `${subject}.all`,
       to: (node) => `${subject}.to.${node}`,
     }
-    const listen = (subject: string, hear: (message: Msg, from: string) => void): void => {
+    const listen = (subject: string, handle: (message: Msg, from: string) => void): void => {
       link.connection.subscribe(subject, {
         callback: (err, message) => {
           const from = err ? '' : (message.headers?.get(SENDER) ?? '')
-          if (from !== '' && !this.#isClosed) hear(message, from)
+          if (from !== '' && !this.#isClosed) handle(message, from)
         },
       })
     }
-    const others = (hear: (message: Msg, from: string) => void) => (message: Msg, from: string) => {
-      if (from !== this.node) hear(message, from)
+    const others = (handle: (message: Msg, from: string) => void) => (message: Msg, from: string) => {
+      if (from !== this.node) handle(message, from)
     }
     listen(
       this.#subjects.here,
@@ -91,7 +91,7 @@ export class NatsCluster implements Cluster {
     )
     listen(
       this.#subjects.all,
-      others((message, from) => this.#hear(message, from)),
+      others((message, from) => this.#receiveBroadcast(message, from)),
     )
     listen(this.#subjects.to(this.node), (message, from) => void this.#answer(message, from))
     listen(`${this.#inbox}.*`, (message, from) => this.#answered(message, from))
@@ -183,7 +183,7 @@ export class NatsCluster implements Cluster {
     }
   }
 
-  #hear(message: Msg, from: string): void {
+  #receiveBroadcast(message: Msg, from: string): void {
     this.#seen(from)
     this.#receiver?.broadcast(message.json<ClusterMessage>(), from)
   }

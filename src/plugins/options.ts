@@ -48,7 +48,7 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
   prefix: string
   ownsRoot: boolean
   /** Whether `/` and requests without a route belong to the hub. Otherwise they belong to the application. */
-  hasPlace: boolean
+  ownsFallback: boolean
   hasConsole: boolean
   /** In milliseconds. */
   bodyTimeout: number
@@ -70,8 +70,8 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
       'The application already has a decorator "hub": register another hub in a scope of its own.',
     )
   const prefix = given.replace(/\/+$/, '')
-  const hasPlace = ownsRoot || prefix !== ''
-  const hasConsole = rest.console === undefined ? hasPlace : settings.console
+  const ownsFallback = ownsRoot || prefix !== ''
+  const hasConsole = rest.console === undefined ? ownsFallback : settings.console
   return {
     settings,
     ownLog,
@@ -79,7 +79,7 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
     prefix,
     authenticate,
     ownsRoot,
-    hasPlace,
+    ownsFallback,
     hasConsole,
     bodyTimeout: timeouts.body,
   }

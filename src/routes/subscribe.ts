@@ -19,7 +19,7 @@ import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import { preferredType } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
-import { refuseWhileBusy, type StreamLimits } from './subscribe/busy.js'
+import { requireFreeStream, type StreamLimits } from './subscribe/connection-limits.js'
 import { readCursorName } from './cursors.js'
 import { readHistory } from './subscribe/history.js'
 import {
@@ -132,7 +132,7 @@ function readCursor(request: FastifyRequest, name: string, listed: OriginList): 
 /** Checks after an `await` that the token is still in force and that another stream may open. */
 function admit({ hub, limits }: Context, request: FastifyRequest): Principal {
   const principal = requirePrincipal(request)
-  refuseWhileBusy(hub, limits, { address: request.ip, principal })
+  requireFreeStream(hub, limits, { address: request.ip, principal })
   return principal
 }
 

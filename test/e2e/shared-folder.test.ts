@@ -24,7 +24,7 @@ async function startHubs(t: Test, count: number, env: Record<string, string> = {
   return hubs
 }
 
-/** Publishes events one after the other until it is stopped, each until it is acknowledged. */
+/** Publishes events one after the other until it is stopped. Repeats each event until it is acknowledged. */
 class Publisher {
   readonly acknowledged: { id: string; data: string }[] = []
   repeated = 0
@@ -178,7 +178,7 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   t.equal(new Set(events.map(({ id }) => id)).size, events.length)
 })
 
-await t.test('a hub that starts beside a frozen leader says so', async (t) => {
+await t.test('a hub that starts beside a frozen leader reports the leader', async (t) => {
   const folder = `${t.testdir({})}/log`
   const first = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   first.signal('SIGSTOP')

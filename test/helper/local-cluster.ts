@@ -86,7 +86,7 @@ export class LocalNode implements Cluster {
     if (!this.#isOpen || this.#isFrozen) return
     const json = JSON.stringify(message)
     for (const node of this.#cluster.nodes.values()) {
-      if (node !== this) node.#hear(JSON.parse(json) as ClusterMessage, this.node)
+      if (node !== this) node.#receiveBroadcast(JSON.parse(json) as ClusterMessage, this.node)
     }
   }
 
@@ -167,7 +167,7 @@ export class LocalNode implements Cluster {
     if (!this.#isOpen) throw closed()
   }
 
-  #hear(message: ClusterMessage, from: string): void {
+  #receiveBroadcast(message: ClusterMessage, from: string): void {
     const before = this.#arrivals.get(from)
     const arrival = (async () => {
       await this.#cluster.pause()

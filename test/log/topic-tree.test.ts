@@ -79,7 +79,7 @@ await t.test(
     t.equal(
       new Set(found.filter((value) => value !== 'new')).size,
       found.filter((value) => value !== 'new').length,
-      'none twice',
+      'no topic is found twice',
     )
     t.end()
   },

@@ -69,7 +69,7 @@ export class PresenceExchange {
   constructor(messenger: Messenger, listener: ExchangeListener) {
     this.#messenger = messenger
     this.#listener = listener
-    messenger.onBroadcast<ChangesMessage>('presence-changes', (message, from) => this.#heard(from, message))
+    messenger.onBroadcast<ChangesMessage>('presence-changes', (message, from) => this.#receiveChanges(from, message))
     messenger.onRequest<PageMessage>('presence-page', ({ from }, node) => this.#page(node, from))
   }
 
@@ -139,7 +139,7 @@ export class PresenceExchange {
     }
   }
 
-  #heard(node: string, message: ChangesMessage): void {
+  #receiveChanges(node: string, message: ChangesMessage): void {
     if (!this.#isFollowing) return
     const followed = this.#of(node)
     if (followed.fetching) followed.held.push(message)
@@ -167,7 +167,7 @@ export class PresenceExchange {
     if (!fetched || this.#followed.get(node) !== followed) return
     this.#listener.fetched(node, fetched.subjects)
     followed.number = fetched.number
-    for (const message of held) this.#heard(node, message)
+    for (const message of held) this.#receiveChanges(node, message)
   }
 
   /** @returns `undefined`: the node has dropped the snapshot */

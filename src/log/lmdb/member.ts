@@ -100,7 +100,7 @@ export class Member implements Role {
   #lastNumber = 0
   readonly #checks: NodeJS.Timeout
   /** When the last beat of the leader arrived, on the monotonic clock. */
-  #heardAt = monotonicNow()
+  #lastBeatAt = monotonicNow()
   /** Why the leader cannot store events. */
   #leaderFailure: Error | undefined
   #failure: Error | undefined
@@ -230,7 +230,7 @@ export class Member implements Role {
       onWritten: (number, result) => this.#take(number)?.resolve(result),
       onRefused: (number, refusal) => this.#take(number)?.reject(toError(refusal)),
       onBeat: (failure) => {
-        this.#heardAt = monotonicNow()
+        this.#lastBeatAt = monotonicNow()
         this.#leaderFailure = failure === undefined ? undefined : new Error(failure)
         this.#check()
       },
@@ -245,7 +245,7 @@ export class Member implements Role {
     })
     if (replica.hasEnded) throw new LostLeaderError('the connection to the leader has ended')
     this.#replica = replica
-    this.#heardAt = monotonicNow()
+    this.#lastBeatAt = monotonicNow()
     this.#options.onRole('replica')
     peers.connect(replica, replica.leader)
     const done = this.#done
@@ -292,7 +292,7 @@ export class Member implements Role {
   #check(): void {
     if (this.#leader) return
     const { leaderTimeout } = this.#options
-    const silence = monotonicNow() - this.#heardAt
+    const silence = monotonicNow() - this.#lastBeatAt
     this.#setFailure(silence > leaderTimeout ? silent(leaderTimeout) : this.#leaderFailure)
     const now = systemTime()
     for (const { number, since, reject } of this.#pending.values()) {

@@ -256,7 +256,7 @@ await t.test('a folder belongs to one process', async (t) => {
     t.equal(log.view.head, Number(id.split('-')[1]) + 2, 'a hub joins the log')
   })
 
-  await t.test('of many logs that open at once after a kill, one succeeds', async (t) => {
+  await t.test('only one of several logs that open at once after a kill succeeds', async (t) => {
     const root = t.testdir({})
     const hub = await startHub(t, { FANFARE_LOG: `file:${root}/killed` })
     await hub.kill()
@@ -281,7 +281,7 @@ await t.test('a folder belongs to one process', async (t) => {
     }
   })
 
-  await t.test('of many hubs that start at once after a kill, one leads', async (t) => {
+  await t.test('only one of several hubs that start at once after a kill leads', async (t) => {
     const folder = t.testdir({})
     for (let round = 0; round < 2; round++) {
       const hubs = await Promise.all(Array.from({ length: 2 }, () => startHub(t, { FANFARE_LOG: `file:${folder}` })))
@@ -444,7 +444,7 @@ await t.test(
   },
 )
 
-await t.test('work', async (t) => {
+await t.test('the cost of operations', async (t) => {
   let taken = 0
   function* counting<T>(items: Iterable<T>): Generator<T> {
     for (const item of items) {
@@ -719,7 +719,7 @@ await t.test('reads that wait for a transaction do not all run in one turn of th
   t.ok(most < 30, `${most} reads in one turn`)
 })
 
-await t.test('publisher ids are remembered even if more topics were emptied than trim marks are kept', async (t) => {
+await t.test('publisher ids are remembered even if the trim marks of their topics are dropped', async (t) => {
   const clock = { now: 1_700_000_000_000 }
   const folder = t.testdir({})
   const options: Opening = { retention: { bytes: 100_000, dedupWindow: 600_000 }, now: () => clock.now }

@@ -80,7 +80,7 @@ await t.test('events are trimmed in order while many topics come and go', async 
   t.equal(log.view.stats().events, kept.length)
 })
 
-await t.test('publisher ids are remembered even if more topics were emptied than marks are kept', async (t) => {
+await t.test('publisher ids are remembered even if the trim marks of their topics are dropped', async (t) => {
   const { log, clock } = start(t, { bytes: 100_000, dedupWindow: 600_000 })
   await log.append([event('pay.1', { id: 'order-1' })])
   for (let n = 0; n < 120_000; n += 1_000)

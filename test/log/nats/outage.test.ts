@@ -227,7 +227,7 @@ await t.test('a stream that is deleted and created again', { skip: skipNats }, a
     await log.follow(({ events, replaced }) => told.push(replaced ?? events.map(({ sequence }) => sequence)))
     await administer(server, `STREAM.DELETE.${nats.prefix}`)
     await is(() => log.view.epoch !== epoch && log.view.failure === undefined, 'the epoch stays')
-    t.match(notices, [/was made again/])
+    t.match(notices, [/was created again/])
     t.match(log.view, { head: 0 })
     t.ok(log.view.mark > mark)
     t.strictSame(await log.append([event('b', { id: 'x' })]), [{ sequence: 1, duplicate: false }])

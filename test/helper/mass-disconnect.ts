@@ -156,11 +156,11 @@ async function goFromHttp2(port: number, numbers: Random): Promise<void> {
 }
 
 /**
- * Runs clients that connect and disconnect while events are published, and waits until nothing of them is left: no
+ * Runs clients that connect and disconnect while events are published, and waits until their state is released: no
  * stream, no connection, no presence and no listener.
  * @returns the number of opened streams
  */
-export async function letManyGo(t: Test, count: number, numbers: Random): Promise<number> {
+export async function disconnectMany(t: Test, count: number, numbers: Random): Promise<number> {
   const servers = {
     plain: await listen(t, Fastify()),
     tls: await listen(t, Fastify({ https: { key, cert } })),

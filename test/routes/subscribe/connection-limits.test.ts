@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
-import { refuseWhileBusy } from '../../../src/routes/subscribe/busy.js'
+import { requireFreeStream } from '../../../src/routes/subscribe/connection-limits.js'
 import { anybody } from '../../hub/anybody.js'
 import { openLive, openStream } from '../../helper/stream.js'
 import { token } from '../../helper/token.js'
@@ -61,26 +61,26 @@ await t.test('the refusal names the setting', async (t) => {
   await subscribe('a')
   const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
   const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
-  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, limits, somebody))
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), {
+  t.doesNotThrow(() => requireFreeStream(app.fanfareHub, limits, somebody))
+  t.throws(() => requireFreeStream(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody), {
     code: 'too-many-connections',
     status: 503,
     retryAfter: 10,
   })
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody),
     /FANFARE_MAX_CONNECTIONS\b/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody),
     /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody),
     /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
   )
   t.doesNotThrow(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody),
     '0 means no limit',
   )
 })

@@ -10,7 +10,7 @@ export type StreamLimits = Pick<Settings, 'maxConnections' | 'maxConnectionsPerS
  * Checks that another stream may open now. Both refusals are temporary.
  * @throws Problem `draining`, or `too-many-connections` naming the setting
  */
-export function refuseWhileBusy(
+export function requireFreeStream(
   { draining, connections }: Hub,
   limits: StreamLimits,
   { address, principal: { subject } }: Pick<StreamIdentity, 'address' | 'principal'>,
