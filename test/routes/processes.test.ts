@@ -95,7 +95,7 @@ await t.test('a stream of another process', async (t) => {
     isProblem(t, await a.ask('GET', `/connections/${idOf(stream)}`), 404, 'not-found')
   })
 
-  await t.test('refuses as one of the same process', async (t) => {
+  await t.test('gives the same refusals as a stream of the same process', async (t) => {
     const stream = await openLive(t, streamUrl(b, ['a']), { token: ann })
     const path = `/connections/${idOf(stream)}`
     const many = Array.from({ length: 101 }, (_, n) => `t${n}`)

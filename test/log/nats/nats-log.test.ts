@@ -77,7 +77,7 @@ await t.test('by the clock of the server', { skip: skipNats }, async (t) => {
     t.equal(await locateTime(log, new Selection(['a']), Date.now() + 1_000), 3)
   })
 
-  await t.test('events that are too old are trimmed, which followers get as a trim and readers as a gap', async (t) => {
+  await t.test('events that are too old are trimmed: followers get a trim, and a read returns a gap', async (t) => {
     const log = await open(t, server, { age: 700 })
     const trims: Trim[] = []
     await log.follow((delta) => void trims.push(...delta.trims))

@@ -155,10 +155,10 @@ await t.test('the result is the same for any pieces of the body', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 30, size: 'max' }), async (cuts) => {
-        const places = [0, ...cuts.sort((a, b) => a - b), body.length]
-        const pieces = places
+        const offsets = [0, ...cuts.sort((a, b) => a - b), body.length]
+        const pieces = offsets
           .slice(1)
-          .map((end, index) => body.subarray(places[index], end))
+          .map((end, index) => body.subarray(offsets[index], end))
           .filter(({ length }) => length > 0)
         const before = hub.app.fanfareHub.head
         const response = await post(hub, Readable.from(pieces))
