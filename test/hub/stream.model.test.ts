@@ -254,7 +254,7 @@ await t.test('with `latest` a stream ends up with the newest event of each topic
         await scenario.drain()
         const sent = new Set(scenario.sent.filter(({ id }) => id !== undefined).map(({ n }) => n))
         const stored = scenario.published.filter(({ sequence }) => sequence !== undefined)
-        for (const topic of topics.filter((name) => scenario.selections.every((moved) => moved.topics.includes(name)))) {
+        for (const topic of topics.filter((name) => scenario.selections.every((each) => each.topics.includes(name)))) {
           const newest = stored.findLast((event) => event.topic === topic)
           if (newest) assert.ok(sent.has(newest.n), `the newest event of ${topic} was sent`)
         }
