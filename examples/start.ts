@@ -28,15 +28,15 @@ const hub = spawn(process.execPath, [MAIN], {
     PORT: String(hubPort),
     LOG_LEVEL: 'warn',
     FANFARE_JWT_SECRET: secret,
-    FANFARE_LOG: `file:./data/examples/${name}`, // what was published is there again at the next start
+    FANFARE_LOG: `file:./data/examples/${name}`, // the events of the example survive a restart
     FANFARE_CORS_ORIGINS: `http://127.0.0.1:${port},http://localhost:${port}`,
     ...settings,
   },
 })
 hub.once('exit', (code) => process.exit(code ?? 1))
 process.once('exit', () => hub.kill('SIGTERM')) // otherwise the hub would outlive this process
-process.on('SIGINT', () => undefined) // Ctrl-C reaches the hub too, and a second signal would end it at once
-// and its end is ours
+// Ctrl-C reaches the hub too, and this process ends with the hub. A second signal would end the hub at once.
+process.on('SIGINT', () => undefined)
 for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.on(signal, () => void hub.kill('SIGTERM'))
 
 const app = await buildExample(name, new HubClient(`http://127.0.0.1:${hubPort}`, secret))
@@ -48,14 +48,14 @@ try {
   hub.kill('SIGTERM')
 }
 
-function isExample(word: string): word is ExampleName {
-  return (NAMES as readonly string[]).includes(word)
+function isExample(name: string): name is ExampleName {
+  return (NAMES as readonly string[]).includes(name)
 }
 
-/** A port that may be given in the environment. */
-function portOf(variable: string, otherwise: number): number {
-  const value = Number(process.env[variable] ?? otherwise)
+/** Returns the port in an environment variable, or the default. */
+function portOf(variable: string, defaultPort: number): number {
+  const value = Number(process.env[variable] ?? defaultPort)
   if (Number.isInteger(value) && value > 0 && value < 65_536) return value
-  console.error(`${variable} has to be a port, and is "${process.env[variable] ?? ''}".`)
+  console.error(`${variable}="${process.env[variable] ?? ''}" is not a port: set it to a number from 1 to 65535.`)
   process.exit(1)
 }

@@ -80,10 +80,10 @@ const ADVICE: Record<ProblemCode, string> = {
     "Try again after `Retry-After` seconds: the token's key may be newer than the keys that the hub fetched last. If the error persists, check that the hub can reach `FANFARE_JWKS_URL`.",
   'log-unavailable': 'Try again after `Retry-After` seconds. Check the disk and the log messages of the hub.',
   unavailable:
-    'Try again after `Retry-After` seconds. Either an error of the application (502 to 504) in `authenticate` or in a hook is the cause; the log of the application has it. Or the [process](scaling.md) that the detail names does not answer.',
+    'Try again after `Retry-After` seconds. The detail names the [process](scaling.md) that does not answer. Without a name, the cause is an error of the application (502 to 504) in `authenticate` or in a hook; see the log of the application.',
 }
 
-/** Returns each page with its path from the project's folder, as written and as it should be. */
+/** Returns each page with its path from the project's folder, its text, and the text with new tables. */
 export function pages(): { path: string; written: string; current: string }[] {
   return [
     page('docs/settings.md', table(['name', 'default', 'description', 'value'], settingsRows())),

@@ -75,7 +75,7 @@ export const fanfare: FastifyPluginCallback<FanfareOptions> = fp<FanfareOptions 
 
 /** The order is that of the hooks: preparations before checks, checks before tokens. */
 async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, native: NativePaths): Promise<void> {
-  const { settings, authenticate, ownsRoot, hasPlace, bodyTimeout } = options
+  const { settings, authenticate, ownsRoot, ownsFallback, bodyTimeout } = options
   await scope.register(encapsulation, { embedded: !ownsRoot })
   await scope.register(mount)
   await scope.register(pipelining)
@@ -83,7 +83,7 @@ async function registerPlugins(scope: FastifyInstance, options: CheckedOptions, 
   await scope.register(noStore)
   await scope.register(forwardedFor)
   await scope.register(eventStream, { ...settings, native })
-  await scope.register(errorHandling, { handleNotFound: hasPlace })
+  await scope.register(errorHandling, { handleNotFound: ownsFallback })
   await scope.register(cors, settings)
   await scope.register(checks)
   if (ownsRoot) await scope.register(hostHeader)

@@ -11,8 +11,8 @@ const ABOUT_SOURCE = ['CONTRIBUTING.md', 'docs/architecture.md', 'docs/performan
 const ALL = [...readdirSync(ROOT).filter(isMarkdown), ...markdownIn('docs'), ...markdownIn('examples')]
 /** A path in backticks has a slash, or the extension of a file. */
 const PATH = /^[\w.-]+(?:(?:\/[\w.-]+)+\/?|\/|\.(?:ts|md|js|json))$/
-/** The output of `npm run build`. */
-const BUILT = /^dist\//
+/** Paths that a fresh checkout does not have: the output of `npm run build`, and what npm and the tests install. */
+const BUILT = /^(?:dist|node_modules)\//
 
 function isMarkdown(name: string): boolean {
   return name.endsWith('.md')

@@ -287,7 +287,7 @@ for (const [what, options, setUp] of applications) {
 }
 
 /** The prefix of a hub, and the path of its routes. */
-const places: [words: string, outer: string, prefix: string, at: string][] = [
+const prefixes: [words: string, outer: string, prefix: string, at: string][] = [
   ['a prefix', '', '/rt', '/rt'],
   ['a prefix with a trailing slash', '', '/rt/', '/rt'],
   ['a prefix without a leading slash', '', 'rt', '/rt'],
@@ -296,7 +296,7 @@ const places: [words: string, outer: string, prefix: string, at: string][] = [
   ['a prefix within a prefix, both with a trailing slash', '/a/', '/b/', '/a/b'],
 ]
 
-for (const [words, outer, prefix, at] of places) {
+for (const [words, outer, prefix, at] of prefixes) {
   await t.test(`a hub with ${words}`, async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())

@@ -25,12 +25,15 @@ export interface BatchesPlan {
 export async function publishBatches({ publishers, batches, ...plan }: BatchesPlan): Promise<number> {
   const startedAt = now()
   let left = batches
-  await Promise.all(Array.from({ length: publishers }, () => publishInTurn(plan, () => left-- > 0)))
+  await Promise.all(Array.from({ length: publishers }, () => publishOneByOne(plan, () => left-- > 0)))
   return (now() - startedAt) / 1e6
 }
 
-/** @param isMore whether there is another batch to publish */
-async function publishInTurn(
+/**
+ * Publishes one batch at a time.
+ * @param isMore whether there is another batch to publish
+ */
+async function publishOneByOne(
   { port, size, payload }: Omit<BatchesPlan, 'publishers' | 'batches'>,
   isMore: () => boolean,
 ): Promise<void> {

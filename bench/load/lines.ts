@@ -73,7 +73,7 @@ function headOf(): string {
   ].join('\r\n')
 }
 
-/** Returns a text as a chunk (RFC 9112, 7.1). */
+/** Returns lines as one chunk of a body (RFC 9112, 7.1). */
 function chunkOf(lines: string[]): Buffer {
   const body = Buffer.from(lines.join(''))
   return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')])

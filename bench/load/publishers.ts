@@ -61,7 +61,7 @@ export class Publishers {
     const share = Math.floor(events / this.#connections.length)
     const rest = events % this.#connections.length
     await Promise.all(
-      this.#connections.map((connection, index) => connection.publishInTurn(share + (index < rest ? 1 : 0))),
+      this.#connections.map((connection, index) => connection.publishSequentially(share + (index < rest ? 1 : 0))),
     )
   }
 
@@ -94,7 +94,7 @@ class Connection {
   #socket: Socket | undefined
   #sent = 0
   /** The number of events left to publish, each after the answer to the one before. */
-  #inTurn = 0
+  #unsent = 0
   #waiting: { resolve: () => void; reject: (err: Error) => void } | undefined
 
   constructor(plan: PublisherPlan, index: number) {
@@ -125,9 +125,9 @@ class Connection {
   }
 
   /** Publishes a number of events, each after the answer to the one before. */
-  publishInTurn(events: number): Promise<void> {
+  publishSequentially(events: number): Promise<void> {
     if (events === 0) return Promise.resolve()
-    this.#inTurn = events - 1
+    this.#unsent = events - 1
     this.#send(this.#request) // changed in place: no request is in flight when the next one is written
     return this.answered()
   }
@@ -161,8 +161,8 @@ class Connection {
   #read(bytes: Buffer, length: number): boolean {
     this.#responses.read(bytes, length)
     if (this.#responses.failure !== undefined) this.#fail(new Error(`an event was refused: ${this.#responses.failure}`))
-    else if (this.#inTurn > 0) {
-      this.#inTurn--
+    else if (this.#unsent > 0) {
+      this.#unsent--
       this.#send(this.#request)
     } else if (this.#isIdle()) {
       this.#waiting?.resolve()
@@ -172,7 +172,7 @@ class Connection {
   }
 
   #isIdle(): boolean {
-    return this.#inTurn === 0 && this.#responses.count === this.#sent
+    return this.#unsent === 0 && this.#responses.count === this.#sent
   }
 
   #fail(err: Error): void {

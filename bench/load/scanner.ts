@@ -73,10 +73,10 @@ export class Scanner {
     if (!(sequence > this.#sequence[stream]!)) this.disordered++
     this.#sequence[stream] = sequence
 
-    const place = stream * MAX_PUBLISHERS + readPublisher(bytes, mark)
+    const slot = stream * MAX_PUBLISHERS + readPublisher(bytes, mark)
     const number = readNumber(bytes, mark)
-    if (number !== this.#next[place]) this.misplaced++
-    this.#next[place] = number + 1
+    if (number !== this.#next[slot]) this.misplaced++
+    this.#next[slot] = number + 1
   }
 }
 

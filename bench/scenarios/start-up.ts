@@ -32,9 +32,12 @@ export const startUp: Scenario = {
           target: `<= ${MAX_MILLISECONDS} ms`,
           reached: isKept ? milliseconds <= MAX_MILLISECONDS : undefined,
           notes: [
-            `after SIGKILL, from the start of the process until it listens: ${full.toFixed(2)} s; with an empty log, which is taken off: ${empty.toFixed(2)} s`,
+            `after SIGKILL, from the start of the process until it listens: ${full.toFixed(2)} s; with an empty log, whose time is subtracted: ${empty.toFixed(2)} s`,
           ],
-          faults: isKept && topics < TOPICS / 2 ? [`${TOPICS} topics were published to, and ${topics} came back`] : [],
+          faults:
+            isKept && topics < TOPICS / 2
+              ? [`${TOPICS} topics had events, and ${topics} have events after the restart`]
+              : [],
         },
       ]
     }),

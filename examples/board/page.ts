@@ -67,9 +67,9 @@ function turn(name: string, isOn: boolean): void {
 }
 
 function update(widget: Widget, { value, time }: Reading): void {
-  const { input, value: place, time: when } = parts.get(widget.name)!
+  const { input, value: content, time: when } = parts.get(widget.name)!
   if (!input.checked) return // the event was sent before the widget was switched off
-  place.replaceChildren(...contentOf(widget, value))
+  content.replaceChildren(...contentOf(widget, value))
   when.dateTime = time
   when.textContent = new Date(time).toLocaleTimeString()
 }

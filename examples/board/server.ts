@@ -34,7 +34,7 @@ export default {
 
     const notice = `The board started at ${new Date().toLocaleTimeString('en-GB')}.`
     const running = [
-      hub.publish(topicOf(NOTICE), { type: NOTICE, text: notice }, { patience: Infinity, signal: ending }),
+      hub.publish(topicOf(NOTICE), { type: NOTICE, text: notice }, { maxWait: Infinity, signal: ending }),
       ...Object.entries(MAKERS).map(([name, maker]) => run(name, maker, context)),
     ]
     for (const one of running) {
@@ -51,7 +51,7 @@ async function run(
   { hub, speed, ending: signal }: ExampleContext,
 ): Promise<void> {
   const topic = topicOf(name)
-  const waiting = { patience: Infinity, signal }
+  const waiting = { maxWait: Infinity, signal }
   const [last] = await hub.last(topic, 1, waiting)
   for (let value = (last?.data as Reading | undefined)?.value; ;) {
     value = next(value)

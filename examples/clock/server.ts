@@ -22,7 +22,7 @@ export default {
 
 /** Publishes ticks. While the hub is unavailable a tick is retried, so none is lost or stored twice. */
 async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void> {
-  const waiting = { patience: Infinity, signal }
+  const waiting = { maxWait: Infinity, signal }
   const [last] = await hub.last('clock', 1, waiting)
   for (let number = last ? (last.data as Tick).number + 1 : 1; ; number++) {
     const data: Tick = { number, time: new Date().toISOString() }

@@ -9,7 +9,7 @@ function Facts() {
   const stream = useEventStream<Fact>('facts', 'all')
   const clients = useClients(stream.status)
   return (
-    <Page title="Facts" intro="A fact, and who says so. Everybody reads it at once." stream={stream} clients={clients}>
+    <Page title="Facts" intro="Post a fact and its source. Every page shows it at once." stream={stream} clients={clients}>
       <PostForm to="fact" button="Post the fact">
         <label className="info">
           Fact
@@ -27,7 +27,7 @@ function Facts() {
           ))}
         </ul>
       ) : (
-        <Empty stream={stream}>Nobody has posted a fact yet.</Empty>
+        <Empty stream={stream}>No fact has been posted yet.</Empty>
       )}
     </Page>
   )

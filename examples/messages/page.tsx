@@ -24,7 +24,7 @@ function Messages() {
   return (
     <Page
       title="Messages"
-      intro="Every press of the button is a message that everybody gets, and all of them are counted."
+      intro="The button sends a message to every page. The total counts all messages."
       stream={stream}
     >
       <section className="card" aria-label="Total">

@@ -20,7 +20,7 @@ const TEXTS = [
 ]
 
 /** How long a request waits for the hub, in milliseconds. */
-const PATIENCE = 5_000
+const MAX_WAIT = 5_000
 
 export default {
   settings: {
@@ -31,7 +31,7 @@ export default {
     // One message at a time: two concurrent requests would get the same number.
     let previous: Promise<unknown> = Promise.resolve()
     app.post('/message', async (_request, reply) => {
-      const until = performance.now() + PATIENCE // includes the wait for the previous message
+      const until = performance.now() + MAX_WAIT // includes the wait for the previous message
       const message = previous.then(() => publishNext(hub, until))
       previous = message.catch(() => undefined)
       return reply.code(201).send(await message)
@@ -44,9 +44,9 @@ export default {
  * whether the last message was stored.
  */
 async function publishNext(hub: HubClient, until: number): Promise<Message> {
-  const [last] = await hub.last('messages', 1, { patience: until - performance.now() })
+  const [last] = await hub.last('messages', 1, { maxWait: until - performance.now() })
   const number = last ? (last.data as Message).number + 1 : 1
   const message = { number, text: TEXTS[Math.floor(Math.random() * TEXTS.length)]! }
-  await hub.publish('messages', { data: message }, { patience: until - performance.now() })
+  await hub.publish('messages', { data: message }, { maxWait: until - performance.now() })
   return message
 }

@@ -21,20 +21,20 @@ const HEIGHT = 180
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
 /** Draws a chart into an element with `role="img"`. Returns a function that sets the points. */
-export function drawChart(place: HTMLElement, title: string, scale: Scale): (points: Point[]) => void {
+export function drawChart(container: HTMLElement, title: string, scale: Scale): (points: Point[]) => void {
   let data: UPlot.AlignedData = [[], []]
   let chart: UPlot | undefined
   const draw = () => {
     chart?.destroy()
-    chart = new UPlot(optionsOf(place.clientWidth, scale), data, place)
+    chart = new UPlot(optionsOf(container.clientWidth, scale), data, container)
   }
   dark.addEventListener('change', draw) // the style sheet does not apply to a canvas
-  new ResizeObserver(() => chart?.setSize({ width: place.clientWidth, height: HEIGHT })).observe(place)
+  new ResizeObserver(() => chart?.setSize({ width: container.clientWidth, height: HEIGHT })).observe(container)
   draw()
   return (points) => {
     data = [points.map(({ time }) => time / 1_000), points.map(({ value }) => value)]
     chart?.setData(data)
-    place.setAttribute('aria-label', inWords(title, points, scale))
+    container.setAttribute('aria-label', inWords(title, points, scale))
   }
 }
 

@@ -40,7 +40,7 @@ async function run({ hub, speed, ending: signal }: ExampleContext): Promise<void
     const now = readCores()
     const data = sampleBetween(before, now)
     before = now
-    await hub.publish('metrics', { data }, { patience: 0, signal }).catch((err: unknown) => {
+    await hub.publish('metrics', { data }, { maxWait: 0, signal }).catch((err: unknown) => {
       if (!(err instanceof HubRefusal && err.statusCode === 503)) throw err
     })
   }

@@ -11,7 +11,7 @@ function Nests() {
   return (
     <Page
       title="Nests"
-      intro="Whoever finds a nest adds it here, and everybody sees it at once."
+      intro="Add the nests that you find. Every page shows a new nest at once."
       stream={stream}
       clients={clients}
     >

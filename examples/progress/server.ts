@@ -50,7 +50,7 @@ export default {
 
     routes.delete('/jobs/:id', { schema: { params: Type.Object({ id: Type.String() }) } }, async (request, reply) => {
       const job = running.get(request.params.id)
-      if (!job?.worker) return reply.code(404).send({ message: 'There is no such job that is running.' })
+      if (!job?.worker) return reply.code(404).send({ message: 'No running job has this id.' })
       job.isCancelled = true
       job.worker.kill('SIGTERM')
       return reply.code(204).send()
@@ -98,15 +98,15 @@ export default {
       await tell({ ...job, ...(isCancelled ? { state: 'cancelled' } : { state: 'failed', reason }) }, Infinity)
     }
 
-    async function tell(data: JobEvent, patience?: number): Promise<void> {
-      await hub.publish(topicOf(data.id), { data }, { signal: ending, ...(patience === undefined ? {} : { patience }) })
+    async function tell(data: JobEvent, maxWait?: number): Promise<void> {
+      await hub.publish(topicOf(data.id), { data }, { signal: ending, ...(maxWait === undefined ? {} : { maxWait }) })
     }
   },
 } satisfies Example
 
 /** Publishes the failure of jobs that were running when the server last ended: their workers are gone. */
 async function failOrphans(hub: ExampleContext['hub'], signal: AbortSignal): Promise<void> {
-  const waiting = { patience: Infinity, signal }
+  const waiting = { maxWait: Infinity, signal }
   const jobs = new Map<string, JobEvent>()
   for (const { data } of await hub.last('jobs.*', 1_000, waiting)) {
     const event = data as JobEvent

@@ -26,7 +26,7 @@ async function run({ job, hub, token, pace }: Order): Promise<void> {
   for (let step = 1; step <= job.steps; step++) {
     await delay(pace) // your application does its work here
     const data: JobEvent = { ...job, state: step < job.steps ? 'running' : 'done', step, pid: process.pid }
-    published = published.then(() => publisher.publish(topicOf(job.id), { data }, { patience: Infinity }))
+    published = published.then(() => publisher.publish(topicOf(job.id), { data }, { maxWait: Infinity }))
   }
   await published
 }

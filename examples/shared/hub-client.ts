@@ -45,18 +45,18 @@ export interface StoredEvent {
 /** How long a request is repeated while the hub is not available. */
 export interface Waiting {
   /** In milliseconds; default: 5,000. */
-  patience?: number
+  maxWait?: number
   /** Ends the wait after the current try. The request rejects with an AbortError. */
   signal?: AbortSignal
 }
 
 /**
- * The delay before the next try, the time limit of a try, and the default of `patience`, in milliseconds. A hub that
+ * The delay before the next try, the time limit of a try, and the default of `maxWait`, in milliseconds. A hub that
  * hangs counts as unreachable.
  */
 const RETRY = 250
 const LIMIT = 2_000
-const PATIENCE = 5_000
+const MAX_WAIT = 5_000
 
 /** Publishes to a hub with a token. */
 export class HubPublisher {
@@ -101,16 +101,16 @@ export class HubPublisher {
    * @throws HubRefusal
    */
   status(): Promise<{ clients: number }> {
-    return this.#ask('status', { headers: {} }, { patience: 0 })
+    return this.#ask('status', { headers: {} }, { maxWait: 0 })
   }
 
   async #ask<Answer>(
     path: string,
     init: { method?: string; body?: string; headers: Record<string, string> },
-    { patience = PATIENCE, signal }: Waiting = {},
+    { maxWait = MAX_WAIT, signal }: Waiting = {},
   ): Promise<Answer> {
     const headers = { ...init.headers, authorization: `Bearer ${this.#bearer}` }
-    const until = performance.now() + patience
+    const until = performance.now() + maxWait
     for (;;) {
       // Not combined with `signal` by `AbortSignal.any`: Node.js 20 garbage-collects a timeout that only such a signal
       // references.

@@ -17,7 +17,7 @@ export interface StreamOptions {
 }
 
 export interface Stream {
-  /** Ends the stream. No function of the options is called any more. */
+  /** Ends the stream. No function of the options is called afterwards. */
   close(): void
 }
 
@@ -84,12 +84,12 @@ export function openStream({ url, withCredentials = false, on, onStatus }: Strea
 }
 
 const GAPS: Record<string, string> = {
-  expired: 'Something is missing here: it is older than what the hub keeps.',
-  epoch: 'Something may be missing here: the hub has begun a new log.',
+  expired: 'Events are missing here: the hub no longer keeps them.',
+  epoch: 'Events may be missing here: the hub has begun a new log.',
 }
 
 /** Returns a text for users about a gap (`fanfare.gap`). */
 export function wordsOfGap({ data }: MessageEvent<string>): string {
   const { reason } = JSON.parse(data) as { reason: string }
-  return GAPS[reason] ?? 'Something may be missing here.'
+  return GAPS[reason] ?? 'Events may be missing here.'
 }

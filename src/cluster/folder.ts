@@ -15,7 +15,7 @@ export interface PeerChannel {
   listen(listener: { onMessage(body: unknown, from: string): void; onNodes(): void }): void
 }
 
-/** A message on the channel. `message` and `value` are JSON, as the port wants: the receiver gets a copy. */
+/** A message on the channel. `message` and `value` are JSON, so the receiver gets a copy, as the port requires. */
 type Envelope =
   | { kind: 'broadcast'; message: string }
   | { kind: 'request'; id: number; message: string }
@@ -38,7 +38,7 @@ export class FolderCluster implements Cluster {
   readonly #timeout: number
   #start!: (receiver: ClusterReceiver) => void
   readonly #receiver = new Promise<ClusterReceiver>((resolve) => (this.#start = resolve))
-  #hears: ClusterReceiver | undefined
+  #broadcastReceiver: ClusterReceiver | undefined
   readonly #pending = new Map<number, Pending>()
   #lastId = 0
   #isClosed = false
@@ -66,7 +66,7 @@ export class FolderCluster implements Cluster {
   }
 
   receive(receiver: ClusterReceiver): void {
-    this.#hears = receiver
+    this.#broadcastReceiver = receiver
     this.#start(receiver)
   }
 
@@ -113,7 +113,7 @@ export class FolderCluster implements Cluster {
     if (this.#isClosed) return
     switch (envelope.kind) {
       case 'broadcast':
-        return this.#hears?.broadcast(JSON.parse(envelope.message) as ClusterMessage, from)
+        return this.#broadcastReceiver?.broadcast(JSON.parse(envelope.message) as ClusterMessage, from)
       case 'request':
         return void this.#answer(envelope, from)
       case 'answer':

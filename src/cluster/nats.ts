@@ -1,6 +1,6 @@
 /**
- * The processes that share a log on NATS. Each node says at intervals that it is there, and has a subject for requests.
- * A message carries the name of its sender, and broadcasts carry a number too.
+ * The processes that share a log on NATS. Each node sends a sign of life at intervals, and has a subject for requests.
+ * A message carries the name of its sender.
  */
 import { randomBytes } from 'node:crypto'
 import { createInbox, headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
@@ -13,7 +13,7 @@ import { ClusterError, type Answer, type Cluster, type ClusterMessage, type Clus
 const SIGN_INTERVAL = 3_000
 /** A node without a sign of life for this time, in milliseconds, has gone. */
 const GONE_AFTER = 11_000
-/** How long a new node waits for the signs of the others, in milliseconds, if they do not come at once. */
+/** How long a new node waits for the signs of life of the others, in milliseconds. */
 const GREETING = 200
 
 const SENDER = 'Fanfare-Node'
@@ -66,16 +66,16 @@ export class NatsCluster implements Cluster {
       all: `${subject}.all`,
       to: (node) => `${subject}.to.${node}`,
     }
-    const listen = (subject: string, hear: (message: Msg, from: string) => void): void => {
+    const listen = (subject: string, handle: (message: Msg, from: string) => void): void => {
       link.connection.subscribe(subject, {
         callback: (err, message) => {
           const from = err ? '' : (message.headers?.get(SENDER) ?? '')
-          if (from !== '' && !this.#isClosed) hear(message, from)
+          if (from !== '' && !this.#isClosed) handle(message, from)
         },
       })
     }
-    const others = (hear: (message: Msg, from: string) => void) => (message: Msg, from: string) => {
-      if (from !== this.node) hear(message, from)
+    const others = (handle: (message: Msg, from: string) => void) => (message: Msg, from: string) => {
+      if (from !== this.node) handle(message, from)
     }
     listen(
       this.#subjects.here,
@@ -91,13 +91,13 @@ export class NatsCluster implements Cluster {
     )
     listen(
       this.#subjects.all,
-      others((message, from) => this.#hear(message, from)),
+      others((message, from) => this.#receiveBroadcast(message, from)),
     )
     listen(this.#subjects.to(this.node), (message, from) => void this.#answer(message, from))
     listen(`${this.#inbox}.*`, (message, from) => this.#answered(message, from))
     link.watch((isUp) => {
       if (!isUp) return
-      for (const other of this.#others.keys()) this.#seen(other) // their signs have not come meanwhile
+      for (const other of this.#others.keys()) this.#seen(other) // their signs of life were lost meanwhile
       this.#say(this.#subjects.who)
     })
   }
@@ -150,7 +150,7 @@ export class NatsCluster implements Cluster {
     await this.#link.close()
   }
 
-  /** Announces this node, and learns of the others. They answer the question at once. */
+  /** Announces this node, and asks the others for a sign of life, which they send at once. */
   async #join(): Promise<void> {
     this.#say(this.#subjects.who)
     this.#timer = setInterval(() => this.#tick(), SIGN_INTERVAL).unref()
@@ -183,7 +183,7 @@ export class NatsCluster implements Cluster {
     }
   }
 
-  #hear(message: Msg, from: string): void {
+  #receiveBroadcast(message: Msg, from: string): void {
     this.#seen(from)
     this.#receiver?.broadcast(message.json<ClusterMessage>(), from)
   }
@@ -251,7 +251,7 @@ export class NatsCluster implements Cluster {
 }
 
 function gone(node: string): ClusterError {
-  return new ClusterError('node-gone', `The node ${node} is not there, or does not answer.`)
+  return new ClusterError('node-gone', `The node ${node} has gone or does not answer.`)
 }
 
 function closed(): ClusterError {

@@ -120,7 +120,7 @@ export interface DevBanner {
 
 /** Returns the banner, as fields for the log and as text. */
 export function devBanner(
-  { text: place, url, socketPath }: Address,
+  { text: address, url, socketPath }: Address,
   { token, isKept }: DevelopmentKey,
   hasConsole: boolean,
 ): DevBanner {
@@ -133,7 +133,7 @@ export function devBanner(
     ? `the hub uses the secret in the folder of the log (${SECRET_FILE})`
     : 'the hub uses a new secret for this run'
   const text = `
-Fanfare listens on ${place}
+Fanfare listens on ${address}
 
 No key is set (FANFARE_JWT_SECRET): ${secret}.
 This token has all grants, and is valid as long as the secret stays the same:

@@ -18,9 +18,9 @@ export async function health(args: string[], { env }: Process): Promise<void> {
   const host = env.HOST || DEFAULT_HOST
   const port = env.PORT || DEFAULT_PORT
   const socketPath = socketPathOf(host)
-  const place = socketPath === undefined ? { host: EVERYWHERE[host] ?? host, port } : { socketPath }
+  const target = socketPath === undefined ? { host: EVERYWHERE[host] ?? host, port } : { socketPath }
   const status = await new Promise<number | undefined>((resolve, reject) => {
-    const asked = request({ ...place, path: '/health/live', timeout: TIMEOUT, agent: false }, (response) => {
+    const asked = request({ ...target, path: '/health/live', timeout: TIMEOUT, agent: false }, (response) => {
       response.resume()
       resolve(response.statusCode)
     })

@@ -7,6 +7,6 @@ import { setFlagsFromString } from 'node:v8'
  * disk, and objects of a slow subscriber until its socket drains. Without pretenuring a publish takes less CPU, and
  * slow subscribers take less memory (docs/performance.md).
  */
-export function keepYoungObjectsYoung(): void {
+export function disablePretenuring(): void {
   setFlagsFromString('--no-allocation-site-pretenuring')
 }

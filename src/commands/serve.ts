@@ -7,13 +7,13 @@ import { monotonicNow } from '../model/clock.js'
 import type { ProcessSettings } from '../settings.js'
 import { watchDescriptors } from './descriptors.js'
 import { listen, type Address } from './listen.js'
-import { keepYoungObjectsYoung } from './memory.js'
+import { disablePretenuring } from './memory.js'
 import type { Stop } from './stop.js'
 
 /** How long the hub may take to close after its streams have ended, in milliseconds. */
 export const CLOSE_GRACE = 5_000
 
-/** What a hub is started with. */
+/** The parts that a hub needs to start. */
 export interface HubStart {
   settings: ProcessSettings
   logger: Logger
@@ -32,7 +32,7 @@ export async function serve(
   { settings: { host, port, trustProxy, hub }, logger, stop, secret }: HubStart,
   sharesSocket = false,
 ): Promise<Address | undefined> {
-  keepYoungObjectsYoung()
+  disablePretenuring()
   const app = await buildApp({ ...hub, ...(secret === undefined ? {} : { jwtSecret: secret }), trustProxy }, logger)
   let address: Address | undefined
 

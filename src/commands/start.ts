@@ -29,8 +29,8 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
     logger.info('stopped by a signal before the hub was opened')
     return
   }
-  const part = { settings, logger, stop, secret: key?.secret }
-  const address = workers === 1 ? await serve(part) : await runWorkers(part, workers)
+  const hubStart = { settings, logger, stop, secret: key?.secret }
+  const address = workers === 1 ? await serve(hubStart) : await runWorkers(hubStart, workers)
   if (!address) return // a signal ends the hub
   warnOfDescriptorLimit(settings.hub.maxConnections, logger)
   const { text } = address

@@ -27,7 +27,8 @@ export interface ExitMessage {
 /** Serves the hub until a signal ends the process, or the primary has ended. */
 export async function work([number]: string[], process: Process, stop: Stop): Promise<void> {
   const { worker } = cluster
-  if (!worker || number === undefined) throw new UsageError('start runs worker: set FANFARE_WORKERS.')
+  if (!worker || number === undefined)
+    throw new UsageError('worker is an internal command: set FANFARE_WORKERS, and run start.')
   let isRefused = false
   worker.on('message', ({ signal }: ExitMessage) => stop.force(signal))
   worker.on('disconnect', () => {

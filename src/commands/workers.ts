@@ -17,12 +17,12 @@ import { removeStale, type Address } from './listen.js'
 import { CLOSE_GRACE, type HubStart } from './serve.js'
 import type { ExitMessage, WorkerMessage } from './worker.js'
 
-/** A worker that ends sooner after its start is replaced with a pause, in milliseconds. */
+/** A worker that ends within this time after its start is replaced after a pause, in milliseconds. */
 const SHORT_LIFE = 10_000
 /** The first pause, which doubles each time, and the longest; in milliseconds. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
-/** How much longer than a worker's close the close of the hub may take, in milliseconds. */
+/** The time that the hub may take to close beyond that of a worker, in milliseconds. */
 const EXIT_GRACE = 3_000
 /** How long workers may take to end at once, in milliseconds. `Stop` gives the primary 2 s. */
 const HALT_TIME = 1_000
@@ -50,7 +50,7 @@ export function countWorkers({ workers, hub }: ProcessSettings): number {
 /**
  * Runs a hub in several workers, until `stop` ends the process.
  * @returns the address once all workers listen; `undefined` if a signal ends the hub before
- * @throws SettingsError with the words of a worker that cannot start
+ * @throws SettingsError with the message of a worker that cannot start
  */
 export async function runWorkers(
   { settings, logger, stop, secret }: HubStart,
@@ -151,7 +151,7 @@ class Workers {
   }
 
   /**
-   * Starts a worker, which from then on is replaced each time it ends.
+   * Starts a worker. Once it listens, it is replaced each time it ends.
    * @returns its address once it listens; `undefined` if it is stopped before
    * @throws SettingsError if it ends before it listens
    */

@@ -1,5 +1,5 @@
 /**
- * The backlog of a stream: the notices, replays and events behind its cursor that the stream is sent before it goes
+ * The backlog of a stream: the notices, replays and events after its cursor that the stream is sent before it goes
  * live. The events are read from the log in batches.
  */
 import type { EventLog } from '../log/log.js'
@@ -99,7 +99,7 @@ export class Backlog {
     if (start.latestUntil !== undefined) this.#skip = { isTold: true, until: start.latestUntil }
   }
 
-  /** Whether only the events behind the stream's cursor are left. The feed may hold them. */
+  /** Whether only the events after the stream's cursor are left. The feed may hold them. */
   get isRead(): boolean {
     return this.#replays.length === 0 && !this.#skip && !this.#gap
   }
@@ -109,7 +109,7 @@ export class Backlog {
     return this.#skip !== undefined
   }
 
-  /** Whether the stream has moved and the subscriber has not been told. */
+  /** Whether the stream has moved, and no open block has announced the move. */
   get hasMoved(): boolean {
     return this.#hasMoved
   }
@@ -137,7 +137,7 @@ export class Backlog {
       return kept.patterns.length > 0 ? [{ ...replay, selection: kept }] : []
     })
     if (patterns.every((pattern) => before.patterns.includes(pattern))) return
-    // The new topics need every event behind the cursor, so skipped events are a gap.
+    // The new topics need every event after the cursor, so skipped events are a gap.
     if (this.#skip?.until !== undefined) this.#skip.isTold = false
     this.#knownMark = undefined
   }
@@ -260,11 +260,11 @@ export class Backlog {
       !skip.isTold && (page.trimmedAt !== undefined || (await this.#hasMore(selection, after, position, events.length)))
     return {
       accept: () => {
-        const tells = isMissing && !skip.isTold
+        const reports = isMissing && !skip.isTold
         skip.isTold ||= isMissing
         if (!more) this.#skip = undefined
         return {
-          notice: tells ? encoder.gap('skipped', encoder.cursor(after), events[0]?.sequence) : undefined,
+          notice: reports ? encoder.gap('skipped', encoder.cursor(after), events[0]?.sequence) : undefined,
           chunk: events.length > 0 ? encoder.events(events, wire) : Chunk.NOTHING,
           events: events.length,
           position,

@@ -21,7 +21,7 @@ export class CatchUpCache {
   }
 
   /**
-   * Returns the batch behind a cursor. The caller holds the batch, and must release it or give it to a sink as the
+   * Returns the batch after a cursor. The caller holds the batch, and must release it or give it to a sink as the
    * lender of its bytes.
    * @throws HubError `log-unavailable`
    */

@@ -1,5 +1,5 @@
 /**
- * Reads events for the application's own code: first the log behind a cursor, then each new event. An iterator keeps no
+ * Reads events for the application's own code: first the log after a cursor, then each new event. An iterator keeps no
  * queue. It reads a page, returns its events one by one, and reads the next page when the application asks for more. At
  * the head of the log it waits until the hub reports an event of its selection.
  */
@@ -102,7 +102,7 @@ export class EventReaders {
     for (const reader of this.#source.waiting) reader.published(event)
   }
 
-  /** Makes all iterators begin with the log that has replaced the one before, behind a gap. */
+  /** Makes all iterators yield a gap, and continue with the log that has replaced the previous one. */
   replaced(): void {
     for (const reader of this.#source.waiting) reader.wake()
   }
@@ -183,7 +183,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     this.#wake?.()
   }
 
-  /** Whether another log has taken the place of the one that the position belongs to. */
+  /** Whether the log of the position has been replaced. */
   #isReplaced(): boolean {
     return this.#epoch !== this.#source.log.view.epoch
   }
@@ -207,7 +207,7 @@ class EventReader implements AsyncIterableIterator<HubEvent | EventGap, undefine
     }
   }
 
-  /** Goes to the beginning of a log that has replaced the one before. */
+  /** Goes to the beginning of a log that has replaced the previous one. */
   #followReplacement(): void {
     if (!this.#isReplaced()) return
     this.#gap ??= { reason: 'epoch', after: printCursor(this.#epoch, this.#position) }

@@ -7,7 +7,7 @@ import { wallNow } from '../model/clock.js'
 import { lengthOf, type NewEvent, type StoredEvent } from '../model/event.js'
 import type { Selection } from '../model/selection.js'
 import type { Encoder, Format } from '../wire/sse.js'
-import { Feed, type FeedReader } from './feed.js'
+import { Feed, type FeedStream } from './feed.js'
 import { Frame } from './frame.js'
 import type { Latency } from './latency.js'
 import { TopicIndex } from './topic-index.js'
@@ -21,7 +21,7 @@ const RECENT_BYTES = 1024 * 1024
 /** The visit of a sweep to one feed. */
 interface Round {
   feed: Feed
-  remaining: Iterator<FeedReader>
+  remaining: Iterator<FeedStream>
   /** The feed's end when the round began. Every stream gets at least the frames up to it. */
   target: number
 }
@@ -62,7 +62,7 @@ export class Fanout {
     this.#head = Math.max(this.#head, head)
   }
 
-  /** Begins again with a log that has replaced the one before. No stream may be open. */
+  /** Begins again with a log that has replaced the previous one. No stream may be open. */
   restart(head: number): void {
     this.#head = head
   }
@@ -73,7 +73,7 @@ export class Fanout {
   }
 
   /**
-   * Adds a stream to a feed. Each `enter` is followed by one `leave`. A new feed begins behind the head.
+   * Adds a stream to a feed. Each `enter` is followed by one `leave`. A new feed begins after the head.
    * @param observes whether the stream does not count as a subscriber
    * @returns the feed of this selection and format
    */

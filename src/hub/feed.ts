@@ -1,6 +1,6 @@
 /**
  * A feed: the streams with the same selection and format, and their shared frames. It holds the frames that some of the
- * streams have not been sent, and builds one batch for all streams at the same place.
+ * streams have not been sent, and builds one batch for all streams at the same offset.
  */
 import { Chunk } from '../wire/chunk.js'
 import type { Frame } from './frame.js'
@@ -14,7 +14,7 @@ export interface Batch {
   events: number
   /** The sequence of the last stored event; `undefined`: all events are ephemeral. */
   sequence: number | undefined
-  /** The place in the feed after the batch. */
+  /** The offset after the batch. */
   to: number
   /** Whether the batch has the maximum size and more frames follow. */
   full: boolean
@@ -29,9 +29,9 @@ export const BATCH_BYTES = 64 * 1024
 let lastId = 0
 
 /** A stream as its feed sees it. */
-export interface FeedReader {
+export interface FeedStream {
   /**
-   * Sends the frames from the stream's place to the feed's end.
+   * Sends the frames from the stream's offset to the feed's end.
    * @param now on the monotonic clock
    */
   deliver(now?: number): void
@@ -44,7 +44,7 @@ export class Feed {
   /** The wire variant of its events. The selection and the format determine it. */
   readonly wire: Wire
   /** The streams that get every new frame. The others of `size` catch up or wait for their sockets. */
-  readonly live = new Set<FeedReader>()
+  readonly live = new Set<FeedStream>()
   #size = 0
   /** The number of streams that observe. */
   #observers = 0
@@ -55,16 +55,16 @@ export class Feed {
   counting = 0
   /** Whether the next sweep visits this feed. */
   due = false
-  /** The frames have every matching event behind this sequence. */
+  /** The frames have every matching event after this sequence. */
   #floor: number
   readonly #frames: Frame[] = []
-  /** The place of the first frame. Places count from the feed's beginning. */
+  /** The offset of the first frame that is held. Offsets count all frames since the feed began. */
   #start = 0
-  /** The last batch that was built, and the place where it begins. */
+  /** The last batch that was built, and its first offset. */
   #batch: Batch | undefined
   #batchFrom = -1
 
-  /** @param head the newest sequence: the feed begins behind it */
+  /** @param head the newest sequence: the feed begins after it */
   constructor(selection: Selection, format: Format, head: number) {
     this.selection = selection
     this.wire = { format, topicLine: !selection.isSingleTopic }
@@ -96,14 +96,14 @@ export class Feed {
     this.#observers--
   }
 
-  /** The place after the newest frame. */
+  /** The offset after the newest frame. */
   get end(): number {
     return this.#start + this.#frames.length
   }
 
-  /** Whether the feed holds the frames after `place`. */
-  holds(place: number): boolean {
-    return place >= this.#start
+  /** Whether the feed holds all frames from an offset on. */
+  holds(offset: number): boolean {
+    return offset >= this.#start
   }
 
   /** Adds a frame, unless it was the last one added: an event can match by several patterns. */
@@ -114,12 +114,12 @@ export class Feed {
   }
 
   /**
-   * Returns the place after a sequence.
+   * Returns the offset after a sequence.
    * @param since the feed's end when the stream joined: the stream gets no earlier ephemeral event, and `sequence` is
    *   at least the newest stored sequence at that time
    * @returns `undefined` if the frames do not reach back to the sequence
    */
-  placeAfter(sequence: number, since: number): number | undefined {
+  offsetAfter(sequence: number, since: number): number | undefined {
     if (sequence < this.#floor) return undefined
     let index = this.#frames.length
     for (; index > 0; index--) {
@@ -129,12 +129,12 @@ export class Feed {
     return Math.max(this.#start + index, since)
   }
 
-  /** Returns the ephemeral events from a place on. */
-  ephemeralSince(place: number): Frame[] {
-    return this.#frames.slice(Math.max(0, place - this.#start)).filter(({ sequence }) => sequence === undefined)
+  /** Returns the ephemeral events from an offset on. */
+  ephemeralSince(offset: number): Frame[] {
+    return this.#frames.slice(Math.max(0, offset - this.#start)).filter(({ sequence }) => sequence === undefined)
   }
 
-  /** Returns the batch after `from`, a place that the feed holds and that is not its end. */
+  /** Returns the batch from an offset on. The feed must hold the offset, and it must not be the end. */
   batch(from: number): Batch {
     if (this.#batchFrom === from && this.#batch && (this.#batch.full || this.#batch.to === this.end)) return this.#batch
     this.#batchFrom = from

@@ -40,7 +40,7 @@ export interface HubOptions extends UpkeepOptions {
   maxCursorsPerSubject: number
   /** The time after the last use at which a named cursor expires, in milliseconds. */
   cursorTtl: number
-  /** The version that `GET /nodes` tells; default: an empty one. */
+  /** The version that `GET /nodes` reports; default: an empty one. */
   version?: string
   /** The processes that serve the same log; default: this process alone. The hub closes it. */
   cluster?: Cluster
@@ -362,7 +362,7 @@ export class Hub {
   /**
    * Ends all streams, since the log has lost events that they did not get. A subscriber resumes with its cursor, and
    * gets a gap.
-   * @param replaced the log that has taken the place of the one before
+   * @param replaced the log that has replaced the previous one
    */
   #interrupt(replaced: Replacement | undefined): void {
     this.connections.endFirst(this.connections.size, 'drain')

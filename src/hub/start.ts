@@ -18,7 +18,7 @@ export interface StartRequest {
   from?: 'start' | number | undefined
 }
 
-/** A gap that the subscriber must be told of. */
+/** A gap that must be reported to the subscriber. */
 export interface KnownGap {
   reason: GapReason
   /** The cursor of the request. */
@@ -81,7 +81,7 @@ export async function locateFirst(
 }
 
 /**
- * Returns the sequence before the first event of a selection behind `start`; the head if there is none. A replay begins
+ * Returns the sequence before the first event of a selection after `start`; the head if there is none. A replay begins
  * there, so a subscriber that is cut off and resumes gets no gap for events that it did not ask for.
  */
 async function beforeFirst(log: EventLog, head: number, selection: Selection, start: number): Promise<number> {

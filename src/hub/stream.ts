@@ -6,7 +6,7 @@ import type { Chunk } from '../wire/chunk.js'
 import type { Lender, Sink, SinkListener } from '../wire/sink.js'
 import { closeBlock, drawRetry, type CloseReason, type Encoder } from '../wire/sse.js'
 import { Backlog, type BacklogSource, type WantedReplay } from './backlog.js'
-import type { Feed, FeedReader } from './feed.js'
+import type { Feed, FeedStream } from './feed.js'
 import type { Start } from './start.js'
 
 export type StreamState = 'catching-up' | 'live' | 'waiting' | 'closed'
@@ -58,19 +58,19 @@ const STALL = 1_000
  * | `catchUp` | catching-up, waiting | catching-up | sends its backlog from the log, in turn with other streams |
  * | `goLive` | catching-up, waiting | live | joins its feed, which reaches back to its cursor |
  * | `wait` | catching-up, live | waiting | the sink is full |
- * | `drained` | waiting | live, catching-up | goes live if the feed still holds its place, else reads the log |
+ * | `drained` | waiting | live, catching-up | goes live if the feed still holds its offset, else reads the log |
  * | `move` | live | catching-up | reads other topics from the same cursor |
  * | `move` | catching-up, waiting | unchanged | the same |
  * | `end` | any | closed | sends the reason as the last block |
  * | `closed` | any | closed | the peer has gone |
  */
-export class Stream implements SinkListener, FeedReader {
+export class Stream implements SinkListener, FeedStream {
   // The fields that each write touches come first: with a thousand streams every cache line is a miss.
   #feed: Feed
   /** The cursor: the sink has been handed every selected event up to this sequence. */
   #sequence: number
-  /** The place of the next frame in the feed; `undefined`: the stream reads the log. */
-  #place: number | undefined
+  /** The offset of the next frame in the feed; `undefined`: the stream reads the log. */
+  #offset: number | undefined
   #sentEvents = 0
   #sentBytes = 0
   readonly #sink: Sink
@@ -82,8 +82,8 @@ export class Stream implements SinkListener, FeedReader {
   readonly #policy: SlowPolicy
   #identity: StreamIdentity
   /** The feed's end and the sequence when the stream joined the feed. */
-  #origin: { place: number; sequence: number }
-  /** The blocks and replays before the stream goes live; `undefined`: only the events behind the cursor. */
+  #origin: { offset: number; sequence: number }
+  /** The blocks and replays before the stream goes live; `undefined`: only the events after the cursor. */
   #backlog: Backlog | undefined
   /** The number of the latest catch-up. An earlier one that still runs stops. */
   #run = 0
@@ -99,7 +99,7 @@ export class Stream implements SinkListener, FeedReader {
     this.#identity = identity
     this.#feed = feed
     this.#sequence = start.sequence
-    this.#origin = { place: feed.end, sequence: head }
+    this.#origin = { offset: feed.end, sequence: head }
     this.#policy = policy
     this.#sink = sink
     this.#backlog = new Backlog(source, start)
@@ -155,7 +155,7 @@ export class Stream implements SinkListener, FeedReader {
 
   /** The maximum number of events of the log that the stream has not been sent. */
   lag(head: number): number {
-    const isUpToDate = (this.#state === 'live' || this.#state === 'closed') && this.#place === this.#feed.end
+    const isUpToDate = (this.#state === 'live' || this.#state === 'closed') && this.#offset === this.#feed.end
     return isUpToDate ? 0 : head - this.#sequence
   }
 
@@ -168,9 +168,9 @@ export class Stream implements SinkListener, FeedReader {
   deliver(now?: number): void {
     if (this.#state !== 'live') return
     const feed = this.#feed
-    while (this.#place! < feed.end) {
-      const batch = feed.batch(this.#place!)
-      this.#place = batch.to
+    while (this.#offset! < feed.end) {
+      const batch = feed.batch(this.#offset!)
+      this.#offset = batch.to
       if (batch.sequence !== undefined) this.#sequence = batch.sequence
       if (!this.send(batch.chunk, batch.events, now)) return
     }
@@ -220,13 +220,13 @@ export class Stream implements SinkListener, FeedReader {
     const backlog = (this.#backlog ??= new Backlog(this.#source))
     if (wasLive)
       this.#sequence = head // `deliver` has sent everything
-    else backlog.carry(before.ephemeralSince(this.#placeToCarryFrom(before)))
+    else backlog.carry(before.ephemeralSince(this.#offsetToCarryFrom(before)))
     backlog.move(before.selection, feed.selection)
     if (replay) backlog.addReplay(replay, this.#sequence, mark)
     before.live.delete(this)
     this.#feed = feed
-    this.#place = undefined
-    this.#origin = { place: feed.end, sequence: head }
+    this.#offset = undefined
+    this.#origin = { offset: feed.end, sequence: head }
     if (wasLive) {
       this.#state = 'catching-up'
       this.#resume()
@@ -248,7 +248,8 @@ export class Stream implements SinkListener, FeedReader {
     // Catch-up fills any socket for moments. Only a sink that stays full for longer has stalled.
     if (this.#policy === 'latest' && fullFor > STALL) this.#skip()
     if (this.#state !== 'waiting') return
-    if (this.#place !== undefined && !this.#backlog?.skips && this.#feed.holds(this.#place)) this.#goLive(this.#place)
+    if (this.#offset !== undefined && !this.#backlog?.skips && this.#feed.holds(this.#offset))
+      this.#goLive(this.#offset)
     else this.#resume()
   }
 
@@ -276,9 +277,9 @@ export class Stream implements SinkListener, FeedReader {
     if (this.#state !== 'closed') this.#state = 'waiting'
   }
 
-  #goLive(place: number): void {
+  #goLive(offset: number): void {
     this.#state = 'live'
-    this.#place = place
+    this.#offset = offset
     this.#backlog = undefined
     this.#feed.live.add(this)
     this.deliver()
@@ -298,13 +299,13 @@ export class Stream implements SinkListener, FeedReader {
   }
 
   /**
-   * Sends the backlog and the events behind the cursor, until the stream goes live, waits or is closed.
+   * Sends the backlog and the events after the cursor, until the stream goes live, waits or is closed.
    * @throws HubError `log-unavailable`
    */
   async #catchUp(): Promise<void> {
     const run = ++this.#run
     this.#state = 'catching-up'
-    this.#place = undefined
+    this.#offset = undefined
     const backlog = (this.#backlog ??= new Backlog(this.#source))
     for (let hasTurn = false; this.#isCatchingUp(run);) {
       if (backlog.takeMove()) this.send(this.#openBlock(backlog.resumeId(this.#sequence)))
@@ -338,16 +339,16 @@ export class Stream implements SinkListener, FeedReader {
    * @returns `false`: they do not, and the log has to be read
    */
   #join(backlog: Backlog): boolean {
-    const { place: origin, sequence } = this.#origin
-    const place = this.#sequence < sequence ? undefined : this.#feed.placeAfter(this.#sequence, origin)
-    if (place === undefined) return false
+    const { offset: origin, sequence } = this.#origin
+    const offset = this.#sequence < sequence ? undefined : this.#feed.offsetAfter(this.#sequence, origin)
+    if (offset === undefined) return false
     const carried = backlog.takeCarried(this.#feed)
     if (carried && !this.send(carried.chunk, carried.events)) return true
     if (backlog.takeAnnouncement()) {
-      this.#place = place // the stream goes live there once its sink has drained
+      this.#offset = offset // the stream goes live there once its sink has drained
       if (!this.send(this.#source.encoder.live(this.#sequence))) return true
     }
-    this.#goLive(place)
+    this.#goLive(offset)
     return true
   }
 
@@ -355,8 +356,8 @@ export class Stream implements SinkListener, FeedReader {
     return this.#source.encoder.open(resumeId, this.#identity.id, this.#feed.selection.patterns, drawRetry())
   }
 
-  #placeToCarryFrom(feed: Feed): number {
-    const { place } = this.#origin
-    return this.#place ?? feed.placeAfter(this.#sequence, place) ?? place
+  #offsetToCarryFrom(feed: Feed): number {
+    const { offset } = this.#origin
+    return this.#offset ?? feed.offsetAfter(this.#sequence, offset) ?? offset
   }
 }

@@ -92,7 +92,7 @@ export class SystemTopics {
     return this.#stats.sent()
   }
 
-  /** Returns the statistics of the last second, if they are measured, and goes on to measure for a few seconds. */
+  /** Returns the statistics of the last second if they are measured, and keeps measuring for a few seconds. */
   takeStats(): Stats | undefined {
     this.#askedUntil = monotonicNow() + ASKED_TIME
     this.#listen()

@@ -17,7 +17,7 @@ export interface Appended {
 
 /** A part of the log. */
 export interface Span {
-  /** Only events behind this sequence. */
+  /** Only events after this sequence. */
   after: number
   /** Only events up to and including this sequence; default: the head. */
   until?: number | undefined
@@ -38,7 +38,7 @@ export interface ScanResult {
   /** Whether more matching events may follow, up to `until`. */
   more: boolean
   /**
-   * The trim mark at which the newest trimmed event of the selection's topics behind `after` was trimmed; `undefined`:
+   * The trim mark at which the newest trimmed event of the selection's topics after `after` was trimmed; `undefined`:
    * none was trimmed. `Infinity`: an event is missing that was never trimmed.
    */
   trimmedAt: number | undefined
@@ -152,11 +152,11 @@ export interface LogDelta {
   readonly trims: readonly Trim[]
   /** In the order of the writes. */
   readonly records: readonly RecordChange[]
-  /** The log has been replaced by another one, before these events: nothing that is known of it holds any more. */
+  /** The log has been replaced by another one, before these events. Everything known about the old log is void. */
   readonly replaced?: Replacement
 }
 
-/** A log that has taken the place of another one while it was followed. */
+/** A log that has replaced another one while that was followed. */
 export interface Replacement {
   /** The new epoch. */
   readonly epoch: string

@@ -28,7 +28,7 @@ export function defaultRetainBytes(address: LogAddress, heap = heapLimit()): num
 /** Returns a warning if a memory log may outgrow the heap; `undefined`: it cannot. */
 export function warnOfHeap(address: LogAddress, retainBytes: number, heap = heapLimit()): string | undefined {
   if (address !== 'memory' || retainBytes <= heap * MAX_HEAP_PART) return undefined
-  return `the log in memory may grow to ${printSize(retainBytes)} (FANFARE_RETAIN_BYTES), and Node's heap to ${printSize(heap)}: the process ends when that is full. Set it to ${printSize(defaultRetainBytes(address, heap))}, or give Node more with --max-old-space-size`
+  return `the log in memory may grow to ${printSize(retainBytes)} (FANFARE_RETAIN_BYTES), and Node's heap to ${printSize(heap)}: the process ends when the heap is full. Set FANFARE_RETAIN_BYTES to ${printSize(defaultRetainBytes(address, heap))}, or give Node more with --max-old-space-size`
 }
 
 /** Returns the maximum size of the heap, in bytes. */
@@ -56,7 +56,7 @@ export interface LogSettings {
   maxTopics: number
 }
 
-/** The listeners of a log, and how to reach NATS. */
+/** The listeners of a log, and the connection options of a log on NATS. */
 export interface LogListeners extends Pick<FileLogOptions, 'onRole' | 'onHealth' | 'onDamage'> {
   /** For a log on NATS. */
   nats?: Omit<NatsLogOptions, 'retention' | 'onHealth' | 'now'> | undefined

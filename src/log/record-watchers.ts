@@ -42,7 +42,7 @@ export class RecordWatchers {
   }
 
   /**
-   * Gives the watchers what has changed while `changed` was not called: the existing records, and deletions of the
+   * Gives the watchers the changes that were not passed to `changed`: the existing records, and deletions of the
    * others. A record that has not changed is given again.
    */
   async resync(walk: Walk): Promise<void> {

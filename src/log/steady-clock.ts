@@ -13,7 +13,7 @@ export interface TimeSource {
 
 /** A change of the difference between the wall clock and this clock. */
 export interface ClockStep {
-  /** The change holds for events behind this sequence. */
+  /** The change holds for events after this sequence. */
   after: number
   /** The offset that is added to the time of an event, in milliseconds. */
   offset: number

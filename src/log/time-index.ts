@@ -10,7 +10,7 @@ const BLOCK = 64
 /** The maximum number of blocks. Beyond it, pairs of blocks are joined. A block takes 8 bytes. */
 const MAX_BLOCKS = 16_384
 
-/** The sequences behind `after`, up to and including `until`. */
+/** The sequences after `after`, up to and including `until`. */
 export interface Range {
   after: number
   until: number

@@ -132,12 +132,12 @@ export class GapSearch {
     if (this.#trimmedAt === undefined || this.#history.mark === this.#begun) this.#trimmedAt = Infinity
   }
 
-  /** Checks the trims of one topic behind `position`, of which an event has gone since it was found. */
+  /** Checks the trims of one topic after `position`, of which an event has gone since it was found. */
   check(topic: string, position: number): void {
     this.#note(this.#history.trimmedOf(topic), position)
   }
 
-  /** Checks all trims behind `after`, step by step. `advance` checks later trims before each slice of the read. */
+  /** Checks all trims after `after`, step by step. `advance` checks later trims before each slice of the read. */
   *begin(after: number): Generator<undefined, undefined> {
     const { marks, newestTrimmed, forgotten } = this.#history
     if (after >= newestTrimmed) return
@@ -155,7 +155,7 @@ export class GapSearch {
     }
   }
 
-  /** Checks the trims since the last check, behind `position`: earlier events have been read. */
+  /** Checks the trims since the last check, after `position`: earlier events have been read. */
   advance(position: number): void {
     const { mark, marks, newestTrimmed, forgotten } = this.#history
     if (mark === this.#mark) return

@@ -1,4 +1,4 @@
-/** A connection to NATS, which is made again whenever it breaks, for as long as the process runs. */
+/** A connection to NATS, which reconnects whenever it breaks, for as long as the process runs. */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -13,16 +13,16 @@ import { monotonicNow } from '../model/clock.js'
 import { quote } from '../model/quote.js'
 import { NatsError } from './nats-error.js'
 import type { NatsOptions } from './nats-options.js'
-import { hearSocketErrors } from './socket-errors.js'
+import { handleSocketErrors } from './socket-errors.js'
 
 /** The oldest server with atomic batches. */
 const OLDEST: readonly [major: number, minor: number] = [2, 12]
 /** The time between two attempts to connect, in milliseconds. */
 const RETRY = 250
-/** A server that answers none of two pings at this interval, in milliseconds, is left. */
+/** The interval of pings, in milliseconds. A server that answers neither of two pings is left for another one. */
 const PING_INTERVAL = 5_000
 
-/** Called when the connection breaks and when it is made again. */
+/** Called when the connection breaks, and when it is up again. */
 export type OnLink = (isUp: boolean) => void
 
 export class NatsLink {
@@ -37,7 +37,7 @@ export class NatsLink {
    * @throws NatsError if no server answers in time, refuses the hub, or is too old
    */
   static async open(options: NatsOptions, name: string): Promise<NatsLink> {
-    hearSocketErrors()
+    handleSocketErrors()
     const given = await connectionOptions(options, name)
     const deadline = monotonicNow() + options.timeout
     for (;;) {
@@ -132,7 +132,7 @@ function faultOfServer({ info }: NatsConnection): string | undefined {
 
 function asNatsError({ servers, timeout }: NatsOptions, err: unknown): NatsError {
   return new NatsError(
-    `NATS at ${servers.join(', ')} has not let the hub in within ${timeout} ms: ${messageOf(err)}. Check FANFARE_LOG, the FANFARE_NATS_ settings, and whether the servers run.`,
+    `NATS at ${servers.join(', ')} has not accepted the hub within ${timeout} ms: ${messageOf(err)}. Check FANFARE_LOG, the FANFARE_NATS_ settings, and whether the servers run.`,
     { cause: err },
   )
 }

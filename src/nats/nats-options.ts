@@ -1,4 +1,4 @@
-/** How to reach NATS. */
+/** The options of a connection to NATS. */
 
 /** The settings of the connections to NATS. Times are in milliseconds. */
 export interface NatsOptions {
@@ -6,7 +6,7 @@ export interface NatsOptions {
   servers: readonly string[]
   /** The beginning of every name that the hub uses on NATS: the stream, the bucket and the subjects. */
   prefix: string
-  /** The maximum time for an answer. Beyond it, NATS counts as away. */
+  /** The maximum time for an answer. After it, NATS counts as unavailable. */
   timeout: number
   /** Whether the connection must be encrypted. */
   tls: boolean

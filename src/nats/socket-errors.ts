@@ -1,6 +1,6 @@
 /**
- * Mends a fault of the NATS client (3.3 and 3.4): it removes its listeners from a broken socket while writes to it are
- * still to fail. Nobody hears their error then, and Node ends the process.
+ * Mends a fault of the NATS client (3.3 and 3.4): it removes its listeners from a broken socket before pending writes
+ * fail. Their error then has no listener, and Node ends the process.
  */
 import type { Socket } from 'node:net'
 import transport from '@nats-io/transport-node/lib/node_transport.js'
@@ -15,7 +15,7 @@ interface Connection {
 let isMended = false
 
 /** Makes the sockets of all later connections keep a listener for errors. */
-export function hearSocketErrors(): void {
+export function handleSocketErrors(): void {
   if (isMended) return
   isMended = true
   const prototype = transport.NodeTransport.prototype as unknown as Connection

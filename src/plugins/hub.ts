@@ -20,7 +20,7 @@ declare module 'fastify' {
     /** The hub, for the code of this package. Applications use `hub`. */
     fanfareHub: Hub
     /**
-     * Resolves when the server handles no request any more, or after a time.
+     * Resolves when the server has answered all requests, or after a time.
      * @param time in milliseconds
      */
     fanfareRequestsAnswered: (time: number) => Promise<void>
@@ -80,7 +80,7 @@ export default fp<Options>(
 const LEADS = 'this process writes the log of the folder'
 const FOLLOWS = 'another process writes the log of the folder, and this one reads it'
 
-/** Opens the log of events, and meets the processes that serve it. Its faults go to the application's logger. */
+/** Opens the log of events, and joins the processes that serve it. Faults of the log go to the application's logger. */
 async function openEventLog(app: FastifyInstance, settings: Settings): Promise<OpenedLog> {
   const nats = natsOptionsOf(settings)
   const retainBytes = settings.retainBytes || defaultRetainBytes(settings.log)
@@ -97,7 +97,7 @@ async function openEventLog(app: FastifyInstance, settings: Settings): Promise<O
   })
 }
 
-/** Returns how to reach NATS; `undefined`: the log is not on NATS. */
+/** Returns the options of the connection to NATS; `undefined`: the log is not on NATS. */
 function natsOptionsOf(settings: Settings): NatsOptions | undefined {
   const servers = natsServersOf(settings.log)
   return (

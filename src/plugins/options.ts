@@ -1,4 +1,4 @@
-/** The options of the plugin `fanfare`: settings, and what else an application passes to the hub. */
+/** The options of the plugin `fanfare`: the settings, and the values that only an application can pass. */
 import type { FastifyInstance } from 'fastify'
 import type { Authenticate } from '../auth/principal-input.js'
 import type { Cluster } from '../cluster/cluster.js'
@@ -9,7 +9,10 @@ import { SettingsError } from '../model/settings-error.js'
 import { REQUEST_TIMEOUTS, type RequestTimeouts } from '../server/body-timeout.js'
 import { resolveSettings, type Settings } from '../settings.js'
 
-/** The place of the events: an address as in the settings, or a log of the application's own, which the hub closes. */
+/**
+ * Where the hub keeps its events: an address as in the settings, or a log of the application's own, which the hub
+ * closes.
+ */
 interface LogOption {
   log?: Settings['log'] | EventLog | undefined
 }
@@ -45,7 +48,7 @@ export interface CheckedOptions extends Pick<FanfareOptions, 'authenticate'> {
   prefix: string
   ownsRoot: boolean
   /** Whether `/` and requests without a route belong to the hub. Otherwise they belong to the application. */
-  hasPlace: boolean
+  ownsFallback: boolean
   hasConsole: boolean
   /** In milliseconds. */
   bodyTimeout: number
@@ -67,8 +70,8 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
       'The application already has a decorator "hub": register another hub in a scope of its own.',
     )
   const prefix = given.replace(/\/+$/, '')
-  const hasPlace = ownsRoot || prefix !== ''
-  const hasConsole = rest.console === undefined ? hasPlace : settings.console
+  const ownsFallback = ownsRoot || prefix !== ''
+  const hasConsole = rest.console === undefined ? ownsFallback : settings.console
   return {
     settings,
     ownLog,
@@ -76,7 +79,7 @@ export function readOptions(app: FastifyInstance, options: FanfareOptions & OwnO
     prefix,
     authenticate,
     ownsRoot,
-    hasPlace,
+    ownsFallback,
     hasConsole,
     bodyTimeout: timeouts.body,
   }

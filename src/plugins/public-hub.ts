@@ -59,7 +59,7 @@ export interface FanfareHub {
    */
   topic(topic: string): Promise<TopicInfo>
   /**
-   * Purges all events of a topic. Streams and readers that have not read these events get a gap.
+   * Purges all events of a topic. Streams and event iterators that have not read these events get a gap.
    * @returns the number of purged events
    * @throws HubError `invalid-topic`, `reserved-topic`, `log-unavailable`
    */
@@ -82,7 +82,7 @@ export interface FanfareHub {
   drain(time: number): Promise<void>
   /** Stops storing events. After it resolves, `process.exit()` loses nothing. */
   halt(): Promise<void>
-  /** Ends all streams and readers, and closes the log. Closing the application does the same. */
+  /** Ends all streams and event iterators, and closes the log. Closing the application does the same. */
   close(): Promise<void>
 }
 

@@ -31,7 +31,7 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
     if (app.fanfareHub.failure)
       throw new Problem(
         'log-unavailable',
-        'The log cannot store events at the moment: the disk is full or not writable, or NATS is away.',
+        'The log cannot store events at the moment: the disk is full or not writable, or NATS is not available.',
         {},
         { cause: app.fanfareHub.failure },
       )

@@ -20,7 +20,7 @@ import { listOf, TopicParams } from '../schemas/common.js'
 import { EventsQuery, TopicQuery } from '../schemas/stream.js'
 import { preferredType } from '../server/negotiation.js'
 import type { Settings } from '../settings.js'
-import { countElsewhere, refuseWhileBusy, type StreamLimits } from './subscribe/busy.js'
+import { countElsewhere, requireFreeStream, type StreamLimits } from './subscribe/connection-limits.js'
 import { readCursorName } from './cursors.js'
 import { readHistory } from './subscribe/history.js'
 import {
@@ -137,7 +137,7 @@ function readCursor(request: FastifyRequest, name: string, listed: OriginList): 
 /** Checks after an `await` that the token is still in force and that another stream may open. */
 function admit({ hub, limits }: Context, request: FastifyRequest, elsewhere: StreamCounts): Principal {
   const principal = requirePrincipal(request)
-  refuseWhileBusy(hub, limits, { address: request.ip, principal }, elsewhere)
+  requireFreeStream(hub, limits, { address: request.ip, principal }, elsewhere)
   return principal
 }
 

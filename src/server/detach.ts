@@ -30,7 +30,7 @@ const RESPONSE_LISTENER = 'bound resOnFinish'
 
 /**
  * Detaches the socket when the request has been read to its end. The socket is a plain socket then: do not use
- * `request` or `response` any more. Later bytes of the peer are read and dropped. The response emits 'finish' at once
+ * `request` or `response` afterwards. Later bytes of the peer are read and dropped. The response emits 'finish' at once
  * (Fastify then calls its `onResponse` hooks), and 'close' when the connection closes. If Node's HTTP has unexpected
  * internals, nothing happens, and the stream costs more memory.
  */

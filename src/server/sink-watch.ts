@@ -23,7 +23,7 @@ export class SinkWatch {
     this.#interval = Math.max(1, Math.min(INTERVAL, shortest / 4))
   }
 
-  /** Checks a sink regularly until it has no time limit any more. */
+  /** Checks a sink regularly until it no longer has a time limit. */
   add(sink: Watched): void {
     this.#sinks.add(sink)
     this.#timer ??= setInterval(() => this.#check(), this.#interval).unref()

@@ -14,7 +14,7 @@ import { canonicalAddress } from '../model/client-address.js'
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
 /** The minimum number of retries. A reachable peer may have one: its answer is on the way. */
 const TRIES = 2
-/** How many checks in a row must find a peer unreachable, each with at least as many retries as the one before. */
+/** How many checks in a row must find a peer unreachable, each with at least as many retries as the previous one. */
 const CHECKS = 3
 const NEWLINE = 0x0a
 const COLON = 0x3a

@@ -36,7 +36,7 @@ export class Encoder {
     this.#epoch = epoch
   }
 
-  /** Uses the epoch of a log that has replaced the one before. */
+  /** Uses the epoch of a log that has replaced the previous one. */
   begin(epoch: string): void {
     this.#epoch = epoch
   }

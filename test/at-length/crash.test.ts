@@ -55,7 +55,7 @@ async function testNothingIsLost(t: Test, durability: string, share: number): Pr
     FANFARE_RETAIN_BYTES: '10GiB',
   })
   const epoch = await epochOf(hub)
-  const { acknowledged, uploaded, retried, readers } = await crash(t, hub, share, numbers, {
+  const { acknowledged, uploaded, retried, subscribers } = await crash(t, hub, share, numbers, {
     uploads: true,
     away: false,
   })
@@ -85,17 +85,17 @@ async function testNothingIsLost(t: Test, durability: string, share: number): Pr
   )
   t.equal(log.length, acknowledged.length + uploaded.length, 'nothing else is stored')
 
-  for (const reader of readers) {
-    const told = reader.blocks.filter(({ type }) => type === 'fanfare.gap')
+  for (const subscriber of subscribers) {
+    const told = subscriber.blocks.filter(({ type }) => type === 'fanfare.gap')
     t.strictSame(
       told.map(({ data }) => data),
       [],
-      `${reader.name} gets no gap`,
+      `${subscriber.name} gets no gap`,
     )
     t.equal(
-      difference(eventsOf(reader.blocks), due(log, reader.topics)),
+      difference(eventsOf(subscriber.blocks), due(log, subscriber.topics)),
       'none',
-      `${reader.name} gets every event, in ${reader.connections} connections`,
+      `${subscriber.name} gets every event, in ${subscriber.connections} connections`,
     )
   }
   t.comment(`${log.length} events, ${hub.kills} kills, ${retried} requests retried`)
@@ -104,15 +104,15 @@ async function testNothingIsLost(t: Test, durability: string, share: number): Pr
 async function testLossesAreTold(t: Test, share: number): Promise<void> {
   const numbers = random(SEED + 1)
   const hub = await revivingHub(t, { FANFARE_LOG: `file:${t.testdir({})}`, FANFARE_RETAIN_EVENTS: '15' })
-  const { acknowledged, retried, readers } = await crash(t, hub, share, numbers, { uploads: false, away: true })
+  const { acknowledged, retried, subscribers } = await crash(t, hub, share, numbers, { uploads: false, away: true })
   const log = inLogOrder(acknowledged)
   t.equal(new Set(log.map(({ id }) => id)).size, log.length, 'no two events have the same sequence')
 
   let gaps = 0
-  for (const reader of readers) {
-    const wrong = falsehoods(reader.blocks, due(log, reader.topics))
-    t.strictSame(wrong.slice(0, 3), [], `${reader.name} has no fault, in ${reader.connections} connections`)
-    gaps += reader.blocks.filter(({ type }) => type === 'fanfare.gap').length
+  for (const subscriber of subscribers) {
+    const wrong = falsehoods(subscriber.blocks, due(log, subscriber.topics))
+    t.strictSame(wrong.slice(0, 3), [], `${subscriber.name} has no fault, in ${subscriber.connections} connections`)
+    gaps += subscriber.blocks.filter(({ type }) => type === 'fanfare.gap').length
   }
   t.ok(gaps > 0, `there were ${gaps} gaps`)
   t.comment(`${log.length} events, ${hub.kills} kills, ${retried} requests retried`)
@@ -121,7 +121,7 @@ async function testLossesAreTold(t: Test, share: number): Promise<void> {
 interface Kind {
   /** Whether publishers upload NDJSON too, which does not return the cursors of its events. */
   uploads: boolean
-  /** Whether readers stay disconnected for a while. */
+  /** Whether subscribers stay disconnected for a while. */
   away: boolean
 }
 
@@ -130,20 +130,20 @@ interface Run {
   uploaded: Wanted[]
   /** The number of repeated requests. */
   retried: number
-  readers: Reader[]
+  subscribers: Subscriber[]
 }
 
 /**
- * Runs publishers and readers on a hub that is killed for this share of all kills. Resolves when every reader has read
- * the last event.
+ * Runs publishers and subscribers on a hub that is killed for this share of all kills. Resolves when every subscriber
+ * has read the last event.
  */
 async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, kind: Kind): Promise<Run> {
-  const run: Run = { acknowledged: [], uploaded: [], retried: 0, readers: [] }
+  const run: Run = { acknowledged: [], uploaded: [], retried: 0, subscribers: [] }
   let isOver = false
   let publish: () => void = () => undefined // wakes the tasks that wait for further events
 
-  const readers = SELECTIONS.map((topics, n) => new Reader(t, hub, topics, random(SEED + 100 + n)))
-  run.readers = readers
+  const subscribers = SELECTIONS.map((topics, n) => new Subscriber(t, hub, topics, random(SEED + 100 + n)))
+  run.subscribers = subscribers
   const away = async (events: number): Promise<void> => {
     const until = run.acknowledged.length + events
     while (!isOver && run.acknowledged.length < until) {
@@ -156,11 +156,11 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
       })
     }
   }
-  const reading = readers.map((reader) => reader.run(kind.away ? away : undefined))
+  const reading = subscribers.map((subscriber) => subscriber.run(kind.away ? away : undefined))
   for (const promise of reading) promise.catch(() => undefined) // awaited below
   await within(
-    Promise.race([Promise.all(readers.map(({ opened }) => opened)), ...reading]),
-    () => 'a reader does not begin',
+    Promise.race([Promise.all(subscribers.map(({ opened }) => opened)), ...reading]),
+    () => 'a subscriber does not begin',
   )
 
   async function send(events: Wanted[], asUpload: boolean): Promise<void> {
@@ -212,18 +212,18 @@ async function crash(t: Test, hub: RevivingHub, share: number, numbers: Random, 
     TOPICS.map((topic) => ({ topic, id: 'end', data: `end of ${topic}` })),
     false,
   )
-  await within(Promise.all(reading), () => readers.map((reader) => reader.describe()).join('\n'), END)
+  await within(Promise.all(reading), () => subscribers.map((subscriber) => subscriber.describe()).join('\n'), END)
   return run
 }
 
 /** A client that reconnects with its last id until it has read the last event. */
-class Reader {
+class Subscriber {
   readonly topics: readonly string[]
   readonly name: string
   /** All received events, over all connections. */
   readonly blocks: StreamEvent[] = []
   connections = 0
-  /** Settles when the reader has its first id. */
+  /** Settles when the subscriber has its first id. */
   readonly opened: Promise<void>
   readonly #t: Test
   readonly #hub: RevivingHub
@@ -236,13 +236,14 @@ class Reader {
     this.#t = t
     this.#hub = hub
     this.topics = topics
-    this.name = `the reader of ${topics.join(' and ')}`
+    this.name = `the subscriber of ${topics.join(' and ')}`
     this.#random = numbers
     this.opened = new Promise((resolve) => (this.#begin = resolve))
   }
 
   /**
-   * @param away waits until a number of further events have been published; without it, the reader reconnects at once
+   * @param away waits until a number of further events have been published; without it, the subscriber reconnects at
+   *   once
    */
   async run(away?: (events: number) => Promise<void>): Promise<void> {
     while (!this.#isAtEnd()) {
@@ -251,7 +252,7 @@ class Reader {
       if (!stream) continue
       this.#stream = stream
       this.connections++
-      // Sometimes the reader disconnects by itself.
+      // Sometimes the subscriber disconnects by itself.
       const enough = this.#random.below(4) === 0 ? this.#random.below(100) : Infinity
       await stream.until(() => stream.lastId !== undefined, END).then(this.#begin, () => undefined)
       await stream
@@ -359,9 +360,9 @@ function eventsOf(blocks: readonly StreamEvent[]): StreamEvent[] {
 }
 
 /**
- * Returns the faults of a reader's events in words: events that differ from the published ones, duplicates, misordered
- * events, missing events without a gap, and gaps without missing events. A gap covers the events up to the block
- * `fanfare.live`, since topics are trimmed one by one.
+ * Returns the faults of a subscriber's events in words: events that differ from the published ones, duplicates,
+ * misordered events, missing events without a gap, and gaps without missing events. A gap covers the events up to the
+ * block `fanfare.live`, since topics are trimmed one by one.
  */
 function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEvent[]): string[] {
   const wrong: string[] = []

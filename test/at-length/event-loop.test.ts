@@ -29,7 +29,7 @@ const REFERENCE = 0.2
 const PLAYS = 3
 const ONLY = new RegExp(process.env['EVENT_LOOP_ONLY'] ?? '')
 /** The time limit of a play, in milliseconds. */
-const PATIENCE = 120_000
+const TIME_LIMIT = 120_000
 /**
  * The maximum number of parts of a body that are sent before the hub has read them. Node's HTTP parser calls JavaScript
  * for each chunk, so one read of 64 KiB full of one-byte chunks costs Node alone 20 ms. Such reads happen only when the
@@ -111,7 +111,7 @@ class Player {
   async #say(word: 'begin' | 'pause' | 'resume' | 'end'): Promise<string> {
     this.#turns.write(word)
     while (!this.#lines.includes('\n'))
-      await within(once(this.#turns, 'data'), () => `the hub does not answer "${word}"`, PATIENCE)
+      await within(once(this.#turns, 'data'), () => `the hub does not answer "${word}"`, TIME_LIMIT)
     const [line, ...rest] = this.#lines.split('\n')
     this.#lines = rest.join('\n')
     return line!
@@ -170,7 +170,7 @@ class Player {
         })
       }),
       () => `no answer to ${method} ${path}`,
-      PATIENCE,
+      TIME_LIMIT,
     )
   }
 
@@ -182,7 +182,7 @@ class Player {
     asking: Asking = {},
   ): Promise<Answer> {
     const request = this.#request('GET', path, { accept: 'text/event-stream', ...asking })
-    const [response] = (await within(once(request, 'response'), () => `no answer to ${path}`, PATIENCE)) as [
+    const [response] = (await within(once(request, 'response'), () => `no answer to ${path}`, TIME_LIMIT)) as [
       http.IncomingMessage,
     ]
     let tail = ''
@@ -195,7 +195,7 @@ class Player {
       response.on('error', () => undefined)
       response.once('close', resolve)
     })
-    await within(found, () => `${path} does not send ${mark}`, PATIENCE)
+    await within(found, () => `${path} does not send ${mark}`, TIME_LIMIT)
     await meanwhile(String(response.headers['fanfare-connection']))
     request.destroy()
     return { status: response.statusCode!, text: '', headers: response.headers }
@@ -398,7 +398,7 @@ async function openStreams(hub: Hub, count: number, subjectOf: (n: number) => st
       socket.write(
         `GET /topics/room/events HTTP/1.1\r\nhost: hub\r\naccept: text/event-stream\r\nauthorization: Bearer ${bearer}\r\n\r\n`,
       )
-      await within(once(socket, 'data'), () => 'a stream does not open', PATIENCE)
+      await within(once(socket, 'data'), () => 'a stream does not open', TIME_LIMIT)
       return socket.resume()
     }),
   )

@@ -1,4 +1,4 @@
-/** A stream of three replicas, whose servers die one after the other. */
+/** A stream of three replicas whose servers are killed one after the other. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Retention } from '../../src/log/log.js'
@@ -74,12 +74,12 @@ await t.test(
     t.strictSame(
       [...acknowledged].filter(([sequence, payload]) => delivered.get(sequence) !== payload),
       [],
-      'what was acknowledged is delivered',
+      'every acknowledged event is delivered',
     )
-    t.equal(new Set(delivered.values()).size, delivered.size, 'and nothing is stored twice')
+    t.equal(new Set(delivered.values()).size, delivered.size, 'no event is stored twice')
     t.ok(
       reads.every((isRight) => isRight),
-      'what was acknowledged can be read at once',
+      'every acknowledged event can be read at once',
     )
     t.equal(publisher.view.epoch, epoch)
     t.equal(other.view.epoch, epoch)

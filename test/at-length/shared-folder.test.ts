@@ -29,7 +29,7 @@ t.comment(`${KILLS} kills, SHARED_SEED=${SEED}`)
 const numbers = random(SEED)
 const folder = `${t.testdir({})}/log`
 
-/** A place for a hub: a port, and the process that listens there. */
+/** A port, and the hub that listens on it. */
 interface Slot {
   readonly env: Record<string, string>
   readonly url: string
@@ -49,7 +49,7 @@ for (let n = 0; n < HUBS; n++) {
   slots.push({ env, url: `http://127.0.0.1:${port}`, hub: undefined })
 }
 
-/** Starts a hub. One that meets a frozen leader gives up, and is started again. */
+/** Starts a hub, again and again while a frozen leader prevents the start. */
 async function start(slot: Slot): Promise<void> {
   for (;;) {
     try {
@@ -181,7 +181,7 @@ await poll(
   async () => (slots.every(({ hub }) => hub) ? true : undefined),
   () => 'a hub does not start again',
 )
-await delay(500) // publishes on a quiet house too
+await delay(500) // publishers continue for a while without kills
 isOver = true
 await within(Promise.all(publishers), () => 'a publisher gets no answer', 30_000)
 await within(Promise.all(reading), () => 'a reader does not end', 30_000)
@@ -207,16 +207,16 @@ t.strictSame(
   'no hub has found damage',
 )
 t.strictSame(gaps, [], 'history has no gap')
-const places = new Map(log.map(({ id, data }) => [data, id]))
-t.equal(places.size, log.length, 'each event is stored once')
+const cursors = new Map(log.map(({ id, data }) => [data, id]))
+t.equal(cursors.size, log.length, 'each event is stored once')
 t.strictSame(
-  acknowledged.filter(({ id, data }) => places.get(data) !== id).slice(0, 3),
+  acknowledged.filter(({ id, data }) => cursors.get(data) !== id).slice(0, 3),
   [],
-  `each of ${acknowledged.length} acknowledged events is where the answer said`,
+  `each of ${acknowledged.length} acknowledged events has the cursor of its answer`,
 )
 const expected = log.map(({ id }) => id)
 for (const [n, reader] of readers.entries()) {
-  t.strictSame(reader.gaps, [], `reader ${n} is told of no gap`)
+  t.strictSame(reader.gaps, [], `reader ${n} gets no gap`)
   const read = reader.events.map(({ id }) => id)
   t.strictSame(read, expected.slice(0, read.length), `reader ${n} has ${read.length} events in order, each once`)
 }

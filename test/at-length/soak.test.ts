@@ -39,7 +39,7 @@ const bearerOf = (subject: string) =>
 t.setTimeout((SECONDS + 180) * 1_000)
 
 /** A stream whose test reads only the id, and drops the events. */
-class Reader {
+class Subscriber {
   readonly subject: string
   readonly bearer: string
   readonly #socket: Socket
@@ -123,11 +123,11 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
     PROBE_FILE: file,
     NODE_OPTIONS: `--import ${new URL('../helper/probe.mjs', import.meta.url).href}`,
   })
-  const readers = new Set<Reader>()
+  const subscribers = new Set<Subscriber>()
   let opened = 0
   function open(): void {
     opened++
-    readers.add(new Reader(hub, `u${draw.below(SUBJECTS)}`))
+    subscribers.add(new Subscriber(hub, `u${draw.below(SUBJECTS)}`))
   }
   const calls = { made: 0, unexpected: [] as string[] }
 
@@ -148,10 +148,10 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   /**
    * Runs a random action on a stream. The stream may have ended meanwhile (404), or its subject may be revoked (401).
    */
-  async function act(reader: Reader): Promise<void> {
-    const { id, subject, bearer } = reader
-    if (id === undefined || reader.isClosed) {
-      if (reader.isClosed) readers.delete(reader)
+  async function act(subscriber: Subscriber): Promise<void> {
+    const { id, subject, bearer } = subscriber
+    if (id === undefined || subscriber.isClosed) {
+      if (subscriber.isClosed) subscribers.delete(subscriber)
       return
     }
     switch (draw.below(8)) {
@@ -183,7 +183,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
       case 4:
         return call('DELETE', `/connections/${id}`, bearer, undefined, [204, 401, 404])
       case 5:
-        reader.stall(1_000)
+        subscriber.stall(1_000)
         return
       case 6:
         if (draw.below(10) > 0) return
@@ -195,8 +195,8 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
           [201],
         )
       default:
-        reader.end()
-        readers.delete(reader)
+        subscriber.end()
+        subscribers.delete(subscriber)
         open()
     }
   }
@@ -204,20 +204,20 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   async function live(seconds: number): Promise<void> {
     const end = performance.now() + seconds * 1_000
     while (performance.now() < end) {
-      for (let n = 0; n < 100 && readers.size < STREAMS; n++) open()
-      const all = [...readers]
+      for (let n = 0; n < 100 && subscribers.size < STREAMS; n++) open()
+      const all = [...subscribers]
       const publishing = Array.from({ length: ROUND.publishes }, () =>
         call('POST', `/topics/${topic()}/events`, admin, { data: 'x'.repeat(draw.below(2_000)) }, [201]),
       )
       await Promise.all([...publishing, ...Array.from({ length: ROUND.actions }, () => act(draw.pick(all)))])
-      for (const reader of readers) if (reader.isClosed) readers.delete(reader)
+      for (const subscriber of subscribers) if (subscriber.isClosed) subscribers.delete(subscriber)
       await delay(ROUND.pause) // a fixed load per second, not the maximum load
     }
   }
 
   async function endAll(): Promise<void> {
-    for (const reader of readers) reader.end()
-    readers.clear()
+    for (const subscriber of subscribers) subscriber.end()
+    subscribers.clear()
     await poll(
       async () => ((await ask<{ clients: number }>(`${hub.url}/status`)).body.clients === 0 ? true : undefined),
       () => 'streams are still open',
@@ -251,7 +251,7 @@ await t.test(`${STREAMS} streams for ${SECONDS} s leave nothing behind`, async (
   const before = await probe(hub, file)
   opened = 0
   await live(SECONDS)
-  t.ok(readers.size > STREAMS / 2, `${readers.size} streams are open`)
+  t.ok(subscribers.size > STREAMS / 2, `${subscribers.size} streams are open`)
   const meanwhile = await probe(hub, file)
   await endAll()
   const after = await probe(hub, file)

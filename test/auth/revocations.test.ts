@@ -6,7 +6,7 @@ import type { KeyValue } from '../../src/log/log.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
 import { anybody } from '../hub/anybody.js'
 
-/** Records that cannot be written when a test says so. */
+/** Records whose writes a test can make fail. */
 function records(t: Test) {
   const log = new MemoryLog({ events: 1, age: 1, bytes: 1, dedupWindow: 1 })
   t.teardown(() => log.close())
@@ -31,7 +31,7 @@ function open(store: KeyValue, onForce: (revocations: Revocations) => unknown = 
   return Revocations.open(store, onForce)
 }
 
-const who = (members: Partial<Principal>): Principal => ({ ...anybody, ...members })
+const principalWith = (members: Partial<Principal>): Principal => ({ ...anybody, ...members })
 const soon = () => Date.now() + 60_000
 
 await t.test('revokes the tokens of a subject, or one token', async (t) => {
@@ -39,20 +39,20 @@ await t.test('revokes the tokens of a subject, or one token', async (t) => {
   await revocations.add({ subject: 'u1' }, soon())
   await revocations.add({ jti: 'j1' }, soon())
   for (const principal of [
-    who({ subject: 'u1' }),
-    who({ subject: 'u1', tokenId: 'x' }),
-    who({ subject: 'u2', tokenId: 'j1' }),
-    who({ tokenId: 'j1' }),
+    principalWith({ subject: 'u1' }),
+    principalWith({ subject: 'u1', tokenId: 'x' }),
+    principalWith({ subject: 'u2', tokenId: 'j1' }),
+    principalWith({ tokenId: 'j1' }),
   ]) {
     t.ok(revocations.includes(principal))
     t.throws(() => revocations.refuse(principal), { code: 'revoked-token', status: 401 })
   }
   for (const principal of [
-    who({}),
-    who({ subject: 'j1' }),
-    who({ tokenId: 'u1' }),
-    who({ subject: 'u10' }),
-    who({ subject: 'subject/u1' }),
+    principalWith({}),
+    principalWith({ subject: 'j1' }),
+    principalWith({ tokenId: 'u1' }),
+    principalWith({ subject: 'u10' }),
+    principalWith({ subject: 'subject/u1' }),
   ])
     t.notOk(revocations.includes(principal))
 })
@@ -60,7 +60,7 @@ await t.test('revokes the tokens of a subject, or one token', async (t) => {
 await t.test('a revocation is in force before it is durable, and dropped if it cannot be stored', async (t) => {
   const { state, store, kept } = records(t)
   const inForce: boolean[] = []
-  const revocations = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
+  const revocations = await open(store, (known) => inForce.push(known.includes(principalWith({ subject: 'u1' }))))
   const adding = revocations.add({ subject: 'u1' }, soon())
   t.strictSame(inForce, [true])
   t.strictSame(await kept(), [])
@@ -69,22 +69,22 @@ await t.test('a revocation is in force before it is durable, and dropped if it c
   t.equal(inForce.length, 1, 'once')
   state.fails = true
   await t.rejects(revocations.add({ subject: 'u2' }, soon()), { message: 'the disk is full' })
-  t.notOk(revocations.includes(who({ subject: 'u2' })))
+  t.notOk(revocations.includes(principalWith({ subject: 'u2' })))
   t.equal(revocations.list().length, 1)
   await t.rejects(revocations.delete(revocations.list()[0]!.id))
-  t.ok(revocations.includes(who({ subject: 'u1' })), 'a revocation stays in force if the end cannot be stored')
+  t.ok(revocations.includes(principalWith({ subject: 'u1' })), 'a revocation stays in force if the end cannot be stored')
 })
 
 await t.test('a revocation that another process creates or lifts takes effect in this process', async (t) => {
   const { store } = records(t)
   const inForce: boolean[] = []
-  const here = await open(store, (known) => inForce.push(known.includes(who({ subject: 'u1' }))))
+  const here = await open(store, (known) => inForce.push(known.includes(principalWith({ subject: 'u1' }))))
   const there = await open(store)
   const { id } = await there.add({ subject: 'u1' }, soon())
-  t.ok(here.includes(who({ subject: 'u1' })))
+  t.ok(here.includes(principalWith({ subject: 'u1' })))
   t.strictSame(inForce, [true], 'the callback is called, so that streams can be ended')
   t.equal(await there.delete(id), true)
-  t.notOk(here.includes(who({ subject: 'u1' })))
+  t.notOk(here.includes(principalWith({ subject: 'u1' })))
   t.strictSame(here.list(), [])
 })
 
@@ -96,9 +96,9 @@ await t.test('a subject is revoked until its last revocation is lifted', async (
   ]
   t.not(one.id, two.id)
   t.equal(await revocations.delete(one.id), true)
-  t.ok(revocations.includes(who({ subject: 'u1' })))
+  t.ok(revocations.includes(principalWith({ subject: 'u1' })))
   t.equal(await revocations.delete(two.id), true)
-  t.notOk(revocations.includes(who({ subject: 'u1' })))
+  t.notOk(revocations.includes(principalWith({ subject: 'u1' })))
   t.equal(await revocations.delete(two.id), false)
 })
 
@@ -108,7 +108,7 @@ await t.test('a revocation ends by itself, and its record is deleted', async (t)
   const { id } = await revocations.add({ subject: 'u1' }, Date.now() + 30)
   const other = await revocations.add({ jti: 'j1' }, soon())
   await delay(40)
-  t.notOk(revocations.includes(who({ subject: 'u1' })))
+  t.notOk(revocations.includes(principalWith({ subject: 'u1' })))
   t.equal(await revocations.delete(id), false)
   t.strictSame(revocations.list(), [other])
   t.strictSame(await kept(), [other])
@@ -119,6 +119,6 @@ await t.test('a revocation survives a restart', async (t) => {
   await store.put('ticket-key', 'x')
   const revocation = await (await open(store)).add({ subject: 'u1' }, soon())
   const again = await open(store)
-  t.ok(again.includes(who({ subject: 'u1' })))
+  t.ok(again.includes(principalWith({ subject: 'u1' })))
   t.strictSame(again.list(), [revocation])
 })

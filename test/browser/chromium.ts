@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const INSTALL = 'apt-get install chromium'
 /** The time limit for waiting for another installation, in seconds. */
-const PATIENCE = 120
+const TIME_LIMIT = 120
 
 /** Returns the path of the browser; `undefined` if there is none and it cannot be installed. */
 export function findChromium(): string | undefined {
@@ -46,7 +46,7 @@ function canInstall(): boolean {
 
 function install(): boolean {
   const run = (...args: string[]) =>
-    spawnSync('apt-get', ['-o', `DPkg::Lock::Timeout=${PATIENCE}`, '-qq', ...args], {
+    spawnSync('apt-get', ['-o', `DPkg::Lock::Timeout=${TIME_LIMIT}`, '-qq', ...args], {
       stdio: 'ignore',
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     }).status === 0

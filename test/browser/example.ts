@@ -21,7 +21,7 @@ export interface RunningExample {
   readonly client: HubClient
   /** Ends only the example's server. */
   stop(): Promise<void>
-  /** Restarts it at the same address. */
+  /** Restarts the example's server at the same address. */
   start(): Promise<void>
   /** Restarts hub and server with another secret, as each `npm run example` does. */
   restartWith(secret: string): Promise<void>

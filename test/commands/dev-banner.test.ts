@@ -57,11 +57,11 @@ await t.test('an invalid secret is replaced, and a secret that cannot be stored 
   const folder = t.testdir({ [SECRET_FILE]: 'too short', file: '' })
   const { secret } = developmentKey(folder)
   t.equal(developmentKey(folder).secret, secret)
-  for (const place of [undefined, join(folder, 'file'), '/proc/nowhere']) {
-    const key = developmentKey(place)
+  for (const folderPath of [undefined, join(folder, 'file'), '/proc/nowhere']) {
+    const key = developmentKey(folderPath)
     t.equal(key.isKept, false)
-    t.not(developmentKey(place).secret, key.secret)
-    t.equal(key.failure === undefined, place === undefined)
+    t.not(developmentKey(folderPath).secret, key.secret)
+    t.equal(key.failure === undefined, folderPath === undefined)
   }
   t.end()
 })

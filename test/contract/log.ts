@@ -31,11 +31,13 @@ export type ReopenLog = (
   elapsed?: () => number,
 ) => Promise<EventLog>
 
-/** What a log cannot do as the others, each with the reason. The suite skips, or asks less of, the tests of that. */
+/**
+ * The promises that a log cannot keep, each with the reason. The suite skips or relaxes the tests of these promises.
+ */
 export interface LogLimits {
-  /** Its server stamps and trims events by a clock that no test can set. */
+  /** The server of the log stamps and trims events by a clock that no test can set. */
   clock?: string
-  /** It remembers publisher ids for the window only, also those of retained events. */
+  /** The log remembers publisher ids for the window only, even those of retained events. */
   ids?: string
 }
 
@@ -598,7 +600,7 @@ export async function testLog(
         )
       })
 
-      await t.test('knows what has been trimmed', async (t) => {
+      await t.test('leaves out trimmed events', async (t) => {
         const { log } = await start(t, { events: 3 })
         await log.append(manyEvents(10, 'a'))
         await until(async () => log.view.stats().events === 3)
@@ -652,12 +654,12 @@ export async function testLog(
         const wanted = all.filter(({ topic }) => selection.hasTopic(topic))
         for (const { sequence, time: at } of wanted) {
           const isLeftOut = at >= time && sequence <= after
-          const comesInVain = at < time && sequence > after && retained.has(sequence)
+          const isUnwanted = at < time && sequence > after && retained.has(sequence)
           if (retained.has(sequence) && isLeftOut)
             throw new Error(`the event ${sequence} of ${at} is missed: ${time} begins after ${after}`)
-          if (isExact && (isLeftOut || comesInVain))
+          if (isExact && (isLeftOut || isUnwanted))
             throw new Error(
-              `${sequence} of ${at}, ${retained.has(sequence) ? 'retained' : 'trimmed'}: ${time} begins behind ${after}`,
+              `${sequence} of ${at}, ${retained.has(sequence) ? 'retained' : 'trimmed'}: ${time} begins after ${after}`,
             )
         }
       }
@@ -867,7 +869,7 @@ export async function testLog(
         )
       })
 
-      await t.test('knows what has been trimmed', async (t) => {
+      await t.test('leaves out trimmed events', async (t) => {
         const { log } = await start(t, { events: 2 })
         await log.append([event('b'), ...manyEvents(10, 'a')])
         await until(async () => log.view.stats().events === 3)
@@ -1089,7 +1091,7 @@ export async function testLog(
         t.strictSame(await log.append([event('a', { id: 'x' })]), [stored(3)])
       })
 
-      await t.test('of many events lets others append, and keeps their events', async (t) => {
+      await t.test('of many events lets other appends proceed, and keeps their events', async (t) => {
         const { log } = await start(t)
         for (let n = 0; n < 5; n++) await log.append([...manyEvents(1_000, 'a'), ...manyEvents(100, 'b')])
         const until = log.view.head
@@ -1117,7 +1119,7 @@ export async function testLog(
         t.match(log.view.stats(), { events: 500 + meanwhile.length })
       })
 
-      await t.test('of several topics at once, during trims', async (t) => {
+      await t.test('works for several topics at once, during trims', async (t) => {
         const { log } = await start(t, { events: 20 })
         await log.append(Array.from({ length: 300 }, (_, n) => event(`t.${n % 5}`)))
         const answers = await Promise.all([
@@ -1211,7 +1213,7 @@ export async function testLog(
         ['ahead', YEAR],
         ['back', -YEAR],
       ] as const) {
-        await t.test(`${name} and right again: events are trimmed at the maximum age, and no sooner`, async (t) => {
+        await t.test(`${name} and then corrected: events are trimmed at the maximum age, and no sooner`, async (t) => {
           const { log, clock, pass } = await startClocks(t, { age: 10_000 })
           await log.append([event('old')])
           pass(2_001)
@@ -1293,7 +1295,7 @@ export async function testLog(
         message: /events of 2 topics, .*FANFARE_MAX_TOPICS/,
       })
 
-      await t.test('take more events, and new topics are refused, all or none', async (t) => {
+      await t.test('does not apply to existing topics, and refuses the whole batch of a new topic', async (t) => {
         const { log } = await start(t, { topics: 2 })
         await t.rejects(log.append([event('a'), event('b'), event('a'), event('c'), event('d')]), refusal(3))
         t.equal(log.view.head, 0)
@@ -1316,7 +1318,7 @@ export async function testLog(
         t.strictSame((await readAll(log)).events.length, 16)
       })
 
-      await t.test('do not count duplicates, nor topics that have no events left', async (t) => {
+      await t.test('does not count duplicates and topics without events', async (t) => {
         const { log } = await start(t, { topics: 2 })
         await log.append([event('gone', { id: 'x' }), event('a')])
         await log.purge('gone')
@@ -1806,7 +1808,7 @@ export async function testLog(
         })
 
         await t.test(
-          'the log trims only events that are too old, after a clock that was ahead or is back',
+          'the log trims only events that are too old, after restarts with a clock that was ahead or behind',
           setsClock,
           async (t) => {
             const clock = { now: 1_700_000_000_000 + 1e10, elapsed: 0 }
@@ -1930,7 +1932,7 @@ async function scanAll(log: EventLog): Promise<StoredEvent[]> {
   return events
 }
 
-/** Takes some time, and returns `false`. */
+/** Blocks the event loop for 0.5 ms, and returns `false`. */
 function burn(): false {
   for (const end = performance.now() + 0.5; performance.now() < end;);
   return false
@@ -1948,7 +1950,9 @@ async function readAll(log: EventLog, selection = EVERYTHING, after = 0): Promis
   return readFrom(log, selection, { after, events: 1_000_000 })
 }
 
-/** Whether the log has trimmed events of a selection behind `after` since the trim mark was `since`. */
+/**
+ * Whether the log has trimmed events of a selection after the sequence `after`, by trims later than the mark `since`.
+ */
 async function hasTrimmed(log: EventLog, selection: Selection, after: number, since: number): Promise<boolean> {
   const { gap, trimmedAt } = await readFrom(log, selection, { after, events: 1 })
   same(gap, trimmedAt !== undefined)

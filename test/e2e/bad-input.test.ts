@@ -341,7 +341,7 @@ await t.test('a bad event', async (t) => {
   })
 })
 
-await t.test('a bad line of NDJSON ends it; the lines before it are stored', async (t) => {
+await t.test('a bad line ends an NDJSON upload; the lines before it are stored', async (t) => {
   const { hub } = await start(t)
   const narrow = token({ publish: ['lines', 'more'], subscribe: ['**'] })
   const bad: [string, string, number | number[]][] = [
@@ -527,7 +527,7 @@ await t.test('a token', async (t) => {
     await unchanged(t)
   })
 
-  await t.test('appears in no line of the log, nor does a query string', async (t) => {
+  await t.test('and a query string do not appear in the log', async (t) => {
     const lines = JSON.stringify(hub.logs())
     for (const [what, secret] of [
       ['a token', signature],
@@ -654,7 +654,7 @@ await t.test('input that attacks parsers never gets a 5xx', async (t) => {
     ['the same member twice', '{"data":1,"data":2}'],
     ['50,000 members', `{"data":{${Array.from({ length: 25_000 }, (_, n) => `"k${n}":0`).join(',')}}}`],
   ]
-  const reader = await openLive(t, streamUrl(hub, ['**']), { token: bearer })
+  const subscriber = await openLive(t, streamUrl(hub, ['**']), { token: bearer })
   let stored = 0
   for (const [what, body] of bodies) {
     for (const address of [`${hub.url}/topics/odd/events`, `${hub.url}/events`, 'ndjson']) {
@@ -668,7 +668,7 @@ await t.test('input that attacks parsers never gets a 5xx', async (t) => {
     }
   }
   t.equal(({} as { polluted?: boolean }).polluted, undefined)
-  await reader.count(stored)
+  await subscriber.count(stored)
   const { body } = await history(hub, 'odd', 'last=1000', bearer)
   t.equal(body.events.length, stored, 'accepted events are stored')
   await publish(hub, 'after', { data: 1 }, bearer)

@@ -30,14 +30,14 @@ const DAMAGES: [what: string, change: (bytes: Buffer) => Uint8Array][] = [
   ['random bytes', (bytes) => randomBytes(bytes.length)],
   ['zeroes', (bytes) => bytes.fill(0)],
   [
-    'random bytes behind the first page',
+    'random bytes after the first page',
     (bytes) => Buffer.concat([bytes.subarray(0, PAGE), randomBytes(bytes.length - PAGE)]),
   ],
   [
-    'random bytes behind the second page',
+    'random bytes after the second page',
     (bytes) => Buffer.concat([bytes.subarray(0, 2 * PAGE), randomBytes(bytes.length - 2 * PAGE)]),
   ],
-  ['zeroes behind the second page', (bytes) => bytes.fill(0, 2 * PAGE)],
+  ['zeroes after the second page', (bytes) => bytes.fill(0, 2 * PAGE)],
 ]
 
 /** A busy machine needs more time than the default time-out. */

@@ -28,7 +28,7 @@ async function clients(hub: Hub, expected: number): Promise<void> {
 await t.test('subscribers that disconnect during a sweep do not affect others', async (t) => {
   const hub = await startHub(t)
   const numbers = random(11)
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     Array.from({ length: 400 }, async (_, n) => {
       const topics = [['**'], ['a.*', 'b.1'], ['a.1']][n % 3]!
       const leaves = n % 2 === 0
@@ -41,7 +41,7 @@ await t.test('subscribers that disconnect during a sweep do not affect others', 
       return { topics, leaves, stream }
     }),
   )
-  await clients(hub, readers.length)
+  await clients(hub, subscribers.length)
 
   const log = await publishConcurrently(hub, {
     publishers: 8,
@@ -54,7 +54,7 @@ await t.test('subscribers that disconnect during a sweep do not affect others', 
     log.push({ ...(await publish(hub, topic, { data: 'end' }, bearer)), data: '"end"' })
   }
 
-  for (const { topics, leaves, stream } of readers) {
+  for (const { topics, leaves, stream } of subscribers) {
     const expected = due(log, topics)
     if (leaves) {
       await within(stream.closed, () => `still there: ${stream.describe()}`)
@@ -68,7 +68,7 @@ await t.test('subscribers that disconnect during a sweep do not affect others', 
       t.equal(difference(stream.events, expected), 'none', topics.join(' '))
     }
   }
-  const stayed = readers.filter(({ leaves }) => !leaves)
+  const stayed = subscribers.filter(({ leaves }) => !leaves)
   await clients(hub, stayed.length)
   for (const { stream } of stayed) stream.destroy()
   await clients(hub, 0)

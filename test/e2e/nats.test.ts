@@ -139,6 +139,6 @@ await t.test('a hub whose NATS is away keeps its streams, and refuses publishes'
 
 await t.test('a hub says why it does not start', { skip: skipNats }, async (t) => {
   await t.rejects(startHub(t, { FANFARE_LOG: 'nats://127.0.0.1:1', FANFARE_NATS_TIMEOUT: '200ms' }), {
-    message: /NATS at 127\.0\.0\.1:1 has not let the hub in/,
+    message: /NATS at 127\.0\.0\.1:1 has not accepted the hub/,
   })
 })

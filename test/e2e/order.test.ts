@@ -13,12 +13,12 @@ import { anyTopic } from '../helper/token.js'
 const TOPICS = Array.from({ length: 40 }, (_, n) => `${'abcd'[n % 4]!}.${n}`)
 const bearer = anyTopic()
 
-interface Reader {
+interface Subscriber {
   topics: string[]
   stream: EventStream
 }
 
-async function openReaders(t: Test, hub: Hub): Promise<Reader[]> {
+async function openSubscribers(t: Test, hub: Hub): Promise<Subscriber[]> {
   const numbers = random(21)
   const several = Array.from({ length: 30 }, () => [...new Set(Array.from({ length: 20 }, () => numbers.pick(TOPICS)))])
   const asked = [...several, TOPICS, [...TOPICS].reverse(), ['**'], ['b.*'], ['d.*', 'a.*', 'c.4', 'b.1'], ['c.2']]
@@ -27,8 +27,8 @@ async function openReaders(t: Test, hub: Hub): Promise<Reader[]> {
   )
 }
 
-async function check(t: Test, readers: Reader[], log: Logged[]): Promise<void> {
-  for (const { topics, stream } of readers) {
+async function check(t: Test, subscribers: Subscriber[], log: Logged[]): Promise<void> {
+  for (const { topics, stream } of subscribers) {
     const expected = due(log, topics)
     await stream.count(expected.length)
     t.equal(difference(stream.events, expected), 'none', topics.slice(0, 5).join(' '))
@@ -37,7 +37,7 @@ async function check(t: Test, readers: Reader[], log: Logged[]): Promise<void> {
 
 await t.test('a batch over many topics arrives in the order of the batch', async (t) => {
   const hub = await startHub(t)
-  const readers = await openReaders(t, hub)
+  const subscribers = await openSubscribers(t, hub)
   const numbers = random(22)
   const log: Logged[] = []
   for (let batch = 0; batch < 10; batch++) {
@@ -55,12 +55,12 @@ await t.test('a batch over many topics arrives in the order of the batch', async
     log.map((_, n) => n + sequence(log[0]!.id)),
     'the sequence numbers are consecutive',
   )
-  await check(t, readers, log)
+  await check(t, subscribers, log)
 })
 
 await t.test('concurrent batches do not mix', async (t) => {
   const hub = await startHub(t)
-  const readers = await openReaders(t, hub)
+  const subscribers = await openSubscribers(t, hub)
   const numbers = random(23)
   const batches = Array.from({ length: 12 }, (_, batch) =>
     Array.from({ length: 80 }, (_, n) => ({ topic: numbers.pick(TOPICS), data: { batch, n } })),
@@ -76,12 +76,12 @@ await t.test('concurrent batches do not mix', async (t) => {
   const log = answers.flatMap((published, batch) =>
     published.map(({ id, topic }, n) => ({ id, topic, data: JSON.stringify({ batch, n }) })),
   )
-  await check(t, readers, inLogOrder(log))
+  await check(t, subscribers, inLogOrder(log))
 })
 
 await t.test('requests pipelined on one socket are stored and arrive in their order', async (t) => {
   const hub = await startHub(t)
-  const readers = await openReaders(t, hub)
+  const subscribers = await openSubscribers(t, hub)
   const numbers = random(24)
   // Two concurrent sockets: the events of each are in its order, and all are in log order.
   const published = await Promise.all(
@@ -100,7 +100,7 @@ await t.test('requests pipelined on one socket are stored and arrive in their or
       'in the order of the requests',
     )
   }
-  await check(t, readers, inLogOrder(published.flat()))
+  await check(t, subscribers, inLogOrder(published.flat()))
 })
 
 await t.test('a stream that is pipelined between other requests is not mixed with their answers', async (t) => {
@@ -177,7 +177,7 @@ await t.test('topics with the names of object members are ordinary topics', asyn
   const hub = await startHub(t)
   const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
   const topics = [...names, ...names.map((name) => `a.${name}`), ...names.map((name) => `${name}.b`)]
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     [...topics.map((topic) => [topic]), topics, ['**'], ['*.constructor']].map(async (asked) => ({
       topics: asked,
       stream: await openLive(t, streamUrl(hub, asked), { token: bearer }),
@@ -190,7 +190,7 @@ await t.test('topics with the names of object members are ordinary topics', asyn
   )
   await check(
     t,
-    readers,
+    subscribers,
     published.map(({ id, topic }, n) => ({ id, topic, data: String(n) })),
   )
 })

@@ -112,11 +112,11 @@ await t.test('a process publishes beside a running hub', async (t) => {
   )
 
   t.strictSame(await publisher.call('close'), {})
-  const [code] = (await within(once(publisher.child, 'exit'), () => 'the process goes on')) as [number]
+  const [code] = (await within(once(publisher.child, 'exit'), () => 'the process does not exit')) as [number]
   t.equal(code, 0, 'a closed publisher lets its process end')
   await poll(
     async () => ((await nodesOf(hub)).length === 1 ? true : undefined),
-    () => 'the publisher stays a node',
+    () => 'the publisher is still a node',
   )
 })
 

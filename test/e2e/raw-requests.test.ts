@@ -10,7 +10,7 @@ import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
 import { anyTopic, SECRET } from '../helper/token.js'
 
 /** The time limits of a request in these tests, in milliseconds. */
-const PATIENCE = { head: 300, body: 400 }
+const TIME_LIMITS = { head: 300, body: 400 }
 /** The interval between the bytes of a slow client, in milliseconds. */
 const PACE = 40
 
@@ -19,8 +19,8 @@ async function start(t: Test) {
     nativeSockets: NATIVE_SOCKETS,
     log: 'memory',
     jwtSecret: SECRET,
-    timeouts: PATIENCE,
-    uploadIdle: PATIENCE.body,
+    timeouts: TIME_LIMITS,
+    uploadIdle: TIME_LIMITS.body,
     corsOrigins: ['https://app.example'],
   })
   t.teardown(() => app.close())
@@ -167,7 +167,7 @@ await t.test('a slow NDJSON upload and a stream stay open', async (t) => {
   t.match(
     answer,
     /^HTTP\/1\.1 200 .*"accepted":20/s,
-    `an upload lasts ${(parts.length * 2 * PACE) / PATIENCE.body} times the limit for progress`,
+    `an upload lasts ${(parts.length * 2 * PACE) / TIME_LIMITS.body} times the limit for progress`,
   )
   t.equal(stream.destroyed, false)
   await within(

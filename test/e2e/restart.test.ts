@@ -103,7 +103,7 @@ await t.test('a lower retention applies after a restart', async (t) => {
   await first.stop()
   const hub = await revivingHub(t, { FANFARE_LOG: folder, FANFARE_RETAIN_EVENTS: '10' })
   const stream = await openLive(t, streamUrl(hub, ['t.0']), { token: bearer, lastEventId: published[0]!.id })
-  // Trims run in small steps, so a reader may still get events that are about to be trimmed. It gets a gap for the
+  // Trims run in small steps, so a subscriber may still get events that are about to be trimmed. It gets a gap for the
   // others.
   const read = stream.events.map(({ id }) => id)
   const asked = published.filter(({ topic }, n) => topic === 't.0' && n > 0).map(({ id }) => id)

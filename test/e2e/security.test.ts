@@ -399,7 +399,7 @@ await t.test('grants that do not quite cover the topic', async (t) => {
     t.equal(
       (await askWith(hub, token({ subscribe: [grant] }), `/topics/${encodeURIComponent(asked)}/events`)).status,
       200,
-      `${grant} is ${asked}, too`,
+      `${grant} covers ${asked}`,
     )
   }
 })

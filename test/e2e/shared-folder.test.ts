@@ -1,4 +1,4 @@
-/** Several hubs on one folder: one of them writes, and another takes its place when it dies or is stopped. */
+/** Several hubs on one folder: the leader writes, and another hub becomes the leader when it is killed or stopped. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -25,14 +25,14 @@ async function startHubs(t: Test, count: number, env: Record<string, string> = {
   return hubs
 }
 
-/** Publishes events one after the other until it is stopped, each until it is acknowledged. */
+/** Publishes events one after the other until it is stopped. Repeats each event until it is acknowledged. */
 class Publisher {
   readonly acknowledged: { id: string; data: string }[] = []
   repeated = 0
   #isStopped = false
   readonly #done: Promise<void>
 
-  /** @param hubs those that may be asked; a dead one is skipped */
+  /** @param hubs the hubs to publish to; killed ones are skipped */
   constructor(name: string, hubs: readonly Hub[], topic: string) {
     this.#done = this.#run(name, hubs, topic)
   }
@@ -77,15 +77,15 @@ async function readAll(hub: Hub): Promise<{ id: string; data: unknown }[]> {
 }
 
 /** Checks that every acknowledged event is stored once, and that the streams have all events in order. */
-async function holds(t: Test, hub: Hub, publishers: Publisher[], streams: EventStream[]): Promise<void> {
+async function hasAll(t: Test, hub: Hub, publishers: Publisher[], streams: EventStream[]): Promise<void> {
   const events = await readAll(hub)
-  const places = new Map(events.map(({ id, data }) => [data, id]))
-  t.equal(places.size, events.length, 'each event is stored once')
+  const cursors = new Map(events.map(({ id, data }) => [data, id]))
+  t.equal(cursors.size, events.length, 'each event is stored once')
   const acknowledged = publishers.flatMap(({ acknowledged }) => acknowledged)
   t.strictSame(
-    acknowledged.filter(({ id, data }) => places.get(data) !== id).slice(0, 3),
+    acknowledged.filter(({ id, data }) => cursors.get(data) !== id).slice(0, 3),
     [],
-    `each of ${acknowledged.length} acknowledged events is where the answer said`,
+    `each of ${acknowledged.length} acknowledged events has the cursor of its answer`,
   )
   const expected = events.map(({ id }) => id)
   for (const stream of streams) {
@@ -98,7 +98,7 @@ async function holds(t: Test, hub: Hub, publishers: Publisher[], streams: EventS
       expected,
       'a stream of another process has every event, once and in order',
     )
-    t.notOk(stream.isClosed, 'and is still open')
+    t.notOk(stream.isClosed, 'the stream stays open')
   }
 }
 
@@ -122,13 +122,13 @@ await t.test('a leader that is killed is replaced, and nothing is lost or stored
   const before = publishers.map(({ acknowledged }) => acknowledged.length)
   await poll(
     async () => (publishers.every(({ acknowledged }, n) => acknowledged.length > before[n]! + 20) ? true : undefined),
-    () => 'publishing does not go on',
+    () => 'publishing does not continue',
   )
   for (const publisher of publishers) await publisher.stop()
-  await holds(t, others[1], publishers, streams)
+  await hasAll(t, others[1], publishers, streams)
 })
 
-await t.test('a leader that is stopped by SIGTERM hands the folder over', async (t) => {
+await t.test('a leader that is stopped by SIGTERM is replaced, and nothing is lost or stored twice', async (t) => {
   const hubs = await startHubs(t, 2)
   const [first, second] = hubs as [Hub, Hub]
   const streams = await openAll(t, [second])
@@ -141,11 +141,11 @@ await t.test('a leader that is stopped by SIGTERM hands the folder over', async 
   const before = publisher.acknowledged.length
   await poll(
     async () => (publisher.acknowledged.length > before + 20 ? true : undefined),
-    () => 'publishing does not go on',
+    () => 'publishing does not continue',
   )
   await publisher.stop()
   t.ok(leads(second))
-  await holds(t, second, [publisher], streams)
+  await hasAll(t, second, [publisher], streams)
 })
 
 await t.test('a leader that is frozen is not replaced: publishing is refused until it wakes', async (t) => {
@@ -159,7 +159,7 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   t.match(refused.headers.get('retry-after'), /^\d+$/)
   await poll(
     async () => ((await request(`${second.url}/health/ready`)).status === 503 ? true : undefined),
-    () => 'it is ready without its leader',
+    () => 'the hub is ready without its leader',
   )
   t.equal((await readAll(second)).length, 1, 'history is read without the leader')
   t.notOk(stream.isClosed, 'streams stay')
@@ -176,11 +176,11 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   first.signal('SIGCONT')
   await poll(
     async () => ((await post(`${second.url}/topics/a/events`, { data: 2 }, bearer)).status === 201 ? true : undefined),
-    () => 'publishing does not go on',
+    () => 'publishing does not continue',
   )
   await poll(
     async () => ((await request(`${second.url}/health/ready`)).status === 200 ? true : undefined),
-    () => 'it does not become ready',
+    () => 'the hub does not become ready',
   )
   t.notOk(leads(second))
   const events = await readAll(first)
@@ -188,7 +188,7 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   t.equal(new Set(events.map(({ id }) => id)).size, events.length)
 })
 
-await t.test('a hub that starts beside a frozen leader says so', async (t) => {
+await t.test('a hub that starts beside a frozen leader reports the leader', async (t) => {
   const folder = `${t.testdir({})}/log`
   const first = await startHub(t, { FANFARE_LOG: `file:${folder}` })
   first.signal('SIGSTOP')
@@ -197,7 +197,7 @@ await t.test('a hub that starts beside a frozen leader says so', async (t) => {
   await startHub(t, { FANFARE_LOG: `file:${folder}` })
 })
 
-await t.test('which process a client asks makes no difference', async (t) => {
+await t.test('a client may use any process', async (t) => {
   const [first, second] = (await startHubs(t, 2)) as [Hub, Hub]
   const stream = await openLive(t, streamUrl(first, ['a']), { token: bearer })
   const { body } = await post<Published>(`${second.url}/topics/a/events`, { data: 1 }, bearer)
@@ -211,5 +211,5 @@ await t.test('which process a client asks makes no difference', async (t) => {
   t.strictSame(nodes.body.map(({ leader }) => leader).sort(), [false, true])
   const ended = await send(second, 'DELETE', `/connections/${listed.body.connections[0]!.id}`, { token: admin })
   t.equal(ended.status, 204)
-  await within(stream.closed, () => 'the stream goes on')
+  await within(stream.closed, () => 'the stream is still open')
 })

@@ -298,7 +298,7 @@ await t.test('clients that never read or never finish delay the exit only briefl
   // Requests in flight after the drain have a few more seconds.
   const ALLOWED = DRAIN + 8_000
 
-  async function stalledReaders(): Promise<void> {
+  async function stalledSubscribers(): Promise<void> {
     const hub = await startHub(t, { FANFARE_DRAIN: `${DRAIN}ms` })
     const streams = await openMany(t, hub, 10)
     for (const stream of streams) stream.pause()
@@ -320,7 +320,7 @@ await t.test('clients that never read or never finish delay the exit only briefl
     t.ok(performance.now() - began < ALLOWED, `an unfinished upload: ${Math.round(performance.now() - began)} ms`)
   }
 
-  await Promise.all([stalledReaders(), unfinishedUpload()])
+  await Promise.all([stalledSubscribers(), unfinishedUpload()])
 })
 
 await t.test('a hub without streams ends promptly', async (t) => {

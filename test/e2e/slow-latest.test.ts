@@ -19,7 +19,7 @@ for (const log of ['memory', 'file']) {
   await t.test(
     `${log} log: after a stall the stream gets the newest event of each topic, and then new events`,
     async (t) => {
-      // so that the stream is not ended for stalling
+      // a stream without slow=latest is ended after a stall of 200 ms
       const hub = await startHub(t, {
         FANFARE_LOG: log === 'memory' ? 'memory' : `file:${t.testdir({})}`,
         FANFARE_RETAIN_EVENTS: '100000',
@@ -29,12 +29,12 @@ for (const log of ['memory', 'file']) {
         token: bearer,
         keep,
       })
-      const patient = await openLive(t, streamUrl(hub, ['dash.*'], { slow: 'resume' }), { token: bearer, keep })
+      const other = await openLive(t, streamUrl(hub, ['dash.*'], { slow: 'resume' }), { token: bearer, keep })
       await stream.told('open')
       await publish(hub, 'single', { text: 'before' }, bearer)
       await stream.count(1)
       stream.pause()
-      patient.pause()
+      other.pause()
       const newest = new Map<string, string>()
       for (let n = 0; n < MANY; n++) {
         const topic = `dash.${n % 3}`

@@ -128,7 +128,7 @@ await t.test(
     // the output shows when the process has a handler; an earlier signal would be lost in Node's own start
     const folder = t.testdir({
       'mark.cjs':
-        "process.on('newListener', (name) => name === 'SIGTERM' && queueMicrotask(() => require('node:fs').writeSync(2, 'it hears')))",
+        "process.on('newListener', (name) => name === 'SIGTERM' && queueMicrotask(() => require('node:fs').writeSync(2, 'handler installed')))",
     })
     const env = {
       HOST: '127.0.0.1',
@@ -145,7 +145,7 @@ await t.test(
     const exited = once(child, 'exit')
     const output = listenTo(child)
     await poll(
-      async () => (output.stderr.includes('it hears') ? true : undefined),
+      async () => (output.stderr.includes('handler installed') ? true : undefined),
       () => output.stdout + output.stderr,
     )
     const pid = Number(readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8'))

@@ -9,7 +9,7 @@ import { token } from '../helper/token.js'
 
 const admin = token({ sub: 'root', admin: true })
 const publisher = token({ publish: ['**'] })
-const reader = token({ sub: 'ann', subscribe: ['**'] })
+const subscriber = token({ sub: 'ann', subscribe: ['**'] })
 
 interface Topic {
   topic: string
@@ -116,19 +116,19 @@ await t.test('the statistics of a topic', async (t) => {
 
   await t.test('count the streams of the topic, by name or by pattern', async (t) => {
     t.strictSame(
-      (await get('orders.1', reader)).body,
+      (await get('orders.1', subscriber)).body,
       { topic: 'orders.1', subscribers: 0, events: 0, bytes: 0, firstId: null, lastId: null },
       'every topic exists by name',
     )
     const [first] = await Promise.all(
       [['orders.1'], ['orders.*'], ['orders.2'], ['orders.1', '**']].map((topics) =>
-        openLive(t, streamUrl(hub, topics), { token: reader }),
+        openLive(t, streamUrl(hub, topics), { token: subscriber }),
       ),
     )
-    t.equal((await get('orders.1', reader)).body.subscribers, 3)
+    t.equal((await get('orders.1', subscriber)).body.subscribers, 3)
     first!.destroy()
     await poll(
-      async () => ((await get('orders.1', reader)).body.subscribers === 2 ? true : undefined),
+      async () => ((await get('orders.1', subscriber)).body.subscribers === 2 ? true : undefined),
       () => 'the statistics still count the ended stream',
     )
   })
@@ -138,7 +138,7 @@ await t.test('the statistics of a topic', async (t) => {
     for (let n = 0; n < 5; n++) events.push(await publish(hub, 'kept', { data: n }, publisher))
     const body = await poll(
       async () => {
-        const { body } = await get('kept', reader)
+        const { body } = await get('kept', subscriber)
         return body.events === 3 ? body : undefined
       },
       () => 'the topic does not have three events',
@@ -146,7 +146,7 @@ await t.test('the statistics of a topic', async (t) => {
     t.match(body, { topic: 'kept', events: 3, firstId: events[2]!.id, lastId: events[4]!.id })
     const { bytes } = body
     await publish(hub, 'kept', { text: 'x'.repeat(10_000) }, publisher)
-    t.ok((await get('kept', reader)).body.bytes >= bytes + 9_000)
+    t.ok((await get('kept', subscriber)).body.bytes >= bytes + 9_000)
   })
 
   await t.test('are for tokens with a subscribe grant, and for admins', async (t) => {
@@ -163,7 +163,7 @@ await t.test('the statistics of a topic', async (t) => {
       /"orders\.1"/,
     )
     t.equal(checkProblem(t, await get('orders.1'), 401, 'no token').code, 'missing-token')
-    t.equal(checkProblem(t, await get('orders.*', reader), 400, 'a pattern').code, 'invalid-topic')
+    t.equal(checkProblem(t, await get('orders.*', subscriber), 400, 'a pattern').code, 'invalid-topic')
   })
 })
 
@@ -182,11 +182,11 @@ await t.test('a purge', async (t) => {
     const [, other] = await fill('gone')
     t.match(await purge('gone.a', admin), { status: 200, body: { purged: 2 } })
     t.match(await purge('gone.a', admin), { status: 200, body: { purged: 0 } })
-    t.match(await send(hub, 'GET', '/topics/gone.a', { token: reader }), {
+    t.match(await send(hub, 'GET', '/topics/gone.a', { token: subscriber }), {
       body: { events: 0, bytes: 0, firstId: null, lastId: null },
     })
     t.strictSame(
-      (await history(hub, 'gone.*', 'last=10', reader)).body.events.map(({ id }) => id),
+      (await history(hub, 'gone.*', 'last=10', subscriber)).body.events.map(({ id }) => id),
       [other!.id],
     )
     t.strictSame(
@@ -196,12 +196,12 @@ await t.test('a purge', async (t) => {
   })
 
   await t.test('is a gap for a resume before it, and nothing for a live stream', async (t) => {
-    const live = await openLive(t, streamUrl(hub, ['told.*']), { token: reader })
+    const live = await openLive(t, streamUrl(hub, ['told.*']), { token: subscriber })
     const before = live.lastId!
     const events = await fill('told')
     await live.count(3)
     await purge('told.a', admin)
-    const resumed = await openLive(t, streamUrl(hub, ['told.*']), { token: reader, lastEventId: before })
+    const resumed = await openLive(t, streamUrl(hub, ['told.*']), { token: subscriber, lastEventId: before })
     t.match(resumed.all.find(({ type }) => type === 'fanfare.gap')?.data, /"reason":"expired"/)
     t.strictSame(
       resumed.events.map(({ id }) => id),
@@ -229,7 +229,7 @@ await t.test('a purge', async (t) => {
       ['fanfare.stats', 'reserved-topic'],
     ] as const)
       t.equal(checkProblem(t, await purge(topic, admin), 400, topic).code, code)
-    t.equal((await history(hub, 'safe.a', 'last=10', reader)).body.events.length, 2)
+    t.equal((await history(hub, 'safe.a', 'last=10', subscriber)).body.events.length, 2)
   })
 
   await t.test('is durable once the hub has answered, even if the hub is killed', async (t) => {
@@ -241,7 +241,7 @@ await t.test('a purge', async (t) => {
     await first.kill()
     const second = await startHub(t, env)
     t.strictSame(
-      (await history(second, '**', 'last=10', reader)).body.events.map(({ id }) => id),
+      (await history(second, '**', 'last=10', subscriber)).body.events.map(({ id }) => id),
       [kept.id],
     )
   })

@@ -52,7 +52,7 @@ async function pidsOf(hub: Hub, lines = 3): Promise<Map<number, number>> {
 async function leaderOf(hub: Hub): Promise<number> {
   const { pid } = await poll(
     async () => hub.logs().findLast(({ role }) => role === 'leader'),
-    () => `nobody leads:\n${hub.output()}`,
+    () => `no worker leads:\n${hub.output()}`,
   )
   return pid as number
 }
@@ -89,11 +89,11 @@ await t.test('the workers answer as one hub', async (t) => {
       `worker ${number} has a line`,
     )
   t.equal(hub.logs().filter(({ msg }) => msg === `listening on ${hub.url} with 3 workers`).length, 1)
-  t.notOk([...pids.values()].includes(hub.pid), 'the primary is no worker')
+  t.notOk([...pids.values()].includes(hub.pid), 'the primary is not a worker')
   const opened = readdirSync(`/proc/${hub.pid}/fd`).length
   const streams = await openOnAll(t, hub)
   t.equal(readdirSync(`/proc/${hub.pid}/fd`).length, opened, 'the primary holds no streams')
-  t.notMatch(readFileSync(`/proc/${hub.pid}/maps`, 'utf8'), /data\.mdb/, 'nor the log')
+  t.notMatch(readFileSync(`/proc/${hub.pid}/maps`, 'utf8'), /data\.mdb/, 'the primary does not open the log')
   const ids: string[] = []
   for (let n = 0; n < 9; n++) ids.push((await publish(hub, 'a', { data: n }, bearer)).id)
   for (const stream of streams) {
@@ -151,7 +151,7 @@ await t.test('a worker that is killed is replaced, and its clients resume', asyn
     }
     for (const stream of streams.filter(({ isClosed }) => !isClosed)) {
       await stream.count(open.length === 6 ? 2 : 3)
-      t.equal(stream.lastId, id, `${name}: the other streams go on`)
+      t.equal(stream.lastId, id, `${name}: the other streams stay open`)
     }
     const after = await pidsOf(hub, lines + 1)
     t.notOk([...after.values()].includes(pid), `${name} is replaced`)
@@ -212,7 +212,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       await within(stream.closed, () => 'a stream stays open')
       t.ok(
         stream.all.some(({ type }) => type === 'fanfare.close'),
-        'each stream is told',
+        'each stream gets the reason',
       )
     }
     t.notOk([...pids.values()].some((pid) => existsSync(`/proc/${pid}`)))
@@ -242,11 +242,11 @@ await t.test('the workers end when their primary is killed', async (t) => {
   await hub.kill()
   await poll(
     async () => ([...pids.values()].some((pid) => existsSync(`/proc/${pid}`)) ? undefined : true),
-    () => `a worker goes on:\n${hub.output()}`,
+    () => `a worker still runs:\n${hub.output()}`,
   )
 })
 
-await t.test('a worker that dies again and again is replaced after longer and longer pauses', async (t) => {
+await t.test('the pause before a replacement doubles for a worker that dies repeatedly', async (t) => {
   const hub = await startWorkers(t)
   for (let n = 0; n < 3; n++) process.kill((await pidsOf(hub, 3 + n)).get(2)!, 'SIGKILL')
   await pidsOf(hub, 6)
@@ -284,7 +284,7 @@ await t.test('workers share a Unix socket', async (t) => {
     await within(hub.exited, () => output)
     await delay(100)
   }
-  t.notOk(existsSync(path), 'a hub that is stopped removes it')
+  t.notOk(existsSync(path), 'a stopped hub removes the socket')
 })
 
 await t.test('the secret for development is the same for all workers, and is printed once', async (t) => {

@@ -18,9 +18,9 @@ function watchLoop(): { turns: number; stop: () => void } {
 }
 
 /** Whether a step may run without waiting for a turn of the event loop. */
-async function isAtOnce(turns: FairScheduler): Promise<boolean> {
+async function isAtOnce(scheduler: FairScheduler): Promise<boolean> {
   const loop = watchLoop()
-  await turns.next()
+  await scheduler.next()
   loop.stop()
   return loop.turns === 0
 }
@@ -30,10 +30,10 @@ await t.test('a short task does not wait', async (t) => {
 })
 
 await t.test('tasks that start at the same time share one slice', async (t) => {
-  const turns = new FairScheduler()
+  const scheduler = new FairScheduler()
   const loop = watchLoop()
   const steps = Array.from({ length: 50 }, async () => {
-    await turns.next()
+    await scheduler.next()
     work(1)
   })
   await Promise.all(steps)
@@ -42,13 +42,13 @@ await t.test('tasks that start at the same time share one slice', async (t) => {
 })
 
 await t.test('all tasks together get one slice per turn of the event loop', async (t) => {
-  const turns = new FairScheduler()
+  const scheduler = new FairScheduler()
   const loop = watchLoop()
   const steps = 5
   await Promise.all(
     Array.from({ length: 50 }, async () => {
       for (let step = 0; step < steps; step++) {
-        await turns.next()
+        await scheduler.next()
         work(1)
       }
     }),
@@ -58,15 +58,15 @@ await t.test('all tasks together get one slice per turn of the event loop', asyn
 })
 
 await t.test('tasks run in the order of their calls', async (t) => {
-  const turns = new FairScheduler()
+  const scheduler = new FairScheduler()
   work(5)
-  void turns.next()
+  void scheduler.next()
   work(5) // the slice is over
   const order: number[] = []
   await Promise.all(
     Array.from({ length: 20 }, async (_, n) => {
       for (let step = 0; step < 3; step++) {
-        await turns.next()
+        await scheduler.next()
         order.push(n)
         work(0.5)
       }
@@ -83,14 +83,14 @@ await t.test('tasks run in the order of their calls', async (t) => {
 })
 
 await t.test('tasks continue after an idle phase', async (t) => {
-  const turns = new FairScheduler()
+  const scheduler = new FairScheduler()
   for (let round = 0; round < 3; round++) {
-    void turns.next()
+    void scheduler.next()
     work(5)
-    await turns.next()
+    await scheduler.next()
     await turnOfTheLoop()
     await turnOfTheLoop()
-    t.equal(await isAtOnce(turns), true)
+    t.equal(await isAtOnce(scheduler), true)
     await turnOfTheLoop()
     await turnOfTheLoop()
   }

@@ -19,7 +19,7 @@ const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
 export function readCloudEvent(line: string): Record<string, unknown> {
   ok(!/[\r\n]/.test(line), 'it is one line')
   const event = JSON.parse(line) as Record<string, unknown>
-  same(JSON.stringify(event).length, line.length, 'each member is there once')
+  same(JSON.stringify(event).length, line.length, 'each member occurs once')
   for (const name of REQUIRED) ok(typeof event[name] === 'string' && event[name] !== '', `${name} is required`)
   same(event['specversion'], '1.0')
   match(event['source'] as string, URI_REFERENCE)

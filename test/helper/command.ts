@@ -77,7 +77,7 @@ export async function runCommand(t: Test, args: readonly string[], options: Comm
     command[name].setEncoding('utf8').on('data', (text: string) => (output[name] += text))
   const exit = await within(
     command.exited,
-    () => `fanfare ${args.join(' ')} goes on:\n${output.stdout}${output.stderr}`,
+    () => `fanfare ${args.join(' ')} does not exit:\n${output.stdout}${output.stderr}`,
   )
   return { ...exit, ...output }
 }

@@ -19,11 +19,11 @@ export interface Curl {
 
 /** Runs curl with arguments. It is killed when the test is over. */
 export function curl(t: Test, ...args: string[]): Curl {
-  return curlBehind(t, [], ...args)
+  return curlWithPrefix(t, [], ...args)
 }
 
 /** Runs curl with a prefix of the command line, such as that of a namespace. */
-export function curlBehind(t: Test, prefix: readonly string[], ...args: string[]): Curl {
+export function curlWithPrefix(t: Test, prefix: readonly string[], ...args: string[]): Curl {
   const [program = '', ...rest] = [...prefix, 'curl', '--silent', '--show-error', ...args]
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => void child.kill('SIGKILL'))

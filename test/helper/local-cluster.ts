@@ -1,6 +1,6 @@
 /**
- * A cluster whose nodes are all in this process. By default a message takes a turn of the event loop. Nodes can end
- * without a word, and freeze.
+ * A cluster whose nodes are all in this process. By default a message takes a turn of the event loop. Nodes can be
+ * killed, and can freeze.
  */
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import {
@@ -86,7 +86,7 @@ export class LocalNode implements Cluster {
     if (!this.#isOpen || this.#isFrozen) return
     const json = JSON.stringify(message)
     for (const node of this.#cluster.nodes.values()) {
-      if (node !== this) node.#hear(JSON.parse(json) as ClusterMessage, this.node)
+      if (node !== this) node.#receiveBroadcast(JSON.parse(json) as ClusterMessage, this.node)
     }
   }
 
@@ -130,19 +130,19 @@ export class LocalNode implements Cluster {
     this.die()
   }
 
-  /** Ends without a word, as a killed process does. */
+  /** Ends without notifying the other nodes, as a killed process does. */
   die(): void {
     this.#cluster.nodes.delete(this.node)
     for (const refuse of this.#waiting) refuse(closed())
     this.#waiting.clear()
   }
 
-  /** Sends, hears and answers nothing from now on, as a stopped process. */
+  /** Sends, receives and answers nothing from now on, as a frozen process. */
   freeze(): void {
     this.#isFrozen = true
   }
 
-  /** Goes on. What was broadcast meanwhile is lost. */
+  /** Ends the freeze. Broadcasts that were sent meanwhile are lost. */
   thaw(): void {
     this.#isFrozen = false
   }
@@ -167,7 +167,7 @@ export class LocalNode implements Cluster {
     if (!this.#isOpen) throw closed()
   }
 
-  #hear(message: ClusterMessage, from: string): void {
+  #receiveBroadcast(message: ClusterMessage, from: string): void {
     const before = this.#arrivals.get(from)
     const arrival = (async () => {
       await this.#cluster.pause()

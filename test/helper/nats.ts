@@ -17,8 +17,8 @@ const INSTALL =
 /** The tests' own installation. */
 const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/fanfare-nats', import.meta.url))
 const BINARY = join(FOLDER, 'bin', 'nats-server')
-/** For how long the installation of another test is waited for, in milliseconds. */
-const PATIENCE = 120_000
+/** The maximum wait for the installation by another test, in milliseconds. */
+const TIME_LIMIT = 120_000
 
 const path = await find()
 
@@ -130,7 +130,7 @@ async function install(): Promise<void> {
   try {
     mkdirSync(making)
   } catch {
-    for (const end = performance.now() + PATIENCE; existsSync(making) && performance.now() < end;) await delay(100)
+    for (const end = performance.now() + TIME_LIMIT; existsSync(making) && performance.now() < end;) await delay(100)
     return
   }
   try {

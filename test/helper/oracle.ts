@@ -35,7 +35,7 @@ export function inLogOrder(published: readonly Logged[]): Logged[] {
   return [...published].sort((a, b) => sequence(a.id) - sequence(b.id))
 }
 
-/** Returns the events of a log that a stream of topics must be sent, optionally of one event type only. */
+/** Returns the events that a stream of these topics must get, optionally only those of one type. */
 export function due(log: readonly Logged[], topics: readonly string[], only?: string): StreamEvent[] {
   const named = topics.length > 1 || topics.some((topic) => topic.includes('*'))
   return log
@@ -63,7 +63,7 @@ export interface Load {
   /** The number of events that each publisher publishes, one after the other. */
   each: number
   topics: readonly string[]
-  /** The types to choose from; `undefined` among them: no type. Default: no event has a type. */
+  /** The types to choose from. `undefined` stands for an event without a type, and is the default. */
   types?: readonly (string | undefined)[]
   random: Random
   token: string

@@ -13,11 +13,11 @@ export interface RevivingHub {
   readonly kills: number
   /** Resolves when the hub listens. */
   listening(): Promise<void>
-  /** Kills it with SIGKILL, at once. */
+  /** Kills the hub with SIGKILL. */
   kill(): Promise<void>
-  /** @param changed settings from now on */
+  /** Starts the hub. @param changed settings from now on */
   start(changed?: Record<string, string>): Promise<void>
-  /** Starts it, and kills it a number of milliseconds later, most likely before it listens. */
+  /** Starts the hub, and kills it a number of milliseconds later, most likely before it listens. */
   startAndKill(after: number): Promise<void>
 }
 

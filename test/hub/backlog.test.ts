@@ -42,7 +42,7 @@ function describe({ notice = Chunk.NOTHING, chunk }: Delivery) {
   }
 }
 
-await t.test('a backlog reads the events behind the cursor', async (t) => {
+await t.test('a backlog reads the events after the cursor', async (t) => {
   const { backlog, feed, encoder } = await prepare(['a:1', 'b:2', 'a:3'])
   const delivery = (await backlog().read(feed('a'), 0)).accept()
   t.strictSame(describe(delivery), {

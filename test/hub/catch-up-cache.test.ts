@@ -1,4 +1,4 @@
-/** Batches of the log behind a cursor, whose bytes are shared and whose buffers are reused. */
+/** Batches of the log after a cursor, whose bytes are shared and whose buffers are reused. */
 import t from 'tap'
 import { Feed } from '../../src/hub/feed.js'
 import { CatchUpCache } from '../../src/hub/catch-up-cache.js'

@@ -37,36 +37,36 @@ function events(topic: string, texts: string[], size = 0) {
 await t.test('several batches are sent in order, then the stream is live', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(3_500)))
-  const reader = await subscribe(['a'], { replay: 'all' })
-  await until(() => reader.told('live').length === 1)
-  t.strictSame(reader.data, range(3_500))
+  const subscriber = await subscribe(['a'], { replay: 'all' })
+  await until(() => subscriber.told('live').length === 1)
+  t.strictSame(subscriber.data, range(3_500))
   await hub.publish('a', { data: 3_500 })
-  await until(() => reader.data.length === 3_501)
-  t.equal(reader.told('live').length, 1)
+  await until(() => subscriber.data.length === 3_501)
+  t.equal(subscriber.told('live').length, 1)
 })
 
 await t.test('large events are sent in batches of bounded size', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(100), 20_000))
-  const reader = await subscribe(['a'], { replay: 'all' })
-  await until(() => reader.told('live').length === 1)
-  t.equal(reader.data.length, 100)
-  t.ok(reader.writes.every(({ length }) => length < 200_000))
+  const subscriber = await subscribe(['a'], { replay: 'all' })
+  await until(() => subscriber.told('live').length === 1)
+  t.equal(subscriber.data.length, 100)
+  t.ok(subscriber.writes.every(({ length }) => length < 200_000))
 })
 
 await t.test('events that are published during catch-up follow it, each once', async (t) => {
   const log = new WatchedLog(KEEP_ALL)
   const { hub, subscribe } = await openHubOn(t, log)
   await publishMany(hub, events('a', range(2_500)))
-  const reader = await subscribe(['a'], { replay: 'all' })
+  const subscriber = await subscribe(['a'], { replay: 'all' })
   for (let n = 2_500; n < 2_600; n++) {
     await hub.publish('a', { data: n })
     await turn()
   }
-  await until(() => reader.data.length >= 2_600)
+  await until(() => subscriber.data.length >= 2_600)
   await settle()
-  t.strictSame(reader.data, range(2_600))
-  t.equal(reader.told('live').length, 1)
+  t.strictSame(subscriber.data, range(2_600))
+  t.equal(subscriber.told('live').length, 1)
 })
 
 await t.test('many streams that resume from one cursor cost one read', async (t) => {
@@ -76,15 +76,15 @@ await t.test('many streams that resume from one cursor cost one read', async (t)
   log.reads = 0
   let release: (() => void) | undefined
   log.hold = new Promise<void>((resolve) => (release = resolve))
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     Array.from({ length: 50 }, () => subscribe(['a'], { lastEventId: `${hub.epoch}-1000` })),
   )
   await settle()
   log.hold = undefined
   release!()
-  await until(() => readers.every((reader) => reader.told('live').length === 1))
+  await until(() => subscribers.every((subscriber) => subscriber.told('live').length === 1))
   t.ok(log.reads <= 2, `${log.reads} reads`)
-  for (const reader of readers) t.strictSame(reader.data, range(1_000, 1_000))
+  for (const subscriber of subscribers) t.strictSame(subscriber.data, range(1_000, 1_000))
 })
 
 await t.test('a stream that closes during a read of the log gets nothing more', async (t) => {
@@ -99,13 +99,13 @@ await t.test('a stream that closes during a read of the log gets nothing more', 
     await subscribe(['a'], { lastEventId: `${hub.epoch}-0` }),
   ]
   gone.close()
-  ended.subscriber.end('revoked')
+  ended.stream.end('revoked')
   release!()
   log.hold = undefined
   await until(() => stays.told('live').length === 1)
-  for (const reader of [gone, ended]) {
-    t.strictSame(reader.data, [])
-    t.equal(reader.late, 0)
+  for (const subscriber of [gone, ended]) {
+    t.strictSame(subscriber.data, [])
+    t.equal(subscriber.late, 0)
   }
   t.strictSame(ended.told('close'), [{ reason: 'revoked' }])
 })
@@ -113,30 +113,30 @@ await t.test('a stream that closes during a read of the log gets nothing more', 
 await t.test('a stream whose sink fills during catch-up continues from its cursor', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(100), 20_000))
-  const reader = await subscribe(['a'], { replay: 'all' })
-  reader.stall(2)
-  await until(() => reader.isFull)
-  const { length } = reader.data
+  const subscriber = await subscribe(['a'], { replay: 'all' })
+  subscriber.stall(2)
+  await until(() => subscriber.isFull)
+  const { length } = subscriber.data
   t.ok(length < 100)
   for (let n = 0; n < 5; n++) {
     await hub.publish('a', { text: String(n) })
     await settle(1)
   }
-  t.equal(reader.data.length, length)
-  t.equal(reader.overflow, 0)
-  reader.drain()
-  await until(() => reader.data.length === 105)
+  t.equal(subscriber.data.length, length)
+  t.equal(subscriber.overflow, 0)
+  subscriber.drain()
+  await until(() => subscriber.data.length === 105)
   t.strictSame(
-    reader.data.map((text) => text.replace(/\.*$/, '')),
+    subscriber.data.map((text) => text.replace(/\.*$/, '')),
     [...range(100), ...range(5)],
   )
-  t.equal(reader.told('live').length, 1)
+  t.equal(subscriber.told('live').length, 1)
 })
 
 await t.test('catch-up lets the event loop run', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 20; n++) await publishMany(hub, events(`t.${n}`, range(1_000)))
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     Array.from({ length: 20 }, (_, n) => subscribe([`t.${n}`, '**'], { replay: 'all' })),
   )
   let longest = 0
@@ -145,10 +145,10 @@ await t.test('catch-up lets the event loop run', async (t) => {
     const { user, system } = process.cpuUsage(last) // not the clock: a busy machine runs other work
     longest = Math.max(longest, (user + system) / 1_000)
     last = process.cpuUsage()
-    return readers.every(({ subscriber }) => subscriber.state === 'live')
+    return subscribers.every(({ stream }) => stream.state === 'live')
   })
   t.ok(longest < 500, `the event loop was blocked for ${Math.round(longest)} ms`)
-  for (const reader of readers) t.equal(reader.data.length, 20_000)
+  for (const subscriber of subscribers) t.equal(subscriber.data.length, 20_000)
 })
 
 await t.test('a replay of an empty log does not affect later replays', async (t) => {
@@ -193,25 +193,25 @@ await t.test('a replay of several batches reports no gap from before it began', 
   const { hub, subscribe } = await openHub(t, {}, { events: 10 })
   await publishMany(hub, events('quiet', range(10), 20_000))
   await publishMany(hub, events('busy', range(50), 20_000))
-  const reader = await subscribe(['quiet', 'busy'], { replay: 'all' })
-  await until(() => reader.told('live').length === 1)
-  t.equal(reader.data.length, 20)
-  t.strictSame(reader.told('gap'), [], 'a replay requests only retained events')
+  const subscriber = await subscribe(['quiet', 'busy'], { replay: 'all' })
+  await until(() => subscriber.told('live').length === 1)
+  t.equal(subscriber.data.length, 20)
+  t.strictSame(subscriber.told('gap'), [], 'a replay requests only retained events')
 })
 
 await t.test('events that are trimmed during catch-up are reported as a gap', async (t) => {
   const { hub, subscribe } = await openHub(t, {}, { events: 20 })
   await publishMany(hub, events('a', range(20), 20_000))
-  const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
-  reader.stall(2)
-  await until(() => reader.isFull)
+  const subscriber = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
+  subscriber.stall(2)
+  await until(() => subscriber.isFull)
   await publishMany(hub, events('a', range(400, 20), 20_000))
-  reader.drain()
-  await until(() => reader.told('live').length === 1)
-  const ids = reader.blocks.flatMap(({ id, event }) => (event?.type === 'message' ? [Number(id!.slice(9))] : []))
+  subscriber.drain()
+  await until(() => subscriber.told('live').length === 1)
+  const ids = subscriber.blocks.flatMap(({ id, event }) => (event?.type === 'message' ? [Number(id!.slice(9))] : []))
   const before = ids.filter((id) => id <= 20)
   t.strictSame(ids, [...before, ...range(20, 401).map(Number)])
-  t.strictSame(reader.told('gap'), [
+  t.strictSame(subscriber.told('gap'), [
     { reason: 'expired', after: `${hub.epoch}-${before.length}`, oldest: `${hub.epoch}-401` },
   ])
 })
@@ -220,21 +220,21 @@ await t.test('a gap is reported once, for any number of later batches', async (t
   const { hub, subscribe } = await openHub(t, {}, { events: 1_500 })
   for (let n = 0; n < 3_000; n++) await hub.publish('a', { data: n })
   for (let n = 0; n < 3_000; n++) await hub.publish('b', { data: n })
-  const reader = await subscribe(['a', 'b'], { lastEventId: hub.cursor(1) })
-  await until(() => reader.told('live').length === 1)
-  t.equal(reader.data.length, 3_000)
-  t.strictSame(reader.told('gap'), [{ reason: 'expired', after: hub.cursor(1), oldest: hub.cursor(1_501) }])
+  const subscriber = await subscribe(['a', 'b'], { lastEventId: hub.cursor(1) })
+  await until(() => subscriber.told('live').length === 1)
+  t.equal(subscriber.data.length, 3_000)
+  t.strictSame(subscriber.told('gap'), [{ reason: 'expired', after: hub.cursor(1), oldest: hub.cursor(1_501) }])
 })
 
 await t.test(
   'a gap covers all skipped events of a stream that wants only the newest, however many other events precede them',
   async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
+    const subscriber = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
     await settle()
-    reader.stall()
+    subscriber.stall()
     await hub.publish('a', { data: 1, type: 'rare' })
-    await until(() => reader.isFull)
+    await until(() => subscriber.isFull)
     for (let n = 0; n < 50; n++)
       await hub.publishAll(
         Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })),
@@ -243,9 +243,9 @@ await t.test(
     // the feeds keep no earlier frames
     const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) }))
     await hub.publishAll(large)
-    reader.drain()
-    await until(() => reader.data.includes('4'))
-    t.strictSame(reader.data, ['1', '4'])
-    t.match(reader.told('gap'), [{ reason: 'skipped' }])
+    subscriber.drain()
+    await until(() => subscriber.data.includes('4'))
+    t.strictSame(subscriber.data, ['1', '4'])
+    t.match(subscriber.told('gap'), [{ reason: 'skipped' }])
   },
 )

@@ -25,7 +25,7 @@ await t.test('without time, all streams end at once', async (t) => {
   await ended
 })
 
-await t.test('streams end in groups over the time, those first that have been open the longest', async (t) => {
+await t.test('streams end in groups over the time, the oldest first', async (t) => {
   const { connections, endings } = open(100)
   const begun = monotonicNow()
   await endInGroups(connections, 500)

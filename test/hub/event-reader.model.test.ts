@@ -1,5 +1,5 @@
 /**
- * Iterators of the application's own code in random stories: no event is lost without a gap, none comes twice, and the
+ * Iterators of the application's own code under random steps: no event is lost without a gap, none comes twice, and the
  * order is kept.
  */
 import { strict as assert } from 'node:assert'
@@ -21,20 +21,20 @@ const SELECTIONS: [patterns: string[], types: string[]][] = [
   [['**'], ['t']],
   [['a', 'b.*'], ['t']],
 ]
-const READERS = 4
+const ITERATORS = 4
 /** The time limit for shrinking a counterexample. */
 const BOUNDED = { interruptAfterTimeLimit: 10_000 }
 
 type Step =
   | { do: 'publish'; events: { topic: string; type: string | undefined; size: number }[] }
   | { do: 'purge'; topic: string }
-  | { do: 'open'; reader: number; selection: number; from: 'start' | 'now' | 'time' }
-  | { do: 'stop'; reader: number }
-  | { do: 'resume'; reader: number }
-  | { do: 'take'; reader: number; count: number }
+  | { do: 'open'; iterator: number; selection: number; from: 'start' | 'now' | 'time' }
+  | { do: 'stop'; iterator: number }
+  | { do: 'resume'; iterator: number }
+  | { do: 'take'; iterator: number; count: number }
   | { do: 'turns'; turns: number }
 
-const reader = fc.nat(READERS - 1)
+const iterator = fc.nat(ITERATORS - 1)
 const event = fc.record({
   topic: fc.constantFrom(...TOPICS),
   type: fc.constantFrom(undefined, 't', 'u'),
@@ -54,16 +54,16 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       weight: 3,
       arbitrary: fc.record({
         do: fc.constant('open' as const),
-        reader,
+        iterator,
         selection: fc.nat(SELECTIONS.length - 1),
         from: fc.constantFrom('start' as const, 'now' as const, 'time' as const),
       }),
     },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant('stop' as const), reader }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), reader }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('stop' as const), iterator }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('resume' as const), iterator }) },
     {
       weight: 6,
-      arbitrary: fc.record({ do: fc.constant('take' as const), reader, count: fc.integer({ min: 1, max: 8 }) }),
+      arbitrary: fc.record({ do: fc.constant('take' as const), iterator, count: fc.integer({ min: 1, max: 8 }) }),
     },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('turns' as const), turns: fc.integer({ min: 1, max: 3 }) }) },
   ),
@@ -140,7 +140,7 @@ class Consumer {
   #checkGap({ id, gap: { reason, after, oldest } }: EventGap): void {
     assert.equal(reason, 'expired')
     assert.equal(this.#following, null, 'the event after a gap follows it')
-    assert.ok(sequenceOf(after) >= this.position, "a gap begins at the reader's position or later")
+    assert.ok(sequenceOf(after) >= this.position, "a gap begins at the iterator's position or later")
     assert.ok(sequenceOf(id) >= this.position)
     const isMissing = ({ sequence, topic, isGone }: Logged) =>
       isGone && sequence > this.position && this.selection.hasTopic(topic)
@@ -172,7 +172,7 @@ class Consumer {
   }
 }
 
-async function tell(steps: readonly Step[], retain: number, seed?: number): Promise<void> {
+async function runSteps(steps: readonly Step[], retain: number, seed?: number): Promise<void> {
   const memory = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   const log = seed === undefined ? memory : await DelayedLog.open(memory, seed)
   const hub = await Hub.open(log, {
@@ -190,19 +190,19 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
     for (const { topic, until } of trims)
       for (const event of logged) if (event.topic === topic && event.sequence <= until) event.isGone = true
   })
-  const consumers: (Consumer | undefined)[] = Array.from({ length: READERS }, () => undefined)
-  const isStopped = Array.from({ length: READERS }, () => false)
+  const consumers: (Consumer | undefined)[] = Array.from({ length: ITERATORS }, () => undefined)
+  const isStopped = Array.from({ length: ITERATORS }, () => false)
   const all: Consumer[] = []
 
-  function open(reader: number, selection: Selection, from: string | Date | undefined, position: number): void {
+  function open(iterator: number, selection: Selection, from: string | Date | undefined, position: number): void {
     const items = hub.events(selection.patterns, { from, types: [...(selection.types ?? [])] })
-    all.push((consumers[reader] = new Consumer(logged, selection, position, items)))
-    isStopped[reader] = false
+    all.push((consumers[iterator] = new Consumer(logged, selection, position, items)))
+    isStopped[iterator] = false
   }
 
-  async function stop(reader: number): Promise<void> {
-    await consumers[reader]?.stop()
-    isStopped[reader] = true
+  async function stop(iterator: number): Promise<void> {
+    await consumers[iterator]?.stop()
+    isStopped[iterator] = true
   }
 
   try {
@@ -223,10 +223,10 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
           await settle(step.turns)
           break
         case 'open': {
-          await stop(step.reader)
+          await stop(step.iterator)
           const { from } = step
           open(
-            step.reader,
+            step.iterator,
             new Selection(...SELECTIONS[step.selection]!),
             from === 'start' ? 'start' : from === 'now' ? undefined : new Date(0),
             from === 'now' ? hub.head : 0,
@@ -234,20 +234,20 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
           break
         }
         case 'stop':
-          await stop(step.reader)
+          await stop(step.iterator)
           break
         case 'resume': {
-          const before = consumers[step.reader]
-          if (before?.lastId !== undefined && isStopped[step.reader])
-            open(step.reader, before.selection, before.lastId, sequenceOf(before.lastId))
+          const before = consumers[step.iterator]
+          if (before?.lastId !== undefined && isStopped[step.iterator])
+            open(step.iterator, before.selection, before.lastId, sequenceOf(before.lastId))
           break
         }
         case 'take':
-          if (!isStopped[step.reader]) consumers[step.reader]?.take(step.count)
+          if (!isStopped[step.iterator]) consumers[step.iterator]?.take(step.count)
       }
     }
     const open_ = consumers.filter(
-      (consumer, reader): consumer is Consumer => consumer !== undefined && !isStopped[reader],
+      (consumer, iterator): consumer is Consumer => consumer !== undefined && !isStopped[iterator],
     )
     for (const consumer of open_) consumer.take(Infinity)
     await hub.publishAll(TOPICS.map((topic) => ({ topic, type: 't', data: 'last' })))
@@ -255,7 +255,7 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
       failure !== undefined || position === logged.findLast(({ topic }) => selection.hasTopic(topic))!.sequence
     await until(
       () => open_.every(isDone),
-      () => 'a reader still waits for events that were published',
+      () => 'an iterator still waits for events that were published',
     )
     for (const { failure } of all) if (failure !== undefined) throw failure as Error
   } finally {
@@ -266,25 +266,25 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
   }
 }
 
-await t.test('with every event retained unless purged', async (t) => {
+await t.test('iterators are correct if every event is retained unless purged', async (t) => {
   await t.resolves(
     fc.assert(
-      fc.asyncProperty(steps, (steps) => tell(steps, 1e6)),
+      fc.asyncProperty(steps, (steps) => runSteps(steps, 1e6)),
       { numRuns: 200, ...BOUNDED },
     ),
   )
 })
 
-await t.test('on a log whose answers and deltas are late', async (t) => {
+await t.test('iterators are correct on a log whose answers and deltas are late', async (t) => {
   await t.resolves(
-    fc.assert(fc.asyncProperty(steps, fc.constantFrom(1, 2, 4, 1e6), fc.nat(), tell), { numRuns: 200, ...BOUNDED }),
+    fc.assert(fc.asyncProperty(steps, fc.constantFrom(1, 2, 4, 1e6), fc.nat(), runSteps), { numRuns: 200, ...BOUNDED }),
   )
 })
 
-await t.test('with little retention', async (t) => {
+await t.test('iterators are correct with little retention', async (t) => {
   await t.resolves(
     fc.assert(
-      fc.asyncProperty(steps, fc.integer({ min: 1, max: 4 }), (steps, retain) => tell(steps, retain)),
+      fc.asyncProperty(steps, fc.integer({ min: 1, max: 4 }), (steps, retain) => runSteps(steps, retain)),
       { numRuns: 300, ...BOUNDED },
     ),
   )

@@ -4,7 +4,7 @@ import type { Lender, Sink, SinkListener } from '../../src/wire/sink.js'
 import { parseStream, type Block } from './reference-parser.js'
 
 /** The limits after which a wait fails, in turns of the event loop and in milliseconds. */
-const PATIENCE = { turns: 100, time: 8_000 }
+const TIME_LIMITS = { turns: 100, time: 8_000 }
 
 /** A sink that records its writes. The test decides when it is full, drains and closes. */
 export class FakeSink implements Sink {
@@ -115,9 +115,9 @@ export async function until(
   condition: () => boolean,
   describe = () => 'the condition did not become true',
 ): Promise<void> {
-  const end = performance.now() + PATIENCE.time
+  const end = performance.now() + TIME_LIMITS.time
   for (let turns = 0; !condition(); turns++) {
-    if (turns > PATIENCE.turns && performance.now() > end) throw new Error(describe())
+    if (turns > TIME_LIMITS.turns && performance.now() > end) throw new Error(describe())
     await turn()
   }
 }

@@ -46,16 +46,16 @@ function open() {
     else fanout.dispatch({ ...event, sequence: ++head, time: 0 })
   }
 
-  function subscribe(patterns: string[], types: string[] = []): FakeSink & { subscriber: Stream } {
+  function subscribe(patterns: string[], types: string[] = []): FakeSink & { stream: Stream } {
     const selection = new Selection(patterns, types)
     const feed = fanout.enter(selection, 'raw')
     const sink = new FakeSink()
     const identity = { id: '', address: '', principal: anybody }
     const start = { sequence: head, gap: undefined, past: false }
-    const subscriber = new Stream(source, { identity, feed, head, start, sink })
-    subscriber.open()
+    const stream = new Stream(source, { identity, feed, head, start, sink })
+    stream.open()
     sink.writes.length = 0 // the first block
-    return Object.assign(sink, { subscriber })
+    return Object.assign(sink, { stream })
   }
 
   return { fanout, dispatch, subscribe, missed }
@@ -75,7 +75,7 @@ await t.test(
   'each stream gets its selected events once and in order, by one or several matching patterns',
   async (t) => {
     const { dispatch, subscribe } = open()
-    const readers = {
+    const subscribers = {
       a: subscribe(['a.1']),
       any: subscribe(['**']),
       several: subscribe(['a.*', 'a.1', '*.1', '**']),
@@ -86,24 +86,24 @@ await t.test(
     dispatch('b.1', '2', { type: 'x' })
     dispatch('a.1', '3', { type: 'y' })
     dispatch('a.1', '4', { ephemeral: true, type: 'x' })
-    await until(() => readers.any.data.length === 4)
+    await until(() => subscribers.any.data.length === 4)
     await settle()
-    t.strictSame(readers.a.data, ['1', '3', '4'])
-    t.strictSame(readers.any.data, ['1', '2', '3', '4'])
-    t.strictSame(readers.several.data, ['1', '2', '3', '4'])
-    t.strictSame(readers.typed.data, ['2', '4'])
-    t.strictSame(readers.nothing.writes, [])
+    t.strictSame(subscribers.a.data, ['1', '3', '4'])
+    t.strictSame(subscribers.any.data, ['1', '2', '3', '4'])
+    t.strictSame(subscribers.several.data, ['1', '2', '3', '4'])
+    t.strictSame(subscribers.typed.data, ['2', '4'])
+    t.strictSame(subscribers.nothing.writes, [])
   },
 )
 
 await t.test("all events of one turn are sent in one write, after the publisher's turn", async (t) => {
   const { dispatch, subscribe } = open()
-  const reader = subscribe(['**'])
+  const subscriber = subscribe(['**'])
   for (const text of range(100)) dispatch('a', text)
-  t.equal(reader.writes.length, 0)
-  await until(() => reader.data.length === 100)
-  t.equal(reader.writes.length, 1)
-  t.strictSame(reader.data, range(100))
+  t.equal(subscriber.writes.length, 0)
+  await until(() => subscriber.data.length === 100)
+  t.equal(subscriber.writes.length, 1)
+  t.strictSame(subscriber.data, range(100))
 })
 
 await t.test('count counts each subscriber of an event once', (t) => {
@@ -122,96 +122,97 @@ await t.test('count counts each subscriber of an event once', (t) => {
 
 await t.test('a full sink is skipped, and gets the other events in order once it has drained', async (t) => {
   const { dispatch, subscribe } = open()
-  const readers = Array.from({ length: 20 }, () => subscribe(['a']))
-  readers.forEach((reader, n) => n % 3 === 0 && reader.stall(1 + (n % 4)))
+  const subscribers = Array.from({ length: 20 }, () => subscribe(['a']))
+  subscribers.forEach((subscriber, n) => n % 3 === 0 && subscriber.stall(1 + (n % 4)))
   for (let n = 0; n < 30; n++) {
     dispatch('a', String(n))
     await settle(1)
   }
-  await until(() => readers.every((reader, n) => n % 3 === 0 || reader.data.length === 30))
-  for (const reader of readers.filter(({ isFull }) => isFull)) {
-    t.ok(reader.data.length < 30)
-    t.equal(reader.overflow, 0)
-    reader.drain()
+  await until(() => subscribers.every((subscriber, n) => n % 3 === 0 || subscriber.data.length === 30))
+  for (const subscriber of subscribers.filter(({ isFull }) => isFull)) {
+    t.ok(subscriber.data.length < 30)
+    t.equal(subscriber.overflow, 0)
+    subscriber.drain()
   }
-  await until(() => readers.every((reader) => reader.data.length === 30))
-  for (const reader of readers) t.strictSame(reader.data, range(30))
+  await until(() => subscribers.every((subscriber) => subscriber.data.length === 30))
+  for (const subscriber of subscribers) t.strictSame(subscriber.data, range(30))
 })
 
 await t.test(
   'a sink that closes during a sweep, even another one than the current, does not affect other streams',
   async (t) => {
     const { fanout, dispatch, subscribe } = open()
-    const readers = Array.from({ length: 12 }, () => subscribe(['a']))
-    readers[2]!.onWrite = () => readers[2]!.close()
-    readers[5]!.onWrite = () => {
-      readers[5]!.onWrite = undefined
-      for (const n of [4, 5, 6, 7]) readers[n]!.close() // two streams before the current one, and two after it
+    const subscribers = Array.from({ length: 12 }, () => subscribe(['a']))
+    subscribers[2]!.onWrite = () => subscribers[2]!.close()
+    subscribers[5]!.onWrite = () => {
+      subscribers[5]!.onWrite = undefined
+      for (const n of [4, 5, 6, 7]) subscribers[n]!.close() // two streams before the current one, and two after it
     }
     for (const text of range(3)) dispatch('a', text)
-    await until(() => readers[11]!.data.length === 3)
+    await until(() => subscribers[11]!.data.length === 3)
     for (const text of ['3', '4']) dispatch('a', text)
-    await until(() => readers[11]!.data.length === 5)
+    await until(() => subscribers[11]!.data.length === 5)
     const closed = [2, 4, 5, 6, 7]
-    readers.forEach((reader, n) => {
-      if (!closed.includes(n)) t.strictSame(reader.data, range(5), `reader ${n}`)
-      t.equal(reader.late, 0, `no write to the closed sink ${n}`)
+    subscribers.forEach((subscriber, n) => {
+      if (!closed.includes(n)) t.strictSame(subscriber.data, range(5), `subscriber ${n}`)
+      t.equal(subscriber.late, 0, `no write to the closed sink ${n}`)
     })
-    t.strictSame(readers[6]!.data, [])
+    t.strictSame(subscribers[6]!.data, [])
     t.equal(fanout.count('a', undefined), 7)
   },
 )
 
 await t.test('a stream that joins during a sweep gets every later event once', async (t) => {
   const { dispatch, subscribe } = open()
-  const readers = Array.from({ length: 4 }, () => subscribe(['a']))
+  const subscribers = Array.from({ length: 4 }, () => subscribe(['a']))
   const joined: ReturnType<typeof subscribe>[] = []
-  readers[1]!.onWrite = () => {
-    readers[1]!.onWrite = undefined
+  subscribers[1]!.onWrite = () => {
+    subscribers[1]!.onWrite = undefined
     joined.push(subscribe(['a']), subscribe(['**']), subscribe(['a']))
   }
   for (const text of range(3)) dispatch('a', text)
-  await until(() => readers[3]!.data.length === 3)
+  await until(() => subscribers[3]!.data.length === 3)
   for (const text of ['3', '4']) dispatch('a', text)
-  await until(() => readers[3]!.data.length === 5)
-  for (const reader of readers) t.strictSame(reader.data, range(5))
-  for (const reader of joined) t.strictSame(reader.data, ['3', '4'])
+  await until(() => subscribers[3]!.data.length === 5)
+  for (const subscriber of subscribers) t.strictSame(subscriber.data, range(5))
+  for (const subscriber of joined) t.strictSame(subscriber.data, ['3', '4'])
 })
 
 await t.test('an event that is published during a sweep reaches the streams that the sweep has passed', async (t) => {
   const { dispatch, subscribe } = open()
-  const readers = Array.from({ length: 6 }, () => subscribe(['a']))
+  const subscribers = Array.from({ length: 6 }, () => subscribe(['a']))
   let published = 1
-  for (const reader of readers.slice(2, 4)) {
-    reader.onWrite = () => {
+  for (const subscriber of subscribers.slice(2, 4)) {
+    subscriber.onWrite = () => {
       if (published < 5) dispatch('a', String(published++))
     }
   }
   dispatch('a', '0')
-  await until(() => readers.every(({ data }) => data.length === 5))
-  for (const reader of readers) t.strictSame(reader.data, range(5))
+  await until(() => subscribers.every(({ data }) => data.length === 5))
+  for (const subscriber of subscribers) t.strictSame(subscriber.data, range(5))
 })
 
 await t.test('a long sweep lets the event loop run, and visits every stream', async (t) => {
   const { dispatch, subscribe } = open()
-  const readers = Array.from({ length: 100 }, () => subscribe(['a']))
-  for (const reader of readers) reader.onWrite = () => (reader.writes.length === 1 ? dawdle() : undefined)
+  const subscribers = Array.from({ length: 100 }, () => subscribe(['a']))
+  for (const subscriber of subscribers)
+    subscriber.onWrite = () => (subscriber.writes.length === 1 ? dawdle() : undefined)
   dispatch('a', '0')
   let turns = 0
-  while (readers.some(({ data }) => data.length === 0)) {
+  while (subscribers.some(({ data }) => data.length === 0)) {
     await settle(1)
     turns++
     if (turns < 5) dispatch('a', String(turns)) // during the sweep
   }
   t.ok(turns > 3, `${turns} turns of the event loop`)
-  await until(() => readers.every(({ data }) => data.length >= 5))
-  for (const reader of readers) t.strictSame(reader.data, range(5))
+  await until(() => subscribers.every(({ data }) => data.length >= 5))
+  for (const subscriber of subscribers) t.strictSame(subscriber.data, range(5))
 })
 
 await t.test('the topics of a stream stay in log order, even if a sweep is interrupted', async (t) => {
   const { dispatch, subscribe } = open()
   const slow = Array.from({ length: 40 }, () => subscribe(['a']))
-  for (const reader of slow) reader.onWrite = () => (reader.writes.length === 1 ? dawdle() : undefined)
+  for (const subscriber of slow) subscriber.onWrite = () => (subscriber.writes.length === 1 ? dawdle() : undefined)
   const all = subscribe(['**'])
   for (let n = 0; n < 60; n++) {
     dispatch(n % 3 === 0 ? 'a' : `b.${n % 5}`, String(n))
@@ -226,7 +227,7 @@ await t.test('a feed keeps no frames for streams that keep up, and a limited num
   const { fanout, dispatch, subscribe, missed } = open()
   const quick = subscribe(['a'])
   const slow = subscribe(['a'])
-  const { feed } = quick.subscriber
+  const { feed } = quick.stream
   const text = 'x'.repeat(500_000)
   dispatch('a', text)
   await until(() => quick.data.length === 1)
@@ -241,7 +242,7 @@ await t.test('a feed keeps no frames for streams that keep up, and a limited num
   t.ok(held > 0 && held < 25, `${held} frames are held`)
   slow.drain()
   await until(() => missed.length > 0)
-  t.strictSame(missed, [slow.subscriber.sequence], 'the slow stream has to read the log')
+  t.strictSame(missed, [slow.stream.sequence], 'the slow stream has to read the log')
   slow.close()
   fanout.releaseOld()
   t.equal(feed.holds(feed.end - 1), false)
@@ -255,7 +256,7 @@ await t.test('a feed is dropped with its last stream, and a new one begins empty
   await settle()
   t.strictSame(first.data, [])
   const second = subscribe(['a.*'])
-  t.not(second.subscriber.feed, first.subscriber.feed)
+  t.not(second.stream.feed, first.stream.feed)
   dispatch('a.1', '1')
   await until(() => second.data.length === 1)
   t.strictSame(second.data, ['1'])
@@ -264,12 +265,12 @@ await t.test('a feed is dropped with its last stream, and a new one begins empty
 await t.test('latency is measured when every stream has the event, even if it was sent before the call', async (t) => {
   const { fanout, dispatch, subscribe } = open()
   const latency = (fanout.latency = new Latency())
-  const readers = Array.from({ length: 3 }, (_, n) => subscribe([`t.${n}`]))
+  const subscribers = Array.from({ length: 3 }, (_, n) => subscribe([`t.${n}`]))
   const since = performance.now() - 50
   for (let n = 0; n < 3; n++) dispatch(`t.${n}`, 'x')
   fanout.measure(since)
   t.strictSame(latency.take(), { p50: 0, p99: 0 }, 'no stream has the event yet')
-  await until(() => readers.every(({ data }) => data.length === 1))
+  await until(() => subscribers.every(({ data }) => data.length === 1))
   t.ok(latency.take().p50 >= 50)
   fanout.measure(performance.now() - 30)
   const { p50 } = latency.take()

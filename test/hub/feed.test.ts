@@ -24,7 +24,7 @@ function newFeed(head = 0): Feed {
   return new Feed(new Selection(['a']), 'raw', head)
 }
 
-await t.test('all streams at one place share one batch up to the end of the feed', (t) => {
+await t.test('all streams at one offset share one batch up to the end of the feed', (t) => {
   const feed = newFeed()
   for (const n of [1, 2, 3]) feed.push(frame(n, n))
   const batch = feed.batch(1)
@@ -83,42 +83,42 @@ await t.test('a frame that matches two patterns is added once', (t) => {
   t.end()
 })
 
-await t.test('a sequence has a place as long as the frames reach back to it', (t) => {
+await t.test('a sequence has an offset as long as the frames reach back to it', (t) => {
   const feed = newFeed(10)
-  t.equal(feed.placeAfter(10, 0), 0, 'no frame since')
-  t.equal(feed.placeAfter(9, 0), undefined, 'the feed has no earlier frames')
+  t.equal(feed.offsetAfter(10, 0), 0, 'no frame since')
+  t.equal(feed.offsetAfter(9, 0), undefined, 'the feed has no earlier frames')
   feed.push(frame(12, 1))
   feed.push(frame(undefined, 2))
   feed.push(frame(15, 3))
-  t.equal(feed.placeAfter(10, 0), 0)
-  t.equal(feed.placeAfter(11, 0), 0)
-  t.equal(feed.placeAfter(12, 0), 1)
-  t.equal(feed.placeAfter(14, 0), 1)
-  t.equal(feed.placeAfter(15, 0), 3)
-  t.equal(feed.placeAfter(99, 0), 3)
-  t.equal(feed.placeAfter(12, 2), 2, 'a stream gets no ephemeral events from before it joined')
+  t.equal(feed.offsetAfter(10, 0), 0)
+  t.equal(feed.offsetAfter(11, 0), 0)
+  t.equal(feed.offsetAfter(12, 0), 1)
+  t.equal(feed.offsetAfter(14, 0), 1)
+  t.equal(feed.offsetAfter(15, 0), 3)
+  t.equal(feed.offsetAfter(99, 0), 3)
+  t.equal(feed.offsetAfter(12, 2), 2, 'a stream gets no ephemeral events from before it joined')
   t.end()
 })
 
-await t.test('a feed forgets the places of released frames', (t) => {
+await t.test('a feed forgets the offsets of released frames', (t) => {
   const feed = newFeed()
   for (const n of [1, 2, 3, 4]) feed.push(frame(n * 10, n))
   feed.releaseOlder(3)
   t.equal(feed.holds(1), false)
   t.equal(feed.holds(2), true)
   t.equal(feed.end, 4)
-  t.equal(feed.placeAfter(19, 0), undefined)
-  t.equal(feed.placeAfter(20, 0), 2)
+  t.equal(feed.offsetAfter(19, 0), undefined)
+  t.equal(feed.offsetAfter(20, 0), 2)
   t.strictSame(texts(feed.batch(2).chunk.plain), ['3', '4'])
   feed.releaseAll()
   t.equal(feed.holds(3), false)
   t.equal(feed.holds(4), true)
-  t.equal(feed.placeAfter(39, 0), undefined)
-  t.equal(feed.placeAfter(40, 0), 4)
+  t.equal(feed.offsetAfter(39, 0), undefined)
+  t.equal(feed.offsetAfter(40, 0), 4)
   t.end()
 })
 
-await t.test('the batches from a place to the end have every frame that the feed holds', (t) => {
+await t.test('the batches from an offset to the end have every frame that the feed holds', (t) => {
   const step = fc.oneof(
     fc.record({ push: fc.constantFrom(1, 1_000, BATCH_BYTES / 2, BATCH_BYTES * 2), ephemeral: fc.boolean() }),
     fc.record({ release: fc.double({ min: 0, max: 1, noNaN: true }) }),
@@ -142,12 +142,12 @@ await t.test('the batches from a place to the end have every frame that the feed
           } else {
             const from = released + Math.round(step.read * (frames.length - released))
             const parts: Buffer[] = []
-            for (let place = from; place < feed.end;) {
-              const { chunk, to, sequence: last, events } = feed.batch(place)
-              same(events, to - place)
-              same(last, frames.slice(place, to).findLast((frame) => frame.sequence !== undefined)?.sequence)
+            for (let offset = from; offset < feed.end;) {
+              const { chunk, to, sequence: last, events } = feed.batch(offset)
+              same(events, to - offset)
+              same(last, frames.slice(offset, to).findLast((frame) => frame.sequence !== undefined)?.sequence)
               parts.push(chunk.plain)
-              place = to
+              offset = to
             }
             same(
               Buffer.concat(parts).equals(Buffer.concat(frames.slice(from).map((frame) => frame.chunk(RAW).plain))),

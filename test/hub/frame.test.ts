@@ -42,7 +42,7 @@ await t.test('a stored event has its cursor as id', (t) => {
   t.end()
 })
 
-await t.test('an ephemeral event has no id on the stream, so that nobody resumes from it', (t) => {
+await t.test('an ephemeral event has no id on the stream, so that no client resumes from it', (t) => {
   const frame = new Frame(new Encoder('8f3kq0zt'), EVENT, undefined, 1, 0, 'own')
   const [raw] = parseStream(frame.chunk({ format: 'raw', topicLine: false }).plain)
   t.equal(raw!.id, undefined)

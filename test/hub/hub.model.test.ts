@@ -124,8 +124,8 @@ interface Client {
   lastId: string | undefined
 }
 
-/** A hub that a random story controls. */
-class Story {
+/** A hub that random steps control. */
+class Scenario {
   readonly memory: MemoryLog
   readonly hub: Hub
   readonly clients = Array.from({ length: CLIENTS }, (): Client => ({
@@ -146,7 +146,7 @@ class Story {
   }
 
   /** @param seed the seed of a late log; `undefined`: a memory log without delays */
-  static async begin(retain: number, seed?: number): Promise<Story> {
+  static async begin(retain: number, seed?: number): Promise<Scenario> {
     const memory = new MemoryLog({ events: retain, age: 1e12, bytes: 1e12, dedupWindow: 0 })
     const log = seed === undefined ? memory : await DelayedLog.open(memory, seed)
     const errors: unknown[] = []
@@ -159,7 +159,7 @@ class Story {
       maxEventSize: 1e9,
       onError: (err) => void errors.push(err),
     })
-    return new Story(memory, hub, errors)
+    return new Scenario(memory, hub, errors)
   }
 
   async run(steps: readonly Step[]): Promise<void> {
@@ -405,12 +405,12 @@ function trimming(log: readonly Logged[], retain: number): (sequence: number) =>
   return (sequence) => heads.get(sequence) ?? Infinity
 }
 
-async function tell(steps: readonly Step[], retain: number, seed?: number): Promise<void> {
-  const story = await Story.begin(retain, seed)
+async function runSteps(steps: readonly Step[], retain: number, seed?: number): Promise<void> {
+  const scenario = await Scenario.begin(retain, seed)
   try {
-    await story.run(steps)
-    const receipts = await Promise.all(story.published.map(({ receipt }) => receipt))
-    const log = story.published
+    await scenario.run(steps)
+    const receipts = await Promise.all(scenario.published.map(({ receipt }) => receipt))
+    const log = scenario.published
       .map((event, index) => ({ ...event, id: receipts[index]!.id }))
       .filter(({ id }) => id !== null)
       .map((event): Logged => ({ ...event, sequence: sequenceOf(event.id!) }))
@@ -420,7 +420,7 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
       log.map((_, index) => index + 1),
     )
 
-    const open = story.connections.filter(({ closed }) => closed === Infinity)
+    const open = scenario.connections.filter(({ closed }) => closed === Infinity)
     const trimmedAt = trimming(log, retain)
     const isDone = ({ sink, selection }: Connection) => {
       const last = log.findLast(
@@ -434,52 +434,52 @@ async function tell(steps: readonly Step[], retain: number, seed?: number): Prom
       () => 'a stream is still waiting for published events',
     )
     await settle(seed === undefined ? 5 : 200) // a late log takes time for each call
-    for (const connection of story.connections) {
+    for (const connection of scenario.connections) {
       check(connection, log, trimmedAt)
       assert.equal(connection.sink.last, undefined, 'no stream was ended')
       assert.ok(connection.sink.overflow <= LARGEST_WRITE, 'a full sink gets at most one batch')
     }
-    assert.deepEqual(story.errors, [])
-    assert.equal(story.hub.connections.size, open.length)
+    assert.deepEqual(scenario.errors, [])
+    assert.equal(scenario.hub.connections.size, open.length)
   } finally {
-    await story.hub.close()
+    await scenario.hub.close()
   }
 }
 
 /** A batch, or one event of any size, with the blocks of the hub around it. */
 const LARGEST_WRITE = 2_000_000
 
-await t.test('in any story every client reads the events of the log in order and once', async (t) => {
+await t.test('every client reads each event of the log once and in order', async (t) => {
   await t.resolves(
     fc.assert(
-      fc.asyncProperty(steps(false), (steps) => tell(steps, 1e6)),
+      fc.asyncProperty(steps(false), (steps) => runSteps(steps, 1e6)),
       { numRuns: 250, ...BOUNDED },
     ),
   )
 })
 
-await t.test('with little retention every loss is reported as a gap, and nothing else is', async (t) => {
+await t.test('with little retention the hub reports a gap for every loss, and for nothing else', async (t) => {
   await t.resolves(
     fc.assert(
-      fc.asyncProperty(steps(false), fc.integer({ min: 1, max: 4 }), (steps, retain) => tell(steps, retain)),
+      fc.asyncProperty(steps(false), fc.integer({ min: 1, max: 4 }), (steps, retain) => runSteps(steps, retain)),
       { numRuns: 250, ...BOUNDED },
     ),
   )
 })
 
-await t.test('on a log whose answers and deltas are late', async (t) => {
+await t.test('streams are correct on a log whose answers and deltas are late', async (t) => {
   await t.resolves(
-    fc.assert(fc.asyncProperty(steps(false), fc.constantFrom(1, 2, 4, 1e6), fc.nat(), tell), {
+    fc.assert(fc.asyncProperty(steps(false), fc.constantFrom(1, 2, 4, 1e6), fc.nat(), runSteps), {
       numRuns: 200,
       ...BOUNDED,
     }),
   )
 })
 
-await t.test('with events so large that feeds keep none for waiting streams', async (t) => {
+await t.test('streams are correct with events so large that feeds keep none for waiting streams', async (t) => {
   await t.resolves(
     fc.assert(
-      fc.asyncProperty(steps(true), fc.constantFrom(2, 1e6), (steps, retain) => tell(steps, retain)),
+      fc.asyncProperty(steps(true), fc.constantFrom(2, 1e6), (steps, retain) => runSteps(steps, retain)),
       { numRuns: 15, ...BOUNDED },
     ),
   )
@@ -489,21 +489,21 @@ await t.test('ephemeral events come at most once, in order, and to every client 
   await t.resolves(
     fc.assert(
       fc.asyncProperty(steps(false), async (steps) => {
-        const story = await Story.begin(1e6)
+        const scenario = await Scenario.begin(1e6)
         try {
-          await story.run(
+          await scenario.run(
             steps.map((step) =>
               step.do === 'publish'
                 ? { ...step, events: step.events.map((event) => ({ ...event, ephemeral: true })) }
                 : step,
             ),
           )
-          await Promise.all(story.published.map(({ receipt }) => receipt))
+          await Promise.all(scenario.published.map(({ receipt }) => receipt))
           await settle(10)
-          for (const connection of story.connections) checkEphemeral(connection, story.published)
-          assert.equal(story.memory.view.stats().events, 0)
+          for (const connection of scenario.connections) checkEphemeral(connection, scenario.published)
+          assert.equal(scenario.memory.view.stats().events, 0)
         } finally {
-          await story.hub.close()
+          await scenario.hub.close()
         }
       }),
       { numRuns: 150, ...BOUNDED },

@@ -9,42 +9,47 @@ import { openHub, openHubOn } from './open-hub.js'
 await t.test('stopping', async (t) => {
   await t.test('a drain ends all streams in groups, spread over its duration', async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const readers = await Promise.all(Array.from({ length: 40 }, () => subscribe(['a'])))
+    const subscribers = await Promise.all(Array.from({ length: 40 }, () => subscribe(['a'])))
     const left: number[] = []
-    for (const reader of readers) Object.assign(reader, { onWrite: () => void left.push(hub.connections.size) })
+    for (const subscriber of subscribers)
+      Object.assign(subscriber, { onWrite: () => void left.push(hub.connections.size) })
     t.equal(hub.draining, false)
     const begun = performance.now()
     const drained = hub.drain(600)
     t.equal(hub.draining, true)
-    await until(() => readers.some(({ isClosed }) => isClosed))
-    t.ok(readers.filter(({ isClosed }) => isClosed).length < 40, 'only some of the streams')
+    await until(() => subscribers.some(({ isClosed }) => isClosed))
+    t.ok(subscribers.filter(({ isClosed }) => isClosed).length < 40, 'only some of the streams')
     await drained
     t.ok(performance.now() - begun < 2_000)
     t.equal(hub.connections.size, 0)
-    for (const reader of readers) {
-      t.strictSame(reader.told('close'), [{ reason: 'drain' }])
-      t.ok(reader.blocks.at(-1)!.retry! >= 2_000 && reader.blocks.at(-1)!.retry! <= 4_000)
+    for (const subscriber of subscribers) {
+      t.strictSame(subscriber.told('close'), [{ reason: 'drain' }])
+      t.ok(subscriber.blocks.at(-1)!.retry! >= 2_000 && subscriber.blocks.at(-1)!.retry! <= 4_000)
     }
-    t.ok(new Set(readers.map((reader) => reader.blocks.at(-1)!.retry)).size > 10, 'the delays of the reconnects differ')
+    t.ok(
+      new Set(subscribers.map((subscriber) => subscriber.blocks.at(-1)!.retry)).size > 10,
+      'the delays of the reconnects differ',
+    )
   })
 
   await t.test('a drain of 0 ms ends all streams at once, and publishing continues', async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     await hub.drain(0)
-    t.strictSame(reader.told('close'), [{ reason: 'drain' }])
+    t.strictSame(subscriber.told('close'), [{ reason: 'drain' }])
     t.match(await hub.publish('a', { data: 1 }), { duplicate: false, subscribers: 0 })
     await hub.drain(0)
   })
 
   await t.test('published events are sent before a stream ends', async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const readers = await Promise.all(Array.from({ length: 5 }, () => subscribe(['a'])))
+    const subscribers = await Promise.all(Array.from({ length: 5 }, () => subscribe(['a'])))
     const drained = hub.drain(200)
     await hub.publish('a', { data: 'late' })
     await drained
-    for (const reader of readers.filter(({ data }) => data.length > 0)) t.strictSame(reader.data, ['"late"'])
-    t.ok(readers.every(({ isClosed }) => isClosed))
+    for (const subscriber of subscribers.filter(({ data }) => data.length > 0))
+      t.strictSame(subscriber.data, ['"late"'])
+    t.ok(subscribers.every(({ isClosed }) => isClosed))
   })
 
   await t.test('a closed hub has ended all streams, even stalled ones, and opens no new ones', async (t) => {
@@ -54,7 +59,7 @@ await t.test('stopping', async (t) => {
     await hub.publish('a', { data: 1 })
     await until(() => slow.isFull)
     await hub.close()
-    for (const reader of [quick, slow]) t.strictSame(reader.told('close'), [{ reason: 'drain' }])
+    for (const subscriber of [quick, slow]) t.strictSame(subscriber.told('close'), [{ reason: 'drain' }])
     t.equal(hub.connections.size, 0)
     await t.rejects(subscribe(['a']), { code: 'hub-closed' })
     await hub.close()
@@ -63,7 +68,7 @@ await t.test('stopping', async (t) => {
 
 await t.test('an invalid drain time is refused, and no stream ends', async (t) => {
   const { hub, subscribe } = await openHub(t)
-  const reader = await subscribe(['a'])
+  const subscriber = await subscribe(['a'])
   for (const time of ['x', '1', -1, NaN, Infinity, 1e12, 86_400_001, null, undefined, {}]) {
     await t.rejects(
       hub.drain(time as number),
@@ -76,7 +81,7 @@ await t.test('an invalid drain time is refused, and no stream ends', async (t) =
   }
   t.equal(hub.draining, false)
   await hub.publish('a', { data: 1 })
-  await until(() => reader.data.length === 1)
+  await until(() => subscriber.data.length === 1)
   await hub.drain(0)
   t.equal(hub.connections.size, 0)
 })
@@ -87,10 +92,10 @@ await t.test('an unreadable log ends the stream as busy, and the error is report
   await hub.publish('a', { data: 1 })
   const failure = new HubError('log-unavailable', 'the disk is gone')
   log.scan = () => Promise.reject(failure)
-  const reader = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
-  await until(() => reader.isClosed)
-  t.strictSame(reader.told('close'), [{ reason: 'busy', retry: reader.blocks.at(-1)!.retry }])
-  t.ok(reader.blocks.at(-1)!.retry! >= 5_000, 'the delay of the reconnect is longer than usual')
+  const subscriber = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
+  await until(() => subscriber.isClosed)
+  t.strictSame(subscriber.told('close'), [{ reason: 'busy', retry: subscriber.blocks.at(-1)!.retry }])
+  t.ok(subscriber.blocks.at(-1)!.retry! >= 5_000, 'the delay of the reconnect is longer than usual')
   t.strictSame(errors, [failure])
   t.equal(hub.connections.size, 0)
 })
@@ -100,9 +105,9 @@ await t.test('a hub continues at the head of its log', async (t) => {
   await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'old' }])
   const { hub, subscribe } = await openHubOn(t, log)
   t.equal(hub.head, 1)
-  const reader = await subscribe(['a'], { lastEventId: `${log.view.epoch}-0` })
-  await until(() => reader.told('live').length === 1)
-  t.strictSame(reader.data, ['old'])
+  const subscriber = await subscribe(['a'], { lastEventId: `${log.view.epoch}-0` })
+  await until(() => subscriber.told('live').length === 1)
+  t.strictSame(subscriber.data, ['old'])
 })
 
 await t.test('an error without onError does not end the process', async (t) => {
@@ -137,10 +142,10 @@ await t.test('ephemeral events of two processes on one log have different ids', 
   const ids = new Set<unknown>()
   for (let process = 0; process < 2; process++) {
     const { hub, subscribe } = await openHubOn(t, share(log))
-    const reader = await subscribe(['a'], { format: 'cloudevents' })
+    const subscriber = await subscribe(['a'], { format: 'cloudevents' })
     await hub.publish('a', { data: 1, ephemeral: true })
-    await until(() => reader.data.length === 1)
-    ids.add((JSON.parse(reader.data[0]!) as { id: unknown }).id)
+    await until(() => subscriber.data.length === 1)
+    ids.add((JSON.parse(subscriber.data[0]!) as { id: unknown }).id)
   }
   t.equal(ids.size, 2)
 })

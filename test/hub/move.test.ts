@@ -13,14 +13,14 @@ import { openHub } from './open-hub.js'
 /** Adds and removes topics of a stream, as a route does. */
 function change(
   hub: Hub,
-  subscriber: Stream,
+  stream: Stream,
   { add = [], drop = [], replay = 0 }: { add?: string[]; drop?: string[]; replay?: number },
 ): void {
-  const { selection } = subscriber.feed
+  const { selection } = stream.feed
   const topics = [...selection.patterns, ...add].filter((pattern) => !drop.includes(pattern))
   const added = selection.of(topics.filter((pattern) => !selection.patterns.includes(pattern)))
   hub.move(
-    subscriber,
+    stream,
     selection.of(topics),
     replay > 0 && added.patterns.length > 0 ? { selection: added, count: replay } : undefined,
   )
@@ -38,24 +38,24 @@ await t.test(
   'from the cursor of a move, a stream gets the events of added topics and none of dropped topics',
   async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     await hub.publish('a', { data: 1 })
     await hub.publish('b', { data: 'missed' })
-    change(hub, reader.subscriber, { add: ['b'] })
+    change(hub, subscriber.stream, { add: ['b'] })
     await hub.publish('b', { data: 2 })
     await hub.publish('a', { data: 3 })
-    change(hub, reader.subscriber, { drop: ['a'] })
+    change(hub, subscriber.stream, { drop: ['a'] })
     await hub.publish('a', { data: 'dropped' })
     await hub.publish('b', { data: 4 })
-    await until(() => reader.data.length >= 4)
+    await until(() => subscriber.data.length >= 4)
     await settle()
-    t.strictSame(reader.data, ['1', '2', '3', '4'])
-    t.match(reader.told('open'), [{ topics: ['a'] }, { topics: ['a', 'b'] }, { topics: ['b'] }])
+    t.strictSame(subscriber.data, ['1', '2', '3', '4'])
+    t.match(subscriber.told('open'), [{ topics: ['a'] }, { topics: ['a', 'b'] }, { topics: ['b'] }])
     t.strictSame(
-      reader.told('open').map((told) => (told as { connection: string }).connection),
+      subscriber.told('open').map((told) => (told as { connection: string }).connection),
       ['c1', 'c1', 'c1'],
     )
-    const second = reader.blocks.filter(({ event }) => event?.type === 'fanfare.open')[1]!
+    const second = subscriber.blocks.filter(({ event }) => event?.type === 'fanfare.open')[1]!
     t.equal(second.id, hub.cursor(2), 'the open block has the cursor of the change')
   },
 )
@@ -64,9 +64,9 @@ await t.test("whether events name their topic depends on the stream's current to
   for (const others of [[], ['a'], ['a', 'b']]) {
     const { hub, subscribe } = await openHub(t)
     if (others.length > 0) await subscribe(others)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     const named = () =>
-      reader.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
+      subscriber.blocks.filter(({ event }) => event?.type === 'message').map(({ extra }) => extra['topic'])
     for (const [n, topics] of [
       {},
       { add: ['b'] },
@@ -74,9 +74,9 @@ await t.test("whether events name their topic depends on the stream's current to
       { add: ['*'], drop: ['a'] },
       { add: ['a'], drop: ['*'] },
     ].entries()) {
-      change(hub, reader.subscriber, topics)
+      change(hub, subscriber.stream, topics)
       await hub.publish('a', { data: n })
-      await until(() => reader.data.length === n + 1)
+      await until(() => subscriber.data.length === n + 1)
     }
     t.strictSame(
       named(),
@@ -90,152 +90,152 @@ await t.test('a requested replay of added topics comes first, without ids', asyn
   const { hub, subscribe } = await openHub(t)
   for (let n = 0; n < 5; n++)
     for (const topic of ['room.a', 'room.b']) await hub.publish(topic, { data: `${topic} ${n}` })
-  const reader = await subscribe(['room.a'], { replay: 1 })
-  await until(() => reader.data.length === 1)
-  change(hub, reader.subscriber, { add: ['room.*'], replay: 4 })
+  const subscriber = await subscribe(['room.a'], { replay: 1 })
+  await until(() => subscriber.data.length === 1)
+  change(hub, subscriber.stream, { add: ['room.*'], replay: 4 })
   await hub.publish('room.b', { data: 'live' })
-  await until(() => reader.data.includes('"live"'))
+  await until(() => subscriber.data.includes('"live"'))
   t.strictSame(
-    reader.data,
+    subscriber.data,
     ['"room.a 4"', '"room.a 3"', '"room.b 3"', '"room.a 4"', '"room.b 4"', '"live"'],
     'the newest four of the added pattern',
   )
-  const ids = reader.blocks.flatMap(({ event, id }) => (event && !event.type.startsWith('fanfare.') ? [id] : []))
+  const ids = subscriber.blocks.flatMap(({ event, id }) => (event && !event.type.startsWith('fanfare.') ? [id] : []))
   t.strictSame(ids, [hub.cursor(9), undefined, undefined, undefined, undefined, hub.cursor(11)])
-  t.equal(reader.lastEventId, hub.cursor(11))
+  t.equal(subscriber.lastEventId, hub.cursor(11))
 })
 
 await t.test('a pattern that is added again is a new subscription, and its replay sends the same events', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-  const reader = await subscribe(['z'])
+  const subscriber = await subscribe(['z'])
   for (let round = 1; round <= 3; round++) {
-    change(hub, reader.subscriber, { add: ['a'], replay: 2 })
-    await until(() => reader.data.length === 2 * round)
-    change(hub, reader.subscriber, { drop: ['a'] })
+    change(hub, subscriber.stream, { add: ['a'], replay: 2 })
+    await until(() => subscriber.data.length === 2 * round)
+    change(hub, subscriber.stream, { drop: ['a'] })
   }
   await settle()
-  t.strictSame(numbers(reader), [2, 3, 2, 3, 2, 3])
+  t.strictSame(numbers(subscriber), [2, 3, 2, 3, 2, 3])
 })
 
 await t.test('a pattern that the stream already has gets no replay', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (const topic of ['a', 'b']) await hub.publish(topic, { data: topic })
-  const reader = await subscribe(['a'])
-  change(hub, reader.subscriber, { add: ['a', 'b'], replay: 10 })
-  await until(() => reader.data.length === 1)
+  const subscriber = await subscribe(['a'])
+  change(hub, subscriber.stream, { add: ['a', 'b'], replay: 10 })
+  await until(() => subscriber.data.length === 1)
   await settle()
-  t.strictSame(reader.data, ['"b"'])
+  t.strictSame(subscriber.data, ['"b"'])
 })
 
 await t.test('a replay ends at the cursor of the change: later events are not counted, and come once', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-  const reader = await subscribe(['z'])
+  const subscriber = await subscribe(['z'])
   await settle()
-  reader.stall()
+  subscriber.stall()
   await hub.publish('z', { data: { n: 0 } })
-  await until(() => reader.isFull)
-  change(hub, reader.subscriber, { add: ['a'], replay: 2 })
+  await until(() => subscriber.isFull)
+  change(hub, subscriber.stream, { add: ['a'], replay: 2 })
   for (let n = 4; n <= 6; n++) await hub.publish('a', { data: { n } })
-  reader.drain()
-  await until(() => numbers(reader).includes(6))
-  t.strictSame(numbers(reader), [0, 2, 3, 4, 5, 6])
+  subscriber.drain()
+  await until(() => numbers(subscriber).includes(6))
+  t.strictSame(numbers(subscriber), [0, 2, 3, 4, 5, 6])
 })
 
 await t.test('a stream keeps no finished replays, after any number of moves', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-  const reader = await subscribe(['z'])
+  const subscriber = await subscribe(['z'])
   for (let round = 1; round <= 1_000; round++) {
-    change(hub, reader.subscriber, { add: ['a', `t${round}`], replay: 1 })
-    change(hub, reader.subscriber, { drop: ['a', `t${round}`] })
+    change(hub, subscriber.stream, { add: ['a', `t${round}`], replay: 1 })
+    change(hub, subscriber.stream, { drop: ['a', `t${round}`] })
   }
-  t.equal(reader.subscriber.pendingReplays, 0)
-  change(hub, reader.subscriber, { add: ['a'], replay: 1 })
-  await until(() => reader.data.length === 1)
-  t.equal(reader.subscriber.pendingReplays, 0)
-  t.strictSame(numbers(reader), [3])
+  t.equal(subscriber.stream.pendingReplays, 0)
+  change(hub, subscriber.stream, { add: ['a'], replay: 1 })
+  await until(() => subscriber.data.length === 1)
+  t.equal(subscriber.stream.pendingReplays, 0)
+  t.strictSame(numbers(subscriber), [3])
 })
 
 await t.test('a stream may drop all topics and add others', async (t) => {
   const { hub, subscribe } = await openHub(t)
-  const reader = await subscribe(['a'])
-  change(hub, reader.subscriber, { drop: ['a'] })
+  const subscriber = await subscribe(['a'])
+  change(hub, subscriber.stream, { drop: ['a'] })
   await hub.publish('a', { data: 1 })
   await settle()
-  t.strictSame(reader.data, [])
-  change(hub, reader.subscriber, { add: ['b'] })
+  t.strictSame(subscriber.data, [])
+  change(hub, subscriber.stream, { add: ['b'] })
   await hub.publish('b', { data: 2 })
-  await until(() => reader.data.length === 1)
-  t.match(reader.told('open').at(-1), { topics: ['b'] })
+  await until(() => subscriber.data.length === 1)
+  t.match(subscriber.told('open').at(-1), { topics: ['b'] })
 })
 
 await t.test('a stalled stream gets the open block of its move once it drains', async (t) => {
   const { hub, subscribe } = await openHub(t)
-  const reader = await subscribe(['a'])
+  const subscriber = await subscribe(['a'])
   await hub.publish('b', { data: 'past' })
-  reader.stall()
+  subscriber.stall()
   await hub.publish('a', { data: 1 })
-  await until(() => reader.isFull)
+  await until(() => subscriber.isFull)
   await hub.publish('a', { data: 'dropped before it was read' })
-  for (let n = 0; n < 50; n++) change(hub, reader.subscriber, { add: [`c${n}`] })
-  change(hub, reader.subscriber, { add: ['b'], drop: ['a'], replay: 1 })
+  for (let n = 0; n < 50; n++) change(hub, subscriber.stream, { add: [`c${n}`] })
+  change(hub, subscriber.stream, { add: ['b'], drop: ['a'], replay: 1 })
   await settle()
-  t.equal(reader.overflow, 0, 'no move writes to a full sink')
-  reader.drain()
+  t.equal(subscriber.overflow, 0, 'no move writes to a full sink')
+  subscriber.drain()
   await hub.publish('b', { data: 2 })
-  await until(() => reader.data.includes('2'))
-  t.strictSame(reader.data, ['1', '"past"', '2'])
-  t.equal(reader.told('open').length, 2)
+  await until(() => subscriber.data.includes('2'))
+  t.strictSame(subscriber.data, ['1', '"past"', '2'])
+  t.equal(subscriber.told('open').length, 2)
 })
 
 await t.test('an unfinished replay that is dropped can be requested again', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 10; n++) await hub.publish('b', { data: { n, LARGE } })
-  const reader = await subscribe(['a'])
+  const subscriber = await subscribe(['a'])
   await settle()
-  reader.stall(3) // the open block, and two batches
-  change(hub, reader.subscriber, { add: ['b'], replay: 10 })
-  await until(() => reader.isFull)
-  t.ok(numbers(reader).length < 10)
-  change(hub, reader.subscriber, { drop: ['b'] })
-  reader.drain()
+  subscriber.stall(3) // the open block, and two batches
+  change(hub, subscriber.stream, { add: ['b'], replay: 10 })
+  await until(() => subscriber.isFull)
+  t.ok(numbers(subscriber).length < 10)
+  change(hub, subscriber.stream, { drop: ['b'] })
+  subscriber.drain()
   await settle()
-  const before = numbers(reader)
-  change(hub, reader.subscriber, { add: ['b'], replay: 10 })
-  await until(() => reader.data.length >= before.length + 10)
+  const before = numbers(subscriber)
+  change(hub, subscriber.stream, { add: ['b'], replay: 10 })
+  await until(() => subscriber.data.length >= before.length + 10)
   await settle()
   t.ok(before.length < 10, 'the first replay was unfinished')
-  t.strictSame(numbers(reader).slice(before.length), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  t.strictSame(numbers(subscriber).slice(before.length), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
 })
 
 await t.test('a topic that is added and dropped at once is not replayed, and can be requested again', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { data: { n } })
-  const reader = await subscribe(['z'])
-  change(hub, reader.subscriber, { add: ['a'], drop: ['a'], replay: 5 })
+  const subscriber = await subscribe(['z'])
+  change(hub, subscriber.stream, { add: ['a'], drop: ['a'], replay: 5 })
   await settle()
-  t.strictSame(reader.data, [])
-  change(hub, reader.subscriber, { add: ['a'], replay: 5 })
-  await until(() => reader.data.length === 3)
+  t.strictSame(subscriber.data, [])
+  change(hub, subscriber.stream, { add: ['a'], replay: 5 })
+  await until(() => subscriber.data.length === 3)
 })
 
 await t.test('the dropped topics of a replay are not sent, and its other topics are', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 6; n++) await hub.publish(n % 2 ? 'odd' : 'even', { data: { n } })
-  const reader = await subscribe(['z'])
+  const subscriber = await subscribe(['z'])
   await settle()
-  reader.stall()
+  subscriber.stall()
   await hub.publish('z', { data: { n: 0 } })
-  await until(() => reader.isFull)
-  change(hub, reader.subscriber, { add: ['odd', 'even'], replay: 4 })
-  change(hub, reader.subscriber, { drop: ['odd'] })
-  change(hub, reader.subscriber, { add: ['odd'] })
-  reader.drain()
+  await until(() => subscriber.isFull)
+  change(hub, subscriber.stream, { add: ['odd', 'even'], replay: 4 })
+  change(hub, subscriber.stream, { drop: ['odd'] })
+  change(hub, subscriber.stream, { add: ['odd'] })
+  subscriber.drain()
   await hub.publish('z', { data: { n: 7 } })
-  await until(() => numbers(reader).includes(7))
-  t.strictSame(numbers(reader), [0, 4, 6, 7], 'of the newest four events, only those of the remaining topic')
+  await until(() => numbers(subscriber).includes(7))
+  t.strictSame(numbers(subscriber), [0, 4, 6, 7], 'of the newest four events, only those of the remaining topic')
 })
 
 await t.test(
@@ -244,19 +244,19 @@ await t.test(
     const { hub, subscribe } = await openHub(t)
     for (const topic of ['b', 'c']) for (let n = 1; n <= 10; n++) await hub.publish(topic, { data: { n, LARGE } })
     await hub.purge('c')
-    const reader = await subscribe(['a'])
-    change(hub, reader.subscriber, { add: ['c'], replay: 10 })
+    const subscriber = await subscribe(['a'])
+    change(hub, subscriber.stream, { add: ['c'], replay: 10 })
     await settle()
-    t.strictSame(reader.told('gap'), [])
-    reader.stall(2)
-    change(hub, reader.subscriber, { add: ['b'], replay: 10 })
-    await until(() => reader.isFull)
+    t.strictSame(subscriber.told('gap'), [])
+    subscriber.stall(2)
+    change(hub, subscriber.stream, { add: ['b'], replay: 10 })
+    await until(() => subscriber.isFull)
     await hub.purge('b')
-    reader.drain()
+    subscriber.drain()
     await hub.publish('a', { data: { n: 0 } })
-    await until(() => numbers(reader).includes(0))
-    t.match(reader.told('gap'), [{ reason: 'expired', oldest: null }])
-    t.ok(numbers(reader).length < 11)
+    await until(() => numbers(subscriber).includes(0))
+    t.match(subscriber.told('gap'), [{ reason: 'expired', oldest: null }])
+    t.ok(numbers(subscriber).length < 11)
   },
 )
 
@@ -265,25 +265,25 @@ await t.test(
   async (t) => {
     const { hub, subscribe } = await openHub(t)
     const publish = (topic: string, n: number) => hub.publish(topic, { data: { n }, ephemeral: true })
-    const reader = await subscribe(['e', 'gone'])
+    const subscriber = await subscribe(['e', 'gone'])
     await settle()
-    reader.stall()
+    subscriber.stall()
     await publish('e', 0)
-    await until(() => reader.isFull)
+    await until(() => subscriber.isFull)
     await publish('e', 1)
     await publish('gone', 2)
-    change(hub, reader.subscriber, { add: ['f'], drop: ['gone'] })
+    change(hub, subscriber.stream, { add: ['f'], drop: ['gone'] })
     await publish('f', 3)
-    change(hub, reader.subscriber, { add: ['g'] })
+    change(hub, subscriber.stream, { add: ['g'] })
     await publish('e', 4)
-    reader.drain()
-    await until(() => numbers(reader).includes(4))
-    t.strictSame(numbers(reader), [0, 1, 3, 4])
+    subscriber.drain()
+    await until(() => numbers(subscriber).includes(4))
+    t.strictSame(numbers(subscriber), [0, 1, 3, 4])
 
     for (let n = 0; n < 5; n++) await hub.publish('past', { data: { n: -1, LARGE } })
     const late = await subscribe(['past'], { replay: 'all' })
     await publish('past', 5)
-    change(hub, late.subscriber, { add: ['f'] })
+    change(hub, late.stream, { add: ['f'] })
     await until(() => numbers(late).includes(5))
     t.strictSame(numbers(late), [-1, -1, -1, -1, -1, 5])
   },
@@ -291,18 +291,18 @@ await t.test(
 
 await t.test('a stalled stream that moves keeps a limited number of ephemeral events', async (t) => {
   const { hub, subscribe } = await openHub(t)
-  const reader = await subscribe(['e'])
+  const subscriber = await subscribe(['e'])
   await settle()
-  reader.stall()
+  subscriber.stall()
   await hub.publish('e', { data: { n: 0 }, ephemeral: true })
-  await until(() => reader.isFull)
+  await until(() => subscriber.isFull)
   for (let n = 1; n <= 20; n++) {
     await hub.publish('e', { data: { n, LARGE }, ephemeral: true })
-    change(hub, reader.subscriber, { add: [`other${n}`] })
+    change(hub, subscriber.stream, { add: [`other${n}`] })
   }
-  reader.drain()
-  await until(() => numbers(reader).includes(20))
-  t.strictSame(numbers(reader), [0, 20], 'the newest event is kept')
+  subscriber.drain()
+  await until(() => numbers(subscriber).includes(20))
+  t.strictSame(numbers(subscriber), [0, 20], 'the newest event is kept')
 })
 
 await t.test(
@@ -331,31 +331,31 @@ await t.test(
           return hub.publish(topic, { data: { n, ...(isLarge && { LARGE }) } })
         }
         for (let n = 0; n < 6; n++) await publish(topics[n % 2]!, true)
-        const reader = await subscribe(['a.x', 'c'], { slow })
+        const subscriber = await subscribe(['a.x', 'c'], { slow })
         for (const one of steps) {
           if ('publish' in one) await publish(one.publish, one.isLarge)
-          else if ('add' in one) change(hub, reader.subscriber, one)
-          else if ('stall' in one) reader.stall(one.stall)
-          else if ('drain' in one) reader.drain(one.drain)
+          else if ('add' in one) change(hub, subscriber.stream, one)
+          else if ('stall' in one) subscriber.stall(one.stall)
+          else if ('drain' in one) subscriber.drain(one.drain)
           else await settle(one.turns)
         }
-        reader.drain()
-        change(hub, reader.subscriber, { add: ['end'] })
+        subscriber.drain()
+        change(hub, subscriber.stream, { add: ['end'] })
         await publish('end') // earlier replays are sent before this event
-        await until(() => numbers(reader).at(-1) === published.length)
-        change(hub, reader.subscriber, { drop: ['a.*', '**'] })
-        const read = reader.data.length
+        await until(() => numbers(subscriber).at(-1) === published.length)
+        change(hub, subscriber.stream, { drop: ['a.*', '**'] })
+        const read = subscriber.data.length
         const expected = published
           .filter(({ topic }) => matches('a.*', topic))
           .slice(-replay)
           .map(({ n }) => n)
-        change(hub, reader.subscriber, { add: ['a.*'], replay })
+        change(hub, subscriber.stream, { add: ['a.*'], replay })
         await publish('end')
         await until(
-          () => numbers(reader).at(-1) === published.length,
+          () => numbers(subscriber).at(-1) === published.length,
           () => 'the last event does not arrive',
         )
-        const came = numbers(reader).slice(read)
+        const came = numbers(subscriber).slice(read)
         if (JSON.stringify(came) !== JSON.stringify([...expected, published.length]))
           throw new Error(`${came.join(' ')} came, and not ${expected.join(' ')}`)
         if (errors.length > 0) throw errors[0]
@@ -380,7 +380,7 @@ await t.test('a stream gets exactly its events, for any publishes and moves in a
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, replays) => {
       const { hub, subscribe, errors } = await openHub(t)
       for (let n = 0; n < 3; n++) await hub.publish(topics[n % 2]!, { data: 'past' })
-      const reader = await subscribe(['a.x', 'c'], replays ? { replay: 'all' } : {})
+      const subscriber = await subscribe(['a.x', 'c'], replays ? { replay: 'all' } : {})
       const log: { topic: string; sequence: number }[] = [
         { topic: 'a.x', sequence: 1 },
         { topic: 'a.y', sequence: 2 },
@@ -390,21 +390,21 @@ await t.test('a stream gets exactly its events, for any publishes and moves in a
         if ('publish' in one) {
           const { id } = await hub.publish(one.publish, { data: 'x' })
           log.push({ topic: one.publish, sequence: Number(id!.split('-')[1]) })
-        } else if ('add' in one) change(hub, reader.subscriber, one)
-        else if ('stall' in one) reader.stall(one.stall)
-        else if ('drain' in one) reader.drain(one.drain)
+        } else if ('add' in one) change(hub, subscriber.stream, one)
+        else if ('stall' in one) subscriber.stall(one.stall)
+        else if ('drain' in one) subscriber.drain(one.drain)
         else await settle(one.turns)
       }
-      reader.drain()
-      change(hub, reader.subscriber, { add: ['end'] })
+      subscriber.drain()
+      change(hub, subscriber.stream, { add: ['end'] })
       await hub.publish('end', { data: 'end' })
       await until(
-        () => reader.data.at(-1) === '"end"',
-        () => `the last event does not arrive: ${JSON.stringify(reader.blocks.slice(-5))}`,
+        () => subscriber.data.at(-1) === '"end"',
+        () => `the last event does not arrive: ${JSON.stringify(subscriber.blocks.slice(-5))}`,
       )
 
       // between two open blocks are exactly the events of the topics between the two cursors
-      const { blocks } = reader
+      const { blocks } = subscriber
       let held: string[] = []
       let at = 0
       let read: number[] = []

@@ -31,7 +31,7 @@ export interface OpenHub {
   /** The errors that the hub has reported. */
   errors: unknown[]
   /** Opens a stream, as a route does. */
-  subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { subscriber: Stream }>
+  subscribe: (patterns: string[], asking?: Asking) => Promise<FakeSink & { stream: Stream }>
 }
 
 /** Opens a hub on a memory log, by default without heartbeats. It is closed when the test is over. */
@@ -78,7 +78,7 @@ export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOpti
   ) {
     const selection = new Selection(patterns, types, presence)
     const start = await hub.locate(selection, request)
-    const subscriber = hub.subscribe({
+    const stream = hub.subscribe({
       info: { id, address: '127.0.0.1', observes, principal: { ...anybody, subject, expiresAt, info } },
       selection,
       format,
@@ -86,7 +86,7 @@ export async function openHubOn(t: Test, log: EventLog, options: Partial<HubOpti
       sink,
       slow,
     })
-    return Object.assign(sink, { subscriber })
+    return Object.assign(sink, { stream })
   }
 
   return { hub, log, errors, subscribe }

@@ -36,7 +36,7 @@ await t.test('publishing', async (t) => {
 
   await t.test('a duplicate gets the cursor of the first event, and is not sent', async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     await hub.publish('a', { data: 'first', id: 'x' })
     t.strictSame(await hub.publish('a', { data: 'second', id: 'x' }), {
       id: `${hub.epoch}-1`,
@@ -45,13 +45,13 @@ await t.test('publishing', async (t) => {
       subscribers: 0,
     })
     await hub.publish('a', { data: 'last' })
-    await until(() => reader.data.includes('"last"'))
-    t.strictSame(reader.data, ['"first"', '"last"'])
+    await until(() => subscriber.data.includes('"last"'))
+    t.strictSame(subscriber.data, ['"first"', '"last"'])
   })
 
   await t.test('an ephemeral event is sent, has no id, and is not stored', async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     t.strictSame(await hub.publish('a', { data: 1, ephemeral: true }), {
       id: null,
       topic: 'a',
@@ -59,8 +59,8 @@ await t.test('publishing', async (t) => {
       subscribers: 1,
     })
     await hub.publish('a', { data: 2 })
-    await until(() => reader.data.length === 2)
-    t.match(reader.blocks.slice(1), [
+    await until(() => subscriber.data.length === 2)
+    t.match(subscriber.blocks.slice(1), [
       { id: undefined, event: { data: '1' } },
       { id: `${hub.epoch}-1`, event: { data: '2' } },
     ])
@@ -72,7 +72,7 @@ await t.test('publishing', async (t) => {
 
   await t.test('a batch gets consecutive sequences, and its ephemeral events are sent last', async (t) => {
     const { hub, subscribe } = await openHub(t)
-    const reader = await subscribe(['**'])
+    const subscriber = await subscribe(['**'])
     const receipts = await hub.publishAll([
       { topic: 'a', data: 1 },
       { topic: 'b', data: 2, ephemeral: true },
@@ -88,13 +88,13 @@ await t.test('publishing', async (t) => {
       receipts.map(({ duplicate }) => duplicate),
       [false, false, false, true, false],
     )
-    await until(() => reader.data.length === 4)
-    t.strictSame(reader.data, ['1', '3', '5', '2'])
+    await until(() => subscriber.data.length === 4)
+    t.strictSame(subscriber.data, ['1', '3', '5', '2'])
   })
 
   await t.test('a refused event refuses its batch, with the index of the event', async (t) => {
     const { hub, subscribe } = await openHub(t, { maxEventSize: 100 })
-    const reader = await subscribe(['**'])
+    const subscriber = await subscribe(['**'])
     const good = { topic: 'a', data: 1 }
     for (const [bad, code] of [
       [{ topic: 'a.*', data: 1 }, 'invalid-topic'],
@@ -106,7 +106,7 @@ await t.test('publishing', async (t) => {
     }
     await settle()
     t.equal(hub.head, 0)
-    t.strictSame(reader.data, [])
+    t.strictSame(subscriber.data, [])
     t.strictSame(await hub.publishAll([]), [])
   })
 
@@ -114,7 +114,7 @@ await t.test('publishing', async (t) => {
     const log = new MemoryLog({ events: 9, age: 1e12, bytes: 1e12, dedupWindow: 0 })
     log.append = () => Promise.reject(new HubError('log-unavailable', 'the disk is full'))
     const { hub, subscribe } = await openHubOn(t, log)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     await t.rejects(hub.publish('a', { data: 1 }), { code: 'log-unavailable' })
     await t.rejects(
       hub.publishAll([
@@ -124,15 +124,15 @@ await t.test('publishing', async (t) => {
       { code: 'log-unavailable' },
     )
     await settle()
-    t.strictSame(reader.data, [], 'the ephemeral event of the batch is not sent either')
+    t.strictSame(subscriber.data, [], 'the ephemeral event of the batch is not sent either')
   })
 
   await t.test('events that other processes append are sent too', async (t) => {
     const { hub, log, subscribe } = await openHub(t)
-    const reader = await subscribe(['a'])
+    const subscriber = await subscribe(['a'])
     await log.append([{ topic: 'a', type: undefined, id: undefined, kind: 'text', payload: 'from elsewhere' }])
-    await until(() => reader.data.length === 1)
-    t.strictSame(reader.data, ['from elsewhere'])
+    await until(() => subscriber.data.length === 1)
+    t.strictSame(subscriber.data, ['from elsewhere'])
     t.equal(hub.head, 1)
   })
 })

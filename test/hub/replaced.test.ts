@@ -53,7 +53,7 @@ await t.test('streams end, and their subscribers resume with a gap', async (t) =
   t.strictSame(resumed.data, ['new'])
 })
 
-await t.test('an iterator goes on behind a gap', async (t) => {
+await t.test('an iterator continues after a gap', async (t) => {
   const { hub, replace } = await start(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { text: `old ${n}` })
   const lastId = hub.cursor(3)
@@ -69,7 +69,7 @@ await t.test('an iterator goes on behind a gap', async (t) => {
   for (const events of [waiting, reading]) t.match(await events.next(), { value: { text: 'new', id: hub.cursor(1) } })
 })
 
-await t.test('a named cursor of the log before is not ahead of the new one', async (t) => {
+await t.test('a named cursor of the previous log is not ahead of the new log', async (t) => {
   const { hub, replace } = await start(t)
   for (let n = 1; n <= 3; n++) await hub.publish('a', { text: `old ${n}` })
   const cursor = { subject: 'ann', name: 'inbox' }
@@ -86,7 +86,7 @@ await t.test('streams end if events are trimmed before the hub has got them', as
   const live = await subscribe(['a'])
   const trims = [{ topic: undefined, until: 5 }]
   tell()({ events: NO_EVENTS, trims: [{ topic: 'a', until: 1 }], records: NO_RECORDS })
-  t.equal(live.told('close').length, 0, 'not for events that it has got')
+  t.equal(live.told('close').length, 0, 'a trim of events that the hub has does not end a stream')
   tell()({ events: NO_EVENTS, trims, records: NO_RECORDS })
   t.match(live.told('close'), [{ reason: 'drain' }])
 })

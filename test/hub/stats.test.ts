@@ -19,7 +19,7 @@ function changesOf(sink: FakeSink): ConnectionChange[] {
 await t.test('the traffic of the hub is reported once a second', async (t) => {
   const { hub, subscribe } = await openHub(t)
   const console = await subscribe(['fanfare.stats'])
-  const readers = await Promise.all([subscribe(['a']), subscribe(['*'])])
+  const subscribers = await Promise.all([subscribe(['a']), subscribe(['*'])])
   const stalled = await subscribe(['a'])
   stalled.stall()
   for (let n = 0; n < 10; n++) await hub.publish('a', { text: 'é' })
@@ -48,7 +48,7 @@ await t.test('the traffic of the hub is reported once a second', async (t) => {
   t.ok(first!.memory > 1e6 && first!.eventLoopDelay >= 0)
   t.ok(Math.abs(Date.parse(first!.time) - Date.now()) < 10_000)
 
-  for (const reader of readers) reader.close()
+  for (const subscriber of subscribers) subscriber.close()
   await until(() => console.data.length > 1)
   t.match(
     statsOf(console)[1],
@@ -61,16 +61,16 @@ await t.test('the traffic of the hub is reported once a second', async (t) => {
 
 await t.test('without a subscriber of the statistics, the hub measures nothing', async (t) => {
   const { hub, subscribe } = await openHub(t)
-  const reader = await subscribe(['a', '**'])
+  const subscriber = await subscribe(['a', '**'])
   await hub.publish('a', { data: 1 })
   const console = await subscribe(['fanfare.stats'])
   await until(() => console.data.length > 0)
   t.equal(statsOf(console)[0]!.events.in, 0, 'earlier events do not count')
   const before = console.data.length
-  hub.move(console.subscriber, new Selection(['a']))
+  hub.move(console.stream, new Selection(['a']))
   await new Promise((resolve) => setTimeout(resolve, 1_200)) // longer than the interval of the statistics
   t.equal(console.data.length, before)
-  t.strictSame(reader.data, ['1'], "a wildcard does not match the hub's topics")
+  t.strictSame(subscriber.data, ['1'], "a wildcard does not match the hub's topics")
 })
 
 await t.test('each open, change and end of a stream is reported', async (t) => {
@@ -80,12 +80,12 @@ await t.test('each open, change and end of a stream is reported', async (t) => {
     changesOf(console).map(({ change, id, subject, topics, reason }) => [change, id, subject, topics.join(), reason])
   const one = await subscribe(['a', 'b.*'], { id: 'one', subject: 'ann', expiresAt: 4e12 })
   const two = await subscribe(['a'], { id: 'two' })
-  hub.move(one.subscriber, new Selection(['c']))
-  hub.renew(one.subscriber, { ...anybody, subject: 'ann', expiresAt: 5e12 })
+  hub.move(one.stream, new Selection(['c']))
+  hub.renew(one.stream, { ...anybody, subject: 'ann', expiresAt: 5e12 })
   await hub.publish('c', { data: 1 })
   two.close()
   await turn()
-  one.subscriber.end('revoked')
+  one.stream.end('revoked')
   await until(() => told().length >= 7)
   t.strictSame(told(), [
     ['opened', 'console', 'root', 'fanfare.connections', undefined],

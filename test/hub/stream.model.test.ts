@@ -76,8 +76,8 @@ interface Published {
   moves: number
 }
 
-/** A stream that a random story controls. */
-class Story {
+/** A stream that random steps control. */
+class Scenario {
   readonly log = new UnreliableLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 })
   open!: OpenHub
   readonly published: Published[] = []
@@ -97,7 +97,7 @@ class Story {
     this.selections.push({ topics, cursor: 0 })
     const sink = await this.open.subscribe(topics, { slow, lastEventId: `${this.open.hub.epoch}-0` })
     this.sink = sink
-    this.stream = sink.subscriber
+    this.stream = sink.stream
     const { connections } = this.open.hub
     const remove = connections.delete.bind(connections)
     connections.delete = (stream) => {
@@ -227,17 +227,17 @@ function sequenceOf(id: string): number {
   return Number(id.split('-')[1])
 }
 
-await t.test('in any story a stream sends every event that it owes', async (t) => {
+await t.test('a stream sends every event that it owes', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, async (topics, steps) => {
-        const story = new Story()
-        await story.begin(t, topics, 'resume')
-        for (const step of steps) await story.take(step)
-        await story.drain()
-        story.checkSent()
-        await story.open.hub.close()
-        story.check()
+        const scenario = new Scenario()
+        await scenario.begin(t, topics, 'resume')
+        for (const step of steps) await scenario.take(step)
+        await scenario.drain()
+        scenario.checkSent()
+        await scenario.open.hub.close()
+        scenario.check()
       }),
       { numRuns: 120, interruptAfterTimeLimit: 60_000 },
     ),
@@ -248,18 +248,18 @@ await t.test('with `latest` a stream ends up with the newest event of each topic
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, async (topics, steps) => {
-        const story = new Story()
-        await story.begin(t, topics, 'latest')
-        for (const step of steps) await story.take(step)
-        await story.drain()
-        const sent = new Set(story.sent.filter(({ id }) => id !== undefined).map(({ n }) => n))
-        const stored = story.published.filter(({ sequence }) => sequence !== undefined)
-        for (const topic of topics.filter((name) => story.selections.every((moved) => moved.topics.includes(name)))) {
+        const scenario = new Scenario()
+        await scenario.begin(t, topics, 'latest')
+        for (const step of steps) await scenario.take(step)
+        await scenario.drain()
+        const sent = new Set(scenario.sent.filter(({ id }) => id !== undefined).map(({ n }) => n))
+        const stored = scenario.published.filter(({ sequence }) => sequence !== undefined)
+        for (const topic of topics.filter((name) => scenario.selections.every((each) => each.topics.includes(name)))) {
           const newest = stored.findLast((event) => event.topic === topic)
           if (newest) assert.ok(sent.has(newest.n), `the newest event of ${topic} was sent`)
         }
-        await story.open.hub.close()
-        story.check()
+        await scenario.open.hub.close()
+        scenario.check()
       }),
       { numRuns: 60, interruptAfterTimeLimit: 40_000 },
     ),
@@ -271,23 +271,23 @@ await t.test('a stream ends once, at any moment and for any reason', async (t) =
   await t.resolves(
     fc.assert(
       fc.asyncProperty(topics, steps, steps, ending, async (topics, before, after, ending) => {
-        const story = new Story()
-        await story.begin(t, topics, 'resume')
-        for (const step of before) await story.take(step)
-        if (ending === 'admin') story.stream.end('revoked')
-        if (ending === 'peer') story.sink.close()
-        if (ending === 'log') story.log.fails = true
-        story.check()
-        for (const step of after) if (step.do !== 'renew') await story.take(step)
-        if (!story.stream.isClosed) await story.drain()
-        if (ending === 'log' && story.stream.isClosed)
+        const scenario = new Scenario()
+        await scenario.begin(t, topics, 'resume')
+        for (const step of before) await scenario.take(step)
+        if (ending === 'admin') scenario.stream.end('revoked')
+        if (ending === 'peer') scenario.sink.close()
+        if (ending === 'log') scenario.log.fails = true
+        scenario.check()
+        for (const step of after) if (step.do !== 'renew') await scenario.take(step)
+        if (!scenario.stream.isClosed) await scenario.drain()
+        if (ending === 'log' && scenario.stream.isClosed)
           assert.deepEqual(
-            story.sink.told('close').map((block) => (block as { reason: string }).reason),
+            scenario.sink.told('close').map((block) => (block as { reason: string }).reason),
             ['busy'],
           )
-        if (ending === 'admin') assert.ok(story.stream.isClosed && story.sink.told('close').length === 1)
-        await story.open.hub.close()
-        story.check()
+        if (ending === 'admin') assert.ok(scenario.stream.isClosed && scenario.sink.told('close').length === 1)
+        await scenario.open.hub.close()
+        scenario.check()
       }),
       { numRuns: 120, interruptAfterTimeLimit: 60_000 },
     ),

@@ -1,8 +1,8 @@
-/** Compares the index with the times of very many events. */
+/** The index of times, compared with the times of many events. */
 import t from 'tap'
 import { TimeIndex } from '../../src/log/time-index.js'
 
-await t.test('however many events there are, the block of a time begins before the first of them', (t) => {
+await t.test('the block of a time begins before the first event of that time, for any number of events', (t) => {
   const count = 5_000_000
   const times = new Float64Array(count + 1)
   const index = new TimeIndex(() => 1, 0)
@@ -15,14 +15,14 @@ await t.test('however many events there are, the block of a time begins before t
   for (let time = -1; time < times[count]! + 2; time += 13_337) {
     const { after, until } = index.find(time)
     const first = times.findIndex((at, sequence) => sequence > 0 && at >= time)
-    t.ok(after < first, `${time}: ${first} lies behind ${after}`)
+    t.ok(after < first, `${time}: ${first} lies after ${after}`)
     t.ok(until - after <= 1_024, `a block of ${until - after}`)
   }
   t.match(index.find(Infinity), { after: count, until: count })
   t.end()
 })
 
-await t.test('what has been trimmed is dropped, and a time before it begins at the beginning', (t) => {
+await t.test('blocks of trimmed events are dropped, and an earlier time begins at the oldest event', (t) => {
   let oldest = 1
   const index = new TimeIndex(() => oldest, 0)
   for (let sequence = 1; sequence <= 1_000; sequence++) index.note(sequence, sequence)
@@ -32,11 +32,11 @@ await t.test('what has been trimmed is dropped, and a time before it begins at t
   t.equal(index.find(720).after, 704, 'blocks have 64 sequences')
   index.note(1_001, 2)
   t.equal(index.find(2).after, 0)
-  t.match(index.find(1_000), { after: 960, until: 1_000 }, 'in order up to where the clock went back')
+  t.match(index.find(1_000), { after: 960, until: 1_000 }, 'the block ends where the clock went back')
   t.end()
 })
 
-await t.test('a time that is far ahead counts no longer than its event is kept', (t) => {
+await t.test('a time that is far ahead counts only while its event is retained', (t) => {
   let oldest = 1
   const index = new TimeIndex(() => oldest, 0)
   index.note(1, 1e9)
@@ -47,13 +47,13 @@ await t.test('a time that is far ahead counts no longer than its event is kept',
   t.end()
 })
 
-await t.test('what is filled in is found, and until then is not', (t) => {
+await t.test('times are found once they are filled in', (t) => {
   const index = new TimeIndex(() => 101, 1_000)
   index.note(1_001, 5_000)
   index.note(1_002, 5_001)
   for (let sequence = 101; sequence <= 1_000; sequence++) index.fill(sequence, sequence)
   t.equal(index.find(500).after, 448)
-  t.equal(index.find(50).after, 0, 'of what was trimmed before nothing is known')
+  t.equal(index.find(50).after, 0, 'the times of events that were trimmed earlier are unknown')
   t.match(index.find(5_000), { after: 960, until: 1_024 })
   const setBack = new TimeIndex(() => 101, 1_000)
   setBack.note(1_001, 999)

@@ -17,7 +17,7 @@ function find(tree: TopicTree<string>, patterns: string[]): { found: string[]; s
   return { found: steps.filter((value) => value !== undefined), steps: steps.length }
 }
 
-await t.test('it finds each topic that one of the patterns stands for, once', (t) => {
+await t.test('each topic that matches a pattern is found once', (t) => {
   const change = fc.record({ topic, isThere: fc.boolean() })
   t.doesNotThrow(() =>
     fc.assert(
@@ -40,7 +40,7 @@ await t.test('it finds each topic that one of the patterns stands for, once', (t
   t.end()
 })
 
-await t.test('what cannot match is not visited', (t) => {
+await t.test('branches that cannot match are not visited', (t) => {
   const tree = new TopicTree<string>()
   for (let n = 0; n < 20_000; n++) tree.set(`orders.${n}`, `orders.${n}`)
   for (let n = 0; n < 50; n++) tree.set(`users.${n}.inbox`, `users.${n}.inbox`)
@@ -54,30 +54,33 @@ await t.test('what cannot match is not visited', (t) => {
   t.match(find(tree, ['users.*.inbox']), { found: { length: 50 }, steps: 101 })
   t.match(find(tree, ['users.*.*', 'users.7.**', 'orders.7', 'orders.nobody']), { found: { length: 51 }, steps: 103 })
   for (let n = 0; n < 20_000; n++) tree.delete(`orders.${n}`)
-  t.match(find(tree, ['**']), { found: { length: 50 }, steps: 101 }, 'and nothing is left of what is deleted')
+  t.match(find(tree, ['**']), { found: { length: 50 }, steps: 101 }, 'deleted topics leave no steps')
   t.end()
 })
 
-await t.test('topics that are there all the time are found, whatever comes and goes meanwhile', (t) => {
-  const tree = new TopicTree<string>()
-  for (let n = 0; n < 100; n++) tree.set(`a.${n}.b`, `${n}`)
-  const found: string[] = []
-  let step = 0
-  for (const value of tree.matching(new PatternTree(['a.**']))) {
-    if (value !== undefined) found.push(value)
-    const n = (step++ * 37) % 100
-    if (n % 2 === 1) tree.delete(`a.${n}.b`)
-    if (step < 500) tree.set(`a.new${step}`, 'new')
-  }
-  const even = Array.from({ length: 50 }, (_, n) => `${2 * n}`)
-  t.strictSame(
-    even.filter((value) => !found.includes(value)),
-    [],
-  )
-  t.equal(
-    new Set(found.filter((value) => value !== 'new')).size,
-    found.filter((value) => value !== 'new').length,
-    'none twice',
-  )
-  t.end()
-})
+await t.test(
+  'topics that exist during the whole search are found, even if others are added and deleted meanwhile',
+  (t) => {
+    const tree = new TopicTree<string>()
+    for (let n = 0; n < 100; n++) tree.set(`a.${n}.b`, `${n}`)
+    const found: string[] = []
+    let step = 0
+    for (const value of tree.matching(new PatternTree(['a.**']))) {
+      if (value !== undefined) found.push(value)
+      const n = (step++ * 37) % 100
+      if (n % 2 === 1) tree.delete(`a.${n}.b`)
+      if (step < 500) tree.set(`a.new${step}`, 'new')
+    }
+    const even = Array.from({ length: 50 }, (_, n) => `${2 * n}`)
+    t.strictSame(
+      even.filter((value) => !found.includes(value)),
+      [],
+    )
+    t.equal(
+      new Set(found.filter((value) => value !== 'new')).size,
+      found.filter((value) => value !== 'new').length,
+      'no topic is found twice',
+    )
+    t.end()
+  },
+)

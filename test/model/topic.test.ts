@@ -183,8 +183,8 @@ function combinations(alphabet: readonly string[], length: number): string[] {
     : combinations(alphabet, length - 1).flatMap((start) => alphabet.map((segment) => `${start}.${segment}`))
 }
 
-/** The definition of a pattern in the docs, as a regular expression. */
-function stands(pattern: string): (topic: string) => boolean {
+/** Returns the matcher of a pattern by the definition in the docs, as a regular expression. */
+function matcherOf(pattern: string): (topic: string) => boolean {
   const source = pattern.split('.').map((segment, index) => {
     const first = index === 0 ? '(?!fanfare(?:\\.|$))' : '' // no wildcard reaches into the hub's own topics
     return segment === '**' ? `${first}[^.]+(?:\\.[^.]+)*` : segment === '*' ? `${first}[^.]+` : segment
@@ -209,7 +209,7 @@ await t.test('matches agrees with the definition of patterns', (t) => {
       fc.property(anyPattern(), (pattern) => {
         same(
           UNIVERSE.filter((topic) => matches(pattern, topic)),
-          UNIVERSE.filter(stands(pattern)),
+          UNIVERSE.filter(matcherOf(pattern)),
         )
       }),
     ),
@@ -221,8 +221,8 @@ await t.test('covers agrees with a comparison over all topics', (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPattern(), anyPattern(), (grant, asked) => {
-        const isGranted = stands(grant)
-        same(covers(grant, asked), UNIVERSE.filter(stands(asked)).every(isGranted))
+        const isGranted = matcherOf(grant)
+        same(covers(grant, asked), UNIVERSE.filter(matcherOf(asked)).every(isGranted))
       }),
       { numRuns: 2_000 },
     ),

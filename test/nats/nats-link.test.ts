@@ -13,7 +13,7 @@ import { selfSigned } from '../plugins/certificate.js'
 
 const OPTIONS = { prefix: 'test', timeout: 500, tls: false }
 
-/** Starts a server that introduces itself as a nats-server of a version. */
+/** Starts a server that sends the greeting of a nats-server. */
 async function introduce(t: Test, info: object): Promise<string> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
@@ -54,7 +54,7 @@ await t.test('a server that does not answer is an error that names it', async (t
   const port = await freePort()
   await t.rejects(NatsLink.open({ ...OPTIONS, servers: [`127.0.0.1:${port}`] }, 'test'), {
     name: 'NatsError',
-    message: new RegExp(`NATS at 127.0.0.1:${port} has not let the hub in within 500 ms.*FANFARE_LOG`),
+    message: new RegExp(`NATS at 127.0.0.1:${port} has not accepted the hub within 500 ms.*FANFARE_LOG`),
   })
 })
 
@@ -101,7 +101,7 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
     await t.rejects(NatsLink.open(server.options({ tls: true, timeout: 300 }), 'test'), { name: 'NatsError' })
   })
 
-  await t.test('the connection is made again, and tells so', async (t) => {
+  await t.test('the link reconnects, and reports both changes', async (t) => {
     const server = await startNats(t)
     const link = await NatsLink.open(server.options(), 'test')
     t.teardown(() => link.close())
@@ -110,13 +110,13 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
     await server.kill()
     await poll(
       async () => (told.length === 1 ? true : undefined),
-      () => 'the break is not told',
+      () => 'the break is not reported',
     )
     t.notOk(link.isUp)
     await server.start()
     await poll(
       async () => (told.length === 2 ? true : undefined),
-      () => 'the return is not told',
+      () => 'the reconnect is not reported',
     )
     t.strictSame(told, [false, true])
     t.ok(link.isUp)

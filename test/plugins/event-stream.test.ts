@@ -25,7 +25,7 @@ const authorization = `Bearer ${anyTopic()}`
  * A stream as its client sees it, on any transport. It keeps only the beginning of each event's data, since some events
  * are large.
  */
-interface Reader {
+interface Subscriber {
   headers: Record<string, unknown>
   /** The data of published events. */
   events: string[]
@@ -42,7 +42,7 @@ interface Reader {
 /** A server, and how to open a stream on it. */
 interface Transport {
   app: FastifyInstance
-  open: (url?: string, method?: string) => Promise<Reader>
+  open: (url?: string, method?: string) => Promise<Subscriber>
 }
 
 type Start = (t: Test, settings?: Partial<Settings>, prepare?: (app: FastifyInstance) => void) => Promise<Transport>
@@ -53,8 +53,8 @@ const PUBLIC = ", by Node's public API"
 const WAYS = ['auto', 'off'] as const
 const SETTINGS: Partial<Settings> = { log: 'memory', jwtSecret: SECRET, nativeSockets: NATIVE_SOCKETS }
 
-function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Reader {
-  const reader: Reader = {
+function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: Record<string, unknown>): Subscriber {
+  const subscriber: Subscriber = {
     headers,
     events: [],
     told: {},
@@ -66,23 +66,23 @@ function read(stream: http.IncomingMessage | http2.ClientHttp2Stream, headers: R
   }
   let rest = ''
   stream.setEncoding('utf8').on('data', (chunk: string) => {
-    reader.length += chunk.length
+    subscriber.length += chunk.length
     const blocks = (rest + chunk).split('\n\n')
     rest = blocks.pop()!
     for (const { event } of blocks.flatMap((block) => parseStream(Buffer.from(`${block}\n\n`)))) {
       const [, own] = /^fanfare\.(.+)$/.exec(event?.type ?? '') ?? []
-      if (own !== undefined) (reader.told[own] ??= []).push(event!.data)
-      else if (event) reader.events.push(event.data.slice(0, 40))
+      if (own !== undefined) (subscriber.told[own] ??= []).push(event!.data)
+      else if (event) subscriber.events.push(event.data.slice(0, 40))
     }
   })
   stream.on('error', () => undefined)
-  stream.on('close', () => (reader.isClosed = true))
-  return reader
+  stream.on('close', () => (subscriber.isClosed = true))
+  return subscriber
 }
 
 /** Opens streams by HTTP/1.1. */
 function byHttp1(app: FastifyInstance, get: typeof https.request) {
-  return async (url = URL, method = 'GET'): Promise<Reader> => {
+  return async (url = URL, method = 'GET'): Promise<Subscriber> => {
     const request = get(`${app.listeningOrigin}${url}`, {
       method,
       agent: false,
@@ -100,7 +100,7 @@ function byHttp2(t: Test, app: FastifyInstance) {
   let session: http2.ClientHttp2Session | undefined
   let streams = 0
   t.teardown(() => session?.destroy())
-  return async (url = URL, method = 'GET'): Promise<Reader> => {
+  return async (url = URL, method = 'GET'): Promise<Subscriber> => {
     if (!session || session.closed)
       session = http2.connect(app.listeningOrigin, { rejectUnauthorized: false }).on('error', () => undefined)
     const stream = session.request({ ':path': url, ':method': method, authorization, accept: 'text/event-stream' })
@@ -167,8 +167,8 @@ const transports: Record<string, Start> = Object.fromEntries(
 )
 
 /** The hub's own events of one kind, parsed. */
-function told(reader: Reader, name: string): unknown[] {
-  return (reader.told[name] ?? []).map((data) => JSON.parse(data) as unknown)
+function told(subscriber: Subscriber, name: string): unknown[] {
+  return (subscriber.told[name] ?? []).map((data) => JSON.parse(data) as unknown)
 }
 
 for (const [name, start] of Object.entries(transports)) {
@@ -177,8 +177,8 @@ for (const [name, start] of Object.entries(transports)) {
   await t.test(name, async (t) => {
     await t.test('the head and the first block are sent at once, then each published event', async (t) => {
       const { app, open } = await start(t)
-      const reader = await open()
-      t.match(reader.headers, {
+      const subscriber = await open()
+      t.match(subscriber.headers, {
         ':status': 200,
         'content-type': /^text\/event-stream; charset=utf-8$/,
         'cache-control': 'no-store, no-transform',
@@ -186,18 +186,22 @@ for (const [name, start] of Object.entries(transports)) {
         'fanfare-connection': /./,
         'last-event-id': /./,
       })
-      await until(() => told(reader, 'open').length === 1)
-      t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
-      t.equal(reader.headers['content-length'], undefined)
-      t.equal(reader.headers['connection'], isHttp2 ? undefined : 'close', 'RFC 9113, 8.2.2: HTTP/2 has no such header')
+      await until(() => told(subscriber, 'open').length === 1)
+      t.equal(subscriber.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
+      t.equal(subscriber.headers['content-length'], undefined)
+      t.equal(
+        subscriber.headers['connection'],
+        isHttp2 ? undefined : 'close',
+        'RFC 9113, 8.2.2: HTTP/2 has no such header',
+      )
       for (let n = 0; n < 20; n++) await app.fanfareHub.publish('a', { data: `zwölf €${n}` })
-      await until(() => reader.events.length === 20)
+      await until(() => subscriber.events.length === 20)
       t.strictSame(
-        reader.events,
+        subscriber.events,
         Array.from({ length: 20 }, (_, n) => JSON.stringify(`zwölf €${n}`)),
       )
       t.equal(app.fanfareHub.connections.size, 1)
-      reader.destroy()
+      subscriber.destroy()
       await until(() => app.fanfareHub.connections.size === 0)
     })
 
@@ -220,25 +224,25 @@ for (const [name, start] of Object.entries(transports)) {
 
     await t.test('HEAD returns the head and ends', async (t) => {
       const { app, open } = await start(t)
-      const reader = await open(URL, 'HEAD')
-      t.match(reader.headers, {
+      const subscriber = await open(URL, 'HEAD')
+      t.match(subscriber.headers, {
         ':status': 200,
         'content-type': 'text/event-stream; charset=utf-8',
         'last-event-id': `${app.fanfareHub.epoch}-0`,
       })
-      t.equal(reader.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
-      await until(() => reader.isClosed)
-      t.equal(reader.length, 0)
+      t.equal(subscriber.headers['transfer-encoding'], isHttp2 ? undefined : 'chunked')
+      await until(() => subscriber.isClosed)
+      t.equal(subscriber.length, 0)
       t.equal(app.fanfareHub.connections.size, 0)
     })
 
     await t.test('a stream that ends at once has its closing block', async (t) => {
       const { app, open } = await start(t)
       await app.fanfareHub.drain(0)
-      const reader = await open()
-      t.match(reader.headers, { ':status': 200, 'content-type': 'text/event-stream' })
-      await until(() => reader.isClosed)
-      t.match(told(reader, 'close'), [{ reason: 'busy', retry: Number }])
+      const subscriber = await open()
+      t.match(subscriber.headers, { ':status': 200, 'content-type': 'text/event-stream' })
+      await until(() => subscriber.isClosed)
+      t.match(told(subscriber, 'close'), [{ reason: 'busy', retry: Number }])
     })
 
     await t.test('a stalled subscriber costs little memory, and loses no event when it continues', async (t) => {
@@ -287,15 +291,15 @@ for (const [name, start] of Object.entries(transports)) {
 
     await t.test('a closing server ends its streams with a closing block', async (t) => {
       const { app, open } = await start(t)
-      const readers = [await open(), await open('/events?topic=a&topic=b')]
-      await until(() => readers.every((reader) => told(reader, 'open').length === 1))
+      const subscribers = [await open(), await open('/events?topic=a&topic=b')]
+      await until(() => subscribers.every((subscriber) => told(subscriber, 'open').length === 1))
       for (let n = 0; n < 100; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(10_000) })
-      await until(() => readers.every((reader) => reader.events.length === 100))
+      await until(() => subscribers.every((subscriber) => subscriber.events.length === 100))
       const begun = performance.now()
       await app.close()
       t.ok(performance.now() - begun < 2_000, `${Math.round(performance.now() - begun)} ms`)
-      await until(() => readers.every(({ isClosed }) => isClosed))
-      for (const reader of readers) t.strictSame(told(reader, 'close'), [{ reason: 'drain' }])
+      await until(() => subscribers.every(({ isClosed }) => isClosed))
+      for (const subscriber of subscribers) t.strictSame(told(subscriber, 'close'), [{ reason: 'drain' }])
     })
   })
 }
@@ -357,7 +361,7 @@ await t.test('an injected request gets its stream, and does not delay closing', 
 })
 
 /** A stream on its own socket that is not read after the head. */
-async function openDeaf(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
+async function openUnread(t: Test, { server }: FastifyInstance, url = URL): Promise<Socket> {
   const { port } = server.address() as AddressInfo
   const isSecure = server instanceof https.Server
   const socket = isSecure
@@ -385,7 +389,7 @@ function socketsOf({ server }: FastifyInstance): Promise<number> {
 for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `${name}${PUBLIC}`])) {
   await t.test(`${name}: bytes that a subscriber sends do not count as progress`, async (t) => {
     const { app } = await transports[name]!(t, { slowTimeout: 300 })
-    trickle(t, await openDeaf(t, app))
+    trickle(t, await openUnread(t, app))
     await until(() => app.fanfareHub.connections.size === 1)
     for (let n = 0; n < 200; n++) await app.fanfareHub.publish('a', { text: 'x'.repeat(100_000) })
     await until(() => app.fanfareHub.connections.size === 0)
@@ -398,7 +402,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
 
   await t.test(`${name}: the socket of an ended stream closes soon, even if the client sends bytes`, async (t) => {
     const { app } = await transports[name]!(t)
-    trickle(t, await openDeaf(t, app))
+    trickle(t, await openUnread(t, app))
     await until(() => app.fanfareHub.connections.size === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await poll(
@@ -455,10 +459,10 @@ for (const [name, start] of Object.entries(transports)) {
         told.responses++
       })
     })
-    const readers = await Promise.all([open(), open(), open()])
+    const subscribers = await Promise.all([open(), open(), open()])
     await until(() => app.fanfareHub.connections.size === 3)
     t.equal(told.closed, 0, 'not while the stream is open')
-    readers[0].destroy()
+    subscribers[0].destroy()
     await until(() => told.closed === 1)
     await app.fanfareHub.connections.end('revoked', () => true)
     await until(() => told.closed === 3)
@@ -486,7 +490,7 @@ for (const name of ['HTTP/1.1', 'HTTP/1.1 with TLS'].flatMap((name) => [name, `$
         })),
       )
     for (const end of ['end', 'cut'] as const) {
-      const socket = await openDeaf(t, app, `${URL}?replay=all`)
+      const socket = await openUnread(t, app, `${URL}?replay=all`)
       const bytes: Buffer[] = []
       const ended = once(socket, 'end')
       socket.on('data', (chunk: Buffer) => void bytes.push(chunk)).resume()

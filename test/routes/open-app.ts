@@ -10,10 +10,7 @@ import { anyTopic, SECRET } from '../helper/token.js'
 
 export interface OpenApp {
   app: FastifyInstance
-  /**
-   * Sends a request with a token for everything, unless it has an `authorization` of its own; `null` there: without
-   * one.
-   */
+  /** Sends a request. Its token grants everything, unless `headers` has an `authorization`; `null`: no token. */
   send: (
     options: Omit<InjectOptions, 'headers'> & { headers?: Record<string, string | null> },
   ) => Promise<LightMyRequestResponse>

@@ -100,7 +100,7 @@ await t.test('a stream of another process', async (t) => {
     isProblem(t, await a.ask('GET', `/connections/${idOf(stream)}`), 404, 'not-found')
   })
 
-  await t.test('refuses as one of the same process', async (t) => {
+  await t.test('gives the same refusals as a stream of the same process', async (t) => {
     const stream = await openLive(t, streamUrl(b, ['a']), { token: ann })
     const path = `/connections/${idOf(stream)}`
     const many = Array.from({ length: 101 }, (_, n) => `t${n}`)
@@ -130,7 +130,7 @@ await t.test('a stream of another process', async (t) => {
   })
 })
 
-await t.test('a stream of a process that has gone is gone', async (t) => {
+await t.test('a stream of a process that has ended is not found', async (t) => {
   const [a, b] = await openTwo(t)
   const stream = await openLive(t, streamUrl(b, ['a']), { token: user('ann') })
   b.node.die()
@@ -156,7 +156,7 @@ await t.test('a process that does not answer is a temporary refusal', async (t) 
     t.match(isProblem(t, response, 503, 'unavailable', `${method} ${url}`), { detail: /node-1.* does not answer/ })
     t.ok(Number(response.headers['retry-after']) > 0)
   }
-  t.match((await a.ask('GET', '/status')).json(), { clients: 1 }, 'figures come without it')
+  t.match((await a.ask('GET', '/status')).json(), { clients: 1 }, 'the figures lack the frozen process')
   t.match((await a.ask('GET', '/topics/a')).json(), { subscribers: 1 })
   b.node.thaw()
   t.match((await a.ask('GET', path)).json(), { subject: 'ann' })
@@ -227,7 +227,7 @@ await t.test('a ticket of one process opens a stream at another', async (t) => {
     for (const { url } of [a, b]) t.equal((await openStream(t, `${url}/topics/a/events?ticket=${ticket}`)).status, 200)
 })
 
-await t.test('a session of one process is one at another', async (t) => {
+await t.test('a session of one process is valid at another', async (t) => {
   const [a, b] = await openTwo(t)
   const response = await a.ask('POST', '/sessions', undefined, user('ann'))
   t.equal(response.statusCode, 204)
@@ -407,7 +407,7 @@ await t.test('a process that has told nothing is listed by its name', async (t) 
   t.strictSame(Object.fromEntries(unknown), { node: 'node-1', unreachable: true })
 })
 
-await t.test('a system topic tells of all processes', async (t) => {
+await t.test('a system topic reports the streams of all processes', async (t) => {
   const [a, b] = await openTwo(t)
   const ids: string[] = []
   const observer = await openLive(t, streamUrl(a, ['fanfare.connections']), { token: admin })
@@ -441,7 +441,7 @@ await t.test('the statistics are those of all processes', async (t) => {
   await observer.until(() => figures().length === 3)
   const last = figures()[2]!
   t.match(last, { nodes: 2, connections: streams.length + 1 })
-  t.ok(last.memory > 1.5 * process.memoryUsage.rss(), 'the sum of both')
+  t.ok(last.memory > 1.5 * process.memoryUsage.rss(), 'the memory is the sum of both')
   t.ok(last.events.out > 2.2 * last.events.in, `each event goes to three streams: ${JSON.stringify(last.events)}`)
   t.ok(last.events.in < 130, 'an event is counted once')
 })

@@ -209,7 +209,7 @@ await t.test('only admins may revoke', async (t) => {
       /"admin": true.*header "Authorization"/,
     )
     t.match(
-      isProblem(t, await send(null), 401, 'missing-token', `${method}: nobody`).detail,
+      isProblem(t, await send(null), 401, 'missing-token', `${method}: no token`).detail,
       /looked in .*Authorization.*ticket.*fanfare_token/,
     )
   }

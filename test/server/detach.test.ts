@@ -34,7 +34,7 @@ async function exchange(t: Test, sent: string) {
   return { ...exchanges[0]!, exchanges, client, received: () => received }
 }
 
-await t.test('this version of Node supports it', (t) => {
+await t.test('this version of Node supports detaching', (t) => {
   t.equal(detachFault(), undefined)
   t.end()
 })

@@ -10,7 +10,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import fanfare from '../../src/index.js'
 import { VanishedPeers, type Reachable } from '../../src/server/vanished-peers.js'
-import { curlBehind, skipCurl } from '../helper/curl.js'
+import { curlWithPrefix, skipCurl } from '../helper/curl.js'
 import { poll } from '../helper/deadline.js'
 import { makeNamespace, skipNamespace } from '../helper/namespace.js'
 import { NATIVE_SOCKETS } from '../helper/native-sockets.js'
@@ -171,7 +171,7 @@ await t.test('the streams of a vanished machine end', { skip: skipNamespace || s
     const { port } = app.server.address() as AddressInfo
     const scheme = name.endsWith('without TLS') || name === 'HTTP/1.1' ? 'http' : 'https'
     const version = name.startsWith('HTTP/1.1') ? '--http1.1' : '--http2-prior-knowledge'
-    const stream = curlBehind(
+    const stream = curlWithPrefix(
       t,
       machine.prefix,
       '--no-buffer',

@@ -6,7 +6,7 @@ import { decodeChunks } from '../helper/chunks.js'
 
 const anyText = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 400 })
 
-function laidOut(text: string): Chunk {
+function chunkInBuffer(text: string): Chunk {
   const length = Buffer.byteLength(text)
   const buffer = Buffer.alloc(length + CHUNK_FRAME, 0x78)
   buffer.write(text, Chunk.START)
@@ -20,7 +20,7 @@ await t.test('a chunk is its size in hexadecimal, its bytes and CRLF', (t) => {
     '100\r\n',
     'the size counts bytes, not characters',
   )
-  t.equal(laidOut('x'.repeat(16)).framed.toString(), `10\r\n${'x'.repeat(16)}\r\n`, 'without leading zeros')
+  t.equal(chunkInBuffer('x'.repeat(16)).framed.toString(), `10\r\n${'x'.repeat(16)}\r\n`, 'without leading zeros')
   t.equal(Chunk.of('a').framedAsLast.toString(), '1\r\na\r\n0\r\n\r\n')
   t.end()
 })
@@ -31,7 +31,7 @@ await t.test('an empty chunk is not written, since it would end the body', (t) =
     Chunk.NOTHING,
     Chunk.join([]),
     Chunk.join([Chunk.of(''), Chunk.NOTHING]),
-    laidOut(''),
+    chunkInBuffer(''),
   ]) {
     t.match(chunk, { length: 0, framed: { length: 0 }, plain: { length: 0 } })
   }
@@ -45,10 +45,10 @@ await t.test('every constructor creates the bytes with and without the frame', (
         const whole = texts.join('')
         const chunks = [
           Chunk.of(whole),
-          laidOut(whole),
-          laidOut(whole).copy(),
+          chunkInBuffer(whole),
+          chunkInBuffer(whole).copy(),
           Chunk.join(texts.map((text) => Chunk.of(text))),
-          Chunk.join(texts.map(laidOut)),
+          Chunk.join(texts.map(chunkInBuffer)),
         ]
         for (const chunk of chunks) {
           if (chunk.toString() !== whole || chunk.length !== Buffer.byteLength(whole)) return false

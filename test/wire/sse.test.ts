@@ -263,9 +263,9 @@ function parseInPieces(bytes: Uint8Array, cuts: readonly number[]): { events: Ev
     },
   })
   const decoder = new TextDecoder()
-  const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
-  for (const [index, place] of places.slice(1).entries())
-    parser.feed(decoder.decode(bytes.subarray(places[index], place), { stream: true }))
+  const offsets = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+  for (const [index, end] of offsets.slice(1).entries())
+    parser.feed(decoder.decode(bytes.subarray(offsets[index], end), { stream: true }))
   return { events, errors }
 }
 

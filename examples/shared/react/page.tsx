@@ -30,7 +30,7 @@ export function Page({ title, intro, stream: { status, connect }, clients, child
       <p className="intro">{intro}</p>
       {status === 'ended' && (
         <div className="error actions notice" role="alert">
-          <span>The stream from the hub has ended: nothing new comes here.</span>
+          <span>The stream from the hub has ended: no new events arrive.</span>
           <button type="button" className="quiet" onClick={connect}>
             Connect again
           </button>

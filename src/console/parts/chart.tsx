@@ -25,13 +25,13 @@ const FIRST_WINDOW = 60
 const dark = matchMedia('(prefers-color-scheme: dark)')
 
 export function Chart({ title, lines, format, steps }: ChartProps) {
-  const place = useRef<HTMLDivElement>(null)
+  const container = useRef<HTMLDivElement>(null)
   const chart = useRef<UPlot | undefined>(undefined)
   const moments = history.value
   const now = latest.value
 
   useEffect(() => {
-    const { current } = place
+    const { current } = container
     if (!current) return
     const draw = () => {
       chart.current?.destroy()
@@ -69,7 +69,7 @@ export function Chart({ title, lines, format, steps }: ChartProps) {
         ))}
       </dl>
       <div
-        ref={place}
+        ref={container}
         role="img"
         aria-label={`${title} over the last ${WINDOW / 60} minutes; now ${values.map(({ name, value }) => `${name} ${value}`).join(', ')}${holes > 0 ? `; interrupted ${holes === 1 ? 'once' : `${holes} times`}` : ''}`}
       />

@@ -21,10 +21,10 @@ interface History {
 }
 
 /**
- * The position of a page, as the list of steps that lead to it. The hub only pages forwards. Paging backwards from the
+ * The start of a page, as the list of steps that lead to it. The hub only pages forwards. Paging backwards from the
  * newest event therefore asks for more and more of the newest events.
  */
-type Place =
+type PageStart =
   /** Each step goes before the event with this id. The last one counts. */
   | { from: 'newest'; before: readonly string[] }
   /** Each step goes after this cursor (`''`: the beginning of the topic). The last one counts. */
@@ -32,11 +32,11 @@ type Place =
 
 /** A page as it is shown. */
 interface View {
-  at: Place
+  at: PageStart
   /** Oldest first. */
   events: History['events']
-  older: Place | undefined
-  newer: Place | undefined
+  older: PageStart | undefined
+  newer: PageStart | undefined
   /** Whether there are older events that paging backwards cannot reach. */
   isEnd?: boolean
 }
@@ -47,14 +47,14 @@ interface Found extends Omit<View, 'events'> {
   isShort?: boolean
 }
 
-const NEWEST: Place = { from: 'newest', before: [] }
-const OLDEST: Place = { from: 'oldest', after: [''] }
+const NEWEST: PageStart = { from: 'newest', before: [] }
+const OLDEST: PageStart = { from: 'oldest', after: [''] }
 
 /** @param newest the id of the newest event in the log, if known */
 export function HistoryCard({ topic, newest }: { topic: string; newest: string | null | undefined }) {
-  const place = useSignal<Place>(NEWEST)
+  const pageStart = useSignal<PageStart>(NEWEST)
   const last = useSignal(2 * PAGE)
-  const at = place.value
+  const at = pageStart.value
   const after = at.from === 'oldest' ? at.after.at(-1)! : ''
   const query: Record<string, string> =
     at.from === 'newest' ? { last: String(last.value) } : { limit: String(PAGE), ...(after === '' ? {} : { after }) }
@@ -74,12 +74,12 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
   }, [found?.isShort, last.value])
 
   const toNewest = () => {
-    place.value = NEWEST
+    pageStart.value = NEWEST
     last.value = 2 * PAGE
     refresh()
   }
-  const step = (to: Place | undefined) => {
-    if (to && view?.at === at) place.value = to
+  const step = (to: PageStart | undefined) => {
+    if (to && view?.at === at) pageStart.value = to
   }
   return (
     <section class="card" aria-labelledby="history">
@@ -94,7 +94,7 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
         <button type="button" class="quiet" disabled={!view?.older} onClick={() => step(view?.older)}>
           Older
         </button>
-        <button type="button" class="quiet" onClick={() => (place.value = OLDEST)}>
+        <button type="button" class="quiet" onClick={() => (pageStart.value = OLDEST)}>
           Oldest
         </button>
       </div>
@@ -117,7 +117,7 @@ export function HistoryCard({ topic, newest }: { topic: string; newest: string |
   )
 }
 
-function forwards({ events, more, cursor }: History, at: Place & { from: 'oldest' }): View {
+function forwards({ events, more, cursor }: History, at: PageStart & { from: 'oldest' }): View {
   return {
     at,
     events,
@@ -126,8 +126,8 @@ function forwards({ events, more, cursor }: History, at: Place & { from: 'oldest
   }
 }
 
-/** Returns the page at a position within the newest `last` events. */
-function backwards({ events }: History, at: Place & { from: 'newest' }, last: number): Found {
+/** Returns the page at a start within the newest `last` events. */
+function backwards({ events }: History, at: PageStart & { from: 'newest' }, last: number): Found {
   const end = at.before.length === 0 ? events.length : events.findIndex(({ id }) => id === at.before.at(-1))
   const start = Math.max(0, end - PAGE)
   const isAll = events.length < last

@@ -3,9 +3,9 @@ import type { Stats } from '../stats.js'
 import type { KnownNode } from './node-reports.js'
 
 /**
- * Returns the statistics of all processes. Each process counts every published event, so the events that came in are
- * those of one process. The slowest process decides latency and delay. A process that does not answer counts with its
- * last number of streams.
+ * Returns the statistics of all processes. Each process counts every published event, so the incoming events and bytes
+ * of one process are those of all. The slowest process decides latency and delay. A process that does not answer counts
+ * with its last number of streams.
  */
 export function addStats(own: Stats, others: readonly KnownNode[]): Stats {
   const sum: Stats = { ...own, events: { ...own.events }, bytes: { ...own.bytes }, latency: { ...own.latency } }

@@ -134,7 +134,7 @@ export class AllConnections {
   }
 }
 
-/** Merges the pages of several processes. What follows an incomplete page is not known. */
+/** Merges the pages of several processes, up to the earliest end of an incomplete page: later streams are unknown. */
 function merge(lists: readonly ConnectionsList[], limit: number): ConnectionsList {
   const ends = lists.flatMap(({ connections, more }) => (more ? [connections.at(-1)?.id ?? ''] : [])).sort()
   const end = ends[0]

@@ -1,7 +1,7 @@
 /**
  * Presence in all processes. A subject joins with its first stream in any process, and leaves with its last. Each
  * process derives joins and leaves from its own view of all processes, and tells them to its own streams. So each
- * stream gets each of them once, without an agreement between the processes.
+ * stream gets each join and leave once, without an agreement between the processes.
  *
  * A process follows the presence of the others only while it has streams with `presence=true`.
  */
@@ -52,7 +52,7 @@ export class ClusterPresence {
   readonly #met = new Set<string>()
   /** When the presence of the others was last needed, on the monotonic clock. */
   #neededAt = 0
-  /** When this node began to follow, on the wall clock. Earlier joins are no news. */
+  /** When this node began to follow, on the wall clock. Earlier joins are not announced. */
   #followingSince = 0
   #ready = Promise.resolve()
 
@@ -123,13 +123,16 @@ export class ClusterPresence {
     return this.#ready
   }
 
-  /** Another node has told the number of its changes. */
+  /** Catches up with another node, which has reported the number of its changes. */
   told(node: string, changes: number): Promise<void> {
     this.#gone.delete(node)
     return this.#exchange.catchUp(node, changes)
   }
 
-  /** Another node has gone. Its subjects leave after the grace, unless they have streams of other nodes by then. */
+  /**
+   * Handles the end of another node. Its subjects leave after the grace, unless they have streams of other nodes by
+   * then.
+   */
   gone(node: string): void {
     this.#exchange.gone(node)
     if (this.#exchange.isFollowing) this.#gone.set(node, monotonicNow() + this.#source.grace)
@@ -195,7 +198,7 @@ export class ClusterPresence {
 
   /** Removes the subjects of a node that has gone, in slices, unless it comes back. */
   async #dropSubjects(node: string): Promise<void> {
-    this.#gone.set(node, Infinity) // not again by the next tick
+    this.#gone.set(node, Infinity) // the next tick must not start this again
     await mapInTurns([...this.#remote.of(node)], ({ topic, subject }) => {
       if (this.#gone.has(node)) this.#remote.leave(node, topic, subject)
     })
@@ -203,7 +206,7 @@ export class ClusterPresence {
   }
 }
 
-/** A topic has no space. */
+/** Returns a unique key: a topic has no space. */
 function keyOf({ topic, subject }: NodePresent): string {
   return `${topic} ${subject}`
 }

@@ -7,7 +7,7 @@ import { monotonicNow } from '../../model/clock.js'
 import { parseCursor } from '../../model/cursor.js'
 import type { Messenger } from './messenger.js'
 
-/** The longest wait, in milliseconds. A later cursor is not of this log. */
+/** The longest wait, in milliseconds. A cursor that is still ahead then counts as beyond the end of the log. */
 const LONGEST = 1_000
 const INTERVAL = 5
 

@@ -1,4 +1,6 @@
-/** Carries the messages of the hub's parts to the other processes, and theirs to the parts. */
+/**
+ * Sends the messages of the hub to the other processes, and passes received messages to the handlers of their kinds.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClusterError, type Answer, type Cluster, type ClusterMessage } from '../../cluster/cluster.js'
 import { HubError } from '../../model/hub-error.js'
@@ -8,8 +10,8 @@ const GATHER_TIME = 500
 
 export class Messenger {
   readonly #cluster: Cluster
-  readonly #hearers = new Map<string, (message: never, from: string) => void>()
-  readonly #answerers = new Map<string, (message: never, from: string) => unknown>()
+  readonly #broadcastHandlers = new Map<string, (message: never, from: string) => void>()
+  readonly #requestHandlers = new Map<string, (message: never, from: string) => unknown>()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -41,22 +43,22 @@ export class Messenger {
   }
 
   /** Sets the handler for the broadcasts of a kind. */
-  onBroadcast<M extends ClusterMessage>(kind: M['kind'], hear: (message: M, from: string) => void): void {
-    this.#hearers.set(kind, hear)
+  onBroadcast<M extends ClusterMessage>(kind: M['kind'], handle: (message: M, from: string) => void): void {
+    this.#broadcastHandlers.set(kind, handle)
   }
 
   /** Sets the handler that answers the requests of a kind with plain data. An exception refuses the request. */
   onRequest<M extends ClusterMessage>(kind: M['kind'], answer: (message: M, from: string) => unknown): void {
-    this.#answerers.set(kind, answer)
+    this.#requestHandlers.set(kind, answer)
   }
 
   /** Starts to receive. Call it once, after the handlers are set. */
   start(): void {
     this.#cluster.receive({
       // unknown messages are ignored: a newer version may send them
-      broadcast: (message, from) => this.#hearers.get(message.kind)?.(message as never, from),
+      broadcast: (message, from) => this.#broadcastHandlers.get(message.kind)?.(message as never, from),
       request: (message, from) => {
-        const answer = this.#answerers.get(message.kind)
+        const answer = this.#requestHandlers.get(message.kind)
         if (!answer) throw new Error(`this node does not know how to answer ${message.kind}`)
         return answer(message as never, from)
       },
@@ -75,7 +77,7 @@ export class Messenger {
 
   /**
    * Sends a request to another node.
-   * @returns the answer; `undefined`: there is no such node any more
+   * @returns the answer; `undefined`: the node no longer exists
    * @throws HubError `unavailable` if the node runs and does not answer; `hub-closed`
    */
   async ask(node: string, message: ClusterMessage): Promise<{ value: unknown } | undefined> {

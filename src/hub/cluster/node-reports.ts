@@ -1,23 +1,23 @@
-/** What each process of the hub is, carries and lags. */
+/** The reports of the processes of the hub: their versions, loads and newest sequences. */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import type { Sent, Stats } from '../stats.js'
 import type { Messenger } from './messenger.js'
 
-/** What one process carries. Times are on its wall clock. */
+/** The load of one process. */
 export interface NodeLoad {
-  /** When it was measured. */
+  /** When the load was measured, on the wall clock of the process. */
   time: number
-  /** The number of distinct topics and patterns of its streams. */
+  /** The number of distinct topics and patterns of the process's streams. */
   topics: number
-  /** The number of its streams that are not live. */
+  /** The number of streams that are not live. */
   lagging: number
-  /** The number of events that it has accepted from publishers since its start, without duplicates. */
+  /** The number of events that the process has accepted from publishers since its start, without duplicates. */
   published: number
-  /** What it has sent to its streams since its start. */
+  /** The events and bytes that the process has sent to its streams since its start. */
   sent: Sent
-  /** Its resident memory, in bytes. */
+  /** The resident memory, in bytes. */
   memory: number
-  /** Its statistics of the last second; `undefined`: not measured yet. */
+  /** The statistics of the last second; `undefined`: not measured yet. */
   stats: Stats | undefined
 }
 
@@ -25,19 +25,19 @@ export interface NodeLoad {
 export interface NodeReport {
   node: string
   version: string
-  /** When it started, on its wall clock. */
+  /** When the process started, on its wall clock. */
   since: number
-  /** The number of its open streams. */
+  /** The number of open streams. */
   connections: number
-  /** The epoch of its log. */
+  /** The epoch of the log. */
   epoch: string
-  /** The newest sequence that it has taken from the log. */
+  /** The newest sequence that the process has taken from the log. */
   head: number
-  /** What it carries; `undefined`: not asked for. */
+  /** `undefined`: not requested. */
   load?: NodeLoad | undefined
 }
 
-/** What this process knows of a running process. */
+/** A running process, as this process knows it. */
 export interface KnownNode {
   node: string
   /** Whether the process has answered in time. */
@@ -56,8 +56,8 @@ export class NodeReports {
   readonly #own: (withLoad: boolean) => NodeReport
   /** The latest report of each other node. */
   readonly #latest = new Map<string, NodeReport>()
-  /** The questions that are under way, by `withLoad`. Requests at the same time share the answers. */
-  readonly #asking = new Map<boolean, Promise<KnownNode[]>>()
+  /** The surveys in progress, by `withLoad`. Concurrent calls of `all` share a survey. */
+  readonly #surveys = new Map<boolean, Promise<KnownNode[]>>()
 
   /** @param own returns the report of this node */
   constructor(messenger: Messenger, own: (withLoad: boolean) => NodeReport) {
@@ -66,32 +66,32 @@ export class NodeReports {
     messenger.onRequest<ReportMessage>('report', ({ withLoad }) => own(withLoad))
   }
 
-  /** Returns the report of this node without its load, for `told` of the others. */
+  /** Returns the report of this node without its load, which the other nodes pass to `told`. */
   own(): NodeReport {
     return this.#own(false)
   }
 
-  /** Another node has told its report, without its load. */
+  /** Keeps the report of another node, and the last load if the report has none. */
   told(report: NodeReport): void {
     this.#latest.set(report.node, { ...report, load: report.load ?? this.#latest.get(report.node)?.load })
   }
 
-  /** Another node has gone. */
+  /** Forgets a node that has gone. */
   gone(node: string): void {
     this.#latest.delete(node)
   }
 
-  /** Returns what is known of all running nodes, sorted by node. Waits only a short time for their answers. */
+  /** Returns all running nodes, sorted by node. Waits only a short time for their answers. */
   async all(withLoad: boolean): Promise<KnownNode[]> {
-    // before the question, so that all heads are of about the same time
+    // taken before the survey, so that all heads are of about the same time
     const own = { node: this.#messenger.node, isReachable: true, report: this.#own(withLoad) }
     if (this.#messenger.isAlone) return [own]
-    let asking = this.#asking.get(withLoad)
-    if (!asking) {
-      asking = this.others(withLoad).finally(() => this.#asking.delete(withLoad))
-      this.#asking.set(withLoad, asking)
+    let survey = this.#surveys.get(withLoad)
+    if (!survey) {
+      survey = this.others(withLoad).finally(() => this.#surveys.delete(withLoad))
+      this.#surveys.set(withLoad, survey)
     }
-    return [own, ...(await asking)].sort((a, b) => (a.node < b.node ? -1 : 1))
+    return [own, ...(await survey)].sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 
   /** As `all`, without this node. */

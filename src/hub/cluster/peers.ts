@@ -1,6 +1,6 @@
 /**
- * The other processes, and what each wants to hear. A process tells its state when it starts, when its state changes,
- * and every few seconds, since a broadcast may be lost.
+ * The other processes, and which broadcasts each one needs. A process broadcasts its state when it starts, when its
+ * state changes, and every few seconds, since a broadcast may be lost.
  */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { monotonicNow } from '../../model/clock.js'
@@ -14,11 +14,11 @@ const UNLISTED = 30_000
 
 /** The state of a node that the others have to know. */
 export interface NodeState {
-  /** Whether one of its streams has `fanfare.connections`. */
+  /** Whether a stream of the node has `fanfare.connections`. */
   watchesConnections: boolean
-  /** Whether it follows the presence of all nodes. */
+  /** Whether the node follows the presence of all nodes. */
   watchesPresence: boolean
-  /** The number of changes of its own presence so far. */
+  /** The number of changes of the node's own presence so far. */
   presenceChanges: number
   /** Its report without its load, in case it does not answer later. */
   report: NodeReport
@@ -31,18 +31,18 @@ interface StateMessage extends ClusterMessage {
 
 interface Peer {
   state: NodeState
-  /** When its state was last told, on the monotonic clock. */
+  /** When the last state of the node arrived, on the monotonic clock. */
   heard: number
-  /** Whether the cluster has listed it. */
+  /** Whether the cluster has listed the node. */
   isListed: boolean
 }
 
 export interface PeersListener {
   /** Returns the state of this node. */
   state: () => NodeState
-  /** Another node has told its state. */
+  /** Called with each state of another node. */
   told: (node: string, state: NodeState) => void
-  /** Another node has ended or cannot be reached. */
+  /** Called when another node has ended or cannot be reached. */
   gone: (node: string) => void
 }
 
@@ -52,9 +52,9 @@ export class Peers {
   readonly #peers = new Map<string, Peer>()
   /** Nodes that have gone. A late message does not bring one back; the list of the cluster does. */
   readonly #gone = new Set<string>()
-  /** Nodes that have been asked for their state and have not answered yet. */
+  /** Nodes to which a `hello` was sent, without an answer yet. */
   readonly #greeted = new Set<string>()
-  /** When the state is told again, on the monotonic clock. */
+  /** When the state is broadcast again, on the monotonic clock. */
   #repeatAt = 0
 
   constructor(messenger: Messenger, listener: PeersListener) {
@@ -72,20 +72,20 @@ export class Peers {
     return [...this.#peers.keys()]
   }
 
-  /** Whether any other node wants to hear of changes. */
-  some(wants: 'watchesConnections' | 'watchesPresence'): boolean {
-    for (const { state } of this.#peers.values()) if (state[wants]) return true
+  /** Whether any other node watches connections, or presence. */
+  some(flag: 'watchesConnections' | 'watchesPresence'): boolean {
+    for (const { state } of this.#peers.values()) if (state[flag]) return true
     return false
   }
 
-  /** Tells all other nodes the state of this node, and asks for theirs. Resolves after a short time at the latest. */
+  /** Sends the state of this node to all other nodes, and takes theirs. Resolves after a short time at the latest. */
   async greet(): Promise<void> {
     if (this.#messenger.isAlone) return
     const answers = await this.#messenger.gather(this.#message('hello'))
     for (const { node, value } of answers) this.#told(node, value as NodeState)
   }
 
-  /** Tells the other nodes that the state of this node has changed. */
+  /** Broadcasts the state of this node. Call it when the state has changed. */
   changed(): void {
     this.#messenger.broadcast(this.#message('state'))
   }

@@ -36,13 +36,13 @@ interface Page {
   more: boolean
 }
 
-/** What is known of another node. */
+/** The presence of another node, as far as this node has it. */
 interface Followed {
-  /** The number of its changes that are known; `undefined`: its presence has not been fetched. */
+  /** The number of its changes that this node has; `undefined`: its presence has not been fetched. */
   number: number | undefined
-  /** The messages that came while its presence was being fetched. */
+  /** The messages that arrived while its presence was being fetched. */
   held: ChangesMessage[]
-  /** Settles when its presence has been fetched; `undefined`: it is not being fetched. */
+  /** Settles when its presence has been fetched; `undefined`: no fetch is running. */
   fetching: Promise<void> | undefined
 }
 
@@ -69,7 +69,7 @@ export class PresenceExchange {
   constructor(messenger: Messenger, listener: ExchangeListener) {
     this.#messenger = messenger
     this.#listener = listener
-    messenger.onBroadcast<ChangesMessage>('presence-changes', (message, from) => this.#heard(from, message))
+    messenger.onBroadcast<ChangesMessage>('presence-changes', (message, from) => this.#receiveChanges(from, message))
     messenger.onRequest<PageMessage>('presence-page', ({ from }, node) => this.#page(node, from))
   }
 
@@ -83,7 +83,7 @@ export class PresenceExchange {
     return this.#number
   }
 
-  /** Takes a change of this node, and tells it to the others at the end of this turn of the event loop. */
+  /** Takes a change of this node, and sends it to the others at the end of this turn of the event loop. */
   add(change: NodeChange): void {
     this.#number++
     if (!this.#listener.isFollowed()) {
@@ -93,7 +93,7 @@ export class PresenceExchange {
     if (this.#unsent.push(change) === 1) setImmediate(() => this.#send())
   }
 
-  /** Starts to follow the other nodes. Fetch the presence of each that is known. */
+  /** Starts to follow the other nodes. The caller then fetches the presence of each known node (`catchUp`). */
   follow(): void {
     this.#isFollowing = true
   }
@@ -139,7 +139,7 @@ export class PresenceExchange {
     }
   }
 
-  #heard(node: string, message: ChangesMessage): void {
+  #receiveChanges(node: string, message: ChangesMessage): void {
     if (!this.#isFollowing) return
     const followed = this.#of(node)
     if (followed.fetching) followed.held.push(message)
@@ -149,25 +149,25 @@ export class PresenceExchange {
     else this.#apply(node, followed, message, followed.number)
   }
 
-  /** @param number the number of the changes that are known */
+  /** @param number the number of the newest applied change */
   #apply(node: string, followed: Followed, { first, changes }: ChangesMessage, number: number): void {
     for (const change of changes.slice(Math.max(0, number + 1 - first))) this.#listener.changed(node, change)
     followed.number = Math.max(number, first + changes.length - 1)
   }
 
-  /** Fetches the presence of a node, then applies the changes that came meanwhile. */
+  /** Fetches the presence of a node, then applies the changes that arrived meanwhile. */
   #fetch(node: string, followed: Followed): Promise<void> {
     return (followed.fetching = this.#fetchNow(node, followed))
   }
 
   async #fetchNow(node: string, followed: Followed): Promise<void> {
-    const fetched = await this.#fetchPages(node).catch(() => undefined) // the node's next message starts again
+    const fetched = await this.#fetchPages(node).catch(() => undefined) // the next message fetches again
     followed.fetching = undefined
     const held = followed.held.splice(0)
     if (!fetched || this.#followed.get(node) !== followed) return
     this.#listener.fetched(node, fetched.subjects)
     followed.number = fetched.number
-    for (const message of held) this.#heard(node, message)
+    for (const message of held) this.#receiveChanges(node, message)
   }
 
   /** @returns `undefined`: the node has dropped the snapshot */

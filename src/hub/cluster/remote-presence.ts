@@ -1,4 +1,4 @@
-/** The subjects that are present by the streams of other nodes, and how that changes joins and leaves. */
+/** The subjects that are present by the streams of other nodes, and the joins and leaves that follow from them. */
 import type { PresenceType } from '../../model/presence-type.js'
 import type { PresenceChange } from '../presence.js'
 
@@ -38,7 +38,7 @@ export class RemotePresence {
   readonly #announce: (type: PresenceType, change: PresenceChange) => void
   readonly #topics = new Map<string, RemoteTopic>()
 
-  /** @param announce called when a subject joins or leaves by the change of another node */
+  /** @param announce called when a change of another node makes a subject join or leave */
   constructor(local: LocalPresence, announce: (type: PresenceType, change: PresenceChange) => void) {
     this.#local = local
     this.#announce = announce
@@ -57,7 +57,7 @@ export class RemotePresence {
   }
 
   /**
-   * Takes that a subject has joined or left by the streams of this node.
+   * Records that a subject has joined or left by the streams of this node.
    * @returns the number of subjects that are present after the change; `undefined`: the subject is present by another
    *   node too, so nothing has changed for the topic
    */
@@ -70,7 +70,7 @@ export class RemotePresence {
   }
 
   /**
-   * Takes that a subject is present by a stream of another node.
+   * Records that a subject is present by a stream of another node.
    * @param isNews whether the subject has just joined there
    */
   enter(node: string, { topic, subject, since, info }: NodePresent, isNews = true): void {
@@ -87,7 +87,7 @@ export class RemotePresence {
     else if (isNews) this.#tell('fanfare.join', topic, subject, info)
   }
 
-  /** Takes that another node has no stream of a subject any more. */
+  /** Records that another node no longer has a stream of a subject. */
   leave(node: string, topic: string, subject: string, info?: unknown): void {
     const remote = this.#topics.get(topic)
     const known = remote?.subjects.get(subject)
@@ -102,7 +102,7 @@ export class RemotePresence {
     if (remote.subjects.size === 0) this.#topics.delete(topic)
   }
 
-  /** Forgets all subjects, and tells no leaves. */
+  /** Forgets all subjects, without announcing leaves. */
   clear(): void {
     this.#topics.clear()
   }

@@ -2,8 +2,8 @@
  * The named cursors of all processes. Their records are in the log, so every process reads them. One process writes the
  * cursors of a subject: two processes that read and then write could move a cursor backwards.
  *
- * For seconds after a process has come or gone, two processes may hold themselves for that process. A cursor could then
- * move backwards, and its subscriber would read events again.
+ * For seconds after a process has started or ended, two processes may both write the cursors of a subject. A cursor
+ * could then move backwards, and its subscriber would read events again.
  */
 import { createHash } from 'node:crypto'
 import type { ClusterMessage } from '../../cluster/cluster.js'
@@ -97,7 +97,7 @@ export class SharedCursors {
   }
 }
 
-/** Each subject ranks the nodes in an order of its own, so a node that comes or goes moves only its own subjects. */
+/** Each subject ranks the nodes in an order of its own, so a node that starts or ends moves only its own subjects. */
 function rankOf(node: string, subject: string): string {
   return createHash('sha256').update(`${node} ${subject}`).digest('base64url')
 }

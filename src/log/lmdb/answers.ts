@@ -5,18 +5,18 @@
 import type { Appended } from '../log.js'
 import type { Tables } from './tables.js'
 
-/** The process that has asked for an append. */
+/** The process that requested an append. */
 export interface Origin {
   readonly node: string
   /** The number of the append among the writes of the node. */
   readonly number: number
-  /** The node needs no answer any more for its writes up to this number. */
+  /** All writes of the node up to this number have been answered. */
   readonly done: number
 }
 
-/** The largest size of an answer without its events, in bytes. */
+/** The maximum size of an answer without its results, in bytes. */
 export const ANSWER_BYTES = 96
-/** The largest size of the result of one event in an answer, in bytes. */
+/** The maximum size of the result of one event in an answer, in bytes. */
 export const RESULT_BYTES = 10
 
 const PREFIX = 'answer/'
@@ -54,7 +54,7 @@ export class Answers {
     return this.#meta.get(keyOf(node, number)) as number[] | undefined
   }
 
-  /** Stores an answer, and deletes those that the node does not need any more. Call it within the transaction. */
+  /** Stores an answer, and deletes those that the node no longer needs. Call it within the transaction. */
   write({ node, number, done }: Origin, appended: readonly Appended[]): void {
     const stored = this.#of(node)
     for (const old of stored) {

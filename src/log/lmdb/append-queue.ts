@@ -9,7 +9,7 @@ const GROUP_CHARACTERS = 8 * 1024 * 1024
 
 export interface PendingAppend {
   events: readonly NewEvent[]
-  /** The other process that has asked for it. */
+  /** The other process that requested the append. */
   origin?: Origin | undefined
   resolve: (appended: Appended[]) => void
   reject: (err: Error) => void

@@ -28,7 +28,7 @@ export class FileView implements LogView {
     this.#epoch = this.#meta.get('epoch') as string
   }
 
-  /** The state may be ahead while followers are told what they have missed. */
+  /** The state may be ahead while the followers catch up. */
   get head(): number {
     return Math.min(this.toldHead, this.#state.totals.head)
   }

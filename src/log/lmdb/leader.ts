@@ -23,7 +23,9 @@ import type { Tables } from './tables.js'
 import { Trimmer } from './trimmer.js'
 import { Writer } from './writer.js'
 
-/** The interval of trims by age, of expiring records, and of new attempts after a disk failed; in milliseconds. */
+/**
+ * The interval of trims by age, of removals of expired records, and of retries after a disk failure; in milliseconds.
+ */
 const TICK = 500
 
 export interface LeaderOptions {
@@ -37,8 +39,8 @@ export interface LeaderOptions {
   onDelta: (delta: LogDelta) => void
 }
 
-/** The lock and the room of a folder, before its state is read. */
-export interface Office {
+/** A folder whose lock this process holds. */
+export interface OwnedFolder {
   lock: FolderLock
   room: Room
 }
@@ -48,10 +50,10 @@ export interface Office {
  * @param isContinued whether this process was a replica before
  * @throws StoreError if the disk has no room, or the store cannot be written
  */
-export async function beginOffice(
+export async function prepareFolder(
   { folder, durability }: Pick<LeaderOptions, 'folder' | 'durability'>,
   tables: Tables,
-  { lock, room }: Office,
+  { lock, room }: OwnedFolder,
   isContinued: boolean,
 ): Promise<void> {
   room.look()
@@ -64,7 +66,7 @@ export async function beginOffice(
 
 export class Leader implements Role {
   readonly #tables: Tables
-  readonly #office: Office
+  readonly #owned: OwnedFolder
   readonly #writer: Writer
   readonly #records: RecordWriter
   readonly #replicas: Replicas
@@ -72,10 +74,10 @@ export class Leader implements Role {
   readonly #timer: NodeJS.Timeout
 
   /** @param state the state of the tables now */
-  constructor(tables: Tables, state: State, office: Office, options: LeaderOptions) {
+  constructor(tables: Tables, state: State, owned: OwnedFolder, options: LeaderOptions) {
     const { durability, retention, source, peers, onHealth, onDelta } = options
     this.#tables = tables
-    this.#office = office
+    this.#owned = owned
     const answers = (this.#answers = new Answers(tables))
     const clock = openClock(tables, source)
     const trimmer = new Trimmer(tables, state, retention, clock)
@@ -84,7 +86,7 @@ export class Leader implements Role {
       retention,
       clock,
       onHealth,
-      ...office,
+      ...owned,
       answers,
       onCommit: (replicate) => this.#replicas.send(replicate),
       onDelta,
@@ -96,7 +98,7 @@ export class Leader implements Role {
       this.#records.expire()
       this.#replicas.tick()
     }, TICK).unref()
-    office.lock.accept((socket) => this.#replicas.accept(socket))
+    owned.lock.accept((socket) => this.#replicas.accept(socket))
   }
 
   /** The results of appends that the previous leader has stored for other processes. */
@@ -138,7 +140,7 @@ export class Leader implements Role {
   }
 
   async close(): Promise<void> {
-    const { lock, room } = this.#office
+    const { lock, room } = this.#owned
     clearInterval(this.#timer)
     this.#replicas.stop()
     await this.#writer.close()
@@ -148,7 +150,7 @@ export class Leader implements Role {
 
   /** Releases the folder. Call it once the tables are closed. */
   async release(): Promise<void> {
-    const { lock, room } = this.#office
+    const { lock, room } = this.#owned
     await room.sync()
     await room.close()
     await lock.release()

@@ -32,8 +32,8 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
-import { inUse, pidOf, requireNeighbour } from './lock.js'
-import { enter, Member, type Entrance, type FolderRole } from './member.js'
+import { inUse, pidOf, requireReachableOwner } from './lock.js'
+import { enter, Member, type FolderAccess, type FolderRole } from './member.js'
 import { Peers } from './peers.js'
 import { Reader } from './reader.js'
 import { LostLeaderError } from './replica.js'
@@ -44,7 +44,7 @@ import { asStoreError, StoreError } from './store-error.js'
 import { checkFolder } from './store-folder.js'
 import type { Tables } from './tables.js'
 
-/** The number of events that one delta has while followers are told what they have missed. */
+/** The number of events in one delta while the followers catch up. */
 const CATCH_UP_STEP = 500
 /** How long a process waits for the leader, by default; in milliseconds. */
 const LEADER_TIMEOUT = 5_000
@@ -84,7 +84,7 @@ export class FileLog implements EventLog {
   readonly #snapshots: Snapshots
   readonly #times: EventTimes
   readonly #followers = new Followers()
-  /** What the followers have missed: trims, and whether records have changed. */
+  /** The changes that the followers have missed: trims, and whether records have changed. */
   #missed: { trims: readonly Trim[]; hasRecords: boolean } | undefined
   #closing: Promise<void> | undefined
 
@@ -95,14 +95,14 @@ export class FileLog implements EventLog {
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
     const { folder, durability, shared = false } = options
-    if (checkFolder(folder)) await requireNeighbour(folder, !shared || options.sameProcess === true)
+    if (checkFolder(folder)) await requireReachableOwner(folder, !shared || options.sameProcess === true)
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
     try {
       for (;;) {
-        const entrance = await enter(options, tables, false)
-        if (!('lock' in entrance) && !shared) throw inUse(folder, await pidOf(entrance))
-        const log = await FileLog.#begin(tables, entrance, options)
+        const access = await enter(options, tables, false)
+        if (!('lock' in access) && !shared) throw inUse(folder, await pidOf(access))
+        const log = await FileLog.#begin(tables, access, options)
         if (log) return log
       }
     } catch (err) {
@@ -112,13 +112,13 @@ export class FileLog implements EventLog {
   }
 
   /** @returns `undefined` if the leader has ended: the caller tries again */
-  static async #begin(tables: Tables, entrance: Entrance, options: FileLogOptions): Promise<FileLog | undefined> {
+  static async #begin(tables: Tables, access: FolderAccess, options: FileLogOptions): Promise<FileLog | undefined> {
     let log: FileLog | undefined
     try {
       log = new FileLog(tables, options)
       const { leaderTimeout = LEADER_TIMEOUT } = options
       const hasBegun = await Promise.race([
-        log.#member.begin(entrance).then(() => true),
+        log.#member.begin(access).then(() => true),
         delay(leaderTimeout, false, { ref: false }),
       ])
       if (!hasBegun) throw inUse(options.folder, undefined) // the leader was frozen meanwhile
@@ -126,9 +126,9 @@ export class FileLog implements EventLog {
       return log
     } catch (err) {
       if (log) await log.#member.close()
-      if ('lock' in entrance) {
-        await entrance.room.close()
-        await entrance.lock.release()
+      if ('lock' in access) {
+        await access.room.close()
+        await access.lock.release()
       }
       if (err instanceof LostLeaderError) return undefined
       throw err
@@ -199,7 +199,7 @@ export class FileLog implements EventLog {
     }
   }
 
-  /** Tells the followers what has changed before the last `#reload`. */
+  /** Gives the followers the changes before the last `#reload`. */
   async #catchUp(): Promise<void> {
     const { head } = this.#state.totals
     for (let after = this.view.toldHead; after < head;) {
@@ -219,7 +219,7 @@ export class FileLog implements EventLog {
     if (hasRecords) void this.#tellRecords()
   }
 
-  /** Tells all records again, since only the number of their changes is known. */
+  /** Gives the followers all records, since only the number of changes is known. */
   async #tellRecords(): Promise<void> {
     await this.records.readAll((records) => this.#followers.tell({ events: NO_EVENTS, trims: NO_TRIMS, records }))
     await this.records.resync()

@@ -1,8 +1,8 @@
 /**
  * The lock of a folder, which one process at a time can hold. The owner listens on a socket in the folder, and stores
  * the name of the socket in the log. Other processes connect to it. The kernel closes the socket when the owner ends,
- * even after a crash. A transaction replaces the name, so only one of several processes that find the socket closed
- * becomes the owner.
+ * even after a crash. A transaction replaces the name, so only one of several processes that find the socket
+ * closed becomes the owner.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
@@ -19,7 +19,10 @@ import type { Tables } from './tables.js'
 /** The interval between two checks that the path still leads to the folder, in milliseconds. */
 const LOOK_INTERVAL = 50
 
-/** The longest path of a socket on every system, in bytes. The system truncates a longer path silently. */
+/**
+ * The maximum length of a socket's path that all systems support, in bytes. The system truncates a longer path
+ * silently.
+ */
 const MAX_SOCKET_PATH = 103
 
 /** The device and inode of each file of the log. */
@@ -77,18 +80,18 @@ export class FolderLock {
     beforeWrite: () => void,
   ): Promise<FolderLock | OwnerSocket> {
     const descriptor = openSync(folder, 'r')
-    const place = shortPath(folder, descriptor)
+    const socketFolder = shortPath(folder, descriptor)
     let lock: FolderLock | undefined
     const release = async () => (lock ? lock.release() : closeSync(descriptor))
     try {
       for (;;) {
         const owner = meta.get('owner') as string | undefined
-        const socket = owner === undefined ? undefined : await connectTo(folder, join(place, owner))
+        const socket = owner === undefined ? undefined : await connectTo(folder, join(socketFolder, owner))
         if (socket) {
           await release()
           return socket
         }
-        lock ??= await FolderLock.#create(folder, place, descriptor, meta)
+        lock ??= await FolderLock.#create(folder, socketFolder, descriptor, meta)
         const name = lock.#name
         beforeWrite()
         const isTaken = root.transactionSync(() => {
@@ -98,7 +101,7 @@ export class FolderLock {
         })
         if (!isTaken) continue
         // a killed process leaves its socket behind
-        if (owner !== undefined) rmSync(join(place, owner), { force: true })
+        if (owner !== undefined) rmSync(join(socketFolder, owner), { force: true })
         return lock
       }
     } catch (err) {
@@ -108,14 +111,19 @@ export class FolderLock {
   }
 
   /** Creates a socket in the folder, which is not the lock yet. */
-  static async #create(folder: string, place: string, descriptor: number, meta: Tables['meta']): Promise<FolderLock> {
+  static async #create(
+    folder: string,
+    socketFolder: string,
+    descriptor: number,
+    meta: Tables['meta'],
+  ): Promise<FolderLock> {
     const name = `lock-${randomBytes(6).toString('hex')}.sock`
-    if (Buffer.byteLength(join(place, name)) > MAX_SOCKET_PATH) {
+    if (Buffer.byteLength(join(socketFolder, name)) > MAX_SOCKET_PATH) {
       throw new StoreError(
         `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
       )
     }
-    return new FolderLock(folder, name, await listen(join(place, name), folder), descriptor, meta)
+    return new FolderLock(folder, name, await listen(join(socketFolder, name), folder), descriptor, meta)
   }
 
   /**
@@ -200,7 +208,7 @@ function isSame(one: Identity | undefined, other: Identity | undefined): boolean
   return one?.[DATA_FILE] === other?.[DATA_FILE] && one?.[LOCK_FILE] === other?.[LOCK_FILE]
 }
 
-/** Listens on a socket in this process: a worker of `node:cluster` would otherwise leave that to its primary. */
+/** Listens on a socket. With `exclusive`, a worker of `node:cluster` listens itself, and not its primary. */
 function listen(path: string, folder: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer({ pauseOnConnect: true })
@@ -223,7 +231,7 @@ function listen(path: string, folder: string): Promise<Server> {
 const NO_LISTENER = new Set(['ECONNREFUSED', 'ENOENT'])
 /** The error of a socket whose process accepts no connections, since it is frozen. */
 const QUEUE_IS_FULL = 'EAGAIN'
-/** How long a connection to a listening process is tried, and the time between two attempts; in milliseconds. */
+/** The time limit for connecting to a listening process, and the time between two attempts; in milliseconds. */
 const CONNECT_TIME = 1_000
 const CONNECT_INTERVAL = 20
 
@@ -254,7 +262,7 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
  * @param allowsSameProcess whether this process may have the folder open, for tests
  * @throws StoreError if the other process is frozen, or has the id of this one
  */
-export async function requireNeighbour(folder: string, allowsSameProcess: boolean): Promise<void> {
+export async function requireReachableOwner(folder: string, allowsSameProcess: boolean): Promise<void> {
   const owner = await readOwner(folder)
   if (owner === undefined) return
   const descriptor = openSync(folder, 'r')

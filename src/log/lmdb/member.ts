@@ -8,12 +8,12 @@ import { HubError } from '../../model/hub-error.js'
 import { monotonicNow } from '../../model/clock.js'
 import type { Appended, LogDelta, PutOptions } from '../log.js'
 import { fromAnswer } from './answers.js'
-import { beginOffice, Leader, type LeaderOptions, type Office } from './leader.js'
+import { prepareFolder, Leader, type LeaderOptions, type OwnedFolder } from './leader.js'
 import { FolderLock, type OwnerSocket } from './lock.js'
 import type { Refusal, WriteRequest, WriteResult } from './messages.js'
 import { NO_WORK } from './pages.js'
 import { LostLeaderError, Replica } from './replica.js'
-import { carryOut, RETRY_TIME, systemTime } from './replicas.js'
+import { perform, RETRY_TIME, systemTime } from './replicas.js'
 import { toUpdate } from './replicated-change.js'
 import type { Role } from './role.js'
 import { Room } from './room.js'
@@ -26,9 +26,9 @@ const SEARCH_INTERVAL = 20
 const CHECK_INTERVAL = 100
 
 export interface MemberOptions extends LeaderOptions {
-  /** How long a write waits for the leader, in milliseconds. */
+  /** The maximum time that a write waits for the leader, in milliseconds. */
   leaderTimeout: number
-  /** Tells the followers what they have missed since the state was last current. */
+  /** Gives the followers the changes since the state was last up to date. */
   catchUp: () => Promise<void>
   /** Brings the state up to date with the tables. */
   reload: () => void
@@ -49,8 +49,8 @@ interface PendingWrite {
   readonly reject: (err: Error) => void
 }
 
-/** How a process has entered a folder. */
-export type Entrance = Office | OwnerSocket
+/** The access of a process to a folder: as its owner, or by a connection to its owner. */
+export type FolderAccess = OwnedFolder | OwnerSocket
 
 /**
  * Takes the lock of a folder, or connects to the process that holds it.
@@ -61,23 +61,23 @@ export async function enter(
   options: Pick<LeaderOptions, 'folder' | 'durability'>,
   tables: Tables,
   isContinued: boolean,
-): Promise<Entrance> {
+): Promise<FolderAccess> {
   const { folder } = options
   let room: Room | undefined
   let lock: FolderLock | undefined
   try {
-    const entrance = await FolderLock.take(folder, tables, () => {
+    const access = await FolderLock.take(folder, tables, () => {
       room ??= new Room(folder, tables)
       if (!room.fits(NO_WORK, 'session')) requireRoom(folder) // only the owner may extend the data file
     })
-    if (!(entrance instanceof FolderLock)) {
+    if (!(access instanceof FolderLock)) {
       await room?.close()
-      return entrance
+      return access
     }
-    lock = entrance
-    const office = { lock, room: room! }
-    await beginOffice(options, tables, office, isContinued)
-    return office
+    lock = access
+    const owned = { lock, room: room! }
+    await prepareFolder(options, tables, owned, isContinued)
+    return owned
   } catch (err) {
     await room?.close()
     await lock?.release()
@@ -91,7 +91,7 @@ export class Member implements Role {
   readonly #options: MemberOptions
   #leader: Leader | undefined
   #replica: Replica | undefined
-  /** The connection that is being made, or was made last. */
+  /** The newest connection to a leader. It may not be ready yet, or may have ended. */
   #joining: OwnerSocket | undefined
   /** The search for a new leader. */
   #search: Promise<void> | undefined
@@ -99,8 +99,8 @@ export class Member implements Role {
   readonly #pending = new Map<number, PendingWrite>()
   #lastNumber = 0
   readonly #checks: NodeJS.Timeout
-  /** When the leader was last heard of, on the monotonic clock. */
-  #heardAt = monotonicNow()
+  /** When the last beat of the leader arrived, on the monotonic clock. */
+  #lastBeatAt = monotonicNow()
   /** Why the leader cannot store events. */
   #leaderFailure: Error | undefined
   #failure: Error | undefined
@@ -114,12 +114,12 @@ export class Member implements Role {
   }
 
   /**
-   * Takes the role of an entrance.
+   * Becomes the leader of an owned folder, or a replica of its owner.
    * @throws StoreError; LostLeaderError if the leader ends at once
    */
-  async begin(entrance: Entrance): Promise<void> {
-    if ('lock' in entrance) this.#lead(entrance)
-    else await this.#join(entrance)
+  async begin(access: FolderAccess): Promise<void> {
+    if ('lock' in access) this.#lead(access)
+    else await this.#join(access)
   }
 
   get failure(): Error | undefined {
@@ -190,14 +190,14 @@ export class Member implements Role {
     })
   }
 
-  /** The number up to which this process needs no answer any more. */
+  /** The largest number up to which all writes of this process have been answered. */
   get #done(): number {
     for (const number of this.#pending.keys()) return number - 1 // the oldest
     return this.#lastNumber
   }
 
-  #lead(office: Office): void {
-    const leader = new Leader(this.#tables, this.#state, office, this.#options)
+  #lead(owned: OwnedFolder): void {
+    const leader = new Leader(this.#tables, this.#state, owned, this.#options)
     this.#leader = leader
     this.#options.onRole('leader')
     this.#setFailure(leader.failure)
@@ -205,10 +205,10 @@ export class Member implements Role {
     this.#pending.clear()
   }
 
-  /** Carries out a write that an earlier leader may have stored. */
+  /** Performs a write that an earlier leader may have stored already. */
   async #repeat(leader: Leader, { number, request, resolve, reject }: PendingWrite): Promise<void> {
     try {
-      resolve(leader.answers.find(this.#options.peers.node, number) ?? (await carryOut(leader, request)))
+      resolve(leader.answers.find(this.#options.peers.node, number) ?? (await perform(leader, request)))
     } catch (err) {
       reject(err as Error)
     }
@@ -230,7 +230,7 @@ export class Member implements Role {
       onWritten: (number, result) => this.#take(number)?.resolve(result),
       onRefused: (number, refusal) => this.#take(number)?.reject(toError(refusal)),
       onBeat: (failure) => {
-        this.#heardAt = monotonicNow()
+        this.#lastBeatAt = monotonicNow()
         this.#leaderFailure = failure === undefined ? undefined : new Error(failure)
         this.#check()
       },
@@ -245,7 +245,7 @@ export class Member implements Role {
     })
     if (replica.hasEnded) throw new LostLeaderError('the connection to the leader has ended')
     this.#replica = replica
-    this.#heardAt = monotonicNow()
+    this.#lastBeatAt = monotonicNow()
     this.#options.onRole('replica')
     peers.connect(replica, replica.leader)
     const done = this.#done
@@ -257,8 +257,8 @@ export class Member implements Role {
   async #findLeader(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        const entrance = await enter(this.#options, this.#tables, true)
-        await ('lock' in entrance ? this.#succeed(entrance) : this.#join(entrance))
+        const access = await enter(this.#options, this.#tables, true)
+        await ('lock' in access ? this.#succeed(access) : this.#join(access))
         break
       } catch (err) {
         if (!(err instanceof LostLeaderError)) this.#setFailure(err as Error)
@@ -270,14 +270,14 @@ export class Member implements Role {
   }
 
   /** Becomes the leader after another one. */
-  async #succeed(office: Office): Promise<void> {
+  async #succeed(owned: OwnedFolder): Promise<void> {
     try {
       this.#options.reload()
       await this.#options.catchUp()
-      this.#lead(office)
+      this.#lead(owned)
     } catch (err) {
-      await office.room.close()
-      await office.lock.release()
+      await owned.room.close()
+      await owned.lock.release()
       throw err
     }
   }
@@ -288,11 +288,11 @@ export class Member implements Role {
     return write
   }
 
-  /** Gives up on writes that have waited too long, and notices a leader that does nothing. */
+  /** Rejects writes that have waited too long, and reports a silent leader as a failure. */
   #check(): void {
     if (this.#leader) return
     const { leaderTimeout } = this.#options
-    const silence = monotonicNow() - this.#heardAt
+    const silence = monotonicNow() - this.#lastBeatAt
     this.#setFailure(silence > leaderTimeout ? silent(leaderTimeout) : this.#leaderFailure)
     const now = systemTime()
     for (const { number, since, reject } of this.#pending.values()) {
@@ -325,7 +325,7 @@ function closed(): HubError {
 }
 
 function silent(timeout: number): Error {
-  return new Error(`the process that writes the log has done nothing for ${timeout / 1_000} s`)
+  return new Error(`the process that writes the log has been silent for ${timeout / 1_000} s`)
 }
 
 function unanswered(timeout: number): HubError {

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { Packr } from 'msgpackr'
 
-/** The bytes of the length. */
+/** The size of the length, in bytes. */
 const LENGTH = 4
 
 const packr = new Packr({ useRecords: false })
@@ -43,7 +43,7 @@ export class MessageSocket<Sent extends object, Received> {
     this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk)).resume()
   }
 
-  /** The bytes that wait until the other process reads. */
+  /** The number of bytes that the other process has not read yet. */
   get backlog(): number {
     return this.#socket.writableLength
   }

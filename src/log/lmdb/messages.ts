@@ -6,14 +6,14 @@ import type { ReplicatedChange } from './replicated-change.js'
 /** The version of the messages. Processes with different versions do not share a folder. */
 export const VERSION = 1
 
-/** A write that a replica asks for. */
+/** A write that a replica requests. */
 export type WriteRequest =
   | { readonly append: readonly NewEvent[] }
   | { readonly put: readonly [key: string, value: unknown, ttl: number | undefined] }
   | { readonly delete: string }
   | { readonly purge: string }
 
-/** The result of a write: of an append as in `toAnswer`, and the number of events of a purge. */
+/** The result of a write: the numbers of `toAnswer` for an append, the number of removed events for a purge. */
 export type WriteResult = readonly number[] | number | undefined
 
 /** The error of a refused write. */
@@ -27,9 +27,8 @@ export type ToLeader =
   /** The first message of a replica. */
   | { kind: 'join'; node: string; version: number }
   /**
-   * A write. Each write of a node has the next number. The node needs no answer any more for its writes up to `done`.
-   * `since`: the write was sent to an earlier leader at this time, in milliseconds of the system's monotonic clock, and
-   * may have been stored.
+   * A write. The writes of a node are numbered. All writes up to `done` have been answered. `since`: the write was sent
+   * to an earlier leader at this time, in milliseconds of the system's monotonic clock, and may have been stored.
    */
   | { kind: 'write'; number: number; done: number; since?: number; request: WriteRequest }
   /** The node is about to end. */
@@ -40,13 +39,13 @@ export type ToLeader =
 export type ToReplica =
   /** The first message of a process that holds the folder. */
   | { kind: 'hello'; pid: number; version: number }
-  /** The replica gets every later transaction. */
+  /** The answer to `join`. The replica gets every later transaction. */
   | { kind: 'joined'; node: string; commits: number }
   | { kind: 'change'; change: ReplicatedChange }
   | { kind: 'written'; number: number; result: WriteResult }
   | { kind: 'refused'; number: number; refusal: Refusal }
   /** Sent regularly, and when the failure changes. */
   | { kind: 'beat'; failure: string | undefined }
-  /** All nodes, after each change. `left`: the node that has left for good. */
+  /** All nodes, after each change. `left`: the node that has ended. */
   | { kind: 'nodes'; nodes: string[]; left?: string }
   | { kind: 'peer'; from: string; body: unknown }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 
-/** How messages leave this process. */
+/** Sends messages to the other processes. */
 export interface PeerLink {
   /** @param to the node that gets the message; `undefined`: all other nodes */
   send(to: string | undefined, body: unknown): void
@@ -28,7 +28,7 @@ export class Peers {
   readonly node = randomBytes(8).toString('hex')
   #nodes: readonly string[] = [this.node]
   #leader: string | undefined
-  /** Absent nodes that may come back, and when they leave the list. */
+  /** The absent nodes, each with the timer that drops it. They may come back. */
   readonly #absent = new Map<string, NodeJS.Timeout>()
   #listener: PeerListener | undefined
   #link: PeerLink | undefined
@@ -55,7 +55,7 @@ export class Peers {
     else if (this.#waiting.length < MAX_WAITING) this.#waiting.push({ to, body })
   }
 
-  /** Sets the way out; `undefined` while the leader changes. */
+  /** Sets the link for outgoing messages; `undefined` while the leader changes. */
   connect(link: PeerLink | undefined, leader?: string): void {
     this.#link = link
     this.#leader = leader
@@ -63,14 +63,14 @@ export class Peers {
     for (const { to, body } of this.#waiting.splice(0)) link.send(to, body)
   }
 
-  /** Passes a message on to the receiver. */
+  /** Gives a message to the receiver. */
   receive(body: unknown, from: string): void {
     this.#listener?.onMessage(body, from)
   }
 
   /**
-   * Sets the list of connected nodes. Missing ones stay for a moment.
-   * @param left the node that has left for good
+   * Sets the list of connected nodes. A missing node stays in `nodes` for 2 s.
+   * @param left the node that has ended
    */
   setNodes(connected: Iterable<string>, left?: string): void {
     const present = new Set([...connected, this.node])

@@ -14,7 +14,7 @@ export interface ReplicaListener {
   node: string
   /** Brings the state up to date with the tables. */
   reload(): void
-  /** Tells the followers what they have missed. Messages wait until it resolves. */
+  /** Gives the followers the changes that they lack. Messages wait until it resolves. */
   catchUp(): Promise<void>
   /** Applies a transaction to the state. */
   onChange(change: ReplicatedChange): void
@@ -23,7 +23,7 @@ export interface ReplicaListener {
   onBeat(failure: string | undefined): void
   onNodes(nodes: string[], left: string | undefined): void
   onPeer(body: unknown, from: string): void
-  /** Called once the connection has ended after it had been ready. */
+  /** Called when a connection that was ready has ended. */
   onLost(): void
 }
 
@@ -126,7 +126,7 @@ export class Replica implements PeerLink {
         this.#listener.reload()
         this.#leader = message.node
         this.#durable = message.commits
-        return this.#lookIfDurable()
+        return this.#catchUpIfDurable()
       case 'change':
         return this.#change(message.change)
       case 'written':
@@ -142,8 +142,8 @@ export class Replica implements PeerLink {
     }
   }
 
-  /** The tables may show a transaction before it is durable. */
-  #lookIfDurable(): void {
+  /** Catches up once the tables are durable: they may show a transaction earlier. */
+  #catchUpIfDurable(): void {
     if (!this.#isReady && this.#durable >= this.#state.totals.commits) void this.#catchUp()
   }
 
@@ -169,7 +169,7 @@ export class Replica implements PeerLink {
     const { commits: applied } = this.#state.totals
     if (commits > applied + 1) return this.#socket.destroy() // the state lacks a transaction: join again
     if (commits === applied + 1) this.#listener.onChange(change)
-    this.#lookIfDurable()
+    this.#catchUpIfDurable()
     if (this.#waiting.length === 0) return
     const due = this.#waiting.filter((waiting) => waiting.commits <= commits)
     this.#waiting = this.#waiting.filter((waiting) => waiting.commits > commits)

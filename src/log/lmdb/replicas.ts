@@ -1,4 +1,4 @@
-/** The replicas of a leader: sends them each transaction, and carries out the writes that they ask for. */
+/** The replicas of a leader: sends them each transaction, and performs the writes that they request. */
 import { HubError } from '../../model/hub-error.js'
 import { toAnswer, type Answers } from './answers.js'
 import type { ReplicaSocket } from './lock.js'
@@ -30,9 +30,9 @@ type Write = Extract<ToLeader, { kind: 'write' }>
 export class Replicas {
   readonly #source: ReplicasSource
   readonly #replicas = new Map<ReplicaSocket, string>()
-  /** When a node without a connection was last known to be there, on the monotonic clock. */
+  /** When each node without a connection was last connected, on the monotonic clock. */
   readonly #seen = new Map<string, number>()
-  readonly #began = performance.now()
+  readonly #startedAt = performance.now()
   #isClosing = false
 
   constructor(source: ReplicasSource) {
@@ -69,7 +69,7 @@ export class Replicas {
     const connected = new Set(this.#replicas.values())
     const forgotten: string[] = []
     for (const node of answers.nodes) {
-      const seen = this.#seen.get(node) ?? this.#began
+      const seen = this.#seen.get(node) ?? this.#startedAt
       if (!connected.has(node) && performance.now() - seen > ANSWER_TIME) forgotten.push(node)
     }
     for (const node of forgotten) {
@@ -82,12 +82,12 @@ export class Replicas {
     }
   }
 
-  /** Accepts no further writes. The next leader is sent those that get no answer. */
+  /** Accepts no further writes. The replicas send unanswered writes to the next leader. */
   stop(): void {
     this.#isClosing = true
   }
 
-  /** Disconnects all replicas once they have been sent everything. */
+  /** Disconnects each replica once all messages to it are sent. */
   close(): void {
     const { peers } = this.#source
     this.#broadcast({ kind: 'nodes', nodes: [...this.#replicas.values()], left: peers.node })
@@ -112,7 +112,7 @@ export class Replicas {
   }
 
   #join(socket: ReplicaSocket, node: string, version: number): void {
-    if (version !== VERSION) return socket.end() // the greeting has told it the version
+    if (version !== VERSION) return socket.end() // `hello` has told the replica the version
     this.#replicas.set(socket, node)
     const { peers, state } = this.#source
     socket.send({ kind: 'joined', node: peers.node, commits: state.totals.commits })
@@ -136,7 +136,7 @@ export class Replicas {
     this.#broadcast(left === undefined ? { kind: 'nodes', nodes } : { kind: 'nodes', nodes, left })
   }
 
-  /** Passes a message from one node on to another, or to all others. */
+  /** Forwards a message of one node to another, or to all others. */
   #forward(to: string | undefined, body: unknown, from: string): void {
     const { peers } = this.#source
     if (to === undefined ? from !== peers.node : to === peers.node) peers.receive(body, from)
@@ -171,7 +171,7 @@ export class Replicas {
         )
     }
     if ('append' in request) return toAnswer(await writer.append(request.append, { node, number, done }))
-    return carryOut(this.#source.role, request)
+    return perform(this.#source.role, request)
   }
 
   #broadcast(message: ToReplica): void {
@@ -186,8 +186,8 @@ export class Replicas {
   }
 }
 
-/** Carries out a write of a replica. */
-export async function carryOut(role: Role, request: WriteRequest): Promise<WriteResult> {
+/** Performs a write of a replica. */
+export async function perform(role: Role, request: WriteRequest): Promise<WriteResult> {
   if ('append' in request) return toAnswer(await role.append(request.append))
   if ('purge' in request) return role.purge(request.purge)
   if ('delete' in request) await role.deleteRecord(request.delete)

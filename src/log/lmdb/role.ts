@@ -10,7 +10,7 @@ export interface Role {
   readonly failure: Error | undefined
   /** As `EventLog.append`. */
   append(events: readonly NewEvent[]): Promise<Appended[]>
-  /** As `KeyValue.put`. Nobody may change `value` later. */
+  /** As `KeyValue.put`. The caller must not change `value` later. */
   putRecord(key: string, value: unknown, options: PutOptions): Promise<void>
   /** As `KeyValue.delete`. */
   deleteRecord(key: string): Promise<void>

@@ -148,7 +148,7 @@ export class Room {
     closeSync(this.#descriptor)
   }
 
-  /** Returns the number of pages with blocks on the disk behind LMDB's last page. */
+  /** Returns the number of pages with blocks on the disk after LMDB's last page. */
   #ahead(): number {
     return this.#allocated - 1 - this.#pages.last
   }

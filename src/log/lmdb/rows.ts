@@ -1,6 +1,6 @@
 /**
  * Events as bytes. A row is a header, then topic, type, publisher id, attributes (as JSON) and payload as UTF-8. A
- * payload of the kind `bytes` is stored decoded. The checksum covers all bytes behind it, and the sequence of the
+ * payload of the kind `bytes` is stored decoded. The checksum covers all bytes after it, and the sequence of the
  * event.
  *
  * | offset | bytes | field |

@@ -30,7 +30,7 @@ abstract class FetchedSequences implements Sequences {
   #at = 0
   #count = FIRST_FETCH
 
-  /** Sequences behind `after`, up to `until`. */
+  /** Sequences after `after`, up to `until`. */
   constructor(direction: Direction, after: number, until: number) {
     this.#direction = direction
     this.low = after + 1

@@ -23,7 +23,7 @@ export interface StateUpdate {
   readonly trimmed: Iterable<Topic>
   /** The topics without events whose trim marks were dropped. */
   readonly forgotten: readonly ForgottenTopic[]
-  /** All topics that have changed, also those that have no events any more. */
+  /** All topics that have changed, including those that no longer have events. */
   readonly topics: Iterable<Topic>
 }
 

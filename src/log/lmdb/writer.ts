@@ -29,8 +29,8 @@ import type { Trimmer } from './trimmer.js'
 import { WriterHealth } from './writer-health.js'
 
 /**
- * With `commit`, a transaction of at least this many events blocks the event loop so long that its followers are told
- * in the next turn. With `sync`, they always are: a flush ends in another turn.
+ * With `commit`, a transaction of at least this many events blocks the event loop so long that its followers get the
+ * delta in the next turn. With `sync`, a flush always ends in another turn.
  */
 const LARGE_GROUP = 250
 
@@ -88,7 +88,7 @@ export class Writer {
   }
 
   /**
-   * @param origin the other process that has asked for the append
+   * @param origin the other process that requested the append
    * @throws HubError `log-unavailable`, with nothing stored
    */
   append(events: readonly NewEvent[], origin?: Origin): Promise<Appended[]> {

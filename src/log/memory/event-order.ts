@@ -68,7 +68,7 @@ export class EventOrder {
     if (holes > HOLES && holes > block.live) this.#compact(at)
   }
 
-  /** Returns the oldest event behind a sequence. */
+  /** Returns the oldest event after a sequence. */
   after(sequence: number): KeptEvent | undefined {
     for (let at = Math.max(0, this.#blockOf(sequence)); at < this.#blocks.length; at++) {
       const block = this.#blocks[at]!
@@ -138,7 +138,7 @@ function indexOf(block: Block, sequence: number): number {
   return entry !== undefined && sequenceOf(entry) === sequence ? guess : indexAfter(block, sequence - 1)
 }
 
-/** Returns the index of the first entry of a block behind a sequence. */
+/** Returns the index of the first entry of a block after a sequence. */
 function indexAfter({ first, entries, start, end }: Block, sequence: number): number {
   const guess = sequence - first + 1 // correct if no entry is missing
   if (guess > start && guess < end && sequenceOf(entries[guess - 1]!) === sequence) return guess

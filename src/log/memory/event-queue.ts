@@ -61,7 +61,7 @@ export class EventQueue {
     return event
   }
 
-  /** Returns the index of the first event behind `sequence`; `end`: there is none. */
+  /** Returns the index of the first event after `sequence`; `end`: there is none. */
   indexAfter(sequence: number): number {
     let low = this.#first
     let high = this.end

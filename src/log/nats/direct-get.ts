@@ -1,4 +1,7 @@
-/** Reads messages of a stream by their sequences. Any server that has the stream answers: it may lag behind. */
+/**
+ * Reads messages of a stream by their sequences. Any server with a replica of the stream may answer, and may lag
+ * behind.
+ */
 import type { Msg } from '@nats-io/transport-node'
 import type { OnAnswer, Requests } from './requests.js'
 
@@ -44,7 +47,7 @@ export class DirectGet {
     const messages: ReadMessage[] = []
     return this.#request(request, (message, resolve) => {
       if (statusOf(message) === 0) messages.push(asRead(message))
-      else resolve(messages) // 204: all have come; 404: there are none
+      else resolve(messages) // 204: these were all; 404: there are none
     })
   }
 

@@ -1,6 +1,6 @@
 /**
- * What a process knows of the events of the stream, without their payloads: of which topic, type, time and size each
- * is. It is built from the stream's messages, in their order, and trims as the log promises: each topic to its newest
+ * The events of the stream, without their payloads: the topic, type, time and size of each. A process builds this index
+ * from the messages of the stream, in their order. The index trims as the log promises: each topic to its newest
  * events, and the whole log to its newest bytes. The stream keeps some more, so that JetStream does not trim a message
  * before every process has got it.
  */
@@ -12,7 +12,7 @@ import { MemoryTrims } from '../memory/memory-trims.js'
 import { RetainedEvents, type TopicLog } from '../memory/retained-events.js'
 import { TimeIndex } from '../time-index.js'
 
-/** What the index keeps of an event. */
+/** The members of an event that the index keeps. */
 export type EventEntry = Pick<KeptEvent, 'sequence' | 'time' | 'topic' | 'type' | 'size'>
 
 /** An event of the index. The other members are in the stream, and take no memory here. */
@@ -23,7 +23,7 @@ class IndexedEvent implements KeptEvent {
   readonly type: string | undefined
   readonly size: number
 
-  /** @param topic the topic's name as the other events of the topic hold it, so that they share one string */
+  /** @param topic the name of the topic: one string that all its events share, which saves memory */
   constructor({ sequence, time, type, size }: EventEntry, topic: string) {
     this.sequence = sequence
     this.time = time

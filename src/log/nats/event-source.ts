@@ -11,7 +11,7 @@ const SPARSE = 4
 /** The maximum number of requests for a piece of the stream. After them, the rest is read one by one. */
 const MAX_PIECES = 4
 
-/** A source of events by their place in the index. */
+/** Reads events of the index, with their payloads. */
 export class EventSource {
   readonly #jetstream: JetStream
   readonly #direct: DirectGet
@@ -48,10 +48,10 @@ export class EventSource {
   }
 
   /**
-   * Reads an event from the leader of the stream; `undefined`: the stream does not have it any more.
+   * Reads an event from the leader of the stream; `undefined`: the stream no longer has it.
    * @throws Error if the leader does not know the event yet
    */
-  async readSurely(wanted: KeptEvent): Promise<ScannedEvent | undefined> {
+  async readFromLeader(wanted: KeptEvent): Promise<ScannedEvent | undefined> {
     const raw = (await this.#messageOf(wanted)) ?? (await this.#messageOfNewLeader(wanted))
     if (!raw) return undefined
     const headers = raw.hdrs === undefined ? undefined : MsgHdrsImpl.decode(Buffer.from(raw.hdrs, 'base64'))
@@ -100,7 +100,7 @@ export class EventSource {
     return this.#decode(wanted, { subject, time, headers, data })
   }
 
-  /** Returns the event of a message; `undefined`: it is another one, of a stream that has been made again. */
+  /** Returns the event of a message; `undefined`: the message belongs to a stream that was created again. */
   #decode(
     { topic, sequence, time }: KeptEvent,
     read: { subject: string; time: number; headers: MsgHdrs | undefined; data: Uint8Array },

@@ -29,7 +29,7 @@ export interface StreamInfo {
   state: {
     messages: number
     bytes: number
-    /** The oldest sequence; that after the newest one if there is no message. */
+    /** The oldest sequence; the one after the newest if there is no message. */
     first_seq: number
     last_seq: number
     num_subjects?: number
@@ -42,7 +42,7 @@ export interface ConsumerInfo {
   delivered: { consumer_seq: number; stream_seq: number }
 }
 
-/** A message of a stream, as JSON carries it. */
+/** A message of a stream, as JSON. */
 export interface RawMessage {
   subject: string
   seq: number
@@ -54,8 +54,8 @@ export interface RawMessage {
   time: string
 }
 
-/** Whether JetStream cannot answer now, as a cluster that is about to elect a leader. */
-export function isPassing(err: unknown): boolean {
+/** Whether an error is temporary, such as that of a cluster that elects a leader. */
+export function isTemporary(err: unknown): boolean {
   return err instanceof JetStreamError ? err.status === 503 : err instanceof Error && err.name !== 'NatsError'
 }
 
@@ -65,7 +65,7 @@ interface ApiError {
   description?: string
 }
 
-/** An error that JetStream answers with. */
+/** An error in an answer of JetStream. */
 export class JetStreamError extends Error {
   override name = 'JetStreamError'
   readonly status: number

@@ -17,7 +17,7 @@ export interface EventHead {
   id: string | undefined
   attributes: string | undefined
   kind: PayloadKind
-  /** The atomic batch that the event is part of, if it has more parts. */
+  /** The id of the atomic batch that the event is part of; `undefined`: the event was stored alone. */
   batch: string | undefined
   /** Whether the event is the last one of its batch. */
   isLast: boolean
@@ -78,11 +78,14 @@ export function toMessage(subjects: Subjects, { topic, type, id, attributes, kin
   }
 }
 
-/** Returns a message that is never stored: JetStream answers whether it knows the id, and refuses it otherwise. */
+/**
+ * Returns a message that asks JetStream for a publisher id, and is never stored. JetStream answers a known id as a
+ * duplicate, and refuses an unknown one.
+ */
 export function toQuestion(subjects: Subjects, topic: string, id: string): EventMessage {
   const fields = headers()
   fields.set(MESSAGE_ID, messageId(topic, id))
-  fields.set(LAST_ID, 'none') // no message id is without a space
+  fields.set(LAST_ID, 'none') // never equals a message id, since that has a space
   return { subject: subjects.of(topic), headers: fields, payload: '' }
 }
 
@@ -100,7 +103,10 @@ export function addToBatch({ headers }: EventMessage, batch: string, number: num
   if (isLast) headers.set(BATCH_COMMIT, '1')
 }
 
-/** Returns the message id of a publisher id: JetStream compares it with those of all topics. */
+/**
+ * Returns the message id of a publisher id. It includes the topic, since JetStream compares the message ids of all
+ * topics.
+ */
 export function messageId(topic: string, id: string): string {
   return `${topic} ${encodeURIComponent(id)}`
 }

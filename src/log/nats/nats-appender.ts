@@ -8,19 +8,19 @@ import { tooManyTopics, type Appended } from '../log.js'
 import type { RetainedEvents } from '../memory/retained-events.js'
 import { answerOf, DUPLICATE_IN_BATCH, JetStreamError } from './jetstream.js'
 import { addToBatch, messageId, sizeOf, toMessage, toQuestion, type EventMessage, type Subjects } from './messages.js'
-import { UnheardError, type Requests } from './requests.js'
+import { NoResponderError, type Requests } from './requests.js'
 import type { RecentIds } from './recent-ids.js'
 
-/** How long an answer is waited for before an event with an id is sent again, in milliseconds. */
+/** The time without an answer after which an event with an id is sent again, in milliseconds. */
 const ATTEMPT = 2_000
 /** The time between two attempts, in milliseconds. */
 const RETRY = 50
-/** The maximum number of atomic batches of a process at a time. A stream takes 50 of all processes. */
+/** The maximum number of concurrent atomic batches of a process. A stream allows 50, over all processes. */
 const MAX_BATCHES = 8
 /** The maximum number of events of an atomic batch. */
 const BATCH_EVENTS = 1_000
 
-/** The maximum bytes of a character in UTF-8, of the headers of an event, and of those of a batch. */
+/** The maximum sizes, in bytes: of a UTF-16 code unit in UTF-8, of the headers of an event, and of those of a batch. */
 const UTF8_MOST = 3
 const HEADERS_MOST = 4_096
 const BATCH_HEADERS = 128
@@ -28,7 +28,7 @@ const BATCH_HEADERS = 128
 const OTHER_LAST_ID = 10_070
 
 /** Errors of JetStream after which the same events may be sent again: none of them was stored. */
-const PASSING = new Set([
+const TEMPORARY = new Set([
   10_176, // the batch is incomplete: its leader has changed
   10_210, // too many batches at a time
   10_008, // the cluster has no leader
@@ -47,7 +47,7 @@ export interface NatsAppenderOptions {
   maxTopics: number
   /** The maximum time of an append, in milliseconds. */
   timeout: number
-  /** Called with the sequence of each new event before which JetStream had events up to `head`. */
+  /** Called with the sequence of each stored event, and the head of this process at the time when it sent the event. */
   onStored: (sequence: number, head: number) => void
   /** Returns the newest sequence that this process knows. */
   head: () => number
@@ -64,9 +64,9 @@ interface Ack {
 
 export class NatsAppender {
   readonly #options: NatsAppenderOptions
-  /** The number of appends at work, by the topics that they may add. */
+  /** The number of pending appends, by the topics that they may add. */
   readonly #added = new Map<string, number>()
-  readonly #atWork = new Set<Promise<unknown>>()
+  readonly #pending = new Set<Promise<unknown>>()
   #batches = 0
   readonly #waiting: (() => void)[] = []
   #isStopped = false
@@ -78,16 +78,16 @@ export class NatsAppender {
   /** As `EventLog.append`. */
   append(events: readonly NewEvent[]): Promise<Appended[]> {
     const appending = this.#append(events)
-    this.#atWork.add(appending)
-    const done = (): void => void this.#atWork.delete(appending)
+    this.#pending.add(appending)
+    const done = (): void => void this.#pending.delete(appending)
     appending.then(done, done)
     return appending
   }
 
-  /** Refuses further appends. Resolves when none is at work. */
+  /** Refuses further appends. Resolves when none is pending. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    while (this.#atWork.size > 0) await Promise.allSettled(this.#atWork)
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
   }
 
   async #append(events: readonly NewEvent[]): Promise<Appended[]> {
@@ -112,7 +112,9 @@ export class NatsAppender {
     return withRepeats(events, appended)
   }
 
-  /** Answers the events whose ids are known. Returns the indexes of the unanswered others, each id once. */
+  /**
+   * Sets the results of events with known ids. Returns the indexes of the other events without a result, each id once.
+   */
   #withoutDuplicates(events: readonly NewEvent[], appended: (Appended | undefined)[]): number[] {
     const left: number[] = []
     const ids = new Set<string>()
@@ -131,7 +133,7 @@ export class NatsAppender {
   }
 
   /**
-   * Stores the events that are left. More events than an atomic batch may have are several batches.
+   * Stores the remaining events: as several batches if one atomic batch cannot hold them.
    * @returns the sequence up to which the followers have to get the events
    */
   async #store(
@@ -175,8 +177,8 @@ export class NatsAppender {
   }
 
   /**
-   * Finds the ids in a batch that JetStream knows, and this process does not. Each is sent with a condition that is
-   * never met: JetStream recognises a duplicate first, and refuses the others.
+   * Finds the ids in a batch that JetStream knows, and this process does not. Each id is sent with a condition that is
+   * never met: JetStream recognises a duplicate before it checks the condition.
    */
   async #findDuplicates(events: readonly NewEvent[], indexes: readonly number[], deadline: number): Promise<void> {
     const { ids, subjects } = this.#options
@@ -195,7 +197,7 @@ export class NatsAppender {
     )
   }
 
-  /** Sends an atomic batch. Returns the sequence of its last event; `undefined`: it has a duplicate. */
+  /** Sends an atomic batch. Returns the sequence of its last event; `undefined`: the batch has a duplicate. */
   async #sendBatch(
     messages: readonly EventMessage[],
     deadline: number,
@@ -235,7 +237,7 @@ export class NatsAppender {
   }
 
   /**
-   * Sends until an answer comes, or the time is over.
+   * Sends until there is an answer, or the deadline has passed.
    * @param isRepeatable whether JetStream recognises events that are sent twice
    */
   async #retry(deadline: number, isRepeatable: boolean, send: (timeout: number) => Promise<Ack>): Promise<Ack> {
@@ -246,9 +248,10 @@ export class NatsAppender {
           const left = Math.max(1, deadline - monotonicNow())
           return await send(isRepeatable ? Math.min(left, ATTEMPT) : left)
         } catch (err) {
-          const isPassing = err instanceof UnheardError || (err instanceof JetStreamError && PASSING.has(err.code))
+          const isTemporary =
+            err instanceof NoResponderError || (err instanceof JetStreamError && TEMPORARY.has(err.code))
           const isUnknown = !(err instanceof JetStreamError)
-          if (!isPassing && !(isUnknown && isRepeatable)) throw err
+          if (!isTemporary && !(isUnknown && isRepeatable)) throw err
           if (monotonicNow() + RETRY >= deadline) throw err
         }
       } else if (monotonicNow() + RETRY >= deadline) throw new Error('there is no connection')
@@ -273,7 +276,7 @@ export class NatsAppender {
       if (size <= limit) continue
       const refusal = new HubError(
         'event-too-large',
-        `The event has ${size} bytes as a message, and the NATS server allows ${limit} (max_payload). Raise that, or publish smaller events.`,
+        `The event has ${size} bytes as a message, and the NATS server allows ${limit} (max_payload). Raise max_payload, or publish smaller events.`,
       )
       refusal.index = index
       throw refusal
@@ -307,7 +310,7 @@ function isRepeatable(events: readonly NewEvent[], indexes: readonly number[]): 
   return indexes.every((index) => events[index]!.id !== undefined)
 }
 
-/** Answers the events whose id an earlier event of the same list has. */
+/** Adds the results of events that repeat the id of an earlier event of the list. */
 function withRepeats(events: readonly NewEvent[], appended: readonly (Appended | undefined)[]): Appended[] {
   const first = new Map<string, number>()
   return appended.map((known, index) => {
@@ -332,10 +335,10 @@ export async function within<T>(deadline: number, work: Promise<T>): Promise<T> 
     return await Promise.race([work, late])
   } catch (err) {
     if (err instanceof HubError) throw err
-    throw unavailable(`NATS does not store events now: ${err instanceof Error ? err.message : String(err)}.`, err)
+    throw unavailable(`The log on NATS is not available: ${err instanceof Error ? err.message : String(err)}.`, err)
   } finally {
     clearTimeout(timer)
-    work.catch(() => undefined) // it may fail after the time
+    work.catch(() => undefined) // prevents an unhandled rejection after the deadline
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * A log on NATS JetStream, which any number of processes and machines share. The sequences of the stream are those of
- * the log. Each process follows the stream with one consumer, and builds from it what it knows of the log.
+ * the log. Each process follows the stream with one consumer, and builds its index of the log from the messages.
  */
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { monotonicNow } from '../../model/clock.js'
@@ -40,7 +40,7 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { DirectGet } from './direct-get.js'
 import type { EventIndex } from './event-index.js'
 import { EventSource } from './event-source.js'
-import { isPassing, JetStream, JetStreamError, STREAM_NOT_FOUND, type StreamInfo } from './jetstream.js'
+import { isTemporary, JetStream, JetStreamError, STREAM_NOT_FOUND, type StreamInfo } from './jetstream.js'
 import { messageId, readHead, storedSize, Subjects, toStored } from './messages.js'
 import { NatsAppender, unavailable, within } from './nats-appender.js'
 import { NatsReader } from './nats-reader.js'
@@ -59,17 +59,17 @@ import {
 } from './stream-config.js'
 import { readHistory } from './stream-history.js'
 
-/** The time between two looks at the state of the stream, in milliseconds. */
-const LOOK_INTERVAL = 1_000
-/** A stream that is too short at so many looks in a row has lost events. */
-const SHORTER_LOOKS = 3
+/** The time between two checks of the state of the stream, in milliseconds. */
+const CHECK_INTERVAL = 1_000
+/** A stream that ends too early in this many consecutive checks has lost events. */
+const SHORTER_CHECKS = 3
 /** The maximum time of a request to JetStream, in milliseconds: a cluster without a leader does not answer. */
 const ATTEMPT = 2_000
 /** The time between two attempts, in milliseconds. */
 const RETRY = 100
 /** The maximum number of events that are trimmed in one step. */
 const TRIM_STEP = 1_000
-/** The bucket keeps the mark of a purge for longer than the purged events could have been retained, in seconds. */
+/** The time for which the bucket keeps the mark of a purge beyond the maximum age of events, in seconds. */
 const PURGE_MARGIN = 3_600
 const MAX_TTL = 9e9
 
@@ -80,7 +80,7 @@ export interface NatsLogOptions {
   retention: Retention
   /** Called when events cannot be stored, and when they can again. */
   onHealth?: (failure: Error | undefined) => void
-  /** Called with what the operator should know. */
+  /** Called with messages for the operator. */
   onNotice?: (message: string) => void
   /** The wall clock by which records expire, in milliseconds; for tests. */
   now?: () => number
@@ -100,31 +100,31 @@ export class NatsLog implements EventLog {
   readonly #followers = new Followers()
   /** The topics whose purge is remembered. */
   readonly #purges = new Map<string, PurgeMark>()
-  /** The number of events that a purge has removed, by the sequence of its mark, for the caller. */
+  /** The results of recent purges, by the sequences of their marks: how many events each has removed. */
   readonly #purged = new Map<number, Promise<number>>()
   #epoch = ''
   #index!: EventIndex
   #reader!: NatsReader
   /** `undefined` before the log is open. */
   #consumer: OrderedConsumer | undefined
-  /** The newest sequence that has come from the stream. */
+  /** The newest sequence that the stream has delivered. */
   #last = 0
-  /** The events of an atomic batch whose last event has not come yet. */
+  /** The events of an atomic batch whose last event has not arrived yet. */
   #batch: StoredEvent[] = []
   #sizes: number[] = []
   #failure: Error | undefined
   /** Whether the stream has used a sequence twice. */
   #hasRewound = false
-  /** The number of looks in a row at which the stream ended before the newest event that this process knows. */
+  /** The number of consecutive checks in which the stream ended before the newest event that this process has. */
   #shorter = 0
-  /** Reports a failure after a while. */
-  #ailing: NodeJS.Timeout | undefined
-  #looking: Promise<void> | undefined
+  /** Reports a failure that lasts. */
+  #failureTimer: NodeJS.Timeout | undefined
+  #checking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
   /**
-   * Opens the log. The stream and the bucket are made if they do not exist.
+   * Opens the log. Creates the stream and the bucket if they do not exist.
    * @throws NatsError if NATS cannot be used
    */
   static async open(options: NatsLogOptions): Promise<NatsLog> {
@@ -187,8 +187,8 @@ export class NatsLog implements EventLog {
       failure: () => this.#failure,
     })
     link.watch((isUp) => {
-      if (isUp) void this.#look()
-      else this.#ail(new Error('there is no connection to NATS'))
+      if (isUp) void this.#checkNow()
+      else this.#reportFailure(new Error('there is no connection to NATS'))
     })
   }
 
@@ -245,8 +245,8 @@ export class NatsLog implements EventLog {
     await this.#appender.stop()
     this.#isClosed = true
     clearTimeout(this.#timer)
-    clearTimeout(this.#ailing)
-    await this.#looking
+    clearTimeout(this.#failureTimer)
+    await this.#checking
     this.#consumer?.stop()
     this.records.stop()
     this.#requests.close()
@@ -262,7 +262,7 @@ export class NatsLog implements EventLog {
         await this.#open()
         return
       } catch (err) {
-        if (!isPassing(err) || monotonicNow() >= deadline) throw err
+        if (!isTemporary(err) || monotonicNow() >= deadline) throw err
         await delay(RETRY)
       }
     }
@@ -275,7 +275,7 @@ export class NatsLog implements EventLog {
       onNotice?.(`the bucket ${nats.prefix}-records has other settings: ${differences.join('; ')}`)
     await this.records.start()
     await this.#begin(await this.#provide())
-    this.#timer = setTimeout(() => void this.#look(), LOOK_INTERVAL).unref()
+    this.#timer = setTimeout(() => void this.#checkNow(), CHECK_INTERVAL).unref()
   }
 
   async #provide(): Promise<StreamInfo> {
@@ -325,7 +325,7 @@ export class NatsLog implements EventLog {
     await this.#consumer.start()
   }
 
-  /** Begins behind the last applied event: a part of an atomic batch may have come, and comes again. */
+  /** Begins again after the last applied event: the delivered part of an incomplete atomic batch is delivered again. */
   #restart(): number {
     this.#last = this.#index.head
     this.#batch = []
@@ -367,7 +367,7 @@ export class NatsLog implements EventLog {
     if (events.length + trims.length + records.length > 0) this.#followers.tell({ events, trims, records })
   }
 
-  /** Fetches events of the index. What the stream does not have any more is trimmed from the index. */
+  /** Fetches events of the index. Trims events from the index that the stream no longer has. */
   async #fetch(index: EventIndex, wanted: readonly KeptEvent[]): Promise<(ScannedEvent | undefined)[]> {
     return this.#askAgain(async () => {
       if (index !== this.#index) throw unavailable('The log was replaced while it was read.')
@@ -375,7 +375,7 @@ export class NatsLog implements EventLog {
       if (wanted.some((event) => !found.has(event.sequence) && index.has(event))) await this.#settle()
       for (const event of wanted) {
         if (found.has(event.sequence) || !index.has(event)) continue
-        const late = await this.#source.readSurely(event) // the server that has answered lags behind
+        const late = await this.#source.readFromLeader(event) // the server that answered may lag behind
         if (late) found.set(event.sequence, late)
         else {
           index.trimTopic(event.topic, event.sequence, Infinity)
@@ -386,7 +386,7 @@ export class NatsLog implements EventLog {
     })
   }
 
-  /** Resolves when the index has every event that the stream has, and none that it has trimmed from its beginning. */
+  /** Resolves when the index has every event of the stream, and no event before the beginning of the stream. */
   async #settle(): Promise<void> {
     const info = await this.#jetstream.streamInfo(this.#options.nats.prefix)
     await this.#consumer!.reach(info.state.last_seq)
@@ -403,14 +403,14 @@ export class NatsLog implements EventLog {
     }
   }
 
-  /** Looks at the state of the stream from time to time: JetStream does not tell what it trims. */
-  #look(): Promise<void> {
+  /** Checks the state of the stream periodically, since JetStream does not report what it trims. */
+  #checkNow(): Promise<void> {
     clearTimeout(this.#timer)
-    this.#looking ??= this.#check().finally(() => {
-      this.#looking = undefined
-      if (!this.#isClosed) this.#timer = setTimeout(() => void this.#look(), LOOK_INTERVAL).unref()
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined
+      if (!this.#isClosed) this.#timer = setTimeout(() => void this.#checkNow(), CHECK_INTERVAL).unref()
     })
-    return this.#looking
+    return this.#checking
   }
 
   async #check(): Promise<void> {
@@ -425,7 +425,7 @@ export class NatsLog implements EventLog {
       } else await this.#trimBefore(info.state.first_seq)
       this.#recover()
     } catch (err) {
-      this.#ail(new Error('the stream of the events cannot be used', { cause: err }))
+      this.#reportFailure(new Error('the stream of the events cannot be used', { cause: err }))
     }
   }
 
@@ -435,10 +435,10 @@ export class NatsLog implements EventLog {
    */
   #isShorter({ state }: StreamInfo, head: number): boolean {
     this.#shorter = state.last_seq < head ? this.#shorter + 1 : 0
-    return this.#hasRewound || this.#shorter >= SHORTER_LOOKS
+    return this.#hasRewound || this.#shorter >= SHORTER_CHECKS
   }
 
-  /** Returns the state of the stream, which is made again if it has been deleted. */
+  /** Returns the state of the stream. Creates the stream again if it was deleted. */
   async #infoOrNew(): Promise<StreamInfo> {
     try {
       return await this.#jetstream.streamInfo(this.#options.nats.prefix)
@@ -448,33 +448,33 @@ export class NatsLog implements EventLog {
     }
   }
 
-  /** Follows the stream that has taken the place of the one before. */
+  /** Follows the stream that has replaced the previous one. */
   async #replace(info: StreamInfo): Promise<void> {
     this.#options.onNotice?.(
-      `the stream ${this.#options.nats.prefix} was made again, or has lost its newest events: every cursor gets a gap`,
+      `the stream ${this.#options.nats.prefix} was created again, or has lost its newest events: every cursor gets a gap`,
     )
     this.#consumer!.stop()
     this.#ids.clear()
     await this.#begin(info)
   }
 
-  /** Reports a failure once it has lasted for as long as an append waits: until then nothing is refused. */
-  #ail(failure: Error): void {
-    this.#ailing ??= setTimeout(() => {
+  /** Reports a failure once it has lasted as long as the timeout of an append: until then no append is refused. */
+  #reportFailure(failure: Error): void {
+    this.#failureTimer ??= setTimeout(() => {
       this.#failure = failure
       this.#options.onHealth?.(failure)
     }, this.#options.nats.timeout).unref()
   }
 
   #recover(): void {
-    clearTimeout(this.#ailing)
-    this.#ailing = undefined
+    clearTimeout(this.#failureTimer)
+    this.#failureTimer = undefined
     if (!this.#failure) return
     this.#failure = undefined
     this.#options.onHealth?.(undefined)
   }
 
-  /** Trims the events that any process has purged. The purge waits for those that are still to come. */
+  /** Trims the events that any process has purged. Waits for those that have not arrived yet. */
   #onPurge(topic: string, mark: PurgeMark, sequence: number): void {
     this.#purges.set(topic, mark)
     if (mark.epoch !== this.#epoch) return // the log is being opened, or the mark belongs to an earlier stream
@@ -503,7 +503,7 @@ export class NatsLog implements EventLog {
     return within(monotonicNow() + this.#options.nats.timeout, request())
   }
 
-  /** As `#ask`, for a request that may be made several times: until it succeeds, or the time is over. */
+  /** As `#ask`, but repeats the request until it succeeds or the timeout has passed. */
   #askAgain<T>(request: () => Promise<T>): Promise<T> {
     const deadline = monotonicNow() + this.#options.nats.timeout
     const attempt = async (): Promise<T> => {

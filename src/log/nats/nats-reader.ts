@@ -15,12 +15,15 @@ import type { EventIndex } from './event-index.js'
 /** The number of events that a scan fetches at first, and at most. */
 const FIRST_FETCH = 64
 const MAX_FETCH = 1_024
-/** A fetch ends with the event at which it has this many bytes. */
+/** A fetch ends with the event that reaches this many bytes. */
 const FETCH_BYTES = 1024 * 1024
 /** The maximum number of events of a page of newest events. */
 const NEWEST_PAGE = 1_024
 
-/** Returns the event of each place of the index; `undefined`: it has been trimmed, and the index knows that. */
+/**
+ * Returns the wanted events of the index with their payloads. `undefined` stands for an event that has been trimmed,
+ * also from the index.
+ */
 export type FetchEvents = (wanted: readonly KeptEvent[]) => Promise<(ScannedEvent | undefined)[]>
 
 /** The state of a scan. */
@@ -36,7 +39,7 @@ interface Scan {
 export class NatsReader {
   readonly #index: EventIndex
   readonly #fetch: FetchEvents
-  /** Reads the index as if it were a log of its own. */
+  /** Reads the index as a log in memory, without payloads. */
   readonly #memory: MemoryReader
   readonly #scheduler = new FairScheduler()
 
@@ -89,7 +92,7 @@ export class NatsReader {
       const found = await this.#memory.newest(selection, { ...span, events: Math.min(limit, NEWEST_PAGE) })
       const read = await this.#fetch(found.events as KeptEvent[])
       const page = new PageBuilder({ events: limit, ...(bytes === undefined ? {} : { bytes }) })
-      if (read.includes(undefined)) continue // an event has been trimmed: its topic may have another newest one
+      if (read.includes(undefined)) continue // an event has been trimmed: its topic may have another newest event
       const isFull = read.some((event) => !page.take(event!))
       const { events } = page
       if (!isFull) return { ...found, events }

@@ -1,6 +1,6 @@
 /**
  * The records, in a key-value bucket of JetStream. Each process has a copy in memory, which follows the bucket. The
- * bucket also has the marks of purges, by which every process learns of them.
+ * bucket also has the marks of purges, which tell every process what was purged.
  */
 import { headers } from '@nats-io/transport-node'
 import type { NatsLink } from '../../nats/nats-link.js'
@@ -21,7 +21,7 @@ interface Stored {
   until?: number
 }
 
-/** The events of a topic up to a sequence are gone. */
+/** Marks the events of a topic up to a sequence as purged. */
 export interface PurgeMark {
   /** The epoch of the stream. */
   epoch: string
@@ -36,7 +36,7 @@ export interface NatsRecordsOptions {
   timeout: number
   /** The bucket's stream. */
   stream: string
-  /** The time after which the mark of a purge is not needed any more, in seconds. */
+  /** The time after which the mark of a purge is no longer needed, in seconds. */
   purgeTtl: number
   /** The wall clock, in milliseconds. */
   now?: (() => number) | undefined
@@ -55,13 +55,13 @@ export class NatsRecords implements KeyValue {
   readonly #consumer: OrderedConsumer
   /** The sequence of each name in the bucket that is not deleted. */
   readonly #known = new Map<string, number>()
-  /** The names that have come since the consumer began, until all have come. */
+  /** The names that were delivered since the consumer began. Used until all names have been delivered. */
   readonly #seen = new Set<string>()
   #isComplete = false
   #isApplying = false
-  /** The barrier that has not been asked for yet, and the one that is on its way. */
+  /** The next barrier, which has not been requested yet, and the one in flight. */
   #barrier: Promise<void> | undefined
-  #asking: Promise<void> = Promise.resolve()
+  #requested: Promise<void> = Promise.resolve()
 
   constructor(options: NatsRecordsOptions) {
     const { link, jetstream, stream, now = wallNow, onChange } = options
@@ -133,7 +133,7 @@ export class NatsRecords implements KeyValue {
       const options = { headers: fields, timeout: this.#options.timeout }
       const written = await requests.send<number>(this.#subject + key, payload, options, (message, resolve) => {
         const { seq } = answerOf<{ seq: number }>(message)
-        // The bucket has the newest value only. This process knows all of its own.
+        // The bucket keeps the newest value only, so the consumer may skip this one.
         this.#applyValue(key, seq, isDeletion ? undefined : payload)
         resolve(seq)
       })
@@ -143,9 +143,9 @@ export class NatsRecords implements KeyValue {
     })
   }
 
-  /** Waits until the copy has every write that has been answered. Calls at the same time share the question. */
+  /** Waits until the copy has every write that has been answered. Concurrent calls share one request. */
   #sync(): Promise<void> {
-    this.#barrier ??= this.#asking.then(() => {
+    this.#barrier ??= this.#requested.then(() => {
       this.#barrier = undefined
       const { jetstream, stream, ask } = this.#options
       const asking = ask(async () => {
@@ -153,13 +153,13 @@ export class NatsRecords implements KeyValue {
         await this.#consumer.reach(state.last_seq)
         this.#completed()
       })
-      this.#asking = asking.catch(() => undefined)
+      this.#requested = asking.catch(() => undefined)
       return asking
     })
     return this.#barrier
   }
 
-  /** The bucket is read from its beginning: what does not come has been deleted meanwhile. */
+  /** Begins to read the bucket from its beginning. A known name that is not delivered was deleted meanwhile. */
   #begin(): number {
     this.#seen.clear()
     this.#isComplete = false
@@ -188,7 +188,7 @@ export class NatsRecords implements KeyValue {
       return
     }
     const key = keyOf(name)
-    if (key === undefined) return // it is not a record of a hub
+    if (key === undefined) return // not a record of a hub
     const { value, until = Infinity } = payload === undefined ? {} : (JSON.parse(payload) as Partial<Stored>)
     const ttl = until - this.#now()
     this.#isApplying = true
@@ -211,7 +211,10 @@ export class NatsRecords implements KeyValue {
 const RECORD = 'r.'
 const PURGE = 'p.'
 
-/** Returns the name of a record in the bucket. A name has few characters: others are written as `=` and their bytes. */
+/**
+ * Returns the name of a record in the bucket. A name allows few characters: each byte of any other character is written
+ * as `=` and two hexadecimal digits.
+ */
 export function recordKey(key: string): string {
   const bytes = Buffer.from(key)
   let name = RECORD

@@ -1,7 +1,7 @@
 /**
- * Follows a stream: gets every message from a sequence on, in order and each once. JetStream pushes the messages by a
- * consumer that lasts as long as the connection. If a message is missing, or JetStream is silent for too long, another
- * consumer begins behind the last message.
+ * Follows a stream: gets every message from a sequence on, in order and each once. JetStream pushes the messages
+ * through a consumer, which lasts as long as the connection. If a message is missing, or JetStream is silent for too
+ * long, another consumer begins after the last message.
  */
 import { randomBytes } from 'node:crypto'
 import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node'
@@ -14,21 +14,21 @@ const HEARTBEAT = 1_000
 const SILENCE = 2_500
 /** The time between two attempts to make a consumer, in milliseconds. */
 const RETRY = 250
-/** The time after which JetStream deletes a consumer that nobody listens to, in milliseconds. */
+/** The time after which JetStream deletes a consumer without a subscription, in milliseconds. */
 const INACTIVE = 10_000
-/** How long `reach` waits for a message before it asks whether there is one, at first and at most, in milliseconds. */
-const PATIENCE = 25
-const MAX_PATIENCE = 1_000
+/** The first and the maximum delay before `reach` asks whether an awaited message exists, in milliseconds. */
+const FIRST_PROBE_DELAY = 25
+const MAX_PROBE_DELAY = 1_000
 
 const MILLISECOND = 1e6
 
-/** A message of the stream, with its place there. */
+/** A message of the stream, with its sequence and time. */
 export interface Delivery {
   message: Msg
   sequence: number
   /** In milliseconds since the Unix epoch. */
   time: number
-  /** The number of messages of the stream behind this one. */
+  /** The number of messages of the stream after this one. */
   pending: number
 }
 
@@ -39,7 +39,7 @@ export interface ConsumerOptions {
   headersOnly?: boolean
   /** Called with each message. */
   onMessage: (delivery: Delivery) => void
-  /** Called before messages come for the first time, or again. Returns the sequence to begin with. */
+  /** Called when the consumer starts, and when it restarts. Returns the sequence to begin with. */
   onStart?: () => number
 }
 
@@ -64,7 +64,7 @@ export class OrderedConsumer {
   #silence: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
   #probe: NodeJS.Timeout | undefined
-  #patience = PATIENCE
+  #probeDelay = FIRST_PROBE_DELAY
   readonly #unwatch: () => void
   readonly #waiters = new Set<Waiter>()
 
@@ -84,7 +84,7 @@ export class OrderedConsumer {
     await this.#begin(++this.#generation)
   }
 
-  /** Resolves when every message up to a sequence has been delivered, or does not exist any more. */
+  /** Resolves when every message up to a sequence has been delivered, or no longer exists. */
   reach(sequence: number): Promise<void> {
     if (this.next > sequence || this.#isStopped) return Promise.resolve()
     return new Promise((resolve) => {
@@ -103,24 +103,24 @@ export class OrderedConsumer {
     this.#waiters.clear()
   }
 
-  /** Looks into what is waited for, unless a message has come meanwhile. */
+  /** Asks later whether the awaited messages exist, unless a message arrives meanwhile. */
   #probeLater(): void {
     const before = this.#received
     this.#probe ??= setTimeout(() => {
-      void this.#lookInto(before).finally(() => {
+      void this.#probeStream(before).finally(() => {
         this.#probe = undefined
         if (this.#waiters.size > 0 && !this.#isStopped) this.#probeLater()
       })
-    }, this.#patience)
+    }, this.#probeDelay)
   }
 
   /** @param before the number of messages when the wait began */
-  async #lookInto(before: number): Promise<void> {
+  async #probeStream(before: number): Promise<void> {
     if (this.#received !== before) {
-      this.#patience = PATIENCE
+      this.#probeDelay = FIRST_PROBE_DELAY
       return
     }
-    this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE)
+    this.#probeDelay = Math.min(2 * this.#probeDelay, MAX_PROBE_DELAY)
     if (this.#name === '' || !this.#link.isUp) return
     const generation = this.#generation
     const { next } = this
@@ -133,7 +133,7 @@ export class OrderedConsumer {
       }
       await this.#jetstream.consumerInfo(stream, this.#name)
     } catch (err) {
-      // otherwise the connection has broken, or the stream has no leader: it is looked into again
+      // any other error, such as a broken connection or a stream without a leader: the next probe asks again
       if (err instanceof JetStreamError && err.code === CONSUMER_NOT_FOUND && generation === this.#generation)
         this.#restart()
     }
@@ -224,7 +224,7 @@ export class OrderedConsumer {
     this.#listen()
     const { reply } = message
     if (reply?.startsWith('$JS.ACK.')) {
-      const delivery = placeOf(message, reply)
+      const delivery = deliveryOf(message, reply)
       if (delivery.number !== ++this.#received) {
         this.#restart()
         return
@@ -247,7 +247,7 @@ export class OrderedConsumer {
  * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, in newer
  * servers with the domain and a hash of the account before the stream.
  */
-function placeOf(message: Msg, reply: string): Delivery & { number: number } {
+function deliveryOf(message: Msg, reply: string): Delivery & { number: number } {
   const parts = reply.split('.')
   const first = parts.length === 9 ? 5 : 7
   return {

@@ -1,4 +1,4 @@
-/** Requests to NATS whose answers are handled at once, in the order in which they come with other messages. */
+/** Requests to NATS whose answers are handled synchronously, in order with the other messages of the connection. */
 import { createInbox, type Msg, type MsgHdrs, type Subscription } from '@nats-io/transport-node'
 import type { NatsLink } from '../../nats/nats-link.js'
 
@@ -16,8 +16,8 @@ export interface SendOptions {
 /** Handles a message of an answer, and settles the request with the last one. */
 export type OnAnswer<T> = (message: Msg, resolve: (value: T) => void) => void
 
-/** The error of a request that nobody listens to, so that nothing has happened. */
-export class UnheardError extends Error {}
+/** The error of a request without a responder. Nothing was stored. */
+export class NoResponderError extends Error {}
 
 export class Requests {
   readonly #link: NatsLink
@@ -40,7 +40,7 @@ export class Requests {
   }
 
   /**
-   * Sends a request. It is rejected when the connection breaks: then the answer will not come.
+   * Sends a request. It is rejected when the connection breaks, since the answer is then lost.
    * @param onAnswer may throw, which rejects the request
    */
   send<T>(
@@ -62,7 +62,7 @@ export class Requests {
         reject: refuse,
         onMessage: (message) => {
           if (message.data.length === 0 && message.headers?.code === 503)
-            return refuse(new UnheardError('no server is responsible for the stream'))
+            return refuse(new NoResponderError('no server is responsible for the stream'))
           try {
             onAnswer(message, (value) => finish(() => resolve(value)))
           } catch (err) {

@@ -15,7 +15,7 @@ import {
  * it has been delivered is lost to live subscribers, and one batch may have 1,000 events of a topic.
  */
 export const SPARE_EVENTS = 1_000
-/** The bytes that the stream keeps beyond the retained ones, for the same reason. */
+/** The number of bytes that the stream keeps beyond the retained ones, for the same reason. */
 export const SPARE_BYTES = 64 * 1024 * 1024
 
 const MILLISECOND = 1e6
@@ -66,12 +66,12 @@ export function recordStream(prefix: string, replicas: number): StreamConfig {
 }
 
 function nanoseconds(milliseconds: number): number {
-  // JSON carries a number of more digits with a rounded end, which would look like another setting
+  // JSON rounds a larger number, and the rounded number would look like another setting
   return Math.min(Math.round(milliseconds) * MILLISECOND, 9e18)
 }
 
 /**
- * Returns a stream, which is made if it does not exist.
+ * Finds a stream, or creates it.
  * @returns its state, and its settings that differ from the wanted ones
  */
 export async function provideStream(
@@ -92,7 +92,7 @@ async function findOrCreate(jetstream: JetStream, wanted: StreamConfig): Promise
     return await jetstream.createStream(wanted)
   } catch (err) {
     if (!(err instanceof JetStreamError) || err.code !== STREAM_EXISTS) throw err
-    return jetstream.streamInfo(wanted.name) // another process has made it, with other settings
+    return jetstream.streamInfo(wanted.name) // another process has created it, with other settings
   }
 }
 
@@ -114,7 +114,7 @@ export async function beginGeneration(jetstream: JetStream, { config }: StreamIn
   await jetstream.updateStream({ ...config, metadata: { ...config.metadata, [GENERATION]: generation } })
 }
 
-/** Returns the epoch of a stream. A stream that is made again has another one. */
+/** Returns the epoch of a stream. A stream that is created again has another epoch. */
 export function epochOf({ config, created }: StreamInfo): string {
   const hash = createHash('sha256')
     .update(`${config.name ?? ''} ${created} ${config.metadata?.[GENERATION] ?? ''}`)

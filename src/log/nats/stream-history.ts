@@ -1,4 +1,4 @@
-/** Reads what a stream has when a process begins to follow it: the index of its events, and what may be missing. */
+/** Builds the index of a stream when a process begins to follow it, with marks for events that may be missing. */
 import type { NatsLink } from '../../nats/nats-link.js'
 import { wallNow } from '../../model/clock.js'
 import type { Retention } from '../log.js'
@@ -51,7 +51,7 @@ export async function readHistory(source: HistorySource, info: StreamInfo): Prom
     isPurged = true
   }
   missing.report(index, source.subjects, isPurged)
-  index.takeTrims() // nobody follows yet
+  index.takeTrims() // there are no followers yet
   return index
 }
 
@@ -64,8 +64,8 @@ function add({ subjects, ids }: HistorySource, index: EventIndex, { message, seq
 }
 
 /**
- * The messages that the stream has lost between its oldest one and its newest one. JetStream does not say of which
- * topic they were: it trims the topics with the maximum number of messages, and whatever is deleted.
+ * The messages that the stream has lost between its oldest and its newest message. JetStream does not report their
+ * topics. It trims topics that have the maximum number of messages, and other tools may delete any message.
  */
 class MissingMessages {
   readonly #limit: number
@@ -87,7 +87,7 @@ class MissingMessages {
     else this.#topics.set(subject, { count: 1, first: sequence })
   }
 
-  /** @param isPurged whether purges are known, which explain that messages are missing */
+  /** @param isPurged whether there are marks of purges, which explain missing messages */
   report(index: EventIndex, subjects: Subjects, isPurged: boolean): void {
     if (this.#newest === 0) return
     let isExplained = isPurged

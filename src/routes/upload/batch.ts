@@ -1,8 +1,8 @@
 /**
- * Reads the body of a batch. A body may have many megabytes, and `JSON.parse` of the whole body would block the event
- * loop. So the body is split into the texts of its events, which are parsed one by one, for a few milliseconds per
- * turn. A small body is parsed as a whole, which takes half the time. If a small body has a fault, it is split too, to
- * find the fault.
+ * Reads the body of a batch. A body may be many megabytes long, and `JSON.parse` of the whole body would block the
+ * event loop. So the body is split into the texts of its events, which are parsed one by one, for a few milliseconds
+ * per turn. A small body is parsed as a whole, which takes half the time. If a small body has a fault, it is split too,
+ * to find the fault.
  */
 import { isUtf8 } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -62,7 +62,7 @@ async function readInParts(body: Buffer, events: IncomingEvents): Promise<Checke
   const checked: CheckedEvent[] = []
   let slice = new TimeSlice(1)
   for (const part of splitBatch(body, events.maxLength)) {
-    if (part === TOO_LONG) throw naming(events.tooLong(), texts.length)
+    if (part === TOO_LONG) throw withIndex(events.tooLong(), texts.length)
     if (part) texts.push(part)
     if (slice.isOver) slice = await nextSlice()
   }
@@ -72,7 +72,7 @@ async function readInParts(body: Buffer, events: IncomingEvents): Promise<Checke
       if (text.length > LARGE_EVENT) slice = await nextSlice()
       checked.push(events.check(input, pathOf(index)))
     } catch (err) {
-      throw naming(err, index)
+      throw withIndex(err, index)
     }
     if (slice.isOver) slice = await nextSlice()
   }
@@ -85,7 +85,7 @@ async function nextSlice(): Promise<TimeSlice> {
 }
 
 /** Adds the index of the refused event to an error. */
-function naming(err: unknown, index: number): unknown {
+function withIndex(err: unknown, index: number): unknown {
   if (err instanceof HubError) err.index = index
   if (!(err instanceof Problem) || err.extensions['errors'] !== undefined) return err
   return new Problem(err.code, err.message, {

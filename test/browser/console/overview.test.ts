@@ -93,9 +93,9 @@ function watchLabels(): void {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- they are called on a context below
   const { clearRect, fillText } = prototype
   let drawn: { text: string; box: DOMRect }[] = []
-  prototype.clearRect = function (...place) {
+  prototype.clearRect = function (...area) {
     drawn = [] // the charts are redrawn one after the other
-    clearRect.apply(this, place)
+    clearRect.apply(this, area)
   }
   prototype.fillText = function (text, x, y) {
     const {

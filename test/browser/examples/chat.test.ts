@@ -72,7 +72,7 @@ await t.test('chat', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =>
     await comeIn(ann, 'ann')
     await hasStatus(ann, 'Live')
     await hasPeople(ann, 'ann')
-    await ann.getByText('Nobody has said anything here yet.').waitFor()
+    await ann.getByText('There are no messages yet.').waitFor()
     await looksWell(t, ann, 'chat-empty')
   })
 

@@ -86,7 +86,7 @@ await t.test(
     const browser = await startChromium(t, path)
     const example = await startExample(t, 'clock', { speed: 10, settings: { FANFARE_RETAIN_EVENTS: '5' } })
     const page = await visit(t, browser, example)
-    const gap = page.getByRole('cell', { name: 'Something is missing here: it is older than what the hub keeps.' })
+    const gap = page.getByRole('cell', { name: 'Events are missing here: the hub no longer keeps them.' })
     await more(page, 3)
     await page.getByRole('button', { name: 'Stop' }).click()
     const before = await numbers(page)

@@ -34,7 +34,7 @@ await t.test('facts', { skip: skipWithout(path), timeout: TIMEOUT }, async (t) =
 
   await t.test('an empty page has a text', async (t) => {
     await hasStatus(page, 'Live')
-    await page.getByText('Nobody has posted a fact yet.').waitFor()
+    await page.getByText('No fact has been posted yet.').waitFor()
     await page.getByText('1 client', { exact: true }).waitFor()
     await looksWell(t, page, 'facts-empty')
   })

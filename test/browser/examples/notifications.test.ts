@@ -68,7 +68,7 @@ await t.test('notifications', { skip: skipWithout(path), timeout: TIMEOUT }, asy
 
   async function publishOne(): Promise<void> {
     const data = { from: 'bob', text: `number ${published + 1}`, time: new Date().toISOString() }
-    await example.client.publish('users.ann.notifications', { type: 'notification', data }, { patience: TIMEOUT })
+    await example.client.publish('users.ann.notifications', { type: 'notification', data }, { maxWait: TIMEOUT })
     published++
   }
 

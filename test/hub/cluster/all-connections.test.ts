@@ -11,7 +11,7 @@ await t.test(
     const patterns = Array.from({ length: 100 }, (_, n) => `${TOPIC}.${n}.${TOPIC}`) // about 12 KB
     for (let n = 0; n < 60; n++) {
       const id = `c${String((n * 37) % 60).padStart(2, '0')}`
-      // the first hub has most of the first streams, so the others' pages reach further
+      // the first hub has most streams at the beginning of the list, so the pages of the others end later
       await hubs[n % 4 === 0 ? 1 : n % 7 === 0 ? 2 : 0]!.subscribe(patterns, { id })
       ids.push(id)
     }

@@ -7,7 +7,7 @@ import { openHubs, type ClusterHub } from './open-hubs.js'
 
 const GRACE = 400
 
-/** Returns the joins and leaves that a stream has been told. */
+/** Returns the joins and leaves that a stream has received. */
 function told({ blocks }: FakeSink): string[] {
   return blocks.flatMap(({ event }) => {
     if (event?.type !== 'fanfare.join' && event?.type !== 'fanfare.leave') return []
@@ -59,7 +59,7 @@ await t.test('a subject of several processes joins once and leaves once', async 
   for (const hub of [a, b, c]) t.strictSame(await present(hub), ['bob 1'])
 })
 
-await t.test('a reconnect to another process within the grace is no leave', async (t) => {
+await t.test('a reconnect to another process within the grace is not a leave', async (t) => {
   const { a, b, c, expect } = await openWatched(t)
   let stream = await c.subscribe(['room'], { subject: 'ann' })
   await expect(['join room ann 1'])
@@ -73,14 +73,14 @@ await t.test('a reconnect to another process within the grace is no leave', asyn
   t.strictSame(await present(c), ['ann 1'])
 })
 
-await t.test('two processes that see a subject at once tell each stream one join', async (t) => {
+await t.test('a subject that joins in two processes at once is one join for each stream', async (t) => {
   const { a, b, c, expect } = await openWatched(t, { seed: 1 })
   await Promise.all([a, b, c].map(({ subscribe }) => subscribe(['room'], { subject: 'ann' })))
   await settle(50)
   await expect(['join room ann 1'])
 })
 
-await t.test('the subjects of a process that dies without a word leave after the grace', async (t) => {
+await t.test('the subjects of a killed process leave after the grace', async (t) => {
   const { a, b, c, expect } = await openWatched(t)
   await c.subscribe(['room'], { subject: 'ann', info: 'Ann' })
   await c.subscribe(['room'], { subject: 'bob' })
@@ -97,7 +97,7 @@ await t.test('the subjects of a process that dies without a word leave after the
   t.strictSame(await present(b), ['bob 1', 'cid 1'])
 })
 
-await t.test('a process that was away for less than the grace is no leave', async (t) => {
+await t.test('an absence of a process that is shorter than the grace causes no leave', async (t) => {
   const { a, c, expect } = await openWatched(t, { presenceGrace: 1_500 })
   await c.subscribe(['room'], { subject: 'ann' })
   await expect(['join room ann 1'])
@@ -111,7 +111,7 @@ await t.test('a process that was away for less than the grace is no leave', asyn
   t.strictSame(await present(a), ['ann 1', 'bob 1'])
 })
 
-await t.test('a process that was away for longer leaves and joins', async (t) => {
+await t.test('a longer absence of a process is a leave, and then a join', async (t) => {
   const { c, expect } = await openWatched(t)
   await c.subscribe(['room'], { subject: 'ann' })
   await expect(['join room ann 1'])
@@ -121,7 +121,7 @@ await t.test('a process that was away for longer leaves and joins', async (t) =>
   await expect(['join room ann 1', 'leave room ann 0', 'join room ann 1'])
 })
 
-await t.test('changes that were lost on the way are fetched', async (t) => {
+await t.test('lost changes are fetched', async (t) => {
   const { a, b, c, watchers } = await openWatched(t, { presenceGrace: 0 })
   const first = await c.subscribe(['room'], { subject: 'ann' })
   await until(() => watchers.every((watcher) => told(watcher).length === 1))
@@ -130,7 +130,7 @@ await t.test('changes that were lost on the way are fetched', async (t) => {
   await c.subscribe(['room'], { subject: 'bob' })
   await until(() => told(watchers[0]).length === 3)
   b.node.thaw()
-  await until(() => told(watchers[1]).length === 3) // the node tells its number of changes every 2 s
+  await until(() => told(watchers[1]).length === 3) // the node broadcasts the number of its changes every 2 s
   t.strictSame(told(watchers[0]), ['join room ann 1', 'leave room ann 0', 'join room bob 1'])
   t.strictSame(
     told(watchers[1])
@@ -143,13 +143,13 @@ await t.test('changes that were lost on the way are fetched', async (t) => {
   await c.subscribe(['room'], { subject: 'cid' })
   await settle()
   b.node.thaw()
-  await c.subscribe(['room'], { subject: 'dan' }) // shows at once that a change is missing
+  await c.subscribe(['room'], { subject: 'dan' }) // reveals at once that a change is missing
   await settle()
   t.strictSame(told(watchers[1]).slice(3), ['join room cid 2', 'join room dan 3'])
   t.strictSame(await present(a), ['bob 1', 'cid 1', 'dan 1'])
 })
 
-await t.test('a stream is not told of subjects that were there before it', async (t) => {
+await t.test('a stream gets no joins of subjects that were present before it opened', async (t) => {
   const { hubs, start } = await openHubs(t, 2, { presenceGrace: GRACE })
   const [a, b] = hubs as [ClusterHub, ClusterHub]
   for (let n = 0; n < 1_200; n++) await a.subscribe([`room.${n % 7}`], { subject: `u${n}` }) // several pages
@@ -165,7 +165,7 @@ await t.test('a stream is not told of subjects that were there before it', async
   t.strictSame(told(late), ['join room bob 2'])
 })
 
-await t.test('joins at a process that has just started are told', async (t) => {
+await t.test('joins at a process that has just started are announced', async (t) => {
   const { start, expect } = await openWatched(t)
   const { subscribe } = await start()
   await subscribe(['room'], { subject: 'ann' })
@@ -191,72 +191,75 @@ await t.test('nothing is broadcast while no stream has presence', async (t) => {
   t.strictSame(changes(), ['presence-changes'])
 })
 
-await t.test('the streams of all processes agree after any joins, leaves, losses and a death', async (t) => {
-  for (const seed of [1, 2, 3]) {
-    const { hubs } = await openHubs(t, 3, { seed })
-    const watchers = await Promise.all(hubs.map(({ subscribe }) => subscribe(['**'], { presence: true })))
-    const chance = random(seed)
-    const streams: FakeSink[] = []
-    const topics: string[][] = []
-    const subjects: string[] = []
-    const homes: number[] = []
-    for (let n = 0; n < 300; n++) {
-      if (streams.length > 0 && chance.below(5) < 2) {
-        const index = chance.below(streams.length)
-        streams[index]!.close()
-        for (const list of [streams, topics, subjects, homes]) list.splice(index, 1)
-      } else {
-        const own = chance.pick([['a'], ['b'], ['a', 'b']])
-        const subject = `u${chance.below(6)}`
-        const home = chance.below(hubs.length)
-        streams.push(await hubs[home]!.subscribe(own, { subject }))
-        homes.push(home)
-        topics.push(own)
-        subjects.push(subject)
+await t.test(
+  'the streams of all processes agree after any joins, leaves and lost messages, and the end of a process',
+  async (t) => {
+    for (const seed of [1, 2, 3]) {
+      const { hubs } = await openHubs(t, 3, { seed })
+      const watchers = await Promise.all(hubs.map(({ subscribe }) => subscribe(['**'], { presence: true })))
+      const chance = random(seed)
+      const streams: FakeSink[] = []
+      const topics: string[][] = []
+      const subjects: string[] = []
+      const homes: number[] = []
+      for (let n = 0; n < 300; n++) {
+        if (streams.length > 0 && chance.below(5) < 2) {
+          const index = chance.below(streams.length)
+          streams[index]!.close()
+          for (const list of [streams, topics, subjects, homes]) list.splice(index, 1)
+        } else {
+          const own = chance.pick([['a'], ['b'], ['a', 'b']])
+          const subject = `u${chance.below(6)}`
+          const home = chance.below(hubs.length)
+          streams.push(await hubs[home]!.subscribe(own, { subject }))
+          homes.push(home)
+          topics.push(own)
+          subjects.push(subject)
+        }
+        if (chance.below(3) === 0) await settle(chance.below(4))
+        const { node } = chance.pick(hubs)
+        if (chance.below(40) === 0) {
+          node.freeze()
+          setTimeout(() => node.thaw(), 20)
+        } else if (chance.below(60) === 0) {
+          node.vanish()
+          setTimeout(() => node.reappear(), 400)
+          await delay(chance.below(300))
+        }
       }
-      if (chance.below(3) === 0) await settle(chance.below(4))
-      const { node } = chance.pick(hubs)
-      if (chance.below(40) === 0) {
-        node.freeze()
-        setTimeout(() => node.thaw(), 20)
-      } else if (chance.below(60) === 0) {
-        node.vanish()
-        setTimeout(() => node.reappear(), 400)
-        await delay(chance.below(300))
-      }
-    }
-    await delay(500)
-    await until(() => watchers.every((watcher) => isExpected(watcher)))
-    await check()
-    hubs[2]!.node.die()
-    for (let index = streams.length - 1; index >= 0; index--)
-      if (homes[index] === 2) for (const list of [streams, topics, subjects, homes]) list.splice(index, 1)
-    await until(() => watchers.slice(0, 2).every((watcher) => isExpected(watcher)))
-    await check(2)
+      await delay(500)
+      await until(() => watchers.every((watcher) => isExpected(watcher)))
+      await check()
+      hubs[2]!.node.die()
+      for (let index = streams.length - 1; index >= 0; index--)
+        if (homes[index] === 2) for (const list of [streams, topics, subjects, homes]) list.splice(index, 1)
+      await until(() => watchers.slice(0, 2).every((watcher) => isExpected(watcher)))
+      await check(2)
 
-    function expected(): string[] {
-      const all = topics.flatMap((own, index) => own.map((topic) => `${topic} ${subjects[index]!}`))
-      return [...new Set(all)].sort()
-    }
-    function isExpected(watcher: FakeSink): boolean {
-      return JSON.stringify([...replay(watcher)].sort()) === JSON.stringify(expected())
-    }
-    function replay(watcher: FakeSink): Set<string> {
-      const here = new Set<string>()
-      for (const event of told(watcher)) {
-        const [type, topic, subject, count] = event.split(' ') as [string, string, string, string]
-        const key = `${topic} ${subject}`
-        if (here.has(key) === (type === 'join')) t.fail(`seed ${seed}: ${event} twice`)
-        if (type === 'join') here.add(key)
-        else here.delete(key)
-        const now = [...here].filter((one) => one.startsWith(`${topic} `)).length
-        if (now !== Number(count)) t.fail(`seed ${seed}: ${event}, and there are ${now}`)
+      function expected(): string[] {
+        const all = topics.flatMap((own, index) => own.map((topic) => `${topic} ${subjects[index]!}`))
+        return [...new Set(all)].sort()
       }
-      return here
+      function isExpected(watcher: FakeSink): boolean {
+        return JSON.stringify([...replay(watcher)].sort()) === JSON.stringify(expected())
+      }
+      function replay(watcher: FakeSink): Set<string> {
+        const here = new Set<string>()
+        for (const event of told(watcher)) {
+          const [type, topic, subject, count] = event.split(' ') as [string, string, string, string]
+          const key = `${topic} ${subject}`
+          if (here.has(key) === (type === 'join')) t.fail(`seed ${seed}: ${event} twice`)
+          if (type === 'join') here.add(key)
+          else here.delete(key)
+          const now = [...here].filter((one) => one.startsWith(`${topic} `)).length
+          if (now !== Number(count)) t.fail(`seed ${seed}: ${event}, and there are ${now}`)
+        }
+        return here
+      }
+      async function check(count = 3): Promise<void> {
+        for (const watcher of watchers.slice(0, count))
+          t.strictSame([...replay(watcher)].sort(), expected(), `seed ${seed}`)
+      }
     }
-    async function check(count = 3): Promise<void> {
-      for (const watcher of watchers.slice(0, count))
-        t.strictSame([...replay(watcher)].sort(), expected(), `seed ${seed}`)
-    }
-  }
-})
+  },
+)

@@ -7,7 +7,7 @@ import { share } from '../../helper/shared-log.js'
 import { settle, until } from '../fake-sink.js'
 import { openHubOn } from '../open-hub.js'
 
-/** Two hubs on one log, as two processes have it. */
+/** Two hubs on one log, as in two processes. */
 async function openTwo(t: Test) {
   const log = new MemoryLog({ events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 1e6 })
   t.teardown(() => log.close())
@@ -22,7 +22,7 @@ async function openTwo(t: Test) {
 
 await t.test('events of one hub reach the streams of the other', async (t) => {
   const { here, there } = await openTwo(t)
-  const readers = [await here.subscribe(['a']), await there.subscribe(['*'])] as const
+  const subscribers = [await here.subscribe(['a']), await there.subscribe(['*'])] as const
   for (const hub of [here.hub, there.hub]) {
     await hub.publish('a', { text: 'stored' })
     await hub.publish('a', { text: 'ephemeral', ephemeral: true })
@@ -32,15 +32,15 @@ await t.test('events of one hub reach the streams of the other', async (t) => {
     ])
     await hub.publish('other.topic', { text: 'for nobody', ephemeral: true })
   }
-  await until(() => readers.every(({ data }) => data.length === 8))
+  await until(() => subscribers.every(({ data }) => data.length === 8))
   const events = ['ephemeral', 'ephemeral', 'stored', 'stored', '{"stored":false}', '{"stored":false}']
-  for (const { data } of readers)
+  for (const { data } of subscribers)
     t.strictSame([...data].sort(), [...events, '{"stored":true}', '{"stored":true}'].sort())
   t.equal(here.hub.head, 4)
   t.equal(there.hub.head, 4, 'an ephemeral event is not stored')
   await settle()
   t.strictSame(
-    readers.map(({ data }) => data.length),
+    subscribers.map(({ data }) => data.length),
     [8, 8],
     'each event comes once',
   )
@@ -48,13 +48,13 @@ await t.test('events of one hub reach the streams of the other', async (t) => {
 
 await t.test('a closed hub sends and receives nothing', async (t) => {
   const { here, there } = await openTwo(t)
-  const reader = await here.subscribe(['a'])
+  const subscriber = await here.subscribe(['a'])
   await there.hub.publish('a', { text: '1', ephemeral: true })
   await there.hub.close()
   await here.hub.publish('a', { text: '2', ephemeral: true })
   await here.hub.publish('a', { text: '3' })
-  await until(() => reader.data.length === 3)
-  t.strictSame([...reader.data].sort(), ['1', '2', '3'])
+  await until(() => subscriber.data.length === 3)
+  t.strictSame([...subscriber.data].sort(), ['1', '2', '3'])
   t.strictSame(await here.hub.present('a'), [])
 })
 
@@ -102,9 +102,9 @@ await t.test('a subject of two hubs has its earliest join and its latest info', 
 
 await t.test('a message of another version is ignored, or refused', async (t) => {
   const { here, clusters } = await openTwo(t)
-  const reader = await here.subscribe(['a'])
+  const subscriber = await here.subscribe(['a'])
   clusters[1].broadcast({ kind: 'of another version' })
   await t.rejects(clusters[1].request(clusters[0].node, { kind: 'of another version' }), { code: 'refused' })
   await here.hub.publish('a', { text: 'still here' })
-  await until(() => reader.data.length === 1)
+  await until(() => subscriber.data.length === 1)
 })

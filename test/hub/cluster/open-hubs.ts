@@ -5,7 +5,7 @@ import { LocalCluster, type LocalClusterOptions, type LocalNode } from '../../he
 import { share } from '../../helper/shared-log.js'
 import { openHubOn, type OpenHub } from '../open-hub.js'
 
-/** A hub of a cluster, as one process has it. */
+/** A hub of a cluster, as in one process. */
 export interface ClusterHub extends OpenHub {
   node: LocalNode
 }

@@ -40,7 +40,7 @@ await t.test('a file that lacks pages is not sound', async (t) => {
   t.throws(() => checkFolder(folder), /is no log, or is damaged/)
 })
 
-await t.test('a file of a layout that is not known is refused before LMDB opens it', async (t) => {
+await t.test('a file of an unknown layout is refused before LMDB opens it', async (t) => {
   const { folder, file } = await makeLog(t)
   changeLayout(file, 3)
   t.throws(() => checkFolder(folder), /layout 3, and this version of Fanfare knows 2/)

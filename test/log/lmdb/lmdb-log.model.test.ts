@@ -1,7 +1,7 @@
 /**
  * Compares the LMDB log with a simple model in memory, through random appends, reads, trims, purges, restarts and
- * kills. The log assigns each sequence once, keeps acknowledged events as long as the retention says, and reports a gap
- * exactly when events are missing.
+ * kills. The log assigns each sequence once, keeps acknowledged events as long as the retention requires, and reports a
+ * gap exactly when events are missing.
  *
  * `MODEL_RUNS` is the number of sequences of steps for each durability.
  */
@@ -25,7 +25,7 @@ const RUNS = Number(process.env['MODEL_RUNS'] ?? 40)
  * runs.
  */
 const BOUNDED = process.env['MODEL_RUNS'] === undefined ? { interruptAfterTimeLimit: 40_000 } : {}
-/** The longest time until all due trims are done. */
+/** The time limit for all due trims, in milliseconds. */
 const DEADLINE = 20_000
 
 const TOPICS = ['a', 'b', 'a.b', 'a.c', 'b.c.d']
@@ -57,7 +57,7 @@ function anyEvent(ids: boolean): fc.Arbitrary<NewEvent> {
       { nil: undefined, freq: 2 },
     ),
     kind: fc.constantFrom('text' as const, 'json' as const, 'bytes' as const),
-    // any text is a payload to a log, and this one is base64 too
+    // the same text is valid as text and as base64
     payload: fc.integer({ min: 1, max: 750 }).map((length) => 'pppp'.repeat(length)),
   })
 }
@@ -157,12 +157,12 @@ class Model {
   /** Topic and publisher id → the sequences stored under them. */
   readonly #ids = new Map<string, number[]>()
   readonly #records = new Map<string, string>()
-  /** Topic → the newest sequence of its purges, also of those under way. */
+  /** Topic → the newest sequence of its purges, including running ones. */
   readonly #purged = new Map<string, number>()
-  /** Appends that are not known to be stored, in order; they have no publisher ids. */
+  /** Unanswered appends, in order. They have no publisher ids. */
   #pending: { events: NewEvent[]; done: Promise<void> }[] = []
 
-  /** Purges that are not known to be done. */
+  /** Unanswered purges. */
   readonly #purges = new Set<Promise<void>>()
 
   /** @param isReplica whether another log in the same folder writes */
@@ -217,7 +217,7 @@ class Model {
         for (let n = 0; n < step.turns; n++) await turn()
         return
       case 'later':
-        await this.#answered() // so that it is known when each event was stored
+        await this.#answered() // each event then has a known time
         this.#now += step.time
         return
       case 'settle':
@@ -245,7 +245,7 @@ class Model {
     await this.#leader?.close()
   }
 
-  /** The replica takes over with appends under way, and is then succeeded by another one. */
+  /** The replica becomes the leader while appends are pending, and another replica then replaces it. */
   async #succeed(): Promise<void> {
     if (!this.#leader) return
     await this.#leader.close()
@@ -261,7 +261,7 @@ class Model {
   }
 
   #note(event: StoredEvent): void {
-    same(event.sequence, this.#all.length + 1) // none twice, none left out
+    same(event.sequence, this.#all.length + 1) // each sequence is assigned once
     this.#all.push(event)
     if (event.id === undefined) return
     const key = `${event.topic} ${event.id}`
@@ -280,7 +280,7 @@ class Model {
     const append = {
       events,
       done: log.append(events).then((answers) => {
-        if (log !== this.#log) return // it was killed before it answered
+        if (log !== this.#log) return // the log was killed before it answered
         this.#pending = this.#pending.filter((other) => other !== append)
         this.#checkAnswers(events, answers, new Set())
       }),
@@ -302,7 +302,7 @@ class Model {
       const event = events[index]!
       const known = event.id === undefined ? [] : (this.#ids.get(`${event.topic} ${event.id}`) ?? [])
       if (duplicate) {
-        same(sequence, known.at(-1), 'a duplicate is answered with the first of its id')
+        same(sequence, known.at(-1), 'a duplicate gets the sequence of the first event with its id')
         const { time } = this.#all[sequence - 1]!
         const isKept =
           sequence > this.#all.length - events.length ||
@@ -336,11 +336,11 @@ class Model {
       ok(page.events.length <= events)
       let size = 0
       for (const event of page.events) {
-        ok(size < bytes, 'a page ends when it has so many bytes')
+        ok(size < bytes, 'a page ends at its maximum number of bytes')
         size += lengthOf(event)
         ok(event.sequence > position && event.sequence <= page.position, 'in order, up to the position')
         same(event, this.#all[event.sequence - 1])
-        ok(!this.#trimmed.has(event.sequence), 'what was trimmed does not come back')
+        ok(!this.#trimmed.has(event.sequence), 'a trimmed event is never returned again')
         ok(selection.hasTopic(event.topic) && selection.hasType(event.type))
         ok(event.sequence > Math.max(0, ...read))
         read.add(event.sequence)
@@ -359,13 +359,13 @@ class Model {
       selection.hasType(type)
     const missing = this.#all.filter(isMissing).map(({ sequence }) => sequence)
     for (const sequence of missing) {
-      ok(this.#isTrimmable(sequence), `${sequence} is missing, and it had to be kept`)
+      ok(this.#isTrimmable(sequence), `${sequence} is missing, and must be retained`)
       this.#trimmed.add(sequence)
     }
     // the log does not remember the types of trimmed events: a gap may be reported for other types
     if (selection.types) return
     for (const page of pages) {
-      // events behind the page may have been trimmed after the page was read
+      // events after the page may have been trimmed after the page was read
       if (missing.some((sequence) => sequence > page.after && sequence <= page.position))
         same({ ...page, missing }, { ...page, missing, gap: true })
       if (!missing.some((sequence) => sequence > page.after))
@@ -386,7 +386,7 @@ class Model {
   }
 
   async #newest(selection: Selection, after: number): Promise<void> {
-    const wanted = { after, until: this.#log.view.head, events: 1e9 } // what is stored meanwhile is for neither
+    const wanted = { after, until: this.#log.view.head, events: 1e9 } // excludes events that are stored meanwhile
     const [page, { events }] = await Promise.all([
       this.#log.newest(selection, wanted),
       readFrom(this.#log, selection, wanted),
@@ -405,11 +405,11 @@ class Model {
     do {
       head = log.view.head
       kept = (await this.#retained(new Selection([topic]))).size
-    } while (log.view.head !== head) // else events that were appended meanwhile are purged too
+    } while (log.view.head !== head) // otherwise the purge includes events that were appended meanwhile
     this.#purged.set(topic, head)
     const done = log.purge(topic).then(async (count) => {
       ok(count <= kept, `${count} of ${kept} are purged`)
-      if (log !== this.#log) return // it was killed meanwhile
+      if (log !== this.#log) return // the log was killed meanwhile
       const { events } = await readFrom(log, new Selection([topic]), { after: 0, until: head, events: 1e9 })
       same(events, [])
     })
@@ -447,9 +447,9 @@ class Model {
         retained.every(({ time }) => time >= this.#now - age) &&
         [...counts.values()].every((count) => count <= events)
       const expected = { topics: counts.size, events: retained.length, bytes: size }
-      const stats = this.#log.view.stats() // they may be those of a moment before
+      const stats = this.#log.view.stats() // these may be slightly outdated
       if (isSettled && isDeepStrictEqual(stats, expected)) break
-      ok(performance.now() < end, `what has to be trimmed is trimmed: ${JSON.stringify({ stats, expected })}`)
+      ok(performance.now() < end, `the due trims are done: ${JSON.stringify({ stats, expected })}`)
       await delay(10)
     }
     await this.#read(EVERYTHING, 0, 1e9, 1e9)
@@ -469,7 +469,7 @@ class Model {
     await old.close()
     await oldLeader?.close()
     await Promise.allSettled([...this.#purges, ...pending.map(({ done }) => done)])
-    ok(this.#log.view.head >= acknowledged, 'what was acknowledged is there')
+    ok(this.#log.view.head >= acknowledged, 'every acknowledged event is stored')
     // some of the unanswered appends may be stored: whole, and in order
     for (const { events } of pending) {
       if (this.#all.length === this.#log.view.head) break
@@ -500,8 +500,8 @@ for (const [durability, isReplica] of [
   ['commit', false],
   ['commit', true],
 ] as const) {
-  const name = isReplica ? 'a replica' : 'the file log'
-  await t.test(`${name} does what a model does, and no kill is noticed (${durability})`, async (t) => {
+  const name = isReplica ? 'a replica' : 'the LMDB log'
+  await t.test(`${name} behaves like the model, and a kill changes nothing (${durability})`, async (t) => {
     const root = t.testdir({})
     let runs = 0
     let kills = 0
@@ -522,7 +522,7 @@ for (const [durability, isReplica] of [
         { numRuns: RUNS, ...BOUNDED },
       ),
     )
-    await last // where the time is up, a run is left in the middle of it, and its folder is about to be removed
+    await last // at its time limit fast-check abandons a running property, whose folder is about to be removed
     t.comment(`${runs} runs, ${kills} kills`)
   })
 }

@@ -79,7 +79,7 @@ function hold(time: number): void {
 async function refusal(promise: Promise<unknown>): Promise<Error> {
   return promise.then(
     () => {
-      throw new Error('it was not refused')
+      throw new Error('the call was not refused')
     },
     (err: unknown) => err as Error,
   )
@@ -89,12 +89,12 @@ async function refusesToOpen(t: Test, folder: string, words: RegExp): Promise<vo
   const err = await refusal(FileLog.open({ folder, durability: 'sync', retention: KEEP_ALL }))
   t.ok(err instanceof StoreError, `${err.name}: ${err.message}`)
   t.match(err.message, words)
-  t.ok(err.message.includes(folder), 'the folder is named')
+  t.ok(err.message.includes(folder), 'the error names the folder')
 }
 
 await t.test('opened again after a kill', async (t) => {
   for (const durability of DURABILITIES) {
-    await t.test(`(${durability}) everything acknowledged is there, and nothing is used twice`, async (t) => {
+    await t.test(`(${durability}) every acknowledged event is stored, and no sequence is reused`, async (t) => {
       const clock = { now: 1_700_000_000_000 }
       const options: Opening = {
         durability,
@@ -128,7 +128,7 @@ await t.test('opened again after a kill', async (t) => {
       t.strictSame(
         await readAll(again),
         { ...(await readAll(log)), trimmedAt: 0 },
-        'and what was trimmed before it was opened',
+        'a duplicate of an event that was trimmed before the log was opened',
       )
       t.strictSame(await again.records.list(''), [{ key: 'cursor/u/phone', value: 'somewhere' }])
       for (const [topic, after, gap] of [
@@ -161,7 +161,7 @@ await t.test('opened again after a kill', async (t) => {
     })
   }
 
-  await t.test('publisher ids go when their window is over, also those of before the kill', async (t) => {
+  await t.test('publisher ids are removed when their window ends, including ids from before the kill', async (t) => {
     const clock = { now: 1_700_000_000_000 }
     const options: Opening = { retention: { events: 1, dedupWindow: 10_000 }, now: () => clock.now }
     const folder = t.testdir({})
@@ -182,7 +182,7 @@ await t.test('opened again after a kill', async (t) => {
     }
     await poll(
       async () => (ids() === 1 ? true : undefined),
-      () => `${ids()} publisher ids are still kept, of one event`,
+      () => `one event is retained, and ${ids()} publisher ids`,
     )
     t.match(await again.append([event('a', { id: '3' })]), [{ sequence: 51, duplicate: false }])
   })
@@ -219,10 +219,14 @@ await t.test('the epoch', async (t) => {
     ['commit', 'killed', false],
   ] as const) {
     const [before, after] = await epochs(t, durability, how, reboot)
-    t.equal(after, before, `stays when ${durability} was ${how}${reboot ? ' and the machine started anew' : ''}`)
+    t.equal(after, before, `stays when ${durability} was ${how}${reboot ? ' and the machine was restarted' : ''}`)
   }
   const [before, after] = await epochs(t, 'commit', 'killed', true)
-  t.not(after, before, 'is new when commit was killed and the machine started anew: acknowledged events may be missing')
+  t.not(
+    after,
+    before,
+    'is new when commit was killed and the machine was restarted: acknowledged events may be missing',
+  )
 })
 
 await t.test('a folder belongs to one process', async (t) => {
@@ -230,9 +234,9 @@ await t.test('a folder belongs to one process', async (t) => {
     const folder = t.testdir({})
     const log = await openLog(t, folder)
     await refusesToOpen(t, folder, new RegExp(`in use by another process \\(pid ${process.pid}\\)`))
-    t.match(await log.append([event('a')]), [{ sequence: 1 }], 'the first is not disturbed')
+    t.match(await log.append([event('a')]), [{ sequence: 1 }], 'the first log still works')
     await log.close()
-    t.equal((await openLog(t, folder)).view.head, 1, 'once it is closed, the folder is free')
+    t.equal((await openLog(t, folder)).view.head, 1, 'the folder is free once the first log is closed')
   })
 
   await t.test('a log of another process is refused, until it is killed', async (t) => {
@@ -246,13 +250,13 @@ await t.test('a folder belongs to one process', async (t) => {
     await publish(hub, 'a', { data: 2 }, anyTopic())
     await hub.kill()
     const log = await openLog(t, folder)
-    t.equal(`${log.view.epoch}-${log.view.head}`, id.replace(/1$/, '2'), 'then it opens at once')
+    t.equal(`${log.view.epoch}-${log.view.head}`, id.replace(/1$/, '2'), 'the folder is free after the kill')
     const joined = await startHub(t, { FANFARE_LOG: `file:${folder}` })
     await publish(joined, 'a', { data: 3 }, anyTopic())
-    t.equal(log.view.head, Number(id.split('-')[1]) + 2, 'a hub joins it')
+    t.equal(log.view.head, Number(id.split('-')[1]) + 2, 'a hub joins the log')
   })
 
-  await t.test('of many that want it at once after a kill, one gets it', async (t) => {
+  await t.test('only one of several logs that open at once after a kill succeeds', async (t) => {
     const root = t.testdir({})
     const hub = await startHub(t, { FANFARE_LOG: `file:${root}/killed` })
     await hub.kill()
@@ -270,14 +274,14 @@ await t.test('a folder belongs to one process', async (t) => {
         Array.from({ length: 6 }, () => FileLog.open({ folder, durability: 'commit', retention: KEEP_ALL })),
       )
       const opened = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
-      t.equal(opened.length, 1, `${opened.length} have opened it`)
+      t.equal(opened.length, 1, `${opened.length} logs have opened the folder`)
       for (const answer of answers)
         if (answer.status === 'rejected') t.match(answer.reason, { name: 'StoreError', message: /in use/ })
       await Promise.all(opened.map((log) => log.append([event('a')]).then(() => log.close())))
     }
   })
 
-  await t.test('of many hubs that start at once after a kill, one leads', async (t) => {
+  await t.test('only one of several hubs that start at once after a kill leads', async (t) => {
     const folder = t.testdir({})
     for (let round = 0; round < 2; round++) {
       const hubs = await Promise.all(Array.from({ length: 2 }, () => startHub(t, { FANFARE_LOG: `file:${folder}` })))
@@ -286,10 +290,10 @@ await t.test('a folder belongs to one process', async (t) => {
       await Promise.all(hubs.map((hub) => hub.kill()))
     }
     const left = readdirSync(folder).filter((name) => name.endsWith('.sock'))
-    t.ok(left.length <= 3, `locks of those that were killed are taken away: ${left.length} are left`)
+    t.ok(left.length <= 3, `the sockets of killed owners are removed: ${left.length} are left`)
   })
 
-  await t.test('a path may be longer than a socket’s', async (t) => {
+  await t.test('the path of the folder may be longer than the maximum for a socket', async (t) => {
     const folder = `${t.testdir({})}/${'long/'.repeat(40)}`
     await openLog(t, folder)
     await refusesToOpen(t, folder, /in use/)
@@ -324,11 +328,11 @@ await t.test('a store that cannot be read is refused', async (t) => {
       /The log in .* has format 1, which no release of Fanfare has written: this version reads format 2 only\. Move the folder away to begin with an empty log\./
     await refusesToOpen(t, folder, words)
     t.throws(() => openStore(folder, { durability: 'sync', readOnly: true }), { name: 'StoreError', message: words })
-    t.ok(readFileSync(`${folder}/data.mdb`).equals(before), 'and is left as it is')
+    t.ok(readFileSync(`${folder}/data.mdb`).equals(before), 'the file is unchanged')
   })
 })
 
-await t.test('properties of a topic that are damaged are as good as missing, and are reported', async (t) => {
+await t.test('damaged properties of a topic count as missing, and are reported', async (t) => {
   const folder = t.testdir({})
   const log = await openLog(t, folder)
   await log.append([event('a')])
@@ -355,10 +359,10 @@ await t.test('properties of a topic that are damaged are as good as missing, and
   t.match(await again.topic('b'), { properties: { ttl: 2_000 } })
   t.strictSame(damages, ['the properties of the topic a'])
   await again.setTopic('a', { ttl: 3_000 })
-  t.match(await again.topic('a'), { events: 1, properties: { ttl: 3_000 } }, 'and can be stored again')
+  t.match(await again.topic('a'), { events: 1, properties: { ttl: 3_000 } }, 'the properties can be stored again')
 })
 
-await t.test('what fails for one caller does not fail for others', async (t) => {
+await t.test('a request that fails does not affect others of the same transaction', async (t) => {
   for (const durability of DURABILITIES) {
     const log = await openLog(t, t.testdir({ [durability]: {} }), { durability })
     const [record, appended] = await Promise.allSettled([
@@ -367,7 +371,7 @@ await t.test('what fails for one caller does not fail for others', async (t) => 
     ])
     t.match(appended, { status: 'fulfilled' }, `${durability}: an append, beside a record with a key that is too long`)
     t.ok(record.status === 'fulfilled' || (record.reason as Error).message.length > 0)
-    t.equal(log.view.failure, undefined, 'and nobody is told that the disk has failed')
+    t.equal(log.view.failure, undefined, 'no failure of the disk is reported')
     await log.close()
   }
 })
@@ -384,12 +388,12 @@ await t.test('a gap is never missed while events are being trimmed', async (t) =
       for (; !isOver; reads++) {
         await turn()
         seed = (seed * 48_271) % 2_147_483_647
-        hold(seed % 5) // a transaction may be done meanwhile, and nobody here can know it yet
+        hold(seed % 5) // a transaction may end meanwhile, which this process does not know yet
         const { head } = log.view
         const after = Math.max(0, head - 1 - (seed % 12))
         const { events, gap } = await readFrom(log, only, { after, until: head, events: 1_000 })
         if (events.length < head - after && !gap) missed.push(`${events.length} of ${head - after} after ${after}`)
-        if (events.length === head - after && gap) missed.push(`a gap after ${after}, of nothing`)
+        if (events.length === head - after && gap) missed.push(`a gap after ${after}, without missing events`)
       }
       return reads
     }
@@ -435,12 +439,12 @@ await t.test(
       )
       const isFlushed =
         calls.slice(written).some((line) => /f(data)?sync\(/.test(line)) || calls.some((line) => isDirect.test(line))
-      t.ok(isFlushed, `${durability}: nothing is written to the store that is not flushed before it is closed`)
+      t.ok(isFlushed, `${durability}: every write to the store is flushed before the store is closed`)
     }
   },
 )
 
-await t.test('work', async (t) => {
+await t.test('the cost of operations', async (t) => {
   let taken = 0
   function* counting<T>(items: Iterable<T>): Generator<T> {
     for (const item of items) {
@@ -491,12 +495,12 @@ await t.test('work', async (t) => {
   const { head } = log.view
   await log.close()
 
-  await t.test('starting does not look at events', async (t) => {
+  await t.test('starting does not read events', async (t) => {
     const log = await openCounted(t, killedCopy(folder))
     t.match(log.view.stats(), { events: EVENTS + 10, topics: 42 })
     t.ok(
       taken > 0 && taken < 10_000,
-      `${taken} rows of ${EVENTS} events in 42 topics are looked at: those that were not indexed yet`,
+      `${taken} rows of ${EVENTS} events in 42 topics are read: those that are not indexed yet`,
     )
     await log.close()
   })
@@ -506,22 +510,22 @@ await t.test('work', async (t) => {
   for (const [what, patterns, after, events] of [
     ['a quiet topic', ['quiet.late'], 0, 5],
     ['a quiet topic, from long ago', ['quiet.early'], 0, 5],
-    ['a quiet topic that has nothing new', ['quiet.early'], 5, 0],
+    ['a quiet topic without new events', ['quiet.early'], 5, 0],
     ['a pattern of quiet topics', ['quiet.*'], 0, 10],
     ['several topics', ['quiet.early', 'quiet.late', 'nobody'], 3, 7],
     ['a busy topic, near the head', ['busy.7'], head - 100, 2],
     ['everything, near the head', ['**'], head - 20, 20],
     ['a busy topic, a page', ['busy.7'], 0, 1_000],
   ] as const) {
-    await t.test(`resuming ${what} costs what it gives`, async (t) => {
+    await t.test(`the cost of resuming ${what} depends on the result only`, async (t) => {
       const before = taken
       const page = await readFrom(measured, new Selection(patterns), { after, events: 1_000 })
       t.equal(page.events.length, events)
-      t.ok(taken - before <= 4 * events + 200, `${taken - before} rows are looked at for ${events} events`)
+      t.ok(taken - before <= 4 * events + 200, `${taken - before} rows are read for ${events} events`)
     })
   }
 
-  await t.test('finding the newest events costs what it gives', async (t) => {
+  await t.test('the cost of finding the newest events depends on the result only', async (t) => {
     for (const [patterns, events] of [
       [['quiet.late'], 3],
       [['quiet.*'], 8],
@@ -541,14 +545,14 @@ await t.test('work', async (t) => {
     }
   })
 
-  await t.test('a page of events that are rarely of the type asked for is short', async (t) => {
+  await t.test('a page is short if few events have the requested type', async (t) => {
     const selection = new Selection(['**'], ['rare'])
     const found: string[] = []
     let after = 0
     for (let more = true; more;) {
       const before = taken
       const page = await readFrom(measured, selection, { after, events: 1_000 })
-      t.ok(taken - before < 100_000, 'it does not look at everything at once')
+      t.ok(taken - before < 100_000, 'the page does not read the whole log')
       found.push(...page.events.map(({ topic }) => topic))
       after = page.position
       more = page.more
@@ -559,7 +563,7 @@ await t.test('work', async (t) => {
   await measured.close()
 
   for (const durability of DURABILITIES) {
-    await t.test(`trimming much goes on in small steps (${durability})`, async (t) => {
+    await t.test(`large trims run in small steps (${durability})`, async (t) => {
       const copy = killedCopy(folder)
       const log = await openLog(t, copy, { durability, retention: { events: 4_000 } })
       let largest = 0
@@ -575,7 +579,7 @@ await t.test('work', async (t) => {
   }
 })
 
-await t.test('the file does not grow without end', async (t) => {
+await t.test('the file stops growing', async (t) => {
   interface Load {
     /** Returns the length of the n-th event, in characters. */
     size: (n: number) => number
@@ -583,7 +587,7 @@ await t.test('the file does not grow without end', async (t) => {
     events: number
   }
 
-  /** Sizes of the file under constant load, in megabytes: at a quarter, a half, three quarters and the end of it. */
+  /** Returns the size of the file, in megabytes, after each quarter of a constant load. */
   async function sizes(
     t: Test,
     folder: string,
@@ -611,7 +615,7 @@ await t.test('the file does not grow without end', async (t) => {
   }
 
   function plateaus(t: Test, [quarter, ...rest]: number[], what: string): void {
-    const ahead = 2 // the file is extended by at least as much at a time
+    const ahead = 2 // the minimum extension of the file
     t.ok(
       rest.every((size) => size <= quarter! * 1.3 + ahead),
       `${what}: ${[quarter!, ...rest].map((size) => size.toFixed(1)).join(', ')} MB`,
@@ -639,7 +643,7 @@ await t.test('the file does not grow without end', async (t) => {
     )
   })
 
-  await t.test('also after a process that was reading it has been killed', async (t) => {
+  await t.test('after a process with an open snapshot was killed', async (t) => {
     const folder = t.testdir({})
     const script = `
       import { openStore } from ${JSON.stringify(new URL('../../../dist/log/lmdb/store.js', import.meta.url).href)}
@@ -655,7 +659,7 @@ await t.test('the file does not grow without end', async (t) => {
       const { root } = openStore(folder, { durability: 'sync', readOnly: true })
       await poll(
         async () => (root.readerList().includes(String(pid)) ? undefined : true),
-        () => 'it is not noticed',
+        () => 'the snapshot of the killed process is not released',
       )
       await root.close()
     }
@@ -672,7 +676,7 @@ await t.test('the file does not grow without end', async (t) => {
   })
 })
 
-await t.test('an event may be as large as LMDB hands out in place, where it lies in the file', async (t) => {
+await t.test('an event may be so large that LMDB returns it in place, without a copy', async (t) => {
   const log = await openLog(t, t.testdir({}))
   const payload = 'é'.repeat(9 * 1024 * 1024)
   await log.append([event('a', { payload }), event('a', { payload: 'small' })])
@@ -681,7 +685,7 @@ await t.test('an event may be as large as LMDB hands out in place, where it lies
   t.equal(events[1]!.payload, 'small')
 })
 
-await t.test('readers who had to wait for a transaction do not all read in one turn of the event loop', async (t) => {
+await t.test('reads that wait for a transaction do not all run in one turn of the event loop', async (t) => {
   const log = await openLog(t, t.testdir({}), { durability: 'sync' })
   await log.append(Array.from({ length: 100 }, () => event('a')))
   let reads = 0
@@ -703,7 +707,7 @@ await t.test('readers who had to wait for a transaction do not all read in one t
         await turns.next()
         await log.scan(a, { after: 0 }, () => {
           reads++
-          for (const end = performance.now() + 1; performance.now() < end;); // it takes a while to make bytes of it
+          for (const end = performance.now() + 1; performance.now() < end;); // parsing the event takes 1 ms
           return false
         })
       }
@@ -715,7 +719,7 @@ await t.test('readers who had to wait for a transaction do not all read in one t
   t.ok(most < 30, `${most} reads in one turn`)
 })
 
-await t.test('publisher ids are remembered when far more topics have been emptied than are remembered', async (t) => {
+await t.test('publisher ids are remembered even if the trim marks of their topics are dropped', async (t) => {
   const clock = { now: 1_700_000_000_000 }
   const folder = t.testdir({})
   const options: Opening = { retention: { bytes: 100_000, dedupWindow: 600_000 }, now: () => clock.now }
@@ -728,7 +732,7 @@ await t.test('publisher ids are remembered when far more topics have been emptie
   const never = new Selection(['never'])
   await poll(
     async () => ((await readFrom(log, never, { after: 0, events: 1 })).gap ? true : undefined),
-    () => 'it is remembered of all how far they were trimmed',
+    () => 'the trim marks of all topics are kept',
   )
   t.equal(await log.topic('pay.1'), undefined)
   clock.now += 599_000
@@ -738,14 +742,14 @@ await t.test('publisher ids are remembered when far more topics have been emptie
   t.strictSame(
     await again.append([event('pay.1', { id: 'order-1' })]),
     [{ sequence: 1, duplicate: true }],
-    'also when it is opened again',
+    'also after the log is opened again',
   )
   clock.now += 1_001
   t.match(await again.append([event('pay.1', { id: 'order-1' })]), [{ duplicate: false }])
 })
 
 await t.test(
-  'publisher ids of trimmed events take no more than half of what is kept, and push out no events',
+  'publisher ids of trimmed events take at most half of the retained bytes, and displace no events',
   async (t) => {
     const clock = { now: 1_700_000_000_000 }
     const folder = t.testdir({})
@@ -765,12 +769,12 @@ await t.test(
     }
     t.match(refused, { code: 'too-many-ids', index: 0 })
     t.ok(stored > 10_000, `after ${stored}`)
-    t.ok(log.view.stats().events > 1_000, `${log.view.stats().events} events are still there`)
-    t.match(await log.append([event('a.0')]), [{ duplicate: false }], 'an event without an id is taken')
+    t.ok(log.view.stats().events > 1_000, `${log.view.stats().events} events are retained`)
+    t.match(await log.append([event('a.0')]), [{ duplicate: false }], 'an event without an id is accepted')
     t.match(
       await log.append([event('a.1', { id: `${Math.floor((stored - 1) / 1_000)}-1`.padEnd(100, 'x') })]),
       [{ duplicate: true }],
-      'an id that is remembered needs no room',
+      'a duplicate needs no room',
     )
     const { size } = statSync(`${folder}/data.mdb`)
     t.ok(size <= 2 * bytes + 32 * 1024 * 1024, `${size} bytes`)
@@ -781,46 +785,40 @@ await t.test(
           () => true,
           () => undefined,
         ),
-      () => 'ids are not forgotten',
+      () => 'the ids are still remembered',
     )
   },
 )
 
-await t.test(
-  'a log at rest puts the events of any number of topics into the index, one step after the other',
-  async (t) => {
-    const folder = t.testdir({})
-    const ticks: (() => void)[] = []
-    const { setInterval: start } = globalThis
-    globalThis.setInterval = ((tick: () => void) => (
-      ticks.push(tick),
-      start(() => undefined, 1e9)
-    )) as typeof setInterval
-    let log: FileLog
-    try {
-      log = await openLog(t, folder, { durability: 'sync' })
-    } finally {
-      globalThis.setInterval = start
-    }
-    await log.append(Array.from({ length: 3_500 }, (_, n) => event(`t.${n}`)))
-    const store = openStore(folder, { durability: 'sync', readOnly: true })
-    t.teardown(() => store.root.close())
-    const isIndexed = async () => {
-      store.root.resetReadTxn()
-      return [...store.index.getKeys()].length === 3_500 ? true : undefined
-    }
-    t.equal(await isIndexed(), undefined)
-    for (const tick of ticks) tick()
-    await poll(isIndexed, () => 'one look is not enough')
-  },
-)
+await t.test('an idle log indexes the events of any number of topics, step by step', async (t) => {
+  const folder = t.testdir({})
+  const ticks: (() => void)[] = []
+  const { setInterval: start } = globalThis
+  globalThis.setInterval = ((tick: () => void) => (ticks.push(tick), start(() => undefined, 1e9))) as typeof setInterval
+  let log: FileLog
+  try {
+    log = await openLog(t, folder, { durability: 'sync' })
+  } finally {
+    globalThis.setInterval = start
+  }
+  await log.append(Array.from({ length: 3_500 }, (_, n) => event(`t.${n}`)))
+  const store = openStore(folder, { durability: 'sync', readOnly: true })
+  t.teardown(() => store.root.close())
+  const isIndexed = async () => {
+    store.root.resetReadTxn()
+    return [...store.index.getKeys()].length === 3_500 ? true : undefined
+  }
+  t.equal(await isIndexed(), undefined)
+  for (const tick of ticks) tick()
+  await poll(isIndexed, () => 'the events are not indexed')
+})
 
-await t.test('close may be called twice, and what comes after it is refused', async (t) => {
+await t.test('close may be called twice, and later calls are refused', async (t) => {
   const log = await openLog(t, t.testdir({}))
   await Promise.all([log.close(), log.close()])
   t.match(await refusal(log.append([event('a')])), { name: 'HubError', code: 'log-unavailable' })
   t.match(await refusal(log.records.put('a', 1)), { code: 'log-unavailable' })
-  await within(log.close(), () => 'it does not close')
+  await within(log.close(), () => 'the log does not close')
 })
 
 async function readAll(log: EventLog, pattern = '**', after = 0) {

@@ -15,7 +15,7 @@ import { startHub } from '../../helper/process.js'
 import { anyTopic } from '../../helper/token.js'
 
 const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
-/** More connections than the queue of a socket takes. */
+/** More connections than the queue of a socket accepts. */
 const CALLERS = 700
 
 /** A busy machine needs more time than the default time-out. */
@@ -40,7 +40,7 @@ function lockOf(folder: string): string {
   return `${folder}/${readdirSync(folder).find((name) => name.endsWith('.sock'))!}`
 }
 
-await t.test('an owner that is frozen has the folder, however many have asked', async (t) => {
+await t.test('a frozen owner keeps the folder, even if its queue of connections is full', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-lock-')) // the path of a socket may have 107 bytes
   t.teardown(() => rmSync(folder, { recursive: true }))
   const hub = await startHub(t, { FANFARE_LOG: `file:${folder}` })
@@ -57,13 +57,13 @@ await t.test('an owner that is frozen has the folder, however many have asked', 
         }),
     ),
   )
-  t.ok(codes.includes('EAGAIN'), `its queue is full: ${[...new Set(codes)].join(', ')}`)
+  t.ok(codes.includes('EAGAIN'), `the queue is full: ${[...new Set(codes)].join(', ')}`)
   await refuses(t, folder, /in use by another process \(it does not answer\)/)
   await hub.kill()
   t.match(
     await (await open(t, folder)).append([event('a')]),
     [{ sequence: 1 }],
-    'once it is killed, the folder is free',
+    'the folder is free once the owner is killed',
   )
 })
 
@@ -90,7 +90,7 @@ await t.test('a worker of a cluster takes a folder, and a second one is refused'
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   await poll(
     async () => (output.split('\n').length > 2 ? true : undefined),
-    () => `not both have answered: ${output}`,
+    () => `a worker has not answered: ${output}`,
   )
   const lines = output.trim().split('\n').sort()
   t.equal(lines[0], 'opened')
@@ -115,7 +115,7 @@ for (const [what, go, back] of [
     },
   ],
 ] as const) {
-  await t.test(`a folder that is ${what} is noticed, and so is that it is back`, async (t) => {
+  await t.test(`the hub notices that its folder is ${what}, and that it is restored`, async (t) => {
     const folder = `${t.testdir({})}/log`
     const hub = await startHub(t, { FANFARE_LOG: `file:${folder}`, FANFARE_DURABILITY: 'commit' })
     await publish(hub, 'a', { data: 1 }, anyTopic())
@@ -125,39 +125,39 @@ for (const [what, go, back] of [
         const { status, body } = await post<{ code?: string }>(`${hub.url}/topics/a/events`, { data: 2 }, anyTopic())
         return status === 201 ? undefined : { status, code: body.code }
       },
-      () => 'it goes on acknowledging',
+      () => 'the hub still acknowledges events',
     )
     t.strictSame(refused, { status: 503, code: 'log-unavailable' })
     t.equal((await request(`${hub.url}/health/ready`)).status, 503)
     t.ok(
       hub.logs().some(({ msg, err }) => msg === 'events cannot be stored' && JSON.stringify(err).includes(what)),
-      'a line of its log says what has happened',
+      'the hub logs the reason',
     )
     back(folder)
     await poll(
       async () => ((await request(`${hub.url}/health/ready`)).status === 200 ? true : undefined),
-      () => 'it does not go on',
+      () => 'the hub does not continue',
     )
     await publish(hub, 'a', { data: 3 }, anyTopic())
     t.equal(await hub.stop(), 0)
   })
 }
 
-await t.test('a folder that is removed is noticed without a publisher', async (t) => {
+await t.test('the log notices a removed folder even without appends', async (t) => {
   const folder = `${t.testdir({})}/log`
   const failures: (string | undefined)[] = []
   const log = await open(t, folder, { onHealth: (err) => failures.push(err?.message) })
   rmSync(folder, { recursive: true })
   await poll(
     async () => (log.view.failure ? true : undefined),
-    () => 'it does not notice',
+    () => 'the log does not notice',
   )
   t.match(failures, [/removed, moved or replaced/])
   t.match(await log.append([event('a')]).catch((err: unknown) => err), { code: 'log-unavailable' })
-  await within(log.close(), () => 'it does not close')
+  await within(log.close(), () => 'the log does not close')
 })
 
-await t.test('two never write, also when the lock of the first was removed', async (t) => {
+await t.test('two logs never write one folder, even if the lock of the first is removed', async (t) => {
   for (const durability of ['sync', 'commit'] as const) {
     const folder = t.testdir({ [durability]: {} })
     const first = await open(t, `${folder}/${durability}`, { durability })
@@ -167,12 +167,12 @@ await t.test('two never write, also when the lock of the first was removed', asy
     t.match(
       await first.append([event('a', { payload: 'of the first' })]).catch((err: unknown) => err),
       { code: 'log-unavailable' },
-      'the first has lost it',
+      'the first log has lost the folder',
     )
     t.match(first.view.failure?.message, /Another process has taken the folder/)
     t.match(await second.append([event('a')]), [{ sequence: 2 }])
     await first.close()
-    t.match(await second.append([event('a')]), [{ sequence: 3 }], 'closing the first disturbs nothing')
+    t.match(await second.append([event('a')]), [{ sequence: 3 }], 'closing the first log does not affect the second')
     await second.close()
     t.equal((await open(t, `${folder}/${durability}`)).view.head, 3)
   }
@@ -186,6 +186,6 @@ await t.test('a symbolic link leads to the same folder, a copy to another', asyn
   await log.append([event('a')])
   await refuses(t, `${root}/log`, /in use/)
   cpSync(`${root}/log`, `${root}/copy`, { recursive: true, filter: (name) => !name.endsWith('.sock') })
-  t.equal((await open(t, `${root}/copy`)).view.head, 1, 'a copy is free')
-  t.match(await log.append([event('a')]), [{ sequence: 2 }], 'and the original is not disturbed')
+  t.equal((await open(t, `${root}/copy`)).view.head, 1, 'the copy is free')
+  t.match(await log.append([event('a')]), [{ sequence: 2 }], 'the original still works')
 })

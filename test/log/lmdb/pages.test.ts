@@ -18,7 +18,7 @@ interface Growth {
   grown: number
 }
 
-/** Records for each transaction the pages that were counted, and how far the last page of the file has moved. */
+/** Records for each transaction the counted pages, and the growth of the file in pages. */
 function watch(t: Test): Growth[] {
   const growths: Growth[] = []
   const used = Object.getOwnPropertyDescriptor(Pages.prototype, 'used')!.value as (this: Pages, work: Work) => void
@@ -63,7 +63,7 @@ const LOADS: [
     'events of all sizes',
     { topics: 10, size: (draw) => 20_000 * draw() ** 4, ids: true, events: 5_000, retention: 100 },
   ],
-  ['topics that come and go', { topics: 100_000, size: () => 20, ids: true, events: 6_000, retention: 1 }],
+  ['topics that are added and emptied', { topics: 100_000, size: () => 20, ids: true, events: 6_000, retention: 1 }],
 ]
 
 for (const durability of ['commit', 'sync'] as Durability[]) {
@@ -102,11 +102,11 @@ for (const durability of ['commit', 'sync'] as Durability[]) {
       const grown = growths.filter((growth) => growth.grown > 0)
       t.ok(
         grown.length > 10,
-        `the file grows with ${grown.length} of ${growths.length} transactions: nothing is used again`,
+        `${grown.length} of ${growths.length} transactions extend the file: no freed page is reused`,
       )
       t.strictSame(growths.filter(({ counted, grown }) => grown > counted).slice(0, 3), [])
       const worst = growths.reduce((most, { counted, grown }) => Math.max(most, grown / counted), 0)
-      t.comment(`a transaction uses ${(100 * worst).toFixed()} % of what is counted at most`)
+      t.comment(`a transaction uses at most ${(100 * worst).toFixed()} % of the counted pages`)
     })
   }
 }

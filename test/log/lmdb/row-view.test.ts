@@ -68,7 +68,7 @@ await t.test('every event that a log can hold', async (t) => {
       const { row, size } = encodeRow(sequence, event, time, previous)
       const shown = readInPlace(sequence, row.subarray(0, row.end))
       t.strictSame(shown && toStoredEvent(shown), toStored(sequence, event, time))
-      t.ok(Buffer.isBuffer(shown?.payload), 'its payload is not made a string')
+      t.ok(Buffer.isBuffer(shown?.payload), 'the payload is not decoded to a string')
       t.equal(previousOf(row), previous)
       t.equal(sizeOfStored(row.subarray(0, row.end)), size)
       t.equal(sizeOf(event), size)
@@ -81,7 +81,7 @@ await t.test('every event that a log can hold', async (t) => {
     t.throws(() => encodeRow(1, { ...empty, [field]: tooLong }, 0, 0), RangeError, field)
 })
 
-await t.test('attributes take two bytes and their JSON; a row without them is a header and its fields', (t) => {
+await t.test('attributes take two bytes and their JSON; a row without attributes has neither', (t) => {
   const event = { topic: 'a.b', type: undefined, id: undefined, kind: 'json', payload: '{}' } as const
   t.equal(rowOf(1, event).length, 27 + 3 + 2)
   t.equal(rowOf(1, { ...event, attributes: '{"a":"x"}' }).length, 27 + 2 + 3 + 9 + 2)
@@ -99,7 +99,7 @@ const withAttributes = rowOf(
 )
 const ROWS = [whole, withAttributes, rowOf(7, { ...fields, attributes: '{"a":"b"}', kind: 'text', payload: '' })]
 
-await t.test('a row of which any bit has changed is not read', async (t) => {
+await t.test('a row with any changed bit is not read', async (t) => {
   for (const whole of ROWS) {
     t.ok(readInPlace(7, whole))
     for (let bit = 0; bit < 8 * whole.length; bit++) {
@@ -110,15 +110,15 @@ await t.test('a row of which any bit has changed is not read', async (t) => {
   }
 })
 
-await t.test('a row that stands for another sequence is not read', async (t) => {
+await t.test('a row of another sequence is not read', async (t) => {
   for (const whole of ROWS)
     for (const sequence of [1, 6, 8, 7 + 2 ** 32, 7 * 2 ** 32]) t.equal(readInPlace(sequence, whole), undefined)
 })
 
-await t.test('a row that was cut off is not read, whatever lies behind it', async (t) => {
+await t.test('a truncated row is not read, for any bytes after it', async (t) => {
   for (const whole of ROWS) {
     for (let length = 0; length < whole.length; length++) {
-      t.notOk(readInPlace(7, whole.subarray(0, length)), `${length} bytes, and nothing behind them`)
+      t.notOk(readInPlace(7, whole.subarray(0, length)), `${length} bytes, and nothing after them`)
       for (const rest of [0x00, 0x22, 0xff])
         if (readInPlace(7, cutOff(whole, length, rest))) t.fail(`${length} of ${whole.length} bytes, and then ${rest}`)
     }
@@ -126,7 +126,7 @@ await t.test('a row that was cut off is not read, whatever lies behind it', asyn
   }
 })
 
-await t.test('lengths that reach beyond the row are not believed, though the checksum fits', async (t) => {
+await t.test('lengths that reach beyond the row are refused, even if the checksum matches', async (t) => {
   for (const offset of [HEADER.topic, HEADER.type, HEADER.id, ATTRIBUTES_LENGTH.offset]) {
     for (const more of [withAttributes.length, 0xffff]) {
       const row = Buffer.from(withAttributes)
@@ -139,14 +139,14 @@ await t.test('lengths that reach beyond the row are not believed, though the che
 
 await t.test('the size of an event is its share of the file', async (t) => {
   t.equal(sizeOfRow(100, 0), 64 + Math.ceil(4_096 / Math.floor(4_080 / 117)))
-  t.equal(sizeOfRow(1_500, 0), 64 + 2_048, 'two to a page')
-  t.equal(sizeOfRow(2_100, 0), 64 + 4_096, 'a page for itself')
+  t.equal(sizeOfRow(1_500, 0), 64 + 2_048, 'two events share a page')
+  t.equal(sizeOfRow(2_100, 0), 64 + 4_096, 'the event has its own page')
   t.equal(sizeOfRow(5_000, 0), 64 + 2 * 4_096)
   t.ok(sizeOfRow(100, 20) > sizeOfRow(100, 0), 'a publisher’s id counts')
   t.strictSame(
     Array.from({ length: 20_000 }, (_, bytes) => bytes).filter((bytes) => sizeOfRow(bytes, 0) < bytes),
     [],
-    'never less than its bytes',
+    'the size is never less than the bytes',
   )
   t.strictSame(
     [100, 2_000, 2_100, 5_000].map((bytes) => ownPagesOf(bytes, 4_096)),

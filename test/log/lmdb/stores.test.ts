@@ -41,7 +41,7 @@ async function openStore(t: Test, folder: string, { time, retention }: StoreCont
 /** Checks that a log has the events of the store, and those that were appended since. */
 async function holds(t: Test, log: FileLog, contents: StoreContents, added: readonly StoredEvent[]): Promise<void> {
   const expected = [...contents.events, ...added].map(plain)
-  t.equal(log.view.epoch, contents.epoch, 'its cursors are still its cursors')
+  t.equal(log.view.epoch, contents.epoch, 'cursors stay valid')
   t.equal(log.view.head, contents.head + added.length)
   const page = await readFrom(log, EVERYTHING, { after: 0, events: 10_000 })
   t.strictSame(page.events.map(plain), expected, 'every event')
@@ -121,6 +121,6 @@ for (const name of names) {
     await remembers(t, again, contents)
     for (const topic of ['trimmed', 'orders.42']) await again.purge(topic)
     const left = [...contents.events, ...added].filter(({ topic }) => topic !== 'trimmed' && topic !== 'orders.42')
-    t.equal(again.view.stats().events, left.length, 'and it is trimmed')
+    t.equal(again.view.stats().events, left.length, 'the log still trims')
   })
 }

@@ -24,7 +24,7 @@ await t.test('events are shifted in the order of their pushes', (t) => {
   }
   t.equal(queue.oldest, undefined)
   queue.push(keptEvent(301))
-  t.equal(queue.at(0), undefined, 'an index stays that of its event')
+  t.equal(queue.at(0), undefined, 'an event keeps its index')
   t.equal(queue.at(300)?.sequence, 301)
   t.strictSame([queue.first, queue.end, queue.newest?.sequence], [300, 301, 301])
   t.end()

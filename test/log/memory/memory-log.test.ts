@@ -55,7 +55,11 @@ await t.test('trim drops topics without events, and keeps their trim marks', asy
   clock.now += 2_000
   log.trim()
   t.match(log.view.stats(), { topics: 0, events: 0, bytes: 0 })
-  t.strictSame(await log.append([event('a', { id: 'x' })]), [{ sequence: 1, duplicate: true }], 'nor its publisher ids')
+  t.strictSame(
+    await log.append([event('a', { id: 'x' })]),
+    [{ sequence: 1, duplicate: true }],
+    'the publisher ids stay too',
+  )
   clock.now += 4_000
   log.trim()
   t.match(log.view.stats(), { topics: 0, events: 0, bytes: 0 })
@@ -76,7 +80,7 @@ await t.test('events are trimmed in order while many topics come and go', async 
   t.equal(log.view.stats().events, kept.length)
 })
 
-await t.test('publisher ids are remembered even if more topics were emptied than marks are kept', async (t) => {
+await t.test('publisher ids are remembered even if the trim marks of their topics are dropped', async (t) => {
   const { log, clock } = start(t, { bytes: 100_000, dedupWindow: 600_000 })
   await log.append([event('pay.1', { id: 'order-1' })])
   for (let n = 0; n < 120_000; n += 1_000)
@@ -85,7 +89,7 @@ await t.test('publisher ids are remembered even if more topics were emptied than
   t.match(
     await readFrom(log, new Selection(['never']), { after: 0, events: 1 }),
     { gap: true },
-    'it is not remembered of all how far they were trimmed',
+    'the trim marks of some topics are dropped',
   )
   clock.now += 599_000
   t.strictSame(await log.append([event('pay.1', { id: 'order-1' })]), [{ sequence: 1, duplicate: true }])
@@ -109,23 +113,19 @@ await t.test('publisher ids of trimmed events count towards the size of the log'
   await t.rejects(async () => {
     for (; accepted < 100_000; accepted += 100) await log.append(withIds(accepted, 100))
   }, refusal)
-  t.ok(accepted > 1_000 && accepted * 128 < bytes / 2, `${accepted} ids were taken`)
-  t.strictSame(await sequences(log, 'b'), [1], 'the other half of it is for events')
+  t.ok(accepted > 1_000 && accepted * 128 < bytes / 2, `${accepted} ids were accepted`)
+  t.strictSame(await sequences(log, 'b'), [1], 'the other half is for events')
   const { head } = log.view
   await t.rejects(log.append([event('a'), ...withIds(0, 1), event('c', { id: 'new' })]), { ...refusal, index: 2 })
   t.equal(log.view.head, head, 'a batch is refused as a whole')
-  t.match(
-    await log.append(withIds(0, 2)),
-    [{ duplicate: true }, { duplicate: true }],
-    'an id that is remembered needs no room',
-  )
-  t.match(await log.append([event('a')]), [{ duplicate: false }], 'nor does an event without an id')
+  t.match(await log.append(withIds(0, 2)), [{ duplicate: true }, { duplicate: true }], 'a duplicate needs no room')
+  t.match(await log.append([event('a')]), [{ duplicate: false }], 'an event without an id needs no room for ids')
   clock.now += 120_001
   while (log.trim());
   t.match(
     await log.append(withIds(0, 2)),
     [{ duplicate: false }, { duplicate: false }],
-    'when the windows are over there is room',
+    'there is room once the windows have ended',
   )
 })
 
@@ -151,11 +151,15 @@ await t.test('the marks of topics without events are dropped if their names take
     await log.append([event(deep(n))])
     await log.purge(deep(n))
   }
-  t.match(await readFrom(log, new Selection(['never']), { after: 0, events: 1 }), { gap: true }, 'some are forgotten')
+  t.match(
+    await readFrom(log, new Selection(['never']), { after: 0, events: 1 }),
+    { gap: true },
+    'some marks are dropped',
+  )
   t.match(
     await readFrom(log, new Selection([deep(1_999)]), { after: log.view.head - 1, events: 1 }),
     { gap: true },
-    'and the last are not',
+    'the newest marks are kept',
   )
   t.match(await readFrom(log, new Selection(['never']), { after: log.view.head - 1, events: 1 }), { gap: false })
 })
@@ -198,11 +202,15 @@ await t.test('bytes are the sizes of strings and objects in the heap', async (t)
   }
   await grown('')
   const empty = await grown('')
-  t.ok(empty >= 150, `an event of nothing takes ${empty}`)
+  t.ok(empty >= 150, `an empty event takes ${empty} bytes`)
   t.equal((await grown('x'.repeat(10_000))) - empty, 10_000)
   t.equal((await grown('é'.repeat(10_000))) - empty, 10_000, 'Latin-1')
   t.equal((await grown('€'.repeat(10_000))) - empty, 20_000)
-  t.equal((await grown(`${'x'.repeat(9_999)}€`)) - empty, 20_000, 'one character makes all of them wide')
+  t.equal(
+    (await grown(`${'x'.repeat(9_999)}€`)) - empty,
+    20_000,
+    'one wide character doubles the size of the whole string',
+  )
 })
 
 await t.test('a closed log calls no followers and runs no timers', async (t) => {

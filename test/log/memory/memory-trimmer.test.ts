@@ -20,16 +20,16 @@ await t.test('the marks of topics without events are dropped if they take more t
     t.equal(await trimmer.purge(name), 1)
   }
   t.ok(history.marks.bytes <= 2 ** 20, `the marks of topics take ${history.marks.bytes} bytes`)
-  t.equal(history.marks.get(deep(1)), undefined, 'the first is forgotten')
+  t.equal(history.marks.get(deep(1)), undefined, 'the oldest mark is dropped')
   t.ok(history.forgotten.trimmed > 0)
-  t.match(history.trimmedOf(deep(2_000)), { trimmed: 2_000 }, 'and the last is not')
+  t.match(history.trimmedOf(deep(2_000)), { trimmed: 2_000 }, 'the newest mark is kept')
   const view = new FollowedView(
     { epoch: '', failure: () => undefined, stats: () => retained.stats() },
     { head: 0, mark: 0 },
   )
   view.apply({ events: [], trims: history.take(), records: [] })
   for (const name of [deep(1), deep(1_000), deep(2_000), 'other'])
-    t.match(view.trimmedOf(name), history.trimmedOf(name), 'a view that follows says the same')
-  t.equal(view.marks.bytes, history.marks.bytes, 'and keeps no more')
+    t.match(view.trimmedOf(name), history.trimmedOf(name), 'a view that follows the deltas has the same marks')
+  t.equal(view.marks.bytes, history.marks.bytes, 'the view keeps no more bytes of marks')
   t.strictSame(retained.stats(), { topics: 0, events: 0, bytes: 0 })
 })

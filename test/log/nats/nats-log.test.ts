@@ -58,7 +58,7 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
   )
 })
 
-// what the contract tests with a clock that JetStream does not have
+// the contract tests these promises with a clock that the test sets, which JetStream does not allow
 await t.test('by the clock of the server', { skip: skipNats }, async (t) => {
   const server = await startNats(t)
 
@@ -77,7 +77,7 @@ await t.test('by the clock of the server', { skip: skipNats }, async (t) => {
     t.equal(await locateTime(log, new Selection(['a']), Date.now() + 1_000), 3)
   })
 
-  await t.test('events that are too old are trimmed, which is told and is a gap', async (t) => {
+  await t.test('events that are too old are trimmed: followers get a trim, and a read returns a gap', async (t) => {
     const log = await open(t, server, { age: 700 })
     const trims: Trim[] = []
     await log.follow((delta) => void trims.push(...delta.trims))
@@ -101,19 +101,23 @@ await t.test('by the clock of the server', { skip: skipNats }, async (t) => {
   })
 })
 
-await t.test('a stream with other settings is used, and the differences are told', { skip: skipNats }, async (t) => {
-  const server = await startNats(t)
-  const nats = server.options()
-  const notices: string[] = []
-  const onNotice = (message: string) => void notices.push(message)
-  await open(t, server, {}, { nats, onNotice })
-  await open(t, server, {}, { nats, onNotice })
-  t.strictSame(notices, [])
-  const log = await open(t, server, { events: 5, age: 60_000 }, { nats, onNotice })
-  t.match(notices, [/stream test-1 has other settings.*max_msgs_per_subject is 2000, not 1005; max_age is 3600/])
-  await log.append(Array.from({ length: 20 }, () => event('a')))
-  t.equal(log.view.stats().events, 5, 'each process retains as many events as it is told to')
-})
+await t.test(
+  'a stream with other settings is used, and the differences are reported',
+  { skip: skipNats },
+  async (t) => {
+    const server = await startNats(t)
+    const nats = server.options()
+    const notices: string[] = []
+    const onNotice = (message: string) => void notices.push(message)
+    await open(t, server, {}, { nats, onNotice })
+    await open(t, server, {}, { nats, onNotice })
+    t.strictSame(notices, [])
+    const log = await open(t, server, { events: 5, age: 60_000 }, { nats, onNotice })
+    t.match(notices, [/stream test-1 has other settings.*max_msgs_per_subject is 2000, not 1005; max_age is 3600/])
+    await log.append(Array.from({ length: 20 }, () => event('a')))
+    t.equal(log.view.stats().events, 5, 'each process retains as many events as its settings say')
+  },
+)
 
 await t.test('an event that is larger than the server allows is refused', { skip: skipNats }, async (t) => {
   const server = await startNats(t, 'max_payload: 10000')

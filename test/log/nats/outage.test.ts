@@ -1,4 +1,4 @@
-/** A log on NATS while its server is away, is replaced, or loses the stream. */
+/** A log on NATS while its server is down, is replaced, or loses the stream. */
 import { cpSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connect } from '@nats-io/transport-node'
@@ -46,7 +46,7 @@ const is = (condition: () => boolean, what: string) =>
   )
 
 await t.test('without a server', { skip: skipNats }, async (t) => {
-  await t.test('an append fails within the time, and the view has the failure', async (t) => {
+  await t.test('an append fails within its time limit, and the view has the failure', async (t) => {
     const server = await startNats(t)
     const log = await open(t, server.options({ timeout: 300 }))
     await log.append([event('a')])
@@ -68,10 +68,10 @@ await t.test('without a server', { skip: skipNats }, async (t) => {
     const server = await startNats(t)
     const log = await open(t, server.options({ timeout: 10_000 }))
     await server.kill()
-    const appending = log.append([event('a', { id: 'x' })]) // without an id it is not sent twice
+    const appending = log.append([event('a', { id: 'x' })]) // an event without an id would not be sent again
     await server.start()
     t.strictSame(await appending, [{ sequence: 1, duplicate: false }])
-    t.equal(log.view.failure, undefined, 'a short outage is no failure')
+    t.equal(log.view.failure, undefined, 'a short outage is not a failure')
   })
 
   await t.test('closing does not wait for the server', async (t) => {
@@ -117,7 +117,7 @@ await t.test('a server that is killed in the middle of publishing loses nothing'
     await server.start()
   }
   const before = acknowledged.size
-  await is(() => acknowledged.size > before + 200, 'nothing is published any more')
+  await is(() => acknowledged.size > before + 200, 'publishing does not continue')
   isOver = true
   await Promise.all(publishing)
   await is(() => (told.at(-1)?.[0] ?? 0) >= Math.max(...acknowledged.keys()), 'the other process lags')
@@ -130,10 +130,10 @@ await t.test('a server that is killed in the middle of publishing loses nothing'
   t.strictSame(
     [...acknowledged].filter(([sequence, payload]) => delivered.get(sequence) !== payload),
     [],
-    'what was acknowledged is delivered',
+    'every acknowledged event is delivered',
   )
-  t.equal(new Set(delivered.values()).size, delivered.size, 'and nothing is stored twice')
-  t.strictSame(await payloads(publisher), [...delivered.values()], 'and all of it can be read')
+  t.equal(new Set(delivered.values()).size, delivered.size, 'no event is stored twice')
+  t.strictSame(await payloads(publisher), [...delivered.values()], 'every delivered event can be read')
   t.comment(`${acknowledged.size} events were acknowledged, ${failed} appends failed`)
 })
 
@@ -165,7 +165,7 @@ await t.test('two processes on one stream', { skip: skipNats }, async (t) => {
     t.strictSame((await b.topics({ limit: 9 })).topics, (await a.topics({ limit: 9 })).topics)
   })
 
-  await t.test('store an id once, however they publish it', async (t) => {
+  await t.test('store an id once, published by either process, alone or in a batch', async (t) => {
     const nats = server.options()
     const [a, b] = [await open(t, nats), await open(t, nats)]
     const batch = (n: number) => Array.from({ length: 5 }, (_, part) => event('a', { id: `${n + part}` }))
@@ -214,10 +214,10 @@ await t.test('two processes on one stream', { skip: skipNats }, async (t) => {
   })
 })
 
-await t.test('a stream that is deleted and made again', { skip: skipNats }, async (t) => {
+await t.test('a stream that is deleted and created again', { skip: skipNats }, async (t) => {
   const server = await startNats(t)
 
-  await t.test('has a new epoch, which followers are told', async (t) => {
+  await t.test('has a new epoch, which followers get in a delta', async (t) => {
     const nats = server.options()
     const notices: string[] = []
     const log = await open(t, nats, { onNotice: (message) => void notices.push(message) })
@@ -227,7 +227,7 @@ await t.test('a stream that is deleted and made again', { skip: skipNats }, asyn
     await log.follow(({ events, replaced }) => told.push(replaced ?? events.map(({ sequence }) => sequence)))
     await administer(server, `STREAM.DELETE.${nats.prefix}`)
     await is(() => log.view.epoch !== epoch && log.view.failure === undefined, 'the epoch stays')
-    t.match(notices, [/was made again/])
+    t.match(notices, [/was created again/])
     t.match(log.view, { head: 0 })
     t.ok(log.view.mark > mark)
     t.strictSame(await log.append([event('b', { id: 'x' })]), [{ sequence: 1, duplicate: false }])
@@ -284,7 +284,7 @@ await t.test('a stream that loses its newest events gets a new epoch', { skip: s
   }
 })
 
-await t.test('what others delete from the stream is a gap', { skip: skipNats }, async (t) => {
+await t.test('events that other tools delete from the stream are a gap', { skip: skipNats }, async (t) => {
   const server = await startNats(t)
   const nats = server.options()
   const log = await open(t, nats)

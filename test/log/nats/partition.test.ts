@@ -1,4 +1,4 @@
-/** A process on NATS that is cut off for a while, beside others that are not. */
+/** A process that is cut off from NATS for a while, beside a process that is not. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Retention } from '../../../src/log/log.js'
@@ -34,7 +34,7 @@ const is = (condition: () => boolean, what: string) =>
 await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
   const server = await startNats(t, '')
 
-  await t.test('a process gets everything that it has missed, in order', async (t) => {
+  await t.test('a process gets all missed changes, in order', async (t) => {
     const { here, there, proxy } = await openTwo(t, server)
     const told: number[] = []
     const records: string[] = []
@@ -63,12 +63,12 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
     )
     t.strictSame(records.sort(), ['again=3', 'changed=2', 'deleted=undefined', 'new=4'])
     t.strictSame(await there.records.list(''), await here.records.list(''))
-    t.equal(await there.topic('a'), undefined, 'the purge has been told')
+    t.equal(await there.topic('a'), undefined, 'the process has the purge')
     t.equal((await readFrom(there, new Selection(['a']), { after: 0, events: 9 })).gap, true)
     t.strictSame(await there.append([event('a')]), [{ sequence: 402, duplicate: false }])
   })
 
-  await t.test('a process whose connection breaks in the middle of batches gets each of them whole', async (t) => {
+  await t.test('a process whose connection breaks in the middle of batches gets each batch whole', async (t) => {
     const { here, there, proxy } = await openTwo(t, server)
     const sizes: number[] = []
     const told: number[] = []
@@ -122,7 +122,7 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
       t.equal((await readFrom(log, new Selection(['quiet']), { after: 2, events: 9 })).events.length, 0)
   })
 
-  await t.test('a record that expires is gone in every process', async (t) => {
+  await t.test('a record expires in every process', async (t) => {
     const { here, there } = await openTwo(t, server)
     const told: unknown[] = []
     await there.records.watch('', ({ key, value }) => told.push([key, value]))

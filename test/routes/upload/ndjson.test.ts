@@ -155,10 +155,10 @@ await t.test('the result is the same for any pieces of the body', async (t) => {
   await t.resolves(
     fc.assert(
       fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 30, size: 'max' }), async (cuts) => {
-        const places = [0, ...cuts.sort((a, b) => a - b), body.length]
-        const pieces = places
+        const offsets = [0, ...cuts.sort((a, b) => a - b), body.length]
+        const pieces = offsets
           .slice(1)
-          .map((end, index) => body.subarray(places[index], end))
+          .map((end, index) => body.subarray(offsets[index], end))
           .filter(({ length }) => length > 0)
         const before = hub.app.fanfareHub.head
         const response = await post(hub, Readable.from(pieces))
@@ -177,14 +177,14 @@ await t.test('the result is the same for any pieces of the body', async (t) => {
 
 await t.test('lines are stored as they arrive, before the body ends', async (t) => {
   const hub = await openApp(t)
-  const reader = await hub.subscribe('a')
+  const subscriber = await hub.subscribe('a')
   const body = new Readable({ read: () => undefined })
   const answer = post(hub, body)
   body.push(`${line('a', 1)}\n${line('a', 2)}\n{"topic":"a",`)
-  await until(() => reader.data.length === 2)
+  await until(() => subscriber.data.length === 2)
   t.equal(hub.app.fanfareHub.head, 2)
   body.push('"data":3}\n')
-  await until(() => reader.data.length === 3)
+  await until(() => subscriber.data.length === 3)
   body.push(null)
   t.match((await answer).json(), { accepted: 3 })
 })

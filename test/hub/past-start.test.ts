@@ -88,10 +88,10 @@ await t.test('replay=latest of many topics is in log order, over many batches', 
 await t.test('a topic that is added before replay=latest has been read gets its events after the cursor', async (t) => {
   const { hub, subscribe } = await openHub(t)
   for (let n = 1; n <= 3; n++) for (const topic of ['a', 'b']) await hub.publish(topic, { data: n })
-  const stream = await subscribe(['a'], { replay: 'latest' })
-  hub.move(stream.subscriber, stream.subscriber.feed.selection.of(['a', 'b']))
-  await until(() => stream.told('live').length === 1)
-  t.strictSame(seen(stream), [3, 3])
+  const subscriber = await subscribe(['a'], { replay: 'latest' })
+  hub.move(subscriber.stream, subscriber.stream.feed.selection.of(['a', 'b']))
+  await until(() => subscriber.told('live').length === 1)
+  t.strictSame(seen(subscriber), [3, 3])
   const other = await subscribe(['b'], { replay: 'latest' })
   await until(() => other.told('live').length === 1)
   t.strictSame(other.told('gap'), [])
@@ -108,7 +108,7 @@ await t.test('an observing stream gets all events, and is neither counted nor pr
   t.equal((await hub.publish('room', { data: 2 })).subscribers, 1)
   t.equal((await hub.topic('room')).subscribers, 1)
   t.match(await hub.present('room'), [{ subject: 'user', connections: 1 }])
-  hub.move(watcher.subscriber, watcher.subscriber.feed.selection.of(['room', 'fanfare.connections', 'hall']))
+  hub.move(watcher.stream, watcher.stream.feed.selection.of(['room', 'fanfare.connections', 'hall']))
   await hub.publish('hall', { data: 3 })
   t.equal((await hub.topic('hall')).subscribers, 0)
   user.close()
@@ -121,10 +121,10 @@ await t.test('an observing stream gets all events, and is neither counted nor pr
     'an observing stream gets the system topics',
   )
 
-  const { principal } = watcher.subscriber.info
-  hub.renew(watcher.subscriber, { ...principal, admin: true })
+  const { principal } = watcher.stream.info
+  hub.renew(watcher.stream, { ...principal, admin: true })
   t.equal((await hub.topic('room')).subscribers, 0)
-  hub.renew(watcher.subscriber, { ...principal, admin: false })
+  hub.renew(watcher.stream, { ...principal, admin: false })
   t.equal((await hub.topic('room')).subscribers, 1, 'without admin the stream counts')
   t.match(await hub.present('room'), [{ subject: 'watcher', connections: 1 }])
   watcher.close()

@@ -23,7 +23,7 @@ export function countElsewhere(
  * @param elsewhere the streams of the other processes
  * @throws Problem `draining`, or `too-many-connections` naming the setting
  */
-export function refuseWhileBusy(
+export function requireFreeStream(
   { draining, connections }: Hub,
   limits: StreamLimits,
   { address, principal: { subject } }: Identity,

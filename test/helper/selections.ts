@@ -1,4 +1,4 @@
-/** Many subscribers with different selections of the same topics, and a check that each has read everything. */
+/** Different selections of the same topics, and a check that a subscriber has read everything. */
 import { publishBatch } from './http.js'
 import { matches, type Logged } from './oracle.js'
 import type { Hub } from './process.js'

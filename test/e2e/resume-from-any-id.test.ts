@@ -1,13 +1,13 @@
 /**
- * Promise 1: the last `id:` that a client has read is a safe cursor to resume from. No earlier event of its topics is
- * still to come.
+ * The last `id:` that a subscriber has read is a safe cursor to resume from: the hub never sends an earlier event of
+ * its topics afterwards.
  */
 import t from 'tap'
 import { publish, publishBatch } from '../helper/http.js'
 import { difference, due, matches, publishConcurrently, sequence, type Logged } from '../helper/oracle.js'
 import { startHub } from '../helper/process.js'
 import { random } from '../helper/random.js'
-import { isAtEnd, publishEnd, PUBLISHERS, TOPICS } from '../helper/readers.js'
+import { isAtEnd, publishEnd, PUBLISHERS, TOPICS } from '../helper/selections.js'
 import { openLive, streamUrl } from '../helper/stream.js'
 import { anyTopic } from '../helper/token.js'
 
@@ -118,7 +118,7 @@ await t.test('a heartbeat during a sweep does not overtake events', async (t) =>
   // Heartbeats are due at every check, while sweeps over so many subscribers hardly ever end.
   const hub = await startHub(t, { FANFARE_HEARTBEAT: '1ms' })
   const bearer = anyTopic()
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     Array.from({ length: 500 }, async (_, n) => {
       const topics = [['**'], ['shop1.**', 'shop2.**', 'shop3.**'], ['shop0.**']][n % 3]!
       return { topics, stream: await openLive(t, streamUrl(hub, topics), { token: bearer }) }
@@ -133,7 +133,7 @@ await t.test('a heartbeat during a sweep does not overtake events', async (t) =>
   })
   log.push(...(await publishEnd(hub, bearer)))
   let heartbeats = 0
-  for (const { topics, stream } of readers) {
+  for (const { topics, stream } of subscribers) {
     await stream.until(() => isAtEnd(stream.events, topics))
     heartbeats += stream.heartbeats
     const ids = stream.ids.map(({ id }) => sequence(id))
@@ -145,5 +145,5 @@ await t.test('a heartbeat during a sweep does not overtake events', async (t) =>
     )
     t.equal(difference(stream.events, due(log, topics)), 'none', topics.join(' '))
   }
-  t.ok(heartbeats > readers.length, `${heartbeats} heartbeats`)
+  t.ok(heartbeats > subscribers.length, `${heartbeats} heartbeats`)
 })

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
-import { refuseWhileBusy } from '../../../src/routes/subscribe/busy.js'
+import { requireFreeStream } from '../../../src/routes/subscribe/connection-limits.js'
 import { anybody } from '../../hub/anybody.js'
 import { openLive, openStream } from '../../helper/stream.js'
 import { token } from '../../helper/token.js'
@@ -62,36 +62,36 @@ await t.test('the refusal names the setting', async (t) => {
   const limits = { maxConnections: 9, maxConnectionsPerSubject: 9, maxConnectionsPerAddress: 9 }
   const nowhere = { ofSubject: 0, fromAddress: 0 }
   const somebody = { address: '127.0.0.1', principal: { ...anybody, subject: 'u1' } }
-  t.doesNotThrow(() => refuseWhileBusy(app.fanfareHub, limits, somebody, nowhere))
-  t.throws(() => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere), {
+  t.doesNotThrow(() => requireFreeStream(app.fanfareHub, limits, somebody, nowhere))
+  t.throws(() => requireFreeStream(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere), {
     code: 'too-many-connections',
     status: 503,
     retryAfter: 10,
   })
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnections: 1 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS\b/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody, nowhere),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 1 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody, nowhere),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerSubject: 0 }, somebody, nowhere),
     /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, limits, somebody, { ofSubject: 9, fromAddress: 0 }),
+    () => requireFreeStream(app.fanfareHub, limits, somebody, { ofSubject: 9, fromAddress: 0 }),
     /FANFARE_MAX_CONNECTIONS_PER_SUBJECT/,
     'streams of other processes count',
   )
   t.throws(
-    () => refuseWhileBusy(app.fanfareHub, limits, somebody, { ofSubject: 0, fromAddress: 8 }),
+    () => requireFreeStream(app.fanfareHub, limits, somebody, { ofSubject: 0, fromAddress: 8 }),
     /FANFARE_MAX_CONNECTIONS_PER_ADDRESS/,
     'streams of other processes count',
   )
   t.doesNotThrow(
-    () => refuseWhileBusy(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody, nowhere),
+    () => requireFreeStream(app.fanfareHub, { ...limits, maxConnectionsPerAddress: 0 }, somebody, nowhere),
     '0 means no limit',
   )
 })

@@ -1,4 +1,4 @@
-/** Promise 5: no stream carries an event of a topic that its token does not grant, or after its token has expired. */
+/** No stream carries an event of a topic that its token does not grant, or after its token has expired. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -6,7 +6,7 @@ import { history, publish, request } from '../helper/http.js'
 import { difference, due, inLogOrder, matches, publishConcurrently } from '../helper/oracle.js'
 import { startHub } from '../helper/process.js'
 import { random } from '../helper/random.js'
-import { PATTERNS, PUBLISHERS, TOPICS } from '../helper/readers.js'
+import { PATTERNS, PUBLISHERS, TOPICS } from '../helper/selections.js'
 import { openLive, openStream, streamUrl } from '../helper/stream.js'
 import { token } from '../helper/token.js'
 
@@ -19,7 +19,7 @@ await t.test('no stream gets events of topics that its token does not grant', as
   const publisher = token({ publish: ['**'] })
   const topics = [...TOPICS, 'users.u1.inbox', 'users.u2.inbox', 'users.u3.inbox', 'users.u1', 'users.u1.inbox.unread']
 
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     Array.from({ length: 120 }, async (_, n) => {
       const sub = `u${1 + (n % 4)}`
       const own = `users.${sub}.inbox`
@@ -40,7 +40,7 @@ await t.test('no stream gets events of topics that its token does not grant', as
     topics.map(async (topic) => ({ ...(await publish(hub, topic, { data: 'end' }, publisher)), data: '"end"' })),
   )
   log.push(...inLogOrder(last))
-  for (const { asked, stream } of readers) {
+  for (const { asked, stream } of subscribers) {
     const expected = due(log, asked)
     if (expected.length > 0) await stream.until(() => stream.events.at(-1)?.id === expected.at(-1)?.id)
     t.equal(difference(stream.events, expected), 'none', asked.join(' '))

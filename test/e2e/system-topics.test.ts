@@ -19,10 +19,10 @@ interface Stats {
 
 await t.test('an admin gets the statistics once a second', async (t) => {
   const stats = await openLive(t, streamUrl(hub, ['fanfare.stats']), { token: admin })
-  const reader = await openLive(t, streamUrl(hub, ['orders.*']), { token: ann })
+  const subscriber = await openLive(t, streamUrl(hub, ['orders.*']), { token: ann })
   await stats.next(({ type }) => type === undefined) // wait for the beginning of a second
   for (let n = 0; n < 20; n++) await publish(hub, 'orders.1', { data: n }, ann)
-  await reader.count(20)
+  await subscriber.count(20)
   const { data, id } = await stats.next(
     ({ data, type }) => type === undefined && (JSON.parse(data) as Stats).events.in > 0,
   )
@@ -174,7 +174,7 @@ await t.test("no grant allows other tokens to read the hub's topics", async (t) 
       ).code,
       'not-granted',
     )
-    t.equal(checkProblem(t, await send(hub, 'GET', path, { headers }), 401, `${topic}: nobody`).code, 'missing-token')
+    t.equal(checkProblem(t, await send(hub, 'GET', path, { headers }), 401, `${topic}: no token`).code, 'missing-token')
   }
   const stream = await openLive(t, streamUrl(hub, ['**']), { token: everything })
   const own = `/connections/${String(stream.headers['fanfare-connection'])}`

@@ -1,4 +1,4 @@
-/** Promise 4: a gap is never silent. */
+/** The hub reports every gap. */
 import t from 'tap'
 import { history, publish } from '../helper/http.js'
 import { difference, due, inLogOrder, sequence, type Logged } from '../helper/oracle.js'
@@ -79,7 +79,7 @@ await t.test('a resume with a cursor of another log gets a gap', async (t) => {
   t.not(elsewhere.split('-')[0], epoch, 'a new log has a new epoch')
 
   for (const [reason, after] of [
-    ['future', `${epoch}-${sequence(log[2]!.id) + 1}`], // the first of them, since each publishes one event more
+    ['future', `${epoch}-${sequence(log[2]!.id) + 1}`], // must be the first case: each case publishes another event
     ['epoch', elsewhere],
     ['future', `${epoch}-99999999999999999999`],
     ['invalid', 'garbage'],

@@ -1,18 +1,18 @@
-/** Promise 2: events arrive in log order, each at most once; a resume misses none and repeats none. */
+/** Events arrive in log order, each at most once. A resume misses no event and repeats none. */
 import t, { type Test } from 'tap'
 import { within } from '../helper/deadline.js'
 import { publishBatch } from '../helper/http.js'
 import { difference, due, publishConcurrently, sequence, type Logged } from '../helper/oracle.js'
 import { startHub } from '../helper/process.js'
 import { random } from '../helper/random.js'
-import { isAtEnd, publishEnd, PUBLISHERS, selections, TOPICS } from '../helper/readers.js'
+import { isAtEnd, publishEnd, PUBLISHERS, selections, TOPICS } from '../helper/selections.js'
 import { openLive, openStream, streamUrl, type EventStream, type StreamEvent } from '../helper/stream.js'
 import { anyTopic } from '../helper/token.js'
 
 await t.test('events arrive in log order, each at most once', async (t) => {
   const hub = await startHub(t)
   const bearer = anyTopic()
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     selections(160, random(1)).map(async (topics) => ({
       topics,
       stream: await openLive(t, streamUrl(hub, topics), { token: bearer }),
@@ -33,7 +33,7 @@ await t.test('events arrive in log order, each at most once', async (t) => {
     log.map((_, n) => sequence(log[0]!.id) + n),
     'sequence numbers are consecutive',
   )
-  for (const { topics, stream } of readers) {
+  for (const { topics, stream } of subscribers) {
     await stream.until(() => isAtEnd(stream.events, topics))
     t.equal(difference(stream.events, due(log, topics)), 'none', topics.join(' '))
   }
@@ -69,7 +69,7 @@ await t.test('subscribers that disconnect at random and resume get each event on
     }
   }
 
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     selections(120, random(4)).map(async (topics) => {
       const limit = numbers.below(40)
       const stream = await openStream(t, streamUrl(hub, topics), { token: bearer, limit: limit + 1 })
@@ -90,12 +90,12 @@ await t.test('subscribers that disconnect at random and resume get each event on
   log.push(...(await publishEnd(hub, bearer)))
 
   let connections = 0
-  for (const { topics, all } of readers) {
-    const read = await within(all, () => `a reader of ${topics.join(' ')} does not reach the end`)
+  for (const { topics, all } of subscribers) {
+    const read = await within(all, () => `a subscriber of ${topics.join(' ')} does not reach the end`)
     connections += read.connections
     t.equal(difference(read.events, due(log, topics)), 'none', `${topics.join(' ')} on ${read.connections} connections`)
   }
-  t.ok(connections > 5 * readers.length, `${connections} connections`)
+  t.ok(connections > 5 * subscribers.length, `${connections} connections`)
 })
 
 await t.test('many subscribers resume at once from different cursors while publishers run', async (t) => {
@@ -115,7 +115,7 @@ await t.test('many subscribers resume at once from different cursors while publi
     random: random(10),
     token: bearer,
   })
-  const readers = await Promise.all(
+  const subscribers = await Promise.all(
     selections(120, random(12)).map(async (topics, n) => {
       // Some start in groups at one cursor, some alone; some by resume, some by replay.
       const at = n % 3 === 0 ? 0 : numbers.below(past.length)
@@ -126,7 +126,7 @@ await t.test('many subscribers resume at once from different cursors while publi
     }),
   )
   const log = [...past, ...(await publishing), ...(await publishEnd(hub, bearer))]
-  for (const { topics, stream, from } of readers) {
+  for (const { topics, stream, from } of subscribers) {
     await stream.until(() => isAtEnd(stream.events, topics))
     t.equal(difference(stream.events, due(log.slice(from), topics)), 'none', `${topics.join(' ')} after ${from}`)
     t.equal(stream.all.filter(({ type }) => type === 'fanfare.live').length, 1, 'one live block')

@@ -79,7 +79,7 @@ function requestsOf(numbers: Random): string {
 }
 
 /** Runs one HTTP/1.1 client. Resolves when its socket is closed. */
-async function goFromHttp1(connect: Connect, port: number, numbers: Random): Promise<void> {
+async function runHttp1Client(connect: Connect, port: number, numbers: Random): Promise<void> {
   const socket = connect(port)
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
   socket.on('error', () => undefined).on('end', () => socket.end())
@@ -124,7 +124,7 @@ async function goFromHttp1(connect: Connect, port: number, numbers: Random): Pro
 }
 
 /** Opens some streams on one session. Resolves when the session is closed. */
-async function goFromHttp2(port: number, numbers: Random): Promise<void> {
+async function runHttp2Client(port: number, numbers: Random): Promise<void> {
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false }).on('error', () => undefined)
   const closed = once(session, 'close').catch(() => undefined)
   const streams = Array.from({ length: 1 + numbers.below(4) }, () => {
@@ -156,11 +156,11 @@ async function goFromHttp2(port: number, numbers: Random): Promise<void> {
 }
 
 /**
- * Runs clients that connect and disconnect while events are published, and waits until nothing of them is left: no
+ * Runs clients that connect and disconnect while events are published, and waits until their state is released: no
  * stream, no connection, no presence and no listener.
  * @returns the number of opened streams
  */
-export async function letManyGo(t: Test, count: number, numbers: Random): Promise<number> {
+export async function disconnectMany(t: Test, count: number, numbers: Random): Promise<number> {
   const servers = {
     plain: await listen(t, Fastify()),
     tls: await listen(t, Fastify({ https: { key, cert } })),
@@ -183,17 +183,17 @@ export async function letManyGo(t: Test, count: number, numbers: Random): Promis
       await delay(1)
     }
   }
-  async function come(): Promise<void> {
+  async function runClients(): Promise<void> {
     while (left-- > 0) {
       const kind = numbers.below(10)
-      if (kind < 5) await goFromHttp1(plain, servers.plain.port, numbers)
-      else if (kind < 7) await goFromHttp1(secure, servers.tls.port, numbers)
-      else if (kind < 8) await goFromHttp1(secure, servers.http2.port, numbers)
-      else await goFromHttp2(servers.http2.port, numbers)
+      if (kind < 5) await runHttp1Client(plain, servers.plain.port, numbers)
+      else if (kind < 7) await runHttp1Client(secure, servers.tls.port, numbers)
+      else if (kind < 8) await runHttp1Client(secure, servers.http2.port, numbers)
+      else await runHttp2Client(servers.http2.port, numbers)
     }
   }
   const publishing = publish()
-  await Promise.all(Array.from({ length: AT_ONCE }, come))
+  await Promise.all(Array.from({ length: AT_ONCE }, runClients))
   isOver = true
   await publishing
 
@@ -214,7 +214,7 @@ export async function letManyGo(t: Test, count: number, numbers: Random): Promis
     t.strictSame(
       (await Promise.all(['a', 'b'].map((topic) => hub.present(topic)))).flat(),
       [],
-      `${name}: nobody is present`,
+      `${name}: no subject is present`,
     )
     t.equal((await hub.publish('a', { data: 1 })).subscribers, 0)
   }

@@ -77,14 +77,14 @@ await t.test('stalled subscribers cost bounded memory, and lose no event', async
 
   const hub = await start(t)
   const stalled = await open(t, hub, STALLED)
-  const [reader] = await open(t, hub, 1)
+  const [subscriber] = await open(t, hub, 1)
   for (const stream of stalled) stream.pause()
   const { growth, log } = await publishAll(hub)
-  await reader!.count(EVENTS)
+  await subscriber!.count(EVENTS)
   t.strictSame(
-    reader!.events.map(({ id, data }) => ({ id, data })),
+    subscriber!.events.map(({ id, data }) => ({ id, data })),
     log,
-    'a subscriber that reads gets every event meanwhile',
+    'the subscriber that does not stall gets every event',
   )
 
   await t.test('memory', { skip: canMeasure ? false : '/proc is missing' }, async (t) => {
