@@ -41,7 +41,7 @@ import { Snapshots } from './snapshots.js'
 import { State } from './state.js'
 import { openStore } from './store.js'
 import { asStoreError, StoreError } from './store-error.js'
-import { checkFolder } from './store-folder.js'
+import { checkFolder, requireUnopened } from './store-folder.js'
 import type { Tables } from './tables.js'
 
 /** The number of events that one delta has while followers are told what they have missed. */
@@ -56,7 +56,7 @@ export interface FileLogOptions {
   retention: Retention
   /** Whether other processes may use the folder too; default: `false`, then the folder must be free. */
   shared?: boolean
-  /** Whether this process may open the folder again, which can block it with `sync`; for tests. */
+  /** Whether this process may open the folder again, against the reasons of `requireUnopened`; for tests. */
   sameProcess?: boolean
   /** How long a write waits for the leader of a shared folder, in milliseconds; default: 5,000. */
   leaderTimeout?: number
@@ -94,8 +94,10 @@ export class FileLog implements EventLog {
    *   format, or not writable
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
-    const { folder, durability, shared = false } = options
-    if (checkFolder(folder)) await requireNeighbour(folder, !shared || options.sameProcess === true)
+    const { folder, durability, shared = false, sameProcess = false } = options
+    if (!sameProcess) requireUnopened(folder)
+    if (checkFolder(folder)) await requireNeighbour(folder, !shared || sameProcess)
+    if (!sameProcess) requireUnopened(folder) // it may have been opened meanwhile
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
     try {

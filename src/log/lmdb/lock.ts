@@ -9,7 +9,7 @@ import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { open } from 'lmdb'
+import { open, type RootDatabase } from 'lmdb'
 import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
 import { asStoreError, messageOf, StoreError } from './store-error.js'
@@ -265,7 +265,7 @@ export async function requireNeighbour(folder: string, allowsSameProcess: boolea
     if (pid === undefined) throw inUse(folder, undefined)
     if (pid === process.pid && !allowsSameProcess)
       throw new StoreError(
-        `The log in ${folder} is in use by another process with the id of this one (pid ${pid}), or by this process itself. Open a folder once in a process. Containers that share a folder need one PID namespace.`,
+        `The log in ${folder} is in use by another process with the id of this one (pid ${pid}). Containers that share a folder need one PID namespace.`,
       )
   } finally {
     closeSync(descriptor)
@@ -280,12 +280,11 @@ const NO_READER = 'No transaction to renew'
  * @throws StoreError if the log cannot be read
  */
 async function readOwner(folder: string): Promise<string | undefined> {
+  let root: RootDatabase | undefined
   try {
-    const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
+    root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
     const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
     const owner = meta?.get('owner')
-    // Closed before LMDB opens the folder again: closing any descriptor of a file drops all locks of the process on it.
-    await root.close()
     return typeof owner === 'string' ? owner : undefined
   } catch (err) {
     if (!messageOf(err).includes(NO_READER)) throw asStoreError(folder, err)
@@ -293,6 +292,8 @@ async function readOwner(folder: string): Promise<string | undefined> {
       `The log in ${folder} is in use by a process with the same process id in another PID namespace. Give both containers one PID namespace (docker run --pid=container:<other>, shareProcessNamespace), or each a folder of its own.`,
       { cause: err },
     )
+  } finally {
+    await root?.close() // before LMDB opens the folder again: see `requireUnopened`
   }
 }
 
