@@ -32,7 +32,7 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
-import { inUse, pidOf, requireNeighbour } from './lock.js'
+import { helloOf, inUse, requireNeighbour } from './lock.js'
 import { enter, Member, type Entrance, type FolderRole } from './member.js'
 import { Peers } from './peers.js'
 import { Reader } from './reader.js'
@@ -103,7 +103,7 @@ export class FileLog implements EventLog {
     try {
       for (;;) {
         const entrance = await enter(options, tables, false)
-        if (!('lock' in entrance) && !shared) throw inUse(folder, await pidOf(entrance))
+        if (!('lock' in entrance) && !shared) throw inUse(folder, (await helloOf(entrance))?.pid)
         const log = await FileLog.#begin(tables, entrance, options)
         if (log) return log
       }
