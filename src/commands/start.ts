@@ -1,4 +1,5 @@
 /** `fanfare start`: reads the settings, and starts the hub in this process or in several workers. */
+import cluster from 'node:cluster'
 import type { Logger } from 'pino'
 import {
   allowsDevelopmentKey,
@@ -9,12 +10,14 @@ import {
   type DevelopmentKey,
 } from './dev-banner.js'
 import { folderOf } from '../log/address.js'
+import { SameProcessIdError } from '../log/lmdb/store-error.js'
 import { createLogger } from '../server/logger.js'
 import { SettingsError } from '../model/settings-error.js'
 import { loadSettings, type Settings } from '../settings.js'
 import type { Process } from './command.js'
 import { warnOfDescriptorLimit } from './descriptors.js'
-import { serve } from './serve.js'
+import type { Address } from './listen.js'
+import { serve, type HubStart } from './serve.js'
 import type { Stop } from './stop.js'
 import { countWorkers, runWorkers } from './workers.js'
 
@@ -30,13 +33,29 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
     return
   }
   const hubStart = { settings, logger, stop, secret: key?.secret }
-  const address = workers === 1 ? await serve(hubStart) : await runWorkers(hubStart, workers)
+  const address = workers === 1 ? await serveAlone(hubStart) : await runWorkers(hubStart, workers)
   if (!address) return // a signal ends the hub
   warnOfDescriptorLimit(settings.hub.maxConnections, logger)
   const { text } = address
   logger.info({ address: text }, `listening on ${text}${workers === 1 ? '' : ` with ${workers} workers`}`)
   if (key)
     printBanner(key, devBanner(address, key, settings.hub.console), logger, { isTerminal: terminal, stdout, stderr })
+}
+
+/**
+ * Serves the hub in this process. If a process of the log's folder has the id of this one, in another container, a
+ * worker with another id serves it.
+ */
+async function serveAlone(hubStart: HubStart): Promise<Address | undefined> {
+  try {
+    return await serve(hubStart)
+  } catch (err) {
+    if (!(err instanceof SameProcessIdError) || !cluster.isPrimary) throw err
+    hubStart.logger.info(
+      'a process of another container has the id of this one and the same log: a worker serves the hub',
+    )
+    return runWorkers(hubStart, 1)
+  }
 }
 
 function keyForDevelopment(env: Process['env'], { log }: Settings): DevelopmentKey {

@@ -3,7 +3,7 @@
  * it with a signal.
  */
 import cluster, { type Worker } from 'node:cluster'
-import { StoreError } from '../log/lmdb/store-error.js'
+import { SameProcessIdError, StoreError } from '../log/lmdb/store-error.js'
 import { SettingsError } from '../model/settings-error.js'
 import { createLogger } from '../server/logger.js'
 import { loadSettings } from '../settings.js'
@@ -15,8 +15,11 @@ import type { Stop } from './stop.js'
 /** A message of a worker to the primary. */
 export type WorkerMessage =
   | { kind: 'listening'; address: Address }
-  /** The worker cannot start, and ends. `message` names the setting or the folder that is at fault. */
-  | { kind: 'refused'; message: string }
+  /**
+   * The worker cannot start, and ends. `message` names the setting or the folder that is at fault. `hasTakenId`: a
+   * worker with another process id can start.
+   */
+  | { kind: 'refused'; message: string; hasTakenId: boolean }
 
 /** A message of the primary to a worker: end at once, as after a second signal. */
 export interface ExitMessage {
@@ -50,7 +53,7 @@ export async function work([number]: string[], process: Process, stop: Stop): Pr
     if (!(err instanceof SettingsError || err instanceof StoreError)) throw err
     isRefused = true
     process.exitCode = 1
-    await tell(worker, { kind: 'refused', message: err.message })
+    await tell(worker, { kind: 'refused', message: err.message, hasTakenId: err instanceof SameProcessIdError })
     worker.process.disconnect()
   }
 }

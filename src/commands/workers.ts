@@ -22,6 +22,8 @@ const SHORT_LIFE = 10_000
 /** The first pause, which doubles each time, and the longest; in milliseconds. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
+/** How often a worker is started again because a process of the folder has its id, in another PID namespace. */
+const MAX_TRIES = 20
 /** The time that the hub may take to close beyond that of a worker, in milliseconds. */
 const EXIT_GRACE = 3_000
 /** How long workers may take to end at once, in milliseconds. `Stop` gives the primary 2 s. */
@@ -79,6 +81,8 @@ export async function runWorkers(
   }
 }
 
+type Refusal = Extract<WorkerMessage, { kind: 'refused' }>
+
 /** How a worker has ended. */
 interface End {
   code: number | null
@@ -86,7 +90,7 @@ interface End {
   /** Whether it has listened. */
   hasListened: boolean
   /** Why it could not start. */
-  refusal: string | undefined
+  refusal: Refusal | undefined
 }
 
 /** A running worker. */
@@ -156,15 +160,19 @@ class Workers {
    * @throws SettingsError if it ends before it listens
    */
   async #startOne(number: number): Promise<Address | undefined> {
-    if (this.#isStopping()) return undefined
-    const running = this.#fork(number)
-    const result = await Promise.race([running.listening, running.ended])
-    if ('text' in result) {
-      void this.#keep(number, running)
-      return result
+    for (let tries = 1; !this.#isStopping(); tries++) {
+      const running = this.#fork(number)
+      const result = await Promise.race([running.listening, running.ended])
+      if ('text' in result) {
+        void this.#keep(number, running)
+        return result
+      }
+      if (this.#isStopping()) break
+      const { refusal } = result
+      if (refusal?.hasTakenId && tries < MAX_TRIES) continue
+      throw new SettingsError(refusal?.message ?? `Worker ${number} has ended (${endOf(result)}) before it listened.`)
     }
-    if (this.#isStopping()) return undefined
-    throw new SettingsError(result.refusal ?? `Worker ${number} has ended (${endOf(result)}) before it listened.`)
+    return undefined
   }
 
   /** Replaces a worker each time it ends. */
@@ -177,7 +185,7 @@ class Workers {
       pause = isYoung ? Math.min(Math.max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE) : 0
       const { pid } = running.worker.process
       this.#logger.error(
-        { worker: number, workerPid: pid, code: end.code, signal: end.signal, pause, reason: end.refusal },
+        { worker: number, workerPid: pid, code: end.code, signal: end.signal, pause, reason: end.refusal?.message },
         `worker ${number} (pid ${pid ?? 0}) has ended (${endOf(end)}): another starts in ${pause} ms`,
       )
       await delay(pause, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
@@ -192,10 +200,10 @@ class Workers {
     const worker = cluster.fork(this.#secret === undefined ? {} : { FANFARE_JWT_SECRET: this.#secret })
     closeLostConnection(worker)
     let hasListened = false
-    let refusal: string | undefined
+    let refusal: Refusal | undefined
     const listening = new Promise<Address>((resolve) => {
       worker.on('message', (message: WorkerMessage) => {
-        if (message.kind === 'refused') refusal = message.message
+        if (message.kind === 'refused') refusal = message
         else {
           hasListened = true
           resolve(message.address)

@@ -41,9 +41,14 @@ export interface LogLine extends Record<string, unknown> {
  * Starts the built hub (`npm run build`) on a free port of the loopback interface, with the memory log, `SECRET` and no
  * tolerance for clocks. Resolves when it listens. It is killed when the test is over. It gets only PATH and
  * `NATIVE_SOCKETS` of this process's environment.
+ * @param prefix a command line that runs the hub, such as `unshare`
  * @throws with its output if it ends before it listens
  */
-export async function startHub(t: Test, env: Record<string, string> = {}): Promise<Hub> {
+export async function startHub(
+  t: Test,
+  env: Record<string, string> = {},
+  prefix: readonly string[] = [],
+): Promise<Hub> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is missing: run `npm run build` first')
   const settings = {
     FANFARE_NATIVE_SOCKETS: NATIVE_SOCKETS,
@@ -55,7 +60,8 @@ export async function startHub(t: Test, env: Record<string, string> = {}): Promi
     FANFARE_CLOCK_TOLERANCE: '0s',
     ...env,
   }
-  const child = spawn(...bareNode([MAIN], settings), { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [command, ...args] = [...prefix, ...bareNode([MAIN], settings).flat()] as [string, ...string[]]
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))

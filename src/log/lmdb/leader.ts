@@ -98,7 +98,10 @@ export class Leader implements Role {
       this.#records.expire()
       this.#replicas.tick()
     }, TICK).unref()
-    owned.lock.accept((socket) => this.#replicas.accept(socket))
+    owned.lock.accept(
+      (socket) => this.#replicas.accept(socket),
+      () => this.#replicas.pids,
+    )
   }
 
   /** The results of appends that the previous leader has stored for other processes. */

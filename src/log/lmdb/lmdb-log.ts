@@ -32,7 +32,7 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
-import { inUse, pidOf, requireReachableOwner } from './lock.js'
+import { helloOf, inUse, requireReachableOwner } from './lock.js'
 import { enter, Member, type FolderAccess, type FolderRole } from './member.js'
 import { Peers } from './peers.js'
 import { Reader } from './reader.js'
@@ -41,7 +41,7 @@ import { Snapshots } from './snapshots.js'
 import { State } from './state.js'
 import { openStore } from './store.js'
 import { asStoreError, StoreError } from './store-error.js'
-import { checkFolder } from './store-folder.js'
+import { checkFolder, requireUnopened } from './store-folder.js'
 import type { Tables } from './tables.js'
 
 /** The number of events in one delta while the followers catch up. */
@@ -56,7 +56,7 @@ export interface FileLogOptions {
   retention: Retention
   /** Whether other processes may use the folder too; default: `false`, then the folder must be free. */
   shared?: boolean
-  /** Whether this process may open the folder again, which can block it with `sync`; for tests. */
+  /** Whether this process may open the folder again, against the reasons of `requireUnopened`; for tests. */
   sameProcess?: boolean
   /** How long a write waits for the leader of a shared folder, in milliseconds; default: 5,000. */
   leaderTimeout?: number
@@ -94,14 +94,16 @@ export class FileLog implements EventLog {
    *   format, or not writable
    */
   static async open(options: FileLogOptions): Promise<FileLog> {
-    const { folder, durability, shared = false } = options
-    if (checkFolder(folder)) await requireReachableOwner(folder, !shared || options.sameProcess === true)
+    const { folder, durability, shared = false, sameProcess = false } = options
+    if (!sameProcess) requireUnopened(folder)
+    if (checkFolder(folder)) await requireReachableOwner(folder, !shared || sameProcess)
+    if (!sameProcess) requireUnopened(folder) // it may have been opened meanwhile
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
     try {
       for (;;) {
         const access = await enter(options, tables, false)
-        if (!('lock' in access) && !shared) throw inUse(folder, await pidOf(access))
+        if (!('lock' in access) && !shared) throw inUse(folder, (await helloOf(access))?.pid)
         const log = await FileLog.#begin(tables, access, options)
         if (log) return log
       }

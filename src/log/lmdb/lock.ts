@@ -5,14 +5,13 @@
  * closed becomes the owner.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { open } from 'lmdb'
 import { MessageSocket } from './message-socket.js'
 import { VERSION, type ToLeader, type ToReplica } from './messages.js'
-import { asStoreError, messageOf, StoreError } from './store-error.js'
+import { SameProcessIdError, StoreError } from './store-error.js'
 import { DATA_FILE, LOCK_FILE } from './store-folder.js'
 import type { Tables } from './tables.js'
 
@@ -25,6 +24,9 @@ const LOOK_INTERVAL = 50
  */
 const MAX_SOCKET_PATH = 103
 
+/** The name of a socket that `FolderLock` creates. */
+const SOCKET_NAME = /^lock-[0-9a-f]{12}\.sock$/
+
 /** The device and inode of each file of the log. */
 type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
 
@@ -32,6 +34,8 @@ type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
 export class LostFolderError extends Error {
   override name = 'LostFolderError'
 }
+
+type Hello = Extract<ToReplica, { kind: 'hello' }>
 
 /** The connection of a replica to the process that owns the folder. */
 export type OwnerSocket = MessageSocket<ToLeader, ToReplica>
@@ -51,6 +55,8 @@ export class FolderLock {
   readonly #connections = new Set<Socket>()
   /** Called with each connection; `undefined`: connections wait. */
   #accept: ((socket: ReplicaSocket) => void) | undefined
+  /** Returns the process ids of the replicas. */
+  #replicas: () => number[] = () => []
   #lookedAt = -Infinity
   #lost: LostFolderError | undefined
   /** Set once another process has taken the folder. This is final, since the state of this process is outdated. */
@@ -117,7 +123,7 @@ export class FolderLock {
     descriptor: number,
     meta: Tables['meta'],
   ): Promise<FolderLock> {
-    const name = `lock-${randomBytes(6).toString('hex')}.sock`
+    const name = `lock-${randomBytes(6).toString('hex')}.sock` // as SOCKET_NAME
     if (Buffer.byteLength(join(socketFolder, name)) > MAX_SOCKET_PATH) {
       throw new StoreError(
         `The path of the folder ${folder} is too long for the socket that locks the log. Choose a folder with a shorter path.`,
@@ -129,15 +135,17 @@ export class FolderLock {
   /**
    * Starts to accept replicas, also those that have connected before.
    * @param accept called with each connection
+   * @param replicas returns the process ids of the replicas
    */
-  accept(accept: (socket: ReplicaSocket) => void): void {
+  accept(accept: (socket: ReplicaSocket) => void, replicas: () => number[]): void {
     this.#accept = accept
+    this.#replicas = replicas
     for (const connection of this.#connections) accept(new MessageSocket(connection))
   }
 
   #greet(connection: Socket): void {
     const socket: ReplicaSocket = new MessageSocket(connection)
-    socket.send({ kind: 'hello', pid: process.pid, version: VERSION })
+    socket.send({ kind: 'hello', pid: process.pid, replicas: this.#replicas(), version: VERSION })
     this.#accept?.(socket)
   }
 
@@ -257,64 +265,40 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
 }
 
 /**
- * Checks that LMDB can open a folder beside the process that holds it. LMDB blocks this whole process if the other one
- * was stopped in the middle of a transaction, and it tells processes apart by their ids.
+ * Checks that LMDB can open a folder beside the processes that have it open. LMDB blocks this whole process if the
+ * owner was stopped in the middle of a transaction, and it tells processes apart by their ids.
  * @param allowsSameProcess whether this process may have the folder open, for tests
- * @throws StoreError if the other process is frozen, or has the id of this one
+ * @throws StoreError if the owner is frozen; SameProcessIdError
  */
 export async function requireReachableOwner(folder: string, allowsSameProcess: boolean): Promise<void> {
-  const owner = await readOwner(folder)
-  if (owner === undefined) return
   const descriptor = openSync(folder, 'r')
+  const socketFolder = shortPath(folder, descriptor)
   try {
-    const socket = await connectTo(folder, join(shortPath(folder, descriptor), owner))
-    if (!socket) return
-    const pid = await pidOf(socket)
-    if (pid === undefined) throw inUse(folder, undefined)
-    if (pid === process.pid && !allowsSameProcess)
-      throw new StoreError(
-        `The log in ${folder} is in use by another process with the id of this one (pid ${pid}), or by this process itself. Open a folder once in a process. Containers that share a folder need one PID namespace.`,
-      )
+    // The log has the name of the owner's socket, and cannot be read yet. The sockets of other processes are closed.
+    for (const name of readdirSync(socketFolder).filter((name) => SOCKET_NAME.test(name))) {
+      const socket = await connectTo(folder, join(socketFolder, name))
+      if (!socket) continue
+      const hello = await helloOf(socket)
+      if (!hello) throw inUse(folder, undefined)
+      if (!allowsSameProcess && [hello.pid, ...hello.replicas].includes(process.pid))
+        throw new SameProcessIdError(folder)
+    }
   } finally {
     closeSync(descriptor)
   }
 }
 
-/** LMDB's error of a process whose id another process has registered as a reader. */
-const NO_READER = 'No transaction to renew'
-
-/**
- * Returns the name of the owner's socket without a write lock.
- * @throws StoreError if the log cannot be read
- */
-async function readOwner(folder: string): Promise<string | undefined> {
-  try {
-    const root = open({ path: folder, noSubdir: false, maxDbs: 16, readOnly: true })
-    const meta = root.openDB<unknown, string>({ name: 'meta' }) as Tables['meta'] | undefined
-    const owner = meta?.get('owner')
-    // Closed before LMDB opens the folder again: closing any descriptor of a file drops all locks of the process on it.
-    await root.close()
-    return typeof owner === 'string' ? owner : undefined
-  } catch (err) {
-    if (!messageOf(err).includes(NO_READER)) throw asStoreError(folder, err)
-    throw new StoreError(
-      `The log in ${folder} is in use by a process with the same process id in another PID namespace. Give both containers one PID namespace (docker run --pid=container:<other>, shareProcessNamespace), or each a folder of its own.`,
-      { cause: err },
-    )
-  }
-}
-
-/** Returns the id of the process at the other end, and closes the connection; `undefined` if it does not answer. */
-export function pidOf(socket: OwnerSocket): Promise<number | undefined> {
+/** Returns the first message of the process at the other end, and closes the connection; `undefined`: it is frozen. */
+export function helloOf(socket: OwnerSocket): Promise<Hello | undefined> {
   return new Promise((resolve) => {
-    const answer = (pid: number | undefined) => {
+    const answer = (hello: Hello | undefined) => {
       clearTimeout(timer)
       socket.destroy()
-      resolve(pid)
+      resolve(hello)
     }
     const timer = setTimeout(() => answer(undefined), CONNECT_TIME)
     socket.receive(
-      (message) => message.kind === 'hello' && answer(message.pid),
+      (message) => message.kind === 'hello' && answer(message),
       () => answer(undefined),
     )
   })

@@ -25,7 +25,7 @@ export interface Refusal {
 
 export type ToLeader =
   /** The first message of a replica. */
-  | { kind: 'join'; node: string; version: number }
+  | { kind: 'join'; node: string; pid: number; version: number }
   /**
    * A write. The writes of a node are numbered. All writes up to `done` have been answered. `since`: the write was sent
    * to an earlier leader at this time, in milliseconds of the system's monotonic clock, and may have been stored.
@@ -37,8 +37,8 @@ export type ToLeader =
   | { kind: 'peer'; to?: string; body: unknown }
 
 export type ToReplica =
-  /** The first message of a process that holds the folder. */
-  | { kind: 'hello'; pid: number; version: number }
+  /** The first message of a process that holds the folder. `replicas`: the process ids of its replicas. */
+  | { kind: 'hello'; pid: number; replicas: number[]; version: number }
   /** The answer to `join`. The replica gets every later transaction. */
   | { kind: 'joined'; node: string; commits: number }
   | { kind: 'change'; change: ReplicatedChange }

@@ -56,8 +56,9 @@ export class Reader {
       const event = this.event(snapshot.transaction, sequence)
       const isOfTopic = event && selection.hasTopic(event.topic)
       if (!event || !(isWhole || isOfTopic)) {
-        // the event is missing or damaged, or the index lists it under another topic
-        this.#tables.damage.report(`the lookup of event ${sequence}`)
+        // The event was trimmed after its sequence was fetched, or is missing or damaged, or the index lists it under
+        // another topic. `chain` reports events that are missing below the newest trimmed one.
+        if (event || sequence > this.#state.newestTrimmed) this.#tables.damage.report(`the lookup of event ${sequence}`)
         gaps.missed()
       }
       if (isOfTopic && !chain.follows(event.topic, sequence, this.#tables.events.previous)) gaps.missed()

@@ -68,7 +68,7 @@ export class Replica implements PeerLink {
       (message) => replica.#receive(message),
       () => replica.#end(),
     )
-    socket.send({ kind: 'join', node: listener.node, version: VERSION })
+    socket.send({ kind: 'join', node: listener.node, pid: process.pid, version: VERSION })
     await replica.#becomesReady
     return replica
   }

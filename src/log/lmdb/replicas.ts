@@ -30,6 +30,7 @@ type Write = Extract<ToLeader, { kind: 'write' }>
 export class Replicas {
   readonly #source: ReplicasSource
   readonly #replicas = new Map<ReplicaSocket, string>()
+  readonly #pids = new Map<ReplicaSocket, number>()
   /** When each node without a connection was last connected, on the monotonic clock. */
   readonly #seen = new Map<string, number>()
   readonly #startedAt = performance.now()
@@ -42,12 +43,20 @@ export class Replicas {
     peers.setNodes([])
   }
 
+  /** The ids of the processes that are replicas. */
+  get pids(): number[] {
+    return [...this.#pids.values()]
+  }
+
   /** Takes the connection of another process. */
   accept(socket: ReplicaSocket): void {
     if (this.#isClosing) return socket.destroy() // the process tries again, until another leader answers
     socket.receive(
       (message) => this.#receive(socket, message),
-      () => this.#left(socket),
+      () => {
+        this.#pids.delete(socket)
+        this.#left(socket)
+      },
     )
   }
 
@@ -99,7 +108,7 @@ export class Replicas {
   #receive(socket: ReplicaSocket, message: ToLeader): void {
     switch (message.kind) {
       case 'join':
-        return this.#join(socket, message.node, message.version)
+        return this.#join(socket, message)
       case 'write':
         return void this.#write(socket, message)
       case 'leave':
@@ -111,9 +120,10 @@ export class Replicas {
     }
   }
 
-  #join(socket: ReplicaSocket, node: string, version: number): void {
+  #join(socket: ReplicaSocket, { node, pid, version }: Extract<ToLeader, { kind: 'join' }>): void {
     if (version !== VERSION) return socket.end() // `hello` has told the replica the version
     this.#replicas.set(socket, node)
+    this.#pids.set(socket, pid)
     const { peers, state } = this.#source
     socket.send({ kind: 'joined', node: peers.node, commits: state.totals.commits })
     this.beat()

@@ -1,5 +1,5 @@
 /** The folder of an LMDB log: its files, and the checks before LMDB opens them. */
-import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isSound } from './data-file.js'
 import { makeFolder } from './folder.js'
@@ -13,6 +13,31 @@ const LOCK_BYTES = 12 * 1024
 const ROOM = 512 * 1024
 /** The unit of `Stats.blocks`, in bytes. */
 const BLOCK = 512
+/** The open descriptors of this process, on Linux, macOS and BSD. */
+const DESCRIPTORS = '/dev/fd'
+
+/**
+ * Checks that this process does not have the folder open. LMDB marks the readers of a process with a lock on its lock
+ * file, and the kernel drops all locks of a process on a file when the process closes any descriptor of it (fcntl(2),
+ * "Record locks"). Opening the folder again closes one. Other processes would then take the readers of this process for
+ * dead, and overwrite the pages that they read.
+ * @throws StoreError if any thread of this process has the folder open
+ */
+export function requireUnopened(folder: string): void {
+  const lock = statSync(join(folder, LOCK_FILE), { bigint: true, throwIfNoEntry: false })
+  if (!lock || !existsSync(DESCRIPTORS)) return
+  for (const name of readdirSync(DESCRIPTORS)) {
+    try {
+      const { dev, ino } = fstatSync(Number(name), { bigint: true })
+      if (dev !== lock.dev || ino !== lock.ino) continue
+    } catch {
+      continue // the descriptor of the list itself is closed
+    }
+    throw new StoreError(
+      `The log in ${folder} is in use by this process. Open a folder once in a process, and publish with the hub or the publisher that has opened it.`,
+    )
+  }
+}
 
 /**
  * Creates the folder if it does not exist, and checks its files: LMDB maps the data file into memory, and may end the

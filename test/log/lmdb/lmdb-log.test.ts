@@ -332,6 +332,30 @@ await t.test('a store that cannot be read is refused', async (t) => {
   })
 })
 
+await t.test('events that are trimmed during a read are no damage', async (t) => {
+  const damages: string[] = []
+  const log = await FileLog.open({
+    folder: t.testdir({}),
+    durability: 'commit',
+    retention: { ...KEEP_ALL, events: 1_000 },
+    onDamage: (what) => void damages.push(what),
+  })
+  t.teardown(() => log.close())
+  const append = (count: number) => log.append(Array.from({ length: count }, () => event('a')))
+  await append(1_000)
+  let read = 0
+  const scanning = log.scan(new Selection(['a']), { after: 0, until: 1_000 }, () => {
+    // the scan pauses often, in the middle of the sequences that it has fetched
+    if (++read % 16 === 0) for (const end = performance.now() + 3; performance.now() < end;);
+    return true
+  })
+  const scanned = scanning.then(() => true)
+  while (!(await Promise.race([scanned, turn(false)]))) await append(50)
+  t.ok(read < 1_000, `${1_000 - read} events were trimmed before they were read`)
+  t.type((await scanning).trimmedAt, 'number')
+  t.strictSame(damages, [])
+})
+
 await t.test('damaged properties of a topic count as missing, and are reported', async (t) => {
   const folder = t.testdir({})
   const log = await openLog(t, folder)

@@ -1,20 +1,26 @@
 /** One process at a time owns a folder, even if the folder, its lock or the process is removed. */
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { FileLog, type FileLogOptions } from '../../../src/log/lmdb/lmdb-log.js'
 import { StoreError } from '../../../src/log/lmdb/store-error.js'
+import { Selection } from '../../../src/model/selection.js'
 import { event } from '../../contract/log.js'
 import { bareNode } from '../../helper/bare-node.js'
 import { poll, within } from '../../helper/deadline.js'
+import { readFrom } from '../../helper/log.js'
 import { post, publish, request } from '../../helper/http.js'
 import { startHub } from '../../helper/process.js'
 import { anyTopic } from '../../helper/token.js'
 
 const RETENTION = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
+/** The folder of the package, from which `lmdb` is found. */
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 /** More connections than the queue of a socket accepts. */
 const CALLERS = 700
 
@@ -163,7 +169,7 @@ await t.test('two logs never write one folder, even if the lock of the first is 
     const first = await open(t, `${folder}/${durability}`, { durability })
     await first.append([event('a')])
     rmSync(lockOf(`${folder}/${durability}`))
-    const second = await open(t, `${folder}/${durability}`, { durability })
+    const second = await open(t, `${folder}/${durability}`, { durability, sameProcess: true })
     t.match(
       await first.append([event('a', { payload: 'of the first' })]).catch((err: unknown) => err),
       { code: 'log-unavailable' },
@@ -177,6 +183,27 @@ await t.test('two logs never write one folder, even if the lock of the first is 
     t.equal((await open(t, `${folder}/${durability}`)).view.head, 3)
   }
 })
+
+await t.test(
+  'a process that opens its folder again is refused, and other processes still know its readers',
+  async (t) => {
+    const folder = t.testdir({})
+    const log = await open(t, folder, { shared: true })
+    await log.append([event('a')])
+    await readFrom(log, new Selection(['a']), { after: 0, events: 1 })
+    const again = () => FileLog.open({ folder, durability: 'commit', retention: RETENTION, shared: true })
+    for (const refused of [again(), again()]) await t.rejects(refused, /in use by this process/)
+    // LMDB drops the readers of processes without a lock when a process opens the folder
+    const list = `
+    import { open } from 'lmdb'
+    console.log(open({ path: process.argv[1], noSubdir: false, readOnly: true }).readerList())`
+    const args = ['--input-type=module', '-e', list, folder]
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: ROOT, env: {} })
+    t.match(stdout, new RegExp(`^ *${process.pid} `, 'm'), stderr)
+    await log.close()
+    await (await again()).close()
+  },
+)
 
 await t.test('a symbolic link leads to the same folder, a copy to another', async (t) => {
   const root = t.testdir({})
