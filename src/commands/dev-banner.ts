@@ -44,8 +44,8 @@ export function withStoredSecret(settings: Settings, env: Process['env']): Setti
   const folder = folderOf(settings.log)
   if (hasKey(settings) || !allowsDevelopmentKey(env) || folder === undefined) return settings
   try {
-    const secret = readSecret(join(folder, SECRET_FILE))
-    return secret !== undefined && SECRET.test(secret) ? { ...settings, jwtSecret: secret } : settings
+    const { secret } = readStored(join(folder, SECRET_FILE))
+    return secret === undefined ? settings : { ...settings, jwtSecret: secret }
   } catch {
     return settings // a hub that cannot read the file draws a secret for its run
   }
@@ -70,31 +70,37 @@ export function developmentKey(folder: string | undefined): DevelopmentKey {
 /** Returns the secret in a folder. If the folder has no valid secret, stores and returns `drawn`. */
 function keepSecret(folder: string, drawn: string): { secret: string; isReplaced: boolean } {
   const file = join(folder, SECRET_FILE)
-  const kept = readSecret(file)
-  // an attacker could guess an empty or damaged secret, so it is replaced
-  if (kept !== undefined && SECRET.test(kept)) return { secret: kept, isReplaced: false }
+  const { secret, exists } = readStored(file)
+  if (secret !== undefined) return { secret, isReplaced: false }
   makeFolder(folder)
   const written = `${file}-${process.pid}` // renamed when complete, so that a killed process leaves no half secret
   try {
     writeFileSync(written, `${drawn}\n`, { mode: 0o600, flag: 'w', flush: true })
-    if (kept === undefined) linkSync(written, file)
-    else renameSync(written, file)
-    return { secret: drawn, isReplaced: kept !== undefined }
+    if (exists) renameSync(written, file)
+    else linkSync(written, file)
+    return { secret: drawn, isReplaced: exists }
   } catch (err) {
-    const theirs = (err as NodeJS.ErrnoException).code === 'EEXIST' ? readSecret(file) : undefined
-    // another process was faster
-    if (theirs !== undefined && SECRET.test(theirs)) return { secret: theirs, isReplaced: false }
+    const theirs = (err as NodeJS.ErrnoException).code === 'EEXIST' ? readStored(file).secret : undefined
+    if (theirs !== undefined) return { secret: theirs, isReplaced: false } // another process was faster
     throw err
   } finally {
     rmSync(written, { force: true })
   }
 }
 
-function readSecret(file: string): string | undefined {
+/** The file of the secret. */
+interface StoredSecret {
+  exists: boolean
+  /** `undefined`: there is no valid secret. An attacker could guess an empty or damaged one. */
+  secret?: string
+}
+
+function readStored(file: string): StoredSecret {
   try {
-    return readFileSync(file, 'utf8').trim()
+    const text = readFileSync(file, 'utf8').trim()
+    return SECRET.test(text) ? { exists: true, secret: text } : { exists: true }
   } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return { exists: false }
     throw err
   }
 }

@@ -6,6 +6,7 @@ import { readPage } from '../log/page.js'
 import type { CheckedEvent, EventInput } from '../model/event.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
+import type { EventTopic } from '../model/topic.js'
 import type { Chunk } from '../wire/chunk.js'
 import { Encoder } from '../wire/sse.js'
 import type { WantedReplay } from './backlog.js'
@@ -193,8 +194,13 @@ export class Hub {
   }
 
   /** As `Publisher.check`. */
-  check(topic: string, input: EventInput): CheckedEvent {
+  check(topic: EventTopic, input: EventInput): CheckedEvent {
     return this.#publisher.check(topic, input)
+  }
+
+  /** As `Publisher.publishOne`. */
+  publishOne(event: CheckedEvent): Promise<Receipt> {
+    return this.#publisher.publishOne(event)
   }
 
   /** As `Publisher.publishChecked`. */

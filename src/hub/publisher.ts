@@ -3,6 +3,7 @@ import type { Appended, EventLog, Following, LogDelta, Replacement } from '../lo
 import {
   checkEvent,
   checkEvents,
+  checkInput,
   requireChecked,
   type CheckedEvent,
   type EventInput,
@@ -10,6 +11,7 @@ import {
   type StoredEvent,
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
+import type { EventTopic } from '../model/topic.js'
 import type { Encoder } from '../wire/sse.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
@@ -112,13 +114,7 @@ export class Publisher {
    * `too-many-ids`, `log-unavailable`
    */
   async publish(topic: string, input: EventInput): Promise<Receipt> {
-    const event = this.check(topic, input)
-    this.#lifecycle.requireOpen()
-    const since = this.#systemTopics.clock()
-    const receipt = this.#receipt(event, event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event))
-    if (!receipt.duplicate) this.#published++
-    if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
-    return receipt
+    return this.publishOne(checkEvent(topic, input, this.#maxEventSize))
   }
 
   /**
@@ -131,10 +127,24 @@ export class Publisher {
 
   /**
    * Checks an event before its publish.
-   * @throws HubError `invalid-topic`, `reserved-topic`, `invalid-event`, `event-too-large`
+   * @throws HubError `invalid-event`, `event-too-large`
    */
-  check(topic: string, input: EventInput): CheckedEvent {
-    return checkEvent(topic, input, this.#maxEventSize)
+  check(topic: EventTopic, input: EventInput): CheckedEvent {
+    return checkInput(topic, input, this.#maxEventSize)
+  }
+
+  /**
+   * Publishes one event that `check` has returned.
+   * @throws HubError as `publishChecked`, without an `index`
+   */
+  async publishOne(event: CheckedEvent): Promise<Receipt> {
+    this.#lifecycle.requireOpen()
+    requireChecked([event])
+    const since = this.#systemTopics.clock()
+    const receipt = this.#receipt(event, event.ephemeral ? this.#publishEphemeral(event) : await this.#appendOne(event))
+    if (!receipt.duplicate) this.#published++
+    if (since !== undefined && receipt.subscribers > 0) this.#fanout.measure(since)
+    return receipt
   }
 
   /**

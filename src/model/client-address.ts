@@ -30,5 +30,5 @@ export function networkOf(text: string | undefined): string {
     string[]?,
   ]
   const zeros = Array.from({ length: 8 - before.length - (after?.length ?? 0) }, () => '0')
-  return `${[...before, ...zeros].slice(0, 4).join(':')}::/64`
+  return `${[...before, ...zeros, ...(after ?? [])].slice(0, 4).join(':')}::/64`
 }

@@ -5,7 +5,7 @@ import { HubError } from './hub-error.js'
 import { encodeData } from './json.js'
 import { payloadBytes, type PayloadKind } from './payload.js'
 import { quote } from './quote.js'
-import { requireTopic } from './topic.js'
+import { requireTopic, type EventTopic } from './topic.js'
 import { fits } from './utf8.js'
 
 /** An event as a publisher describes it, with exactly one of `data` (any JSON value), `text` and `bytes`. */
@@ -132,6 +132,14 @@ const MEMBERS: ReadonlySet<string> = new Set([
  */
 export function checkEvent(topic: string, input: EventInput, maxSize: number): CheckedEvent {
   requireTopic(topic)
+  return checkInput(topic, input, maxSize)
+}
+
+/**
+ * As `checkEvent`, for a checked topic.
+ * @throws HubError `invalid-event` or `event-too-large`
+ */
+export function checkInput(topic: EventTopic, input: EventInput, maxSize: number): CheckedEvent {
   const { data, text, bytes, type, id, attributes, ephemeral = false } = readInput(topic, input)
   if (Number(data !== undefined) + Number(text !== undefined) + Number(bytes !== undefined) !== 1) {
     throw new HubError(

@@ -21,6 +21,10 @@ const topicSyntax = new RegExp(TOPIC_SYNTAX)
 const patternSyntax = new RegExp(PATTERN_SYNTAX)
 const segmentSyntax = new RegExp(`^${SEGMENT}$`)
 
+declare const isChecked: unique symbol
+/** A topic that `requireTopic` has accepted. */
+export type EventTopic = string & { readonly [isChecked]: true }
+
 /** Whether `text` is a topic. */
 export function isTopic(text: unknown): text is string {
   return typeof text === 'string' && text.length <= MAX_LENGTH && topicSyntax.test(text)
@@ -109,7 +113,7 @@ export function requireTopicName(topic: string): void {
  * Checks that a topic accepts published events.
  * @throws HubError `invalid-topic`, or `reserved-topic` for the hub's own topics
  */
-export function requireTopic(topic: string): void {
+export function requireTopic(topic: string): asserts topic is EventTopic {
   requireTopicName(topic)
   if (isReserved(topic))
     throw new HubError(

@@ -8,7 +8,7 @@ import type { Receipt } from '../hub/publisher.js'
 import type { TopicInfo } from '../hub/topics.js'
 import type { LogStats } from '../log/log.js'
 import type { EventInput } from '../model/event.js'
-import { requireTopic } from '../model/topic.js'
+import { requireTopic, requireTopicName } from '../model/topic.js'
 import type { Settings } from '../settings.js'
 import { createPublicConnections, type FanfareConnections } from './public-connections.js'
 
@@ -107,7 +107,10 @@ function createPublicHub(hub: Hub, issueToken: IssueToken): FanfareHub {
         info: info ?? null,
       }))
     },
-    topic: (topic) => hub.topic(topic),
+    async topic(topic) {
+      requireTopicName(topic)
+      return hub.topic(topic)
+    },
     purge: (topic) => hub.purge(topic),
     issueToken,
     connections: createPublicConnections(hub),

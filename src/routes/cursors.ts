@@ -38,9 +38,9 @@ const cursors: FastifyPluginAsyncTypebox = async (app) => {
       schema: { params: CursorParams, body: Acknowledgement, response: { 200: NamedCursorShape } },
     },
     async (request) => {
-      readOwn(requirePrincipal(request), request.params.name)
-      await hub.caughtUp(request.body.id)
       const cursor = readOwn(requirePrincipal(request), request.params.name)
+      await hub.caughtUp(request.body.id)
+      requirePrincipal(request) // the token may have ended meanwhile
       return print(await hub.cursors.acknowledge(cursor, readAcknowledged(hub, request.body.id)))
     },
   )

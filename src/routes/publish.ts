@@ -5,7 +5,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { authorize, authorizeSome } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import type { Hub } from '../hub/hub.js'
-import { requireTopic } from '../model/topic.js'
+import type { CheckedEvent } from '../model/event.js'
+import { requireTopic, type EventTopic } from '../model/topic.js'
 import { requirePrincipal } from '../plugins/auth.js'
 import { PlainText } from '../plugins/bodies.js'
 import { TopicParams } from '../schemas/common.js'
@@ -42,8 +43,7 @@ const publish: FastifyPluginAsyncTypebox<UploadLimits> = async (app, { maxEventS
       },
     },
     async (request, reply) => {
-      const event = withKey(eventOf(request.body, request.query.type), request)
-      const receipt = await app.fanfareHub.publish(request.params.topic, event)
+      const receipt = await app.fanfareHub.publishOne(checkBody(app.fanfareHub, request, request.query.type))
       reply.code(receipt.id === null ? 202 : receipt.duplicate ? 200 : 201)
       return receipt
     },
@@ -113,7 +113,34 @@ function refuseKey({ headers }: FastifyRequest, _reply: FastifyReply, done: () =
   done()
 }
 
-function eventOf(body: unknown, type: string | undefined): EventBody {
+/**
+ * Checks the body of a request that publishes one event. The hub checks the event; the schema only describes the faults
+ * of an event that the hub refuses.
+ * @param type the query parameter `type`
+ * @throws Problem, HubError
+ */
+function checkBody(hub: Hub, request: FastifyRequest, type: string | undefined): CheckedEvent {
+  const { topic } = request.params as { topic: EventTopic } // checked by `refuseOtherTopics`
+  const event = eventOf(request.body, type)
+  let refusal: unknown
+  if (isWithoutTopic(event)) {
+    try {
+      return hub.check(topic, withKey(event, request))
+    } catch (err) {
+      refusal = err
+    }
+  }
+  requireShape(eventShape, event, 'body', '', 'invalid-request')
+  throw refusal
+}
+
+/** Whether a value is an object without `topic`, which the hub accepts in an event and this route does not. */
+function isWithoutTopic(event: unknown): event is EventBody {
+  return typeof event === 'object' && event !== null && !('topic' in event)
+}
+
+/** Returns the event of a body, unchecked. */
+function eventOf(body: unknown, type: string | undefined): unknown {
   if (body === undefined)
     throw new Problem(
       'unsupported-media-type',
@@ -125,7 +152,6 @@ function eventOf(body: unknown, type: string | undefined): EventBody {
       'invalid-request',
       'The query parameter "type" is for text/plain: in a JSON body, "type" is a member of the event.',
     )
-  requireShape(eventShape, body, 'body', '', 'invalid-request')
   return body
 }
 

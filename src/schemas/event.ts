@@ -1,4 +1,7 @@
-/** The bodies and answers of publishing. The hub checks the contents of strings, with better messages than a schema. */
+/**
+ * The bodies and answers of publishing. The hub checks the events; the schemas of events only describe the faults of
+ * events that the hub refuses.
+ */
 import { ATTRIBUTES } from '../model/attributes.js'
 import { BATCH_MAX } from '../model/event.js'
 import { Type, type Static } from './typebox.js'

@@ -15,7 +15,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema }) => 
   return (value) => (validator.Check(value) ? { value } : { error: validator.Errors(value) })
 }
 
-/** Compiles like `compileValidator`, but accepts any body: for routes that call `requireShape`. */
+/** Compiles like `compileValidator`, but accepts any body: for routes that check the body themselves. */
 export const compileExceptBody: FastifySchemaCompiler<TSchema> = (route) =>
   route.httpPart === 'body' ? (value: unknown) => ({ value }) : compileValidator(route)
 

@@ -324,6 +324,7 @@ await t.test('refusals', async (t) => {
   await t.test('unknown members and members of the wrong kind, by name', async (t) => {
     const table: [payload: unknown, named: RegExp][] = [
       [{ data: 1, topic: 'a' }, /topic/],
+      [{ data: 1, topic: 'orders.42' }, /topic/],
       [{ data: 1, ephemerall: true }, /ephemerall/],
       [{ text: 5 }, /\/text/],
       [{ text: null }, /\/text/],
@@ -347,6 +348,13 @@ await t.test('refusals', async (t) => {
       )
       t.match(detail, named)
       t.ok(errors && errors.length > 0)
+      const keyed = isProblem(
+        t,
+        await post(JSON.stringify(payload), { 'idempotency-key': 'x' }),
+        400,
+        'invalid-request',
+      )
+      t.strictSame(keyed.errors, errors, 'the same faults with a publisher id in the header')
     }
   })
 
@@ -633,7 +641,7 @@ await t.test('an unavailable log is a 503 with Retry-After', async (t) => {
   t.intercept(hub.app.fanfareHub, 'publishChecked', {
     value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')),
   })
-  t.intercept(hub.app.fanfareHub, 'publish', {
+  t.intercept(hub.app.fanfareHub, 'publishOne', {
     value: () => Promise.reject(new HubError('log-unavailable', 'the disk is full')),
   })
   for (const [url, payload] of [

@@ -7,7 +7,7 @@ import type { CheckedEvent } from '../../model/event.js'
 import type { Hub } from '../../hub/hub.js'
 import { tooDeep } from '../../model/json.js'
 import type { Principal } from '../../model/principal.js'
-import { requireTopic } from '../../model/topic.js'
+import { requireTopic, type EventTopic } from '../../model/topic.js'
 import { BatchEvent } from '../../schemas/event.js'
 import { compileShape, requireShape, type Shape } from '../../schemas/validation.js'
 
@@ -97,7 +97,7 @@ export class IncomingEvents {
     return this.#hub.check(input.topic, input)
   }
 
-  #authorize(principal: Principal, topic: string): void {
+  #authorize(principal: Principal, topic: string): asserts topic is EventTopic {
     if (this.#granted.has(topic)) return
     requireTopic(topic)
     authorize(principal, 'publish', [topic])

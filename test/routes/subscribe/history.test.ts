@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
+import { checkEvent } from '../../../src/model/event.js'
 import { token } from '../../helper/token.js'
 import { isProblem, openApp } from '../open-app.js'
 
@@ -246,7 +247,7 @@ await t.test('data is the published data, byte for byte', async (t) => {
   for (const data of [{ b: 1, a: [1.5, 'x\u2028"\\', null, true] }, '\ud83c\udf89', 0, [], {}])
     await app.fanfareHub.publish('a', { data })
   await app.fanfareHub.publishChecked([
-    Object.assign(app.fanfareHub.check('a', { data: 0 }), { payload: '{"__proto__":1,"n":12345678901234567890}' }),
+    Object.assign(checkEvent('a', { data: 0 }, 1_000), { payload: '{"__proto__":1,"n":12345678901234567890}' }),
   ])
   const { payload } = await get('/topics/a/events')
   t.match(payload, '"data":{"__proto__":1,"n":12345678901234567890}}')
