@@ -41,18 +41,35 @@ export interface NatsServer {
   signal(signal: NodeJS.Signals): void
 }
 
+/** How a server is started. */
+export interface NatsStart {
+  /** Returns the whole configuration. */
+  configure: (port: number, folder: string) => string
+  /** Further arguments of its command line. */
+  args?: readonly string[]
+  /** Further variables of its environment. */
+  env?: Record<string, string>
+}
+
 /**
  * Starts a server. It is killed when the test is over.
  * @param config more lines of its configuration
  */
 export async function startNats(t: Test, config = ''): Promise<NatsServer> {
+  return startNatsAs(t, {
+    configure: (port, folder) =>
+      // each stream reserves its maximum bytes, which are many in tests
+      `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${folder}", max_file_store: 9000000000000000000 }\n${config}\n`,
+  })
+}
+
+/** Starts a server with any configuration. It is killed when the test is over. */
+export async function startNatsAs(t: Test, { configure, args = [], env = {} }: NatsStart): Promise<NatsServer> {
   if (path === undefined) throw new Error(`there is no nats-server: ${INSTALL}`)
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-nats-'))
   const file = join(folder, 'server.conf')
-  // each stream reserves its maximum bytes, which are many in tests
-  const jetstream = `jetstream { store_dir: "${folder}", max_file_store: 9000000000000000000 }`
-  writeFileSync(file, `listen: "127.0.0.1:${port}"\n${jetstream}\n${config}\n`)
+  writeFileSync(file, configure(port, folder))
   let child: ChildProcess | undefined
   let prefixes = 0
   const server: NatsServer = {
@@ -73,7 +90,7 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
       await exited
     },
     async start() {
-      child = spawn(path, ['-c', file], { stdio: 'ignore' })
+      child = spawn(path, ['-c', file, ...args], { stdio: 'ignore', env: { ...process.env, ...env } })
       await poll(
         () => answers(port),
         () => 'the NATS server does not listen',
