@@ -89,16 +89,25 @@ export function readText(path: string): string {
  * @throws Error if a variable is unset that compose requires
  */
 export function readCompose(env: Record<string, string>): Record<string, Service> {
-  const text = readText('deploy/compose.cluster.yaml').replaceAll(
+  // compose sets variables in the parsed values too, so that a value is always a string
+  const written = JSON.stringify(parse(readText('deploy/compose.cluster.yaml'), { merge: true }))
+  const set: unknown = JSON.parse(written, (_key, value: unknown) =>
+    typeof value === 'string' ? interpolate(value, env) : value,
+  )
+  return (set as { services: Record<string, Service> }).services
+}
+
+/** Replaces `${NAME}`, `${NAME:-default}` and `${NAME:?message}`. An empty variable counts as unset. */
+function interpolate(text: string, env: Record<string, string>): string {
+  return text.replaceAll(
     /\$\{(\w+)(?::([-?])([^}]*))?\}/g,
-    (_all, name: string, kind: string | undefined, rest: string = '') => {
+    (_all, name: string, kind?: string, rest: string = 'it is unset') => {
       const value = env[name]
       if (value !== undefined && value !== '') return value
       if (kind === '-') return rest
-      throw new Error(`${name}: ${rest || 'it is unset'}`)
+      throw new Error(`${name}: ${rest}`)
     },
   )
-  return (parse(text, { merge: true }) as { services: Record<string, Service> }).services
 }
 
 export function readKustomization(): Kustomization {
