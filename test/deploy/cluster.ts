@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { request } from '../helper/http.js'
 import { poll } from '../helper/deadline.js'
 import { freePort } from '../helper/free-port.js'
-import { startNatsAs } from '../helper/nats.js'
+import { startNatsAs, type NatsServer } from '../helper/nats.js'
 import { startNginx, type Nginx } from '../helper/nginx.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { SECRET } from '../helper/token.js'
@@ -22,6 +22,14 @@ export interface DeployedCluster {
    * @returns its exit code, and the number of streams that it had
    */
   restartHub(n: number): Promise<{ code: number | null; streams: unknown }>
+  /** Stops a NATS server with the signal of compose, starts it again, and waits until it is healthy. */
+  restartServer(n: number): Promise<void>
+}
+
+/** A NATS server, and what its health check asks for. */
+interface Server extends NatsServer {
+  stopSignal: NodeJS.Signals
+  health: string
 }
 
 /**
@@ -36,7 +44,7 @@ export async function startDeployedCluster(t: Test, env: Record<string, string>)
     ...imageEnvironment(),
     ...services[HUBS[0]!]!.environment,
     HOST: '127.0.0.1',
-    FANFARE_LOG: `nats://${servers.map((port) => `127.0.0.1:${port}`).join(',')}`,
+    FANFARE_LOG: `nats://${servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     ...env,
   }
   const ports = [await freePort(), await freePort(), await freePort()] as const
@@ -51,23 +59,29 @@ export async function startDeployedCluster(t: Test, env: Record<string, string>)
       hubs[n] = await startHub(t, { ...settings, PORT: String(ports[n]) })
       return { code, streams }
     },
+    async restartServer(n) {
+      const server = servers[n]!
+      await server.stop(server.stopSignal)
+      await server.start()
+      await becomesHealthy(server)
+    },
   }
 }
 
-/** Starts the NATS servers. Resolves with their ports when their health checks pass. */
-async function startServers(t: Test, services: Record<string, Service>): Promise<number[]> {
+/** Starts the NATS servers. Resolves when they are healthy. */
+async function startServers(t: Test, services: Record<string, Service>): Promise<Server[]> {
   const routes = await Promise.all(SERVERS.map(() => freePort()))
-  const monitors = await Promise.all(SERVERS.map(() => freePort()))
   const configuration = readText('deploy/kubernetes/nats.conf')
   const servers = await Promise.all(
-    SERVERS.map((name, n) => {
-      const { command, environment } = services[name]!
-      return startNatsAs(t, {
+    SERVERS.map(async (name, n): Promise<Server> => {
+      const { command, environment, healthcheck, stop_signal } = services[name]!
+      const monitor = await freePort()
+      const server = await startNatsAs(t, {
         configure: (port, folder) =>
           configuration
             .replace('0.0.0.0:4222', `127.0.0.1:${port}`)
             .replace('0.0.0.0:6222', `127.0.0.1:${routes[n]!}`)
-            .replace('0.0.0.0:8222', `127.0.0.1:${monitors[n]!}`)
+            .replace('0.0.0.0:8222', `127.0.0.1:${monitor}`)
             .replace('store_dir: /data', `store_dir: "${folder}"`),
         args: command!
           .slice(2) // without the path of the configuration
@@ -76,17 +90,17 @@ async function startServers(t: Test, services: Record<string, Service>): Promise
           ),
         env: environment!,
       })
+      const health = healthcheck!.test.at(-1)!.replace(':8222', `:${monitor}`)
+      return { ...server, health, stopSignal: stop_signal as NodeJS.Signals }
     }),
   )
-  await Promise.all(
-    SERVERS.map((name, n) => {
-      const check = new URL(services[name]!.healthcheck!.test.at(-1)!)
-      check.port = String(monitors[n])
-      return poll(
-        async () => ((await request(check.href)).status === 200 ? true : undefined),
-        () => `${name} is not healthy`,
-      )
-    }),
+  await Promise.all(servers.map(becomesHealthy))
+  return servers
+}
+
+async function becomesHealthy({ health }: Server): Promise<void> {
+  await poll(
+    async () => ((await request(health)).status === 200 ? true : undefined),
+    () => `${health} is not healthy`,
   )
-  return servers.map(({ port }) => port)
 }

@@ -1,4 +1,4 @@
-/** The cluster as it is deployed, whose hubs are replaced one after another. */
+/** The cluster as it is deployed, whose processes are replaced one after another. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll } from '../helper/deadline.js'
@@ -124,7 +124,7 @@ await t.test('the cluster as it is deployed', { skip: skipNats || skipNginx }, a
     stream.destroy()
   })
 
-  await t.test('every hub can be replaced under load', async (t) => {
+  await t.test('every hub and a NATS server can be replaced under load', async (t) => {
     const subscribers = SELECTIONS.map((topics) => new Subscriber(t, streamUrl(nginx, topics)))
     const failed = Promise.race(subscribers.map(({ ended }) => ended))
     const publisher = new Publisher()
@@ -150,6 +150,8 @@ await t.test('the cluster as it is deployed', { skip: skipNats || skipNginx }, a
       t.ok(Number(streams) > 0, 'and had streams')
       await until(() => subscribers.every(({ isConnected }) => isConnected), 'a subscriber does not come back')
     }
+    await publishMore()
+    await cluster.restartServer(0)
     await publishMore()
     publisher.isOver = true
     await publishing

@@ -36,6 +36,8 @@ export interface NatsServer {
   options(more?: Partial<NatsOptions>): NatsOptions
   /** Kills it with SIGKILL. */
   kill(): Promise<void>
+  /** Sends a signal, and waits for the end. */
+  stop(signal: NodeJS.Signals): Promise<void>
   /** Starts it again, with the same port and folder. */
   start(): Promise<void>
   signal(signal: NodeJS.Signals): void
@@ -83,10 +85,11 @@ export async function startNatsAs(t: Test, { configure, args = [], env = {} }: N
       tls: false,
       ...more,
     }),
-    async kill() {
+    kill: () => server.stop('SIGKILL'),
+    async stop(signal) {
       if (!child || child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
-      child.kill('SIGKILL')
+      child.kill(signal)
       await exited
     },
     async start() {
