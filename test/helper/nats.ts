@@ -36,9 +36,21 @@ export interface NatsServer {
   options(more?: Partial<NatsOptions>): NatsOptions
   /** Kills it with SIGKILL. */
   kill(): Promise<void>
+  /** Sends a signal, and waits for the end. */
+  stop(signal: NodeJS.Signals): Promise<void>
   /** Starts it again, with the same port and folder. */
   start(): Promise<void>
   signal(signal: NodeJS.Signals): void
+}
+
+/** How a server is started. */
+export interface NatsStart {
+  /** Returns the whole configuration. */
+  configure: (port: number, folder: string) => string
+  /** Further arguments of its command line. */
+  args?: readonly string[]
+  /** Further variables of its environment. */
+  env?: Record<string, string>
 }
 
 /**
@@ -46,13 +58,20 @@ export interface NatsServer {
  * @param config more lines of its configuration
  */
 export async function startNats(t: Test, config = ''): Promise<NatsServer> {
+  return startNatsAs(t, {
+    configure: (port, folder) =>
+      // each stream reserves its maximum bytes, which are many in tests
+      `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${folder}", max_file_store: 9000000000000000000 }\n${config}\n`,
+  })
+}
+
+/** Starts a server with any configuration. It is killed when the test is over. */
+export async function startNatsAs(t: Test, { configure, args = [], env = {} }: NatsStart): Promise<NatsServer> {
   if (path === undefined) throw new Error(`there is no nats-server: ${INSTALL}`)
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-nats-'))
   const file = join(folder, 'server.conf')
-  // each stream reserves its maximum bytes, which are many in tests
-  const jetstream = `jetstream { store_dir: "${folder}", max_file_store: 9000000000000000000 }`
-  writeFileSync(file, `listen: "127.0.0.1:${port}"\n${jetstream}\n${config}\n`)
+  writeFileSync(file, configure(port, folder))
   let child: ChildProcess | undefined
   let prefixes = 0
   const server: NatsServer = {
@@ -66,14 +85,15 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
       tls: false,
       ...more,
     }),
-    async kill() {
+    kill: () => server.stop('SIGKILL'),
+    async stop(signal) {
       if (!child || child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
-      child.kill('SIGKILL')
+      child.kill(signal)
       await exited
     },
     async start() {
-      child = spawn(path, ['-c', file], { stdio: 'ignore' })
+      child = spawn(path, ['-c', file, ...args], { stdio: 'ignore', env: { ...process.env, ...env } })
       await poll(
         () => answers(port),
         () => 'the NATS server does not listen',

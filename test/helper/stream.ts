@@ -23,6 +23,8 @@ export interface StreamOptions {
   token?: string
   lastEventId?: string
   headers?: Record<string, string>
+  /** The address to connect from. */
+  localAddress?: string
   /** Disconnects once this many events (without the hub's own) have been read. Later events count as never read. */
   limit?: number
   /** How to disconnect at the limit: close the socket (FIN), or reset it (RST). */
@@ -240,9 +242,10 @@ function lastIdOf(block: string): string | undefined {
  * @throws with status and body if the answer is not 200
  */
 export async function openStream(t: Test, url: string, options: StreamOptions = {}): Promise<EventStream> {
-  const { token, lastEventId, headers } = options
+  const { token, lastEventId, headers, localAddress } = options
   const request = http.get(url, {
     agent: false,
+    ...(localAddress !== undefined && { localAddress }),
     headers: {
       accept: 'text/event-stream',
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

@@ -1,0 +1,99 @@
+/** nginx with the configuration of the cluster (deploy/nginx-cluster.conf), on ports of the loopback interface. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { findOrInstall } from './apt.js'
+import { poll } from './deadline.js'
+import { freePort } from './free-port.js'
+
+const INSTALL = 'apt-get install nginx'
+const CONFIGURATION = new URL('../../deploy/nginx-cluster.conf', import.meta.url)
+
+const path = findOrInstall(['nginx'], 'nginx')
+
+/** Why the tests that need nginx are skipped, or `false`. In CI they fail instead. */
+export const skipNginx: string | false =
+  path === undefined && process.env['CI'] === undefined && `there is no nginx: ${INSTALL}`
+
+export interface Nginx {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string
+  readonly port: number
+  /** The lines of its access log so far. */
+  accessLog(): string
+}
+
+/**
+ * Starts nginx in front of three hubs. It is killed when the test is over.
+ * @param hubs the ports of the hubs
+ */
+export async function startNginx(t: Test, hubs: readonly [number, number, number]): Promise<Nginx> {
+  if (path === undefined) throw new Error(`there is no nginx: ${INSTALL}`)
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-nginx-'))
+  const file = join(folder, 'nginx.conf')
+  const log = join(folder, 'access.log')
+  const changes: [from: RegExp, to: string][] = [
+    [/\/tmp\//g, `${folder}/`],
+    [/ listen 8080;/, ` listen 127.0.0.1:${port};`],
+    // `resolve` is for the names of containers, and the nginx of Debian is too old for it
+    ...hubs.map((hub, n): [RegExp, string] => [
+      new RegExp(` server hub${n + 1}:3000 resolve `),
+      ` server 127.0.0.1:${hub} `,
+    ]),
+    [/\/dev\/stdout/, log],
+    [/\/dev\/stderr/, join(folder, 'error.log')],
+  ]
+  const text = changes.reduce(
+    (written, [from, to]) => {
+      if (!written.match(from)) throw new Error(`nginx-cluster.conf has no ${String(from)}`)
+      return written.replace(from, to)
+    },
+    readFileSync(CONFIGURATION, 'utf8'),
+  )
+  writeFileSync(file, text)
+
+  // the processes of the image run as one user: here they do too, also as root
+  const settings = `daemon off;${process.getuid?.() === 0 ? ' user root;' : ''}`
+  const child = spawn(path, ['-e', join(folder, 'error.log'), '-c', file, '-g', settings], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let output = ''
+  child.stderr.setEncoding('utf8').on('data', (part: string) => (output += part))
+  t.teardown(async () => {
+    await kill(child)
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await poll(
+    async () => {
+      if (child.exitCode !== null) throw new Error(`nginx ended: ${output}`)
+      return accepts(port)
+    },
+    () => `nginx does not listen: ${output}`,
+  )
+  return { url: `http://127.0.0.1:${port}`, port, accessLog: () => readFileSync(log, 'utf8') }
+}
+
+/** SIGTERM ends its workers too, which SIGKILL would leave. */
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  await exited
+}
+
+async function accepts(port: number): Promise<true | undefined> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return undefined
+  } finally {
+    socket.destroy()
+  }
+}
