@@ -9,7 +9,12 @@ function Facts() {
   const stream = useEventStream<Fact>('facts', 'all')
   const clients = useClients(stream.status)
   return (
-    <Page title="Facts" intro="Post a fact and its source. Every page shows it at once." stream={stream} clients={clients}>
+    <Page
+      title="Facts"
+      intro="Post a fact and its source. Every page shows it at once."
+      stream={stream}
+      clients={clients}
+    >
       <PostForm to="fact" button="Post the fact">
         <label className="info">
           Fact

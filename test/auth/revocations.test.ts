@@ -72,7 +72,10 @@ await t.test('a revocation is in force before it is durable, and dropped if it c
   t.notOk(revocations.includes(principalWith({ subject: 'u2' })))
   t.equal(revocations.list().length, 1)
   await t.rejects(revocations.delete(revocations.list()[0]!.id))
-  t.ok(revocations.includes(principalWith({ subject: 'u1' })), 'a revocation stays in force if the end cannot be stored')
+  t.ok(
+    revocations.includes(principalWith({ subject: 'u1' })),
+    'a revocation stays in force if the end cannot be stored',
+  )
 })
 
 await t.test('a revocation that another process creates or lifts takes effect in this process', async (t) => {
