@@ -1,4 +1,4 @@
-/** The contract of logs outside the repository: the log and the test of docs/logs.md, with the package and Node alone. */
+/** The contract of logs outside the repository: the log and the test of docs/logs.md, with the package and Node. */
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -34,8 +34,11 @@ export const eventLoop: readonly Case[] = [
           turns++
           immediate = setImmediate(turn)
         })
-        await work()
-        clearImmediate(immediate)
+        try {
+          await work()
+        } finally {
+          clearImmediate(immediate)
+        }
         ok(turns >= 2, `${name}: only ${turns} turns of the event loop have passed`)
       }
     },
