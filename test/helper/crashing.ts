@@ -51,6 +51,7 @@ export async function crashingPair(t: Test, env: Record<string, string>): Promis
   let replica = await revivingHub(t, env)
   const up = new Set([leader, replica])
   let takeovers = 0
+  let crashes = 0
 
   async function kill(hub: RevivingHub): Promise<void> {
     up.delete(hub)
@@ -69,6 +70,12 @@ export async function crashingPair(t: Test, env: Record<string, string>): Promis
     )
     replica = hubs.find((hub) => hub !== leader)!
   }
+  async function takesOver(survivor: RevivingHub): Promise<void> {
+    await poll(
+      async () => leads(survivor) || undefined,
+      () => `the replica does not take over: ${survivor.hub.output()}`,
+    )
+  }
   await findLeader()
 
   return {
@@ -84,9 +91,10 @@ export async function crashingPair(t: Test, env: Record<string, string>): Promis
       return up.has(replica) ? replica.url : leader.url
     },
     async crash(numbers) {
-      const killed = numbers.pick([[leader], [leader], [replica], [leader, replica]])
-      const survivor = killed.length === 1 && killed[0] === leader ? replica : undefined
+      const killed = [[leader], [replica], [leader], [leader, replica]][crashes++ % 4]!
+      const survivor = killed.includes(replica) ? undefined : replica
       await Promise.all(killed.map(kill))
+      if (survivor && crashes % 4 === 1) await takesOver(survivor) // otherwise both may want to lead
       await Promise.all(killed.map((hub) => start(hub, numbers)))
       await findLeader()
       if (leader === survivor) takeovers++
@@ -99,6 +107,7 @@ export async function crashingNats(t: Test, env: Record<string, string>): Promis
   const server = await startNats(t)
   const hub = await revivingHub(t, { ...env, FANFARE_LOG: server.address, FANFARE_NATS_TIMEOUT: '2s' })
   let serverKills = 0
+  let crashes = 0
   return {
     refuses: true,
     get kills() {
@@ -109,7 +118,7 @@ export async function crashingNats(t: Test, env: Record<string, string>): Promis
       return hub.url
     },
     async crash(numbers) {
-      const killed = numbers.pick(['hub', 'hub', 'server', 'both'])
+      const killed = (['server', 'hub', 'both'] as const)[crashes++ % 3]
       const hubIsKilled = killed === 'server' ? undefined : hub.kill()
       if (killed !== 'hub') {
         serverKills++
