@@ -55,7 +55,7 @@ export interface TestClock {
   now: number
 }
 
-/** The logs and the random values of one case. Members are functions, so that a case can destructure them. */
+/** The logs and the random values of one case. */
 export class Trial {
   /** Whether the log has the time of the clock that the case sets. */
   readonly setsClock: boolean
@@ -70,18 +70,19 @@ export class Trial {
   }
 
   /** Opens an empty log. It is closed after the case. */
-  readonly open: OpenLog = async (retention, clock, elapsed) =>
-    this.#keep(await this.#log.open(retention, clock, elapsed))
+  async open(...args: Parameters<OpenLog>): Promise<EventLog> {
+    return this.#keep(await this.#log.open(...args))
+  }
 
   /** Closes a log and opens it again. */
-  readonly reopen: ReopenLog = async (log, retention, clock, elapsed) => {
+  async reopen(log: EventLog, ...args: Parameters<OpenLog>): Promise<EventLog> {
     if (!this.#log.reopen) throw new Error('the log cannot be opened again')
     this.#open.delete(log)
-    return this.#keep(await this.#log.reopen(log, retention, clock, elapsed))
+    return this.#keep(await this.#log.reopen(log, ...args))
   }
 
   /** Opens an empty log that retains everything but for these limits, with a clock of its own. */
-  readonly start = async (retention: Partial<Retention> = {}): Promise<{ log: EventLog; clock: TestClock }> => {
+  async start(retention: Partial<Retention> = {}): Promise<{ log: EventLog; clock: TestClock }> {
     const clock = { now: 1_700_000_000_000 }
     return { log: await this.open({ ...KEEP_ALL, ...retention }, () => clock.now), clock }
   }
@@ -90,11 +91,7 @@ export class Trial {
    * Checks a promise for random values, the smallest first. All logs of the case are closed after each check.
    * @throws Error with the seed and the value of the first check that fails
    */
-  readonly forAny = async <T>(
-    runs: number,
-    make: (random: Random) => T,
-    check: (value: T) => Promise<void>,
-  ): Promise<void> => {
+  async forAny<T>(runs: number, make: (random: Random) => T, check: (value: T) => Promise<void>): Promise<void> {
     const random = new Random(this.#seed)
     for (let run = 1; run <= runs; run++) {
       random.size = run / runs
@@ -105,9 +102,8 @@ export class Trial {
         const reason = err instanceof Error ? err.message : String(err)
         const text = inspect(value, { depth: 6, breakLength: 120, maxStringLength: 200 })
         throw new Error(`${reason}\nrun ${run} of ${runs} with the seed ${this.#seed}: ${text}`, { cause: err })
-      } finally {
-        await this.close()
       }
+      await this.close()
     }
   }
 
