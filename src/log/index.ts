@@ -1,4 +1,6 @@
 /** The exports of `fanfare/log` for authors of logs. */
+export { logContract, type ContractCase } from './contract/log-contract.js'
+export type { LogLimits, LogUnderTest, OpenLog, ReopenLog } from './contract/trial.js'
 export { FollowedView, type ViewSource } from './followed-view.js'
 export { Followers } from './followers.js'
 export {

@@ -1,7 +1,4 @@
-/**
- * The port to a log, which stores the events of a hub. Every implementation passes the suite in
- * `test/contract/log.ts`.
- */
+/** The port to a log, which stores the events of a hub. Every implementation passes the contract in `contract/`. */
 import type { NewEvent, ScannedEvent, StoredEvent } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
 import { quote } from '../model/quote.js'

@@ -1,13 +1,12 @@
 /** The declarations of the package, as a TypeScript application that embeds the hub uses them. */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { installPackage, ROOT } from '../helper/installed-package.js'
 
 const run = promisify(execFile)
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** A busy machine needs this time to compile, in milliseconds. */
 const TIMEOUT = 240_000
 
@@ -20,7 +19,7 @@ import fanfare, {
   type IssueOptions, type LogStats, type PresentSubject, type PrincipalInput, type Receipt, type Settings, type StreamInfo, type TopicInfo,
 } from 'fanfare'
 import {
-  FollowedView, MemoryLog, readPage, Selection, type Appended, type EventLog, type KeyValue, type LogDelta, type LogView, type NewEvent, type ScanResult,
+  FollowedView, logContract, MemoryLog, readPage, Selection, type Appended, type ContractCase, type EventLog, type LogLimits, type LogUnderTest, type OpenLog, type ReopenLog, type KeyValue, type LogDelta, type LogView, type NewEvent, type ScanResult,
 } from 'fanfare/log'
 import { openPublisher, type FolderPublisher, type PublishedEvent, type PublisherOptions } from 'fanfare/publisher'
 
@@ -95,6 +94,14 @@ const view = new FollowedView({ epoch: 'x', failure: () => undefined, stats: () 
 const following = await counting.follow((delta: LogDelta) => view.apply(delta))
 const scanned: ScanResult = await counting.scan(new Selection(['a.*']), { after: following.head }, ({ topic }) => topic !== '')
 await readPage(counting, new Selection(['a']), { after: scanned.position, events: 10 })
+const open: OpenLog = async (retention, clock, elapsed) => new MemoryLog(retention, clock, elapsed)
+const reopen: ReopenLog = async (closed, retention, clock, elapsed) => (await closed.close(), open(retention, clock, elapsed))
+const limits: LogLimits = { clock: 'its server has a clock of its own' }
+const underTest: LogUnderTest = { open, reopen, limits, seed: 1 }
+const [promise]: ContractCase[] = logContract(underTest)
+if (promise?.skip === false) await promise.run()
+// @ts-expect-error: the log has to be opened
+logContract({ reopen })
 await Fastify().register(fanfare, { prefix: '/own', jwtSecret: 'x', log: counting })
 await buildApp({ jwtSecret: 'x', log: counting })
 
@@ -142,28 +149,6 @@ await app.register(fanfare, { authenticate: () => ({ sub: 'u1' }) })
 new HubError('invalid-topics', 'x')
 `
 
-/** Packs the package, and installs it as an application would, beside its dependencies. */
-async function install(t: Test): Promise<string> {
-  const folder = t.testdir({ 'package.json': '{ "type": "module" }', 'app.ts': APPLICATION })
-  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: ROOT,
-    timeout: TIMEOUT,
-  })
-  const answer = JSON.parse(packed.stdout) as { filename: string }[] | Record<string, { filename: string }>
-  const [archive] = Object.values(answer)
-  const modules = join(folder, 'node_modules')
-  mkdirSync(join(modules, 'fanfare'), { recursive: true })
-  await run('tar', ['-xzf', join(folder, archive!.filename), '-C', join(modules, 'fanfare'), '--strip-components=1'])
-  const { dependencies } = JSON.parse(readFileSync(join(modules, 'fanfare/package.json'), 'utf8')) as {
-    dependencies: Record<string, string>
-  }
-  for (const name of [...Object.keys(dependencies), '@types/node']) {
-    mkdirSync(dirname(join(modules, name)), { recursive: true })
-    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
-  }
-  return folder
-}
-
 // with `skipLibCheck: true`, declarations that do not compile would become `any`, and nothing would be checked
 const resolutions = [
   ['node16', 'node16', false],
@@ -176,7 +161,7 @@ await t.test(
   'an application compiles with every module resolution, and misspelt names do not',
   { timeout: 2 * TIMEOUT },
   async (t) => {
-    const folder = await install(t)
+    const folder = await installPackage(t, { 'app.ts': APPLICATION }, ['@types/node'])
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
     for (const [module, moduleResolution, skipLibCheck] of resolutions) {
       const project = join(folder, `tsconfig.${moduleResolution}.json`)

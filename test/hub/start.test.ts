@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { Selection } from '../../src/model/selection.js'
 import { locate } from '../../src/hub/start.js'
 import { MemoryLog } from '../../src/log/memory/memory-log.js'
-import { event } from '../contract/log.js'
+import { event } from '../../src/log/contract/events.js'
 
 async function start(t: Test) {
   const log = new MemoryLog({ events: 4, age: 1e12, bytes: 1e12, dedupWindow: 0 })

@@ -4,6 +4,6 @@ import { testLog } from '../contract/log.js'
 import { DelayedLog } from '../helper/delayed-log.js'
 
 let seed = 0
-await testLog(t, 'a log that is as late as the contract allows', async (retention, clock, elapsed) =>
-  DelayedLog.open(new MemoryLog(retention, clock, elapsed), ++seed),
-)
+await testLog(t, 'a log that is as late as the contract allows', {
+  open: (retention, clock, elapsed) => DelayedLog.open(new MemoryLog(retention, clock, elapsed), ++seed),
+})

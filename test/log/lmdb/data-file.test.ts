@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { isSound } from '../../../src/log/lmdb/data-file.js'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
 import { checkFolder, DATA_FILE } from '../../../src/log/lmdb/store-folder.js'
-import { event } from '../../contract/log.js'
+import { event } from '../../../src/log/contract/events.js'
 
 /** The offsets of the layout's version in the first two pages of the file. */
 const LAYOUT = 28

@@ -11,7 +11,8 @@ import { StoreError } from '../../../src/log/lmdb/store-error.js'
 import type { Durability } from '../../../src/log/durability.js'
 import { openStore } from '../../../src/log/lmdb/store.js'
 import type { EventLog, Retention } from '../../../src/log/log.js'
-import { event, testLog } from '../../contract/log.js'
+import { event } from '../../../src/log/contract/events.js'
+import { testLog } from '../../contract/log.js'
 import { bareNode } from '../../helper/bare-node.js'
 import { poll, within } from '../../helper/deadline.js'
 import { publish } from '../../helper/http.js'
@@ -41,15 +42,13 @@ async function testFileLog(t: Test, durability: Durability): Promise<void> {
     return log
   }
 
-  await testLog(
-    t,
-    `the file log (${durability})`,
-    (retention, clock, elapsed) => start(`${root}/${durability}/${++count}`, retention, clock, elapsed),
-    async (log, retention, clock, elapsed) => {
+  await testLog(t, `the file log (${durability})`, {
+    open: (retention, clock, elapsed) => start(`${root}/${durability}/${++count}`, retention, clock, elapsed),
+    reopen: async (log, retention, clock, elapsed) => {
       await log.close()
       return start(folders.get(log)!, retention, clock, elapsed)
     },
-  )
+  })
 }
 
 interface Opening {

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
 import { Pages, type Work } from '../../../src/log/lmdb/pages.js'
 import type { Durability } from '../../../src/log/durability.js'
-import { event } from '../../contract/log.js'
+import { event } from '../../../src/log/contract/events.js'
 import { bareNode } from '../../helper/bare-node.js'
 import { random } from '../../helper/random.js'
 

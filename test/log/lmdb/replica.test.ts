@@ -1,7 +1,7 @@
 /** A replica: the contract of logs on a process that asks the leader of its folder to write. */
 import t from 'tap'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
-import type { Retention } from '../../../src/log/log.js'
+import type { EventLog, Retention } from '../../../src/log/log.js'
 import { testLog } from '../../contract/log.js'
 
 t.setTimeout(300_000)
@@ -9,7 +9,7 @@ t.setTimeout(300_000)
 const root = t.testdir({})
 let count = 0
 
-await testLog(t, 'a replica', async (retention: Retention, now, elapsed = now) => {
+async function open(retention: Retention, now: () => number, elapsed = now): Promise<EventLog> {
   const options = {
     folder: `${root}/${++count}`,
     durability: 'commit',
@@ -27,4 +27,6 @@ await testLog(t, 'a replica', async (retention: Retention, now, elapsed = now) =
     await leader.close()
   }
   return replica
-})
+}
+
+await testLog(t, 'a replica', { open })

@@ -2,10 +2,13 @@ import t, { type Test } from 'tap'
 import { Selection } from '../../../src/model/selection.js'
 import type { Retention } from '../../../src/log/log.js'
 import { MemoryLog } from '../../../src/log/memory/memory-log.js'
-import { event, testLog } from '../../contract/log.js'
+import { event } from '../../../src/log/contract/events.js'
+import { testLog } from '../../contract/log.js'
 import { readFrom } from '../../helper/log.js'
 
-await testLog(t, 'the memory log', async (retention, clock, elapsed) => new MemoryLog(retention, clock, elapsed))
+await testLog(t, 'the memory log', {
+  open: async (retention, clock, elapsed) => new MemoryLog(retention, clock, elapsed),
+})
 
 const KEEP_ALL: Retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 0 }
 

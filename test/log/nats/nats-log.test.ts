@@ -4,7 +4,8 @@ import type { Retention, Trim } from '../../../src/log/log.js'
 import { NatsLog, type NatsLogOptions } from '../../../src/log/nats/nats-log.js'
 import { Selection } from '../../../src/model/selection.js'
 import type { NatsOptions } from '../../../src/nats/nats-options.js'
-import { event, testLog } from '../../contract/log.js'
+import { event } from '../../../src/log/contract/events.js'
+import { testLog } from '../../contract/log.js'
 import { poll } from '../../helper/deadline.js'
 import { locateTime, readFrom } from '../../helper/log.js'
 import { skipNats, startNats, type NatsServer } from '../../helper/nats.js'
@@ -43,19 +44,17 @@ await t.test('on a NATS server', { skip: skipNats }, async (t) => {
     return log
   }
 
-  await testLog(
-    t,
-    'the log on NATS',
-    (retention, now) => openAs(server.options(), retention, now),
-    async (log, retention, now) => {
+  await testLog(t, 'the log on NATS', {
+    open: (retention, now) => openAs(server.options(), retention, now),
+    reopen: async (log, retention, now) => {
       await log.close()
       return openAs(opened.get(log)!, retention, now)
     },
-    {
+    limits: {
       clock: 'JetStream stamps and trims messages by the clock of its server',
       ids: 'JetStream remembers message ids for its window only',
     },
-  )
+  })
 })
 
 // the contract tests these promises with a clock that the test sets, which JetStream does not allow
