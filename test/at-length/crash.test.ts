@@ -183,7 +183,8 @@ function falsehoods(blocks: readonly StreamEvent[], expected: readonly StreamEve
 
 /**
  * Returns the faults of a subscriber of a log that ends with its process, in words. A new log is a gap with the reason
- * `epoch`, and there is no other gap. Of each log the subscriber has all acknowledged events up to its last one, in order.
+ * `epoch`, and there is no other gap. The subscriber has all acknowledged events of each log up to its last one, in
+ * order.
  */
 function epochFaults(blocks: readonly StreamEvent[], logs: ReadonlyMap<string, readonly StreamEvent[]>): string[] {
   const wrong: string[] = []
