@@ -1,4 +1,5 @@
 /** The commands of a load process, and their results. */
+import type { AppendsDone, AppendsPlan } from './appends.js'
 import { publishBatches, type BatchesPlan } from './batches.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
 import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
@@ -44,6 +45,12 @@ export const commands = {
   publish(plan: PublishPlan): Promise<Published> {
     if (!publishers) throw new Error('there are no publishers')
     return publishers.publish(plan)
+  },
+
+  /** Appends to a log in this process. The code of the log is loaded only for this. */
+  async append(plan: AppendsPlan): Promise<AppendsDone> {
+    const { appendEvents } = await import('./appends.js')
+    return appendEvents(plan)
   },
 
   publishLines(plan: LinesPlan): Promise<LinesPublished> {

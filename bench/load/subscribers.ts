@@ -6,7 +6,10 @@ import { MAX_KEPT, Scanner } from './scanner.js'
 import { topicName } from './topic.js'
 
 export interface SubscribePlan {
-  port: number
+  /** The ports of the servers, which the subscribers use in turn. */
+  ports: readonly number[]
+  /** The address that the subscribers connect from; default: chosen by the kernel. */
+  localAddress?: string
   /** The name of these subscribers in later commands. */
   group: string
   count: number
@@ -15,6 +18,8 @@ export interface SubscribePlan {
   /** The maximum number of streams that are being opened at a time. */
   atOnce: number
   lastEventId?: string
+  /** The time limit for opening all streams, in milliseconds. */
+  timeout: number
 }
 
 export interface Connected {
@@ -45,9 +50,6 @@ const READ_BYTES = 256 * 1024
 const memory = Buffer.alloc(MAX_KEPT + READ_BYTES)
 const readBuffer = memory.subarray(MAX_KEPT)
 
-/** The time limit for opening all streams, in milliseconds. */
-const CONNECT_TIMEOUT = 60_000
-
 export class Subscribers {
   readonly #plan: SubscribePlan
   readonly #requests: string[]
@@ -67,13 +69,13 @@ export class Subscribers {
     this.#requests = Array.from({ length: plan.count }, (_, index) => requestOf(plan, index))
   }
 
-  /** @throws Error if a stream is refused, or if not all streams have their first block within a minute */
+  /** @throws Error if a stream is refused, or if not all streams have their first block in time */
   async connect(): Promise<Connected> {
     const startedAt = now()
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
         () => this.#settle?.fail(new Error(`only ${this.#begun} of ${this.#plan.count} streams have begun`)),
-        CONNECT_TIMEOUT,
+        this.#plan.timeout,
       )
       this.#settle = {
         done: () => (clearTimeout(timer), resolve()),
@@ -127,7 +129,14 @@ export class Subscribers {
         return true
       },
     }
-    const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true, onread })
+    const { ports, localAddress } = this.#plan
+    const socket = connect({
+      port: ports[index % ports.length]!,
+      host: '127.0.0.1',
+      ...(localAddress !== undefined && { localAddress }),
+      noDelay: true,
+      onread,
+    })
     this.#sockets.push(socket)
     this.#beginning[index] = ''
     socket.on('error', (err) => this.#settle?.fail(err))
@@ -181,12 +190,12 @@ export class Subscribers {
 }
 
 /** Returns a subscriber's request. Each subscriber has its own token, as different users have. */
-function requestOf({ topics, lastEventId }: SubscribePlan, index: number): string {
+function requestOf({ group, topics, lastEventId }: SubscribePlan, index: number): string {
   return [
     `GET /topics/${topicName(index % topics)}/events HTTP/1.1`,
     'host: localhost',
     'accept: text/event-stream',
-    `authorization: Bearer ${createToken(`subscriber-${index}`)}`,
+    `authorization: Bearer ${createToken(`${group}-${index}`)}`,
     ...(lastEventId === undefined ? [] : [`last-event-id: ${lastEventId}`]),
     '\r\n',
   ].join('\r\n')
