@@ -24,6 +24,8 @@ export interface HubPlan {
   options: Options
   /** Settings of the hub. */
   env?: Record<string, string>
+  /** The key that verifies the tokens; default: the secret of the benches. */
+  publicKey?: string
   /**
    * The number of hubs on one log, each with a port of its own, so that the load chooses the process. Default: one hub,
    * with the workers that the options ask for.
@@ -55,7 +57,10 @@ export class Stage {
   }
 
   /** Runs a scenario with new hubs, and stops them afterwards. */
-  static async withHubs<T>({ options, env = {}, hubs }: HubPlan, play: (stage: Stage) => Promise<T>): Promise<T> {
+  static async withHubs<T>(
+    { options, env = {}, publicKey, hubs }: HubPlan,
+    play: (stage: Stage) => Promise<T>,
+  ): Promise<T> {
     const { durability, publishRate } = options
     const workers = hubs === undefined ? (options.workers ?? 1) : 1
     const isAlone = hubs === undefined && workers === 1 && !isOnNats(options)
@@ -66,9 +71,9 @@ export class Stage {
         {
           PORT: '0',
           HOST: '127.0.0.1',
-          FANFARE_JWT_SECRET: SECRET,
           FANFARE_LOG: storage.address,
           FANFARE_WORKERS: String(workers),
+          ...(publicKey === undefined ? { FANFARE_JWT_SECRET: SECRET } : { FANFARE_JWT_PUBLIC_KEY: publicKey }),
           ...(durability === undefined ? {} : { FANFARE_DURABILITY: durability }),
           ...(publishRate === undefined ? {} : { FANFARE_PUBLISH_RATE: String(publishRate) }),
           ...env,

@@ -1,19 +1,16 @@
 /** Appends events to a log in this process, without a hub and without HTTP. */
 import { natsServersOf, type LogAddress } from '../../src/log/address.js'
-import { openLog } from '../../src/log/open.js'
+import { openLog, type OpenedLog } from '../../src/log/open.js'
 import { resolveSettings } from '../../src/settings.js'
 import { now } from './clock.js'
-import { blankPayload } from './mark.js'
 import { Histogram } from './histogram.js'
+import { blankPayload } from './mark.js'
 import { topicName } from './topic.js'
 
 export interface AppendsPlan {
   /** As in `FANFARE_LOG`. */
   address: string
   durability: string | undefined
-  /** The number of events, each of which is one append. */
-  events: number
-  warmUp: number
   /** The maximum number of appends at a time. */
   inFlight: number
   topics: number
@@ -27,47 +24,47 @@ export interface AppendsDone {
   latency: { p50: number; p99: number; max: number }
 }
 
-/** Opens the log, and closes it afterwards. */
-export async function appendEvents({
-  address,
-  durability,
-  events,
-  warmUp,
-  ...plan
-}: AppendsPlan): Promise<AppendsDone> {
-  const settings = resolveSettings({
-    log: address as LogAddress,
-    ...(durability !== undefined && { durability: durability as 'sync' }),
-  })
-  const servers = natsServersOf(settings.log)
-  const nats = servers && {
-    nats: { servers, prefix: 'append', timeout: settings.natsTimeout, tls: settings.natsTls },
-    replicas: 1,
+export class Appends {
+  readonly #opened: OpenedLog
+  readonly #plan: AppendsPlan
+  readonly #payload: string
+
+  private constructor(opened: OpenedLog, plan: AppendsPlan) {
+    this.#opened = opened
+    this.#plan = plan
+    this.#payload = JSON.stringify(blankPayload(plan.payload))
   }
-  const { log, cluster } = await openLog(settings, { nats })
-  const payload = JSON.stringify(blankPayload(plan.payload))
-  try {
-    const append = async (count: number, latency: Histogram) => {
-      let left = count
-      const inTurn = async () => {
-        for (let number = left--; number > 0; number = left--) {
-          const startedAt = now()
-          const topic = topicName(number % plan.topics)
-          await log.append([{ topic, type: undefined, id: undefined, kind: 'json', payload }])
-          latency.add(now() - startedAt)
-        }
-      }
-      await Promise.all(Array.from({ length: plan.inFlight }, inTurn))
+
+  static async open(plan: AppendsPlan): Promise<Appends> {
+    const { address, durability } = plan
+    const settings = resolveSettings({
+      log: address as LogAddress,
+      ...(durability !== undefined && { durability: durability as 'sync' }),
+    })
+    const servers = natsServersOf(settings.log)
+    const nats = servers && {
+      nats: { servers, prefix: 'append', timeout: settings.natsTimeout, tls: settings.natsTls },
+      replicas: 1,
     }
-    await append(warmUp, new Histogram())
+    return new Appends(await openLog(settings, { nats }), plan)
+  }
+
+  /** Appends a number of events, each with an append of its own. */
+  async append(events: number): Promise<AppendsDone> {
     const latency = new Histogram()
     const startedAt = now()
-    await append(events, latency)
+    let left = events
+    const inTurn = async () => {
+      while (left > 0) {
+        const topic = topicName(left-- % this.#plan.topics)
+        const began = now()
+        await this.#opened.log.append([{ topic, type: undefined, id: undefined, kind: 'json', payload: this.#payload }])
+        latency.add(now() - began)
+      }
+    }
+    await Promise.all(Array.from({ length: this.#plan.inFlight }, inTurn))
     const seconds = (now() - startedAt) / 1e6
     const milliseconds = (quantile: number) => latency.quantile(quantile) / 1e3
     return { seconds, latency: { p50: milliseconds(0.5), p99: milliseconds(0.99), max: latency.max / 1e3 } }
-  } finally {
-    await cluster?.close()
-    await log.close()
   }
 }

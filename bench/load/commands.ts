@@ -1,5 +1,5 @@
 /** The commands of a load process, and their results. */
-import type { AppendsDone, AppendsPlan } from './appends.js'
+import type { Appends, AppendsDone, AppendsPlan } from './appends.js'
 import { publishBatches, type BatchesPlan } from './batches.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
 import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
@@ -7,6 +7,7 @@ import { Subscribers, type Connected, type Received, type SubscribePlan } from '
 
 const groups = new Map<string, Subscribers>()
 let publishers: Publishers | undefined
+let appends: Appends | undefined
 
 export const commands = {
   /** Opens the streams of a group of subscribers. */
@@ -47,10 +48,15 @@ export const commands = {
     return publishers.publish(plan)
   },
 
-  /** Appends to a log in this process. The code of the log is loaded only for this. */
-  async append(plan: AppendsPlan): Promise<AppendsDone> {
-    const { appendEvents } = await import('./appends.js')
-    return appendEvents(plan)
+  /** Opens a log in this process. The code of the log is loaded only for this. */
+  async openLog(plan: AppendsPlan): Promise<void> {
+    const { Appends } = await import('./appends.js')
+    appends = await Appends.open(plan)
+  },
+
+  append({ events }: { events: number }): Promise<AppendsDone> {
+    if (!appends) throw new Error('no log is open')
+    return appends.append(events)
   },
 
   publishLines(plan: LinesPlan): Promise<LinesPublished> {

@@ -19,6 +19,8 @@ export interface PublisherPlan {
   payload: number
   /** How many tokens a publisher uses in turn; default: 1, so that the server has verified its token before. */
   tokens?: number
+  /** The key of the tokens, as for `createToken`. */
+  privateKey?: string
   /** Whether the data is an object with many members instead of one string. */
   structured?: boolean
 }
@@ -110,13 +112,11 @@ class Connection {
     this.#index = index
     this.#topic = index % plan.topics
     this.#numbers = new Uint32Array(plan.topics)
-    const { payload, tokens = 1, structured = false } = plan
-    const subjects = Array.from(
-      { length: tokens },
-      (_, number) => `publisher-${index}-${String(number).padStart(6, '0')}`,
+    const { payload, tokens = 1, privateKey, structured = false } = plan
+    this.#tokens = Array.from({ length: tokens }, (_, number) =>
+      Buffer.from(createToken(`publisher-${index}-${String(number).padStart(6, '0')}`, privateKey)),
     )
-    this.#tokens = subjects.map((subject) => Buffer.from(createToken(subject)))
-    this.#request = postRequest(`/topics/${topicName(0)}/events`, subjects[0]!, {
+    this.#request = postRequest(`/topics/${topicName(0)}/events`, this.#tokens[0]!.toString(), {
       data: structured ? structuredPayload(payload) : blankPayload(payload),
     })
     this.#tokenAt = this.#request.indexOf(this.#tokens[0]!)

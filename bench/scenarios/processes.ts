@@ -3,6 +3,7 @@
  * process to another. Each process is a hub with a port of its own, so that the load is spread evenly and a publisher
  * and its subscribers can be at different processes. Hubs and load share all cores.
  */
+import { generateKeyPairSync } from 'node:crypto'
 import type { PublisherPlan } from '../load/publishers.js'
 import { measurePublishing, startClock, type Measured } from '../measure.js'
 import { isOnNats, type Options } from '../options.js'
@@ -13,9 +14,7 @@ import type { Scenario } from './scenario.js'
 const SUBSCRIBERS = 1_000
 /** The events per second of the paced parts. */
 const RATE = 50
-/** More publishers keep a log busy whose answers take longer. */
-const PUBLISHERS = 16
-const PUBLISHERS_ON_NATS = 64
+const PUBLISHERS = 64
 /**
  * The tokens of all publishers together, for each process. They are more than the hub keeps, so that each publish has a
  * token that the process has to verify.
@@ -64,12 +63,19 @@ async function publishes(options: Options, count: number, one: Row | undefined):
   }
 }
 
-/** Publishes whose tokens and JSON are the bottleneck: each has another token and 4 kB of JSON. */
+/**
+ * Publishes whose tokens and JSON are the bottleneck: each has 4 kB of JSON and a token (ES256) that its process has
+ * not verified before.
+ */
 async function checkedPublishes(options: Options, count: number, one: Row | undefined): Promise<Row> {
-  const publishers = publisherCount(options)
-  const tokens = Math.ceil((TOKENS * count) / publishers)
-  const plan = { payload: CHECKED_BYTES, tokens, structured: true }
-  const measured = await measurePublishes(options, count, plan)
+  const { publicKey, privateKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  })
+  const tokens = Math.ceil((TOKENS * count) / PUBLISHERS)
+  const plan = { payload: CHECKED_BYTES, tokens, privateKey, structured: true }
+  const measured = await measurePublishes(options, count, plan, publicKey)
   const row = rowOf(count, `${whole(measured.publishesPerSecond)} checked/s`, measured, one, 'publishesPerSecond')
   if (count === 2) {
     row.target = `>= ${MIN_GAIN} x one process`
@@ -158,10 +164,11 @@ function measurePublishes(
   options: Options,
   hubs: number,
   plan: Omit<PublisherPlan, 'ports' | 'publishers' | 'topics'>,
+  publicKey?: string,
 ): Promise<Omit<Measured, 'latency'>> {
-  return Stage.withHubs({ options, hubs }, async (stage) => {
+  return Stage.withHubs({ options, hubs, ...(publicKey !== undefined && { publicKey }) }, async (stage) => {
     const { publishers: load, ports } = stage
-    await load.tell('connectPublishers', { ports, publishers: publisherCount(options), topics: 100, ...plan })
+    await load.tell('connectPublishers', { ports, publishers: PUBLISHERS, topics: 100, ...plan })
     const { published: warm } = await load.tell('publish', { events: options.quick ? 5_000 : 20_000 })
     const events = options.quick ? 10_000 : Math.max(30_000, warm)
     const clock = startClock(stage)
@@ -175,10 +182,6 @@ function measurePublishes(
       faults: published === events ? [] : [`${events} events were published, ${published} were accepted`],
     }
   })
-}
-
-function publisherCount(options: Options): number {
-  return isOnNats(options) ? PUBLISHERS_ON_NATS : PUBLISHERS
 }
 
 type Figure = 'publishesPerSecond' | 'deliveriesPerSecond' | 'cpuPerDelivery'
