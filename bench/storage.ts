@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { poll } from '../test/helper/deadline.js'
 import { freePort } from '../test/helper/free-port.js'
-import { findNatsServer, hasJetStream, INSTALL } from '../test/helper/nats-server.js'
 import { UsageError, type Options } from './options.js'
 import { endWithUs } from './processes.js'
 
@@ -32,8 +31,9 @@ export async function openStorage({ log }: Pick<Options, 'log'>): Promise<Storag
 
 /** Starts a NATS server with JetStream and its defaults, on any core. */
 async function startNats(): Promise<Storage> {
-  const program = await findNatsServer()
-  if (program === undefined) throw new UsageError(`There is no nats-server: ${INSTALL}.`)
+  // looks for the program, and installs it if there is none
+  const { answers, INSTALL, natsProgram } = await import('../test/helper/nats.js')
+  if (natsProgram === undefined) throw new UsageError(`There is no nats-server: ${INSTALL}.`)
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-bench-nats-'))
   const config = join(folder, 'server.conf')
@@ -42,10 +42,10 @@ async function startNats(): Promise<Storage> {
     config,
     `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${folder}", max_file_store: 9000000000000000000 }\n`,
   )
-  const child = spawn(program, ['-c', config], { stdio: 'ignore' })
+  const child = spawn(natsProgram, ['-c', config], { stdio: 'ignore' })
   endWithUs(child)
   await poll(
-    () => hasJetStream(port),
+    () => answers(port),
     () => 'the NATS server does not listen',
   )
   return {

