@@ -6,8 +6,8 @@ import { onCore, type Role } from './cores.js'
 import { endWithUs } from './processes.js'
 import { processTree } from './procfs.js'
 
-/** The time limit for listening, in milliseconds. */
-const DEADLINE = 15_000
+/** The time limit for listening, in milliseconds: many workers start on few cores. */
+const DEADLINE = 60_000
 
 export class Server {
   readonly port: number

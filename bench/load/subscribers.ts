@@ -8,7 +8,10 @@ import { topicName } from './topic.js'
 export interface SubscribePlan {
   /** The ports of the servers, which the subscribers use in turn. */
   ports: readonly number[]
-  /** The address that the subscribers connect from; default: chosen by the kernel. */
+  /**
+   * The address that the subscribers connect from, with the ports from `FIRST_PORT`; default: chosen by the kernel. If
+   * it chose only the ports, it would search them ever longer.
+   */
   localAddress?: string
   /** The name of these subscribers in later commands. */
   group: string
@@ -49,6 +52,9 @@ const READ_BYTES = 256 * 1024
  */
 const memory = Buffer.alloc(MAX_KEPT + READ_BYTES)
 const readBuffer = memory.subarray(MAX_KEPT)
+
+/** The first port of subscribers with a local address. */
+const FIRST_PORT = 10_000
 
 export class Subscribers {
   readonly #plan: SubscribePlan
@@ -133,7 +139,7 @@ export class Subscribers {
     const socket = connect({
       port: ports[index % ports.length]!,
       host: '127.0.0.1',
-      ...(localAddress !== undefined && { localAddress }),
+      ...(localAddress !== undefined && { localAddress, localPort: FIRST_PORT + index }),
       noDelay: true,
       onread,
     })
