@@ -55,6 +55,8 @@ const readBuffer = memory.subarray(MAX_KEPT)
 
 /** The first port of subscribers with a local address. */
 const FIRST_PORT = 10_000
+/** How long a subscriber waits before it connects again to a busy hub, in milliseconds. */
+const BUSY_PAUSE = 100
 
 export class Subscribers {
   readonly #plan: SubscribePlan
@@ -65,6 +67,10 @@ export class Subscribers {
   readonly #kept: (Buffer | undefined)[] = []
   /** The beginning of each stream; `undefined` once its first block has arrived. */
   readonly #beginning: (string | undefined)[] = []
+  /** The number of subscribers that have begun to connect. */
+  #opened = 0
+  /** The port of the next subscriber with a local address. */
+  #nextPort = FIRST_PORT
   #begun = 0
   #closed = 0
   #settle: { done: () => void; fail: (err: Error) => void } | undefined
@@ -88,7 +94,7 @@ export class Subscribers {
         fail: (err) => (clearTimeout(timer), reject(err)),
       }
       const first = Math.min(this.#plan.atOnce, this.#plan.count)
-      for (let index = 0; index < first; index++) this.#open(index)
+      while (this.#opened < first) this.#open(this.#opened++)
     })
     return { seconds: (now() - startedAt) / 1e6, startedAt }
   }
@@ -139,11 +145,11 @@ export class Subscribers {
     const socket = connect({
       port: ports[index % ports.length]!,
       host: '127.0.0.1',
-      ...(localAddress !== undefined && { localAddress, localPort: FIRST_PORT + index }),
+      ...(localAddress !== undefined && { localAddress, localPort: this.#nextPort++ }),
       noDelay: true,
       onread,
     })
-    this.#sockets.push(socket)
+    this.#sockets[index] = socket
     this.#beginning[index] = ''
     socket.on('error', (err) => this.#settle?.fail(err))
     socket.on('close', () => {
@@ -180,6 +186,12 @@ export class Subscribers {
     const head = beginning.indexOf('\r\n\r\n')
     const block = head === -1 ? -1 : beginning.indexOf('\n\n', head + 4)
     if (block === -1) return
+    if (beginning.includes('{"reason":"busy"', head)) {
+      // a worker may be full while others have room, and the next connection goes to another one
+      this.#sockets[index]!.removeAllListeners('close').destroy()
+      setTimeout(() => this.#open(index), BUSY_PAUSE)
+      return
+    }
     if (!beginning.startsWith('HTTP/1.1 200 ') || beginning.includes('event: fanfare.close', head)) {
       this.#settle?.fail(new Error(`stream ${index} was refused: ${beginning.slice(0, 1_000)}`))
       return
@@ -191,7 +203,7 @@ export class Subscribers {
     if (this.#begun === this.#plan.count) {
       this.#settle?.done()
       this.#settle = undefined
-    } else if (this.#sockets.length < this.#plan.count) this.#open(this.#sockets.length)
+    } else if (this.#opened < this.#plan.count) this.#open(this.#opened++)
   }
 }
 
