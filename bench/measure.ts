@@ -13,20 +13,23 @@ export interface Measured {
   latency: Received['latency']
   /** CPU of the hub, in microseconds. */
   cpuPerDelivery: number
-  /** Memory of the hub, in MiB. */
+  /** Memory of all processes of the hub, in MiB. */
   memory: number
   /**
-   * The share of its core that the load took. If it is near 1 and `hubShare` is not, the load was measured, not the
+   * The CPU of the load, as a share of one core. If it is near 1 and `hubShare` is not, the load was measured, not the
    * hub.
    */
   loadShare: number
-  /** The share of its core that the hub took. */
+  /** The CPU of all processes of the hub, as a share of one core. */
   hubShare: number
+  /** The CPU of the NATS server of the bench, as a share of one core; `undefined`: there is none. */
+  natsShare?: number
   /** Faults that must not happen at any speed. */
   faults: string[]
 }
 
-export interface Publishing extends Omit<PublisherPlan, 'port' | 'topics'>, PublishPlan {
+export interface Publishing extends Omit<PublisherPlan, 'ports' | 'topics'>, PublishPlan {
+  ports?: number[]
   topics?: number
   /** The number of streams that get each event. */
   streamsPerEvent: number
@@ -42,7 +45,7 @@ export async function measurePublishing(
   stage: Stage,
   { streamsPerEvent, warmUp, events, rate, ...publishers }: Publishing,
 ): Promise<Measured> {
-  await stage.publishers.tell('connectPublishers', { port: stage.server.port, topics: 1, ...publishers })
+  await stage.publishers.tell('connectPublishers', { ports: stage.ports, topics: 1, ...publishers })
   const pace = rate === undefined ? {} : { rate }
   if (warmUp > 0) await publishBefore(stage, EVERYBODY, { events: warmUp, ...pace }, streamsPerEvent)
 
@@ -91,19 +94,27 @@ export function faultsOf({ delivered, disordered, misplaced, closed }: Received,
 /**
  * Starts measuring CPU and memory of the processes. The returned function ends the measurement and returns the result.
  */
-export function startClock({ server, subscribers, publishers }: Stage) {
-  const load = () => cpuSeconds(subscribers.pid) + cpuSeconds(publishers.pid)
-  const before = { at: performance.now(), hub: cpuSeconds(server.pid), load: load() }
+export function startClock({ pids, natsPid, subscribers, publishers }: Stage) {
+  const load = [subscribers.pid, publishers.pid]
+  const nats = natsPid === undefined ? undefined : [natsPid]
+  const before = { at: performance.now(), hub: sum(pids, cpuSeconds), load: sum(load, cpuSeconds) }
+  const natsBefore = nats && sum(nats, cpuSeconds)
   return (deliveries: number) => {
     const seconds = (performance.now() - before.at) / 1e3
-    const hub = cpuSeconds(server.pid) - before.hub
+    const hub = sum(pids, cpuSeconds) - before.hub
     return {
       cpuPerDelivery: (hub * 1e6) / deliveries,
       hubShare: hub / seconds,
-      loadShare: (load() - before.load) / seconds,
-      memory: residentKiB(server.pid) / 1024,
+      loadShare: (sum(load, cpuSeconds) - before.load) / seconds,
+      memory: sum(pids, residentKiB) / 1024,
+      ...(nats && { natsShare: (sum(nats, cpuSeconds) - natsBefore!) / seconds }),
     }
   }
+}
+
+/** Returns the sum of a figure over processes. */
+export function sum(pids: readonly number[], figure: (pid: number) => number): number {
+  return pids.reduce((total, pid) => total + figure(pid), 0)
 }
 
 function rates({ published, seconds, startedAt }: Published, { delivered, lastAt }: Received) {

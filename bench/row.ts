@@ -51,13 +51,14 @@ export function printHead(): string {
 export function printRow(row: Row): string {
   return [
     line(({ cell }) => cell(row)),
+    ...(row.natsShare === undefined ? [] : [`  the NATS server took ${percent(row.natsShare)} % of a core`]),
     ...(row.notes ?? []).map((note) => `  ${note}`),
     ...row.faults.map((fault) => `  FAULT: ${fault}`),
   ].join('\n')
 }
 
 /** The explanation of the columns. */
-export const LEGEND = `CPU µs: the hub's CPU per delivery, user and system. MiB: the hub's anonymous and shared pages. hub %, load %: of one core.
+export const LEGEND = `CPU µs: the hub's CPU per delivery, user and system. MiB: the hub's anonymous and shared pages. hub %, load %: of one core. All add up the processes of the hub.
 If the load takes all of its core and the hub does not, the run measured the load. If neither does and no rate is set,
 other processes used the cores: run the scenario again on a quiet machine.`
 

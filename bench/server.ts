@@ -1,38 +1,39 @@
-/** A server under test: a process of its own, on a core of its own. */
+/** A server under test: a process of its own, with its workers if it has any. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { onCore } from './cores.js'
+import { onCore, type Role } from './cores.js'
+import { endWithUs } from './processes.js'
+import { processTree } from './procfs.js'
 
-/** The time limit for listening, in milliseconds. */
-const DEADLINE = 15_000
-
-/** The running servers. They end with this process, even if it is interrupted. */
-const running = new Set<ChildProcess>()
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+/** The time limit for listening, in milliseconds: many workers start on few cores. */
+const DEADLINE = 60_000
 
 export class Server {
   readonly port: number
+  /** The process and its workers. */
+  readonly pids: readonly number[]
   readonly #child: ChildProcess
 
   private constructor(child: ChildProcess, address: string) {
     this.#child = child
+    this.pids = processTree(child.pid!)
     this.port = Number(new URL(address).port)
   }
 
   /**
-   * Starts a server that logs a JSON line with its `address` on its standard output once it listens.
+   * Starts a server that logs a JSON line with its `address` on its standard output once it listens. Lines that also
+   * have a `worker` are those of its workers.
    * @param args the arguments of `node`
    * @throws Error if the server does not listen in time
    */
-  static async start(args: string[], env: Record<string, string>): Promise<Server> {
-    const [program, ...rest] = onCore('hub', [process.execPath, ...args])
+  static async start(args: string[], env: Record<string, string>, role: Role): Promise<Server> {
+    const [program, ...rest] = onCore(role, [process.execPath, ...args])
     const child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { PATH: process.env.PATH, ...env },
     })
-    running.add(child)
-    child.once('exit', () => running.delete(child))
+    endWithUs(child)
     try {
       return new Server(child, await addressOf(child))
     } catch (err) {
@@ -41,20 +42,17 @@ export class Server {
     }
   }
 
-  get pid(): number {
-    return this.#child.pid!
-  }
-
   get url(): string {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** Kills the server, since a graceful stop is not part of any measurement. */
+  /** Kills the server and its workers, since a graceful stop is not part of any measurement. */
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const exited = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await exited
+    for (const worker of this.pids.slice(1)) kill(worker)
   }
 }
 
@@ -68,17 +66,25 @@ async function addressOf(child: ChildProcess): Promise<string> {
       (code, signal) => (clearTimeout(timer), reject(new Error(`the server has ended (${signal ?? code})`))),
     )
     lines.on('line', (line) => {
-      const { address } = parse(line)
-      if (typeof address !== 'string') return
+      const { address, worker } = parse(line)
+      if (typeof address !== 'string' || worker !== undefined) return
       clearTimeout(timer)
       resolve(address)
     })
   })
 }
 
-function parse(line: string): { address?: unknown } {
+function kill(pid: number): void {
   try {
-    return JSON.parse(line) as { address?: unknown }
+    process.kill(pid, 'SIGKILL')
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'ESRCH') throw err
+  }
+}
+
+function parse(line: string): { address?: unknown; worker?: unknown } {
+  try {
+    return JSON.parse(line) as { address?: unknown; worker?: unknown }
   } catch {
     return {}
   }

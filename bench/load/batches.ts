@@ -1,6 +1,7 @@
 /** Publishes batches on keep-alive connections. Each publisher sends its next batch when its last one is answered. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { createToken } from '../token.js'
 import { now } from './clock.js'
 import { blankPayload } from './mark.js'
 import { postRequest } from './request.js'
@@ -38,7 +39,7 @@ async function publishOneByOne(
   isMore: () => boolean,
 ): Promise<void> {
   const events = Array.from({ length: size }, (_, index) => ({ topic: topicName(index), data: blankPayload(payload) }))
-  const request = postRequest('/events', 'publisher', { events })
+  const request = postRequest('/events', createToken('publisher'), { events })
   const responses = new Responses()
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   await once(socket, 'connect')

@@ -1,4 +1,5 @@
 /** The commands of a load process, and their results. */
+import type { Appends, AppendsDone, AppendsPlan } from './appends.js'
 import { publishBatches, type BatchesPlan } from './batches.js'
 import { publishLines, type LinesPlan, type LinesPublished } from './lines.js'
 import { Publishers, type Published, type PublisherPlan, type PublishPlan } from './publishers.js'
@@ -6,6 +7,7 @@ import { Subscribers, type Connected, type Received, type SubscribePlan } from '
 
 const groups = new Map<string, Subscribers>()
 let publishers: Publishers | undefined
+let appends: Appends | undefined
 
 export const commands = {
   /** Opens the streams of a group of subscribers. */
@@ -44,6 +46,17 @@ export const commands = {
   publish(plan: PublishPlan): Promise<Published> {
     if (!publishers) throw new Error('there are no publishers')
     return publishers.publish(plan)
+  },
+
+  /** Opens a log in this process. The code of the log is loaded only for this. */
+  async openLog(plan: AppendsPlan): Promise<void> {
+    const { Appends } = await import('./appends.js')
+    appends = await Appends.open(plan)
+  },
+
+  append({ events }: { events: number }): Promise<AppendsDone> {
+    if (!appends) throw new Error('no log is open')
+    return appends.append(events)
   },
 
   publishLines(plan: LinesPlan): Promise<LinesPublished> {

@@ -1,7 +1,7 @@
 /** A load process, as its parent sees it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { onCore } from '../cores.js'
+import { onCore, type Role } from '../cores.js'
 import type { CommandName, Commands } from './commands.js'
 import type { Answer, Request } from './process.js'
 
@@ -20,8 +20,8 @@ export class LoadProcess {
     child.once('exit', (code, signal) => this.#settle({ error: `a load process has ended (${signal ?? code})` }))
   }
 
-  static start(): LoadProcess {
-    const [program, ...args] = onCore('load', [process.execPath, ...process.execArgv, MAIN])
+  static start(role: Role): LoadProcess {
+    const [program, ...args] = onCore(role, [process.execPath, ...process.execArgv, MAIN])
     return new LoadProcess(spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
   }
 

@@ -17,6 +17,14 @@ export function blankPayload(size: number): string {
   return `~${'0'.repeat(MARK_LENGTH - 1)}${'x'.repeat(Math.max(0, size - MARK_LENGTH))}`
 }
 
+/** Returns an object of about `size` bytes as JSON, with an empty mark in its first member. */
+export function structuredPayload(size: number): object {
+  const item = { sku: 'A-1042', name: 'Tea, green, 100 g', price: 4.95, count: 2, tags: ['food', 'tea'], gift: false }
+  const left = Math.max(0, size - MARK_LENGTH)
+  const items = Array.from({ length: Math.ceil(left / JSON.stringify(item).length) }, () => item)
+  return { mark: blankPayload(MARK_LENGTH), items }
+}
+
 /**
  * Overwrites the mark at `at`.
  * @param number the number of events that this publisher has published to this topic before

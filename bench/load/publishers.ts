@@ -2,19 +2,27 @@
  * Publishes events on keep-alive connections. Each publisher encodes its request once, and then changes only digits.
  */
 import { connect, type Socket } from 'node:net'
+import { createToken } from '../token.js'
 import { now } from './clock.js'
-import { blankPayload, writeDigits, writeMark } from './mark.js'
+import { blankPayload, structuredPayload, writeDigits, writeMark } from './mark.js'
 import { postRequest } from './request.js'
 import { Responses } from './responses.js'
 import { TOPIC_DIGITS, topicName } from './topic.js'
 
 export interface PublisherPlan {
-  port: number
+  /** The ports of the servers, which the publishers use in turn. */
+  ports: readonly number[]
   publishers: number
   /** The number of topics, which a publisher uses in turn. */
   topics: number
   /** The size of an event's data, in bytes. */
   payload: number
+  /** How many tokens a publisher uses in turn; default: 1, so that the server has verified its token before. */
+  tokens?: number
+  /** The key of the tokens, as for `createToken`. */
+  privateKey?: string
+  /** Whether the data is an object with many members instead of one string. */
+  structured?: boolean
 }
 
 export interface PublishPlan {
@@ -86,6 +94,8 @@ class Connection {
   readonly #request: Buffer
   readonly #topicAt: number
   readonly #markAt: number
+  readonly #tokenAt: number
+  readonly #tokens: readonly Buffer[]
   readonly #responses = new Responses()
   /** The number of events published to each topic. */
   readonly #numbers: Uint32Array
@@ -102,9 +112,14 @@ class Connection {
     this.#index = index
     this.#topic = index % plan.topics
     this.#numbers = new Uint32Array(plan.topics)
-    this.#request = postRequest(`/topics/${topicName(0)}/events`, `publisher-${index}`, {
-      data: blankPayload(plan.payload),
+    const { payload, tokens = 1, privateKey, structured = false } = plan
+    this.#tokens = Array.from({ length: tokens }, (_, number) =>
+      Buffer.from(createToken(`publisher-${index}-${String(number).padStart(6, '0')}`, privateKey)),
+    )
+    this.#request = postRequest(`/topics/${topicName(0)}/events`, this.#tokens[0]!.toString(), {
+      data: structured ? structuredPayload(payload) : blankPayload(payload),
     })
+    this.#tokenAt = this.#request.indexOf(this.#tokens[0]!)
     this.#topicAt = this.#request.indexOf('/events') - TOPIC_DIGITS
     this.#markAt = this.#request.indexOf('~', this.#request.indexOf('\r\n\r\n'))
   }
@@ -118,7 +133,9 @@ class Connection {
     const buffer = Buffer.alloc(16 * 1024)
     const onread = { buffer, callback: (length: number) => this.#read(buffer, length) }
     await new Promise<void>((resolve, reject) => {
-      this.#socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true, onread }, resolve)
+      const { ports } = this.#plan
+      const port = ports[this.#index % ports.length]!
+      this.#socket = connect({ port, host: '127.0.0.1', noDelay: true, onread }, resolve)
       this.#socket.on('error', (err) => (reject(err), this.#fail(err)))
       this.#socket.on('close', () => this.#fail(new Error('the connection of a publisher was closed')))
     })
@@ -153,6 +170,7 @@ class Connection {
     const { topics, publishers } = this.#plan
     writeDigits(request, this.#topicAt, TOPIC_DIGITS, this.#topic)
     writeMark(request, this.#markAt, this.#index, this.#numbers[this.#topic]!++, now())
+    if (this.#tokens.length > 1) this.#tokens[this.#sent % this.#tokens.length]!.copy(request, this.#tokenAt)
     this.#topic = (this.#topic + publishers) % topics
     this.#sent++
     this.#socket!.write(request)

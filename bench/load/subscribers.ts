@@ -6,7 +6,13 @@ import { MAX_KEPT, Scanner } from './scanner.js'
 import { topicName } from './topic.js'
 
 export interface SubscribePlan {
-  port: number
+  /** The ports of the servers, which the subscribers use in turn. */
+  ports: readonly number[]
+  /**
+   * The address that the subscribers connect from, with the ports from `FIRST_PORT`; default: chosen by the kernel. If
+   * it chose only the ports, it would search them ever longer.
+   */
+  localAddress?: string
   /** The name of these subscribers in later commands. */
   group: string
   count: number
@@ -15,6 +21,8 @@ export interface SubscribePlan {
   /** The maximum number of streams that are being opened at a time. */
   atOnce: number
   lastEventId?: string
+  /** The time limit for opening all streams, in milliseconds. */
+  timeout: number
 }
 
 export interface Connected {
@@ -45,8 +53,10 @@ const READ_BYTES = 256 * 1024
 const memory = Buffer.alloc(MAX_KEPT + READ_BYTES)
 const readBuffer = memory.subarray(MAX_KEPT)
 
-/** The time limit for opening all streams, in milliseconds. */
-const CONNECT_TIMEOUT = 60_000
+/** The first port of subscribers with a local address. */
+const FIRST_PORT = 10_000
+/** How long a subscriber waits before it connects again to a busy hub, in milliseconds. */
+const BUSY_PAUSE = 100
 
 export class Subscribers {
   readonly #plan: SubscribePlan
@@ -57,6 +67,10 @@ export class Subscribers {
   readonly #kept: (Buffer | undefined)[] = []
   /** The beginning of each stream; `undefined` once its first block has arrived. */
   readonly #beginning: (string | undefined)[] = []
+  /** The number of subscribers that have begun to connect. */
+  #opened = 0
+  /** The port of the next subscriber with a local address. */
+  #nextPort = FIRST_PORT
   #begun = 0
   #closed = 0
   #settle: { done: () => void; fail: (err: Error) => void } | undefined
@@ -67,20 +81,20 @@ export class Subscribers {
     this.#requests = Array.from({ length: plan.count }, (_, index) => requestOf(plan, index))
   }
 
-  /** @throws Error if a stream is refused, or if not all streams have their first block within a minute */
+  /** @throws Error if a stream is refused, or if not all streams have their first block in time */
   async connect(): Promise<Connected> {
     const startedAt = now()
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
         () => this.#settle?.fail(new Error(`only ${this.#begun} of ${this.#plan.count} streams have begun`)),
-        CONNECT_TIMEOUT,
+        this.#plan.timeout,
       )
       this.#settle = {
         done: () => (clearTimeout(timer), resolve()),
         fail: (err) => (clearTimeout(timer), reject(err)),
       }
       const first = Math.min(this.#plan.atOnce, this.#plan.count)
-      for (let index = 0; index < first; index++) this.#open(index)
+      while (this.#opened < first) this.#open(this.#opened++)
     })
     return { seconds: (now() - startedAt) / 1e6, startedAt }
   }
@@ -127,8 +141,15 @@ export class Subscribers {
         return true
       },
     }
-    const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true, onread })
-    this.#sockets.push(socket)
+    const { ports, localAddress } = this.#plan
+    const socket = connect({
+      port: ports[index % ports.length]!,
+      host: '127.0.0.1',
+      ...(localAddress !== undefined && { localAddress, localPort: this.#nextPort++ }),
+      noDelay: true,
+      onread,
+    })
+    this.#sockets[index] = socket
     this.#beginning[index] = ''
     socket.on('error', (err) => this.#settle?.fail(err))
     socket.on('close', () => {
@@ -165,6 +186,12 @@ export class Subscribers {
     const head = beginning.indexOf('\r\n\r\n')
     const block = head === -1 ? -1 : beginning.indexOf('\n\n', head + 4)
     if (block === -1) return
+    if (beginning.includes('{"reason":"busy"', head)) {
+      // a worker may be full while others have room, and the next connection goes to another one
+      this.#sockets[index]!.removeAllListeners('close').destroy()
+      setTimeout(() => this.#open(index), BUSY_PAUSE)
+      return
+    }
     if (!beginning.startsWith('HTTP/1.1 200 ') || beginning.includes('event: fanfare.close', head)) {
       this.#settle?.fail(new Error(`stream ${index} was refused: ${beginning.slice(0, 1_000)}`))
       return
@@ -176,17 +203,17 @@ export class Subscribers {
     if (this.#begun === this.#plan.count) {
       this.#settle?.done()
       this.#settle = undefined
-    } else if (this.#sockets.length < this.#plan.count) this.#open(this.#sockets.length)
+    } else if (this.#opened < this.#plan.count) this.#open(this.#opened++)
   }
 }
 
 /** Returns a subscriber's request. Each subscriber has its own token, as different users have. */
-function requestOf({ topics, lastEventId }: SubscribePlan, index: number): string {
+function requestOf({ group, topics, lastEventId }: SubscribePlan, index: number): string {
   return [
     `GET /topics/${topicName(index % topics)}/events HTTP/1.1`,
     'host: localhost',
     'accept: text/event-stream',
-    `authorization: Bearer ${createToken(`subscriber-${index}`)}`,
+    `authorization: Bearer ${createToken(`${group}-${index}`)}`,
     ...(lastEventId === undefined ? [] : [`last-event-id: ${lastEventId}`]),
     '\r\n',
   ].join('\r\n')

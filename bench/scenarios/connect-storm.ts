@@ -8,7 +8,8 @@ const MAX_SECONDS = 3
 
 export const connectStorm: Scenario = {
   name: 'connect-storm',
-  openFiles: CLIENTS,
+  openFiles: () => CLIENTS,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, { FANFARE_MAX_CONNECTIONS: String(CLIENTS) }, async (stage) => {
       const clock = startClock(stage)

@@ -8,7 +8,8 @@ const MIN_DELIVERIES = 900_000
 
 export const fanoutFlood: Scenario = {
   name: 'fanout-flood',
-  openFiles: SUBSCRIBERS,
+  openFiles: () => SUBSCRIBERS,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, {}, async (stage) => {
       await stage.subscribe({ count: SUBSCRIBERS })

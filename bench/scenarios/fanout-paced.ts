@@ -10,7 +10,8 @@ const MAX_P99 = 12
 
 export const fanoutPaced: Scenario = {
   name: 'fanout-paced',
-  openFiles: SUBSCRIBERS,
+  openFiles: () => SUBSCRIBERS,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, {}, async (stage) => {
       await stage.subscribe({ count: SUBSCRIBERS })

@@ -1,6 +1,6 @@
 /** Ten thousand subscribers without events: the memory of one subscriber. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { faultsOf, receive } from '../measure.js'
+import { faultsOf, receive, sum } from '../measure.js'
 import { residentKiB } from '../procfs.js'
 import { EVERYBODY, Stage } from '../stage.js'
 import type { Scenario } from './scenario.js'
@@ -12,15 +12,15 @@ const SETTLE = 2_000
 
 export const idle: Scenario = {
   name: 'idle',
-  openFiles: CLIENTS,
+  openFiles: () => CLIENTS,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, { FANFARE_MAX_CONNECTIONS: String(CLIENTS) }, async (stage) => {
-      const { pid } = stage.server
       await sleep(SETTLE)
-      const before = residentKiB(pid)
+      const before = sum(stage.pids, residentKiB)
       await stage.subscribe({ count: CLIENTS })
       await sleep(SETTLE)
-      const after = residentKiB(pid)
+      const after = sum(stage.pids, residentKiB)
       const each = (after - before) / CLIENTS
       return [
         {

@@ -1,10 +1,13 @@
 /** Every scenario, in the order of the runs. */
+import { append } from './append.js'
 import { connectStorm } from './connect-storm.js'
 import { fanoutFlood } from './fanout-flood.js'
 import { fanoutPaced } from './fanout-paced.js'
 import { idle } from './idle.js'
+import { many } from './many.js'
 import { manyTopics } from './many-topics.js'
 import { ndjson } from './ndjson.js'
+import { processes } from './processes.js'
 import { publish } from './publish.js'
 import { resumeStorm } from './resume-storm.js'
 import type { Scenario } from './scenario.js'
@@ -15,6 +18,7 @@ export const scenarios: Scenario[] = [
   fanoutPaced,
   fanoutFlood,
   manyTopics,
+  append,
   publish,
   ndjson,
   startUp,
@@ -22,4 +26,6 @@ export const scenarios: Scenario[] = [
   connectStorm,
   idle,
   stalled,
+  processes,
+  many,
 ]

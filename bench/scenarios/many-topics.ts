@@ -1,6 +1,7 @@
 /**
  * A thousand topics with one subscriber each, and publishers that publish as fast as they get answers: the cost of a
- * publish. The same run measures a bare Fastify application with the same requests.
+ * publish. The same run measures a bare Fastify application with the same requests. With `--publish-rate` it also
+ * measures a hub with that limit, which no publisher should reach.
  */
 import { fileURLToPath } from 'node:url'
 import { measurePublishing, type Measured } from '../measure.js'
@@ -14,19 +15,30 @@ const BARE_FASTIFY = fileURLToPath(new URL('../bare-fastify.ts', import.meta.url
 
 export const manyTopics: Scenario = {
   name: 'many-topics',
-  openFiles: TOPICS,
+  openFiles: () => TOPICS,
+  workers: 'allowed',
   async run(options) {
     const bare = await Stage.withServer(BARE_FASTIFY, (stage) => measure(stage, options))
-    const hub = await Stage.withHub(options, {}, (stage) => measure(stage, options))
+    const unlimited = { ...options, publishRate: undefined }
+    const hub = await Stage.withHub(unlimited, {}, (stage) => measure(stage, options))
     const target = targetOf(options)
+    const figureOf = ({ publishesPerSecond }: Measured) =>
+      `${Math.round(publishesPerSecond).toLocaleString('en')} publishes/s, ${(publishesPerSecond / bare.publishesPerSecond).toFixed(2)} of bare Fastify`
+    const limited =
+      options.publishRate === undefined
+        ? undefined
+        : await Stage.withHub(options, {}, (stage) => measure(stage, options))
     return [
       {
         scenario: 'many-topics',
-        figure: `${Math.round(hub.publishesPerSecond).toLocaleString('en')} publishes/s, ${(hub.publishesPerSecond / bare.publishesPerSecond).toFixed(2)} of bare Fastify`,
+        figure: figureOf(hub),
         target: `>= ${target.toLocaleString('en')}/s`,
         reached: hub.publishesPerSecond >= target,
         ...hub,
       },
+      ...(limited
+        ? [{ scenario: '', figure: figureOf(limited), target: '(with the limit)', reached: undefined, ...limited }]
+        : []),
       { scenario: '', figure: '(bare Fastify, no token, nothing kept)', target: '', reached: undefined, ...bare },
     ]
   },

@@ -7,7 +7,7 @@ const MIN_EVENTS = 100_000
 
 export const ndjson: Scenario = {
   name: 'ndjson',
-  openFiles: 0,
+  openFiles: () => 0,
   run: (options) =>
     Stage.withHub(options, {}, async (stage) => {
       const plan = { port: stage.server.port, topics: 100, payload: 100 }

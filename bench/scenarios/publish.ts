@@ -10,11 +10,17 @@ const PAYLOAD = 100
 
 export const publish: Scenario = {
   name: 'publish',
-  openFiles: PUBLISHERS,
+  openFiles: () => PUBLISHERS,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, {}, async (stage) => {
       const { port } = stage.server
-      await stage.publishers.tell('connectPublishers', { port, publishers: PUBLISHERS, topics: 100, payload: PAYLOAD })
+      await stage.publishers.tell('connectPublishers', {
+        ports: [port],
+        publishers: PUBLISHERS,
+        topics: 100,
+        payload: PAYLOAD,
+      })
       await stage.publishers.tell('publish', { events: 5_000 })
       const events = options.quick ? 10_000 : 50_000
       const singles = startClock(stage)

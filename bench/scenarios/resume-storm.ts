@@ -12,7 +12,8 @@ const MIN_EVENTS = 500_000
 
 export const resumeStorm: Scenario = {
   name: 'resume-storm',
-  openFiles: CLIENTS,
+  openFiles: () => CLIENTS,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, { FANFARE_RETAIN_EVENTS: '2000' }, async (stage) => {
       const { url } = stage.server

@@ -3,7 +3,13 @@ import type { Row } from '../row.js'
 
 export interface Scenario {
   name: string
-  /** The maximum number of files and sockets that one of its processes has open. */
-  openFiles: number
+  /** Returns the maximum number of files and sockets that one of its processes has open. */
+  openFiles(options: Options): number
+  /** The log without `--log`; default: `memory`. */
+  defaultLog?: 'file'
+  /** Whether `--workers` applies, and whether the scenario always has several processes; default: it does not. */
+  workers?: 'allowed' | 'several'
+  /** Whether the log must not be on NATS. */
+  needsFolder?: true
   run(options: Options): Promise<Row[]>
 }

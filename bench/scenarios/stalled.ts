@@ -2,7 +2,7 @@
  * A hundred live and a hundred stalled subscribers: the cost of the stalled ones, and whether they get every event once
  * they read again.
  */
-import { faultsOf, publishBefore, receive, startClock } from '../measure.js'
+import { faultsOf, publishBefore, receive, startClock, sum } from '../measure.js'
 import type { Options } from '../options.js'
 import { residentKiB } from '../procfs.js'
 import { Stage } from '../stage.js'
@@ -25,17 +25,18 @@ const KEEP = { FANFARE_RETAIN_EVENTS: '10000', FANFARE_SLOW_TIMEOUT: '10m' }
 
 export const stalled: Scenario = {
   name: 'stalled',
-  openFiles: READERS + STALLED,
+  openFiles: () => READERS + STALLED,
+  workers: 'allowed',
   run: (options) =>
     Stage.withHub(options, KEEP, async (stage) => {
       const events = options.quick ? 200 : 2_000
-      const { subscribers, publishers, server } = stage
+      const { subscribers, publishers, ports } = stage
       await stage.subscribe({ group: 'readers', count: READERS })
       await stage.subscribe({ group: 'stalled', count: STALLED })
       await subscribers.tell('pause', { group: 'stalled' })
-      await publishers.tell('connectPublishers', { port: server.port, publishers: 4, topics: 1, payload: PAYLOAD })
+      await publishers.tell('connectPublishers', { ports, publishers: 4, topics: 1, payload: PAYLOAD })
 
-      const peak = watchMemory(server.pid)
+      const peak = watchMemory(stage.pids)
       const filling = await publishBefore(stage, 'readers', { events: WARM_UP, rate: RATE }, READERS)
 
       const clock = startClock(stage)
@@ -80,11 +81,11 @@ function judge({ log }: Options, rise: number, p99: number): { target: string; r
   return { target: `<= ${MAX_RISE} MiB, p99 <= ${MAX_P99} ms`, reached: rise <= MAX_RISE && p99 <= MAX_P99 }
 }
 
-/** Watches the memory of a process. The returned function ends this, and returns the largest increase in MiB. */
-function watchMemory(pid: number): () => number {
-  const before = residentKiB(pid)
+/** Watches the memory of processes. The returned function ends this, and returns the largest increase in MiB. */
+function watchMemory(pids: readonly number[]): () => number {
+  const before = sum(pids, residentKiB)
   let most = before
-  const timer = setInterval(() => (most = Math.max(most, residentKiB(pid))), 100)
+  const timer = setInterval(() => (most = Math.max(most, sum(pids, residentKiB))), 100)
   return () => {
     clearInterval(timer)
     return (most - before) / 1024

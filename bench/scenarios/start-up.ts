@@ -8,7 +8,8 @@ const MAX_MILLISECONDS = 300
 
 export const startUp: Scenario = {
   name: 'start-up',
-  openFiles: 0,
+  openFiles: () => 0,
+  needsFolder: true,
   run: (options) =>
     Stage.withHub(options, { FANFARE_RETAIN_EVENTS: String(EVENTS) }, async (stage) => {
       const events = options.quick ? EVENTS / 10 : EVENTS

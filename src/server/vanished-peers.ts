@@ -5,10 +5,13 @@
  * answer (proc(5), /proc/net/tcp): retransmissions (RFC 6298, 5) and zero-window probes (RFC 9293, 3.8.6.1). Any packet
  * of the peer resets the number, so a peer that is alive but does not read is not found.
  */
-import { createReadStream } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { endianness } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
+import { TimeSlice } from '../event-loop/time-slice.js'
 import { canonicalAddress } from '../model/client-address.js'
+import { monotonicNow } from '../model/clock.js'
 
 /** The kernel's tables of the TCP sockets in the network namespace of the process. */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
@@ -16,6 +19,13 @@ const TABLES = ['/proc/net/tcp', '/proc/net/tcp6']
 const TRIES = 2
 /** How many checks in a row must find a peer unreachable, each with at least as many retries as the previous one. */
 const CHECKS = 3
+/**
+ * The part of the time that checks may take. The tables have the sockets of all processes of the machine, so a check of
+ * a hundred thousand takes about 0.1 s.
+ */
+const MAX_SHARE = 0.01
+/** The size of the buffer for reads, in bytes. The kernel returns at most one page. */
+const READ_BYTES = 4_096
 const NEWLINE = 0x0a
 const COLON = 0x3a
 const ZERO = 0x30
@@ -54,10 +64,14 @@ export class VanishedPeers {
   /** Per sink: how many checks in a row found its peer unreachable, and the retries at the last check. */
   #suspects = new Map<Reachable, { checks: number; tries: number }>()
   #isChecking = false
+  /** When the next check may begin, on the monotonic clock. */
+  #restsUntil = -Infinity
 
   constructor(options: VanishedPeersOptions) {
     this.#options = options
-    this.#timer = setInterval(() => void this.check(), options.interval).unref()
+    this.#timer = setInterval(() => {
+      if (monotonicNow() >= this.#restsUntil) void this.check()
+    }, options.interval).unref()
   }
 
   stop(): void {
@@ -69,7 +83,9 @@ export class VanishedPeers {
     if (this.#isChecking) return
     this.#isChecking = true
     try {
-      this.#judge(await readUnreachable(this.#options.tables ?? TABLES))
+      const { found, work } = await readUnreachable(this.#options.tables ?? TABLES)
+      this.#restsUntil = monotonicNow() + work / MAX_SHARE
+      this.#judge(found)
     } catch (err) {
       this.stop()
       this.#options.onUnreadable(err)
@@ -113,28 +129,67 @@ function isOf({ remoteAddress, localPort }: Unreachable, connection: NonNullable
   return canonicalAddress(connection.remoteAddress ?? '') === remoteAddress && connection.localPort === localPort
 }
 
-/** Reads the kernel's tables in small parts, since twenty thousand sockets take several megabytes. */
-async function readUnreachable(tables: readonly string[]): Promise<Unreachable[]> {
+/**
+ * Reads the kernel's tables in slices. A read returns one page, and twenty thousand sockets take 700 pages: by threads
+ * each page would cost several times as much.
+ * @returns the sockets, and the time that the reads have blocked the event loop, in milliseconds
+ */
+async function readUnreachable(tables: readonly string[]): Promise<{ found: Unreachable[]; work: number }> {
   const found: Unreachable[] = []
+  let work = 0
   for (const table of tables) {
-    let rest: Buffer = Buffer.alloc(0)
+    let file: number
     try {
-      for await (const part of createReadStream(table) as AsyncIterable<Buffer>) {
-        const bytes = rest.length > 0 ? Buffer.concat([rest, part]) : part
-        let from = 0
-        for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, from)) {
-          const socket = readRow(bytes, from, end)
-          if (socket) found.push(socket)
-          from = end + 1
-        }
-        rest = bytes.subarray(from)
-      }
+      file = openSync(table, 'r')
     } catch (err) {
       const isMissing = (err as NodeJS.ErrnoException).code === 'ENOENT'
-      if (table === tables[0] || !isMissing) throw err // the machine may have no IPv6
+      if (table === tables[0] || !isMissing) throw err
+      continue // the machine may have no IPv6
+    }
+    try {
+      const reader = new TableReader(file, found)
+      for (let hasMore = true; hasMore;) {
+        const slice = new TimeSlice()
+        do hasMore = reader.readPage()
+        while (hasMore && !slice.isOver)
+        work += monotonicNow() - slice.now
+        await setImmediate()
+      }
+    } finally {
+      closeSync(file)
     }
   }
-  return found
+  return { found, work }
+}
+
+/** Reads a table page by page. */
+class TableReader {
+  readonly #file: number
+  readonly #found: Unreachable[]
+  /** The beginning of a row of which the last page had only a part, and the next page. */
+  readonly #buffer = Buffer.alloc(2 * READ_BYTES)
+  #kept = 0
+
+  /** @param found gets the sockets whose peers do not answer */
+  constructor(file: number, found: Unreachable[]) {
+    this.#file = file
+    this.#found = found
+  }
+
+  /** Returns whether there may be more. */
+  readPage(): boolean {
+    const length = readSync(this.#file, this.#buffer, this.#kept, READ_BYTES, null)
+    const bytes = this.#buffer.subarray(0, this.#kept + length)
+    let from = 0
+    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, from)) {
+      const socket = readRow(bytes, from, end)
+      if (socket) this.#found.push(socket)
+      from = end + 1
+    }
+    bytes.copy(this.#buffer, 0, from)
+    this.#kept = bytes.length - from
+    return length > 0
+  }
 }
 
 /**

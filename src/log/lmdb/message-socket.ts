@@ -52,13 +52,24 @@ export class MessageSocket<Sent extends object, Received> {
     return this.#socket.destroyed
   }
 
+  /** Sends a message. All messages of one turn of the event loop leave together, since each write is a system call. */
   send(message: Sent): void {
     this.sendEncoded(encodeMessage(message))
   }
 
-  /** Sends a message that `encodeMessage` has returned. */
+  /** Sends a message that `encodeMessage` has returned, as `send` does. */
   sendEncoded(frame: Buffer): void {
-    if (!this.#socket.destroyed && this.#socket.writable) this.#socket.write(frame)
+    if (this.#socket.destroyed || !this.#socket.writable) return
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork()
+      setImmediate(() => this.flush())
+    }
+    this.#socket.write(frame)
+  }
+
+  /** Writes the waiting messages now. */
+  flush(): void {
+    if (this.#socket.writableCorked > 0) this.#socket.uncork()
   }
 
   /** Closes the socket once everything is sent. */

@@ -64,6 +64,7 @@ export class Replicas {
   send(replicate: () => ReplicatedChange): void {
     if (this.#replicas.size === 0) return
     this.#broadcast({ kind: 'change', change: replicate() })
+    process.nextTick(() => this.#flush()) // with the answers of the transaction, and before a long sweep
   }
 
   /** Tells the replicas that the leader works, and whether it can store events. */
@@ -188,6 +189,10 @@ export class Replicas {
     if (this.#replicas.size === 0) return
     const frame = encodeMessage(message)
     for (const socket of this.#replicas.keys()) this.#send(socket, frame)
+  }
+
+  #flush(): void {
+    for (const socket of this.#replicas.keys()) socket.flush()
   }
 
   #send(socket: ReplicaSocket, frame: Buffer): void {

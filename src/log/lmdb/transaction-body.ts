@@ -3,7 +3,7 @@ import { HubError } from '../../model/hub-error.js'
 import type { StoredEvent } from '../../model/event.js'
 import { NO_RECORDS, type Appended, type RecordChange, type Trim } from '../log.js'
 import type { SteadyClock } from '../steady-clock.js'
-import { ANSWER_BYTES, RESULT_BYTES, type Answers } from './answers.js'
+import { ANSWER_BYTES, RESULT_BYTES, type Answers, type OriginResult } from './answers.js'
 import type { PendingAppend } from './append-queue.js'
 import { Change } from './change.js'
 import type { EventAppender } from './event-appender.js'
@@ -82,10 +82,12 @@ export class TransactionBody {
     const time = this.#clock.stamp(change.totals.head)
     const stored: StoredEvent[] = []
     const appended = appends.map(({ events }) => this.#appender.append(change, events, time, stored))
+    const answered: OriginResult[] = []
     for (const [index, { origin }] of appends.entries()) {
       const result = appended[index]!
-      if (origin && !(result instanceof HubError)) this.#answers.write(origin, result)
+      if (origin && !(result instanceof HubError)) answered.push({ origin, appended: result })
     }
+    if (answered.length > 0) this.#answers.write(answered)
     if (limits.index > 0) change.index(limits.index)
     const purged = limits.purges > 0 ? this.#purges.step(change, purges, limits.purges) : () => []
     const trimmed = this.#trimmer.step(change, limits.trims)
