@@ -93,7 +93,8 @@ export class NatsAppender {
   async #append(events: readonly NewEvent[]): Promise<Appended[]> {
     if (this.#isStopped) throw unavailable('The log is closed.')
     const deadline = monotonicNow() + this.#options.timeout
-    const appended = new Array<Appended | undefined>(events.length)
+    // without holes, which `map` skips
+    const appended = new Array<Appended | undefined>(events.length).fill(undefined)
     const left = this.#withoutDuplicates(events, appended)
     this.#requireTopics(events, left)
     this.#requireSizes(events, left)
