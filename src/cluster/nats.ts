@@ -3,23 +3,36 @@
  * A message carries the name of its sender.
  */
 import { randomBytes } from 'node:crypto'
-import { createInbox, headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
+import { createInbox, headers, type MsgHdrs } from '@nats-io/transport-node'
 import { monotonicNow } from '../model/clock.js'
 import { NatsLink } from '../nats/nats-link.js'
 import type { NatsOptions } from '../nats/nats-options.js'
 import { ClusterError, type Answer, type Cluster, type ClusterMessage, type ClusterReceiver } from './cluster.js'
+import { labelOf, PartJoiner, splitPayload } from './message-parts.js'
 
 /** The time between two signs of life of a node, in milliseconds. */
-const SIGN_INTERVAL = 3_000
-/** A node without a sign of life for this time, in milliseconds, has gone. */
-const GONE_AFTER = 11_000
+const SIGN_INTERVAL = 2_000
+/**
+ * A node without a sign of life for this time, in milliseconds, has gone. With the default grace, its subjects leave
+ * within 15 s.
+ */
+const GONE_AFTER = 7_000
 /** How long a new node waits for the signs of life of the others, in milliseconds. */
 const GREETING = 200
 
 const SENDER = 'Fanfare-Node'
 const REFUSED = 'Fanfare-Refused'
+const PART = 'Fanfare-Part'
 /** The answer of a receiver that returns nothing. */
 const NOTHING = ''
+
+/** A received message. */
+interface Received {
+  subject: string
+  reply: string | undefined
+  headers: MsgHdrs | undefined
+  data: Uint8Array
+}
 
 /** A request to another node that has not been answered. */
 interface Pending {
@@ -38,7 +51,10 @@ export class NatsCluster implements Cluster {
   /** The other nodes, with the time of their latest sign of life on the monotonic clock. */
   readonly #others = new Map<string, number>()
   readonly #pending = new Map<string, Pending>()
+  readonly #parts = new PartJoiner()
   #requests = 0
+  /** The number of sent messages. */
+  #sent = 0
   #receive!: (receiver: ClusterReceiver) => void
   readonly #receiving = new Promise<ClusterReceiver>((resolve) => (this.#receive = resolve))
   #receiver: ClusterReceiver | undefined
@@ -66,15 +82,18 @@ export class NatsCluster implements Cluster {
       all: `${subject}.all`,
       to: (node) => `${subject}.to.${node}`,
     }
-    const listen = (subject: string, handle: (message: Msg, from: string) => void): void => {
+    const listen = (subject: string, handle: (message: Received, from: string) => void): void => {
       link.connection.subscribe(subject, {
-        callback: (err, message) => {
-          const from = err ? '' : (message.headers?.get(SENDER) ?? '')
-          if (from !== '' && !this.#isClosed) handle(message, from)
+        callback: (err, { subject, reply, headers, data }) => {
+          const from = err ? '' : (headers?.get(SENDER) ?? '')
+          if (from === '' || this.#isClosed) return
+          const part = headers?.get(PART) ?? ''
+          const whole = part === '' ? data : this.#parts.join(from, part, data)
+          if (whole) handle({ subject, reply, headers, data: whole }, from)
         },
       })
     }
-    const others = (handle: (message: Msg, from: string) => void) => (message: Msg, from: string) => {
+    const others = (handle: (message: Received, from: string) => void) => (message: Received, from: string) => {
       if (from !== this.node) handle(message, from)
     }
     listen(
@@ -113,11 +132,7 @@ export class NatsCluster implements Cluster {
 
   broadcast(message: ClusterMessage): void {
     if (this.#isClosed || !this.#link.isUp) return
-    try {
-      this.#say(this.#subjects.all, JSON.stringify(message))
-    } catch {
-      // the server does not allow messages of that size
-    }
+    this.#say(this.#subjects.all, JSON.stringify(message))
   }
 
   async request(node: string, message: ClusterMessage): Promise<unknown> {
@@ -176,6 +191,7 @@ export class NatsCluster implements Cluster {
 
   #lost(node: string): void {
     this.#others.delete(node)
+    this.#parts.forget(node)
     for (const [token, pending] of this.#pending) {
       if (pending.node !== node) continue
       this.#pending.delete(token)
@@ -183,9 +199,9 @@ export class NatsCluster implements Cluster {
     }
   }
 
-  #receiveBroadcast(message: Msg, from: string): void {
+  #receiveBroadcast(message: Received, from: string): void {
     this.#seen(from)
-    this.#receiver?.broadcast(message.json<ClusterMessage>(), from)
+    this.#receiver?.broadcast(parse(message) as ClusterMessage, from)
   }
 
   #request(node: string, payload: string): Promise<unknown> {
@@ -210,44 +226,50 @@ export class NatsCluster implements Cluster {
     })
   }
 
-  async #answer(message: Msg, from: string): Promise<void> {
+  async #answer(message: Received, from: string): Promise<void> {
     const { reply } = message
     if (reply === undefined || reply === '') return
     const receiver = await this.#receiving
     let payload = NOTHING
     let refusal: string | undefined
     try {
-      const answer = await receiver.request(message.json<ClusterMessage>(), from)
+      const answer = await receiver.request(parse(message) as ClusterMessage, from)
       if (answer !== undefined) payload = JSON.stringify(answer)
     } catch (err) {
       refusal = messageOf(err)
     }
-    if (this.#isClosed) return
-    try {
-      this.#say(reply, payload, undefined, refusal)
-    } catch (err) {
-      this.#say(reply, NOTHING, undefined, messageOf(err)) // the answer is larger than the server allows
-    }
+    if (!this.#isClosed) this.#say(reply, payload, undefined, refusal)
   }
 
-  #answered(message: Msg, from: string): void {
+  #answered(message: Received, from: string): void {
     const pending = this.#pending.get(message.subject.slice(this.#inbox.length + 1))
     if (pending?.node !== from) return
     const { headers, data } = message
     if (headers?.has(REFUSED)) pending.reject(new ClusterError('refused', decodeURIComponent(headers.get(REFUSED))))
-    else pending.resolve(data.length === 0 ? undefined : message.json())
+    else pending.resolve(data.length === 0 ? undefined : parse(message))
   }
 
+  /** Sends a message, in parts if it is larger than the server allows. */
   #say(subject: string, payload = '', reply?: string, refusal?: string): void {
-    const fields: MsgHdrs = headers()
-    fields.set(SENDER, this.node)
-    if (refusal !== undefined) fields.set(REFUSED, encodeURIComponent(refusal.toWellFormed()))
-    this.#link.connection.publish(subject, payload, { headers: fields, ...(reply !== undefined && { reply }) })
+    const { connection } = this.#link
+    const parts = splitPayload(payload, connection.info?.max_payload ?? Infinity)
+    const number = ++this.#sent
+    for (const [n, part] of parts.entries()) {
+      const fields: MsgHdrs = headers()
+      fields.set(SENDER, this.node)
+      if (refusal !== undefined) fields.set(REFUSED, encodeURIComponent(refusal.toWellFormed()))
+      if (parts.length > 1) fields.set(PART, labelOf(number, n + 1, parts.length))
+      connection.publish(subject, part, { headers: fields, ...(reply !== undefined && { reply }) })
+    }
   }
 
   #requireOpen(): void {
     if (this.#isClosed) throw closed()
   }
+}
+
+function parse({ data }: Received): unknown {
+  return JSON.parse(Buffer.from(data).toString())
 }
 
 function gone(node: string): ClusterError {

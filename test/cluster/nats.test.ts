@@ -1,3 +1,4 @@
+import { connect, headers } from '@nats-io/transport-node'
 import t from 'tap'
 import { NatsCluster } from '../../src/cluster/nats.js'
 import { testCluster } from '../contract/cluster.js'
@@ -43,4 +44,47 @@ await t.test('a cluster outlives its NATS server', { skip: skipNats }, async (t)
     async () => ((await a.survey({ kind: 'ask' })).length === 1 ? true : undefined),
     () => 'the node does not answer after the server has come back',
   )
+})
+
+await t.test('messages may be larger than the server allows', { skip: skipNats }, async (t) => {
+  const server = await startNats(t, 'max_payload: 10000')
+  const options = server.options()
+  const [a, b] = [await NatsCluster.open(options), await NatsCluster.open(options)]
+  t.teardown(() => Promise.all([a.close(), b.close()]))
+  const news: unknown[] = []
+  a.receive({ broadcast: () => undefined, request: () => 'here' })
+  b.receive({ broadcast: ({ text }) => void news.push(text), request: ({ text }) => text })
+  const texts = ['é', 'é'.repeat(40_000), 'short', 'x'.repeat(30_000), 'é'.repeat(2_952)]
+  const answers = texts.map((text) => {
+    a.broadcast({ kind: 'news', text })
+    return a.request(b.node, { kind: 'ask', text })
+  })
+  t.strictSame(await Promise.all(answers), texts)
+  t.strictSame(news, texts)
+})
+
+await t.test('a node without a sign of life for 9 s has gone', { skip: skipNats, timeout: 30_000 }, async (t) => {
+  const server = await startNats(t)
+  const options = server.options()
+  const [a, b] = [await NatsCluster.open(options), await NatsCluster.open(options)]
+  t.teardown(() => Promise.all([a.close(), b.close()]))
+  const message = headers()
+  message.set('Fanfare-Node', 'silent') // a node that sends one sign of life
+  const connection = await connect({ servers: server.address })
+  connection.publish(`${options.prefix}.c.here`, '', { headers: message })
+  await connection.flush()
+  await connection.close()
+  const lists = (node: NatsCluster) => node.nodes().includes('silent')
+  await poll(
+    async () => (lists(a) && lists(b) ? true : undefined),
+    () => 'the node is not listed',
+  )
+  const since = performance.now()
+  await poll(
+    async () => (lists(a) || lists(b) ? undefined : true),
+    () => 'the node stays in the list',
+  )
+  const time = performance.now() - since
+  t.ok(time > 6_000 && time < 9_500, `it has gone after ${time} ms`)
+  t.ok(a.nodes().includes(b.node), 'the others stay')
 })

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
-import { post, request, send, type History, type Published } from '../helper/http.js'
+import { post, publish, request, send, type History, type Published } from '../helper/http.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
 import { anyTopic, token } from '../helper/token.js'
@@ -186,6 +186,26 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   const events = await readAll(first)
   t.strictSame(await readAll(second), events)
   t.equal(new Set(events.map(({ id }) => id)).size, events.length)
+})
+
+await t.test('a replica that was frozen until events were trimmed reports a gap', async (t) => {
+  const [first, second] = (await startHubs(t, 2, {
+    FANFARE_RETAIN_BYTES: '8MiB',
+    FANFARE_DURABILITY: 'commit',
+  })) as [Hub, Hub]
+  const stream = await openLive(t, streamUrl(second, ['a']), { token: bearer })
+  const { id } = await publish(first, 'a', { data: 0 }, bearer)
+  t.equal((await stream.next()).id, id)
+  second.signal('SIGSTOP')
+  // more than the leader sends to a process that does not read: it then disconnects the process
+  const text = 'x'.repeat(250_000)
+  for (let n = 0; n < 320; n++) await publish(first, 'a', { text }, bearer)
+  second.signal('SIGCONT')
+  const { type, data } = await stream.next()
+  t.strictSame([type, data], ['fanfare.close', '{"reason":"drain"}'], 'the stream gets none of the later events')
+  const resumed = await openStream(t, streamUrl(second, ['a']), { token: bearer, lastEventId: id })
+  t.match(await resumed.next(), { type: 'fanfare.open' })
+  t.match(await resumed.next(), { type: 'fanfare.gap', data: /"reason":"expired"/ })
 })
 
 await t.test('a hub that starts beside a frozen leader reports the leader', async (t) => {

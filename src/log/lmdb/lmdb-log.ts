@@ -201,8 +201,14 @@ export class FileLog implements EventLog {
     }
   }
 
-  /** Gives the followers the changes before the last `#reload`. */
+  /**
+   * Gives the followers the changes before the last `#reload`. The trims come first: events that were trimmed meanwhile
+   * are never delivered, which the followers have to know before they get later events.
+   */
   async #catchUp(): Promise<void> {
+    const { trims = NO_TRIMS, hasRecords = false } = this.#missed ?? {}
+    this.#missed = undefined
+    if (trims.length > 0) this.#tell({ events: NO_EVENTS, trims, records: NO_RECORDS })
     const { head } = this.#state.totals
     for (let after = this.view.toldHead; after < head;) {
       const until = Math.min(head, after + CATCH_UP_STEP)
@@ -215,9 +221,6 @@ export class FileLog implements EventLog {
       this.view.toldHead = after = until
       if (after < head) await setImmediate()
     }
-    const { trims = NO_TRIMS, hasRecords = false } = this.#missed ?? {}
-    this.#missed = undefined
-    if (trims.length > 0) this.#tell({ events: NO_EVENTS, trims, records: NO_RECORDS })
     if (hasRecords) void this.#tellRecords()
   }
 

@@ -295,10 +295,10 @@ export class Member implements Role {
     const silence = monotonicNow() - this.#lastBeatAt
     this.#setFailure(silence > leaderTimeout ? silent(leaderTimeout) : this.#leaderFailure)
     const now = systemTime()
-    for (const { number, since, reject } of this.#pending.values()) {
+    for (const { number, since, request, reject } of this.#pending.values()) {
       if (now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer
       this.#pending.delete(number)
-      reject(unanswered(leaderTimeout))
+      reject(unanswered(leaderTimeout, request))
     }
   }
 
@@ -328,9 +328,13 @@ function silent(timeout: number): Error {
   return new Error(`the process that writes the log has been silent for ${timeout / 1_000} s`)
 }
 
-function unanswered(timeout: number): HubError {
+function unanswered(timeout: number, request: WriteRequest): HubError {
+  const remedy =
+    'append' in request
+      ? 'The event may have been stored: publish it again with the same "id".'
+      : 'The request may still be carried out. Try it again.'
   return new HubError(
     'log-unavailable',
-    `The process that writes the log has not answered for ${timeout / 1_000} s. The event may have been stored: publish it again with the same "id".`,
+    `The process that writes the log has not answered for ${timeout / 1_000} s. ${remedy}`,
   )
 }
