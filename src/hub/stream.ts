@@ -209,7 +209,8 @@ export class Stream implements SinkListener, FeedStream {
   }
 
   /**
-   * Moves the stream to another feed, at the same cursor. An open block announces the move.
+   * Moves the stream to another feed, at the same cursor. An open block announces the move. Call `deliver` before: a
+   * live stream counts as up to date.
    * @param head the newest sequence that the feed may have been given
    * @param replay retained events before the cursor that come first
    * @param mark the trim mark: earlier trims need no gap notice in the replay
