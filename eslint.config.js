@@ -49,6 +49,17 @@ const zones = Object.entries(DIRECTIONS).map(([name, known]) => ({
   message: `src/${name} must not import it: see DIRECTIONS in eslint.config.js.`,
 }))
 
+/** The hub knows the ports `EventLog` and `Cluster`, and none of their implementations but that of a single process. */
+const PORTS = { log: ['log.ts', 'page.ts'], cluster: ['cluster.ts', 'single.ts'] }
+for (const [folder, ports] of Object.entries(PORTS)) {
+  zones.push({
+    target: './src/hub',
+    from: `./src/${folder}`,
+    except: ports.map((file) => `./${file}`),
+    message: 'src/hub must import the ports only: see PORTS in eslint.config.js.',
+  })
+}
+
 /** The folders that know neither Fastify nor HTTP. This rule restricts imports of packages. */
 const WITHOUT_HTTP = 'src/{model,event-loop,wire,nats,log,cluster,hub}/**/*.ts'
 const HTTP = '^((node:)?https?|(node:)?http2|fastify|fastify[-/].*|@fastify/.*)$'
@@ -101,7 +112,12 @@ export default defineConfig(
         createNodeResolver({ extensions: ['.ts', '.tsx'], extensionAlias: { '.js': ['.ts', '.tsx', '.js'] } }),
       ],
     },
-    rules: { 'import-x/no-cycle': 'error', 'import-x/no-restricted-paths': ['error', { zones }] },
+    rules: {
+      'import-x/no-cycle': 'error',
+      'import-x/no-restricted-paths': ['error', { zones }],
+      // the rules of imports do not see the type `import('…')`
+      '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: true }],
+    },
   },
   {
     files: ['src/**/*.ts'],

@@ -1,5 +1,9 @@
-/** Lint enforces the directions of the folders, and docs/architecture.md has them. */
-import { readdirSync, readFileSync } from 'node:fs'
+/**
+ * Lint enforces the directions of the folders, and docs/architecture.md has them. No files import each other in a
+ * circle.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ESLint } from 'eslint'
 import t from 'tap'
@@ -13,6 +17,7 @@ const RULES = [
   'no-restricted-syntax',
   'no-restricted-imports',
   '@typescript-eslint/no-restricted-imports',
+  '@typescript-eslint/consistent-type-imports',
 ]
 
 /** These rules need no types, and the types of the project take long to load. */
@@ -28,7 +33,7 @@ async function refusals(file: string, code: string): Promise<unknown[]> {
   return result!.messages.map(({ ruleId, message }) => ruleId ?? message)
 }
 
-const [PATHS, SYNTAX, BUNDLED, PACKAGES] = RULES
+const [PATHS, SYNTAX, BUNDLED, PACKAGES, TYPES] = RULES
 
 const REFUSED: [file: string, code: string, rule: string | undefined][] = [
   ['src/server/logger.ts', "import '../settings.js'", PATHS],
@@ -40,6 +45,12 @@ const REFUSED: [file: string, code: string, rule: string | undefined][] = [
   ['src/cluster/single.ts', "import '../log/log.js'", PATHS],
   ['src/nats/nats-link.ts', "import '../log/log.js'", PATHS],
   ['src/hub/hub.ts', "import '../nats/nats-link.js'", PATHS],
+  ['src/hub/feed.ts', "import type { MemoryLog } from '../log/memory/memory-log.js'", PATHS],
+  ['src/hub/feed.ts', "import type { FileLog } from '../log/lmdb/lmdb-log.js'", PATHS],
+  ['src/hub/feed.ts', "import '../log/open.js'", PATHS],
+  ['src/hub/cluster/peers.ts', "import '../../cluster/folder.js'", PATHS],
+  ['src/model/topic.ts', "export type Hub = import('../hub/hub.js').Hub", TYPES],
+  ['src/hub/feed.ts', "export type Request = import('node:http').IncomingMessage", TYPES],
   ['src/log/lmdb/lmdb-log.ts', "import '../../hub/hub.js'", PATHS],
   ['src/log/open.ts', "await import('../hub/hub.js')", PATHS],
   ['src/hub/hub.ts', "import '../server/stream-sink.js'", PATHS],
@@ -85,7 +96,10 @@ const ALLOWED: [file: string, code: string][] = [
   ['src/log/open.ts', "import '../cluster/single.js'; import 'lmdb'; await import('node:net')"],
   ['src/server/logger.ts', "import '../errors.js'; import 'node:http'"],
   ['src/settings/list.ts', "import '../log/address.js'; import '../server/listen-address.js'"],
-  ['src/hub/hub.ts', "import './feed.js'; import '../log/log.js'; import '../model/http.js'"],
+  [
+    'src/hub/hub.ts',
+    "import './feed.js'; import '../log/log.js'; import '../log/page.js'; import '../cluster/single.js'; import '../model/http.js'",
+  ],
   [
     'src/console/hub/stream.ts',
     "import type { CloseReason } from '../../wire/sse.js'; import './api.js'; import '../format.js'",
@@ -113,3 +127,32 @@ t.strictSame(
   Object.fromEntries(Object.entries(DIRECTIONS).map(([name, known]) => [name, [...known].sort()])),
   'docs/architecture.md has the same directions',
 )
+
+/** Returns the files of src that a file imports, also for their types only. */
+function importsOf(file: string): string[] {
+  const paths = readFileSync(`${ROOT}src/${file}`, 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'(\.[^']+)\.jsx?'/g)
+  return [...paths]
+    .map(([, path]) => join(dirname(file), path!))
+    .flatMap((path) => [`${path}.ts`, `${path}.tsx`].filter((name) => existsSync(`${ROOT}src/${name}`)))
+}
+
+/** Returns the circles of a graph, each as the path that closes it. */
+function circlesOf(graph: Map<string, string[]>): string[] {
+  const circles: string[] = []
+  const isDone = new Set<string>()
+  const visit = (file: string, path: string[]): void => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '))
+    else if (!isDone.has(file)) {
+      for (const imported of graph.get(file)!) visit(imported, [...path, file])
+      isDone.add(file)
+    }
+  }
+  for (const file of graph.keys()) visit(file, [])
+  return circles
+}
+
+const files = readdirSync(`${ROOT}src`, { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name))
+const graph = new Map(files.map((file) => [file, importsOf(file)]))
+t.ok(graph.get('hub/stream.ts')!.includes('hub/feed.ts'), 'imports of types are found')
+t.strictSame(circlesOf(graph), [], 'no files import each other in a circle, also for types only')
+t.not(circlesOf(new Map(graph).set('hub/feed.ts', ['hub/stream.ts'])).length, 0, 'a circle is found')

@@ -27,12 +27,12 @@ import type { Present } from './presence.js'
 import { Publisher, type Receipt, type Tally } from './publisher.js'
 import type { Start, StartRequest } from './start.js'
 import type { StreamInfo } from './stream-info.js'
-import type { UpkeepOptions } from './stream-reaper.js'
+import type { ReaperOptions } from './stream-reaper.js'
 import { Streams, type Subscription } from './streams.js'
 import type { Stream, StreamIdentity } from './stream.js'
 import { Topics, type TopicInfo } from './topics.js'
 
-export interface HubOptions extends UpkeepOptions {
+export interface HubOptions extends ReaperOptions {
   /** The maximum size of an event's payload, in bytes. */
   maxEventSize: number
   /** How long a subject stays present after its last stream has ended, in milliseconds. */

@@ -8,7 +8,7 @@ import type { Stream } from './stream.js'
 /** The time between two rounds, in milliseconds. A stream ends within a second after its token expires. */
 const INTERVAL = 250
 
-export interface UpkeepOptions {
+export interface ReaperOptions {
   /** The time without a write after which a stream gets a heartbeat, in milliseconds. */
   heartbeat: number
   /** The maximum age of a stream, in milliseconds; 0: no limit. */
@@ -17,7 +17,7 @@ export interface UpkeepOptions {
 
 export class StreamReaper {
   readonly #subscribers: Connections
-  readonly #options: UpkeepOptions
+  readonly #options: ReaperOptions
   readonly #beat: (stream: Stream) => void
   readonly #timer: NodeJS.Timeout
   /** The streams that the current round has not visited yet. */
@@ -29,7 +29,7 @@ export class StreamReaper {
    */
   constructor(
     subscribers: Connections,
-    options: UpkeepOptions,
+    options: ReaperOptions,
     beat: (stream: Stream) => void,
     onRound: (now: number) => void,
   ) {

@@ -209,7 +209,8 @@ export class Stream implements SinkListener, FeedStream {
   }
 
   /**
-   * Moves the stream to another feed, at the same cursor. An open block announces the move.
+   * Moves the stream to another feed, at the same cursor. An open block announces the move. Call `deliver` before: a
+   * live stream counts as up to date.
    * @param head the newest sequence that the feed may have been given
    * @param replay retained events before the cursor that come first
    * @param mark the trim mark: earlier trims need no gap notice in the replay
@@ -245,11 +246,14 @@ export class Stream implements SinkListener, FeedStream {
   drained(): void {
     const fullFor = monotonicNow() - this.#fullSince!
     this.#fullSince = undefined
-    // Catch-up fills any socket for moments. Only a sink that stays full for longer has stalled.
-    if (this.#policy === 'latest' && fullFor > STALL) this.#skip()
+    const offset = this.#offset
+    const isHeld = offset !== undefined && this.#feed.holds(offset)
+    // A large write fills any socket for moments, and that of TLS or HTTP/2 always. A stalled sink stays full for longer,
+    // or has let the feed drop frames that a live stream still needs.
+    const hasStalled = fullFor > STALL || (offset !== undefined && !isHeld)
+    if (this.#policy === 'latest' && hasStalled) this.#skip()
     if (this.#state !== 'waiting') return
-    if (this.#offset !== undefined && !this.#backlog?.skips && this.#feed.holds(this.#offset))
-      this.#goLive(this.#offset)
+    if (isHeld && !this.#backlog?.skips) this.#goLive(offset)
     else this.#resume()
   }
 
@@ -273,7 +277,6 @@ export class Stream implements SinkListener, FeedStream {
   #wait(now: number): void {
     this.#fullSince ??= now
     this.#feed.live.delete(this)
-    if (this.#state === 'live' && this.#policy === 'latest') this.#skip()
     if (this.#state !== 'closed') this.#state = 'waiting'
   }
 

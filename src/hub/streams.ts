@@ -17,7 +17,7 @@ import type { Lifecycle } from './lifecycle.js'
 import type { CursorName, NamedCursors } from './named-cursors.js'
 import { locate, locateFirst, type Start, type StartRequest } from './start.js'
 import { describeStream, type StreamInfo } from './stream-info.js'
-import { StreamReaper, type UpkeepOptions } from './stream-reaper.js'
+import { StreamReaper, type ReaperOptions } from './stream-reaper.js'
 import { Stream, type SlowPolicy, type StreamIdentity, type StreamSource } from './stream.js'
 import type { SystemTopics } from './system-topics.js'
 
@@ -49,7 +49,7 @@ export interface StreamsSource {
   messenger: Messenger
 }
 
-export interface StreamsOptions extends UpkeepOptions {
+export interface StreamsOptions extends ReaperOptions {
   /** Receives errors of background work. */
   onError: (err: unknown, message: string) => void
   /** Called a few times a second, with the time on the monotonic clock. */
@@ -62,7 +62,7 @@ export class Streams {
   readonly #streamSource: StreamSource
   readonly #reaper: StreamReaper
 
-  constructor(source: StreamsSource, { onError, onRound, ...upkeep }: StreamsOptions) {
+  constructor(source: StreamsSource, { onError, onRound, ...reaping }: StreamsOptions) {
     const { log, encoder, fanout, connections, cursors, presence } = source
     const head = () => fanout.head
     this.#source = source
@@ -77,7 +77,7 @@ export class Streams {
     }
     this.#reaper = new StreamReaper(
       connections,
-      upkeep,
+      reaping,
       (stream) => stream.beat(fanout.head),
       (now) => {
         fanout.releaseOld()

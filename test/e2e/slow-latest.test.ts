@@ -136,3 +136,24 @@ await t.test('a subscriber that stalls during its replay gets the newest events 
     [{ reason: 'skipped' }],
   )
 })
+
+for (const nativeSockets of ['auto', 'off']) {
+  await t.test(
+    `a subscriber that reads at full speed misses nothing of a burst (sockets: ${nativeSockets})`,
+    async (t) => {
+      const hub = await startHub(t, { FANFARE_RETAIN_EVENTS: '100000', FANFARE_NATIVE_SOCKETS: nativeSockets })
+      const stream = await openStream(t, streamUrl(hub, ['burst'], { slow: 'latest' }), { token: bearer })
+      await stream.told('open')
+      const lines = Array.from({ length: 2_000 }, (_, data) => `${JSON.stringify({ topic: 'burst', data })}\n`)
+      const answer = await fetch(`${hub.url}/events`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/x-ndjson' },
+        body: lines.join(''),
+      })
+      t.equal(answer.status, 200)
+      await stream.until(() => stream.events.at(-1)?.data === '1999')
+      t.equal(stream.events.length, 2_000)
+      t.equal(stream.all.filter(({ type }) => type === 'fanfare.gap').length, 0)
+    },
+  )
+}

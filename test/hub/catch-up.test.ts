@@ -231,6 +231,7 @@ await t.test(
   async (t) => {
     const { hub, subscribe } = await openHub(t)
     const subscriber = await subscribe(['a'], { slow: 'latest', types: ['rare'] })
+    await subscribe(['b'])
     await settle()
     subscriber.stall()
     await hub.publish('a', { data: 1, type: 'rare' })
@@ -239,13 +240,34 @@ await t.test(
       await hub.publishAll(
         Array.from({ length: 1_000 }, () => ({ topic: 'a', data: 0, type: 'other', text: undefined })),
       )
-    await hub.publishAll([2, 3, 4].map((data) => ({ topic: 'a', data, type: 'rare' })))
+    await hub.publishAll([2, 3].map((data) => ({ topic: 'a', data, type: 'rare' })))
     // the feeds keep no earlier frames
     const large = Array.from({ length: 40 }, () => ({ topic: 'b', text: 'x'.repeat(100_000) }))
     await hub.publishAll(large)
+    await hub.publish('a', { data: 4, type: 'rare' })
+    await settle()
     subscriber.drain()
     await until(() => subscriber.data.includes('4'))
     t.strictSame(subscriber.data, ['1', '4'])
     t.match(subscriber.told('gap'), [{ reason: 'skipped' }])
   },
 )
+
+await t.test('a stream that wants only the newest skips nothing if its sink is full for a moment', async (t) => {
+  const { hub, subscribe } = await openHub(t)
+  const subscriber = await subscribe(['a'], { slow: 'latest' })
+  await settle()
+  for (let n = 0; n < 30; n += 3) {
+    subscriber.stall()
+    await hub.publish('a', { data: n })
+    await until(() => subscriber.isFull)
+    await hub.publishAll([n + 1, n + 2].map((data) => ({ topic: 'a', data })))
+    subscriber.drain()
+  }
+  await until(() => subscriber.data.includes('29'))
+  t.strictSame(
+    subscriber.data,
+    Array.from({ length: 30 }, (_, n) => String(n)),
+  )
+  t.strictSame(subscriber.told('gap'), [])
+})

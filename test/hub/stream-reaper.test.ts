@@ -1,12 +1,12 @@
 /** The one timer of all streams. */
 import t, { type Test } from 'tap'
-import { StreamReaper, type UpkeepOptions } from '../../src/hub/stream-reaper.js'
+import { StreamReaper, type ReaperOptions } from '../../src/hub/stream-reaper.js'
 import { monotonicNow } from '../../src/model/clock.js'
 import { until } from './fake-sink.js'
 import { FakeStreams } from './fake-streams.js'
 
 /** Starts the timer, and returns a function that waits until each stream has been visited once more. */
-function start(t: Test, streams: FakeStreams, options: Partial<UpkeepOptions> = {}) {
+function start(t: Test, streams: FakeStreams, options: Partial<ReaperOptions> = {}) {
   const beaten: string[] = []
   let rounds = 0
   const reaper = new StreamReaper(

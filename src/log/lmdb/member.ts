@@ -17,7 +17,7 @@ import { perform, RETRY_TIME, systemTime } from './replicas.js'
 import { toUpdate } from './replicated-change.js'
 import type { Role } from './role.js'
 import { Room } from './room.js'
-import { State } from './state.js'
+import type { State } from './state.js'
 import { requireRoom } from './store-folder.js'
 import type { Tables } from './tables.js'
 

@@ -41,7 +41,7 @@ export async function readHistory(
   const start =
     last === undefined ? startAfter(hub, after) : { sequence: await hub.before(selection, count), reason: undefined }
   const page = await readPage(hub, selection, start.sequence, count, last !== undefined)
-  const reason = start.reason ?? (after !== undefined && page.trimmedAt !== undefined ? 'expired' : undefined)
+  const reason = start.reason ?? (hasGap(page, after) ? 'expired' : undefined)
   const oldest = page.events[0]
   const events = await mapInTurns(page.events, (event) => printEvent(event, hub.cursor(event.sequence)))
   const rest = JSON.stringify({
@@ -63,9 +63,20 @@ async function readPage(hub: Hub, selection: Selection, after: number, count: nu
       bytes: MAX_BYTES - size,
     })
     size += sizeOf(next.events)
-    page = { ...next, events: [...page.events, ...next.events] }
+    const trimmedAt = isDamaged(page) ? page.trimmedAt : next.trimmedAt
+    page = { ...next, events: [...page.events, ...next.events], trimmedAt }
   }
   return page
+}
+
+/** Whether the page needs a gap. Trims are a gap only after a cursor; events that damage has lost always are. */
+function hasGap(page: Page, after: string | undefined): boolean {
+  return isDamaged(page) || (after !== undefined && page.trimmedAt !== undefined)
+}
+
+/** Whether events are missing that were never trimmed (`ScanResult.trimmedAt`). */
+function isDamaged({ trimmedAt }: Page): boolean {
+  return trimmedAt === Infinity
 }
 
 function sizeOf(events: readonly StoredEvent[]): number {

@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap'
 import type { AppSettings } from '../../../src/app.js'
+import type { ScanResult } from '../../../src/log/log.js'
+import { MemoryLog } from '../../../src/log/memory/memory-log.js'
 import { checkEvent } from '../../../src/model/event.js'
 import { token } from '../../helper/token.js'
 import { isProblem, openApp } from '../open-app.js'
@@ -154,6 +156,41 @@ await t.test('a gap has its reason and the oldest retained event', async (t) => 
   })
   t.match(await page('/topics/a/events'), { numbers: [15, 17, 19], gap: null }, 'a page without a cursor gets no gap')
   t.match(await page('/topics/a/events?last=10'), { numbers: [15, 17, 19], gap: null })
+})
+
+await t.test('a page from which damage has taken an event has a gap, also without a cursor', async (t) => {
+  /** A log that has lost the event 3. */
+  class DamagedLog extends MemoryLog {
+    override async scan(...[selection, span, visit]: Parameters<MemoryLog['scan']>): Promise<ScanResult> {
+      const scanned = await super.scan(selection, span, (event) => event.sequence === 3 || visit(event))
+      return span.after < 3 && scanned.position >= 3 ? { ...scanned, trimmedAt: Infinity } : scanned
+    }
+  }
+  const log = new DamagedLog({ events: 100, age: 1e9, bytes: 1e9, dedupWindow: 0 })
+  const { page, cursor } = await start(t, 6, { log })
+  const gap = { reason: 'expired', oldest: cursor(1) }
+  t.match(await page('/topics/a/events'), { numbers: [1, 5], gap })
+  t.match(await page('/topics/a/events?last=3'), { numbers: [1, 5], gap })
+  t.match(await page(`/topics/a/events?after=${cursor(0)}`), { numbers: [1, 5], gap })
+  t.match(await page('/topics/a/events?last=1'), { numbers: [5], gap: null }, 'the page has all that it covers')
+})
+
+await t.test('a gap of a part of the newest events is not lost', async (t) => {
+  /** A log that has lost the event 3, and reads one event at a time. */
+  class SlowDamagedLog extends MemoryLog {
+    override async scan(...[selection, { after }, visit]: Parameters<MemoryLog['scan']>): Promise<ScanResult> {
+      const scanned = await super.scan(
+        selection,
+        { after, until: after + 1 },
+        (event) => event.sequence === 3 || visit(event),
+      )
+      const trimmedAt = after === 2 ? Infinity : undefined
+      return { ...scanned, position: after + 1, more: after + 1 < this.view.head, trimmedAt }
+    }
+  }
+  const log = new SlowDamagedLog({ events: 100, age: 1e9, bytes: 1e9, dedupWindow: 0 })
+  const { page, cursor } = await start(t, 6, { log })
+  t.match(await page('/topics/a/events?last=3'), { numbers: [1, 5], gap: { reason: 'expired', oldest: cursor(1) } })
 })
 
 await t.test('invalid requests are refused', async (t) => {
