@@ -292,6 +292,7 @@ export class Stream implements SinkListener, FeedReader {
   #resume(): void {
     if (this.#state === 'closed') return
     this.#catchUp().catch((err: unknown) => {
+      if (this.isClosed) return // a stopping hub closes its streams, and then the log
       this.#source.onError(err, 'a stream could not be served from the log')
       this.end('busy')
     })
