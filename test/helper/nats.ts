@@ -34,8 +34,8 @@ export interface NatsServer {
   readonly address: string
   /** Settings for a connection. Each call draws another prefix. */
   options(more?: Partial<NatsOptions>): NatsOptions
-  /** Kills it with SIGKILL. */
-  kill(): Promise<void>
+  /** Ends it with a signal; default: SIGKILL. */
+  kill(signal?: 'SIGKILL' | 'SIGTERM'): Promise<void>
   /** Starts it again, with the same port and folder. */
   start(): Promise<void>
   signal(signal: NodeJS.Signals): void
@@ -66,10 +66,10 @@ export async function startNats(t: Test, config = ''): Promise<NatsServer> {
       tls: false,
       ...more,
     }),
-    async kill() {
+    async kill(signal = 'SIGKILL') {
       if (!child || child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
-      child.kill('SIGKILL')
+      child.kill(signal)
       await exited
     },
     async start() {
