@@ -12,6 +12,8 @@ import { Story } from '../helper/chaos/story.js'
 const KILLS = Number(process.env['SHARED_KILLS'] ?? 100)
 const SEED = Number(process.env['SHARED_SEED'] ?? Date.now() % 1_000_000)
 const HUBS = 4
+/** On a busy machine the faults end after this time unless the number of kills is given, in milliseconds. */
+const MAX_TIME = process.env['SHARED_KILLS'] === undefined ? 300_000 : Infinity
 /** FANFARE_LEADER_TIMEOUT, in milliseconds. */
 const TIMEOUT = 2_000
 /** FANFARE_PRESENCE_GRACE, and the time after which a process without a connection has gone; in milliseconds. */
@@ -42,6 +44,7 @@ await runChaos(t, story, {
   hubs,
   groups: [{ places: hubs, limits: [1, 2, 2, 3, HUBS], freezes: [50, 400, 2_500], rest: 0 }],
   kills: KILLS,
+  maxTime: MAX_TIME,
   seed: SEED,
   patience: TIMEOUT,
   retained: RETAINED,

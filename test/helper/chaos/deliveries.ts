@@ -97,6 +97,7 @@ class ConnectionCheck {
   /** The first block of the stream. */
   #begin(at: number): string | undefined {
     const { cursor } = this.#connection
+    if (!cursor && this.#position === 0) return this.#moveTo(at) // a replay begins before its first event
     if (!cursor) return at === this.#position ? undefined : `begins at ${at}`
     if (cursor.tried > 0) {
       if (at > cursor.tried) return `begins at ${at}, and nothing behind ${cursor.tried} was acknowledged`

@@ -39,11 +39,12 @@ export class Faults {
 
   /**
    * Makes faults until a number of processes have been killed.
+   * @param maxTime the time after which there are no more faults, on the clock of the story
    * @param between called after each fault; it may make faults of its own, once `settled`
    */
-  async run(kills: number, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
+  async run(kills: number, maxTime: number, between: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     const target = this.kills + kills
-    while (this.kills < target && this.#story.violations.length === 0) {
+    while (this.kills < target && this.#story.now() < maxTime && this.#story.violations.length === 0) {
       await delay(this.#random.pick(PAUSES))
       const group = this.#random.pick(this.#groups)
       const what = this.#random.pick(WHAT)

@@ -5,7 +5,7 @@ import { ndjson } from '../ndjson.js'
 import { sequence } from '../oracle.js'
 import { random, type Random } from '../random.js'
 import type { HubPlace } from './places.js'
-import type { Story } from './story.js'
+import type { Span, Story } from './story.js'
 
 /** An event to publish. Its data is unique in the run. */
 export interface Sent {
@@ -35,12 +35,6 @@ export interface Operation {
 
 export type Kind =
   'single' | 'anonymous' | 'batch' | 'anonymous batch' | 'mixed batch' | 'upload' | 'race' | 'repeat' | 'ephemeral'
-
-/** A time without any receipt, in milliseconds on the clock of the story. */
-export interface Pause {
-  from: number
-  until: number
-}
 
 export interface LoadOptions {
   hubs: readonly HubPlace[]
@@ -74,7 +68,8 @@ const LONG_PAUSE = 500
 
 export class Load {
   readonly operations: Operation[] = []
-  readonly pauses: Pause[] = []
+  /** The times without any receipt. */
+  readonly pauses: Span[] = []
   /** The number of events with a receipt. */
   acknowledged = 0
   /** The number of requests that had to be repeated. */

@@ -50,6 +50,8 @@ export abstract class Place {
     this.#set('up')
   }
 
+  /** Called after each change of the state. */
+  protected changed(): void {}
   protected abstract run(): Promise<void>
   protected abstract terminate(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
   protected abstract send(signal: 'SIGSTOP' | 'SIGCONT'): void
@@ -57,6 +59,7 @@ export abstract class Place {
   #set(state: PlaceState): void {
     this.state = state
     this.#disturbedAt = this.story.now()
+    this.changed()
   }
 }
 
@@ -90,6 +93,10 @@ export class HubPlace extends Place {
   /** The current process. */
   get hub(): Hub {
     return this.processes.at(-1)!
+  }
+
+  protected override changed(): void {
+    this.story.runs(this.name, this.state === 'up')
   }
 
   protected async run(): Promise<void> {

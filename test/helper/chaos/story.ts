@@ -7,16 +7,43 @@ export interface Note {
   text: string
 }
 
+/** A time, in milliseconds on the clock of the story. */
+export interface Span {
+  from: number
+  until: number
+}
+
 export class Story {
   /** The faults of the run. */
   readonly faults: Note[] = []
   /** The broken promises. */
   readonly violations: Note[] = []
+  /** The times in which no hub ran. */
+  readonly dark: Span[] = []
+  readonly #running = new Set<string>()
   readonly #begun = performance.now()
 
   /** Returns the milliseconds since the run began. */
   now(): number {
     return performance.now() - this.#begun
+  }
+
+  /** Notes whether a hub runs. */
+  runs(hub: string, isRunning: boolean): void {
+    const now = this.now()
+    if (isRunning) {
+      const last = this.dark.at(-1)
+      if (this.#running.size === 0 && last) last.until = now
+      this.#running.add(hub)
+    } else if (this.#running.delete(hub) && this.#running.size === 0) this.dark.push({ from: now, until: Infinity })
+  }
+
+  /** Returns how much of a time some hub ran, in milliseconds. */
+  lightOf({ from, until }: Span): number {
+    return this.dark.reduce(
+      (left, dark) => left - Math.max(0, Math.min(until, dark.until) - Math.max(from, dark.from)),
+      until - from,
+    )
   }
 
   fault(text: string): void {
