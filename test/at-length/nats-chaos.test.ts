@@ -32,6 +32,8 @@ const GONE = 14_000
 const RETAINED = 4_000 + 60 * KILLS
 /** One fault out of so many is followed by a time without a quorum. */
 const OUTAGES = 30
+/** After this time nothing is under way that the lost servers have answered, in milliseconds. */
+const SETTLED = 500
 /** How long there is no quorum, in milliseconds, and how long the hubs may take to recover. */
 const OUTAGE = 2_500
 const RECOVERY = 60_000
@@ -89,6 +91,7 @@ async function loseQuorum(story: Story, { hubs, servers, faults, numbers }: Hous
   story.fault(`${lost.map(({ name }) => name).join(' and ')} are ${isFrozen ? 'frozen' : 'killed'}: no quorum`)
   const from = story.now()
   await Promise.all(lost.map(async (server) => (isFrozen ? server.freeze() : server.end('SIGKILL'))))
+  await delay(SETTLED)
   const publish = async (hub: HubPlace) => {
     const at = story.now()
     const { status } = await post(`${hub.url}/topics/probe/events`, { data: 'probe' }, anyTopic())

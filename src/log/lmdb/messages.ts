@@ -12,6 +12,8 @@ export type WriteRequest =
   | { readonly put: readonly [key: string, value: unknown, ttl: number | undefined] }
   | { readonly delete: string }
   | { readonly purge: string }
+  /** Nothing: the answer follows every earlier transaction. */
+  | { readonly catchUp: true }
 
 /** The result of a write: of an append as in `toAnswer`, and the number of events of a purge. */
 export type WriteResult = readonly number[] | number | undefined

@@ -41,6 +41,9 @@ const TOPICS = Array.from({ length: 16 }, (_, n) => `load.${n < 8 ? 'a' : 'b'}.$
 const PUBLISHERS = 4
 /** Allowance for a busy machine, in milliseconds. */
 const SLACK = 5_000
+/** A pause of publishing that is explained in the report, and the time before it that is shown too; in milliseconds. */
+const LONG_PAUSE = 5_000
+const BEFORE = 8_000
 /** With so many kills, events have certainly been removed before every subscriber has read them. */
 const MANY = 50
 /** The time limit for everybody to read the rest after the last fault, in milliseconds. */
@@ -122,9 +125,9 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
   function report(): void {
     const isInOutage = (pause: Span) => outages.some(({ from, until }) => pause.from < until && pause.until > from)
     const longest = (times: number[]) => `${Math.round(Math.max(0, ...times))} ms`
-    const pauses = load.pauses.filter((pause) => !isInOutage(pause))
+    const pauses = load.pauses.filter((pause) => !isInOutage(pause)).sort((a, b) => story.lightOf(b) - story.lightOf(a))
     t.comment(
-      `${faults.kills} kills, ${faults.stops} stops, ${faults.freezes} freezes, ${outages.length} outages in ${Math.round(faulted / 1_000)} s; ` +
+      `${faults.kills} kills, ${faults.stops} stops (${hubs.reduce((sum, { forced }) => sum + forced, 0)} forced), ${faults.freezes} freezes, ${outages.length} outages in ${Math.round(faulted / 1_000)} s; ` +
         `${load.acknowledged} events acknowledged, ${load.repeated} requests repeated; ${guests.ended} tokens ended, the slowest within ${longest([guests.longest])}`,
     )
     t.comment(
@@ -138,6 +141,8 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
           `${checked.replayed} replayed, ${checked.gaps} gaps, ${purged.purges} purges, ${checked.changes} joins and leaves; ` +
           `${checked.backwards} named cursors went back; subjects of a killed hub left after ${Math.round(leaves[0] ?? 0)} ms`,
       )
+    const [worst] = pauses
+    if (worst && story.lightOf(worst) > LONG_PAUSE) for (const line of during(worst, hubs, story)) t.comment(line)
     for (const line of errorsOf(hubs)) t.comment(line)
     if (story.violations.length > 0) for (const line of story.lines()) t.comment(line)
     t.strictSame(story.violations.map(({ text }) => text).slice(0, 5), [], 'every promise is kept')
@@ -176,6 +181,27 @@ function makeSubscribers(t: Test, hubs: readonly HubPlace[], seed: number, story
     const own = options(n % 2 === 0 ? [a, b] : ['load.b.*'], n, name)
     return n < 16 ? new Mover(t, name, own, TOPICS.slice(3, 8), story) : new CursorSubscriber(t, name, own, story)
   })
+}
+
+/** Returns what happened during a time, and what the hubs logged. */
+function during({ from, until }: Span, hubs: readonly HubPlace[], story: Story): string[] {
+  const notes = story.faults.filter(({ at }) => at > from - BEFORE && at < until)
+  for (const { name, processes } of hubs) {
+    for (const hub of processes) {
+      for (const { time, msg, role, err } of hub.logs()) {
+        const at = Number(time) - story.date
+        if (msg === 'request refused') continue
+        const reason = (err as Error | undefined)?.message ?? ''
+        if (at > from - BEFORE && at < until)
+          notes.push({
+            at,
+            text: `${name} (${hub.pid}) logs: ${String(msg)} ${typeof role === 'string' ? role : ''} ${reason}`,
+          })
+      }
+    }
+  }
+  const lines = notes.sort((a, b) => a.at - b.at).map(({ at, text }) => `${Math.round(at)} ms  ${text}`)
+  return [`the longest pause lasted from ${Math.round(from)} to ${Math.round(until)} ms:`, ...lines]
 }
 
 /** Returns the errors in the logs of the hubs, with their numbers. */

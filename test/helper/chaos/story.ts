@@ -21,6 +21,8 @@ export class Story {
   /** The times in which no hub ran. */
   readonly dark: Span[] = []
   readonly #running = new Set<string>()
+  /** When the run began, on the wall clock in milliseconds. */
+  readonly date = Date.now()
   readonly #begun = performance.now()
 
   /** Returns the milliseconds since the run began. */

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
 import type { Retention } from '../../../src/log/log.js'
-import { testLog } from '../../contract/log.js'
+import { event, testLog } from '../../contract/log.js'
 
 t.setTimeout(300_000)
 
@@ -27,4 +27,21 @@ await testLog(t, 'a replica', async (retention: Retention, now, elapsed = now) =
     await leader.close()
   }
   return replica
+})
+
+await t.test('a replica catches up with its leader, and knows every event that was acknowledged before', async (t) => {
+  const folder = t.testdir({})
+  const open = async () => {
+    const retention = { events: 1e6, age: 1e12, bytes: 1e12, dedupWindow: 60_000 }
+    const log = await FileLog.open({ folder, durability: 'commit', retention, shared: true, sameProcess: true })
+    t.teardown(() => log.close())
+    return log
+  }
+  const leader = await open()
+  const replica = await open()
+  for (let n = 1; n <= 100; n++) {
+    await leader.append([event('a')])
+    await replica.catchUp()
+    t.equal(replica.view.head, leader.view.head)
+  }
 })
