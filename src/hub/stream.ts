@@ -296,6 +296,7 @@ export class Stream implements SinkListener, FeedStream {
   #resume(): void {
     if (this.#state === 'closed') return
     this.#catchUp().catch((err: unknown) => {
+      if (this.isClosed) return // a stopping hub closes its streams, and then the log
       this.#source.onError(err, 'a stream could not be served from the log')
       this.end('busy')
     })

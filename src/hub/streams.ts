@@ -119,7 +119,7 @@ export class Streams {
   /** As `waitFor` of `cluster/log-wait.ts`. */
   caughtUp(id: string | undefined): Promise<void> | undefined {
     const { log, fanout, messenger } = this.#source
-    return waitFor({ messenger, epoch: log.view.epoch, head: () => fanout.head }, id)
+    return waitFor({ messenger, log, head: () => fanout.head }, id)
   }
 
   /** Returns the id from which a subscriber may resume a stream; `undefined`: none until a gap has been reported. */

@@ -303,6 +303,13 @@ export interface EventLog {
    */
   purge(topic: string): Promise<number>
 
+  /**
+   * Resolves when the followers of this process have got every delta that was durable at the call, whichever process
+   * made the change. A log that only this process has may leave it out.
+   * @throws HubError `log-unavailable` if the log does not answer
+   */
+  catchUp?(): Promise<void>
+
   /** Stops storing. Resolves when no write is running, so that the process can exit. */
   halt(): Promise<void>
 

@@ -161,7 +161,11 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
     async () => ((await request(`${second.url}/health/ready`)).status === 503 ? true : undefined),
     () => 'the hub is ready without its leader',
   )
-  t.equal((await readAll(second)).length, 1, 'history is read without the leader')
+  const known = await readAll(second)
+  t.equal(known.length, 1, 'history is read without the leader')
+  const ahead = known[0]!.id.replace(/\d+$/, '999')
+  const resume = () => openStream(t, streamUrl(second, ['a']), { token: bearer, lastEventId: ahead })
+  t.match(await (await resume()).told('close'), { reason: 'busy' }, 'a cursor that only the leader may know is no gap')
   t.notOk(stream.isClosed, 'streams stay')
   t.notOk(leads(second), 'it does not take the folder')
   const nodes = await send<Node[]>(second, 'GET', '/nodes', { token: admin })
@@ -183,6 +187,7 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
     () => 'the hub does not become ready',
   )
   t.notOk(leads(second))
+  t.match(await (await resume()).told('gap'), { reason: 'future' })
   const events = await readAll(first)
   t.strictSame(await readAll(second), events)
   t.equal(new Set(events.map(({ id }) => id)).size, events.length)

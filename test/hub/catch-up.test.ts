@@ -110,6 +110,23 @@ await t.test('a stream that closes during a read of the log gets nothing more', 
   t.strictSame(ended.told('close'), [{ reason: 'revoked' }])
 })
 
+await t.test('a read that fails after its stream has closed is not reported', async (t) => {
+  for (const closes of [true, false]) {
+    const log = new WatchedLog(KEEP_ALL)
+    const { hub, errors, subscribe } = await openHubOn(t, log)
+    await publishMany(hub, events('a', range(10)))
+    let fail: ((err: Error) => void) | undefined
+    log.hold = new Promise<void>((_resolve, reject) => (fail = reject))
+    const stream = await subscribe(['a'], { lastEventId: `${hub.epoch}-0` })
+    await until(() => log.reads > 0)
+    if (closes) stream.close()
+    fail!(new Error('the log is closed'))
+    await settle()
+    t.equal(errors.length, closes ? 0 : 1)
+    t.equal(stream.told('close').length, closes ? 0 : 1)
+  }
+})
+
 await t.test('a stream whose sink fills during catch-up continues from its cursor', async (t) => {
   const { hub, subscribe } = await openHub(t)
   await publishMany(hub, events('a', range(100), 20_000))

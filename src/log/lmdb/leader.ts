@@ -129,6 +129,9 @@ export class Leader implements Role {
     return this.#writer.purge(topic)
   }
 
+  /** The leader's own followers get each transaction in the turn in which it is sent to the replicas. */
+  async catchUp(): Promise<void> {}
+
   settled(): Promise<void> {
     return this.#writer.settled()
   }

@@ -285,6 +285,10 @@ export class FileLog implements EventLog {
     return this.#member.purge(topic)
   }
 
+  catchUp(): Promise<void> {
+    return this.#member.catchUp()
+  }
+
   halt(): Promise<void> {
     return this.#member.halt()
   }

@@ -146,6 +146,10 @@ export class Member implements Role {
     return Number(await this.#write({ purge: topic }))
   }
 
+  async catchUp(): Promise<void> {
+    if (!this.#leader) await this.#write({ catchUp: true })
+  }
+
   async settled(): Promise<void> {
     if (this.#leader) return this.#leader.settled()
     await delay(1)

@@ -12,6 +12,8 @@ export type WriteRequest =
   | { readonly put: readonly [key: string, value: unknown, ttl: number | undefined] }
   | { readonly delete: string }
   | { readonly purge: string }
+  /** Nothing: the answer follows every earlier transaction. */
+  | { readonly catchUp: true }
 
 /** The result of a write: the numbers of `toAnswer` for an append, the number of removed events for a purge. */
 export type WriteResult = readonly number[] | number | undefined

@@ -205,6 +205,7 @@ export class Replicas {
 export async function perform(role: Role, request: WriteRequest): Promise<WriteResult> {
   if ('append' in request) return toAnswer(await role.append(request.append))
   if ('purge' in request) return role.purge(request.purge)
+  if ('catchUp' in request) return undefined
   if ('delete' in request) await role.deleteRecord(request.delete)
   else await role.putRecord(request.put[0], request.put[1], { ttl: request.put[2] })
   return undefined

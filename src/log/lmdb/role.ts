@@ -16,6 +16,8 @@ export interface Role {
   deleteRecord(key: string): Promise<void>
   /** As `EventLog.purge`. */
   purge(topic: string): Promise<number>
+  /** As `EventLog.catchUp`. */
+  catchUp(): Promise<void>
   /** Resolves when the state may match a new snapshot. */
   settled(): Promise<void>
   /**

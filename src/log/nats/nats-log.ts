@@ -236,6 +236,10 @@ export class NatsLog implements EventLog {
     return purged
   }
 
+  catchUp(): Promise<void> {
+    return this.#askAgain(() => this.#settle())
+  }
+
   async halt(): Promise<void> {
     await this.#appender.stop()
   }

@@ -2,14 +2,21 @@ import t from 'tap'
 import type { Cluster } from '../../../src/cluster/cluster.js'
 import { waitFor } from '../../../src/hub/cluster/log-wait.js'
 import { Messenger } from '../../../src/hub/cluster/messenger.js'
+import type { EventLog } from '../../../src/log/log.js'
+import { HubError } from '../../../src/model/hub-error.js'
 import { localCluster } from '../../helper/local-cluster.js'
 
 const EPOCH = 'aaaaaaaa'
 
-function waiting(nodes: number, head: number) {
+/** The parts of a log that the wait uses. */
+function logWith(catchUp?: () => Promise<void>): EventLog {
+  return { view: { epoch: EPOCH }, ...(catchUp && { catchUp }) } as unknown as EventLog
+}
+
+function waiting(nodes: number, head: number, log = logWith()) {
   const [cluster] = localCluster(nodes) as [Cluster]
   const state = { head }
-  return { state, source: { messenger: new Messenger(cluster), epoch: EPOCH, head: () => state.head } }
+  return { state, source: { messenger: new Messenger(cluster), log, head: () => state.head } }
 }
 
 await t.test('only a cursor of this log that is ahead of the process is waited for', async (t) => {
@@ -34,4 +41,15 @@ await t.test('the wait ends after a second if the event never comes', async (t) 
   const begin = performance.now()
   await waitFor(waiting(2, 5).source, `${EPOCH}-9`)
   t.ok(performance.now() - begin >= 990)
+})
+
+await t.test('a log that can catch up is asked instead, also by a single process', async (t) => {
+  let asked = 0
+  const log = logWith(async () => void asked++)
+  for (const nodes of [1, 2]) await waitFor(waiting(nodes, 5, log).source, `${EPOCH}-9`)
+  t.equal(asked, 2)
+  t.equal(waitFor(waiting(2, 5, log).source, `${EPOCH}-5`), undefined)
+  t.equal(asked, 2, 'not for a known cursor')
+  const silent = logWith(() => Promise.reject(new HubError('log-unavailable', 'The log does not answer.')))
+  await t.rejects(waitFor(waiting(2, 5, silent).source, `${EPOCH}-9`)!, { code: 'log-unavailable' })
 })

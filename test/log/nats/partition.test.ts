@@ -122,6 +122,26 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
       t.equal((await readFrom(log, new Selection(['quiet']), { after: 2, events: 9 })).events.length, 0)
   })
 
+  await t.test('a cursor that a process does not know yet is no gap', async (t) => {
+    const { here, there, proxy } = await openTwo(t, server)
+    const { hub, subscribe } = await openHubOn(t, there)
+    await here.append([event('a')])
+    await there.catchUp()
+    t.equal(there.view.head, 1)
+    proxy.cut()
+    await here.append([event('a'), event('a')])
+    await t.rejects(there.catchUp(), { code: 'log-unavailable' })
+    await t.rejects(subscribe(['a'], { lastEventId: hub.cursor(3) }), { code: 'log-unavailable' })
+    proxy.mend()
+    await is(() => there.view.failure === undefined, 'the connection is not mended')
+    const resumed = await subscribe(['a'], { lastEventId: hub.cursor(3) })
+    await is(() => resumed.told('live').length > 0, 'the stream does not become live')
+    t.equal(resumed.told('gap').length, 0)
+    const ahead = await subscribe(['a'], { lastEventId: hub.cursor(4) })
+    await is(() => ahead.told('gap').length > 0, 'the stream gets no gap')
+    t.match(ahead.told('gap'), [{ reason: 'future' }])
+  })
+
   await t.test('a record expires in every process', async (t) => {
     const { here, there } = await openTwo(t, server)
     const told: unknown[] = []
