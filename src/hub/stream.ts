@@ -248,8 +248,8 @@ export class Stream implements SinkListener, FeedStream {
     this.#fullSince = undefined
     const offset = this.#offset
     const isHeld = offset !== undefined && this.#feed.holds(offset)
-    // A large write fills any socket for moments, and that of TLS or HTTP/2 always. A stalled sink stays full for longer,
-    // or has let the feed drop frames that a live stream still needs.
+    // A large write fills any socket for moments, and one of HTTP/2 always. A stalled sink stays full for longer, or
+    // the feed has dropped frames that a live stream still needs.
     const hasStalled = fullFor > STALL || (offset !== undefined && !isHeld)
     if (this.#policy === 'latest' && hasStalled) this.#skip()
     if (this.#state !== 'waiting') return
