@@ -103,10 +103,13 @@ export class ClusterPresence {
     return mergePresent([own, waiting])
   }
 
-  /** Returns the subjects that are present on a topic by the streams of any process. */
+  /**
+   * Returns the subjects that are present on a topic by the streams of any process. A process that does not answer soon
+   * is left out.
+   */
   async present(topic: string): Promise<Present[]> {
     const own = this.on(topic)
-    const answers = await this.#source.messenger.survey({ kind: 'present', topic } satisfies PresentMessage)
+    const answers = await this.#source.messenger.gather({ kind: 'present', topic } satisfies PresentMessage)
     return answers.length === 0 ? own : mergePresent([own, ...answers.map(({ value }) => value as Present[])])
   }
 
