@@ -39,6 +39,7 @@ export function createServer({ settings, trustProxy: trusted, timeouts, logger }
     // two log lines per request cost more than a publish; the hub logs refusals itself
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : trustProxy,
+    pluginTimeout: 0, // opening a log reads its history, or waits for NATS
     return503OnClosing: false, // the hub's own refusals name the reason
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // Bodies have their own timeout, since an upload may last for days. plugins/host-header answers a missing Host with

@@ -18,10 +18,10 @@ import { skipNats, startNatsCluster } from '../helper/nats.js'
 import type { Random } from '../helper/random.js'
 import { anyTopic } from '../helper/token.js'
 
-const KILLS = Number(process.env['NATS_KILLS'] ?? 40)
+const KILLS = Number(process.env['NATS_KILLS'] ?? 25)
 const SEED = Number(process.env['NATS_SEED'] ?? Date.now() % 1_000_000)
 /** On a busy machine the faults end after this time unless the number of kills is given, in milliseconds. */
-const MAX_TIME = process.env['NATS_KILLS'] === undefined ? 300_000 : Infinity
+const MAX_TIME = process.env['NATS_KILLS'] === undefined ? 120_000 : Infinity
 /** FANFARE_NATS_TIMEOUT, in milliseconds. */
 const TIMEOUT = 2_000
 /** Allowance for a busy machine, in milliseconds. */
@@ -36,6 +36,8 @@ const RETAINED = 4_000 + 60 * KILLS
  * own.
  */
 const OUTAGES = Number(process.env['NATS_OUTAGES'] ?? 0)
+/** The time between two faults of NATS servers, in which they elect leaders, in milliseconds. */
+const REST = 4_000
 /** After this time nothing is under way that the lost servers have answered, in milliseconds. */
 const SETTLED = 500
 /** How long there is no quorum, in milliseconds, and how long the hubs may take to recover. */
@@ -65,7 +67,7 @@ await t.test('every promise holds whichever processes are killed', { skip: skipN
     hubs,
     groups: [
       { places: hubs, limits: [1, 1, 2], freezes: [50, 400, 2_500], rest: 0 },
-      { places: servers, limits: [1], freezes: [50, 400, 2_500, 12_000], rest: 1_000 },
+      { places: servers, limits: [1], freezes: [50, 400, 2_500, 12_000], rest: REST },
     ],
     kills: KILLS,
     maxTime: MAX_TIME,
