@@ -1,5 +1,15 @@
 /** The folder of an LMDB log: its files, and the checks before LMDB opens them. */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  type BigIntStats,
+} from 'node:fs'
 import { join } from 'node:path'
 import { isSound } from './data-file.js'
 import { makeFolder } from './folder.js'
@@ -24,7 +34,7 @@ const DESCRIPTORS = '/dev/fd'
  * @throws StoreError if any thread of this process has the folder open
  */
 export function requireUnopened(folder: string): void {
-  const lock = statSync(join(folder, LOCK_FILE), { bigint: true, throwIfNoEntry: false })
+  const lock = lockFileOf(folder)
   if (!lock || !existsSync(DESCRIPTORS)) return
   for (const name of readdirSync(DESCRIPTORS)) {
     try {
@@ -36,6 +46,15 @@ export function requireUnopened(folder: string): void {
     throw new StoreError(
       `The log in ${folder} is in use by this process. Open a folder once in a process, and publish with the hub or the publisher that has opened it.`,
     )
+  }
+}
+
+/** Returns the lock file of a folder; `undefined` if there is none, or the folder cannot be used (`checkFolder`). */
+function lockFileOf(folder: string): BigIntStats | undefined {
+  try {
+    return statSync(join(folder, LOCK_FILE), { bigint: true })
+  } catch {
+    return undefined
   }
 }
 
