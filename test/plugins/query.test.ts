@@ -54,6 +54,7 @@ const ROUTES: [method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string
   ['PATCH', '/connections/x', []],
   ['DELETE', '/connections/x', []],
   ['PUT', '/connections/x/token', []],
+  ['GET', '/nodes', []],
   ['GET', '/cursors', []],
   ['GET', '/cursors/x', []],
   ['PUT', '/cursors/x', []],
