@@ -9,7 +9,7 @@ import { openLog } from './log/open.js'
 import type { EventInput } from './model/event.js'
 import { quote } from './model/quote.js'
 import { SettingsError } from './model/settings-error.js'
-import { resolveSettings, type Settings } from './settings.js'
+import { hubOptions, resolveSettings, type Settings } from './settings.js'
 import { version } from './version.js'
 
 export { HubError, type HubErrorCode } from './model/hub-error.js'
@@ -65,12 +65,7 @@ export async function openPublisher(
     onDamage: (what) => onError(new Error(`damaged: ${what}`), 'the log is damaged: subscribers get a gap there'),
   })
   const hub = await Hub.open(opened.log, {
-    heartbeat: settings.heartbeat,
-    maxAge: settings.maxConnectionAge,
-    maxEventSize: settings.maxEventSize,
-    presenceGrace: settings.presenceGrace,
-    maxCursorsPerSubject: settings.maxCursorsPerSubject,
-    cursorTtl: settings.cursorTtl,
+    ...hubOptions(settings),
     version,
     ...(opened.cluster && { cluster: opened.cluster }),
     onError,

@@ -11,7 +11,7 @@ import type { EventLog } from '../log/log.js'
 import { defaultRetainBytes, openLog, warnOfHeap, type OpenedLog } from '../log/open.js'
 import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
-import type { Settings } from '../settings.js'
+import { hubOptions, type Settings } from '../settings.js'
 import { version } from '../version.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
@@ -44,12 +44,7 @@ export default fp<Options>(
   async (app, { native, ownLog, ownCluster, ...settings }) => {
     const { log, cluster } = ownLog ? { log: ownLog, cluster: ownCluster } : await openEventLog(app, settings)
     const hub = await Hub.open(log, {
-      heartbeat: settings.heartbeat,
-      maxAge: settings.maxConnectionAge,
-      maxEventSize: settings.maxEventSize,
-      presenceGrace: settings.presenceGrace,
-      maxCursorsPerSubject: settings.maxCursorsPerSubject,
-      cursorTtl: settings.cursorTtl,
+      ...hubOptions(settings),
       version,
       ...(cluster && { cluster }),
       onError: (err, message) => app.log.error({ err }, message),

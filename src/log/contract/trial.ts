@@ -19,7 +19,7 @@ export type ReopenLog = (
   elapsed?: () => number,
 ) => Promise<EventLog>
 
-/** What a log cannot do as the others, each with the reason. The contract skips, or asks less of, the cases of that. */
+/** The promises that a log cannot keep, each with the reason. The contract skips or relaxes their cases. */
 export interface LogLimits {
   /** The server of the log stamps and trims events by a clock that no test can set. */
   clock?: string
