@@ -1,5 +1,4 @@
 /** A stream of three replicas whose servers are killed one after the other. */
-import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import type { Retention } from '../../src/log/log.js'
 import { NatsLog } from '../../src/log/nats/nats-log.js'
@@ -8,9 +7,14 @@ import { Selection } from '../../src/model/selection.js'
 import { event } from '../../src/log/contract/events.js'
 import { poll } from '../helper/deadline.js'
 import { readFrom } from '../helper/log.js'
-import { skipNats, startNatsCluster } from '../helper/nats.js'
+import { administer, skipNats, startNatsCluster, type NatsServer } from '../helper/nats.js'
 
 const RETENTION: Retention = { events: 100_000, age: 3_600_000, bytes: 1024 ** 3, dedupWindow: 60_000 }
+
+/** The servers of a stream. */
+interface StreamState {
+  cluster: { leader?: string; replicas: { current: boolean }[] }
+}
 
 await t.test(
   'no acknowledged event is lost while any one of three servers is killed',
@@ -54,12 +58,22 @@ await t.test(
         60_000,
       )
     }
+    /** Waits until all servers have every event. */
+    const caughtUp = (server: NatsServer) =>
+      poll(
+        async () => {
+          const { cluster } = await administer<StreamState>(server, `STREAM.INFO.${nats.prefix}`)
+          return cluster.leader && cluster.replicas.every(({ current }) => current) ? true : undefined
+        },
+        () => 'a server does not catch up',
+        60_000,
+      )
     for (const server of servers) {
       await more()
       await server.kill()
       await more()
       await server.start()
-      await delay(1_000) // it catches up with the others
+      await caughtUp(server)
     }
     await more()
     isOver = true

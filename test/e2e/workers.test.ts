@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { runCommand, startCommand } from '../helper/command.js'
 import { poll, within } from '../helper/deadline.js'
@@ -58,6 +57,15 @@ async function leaderOf(hub: Hub): Promise<number> {
 }
 
 const nodesOf = async (hub: Hub) => (await send<NodeFigures[]>(hub, 'GET', '/nodes', { token: admin })).body
+
+/** Waits until processes have ended. */
+function haveEnded(pids: Iterable<number>, output: () => string): Promise<true> {
+  const waiting = [...pids]
+  return poll(
+    async () => (waiting.some((pid) => existsSync(`/proc/${pid}`)) ? undefined : true),
+    () => `a worker still runs:\n${output()}`,
+  )
+}
 
 /** Opens streams until each worker has some. */
 async function openOnAll(t: Test, hub: Hub): Promise<EventStream[]> {
@@ -240,10 +248,7 @@ await t.test('the workers end when their primary is killed', async (t) => {
   const pids = await pidsOf(hub)
   await openOnAll(t, hub)
   await hub.kill()
-  await poll(
-    async () => ([...pids.values()].some((pid) => existsSync(`/proc/${pid}`)) ? undefined : true),
-    () => `a worker still runs:\n${hub.output()}`,
-  )
+  await haveEnded(pids.values(), () => hub.output())
 })
 
 await t.test('the pause before a replacement doubles for a worker that dies repeatedly', async (t) => {
@@ -282,7 +287,10 @@ await t.test('workers share a Unix socket', async (t) => {
     t.ok(existsSync(path), 'a worker that ends leaves the socket to the others')
     hub.kill(round === 0 ? 'SIGKILL' : 'SIGTERM') // a killed primary leaves the socket behind
     await within(hub.exited, () => output)
-    await delay(100)
+    await haveEnded(
+      [...output.matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid)),
+      () => output,
+    )
   }
   t.notOk(existsSync(path), 'a stopped hub removes the socket')
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { connect as connectToNats } from '@nats-io/transport-node'
 import type { Test } from 'tap'
 import type { NatsOptions } from '../../src/nats/nats-options.js'
 import { poll } from './deadline.js'
@@ -163,5 +164,21 @@ async function install(): Promise<void> {
       renameSync(venv, FOLDER)
   } finally {
     rmSync(making, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Sends a request to JetStream, as an administrator.
+ * @throws Error with the words of JetStream
+ */
+export async function administer<T = unknown>(server: NatsServer, request: string, body?: object): Promise<T> {
+  const connection = await connectToNats({ servers: `127.0.0.1:${server.port}` })
+  try {
+    const message = await connection.request(`$JS.API.${request}`, body === undefined ? '' : JSON.stringify(body))
+    const answer = message.json<T & { error?: { description: string } }>()
+    if (answer.error) throw new Error(answer.error.description)
+    return answer
+  } finally {
+    await connection.close()
   }
 }

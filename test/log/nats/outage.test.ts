@@ -1,7 +1,6 @@
 /** A log on NATS while its server is down, is replaced, or loses the stream. */
 import { cpSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
 import type { Retention } from '../../../src/log/log.js'
 import { NatsLog, type NatsLogOptions } from '../../../src/log/nats/nats-log.js'
@@ -11,7 +10,7 @@ import type { NatsOptions } from '../../../src/nats/nats-options.js'
 import { event } from '../../../src/log/contract/events.js'
 import { poll } from '../../helper/deadline.js'
 import { readFrom } from '../../helper/log.js'
-import { skipNats, startNats, type NatsServer } from '../../helper/nats.js'
+import { administer, skipNats, startNats } from '../../helper/nats.js'
 import { openHubOn } from '../../hub/open-hub.js'
 
 const RETENTION: Retention = { events: 10_000, age: 3_600_000, bytes: 1024 ** 3, dedupWindow: 60_000 }
@@ -21,18 +20,6 @@ async function open(t: Test, nats: NatsOptions, more: Partial<NatsLogOptions> = 
   const log = await NatsLog.open({ nats, replicas: 1, retention: RETENTION, ...more })
   t.teardown(() => log.close())
   return log
-}
-
-/** Sends a request to JetStream, as an administrator. */
-async function administer(server: NatsServer, request: string, body?: object): Promise<void> {
-  const connection = await connect({ servers: `127.0.0.1:${server.port}` })
-  try {
-    const answer = await connection.request(`$JS.API.${request}`, body === undefined ? '' : JSON.stringify(body))
-    const { error } = answer.json<{ error?: { description: string } }>()
-    if (error) throw new Error(error.description)
-  } finally {
-    await connection.close()
-  }
 }
 
 async function payloads(log: NatsLog): Promise<string[]> {
