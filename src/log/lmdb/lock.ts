@@ -265,12 +265,12 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
 }
 
 /**
- * Checks that LMDB can open a folder beside the processes that have it open. LMDB blocks this whole process if the
- * owner was stopped in the middle of a transaction, and it tells processes apart by their ids.
+ * Checks that no process that has the folder open has the id of this one: LMDB tells processes apart by their ids. It
+ * asks the owner, so it also finds a frozen owner, beside which LMDB could block this whole process.
  * @param allowsSameProcess whether this process may have the folder open, for tests
- * @throws StoreError if the owner is frozen; SameProcessIdError
+ * @throws SameProcessIdError; StoreError if the owner does not answer
  */
-export async function requireReachableOwner(folder: string, allowsSameProcess: boolean): Promise<void> {
+export async function requireUniqueProcessId(folder: string, allowsSameProcess: boolean): Promise<void> {
   const descriptor = openSync(folder, 'r')
   const socketFolder = shortPath(folder, descriptor)
   try {

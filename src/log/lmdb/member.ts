@@ -28,8 +28,8 @@ const CHECK_INTERVAL = 100
 export interface MemberOptions extends LeaderOptions {
   /** The maximum time that a write waits for the leader, in milliseconds. */
   leaderTimeout: number
-  /** Gives the followers the changes since the state was last up to date. */
-  catchUp: () => Promise<void>
+  /** As `ReplicaListener.catchUp`. */
+  catchUp: () => Promise<boolean>
   /** Brings the state up to date with the tables. */
   reload: () => void
   /** Called with each role that the process takes. */
@@ -276,8 +276,9 @@ export class Member implements Role {
   /** Becomes the leader after another one. */
   async #succeed(owned: OwnedFolder): Promise<void> {
     try {
-      this.#options.reload()
-      await this.#options.catchUp()
+      do {
+        this.#options.reload()
+      } while (!(await this.#options.catchUp()))
       this.#lead(owned)
     } catch (err) {
       await owned.room.close()
