@@ -33,6 +33,13 @@ type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
 /** The error of a folder that another process has taken, or that was removed or replaced. */
 export class LostFolderError extends Error {
   override name = 'LostFolderError'
+  /** What has happened, in words for publishers: without the path of the folder. */
+  readonly reason: string
+
+  constructor(message: string, reason: string) {
+    super(message)
+    this.reason = reason
+  }
 }
 
 type Hello = Extract<ToReplica, { kind: 'hello' }>
@@ -164,6 +171,7 @@ export class FolderLock {
     else
       this.#lost ??= new LostFolderError(
         `The folder ${this.#folder} was removed, moved or replaced while the log was in use. Put it back, or restart the hub.`,
+        'the folder of the log was removed, moved or replaced',
       )
     return this.#lost
   }
@@ -175,7 +183,8 @@ export class FolderLock {
   check(): void {
     if (!this.isOwner()) {
       this.#taken ??= new LostFolderError(
-        `Another process has taken the folder ${this.#folder}: the lock of this one was removed. Restart the hub.`,
+        `Another process has taken the folder ${this.#folder}: the lock of this one was removed, or the other process has opened the same files through another path. Restart the hub.`,
+        'another process has taken the files of the log',
       )
     }
     if (this.#taken) throw this.#taken
