@@ -19,9 +19,13 @@ const KINDS: Filling[] = [
 t.setTimeout(FILLINGS * 60_000)
 t.comment(`${FILLINGS} fillings, FULL_DISK_SEED=${SEED}`)
 
+/** The kinds run concurrently: each has disks and hubs of its own, and mostly waits. */
+t.jobs = KINDS.length
+const tests: Promise<unknown>[] = []
+
 for (const [n, kind] of KINDS.entries()) {
   const rounds = Math.ceil(FILLINGS / KINDS.length)
-  await t.test(
+  const test = t.test(
     `${rounds} fillings (${kind.durability}, ${kind.fileSystem})`,
     { skip: kind.fileSystem === 'tmpfs' ? skipMount : skipExt4 },
     async (t) => {
@@ -29,4 +33,7 @@ for (const [n, kind] of KINDS.entries()) {
         await t.test(`${round}`, (t) => fillWhilePublishing(t, kind, random(SEED + n * rounds + round)))
     },
   )
+  tests.push(test)
 }
+
+await Promise.all(tests)
