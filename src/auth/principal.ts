@@ -126,7 +126,7 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
     throw new Problem(
       'not-granted',
       (isReserved(pattern)
-        ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
+        ? `${quote(pattern)} is a system topic: the token needs "admin": true.`
         : `The token's ${action} grants do not cover ${quote(pattern)}: a single grant must cover all of it.${wordsForVoids(principal, action, pattern)}`) +
         wordsForClaim(principal),
     )
