@@ -19,13 +19,9 @@ const KINDS: Filling[] = [
 t.setTimeout(FILLINGS * 60_000)
 t.comment(`${FILLINGS} fillings, FULL_DISK_SEED=${SEED}`)
 
-/** The kinds run concurrently: each has disks and hubs of its own, and mostly waits. */
-t.jobs = KINDS.length
-const tests: Promise<unknown>[] = []
-
 for (const [n, kind] of KINDS.entries()) {
   const rounds = Math.ceil(FILLINGS / KINDS.length)
-  const test = t.test(
+  await t.test(
     `${rounds} fillings (${kind.durability}, ${kind.fileSystem})`,
     { skip: kind.fileSystem === 'tmpfs' ? skipMount : skipExt4 },
     async (t) => {
@@ -33,7 +29,4 @@ for (const [n, kind] of KINDS.entries()) {
         await t.test(`${round}`, (t) => fillWhilePublishing(t, kind, random(SEED + n * rounds + round)))
     },
   )
-  tests.push(test)
 }
-
-await Promise.all(tests)

@@ -36,16 +36,8 @@ const skipLimit = spawnSync('prlimit', ['--version']).error === undefined ? fals
 /** A busy machine needs more time than the default time-out. */
 t.setTimeout(300_000)
 
-/** The tests run concurrently: each has a disk and a hub of its own, and mostly waits. */
-t.jobs = 4
-const tests: Promise<unknown>[] = []
-
-for (const durability of ['sync', 'commit'])
-  tests.push(
-    t.test(`${durability}: a disk that is full, and then freed`, { skip: skipMount }, (t) =>
-      testFullDisk(t, durability),
-    ),
-  )
+await t.test('sync: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'sync'))
+await t.test('commit: a disk that is full, and then freed', { skip: skipMount }, (t) => testFullDisk(t, 'commit'))
 
 async function testFullDisk(t: Test, durability: string): Promise<void> {
   const disk = mountTmpfs(t, DISK)
@@ -180,21 +172,19 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
 
 for (const fileSystem of ['tmpfs', 'ext4'] as const) {
   for (const durability of ['sync', 'commit'] as const) {
-    for (let round = 0; round < FILLINGS; round++) {
-      tests.push(
-        t.test(
-          `filled by another process while events are published (${durability}, ${fileSystem}, ${round})`,
-          { skip: fileSystem === 'tmpfs' ? skipMount : skipExt4 },
-          (t) => fillWhilePublishing(t, { durability, fileSystem }, random(round)),
-        ),
-      )
-    }
+    await t.test(
+      `filled by another process while events are published (${durability}, ${fileSystem})`,
+      { skip: fileSystem === 'tmpfs' ? skipMount : skipExt4 },
+      async (t) => {
+        for (let round = 0; round < FILLINGS; round++)
+          await t.test(`${round}`, (t) => fillWhilePublishing(t, { durability, fileSystem }, random(round)))
+      },
+    )
   }
 }
 
-for (const durability of ['sync', 'commit']) {
-  const name = `${durability}: a hub on a full disk stops normally`
-  const test = t.test(name, { skip: skipMount }, async (t) => {
+await t.test('a hub on a full disk stops normally', { skip: skipMount }, async (t) => {
+  for (const durability of ['sync', 'commit']) {
     const disk = mountTmpfs(t, DISK)
     disk.fill(RESERVE)
     const log: Logged[] = []
@@ -206,23 +196,22 @@ for (const durability of ['sync', 'commit']) {
     }
     const hub = await startHub(t, env)
     await fill(hub, disk, log)
-    t.equal(await hub.stop(), 0)
+    t.equal(await hub.stop(), 0, durability)
     disk.free()
     const again = await startHub(t, env)
     const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), { token: bearer, keep: shorten })
     t.equal(difference(stream.events, due(log, ['news'])), 'none')
     await again.kill()
-  })
-  tests.push(test)
-}
+  }
+})
 
-for (const durability of ['sync', 'commit']) {
-  const test = t.test(
-    `${durability}: a file at its maximum size (RLIMIT_FSIZE) counts as a full disk, and does not end the process (SIGXFSZ)`,
-    { skip: skipLimit },
-    async (t) => {
+await t.test(
+  'a file at its maximum size (RLIMIT_FSIZE) counts as a full disk, and does not end the process (SIGXFSZ)',
+  { skip: skipLimit },
+  async (t) => {
+    for (const durability of ['sync', 'commit']) {
       const env = {
-        FANFARE_LOG: `file:${t.testdir({})}/log`,
+        FANFARE_LOG: `file:${t.testdir({})}/${durability}`,
         FANFARE_DURABILITY: durability,
         FANFARE_DRAIN: '100ms',
         FANFARE_RETAIN_EVENTS: '1000000',
@@ -255,12 +244,9 @@ for (const durability of ['sync', 'commit']) {
       const stream = await openLive(t, streamUrl(again, ['news'], { replay: 'all' }), small)
       t.equal(difference(stream.events, due(log, ['news'])), 'none', 'no event is missing after a kill')
       t.equal(await again.stop(), 0)
-    },
-  )
-  tests.push(test)
-}
-
-await Promise.all(tests)
+    }
+  },
+)
 
 await t.test('a start with an unusable folder fails with the name of the folder', async (t) => {
   const folder = t.testdir({ file: 'not a folder', mine: {} })

@@ -22,7 +22,7 @@ export interface Filling {
  * may be lost.
  */
 export async function fillWhilePublishing(t: Test, { durability, fileSystem }: Filling, random: Random): Promise<void> {
-  const disk = fileSystem === 'tmpfs' ? mountTmpfs(t, 16) : mountExt4(t, 24)
+  const disk = fileSystem === 'tmpfs' ? mountTmpfs(t, 40) : mountExt4(t, 48)
   const env = {
     FANFARE_LOG: `file:${disk.folder}/log`,
     FANFARE_DURABILITY: durability,
