@@ -23,19 +23,18 @@ export const DIRECTIONS = {
   auth: ['model', 'log', 'schemas', 'errors.ts', 'settings.ts'],
   plugins: [
     ...['model', 'event-loop', 'wire', 'nats', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth'],
-    ...['errors.ts', 'settings.ts', 'version.ts'],
+    ...['errors.ts', 'settings.ts'],
   ],
   routes: [
     ...['model', 'event-loop', 'wire', 'cluster', 'log', 'hub', 'server', 'schemas', 'auth', 'plugins'],
-    ...['errors.ts', 'settings.ts', 'version.ts'],
+    ...['errors.ts', 'settings.ts'],
   ],
   console: ['model', 'wire', 'hub', 'schemas'], // types only, see below
   'errors.ts': [],
-  'version.ts': [],
   'settings.ts': ['settings'],
   'app.ts': ['cluster', 'server', 'plugins', 'routes', 'settings.ts'],
   'index.ts': ['model', 'log', 'hub', 'auth', 'plugins', 'app.ts', 'settings.ts'],
-  'publisher.ts': ['model', 'log', 'hub', 'settings.ts', 'version.ts'],
+  'publisher.ts': ['model', 'log', 'hub', 'settings.ts'],
   commands: ['model', 'event-loop', 'log', 'server', 'auth', 'app.ts', 'errors.ts', 'settings.ts'],
   'main.ts': ['model', 'nats', 'log', 'commands'],
 }

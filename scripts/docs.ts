@@ -51,7 +51,7 @@ const ADVICE: Record<ProblemCode, string> = {
   'foreign-origin':
     "Add the page's origin to `FANFARE_CORS_ORIGINS`, or send the token in the header `Authorization` instead of the cookie. A stream with `cursor=` needs `Origin` or `Sec-Fetch-Site: same-origin`.",
   'not-found':
-    "Compare method and path with the [API](api.md), and a reserved topic with [the hub's own topics](api.md#the-hubs-own-topics). If the hub is part of an application, check the prefix.",
+    'Compare method and path with the [API](api.md), and a reserved topic with the [system topics](api.md#system-topics). If the hub is part of an application, check the prefix.',
   'method-not-allowed': 'Compare the method with the [API](api.md).',
   'not-acceptable': 'Send `Accept: text/event-stream` or `Accept: application/json`.',
   'too-many-cursors':

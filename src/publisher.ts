@@ -10,7 +10,7 @@ import type { EventInput } from './model/event.js'
 import { quote } from './model/quote.js'
 import { SettingsError } from './model/settings-error.js'
 import { hubOptions, resolveSettings, type Settings } from './settings.js'
-import { version } from './version.js'
+import { version } from './model/version.js'
 
 export { HubError, type HubErrorCode } from './model/hub-error.js'
 export type { EventInput } from './model/event.js'

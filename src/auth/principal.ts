@@ -3,6 +3,7 @@ import { Problem } from '../errors.js'
 import { isShallow } from '../model/json.js'
 import type { Action, Principal } from '../model/principal.js'
 import { quote } from '../model/quote.js'
+import { arrayOf, isAnything, isBoolean, isString, isTime, optional, shapeOf } from '../model/shape.js'
 import { covers, isReserved, resolveGrant } from '../model/topic.js'
 import { Claims, GrantClaims } from '../schemas/claims.js'
 import { Compile } from '../schemas/typebox.js'
@@ -20,6 +21,26 @@ export interface Bearer extends Principal {
    */
   acceptedUntil: number | undefined
 }
+
+const isGrants = shapeOf<Bearer['grants']>({
+  subscribe: arrayOf(isString),
+  publish: arrayOf(isString),
+  presence: arrayOf(isString),
+})
+
+/** Whether a value of another process is the principal of a request. */
+export const isBearer = shapeOf<Bearer>({
+  anonymous: isBoolean,
+  subject: optional(isString),
+  tokenId: optional(isString),
+  expiresAt: optional(isTime),
+  acceptedUntil: optional(isTime),
+  admin: isBoolean,
+  info: isAnything,
+  grants: isGrants,
+  missingClaim: optional(isString),
+  voidGrants: isGrants,
+})
 
 const NO_GRANTS: Principal['grants'] = { subscribe: [], publish: [], presence: [] }
 
@@ -126,7 +147,7 @@ export function authorize(principal: Principal, action: Action, patterns: Iterab
     throw new Problem(
       'not-granted',
       (isReserved(pattern)
-        ? `${quote(pattern)} is one of the hub's own topics: the token needs "admin": true.`
+        ? `${quote(pattern)} is a system topic: the token needs "admin": true.`
         : `The token's ${action} grants do not cover ${quote(pattern)}: a single grant must cover all of it.${wordsForVoids(principal, action, pattern)}`) +
         wordsForClaim(principal),
     )

@@ -10,15 +10,15 @@ export interface ClusterMessage {
   readonly [member: string]: unknown
 }
 
-/** Handles the messages of other nodes. */
+/** Handles the messages of other nodes, which may have another version: a message may have any shape. */
 export interface ClusterReceiver {
   /**
    * Called with each message that another node broadcasts. It must not throw.
    * @param from the node that sent the message
    */
-  broadcast(message: ClusterMessage, from: string): void
+  broadcast(message: unknown, from: string): void
   /** Answers a request or a survey with plain data. An exception refuses the request, and its message is sent back. */
-  request(message: ClusterMessage, from: string): unknown
+  request(message: unknown, from: string): unknown
 }
 
 /** The answer of one node. */

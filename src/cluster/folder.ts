@@ -1,4 +1,5 @@
 /** The cluster of the processes that share the folder of a log. Their messages travel through the leader of the log. */
+import { either, isNumber, isString, oneOf, optional, shapeOf, type Check } from '../model/shape.js'
 import { ClusterError, type Answer, type Cluster, type ClusterMessage, type ClusterReceiver } from './cluster.js'
 
 /** Delivers messages between the processes of a folder. */
@@ -21,6 +22,17 @@ type Envelope =
   | { kind: 'request'; id: number; message: string }
   | { kind: 'answer'; id: number; value: string | undefined }
   | { kind: 'refusal'; id: number; message: string }
+
+const isEnvelope: Check<Envelope> = either(
+  either(
+    shapeOf({ kind: oneOf('broadcast'), message: isString }),
+    shapeOf({ kind: oneOf('request'), id: isNumber, message: isString }),
+  ),
+  either(
+    shapeOf({ kind: oneOf('answer'), id: isNumber, value: optional(isString) }),
+    shapeOf({ kind: oneOf('refusal'), id: isNumber, message: isString }),
+  ),
+)
 
 /** A request without an answer yet. */
 interface Pending {
@@ -48,7 +60,7 @@ export class FolderCluster implements Cluster {
     this.#channel = channel
     this.#timeout = timeout
     channel.listen({
-      onMessage: (body, from) => this.#receive(body as Envelope, from),
+      onMessage: (body, from) => this.#receive(body, from),
       onNodes: () => this.#refuseGone(),
     })
   }
@@ -109,17 +121,16 @@ export class FolderCluster implements Cluster {
     for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(closed())
   }
 
-  #receive(envelope: Envelope, from: string): void {
+  #receive(envelope: unknown, from: string): void {
     if (this.#isClosed) return
+    if (!isEnvelope(envelope)) return this.#broadcastReceiver?.broadcast(undefined, from) // which reports it
     switch (envelope.kind) {
       case 'broadcast':
-        return this.#broadcastReceiver?.broadcast(JSON.parse(envelope.message) as ClusterMessage, from)
+        return this.#broadcastReceiver?.broadcast(parse(envelope.message), from)
       case 'request':
         return void this.#answer(envelope, from)
       case 'answer':
-        return this.#take(envelope.id)?.resolve(
-          envelope.value === undefined ? undefined : (JSON.parse(envelope.value) as unknown),
-        )
+        return this.#take(envelope.id)?.resolve(envelope.value === undefined ? undefined : parse(envelope.value))
       case 'refusal':
         return this.#take(envelope.id)?.reject(new ClusterError('refused', envelope.message))
     }
@@ -129,7 +140,7 @@ export class FolderCluster implements Cluster {
     const receiver = await this.#receiver
     let answer: Envelope
     try {
-      const value: unknown = await receiver.request(JSON.parse(message) as ClusterMessage, from)
+      const value: unknown = await receiver.request(parse(message), from)
       answer = { kind: 'answer', id, value: value === undefined ? undefined : JSON.stringify(value) }
     } catch (err) {
       answer = { kind: 'refusal', id, message: err instanceof Error ? err.message : String(err) }
@@ -154,6 +165,15 @@ export class FolderCluster implements Cluster {
   #refuseGone(): void {
     const nodes = new Set(this.nodes())
     for (const [id, { node }] of this.#pending) if (!nodes.has(node)) this.#take(id)?.reject(gone(node))
+  }
+}
+
+/** Returns a value from its JSON; `undefined`: it is not JSON. */
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown
+  } catch {
+    return undefined
   }
 }
 

@@ -13,6 +13,12 @@ import type { Stop } from './stop.js'
 /** How long the hub may take to close after its streams have ended, in milliseconds. */
 export const CLOSE_GRACE = 5_000
 
+/**
+ * How long requests may wait for the log or another process once the streams have ended, in milliseconds. A frozen
+ * process must not keep this one from ending.
+ */
+const WAIT_AT_CLOSE = 2_000
+
 /** The parts that a hub needs to start. */
 export interface HubStart {
   settings: ProcessSettings
@@ -43,7 +49,9 @@ export async function serve(
       if (err) logger.fatal({ err }, 'stopping after an error')
       else logger.info({ signal, streams: app.hub.connections.size }, 'stopping')
       await drain(app, err ? 0 : hub.drain)
+      const timer = setTimeout(() => void app.fanfareHub.refuseWaiting(), WAIT_AT_CLOSE)
       await app.close()
+      clearTimeout(timer)
     },
     async halt() {
       // a closed server has removed its socket, but the server may still be open here

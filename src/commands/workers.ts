@@ -25,7 +25,7 @@ const LONGEST_PAUSE = 10_000
 /** How often a worker is started again because a process of the folder has its id, in another PID namespace. */
 const MAX_TRIES = 20
 /** The time that the hub may take to close beyond that of a worker, in milliseconds. */
-const EXIT_GRACE = 3_000
+const EXIT_GRACE = 1_000
 /** How long workers may take to end at once, in milliseconds. `Stop` gives the primary 2 s. */
 const HALT_TIME = 1_000
 
@@ -60,14 +60,15 @@ export async function runWorkers(
 ): Promise<Address | undefined> {
   const socketPath = socketPathOf(settings.host)
   if (socketPath !== undefined) await removeStale(socketPath)
+  const time = settings.hub.drain + CLOSE_GRACE
   const workers = new Workers(logger, secret)
   stop.endBy({
-    delay: settings.hub.drain + CLOSE_GRACE + EXIT_GRACE,
+    delay: time + EXIT_GRACE,
     logger,
     close: async ({ err, signal = 'SIGTERM' }) => {
       if (err) logger.fatal({ err }, 'stopping after an error')
       else logger.info({ signal, workers: count }, 'stopping all workers')
-      await workers.stop(signal)
+      await workers.stop(signal, time)
     },
     halt: () => workers.halt(),
   })
@@ -76,7 +77,7 @@ export async function runWorkers(
   try {
     return await workers.start(count)
   } catch (err) {
-    await workers.stop('SIGTERM')
+    await workers.stop('SIGTERM', time)
     throw err
   }
 }
@@ -127,15 +128,28 @@ class Workers {
   }
 
   /**
-   * Drains and ends all workers.
+   * Drains and ends all workers. Kills those that have not ended within a time, such as frozen ones.
+   * @param time in milliseconds
    * @throws Error if a worker does not end gracefully
    */
-  async stop(signal: NodeJS.Signals): Promise<void> {
+  async stop(signal: NodeJS.Signals, time: number): Promise<void> {
     this.#stopping.abort()
     const running = [...this.#running]
     for (const { worker } of running) worker.process.kill(signal)
-    const ends = await Promise.all(running.map(({ ended }) => ended))
-    if (ends.some(({ code, hasListened }) => hasListened && code !== 0))
+    const timer = new AbortController()
+    const late = delay(time, undefined, { signal: timer.signal }).catch(() => undefined)
+    const ended = Promise.all(running.map(({ ended }) => ended))
+    await Promise.race([late, ended])
+    timer.abort()
+    for (const { worker } of this.#running) {
+      const { pid } = worker.process
+      this.#logger.error(
+        { workerPid: pid },
+        `the worker with pid ${pid ?? 0} has not ended in ${time} ms: it is killed`,
+      )
+      worker.process.kill('SIGKILL')
+    }
+    if ((await ended).some(({ code, hasListened }) => hasListened && code !== 0))
       throw new Error('a worker did not end gracefully')
   }
 

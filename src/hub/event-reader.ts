@@ -303,10 +303,7 @@ function selectionOf(patterns: unknown, types: unknown): Selection {
   })
   const reserved = checked.find(isReserved)
   if (reserved !== undefined)
-    throw new HubError(
-      'reserved-topic',
-      `${quote(reserved)} is one of the hub's own topics: the log has none of its events.`,
-    )
+    throw new HubError('reserved-topic', `${quote(reserved)} is a system topic: the log has none of its events.`)
   if (!Array.isArray(types))
     throw new HubError('invalid-event', `types is an array of event types, not ${quote(types)}.`)
   for (const type of types as unknown[]) requireType(type)

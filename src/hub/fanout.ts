@@ -122,9 +122,7 @@ export class Fanout {
   #push(frame: Frame): void {
     const { topic, type } = frame.event
     this.#index.each(topic, (feed) => {
-      if (!feed.selection.hasType(type) || !feed.push(frame) || feed.due) return
-      feed.due = true
-      this.#due.push(feed)
+      if (feed.selection.hasType(type) && feed.push(frame) && feed.becomeDue()) this.#due.push(feed)
     })
     this.#age(frame)
     if (this.#due.length > 0) this.#schedule()
@@ -171,16 +169,14 @@ export class Fanout {
     const round = ++this.#countings
     let count = 0
     this.#index.each(topic, (feed) => {
-      if (feed.counting === round || !isMeant(feed)) return
-      feed.counting = round
-      count += feed.subscribers
+      if (isMeant(feed)) count += feed.count(round)
     })
     return count
   }
 
   /** Releases old frames of feeds that get no new ones. */
   releaseOld(): void {
-    for (const feed of this.#holding) if (!feed.due) this.#settle(feed)
+    for (const feed of this.#holding) if (!feed.isDue) this.#settle(feed)
   }
 
   /** Counts published bytes in generations. When a generation is full, the frames before it are too old. */
@@ -229,7 +225,7 @@ export class Fanout {
       this.#due.push(feed)
       return
     }
-    feed.due = false
+    feed.swept()
     this.#settle(feed)
   }
 

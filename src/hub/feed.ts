@@ -52,9 +52,8 @@ export class Feed {
    * The number of the last count of subscribers that included this feed. A feed with several matching patterns is
    * counted once.
    */
-  counting = 0
-  /** Whether the next sweep visits this feed. */
-  due = false
+  #counting = 0
+  #isDue = false
   /** The frames have every matching event after this sequence. */
   #floor: number
   readonly #frames: Frame[] = []
@@ -94,6 +93,34 @@ export class Feed {
   /** Counts an observing stream as a subscriber from now on. */
   stopObserving(): void {
     this.#observers--
+  }
+
+  /**
+   * Counts the subscribers of a topic.
+   * @param counting the number of the count
+   * @returns 0 if the same count has included this feed before
+   */
+  count(counting: number): number {
+    if (this.#counting === counting) return 0
+    this.#counting = counting
+    return this.subscribers
+  }
+
+  /** Whether the next sweep visits this feed. */
+  get isDue(): boolean {
+    return this.#isDue
+  }
+
+  /** @returns `false` if the feed was due already */
+  becomeDue(): boolean {
+    if (this.#isDue) return false
+    this.#isDue = true
+    return true
+  }
+
+  /** Ends the visit of a sweep: every stream has got every frame. */
+  swept(): void {
+    this.#isDue = false
   }
 
   /** The offset after the newest frame. */

@@ -109,7 +109,7 @@ export class Hub {
       (sequence) => encoder.cursor(sequence),
       (id) => this.caughtUp(id),
     ))
-    const messenger = (this.messenger = new Messenger(cluster))
+    const messenger = (this.messenger = new Messenger(cluster, onError))
     const neighbours = (this.#neighbours = new Neighbours(
       {
         messenger,
@@ -358,6 +358,11 @@ export class Hub {
    */
   halt(): Promise<void> {
     return this.#log.halt()
+  }
+
+  /** Refuses the requests that still wait for the log or for another process. Nothing is stored afterwards. */
+  async refuseWaiting(): Promise<void> {
+    await Promise.all([this.messenger.close(), this.#log.halt()])
   }
 
   /** Ends all open streams, and closes the log. */

@@ -6,6 +6,7 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import type { PresenceType } from '../model/presence-type.js'
 import type { Principal } from '../model/principal.js'
 import type { Selection } from '../model/selection.js'
+import { isAnything, isNumber, isString, isTime, shapeOf } from '../model/shape.js'
 import { isReserved } from '../model/topic.js'
 
 /** The presence of a subject on a topic. */
@@ -18,6 +19,14 @@ export interface Present {
   /** The claim `info` of the subject's token. */
   info: unknown
 }
+
+/** Whether a value of another process is the presence of a subject. */
+export const isPresent = shapeOf<Present>({
+  subject: isString,
+  connections: isNumber,
+  since: isTime,
+  info: isAnything,
+})
 
 /** The data of a join or a leave. */
 export interface PresenceChange {

@@ -4,6 +4,7 @@ import {
   checkEvent,
   checkEvents,
   checkInput,
+  isType,
   requireChecked,
   type CheckedEvent,
   type EventInput,
@@ -11,6 +12,7 @@ import {
   type StoredEvent,
 } from '../model/event.js'
 import { HubError } from '../model/hub-error.js'
+import { isString, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { EventTopic } from '../model/topic.js'
 import type { Encoder } from '../wire/sse.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
@@ -62,6 +64,15 @@ interface EphemeralMessage extends ClusterMessage {
   event: NewEvent
 }
 
+const isNewEvent = shapeOf<NewEvent>({
+  topic: isString,
+  type: optional(isType),
+  id: optional(isString),
+  attributes: optional(isString),
+  kind: oneOf('json', 'text', 'bytes'),
+  payload: isString,
+})
+
 export class Publisher {
   readonly #log: EventLog
   readonly #lifecycle: Lifecycle
@@ -89,7 +100,9 @@ export class Publisher {
     this.#messenger = messenger
     this.#interrupt = interrupt
     this.#maxEventSize = maxEventSize
-    messenger.onBroadcast<EphemeralMessage>('ephemeral', ({ event }) => this.#dispatchEphemeral(event))
+    messenger.onBroadcast<EphemeralMessage>('ephemeral', shapeOf({ event: isNewEvent }), ({ event }) =>
+      this.#dispatchEphemeral(event),
+    )
   }
 
   /** The number of events that were published by this process so far, without duplicates. */

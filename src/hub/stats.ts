@@ -9,6 +9,7 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import { payloadBytes } from '../model/payload.js'
+import { arrayOf, isNumber, isString, optional, shapeOf, type Check } from '../model/shape.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
 import type { Stream } from './stream.js'
 
@@ -30,6 +31,9 @@ export interface Sent {
   events: number
   bytes: number
 }
+
+/** Whether a value of another process counts what has been sent. */
+export const isSent = shapeOf<Sent>({ events: isNumber, bytes: isNumber })
 
 /** From publishers (`in`) and to streams (`out`). */
 interface Traffic {
@@ -61,6 +65,24 @@ export interface Stats {
   /** The number of processes, if there are several. */
   nodes?: number
 }
+
+const isTraffic = shapeOf<Traffic>({ in: isNumber, out: isNumber })
+
+/** Whether a value of another process is one second of a hub. */
+export const isStats = shapeOf<Stats>({
+  time: isString,
+  connections: isNumber,
+  topics: isNumber,
+  events: isTraffic,
+  busiest: arrayOf(shapeOf({ topic: isString, rate: isNumber })),
+  bytes: isTraffic,
+  latency: shapeOf({ p50: isNumber, p99: isNumber }),
+  lagging: isNumber,
+  memory: isNumber,
+  log: shapeOf({ events: isNumber, bytes: isNumber }),
+  eventLoopDelay: isNumber,
+  nodes: optional(isNumber),
+}) as Check<Stats>
 
 /** The parts of the hub that a meter works with. */
 export interface StatsSource {

@@ -1,4 +1,5 @@
 /** The description of an open stream, as in `GET /connections` and on `fanfare.connections`. */
+import { arrayOf, isNumber, isString, nullable, oneOf, optional, shapeOf } from '../model/shape.js'
 import type { CloseReason } from '../wire/sse.js'
 import type { Stream } from './stream.js'
 
@@ -25,6 +26,20 @@ export interface StreamInfo {
   lag: number
 }
 
+const members = {
+  id: isString,
+  subject: nullable(isString),
+  topics: arrayOf(isString),
+  since: isString,
+  cursor: isString,
+  expiresAt: nullable(isString),
+  sent: shapeOf({ events: isNumber, bytes: isNumber }),
+  lag: isNumber,
+}
+
+/** Whether a value of another process describes a stream. */
+export const isStreamInfo = shapeOf<StreamInfo>(members)
+
 /** The data of an event on `fanfare.connections`. */
 export interface ConnectionChange extends StreamInfo {
   /** `changed`: the topics or the token have changed. */
@@ -32,6 +47,13 @@ export interface ConnectionChange extends StreamInfo {
   /** Why it was closed; `gone`: the subscriber or the network closed it. */
   reason: CloseReason | 'gone' | undefined
 }
+
+/** Whether a value of another process is a change of a stream. */
+export const isConnectionChange = shapeOf<ConnectionChange>({
+  ...members,
+  change: oneOf('opened', 'changed', 'closed'),
+  reason: optional(oneOf('expired', 'revoked', 'drain', 'slow', 'lifetime', 'busy', 'gone')),
+})
 
 export function describeStream(
   { info: { id, principal }, feed, since, sentEvents, sentBytes }: Stream,

@@ -74,6 +74,6 @@ export class StreamReaper {
     const isQuiet = now - stream.lastWrite >= heartbeat
     if (hasExpired(stream.info.principal, time)) stream.end('expired')
     else if (maxAge > 0 && now - stream.openedAt >= maxAge) stream.end('lifetime')
-    else if (isQuiet && stream.state === 'live' && !stream.feed.due) this.#beat(stream)
+    else if (isQuiet && stream.state === 'live' && !stream.feed.isDue) this.#beat(stream)
   }
 }

@@ -1,6 +1,7 @@
 /** The system topics: `fanfare.stats` every second, and `fanfare.connections` when a stream opens, changes or ends. */
 import type { EventLog } from '../log/log.js'
 import { monotonicNow } from '../model/clock.js'
+import { shapeOf } from '../model/shape.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
 import { addStats } from './cluster/add-stats.js'
 import type { Messenger } from './cluster/messenger.js'
@@ -10,7 +11,7 @@ import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import type { Fanout } from './fanout.js'
 import { STATS_TOPIC, StatsMeter, type Sent, type Stats } from './stats.js'
-import { CONNECTIONS_TOPIC, type ConnectionChange, type StreamInfo } from './stream-info.js'
+import { CONNECTIONS_TOPIC, isConnectionChange, type ConnectionChange, type StreamInfo } from './stream-info.js'
 import type { Stream } from './stream.js'
 
 /** The names of all system topics. */
@@ -54,7 +55,7 @@ export class SystemTopics {
       measure: (latency) => (fanout.latency = latency),
       tell: (stats) => this.#measured(stats),
     })
-    messenger.onBroadcast<ChangeMessage>('connection-change', ({ change }) => {
+    messenger.onBroadcast<ChangeMessage>('connection-change', shapeOf({ change: isConnectionChange }), ({ change }) => {
       if (this.#watchesConnections) fanout.tell(CONNECTIONS_TOPIC, change)
     })
   }

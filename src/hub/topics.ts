@@ -1,6 +1,7 @@
 /** Topics: their retained events and their subscribers. */
 import { mapInTurns } from '../event-loop/time-slice.js'
 import type { EventLog, TopicsOptions, TopicStats } from '../log/log.js'
+import { arrayOf, isNumber, isString, shapeOf } from '../model/shape.js'
 import { requireTopic } from '../model/topic.js'
 import type { ClusterMessage } from '../cluster/cluster.js'
 import type { Messenger } from './cluster/messenger.js'
@@ -38,7 +39,7 @@ export class Topics {
     this.#encoder = encoder
     this.#fanout = fanout
     this.#messenger = messenger
-    messenger.onRequest<SubscribersMessage>('subscribers', ({ topics }) =>
+    messenger.onRequest<SubscribersMessage>('subscribers', shapeOf({ topics: arrayOf(isString) }), ({ topics }) =>
       mapInTurns(topics, (topic) => fanout.subscribers(topic)),
     )
   }
@@ -84,11 +85,9 @@ export class Topics {
   async #addOthers(infos: readonly TopicInfo[]): Promise<void> {
     if (infos.length === 0 || this.#messenger.isAlone) return
     const topics = infos.map(({ topic }) => topic)
-    const answers = await this.#messenger.gather({ kind: 'subscribers', topics } satisfies SubscribersMessage)
-    for (const { value } of answers) {
-      const counts = value as number[]
-      infos.forEach((info, index) => (info.subscribers += counts[index] ?? 0))
-    }
+    const message = { kind: 'subscribers', topics } satisfies SubscribersMessage
+    for (const { value } of await this.#messenger.gather(message, arrayOf(isNumber)))
+      infos.forEach((info, index) => (info.subscribers += value[index] ?? 0))
   }
 
   #describe({ topic, events, bytes, first, last }: TopicStats): TopicInfo {

@@ -43,7 +43,7 @@ function createNode(): PatternNode {
   return { children: new Map(), isEnd: false, hasRest: false }
 }
 
-/** @param isLiteral whether no wildcard may match the next segment, as in the hub's own topics */
+/** @param isLiteral whether no wildcard may match the next segment, as in the system topics */
 function reaches(node: PatternNode, segments: readonly string[], depth: number, isLiteral: boolean): boolean {
   const segment = segments[depth]
   if (segment === undefined) return node.isEnd

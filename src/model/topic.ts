@@ -111,15 +111,12 @@ export function requireTopicName(topic: string): void {
 
 /**
  * Checks that a topic accepts published events.
- * @throws HubError `invalid-topic`, or `reserved-topic` for the hub's own topics
+ * @throws HubError `invalid-topic`, or `reserved-topic` for the system topics
  */
 export function requireTopic(topic: string): asserts topic is EventTopic {
   requireTopicName(topic)
   if (isReserved(topic))
-    throw new HubError(
-      'reserved-topic',
-      `${quote(topic)} is one of the hub's own topics: only the hub itself publishes to it.`,
-    )
+    throw new HubError('reserved-topic', `${quote(topic)} is a system topic: only the hub itself publishes to it.`)
 }
 
 /**

@@ -12,7 +12,7 @@ import { defaultRetainBytes, openLog, warnOfHeap, type OpenedLog } from '../log/
 import type { NatsOptions } from '../nats/nats-options.js'
 import type { NativePaths } from '../server/native.js'
 import { hubOptions, type Settings } from '../settings.js'
-import { version } from '../version.js'
+import { version } from '../model/version.js'
 import { CHECK_INTERVAL, watchConnections } from '../server/idle-connections.js'
 
 declare module 'fastify' {

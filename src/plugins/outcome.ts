@@ -1,5 +1,6 @@
 /** The outcome of an operation in another process: a refusal comes back as if the operation had run in this process. */
 import { Problem, refusals, type ProblemCode } from '../errors.js'
+import { either, isMissing, isNumber, isString, optional, shapeOf, type Check } from '../model/shape.js'
 import { toProblem } from './errors.js'
 
 /** A refusal as plain data. */
@@ -12,6 +13,20 @@ interface Refusal {
 
 /** Plain data that JSON can carry. */
 export type Outcome = { value: unknown } | { refusal: Refusal }
+
+const isRefused = shapeOf({
+  refusal: shapeOf<Refusal>({
+    code: isString,
+    detail: isString,
+    extensions: shapeOf<Record<string, unknown>>({}),
+    retryAfter: optional(isNumber),
+  }),
+})
+
+/** Returns a check of an outcome of another process by the check of its value. */
+export function outcomeWith(isValue: Check<unknown>): Check<Outcome> {
+  return either(isRefused, shapeOf({ value: isValue, refusal: isMissing })) // JSON omits a value of `undefined`
+}
 
 /**
  * Runs an operation for another process.

@@ -5,9 +5,10 @@ import { authorize, authorizeAdmin, isGranted } from '../auth/principal.js'
 import { Problem } from '../errors.js'
 import { quote } from '../model/quote.js'
 import type { Hub } from '../hub/hub.js'
-import { rfc3339 } from '../hub/stream-info.js'
+import { isStreamInfo, rfc3339 } from '../hub/stream-info.js'
 import type { Stream } from '../hub/stream.js'
 import type { Principal } from '../model/principal.js'
+import { arrayOf, isMissing, isNumber, isString, nullable, optional, shapeOf } from '../model/shape.js'
 import { requirePattern } from '../model/topic.js'
 import {
   Closed,
@@ -80,18 +81,35 @@ const connections: FastifyPluginAsyncTypebox = async (app) => {
 
 export default connections
 
+const isTopics = arrayOf(isString)
+const isChange = shapeOf<Static<typeof TopicsChange>>({
+  subscribe: optional(isTopics),
+  unsubscribe: optional(isTopics),
+  replay: optional(isNumber),
+})
+const isHeld = shapeOf<Static<typeof HeldTopics>>({ topics: isTopics })
+const isRenewed = shapeOf<Static<typeof RenewedToken>>({ topics: isTopics, expiresAt: nullable(isString) })
+
 /** Defines the operations on one stream. */
 function operationsOf(app: FastifyInstance) {
   const { fanfareHub: hub } = app
   return {
-    describe: streamOperation(app, 'describe-stream', (stream) => hub.describe(stream)),
-    change: streamOperation(app, 'change-stream', (stream, asking, input: Static<typeof TopicsChange>) =>
+    describe: streamOperation(app, 'describe-stream', { input: isMissing, result: isStreamInfo }, (stream) =>
+      hub.describe(stream),
+    ),
+    change: streamOperation(app, 'change-stream', { input: isChange, result: isHeld }, (stream, asking, input) =>
       changeTopics(hub, stream, asking, input),
     ),
-    renew: streamOperation(app, 'renew-stream', (stream, asking, source: string | undefined) =>
-      renewToken(hub, stream, asking, source),
+    renew: streamOperation(
+      app,
+      'renew-stream',
+      { input: optional(isString), result: isRenewed },
+      (stream, asking, source) => renewToken(hub, stream, asking, source),
     ),
-    end: streamOperation(app, 'end-stream', (stream) => stream.end('revoked')),
+    end: streamOperation(app, 'end-stream', { input: isMissing, result: isMissing }, (stream) => {
+      stream.end('revoked')
+      return undefined
+    }),
   }
 }
 

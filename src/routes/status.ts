@@ -5,7 +5,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Problem } from '../errors.js'
 import { Health, Status } from '../schemas/status.js'
-import { version } from '../version.js'
+import { version } from '../model/version.js'
 
 const status: FastifyPluginAsyncTypebox = async (app) => {
   const started = performance.now()
@@ -31,7 +31,7 @@ const status: FastifyPluginAsyncTypebox = async (app) => {
     if (app.fanfareHub.failure)
       throw new Problem(
         'log-unavailable',
-        'The log cannot store events at the moment: the disk is full or not writable, or NATS is not available.',
+        'The log cannot store events at the moment. The reason is in the log lines of the hub.',
         {},
         { cause: app.fanfareHub.failure },
       )

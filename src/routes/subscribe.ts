@@ -199,7 +199,7 @@ export function requireOwnTopics(patterns: readonly string[]): void {
   if (unknown === undefined) return
   throw new Problem(
     'not-found',
-    `${quote(unknown)} is not one of the hub's own topics, which are ${SYSTEM_TOPICS.join(' and ')}.`,
+    `${quote(unknown)} is not one of the system topics, which are ${SYSTEM_TOPICS.join(' and ')}.`,
   )
 }
 

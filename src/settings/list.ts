@@ -97,7 +97,7 @@ export const SETTINGS = {
   leaderTimeout: duration(
     'FANFARE_LEADER_TIMEOUT',
     '5s',
-    'How long a publish waits for the process that writes the log, if several processes share its folder. The hub then answers 503.',
+    'How long the process that writes the log may be silent, if several processes share its folder. The hub then answers a publish with 503.',
   ),
   natsPrefix: setting(
     {

@@ -156,7 +156,7 @@ await t.test('a refusal names the missing claim', (t) => {
   t.end()
 })
 
-await t.test("the hub's own topics are for admins, who need no grant for them", (t) => {
+await t.test('the system topics are for admins, who need no grant for them', (t) => {
   const everything = bearer({ subscribe: ['**', 'fanfare.**'] })
   const admin = bearer({ admin: true })
   for (const pattern of ['fanfare.stats', 'fanfare.*', 'fanfare.**']) {

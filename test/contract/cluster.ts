@@ -32,11 +32,12 @@ export async function testCluster(t: Test, name: string, open: OpenCluster, larg
       const broadcasts: Node['broadcasts'] = []
       const asked: string[] = []
       cluster.receive({
-        broadcast: (message, from) => void broadcasts.push([from, message]),
+        broadcast: (message, from) => void broadcasts.push([from, message as ClusterMessage]),
         request: async (message, from) => {
-          asked.push(message.kind)
-          if (message.kind === 'fail') throw new Error('not today')
-          if (message.kind === 'never') await new Promise(() => undefined)
+          const { kind } = message as ClusterMessage
+          asked.push(kind)
+          if (kind === 'fail') throw new Error('not today')
+          if (kind === 'never') await new Promise(() => undefined)
           await delay(1)
           return { by: cluster.node, from, message }
         },

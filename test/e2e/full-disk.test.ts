@@ -46,6 +46,7 @@ async function testFullDisk(t: Test, durability: string): Promise<void> {
     FANFARE_DURABILITY: durability,
     FANFARE_HEARTBEAT: HEARTBEAT,
     FANFARE_RETAIN_EVENTS: '1000000',
+    FANFARE_DRAIN: '100ms',
   }
   disk.fill(RESERVE)
   const hub = await startHub(t, env)
@@ -212,6 +213,7 @@ await t.test(
       const env = {
         FANFARE_LOG: `file:${t.testdir({})}/${durability}`,
         FANFARE_DURABILITY: durability,
+        FANFARE_DRAIN: '100ms',
         FANFARE_RETAIN_EVENTS: '1000000',
       }
       const hub = await startHub(t, env)

@@ -1,4 +1,5 @@
 /** Several hubs on one folder: the leader writes, and another hub becomes the leader when it is killed or stopped. */
+import { linkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { poll, within } from '../helper/deadline.js'
@@ -193,6 +194,30 @@ await t.test('a leader that is frozen is not replaced: publishing is refused unt
   t.equal(new Set(events.map(({ id }) => id)).size, events.length)
 })
 
+await t.test(
+  'a hub beside a frozen leader stops gracefully, and refuses the requests that wait for the leader',
+  async (t) => {
+    const [first, second] = (await startHubs(t, 2, { FANFARE_DRAIN: '100ms', FANFARE_LEADER_TIMEOUT: '60s' })) as [
+      Hub,
+      Hub,
+    ]
+    const stream = await openLive(t, streamUrl(second, ['a']), { token: bearer })
+    const { id } = await publish(second, 'a', { data: 0 }, bearer)
+    await stream.next()
+    first.signal('SIGSTOP')
+    const waiting = [
+      post<{ code: string }>(`${second.url}/topics/a/events`, { data: 1 }, bearer),
+      send<{ code: string }>(second, 'PUT', '/cursors/phone', { token: admin, body: { id } }),
+      send<{ code: string }>(second, 'GET', '/connections', { token: admin }),
+    ]
+    await send(second, 'GET', '/nodes', { token: admin }) // takes half a second: the others have arrived meanwhile
+    t.equal(await second.stop(), 0)
+    t.notMatch(second.output(), /not stopped within/)
+    t.match(await stream.told('close'), { reason: 'drain' })
+    for (const { status } of await Promise.all(waiting)) t.equal(status, 503)
+  },
+)
+
 await t.test('a replica that was frozen until events were trimmed reports a gap', async (t) => {
   const [first, second] = (await startHubs(t, 2, {
     FANFARE_RETAIN_BYTES: '8MiB',
@@ -211,6 +236,20 @@ await t.test('a replica that was frozen until events were trimmed reports a gap'
   const resumed = await openStream(t, streamUrl(second, ['a']), { token: bearer, lastEventId: id })
   t.match(await resumed.next(), { type: 'fanfare.open' })
   t.match(await resumed.next(), { type: 'fanfare.gap', data: /"reason":"expired"/ })
+})
+
+await t.test('files that another hub opens through hard links are refused with the true reason', async (t) => {
+  const folder = t.testdir({ linked: {} })
+  const first = await startHub(t, { FANFARE_LOG: `file:${folder}/log` })
+  await publish(first, 'a', { data: 0 }, bearer)
+  for (const name of ['data.mdb', 'lock.mdb']) linkSync(`${folder}/log/${name}`, `${folder}/linked/${name}`)
+  const second = await startHub(t, { FANFARE_LOG: `file:${folder}/linked` })
+  t.ok(leads(second), 'it finds no socket of the first one')
+  const refused = await post<{ code: string; detail: string }>(`${first.url}/topics/a/events`, { data: 1 }, bearer)
+  t.equal(refused.status, 503)
+  t.equal(refused.body.code, 'log-unavailable')
+  t.match(refused.body.detail, /another process has taken the files of the log/)
+  t.equal((await readAll(second)).length, 1, 'there are never two writers')
 })
 
 await t.test('a hub that starts beside a frozen leader reports the leader', async (t) => {

@@ -1,4 +1,4 @@
-/** The hub's own topics, over real sockets. */
+/** The system topics, over real sockets. */
 import t from 'tap'
 import { publish, request, send } from '../helper/http.js'
 import { checkProblem } from '../helper/problem.js'

@@ -243,6 +243,19 @@ await t.test('a second signal ends the hub at once', async (t) => {
   t.notOk([...pids.values()].some((pid) => existsSync(`/proc/${pid}`)))
 })
 
+await t.test('a hub with a frozen worker stops within the drain and 5 s', async (t) => {
+  const hub = await startWorkers(t)
+  const pids = await pidsOf(hub)
+  const leader = await leaderOf(hub)
+  process.kill(leader, 'SIGSTOP')
+  t.equal(await hub.stop(), 1, 'the hub could not drain the frozen worker')
+  const killed = hub.logs().filter(({ msg }) => /it is killed/.test(String(msg)))
+  t.match(killed, [{ workerPid: leader }])
+  t.equal(killed.length, 1, 'the other workers end by themselves')
+  t.notMatch(hub.output(), /not stopped within/)
+  await haveEnded(pids.values(), () => hub.output())
+})
+
 await t.test('the workers end when their primary is killed', async (t) => {
   const hub = await startWorkers(t)
   const pids = await pidsOf(hub)

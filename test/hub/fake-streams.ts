@@ -33,7 +33,7 @@ export class FakeStreams {
       state,
       lastWrite,
       openedAt,
-      feed: { due: isDue },
+      feed: { isDue },
       end: (reason: CloseReason) => {
         this.connections.delete(stream)
         this.endings.push({ id, reason, time: monotonicNow() })

@@ -132,7 +132,7 @@ class Scenario {
         hub.renew(this.stream, { ...this.stream.info.principal, expiresAt: 5e12 })
         break
       case 'beat':
-        if (this.stream.state === 'live' && !this.stream.feed.due) this.stream.beat(hub.head)
+        if (this.stream.state === 'live' && !this.stream.feed.isDue) this.stream.beat(hub.head)
     }
     this.check()
   }

@@ -12,6 +12,17 @@ const CONNECTIONS = 'fanfare.connections'
 const STATS = 'fanfare.stats'
 const stream = {} as unknown as Stream
 
+const info: StreamInfo = {
+  id: 'c',
+  subject: 'ann',
+  topics: ['a'],
+  since: '2026-01-01T00:00:00.000Z',
+  cursor: 'abcdefgh-1',
+  expiresAt: null,
+  sent: { events: 0, bytes: 0 },
+  lag: 0,
+}
+
 /** The system topics of one process. */
 function open(t: Test, cluster: Cluster) {
   const state = {
@@ -34,7 +45,7 @@ function open(t: Test, cluster: Cluster) {
     log: { view: { stats: () => ({ topics: 0, events: 0, bytes: 0 }) } },
     describe: () => {
       state.described++
-      return { id: 'c' } as StreamInfo
+      return info
     },
     messenger,
     peers: { some: () => state.isFollowed, changed: () => state.announced++ },
@@ -55,7 +66,7 @@ await t.test('a stream is described only for observers', (t) => {
   state.watched = []
   topics.changed(stream, 'closed', 'gone')
   t.equal(state.described, 1)
-  t.strictSame(state.told, [[CONNECTIONS, { change: 'changed', reason: undefined, id: 'c' }]])
+  t.strictSame(state.told, [[CONNECTIONS, { change: 'changed', reason: undefined, ...info }]])
   t.end()
 })
 
@@ -87,7 +98,7 @@ await t.test('a change reaches the observers of another process, if it has any',
   there.state.told.length = 0
   here.topics.changed(stream, 'closed', 'expired')
   await until(() => there.state.told.length > 0)
-  t.strictSame(there.state.told, [[CONNECTIONS, { change: 'closed', reason: 'expired', id: 'c' }]])
+  t.strictSame(there.state.told, [[CONNECTIONS, { change: 'closed', reason: 'expired', ...info }]])
   t.strictSame(here.state.told, [], 'this process has no observer')
 })
 

@@ -186,7 +186,7 @@ function combinations(alphabet: readonly string[], length: number): string[] {
 /** Returns the matcher of a pattern by the definition in the docs, as a regular expression. */
 function matcherOf(pattern: string): (topic: string) => boolean {
   const source = pattern.split('.').map((segment, index) => {
-    const first = index === 0 ? '(?!fanfare(?:\\.|$))' : '' // no wildcard reaches into the hub's own topics
+    const first = index === 0 ? '(?!fanfare(?:\\.|$))' : '' // no wildcard reaches into the system topics
     return segment === '**' ? `${first}[^.]+(?:\\.[^.]+)*` : segment === '*' ? `${first}[^.]+` : segment
   })
   const expression = new RegExp(`^${source.join('\\.')}$`)

@@ -1,4 +1,4 @@
-/** Follows the hub's own topics: keeps the stats of the last minutes, and the latest changes of connections. */
+/** Follows the system topics: keeps the stats of the last minutes, and the latest changes of connections. */
 import { computed, effect, signal } from '@preact/signals'
 import type { Stats } from '../../hub/stats.js'
 import type { ConnectionChange } from '../../hub/stream-info.js'

@@ -1,8 +1,9 @@
 /** The open streams of all processes. */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { mapInTurns } from '../../event-loop/time-slice.js'
+import { arrayOf, isBoolean, isNumber, isString, optional, shapeOf } from '../../model/shape.js'
 import type { Connections } from '../connections.js'
-import type { StreamInfo } from '../stream-info.js'
+import { isStreamInfo, type StreamInfo } from '../stream-info.js'
 import type { Stream } from '../stream.js'
 import type { Messenger } from './messenger.js'
 
@@ -49,6 +50,18 @@ interface EndMessage extends ClusterMessage {
   subject: string
 }
 
+const isList = shapeOf<ConnectionsList>({ connections: arrayOf(isStreamInfo), more: isBoolean })
+const isListBody = shapeOf({
+  request: shapeOf<ConnectionsRequest>({
+    after: isString,
+    limit: isNumber,
+    topic: optional(isString),
+    subject: optional(isString),
+  }),
+})
+const isCountBody = shapeOf({ subject: optional(isString), address: optional(isString) })
+const isCounts = shapeOf<StreamCounts>({ ofSubject: isNumber, fromAddress: isNumber })
+
 export class AllConnections {
   readonly #messenger: Messenger
   readonly #own: Connections
@@ -58,9 +71,11 @@ export class AllConnections {
     this.#messenger = messenger
     this.#own = own
     this.#describe = describe
-    messenger.onRequest<ListMessage>('connections', ({ request }) => this.#list(request))
-    messenger.onRequest<CountMessage>('count-streams', ({ subject, address }) => this.#count(subject, address))
-    messenger.onRequest<EndMessage>('end-subject', ({ subject }) => this.#end(subject))
+    messenger.onRequest<ListMessage>('connections', isListBody, ({ request }) => this.#list(request))
+    messenger.onRequest<CountMessage>('count-streams', isCountBody, ({ subject, address }) =>
+      this.#count(subject, address),
+    )
+    messenger.onRequest<EndMessage>('end-subject', shapeOf({ subject: isString }), ({ subject }) => this.#end(subject))
   }
 
   /**
@@ -70,10 +85,10 @@ export class AllConnections {
   async list(request: ConnectionsRequest): Promise<ConnectionsList> {
     const [own, answers] = await Promise.all([
       this.#list(request),
-      this.#messenger.askAll({ kind: 'connections', request } satisfies ListMessage),
+      this.#messenger.askAll({ kind: 'connections', request } satisfies ListMessage, isList),
     ])
     if (answers.length === 0) return own
-    return merge([own, ...answers.map(({ value }) => value as ConnectionsList)], request.limit)
+    return merge([own, ...answers.map(({ value }) => value)], request.limit)
   }
 
   /**
@@ -84,9 +99,9 @@ export class AllConnections {
   async endSubject(subject: string): Promise<number> {
     const [own, answers] = await Promise.all([
       this.#end(subject),
-      this.#messenger.askAll({ kind: 'end-subject', subject } satisfies EndMessage),
+      this.#messenger.askAll({ kind: 'end-subject', subject } satisfies EndMessage, isNumber),
     ])
-    return answers.reduce((sum, { value }) => sum + (value as number), own)
+    return answers.reduce((sum, { value }) => sum + value, own)
   }
 
   /**
@@ -99,8 +114,9 @@ export class AllConnections {
     const own = this.#count(subject, address)
     const counts: StreamCounts = { ofSubject: 0, fromAddress: 0 }
     if (own.ofSubject + own.fromAddress === 0) return counts
-    for (const { value } of await this.#messenger.gather({ kind: 'count-streams', subject, address })) {
-      const { ofSubject, fromAddress } = value as StreamCounts
+    const message = { kind: 'count-streams', subject, address } satisfies CountMessage
+    for (const { value } of await this.#messenger.gather(message, isCounts)) {
+      const { ofSubject, fromAddress } = value
       counts.ofSubject += ofSubject
       counts.fromAddress += fromAddress
     }

@@ -11,8 +11,9 @@ import { mapInTurns } from '../../event-loop/time-slice.js'
 import { monotonicNow, wallNow } from '../../model/clock.js'
 import type { PresenceType } from '../../model/presence-type.js'
 import type { Principal } from '../../model/principal.js'
+import { arrayOf, isString, shapeOf } from '../../model/shape.js'
 import type { Selection } from '../../model/selection.js'
-import { mergePresent, Presence, type Present, type PresenceChange } from '../presence.js'
+import { isPresent, mergePresent, Presence, type Present, type PresenceChange } from '../presence.js'
 import type { Messenger } from './messenger.js'
 import { PresenceExchange, type NodeChange } from './presence-exchange.js'
 import { RemotePresence, type NodePresent } from './remote-presence.js'
@@ -67,7 +68,7 @@ export class ClusterPresence {
       changed: (node, change) => this.#changedThere(node, change),
       fetched: (node, present) => this.#fetched(node, present),
     })
-    messenger.onRequest<PresentMessage>('present', ({ topic }) => this.on(topic))
+    messenger.onRequest<PresentMessage>('present', shapeOf({ topic: isString }), ({ topic }) => this.on(topic))
   }
 
   /** As in `NodeState`. */
@@ -109,8 +110,9 @@ export class ClusterPresence {
    */
   async present(topic: string): Promise<Present[]> {
     const own = this.on(topic)
-    const answers = await this.#source.messenger.gather({ kind: 'present', topic } satisfies PresentMessage)
-    return answers.length === 0 ? own : mergePresent([own, ...answers.map(({ value }) => value as Present[])])
+    const message = { kind: 'present', topic } satisfies PresentMessage
+    const answers = await this.#source.messenger.gather(message, arrayOf(isPresent))
+    return answers.length === 0 ? own : mergePresent([own, ...answers.map(({ value }) => value)])
   }
 
   /**

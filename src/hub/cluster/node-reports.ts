@@ -1,6 +1,7 @@
 /** The reports of the processes of the hub: their versions, loads and newest sequences. */
 import type { ClusterMessage } from '../../cluster/cluster.js'
-import type { Sent, Stats } from '../stats.js'
+import { isBoolean, isNumber, isString, isTime, optional, shapeOf } from '../../model/shape.js'
+import { isSent, isStats, type Sent, type Stats } from '../stats.js'
 import type { Messenger } from './messenger.js'
 
 /** The load of one process. */
@@ -46,6 +47,27 @@ export interface KnownNode {
   report: NodeReport | undefined
 }
 
+const isLoad = shapeOf<NodeLoad>({
+  time: isTime,
+  topics: isNumber,
+  lagging: isNumber,
+  published: isNumber,
+  sent: isSent,
+  memory: isNumber,
+  stats: optional(isStats),
+})
+
+/** Whether a value of another process is a report. */
+export const isReport = shapeOf<NodeReport>({
+  node: isString,
+  version: isString,
+  since: isTime,
+  connections: isNumber,
+  epoch: isString,
+  head: isNumber,
+  load: optional(isLoad),
+})
+
 interface ReportMessage extends ClusterMessage {
   kind: 'report'
   withLoad: boolean
@@ -63,7 +85,7 @@ export class NodeReports {
   constructor(messenger: Messenger, own: (withLoad: boolean) => NodeReport) {
     this.#messenger = messenger
     this.#own = own
-    messenger.onRequest<ReportMessage>('report', ({ withLoad }) => own(withLoad))
+    messenger.onRequest<ReportMessage>('report', shapeOf({ withLoad: isBoolean }), ({ withLoad }) => own(withLoad))
   }
 
   /** Returns the report of this node without its load, which the other nodes pass to `told`. */
@@ -97,9 +119,9 @@ export class NodeReports {
   /** As `all`, without this node. */
   async others(withLoad: boolean): Promise<KnownNode[]> {
     const asked = this.#messenger.others()
-    const answers = await this.#messenger.gather({ kind: 'report', withLoad } satisfies ReportMessage)
+    const answers = await this.#messenger.gather({ kind: 'report', withLoad } satisfies ReportMessage, isReport)
     const answered = new Set(answers.map(({ node }) => node))
-    for (const { value } of answers) this.told(value as NodeReport)
+    for (const { value } of answers) this.told(value)
     const running = new Set(this.#messenger.others())
     for (const node of this.#latest.keys()) if (!running.has(node)) this.#latest.delete(node)
     return asked

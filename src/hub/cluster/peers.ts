@@ -5,7 +5,8 @@
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { monotonicNow } from '../../model/clock.js'
 import type { Messenger } from './messenger.js'
-import type { NodeReport } from './node-reports.js'
+import { isBoolean, isNumber, shapeOf } from '../../model/shape.js'
+import { isReport, type NodeReport } from './node-reports.js'
 
 /** The time between two broadcasts of the state, in milliseconds. */
 const REPEAT = 2_000
@@ -23,6 +24,13 @@ export interface NodeState {
   /** Its report without its load, in case it does not answer later. */
   report: NodeReport
 }
+
+const isState = shapeOf<NodeState>({
+  watchesConnections: isBoolean,
+  watchesPresence: isBoolean,
+  presenceChanges: isNumber,
+  report: isReport,
+})
 
 interface StateMessage extends ClusterMessage {
   kind: 'state' | 'hello'
@@ -60,8 +68,9 @@ export class Peers {
   constructor(messenger: Messenger, listener: PeersListener) {
     this.#messenger = messenger
     this.#listener = listener
-    messenger.onBroadcast<StateMessage>('state', ({ state }, from) => this.#told(from, state))
-    messenger.onRequest<StateMessage>('hello', ({ state }, from) => {
+    const isBody = shapeOf({ state: isState })
+    messenger.onBroadcast<StateMessage>('state', isBody, ({ state }, from) => this.#told(from, state))
+    messenger.onRequest<StateMessage>('hello', isBody, ({ state }, from) => {
       this.#told(from, state)
       return listener.state()
     })
@@ -81,8 +90,8 @@ export class Peers {
   /** Sends the state of this node to all other nodes, and takes theirs. Resolves after a short time at the latest. */
   async greet(): Promise<void> {
     if (this.#messenger.isAlone) return
-    const answers = await this.#messenger.gather(this.#message('hello'))
-    for (const { node, value } of answers) this.#told(node, value as NodeState)
+    const answers = await this.#messenger.gather(this.#message('hello'), isState)
+    for (const { node, value } of answers) this.#told(node, value)
   }
 
   /** Broadcasts the state of this node. Call it when the state has changed. */
@@ -112,9 +121,9 @@ export class Peers {
 
   async #greetOne(node: string): Promise<void> {
     this.#greeted.add(node)
-    const answer = await this.#messenger.request(node, this.#message('hello')).catch(() => undefined)
+    const answer = await this.#messenger.request(node, this.#message('hello'), isState).catch(() => undefined)
     this.#greeted.delete(node)
-    if (answer !== undefined) this.#told(node, answer as NodeState)
+    if (answer !== undefined) this.#told(node, answer)
   }
 
   #message(kind: StateMessage['kind']): StateMessage {

@@ -5,6 +5,7 @@
  */
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import type { Messenger } from './messenger.js'
+import { arrayOf, isAnything, isBoolean, isNumber, isString, isTime, nullable, shapeOf } from '../../model/shape.js'
 import type { NodePresent } from './remote-presence.js'
 
 /** The maximum number of changes in a message, and of subjects on a page. */
@@ -35,6 +36,10 @@ interface Page {
   subjects: NodePresent[]
   more: boolean
 }
+
+const present = { topic: isString, subject: isString, since: isTime, info: isAnything }
+const isChanges = shapeOf({ first: isNumber, changes: arrayOf(shapeOf({ ...present, hasJoined: isBoolean })) })
+const isPage = nullable(shapeOf({ number: isNumber, subjects: arrayOf(shapeOf(present)), more: isBoolean }))
 
 /** The presence of another node, as far as this node has it. */
 interface Followed {
@@ -69,8 +74,12 @@ export class PresenceExchange {
   constructor(messenger: Messenger, listener: ExchangeListener) {
     this.#messenger = messenger
     this.#listener = listener
-    messenger.onBroadcast<ChangesMessage>('presence-changes', (message, from) => this.#receiveChanges(from, message))
-    messenger.onRequest<PageMessage>('presence-page', ({ from }, node) => this.#page(node, from))
+    messenger.onBroadcast<ChangesMessage>('presence-changes', isChanges, (message, from) =>
+      this.#receiveChanges(from, message),
+    )
+    messenger.onRequest<PageMessage>('presence-page', shapeOf({ from: isNumber }), ({ from }, node) =>
+      this.#page(node, from),
+    )
   }
 
   get isFollowing(): boolean {
@@ -175,7 +184,7 @@ export class PresenceExchange {
     const subjects: NodePresent[] = []
     for (;;) {
       const message = { kind: 'presence-page', from: subjects.length } satisfies PageMessage
-      const page = (await this.#messenger.request(node, message)) as Page | null
+      const page = await this.#messenger.request(node, message, isPage)
       if (!page) return undefined
       subjects.push(...page.subjects)
       if (!page.more) return { number: page.number, subjects }

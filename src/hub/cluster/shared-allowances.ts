@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache'
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { monotonicNow } from '../../model/clock.js'
+import { arrayOf, isNumber, isString, shapeOf, tupleOf } from '../../model/shape.js'
 import type { Messenger } from './messenger.js'
 
 /** How long a publisher's whole allowance takes to return, in milliseconds. */
@@ -20,6 +21,8 @@ interface UsedMessage extends ClusterMessage {
   /** The number of requests of each publisher. */
   used: [publisher: string, requests: number][]
 }
+
+const isBody = shapeOf({ used: arrayOf(tupleOf<[string, number]>(isString, isNumber)) })
 
 /** The answer to a request. */
 export interface Allowance {
@@ -43,7 +46,7 @@ export class SharedAllowances {
   constructor(messenger: Messenger, rate: number) {
     this.#messenger = messenger
     this.#rate = rate
-    messenger.onBroadcast<UsedMessage>('allowances-used', ({ used }) => {
+    messenger.onBroadcast<UsedMessage>('allowances-used', isBody, ({ used }) => {
       const now = monotonicNow()
       for (const [publisher, requests] of used) this.#usedUntil.set(publisher, this.#after(publisher, requests, now))
     })

@@ -8,6 +8,17 @@
 import { createHash } from 'node:crypto'
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { HubError, type HubErrorCode } from '../../model/hub-error.js'
+import {
+  either,
+  isAnything,
+  isBoolean,
+  isMissing,
+  isNumber,
+  isString,
+  oneOf,
+  shapeOf,
+  tupleOf,
+} from '../../model/shape.js'
 import type { CursorName, NamedCursor, NamedCursors } from '../named-cursors.js'
 import type { Messenger } from './messenger.js'
 
@@ -21,6 +32,21 @@ interface CursorMessage extends ClusterMessage {
 
 type CursorAnswer = { value: unknown } | { error: { code: HubErrorCode; message: string } }
 
+const isCursorName = shapeOf<CursorName>({ subject: isString, name: isString })
+const isBody = either(
+  shapeOf({ method: oneOf('acknowledge'), args: tupleOf<[CursorName, number]>(isCursorName, isNumber) }),
+  either(
+    shapeOf({ method: oneOf('use'), args: tupleOf<[CursorName, number, boolean]>(isCursorName, isNumber, isBoolean) }),
+    shapeOf({ method: oneOf('touch', 'delete'), args: tupleOf<[CursorName]>(isCursorName) }),
+  ),
+)
+/** The refusals of `NamedCursors`. */
+const isCode = oneOf<HubErrorCode>('too-many-cursors', 'log-unavailable', 'hub-closed')
+const isAnswer = either(
+  shapeOf({ error: shapeOf({ code: isCode, message: isString }) }),
+  shapeOf({ value: isAnything, error: isMissing }), // JSON omits a value of `undefined`
+)
+
 export class SharedCursors {
   readonly #messenger: Messenger
   readonly #own: NamedCursors
@@ -28,7 +54,7 @@ export class SharedCursors {
   constructor(messenger: Messenger, own: NamedCursors) {
     this.#messenger = messenger
     this.#own = own
-    messenger.onRequest<CursorMessage>('cursor', ({ method, args }) => this.#answer(method, args))
+    messenger.onRequest<CursorMessage>('cursor', isBody, ({ method, args }) => this.#answer(method, args))
   }
 
   /** As `NamedCursors.get`. */
@@ -68,7 +94,7 @@ export class SharedCursors {
     const message = { kind: 'cursor', method, args } satisfies CursorMessage
     let answer: CursorAnswer
     try {
-      answer = (await this.#messenger.request(writer, message)) as CursorAnswer
+      answer = await this.#messenger.request(writer, message, isAnswer)
     } catch {
       return this.#perform(method, args) // the writer has gone or does not answer
     }

@@ -4,7 +4,7 @@ import type { EventLog, ReadOptions } from '../log.js'
 import { anyAppends, anyReads, type AnyRead } from './any-event.js'
 import { equal, has, ok, same } from './assertions.js'
 import { event, isOf, numbered, range, sequences, type Numbered, manyEvents } from './events.js'
-import { EVERYTHING, retains } from './reads.js'
+import { EVERYTHING, readPages, retains } from './reads.js'
 import { KEEP_ALL, type Case } from './trial.js'
 
 export const newest: readonly Case[] = [
@@ -101,30 +101,26 @@ export const newest: readonly Case[] = [
 ]
 
 /** Reads the newest events page after page, and compares them with a model of the log. */
-async function checkNewest(
-  log: EventLog,
-  all: readonly Numbered[],
-  { selection, after, until, events, bytes }: AnyRead,
-): Promise<void> {
-  const end = Math.min(until ?? log.view.head, log.view.head)
+async function checkNewest(log: EventLog, all: readonly Numbered[], request: AnyRead): Promise<void> {
+  const { selection, after, until = log.view.head, events, bytes = Infinity } = request
   const newest = new Map(
     all
       .filter(isOf(selection))
-      .filter(({ sequence }) => sequence > after && sequence <= end)
+      .filter(({ sequence }) => sequence > after && sequence <= until)
       .map((event) => [event.topic, event.sequence]),
   )
   const read: number[] = []
-  for (let position = Math.min(after, end), more = true; more;) {
-    const limits = { events, ...(bytes === undefined ? {} : { bytes }) }
-    const page = await log.newest(selection, { after: position, until: end, ...limits })
-    read.push(...sequences(page))
-    ok(page.events.length <= events, `a page of at most ${events} events has ${page.events.length}`)
-    const before = page.events.slice(0, -1).reduce((sum, { payload }) => sum + payload.length, 0)
-    ok(before < (bytes ?? Infinity), `a page of at most ${bytes ?? Infinity} bytes has its last event after ${before}`)
-    ok(page.position > position || !page.more, `a page with more events stays at ${position}`)
-    ;({ position, more } = page)
-    if (!more) same(position, end)
-  }
+  await readPages(
+    log,
+    request,
+    (options) => log.newest(selection, options),
+    (page) => {
+      read.push(...sequences(page))
+      ok(page.events.length <= events, `a page of at most ${events} events has ${page.events.length}`)
+      const before = page.events.slice(0, -1).reduce((sum, { payload }) => sum + payload.length, 0)
+      ok(before < bytes, `a page of at most ${bytes} bytes has its last event after ${before}`)
+    },
+  )
   same(
     read,
     [...newest.values()].sort((a, b) => a - b),

@@ -2,9 +2,10 @@
 import type { StoredEvent } from '../../model/event.js'
 import { payloadOf } from '../../model/payload.js'
 import { Selection } from '../../model/selection.js'
-import type { EventLog, Page, ReadOptions } from '../log.js'
+import type { EventLog, Page, ReadOptions, ScanResult } from '../log.js'
 import { readPage } from '../page.js'
-import { same, until } from './assertions.js'
+import type { AnyRead } from './any-event.js'
+import { ok, same, until } from './assertions.js'
 
 export const EVERYTHING = new Selection(['**'])
 
@@ -78,4 +79,29 @@ export async function returns(log: EventLog, count: number): Promise<void> {
     async () => (read = (await readAll(log)).events.length) === count,
     () => `a read returns ${read} events, not ${count}`,
   )
+}
+
+/**
+ * Reads page after page to the end, and checks that the pages get there.
+ * @param read reads a page
+ * @param check called with each page and the part of the log that the page begins: after `after`, up to `end`
+ */
+export async function readPages<P extends Pick<ScanResult, 'position' | 'more'>>(
+  log: EventLog,
+  { after, until, events, bytes }: Omit<AnyRead, 'selection'>,
+  read: (options: ReadOptions) => Promise<P>,
+  check: (page: P, part: { after: number; end: number }) => void,
+): Promise<void> {
+  const end = Math.min(until ?? log.view.head, log.view.head)
+  let position = Math.min(after, end)
+  for (let more = true; more;) {
+    const options: ReadOptions = { after: position, events }
+    if (until !== undefined) options.until = end
+    if (bytes !== undefined) options.bytes = bytes
+    const page = await read(options)
+    check(page, { after: position, end })
+    ok(page.position > position || !page.more, `a page with more events stays at ${position}`)
+    ;({ position, more } = page)
+  }
+  same(position, end) // otherwise a reader would never end
 }

@@ -6,7 +6,7 @@ import { readPage } from '../page.js'
 import { anyAppends, anyReads, type AnyRead } from './any-event.js'
 import { has, rejects, same } from './assertions.js'
 import { event, isOf, manyEvents, numbered, range, sequences, type Numbered } from './events.js'
-import { EVERYTHING, readAll, readFrom, type PageRead } from './reads.js'
+import { EVERYTHING, readAll, readFrom, readPages, type PageRead } from './reads.js'
 import { KEEP_ALL, type Case } from './trial.js'
 
 export const scan: readonly Case[] = [
@@ -174,18 +174,11 @@ export const scan: readonly Case[] = [
 ]
 
 /** Reads page after page, and compares each page with a model of the log. */
-async function checkRead(
-  log: EventLog,
-  all: readonly Numbered[],
-  { selection, after, until, events, bytes }: AnyRead,
-): Promise<void> {
-  const end = Math.min(until ?? log.view.head, log.view.head)
-  for (let position = Math.min(after, end); ;) {
-    const options: ReadOptions = { after: position, events }
-    if (until !== undefined) options.until = end
-    if (bytes !== undefined) options.bytes = bytes
-    const page = await readFrom(log, selection, options)
-    const wanted = all.filter(isOf(selection)).filter(({ sequence }) => sequence > position && sequence <= end)
+async function checkRead(log: EventLog, all: readonly Numbered[], request: AnyRead): Promise<void> {
+  const { selection, events, bytes } = request
+  const read = (options: ReadOptions) => readFrom(log, selection, options)
+  await readPages(log, request, read, (page, { after, end }) => {
+    const wanted = all.filter(isOf(selection)).filter(({ sequence }) => sequence > after && sequence <= end)
     let size = 0
     const expected = wanted.filter(({ payload }, index) => {
       const fits = index < events && size < (bytes ?? Infinity)
@@ -199,10 +192,5 @@ async function checkRead(
     same({ more: page.more, gap: page.gap }, { more: expected.length < wanted.length, gap: false })
     const passed = wanted.filter(({ sequence }) => sequence <= page.position).length
     same(passed, expected.length) // the page has every event up to its position
-    if (!page.more) {
-      same(page.position, end) // otherwise a reader would never end
-      return
-    }
-    position = page.position
-  }
+  })
 }

@@ -2,6 +2,7 @@
 import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'lmdb'
 import type { NewEvent, ScannedEvent, StoredEvent } from '../../model/event.js'
+import { monotonicNow } from '../../model/clock.js'
 import type { Selection } from '../../model/selection.js'
 import type { Durability } from '../durability.js'
 import { Followers } from '../followers.js'
@@ -32,7 +33,7 @@ import { describeTopic, readProperties, writeProperties } from '../topic-propert
 import { EventTimes } from './event-times.js'
 import { FileRecords } from './file-records.js'
 import { FileView } from './file-view.js'
-import { helloOf, inUse, requireReachableOwner } from './lock.js'
+import { helloOf, inUse, requireUniqueProcessId } from './lock.js'
 import { enter, Member, type FolderAccess, type FolderRole } from './member.js'
 import { Peers } from './peers.js'
 import { Reader } from './reader.js'
@@ -46,6 +47,11 @@ import type { Tables } from './tables.js'
 
 /** The number of events in one delta while the followers catch up. */
 const CATCH_UP_STEP = 500
+/**
+ * How long the followers catch up on one snapshot, in milliseconds. The leader reuses no page that was freed after a
+ * snapshot that is still read.
+ */
+const SNAPSHOT_TIME = 1_000
 /** How long a process waits for the leader, by default; in milliseconds. */
 const LEADER_TIMEOUT = 5_000
 
@@ -84,8 +90,13 @@ export class FileLog implements EventLog {
   readonly #snapshots: Snapshots
   readonly #times: EventTimes
   readonly #followers = new Followers()
-  /** The changes that the followers have missed: trims, and whether records have changed. */
-  #missed: { trims: readonly Trim[]; hasRecords: boolean } | undefined
+  /** The trims that the followers have missed. */
+  #missedTrims: readonly Trim[] = NO_TRIMS
+  /** Whether the followers have missed changes of records. */
+  #hasMissedRecords = false
+  /** The snapshot that the state was reloaded from, until the followers have caught up. */
+  #reloaded: Transaction | undefined
+  #catchingUp: Promise<boolean> | undefined
   #closing: Promise<void> | undefined
 
   /**
@@ -96,7 +107,7 @@ export class FileLog implements EventLog {
   static async open(options: FileLogOptions): Promise<FileLog> {
     const { folder, durability, shared = false, sameProcess = false } = options
     if (!sameProcess) requireUnopened(folder)
-    if (checkFolder(folder)) await requireReachableOwner(folder, !shared || sameProcess)
+    if (checkFolder(folder)) await requireUniqueProcessId(folder, !shared || sameProcess)
     if (!sameProcess) requireUnopened(folder) // it may have been opened meanwhile
     const tables = openStore(folder, { durability })
     tables.damage.listener = options.onDamage ?? (() => undefined)
@@ -190,38 +201,61 @@ export class FileLog implements EventLog {
     this.records.changed(records)
   }
 
-  /** Reads the state from the tables, which another process has changed. */
+  /** Reads the state from the tables, which another process has changed. Keeps the snapshot for `#catchUp`. */
   #reload(): void {
+    const { root } = this.#tables
+    this.#releaseSnapshot()
+    root.resetReadTxn() // an earlier read of this turn may have left an older snapshot
+    this.#reloaded = root.useReadTransaction()
     const { recordChanges } = this.#state
-    const trims = this.#state.reload(this.#tables)
-    const hasRecords = recordChanges !== this.#state.recordChanges
-    this.#missed = {
-      trims: [...(this.#missed?.trims ?? []), ...trims],
-      hasRecords: hasRecords || this.#missed?.hasRecords === true,
-    }
+    this.#missedTrims = [...this.#missedTrims, ...this.#state.reload(this.#tables)]
+    if (recordChanges !== this.#state.recordChanges) this.#hasMissedRecords = true
+  }
+
+  #releaseSnapshot(): void {
+    this.#reloaded?.done()
+    this.#reloaded = undefined
   }
 
   /**
-   * Gives the followers the changes before the last `#reload`. The trims come first: events that were trimmed meanwhile
-   * are never delivered, which the followers have to know before they get later events.
+   * Gives the followers the changes before the last `#reload`.
+   * @returns `false`: this takes too long on one snapshot. Reload the state, and catch up again
    */
-  async #catchUp(): Promise<void> {
-    const { trims = NO_TRIMS, hasRecords = false } = this.#missed ?? {}
-    this.#missed = undefined
+  #catchUp(): Promise<boolean> {
+    const transaction = this.#reloaded
+    return (this.#catchingUp = this.#catchUpOn(transaction).finally(() => {
+      if (this.#reloaded === transaction) this.#releaseSnapshot()
+    }))
+  }
+
+  /**
+   * The trims come first: events that were trimmed before the reload are never delivered, which the followers have to
+   * know before they get later events. Events that are trimmed after it are delivered, since the snapshot has them.
+   */
+  async #catchUpOn(transaction: Transaction | undefined): Promise<boolean> {
+    const trims = this.#missedTrims
+    this.#missedTrims = NO_TRIMS
+    const end = monotonicNow() + SNAPSHOT_TIME
     if (trims.length > 0) this.#tell({ events: NO_EVENTS, trims, records: NO_RECORDS })
     const { head } = this.#state.totals
     for (let after = this.view.toldHead; after < head;) {
       const until = Math.min(head, after + CATCH_UP_STEP)
       const events: StoredEvent[] = []
       for (let sequence = after + 1; sequence <= until; sequence++) {
-        const event = this.#tables.events.get(sequence)
+        const event = this.#tables.events.get(sequence, transaction)
         if (event) events.push(event) // the others are trimmed
       }
       if (events.length > 0) this.#tell({ events, trims: NO_TRIMS, records: NO_RECORDS })
       this.view.toldHead = after = until
-      if (after < head) await setImmediate()
+      if (after === head) break
+      await setImmediate()
+      // the leader was lost meanwhile: `#reload` has released the snapshot, and the next catch-up continues
+      if (this.#closing || this.#reloaded !== transaction) throw new LostLeaderError('the catch-up was abandoned')
+      if (monotonicNow() > end) return false
     }
-    if (hasRecords) void this.#tellRecords()
+    if (this.#hasMissedRecords) void this.#tellRecords()
+    this.#hasMissedRecords = false
+    return true
   }
 
   /** Gives the followers all records, since only the number of changes is known. */
@@ -299,6 +333,8 @@ export class FileLog implements EventLog {
 
   async #close(): Promise<void> {
     await this.#member.close()
+    await this.#catchingUp?.catch(() => undefined)
+    this.#releaseSnapshot()
     this.#followers.clear()
     await this.#tables.root.close()
     await this.#member.release()

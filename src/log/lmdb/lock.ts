@@ -33,6 +33,13 @@ type Identity = Record<typeof DATA_FILE | typeof LOCK_FILE, string>
 /** The error of a folder that another process has taken, or that was removed or replaced. */
 export class LostFolderError extends Error {
   override name = 'LostFolderError'
+  /** What has happened, in words for publishers: without the path of the folder. */
+  readonly reason: string
+
+  constructor(message: string, reason: string) {
+    super(message)
+    this.reason = reason
+  }
 }
 
 type Hello = Extract<ToReplica, { kind: 'hello' }>
@@ -164,6 +171,7 @@ export class FolderLock {
     else
       this.#lost ??= new LostFolderError(
         `The folder ${this.#folder} was removed, moved or replaced while the log was in use. Put it back, or restart the hub.`,
+        'the folder of the log was removed, moved or replaced',
       )
     return this.#lost
   }
@@ -175,7 +183,8 @@ export class FolderLock {
   check(): void {
     if (!this.isOwner()) {
       this.#taken ??= new LostFolderError(
-        `Another process has taken the folder ${this.#folder}: the lock of this one was removed. Restart the hub.`,
+        `Another process has taken the folder ${this.#folder}: the lock of this one was removed, or the other process has opened the same files through another path. Restart the hub.`,
+        'another process has taken the files of the log',
       )
     }
     if (this.#taken) throw this.#taken
@@ -265,12 +274,12 @@ async function connectTo(folder: string, path: string): Promise<OwnerSocket | un
 }
 
 /**
- * Checks that LMDB can open a folder beside the processes that have it open. LMDB blocks this whole process if the
- * owner was stopped in the middle of a transaction, and it tells processes apart by their ids.
+ * Checks that no process that has the folder open has the id of this one: LMDB tells processes apart by their ids. It
+ * asks the owner, so it also finds a frozen owner, beside which LMDB could block this whole process.
  * @param allowsSameProcess whether this process may have the folder open, for tests
- * @throws StoreError if the owner is frozen; SameProcessIdError
+ * @throws SameProcessIdError; StoreError if the owner does not answer
  */
-export async function requireReachableOwner(folder: string, allowsSameProcess: boolean): Promise<void> {
+export async function requireUniqueProcessId(folder: string, allowsSameProcess: boolean): Promise<void> {
   const descriptor = openSync(folder, 'r')
   const socketFolder = shortPath(folder, descriptor)
   try {

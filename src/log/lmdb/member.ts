@@ -28,8 +28,8 @@ const CHECK_INTERVAL = 100
 export interface MemberOptions extends LeaderOptions {
   /** The maximum time that a write waits for the leader, in milliseconds. */
   leaderTimeout: number
-  /** Gives the followers the changes since the state was last up to date. */
-  catchUp: () => Promise<void>
+  /** As `ReplicaListener.catchUp`. */
+  catchUp: () => Promise<boolean>
   /** Brings the state up to date with the tables. */
   reload: () => void
   /** Called with each role that the process takes. */
@@ -163,7 +163,7 @@ export class Member implements Role {
     this.#isClosed = true
     clearInterval(this.#checks)
     this.#joining?.destroy()
-    this.#rejectAll(closed())
+    this.#rejectAll()
     await this.#leader?.halt()
   }
 
@@ -175,7 +175,7 @@ export class Member implements Role {
     if (this.#replica) this.#replica.leave()
     else this.#joining?.destroy()
     await this.#search
-    this.#rejectAll(closed())
+    this.#rejectAll()
     this.#options.peers.close()
     await this.#leader?.close()
   }
@@ -187,6 +187,8 @@ export class Member implements Role {
 
   #write(request: WriteRequest): Promise<WriteResult> {
     if (this.#isClosed) return Promise.reject(closed())
+    // a write that is not sent cannot be stored after its refusal, when a frozen leader wakes
+    if (this.#isSilent()) return Promise.reject(notSent(this.#options.leaderTimeout))
     return new Promise((resolve, reject) => {
       const write = { number: ++this.#lastNumber, request, since: systemTime(), resolve, reject }
       this.#pending.set(write.number, write)
@@ -276,8 +278,9 @@ export class Member implements Role {
   /** Becomes the leader after another one. */
   async #succeed(owned: OwnedFolder): Promise<void> {
     try {
-      this.#options.reload()
-      await this.#options.catchUp()
+      do {
+        this.#options.reload()
+      } while (!(await this.#options.catchUp()))
       this.#lead(owned)
     } catch (err) {
       await owned.room.close()
@@ -292,17 +295,22 @@ export class Member implements Role {
     return write
   }
 
-  /** Rejects writes that have waited too long, and reports a silent leader as a failure. */
+  /** Whether the leader has been silent for so long that no write waits for it. */
+  #isSilent(): boolean {
+    return !this.#leader && monotonicNow() - this.#lastBeatAt > this.#options.leaderTimeout
+  }
+
+  /** Rejects writes that have waited too long or wait for a silent leader, and reports that leader as a failure. */
   #check(): void {
     if (this.#leader) return
     const { leaderTimeout } = this.#options
-    const silence = monotonicNow() - this.#lastBeatAt
-    this.#setFailure(silence > leaderTimeout ? silent(leaderTimeout) : this.#leaderFailure)
+    const isSilent = this.#isSilent()
+    this.#setFailure(isSilent ? silent(leaderTimeout) : this.#leaderFailure)
     const now = systemTime()
     for (const { number, since, request, reject } of this.#pending.values()) {
-      if (now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer
+      if (!isSilent && now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer
       this.#pending.delete(number)
-      reject(unanswered(leaderTimeout, request))
+      reject(unanswered(`The process that writes the log has not answered for ${leaderTimeout / 1_000} s.`, request))
     }
   }
 
@@ -312,8 +320,10 @@ export class Member implements Role {
     if (hasChanged) this.#options.onHealth(failure)
   }
 
-  #rejectAll(err: Error): void {
-    for (const { reject } of this.#pending.values()) reject(err)
+  /** Rejects the writes that wait for the leader, because this process closes the log. */
+  #rejectAll(): void {
+    for (const { request, reject } of this.#pending.values())
+      reject(unanswered('This process stops, and the process that writes the log has not answered yet.', request))
     this.#pending.clear()
   }
 }
@@ -332,13 +342,17 @@ function silent(timeout: number): Error {
   return new Error(`the process that writes the log has been silent for ${timeout / 1_000} s`)
 }
 
-function unanswered(timeout: number, request: WriteRequest): HubError {
+function notSent(timeout: number): HubError {
+  return new HubError(
+    'log-unavailable',
+    `The process that writes the log has been silent for more than ${timeout / 1_000} s. Nothing was stored: try again.`,
+  )
+}
+
+function unanswered(cause: string, request: WriteRequest): HubError {
   const remedy =
     'append' in request
       ? 'The event may have been stored: publish it again with the same "id".'
       : 'The request may still be carried out. Try it again.'
-  return new HubError(
-    'log-unavailable',
-    `The process that writes the log has not answered for ${timeout / 1_000} s. ${remedy}`,
-  )
+  return new HubError('log-unavailable', `${cause} ${remedy}`)
 }

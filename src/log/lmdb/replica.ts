@@ -14,8 +14,11 @@ export interface ReplicaListener {
   node: string
   /** Brings the state up to date with the tables. */
   reload(): void
-  /** Gives the followers the changes that they lack. Messages wait until it resolves. */
-  catchUp(): Promise<void>
+  /**
+   * Gives the followers the changes before the last `reload`. Messages wait until it resolves.
+   * @returns `false`: reload, and catch up again
+   */
+  catchUp(): Promise<boolean>
   /** Applies a transaction to the state. */
   onChange(change: ReplicatedChange): void
   onWritten(number: number, result: WriteResult): void
@@ -144,23 +147,26 @@ export class Replica implements PeerLink {
 
   /** Catches up once the tables are durable: they may show a transaction earlier. */
   #catchUpIfDurable(): void {
-    if (!this.#isReady && this.#durable >= this.#state.totals.commits) void this.#catchUp()
+    if (!this.#isReady && !this.#queue && this.#durable >= this.#state.totals.commits) void this.#catchUp()
   }
 
   async #catchUp(): Promise<void> {
     const queue: ToReplica[] = []
     this.#queue = queue
+    let isCaughtUp: boolean
     try {
-      await this.#listener.catchUp()
+      isCaughtUp = await this.#listener.catchUp()
     } catch (err) {
       this.#fail(err as Error)
       return this.#socket.destroy()
     }
     if (this.#hasEnded) return
     this.#queue = undefined
-    this.#isReady = true
+    this.#isReady = isCaughtUp
+    if (!isCaughtUp) this.#listener.reload() // includes every change in the queue
     for (const message of queue) this.#receive(message)
-    this.#ready()
+    if (isCaughtUp) this.#ready()
+    else this.#catchUpIfDurable()
   }
 
   #change(change: ReplicatedChange): void {

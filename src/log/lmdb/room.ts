@@ -46,9 +46,19 @@ export type Purpose = 'publish' | 'trim' | 'session'
 
 const RESERVES: Record<Purpose, number> = { publish: PUBLISH_RESERVE, trim: TRIM_RESERVE, session: 0 }
 
+const FULL = 'the disk is full'
+const SHARED = 'another process writes the file of the log'
+
 /** The error of a transaction without room. */
 export class NoRoomError extends Error {
   override name = 'NoRoomError'
+  /** Why there is no room, in words for publishers: without paths. */
+  readonly reason: string
+
+  constructor(folder: string, reason: string) {
+    super(`There is no room for the log in ${folder}: ${reason}.`)
+    this.reason = reason === FULL || reason === SHARED ? reason : 'the disk is full or not writable'
+  }
 }
 
 export class Room {
@@ -62,7 +72,7 @@ export class Room {
   #extending: Promise<void> | undefined
   #fullAt = -Infinity
   /** Why the file could not be extended. */
-  #reason = 'the disk is full'
+  #reason = FULL
   #closed = false
 
   /** Opens the data file of a folder whose tables are open. */
@@ -83,7 +93,7 @@ export class Room {
 
   /** The error with the reason why there is no room. */
   get failure(): NoRoomError {
-    return new NoRoomError(`There is no room for the log in ${this.#folder}: ${this.#reason}.`)
+    return new NoRoomError(this.#folder, this.#reason)
   }
 
   /** Returns whether a transaction certainly has room. */
@@ -180,8 +190,7 @@ export class Room {
     try {
       if (performance.now() - this.#fullAt < RETRY || this.#closed) return
       if (!this.#isFilled) this.#fillHoles()
-      if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated)
-        throw new Error('another process writes the file')
+      if (Math.floor(fstatSync(this.#descriptor).size / this.#pages.size) !== this.#allocated) throw new Error(SHARED)
       const { bavail, bsize } = await statFileSystem(this.#folder)
       const end = Math.min(pages * this.#pages.size, this.#allocated * this.#pages.size + bavail * bsize - left)
       for (let at = this.#allocated * this.#pages.size; at < end;) {
@@ -189,7 +198,7 @@ export class Room {
         at += bytesWritten
         this.#allocated = Math.floor(at / this.#pages.size)
       }
-      if (this.#allocated < pages) throw new Error('the disk is full')
+      if (this.#allocated < pages) throw new Error(FULL)
     } catch (err) {
       this.#fullAt = performance.now()
       this.#reason = err instanceof Error ? err.message : String(err)

@@ -2,11 +2,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { ClusterMessage } from '../../cluster/cluster.js'
 import { Problem } from '../../errors.js'
-import type { Bearer } from '../../auth/principal.js'
+import { isBearer, type Bearer } from '../../auth/principal.js'
 import { nodeOf } from '../../hub/connection-id.js'
 import type { Stream } from '../../hub/stream.js'
 import { quote } from '../../model/quote.js'
-import { outcomeOf, valueOf, type Outcome } from '../../plugins/outcome.js'
+import { isString, shapeOf, type Check } from '../../model/shape.js'
+import { outcomeOf, outcomeWith, valueOf } from '../../plugins/outcome.js'
 
 /** The request for an operation, with the principal of the client's request. */
 interface OperationMessage<Input> extends ClusterMessage {
@@ -15,12 +16,19 @@ interface OperationMessage<Input> extends ClusterMessage {
   input: Input
 }
 
+/** The checks of the data that travels between the processes, which may have different versions. */
+interface OperationShape<Input, Result> {
+  input: Check<Input>
+  result: Check<Result>
+}
+
 /** Runs an operation on the stream with an id. */
 export type RunOperation<Input, Result> = (asking: Bearer, id: string, input: Input) => Promise<Result>
 
 /**
  * Defines an operation on a stream. Its input and its result are plain data.
  * @param name unique among the messages of the cluster
+ * @param shape the checks of the input and the result
  * @param operate checks that the principal may do this, and does it. It runs in the process that holds the stream
  * @returns runs the operation. It throws a Problem `not-found` if no process has the stream, a HubError `unavailable`
  *   if the process that has it does not answer, and what `operate` throws
@@ -28,6 +36,7 @@ export type RunOperation<Input, Result> = (asking: Bearer, id: string, input: In
 export function streamOperation<Input, Result>(
   app: FastifyInstance,
   name: string,
+  shape: OperationShape<Input, Result>,
   operate: (stream: Stream, asking: Bearer, input: Input) => Result,
 ): RunOperation<Input, Result> {
   const {
@@ -41,7 +50,9 @@ export function streamOperation<Input, Result>(
     return operate(stream, asking, input)
   }
 
-  messenger.onRequest<OperationMessage<Input>>(name, ({ id, asking, input }) =>
+  const isBody = shapeOf({ id: isString, asking: isBearer, input: shape.input })
+  const isOutcome = outcomeWith(shape.result)
+  messenger.onRequest<OperationMessage<Input>>(name, isBody, ({ id, asking, input }) =>
     outcomeOf(
       () => {
         app.requireInForce(asking)
@@ -54,9 +65,10 @@ export function streamOperation<Input, Result>(
   return async (asking, id, input) => {
     const node = nodeOf(id)
     if (node === undefined || node === messenger.node || connections.get(id)) return run(asking, id, input)
-    const answer = await messenger.ask(node, { kind: name, id, asking, input } satisfies OperationMessage<Input>)
+    const message = { kind: name, id, asking, input } satisfies OperationMessage<Input>
+    const answer = await messenger.ask(node, message, isOutcome)
     if (!answer) throw notFound(id)
-    return valueOf(answer.value as Outcome) as Result
+    return valueOf(answer.value) as Result
   }
 }
 

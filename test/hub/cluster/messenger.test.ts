@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Messenger } from '../../../src/hub/cluster/messenger.js'
+import { isAnything, isString, shapeOf } from '../../../src/model/shape.js'
 import { LocalCluster } from '../../helper/local-cluster.js'
 import { until } from '../fake-sink.js'
 
@@ -9,8 +10,8 @@ function open(count: number) {
   const nodes = Array.from({ length: count }, () => cluster.start())
   const messengers = nodes.map((node) => {
     const messenger = new Messenger(node)
-    messenger.onRequest('name', () => node.node)
-    messenger.onRequest('refuse', () => {
+    messenger.onRequest('name', shapeOf({}), () => node.node)
+    messenger.onRequest('refuse', shapeOf({}), () => {
       throw new Error('refused')
     })
     messenger.start()
@@ -25,11 +26,7 @@ await t.test('a single process has nobody to ask', async (t) => {
   } = open(1)
   t.ok(alone!.isAlone)
   t.strictSame(alone!.others(), [])
-  for (const answers of [
-    alone!.survey({ kind: 'name' }),
-    alone!.gather({ kind: 'name' }),
-    alone!.askAll({ kind: 'name' }),
-  ])
+  for (const answers of [alone!.gather({ kind: 'name' }, isAnything), alone!.askAll({ kind: 'name' }, isAnything)])
     t.strictSame(await answers, [])
 })
 
@@ -37,7 +34,11 @@ await t.test('a broadcast reaches the handler of its kind at every other node', 
   const { messengers } = open(3)
   const heard: unknown[] = []
   for (const messenger of messengers)
-    messenger.onBroadcast('note', ({ text }, from) => void heard.push([messenger.node, text, from]))
+    messenger.onBroadcast(
+      'note',
+      shapeOf({ text: isString }),
+      ({ text }, from) => void heard.push([messenger.node, text, from]),
+    )
   messengers[0]!.broadcast({ kind: 'unknown kind' })
   messengers[0]!.broadcast({ kind: 'note', text: 'hello' })
   await until(() => heard.length === 2)
@@ -52,13 +53,13 @@ await t.test('a request has the answer of its node, and none of a node that has 
     nodes,
     messengers: [here],
   } = open(2)
-  t.strictSame(await here!.ask('node-1', { kind: 'name' }), { value: 'node-1' })
-  await t.rejects(here!.ask('node-1', { kind: 'refuse' }), { code: 'unavailable' })
-  await t.rejects(here!.ask('node-1', { kind: 'unknown kind' }), { code: 'unavailable' })
+  t.strictSame(await here!.ask('node-1', { kind: 'name' }, isAnything), { value: 'node-1' })
+  await t.rejects(here!.ask('node-1', { kind: 'refuse' }, isAnything), { code: 'unavailable' })
+  await t.rejects(here!.ask('node-1', { kind: 'unknown kind' }, isAnything), { code: 'unavailable' })
   nodes[1]!.die()
-  t.equal(await here!.ask('node-1', { kind: 'name' }), undefined)
+  t.equal(await here!.ask('node-1', { kind: 'name' }, isAnything), undefined)
   nodes[0]!.die()
-  await t.rejects(here!.ask('node-1', { kind: 'name' }), { code: 'hub-closed' })
+  await t.rejects(here!.ask('node-1', { kind: 'name' }, isAnything), { code: 'hub-closed' })
 })
 
 await t.test('all nodes have to answer, or those that do are enough', async (t) => {
@@ -72,12 +73,15 @@ await t.test('all nodes have to answer, or those that do are enough', async (t) 
   ]
   const sorted = async (answers: Promise<{ node: string }[]>) =>
     (await answers).sort((a, b) => (a.node < b.node ? -1 : 1))
-  t.strictSame(await sorted(here!.askAll({ kind: 'name' })), both)
-  t.strictSame(await sorted(here!.gather({ kind: 'name' })), both)
+  t.strictSame(await sorted(here!.askAll({ kind: 'name' }, isAnything)), both)
+  t.strictSame(await sorted(here!.gather({ kind: 'name' }, isAnything)), both)
   nodes[1]!.freeze()
   const begin = performance.now()
-  t.strictSame(await here!.gather({ kind: 'name' }), [both[1]])
+  t.strictSame(await here!.gather({ kind: 'name' }, isAnything), [both[1]])
   t.ok(performance.now() - begin < 4_000, 'it does not wait for the time-out of the cluster')
   nodes[1]!.thaw()
-  await t.rejects(here!.askAll({ kind: 'refuse' }), { code: 'unavailable', message: /node-1, node-2 .* do not answer/ })
+  await t.rejects(here!.askAll({ kind: 'refuse' }, isAnything), {
+    code: 'unavailable',
+    message: /node-1, node-2 .* do not answer/,
+  })
 })
