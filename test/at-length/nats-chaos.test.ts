@@ -3,9 +3,8 @@
  * server at a time is away, and with `NATS_OUTAGES` now and then two: then nothing can be published, and publishing
  * continues afterwards. Every promise of the API holds for all publishers and subscribers.
  *
- * The test runs only if `NATS_KILLS`, the number of kills, is set: some of its expectations do not hold yet while a hub
- * is cut off from NATS (docs/scaling.md). `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats
- * the choices of a run.
+ * `NATS_KILLS` is the number of kills; without it the test is skipped (docs/scaling.md). `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats the
+ * choices of a run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
@@ -21,6 +20,8 @@ import { anyTopic } from '../helper/token.js'
 
 const KILLS = Number(process.env['NATS_KILLS'] ?? 0)
 const SEED = Number(process.env['NATS_SEED'] ?? Date.now() % 1_000_000)
+/** The faults end after this time, in milliseconds. */
+const MAX_TIME = Number(process.env['NATS_TIME'] ?? Infinity)
 /** FANFARE_NATS_TIMEOUT, in milliseconds. */
 const TIMEOUT = 2_000
 /** Allowance for a busy machine, in milliseconds. */
@@ -70,13 +71,15 @@ await t.test('every promise holds whichever processes are killed', { skip }, asy
       { places: hubs, limits: [1, 1, 2], freezes: [50, 400, 2_500], rest: 0 },
       { places: servers, limits: [1], freezes: [50, 400, 2_500, 12_000], rest: REST },
     ],
+    servers,
     kills: KILLS,
-    maxTime: Infinity,
+    maxTime: MAX_TIME,
     seed: SEED,
     patience: TIMEOUT,
     retained: RETAINED,
     purges: 'known',
     leaveTime: GRACE + GONE,
+    explain: async () => (await Promise.all(servers.map((server) => server.report()))).flat(),
     between: async ({ faults, numbers }) =>
       OUTAGES > 0 && numbers.below(OUTAGES) === 0 ? loseQuorum(story, { hubs, servers, faults, numbers }) : undefined,
   })

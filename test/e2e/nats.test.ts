@@ -5,6 +5,7 @@ import { history, post, publish, request, send } from '../helper/http.js'
 import { skipNats, startNats, type NatsServer } from '../helper/nats.js'
 import { startHub, type Hub } from '../helper/process.js'
 import { openLive, openStream, streamUrl, type EventStream } from '../helper/stream.js'
+import { startTcpProxy } from '../helper/tcp-proxy.js'
 import { token } from '../helper/token.js'
 import type { Node } from '../../src/schemas/node.js'
 
@@ -135,6 +136,37 @@ await t.test('a hub whose NATS is away keeps its streams, and refuses publishes'
   )
   await live.until(() => live.events.some(({ data }) => data === 'two'))
   t.equal(live.isClosed, false)
+})
+
+await t.test('a hub that was cut off from NATS', { skip: skipNats }, async (t) => {
+  const server = await startNats(t)
+  const proxy = await startTcpProxy(t, server.port)
+  const env = { FANFARE_NATS_TIMEOUT: '500ms' }
+  const [a, b] = await Promise.all([
+    startHub(t, { ...env, FANFARE_LOG: server.address }),
+    startHub(t, { ...env, FANFARE_LOG: `nats://127.0.0.1:${proxy.port}` }),
+  ])
+  const revoked = token({ sub: 'ann', subscribe: ['news'] })
+  const expires = Date.now() / 1_000 + 3
+  const [annStream, bobStream] = await Promise.all([
+    openLive(t, streamUrl(b, ['news']), { token: revoked }),
+    openLive(t, streamUrl(b, ['news']), { token: token({ sub: 'bob', subscribe: ['news'], exp: expires }) }),
+  ])
+  proxy.cut()
+  const until = new Date(Date.now() + 600_000).toISOString()
+  const revocation = await send(a, 'POST', '/revocations', { token: admin, body: { subject: 'ann', until } })
+  t.equal(revocation.status, 201)
+
+  await t.test('has ended the streams of expired tokens meanwhile', async (t) => {
+    t.match(await bobStream.told('close'), { reason: 'expired' })
+    t.equal(annStream.isClosed, false, 'the hub does not know of the revocation')
+  })
+
+  await t.test('ends the streams of tokens that were revoked meanwhile, and refuses the tokens', async (t) => {
+    proxy.mend()
+    t.match(await annStream.told('close'), { reason: 'revoked' })
+    t.equal((await history(b, 'news', '', revoked)).status, 401)
+  })
 })
 
 await t.test('a hub says why it does not start', { skip: skipNats }, async (t) => {

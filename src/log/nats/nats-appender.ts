@@ -1,11 +1,13 @@
 /** Appends events to the stream: one as a message, several as an atomic batch. */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NatsLink } from '../../nats/nats-link.js'
 import { monotonicNow } from '../../model/clock.js'
 import { lengthOf, type NewEvent } from '../../model/event.js'
 import { HubError } from '../../model/hub-error.js'
 import { tooManyTopics, type Appended } from '../log.js'
 import type { RetainedEvents } from '../memory/retained-events.js'
+import { unavailable, within } from './calls.js'
 import { answerOf, DUPLICATE_IN_BATCH, JetStreamError } from './jetstream.js'
 import { addToBatch, messageId, sizeOf, toMessage, toQuestion, type EventMessage, type Subjects } from './messages.js'
 import { NoResponderError, type Requests } from './requests.js'
@@ -40,7 +42,12 @@ export interface NatsAppenderOptions {
   link: NatsLink
   requests: Requests
   subjects: Subjects
-  ids: RecentIds
+  /** Returns the epoch of the stream that this process follows. */
+  epoch: () => string
+  /** Whether that stream still exists. Otherwise this process follows the one that has replaced it. */
+  isSame: () => Promise<boolean>
+  /** Returns the recent publisher ids of the stream. */
+  ids: () => RecentIds
   /** Returns the events that this process knows. */
   retained: () => RetainedEvents
   /** The maximum number of topics. */
@@ -93,8 +100,8 @@ export class NatsAppender {
   async #append(events: readonly NewEvent[]): Promise<Appended[]> {
     if (this.#isStopped) throw unavailable('The log is closed.')
     const deadline = monotonicNow() + this.#options.timeout
-    const appended = new Array<Appended | undefined>(events.length).fill(undefined) // `map` skips holes
-    const left = this.#withoutDuplicates(events, appended)
+    const { appended, left } = await this.#findKnown(events, deadline)
+    const epoch = this.#options.epoch()
     this.#requireTopics(events, left)
     this.#requireSizes(events, left)
     const added = left.map((index) => events[index]!.topic)
@@ -102,6 +109,7 @@ export class NatsAppender {
     try {
       const last = await within(deadline, this.#store(events, left, appended, deadline))
       await within(deadline, this.#options.reach(last))
+      if (this.#options.epoch() !== epoch) throw unavailable('The log was replaced while the events were stored.')
     } finally {
       for (const topic of added) {
         const count = this.#added.get(topic)! - 1
@@ -113,9 +121,27 @@ export class NatsAppender {
   }
 
   /**
+   * Finds the results of events with known ids, and the indexes of the other events. The ids that this process knows
+   * are those of the stream that it follows: a stream that has replaced it has its own.
+   */
+  async #findKnown(
+    events: readonly NewEvent[],
+    deadline: number,
+  ): Promise<{ appended: (Appended | undefined)[]; left: number[] }> {
+    for (;;) {
+      const appended = new Array<Appended | undefined>(events.length).fill(undefined) // `map` skips holes
+      const left = this.#withoutDuplicates(events, appended)
+      if (appended.every((known) => known === undefined) || (await this.#options.isSame())) return { appended, left }
+      if (monotonicNow() + RETRY >= deadline) throw unavailable('The log was replaced.')
+      await delay(RETRY)
+    }
+  }
+
+  /**
    * Sets the results of events with known ids. Returns the indexes of the other events without a result, each id once.
    */
   #withoutDuplicates(events: readonly NewEvent[], appended: (Appended | undefined)[]): number[] {
+    const known = this.#options.ids()
     const left: number[] = []
     const ids = new Set<string>()
     for (const [index, { topic, id }] of events.entries()) {
@@ -124,7 +150,7 @@ export class NatsAppender {
         if (!appended[index]) left.push(index)
         continue
       }
-      const sequence = appended[index] ? undefined : this.#options.ids.find(key)
+      const sequence = appended[index] ? undefined : known.find(key)
       if (sequence !== undefined) appended[index] = { sequence, duplicate: true }
       else if (!appended[index] && !ids.has(key)) left.push(index)
       ids.add(key)
@@ -189,7 +215,7 @@ export class NatsAppender {
         const question = toQuestion(subjects, topic, id)
         try {
           const { seq } = await this.#retry(deadline, true, (time) => this.#send(question, time))
-          ids.add(messageId(topic, id), seq)
+          ids().add(messageId(topic, id), seq)
         } catch (err) {
           if (!(err instanceof JetStreamError) || err.code !== OTHER_LAST_ID) throw err
         }
@@ -255,7 +281,7 @@ export class NatsAppender {
           if (monotonicNow() + RETRY >= deadline) throw err
         }
       } else if (monotonicNow() + RETRY >= deadline) throw new Error('there is no connection')
-      await new Promise((resolve) => setTimeout(resolve, RETRY))
+      await delay(RETRY)
     }
   }
 
@@ -320,28 +346,4 @@ function withRepeats(events: readonly NewEvent[], appended: readonly (Appended |
     if (key !== undefined && !first.has(key)) first.set(key, known.sequence)
     return known
   })
-}
-
-/**
- * Waits for NATS, up to a time on the monotonic clock.
- * @throws HubError `log-unavailable`
- */
-export async function within<T>(deadline: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('it has not answered in time')), Math.max(1, deadline - monotonicNow()))
-  })
-  try {
-    return await Promise.race([work, late])
-  } catch (err) {
-    if (err instanceof HubError) throw err
-    throw unavailable(`The log on NATS is not available: ${err instanceof Error ? err.message : String(err)}.`, err)
-  } finally {
-    clearTimeout(timer)
-    work.catch(() => undefined) // prevents an unhandled rejection after the deadline
-  }
-}
-
-export function unavailable(message: string, cause?: unknown): HubError {
-  return new HubError('log-unavailable', message, { cause })
 }

@@ -86,6 +86,11 @@ export class NatsRecords implements KeyValue {
     await this.#sync()
   }
 
+  /** Resolves when this process has every write that was answered before the call, and every mark of a purge. */
+  catchUp(): Promise<void> {
+    return this.#sync()
+  }
+
   async get(key: string): Promise<unknown> {
     await this.#sync()
     return this.#copy.get(key)

@@ -79,9 +79,9 @@ export class OrderedConsumer {
     })
   }
 
-  /** Begins to follow. Rejects if the first consumer cannot be made. */
+  /** Begins to follow. Rejects if the first consumer cannot be made; later attempts are made until `stop`. */
   async start(): Promise<void> {
-    await this.#begin(++this.#generation)
+    await this.#try(++this.#generation)
   }
 
   /** Resolves when every message up to a sequence has been delivered, or no longer exists. */
@@ -91,6 +91,19 @@ export class OrderedConsumer {
       this.#waiters.add({ sequence, resolve })
       this.#probeLater()
     })
+  }
+
+  /**
+   * Ends the consumer, and makes another one when some work is done or has failed. In `onMessage`, the message then
+   * counts as not delivered.
+   */
+  restartAfter(work: Promise<unknown>): void {
+    this.#end()
+    const generation = ++this.#generation
+    const again = (): void => {
+      if (generation === this.#generation) this.#restart()
+    }
+    work.then(again, again)
   }
 
   stop(): void {
@@ -167,11 +180,19 @@ export class OrderedConsumer {
     if (this.#isStopped) return
     this.#end()
     const generation = ++this.#generation
+    this.#try(generation).catch(() => undefined)
+  }
+
+  /** Makes a consumer. If that fails, tries again later, and rejects. */
+  async #try(generation: number): Promise<void> {
     clearTimeout(this.#retry)
-    this.#begin(generation).catch(() => {
-      if (this.#isStopped || generation !== this.#generation) return
-      this.#retry = setTimeout(() => this.#restart(), RETRY).unref()
-    })
+    try {
+      await this.#begin(generation)
+    } catch (err) {
+      if (!this.#isStopped && generation === this.#generation)
+        this.#retry = setTimeout(() => this.#restart(), RETRY).unref()
+      throw err
+    }
   }
 
   #end(): void {
@@ -229,8 +250,9 @@ export class OrderedConsumer {
         this.#restart()
         return
       }
+      const generation = this.#generation
       this.#options.onMessage(delivery)
-      this.#goTo(delivery.sequence + 1)
+      if (generation === this.#generation) this.#goTo(delivery.sequence + 1)
       return
     }
     if (message.headers?.code !== 100) return

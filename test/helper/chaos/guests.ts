@@ -5,22 +5,32 @@ import { request, send } from '../http.js'
 import { random, type Random } from '../random.js'
 import { openStream, streamUrl, type EventStream } from '../stream.js'
 import { token } from '../token.js'
-import type { HubPlace } from './places.js'
+import type { HubPlace, Place } from './places.js'
 import type { Story } from './story.js'
 
 export interface GuestOptions {
   hubs: readonly HubPlace[]
   topics: readonly string[]
   seed: number
+  /** The servers of which a hub learns of a revocation. A hub that is cut off from them learns of it afterwards. */
+  servers: readonly Place[]
 }
 
 /** The promised time until a stream ends, and the allowance for a busy machine; in milliseconds. */
 const PROMISED = 1_000
 const SLACK = 3_000
+/** The time between two attempts, in milliseconds. */
+const AGAIN = 50
 /** The number of hubs that a guest has streams of. */
 const STREAMS = 2
 /** The times until a token ends, in milliseconds. */
 const LIVES = [1_500, 3_000]
+/** After the fault of a server a hub may be cut off for so long, in milliseconds. */
+const ELECTION = 15_000
+/** The time limit for a hub to reach the servers again after the end of a token, in milliseconds. */
+const REUNION = 60_000
+
+type End = 'expired' | 'revoked'
 
 const admin = token({ sub: 'root', admin: true })
 
@@ -50,7 +60,7 @@ export class Guests {
     await Promise.all(this.#running)
   }
 
-  async #run(how: 'expired' | 'revoked', own: Random): Promise<void> {
+  async #run(how: End, own: Random): Promise<void> {
     for (let n = 0; !this.#isOver; n++) {
       const subject = `${how}-${n}`
       const life = own.pick(LIVES)
@@ -61,8 +71,8 @@ export class Guests {
       await delay(Math.max(0, end - Date.now()))
       if (how === 'revoked' && !(await this.#revoke(subject, own))) return
       const due = this.#story.now()
-      await Promise.all(guests.flatMap((guest) => (guest ? [this.#leaves(guest, subject, due)] : [])))
-      if (how === 'revoked') await this.#staysOut(bearer, subject, own)
+      await Promise.all(guests.flatMap((guest) => (guest ? [this.#leaves(guest, subject, how, due)] : [])))
+      if (how === 'revoked') await this.#staysOut(bearer, subject, own, due)
     }
   }
 
@@ -84,7 +94,7 @@ export class Guests {
       if (answer?.status === 201) return true
       if (answer && answer.status !== 503)
         this.#story.breaks(`a revocation at ${place.name} is answered with ${answer.status}`)
-      await delay(50)
+      await delay(AGAIN)
     }
     return false
   }
@@ -92,10 +102,17 @@ export class Guests {
   async #leaves(
     { place, stream }: { place: HubPlace; stream: EventStream },
     subject: string,
+    how: End,
     due: number,
   ): Promise<void> {
-    await Promise.race([stream.closed, delay(PROMISED + SLACK)])
-    const time = this.#story.now() - due
+    const leaving = () => Promise.race([stream.closed, delay(PROMISED + SLACK)])
+    let from = due
+    await leaving()
+    if (!stream.isClosed && how === 'revoked' && this.#mayLag(due) && (await this.#learns(place, due))) {
+      from = this.#story.now()
+      await leaving()
+    }
+    const time = this.#story.now() - from
     const isFair = !place.wasDisturbed(due)
     if (!stream.isClosed && isFair)
       this.#story.breaks(`${place.name} still has a stream of ${subject} after ${time} ms`)
@@ -107,14 +124,41 @@ export class Guests {
   }
 
   /** Checks that a hub refuses a revoked token. */
-  async #staysOut(bearer: string, subject: string, own: Random): Promise<void> {
+  async #staysOut(bearer: string, subject: string, own: Random, revoked: number): Promise<void> {
     const place = own.pick(this.#options.hubs)
-    const from = this.#story.now()
-    const answer = await request(streamUrl(place, this.#options.topics, { limit: '1' }), {
-      headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' },
-      signal: AbortSignal.timeout(5_000),
-    }).catch(() => undefined)
-    if (answer && answer.status !== 401 && !place.wasDisturbed(from))
+    const url = streamUrl(place, this.#options.topics, { limit: '1' })
+    const read = () =>
+      request(url, {
+        headers: { authorization: `Bearer ${bearer}`, accept: 'application/json' },
+        signal: AbortSignal.timeout(5_000),
+      }).catch(() => undefined)
+    let answer = await read()
+    if (answer && answer.status !== 401 && this.#mayLag(revoked) && (await this.#learns(place, revoked)))
+      answer = await read()
+    if (answer && answer.status !== 401 && !place.wasDisturbed(revoked))
       this.#story.breaks(`${place.name} answers ${answer.status} to the revoked token of ${subject}`)
+  }
+
+  /** Whether a hub may be cut off from the servers. */
+  #mayLag(since: number): boolean {
+    return this.#options.servers.some((server) => server.wasDisturbed(since - ELECTION))
+  }
+
+  /**
+   * Waits until a hub has every record of the servers: a request for a topic reads its properties, which are a record.
+   * @returns `false`: the hub was disturbed since `since`
+   */
+  async #learns(place: HubPlace, since: number): Promise<boolean> {
+    const [topic] = this.#options.topics as [string]
+    for (const end = this.#story.now() + REUNION; !place.wasDisturbed(since);) {
+      const answer = await send(place, 'GET', `/topics/${topic}`, { token: admin }).catch(() => undefined)
+      if (answer && answer.status < 500) return true
+      if (this.#story.now() > end) {
+        this.#story.breaks(`${place.name} does not reach its servers`)
+        return false
+      }
+      await delay(AGAIN)
+    }
+    return false
   }
 }

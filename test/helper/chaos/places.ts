@@ -2,11 +2,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { freePort } from '../free-port.js'
-import type { NatsServer } from '../nats.js'
+import type { MonitoredServer } from '../nats.js'
 import { startHub, type Hub } from '../process.js'
 import type { Story } from './story.js'
 
 export type PlaceState = 'up' | 'frozen' | 'down'
+
+/** What a report asks a NATS server for. */
+const REPORTS = ['/healthz', '/jsz?streams=1&consumers=1&raft=1', '/raftz?acc=$G', '/connz']
+/** The number of lines of a server's log that its report has. */
+const LAST_LINES = 60
 
 /** How long after a fault a place may still be slow, in milliseconds. */
 const RECOVERY = 1_000
@@ -149,12 +154,24 @@ export class HubPlace extends Place {
 
 /** A NATS server that has been started. */
 export class NatsPlace extends Place {
-  readonly #server: NatsServer
+  readonly #server: MonitoredServer
 
-  constructor(name: string, story: Story, server: NatsServer) {
+  constructor(name: string, story: Story, server: MonitoredServer) {
     super(name, story)
     this.#server = server
     this.state = 'up'
+  }
+
+  /** Returns what the server says of itself: its health, its streams with their leaders, and the end of its log. */
+  async report(): Promise<string[]> {
+    const answers = await Promise.all(
+      REPORTS.map(async (path) => {
+        const answer = await this.#server.monitor(path).catch(String)
+        return `${this.name}${path}: ${JSON.stringify(typeof answer === 'string' ? answer : answer.body)}`
+      }),
+    )
+    const lines = this.#server.output().trimEnd().split('\n')
+    return [...answers, ...lines.slice(-LAST_LINES).map((line) => `${this.name} logs: ${line}`)]
   }
 
   protected run(): Promise<void> {

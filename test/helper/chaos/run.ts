@@ -12,7 +12,7 @@ import { checkDeliveries } from './deliveries.js'
 import { Faults, type Group } from './faults.js'
 import { Guests } from './guests.js'
 import { Load } from './load.js'
-import type { HubPlace } from './places.js'
+import type { HubPlace, Place } from './places.js'
 import { AbsentSubscriber, NumberedTopic } from './removals.js'
 import type { Span, Story } from './story.js'
 import { CursorSubscriber, Mover, Subscriber } from './subscribers.js'
@@ -21,6 +21,8 @@ import { readHistory, Truth } from './truth.js'
 export interface ChaosOptions {
   hubs: readonly HubPlace[]
   groups: readonly Group[]
+  /** The servers that the hubs need to learn of changes, if any. */
+  servers?: readonly Place[]
   kills: number
   /** The time after which there are no more faults, in milliseconds. */
   maxTime: number
@@ -33,6 +35,8 @@ export interface ChaosOptions {
   purges: 'all' | 'known'
   /** The promised time until the subjects of a hub that was killed leave, in milliseconds. */
   leaveTime: number
+  /** Returns the state of the servers, in lines. Called once a promise is broken. */
+  explain?: () => Promise<string[]>
   /** Further faults after each fault. Returns the times for which nothing could be published. */
   between?: (chaos: { faults: Faults; numbers: Random }) => Promise<Span | undefined>
 }
@@ -49,11 +53,27 @@ const MANY = 50
 /** The time limit for everybody to read the rest after the last fault, in milliseconds. */
 const END = 60_000
 
+/** The number of lines of a hub's log that explain a broken promise. */
+const LAST_LINES = 20
+
 const anything = token({ subscribe: ['**'], publish: ['**'], admin: true })
 
 /** Makes faults and load, and checks everything. */
 export async function runChaos(t: Test, story: Story, options: ChaosOptions): Promise<void> {
-  const { hubs, groups, kills, maxTime, seed, patience, retained, purges, leaveTime, between } = options
+  const {
+    hubs,
+    groups,
+    servers = [],
+    kills,
+    maxTime,
+    seed,
+    patience,
+    retained,
+    purges,
+    leaveTime,
+    between,
+    explain,
+  } = options
   const numbers = random(seed)
   const faults = new Faults(groups, numbers, story)
   const load = new Load({ hubs, topics: TOPICS, token: anything, seed, publishers: PUBLISHERS, patience }, story)
@@ -64,7 +84,7 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
     [0, 1].map((m) => new AbsentSubscriber(t, `absent-${topic}-${m}`, of([topic], 50 + 2 * n + m), story)),
   )
   const attendance = new Attendance(t, hubs, seed + 500, story)
-  const guests = new Guests(t, { hubs, topics: [TOPICS[0]!, TOPICS[9]!], seed: seed + 600 }, story)
+  const guests = new Guests(t, { hubs, topics: [TOPICS[0]!, TOPICS[9]!], seed: seed + 600, servers }, story)
   const parts = [load, trimmed, purged, ...subscribers, ...absent, attendance, guests]
   const outages: Span[] = []
 
@@ -74,6 +94,7 @@ export async function runChaos(t: Test, story: Story, options: ChaosOptions): Pr
     const outage = await between?.({ faults, numbers })
     if (outage) outages.push(outage)
   })
+  if (!isWell()) story.explain([...logsOf(hubs), ...((await explain?.()) ?? [])])
   await faults.settled()
   attendance.settle()
   await delay(1_000) // publishes on a quiet house too
@@ -204,11 +225,21 @@ function during({ from, until }: Span, hubs: readonly HubPlace[], story: Story):
   return [`the longest pause lasted from ${Math.round(from)} to ${Math.round(until)} ms:`, ...lines]
 }
 
-/** Returns the errors in the logs of the hubs, with their numbers. */
+/** Returns the newest lines of the hubs' logs. */
+function logsOf(hubs: readonly HubPlace[]): string[] {
+  return hubs.flatMap(({ name, processes }) =>
+    (processes.at(-1)?.logs() ?? [])
+      .filter(({ msg }) => msg !== 'request refused')
+      .slice(-LAST_LINES)
+      .map((line) => `${name} logs: ${JSON.stringify(line)}`),
+  )
+}
+
+/** Returns the errors in the logs of the hubs, and what the hubs tell the operator of their log, with their numbers. */
 function errorsOf(hubs: readonly HubPlace[]): string[] {
   const counts = new Map<string, number>()
   for (const line of hubs.flatMap(({ processes }) => processes.flatMap((hub) => hub.logs()))) {
-    if (Number(line['level']) < 50) continue
+    if (Number(line['level']) < 50 && !String(line.msg).startsWith('the stream ')) continue
     const { stack = '' } = (line['err'] ?? {}) as { stack?: string }
     const text = `${String(line.msg)}: ${stack.split('\n').slice(0, 2).join('')}`
     counts.set(text, (counts.get(text) ?? 0) + 1)

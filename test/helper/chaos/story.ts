@@ -18,6 +18,8 @@ export class Story {
   readonly faults: Note[] = []
   /** The broken promises. */
   readonly violations: Note[] = []
+  /** What explains the broken promises: the state of the processes at that time. */
+  readonly details: string[] = []
   /** The times in which no hub ran. */
   readonly dark: Span[] = []
   readonly #running = new Set<string>()
@@ -57,10 +59,20 @@ export class Story {
     this.violations.push({ at: this.now(), text })
   }
 
-  /** Returns the story in lines: all faults, and the first broken promises. */
+  explain(lines: readonly string[]): void {
+    this.details.push(...lines)
+  }
+
+  /** Returns the story in lines: all faults, the first broken promises, and what explains them. */
   lines(): string[] {
     const broken = this.violations.slice(0, 20).map(print)
-    return ['the faults:', ...this.faults.map(print), `${this.violations.length} broken promises:`, ...broken]
+    return [
+      'the faults:',
+      ...this.faults.map(print),
+      `${this.violations.length} broken promises:`,
+      ...broken,
+      ...this.details,
+    ]
   }
 }
 

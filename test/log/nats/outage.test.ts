@@ -1,5 +1,4 @@
-/** A log on NATS while its server is down, is replaced, or loses the stream. */
-import { cpSync, renameSync, rmSync } from 'node:fs'
+/** A log on NATS while its server is down. */
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Retention } from '../../../src/log/log.js'
@@ -10,8 +9,7 @@ import type { NatsOptions } from '../../../src/nats/nats-options.js'
 import { event } from '../../../src/log/contract/events.js'
 import { poll } from '../../helper/deadline.js'
 import { readFrom } from '../../helper/log.js'
-import { administer, skipNats, startNats } from '../../helper/nats.js'
-import { openHubOn } from '../../hub/open-hub.js'
+import { skipNats, startNats } from '../../helper/nats.js'
 
 const RETENTION: Retention = { events: 10_000, age: 3_600_000, bytes: 1024 ** 3, dedupWindow: 60_000 }
 const EVERYTHING = new Selection(['**'])
@@ -199,90 +197,4 @@ await t.test('two processes on one stream', { skip: skipNats }, async (t) => {
       [1_500, 1_501],
     )
   })
-})
-
-await t.test('a stream that is deleted and created again', { skip: skipNats }, async (t) => {
-  const server = await startNats(t)
-
-  await t.test('has a new epoch, which followers get in a delta', async (t) => {
-    const nats = server.options()
-    const notices: string[] = []
-    const log = await open(t, nats, { onNotice: (message) => void notices.push(message) })
-    await log.append([event('a', { id: 'x' }), event('a')])
-    const { epoch, mark } = log.view
-    const told: unknown[] = []
-    await log.follow(({ events, replaced }) => told.push(replaced ?? events.map(({ sequence }) => sequence)))
-    await administer(server, `STREAM.DELETE.${nats.prefix}`)
-    await is(() => log.view.epoch !== epoch && log.view.failure === undefined, 'the epoch stays')
-    t.match(notices, [/was created again/])
-    t.match(log.view, { head: 0 })
-    t.ok(log.view.mark > mark)
-    t.strictSame(await log.append([event('b', { id: 'x' })]), [{ sequence: 1, duplicate: false }])
-    t.strictSame(await payloads(log), ['b'])
-    t.match(told, [{ epoch: log.view.epoch, head: 0, mark: Number }, [1]])
-  })
-
-  await t.test('gives every live subscriber a gap', async (t) => {
-    const nats = server.options()
-    const log = await open(t, nats)
-    const { hub, subscribe } = await openHubOn(t, log)
-    await hub.publish('a', { text: 'before' })
-    const live = await subscribe(['a'])
-    const events = hub.events('a', { from: 'start' })
-    t.match(await events.next(), { value: { text: 'before' } })
-    const next = events.next()
-    const { epoch } = hub
-    const lastId = hub.cursor(1)
-    await administer(server, `STREAM.DELETE.${nats.prefix}`)
-    await is(() => hub.epoch !== epoch && hub.failure === undefined, 'the epoch stays')
-    t.match(live.told('close'), [{ reason: 'drain' }], 'the stream ends')
-    t.match(await next, { value: { gap: { reason: 'epoch', after: lastId } } })
-    const resumed = await subscribe(['a'], { lastEventId: lastId })
-    await hub.publish('a', { text: 'after' })
-    await is(() => resumed.told('gap').length > 0 && resumed.data.length > 0, 'the stream gets no gap')
-    t.match(resumed.told('gap'), [{ reason: 'epoch' }])
-    t.strictSame(resumed.data, ['after'])
-    t.match(await events.next(), { value: { text: 'after', id: hub.cursor(1) } })
-  })
-})
-
-await t.test('a stream that loses its newest events gets a new epoch', { skip: skipNats }, async (t) => {
-  for (const isPublishing of [false, true]) {
-    const server = await startNats(t)
-    const nats = server.options()
-    const log = await open(t, nats)
-    const other = await open(t, nats)
-    await log.append([event('a', { payload: 'kept' })])
-    await server.kill()
-    const copy = `${server.folder}.copy`
-    cpSync(server.folder, copy, { recursive: true })
-    await server.start()
-    const { epoch } = log.view
-    for (const payload of ['lost', 'lost too']) await log.append([event('a', { payload, id: payload })])
-    await server.kill()
-    rmSync(server.folder, { recursive: true })
-    renameSync(copy, server.folder) // as after a power failure
-    await server.start()
-    if (isPublishing) await log.append([event('a', { payload: 'new', id: 'new' })])
-    await is(() => log.view.epoch !== epoch && log.view.epoch === other.view.epoch, 'the epoch stays')
-    t.strictSame(await payloads(log), isPublishing ? ['kept', 'new'] : ['kept'])
-    t.match(await log.append([event('b')]), [{ sequence: isPublishing ? 3 : 2 }])
-    t.equal((await open(t, nats)).view.epoch, log.view.epoch)
-  }
-})
-
-await t.test('events that other tools delete from the stream are a gap', { skip: skipNats }, async (t) => {
-  const server = await startNats(t)
-  const nats = server.options()
-  const log = await open(t, nats)
-  await log.append([event('a'), event('b'), event('a'), event('b'), event('a')])
-  await administer(server, `STREAM.PURGE.${nats.prefix}`, { filter: `${nats.prefix}.t.a`, seq: 4 })
-  const read = await readFrom(log, new Selection(['a']), { after: 0, events: 9 })
-  t.match(read, { events: [{ sequence: 5 }], gap: true })
-  t.equal((await readFrom(log, new Selection(['b']), { after: 0, events: 9 })).gap, false)
-  const again = await open(t, nats)
-  t.equal((await readFrom(again, new Selection(['a']), { after: 0, events: 9 })).gap, true)
-  await administer(server, `STREAM.PURGE.${nats.prefix}`)
-  await is(() => log.view.stats().events === 0, 'the purge is not noticed')
-  t.match(await readFrom(log, new Selection(['b']), { after: 0, events: 9 }), { events: [], gap: true })
 })

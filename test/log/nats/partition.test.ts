@@ -100,6 +100,24 @@ await t.test('cut off from NATS', { skip: skipNats }, async (t) => {
     )
   })
 
+  await t.test('a process that missed a purge reports no gap of other topics', async (t) => {
+    const { here, there, proxy } = await openTwo(t, server)
+    await here.append([event('b')])
+    await is(() => there.view.head === 1, 'nothing is delivered')
+    proxy.cut()
+    await is(() => there.view.failure !== undefined, 'the failure is not noticed')
+    await here.append([event('a'), event('b'), event('a')])
+    await here.purge('a')
+    await here.append([event('b')])
+    proxy.mend()
+    await is(() => there.view.head === 5, 'something is missing')
+    t.match(await readFrom(there, new Selection(['b']), { after: 1, events: 9 }), {
+      events: [{ sequence: 3 }, { sequence: 5 }],
+      gap: false,
+    })
+    t.equal((await readFrom(there, new Selection(['a']), { after: 1, events: 9 })).gap, true)
+  })
+
   await t.test('live streams get a gap for events that are trimmed meanwhile', async (t) => {
     const { here, there, proxy } = await openTwo(t, server)
     const { hub, subscribe } = await openHubOn(t, there)
