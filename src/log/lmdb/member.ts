@@ -306,6 +306,7 @@ export class Member implements Role {
     const { leaderTimeout } = this.#options
     const isSilent = this.#isSilent()
     this.#setFailure(isSilent ? silent(leaderTimeout) : this.#leaderFailure)
+    if (isSilent) this.#replica?.reloadForReads()
     const now = systemTime()
     for (const { number, since, request, reject } of this.#pending.values()) {
       if (!isSilent && now - since < Math.min(leaderTimeout, RETRY_TIME)) break // the others are newer

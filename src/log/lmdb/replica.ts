@@ -100,6 +100,17 @@ export class Replica implements PeerLink {
     })
   }
 
+  /**
+   * Reloads the state for reads that wait for a transaction of a silent leader. The leader may have been frozen before
+   * it could report the transaction. LMDB shows it to readers once it is as durable as the log promises.
+   */
+  reloadForReads(): void {
+    if (this.#waiting.length === 0 || !this.#isReady || this.#queue) return
+    this.#listener.reload()
+    this.#durable = this.#state.totals.commits
+    void this.#catchUp()
+  }
+
   /** Tells the leader that this process is about to end, and ends the connection. */
   leave(): void {
     this.#socket.send({ kind: 'leave' })
@@ -165,6 +176,7 @@ export class Replica implements PeerLink {
     this.#isReady = isCaughtUp
     if (!isCaughtUp) this.#listener.reload() // includes every change in the queue
     for (const message of queue) this.#receive(message)
+    this.#runReads()
     if (isCaughtUp) this.#ready()
     else this.#catchUpIfDurable()
   }
@@ -176,7 +188,13 @@ export class Replica implements PeerLink {
     if (commits > applied + 1) return this.#socket.destroy() // the state lacks a transaction: join again
     if (commits === applied + 1) this.#listener.onChange(change)
     this.#catchUpIfDurable()
+    this.#runReads()
+  }
+
+  /** Runs the reads whose transaction is part of the state. */
+  #runReads(): void {
     if (this.#waiting.length === 0) return
+    const { commits } = this.#state.totals
     const due = this.#waiting.filter((waiting) => waiting.commits <= commits)
     this.#waiting = this.#waiting.filter((waiting) => waiting.commits > commits)
     for (const { commits: wanted, run } of due) run(wanted === commits)
