@@ -1,11 +1,13 @@
 /**
- * Writes the tables of settings and errors in the docs. The text between the two marks of a page is generated; the
- * rest is written by hand.
+ * Writes the tables of settings and errors and the reference of commands in the docs. The text between the two marks of
+ * a page is generated; the rest is written by hand.
  *
  * `tsx scripts/docs.ts` writes the pages. With `--check` it writes nothing, and fails when a page is out of date.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { allCommands, defineProgram } from '../src/commands/command-line.js'
+import { EXIT, EXIT_MEANINGS } from '../src/commands/exit-codes.js'
 import { refusals, type ProblemCode } from '../src/errors.js'
 import { describeSettings } from '../src/settings.js'
 
@@ -88,7 +90,42 @@ export function pages(): { path: string; written: string; current: string }[] {
   return [
     page('docs/settings.md', table(['name', 'default', 'description', 'value'], settingsRows())),
     page('docs/errors.md', table(['code', 'status', 'title', 'what to do'], errorRows())),
+    page('docs/cli.md', `${table(['exit code', 'meaning'], exitRows())}\n${commandSections()}`),
   ]
+}
+
+function exitRows(): string[][] {
+  return Object.entries(EXIT_MEANINGS).map(([name, meaning]) => [`\`${EXIT[name as keyof typeof EXIT]}\``, meaning])
+}
+
+/** Returns a section for each command: its usage, its description, and a table of its arguments and options. */
+function commandSections(): string {
+  const { env, stdin, stdout, stderr } = process
+  const interrupted = (): AbortSignal => new AbortController().signal
+  const program = defineProgram({ env, stdin, stdout, stderr, script: undefined, exitCode: 0, interrupted })
+  return allCommands(program)
+    .map((command) => {
+      const help = command.createHelp()
+      const usage = help.commandUsage(command)
+      const rows = [
+        ...help
+          .visibleArguments(command)
+          .map((argument): string[] => [`\`${argument.name()}\``, inMarkdown(help.argumentDescription(argument))]),
+        ...help
+          .visibleOptions(command)
+          .filter(({ long }) => long !== '--help' && long !== '--version')
+          .map((option): string[] => [`\`${option.flags}\``, inMarkdown(help.optionDescription(option))]),
+      ]
+      const name = usage.replace(/^fanfare | [[<].*$/g, '')
+      const options = rows.length === 0 ? '' : `\n${table(['argument or option', 'description'], rows)}`
+      return `### ${name}\n\n\`${usage}\`\n\n${inMarkdown(command.description())}\n${options}`
+    })
+    .join('\n')
+}
+
+/** Quotes the names of variables and placeholders. */
+function inMarkdown(text: string): string {
+  return text.replace(/\b[A-Z]+(?:_[A-Z]+)+\b|--[a-z][a-z-]+|\{[a-z]+\}/g, '`$&`')
 }
 
 function settingsRows(): string[][] {

@@ -3,67 +3,65 @@
  * The entry point of the process: runs a command and prints its errors. Only this file and `commands/stop.ts` use the
  * arguments, signals and exit of the global `process`.
  */
-import { UsageError, type Process } from './commands/command.js'
+import { CommandError, type Process } from './commands/command.js'
 import { Stop } from './commands/stop.js'
 import { StoreError } from './log/lmdb/store-error.js'
 import { SettingsError } from './model/settings-error.js'
 import { NatsError } from './nats/nats-error.js'
 
 const [name = 'start', ...args] = process.argv.slice(2)
+const isStart = name === 'start' && args.length === 0
 // First: the imports of a command take half a second, and a signal to stop may arrive meanwhile.
-const stop = ['start', 'worker'].includes(name) ? new Stop(process.env, name === 'worker') : undefined
+const stop = isStart || name === 'worker' ? new Stop(process.env, name === 'worker') : undefined
 
-type Command = (args: string[], process: Process) => Promise<void>
+/**
+ * Runs the command. Each command loads its own modules only. A start and a health check do not load the parser of the
+ * command line: a hub starts faster, and a container checks its health every few seconds.
+ */
+async function run(process: Process): Promise<void> {
+  if (stop && isStart) return (await import('./commands/start.js')).start(process, stop)
+  // not in the help: `start` runs it for each process of FANFARE_WORKERS
+  if (stop) return (await import('./commands/worker.js')).work(args, process, stop)
+  if (name === 'health' && args.length === 0) return (await import('./commands/health.js')).health(process)
+  return (await import('./commands/command-line.js')).runCommandLine([name, ...args], process)
+}
 
-/** Loads each command with its own imports only, so that `fanfare token` does not load the server. */
-const commands: Record<string, () => Promise<Command>> = {
-  start: async () => {
-    const { start } = await import('./commands/start.js')
-    return (_args, process) => start(process, stop!)
+/** Returns a signal for commands that end when the process is interrupted. */
+function interrupted(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort())
+  return controller.signal
+}
+
+/** The parts of the process that commands use. Standard input is opened when it is first used. */
+const parts: Process = {
+  env: process.env,
+  get stdin() {
+    return process.stdin
   },
-  // not in the usage: `start` runs it for each process of FANFARE_WORKERS
-  worker: async () => {
-    const { work } = await import('./commands/worker.js')
-    return (args, process) => work(args, process, stop!)
+  stdout: process.stdout,
+  stderr: process.stderr,
+  script: process.argv[1],
+  get exitCode() {
+    return process.exitCode
   },
-  health: async () => (await import('./commands/health.js')).health,
-  inspect: async () => (await import('./commands/inspect.js')).inspect,
-  backup: async () => (await import('./commands/backup.js')).backup,
-  token: async () => (await import('./commands/token.js')).token,
+  set exitCode(code) {
+    process.exitCode = code
+  },
+  interrupted,
 }
 
 // A reader such as `head` closes the pipe early: exit silently.
-process.stdout.on('error', (err: NodeJS.ErrnoException) => {
-  if (err.code !== 'EPIPE') throw err
-  process.exit()
-})
-
-const USAGE = `Usage:
-  fanfare [start]                            start a hub, configured by environment variables (docs/settings.md)
-  fanfare health                             check whether the hub at HOST and PORT is alive
-  fanfare inspect <folder> [--topic <topic>] describe a log, or print the events of a topic as NDJSON
-  fanfare backup <folder> <to>               copy a log consistently, even while a hub uses it
-  fanfare token [--sub <subject>] [--subscribe <patterns>] [--publish <patterns>] [--presence <patterns>] [--admin]
-                [--info <json>] [--expires 1h] [--jti <id>] [--issuer <iss>] [--audience <aud>]
-                [--secret-file <file> | --key-file <file> [--kid <id>]]
-                                             issue a token, signed with FANFARE_JWT_SECRET or with a key in a file
-  fanfare token --explain <token>            explain what a token allows, and why a hub would refuse it;
-                                             "-" reads the token from standard input
-`
-
-const load = Object.hasOwn(commands, name) ? commands[name] : undefined
-try {
-  if (process.argv.slice(2).some((arg) => ['--help', '-h'].includes(arg))) {
-    process.stdout.write(USAGE)
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (err: NodeJS.ErrnoException) => {
+    if (err.code !== 'EPIPE') throw err
     process.exit()
-  }
-  if (!load) throw new UsageError(`Unknown command: ${name}.`)
-  const command = await load()
-  await command(args, process)
+  })
+
+try {
+  await run(parts)
 } catch (err) {
-  if (err instanceof UsageError) console.error(`${err.message}\n\n${USAGE}`)
-  else if ([SettingsError, StoreError, NatsError].some((known) => err instanceof known))
-    console.error((err as Error).message)
-  else throw err
-  process.exitCode = 1
+  if (![CommandError, SettingsError, StoreError, NatsError].some((known) => err instanceof known)) throw err
+  console.error((err as Error).message)
+  process.exitCode = err instanceof CommandError ? err.exitCode : 1
 }

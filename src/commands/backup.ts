@@ -7,16 +7,13 @@ import { Room } from '../log/lmdb/room.js'
 import { StoreError } from '../log/lmdb/store-error.js'
 import { checkFolder } from '../log/lmdb/store-folder.js'
 import { openStore } from '../log/lmdb/store.js'
-import { UsageError, type Process } from './command.js'
+import type { Process } from './command.js'
 
 /**
  * Copies a log into a new folder. The copy gets a new epoch. If the copy replaces the original, it lacks later events
  * and assigns their sequences again, so old cursors must not be valid in the copy.
  */
-export async function backup(args: string[], { stdout }: Process): Promise<void> {
-  const [folder, to, ...others] = args
-  if (folder === undefined || to === undefined || others.length > 0)
-    throw new UsageError('backup takes two arguments: the folder of the log, and the folder for the copy.')
+export async function backup(folder: string, to: string, { stdout }: Process): Promise<void> {
   if (existsSync(to) && (!statSync(to).isDirectory() || readdirSync(to).length > 0))
     throw new StoreError(`${to} is not an empty folder: name an empty or a new folder for the copy.`)
   checkFolder(folder, true)

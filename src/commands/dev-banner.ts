@@ -1,12 +1,13 @@
 /** The secret and the banner of a hub that is started without a key: a token, and commands to paste. */
 import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createSigner } from 'fast-jwt'
 import type { Process } from './command.js'
 import type { Address } from './listen.js'
 import { folderOf } from '../log/address.js'
 import { makeFolder } from '../log/lmdb/folder.js'
+import { DEFAULT_HOST, DEFAULT_PORT } from '../server/listen-address.js'
 import type { Settings } from '../settings.js'
 
 /** The file in the log's folder that holds the secret for development. */
@@ -49,6 +50,16 @@ export function withStoredSecret(settings: Settings, env: Process['env']): Setti
   } catch {
     return settings // a hub that cannot read the file draws a secret for its run
   }
+}
+
+/**
+ * Returns a token with all grants for a hub that was started without a key and keeps its log in a folder; `undefined`
+ * if the folder has no secret for development, or if such a secret is not allowed. Creates nothing.
+ */
+export function developmentToken(folder: string | undefined, env: Process['env']): string | undefined {
+  if (folder === undefined || !allowsDevelopmentKey(env)) return undefined
+  const { secret } = readStored(join(folder, SECRET_FILE))
+  return secret === undefined ? undefined : withToken(secret, { isKept: true }).token
 }
 
 /**
@@ -120,20 +131,27 @@ export interface DevBanner {
   console?: string
   subscribe: string
   publish: string
+  /** The same with the commands of this package, which find the secret in the folder of the log by themselves. */
+  commands?: { subscribe: string; publish: string }
   /** The whole banner. Token, commands and link have lines of their own, to paste as they are. */
   text: string
 }
 
-/** Returns the banner, as fields for the log and as text. */
+/**
+ * Returns the banner, as fields for the log and as text.
+ * @param program how this program is started in a shell; `undefined`: the banner has no commands of this package
+ */
 export function devBanner(
   { text: address, url, socketPath }: Address,
   { token, isKept }: DevelopmentKey,
   hasConsole: boolean,
+  program?: string,
 ): DevBanner {
   const curl = socketPath === undefined ? 'curl' : `curl --unix-socket ${quoted(socketPath)}`
   const authorization = `-H "Authorization: Bearer ${token}"`
   const subscribe = `${curl} -N ${authorization} "${url}/topics/orders.42/events?replay=all"`
   const publish = `${curl} ${authorization} -H "Content-Type: application/json" -d '{"type":"created","data":{"total":12}}' ${url}/topics/orders.42/events`
+  const commands = program === undefined || !isKept ? undefined : commandsOf(program, { text: address, url })
   const link = hasConsole && socketPath === undefined ? `${url}/#token=${token}` : undefined
   const secret = isKept
     ? `the hub uses the secret in the folder of the log (${SECRET_FILE})`
@@ -154,15 +172,50 @@ Publish, in another:
 
 ${publish}
 ${
-  link === undefined
+  commands === undefined
     ? ''
     : `
+Or, in this folder, with the commands of this package:
+
+${commands.subscribe}
+${commands.publish}
+`
+}${
+    link === undefined
+      ? ''
+      : `
 Open the console in a browser:
 
 ${link}
 `
-}`
-  return { token, ...(link === undefined ? {} : { console: link }), subscribe, publish, text }
+  }`
+  return {
+    token,
+    ...(link === undefined ? {} : { console: link }),
+    subscribe,
+    publish,
+    ...(commands === undefined ? {} : { commands }),
+    text,
+  }
+}
+
+function commandsOf(program: string, { text, url }: Pick<Address, 'text' | 'url'>): DevBanner['commands'] {
+  const isDefault = url === `http://${DEFAULT_HOST}:${DEFAULT_PORT}`
+  const option = isDefault ? '' : ` --url ${quoted(text)}`
+  return {
+    subscribe: `${program} subscribe 'orders.*' --replay all${option}`,
+    publish: `${program} publish orders.42 '{"total":12}' --type created${option}`,
+  }
+}
+
+/**
+ * Returns how to start this program again from the same folder: as npm starts it, by its name, or by its path.
+ * @param script the path of the script of this process
+ */
+export function programName(script: string | undefined, env: Process['env']): string | undefined {
+  if (script === undefined) return undefined
+  if (env.npm_command !== undefined) return 'npx fanfare' // npx, or `npm start` in a clone
+  return basename(script) === 'fanfare' ? 'fanfare' : `node ${quoted(script)}`
 }
 
 /** Quotes a word for a POSIX shell. */

@@ -1,20 +1,16 @@
 /** `fanfare health`: checks that the hub at HOST and PORT is alive, for the health check of a container. */
 import { request } from 'node:http'
-import { DEFAULT_HOST, DEFAULT_PORT, socketPathOf } from '../server/listen-address.js'
+import { DEFAULT_HOST, DEFAULT_PORT, EVERYWHERE, socketPathOf } from '../server/listen-address.js'
 import { SettingsError } from '../model/settings-error.js'
-import { UsageError, type Process } from './command.js'
+import type { Process } from './command.js'
 
 /** The time limit of the check, in milliseconds. */
 const TIMEOUT = 2_500
-/** The address to connect to if the hub listens on all addresses. */
-const EVERYWHERE: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
-
 /**
  * Prints nothing if the hub answers 200.
  * @throws SettingsError for any other answer, and for no answer
  */
-export async function health(args: string[], { env }: Process): Promise<void> {
-  if (args.length > 0) throw new UsageError('health takes no arguments: it reads HOST and PORT.')
+export async function health({ env }: Pick<Process, 'env'>): Promise<void> {
   const host = env.HOST || DEFAULT_HOST
   const port = env.PORT || DEFAULT_PORT
   const socketPath = socketPathOf(host)

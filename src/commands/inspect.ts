@@ -1,5 +1,4 @@
 /** `fanfare inspect`: prints the contents of a log, even while a hub uses it. */
-import { parseArgs } from 'node:util'
 import { printCursor } from '../model/cursor.js'
 import { printEvent } from '../model/history-event.js'
 import { Selection } from '../model/selection.js'
@@ -15,13 +14,19 @@ import { openStore } from '../log/lmdb/store.js'
 import type { Tables } from '../log/lmdb/tables.js'
 import { printSize } from '../model/units.js'
 import { UsageError, type Process } from './command.js'
+import { tableLines } from './table.js'
 
+const COLUMNS = ['topic', 'events', 'bytes', 'oldest', 'newest'].map((title) => ({ title }))
 /** How many events are read at once. */
 const PAGE = 1_000
 
 /** Prints a summary of a log or, with `--topic`, the events of a topic as NDJSON. */
-export async function inspect(args: string[], { stdout, stderr }: Process): Promise<void> {
-  const { folder, topic } = parse(args)
+export async function inspect(
+  folder: string,
+  { topic }: { topic?: string | undefined },
+  { stdout, stderr }: Process,
+): Promise<void> {
+  if (topic !== undefined && !isTopic(topic)) throw new UsageError(`${JSON.stringify(topic)} is not a topic.`)
   checkFolder(folder, true)
   const tables = openStore(folder, { durability: 'sync', readOnly: true })
   tables.damage.listener = (what) => stderr.write(`The log in ${folder} is damaged: ${what} cannot be read.\n`)
@@ -35,19 +40,6 @@ export async function inspect(args: string[], { stdout, stderr }: Process): Prom
   }
 }
 
-function parse(args: string[]): { folder: string; topic: string | undefined } {
-  try {
-    const { values, positionals } = parseArgs({ args, options: { topic: { type: 'string' } }, allowPositionals: true })
-    const [folder, ...others] = positionals
-    if (folder === undefined || others.length > 0) throw new UsageError('inspect takes one folder.')
-    if (values.topic !== undefined && !isTopic(values.topic))
-      throw new UsageError(`${JSON.stringify(values.topic)} is not a topic.`)
-    return { folder, topic: values.topic }
-  } catch (err) {
-    throw err instanceof UsageError ? err : new UsageError(err instanceof Error ? err.message : String(err))
-  }
-}
-
 function* summarize(folder: string, tables: Tables): Generator<string> {
   const state = new State(tables)
   const epoch = tables.meta.get('epoch') as string
@@ -58,7 +50,7 @@ function* summarize(folder: string, tables: Tables): Generator<string> {
   yield `events  ${events} in ${state.topics.size} topics, ${printSize(bytes)}`
   yield ''
   const rows = [...state.topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).map((topic) => row(tables, topic))
-  yield* table([['topic', 'events', 'bytes', 'oldest', 'newest'], ...rows])
+  yield* tableLines(COLUMNS, rows)
 }
 
 function row(tables: Tables, topic: Topic): string[] {
@@ -75,17 +67,6 @@ function row(tables: Tables, topic: Topic): string[] {
 function timeOf(tables: Tables, sequence: number | undefined): string {
   const event = sequence === undefined ? undefined : tables.events.view(sequence)
   return event ? new Date(event.time).toISOString() : '-'
-}
-
-/** Returns lines with aligned columns. */
-function table(rows: string[][]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
-  return rows.map((cells) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  )
 }
 
 function* eventsOf(tables: Tables, topic: string): Generator<string> {

@@ -6,6 +6,7 @@ import {
   developmentKey,
   devBanner,
   hasKey,
+  programName,
   SECRET_FILE,
   type DevelopmentKey,
 } from './dev-banner.js'
@@ -22,11 +23,11 @@ import type { Stop } from './stop.js'
 import { countWorkers, runWorkers } from './workers.js'
 
 /** Starts a hub, which runs until `stop` ends it. */
-export async function start({ env, stdout, stderr }: Process, stop: Stop): Promise<void> {
+export async function start({ env, stdout, stderr, script }: Process, stop: Stop): Promise<void> {
   const settings = loadSettings(env)
   const workers = countWorkers(settings)
   const key = hasKey(settings.hub) ? undefined : keyForDevelopment(env, settings.hub)
-  const terminal = stdout.isTTY ?? false
+  const terminal = stdout.isTTY
   const logger = createLogger(settings.logLevel, terminal)
   if (stop.hasSignal()) {
     logger.info('stopped by a signal before the hub was opened')
@@ -38,8 +39,9 @@ export async function start({ env, stdout, stderr }: Process, stop: Stop): Promi
   warnOfDescriptorLimit(settings.hub.maxConnections, logger)
   const { text } = address
   logger.info({ address: text }, `listening on ${text}${workers === 1 ? '' : ` with ${workers} workers`}`)
-  if (key)
-    printBanner(key, devBanner(address, key, settings.hub.console), logger, { isTerminal: terminal, stdout, stderr })
+  if (!key) return
+  const banner = devBanner(address, key, settings.hub.console, programName(script, env))
+  printBanner(key, banner, logger, { isTerminal: terminal, stdout, stderr })
 }
 
 /**

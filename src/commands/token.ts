@@ -3,7 +3,6 @@
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { createSigner } from 'fast-jwt'
 import { fromSecret, isWeakRsa } from '../auth/keys.js'
 import { isDeeper, MAX_DEPTH } from '../model/json.js'
@@ -13,28 +12,26 @@ import { loadSettings, type Settings } from '../settings.js'
 import { parseDuration } from '../model/units.js'
 import { UsageError, type Process } from './command.js'
 
-const OPTIONS = {
-  sub: { type: 'string' },
-  subscribe: { type: 'string', multiple: true },
-  publish: { type: 'string', multiple: true },
-  presence: { type: 'string', multiple: true },
-  admin: { type: 'boolean' },
-  info: { type: 'string' },
-  expires: { type: 'string' },
-  jti: { type: 'string' },
-  issuer: { type: 'string' },
-  audience: { type: 'string' },
-  kid: { type: 'string' },
-  'secret-file': { type: 'string' },
-  'key-file': { type: 'string' },
-  explain: { type: 'string' },
-} as const satisfies ParseArgsConfig['options']
-
-type Values = ReturnType<typeof parse>
+/** The options of the command, by the names of `local-commands.ts`. */
+export interface TokenOptions {
+  sub?: string | undefined
+  subscribe?: string[] | undefined
+  publish?: string[] | undefined
+  presence?: string[] | undefined
+  admin?: boolean | undefined
+  info?: string | undefined
+  expires?: string | undefined
+  jti?: string | undefined
+  issuer?: string | undefined
+  audience?: string | undefined
+  kid?: string | undefined
+  secretFile?: string | undefined
+  keyFile?: string | undefined
+  explain?: string | undefined
+}
 
 /** Prints a token, or with `--explain` an explanation. The exit code is 1 if a hub would refuse the explained token. */
-export async function token(args: string[], process: Process): Promise<void> {
-  const values = parse(args)
+export async function token(values: TokenOptions, process: Process): Promise<void> {
   const { hub } = loadSettings(process.env)
   if (values.explain === undefined) process.stdout.write(`${make(values, hub)}\n`)
   else if (Object.keys(values).length > 1) throw new UsageError('--explain cannot be combined with other options.')
@@ -50,15 +47,7 @@ export async function token(args: string[], process: Process): Promise<void> {
   }
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: OPTIONS }).values
-  } catch (err) {
-    throw new UsageError(err instanceof Error ? err.message : String(err))
-  }
-}
-
-function make(values: Values, settings: Settings): string {
+function make(values: TokenOptions, settings: Settings): string {
   const { sub } = values
   const grants = {
     ...grantsOf('subscribe', values.subscribe, sub),
@@ -121,8 +110,8 @@ function readDuration(text: string): number {
 }
 
 /** Returns the key to sign with. The kind of key determines the algorithm, as in verification. */
-function signingKey(values: Values, { jwtSecret }: Settings): { key: string; algorithm?: 'HS256' } {
-  const [keyFile, secretFile] = [values['key-file'], values['secret-file']]
+function signingKey(values: TokenOptions, { jwtSecret }: Settings): { key: string; algorithm?: 'HS256' } {
+  const [keyFile, secretFile] = [values.keyFile, values.secretFile]
   if (keyFile !== undefined && secretFile !== undefined)
     throw new UsageError('Use either --secret-file or --key-file, not both.')
   if (keyFile !== undefined) return { key: readPrivateKey(keyFile) }

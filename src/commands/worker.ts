@@ -39,7 +39,7 @@ export async function work([number]: string[], process: Process, stop: Stop): Pr
     if (!isRefused) stop.begin('SIGTERM')
   })
   const settings = loadSettings(process.env)
-  const logger = createLogger(settings.logLevel, process.stdout.isTTY ?? false)
+  const logger = createLogger(settings.logLevel, process.stdout.isTTY)
   try {
     const address = await serve({ settings, logger, stop, secret: undefined }, true)
     if (!address) return

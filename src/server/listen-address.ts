@@ -4,6 +4,9 @@ import { isIP } from 'node:net'
 export const DEFAULT_HOST = '127.0.0.1'
 export const DEFAULT_PORT = '3000'
 
+/** The address to connect to if a hub listens on all addresses. */
+export const EVERYWHERE: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
 /**
  * The maximum length of a Unix socket's path in bytes: `sun_path` without the final NUL (unix(7)). macOS has 4 fewer.
  */

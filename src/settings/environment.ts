@@ -46,9 +46,12 @@ export function describeSettings(): {
   }))
 }
 
+/** Variables of the commands that talk to a hub (`src/commands/hub-address.ts`). A hub ignores them. */
+const OF_COMMANDS = ['FANFARE_URL', 'FANFARE_TOKEN']
+
 /** Returns a fault for each variable that begins with `FANFARE_` and is not a setting. */
 function unknownIn(env: Record<string, string | undefined>): string[] {
-  const known = Object.values(SETTINGS).map(({ variable }) => variable)
+  const known = [...Object.values(SETTINGS).map(({ variable }) => variable), ...OF_COMMANDS]
   return Object.keys(env)
     .filter((name) => name.startsWith('FANFARE_') && !known.includes(name) && !isInjected(name, env))
     .map((name) => `${name} is unknown${suggestion(name, known)}`)

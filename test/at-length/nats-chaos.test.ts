@@ -3,8 +3,8 @@
  * server at a time is away, and with `NATS_OUTAGES` now and then two: then nothing can be published, and publishing
  * continues afterwards. Every promise of the API holds for all publishers and subscribers.
  *
- * `NATS_KILLS` is the number of kills; without it the test is skipped (docs/scaling.md). `NATS_OUTAGES=30` adds an outage to one fault in 30, and `NATS_SEED` repeats the
- * choices of a run.
+ * `NATS_KILLS` is the number of kills; without it the test is skipped (docs/scaling.md). `NATS_OUTAGES=30` adds an
+ * outage to one fault in 30, and `NATS_SEED` repeats the choices of a run.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'

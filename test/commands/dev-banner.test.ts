@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { developmentKey, devBanner, SECRET_FILE } from '../../src/commands/dev-banner.js'
+import { developmentKey, devBanner, programName, SECRET_FILE } from '../../src/commands/dev-banner.js'
 
 const ADDRESS = { text: 'http://127.0.0.1:3000', url: 'http://127.0.0.1:3000' }
 
@@ -39,6 +39,30 @@ await t.test('the commands for a Unix socket have its path, quoted if a shell re
       .publish,
     /--unix-socket '\/run\/it'\\''s here' /,
   )
+  t.end()
+})
+
+await t.test(
+  'the commands of the package are printed if they find the secret, with the address if it is another',
+  (t) => {
+    const key = { ...developmentKey(undefined), isKept: true }
+    const { commands, text } = devBanner(ADDRESS, key, true, 'npx fanfare')
+    t.strictSame(commands, {
+      subscribe: "npx fanfare subscribe 'orders.*' --replay all",
+      publish: `npx fanfare publish orders.42 '{"total":12}' --type created`,
+    })
+    for (const line of Object.values(commands!)) t.ok(text.split('\n').includes(line), line)
+    const other = { text: 'unix:/run/a hub.sock', url: 'http://localhost', socketPath: '/run/a hub.sock' }
+    t.match(devBanner(other, key, true, 'fanfare').commands!.publish, / --url 'unix:\/run\/a hub\.sock'$/)
+    t.notOk('commands' in devBanner(ADDRESS, { ...key, isKept: false }, true, 'fanfare'))
+    t.end()
+  },
+)
+
+await t.test('the program is named as it was started', (t) => {
+  t.equal(programName('/x/node_modules/.bin/fanfare', { npm_command: 'exec' }), 'npx fanfare')
+  t.equal(programName('/usr/bin/fanfare', {}), 'fanfare')
+  t.equal(programName('/x y/dist/main.js', {}), "node '/x y/dist/main.js'")
   t.end()
 })
 

@@ -292,7 +292,7 @@ await t.test('an invalid command line is refused', async (t) => {
   ]) {
     const { code, stdout, stderr } = await runCommand(t, ['token', ...args])
     t.strictSame({ code, stdout }, { code: 1, stdout: '' }, args.join(' '))
-    t.match(stderr, /^Usage:$/m)
+    t.match(stderr, /^.*[.?] See fanfare token --help\.\n$/)
     t.notMatch(stderr, /^\s+at /m, 'stderr has no stack trace')
   }
   for (const [args, env] of [

@@ -1,6 +1,6 @@
 /**
- * A leader in another thread. A test can wait for its steps with `Atomics.wait`, so that they happen while the thread of
- * the replica is in the middle of its own work.
+ * A leader in another thread. A test can wait for its steps with `Atomics.wait`, so that they happen while the thread
+ * of the replica is in the middle of its own work.
  */
 import { Worker } from 'node:worker_threads'
 import type { Test } from 'tap'

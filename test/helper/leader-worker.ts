@@ -25,7 +25,10 @@ let log = await open()
 
 async function perform(step: Step): Promise<void> {
   if (step.kind === 'freeze') return
-  if (step.kind === 'purge') return void (await log.purge(step.topic))
+  if (step.kind === 'purge') {
+    await log.purge(step.topic)
+    return
+  }
   await log.close()
   if (step.kind === 'close') return
   log = await open()

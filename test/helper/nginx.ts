@@ -1,4 +1,4 @@
-/** nginx with the configuration of the cluster (deploy/nginx-cluster.conf), on ports of the loopback interface. */
+/** nginx on ports of the loopback interface: with the configuration of the cluster, or with a plain one. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -32,30 +32,57 @@ export interface Nginx {
  * @param hubs the ports of the hubs
  */
 export async function startNginx(t: Test, hubs: readonly [number, number, number]): Promise<Nginx> {
+  return launch(t, (folder, port) => {
+    const changes: [from: RegExp, to: string][] = [
+      [/\/tmp\//g, `${folder}/`],
+      [/ listen 8080;/, ` listen 127.0.0.1:${port};`],
+      // `resolve` is for the names of containers, and the nginx of Debian is too old for it
+      ...hubs.map((hub, n): [RegExp, string] => [
+        new RegExp(` server hub${n + 1}:3000 resolve `),
+        ` server 127.0.0.1:${hub} `,
+      ]),
+      [/\/dev\/stdout/, join(folder, 'access.log')],
+      [/\/dev\/stderr/, join(folder, 'error.log')],
+    ]
+    return changes.reduce(
+      (written, [from, to]) => {
+        if (!written.match(from)) throw new Error(`nginx-cluster.conf has no ${String(from)}`)
+        return written.replace(from, to)
+      },
+      readFileSync(CONFIGURATION, 'utf8'),
+    )
+  })
+}
+
+/**
+ * Starts nginx in front of one hub, with its defaults. It is killed when the test is over.
+ * @param directives the directives of the location that passes requests to the hub
+ */
+export async function startPlainNginx(t: Test, hub: number, directives: string): Promise<Nginx> {
+  return launch(
+    t,
+    (folder, port) => `
+      pid ${folder}/nginx.pid;
+      events {}
+      http {
+        access_log ${folder}/access.log;
+        client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/fastcgi;
+        uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
+        server {
+          listen 127.0.0.1:${port};
+          location / { proxy_pass http://127.0.0.1:${hub}; ${directives} }
+        }
+      }`,
+  )
+}
+
+/** Starts nginx with the configuration that `write` returns for its folder and its port. */
+async function launch(t: Test, write: (folder: string, port: number) => string): Promise<Nginx> {
   if (path === undefined) throw new Error(`there is no nginx: ${INSTALL}`)
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-nginx-'))
   const file = join(folder, 'nginx.conf')
-  const log = join(folder, 'access.log')
-  const changes: [from: RegExp, to: string][] = [
-    [/\/tmp\//g, `${folder}/`],
-    [/ listen 8080;/, ` listen 127.0.0.1:${port};`],
-    // `resolve` is for the names of containers, and the nginx of Debian is too old for it
-    ...hubs.map((hub, n): [RegExp, string] => [
-      new RegExp(` server hub${n + 1}:3000 resolve `),
-      ` server 127.0.0.1:${hub} `,
-    ]),
-    [/\/dev\/stdout/, log],
-    [/\/dev\/stderr/, join(folder, 'error.log')],
-  ]
-  const text = changes.reduce(
-    (written, [from, to]) => {
-      if (!written.match(from)) throw new Error(`nginx-cluster.conf has no ${String(from)}`)
-      return written.replace(from, to)
-    },
-    readFileSync(CONFIGURATION, 'utf8'),
-  )
-  writeFileSync(file, text)
+  writeFileSync(file, write(folder, port))
 
   // the processes of the image run as one user: here they do too, also as root
   const settings = `daemon off;${process.getuid?.() === 0 ? ' user root;' : ''}`
@@ -75,7 +102,11 @@ export async function startNginx(t: Test, hubs: readonly [number, number, number
     },
     () => `nginx does not listen: ${output}`,
   )
-  return { url: `http://127.0.0.1:${port}`, port, accessLog: () => readFileSync(log, 'utf8') }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    accessLog: () => readFileSync(join(folder, 'access.log'), 'utf8'),
+  }
 }
 
 /** SIGTERM ends its workers too, which SIGKILL would leave. */

@@ -34,8 +34,8 @@ export class Snapshots {
   }
 
   /**
-   * Reads a snapshot of the tables that matches the state. LMDB shows a transaction to readers a moment before it is part
-   * of the state: a read would then miss trimmed events without a gap notice.
+   * Reads a snapshot of the tables that matches the state. LMDB shows a transaction to readers a moment before it is
+   * part of the state: a read would then miss trimmed events without a gap notice.
    */
   async look<T>(
     read: (snapshot: Transaction) => T,

@@ -150,7 +150,7 @@ await t.test('a message of another shape is reported once for each process and k
   const stranger = cluster.start()
   stranger.receive({ broadcast: () => undefined, request: () => ({ connections: 'many' }) })
   const { report: older, ...rest } = state
-  const { epoch: _, ...withoutEpoch } = older
+  const withoutEpoch = { ...older, epoch: undefined }
   for (let n = 0; n < 3; n++) {
     const message = { kind: 'hello', state: { ...rest, report: withoutEpoch } }
     await t.rejects(stranger.request(hub.messenger.node, message), { code: 'refused' })

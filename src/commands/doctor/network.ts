@@ -1,0 +1,123 @@
+/** Examines the way to a hub: its host name, its addresses, and TLS. */
+import { lookup } from 'node:dns/promises'
+import { connect, isIP } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { reasonOf } from '../http-client.js'
+import { isLocal, printAddress, type HubAddress } from '../hub-address.js'
+import { printTime, type Report } from './finding.js'
+
+/** How long a connection may take, in milliseconds. */
+const TIMEOUT = 5_000
+/** The rest of a certificate's validity below which it is a note, in milliseconds. */
+const EXPIRES_SOON = 14 * 86_400_000
+
+/** Returns whether the hub accepts connections. */
+export async function examineNetwork(address: HubAddress, report: Report): Promise<boolean> {
+  const { url, socketPath } = address
+  if (socketPath !== undefined) return examineAddress({ path: socketPath }, printAddress(address), report)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80))
+  const addresses = isIP(host) === 0 ? await addressesOf(host, report) : [host]
+  const accepted: boolean[] = []
+  for (const each of addresses)
+    accepted.push(
+      await examineAddress({ host: each, port }, each.includes(':') ? `[${each}]:${port}` : `${each}:${port}`, report),
+    )
+  if (!accepted.includes(true)) return false
+  if (url.protocol === 'https:') return examineTls(host, port, report)
+  if (!isLocal(address))
+    report(
+      'fault',
+      'Tokens and events travel without encryption (http:): put a proxy with TLS before the hub, or set FANFARE_TLS_CERT and FANFARE_TLS_KEY if the hub has these settings.',
+    )
+  else
+    report(
+      'note',
+      'HTTP/1.1 without TLS: a browser opens six connections to a host at most, so let a page use one stream for all of its topics.',
+    )
+  return true
+}
+
+async function addressesOf(host: string, report: Report): Promise<string[]> {
+  const startedAt = performance.now()
+  try {
+    const found = (await lookup(host, { all: true })).map(({ address }) => address)
+    report(
+      'ok',
+      `${host} has ${found.length === 1 ? 'the address' : 'the addresses'} ${found.join(', ')} (${printTime(performance.now() - startedAt)}).`,
+    )
+    return found
+  } catch (err) {
+    report('fault', `${host} has no address (${reasonOf(err)}): check the name, and the DNS of this machine.`)
+    return []
+  }
+}
+
+async function examineAddress(
+  target: { path: string } | { host: string; port: number },
+  name: string,
+  report: Report,
+): Promise<boolean> {
+  const startedAt = performance.now()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const socket = connect(target, () => resolve(void socket.destroy()))
+      socket.setTimeout(TIMEOUT, () =>
+        socket.destroy(new Error(`no answer within ${TIMEOUT / 1_000} s; look at firewalls`)),
+      )
+      socket.once('error', reject)
+    })
+    report('ok', `${name} accepts connections (${printTime(performance.now() - startedAt)}).`)
+    return true
+  } catch (err) {
+    report('fault', `${name} accepts no connection: ${reasonOf(err)}.`)
+    return false
+  }
+}
+
+/** Examines the certificate, and which version of HTTP the server chooses (RFC 7301). */
+async function examineTls(host: string, port: number, report: Report): Promise<boolean> {
+  const startedAt = performance.now()
+  let socket: TLSSocket | undefined
+  try {
+    socket = await new Promise<TLSSocket>((resolve, reject) => {
+      const connected = connectTls(
+        {
+          host,
+          port,
+          ...(isIP(host) === 0 ? { servername: host } : {}),
+          ALPNProtocols: ['h2', 'http/1.1'],
+          rejectUnauthorized: false, // the fault is reported below, with the certificate
+        },
+        () => resolve(connected),
+      )
+      connected.setTimeout(TIMEOUT, () => connected.destroy(new Error(`no handshake within ${TIMEOUT / 1_000} s`)))
+      connected.once('error', reject)
+    })
+    const { valid_to: until } = socket.getPeerCertificate()
+    const left = Date.parse(until) - Date.now()
+    if (!socket.authorized) {
+      report(
+        'fault',
+        `The certificate is not trusted (${String(socket.authorizationError)}): browsers refuse the hub. Install one of a known authority, with the whole chain.`,
+      )
+      return false
+    }
+    report(
+      left < EXPIRES_SOON ? 'note' : 'ok',
+      `TLS works (${socket.getProtocol() ?? 'unknown version'}, ${printTime(performance.now() - startedAt)}); the certificate is valid for ${printTime(left)}.`,
+    )
+    if (socket.alpnProtocol === 'h2') report('ok', 'HTTP/2: a browser can open many streams over one connection.')
+    else
+      report(
+        'note',
+        'HTTP/1.1: a browser opens six connections to a host at most. Turn on HTTP/2 in the proxy, or let a page use one stream for all of its topics.',
+      )
+    return true
+  } catch (err) {
+    report('fault', `The TLS handshake fails: ${reasonOf(err)}.`)
+    return false
+  } finally {
+    socket?.destroy()
+  }
+}
