@@ -182,7 +182,7 @@ export default defineConfig(
       'import-x/no-cycle': 'error',
       '@typescript-eslint/no-restricted-imports': [
         'error',
-        { patterns: [{ regex: '^[^.]', message: 'The client has no dependencies.' }] },
+        { patterns: [{ regex: '^(?!\\.|react$)', message: 'The client has no dependencies.' }] },
       ],
       '@typescript-eslint/unbound-method': 'off', // objects are made of closures, and have no `this`
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
