@@ -6,7 +6,7 @@ import { backoff, delay } from './backoff.js'
 import { isFinal, type HubError } from './errors.js'
 import type { Http } from './http.js'
 import type { Block } from './parser.js'
-import { OPEN, openReader, type Reader } from './reader.js'
+import { LIVE, OPEN, openReader, type Reader } from './reader.js'
 import type { Query } from './stream.js'
 import { renewalDelay } from './token.js'
 import type { HubState } from './types.js'
@@ -72,8 +72,7 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
   }
 
   function onBlock(block: Block): void {
-    const isOpen = block.event === OPEN
-    if (isOpen) {
+    if (block.event === OPEN) {
       const opened = JSON.parse(block.data!) as { connection: string; topics: string[] }
       held = new Set(opened.topics)
       if (connection !== opened.connection) {
@@ -82,13 +81,12 @@ export function createSharedStream(http: Http, user: StreamUser): SharedStream {
       }
     }
     user.onBlock(block)
-    if (isOpen) void change()
+    if (block.event === OPEN || block.event === LIVE) void change()
   }
 
   function onState(state: HubState): void {
     isLive = state.status === 'live'
     user.onState(state)
-    if (isLive) void change()
   }
 
   async function onOver(error: HubError | undefined): Promise<void> {
