@@ -49,7 +49,8 @@ for (const seed of [1, 2, 3]) {
       const last = expected.at(-1)
       await received.until((events) => events.at(-1)?.data === last)
       const found = dataOf(received.items)
-      if (whole.some((one) => one.received === received)) t.strictSame(found, expected, `${patterns.join()}, from the start`)
+      if (whole.some((one) => one.received === received))
+        t.strictSame(found, expected, `${patterns.join()}, from the start`)
       else t.strictSame(found, expected.slice(-found.length), `${patterns.join()}, from some event on`)
     }
     t.ok(proxy.cuts > 10, `${proxy.cuts} cuts`)
