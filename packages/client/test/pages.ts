@@ -35,18 +35,27 @@ const SCRIPT = `
 export const ENTRY = fileURLToPath(new URL('../src/index.ts', import.meta.url))
 
 /** Bundles the client for browsers. Returns the files by name. */
-export async function bundle(input = ENTRY): Promise<Map<string, string>> {
-  const build = await rolldown({ input, platform: 'browser' })
+async function bundle(input: string): Promise<Map<string, string>> {
+  const build = await rolldown({
+    input,
+    platform: 'browser',
+    transform: { define: { 'process.env.NODE_ENV': '"development"' } },
+  })
   const { output } = await build.generate({ format: 'esm', minify: true, entryFileNames: 'client.js' })
   return new Map(output.flatMap((file) => (file.type === 'chunk' ? [[file.fileName, file.code]] : [])))
 }
 
-/** Serves a page whose global `fanfare` is the client. Returns its URL. */
-export async function servePages(t: Test): Promise<string> {
-  const files = await bundle()
+/**
+ * Serves a page. Returns its URL.
+ * @param entry the page's module; default: a module with `begin` and `follow`
+ */
+export async function servePages(t: Test, entry?: string): Promise<string> {
+  const files = await bundle(entry ?? ENTRY)
   const page =
     '<!doctype html><title>a page</title><link rel="icon" href="data:,"><script type="module">' +
-    `import { connect } from './client.js'; ${SCRIPT}</script>`
+    (entry === undefined
+      ? `import { connect } from './client.js'; ${SCRIPT}</script>`
+      : "import './client.js'</script>")
   const server = createServer(({ url = '/' }, response) => {
     const code = files.get(url.slice(1))
     response.setHeader('content-type', code === undefined ? 'text/html' : 'text/javascript')
