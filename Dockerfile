@@ -4,13 +4,16 @@ COPY package.json package-lock.json ./
 
 # Native dependencies bring prebuilt binaries as optional packages, so no install script has to run in either stage.
 FROM manifest AS build
+COPY packages/client/package.json packages/client/
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY packages/client ./packages/client
 RUN npm run build
 
 FROM manifest AS dependencies
-RUN npm ci --omit=dev --ignore-scripts
+# the hub does not use the client, whose optional peer React would be installed
+RUN npm pkg delete workspaces && npm ci --omit=dev --ignore-scripts
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 FANFARE_LOG=file:./data

@@ -78,7 +78,7 @@ function typesOnly(regex) {
 }
 
 export default defineConfig(
-  globalIgnores(['dist/', 'node_modules/', '.tap/', 'coverage/']),
+  globalIgnores(['dist/', 'packages/*/dist/', 'node_modules/', '.tap/', 'coverage/']),
   js.configs.recommended,
   {
     files: ['**/*.ts', '**/*.tsx'],
@@ -172,6 +172,19 @@ export default defineConfig(
           message: 'Timestamps: new Date(wallNow()), from src/model/clock.ts.',
         },
       ],
+    },
+  },
+  {
+    files: ['packages/client/src/**/*.ts'],
+    plugins: { 'import-x': importX },
+    rules: {
+      'import-x/no-cycle': 'error',
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^(?!\\.|react$)', message: 'The client has no dependencies.' }] },
+      ],
+      '@typescript-eslint/unbound-method': 'off', // objects are made of closures, and have no `this`
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
     },
   },
   { files: ['**/*.js'], languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } } },

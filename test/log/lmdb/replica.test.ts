@@ -1,10 +1,8 @@
 /** A replica: the contract of logs on a process that asks the leader of its folder to write. */
 import t from 'tap'
 import { FileLog } from '../../../src/log/lmdb/lmdb-log.js'
-import type { OwnerSocket } from '../../../src/log/lmdb/lock.js'
 import type { ToLeader, ToReplica } from '../../../src/log/lmdb/messages.js'
-import { Replica, type ReplicaListener } from '../../../src/log/lmdb/replica.js'
-import type { State } from '../../../src/log/lmdb/state.js'
+import { Replica } from '../../../src/log/lmdb/replica.js'
 import { event } from '../../../src/log/contract/events.js'
 import type { EventLog, LogDelta, Retention } from '../../../src/log/log.js'
 import { testLog } from '../../contract/log.js'
@@ -39,7 +37,7 @@ async function open(retention: Retention, now: () => number, elapsed = now): Pro
 await testLog(t, 'a replica', { open })
 
 await t.test('reads that wait for a transaction of a silent leader run after a reload', async (t) => {
-  const state = { totals: { commits: 1 } }
+  const totals = { commits: 1 }
   let visible = 1
   let receive: (message: ToReplica) => void = () => undefined
   const socket = {
@@ -47,18 +45,15 @@ await t.test('reads that wait for a transaction of a silent leader run after a r
     send: (message: ToLeader) => {
       if (message.kind === 'join') receive({ kind: 'joined', node: 'leader', commits: visible })
     },
-  } as unknown as OwnerSocket
+  }
   const caughtUp: number[] = []
-  const replica = await Replica.join(
-    socket,
-    state as State,
-    {
-      node: 'replica',
-      reload: () => (state.totals.commits = visible),
-      catchUp: async () => caughtUp.push(state.totals.commits) > 0,
-    } as ReplicaListener,
-  )
-  const read = () => state.totals.commits
+  const listener = {
+    node: 'replica',
+    reload: () => (totals.commits = visible),
+    catchUp: async () => caughtUp.push(totals.commits) > 0,
+  }
+  const replica = await Replica.join(socket as never, { totals } as never, listener as never)
+  const read = () => totals.commits
   const next = replica.whenApplied(2, read)
   visible = 2 // the leader is frozen before it reports the transaction
   replica.reloadForReads()

@@ -1,0 +1,205 @@
+/** The client of a hub. */
+import { isCursor } from './cursor.js'
+import { createHttp } from './http.js'
+import { iterate, type EventsOptions } from './iterate.js'
+import { createLane, hasRoom, type Lane } from './lane.js'
+import { publish } from './publish.js'
+import { createSharedStream, IDLE } from './shared-stream.js'
+import type { Query } from './stream.js'
+import { createSubscription, type InnerOptions } from './subscription.js'
+import { shareAmongTabs } from './share.js'
+import type {
+  ConnectOptions,
+  Handler,
+  HubEvent,
+  HubListeners,
+  HubRequest,
+  HubState,
+  NewEvent,
+  Present,
+  PublishOptions,
+  Receipt,
+  Stop,
+  SubscribeOptions,
+} from './types.js'
+
+export interface Hub {
+  /** The hub's URL, with a slash at the end. */
+  readonly url: string
+  /** The state of the connection: of the worst one, if there are several. */
+  readonly state: HubState
+  /** Adds a listener. Returns a function that removes it. */
+  on<Name extends keyof HubListeners>(name: Name, listener: HubListeners[Name]): Stop
+  /**
+   * Subscribes to topics and patterns. The handler gets each event once, in order, or is told of a gap.
+   * @returns ends the subscription
+   */
+  subscribe<Data = unknown>(
+    patterns: string | readonly string[],
+    handler: Handler<Data>,
+    options?: SubscribeOptions,
+  ): Stop
+  /** Returns the events as an async iterable. Each loop is a subscription of its own, and reads as fast as it likes. */
+  events<Data = unknown>(patterns: string | readonly string[], options?: EventsOptions): AsyncIterable<HubEvent<Data>>
+  /**
+   * Publishes an event. Repeats the request while the hub cannot be reached, with an id of its own, so that the event
+   * is stored once.
+   * @throws HubError
+   */
+  publish(topic: string, event: NewEvent, options?: PublishOptions): Promise<Receipt>
+  /** Returns the subjects that are present on a topic. @throws HubError */
+  presence(topic: string): Promise<Present[]>
+  /** Calls `onChange` with the subjects that are present on a topic, at first and with each change. */
+  presence(
+    topic: string,
+    onChange: (subjects: Present[]) => void,
+    options?: Pick<SubscribeOptions, 'onState' | 'onError' | 'observe'>,
+  ): Stop
+  /** Acknowledges everything up to a cursor, for a named cursor. @throws HubError */
+  acknowledge(name: string, cursor: string): Promise<void>
+  /** Sends any other request, with the token. The path has no slash at the beginning. @throws HubError */
+  request<Body = unknown>(method: string, path: string, request?: HubRequest): Promise<Body>
+  /** Stops all subscriptions. */
+  close(): void
+}
+
+/** The order of states: the worst first. */
+const WORST: HubState['status'][] = ['waiting', 'connecting', 'catching-up', 'live', 'closed']
+
+/**
+ * Returns a client of a hub. It connects with the first subscription.
+ * @param url the URL of the hub, with its prefix; in a page also a relative one
+ */
+export function connect(url: string, options: ConnectOptions = {}): Hub {
+  const http = createHttp(url, options)
+  const lanes = new Map<string, Lane>()
+  const listeners: { [Name in keyof HubListeners]: Set<HubListeners[Name]> } = {
+    state: new Set(),
+    gap: new Set(),
+    error: new Set(),
+  }
+  let state = IDLE
+
+  function onLaneState(): void {
+    const states = [...lanes.values()].map((lane) => lane.state)
+    const status = WORST.find((one) => states.some((other) => other.status === one))
+    const now = states.find((one) => one.status === status) ?? IDLE
+    if (now === state) return
+    state = now
+    for (const listener of listeners.state) listener(now)
+  }
+
+  function laneFor(patterns: readonly string[], { slow, presence, observe, cursor }: SubscribeOptions): Lane {
+    const query: Query = {
+      slow: slow === 'latest' ? slow : undefined,
+      presence: presence ? 'true' : undefined,
+      observe: observe ? 'true' : undefined,
+    }
+    for (let n = 0; ; n++) {
+      const key = JSON.stringify([query, cursor, n])
+      const known = lanes.get(key)
+      if (cursor !== undefined && known && known.subscriptions.size > 0)
+        throw new TypeError(`The named cursor "${cursor}" has a subscription already.`)
+      if (known && hasRoom(known, patterns)) return known
+      if (known) continue
+      const isAlone = options.tabs === false || cursor !== undefined
+      const lane = createLane(http, query, isAlone ? createSharedStream : shareAmongTabs(key), onLaneState)
+      lanes.set(key, lane)
+      return lane
+    }
+  }
+
+  function subscribe<Data>(
+    asked: string | readonly string[],
+    handler: Handler<Data>,
+    options: InnerOptions = {},
+  ): Stop {
+    const patterns = [asked].flat()
+    const { cursor, from, replay } = options
+    const acknowledger =
+      cursor !== undefined && options.acknowledge !== 'manual'
+        ? import('./acknowledge.js').then((module) =>
+            module.createAcknowledger(
+              http,
+              cursor,
+              (error) => subscription.fail(error),
+              () => !lane.subscriptions.has(subscription),
+            ),
+          )
+        : undefined
+    const isBehind = typeof from === 'string' && isCursor(from)
+    const begin: Query = {
+      cursor,
+      from: from instanceof Date ? from.toISOString() : isBehind ? undefined : from,
+      replay: replay?.toString(),
+    }
+    const lane = laneFor(patterns, options)
+    const subscription = createSubscription(
+      lane,
+      patterns,
+      handler,
+      options,
+      isBehind ? from : undefined,
+      Object.values(begin).some((value) => value !== undefined) ? begin : undefined,
+      {
+        onHandled({ id }) {
+          if (id !== null) void acknowledger?.then((acknowledge) => acknowledge(id))
+        },
+        onGap(gap) {
+          for (const listener of listeners.gap) listener({ ...gap, patterns })
+        },
+        onError(error) {
+          for (const listener of listeners.error) listener(error, patterns)
+          return listeners.error.size > 0
+        },
+      },
+    )
+    lane.subscriptions.add(subscription)
+    lane.changed()
+    subscription.settle()
+    return () => subscription.stop()
+  }
+
+  function presence(topic: string): Promise<Present[]>
+  function presence(topic: string, onChange: (subjects: Present[]) => void, options?: SubscribeOptions): Stop
+  function presence(
+    topic: string,
+    onChange?: (subjects: Present[]) => void,
+    options?: SubscribeOptions,
+  ): Stop | Promise<Present[]> {
+    const list = import('./presence.js').then(({ createPresenceList }) => createPresenceList(http, topic, onChange))
+    if (!onChange) return list.then(({ load }) => load())
+    return subscribe<never>(topic, async (event) => (await list).take(event), {
+      ...options,
+      type: [],
+      presence: true,
+      reloads: true,
+      snapshot: async ({ signal }) => {
+        await (await list).load(signal)
+      },
+    })
+  }
+
+  return {
+    url: http.url,
+    get state() {
+      return state
+    },
+    on(name, listener) {
+      listeners[name].add(listener)
+      return () => void listeners[name].delete(listener)
+    },
+    subscribe,
+    events: <Data>(patterns: string | readonly string[], options: EventsOptions = {}) =>
+      iterate<Data>((handler, inner) => subscribe(patterns, handler, inner), options),
+    publish: (topic, event, options) => publish(http, topic, event, options),
+    presence,
+    async acknowledge(name, id) {
+      await http.request('PUT', `cursors/${encodeURIComponent(name)}`, { body: { id } })
+    },
+    request: (method, path, request) => http.request(method, path, request),
+    close() {
+      for (const { subscriptions } of lanes.values()) for (const subscription of subscriptions) subscription.stop()
+    },
+  }
+}

@@ -1,0 +1,55 @@
+/** Parses an event stream (WHATWG HTML, "Server-sent events", 9.2.5 and 9.2.6). */
+
+/** One block of a stream. */
+export interface Block {
+  /** The last `id:` of the block. */
+  id?: string
+  /** The type: the last `event:`. */
+  event?: string
+  /** The lines of `data:`, joined by LF; missing if there was none. */
+  data?: string
+}
+
+/**
+ * Creates a parser.
+ * @param onBlock called at the end of each block that has an `id:` or `data:`. A browser dispatches no event for a
+ *   block without data, but takes its id
+ * @param onRetry called with the value of `retry:`, in milliseconds
+ * @returns takes the next piece of the text, without a byte order mark
+ */
+export function createParser(
+  onBlock: (block: Block) => void,
+  onRetry: (retry: number) => void,
+): (piece: string) => void {
+  let rest = ''
+  let endedWithCr = false
+  let block: Block = {}
+
+  function take(line: string): void {
+    if (line === '') {
+      if (block.id !== undefined || block.data !== undefined) onBlock(block)
+      block = {}
+      return
+    }
+    const colon = line.indexOf(':')
+    if (colon === 0) return // a comment
+    const field = colon < 0 ? line : line.slice(0, colon)
+    const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+    if (field === 'data') block.data = block.data === undefined ? value : `${block.data}\n${value}`
+    else if (field === 'event') block.event = value
+    else if (field === 'id') {
+      if (!value.includes('\0')) block.id = value
+    } else if (field === 'retry' && /^\d+$/.test(value)) onRetry(Number(value))
+  }
+
+  return (piece) => {
+    if (piece === '') return
+    const text = rest + (endedWithCr && piece.startsWith('\n') ? piece.slice(1) : piece)
+    endedWithCr = piece.endsWith('\r')
+    const ends = /\r\n?|\n/g
+    ends.lastIndex = rest.length // the rest has no end of a line
+    let start = 0
+    for (let end; (end = ends.exec(text)); start = ends.lastIndex) take(text.slice(start, end.index))
+    rest = text.slice(start)
+  }
+}

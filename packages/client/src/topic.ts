@@ -1,0 +1,12 @@
+/** Topics and patterns, by the hub's rules. */
+
+/**
+ * Returns a function that tells whether a topic matches a pattern. `*` stands for one segment, `**` at the end for one
+ * or more. No wildcard stands for the reserved segment `fanfare` at the beginning.
+ */
+export function matcherOf(pattern: string): (topic: string) => boolean {
+  const segments = pattern.split('.').map((segment) => (segment === '**' ? '.+' : segment === '*' ? '[^.]+' : segment))
+  const reserved = segments[0] === 'fanfare' ? '' : '(?!fanfare(\\.|$))'
+  const syntax = new RegExp(`^${reserved}${segments.join('\\.')}$`)
+  return (topic) => syntax.test(topic)
+}
