@@ -1,6 +1,7 @@
 /**
- * The events of `fanfare.stats`, measured only while a stream subscribes to it. Each stream counts its sent events and
- * bytes anyway, so the statistics cost nothing per delivery.
+ * The statistics of the hub. They are measured all the time, for the history of the last hour: once in five seconds,
+ * and once a second while a stream subscribes to `fanfare.stats`. Each stream counts its sent events and bytes anyway,
+ * so the statistics cost nothing per delivery.
  */
 import { monitorEventLoopDelay, type IntervalHistogram } from 'node:perf_hooks'
 import { memoryUsage } from 'node:process'
@@ -10,16 +11,19 @@ import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import { payloadBytes } from '../model/payload.js'
 import { Latency, type LatencyQuantiles } from './latency.js'
+import { PERIOD, StatsHistory } from './stats-history.js'
 import type { Stream } from './stream.js'
 
 /** The topic of the statistics. */
 export const STATS_TOPIC = 'fanfare.stats'
 
-/** The time between two events, in milliseconds. */
+/** The time between two events of `fanfare.stats`, in milliseconds. */
 const INTERVAL = 1_000
 /** The time between two samples of the event loop's delay, in milliseconds: Node's default. */
 const DELAY_RESOLUTION = 10
 
+/** Without a subscriber of the statistics, one publish of so many is timed: a reading of the clock has a cost. */
+const TIMED = 8
 /** The maximum number of topics with rates in an event. */
 const BUSIEST = 50
 /** The maximum number of topics that are counted in a second. */
@@ -68,7 +72,7 @@ export interface StatsSource {
   log: () => LogStats
   /** Called with the latency meter when measuring starts, and with `undefined` when it stops. */
   measure: (latency: Latency | undefined) => void
-  /** Publishes an event of the statistics. */
+  /** Publishes an event of the statistics. Called only while the statistics have a subscriber. */
   tell: (stats: Stats) => void
 }
 
@@ -79,57 +83,64 @@ interface Counts {
   bytes: Traffic
 }
 
-/** The state of a measurement. */
-interface Measuring {
-  timer: NodeJS.Timeout
-  latency: Latency
-  delay: IntervalHistogram
-  before: Counts
-  /** The number of events since `before`, by topic. */
-  byTopic: Map<string, number>
-}
-
 export class StatsMeter {
+  /** The statistics of the last hour. */
+  readonly history = new StatsHistory()
   readonly #source: StatsSource
   readonly #in = { events: 0, bytes: 0 }
   /** The sums over ended streams. */
   readonly #ended: Sent = { events: 0, bytes: 0 }
-  #measuring: Measuring | undefined
+  readonly #latency = new Latency()
+  readonly #delay: IntervalHistogram
+  #isListenedTo = false
+  #timer: NodeJS.Timeout | undefined
+  /** The counts at the last measurement. */
+  #before: Counts
+  /** The number of events since `before`, by topic; only while the statistics have a subscriber. */
+  readonly #byTopic = new Map<string, number>()
+  #publishes = 0
 
+  /** Starts to measure. */
   constructor(source: StatsSource) {
     this.#source = source
+    this.#delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION })
+    this.#delay.enable()
+    this.#before = this.#count()
+    source.measure(this.#latency)
+    this.#schedule()
   }
 
-  get isMeasuring(): boolean {
-    return this.#measuring !== undefined
-  }
-
-  /** Starts or stops measuring. */
+  /** Publishes the statistics once a second, or stops that. */
   listen(isListenedTo: boolean): void {
-    if (isListenedTo === this.isMeasuring) return
-    if (isListenedTo) this.#start()
-    else this.stop()
+    if (isListenedTo === this.#isListenedTo || this.#timer === undefined) return
+    this.#take() // the subscriber gets the statistics from now on
+    this.#isListenedTo = isListenedTo
+    this.#schedule()
   }
 
   stop(): void {
-    if (!this.#measuring) return
-    clearInterval(this.#measuring.timer)
-    this.#measuring.delay.disable()
-    this.#measuring = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#delay.disable()
     this.#source.measure(undefined)
   }
 
-  /** Counts a published event. Call it only while `isMeasuring`. */
+  /** Returns the monotonic time if the latency of this publish is measured, and `undefined` otherwise. */
+  clock(): number | undefined {
+    return this.#isListenedTo || ++this.#publishes % TIMED === 0 ? monotonicNow() : undefined
+  }
+
+  /** Counts a published event. */
   published(event: NewEvent): void {
     this.#in.events++
     this.#in.bytes += payloadBytes(event)
+    if (!this.#isListenedTo) return
     const { topic } = event
-    const { byTopic } = this.#measuring!
-    const count = byTopic.get(topic)
-    if (count !== undefined || byTopic.size < COUNTED_TOPICS) byTopic.set(topic, (count ?? 0) + 1)
+    const count = this.#byTopic.get(topic)
+    if (count !== undefined || this.#byTopic.size < COUNTED_TOPICS) this.#byTopic.set(topic, (count ?? 0) + 1)
   }
 
-  /** Returns what has been sent to streams since the start, whether it is measured or not. */
+  /** Returns what has been sent to streams since the start. */
   sent(): Sent {
     const sum = { ...this.#ended }
     for (const { sentEvents, sentBytes } of this.#source.connections.values()) {
@@ -145,19 +156,21 @@ export class StatsMeter {
     this.#ended.bytes += sentBytes
   }
 
-  #start(): void {
-    const latency = new Latency()
-    const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION })
-    delay.enable()
-    const timer = setInterval(() => this.#tell(), INTERVAL).unref()
-    this.#measuring = { timer, latency, delay, before: this.#count(), byTopic: new Map() }
-    this.#source.measure(latency)
+  /** Sets the timer of the next measurement. Without a subscriber it is at the end of a period of the history. */
+  #schedule(): void {
+    clearTimeout(this.#timer)
+    const wait = this.#isListenedTo ? INTERVAL : PERIOD - (wallNow() % PERIOD)
+    this.#timer = setTimeout(() => {
+      this.#schedule()
+      const stats = this.#take()
+      if (this.#isListenedTo) this.#source.tell(stats)
+    }, wait).unref()
   }
 
-  #tell(): void {
-    if (!this.#measuring) return
-    const { latency, delay, before, byTopic } = this.#measuring
-    const now = (this.#measuring.before = this.#count())
+  /** Measures the time since the last measurement, and keeps the statistics. */
+  #take(): Stats {
+    const before = this.#before
+    const now = (this.#before = this.#count())
     const seconds = (now.at - before.at) / 1_000
     const rate = (name: 'events' | 'bytes'): Traffic => ({
       in: perSecond(now[name].in - before[name].in, seconds),
@@ -165,21 +178,23 @@ export class StatsMeter {
     })
     const { topics, events, bytes } = this.#source.log()
     const { connections } = this.#source
-    this.#source.tell({
+    const stats = {
       time: new Date(wallNow()).toISOString(),
       connections: connections.size,
       topics,
       events: rate('events'),
-      busiest: busiestOf(byTopic, seconds),
+      busiest: busiestOf(this.#byTopic, seconds),
       bytes: rate('bytes'),
-      latency: latency.take(),
+      latency: this.#latency.take(),
       lagging: connections.lagging,
       memory: memoryUsage.rss(),
       log: { events, bytes },
-      eventLoopDelay: lateness(delay),
-    })
-    delay.reset()
-    byTopic.clear()
+      eventLoopDelay: lateness(this.#delay),
+    }
+    this.#delay.reset()
+    this.#byTopic.clear()
+    this.history.add(stats, seconds)
+    return stats
   }
 
   #count(): Counts {
@@ -198,7 +213,7 @@ function busiestOf(byTopic: Map<string, number>, seconds: number): Stats['busies
 }
 
 function perSecond(count: number, seconds: number): number {
-  return Math.round((count / seconds) * 10) / 10
+  return seconds > 0 ? Math.round((count / seconds) * 10) / 10 : 0
 }
 
 /**

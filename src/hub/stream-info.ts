@@ -1,4 +1,5 @@
 /** The description of an open stream, as in `GET /connections` and on `fanfare.connections`. */
+import { canonicalAddress } from '../model/client-address.js'
 import type { CloseReason } from '../wire/sse.js'
 import type { Stream } from './stream.js'
 
@@ -11,6 +12,8 @@ export interface StreamInfo {
   id: string
   /** The `sub` of its token; `null`: the token has none, or there is no token. */
   subject: string | null
+  /** The address of its subscriber; `null`: there is none, as on a Unix socket. */
+  address: string | null
   /** Its topics and patterns. */
   topics: string[]
   /** When it was opened. */
@@ -34,13 +37,14 @@ export interface ConnectionChange extends StreamInfo {
 }
 
 export function describeStream(
-  { info: { id, principal }, feed, since, sentEvents, sentBytes }: Stream,
+  { info: { id, address, principal }, feed, since, sentEvents, sentBytes }: Stream,
   cursor: string,
   lag: number,
 ): StreamInfo {
   return {
     id,
     subject: principal.subject ?? null,
+    address: address === undefined ? null : canonicalAddress(address),
     topics: [...feed.selection.patterns],
     since: new Date(since).toISOString(),
     cursor,
