@@ -83,6 +83,8 @@ export function watchHub(): () => void {
     if (phase !== 'live') return
     isAdmin.value = true
     void load(left.signal) // also after an outage, which the hub may have seen in full
+    // The first live figures lack those of other processes, which have just begun to measure each second.
+    window.setTimeout(() => void load(left.signal), 2 * PERIOD)
   })
   monitor.value = stream
   return () => {
