@@ -1,6 +1,6 @@
 /** The statistics of the last hour of this process, in periods of five seconds. Their memory is fixed. */
 import { wallNow } from '../model/clock.js'
-import type { Stats } from './stats.js'
+import type { Stats } from './stats-event.js'
 
 /** The length of a period, in milliseconds. */
 export const PERIOD = 5_000

@@ -10,9 +10,12 @@ import { monotonicNow, wallNow } from '../model/clock.js'
 import type { Connections } from './connections.js'
 import type { NewEvent } from '../model/event.js'
 import { payloadBytes } from '../model/payload.js'
-import { Latency, type LatencyQuantiles } from './latency.js'
+import { Latency } from './latency.js'
+import type { Stats, Traffic } from './stats-event.js'
 import { PERIOD, StatsHistory } from './stats-history.js'
 import type { Stream } from './stream.js'
+
+export type { Stats } from './stats-event.js'
 
 /** The topic of the statistics. */
 export const STATS_TOPIC = 'fanfare.stats'
@@ -33,37 +36,6 @@ const COUNTED_TOPICS = 10_000
 export interface Sent {
   events: number
   bytes: number
-}
-
-/** From publishers (`in`) and to streams (`out`). */
-interface Traffic {
-  in: number
-  out: number
-}
-
-/** One second of a hub. Times are in milliseconds, sizes in bytes, traffic is per second. */
-export interface Stats {
-  time: string
-  /** Open streams. */
-  connections: number
-  /** Topics with retained events. */
-  topics: number
-  events: Traffic
-  /** The topics with the most published events, the busiest first. */
-  busiest: { topic: string; rate: number }[]
-  /** Payloads that came in, and all bytes that went out. */
-  bytes: Traffic
-  /** From the publish to the sockets of all live streams. */
-  latency: LatencyQuantiles
-  /** Streams that are not live: they read the log, or wait for their sockets. */
-  lagging: number
-  /** Resident memory of the process. */
-  memory: number
-  log: { events: number; bytes: number }
-  /** The delay of the event loop at the 99th percentile. */
-  eventLoopDelay: number
-  /** The number of processes, if there are several. */
-  nodes?: number
 }
 
 /** The parts of the hub that a meter works with. */
